@@ -1,0 +1,3 @@
+//! Targets, locks, sources, overlays, build roots, builds and signatures: everything before there is a repository.
+
+pub mod process;

@@ -1,0 +1,239 @@
+//! Running other programs: with a log file, and an error that carries its last lines.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+
+/// How many of a log's last lines an error shows.
+const TAIL_LINES: usize = 25;
+
+/// A program that could not be run or that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The program is not there or could not be started.
+    #[error("cannot start `{program}`: {source}")]
+    Start {
+        /// The program's name.
+        program: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The program ran and ended with a failure.
+    #[error("`{program}` failed ({status}); log: {}\n{tail}", log.display())]
+    Failed {
+        /// The program and its first arguments.
+        program: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// The whole of its output.
+        log: PathBuf,
+        /// The last lines of its output.
+        tail: String,
+    },
+    /// The program's output is not what it should be, or it failed without a log.
+    #[error("`{program}` failed ({status}): {stderr}")]
+    Output {
+        /// The program and its first arguments.
+        program: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// What it wrote to standard error.
+        stderr: String,
+    },
+    /// The log could not be written.
+    #[error("cannot write the log {}: {source}", log.display())]
+    Log {
+        /// The log's path.
+        log: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The run was interrupted (Ctrl-C).
+    #[error("`{program}` was interrupted")]
+    Interrupted {
+        /// The program and its first arguments.
+        program: String,
+    },
+}
+
+/// Runs `command` with both outputs appended to `log`, without standard input.
+///
+/// # Errors
+/// When the program cannot be started or ends with anything but success; the error shows the log's last lines.
+pub fn run_logged(command: &mut Command, log: &Path) -> Result<(), Error> {
+    let shown = describe(command);
+    let log_error = |source| Error::Log {
+        log: log.to_owned(),
+        source,
+    };
+    if let Some(parent) = log.parent() {
+        fs::create_dir_all(parent).map_err(log_error)?;
+    }
+    let mut out = File::options()
+        .create(true)
+        .append(true)
+        .open(log)
+        .map_err(log_error)?;
+    writeln!(out, "+ {shown}").map_err(log_error)?;
+    let err = out.try_clone().map_err(log_error)?;
+    let status = command
+        .stdin(Stdio::null())
+        .stdout(out)
+        .stderr(err)
+        .status()
+        .map_err(|source| Error::Start {
+            program: program_name(command),
+            source,
+        })?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(Error::Failed {
+        program: shown,
+        status,
+        log: log.to_owned(),
+        tail: tail(log, TAIL_LINES),
+    })
+}
+
+/// Runs `command` and gives its standard output, as bytes.
+///
+/// # Errors
+/// When the program cannot be started or ends with anything but success; the error shows its standard error.
+pub fn output(command: &mut Command) -> Result<Vec<u8>, Error> {
+    let shown = describe(command);
+    let done = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|source| Error::Start {
+            program: program_name(command),
+            source,
+        })?;
+    if done.status.success() {
+        return Ok(done.stdout);
+    }
+    Err(Error::Output {
+        program: shown,
+        status: done.status,
+        stderr: String::from_utf8_lossy(&done.stderr).trim().to_owned(),
+    })
+}
+
+/// Runs `command` with `input` on its standard input and gives its standard output.
+///
+/// # Errors
+/// As [`output`].
+pub fn output_with_input(command: &mut Command, input: &[u8]) -> Result<Vec<u8>, Error> {
+    let shown = describe(command);
+    let start = |source| Error::Start {
+        program: shown.clone(),
+        source,
+    };
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(start)?;
+    let stdin = child.stdin.take();
+    let done = std::thread::scope(|scope| {
+        // A child that ends early closes the pipe: its own message says why, not ours.
+        scope.spawn(move || stdin.map(|mut pipe| pipe.write_all(input)));
+        child.wait_with_output()
+    })
+    .map_err(start)?;
+    if done.status.success() {
+        return Ok(done.stdout);
+    }
+    Err(Error::Output {
+        program: shown,
+        status: done.status,
+        stderr: String::from_utf8_lossy(&done.stderr).trim().to_owned(),
+    })
+}
+
+/// The last `lines` lines of a text file, read from its end; empty where it cannot be read.
+pub fn tail(path: &Path, lines: usize) -> String {
+    const WINDOW: u64 = 32 * 1024;
+    let read = || -> io::Result<String> {
+        let mut file = File::open(path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(WINDOW)))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let all: Vec<&str> = text.lines().collect();
+        Ok(all[all.len().saturating_sub(lines)..].join("\n"))
+    };
+    read().unwrap_or_default()
+}
+
+fn program_name(command: &Command) -> String {
+    command.get_program().to_string_lossy().into_owned()
+}
+
+/// The command as one line, cut where it gets too long to read.
+fn describe(command: &Command) -> String {
+    const LIMIT: usize = 400;
+    let mut line = program_name(command);
+    for argument in command.get_args() {
+        line.push(' ');
+        line.push_str(&quote(argument));
+        if line.len() > LIMIT {
+            let cut = (0..=LIMIT).rev().find(|at| line.is_char_boundary(*at));
+            line.truncate(cut.unwrap_or(0));
+            line.push('…');
+            break;
+        }
+    }
+    line
+}
+
+fn quote(argument: &OsStr) -> String {
+    let text = OsString::from(argument).to_string_lossy().into_owned();
+    if !text.is_empty()
+        && text
+            .chars()
+            .all(|c| c.is_alphanumeric() || "-_=./:,+@%{}".contains(c))
+    {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_shows_the_last_lines_and_the_log() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("a/b.log");
+        let error = run_logged(
+            Command::new("sh").args(["-c", "echo one; echo two >&2; exit 3"]),
+            &log,
+        )
+        .unwrap_err()
+        .to_string();
+        assert!(error.contains("two"), "{error}");
+        assert!(error.contains(&log.display().to_string()), "{error}");
+        assert!(error.contains('3'), "{error}");
+    }
+
+    #[test]
+    fn a_missing_program_is_named() {
+        let error = output(&mut Command::new("no-such-program-here"))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("no-such-program-here"), "{error}");
+    }
+
+    #[test]
+    fn input_reaches_the_program() {
+        let out = output_with_input(&mut Command::new("cat"), b"hello").unwrap();
+        assert_eq!(out, b"hello");
+    }
+}

@@ -1,0 +1,1 @@
+//! The dnf repository: repodata, layout, release package, closure and proofs.

@@ -1,0 +1,2 @@
+//! `cargo xtask`: the command line of lustre-repo.
+fn main() {}
