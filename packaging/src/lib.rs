@@ -1,4 +1,9 @@
 //! Targets, locks, sources, overlays, build roots, builds and signatures: everything before there is a repository.
 
+pub mod build;
+pub mod buildroot;
 pub mod process;
+pub mod sandbox;
+pub mod stage;
 pub mod store;
+pub mod target;

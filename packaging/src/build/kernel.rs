@@ -1,0 +1,1 @@
+//! The kernel: the distribution's SRPM through an overlay.
