@@ -2,6 +2,7 @@
 
 pub mod build;
 pub mod buildroot;
+pub mod host;
 pub mod process;
 pub mod sandbox;
 pub mod stage;

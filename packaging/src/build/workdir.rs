@@ -19,29 +19,6 @@ pub struct Settings {
     pub dist: String,
     /// How many jobs make may run; must not change what comes out.
     pub jobs: usize,
-    /// What differs between the two runs of the reproducibility check, and must not matter.
-    pub variation: Variation,
-}
-
-/// What differs between two machines, and must not change what comes out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Variation {
-    /// `umask`, octal.
-    pub umask: String,
-    /// `LC_ALL`.
-    pub locale: String,
-    /// `TZ`.
-    pub time_zone: String,
-}
-
-impl Default for Variation {
-    fn default() -> Self {
-        Self {
-            umask: "022".to_owned(),
-            locale: "C.UTF-8".to_owned(),
-            time_zone: "UTC".to_owned(),
-        }
-    }
 }
 
 impl Settings {
@@ -52,7 +29,6 @@ impl Settings {
             host: target.build.host.clone(),
             dist: target.distribution.dist.clone(),
             jobs,
-            variation: Variation::default(),
         }
     }
 
@@ -133,15 +109,9 @@ impl Workdir {
 
     /// A sandbox in which the builder works, without network.
     pub fn sandbox(&self) -> Sandbox<'_> {
-        let variation = &self.settings.variation;
         Sandbox::new(&self.clone, User::Builder, &self.settings.host)
             .writable(&self.home, BUILDER_HOME)
-            .env(
-                "SOURCE_DATE_EPOCH",
-                &self.settings.source_date_epoch.to_string(),
-            )
-            .env("LC_ALL", &variation.locale)
-            .env("TZ", &variation.time_zone)
+            .env("SOURCE_DATE_EPOCH", &self.settings.source_date_epoch.to_string())
             .directory(BUILDER_HOME)
     }
 
@@ -150,7 +120,7 @@ impl Workdir {
     /// # Errors
     /// When it fails; the error shows the log's last lines.
     pub fn script(&self, script: &str, arguments: &[&str], log: &Path) -> Result<(), Error> {
-        let script = format!("umask {}; {script}", self.settings.variation.umask);
+        let script = format!("umask 022; {script}");
         let mut line = vec!["-ec", script.as_str(), "sh"];
         line.extend(arguments);
         let mut command = self.sandbox().command("sh", &line);
