@@ -8,3 +8,4 @@ pub mod sandbox;
 pub mod stage;
 pub mod store;
 pub mod target;
+pub mod sign;
