@@ -45,12 +45,7 @@ pub fn source_package(
     let mut arguments = vec![wanted.version.as_str()];
     arguments.extend(wanted.configure.iter().map(String::as_str));
     work.script(DIST, &arguments, log)?;
-    rpmbuild::source_package(work, "lustre.spec", &options(wanted), log)
-}
-
-/// The options that rpmbuild gets, for the SRPM and for the build alike.
-pub fn options(wanted: &Lustre) -> Vec<String> {
-    wanted.rpmbuild.clone()
+    rpmbuild::source_package(work, "lustre.spec", &wanted.rpmbuild, log)
 }
 
 /// Checks that every kernel module the target asks for is in one of `packages`.

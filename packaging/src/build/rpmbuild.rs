@@ -36,9 +36,15 @@ pub fn source_package(
     }
 }
 
-/// Builds `srpm`, a file on the host, and gives the paths of all binary RPMs, sorted.
+/// Unpacks and patches `srpm`: `%prep` alone.
 ///
-/// The SRPM is installed first and then built from its spec, so that the paths inside are the same as in every other build.
+/// # Errors
+/// When rpmbuild fails.
+pub fn prepare(work: &Workdir, srpm: &Path, options: &[String], log: &Path) -> Result<(), Error> {
+    run(work, srpm, "-bp", options, log)
+}
+
+/// Builds `srpm`, a file on the host, and gives the paths of all binary RPMs, sorted.
 ///
 /// # Errors
 /// When rpmbuild fails or makes no RPM.
@@ -48,27 +54,36 @@ pub fn build(
     options: &[String],
     log: &Path,
 ) -> Result<Vec<PathBuf>, Error> {
-    let name = srpm.file_name().unwrap_or_default();
-    let copy = work.path("").join(name);
-    fs::copy(srpm, &copy).map_err(at(srpm))?;
-    work.hand_over()?;
-    let name = name.to_string_lossy();
-    let mut arguments = vec![name.as_ref()];
-    arguments.extend(options.iter().map(String::as_str));
-    work.script(
-        "srpm=$1; shift; rm -rf build/SPECS build/SOURCES; rpm -i \"$srpm\"; exec rpmbuild -bb \"$@\" build/SPECS/*.spec",
-        &arguments,
-        log,
-    )?;
-    let folder = work.path("build/RPMS");
-    let made = packages_under(&folder)?;
+    run(work, srpm, "-bb", options, log)?;
+    let made = packages_under(&work.path("build/RPMS"))?;
     if made.is_empty() {
         return Err(Error::Result {
-            what: format!("rpmbuild -bb of {name} ended well but made no RPM"),
+            what: format!("rpmbuild -bb of {} ended well but made no RPM", srpm.display()),
             hint: format!("see {}", log.display()),
         });
     }
     Ok(made)
+}
+
+/// Installs the SRPM and works from its spec, so that the paths inside are the same as in every other build.
+fn run(
+    work: &Workdir,
+    srpm: &Path,
+    how: &str,
+    options: &[String],
+    log: &Path,
+) -> Result<(), Error> {
+    let name = srpm.file_name().unwrap_or_default();
+    fs::copy(srpm, work.path("").join(name)).map_err(at(srpm))?;
+    work.hand_over()?;
+    let name = name.to_string_lossy();
+    let mut arguments = vec![name.as_ref(), how];
+    arguments.extend(options.iter().map(String::as_str));
+    work.script(
+        "srpm=$1; how=$2; shift 2; rm -rf build/SPECS build/SOURCES; rpm -i \"$srpm\"; exec rpmbuild \"$how\" \"$@\" build/SPECS/*.spec",
+        &arguments,
+        log,
+    )
 }
 
 /// All packages under `folder`, sorted by path.

@@ -10,7 +10,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use model::{
-    Build, Distribution, DistributionKind, E2fsprogs, Group, Install, Kernel, Lustre, Repository,
+    Build, Distribution, DistributionKernel, DistributionKind, E2fsprogs, Group, Install, Kernel, Lustre, Repository,
     Source, Target,
 };
 

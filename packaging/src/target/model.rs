@@ -55,6 +55,18 @@ pub struct Distribution {
     pub bootstrap: Vec<String>,
     /// Packages of every buildroot.
     pub buildroot: Vec<String>,
+    /// The kernel of its source repository.
+    pub kernel: DistributionKernel,
+}
+
+/// The kernel that a distribution made on the spot offers as an SRPM.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DistributionKernel {
+    /// The folder under `specs/` that holds its spec and config.
+    pub spec: String,
+    /// The upstream source.
+    pub source: Source,
 }
 
 /// What all builds of a target share.
@@ -119,8 +131,6 @@ pub struct Kernel {
     pub source: Source,
     /// The overlay's folder under `specs/`.
     pub overlay: String,
-    /// The series of Lustre's `kernel_patches` that the kernel gets.
-    pub series: Option<String>,
     /// Every package that must come out.
     pub packages: Vec<String>,
 }

@@ -10,6 +10,7 @@ arch = "x86_64"
 dist = ".t1"
 bootstrap = ["dnf"]
 buildroot = ["gcc"]
+kernel = { spec = "k", source = { debian = { package = "linux", suite = "bookworm", file = ".orig.tar.xz" } } }
 [build]
 source_date_epoch = 1700000000
 host = "builder"
@@ -85,7 +86,7 @@ fn an_unknown_key_has_line_and_column() {
     let dir = specs(&[("bad.toml", &text)]);
     let error = Target::load(dir.path(), "bad").unwrap_err().to_string();
     assert!(
-        error.contains("bad.toml:13:1") && error.contains("hots"),
+        error.contains("bad.toml:14:1") && error.contains("hots"),
         "{error}"
     );
 }

@@ -40,8 +40,6 @@ pub mod name {
     pub const BOOTSTRAP: &str = "bootstrap";
     /// Lustre's source tree, with our fixups.
     pub const LUSTRE_TREE: &str = "lustre-tree";
-    /// Lustre's kernel patches, collated.
-    pub const KERNEL_PATCH: &str = "kernel-patch";
     /// All packages, signed.
     pub const SIGN: &str = "sign";
     /// The repository.

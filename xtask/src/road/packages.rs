@@ -21,7 +21,7 @@ impl Road<'_> {
     pub(super) fn packages(&self) -> anyhow::Result<Vec<Stage<'_>>> {
         Ok(vec![
             self.lustre_tree()?,
-            self.kernel_patch(),
+            self.kernel_sources()?,
             self.kernel_srpm()?,
             self.root_stage("kernel", self.target.distribution.buildroot.clone(), &[]),
             self.kernel()?,
@@ -57,34 +57,15 @@ impl Road<'_> {
         })
     }
 
-    /// Lustre's patches to the core kernel as one file: all that the kernel sees of Lustre's tree.
-    fn kernel_patch(&self) -> Stage<'_> {
-        let series = self.target.kernel.series.clone();
-        Stage {
-            name: name::KERNEL_PATCH.to_owned(),
-            needs: needs(&[name::LUSTRE_TREE]),
-            inputs: vec![("series".to_owned(), series.clone().unwrap_or_default())],
-            whole: None,
-            recipe: Box::new(move |work| {
-                let tree = work.need(name::LUSTRE_TREE)?.join("tree");
-                let patch = match &series {
-                    Some(series) => kernel::collated(&tree, series)?,
-                    None => Vec::new(),
-                };
-                fs::write(work.output.join("lustre.patch"), patch)?;
-                Ok(())
-            }),
-        }
-    }
-
-    fn kernel_srpm(&self) -> anyhow::Result<Stage<'_>> {
+    /// The distribution's kernel sources, changed. All that the kernel sees of Lustre's tree goes in here, so a change of Lustre
+    /// that leaves its kernel patches alone leaves the kernel alone.
+    fn kernel_sources(&self) -> anyhow::Result<Stage<'_>> {
         let overlay = &self.target.kernel.overlay;
         Ok(Stage {
-            name: "kernel-srpm".to_owned(),
-            needs: needs(&[name::DISTRIBUTION, name::BOOTSTRAP, name::KERNEL_PATCH]),
+            name: "kernel-sources".to_owned(),
+            needs: needs(&[name::DISTRIBUTION, name::LUSTRE_TREE]),
             inputs: vec![
                 ("recipe".to_owned(), "1".to_owned()),
-                self.settings_input(),
                 self.spec_input("overlay", overlay)?,
             ],
             whole: None,
@@ -93,16 +74,29 @@ impl Road<'_> {
                     return Err("kernel.source: only `srpm` is there yet".into());
                 };
                 let srpm = self.distribution_srpm(work, package)?;
-                let patch = work.need(name::KERNEL_PATCH)?.join("lustre.patch");
+                let tree = work.need(name::LUSTRE_TREE)?.join("tree");
+                let folder = self.specs.join(overlay);
+                kernel::sources(&srpm, &folder, &[("lustre", &tree)], work.scratch, work.output)?;
+                Ok(())
+            }),
+        })
+    }
+
+    fn kernel_srpm(&self) -> anyhow::Result<Stage<'_>> {
+        let overlay = &self.target.kernel.overlay;
+        Ok(Stage {
+            name: "kernel-srpm".to_owned(),
+            needs: needs(&["kernel-sources", name::BOOTSTRAP]),
+            inputs: vec![
+                ("recipe".to_owned(), "1".to_owned()),
+                self.settings_input(),
+                self.spec_input("overlay", overlay)?,
+            ],
+            whole: None,
+            recipe: Box::new(move |work| {
                 let build = self.workdir(work, &work.need(name::BOOTSTRAP)?.join("root"))?;
-                let made = kernel::source_package(
-                    &build,
-                    &srpm,
-                    &self.specs.join(overlay),
-                    &patch,
-                    &work.output.join("intended.config"),
-                    work.log,
-                )?;
+                let prepared = work.need("kernel-sources")?;
+                let made = kernel::source_package(&build, prepared, &self.specs.join(overlay), work.log)?;
                 Ok(rpmbuild::collect(&[made], &work.output.join("SRPMS"))?)
             }),
         })
@@ -112,7 +106,7 @@ impl Road<'_> {
         let wanted = &self.target.kernel;
         Ok(Stage {
             name: "kernel".to_owned(),
-            needs: needs(&["kernel-srpm", "kernel-root"]),
+            needs: needs(&["kernel-sources", "kernel-srpm", "kernel-root"]),
             inputs: vec![
                 ("recipe".to_owned(), "1".to_owned()),
                 self.settings_input(),
@@ -121,11 +115,15 @@ impl Road<'_> {
             ],
             whole: None,
             recipe: Box::new(move |work| {
-                let overlay = self.specs.join(&wanted.overlay);
-                let made = self.build(work, "kernel", &kernel::options(&overlay)?)?;
+                let build = self.workdir(work, &work.need("kernel-root")?.join("root"))?;
+                let made = kernel::build(
+                    &build,
+                    &one_srpm(work, "kernel")?,
+                    work.need("kernel-sources")?,
+                    &self.specs.join(&wanted.overlay),
+                    work.log,
+                )?;
                 rpmbuild::expect("kernel", &made, &wanted.packages)?;
-                let intended = work.need("kernel-srpm")?.join("intended.config");
-                kernel::check_config(&made, &intended, &overlay, &work.scratch.join("check"))?;
                 Ok(rpmbuild::collect(&made, &work.output.join("RPMS"))?)
             }),
         })
@@ -166,9 +164,7 @@ impl Road<'_> {
             ],
             whole: None,
             recipe: Box::new(move |work| {
-                let made = self.build(work, "e2fsprogs", &[])?;
-                rpmbuild::expect("e2fsprogs", &made, &wanted.packages)?;
-                Ok(rpmbuild::collect(&made, &work.output.join("RPMS"))?)
+                self.build(work, "e2fsprogs", &wanted.packages, &[], |_| Ok(()))
             }),
         })
     }
@@ -215,10 +211,9 @@ impl Road<'_> {
             ],
             whole: None,
             recipe: Box::new(move |work| {
-                let made = self.build(work, "lustre", &lustre::options(wanted))?;
-                rpmbuild::expect("lustre", &made, &wanted.packages)?;
-                lustre::expect_modules(&made, &wanted.modules)?;
-                Ok(rpmbuild::collect(&made, &work.output.join("RPMS"))?)
+                self.build(work, "lustre", &wanted.packages, &wanted.rpmbuild, |made| {
+                    Ok(lustre::expect_modules(made, &wanted.modules)?)
+                })
             }),
         })
     }
@@ -259,16 +254,23 @@ impl Road<'_> {
         }
     }
 
-    /// Builds the SRPM of the stage `<package>-srpm` in the chroot of the stage `<package>-root`.
-    fn build(&self, work: &Work<'_>, package: &str, options: &[String]) -> Result<Vec<PathBuf>, Failure> {
+    /// Builds the SRPM of the stage `<package>-srpm` in the chroot of the stage `<package>-root` and hands what was made to `check`
+    /// before it becomes the stage's output.
+    fn build(
+        &self,
+        work: &Work<'_>,
+        package: &str,
+        expected: &[String],
+        options: &[String],
+        check: impl FnOnce(&[PathBuf]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
         let srpm = one_srpm(work, package)?;
         let root = work.need(&format!("{package}-root"))?.join("root");
         let build = self.workdir(work, &root)?;
         let made = rpmbuild::build(&build, &srpm, options, work.log)?;
-        // The workdir goes with this function; what was made must not.
-        let kept = work.scratch.join("made");
-        rpmbuild::collect(&made, &kept)?;
-        Ok(rpmbuild::packages_under(&kept)?)
+        rpmbuild::expect(package, &made, expected)?;
+        check(&made)?;
+        Ok(rpmbuild::collect(&made, &work.output.join("RPMS"))?)
     }
 
     fn workdir(&self, work: &Work<'_>, root: &Path) -> Result<Workdir, Failure> {
