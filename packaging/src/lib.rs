@@ -3,6 +3,7 @@
 pub mod build;
 pub mod buildroot;
 pub mod host;
+pub mod overlay;
 pub mod process;
 pub mod sandbox;
 pub mod stage;
