@@ -2,4 +2,5 @@
 
 pub mod archive;
 pub mod process;
+pub mod sign;
 pub mod store;
