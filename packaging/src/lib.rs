@@ -9,4 +9,7 @@ pub mod sandbox;
 pub mod stage;
 pub mod store;
 pub mod target;
+pub mod archive;
+pub mod process;
 pub mod sign;
+pub mod store;

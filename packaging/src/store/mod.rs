@@ -24,6 +24,7 @@ mod tree;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
+pub(crate) use digest::copy as copy_bytes;
 pub use digest::{Digest, ParseDigestError};
 pub use error::{Error, PathError};
 pub use lock::Holder;
