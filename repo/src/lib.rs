@@ -1,1 +1,3 @@
 //! The dnf repository: repodata, layout, release package, closure and proofs.
+
+pub mod repodata;
