@@ -1,3 +1,9 @@
 //! The dnf repository: repodata, layout, release package, closure and proofs.
 
 pub mod closure;
+pub mod comps;
+mod files;
+pub mod manifest;
+pub mod proof;
+pub mod repodata;
+pub mod sums;

@@ -6,9 +6,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::capability::display_evr;
 use super::rich::Requirement;
-use super::universe::{Origin, Package, Universe};
+use super::universe::{Origin, Universe};
+use crate::repodata::Package;
 
 /// A kmod whose symbols no single kernel provides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,13 +42,11 @@ impl fmt::Display for Mixture {
 
 /// Our packages whose kernel symbols no single kernel provides. Where our repository ships a kernel, it has to be ours.
 pub fn mixtures(universe: &Universe) -> Vec<Mixture> {
-    let packages = universe.packages();
-    let ours_has_kernel = packages
-        .iter()
-        .any(|p| p.origin == Origin::Ours && provides_symbols(p));
+    let members = universe.members();
+    let ours_has_kernel = universe.ours().any(|m| provides_symbols(m.package));
     let mut found = Vec::new();
-    for package in packages.iter().filter(|p| p.origin == Origin::Ours) {
-        let wanted: Vec<_> = package
+    for member in universe.ours() {
+        let wanted: Vec<_> = member
             .requires
             .iter()
             .filter_map(|r| match r {
@@ -63,12 +61,12 @@ pub fn mixtures(universe: &Universe) -> Vec<Mixture> {
         let mut kernels: BTreeMap<String, Vec<bool>> = BTreeMap::new();
         for (nth, capability) in wanted.iter().enumerate() {
             for at in universe.providers(capability) {
-                let provider = &packages[at];
+                let provider = &members[at];
                 if ours_has_kernel && provider.origin != Origin::Ours {
                     continue;
                 }
                 kernels
-                    .entry(kernel_of(provider))
+                    .entry(kernel_of(provider.package))
                     .or_insert_with(|| vec![false; wanted.len()])[nth] = true;
             }
         }
@@ -80,7 +78,7 @@ pub fn mixtures(universe: &Universe) -> Vec<Mixture> {
         let has_none = vec![false; wanted.len()];
         let has = best.map_or(&has_none, |(_, has)| has);
         found.push(Mixture {
-            package: package.nevra(),
+            package: member.package.nevra(),
             symbols: wanted.len(),
             best: best.map(|(kernel, _)| kernel.clone()),
             lacking: wanted
@@ -113,5 +111,5 @@ fn kernel_of(package: &Package) -> String {
         .iter()
         .find_map(|part| package.name.strip_suffix(part))
         .unwrap_or(&package.name);
-    format!("{flavour}-{}.{}", display_evr(&package.evr), package.arch)
+    format!("{flavour}-{}.{}", package.evr, package.arch)
 }

@@ -1,13 +1,11 @@
 //! Closure: does every requirement of our packages find a provider in the base and in our own repository?
 //!
-//! - [`capability`]: names and version ranges, compared as rpm does.
 //! - [`rich`]: requirements, plain and boolean.
 //! - [`universe`]: all packages with an index by name, and what is missing among them.
 //! - [`kernel`]: symbol checksums must all come from one kernel, not from a mixture.
 //!
-//! Pure: packages come in as values (from repodata or from a test), answers go out as values.
+//! Pure: packages come in as values (read from repodata or made by a test), answers go out as values.
 
-pub mod capability;
 pub mod kernel;
 pub mod rich;
 pub mod universe;
@@ -15,6 +13,5 @@ pub mod universe;
 #[cfg(test)]
 mod tests;
 
-pub use capability::{Capability, Sense};
 pub use rich::Requirement;
-pub use universe::{Missing, Origin, Package, Universe};
+pub use universe::{Member, Missing, Origin, Universe};

@@ -5,13 +5,13 @@
 
 use std::fmt;
 
-use super::capability::{Capability, Sense};
+use crate::repodata::{Entry, Evr, Flag};
 
 /// What a package asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Requirement {
     /// One capability.
-    Plain(Capability),
+    Plain(Entry),
     /// All of them.
     And(Vec<Requirement>),
     /// One of them.
@@ -70,6 +70,29 @@ pub fn parse(text: &str) -> Result<Requirement, ParseError> {
         return Err(error("something follows its end"));
     }
     Ok(found)
+}
+
+/// Reads a requirement as repodata gives it: a rich one is the entry's whole name.
+///
+/// # Errors
+/// As [`parse`].
+pub fn of_entry(entry: &Entry) -> Result<Requirement, ParseError> {
+    if entry.name.starts_with('(') {
+        parse(&entry.name)
+    } else {
+        Ok(Requirement::Plain(entry.clone()))
+    }
+}
+
+fn flag(operator: &str) -> Option<Flag> {
+    Some(match operator {
+        "<" => Flag::Lt,
+        "<=" | "=<" => Flag::Le,
+        "=" | "==" => Flag::Eq,
+        ">=" | "=>" => Flag::Ge,
+        ">" => Flag::Gt,
+        _ => return None,
+    })
 }
 
 struct Parser<'a> {
@@ -155,15 +178,23 @@ impl<'a> Parser<'a> {
         }
         let before = self.rest;
         let word = self.word();
-        let Some(sense) = Sense::from_operator(word) else {
+        let Some(flag) = flag(word) else {
             self.rest = before;
-            return Ok(Requirement::Plain(Capability::any(name)));
+            return Ok(Requirement::Plain(Entry {
+                name: name.to_owned(),
+                ..Entry::default()
+            }));
         };
-        let evr = self.word();
-        if evr.is_empty() {
-            return Err("a version is missing");
-        }
-        Ok(Requirement::Plain(Capability::versioned(name, sense, evr)))
+        let evr = match self.word() {
+            "" => return Err("a version is missing"),
+            word => Evr::parse(word).ok_or("its version cannot be read")?,
+        };
+        Ok(Requirement::Plain(Entry {
+            name: name.to_owned(),
+            flags: Some(flag),
+            evr: Some(evr),
+            pre: false,
+        }))
     }
 
     /// The next operator, or none where the expression closes.
@@ -218,7 +249,7 @@ impl<'a> Parser<'a> {
 
 impl Requirement {
     /// Calls `f` with every capability in it, conditions included.
-    pub fn each_capability<'a>(&'a self, f: &mut impl FnMut(&'a Capability)) {
+    pub fn each_capability<'a>(&'a self, f: &mut impl FnMut(&'a Entry)) {
         match self {
             Self::Plain(capability) => f(capability),
             Self::And(all) | Self::Or(all) | Self::With(all) => {
@@ -325,6 +356,7 @@ mod tests {
         for (text, what) in [
             ("", "a name is missing"),
             ("a >=", "a version is missing"),
+            ("a = x:1", "its version cannot be read"),
             ("(a and b", "a parenthesis is not closed"),
             ("(a and)", "a name is missing"),
             ("(a and b or c)", "different operators without parentheses"),

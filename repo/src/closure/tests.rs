@@ -1,65 +1,67 @@
 //! Small universes, written as text.
 
-use rpm_version::Evr;
-
-use super::capability::Capability;
 use super::rich::{Requirement, parse};
-use super::{Origin, Package, Universe, kernel};
+use super::{Universe, kernel};
+use crate::repodata::{Entry, Evr, File, FileKind, Flag, Package};
 
 /// A package: `name evr | provides, … | requires, … | files …`, all parts after the first optional.
-fn package(origin: Origin, text: &str) -> Package {
+fn package(text: &str) -> Package {
     let mut parts = text.split('|').map(str::trim);
     let (name, evr) = parts.next().unwrap().split_once(' ').unwrap();
-    let list = |part: Option<&str>| -> Vec<Requirement> {
+    let evr = Evr::parse(evr).unwrap();
+    let entries = |part: Option<&str>| -> Vec<Entry> {
         part.unwrap_or_default()
             .split(", ")
             .filter(|one| !one.is_empty())
-            .map(|one| parse(one).unwrap())
+            .map(|one| match parse(one) {
+                Ok(Requirement::Plain(entry)) => entry,
+                _ => Entry {
+                    name: one.to_owned(),
+                    ..Entry::default()
+                },
+            })
             .collect()
     };
-    let (epoch, version, release) = Evr::parse_values(evr);
-    let own = Capability::versioned(name, super::Sense::Equal, evr);
-    let mut provides: Vec<Capability> = list(parts.next())
-        .into_iter()
-        .map(|r| match r {
-            Requirement::Plain(c) => c,
-            other => panic!("{other}"),
-        })
-        .collect();
-    provides.push(own);
+    let mut provides = entries(parts.next());
+    provides.push(Entry {
+        name: name.to_owned(),
+        flags: Some(Flag::Eq),
+        evr: Some(evr.clone()),
+        pre: false,
+    });
     Package {
         name: name.to_owned(),
-        evr: Evr::new(epoch.to_owned(), version.to_owned(), release.to_owned()),
+        evr,
         arch: "x86_64".to_owned(),
-        origin,
         provides,
-        requires: list(parts.next()),
-        obsoletes: Vec::new(),
-        conflicts: Vec::new(),
+        requires: entries(parts.next()),
         files: parts
             .next()
             .unwrap_or_default()
             .split_whitespace()
-            .map(str::to_owned)
+            .map(|path| File {
+                path: path.to_owned(),
+                kind: FileKind::File,
+            })
             .collect(),
+        ..Package::default()
     }
 }
 
-fn universe(ours: &[&str], base: &[&str]) -> Universe {
-    Universe::new(
-        ours.iter()
-            .map(|text| package(Origin::Ours, text))
-            .chain(base.iter().map(|text| package(Origin::Base, text)))
-            .collect(),
-    )
+fn packages(texts: &[&str]) -> Vec<Package> {
+    texts.iter().map(|text| package(text)).collect()
 }
 
 fn missing(ours: &[&str], base: &[&str]) -> Vec<String> {
-    universe(ours, base)
+    Universe::new(&packages(ours), &packages(base))
         .missing()
         .iter()
         .map(ToString::to_string)
         .collect()
+}
+
+fn mixtures(ours: &[&str], base: &[&str]) -> Vec<kernel::Mixture> {
+    kernel::mixtures(&Universe::new(&packages(ours), &packages(base)))
 }
 
 #[test]
@@ -161,11 +163,16 @@ fn what_only_the_replaced_kernel_provides_is_missing() {
 
 #[test]
 fn obsoleted_base_packages_provide_nothing() {
-    let mut ours = package(Origin::Ours, "new 2-1 | | old-capability");
-    ours.obsoletes = vec![Capability::versioned("old", super::Sense::Less, "2")];
-    let base = package(Origin::Base, "old 1-1 | old-capability");
-    let missing = Universe::new(vec![ours, base]).missing();
-    assert_eq!(missing.len(), 1);
+    let mut ours = package("new 2-1 | | old-capability");
+    let base = package("old 1-1 | old-capability");
+    assert_eq!(Universe::new([&ours], [&base]).missing().len(), 0);
+    ours.obsoletes = vec![Entry {
+        name: "old".to_owned(),
+        flags: Some(Flag::Lt),
+        evr: Evr::parse("2"),
+        pre: false,
+    }];
+    assert_eq!(Universe::new([&ours], [&base]).missing().len(), 1);
 }
 
 #[test]
@@ -177,22 +184,17 @@ fn symbols_must_come_from_one_kernel() {
     let debug = "kernel-debug-core 6-1 | kernel(c) = 0x1";
 
     for second in [other, debug] {
-        let universe = universe(&[kmod], &[one, second]);
-        assert_eq!(universe.missing(), [], "each symbol has a provider");
-        let mixtures = kernel::mixtures(&universe);
+        assert!(missing(&[kmod], &[one, second]).is_empty(), "each symbol has a provider");
+        let mixtures = mixtures(&[kmod], &[one, second]);
         assert_eq!(mixtures.len(), 1);
         assert_eq!(mixtures[0].best.as_deref(), Some("kernel-6-1.x86_64"));
         assert_eq!(mixtures[0].lacking, ["kernel(c) = 0x1"]);
     }
-    assert_eq!(
-        kernel::mixtures(&universe(&[kmod], &[one, modules])),
-        [],
-        "kernel-core and kernel-modules of one version are one kernel"
-    );
+    // kernel-core and kernel-modules of one version are one kernel.
+    assert_eq!(mixtures(&[kmod], &[one, modules]), []);
     // With a kernel of ours, only ours counts, whatever its name.
     let ours = "kernel-lustre-core 6-3 | kernel(a) = 0x1, kernel(b) = 0x1";
-    let universe = universe(&[kmod, ours], &[one, modules]);
-    assert_eq!(kernel::mixtures(&universe).len(), 1);
+    assert_eq!(mixtures(&[kmod, ours], &[one, modules]).len(), 1);
 }
 
 #[test]
@@ -203,7 +205,7 @@ fn an_upgrade_that_breaks_the_base_is_found() {
         "broken 1-1 | | never-there",
     ];
     let broken = |ours: &str| -> Vec<String> {
-        universe(&[ours], &base)
+        Universe::new([&package(ours)], &packages(&base))
             .broken_base()
             .into_iter()
             .map(|m| m.requirement)
@@ -217,7 +219,10 @@ fn an_upgrade_that_breaks_the_base_is_found() {
         "kmod-other 1-1 | | kernel(a) = 0x1",
     ];
     let ours = "kernel-core 2-1 | kernel(a) = 0x2, installonlypkg(kernel)";
-    assert_eq!(universe(&[ours], &base).broken_base(), []);
+    assert_eq!(
+        Universe::new([&package(ours)], &packages(&base)).broken_base(),
+        []
+    );
 }
 
 #[test]
@@ -227,8 +232,9 @@ fn ten_thousand_symbols_take_no_time() {
         .collect();
     let kernel = format!("kernel-core 6-1 | {}", symbols.join(", "));
     let kmod = format!("kmod 1-1 | | {}", symbols.join(", "));
-    let universe = universe(&[&kernel, &kmod], &[]);
+    let packages = packages(&[&kernel, &kmod]);
     let start = std::time::Instant::now();
+    let universe = Universe::new(&packages, []);
     assert_eq!(universe.missing(), []);
     assert_eq!(kernel::mixtures(&universe), []);
     let took = start.elapsed();

@@ -3,10 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use rpm_version::Evr;
-
-use super::capability::Capability;
-use super::rich::Requirement;
+use super::rich::{self, ParseError, Requirement};
+use crate::repodata::{Entry, Flag, Package};
 
 /// Which side a package is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,40 +15,23 @@ pub enum Origin {
     Base,
 }
 
-/// A binary package, as far as dependencies go.
-#[derive(Clone, Debug)]
-pub struct Package {
-    /// The name.
-    pub name: String,
-    /// Epoch, version and release.
-    pub evr: Evr<'static>,
-    /// The architecture.
-    pub arch: String,
+/// A binary package of the universe.
+#[derive(Debug)]
+pub struct Member<'a> {
+    /// What repodata says of it.
+    pub package: &'a Package,
     /// Whose it is.
     pub origin: Origin,
-    /// What it provides.
-    pub provides: Vec<Capability>,
-    /// What it requires.
+    /// Whether it is one of the base that ours replace (same name and architecture, or obsoleted): never chosen as a
+    /// provider.
+    pub replaced: bool,
+    /// Its requirements, those that can be read.
     pub requires: Vec<Requirement>,
-    /// What it obsoletes (by package name).
-    pub obsoletes: Vec<Capability>,
-    /// What it cannot be installed with.
-    pub conflicts: Vec<Capability>,
-    /// The paths it holds: files, directories and ghosts.
-    pub files: Vec<String>,
+    /// Requirements that cannot be read, with the reason.
+    pub unreadable: Vec<ParseError>,
 }
 
-impl Package {
-    /// `name-[epoch:]version-release.arch`.
-    pub fn nevra(&self) -> String {
-        format!(
-            "{}-{}.{}",
-            self.name,
-            super::capability::display_evr(&self.evr),
-            self.arch
-        )
-    }
-
+impl Member<'_> {
     /// Whether several versions of it can be installed side by side, as dnf decides by default.
     pub fn is_installonly(&self) -> bool {
         const NAMES: [&str; 2] = ["kernel", "kernel-PAE"];
@@ -60,20 +41,24 @@ impl Package {
             "installonlypkg(vm)",
             "multiversion(kernel)",
         ];
-        NAMES.contains(&self.name.as_str())
+        NAMES.contains(&self.package.name.as_str())
             || self
+                .package
                 .provides
                 .iter()
                 .any(|p| PROVIDES.contains(&p.name.as_str()))
     }
+}
 
-    fn is_self(&self, capability: &Capability) -> bool {
-        let own = Capability {
-            name: self.name.clone(),
-            version: Some((super::Sense::Equal, self.evr.clone())),
-        };
-        own.overlaps(capability)
-    }
+/// Whether an `Obsoletes:` means this package: by its name and version, not by what it provides.
+pub fn is_obsoleted(package: &Package, obsoletes: &Entry) -> bool {
+    let own = Entry {
+        name: package.name.clone(),
+        flags: Some(Flag::Eq),
+        evr: Some(package.evr.clone()),
+        pre: false,
+    };
+    own.name == obsoletes.name && own.overlaps(obsoletes)
 }
 
 /// A requirement nothing meets.
@@ -103,118 +88,125 @@ impl fmt::Display for Missing {
 
 /// Packages with an index of what they provide.
 #[derive(Debug)]
-pub struct Universe {
-    packages: Vec<Package>,
-    /// Base packages that ours replace (same name and architecture, or obsoleted): never chosen as providers.
-    replaced: Vec<bool>,
-    by_name: HashMap<String, Vec<(usize, usize)>>,
-    by_file: HashMap<String, Vec<usize>>,
+pub struct Universe<'a> {
+    members: Vec<Member<'a>>,
+    by_name: HashMap<&'a str, Vec<(usize, usize)>>,
+    by_file: HashMap<&'a str, Vec<usize>>,
 }
 
-impl Universe {
-    /// Indexes `packages`.
+impl<'a> Universe<'a> {
+    /// Indexes our packages and those of the base; source packages are left out.
     ///
     /// A base package with the name and architecture of one of ours, or that ours obsoletes, counts as replaced: dnf takes
     /// ours, so what only the replaced one provides is missing. That is what makes a kmod built for the distribution's
     /// kernel a failure in a repository that ships its own.
-    pub fn new(packages: Vec<Package>) -> Self {
-        let ours: HashSet<(&str, &str)> = packages
-            .iter()
-            .filter(|p| p.origin == Origin::Ours)
-            .map(|p| (p.name.as_str(), p.arch.as_str()))
-            .collect();
-        let obsoletes: Vec<&Capability> = packages
-            .iter()
-            .filter(|p| p.origin == Origin::Ours)
-            .flat_map(|p| &p.obsoletes)
-            .collect();
-        let replaced = packages
-            .iter()
-            .map(|p| {
-                p.origin == Origin::Base
-                    && (ours.contains(&(p.name.as_str(), p.arch.as_str()))
-                        || obsoletes.iter().any(|o| p.is_self(o)))
-            })
-            .collect();
-
-        let mut wanted_files: HashSet<&str> = HashSet::new();
-        let mut by_name: HashMap<String, Vec<(usize, usize)>> = HashMap::new();
-        for (at, package) in packages.iter().enumerate() {
-            for (nth, provide) in package.provides.iter().enumerate() {
-                match by_name.get_mut(&provide.name) {
-                    Some(list) => list.push((at, nth)),
-                    None => {
-                        by_name.insert(provide.name.clone(), vec![(at, nth)]);
-                    }
+    pub fn new(
+        ours: impl IntoIterator<Item = &'a Package>,
+        base: impl IntoIterator<Item = &'a Package>,
+    ) -> Self {
+        let mut members: Vec<Member<'a>> = Vec::new();
+        let sides = ours
+            .into_iter()
+            .map(|p| (p, Origin::Ours))
+            .chain(base.into_iter().map(|p| (p, Origin::Base)));
+        for (package, origin) in sides {
+            if package.arch == "src" {
+                continue;
+            }
+            let mut member = Member {
+                package,
+                origin,
+                replaced: false,
+                requires: Vec::with_capacity(package.requires.len()),
+                unreadable: Vec::new(),
+            };
+            for entry in &package.requires {
+                match rich::of_entry(entry) {
+                    Ok(requirement) => member.requires.push(requirement),
+                    Err(error) => member.unreadable.push(error),
                 }
             }
-            for requirement in &package.requires {
+            members.push(member);
+        }
+        mark_replaced(&mut members);
+
+        let mut by_name: HashMap<&str, Vec<(usize, usize)>> = HashMap::new();
+        let mut wanted_files: HashSet<String> = HashSet::new();
+        for (at, member) in members.iter().enumerate() {
+            for (nth, provide) in member.package.provides.iter().enumerate() {
+                by_name.entry(&provide.name).or_default().push((at, nth));
+            }
+            for requirement in &member.requires {
                 requirement.each_capability(&mut |c| {
-                    if c.name.starts_with('/') {
-                        wanted_files.insert(&c.name);
+                    if c.name.starts_with('/') && !wanted_files.contains(&c.name) {
+                        wanted_files.insert(c.name.clone());
                     }
                 });
             }
         }
-        let mut by_file: HashMap<String, Vec<usize>> = HashMap::new();
-        for (at, package) in packages.iter().enumerate() {
-            for file in &package.files {
-                if wanted_files.contains(file.as_str()) {
-                    by_file.entry(file.clone()).or_default().push(at);
+        let mut by_file: HashMap<&str, Vec<usize>> = HashMap::new();
+        for (at, member) in members.iter().enumerate() {
+            for file in &member.package.files {
+                if wanted_files.contains(&file.path) {
+                    by_file.entry(&file.path).or_default().push(at);
                 }
             }
         }
         Self {
-            packages,
-            replaced,
+            members,
             by_name,
             by_file,
         }
     }
 
-    /// All packages, in the order given.
-    pub fn packages(&self) -> &[Package] {
-        &self.packages
+    /// All packages: ours, then the base's.
+    pub fn members(&self) -> &[Member<'a>] {
+        &self.members
     }
 
-    /// Whether the package at `index` is one of the base that ours replaces.
-    pub fn is_replaced(&self, index: usize) -> bool {
-        self.replaced[index]
+    /// Our packages.
+    pub fn ours(&self) -> impl Iterator<Item = &Member<'a>> {
+        self.members.iter().filter(|m| m.origin == Origin::Ours)
     }
 
-    /// The packages that provide `capability`, those of the base that ours replaces left out.
-    pub fn providers(&self, capability: &Capability) -> Vec<usize> {
+    /// The packages that provide `capability`, those of the base that ours replace left out.
+    pub fn providers(&self, capability: &Entry) -> Vec<usize> {
         let mut found = self.all_providers(capability);
-        found.retain(|at| !self.replaced[*at]);
+        found.retain(|at| !self.members[*at].replaced);
         found
     }
 
-    fn all_providers(&self, capability: &Capability) -> Vec<usize> {
+    fn all_providers(&self, capability: &Entry) -> Vec<usize> {
         let mut found: Vec<usize> = Vec::new();
-        for (at, nth) in self.by_name.get(&capability.name).into_iter().flatten() {
-            if self.packages[*at].provides[*nth].overlaps(capability) {
+        for (at, nth) in self.by_name.get(capability.name.as_str()).into_iter().flatten() {
+            if self.members[*at].package.provides[*nth].overlaps(capability) {
                 found.push(*at);
             }
         }
-        if capability.version.is_none() {
-            found.extend(self.by_file.get(&capability.name).into_iter().flatten());
+        if capability.flags.is_none() {
+            found.extend(self.by_file.get(capability.name.as_str()).into_iter().flatten());
         }
         found.sort_unstable();
         found.dedup();
         found
     }
 
-    /// Whether `requirement` can be met, using providers for which `usable` holds.
+    /// Whether `requirement` can be met by packages for which `usable` holds.
     ///
     /// A condition counts as true when it *can* be installed, since then some system will have it: `(a if b)` needs `a`
     /// unless nothing provides `b`, and `(a unless b)` needs `a` or a way to have `b`.
-    pub fn can_meet(&self, requirement: &Requirement, usable: &dyn Fn(usize) -> bool) -> bool {
+    fn can_meet(&self, requirement: &Requirement, usable: &dyn Fn(&Member<'a>) -> bool) -> bool {
+        let or_nothing = |otherwise: &Option<Box<Requirement>>| {
+            otherwise
+                .as_deref()
+                .is_none_or(|otherwise| self.can_meet(otherwise, usable))
+        };
         match requirement {
             Requirement::Plain(c) if c.name.starts_with("rpmlib(") => true,
             Requirement::Plain(_) | Requirement::With(_) | Requirement::Without(..) => self
                 .packages_for(requirement)
                 .into_iter()
-                .any(|at| !self.replaced[at] && usable(at)),
+                .any(|at| usable(&self.members[at])),
             Requirement::And(all) => all.iter().all(|one| self.can_meet(one, usable)),
             Requirement::Or(all) => all.iter().any(|one| self.can_meet(one, usable)),
             Requirement::If {
@@ -225,9 +217,7 @@ impl Universe {
                 if self.can_meet(condition, usable) {
                     self.can_meet(wanted, usable)
                 } else {
-                    otherwise
-                        .as_deref()
-                        .is_none_or(|otherwise| self.can_meet(otherwise, usable))
+                    or_nothing(otherwise)
                 }
             }
             Requirement::Unless {
@@ -236,9 +226,7 @@ impl Universe {
                 otherwise,
             } => {
                 if self.can_meet(condition, usable) {
-                    otherwise
-                        .as_deref()
-                        .is_none_or(|otherwise| self.can_meet(otherwise, usable))
+                    or_nothing(otherwise)
                 } else {
                     self.can_meet(wanted, usable)
                 }
@@ -279,16 +267,17 @@ impl Universe {
     /// Every requirement of our packages that nothing meets, in the order of packages and requirements.
     pub fn missing(&self) -> Vec<Missing> {
         let mut missing = Vec::new();
-        for package in self.packages.iter().filter(|p| p.origin == Origin::Ours) {
-            for requirement in &package.requires {
-                if !self.can_meet(requirement, &|_| true) {
-                    missing.push(Missing {
-                        package: package.nevra(),
-                        requirement: requirement.to_string(),
-                        near: self.near(requirement),
-                    });
+        for member in self.ours() {
+            for requirement in &member.requires {
+                if !self.can_meet(requirement, &|m| !m.replaced) {
+                    missing.push(self.describe(member, requirement));
                 }
             }
+            missing.extend(member.unreadable.iter().map(|error| Missing {
+                package: member.package.nevra(),
+                requirement: error.text.clone(),
+                near: vec![format!("it cannot be read: {}", error.what)],
+            }));
         }
         missing
     }
@@ -298,40 +287,27 @@ impl Universe {
     ///
     /// Packages of which several versions can be installed (kernels) replace nothing.
     pub fn broken_base(&self) -> Vec<Missing> {
-        let stays = |at: usize| {
-            let package = &self.packages[at];
-            package.origin == Origin::Ours
-                || !self.replaced[at]
-                || package.is_installonly()
-        };
-        let base_alone = |at: usize| self.packages[at].origin == Origin::Base;
+        let stays = |m: &Member<'a>| !m.replaced || m.is_installonly();
+        let base_alone = |m: &Member<'a>| m.origin == Origin::Base;
         let mut broken = Vec::new();
-        for (at, package) in self.packages.iter().enumerate() {
-            if package.origin != Origin::Base || self.replaced[at] {
+        for member in &self.members {
+            if member.origin != Origin::Base || member.replaced {
                 continue;
             }
-            for requirement in &package.requires {
-                if self.met_by(requirement, &base_alone) && !self.met_by(requirement, &stays) {
-                    broken.push(Missing {
-                        package: package.nevra(),
-                        requirement: requirement.to_string(),
-                        near: self.near(requirement),
-                    });
+            for requirement in &member.requires {
+                if !self.can_meet(requirement, &stays) && self.can_meet(requirement, &base_alone) {
+                    broken.push(self.describe(member, requirement));
                 }
             }
         }
         broken
     }
 
-    /// As [`Self::can_meet`], but `usable` alone decides, also over replaced packages. Plain requirements only: a rich one
-    /// is looked at through its parts.
-    fn met_by(&self, requirement: &Requirement, usable: &dyn Fn(usize) -> bool) -> bool {
-        match requirement {
-            Requirement::Plain(c) if c.name.starts_with("rpmlib(") => true,
-            Requirement::And(all) => all.iter().all(|one| self.met_by(one, usable)),
-            Requirement::Or(all) => all.iter().any(|one| self.met_by(one, usable)),
-            Requirement::If { .. } | Requirement::Unless { .. } => true,
-            _ => self.packages_for(requirement).into_iter().any(usable),
+    fn describe(&self, member: &Member<'a>, requirement: &Requirement) -> Missing {
+        Missing {
+            package: member.package.nevra(),
+            requirement: requirement.to_string(),
+            near: self.near(requirement),
         }
     }
 
@@ -340,11 +316,12 @@ impl Universe {
         const SHOWN: usize = 3;
         let mut near = Vec::new();
         requirement.each_capability(&mut |wanted| {
-            for (at, nth) in self.by_name.get(&wanted.name).into_iter().flatten() {
-                let package = &self.packages[*at];
+            for (at, nth) in self.by_name.get(wanted.name.as_str()).into_iter().flatten() {
+                let member = &self.members[*at];
+                let package = member.package;
                 let provide = &package.provides[*nth];
                 let symbol = is_kernel_symbol(&wanted.name);
-                let line = match (provide.overlaps(wanted), self.replaced[*at]) {
+                let line = match (provide.overlaps(wanted), member.replaced) {
                     (true, true) => format!(
                         "{} of the base provides it, but a package of this repository replaces that one",
                         package.nevra()
@@ -362,6 +339,29 @@ impl Universe {
             }
         });
         near
+    }
+}
+
+fn mark_replaced(members: &mut [Member<'_>]) {
+    let ours: Vec<&Package> = members
+        .iter()
+        .filter(|m| m.origin == Origin::Ours)
+        .map(|m| m.package)
+        .collect();
+    let names: HashSet<(&str, &str)> = ours
+        .iter()
+        .map(|p| (p.name.as_str(), p.arch.as_str()))
+        .collect();
+    let mut obsoletes: HashMap<&str, Vec<&Entry>> = HashMap::new();
+    for entry in ours.iter().flat_map(|p| &p.obsoletes) {
+        obsoletes.entry(&entry.name).or_default().push(entry);
+    }
+    for member in members.iter_mut().filter(|m| m.origin == Origin::Base) {
+        let package = member.package;
+        member.replaced = names.contains(&(package.name.as_str(), package.arch.as_str()))
+            || obsoletes
+                .get(package.name.as_str())
+                .is_some_and(|all| all.iter().any(|entry| is_obsoleted(package, entry)));
     }
 }
 
