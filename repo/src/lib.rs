@@ -3,7 +3,10 @@
 pub mod closure;
 pub mod comps;
 mod files;
+pub mod key;
 pub mod manifest;
 pub mod proof;
+pub mod release_package;
+pub mod repo_file;
 pub mod repodata;
 pub mod sums;
