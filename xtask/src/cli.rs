@@ -30,7 +30,7 @@ pub enum Command {
     Repo(RepoArgs),
     /// What would run, and why.
     #[command(after_help = "Example:\n  cargo xtask plan --json | jq '.[] | select(.runs)'")]
-    Plan(TargetArgs),
+    Plan(PlanArgs),
     /// Fetch all sources into the store: the only step that uses the network.
     #[command(after_help = "Example:\n  cargo xtask fetch && cargo xtask repo --offline")]
     Fetch(TargetArgs),
@@ -107,6 +107,17 @@ pub struct RepoArgs {
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
     /// Which key signs.
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, Clone, Args)]
+pub struct PlanArgs {
+    /// Which target, and how.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Which key would sign.
     #[command(flatten)]
     pub key: KeyArgs,
 }

@@ -4,6 +4,8 @@ mod cli;
 mod commands;
 mod context;
 mod exit;
+mod prove;
+mod publish;
 mod road;
 mod ui;
 

@@ -67,6 +67,15 @@ impl Work<'_> {
             .map(|stage| stage.path.as_path())
             .ok_or_else(|| format!("the graph does not say that this stage needs `{name}`").into())
     }
+
+    /// The digest of the outputs of a stage this one needs.
+    ///
+    /// # Errors
+    /// As [`Work::need`].
+    pub fn digest(&self, name: &str) -> Result<String, Failure> {
+        self.need(name)?;
+        Ok(self.done[name].record.digest().to_string())
+    }
 }
 
 /// What happens while a graph runs.

@@ -200,6 +200,15 @@ pub struct Install {
 }
 
 impl Target {
+    /// Every package that must be in the repository.
+    pub fn expected_packages(&self) -> Vec<String> {
+        [&self.e2fsprogs.packages, &self.kernel.packages, &self.lustre.packages]
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
+    }
+
     /// What no type can say.
     pub(super) fn check(&self) -> Result<(), String> {
         let key = &self.distribution.key;

@@ -173,3 +173,20 @@ fn apt(context: &Context, update: bool) -> anyhow::Result<Apt> {
         Apt::open(&recipe.debian, &suites, dir)?
     })
 }
+
+/// Puts the pinned files into another store, so that a build there needs no network.
+///
+/// # Errors
+/// When a file cannot be copied.
+pub fn share_files(context: &Context, lock: &Lock, store: &Path) -> anyhow::Result<()> {
+    let other = lustre_packaging::store::Store::open(store, "cargo xtask verify --reproducible", &mut |_| {})?;
+    for pin in lock.files() {
+        let digest: Digest = pin.sha256.parse()?;
+        let file = context
+            .store
+            .file(&digest)
+            .with_context(|| format!("{} is not in the store", pin.file))?;
+        other.insert_file(&file, Some(&digest))?;
+    }
+    Ok(())
+}

@@ -2,7 +2,7 @@
 
 mod clean;
 mod key;
-mod lock;
+pub mod lock;
 mod plan;
 mod repo;
 mod targets;

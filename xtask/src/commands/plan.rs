@@ -3,26 +3,20 @@
 use lustre_packaging::stage::{self, State};
 
 use super::lock;
-use super::repo::Signed;
-use crate::cli::{KeyArgs, TargetArgs};
+use super::repo;
+use crate::cli::PlanArgs;
 use crate::context::{self, Context};
 use crate::exit::Outcome;
 use crate::road::Road;
 use crate::ui;
 
 /// Shows every stage of the target, whether it would run, and why.
-pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
-    let context = Context::open(arguments, "cargo xtask plan")?;
+pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
+    let context = Context::open(&arguments.target, "cargo xtask plan")?;
     let lock = lock::current(&context)?;
-    let road = Road::new(&context, &lock);
-    let signed = Signed::open(
-        &context,
-        &KeyArgs {
-            key_file: None,
-            key_agent: None,
-        },
-    )?;
-    let stages = road.whole(&signed)?;
+    let road = Road::new(&context, &lock)?;
+    let signing = repo::signing(&context, &arguments.key)?;
+    let stages = road.assembled(&signing)?;
     let planned = stage::plan(&stages, &context.store)?;
     if context.arguments.json {
         let items: Vec<_> = planned
@@ -41,7 +35,7 @@ pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
     if let Some(model) = &context.target.model {
         ui::print(&format!("{}: {model}", context.target.name));
     }
-    ui::print(&format!("store: {}", context::store_folder(arguments.store.as_deref())?.display()));
+    ui::print(&format!("store: {}", context::store_folder(arguments.target.store.as_deref())?.display()));
     for one in planned {
         match one.state {
             State::Cached => ui::print(&format!("  cached  {}", one.stage)),

@@ -5,13 +5,60 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lustre_packaging::buildroot::{self, TargetDnf};
+use lustre_packaging::distro::{self, Recipe};
 use lustre_packaging::process;
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::Digest;
 
 use super::{Road, name, needs};
+use crate::commands::lock::KERNEL_SOURCE;
 
 impl Road<'_> {
+    /// The base and source repositories, made from the pinned packages and signed with the distribution's own key.
+    pub(super) fn distribution(&self) -> anyhow::Result<Stage<'_>> {
+        let wanted = &self.target.distribution;
+        let recipe = Recipe::load(&self.specs.join(&wanted.recipe))?;
+        let kernel = self.lock.file(KERNEL_SOURCE)?;
+        Ok(Stage {
+            name: name::DISTRIBUTION.to_owned(),
+            needs: Vec::new(),
+            inputs: vec![
+                ("packages".to_owned(), distro::inputs_digest(&recipe, &self.lock.package)?),
+                self.spec_input("kernel-spec", &wanted.kernel.spec)?,
+                ("kernel-source".to_owned(), kernel.sha256.to_string()),
+                ("key".to_owned(), wanted.key.clone()),
+                self.settings_input(),
+            ],
+            whole: None,
+            recipe: Box::new(move |work| {
+                let debs = work.scratch.join("debs");
+                fs::create_dir(&debs)?;
+                for pin in &self.lock.package {
+                    let digest = pin.file.sha256.parse()?;
+                    std::os::unix::fs::symlink(
+                        self.pinned(&digest, &pin.file.file)?,
+                        debs.join(&pin.file.file),
+                    )?;
+                }
+                let kernel = self.pinned(&kernel.sha256, &kernel.file)?;
+                distro::build(
+                    &recipe,
+                    &distro::Inputs {
+                        pins: &self.lock.package,
+                        debs: &debs,
+                        kernel_spec: &self.specs.join(&wanted.kernel.spec),
+                        kernel_source: &kernel,
+                        jobs: self.jobs,
+                    },
+                    work.scratch,
+                    work.output,
+                    work.log,
+                )?;
+                Ok(())
+            }),
+        })
+    }
+
     /// The chroot that holds the target's own dnf, rpm and rpmbuild, made by the host's dnf.
     pub(super) fn bootstrap(&self) -> Stage<'_> {
         let packages = &self.target.distribution.bootstrap;
@@ -33,6 +80,21 @@ impl Road<'_> {
                 fs::write(work.output.join("packages.txt"), list)?;
                 Ok(())
             }),
+        }
+    }
+
+    /// The chroot of the install proof: the distribution's own packages, installed by its own dnf.
+    pub(super) fn install_root(&self) -> Stage<'_> {
+        let packages = &self.target.install.base;
+        Stage {
+            name: name::INSTALL_ROOT.to_owned(),
+            needs: needs(&[name::DISTRIBUTION, name::BOOTSTRAP]),
+            inputs: vec![
+                ("recipe".to_owned(), "1".to_owned()),
+                ("packages".to_owned(), packages.join(" ")),
+            ],
+            whole: Some(("root".to_owned(), "packages.txt".to_owned())),
+            recipe: Box::new(move |work| self.make_root(work, packages, None)),
         }
     }
 

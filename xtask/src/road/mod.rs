@@ -15,7 +15,11 @@ use lustre_packaging::buildroot::{Base, BaseRepo};
 use lustre_packaging::lock::Lock;
 use lustre_packaging::stage::{Failure, Stage, Work, digest_of};
 use lustre_packaging::store::Store;
-use lustre_packaging::target::Target;
+use lustre_packaging::target::{Source, Target};
+
+use crate::context::{Context, specs};
+use crate::exit::Usage;
+use finish::Signing;
 
 /// What the stages of a target are made from.
 #[derive(Debug)]
@@ -30,6 +34,8 @@ pub struct Road<'a> {
     pub specs: PathBuf,
     /// How many jobs may run at a time.
     pub jobs: usize,
+    /// What pins Lustre's source.
+    pub lustre_digest: String,
 }
 
 /// Names of stages that others need.
@@ -40,12 +46,40 @@ pub mod name {
     pub const BOOTSTRAP: &str = "bootstrap";
     /// Lustre's source tree, with our fixups.
     pub const LUSTRE_TREE: &str = "lustre-tree";
+    /// The chroot of the install proof: the base alone.
+    pub const INSTALL_ROOT: &str = "install-root";
     /// All packages, signed.
     pub const SIGN: &str = "sign";
     /// The repository.
     pub const ASSEMBLE: &str = "assemble";
     /// The proofs.
     pub const PROVE: &str = "prove";
+}
+
+impl<'a> Road<'a> {
+    /// The road of the context's target, as locked.
+    ///
+    /// # Errors
+    /// When an argument of the command line makes no sense.
+    pub fn new(context: &'a Context, lock: &'a Lock) -> anyhow::Result<Self> {
+        if let Some(source) = context.arguments.sources.first() {
+            return Err(Usage(format!("--source {source}: the target `{}` takes no other source yet", context.target.name)).into());
+        }
+        let specs = specs();
+        let lustre_digest = match &context.target.lustre.source {
+            Source::Path(path) => format!("tree-sha256:{}", digest_of(&specs.join(path))?),
+            Source::Git { commit, .. } => format!("git:{commit}"),
+            other => format!("{other:?}"),
+        };
+        Ok(Self {
+            target: &context.target,
+            lock,
+            store: &context.store,
+            specs,
+            jobs: context.jobs,
+            lustre_digest,
+        })
+    }
 }
 
 impl Road<'_> {
@@ -56,6 +90,27 @@ impl Road<'_> {
     pub fn builds(&self) -> anyhow::Result<Vec<Stage<'_>>> {
         let mut stages = vec![self.distribution()?, self.bootstrap()];
         stages.extend(self.packages()?);
+        Ok(stages)
+    }
+
+    /// The stages that the proofs of any repository need: the distribution and a clean chroot.
+    ///
+    /// # Errors
+    /// When an input of a stage cannot be read.
+    pub fn roots(&self) -> anyhow::Result<Vec<Stage<'_>>> {
+        Ok(vec![self.distribution()?, self.bootstrap(), self.install_root()])
+    }
+
+    /// All stages up to the assembled repository, and the chroot of the install proof.
+    ///
+    /// # Errors
+    /// When an input of a stage cannot be read.
+    pub fn assembled<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Vec<Stage<'s>>> {
+        let mut stages: Vec<Stage<'s>> = self.builds()?;
+        stages.push(self.install_root());
+        stages.push(self.release(signing));
+        stages.push(self.sign(signing));
+        stages.push(self.assemble(signing)?);
         Ok(stages)
     }
 
@@ -90,6 +145,19 @@ impl Road<'_> {
             key: folder.join("key.asc"),
             arch: self.target.distribution.arch.clone(),
         })
+    }
+}
+
+impl Road<'_> {
+    /// What the proofs depend on besides the repository and the chroot.
+    ///
+    /// # Errors
+    /// When the target cannot be written as JSON.
+    pub fn proof_inputs(&self) -> anyhow::Result<Vec<(String, String)>> {
+        Ok(vec![
+            ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+            ("target".to_owned(), serde_json::to_string(self.target)?),
+        ])
     }
 }
 
