@@ -208,10 +208,7 @@ fn refuse_strangers(out: &Path) -> Result<(), Error> {
 }
 
 /// Copies every package to its place. Copies, since a link would let a change in the tree reach the store.
-fn place_packages(
-    assembly: &Assembly<'_>,
-    tree: &Path,
-) -> Result<Vec<manifest::Package>, Error> {
+fn place_packages(assembly: &Assembly<'_>, tree: &Path) -> Result<Vec<manifest::Package>, Error> {
     for kind in Kind::ALL {
         let folder = tree.join(kind.folder()).join("Packages");
         fs::create_dir_all(&folder).map_err(|source| Error::Io {

@@ -38,7 +38,9 @@ impl Aside {
         prefix.push(name);
         prefix.push(".new-");
         remove_abandoned(parent, &prefix)?;
-        let folder = tempfile::Builder::new().prefix(&prefix).tempdir_in(parent)?;
+        let folder = tempfile::Builder::new()
+            .prefix(&prefix)
+            .tempdir_in(parent)?;
         let lock = File::open(folder.path())?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Self {

@@ -11,8 +11,8 @@ use rpm::{FileFlags, PackageMetadata};
 
 use super::context::Context;
 use super::report::Verdict;
-use crate::closure::{Origin, Universe};
 use crate::closure::universe::Member;
+use crate::closure::{Origin, Universe};
 use crate::layout::Kind;
 use crate::repodata::{Entry, FileKind, Package};
 
@@ -39,10 +39,7 @@ pub(super) fn check(context: &Context<'_>) -> Verdict {
 fn findings(context: &Context<'_>) -> Result<(String, Vec<String>), String> {
     let ours = context.our_packages(&[Kind::Binary, Kind::Debuginfo])?;
     let base = context.base_packages()?;
-    let universe = Universe::new(
-        ours.iter().map(|(_, p)| *p),
-        base.iter().map(|(_, p)| *p),
-    );
+    let universe = Universe::new(ours.iter().map(|(_, p)| *p), base.iter().map(|(_, p)| *p));
     // Members are ours, then the base's, in the order given; both lists are without source packages.
     let files: Vec<PathBuf> = ours
         .iter()
@@ -68,7 +65,10 @@ fn findings(context: &Context<'_>) -> Result<(String, Vec<String>), String> {
                     .iter()
                     .filter(|path| left.get(*path) != right.get(*path))
                     .map(|path| {
-                        format!("{path} of {} conflicts with the one of {}", names.0, names.1)
+                        format!(
+                            "{path} of {} conflicts with the one of {}",
+                            names.0, names.1
+                        )
                     }),
             ),
             // Without the other package nobody can say whether the files are the same.
@@ -80,10 +80,7 @@ fn findings(context: &Context<'_>) -> Result<(String, Vec<String>), String> {
             )),
         }
     }
-    Ok((
-        format!("{paths} paths that two packages share"),
-        findings,
-    ))
+    Ok((format!("{paths} paths that two packages share"), findings))
 }
 
 /// Paths in one of our packages and in another that can be installed with it.

@@ -79,7 +79,10 @@ impl<'a> Context<'a> {
     /// The binary packages of the distribution, with the folder of the repository each is in.
     pub(super) fn base_packages(&self) -> Result<Vec<(&'a Path, &Package)>, String> {
         let base = self.base.as_deref().map_err(Clone::clone)?;
-        if base.iter().all(|(_, metadata)| metadata.packages.is_empty()) {
+        if base
+            .iter()
+            .all(|(_, metadata)| metadata.packages.is_empty())
+        {
             return Err(
                 "there is no base repository to check against: name the distribution's repositories"
                     .to_owned(),

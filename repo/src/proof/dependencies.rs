@@ -65,7 +65,12 @@ pub(super) fn kernel_symbols(context: &Context<'_>) -> Verdict {
     with_universe(context, |universe| {
         let kmods = universe
             .ours()
-            .filter(|m| m.package.requires.iter().any(|r| r.name.starts_with("kernel(")))
+            .filter(|m| {
+                m.package
+                    .requires
+                    .iter()
+                    .any(|r| r.name.starts_with("kernel("))
+            })
             .count();
         (
             format!("{kmods} packages with kernel symbols"),

@@ -135,7 +135,11 @@ pub(super) fn duplicates(context: &Context<'_>) -> Verdict {
         .iter()
         .filter(|(_, locations)| locations.len() > 1)
         .map(|((name, arch), locations)| {
-            format!("{name}.{arch} is there {} times: {}", locations.len(), locations.join(", "))
+            format!(
+                "{name}.{arch} is there {} times: {}",
+                locations.len(),
+                locations.join(", ")
+            )
         })
         .collect();
     Verdict::from_findings(format!("{} packages", packages.len()), findings)

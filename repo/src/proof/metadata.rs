@@ -66,7 +66,10 @@ fn gpg_findings(context: &Context<'_>) -> Result<Vec<String>, String> {
     args.extend(["--import", &key]);
     let imported = tool::run("gpg", &args, home.path(), &log)?;
     if !imported.success {
-        return Err(format!("gpg cannot import the key: {}", imported.text.trim()));
+        return Err(format!(
+            "gpg cannot import the key: {}",
+            imported.text.trim()
+        ));
     }
     let mut findings = Vec::new();
     for kind in Kind::ALL {
@@ -83,7 +86,8 @@ fn gpg_findings(context: &Context<'_>) -> Result<Vec<String>, String> {
             .filter_map(|line| line.strip_prefix("[GNUPG:] VALIDSIG "))
             .any(|rest| {
                 let mut words = rest.split_whitespace();
-                words.next() == Some(expected.as_str()) && words.next_back() == Some(expected.as_str())
+                words.next() == Some(expected.as_str())
+                    && words.next_back() == Some(expected.as_str())
             });
         if !said.success || !by_ours {
             let reason = said

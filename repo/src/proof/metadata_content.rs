@@ -32,8 +32,9 @@ pub(super) fn check(context: &Context<'_>) -> Verdict {
         match repository(*kind, &root, metadata) {
             Ok((found, same_bytes)) => {
                 if found.is_empty() && !same_bytes {
-                    note = "equal in content, not in bytes: written by another version of this tool"
-                        .to_owned();
+                    note =
+                        "equal in content, not in bytes: written by another version of this tool"
+                            .to_owned();
                 }
                 findings.extend(found);
             }
@@ -49,16 +50,16 @@ pub(super) fn check(context: &Context<'_>) -> Verdict {
 }
 
 /// What is wrong with one repository, and whether its metadata is byte for byte what would be written now.
-fn repository(
-    kind: Kind,
-    root: &Path,
-    metadata: &Metadata,
-) -> Result<(Vec<String>, bool), String> {
+fn repository(kind: Kind, root: &Path, metadata: &Metadata) -> Result<(Vec<String>, bool), String> {
     let mut findings = Vec::new();
     let mut listed: BTreeSet<&str> = BTreeSet::new();
     for package in &metadata.packages {
         if !listed.insert(&package.location) {
-            findings.push(format!("{}/{} is listed twice", kind.folder(), package.location));
+            findings.push(format!(
+                "{}/{} is listed twice",
+                kind.folder(),
+                package.location
+            ));
         }
         if let Err(why) = present(root, package) {
             findings.push(format!("{}/{}: {why}", kind.folder(), package.location));
@@ -110,7 +111,10 @@ fn repository(
 fn present(root: &Path, package: &Package) -> Result<(), String> {
     let (digest, size) = sums::sha256(&root.join(&package.location)).map_err(|e| e.to_string())?;
     if package.checksum.kind != "sha256" {
-        return Err(format!("listed with a {} digest, not sha256", package.checksum.kind));
+        return Err(format!(
+            "listed with a {} digest, not sha256",
+            package.checksum.kind
+        ));
     }
     if size == package.size_package && digest == package.checksum.hex {
         return Ok(());
@@ -151,10 +155,8 @@ fn prepare(
 
 /// The packages whose metadata is not what their headers say.
 fn differences(listed: &[Package], rewritten: &[Package]) -> Vec<String> {
-    let by_location: BTreeMap<&str, &Package> = rewritten
-        .iter()
-        .map(|p| (p.location.as_str(), p))
-        .collect();
+    let by_location: BTreeMap<&str, &Package> =
+        rewritten.iter().map(|p| (p.location.as_str(), p)).collect();
     listed
         .iter()
         .filter(|p| by_location.get(p.location.as_str()) != Some(p))

@@ -47,8 +47,8 @@ fn none_is_nothing(count: usize, findings: Vec<String>) -> Verdict {
 fn verify(path: &Path, verifier: &Verifier) -> Result<(), String> {
     let text = |e: &dyn std::fmt::Display| e.to_string();
     let mut file = BufReader::with_capacity(1 << 17, File::open(path).map_err(|e| text(&e))?);
-    let metadata = PackageMetadata::parse(&mut file)
-        .map_err(|e| format!("its header cannot be read: {e}"))?;
+    let metadata =
+        PackageMetadata::parse(&mut file).map_err(|e| format!("its header cannot be read: {e}"))?;
     let report = metadata
         .check_signatures(verifier)
         .map_err(|e| format!("its signature cannot be read: {e}"))?;
@@ -106,7 +106,10 @@ fn rpmkeys_findings(context: &Context<'_>) -> Result<(usize, Vec<String>), Strin
         &log,
     )?;
     if !imported.success {
-        return Err(format!("rpm cannot import the key: {}", imported.text.trim()));
+        return Err(format!(
+            "rpm cannot import the key: {}",
+            imported.text.trim()
+        ));
     }
     let mut findings = Vec::new();
     for batch in rpms.chunks(BATCH) {
