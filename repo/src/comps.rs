@@ -157,7 +157,10 @@ mod tests {
         let xml = Comps::parse(TOML).unwrap().to_xml();
         let lines: Vec<&str> = xml.lines().map(str::trim).collect();
         assert!(lines.contains(&"<description>Kernel &amp; tools</description>"));
-        let packages: Vec<&&str> = lines.iter().filter(|l| l.starts_with("<packagereq")).collect();
+        let packages: Vec<&&str> = lines
+            .iter()
+            .filter(|l| l.starts_with("<packagereq"))
+            .collect();
         assert_eq!(
             packages,
             [

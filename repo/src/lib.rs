@@ -4,6 +4,7 @@ pub mod closure;
 pub mod comps;
 mod files;
 pub mod key;
+pub mod layout;
 pub mod manifest;
 pub mod proof;
 pub mod release_package;

@@ -223,7 +223,11 @@ mod tests {
         );
         let mut two = one.clone();
         two.packages.reverse();
-        two.stages.get_mut("kernel").unwrap().build_packages.reverse();
+        two.stages
+            .get_mut("kernel")
+            .unwrap()
+            .build_packages
+            .reverse();
         assert_eq!(one.to_json(), two.to_json());
 
         let dir = tempfile::tempdir().unwrap();

@@ -17,7 +17,9 @@ const KERNEL_PINNING: &str = include_str!("../../docs/kernel-pinning.md");
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The key is not an armored OpenPGP public key.
-    #[error("the public key for {NAME} cannot be read: {0}; export it again with `cargo xtask key export`")]
+    #[error(
+        "the public key for {NAME} cannot be read: {0}; export it again with `cargo xtask key export`"
+    )]
     Key(String),
     /// rpm-rs refuses one of the values.
     #[error("cannot build {NAME}-{version}-{release}: {source}")]

@@ -20,7 +20,9 @@ pub const PRIORITY: u8 = 50;
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Error {
     /// The URL is not one a repository can be at.
-    #[error("the base URL `{url}` of the repository {what}; set the target's publish URL to http://…, https://… or file:///…")]
+    #[error(
+        "the base URL `{url}` of the repository {what}; set the target's publish URL to http://…, https://… or file:///…"
+    )]
     Url {
         /// The URL.
         url: String,
@@ -67,10 +69,17 @@ impl RepoFile {
         if rest.trim_matches('/').is_empty() {
             return Err(error("names no host or folder"));
         }
-        if base_url.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        if base_url
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control())
+        {
             return Err(error("has blanks or control characters"));
         }
-        if rest.split('/').next().is_some_and(|host| host.contains('@')) {
+        if rest
+            .split('/')
+            .next()
+            .is_some_and(|host| host.contains('@'))
+        {
             return Err(error("has a user name or password in it"));
         }
         if title.is_empty() || title.chars().any(char::is_control) {

@@ -141,7 +141,9 @@ pub fn files(tree: &Path) -> Result<Vec<String>, Error> {
             .ok()
             .and_then(Path::to_str)
             .filter(|name| !name.contains(['\n', '\r', '\\']))
-            .ok_or_else(|| unexpected("its name is not UTF-8, or has line breaks or backslashes"))?;
+            .ok_or_else(|| {
+                unexpected("its name is not UTF-8, or has line breaks or backslashes")
+            })?;
         if !LEFT_OUT.contains(&name) {
             found.push(name.to_owned());
         }
@@ -174,7 +176,8 @@ pub fn render(tree: &Path) -> Result<String, Error> {
 pub fn write(tree: &Path) -> Result<(), Error> {
     let text = render(tree)?;
     let path = tree.join(FILE);
-    crate::files::write_whole(&path, text.as_bytes()).map_err(|source| Error::Write { path, source })
+    crate::files::write_whole(&path, text.as_bytes())
+        .map_err(|source| Error::Write { path, source })
 }
 
 /// Compares a tree with its `SHA256SUMS`.

@@ -93,7 +93,10 @@ pub fn mixtures(universe: &Universe) -> Vec<Mixture> {
 }
 
 fn provides_symbols(package: &Package) -> bool {
-    package.provides.iter().any(|p| p.name.starts_with("kernel("))
+    package
+        .provides
+        .iter()
+        .any(|p| p.name.starts_with("kernel("))
 }
 
 /// The kernel a package is a part of: `kernel-core` and `kernel-modules-extra` of one version are the same kernel,

@@ -345,10 +345,7 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap().to_string(), text);
         }
-        assert_eq!(
-            parse("( a   and ( b ) )").unwrap().to_string(),
-            "(a and b)"
-        );
+        assert_eq!(parse("( a   and ( b ) )").unwrap().to_string(), "(a and b)");
     }
 
     #[test]

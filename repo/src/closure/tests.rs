@@ -184,7 +184,10 @@ fn symbols_must_come_from_one_kernel() {
     let debug = "kernel-debug-core 6-1 | kernel(c) = 0x1";
 
     for second in [other, debug] {
-        assert!(missing(&[kmod], &[one, second]).is_empty(), "each symbol has a provider");
+        assert!(
+            missing(&[kmod], &[one, second]).is_empty(),
+            "each symbol has a provider"
+        );
         let mixtures = mixtures(&[kmod], &[one, second]);
         assert_eq!(mixtures.len(), 1);
         assert_eq!(mixtures[0].best.as_deref(), Some("kernel-6-1.x86_64"));

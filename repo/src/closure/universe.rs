@@ -178,13 +178,23 @@ impl<'a> Universe<'a> {
 
     fn all_providers(&self, capability: &Entry) -> Vec<usize> {
         let mut found: Vec<usize> = Vec::new();
-        for (at, nth) in self.by_name.get(capability.name.as_str()).into_iter().flatten() {
+        for (at, nth) in self
+            .by_name
+            .get(capability.name.as_str())
+            .into_iter()
+            .flatten()
+        {
             if self.members[*at].package.provides[*nth].overlaps(capability) {
                 found.push(*at);
             }
         }
         if capability.flags.is_none() {
-            found.extend(self.by_file.get(capability.name.as_str()).into_iter().flatten());
+            found.extend(
+                self.by_file
+                    .get(capability.name.as_str())
+                    .into_iter()
+                    .flatten(),
+            );
         }
         found.sort_unstable();
         found.dedup();

@@ -58,7 +58,9 @@ pub enum Error {
         known: String,
     },
     /// A waiver without a reason.
-    #[error("the check `{0}` is waived without a reason: say why, it is published with the repository")]
+    #[error(
+        "the check `{0}` is waived without a reason: say why, it is published with the repository"
+    )]
     NoReason(String),
 }
 
@@ -364,7 +366,11 @@ mod tests {
             Verdict::from_findings("100 things", findings)
         });
         assert_eq!(check.result, Outcome::Fail);
-        assert!(check.message.ends_with("… and 88 more"), "{}", check.message);
+        assert!(
+            check.message.ends_with("… and 88 more"),
+            "{}",
+            check.message
+        );
         let log = fs::read_to_string(check.log.as_ref().unwrap()).unwrap();
         assert_eq!(log.lines().count(), 100);
 
@@ -372,6 +378,10 @@ mod tests {
         let proof = proof(vec![check]);
         proof.write(&path).unwrap();
         assert_eq!(Proof::read(&path).unwrap(), proof);
-        assert!(fs::read_to_string(&path).unwrap().contains("\"result\": \"fail\""));
+        assert!(
+            fs::read_to_string(&path)
+                .unwrap()
+                .contains("\"result\": \"fail\"")
+        );
     }
 }

@@ -4,17 +4,22 @@
 //!   for the same packages; [`read`] verifies and parses it, ours or anybody's.
 //! - `model`: what one package's metadata is. Both directions share it.
 //! - `header`: an RPM's header to the model. `tags`: the header's raw strings and numbers.
-//! - `render`: the model to XML. `parse`: XML to the model. `repomd`: the same for `repomd.xml`.
+//! - `render`: the model to XML. `document` and `parse`: XML to the model. `repomd`: the index, `repomd.xml`.
 //! - `output`: compressed, hashed and named files, and the swap of the whole folder.
 //!
 //! `docs/decisions/0001-repodata.md` says why this is written here instead of taken from a library.
 
 mod document;
 mod error;
+mod header;
 mod model;
+mod output;
 mod parse;
 mod read;
+mod render;
 mod repomd;
+mod tags;
+mod write;
 
 pub use error::Error;
 pub use model::{
@@ -22,3 +27,4 @@ pub use model::{
 };
 pub use read::read;
 pub use repomd::{Record, Repomd};
+pub use write::{Options, write};
