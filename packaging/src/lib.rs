@@ -3,4 +3,5 @@
 pub mod archive;
 pub mod process;
 pub mod sign;
+pub mod source;
 pub mod store;
