@@ -1,0 +1,52 @@
+//! `cargo xtask plan`
+
+use lustre_packaging::stage::{self, State};
+
+use super::lock;
+use super::repo::Signed;
+use crate::cli::{KeyArgs, TargetArgs};
+use crate::context::{self, Context};
+use crate::exit::Outcome;
+use crate::road::Road;
+use crate::ui;
+
+/// Shows every stage of the target, whether it would run, and why.
+pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
+    let context = Context::open(arguments, "cargo xtask plan")?;
+    let lock = lock::current(&context)?;
+    let road = Road::new(&context, &lock);
+    let signed = Signed::open(
+        &context,
+        &KeyArgs {
+            key_file: None,
+            key_agent: None,
+        },
+    )?;
+    let stages = road.whole(&signed)?;
+    let planned = stage::plan(&stages, &context.store)?;
+    if context.arguments.json {
+        let items: Vec<_> = planned
+            .iter()
+            .map(|one| {
+                let why = match &one.state {
+                    State::Cached => None,
+                    State::Runs(why) => Some(why),
+                };
+                serde_json::json!({ "stage": one.stage, "needs": one.needs, "runs": why.is_some(), "why": why })
+            })
+            .collect();
+        ui::print(&serde_json::to_string_pretty(&items)?);
+        return Ok(Outcome::Done);
+    }
+    if let Some(model) = &context.target.model {
+        ui::print(&format!("{}: {model}", context.target.name));
+    }
+    ui::print(&format!("store: {}", context::store_folder(arguments.store.as_deref())?.display()));
+    for one in planned {
+        match one.state {
+            State::Cached => ui::print(&format!("  cached  {}", one.stage)),
+            State::Runs(why) => ui::print(&format!("  runs    {:16} {why}", one.stage)),
+        }
+    }
+    Ok(Outcome::Done)
+}
