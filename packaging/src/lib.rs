@@ -11,3 +11,8 @@ pub mod sign;
 pub mod stage;
 pub mod store;
 pub mod target;
+pub mod archive;
+pub mod process;
+pub mod sign;
+pub mod source;
+pub mod store;

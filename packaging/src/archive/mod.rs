@@ -21,6 +21,7 @@ pub use error::{Error, Refusal};
 pub use links::check_links;
 pub use pack::pack_tar_gz;
 pub use srpm::{Srpm, unpack_srpm};
+pub(crate) use unpack::finish;
 pub use unpack::{Unpacked, unpack};
 
 use crate::store::PathError;

@@ -338,7 +338,7 @@ fn write_file(
 }
 
 /// Sets mode and time, whatever the umask and the clock are.
-pub(super) fn finish(full: &Path, mode: Option<u32>, mtime: u64) -> Result<(), PathError> {
+pub(crate) fn finish(full: &Path, mode: Option<u32>, mtime: u64) -> Result<(), PathError> {
     if let Some(mode) = mode {
         fs::set_permissions(full, Permissions::from_mode(mode))
             .map_err(|source| PathError::new("set the mode of", full, source))?;

@@ -30,7 +30,7 @@ pub use error::{Error, PathError};
 pub use lock::Holder;
 pub use remove::remove_tree;
 pub use stages::{Listed, PendingStage, RECORD, StageDir, StageRecord, StageState, StageStore};
-use tree::entry;
+pub(crate) use tree::entry;
 pub use tree::{Entry, EntryKind, digest_entries, list_tree, tree_digest};
 
 /// An opened store. While it lives, no other run uses the same store.
