@@ -52,16 +52,19 @@ pub fn source_package(
     log: &Path,
 ) -> Result<PathBuf, Error> {
     let overlay = load(folder)?;
-    let spec = overlay
-        .manifest
-        .spec
-        .clone()
-        .ok_or_else(|| Error::Overlay(format!("the overlay {} names no spec", folder.display())))?;
+    let spec =
+        overlay.manifest.spec.clone().ok_or_else(|| {
+            Error::Overlay(format!("the overlay {} names no spec", folder.display()))
+        })?;
     let sources = prepared.join("sources");
     for entry in fs::read_dir(&sources).map_err(at(&sources))? {
         let entry = entry.map_err(at(&sources))?;
         let name = entry.file_name();
-        let place = if name == *spec { "build/SPECS" } else { "build/SOURCES" };
+        let place = if name == *spec {
+            "build/SPECS"
+        } else {
+            "build/SOURCES"
+        };
         fs::copy(entry.path(), work.path(place).join(&name)).map_err(at(entry.path()))?;
     }
     rpmbuild::source_package(work, &spec, &options(&overlay), log)
@@ -146,7 +149,10 @@ fn check_config(
     }
     let lines: Vec<String> = compared.fragments.iter().map(ToString::to_string).collect();
     Err(Error::Result {
-        what: format!("the kernel's config is not the one intended:\n{}", lines.join("\n")),
+        what: format!(
+            "the kernel's config is not the one intended:\n{}",
+            lines.join("\n")
+        ),
         hint: format!("the fragments are in {}", overlay.folder.display()),
     })
 }

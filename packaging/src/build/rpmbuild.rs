@@ -58,7 +58,10 @@ pub fn build(
     let made = packages_under(&work.path("build/RPMS"))?;
     if made.is_empty() {
         return Err(Error::Result {
-            what: format!("rpmbuild -bb of {} ended well but made no RPM", srpm.display()),
+            what: format!(
+                "rpmbuild -bb of {} ended well but made no RPM",
+                srpm.display()
+            ),
             hint: format!("see {}", log.display()),
         });
     }

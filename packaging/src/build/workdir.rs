@@ -111,7 +111,10 @@ impl Workdir {
     pub fn sandbox(&self) -> Sandbox<'_> {
         Sandbox::new(&self.clone, User::Builder, &self.settings.host)
             .writable(&self.home, BUILDER_HOME)
-            .env("SOURCE_DATE_EPOCH", &self.settings.source_date_epoch.to_string())
+            .env(
+                "SOURCE_DATE_EPOCH",
+                &self.settings.source_date_epoch.to_string(),
+            )
             .directory(BUILDER_HOME)
     }
 

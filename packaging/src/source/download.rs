@@ -210,7 +210,13 @@ impl<'s> Downloader<'s> {
                 total,
             });
         };
-        curl(source, place, into, SMALL.max(total.unwrap_or(u64::MAX)), &report)
+        curl(
+            source,
+            place,
+            into,
+            SMALL.max(total.unwrap_or(u64::MAX)),
+            &report,
+        )
     }
 
     fn from_place(

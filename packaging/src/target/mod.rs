@@ -10,8 +10,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use model::{
-    Build, Distribution, DistributionKernel, DistributionKind, E2fsprogs, Group, Install, Kernel, Lustre, Repository,
-    Source, Target,
+    Build, Distribution, DistributionKernel, DistributionKind, E2fsprogs, Group, Install, Kernel,
+    Lustre, Repository, Source, Target,
 };
 
 /// How deep targets may inherit; deeper is a loop or a mistake.

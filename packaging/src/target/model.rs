@@ -202,11 +202,15 @@ pub struct Install {
 impl Target {
     /// Every package that must be in the repository.
     pub fn expected_packages(&self) -> Vec<String> {
-        [&self.e2fsprogs.packages, &self.kernel.packages, &self.lustre.packages]
-            .into_iter()
-            .flatten()
-            .cloned()
-            .collect()
+        [
+            &self.e2fsprogs.packages,
+            &self.kernel.packages,
+            &self.lustre.packages,
+        ]
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect()
     }
 
     /// What no type can say.
