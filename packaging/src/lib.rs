@@ -3,7 +3,9 @@
 pub mod archive;
 pub mod build;
 pub mod buildroot;
+pub mod distro;
 pub mod host;
+pub mod lock;
 pub mod overlay;
 pub mod process;
 pub mod sandbox;

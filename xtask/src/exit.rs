@@ -40,7 +40,10 @@ fn code(error: &anyhow::Error) -> u8 {
     let usage = error.is::<Usage>()
         || matches!(
             error.downcast_ref(),
-            Some(lustre_packaging::target::Error::Unknown { .. } | lustre_packaging::target::Error::Name(_))
+            Some(
+                lustre_packaging::target::Error::Unknown { .. }
+                    | lustre_packaging::target::Error::Name(_)
+            )
         );
     if usage { 2 } else { 1 }
 }
@@ -75,7 +78,10 @@ mod tests {
     #[test]
     fn a_cause_is_said_once_and_in_order() {
         let error = anyhow::anyhow!("the patch does not fit").context("stage `kernel` failed");
-        assert_eq!(words(&error), "stage `kernel` failed\n  the patch does not fit");
+        assert_eq!(
+            words(&error),
+            "stage `kernel` failed\n  the patch does not fit"
+        );
     }
 
     #[test]
