@@ -1,4 +1,15 @@
 //! Targets, locks, sources, overlays, build roots, builds and signatures: everything before there is a repository.
 
 pub mod distro;
+pub mod archive;
+pub mod build;
+pub mod buildroot;
+pub mod host;
+pub mod overlay;
 pub mod process;
+pub mod sandbox;
+pub mod sign;
+pub mod source;
+pub mod stage;
+pub mod store;
+pub mod target;

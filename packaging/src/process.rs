@@ -4,10 +4,18 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 /// How many of a log's last lines an error shows.
 const TAIL_LINES: usize = 25;
+
+/// Set once the run is interrupted; nothing is started after that.
+static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+
+/// The children that run now, so that an interruption can end them.
+static CHILDREN: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
 /// A program that could not be run or that failed.
 #[derive(Debug, thiserror::Error)]
@@ -78,15 +86,11 @@ pub fn run_logged(command: &mut Command, log: &Path) -> Result<(), Error> {
         .map_err(log_error)?;
     writeln!(out, "+ {shown}").map_err(log_error)?;
     let err = out.try_clone().map_err(log_error)?;
-    let status = command
-        .stdin(Stdio::null())
-        .stdout(out)
-        .stderr(err)
-        .status()
-        .map_err(|source| Error::Start {
-            program: program_name(command),
-            source,
-        })?;
+    let child = spawn(command.stdin(Stdio::null()).stdout(out).stderr(err))?;
+    let status = wait(child, command)?;
+    if interrupted() {
+        return Err(Error::Interrupted { program: shown });
+    }
     if status.success() {
         return Ok(());
     }
@@ -103,22 +107,7 @@ pub fn run_logged(command: &mut Command, log: &Path) -> Result<(), Error> {
 /// # Errors
 /// When the program cannot be started or ends with anything but success; the error shows its standard error.
 pub fn output(command: &mut Command) -> Result<Vec<u8>, Error> {
-    let shown = describe(command);
-    let done = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|source| Error::Start {
-            program: program_name(command),
-            source,
-        })?;
-    if done.status.success() {
-        return Ok(done.stdout);
-    }
-    Err(Error::Output {
-        program: shown,
-        status: done.status,
-        stderr: String::from_utf8_lossy(&done.stderr).trim().to_owned(),
-    })
+    output_with_input(command, &[])
 }
 
 /// Runs `command` with `input` on its standard input and gives its standard output.
@@ -127,30 +116,93 @@ pub fn output(command: &mut Command) -> Result<Vec<u8>, Error> {
 /// As [`output`].
 pub fn output_with_input(command: &mut Command, input: &[u8]) -> Result<Vec<u8>, Error> {
     let shown = describe(command);
-    let start = |source| Error::Start {
-        program: shown.clone(),
-        source,
-    };
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(start)?;
-    let stdin = child.stdin.take();
-    let done = std::thread::scope(|scope| {
+    let mut child = spawn(
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped()),
+    )?;
+    let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
+    let (status, stdout, stderr) = std::thread::scope(|scope| {
         // A child that ends early closes the pipe: its own message says why, not ours.
         scope.spawn(move || stdin.map(|mut pipe| pipe.write_all(input)));
-        child.wait_with_output()
-    })
-    .map_err(start)?;
-    if done.status.success() {
-        return Ok(done.stdout);
+        let stderr = scope.spawn(move || drain(stderr));
+        let stdout = drain(child.stdout.take());
+        let status = wait(child, command);
+        (status, stdout, stderr.join().unwrap_or_default())
+    });
+    let status = status?;
+    if interrupted() {
+        return Err(Error::Interrupted { program: shown });
+    }
+    if status.success() {
+        return Ok(stdout);
     }
     Err(Error::Output {
         program: shown,
-        status: done.status,
-        stderr: String::from_utf8_lossy(&done.stderr).trim().to_owned(),
+        status,
+        stderr: String::from_utf8_lossy(&stderr).trim().to_owned(),
+    })
+}
+
+/// Everything a pipe gives until it is closed.
+fn drain(pipe: Option<impl Read>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    if let Some(mut pipe) = pipe {
+        // What was read before an error is still the best there is to show.
+        let _ = pipe.read_to_end(&mut bytes);
+    }
+    bytes
+}
+
+/// Ends all children and lets nothing start any more: for Ctrl-C.
+pub fn interrupt() {
+    INTERRUPTED.store(true, Ordering::SeqCst);
+    let children = CHILDREN.lock().unwrap_or_else(PoisonError::into_inner);
+    for id in children.iter() {
+        if let Some(pid) = i32::try_from(*id)
+            .ok()
+            .and_then(rustix::process::Pid::from_raw)
+        {
+            // It may have ended by itself in the meantime.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+        }
+    }
+}
+
+/// Whether [`interrupt`] was called.
+pub fn interrupted() -> bool {
+    INTERRUPTED.load(Ordering::SeqCst)
+}
+
+/// Starts a child and remembers it.
+fn spawn(command: &mut Command) -> Result<Child, Error> {
+    // Holding the lock while starting leaves no moment in which an interruption misses a child.
+    let mut children = CHILDREN.lock().unwrap_or_else(PoisonError::into_inner);
+    if interrupted() {
+        return Err(Error::Interrupted {
+            program: program_name(command),
+        });
+    }
+    let child = command.spawn().map_err(|source| Error::Start {
+        program: program_name(command),
+        source,
+    })?;
+    children.push(child.id());
+    Ok(child)
+}
+
+/// Waits for a child and forgets it.
+fn wait(mut child: Child, command: &Command) -> Result<ExitStatus, Error> {
+    let result = child.wait();
+    let id = child.id();
+    CHILDREN
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .retain(|known| *known != id);
+    result.map_err(|source| Error::Start {
+        program: program_name(command),
+        source,
     })
 }
 

@@ -1,1 +1,13 @@
 //! The dnf repository: repodata, layout, release package, closure and proofs.
+
+pub mod closure;
+pub mod comps;
+mod files;
+pub mod key;
+pub mod layout;
+pub mod manifest;
+pub mod proof;
+pub mod release_package;
+pub mod repo_file;
+pub mod repodata;
+pub mod sums;

@@ -1,2 +1,16 @@
-//! `cargo xtask`: the command line of lustre-repo.
-fn main() {}
+//! `cargo xtask`: builds, signs, assembles and proves a dnf repository of Lustre servers.
+
+mod cli;
+mod commands;
+mod context;
+mod exit;
+mod prove;
+mod publish;
+mod road;
+mod ui;
+
+use clap::Parser;
+
+fn main() -> std::process::ExitCode {
+    exit::report(commands::run(cli::Cli::parse()))
+}

@@ -1,0 +1,112 @@
+//! Why an archive was refused.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::store::PathError;
+
+/// What can go wrong with an archive.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The system refused something.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// An entry that must not be unpacked.
+    #[error("{}: the entry `{entry}` {why}; nothing was unpacked", archive.display())]
+    Refused {
+        /// The archive.
+        archive: PathBuf,
+        /// The entry's name as the archive has it.
+        entry: String,
+        /// Why.
+        why: Refusal,
+    },
+    /// The archive is cut short or damaged.
+    #[error("{} is damaged or is not an archive: {source}", archive.display())]
+    Damaged {
+        /// The archive.
+        archive: PathBuf,
+        /// What the reader said.
+        source: io::Error,
+    },
+    /// A compression that is not supported.
+    #[error(
+        "{} is compressed by {kind}; gzip, xz and zstd are supported: name another file of the same source",
+        archive.display()
+    )]
+    Compression {
+        /// The archive.
+        archive: PathBuf,
+        /// The compression.
+        kind: &'static str,
+    },
+    /// There is nothing to unpack.
+    #[error(
+        "{} holds no files{}",
+        archive.display(),
+        if *strip > 0 { format!(" more than {strip} folders deep") } else { String::new() }
+    )]
+    Empty {
+        /// The archive.
+        archive: PathBuf,
+        /// How many leading folders were to be removed.
+        strip: usize,
+    },
+    /// The place to unpack to is taken.
+    #[error("{} is not empty: an archive is unpacked into a folder of its own", path.display())]
+    NotEmpty {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// A package that cannot be read.
+    #[error("{} cannot be read as a source package: {why}", package.display())]
+    Package {
+        /// The package.
+        package: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// A symbolic link that leads out of its tree.
+    #[error("the link {} -> {} leads out of the tree", link.display(), target.display())]
+    Link {
+        /// The link's path in the tree.
+        link: PathBuf,
+        /// What it holds.
+        target: PathBuf,
+    },
+    /// A file of a kind that cannot be packed.
+    #[error("{} is neither a file nor a folder nor a link and cannot be packed", path.display())]
+    Special {
+        /// The path.
+        path: PathBuf,
+    },
+}
+
+/// Why an entry must not be unpacked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Its path has `..` in it.
+    #[error("climbs out of its folder by `..`")]
+    Climbs,
+    /// Its path is absolute.
+    #[error("has an absolute path")]
+    Absolute,
+    /// Its path is empty or not text.
+    #[error("has no usable name")]
+    Name,
+    /// Its path goes through a symbolic link that the archive made.
+    #[error("would be written through the link `{0}`")]
+    ThroughLink(String),
+    /// A symbolic link to somewhere outside.
+    #[error("is a link that leads out of the archive, to `{0}`")]
+    LinkOut(String),
+    /// A hard link to something that is not a file of the archive.
+    #[error("is a hard link to `{0}`, which is not a file of the archive")]
+    HardLink(String),
+    /// A device, pipe or something unknown.
+    #[error("is {0}, and only files, folders and links are unpacked")]
+    Kind(String),
+    /// A file where there is a folder already, or the reverse.
+    #[error("has the name of another entry of another kind")]
+    Conflict,
+}

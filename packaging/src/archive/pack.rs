@@ -1,0 +1,115 @@
+//! Packing a folder, the same bytes for the same content.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use flate2::{Compression, GzBuilder};
+use tar::{Builder, EntryType, Header};
+use walkdir::WalkDir;
+
+use super::Error;
+use crate::store::PathError;
+
+/// The operating system of a gzip header: unknown (RFC 1952).
+const OS_UNKNOWN: u8 = 255;
+
+/// Packs all in `dir` as `out`, a tar archive compressed by gzip, in which every path begins with `prefix/`. Entries are
+/// sorted, belong to root, have the modes 0644 or 0755 and the time `mtime` (seconds since 1970), so that the same content
+/// gives the same bytes. `.git` is left out. `out` is there only when it is complete.
+///
+/// # Errors
+/// When something cannot be read or written, or is neither a file nor a folder nor a link.
+pub fn pack_tar_gz(dir: &Path, prefix: &str, mtime: u64, out: &Path) -> Result<(), Error> {
+    let failed = |source| PathError::new("write", out, source);
+    let parent = out.parent().unwrap_or(Path::new("."));
+    let temp = tempfile::Builder::new()
+        .prefix(".packing-")
+        .tempfile_in(parent)
+        .map_err(|source| PathError::new("create a file in", parent, source))?;
+    let gzip = GzBuilder::new()
+        .mtime(0)
+        .operating_system(OS_UNKNOWN)
+        .write(BufWriter::new(temp), Compression::new(6));
+    let mut tar = Builder::new(gzip);
+    for path in sorted(dir)? {
+        add(&mut tar, dir, &path, prefix, mtime).map_err(|error| match error {
+            // What fails on the archive's side is told as the archive's.
+            Error::Path(inner) if inner.is_full() => {
+                PathError::new("write", out, inner.source).into()
+            }
+            other => other,
+        })?;
+    }
+    let temp = tar
+        .into_inner()
+        .and_then(|gzip| gzip.finish())
+        .and_then(|file| file.into_inner().map_err(io::IntoInnerError::into_error))
+        .map_err(failed)?;
+    temp.as_file().sync_all().map_err(failed)?;
+    fs::set_permissions(temp.path(), PermissionsExt::from_mode(0o644)).map_err(failed)?;
+    temp.persist(out).map_err(|error| failed(error.error))?;
+    Ok(())
+}
+
+fn sorted(dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut paths = vec![PathBuf::new()];
+    let walk = WalkDir::new(dir)
+        .min_depth(1)
+        .into_iter()
+        .filter_entry(|item| item.file_name() != ".git");
+    for item in walk {
+        let item = item.map_err(|error| {
+            let path = error.path().unwrap_or(dir).to_owned();
+            PathError::new("read", &path, error.into())
+        })?;
+        paths.push(
+            item.path()
+                .strip_prefix(dir)
+                .unwrap_or(item.path())
+                .to_owned(),
+        );
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+fn add<W: Write>(
+    tar: &mut Builder<W>,
+    dir: &Path,
+    path: &Path,
+    prefix: &str,
+    mtime: u64,
+) -> Result<(), Error> {
+    let full = dir.join(path);
+    let failed = |source| PathError::new("pack", &full, source);
+    let meta = fs::symlink_metadata(&full).map_err(failed)?;
+    let name = Path::new(prefix).join(path);
+    let mut header = Header::new_gnu();
+    header.set_mtime(mtime);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_size(0);
+    if meta.is_dir() {
+        header.set_entry_type(EntryType::Directory);
+        header.set_mode(0o755);
+        tar.append_data(&mut header, name.join(""), io::empty())
+            .map_err(failed)?;
+    } else if meta.is_symlink() {
+        header.set_entry_type(EntryType::Symlink);
+        header.set_mode(0o777);
+        let target = fs::read_link(&full).map_err(failed)?;
+        tar.append_link(&mut header, name, target).map_err(failed)?;
+    } else if meta.is_file() {
+        let mode = meta.permissions().mode();
+        header.set_entry_type(EntryType::Regular);
+        header.set_mode(if mode & 0o111 == 0 { 0o644 } else { 0o755 });
+        header.set_size(meta.len());
+        let file = File::open(&full).map_err(failed)?;
+        tar.append_data(&mut header, name, file).map_err(failed)?;
+    } else {
+        return Err(Error::Special { path: full });
+    }
+    Ok(())
+}

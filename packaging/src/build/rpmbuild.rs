@@ -1,0 +1,168 @@
+//! Making an SRPM from a spec, and RPMs from an SRPM.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::workdir::Workdir;
+use super::{Error, at};
+
+/// Makes the SRPM of the spec `SPECS/<spec>` in `work`, whose sources are in place, and gives its path.
+///
+/// # Errors
+/// When rpmbuild fails or does not make exactly one SRPM.
+pub fn source_package(
+    work: &Workdir,
+    spec: &str,
+    options: &[String],
+    log: &Path,
+) -> Result<PathBuf, Error> {
+    work.hand_over()?;
+    let spec = format!("build/SPECS/{spec}");
+    let mut arguments = vec!["rpmbuild", "-bs", "--nodeps"];
+    arguments.extend(options.iter().map(String::as_str));
+    arguments.push(&spec);
+    work.script("exec \"$@\"", &arguments, log)?;
+    let folder = work.path("build/SRPMS");
+    let mut made = packages_under(&folder)?;
+    match (made.pop(), made.is_empty()) {
+        (Some(one), true) => Ok(one),
+        _ => Err(Error::Result {
+            what: format!(
+                "rpmbuild -bs made no SRPM, or more than one, in {}",
+                folder.display()
+            ),
+            hint: format!("see {}", log.display()),
+        }),
+    }
+}
+
+/// Unpacks and patches `srpm`: `%prep` alone.
+///
+/// # Errors
+/// When rpmbuild fails.
+pub fn prepare(work: &Workdir, srpm: &Path, options: &[String], log: &Path) -> Result<(), Error> {
+    run(work, srpm, "-bp", options, log)
+}
+
+/// Builds `srpm`, a file on the host, and gives the paths of all binary RPMs, sorted.
+///
+/// # Errors
+/// When rpmbuild fails or makes no RPM.
+pub fn build(
+    work: &Workdir,
+    srpm: &Path,
+    options: &[String],
+    log: &Path,
+) -> Result<Vec<PathBuf>, Error> {
+    run(work, srpm, "-bb", options, log)?;
+    let made = packages_under(&work.path("build/RPMS"))?;
+    if made.is_empty() {
+        return Err(Error::Result {
+            what: format!(
+                "rpmbuild -bb of {} ended well but made no RPM",
+                srpm.display()
+            ),
+            hint: format!("see {}", log.display()),
+        });
+    }
+    Ok(made)
+}
+
+/// Installs the SRPM and works from its spec, so that the paths inside are the same as in every other build.
+fn run(
+    work: &Workdir,
+    srpm: &Path,
+    how: &str,
+    options: &[String],
+    log: &Path,
+) -> Result<(), Error> {
+    let name = srpm.file_name().unwrap_or_default();
+    fs::copy(srpm, work.path("").join(name)).map_err(at(srpm))?;
+    work.hand_over()?;
+    let name = name.to_string_lossy();
+    let mut arguments = vec![name.as_ref(), how];
+    arguments.extend(options.iter().map(String::as_str));
+    work.script(
+        "srpm=$1; how=$2; shift 2; rm -rf build/SPECS build/SOURCES; rpm -i \"$srpm\"; exec rpmbuild \"$how\" \"$@\" build/SPECS/*.spec",
+        &arguments,
+        log,
+    )
+}
+
+/// All packages under `folder`, sorted by path.
+///
+/// # Errors
+/// When the folder cannot be walked.
+pub fn packages_under(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut found = Vec::new();
+    for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
+        let entry = entry.map_err(|error| Error::Io {
+            path: folder.to_owned(),
+            source: error.into(),
+        })?;
+        if entry.file_type().is_file() && entry.path().extension().is_some_and(|e| e == "rpm") {
+            found.push(entry.into_path());
+        }
+    }
+    Ok(found)
+}
+
+/// Moves `packages` into `into` under their own names.
+///
+/// # Errors
+/// When a package cannot be moved.
+pub fn collect(packages: &[PathBuf], into: &Path) -> Result<(), Error> {
+    fs::create_dir_all(into).map_err(at(into))?;
+    for package in packages {
+        let target = into.join(package.file_name().unwrap_or_default());
+        if fs::rename(package, &target).is_err() {
+            // Another file system: copy.
+            fs::copy(package, &target).map_err(at(package))?;
+        }
+        std::os::unix::fs::chown(&target, Some(0), Some(0)).map_err(at(&target))?;
+        crate::build::workdir::plain_mode(&target)?;
+    }
+    Ok(())
+}
+
+/// Checks that every name in `expected` is the name of one of `packages`.
+///
+/// # Errors
+/// When one is missing: the error names all that are, and those that came out.
+pub fn expect(what: &str, packages: &[PathBuf], expected: &[String]) -> Result<(), Error> {
+    let mut names = Vec::new();
+    for path in packages {
+        names.push(package_name(path)?);
+    }
+    let missing: Vec<&str> = expected
+        .iter()
+        .map(String::as_str)
+        .filter(|name| !names.iter().any(|made| made == name))
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Result {
+        what: format!("the build of {what} did not make {}", missing.join(", ")),
+        hint: format!(
+            "it made {}; the target's `{what}.packages` says what must come out",
+            names.join(", ")
+        ),
+    })
+}
+
+/// The name in the header of the package at `path`.
+///
+/// # Errors
+/// When it is not a package.
+pub fn package_name(path: &Path) -> Result<String, Error> {
+    let unreadable = |message: String| Error::Package {
+        path: path.to_owned(),
+        message,
+    };
+    let metadata = rpm::PackageMetadata::open(path).map_err(|e| unreadable(e.to_string()))?;
+    Ok(metadata
+        .get_name()
+        .map_err(|e| unreadable(e.to_string()))?
+        .to_owned())
+}

@@ -1,0 +1,146 @@
+//! The builder's home: a fixed `_topdir` and the macros that make a build repeatable.
+
+use std::fs;
+use std::os::unix::fs::chown;
+use std::path::{Path, PathBuf};
+
+use super::{Error, at};
+use crate::sandbox::{BUILDER_HOME, BUILDER_ID, ChrootClone, Sandbox, User};
+use crate::target::Target;
+
+/// What of a target ends up in the macros of a build.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Every time in every package, in seconds since 1970.
+    pub source_date_epoch: u32,
+    /// Host name inside, and `%_buildhost`.
+    pub host: String,
+    /// `%dist`, with its dot.
+    pub dist: String,
+    /// How many jobs make may run; must not change what comes out.
+    pub jobs: usize,
+}
+
+impl Settings {
+    /// The settings of `target` with `jobs` jobs.
+    pub fn new(target: &Target, jobs: usize) -> Self {
+        Self {
+            source_date_epoch: target.build.source_date_epoch,
+            host: target.build.host.clone(),
+            dist: target.distribution.dist.clone(),
+            jobs,
+        }
+    }
+
+    /// The text of the builder's `.rpmmacros`.
+    ///
+    /// All of them are set although each rpm knows only some: 4.14 always takes the build time from the variable, 4.15 and later
+    /// need the macro, 4.20 has a new one.
+    pub fn macros(&self) -> String {
+        let Self {
+            host, dist, jobs, ..
+        } = self;
+        format!(
+            "%_topdir {BUILDER_HOME}/build\n\
+             %_buildhost {host}\n\
+             %dist {dist}\n\
+             %use_source_date_epoch_as_buildtime 1\n\
+             %clamp_mtime_to_source_date_epoch 1\n\
+             %build_mtime_policy clamp_to_source_date_epoch\n\
+             %source_date_epoch_from_changelog 0\n\
+             %_smp_mflags -j{jobs}\n\
+             %_smp_build_ncpus {jobs}\n"
+        )
+    }
+}
+
+/// A clone of a buildroot with the builder's home in it.
+#[derive(Debug)]
+pub struct Workdir {
+    clone: ChrootClone,
+    home: PathBuf,
+    settings: Settings,
+}
+
+impl Workdir {
+    /// Clones `chroot` and makes the builder's home, both under the new folder `folder`.
+    ///
+    /// # Errors
+    /// When the chroot cannot be cloned or a file cannot be written.
+    pub fn new(chroot: &Path, folder: &Path, settings: &Settings) -> Result<Self, Error> {
+        let home = folder.join("home");
+        for part in ["BUILD", "BUILDROOT", "RPMS", "SOURCES", "SPECS", "SRPMS"] {
+            let path = home.join("build").join(part);
+            fs::create_dir_all(&path).map_err(at(&path))?;
+        }
+        let macros = home.join(".rpmmacros");
+        fs::write(&macros, settings.macros()).map_err(at(&macros))?;
+        let clone = ChrootClone::new(chroot, &folder.join("chroot"))?;
+        let inside = clone.writable_path(BUILDER_HOME);
+        fs::create_dir_all(&inside).map_err(at(&inside))?;
+        Ok(Self {
+            clone,
+            home,
+            settings: settings.clone(),
+        })
+    }
+
+    /// A path under the builder's home, on the host.
+    pub fn path(&self, inside_home: &str) -> PathBuf {
+        self.home.join(inside_home)
+    }
+
+    /// Gives the builder everything under the home; to be called after files were put there.
+    ///
+    /// # Errors
+    /// When an owner cannot be set.
+    pub fn hand_over(&self) -> Result<(), Error> {
+        for entry in walkdir::WalkDir::new(&self.home) {
+            let entry = entry.map_err(|error| Error::Io {
+                path: self.home.clone(),
+                source: error.into(),
+            })?;
+            let path = entry.path();
+            std::os::unix::fs::lchown(path, Some(BUILDER_ID), Some(BUILDER_ID))
+                .map_err(at(path))?;
+        }
+        chown(&self.home, Some(BUILDER_ID), Some(BUILDER_ID)).map_err(at(&self.home))
+    }
+
+    /// A sandbox in which the builder works, without network.
+    pub fn sandbox(&self) -> Sandbox<'_> {
+        Sandbox::new(&self.clone, User::Builder, &self.settings.host)
+            .writable(&self.home, BUILDER_HOME)
+            .env(
+                "SOURCE_DATE_EPOCH",
+                &self.settings.source_date_epoch.to_string(),
+            )
+            .directory(BUILDER_HOME)
+    }
+
+    /// Runs a shell script as the builder; its arguments are `$1` and so on.
+    ///
+    /// # Errors
+    /// When it fails; the error shows the log's last lines.
+    pub fn script(&self, script: &str, arguments: &[&str], log: &Path) -> Result<(), Error> {
+        let script = format!("umask 022; {script}");
+        let mut line = vec!["-ec", script.as_str(), "sh"];
+        line.extend(arguments);
+        let mut command = self.sandbox().command("sh", &line);
+        Ok(crate::process::run_logged(&mut command, log)?)
+    }
+
+    /// How many jobs make may run.
+    pub fn jobs(&self) -> usize {
+        self.settings.jobs
+    }
+}
+
+/// Gives a file the mode 0644, whatever the umask of the build was.
+///
+/// # Errors
+/// When the mode cannot be set.
+pub(super) fn plain_mode(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).map_err(at(path))
+}

@@ -1,0 +1,272 @@
+//! Buildroots: chroots made by dnf from a target's base repositories.
+//!
+//! The first, the *bootstrap*, is made by the host's dnf and holds the target's own dnf, rpm and rpmbuild. All others are made by
+//! that dnf, so what a target's dnf and rpm do differently from the host's cannot leak in (as mock's bootstrap does).
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::process;
+use crate::sandbox::{self, ChrootClone, Sandbox, User};
+
+/// A chroot that could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A program failed.
+    #[error(transparent)]
+    Process(#[from] process::Error),
+    /// The bootstrap could not be cloned.
+    #[error(transparent)]
+    Clone(#[from] sandbox::Error),
+    /// A file could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The path in question.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+fn at(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
+    let path = path.into();
+    move |source| Error::Io { path, source }
+}
+
+/// A base repository as dnf sees it.
+#[derive(Debug, Clone)]
+pub struct BaseRepo {
+    /// dnf's id for it.
+    pub id: String,
+    /// The folder that holds `repodata/`.
+    pub folder: PathBuf,
+}
+
+/// The base repositories of a target and the key they are signed with.
+#[derive(Debug, Clone)]
+pub struct Base {
+    /// The repositories.
+    pub repos: Vec<BaseRepo>,
+    /// The distribution's public key, armored; already compared with the target's fingerprint.
+    pub key: PathBuf,
+    /// rpm's architecture.
+    pub arch: String,
+}
+
+/// Where a base repository and the key are seen inside the bootstrap.
+const REPOS_INSIDE: &str = "/srv/base";
+const KEY_INSIDE: &str = "/srv/base-key.asc";
+const LOCAL_INSIDE: &str = "/srv/local";
+const ROOT_INSIDE: &str = "/srv/root";
+
+/// The text of a dnf.conf that knows exactly `repos`, given as id and location, and checks packages and metadata against `key`.
+pub fn dnf_conf(repos: &[(String, String)], key: &str, cache: &str) -> String {
+    let mut text = format!(
+        "[main]\ngpgcheck=1\nrepo_gpgcheck=1\nlocalpkg_gpgcheck=0\ninstall_weak_deps=0\ntsflags=nodocs\nplugins=0\nkeepcache=0\n\
+         reposdir=/dev/null\nvarsdir=/dev/null\ncachedir={cache}\nmetadata_expire=0\nbest=1\nskip_if_unavailable=0\n\
+         module_platform_id=platform:none\n"
+    );
+    for (id, location) in repos {
+        text.push_str(&format!(
+            "\n[{id}]\nname={id}\nbaseurl=file://{location}\nenabled=1\ngpgkey=file://{key}\n"
+        ));
+    }
+    text
+}
+
+/// Makes the bootstrap in the new folder `root` with the host's dnf.
+///
+/// `scratch` is for what dnf needs meanwhile.
+///
+/// # Errors
+/// When dnf fails: a bad signature is one of the reasons, and the log says which package or repository.
+pub fn bootstrap(
+    base: &Base,
+    packages: &[String],
+    root: &Path,
+    scratch: &Path,
+    log: &Path,
+) -> Result<(), Error> {
+    fs::create_dir_all(root).map_err(at(root))?;
+    let home = scratch.join("home");
+    fs::create_dir_all(&home).map_err(at(&home))?;
+    // Debian's rpm keeps its database under $HOME unless told otherwise, and would do so inside the chroot.
+    let macros = home.join(".rpmmacros");
+    fs::write(&macros, "%_dbpath /var/lib/rpm\n").map_err(at(&macros))?;
+    let repos: Vec<(String, String)> = base
+        .repos
+        .iter()
+        .map(|repo| (repo.id.clone(), repo.folder.display().to_string()))
+        .collect();
+    let conf = scratch.join("dnf.conf");
+    let cache = scratch.join("cache");
+    let key = base.key.display().to_string();
+    fs::write(&conf, dnf_conf(&repos, &key, &cache.display().to_string())).map_err(at(&conf))?;
+    let mut command = Command::new("dnf");
+    command
+        .arg("--config")
+        .arg(&conf)
+        .arg(format!("--installroot={}", root.display()))
+        .arg(format!("--forcearch={}", base.arch))
+        .args(["--releasever=1", "--assumeyes", "install"])
+        .args(packages)
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("LC_ALL", "C.UTF-8")
+        .env("HOME", &home);
+    process::run_logged(&mut command, log)?;
+    Ok(())
+}
+
+/// The target's own dnf, in a throw-away clone of the bootstrap.
+#[derive(Debug)]
+pub struct TargetDnf {
+    clone: ChrootClone,
+    base: Base,
+    extra: Vec<(PathBuf, String)>,
+}
+
+impl TargetDnf {
+    /// A clone of the bootstrap `chroot` in the new folder `folder`.
+    ///
+    /// # Errors
+    /// When the chroot cannot be cloned or dnf's configuration not written.
+    pub fn new(chroot: &Path, folder: &Path, base: &Base) -> Result<Self, Error> {
+        let clone = ChrootClone::new(chroot, folder)?;
+        let repos: Vec<(String, String)> = base
+            .repos
+            .iter()
+            .map(|repo| (repo.id.clone(), format!("{REPOS_INSIDE}/{}", repo.id)))
+            .collect();
+        for (path, text) in [
+            (
+                "/etc/dnf/build.conf",
+                dnf_conf(&repos, KEY_INSIDE, "/var/cache/build-dnf"),
+            ),
+            // Mount points: what is shown there comes with each command.
+            (KEY_INSIDE, String::new()),
+        ] {
+            let path = clone.writable_path(path);
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent).map_err(at(parent))?;
+            }
+            fs::write(&path, text).map_err(at(&path))?;
+        }
+        for repo in &base.repos {
+            let path = clone.writable_path(&format!("{REPOS_INSIDE}/{}", repo.id));
+            fs::create_dir_all(&path).map_err(at(&path))?;
+        }
+        for inside in [ROOT_INSIDE, LOCAL_INSIDE] {
+            let path = clone.writable_path(inside);
+            fs::create_dir_all(&path).map_err(at(&path))?;
+        }
+        Ok(Self {
+            clone,
+            base: base.clone(),
+            extra: Vec::new(),
+        })
+    }
+
+    /// Shows another folder of the host inside, read only.
+    ///
+    /// # Errors
+    /// When the mount point cannot be made.
+    pub fn show(&mut self, host: &Path, inside: &str) -> Result<(), Error> {
+        let point = self.clone.writable_path(inside);
+        fs::create_dir_all(&point).map_err(at(&point))?;
+        self.extra.push((host.to_owned(), inside.to_owned()));
+        Ok(())
+    }
+
+    /// A sandbox for the target's tools: root of the chroot, no network; `root` is shown writable at the path given by
+    /// [`TargetDnf::root_inside`].
+    pub fn sandbox(&self, root: &Path) -> Sandbox<'_> {
+        let mut sandbox = Sandbox::new(&self.clone, User::Root, "bootstrap")
+            .writable(root, ROOT_INSIDE)
+            .read_only(&self.base.key, KEY_INSIDE);
+        for repo in &self.base.repos {
+            sandbox = sandbox.read_only(&repo.folder, &format!("{REPOS_INSIDE}/{}", repo.id));
+        }
+        for (host, inside) in &self.extra {
+            sandbox = sandbox.read_only(host, inside);
+        }
+        sandbox
+    }
+
+    /// Where a root being made is seen inside.
+    pub fn root_inside() -> &'static str {
+        ROOT_INSIDE
+    }
+
+    /// Installs `packages` from the base, and the files `local` (packages just built, checked by their digests before), into `root`.
+    ///
+    /// # Errors
+    /// When dnf fails.
+    pub fn install(
+        &mut self,
+        root: &Path,
+        packages: &[String],
+        local: Option<&Path>,
+        log: &Path,
+    ) -> Result<(), Error> {
+        fs::create_dir_all(root).map_err(at(root))?;
+        let mut arguments = self.arguments("install");
+        arguments.extend(packages.iter().cloned());
+        if let Some(local) = local {
+            let mut names = Vec::new();
+            for entry in fs::read_dir(local).map_err(at(local))? {
+                names.push(entry.map_err(at(local))?.file_name());
+            }
+            names.sort();
+            arguments.extend(
+                names
+                    .iter()
+                    .map(|name| format!("{LOCAL_INSIDE}/{}", name.to_string_lossy())),
+            );
+        }
+        let mut sandbox = self.sandbox(root);
+        if let Some(local) = local {
+            sandbox = sandbox.read_only(local, LOCAL_INSIDE);
+        }
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        process::run_logged(&mut sandbox.command("dnf", &arguments), log)?;
+        Ok(())
+    }
+
+    /// The packages in `root` as lines `NEVRA digest-of-header`, sorted.
+    ///
+    /// # Errors
+    /// When rpm fails.
+    pub fn installed(&self, root: &Path) -> Result<String, Error> {
+        let mut command = self.sandbox(root).command(
+            "rpm",
+            &[
+                "--root",
+                ROOT_INSIDE,
+                "-qa",
+                "--qf",
+                "%{NEVRA} %{SHA256HEADER}\\n",
+            ],
+        );
+        let text = String::from_utf8_lossy(&process::output(&mut command)?).into_owned();
+        let mut lines: Vec<&str> = text
+            .lines()
+            .filter(|l| !l.starts_with("gpg-pubkey"))
+            .collect();
+        lines.sort_unstable();
+        Ok(lines.join("\n") + "\n")
+    }
+
+    /// dnf's arguments up to and with `verb`.
+    pub fn arguments(&self, verb: &str) -> Vec<String> {
+        vec![
+            "--config=/etc/dnf/build.conf".to_owned(),
+            format!("--installroot={ROOT_INSIDE}"),
+            "--releasever=1".to_owned(),
+            "--assumeyes".to_owned(),
+            verb.to_owned(),
+        ]
+    }
+}

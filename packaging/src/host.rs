@@ -1,0 +1,320 @@
+//! The host: which programs are there, installing those that are not, and whether chroots can be made at all.
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde::Deserialize;
+
+/// A host that cannot do the work, or cannot be made to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The list of tools cannot be used.
+    #[error("{}: {message}", path.display())]
+    List {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// Programs are missing.
+    #[error(
+        "missing on this host:\n{}\ninstall with: {install}\nor let `--setup` do it",
+        missing_lines(missing)
+    )]
+    Missing {
+        /// The programs, each with what it is for.
+        missing: Vec<Tool>,
+        /// The line that installs them.
+        install: String,
+    },
+    /// Neither apt nor dnf is there to install with.
+    #[error("this host has neither apt-get nor dnf to install with; needed are: {0}")]
+    NoInstaller(String),
+    /// Installing failed.
+    #[error("`{command}` failed{}", reason(message))]
+    Install {
+        /// What was run.
+        command: String,
+        /// Why it failed, where more is known than that it did.
+        message: String,
+    },
+    /// Neither root nor a user namespace with a range of ids.
+    #[error(
+        "chroots cannot be made: not root, and a user namespace with a range of ids cannot be had ({0}); run as root, or have the \
+         administrator allow unprivileged user namespaces, install the package with `newuidmap` and give your user a range in \
+         /etc/subuid and /etc/subgid"
+    )]
+    Unprivileged(String),
+}
+
+fn reason(message: &str) -> String {
+    if message.is_empty() {
+        String::new()
+    } else {
+        format!(": {message}")
+    }
+}
+
+fn missing_lines(missing: &[Tool]) -> String {
+    let lines: Vec<String> = missing
+        .iter()
+        .map(|tool| format!("  {} ({})", tool.program, tool.why))
+        .collect();
+    lines.join("\n")
+}
+
+/// A program that the tool drives.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tool {
+    /// Its name in the path.
+    pub program: String,
+    /// What it is for.
+    pub why: String,
+    /// Debian's package.
+    pub apt: String,
+    /// The package of EL and Fedora.
+    pub dnf: String,
+    /// Which commands need it.
+    #[serde(rename = "for")]
+    pub needed_for: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct List {
+    tool: Vec<Tool>,
+}
+
+/// The tools that `purpose` needs and that are not in the path; `specs/host-tools.toml` lists all.
+///
+/// # Errors
+/// When the list cannot be read.
+pub fn missing(specs: &Path, purpose: &[&str]) -> Result<Vec<Tool>, Error> {
+    let path = specs.join("host-tools.toml");
+    let bad = |message: String| Error::List {
+        path: path.clone(),
+        message,
+    };
+    let text = std::fs::read_to_string(&path).map_err(|e| bad(e.to_string()))?;
+    let list: List = toml::from_str(&text).map_err(|e| bad(e.to_string()))?;
+    Ok(list
+        .tool
+        .into_iter()
+        .filter(|tool| {
+            tool.needed_for
+                .iter()
+                .any(|one| purpose.contains(&one.as_str()))
+        })
+        .filter(|tool| find_program(&tool.program).is_none())
+        .collect())
+}
+
+/// Where `program` is in the path, or in the folders for system programs that a user's path often lacks.
+pub fn find_program(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path)
+        .chain(["/usr/sbin", "/sbin"].map(PathBuf::from))
+        .map(|folder| folder.join(program))
+        .find(|candidate| candidate.is_file())
+}
+
+/// How packages are installed on this host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Installer {
+    Apt,
+    Dnf,
+}
+
+impl Installer {
+    /// The host's own: on Debian dnf may be there as well, but only apt knows the packages.
+    fn find() -> Option<Self> {
+        match (find_program("apt-get"), find_program("dnf")) {
+            (Some(_), _) => Some(Self::Apt),
+            (None, Some(_)) => Some(Self::Dnf),
+            (None, None) => None,
+        }
+    }
+
+    fn packages(self, tools: &[Tool]) -> BTreeSet<String> {
+        let name = |tool: &Tool| match self {
+            Self::Apt => tool.apt.clone(),
+            Self::Dnf => tool.dnf.clone(),
+        };
+        tools.iter().map(name).collect()
+    }
+
+    fn line(self) -> &'static [&'static str] {
+        match self {
+            Self::Apt => &["apt-get", "install", "--yes", "--no-install-recommends"],
+            Self::Dnf => &["dnf", "install", "--assumeyes"],
+        }
+    }
+}
+
+/// Checks that nothing is missing; with `setup`, installs what is, after telling what.
+///
+/// # Errors
+/// When something is missing and `setup` is not given (the error has the line that installs it), or installing fails.
+pub fn ensure(
+    specs: &Path,
+    purpose: &[&str],
+    setup: bool,
+    tell: &mut dyn FnMut(&str),
+) -> Result<(), Error> {
+    let missing_tools = missing(specs, purpose)?;
+    if missing_tools.is_empty() {
+        return Ok(());
+    }
+    let Some(installer) = Installer::find() else {
+        let names: Vec<&str> = missing_tools.iter().map(|t| t.program.as_str()).collect();
+        return Err(Error::NoInstaller(names.join(", ")));
+    };
+    let packages = installer.packages(&missing_tools);
+    let mut line: Vec<String> = Vec::new();
+    if !rustix::process::geteuid().is_root() {
+        line.push("sudo".to_owned());
+    }
+    line.extend(installer.line().iter().map(|word| (*word).to_owned()));
+    line.extend(packages.iter().cloned());
+    if !setup {
+        return Err(Error::Missing {
+            missing: missing_tools,
+            install: line.join(" "),
+        });
+    }
+    let names: Vec<&str> = packages.iter().map(String::as_str).collect();
+    tell(&format!("installing on this host: {}", names.join(", ")));
+    if installer == Installer::Apt {
+        let mut update = vec!["apt-get".to_owned(), "update".to_owned()];
+        if line[0] == "sudo" {
+            update.insert(0, "sudo".to_owned());
+        }
+        // A mirror that is gone must not stop the others; what could not be had shows when installing.
+        let _ = install_step(&update);
+    }
+    install_step(&line)?;
+    let still = missing(specs, purpose)?;
+    if still.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Missing {
+        missing: still,
+        install: line.join(" "),
+    })
+}
+
+fn install_step(line: &[String]) -> Result<(), Error> {
+    let failed = |message: String| Error::Install {
+        command: line.join(" "),
+        message,
+    };
+    // Standard output may carry JSON for a script: the installer talks on standard error.
+    let status = Command::new(&line[0])
+        .args(&line[1..])
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .stdin(Stdio::null())
+        .stdout(std::io::stderr())
+        .status()
+        .map_err(|error| failed(error.to_string()))?;
+    if status.success() {
+        return Ok(());
+    }
+    Err(failed(status.to_string()))
+}
+
+/// The words in front of a command that give a user who is not root a user namespace with a range of ids.
+const NAMESPACE: [&str; 9] = [
+    "unshare",
+    "--user",
+    "--map-auto",
+    "--map-root-user",
+    "--setuid=0",
+    "--setgid=0",
+    "--mount",
+    "--propagation=private",
+    "--",
+];
+
+/// For root: nothing. For others: the command that runs `program` with `arguments` as root of a user namespace.
+///
+/// # Errors
+/// When such a namespace cannot be had.
+pub fn privileges(
+    program: &Path,
+    arguments: &[impl AsRef<OsStr>],
+) -> Result<Option<Command>, Error> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(None);
+    }
+    let mut probe = Command::new(NAMESPACE[0]);
+    probe.args(&NAMESPACE[1..]).arg("true").stdin(Stdio::null());
+    let done = probe
+        .output()
+        .map_err(|error| Error::Unprivileged(error.to_string()))?;
+    if !done.status.success() {
+        let text = String::from_utf8_lossy(&done.stderr);
+        return Err(Error::Unprivileged(text.trim().to_owned()));
+    }
+    let mut command = Command::new(NAMESPACE[0]);
+    command.args(&NAMESPACE[1..]).arg(program).args(arguments);
+    Ok(Some(command))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn specs(text: &str) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join("host-tools.toml"), text).unwrap();
+        dir
+    }
+
+    const TWO: &str = r#"
+[[tool]]
+program = "sh"
+why = "w"
+apt = "dash"
+dnf = "bash"
+for = ["repo"]
+[[tool]]
+program = "no-such-program"
+why = "shows that it is missing"
+apt = "no-such-package"
+dnf = "no-such-package"
+for = ["repo"]
+"#;
+
+    #[test]
+    fn only_what_is_not_there_and_needed_is_missing() {
+        let dir = specs(TWO);
+        let names = |purpose: &str| -> Vec<String> {
+            let tools = missing(dir.path(), &[purpose]).unwrap();
+            tools.into_iter().map(|tool| tool.program).collect()
+        };
+        assert_eq!(names("repo"), ["no-such-program"]);
+        assert!(names("test").is_empty());
+    }
+
+    #[test]
+    fn without_setup_the_error_has_the_line_that_installs() {
+        let dir = specs(TWO);
+        let error = ensure(dir.path(), &["repo"], false, &mut |_| {})
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("no-such-package") && error.contains("install"),
+            "{error}"
+        );
+        assert!(error.contains("shows that it is missing"), "{error}");
+    }
+
+    #[test]
+    fn the_list_of_the_project_can_be_read() {
+        let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
+        missing(&specs, &["repo", "test"]).unwrap();
+    }
+}

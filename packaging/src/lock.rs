@@ -1,0 +1,270 @@
+//! Locks: every source of a target pinned, in `specs/locks/<target>.toml`.
+//!
+//! As with Cargo: without a lock, sources are resolved and the lock is written; a lock that answers another question than the target
+//! asks now is resolved anew; `--locked` refuses both. What a lock pins is fetched by digest, never by name alone.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::distro::debian::{DebPin, FilePin};
+use crate::store::Digest;
+
+/// The format's version.
+const VERSION: u32 = 1;
+
+/// The text in front of every lock.
+const HEADER: &str = "# Made by `cargo xtask lock`: what exactly this target is built from.\n\n";
+
+/// A lock that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The lock.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not a lock.
+    #[error("{} is not a lock: {message}; make it anew with `cargo xtask lock --update`", path.display())]
+    Malformed {
+        /// The lock.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// The lock pins nothing under this name.
+    #[error("the lock of `{target}` pins no `{name}`; make it anew with `cargo xtask lock --target {target} --update`")]
+    Unpinned {
+        /// The target.
+        target: String,
+        /// The source.
+        name: String,
+    },
+    /// There is no lock, or an outdated one, and `--locked` forbids writing it.
+    #[error("{} {what}, and --locked was given; run `cargo xtask lock --target {target}`", path.display())]
+    Locked {
+        /// The lock.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+        /// The target.
+        target: String,
+    },
+    /// There is no lock, or an outdated one, and `--offline` forbids asking the network.
+    #[error("{} {what}, and --offline was given; run `cargo xtask lock --target {target}` with network", path.display())]
+    Offline {
+        /// The lock.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: &'static str,
+        /// The target.
+        target: String,
+    },
+}
+
+/// One pinned file: where it was, and what it must be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pinned {
+    /// Its name.
+    pub file: String,
+    /// Its digest.
+    pub sha256: Digest,
+}
+
+/// The pins of one target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lock {
+    version: u32,
+    /// The target.
+    pub target: String,
+    /// Digest of what was asked for when the pins were resolved.
+    pub request: Digest,
+    /// Single files, by the name of the source.
+    #[serde(default)]
+    pub source: BTreeMap<String, FilePin>,
+    /// The packages that a distribution is made from.
+    #[serde(default)]
+    pub package: Vec<DebPin>,
+}
+
+/// What stands where a lock should be.
+#[derive(Debug)]
+pub enum Found {
+    /// A lock that answers the target's request.
+    Current(Lock),
+    /// None, or one for another request: why it cannot be used.
+    Outdated(&'static str),
+}
+
+impl Lock {
+    /// A lock for `target` whose request has this digest; pins are sorted.
+    pub fn new(
+        target: &str,
+        request: Digest,
+        source: BTreeMap<String, FilePin>,
+        mut package: Vec<DebPin>,
+    ) -> Self {
+        package.sort();
+        Self {
+            version: VERSION,
+            target: target.to_owned(),
+            request,
+            source,
+            package,
+        }
+    }
+
+    /// Where the lock of `target` is.
+    pub fn path(specs: &Path, target: &str) -> PathBuf {
+        specs.join("locks").join(format!("{target}.toml"))
+    }
+
+    /// Reads the lock at `path` and looks whether it answers `request`.
+    ///
+    /// # Errors
+    /// When the file is there but cannot be read or is no lock.
+    pub fn find(path: &Path, request: &Digest) -> Result<Found, Error> {
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                return Ok(Found::Outdated("does not exist"));
+            }
+            Err(source) => {
+                return Err(Error::Io {
+                    path: path.to_owned(),
+                    source,
+                });
+            }
+        };
+        let lock: Self = toml::from_str(&text).map_err(|error| Error::Malformed {
+            path: path.to_owned(),
+            message: error.to_string(),
+        })?;
+        if lock.version != VERSION {
+            return Err(Error::Malformed {
+                path: path.to_owned(),
+                message: format!("its version is {}, this tool writes {VERSION}", lock.version),
+            });
+        }
+        if lock.request == *request {
+            Ok(Found::Current(lock))
+        } else {
+            Ok(Found::Outdated("was made for other sources than the target asks for now"))
+        }
+    }
+
+    /// The lock's text: stable, one pin a block, so that its diff reads well.
+    ///
+    /// # Errors
+    /// When it cannot be written as TOML.
+    pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
+        Ok(format!("{HEADER}{}", toml::to_string(self)?))
+    }
+
+    /// Writes the lock whole or not at all.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), Error> {
+        let io = |source| Error::Io {
+            path: path.to_owned(),
+            source,
+        };
+        let text = self.to_toml().map_err(|error| io(io::Error::other(error)))?;
+        let folder = path.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(folder).map_err(io)?;
+        let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
+        io::Write::write_all(&mut temporary, text.as_bytes()).map_err(io)?;
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(temporary.path(), fs::Permissions::from_mode(0o644)).map_err(io)?;
+        temporary.persist(path).map_err(|error| io(error.error))?;
+        Ok(())
+    }
+
+    /// The pinned file of the source `name`.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn file(&self, name: &str) -> Result<Pinned, Error> {
+        let unpinned = || Error::Unpinned {
+            target: self.target.clone(),
+            name: name.to_owned(),
+        };
+        let pin = self.source.get(name).ok_or_else(unpinned)?;
+        Ok(Pinned {
+            file: pin.file.clone(),
+            sha256: pin.sha256.parse().map_err(|_| unpinned())?,
+        })
+    }
+
+    /// Every file that is pinned.
+    pub fn files(&self) -> impl Iterator<Item = &FilePin> {
+        self.source.values().chain(self.package.iter().map(|package| &package.file))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pin(file: &str) -> FilePin {
+        FilePin {
+            file: file.to_owned(),
+            size: 3,
+            sha256: Digest::of_bytes(b"abc").to_string(),
+            uri: format!("mirror:/{file}"),
+        }
+    }
+
+    fn lock(request: &[u8]) -> Lock {
+        let packages = ["b", "a"].map(|name| DebPin {
+            name: name.to_owned(),
+            version: "1".to_owned(),
+            arch: "all".to_owned(),
+            file: pin(name),
+        });
+        let sources = BTreeMap::from([("e2fsprogs".to_owned(), pin("e2fsprogs.tar.gz"))]);
+        Lock::new("t", Digest::of_bytes(request), sources, packages.to_vec())
+    }
+
+    #[test]
+    fn a_lock_comes_back_as_it_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("locks/t.toml");
+        let lock = lock(b"one");
+        lock.write(&path).unwrap();
+        match Lock::find(&path, &Digest::of_bytes(b"one")).unwrap() {
+            Found::Current(found) => assert_eq!(found, lock),
+            Found::Outdated(why) => panic!("{why}"),
+        }
+        assert_eq!(lock.package[0].name, "a", "pins are sorted");
+        assert_eq!(lock.files().count(), 3);
+    }
+
+    #[test]
+    fn another_request_outdates_a_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.toml");
+        assert!(matches!(Lock::find(&path, &Digest::of_bytes(b"")), Ok(Found::Outdated(_))));
+        lock(b"one").write(&path).unwrap();
+        assert!(matches!(Lock::find(&path, &Digest::of_bytes(b"two")), Ok(Found::Outdated(_))));
+    }
+
+    #[test]
+    fn what_is_no_lock_and_what_is_not_pinned_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.toml");
+        fs::write(&path, "version = 'x'").unwrap();
+        let error = Lock::find(&path, &Digest::of_bytes(b"")).unwrap_err().to_string();
+        assert!(error.contains("t.toml") && error.contains("lock --update"), "{error}");
+        let error = lock(b"").file("kernel").unwrap_err().to_string();
+        assert!(error.contains("`kernel`"), "{error}");
+    }
+}

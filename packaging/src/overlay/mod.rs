@@ -1,0 +1,240 @@
+//! Overlays: how a package's upstream or distribution source is changed, as data, with an error for everything that does
+//! not fit.
+//!
+//! - [`manifest`]: `overlay.toml`, what an overlay consists of;
+//! - [`edit`]: anchored edits of specs and other text files;
+//! - [`series`]: patch series and their collation;
+//! - [`patch`]: reading unified diffs, checking and applying them;
+//! - [`fixup`]: patches made to fit by dropping context lines;
+//! - [`config`]: kernel configs and fragments;
+//! - [`release`]: the rebuilt package's release and its order.
+//!
+//! [`Overlay`] joins them: [`Overlay::prepare`] makes the changed sources of an SRPM, [`Overlay::change_tree`] changes an
+//! unpacked source tree, [`Overlay::compare_config`] tells after `%prep` whether the config came out as meant.
+
+pub mod config;
+pub mod edit;
+pub mod fixup;
+pub mod manifest;
+pub mod patch;
+pub mod release;
+pub mod series;
+
+mod prepare;
+
+pub use manifest::{Manifest, ManifestError};
+pub use prepare::{Inputs, Prepared};
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use config::{Comparison, Config, ConfigError, Fragment, KnownError, Merged};
+use edit::{Edit, EditErrors};
+
+/// An overlay, loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overlay {
+    /// The folder of its `overlay.toml`, where its fragments and extra sources are.
+    pub folder: PathBuf,
+    /// What it consists of.
+    pub manifest: Manifest,
+}
+
+/// An overlay that cannot be loaded or that does not fit a source.
+#[derive(Debug, thiserror::Error)]
+pub enum OverlayError {
+    /// A file or folder cannot be read or written.
+    #[error("{what} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// `overlay.toml` is not right.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// Edits do not fit.
+    #[error(transparent)]
+    Edits(#[from] EditErrors),
+    /// A series is not right.
+    #[error(transparent)]
+    Series(#[from] series::SeriesError),
+    /// A patch of a series is not right.
+    #[error(transparent)]
+    Patch(#[from] patch::PatchError),
+    /// A fixup does not fit.
+    #[error(transparent)]
+    Fixup(#[from] fixup::FixupError),
+    /// A config is not right.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The kernel's options cannot be told.
+    #[error(transparent)]
+    Known(#[from] KnownError),
+    /// A placeholder or a root that the caller does not give, or something left unused.
+    #[error("overlay {}: {problem}", overlay.display())]
+    Input {
+        /// The overlay's folder.
+        overlay: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OverlayError {
+    let path = path.to_owned();
+    move |source| OverlayError::Io { what, path, source }
+}
+
+fn read_text(path: &Path) -> Result<String, OverlayError> {
+    fs::read_to_string(path).map_err(io_error("cannot read", path))
+}
+
+/// Writes aside and renames, so that nobody sees a half-written file. Keeps the permissions of what was there.
+fn write(path: &Path, content: &[u8]) -> Result<(), OverlayError> {
+    let mut aside = path.to_owned().into_os_string();
+    aside.push(".new~");
+    let aside = PathBuf::from(aside);
+    fs::write(&aside, content).map_err(io_error("cannot write", &aside))?;
+    if let Ok(there) = fs::metadata(path) {
+        fs::set_permissions(&aside, there.permissions())
+            .map_err(io_error("cannot change the mode of", &aside))?;
+    }
+    fs::rename(&aside, path).map_err(io_error("cannot replace", path))
+}
+
+impl Overlay {
+    /// Loads an overlay from its `overlay.toml`.
+    ///
+    /// # Errors
+    /// A file that cannot be read, TOML errors with line and column, statements that make no sense.
+    pub fn load(path: &Path) -> Result<Self, OverlayError> {
+        let manifest = Manifest::parse(&read_text(path)?, &path.display().to_string())?;
+        Ok(Overlay {
+            folder: path.parent().unwrap_or(Path::new(".")).to_owned(),
+            manifest,
+        })
+    }
+
+    fn input(&self, problem: String) -> OverlayError {
+        OverlayError::Input {
+            overlay: self.folder.clone(),
+            problem,
+        }
+    }
+
+    /// Applies the edits of the spec to its text.
+    ///
+    /// # Errors
+    /// Every edit that does not fit.
+    pub fn edit_spec(&self, spec: &str) -> Result<String, EditErrors> {
+        let name = self.manifest.spec.as_deref().unwrap_or("the spec");
+        let edits = self.manifest.edit.iter().filter(|edit| edit.file.is_none());
+        edit::apply(spec, name, edits)
+    }
+
+    /// The edits of files other than the spec, by file.
+    fn file_edits(&self) -> BTreeMap<&str, Vec<&Edit>> {
+        let mut files: BTreeMap<&str, Vec<&Edit>> = BTreeMap::new();
+        for edit in &self.manifest.edit {
+            if let Some(file) = &edit.file {
+                files.entry(file).or_default().push(edit);
+            }
+        }
+        files
+    }
+
+    /// The files of `tree` that file edits change, with their new text.
+    fn edited_files(&self, tree: &Path) -> Result<Vec<(PathBuf, String)>, OverlayError> {
+        let mut changed = Vec::new();
+        let mut errors = Vec::new();
+        for (file, edits) in self.file_edits() {
+            let path = tree.join(file);
+            match edit::apply(&read_text(&path)?, file, edits) {
+                Ok(text) => changed.push((path, text)),
+                Err(EditErrors(list)) => errors.extend(list),
+            }
+        }
+        if errors.is_empty() {
+            Ok(changed)
+        } else {
+            Err(EditErrors(errors).into())
+        }
+    }
+
+    /// Applies the file edits and the fixups to an unpacked source tree: all of them, or none. Gives the changed files.
+    ///
+    /// # Errors
+    /// Files that cannot be read or written, edits and fixups that do not fit.
+    pub fn change_tree(&self, tree: &Path) -> Result<Vec<PathBuf>, OverlayError> {
+        let mut changed: BTreeMap<PathBuf, Vec<u8>> = self
+            .edited_files(tree)?
+            .into_iter()
+            .map(|(path, text)| (path, text.into_bytes()))
+            .collect();
+        for fixup in &self.manifest.fixup {
+            let path = tree.join(&fixup.patch);
+            let content = match changed.remove(&path) {
+                Some(content) => content,
+                None => fs::read(&path).map_err(io_error("cannot read", &path))?,
+            };
+            changed.insert(path, fixup.apply(&content)?);
+        }
+        for (path, content) in &changed {
+            write(path, content)?;
+        }
+        Ok(changed.into_keys().collect())
+    }
+
+    /// Merges the overlay's config fragments into `base`, the text of the distribution's config; `None` for an overlay
+    /// without a config.
+    ///
+    /// # Errors
+    /// Fragments that cannot be read, malformed lines.
+    pub fn merge_config(&self, base: &str) -> Result<Option<Merged>, OverlayError> {
+        let Some(config) = &self.manifest.config else {
+            return Ok(None);
+        };
+        let mut texts = Vec::new();
+        for name in &config.fragments {
+            texts.push((name, read_text(&self.folder.join(name))?));
+        }
+        let fragments: Vec<Fragment<'_>> = texts
+            .iter()
+            .map(|(name, text)| Fragment { name, text })
+            .collect();
+        let base = Fragment {
+            name: &config.base,
+            text: base,
+        };
+        Ok(Some(config::merge(base, &fragments)?))
+    }
+
+    /// Compares what `merged` wants with the config of the tree that `%prep` left below `build`, rpmbuild's `BUILD` folder.
+    ///
+    /// # Errors
+    /// A tree or config that is not there or cannot be read. Differences are no error but the answer.
+    pub fn compare_config(
+        &self,
+        merged: &Merged,
+        build: &Path,
+        inputs: &Inputs,
+    ) -> Result<Comparison, OverlayError> {
+        let Some(config) = &self.manifest.config else {
+            return Err(self.input("it has no [config] to compare".to_owned()));
+        };
+        let tree = build.join(self.fill(&config.tree, inputs)?);
+        let path = tree.join(self.fill(&config.used, inputs)?);
+        let used = Config::parse(&read_text(&path)?, &path.display().to_string())?;
+        Ok(config::compare(
+            merged,
+            &used,
+            &config::known_symbols(&tree)?,
+        ))
+    }
+}

@@ -1,0 +1,417 @@
+//! Whether patches apply to a tree, and applying them, with GNU `patch`.
+//!
+//! A series is tried cumulatively in a scratch folder that holds only the files it touches, so a whole kernel tree is
+//! neither copied nor changed. A patch that fails is left out whole and the next one is tried, so one run tells
+//! everything that does not fit. Only when every patch applies are the results moved into the tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use super::parse::{Patch, PatchError};
+use crate::overlay::series::NamedPatch;
+
+/// How patches are applied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApplyOptions {
+    /// Lines of context a hunk may ignore. 2 is the default of `patch` and quilt, 0 that of rpm's `%patch`.
+    pub fuzz: u8,
+}
+
+impl Default for ApplyOptions {
+    fn default() -> Self {
+        ApplyOptions { fuzz: 2 }
+    }
+}
+
+/// What became of each patch of a series.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeriesReport {
+    /// One result per patch, in order.
+    pub results: Vec<PatchResult>,
+}
+
+/// What became of one patch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PatchResult {
+    /// The patch's name.
+    pub name: String,
+    /// Why it does not apply; empty when it does.
+    pub failures: Vec<Failure>,
+}
+
+/// One reason why a patch does not apply.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// A hunk found no place.
+    #[error("{}: hunk {hunk} (line {line} of the patch) does not apply near line {near}", file.display())]
+    Hunk {
+        /// The file.
+        file: PathBuf,
+        /// The hunk's number among those of this file in this patch, counted from 1.
+        hunk: usize,
+        /// The line of the hunk's header in the patch, counted from 1; 0 where it is not known.
+        line: usize,
+        /// The line of the file at which it was expected.
+        near: usize,
+    },
+    /// The file to change is not there.
+    #[error("{}: there is no such file in the tree", .0.display())]
+    NoFile(PathBuf),
+    /// The patch, or its part for this file, is already in the tree.
+    #[error("{}: the patch seems to be applied already (or is reversed)", .0.display())]
+    AlreadyApplied(PathBuf),
+    /// A file to delete has more content than the patch removes.
+    #[error("{}: not empty after the patch that deletes it", .0.display())]
+    NotEmpty(PathBuf),
+    /// `patch` failed in another way; its words.
+    #[error("patch says: {0}")]
+    Other(String),
+}
+
+/// A series that could not be tried or that does not apply.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// A patch cannot be read.
+    #[error(transparent)]
+    Parse(#[from] PatchError),
+    /// A file cannot be read or written.
+    #[error("{what} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file the patch touches is reached through a symbolic link that leaves the tree, or is no regular file.
+    #[error("patch {patch} touches {}, which leads out of {} or is no regular file; refused", file.display(), tree.display())]
+    Unsafe {
+        /// The patch.
+        patch: String,
+        /// The file, as the patch names it.
+        file: PathBuf,
+        /// The tree.
+        tree: PathBuf,
+    },
+    /// `patch` is not there.
+    #[error("cannot start `patch`: {0}; install the package `patch`")]
+    NoTool(io::Error),
+    /// The series does not apply.
+    #[error("{0}")]
+    DoesNotApply(SeriesReport),
+}
+
+impl SeriesReport {
+    /// True when every patch applies.
+    pub fn applies(&self) -> bool {
+        self.results.iter().all(|result| result.failures.is_empty())
+    }
+}
+
+impl std::fmt::Display for SeriesReport {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let good = self
+            .results
+            .iter()
+            .filter(|result| result.failures.is_empty());
+        write!(
+            out,
+            "{} of {} patches apply",
+            good.count(),
+            self.results.len()
+        )?;
+        for result in &self.results {
+            for failure in &result.failures {
+                write!(out, "\n  {}: {failure}", result.name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ApplyError {
+    let path = path.to_owned();
+    move |source| ApplyError::Io { what, path, source }
+}
+
+/// Tries `patches` on `tree`, one upon the other, without changing the tree.
+///
+/// # Errors
+/// When a patch cannot be read or is unsafe, or `patch` cannot be run. A patch that does not apply is no error here but
+/// part of the report.
+pub fn check(
+    tree: &Path,
+    patches: &[NamedPatch],
+    options: ApplyOptions,
+) -> Result<SeriesReport, ApplyError> {
+    Ok(Scratch::run(tree, patches, options)?.1)
+}
+
+/// Applies `patches` to `tree`: all of them, or none.
+///
+/// # Errors
+/// As [`check`], and [`ApplyError::DoesNotApply`] with every failure of the whole series.
+pub fn apply(
+    tree: &Path,
+    patches: &[NamedPatch],
+    options: ApplyOptions,
+) -> Result<SeriesReport, ApplyError> {
+    let (scratch, report) = Scratch::run(tree, patches, options)?;
+    if !report.applies() {
+        return Err(ApplyError::DoesNotApply(report));
+    }
+    scratch.install(tree)?;
+    Ok(report)
+}
+
+/// The files a series touches, as they are after the patches so far.
+struct Scratch {
+    folder: tempfile::TempDir,
+    /// Files copied from the tree or made by a patch.
+    known: BTreeSet<PathBuf>,
+}
+
+impl Scratch {
+    fn run(
+        tree: &Path,
+        patches: &[NamedPatch],
+        options: ApplyOptions,
+    ) -> Result<(Self, SeriesReport), ApplyError> {
+        let folder = tempfile::tempdir().map_err(io_error(
+            "cannot make a scratch folder in",
+            &std::env::temp_dir(),
+        ))?;
+        let mut scratch = Scratch {
+            folder,
+            known: BTreeSet::new(),
+        };
+        // Every patch is read before the first is tried: an unreadable one late in the list costs no time.
+        let parsed: Vec<Patch> = patches
+            .iter()
+            .map(|patch| Patch::parse(&patch.content, &patch.name))
+            .collect::<Result<_, _>>()?;
+        let mut results = Vec::new();
+        for (patch, parsed) in patches.iter().zip(&parsed) {
+            let failures = scratch.one(tree, patch, parsed, options)?;
+            results.push(PatchResult {
+                name: patch.name.clone(),
+                failures,
+            });
+        }
+        Ok((scratch, SeriesReport { results }))
+    }
+
+    /// The state after the patches so far.
+    fn state(&self) -> PathBuf {
+        self.folder.path().join("state")
+    }
+
+    /// Tries one patch on a copy of its files and keeps the copy when it applies.
+    fn one(
+        &mut self,
+        tree: &Path,
+        patch: &NamedPatch,
+        parsed: &Patch,
+        options: ApplyOptions,
+    ) -> Result<Vec<Failure>, ApplyError> {
+        let touched = parsed.touched();
+        for file in &touched {
+            self.fetch(tree, file, &patch.name)?;
+        }
+        let work = self.folder.path().join("work");
+        fs::create_dir_all(&work).map_err(io_error("cannot make", &work))?;
+        for file in &touched {
+            let from = self.state().join(file);
+            if from.exists() {
+                copy(&from, &work.join(file))?;
+            }
+        }
+        let input = self.folder.path().join("input.patch");
+        fs::write(&input, &patch.content).map_err(io_error("cannot write", &input))?;
+        let done = Command::new("patch")
+            .args(["-p1", "--forward", "--batch", "--no-backup-if-mismatch"])
+            .args(["--reject-file=-", &format!("--fuzz={}", options.fuzz)])
+            .arg("--directory")
+            .arg(&work)
+            .arg("--input")
+            .arg(&input)
+            .env("LC_ALL", "C")
+            .env_remove("POSIXLY_CORRECT")
+            .env_remove("PATCH_VERSION_CONTROL")
+            .stdin(Stdio::null())
+            .output()
+            .map_err(ApplyError::NoTool)?;
+        if done.status.success() {
+            for file in &touched {
+                let (from, to) = (work.join(file), self.state().join(file));
+                if from.exists() {
+                    copy(&from, &to)?;
+                } else if to.exists() {
+                    fs::remove_file(&to).map_err(io_error("cannot remove", &to))?;
+                }
+            }
+        }
+        fs::remove_dir_all(&work).map_err(io_error("cannot remove", &work))?;
+        if done.status.success() {
+            return Ok(Vec::new());
+        }
+        let words = format!(
+            "{}{}",
+            String::from_utf8_lossy(&done.stdout),
+            String::from_utf8_lossy(&done.stderr)
+        );
+        Ok(failures(&words, parsed))
+    }
+
+    /// Copies `file` from the tree, the first time it is asked for.
+    fn fetch(&mut self, tree: &Path, file: &Path, patch: &str) -> Result<(), ApplyError> {
+        if !self.known.insert(file.to_owned()) {
+            return Ok(());
+        }
+        let from = inside(tree, file, patch)?;
+        match fs::symlink_metadata(&from) {
+            Ok(_) => copy(&from, &self.state().join(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            Err(error) => Err(io_error("cannot read", &from)(error)),
+        }
+    }
+
+    /// Puts the results into the tree, each file written aside and renamed.
+    fn install(&self, tree: &Path) -> Result<(), ApplyError> {
+        for file in &self.known {
+            let (from, to) = (self.state().join(file), tree.join(file));
+            if !from.exists() {
+                match fs::remove_file(&to) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                        return Err(io_error("cannot remove", &to)(error));
+                    }
+                    _ => continue,
+                }
+            }
+            let mut aside = to.clone().into_os_string();
+            aside.push(".patched~");
+            let aside = PathBuf::from(aside);
+            copy(&from, &aside)?;
+            fs::rename(&aside, &to).map_err(io_error("cannot replace", &to))?;
+        }
+        Ok(())
+    }
+}
+
+/// The path of `file` in the tree, refused where a symbolic link leads elsewhere or it is not a regular file.
+fn inside(tree: &Path, file: &Path, patch: &str) -> Result<PathBuf, ApplyError> {
+    let refused = || ApplyError::Unsafe {
+        patch: patch.to_owned(),
+        file: file.to_owned(),
+        tree: tree.to_owned(),
+    };
+    let mut path = tree.to_owned();
+    let parts: Vec<_> = file.components().collect();
+    for (index, part) in parts.iter().enumerate() {
+        path.push(part);
+        match fs::symlink_metadata(&path) {
+            Ok(meta) if index + 1 < parts.len() && meta.is_dir() => {}
+            Ok(meta) if index + 1 == parts.len() && meta.is_file() => {}
+            Ok(_) => return Err(refused()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(tree.join(file)),
+            Err(error) => return Err(io_error("cannot read", &path)(error)),
+        }
+    }
+    Ok(path)
+}
+
+/// Copies content and permissions, making folders as needed.
+fn copy(from: &Path, to: &Path) -> Result<(), ApplyError> {
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent).map_err(io_error("cannot make", parent))?;
+    }
+    fs::copy(from, to).map_err(io_error("cannot copy to", to))?;
+    // A read-only source file (sources unpacked from some archives) must not stop the next patch.
+    let mut mode = fs::metadata(to)
+        .map_err(io_error("cannot read", to))?
+        .permissions();
+    mode.set_mode(mode.mode() | 0o200);
+    fs::set_permissions(to, mode).map_err(io_error("cannot change the mode of", to))
+}
+
+/// Reads what `patch` says into failures; never empty.
+fn failures(words: &str, parsed: &Patch) -> Vec<Failure> {
+    let mut found = Vec::new();
+    let mut current = PathBuf::new();
+    // A file may come more than once in a patch: how many of its sections were begun.
+    let mut sections: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    for line in words.lines() {
+        let line = line.trim_end();
+        if let Some(rest) = strip_any(line, &["patching file ", "checking file "]) {
+            current = PathBuf::from(unquote(
+                rest.split(" (renamed from ").next().unwrap_or(rest),
+            ));
+            *sections.entry(current.clone()).or_default() += 1;
+        } else if let Some((hunk, near)) = failed_hunk(line) {
+            let section = sections.get(&current).copied().unwrap_or(1);
+            let header = parsed
+                .files
+                .iter()
+                .filter(|file| file.touched().any(|name| name == current))
+                .nth(section.saturating_sub(1))
+                .and_then(|file| file.hunks.get(hunk.saturating_sub(1)));
+            found.push(Failure::Hunk {
+                file: current.clone(),
+                hunk,
+                line: header.map_or(0, |header| header.line),
+                near,
+            });
+        } else if let Some(at) = line.strip_prefix("can't find file to patch at input line ") {
+            let at: usize = at.parse().unwrap_or(0);
+            // The line is that of the first hunk, behind the file's headers.
+            let file = parsed.files.iter().rev().find(|file| file.line <= at);
+            found.push(Failure::NoFile(
+                file.map_or_else(PathBuf::new, |file| file.name().to_owned()),
+            ));
+        } else if line.starts_with("Reversed (or previously applied) patch detected") {
+            found.push(Failure::AlreadyApplied(current.clone()));
+        } else if let Some(rest) = line.strip_prefix("The next patch would create the file ") {
+            current = PathBuf::from(unquote(rest.trim_end_matches(',')));
+            found.push(Failure::AlreadyApplied(current.clone()));
+        } else if let Some(rest) = line.strip_prefix("The next patch would delete the file ") {
+            current = PathBuf::from(unquote(rest.trim_end_matches(',')));
+            found.push(Failure::NoFile(current.clone()));
+        } else if let Some(rest) = line.strip_prefix("Not deleting file ") {
+            let name = rest.split(" as content differs").next().unwrap_or(rest);
+            found.push(Failure::NotEmpty(PathBuf::from(unquote(name))));
+        } else if line.starts_with("patch: ****") {
+            found.push(Failure::Other(line.to_owned()));
+        }
+    }
+    if found.is_empty() {
+        found.push(Failure::Other(words.trim().to_owned()));
+    }
+    found
+}
+
+fn strip_any<'a>(line: &'a str, prefixes: &[&str]) -> Option<&'a str> {
+    prefixes.iter().find_map(|prefix| line.strip_prefix(prefix))
+}
+
+fn unquote(name: &str) -> &str {
+    name.strip_prefix('\'')
+        .and_then(|name| name.strip_suffix('\''))
+        .unwrap_or(name)
+}
+
+/// `Hunk #2 FAILED at 123.`, also with a remark behind the number.
+fn failed_hunk(line: &str) -> Option<(usize, usize)> {
+    let rest = line.strip_prefix("Hunk #")?;
+    let (hunk, rest) = rest.split_once(' ')?;
+    let rest = rest.strip_prefix("FAILED at ")?;
+    let near: String = rest.chars().take_while(char::is_ascii_digit).collect();
+    Some((hunk.parse().ok()?, near.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests;

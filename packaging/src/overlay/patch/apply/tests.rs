@@ -1,0 +1,160 @@
+use super::*;
+
+fn numbers(range: std::ops::RangeInclusive<u32>) -> String {
+    range.map(|number| format!("{number}\n")).collect()
+}
+
+fn tree() -> tempfile::TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("fs")).unwrap();
+    fs::write(dir.path().join("fs/f"), numbers(1..=20)).unwrap();
+    fs::write(dir.path().join("g"), numbers(1..=20)).unwrap();
+    fs::write(dir.path().join("del"), "x\ny\n").unwrap();
+    dir
+}
+
+fn patch(name: &str, content: &str) -> NamedPatch {
+    NamedPatch {
+        name: name.to_owned(),
+        content: content.as_bytes().to_vec(),
+    }
+}
+
+const FIRST: &str = "--- a/fs/f\n+++ b/fs/f\n@@ -5,2 +5,3 @@\n 5\n+5.5\n 6\n";
+/// Needs what [`FIRST`] adds.
+const SECOND: &str = "--- a/fs/f\n+++ b/fs/f\n@@ -5,3 +5,3 @@\n 5\n-5.5\n+5.6\n 6\n\
+                      --- /dev/null\n+++ b/new/file\n@@ -0,0 +1 @@\n+hello\n";
+const BAD: &str = include_str!("../../testdata/patch/bad.patch");
+
+#[test]
+fn a_series_is_tried_cumulatively_and_leaves_the_tree_alone() {
+    let tree = tree();
+    let series = [patch("first", FIRST), patch("second", SECOND)];
+    let report = check(tree.path(), &series, ApplyOptions::default()).unwrap();
+    assert!(report.applies(), "{report}");
+    assert_eq!(
+        fs::read_to_string(tree.path().join("fs/f")).unwrap(),
+        numbers(1..=20)
+    );
+    let alone = check(tree.path(), &series[1..], ApplyOptions::default()).unwrap();
+    assert!(!alone.applies());
+}
+
+#[test]
+fn every_failure_is_reported_with_file_and_hunk() {
+    let tree = tree();
+    let series = [
+        patch("bad", BAD),
+        patch("first", FIRST),
+        patch("again", FIRST),
+    ];
+    let report = check(tree.path(), &series, ApplyOptions { fuzz: 0 }).unwrap();
+    assert_eq!(
+        report.results[0].failures,
+        [
+            Failure::Hunk {
+                file: "fs/f".into(),
+                hunk: 1,
+                line: 3,
+                near: 1
+            },
+            Failure::NoFile("missing".into()),
+            Failure::AlreadyApplied("g".into()),
+            Failure::NotEmpty("del".into()),
+            Failure::NoFile("gone".into()),
+            Failure::Hunk {
+                file: "fs/f".into(),
+                hunk: 1,
+                line: 34,
+                near: 20
+            },
+        ]
+    );
+    assert_eq!(report.results[1].failures, []);
+    assert_eq!(
+        report.results[2].failures,
+        [Failure::AlreadyApplied("fs/f".into())]
+    );
+    let text = report.to_string();
+    assert!(text.starts_with("1 of 3 patches apply"), "{text}");
+    assert!(
+        text.contains("bad: fs/f: hunk 1 (line 3 of the patch)"),
+        "{text}"
+    );
+}
+
+#[test]
+fn apply_is_all_or_nothing() {
+    let tree = tree();
+    let good = [patch("first", FIRST), patch("second", SECOND)];
+    let mixed = [patch("first", FIRST), patch("bad", BAD)];
+    let error = apply(tree.path(), &mixed, ApplyOptions::default()).unwrap_err();
+    assert!(matches!(error, ApplyError::DoesNotApply(_)), "{error}");
+    assert_eq!(
+        fs::read_to_string(tree.path().join("fs/f")).unwrap(),
+        numbers(1..=20)
+    );
+    apply(tree.path(), &good, ApplyOptions::default()).unwrap();
+    assert!(
+        fs::read_to_string(tree.path().join("fs/f"))
+            .unwrap()
+            .contains("5\n5.6\n6\n")
+    );
+    assert_eq!(
+        fs::read_to_string(tree.path().join("new/file")).unwrap(),
+        "hello\n"
+    );
+    assert!(!tree.path().join("fs/f.patched~").exists());
+}
+
+#[test]
+fn deletions_and_renames_reach_the_tree() {
+    let tree = tree();
+    let both = patch(
+        "both",
+        "diff --git a/g b/h\nsimilarity index 100%\nrename from g\nrename to h\n\
+         diff --git a/del b/del\ndeleted file mode 100644\n--- a/del\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-x\n-y\n",
+    );
+    apply(tree.path(), &[both], ApplyOptions { fuzz: 0 }).unwrap();
+    assert!(!tree.path().join("g").exists() && !tree.path().join("del").exists());
+    assert_eq!(
+        fs::read_to_string(tree.path().join("h")).unwrap(),
+        numbers(1..=20)
+    );
+}
+
+#[test]
+fn links_out_of_the_tree_are_refused() {
+    let tree = tree();
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("f"), numbers(1..=20)).unwrap();
+    fs::remove_dir_all(tree.path().join("fs")).unwrap();
+    std::os::unix::fs::symlink(outside.path(), tree.path().join("fs")).unwrap();
+    let error = apply(
+        tree.path(),
+        &[patch("first", FIRST)],
+        ApplyOptions::default(),
+    )
+    .unwrap_err();
+    assert!(matches!(error, ApplyError::Unsafe { .. }), "{error}");
+    assert_eq!(
+        fs::read_to_string(outside.path().join("f")).unwrap(),
+        numbers(1..=20)
+    );
+}
+
+#[test]
+fn paths_out_of_the_tree_are_refused_before_anything_is_done() {
+    let tree = tree();
+    let climbs = "--- a/../../f\n+++ b/../../f\n@@ -1 +1 @@\n-1\n+2\n";
+    let series = [patch("first", FIRST), patch("climbs", climbs)];
+    let error = apply(tree.path(), &series, ApplyOptions::default()).unwrap_err();
+    assert!(
+        matches!(error, ApplyError::Parse(PatchError::Traversal { .. })),
+        "{error}"
+    );
+    assert_eq!(
+        fs::read_to_string(tree.path().join("fs/f")).unwrap(),
+        numbers(1..=20)
+    );
+}

@@ -1,0 +1,7 @@
+//! Unified diffs: reading them ([`parse`]), and checking and applying them to a tree with GNU `patch` ([`apply`]).
+
+pub mod apply;
+pub mod parse;
+
+pub use apply::{ApplyError, ApplyOptions, Failure, PatchResult, SeriesReport};
+pub use parse::{FilePatch, Hunk, Line, Patch, PatchError};

@@ -1,0 +1,147 @@
+use super::*;
+
+const TWO: &str = "\
+From someone
+Subject: words, and - a dash
+
+Index: linux/fs/a.c
+===================================================================
+--- linux.orig/fs/a.c\t2020-01-01 00:00:00.000000000 +0000
++++ linux/fs/a.c\t2020-01-01 00:00:00.000000000 +0000
+@@ -1,3 +1,4 @@ int main(void)
+ one
+-two
++TWO
++more
+
+@@ -10 +11 @@
+-ten
++TEN
+--- a/old.c 2020-01-01
++++ /dev/null
+@@ -1 +0,0 @@
+-gone
+\\ No newline at end of file
+-- 
+2.25.1
+diff --git a/x.sh b/y.sh
+similarity index 100%
+rename from x.sh
+rename to y.sh
+diff --git a/new file b/new file
+new file mode 100755
+index 000..e69
+";
+
+fn parse(text: &str) -> Result<Patch, PatchError> {
+    Patch::parse(text.as_bytes(), "p")
+}
+
+#[test]
+fn files_hunks_and_counts_are_read() {
+    let patch = parse(TWO).unwrap();
+    let names: Vec<(Option<&str>, Option<&str>, usize)> = patch
+        .files
+        .iter()
+        .map(|file| {
+            (
+                file.old.as_deref().and_then(Path::to_str),
+                file.new.as_deref().and_then(Path::to_str),
+                file.hunks.len(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        names,
+        [
+            (Some("fs/a.c"), Some("fs/a.c"), 2),
+            (Some("old.c"), None, 1),
+            (Some("x.sh"), Some("y.sh"), 0),
+            (None, Some("new file"), 0),
+        ]
+    );
+    let hunk = &patch.files[0].hunks[0];
+    assert_eq!((hunk.old, hunk.new, hunk.line), ((1, 3), (1, 4), 8));
+    assert_eq!(hunk.section, b" int main(void)");
+    assert_eq!(hunk.counted(), (3, 4));
+    assert_eq!(patch.files[0].hunks[1].old, (10, 1));
+    let touched: Vec<PathBuf> = patch.touched();
+    let expected: Vec<PathBuf> = ["fs/a.c", "new file", "old.c", "x.sh", "y.sh"]
+        .iter()
+        .map(PathBuf::from)
+        .collect();
+    assert_eq!(touched, expected);
+}
+
+#[test]
+fn paths_that_leave_the_tree_are_refused() {
+    for path in ["a/../../etc/passwd", "/etc/passwd", "../x/y", "a/b/../c"] {
+        let text = format!("--- {path}\n+++ {path}\n@@ -1 +1 @@\n-a\n+b\n");
+        let error = parse(&text).unwrap_err();
+        assert!(
+            matches!(error, PatchError::Traversal { line: 1, .. }),
+            "{path}: {error}"
+        );
+    }
+    for text in [
+        "diff --git a/x b/x\nrename from x\nrename to ../x\n",
+        "diff --git a/../x b/../x\nnew file mode 100644\n",
+    ] {
+        let error = parse(text).unwrap_err();
+        assert!(matches!(error, PatchError::Traversal { .. }), "{error}");
+    }
+}
+
+#[test]
+fn a_hunk_with_wrong_counts_is_refused_with_its_numbers() {
+    for (header, counts) in [
+        ("@@ -1,4 +1,4 @@", (4, 4)),
+        ("@@ -1,2 +1,3 @@", (2, 3)),
+        ("@@ -1,3 +1,2 @@", (3, 2)),
+    ] {
+        let text = format!("--- a/f\n+++ b/f\n{header}\n one\n-two\n+TWO\n three\n");
+        let error = parse(&text).unwrap_err();
+        let PatchError::Counts {
+            line,
+            hunk,
+            expected_old,
+            expected_new,
+            ..
+        } = error
+        else {
+            panic!("{error}")
+        };
+        assert_eq!((line, hunk, (expected_old, expected_new)), (3, 1, counts));
+    }
+}
+
+#[test]
+fn added_lines_beyond_a_short_count_are_not_lost() {
+    let text = "--- a/f\n+++ b/f\n@@ -1,1 +1,1 @@\n-one\n+ONE\n+more\n";
+    let error = parse(text).unwrap_err();
+    assert!(
+        matches!(error, PatchError::Counts { new: 2, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn text_without_a_diff_and_broken_headers_are_refused() {
+    assert!(matches!(
+        parse("just words\n").unwrap_err(),
+        PatchError::Empty { .. }
+    ));
+    assert!(matches!(parse("").unwrap_err(), PatchError::Empty { .. }));
+    for (text, part) in [
+        ("@@ -1 +1 @@\n-a\n+b\n", "without `---`"),
+        ("--- f\n+++ f\n@@ -1 +1 @@\n-a\n+b\n", "without a folder"),
+        ("--- a/f\n+++ b/f\n@@ -1,x +1 @@\n-a\n+b\n", "a hunk header"),
+        (
+            "diff --git a/f b/f\nindex 1..2\nGIT binary patch\n",
+            "binary",
+        ),
+    ] {
+        let message = parse(text).unwrap_err().to_string();
+        assert!(message.contains(part), "{message}");
+    }
+}

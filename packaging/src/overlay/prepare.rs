@@ -1,0 +1,267 @@
+//! Making the changed sources of an SRPM.
+
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::config::Merged;
+use super::manifest::SeriesSource;
+use super::patch::Patch;
+use super::series::{NamedPatch, Series, collate};
+use super::{Overlay, OverlayError, io_error, read_text, write};
+
+/// What an overlay needs from its caller.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {
+    /// Values of the `{name}` placeholders in file names: `version`, `release`, `arch`.
+    pub vars: BTreeMap<String, String>,
+    /// Other source trees the overlay takes series from, by name (`lustre`).
+    pub roots: BTreeMap<String, PathBuf>,
+}
+
+/// The changed sources.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// The folder with the spec and all its sources.
+    pub folder: PathBuf,
+    /// The spec in it.
+    pub spec: PathBuf,
+    /// The names of the files that were changed or added, sorted.
+    pub changed: Vec<String>,
+    /// The intended kernel config, for [`Overlay::compare_config`] after `%prep`.
+    pub config: Option<Merged>,
+    /// The macros to define for rpmbuild, name and value.
+    pub defines: Vec<(String, String)>,
+    /// Further arguments for rpmbuild.
+    pub flags: Vec<String>,
+}
+
+impl Overlay {
+    /// Makes `output`, a new folder, from `sources`, a folder with the spec and all sources as an SRPM holds them.
+    ///
+    /// `sources` is only read. `output` appears whole or not at all.
+    ///
+    /// # Errors
+    /// Everything that does not fit: see [`OverlayError`].
+    pub fn prepare(
+        &self,
+        sources: &Path,
+        output: &Path,
+        inputs: &Inputs,
+    ) -> Result<Prepared, OverlayError> {
+        let spec_name = self.manifest.spec.clone().ok_or_else(|| {
+            self.input("it names no spec, so it cannot change an SRPM".to_owned())
+        })?;
+        if output.exists() {
+            return Err(self.input(format!(
+                "{} is already there; sources are prepared in a new folder",
+                output.display()
+            )));
+        }
+        // Text first: what does not fit is told before anything is copied.
+        let spec = self.edit_spec(&read_text(&sources.join(&spec_name))?)?;
+        let mut new: BTreeMap<String, Vec<u8>> = BTreeMap::new();
+        for (path, text) in self.edited_files(sources)? {
+            let name = path.strip_prefix(sources).unwrap_or(&path);
+            new.insert(name.to_string_lossy().into_owned(), text.into_bytes());
+        }
+        let config = match &self.manifest.config {
+            Some(config) => {
+                // An edit of the config file itself comes before the fragments.
+                let base = match new.get(&config.base) {
+                    Some(edited) => String::from_utf8_lossy(edited).into_owned(),
+                    None => read_text(&sources.join(&config.base))?,
+                };
+                self.merge_config(&base)?
+            }
+            None => None,
+        };
+        if let (Some(merged), Some(config)) = (&config, &self.manifest.config) {
+            new.insert(config.base.clone(), merged.text.clone().into_bytes());
+        }
+        let mut added: Vec<(String, Vec<u8>)> = self.collated(inputs)?;
+        for source in &self.manifest.source {
+            let path = self.folder.join(&source.file);
+            let content = fs::read(&path).map_err(io_error("cannot read", &path))?;
+            added.push((self.fill(source.name(), inputs)?, content));
+        }
+        for (name, content) in added {
+            if sources.join(&name).exists() || new.insert(name.clone(), content).is_some() {
+                return Err(self.input(format!(
+                    "it adds the source `{name}`, but there is one of that name already"
+                )));
+            }
+        }
+        new.insert(spec_name.clone(), spec.into_bytes());
+        write_folder(sources, output, &new)?;
+        Ok(Prepared {
+            folder: output.to_owned(),
+            spec: output.join(&spec_name),
+            changed: new.into_keys().collect(),
+            config,
+            defines: self
+                .manifest
+                .release
+                .iter()
+                .flat_map(|release| release.defines())
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+            flags: self.manifest.build.flags(),
+        })
+    }
+
+    /// The patches of one series, read, with the fixups applied. Preflight gives them to
+    /// [`patch::apply::check`](super::patch::apply::check).
+    ///
+    /// # Errors
+    /// Unknown roots, missing or unreadable patches, fixups that do not fit.
+    pub fn series_patches(
+        &self,
+        source: &SeriesSource,
+        inputs: &Inputs,
+    ) -> Result<Vec<NamedPatch>, OverlayError> {
+        let root = match &source.root {
+            None => &self.folder,
+            Some(name) => inputs.roots.get(name).ok_or_else(|| {
+                self.input(format!(
+                    "a series comes from the source `{name}`, which is not among the target's sources"
+                ))
+            })?,
+        };
+        let folder = self.fill(&source.patches, inputs)?;
+        let series = Series::read(&root.join(self.fill(&source.series, inputs)?))?;
+        let mut patches = series.load(&root.join(&folder))?;
+        for patch in &mut patches {
+            let path = format!("{folder}/{}", patch.name);
+            for fixup in self
+                .manifest
+                .fixup
+                .iter()
+                .filter(|fixup| fixup.patch == path)
+            {
+                patch.content = fixup.apply(&patch.content)?;
+            }
+            Patch::parse(&patch.content, &patch.name)?;
+        }
+        Ok(patches)
+    }
+
+    /// Every series as one patch, with its file name.
+    ///
+    /// # Errors
+    /// As [`Overlay::series_patches`], and a fixup of a patch that is in no series.
+    fn collated(&self, inputs: &Inputs) -> Result<Vec<(String, Vec<u8>)>, OverlayError> {
+        let mut out = Vec::new();
+        let mut used = BTreeSet::new();
+        for source in &self.manifest.series {
+            let patches = self.series_patches(source, inputs)?;
+            let folder = self.fill(&source.patches, inputs)?;
+            used.extend(
+                patches
+                    .iter()
+                    .map(|patch| format!("{folder}/{}", patch.name)),
+            );
+            let series = self.fill(&source.series, inputs)?;
+            let origin = match &source.root {
+                Some(root) => format!("{root}: {series}"),
+                None => series,
+            };
+            out.push((
+                self.fill(&source.collated, inputs)?,
+                collate(&origin, &patches),
+            ));
+        }
+        match self
+            .manifest
+            .fixup
+            .iter()
+            .find(|fixup| !used.contains(&fixup.patch))
+        {
+            None => Ok(out),
+            Some(fixup) => Err(self.input(format!(
+                "fixup `{}` is for {}, which is in none of its series",
+                fixup.name, fixup.patch
+            ))),
+        }
+    }
+
+    /// Fills the `{name}` placeholders of `text`.
+    pub(super) fn fill(&self, text: &str, inputs: &Inputs) -> Result<String, OverlayError> {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some((before, after)) = rest.split_once('{') {
+            let (name, behind) = after
+                .split_once('}')
+                .ok_or_else(|| self.input(format!("`{text}` has a `{{` without a `}}`")))?;
+            let value = inputs.vars.get(name).ok_or_else(|| {
+                let known: Vec<&str> = inputs.vars.keys().map(String::as_str).collect();
+                self.input(format!(
+                    "`{text}` has the unknown placeholder `{{{name}}}`; there are: {}",
+                    known.join(", ")
+                ))
+            })?;
+            // Versions and releases come from outside; a name must stay inside its folder.
+            if value.contains('/') || value == ".." {
+                return Err(self.input(format!(
+                    "`{value}`, the value of `{{{name}}}`, is not a file name"
+                )));
+            }
+            out.push_str(before);
+            out.push_str(value);
+            rest = behind;
+        }
+        out.push_str(rest);
+        Ok(out)
+    }
+}
+
+/// Copies the plain files of `sources` to `output` with `new` instead of or beside them.
+fn write_folder(
+    sources: &Path,
+    output: &Path,
+    new: &BTreeMap<String, Vec<u8>>,
+) -> Result<(), OverlayError> {
+    let parent = output
+        .parent()
+        .filter(|path| !path.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).map_err(io_error("cannot make", parent))?;
+    let aside =
+        tempfile::tempdir_in(parent).map_err(io_error("cannot make a folder in", parent))?;
+    for entry in fs::read_dir(sources).map_err(io_error("cannot read", sources))? {
+        let entry = entry.map_err(io_error("cannot read", sources))?;
+        let path = entry.path();
+        let kind = entry.file_type().map_err(io_error("cannot read", &path))?;
+        let replaced = entry
+            .file_name()
+            .to_str()
+            .is_some_and(|name| new.contains_key(name));
+        if kind.is_file() && !replaced {
+            let to = aside.path().join(entry.file_name());
+            fs::copy(&path, &to).map_err(io_error("cannot copy", &path))?;
+        } else if !kind.is_file() {
+            let source = std::io::Error::other("the sources of an SRPM are plain files");
+            return Err(io_error("cannot copy", &path)(source));
+        }
+    }
+    for (name, content) in new {
+        write(&aside.path().join(name), content)?;
+    }
+    let aside = aside.keep();
+    let placed = open_mode(&aside).and_then(|()| fs::rename(&aside, output));
+    if placed.is_err() {
+        // What could not be put in place must not stay under a name nobody knows.
+        let _ = fs::remove_dir_all(&aside);
+    }
+    placed.map_err(io_error("cannot make", output))
+}
+
+/// Temporary folders are private; the build's own user has to read this one.
+fn open_mode(folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(test)]
+mod tests;

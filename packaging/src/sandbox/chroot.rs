@@ -1,0 +1,150 @@
+//! Throw-away copies of chroots: overlayfs where the kernel gives it, else reflinks, else hard links.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::process;
+
+/// A clone that could not be made or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A folder of the clone could not be made or removed.
+    #[error("clone of the chroot {}: {source}", path.display())]
+    Io {
+        /// The path in question.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Neither overlayfs nor reflinks nor hard links work between the chroot and the clone's folder.
+    #[error("cannot clone the chroot {}: {source}", chroot.display())]
+    NoMethod {
+        /// The chroot.
+        chroot: PathBuf,
+        /// What the last attempt said.
+        source: process::Error,
+    },
+}
+
+/// How a clone was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloneMethod {
+    /// An overlay over the chroot; nothing is copied.
+    Overlay,
+    /// Copies that share blocks.
+    Reflink,
+    /// Hard links; the builder, who owns none of the files, cannot write to them.
+    HardLink,
+}
+
+/// A throw-away copy of a chroot; gone when dropped.
+#[derive(Debug)]
+pub struct ChrootClone {
+    lower: PathBuf,
+    folder: PathBuf,
+    method: CloneMethod,
+}
+
+/// Mounts the overlay, then becomes the command: in a mount namespace of its own, so that the mount ends with it.
+const MOUNT_AND_RUN: &str = r#"mount -t overlay overlay -o "$1" "$2" && shift 2 && exec "$@""#;
+
+impl ChrootClone {
+    /// Clones `chroot` into the new folder `folder`, by the best method that works there.
+    ///
+    /// # Errors
+    /// When no method works or a folder cannot be made.
+    pub fn new(chroot: &Path, folder: &Path) -> Result<Self, Error> {
+        let at = |path: &Path| {
+            let path = path.to_owned();
+            move |source| Error::Io { path, source }
+        };
+        for part in ["upper", "work", "root"] {
+            let path = folder.join(part);
+            fs::create_dir_all(&path).map_err(at(&path))?;
+        }
+        let mut clone = Self {
+            lower: chroot.to_owned(),
+            folder: folder.to_owned(),
+            method: CloneMethod::Overlay,
+        };
+        let (mut probe, _) = clone.enter();
+        let works = probe
+            .arg("true")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success());
+        if works {
+            return Ok(clone);
+        }
+        clone.method = CloneMethod::Reflink;
+        if clone.copy("--reflink=always").is_ok() {
+            return Ok(clone);
+        }
+        clone.method = CloneMethod::HardLink;
+        let root = clone.root();
+        fs::remove_dir_all(&root).map_err(at(&root))?;
+        clone.copy("--link").map_err(|source| Error::NoMethod {
+            chroot: chroot.to_owned(),
+            source,
+        })?;
+        Ok(clone)
+    }
+
+    /// How it was made.
+    pub fn method(&self) -> CloneMethod {
+        self.method
+    }
+
+    /// Where a file of the clone, given by its absolute path inside, can be written before any command runs.
+    pub fn writable_path(&self, inside: &str) -> PathBuf {
+        let top = match self.method {
+            CloneMethod::Overlay => self.folder.join("upper"),
+            CloneMethod::Reflink | CloneMethod::HardLink => self.root(),
+        };
+        top.join(inside.trim_start_matches('/'))
+    }
+
+    fn root(&self) -> PathBuf {
+        self.folder.join("root")
+    }
+
+    fn copy(&self, how: &str) -> Result<(), process::Error> {
+        let mut command = Command::new("cp");
+        command
+            .args(["-a", how, "-T"])
+            .arg(&self.lower)
+            .arg(self.root());
+        process::output(&mut command).map(drop)
+    }
+
+    /// A command that still lacks what to run, and the path of the chroot's root as that will see it.
+    pub(super) fn enter(&self) -> (Command, PathBuf) {
+        if self.method != CloneMethod::Overlay {
+            let mut command = Command::new("env");
+            command.arg("--");
+            return (command, self.root());
+        }
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "--"]);
+        command.args(["sh", "-ec", MOUNT_AND_RUN, "sh"]);
+        command.arg(format!(
+            "lowerdir={},upperdir={},workdir={}",
+            self.lower.display(),
+            self.folder.join("upper").display(),
+            self.folder.join("work").display()
+        ));
+        command.arg(self.root());
+        (command, self.root())
+    }
+}
+
+impl Drop for ChrootClone {
+    fn drop(&mut self) {
+        // A folder that stays behind costs disk, not truth: the store empties its temporary folder when it is opened.
+        let _ = fs::remove_dir_all(&self.folder);
+    }
+}

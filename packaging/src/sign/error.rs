@@ -1,0 +1,304 @@
+//! What can go wrong with keys and signatures, and what to do then.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::process;
+
+/// A key that cannot be used, a package that cannot be signed, or a signature that does not hold.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file or folder could not be read or written.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried: "read", "write" and so on.
+        action: &'static str,
+        /// On which path.
+        path: PathBuf,
+        /// Why it failed.
+        source: io::Error,
+    },
+    /// An environment variable that should hold a key or passphrase is not set, or is not text.
+    #[error("the environment variable {name} {problem}; set it to {wanted}")]
+    Variable {
+        /// The variable's name. Its content is never shown.
+        name: String,
+        /// What is wrong.
+        problem: &'static str,
+        /// What it should hold.
+        wanted: &'static str,
+    },
+    /// An unencrypted secret key, or the folder of one, that other users can open.
+    #[error(
+        "{} is open to other users (mode {mode:04o}); run: chmod {wanted:o} '{}'",
+        path.display(),
+        path.display()
+    )]
+    OpenToOthers {
+        /// The file or folder.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+        /// The permission bits it should have.
+        wanted: u32,
+    },
+    /// The text is not an OpenPGP key.
+    #[error("{origin} is not an OpenPGP {wanted} key: {reason}; {hint}")]
+    NotAKey {
+        /// Where it was read from.
+        origin: String,
+        /// "secret" or "public".
+        wanted: &'static str,
+        /// What the parser met.
+        reason: String,
+        /// What to do next.
+        hint: &'static str,
+    },
+    /// More than one key where one is expected.
+    #[error(
+        "{origin} holds {count} keys, one is expected; export one alone: gpg --armor --export[-secret-keys] FINGERPRINT"
+    )]
+    SeveralKeys {
+        /// Where they were read from.
+        origin: String,
+        /// How many.
+        count: usize,
+    },
+    /// The secret part of the primary key is missing.
+    #[error(
+        "key {fingerprint} from {origin} has no secret part for its primary key, which must sign the metadata; export it \
+         with: gpg --armor --export-secret-keys {fingerprint} (not --export-secret-subkeys)"
+    )]
+    NoSecret {
+        /// Where the key was read from.
+        origin: String,
+        /// The key.
+        fingerprint: String,
+    },
+    /// The key is encrypted and there is no passphrase.
+    #[error(
+        "key {fingerprint} from {origin} is encrypted and no passphrase was given; put the passphrase into a file (mode 0600) \
+         and name it in {variable}",
+        variable = super::Secret::PASSPHRASE_FILE_VARIABLE
+    )]
+    Encrypted {
+        /// Where the key was read from.
+        origin: String,
+        /// The key.
+        fingerprint: String,
+    },
+    /// The passphrase does not open the key.
+    #[error(
+        "the passphrase does not open key {fingerprint} from {origin}; check the file that {variable} names (one trailing line \
+         end is ignored) and that it belongs to this key",
+        variable = super::Secret::PASSPHRASE_FILE_VARIABLE
+    )]
+    WrongPassphrase {
+        /// Where the key was read from.
+        origin: String,
+        /// The key.
+        fingerprint: String,
+    },
+    /// The key's lifetime is over, at the signing time or now.
+    #[error(
+        "key {fingerprint} expired at {expired}, before {at}; extend it (gpg --quick-set-expire {fingerprint} 2y, then export it \
+         again and publish the new public key) or use another key"
+    )]
+    Expired {
+        /// The key.
+        fingerprint: String,
+        /// The end of its lifetime.
+        expired: String,
+        /// The moment it was needed, in words.
+        at: String,
+    },
+    /// The key did not exist yet, at the signing time or now.
+    #[error(
+        "key {fingerprint} is valid only from {created}, after {at}; clients refuse a signature older than its key: sign at a \
+         later time (SOURCE_DATE_EPOCH) or use an older key"
+    )]
+    NotYetValid {
+        /// The key.
+        fingerprint: String,
+        /// When it was made.
+        created: String,
+        /// The moment it was needed, in words.
+        at: String,
+    },
+    /// The key was revoked.
+    #[error("key {fingerprint} was revoked by its owner; use another key")]
+    Revoked {
+        /// The key.
+        fingerprint: String,
+    },
+    /// The key's algorithm or size is not what rpm on EL8 to EL10 takes.
+    #[error(
+        "key {fingerprint} is {found}; rpm on EL8 and later needs RSA with at least 3072 bits: make a key with `cargo xtask key \
+         new` or gpg --quick-generate-key 'Name <mail>' rsa4096 sign"
+    )]
+    TooWeak {
+        /// The key.
+        fingerprint: String,
+        /// Algorithm and size.
+        found: String,
+    },
+    /// The key's self-signature is made with a broken hash.
+    #[error(
+        "the self-signature of key {fingerprint} uses {hash}, which EL9 and later refuse; renew it: gpg --cert-digest-algo \
+         SHA512 --quick-set-expire {fingerprint} 2y, then export it again"
+    )]
+    WeakSelfSignature {
+        /// The key.
+        fingerprint: String,
+        /// The hash found.
+        hash: String,
+    },
+    /// No self-signature holds, so nothing the key says of itself can be trusted.
+    #[error(
+        "key {fingerprint} has no user id with a valid self-signature; the file is damaged or was changed: export the key \
+         again from where it was made"
+    )]
+    NoSelfSignature {
+        /// The key.
+        fingerprint: String,
+    },
+    /// The primary key may not sign data.
+    #[error(
+        "the primary key of {fingerprint} may not sign data (its flags allow only certification), and a subkey will not do: \
+         dnf5 refuses metadata that a subkey signed; make a key with gpg --quick-generate-key 'Name <mail>' rsa4096 sign"
+    )]
+    CannotSign {
+        /// The key.
+        fingerprint: String,
+    },
+    /// Something failed inside OpenPGP.
+    #[error("cannot {action}: {reason}")]
+    OpenPgp {
+        /// What was tried.
+        action: &'static str,
+        /// What the library says.
+        reason: String,
+    },
+    /// gpg could not be started.
+    #[error("{source}; a key in gpg-agent needs GnuPG: install the package gnupg (gnupg2 on EL)")]
+    NoGpg {
+        /// Why it did not start.
+        source: process::Error,
+    },
+    /// gpg-agent does not have the key.
+    #[error(
+        "gpg has no secret key {fingerprint} ({reason}); list the keys with gpg --list-secret-keys, and check GNUPGHOME and \
+         that the card is in its reader"
+    )]
+    AgentKey {
+        /// The fingerprint asked for.
+        fingerprint: String,
+        /// What gpg says.
+        reason: String,
+    },
+    /// The name given for gpg-agent's key is not a whole fingerprint.
+    #[error(
+        "`{given}` is not a fingerprint: 40 hexadecimal digits are needed, because shorter ids can be forged; \
+         gpg --list-secret-keys --with-fingerprint shows them"
+    )]
+    NotAFingerprint {
+        /// What was given.
+        given: String,
+    },
+    /// gpg could not sign.
+    #[error(
+        "gpg could not sign with key {fingerprint}: {source}; unlock it first (gpg-preset-passphrase, or sign anything by hand \
+         once), or name the passphrase's file in {variable}",
+        variable = super::Secret::PASSPHRASE_FILE_VARIABLE
+    )]
+    Agent {
+        /// The key.
+        fingerprint: String,
+        /// How gpg ended.
+        source: process::Error,
+    },
+    /// The file is not a package, or is damaged so that it cannot be read.
+    #[error("{} is not a readable RPM package: {reason}; {hint}", path.display())]
+    BadPackage {
+        /// The package.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+        /// What to do next.
+        hint: &'static str,
+    },
+    /// A digest in the package does not agree with its content.
+    #[error(
+        "{} is damaged: its {what} has digest {actual}, and {expected} is written in the package; build or download it again",
+        path.display()
+    )]
+    Digest {
+        /// The package.
+        path: PathBuf,
+        /// Which part.
+        what: &'static str,
+        /// The digest in the package.
+        expected: String,
+        /// The digest found.
+        actual: String,
+    },
+    /// The package has no signature.
+    #[error("{} is not signed; sign it, or get it from where signed packages are", path.display())]
+    Unsigned {
+        /// The package.
+        path: PathBuf,
+    },
+    /// A signature of a package does not hold.
+    #[error("the signature of {} does not hold: {source}", path.display())]
+    PackageSignature {
+        /// The package.
+        path: PathBuf,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// A signature was made by another key.
+    #[error(
+        "it was made by key {found}, and {expected} is expected; someone else signed it, or the key was replaced: check the \
+         fingerprint with its publisher"
+    )]
+    OtherKey {
+        /// The key or keys that are accepted.
+        expected: String,
+        /// The issuer the signature names.
+        found: String,
+    },
+    /// A signature does not fit its data.
+    #[error(
+        "signature by key {fingerprint}: {reason}; the data or the signature was changed: get both again"
+    )]
+    BadSignature {
+        /// The key it should be by.
+        fingerprint: String,
+        /// What does not fit.
+        reason: String,
+    },
+}
+
+impl Error {
+    /// For `map_err`: an input or output error on `path`.
+    pub(super) fn io(
+        action: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Error {
+        let path = path.into();
+        move |source| Error::Io {
+            action,
+            path,
+            source,
+        }
+    }
+
+    /// For `map_err`: an error of the OpenPGP library.
+    pub(super) fn pgp(action: &'static str) -> impl FnOnce(pgp::errors::Error) -> Error {
+        move |error| Error::OpenPgp {
+            action,
+            reason: error.to_string(),
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! An OpenPGP secret key in memory.
+
+use std::fmt;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use pgp::composed::{
+    ArmorOptions, Deserializable, DetachedSignature, KeyType, SignedKeyDetails, SignedSecretKey,
+};
+use pgp::crypto::hash::HashAlgorithm;
+use pgp::crypto::public_key::PublicKeyAlgorithm;
+use pgp::packet::{
+    KeyFlags, PacketTrait, PubKeyInner, PublicKey as PublicKeyPacket, SecretKey, Signature,
+    SignatureConfig, SignatureType, Subpacket, SubpacketData, UserId,
+};
+use pgp::types::{
+    Duration, KeyDetails, KeyVersion, PacketHeaderVersion, Password, S2kParams, SecretParams,
+    SignedUser, StringToKey, Tag, Timestamp,
+};
+use rand::rngs::OsRng;
+use zeroize::Zeroizing;
+
+use super::facts::{Facts, fingerprint, now};
+use super::{Error, PublicKey, Secret, Signer};
+
+/// Bits of the keys we make.
+const RSA_BITS: u32 = 4096;
+
+/// A secret key, opened and checked: RSA of at least 3072 bits whose primary key may sign.
+///
+/// `Debug` shows its fingerprint and user ids, never its secret part.
+pub struct Key {
+    secret: SignedSecretKey,
+    facts: Facts,
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key")
+            .field("fingerprint", &self.facts.fingerprint)
+            .field("user_ids", &self.facts.user_ids)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Key {
+    /// Makes a new RSA-4096 key without subkeys, valid from `created` (seconds since 1970) and without end.
+    ///
+    /// The key is random; everything else in it is given. It takes some seconds of one core.
+    ///
+    /// # Errors
+    /// When the OpenPGP library fails.
+    pub fn generate(user_id: &str, created: u32) -> Result<Key, Error> {
+        Key::generate_with_lifetime(user_id, created, None)
+    }
+
+    /// As [`Key::generate`], for a key that ends `lifetime` seconds after `created`.
+    ///
+    /// # Errors
+    /// As [`Key::generate`].
+    pub fn generate_with_lifetime(
+        user_id: &str,
+        created: u32,
+        lifetime: Option<u32>,
+    ) -> Result<Key, Error> {
+        let secret = make(user_id, created, lifetime).map_err(Error::pgp("make a key"))?;
+        Key::checked(secret)
+    }
+
+    /// The key in an ASCII-armored file, opened with `passphrase` if it is encrypted.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or holds an unencrypted key and is open to other users, and as [`Key::from_armored`].
+    pub fn from_file(path: &Path, passphrase: Option<&Secret>) -> Result<Key, Error> {
+        let read = Error::io("read the key file", path);
+        let text = Secret::new(fs::read(path).map_err(read)?);
+        let origin = path.display().to_string();
+        let secret = parse(&text, &origin)?;
+        if !secret.primary_key.secret_params().is_encrypted() {
+            refuse_open_to_others(path, 0o600)?;
+        }
+        Key::opened(secret, &origin, passphrase)
+    }
+
+    /// The key in an environment variable's content (ASCII-armored), opened with `passphrase` if it is encrypted.
+    ///
+    /// # Errors
+    /// When the variable is not set, and as [`Key::from_armored`].
+    pub fn from_variable(name: &str, passphrase: Option<&Secret>) -> Result<Key, Error> {
+        let text = Secret::from_variable(name)?;
+        Key::from_armored(&text, &format!("the variable {name}"), passphrase)
+    }
+
+    /// The key in an ASCII-armored text; `origin` says in errors where it came from.
+    ///
+    /// # Errors
+    /// When the text is not exactly one secret key, when it is encrypted and `passphrase` does not open it, when it is
+    /// revoked, too weak or may not sign. Whether it has expired is checked when it signs.
+    pub fn from_armored(
+        text: &Secret,
+        origin: &str,
+        passphrase: Option<&Secret>,
+    ) -> Result<Key, Error> {
+        Key::opened(parse(text, origin)?, origin, passphrase)
+    }
+
+    fn opened(
+        mut secret: SignedSecretKey,
+        origin: &str,
+        passphrase: Option<&Secret>,
+    ) -> Result<Key, Error> {
+        let fingerprint = fingerprint(&secret.primary_key);
+        if let SecretParams::Encrypted(locked) = secret.primary_key.secret_params() {
+            if is_missing(locked.string_to_key_params()) {
+                return Err(Error::NoSecret {
+                    origin: origin.to_owned(),
+                    fingerprint,
+                });
+            }
+            let Some(passphrase) = passphrase else {
+                return Err(Error::Encrypted {
+                    origin: origin.to_owned(),
+                    fingerprint,
+                });
+            };
+            // A wrong passphrase shows in the checksum of what it opens.
+            secret
+                .primary_key
+                .remove_password(&password(passphrase))
+                .map_err(|_| Error::WrongPassphrase {
+                    origin: origin.to_owned(),
+                    fingerprint,
+                })?;
+        }
+        Key::checked(secret)
+    }
+
+    fn checked(secret: SignedSecretKey) -> Result<Key, Error> {
+        let facts = Facts::read(secret.primary_key.public_key(), &secret.details);
+        facts.check_strength()?;
+        Ok(Key { secret, facts })
+    }
+
+    /// The user ids, as `Name <mail>`, in the key's order.
+    pub fn user_ids(&self) -> &[String] {
+        &self.facts.user_ids
+    }
+
+    /// When the key was made: seconds since 1970.
+    pub fn created(&self) -> u32 {
+        self.facts.created
+    }
+
+    /// When the key ends: seconds since 1970; nothing when it does not.
+    pub fn expires(&self) -> Option<u64> {
+        self.facts.expires
+    }
+
+    /// Fails unless the key can make a signature of the given time today.
+    ///
+    /// # Errors
+    /// When the key is not alive at `time` or now.
+    pub fn check_usable(&self, time: u32) -> Result<(), Error> {
+        self.facts.check_times(time, now())
+    }
+
+    /// The public part.
+    pub fn public_key(&self) -> PublicKey {
+        PublicKey::new(self.secret.to_public_key())
+    }
+
+    /// The whole key, ASCII-armored; encrypted when a passphrase is given.
+    ///
+    /// # Errors
+    /// When the OpenPGP library fails.
+    pub fn secret_armored(&self, passphrase: Option<&Secret>) -> Result<Secret, Error> {
+        let export = || -> Result<Vec<u8>, pgp::errors::Error> {
+            let mut secret = self.secret.clone();
+            if let Some(passphrase) = passphrase {
+                secret
+                    .primary_key
+                    .set_password(OsRng, &password(passphrase))?;
+            }
+            secret.to_armored_bytes(ArmorOptions::default())
+        };
+        export()
+            .map(Secret::new)
+            .map_err(Error::pgp("write out the key"))
+    }
+
+    fn sign(&self, data: &[u8], hash: HashAlgorithm, time: u32) -> Result<Signature, Error> {
+        self.check_usable(time)?;
+        let sign = || -> Result<Signature, pgp::errors::Error> {
+            let key = &self.secret.primary_key;
+            let mut config = SignatureConfig::v4(SignatureType::Binary, key.algorithm(), hash);
+            config.hashed_subpackets = vec![
+                Subpacket::regular(SubpacketData::SignatureCreationTime(Timestamp::from_secs(
+                    time,
+                )))?,
+                Subpacket::regular(SubpacketData::IssuerFingerprint(key.fingerprint()))?,
+                Subpacket::regular(SubpacketData::IssuerKeyId(key.legacy_key_id()))?,
+            ];
+            config.sign(key, &Password::empty(), data)
+        };
+        sign().map_err(Error::pgp("sign"))
+    }
+}
+
+impl Signer for Key {
+    fn fingerprint(&self) -> String {
+        self.facts.fingerprint.clone()
+    }
+
+    fn public_key_armored(&self) -> Result<String, Error> {
+        self.public_key().armored()
+    }
+
+    fn sign_detached(&self, data: &[u8], time: u32) -> Result<String, Error> {
+        let signature = self.sign(data, HashAlgorithm::Sha512, time)?;
+        DetachedSignature::new(signature)
+            .to_armored_string(ArmorOptions::default())
+            .map_err(Error::pgp("write out a signature"))
+    }
+
+    fn sign_rpm_header(&self, header: &[u8], time: u32) -> Result<Vec<u8>, Error> {
+        let signature = self.sign(header, HashAlgorithm::Sha256, time)?;
+        let mut packet = Vec::new();
+        signature
+            .to_writer_with_header(&mut packet)
+            .map_err(Error::pgp("write out a signature"))?;
+        Ok(packet)
+    }
+}
+
+/// Fails when the group or others may do anything with the file or folder.
+pub(super) fn refuse_open_to_others(path: &Path, wanted: u32) -> Result<(), Error> {
+    let metadata = fs::metadata(path).map_err(Error::io("look at", path))?;
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(Error::OpenToOthers {
+        path: path.to_owned(),
+        mode,
+        wanted,
+    })
+}
+
+fn password(passphrase: &Secret) -> Password {
+    Password::Static(Zeroizing::new(passphrase.bytes().to_vec()))
+}
+
+/// Whether gpg left the secret part out (its extensions 1001 "no secret" and 1002 "on a card").
+fn is_missing(params: &S2kParams) -> bool {
+    match params {
+        S2kParams::Cfb { s2k, .. }
+        | S2kParams::MalleableCfb { s2k, .. }
+        | S2kParams::Aead { s2k, .. } => {
+            matches!(s2k, StringToKey::Private { .. })
+        }
+        S2kParams::Unprotected | S2kParams::LegacyCfb { .. } => false,
+    }
+}
+
+/// The one secret key in an armored text.
+fn parse(text: &Secret, origin: &str) -> Result<SignedSecretKey, Error> {
+    let not_a_key = |reason: String| Error::NotAKey {
+        origin: origin.to_owned(),
+        wanted: "secret",
+        reason,
+        hint: "export it with: gpg --armor --export-secret-keys FINGERPRINT",
+    };
+    let (keys, _) =
+        SignedSecretKey::from_armor_many(text.bytes()).map_err(|e| not_a_key(e.to_string()))?;
+    let mut keys: Vec<SignedSecretKey> = keys
+        .collect::<Result<_, _>>()
+        .map_err(|e| not_a_key(e.to_string()))?;
+    match (keys.pop(), keys.len()) {
+        (Some(key), 0) => Ok(key),
+        (None, _) => Err(not_a_key("it holds no secret key".to_owned())),
+        (Some(_), others) => Err(Error::SeveralKeys {
+            origin: origin.to_owned(),
+            count: others + 1,
+        }),
+    }
+}
+
+/// A new key: primary only, one user id, SHA-512 self-signature made at `created`.
+fn make(
+    user_id: &str,
+    created: u32,
+    lifetime: Option<u32>,
+) -> Result<SignedSecretKey, pgp::errors::Error> {
+    let created = Timestamp::from_secs(created);
+    let (public, secret) = KeyType::Rsa(RSA_BITS).generate(OsRng)?;
+    let public = PublicKeyPacket::from_inner(PubKeyInner::new(
+        KeyVersion::V4,
+        PublicKeyAlgorithm::RSA,
+        created,
+        None,
+        public,
+    )?)?;
+    let key = SecretKey::new(public.clone(), secret)?;
+    let id = UserId::from_str(PacketHeaderVersion::New, user_id)?;
+
+    let mut flags = KeyFlags::default();
+    flags.set_certify(true);
+    flags.set_sign(true);
+    let mut config = SignatureConfig::v4(
+        SignatureType::CertPositive,
+        PublicKeyAlgorithm::RSA,
+        HashAlgorithm::Sha512,
+    );
+    config.hashed_subpackets = vec![
+        Subpacket::regular(SubpacketData::SignatureCreationTime(created))?,
+        Subpacket::regular(SubpacketData::IssuerFingerprint(key.fingerprint()))?,
+        Subpacket::regular(SubpacketData::KeyFlags(flags))?,
+        Subpacket::regular(SubpacketData::IsPrimary(true))?,
+    ];
+    if let Some(lifetime) = lifetime {
+        config
+            .hashed_subpackets
+            .push(Subpacket::regular(SubpacketData::KeyExpirationTime(
+                Duration::from_secs(lifetime),
+            ))?);
+    }
+    config.unhashed_subpackets = vec![Subpacket::regular(SubpacketData::IssuerKeyId(
+        key.legacy_key_id(),
+    ))?];
+    let signature =
+        config.sign_certification(&key, &public, &Password::empty(), Tag::UserId, &id)?;
+    let details = SignedKeyDetails::new(
+        Vec::new(),
+        Vec::new(),
+        vec![SignedUser::new(id, vec![signature])],
+        Vec::new(),
+    );
+    Ok(SignedSecretKey::new(key, details, Vec::new(), Vec::new()))
+}

@@ -1,0 +1,83 @@
+//! Signing packages and repository metadata, and checking such signatures.
+//!
+//! - [`Key`]: an OpenPGP key of our own, from a file or an environment variable; [`dev_key`]: one made on first use.
+//! - [`GpgAgent`]: a key that stays with gpg-agent (a smart card, a release machine), named by its fingerprint.
+//! - [`Signer`]: what both have in common; [`RpmSigner`] lends one to rpm-rs's builder.
+//! - [`sign_package`], [`verify_package`]: one RPM file, streamed. [`PublicKey`], [`verify_detached`]: `repomd.xml.asc`.
+//! - [`KeySource`]: which of them a run uses; [`Secret`]: a passphrase that no log can show.
+//!
+//! Keys are RSA (3072 bits or more) with SHA-256 or SHA-512 signatures, made by the *primary* key: rpm 4.14 (EL8) cannot import
+//! Ed25519 keys, no rpm up to 4.18 takes ECDSA, and dnf5 refuses a `repomd.xml` signed by a subkey. Nothing here reads the
+//! clock into a signature: the time is an argument, so one key and one time always give the same bytes.
+
+mod agent;
+mod dev;
+mod error;
+mod facts;
+mod key;
+mod layout;
+mod package;
+mod public;
+mod secret;
+mod source;
+
+pub use agent::GpgAgent;
+pub use dev::{DEV_KEY_CREATED, DEV_KEY_FILE, DevKey, default_key_dir, dev_key};
+pub use error::Error;
+pub use key::Key;
+pub use package::{SignedPackage, VerifiedPackage, sign_package, verify_package};
+pub use public::{PublicKey, verify_detached};
+pub use secret::Secret;
+pub use source::{KeySource, Opened};
+
+use std::fmt;
+use std::io::Read;
+
+/// What signs packages and metadata: a key in memory or one behind gpg-agent.
+///
+/// All times are seconds since 1970. A signature is deterministic for a given key, data and time.
+pub trait Signer: Send + Sync {
+    /// The primary key's fingerprint: 40 upper-case hexadecimal digits.
+    fn fingerprint(&self) -> String;
+
+    /// The public key, ASCII-armored, as clients import it.
+    ///
+    /// # Errors
+    /// When the key cannot be written out.
+    fn public_key_armored(&self) -> Result<String, Error>;
+
+    /// An ASCII-armored detached signature (SHA-512) over `data`.
+    ///
+    /// # Errors
+    /// When the key is not valid at `time` or now, or signing fails.
+    fn sign_detached(&self, data: &[u8], time: u32) -> Result<String, Error>;
+
+    /// A binary OpenPGP signature packet (SHA-256) over a package's main header, for the `RSA` tag of its signature header.
+    ///
+    /// # Errors
+    /// As [`Signer::sign_detached`].
+    fn sign_rpm_header(&self, header: &[u8], time: u32) -> Result<Vec<u8>, Error>;
+}
+
+/// Lends a [`Signer`] to rpm-rs, as in `PackageBuilder::build_and_sign`.
+pub struct RpmSigner<'a>(pub &'a dyn Signer);
+
+impl fmt::Debug for RpmSigner<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("RpmSigner")
+            .field(&self.0.fingerprint())
+            .finish()
+    }
+}
+
+impl rpm::signature::Signing for RpmSigner<'_> {
+    type Signature = Vec<u8>;
+
+    fn sign(&self, mut data: impl Read, time: rpm::Timestamp) -> Result<Vec<u8>, rpm::Error> {
+        let mut header = Vec::new();
+        data.read_to_end(&mut header)?;
+        self.0
+            .sign_rpm_header(&header, time.0)
+            .map_err(|error| rpm::Error::SignError(Box::new(error)))
+    }
+}

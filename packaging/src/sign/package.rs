@@ -1,0 +1,400 @@
+//! Signing and checking one RPM file: its headers in memory, its payload streamed.
+//!
+//! What is signed is the main header; the header holds the payload's digest, so a signature covers the whole package only
+//! together with a check of that digest. rpm-rs's `verify_signature` does not look at the payload: the functions here do.
+
+use std::collections::BTreeMap;
+use std::fs::{File, Permissions};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+use rpm::{
+    Header, HeaderEntry, IndexData, IndexSignatureTag, IndexTag, PackageMetadata,
+    SignatureHeaderBuilder,
+};
+use sha2::{Digest, Sha256};
+
+use super::facts::hex;
+use super::layout::{Front, read_front};
+use super::{Error, PublicKey, Signer};
+
+/// How much of a payload is in memory at a time.
+const CHUNK: usize = 128 * 1024;
+/// rpm's number for SHA-256 among its digest algorithms (those of OpenPGP).
+const DIGEST_SHA256: u32 = 8;
+const REBUILD: &str = "build or download it again";
+
+/// A package that was signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SignedPackage {
+    /// SHA-256 of the input file, in hexadecimal digits.
+    pub unsigned_sha256: String,
+    /// SHA-256 of the signed file, in hexadecimal digits.
+    pub signed_sha256: String,
+    /// Size of the signed file in bytes.
+    pub size: u64,
+    /// The key that signed it: 40 upper-case hexadecimal digits.
+    pub fingerprint: String,
+    /// The signature's time: seconds since 1970.
+    pub time: u32,
+}
+
+/// A package whose signature and digests hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedPackage {
+    /// SHA-256 of the file, in hexadecimal digits.
+    pub sha256: String,
+    /// Size of the file in bytes.
+    pub size: u64,
+    /// The key that signed it: 40 upper-case hexadecimal digits.
+    pub fingerprint: String,
+    /// The signature's time: seconds since 1970.
+    pub time: u32,
+}
+
+/// Signs the binary or source package `unsigned` into the file `signed`, which may be the same path.
+///
+/// The result has one header signature of format v4, in the `RSA` tag (all rpm versions) and the `OPENPGP` tag (rpm 6), and
+/// nothing of earlier signatures: the same package, key and time always give the same bytes, whether it was signed before or
+/// not. Legacy MD5 and reserved space go; the other digests and sizes stay. The file's modification time is the package's
+/// build time, because `primary.xml` records it.
+///
+/// # Errors
+/// When the input is damaged (then nothing is written), has no SHA-256 payload digest or is of format v6, when the key cannot
+/// sign, or when the output cannot be written. An existing `signed` stays as it was until the new one is whole.
+pub fn sign_package(
+    unsigned: &Path,
+    signed: &Path,
+    signer: &dyn Signer,
+    time: u32,
+) -> Result<SignedPackage, Error> {
+    let mut package = Opened::read(unsigned)?;
+    package.check_header()?;
+    if package.is_v6() {
+        return Err(package.bad(
+            "it is of package format v6, which EL8 to EL10 do not verify",
+            "build it with `%_rpmformat 4`",
+        ));
+    }
+    let signature = signer.sign_rpm_header(package.header_bytes(), time)?;
+    let header = signature_header(&package.metadata, signature).map_err(|e| package.rpm(&e))?;
+    package.metadata.signature = header;
+    let mut front = Vec::new();
+    package
+        .metadata
+        .write(&mut front)
+        .map_err(|e| package.rpm(&e))?;
+    // The main header went through rpm-rs: what was signed must be what is written.
+    if !front.ends_with(package.header_bytes()) {
+        return Err(package.bad("its main header is not in the form rpm writes", REBUILD));
+    }
+
+    let folder = match signed.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let temporary = tempfile::Builder::new()
+        .prefix(".sign-")
+        .tempfile_in(folder)
+        .map_err(Error::io("make a temporary file in", folder))?;
+    let writing = |source| Error::Io {
+        action: "write",
+        path: signed.to_owned(),
+        source,
+    };
+    let mut output = Hashed::new(BufWriter::with_capacity(CHUNK, temporary.as_file()));
+    output.write_all(&front).map_err(writing)?;
+    drop(front);
+    let unsigned_sha256 = package.stream_payload(Some((&mut output, signed)))?.0;
+    output.flush().map_err(writing)?;
+    let (signed_sha256, size) = output.finish();
+
+    let file = temporary.as_file();
+    file.set_permissions(Permissions::from_mode(0o644))
+        .map_err(writing)?;
+    if let Ok(built) = package.metadata.get_build_time() {
+        let built = UNIX_EPOCH + Duration::from_secs(built);
+        file.set_modified(built).map_err(writing)?;
+    }
+    file.sync_all().map_err(writing)?;
+    temporary
+        .persist(signed)
+        .map_err(|error| writing(error.error))?;
+    Ok(SignedPackage {
+        unsigned_sha256,
+        signed_sha256,
+        size,
+        fingerprint: signer.fingerprint(),
+        time,
+    })
+}
+
+/// Checks a package's header digests, its payload digest and that every header signature is a valid one by `key`.
+///
+/// Signatures over header and payload together (tags `PGP`, `GPG`) and MD5, which old packages carry besides, are not looked at:
+/// the header signature and the payload digest cover all of the package.
+///
+/// # Errors
+/// When the file is damaged or was changed, is not signed, or is signed by another key.
+pub fn verify_package(path: &Path, key: &PublicKey) -> Result<VerifiedPackage, Error> {
+    let mut package = Opened::read(path)?;
+    package.check_header()?;
+    let signatures = header_signatures(&package.metadata).map_err(|e| package.rpm(&e))?;
+    let mut time = None;
+    for signature in signatures {
+        let made = key
+            .verify_packet(package.header_bytes(), &signature)
+            .map_err(|error| Error::PackageSignature {
+                path: path.to_owned(),
+                source: Box::new(error),
+            })?;
+        time = time.max(Some(made));
+    }
+    let Some(time) = time else {
+        return Err(Error::Unsigned {
+            path: path.to_owned(),
+        });
+    };
+    let (sha256, size) = package.stream_payload(None)?;
+    Ok(VerifiedPackage {
+        sha256,
+        size,
+        fingerprint: key.fingerprint(),
+        time,
+    })
+}
+
+/// A package read up to its payload.
+struct Opened<'a> {
+    path: &'a Path,
+    input: BufReader<File>,
+    front: Front,
+    metadata: PackageMetadata,
+}
+
+impl<'a> Opened<'a> {
+    fn read(path: &'a Path) -> Result<Opened<'a>, Error> {
+        let file = File::open(path).map_err(Error::io("read the package", path))?;
+        let mut input = BufReader::with_capacity(CHUNK, file);
+        let bad = |reason| Error::BadPackage {
+            path: path.to_owned(),
+            reason,
+            hint: REBUILD,
+        };
+        let front = read_front(&mut input).map_err(bad)?;
+        let metadata = PackageMetadata::parse(&mut front.bytes.as_slice())
+            .map_err(|error| bad(error.to_string()))?;
+        Ok(Opened {
+            path,
+            input,
+            front,
+            metadata,
+        })
+    }
+
+    /// The main header as it is in the file: what a signature covers.
+    fn header_bytes(&self) -> &[u8] {
+        &self.front.bytes[self.front.header..]
+    }
+
+    fn is_v6(&self) -> bool {
+        self.metadata
+            .header
+            .get_entry_data_as_u32(IndexTag::RPMTAG_RPMFORMAT)
+            .is_ok_and(|format| format >= 6)
+    }
+
+    /// Compares the main header with the digests in the signature header; at least one must be there.
+    fn check_header(&self) -> Result<(), Error> {
+        let report = self
+            .metadata
+            .check_digests()
+            .map_err(|error| self.rpm(&error))?;
+        if !report.has_header_digest() {
+            return Err(self.bad(
+                "its signature header has no digest of the main header",
+                REBUILD,
+            ));
+        }
+        for status in [
+            report.header_sha256,
+            report.header_sha3_256,
+            report.header_sha1,
+        ] {
+            if let rpm::DigestStatus::Mismatch { expected, actual } = status {
+                return Err(self.mismatch("main header", expected, actual));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the payload to its end, compares it with its digest and copies it to `output`, whose path is for errors. Gives
+    /// the SHA-256 and the size of the whole file.
+    fn stream_payload(
+        &mut self,
+        mut output: Option<(&mut dyn Write, &Path)>,
+    ) -> Result<(String, u64), Error> {
+        let expected = self.payload_digest()?;
+        let mut whole = Sha256::new_with_prefix(&self.front.bytes);
+        let mut payload = Sha256::new();
+        let mut size = self.front.bytes.len() as u64;
+        let mut chunk = vec![0; CHUNK];
+        loop {
+            let count = match self.input.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Error::io("read the package", self.path)(error)),
+            };
+            let bytes = &chunk[..count];
+            whole.update(bytes);
+            payload.update(bytes);
+            size += count as u64;
+            if let Some((output, path)) = &mut output {
+                output.write_all(bytes).map_err(Error::io("write", *path))?;
+            }
+        }
+        let actual = hex(&payload.finalize());
+        if actual != expected {
+            return Err(self.mismatch("payload", expected, actual));
+        }
+        Ok((hex(&whole.finalize()), size))
+    }
+
+    /// The payload's SHA-256 as the main header has it.
+    fn payload_digest(&self) -> Result<String, Error> {
+        let header = &self.metadata.header;
+        let algorithm = header.get_entry_data_as_u32(IndexTag::RPMTAG_PAYLOADSHA256ALGO);
+        match header.get_entry_data_as_string(IndexTag::RPMTAG_PAYLOADSHA256) {
+            Ok(digest) if algorithm.is_err() || algorithm.is_ok_and(|it| it == DIGEST_SHA256) => {
+                Ok(digest.to_owned())
+            }
+            _ => Err(self.bad(
+                "its header has no SHA-256 of the payload, so a header signature would not cover its files",
+                "build it with rpm 4.14 or later",
+            )),
+        }
+    }
+
+    fn mismatch(&self, what: &'static str, expected: String, actual: String) -> Error {
+        Error::Digest {
+            path: self.path.to_owned(),
+            what,
+            expected,
+            actual,
+        }
+    }
+
+    fn bad(&self, reason: &str, hint: &'static str) -> Error {
+        Error::BadPackage {
+            path: self.path.to_owned(),
+            reason: reason.to_owned(),
+            hint,
+        }
+    }
+
+    fn rpm(&self, error: &rpm::Error) -> Error {
+        self.bad(&error.to_string(), REBUILD)
+    }
+}
+
+/// The signature header of the signed package.
+fn signature_header(
+    metadata: &PackageMetadata,
+    signature: Vec<u8>,
+) -> Result<Header<IndexSignatureTag>, rpm::Error> {
+    // What says something about header and payload and stays true. The rest is old signatures, MD5 and reserved space.
+    const KEPT: [IndexSignatureTag; 11] = [
+        IndexSignatureTag::RPMSIGTAG_SHA1,
+        IndexSignatureTag::RPMSIGTAG_SHA256,
+        IndexSignatureTag::RPMSIGTAG_SHA3_256,
+        IndexSignatureTag::RPMSIGTAG_SIZE,
+        IndexSignatureTag::RPMSIGTAG_LONGSIZE,
+        IndexSignatureTag::RPMSIGTAG_PAYLOADSIZE,
+        IndexSignatureTag::RPMSIGTAG_LONGARCHIVESIZE,
+        IndexSignatureTag::RPMSIGTAG_FILESIGNATURES,
+        IndexSignatureTag::RPMSIGTAG_FILESIGNATURE_LENGTH,
+        IndexSignatureTag::RPMSIGTAG_VERITYSIGNATURES,
+        IndexSignatureTag::RPMSIGTAG_VERITYSIGNATUREALGO,
+    ];
+    let mut entries: BTreeMap<u32, IndexData> = BTreeMap::new();
+    for tag in KEPT {
+        let tag = tag as u32;
+        if metadata.signature.entry_is_present(tag) {
+            entries.insert(tag, metadata.signature.entry(tag)?);
+        }
+    }
+    let ours = SignatureHeaderBuilder::new()
+        .reserved_space(None)
+        .add_openpgp_signature(signature)
+        .build()?;
+    for tag in [
+        IndexSignatureTag::RPMSIGTAG_OPENPGP,
+        IndexSignatureTag::RPMSIGTAG_RSA,
+    ] {
+        let tag = tag as u32;
+        entries.insert(tag, ours.entry(tag)?);
+    }
+    Ok(Header::from_entries(
+        entries
+            .into_iter()
+            .map(|(tag, data)| HeaderEntry::new(tag, data)),
+        IndexSignatureTag::HEADER_SIGNATURES,
+    ))
+}
+
+/// All header signatures, or none when the tags that rpm before 6 looks at (`RSA`, `DSA`) are missing: `OPENPGP`, which later
+/// versions look at, counts besides them, not instead.
+fn header_signatures(metadata: &PackageMetadata) -> Result<Vec<Vec<u8>>, rpm::Error> {
+    let mut found: Vec<Vec<u8>> = [
+        IndexSignatureTag::RPMSIGTAG_RSA,
+        IndexSignatureTag::RPMSIGTAG_DSA,
+    ]
+    .into_iter()
+    .filter_map(|tag| metadata.signature.get_entry_data_as_binary(tag).ok())
+    .map(<[u8]>::to_vec)
+    .collect();
+    if !found.is_empty() {
+        let later = metadata.raw_signatures()?;
+        found.extend(later.into_iter().map(|signature| signature.into_owned()));
+        found.sort();
+        found.dedup();
+    }
+    Ok(found)
+}
+
+/// A writer that hashes and counts what goes through it.
+struct Hashed<W> {
+    inner: W,
+    hash: Sha256,
+    size: u64,
+}
+
+impl<W: Write> Hashed<W> {
+    fn new(inner: W) -> Hashed<W> {
+        Hashed {
+            inner,
+            hash: Sha256::new(),
+            size: 0,
+        }
+    }
+
+    fn finish(self) -> (String, u64) {
+        (hex(&self.hash.finalize()), self.size)
+    }
+}
+
+impl<W: Write> Write for Hashed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.inner.write(bytes)?;
+        self.hash.update(&bytes[..count]);
+        self.size += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}

@@ -1,0 +1,59 @@
+//! Which key a run signs with.
+
+use std::path::PathBuf;
+
+use super::{GpgAgent, Key, Secret, Signer, dev_key};
+
+/// Where the signing key comes from. A passphrase is no part of it: see [`Secret::passphrase_from_environment`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeySource {
+    /// An ASCII-armored file.
+    File(PathBuf),
+    /// The content of the environment variable of this name, ASCII-armored.
+    Variable(String),
+    /// gpg-agent, by the primary key's fingerprint.
+    Agent {
+        /// 40 hexadecimal digits, spaces allowed.
+        fingerprint: String,
+        /// GnuPG's folder; nothing for the user's own.
+        home: Option<PathBuf>,
+    },
+    /// The development key in this folder, made on first use.
+    Development(PathBuf),
+}
+
+/// A signer that is ready, and what to tell about it.
+pub struct Opened {
+    /// The signer.
+    pub signer: Box<dyn Signer>,
+    /// The file of a development key that was made just now.
+    pub made: Option<PathBuf>,
+}
+
+impl KeySource {
+    /// Opens the key, and checks all but its lifetime, which is checked when it signs.
+    ///
+    /// # Errors
+    /// As [`Key::from_file`], [`Key::from_variable`], [`GpgAgent::new`] and [`dev_key`].
+    pub fn open(&self, passphrase: Option<Secret>) -> Result<Opened, super::Error> {
+        let ready = |signer: Box<dyn Signer>| Opened { signer, made: None };
+        Ok(match self {
+            KeySource::File(path) => ready(Box::new(Key::from_file(path, passphrase.as_ref())?)),
+            KeySource::Variable(name) => {
+                ready(Box::new(Key::from_variable(name, passphrase.as_ref())?))
+            }
+            KeySource::Agent { fingerprint, home } => ready(Box::new(GpgAgent::new(
+                fingerprint,
+                home.as_deref(),
+                passphrase,
+            )?)),
+            KeySource::Development(dir) => {
+                let dev = dev_key(dir)?;
+                Opened {
+                    signer: Box::new(dev.key),
+                    made: dev.made.then_some(dev.path),
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,161 @@
+//! Driving curl.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use super::download::length;
+use super::{Error, url};
+use crate::process;
+use crate::store::PathError;
+
+/// What one run of curl came to.
+pub(super) enum Outcome {
+    Done,
+    /// Worth another try here; whether from the beginning.
+    Again {
+        why: String,
+        afresh: bool,
+    },
+    /// Not worth another try here.
+    GiveUp {
+        why: String,
+    },
+}
+
+/// curl's options: no configuration of the user, no endless waiting, no other protocols, going on after what is there.
+#[rustfmt::skip]
+const OPTIONS: &[&str] = &[
+    "--disable", "--fail", "--location", "--max-redirs", "10", "--silent", "--show-error", "--globoff",
+    "--proto", "=http,https,file", "--proto-redir", "=http,https",
+    "--connect-timeout", "30", "--speed-limit", "1000", "--speed-time", "60",
+    "--continue-at", "-",
+];
+
+/// One run of curl for `source`, from the URL `place` into the file `into`, going on after what that has, and not if the server
+/// announces more than `limit` bytes. `report` is called ten times a second meanwhile.
+pub(super) fn curl(
+    source: &str,
+    place: &str,
+    into: &Path,
+    limit: u64,
+    report: &dyn Fn(),
+) -> Result<Outcome, Error> {
+    // The URL may hold a password: it is not for the process list.
+    let config = format!(
+        "url = \"{}\"\n",
+        place.replace('\\', "\\\\").replace('"', "\\\"")
+    );
+    let mut command = Command::new("curl");
+    command
+        .args(OPTIONS)
+        .args(["--max-filesize", &limit.to_string(), "--output"])
+        .arg(into)
+        .args(["--config", "-"]);
+    let result = std::thread::scope(|scope| {
+        let here = std::thread::current();
+        let running = scope.spawn(move || {
+            let result = process::output_with_input(&mut command, config.as_bytes());
+            here.unpark();
+            result
+        });
+        while !running.is_finished() {
+            report();
+            std::thread::park_timeout(Duration::from_millis(100));
+        }
+        running.join()
+    });
+    report();
+    match result {
+        Ok(Ok(_)) => Ok(Outcome::Done),
+        Ok(Err(process::Error::Output { status, stderr, .. })) if status.code().is_some() => {
+            judge(place, into, status.code().unwrap_or_default(), &stderr)
+        }
+        // Ended by a signal: an interruption, not something to try again.
+        Ok(Err(process::Error::Interrupted { .. } | process::Error::Output { .. })) => {
+            Err(Error::Interrupted {
+                source_name: source.to_owned(),
+                url: url::shown(place),
+            })
+        }
+        Ok(Err(error)) => Err(Error::Tool {
+            source_name: source.to_owned(),
+            source: error,
+        }),
+        Err(panic) => std::panic::resume_unwind(panic),
+    }
+}
+
+/// What curl's exit status (its manual's "EXIT CODES") asks for.
+fn judge(place: &str, into: &Path, code: i32, stderr: &str) -> Result<Outcome, Error> {
+    // curl repeats a URL as it is, with a password.
+    let why = stderr
+        .trim_start_matches("curl: ")
+        .replace(place, &url::shown(place));
+    let again = |afresh| Outcome::Again {
+        why: why.clone(),
+        afresh,
+    };
+    Ok(match code {
+        22 => match status_in(&why) {
+            // The part that is there is longer than the file.
+            Some(416) => again(true),
+            Some(408 | 425 | 429 | 500..=599) => again(false),
+            _ => Outcome::GiveUp { why },
+        },
+        // No name, no connection, cut short, too slow, nothing received, TLS: these pass.
+        5 | 6 | 7 | 16 | 18 | 28 | 35 | 52 | 55 | 56 | 92 => again(false),
+        // The server cannot resume.
+        33 | 36 => again(true),
+        23 => {
+            probe(into)?;
+            Outcome::GiveUp { why }
+        }
+        _ => Outcome::GiveUp { why },
+    })
+}
+
+/// The HTTP status in curl's message ("The requested URL returned error: 503").
+fn status_in(message: &str) -> Option<u16> {
+    let (_, rest) = message.split_once("returned error: ")?;
+    rest.split(|c: char| !c.is_ascii_digit())
+        .next()?
+        .parse()
+        .ok()
+}
+
+/// Finds out why curl could not write, by writing: a full disk is told as such.
+fn probe(into: &Path) -> Result<(), PathError> {
+    let before = length(into);
+    let write = || {
+        let mut file = OpenOptions::new().append(true).create(true).open(into)?;
+        file.write_all(&[0; 1 << 16])?;
+        file.sync_all()
+    };
+    let result = write();
+    if let Ok(file) = OpenOptions::new().write(true).open(into) {
+        // What was probed is no part of the download; where cutting fails, its digest tells.
+        let _ = file.set_len(before);
+    }
+    result.map_err(|source| PathError::new("write", into, source))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_is_read_from_the_message() {
+        assert_eq!(
+            status_in("(22) The requested URL returned error: 503"),
+            Some(503)
+        );
+        assert_eq!(
+            status_in("(22) The requested URL returned error: 404 Not Found"),
+            Some(404)
+        );
+        assert_eq!(status_in("(7) Failed to connect"), None);
+    }
+}

@@ -1,0 +1,311 @@
+//! Downloads, done by curl: resumed, retried, from one of several places, and checked before they are in the store.
+
+use std::collections::HashMap;
+use std::fs::{self, File};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::curl::{Outcome, curl};
+use super::replace::rewrite;
+use super::{Error, Mirror, Tried, url};
+use crate::store::{self, Digest, PathError, Store};
+
+/// How often and how patiently a place is tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retry {
+    /// How many times.
+    pub attempts: u32,
+    /// How long to wait before the second try; every further wait is twice as long.
+    pub first_pause: Duration,
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            attempts: 5,
+            first_pause: Duration::from_secs(1),
+        }
+    }
+}
+
+/// How far a download is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Progress {
+    /// The source.
+    pub source: String,
+    /// Where it comes from, without a password.
+    pub url: String,
+    /// How many bytes are there.
+    pub bytes: u64,
+    /// How many it will be, where that is known.
+    pub total: Option<u64>,
+}
+
+/// Fetches files into the store.
+pub struct Downloader<'s> {
+    store: &'s Store,
+    offline: bool,
+    mirrors: &'s [Mirror],
+    retry: Retry,
+    progress: &'s (dyn Fn(&Progress) + Sync),
+    /// The files that threads of this run are fetching: one thread per file.
+    busy: Mutex<HashMap<PathBuf, Arc<Mutex<()>>>>,
+}
+
+/// A small file is not larger than this: metadata of the largest distributions stays far below.
+const SMALL: u64 = 1 << 30;
+
+impl<'s> Downloader<'s> {
+    /// A downloader for one run.
+    pub fn new(
+        store: &'s Store,
+        offline: bool,
+        mirrors: &'s [Mirror],
+        retry: Retry,
+        progress: &'s (dyn Fn(&Progress) + Sync),
+    ) -> Self {
+        Self {
+            store,
+            offline,
+            mirrors,
+            retry,
+            progress,
+            busy: Mutex::default(),
+        }
+    }
+
+    /// The file with the digest `expected` in the store: it is there, or it is fetched from the first of `urls` that has it.
+    /// An interrupted download goes on where it stopped, also in a later run.
+    ///
+    /// # Errors
+    /// When no place has it, what came has another digest, or it may not be fetched.
+    pub fn file(
+        &self,
+        source: &str,
+        urls: &[String],
+        expected: &Digest,
+        size: Option<u64>,
+    ) -> Result<PathBuf, Error> {
+        let partial = self.store.partial_dir().join(expected.to_string());
+        let lock = self.lock(&partial);
+        let _held = lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(path) = self.store.file(expected) {
+            return Ok(path);
+        }
+        let places = self.places(
+            source,
+            urls,
+            &format!("{} (sha256 {expected})", first(urls)),
+        )?;
+        let mut tried = Vec::new();
+        let mut mismatch = None;
+        for place in &places {
+            match self.from_place(source, place, &partial, expected, size)? {
+                Ok(path) => return Ok(path),
+                Err(Failure::Unreachable(why)) => tried.push(Tried {
+                    url: url::shown(place),
+                    why,
+                }),
+                Err(Failure::Wrong(found)) => {
+                    let error = Error::Digest {
+                        source_name: source.to_owned(),
+                        url: url::shown(place),
+                        expected: *expected,
+                        found,
+                    };
+                    mismatch.get_or_insert(error);
+                }
+            }
+        }
+        // A wrong file says more than a place that did not answer.
+        Err(mismatch.unwrap_or(Error::Download {
+            source_name: source.to_owned(),
+            what: url::shown(first(urls)),
+            tried,
+        }))
+    }
+
+    /// The content of a small file whose digest is not known beforehand, such as signed metadata. Not kept.
+    ///
+    /// # Errors
+    /// When it cannot be fetched.
+    pub fn small(&self, source: &str, location: &str) -> Result<Vec<u8>, Error> {
+        let places = self.places(source, &[location.to_owned()], &url::shown(location))?;
+        let dir = self.store.temp_dir("download")?;
+        let file = dir.path().join("file");
+        let mut why = String::new();
+        for place in &places {
+            for attempt in 0..self.retry.attempts {
+                self.pause(attempt);
+                let _ = fs::remove_file(&file);
+                match self.curl(source, place, &file, None)? {
+                    Outcome::Done => {
+                        return fs::read(&file)
+                            .map_err(|source| PathError::new("read", &file, source).into());
+                    }
+                    Outcome::Again { why: reason, .. } => why = reason,
+                    Outcome::GiveUp { why: reason } => {
+                        why = reason;
+                        break;
+                    }
+                }
+            }
+        }
+        Err(Error::Download {
+            source_name: source.to_owned(),
+            what: url::shown(location),
+            tried: vec![Tried {
+                url: places
+                    .first()
+                    .map(|place| url::shown(place))
+                    .unwrap_or_default(),
+                why,
+            }],
+        })
+    }
+
+    /// Where to look, after mirrors, without what may not be reached.
+    fn places(&self, source: &str, urls: &[String], what: &str) -> Result<Vec<String>, Error> {
+        let mut places: Vec<String> = urls
+            .iter()
+            .map(|location| rewrite(location, self.mirrors))
+            .collect();
+        if self.offline {
+            places.retain(|place| !url::is_remote(place));
+            if places.is_empty() {
+                return Err(Error::Offline {
+                    source_name: source.to_owned(),
+                    what: what.to_owned(),
+                });
+            }
+        }
+        Ok(places)
+    }
+
+    fn lock(&self, partial: &Path) -> Arc<Mutex<()>> {
+        let mut busy = self.busy.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(busy.entry(partial.to_owned()).or_default())
+    }
+
+    fn pause(&self, attempt: u32) {
+        if attempt > 0 {
+            std::thread::sleep(self.retry.first_pause * 2_u32.saturating_pow(attempt - 1));
+        }
+    }
+
+    fn curl(
+        &self,
+        source: &str,
+        place: &str,
+        into: &Path,
+        total: Option<u64>,
+    ) -> Result<Outcome, Error> {
+        let report = || {
+            (self.progress)(&Progress {
+                source: source.to_owned(),
+                url: url::shown(place),
+                bytes: length(into),
+                total,
+            });
+        };
+        curl(
+            source,
+            place,
+            into,
+            SMALL.max(total.unwrap_or(u64::MAX)),
+            &report,
+        )
+    }
+
+    fn from_place(
+        &self,
+        source: &str,
+        place: &str,
+        partial: &Path,
+        expected: &Digest,
+        size: Option<u64>,
+    ) -> Result<Result<PathBuf, Failure>, Error> {
+        let mut why = String::new();
+        let mut attempt = 0;
+        while attempt < self.retry.attempts {
+            self.pause(attempt);
+            let before = length(partial);
+            // A part as long as the whole cannot be resumed: it is the whole, or it is wrong.
+            let complete = before > 0 && size.is_some_and(|size| before >= size);
+            let outcome = if complete {
+                Outcome::Done
+            } else {
+                self.curl(source, place, partial, size)?
+            };
+            match outcome {
+                Outcome::Done => match self.adopt(place, partial, expected)? {
+                    Ok(path) => return Ok(Ok(path)),
+                    // The part that was there may be of another file: once more from the beginning.
+                    Err(_) if before > 0 => why = "the resumed file was not right".to_owned(),
+                    Err(found) => return Ok(Err(Failure::Wrong(found))),
+                },
+                Outcome::Again {
+                    why: reason,
+                    afresh,
+                } => {
+                    why = reason;
+                    if afresh {
+                        remove(partial)?;
+                    }
+                    attempt += 1;
+                }
+                Outcome::GiveUp { why } => return Ok(Err(Failure::Unreachable(why))),
+            }
+        }
+        let times = self.retry.attempts;
+        Ok(Err(Failure::Unreachable(format!(
+            "{why} (tried {times} times)"
+        ))))
+    }
+
+    /// Takes a finished download into the store; one with another digest is removed.
+    fn adopt(
+        &self,
+        place: &str,
+        partial: &Path,
+        expected: &Digest,
+    ) -> Result<Result<PathBuf, Digest>, Error> {
+        if length(partial) == 0 {
+            // curl makes no file for an empty one.
+            File::create(partial).map_err(|source| PathError::new("create", partial, source))?;
+        }
+        match self.store.adopt_file(partial, place, Some(expected)) {
+            Ok((_, path)) => Ok(Ok(path)),
+            Err(store::Error::Digest { found, .. }) => {
+                remove(partial)?;
+                Ok(Err(found))
+            }
+            Err(other) => Err(other.into()),
+        }
+    }
+}
+
+/// Why a place did not give the file.
+enum Failure {
+    Unreachable(String),
+    Wrong(Digest),
+}
+
+fn first(urls: &[String]) -> &str {
+    urls.first().map_or("", String::as_str)
+}
+
+pub(super) fn length(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |meta| meta.len())
+}
+
+fn remove(path: &Path) -> Result<(), PathError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(PathError::new("remove", path, error))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,227 @@
+//! What can go wrong with a source, and what to do then.
+
+use std::path::PathBuf;
+
+use crate::store::{self, Digest, PathError};
+use crate::{archive, process, sign};
+
+/// One place that was tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tried {
+    /// Its URL, without a password.
+    pub url: String,
+    /// What happened there.
+    pub why: String,
+}
+
+/// What can go wrong with a source.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The system refused something.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// The store refused something.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// An archive or source package cannot be unpacked.
+    #[error("source `{source_name}`: {source}")]
+    Archive {
+        /// The source.
+        source_name: String,
+        /// Why.
+        source: archive::Error,
+    },
+    /// git or another tool failed or is not there.
+    #[error("source `{source_name}`: {source}")]
+    Tool {
+        /// The source.
+        source_name: String,
+        /// Why.
+        source: process::Error,
+    },
+    /// The target asks for something that cannot be meant.
+    #[error("source `{source_name}`: {why}")]
+    Invalid {
+        /// The source.
+        source_name: String,
+        /// What is wrong, and what to write instead.
+        why: String,
+    },
+    /// Something is not in the store and may not be fetched.
+    #[error(
+        "source `{source_name}`: {what} is not in the store, and --offline forbids to fetch it; \
+         `cargo xtask fetch` without --offline gets it"
+    )]
+    Offline {
+        /// The source.
+        source_name: String,
+        /// What is missing.
+        what: String,
+    },
+    /// No place had it.
+    #[error(
+        "source `{source_name}`: {what} could not be fetched{}\n  run again to go on where it stopped, or name another place with --mirror FROM=TO",
+        list(tried)
+    )]
+    Download {
+        /// The source.
+        source_name: String,
+        /// What was to be fetched.
+        what: String,
+        /// Where it was looked for.
+        tried: Vec<Tried>,
+    },
+    /// What came has another digest. It was not kept.
+    #[error(
+        "source `{source_name}`: {url} has the wrong digest\n  expected sha256 {expected}\n  found    sha256 {found}\n  \
+         either the file there was replaced or the target's digest is wrong; what came was removed"
+    )]
+    Digest {
+        /// The source.
+        source_name: String,
+        /// Where it came from.
+        url: String,
+        /// The digest it has to have.
+        expected: Digest,
+        /// The digest it has.
+        found: Digest,
+    },
+    /// The run was interrupted.
+    #[error(
+        "source `{source_name}`: the download of {url} was interrupted; run again to go on where it stopped"
+    )]
+    Interrupted {
+        /// The source.
+        source_name: String,
+        /// What was being fetched.
+        url: String,
+    },
+    /// A tag names another commit than it did.
+    #[error(
+        "source `{source_name}`: the tag {tag} of {url} has moved\n  locked commit {locked}\n  found  commit {found}\n  \
+         ask upstream why; `cargo xtask lock --update` takes the new one"
+    )]
+    TagMoved {
+        /// The source.
+        source_name: String,
+        /// The repository.
+        url: String,
+        /// The tag.
+        tag: String,
+        /// The commit it has to name.
+        locked: String,
+        /// The commit it names.
+        found: String,
+    },
+    /// A tag or revision that a repository does not have.
+    #[error("source `{source_name}`: {repository} has no {what}; {hint}")]
+    NoRevision {
+        /// The source.
+        source_name: String,
+        /// The repository.
+        repository: String,
+        /// The tag, commit or revision.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
+    /// Parts of a source are not there.
+    #[error(
+        "source `{source_name}`: {repository} is incomplete at {commit}: it lacks{}\n  \
+         use a complete clone, or allow the source to be incomplete if these files are not needed",
+        paths(missing)
+    )]
+    Incomplete {
+        /// The source.
+        source_name: String,
+        /// The repository.
+        repository: String,
+        /// The commit.
+        commit: String,
+        /// What it lacks: paths, and what they are where they are not files.
+        missing: Vec<String>,
+    },
+    /// A work tree that has more than its commit.
+    #[error(
+        "source `{source_name}`: {} has changes that are not committed{}\n  commit them, or name the commit to build: --source {source_name}={}@HEAD",
+        path.display(), paths(changed), path.display()
+    )]
+    Uncommitted {
+        /// The source.
+        source_name: String,
+        /// The work tree.
+        path: PathBuf,
+        /// What is changed.
+        changed: Vec<String>,
+    },
+    /// A signature that does not hold.
+    #[error("source `{source_name}`: {what}: {source}")]
+    Signature {
+        /// The source.
+        source_name: String,
+        /// What is signed.
+        what: String,
+        /// Why it does not hold, with the keys expected and found.
+        source: sign::Error,
+    },
+    /// Repository metadata that cannot be read or lacks something.
+    #[error("source `{source_name}`: {url}: {why}")]
+    Metadata {
+        /// The source.
+        source_name: String,
+        /// The file.
+        url: String,
+        /// Why.
+        why: String,
+    },
+    /// A package or version that a source repository does not have.
+    #[error(
+        "source `{source_name}`: {repository} has no source package {wanted}{}",
+        has(found)
+    )]
+    NoPackage {
+        /// The source.
+        source_name: String,
+        /// The repository.
+        repository: String,
+        /// What was looked for.
+        wanted: String,
+        /// The versions of that package that it has.
+        found: Vec<String>,
+    },
+    /// A source of a kind that is fetched elsewhere.
+    #[error("source `{source_name}` is Debian's: it is fetched by apt, not by URL")]
+    Debian {
+        /// The source.
+        source_name: String,
+    },
+}
+
+fn list(tried: &[Tried]) -> String {
+    tried
+        .iter()
+        .map(|one| format!("\n  {}: {}", one.url, one.why))
+        .collect()
+}
+
+fn paths(paths: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let mut text: String = paths
+        .iter()
+        .take(SHOWN)
+        .map(|path| format!("\n    {path}"))
+        .collect();
+    if paths.len() > SHOWN {
+        text.push_str(&format!("\n    and {} more", paths.len() - SHOWN));
+    }
+    text
+}
+
+fn has(found: &[String]) -> String {
+    if found.is_empty() {
+        "; is the name right, and is it a repository of sources?".to_owned()
+    } else {
+        format!("; it has {}", found.join(", "))
+    }
+}

@@ -1,0 +1,114 @@
+//! Sources that are here, and how their content is taken out.
+
+use std::path::{Path, PathBuf};
+
+use super::git::Git;
+use super::path::copy_tree;
+use super::{Error, Locked, Override};
+use crate::archive;
+use crate::store::{Digest, Entry, Store};
+
+/// A source whose content is on this machine.
+#[derive(Debug, Clone)]
+pub struct Fetched {
+    /// Its name in the target.
+    pub name: String,
+    /// What it is pinned to.
+    pub locked: Locked,
+    /// Where its content is.
+    pub content: Content,
+    /// What it was replaced by, for the manifest.
+    pub replaced: Option<Override>,
+}
+
+/// Where the content of a source is.
+#[derive(Debug, Clone)]
+pub enum Content {
+    /// A tar archive in the store.
+    Archive(Digest),
+    /// A source package in the store.
+    Srpm(Digest),
+    /// A commit of a repository.
+    Git {
+        /// The repository: the store's mirror, or the clone that replaces it.
+        repository: PathBuf,
+        /// The commit.
+        commit: String,
+        /// Its time, in seconds since 1970.
+        time: u64,
+        /// What is not there and was allowed not to be.
+        missing: Vec<String>,
+    },
+    /// A folder.
+    Tree {
+        /// The folder.
+        path: PathBuf,
+        /// Its files and links that count.
+        entries: Vec<Entry>,
+    },
+}
+
+impl Fetched {
+    /// What a stage that uses the source depends on.
+    pub fn identity(&self) -> Digest {
+        self.locked.identity()
+    }
+
+    /// When the source was made, where that is known (git): seconds since 1970.
+    pub fn time(&self) -> Option<u64> {
+        match &self.content {
+            Content::Git { time, .. } => Some(*time),
+            _ => None,
+        }
+    }
+
+    /// The source as one file in the store, for an archive or a source package. Its digest is checked.
+    ///
+    /// # Errors
+    /// When the file in the store is damaged.
+    pub fn file(&self, store: &Store) -> Result<Option<PathBuf>, Error> {
+        match &self.content {
+            Content::Archive(digest) | Content::Srpm(digest) => Ok(store.verified_file(digest)?),
+            Content::Git { .. } | Content::Tree { .. } => Ok(None),
+        }
+    }
+
+    /// Writes the source's files into `into`, a folder that is empty or not there: an archive's without its top folder, a
+    /// source package's side by side, a commit's with the commit's time, a folder's with the time `tree_time` (seconds since
+    /// 1970). Modes are 0644 or 0755; the same source gives the same tree.
+    ///
+    /// # Errors
+    /// When the content is no longer there or changed, leads out of its folder, or cannot be written; then nothing is left in
+    /// `into`.
+    pub fn export(&self, store: &Store, into: &Path, tree_time: u64) -> Result<(), Error> {
+        let bad_archive = |source| Error::Archive {
+            source_name: self.name.clone(),
+            source,
+        };
+        match &self.content {
+            Content::Archive(_) | Content::Srpm(_) => {
+                let Some(file) = self.file(store)? else {
+                    return Err(Error::Offline {
+                        source_name: self.name.clone(),
+                        what: "its file".to_owned(),
+                    });
+                };
+                if matches!(self.content, Content::Srpm(_)) {
+                    archive::unpack_srpm(&file, into).map_err(bad_archive)?;
+                } else {
+                    archive::unpack(&file, into, 1).map_err(bad_archive)?;
+                }
+                Ok(())
+            }
+            Content::Git {
+                repository,
+                commit,
+                missing,
+                ..
+            } => Git::new(store, &self.name)?.export(repository, commit, missing, into),
+            Content::Tree { path, entries } => {
+                copy_tree(&self.name, path, entries, tree_time, into)
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Sources: what a target is built from, pinned, fetched once and kept in the store.
+//!
+//! - [`Source`] is what a target asks for, [`Locked`] what that was pinned to (`model`).
+//! - [`Fetcher`] turns one into the other and brings the content into the store; [`Fetched`] gives it out again (`fetch`).
+//! - [`Override`] replaces a source by something local, [`Mirror`] a location by another (`replace`,
+//!   `replacement`).
+//! - `download` fetches files through `curl`, `git` drives git, `srpm` reads a dnf source repository by its signed metadata (`repodata`).
+//!
+//! Fetching is the only part of the road that uses the network.
+
+mod curl;
+mod download;
+mod error;
+mod fetch;
+mod fetched;
+mod git;
+mod model;
+mod path;
+mod replace;
+mod replacement;
+mod repodata;
+mod srpm;
+mod url;
+
+pub use download::{Downloader, Progress, Retry};
+pub use error::{Error, Tried};
+pub use fetch::{Fetcher, Options};
+pub use fetched::{Content, Fetched};
+pub use model::{
+    ArchiveSource, DebianSource, GitSource, Locked, PathSource, PinnedFile, Source, SrpmSource,
+};
+pub use path::copy_tree;
+pub use replace::{Mirror, Override, ParseError};

@@ -1,0 +1,126 @@
+//! Sources that are folders on this machine.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Error;
+use super::git::Git;
+use crate::store::{self, Digest, Entry, EntryKind, PathError, Store};
+
+/// The files of a folder: of a git work tree those that git knows or would add, otherwise all.
+pub(super) fn list(store: &Store, source: &str, dir: &Path) -> Result<Vec<Entry>, Error> {
+    if !dir.is_dir() {
+        return Err(Error::Invalid {
+            source_name: source.to_owned(),
+            why: format!("{} is not a folder", dir.display()),
+        });
+    }
+    let entries = if dir.join(".git").exists() {
+        let mut entries = Vec::new();
+        for path in Git::new(store, source)?.files(dir)? {
+            // Deleted, but not yet for git.
+            if fs::symlink_metadata(dir.join(&path)).is_err() {
+                continue;
+            }
+            if dir.join(&path).is_dir() && !dir.join(&path).is_symlink() {
+                return Err(Error::Incomplete {
+                    source_name: source.to_owned(),
+                    repository: dir.display().to_string(),
+                    commit: "its work tree".to_owned(),
+                    missing: vec![format!(
+                        "{} (a submodule or a repository in it)",
+                        path.display()
+                    )],
+                });
+            }
+            entries.push(store::entry(dir, &path)?);
+        }
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        entries
+    } else {
+        store::list_tree(dir)?
+    };
+    if entries.is_empty() {
+        return Err(Error::Invalid {
+            source_name: source.to_owned(),
+            why: format!("{} holds no files", dir.display()),
+        });
+    }
+    Ok(entries)
+}
+
+/// Copies the listed files and links of `from` into `into`, a folder that is empty or not there, with the modes 0644 or 0755
+/// and the time `mtime` (seconds since 1970), and checks that they are what was listed.
+///
+/// # Errors
+/// When a file cannot be copied or was changed since it was listed.
+pub fn copy_tree(
+    source: &str,
+    from: &Path,
+    entries: &[Entry],
+    mtime: u64,
+    into: &Path,
+) -> Result<(), Error> {
+    let result = copy_all(source, from, entries, mtime, into);
+    if result.is_err() {
+        // The first error is the one to tell.
+        let _ = store::remove_tree(into);
+    }
+    result
+}
+
+fn copy_all(
+    source: &str,
+    from: &Path,
+    entries: &[Entry],
+    mtime: u64,
+    into: &Path,
+) -> Result<(), Error> {
+    fs::create_dir_all(into).map_err(|source| PathError::new("create", into, source))?;
+    for entry in entries {
+        let to = into.join(&entry.path);
+        let folder = to.parent().unwrap_or(into);
+        let failed = |source| PathError::new("write", &to, source);
+        fs::create_dir_all(folder).map_err(failed)?;
+        match &entry.kind {
+            EntryKind::File {
+                sha256, executable, ..
+            } => {
+                let origin = from.join(&entry.path);
+                fs::copy(&origin, &to).map_err(failed)?;
+                let (found, _) = Digest::of_file(&to)?;
+                if found != *sha256 {
+                    return Err(Error::Invalid {
+                        source_name: source.to_owned(),
+                        why: format!(
+                            "{} was changed while it was being read: run again",
+                            origin.display()
+                        ),
+                    });
+                }
+                let mode = if *executable { 0o755 } else { 0o644 };
+                crate::archive::finish(&to, Some(mode), mtime)?;
+            }
+            EntryKind::Link { target } => {
+                std::os::unix::fs::symlink(target, &to).map_err(failed)?;
+                crate::archive::finish(&to, None, mtime)?;
+            }
+            EntryKind::Folder { .. } => {}
+        }
+    }
+    let mut folders: Vec<PathBuf> = walkdir::WalkDir::new(into)
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|item| item.file_type().is_dir())
+        .map(walkdir::DirEntry::into_path)
+        .collect();
+    // From the inside out: a folder's time changes with what is in it.
+    folders.reverse();
+    for folder in folders {
+        crate::archive::finish(&folder, Some(0o755), mtime)?;
+    }
+    crate::archive::check_links(into).map_err(|error| Error::Archive {
+        source_name: source.to_owned(),
+        source: error,
+    })
+}

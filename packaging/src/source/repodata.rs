@@ -1,0 +1,272 @@
+//! Reading a dnf repository's metadata, as far as finding a source package needs it.
+
+use std::io::BufRead;
+
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
+
+use crate::store::Digest;
+
+/// A file that `repomd.xml` names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct MetadataFile {
+    /// Its path in the repository.
+    pub href: String,
+    /// Its digest as it is there, compressed.
+    pub sha256: Digest,
+    /// Its size in bytes.
+    pub size: Option<u64>,
+}
+
+/// A source package that `primary.xml` lists.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct SourcePackage {
+    pub name: String,
+    pub epoch: String,
+    pub version: String,
+    pub release: String,
+    /// Its path in the repository, or a URL.
+    pub href: String,
+    pub size: u64,
+    pub sha256: Option<Digest>,
+}
+
+impl SourcePackage {
+    pub(super) fn evr(&self) -> rpm_version::Evr<'_> {
+        rpm_version::Evr::new(
+            self.epoch.as_str(),
+            self.version.as_str(),
+            self.release.as_str(),
+        )
+    }
+
+    /// `name-version-release.src`, with the epoch where it is not 0.
+    pub(super) fn nevra(&self) -> String {
+        let epoch = match self.epoch.as_str() {
+            "" | "0" => String::new(),
+            epoch => format!("{epoch}:"),
+        };
+        format!("{}-{epoch}{}-{}.src", self.name, self.version, self.release)
+    }
+}
+
+/// The file of type `primary` in a `repomd.xml`.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) fn primary_of(repomd: &[u8]) -> Result<MetadataFile, String> {
+    let mut inside = false;
+    let (mut href, mut sha256, mut size) = (None, None, None);
+    walk(repomd, &mut |path, start, text| {
+        match (path, start) {
+            (["repomd", "data"], Some(start)) => {
+                inside = attribute(start, "type")?.as_deref() == Some("primary");
+            }
+            (["repomd", "data", "location"], Some(start)) if inside => {
+                href = attribute(start, "href")?;
+            }
+            (["repomd", "data", "checksum"], Some(start)) if inside => {
+                let kind = attribute(start, "type")?.unwrap_or_default();
+                if kind != "sha256" {
+                    return Err(format!(
+                        "the checksum of primary.xml is {kind}, and sha256 is needed"
+                    ));
+                }
+            }
+            (["repomd", "data", "checksum"], None) if inside => {
+                sha256 = Some(text.parse::<Digest>().map_err(|error| error.to_string())?);
+            }
+            (["repomd", "data", "size"], None) if inside => size = text.parse().ok(),
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(MetadataFile {
+        href: href.ok_or("it names no primary.xml")?,
+        sha256: sha256.ok_or("it has no sha256 for primary.xml")?,
+        size,
+    })
+}
+
+/// All source packages called `name` in a `primary.xml` (uncompressed).
+///
+/// # Errors
+/// What is wrong, in words.
+pub(super) fn source_packages(
+    primary: impl BufRead,
+    name: &str,
+) -> Result<Vec<SourcePackage>, String> {
+    let mut found = Vec::new();
+    let mut package = SourcePackage::default();
+    let mut arch = String::new();
+    let mut checksum = String::new();
+    walk(primary, &mut |path, start, text| {
+        let ["metadata", "package", rest @ ..] = path else {
+            return Ok(());
+        };
+        match (rest, start) {
+            ([], Some(_)) => {
+                package = SourcePackage::default();
+                arch.clear();
+            }
+            ([], None) => {
+                if arch == "src" && package.name == name {
+                    found.push(std::mem::take(&mut package));
+                }
+            }
+            (["name"], None) => package.name = text.to_owned(),
+            (["arch"], None) => arch = text.to_owned(),
+            (["version"], Some(start)) => {
+                package.epoch = attribute(start, "epoch")?.unwrap_or_default();
+                package.version = attribute(start, "ver")?.unwrap_or_default();
+                package.release = attribute(start, "rel")?.unwrap_or_default();
+            }
+            (["checksum"], Some(start)) => {
+                checksum = attribute(start, "type")?.unwrap_or_default();
+            }
+            (["checksum"], None) if checksum == "sha256" => {
+                package.sha256 = Some(text.parse::<Digest>().map_err(|error| error.to_string())?);
+            }
+            (["size"], Some(start)) => {
+                let size = attribute(start, "package")?.unwrap_or_default();
+                package.size = size
+                    .parse()
+                    .map_err(|_| format!("`{size}` is not the size of a package"))?;
+            }
+            (["location"], Some(start)) => {
+                let href = attribute(start, "href")?.unwrap_or_default();
+                package.href = match attribute(start, "xml:base")? {
+                    Some(base) => format!("{}/{href}", base.trim_end_matches('/')),
+                    None => href,
+                };
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// Told of an element's beginning (with its attributes) and of its end (with its text), with the names above it and its own.
+type Visit<'v> = dyn FnMut(&[&str], Option<&BytesStart<'_>>, &str) -> Result<(), String> + 'v;
+
+fn walk(input: impl BufRead, visit: &mut Visit<'_>) -> Result<(), String> {
+    let mut reader = Reader::from_reader(input);
+    let mut buffer = Vec::new();
+    let mut path: Vec<String> = Vec::new();
+    let mut text = String::new();
+    let tell =
+        |path: &[String], start: Option<&BytesStart<'_>>, text: &str, visit: &mut Visit<'_>| {
+            let names: Vec<&str> = path.iter().map(String::as_str).collect();
+            visit(&names, start, text.trim())
+        };
+    loop {
+        buffer.clear();
+        let at = reader.buffer_position();
+        let event = reader
+            .read_event_into(&mut buffer)
+            .map_err(|error| format!("not well-formed XML at byte {at}: {error}"))?;
+        match event {
+            Event::Start(start) => {
+                path.push(start.local_name().as_ref().to_owned());
+                text.clear();
+                tell(&path, Some(&start), "", visit)?;
+            }
+            Event::Empty(start) => {
+                path.push(start.local_name().as_ref().to_owned());
+                tell(&path, Some(&start), "", visit)?;
+                tell(&path, None, "", visit)?;
+                path.pop();
+            }
+            Event::End(_) => {
+                tell(&path, None, &text, visit)?;
+                path.pop();
+                text.clear();
+            }
+            Event::Text(part) => text.push_str(&part.xml10_content()),
+            Event::CData(part) => text.push_str(&part.xml10_content()),
+            Event::GeneralRef(name) => {
+                let name = name.xml10_content();
+                if let Some(known) = quick_xml::escape::resolve_predefined_entity(&name) {
+                    text.push_str(known);
+                }
+            }
+            Event::Eof if path.is_empty() => return Ok(()),
+            Event::Eof => return Err(format!("it ends inside <{}>", path.join("><"))),
+            Event::Decl(_) | Event::Comment(_) | Event::PI(_) | Event::DocType(_) => {}
+        }
+    }
+}
+
+fn attribute(start: &BytesStart<'_>, name: &str) -> Result<Option<String>, String> {
+    let wrong = |error: String| format!("a bad attribute `{name}`: {error}");
+    match start
+        .try_get_attribute(name)
+        .map_err(|error| wrong(error.to_string()))?
+    {
+        None => Ok(None),
+        Some(found) => found
+            .normalized_value(XmlVersion::Implicit1_0)
+            .map(|value| Some(value.into_owned()))
+            .map_err(|error| wrong(error.to_string())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn repomd_is_read() {
+        let repomd = |kind: &str| {
+            format!(
+                "<?xml version='1.0'?><repomd xmlns='http://linux.duke.edu/metadata/repo'><revision>1</revision>\
+                 <data type='filelists'><checksum type='sha256'>00</checksum><location href='f'/></data>\
+                 <data type='primary'><checksum type='{kind}'>{EMPTY}</checksum>\
+                 <location href='repodata/p&amp;q.xml.gz'/><size>12</size></data></repomd>"
+            )
+        };
+        assert_eq!(
+            primary_of(repomd("sha256").as_bytes()),
+            Ok(MetadataFile {
+                href: "repodata/p&q.xml.gz".to_owned(),
+                sha256: EMPTY.parse().unwrap(),
+                size: Some(12),
+            })
+        );
+        let error = primary_of(repomd("sha").as_bytes()).unwrap_err();
+        assert!(error.contains("sha256 is needed"), "{error}");
+        let error = primary_of(b"<repomd></repomd>").unwrap_err();
+        assert!(error.contains("no primary.xml"), "{error}");
+        let error = primary_of(b"<repomd><data>").unwrap_err();
+        assert!(error.contains("ends inside <repomd><data>"), "{error}");
+        let error = primary_of(b"<html>404</htm>").unwrap_err();
+        assert!(error.contains("not well-formed"), "{error}");
+    }
+
+    #[test]
+    fn source_packages_are_found_and_binary_ones_not() {
+        let package = |name: &str, arch: &str, release: &str| {
+            format!(
+                "<package type='rpm'><name>{name}</name><arch>{arch}</arch>\
+                 <version epoch='0' ver='4.18.0' rel='{release}'/>\
+                 <checksum type='sha256' pkgid='YES'>{EMPTY}</checksum><summary>a &lt; b</summary>\
+                 <size package='77' installed='1' archive='2'/><location href='Packages/{name}.rpm'/>\
+                 <format><rpm:name>other</rpm:name></format></package>"
+            )
+        };
+        let xml = format!(
+            "<metadata packages='3'>{}{}{}</metadata>",
+            package("kernel", "src", "553.el8_10"),
+            package("kernel", "x86_64", "600.el8_10"),
+            package("kernel-rt", "src", "700.el8_10"),
+        );
+        let found = source_packages(xml.as_bytes(), "kernel").unwrap();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].nevra(), "kernel-4.18.0-553.el8_10.src");
+        assert_eq!(found[0].href, "Packages/kernel.rpm");
+        assert_eq!((found[0].size, found[0].sha256), (77, EMPTY.parse().ok()));
+    }
+}

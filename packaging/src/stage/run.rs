@@ -1,0 +1,179 @@
+//! Running a graph.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::{Error, Event, Failure, Stage, Work, key, ordered};
+use crate::process;
+use crate::store::{Digest, StageDir, StageRecord, Store};
+
+/// How to run.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// How many stages may run at a time.
+    pub width: usize,
+}
+
+/// What the threads share.
+#[derive(Default)]
+struct Shared {
+    done: BTreeMap<String, StageDir>,
+    started: Vec<String>,
+    error: Option<Error>,
+}
+
+/// Runs all `stages` that are not in the store yet and gives every stage's folder by name.
+///
+/// # Errors
+/// The first stage that fails, after those running beside it have ended; or that the run was interrupted.
+pub fn run(
+    stages: &[Stage<'_>],
+    store: &Store,
+    options: Options,
+    tell: &(dyn Fn(Event<'_>) + Sync),
+) -> Result<BTreeMap<String, StageDir>, Error> {
+    let order = ordered(stages)?;
+    let shared = Mutex::new(Shared::default());
+    let changed = Condvar::new();
+    std::thread::scope(|scope| {
+        for _ in 0..options.width.max(1).min(order.len()) {
+            scope.spawn(|| worker(&order, store, tell, &shared, &changed));
+        }
+    });
+    let shared = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match shared.error {
+        Some(error) => Err(error),
+        None if process::interrupted() => Err(Error::Interrupted),
+        None => Ok(shared.done),
+    }
+}
+
+fn worker(
+    order: &[&Stage<'_>],
+    store: &Store,
+    tell: &(dyn Fn(Event<'_>) + Sync),
+    shared: &Mutex<Shared>,
+    changed: &Condvar,
+) {
+    let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        if state.error.is_some() || state.started.len() == order.len() || process::interrupted() {
+            changed.notify_all();
+            return;
+        }
+        let next = order.iter().find(|stage| {
+            !state.started.contains(&stage.name)
+                && stage.needs.iter().all(|need| state.done.contains_key(need))
+        });
+        let Some(stage) = next else {
+            state = changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            continue;
+        };
+        state.started.push(stage.name.clone());
+        let needs: BTreeMap<String, StageDir> = stage
+            .needs
+            .iter()
+            .filter_map(|need| Some((need.clone(), state.done.get(need)?.clone())))
+            .collect();
+        drop(state);
+        let result = one(stage, &needs, store, tell);
+        state = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok(done) => {
+                state.done.insert(stage.name.clone(), done);
+            }
+            Err(error) => {
+                tell(Event::Failed { stage: &stage.name });
+                // The first failure is the one to read; what fails beside it often fails because of it.
+                state.error.get_or_insert(error);
+            }
+        }
+        changed.notify_all();
+    }
+}
+
+fn one(
+    stage: &Stage<'_>,
+    needs: &BTreeMap<String, StageDir>,
+    store: &Store,
+    tell: &(dyn Fn(Event<'_>) + Sync),
+) -> Result<StageDir, Error> {
+    let outputs: BTreeMap<String, Digest> = needs
+        .iter()
+        .map(|(name, done)| (name.clone(), done.record.digest()))
+        .collect();
+    let (key, inputs) = key(stage, &outputs);
+    if let Some(done) = store.stages().lookup(&stage.name, &key) {
+        tell(Event::Cached { stage: &stage.name });
+        return Ok(done);
+    }
+    let log = store
+        .logs_dir()
+        .join(format!("{}-{}.log", stage.name, key.short()));
+    // One log, one run: what an earlier, failed run wrote would only mislead.
+    let _ = std::fs::remove_file(&log);
+    tell(Event::Started {
+        stage: &stage.name,
+        log: &log,
+    });
+    let clock = Instant::now();
+    let started = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    let failed = |source: Failure| Error::Stage {
+        stage: stage.name.clone(),
+        log: log.exists().then(|| log.clone()),
+        source,
+    };
+    let pending = store.stages().begin(&stage.name, &key)?;
+    let scratch = store.temp_dir(&format!("scratch-{}", stage.name))?;
+    let work = Work {
+        output: pending.dir(),
+        scratch: scratch.path(),
+        log: &log,
+        done: needs,
+    };
+    let result = (stage.recipe)(&work);
+    if process::interrupted() {
+        return Err(Error::Interrupted);
+    }
+    result.map_err(failed)?;
+    let whole = match &stage.whole {
+        Some((folder, stands_for)) => {
+            let digest = Digest::of_file(&pending.dir().join(stands_for))
+                .map_err(crate::store::Error::from)?
+                .0;
+            vec![(folder.as_str(), digest)]
+        }
+        None => Vec::new(),
+    };
+    let record = StageRecord {
+        name: stage.name.clone(),
+        key,
+        inputs,
+        outputs: pending.outputs(&whole)?,
+        started,
+        milliseconds: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
+        log: log.exists().then(|| log.clone()),
+    };
+    let done = store.stages().finish(pending, &record)?;
+    tell(Event::Finished {
+        stage: &stage.name,
+        took: clock.elapsed(),
+    });
+    Ok(done)
+}
+
+/// A stage's input that is a folder or file of the project: its digest.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn digest_of(path: &Path) -> Result<String, crate::store::Error> {
+    if path.is_dir() {
+        Ok(crate::store::tree_digest(path)?.to_string())
+    } else {
+        Ok(Digest::of_file(path)?.0.to_string())
+    }
+}

@@ -1,0 +1,168 @@
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::store::Store;
+
+fn store() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), "a test", &mut |_| {}).unwrap();
+    (dir, store)
+}
+
+fn stage<'a>(name: &str, needs: &[&str], input: &str, recipe: Recipe<'a>) -> Stage<'a> {
+    Stage {
+        name: name.to_owned(),
+        needs: needs.iter().map(|need| (*need).to_owned()).collect(),
+        inputs: vec![("input".to_owned(), input.to_owned())],
+        whole: None,
+        recipe,
+    }
+}
+
+/// A recipe that writes `content` and counts its runs.
+fn writes<'a>(content: &'a str, count: &'a AtomicUsize) -> Recipe<'a> {
+    Box::new(move |work| {
+        count.fetch_add(1, Ordering::SeqCst);
+        std::fs::write(work.output.join("out"), content)?;
+        Ok(())
+    })
+}
+
+fn quiet(_: Event<'_>) {}
+
+#[test]
+fn a_finished_stage_is_not_repeated_and_an_equal_output_stops_a_change() {
+    let (_dir, store) = store();
+    let (first, second) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    for input in ["1", "1", "2"] {
+        let graph = [
+            stage("second", &["first"], "", writes("b", &second)),
+            stage("first", &[], input, writes("a", &first)),
+        ];
+        let done = run(&graph, &store, Options { width: 2 }, &quiet).unwrap();
+        assert_eq!(done.len(), 2);
+    }
+    assert_eq!(first.load(Ordering::SeqCst), 2, "once for each input");
+    assert_eq!(
+        second.load(Ordering::SeqCst),
+        1,
+        "what it read never changed"
+    );
+}
+
+#[test]
+fn a_plan_says_what_would_run_and_why() {
+    let (_dir, store) = store();
+    let count = AtomicUsize::new(0);
+    let graph = |input: &'static str| {
+        vec![
+            stage("first", &[], input, writes("a", &count)),
+            stage("second", &["first"], "", writes("b", &count)),
+        ]
+    };
+    let states = |input| -> Vec<State> {
+        let planned = plan(&graph(input), &store).unwrap();
+        planned.into_iter().map(|one| one.state).collect()
+    };
+    assert_eq!(
+        states("1"),
+        [
+            State::Runs("it has never run here".to_owned()),
+            State::Runs("after first".to_owned())
+        ]
+    );
+    run(&graph("1"), &store, Options { width: 1 }, &quiet).unwrap();
+    assert_eq!(states("1"), [State::Cached, State::Cached]);
+    assert_eq!(states("2")[0], State::Runs("changed: input".to_owned()));
+}
+
+#[test]
+fn a_failure_names_the_stage_leaves_nothing_and_stops_what_follows() {
+    let (_dir, store) = store();
+    let count = AtomicUsize::new(0);
+    let graph = [
+        stage(
+            "bad",
+            &[],
+            "",
+            Box::new(|work| {
+                std::fs::write(work.output.join("half"), "x")?;
+                Err("the patch does not apply".into())
+            }),
+        ),
+        stage("after", &["bad"], "", writes("b", &count)),
+    ];
+    let failed = Mutex::new(Vec::new());
+    let error = run(&graph, &store, Options { width: 2 }, &|event| {
+        if let Event::Failed { stage } = event {
+            failed.lock().unwrap().push(stage.to_owned());
+        }
+    })
+    .unwrap_err();
+    assert!(
+        matches!(&error, Error::Stage { stage, .. } if stage == "bad"),
+        "{error}"
+    );
+    assert_eq!(*failed.lock().unwrap(), ["bad"]);
+    assert_eq!(count.load(Ordering::SeqCst), 0);
+    assert!(store.stages().list().unwrap().is_empty());
+}
+
+#[test]
+fn independent_stages_run_at_the_same_time() {
+    let (_dir, store) = store();
+    let barrier = std::sync::Barrier::new(2);
+    let meets = || -> Recipe<'_> {
+        Box::new(|_| {
+            // Returns only when the other stage is there too.
+            barrier.wait();
+            Ok(())
+        })
+    };
+    let graph = [stage("a", &[], "", meets()), stage("b", &[], "", meets())];
+    run(&graph, &store, Options { width: 2 }, &quiet).unwrap();
+}
+
+#[test]
+fn a_graph_that_cannot_run_says_why() {
+    let (_dir, store) = store();
+    let count = AtomicUsize::new(0);
+    let missing = [stage("a", &["nobody"], "", writes("", &count))];
+    let circle = [
+        stage("a", &["b"], "", writes("", &count)),
+        stage("b", &["a"], "", writes("", &count)),
+    ];
+    for (graph, word) in [(&missing[..], "nobody"), (&circle[..], "circle")] {
+        let error = plan(graph, &store).unwrap_err().to_string();
+        assert!(error.contains(word), "{error}");
+    }
+}
+
+#[test]
+fn a_folder_too_large_to_hash_is_stood_for_by_a_file() {
+    let (_dir, store) = store();
+    let graph = [Stage {
+        name: "root".to_owned(),
+        needs: Vec::new(),
+        inputs: Vec::new(),
+        whole: Some(("root".to_owned(), "packages.txt".to_owned())),
+        recipe: Box::new(|work| {
+            std::fs::create_dir(work.output.join("root"))?;
+            std::fs::write(
+                work.output.join("root/anything"),
+                work.scratch.display().to_string(),
+            )?;
+            std::fs::write(work.output.join("packages.txt"), "a-1-1\n")?;
+            Ok(())
+        }),
+    }];
+    let first = run(&graph, &store, Options { width: 1 }, &quiet).unwrap()["root"]
+        .record
+        .digest();
+    let (_other_dir, other) = self::store();
+    let second = run(&graph, &other, Options { width: 1 }, &quiet).unwrap()["root"]
+        .record
+        .digest();
+    assert_eq!(first, second);
+}

@@ -1,0 +1,403 @@
+//! Finished stages: `stages/NAME-KEY/` with the stage's outputs and its record, `stage.json`.
+//!
+//! The key is the digest of everything the stage depends on, so a finished stage is never repeated. It is made in `tmp` and
+//! renamed when it is complete, so an interrupted one leaves nothing behind.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::files::sync_folder;
+use super::tree::still_there;
+use super::{
+    Digest, Entry, EntryKind, Error, PathError, Store, TempDir, digest_entries, list_tree,
+    remove_tree,
+};
+
+/// The name of a stage's record in its folder.
+pub const RECORD: &str = "stage.json";
+
+/// What a stage was made from and what came out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageRecord {
+    /// The stage: "kernel", "lustre".
+    pub name: String,
+    /// The digest of all it depends on.
+    pub key: Digest,
+    /// What it depends on, by name, as digests or short values: what `plan` compares to say why a stage would run.
+    pub inputs: BTreeMap<String, String>,
+    /// What came out, without the record itself.
+    pub outputs: Vec<Entry>,
+    /// When it began, in seconds since 1970.
+    pub started: u64,
+    /// How long it took, in milliseconds.
+    pub milliseconds: u64,
+    /// Its log, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<PathBuf>,
+}
+
+impl StageRecord {
+    /// The digest of the outputs: what a stage that takes them as input depends on.
+    pub fn digest(&self) -> Digest {
+        digest_entries(&self.outputs)
+    }
+}
+
+/// A stage that is being made.
+#[derive(Debug)]
+pub struct PendingStage {
+    name: String,
+    key: Digest,
+    dir: TempDir,
+}
+
+impl PendingStage {
+    /// The folder that takes the stage's outputs. Dropping the value removes it.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The stage's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The stage's key.
+    pub fn key(&self) -> Digest {
+        self.key
+    }
+
+    /// All that is in the folder now, with digests. `whole` are folders that are recorded as one entry with the digest given.
+    ///
+    /// # Errors
+    /// When something cannot be read, is not a file, folder or link, or has a name that is not UTF-8.
+    pub fn outputs(&self, whole: &[(&str, Digest)]) -> Result<Vec<Entry>, Error> {
+        if whole.is_empty() {
+            return list_tree(self.dir());
+        }
+        let mut entries: Vec<Entry> = whole
+            .iter()
+            .map(|(path, digest)| Entry {
+                path: (*path).to_owned(),
+                kind: EntryKind::Folder { digest: *digest },
+            })
+            .collect();
+        let listed = |source| PathError::new("list", self.dir(), source);
+        for item in fs::read_dir(self.dir()).map_err(listed)? {
+            let item = item.map_err(listed)?;
+            let name = PathBuf::from(item.file_name());
+            if whole.iter().any(|(path, _)| Path::new(path) == name) {
+                continue;
+            }
+            if item.file_type().map_err(listed)?.is_dir() {
+                entries.extend(list_tree(&item.path())?.into_iter().map(|inner| Entry {
+                    path: format!("{}/{}", name.display(), inner.path),
+                    kind: inner.kind,
+                }));
+            } else {
+                entries.push(super::entry(self.dir(), &name)?);
+            }
+        }
+        entries.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(entries)
+    }
+}
+
+/// A finished stage.
+#[derive(Debug, Clone)]
+pub struct StageDir {
+    /// Its folder. Nothing in it may be changed.
+    pub path: PathBuf,
+    /// Its record.
+    pub record: StageRecord,
+}
+
+/// Whether a stage has been done.
+#[derive(Debug)]
+pub enum StageState {
+    /// It is finished.
+    Done(Box<StageDir>),
+    /// It was finished, but its folder is no longer as recorded: why.
+    Damaged(String),
+    /// It is not there.
+    Absent,
+}
+
+/// A folder in `stages`.
+#[derive(Debug)]
+pub struct Listed {
+    /// The folder.
+    pub path: PathBuf,
+    /// Its record, or why it has none that can be used.
+    pub record: Result<StageRecord, String>,
+}
+
+/// The finished stages of a store.
+#[derive(Debug, Clone, Copy)]
+pub struct StageStore<'s> {
+    store: &'s Store,
+}
+
+impl<'s> StageStore<'s> {
+    pub(super) fn new(store: &'s Store) -> Self {
+        Self { store }
+    }
+
+    fn folder(&self) -> PathBuf {
+        self.store.root().join("stages")
+    }
+
+    fn place(&self, name: &str, key: &Digest) -> PathBuf {
+        self.folder().join(format!("{name}-{}", key.short()))
+    }
+
+    /// Begins a stage.
+    ///
+    /// # Errors
+    /// When the name does not make a folder's name or the folder cannot be made.
+    pub fn begin(&self, name: &str, key: &Digest) -> Result<PendingStage, Error> {
+        let fits = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
+        if name.is_empty() || name.starts_with('.') || !name.chars().all(fits) {
+            return Err(Error::StageName {
+                name: name.to_owned(),
+            });
+        }
+        Ok(PendingStage {
+            name: name.to_owned(),
+            key: *key,
+            dir: self.store.temp_dir(&format!("stage-{name}"))?,
+        })
+    }
+
+    /// Finishes a stage: writes its record, brings all to the disk and gives the folder its final name. A damaged stage of
+    /// the same key is replaced.
+    ///
+    /// # Errors
+    /// When the record is another stage's, or anything cannot be written; then nothing is left behind.
+    pub fn finish(&self, pending: PendingStage, record: &StageRecord) -> Result<StageDir, Error> {
+        if record.name != pending.name || record.key != pending.key {
+            return Err(Error::WrongRecord {
+                record: format!("{}-{}", record.name, record.key),
+                pending: format!("{}-{}", pending.name, pending.key),
+            });
+        }
+        let dir = pending.dir();
+        write_record(&dir.join(RECORD), record)?;
+        for entry in &record.outputs {
+            let path = dir.join(&entry.path);
+            let failed = |source| PathError::new("sync", &path, source);
+            let file = match entry.kind {
+                EntryKind::Link { .. } => continue,
+                EntryKind::File { .. } | EntryKind::Folder { .. } => {
+                    File::open(&path).map_err(failed)?
+                }
+            };
+            if matches!(entry.kind, EntryKind::Folder { .. }) {
+                rustix::fs::syncfs(&file).map_err(|errno| failed(errno.into()))?;
+            } else {
+                file.sync_all().map_err(failed)?;
+            }
+        }
+        sync_folder(dir)?;
+        let place = self.place(&record.name, &record.key);
+        if fs::symlink_metadata(&place).is_ok() {
+            self.discard(&place)?;
+        }
+        fs::rename(dir, &place).map_err(|source| PathError::new("rename to", &place, source))?;
+        // The folder is no longer under its temporary name.
+        pending.dir.keep();
+        sync_folder(&self.folder())?;
+        Ok(StageDir {
+            path: place,
+            record: record.clone(),
+        })
+    }
+
+    /// The finished stage with this name and key: its record is read and its outputs are there with the sizes recorded.
+    pub fn lookup(&self, name: &str, key: &Digest) -> Option<StageDir> {
+        match self.state(name, key) {
+            StageState::Done(stage) => Some(*stage),
+            StageState::Damaged(_) | StageState::Absent => None,
+        }
+    }
+
+    /// As [`StageStore::lookup`], with the reason where a stage's folder is there and cannot be used.
+    pub fn state(&self, name: &str, key: &Digest) -> StageState {
+        let path = self.place(name, key);
+        if fs::symlink_metadata(&path).is_err() {
+            return StageState::Absent;
+        }
+        let checked = read_record(&path).and_then(|record| {
+            if record.name != name || record.key != *key {
+                return Err(format!("it is stage {}-{}", record.name, record.key));
+            }
+            record
+                .outputs
+                .iter()
+                .try_for_each(|entry| still_there(&path, entry))?;
+            Ok(record)
+        });
+        match checked {
+            Ok(record) => StageState::Done(Box::new(StageDir { path, record })),
+            Err(why) => StageState::Damaged(format!("{}: {why}", path.display())),
+        }
+    }
+
+    /// All stages, sorted by folder.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub fn list(&self) -> Result<Vec<Listed>, Error> {
+        let folder = self.folder();
+        let failed = |source| PathError::new("list", &folder, source);
+        let mut all = Vec::new();
+        for item in fs::read_dir(&folder).map_err(failed)? {
+            let path = item.map_err(failed)?.path();
+            let record = read_record(&path);
+            all.push(Listed { path, record });
+        }
+        all.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(all)
+    }
+
+    /// Removes a stage that [`StageStore::list`] gave.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn remove(&self, listed: &Listed) -> Result<(), Error> {
+        self.discard(&listed.path)
+    }
+
+    /// Takes a folder out of `stages` in one step, then removes it.
+    fn discard(&self, path: &Path) -> Result<(), Error> {
+        let away = self.store.temp_dir("removed")?;
+        let to = away.path().join("stage");
+        fs::rename(path, &to).map_err(|source| PathError::new("remove", path, source))?;
+        remove_tree(&to)
+    }
+}
+
+fn write_record(path: &Path, record: &StageRecord) -> Result<(), Error> {
+    let mut text = serde_json::to_string_pretty(record).map_err(|source| Error::Record {
+        path: path.to_owned(),
+        source,
+    })?;
+    text.push('\n');
+    let write = || {
+        let mut file = File::create(path)?;
+        file.write_all(text.as_bytes())?;
+        file.sync_all()
+    };
+    Ok(write().map_err(|source| PathError::new("write", path, source))?)
+}
+
+fn read_record(dir: &Path) -> Result<StageRecord, String> {
+    let path = dir.join(RECORD);
+    let text = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), "a test", &mut |_| {}).unwrap();
+        (dir, store)
+    }
+
+    fn make(store: &Store, content: &str) -> StageDir {
+        let key = Digest::of_bytes(b"key");
+        let pending = store.stages().begin("e2fsprogs", &key).unwrap();
+        fs::create_dir(pending.dir().join("rpms")).unwrap();
+        fs::write(pending.dir().join("rpms/a.rpm"), content).unwrap();
+        fs::create_dir(pending.dir().join("root")).unwrap();
+        fs::write(pending.dir().join("root/file"), "anything").unwrap();
+        let record = StageRecord {
+            name: "e2fsprogs".to_owned(),
+            key,
+            inputs: BTreeMap::from([("spec".to_owned(), "1".to_owned())]),
+            outputs: pending
+                .outputs(&[("root", Digest::of_bytes(b"packages"))])
+                .unwrap(),
+            started: 1,
+            milliseconds: 2,
+            log: None,
+        };
+        store.stages().finish(pending, &record).unwrap()
+    }
+
+    #[test]
+    fn a_finished_stage_is_found_with_its_record() {
+        let (_dir, store) = store();
+        let key = Digest::of_bytes(b"key");
+        assert!(store.stages().lookup("e2fsprogs", &key).is_none());
+        let made = make(&store, "package");
+        let found = store.stages().lookup("e2fsprogs", &key).unwrap();
+        assert_eq!(found.record, made.record);
+        let paths: Vec<&str> = found
+            .record
+            .outputs
+            .iter()
+            .map(|entry| entry.path.as_str())
+            .collect();
+        assert_eq!(paths, ["root", "rpms/a.rpm"]);
+        assert_eq!(fs::read_dir(store.tmp_dir()).unwrap().count(), 0);
+        assert!(
+            store
+                .stages()
+                .lookup("e2fsprogs", &Digest::of_bytes(b"other"))
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn a_damaged_stage_is_not_used_and_is_replaced() {
+        let (_dir, store) = store();
+        let key = Digest::of_bytes(b"key");
+        let first = make(&store, "package");
+        fs::write(first.path.join("rpms/a.rpm"), "pack").unwrap();
+        match store.stages().state("e2fsprogs", &key) {
+            StageState::Damaged(why) => assert!(why.contains("rpms/a.rpm"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+        let second = make(&store, "package");
+        assert_eq!(first.record.digest(), second.record.digest());
+        assert!(store.stages().lookup("e2fsprogs", &key).is_some());
+    }
+
+    #[test]
+    fn a_dropped_stage_leaves_nothing() {
+        let (_dir, store) = store();
+        let pending = store
+            .stages()
+            .begin("kernel", &Digest::of_bytes(b""))
+            .unwrap();
+        fs::write(pending.dir().join("half"), "x").unwrap();
+        drop(pending);
+        assert_eq!(fs::read_dir(store.tmp_dir()).unwrap().count(), 0);
+        assert!(store.stages().list().unwrap().is_empty());
+        assert!(
+            store
+                .stages()
+                .begin("../x", &Digest::of_bytes(b""))
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn stages_are_listed_and_removed() {
+        let (_dir, store) = store();
+        make(&store, "package");
+        let listed = store.stages().list().unwrap();
+        assert_eq!(listed.len(), 1);
+        assert_eq!(listed[0].record.as_ref().unwrap().name, "e2fsprogs");
+        store.stages().remove(&listed[0]).unwrap();
+        assert!(store.stages().list().unwrap().is_empty());
+    }
+}

@@ -1,0 +1,242 @@
+//! What a target's file holds.
+
+use serde::{Deserialize, Serialize};
+
+/// One target, merged with what it inherits.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Target {
+    /// The target's name: that of its file.
+    #[serde(skip_deserializing)]
+    pub name: String,
+    /// One line for `cargo xtask targets`.
+    pub description: String,
+    /// Set where the Lustre of this target is a model: the sentence that says so wherever a user could be mistaken.
+    pub model: Option<String>,
+    /// The distribution the packages are for.
+    pub distribution: Distribution,
+    /// What all builds of the target share.
+    pub build: Build,
+    /// The patched e2fsprogs.
+    pub e2fsprogs: E2fsprogs,
+    /// The kernel.
+    pub kernel: Kernel,
+    /// Lustre itself.
+    pub lustre: Lustre,
+    /// The repository that comes out.
+    pub repository: Repository,
+    /// What the install proof installs.
+    pub install: Install,
+}
+
+/// How a distribution's repositories come to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DistributionKind {
+    /// Made on the spot from Debian's packages, as the recipe says.
+    Rehearsal,
+}
+
+/// The distribution a target's packages are for.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Distribution {
+    /// How its repositories come to be.
+    pub kind: DistributionKind,
+    /// The recipe's folder under `specs/`.
+    pub recipe: String,
+    /// Fingerprint of the key that signs its packages and metadata, upper-case hexadecimal.
+    pub key: String,
+    /// rpm's architecture.
+    pub arch: String,
+    /// rpm's `%dist`, with its dot.
+    pub dist: String,
+    /// Packages of the chroot whose dnf and rpmbuild do the work.
+    pub bootstrap: Vec<String>,
+    /// Packages of every buildroot.
+    pub buildroot: Vec<String>,
+    /// The kernel of its source repository.
+    pub kernel: DistributionKernel,
+}
+
+/// The kernel that a distribution made on the spot offers as an SRPM.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DistributionKernel {
+    /// The folder under `specs/` that holds its spec and config.
+    pub spec: String,
+    /// The upstream source.
+    pub source: Source,
+}
+
+/// What all builds of a target share.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Build {
+    /// Every time in every package, in seconds since 1970.
+    pub source_date_epoch: u32,
+    /// Host name inside builds, and rpm's `%_buildhost`.
+    pub host: String,
+}
+
+/// Where a package's source comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Source {
+    /// A folder under `specs/`.
+    Path(String),
+    /// One file of a Debian source package: `{ package, suite, file }`; `file` may hold `*` for what follows the version.
+    Debian {
+        /// The source package.
+        package: String,
+        /// The suite that has it.
+        suite: String,
+        /// Its version; the suite's newest where not given.
+        version: Option<String>,
+        /// How the wanted file's name ends, such as `.orig.tar.xz`.
+        file: String,
+    },
+    /// A source package of the distribution's source repository.
+    Srpm(String),
+    /// A commit of a git repository.
+    Git {
+        /// Where the repository is.
+        url: String,
+        /// The tag that names the commit.
+        tag: Option<String>,
+        /// The commit, 40 hexadecimal digits.
+        commit: String,
+    },
+}
+
+/// The patched e2fsprogs.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct E2fsprogs {
+    /// The upstream release.
+    pub source: Source,
+    /// The folder under `specs/` that holds the spec and the series.
+    pub spec: String,
+    /// The upstream version.
+    pub version: String,
+    /// Every package that must come out.
+    pub packages: Vec<String>,
+}
+
+/// The kernel.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kernel {
+    /// The distribution's source package.
+    pub source: Source,
+    /// The overlay's folder under `specs/`.
+    pub overlay: String,
+    /// Every package that must come out.
+    pub packages: Vec<String>,
+}
+
+/// Lustre.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Lustre {
+    /// The source tree.
+    pub source: Source,
+    /// The version that is frozen into the tree, whatever `git describe` says.
+    pub version: String,
+    /// Options of `configure`.
+    pub configure: Vec<String>,
+    /// Options of `rpmbuild`, such as `--without zfs`.
+    #[serde(default)]
+    pub rpmbuild: Vec<String>,
+    /// Packages that autogen, configure and the build need.
+    pub buildroot: Vec<String>,
+    /// Every package that must come out.
+    pub packages: Vec<String>,
+    /// Kernel modules that must be inside the packages, by file name.
+    pub modules: Vec<String>,
+}
+
+/// The repository that comes out.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repository {
+    /// The name dnf shows.
+    pub name: String,
+    /// Where servers will find it; `$basearch` may stand in it.
+    pub baseurl: String,
+    /// The comps group.
+    pub group: Group,
+}
+
+/// A comps group.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// Packages that make the group.
+    pub mandatory: Vec<String>,
+    /// Packages that come along unless left out.
+    #[serde(default)]
+    pub optional: Vec<String>,
+}
+
+/// What the install proof does.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Install {
+    /// What the clean chroot holds before ours is installed: the distribution's own packages.
+    pub base: Vec<String>,
+    /// What is installed from our repository.
+    pub packages: Vec<String>,
+    /// Programs that must find every library.
+    pub programs: Vec<String>,
+    /// Kernel modules that `modinfo` must find.
+    pub modules: Vec<String>,
+}
+
+impl Target {
+    /// Every package that must be in the repository.
+    pub fn expected_packages(&self) -> Vec<String> {
+        [
+            &self.e2fsprogs.packages,
+            &self.kernel.packages,
+            &self.lustre.packages,
+        ]
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect()
+    }
+
+    /// What no type can say.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let key = &self.distribution.key;
+        if key.len() != 40 || !key.chars().all(|c| c.is_ascii_hexdigit()) {
+            return Err(format!(
+                "distribution.key is a fingerprint of 40 hexadecimal digits, not `{key}`"
+            ));
+        }
+        if !self.distribution.dist.starts_with('.') {
+            return Err(format!(
+                "distribution.dist starts with a dot, `{}` does not",
+                self.distribution.dist
+            ));
+        }
+        for (what, path) in [
+            ("distribution.recipe", &self.distribution.recipe),
+            ("e2fsprogs.spec", &self.e2fsprogs.spec),
+            ("kernel.overlay", &self.kernel.overlay),
+        ] {
+            if path.starts_with('/') || path.split('/').any(|part| part == ".." || part.is_empty())
+            {
+                return Err(format!("{what} is a folder under specs/, not `{path}`"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,368 @@
+//! Requirements as text: plain ones and rich (boolean) ones.
+//!
+//! Grammar and precedence are rpm's: operands are capabilities or further expressions in parentheses; `and`, `or` and
+//! `with` chain with themselves only, `if` and `unless` take one condition and an optional `else`.
+
+use std::fmt;
+
+use crate::repodata::{Entry, Evr, Flag};
+
+/// What a package asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Requirement {
+    /// One capability.
+    Plain(Entry),
+    /// All of them.
+    And(Vec<Requirement>),
+    /// One of them.
+    Or(Vec<Requirement>),
+    /// `wanted` where `condition` is installed, else `otherwise`.
+    If {
+        /// What is wanted.
+        wanted: Box<Requirement>,
+        /// When.
+        condition: Box<Requirement>,
+        /// What is wanted when not.
+        otherwise: Option<Box<Requirement>>,
+    },
+    /// `wanted` where `condition` is *not* installed, else `otherwise`.
+    Unless {
+        /// What is wanted.
+        wanted: Box<Requirement>,
+        /// When not.
+        condition: Box<Requirement>,
+        /// What is wanted when `condition` holds.
+        otherwise: Option<Box<Requirement>>,
+    },
+    /// One package that provides all of them.
+    With(Vec<Requirement>),
+    /// A package that provides the first and not the second.
+    Without(Box<Requirement>, Box<Requirement>),
+}
+
+/// A requirement that cannot be read.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a requirement: {what}")]
+pub struct ParseError {
+    /// The whole requirement.
+    pub text: String,
+    /// What is wrong with it.
+    pub what: &'static str,
+}
+
+/// Reads a requirement as a header or a spec file writes it: `name`, `name OP evr` or `( … )`.
+///
+/// # Errors
+/// When the text is empty, has an unknown or misplaced operator, or its parentheses do not match.
+pub fn parse(text: &str) -> Result<Requirement, ParseError> {
+    let mut parser = Parser { rest: text.trim() };
+    let found = if parser.rest.starts_with('(') {
+        parser.expression()
+    } else {
+        parser.plain()
+    };
+    let error = |what| ParseError {
+        text: text.to_owned(),
+        what,
+    };
+    let found = found.map_err(error)?;
+    if !parser.rest.trim().is_empty() {
+        return Err(error("something follows its end"));
+    }
+    Ok(found)
+}
+
+/// Reads a requirement as repodata gives it: a rich one is the entry's whole name.
+///
+/// # Errors
+/// As [`parse`].
+pub fn of_entry(entry: &Entry) -> Result<Requirement, ParseError> {
+    if entry.name.starts_with('(') {
+        parse(&entry.name)
+    } else {
+        Ok(Requirement::Plain(entry.clone()))
+    }
+}
+
+fn flag(operator: &str) -> Option<Flag> {
+    Some(match operator {
+        "<" => Flag::Lt,
+        "<=" | "=<" => Flag::Le,
+        "=" | "==" => Flag::Eq,
+        ">=" | "=>" => Flag::Ge,
+        ">" => Flag::Gt,
+        _ => return None,
+    })
+}
+
+struct Parser<'a> {
+    rest: &'a str,
+}
+
+type Step<T> = Result<T, &'static str>;
+
+impl<'a> Parser<'a> {
+    fn expression(&mut self) -> Step<Requirement> {
+        self.take("(")?;
+        let first = self.operand()?;
+        let done = match self.operator()? {
+            None => return Ok(first),
+            Some("and") => Requirement::And(self.chain(first, "and")?),
+            Some("or") => Requirement::Or(self.chain(first, "or")?),
+            Some("with") => Requirement::With(self.chain(first, "with")?),
+            Some("without") => {
+                let second = self.operand()?;
+                self.take(")")?;
+                Requirement::Without(Box::new(first), Box::new(second))
+            }
+            Some("if") => {
+                let (condition, otherwise) = self.condition()?;
+                Requirement::If {
+                    wanted: Box::new(first),
+                    condition,
+                    otherwise,
+                }
+            }
+            Some("unless") => {
+                let (condition, otherwise) = self.condition()?;
+                Requirement::Unless {
+                    wanted: Box::new(first),
+                    condition,
+                    otherwise,
+                }
+            }
+            Some(_) => return Err("unknown operator"),
+        };
+        Ok(done)
+    }
+
+    /// The operands after the first of a chain of one operator, with the closing parenthesis.
+    fn chain(&mut self, first: Requirement, operator: &str) -> Step<Vec<Requirement>> {
+        let mut all = vec![first, self.operand()?];
+        loop {
+            match self.operator()? {
+                None => return Ok(all),
+                Some(next) if next == operator => all.push(self.operand()?),
+                Some(_) => return Err("different operators without parentheses"),
+            }
+        }
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn condition(&mut self) -> Step<(Box<Requirement>, Option<Box<Requirement>>)> {
+        let condition = Box::new(self.operand()?);
+        match self.operator()? {
+            None => Ok((condition, None)),
+            Some("else") => {
+                let otherwise = Box::new(self.operand()?);
+                self.take(")")?;
+                Ok((condition, Some(otherwise)))
+            }
+            Some(_) => Err("only `else` may follow a condition"),
+        }
+    }
+
+    fn operand(&mut self) -> Step<Requirement> {
+        self.rest = self.rest.trim_start();
+        if self.rest.starts_with('(') {
+            self.expression()
+        } else {
+            self.plain()
+        }
+    }
+
+    fn plain(&mut self) -> Step<Requirement> {
+        let name = self.word();
+        if name.is_empty() {
+            return Err("a name is missing");
+        }
+        let before = self.rest;
+        let word = self.word();
+        let Some(flag) = flag(word) else {
+            self.rest = before;
+            return Ok(Requirement::Plain(Entry {
+                name: name.to_owned(),
+                ..Entry::default()
+            }));
+        };
+        let evr = match self.word() {
+            "" => return Err("a version is missing"),
+            word => Evr::parse(word).ok_or("its version cannot be read")?,
+        };
+        Ok(Requirement::Plain(Entry {
+            name: name.to_owned(),
+            flags: Some(flag),
+            evr: Some(evr),
+            pre: false,
+        }))
+    }
+
+    /// The next operator, or none where the expression closes.
+    fn operator(&mut self) -> Step<Option<&'a str>> {
+        self.rest = self.rest.trim_start();
+        if self.rest.starts_with(')') {
+            self.take(")")?;
+            return Ok(None);
+        }
+        match self.word() {
+            "" => Err("a parenthesis is not closed"),
+            word => Ok(Some(word)),
+        }
+    }
+
+    fn take(&mut self, what: &'static str) -> Step<()> {
+        self.rest = self.rest.trim_start();
+        match self.rest.strip_prefix(what) {
+            Some(rest) => {
+                self.rest = rest;
+                Ok(())
+            }
+            None => Err("a parenthesis is not closed"),
+        }
+    }
+
+    /// A run without blanks, with its own parentheses balanced: `kernel(foo)` is one word.
+    fn word(&mut self) -> &'a str {
+        let text = self.rest.trim_start();
+        let mut depth = 0usize;
+        let mut end = text.len();
+        for (at, c) in text.char_indices() {
+            match c {
+                '(' => depth += 1,
+                ')' if depth == 0 => {
+                    end = at;
+                    break;
+                }
+                ')' => depth -= 1,
+                c if c.is_whitespace() => {
+                    end = at;
+                    break;
+                }
+                _ => {}
+            }
+        }
+        let (word, rest) = text.split_at(end);
+        self.rest = rest;
+        word
+    }
+}
+
+impl Requirement {
+    /// Calls `f` with every capability in it, conditions included.
+    pub fn each_capability<'a>(&'a self, f: &mut impl FnMut(&'a Entry)) {
+        match self {
+            Self::Plain(capability) => f(capability),
+            Self::And(all) | Self::Or(all) | Self::With(all) => {
+                for one in all {
+                    one.each_capability(f);
+                }
+            }
+            Self::Without(a, b) => {
+                a.each_capability(f);
+                b.each_capability(f);
+            }
+            Self::If {
+                wanted,
+                condition,
+                otherwise,
+            }
+            | Self::Unless {
+                wanted,
+                condition,
+                otherwise,
+            } => {
+                wanted.each_capability(f);
+                condition.each_capability(f);
+                if let Some(otherwise) = otherwise {
+                    otherwise.each_capability(f);
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Display for Requirement {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let chain = |f: &mut fmt::Formatter<'_>, all: &[Self], operator: &str| {
+            f.write_str("(")?;
+            for (at, one) in all.iter().enumerate() {
+                if at > 0 {
+                    write!(f, " {operator} ")?;
+                }
+                write!(f, "{one}")?;
+            }
+            f.write_str(")")
+        };
+        match self {
+            Self::Plain(capability) => write!(f, "{capability}"),
+            Self::And(all) => chain(f, all, "and"),
+            Self::Or(all) => chain(f, all, "or"),
+            Self::With(all) => chain(f, all, "with"),
+            Self::Without(a, b) => write!(f, "({a} without {b})"),
+            Self::If {
+                wanted,
+                condition,
+                otherwise,
+            } => match otherwise {
+                Some(otherwise) => write!(f, "({wanted} if {condition} else {otherwise})"),
+                None => write!(f, "({wanted} if {condition})"),
+            },
+            Self::Unless {
+                wanted,
+                condition,
+                otherwise,
+            } => match otherwise {
+                Some(otherwise) => write!(f, "({wanted} unless {condition} else {otherwise})"),
+                None => write!(f, "({wanted} unless {condition})"),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_read_is_what_is_shown() {
+        for text in [
+            "a",
+            "a >= 1.2-3",
+            "kernel(foo) = 0x1234",
+            "/usr/bin/sh",
+            "(a and b)",
+            "(a and b and c)",
+            "(a or b >= 2 or c)",
+            "(a if b)",
+            "(a if b else c)",
+            "(a unless b)",
+            "(a unless b else c)",
+            "(a >= 1 with a < 2)",
+            "(a without b)",
+            "((a or b) if (c and d))",
+            "(python3dist(x[y]) >= 1 with python3dist(x[y]) < 2)",
+            "(kernel(foo) = 0x1 or ksym(bar) = 0x2)",
+        ] {
+            assert_eq!(parse(text).unwrap().to_string(), text);
+        }
+        assert_eq!(parse("( a   and ( b ) )").unwrap().to_string(), "(a and b)");
+    }
+
+    #[test]
+    fn what_rpm_refuses_is_refused() {
+        for (text, what) in [
+            ("", "a name is missing"),
+            ("a >=", "a version is missing"),
+            ("a = x:1", "its version cannot be read"),
+            ("(a and b", "a parenthesis is not closed"),
+            ("(a and)", "a name is missing"),
+            ("(a and b or c)", "different operators without parentheses"),
+            ("(a if b or c)", "only `else` may follow a condition"),
+            ("(a nor b)", "unknown operator"),
+            ("(a) b", "something follows its end"),
+            ("a b", "something follows its end"),
+        ] {
+            assert_eq!(parse(text).unwrap_err().what, what, "{text}");
+        }
+    }
+}

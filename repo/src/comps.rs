@@ -1,0 +1,183 @@
+//! Package groups (comps): what `dnf group install "Lustre Server"` installs, from a TOML file of the target.
+
+use std::fmt::Write as _;
+
+use serde::Deserialize;
+
+/// A description of groups that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not TOML, or with unknown or missing keys.
+    #[error("the package groups cannot be read: {0}")]
+    Toml(#[from] toml::de::Error),
+    /// A group's id is not one dnf takes.
+    #[error("the group id `{0}` may only have lower-case letters, digits and `-`")]
+    Id(String),
+    /// Two groups of one id.
+    #[error("the group id `{0}` appears twice")]
+    Twice(String),
+    /// A package in two lists of one group.
+    #[error("group `{group}`: the package `{package}` is listed twice")]
+    Package {
+        /// The group.
+        group: String,
+        /// The package.
+        package: String,
+    },
+}
+
+/// The groups of a repository.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Comps {
+    /// The groups, in the order shown to users.
+    #[serde(rename = "group")]
+    pub groups: Vec<Group>,
+}
+
+/// One group.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// The id, such as `lustre-server`.
+    pub id: String,
+    /// The name, such as `Lustre Server`.
+    pub name: String,
+    /// One sentence.
+    pub description: String,
+    /// Packages that the group always installs.
+    #[serde(default)]
+    pub mandatory: Vec<String>,
+    /// Packages that it installs unless told otherwise.
+    #[serde(default)]
+    pub default: Vec<String>,
+    /// Packages that it installs on request.
+    #[serde(default)]
+    pub optional: Vec<String>,
+}
+
+impl Comps {
+    /// Reads groups from TOML: `[[group]]` tables with `id`, `name`, `description`, and lists `mandatory`, `default`,
+    /// `optional`.
+    ///
+    /// # Errors
+    /// When the text is not such TOML (with line and column), an id is unusable or used twice, or a group lists a package
+    /// twice.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let comps: Self = toml::from_str(text)?;
+        comps.check()?;
+        Ok(comps)
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        let mut ids = std::collections::HashSet::new();
+        for group in &self.groups {
+            let usable = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            if group.id.is_empty() || !group.id.chars().all(usable) {
+                return Err(Error::Id(group.id.clone()));
+            }
+            if !ids.insert(&group.id) {
+                return Err(Error::Twice(group.id.clone()));
+            }
+            let mut packages = std::collections::HashSet::new();
+            for package in group.packages().map(|(_, package)| package) {
+                if !packages.insert(package) {
+                    return Err(Error::Package {
+                        group: group.id.clone(),
+                        package: package.to_owned(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The comps XML that goes into repodata as `group`.
+    pub fn to_xml(&self) -> String {
+        let mut xml = String::from(
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+             <!DOCTYPE comps PUBLIC \"-//Red Hat, Inc.//DTD Comps info//EN\" \"comps.dtd\">\n<comps>\n",
+        );
+        for group in &self.groups {
+            let _ = write!(
+                xml,
+                "  <group>\n    <id>{}</id>\n    <name>{}</name>\n    <description>{}</description>\n    \
+                 <default>false</default>\n    <uservisible>true</uservisible>\n    <packagelist>\n",
+                escape(&group.id),
+                escape(&group.name),
+                escape(&group.description),
+            );
+            for (kind, package) in group.packages() {
+                let _ = writeln!(
+                    xml,
+                    "      <packagereq type=\"{kind}\">{}</packagereq>",
+                    escape(package)
+                );
+            }
+            xml.push_str("    </packagelist>\n  </group>\n");
+        }
+        xml.push_str("</comps>\n");
+        xml
+    }
+}
+
+impl Group {
+    /// Every package with its kind, mandatory ones first, each list in alphabetical order.
+    pub fn packages<'a>(&'a self) -> impl Iterator<Item = (&'static str, &'a str)> {
+        let sorted = |kind: &'static str, list: &'a [String]| {
+            let mut list: Vec<&'a str> = list.iter().map(String::as_str).collect();
+            list.sort_unstable();
+            list.into_iter().map(move |package| (kind, package))
+        };
+        sorted("mandatory", &self.mandatory)
+            .chain(sorted("default", &self.default))
+            .chain(sorted("optional", &self.optional))
+    }
+}
+
+fn escape(text: &str) -> std::borrow::Cow<'_, str> {
+    quick_xml::escape::escape(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOML: &str = r#"
+        [[group]]
+        id = "lustre-server"
+        name = "Lustre Server"
+        description = "Kernel & tools"
+        mandatory = ["lustre", "kernel"]
+        optional = ["lustre-tests"]
+    "#;
+
+    #[test]
+    fn groups_become_comps() {
+        let xml = Comps::parse(TOML).unwrap().to_xml();
+        let lines: Vec<&str> = xml.lines().map(str::trim).collect();
+        assert!(lines.contains(&"<description>Kernel &amp; tools</description>"));
+        let packages: Vec<&&str> = lines
+            .iter()
+            .filter(|l| l.starts_with("<packagereq"))
+            .collect();
+        assert_eq!(
+            packages,
+            [
+                &"<packagereq type=\"mandatory\">kernel</packagereq>",
+                &"<packagereq type=\"mandatory\">lustre</packagereq>",
+                &"<packagereq type=\"optional\">lustre-tests</packagereq>",
+            ]
+        );
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        let error = |text: &str| Comps::parse(text).unwrap_err().to_string();
+        assert!(error("[[group]]\nid = 1\n").contains("line 2"));
+        let twice = TOML.replace("\"lustre-tests\"", "\"lustre\"");
+        assert!(error(&twice).contains("`lustre` is listed twice"));
+        assert!(error(&TOML.replace("lustre-server", "Lustre Server")).contains("group id"));
+        assert!(error(&format!("{TOML}{TOML}")).contains("appears twice"));
+    }
+}

@@ -1,0 +1,30 @@
+//! Small things with files that several modules need: whole-file writes, fixed modes and times.
+
+use std::fs::{self, File, FileTimes, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// Writes a file aside and renames it: a reader sees the old content or the new, never a part. Mode 0644.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let mut aside = tempfile::NamedTempFile::new_in(folder)?;
+    aside.write_all(bytes)?;
+    aside
+        .as_file()
+        .set_permissions(Permissions::from_mode(0o644))?;
+    aside.persist(path).map_err(|e| e.error)?;
+    Ok(())
+}
+
+/// Sets a file's or folder's modification time, in seconds since 1970.
+pub(crate) fn set_mtime(path: &Path, seconds: u64) -> io::Result<()> {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    File::open(path)?.set_times(FileTimes::new().set_modified(time))
+}
+
+/// Sets a mode, whatever the umask made of it.
+pub(crate) fn set_mode(path: &Path, mode: u32) -> io::Result<()> {
+    fs::set_permissions(path, Permissions::from_mode(mode))
+}

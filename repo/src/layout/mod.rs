@@ -1,0 +1,317 @@
+//! The finished tree: packages in their places, repodata, signatures, key, manifest and sums, swapped in whole.
+//!
+//! - `inputs`: where a package goes.
+//! - `swap`: made aside, then put in place.
+
+mod inputs;
+mod swap;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use crate::comps::Comps;
+use crate::files::{set_mode, set_mtime};
+use crate::manifest::{self, Manifest};
+use crate::repo_file::{self, KeyLocation, RepoFile};
+use crate::{key, repodata, sums};
+
+pub use inputs::{Kind, nevra};
+
+/// Any error of the caller's signing function.
+pub type SignError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A repository that cannot be assembled. The tree that was there before is untouched.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or folder cannot be read, written or moved.
+    #[error("cannot {what} {}: {source}", path.display())]
+    Io {
+        /// What was to be done.
+        what: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// There is something at the output's place that is no repository of this tool.
+    #[error("{} is there and is not a repository of this tool (it has no {}): move it away or choose another output", path.display(), manifest::FILE)]
+    NotOurs {
+        /// The output.
+        path: PathBuf,
+    },
+    /// A package's header cannot be read.
+    #[error("cannot read the package {}: {source}", path.display())]
+    Package {
+        /// The package.
+        path: PathBuf,
+        /// What rpm-rs says.
+        source: rpm::Error,
+    },
+    /// A package for another machine.
+    #[error("{} is for {arch}; the repository takes x86_64, noarch and source packages", path.display())]
+    Architecture {
+        /// The package.
+        path: PathBuf,
+        /// Its architecture.
+        arch: String,
+    },
+    /// A package whose name, version or release has a slash.
+    #[error("{}: its name, version or release has a slash", path.display())]
+    Name {
+        /// The package.
+        path: PathBuf,
+    },
+    /// Two packages for one place.
+    #[error("two packages are {nevra}: {} and {}", first.display(), second.display())]
+    Twice {
+        /// The NEVRA.
+        nevra: String,
+        /// The one.
+        first: PathBuf,
+        /// The other.
+        second: PathBuf,
+    },
+    /// A package of a stage that the manifest does not describe.
+    #[error("{nevra} comes from the stage `{stage}`, which the manifest does not describe")]
+    Stage {
+        /// The package.
+        nevra: String,
+        /// The stage.
+        stage: String,
+    },
+    /// The public key cannot be used.
+    #[error("the public key of the repository: {0}")]
+    Key(#[from] key::Error),
+    /// The metadata could not be signed.
+    #[error("cannot sign {}: {source}", path.display())]
+    Sign {
+        /// `repomd.xml`.
+        path: PathBuf,
+        /// What the signer says.
+        source: SignError,
+    },
+    /// The metadata's signature does not verify with the public key.
+    #[error("the signature just made for {} does not verify: {source}; is the public key the signing key's?", path.display())]
+    Signature {
+        /// `repomd.xml`.
+        path: PathBuf,
+        /// What is wrong.
+        source: key::Error,
+    },
+    /// The repodata could not be written.
+    #[error(transparent)]
+    Repodata(#[from] repodata::Error),
+    /// The manifest could not be written.
+    #[error(transparent)]
+    Manifest(#[from] manifest::Error),
+    /// The sums could not be written.
+    #[error(transparent)]
+    Sums(#[from] sums::Error),
+}
+
+/// A signed package for the repository.
+#[derive(Clone, Debug)]
+pub struct Input {
+    /// The file.
+    pub path: PathBuf,
+    /// The SHA-256 it had before it was signed.
+    pub sha256_unsigned: String,
+    /// The stage that made it, a key of the manifest's stages.
+    pub stage: String,
+}
+
+/// All that a repository is made of.
+pub struct Assembly<'a> {
+    /// The signed packages, the release package among them, in any order.
+    pub packages: &'a [Input],
+    /// The package groups of the binary repository.
+    pub comps: &'a Comps,
+    /// What goes into `lustre-repo.repo`.
+    pub repo_file: &'a RepoFile,
+    /// The armored public key.
+    pub public_key: &'a str,
+    /// Tool, target, source date epoch, overrides and stages. Packages, format and fingerprint are filled in here.
+    pub manifest: Manifest,
+    /// Makes an armored detached signature by the primary key over the bytes of a `repomd.xml`.
+    pub sign: &'a dyn Fn(&[u8]) -> Result<String, SignError>,
+}
+
+/// Makes the tree aside and puts it at `out`, in place of the one there. Gives the manifest as written.
+///
+/// # Errors
+/// See [`Error`]; in every case `out` is as it was before, and nothing half-made stays next to it.
+pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> {
+    refuse_strangers(out)?;
+    let fingerprint = key::fingerprint(assembly.public_key)?;
+    let io = |what, path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Io { what, path, source }
+    };
+    let aside = swap::Aside::new(out).map_err(io("write next to", out))?;
+    let tree = aside.path();
+
+    let mut manifest = assembly.manifest.clone();
+    manifest.format = manifest::FORMAT;
+    manifest.key_fingerprint = fingerprint;
+    manifest.packages = place_packages(assembly, tree)?;
+    let epoch = manifest.source_date_epoch;
+
+    let scratch = tempfile::tempdir().map_err(io("make a folder in", &std::env::temp_dir()))?;
+    let groups = scratch.path().join("comps.xml");
+    fs::write(&groups, assembly.comps.to_xml()).map_err(io("write", &groups))?;
+    for kind in Kind::ALL {
+        let groups = (kind == Kind::Binary).then_some(groups.as_path());
+        write_repodata(&tree.join(kind.folder()), epoch, groups)?;
+    }
+    let published = assembly.repo_file.render(KeyLocation::Published);
+    for (name, text) in [
+        (repo_file::KEY_FILE, assembly.public_key),
+        (repo_file::FILE, published.as_str()),
+    ] {
+        let path = tree.join(name);
+        fs::write(&path, text).map_err(io("write", &path))?;
+    }
+    manifest.write(&tree.join(manifest::FILE))?;
+    for kind in Kind::ALL {
+        sign_metadata(assembly, &tree.join(kind.folder()))?;
+    }
+    sums::write(tree)?;
+    fix_modes_and_times(tree, epoch)?;
+    aside.commit().map_err(io("move the new tree to", out))?;
+    Ok(manifest)
+}
+
+/// Whatever is at `out` will be replaced, so it has to be a repository, an empty folder, or nothing.
+fn refuse_strangers(out: &Path) -> Result<(), Error> {
+    let stranger = || Error::NotOurs {
+        path: out.to_owned(),
+    };
+    match fs::symlink_metadata(out) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Ok(found) if found.is_dir() => {}
+        _ => return Err(stranger()),
+    }
+    let mut entries = fs::read_dir(out).map_err(|source| Error::Io {
+        what: "read",
+        path: out.to_owned(),
+        source,
+    })?;
+    if entries.next().is_none() || out.join(manifest::FILE).is_file() {
+        Ok(())
+    } else {
+        Err(stranger())
+    }
+}
+
+/// Copies every package to its place. Copies, since a link would let a change in the tree reach the store.
+fn place_packages(assembly: &Assembly<'_>, tree: &Path) -> Result<Vec<manifest::Package>, Error> {
+    for kind in Kind::ALL {
+        let folder = tree.join(kind.folder()).join("Packages");
+        fs::create_dir_all(&folder).map_err(|source| Error::Io {
+            what: "create",
+            path: folder,
+            source,
+        })?;
+    }
+    let mut placed: BTreeMap<PathBuf, (&Input, manifest::Package)> = BTreeMap::new();
+    for input in assembly.packages {
+        let header = inputs::read(&input.path)?;
+        let location = inputs::location(&header);
+        if let Some((first, _)) = placed.get(&location) {
+            return Err(Error::Twice {
+                nevra: header.nevra,
+                first: first.path.clone(),
+                second: input.path.clone(),
+            });
+        }
+        if !assembly.manifest.stages.contains_key(&input.stage) {
+            return Err(Error::Stage {
+                nevra: header.nevra,
+                stage: input.stage.clone(),
+            });
+        }
+        let path = tree.join(&location);
+        let io = |what| {
+            let path = input.path.clone();
+            move |source| Error::Io { what, path, source }
+        };
+        // A reflink where the file system can, else a copy.
+        fs::copy(&input.path, &path).map_err(io("copy"))?;
+        set_mode(&path, 0o644).map_err(io("set the mode of the copy of"))?;
+        // primary.xml holds the file's time.
+        set_mtime(&path, header.build_time).map_err(io("set the time of the copy of"))?;
+        let (sha256, size) = sums::sha256(&path).map_err(io("read the copy of"))?;
+        let package = manifest::Package {
+            nevra: header.nevra,
+            file: location.display().to_string(),
+            size,
+            sha256_unsigned: input.sha256_unsigned.clone(),
+            sha256,
+            stage: input.stage.clone(),
+        };
+        placed.insert(location, (input, package));
+    }
+    Ok(placed.into_values().map(|(_, package)| package).collect())
+}
+
+/// Writes the repodata of one repository with the source date epoch as its revision and time.
+fn write_repodata(root: &Path, epoch: u64, groups: Option<&Path>) -> Result<(), repodata::Error> {
+    let options = repodata::Options {
+        revision: epoch,
+        groupfile: groups.map(Path::to_owned),
+        workers: std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    repodata::write(root, &options).map(|_| ())
+}
+
+/// Signs `repomd.xml` and checks the signature, so that a wrong public key is noticed here and not by a server.
+fn sign_metadata(assembly: &Assembly<'_>, root: &Path) -> Result<(), Error> {
+    let path = root.join("repodata/repomd.xml");
+    let content = fs::read(&path).map_err(|source| Error::Io {
+        what: "read",
+        path: path.clone(),
+        source,
+    })?;
+    let signature = (assembly.sign)(&content).map_err(|source| Error::Sign {
+        path: path.clone(),
+        source,
+    })?;
+    key::verify_detached(assembly.public_key, &signature, &content).map_err(|source| {
+        Error::Signature {
+            path: path.clone(),
+            source,
+        }
+    })?;
+    let to = root.join("repodata/repomd.xml.asc");
+    fs::write(&to, signature).map_err(|source| Error::Io {
+        what: "write",
+        path: to,
+        source,
+    })
+}
+
+/// Modes that do not depend on the umask, and times that do not depend on the clock. Packages keep their build time.
+fn fix_modes_and_times(tree: &Path, epoch: u64) -> Result<(), Error> {
+    let io = |what, path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Io { what, path, source }
+    };
+    for entry in WalkDir::new(tree).contents_first(true) {
+        let entry = entry.map_err(|e| Error::Io {
+            what: "read",
+            path: tree.to_owned(),
+            source: e.into(),
+        })?;
+        let path = entry.path();
+        let folder = entry.file_type().is_dir();
+        set_mode(path, if folder { 0o755 } else { 0o644 }).map_err(io("set the mode of", path))?;
+        if folder || path.extension().is_none_or(|e| e != "rpm") {
+            set_mtime(path, epoch).map_err(io("set the time of", path))?;
+        }
+    }
+    Ok(())
+}

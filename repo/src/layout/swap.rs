@@ -1,0 +1,183 @@
+//! A folder made aside and swapped in whole: whenever the process ends, the old tree is there or the new one is.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with, syncfs};
+use rustix::io::Errno;
+
+/// A tree in the making, next to where it will be: `dist/.rehearsal.new-XXXXXX` for `dist/rehearsal`.
+///
+/// Dropped without [`commit`](Self::commit), it goes away. What a killed process left is removed by the next one: a tree in
+/// the making is locked, and a lock ends with its process.
+#[derive(Debug)]
+pub(super) struct Aside {
+    folder: tempfile::TempDir,
+    /// Holds the lock.
+    lock: File,
+    target: PathBuf,
+}
+
+impl Aside {
+    /// Starts a tree that will replace `target`.
+    pub(super) fn new(target: &Path) -> io::Result<Self> {
+        let parent = match target.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        let Some(name) = target.file_name() else {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the path has no last part to write next to",
+            ));
+        };
+        fs::create_dir_all(parent)?;
+        let mut prefix = OsString::from(".");
+        prefix.push(name);
+        prefix.push(".new-");
+        remove_abandoned(parent, &prefix)?;
+        let folder = tempfile::Builder::new()
+            .prefix(&prefix)
+            .tempdir_in(parent)?;
+        let lock = File::open(folder.path())?;
+        flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+        Ok(Self {
+            folder,
+            lock,
+            target: target.to_owned(),
+        })
+    }
+
+    /// Where to write.
+    pub(super) fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Puts the tree in place and removes the one that was there.
+    ///
+    /// The data is on the disk before the names change, so that not even a power failure leaves a tree of empty files.
+    pub(super) fn commit(self) -> io::Result<()> {
+        syncfs(&self.lock)?;
+        let new = self.folder.path();
+        match renameat_with(CWD, new, CWD, &self.target, RenameFlags::NOREPLACE) {
+            Ok(()) => {
+                // Nothing is left under the temporary name.
+                let _ = self.folder.keep();
+                return Ok(());
+            }
+            Err(Errno::EXIST) => {}
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => return self.two_renames(),
+            Err(error) => return Err(error.into()),
+        }
+        match renameat_with(CWD, new, CWD, &self.target, RenameFlags::EXCHANGE) {
+            // The old tree now has the temporary name and goes with it.
+            Ok(()) => self.folder.close(),
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => self.two_renames(),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// For file systems without `renameat2`: the old tree steps aside, the new one takes its place. A process killed between
+    /// the two leaves neither under the name, but the old one whole next to it.
+    fn two_renames(self) -> io::Result<()> {
+        let mut old = self.folder.path().as_os_str().to_owned();
+        old.push(".old");
+        let old = PathBuf::from(old);
+        let had_old = match fs::rename(&self.target, &old) {
+            Ok(()) => true,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+            Err(error) => return Err(error),
+        };
+        if let Err(error) = fs::rename(self.folder.path(), &self.target) {
+            if had_old {
+                fs::rename(&old, &self.target)?;
+            }
+            return Err(error);
+        }
+        let _ = self.folder.keep();
+        if had_old {
+            fs::remove_dir_all(&old)?;
+        }
+        Ok(())
+    }
+}
+
+/// Removes trees in the making whose process has ended.
+fn remove_abandoned(parent: &Path, prefix: &OsString) -> io::Result<()> {
+    use std::os::unix::ffi::OsStrExt;
+    for entry in fs::read_dir(parent)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        if !name.as_bytes().starts_with(prefix.as_bytes())
+            // The old tree of a swap by two renames: it may be the only one there is.
+            || name.as_bytes().ends_with(b".old")
+            || !entry.file_type()?.is_dir()
+        {
+            continue;
+        }
+        let Ok(folder) = File::open(entry.path()) else {
+            continue;
+        };
+        if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
+            fs::remove_dir_all(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(dir: &Path) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(dir)
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn the_new_tree_takes_the_place_and_nothing_else_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("dist/target");
+        for content in ["one", "two"] {
+            let aside = Aside::new(&target).unwrap();
+            fs::write(aside.path().join("file"), content).unwrap();
+            aside.commit().unwrap();
+            assert_eq!(fs::read_to_string(target.join("file")).unwrap(), content);
+            assert_eq!(names(&dir.path().join("dist")), ["target"]);
+        }
+        let aside = Aside::new(&target).unwrap();
+        fs::write(aside.path().join("file"), "three").unwrap();
+        aside.two_renames().unwrap();
+        assert_eq!(fs::read_to_string(target.join("file")).unwrap(), "three");
+        assert_eq!(names(&dir.path().join("dist")), ["target"]);
+    }
+
+    #[test]
+    fn an_unfinished_tree_leaves_the_old_one_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("target");
+        fs::create_dir(&target).unwrap();
+        fs::write(target.join("file"), "old").unwrap();
+        drop(Aside::new(&target).unwrap());
+        assert_eq!(names(dir.path()), ["target"]);
+        assert_eq!(fs::read_to_string(target.join("file")).unwrap(), "old");
+    }
+
+    #[test]
+    fn what_a_killed_process_left_is_removed_and_what_a_living_one_makes_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("target");
+        fs::create_dir(dir.path().join(".target.new-dead")).unwrap();
+        let living = Aside::new(&target).unwrap();
+        let other = Aside::new(&target).unwrap();
+        assert!(living.path().is_dir());
+        assert!(other.path().is_dir());
+        assert!(!dir.path().join(".target.new-dead").exists());
+    }
+}

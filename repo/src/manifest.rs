@@ -1,0 +1,252 @@
+//! `manifest.json`: what a repository holds and what each package came from.
+//!
+//! Everything in it is an input or a digest, so equal inputs give equal bytes. Keys keep their order; lists are sorted by
+//! [`Manifest::to_json`].
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The file's name at the top of the tree.
+pub const FILE: &str = "manifest.json";
+
+/// The format's version; a reader refuses a higher one.
+pub const FORMAT: u32 = 1;
+
+/// A manifest that cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("cannot read the manifest {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file cannot be written.
+    #[error("cannot write the manifest {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not a manifest.
+    #[error("{} is not a manifest: {source}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        source: serde_json::Error,
+    },
+    /// A newer tool wrote it.
+    #[error("{} has format {found}, this tool reads up to {FORMAT}: use the tool that wrote it, or a newer one", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+}
+
+/// The whole manifest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Manifest {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// What made the repository.
+    pub tool: Tool,
+    /// The target's name.
+    pub target: String,
+    /// The time that everything in the repository is stamped with, in seconds since 1970.
+    pub source_date_epoch: u64,
+    /// The fingerprint of the signing key, upper-case hexadecimal.
+    pub key_fingerprint: String,
+    /// What the user replaced on the command line.
+    #[serde(default)]
+    pub overrides: Overrides,
+    /// The stages that made the packages, by name.
+    #[serde(default)]
+    pub stages: BTreeMap<String, Stage>,
+    /// Every package, sorted by file.
+    #[serde(default)]
+    pub packages: Vec<Package>,
+}
+
+/// The tool.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tool {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+}
+
+/// What the user replaced.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Overrides {
+    /// `--source NAME=PATH`.
+    #[serde(default)]
+    pub sources: BTreeMap<String, String>,
+    /// `--mirror FROM=TO`.
+    #[serde(default)]
+    pub mirrors: BTreeMap<String, String>,
+}
+
+/// A stage that made packages.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stage {
+    /// The digest of its inputs and recipe, under which the store keeps its outputs.
+    pub digest: String,
+    /// What it was made of.
+    #[serde(default)]
+    pub sources: Vec<Source>,
+    /// The NEVRAs of the packages in the buildroot.
+    #[serde(default)]
+    pub build_packages: Vec<String>,
+}
+
+/// A source of a stage.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Source {
+    /// Its name in the target.
+    pub name: String,
+    /// Where it came from: URL, archive and package, or path.
+    pub location: String,
+    /// What pins it: `sha256:…` or `git:<commit>`.
+    pub digest: String,
+}
+
+/// A package of the repository.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Package {
+    /// `name-[epoch:]version-release.arch`.
+    pub nevra: String,
+    /// The path in the tree.
+    pub file: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// The SHA-256 of the package before it was signed: what a second build has to reproduce.
+    pub sha256_unsigned: String,
+    /// The SHA-256 of the file here, signature included.
+    pub sha256: String,
+    /// The stage that made it, a key of [`Manifest::stages`].
+    pub stage: String,
+}
+
+impl Manifest {
+    /// The manifest as JSON, with lists in a fixed order and a line break at the end.
+    pub fn to_json(&self) -> String {
+        let mut sorted = self.clone();
+        sorted.packages.sort_by(|a, b| a.file.cmp(&b.file));
+        for stage in sorted.stages.values_mut() {
+            stage.sources.sort();
+            stage.build_packages.sort();
+        }
+        // Strings, numbers, maps with string keys: there is nothing in it that JSON cannot say.
+        let mut text = serde_json::to_string_pretty(&sorted).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// Writes the manifest whole.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), Error> {
+        crate::files::write_whole(path, self.to_json().as_bytes()).map_err(|source| Error::Write {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// Reads a manifest.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not a manifest, or is one of a newer format.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        /// Read first, so that a newer format is named as such and not by its unknown fields.
+        #[derive(Deserialize)]
+        struct Head {
+            format: u32,
+        }
+        let text = fs::read_to_string(path).map_err(|source| Error::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let json = |source| Error::Json {
+            path: path.to_owned(),
+            source,
+        };
+        let head: Head = serde_json::from_str(&text).map_err(json)?;
+        if head.format > FORMAT {
+            return Err(Error::Format {
+                path: path.to_owned(),
+                found: head.format,
+            });
+        }
+        serde_json::from_str(&text).map_err(json)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn order_does_not_depend_on_the_caller() {
+        let package = |file: &str| Package {
+            file: file.to_owned(),
+            ..Package::default()
+        };
+        let mut one = Manifest {
+            format: FORMAT,
+            packages: vec![package("b"), package("a")],
+            ..Manifest::default()
+        };
+        one.stages.insert(
+            "kernel".to_owned(),
+            Stage {
+                build_packages: vec!["z".to_owned(), "a".to_owned()],
+                ..Stage::default()
+            },
+        );
+        let mut two = one.clone();
+        two.packages.reverse();
+        two.stages
+            .get_mut("kernel")
+            .unwrap()
+            .build_packages
+            .reverse();
+        assert_eq!(one.to_json(), two.to_json());
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        one.write(&path).unwrap();
+        assert_eq!(Manifest::read(&path).unwrap().to_json(), one.to_json());
+    }
+
+    #[test]
+    fn a_newer_format_and_a_broken_file_are_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        fs::write(&path, "{\"format\": 99, \"new\": 1}").unwrap();
+        assert!(matches!(
+            Manifest::read(&path),
+            Err(Error::Format { found: 99, .. })
+        ));
+        fs::write(&path, "{\n  \"format\": 1,\n}").unwrap();
+        let error = Manifest::read(&path).unwrap_err().to_string();
+        assert!(error.contains("line 3"), "{error}");
+    }
+}

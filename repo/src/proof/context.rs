@@ -1,0 +1,97 @@
+//! What the static checks look at, read once.
+
+use std::path::{Path, PathBuf};
+
+use crate::layout::Kind;
+use crate::repodata::{self, Metadata, Package};
+
+/// What to check, and against what.
+#[derive(Clone, Copy, Debug)]
+pub struct StaticInput<'a> {
+    /// The repository's tree, the folder with `manifest.json`.
+    pub dist: &'a Path,
+    /// The distribution's repositories on disk: folders with `repodata/`. Who signed them has been checked before.
+    pub base_repos: &'a [PathBuf],
+    /// Names of packages that must be there.
+    pub expected: &'a [String],
+    /// The armored public key that everything must be signed with.
+    pub public_key: &'a str,
+    /// Where the checks put their logs.
+    pub logs: &'a Path,
+}
+
+/// The input with everything that several checks need of it.
+pub(super) struct Context<'a> {
+    pub(super) input: StaticInput<'a>,
+    /// Paths of all RPM files in the tree, relative to it, sorted.
+    pub(super) rpms: Result<Vec<String>, String>,
+    /// The metadata of our repositories, with the folder of each.
+    ours: Result<Vec<(Kind, Metadata)>, String>,
+    /// The metadata of the distribution's repositories, with the folder of each.
+    base: Result<Vec<(&'a Path, Metadata)>, String>,
+}
+
+impl<'a> Context<'a> {
+    pub(super) fn load(input: StaticInput<'a>) -> Self {
+        let rpms = crate::sums::files(input.dist)
+            .map(|files| files.into_iter().filter(|f| f.ends_with(".rpm")).collect())
+            .map_err(|e| e.to_string());
+        let ours = Kind::ALL
+            .into_iter()
+            .map(|kind| {
+                repodata::read(&input.dist.join(kind.folder()))
+                    .map(|metadata| (kind, metadata))
+                    .map_err(|e| e.to_string())
+            })
+            .collect();
+        let base = input
+            .base_repos
+            .iter()
+            .map(|path| {
+                repodata::read(path)
+                    .map(|metadata| (path.as_path(), metadata))
+                    .map_err(|e| format!("the base repository {}: {e}", path.display()))
+            })
+            .collect();
+        Self {
+            input,
+            rpms,
+            ours,
+            base,
+        }
+    }
+
+    /// The metadata of our repositories.
+    pub(super) fn ours(&self) -> Result<&[(Kind, Metadata)], String> {
+        self.ours.as_deref().map_err(Clone::clone)
+    }
+
+    /// Our packages of some kinds.
+    pub(super) fn our_packages(&self, kinds: &[Kind]) -> Result<Vec<(Kind, &Package)>, String> {
+        Ok(self
+            .ours()?
+            .iter()
+            .filter(|(kind, _)| kinds.contains(kind))
+            .flat_map(|(kind, metadata)| metadata.packages.iter().map(|p| (*kind, p)))
+            .collect())
+    }
+
+    /// The binary packages of the distribution, with the folder of the repository each is in.
+    pub(super) fn base_packages(&self) -> Result<Vec<(&'a Path, &Package)>, String> {
+        let base = self.base.as_deref().map_err(Clone::clone)?;
+        if base
+            .iter()
+            .all(|(_, metadata)| metadata.packages.is_empty())
+        {
+            return Err(
+                "there is no base repository to check against: name the distribution's repositories"
+                    .to_owned(),
+            );
+        }
+        Ok(base
+            .iter()
+            .flat_map(|(path, metadata)| metadata.packages.iter().map(|p| (*path, p)))
+            .filter(|(_, p)| p.arch != "src")
+            .collect())
+    }
+}

@@ -1,0 +1,167 @@
+//! Dependencies: closure over base and ours, kernel symbols, what our packages do to the base, and who sorts above whom.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use super::context::Context;
+use super::report::Verdict;
+use crate::closure::{Missing, Universe, kernel};
+use crate::layout::Kind;
+use crate::repodata::Package;
+
+/// Our packages and the base's, or why there is nothing to compare.
+type Sides<'a> = Result<(Vec<&'a Package>, Vec<&'a Package>), String>;
+
+/// Debug packages require nothing but each other; they are part of the closure, too.
+fn sides<'a>(context: &'a Context<'_>) -> Sides<'a> {
+    let ours = context
+        .our_packages(&[Kind::Binary, Kind::Debuginfo])?
+        .into_iter()
+        .map(|(_, p)| p)
+        .collect();
+    let base = context
+        .base_packages()?
+        .into_iter()
+        .map(|(_, p)| p)
+        .collect();
+    Ok((ours, base))
+}
+
+fn with_universe(
+    context: &Context<'_>,
+    check: impl FnOnce(&Universe<'_>) -> (String, Vec<String>),
+) -> Verdict {
+    match sides(context) {
+        Err(why) => Verdict::NotRun(why),
+        Ok((ours, base)) => {
+            let universe = Universe::new(ours.iter().copied(), base.iter().copied());
+            let (checked, findings) = check(&universe);
+            Verdict::from_findings(checked, findings)
+        }
+    }
+}
+
+fn texts(missing: &[Missing]) -> Vec<String> {
+    missing.iter().map(ToString::to_string).collect()
+}
+
+/// Every requirement of every package of ours, kernel symbol checksums included, has a provider.
+pub(super) fn closure(context: &Context<'_>) -> Verdict {
+    with_universe(context, |universe| {
+        let requirements: usize = universe.ours().map(|m| m.requires.len()).sum();
+        let packages = universe.ours().count();
+        (
+            format!(
+                "{requirements} requirements of {packages} packages, against {} packages of the base",
+                universe.members().len() - packages
+            ),
+            texts(&universe.missing()),
+        )
+    })
+}
+
+/// The kernel symbols of each kmod come from one kernel.
+pub(super) fn kernel_symbols(context: &Context<'_>) -> Verdict {
+    with_universe(context, |universe| {
+        let kmods = universe
+            .ours()
+            .filter(|m| {
+                m.package
+                    .requires
+                    .iter()
+                    .any(|r| r.name.starts_with("kernel("))
+            })
+            .count();
+        (
+            format!("{kmods} packages with kernel symbols"),
+            kernel::mixtures(universe)
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        )
+    })
+}
+
+/// Nothing of the base loses what it needs when our packages replace the base's.
+pub(super) fn base_upgrade(context: &Context<'_>) -> Verdict {
+    with_universe(context, |universe| {
+        let replaced = universe.members().iter().filter(|m| m.replaced).count();
+        (
+            format!("{replaced} packages of the base that ours replace"),
+            texts(&universe.broken_base()),
+        )
+    })
+}
+
+/// Every package of ours sorts above all of the base with its name, the kernel first of all.
+pub(super) fn newer(context: &Context<'_>) -> Verdict {
+    match sides(context) {
+        Err(why) => Verdict::NotRun(why),
+        Ok((ours, base)) => {
+            let (pairs, findings) = compare(&ours, &base);
+            Verdict::from_findings(format!("{pairs} pairs of one name"), findings)
+        }
+    }
+}
+
+fn compare(ours: &[&Package], base: &[&Package]) -> (usize, Vec<String>) {
+    let mut by_name: HashMap<&str, Vec<&Package>> = HashMap::new();
+    for package in base {
+        by_name.entry(&package.name).or_default().push(package);
+    }
+    let mut pairs = 0;
+    let mut findings = Vec::new();
+    for ours in ours {
+        for theirs in by_name.get(ours.name.as_str()).into_iter().flatten() {
+            pairs += 1;
+            let how = match ours.evr.compare(&theirs.evr) {
+                Ordering::Greater => continue,
+                Ordering::Equal => "is not newer than",
+                Ordering::Less => "sorts below",
+            };
+            findings.push(format!(
+                "{} {how} {} of the base: change its release, or build from the newer source (`cargo xtask lock --update`)",
+                ours.nevra(),
+                theirs.nevra()
+            ));
+        }
+    }
+    (pairs, findings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::repodata::Evr;
+
+    fn package(name: &str, evr: &str) -> Package {
+        Package {
+            name: name.to_owned(),
+            arch: "x86_64".to_owned(),
+            evr: Evr::parse(evr).unwrap(),
+            ..Package::default()
+        }
+    }
+
+    #[test]
+    fn the_release_of_the_guide_sorts_below_and_is_found() {
+        let base = package("kernel-core", "4.18.0-553.22.1.el8_10");
+        for (release, finding) in [
+            ("553.22.1.el8_lustre", Some("sorts below")),
+            ("553.22.1.el8_10", Some("is not newer than")),
+            ("553.22.1.el8_10_lustre", None),
+        ] {
+            let ours = package("kernel-core", &format!("4.18.0-{release}"));
+            let (pairs, findings) = compare(&[&ours], &[&base, &package("other", "9-1")]);
+            assert_eq!(pairs, 1);
+            match finding {
+                None => assert!(findings.is_empty(), "{findings:?}"),
+                Some(text) => assert!(findings[0].contains(text), "{findings:?}"),
+            }
+        }
+        // By Version alone do Whamcloud's packages beat the distribution's.
+        let ours = package("e2fsprogs", "1.47.0-wc1.el8");
+        let base = package("e2fsprogs", "1.47.0-1.el8");
+        assert_eq!(compare(&[&ours], &[&base]).1.len(), 1);
+    }
+}

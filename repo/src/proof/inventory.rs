@@ -1,0 +1,146 @@
+//! What there is: sums, manifest, expected packages, nothing twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rpm::PackageMetadata;
+
+use super::context::Context;
+use super::report::Verdict;
+use crate::layout::Kind;
+use crate::manifest::{self, Manifest};
+use crate::{key, sums};
+
+/// Every file against `SHA256SUMS`.
+pub(super) fn sums(context: &Context<'_>) -> Verdict {
+    match sums::verify(context.input.dist) {
+        Ok(differences) => {
+            let count = sums::files(context.input.dist).map_or(0, |files| files.len());
+            Verdict::from_findings(
+                format!("{count} files"),
+                differences.iter().map(ToString::to_string).collect(),
+            )
+        }
+        Err(error) => Verdict::Fail {
+            checked: sums::FILE.to_owned(),
+            findings: vec![error.to_string()],
+        },
+    }
+}
+
+/// The manifest against the packages: each entry is a file of that size, digest and NEVRA, and each file has an entry.
+pub(super) fn manifest(context: &Context<'_>) -> Verdict {
+    let input = &context.input;
+    let rpms = match &context.rpms {
+        Ok(rpms) => rpms,
+        Err(error) => return Verdict::NotRun(error.clone()),
+    };
+    let manifest = match Manifest::read(&input.dist.join(manifest::FILE)) {
+        Ok(manifest) => manifest,
+        Err(error) => {
+            return Verdict::Fail {
+                checked: manifest::FILE.to_owned(),
+                findings: vec![error.to_string()],
+            };
+        }
+    };
+    let mut findings = Vec::new();
+    match key::fingerprint(input.public_key) {
+        Ok(found) if found == manifest.key_fingerprint => {}
+        Ok(found) => findings.push(format!(
+            "the manifest names the key {}, expected {found}",
+            manifest.key_fingerprint
+        )),
+        Err(error) => return Verdict::NotRun(format!("the public key cannot be read: {error}")),
+    }
+    let mut listed: BTreeSet<&str> = BTreeSet::new();
+    for package in &manifest.packages {
+        if !listed.insert(&package.file) {
+            findings.push(format!("{} is listed twice", package.file));
+        }
+        if !rpms.contains(&package.file) {
+            findings.push(format!("{} is listed and not there", package.file));
+            continue;
+        }
+        if let Err(why) = compare(context, package) {
+            findings.push(format!("{}: {why}", package.file));
+        }
+        if !manifest.stages.contains_key(&package.stage) {
+            findings.push(format!(
+                "{}: the stage `{}` is not described",
+                package.file, package.stage
+            ));
+        }
+    }
+    for rpm in rpms.iter().filter(|rpm| !listed.contains(rpm.as_str())) {
+        findings.push(format!("{rpm} is not in the manifest"));
+    }
+    Verdict::from_findings(format!("{} packages", manifest.packages.len()), findings)
+}
+
+fn compare(context: &Context<'_>, listed: &manifest::Package) -> Result<(), String> {
+    let path = context.input.dist.join(&listed.file);
+    let (sha256, size) = sums::sha256(&path).map_err(|e| e.to_string())?;
+    if size != listed.size || sha256 != listed.sha256 {
+        return Err(format!(
+            "it has {size} bytes and SHA-256 {sha256}, the manifest says {} and {}",
+            listed.size, listed.sha256
+        ));
+    }
+    let metadata = PackageMetadata::open(&path).map_err(|e| e.to_string())?;
+    let nevra = crate::layout::nevra(&metadata).map_err(|e| e.to_string())?;
+    if nevra != listed.nevra {
+        return Err(format!("it is {nevra}, the manifest says {}", listed.nevra));
+    }
+    Ok(())
+}
+
+/// The packages that the target promises, by name.
+pub(super) fn expected(context: &Context<'_>) -> Verdict {
+    let packages = match context.our_packages(&Kind::ALL) {
+        Ok(packages) => packages,
+        Err(why) => return Verdict::NotRun(why),
+    };
+    if context.input.expected.is_empty() {
+        return Verdict::NotRun("the target names no packages to expect".to_owned());
+    }
+    let binary: BTreeSet<&str> = packages
+        .iter()
+        .filter(|(kind, _)| *kind != Kind::Source)
+        .map(|(_, package)| package.name.as_str())
+        .collect();
+    let findings = context
+        .input
+        .expected
+        .iter()
+        .filter(|name| !binary.contains(name.as_str()))
+        .map(|name| format!("{name} is not in the repository"))
+        .collect();
+    Verdict::from_findings(format!("{} names", context.input.expected.len()), findings)
+}
+
+/// No NEVRA twice, and one version of each package: two would leave it to chance which one a server gets.
+pub(super) fn duplicates(context: &Context<'_>) -> Verdict {
+    let packages = match context.our_packages(&Kind::ALL) {
+        Ok(packages) => packages,
+        Err(why) => return Verdict::NotRun(why),
+    };
+    let mut by_name: BTreeMap<(&str, &str), Vec<String>> = BTreeMap::new();
+    for (kind, package) in &packages {
+        by_name
+            .entry((&package.name, &package.arch))
+            .or_default()
+            .push(format!("{}/{}", kind.folder(), package.location));
+    }
+    let findings = by_name
+        .iter()
+        .filter(|(_, locations)| locations.len() > 1)
+        .map(|((name, arch), locations)| {
+            format!(
+                "{name}.{arch} is there {} times: {}",
+                locations.len(),
+                locations.join(", ")
+            )
+        })
+        .collect();
+    Verdict::from_findings(format!("{} packages", packages.len()), findings)
+}

@@ -1,0 +1,180 @@
+//! The repodata against the packages: written again from the packages and compared.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use super::context::Context;
+use super::report::Verdict;
+use crate::layout::Kind;
+use crate::repodata::{self, Metadata, Package};
+use crate::sums;
+
+/// Every listed package is there as listed, every package there is listed, and all fields are those of the headers.
+pub(super) fn check(context: &Context<'_>) -> Verdict {
+    let ours = match context.ours() {
+        Ok(ours) => ours,
+        Err(error) => {
+            return Verdict::Fail {
+                checked: "3 repositories".to_owned(),
+                findings: vec![error],
+            };
+        }
+    };
+    let mut findings = Vec::new();
+    let mut note = String::new();
+    let mut count = 0;
+    for (kind, metadata) in ours {
+        count += metadata.packages.len();
+        let root = context.input.dist.join(kind.folder());
+        match repository(*kind, &root, metadata) {
+            Ok((found, same_bytes)) => {
+                if found.is_empty() && !same_bytes {
+                    note =
+                        "equal in content, not in bytes: written by another version of this tool"
+                            .to_owned();
+                }
+                findings.extend(found);
+            }
+            Err(why) => findings.push(format!("{}: {why}", kind.folder())),
+        }
+    }
+    let checked = format!("{count} packages in 3 repositories");
+    if findings.is_empty() {
+        Verdict::Pass { checked, note }
+    } else {
+        Verdict::Fail { checked, findings }
+    }
+}
+
+/// What is wrong with one repository, and whether its metadata is byte for byte what would be written now.
+fn repository(kind: Kind, root: &Path, metadata: &Metadata) -> Result<(Vec<String>, bool), String> {
+    let mut findings = Vec::new();
+    let mut listed: BTreeSet<&str> = BTreeSet::new();
+    for package in &metadata.packages {
+        if !listed.insert(&package.location) {
+            findings.push(format!(
+                "{}/{} is listed twice",
+                kind.folder(),
+                package.location
+            ));
+        }
+        if let Err(why) = present(root, package) {
+            findings.push(format!("{}/{}: {why}", kind.folder(), package.location));
+        }
+    }
+    let files = sums::files(root).map_err(|e| e.to_string())?;
+    let rpms: Vec<&String> = files.iter().filter(|f| f.ends_with(".rpm")).collect();
+    for rpm in &rpms {
+        if !listed.contains(rpm.as_str()) {
+            findings.push(format!("{}/{rpm} is not in the metadata", kind.folder()));
+        }
+    }
+    if !findings.is_empty() {
+        return Ok((findings, false));
+    }
+
+    let again = tempfile::tempdir().map_err(|e| format!("cannot make a scratch folder: {e}"))?;
+    let groups = prepare(root, again.path(), &rpms, metadata)
+        .map_err(|e| format!("cannot prepare {}: {e}", again.path().display()))?;
+    let revision = metadata
+        .repomd
+        .revision
+        .parse()
+        .map_err(|_| format!("its revision `{}` is no time", metadata.repomd.revision))?;
+    let options = repodata::Options {
+        revision,
+        groupfile: groups,
+        workers: std::thread::available_parallelism().map_or(1, usize::from),
+    };
+    repodata::write(again.path(), &options).map_err(|e| e.to_string())?;
+    let rewritten = repodata::read(again.path()).map_err(|e| e.to_string())?;
+    let mut findings: Vec<String> = differences(&metadata.packages, &rewritten.packages)
+        .into_iter()
+        .map(|line| format!("{}/{line}", kind.folder()))
+        .collect();
+    let same_bytes = same_folder(&root.join("repodata"), &again.path().join("repodata"))
+        .map_err(|e| format!("cannot compare the repodata: {e}"))?;
+    // `other` (change logs) is not part of what `read` gives, so its bytes have to tell.
+    let other = |m: &Metadata| m.repomd.record("other").map(|r| r.open_checksum.clone());
+    if other(metadata) != other(&rewritten) {
+        findings.push(format!(
+            "{}/repodata: the change logs (other.xml) are not those of the packages",
+            kind.folder()
+        ));
+    }
+    Ok((findings, same_bytes))
+}
+
+fn present(root: &Path, package: &Package) -> Result<(), String> {
+    let (digest, size) = sums::sha256(&root.join(&package.location)).map_err(|e| e.to_string())?;
+    if package.checksum.kind != "sha256" {
+        return Err(format!(
+            "listed with a {} digest, not sha256",
+            package.checksum.kind
+        ));
+    }
+    if size == package.size_package && digest == package.checksum.hex {
+        return Ok(());
+    }
+    Err(format!(
+        "it has {size} bytes and SHA-256 {digest}, the metadata says {} and {}",
+        package.size_package, package.checksum.hex
+    ))
+}
+
+/// Links the packages into the scratch folder, and gives the group file under the name it was written with.
+fn prepare(
+    root: &Path,
+    again: &Path,
+    rpms: &[&String],
+    metadata: &Metadata,
+) -> io::Result<Option<PathBuf>> {
+    let root = fs::canonicalize(root)?;
+    for rpm in rpms {
+        let to = again.join(rpm);
+        if let Some(parent) = to.parent() {
+            fs::create_dir_all(parent)?;
+        }
+        symlink(root.join(rpm), to)?;
+    }
+    let Some(record) = metadata.repomd.record("group") else {
+        return Ok(None);
+    };
+    let name = Path::new(&record.location)
+        .file_name()
+        .and_then(|name| name.to_str())
+        .map(|name| name.split_once('-').map_or(name, |(_, rest)| rest))
+        .unwrap_or("comps.xml");
+    let to = again.join(name);
+    fs::copy(root.join(&record.location), &to)?;
+    Ok(Some(to))
+}
+
+/// The packages whose metadata is not what their headers say.
+fn differences(listed: &[Package], rewritten: &[Package]) -> Vec<String> {
+    let by_location: BTreeMap<&str, &Package> =
+        rewritten.iter().map(|p| (p.location.as_str(), p)).collect();
+    listed
+        .iter()
+        .filter(|p| by_location.get(p.location.as_str()) != Some(p))
+        .map(|p| format!("{}: its metadata is not what its header says", p.location))
+        .collect()
+}
+
+/// Whether two metadata folders hold the same bytes, signatures left out.
+fn same_folder(a: &Path, b: &Path) -> io::Result<bool> {
+    let list = |folder: &Path| -> io::Result<BTreeMap<std::ffi::OsString, (String, u64)>> {
+        let mut all = BTreeMap::new();
+        for entry in fs::read_dir(folder)? {
+            let entry = entry?;
+            if entry.file_name() != "repomd.xml.asc" {
+                all.insert(entry.file_name(), sums::sha256(&entry.path())?);
+            }
+        }
+        Ok(all)
+    };
+    Ok(list(a)? == list(b)?)
+}

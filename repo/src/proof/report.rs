@@ -1,0 +1,387 @@
+//! The result of a proof: one entry per check, as JSON for machines and as a line for people.
+
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+/// The report's file at the top of a repository.
+pub const FILE: &str = "proof.json";
+
+/// The format's version; a reader refuses a higher one.
+pub const FORMAT: u32 = 1;
+
+/// A report that cannot be written, read or changed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("cannot read the proof {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file cannot be written.
+    #[error("cannot write the proof {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not a proof.
+    #[error("{} is not a proof: {source}", path.display())]
+    Json {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        source: serde_json::Error,
+    },
+    /// A newer tool wrote it.
+    #[error("{} has format {found}, this tool reads up to {FORMAT}: use the tool that wrote it, or a newer one", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// A waiver for a check that does not exist.
+    #[error("there is no check `{name}` to waive; the checks are {known}")]
+    UnknownCheck {
+        /// The name given.
+        name: String,
+        /// The names there are.
+        known: String,
+    },
+    /// A waiver without a reason.
+    #[error(
+        "the check `{0}` is waived without a reason: say why, it is published with the repository"
+    )]
+    NoReason(String),
+}
+
+/// How a check ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// What was checked holds.
+    Pass,
+    /// It does not.
+    Fail,
+    /// It does not, or could not be checked, and somebody said by name and with a reason that this is acceptable.
+    Waived,
+    /// It could not be checked: a tool or an input was not there. Counts as a failure.
+    NotRun,
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Pass => "pass",
+            Self::Fail => "fail",
+            Self::Waived => "waived",
+            Self::NotRun => "not run",
+        })
+    }
+}
+
+/// One check and its result.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// The name, by which it can be waived: lower case, with dashes.
+    pub name: String,
+    /// How it ended.
+    pub result: Outcome,
+    /// What was looked at: `14 packages`, …
+    pub checked: String,
+    /// What was found; several lines where several things are wrong. For a waived check, the reason comes first.
+    pub message: String,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// The file with all findings or the output of the tool, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub log: Option<PathBuf>,
+}
+
+/// What a check found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Everything holds.
+    Pass {
+        /// What was looked at.
+        checked: String,
+        /// What is worth saying all the same.
+        note: String,
+    },
+    /// Something does not hold.
+    Fail {
+        /// What was looked at.
+        checked: String,
+        /// One line for each thing that is wrong.
+        findings: Vec<String>,
+    },
+    /// Nothing could be said.
+    NotRun(String),
+}
+
+impl Verdict {
+    /// Pass where there are no findings.
+    pub fn from_findings(checked: impl Into<String>, findings: Vec<String>) -> Self {
+        let checked = checked.into();
+        if findings.is_empty() {
+            Self::Pass {
+                checked,
+                note: String::new(),
+            }
+        } else {
+            Self::Fail { checked, findings }
+        }
+    }
+}
+
+impl Check {
+    /// Runs a check and takes its time. Where there are more findings than fit in a message, all of them go to
+    /// `logs/<name>.log`.
+    pub fn run(name: &str, logs: &Path, check: impl FnOnce() -> Verdict) -> Self {
+        /// How many findings a message shows.
+        const SHOWN: usize = 12;
+        let start = Instant::now();
+        let verdict = check();
+        let duration_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let (result, checked, message, log) = match verdict {
+            Verdict::Pass { checked, note } => (Outcome::Pass, checked, note, None),
+            Verdict::NotRun(why) => (Outcome::NotRun, String::new(), why, None),
+            Verdict::Fail { checked, findings } => {
+                let mut message = findings[..findings.len().min(SHOWN)].join("\n");
+                let mut log = None;
+                if findings.len() > SHOWN {
+                    message.push_str(&format!("\n… and {} more", findings.len() - SHOWN));
+                    let path = logs.join(format!("{name}.log"));
+                    let text = findings.join("\n") + "\n";
+                    let written = fs::create_dir_all(logs)
+                        .and_then(|()| crate::files::write_whole(&path, text.as_bytes()));
+                    match written {
+                        Ok(()) => log = Some(path),
+                        Err(error) => message
+                            .push_str(&format!(" (cannot write {}: {error})", path.display())),
+                    }
+                }
+                (Outcome::Fail, checked, message, log)
+            }
+        };
+        Self {
+            name: name.to_owned(),
+            result,
+            checked,
+            message,
+            duration_ms,
+            log,
+        }
+    }
+}
+
+/// All checks of a repository.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proof {
+    /// [`FORMAT`].
+    pub format: u32,
+    /// The target's name.
+    pub target: String,
+    /// The version of the tool that checked.
+    pub tool_version: String,
+    /// The SHA-256 of the `SHA256SUMS` that was checked: it ties the proof to one repository.
+    pub sums_sha256: String,
+    /// The checks, in the order they ran.
+    pub checks: Vec<Check>,
+}
+
+impl Proof {
+    /// Whether every check passed or was waived, and there was one at all.
+    pub fn holds(&self) -> bool {
+        !self.checks.is_empty()
+            && self
+                .checks
+                .iter()
+                .all(|c| matches!(c.result, Outcome::Pass | Outcome::Waived))
+    }
+
+    /// The exit code that tells it: 0 where the proof holds, else 3.
+    pub fn exit_code(&self) -> u8 {
+        if self.holds() { 0 } else { 3 }
+    }
+
+    /// Waives a check that failed or was not run. A check that passed stays passed.
+    ///
+    /// # Errors
+    /// When there is no such check, or no reason.
+    pub fn waive(&mut self, name: &str, reason: &str) -> Result<(), Error> {
+        if reason.trim().is_empty() {
+            return Err(Error::NoReason(name.to_owned()));
+        }
+        let Some(check) = self.checks.iter_mut().find(|c| c.name == name) else {
+            let known: Vec<&str> = self.checks.iter().map(|c| c.name.as_str()).collect();
+            return Err(Error::UnknownCheck {
+                name: name.to_owned(),
+                known: known.join(", "),
+            });
+        };
+        if check.result != Outcome::Pass {
+            check.message = format!(
+                "waived: {} (it was: {}) {}",
+                reason.trim(),
+                check.result,
+                check.message
+            )
+            .trim_end()
+            .to_owned();
+            check.result = Outcome::Waived;
+        }
+        Ok(())
+    }
+
+    /// One line: `14 checks: 12 pass, 1 fail (closure), 1 not run (repoclosure)`.
+    pub fn summary(&self) -> String {
+        let mut text = format!("{} checks", self.checks.len());
+        let mut separator = ": ";
+        for outcome in [
+            Outcome::Pass,
+            Outcome::Fail,
+            Outcome::NotRun,
+            Outcome::Waived,
+        ] {
+            let names: Vec<&str> = self
+                .checks
+                .iter()
+                .filter(|c| c.result == outcome)
+                .map(|c| c.name.as_str())
+                .collect();
+            if names.is_empty() {
+                continue;
+            }
+            text.push_str(&format!("{separator}{} {outcome}", names.len()));
+            if outcome != Outcome::Pass {
+                text.push_str(&format!(" ({})", names.join(", ")));
+            }
+            separator = ", ";
+        }
+        text
+    }
+
+    /// The report as JSON.
+    pub fn to_json(&self) -> String {
+        // Strings, numbers, lists: there is nothing in it that JSON cannot say. A path that is not UTF-8 cannot come
+        // from `Check::run` with a UTF-8 log folder.
+        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// Writes the report whole.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write(&self, path: &Path) -> Result<(), Error> {
+        crate::files::write_whole(path, self.to_json().as_bytes()).map_err(|source| Error::Write {
+            path: path.to_owned(),
+            source,
+        })
+    }
+
+    /// Reads a report.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is no report, or is one of a newer format.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = fs::read_to_string(path).map_err(|source| Error::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let proof: Self = serde_json::from_str(&text).map_err(|source| Error::Json {
+            path: path.to_owned(),
+            source,
+        })?;
+        if proof.format > FORMAT {
+            return Err(Error::Format {
+                path: path.to_owned(),
+                found: proof.format,
+            });
+        }
+        Ok(proof)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn proof(checks: Vec<Check>) -> Proof {
+        Proof {
+            format: FORMAT,
+            target: "test".to_owned(),
+            tool_version: "1".to_owned(),
+            sums_sha256: String::new(),
+            checks,
+        }
+    }
+
+    fn check(name: &str, verdict: Verdict) -> Check {
+        Check::run(name, Path::new("/nonexistent"), || verdict)
+    }
+
+    #[test]
+    fn what_did_not_run_fails_unless_waived_with_a_reason() {
+        let pass = check("one", Verdict::from_findings("1 file", vec![]));
+        let not_run = check("two", Verdict::NotRun("no rpmkeys".to_owned()));
+        let mut proof = proof(vec![pass, not_run]);
+        assert!(!proof.holds());
+        assert_eq!(proof.exit_code(), 3);
+        assert_eq!(proof.summary(), "2 checks: 1 pass, 1 not run (two)");
+        assert!(matches!(proof.waive("two", " "), Err(Error::NoReason(_))));
+        let unknown = proof.waive("three", "why").unwrap_err().to_string();
+        assert!(unknown.contains("one, two"), "{unknown}");
+        proof.waive("two", "no rpm on this machine").unwrap();
+        assert!(proof.holds());
+        assert_eq!(
+            proof.checks[1].message,
+            "waived: no rpm on this machine (it was: not run) no rpmkeys"
+        );
+        proof.waive("one", "needless").unwrap();
+        assert_eq!(proof.checks[0].result, Outcome::Pass);
+    }
+
+    #[test]
+    fn nothing_checked_proves_nothing() {
+        assert!(!proof(vec![]).holds());
+    }
+
+    #[test]
+    fn many_findings_go_to_a_log() {
+        let logs = tempfile::tempdir().unwrap();
+        let findings: Vec<String> = (0..100).map(|n| format!("finding {n}")).collect();
+        let check = Check::run("closure", logs.path(), || {
+            Verdict::from_findings("100 things", findings)
+        });
+        assert_eq!(check.result, Outcome::Fail);
+        assert!(
+            check.message.ends_with("… and 88 more"),
+            "{}",
+            check.message
+        );
+        let log = fs::read_to_string(check.log.as_ref().unwrap()).unwrap();
+        assert_eq!(log.lines().count(), 100);
+
+        let path = logs.path().join(FILE);
+        let proof = proof(vec![check]);
+        proof.write(&path).unwrap();
+        assert_eq!(Proof::read(&path).unwrap(), proof);
+        assert!(
+            fs::read_to_string(&path)
+                .unwrap()
+                .contains("\"result\": \"fail\"")
+        );
+    }
+}

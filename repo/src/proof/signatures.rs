@@ -1,0 +1,145 @@
+//! Every package: signed with our key, and neither header nor payload changed since. Once by ourselves, once by rpm.
+
+use std::fs::File;
+use std::io::{BufReader, Read};
+use std::path::Path;
+
+use rpm::signature::pgp::Verifier;
+use rpm::{IndexTag, PackageMetadata};
+use sha2::{Digest, Sha256};
+
+use super::context::Context;
+use super::report::Verdict;
+use super::tool;
+
+/// Our own verification: the header's signature and digest, the payload's digest from the signed header.
+pub(super) fn packages(context: &Context<'_>) -> Verdict {
+    let rpms = match &context.rpms {
+        Ok(rpms) => rpms,
+        Err(error) => return Verdict::NotRun(error.clone()),
+    };
+    let verifier = match Verifier::from_asc(context.input.public_key) {
+        Ok(verifier) => verifier,
+        Err(error) => return Verdict::NotRun(format!("the public key cannot be read: {error}")),
+    };
+    let findings = rpms
+        .iter()
+        .filter_map(|rpm| {
+            verify(&context.input.dist.join(rpm), &verifier)
+                .err()
+                .map(|why| format!("{rpm}: {why}"))
+        })
+        .collect();
+    none_is_nothing(rpms.len(), findings)
+}
+
+fn none_is_nothing(count: usize, findings: Vec<String>) -> Verdict {
+    if count == 0 {
+        return Verdict::Fail {
+            checked: "0 packages".to_owned(),
+            findings: vec!["there is no package in the repository".to_owned()],
+        };
+    }
+    Verdict::from_findings(format!("{count} packages"), findings)
+}
+
+/// Verifies one package, reading its payload as a stream.
+fn verify(path: &Path, verifier: &Verifier) -> Result<(), String> {
+    let text = |e: &dyn std::fmt::Display| e.to_string();
+    let mut file = BufReader::with_capacity(1 << 17, File::open(path).map_err(|e| text(&e))?);
+    let metadata =
+        PackageMetadata::parse(&mut file).map_err(|e| format!("its header cannot be read: {e}"))?;
+    let report = metadata
+        .check_signatures(verifier)
+        .map_err(|e| format!("its signature cannot be read: {e}"))?;
+    if report.signatures.is_empty() {
+        return Err("it is not signed".to_owned());
+    }
+    if !report.digests.has_header_digest() {
+        return Err("it has no digest of its header".to_owned());
+    }
+    report
+        .into_result()
+        .map_err(|e| format!("its signature does not hold: {e}"))?;
+    let expected = metadata
+        .header
+        .get_entry_data_as_string(IndexTag::RPMTAG_PAYLOADSHA256)
+        .map_err(|_| "its header has no SHA-256 of the payload".to_owned())?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 17];
+    loop {
+        match file.read(&mut buffer).map_err(|e| text(&e))? {
+            0 => break,
+            read => hash.update(&buffer[..read]),
+        }
+    }
+    let found = crate::sums::hex(&hash.finalize());
+    if found == expected {
+        Ok(())
+    } else {
+        Err(format!(
+            "its payload has SHA-256 {found}, the signed header says {expected}: the file was changed"
+        ))
+    }
+}
+
+/// rpm's verification, with a key store that holds our key alone, and signature and digests both required.
+pub(super) fn rpmkeys(context: &Context<'_>) -> Verdict {
+    match rpmkeys_findings(context) {
+        Ok((count, findings)) => none_is_nothing(count, findings),
+        Err(why) => Verdict::NotRun(why),
+    }
+}
+
+fn rpmkeys_findings(context: &Context<'_>) -> Result<(usize, Vec<String>), String> {
+    /// Packages in one call, so that no command line gets too long.
+    const BATCH: usize = 200;
+    let rpms = context.rpms.as_ref().map_err(Clone::clone)?;
+    let log = context.input.logs.join("rpmkeys.log");
+    let (home, key) = tool::home(context.input.public_key)?;
+    let define = format!("_dbpath {}", home.path().join("rpmdb").display());
+    let key = key.display().to_string();
+    let imported = tool::run(
+        "rpmkeys",
+        &["--define", &define, "--import", &key],
+        home.path(),
+        &log,
+    )?;
+    if !imported.success {
+        return Err(format!(
+            "rpm cannot import the key: {}",
+            imported.text.trim()
+        ));
+    }
+    let mut findings = Vec::new();
+    for batch in rpms.chunks(BATCH) {
+        let paths: Vec<String> = batch
+            .iter()
+            .map(|rpm| context.input.dist.join(rpm).display().to_string())
+            .collect();
+        let mut args = vec![
+            "--define",
+            &define,
+            "--define",
+            "_pkgverify_level all",
+            "--checksig",
+        ];
+        args.extend(paths.iter().map(String::as_str));
+        let said = tool::run("rpmkeys", &args, home.path(), &log)?;
+        let before = findings.len();
+        for path in &paths {
+            let fine = said
+                .text
+                .lines()
+                .any(|line| line == format!("{path}: digests signatures OK"));
+            if !fine {
+                let line = said.text.lines().find(|line| line.contains(path.as_str()));
+                findings.push(line.unwrap_or(path).to_owned());
+            }
+        }
+        if !said.success && findings.len() == before {
+            findings.push(format!("rpmkeys failed: {}", said.text.trim()));
+        }
+    }
+    Ok((rpms.len(), findings))
+}

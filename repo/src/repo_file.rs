@@ -1,0 +1,152 @@
+//! `lustre-repo.repo`: how a server's dnf finds the repository.
+
+use std::fmt::Write as _;
+
+/// The name of the file under `/etc/yum.repos.d` and at the top of the repository.
+pub const FILE: &str = "lustre-repo.repo";
+
+/// The name of the public key's file under `/etc/pki/rpm-gpg` and at the top of the repository.
+pub const KEY_FILE: &str = "RPM-GPG-KEY-lustre-repo";
+
+/// The key's path on a server that has the release package.
+pub const KEY_PATH: &str = "/etc/pki/rpm-gpg/RPM-GPG-KEY-lustre-repo";
+
+/// The priority of our sections. Everything else has 99 unless a site says otherwise, and for packages of one name dnf
+/// takes those of the smallest number, whatever their version: that is what keeps a later kernel of the distribution from
+/// replacing ours (`docs/kernel-pinning.md`).
+pub const PRIORITY: u8 = 50;
+
+/// A repository file that cannot be written.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum Error {
+    /// The URL is not one a repository can be at.
+    #[error(
+        "the base URL `{url}` of the repository {what}; set the target's publish URL to http://…, https://… or file:///…"
+    )]
+    Url {
+        /// The URL.
+        url: String,
+        /// What is wrong with it.
+        what: &'static str,
+    },
+    /// A title with a line break or another control character.
+    #[error("the title `{0}` of the repository has control characters")]
+    Title(String),
+}
+
+/// What a `.repo` file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RepoFile {
+    /// Where the tree is published, without a slash at the end: the folder that holds `x86_64/`.
+    pub base_url: String,
+    /// For people: `Lustre 2.17.0 for Rocky Linux 8.10`.
+    pub title: String,
+}
+
+/// Where the file's `gpgkey` points.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyLocation {
+    /// The file the release package installs.
+    Installed,
+    /// The key next to the published tree, for a `.repo` file fetched by itself.
+    Published,
+}
+
+impl RepoFile {
+    /// Checks the values and takes slashes off the URL's end.
+    ///
+    /// # Errors
+    /// When the URL or the title cannot be written into a `.repo` file.
+    pub fn new(base_url: &str, title: &str) -> Result<Self, Error> {
+        let error = |what| Error::Url {
+            url: base_url.to_owned(),
+            what,
+        };
+        let rest = ["https://", "http://", "file:///"]
+            .iter()
+            .find_map(|scheme| base_url.strip_prefix(scheme))
+            .ok_or_else(|| error("has no scheme dnf can use"))?;
+        if rest.trim_matches('/').is_empty() {
+            return Err(error("names no host or folder"));
+        }
+        if base_url
+            .chars()
+            .any(|c| c.is_whitespace() || c.is_control())
+        {
+            return Err(error("has blanks or control characters"));
+        }
+        if rest
+            .split('/')
+            .next()
+            .is_some_and(|host| host.contains('@'))
+        {
+            return Err(error("has a user name or password in it"));
+        }
+        if title.is_empty() || title.chars().any(char::is_control) {
+            return Err(Error::Title(title.to_owned()));
+        }
+        Ok(Self {
+            base_url: base_url.trim_end_matches('/').to_owned(),
+            title: title.to_owned(),
+        })
+    }
+
+    /// The file's text: the main section on, debuginfo and source off.
+    pub fn render(&self, key: KeyLocation) -> String {
+        let key = match key {
+            KeyLocation::Installed => format!("file://{KEY_PATH}"),
+            KeyLocation::Published => format!("{}/{KEY_FILE}", self.base_url),
+        };
+        let sections = [
+            ("lustre", "", "x86_64", 1),
+            ("lustre-debuginfo", " - debuginfo", "x86_64-debuginfo", 0),
+            ("lustre-source", " - source", "source", 0),
+        ];
+        let mut text = String::new();
+        for (at, (id, suffix, folder, enabled)) in sections.into_iter().enumerate() {
+            if at > 0 {
+                text.push('\n');
+            }
+            let _ = write!(
+                text,
+                "[{id}]\nname={}{suffix}\nbaseurl={}/{folder}\nenabled={enabled}\ngpgcheck=1\nrepo_gpgcheck=1\n\
+                 gpgkey={key}\nmodule_hotfixes=1\npriority={PRIORITY}\n",
+                self.title, self.base_url
+            );
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sections_and_keys() {
+        let file = RepoFile::new("https://repo.example.org/lustre/", "Lustre").unwrap();
+        let text = file.render(KeyLocation::Installed);
+        assert_eq!(text.matches("gpgcheck=1\nrepo_gpgcheck=1\n").count(), 3);
+        assert_eq!(text.matches("enabled=1").count(), 1);
+        assert!(text.contains("baseurl=https://repo.example.org/lustre/x86_64\nenabled=1"));
+        assert!(text.contains("gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-lustre-repo"));
+        let text = file.render(KeyLocation::Published);
+        assert!(text.contains("gpgkey=https://repo.example.org/lustre/RPM-GPG-KEY-lustre-repo"));
+    }
+
+    #[test]
+    fn what_would_break_the_file_is_refused() {
+        for url in [
+            "ftp://example.org/x",
+            "repo.example.org",
+            "https://",
+            "file:///",
+            "https://example.org/a b",
+            "https://example.org/a\nenabled=0",
+            "https://user:secret@example.org/",
+        ] {
+            assert!(RepoFile::new(url, "Lustre").is_err(), "{url}");
+        }
+        assert!(RepoFile::new("https://example.org", "a\nb").is_err());
+    }
+}

@@ -1,0 +1,223 @@
+//! An XML document as a run of opened and closed elements, with faults that say where.
+
+use std::io::BufRead;
+
+use quick_xml::events::{BytesStart, Event};
+use quick_xml::{Reader, XmlVersion};
+
+/// What takes a document's elements. Reasons for refusing are plain text; [`parse`] adds the place.
+pub(super) trait Elements {
+    /// An element starts. The name comes without its prefix.
+    fn open(&mut self, name: &str, attributes: &Attributes<'_>) -> Result<(), String>;
+    /// An element ends. `text` is what stood after the last tag, entities resolved.
+    fn close(&mut self, name: &str, text: &str) -> Result<(), String>;
+}
+
+/// Why a document is not what it should be.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason} (byte {offset}, in {element})")]
+pub(super) struct Fault {
+    reason: String,
+    offset: u64,
+    element: String,
+}
+
+/// Reads the whole of `source`, whose outermost element has to be `root`, into `elements`.
+pub(super) fn parse(
+    source: impl BufRead,
+    root: &str,
+    elements: &mut impl Elements,
+) -> Result<(), Fault> {
+    let mut reader = Reader::from_reader(source);
+    let mut path = String::new();
+    events(&mut reader, root, &mut path, elements).map_err(|reason| Fault {
+        reason,
+        offset: reader.buffer_position(),
+        element: if path.is_empty() {
+            "no element".to_owned()
+        } else {
+            path
+        },
+    })
+}
+
+fn events(
+    reader: &mut Reader<impl BufRead>,
+    root: &str,
+    path: &mut String,
+    elements: &mut impl Elements,
+) -> Result<(), String> {
+    let mut text = String::new();
+    let mut buffer = Vec::new();
+    let mut seen_root = false;
+    loop {
+        buffer.clear();
+        let event = reader
+            .read_event_into(&mut buffer)
+            .map_err(|error| error.to_string())?;
+        match &event {
+            Event::Start(start) | Event::Empty(start) => {
+                let qualified = start.local_name();
+                let name = qualified.into_inner();
+                if path.is_empty() {
+                    if seen_root || name != root {
+                        return Err(format!("outermost element `{name}`, expected one `{root}`"));
+                    }
+                    seen_root = true;
+                }
+                path.push('/');
+                path.push_str(name);
+                text.clear();
+                elements.open(name, &Attributes(start))?;
+                if matches!(event, Event::Empty(_)) {
+                    elements.close(name, "")?;
+                    leave(path);
+                }
+            }
+            Event::End(end) => {
+                elements.close(end.local_name().into_inner(), &text)?;
+                text.clear();
+                leave(path);
+            }
+            Event::Text(part) => text.push_str(&part.xml10_content()),
+            Event::CData(part) => text.push_str(&part.xml10_content()),
+            Event::GeneralRef(reference) => {
+                let character = match reference
+                    .resolve_char_ref()
+                    .map_err(|error| error.to_string())?
+                {
+                    Some(character) => character,
+                    None => entity(&reference.xml10_content())?,
+                };
+                text.push(character);
+            }
+            Event::Eof if seen_root && path.is_empty() => return Ok(()),
+            Event::Eof => return Err("the document ends too early".to_owned()),
+            Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) => {}
+        }
+    }
+}
+
+fn leave(path: &mut String) {
+    path.truncate(path.rfind('/').unwrap_or(0));
+}
+
+/// XML's own five entities. A document type that defines more has no place in repodata.
+fn entity(name: &str) -> Result<char, String> {
+    match name {
+        "lt" => Ok('<'),
+        "gt" => Ok('>'),
+        "amp" => Ok('&'),
+        "quot" => Ok('"'),
+        "apos" => Ok('\''),
+        _ => Err(format!("unknown entity `&{name};`")),
+    }
+}
+
+/// The attributes of an element.
+pub(super) struct Attributes<'a>(&'a BytesStart<'a>);
+
+impl Attributes<'_> {
+    /// Calls `take` with the name, without prefix, and the value of each.
+    pub(super) fn each(
+        &self,
+        mut take: impl FnMut(&str, &str) -> Result<(), String>,
+    ) -> Result<(), String> {
+        for attribute in self.0.attributes() {
+            let attribute = attribute.map_err(|error| error.to_string())?;
+            let value = attribute
+                .normalized_value(XmlVersion::Explicit1_0)
+                .map_err(|error| error.to_string())?;
+            take(attribute.key.local_name().into_inner(), &value)?;
+        }
+        Ok(())
+    }
+
+    /// The value of one attribute, or a reason that names it.
+    pub(super) fn required(&self, name: &str) -> Result<String, String> {
+        self.optional(name)?
+            .ok_or_else(|| format!("the attribute `{name}` is missing"))
+    }
+
+    /// The value of one attribute.
+    pub(super) fn optional(&self, name: &str) -> Result<Option<String>, String> {
+        let mut found = None;
+        self.each(|key, value| {
+            if key == name {
+                found = Some(value.to_owned());
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    /// The value of one attribute as a number.
+    pub(super) fn number<N: std::str::FromStr>(&self, name: &str) -> Result<N, String> {
+        number(name, &self.required(name)?)
+    }
+}
+
+/// `text` as a number, or a reason that names what it is.
+pub(super) fn number<N: std::str::FromStr>(name: &str, text: &str) -> Result<N, String> {
+    text.parse()
+        .map_err(|_| format!("`{name}` is `{text}`, not a number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Log(Vec<String>);
+
+    impl Elements for Log {
+        fn open(&mut self, name: &str, attributes: &Attributes<'_>) -> Result<(), String> {
+            let mut line = format!("<{name}");
+            attributes.each(|key, value| {
+                line.push_str(&format!(" {key}={value:?}"));
+                Ok(())
+            })?;
+            self.0.push(line);
+            Ok(())
+        }
+
+        fn close(&mut self, name: &str, text: &str) -> Result<(), String> {
+            self.0.push(format!(">{name} {text:?}"));
+            if text == "refused" {
+                return Err("no".to_owned());
+            }
+            Ok(())
+        }
+    }
+
+    fn log(text: &str) -> Result<String, String> {
+        let mut log = Log::default();
+        parse(text.as_bytes(), "a", &mut log).map_err(|fault| fault.to_string())?;
+        Ok(log.0.join("\n"))
+    }
+
+    #[test]
+    fn texts_and_attributes_lose_their_escapes() {
+        let text = "<?xml version=\"1.0\"?>\n<x:a><b c=\"1&#10;&quot;2\" x:d='e'/><f>&lt;&#xe9;&amp;\n<![CDATA[<>]]></f></x:a>";
+        assert_eq!(
+            log(text).unwrap(),
+            "<a\n<b c=\"1\\n\\\"2\" d=\"e\"\n>b \"\"\n<f\n>f \"<é&\\n<>\"\n>a \"\""
+        );
+    }
+
+    #[test]
+    fn faults_say_where() {
+        for (text, expected) in [
+            ("", "ends too early (byte 0, in no element)"),
+            ("<a><b>x</b>", "ends too early (byte 11, in /a)"),
+            ("<c/>", "outermost element `c`, expected one `a`"),
+            ("<a/><a/>", "outermost element `a`"),
+            ("<a><b>refused</b></a>", "no (byte 17, in /a/b)"),
+            ("<a>&bomb;</a>", "unknown entity `&bomb;`"),
+            ("<a><b></a>", "in /a/b"),
+        ] {
+            let fault = log(text).unwrap_err();
+            assert!(fault.contains(expected), "{text}: {fault}");
+        }
+    }
+}

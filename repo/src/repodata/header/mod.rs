@@ -1,0 +1,225 @@
+//! An RPM's header to the package of repodata, by the rules of createrepo_c 1.2.
+//!
+//! - here: names, texts, sizes, files and changelog. `relations`: what it provides, requires and so on.
+
+mod relations;
+
+use rpm::{IndexSignatureTag as Sig, IndexTag as Tag};
+
+use super::model::{Changelog, Evr, File, FileKind, Package};
+use super::tags::Headers;
+
+/// `RPMFILE_GHOST`.
+const GHOST: u64 = 1 << 6;
+/// How many changelog entries repodata carries.
+const CHANGELOGS: usize = 10;
+
+/// What the header says of the package. Location, checksum, file size and file time are the caller's to add.
+///
+/// # Errors
+/// The reason, where the header contradicts itself or a text cannot be in XML.
+pub(super) fn package(headers: &Headers, is_source: bool) -> Result<Package, String> {
+    let text = |tag: Tag, what: &str| match headers.text(tag as u32)? {
+        None => Ok(String::new()),
+        Some(bytes) => to_text(bytes, what),
+    };
+    let number = |tag: Tag| Ok::<_, String>(headers.number(tag as u32)?.unwrap_or(0));
+    let epoch = number(Tag::RPMTAG_EPOCH)?;
+    let mut package = Package {
+        name: text(Tag::RPMTAG_NAME, "name")?,
+        arch: if is_source {
+            "src".to_owned()
+        } else {
+            text(Tag::RPMTAG_ARCH, "architecture")?
+        },
+        evr: Evr {
+            epoch: u32::try_from(epoch).map_err(|_| format!("the epoch is {epoch}"))?,
+            version: text(Tag::RPMTAG_VERSION, "version")?,
+            release: Some(text(Tag::RPMTAG_RELEASE, "release")?),
+        },
+        summary: text(Tag::RPMTAG_SUMMARY, "summary")?,
+        description: text(Tag::RPMTAG_DESCRIPTION, "description")?,
+        packager: text(Tag::RPMTAG_PACKAGER, "packager")?,
+        url: text(Tag::RPMTAG_URL, "URL")?,
+        time_build: i64::try_from(number(Tag::RPMTAG_BUILDTIME)?).unwrap_or(i64::MAX),
+        size_installed: match headers.number(Tag::RPMTAG_LONGSIZE as u32)? {
+            Some(size) => size,
+            None => number(Tag::RPMTAG_SIZE)?,
+        },
+        size_archive: archive_size(headers)?,
+        license: text(Tag::RPMTAG_LICENSE, "licence")?,
+        vendor: text(Tag::RPMTAG_VENDOR, "vendor")?,
+        group: text(Tag::RPMTAG_GROUP, "group")?,
+        buildhost: text(Tag::RPMTAG_BUILDHOST, "build host")?,
+        sourcerpm: text(Tag::RPMTAG_SOURCERPM, "source package")?,
+        header_start: headers.main.start as u64,
+        header_end: headers.main.end as u64,
+        files: files(headers)?,
+        changelogs: changelogs(headers)?,
+        ..Package::default()
+    };
+    for (what, value) in [
+        ("name", &package.name),
+        ("version", &package.evr.version),
+        ("architecture", &package.arch),
+    ] {
+        if value.is_empty() {
+            return Err(format!("its header has no {what}"));
+        }
+    }
+    relations::add(headers, &mut package)?;
+    Ok(package)
+}
+
+/// The unpacked payload's size, from the main header or, where v4 packages have it, from the signature header. A
+/// package signed anew may have lost it, and v6 packages have none.
+fn archive_size(headers: &Headers) -> Result<u64, String> {
+    for tag in [Tag::RPMTAG_LONGARCHIVESIZE, Tag::RPMTAG_ARCHIVESIZE] {
+        if let Some(size) = headers.number(tag as u32)? {
+            return Ok(size);
+        }
+    }
+    for tag in [Sig::RPMSIGTAG_LONGARCHIVESIZE, Sig::RPMSIGTAG_PAYLOADSIZE] {
+        if let Some(size) = headers.signature_number(tag as u32)? {
+            return Ok(size);
+        }
+    }
+    Ok(0)
+}
+
+/// The size that the RPM file has to have, where its signature header says: everything from the main header on.
+pub(super) fn file_size(headers: &Headers) -> Result<Option<u64>, String> {
+    for tag in [Sig::RPMSIGTAG_LONGSIZE, Sig::RPMSIGTAG_SIZE] {
+        if let Some(size) = headers.signature_number(tag as u32)? {
+            return Ok(Some(size + headers.main.start as u64));
+        }
+    }
+    Ok(None)
+}
+
+fn files(headers: &Headers) -> Result<Vec<File>, String> {
+    let names = headers.texts(Tag::RPMTAG_BASENAMES as u32)?;
+    if names.is_empty() {
+        if !headers.texts(Tag::RPMTAG_OLDFILENAMES as u32)?.is_empty() {
+            return Err(
+                "it lists its files as packages before rpm 4 did: build it again".to_owned(),
+            );
+        }
+        return Ok(Vec::new());
+    }
+    let folders = headers.texts(Tag::RPMTAG_DIRNAMES as u32)?;
+    let indexes = headers.numbers(Tag::RPMTAG_DIRINDEXES as u32)?;
+    let flags = headers.numbers(Tag::RPMTAG_FILEFLAGS as u32)?;
+    let modes = headers.numbers(Tag::RPMTAG_FILEMODES as u32)?;
+    for (what, count) in [
+        ("folders", indexes.len()),
+        ("flags", flags.len()),
+        ("modes", modes.len()),
+    ] {
+        if count != names.len() {
+            return Err(format!(
+                "{} files, but {count} {what} of files",
+                names.len()
+            ));
+        }
+    }
+    let mut files = Vec::with_capacity(names.len());
+    for (number, name) in names.iter().enumerate() {
+        let folder = usize::try_from(indexes[number])
+            .ok()
+            .and_then(|index| folders.get(index))
+            .ok_or_else(|| format!("file {number} is in a folder that is not there"))?;
+        files.push(File {
+            path: to_text(&[folder, *name].concat(), "path of a file")?,
+            kind: if modes[number] & 0o170_000 == 0o040_000 {
+                FileKind::Dir
+            } else if flags[number] & GHOST != 0 {
+                FileKind::Ghost
+            } else {
+                FileKind::File
+            },
+        });
+    }
+    Ok(files)
+}
+
+/// The newest entries, oldest first. Of entries of the same time, the newer ones get later times, a second apart.
+fn changelogs(headers: &Headers) -> Result<Vec<Changelog>, String> {
+    let times = headers.numbers(Tag::RPMTAG_CHANGELOGTIME as u32)?;
+    let names = headers.texts(Tag::RPMTAG_CHANGELOGNAME as u32)?;
+    let texts = headers.texts(Tag::RPMTAG_CHANGELOGTEXT as u32)?;
+    if times.len() != names.len() || times.len() != texts.len() {
+        return Err(format!(
+            "{} times, {} names and {} texts of changelog entries",
+            times.len(),
+            names.len(),
+            texts.len()
+        ));
+    }
+    let mut entries: Vec<Changelog> = Vec::with_capacity(times.len().min(CHANGELOGS));
+    let mut last = 0;
+    for ((time, name), text) in times.into_iter().zip(names).zip(texts).take(CHANGELOGS) {
+        let date = i64::try_from(time).unwrap_or(i64::MAX);
+        if date == last {
+            for (taken, newer) in (date..).zip(entries.iter_mut().rev()) {
+                if newer.date != taken {
+                    break;
+                }
+                newer.date += 1;
+            }
+        } else {
+            last = date;
+        }
+        let author = to_text(name, "author of a changelog entry")?;
+        entries.push(Changelog {
+            author: author.trim_end_matches(' ').to_owned(),
+            date,
+            text: to_text(text, "text of a changelog entry")?,
+        });
+    }
+    entries.reverse();
+    Ok(entries)
+}
+
+/// A header's text. What is not UTF-8 is taken as Latin-1, without that set's control range (0x80 to 0xbf), as
+/// createrepo_c does. Characters that XML cannot hold are refused, as there.
+fn to_text(bytes: &[u8], what: &str) -> Result<String, String> {
+    if let Some(byte) = bytes
+        .iter()
+        .find(|byte| **byte < 32 && !matches!(byte, b'\t' | b'\n' | b'\r'))
+    {
+        return Err(format!(
+            "the {what} has the control character 0x{byte:02x}, which XML cannot hold: {}",
+            String::from_utf8_lossy(bytes).escape_debug()
+        ));
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.contains(['\u{fffe}', '\u{ffff}']) => Err(format!(
+            "the {what} has a character that XML cannot hold: {}",
+            text.escape_debug()
+        )),
+        Ok(text) => Ok(text.to_owned()),
+        Err(_) => Ok(bytes
+            .iter()
+            .filter(|byte| !(0x80..=0xbf).contains(*byte))
+            .map(|byte| char::from(*byte))
+            .collect()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts() {
+        assert_eq!(to_text("Škoda\n\t".as_bytes(), "x").unwrap(), "Škoda\n\t");
+        assert_eq!(to_text(b"caf\xe9 \xa9", "x").unwrap(), "café ");
+        let error = to_text(b"a\x07b", "summary").unwrap_err();
+        assert!(
+            error.contains("summary") && error.contains("0x07"),
+            "{error}"
+        );
+        assert!(to_text("\u{ffff}".as_bytes(), "x").is_err());
+    }
+}

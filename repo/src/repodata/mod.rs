@@ -1,0 +1,30 @@
+//! Repodata: the metadata that makes a folder of RPMs a dnf repository (`repodata/repomd.xml` and what it lists).
+//!
+//! - [`write`] makes it from the packages' headers, field by field as createrepo_c 1.2 does, and byte for byte the same
+//!   for the same packages; [`read`] verifies and parses it, ours or anybody's.
+//! - `model`: what one package's metadata is. Both directions share it.
+//! - `header`: an RPM's header to the model. `tags`: the header's raw strings and numbers.
+//! - `render`: the model to XML. `document` and `parse`: XML to the model. `repomd`: the index, `repomd.xml`.
+//! - `output`: compressed, hashed and named files, and the swap of the whole folder.
+//!
+//! `docs/decisions/0001-repodata.md` says why this is written here instead of taken from a library.
+
+mod document;
+mod error;
+mod header;
+mod model;
+mod output;
+mod parse;
+mod read;
+mod render;
+mod repomd;
+mod tags;
+mod write;
+
+pub use error::Error;
+pub use model::{
+    Changelog, Checksum, Entry, Evr, File, FileKind, Flag, Metadata, Package, Relation,
+};
+pub use read::read;
+pub use repomd::{Record, Repomd};
+pub use write::{Options, write};

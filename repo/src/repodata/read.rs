@@ -1,0 +1,219 @@
+//! Reading a repository's metadata: nothing is parsed before its digest is right.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read};
+use std::path::{Component, Path};
+
+use sha2::{Digest, Sha256, Sha512};
+
+use super::error::Error;
+use super::model::{Checksum, Metadata};
+use super::parse;
+use super::repomd::{Record, Repomd};
+
+/// Reads `root/repodata`: verifies every file that `repomd.xml` lists, by size and digest, and parses the packages with
+/// their files. Who signed `repomd.xml` is the caller's to check, before.
+///
+/// Metadata may be plain or compressed with gzip or zstd.
+///
+/// # Errors
+/// When a listed file is missing, is not the one listed or is not valid, and when there is no `primary` or `filelists`.
+pub fn read(root: &Path) -> Result<Metadata, Error> {
+    let index = root.join("repodata/repomd.xml");
+    let bytes = fs::read(&index).map_err(Error::io("read", &index))?;
+    let repomd = Repomd::parse(&bytes).map_err(|fault| Error::malformed(&index, fault))?;
+    for kind in ["primary", "filelists"] {
+        if repomd.record(kind).is_none() {
+            return Err(Error::Missing { path: index, kind });
+        }
+    }
+    let mut primary = None;
+    let mut filelists = None;
+    for record in &repomd.records {
+        let bytes = verified(root, record)?;
+        match record.kind.as_str() {
+            "primary" => primary = Some((record, bytes)),
+            "filelists" => filelists = Some((record, bytes)),
+            _ => {}
+        }
+    }
+    let mut packages = Vec::new();
+    if let Some((record, bytes)) = primary {
+        packages = opened(root, record, &bytes, |source| parse::primary(source))?;
+    }
+    if let Some((record, bytes)) = filelists {
+        opened(root, record, &bytes, |source| {
+            parse::filelists(source, &mut packages)
+        })?;
+    }
+    Ok(Metadata { repomd, packages })
+}
+
+/// Whether a location stays inside of the repository.
+pub(super) fn is_inside(location: &str) -> bool {
+    !location.is_empty()
+        && Path::new(location)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
+}
+
+/// The bytes of a listed file, once size and digest are right.
+fn verified(root: &Path, record: &Record) -> Result<Vec<u8>, Error> {
+    let index = root.join("repodata/repomd.xml");
+    if !is_inside(&record.location) {
+        let reason = format!(
+            "the `{}` has its location `{}` outside of the repository",
+            record.kind, record.location
+        );
+        return Err(Error::malformed(index, reason));
+    }
+    let path = root.join(&record.location);
+    let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
+    if let Some(size) = record.size
+        && size != bytes.len() as u64
+    {
+        return Err(size_mismatch(&path, "size", bytes.len() as u64, size));
+    }
+    let mut hasher = Hasher::new(&record.checksum.kind, &path)?;
+    hasher.update(&bytes);
+    let found = hasher.finish();
+    if found != record.checksum {
+        return Err(Error::checksum(path, "checksum", &found, &record.checksum));
+    }
+    Ok(bytes)
+}
+
+/// Gives the decompressed content of a verified file to `parse` and compares what came out with what is listed.
+fn opened<T>(
+    root: &Path,
+    record: &Record,
+    bytes: &[u8],
+    parse: impl FnOnce(&mut dyn BufRead) -> Result<T, super::document::Fault>,
+) -> Result<T, Error> {
+    let path = root.join(&record.location);
+    let source: Box<dyn Read + '_> = match bytes {
+        [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(bytes)),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(
+            zstd::stream::read::Decoder::with_buffer(bytes).map_err(Error::io("read", &path))?,
+        ),
+        [b'<', ..] => Box::new(bytes),
+        _ => {
+            return Err(Error::Unsupported {
+                path,
+                what: "this compression".to_owned(),
+                hint: "plain, gzip and zstd metadata are",
+            });
+        }
+    };
+    let kind = record
+        .open_checksum
+        .as_ref()
+        .map_or("sha256", |sum| &sum.kind);
+    let mut source = BufReader::with_capacity(
+        128 * 1024,
+        Checked {
+            source,
+            hasher: Hasher::new(kind, &path)?,
+            size: 0,
+            limit: record.open_size,
+        },
+    );
+    let parsed = parse(&mut source).map_err(|fault| Error::malformed(&path, fault))?;
+    io::copy(&mut source, &mut io::sink()).map_err(Error::io("read", &path))?;
+    let checked = source.into_inner();
+    if let Some(size) = record.open_size
+        && size != checked.size
+    {
+        return Err(size_mismatch(&path, "open size", checked.size, size));
+    }
+    let found = checked.hasher.finish();
+    match &record.open_checksum {
+        Some(expected) if *expected != found => {
+            Err(Error::checksum(path, "open checksum", &found, expected))
+        }
+        _ => Ok(parsed),
+    }
+}
+
+fn size_mismatch(path: &Path, what: &'static str, found: u64, expected: u64) -> Error {
+    Error::Mismatch {
+        path: path.to_owned(),
+        what,
+        found: format!("{found} bytes"),
+        expected: format!("{expected} bytes"),
+    }
+}
+
+/// Hashes and counts what is read through it, and ends a stream that is longer than it should be.
+struct Checked<R> {
+    source: R,
+    hasher: Hasher,
+    size: u64,
+    limit: Option<u64>,
+}
+
+impl<R: Read> Read for Checked<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.source.read(buffer)?;
+        self.hasher.update(&buffer[..count]);
+        self.size += count as u64;
+        match self.limit {
+            Some(limit) if self.size > limit => Err(io::Error::other(format!(
+                "more than the {limit} bytes that repomd.xml announces"
+            ))),
+            _ => Ok(count),
+        }
+    }
+}
+
+/// The digests that metadata is listed with. SHA-1 and MD5 are not accepted: they prove nothing.
+enum Hasher {
+    Sha256(Sha256),
+    Sha512(Sha512),
+}
+
+impl Hasher {
+    fn new(kind: &str, path: &Path) -> Result<Self, Error> {
+        match kind {
+            "sha256" => Ok(Self::Sha256(Sha256::new())),
+            "sha512" => Ok(Self::Sha512(Sha512::new())),
+            _ => Err(Error::Unsupported {
+                path: path.to_owned(),
+                what: format!("the digest `{kind}`"),
+                hint: "sha256 and sha512 are",
+            }),
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hasher) => hasher.update(bytes),
+            Self::Sha512(hasher) => hasher.update(bytes),
+        }
+    }
+
+    fn finish(self) -> Checksum {
+        let (kind, hex) = match self {
+            Self::Sha256(hasher) => ("sha256", format!("{:x}", hasher.finalize())),
+            Self::Sha512(hasher) => ("sha512", format!("{:x}", hasher.finalize())),
+        };
+        Checksum {
+            kind: kind.to_owned(),
+            hex,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locations() {
+        assert!(is_inside("repodata/a.xml.gz"));
+        assert!(is_inside("./Packages/a.rpm"));
+        for outside in ["", "/etc/passwd", "../a", "a/../../b"] {
+            assert!(!is_inside(outside), "{outside}");
+        }
+    }
+}

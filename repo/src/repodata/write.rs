@@ -1,0 +1,340 @@
+//! Writing a repository's metadata from its packages.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use rpm::PackageMetadata;
+use sha2::{Digest, Sha256};
+use walkdir::WalkDir;
+
+use super::document::{self, Attributes, Elements};
+use super::error::Error;
+use super::header;
+use super::model::{Checksum, Package};
+use super::output::{Compressed, Staged, is_metadata, sha256};
+use super::render::{self, Document};
+use super::repomd::{Record, Repomd};
+use super::tags::Headers;
+
+/// How to write metadata.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The revision in `repomd.xml`, and the time of every metadata file, in seconds since 1970. The caller derives it
+    /// from the packages or their sources: there is no clock in here.
+    pub revision: u64,
+    /// A comps file with the repository's groups.
+    pub groupfile: Option<PathBuf>,
+    /// How many threads read packages; 0 counts as 1.
+    pub workers: usize,
+}
+
+/// Writes `root/repodata` from all packages (`*.rpm`) under `root`, in whichever folder, and gives the index written.
+///
+/// - The same packages, group file and revision give the same bytes.
+/// - Sets the modification time of each RPM file to the package's build time, because `primary.xml` carries it.
+/// - An existing `repodata` is replaced as a whole, its signature with it: sign the new `repomd.xml`. After an error
+///   it is as it was.
+/// - Packages are streamed: of each, only the header is ever in memory.
+///
+/// # Errors
+/// When any package cannot be read or does not fit into XML (no package is ever left out), when a file cannot be read or
+/// written, and when another run is at work on the same repository.
+pub fn write(root: &Path, options: &Options) -> Result<Repomd, Error> {
+    let staged = Staged::begin(root)?;
+    let paths = packages(root)?;
+    let mut files = Vec::new();
+    for document in Document::ALL {
+        let name = format!("{}.xml.gz", document.kind());
+        let mut file = Compressed::create(staged.path(), &name)?;
+        file.write(&document.head(paths.len()))?;
+        files.push(file);
+    }
+    in_order(
+        &paths,
+        options.workers,
+        |path| rendered(root, path),
+        |texts| {
+            files
+                .iter_mut()
+                .zip(&texts)
+                .try_for_each(|(file, text)| file.write(text))
+        },
+    )?;
+    let mut records = Vec::new();
+    for (document, mut file) in Document::ALL.into_iter().zip(files) {
+        file.write(document.tail())?;
+        records.push(file.finish(document.kind(), options.revision)?);
+    }
+    if let Some(path) = &options.groupfile {
+        records.extend(groups(&staged, path, options.revision)?);
+    }
+    let repomd = Repomd {
+        revision: options.revision.to_string(),
+        records,
+    };
+    let index = render::repomd(&repomd);
+    staged.plain("repomd.xml", index.as_bytes(), options.revision)?;
+    staged.commit()?;
+    Ok(repomd)
+}
+
+/// All packages under the root, by file name, then by folder: createrepo_c's order.
+fn packages(root: &Path) -> Result<Vec<PathBuf>, Error> {
+    let mut found = Vec::new();
+    let walk = WalkDir::new(root).follow_links(true).into_iter();
+    let walk = walk.filter_entry(|entry| {
+        entry.depth() != 1 || !entry.file_name().to_str().is_some_and(is_metadata)
+    });
+    for entry in walk {
+        let entry = entry.map_err(|error| {
+            let path = error.path().unwrap_or(root).to_owned();
+            Error::io("walk through", path)(error.into())
+        })?;
+        if entry.file_type().is_file() && entry.path().extension().is_some_and(|it| it == "rpm") {
+            found.push(entry.into_path());
+        }
+    }
+    found.sort_by(|a, b| (a.file_name(), a.parent()).cmp(&(b.file_name(), b.parent())));
+    Ok(found)
+}
+
+/// Runs `work` on every path in several threads and `take`s the results in the order of the paths. The first error in
+/// that order ends it.
+fn in_order<T: Send>(
+    paths: &[PathBuf],
+    workers: usize,
+    work: impl Fn(&Path) -> Result<T, Error> + Sync,
+    mut take: impl FnMut(T) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let next = AtomicUsize::new(0);
+    // The bound keeps fast workers from piling up text where compressing is what takes the time.
+    let (sender, results) = mpsc::sync_channel(64);
+    thread::scope(|scope| {
+        for _ in 0..workers.clamp(1, paths.len().max(1)) {
+            let sender = sender.clone();
+            let (next, work) = (&next, &work);
+            scope.spawn(move || {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(path) = paths.get(index) else {
+                        return;
+                    };
+                    // Nobody listens any more after an error.
+                    if sender.send((index, work(path))).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(sender);
+        let mut waiting = BTreeMap::new();
+        let mut due = 0;
+        for (index, result) in results {
+            waiting.insert(index, result);
+            while let Some(result) = waiting.remove(&due) {
+                take(result?)?;
+                due += 1;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// A package's part of each document.
+fn rendered(root: &Path, path: &Path) -> Result<[String; 3], Error> {
+    let package = load(root, path)?;
+    Ok(Document::ALL.map(|document| document.package(&package)))
+}
+
+/// Reads one package: its header, its digest, its size and its place.
+fn load(root: &Path, path: &Path) -> Result<Package, Error> {
+    let refused = |reason: String| Error::Package {
+        path: path.to_owned(),
+        reason,
+    };
+    let location = path.strip_prefix(root).unwrap_or(path);
+    let location = location.to_str().ok_or_else(|| Error::Name {
+        path: path.to_owned(),
+    })?;
+    let mut file = File::open(path).map_err(Error::io("open", path))?;
+    let headers = Headers::read(&mut file).map_err(|source| Error::Rpm {
+        path: path.to_owned(),
+        source: source.into(),
+    })?;
+    let metadata = PackageMetadata::parse(&mut &headers.bytes[..])
+        .and_then(|metadata| metadata.check_digests()?.result().map(|()| metadata))
+        .map_err(|source| Error::Rpm {
+            path: path.to_owned(),
+            source,
+        })?;
+    let mut package = header::package(&headers, metadata.is_source_package()).map_err(refused)?;
+    let (checksum, size) = digest(&headers.bytes, &mut file).map_err(Error::io("read", path))?;
+    if let Some(expected) = header::file_size(&headers).map_err(refused)?
+        && expected != size
+    {
+        return Err(refused(format!(
+            "the file has {size} bytes, but its header says {expected}: it was cut off or changed"
+        )));
+    }
+    normalise_mtime(&file, package.time_build).map_err(Error::io("set the time of", path))?;
+    package.checksum = checksum;
+    package.size_package = size;
+    package.time_file = package.time_build;
+    location.clone_into(&mut package.location);
+    Ok(package)
+}
+
+/// The digest and the size of a file of which the `head` has been read already.
+fn digest(head: &[u8], rest: &mut impl Read) -> std::io::Result<(Checksum, u64)> {
+    let mut hasher = Sha256::new();
+    hasher.update(head);
+    let mut size = head.len() as u64;
+    let mut buffer = vec![0; 128 * 1024];
+    loop {
+        match rest.read(&mut buffer)? {
+            0 => return Ok((sha256(hasher), size)),
+            count => {
+                hasher.update(&buffer[..count]);
+                size += count as u64;
+            }
+        }
+    }
+}
+
+/// Sets a file's modification time, unless it is that already.
+fn normalise_mtime(file: &File, seconds: i64) -> std::io::Result<()> {
+    let time = SystemTime::UNIX_EPOCH + Duration::from_secs(seconds.unsigned_abs());
+    if file.metadata()?.modified()? == time {
+        return Ok(());
+    }
+    file.set_modified(time)
+}
+
+/// The group file, plain and compressed: old clients look for either.
+fn groups(staged: &Staged, path: &Path, time: u64) -> Result<[Record; 2], Error> {
+    struct Any;
+    impl Elements for Any {
+        fn open(&mut self, _: &str, _: &Attributes<'_>) -> Result<(), String> {
+            Ok(())
+        }
+        fn close(&mut self, _: &str, _: &str) -> Result<(), String> {
+            Ok(())
+        }
+    }
+    let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
+    document::parse(text.as_bytes(), "comps", &mut Any)
+        .map_err(|fault| Error::malformed(path, fault))?;
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| Error::Name {
+        path: path.to_owned(),
+    })?;
+    let mut file = Compressed::create(staged.path(), &format!("{name}.gz"))?;
+    file.write(&text)?;
+    let compressed = file.finish("group_gz", time)?;
+    let checksum = sha256(Sha256::new_with_prefix(&text));
+    let name = format!("{}-{name}", checksum.hex);
+    staged.plain(&name, text.as_bytes(), time)?;
+    let plain = Record {
+        kind: "group".to_owned(),
+        checksum,
+        open_checksum: None,
+        location: format!("repodata/{name}"),
+        timestamp: compressed.timestamp,
+        size: Some(text.len() as u64),
+        open_size: None,
+    };
+    Ok([plain, compressed])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_come_in_order_and_the_first_error_ends_it() {
+        let paths: Vec<PathBuf> = (0..500).map(|n| PathBuf::from(n.to_string())).collect();
+        for workers in [0, 1, 7] {
+            let mut taken = Vec::new();
+            let work = |path: &Path| Ok(path.to_owned());
+            in_order(&paths, workers, work, |path| {
+                taken.push(path);
+                Ok(())
+            })
+            .unwrap();
+            assert_eq!(taken, paths);
+        }
+        let work = |path: &Path| {
+            if path == Path::new("300") || path == Path::new("301") {
+                return Err(Error::Name {
+                    path: path.to_owned(),
+                });
+            }
+            Ok(())
+        };
+        let mut count = 0;
+        let error = in_order(&paths, 4, work, |()| {
+            count += 1;
+            Ok(())
+        });
+        assert_eq!(count, 300);
+        assert!(error.unwrap_err().to_string().contains("300"));
+    }
+
+    #[test]
+    fn an_empty_repository_and_its_groups() {
+        let root = tempfile::tempdir().unwrap();
+        let comps = root.path().join("comps.xml");
+        fs::write(&comps, "<comps><group><id>x</id></group></comps>").unwrap();
+        let options = Options {
+            revision: 7,
+            groupfile: Some(comps.clone()),
+            workers: 2,
+        };
+        let written = write(root.path(), &options).unwrap();
+        let read = super::super::read(root.path()).unwrap();
+        assert_eq!(read.repomd, written);
+        assert!(read.packages.is_empty());
+        let kinds: Vec<_> = written.records.iter().map(|it| it.kind.as_str()).collect();
+        assert_eq!(
+            kinds,
+            ["primary", "filelists", "other", "group", "group_gz"]
+        );
+        let before = fs::read(root.path().join("repodata/repomd.xml")).unwrap();
+
+        fs::write(&comps, "<comps>").unwrap();
+        let error = write(root.path(), &options).unwrap_err().to_string();
+        assert!(error.contains("comps.xml"), "{error}");
+        let after = fs::read(root.path().join("repodata/repomd.xml")).unwrap();
+        assert_eq!(before, after);
+        let names: Vec<_> = fs::read_dir(root.path()).unwrap().collect();
+        assert_eq!(names.len(), 2, "nothing is left aside: {names:?}");
+    }
+
+    #[test]
+    fn what_an_interrupted_run_left_goes_away_and_a_running_one_is_respected() {
+        let root = tempfile::tempdir().unwrap();
+        let dead = root.path().join(".repodata.new-dead");
+        fs::create_dir(&dead).unwrap();
+        fs::write(dead.join("x.rpm"), "not a package").unwrap();
+        let options = Options {
+            revision: 1,
+            groupfile: None,
+            workers: 1,
+        };
+        write(root.path(), &options).unwrap();
+        assert!(!dead.exists());
+        let staged = Staged::begin(root.path()).unwrap();
+        assert!(matches!(
+            write(root.path(), &options),
+            Err(Error::Busy { .. })
+        ));
+        drop(staged);
+        write(root.path(), &options).unwrap();
+    }
+}

@@ -1,0 +1,284 @@
+//! `SHA256SUMS`: the digest of every file of a tree, in the format of `sha256sum -c`.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+use walkdir::WalkDir;
+
+/// The file's name at the top of the tree.
+pub const FILE: &str = "SHA256SUMS";
+
+/// Files at the top of the tree that the sums leave out: themselves, and the proof, which is written when all else is
+/// finished and says what it found in it.
+pub const LEFT_OUT: [&str; 2] = [FILE, crate::proof::FILE];
+
+/// Sums that cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or folder of the tree cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The sums cannot be written.
+    #[error("cannot write {}: {source}", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Something in the tree that is neither a file nor a folder, or has a name that a line of sums cannot hold.
+    #[error("{} has no place in a repository: {what}; remove it and assemble again", path.display())]
+    Unexpected {
+        /// The path.
+        path: PathBuf,
+        /// What it is.
+        what: &'static str,
+    },
+    /// A line that is not `<64 hexadecimal digits>  <path>`.
+    #[error("{}:{line}: not a line of sha256sum: `{text}`", path.display())]
+    Line {
+        /// The sums file.
+        path: PathBuf,
+        /// The line's number, from 1.
+        line: usize,
+        /// The line.
+        text: String,
+    },
+}
+
+/// How a tree differs from its sums.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// A file with other content.
+    Changed {
+        /// The path, relative to the tree.
+        path: String,
+        /// The digest the sums give.
+        expected: String,
+        /// The digest it has.
+        found: String,
+    },
+    /// A file that the sums list and the tree lacks.
+    Missing(String),
+    /// A file that the sums do not list.
+    Extra(String),
+}
+
+impl std::fmt::Display for Difference {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Changed {
+                path,
+                expected,
+                found,
+            } => write!(f, "{path} has sha256 {found}, {FILE} says {expected}"),
+            Self::Missing(path) => write!(f, "{path} is listed in {FILE} and is not there"),
+            Self::Extra(path) => write!(f, "{path} is not listed in {FILE}"),
+        }
+    }
+}
+
+/// The SHA-256 of a file's content, in lower-case hexadecimal, and its length in bytes.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn sha256(path: &Path) -> io::Result<(String, u64)> {
+    let mut file = File::open(path)?;
+    let mut hash = Sha256::new();
+    let mut buffer = vec![0; 1 << 17];
+    let mut length = 0u64;
+    loop {
+        let read = file.read(&mut buffer)?;
+        if read == 0 {
+            return Ok((hex(&hash.finalize()), length));
+        }
+        hash.update(&buffer[..read]);
+        length += read as u64;
+    }
+}
+
+/// Bytes as lower-case hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// The files of a tree by path relative to it, [`LEFT_OUT`] left out, sorted by bytes.
+///
+/// # Errors
+/// When a folder cannot be read or holds something that is not a file or folder.
+pub fn files(tree: &Path) -> Result<Vec<String>, Error> {
+    let mut found = Vec::new();
+    for entry in WalkDir::new(tree).min_depth(1) {
+        let entry = entry.map_err(|e| Error::Read {
+            path: e.path().unwrap_or(tree).to_owned(),
+            source: e.into(),
+        })?;
+        let unexpected = |what| Error::Unexpected {
+            path: entry.path().to_owned(),
+            what,
+        };
+        if entry.file_type().is_dir() {
+            continue;
+        }
+        if !entry.file_type().is_file() {
+            return Err(unexpected("it is a link, device, socket or pipe"));
+        }
+        let name = entry
+            .path()
+            .strip_prefix(tree)
+            .ok()
+            .and_then(Path::to_str)
+            .filter(|name| !name.contains(['\n', '\r', '\\']))
+            .ok_or_else(|| {
+                unexpected("its name is not UTF-8, or has line breaks or backslashes")
+            })?;
+        if !LEFT_OUT.contains(&name) {
+            found.push(name.to_owned());
+        }
+    }
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// The text of `SHA256SUMS` for a tree.
+///
+/// # Errors
+/// As [`files`], and when a file cannot be read.
+pub fn render(tree: &Path) -> Result<String, Error> {
+    let mut text = String::new();
+    for name in files(tree)? {
+        let path = tree.join(&name);
+        let (digest, _) = sha256(&path).map_err(|source| Error::Read { path, source })?;
+        text.push_str(&digest);
+        text.push_str("  ");
+        text.push_str(&name);
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+/// Writes a tree's `SHA256SUMS`, replacing it whole.
+///
+/// # Errors
+/// As [`render`], and when the file cannot be written.
+pub fn write(tree: &Path) -> Result<(), Error> {
+    let text = render(tree)?;
+    let path = tree.join(FILE);
+    crate::files::write_whole(&path, text.as_bytes())
+        .map_err(|source| Error::Write { path, source })
+}
+
+/// Compares a tree with its `SHA256SUMS`.
+///
+/// # Errors
+/// When the sums or a file cannot be read.
+pub fn verify(tree: &Path) -> Result<Vec<Difference>, Error> {
+    let path = tree.join(FILE);
+    let text = fs::read_to_string(&path).map_err(|source| Error::Read {
+        path: path.clone(),
+        source,
+    })?;
+    let mut listed = parse(&text, &path)?;
+    let mut differences = Vec::new();
+    for name in files(tree)? {
+        let Some(expected) = listed.remove(&name) else {
+            differences.push(Difference::Extra(name));
+            continue;
+        };
+        let path = tree.join(&name);
+        let (found, _) = sha256(&path).map_err(|source| Error::Read { path, source })?;
+        if found != expected {
+            differences.push(Difference::Changed {
+                path: name,
+                expected,
+                found,
+            });
+        }
+    }
+    differences.extend(listed.into_keys().map(Difference::Missing));
+    Ok(differences)
+}
+
+fn parse(text: &str, path: &Path) -> Result<BTreeMap<String, String>, Error> {
+    let mut listed = BTreeMap::new();
+    for (at, line) in text.lines().enumerate() {
+        let parsed = line
+            .split_once("  ")
+            .filter(|(digest, name)| {
+                digest.len() == 64
+                    && digest.bytes().all(|b| b.is_ascii_hexdigit())
+                    && !name.is_empty()
+            })
+            .ok_or_else(|| Error::Line {
+                path: path.to_owned(),
+                line: at + 1,
+                text: line.to_owned(),
+            })?;
+        listed.insert(parsed.1.to_owned(), parsed.0.to_ascii_lowercase());
+    }
+    Ok(listed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree() -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("b")).unwrap();
+        fs::write(dir.path().join("b/two"), "2").unwrap();
+        fs::write(dir.path().join("a"), "").unwrap();
+        fs::write(dir.path().join("proof.json"), "left out").unwrap();
+        dir
+    }
+
+    #[test]
+    fn the_text_is_that_of_sha256sum() {
+        assert_eq!(
+            render(tree().path()).unwrap(),
+            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  a\n\
+             d4735e3a265e16eee03f59718b9b5d03019c07d8b6c51f90da3a666eec13ab35  b/two\n"
+        );
+    }
+
+    #[test]
+    fn every_kind_of_difference_is_found() {
+        let tree = tree();
+        write(tree.path()).unwrap();
+        assert_eq!(verify(tree.path()).unwrap(), []);
+        fs::write(tree.path().join("b/three"), "3").unwrap();
+        fs::write(tree.path().join("b/two"), "tampered").unwrap();
+        fs::remove_file(tree.path().join("a")).unwrap();
+        let found: Vec<String> = verify(tree.path())
+            .unwrap()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(found.len(), 3, "{found:?}");
+        assert!(found[0].contains("b/three is not listed"));
+        assert!(found[1].starts_with("b/two has sha256 "));
+        assert!(found[2].starts_with("a is listed"));
+    }
+
+    #[test]
+    fn links_and_broken_lines_are_refused() {
+        let tree = tree();
+        std::os::unix::fs::symlink("a", tree.path().join("link")).unwrap();
+        assert!(matches!(render(tree.path()), Err(Error::Unexpected { .. })));
+        fs::write(tree.path().join(FILE), "abc  a\n").unwrap();
+        let error = verify(tree.path()).unwrap_err().to_string();
+        assert!(error.contains("SHA256SUMS:1"), "{error}");
+    }
+}

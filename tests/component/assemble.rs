@@ -1,0 +1,11 @@
+//! Assembling a repository and proving it, with packages from the real rpmbuild, and the users' own tools (sha256sum, gpg,
+//! rpmkeys, rpm, rpmlint, dnf) as judges.
+
+#[path = "assemble/clients.rs"]
+mod clients;
+#[path = "assemble/proofs.rs"]
+mod proofs;
+#[path = "assemble/tree.rs"]
+mod tree;
+#[path = "assemble/world.rs"]
+mod world;

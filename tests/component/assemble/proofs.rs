@@ -1,0 +1,320 @@
+//! The static checks: each finds what it is there for, and says it so that one can act on it.
+
+use std::fs;
+use std::process::Command;
+
+use lustre_packaging::sign::{DEV_KEY_CREATED, Key, Signer};
+use lustre_repository::layout::Input;
+use lustre_repository::proof::{Outcome, Proof};
+
+use crate::world::{BASE_KERNEL, EPOCH, Spec, Tree, run, world};
+
+/// The failing checks of a tree, as a list of names.
+fn names(tree: &Tree) -> Vec<String> {
+    tree.failures().into_keys().collect()
+}
+
+#[test]
+fn a_good_repository_passes_every_check() {
+    let tree = Tree::new();
+    tree.assemble().unwrap();
+    let checks = tree.check();
+    let failed: Vec<_> = checks
+        .iter()
+        .filter(|check| check.result != Outcome::Pass)
+        .collect();
+    assert!(failed.is_empty(), "{failed:#?}");
+    assert_eq!(checks.len(), 14);
+    for check in &checks {
+        assert!(!check.checked.is_empty(), "{check:?}");
+        assert!(check.message.is_empty(), "{check:?}");
+    }
+    let proof = Proof::new(&tree.dist(), "test", "0", checks).unwrap();
+    assert!(proof.holds());
+    proof.write(&tree.dist().join("proof.json")).unwrap();
+    assert!(names(&tree).is_empty(), "the proof itself changes nothing");
+}
+
+#[test]
+fn a_package_somebody_changed_is_found_by_all_who_look_at_it() {
+    let tree = Tree::new();
+    tree.assemble().unwrap();
+    let path = tree
+        .dist()
+        .join("x86_64/Packages/lustre-2.17.0-1.x86_64.rpm");
+    let mut bytes = fs::read(&path).unwrap();
+    // The payload: PackageMetadata::verify_signature alone would not notice.
+    let last = bytes.len() - 20;
+    bytes[last] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let failures = tree.failures();
+    for check in [
+        "package-signatures",
+        "rpmkeys",
+        "sha256sums",
+        "manifest",
+        "repodata",
+    ] {
+        let message = failures.get(check).unwrap_or_else(|| panic!("{check}"));
+        assert!(message.contains("lustre-2.17.0-1.x86_64.rpm"), "{message}");
+    }
+    assert_eq!(failures.len(), 5, "{failures:#?}");
+    assert!(failures["package-signatures"].contains("its payload has SHA-256"));
+}
+
+#[test]
+fn an_unsigned_package_is_found() {
+    let mut tree = Tree::new();
+    tree.without("e2fsprogs-1.47-1.x86_64.rpm");
+    tree.packages.push(Input {
+        path: world().unsigned.clone(),
+        sha256_unsigned: String::new(),
+        stage: "test".to_owned(),
+    });
+    tree.assemble().unwrap();
+    let failures = tree.failures();
+    assert_eq!(names(&tree), ["package-signatures", "rpmkeys"]);
+    assert!(
+        failures["package-signatures"].ends_with("e2fsprogs-1.47-1.x86_64.rpm: it is not signed")
+    );
+}
+
+#[test]
+fn metadata_signed_by_another_key_or_changed_is_found() {
+    let tree = Tree::new();
+    tree.assemble().unwrap();
+    let other = Key::generate("Other <other@example.org>", DEV_KEY_CREATED).unwrap();
+    let index = tree.dist().join("x86_64/repodata/repomd.xml");
+    let content = fs::read(&index).unwrap();
+    let signature = other.sign_detached(&content, EPOCH).unwrap();
+    fs::write(index.with_extension("xml.asc"), signature).unwrap();
+    let failures = tree.failures();
+    for check in ["metadata-signatures", "gpg-verify"] {
+        assert!(
+            failures[check].starts_with("x86_64/repodata/repomd.xml.asc: "),
+            "{failures:#?}"
+        );
+    }
+    // The key that users are offered has to be the one that was used.
+    tree.assemble().unwrap();
+    fs::write(
+        tree.dist().join("RPM-GPG-KEY-lustre-repo"),
+        other.public_key_armored().unwrap(),
+    )
+    .unwrap();
+    assert!(tree.failures()["metadata-signatures"].contains(&other.fingerprint()));
+}
+
+#[test]
+fn missing_and_extra_packages_are_found() {
+    let mut tree = Tree::new();
+    tree.assemble().unwrap();
+    let packages = tree.dist().join("x86_64/Packages");
+    fs::rename(
+        packages.join("lustre-2.17.0-1.x86_64.rpm"),
+        packages.join("other-name.rpm"),
+    )
+    .unwrap();
+    let failures = tree.failures();
+    assert_eq!(
+        failures.keys().collect::<Vec<_>>(),
+        ["manifest", "repodata", "sha256sums"]
+    );
+    assert!(failures["manifest"].contains("lustre-2.17.0-1.x86_64.rpm is listed and not there"));
+    assert!(failures["manifest"].contains("other-name.rpm is not in the manifest"));
+    assert!(failures["repodata"].contains("other-name.rpm is not in the metadata"));
+
+    tree.expected.push("lustre-osd-ldiskfs-mount".to_owned());
+    tree.assemble().unwrap();
+    assert_eq!(
+        tree.failures().into_iter().collect::<Vec<_>>(),
+        [(
+            "expected-packages".to_owned(),
+            "lustre-osd-ldiskfs-mount is not in the repository".to_owned()
+        )]
+    );
+}
+
+#[test]
+fn metadata_that_does_not_say_what_the_headers_say_is_found() {
+    let tree = Tree::new();
+    tree.assemble().unwrap();
+    // createrepo_c 0.17 leaves fields empty that ours fills; the packages are the same.
+    let mut weaker = Tree::new();
+    weaker.without("lustre-2.17.0-1.x86_64.rpm").with(&Spec {
+        name: "lustre",
+        evr: "2.17.0-1",
+        tags: "Requires: kmod-lustre",
+        files: &[("/usr/sbin/lctl", "tool")],
+    });
+    weaker.assemble().unwrap();
+    // The metadata of one repository over the packages of the other.
+    let repodata = tree.dist().join("x86_64/repodata");
+    fs::remove_dir_all(&repodata).unwrap();
+    fs::rename(weaker.dist().join("x86_64/repodata"), &repodata).unwrap();
+    let failures = tree.failures();
+    assert!(
+        failures["repodata"].contains("lustre-2.17.0-1.x86_64.rpm: it has"),
+        "{failures:#?}"
+    );
+}
+
+#[test]
+fn a_kmod_for_another_kernel_fails_with_the_sentence_users_search_for() {
+    let mut tree = Tree::new();
+    tree.without("kmod-lustre-2.17.0-1.x86_64.rpm").with(&Spec {
+        name: "kmod-lustre",
+        evr: "2.17.0-1",
+        tags: "Requires: kernel(foo) = 0x2\nRequires: kernel(bar) = 0x9\nProvides: ksym(lu) = 0x7",
+        files: &[],
+    });
+    tree.assemble().unwrap();
+    let failures = tree.failures();
+    assert_eq!(names(&tree), ["closure", "kernel-symbols"]);
+    assert_eq!(
+        failures["closure"],
+        "nothing provides kernel(bar) = 0x9 needed by kmod-lustre-2.17.0-1.x86_64; \
+         kernel-core-6.1-553.el8_10_lustre.x86_64 provides kernel(bar) = 0x3 (built from another kernel?); \
+         kernel-core-6.1-553.el8_10.x86_64 provides kernel(bar) = 0x1 (built from another kernel?)"
+    );
+}
+
+#[test]
+fn a_kmod_for_the_distributions_kernel_fails_where_ours_replaces_it() {
+    let mut tree = Tree::new();
+    tree.without("kmod-lustre-2.17.0-1.x86_64.rpm").with(&Spec {
+        name: "kmod-lustre",
+        evr: "2.17.0-1",
+        tags: "Requires: kernel(foo) = 0x1\nProvides: ksym(lu) = 0x7",
+        files: &[],
+    });
+    tree.assemble().unwrap();
+    assert!(
+        tree.failures()["closure"].contains(&format!(
+            "kernel-core-{BASE_KERNEL}.x86_64 of the base provides it, but a package of this repository replaces that one"
+        )),
+        "{:#?}",
+        tree.failures()
+    );
+}
+
+#[test]
+fn file_conflicts_are_those_of_rpm() {
+    let mut tree = Tree::new();
+    let conflicting = Spec {
+        name: "conflicting",
+        evr: "1-1",
+        tags: "",
+        files: &[
+            // Of a package of the base, with other content.
+            ("/usr/bin/bash", "another shell"),
+            // Of a package of ours, with the same.
+            ("/usr/sbin/lctl", "tool"),
+            // Of one of ours, with other content.
+            ("/usr/sbin/extra", "other"),
+        ],
+    };
+    tree.with(&conflicting);
+    tree.assemble().unwrap();
+    let failures = tree.failures();
+    assert_eq!(names(&tree), ["file-conflicts"]);
+    let mut lines: Vec<&str> = failures["file-conflicts"].lines().collect();
+    lines.sort_unstable();
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(lines[0].starts_with("/usr/bin/bash of conflicting-1-1.x86_64 conflicts"));
+    assert!(lines[1].starts_with("/usr/sbin/extra of "), "{lines:#?}");
+
+    // rpm's own opinion.
+    let root = tree.path().join("root");
+    let packages = tree.dist().join("x86_64/Packages");
+    let (success, text) = run(Command::new("rpm")
+        .args([
+            "--install",
+            "--test",
+            "--nodeps",
+            "--nosignature",
+            "--dbpath",
+            "/db",
+            "--root",
+        ])
+        .arg(&root)
+        .arg(world().base.join("Packages/bash-5.2-1.x86_64.rpm"))
+        .arg(packages.join("lustre-2.17.0-1.x86_64.rpm"))
+        .arg(packages.join("e2fsprogs-1.47-1.x86_64.rpm"))
+        .arg(packages.join("conflicting-1-1.x86_64.rpm")));
+    assert!(!success);
+    let mut reported: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("file ")?.split(' ').next())
+        .collect();
+    reported.sort_unstable();
+    reported.dedup();
+    assert_eq!(reported, ["/usr/bin/bash", "/usr/sbin/extra"], "{text}");
+}
+
+#[test]
+fn a_kernel_that_sorts_below_the_distributions_is_found() {
+    let mut tree = Tree::new();
+    tree.without("kernel-core-6.1-553.el8_10_lustre.x86_64.rpm")
+        .with(&Spec {
+            name: "kernel-core",
+            evr: "6.1-553.el8_lustre",
+            tags: "Provides: kernel(foo) = 0x2\nProvides: kernel(bar) = 0x3\nProvides: installonlypkg(kernel)",
+            files: &[],
+        });
+    tree.assemble().unwrap();
+    let failures = tree.failures();
+    assert_eq!(names(&tree), ["newer-than-base"]);
+    assert!(
+        failures["newer-than-base"].starts_with(
+            "kernel-core-6.1-553.el8_lustre.x86_64 sorts below kernel-core-6.1-553.el8_10.x86_64 of the base"
+        ),
+        "{failures:#?}"
+    );
+}
+
+#[test]
+fn two_versions_of_one_package_are_found() {
+    let mut tree = Tree::new();
+    tree.with(&Spec {
+        name: "e2fsprogs",
+        evr: "1.48-1",
+        tags: "",
+        files: &[],
+    });
+    tree.assemble().unwrap();
+    assert!(tree.failures()["duplicates"].starts_with("e2fsprogs.x86_64 is there 2 times"));
+}
+
+#[test]
+fn without_a_base_the_checks_that_need_it_have_not_run() {
+    let tree = Tree::new();
+    tree.assemble().unwrap();
+    let checks = lustre_repository::proof::static_checks(&lustre_repository::proof::StaticInput {
+        dist: &tree.dist(),
+        base_repos: &[],
+        expected: &tree.expected,
+        public_key: &crate::world::public_key(),
+        logs: &tree.path().join("logs"),
+    });
+    let not_run: Vec<&str> = checks
+        .iter()
+        .filter(|c| c.result == Outcome::NotRun)
+        .map(|c| c.name.as_str())
+        .collect();
+    assert_eq!(
+        not_run,
+        [
+            "closure",
+            "kernel-symbols",
+            "base-upgrade",
+            "file-conflicts",
+            "newer-than-base"
+        ]
+    );
+    assert!(
+        !Proof::new(&tree.dist(), "test", "0", checks)
+            .unwrap()
+            .holds()
+    );
+}

@@ -1,0 +1,233 @@
+//! The tree: the same bytes each time, swapped in whole, other people's folders left alone.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use lustre_repository::layout::Error;
+use lustre_repository::manifest::Manifest;
+
+use crate::world::{Spec, Tree, succeed, world};
+
+/// Everything that can be told of a tree: path, mode, time, content.
+fn fingerprint(tree: &Path) -> BTreeMap<String, (u32, i64, String)> {
+    walkdir::WalkDir::new(tree)
+        .into_iter()
+        .map(|entry| {
+            let entry = entry.unwrap();
+            let metadata = entry.metadata().unwrap();
+            let content = if metadata.is_file() {
+                lustre_repository::sums::sha256(entry.path()).unwrap().0
+            } else {
+                String::new()
+            };
+            let path = entry.path().strip_prefix(tree).unwrap();
+            (
+                path.display().to_string(),
+                (metadata.mode(), metadata.mtime(), content),
+            )
+        })
+        .collect()
+}
+
+#[test]
+fn two_assemblies_are_byte_for_byte_the_same() {
+    let first = Tree::published_at("https://repo.example.org/lustre");
+    let mut second = Tree::published_at("https://repo.example.org/lustre/");
+    second.packages.reverse();
+    for input in &mut second.packages {
+        let other = second_name(&input.path);
+        fs::set_permissions(&other, fs::Permissions::from_mode(0o600)).unwrap();
+        input.path = other;
+    }
+    first.assemble().unwrap();
+    second.assemble().unwrap();
+    let tree = fingerprint(&first.dist());
+    assert_eq!(tree, fingerprint(&second.dist()));
+    for name in [
+        "x86_64/Packages/kmod-lustre-2.17.0-1.x86_64.rpm",
+        "x86_64/Packages/lustre-repo-release-1.0-1.el8.noarch.rpm",
+        "x86_64/repodata/repomd.xml.asc",
+        "x86_64-debuginfo/Packages/lustre-debuginfo-2.17.0-1.x86_64.rpm",
+        "source/Packages/lustre-2.17.0-1.src.rpm",
+        "source/repodata/repomd.xml",
+        "RPM-GPG-KEY-lustre-repo",
+        "lustre-repo.repo",
+        "manifest.json",
+        "SHA256SUMS",
+    ] {
+        assert!(tree.contains_key(name), "{name} of {:?}", tree.keys());
+    }
+    // A second run over the first's tree changes nothing either.
+    first.assemble().unwrap();
+    assert_eq!(tree, fingerprint(&first.dist()));
+}
+
+/// A copy of a package under a name that says nothing.
+fn second_name(path: &Path) -> std::path::PathBuf {
+    let folder = world().path().join("copies");
+    fs::create_dir_all(&folder).unwrap();
+    let to = folder.join(format!("{}.copy", path.file_name().unwrap().display()));
+    fs::copy(path, &to).unwrap();
+    to
+}
+
+#[test]
+fn a_change_in_the_tree_does_not_reach_the_packages_it_was_made_from() {
+    let tree = Tree::new();
+    tree.assemble().unwrap();
+    let name = "lustre-2.17.0-1.x86_64.rpm";
+    let input = tree
+        .packages
+        .iter()
+        .find(|i| i.path.file_name().unwrap() == name)
+        .unwrap();
+    let before = fs::read(&input.path).unwrap();
+    fs::write(tree.dist().join("x86_64/Packages").join(name), "edited").unwrap();
+    assert!(fs::read(&input.path).unwrap() == before);
+}
+
+#[test]
+fn after_an_error_the_old_tree_is_there_and_nothing_else() {
+    let mut tree = Tree::new();
+    tree.assemble().unwrap();
+    let before = fingerprint(&tree.dist());
+    let error = tree
+        .assemble_with(&|_| Err("the card was pulled out".into()))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("repomd.xml: the card was pulled out"),
+        "{error}"
+    );
+
+    let wrong = tree.assemble_with(&|content| {
+        let mut other = content.to_vec();
+        other.push(b' ');
+        Ok(lustre_packaging::sign::Signer::sign_detached(
+            crate::world::key(),
+            &other,
+            crate::world::EPOCH,
+        )?)
+    });
+    assert!(matches!(wrong, Err(Error::Signature { .. })), "{wrong:?}");
+
+    let twice = tree.packages[0].clone();
+    tree.packages.push(twice);
+    assert!(matches!(tree.assemble(), Err(Error::Twice { .. })));
+    tree.packages.pop();
+    tree.packages[0].stage = "unknown".to_owned();
+    assert!(matches!(tree.assemble(), Err(Error::Stage { .. })));
+
+    assert_eq!(before, fingerprint(&tree.dist()));
+    let names: Vec<_> = fs::read_dir(tree.dist().parent().unwrap())
+        .unwrap()
+        .map(|e| e.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["test"]);
+}
+
+#[test]
+fn a_folder_of_somebody_else_is_not_replaced() {
+    let tree = Tree::new();
+    fs::create_dir_all(tree.dist()).unwrap();
+    tree.assemble().unwrap();
+    fs::remove_dir_all(tree.dist()).unwrap();
+    fs::create_dir_all(tree.dist()).unwrap();
+    fs::write(tree.dist().join("thesis.tex"), "years of work").unwrap();
+    assert!(matches!(tree.assemble(), Err(Error::NotOurs { .. })));
+    assert!(tree.dist().join("thesis.tex").exists());
+}
+
+#[test]
+fn packages_that_fit_nowhere_are_named() {
+    let mut tree = Tree::new();
+    let broken = tree.path().join("broken.rpm");
+    fs::write(&broken, "no rpm").unwrap();
+    let mut input = tree.packages[0].clone();
+    input.path = broken;
+    tree.packages.push(input);
+    let error = tree.assemble().unwrap_err().to_string();
+    assert!(error.contains("broken.rpm"), "{error}");
+    assert!(!tree.dist().exists());
+}
+
+#[test]
+fn manifest_and_sums_describe_the_tree() {
+    let mut tree = Tree::new();
+    tree.with(&Spec {
+        name: "with-epoch",
+        evr: "1-1",
+        tags: "Epoch: 3",
+        files: &[],
+    });
+    let manifest = tree.assemble().unwrap();
+    let read = Manifest::read(&tree.dist().join("manifest.json")).unwrap();
+    assert_eq!(read.packages.len(), manifest.packages.len());
+    assert_eq!(read.packages.len(), tree.packages.len());
+    let epoch = read
+        .packages
+        .iter()
+        .find(|p| p.nevra == "with-epoch-3:1-1.x86_64")
+        .unwrap();
+    assert_eq!(epoch.file, "x86_64/Packages/with-epoch-1-1.x86_64.rpm");
+    assert!(epoch.sha256 != epoch.sha256_unsigned);
+    succeed(
+        Command::new("sha256sum")
+            .args(["--quiet", "--strict", "-c", "SHA256SUMS"])
+            .current_dir(tree.dist()),
+    );
+}
+
+/// Not a test of its own: assembles over and over until it is killed.
+#[test]
+#[ignore = "run by `killed_at_any_time_a_whole_tree_is_there`"]
+fn assemble_forever() {
+    let folder = std::env::var_os("ASSEMBLE_FOREVER").expect("only as a child");
+    let tree = Tree::new();
+    // Its own tree, then one without a package, at the place the parent looks at.
+    std::os::unix::fs::symlink(folder, tree.path().join("dist")).unwrap();
+    let mut other = tree.packages.clone();
+    other.pop();
+    let mut tree = tree;
+    loop {
+        tree.assemble().unwrap();
+        std::mem::swap(&mut tree.packages, &mut other);
+    }
+}
+
+#[test]
+fn killed_at_any_time_a_whole_tree_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    for attempt in 0..4u64 {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "tree::assemble_forever", "--ignored"])
+            .env("ASSEMBLE_FOREVER", dir.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        // Until the first tree is there, then some time that is different each time.
+        let started = std::time::Instant::now();
+        while !dir.path().join("test").exists() {
+            assert!(started.elapsed() < Duration::from_secs(240), "no tree");
+            assert!(child.try_wait().unwrap().is_none(), "the child ended");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        std::thread::sleep(Duration::from_millis(37 + attempt * 53));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        succeed(
+            Command::new("sha256sum")
+                .args(["--quiet", "--strict", "-c", "SHA256SUMS"])
+                .current_dir(dir.path().join("test")),
+        );
+        assert_eq!(
+            lustre_repository::sums::verify(&dir.path().join("test")).unwrap(),
+            []
+        );
+        fs::remove_dir_all(dir.path().join("test")).unwrap();
+    }
+}

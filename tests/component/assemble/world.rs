@@ -1,0 +1,386 @@
+//! A small distribution and our packages for it: built once with rpmbuild, signed once.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use lustre_packaging::sign::{DEV_KEY_CREATED, Key, Signer, sign_package};
+use lustre_repository::comps::Comps;
+use lustre_repository::layout::{self, Assembly, Input};
+use lustre_repository::manifest::{Manifest, Stage, Tool};
+use lustre_repository::proof::{Check, Outcome, StaticInput, static_checks};
+use lustre_repository::release_package::{self, ReleasePackage};
+use lustre_repository::repo_file::RepoFile;
+
+/// Build time, signing time and revision: 2024-01-01.
+pub const EPOCH: u32 = 1_704_067_200;
+
+/// The kernel of the distribution and ours.
+pub const BASE_KERNEL: &str = "6.1-553.el8_10";
+pub const OUR_KERNEL: &str = "6.1-553.el8_10_lustre";
+
+/// The packages every repository of these tests has.
+pub const EXPECTED: [&str; 5] = [
+    "kernel-core",
+    "kmod-lustre",
+    "lustre",
+    "e2fsprogs",
+    "lustre-repo-release",
+];
+
+/// Runs a command, gives its output (standard output, then error) and panics where it fails.
+pub fn succeed(command: &mut Command) -> String {
+    let (success, text) = run(command);
+    assert!(success, "{command:?}\n{text}");
+    text
+}
+
+/// Runs a command and gives whether it succeeded, and its output.
+pub fn run(command: &mut Command) -> (bool, String) {
+    let done = command.env("LC_ALL", "C.UTF-8").output().unwrap();
+    let mut text = String::from_utf8_lossy(&done.stdout).into_owned();
+    text.push_str(&String::from_utf8_lossy(&done.stderr));
+    (done.status.success(), text)
+}
+
+/// A package to build. `files` are path and content.
+pub struct Spec<'a> {
+    pub name: &'a str,
+    pub evr: &'a str,
+    pub tags: &'a str,
+    pub files: &'a [(&'a str, &'a str)],
+}
+
+impl Spec<'_> {
+    /// Builds it into `to` and gives the paths of the binary and the source package.
+    pub fn build(&self, to: &Path) -> (PathBuf, PathBuf) {
+        let top = tempfile::tempdir().unwrap();
+        let (version, release) = self.evr.split_once('-').unwrap();
+        let mut text = format!(
+            "Name: {}\nVersion: {version}\nRelease: {release}\nSummary: A test package\nLicense: MIT\nAutoReqProv: no\n{}\n\
+             %description\nA package of the tests.\n%install\nmkdir -p %{{buildroot}}\n",
+            self.name, self.tags
+        );
+        let mut list = String::new();
+        for (path, content) in self.files {
+            text.push_str(&format!(
+                "install -d $(dirname %{{buildroot}}{path})\nprintf '%%s' '{content}' > %{{buildroot}}{path}\n"
+            ));
+            list.push_str(&format!("{path}\n"));
+        }
+        text.push_str("%files\n");
+        text.push_str(&list);
+        let spec = top.path().join("test.spec");
+        fs::write(&spec, text).unwrap();
+        let define = |name: &str, value: &str| ["--define".to_owned(), format!("{name} {value}")];
+        succeed(
+            Command::new("rpmbuild")
+                .args(["-ba", "--quiet", "--target", "x86_64"])
+                .args(define("_topdir", &top.path().display().to_string()))
+                .args(define("use_source_date_epoch_as_buildtime", "1"))
+                .args(define("_buildhost", "test"))
+                .args(define("debug_package", "%{nil}"))
+                .env("SOURCE_DATE_EPOCH", EPOCH.to_string())
+                .arg(&spec),
+        );
+        fs::create_dir_all(to).unwrap();
+        let copy = |from: PathBuf| {
+            let to = to.join(from.file_name().unwrap());
+            fs::copy(&from, &to).unwrap();
+            to
+        };
+        let nvr = format!("{}-{}", self.name, self.evr);
+        (
+            copy(top.path().join(format!("RPMS/x86_64/{nvr}.x86_64.rpm"))),
+            copy(top.path().join(format!("SRPMS/{nvr}.src.rpm"))),
+        )
+    }
+}
+
+/// The key, made once: RSA-4096 takes a while.
+pub fn key() -> &'static Key {
+    static KEY: OnceLock<Key> = OnceLock::new();
+    KEY.get_or_init(|| Key::generate("Test <test@example.org>", DEV_KEY_CREATED).unwrap())
+}
+
+/// The armored public key.
+pub fn public_key() -> String {
+    key().public_key_armored().unwrap()
+}
+
+/// The distribution and our signed packages.
+pub struct World {
+    dir: tempfile::TempDir,
+    /// The distribution's repository, with metadata by createrepo_c.
+    pub base: PathBuf,
+    /// Our signed packages; the release package is added by [`Tree`], since it knows its place.
+    pub packages: Vec<Input>,
+    /// An unsigned package of ours.
+    pub unsigned: PathBuf,
+}
+
+/// The world, built once.
+pub fn world() -> &'static World {
+    static WORLD: OnceLock<World> = OnceLock::new();
+    WORLD.get_or_init(World::build)
+}
+
+const KERNEL: &str = "Provides: installonlypkg(kernel)\nProvides: kernel-core-uname-r = %{version}-%{release}.x86_64";
+
+impl World {
+    fn build() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let base = dir.path().join("base");
+        let kernel = format!("{KERNEL}\nProvides: kernel(foo) = 0x1\nProvides: kernel(bar) = 0x1");
+        let specs = [
+            Spec {
+                name: "bash",
+                evr: "5.2-1",
+                tags: "Provides: /bin/sh",
+                files: &[
+                    ("/usr/bin/bash", "a shell"),
+                    ("/usr/share/doc/shared", "same"),
+                ],
+            },
+            Spec {
+                name: "kernel-core",
+                evr: BASE_KERNEL,
+                tags: &kernel,
+                files: &[("/lib/modules/6.1-553.el8_10/vmlinuz", "theirs")],
+            },
+            Spec {
+                name: "e2fsprogs",
+                evr: "1.45-1",
+                tags: "",
+                files: &[("/usr/sbin/mke2fs", "old")],
+            },
+        ];
+        for spec in specs {
+            spec.build(&base.join("Packages"));
+        }
+        for entry in fs::read_dir(base.join("Packages")).unwrap() {
+            let path = entry.unwrap().path();
+            if path.to_string_lossy().ends_with(".src.rpm") {
+                fs::remove_file(path).unwrap();
+            }
+        }
+        succeed(Command::new("createrepo_c").arg("-q").arg(&base));
+
+        let unsigned = dir.path().join("unsigned");
+        let kernel = format!("{KERNEL}\nProvides: kernel(foo) = 0x2\nProvides: kernel(bar) = 0x3");
+        let specs = [
+            Spec {
+                name: "kernel-core",
+                evr: OUR_KERNEL,
+                tags: &kernel,
+                files: &[("/lib/modules/6.1-553.el8_10_lustre/vmlinuz", "ours")],
+            },
+            Spec {
+                name: "kmod-lustre",
+                evr: "2.17.0-1",
+                tags: "Requires: kernel(foo) = 0x2\nRequires: kernel(bar) = 0x3\nProvides: ksym(lu) = 0x7",
+                files: &[(
+                    "/lib/modules/6.1-553.el8_10_lustre/extra/lustre.ko",
+                    "module",
+                )],
+            },
+            Spec {
+                name: "lustre",
+                evr: "2.17.0-1",
+                tags: "Requires: kmod-lustre = %{version}\nRequires: /bin/sh\nRequires: ksym(lu) = 0x7\n\
+                       Requires: (e2fsprogs >= 1.47 if kernel-core)\nRequires(post): /usr/bin/bash",
+                files: &[
+                    ("/usr/sbin/lctl", "tool"),
+                    ("/usr/share/doc/shared", "same"),
+                ],
+            },
+            Spec {
+                name: "lustre-debuginfo",
+                evr: "2.17.0-1",
+                tags: "",
+                files: &[("/usr/lib/debug/usr/sbin/lctl.debug", "symbols")],
+            },
+            Spec {
+                name: "e2fsprogs",
+                evr: "1.47-1",
+                tags: "Provides: ldiskfsprogs = %{version}",
+                files: &[("/usr/sbin/mke2fs", "new"), ("/usr/sbin/extra", "extra")],
+            },
+        ];
+        let mut packages = Vec::new();
+        let mut one = PathBuf::new();
+        for spec in &specs {
+            let (binary, source) = spec.build(&unsigned);
+            packages.push(signed(&binary, dir.path()));
+            packages.push(signed(&source, dir.path()));
+            one = binary;
+        }
+        Self {
+            base,
+            packages,
+            unsigned: one,
+            dir,
+        }
+    }
+
+    /// A folder that stays as long as the tests run.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+}
+
+/// Signs a package into `dir` and gives it as an input.
+pub fn signed(package: &Path, dir: &Path) -> Input {
+    let path = dir.join("signed").join(package.file_name().unwrap());
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    let done = sign_package(package, &path, key(), EPOCH).unwrap();
+    Input {
+        path,
+        sha256_unsigned: done.unsigned_sha256,
+        stage: "test".to_owned(),
+    }
+}
+
+/// The error type of a signing function.
+pub type SignError = Box<dyn std::error::Error + Send + Sync>;
+
+/// A repository of these tests, in a folder of its own.
+pub struct Tree {
+    dir: tempfile::TempDir,
+    /// What it is assembled from; tests change it.
+    pub packages: Vec<Input>,
+    /// What has to be in it; tests change it.
+    pub expected: Vec<String>,
+    repo_file: RepoFile,
+}
+
+impl Tree {
+    /// The world's packages and a release package that points to this tree.
+    pub fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("file://{}", dir.path().join("dist/test").display());
+        Self::at(dir, &url)
+    }
+
+    /// As [`Self::new`], published at `url`.
+    pub fn published_at(url: &str) -> Self {
+        Self::at(tempfile::tempdir().unwrap(), url)
+    }
+
+    fn at(dir: tempfile::TempDir, url: &str) -> Self {
+        let repo_file = RepoFile::new(url, "Lustre test").unwrap();
+        let release = release(&repo_file);
+        let path = dir.path().join(&release.file_name);
+        fs::write(&path, release.bytes).unwrap();
+        let mut packages = world().packages.clone();
+        packages.push(signed(&path, dir.path()));
+        Self {
+            dir,
+            packages,
+            expected: EXPECTED.map(str::to_owned).to_vec(),
+            repo_file,
+        }
+    }
+
+    /// A folder for the test.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Where the tree is.
+    pub fn dist(&self) -> PathBuf {
+        self.dir.path().join("dist/test")
+    }
+
+    /// Leaves a package out.
+    pub fn without(&mut self, file: &str) -> &mut Self {
+        let before = self.packages.len();
+        self.packages
+            .retain(|input| input.path.file_name().unwrap() != file);
+        assert_eq!(self.packages.len() + 1, before, "{file} was not there");
+        self
+    }
+
+    /// Adds a package, built and signed for it.
+    pub fn with(&mut self, spec: &Spec<'_>) -> &mut Self {
+        let (binary, _) = spec.build(&self.dir.path().join("more"));
+        self.packages.push(signed(&binary, self.dir.path()));
+        self
+    }
+
+    /// Assembles it with the test key.
+    pub fn assemble(&self) -> Result<Manifest, layout::Error> {
+        self.assemble_with(&|content| Ok(key().sign_detached(content, EPOCH)?))
+    }
+
+    /// Assembles it with another signing function.
+    pub fn assemble_with(
+        &self,
+        sign: &dyn Fn(&[u8]) -> Result<String, SignError>,
+    ) -> Result<Manifest, layout::Error> {
+        let public_key = public_key();
+        layout::assemble(
+            &Assembly {
+                packages: &self.packages,
+                comps: &comps(),
+                repo_file: &self.repo_file,
+                public_key: &public_key,
+                manifest: Manifest {
+                    tool: Tool {
+                        name: "lustre-repo".to_owned(),
+                        version: "0".to_owned(),
+                    },
+                    target: "test".to_owned(),
+                    source_date_epoch: u64::from(EPOCH),
+                    stages: BTreeMap::from([("test".to_owned(), Stage::default())]),
+                    ..Manifest::default()
+                },
+                sign,
+            },
+            &self.dist(),
+        )
+    }
+
+    /// All static checks.
+    pub fn check(&self) -> Vec<Check> {
+        static_checks(&StaticInput {
+            dist: &self.dist(),
+            base_repos: &[world().base.clone()],
+            expected: &self.expected,
+            public_key: &public_key(),
+            logs: &self.dir.path().join("logs"),
+        })
+    }
+
+    /// The checks that did not pass, with their messages.
+    pub fn failures(&self) -> BTreeMap<String, String> {
+        self.check()
+            .into_iter()
+            .filter(|check| check.result != Outcome::Pass)
+            .map(|check| (check.name, check.message))
+            .collect()
+    }
+}
+
+/// The release package for a place.
+pub fn release(repo_file: &RepoFile) -> release_package::Built {
+    release_package::build(&ReleasePackage {
+        version: "1.0",
+        release: "1.el8",
+        repo_file,
+        public_key: &public_key(),
+        source_date_epoch: u64::from(EPOCH),
+        url: "https://repo.example.org/",
+    })
+    .unwrap()
+}
+
+fn comps() -> Comps {
+    Comps::parse(
+        "[[group]]\nid = \"lustre-server\"\nname = \"Lustre Server\"\ndescription = \"A server\"\n\
+         mandatory = [\"kernel-core\", \"kmod-lustre\", \"lustre\", \"e2fsprogs\"]\n",
+    )
+    .unwrap()
+}

@@ -1,0 +1,235 @@
+//! The command line: a contract. Add to it, don't change it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Builds patched e2fsprogs, the Lustre kernel and the Lustre server into signed RPMs, assembles a reproducible dnf repository and
+/// proves that it installs.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo xtask",
+    bin_name = "cargo xtask",
+    after_help = "Examples:\n  cargo xtask repo --setup           everything, from nothing, for the target `rehearsal`\n  \
+                  cargo xtask plan                   what would run, and why\n  \
+                  cargo xtask verify dist/rehearsal  is that repository whole and signed?\n\n\
+                  Exit codes: 0 done, 1 failed, 2 usage, 3 a proof failed, 130 interrupted."
+)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Lock, fetch, build, sign, assemble and prove: the whole road.
+    #[command(after_help = "Examples:\n  cargo xtask repo --setup\n  cargo xtask repo --target rehearsal -j 2 -o /srv/repo\n  \
+                            cargo xtask repo --offline --locked")]
+    Repo(RepoArgs),
+    /// What would run, and why.
+    #[command(after_help = "Example:\n  cargo xtask plan --json | jq '.[] | select(.runs)'")]
+    Plan(PlanArgs),
+    /// Fetch all sources into the store: the only step that uses the network.
+    #[command(after_help = "Example:\n  cargo xtask fetch && cargo xtask repo --offline")]
+    Fetch(TargetArgs),
+    /// Build packages, unsigned; all of them where none is named.
+    #[command(after_help = "Examples:\n  cargo xtask build\n  cargo xtask build e2fsprogs lustre")]
+    Build(BuildArgs),
+    /// Build, sign and assemble the repository without proving it.
+    #[command(after_help = "Example:\n  cargo xtask assemble -o /tmp/repository")]
+    Assemble(RepoArgs),
+    /// Prove a repository: every signature, digest and dependency.
+    #[command(after_help = "Examples:\n  cargo xtask verify\n  cargo xtask verify /srv/repo/rehearsal --json\n  \
+                            cargo xtask verify --reproducible   build twice, compare byte by byte")]
+    Verify(VerifyArgs),
+    /// Write the lock of a target, or move it to the newest sources.
+    #[command(after_help = "Example:\n  cargo xtask lock --update")]
+    Lock(LockArgs),
+    /// The targets there are.
+    #[command(after_help = "Example:\n  cargo xtask targets --json")]
+    Targets {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// The key that signs.
+    #[command(subcommand, after_help = "Example:\n  cargo xtask key export > RPM-GPG-KEY-lustre-repo")]
+    Key(KeyCommand),
+    /// Remove superseded results, keeping the latest of every stage; with `--all`, the whole store.
+    #[command(after_help = "Example:\n  cargo xtask clean")]
+    Clean(CleanArgs),
+    /// Run all tests of the project.
+    #[command(after_help = "Examples:\n  cargo xtask test --setup\n  cargo xtask test -- sign::")]
+    Test(TestArgs),
+}
+
+/// What every command about a target takes.
+#[derive(Debug, Clone, Args)]
+pub struct TargetArgs {
+    /// What to build for; `cargo xtask targets` lists them.
+    #[arg(long, default_value = "rehearsal")]
+    pub target: String,
+    /// Use what is in the store, and no network.
+    #[arg(long)]
+    pub offline: bool,
+    /// Refuse to change the lock.
+    #[arg(long)]
+    pub locked: bool,
+    /// Take a source from a local path: NAME=PATH, or NAME=PATH@REV for a commit of a clone.
+    #[arg(long = "source", value_name = "NAME=PATH")]
+    pub sources: Vec<String>,
+    /// Fetch what is at a location from another: FROM=TO.
+    #[arg(long = "mirror", value_name = "FROM=TO")]
+    pub mirrors: Vec<String>,
+    /// How many jobs run at a time; all cores where not given.
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<usize>,
+    /// Results as JSON on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// Where fetched and built things are kept.
+    #[arg(long, env = "LUSTRE_REPO_STORE", value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// Install missing host tools with apt or dnf, after naming them.
+    #[arg(long)]
+    pub setup: bool,
+}
+
+/// Arguments of `repo` and `assemble`.
+#[derive(Debug, Clone, Args)]
+pub struct RepoArgs {
+    /// Which target, and how.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The repository's folder; `dist/<target>` where not given.
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+    /// Which key signs.
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+/// Arguments of `plan`.
+#[derive(Debug, Clone, Args)]
+pub struct PlanArgs {
+    /// Which target, and how.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Which key would sign.
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+/// Which key signs.
+#[derive(Debug, Clone, Args)]
+pub struct KeyArgs {
+    /// A file with the armored secret key. The passphrase, if any, comes from the file named by
+    /// LUSTRE_REPO_KEY_PASSPHRASE_FILE or the variable LUSTRE_REPO_KEY_PASSPHRASE.
+    #[arg(long, env = "LUSTRE_REPO_KEY_FILE", value_name = "FILE")]
+    pub key_file: Option<PathBuf>,
+    /// The fingerprint of a key that gpg-agent holds.
+    #[arg(long, env = "LUSTRE_REPO_KEY_AGENT", value_name = "FINGERPRINT", conflicts_with = "key_file")]
+    pub key_agent: Option<String>,
+}
+
+/// Arguments of `build`.
+#[derive(Debug, Clone, Args)]
+pub struct BuildArgs {
+    /// Which target, and how.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The packages: e2fsprogs, kernel, lustre.
+    #[arg(value_name = "PACKAGE")]
+    pub packages: Vec<String>,
+}
+
+/// Arguments of `verify`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// Which target, and how.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The repository; `dist/<target>` where not given.
+    #[arg(value_name = "PATH")]
+    pub path: Option<PathBuf>,
+    /// Build everything a second time, elsewhere and under other circumstances, and compare byte by byte.
+    #[arg(long)]
+    pub reproducible: bool,
+    /// Which key signs the second build.
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+/// Arguments of `lock`.
+#[derive(Debug, Clone, Args)]
+pub struct LockArgs {
+    /// Which target, and how.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Move every pin to what is newest now.
+    #[arg(long)]
+    pub update: bool,
+}
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a new release key (RSA-4096) in a file.
+    New {
+        /// Name and address, as in "Site Lustre <lustre@example.org>".
+        #[arg(long)]
+        user_id: String,
+        /// The file that takes the armored secret key; it must not exist.
+        #[arg(long, value_name = "FILE")]
+        output: PathBuf,
+    },
+    /// Show the key that would sign.
+    Show {
+        /// Which key.
+        #[command(flatten)]
+        key: KeyArgs,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write the public key to standard output.
+    Export {
+        /// Which key.
+        #[command(flatten)]
+        key: KeyArgs,
+    },
+}
+
+/// Arguments of `clean`.
+#[derive(Debug, Clone, Args)]
+pub struct CleanArgs {
+    /// Remove the whole store: fetched sources, built packages and all.
+    #[arg(long)]
+    pub all: bool,
+    /// Where fetched and built things are kept.
+    #[arg(long, env = "LUSTRE_REPO_STORE", value_name = "DIR")]
+    pub store: Option<PathBuf>,
+}
+
+/// Arguments of `test`.
+#[derive(Debug, Clone, Args)]
+pub struct TestArgs {
+    /// Install missing host tools with apt or dnf, after naming them.
+    #[arg(long)]
+    pub setup: bool,
+    /// Arguments for the tests, such as a part of their names.
+    #[arg(last = true, value_name = "ARG")]
+    pub arguments: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,46 @@
+//! `cargo xtask plan`
+
+use lustre_packaging::stage::{self, State};
+
+use super::lock;
+use super::repo;
+use crate::cli::PlanArgs;
+use crate::context::{self, Context};
+use crate::exit::Outcome;
+use crate::road::Road;
+use crate::ui;
+
+/// Shows every stage of the target, whether it would run, and why.
+pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
+    let context = Context::open(&arguments.target, "cargo xtask plan")?;
+    let lock = lock::current(&context)?;
+    let road = Road::new(&context, &lock)?;
+    let signing = repo::signing(&context, &arguments.key)?;
+    let stages = road.assembled(&signing)?;
+    let planned = stage::plan(&stages, &context.store)?;
+    if context.arguments.json {
+        let items: Vec<_> = planned
+            .iter()
+            .map(|one| {
+                let why = match &one.state {
+                    State::Cached => None,
+                    State::Runs(why) => Some(why),
+                };
+                serde_json::json!({ "stage": one.stage, "needs": one.needs, "runs": why.is_some(), "why": why })
+            })
+            .collect();
+        ui::print(&serde_json::to_string_pretty(&items)?);
+        return Ok(Outcome::Done);
+    }
+    if let Some(model) = &context.target.model {
+        ui::print(&format!("{}: {model}", context.target.name));
+    }
+    ui::print(&format!("store: {}", context::store_folder(arguments.target.store.as_deref())?.display()));
+    for one in planned {
+        match one.state {
+            State::Cached => ui::print(&format!("  cached  {}", one.stage)),
+            State::Runs(why) => ui::print(&format!("  runs    {:16} {why}", one.stage)),
+        }
+    }
+    Ok(Outcome::Done)
+}

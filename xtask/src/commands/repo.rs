@@ -1,0 +1,168 @@
+//! `cargo xtask repo`, `assemble`, `build` and `fetch`: the road, as far as each goes.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::Context as _;
+use lustre_packaging::lock::Lock;
+use lustre_packaging::stage::{self, Options, Stage};
+use lustre_packaging::store::StageDir;
+
+use super::{key, lock, verify};
+use crate::cli::{BuildArgs, KeyArgs, RepoArgs, TargetArgs};
+use crate::context::{self, Context};
+use crate::exit::{Outcome, Usage};
+use crate::road::finish::{Signing, tree};
+use crate::road::packages::PACKAGES;
+use crate::road::{Road, name};
+use crate::{publish, ui};
+
+/// Everything: lock, fetch, build, sign, assemble, prove.
+pub fn repo(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
+    let clock = Instant::now();
+    let context = Context::open(&arguments.target, &who("repo", &arguments.target))?;
+    let lock = ready(&context)?;
+    let road = Road::new(&context, &lock)?;
+    let signing = signing(&context, &arguments.key)?;
+    let done = run(&context, &road.assembled(&signing)?)?;
+    let assembled = tree(&folder(&done, name::ASSEMBLE)?);
+    let output = output(arguments, &context);
+    publish::publish(&assembled, &output, &context.screen)?;
+    let proof = verify::prove(&context, &road, &signing, &done)?;
+    publish::add_proof(&proof.text, &output)?;
+    if let Some(model) = &context.target.model {
+        ui::say(model);
+    }
+    ui::say(&format!(
+        "{}: {} stages, {} from the store, {}",
+        output.display(),
+        done.len() + 1,
+        context.screen.cached(),
+        ui::duration(clock.elapsed())
+    ));
+    ui::say(&proof.summary);
+    if context.arguments.json {
+        ui::print(proof.text.trim_end());
+    } else {
+        ui::print(&output.display().to_string());
+    }
+    Ok(if proof.good { Outcome::Done } else { Outcome::Unproven })
+}
+
+/// The repository without its proofs.
+pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
+    let context = Context::open(&arguments.target, &who("assemble", &arguments.target))?;
+    let lock = ready(&context)?;
+    let road = Road::new(&context, &lock)?;
+    let signing = signing(&context, &arguments.key)?;
+    let done = run(&context, &road.assembled(&signing)?)?;
+    let output = output(arguments, &context);
+    publish::publish(&tree(&folder(&done, name::ASSEMBLE)?), &output, &context.screen)?;
+    ui::say("not proven: `cargo xtask verify` does that");
+    ui::print(&output.display().to_string());
+    Ok(Outcome::Done)
+}
+
+/// Unsigned packages; their folders go to standard output.
+pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
+    for package in &arguments.packages {
+        if !PACKAGES.contains(&package.as_str()) {
+            return Err(Usage(format!("no package `{package}`; there are: {}", PACKAGES.join(", "))).into());
+        }
+    }
+    let context = Context::open(&arguments.target, &who("build", &arguments.target))?;
+    let lock = ready(&context)?;
+    let road = Road::new(&context, &lock)?;
+    let wanted: Vec<&str> = if arguments.packages.is_empty() {
+        PACKAGES.to_vec()
+    } else {
+        arguments.packages.iter().map(String::as_str).collect()
+    };
+    let stages = needed(road.builds()?, &wanted);
+    let done = run(&context, &stages)?;
+    for package in wanted {
+        ui::print(&folder(&done, package)?.join("RPMS").display().to_string());
+    }
+    Ok(Outcome::Done)
+}
+
+/// Every pinned source into the store.
+pub fn fetch(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
+    let context = Context::open(arguments, &who("fetch", arguments))?;
+    let lock = ready(&context)?;
+    ui::say(&format!("{} files are in the store", lock.files().count()));
+    Ok(Outcome::Done)
+}
+
+/// A current lock, and everything it pins in the store.
+pub fn ready(context: &Context) -> anyhow::Result<Lock> {
+    let lock = lock::current(context)?;
+    lock::fetch(context, &lock)?;
+    Ok(lock)
+}
+
+/// The key, and a signature time that does not change from run to run: that of the packages, or the key's creation where that is later.
+pub fn signing(context: &Context, arguments: &KeyArgs) -> anyhow::Result<Signing> {
+    let signer = key::open(arguments)?;
+    let public_key = signer.public_key_armored()?;
+    let created = lustre_packaging::sign::PublicKey::from_armored(&public_key)?.created();
+    Ok(Signing {
+        time: context.target.build.source_date_epoch.max(created),
+        public_key,
+        signer,
+    })
+}
+
+/// Runs stages and shows what happens.
+pub fn run(
+    context: &Context,
+    stages: &[Stage<'_>],
+) -> anyhow::Result<std::collections::BTreeMap<String, StageDir>> {
+    let options = Options {
+        // More stages than cores would only take each other's time.
+        width: context.jobs.clamp(1, 4),
+    };
+    Ok(stage::run(stages, &context.store, options, &|event| context.screen.event(&event))?)
+}
+
+/// The folder of a finished stage.
+pub fn folder(
+    done: &std::collections::BTreeMap<String, StageDir>,
+    stage: &str,
+) -> anyhow::Result<PathBuf> {
+    done.get(stage)
+        .map(|stage| stage.path.clone())
+        .with_context(|| format!("the stage `{stage}` did not run"))
+}
+
+/// Of `stages`, those that `wanted` need.
+fn needed<'a>(stages: Vec<Stage<'a>>, wanted: &[&str]) -> Vec<Stage<'a>> {
+    let mut names: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
+    let mut at = 0;
+    while at < names.len() {
+        if let Some(stage) = stages.iter().find(|stage| stage.name == names[at]) {
+            for need in &stage.needs {
+                if !names.contains(need) {
+                    names.push(need.clone());
+                }
+            }
+        }
+        at += 1;
+    }
+    stages.into_iter().filter(|stage| names.contains(&stage.name)).collect()
+}
+
+fn output(arguments: &RepoArgs, context: &Context) -> PathBuf {
+    arguments.output.clone().unwrap_or_else(|| default_output(&context.target.name))
+}
+
+/// `dist/<target>` in the project's folder.
+pub fn default_output(target: &str) -> PathBuf {
+    let project = context::project();
+    Path::new(&project).join("dist").join(target)
+}
+
+/// How a run names itself to others that wait for it.
+pub fn who(command: &str, arguments: &TargetArgs) -> String {
+    format!("cargo xtask {command} --target {}", arguments.target)
+}

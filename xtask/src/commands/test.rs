@@ -1,0 +1,85 @@
+//! `cargo xtask test`: all tests of the project, with what they need installed first.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+use lustre_packaging::host;
+
+use crate::cli::TestArgs;
+use crate::context;
+use crate::exit::Outcome;
+use crate::ui;
+
+/// What cargo's test runner says of one test binary.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+struct Counts {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+}
+
+/// Runs `cargo test` over the workspace and closes with one line that counts all tests.
+pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
+    host::ensure(&context::specs(), &["repo", "test"], arguments.setup, &mut |text| ui::say(text))?;
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .current_dir(context::project())
+        .args(["test", "--workspace", "--no-fail-fast", "--"])
+        .args(&arguments.arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    let mut child = command.spawn().context("cannot start cargo")?;
+    let mut total = Counts::default();
+    if let Some(output) = child.stdout.take() {
+        for line in BufReader::new(output).split(b'\n') {
+            let line = String::from_utf8_lossy(&line?).into_owned();
+            ui::print(&line);
+            if let Some(counts) = counts(&line) {
+                total.passed += counts.passed;
+                total.failed += counts.failed;
+                total.skipped += counts.skipped;
+            }
+        }
+    }
+    let status = child.wait()?;
+    ui::print(&format!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped));
+    if !status.success() {
+        bail!("cargo test failed; the failures are listed above");
+    }
+    if total.passed == 0 {
+        bail!("no test ran");
+    }
+    Ok(Outcome::Done)
+}
+
+/// The counts in a line `test result: ok. 3 passed; 0 failed; 1 ignored; …`.
+fn counts(line: &str) -> Option<Counts> {
+    let rest = line.strip_prefix("test result: ")?;
+    let number = |word: &str| {
+        let end = rest.find(word)?;
+        rest[..end].trim_end().rsplit([' ', '.']).next()?.parse().ok()
+    };
+    Some(Counts {
+        passed: number("passed")?,
+        failed: number("failed")?,
+        skipped: number("ignored")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runners_line_is_counted() {
+        let line = "test result: FAILED. 31 passed; 2 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.82s";
+        let wanted = Counts {
+            passed: 31,
+            failed: 2,
+            skipped: 1,
+        };
+        assert_eq!(counts(line), Some(wanted));
+        assert_eq!(counts("test sign::works ... ok"), None);
+    }
+}

@@ -1,0 +1,154 @@
+//! `cargo xtask verify`: the proofs, of a repository of ours anywhere; and the comparison of two builds.
+
+mod reproducible;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use lustre_packaging::stage::Stage;
+use lustre_packaging::store::StageDir;
+use lustre_repository::proof::{self, Outcome as Result_, Proof, StaticInput};
+use lustre_repository::repo_file::KEY_FILE;
+
+use super::repo;
+use crate::cli::VerifyArgs;
+use crate::context::Context;
+use crate::exit::Outcome;
+use crate::prove::{InstallInput, install_checks};
+use crate::road::finish::{Signing, tree};
+use crate::road::{Road, name};
+use crate::ui;
+
+/// The proofs of one repository.
+#[derive(Debug)]
+pub struct Proved {
+    /// `proof.json`.
+    pub text: String,
+    /// One line, and one for every check that does not hold.
+    pub summary: String,
+    /// Whether all of them hold.
+    pub good: bool,
+}
+
+/// Proves the repository given, or compares two builds.
+pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
+    if arguments.reproducible {
+        return reproducible::run(arguments);
+    }
+    let context = Context::open(&arguments.target, &repo::who("verify", &arguments.target))?;
+    let dist = arguments
+        .path
+        .clone()
+        .unwrap_or_else(|| repo::default_output(&context.target.name));
+    let dist = std::fs::canonicalize(&dist)
+        .with_context(|| format!("no repository at {}; `cargo xtask repo` makes one", dist.display()))?;
+    let lock = repo::ready(&context)?;
+    let road = Road::new(&context, &lock)?;
+    let signing = repo::signing(&context, &arguments.key)?;
+    let done = repo::run(&context, &road.roots()?)?;
+    let checked = checks(&context, &done, &dist, &signing.public_key)?;
+    ui::say(&checked.summary);
+    if context.arguments.json {
+        ui::print(checked.text.trim_end());
+    }
+    Ok(if checked.good { Outcome::Done } else { Outcome::Unproven })
+}
+
+/// The proofs of what the stage `assemble` made: a stage of its own, so that they are not repeated for the same repository.
+///
+/// # Errors
+/// When they cannot be made. Proofs that fail are no error but the answer.
+pub fn prove(
+    context: &Context,
+    road: &Road<'_>,
+    signing: &Signing,
+    done: &BTreeMap<String, StageDir>,
+) -> anyhow::Result<Proved> {
+    let dist = tree(&repo::folder(done, name::ASSEMBLE)?);
+    let failed = std::sync::Mutex::new(None);
+    let mut stages: Vec<Stage<'_>> = road.assembled(signing)?;
+    stages.push(Stage {
+        name: name::PROVE.to_owned(),
+        needs: [name::ASSEMBLE, name::DISTRIBUTION, name::INSTALL_ROOT].map(str::to_owned).to_vec(),
+        inputs: road.proof_inputs()?,
+        whole: None,
+        recipe: Box::new(|work| {
+            let proved = checks(context, done, &dist, &signing.public_key)?;
+            std::fs::write(work.output.join(proof::FILE), &proved.text)?;
+            std::fs::write(work.output.join("summary"), &proved.summary)?;
+            if proved.good {
+                return Ok(());
+            }
+            // A proof that fails is not kept as a result: the next run looks again.
+            if let Ok(mut failed) = failed.lock() {
+                *failed = Some(proved);
+            }
+            Err("a proof failed".into())
+        }),
+    });
+    let ran = repo::run(context, &stages);
+    if let Some(proved) = failed.into_inner().ok().flatten() {
+        return Ok(proved);
+    }
+    let folder = repo::folder(&ran?, name::PROVE)?;
+    let read = |file: &str| std::fs::read_to_string(folder.join(file)).with_context(|| file.to_owned());
+    Ok(Proved {
+        text: read(proof::FILE)?,
+        summary: read("summary")?,
+        good: true,
+    })
+}
+
+/// Static and install checks of the tree `dist`.
+fn checks(
+    context: &Context,
+    done: &BTreeMap<String, StageDir>,
+    dist: &Path,
+    public_key: &str,
+) -> anyhow::Result<Proved> {
+    let published = std::fs::read_to_string(dist.join(KEY_FILE))
+        .with_context(|| format!("{} is no repository of this tool", dist.display()))?;
+    if published.trim() != public_key.trim() {
+        bail!(
+            "{} is signed with another key than the one given; name its key with --key-file or --key-agent",
+            dist.display()
+        );
+    }
+    let base = repo::folder(done, name::DISTRIBUTION)?;
+    let logs = context.store.logs_dir();
+    let scratch = context.store.temp_dir("prove")?;
+    let repos: Vec<PathBuf> = vec![base.join("base")];
+    let expected = context.target.expected_packages();
+    let mut all = proof::static_checks(&StaticInput {
+        dist,
+        base_repos: &repos,
+        expected: &expected,
+        public_key,
+        logs: &logs,
+    });
+    all.extend(install_checks(&InstallInput {
+        target: &context.target,
+        dist,
+        root: &repo::folder(done, name::INSTALL_ROOT)?.join("root"),
+        base: &repos[0],
+        base_key: &base.join("key.asc"),
+        scratch: scratch.path(),
+        logs: &logs,
+    }));
+    let proof = Proof::new(dist, &context.target.name, env!("CARGO_PKG_VERSION"), all)?;
+    let mut lines = vec![proof.summary()];
+    for check in &proof.checks {
+        if !matches!(check.result, Result_::Pass) {
+            lines.push(format!("  {}: {}: {}", check.name, check.result, check.message));
+            if let Some(log) = &check.log {
+                lines.push(format!("    log: {}", log.display()));
+            }
+        }
+    }
+    Ok(Proved {
+        text: proof.to_json(),
+        summary: lines.join("\n"),
+        good: proof.holds(),
+    })
+}

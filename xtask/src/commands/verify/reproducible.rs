@@ -1,0 +1,196 @@
+//! `cargo xtask verify --reproducible`: everything built a second time, elsewhere and under other circumstances, compared byte by byte.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, bail};
+use lustre_packaging::store::{Entry, list_tree};
+use lustre_repository::proof;
+
+use super::super::{lock, repo};
+use crate::cli::VerifyArgs;
+use crate::context::Context;
+use crate::exit::Outcome;
+use crate::road::finish::tree;
+use crate::road::packages::PACKAGES;
+use crate::road::{Road, name};
+use crate::ui;
+
+/// What the second build finds different from the first, besides its time, its folder and its number of jobs.
+const CIRCUMSTANCES: [(&str, &str); 4] = [
+    ("TZ", "Pacific/Kiritimati"),
+    ("LC_ALL", "C"),
+    ("LANG", "tr_TR.UTF-8"),
+    ("USER", "somebody"),
+];
+
+/// Builds twice and compares.
+pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
+    let context = Context::open(&arguments.target, &repo::who("verify --reproducible", &arguments.target))?;
+    let pins = repo::ready(&context)?;
+    let road = Road::new(&context, &pins)?;
+    let signing = repo::signing(&context, &arguments.key)?;
+    let done = repo::run(&context, &road.assembled(&signing)?)?;
+    let first = Build {
+        tree: tree(&repo::folder(&done, name::ASSEMBLE)?),
+        packages: packages(|stage| repo::folder(&done, stage))?,
+    };
+
+    let scratch = context.store.root().join("second");
+    if scratch.exists() {
+        lustre_packaging::store::remove_tree(&scratch)?;
+    }
+    // Only what was fetched is shared: everything else is made anew.
+    lock::share_files(&context, &pins, &scratch.join("store"))?;
+    let jobs = if context.jobs == 1 { 2 } else { context.jobs + 1 };
+    ui::say(&format!("building again in {}, -j {jobs}, umask 077", scratch.display()));
+    let mut command = Command::new("sh");
+    command
+        .args(["-c", "umask 077; exec \"$@\"", "sh"])
+        .arg(std::env::current_exe()?)
+        .args(["assemble", "--locked", "--offline", "--target", &context.target.name])
+        .arg("--store")
+        .arg(scratch.join("store"))
+        .arg("--output")
+        .arg(scratch.join("dist"))
+        .args(["--jobs", &jobs.to_string()])
+        .envs(CIRCUMSTANCES)
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    for source in &arguments.target.sources {
+        command.args(["--source", source]);
+    }
+    for mirror in &arguments.target.mirrors {
+        command.args(["--mirror", mirror]);
+    }
+    if let Some(path) = &arguments.key.key_file {
+        command.arg("--key-file").arg(std::path::absolute(path)?);
+    }
+    if let Some(fingerprint) = &arguments.key.key_agent {
+        command.args(["--key-agent", fingerprint]);
+    }
+    let status = command.status().context("cannot start the second build")?;
+    if !status.success() {
+        bail!("the second build failed ({status}); its messages are above");
+    }
+    let stages = scratch.join("store/stages");
+    let second = Build {
+        tree: scratch.join("dist"),
+        packages: packages(|stage| only(&stages, stage))?,
+    };
+    let differences = first.compare(&second)?;
+    if differences.is_empty() {
+        ui::print(&format!(
+            "byte-identical: {} unsigned packages and the {} files of the repository",
+            first.packages.len(),
+            list_tree(&first.tree)?.len()
+        ));
+        lustre_packaging::store::remove_tree(&scratch)?;
+        return Ok(Outcome::Done);
+    }
+    for difference in &differences {
+        ui::print(difference);
+    }
+    ui::say(&format!(
+        "{} differences; both are kept for a look (diffoscope): {} and {}",
+        differences.len(),
+        first.tree.display(),
+        second.tree.display()
+    ));
+    Ok(Outcome::Unproven)
+}
+
+/// What one build left.
+#[derive(Debug)]
+struct Build {
+    tree: PathBuf,
+    packages: Vec<(String, PathBuf)>,
+}
+
+impl Build {
+    fn compare(&self, other: &Self) -> anyhow::Result<Vec<String>> {
+        let mut differences = compare("repository", &entries(&self.tree)?, &entries(&other.tree)?);
+        for (mine, theirs) in self.packages.iter().zip(&other.packages) {
+            differences.extend(compare(&mine.0, &entries(&mine.1)?, &entries(&theirs.1)?));
+        }
+        Ok(differences)
+    }
+}
+
+/// The folders of unsigned packages by stage.
+fn packages(folder: impl Fn(&str) -> anyhow::Result<PathBuf>) -> anyhow::Result<Vec<(String, PathBuf)>> {
+    let mut folders = Vec::new();
+    for package in PACKAGES {
+        let srpm = format!("{package}-srpm");
+        folders.push((package.to_owned(), folder(package)?.join("RPMS")));
+        folders.push((srpm.clone(), folder(&srpm)?.join("SRPMS")));
+    }
+    Ok(folders)
+}
+
+/// The one finished stage `name` in a store's folder of stages.
+fn only(stages: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(stages).with_context(|| stages.display().to_string())? {
+        let path = entry?.path();
+        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if file.rsplit_once('-').is_some_and(|(stage, _)| stage == name) {
+            found.push(path);
+        }
+    }
+    match found.as_slice() {
+        [one] => Ok(one.clone()),
+        _ => bail!("{} stages `{name}` in {}", found.len(), stages.display()),
+    }
+}
+
+fn entries(folder: &Path) -> anyhow::Result<Vec<Entry>> {
+    let mut entries = list_tree(folder).with_context(|| folder.display().to_string())?;
+    entries.retain(|entry| entry.path != proof::FILE);
+    Ok(entries)
+}
+
+/// What differs between two lists of files.
+fn compare(what: &str, first: &[Entry], second: &[Entry]) -> Vec<String> {
+    let mut differences = Vec::new();
+    for entry in first {
+        match second.iter().find(|other| other.path == entry.path) {
+            None => differences.push(format!("{what}: {} is only in the first build", entry.path)),
+            Some(other) if other.kind != entry.kind => differences.push(format!("{what}: {} differs", entry.path)),
+            Some(_) => {}
+        }
+    }
+    for entry in second {
+        if !first.iter().any(|other| other.path == entry.path) {
+            differences.push(format!("{what}: {} is only in the second build", entry.path));
+        }
+    }
+    differences
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_sort_of_difference_is_named() {
+        let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        let write = |folder: usize, name: &str, text: &str| std::fs::write(folders[folder].path().join(name), text).unwrap();
+        write(0, "same", "1");
+        write(1, "same", "1");
+        write(0, "changed", "1");
+        write(1, "changed", "2");
+        write(0, "gone", "");
+        write(1, "new", "");
+        let found = compare("x", &entries(folders[0].path()).unwrap(), &entries(folders[1].path()).unwrap());
+        assert_eq!(
+            found,
+            [
+                "x: changed differs",
+                "x: gone is only in the first build",
+                "x: new is only in the second build"
+            ]
+        );
+    }
+}

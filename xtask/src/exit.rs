@@ -1,0 +1,87 @@
+//! From a result to words on standard error and an exit code: 0 done, 1 failed, 2 usage, 3 a proof failed, 130 interrupted.
+
+use std::process::ExitCode;
+
+use lustre_packaging::stage;
+
+/// How a command that did not fail ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// All is well.
+    Done,
+    /// A proof failed: the repository must not be shipped.
+    Unproven,
+    /// A command of ours that ran in a process of its own ended so.
+    Code(u8),
+}
+
+/// A wrong use that clap cannot see.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Usage(pub String);
+
+/// Tells what happened and gives the exit code.
+pub fn report(result: anyhow::Result<Outcome>) -> ExitCode {
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Unproven) => ExitCode::from(3),
+        Ok(Outcome::Code(code)) => ExitCode::from(code),
+        Err(error) => {
+            crate::ui::error(&words(&error));
+            ExitCode::from(code(&error))
+        }
+    }
+}
+
+fn code(error: &anyhow::Error) -> u8 {
+    if matches!(error.downcast_ref(), Some(stage::Error::Interrupted)) {
+        return 130;
+    }
+    let usage = error.is::<Usage>()
+        || matches!(
+            error.downcast_ref(),
+            Some(lustre_packaging::target::Error::Unknown { .. } | lustre_packaging::target::Error::Name(_))
+        );
+    if usage { 2 } else { 1 }
+}
+
+/// The error with its causes, each on a line of its own, and the log of the stage where there is one.
+fn words(error: &anyhow::Error) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        // A wrapper that only repeats its cause is said once.
+        if lines.last().is_none_or(|last| !last.contains(&text)) {
+            lines.push(text);
+        }
+    }
+    if let Some(stage::Error::Stage { log: Some(log), .. }) = error.downcast_ref() {
+        let shown = log.display().to_string();
+        if !lines.iter().any(|line| line.contains(&shown)) {
+            lines.push(format!("log: {shown}"));
+            let tail = lustre_packaging::process::tail(log, 15);
+            if !tail.is_empty() {
+                lines.push(tail);
+            }
+        }
+    }
+    lines.join("\n  ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once_and_in_order() {
+        let error = anyhow::anyhow!("the patch does not fit").context("stage `kernel` failed");
+        assert_eq!(words(&error), "stage `kernel` failed\n  the patch does not fit");
+    }
+
+    #[test]
+    fn codes_follow_the_contract() {
+        assert_eq!(code(&anyhow::anyhow!("x")), 1);
+        assert_eq!(code(&Usage("x".to_owned()).into()), 2);
+        assert_eq!(code(&stage::Error::Interrupted.into()), 130);
+    }
+}

@@ -1,0 +1,78 @@
+//! From the store to the output folder: swapped in whole, and looked at again when nothing seems to have changed.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
+use lustre_packaging::process;
+use lustre_packaging::store::{list_tree, Entry};
+use lustre_repository::proof;
+
+use crate::ui::Screen;
+
+/// Makes `output` the same as `tree`, in one step; nothing is written where it is already.
+///
+/// # Errors
+/// When the output is something else than a repository, or cannot be written.
+pub fn publish(tree: &Path, output: &Path, screen: &Screen) -> anyhow::Result<()> {
+    if output.exists() {
+        let here: Vec<Entry> = list_tree(output)
+            .with_context(|| output.display().to_string())?
+            .into_iter()
+            .filter(|entry| entry.path != proof::FILE)
+            .collect();
+        let wanted = list_tree(tree)?;
+        if here == wanted {
+            return Ok(());
+        }
+        if let Some(changed) = changed_by_hand(&here, &wanted, output) {
+            screen.line(&format!(
+                "{} is not as it was made ({changed}); it is replaced",
+                output.display()
+            ));
+        }
+    }
+    lustre_repository::layout::swap_in(output, |aside| {
+        // Copies, since a link would let a change in the output reach the store.
+        let mut command = std::process::Command::new("cp");
+        command.args(["-a", "--reflink=auto", "-T"]).arg(tree).arg(aside);
+        process::output(&mut command).map(drop).map_err(std::io::Error::other)
+    })
+    .with_context(|| format!("cannot put the repository at {}", output.display()))
+}
+
+/// Where the output claims to be this very tree, what of it somebody changed.
+fn changed_by_hand(here: &[Entry], wanted: &[Entry], output: &Path) -> Option<String> {
+    let sums = |entries: &[Entry]| {
+        entries
+            .iter()
+            .find(|entry| entry.path == lustre_repository::sums::FILE)
+            .cloned()
+    };
+    if sums(here).is_none() || sums(here) != sums(wanted) {
+        // Another build: of course it differs.
+        return None;
+    }
+    let odd = wanted
+        .iter()
+        .find(|entry| !here.contains(entry))
+        .or_else(|| here.iter().find(|entry| !wanted.contains(entry)))?;
+    Some(output.join(&odd.path).display().to_string())
+}
+
+/// Writes `proof.json` beside the rest.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn add_proof(text: &str, output: &Path) -> anyhow::Result<()> {
+    let path = output.join(proof::FILE);
+    let write = || -> std::io::Result<()> {
+        let mut file = tempfile::NamedTempFile::new_in(output)?;
+        std::io::Write::write_all(&mut file, text.as_bytes())?;
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644))?;
+        file.persist(&path)?;
+        Ok(())
+    };
+    write().with_context(|| path.display().to_string())
+}

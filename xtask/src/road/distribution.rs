@@ -1,0 +1,160 @@
+//! The distribution: its repositories, the bootstrap with its own dnf, and buildroots made by that dnf.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use lustre_packaging::buildroot::{self, TargetDnf};
+use lustre_packaging::distro::{self, Recipe};
+use lustre_packaging::process;
+use lustre_packaging::stage::{Failure, Stage, Work};
+use lustre_packaging::store::Digest;
+
+use super::{Road, name, needs};
+use crate::commands::lock::KERNEL_SOURCE;
+
+impl Road<'_> {
+    /// The base and source repositories, made from the pinned packages and signed with the distribution's own key.
+    pub(super) fn distribution(&self) -> anyhow::Result<Stage<'_>> {
+        let wanted = &self.target.distribution;
+        let recipe = Recipe::load(&self.specs.join(&wanted.recipe))?;
+        let kernel = self.lock.file(KERNEL_SOURCE)?;
+        Ok(Stage {
+            name: name::DISTRIBUTION.to_owned(),
+            needs: Vec::new(),
+            inputs: vec![
+                ("packages".to_owned(), distro::inputs_digest(&recipe, &self.lock.package)?),
+                self.spec_input("kernel-spec", &wanted.kernel.spec)?,
+                ("kernel-source".to_owned(), kernel.sha256.to_string()),
+                ("key".to_owned(), wanted.key.clone()),
+                self.settings_input(),
+            ],
+            whole: None,
+            recipe: Box::new(move |work| {
+                let debs = work.scratch.join("debs");
+                fs::create_dir(&debs)?;
+                for pin in &self.lock.package {
+                    let digest = pin.file.sha256.parse()?;
+                    std::os::unix::fs::symlink(
+                        self.pinned(&digest, &pin.file.file)?,
+                        debs.join(&pin.file.file),
+                    )?;
+                }
+                let kernel = self.pinned(&kernel.sha256, &kernel.file)?;
+                distro::build(
+                    &recipe,
+                    &distro::Inputs {
+                        pins: &self.lock.package,
+                        debs: &debs,
+                        kernel_spec: &self.specs.join(&wanted.kernel.spec),
+                        kernel_source: &kernel,
+                        jobs: self.jobs,
+                    },
+                    work.scratch,
+                    work.output,
+                    work.log,
+                )?;
+                Ok(())
+            }),
+        })
+    }
+
+    /// The chroot that holds the target's own dnf, rpm and rpmbuild, made by the host's dnf.
+    pub(super) fn bootstrap(&self) -> Stage<'_> {
+        let packages = &self.target.distribution.bootstrap;
+        Stage {
+            name: name::BOOTSTRAP.to_owned(),
+            needs: needs(&[name::DISTRIBUTION]),
+            inputs: vec![
+                ("recipe".to_owned(), "1".to_owned()),
+                ("packages".to_owned(), packages.join(" ")),
+                ("key".to_owned(), self.target.distribution.key.clone()),
+            ],
+            whole: Some(("root".to_owned(), "packages.txt".to_owned())),
+            recipe: Box::new(move |work| {
+                let base = self.base(work)?;
+                let root = work.output.join("root");
+                buildroot::bootstrap(&base, packages, &root, &work.scratch.join("dnf"), work.log)?;
+                let dnf = TargetDnf::new(&root, &work.scratch.join("clone"), &base)?;
+                let list = dnf.installed(&root)?;
+                fs::write(work.output.join("packages.txt"), list)?;
+                Ok(())
+            }),
+        }
+    }
+
+    /// The chroot of the install proof: the distribution's own packages, installed by its own dnf.
+    pub(super) fn install_root(&self) -> Stage<'_> {
+        let packages = &self.target.install.base;
+        Stage {
+            name: name::INSTALL_ROOT.to_owned(),
+            needs: needs(&[name::DISTRIBUTION, name::BOOTSTRAP]),
+            inputs: vec![
+                ("recipe".to_owned(), "1".to_owned()),
+                ("packages".to_owned(), packages.join(" ")),
+            ],
+            whole: Some(("root".to_owned(), "packages.txt".to_owned())),
+            recipe: Box::new(move |work| self.make_root(work, packages, None)),
+        }
+    }
+
+    /// Makes `root/` with `packages` and the package files in `local`, and `packages.txt`, by the target's own dnf.
+    pub(super) fn make_root(
+        &self,
+        work: &Work<'_>,
+        packages: &[String],
+        local: Option<&Path>,
+    ) -> Result<(), Failure> {
+        let base = self.base(work)?;
+        let bootstrap = work.need(name::BOOTSTRAP)?.join("root");
+        let mut dnf = TargetDnf::new(&bootstrap, &work.scratch.join("clone"), &base)?;
+        let root = work.output.join("root");
+        dnf.install(&root, packages, local, work.log)?;
+        // dnf's cache is no part of a buildroot.
+        let cache = root.join("var/cache/dnf");
+        if cache.exists() {
+            fs::remove_dir_all(&cache)?;
+        }
+        fs::write(work.output.join("packages.txt"), dnf.installed(&root)?)?;
+        Ok(())
+    }
+
+    /// The SRPM `package` of the distribution's source repository.
+    pub(super) fn distribution_srpm(&self, work: &Work<'_>, package: &str) -> Result<PathBuf, Failure> {
+        let folder = work.need(name::DISTRIBUTION)?.join("source/Packages");
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&folder)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|e| e == "rpm")
+                && lustre_packaging::build::rpmbuild::package_name(&path)? == package
+            {
+                found.push(path);
+            }
+        }
+        match (found.pop(), found.is_empty()) {
+            (Some(one), true) => Ok(one),
+            (None, _) => Err(format!("no SRPM `{package}` in {}", folder.display()).into()),
+            (Some(_), false) => Err(format!("more than one SRPM `{package}` in {}", folder.display()).into()),
+        }
+    }
+
+    /// A pinned file in the store under its own name, which tools like to see.
+    pub(super) fn pinned(&self, digest: &Digest, file: &str) -> Result<PathBuf, Failure> {
+        self.store.file(digest).ok_or_else(|| {
+            format!("{file} (sha256 {digest}) is not in the store; get it with `cargo xtask fetch`").into()
+        })
+    }
+}
+
+/// What an SRPM requires to be built, as dnf takes it: `gcc`, `make >= 4`, `(a or b)`.
+pub(super) fn requirements(srpm: &Path) -> Result<Vec<String>, Failure> {
+    let mut command = Command::new("rpm");
+    command.args(["--query", "--requires", "--package", "--nosignature"]).arg(srpm);
+    let text = String::from_utf8(process::output(&mut command)?)?;
+    Ok(text
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("rpmlib("))
+        .map(str::to_owned)
+        .collect())
+}

@@ -1,0 +1,271 @@
+//! The release package, signing and assembling: the stages that see a key.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+
+use lustre_packaging::build::rpmbuild;
+use lustre_packaging::sign::{Signer, sign_package};
+use lustre_packaging::stage::{Failure, Stage, Work};
+use lustre_packaging::store::Digest;
+use lustre_packaging::target::{Source, Target};
+use lustre_repository::comps::{Comps, Group};
+use lustre_repository::layout::{Assembly, Input, assemble};
+use lustre_repository::manifest::{self, Manifest};
+use lustre_repository::release_package::{self, ReleasePackage};
+use lustre_repository::repo_file::RepoFile;
+use serde::{Deserialize, Serialize};
+
+use super::packages::PACKAGES;
+use crate::commands::lock::KERNEL_SOURCE;
+use super::{Road, name, needs};
+
+/// The stage of the release package, which is also the manifest's name for it.
+const RELEASE: &str = "release-package";
+
+/// The project's page; a name, so that no host stands in the code.
+const URL: &str = env!("CARGO_PKG_NAME");
+
+/// Who signs, and with which time.
+pub struct Signing {
+    /// The key.
+    pub signer: Box<dyn Signer>,
+    /// Its public part, armored.
+    pub public_key: String,
+    /// The time in every signature, in seconds since 1970.
+    pub time: u32,
+}
+
+/// A signed package, as the stage `sign` records it.
+#[derive(Debug, Serialize, Deserialize)]
+struct Signed {
+    file: String,
+    stage: String,
+    unsigned_sha256: String,
+}
+
+const SIGNED_LIST: &str = "signed.json";
+
+impl Road<'_> {
+    /// The release package, unsigned.
+    pub(super) fn release<'s>(&'s self, signing: &'s Signing) -> Stage<'s> {
+        let repository = &self.target.repository;
+        Stage {
+            name: RELEASE.to_owned(),
+            needs: Vec::new(),
+            inputs: vec![
+                ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+                self.settings_input(),
+                ("repository".to_owned(), format!("{} {}", repository.name, repository.baseurl)),
+                ("key".to_owned(), signing.public_key.clone()),
+                ("version".to_owned(), self.target.lustre.version.clone()),
+            ],
+            whole: None,
+            recipe: Box::new(move |work| {
+                let built = release_package::build(&ReleasePackage {
+                    version: &self.target.lustre.version,
+                    release: &format!("1{}", self.target.distribution.dist),
+                    repo_file: &self.repo_file()?,
+                    public_key: &signing.public_key,
+                    source_date_epoch: self.target.build.source_date_epoch.into(),
+                    url: URL,
+                })?;
+                let folder = work.output.join("RPMS");
+                fs::create_dir(&folder)?;
+                fs::write(folder.join(built.file_name), built.bytes)?;
+                Ok(())
+            }),
+        }
+    }
+
+    /// Every package, signed.
+    pub(super) fn sign<'s>(&'s self, signing: &'s Signing) -> Stage<'s> {
+        let from = signed_stages();
+        Stage {
+            name: name::SIGN.to_owned(),
+            needs: from.clone(),
+            inputs: vec![
+                ("recipe".to_owned(), "1".to_owned()),
+                ("key".to_owned(), signing.signer.fingerprint()),
+                ("time".to_owned(), signing.time.to_string()),
+            ],
+            whole: None,
+            recipe: Box::new(move |work| {
+                let mut list = Vec::new();
+                let folder = work.output.join("packages");
+                fs::create_dir(&folder)?;
+                for stage in &from {
+                    for path in rpmbuild::packages_under(work.need(stage)?)? {
+                        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                        let signed =
+                            sign_package(&path, &folder.join(&file), signing.signer.as_ref(), signing.time)?;
+                        list.push(Signed {
+                            file,
+                            stage: stage.trim_end_matches("-srpm").to_owned(),
+                            unsigned_sha256: signed.unsigned_sha256,
+                        });
+                    }
+                }
+                fs::write(work.output.join(SIGNED_LIST), serde_json::to_string_pretty(&list)?)?;
+                Ok(())
+            }),
+        }
+    }
+
+    /// The repository's tree, with signed metadata.
+    pub(super) fn assemble<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Stage<'s>> {
+        let mut names = needs(&[name::SIGN]);
+        names.extend(PACKAGES.map(|package| format!("{package}-root")));
+        let overrides = manifest::Overrides::default();
+        Ok(Stage {
+            name: name::ASSEMBLE.to_owned(),
+            needs: names,
+            inputs: vec![
+                ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+                self.settings_input(),
+                ("key".to_owned(), signing.signer.fingerprint()),
+                ("repository".to_owned(), serde_json::to_string(&self.target.repository)?),
+                ("overrides".to_owned(), serde_json::to_string(&overrides)?),
+                ("sources".to_owned(), self.sources_digest()),
+            ],
+            whole: None,
+            recipe: Box::new(move |work| self.assemble_in(work, signing, &overrides)),
+        })
+    }
+
+    fn assemble_in(
+        &self,
+        work: &Work<'_>,
+        signing: &Signing,
+        overrides: &manifest::Overrides,
+    ) -> Result<(), Failure> {
+        let folder = work.need(name::SIGN)?;
+        let list: Vec<Signed> = serde_json::from_slice(&fs::read(folder.join(SIGNED_LIST))?)?;
+        let packages: Vec<Input> = list
+            .into_iter()
+            .map(|signed| Input {
+                path: folder.join("packages").join(signed.file),
+                sha256_unsigned: signed.unsigned_sha256,
+                stage: signed.stage,
+            })
+            .collect();
+        let manifest = Manifest {
+            tool: manifest::Tool {
+                name: "lustre-repo".to_owned(),
+                version: env!("CARGO_PKG_VERSION").to_owned(),
+            },
+            target: self.target.name.clone(),
+            source_date_epoch: self.target.build.source_date_epoch.into(),
+            overrides: overrides.clone(),
+            stages: self.manifest_stages(work)?,
+            ..Manifest::default()
+        };
+        assemble(
+            &Assembly {
+                packages: &packages,
+                comps: &comps(self.target),
+                repo_file: &self.repo_file()?,
+                public_key: &signing.public_key,
+                manifest,
+                sign: &|data| Ok(signing.signer.sign_detached(data, signing.time)?),
+            },
+            &work.output.join("tree"),
+        )?;
+        Ok(())
+    }
+
+    /// What made the packages, for the manifest: sources and build packages by stage.
+    fn manifest_stages(&self, work: &Work<'_>) -> Result<BTreeMap<String, manifest::Stage>, Failure> {
+        let mut stages = BTreeMap::new();
+        for package in PACKAGES {
+            let list = fs::read_to_string(work.need(&format!("{package}-root"))?.join("packages.txt"))?;
+            let build_packages = list
+                .lines()
+                .filter_map(|line| line.split(' ').next())
+                .map(str::to_owned)
+                .collect();
+            let stage = manifest::Stage {
+                digest: work.digest(&format!("{package}-root"))?,
+                sources: self.manifest_sources(package),
+                build_packages,
+            };
+            stages.insert(package.to_owned(), stage);
+        }
+        stages.insert(RELEASE.to_owned(), manifest::Stage::default());
+        Ok(stages)
+    }
+
+    /// The sources of `package`, for the manifest.
+    fn manifest_sources(&self, package: &str) -> Vec<manifest::Source> {
+        let pinned = match package {
+            "e2fsprogs" => "e2fsprogs",
+            "kernel" => KERNEL_SOURCE,
+            _ => {
+                let location = match &self.target.lustre.source {
+                    Source::Path(path) => format!("specs/{path}"),
+                    other => format!("{other:?}"),
+                };
+                return vec![manifest::Source {
+                    name: package.to_owned(),
+                    location,
+                    digest: self.lustre_digest.clone(),
+                }];
+            }
+        };
+        self.lock
+            .source
+            .get(pinned)
+            .map(|pin| manifest::Source {
+                name: package.to_owned(),
+                location: pin.uri.clone(),
+                digest: format!("sha256:{}", pin.sha256),
+            })
+            .into_iter()
+            .collect()
+    }
+
+    /// A digest of what the manifest says of sources, for the key of the stage that writes it.
+    fn sources_digest(&self) -> String {
+        let all: Vec<String> = PACKAGES
+            .iter()
+            .flat_map(|package| self.manifest_sources(package))
+            .map(|source| format!("{} {} {}", source.name, source.location, source.digest))
+            .collect();
+        Digest::of_bytes(all.join("\n").as_bytes()).to_string()
+    }
+
+    fn repo_file(&self) -> Result<RepoFile, Failure> {
+        let repository = &self.target.repository;
+        Ok(RepoFile::new(&repository.baseurl, &repository.name)?)
+    }
+}
+
+/// The stages whose packages are signed.
+fn signed_stages() -> Vec<String> {
+    let mut stages: Vec<String> = Vec::new();
+    for package in PACKAGES {
+        stages.push(package.to_owned());
+        stages.push(format!("{package}-srpm"));
+    }
+    stages.push(RELEASE.to_owned());
+    stages
+}
+
+fn comps(target: &Target) -> Comps {
+    let group = &target.repository.group;
+    Comps {
+        groups: vec![Group {
+            id: group.id.clone(),
+            name: group.name.clone(),
+            description: group.description.clone(),
+            mandatory: group.mandatory.clone(),
+            optional: group.optional.clone(),
+            default: Vec::new(),
+        }],
+    }
+}
+
+/// Where the stage `assemble` left the repository.
+pub fn tree(assembled: &std::path::Path) -> PathBuf {
+    assembled.join("tree")
+}

@@ -1,0 +1,167 @@
+//! The road of a target as a graph of stages.
+//!
+//! - [`distribution`]: the base repositories, the bootstrap and the buildroots.
+//! - [`packages`]: e2fsprogs, the kernel and Lustre, from source to unsigned RPMs.
+//! - [`finish`]: signing, assembling and proving.
+
+pub mod distribution;
+pub mod finish;
+pub mod packages;
+
+use std::path::PathBuf;
+
+use lustre_packaging::build::workdir::Settings;
+use lustre_packaging::buildroot::{Base, BaseRepo};
+use lustre_packaging::lock::Lock;
+use lustre_packaging::stage::{Failure, Stage, Work, digest_of};
+use lustre_packaging::store::Store;
+use lustre_packaging::target::{Source, Target};
+
+use crate::context::{Context, specs};
+use crate::exit::Usage;
+use finish::Signing;
+
+/// What the stages of a target are made from.
+#[derive(Debug)]
+pub struct Road<'a> {
+    /// The target.
+    pub target: &'a Target,
+    /// Its lock: every source pinned.
+    pub lock: &'a Lock,
+    /// Where the pinned files are.
+    pub store: &'a Store,
+    /// The project's `specs/`.
+    pub specs: PathBuf,
+    /// How many jobs may run at a time.
+    pub jobs: usize,
+    /// What pins Lustre's source.
+    pub lustre_digest: String,
+}
+
+/// Names of stages that others need.
+pub mod name {
+    /// The base and source repositories.
+    pub const DISTRIBUTION: &str = "distribution";
+    /// The chroot with the target's own dnf and rpm.
+    pub const BOOTSTRAP: &str = "bootstrap";
+    /// Lustre's source tree, with our fixups.
+    pub const LUSTRE_TREE: &str = "lustre-tree";
+    /// The chroot of the install proof: the base alone.
+    pub const INSTALL_ROOT: &str = "install-root";
+    /// All packages, signed.
+    pub const SIGN: &str = "sign";
+    /// The repository.
+    pub const ASSEMBLE: &str = "assemble";
+    /// The proofs.
+    pub const PROVE: &str = "prove";
+}
+
+impl<'a> Road<'a> {
+    /// The road of the context's target, as locked.
+    ///
+    /// # Errors
+    /// When an argument of the command line makes no sense.
+    pub fn new(context: &'a Context, lock: &'a Lock) -> anyhow::Result<Self> {
+        if let Some(source) = context.arguments.sources.first() {
+            return Err(Usage(format!("--source {source}: the target `{}` takes no other source yet", context.target.name)).into());
+        }
+        let specs = specs();
+        let lustre_digest = match &context.target.lustre.source {
+            Source::Path(path) => format!("tree-sha256:{}", digest_of(&specs.join(path))?),
+            Source::Git { commit, .. } => format!("git:{commit}"),
+            other => format!("{other:?}"),
+        };
+        Ok(Self {
+            target: &context.target,
+            lock,
+            store: &context.store,
+            specs,
+            jobs: context.jobs,
+            lustre_digest,
+        })
+    }
+}
+
+impl Road<'_> {
+    /// All stages up to the unsigned packages.
+    ///
+    /// # Errors
+    /// When an input of a stage cannot be read.
+    pub fn builds(&self) -> anyhow::Result<Vec<Stage<'_>>> {
+        let mut stages = vec![self.distribution()?, self.bootstrap()];
+        stages.extend(self.packages()?);
+        Ok(stages)
+    }
+
+    /// The stages that the proofs of any repository need: the distribution and a clean chroot.
+    ///
+    /// # Errors
+    /// When an input of a stage cannot be read.
+    pub fn roots(&self) -> anyhow::Result<Vec<Stage<'_>>> {
+        Ok(vec![self.distribution()?, self.bootstrap(), self.install_root()])
+    }
+
+    /// All stages up to the assembled repository, and the chroot of the install proof.
+    ///
+    /// # Errors
+    /// When an input of a stage cannot be read.
+    pub fn assembled<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Vec<Stage<'s>>> {
+        let mut stages: Vec<Stage<'s>> = self.builds()?;
+        stages.push(self.install_root());
+        stages.push(self.release(signing));
+        stages.push(self.sign(signing));
+        stages.push(self.assemble(signing)?);
+        Ok(stages)
+    }
+
+    /// The build settings.
+    pub fn settings(&self) -> Settings {
+        Settings::new(self.target, self.jobs)
+    }
+
+    /// A stage's inputs that come from the build settings; how many jobs run must not change what comes out, so it is none.
+    fn settings_input(&self) -> (String, String) {
+        let build = &self.target.build;
+        let text = format!(
+            "{} {} {}",
+            build.source_date_epoch, build.host, self.target.distribution.dist
+        );
+        ("settings".to_owned(), text)
+    }
+
+    /// A file or folder under `specs/` as a stage's input.
+    fn spec_input(&self, label: &str, path: &str) -> anyhow::Result<(String, String)> {
+        Ok((label.to_owned(), digest_of(&self.specs.join(path))?))
+    }
+
+    /// The base repositories as the stage `distribution` left them.
+    fn base(&self, work: &Work<'_>) -> Result<Base, Failure> {
+        let folder = work.need(name::DISTRIBUTION)?;
+        Ok(Base {
+            repos: vec![BaseRepo {
+                id: "base".to_owned(),
+                folder: folder.join("base"),
+            }],
+            key: folder.join("key.asc"),
+            arch: self.target.distribution.arch.clone(),
+        })
+    }
+}
+
+impl Road<'_> {
+    /// What the proofs depend on besides the repository and the chroot.
+    ///
+    /// # Errors
+    /// When the target cannot be written as JSON.
+    pub fn proof_inputs(&self) -> anyhow::Result<Vec<(String, String)>> {
+        Ok(vec![
+            ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+            ("target".to_owned(), serde_json::to_string(self.target)?),
+        ])
+    }
+}
+
+/// The names of the stages a stage needs, owned.
+fn needs(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}

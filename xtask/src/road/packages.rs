@@ -1,0 +1,294 @@
+//! e2fsprogs, the kernel and Lustre: from source to unsigned RPMs.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use lustre_packaging::build::workdir::Workdir;
+use lustre_packaging::build::{e2fsprogs, kernel, lustre, rpmbuild};
+use lustre_packaging::process;
+use lustre_packaging::stage::{Failure, Stage, Work};
+use lustre_packaging::target::Source;
+
+use super::distribution::requirements;
+use super::{Road, name, needs};
+
+/// The packages a target builds, in the order of the road.
+pub const PACKAGES: [&str; 3] = ["e2fsprogs", "kernel", "lustre"];
+
+impl Road<'_> {
+    /// The stages of all three packages.
+    pub(super) fn packages(&self) -> anyhow::Result<Vec<Stage<'_>>> {
+        Ok(vec![
+            self.lustre_tree()?,
+            self.kernel_sources()?,
+            self.kernel_srpm()?,
+            self.root_stage("kernel", self.target.distribution.buildroot.clone(), &[]),
+            self.kernel()?,
+            self.e2fsprogs_srpm()?,
+            self.root_stage("e2fsprogs", self.target.distribution.buildroot.clone(), &[]),
+            self.e2fsprogs()?,
+            self.lustre_root(),
+            self.lustre_srpm()?,
+            self.lustre()?,
+        ])
+    }
+
+    /// Lustre's tree with our fixups, never changed in place.
+    fn lustre_tree(&self) -> anyhow::Result<Stage<'_>> {
+        let Source::Path(path) = &self.target.lustre.source else {
+            anyhow::bail!("lustre.source: only `path` is there yet");
+        };
+        Ok(Stage {
+            name: name::LUSTRE_TREE.to_owned(),
+            needs: Vec::new(),
+            inputs: vec![self.spec_input("source", path)?],
+            whole: None,
+            recipe: Box::new(move |work| {
+                let tree = self.specs.join(path);
+                lustre::expect_clean(&tree)?;
+                let mut command = Command::new("cp");
+                // Times and owners of a checkout are chance; what is built from the tree must not see them.
+                command.args(["-R", "--no-preserve=all", "--preserve=mode", "-T"]);
+                command.arg(&tree).arg(work.output.join("tree"));
+                process::run_logged(&mut command, work.log)?;
+                Ok(())
+            }),
+        })
+    }
+
+    /// The distribution's kernel sources, changed. All that the kernel sees of Lustre's tree goes in here, so a change of Lustre
+    /// that leaves its kernel patches alone leaves the kernel alone.
+    fn kernel_sources(&self) -> anyhow::Result<Stage<'_>> {
+        let overlay = &self.target.kernel.overlay;
+        Ok(Stage {
+            name: "kernel-sources".to_owned(),
+            needs: needs(&[name::DISTRIBUTION, name::LUSTRE_TREE]),
+            inputs: vec![
+                ("recipe".to_owned(), "1".to_owned()),
+                self.spec_input("overlay", overlay)?,
+            ],
+            whole: None,
+            recipe: Box::new(move |work| {
+                let Source::Srpm(package) = &self.target.kernel.source else {
+                    return Err("kernel.source: only `srpm` is there yet".into());
+                };
+                let srpm = self.distribution_srpm(work, package)?;
+                let tree = work.need(name::LUSTRE_TREE)?.join("tree");
+                let folder = self.specs.join(overlay);
+                kernel::sources(&srpm, &folder, &[("lustre", &tree)], work.scratch, work.output)?;
+                Ok(())
+            }),
+        })
+    }
+
+    fn kernel_srpm(&self) -> anyhow::Result<Stage<'_>> {
+        let overlay = &self.target.kernel.overlay;
+        Ok(Stage {
+            name: "kernel-srpm".to_owned(),
+            needs: needs(&["kernel-sources", name::BOOTSTRAP]),
+            inputs: vec![
+                ("recipe".to_owned(), "1".to_owned()),
+                self.settings_input(),
+                self.spec_input("overlay", overlay)?,
+            ],
+            whole: None,
+            recipe: Box::new(move |work| {
+                let build = self.workdir(work, &work.need(name::BOOTSTRAP)?.join("root"))?;
+                let prepared = work.need("kernel-sources")?;
+                let made = kernel::source_package(&build, prepared, &self.specs.join(overlay), work.log)?;
+                Ok(rpmbuild::collect(&[made], &work.output.join("SRPMS"))?)
+            }),
+        })
+    }
+
+    fn kernel(&self) -> anyhow::Result<Stage<'_>> {
+        let wanted = &self.target.kernel;
+        Ok(Stage {
+            name: "kernel".to_owned(),
+            needs: needs(&["kernel-sources", "kernel-srpm", "kernel-root"]),
+            inputs: vec![
+                ("recipe".to_owned(), "1".to_owned()),
+                self.settings_input(),
+                ("packages".to_owned(), wanted.packages.join(" ")),
+                self.spec_input("overlay", &wanted.overlay)?,
+            ],
+            whole: None,
+            recipe: Box::new(move |work| {
+                let build = self.workdir(work, &work.need("kernel-root")?.join("root"))?;
+                let made = kernel::build(
+                    &build,
+                    &one_srpm(work, "kernel")?,
+                    work.need("kernel-sources")?,
+                    &self.specs.join(&wanted.overlay),
+                    work.log,
+                )?;
+                rpmbuild::expect("kernel", &made, &wanted.packages)?;
+                Ok(rpmbuild::collect(&made, &work.output.join("RPMS"))?)
+            }),
+        })
+    }
+
+    fn e2fsprogs_srpm(&self) -> anyhow::Result<Stage<'_>> {
+        let wanted = &self.target.e2fsprogs;
+        let archive = self.lock.file("e2fsprogs")?;
+        Ok(Stage {
+            name: "e2fsprogs-srpm".to_owned(),
+            needs: needs(&[name::BOOTSTRAP]),
+            inputs: vec![
+                ("recipe".to_owned(), "1".to_owned()),
+                self.settings_input(),
+                self.spec_input("spec", &wanted.spec)?,
+                ("source".to_owned(), archive.sha256.to_string()),
+            ],
+            whole: None,
+            recipe: Box::new(move |work| {
+                let archive = self.pinned(&archive.sha256, &archive.file)?;
+                let build = self.workdir(work, &work.need(name::BOOTSTRAP)?.join("root"))?;
+                let folder = self.specs.join(&wanted.spec);
+                let made = e2fsprogs::source_package(&build, wanted, &folder, &archive, work.log)?;
+                Ok(rpmbuild::collect(&[made], &work.output.join("SRPMS"))?)
+            }),
+        })
+    }
+
+    fn e2fsprogs(&self) -> anyhow::Result<Stage<'_>> {
+        let wanted = &self.target.e2fsprogs;
+        Ok(Stage {
+            name: "e2fsprogs".to_owned(),
+            needs: needs(&["e2fsprogs-srpm", "e2fsprogs-root"]),
+            inputs: vec![
+                ("recipe".to_owned(), "1".to_owned()),
+                self.settings_input(),
+                ("packages".to_owned(), wanted.packages.join(" ")),
+            ],
+            whole: None,
+            recipe: Box::new(move |work| {
+                self.build(work, "e2fsprogs", &wanted.packages, &[], |_| Ok(()))
+            }),
+        })
+    }
+
+    /// Lustre's buildroot holds the kernel-devel and the e2fsprogs that were just built.
+    fn lustre_root(&self) -> Stage<'_> {
+        let mut packages = self.target.distribution.buildroot.clone();
+        packages.extend(self.target.lustre.buildroot.iter().cloned());
+        self.root_stage("lustre", packages, &["kernel", "e2fsprogs"])
+    }
+
+    fn lustre_srpm(&self) -> anyhow::Result<Stage<'_>> {
+        let wanted = &self.target.lustre;
+        Ok(Stage {
+            name: "lustre-srpm".to_owned(),
+            needs: needs(&["lustre-root", name::LUSTRE_TREE]),
+            inputs: vec![
+                ("recipe".to_owned(), "1".to_owned()),
+                self.settings_input(),
+                ("version".to_owned(), wanted.version.clone()),
+                ("configure".to_owned(), wanted.configure.join(" ")),
+                ("rpmbuild".to_owned(), wanted.rpmbuild.join(" ")),
+            ],
+            whole: None,
+            recipe: Box::new(move |work| {
+                let tree = work.need(name::LUSTRE_TREE)?.join("tree");
+                let build = self.workdir(work, &work.need("lustre-root")?.join("root"))?;
+                let made = lustre::source_package(&build, wanted, &tree, work.log)?;
+                Ok(rpmbuild::collect(&[made], &work.output.join("SRPMS"))?)
+            }),
+        })
+    }
+
+    fn lustre(&self) -> anyhow::Result<Stage<'_>> {
+        let wanted = &self.target.lustre;
+        Ok(Stage {
+            name: "lustre".to_owned(),
+            needs: needs(&["lustre-srpm", "lustre-root"]),
+            inputs: vec![
+                ("recipe".to_owned(), "1".to_owned()),
+                self.settings_input(),
+                ("packages".to_owned(), wanted.packages.join(" ")),
+                ("modules".to_owned(), wanted.modules.join(" ")),
+            ],
+            whole: None,
+            recipe: Box::new(move |work| {
+                self.build(work, "lustre", &wanted.packages, &wanted.rpmbuild, |made| {
+                    Ok(lustre::expect_modules(made, &wanted.modules)?)
+                })
+            }),
+        })
+    }
+
+    /// A buildroot for `package`: `packages`, what its SRPM requires, and the packages of the stages `built`.
+    ///
+    /// Lustre's SRPM is made in the buildroot itself, so its requirements are the target's data; rpmbuild checks them.
+    fn root_stage(&self, package: &'static str, packages: Vec<String>, built: &'static [&str]) -> Stage<'_> {
+        let srpm = format!("{package}-srpm");
+        let mut names = vec![name::DISTRIBUTION, name::BOOTSTRAP];
+        let from_srpm = built.is_empty();
+        if from_srpm {
+            names.push(&srpm);
+        }
+        names.extend(built);
+        let needs = needs(&names);
+        Stage {
+            name: format!("{package}-root"),
+            needs,
+            inputs: vec![("packages".to_owned(), packages.join(" "))],
+            whole: Some(("root".to_owned(), "packages.txt".to_owned())),
+            recipe: Box::new(move |work| {
+                let mut wanted = packages.clone();
+                if from_srpm {
+                    wanted.extend(requirements(&one_srpm(work, package)?)?);
+                }
+                let local = work.scratch.join("local");
+                for stage in built {
+                    for path in rpmbuild::packages_under(&work.need(stage)?.join("RPMS"))? {
+                        if is_for_building(&rpmbuild::package_name(&path)?) {
+                            fs::create_dir_all(&local)?;
+                            fs::copy(&path, local.join(path.file_name().unwrap_or_default()))?;
+                        }
+                    }
+                }
+                self.make_root(work, &wanted, local.exists().then_some(local.as_path()))
+            }),
+        }
+    }
+
+    /// Builds the SRPM of the stage `<package>-srpm` in the chroot of the stage `<package>-root` and hands what was made to `check`
+    /// before it becomes the stage's output.
+    fn build(
+        &self,
+        work: &Work<'_>,
+        package: &str,
+        expected: &[String],
+        options: &[String],
+        check: impl FnOnce(&[PathBuf]) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let srpm = one_srpm(work, package)?;
+        let root = work.need(&format!("{package}-root"))?.join("root");
+        let build = self.workdir(work, &root)?;
+        let made = rpmbuild::build(&build, &srpm, options, work.log)?;
+        rpmbuild::expect(package, &made, expected)?;
+        check(&made)?;
+        Ok(rpmbuild::collect(&made, &work.output.join("RPMS"))?)
+    }
+
+    fn workdir(&self, work: &Work<'_>, root: &Path) -> Result<Workdir, Failure> {
+        Ok(Workdir::new(root, &work.scratch.join("work"), &self.settings())?)
+    }
+}
+
+/// Of what was just built, that which a build needs: no debuginfo, and no kernel to boot.
+fn is_for_building(name: &str) -> bool {
+    let debug = name.ends_with("-debuginfo") || name.ends_with("-debugsource");
+    let kernel = name.starts_with("kernel") && name != "kernel-devel";
+    !debug && !kernel
+}
+
+/// The SRPM of the stage `<package>-srpm`.
+fn one_srpm(work: &Work<'_>, package: &str) -> Result<PathBuf, Failure> {
+    let folder = work.need(&format!("{package}-srpm"))?.join("SRPMS");
+    rpmbuild::packages_under(&folder)?
+        .pop()
+        .ok_or_else(|| format!("no SRPM in {}", folder.display()).into())
+}
