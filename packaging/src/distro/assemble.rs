@@ -1,0 +1,216 @@
+//! The distribution's repositories, from pinned .debs and the recipe.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use sha2::{Digest, Sha256};
+
+use super::debian::{DebPin, hex};
+use super::recipe::Recipe;
+use super::{convert, own, writer};
+use crate::process;
+
+/// Raised whenever the conversion changes what it makes from the same inputs.
+const FORMAT: &str = "1";
+
+/// A distribution that cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A Debian package.
+    #[error(transparent)]
+    Convert(#[from] convert::Error),
+    /// An own package.
+    #[error(transparent)]
+    Own(#[from] own::Error),
+    /// An RPM.
+    #[error(transparent)]
+    Write(#[from] writer::Error),
+    /// A file or folder.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// It.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The recipe names packages that are not there.
+    #[error("the recipe's `{table}` names `{name}`, which is not among the packages")]
+    Unknown {
+        /// The table.
+        table: &'static str,
+        /// The package.
+        name: String,
+    },
+    /// createrepo_c.
+    #[error("cannot write repository metadata: {0}")]
+    Metadata(#[from] process::Error),
+}
+
+/// One RPM to be made.
+#[derive(Debug, Clone)]
+enum Job {
+    Debs(String, Vec<PathBuf>),
+    Own(PathBuf),
+}
+
+/// What a repository made from these pins with this recipe depends on, as a SHA256 in hexadecimal: pins, recipe, own
+/// packages, and the conversion itself.
+///
+/// # Errors
+/// When the recipe's folder cannot be read.
+pub fn inputs_digest(recipe: &Recipe, pins: &[DebPin]) -> Result<String, Error> {
+    let mut hasher = Sha256::new();
+    let mut add = |bytes: &[u8]| {
+        hasher.update((bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    add(FORMAT.as_bytes());
+    add(env!("CARGO_PKG_VERSION").as_bytes());
+    for pin in pins {
+        add(pin.name.as_bytes());
+        add(pin.file.sha256.as_bytes());
+    }
+    for found in walkdir::WalkDir::new(&recipe.dir).sort_by_file_name() {
+        let found = found.map_err(|error| Error::Io {
+            path: recipe.dir.clone(),
+            source: error.into(),
+        })?;
+        let read = |source| Error::Io {
+            path: found.path().to_owned(),
+            source,
+        };
+        let name = found.path().strip_prefix(&recipe.dir).unwrap_or(found.path());
+        add(name.as_os_str().as_encoded_bytes());
+        if found.file_type().is_file() {
+            use std::os::unix::fs::PermissionsExt;
+            let mode = found.metadata().map_err(|e| read(e.into()))?.permissions().mode();
+            add(&[u8::from(mode & 0o111 != 0)]);
+            add(&fs::read(found.path()).map_err(read)?);
+        } else if found.file_type().is_symlink() {
+            let target = fs::read_link(found.path()).map_err(read)?;
+            add(target.as_os_str().as_encoded_bytes());
+        }
+    }
+    Ok(hex(&hasher.finalize()))
+}
+
+/// Makes the packages of the base repository in `dir` (created; must be empty), `jobs` at a time. The .debs lie in `debs`
+/// under their pins' file names. Gives the packages' paths, sorted.
+///
+/// # Errors
+/// When a package cannot be converted or written, or the recipe names packages that are not there.
+pub fn packages(
+    recipe: &Recipe,
+    pins: &[DebPin],
+    debs: &Path,
+    dir: &Path,
+    jobs: usize,
+) -> Result<Vec<PathBuf>, Error> {
+    fs::create_dir_all(dir).map_err(|source| Error::Io {
+        path: dir.to_owned(),
+        source,
+    })?;
+    let todo = plan_jobs(recipe, pins, debs)?;
+    let next = AtomicUsize::new(0);
+    let results: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
+    let failed: Mutex<Option<Error>> = Mutex::new(None);
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(|| {
+                while let Some(job) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let made = make(job, recipe).and_then(|plan| Ok(plan.write(dir)?));
+                    match made {
+                        Ok(path) => lock(&results).push(path),
+                        Err(error) => {
+                            lock(&failed).get_or_insert(error);
+                            next.store(todo.len(), Ordering::Relaxed);
+                        }
+                    }
+                }
+            });
+        }
+    });
+    if let Some(error) = lock(&failed).take() {
+        return Err(error);
+    }
+    let mut paths = std::mem::take(&mut *lock(&results));
+    paths.sort();
+    Ok(paths)
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+fn make(job: &Job, recipe: &Recipe) -> Result<writer::Plan, Error> {
+    Ok(match job {
+        Job::Debs(name, debs) => convert::plan(name, debs, recipe)?,
+        Job::Own(folder) => own::plan(folder, recipe)?,
+    })
+}
+
+/// Every RPM to be made, the largest inputs first so that no core waits for a late one.
+fn plan_jobs(recipe: &Recipe, pins: &[DebPin], debs: &Path) -> Result<Vec<Job>, Error> {
+    let names = recipe.names();
+    let by_name: BTreeMap<&str, &DebPin> =
+        pins.iter().map(|pin| (pin.name.as_str(), pin)).collect();
+    let mut groups: BTreeMap<String, Vec<&DebPin>> = BTreeMap::new();
+    for (name, parts) in &recipe.merge {
+        for part in parts {
+            let pin = by_name.get(part.as_str()).ok_or_else(|| Error::Unknown {
+                table: "merge",
+                name: part.clone(),
+            })?;
+            groups.entry(name.clone()).or_default().push(pin);
+        }
+    }
+    let merged: Vec<&String> = recipe.merge.values().flatten().collect();
+    for pin in pins.iter().filter(|pin| !merged.contains(&&pin.name)) {
+        groups
+            .entry(names.of(&pin.name).to_owned())
+            .or_default()
+            .push(pin);
+    }
+    for name in recipe.package.keys() {
+        if !groups.contains_key(name) {
+            return Err(Error::Unknown {
+                table: "package",
+                name: name.clone(),
+            });
+        }
+    }
+    let mut todo: Vec<(u64, Job)> = groups
+        .into_iter()
+        .map(|(name, pins)| {
+            let size = pins.iter().map(|pin| pin.file.size).sum();
+            let files = pins.iter().map(|pin| debs.join(&pin.file.file)).collect();
+            (size, Job::Debs(name, files))
+        })
+        .collect();
+    for folder in own::folders(recipe)? {
+        todo.push((0, Job::Own(folder)));
+    }
+    todo.sort_by_key(|(size, _)| std::cmp::Reverse(*size));
+    Ok(todo.into_iter().map(|(_, job)| job).collect())
+}
+
+/// Writes `repodata/` of the repository in `dir` with createrepo_c, deterministically.
+///
+/// # Errors
+/// When createrepo_c fails; its log lies next to `dir`.
+pub fn metadata(dir: &Path, time: u32, log: &Path) -> Result<(), Error> {
+    let time = time.to_string();
+    process::run_logged(
+        Command::new("createrepo_c")
+            .args(["--quiet", "--workers=2", "--general-compress-type=gz", "--no-database"])
+            .args(["--set-timestamp-to-revision", "--revision", &time])
+            .arg(dir),
+        log,
+    )?;
+    Ok(())
+}

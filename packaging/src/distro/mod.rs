@@ -1,0 +1,30 @@
+//! A distribution made on the spot: Debian packages re-wrapped as RPMs, and packages of its own, in dnf repositories.
+//!
+//! - [`recipe`]: `distribution.toml`, the data all of this works from.
+//! - [`debian`]: Debian's archive through apt: pins and files.
+//! - [`version`], [`depends`]: Debian's versions and relations as RPM's.
+//! - [`tree`]: the files of a package, and the rules for their paths.
+//! - [`deb`]: reading a .deb.
+//! - [`provides`]: what the files provide (sonames, pkg-config, Perl).
+//! - [`convert`], [`own`]: plans for RPMs, from .debs and from the distribution's own folders.
+//! - [`writer`]: a plan as an RPM file.
+//! - [`assemble`]: all packages and the repository's metadata.
+//!
+//! Debian's maintainer scripts are not carried over: what they would have set up is data in the recipe (links, file
+//! triggers) or in an own package (users, configuration).
+
+pub mod assemble;
+pub mod convert;
+pub mod deb;
+pub mod debian;
+pub mod depends;
+pub mod own;
+pub mod provides;
+pub mod recipe;
+pub mod tree;
+pub mod version;
+pub mod writer;
+
+pub use assemble::{inputs_digest, packages};
+pub use debian::{Apt, DebPin, FilePin};
+pub use recipe::Recipe;

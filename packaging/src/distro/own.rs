@@ -1,0 +1,242 @@
+//! Packages of the distribution itself: a folder with a `package.toml` and a `root/` tree.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::convert::apply;
+use super::provides;
+use super::recipe::{self, Extra, FileTrigger, Recipe, Scriptlets, read_toml};
+use super::tree::{Entry, Kind, Tree};
+use super::version::Evr;
+use super::writer::Plan;
+
+/// `package.toml`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Package {
+    name: String,
+    version: String,
+    release: String,
+    #[serde(default)]
+    epoch: Option<u32>,
+    #[serde(default = "noarch")]
+    arch: String,
+    summary: String,
+    description: String,
+    license: String,
+    #[serde(default)]
+    url: String,
+    /// As in the recipe's package tables.
+    #[serde(default)]
+    provides: Vec<String>,
+    #[serde(default)]
+    requires: Vec<String>,
+    #[serde(default)]
+    conflicts: Vec<String>,
+    #[serde(default)]
+    obsoletes: Vec<String>,
+    /// Symbolic links: path to target.
+    #[serde(default)]
+    links: BTreeMap<String, String>,
+    /// Directories that `root/` cannot hold because they are empty: path to mode, such as `"0755"`.
+    #[serde(default)]
+    directories: BTreeMap<String, String>,
+    /// Modes other than 0644 (0755 for what is executable in `root/`).
+    #[serde(default)]
+    modes: BTreeMap<String, String>,
+    /// Owners other than `root:root`.
+    #[serde(default)]
+    owners: BTreeMap<String, String>,
+    /// Configuration files.
+    #[serde(default)]
+    config: BTreeSet<String>,
+    #[serde(default)]
+    scriptlets: Scriptlets,
+    #[serde(default)]
+    triggers: Vec<FileTrigger>,
+}
+
+fn noarch() -> String {
+    "noarch".to_owned()
+}
+
+/// An own package that cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// `package.toml`.
+    #[error(transparent)]
+    Recipe(#[from] recipe::Error),
+    /// A file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// An entry of `package.toml` is wrong.
+    #[error("{}: {entry}: {reason}", path.display())]
+    Entry {
+        /// The `package.toml`.
+        path: PathBuf,
+        /// The entry.
+        entry: String,
+        /// What is wrong.
+        reason: &'static str,
+    },
+    /// What its files provide.
+    #[error("{}: {source}", path.display())]
+    Provides {
+        /// The `package.toml`.
+        path: PathBuf,
+        /// Why.
+        source: provides::Error,
+    },
+}
+
+/// The folders of a recipe's own packages, in order. None where the recipe has no `own` folder.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub fn folders(recipe: &Recipe) -> Result<Vec<PathBuf>, Error> {
+    let own = recipe.dir.join("own");
+    if !own.is_dir() {
+        return Ok(Vec::new());
+    }
+    let read = |source| Error::Read {
+        path: own.clone(),
+        source,
+    };
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(&own).map_err(read)? {
+        let path = entry.map_err(read)?.path();
+        if path.join("package.toml").is_file() {
+            folders.push(path);
+        }
+    }
+    folders.sort();
+    Ok(folders)
+}
+
+/// The plan of the own package in `folder`.
+///
+/// # Errors
+/// When its `package.toml` is not one, or names a file that is not there.
+pub fn plan(folder: &Path, recipe: &Recipe) -> Result<Plan, Error> {
+    let path = folder.join("package.toml");
+    let package: Package = read_toml(&path)?;
+    let wrong = |entry: &str, reason| Error::Entry {
+        path: path.clone(),
+        entry: entry.to_owned(),
+        reason,
+    };
+    let time = recipe.distribution.time;
+    let mut tree = read_tree(&folder.join("root"), time)?;
+    for directory in package.directories.keys() {
+        tree.entry(directory.clone())
+            .or_insert_with(|| entry(Kind::Directory, 0o755, time));
+    }
+    for (name, mode) in package.directories.iter().chain(&package.modes) {
+        tree.get_mut(name)
+            .ok_or_else(|| wrong(name, "the package has no such file"))?
+            .mode = u16::from_str_radix(mode, 8)
+            .map_err(|_| wrong(name, "the mode is not an octal number"))?;
+    }
+    for (name, owner) in &package.owners {
+        let (user, group) = owner
+            .split_once(':')
+            .ok_or_else(|| wrong(name, "an owner is written as user:group"))?;
+        let found = tree
+            .get_mut(name)
+            .ok_or_else(|| wrong(name, "the package has no such file"))?;
+        (found.user, found.group) = (user.to_owned(), group.to_owned());
+    }
+    for name in &package.config {
+        tree.get_mut(name)
+            .ok_or_else(|| wrong(name, "the package has no such file"))?
+            .config = true;
+    }
+    let mut plan = Plan {
+        evr: Evr {
+            epoch: package.epoch,
+            version: package.version,
+            release: package.release,
+        },
+        name: package.name,
+        arch: package.arch,
+        summary: package.summary,
+        description: package.description,
+        license: package.license,
+        url: package.url,
+        vendor: recipe.distribution.name.clone(),
+        time,
+        tree,
+        ..Plan::default()
+    };
+    plan.provides = provides::of(&plan.tree, &recipe.provides).map_err(|source| {
+        Error::Provides {
+            path: path.clone(),
+            source,
+        }
+    })?;
+    let extra = Extra {
+        provides: package.provides,
+        requires: package.requires,
+        conflicts: package.conflicts,
+        obsoletes: package.obsoletes,
+        links: package.links,
+        scriptlets: package.scriptlets,
+        triggers: package.triggers,
+        ..Extra::default()
+    };
+    apply(&mut plan, extra, &recipe.distribution.skeleton);
+    Ok(plan)
+}
+
+fn entry(kind: Kind, mode: u16, mtime: u32) -> Entry {
+    Entry {
+        mode,
+        user: "root".to_owned(),
+        group: "root".to_owned(),
+        mtime,
+        kind,
+        config: false,
+    }
+}
+
+/// Everything below `root`. Modes are 0755 and 0644 by the executable bit alone: a checkout's umask is not data.
+fn read_tree(root: &Path, time: u32) -> Result<Tree, Error> {
+    let mut tree = Tree::new();
+    if !root.is_dir() {
+        return Ok(tree);
+    }
+    for found in walkdir::WalkDir::new(root).min_depth(1) {
+        let found = found.map_err(|error| Error::Read {
+            path: root.to_owned(),
+            source: error.into(),
+        })?;
+        let read = |source| Error::Read {
+            path: found.path().to_owned(),
+            source,
+        };
+        let kind = found.file_type();
+        let (kind, mode) = if kind.is_dir() {
+            (Kind::Directory, 0o755)
+        } else if kind.is_symlink() {
+            let target = fs::read_link(found.path()).map_err(read)?;
+            (Kind::Symlink(target.to_string_lossy().into_owned()), 0o777)
+        } else {
+            let mode = fs::metadata(found.path()).map_err(read)?.permissions().mode();
+            let mode = if mode & 0o111 == 0 { 0o644 } else { 0o755 };
+            (Kind::File(fs::read(found.path()).map_err(read)?), mode)
+        };
+        let relative = found.path().strip_prefix(root).unwrap_or(found.path());
+        tree.insert(format!("/{}", relative.display()), entry(kind, mode, time));
+    }
+    Ok(tree)
+}

@@ -1,0 +1,227 @@
+//! The recipe of a distribution: `distribution.toml` and what each package gets beyond its files.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::depends::Names;
+use super::tree::PathRules;
+
+/// A distribution made from Debian packages and packages of its own.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// The folder the recipe was read from; own packages and the key lie in it.
+    #[serde(skip)]
+    pub dir: PathBuf,
+    /// The distribution itself.
+    pub distribution: Distribution,
+    /// What is taken from Debian.
+    pub debian: Debian,
+    /// How paths change.
+    #[serde(default)]
+    pub paths: PathRules,
+    /// Where things lie that give Provides.
+    #[serde(default)]
+    pub provides: ProvidesFrom,
+    /// Debian name to the distribution's name.
+    #[serde(default)]
+    pub rename: BTreeMap<String, String>,
+    /// RPM name to the Debian packages it is put together from; the first gives version and description.
+    #[serde(default)]
+    pub merge: BTreeMap<String, Vec<String>>,
+    /// What single packages (by their name in the distribution) get or lose.
+    #[serde(default)]
+    pub package: BTreeMap<String, Extra>,
+}
+
+/// The distribution itself.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Distribution {
+    /// Its name, as packages show it in their Vendor field.
+    pub name: String,
+    /// The time of everything that has none of its own, seconds since 1970. Also the revision of the repositories.
+    pub time: u32,
+    /// A package every other one requires, so that it is installed first: the root's skeleton. Empty for none.
+    #[serde(default)]
+    pub skeleton: String,
+}
+
+/// What is taken from Debian.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Debian {
+    /// The release's code name; the host must run it, since its package lists and keys are used.
+    pub codename: String,
+    /// The suites of the host's own apt configuration that are used.
+    pub suites: BTreeSet<String>,
+    /// The archive's component.
+    pub component: String,
+    /// The packages asked for; what they need comes with them.
+    pub seeds: Vec<String>,
+    /// Packages that are left out, and with them the dependencies they satisfy.
+    #[serde(default)]
+    pub drop: BTreeSet<String>,
+    /// Packages that come from another suite of the same archive instead.
+    #[serde(default)]
+    pub instead: Vec<Instead>,
+}
+
+/// Packages that come from another suite than the rest.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Instead {
+    /// The suite.
+    pub suite: String,
+    /// The packages, without what they need.
+    pub packages: Vec<String>,
+}
+
+/// Where things lie that give Provides.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProvidesFrom {
+    /// Directories whose shared libraries provide their sonames.
+    pub libraries: Vec<String>,
+    /// Patterns of directories whose `.pc` files provide `pkgconfig(…)`.
+    pub pkgconfig: Vec<String>,
+    /// Patterns of directories whose modules provide `perl(…)`.
+    pub perl: Vec<String>,
+}
+
+/// What a package gets or loses beyond what its files say.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Extra {
+    /// Provides. A bare name gets the package's own version; `{version}` and `{evr}` stand for it.
+    pub provides: Vec<String>,
+    /// Requires, as a spec file writes them.
+    pub requires: Vec<String>,
+    /// Conflicts.
+    pub conflicts: Vec<String>,
+    /// Obsoletes.
+    pub obsoletes: Vec<String>,
+    /// What is left out at the front of Debian's version: some source packages put a version of their own before it.
+    pub version_prefix: String,
+    /// Requires of the converted package that are left out, by name.
+    pub without: BTreeSet<String>,
+    /// Patterns of files that are left out.
+    pub drop: Vec<String>,
+    /// Symbolic links: path to target.
+    pub links: BTreeMap<String, String>,
+    /// Scriptlets.
+    pub scriptlets: Scriptlets,
+    /// File triggers.
+    pub triggers: Vec<FileTrigger>,
+}
+
+/// A package's scriptlets, run by `/bin/sh`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Scriptlets {
+    /// `%pre`
+    pub pre: Option<String>,
+    /// `%post`
+    pub post: Option<String>,
+    /// `%preun`
+    pub preun: Option<String>,
+    /// `%postun`
+    pub postun: Option<String>,
+    /// `%pretrans`
+    pub pretrans: Option<String>,
+    /// `%posttrans`
+    pub posttrans: Option<String>,
+}
+
+/// A file trigger that runs once per transaction (`%transfiletriggerin`, `%transfiletriggerpostun`).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileTrigger {
+    /// When it runs.
+    pub on: TriggerKind,
+    /// The path prefixes it watches.
+    pub paths: Vec<String>,
+    /// The program and its arguments. The script, if any, is given to it as rpm does.
+    pub program: Vec<String>,
+    /// The script's text.
+    #[serde(default)]
+    pub script: String,
+}
+
+/// When a file trigger runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum TriggerKind {
+    /// After a transaction that installed such a file.
+    In,
+    /// After a transaction that removed such a file.
+    Postun,
+}
+
+/// A recipe that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("{}: {source}", path.display())]
+    Parse {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and reason.
+        source: Box<toml::de::Error>,
+    },
+}
+
+impl Recipe {
+    /// Reads `distribution.toml` in `dir`.
+    ///
+    /// # Errors
+    /// When it cannot be read, or with line and column when it is not a recipe.
+    pub fn load(dir: &Path) -> Result<Self, Error> {
+        let mut recipe: Self = read_toml(&dir.join("distribution.toml"))?;
+        recipe.dir = dir.to_owned();
+        Ok(recipe)
+    }
+
+    /// The names the distribution uses for Debian's packages.
+    pub fn names(&self) -> Names {
+        let mut names = Names {
+            dropped: self.debian.drop.clone(),
+            renamed: self.rename.clone(),
+        };
+        for (name, parts) in &self.merge {
+            for part in parts {
+                names.renamed.insert(part.clone(), name.clone());
+            }
+        }
+        names
+    }
+
+    /// What a package gets beyond its files.
+    pub fn extra(&self, name: &str) -> Extra {
+        self.package.get(name).cloned().unwrap_or_default()
+    }
+}
+
+/// Reads a TOML file.
+pub(super) fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
+    let text = fs::read_to_string(path).map_err(|source| Error::Read {
+        path: path.to_owned(),
+        source,
+    })?;
+    toml::from_str(&text).map_err(|source| Error::Parse {
+        path: path.to_owned(),
+        source: Box::new(source),
+    })
+}
