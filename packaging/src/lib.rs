@@ -1,16 +1,14 @@
 //! Targets, locks, sources, overlays, build roots, builds and signatures: everything before there is a repository.
 
+pub mod archive;
 pub mod build;
 pub mod buildroot;
 pub mod host;
 pub mod overlay;
 pub mod process;
 pub mod sandbox;
+pub mod sign;
+pub mod source;
 pub mod stage;
 pub mod store;
 pub mod target;
-pub mod archive;
-pub mod process;
-pub mod sign;
-pub mod source;
-pub mod store;

@@ -102,7 +102,7 @@ impl<'s> Downloader<'s> {
         let mut tried = Vec::new();
         let mut mismatch = None;
         for place in &places {
-            match self.from_place(source, place, &partial, expected, size)? {
+            match self.try_place(source, place, &partial, expected, size)? {
                 Ok(path) => return Ok(path),
                 Err(Failure::Unreachable(why)) => tried.push(Tried {
                     url: url::shown(place),
@@ -210,10 +210,16 @@ impl<'s> Downloader<'s> {
                 total,
             });
         };
-        curl(source, place, into, SMALL.max(total.unwrap_or(u64::MAX)), &report)
+        curl(
+            source,
+            place,
+            into,
+            SMALL.max(total.unwrap_or(u64::MAX)),
+            &report,
+        )
     }
 
-    fn from_place(
+    fn try_place(
         &self,
         source: &str,
         place: &str,

@@ -188,7 +188,12 @@ impl<'s> Fetcher<'s> {
         })
     }
 
-    pub(super) fn tree(&self, name: &str, dir: &Path, replaced: Option<Override>) -> Result<Fetched, Error> {
+    pub(super) fn tree(
+        &self,
+        name: &str,
+        dir: &Path,
+        replaced: Option<Override>,
+    ) -> Result<Fetched, Error> {
         let entries = path::list(self.store, name, dir)?;
         Ok(Fetched {
             name: name.to_owned(),
