@@ -107,6 +107,11 @@ impl Workdir {
         chown(&self.home, Some(BUILDER_ID), Some(BUILDER_ID)).map_err(at(&self.home))
     }
 
+    fn epoch(&self) -> std::time::SystemTime {
+        std::time::UNIX_EPOCH
+            + std::time::Duration::from_secs(self.settings.source_date_epoch.into())
+    }
+
     /// A sandbox in which the builder works, without network.
     pub fn sandbox(&self) -> Sandbox<'_> {
         Sandbox::new(&self.clone, User::Builder, &self.settings.host)
