@@ -33,6 +33,9 @@ pub struct Recipe {
     /// RPM name to the Debian packages it is put together from; the first gives version and description.
     #[serde(default)]
     pub merge: BTreeMap<String, Vec<String>>,
+    /// The distribution's own builds of what its source repository holds.
+    #[serde(default)]
+    pub stock: Option<Stock>,
     /// What single packages (by their name in the distribution) get or lose.
     #[serde(default)]
     pub package: BTreeMap<String, Extra>,
@@ -49,6 +52,26 @@ pub struct Distribution {
     /// A package every other one requires, so that it is installed first: the root's skeleton. Empty for none.
     #[serde(default)]
     pub skeleton: String,
+    /// Its RPM macro files, below the recipe's folder: its source packages are made with them.
+    #[serde(default)]
+    pub macros: Vec<PathBuf>,
+}
+
+/// Packages that stand for the distribution's own builds of a spec in its source repository.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stock {
+    /// Their names, which the spec must make. The first requires the others.
+    pub packages: Vec<String>,
+    /// One line.
+    pub summary: String,
+    /// What they are; also the text of their README.
+    pub description: String,
+    /// Licence.
+    pub license: String,
+    /// Provides of each.
+    #[serde(default)]
+    pub provides: Vec<String>,
 }
 
 /// What is taken from Debian.

@@ -1,0 +1,186 @@
+//! The whole distribution: base and source repository, signed.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::debian::DebPin;
+use super::recipe::Recipe;
+use super::srpm::SpecTools;
+use super::writer::set_attributes;
+use super::{assemble, srpm, stock, writer};
+use crate::sign::{self, Key, Secret, Signer, sign_package};
+
+/// The distribution's key, secret part included, in its folder.
+const KEY_FILE: &str = "key.asc";
+
+/// What a distribution is made from, beyond its recipe.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// The Debian packages.
+    pub pins: &'a [DebPin],
+    /// The folder they lie in, under their pins' file names.
+    pub debs: &'a Path,
+    /// The folder of the kernel's spec and its small sources.
+    pub kernel_spec: &'a Path,
+    /// The kernel's source archive; its file name is the one the spec names.
+    pub kernel_source: &'a Path,
+    /// How many packages are made at a time.
+    pub jobs: usize,
+}
+
+/// A distribution that cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The packages or the metadata.
+    #[error(transparent)]
+    Assemble(#[from] assemble::Error),
+    /// The source package.
+    #[error(transparent)]
+    SourcePackage(#[from] srpm::Error),
+    /// The stock packages.
+    #[error(transparent)]
+    Stock(#[from] stock::Error),
+    /// A stock package.
+    #[error(transparent)]
+    Write(#[from] writer::Error),
+    /// The key or a signature.
+    #[error(transparent)]
+    Sign(#[from] sign::Error),
+    /// A file or folder.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// It.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
+    |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// The distribution's key from its folder. It is public on purpose: it signs nothing but this distribution, which has to come
+/// out the same on every machine.
+///
+/// # Errors
+/// When the file cannot be read or holds no usable key.
+pub fn key(recipe: &Recipe) -> Result<Key, Error> {
+    let path = recipe.dir.join(KEY_FILE);
+    let text = Secret::new(fs::read(&path).map_err(at(&path))?);
+    Ok(Key::from_armored(&text, &path.display().to_string(), None)?)
+}
+
+/// Makes the distribution in `output`: `base/` and `source/`, each with `Packages/`, `repodata/` and a signed
+/// `repomd.xml`, and `key.asc`, the public key. Gives the key's fingerprint.
+///
+/// The same inputs give the same bytes, file times included.
+///
+/// # Errors
+/// When any package cannot be made or signed.
+pub fn build(
+    recipe: &Recipe,
+    inputs: &Inputs<'_>,
+    scratch: &Path,
+    output: &Path,
+    log: &Path,
+) -> Result<String, Error> {
+    let key = key(recipe)?;
+    let time = recipe.distribution.time;
+    let unsigned = scratch.join("unsigned");
+    let mut packages =
+        assemble::packages(recipe, inputs.pins, inputs.debs, &unsigned, inputs.jobs)?;
+
+    let rpmbuild = scratch.join("rpmbuild");
+    fs::create_dir_all(&rpmbuild).map_err(at(&rpmbuild))?;
+    let macros: Vec<PathBuf> = recipe
+        .distribution
+        .macros
+        .iter()
+        .map(|file| recipe.dir.join(file))
+        .collect();
+    let tools = SpecTools {
+        macros: &macros,
+        scratch: &rpmbuild,
+        time,
+    };
+    if let Some(wanted) = &recipe.stock {
+        for plan in stock::plans(wanted, &tools.packages(inputs.kernel_spec)?, recipe)? {
+            packages.push(plan.write(&unsigned)?);
+        }
+    }
+    let kernel_source = (
+        inputs
+            .kernel_source
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned(),
+        inputs.kernel_source.to_owned(),
+    );
+    let sources = scratch.join("sources");
+    let srpm = tools.build_srpm(inputs.kernel_spec, &[kernel_source], &sources, log)?;
+
+    repository(&packages, &output.join("base"), &key, time, inputs.jobs, log)?;
+    repository(&[srpm], &output.join("source"), &key, time, inputs.jobs, log)?;
+    let public = output.join("key.asc");
+    fs::write(&public, key.public_key_armored()?).map_err(at(&public))?;
+    set_attributes(&public, time).map_err(at(&public))?;
+    Ok(key.fingerprint())
+}
+
+/// Signs `packages` into `dir/Packages` and writes signed metadata.
+fn repository(
+    packages: &[PathBuf],
+    dir: &Path,
+    key: &Key,
+    time: u32,
+    jobs: usize,
+    log: &Path,
+) -> Result<(), Error> {
+    let folder = dir.join("Packages");
+    fs::create_dir_all(&folder).map_err(at(&folder))?;
+    let next = AtomicUsize::new(0);
+    let failed: Mutex<Option<Error>> = Mutex::new(None);
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.max(1) {
+            scope.spawn(|| {
+                while let Some(unsigned) = packages.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    if let Err(error) = sign_into(unsigned, &folder, key, time) {
+                        assemble::lock(&failed).get_or_insert(error);
+                        next.store(packages.len(), Ordering::Relaxed);
+                    }
+                }
+            });
+        }
+    });
+    if let Some(error) = assemble::lock(&failed).take() {
+        return Err(error);
+    }
+    assemble::metadata(dir, time, log)?;
+    let repomd = dir.join("repodata/repomd.xml");
+    let text = fs::read(&repomd).map_err(at(&repomd))?;
+    let signature = dir.join("repodata/repomd.xml.asc");
+    fs::write(&signature, key.sign_detached(&text, time)?).map_err(at(&signature))?;
+    for entry in walkdir::WalkDir::new(dir.join("repodata")) {
+        let entry = entry.map_err(|error| at(dir)(error.into()))?;
+        if entry.file_type().is_file() {
+            set_attributes(entry.path(), time).map_err(at(entry.path()))?;
+        }
+    }
+    Ok(())
+}
+
+fn sign_into(unsigned: &Path, folder: &Path, key: &Key, time: u32) -> Result<(), Error> {
+    let signed = folder.join(unsigned.file_name().unwrap_or_default());
+    sign_package(unsigned, &signed, key, time)?;
+    fs::remove_file(unsigned).map_err(at(unsigned))?;
+    // The metadata holds the files' times: one for all, since it is not the packages' own that matters.
+    set_attributes(&signed, time).map_err(at(&signed))
+}
