@@ -176,6 +176,13 @@ fn plan_jobs(recipe: &Recipe, pins: &[DebPin], debs: &Path) -> Result<Vec<Job>, 
             .or_default()
             .push(pin);
     }
+    for (name, split) in &recipe.split {
+        let whole = groups.get(&split.from).cloned().ok_or_else(|| Error::Unknown {
+            table: "split",
+            name: split.from.clone(),
+        })?;
+        groups.insert(name.clone(), whole);
+    }
     for name in recipe.package.keys() {
         if !groups.contains_key(name) {
             return Err(Error::Unknown {

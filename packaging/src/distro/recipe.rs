@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::depends::Names;
-use super::tree::PathRules;
+use super::tree::{PathRules, matches};
 
 /// A distribution made from Debian packages and packages of its own.
 #[derive(Debug, Clone, Deserialize)]
@@ -33,6 +33,9 @@ pub struct Recipe {
     /// RPM name to the Debian packages it is put together from; the first gives version and description.
     #[serde(default)]
     pub merge: BTreeMap<String, Vec<String>>,
+    /// RPM name to the files that this package takes out of another one.
+    #[serde(default)]
+    pub split: BTreeMap<String, Split>,
     /// The distribution's own builds of what its source repository holds.
     #[serde(default)]
     pub stock: Option<Stock>,
@@ -55,6 +58,16 @@ pub struct Distribution {
     /// Its RPM macro files, below the recipe's folder: its source packages are made with them.
     #[serde(default)]
     pub macros: Vec<PathBuf>,
+}
+
+/// A package made of a part of another one's files.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Split {
+    /// The other one, by its name in the distribution. Version, description and what it needs are its.
+    pub from: String,
+    /// Patterns of the files that are taken.
+    pub files: Vec<String>,
 }
 
 /// Packages that stand for the distribution's own builds of a spec in its source repository.
@@ -229,6 +242,15 @@ impl Recipe {
             }
         }
         names
+    }
+
+    /// Whether a file of the converted package `name` stays in it: what splits take does not, and a split has nothing else.
+    pub fn keeps(&self, name: &str, path: &str) -> bool {
+        let takes = |split: &Split| split.files.iter().any(|p| matches(p, path, true));
+        match self.split.get(name) {
+            Some(split) => takes(split),
+            None => !self.split.values().any(|split| split.from == name && takes(split)),
+        }
     }
 
     /// What a package gets beyond its files.
