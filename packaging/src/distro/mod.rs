@@ -9,7 +9,8 @@
 //! - [`convert`], [`own`]: plans for RPMs, from .debs and from the distribution's own folders.
 //! - [`writer`]: a plan as an RPM file.
 //! - [`assemble`]: all packages and the repository's metadata.
-//! - [`build`](mod@build): base and source repositories, signed.
+//! - [`srpm`]: source packages, and what a spec says it makes; [`stock`]: the distribution's own builds of those.
+//! - [`build`]: everything, signed: the base and the source repository.
 //!
 //! Debian's maintainer scripts are not carried over: what they would have set up is data in the recipe (links, file
 //! triggers) or in an own package (users, configuration).
@@ -23,11 +24,13 @@ pub mod depends;
 pub mod own;
 pub mod provides;
 pub mod recipe;
+pub mod srpm;
+pub mod stock;
 pub mod tree;
 pub mod version;
 pub mod writer;
 
-pub use assemble::{inputs_digest, packages};
+pub use assemble::inputs_digest;
 pub use build::{Inputs, build};
 pub use debian::{Apt, DebPin, FilePin};
 pub use recipe::Recipe;
