@@ -84,18 +84,11 @@ pub fn inputs_digest(recipe: &Recipe, pins: &[DebPin]) -> Result<String, Error> 
             path: found.path().to_owned(),
             source,
         };
-        let name = found
-            .path()
-            .strip_prefix(&recipe.dir)
-            .unwrap_or(found.path());
+        let name = found.path().strip_prefix(&recipe.dir).unwrap_or(found.path());
         add(name.as_os_str().as_encoded_bytes());
         if found.file_type().is_file() {
             use std::os::unix::fs::PermissionsExt;
-            let mode = found
-                .metadata()
-                .map_err(|e| read(e.into()))?
-                .permissions()
-                .mode();
+            let mode = found.metadata().map_err(|e| read(e.into()))?.permissions().mode();
             add(&[u8::from(mode & 0o111 != 0)]);
             add(&fs::read(found.path()).map_err(read)?);
         } else if found.file_type().is_symlink() {
@@ -221,12 +214,7 @@ pub fn metadata(dir: &Path, time: u32, log: &Path) -> Result<(), Error> {
     let time = time.to_string();
     process::run_logged(
         Command::new("createrepo_c")
-            .args([
-                "--quiet",
-                "--workers=2",
-                "--general-compress-type=gz",
-                "--no-database",
-            ])
+            .args(["--quiet", "--workers=2", "--general-compress-type=gz", "--no-database"])
             .args(["--set-timestamp-to-revision", "--revision", &time])
             .arg(dir),
         log,

@@ -110,13 +110,11 @@ pub fn plan(name: &str, debs: &[PathBuf], recipe: &Recipe) -> Result<Plan, Error
             source,
         };
         let version = deb.required("Version").map_err(at(path))?;
-        let version = version
-            .strip_prefix(&extra.version_prefix)
-            .ok_or_else(|| Error::Prefix {
-                path: path.clone(),
-                version: version.to_owned(),
-                prefix: extra.version_prefix.clone(),
-            })?;
+        let version = version.strip_prefix(&extra.version_prefix).ok_or_else(|| Error::Prefix {
+            path: path.clone(),
+            version: version.to_owned(),
+            prefix: extra.version_prefix.clone(),
+        })?;
         let evr = Evr::from_debian(version).map_err(|source| Error::Version {
             path: path.clone(),
             source,
