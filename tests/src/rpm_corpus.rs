@@ -9,6 +9,7 @@ use lustre_packaging::process;
 use rpm::{IndexData, IndexTag};
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
+use tempfile::TempDir;
 use walkdir::WalkDir;
 
 use crate::createrepo::tools;
@@ -48,6 +49,25 @@ pub fn cached() -> Result<PathBuf> {
         fs::rename(&root, &place)?;
     }
     Ok(place)
+}
+
+/// A copy of the corpus that a test can change.
+///
+/// # Errors
+/// When a package cannot be built or copied.
+pub fn copy() -> Result<TempDir> {
+    let copy = tempfile::tempdir()?;
+    let corpus = cached()?;
+    for entry in WalkDir::new(&corpus) {
+        let entry = entry?;
+        let place = copy.path().join(entry.path().strip_prefix(&corpus)?);
+        if entry.file_type().is_dir() {
+            fs::create_dir_all(place)?;
+        } else {
+            fs::copy(entry.path(), place)?;
+        }
+    }
+    Ok(copy)
 }
 
 /// Builds the whole corpus, binary and source packages, and spreads it over folders of `root` as repositories do. `work`
