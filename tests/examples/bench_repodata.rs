@@ -70,6 +70,12 @@ fn main() -> Result<()> {
     println!("ours         {ours:.2} s");
     println!("createrepo_c {theirs:.2} s (and {start:.2} s to start)");
     println!("ratio        {:.2}", theirs / ours);
+    let read = timed(|| {
+        let found = repodata::read(root.path())?.packages.len();
+        ensure!(found == count, "{found} packages read");
+        Ok(())
+    })?;
+    println!("reading back {:.2} s", read.as_secs_f64());
     Ok(())
 }
 
