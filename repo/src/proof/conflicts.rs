@@ -5,15 +5,14 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rpm::{FileFlags, PackageMetadata};
 
-use super::context::Context;
+use super::context::Sides;
 use super::report::Verdict;
+use crate::closure::Origin;
 use crate::closure::universe::Member;
-use crate::closure::{Origin, Universe};
-use crate::layout::Kind;
 use crate::repodata::{Entry, FileKind, Package};
 
 /// What is at a path of a package.
@@ -29,24 +28,9 @@ struct Thing {
 type Shared = HashMap<(usize, usize), Vec<String>>;
 
 /// Our packages among each other and against those of the base they are installed next to.
-pub(super) fn check(context: &Context<'_>) -> Verdict {
-    match findings(context) {
-        Ok((checked, findings)) => Verdict::from_findings(checked, findings),
-        Err(why) => Verdict::NotRun(why),
-    }
-}
-
-fn findings(context: &Context<'_>) -> Result<(String, Vec<String>), String> {
-    let ours = context.our_packages(&[Kind::Binary, Kind::Debuginfo])?;
-    let base = context.base_packages()?;
-    let universe = Universe::new(ours.iter().map(|(_, p)| *p), base.iter().map(|(_, p)| *p));
-    // Members are ours, then the base's, in the order given; both lists are without source packages.
-    let files: Vec<PathBuf> = ours
-        .iter()
-        .map(|(kind, p)| context.input.dist.join(kind.folder()).join(&p.location))
-        .chain(base.iter().map(|(root, p)| root.join(&p.location)))
-        .collect();
-    let members = universe.members();
+pub(super) fn check(sides: &Sides<'_>) -> Verdict {
+    let members = sides.universe.members();
+    let files = &sides.files;
     let shared = shared_paths(members);
     let mut pairs: Vec<(&(usize, usize), &Vec<String>)> = shared.iter().collect();
     pairs.sort();
@@ -80,7 +64,7 @@ fn findings(context: &Context<'_>) -> Result<(String, Vec<String>), String> {
             )),
         }
     }
-    Ok((format!("{paths} paths that two packages share"), findings))
+    Verdict::from_findings(format!("{paths} paths that two packages share"), findings)
 }
 
 /// Paths in one of our packages and in another that can be installed with it.
@@ -187,6 +171,7 @@ fn read(file: &Path) -> Result<HashMap<String, Thing>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::closure::Universe;
     use crate::repodata::{Evr, File, Flag};
 
     fn package(name: &str, files: &[&str]) -> Package {
