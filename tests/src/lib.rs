@@ -1,1 +1,5 @@
 //! What the component and end-to-end tests share.
+
+pub mod createrepo;
+pub mod repodata_diff;
+pub mod rpm_corpus;
