@@ -5,6 +5,8 @@
 
 #[path = "sign/agent.rs"]
 mod agent;
+#[path = "sign/detached.rs"]
+mod detached;
 #[path = "sign/keys.rs"]
 mod keys;
 #[path = "sign/tools.rs"]
@@ -15,9 +17,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lustre_packaging::sign::{
-    Error, Key, PublicKey, RpmSigner, Signer, sign_package, verify_detached, verify_package,
-};
+use lustre_packaging::sign::{Error, Key, RpmSigner, Signer, sign_package, verify_package};
 use sha2::{Digest, Sha256};
 use tools::{BUILT, Gpg, Rpmkeys, TIME, Unreachable, key, packages, rpmbuild, succeed};
 
@@ -219,7 +219,7 @@ fn any_changed_byte_is_found_as_rpm_finds_it() {
         assert!(verify_package(&bad, &public).is_err(), "byte {at}");
     }
     // And anywhere before: what is accepted there must be nothing that rpm looks at.
-    for at in (0..header).step_by(13) {
+    for at in (0..header).step_by(3) {
         let mut changed = bytes.clone();
         changed[at] ^= 0x41;
         fs::write(&bad, changed).unwrap();
@@ -300,114 +300,6 @@ fn rpm_rs_builds_and_signs_through_a_signer() {
 }
 
 #[test]
-fn gpg_agrees_on_detached_signatures() {
-    let dir = tempfile::tempdir().unwrap();
-    let [data, signature, public] =
-        ["repomd.xml", "repomd.xml.asc", "key"].map(|it| dir.path().join(it));
-    let armored = key().sign_detached(b"<repomd/>", TIME).unwrap();
-    assert_eq!(armored, key().sign_detached(b"<repomd/>", TIME).unwrap());
-    let armored_key = key().public_key_armored().unwrap();
-    fs::write(&signature, &armored).unwrap();
-    fs::write(&public, &armored_key).unwrap();
-    let gpg = Gpg::new();
-    succeed(gpg.command().arg("--import").arg(&public));
-
-    fs::write(&data, "<repomd/>").unwrap();
-    let (accepted, words) = gpg.verify(&data, &signature);
-    assert!(accepted && words.contains("Good signature"), "{words}");
-    assert_eq!(
-        verify_detached(b"<repomd/>", &armored, &armored_key).unwrap(),
-        key().fingerprint()
-    );
-
-    fs::write(&data, "<repomd />").unwrap();
-    assert!(!gpg.verify(&data, &signature).0);
-    let error = verify_detached(b"<repomd />", &armored, &armored_key).unwrap_err();
-    assert!(matches!(error, Error::BadSignature { .. }), "{error}");
-    let error = verify_detached(b"<repomd/>", "garbage", &armored_key).unwrap_err();
-    assert!(matches!(error, Error::BadSignature { .. }), "{error}");
-}
-
-#[test]
-fn we_agree_with_gpg_on_its_signatures() {
-    let gpg = Gpg::new();
-    gpg.make("", TIME - 100, &[], &["rsa3072", "sign", "never"]);
-    let dir = tempfile::tempdir().unwrap();
-    let data = dir.path().join("data");
-    fs::write(&data, "data").unwrap();
-    let sign = |options: &[&str]| {
-        let mut command = gpg.command();
-        command.args(["--faked-system-time", &format!("{TIME}!")]);
-        succeed(
-            command
-                .args(options)
-                .args(["--armor", "-o", "-", "--detach-sign"])
-                .arg(&data),
-        )
-    };
-    let public = gpg.export("--export", "");
-    // Our key in front of it in the same file, in a block of its own.
-    let both = key().public_key_armored().unwrap() + &public;
-    let good = sign(&[]);
-    assert_eq!(
-        verify_detached(b"data", &good, &both).unwrap(),
-        gpg.fingerprint()
-    );
-    assert!(matches!(
-        PublicKey::from_armored(&both),
-        Err(Error::SeveralKeys { count: 2, .. })
-    ));
-
-    let ours = key().public_key_armored().unwrap();
-    let error = verify_detached(b"data", &good, &ours)
-        .unwrap_err()
-        .to_string();
-    assert!(
-        error.contains(&gpg.fingerprint()) && error.contains(&key().fingerprint()),
-        "{error}"
-    );
-    let error = verify_detached(b"data", &sign(&["--digest-algo", "SHA1"]), &public).unwrap_err();
-    assert!(error.to_string().contains("Sha1"), "{error}");
-    let lifetime = sign(&["--default-sig-expire", "1d"]);
-    let error = verify_detached(b"data", &lifetime, &public).unwrap_err();
-    assert!(
-        error.to_string().contains("expired at 2024-01-02"),
-        "{error}"
-    );
-}
-
-#[test]
-fn a_signing_subkey_of_a_distribution_is_accepted() {
-    let gpg = Gpg::new();
-    let fingerprint = gpg.make("", TIME - 100, &[], &["rsa3072", "cert", "never"]);
-    let add = ["--quick-add-key", &fingerprint, "rsa3072", "sign", "never"];
-    let at = format!("{}!", TIME - 50);
-    succeed(
-        gpg.command()
-            .args(["--faked-system-time", &at, "--passphrase", ""])
-            .args(add),
-    );
-    let dir = tempfile::tempdir().unwrap();
-    let data = dir.path().join("data");
-    fs::write(&data, "data").unwrap();
-    let sign = ["--armor", "-o", "-", "--detach-sign"];
-    let at = format!("{TIME}!");
-    let signature = succeed(
-        gpg.command()
-            .args(["--faked-system-time", &at])
-            .args(sign)
-            .arg(&data),
-    );
-    let public = gpg.export("--export", "");
-    assert_eq!(
-        verify_detached(b"data", &signature, &public).unwrap(),
-        fingerprint
-    );
-    let error = verify_detached(b"date", &signature, &public).unwrap_err();
-    assert!(matches!(error, Error::BadSignature { .. }), "{error}");
-}
-
-#[test]
 fn half_a_gigabyte_is_signed_in_little_memory() {
     const MIB: u64 = 1024 * 1024;
     let dir = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -432,6 +324,7 @@ fn half_a_gigabyte_is_signed_in_little_memory() {
             .arg(TIME.to_string()),
     );
     let peak: u64 = peak.trim().parse().unwrap();
+    println!("peak memory {peak} KiB");
     assert!(peak < 64 * 1024, "peak memory {peak} KiB");
     let (accepted, words) = rpmkeys().check(&signed);
     assert!(accepted, "{words}");

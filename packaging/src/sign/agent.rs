@@ -47,12 +47,16 @@ impl GpgAgent {
             fingerprint: fingerprint.clone(),
             reason,
         };
+        let failed = |error: process::Error| match error {
+            process::Error::Start { .. } => Error::NoGpg { source: error },
+            other => missing(other.to_string()),
+        };
         let listed = process::output(
             gpg(home)
                 .args(["--with-colons", "--list-secret-keys"])
                 .arg(&fingerprint),
         )
-        .map_err(|error| missing(error.to_string()))?;
+        .map_err(failed)?;
         check_secret(&String::from_utf8_lossy(&listed), &fingerprint)
             .map_err(|reason| missing(reason.to_owned()))?;
         let exported = process::output(
@@ -60,7 +64,7 @@ impl GpgAgent {
                 .args(["--armor", "--export-options", "export-minimal", "--export"])
                 .arg(&fingerprint),
         )
-        .map_err(|error| missing(error.to_string()))?;
+        .map_err(failed)?;
         let public = PublicKey::from_armored(&String::from_utf8_lossy(&exported))?;
         public.facts().check_strength()?;
         Ok(GpgAgent {

@@ -180,6 +180,12 @@ pub enum Error {
         /// What the library says.
         reason: String,
     },
+    /// gpg could not be started.
+    #[error("{source}; a key in gpg-agent needs GnuPG: install the package gnupg (gnupg2 on EL)")]
+    NoGpg {
+        /// Why it did not start.
+        source: process::Error,
+    },
     /// gpg-agent does not have the key.
     #[error(
         "gpg has no secret key {fingerprint} ({reason}); list the keys with gpg --list-secret-keys, and check GNUPGHOME and \

@@ -8,7 +8,14 @@ use std::io::{self, Read};
 
 const LEAD_BYTES: usize = 96;
 const LEAD_MAGIC: [u8; 4] = [0xed, 0xab, 0xee, 0xdb];
-const HEADER_MAGIC: [u8; 4] = [0x8e, 0xad, 0xe8, 0x01];
+/// The lead's signature type: a header.
+const HEADER_SIGNATURE: [u8; 2] = [0, 5];
+/// The magic number, the version and four bytes reserved.
+const HEADER_MAGIC: [u8; 8] = [0x8e, 0xad, 0xe8, 0x01, 0, 0, 0, 0];
+/// The tags of the regions that signature header and main header begin with.
+const REGIONS: [usize; 2] = [62, 63];
+/// rpm's type for binary data.
+const BINARY: usize = 7;
 const INTRO_BYTES: usize = 16;
 const ENTRY_BYTES: usize = 16;
 /// rpm's limits for one header: entries, and bytes of data.
@@ -32,6 +39,10 @@ pub(super) fn read_front(input: &mut impl Read) -> Result<Front, String> {
     if bytes[lead..lead + 4] != LEAD_MAGIC {
         return Err("it does not begin with an RPM lead".to_owned());
     }
+    // All of the lead that rpm still reads: its version, and that a signature header follows.
+    if !matches!(bytes[lead + 4], 3 | 4) || bytes[lead + 78..lead + 80] != HEADER_SIGNATURE {
+        return Err("its lead is not one that rpm accepts".to_owned());
+    }
     let data = read_header(input, &mut bytes, "signature header", MAX_SIGNATURE_DATA)?;
     take(
         input,
@@ -52,7 +63,7 @@ fn read_header(
     max_data: usize,
 ) -> Result<usize, String> {
     let intro = take(input, bytes, INTRO_BYTES, name)?;
-    if bytes[intro..intro + 4] != HEADER_MAGIC {
+    if bytes[intro..intro + 8] != HEADER_MAGIC {
         return Err(format!("its {name} does not begin with the header magic"));
     }
     let entries = number(bytes, intro + 8);
@@ -67,7 +78,30 @@ fn read_header(
     for entry in bytes[index..store].chunks_exact(ENTRY_BYTES) {
         check_entry(entry, &bytes[store..]).map_err(|what| format!("its {name} {what}"))?;
     }
+    check_region(&bytes[index..store], &bytes[store..])
+        .map_err(|what| format!("its {name} {what}"))?;
     Ok(data)
+}
+
+/// Checks the first entry: the region, whose data repeats its entry with the (negative) length of the index as offset.
+fn check_region(index: &[u8], store: &[u8]) -> Result<(), String> {
+    let (kind, offset, count) = (number(index, 4), number(index, 8), number(index, 12));
+    let length = 0_u32.wrapping_sub(index.len() as u32);
+    let sound = REGIONS.contains(&number(index, 0))
+        && kind == BINARY
+        && count == ENTRY_BYTES
+        && store
+            .get(offset..offset + ENTRY_BYTES)
+            .is_some_and(|trailer| {
+                trailer[..8] == index[..8]
+                    && trailer[8..12] == length.to_be_bytes()
+                    && trailer[12..] == index[12..16]
+            });
+    if sound {
+        Ok(())
+    } else {
+        Err("does not begin with a sound region".to_owned())
+    }
 }
 
 /// Checks that an index entry points into the store with all of its data.
@@ -78,14 +112,14 @@ fn check_entry(entry: &[u8], store: &[u8]) -> Result<(), String> {
     let rest = store.get(offset..).ok_or_else(outside)?;
     let width = match kind {
         0 => 0,
-        1 | 2 | 7 => 1,
+        1 | 2 | BINARY => 1,
         3 => 2,
         4 => 4,
         5 => 8,
         6 | 8 | 9 => {
             let ends = rest.iter().filter(|byte| **byte == 0).take(count).count();
             let wanted = if kind == 6 { 1 } else { count };
-            return if count > 0 && ends >= wanted {
+            return if ends >= wanted && (kind != 6 || count == 1) {
                 Ok(())
             } else {
                 Err(outside())
@@ -129,21 +163,29 @@ fn number(bytes: &[u8], at: usize) -> usize {
 mod tests {
     use super::*;
 
+    /// A header of these entries and their data, with a region before them.
     fn header(entries: &[[u32; 4]], data: &[u8]) -> Vec<u8> {
+        let length = 0_u32.wrapping_sub((entries.len() as u32 + 1) * 16);
+        let mut data = data.to_vec();
+        let entries = [&[[62, 7, data.len() as u32, 16]], entries].concat();
+        for number in [62, 7, length, 16] {
+            data.extend(number.to_be_bytes());
+        }
         let mut bytes = HEADER_MAGIC.to_vec();
-        bytes.extend([0; 4]);
         bytes.extend((entries.len() as u32).to_be_bytes());
         bytes.extend((data.len() as u32).to_be_bytes());
         for number in entries.iter().flatten() {
             bytes.extend(number.to_be_bytes());
         }
-        bytes.extend(data);
+        bytes.extend(&data);
         bytes
     }
 
     fn package(main: &[u8]) -> Vec<u8> {
         let mut bytes = LEAD_MAGIC.to_vec();
+        bytes.push(3);
         bytes.resize(LEAD_BYTES, 0);
+        bytes[78..80].copy_from_slice(&HEADER_SIGNATURE);
         bytes.extend(header(&[[1000, 4, 0, 1]], &[0, 0, 0, 9]));
         bytes.extend([0; 4]);
         bytes.extend(main);
@@ -168,11 +210,12 @@ mod tests {
     #[test]
     fn entries_that_leave_the_data_are_refused() {
         for entry in [
-            [1000, 7, 4, 9],
+            [1000, 7, 4, 21],
             [1000, 4, 0, 0x4000_0001],
             [1000, 4, 0xffff_fff0, 1],
-            [1000, 6, 0, 1],
-            [1000, 8, 0, 2],
+            [1000, 6, 0, 2],
+            [1000, 6, 24, 1],
+            [1000, 8, 0, 25],
         ] {
             assert!(
                 problem(&header(&[entry], b"abcdefgh")).contains("reaching out"),
@@ -180,6 +223,18 @@ mod tests {
             );
         }
         assert!(problem(&header(&[[1000, 17, 0, 1]], b"")).contains("unknown type"));
+    }
+
+    #[test]
+    fn a_header_without_its_region_is_refused() {
+        let sound = header(&[[1000, 4, 0, 1]], &[0; 4]);
+        assert!(read_front(&mut package(&sound).as_slice()).is_ok());
+        // The region's tag, its offset, and its trailer's length of the index.
+        for at in [19, 27, sound.len() - 5] {
+            let mut changed = sound.clone();
+            changed[at] ^= 4;
+            assert!(problem(&changed).contains("region"), "byte {at}");
+        }
     }
 
     #[test]

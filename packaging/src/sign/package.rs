@@ -345,23 +345,23 @@ fn signature_header(
     ))
 }
 
-/// All header signatures: rpm before 6 looks at the `RSA` and `DSA` tags, later ones at `OPENPGP`, so all of them count.
+/// All header signatures, or none when the tags that rpm before 6 looks at (`RSA`, `DSA`) are missing: `OPENPGP`, which later
+/// versions look at, counts besides them, not instead.
 fn header_signatures(metadata: &PackageMetadata) -> Result<Vec<Vec<u8>>, rpm::Error> {
-    let mut found: Vec<Vec<u8>> = metadata
-        .raw_signatures()?
-        .into_iter()
-        .map(|signature| signature.into_owned())
-        .collect();
-    for tag in [
+    let mut found: Vec<Vec<u8>> = [
         IndexSignatureTag::RPMSIGTAG_RSA,
         IndexSignatureTag::RPMSIGTAG_DSA,
-    ] {
-        if let Ok(signature) = metadata.signature.get_entry_data_as_binary(tag) {
-            found.push(signature.to_vec());
-        }
+    ]
+    .into_iter()
+    .filter_map(|tag| metadata.signature.get_entry_data_as_binary(tag).ok())
+    .map(<[u8]>::to_vec)
+    .collect();
+    if !found.is_empty() {
+        let later = metadata.raw_signatures()?;
+        found.extend(later.into_iter().map(|signature| signature.into_owned()));
+        found.sort();
+        found.dedup();
     }
-    found.sort();
-    found.dedup();
     Ok(found)
 }
 
