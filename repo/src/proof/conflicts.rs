@@ -55,13 +55,26 @@ pub(super) fn check(sides: &Sides<'_>) -> Verdict {
                         )
                     }),
             ),
-            // Without the other package nobody can say whether the files are the same.
-            (Err(why), _) | (_, Err(why)) => findings.push(format!(
-                "{} of {} is in {}, too, and cannot be compared: {why}",
-                paths.join(", "),
-                names.0,
-                names.1
-            )),
+            // A base repository may be metadata alone. Then nobody can say whether two files are the same; two folders
+            // are taken to be.
+            (Err(why), _) | (_, Err(why)) => {
+                let open: Vec<&str> = paths
+                    .iter()
+                    .map(String::as_str)
+                    .filter(|path| {
+                        !is_folder(members[*a].package, path)
+                            || !is_folder(members[*b].package, path)
+                    })
+                    .collect();
+                if !open.is_empty() {
+                    findings.push(format!(
+                        "{} of {} is in {}, too, and cannot be compared: {why}",
+                        open.join(", "),
+                        names.0,
+                        names.1
+                    ));
+                }
+            }
         }
     }
     Verdict::from_findings(format!("{paths} paths that two packages share"), findings)
@@ -115,6 +128,14 @@ fn shared_paths(members: &[Member<'_>]) -> Shared {
         paths.dedup();
     }
     shared
+}
+
+/// Whether repodata calls a path (with a merged `/usr`) a folder.
+fn is_folder(package: &Package, path: &str) -> bool {
+    package
+        .files
+        .iter()
+        .any(|file| file.kind == FileKind::Dir && merged(&file.path) == path)
 }
 
 /// Whether one of the two says that it cannot be installed with the other.
@@ -236,6 +257,26 @@ mod tests {
             ..Entry::default()
         }];
         assert_eq!(shared(&excluding, &[]), []);
+    }
+
+    #[test]
+    fn with_a_base_of_metadata_alone_files_are_findings_and_folders_are_not() {
+        let mut ours = package("a", &["/usr/lib/modules", "/usr/bin/one"]);
+        let mut base = package("c", &["/lib/modules", "/usr/bin/one"]);
+        ours.files[0].kind = FileKind::Dir;
+        base.files[0].kind = FileKind::Dir;
+        let sides = Sides {
+            universe: Universe::new([&ours], [&base]),
+            files: vec!["/nonexistent/a.rpm".into(), "/nonexistent/c.rpm".into()],
+        };
+        let Verdict::Fail { findings, .. } = check(&sides) else {
+            panic!("nothing found");
+        };
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert!(
+            findings[0].starts_with("/usr/bin/one of a-1-1.x86_64 is in c-1-1.x86_64, too"),
+            "{findings:?}"
+        );
     }
 
     #[test]
