@@ -1,6 +1,6 @@
 //! What the component and end-to-end tests share.
 
-pub mod http;
 pub mod createrepo;
+pub mod http;
 pub mod repodata_diff;
 pub mod rpm_corpus;

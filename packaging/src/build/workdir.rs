@@ -109,7 +109,10 @@ impl Workdir {
             if source && entry.file_type().is_file() {
                 // An SRPM records them, and those of a checkout are chance.
                 plain_mode(path)?;
-                let file = fs::File::options().append(true).open(path).map_err(at(path))?;
+                let file = fs::File::options()
+                    .append(true)
+                    .open(path)
+                    .map_err(at(path))?;
                 file.set_modified(self.epoch()).map_err(at(path))?;
             }
         }

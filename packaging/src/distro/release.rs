@@ -49,10 +49,13 @@ pub fn for_archive(spec_dir: &Path, archive: &str, into: &Path) -> Result<(), Er
     for entry in fs::read_dir(spec_dir).map_err(at(spec_dir))? {
         let path = entry.map_err(at(spec_dir))?.path();
         let copy = into.join(path.file_name().unwrap_or_default());
-        if path.extension().is_some_and(|extension| extension == "spec") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "spec")
+        {
             let text = fs::read_to_string(&path).map_err(at(&path))?;
-            let edited = with_version(&text, version)
-                .map_err(|found| Error::Line { spec: path, found })?;
+            let edited =
+                with_version(&text, version).map_err(|found| Error::Line { spec: path, found })?;
             fs::write(&copy, edited).map_err(at(&copy))?;
         } else {
             fs::copy(&path, &copy).map_err(at(&path))?;
@@ -63,7 +66,10 @@ pub fn for_archive(spec_dir: &Path, archive: &str, into: &Path) -> Result<(), Er
 
 /// The spec for another upstream release; the error is the number of lines that say the version.
 fn with_version(spec: &str, version: &str) -> Result<String, usize> {
-    let found = spec.lines().filter(|line| line.starts_with(VERSION_LINE)).count();
+    let found = spec
+        .lines()
+        .filter(|line| line.starts_with(VERSION_LINE))
+        .count();
     if found != 1 {
         return Err(found);
     }
@@ -89,12 +95,22 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let (from, to) = (dir.path().join("from"), dir.path().join("to"));
         fs::create_dir(&from).unwrap();
-        fs::write(from.join("kernel.spec"), "Name: kernel\n%global rpmversion 6.1.1\nVersion: x\n").unwrap();
+        fs::write(
+            from.join("kernel.spec"),
+            "Name: kernel\n%global rpmversion 6.1.1\nVersion: x\n",
+        )
+        .unwrap();
         fs::write(from.join("kernel.config"), "CONFIG_A=y\n").unwrap();
         for_archive(&from, "linux_6.1.180.orig.tar.xz", &to).unwrap();
         let spec = fs::read_to_string(to.join("kernel.spec")).unwrap();
-        assert_eq!(spec, "Name: kernel\n%global rpmversion 6.1.180\nVersion: x\n");
-        assert_eq!(fs::read_to_string(to.join("kernel.config")).unwrap(), "CONFIG_A=y\n");
+        assert_eq!(
+            spec,
+            "Name: kernel\n%global rpmversion 6.1.180\nVersion: x\n"
+        );
+        assert_eq!(
+            fs::read_to_string(to.join("kernel.config")).unwrap(),
+            "CONFIG_A=y\n"
+        );
     }
 
     #[test]

@@ -118,7 +118,11 @@ impl SpecTools<'_> {
             self.command("rpmspec")
                 .arg("--define")
                 .arg(format!("_sourcedir {}", spec_dir.display()))
-                .args(["--query", "--queryformat", "%{name} %{version} %{release}\\n"])
+                .args([
+                    "--query",
+                    "--queryformat",
+                    "%{name} %{version} %{release}\\n",
+                ])
                 .arg(&spec),
         )?;
         Ok(String::from_utf8_lossy(&out)
@@ -199,7 +203,12 @@ impl SpecTools<'_> {
     ) -> Result<(), Error> {
         let out = process::output(
             self.command("rpmspec")
-                .args(["--query", "--srpm", "--queryformat", "[%{source}\\n][%{patch}\\n]"])
+                .args([
+                    "--query",
+                    "--srpm",
+                    "--queryformat",
+                    "[%{source}\\n][%{patch}\\n]",
+                ])
                 .arg(spec),
         )?;
         for wanted in String::from_utf8_lossy(&out).lines() {
@@ -226,7 +235,17 @@ fn as_root(command: Command) -> Command {
     }
     let mut wrapped = Command::new("bwrap");
     wrapped
-        .args(["--dev-bind", "/", "/", "--unshare-user", "--uid", "0", "--gid", "0", "--"])
+        .args([
+            "--dev-bind",
+            "/",
+            "/",
+            "--unshare-user",
+            "--uid",
+            "0",
+            "--gid",
+            "0",
+            "--",
+        ])
         .arg(command.get_program())
         .args(command.get_args())
         .env_clear();
@@ -242,7 +261,10 @@ fn only_spec(dir: &Path) -> Result<PathBuf, Error> {
     let mut specs = Vec::new();
     for entry in fs::read_dir(dir).map_err(at(dir))? {
         let path = entry.map_err(at(dir))?.path();
-        if path.extension().is_some_and(|extension| extension == "spec") {
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "spec")
+        {
             specs.push(path);
         }
     }

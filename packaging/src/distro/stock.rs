@@ -46,7 +46,10 @@ pub fn plans(stock: &Stock, made: &[SpecPackage], recipe: &Recipe) -> Result<Vec
     for name in &stock.packages {
         let package = find(name)?;
         let requires = if name == first {
-            others.iter().map(|other| format!("{other} = {{evr}}")).collect()
+            others
+                .iter()
+                .map(|other| format!("{other} = {{evr}}"))
+                .collect()
         } else {
             Vec::new()
         };

@@ -71,11 +71,7 @@ impl Store {
             create(&root.join(folder))?;
         }
         remove::empty(&tmp)?;
-        Ok(Self {
-            root,
-            tmp,
-            lock,
-        })
+        Ok(Self { root, tmp, lock })
     }
 
     /// The store's folder, absolute and without links.

@@ -98,14 +98,23 @@ impl Step<'_> {
     /// signatures stay as the release package has them.
     pub fn dnf(&self, arguments: &[&str]) -> Result<(), String> {
         let location = Self::location();
-        let mut line = vec!["--assumeyes", "--setopt=localpkg_gpgcheck=1", "--setopt=plugins=0", "--releasever=1", &location];
+        let mut line = vec![
+            "--assumeyes",
+            "--setopt=localpkg_gpgcheck=1",
+            "--setopt=plugins=0",
+            "--releasever=1",
+            &location,
+        ];
         line.extend(arguments);
         self.run("dnf", &line)
     }
 
     /// dnf's option that says where our repository is inside.
     pub fn location() -> String {
-        format!("--setopt=lustre.baseurl=file://{DIST}/{}", Kind::Binary.folder())
+        format!(
+            "--setopt=lustre.baseurl=file://{DIST}/{}",
+            Kind::Binary.folder()
+        )
     }
 
     /// The lines that `rpm` with these arguments prints, sorted.

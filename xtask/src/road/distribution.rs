@@ -47,7 +47,11 @@ impl Road<'_> {
                 let archive = debs.join(&kernel.file);
                 std::os::unix::fs::symlink(self.pinned(&kernel.sha256, &kernel.file)?, &archive)?;
                 let spec = work.scratch.join("kernel-spec");
-                distro::release::for_archive(&self.specs.join(&wanted.kernel.spec), &kernel.file, &spec)?;
+                distro::release::for_archive(
+                    &self.specs.join(&wanted.kernel.spec),
+                    &kernel.file,
+                    &spec,
+                )?;
                 let key = distro::build(
                     &recipe,
                     &distro::Inputs {
@@ -62,7 +66,11 @@ impl Road<'_> {
                     work.log,
                 )?;
                 if key != wanted.key {
-                    return Err(format!("the distribution's key is {key}, the target pins {}", wanted.key).into());
+                    return Err(format!(
+                        "the distribution's key is {key}, the target pins {}",
+                        wanted.key
+                    )
+                    .into());
                 }
                 Ok(())
             }),
