@@ -1,6 +1,5 @@
 //! Targets, locks, sources, overlays, build roots, builds and signatures: everything before there is a repository.
 
-pub mod distro;
 pub mod archive;
 pub mod build;
 pub mod buildroot;

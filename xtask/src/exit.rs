@@ -11,8 +11,6 @@ pub enum Outcome {
     Done,
     /// A proof failed: the repository must not be shipped.
     Unproven,
-    /// A command of ours that ran in a process of its own ended so.
-    Code(u8),
 }
 
 /// A wrong use that clap cannot see.
@@ -25,7 +23,6 @@ pub fn report(result: anyhow::Result<Outcome>) -> ExitCode {
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Unproven) => ExitCode::from(3),
-        Ok(Outcome::Code(code)) => ExitCode::from(code),
         Err(error) => {
             crate::ui::error(&words(&error));
             ExitCode::from(code(&error))

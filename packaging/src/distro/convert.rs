@@ -110,11 +110,13 @@ pub fn plan(name: &str, debs: &[PathBuf], recipe: &Recipe) -> Result<Plan, Error
             source,
         };
         let version = deb.required("Version").map_err(at(path))?;
-        let version = version.strip_prefix(&extra.version_prefix).ok_or_else(|| Error::Prefix {
-            path: path.clone(),
-            version: version.to_owned(),
-            prefix: extra.version_prefix.clone(),
-        })?;
+        let version = version
+            .strip_prefix(&extra.version_prefix)
+            .ok_or_else(|| Error::Prefix {
+                path: path.clone(),
+                version: version.to_owned(),
+                prefix: extra.version_prefix.clone(),
+            })?;
         let evr = Evr::from_debian(version).map_err(|source| Error::Version {
             path: path.clone(),
             source,
@@ -160,7 +162,8 @@ pub fn plan(name: &str, debs: &[PathBuf], recipe: &Recipe) -> Result<Plan, Error
             }
         }
         let (tree, old_paths) = placed(deb.tree, &recipe.paths, &extra.drop, path)?;
-        plan.provides.extend(old_paths.into_iter().map(Dependency::any));
+        plan.provides
+            .extend(old_paths.into_iter().map(Dependency::any));
         plan.tree.extend(tree);
     }
     let first = debs.first().map_or(Path::new(name), PathBuf::as_path);

@@ -9,11 +9,13 @@
 //! - [`convert`], [`own`]: plans for RPMs, from .debs and from the distribution's own folders.
 //! - [`writer`]: a plan as an RPM file.
 //! - [`assemble`]: all packages and the repository's metadata.
+//! - [`build`](mod@build): base and source repositories, signed.
 //!
 //! Debian's maintainer scripts are not carried over: what they would have set up is data in the recipe (links, file
 //! triggers) or in an own package (users, configuration).
 
 pub mod assemble;
+pub mod build;
 pub mod convert;
 pub mod deb;
 pub mod debian;
@@ -26,5 +28,6 @@ pub mod version;
 pub mod writer;
 
 pub use assemble::{inputs_digest, packages};
+pub use build::{Inputs, build};
 pub use debian::{Apt, DebPin, FilePin};
 pub use recipe::Recipe;

@@ -178,12 +178,11 @@ pub fn plan(folder: &Path, recipe: &Recipe) -> Result<Plan, Error> {
         tree,
         ..Plan::default()
     };
-    plan.provides = provides::of(&plan.tree, &recipe.provides).map_err(|source| {
-        Error::Provides {
+    plan.provides =
+        provides::of(&plan.tree, &recipe.provides).map_err(|source| Error::Provides {
             path: path.clone(),
             source,
-        }
-    })?;
+        })?;
     let extra = Extra {
         provides: package.provides,
         requires: package.requires,
@@ -231,7 +230,10 @@ fn read_tree(root: &Path, time: u32) -> Result<Tree, Error> {
             let target = fs::read_link(found.path()).map_err(read)?;
             (Kind::Symlink(target.to_string_lossy().into_owned()), 0o777)
         } else {
-            let mode = fs::metadata(found.path()).map_err(read)?.permissions().mode();
+            let mode = fs::metadata(found.path())
+                .map_err(read)?
+                .permissions()
+                .mode();
             let mode = if mode & 0o111 == 0 { 0o644 } else { 0o755 };
             (Kind::File(fs::read(found.path()).map_err(read)?), mode)
         };

@@ -142,8 +142,16 @@ mod tests {
     fn patterns() {
         assert!(matches("/usr/share/doc", "/usr/share/doc/x/y", true));
         assert!(!matches("/usr/share/doc", "/usr/share/docs", true));
-        assert!(matches("/usr/share/doc/*/copyright", "/usr/share/doc/a/copyright", false));
-        assert!(!matches("/usr/share/doc/*/copyright", "/usr/share/doc/a/b/copyright", false));
+        assert!(matches(
+            "/usr/share/doc/*/copyright",
+            "/usr/share/doc/a/copyright",
+            false
+        ));
+        assert!(!matches(
+            "/usr/share/doc/*/copyright",
+            "/usr/share/doc/a/b/copyright",
+            false
+        ));
         assert!(matches("/a/*.so*", "/a/libx.so.1", false));
         assert!(!matches("/a/b/c", "/a/b", true));
     }

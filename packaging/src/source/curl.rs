@@ -82,7 +82,7 @@ pub(super) fn curl(
         }
         Ok(Err(error)) => Err(Error::Tool {
             source_name: source.to_owned(),
-            source: error,
+            source: Box::new(error),
         }),
         Err(panic) => std::panic::resume_unwind(panic),
     }

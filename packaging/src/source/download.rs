@@ -102,7 +102,7 @@ impl<'s> Downloader<'s> {
         let mut tried = Vec::new();
         let mut mismatch = None;
         for place in &places {
-            match self.from_place(source, place, &partial, expected, size)? {
+            match self.try_place(source, place, &partial, expected, size)? {
                 Ok(path) => return Ok(path),
                 Err(Failure::Unreachable(why)) => tried.push(Tried {
                     url: url::shown(place),
@@ -219,7 +219,7 @@ impl<'s> Downloader<'s> {
         )
     }
 
-    fn from_place(
+    fn try_place(
         &self,
         source: &str,
         place: &str,

@@ -98,6 +98,7 @@ pub fn prove(
         }),
     });
     let ran = repo::run(context, &stages);
+    drop(stages);
     if let Some(proved) = failed.into_inner().ok().flatten() {
         return Ok(proved);
     }

@@ -43,14 +43,16 @@ impl Road<'_> {
                         debs.join(&pin.file.file),
                     )?;
                 }
-                let kernel = self.pinned(&kernel.sha256, &kernel.file)?;
+                let kernel_file = self.pinned(&kernel.sha256, &kernel.file)?;
                 distro::build(
                     &recipe,
                     &distro::Inputs {
                         pins: &self.lock.package,
                         debs: &debs,
                         kernel_spec: &self.specs.join(&wanted.kernel.spec),
-                        kernel_source: &kernel,
+                        kernel_source: (&kernel_file, &kernel.file),
+                        dist: &wanted.dist,
+                        key: &wanted.key,
                         jobs: self.jobs,
                     },
                     work.scratch,

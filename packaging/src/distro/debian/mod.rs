@@ -148,6 +148,16 @@ impl Apt {
         Ok(apt)
     }
 
+    /// The private state below `dir` as it is, without asking the network: to fetch what is pinned already.
+    ///
+    /// # Errors
+    /// When the host is not the Debian release asked for, or has no source for it.
+    pub fn open(debian: &Debian, extra_suites: &[String], dir: &Path) -> Result<Self, Error> {
+        let etc = Path::new("/etc");
+        check_host(etc, &debian.codename)?;
+        Self::prepare(debian, extra_suites, dir, &etc.join("apt"))
+    }
+
     fn prepare(
         debian: &Debian,
         extra_suites: &[String],
@@ -180,7 +190,12 @@ impl Apt {
             path: path.to_owned(),
             source,
         };
-        for name in ["lists/partial", "cache/archives/partial", "sources.list.d", "empty.d"] {
+        for name in [
+            "lists/partial",
+            "cache/archives/partial",
+            "sources.list.d",
+            "empty.d",
+        ] {
             let path = dir.join(name);
             fs::create_dir_all(&path).map_err(|e| io(&path, e))?;
         }
@@ -189,7 +204,10 @@ impl Apt {
             let path = dir.join(name);
             fs::write(&path, text).map_err(|e| io(&path, e))
         };
-        write("sources.list.d/archive.sources", &sources::to_deb822(&chosen))?;
+        write(
+            "sources.list.d/archive.sources",
+            &sources::to_deb822(&chosen),
+        )?;
         write("status", "")?;
         write("apt.conf", &configuration(&dir, &host_acquire())?)?;
         Ok(Self {
@@ -247,7 +265,13 @@ impl Apt {
         fs::write(&path, preferences).map_err(|source| Error::Io { path, source })?;
         let out = process::output(
             self.command("apt-get")
-                .args(["-qq", "-y", "--no-install-recommends", "--print-uris", "install"])
+                .args([
+                    "-qq",
+                    "-y",
+                    "--no-install-recommends",
+                    "--print-uris",
+                    "install",
+                ])
                 .args(packages),
         )
         .map_err(|source| Error::Apt {
@@ -261,7 +285,13 @@ impl Apt {
     fn download(&self, packages: &[String], suite: &str) -> Result<Vec<DebPin>, Error> {
         let out = process::output(
             self.command("apt-get")
-                .args(["-qq", "--print-uris", "-o", "Dir::Etc::preferences=/dev/null", "download"])
+                .args([
+                    "-qq",
+                    "--print-uris",
+                    "-o",
+                    "Dir::Etc::preferences=/dev/null",
+                    "download",
+                ])
                 .args(packages.iter().map(|package| format!("{package}/{suite}"))),
         )
         .map_err(|source| Error::Apt {
@@ -449,10 +479,13 @@ fn host_acquire() -> String {
 }
 
 fn configuration(dir: &Path, acquire: &str) -> Result<String, Error> {
-    let dir = dir.to_str().filter(|d| !d.contains(['"', '\n'])).ok_or_else(|| Error::Io {
-        path: dir.to_owned(),
-        source: io::Error::other("apt cannot have its state in a folder with such a name"),
-    })?;
+    let dir = dir
+        .to_str()
+        .filter(|d| !d.contains(['"', '\n']))
+        .ok_or_else(|| Error::Io {
+            path: dir.to_owned(),
+            source: io::Error::other("apt cannot have its state in a folder with such a name"),
+        })?;
     // Parts and main configuration of the host are left out: its hooks (such as emptying the package cache) are not ours.
     Ok(format!(
         r#"{acquire}Dir::Etc::parts "{dir}/empty.d";
@@ -506,9 +539,14 @@ mod tests {
     #[test]
     fn answers_become_pins() {
         let digest = "a".repeat(64);
-        let text = format!("'http://s/p/zlib1g_1%253a1.2-1_amd64.deb' zlib1g_1%3a1.2-1_amd64.deb 42 SHA256:{digest}\n");
+        let text = format!(
+            "'http://s/p/zlib1g_1%253a1.2-1_amd64.deb' zlib1g_1%3a1.2-1_amd64.deb 42 SHA256:{digest}\n"
+        );
         let pin = DebPin::from_file(lines(text.as_bytes()).unwrap().remove(0)).unwrap();
-        assert_eq!((pin.name.as_str(), pin.version.as_str()), ("zlib1g", "1:1.2-1"));
+        assert_eq!(
+            (pin.name.as_str(), pin.version.as_str()),
+            ("zlib1g", "1:1.2-1")
+        );
         assert_eq!((pin.arch.as_str(), pin.file.size), ("amd64", 42));
         let back: DebPin = toml::from_str(&toml::to_string(&pin).unwrap()).unwrap();
         assert_eq!(back, pin);
@@ -530,6 +568,9 @@ mod tests {
         )
         .unwrap();
         let error = check_host(etc.path(), "bookworm").unwrap_err().to_string();
-        assert!(error.contains("Fedora Linux 42") && error.contains("bookworm"), "{error}");
+        assert!(
+            error.contains("Fedora Linux 42") && error.contains("bookworm"),
+            "{error}"
+        );
     }
 }
