@@ -1,5 +1,8 @@
 //! The command line from outside: exit codes, words on the right stream, and refusing before any work is done.
 
+// The helpers of a test fail as a test does.
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, symlink};

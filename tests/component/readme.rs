@@ -1,5 +1,8 @@
 //! The README's commands: each is one that the tool understands, or one that `.ci/run` runs as it stands.
 
+// The helpers of a test fail as a test does.
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 
 use lustre_repo_tests::command_line::{Home, project};
