@@ -95,16 +95,13 @@ fn names(output: &Output) -> BTreeSet<String> {
 }
 
 /// Runs a generator on one file name, as rpm does.
-fn generate(program: &str, arguments: &[&str], file: &Path, path: Option<&Path>) -> Output {
+fn generate(program: &str, arguments: &[&str], file: &Path) -> Output {
     let mut command = Command::new(macros().join(program));
     command
         .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
-    if let Some(path) = path {
-        command.env("PATH", path);
-    }
     let mut child = command.spawn().unwrap();
     std::io::Write::write_all(
         child.stdin.as_mut().unwrap(),
@@ -132,7 +129,9 @@ fn module(buildroot: &Path, path: &str, exports: &[(&str, u32)], needs: &[(&str,
     let file = buildroot.join("lib/modules").join(RELEASE).join(path);
     fs::create_dir_all(file.parent().unwrap()).unwrap();
     let mut source = String::from(".section .modinfo,\"a\"\n.asciz \"license=GPL\"\n");
-    source.push_str(".section __ksymtab_strings,\"aMS\",@progbits,1\n");
+    if !exports.is_empty() {
+        source.push_str(".section __ksymtab_strings,\"aMS\",@progbits,1\n");
+    }
     for (symbol, _) in exports {
         source.push_str(&format!(".asciz \"{symbol}\"\n"));
     }
@@ -142,7 +141,9 @@ fn module(buildroot: &Path, path: &str, exports: &[(&str, u32)], needs: &[(&str,
         ));
         source.push_str(&format!(".text\n.globl {symbol}\n{symbol}: ret\n"));
     }
-    source.push_str(".section __versions,\"a\"\n");
+    if !needs.is_empty() {
+        source.push_str(".section __versions,\"a\"\n");
+    }
     for (symbol, checksum) in needs {
         source.push_str(&format!(
             "1: .quad {checksum}\n.asciz \"{symbol}\"\n.org 1b + 64\n"
@@ -320,10 +321,7 @@ fn a_kernel_provides_every_exported_symbol() {
         "kernel(mnt_source_name) = 0x22222222",
         "kernel(vfs_create) = 0x11111111",
     ];
-    assert_eq!(
-        lines(&generate("ksymvers-provides", &[], &plain, None)),
-        expected
-    );
+    assert_eq!(lines(&generate("ksymvers-provides", &[], &plain)), expected);
 
     assert!(
         Command::new("gzip")
@@ -336,7 +334,7 @@ fn a_kernel_provides_every_exported_symbol() {
     );
     let packed = dir.path().join("symvers.gz");
     assert_eq!(
-        lines(&generate("ksymvers-provides", &[], &packed, None)),
+        lines(&generate("ksymvers-provides", &[], &packed)),
         expected
     );
 }
@@ -346,7 +344,7 @@ fn a_broken_list_of_symbol_versions_is_an_error() {
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("symvers");
     fs::write(&file, format!("{SYMVERS}<html>\n")).unwrap();
-    let output = generate("ksymvers-provides", &[], &file, None);
+    let output = generate("ksymvers-provides", &[], &file);
     assert!(!output.status.success());
     assert!(
         String::from_utf8_lossy(&output.stderr).contains("line 4"),
@@ -364,7 +362,7 @@ fn a_module_provides_its_name_and_its_symbols() {
         &[],
     );
     assert_eq!(
-        lines(&generate("kmod-deps", &["provides"], &ko, None)),
+        lines(&generate("kmod-deps", &["provides"], &ko)),
         [
             "kmod(obdclass.ko)",
             "ksym(class_attach) = 0xfeedbeef",
@@ -379,7 +377,7 @@ fn a_module_provides_its_name_and_its_symbols() {
         &[],
     );
     assert_eq!(
-        lines(&generate("kmod-deps", &["provides"], &ko, None)),
+        lines(&generate("kmod-deps", &["provides"], &ko)),
         ["kmod(jbd2.ko)"]
     );
 }
@@ -409,8 +407,7 @@ fn a_module_requires_the_kernel_and_other_packages_but_not_its_own() {
         lines(&generate(
             "kmod-deps",
             &["requires", tree.to_str().unwrap()],
-            &ko,
-            None
+            &ko
         )),
         [
             "kernel(mnt_source_name) = 0x22222222",
@@ -418,6 +415,41 @@ fn a_module_requires_the_kernel_and_other_packages_but_not_its_own() {
             "ksym(class_register_osd) = 0x55550000",
         ]
     );
+}
+
+#[test]
+fn a_module_that_exports_nothing_provides_its_name_only() {
+    let dir = TempDir::new().unwrap();
+    let ko = module(
+        dir.path(),
+        "extra/lustre/fs/lustre.ko",
+        &[],
+        &[("vfs_create", 0x1111_1111)],
+    );
+    assert_eq!(
+        lines(&generate("kmod-deps", &["provides"], &ko)),
+        ["kmod(lustre.ko)"]
+    );
+}
+
+#[test]
+fn a_file_that_is_no_module_is_an_error() {
+    let dir = TempDir::new().unwrap();
+    let ko = dir.path().join("lib/modules/6.1/extra/lustre.ko");
+    fs::create_dir_all(ko.parent().unwrap()).unwrap();
+    fs::write(&ko, "no ELF").unwrap();
+    for mode in ["provides", "requires"] {
+        let output = generate(
+            "kmod-deps",
+            &[mode, kernel_tree(dir.path()).to_str().unwrap()],
+            &ko,
+        );
+        assert!(!output.status.success(), "{mode}: {output:?}");
+        assert!(
+            String::from_utf8_lossy(&output.stderr).contains("lustre.ko"),
+            "{mode}: {output:?}"
+        );
+    }
 }
 
 #[test]
@@ -434,8 +466,7 @@ fn a_symbol_with_another_checksum_stays_a_requirement_on_a_kernel() {
         lines(&generate(
             "kmod-deps",
             &["requires", tree.to_str().unwrap()],
-            &ko,
-            None
+            &ko
         )),
         ["kernel(vfs_create) = 0x99999999"]
     );
@@ -446,12 +477,7 @@ fn a_module_without_symbol_versions_is_an_error() {
     let dir = TempDir::new().unwrap();
     let tree = kernel_tree(dir.path());
     let ko = module(dir.path(), "extra/lustre/fs/lustre.ko", &[], &[]);
-    let output = generate(
-        "kmod-deps",
-        &["requires", tree.to_str().unwrap()],
-        &ko,
-        None,
-    );
+    let output = generate("kmod-deps", &["requires", tree.to_str().unwrap()], &ko);
     assert!(!output.status.success());
     assert!(
         String::from_utf8_lossy(&output.stderr).contains("CONFIG_MODVERSIONS"),
@@ -468,7 +494,7 @@ fn a_missing_kernel_tree_is_an_error_that_names_the_kernel() {
         &[],
         &[("vfs_create", 1)],
     );
-    let output = generate("kmod-deps", &["requires"], &ko, None);
+    let output = generate("kmod-deps", &["requires"], &ko);
     assert!(!output.status.success());
     assert!(
         String::from_utf8_lossy(&output.stderr).contains(RELEASE),

@@ -150,7 +150,7 @@ pub fn packages(
     Ok(paths)
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -184,6 +184,16 @@ fn plan_jobs(recipe: &Recipe, pins: &[DebPin], debs: &Path) -> Result<Vec<Job>, 
             .entry(names.of(&pin.name).to_owned())
             .or_default()
             .push(pin);
+    }
+    for (name, split) in &recipe.split {
+        let whole = groups
+            .get(&split.from)
+            .cloned()
+            .ok_or_else(|| Error::Unknown {
+                table: "split",
+                name: split.from.clone(),
+            })?;
+        groups.insert(name.clone(), whole);
     }
     for name in recipe.package.keys() {
         if !groups.contains_key(name) {

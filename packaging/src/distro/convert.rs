@@ -150,18 +150,22 @@ pub fn plan(name: &str, debs: &[PathBuf], recipe: &Recipe) -> Result<Plan, Error
         let conflicts = depends::parse(deb.field("Conflicts")).map_err(relation)?;
         plan.conflicts.extend(names.dependencies(&conflicts));
         let package = deb.required("Package").map_err(at(path))?;
-        if package != name {
+        let split = recipe.split.contains_key(name);
+        if package != name && !split {
             plan.provides.push(Dependency::eq(package, evr.to_string()));
         }
         for group in depends::parse(deb.field("Provides")).map_err(relation)? {
-            for virtual_package in group {
+            for virtual_package in group.into_iter().filter(|_| !split) {
                 plan.provides.push(match virtual_package.version {
                     Some((_, evr)) => Dependency::eq(virtual_package.name, evr.to_string()),
                     None => Dependency::any(virtual_package.name),
                 });
             }
         }
-        let (tree, old_paths) = placed(deb.tree, &recipe.paths, &extra.drop, path)?;
+        let keeps = |path: &str| {
+            recipe.keeps(name, path) && !extra.drop.iter().any(|p| matches(p, path, true))
+        };
+        let (tree, old_paths) = placed(deb.tree, &recipe.paths, keeps, path)?;
         plan.provides
             .extend(old_paths.into_iter().map(Dependency::any));
         plan.tree.extend(tree);
@@ -193,7 +197,7 @@ fn at(path: &Path) -> impl Fn(deb::Error) -> Error + '_ {
 fn placed(
     tree: Tree,
     rules: &PathRules,
-    drop: &[String],
+    keeps: impl Fn(&str) -> bool,
     deb: &Path,
 ) -> Result<(Tree, Vec<String>), Error> {
     let mut out = Tree::new();
@@ -201,7 +205,7 @@ fn placed(
     for (path, mut entry) in tree {
         let (target, provide_old) = rules.place(&path);
         let regular = matches!(entry.kind, Kind::File(_));
-        if rules.drops(&target, regular) || drop.iter().any(|p| matches(p, &target, true)) {
+        if rules.drops(&target, regular) || !keeps(&target) {
             continue;
         }
         if let Kind::HardLink(other) = &mut entry.kind {

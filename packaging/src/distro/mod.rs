@@ -2,6 +2,7 @@
 //!
 //! - [`recipe`]: `distribution.toml`, the data all of this works from.
 //! - [`debian`]: Debian's archive through apt: pins and files.
+//! - [`release`]: the kernel's spec for the upstream release that is pinned.
 //! - [`version`], [`depends`]: Debian's versions and relations as RPM's.
 //! - [`tree`]: the files of a package, and the rules for their paths.
 //! - [`deb`]: reading a .deb.
@@ -9,7 +10,8 @@
 //! - [`convert`], [`own`]: plans for RPMs, from .debs and from the distribution's own folders.
 //! - [`writer`]: a plan as an RPM file.
 //! - [`assemble`]: all packages and the repository's metadata.
-//! - [`build`](mod@build): base and source repositories, signed.
+//! - [`srpm`]: source packages, and what a spec says it makes; [`stock`]: the distribution's own builds of those.
+//! - [`build`]: everything, signed: the base and the source repository.
 //!
 //! Debian's maintainer scripts are not carried over: what they would have set up is data in the recipe (links, file
 //! triggers) or in an own package (users, configuration).
@@ -23,11 +25,14 @@ pub mod depends;
 pub mod own;
 pub mod provides;
 pub mod recipe;
+pub mod release;
+pub mod srpm;
+pub mod stock;
 pub mod tree;
 pub mod version;
 pub mod writer;
 
-pub use assemble::{inputs_digest, packages};
+pub use assemble::inputs_digest;
 pub use build::{Inputs, build};
 pub use debian::{Apt, DebPin, FilePin};
 pub use recipe::Recipe;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::depends::Names;
-use super::tree::PathRules;
+use super::tree::{PathRules, matches};
 
 /// A distribution made from Debian packages and packages of its own.
 #[derive(Debug, Clone, Deserialize)]
@@ -33,6 +33,12 @@ pub struct Recipe {
     /// RPM name to the Debian packages it is put together from; the first gives version and description.
     #[serde(default)]
     pub merge: BTreeMap<String, Vec<String>>,
+    /// RPM name to the files that this package takes out of another one.
+    #[serde(default)]
+    pub split: BTreeMap<String, Split>,
+    /// The distribution's own builds of what its source repository holds.
+    #[serde(default)]
+    pub stock: Option<Stock>,
     /// What single packages (by their name in the distribution) get or lose.
     #[serde(default)]
     pub package: BTreeMap<String, Extra>,
@@ -49,6 +55,36 @@ pub struct Distribution {
     /// A package every other one requires, so that it is installed first: the root's skeleton. Empty for none.
     #[serde(default)]
     pub skeleton: String,
+    /// Its RPM macro files, below the recipe's folder: its source packages are made with them.
+    #[serde(default)]
+    pub macros: Vec<PathBuf>,
+}
+
+/// A package made of a part of another one's files.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Split {
+    /// The other one, by its name in the distribution. Version, description and what it needs are its.
+    pub from: String,
+    /// Patterns of the files that are taken.
+    pub files: Vec<String>,
+}
+
+/// Packages that stand for the distribution's own builds of a spec in its source repository.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Stock {
+    /// Their names, which the spec must make. The first requires the others.
+    pub packages: Vec<String>,
+    /// One line.
+    pub summary: String,
+    /// What they are; also the text of their README.
+    pub description: String,
+    /// Licence.
+    pub license: String,
+    /// Provides of each.
+    #[serde(default)]
+    pub provides: Vec<String>,
 }
 
 /// What is taken from Debian.
@@ -206,6 +242,18 @@ impl Recipe {
             }
         }
         names
+    }
+
+    /// Whether a file of the converted package `name` stays in it: what splits take does not, and a split has nothing else.
+    pub fn keeps(&self, name: &str, path: &str) -> bool {
+        let takes = |split: &Split| split.files.iter().any(|p| matches(p, path, true));
+        match self.split.get(name) {
+            Some(split) => takes(split),
+            None => !self
+                .split
+                .values()
+                .any(|split| split.from == name && takes(split)),
+        }
     }
 
     /// What a package gets beyond its files.

@@ -49,7 +49,7 @@ pub enum Error {
         /// The package.
         path: PathBuf,
         /// What rpm-rs says.
-        source: rpm::Error,
+        source: Box<rpm::Error>,
     },
     /// A package for another machine.
     #[error("{} is for {arch}; the repository takes x86_64, noarch and source packages", path.display())]

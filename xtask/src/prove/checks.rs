@@ -163,7 +163,8 @@ pub fn group(step: &Step<'_>) -> Verdict {
     let group = &step.target().repository.group;
     verdict(format!("dnf group info {}", group.id), || {
         let lines = step.shell_lines(&format!(
-            "dnf --quiet --setopt=lustre-repo.baseurl=file:///srv/lustre-repo/x86_64 --releasever=1 group info {}",
+            "dnf --quiet {} --setopt=plugins=0 --releasever=1 group info {}",
+            Step::location(),
             group.id
         ))?;
         Ok(group

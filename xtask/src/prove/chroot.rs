@@ -97,18 +97,24 @@ impl Step<'_> {
     /// Runs the chroot's own dnf. Our repository is where the proof has it, whatever its published location will be; all checks of
     /// signatures stay as the release package has them.
     pub fn dnf(&self, arguments: &[&str]) -> Result<(), String> {
-        let location = format!(
-            "--setopt=lustre-repo.baseurl=file://{DIST}/{}",
-            Kind::Binary.folder()
-        );
+        let location = Self::location();
         let mut line = vec![
             "--assumeyes",
             "--setopt=localpkg_gpgcheck=1",
+            "--setopt=plugins=0",
             "--releasever=1",
             &location,
         ];
         line.extend(arguments);
         self.run("dnf", &line)
+    }
+
+    /// dnf's option that says where our repository is inside.
+    pub fn location() -> String {
+        format!(
+            "--setopt=lustre.baseurl=file://{DIST}/{}",
+            Kind::Binary.folder()
+        )
     }
 
     /// The lines that `rpm` with these arguments prints, sorted.

@@ -43,22 +43,35 @@ impl Road<'_> {
                         debs.join(&pin.file.file),
                     )?;
                 }
-                let kernel_file = self.pinned(&kernel.sha256, &kernel.file)?;
-                distro::build(
+                // Under the name that the spec knows it by.
+                let archive = debs.join(&kernel.file);
+                std::os::unix::fs::symlink(self.pinned(&kernel.sha256, &kernel.file)?, &archive)?;
+                let spec = work.scratch.join("kernel-spec");
+                distro::release::for_archive(
+                    &self.specs.join(&wanted.kernel.spec),
+                    &kernel.file,
+                    &spec,
+                )?;
+                let key = distro::build(
                     &recipe,
                     &distro::Inputs {
                         pins: &self.lock.package,
                         debs: &debs,
-                        kernel_spec: &self.specs.join(&wanted.kernel.spec),
-                        kernel_source: (&kernel_file, &kernel.file),
-                        dist: &wanted.dist,
-                        key: &wanted.key,
+                        kernel_spec: &spec,
+                        kernel_source: &archive,
                         jobs: self.jobs,
                     },
                     work.scratch,
                     work.output,
                     work.log,
                 )?;
+                if key != wanted.key {
+                    return Err(format!(
+                        "the distribution's key is {key}, the target pins {}",
+                        wanted.key
+                    )
+                    .into());
+                }
                 Ok(())
             }),
         })

@@ -150,10 +150,11 @@ impl Road<'_> {
             ],
             whole: None,
             recipe: Box::new(move |work| {
-                let archive = self.pinned(&archive.sha256, &archive.file)?;
+                let file = self.pinned(&archive.sha256, &archive.file)?;
                 let build = self.workdir(work, &work.need(name::BOOTSTRAP)?.join("root"))?;
                 let folder = self.specs.join(&wanted.spec);
-                let made = e2fsprogs::source_package(&build, wanted, &folder, &archive, work.log)?;
+                let made =
+                    e2fsprogs::source_package(&build, &folder, (&file, &archive.file), work.log)?;
                 Ok(rpmbuild::collect(&[made], &work.output.join("SRPMS"))?)
             }),
         })

@@ -24,7 +24,6 @@ const BATCH: usize = 40;
 
 /// A binary package, exactly.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
 pub struct DebPin {
     /// The package's name.
     pub name: String,
@@ -135,9 +134,7 @@ impl Apt {
     /// # Errors
     /// When the host is not the Debian release asked for, has no source for it, or the lists cannot be fetched.
     pub fn update(debian: &Debian, extra_suites: &[String], dir: &Path) -> Result<Self, Error> {
-        let etc = Path::new("/etc");
-        check_host(etc, &debian.codename)?;
-        let apt = Self::prepare(debian, extra_suites, dir, &etc.join("apt"))?;
+        let apt = Self::open(debian, extra_suites, dir)?;
         let log = dir.join("update.log");
         process::run_logged(apt.command("apt-get").args(["-q", "update"]), &log).map_err(
             |source| Error::Apt {
@@ -148,7 +145,7 @@ impl Apt {
         Ok(apt)
     }
 
-    /// The private state below `dir` as it is, without asking the network: to fetch what is pinned already.
+    /// As [`update`](Self::update), with the package lists as they are: enough to fetch what is pinned.
     ///
     /// # Errors
     /// When the host is not the Debian release asked for, or has no source for it.
