@@ -1,9 +1,9 @@
 //! Targets, locks, sources, overlays, build roots, builds and signatures: everything before there is a repository.
 
-pub mod distro;
 pub mod archive;
 pub mod build;
 pub mod buildroot;
+pub mod distro;
 pub mod host;
 pub mod overlay;
 pub mod process;

@@ -84,11 +84,18 @@ pub fn inputs_digest(recipe: &Recipe, pins: &[DebPin]) -> Result<String, Error> 
             path: found.path().to_owned(),
             source,
         };
-        let name = found.path().strip_prefix(&recipe.dir).unwrap_or(found.path());
+        let name = found
+            .path()
+            .strip_prefix(&recipe.dir)
+            .unwrap_or(found.path());
         add(name.as_os_str().as_encoded_bytes());
         if found.file_type().is_file() {
             use std::os::unix::fs::PermissionsExt;
-            let mode = found.metadata().map_err(|e| read(e.into()))?.permissions().mode();
+            let mode = found
+                .metadata()
+                .map_err(|e| read(e.into()))?
+                .permissions()
+                .mode();
             add(&[u8::from(mode & 0o111 != 0)]);
             add(&fs::read(found.path()).map_err(read)?);
         } else if found.file_type().is_symlink() {
@@ -144,7 +151,9 @@ pub fn packages(
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn make(job: &Job, recipe: &Recipe) -> Result<writer::Plan, Error> {
@@ -177,10 +186,13 @@ fn plan_jobs(recipe: &Recipe, pins: &[DebPin], debs: &Path) -> Result<Vec<Job>, 
             .push(pin);
     }
     for (name, split) in &recipe.split {
-        let whole = groups.get(&split.from).cloned().ok_or_else(|| Error::Unknown {
-            table: "split",
-            name: split.from.clone(),
-        })?;
+        let whole = groups
+            .get(&split.from)
+            .cloned()
+            .ok_or_else(|| Error::Unknown {
+                table: "split",
+                name: split.from.clone(),
+            })?;
         groups.insert(name.clone(), whole);
     }
     for name in recipe.package.keys() {
@@ -214,7 +226,12 @@ pub fn metadata(dir: &Path, time: u32, log: &Path) -> Result<(), Error> {
     let time = time.to_string();
     process::run_logged(
         Command::new("createrepo_c")
-            .args(["--quiet", "--workers=2", "--general-compress-type=gz", "--no-database"])
+            .args([
+                "--quiet",
+                "--workers=2",
+                "--general-compress-type=gz",
+                "--no-database",
+            ])
             .args(["--set-timestamp-to-revision", "--revision", &time])
             .arg(dir),
         log,

@@ -127,8 +127,22 @@ pub fn build(
     let sources = scratch.join("sources");
     let srpm = tools.build_srpm(inputs.kernel_spec, &[kernel_source], &sources, log)?;
 
-    repository(&packages, &output.join("base"), &key, time, inputs.jobs, log)?;
-    repository(&[srpm], &output.join("source"), &key, time, inputs.jobs, log)?;
+    repository(
+        &packages,
+        &output.join("base"),
+        &key,
+        time,
+        inputs.jobs,
+        log,
+    )?;
+    repository(
+        &[srpm],
+        &output.join("source"),
+        &key,
+        time,
+        inputs.jobs,
+        log,
+    )?;
     let public = output.join("key.asc");
     fs::write(&public, key.public_key_armored()?).map_err(at(&public))?;
     set_attributes(&public, time).map_err(at(&public))?;

@@ -110,11 +110,13 @@ pub fn plan(name: &str, debs: &[PathBuf], recipe: &Recipe) -> Result<Plan, Error
             source,
         };
         let version = deb.required("Version").map_err(at(path))?;
-        let version = version.strip_prefix(&extra.version_prefix).ok_or_else(|| Error::Prefix {
-            path: path.clone(),
-            version: version.to_owned(),
-            prefix: extra.version_prefix.clone(),
-        })?;
+        let version = version
+            .strip_prefix(&extra.version_prefix)
+            .ok_or_else(|| Error::Prefix {
+                path: path.clone(),
+                version: version.to_owned(),
+                prefix: extra.version_prefix.clone(),
+            })?;
         let evr = Evr::from_debian(version).map_err(|source| Error::Version {
             path: path.clone(),
             source,
@@ -164,7 +166,8 @@ pub fn plan(name: &str, debs: &[PathBuf], recipe: &Recipe) -> Result<Plan, Error
             recipe.keeps(name, path) && !extra.drop.iter().any(|p| matches(p, path, true))
         };
         let (tree, old_paths) = placed(deb.tree, &recipe.paths, keeps, path)?;
-        plan.provides.extend(old_paths.into_iter().map(Dependency::any));
+        plan.provides
+            .extend(old_paths.into_iter().map(Dependency::any));
         plan.tree.extend(tree);
     }
     let first = debs.first().map_or(Path::new(name), PathBuf::as_path);
@@ -253,14 +256,7 @@ pub(super) fn apply(plan: &mut Plan, extra: Extra, skeleton: &str) {
     plan.conflicts.extend(conflicts);
     plan.obsoletes.extend(obsoletes);
     for (path, target) in extra.links {
-        let entry = Entry {
-            mode: 0o777,
-            user: "root".to_owned(),
-            group: "root".to_owned(),
-            mtime: plan.time,
-            kind: Kind::Symlink(target),
-            config: false,
-        };
+        let entry = Entry::of_root(Kind::Symlink(target), 0o777, plan.time);
         plan.tree.insert(path, entry);
     }
     plan.scriptlets = extra.scriptlets;

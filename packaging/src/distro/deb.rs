@@ -119,8 +119,7 @@ fn ar_members(bytes: &[u8]) -> Result<Vec<(String, &[u8])>, Error> {
         let body = &rest[HEADER..];
         members.push((
             name,
-            body.get(..size)
-                .ok_or(Error::Format("it is cut short"))?,
+            body.get(..size).ok_or(Error::Format("it is cut short"))?,
         ));
         rest = body.get(size + size % 2..).unwrap_or_default();
     }
@@ -132,12 +131,10 @@ fn decompressed<'a>(suffix: &str, bytes: &'a [u8]) -> Result<Box<dyn Read + 'a>,
         "" => Box::new(bytes),
         ".gz" => Box::new(flate2::read::GzDecoder::new(bytes)),
         ".xz" => Box::new(liblzma::read::XzDecoder::new_multi_decoder(bytes)),
-        ".zst" => Box::new(
-            zstd::Decoder::new(bytes).map_err(|source| Error::Unpack {
-                part: "data",
-                source,
-            })?,
-        ),
+        ".zst" => Box::new(zstd::Decoder::new(bytes).map_err(|source| Error::Unpack {
+            part: "data",
+            source,
+        })?),
         other => return Err(Error::Compression(format!(".tar{other}"))),
     })
 }
@@ -200,7 +197,13 @@ fn data_tree(suffix: &str, bytes: &[u8]) -> Result<Tree, Error> {
                 let target = absolute(&link(&member)?)
                     .map_err(|_| refused("a hard link that leaves the package"))?
                     .ok_or_else(|| refused("a hard link to the root"))?;
-                if !matches!(tree.get(&target), Some(Entry { kind: Kind::File(_), .. })) {
+                if !matches!(
+                    tree.get(&target),
+                    Some(Entry {
+                        kind: Kind::File(_),
+                        ..
+                    })
+                ) {
                     return Err(refused("a hard link to a file the package does not have"));
                 }
                 Kind::HardLink(target)
@@ -220,6 +223,7 @@ fn data_tree(suffix: &str, bytes: &[u8]) -> Result<Tree, Error> {
                 .map_err(|_| refused("its time is out of range"))?,
             kind,
             config: false,
+            changes: false,
         };
         tree.insert(path, entry);
     }
@@ -233,7 +237,13 @@ fn below_no_link(tree: &Tree) -> Result<(), Error> {
         let mut parent = path.as_str();
         while let Some(at) = parent.rfind('/').filter(|at| *at > 0) {
             parent = &parent[..at];
-            if matches!(tree.get(parent), Some(Entry { kind: Kind::Symlink(_), .. })) {
+            if matches!(
+                tree.get(parent),
+                Some(Entry {
+                    kind: Kind::Symlink(_),
+                    ..
+                })
+            ) {
                 return Err(Error::Member {
                     name: path.clone(),
                     reason: "it lies below a symbolic link of the same package",
@@ -314,8 +324,15 @@ pub(super) mod tests {
             ("data.tar", tarball(members)),
         ] {
             deb.extend(
-                format!("{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n", 0, 0, 0, 100644, body.len())
-                    .into_bytes(),
+                format!(
+                    "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n",
+                    0,
+                    0,
+                    0,
+                    100644,
+                    body.len()
+                )
+                .into_bytes(),
             );
             deb.extend(&body);
             if body.len() % 2 == 1 {

@@ -55,6 +55,9 @@ struct Package {
     /// Configuration files.
     #[serde(default)]
     config: BTreeSet<String>,
+    /// Configuration files whose contents change by use.
+    #[serde(default)]
+    changes: BTreeSet<String>,
     #[serde(default)]
     scriptlets: Scriptlets,
     #[serde(default)]
@@ -139,7 +142,7 @@ pub fn plan(folder: &Path, recipe: &Recipe) -> Result<Plan, Error> {
     let mut tree = read_tree(&folder.join("root"), time)?;
     for directory in package.directories.keys() {
         tree.entry(directory.clone())
-            .or_insert_with(|| entry(Kind::Directory, 0o755, time));
+            .or_insert_with(|| Entry::of_root(Kind::Directory, 0o755, time));
     }
     for (name, mode) in package.directories.iter().chain(&package.modes) {
         tree.get_mut(name)
@@ -156,10 +159,12 @@ pub fn plan(folder: &Path, recipe: &Recipe) -> Result<Plan, Error> {
             .ok_or_else(|| wrong(name, "the package has no such file"))?;
         (found.user, found.group) = (user.to_owned(), group.to_owned());
     }
-    for name in &package.config {
-        tree.get_mut(name)
-            .ok_or_else(|| wrong(name, "the package has no such file"))?
-            .config = true;
+    for name in package.config.iter().chain(&package.changes) {
+        let found = tree
+            .get_mut(name)
+            .ok_or_else(|| wrong(name, "the package has no such file"))?;
+        found.config = true;
+        found.changes = package.changes.contains(name);
     }
     let mut plan = Plan {
         evr: Evr {
@@ -178,12 +183,11 @@ pub fn plan(folder: &Path, recipe: &Recipe) -> Result<Plan, Error> {
         tree,
         ..Plan::default()
     };
-    plan.provides = provides::of(&plan.tree, &recipe.provides).map_err(|source| {
-        Error::Provides {
+    plan.provides =
+        provides::of(&plan.tree, &recipe.provides).map_err(|source| Error::Provides {
             path: path.clone(),
             source,
-        }
-    })?;
+        })?;
     let extra = Extra {
         provides: package.provides,
         requires: package.requires,
@@ -196,17 +200,6 @@ pub fn plan(folder: &Path, recipe: &Recipe) -> Result<Plan, Error> {
     };
     apply(&mut plan, extra, &recipe.distribution.skeleton);
     Ok(plan)
-}
-
-fn entry(kind: Kind, mode: u16, mtime: u32) -> Entry {
-    Entry {
-        mode,
-        user: "root".to_owned(),
-        group: "root".to_owned(),
-        mtime,
-        kind,
-        config: false,
-    }
 }
 
 /// Everything below `root`. Modes are 0755 and 0644 by the executable bit alone: a checkout's umask is not data.
@@ -231,12 +224,18 @@ fn read_tree(root: &Path, time: u32) -> Result<Tree, Error> {
             let target = fs::read_link(found.path()).map_err(read)?;
             (Kind::Symlink(target.to_string_lossy().into_owned()), 0o777)
         } else {
-            let mode = fs::metadata(found.path()).map_err(read)?.permissions().mode();
+            let mode = fs::metadata(found.path())
+                .map_err(read)?
+                .permissions()
+                .mode();
             let mode = if mode & 0o111 == 0 { 0o644 } else { 0o755 };
             (Kind::File(fs::read(found.path()).map_err(read)?), mode)
         };
         let relative = found.path().strip_prefix(root).unwrap_or(found.path());
-        tree.insert(format!("/{}", relative.display()), entry(kind, mode, time));
+        tree.insert(
+            format!("/{}", relative.display()),
+            Entry::of_root(kind, mode, time),
+        );
     }
     Ok(tree)
 }

@@ -99,7 +99,10 @@ fn pc_version(text: &str) -> Option<String> {
         if let Some(value) = line.strip_prefix("Version:") {
             version = Some(value.trim().to_owned());
         } else if let Some((name, value)) = line.split_once('=')
-            && name.trim().chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+            && name
+                .trim()
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '_')
         {
             variables.insert(name.trim(), value.trim().to_owned());
         }
@@ -174,7 +177,10 @@ mod tests {
 
     #[test]
     fn perl_versions() {
-        assert_eq!(perl_version("our $VERSION = '1.23';").as_deref(), Some("1.23"));
+        assert_eq!(
+            perl_version("our $VERSION = '1.23';").as_deref(),
+            Some("1.23")
+        );
         assert_eq!(perl_version("$VERSION=\"0.1\";").as_deref(), Some("0.1"));
         assert_eq!(perl_version("our $VERSION = $Other::VERSION;"), None);
     }

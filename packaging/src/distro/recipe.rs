@@ -249,7 +249,10 @@ impl Recipe {
         let takes = |split: &Split| split.files.iter().any(|p| matches(p, path, true));
         match self.split.get(name) {
             Some(split) => takes(split),
-            None => !self.split.values().any(|split| split.from == name && takes(split)),
+            None => !self
+                .split
+                .values()
+                .any(|split| split.from == name && takes(split)),
         }
     }
 

@@ -32,6 +32,23 @@ pub struct Entry {
     pub kind: Kind,
     /// Whether it is a configuration file that an upgrade must not replace.
     pub config: bool,
+    /// Whether its contents change by use, so that verifying them (`rpm -V`) would only report that.
+    pub changes: bool,
+}
+
+impl Entry {
+    /// A file that belongs to root.
+    pub fn of_root(kind: Kind, mode: u16, mtime: u32) -> Self {
+        Self {
+            mode,
+            user: "root".to_owned(),
+            group: "root".to_owned(),
+            mtime,
+            kind,
+            config: false,
+            changes: false,
+        }
+    }
 }
 
 /// Absolute path to file. Sorted, so that nothing depends on the order of an archive.
@@ -142,8 +159,16 @@ mod tests {
     fn patterns() {
         assert!(matches("/usr/share/doc", "/usr/share/doc/x/y", true));
         assert!(!matches("/usr/share/doc", "/usr/share/docs", true));
-        assert!(matches("/usr/share/doc/*/copyright", "/usr/share/doc/a/copyright", false));
-        assert!(!matches("/usr/share/doc/*/copyright", "/usr/share/doc/a/b/copyright", false));
+        assert!(matches(
+            "/usr/share/doc/*/copyright",
+            "/usr/share/doc/a/copyright",
+            false
+        ));
+        assert!(!matches(
+            "/usr/share/doc/*/copyright",
+            "/usr/share/doc/a/b/copyright",
+            false
+        ));
         assert!(matches("/a/*.so*", "/a/libx.so.1", false));
         assert!(!matches("/a/b/c", "/a/b", true));
     }

@@ -110,10 +110,14 @@ pub enum Error {
         reason: String,
     },
     /// A file is another one than the pinned.
-    #[error("{}: SHA256 is {found}, pinned is {pinned}", path.display())]
+    #[error(
+        "{file} from {uri}: its SHA256 is {found}, pinned is {pinned}; the archive or a mirror of it is damaged, or the lock is not for it"
+    )]
     Digest {
         /// The file.
-        path: PathBuf,
+        file: String,
+        /// Its place.
+        uri: String,
         /// Its digest.
         found: String,
         /// The pin's.
@@ -187,7 +191,12 @@ impl Apt {
             path: path.to_owned(),
             source,
         };
-        for name in ["lists/partial", "cache/archives/partial", "sources.list.d", "empty.d"] {
+        for name in [
+            "lists/partial",
+            "cache/archives/partial",
+            "sources.list.d",
+            "empty.d",
+        ] {
             let path = dir.join(name);
             fs::create_dir_all(&path).map_err(|e| io(&path, e))?;
         }
@@ -196,7 +205,10 @@ impl Apt {
             let path = dir.join(name);
             fs::write(&path, text).map_err(|e| io(&path, e))
         };
-        write("sources.list.d/archive.sources", &sources::to_deb822(&chosen))?;
+        write(
+            "sources.list.d/archive.sources",
+            &sources::to_deb822(&chosen),
+        )?;
         write("status", "")?;
         write("apt.conf", &configuration(&dir, &host_acquire())?)?;
         Ok(Self {
@@ -254,7 +266,13 @@ impl Apt {
         fs::write(&path, preferences).map_err(|source| Error::Io { path, source })?;
         let out = process::output(
             self.command("apt-get")
-                .args(["-qq", "-y", "--no-install-recommends", "--print-uris", "install"])
+                .args([
+                    "-qq",
+                    "-y",
+                    "--no-install-recommends",
+                    "--print-uris",
+                    "install",
+                ])
                 .args(packages),
         )
         .map_err(|source| Error::Apt {
@@ -268,7 +286,13 @@ impl Apt {
     fn download(&self, packages: &[String], suite: &str) -> Result<Vec<DebPin>, Error> {
         let out = process::output(
             self.command("apt-get")
-                .args(["-qq", "--print-uris", "-o", "Dir::Etc::preferences=/dev/null", "download"])
+                .args([
+                    "-qq",
+                    "--print-uris",
+                    "-o",
+                    "Dir::Etc::preferences=/dev/null",
+                    "download",
+                ])
                 .args(packages.iter().map(|package| format!("{package}/{suite}"))),
         )
         .map_err(|source| Error::Apt {
@@ -340,29 +364,15 @@ impl Apt {
             }
             let log = self.dir.join("fetch.log");
             let done = process::run_logged(&mut command, &log);
-            // One file that is gone fails the batch; the others are there all the same.
+            // One file that is gone fails the batch; the others are kept all the same.
+            let mut failure = None;
             for pin in batch {
-                let (from, to) = (part.join(&pin.file), into.join(&pin.file));
-                if !from.is_file() {
-                    let reason = match &done {
-                        Err(error) => error.to_string(),
-                        Ok(()) => "the downloader left no file".to_owned(),
-                    };
-                    return Err(Error::Gone {
-                        file: pin.file.clone(),
-                        uri: pin.uri.clone(),
-                        reason,
-                    });
+                if let Err(error) = accept(pin, &part, into, done.as_ref().err()) {
+                    failure.get_or_insert(error);
                 }
-                let found = sha256(&from).map_err(|e| io(&from, e))?;
-                if found != pin.sha256 {
-                    return Err(Error::Digest {
-                        path: from,
-                        found,
-                        pinned: pin.sha256.clone(),
-                    });
-                }
-                fs::rename(&from, &to).map_err(|e| io(&to, e))?;
+            }
+            if let Some(error) = failure {
+                return Err(error);
             }
         }
         if part.is_dir() {
@@ -370,6 +380,44 @@ impl Apt {
         }
         Ok(())
     }
+}
+
+/// Moves a downloaded file to its place if it is the pinned one.
+fn accept(
+    pin: &FilePin,
+    part: &Path,
+    into: &Path,
+    failure: Option<&process::Error>,
+) -> Result<(), Error> {
+    let (from, to) = (part.join(&pin.file), into.join(&pin.file));
+    // This is how the downloader leaves a file whose digest is another one.
+    let refused = part.join(format!("{}.FAILED", pin.file));
+    let candidate = if refused.is_file() { &refused } else { &from };
+    if !candidate.is_file() {
+        return Err(Error::Gone {
+            file: pin.file.clone(),
+            uri: pin.uri.clone(),
+            reason: failure.map_or_else(
+                || "the downloader left no file".to_owned(),
+                process::Error::to_string,
+            ),
+        });
+    }
+    let io = |path: &Path, source| Error::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let found = sha256(candidate).map_err(|e| io(candidate, e))?;
+    if found != pin.sha256 {
+        fs::remove_file(candidate).map_err(|e| io(candidate, e))?;
+        return Err(Error::Digest {
+            file: pin.file.clone(),
+            uri: pin.uri.clone(),
+            found,
+            pinned: pin.sha256.clone(),
+        });
+    }
+    fs::rename(candidate, &to).map_err(|e| io(&to, e))
 }
 
 impl DebPin {
@@ -456,10 +504,13 @@ fn host_acquire() -> String {
 }
 
 fn configuration(dir: &Path, acquire: &str) -> Result<String, Error> {
-    let dir = dir.to_str().filter(|d| !d.contains(['"', '\n'])).ok_or_else(|| Error::Io {
-        path: dir.to_owned(),
-        source: io::Error::other("apt cannot have its state in a folder with such a name"),
-    })?;
+    let dir = dir
+        .to_str()
+        .filter(|d| !d.contains(['"', '\n']))
+        .ok_or_else(|| Error::Io {
+            path: dir.to_owned(),
+            source: io::Error::other("apt cannot have its state in a folder with such a name"),
+        })?;
     // Parts and main configuration of the host are left out: its hooks (such as emptying the package cache) are not ours.
     Ok(format!(
         r#"{acquire}Dir::Etc::parts "{dir}/empty.d";
@@ -513,9 +564,14 @@ mod tests {
     #[test]
     fn answers_become_pins() {
         let digest = "a".repeat(64);
-        let text = format!("'http://s/p/zlib1g_1%253a1.2-1_amd64.deb' zlib1g_1%3a1.2-1_amd64.deb 42 SHA256:{digest}\n");
+        let text = format!(
+            "'http://s/p/zlib1g_1%253a1.2-1_amd64.deb' zlib1g_1%3a1.2-1_amd64.deb 42 SHA256:{digest}\n"
+        );
         let pin = DebPin::from_file(lines(text.as_bytes()).unwrap().remove(0)).unwrap();
-        assert_eq!((pin.name.as_str(), pin.version.as_str()), ("zlib1g", "1:1.2-1"));
+        assert_eq!(
+            (pin.name.as_str(), pin.version.as_str()),
+            ("zlib1g", "1:1.2-1")
+        );
         assert_eq!((pin.arch.as_str(), pin.file.size), ("amd64", 42));
         let back: DebPin = toml::from_str(&toml::to_string(&pin).unwrap()).unwrap();
         assert_eq!(back, pin);
@@ -537,6 +593,9 @@ mod tests {
         )
         .unwrap();
         let error = check_host(etc.path(), "bookworm").unwrap_err().to_string();
-        assert!(error.contains("Fedora Linux 42") && error.contains("bookworm"), "{error}");
+        assert!(
+            error.contains("Fedora Linux 42") && error.contains("bookworm"),
+            "{error}"
+        );
     }
 }

@@ -199,7 +199,13 @@ mod tests {
             one_line("deb http://site/debian trixie main").unwrap(),
         ];
         let suites = ["bookworm".into(), "bookworm-security".into()].into();
-        let chosen = wanted(&host, "bookworm", &suites, &["bullseye".into()].into(), "main");
+        let chosen = wanted(
+            &host,
+            "bookworm",
+            &suites,
+            &["bullseye".into()].into(),
+            "main",
+        );
         assert_eq!(
             to_deb822(&chosen),
             "Types: deb deb-src\nURIs: http://site/debian\nSuites: bookworm\nComponents: main\n\n\
