@@ -10,7 +10,9 @@ use lustre_packaging::process;
 use lustre_packaging::sandbox::{ChrootClone, Sandbox, User};
 
 /// Programs of the small chroot.
-const PROGRAMS: [&str; 8] = ["sh", "id", "cat", "uname", "touch", "setpriv", "env", "stat"];
+const PROGRAMS: [&str; 8] = [
+    "sh", "id", "cat", "uname", "touch", "setpriv", "env", "stat",
+];
 
 /// A chroot with a few programs and the libraries they need.
 fn chroot(dir: &Path) -> std::path::PathBuf {
@@ -18,7 +20,11 @@ fn chroot(dir: &Path) -> std::path::PathBuf {
     for folder in ["usr/bin", "etc", "proc", "dev", "tmp", "home"] {
         fs::create_dir_all(root.join(folder)).unwrap();
     }
-    for (link, target) in [("bin", "usr/bin"), ("lib", "usr/lib"), ("lib64", "usr/lib64")] {
+    for (link, target) in [
+        ("bin", "usr/bin"),
+        ("lib", "usr/lib"),
+        ("lib64", "usr/lib64"),
+    ] {
         std::os::unix::fs::symlink(target, root.join(link)).unwrap();
     }
     for program in PROGRAMS {
@@ -54,7 +60,11 @@ fn the_builder_has_no_network_no_privileges_and_a_fixed_environment() {
     assert_eq!(inside(&sandbox, "id -u; id -g").unwrap(), "1000\n1000");
     assert_eq!(inside(&sandbox, "uname -n").unwrap(), "builder.test");
     let capabilities = inside(&sandbox, "cat /proc/self/status").unwrap();
-    for set in ["CapEff:\t0000000000000000", "CapPrm:\t0000000000000000", "NoNewPrivs:\t1"] {
+    for set in [
+        "CapEff:\t0000000000000000",
+        "CapPrm:\t0000000000000000",
+        "NoNewPrivs:\t1",
+    ] {
         assert!(capabilities.contains(set), "{set} not in {capabilities}");
     }
     let devices = inside(&sandbox, "cat /proc/net/dev").unwrap();
@@ -67,10 +77,19 @@ fn the_builder_has_no_network_no_privileges_and_a_fixed_environment() {
 
     let environment = inside(&sandbox, "env").unwrap();
     for line in ["LC_ALL=C.UTF-8", "TZ=UTC", "HOME=/builddir", "EXTRA=1"] {
-        assert!(environment.lines().any(|one| one == line), "{line} not in {environment}");
+        assert!(
+            environment.lines().any(|one| one == line),
+            "{line} not in {environment}"
+        );
     }
-    assert!(!environment.contains("CARGO"), "the host's environment stays outside: {environment}");
-    assert!(inside(&sandbox, "touch /etc/new").is_err(), "the builder owns nothing of the chroot");
+    assert!(
+        !environment.contains("CARGO"),
+        "the host's environment stays outside: {environment}"
+    );
+    assert!(
+        inside(&sandbox, "touch /etc/new").is_err(),
+        "the builder owns nothing of the chroot"
+    );
 }
 
 #[test]
@@ -81,13 +100,23 @@ fn what_root_changes_in_a_clone_stays_in_the_clone() {
     let clone = ChrootClone::new(&root, &folder).unwrap();
     let sandbox = Sandbox::new(&clone, User::Root, "x");
     inside(&sandbox, "echo changed > /etc/known; echo new > /etc/new").unwrap();
-    assert_eq!(inside(&sandbox, "cat /etc/known").unwrap(), "changed", "the clone keeps it between commands");
-    assert_eq!(fs::read_to_string(root.join("etc/known")).unwrap(), "as it was\n");
+    assert_eq!(
+        inside(&sandbox, "cat /etc/known").unwrap(),
+        "changed",
+        "the clone keeps it between commands"
+    );
+    assert_eq!(
+        fs::read_to_string(root.join("etc/known")).unwrap(),
+        "as it was\n"
+    );
     assert!(!root.join("etc/new").exists());
     drop(clone);
     assert!(!folder.exists(), "a clone leaves nothing");
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
-    assert!(!mounts.contains(dir.path().to_str().unwrap()), "no mount is left");
+    assert!(
+        !mounts.contains(dir.path().to_str().unwrap()),
+        "no mount is left"
+    );
 }
 
 #[test]
@@ -138,10 +167,24 @@ fn a_workdir_gives_the_builder_its_home_with_fixed_macros_and_times() {
     )
     .unwrap();
     let seen = fs::read_to_string(work.path("seen")).unwrap();
-    assert!(seen.starts_with("1700000000 644 1000\n1700000000\n"), "{seen}");
-    for line in ["%_topdir /builddir/build", "%_buildhost builder.test", "%dist .t1", "%_smp_mflags -j3"] {
+    assert!(
+        seen.starts_with("1700000000 644 1000\n1700000000\n"),
+        "{seen}"
+    );
+    for line in [
+        "%_topdir /builddir/build",
+        "%_buildhost builder.test",
+        "%dist .t1",
+        "%_smp_mflags -j3",
+    ] {
         assert!(seen.lines().any(|one| one == line), "{line} not in {seen}");
     }
-    let error = work.script("echo why it failed >&2; exit 7", &[], &log).unwrap_err().to_string();
-    assert!(error.contains("why it failed") && error.contains("log"), "{error}");
+    let error = work
+        .script("echo why it failed >&2; exit 7", &[], &log)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("why it failed") && error.contains("log"),
+        "{error}"
+    );
 }
