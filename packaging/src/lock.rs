@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::distro::debian::{DebPin, FilePin};
+use crate::source::Locked;
 use crate::store::Digest;
 
 /// The format's version.
@@ -91,6 +92,9 @@ pub struct Lock {
     /// Single files, by the name of the source.
     #[serde(default)]
     pub source: BTreeMap<String, FilePin>,
+    /// Source trees, by the name of the source.
+    #[serde(default)]
+    pub tree: BTreeMap<String, Locked>,
     /// The packages that a distribution is made from.
     #[serde(default)]
     pub package: Vec<DebPin>,
@@ -111,6 +115,7 @@ impl Lock {
         target: &str,
         request: Digest,
         source: BTreeMap<String, FilePin>,
+        tree: BTreeMap<String, Locked>,
         mut package: Vec<DebPin>,
     ) -> Self {
         package.sort();
@@ -119,6 +124,7 @@ impl Lock {
             target: target.to_owned(),
             request,
             source,
+            tree,
             package,
         }
     }
@@ -242,7 +248,13 @@ mod tests {
             file: pin(name),
         });
         let sources = BTreeMap::from([("e2fsprogs".to_owned(), pin("e2fsprogs.tar.gz"))]);
-        Lock::new("t", Digest::of_bytes(request), sources, packages.to_vec())
+        Lock::new(
+            "t",
+            Digest::of_bytes(request),
+            sources,
+            BTreeMap::new(),
+            packages.to_vec(),
+        )
     }
 
     #[test]

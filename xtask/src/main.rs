@@ -7,6 +7,7 @@ mod exit;
 mod prove;
 mod publish;
 mod road;
+mod sources;
 mod ui;
 
 use clap::Parser;

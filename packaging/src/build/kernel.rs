@@ -25,7 +25,10 @@ pub fn sources(
     output: &Path,
 ) -> Result<(), Error> {
     let unpacked = scratch.join("srpm");
-    archive::unpack_srpm(srpm, &unpacked).map_err(|e| Error::Overlay(e.to_string()))?;
+    archive::unpack_srpm(srpm, &unpacked).map_err(|e| Error::Package {
+        path: srpm.to_owned(),
+        message: e.to_string(),
+    })?;
     let overlay = load(folder)?;
     let mut inputs = inputs(srpm)?;
     for (name, tree) in trees {
@@ -86,7 +89,7 @@ pub fn build(
     // A wrong config costs seconds here and a quarter of an hour after the build.
     rpmbuild::prepare(work, srpm, &options, log)?;
     check_config(work, srpm, prepared, &overlay)?;
-    let made = rpmbuild::build(work, srpm, &options, log)?;
+    let made = rpmbuild::build_prepared(work, srpm, &options, log)?;
     check_config(work, srpm, prepared, &overlay)?;
     Ok(made)
 }

@@ -44,6 +44,21 @@ pub fn prepare(work: &Workdir, srpm: &Path, options: &[String], log: &Path) -> R
     run(work, srpm, "-bp", options, log)
 }
 
+/// Builds what [`prepare`] unpacked and patched, and gives the paths of all binary RPMs, sorted.
+///
+/// # Errors
+/// As [`build`].
+pub fn build_prepared(
+    work: &Workdir,
+    srpm: &Path,
+    options: &[String],
+    log: &Path,
+) -> Result<Vec<PathBuf>, Error> {
+    let mut options = options.to_vec();
+    options.push("--noprep".to_owned());
+    build(work, srpm, &options, log)
+}
+
 /// Builds `srpm`, a file on the host, and gives the paths of all binary RPMs, sorted.
 ///
 /// # Errors

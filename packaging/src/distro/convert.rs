@@ -256,14 +256,7 @@ pub(super) fn apply(plan: &mut Plan, extra: Extra, skeleton: &str) {
     plan.conflicts.extend(conflicts);
     plan.obsoletes.extend(obsoletes);
     for (path, target) in extra.links {
-        let entry = Entry {
-            mode: 0o777,
-            user: "root".to_owned(),
-            group: "root".to_owned(),
-            mtime: plan.time,
-            kind: Kind::Symlink(target),
-            config: false,
-        };
+        let entry = Entry::of_root(Kind::Symlink(target), 0o777, plan.time);
         plan.tree.insert(path, entry);
     }
     plan.scriptlets = extra.scriptlets;

@@ -223,6 +223,7 @@ fn data_tree(suffix: &str, bytes: &[u8]) -> Result<Tree, Error> {
                 .map_err(|_| refused("its time is out of range"))?,
             kind,
             config: false,
+            changes: false,
         };
         tree.insert(path, entry);
     }

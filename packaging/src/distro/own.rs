@@ -55,6 +55,9 @@ struct Package {
     /// Configuration files.
     #[serde(default)]
     config: BTreeSet<String>,
+    /// Configuration files whose contents change by use.
+    #[serde(default)]
+    changes: BTreeSet<String>,
     #[serde(default)]
     scriptlets: Scriptlets,
     #[serde(default)]
@@ -139,7 +142,7 @@ pub fn plan(folder: &Path, recipe: &Recipe) -> Result<Plan, Error> {
     let mut tree = read_tree(&folder.join("root"), time)?;
     for directory in package.directories.keys() {
         tree.entry(directory.clone())
-            .or_insert_with(|| entry(Kind::Directory, 0o755, time));
+            .or_insert_with(|| Entry::of_root(Kind::Directory, 0o755, time));
     }
     for (name, mode) in package.directories.iter().chain(&package.modes) {
         tree.get_mut(name)
@@ -156,10 +159,12 @@ pub fn plan(folder: &Path, recipe: &Recipe) -> Result<Plan, Error> {
             .ok_or_else(|| wrong(name, "the package has no such file"))?;
         (found.user, found.group) = (user.to_owned(), group.to_owned());
     }
-    for name in &package.config {
-        tree.get_mut(name)
-            .ok_or_else(|| wrong(name, "the package has no such file"))?
-            .config = true;
+    for name in package.config.iter().chain(&package.changes) {
+        let found = tree
+            .get_mut(name)
+            .ok_or_else(|| wrong(name, "the package has no such file"))?;
+        found.config = true;
+        found.changes = package.changes.contains(name);
     }
     let mut plan = Plan {
         evr: Evr {
@@ -197,17 +202,6 @@ pub fn plan(folder: &Path, recipe: &Recipe) -> Result<Plan, Error> {
     Ok(plan)
 }
 
-fn entry(kind: Kind, mode: u16, mtime: u32) -> Entry {
-    Entry {
-        mode,
-        user: "root".to_owned(),
-        group: "root".to_owned(),
-        mtime,
-        kind,
-        config: false,
-    }
-}
-
 /// Everything below `root`. Modes are 0755 and 0644 by the executable bit alone: a checkout's umask is not data.
 fn read_tree(root: &Path, time: u32) -> Result<Tree, Error> {
     let mut tree = Tree::new();
@@ -238,7 +232,10 @@ fn read_tree(root: &Path, time: u32) -> Result<Tree, Error> {
             (Kind::File(fs::read(found.path()).map_err(read)?), mode)
         };
         let relative = found.path().strip_prefix(root).unwrap_or(found.path());
-        tree.insert(format!("/{}", relative.display()), entry(kind, mode, time));
+        tree.insert(
+            format!("/{}", relative.display()),
+            Entry::of_root(kind, mode, time),
+        );
     }
     Ok(tree)
 }

@@ -8,6 +8,9 @@ use std::process::Command;
 use super::writer::set_attributes;
 use crate::process;
 
+/// Where rpmbuild sees the scratch folder: a source package records the expanded spec, paths included.
+const INSIDE: &str = "/tmp/rehearsal";
+
 /// A source package that cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -30,7 +33,7 @@ pub enum Error {
     /// A source that the spec names is not there.
     #[error("{} wants the source {wanted}, which is neither beside it nor among: {given}", spec.display())]
     Source {
-        /// The spec.
+        /// The spec's folder.
         spec: PathBuf,
         /// The file it names.
         wanted: String,
@@ -43,7 +46,7 @@ pub enum Error {
     /// rpmbuild made something else than one source package.
     #[error("rpmbuild -bs of {} made {found} source packages; see {}", spec.display(), log.display())]
     Result {
-        /// The spec.
+        /// The spec's folder.
         spec: PathBuf,
         /// How many.
         found: usize,
@@ -82,30 +85,57 @@ pub struct SpecTools<'a> {
 }
 
 impl SpecTools<'_> {
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+    /// `program` with the distribution's macros, in a view of the host where the scratch folder has a fixed path and the user
+    /// is root: a source package records who owns its files.
+    fn command(&self, program: &str) -> Result<Command, Error> {
+        let mut command = Command::new("bwrap");
         command
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
             .env("LC_ALL", "C.UTF-8")
             .env("TZ", "UTC")
-            .env("HOME", self.scratch)
-            .env("SOURCE_DATE_EPOCH", self.time.to_string());
-        for file in self.macros {
-            command.arg("--load").arg(file);
+            .env("HOME", INSIDE)
+            .env("SOURCE_DATE_EPOCH", self.time.to_string())
+            .args(["--dev-bind", "/", "/", "--tmpfs", "/tmp", "--bind"])
+            .arg(self.scratch)
+            .args([INSIDE, "--unshare-net", "--die-with-parent"]);
+        if !rustix::process::geteuid().is_root() {
+            command.args(["--unshare-user", "--uid", "0", "--gid", "0"]);
+        }
+        command.args(["--", program]);
+        for (number, file) in self.macros.iter().enumerate() {
+            let name = format!("macros.{number}");
+            self.copy(file, &self.scratch.join(&name))?;
+            command.arg("--load").arg(format!("{INSIDE}/{name}"));
         }
         for (name, value) in [
-            ("_topdir", self.scratch.display().to_string()),
-            ("_dbpath", self.scratch.join("rpmdb").display().to_string()),
-            ("_buildhost", "rehearsal".to_owned()),
+            ("_topdir", INSIDE),
+            ("_tmppath", INSIDE),
+            ("_dbpath", "/tmp/rehearsal/rpmdb"),
+            ("_buildhost", "rehearsal"),
             // The time given, and not the changelog's.
-            ("source_date_epoch_from_changelog", "0".to_owned()),
-            ("use_source_date_epoch_as_buildtime", "1".to_owned()),
-            ("clamp_mtime_to_source_date_epoch", "1".to_owned()),
+            ("source_date_epoch_from_changelog", "0"),
+            ("use_source_date_epoch_as_buildtime", "1"),
+            ("clamp_mtime_to_source_date_epoch", "1"),
         ] {
             command.arg("--define").arg(format!("{name} {value}"));
         }
-        command
+        Ok(command)
+    }
+
+    /// Copies the spec and the files beside it to where rpmbuild looks for sources. Gives the spec's path there.
+    fn lay_out(&self, spec_dir: &Path) -> Result<String, Error> {
+        let spec = only_spec(spec_dir)?;
+        let sources = self.scratch.join("SOURCES");
+        fs::create_dir_all(&sources).map_err(at(&sources))?;
+        for entry in fs::read_dir(spec_dir).map_err(at(spec_dir))? {
+            let path = entry.map_err(at(spec_dir))?.path();
+            if path.is_file() {
+                self.copy(&path, &sources.join(path.file_name().unwrap_or_default()))?;
+            }
+        }
+        let name = spec.file_name().unwrap_or_default().to_string_lossy();
+        Ok(format!("{INSIDE}/SOURCES/{name}"))
     }
 
     /// The packages that the spec in `spec_dir` makes.
@@ -113,11 +143,15 @@ impl SpecTools<'_> {
     /// # Errors
     /// When there is not exactly one spec, or it cannot be read.
     pub fn packages(&self, spec_dir: &Path) -> Result<Vec<SpecPackage>, Error> {
-        let spec = only_spec(spec_dir)?;
+        let spec = self.lay_out(spec_dir)?;
         let out = process::output(
+<<<<<<< HEAD
             self.command("rpmspec")
                 .arg("--define")
                 .arg(format!("_sourcedir {}", spec_dir.display()))
+=======
+            self.command("rpmspec")?
+>>>>>>> distro
                 .args([
                     "--query",
                     "--queryformat",
@@ -150,33 +184,25 @@ impl SpecTools<'_> {
         out: &Path,
         log: &Path,
     ) -> Result<PathBuf, Error> {
-        let spec = only_spec(spec_dir)?;
-        let sources = self.scratch.join("SOURCES");
+        let spec = self.lay_out(spec_dir)?;
         let made = self.scratch.join("SRPMS");
-        for dir in [&sources, &made, &out.to_owned()] {
+        for dir in [&made, &out.to_owned()] {
             fs::create_dir_all(dir).map_err(at(dir))?;
         }
-        for entry in fs::read_dir(spec_dir).map_err(at(spec_dir))? {
-            let path = entry.map_err(at(spec_dir))?.path();
-            if path.is_file() {
-                self.copy(&path, &sources.join(path.file_name().unwrap_or_default()))?;
-            }
-        }
         for (name, path) in extra {
-            self.copy(path, &sources.join(name))?;
+            self.copy(path, &self.scratch.join("SOURCES").join(name))?;
         }
-        let spec = sources.join(spec.file_name().unwrap_or_default());
-        self.check_sources(&spec, &sources, extra)?;
-        let mut rpmbuild = self.command("rpmbuild");
+        self.check_sources(&spec, spec_dir, extra)?;
+        let mut rpmbuild = self.command("rpmbuild")?;
         rpmbuild.args(["-bs", "--nodeps"]).arg(&spec);
-        process::run_logged(&mut as_root(rpmbuild), log)?;
+        process::run_logged(&mut rpmbuild, log)?;
         let mut packages: Vec<PathBuf> = Vec::new();
         for entry in fs::read_dir(&made).map_err(at(&made))? {
             packages.push(entry.map_err(at(&made))?.path());
         }
         let (Some(package), 1) = (packages.first(), packages.len()) else {
             return Err(Error::Result {
-                spec,
+                spec: spec_dir.to_owned(),
                 found: packages.len(),
                 log: log.to_owned(),
             });
@@ -197,12 +223,16 @@ impl SpecTools<'_> {
     /// rpmbuild's own message names only a path in the scratch folder; this one says what was given.
     fn check_sources(
         &self,
-        spec: &Path,
-        sources: &Path,
+        spec: &str,
+        spec_dir: &Path,
         extra: &[(String, PathBuf)],
     ) -> Result<(), Error> {
         let out = process::output(
+<<<<<<< HEAD
             self.command("rpmspec")
+=======
+            self.command("rpmspec")?
+>>>>>>> distro
                 .args([
                     "--query",
                     "--srpm",
@@ -212,9 +242,9 @@ impl SpecTools<'_> {
                 .arg(spec),
         )?;
         for wanted in String::from_utf8_lossy(&out).lines() {
-            if !wanted.is_empty() && !sources.join(wanted).is_file() {
+            if !wanted.is_empty() && !self.scratch.join("SOURCES").join(wanted).is_file() {
                 return Err(Error::Source {
-                    spec: spec.to_owned(),
+                    spec: spec_dir.to_owned(),
                     wanted: wanted.to_owned(),
                     given: extra
                         .iter()
@@ -228,6 +258,7 @@ impl SpecTools<'_> {
     }
 }
 
+<<<<<<< HEAD
 /// A source package records who owns its files: root, also where somebody else makes it.
 fn as_root(command: Command) -> Command {
     if rustix::process::geteuid().is_root() {
@@ -257,6 +288,8 @@ fn as_root(command: Command) -> Command {
     wrapped
 }
 
+=======
+>>>>>>> distro
 fn only_spec(dir: &Path) -> Result<PathBuf, Error> {
     let mut specs = Vec::new();
     for entry in fs::read_dir(dir).map_err(at(dir))? {

@@ -53,20 +53,17 @@ pub fn plans(stock: &Stock, made: &[SpecPackage], recipe: &Recipe) -> Result<Vec
         } else {
             Vec::new()
         };
-        let entry = |mode, kind| Entry {
-            mode,
-            user: "root".to_owned(),
-            group: "root".to_owned(),
-            mtime: recipe.distribution.time,
-            kind,
-            config: false,
-        };
+        let time = recipe.distribution.time;
         let folder = format!("/usr/share/doc/{name}");
         let tree = Tree::from([
-            (folder.clone(), entry(0o755, Kind::Directory)),
+            (folder.clone(), Entry::of_root(Kind::Directory, 0o755, time)),
             (
                 format!("{folder}/README"),
-                entry(0o644, Kind::File(stock.description.trim_start().into())),
+                Entry::of_root(
+                    Kind::File(stock.description.trim_start().into()),
+                    0o644,
+                    time,
+                ),
             ),
         ]);
         let mut plan = Plan {
@@ -82,7 +79,7 @@ pub fn plans(stock: &Stock, made: &[SpecPackage], recipe: &Recipe) -> Result<Vec
             license: stock.license.clone(),
             vendor: recipe.distribution.name.clone(),
             tree,
-            time: recipe.distribution.time,
+            time,
             ..Plan::default()
         };
         let extra = Extra {

@@ -32,6 +32,23 @@ pub struct Entry {
     pub kind: Kind,
     /// Whether it is a configuration file that an upgrade must not replace.
     pub config: bool,
+    /// Whether its contents change by use, so that verifying them (`rpm -V`) would only report that.
+    pub changes: bool,
+}
+
+impl Entry {
+    /// A file that belongs to root.
+    pub fn of_root(kind: Kind, mode: u16, mtime: u32) -> Self {
+        Self {
+            mode,
+            user: "root".to_owned(),
+            group: "root".to_owned(),
+            mtime,
+            kind,
+            config: false,
+            changes: false,
+        }
+    }
 }
 
 /// Absolute path to file. Sorted, so that nothing depends on the order of an archive.

@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use rpm::{
-    BuildConfig, CompressionWithLevel, Dependency, FileMode, FileOptions, PackageBuilder,
-    Scriptlet, Timestamp,
+    BuildConfig, CompressionWithLevel, Dependency, FileMode, FileOptions, FileVerifyFlags,
+    PackageBuilder, Scriptlet, Timestamp,
 };
 
 use super::recipe::{FileTrigger, Scriptlets, TriggerKind};
@@ -275,6 +275,7 @@ fn add_entry(
         mtime,
         kind,
         config,
+        changes,
     } = entry;
     let time = Timestamp(mtime);
     match kind {
@@ -303,6 +304,14 @@ fn add_entry(
                 .modified_at(time);
             if config {
                 options = options.config().noreplace();
+            }
+            if changes {
+                options = options.verify(
+                    FileVerifyFlags::all()
+                        - FileVerifyFlags::FILEDIGEST
+                        - FileVerifyFlags::FILESIZE
+                        - FileVerifyFlags::MTIME,
+                );
             }
             if path.starts_with("/usr/share/doc/") && path.ends_with("/copyright") {
                 options = options.license();

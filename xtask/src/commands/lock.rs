@@ -150,6 +150,9 @@ fn request(target: &Target) -> anyhow::Result<Digest> {
     for (name, source) in pinned_sources(target) {
         fields.push((name.to_owned(), format!("{source:?}")));
     }
+    if matches!(target.lustre.source, Source::Git { .. }) {
+        fields.push(("lustre".to_owned(), format!("{:?}", target.lustre.source)));
+    }
     Ok(Digest::of_fields(fields))
 }
 
@@ -177,10 +180,12 @@ fn resolve(context: &Context) -> anyhow::Result<Lock> {
         }
     }
     let packages = apt.resolve(&recipe(&context.target)?)?;
+    let trees = crate::sources::resolve(context)?.into_iter().collect();
     Ok(Lock::new(
         &context.target.name,
         request(&context.target)?,
         sources,
+        trees,
         packages,
     ))
 }

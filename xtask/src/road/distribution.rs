@@ -137,31 +137,6 @@ impl Road<'_> {
         Ok(())
     }
 
-    /// The SRPM `package` of the distribution's source repository.
-    pub(super) fn distribution_srpm(
-        &self,
-        work: &Work<'_>,
-        package: &str,
-    ) -> Result<PathBuf, Failure> {
-        let folder = work.need(name::DISTRIBUTION)?.join("source/Packages");
-        let mut found = Vec::new();
-        for entry in fs::read_dir(&folder)? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|e| e == "rpm")
-                && lustre_packaging::build::rpmbuild::package_name(&path)? == package
-            {
-                found.push(path);
-            }
-        }
-        match (found.pop(), found.is_empty()) {
-            (Some(one), true) => Ok(one),
-            (None, _) => Err(format!("no SRPM `{package}` in {}", folder.display()).into()),
-            (Some(_), false) => {
-                Err(format!("more than one SRPM `{package}` in {}", folder.display()).into())
-            }
-        }
-    }
-
     /// A pinned file in the store under its own name, which tools like to see.
     pub(super) fn pinned(&self, digest: &Digest, file: &str) -> Result<PathBuf, Failure> {
         self.store.file(digest).ok_or_else(|| {

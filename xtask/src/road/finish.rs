@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use lustre_packaging::build::rpmbuild;
 use lustre_packaging::sign::{Signer, sign_package};
+use lustre_packaging::source::Locked;
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::Digest;
 use lustre_packaging::target::{Source, Target};
@@ -130,7 +131,7 @@ impl Road<'_> {
     pub(super) fn assemble<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Stage<'s>> {
         let mut names = needs(&[name::SIGN]);
         names.extend(PACKAGES.map(|package| format!("{package}-root")));
-        let overrides = manifest::Overrides::default();
+        let overrides = &self.overrides;
         Ok(Stage {
             name: name::ASSEMBLE.to_owned(),
             needs: names,
@@ -142,11 +143,11 @@ impl Road<'_> {
                     "repository".to_owned(),
                     serde_json::to_string(&self.target.repository)?,
                 ),
-                ("overrides".to_owned(), serde_json::to_string(&overrides)?),
+                ("overrides".to_owned(), serde_json::to_string(overrides)?),
                 ("sources".to_owned(), self.sources_digest()),
             ],
             whole: None,
-            recipe: Box::new(move |work| self.assemble_in(work, signing, &overrides)),
+            recipe: Box::new(move |work| self.assemble_in(work, signing, overrides)),
         })
     }
 
@@ -222,14 +223,20 @@ impl Road<'_> {
             "e2fsprogs" => "e2fsprogs",
             "kernel" => KERNEL_SOURCE,
             _ => {
-                let location = match &self.target.lustre.source {
-                    Source::Path(path) => format!("specs/{path}"),
-                    other => format!("{other:?}"),
+                let location = match (&self.lustre.replaced, &self.target.lustre.source) {
+                    (Some(by), _) => by.path.display().to_string(),
+                    (None, Source::Path(path)) => format!("specs/{path}"),
+                    (None, Source::Git { url, .. }) => url.clone(),
+                    (None, other) => format!("{other:?}"),
+                };
+                let digest = match &self.lustre.locked {
+                    Locked::Git { commit, .. } => format!("git:{commit}"),
+                    other => format!("tree-sha256:{}", other.identity()),
                 };
                 return vec![manifest::Source {
                     name: package.to_owned(),
                     location,
-                    digest: self.lustre_digest.clone(),
+                    digest,
                 }];
             }
         };

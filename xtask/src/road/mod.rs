@@ -13,12 +13,14 @@ use std::path::PathBuf;
 use lustre_packaging::build::workdir::Settings;
 use lustre_packaging::buildroot::{Base, BaseRepo};
 use lustre_packaging::lock::Lock;
+use lustre_packaging::source::Fetched;
 use lustre_packaging::stage::{Failure, Stage, Work, digest_of};
 use lustre_packaging::store::Store;
-use lustre_packaging::target::{Source, Target};
+use lustre_packaging::target::Target;
+use lustre_repository::manifest::Overrides;
 
 use crate::context::{Context, specs};
-use crate::exit::Usage;
+use crate::sources;
 use finish::Signing;
 
 /// What the stages of a target are made from.
@@ -34,8 +36,10 @@ pub struct Road<'a> {
     pub specs: PathBuf,
     /// How many jobs may run at a time.
     pub jobs: usize,
-    /// What pins Lustre's source.
-    pub lustre_digest: String,
+    /// Lustre's source tree.
+    pub lustre: Fetched,
+    /// What the user replaced, for the manifest.
+    pub overrides: Overrides,
 }
 
 /// Names of stages that others need.
@@ -62,26 +66,27 @@ impl<'a> Road<'a> {
     /// # Errors
     /// When an argument of the command line makes no sense.
     pub fn new(context: &'a Context, lock: &'a Lock) -> anyhow::Result<Self> {
-        if let Some(source) = context.arguments.sources.first() {
-            return Err(Usage(format!(
-                "--source {source}: the target `{}` takes no other source yet",
-                context.target.name
-            ))
-            .into());
-        }
-        let specs = specs();
-        let lustre_digest = match &context.target.lustre.source {
-            Source::Path(path) => format!("tree-sha256:{}", digest_of(&specs.join(path))?),
-            Source::Git { commit, .. } => format!("git:{commit}"),
-            other => format!("{other:?}"),
+        let options = sources::options(&context.arguments)?;
+        let overrides = Overrides {
+            sources: options
+                .overrides
+                .iter()
+                .map(|by| (by.name.clone(), by.to_string()))
+                .collect(),
+            mirrors: options
+                .mirrors
+                .iter()
+                .map(|mirror| (mirror.from.clone(), mirror.to.clone()))
+                .collect(),
         };
         Ok(Self {
             target: &context.target,
             lock,
             store: &context.store,
-            specs,
+            specs: specs(),
             jobs: context.jobs,
-            lustre_digest,
+            lustre: sources::lustre(context, lock)?,
+            overrides,
         })
     }
 }

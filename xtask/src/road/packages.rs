@@ -2,16 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use lustre_packaging::build::workdir::Workdir;
 use lustre_packaging::build::{e2fsprogs, kernel, lustre, rpmbuild};
-use lustre_packaging::process;
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::target::Source;
 
 use super::distribution::requirements;
 use super::{Road, name, needs};
+use crate::sources;
 
 /// The packages a target builds, in the order of the road.
 pub const PACKAGES: [&str; 3] = ["e2fsprogs", "kernel", "lustre"];
@@ -20,7 +19,7 @@ impl Road<'_> {
     /// The stages of all three packages.
     pub(super) fn packages(&self) -> anyhow::Result<Vec<Stage<'_>>> {
         Ok(vec![
-            self.lustre_tree()?,
+            self.lustre_tree(),
             self.kernel_sources()?,
             self.kernel_srpm()?,
             self.root_stage("kernel", self.target.distribution.buildroot.clone(), &[]),
@@ -34,27 +33,26 @@ impl Road<'_> {
         ])
     }
 
-    /// Lustre's tree with our fixups, never changed in place.
-    fn lustre_tree(&self) -> anyhow::Result<Stage<'_>> {
-        let Source::Path(path) = &self.target.lustre.source else {
-            anyhow::bail!("lustre.source: only `path` is there yet");
-        };
-        Ok(Stage {
+    /// Lustre's tree: a copy, since nothing is ever built in place.
+    fn lustre_tree(&self) -> Stage<'_> {
+        Stage {
             name: name::LUSTRE_TREE.to_owned(),
             needs: Vec::new(),
-            inputs: vec![self.spec_input("source", path)?],
+            inputs: vec![
+                ("source".to_owned(), self.lustre.identity().to_string()),
+                self.settings_input(),
+            ],
             whole: None,
             recipe: Box::new(move |work| {
-                let tree = self.specs.join(path);
-                lustre::expect_clean(&tree)?;
-                let mut command = Command::new("cp");
-                // Times and owners of a checkout are chance; what is built from the tree must not see them.
-                command.args(["-R", "--no-preserve=all", "--preserve=mode", "-T"]);
-                command.arg(&tree).arg(work.output.join("tree"));
-                process::run_logged(&mut command, work.log)?;
-                Ok(())
+                let tree = work.output.join("tree");
+                self.lustre.export(
+                    self.store,
+                    &tree,
+                    self.target.build.source_date_epoch.into(),
+                )?;
+                Ok(lustre::expect_clean(&tree)?)
             }),
-        })
+        }
     }
 
     /// The distribution's kernel sources, changed. All that the kernel sees of Lustre's tree goes in here, so a change of Lustre
@@ -73,7 +71,14 @@ impl Road<'_> {
                 let Source::Srpm(package) = &self.target.kernel.source else {
                     return Err("kernel.source: only `srpm` is there yet".into());
                 };
-                let srpm = self.distribution_srpm(work, package)?;
+                let distribution = work.need(name::DISTRIBUTION)?;
+                let srpm = sources::distribution_srpm(
+                    self.store,
+                    &distribution.join("source"),
+                    &distribution.join("key.asc"),
+                    &self.target.distribution.key,
+                    package,
+                )?;
                 let tree = work.need(name::LUSTRE_TREE)?.join("tree");
                 let folder = self.specs.join(overlay);
                 kernel::sources(

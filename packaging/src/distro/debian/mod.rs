@@ -110,10 +110,14 @@ pub enum Error {
         reason: String,
     },
     /// A file is another one than the pinned.
-    #[error("{}: SHA256 is {found}, pinned is {pinned}", path.display())]
+    #[error(
+        "{file} from {uri}: its SHA256 is {found}, pinned is {pinned}; the archive or a mirror of it is damaged, or the lock is not for it"
+    )]
     Digest {
         /// The file.
-        path: PathBuf,
+        file: String,
+        /// Its place.
+        uri: String,
         /// Its digest.
         found: String,
         /// The pin's.
@@ -360,29 +364,15 @@ impl Apt {
             }
             let log = self.dir.join("fetch.log");
             let done = process::run_logged(&mut command, &log);
-            // One file that is gone fails the batch; the others are there all the same.
+            // One file that is gone fails the batch; the others are kept all the same.
+            let mut failure = None;
             for pin in batch {
-                let (from, to) = (part.join(&pin.file), into.join(&pin.file));
-                if !from.is_file() {
-                    let reason = match &done {
-                        Err(error) => error.to_string(),
-                        Ok(()) => "the downloader left no file".to_owned(),
-                    };
-                    return Err(Error::Gone {
-                        file: pin.file.clone(),
-                        uri: pin.uri.clone(),
-                        reason,
-                    });
+                if let Err(error) = accept(pin, &part, into, done.as_ref().err()) {
+                    failure.get_or_insert(error);
                 }
-                let found = sha256(&from).map_err(|e| io(&from, e))?;
-                if found != pin.sha256 {
-                    return Err(Error::Digest {
-                        path: from,
-                        found,
-                        pinned: pin.sha256.clone(),
-                    });
-                }
-                fs::rename(&from, &to).map_err(|e| io(&to, e))?;
+            }
+            if let Some(error) = failure {
+                return Err(error);
             }
         }
         if part.is_dir() {
@@ -390,6 +380,44 @@ impl Apt {
         }
         Ok(())
     }
+}
+
+/// Moves a downloaded file to its place if it is the pinned one.
+fn accept(
+    pin: &FilePin,
+    part: &Path,
+    into: &Path,
+    failure: Option<&process::Error>,
+) -> Result<(), Error> {
+    let (from, to) = (part.join(&pin.file), into.join(&pin.file));
+    // This is how the downloader leaves a file whose digest is another one.
+    let refused = part.join(format!("{}.FAILED", pin.file));
+    let candidate = if refused.is_file() { &refused } else { &from };
+    if !candidate.is_file() {
+        return Err(Error::Gone {
+            file: pin.file.clone(),
+            uri: pin.uri.clone(),
+            reason: failure.map_or_else(
+                || "the downloader left no file".to_owned(),
+                process::Error::to_string,
+            ),
+        });
+    }
+    let io = |path: &Path, source| Error::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let found = sha256(candidate).map_err(|e| io(candidate, e))?;
+    if found != pin.sha256 {
+        fs::remove_file(candidate).map_err(|e| io(candidate, e))?;
+        return Err(Error::Digest {
+            file: pin.file.clone(),
+            uri: pin.uri.clone(),
+            found,
+            pinned: pin.sha256.clone(),
+        });
+    }
+    fs::rename(candidate, &to).map_err(|e| io(&to, e))
 }
 
 impl DebPin {

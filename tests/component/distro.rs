@@ -1,0 +1,495 @@
+//! The rehearsal distribution's parts against Debian's and rpm's own tools.
+
+// The helpers are part of the tests.
+#![allow(clippy::unwrap_used)]
+
+#[path = "distro/debs.rs"]
+mod debs;
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use debs::{only, output, recipe, rehearsal, samples, write};
+use lustre_packaging::distro::assemble::{self, metadata, packages};
+use lustre_packaging::distro::debian::{Error, FilePin};
+use lustre_packaging::distro::srpm::SpecTools;
+use lustre_packaging::distro::version::Evr;
+use lustre_packaging::distro::{Apt, Recipe, build, inputs_digest, own};
+use lustre_packaging::sign::{PublicKey, Signer};
+use sha2::{Digest, Sha256};
+
+#[test]
+fn versions_keep_the_order_that_dpkg_gives_them() {
+    let versions = [
+        "0.1~rc1-1",
+        "1.0~beta-1",
+        "1.0~rc1~git1-1",
+        "1.0~rc1-1",
+        "1.0-1~bpo12+1",
+        "1.0-1",
+        "1.0-1+b1",
+        "1.0-1+b12",
+        "1.0-1+deb12u1",
+        "1.0-1+deb12u10",
+        "1.0-1.1",
+        "1.0-2",
+        "1.0-10",
+        "1.0+dfsg-1",
+        "1.0+dfsg1-1",
+        "1.0a-1",
+        "1.0b-1",
+        "1.0.1-1",
+        "1.0.1",
+        "1.0.10-1",
+        "1.2-rc3-1",
+        "1.10-1",
+        "2.36-9+deb12u14",
+        "20230311+deb12u1",
+        "1:0.5-1",
+        "1:0.5-1+b3",
+        "2:0.1",
+    ];
+    let mut lua = String::new();
+    let mut expected = Vec::new();
+    for a in versions {
+        for b in versions {
+            let less = Command::new("dpkg")
+                .args(["--compare-versions", a, "lt", b])
+                .status()
+                .unwrap()
+                .success();
+            // In these pairs a letter stands against a plus sign, which rpm does not see: `1.0a` and `1.0+dfsg`.
+            let letter = |v: &str| v.starts_with("1.0a") || v.starts_with("1.0b");
+            let plus = |v: &str| v.starts_with("1.0+dfsg");
+            if (letter(a) && plus(b)) || (plus(a) && letter(b)) {
+                continue;
+            }
+            expected.push((a, b, less));
+            let [a, b] = [a, b].map(|v| Evr::from_debian(v).unwrap());
+            lua.push_str(&format!("print(rpm.ver('{a}') < rpm.ver('{b}'), '\\n')"));
+        }
+    }
+    let answers = output(
+        Command::new("rpm")
+            .arg("--eval")
+            .arg(format!("%{{lua:{lua}}}")),
+    );
+    let answers: Vec<&str> = answers.split_whitespace().collect();
+    assert_eq!(answers.len(), expected.len());
+    for (answer, (a, b, less)) in answers.iter().zip(expected) {
+        assert_eq!(*answer, less.to_string(), "{a} < {b}");
+    }
+}
+
+/// Converts the samples into `out/Packages` of a repository.
+fn convert(dir: &Path, out: &Path, jobs: usize) -> Recipe {
+    let recipe = recipe(&dir.join("recipe"));
+    let pins = samples(&dir.join("debs"), &dir.join("trees"));
+    packages(
+        &recipe,
+        &pins,
+        &dir.join("debs"),
+        &out.join("Packages"),
+        jobs,
+    )
+    .unwrap();
+    recipe
+}
+
+fn query(package: &Path, arguments: &[&str]) -> String {
+    output(
+        Command::new("rpm")
+            .args(["--query", "--package", "--nosignature"])
+            .args(arguments)
+            .arg(package)
+            .env("LC_ALL", "C")
+            .env("TZ", "UTC"),
+    )
+}
+
+#[test]
+fn rpm_reads_the_packages_as_debian_meant_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("repo");
+    convert(dir.path(), &out, 2);
+    let folder = out.join("Packages");
+
+    let library = only(&folder, "libsample-");
+    assert_eq!(
+        query(
+            &library,
+            &[
+                "--queryformat",
+                "%{name} %{evr} %{arch} %{summary}|%{description}"
+            ]
+        ),
+        "libsample 1:2.0-3+deb12u1 x86_64 sample library|It does nothing.\n\nTwice."
+    );
+    let provides = query(&library, &["--provides"]);
+    for wanted in [
+        "libsample1 = 1:2.0-3+deb12u1",
+        "sample-libs = 1:2.0-3+deb12u1",
+        "libsample-abi-2",
+        "libmount.so.1()(64bit)",
+        "libmount.so.1(MOUNT_2.20)(64bit)",
+    ] {
+        assert!(
+            provides.lines().any(|line| line == wanted),
+            "{wanted} in {provides}"
+        );
+    }
+    let files = query(&library, &["--list"]);
+    assert!(
+        files.contains("/usr/lib/x86_64-linux-gnu/libmount.so.1.1.0\n"),
+        "{files}"
+    );
+    assert!(
+        files.contains("/usr/share/doc/libsample1/copyright"),
+        "{files}"
+    );
+    assert!(!files.contains("changelog"), "{files}");
+
+    let tools = only(&folder, "sample-tools-");
+    assert_eq!(
+        query(&tools, &["--queryformat", "%{evr} %{arch}"]),
+        "2.0-0 noarch"
+    );
+    let requires = query(&tools, &["--requires"]);
+    for wanted in [
+        "libsample >= 1:2.0-3~",
+        "(libsample-abi-2 or libsample-abi-3 >= 3-0)",
+        "skeleton",
+    ] {
+        assert!(
+            requires.lines().any(|line| line == wanted),
+            "{wanted} in {requires}"
+        );
+    }
+    assert!(!requires.contains("debconf"), "{requires}");
+    let provides = query(&tools, &["--provides"]);
+    for wanted in [
+        "/bin/sample",
+        "perl(Sample::Thing) = 1.5",
+        "pkgconfig(sample) = 2.0",
+    ] {
+        assert!(
+            provides.lines().any(|line| line == wanted),
+            "{wanted} in {provides}"
+        );
+    }
+    assert_eq!(query(&tools, &["--configfiles"]), "/etc/sample.conf\n");
+    let list = query(
+        &tools,
+        &[
+            "--queryformat",
+            "[%{filemodes:perms} %{filenlinks} %{fileusername} %{filenames} %{filelinktos}\n]",
+        ],
+    );
+    for wanted in [
+        "-rw-r----- 1 root /etc/sample.conf ",
+        "-rwsr-xr-x 2 root /usr/bin/sample ",
+        "-rwsr-xr-x 2 root /usr/bin/sample2 ",
+        "lrwxrwxrwx 1 root /usr/bin/sampler sample",
+    ] {
+        assert!(
+            list.lines().any(|line| line == wanted),
+            "{wanted} in {list}"
+        );
+    }
+
+    // The skeleton's files have modes of its own, not of the checkout, and passwd may change.
+    let skeleton = only(&folder, "skeleton-");
+    let list = query(
+        &skeleton,
+        &[
+            "--queryformat",
+            "[%{filemodes:perms} %{filenames} %{fileverifyflags:hex}\n]",
+        ],
+    );
+    assert!(list.contains("drwxrwxrwt /tmp"), "{list}");
+    let passwd = list
+        .lines()
+        .find(|line| line.contains("/etc/passwd"))
+        .unwrap();
+    assert!(passwd.starts_with("-rw-r--r-- "), "{list}");
+    // RPMVERIFY_FILEDIGEST, _FILESIZE and _MTIME are bits 0, 1 and 5.
+    let flags = u32::from_str_radix(passwd.rsplit(' ').next().unwrap(), 16).unwrap();
+    assert_eq!(flags & 0b10_0011, 0, "{list}");
+    assert_ne!(flags, 0, "{list}");
+}
+
+#[test]
+fn the_payload_is_what_the_deb_holds() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("repo");
+    convert(dir.path(), &out, 1);
+    let root = dir.path().join("root");
+    fs::create_dir(&root).unwrap();
+    output(
+        Command::new("sh")
+            .args(["-ec", "rpm2cpio \"$1\" | cpio --quiet -idm", "sh"])
+            .arg(only(&out.join("Packages"), "sample-tools-"))
+            .current_dir(&root),
+    );
+    use std::os::unix::fs::MetadataExt;
+    let [one, two] =
+        ["sample", "sample2"].map(|name| fs::metadata(root.join("usr/bin").join(name)).unwrap());
+    assert_eq!(one.ino(), two.ino());
+    assert_eq!(one.mtime(), 1_600_000_000);
+    assert_eq!(
+        fs::read(root.join("usr/bin/sample2")).unwrap(),
+        b"#!/bin/sh\n"
+    );
+    assert_eq!(fs::read(root.join("etc/sample.conf")).unwrap(), b"a = 1\n");
+}
+
+#[test]
+fn dnf_finds_the_repository_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("repo");
+    let recipe = convert(dir.path(), &out, 2);
+    metadata(&out, recipe.distribution.time, &dir.path().join("log")).unwrap();
+    let closure = |folder: &Path| {
+        Command::new("dnf")
+            .arg("repoclosure")
+            .arg(format!("--repofrompath=sample,{}", folder.display()))
+            .args(["--disablerepo=*", "--enablerepo=sample", "--releasever=1"])
+            .arg(format!(
+                "--setopt=cachedir={}",
+                dir.path().join("cache").display()
+            ))
+            .env("HOME", dir.path())
+            .output()
+            .unwrap()
+    };
+    let done = closure(&out);
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+    // And it would notice.
+    fs::remove_file(only(&out.join("Packages"), "libsample-")).unwrap();
+    metadata(&out, recipe.distribution.time + 1, &dir.path().join("log")).unwrap();
+    fs::remove_dir_all(dir.path().join("cache")).unwrap();
+    assert!(!closure(&out).status.success());
+}
+
+#[test]
+fn the_same_debs_give_the_same_bytes() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for (dir, jobs) in [(&one, 1), (&two, 3)] {
+        let recipe = convert(dir.path(), dir.path(), jobs);
+        metadata(
+            dir.path(),
+            recipe.distribution.time,
+            &dir.path().join("log"),
+        )
+        .unwrap();
+    }
+    let names = |dir: &Path| {
+        let mut names: Vec<_> = ["Packages", "repodata"]
+            .iter()
+            .flat_map(|folder| fs::read_dir(dir.join(folder)).unwrap())
+            .map(|entry| entry.unwrap().path().strip_prefix(dir).unwrap().to_owned())
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(one.path()), names(two.path()));
+    assert!(names(one.path()).len() > 5);
+    for name in names(one.path()) {
+        let same =
+            fs::read(one.path().join(&name)).unwrap() == fs::read(two.path().join(&name)).unwrap();
+        assert!(same, "{}", name.display());
+    }
+}
+
+#[test]
+fn a_deb_that_climbs_out_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = recipe(&dir.path().join("recipe"));
+    let mut pins = samples(&dir.path().join("debs"), &dir.path().join("trees"));
+    let evil = dir.path().join("x/y");
+    fs::create_dir_all(&evil).unwrap();
+    write(&dir.path().join("passwd"), "evil\n", 0o644);
+    let deb = dir.path().join("debs").join(&pins[1].file.file);
+    output(
+        Command::new("sh")
+            .args([
+                "-ec",
+                "ar p \"$1\" control.tar.zst >control.tar.zst; echo 2.0 >debian-binary\n\
+                 tar -P -cf data.tar ../../passwd\nrm \"$1\"\nar rc \"$1\" debian-binary control.tar.zst data.tar",
+                "sh",
+            ])
+            .arg(&deb)
+            .current_dir(&evil),
+    );
+    pins.remove(0);
+    let out = dir.path().join("out");
+    let recipe_without = Recipe {
+        package: Default::default(),
+        ..recipe
+    };
+    let error = packages(&recipe_without, &pins, &dir.path().join("debs"), &out, 1)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("climbs out") && error.contains(&pins[0].file.file),
+        "{error}"
+    );
+    assert!(fs::read_dir(&out).unwrap().all(|entry| {
+        !entry
+            .unwrap()
+            .file_name()
+            .to_str()
+            .unwrap()
+            .starts_with("sample-tools")
+    }));
+}
+
+#[test]
+fn a_recipe_that_names_a_missing_package_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let recipe = recipe(&dir.path().join("recipe"));
+    let error = packages(&recipe, &[], dir.path(), &dir.path().join("out"), 1).unwrap_err();
+    assert!(matches!(error, assemble::Error::Unknown { .. }), "{error}");
+    assert!(error.to_string().contains("libsample"), "{error}");
+}
+
+#[test]
+fn files_are_fetched_checked_and_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let apt = Apt::open(&rehearsal().debian, &[], &dir.path().join("apt")).unwrap();
+    let pin = |name: &str, contents: &[u8]| FilePin {
+        file: name.to_owned(),
+        size: contents.len() as u64,
+        sha256: Sha256::digest(contents)
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect(),
+        uri: format!("copy:{}", dir.path().join("site").join(name).display()),
+    };
+    for name in ["one", "two"] {
+        write(&dir.path().join("site").join(name), name, 0o644);
+    }
+    let into = dir.path().join("files");
+    // A damaged file in the cache is fetched anew.
+    write(&into.join("one"), "damaged", 0o644);
+    apt.fetch(&[pin("one", b"one"), pin("two", b"two")], &into)
+        .unwrap();
+    assert_eq!(fs::read(into.join("one")).unwrap(), b"one");
+    assert_eq!(fs::read(into.join("two")).unwrap(), b"two");
+
+    let other = pin("two", b"three");
+    fs::remove_file(into.join("two")).unwrap();
+    let error = apt.fetch(std::slice::from_ref(&other), &into).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, Error::Digest { .. }), "{text}");
+    assert!(
+        text.contains(&other.sha256) && text.contains(&pin("two", b"two").sha256),
+        "{text}"
+    );
+    assert!(!into.join("two").exists());
+
+    let error = apt
+        .fetch(&[pin("gone", b"x"), pin("two", b"two")], &into)
+        .unwrap_err();
+    assert!(matches!(error, Error::Gone { .. }), "{error}");
+    assert!(error.to_string().contains("lock --update"), "{error}");
+    // What is there was kept.
+    assert!(into.join("two").is_file());
+}
+
+#[test]
+fn the_rehearsal_recipe_fits_its_folder() {
+    let recipe = rehearsal();
+    let folders = own::folders(&recipe).unwrap();
+    assert!(folders.len() >= 4);
+    let mut names = Vec::new();
+    for folder in &folders {
+        let plan = own::plan(folder, &recipe).unwrap();
+        // A package is found by its folder's name.
+        assert_eq!(folder.file_name().unwrap().to_str().unwrap(), plan.name);
+        names.push(plan.name);
+    }
+    assert!(names.contains(&recipe.distribution.skeleton));
+    assert_eq!(inputs_digest(&recipe, &[]).unwrap().len(), 64);
+    for file in &recipe.distribution.macros {
+        assert!(recipe.dir.join(file).is_file(), "{}", file.display());
+    }
+    // The key: readable by our own code and by GnuPG, with one fingerprint.
+    let key = build::key(&recipe).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let shown = output(
+        Command::new("gpg")
+            .args(["--batch", "--with-colons", "--show-keys"])
+            .arg(recipe.dir.join("key.asc"))
+            .env("GNUPGHOME", home.path()),
+    );
+    assert!(shown.contains(&key.fingerprint()), "{shown}");
+    assert!(PublicKey::from_armored(&key.public_key_armored().unwrap()).is_ok());
+}
+
+#[test]
+fn a_source_package_has_the_same_bytes_from_any_folder() {
+    let recipe = rehearsal();
+    let spec_dir = recipe.dir.join("kernel");
+    let macros: Vec<_> = recipe
+        .distribution
+        .macros
+        .iter()
+        .map(|f| recipe.dir.join(f))
+        .collect();
+    let mut made = Vec::new();
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for (dir, mode) in [(&one, 0o600), (&two, 0o755)] {
+        let tools = SpecTools {
+            macros: &macros,
+            scratch: dir.path(),
+            time: recipe.distribution.time,
+        };
+        let specs = tools.packages(&spec_dir).unwrap();
+        let core = specs
+            .iter()
+            .find(|package| package.name == "kernel-core")
+            .unwrap();
+        assert!(core.release.ends_with(".reh12"), "{core:?}");
+        let name = format!("linux_{}.orig.tar.xz", core.version);
+        let source = dir.path().join("some-name");
+        write(&source, "not a kernel", mode);
+        let log = dir.path().join("log");
+        let missing = tools
+            .build_srpm(
+                &spec_dir,
+                &[("other.tar.xz".to_owned(), source.clone())],
+                dir.path(),
+                &log,
+            )
+            .unwrap_err()
+            .to_string();
+        assert!(
+            missing.contains(&name) && missing.contains("other.tar.xz"),
+            "{missing}"
+        );
+        let srpm = tools
+            .build_srpm(&spec_dir, &[(name, source)], &dir.path().join("out"), &log)
+            .unwrap();
+        assert_eq!(
+            query(
+                &srpm,
+                &[
+                    "--queryformat",
+                    "%{name} %{release} %{buildtime} %{buildhost}"
+                ]
+            ),
+            format!(
+                "kernel {} {} rehearsal",
+                core.release, recipe.distribution.time
+            )
+        );
+        made.push(fs::read(srpm).unwrap());
+    }
+    assert!(made[0] == made[1]);
+}

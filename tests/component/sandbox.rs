@@ -1,0 +1,190 @@
+//! The sandbox that builds run in, on a small chroot made of the host's own programs.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Instant;
+
+use lustre_packaging::build::workdir::{Settings, Workdir};
+use lustre_packaging::process;
+use lustre_packaging::sandbox::{ChrootClone, Sandbox, User};
+
+/// Programs of the small chroot.
+const PROGRAMS: [&str; 8] = [
+    "sh", "id", "cat", "uname", "touch", "setpriv", "env", "stat",
+];
+
+/// A chroot with a few programs and the libraries they need.
+fn chroot(dir: &Path) -> std::path::PathBuf {
+    let root = dir.join("root");
+    for folder in ["usr/bin", "etc", "proc", "dev", "tmp", "home"] {
+        fs::create_dir_all(root.join(folder)).unwrap();
+    }
+    for (link, target) in [
+        ("bin", "usr/bin"),
+        ("lib", "usr/lib"),
+        ("lib64", "usr/lib64"),
+    ] {
+        std::os::unix::fs::symlink(target, root.join(link)).unwrap();
+    }
+    for program in PROGRAMS {
+        let path = lustre_packaging::host::find_program(program).unwrap();
+        fs::copy(&path, root.join("usr/bin").join(program)).unwrap();
+        let listed = Command::new("ldd").arg(&path).output().unwrap();
+        for word in String::from_utf8(listed.stdout).unwrap().split_whitespace() {
+            if word.starts_with('/') {
+                // The host may name a library below /lib, which is /usr/lib.
+                let place = word.trim_start_matches('/').trim_start_matches("usr/");
+                let copy = root.join("usr").join(place);
+                fs::create_dir_all(copy.parent().unwrap()).unwrap();
+                fs::copy(word, &copy).unwrap();
+            }
+        }
+    }
+    fs::write(root.join("etc/known"), "as it was\n").unwrap();
+    root
+}
+
+fn inside(sandbox: &Sandbox<'_>, script: &str) -> Result<String, process::Error> {
+    process::output(&mut sandbox.command("sh", &["-c", script]))
+        .map(|bytes| String::from_utf8(bytes).unwrap().trim().to_owned())
+}
+
+#[test]
+fn the_builder_has_no_network_no_privileges_and_a_fixed_environment() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = chroot(dir.path());
+    let clone = ChrootClone::new(&root, &dir.path().join("clone")).unwrap();
+    let sandbox = Sandbox::new(&clone, User::Builder, "builder.test").env("EXTRA", "1");
+
+    assert_eq!(inside(&sandbox, "id -u; id -g").unwrap(), "1000\n1000");
+    assert_eq!(inside(&sandbox, "uname -n").unwrap(), "builder.test");
+    let capabilities = inside(&sandbox, "cat /proc/self/status").unwrap();
+    for set in [
+        "CapEff:\t0000000000000000",
+        "CapPrm:\t0000000000000000",
+        "NoNewPrivs:\t1",
+    ] {
+        assert!(capabilities.contains(set), "{set} not in {capabilities}");
+    }
+    let devices = inside(&sandbox, "cat /proc/net/dev").unwrap();
+    let names: Vec<&str> = devices
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, _)| name.trim())
+        .collect();
+    assert_eq!(names, ["lo"], "only the loopback of its own");
+
+    let environment = inside(&sandbox, "env").unwrap();
+    for line in ["LC_ALL=C.UTF-8", "TZ=UTC", "HOME=/builddir", "EXTRA=1"] {
+        assert!(
+            environment.lines().any(|one| one == line),
+            "{line} not in {environment}"
+        );
+    }
+    assert!(
+        !environment.contains("CARGO"),
+        "the host's environment stays outside: {environment}"
+    );
+    assert!(
+        inside(&sandbox, "touch /etc/new").is_err(),
+        "the builder owns nothing of the chroot"
+    );
+}
+
+#[test]
+fn what_root_changes_in_a_clone_stays_in_the_clone() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = chroot(dir.path());
+    let folder = dir.path().join("clone");
+    let clone = ChrootClone::new(&root, &folder).unwrap();
+    let sandbox = Sandbox::new(&clone, User::Root, "x");
+    inside(&sandbox, "echo changed > /etc/known; echo new > /etc/new").unwrap();
+    assert_eq!(
+        inside(&sandbox, "cat /etc/known").unwrap(),
+        "changed",
+        "the clone keeps it between commands"
+    );
+    assert_eq!(
+        fs::read_to_string(root.join("etc/known")).unwrap(),
+        "as it was\n"
+    );
+    assert!(!root.join("etc/new").exists());
+    drop(clone);
+    assert!(!folder.exists(), "a clone leaves nothing");
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap();
+    assert!(
+        !mounts.contains(dir.path().to_str().unwrap()),
+        "no mount is left"
+    );
+}
+
+#[test]
+fn a_clone_is_made_in_under_a_second_however_large_the_chroot() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = chroot(dir.path());
+    for index in 0..3000 {
+        fs::write(root.join(format!("home/{index}")), "x").unwrap();
+    }
+    let clock = Instant::now();
+    let clone = ChrootClone::new(&root, &dir.path().join("clone")).unwrap();
+    let took = clock.elapsed();
+    // Copying 3,000 files needs thousands of system calls; the bound leaves room for a busy machine.
+    assert!(took.as_secs() < 5, "{:?} by {:?}", took, clone.method());
+}
+
+#[test]
+fn a_folder_shown_read_only_cannot_be_written_even_by_root() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = chroot(dir.path());
+    let shown = dir.path().join("shown");
+    fs::create_dir(&shown).unwrap();
+    fs::write(shown.join("file"), "text").unwrap();
+    let clone = ChrootClone::new(&root, &dir.path().join("clone")).unwrap();
+    let sandbox = Sandbox::new(&clone, User::Root, "x").read_only(&shown, "/srv/shown");
+    assert_eq!(inside(&sandbox, "cat /srv/shown/file").unwrap(), "text");
+    assert!(inside(&sandbox, "touch /srv/shown/new").is_err());
+}
+
+#[test]
+fn a_workdir_gives_the_builder_its_home_with_fixed_macros_and_times() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = chroot(dir.path());
+    let settings = Settings {
+        source_date_epoch: 1_700_000_000,
+        host: "builder.test".to_owned(),
+        dist: ".t1".to_owned(),
+        jobs: 3,
+    };
+    let work = Workdir::new(&root, &dir.path().join("work"), &settings).unwrap();
+    fs::write(work.path("build/SOURCES/a.tar"), "x").unwrap();
+    work.hand_over().unwrap();
+    let log = dir.path().join("log");
+    work.script(
+        "stat -c '%Y %a %u' build/SOURCES/a.tar > seen; echo $SOURCE_DATE_EPOCH >> seen; cat .rpmmacros >> seen",
+        &[],
+        &log,
+    )
+    .unwrap();
+    let seen = fs::read_to_string(work.path("seen")).unwrap();
+    assert!(
+        seen.starts_with("1700000000 644 1000\n1700000000\n"),
+        "{seen}"
+    );
+    for line in [
+        "%_topdir /builddir/build",
+        "%_buildhost builder.test",
+        "%dist .t1",
+        "%_smp_mflags -j3",
+    ] {
+        assert!(seen.lines().any(|one| one == line), "{line} not in {seen}");
+    }
+    let error = work
+        .script("echo why it failed >&2; exit 7", &[], &log)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("why it failed") && error.contains("log"),
+        "{error}"
+    );
+}

@@ -1,0 +1,120 @@
+//! The source trees of a target: pinned by the lock, or replaced with `--source`.
+
+use anyhow::Context as _;
+use lustre_packaging::lock::Lock;
+use lustre_packaging::source::{
+    Fetched, Fetcher, GitSource, Locked, Mirror, Options, Override, PathSource, Source as Fetchable,
+};
+use lustre_packaging::store::Store;
+use lustre_packaging::target::{Source, Target};
+
+use crate::cli::TargetArgs;
+use crate::context::{self, Context};
+use crate::exit::Usage;
+
+/// The name of Lustre's source on the command line and in locks.
+pub const LUSTRE: &str = "lustre";
+
+/// How this run fetches, from the command line.
+///
+/// # Errors
+/// When `--source` or `--mirror` is malformed, or names a source that cannot be replaced.
+pub fn options(arguments: &TargetArgs) -> anyhow::Result<Options> {
+    let mut options = Options {
+        offline: arguments.offline,
+        keys: context::specs(),
+        ..Options::default()
+    };
+    for text in &arguments.sources {
+        let by: Override = text
+            .parse()
+            .map_err(|e| Usage(format!("--source {text}: {e}")))?;
+        if by.name != LUSTRE {
+            return Err(Usage(format!(
+                "--source {text}: only `{LUSTRE}` can be replaced, not `{}`",
+                by.name
+            ))
+            .into());
+        }
+        options.overrides.push(by);
+    }
+    for text in &arguments.mirrors {
+        let mirror: Mirror = text
+            .parse()
+            .map_err(|e| Usage(format!("--mirror {text}: {e}")))?;
+        options.mirrors.push(mirror);
+    }
+    Ok(options)
+}
+
+/// Lustre's source as the library fetches it.
+fn lustre_source(target: &Target) -> anyhow::Result<Fetchable> {
+    Ok(match &target.lustre.source {
+        Source::Path(path) => Fetchable::Path(PathSource {
+            path: context::specs().join(path),
+        }),
+        Source::Git { url, tag, commit } => Fetchable::Git(GitSource {
+            url: url.clone(),
+            tag: tag.clone(),
+            rev: Some(commit.clone()),
+        }),
+        other => anyhow::bail!("lustre.source is a path or a git commit, not {other:?}"),
+    })
+}
+
+/// What the lock has to pin of source trees; a folder of the project itself needs no pin.
+///
+/// # Errors
+/// When a tag or commit cannot be found.
+pub fn resolve(context: &Context) -> anyhow::Result<Vec<(String, Locked)>> {
+    let source = lustre_source(&context.target)?;
+    if matches!(source, Fetchable::Path(_)) {
+        return Ok(Vec::new());
+    }
+    let options = options(&context.arguments)?;
+    let fetched = Fetcher::new(&context.store, &options, &|_| {}).lock(LUSTRE, &source)?;
+    Ok(vec![(LUSTRE.to_owned(), fetched.locked)])
+}
+
+/// Lustre's source tree: in the store, or where `--source` says.
+///
+/// # Errors
+/// When it cannot be fetched or is not what the lock pins.
+pub fn lustre(context: &Context, lock: &Lock) -> anyhow::Result<Fetched> {
+    let source = lustre_source(&context.target)?;
+    let options = options(&context.arguments)?;
+    let fetcher = Fetcher::new(&context.store, &options, &|_| {});
+    Ok(match lock.tree.get(LUSTRE) {
+        Some(locked) => fetcher.fetch(LUSTRE, &source, locked)?,
+        None => fetcher.lock(LUSTRE, &source)?,
+    })
+}
+
+/// The SRPM `package` of the source repository at `repository`, a folder: its metadata's signature is checked, its digest, and its own
+/// signature.
+///
+/// # Errors
+/// When any of these does not hold, or there is no such package.
+pub fn distribution_srpm(
+    store: &Store,
+    repository: &std::path::Path,
+    key: &std::path::Path,
+    fingerprint: &str,
+    package: &str,
+) -> anyhow::Result<std::path::PathBuf> {
+    let source = Fetchable::Srpm(lustre_packaging::source::SrpmSource {
+        repository: format!("file://{}", repository.display()),
+        package: package.to_owned(),
+        version: None,
+        key: key.to_owned(),
+        fingerprint: Some(fingerprint.to_owned()),
+    });
+    let options = Options {
+        offline: true,
+        ..Options::default()
+    };
+    let fetched = Fetcher::new(store, &options, &|_| {}).lock(package, &source)?;
+    fetched
+        .file(store)?
+        .with_context(|| format!("the source package {package} is not one file"))
+}
