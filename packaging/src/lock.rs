@@ -39,7 +39,9 @@ pub enum Error {
         message: String,
     },
     /// The lock pins nothing under this name.
-    #[error("the lock of `{target}` pins no `{name}`; make it anew with `cargo xtask lock --target {target} --update`")]
+    #[error(
+        "the lock of `{target}` pins no `{name}`; make it anew with `cargo xtask lock --target {target} --update`"
+    )]
     Unpinned {
         /// The target.
         target: String,
@@ -150,13 +152,18 @@ impl Lock {
         if lock.version != VERSION {
             return Err(Error::Malformed {
                 path: path.to_owned(),
-                message: format!("its version is {}, this tool writes {VERSION}", lock.version),
+                message: format!(
+                    "its version is {}, this tool writes {VERSION}",
+                    lock.version
+                ),
             });
         }
         if lock.request == *request {
             Ok(Found::Current(lock))
         } else {
-            Ok(Found::Outdated("was made for other sources than the target asks for now"))
+            Ok(Found::Outdated(
+                "was made for other sources than the target asks for now",
+            ))
         }
     }
 
@@ -177,7 +184,9 @@ impl Lock {
             path: path.to_owned(),
             source,
         };
-        let text = self.to_toml().map_err(|error| io(io::Error::other(error)))?;
+        let text = self
+            .to_toml()
+            .map_err(|error| io(io::Error::other(error)))?;
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder).map_err(io)?;
         let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
@@ -206,7 +215,9 @@ impl Lock {
 
     /// Every file that is pinned.
     pub fn files(&self) -> impl Iterator<Item = &FilePin> {
-        self.source.values().chain(self.package.iter().map(|package| &package.file))
+        self.source
+            .values()
+            .chain(self.package.iter().map(|package| &package.file))
     }
 }
 
@@ -252,9 +263,15 @@ mod tests {
     fn another_request_outdates_a_lock() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t.toml");
-        assert!(matches!(Lock::find(&path, &Digest::of_bytes(b"")), Ok(Found::Outdated(_))));
+        assert!(matches!(
+            Lock::find(&path, &Digest::of_bytes(b"")),
+            Ok(Found::Outdated(_))
+        ));
         lock(b"one").write(&path).unwrap();
-        assert!(matches!(Lock::find(&path, &Digest::of_bytes(b"two")), Ok(Found::Outdated(_))));
+        assert!(matches!(
+            Lock::find(&path, &Digest::of_bytes(b"two")),
+            Ok(Found::Outdated(_))
+        ));
     }
 
     #[test]
@@ -262,8 +279,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("t.toml");
         fs::write(&path, "version = 'x'").unwrap();
-        let error = Lock::find(&path, &Digest::of_bytes(b"")).unwrap_err().to_string();
-        assert!(error.contains("t.toml") && error.contains("lock --update"), "{error}");
+        let error = Lock::find(&path, &Digest::of_bytes(b""))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("t.toml") && error.contains("lock --update"),
+            "{error}"
+        );
         let error = lock(b"").file("kernel").unwrap_err().to_string();
         assert!(error.contains("`kernel`"), "{error}");
     }

@@ -226,11 +226,18 @@ fn program_name(command: &Command) -> String {
     command.get_program().to_string_lossy().into_owned()
 }
 
-/// The command as one line, cut where it gets too long to read.
+/// The command as one line, cut where it gets too long to read. Of a command run in a sandbox, what is run there.
 fn describe(command: &Command) -> String {
     const LIMIT: usize = 400;
-    let mut line = program_name(command);
-    for argument in command.get_args() {
+    let arguments: Vec<&OsStr> = command.get_args().collect();
+    let inside = arguments.iter().rposition(|argument| *argument == "--");
+    let (mut line, rest) = match inside {
+        Some(at) if arguments.contains(&OsStr::new("bwrap")) => {
+            ("(in the chroot)".to_owned(), &arguments[at + 1..])
+        }
+        _ => (program_name(command), &arguments[..]),
+    };
+    for argument in rest {
         line.push(' ');
         line.push_str(&quote(argument));
         if line.len() > LIMIT {

@@ -8,26 +8,27 @@ use pgp::types::KeyDetails;
 pub enum Error {
     /// Not an armored public key.
     #[error("not an armored OpenPGP public key: {0}")]
-    Key(pgp::errors::Error),
+    Key(Box<pgp::errors::Error>),
     /// The key's own signatures do not hold.
     #[error("the key's self-signatures do not hold: {0}")]
-    Binding(pgp::errors::Error),
+    Binding(Box<pgp::errors::Error>),
     /// Not an armored detached signature.
     #[error("not an armored detached signature: {0}")]
-    Signature(pgp::errors::Error),
+    Signature(Box<pgp::errors::Error>),
     /// The signature was not made by this key over these bytes.
     #[error("the signature is not one of {fingerprint} over this content: {source}")]
     Bad {
         /// The key's fingerprint.
         fingerprint: String,
         /// What is wrong.
-        source: pgp::errors::Error,
+        source: Box<pgp::errors::Error>,
     },
 }
 
 fn read(armored: &str) -> Result<SignedPublicKey, Error> {
-    let (key, _) = SignedPublicKey::from_string(armored).map_err(Error::Key)?;
-    key.verify_bindings().map_err(Error::Binding)?;
+    let (key, _) = SignedPublicKey::from_string(armored).map_err(|e| Error::Key(Box::new(e)))?;
+    key.verify_bindings()
+        .map_err(|e| Error::Binding(Box::new(e)))?;
     Ok(key)
 }
 
@@ -50,11 +51,12 @@ pub fn fingerprint(armored: &str) -> Result<String, Error> {
 /// When key or signature cannot be read, or the signature does not hold.
 pub fn verify_detached(armored_key: &str, signature: &str, content: &[u8]) -> Result<(), Error> {
     let key = read(armored_key)?;
-    let (signature, _) = DetachedSignature::from_string(signature).map_err(Error::Signature)?;
+    let (signature, _) =
+        DetachedSignature::from_string(signature).map_err(|e| Error::Signature(Box::new(e)))?;
     signature
         .verify(&key, content)
         .map_err(|source| Error::Bad {
             fingerprint: shown(&key),
-            source,
+            source: Box::new(source),
         })
 }

@@ -29,7 +29,7 @@ pub enum Error {
         /// The release.
         release: String,
         /// What rpm-rs says.
-        source: rpm::Error,
+        source: Box<rpm::Error>,
     },
     /// The time does not fit into an RPM header.
     #[error("the source date epoch {0} does not fit into an RPM header (it ends in 2106)")]
@@ -73,7 +73,7 @@ pub fn build(input: &ReleasePackage<'_>) -> Result<Built, Error> {
     let error = |source| Error::Build {
         version: input.version.to_owned(),
         release: input.release.to_owned(),
-        source,
+        source: Box::new(source),
     };
     let package = header(input, time)
         .and_then(|mut builder| builder.build())
@@ -106,15 +106,22 @@ fn header(input: &ReleasePackage<'_>, time: u32) -> Result<PackageBuilder, rpm::
         .release(input.release)
         .url(input.url)
         .vendor("lustre-repo")
+        .packager("lustre-repo")
         .group("System Environment/Base")
         .build_host("lustre-repo")
         .description(format!(
             "Lets dnf install and update the Lustre server packages published at\n{}\n\
              and brings the public key they are signed with. It prefers the packages of\n\
              this repository, its kernel above all, to those of the distribution:\n\
-             {docs}/kernel-pinning.md says how and what to do otherwise.",
+             {docs}/kernel-pinning.md\n\
+             says how, and what to do where that is not wanted.",
             input.repo_file.base_url
         ))
+        .add_changelog_entry(
+            format!("lustre-repo - {}-{}", input.version, input.release),
+            format!("- Repository at {}", input.repo_file.base_url),
+            time,
+        )
         .with_file_contents(
             input.repo_file.render(KeyLocation::Installed),
             FileOptions::new(repo)

@@ -1,6 +1,9 @@
 //! Assembling a repository and proving it, with packages from the real rpmbuild, and the users' own tools (sha256sum, gpg,
 //! rpmkeys, rpm, rpmlint, dnf) as judges.
 
+// The helpers are part of the tests.
+#![allow(clippy::unwrap_used)]
+
 #[path = "assemble/clients.rs"]
 mod clients;
 #[path = "assemble/proofs.rs"]

@@ -1,1 +1,7 @@
 //! What the component and end-to-end tests share.
+
+pub mod command_line;
+pub mod createrepo;
+pub mod http;
+pub mod repodata_diff;
+pub mod rpm_corpus;

@@ -25,8 +25,10 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Lock, fetch, build, sign, assemble and prove: the whole road.
-    #[command(after_help = "Examples:\n  cargo xtask repo --setup\n  cargo xtask repo --target rehearsal -j 2 -o /srv/repo\n  \
-                            cargo xtask repo --offline --locked")]
+    #[command(
+        after_help = "Examples:\n  cargo xtask repo --setup\n  cargo xtask repo --target rehearsal -j 2 -o /srv/repo\n  \
+                            cargo xtask repo --offline --locked"
+    )]
     Repo(RepoArgs),
     /// What would run, and why.
     #[command(after_help = "Example:\n  cargo xtask plan --json | jq '.[] | select(.runs)'")]
@@ -41,8 +43,10 @@ pub enum Command {
     #[command(after_help = "Example:\n  cargo xtask assemble -o /tmp/repository")]
     Assemble(RepoArgs),
     /// Prove a repository: every signature, digest and dependency.
-    #[command(after_help = "Examples:\n  cargo xtask verify\n  cargo xtask verify /srv/repo/rehearsal --json\n  \
-                            cargo xtask verify --reproducible   build twice, compare byte by byte")]
+    #[command(
+        after_help = "Examples:\n  cargo xtask verify\n  cargo xtask verify /srv/repo/rehearsal --json\n  \
+                            cargo xtask verify --reproducible   build twice, compare byte by byte"
+    )]
     Verify(VerifyArgs),
     /// Write the lock of a target, or move it to the newest sources.
     #[command(after_help = "Example:\n  cargo xtask lock --update")]
@@ -55,7 +59,10 @@ pub enum Command {
         json: bool,
     },
     /// The key that signs.
-    #[command(subcommand, after_help = "Example:\n  cargo xtask key export > RPM-GPG-KEY-lustre-repo")]
+    #[command(
+        subcommand,
+        after_help = "Example:\n  cargo xtask key export > RPM-GPG-KEY-lustre-repo"
+    )]
     Key(KeyCommand),
     /// Remove superseded results, keeping the latest of every stage; with `--all`, the whole store.
     #[command(after_help = "Example:\n  cargo xtask clean")]
@@ -130,7 +137,12 @@ pub struct KeyArgs {
     #[arg(long, env = "LUSTRE_REPO_KEY_FILE", value_name = "FILE")]
     pub key_file: Option<PathBuf>,
     /// The fingerprint of a key that gpg-agent holds.
-    #[arg(long, env = "LUSTRE_REPO_KEY_AGENT", value_name = "FINGERPRINT", conflicts_with = "key_file")]
+    #[arg(
+        long,
+        env = "LUSTRE_REPO_KEY_AGENT",
+        value_name = "FINGERPRINT",
+        conflicts_with = "key_file"
+    )]
     pub key_agent: Option<String>,
 }
 

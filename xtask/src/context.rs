@@ -84,7 +84,10 @@ impl Context {
         let screen = Screen::new();
         let folder = store_folder(arguments.store.as_deref())?;
         let store = Store::open(&folder, who, &mut |holder| {
-            screen.line(&format!("waiting for another run that uses {}: {holder}", folder.display()));
+            screen.line(&format!(
+                "waiting for another run that uses {}: {holder}",
+                folder.display()
+            ));
         })
         .with_context(|| format!("the store {}", folder.display()))?;
         Ok(Self {

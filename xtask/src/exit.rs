@@ -11,8 +11,6 @@ pub enum Outcome {
     Done,
     /// A proof failed: the repository must not be shipped.
     Unproven,
-    /// A command of ours that ran in a process of its own ended so.
-    Code(u8),
 }
 
 /// A wrong use that clap cannot see.
@@ -25,7 +23,6 @@ pub fn report(result: anyhow::Result<Outcome>) -> ExitCode {
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Unproven) => ExitCode::from(3),
-        Ok(Outcome::Code(code)) => ExitCode::from(code),
         Err(error) => {
             crate::ui::error(&words(&error));
             ExitCode::from(code(&error))
@@ -40,7 +37,10 @@ fn code(error: &anyhow::Error) -> u8 {
     let usage = error.is::<Usage>()
         || matches!(
             error.downcast_ref(),
-            Some(lustre_packaging::target::Error::Unknown { .. } | lustre_packaging::target::Error::Name(_))
+            Some(
+                lustre_packaging::target::Error::Unknown { .. }
+                    | lustre_packaging::target::Error::Name(_)
+            )
         );
     if usage { 2 } else { 1 }
 }
@@ -75,7 +75,10 @@ mod tests {
     #[test]
     fn a_cause_is_said_once_and_in_order() {
         let error = anyhow::anyhow!("the patch does not fit").context("stage `kernel` failed");
-        assert_eq!(words(&error), "stage `kernel` failed\n  the patch does not fit");
+        assert_eq!(
+            words(&error),
+            "stage `kernel` failed\n  the patch does not fit"
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use lustre_packaging::process;
-use lustre_packaging::store::{list_tree, Entry};
+use lustre_packaging::store::{Entry, list_tree};
 use lustre_repository::proof;
 
 use crate::ui::Screen;
@@ -35,8 +35,13 @@ pub fn publish(tree: &Path, output: &Path, screen: &Screen) -> anyhow::Result<()
     lustre_repository::layout::swap_in(output, |aside| {
         // Copies, since a link would let a change in the output reach the store.
         let mut command = std::process::Command::new("cp");
-        command.args(["-a", "--reflink=auto", "-T"]).arg(tree).arg(aside);
-        process::output(&mut command).map(drop).map_err(std::io::Error::other)
+        command
+            .args(["-a", "--reflink=auto", "-T"])
+            .arg(tree)
+            .arg(aside);
+        process::output(&mut command)
+            .map(drop)
+            .map_err(std::io::Error::other)
     })
     .with_context(|| format!("cannot put the repository at {}", output.display()))
 }

@@ -42,7 +42,9 @@ impl Screen {
     pub fn event(&self, event: &Event<'_>) {
         match event {
             Event::Started { stage, log } => self.started(stage, log),
-            Event::Cached { .. } => *self.cached.lock().unwrap_or_else(PoisonError::into_inner) += 1,
+            Event::Cached { .. } => {
+                *self.cached.lock().unwrap_or_else(PoisonError::into_inner) += 1
+            }
             Event::Finished { stage, took } => {
                 self.ended(stage);
                 self.line(&format!("done    {stage} in {}", duration(*took)));
@@ -65,7 +67,9 @@ impl Screen {
             return;
         };
         let bar = live.add(ProgressBar::new_spinner());
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>5} {prefix:14} {msg:.dim}") {
+        if let Ok(style) =
+            ProgressStyle::with_template("{spinner} {elapsed:>5} {prefix:14} {msg:.dim}")
+        {
             bar.set_style(style);
         }
         bar.set_prefix(stage.to_owned());
@@ -78,7 +82,11 @@ impl Screen {
     }
 
     fn ended(&self, stage: &str) {
-        let bar = self.bars.lock().unwrap_or_else(PoisonError::into_inner).remove(stage);
+        let bar = self
+            .bars
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(stage);
         if let Some(bar) = bar {
             bar.finish_and_clear();
         }

@@ -5,26 +5,23 @@ use std::path::{Path, PathBuf};
 
 use super::workdir::Workdir;
 use super::{Error, at, rpmbuild};
-use crate::target::E2fsprogs;
 
 /// Puts the spec, the patches and the upstream archive in place and makes the SRPM.
 ///
-/// `folder` is the target's `e2fsprogs.spec` folder: `e2fsprogs.spec`, `series` and `patches/`.
+/// `archive` is the file and the name it has as a source; `folder` is the target's `e2fsprogs.spec` folder: `e2fsprogs.spec`, `series` and `patches/`.
 ///
 /// # Errors
 /// When a file is missing or rpmbuild fails.
 pub fn source_package(
     work: &Workdir,
-    wanted: &E2fsprogs,
     folder: &Path,
-    archive: &Path,
+    archive: (&Path, &str),
     log: &Path,
 ) -> Result<PathBuf, Error> {
     let spec = folder.join("e2fsprogs.spec");
     let text = fs::read_to_string(&spec).map_err(at(&spec))?;
     let sources = work.path("build/SOURCES");
-    let name = format!("e2fsprogs-{}.tar.gz", wanted.version);
-    fs::copy(archive, sources.join(&name)).map_err(at(archive))?;
+    fs::copy(archive.0, sources.join(archive.1)).map_err(at(archive.0))?;
     let patches = folder.join("patches");
     for entry in fs::read_dir(&patches).map_err(at(&patches))? {
         let path = entry.map_err(at(&patches))?.path();

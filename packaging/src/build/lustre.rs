@@ -18,6 +18,8 @@ version=$1; shift
 set -- "$@"
 kernels=$(ls -d /usr/src/kernels/*) || { echo "no kernel-devel in the buildroot" >&2; exit 1; }
 [ "$(echo "$kernels" | wc -l)" = 1 ] || { echo "more than one kernel-devel in the buildroot: $kernels" >&2; exit 1; }
+# Times, owners and order in the archive must not depend on when and where it is made.
+export TAR_OPTIONS="--sort=name --mtime=@$SOURCE_DATE_EPOCH --owner=0 --group=0 --numeric-owner --pax-option=delete=atime,delete=ctime"
 cd lustre
 printf '%s\n' "$version" > LUSTRE-VERSION-FILE
 sh ./autogen.sh

@@ -103,8 +103,25 @@ impl Workdir {
             let path = entry.path();
             std::os::unix::fs::lchown(path, Some(BUILDER_ID), Some(BUILDER_ID))
                 .map_err(at(path))?;
+            let source = ["build/SOURCES", "build/SPECS"]
+                .iter()
+                .any(|place| path.starts_with(self.path(place)));
+            if source && entry.file_type().is_file() {
+                // An SRPM records them, and those of a checkout are chance.
+                plain_mode(path)?;
+                let file = fs::File::options()
+                    .append(true)
+                    .open(path)
+                    .map_err(at(path))?;
+                file.set_modified(self.epoch()).map_err(at(path))?;
+            }
         }
         chown(&self.home, Some(BUILDER_ID), Some(BUILDER_ID)).map_err(at(&self.home))
+    }
+
+    fn epoch(&self) -> std::time::SystemTime {
+        std::time::UNIX_EPOCH
+            + std::time::Duration::from_secs(self.settings.source_date_epoch.into())
     }
 
     /// A sandbox in which the builder works, without network.

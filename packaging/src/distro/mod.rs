@@ -2,6 +2,7 @@
 //!
 //! - [`recipe`]: `distribution.toml`, the data all of this works from.
 //! - [`debian`]: Debian's archive through apt: pins and files.
+//! - [`release`]: the kernel's spec for the upstream release that is pinned.
 //! - [`version`], [`depends`]: Debian's versions and relations as RPM's.
 //! - [`tree`]: the files of a package, and the rules for their paths.
 //! - [`deb`]: reading a .deb.
@@ -24,6 +25,7 @@ pub mod depends;
 pub mod own;
 pub mod provides;
 pub mod recipe;
+pub mod release;
 pub mod srpm;
 pub mod stock;
 pub mod tree;
@@ -34,3 +36,8 @@ pub use assemble::inputs_digest;
 pub use build::{Inputs, build};
 pub use debian::{Apt, DebPin, FilePin};
 pub use recipe::Recipe;
+
+/// Bytes in hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -98,6 +98,13 @@ pub struct SeriesSource {
     pub patches: String,
     /// The name of the collated patch among the spec's sources.
     pub collated: String,
+    /// Lines of context a hunk may ignore, as the spec has `patch` do it (`-F`); 2, the default of `patch`, when absent.
+    #[serde(default = "default_fuzz")]
+    pub fuzz: u8,
+}
+
+fn default_fuzz() -> u8 {
+    super::patch::ApplyOptions::default().fuzz
 }
 
 /// A file of the overlay's folder that becomes a source of the spec.
@@ -284,14 +291,14 @@ mod tests {
             (
                 "position = \"after\"",
                 "position = \"behind\"",
-                34,
+                35,
                 12,
                 "unknown variant `behind`",
             ),
             (
                 "why = \"the devel tree needs it\"",
                 "reason = \"x\"",
-                31,
+                32,
                 1,
                 "unknown field `reason`",
             ),

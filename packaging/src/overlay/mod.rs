@@ -67,6 +67,9 @@ pub enum OverlayError {
     /// A patch of a series is not right.
     #[error(transparent)]
     Patch(#[from] patch::PatchError),
+    /// A series cannot be tried on a tree.
+    #[error(transparent)]
+    Apply(#[from] patch::ApplyError),
     /// A fixup does not fit.
     #[error(transparent)]
     Fixup(#[from] fixup::FixupError),

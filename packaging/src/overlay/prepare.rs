@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::config::Merged;
 use super::manifest::SeriesSource;
-use super::patch::Patch;
+use super::patch::{ApplyOptions, Patch, SeriesReport, apply};
 use super::series::{NamedPatch, Series, collate};
 use super::{Overlay, OverlayError, io_error, read_text, write};
 
@@ -111,8 +111,8 @@ impl Overlay {
         })
     }
 
-    /// The patches of one series, read, with the fixups applied. Preflight gives them to
-    /// [`patch::apply::check`](super::patch::apply::check).
+    /// The patches of one series, read, with the fixups applied. [`Overlay::check_series`]
+    /// tries them.
     ///
     /// # Errors
     /// Unknown roots, missing or unreadable patches, fixups that do not fit.
@@ -145,6 +145,25 @@ impl Overlay {
             Patch::parse(&patch.content, &patch.name)?;
         }
         Ok(patches)
+    }
+
+    /// Tries every series on an unpacked source tree, without changing it: one report per series of the manifest.
+    ///
+    /// # Errors
+    /// As [`Overlay::series_patches`], and when `patch` cannot be run. A patch that does not apply is no error here but
+    /// part of the report.
+    pub fn check_series(
+        &self,
+        tree: &Path,
+        inputs: &Inputs,
+    ) -> Result<Vec<SeriesReport>, OverlayError> {
+        let mut reports = Vec::new();
+        for source in &self.manifest.series {
+            let patches = self.series_patches(source, inputs)?;
+            let options = ApplyOptions { fuzz: source.fuzz };
+            reports.push(apply::check(tree, &patches, options)?);
+        }
+        Ok(reports)
     }
 
     /// Every series as one patch, with its file name.

@@ -35,23 +35,26 @@ const OPTIONS: &[&str] = &[
 ];
 
 /// One run of curl for `source`, from the URL `place` into the file `into`, going on after what that has, and not if the server
-/// announces more than `limit` bytes. `report` is called ten times a second meanwhile.
+/// announces more than `limit` bytes, where one is given. `report` is called ten times a second meanwhile.
 pub(super) fn curl(
     source: &str,
     place: &str,
     into: &Path,
-    limit: u64,
+    limit: Option<u64>,
     report: &dyn Fn(),
 ) -> Result<Outcome, Error> {
     // The URL may hold a password: it is not for the process list.
-    let config = format!(
+    let mut config = format!(
         "url = \"{}\"\n",
         place.replace('\\', "\\\\").replace('"', "\\\"")
     );
+    if let Some(limit) = limit {
+        config.push_str(&format!("max-filesize = {limit}\n"));
+    }
     let mut command = Command::new("curl");
     command
         .args(OPTIONS)
-        .args(["--max-filesize", &limit.to_string(), "--output"])
+        .arg("--output")
         .arg(into)
         .args(["--config", "-"]);
     let result = std::thread::scope(|scope| {
@@ -82,7 +85,7 @@ pub(super) fn curl(
         }
         Ok(Err(error)) => Err(Error::Tool {
             source_name: source.to_owned(),
-            source: error,
+            source: Box::new(error),
         }),
         Err(panic) => std::panic::resume_unwind(panic),
     }

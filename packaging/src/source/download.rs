@@ -102,7 +102,7 @@ impl<'s> Downloader<'s> {
         let mut tried = Vec::new();
         let mut mismatch = None;
         for place in &places {
-            match self.from_place(source, place, &partial, expected, size)? {
+            match self.try_place(source, place, &partial, expected, size)? {
                 Ok(path) => return Ok(path),
                 Err(Failure::Unreachable(why)) => tried.push(Tried {
                     url: url::shown(place),
@@ -140,7 +140,7 @@ impl<'s> Downloader<'s> {
             for attempt in 0..self.retry.attempts {
                 self.pause(attempt);
                 let _ = fs::remove_file(&file);
-                match self.curl(source, place, &file, None)? {
+                match self.curl(source, place, &file, None, Some(SMALL))? {
                     Outcome::Done => {
                         return fs::read(&file)
                             .map_err(|source| PathError::new("read", &file, source).into());
@@ -201,6 +201,7 @@ impl<'s> Downloader<'s> {
         place: &str,
         into: &Path,
         total: Option<u64>,
+        limit: Option<u64>,
     ) -> Result<Outcome, Error> {
         let report = || {
             (self.progress)(&Progress {
@@ -210,16 +211,10 @@ impl<'s> Downloader<'s> {
                 total,
             });
         };
-        curl(
-            source,
-            place,
-            into,
-            SMALL.max(total.unwrap_or(u64::MAX)),
-            &report,
-        )
+        curl(source, place, into, limit, &report)
     }
 
-    fn from_place(
+    fn try_place(
         &self,
         source: &str,
         place: &str,
@@ -237,7 +232,7 @@ impl<'s> Downloader<'s> {
             let outcome = if complete {
                 Outcome::Done
             } else {
-                self.curl(source, place, partial, size)?
+                self.curl(source, place, partial, size, None)?
             };
             match outcome {
                 Outcome::Done => match self.adopt(place, partial, expected)? {

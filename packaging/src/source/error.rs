@@ -30,7 +30,7 @@ pub enum Error {
         /// The source.
         source_name: String,
         /// Why.
-        source: archive::Error,
+        source: Box<archive::Error>,
     },
     /// git or another tool failed or is not there.
     #[error("source `{source_name}`: {source}")]
@@ -38,7 +38,7 @@ pub enum Error {
         /// The source.
         source_name: String,
         /// Why.
-        source: process::Error,
+        source: Box<process::Error>,
     },
     /// The target asks for something that cannot be meant.
     #[error("source `{source_name}`: {why}")]
@@ -163,7 +163,7 @@ pub enum Error {
         /// What is signed.
         what: String,
         /// Why it does not hold, with the keys expected and found.
-        source: sign::Error,
+        source: Box<sign::Error>,
     },
     /// Repository metadata that cannot be read or lacks something.
     #[error("source `{source_name}`: {url}: {why}")]

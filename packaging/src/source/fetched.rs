@@ -83,7 +83,7 @@ impl Fetched {
     pub fn export(&self, store: &Store, into: &Path, tree_time: u64) -> Result<(), Error> {
         let bad_archive = |source| Error::Archive {
             source_name: self.name.clone(),
-            source,
+            source: Box::new(source),
         };
         match &self.content {
             Content::Archive(_) | Content::Srpm(_) => {

@@ -70,7 +70,7 @@ impl<'s> Git<'s> {
     fn run(&self, command: &mut Command) -> Result<String, Error> {
         let out = process::output(command).map_err(|source| Error::Tool {
             source_name: self.source.to_owned(),
-            source,
+            source: Box::new(source),
         })?;
         Ok(String::from_utf8_lossy(&out).trim_end().to_owned())
     }
@@ -133,7 +133,7 @@ impl<'s> Git<'s> {
         ]);
         let out = process::output(&mut command).map_err(|source| Error::Tool {
             source_name: self.source.to_owned(),
-            source,
+            source: Box::new(source),
         })?;
         let names: BTreeSet<PathBuf> = out
             .split(|byte| *byte == 0)
@@ -326,7 +326,7 @@ impl<'s> Git<'s> {
         self.run(&mut command)?;
         archive::unpack(&tar, into, 0).map_err(|source| Error::Archive {
             source_name: self.source.to_owned(),
-            source,
+            source: Box::new(source),
         })?;
         Ok(())
     }

@@ -121,6 +121,6 @@ fn copy_all(
     }
     crate::archive::check_links(into).map_err(|error| Error::Archive {
         source_name: source.to_owned(),
-        source: error,
+        source: Box::new(error),
     })
 }

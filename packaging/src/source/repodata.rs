@@ -109,10 +109,8 @@ pub(super) fn source_packages(
                 package = SourcePackage::default();
                 arch.clear();
             }
-            ([], None) => {
-                if arch == "src" && package.name == name {
-                    found.push(std::mem::take(&mut package));
-                }
+            ([], None) if arch == "src" && package.name == name => {
+                found.push(std::mem::take(&mut package));
             }
             (["name"], None) => package.name = text.to_owned(),
             (["arch"], None) => arch = text.to_owned(),

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io::BufReader;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::model::version_fits;
 use super::repodata::{SourcePackage, primary_of, source_packages};
@@ -25,7 +25,7 @@ impl Keys {
         let failed = |error| Error::Signature {
             source_name: source.to_owned(),
             what: format!("the keys in {}", path.display()),
-            source: error,
+            source: Box::new(error),
         };
         let text =
             fs::read_to_string(&path).map_err(|source| PathError::new("read", &path, source))?;
@@ -68,7 +68,7 @@ impl Keys {
             .map_err(|error| Error::Signature {
                 source_name: source.to_owned(),
                 what: format!("the signature of {}", url::shown(repomd_url)),
-                source: error,
+                source: Box::new(error),
             })
     }
 
@@ -92,7 +92,7 @@ impl Keys {
             Some(error) => Err(Error::Signature {
                 source_name: source.to_owned(),
                 what: format!("the signature of {what}"),
-                source: error,
+                source: Box::new(error),
             }),
             None => Err(Error::Invalid {
                 source_name: source.to_owned(),
@@ -141,12 +141,12 @@ pub(super) fn find(
 
 fn read_primary(
     source: &str,
-    file: &PathBuf,
+    file: &Path,
     name: &str,
 ) -> Result<Result<Vec<SourcePackage>, String>, Error> {
     let content = archive::open(file).map_err(|error| Error::Archive {
         source_name: source.to_owned(),
-        source: error,
+        source: Box::new(error),
     })?;
     Ok(source_packages(BufReader::new(content), name))
 }

@@ -38,8 +38,14 @@ pub use tree::{Entry, EntryKind, digest_entries, list_tree, tree_digest};
 pub struct Store {
     root: PathBuf,
     tmp: PathBuf,
-    /// Holds the lock as long as it is open.
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for Store {
+    fn drop(&mut self) {
+        // Closing alone would leave the lock with a child that is just being started and has not yet closed its copy.
+        let _ = rustix::fs::flock(&self.lock, rustix::fs::FlockOperation::Unlock);
+    }
 }
 
 impl Store {
@@ -65,11 +71,7 @@ impl Store {
             create(&root.join(folder))?;
         }
         remove::empty(&tmp)?;
-        Ok(Self {
-            root,
-            tmp,
-            _lock: lock,
-        })
+        Ok(Self { root, tmp, lock })
     }
 
     /// The store's folder, absolute and without links.

@@ -59,7 +59,7 @@ pub(super) struct Header {
 pub(super) fn read(path: &Path) -> Result<Header, Error> {
     let error = |source| Error::Package {
         path: path.to_owned(),
-        source,
+        source: Box::new(source),
     };
     let metadata = PackageMetadata::open(path).map_err(error)?;
     let parts = Parts::of(&metadata).map_err(error)?;

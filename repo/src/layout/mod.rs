@@ -49,7 +49,7 @@ pub enum Error {
         /// The package.
         path: PathBuf,
         /// What rpm-rs says.
-        source: rpm::Error,
+        source: Box<rpm::Error>,
     },
     /// A package for another machine.
     #[error("{} is for {arch}; the repository takes x86_64, noarch and source packages", path.display())]
@@ -183,6 +183,21 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
     fix_modes_and_times(tree, epoch)?;
     aside.commit().map_err(io("move the new tree to", out))?;
     Ok(manifest)
+}
+
+/// Puts a copy of a finished tree at `out`: `fill` makes it in the folder it is given, and it is swapped in whole.
+///
+/// # Errors
+/// As [`assemble`]; `out` is as it was before.
+pub fn swap_in(out: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), Error> {
+    refuse_strangers(out)?;
+    let io = |what, path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Io { what, path, source }
+    };
+    let aside = swap::Aside::new(out).map_err(io("write next to", out))?;
+    fill(aside.path()).map_err(io("copy a tree to", out))?;
+    aside.commit().map_err(io("move the new tree to", out))
 }
 
 /// Whatever is at `out` will be replaced, so it has to be a repository, an empty folder, or nothing.

@@ -5,15 +5,14 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rpm::{FileFlags, PackageMetadata};
 
-use super::context::Context;
+use super::context::Sides;
 use super::report::Verdict;
+use crate::closure::Origin;
 use crate::closure::universe::Member;
-use crate::closure::{Origin, Universe};
-use crate::layout::Kind;
 use crate::repodata::{Entry, FileKind, Package};
 
 /// What is at a path of a package.
@@ -29,24 +28,9 @@ struct Thing {
 type Shared = HashMap<(usize, usize), Vec<String>>;
 
 /// Our packages among each other and against those of the base they are installed next to.
-pub(super) fn check(context: &Context<'_>) -> Verdict {
-    match findings(context) {
-        Ok((checked, findings)) => Verdict::from_findings(checked, findings),
-        Err(why) => Verdict::NotRun(why),
-    }
-}
-
-fn findings(context: &Context<'_>) -> Result<(String, Vec<String>), String> {
-    let ours = context.our_packages(&[Kind::Binary, Kind::Debuginfo])?;
-    let base = context.base_packages()?;
-    let universe = Universe::new(ours.iter().map(|(_, p)| *p), base.iter().map(|(_, p)| *p));
-    // Members are ours, then the base's, in the order given; both lists are without source packages.
-    let files: Vec<PathBuf> = ours
-        .iter()
-        .map(|(kind, p)| context.input.dist.join(kind.folder()).join(&p.location))
-        .chain(base.iter().map(|(root, p)| root.join(&p.location)))
-        .collect();
-    let members = universe.members();
+pub(super) fn check(sides: &Sides<'_>) -> Verdict {
+    let members = sides.universe.members();
+    let files = &sides.files;
     let shared = shared_paths(members);
     let mut pairs: Vec<(&(usize, usize), &Vec<String>)> = shared.iter().collect();
     pairs.sort();
@@ -71,16 +55,29 @@ fn findings(context: &Context<'_>) -> Result<(String, Vec<String>), String> {
                         )
                     }),
             ),
-            // Without the other package nobody can say whether the files are the same.
-            (Err(why), _) | (_, Err(why)) => findings.push(format!(
-                "{} of {} is in {}, too, and cannot be compared: {why}",
-                paths.join(", "),
-                names.0,
-                names.1
-            )),
+            // A base repository may be metadata alone. Then nobody can say whether two files are the same; two folders
+            // are taken to be.
+            (Err(why), _) | (_, Err(why)) => {
+                let open: Vec<&str> = paths
+                    .iter()
+                    .map(String::as_str)
+                    .filter(|path| {
+                        !is_folder(members[*a].package, path)
+                            || !is_folder(members[*b].package, path)
+                    })
+                    .collect();
+                if !open.is_empty() {
+                    findings.push(format!(
+                        "{} of {} is in {}, too, and cannot be compared: {why}",
+                        open.join(", "),
+                        names.0,
+                        names.1
+                    ));
+                }
+            }
         }
     }
-    Ok((format!("{paths} paths that two packages share"), findings))
+    Verdict::from_findings(format!("{paths} paths that two packages share"), findings)
 }
 
 /// Paths in one of our packages and in another that can be installed with it.
@@ -131,6 +128,14 @@ fn shared_paths(members: &[Member<'_>]) -> Shared {
         paths.dedup();
     }
     shared
+}
+
+/// Whether repodata calls a path (with a merged `/usr`) a folder.
+fn is_folder(package: &Package, path: &str) -> bool {
+    package
+        .files
+        .iter()
+        .any(|file| file.kind == FileKind::Dir && merged(&file.path) == path)
 }
 
 /// Whether one of the two says that it cannot be installed with the other.
@@ -187,6 +192,7 @@ fn read(file: &Path) -> Result<HashMap<String, Thing>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::closure::Universe;
     use crate::repodata::{Evr, File, Flag};
 
     fn package(name: &str, files: &[&str]) -> Package {
@@ -251,6 +257,26 @@ mod tests {
             ..Entry::default()
         }];
         assert_eq!(shared(&excluding, &[]), []);
+    }
+
+    #[test]
+    fn with_a_base_of_metadata_alone_files_are_findings_and_folders_are_not() {
+        let mut ours = package("a", &["/usr/lib/modules", "/usr/bin/one"]);
+        let mut base = package("c", &["/lib/modules", "/usr/bin/one"]);
+        ours.files[0].kind = FileKind::Dir;
+        base.files[0].kind = FileKind::Dir;
+        let sides = Sides {
+            universe: Universe::new([&ours], [&base]),
+            files: vec!["/nonexistent/a.rpm".into(), "/nonexistent/c.rpm".into()],
+        };
+        let Verdict::Fail { findings, .. } = check(&sides) else {
+            panic!("nothing found");
+        };
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert!(
+            findings[0].starts_with("/usr/bin/one of a-1-1.x86_64 is in c-1-1.x86_64, too"),
+            "{findings:?}"
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::closure::Universe;
 use crate::layout::Kind;
 use crate::repodata::{self, Metadata, Package};
 
@@ -29,6 +30,14 @@ pub(super) struct Context<'a> {
     ours: Result<Vec<(Kind, Metadata)>, String>,
     /// The metadata of the distribution's repositories, with the folder of each.
     base: Result<Vec<(&'a Path, Metadata)>, String>,
+}
+
+/// Our packages and those of the base, as one set to choose from.
+pub(super) struct Sides<'a> {
+    /// The packages with their relations.
+    pub(super) universe: Universe<'a>,
+    /// Where each member's RPM file is, or would be: base repositories may be metadata alone.
+    pub(super) files: Vec<PathBuf>,
 }
 
 impl<'a> Context<'a> {
@@ -76,8 +85,23 @@ impl<'a> Context<'a> {
             .collect())
     }
 
+    /// The universe of our packages (debug packages require each other, so they are part of it) and the base's.
+    pub(super) fn sides(&self) -> Result<Sides<'_>, String> {
+        let ours = self.our_packages(&[Kind::Binary, Kind::Debuginfo])?;
+        let base = self.base_packages()?;
+        let dist = self.input.dist;
+        Ok(Sides {
+            universe: Universe::new(ours.iter().map(|(_, p)| *p), base.iter().map(|(_, p)| *p)),
+            files: ours
+                .iter()
+                .map(|(kind, p)| dist.join(kind.folder()).join(&p.location))
+                .chain(base.iter().map(|(root, p)| root.join(&p.location)))
+                .collect(),
+        })
+    }
+
     /// The binary packages of the distribution, with the folder of the repository each is in.
-    pub(super) fn base_packages(&self) -> Result<Vec<(&'a Path, &Package)>, String> {
+    fn base_packages(&self) -> Result<Vec<(&'a Path, &Package)>, String> {
         let base = self.base.as_deref().map_err(Clone::clone)?;
         if base
             .iter()

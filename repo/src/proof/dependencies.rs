@@ -3,105 +3,73 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
-use super::context::Context;
+use super::context::Sides;
 use super::report::Verdict;
-use crate::closure::{Missing, Universe, kernel};
-use crate::layout::Kind;
+use crate::closure::{Missing, Origin, kernel};
 use crate::repodata::Package;
-
-/// Our packages and the base's, or why there is nothing to compare.
-type Sides<'a> = Result<(Vec<&'a Package>, Vec<&'a Package>), String>;
-
-/// Debug packages require nothing but each other; they are part of the closure, too.
-fn sides<'a>(context: &'a Context<'_>) -> Sides<'a> {
-    let ours = context
-        .our_packages(&[Kind::Binary, Kind::Debuginfo])?
-        .into_iter()
-        .map(|(_, p)| p)
-        .collect();
-    let base = context
-        .base_packages()?
-        .into_iter()
-        .map(|(_, p)| p)
-        .collect();
-    Ok((ours, base))
-}
-
-fn with_universe(
-    context: &Context<'_>,
-    check: impl FnOnce(&Universe<'_>) -> (String, Vec<String>),
-) -> Verdict {
-    match sides(context) {
-        Err(why) => Verdict::NotRun(why),
-        Ok((ours, base)) => {
-            let universe = Universe::new(ours.iter().copied(), base.iter().copied());
-            let (checked, findings) = check(&universe);
-            Verdict::from_findings(checked, findings)
-        }
-    }
-}
 
 fn texts(missing: &[Missing]) -> Vec<String> {
     missing.iter().map(ToString::to_string).collect()
 }
 
 /// Every requirement of every package of ours, kernel symbol checksums included, has a provider.
-pub(super) fn closure(context: &Context<'_>) -> Verdict {
-    with_universe(context, |universe| {
-        let requirements: usize = universe.ours().map(|m| m.requires.len()).sum();
-        let packages = universe.ours().count();
-        (
-            format!(
-                "{requirements} requirements of {packages} packages, against {} packages of the base",
-                universe.members().len() - packages
-            ),
-            texts(&universe.missing()),
-        )
-    })
+pub(super) fn closure(sides: &Sides<'_>) -> Verdict {
+    let universe = &sides.universe;
+    let requirements: usize = universe.ours().map(|m| m.requires.len()).sum();
+    let packages = universe.ours().count();
+    Verdict::from_findings(
+        format!(
+            "{requirements} requirements of {packages} packages, against {} packages of the base",
+            universe.members().len() - packages
+        ),
+        texts(&universe.missing()),
+    )
 }
 
 /// The kernel symbols of each kmod come from one kernel.
-pub(super) fn kernel_symbols(context: &Context<'_>) -> Verdict {
-    with_universe(context, |universe| {
-        let kmods = universe
-            .ours()
-            .filter(|m| {
-                m.package
-                    .requires
-                    .iter()
-                    .any(|r| r.name.starts_with("kernel("))
-            })
-            .count();
-        (
-            format!("{kmods} packages with kernel symbols"),
-            kernel::mixtures(universe)
+pub(super) fn kernel_symbols(sides: &Sides<'_>) -> Verdict {
+    let universe = &sides.universe;
+    let kmods = universe
+        .ours()
+        .filter(|m| {
+            m.package
+                .requires
                 .iter()
-                .map(ToString::to_string)
-                .collect(),
-        )
-    })
+                .any(|r| r.name.starts_with("kernel("))
+        })
+        .count();
+    Verdict::from_findings(
+        format!("{kmods} packages with kernel symbols"),
+        kernel::mixtures(universe)
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+    )
 }
 
 /// Nothing of the base loses what it needs when our packages replace the base's.
-pub(super) fn base_upgrade(context: &Context<'_>) -> Verdict {
-    with_universe(context, |universe| {
-        let replaced = universe.members().iter().filter(|m| m.replaced).count();
-        (
-            format!("{replaced} packages of the base that ours replace"),
-            texts(&universe.broken_base()),
-        )
-    })
+pub(super) fn base_upgrade(sides: &Sides<'_>) -> Verdict {
+    let universe = &sides.universe;
+    let replaced = universe.members().iter().filter(|m| m.replaced).count();
+    Verdict::from_findings(
+        format!("{replaced} packages of the base that ours replace"),
+        texts(&universe.broken_base()),
+    )
 }
 
 /// Every package of ours sorts above all of the base with its name, the kernel first of all.
-pub(super) fn newer(context: &Context<'_>) -> Verdict {
-    match sides(context) {
-        Err(why) => Verdict::NotRun(why),
-        Ok((ours, base)) => {
-            let (pairs, findings) = compare(&ours, &base);
-            Verdict::from_findings(format!("{pairs} pairs of one name"), findings)
-        }
-    }
+pub(super) fn newer(sides: &Sides<'_>) -> Verdict {
+    let side = |origin| -> Vec<&Package> {
+        sides
+            .universe
+            .members()
+            .iter()
+            .filter(|m| m.origin == origin)
+            .map(|m| m.package)
+            .collect()
+    };
+    let (pairs, findings) = compare(&side(Origin::Ours), &side(Origin::Base));
+    Verdict::from_findings(format!("{pairs} pairs of one name"), findings)
 }
 
 fn compare(ours: &[&Package], base: &[&Package]) -> (usize, Vec<String>) {

@@ -21,36 +21,68 @@ mod tool;
 pub use context::StaticInput;
 pub use report::{Check, FILE, Outcome, Proof, Verdict};
 
-use context::Context;
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
-/// A check's name and what runs it.
-type Named = (&'static str, fn(&Context<'_>) -> Verdict);
+use context::{Context, Sides};
 
-/// The static checks in the order they run: what needs no chroot and no network.
-const STATIC: [Named; 14] = [
-    ("package-signatures", signatures::packages),
-    ("rpmkeys", signatures::rpmkeys),
-    ("metadata-signatures", metadata::signatures),
-    ("gpg-verify", metadata::gpg),
-    ("sha256sums", inventory::sums),
-    ("manifest", inventory::manifest),
-    ("repodata", metadata_content::check),
-    ("closure", dependencies::closure),
-    ("kernel-symbols", dependencies::kernel_symbols),
-    ("base-upgrade", dependencies::base_upgrade),
-    ("file-conflicts", conflicts::check),
-    ("newer-than-base", dependencies::newer),
-    ("expected-packages", inventory::expected),
-    ("duplicates", inventory::duplicates),
+/// What runs a check.
+#[derive(Clone, Copy)]
+enum Run {
+    /// One that looks at our tree alone.
+    Tree(fn(&Context<'_>) -> Verdict),
+    /// One that needs the base, too.
+    Sides(fn(&Sides<'_>) -> Verdict),
+}
+
+/// The static checks: what needs no chroot and no network.
+const STATIC: [(&str, Run); 14] = [
+    ("package-signatures", Run::Tree(signatures::packages)),
+    ("rpmkeys", Run::Tree(signatures::rpmkeys)),
+    ("metadata-signatures", Run::Tree(metadata::signatures)),
+    ("gpg-verify", Run::Tree(metadata::gpg)),
+    ("sha256sums", Run::Tree(inventory::sums)),
+    ("manifest", Run::Tree(inventory::manifest)),
+    ("repodata", Run::Tree(metadata_content::check)),
+    ("closure", Run::Sides(dependencies::closure)),
+    ("kernel-symbols", Run::Sides(dependencies::kernel_symbols)),
+    ("base-upgrade", Run::Sides(dependencies::base_upgrade)),
+    ("file-conflicts", Run::Sides(conflicts::check)),
+    ("newer-than-base", Run::Sides(dependencies::newer)),
+    ("expected-packages", Run::Tree(inventory::expected)),
+    ("duplicates", Run::Tree(inventory::duplicates)),
 ];
 
-/// Runs every static check. A check that cannot be made says so in its result; none is ever left out.
+/// Runs every static check, as many at a time as there are processors, and gives the results in a fixed order. A check
+/// that cannot be made says so in its result; none is ever left out.
 pub fn static_checks(input: &StaticInput<'_>) -> Vec<Check> {
     let context = Context::load(*input);
-    STATIC
-        .into_iter()
-        .map(|(name, check)| Check::run(name, input.logs, || check(&context)))
-        .collect()
+    let sides = context.sides();
+    let one = |(name, run): (&str, Run)| {
+        Check::run(name, input.logs, || match (run, &sides) {
+            (Run::Tree(check), _) => check(&context),
+            (Run::Sides(check), Ok(sides)) => check(sides),
+            (Run::Sides(_), Err(why)) => Verdict::NotRun(why.clone()),
+        })
+    };
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(Vec::new());
+    let workers = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(check) = STATIC.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let result = one(*check);
+                    done.lock().unwrap_or_else(|e| e.into_inner()).push(result);
+                }
+            });
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(|e| e.into_inner());
+    done.sort_by_key(|check| STATIC.iter().position(|(name, _)| *name == check.name));
+    done
 }
 
 impl Proof {
@@ -59,7 +91,7 @@ impl Proof {
     /// # Errors
     /// When the sums cannot be read.
     pub fn new(
-        dist: &std::path::Path,
+        dist: &Path,
         target: &str,
         tool_version: &str,
         checks: Vec<Check>,

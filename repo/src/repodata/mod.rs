@@ -1,7 +1,7 @@
 //! Repodata: the metadata that makes a folder of RPMs a dnf repository (`repodata/repomd.xml` and what it lists).
 //!
-//! - [`write`] makes it from the packages' headers, field by field as createrepo_c 1.2 does, and byte for byte the same
-//!   for the same packages; [`read`] verifies and parses it, ours or anybody's.
+//! - [`write()`] makes it from the packages' headers, field by field as createrepo_c 1.2 does, and byte for byte the same
+//!   for the same packages; [`read()`] verifies and parses it, ours or anybody's.
 //! - `model`: what one package's metadata is. Both directions share it.
 //! - `header`: an RPM's header to the model. `tags`: the header's raw strings and numbers.
 //! - `render`: the model to XML. `document` and `parse`: XML to the model. `repomd`: the index, `repomd.xml`.

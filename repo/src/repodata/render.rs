@@ -190,7 +190,7 @@ enum Body<'a> {
     None,
     /// Other elements: only the first tag is written.
     Open,
-    /// A text; one tag where it is empty.
+    /// A text; two tags even where it is empty.
     Text(&'a str),
 }
 
@@ -211,7 +211,7 @@ impl Xml {
         }
         match body {
             Body::Open => self.0.push_str(">\n"),
-            Body::None | Body::Text("") => self.0.push_str("/>\n"),
+            Body::None => self.0.push_str("/>\n"),
             Body::Text(text) => {
                 self.0.push('>');
                 escape(&mut self.0, text, false);
@@ -293,7 +293,8 @@ impl Xml {
     }
 }
 
-/// Appends `text` so that a parser gives back the same, line ends and tabs included.
+/// Appends `text` so that a parser gives back the same, line ends and tabs included. Attributes are in ASCII, as
+/// libxml2 writes them for createrepo_c, so that even the bytes are the same.
 fn escape(out: &mut String, text: &str, attribute: bool) {
     for c in text.chars() {
         match c {
@@ -304,6 +305,10 @@ fn escape(out: &mut String, text: &str, attribute: bool) {
             '"' if attribute => out.push_str("&quot;"),
             '\n' if attribute => out.push_str("&#10;"),
             '\t' if attribute => out.push_str("&#9;"),
+            _ if attribute && !c.is_ascii() => {
+                // Writing to a String cannot fail.
+                let _ = write!(out, "&#x{:X};", u32::from(c));
+            }
             _ => out.push(c),
         }
     }
@@ -368,14 +373,14 @@ mod tests {
     fn the_layout() {
         let mut package = sample();
         package.changelogs.push(Changelog {
-            author: "A <a@b> - 1".to_owned(),
+            author: "Ä <a@b> - 1".to_owned(),
             date: 5,
             text: "- x".to_owned(),
         });
         assert_eq!(
             Document::Other.package(&package),
             "<package pkgid=\"ff\" name=\"a\" arch=\"noarch\">\n  <version epoch=\"1\" ver=\"2\" rel=\"3\"/>\n  \
-             <changelog author=\"A &lt;a@b&gt; - 1\" date=\"5\">- x</changelog>\n</package>\n"
+             <changelog author=\"&#xC4; &lt;a@b&gt; - 1\" date=\"5\">- x</changelog>\n</package>\n"
         );
         let primary = Document::Primary.package(&package);
         assert!(

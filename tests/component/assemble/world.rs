@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use lustre_packaging::sign::{DEV_KEY_CREATED, Key, Signer, sign_package};
+use lustre_packaging::sign::{Key, Signer, dev_key, sign_package};
 use lustre_repository::comps::Comps;
 use lustre_repository::layout::{self, Assembly, Input};
 use lustre_repository::manifest::{Manifest, Stage, Tool};
@@ -99,10 +99,13 @@ impl Spec<'_> {
     }
 }
 
-/// The key, made once: RSA-4096 takes a while.
+/// The key, made once and kept in the target folder: RSA-4096 takes a while.
 pub fn key() -> &'static Key {
     static KEY: OnceLock<Key> = OnceLock::new();
-    KEY.get_or_init(|| Key::generate("Test <test@example.org>", DEV_KEY_CREATED).unwrap())
+    KEY.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("assemble-keys");
+        dev_key(&folder).unwrap().key
+    })
 }
 
 /// The armored public key.

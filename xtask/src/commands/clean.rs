@@ -12,7 +12,10 @@ use crate::ui;
 pub fn run(arguments: &CleanArgs) -> anyhow::Result<Outcome> {
     let folder = context::store_folder(arguments.store.as_deref())?;
     if !folder.exists() {
-        ui::say(&format!("nothing to clean: {} does not exist", folder.display()));
+        ui::say(&format!(
+            "nothing to clean: {} does not exist",
+            folder.display()
+        ));
         return Ok(Outcome::Done);
     }
     let store = Store::open(&folder, "cargo xtask clean", &mut |holder| {
@@ -43,6 +46,10 @@ pub fn run(arguments: &CleanArgs) -> anyhow::Result<Outcome> {
             removed += 1;
         }
     }
-    ui::say(&format!("removed {removed} of {} stages from {}", listed.len(), folder.display()));
+    ui::say(&format!(
+        "removed {removed} of {} stages from {}",
+        listed.len(),
+        folder.display()
+    ));
     Ok(Outcome::Done)
 }

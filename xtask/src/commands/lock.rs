@@ -19,7 +19,9 @@ pub fn run(arguments: &LockArgs) -> anyhow::Result<Outcome> {
     let context = Context::open(&arguments.target, "cargo xtask lock")?;
     if arguments.update {
         if arguments.target.locked {
-            return Err(crate::exit::Usage("--update and --locked exclude each other".to_owned()).into());
+            return Err(
+                crate::exit::Usage("--update and --locked exclude each other".to_owned()).into(),
+            );
         }
         let lock = resolve(&context)?;
         write(&context, &lock)?;
@@ -47,7 +49,9 @@ pub fn current(context: &Context) -> anyhow::Result<Lock> {
     if context.arguments.offline {
         return Err(Error::Offline { path, what, target }.into());
     }
-    context.screen.line(&format!("{} {what}: resolving", path.display()));
+    context
+        .screen
+        .line(&format!("{} {what}: resolving", path.display()));
     let lock = resolve(context)?;
     write(context, &lock)?;
     Ok(lock)
@@ -60,7 +64,10 @@ pub fn current(context: &Context) -> anyhow::Result<Lock> {
 pub fn fetch(context: &Context, lock: &Lock) -> anyhow::Result<()> {
     let mut missing: Vec<FilePin> = Vec::new();
     for pin in lock.files() {
-        let digest: Digest = pin.sha256.parse().with_context(|| format!("the lock's pin of {}", pin.file))?;
+        let digest: Digest = pin
+            .sha256
+            .parse()
+            .with_context(|| format!("the lock's pin of {}", pin.file))?;
         if context.store.file(&digest).is_none() {
             missing.push(pin.clone());
         }
@@ -69,17 +76,28 @@ pub fn fetch(context: &Context, lock: &Lock) -> anyhow::Result<()> {
         return Ok(());
     }
     if context.arguments.offline {
-        let names: Vec<&str> = missing.iter().take(5).map(|pin| pin.file.as_str()).collect();
+        let names: Vec<&str> = missing
+            .iter()
+            .take(5)
+            .map(|pin| pin.file.as_str())
+            .collect();
         bail!(
             "{} of the files that the lock pins are not in the store ({}{}), and --offline was given; run `cargo xtask fetch --target {}` with network",
             missing.len(),
             names.join(", "),
-            if missing.len() > names.len() { ", …" } else { "" },
+            if missing.len() > names.len() {
+                ", …"
+            } else {
+                ""
+            },
             context.target.name
         );
     }
     let megabytes: u64 = missing.iter().map(|pin| pin.size).sum::<u64>() >> 20;
-    context.screen.line(&format!("fetching {} files, {megabytes} MiB", missing.len()));
+    context.screen.line(&format!(
+        "fetching {} files, {megabytes} MiB",
+        missing.len()
+    ));
     let folder = context.store.partial_dir().join("apt");
     apt(context, false)?.fetch(&missing, &folder)?;
     for pin in &missing {
@@ -105,7 +123,9 @@ fn write(context: &Context, lock: &Lock) -> anyhow::Result<()> {
 /// The distribution's recipe.
 pub fn recipe(target: &Target) -> anyhow::Result<Recipe> {
     match target.distribution.kind {
-        DistributionKind::Rehearsal => Ok(Recipe::load(&context::specs().join(&target.distribution.recipe))?),
+        DistributionKind::Rehearsal => Ok(Recipe::load(
+            &context::specs().join(&target.distribution.recipe),
+        )?),
     }
 }
 
@@ -145,15 +165,24 @@ fn resolve(context: &Context) -> anyhow::Result<Lock> {
         } = source
         {
             let files = apt.resolve_source(package, version.as_deref(), Some(suite))?;
-            let mut fitting = files.into_iter().filter(|pin| pin.file.ends_with(file.as_str()));
+            let mut fitting = files
+                .into_iter()
+                .filter(|pin| pin.file.ends_with(file.as_str()));
             let pin = fitting.next().with_context(|| {
-                format!("{name}: Debian's source package `{package}` has no file that ends in `{file}`")
+                format!(
+                    "{name}: Debian's source package `{package}` has no file that ends in `{file}`"
+                )
             })?;
             sources.insert(name.to_owned(), pin);
         }
     }
     let packages = apt.resolve(&recipe(&context.target)?)?;
-    Ok(Lock::new(&context.target.name, request(&context.target)?, sources, packages))
+    Ok(Lock::new(
+        &context.target.name,
+        request(&context.target)?,
+        sources,
+        packages,
+    ))
 }
 
 fn apt(context: &Context, update: bool) -> anyhow::Result<Apt> {
@@ -179,7 +208,11 @@ fn apt(context: &Context, update: bool) -> anyhow::Result<Apt> {
 /// # Errors
 /// When a file cannot be copied.
 pub fn share_files(context: &Context, lock: &Lock, store: &Path) -> anyhow::Result<()> {
-    let other = lustre_packaging::store::Store::open(store, "cargo xtask verify --reproducible", &mut |_| {})?;
+    let other = lustre_packaging::store::Store::open(
+        store,
+        "cargo xtask verify --reproducible",
+        &mut |_| {},
+    )?;
     for pin in lock.files() {
         let digest: Digest = pin.sha256.parse()?;
         let file = context

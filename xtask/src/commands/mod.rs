@@ -56,7 +56,11 @@ fn builds(command: &Command) -> Option<bool> {
 fn prepare(setup: bool) -> anyhow::Result<()> {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let root = rustix::process::geteuid().is_root();
-    let purpose: &[&str] = if root { &["repo"] } else { &["repo", "repo-unprivileged"] };
+    let purpose: &[&str] = if root {
+        &["repo"]
+    } else {
+        &["repo", "repo-unprivileged"]
+    };
     host::ensure(&context::specs(), purpose, setup, &mut |text| ui::say(text))?;
     if let Some(mut command) = host::privileges(&std::env::current_exe()?, &arguments)? {
         // From here on as root of a user namespace of our own.

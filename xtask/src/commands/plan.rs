@@ -35,7 +35,10 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
     if let Some(model) = &context.target.model {
         ui::print(&format!("{}: {model}", context.target.name));
     }
-    ui::print(&format!("store: {}", context::store_folder(arguments.target.store.as_deref())?.display()));
+    ui::print(&format!(
+        "store: {}",
+        context::store_folder(arguments.target.store.as_deref())?.display()
+    ));
     for one in planned {
         match one.state {
             State::Cached => ui::print(&format!("  cached  {}", one.stage)),

@@ -46,7 +46,11 @@ pub fn repo(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     } else {
         ui::print(&output.display().to_string());
     }
-    Ok(if proof.good { Outcome::Done } else { Outcome::Unproven })
+    Ok(if proof.good {
+        Outcome::Done
+    } else {
+        Outcome::Unproven
+    })
 }
 
 /// The repository without its proofs.
@@ -57,7 +61,11 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     let signing = signing(&context, &arguments.key)?;
     let done = run(&context, &road.assembled(&signing)?)?;
     let output = output(arguments, &context);
-    publish::publish(&tree(&folder(&done, name::ASSEMBLE)?), &output, &context.screen)?;
+    publish::publish(
+        &tree(&folder(&done, name::ASSEMBLE)?),
+        &output,
+        &context.screen,
+    )?;
     ui::say("not proven: `cargo xtask verify` does that");
     ui::print(&output.display().to_string());
     Ok(Outcome::Done)
@@ -67,7 +75,11 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
 pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
     for package in &arguments.packages {
         if !PACKAGES.contains(&package.as_str()) {
-            return Err(Usage(format!("no package `{package}`; there are: {}", PACKAGES.join(", "))).into());
+            return Err(Usage(format!(
+                "no package `{package}`; there are: {}",
+                PACKAGES.join(", ")
+            ))
+            .into());
         }
     }
     let context = Context::open(&arguments.target, &who("build", &arguments.target))?;
@@ -122,7 +134,9 @@ pub fn run(
         // More stages than cores would only take each other's time.
         width: context.jobs.clamp(1, 4),
     };
-    Ok(stage::run(stages, &context.store, options, &|event| context.screen.event(&event))?)
+    Ok(stage::run(stages, &context.store, options, &|event| {
+        context.screen.event(&event)
+    })?)
 }
 
 /// The folder of a finished stage.
@@ -149,11 +163,17 @@ fn needed<'a>(stages: Vec<Stage<'a>>, wanted: &[&str]) -> Vec<Stage<'a>> {
         }
         at += 1;
     }
-    stages.into_iter().filter(|stage| names.contains(&stage.name)).collect()
+    stages
+        .into_iter()
+        .filter(|stage| names.contains(&stage.name))
+        .collect()
 }
 
 fn output(arguments: &RepoArgs, context: &Context) -> PathBuf {
-    arguments.output.clone().unwrap_or_else(|| default_output(&context.target.name))
+    arguments
+        .output
+        .clone()
+        .unwrap_or_else(|| default_output(&context.target.name))
 }
 
 /// `dist/<target>` in the project's folder.

@@ -25,7 +25,11 @@ pub fn run(json: bool) -> anyhow::Result<Outcome> {
             target.e2fsprogs.version,
             target.kernel.source,
             target.lustre.version,
-            if target.model.is_some() { " (model)" } else { "" }
+            if target.model.is_some() {
+                " (model)"
+            } else {
+                ""
+            }
         ));
     }
     Ok(Outcome::Done)

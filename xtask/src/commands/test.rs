@@ -21,7 +21,12 @@ struct Counts {
 
 /// Runs `cargo test` over the workspace and closes with one line that counts all tests.
 pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
-    host::ensure(&context::specs(), &["repo", "test"], arguments.setup, &mut |text| ui::say(text))?;
+    host::ensure(
+        &context::specs(),
+        &["repo", "test"],
+        arguments.setup,
+        &mut |text| ui::say(text),
+    )?;
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .current_dir(context::project())
@@ -43,7 +48,10 @@ pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
         }
     }
     let status = child.wait()?;
-    ui::print(&format!("{} passed, {} failed, {} skipped", total.passed, total.failed, total.skipped));
+    ui::print(&format!(
+        "{} passed, {} failed, {} skipped",
+        total.passed, total.failed, total.skipped
+    ));
     if !status.success() {
         bail!("cargo test failed; the failures are listed above");
     }
@@ -58,7 +66,12 @@ fn counts(line: &str) -> Option<Counts> {
     let rest = line.strip_prefix("test result: ")?;
     let number = |word: &str| {
         let end = rest.find(word)?;
-        rest[..end].trim_end().rsplit([' ', '.']).next()?.parse().ok()
+        rest[..end]
+            .trim_end()
+            .rsplit([' ', '.'])
+            .next()?
+            .parse()
+            .ok()
     };
     Some(Counts {
         passed: number("passed")?,

@@ -41,8 +41,12 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         .path
         .clone()
         .unwrap_or_else(|| repo::default_output(&context.target.name));
-    let dist = std::fs::canonicalize(&dist)
-        .with_context(|| format!("no repository at {}; `cargo xtask repo` makes one", dist.display()))?;
+    let dist = std::fs::canonicalize(&dist).with_context(|| {
+        format!(
+            "no repository at {}; `cargo xtask repo` makes one",
+            dist.display()
+        )
+    })?;
     let lock = repo::ready(&context)?;
     let road = Road::new(&context, &lock)?;
     let signing = repo::signing(&context, &arguments.key)?;
@@ -52,7 +56,11 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     if context.arguments.json {
         ui::print(checked.text.trim_end());
     }
-    Ok(if checked.good { Outcome::Done } else { Outcome::Unproven })
+    Ok(if checked.good {
+        Outcome::Done
+    } else {
+        Outcome::Unproven
+    })
 }
 
 /// The proofs of what the stage `assemble` made: a stage of its own, so that they are not repeated for the same repository.
@@ -70,7 +78,9 @@ pub fn prove(
     let mut stages: Vec<Stage<'_>> = road.assembled(signing)?;
     stages.push(Stage {
         name: name::PROVE.to_owned(),
-        needs: [name::ASSEMBLE, name::DISTRIBUTION, name::INSTALL_ROOT].map(str::to_owned).to_vec(),
+        needs: [name::ASSEMBLE, name::DISTRIBUTION, name::INSTALL_ROOT]
+            .map(str::to_owned)
+            .to_vec(),
         inputs: road.proof_inputs()?,
         whole: None,
         recipe: Box::new(|work| {
@@ -88,11 +98,13 @@ pub fn prove(
         }),
     });
     let ran = repo::run(context, &stages);
+    drop(stages);
     if let Some(proved) = failed.into_inner().ok().flatten() {
         return Ok(proved);
     }
     let folder = repo::folder(&ran?, name::PROVE)?;
-    let read = |file: &str| std::fs::read_to_string(folder.join(file)).with_context(|| file.to_owned());
+    let read =
+        |file: &str| std::fs::read_to_string(folder.join(file)).with_context(|| file.to_owned());
     Ok(Proved {
         text: read(proof::FILE)?,
         summary: read("summary")?,
@@ -140,7 +152,10 @@ fn checks(
     let mut lines = vec![proof.summary()];
     for check in &proof.checks {
         if !matches!(check.result, Result_::Pass) {
-            lines.push(format!("  {}: {}: {}", check.name, check.result, check.message));
+            lines.push(format!(
+                "  {}: {}: {}",
+                check.name, check.result, check.message
+            ));
             if let Some(log) = &check.log {
                 lines.push(format!("    log: {}", log.display()));
             }

@@ -7,7 +7,10 @@ use lustre_repository::repo_file::KEY_FILE;
 use super::chroot::Step;
 
 /// A check that ends early where a command of it fails.
-fn verdict(checked: impl Into<String>, check: impl FnOnce() -> Result<Vec<String>, String>) -> Verdict {
+fn verdict(
+    checked: impl Into<String>,
+    check: impl FnOnce() -> Result<Vec<String>, String>,
+) -> Verdict {
     let findings = check().unwrap_or_else(|error| vec![error]);
     Verdict::from_findings(checked, findings)
 }
@@ -17,7 +20,10 @@ pub fn release_package(step: &Step<'_>) -> Verdict {
     verdict(release_package::NAME, || {
         step.run("rpm", &["--import", &Step::dist_file(KEY_FILE)])?;
         let pattern = format!("{}-*.rpm", release_package::NAME);
-        let package = step.output("sh", &["-c", &format!("ls /srv/lustre-repo/*/Packages/{pattern}")])?;
+        let package = step.output(
+            "sh",
+            &["-c", &format!("ls /srv/lustre-repo/*/Packages/{pattern}")],
+        )?;
         step.dnf(&["install", package.trim()])?;
         Ok(Vec::new())
     })
@@ -99,7 +105,10 @@ pub fn modinfo(step: &Step<'_>) -> Verdict {
             let magic = step.output("modinfo", &["-k", &release, "-F", "vermagic", module]);
             match magic {
                 Ok(magic) if magic.starts_with(&release) => {}
-                Ok(magic) => findings.push(format!("{module} is for the kernel {}, not {release}", magic.trim())),
+                Ok(magic) => findings.push(format!(
+                    "{module} is for the kernel {}, not {release}",
+                    magic.trim()
+                )),
                 Err(error) => findings.push(error),
             }
         }
@@ -113,7 +122,9 @@ pub fn libraries(step: &Step<'_>) -> Verdict {
     verdict(programs.join(" "), || {
         let mut findings = Vec::new();
         for program in programs {
-            let lines = step.shell_lines(&format!("test -x {program} && ldd {program} || echo {program}: not found"))?;
+            let lines = step.shell_lines(&format!(
+                "test -x {program} && ldd {program} || echo {program}: not found"
+            ))?;
             findings.extend(
                 lines
                     .into_iter()
@@ -133,9 +144,14 @@ pub fn mke2fs(step: &Step<'_>) -> Verdict {
         let lines = step.shell_lines("mke2fs -V")?;
         let mut findings = Vec::new();
         if !step.ours_installed()?.contains(&owner) {
-            findings.push(format!("/usr/sbin/mke2fs belongs to {owner}, which is not from our repository"));
+            findings.push(format!(
+                "/usr/sbin/mke2fs belongs to {owner}, which is not from our repository"
+            ));
         }
-        if !lines.iter().any(|line| line.starts_with(&format!("mke2fs {version}"))) {
+        if !lines
+            .iter()
+            .any(|line| line.starts_with(&format!("mke2fs {version}")))
+        {
             findings.push(format!("mke2fs -V says: {}", lines.join(" ")));
         }
         Ok(findings)
@@ -147,7 +163,8 @@ pub fn group(step: &Step<'_>) -> Verdict {
     let group = &step.target().repository.group;
     verdict(format!("dnf group info {}", group.id), || {
         let lines = step.shell_lines(&format!(
-            "dnf --quiet --setopt=lustre-repo.baseurl=file:///srv/lustre-repo/x86_64 --releasever=1 group info {}",
+            "dnf --quiet {} --setopt=plugins=0 --releasever=1 group info {}",
+            Step::location(),
             group.id
         ))?;
         Ok(group
@@ -167,7 +184,13 @@ pub fn remove(step: &Step<'_>) -> Verdict {
         .packages
         .iter()
         .map(String::as_str)
-        .filter(|package| step.target().install.packages.iter().any(|one| one == package))
+        .filter(|package| {
+            step.target()
+                .install
+                .packages
+                .iter()
+                .any(|one| one == package)
+        })
         .collect();
     verdict(lustre.join(" "), || {
         let mut arguments = vec!["remove"];

@@ -97,13 +97,24 @@ impl Step<'_> {
     /// Runs the chroot's own dnf. Our repository is where the proof has it, whatever its published location will be; all checks of
     /// signatures stay as the release package has them.
     pub fn dnf(&self, arguments: &[&str]) -> Result<(), String> {
-        let location = format!(
-            "--setopt=lustre-repo.baseurl=file://{DIST}/{}",
-            Kind::Binary.folder()
-        );
-        let mut line = vec!["--assumeyes", "--setopt=localpkg_gpgcheck=1", "--releasever=1", &location];
+        let location = Self::location();
+        let mut line = vec![
+            "--assumeyes",
+            "--setopt=localpkg_gpgcheck=1",
+            "--setopt=plugins=0",
+            "--releasever=1",
+            &location,
+        ];
         line.extend(arguments);
         self.run("dnf", &line)
+    }
+
+    /// dnf's option that says where our repository is inside.
+    pub fn location() -> String {
+        format!(
+            "--setopt=lustre.baseurl=file://{DIST}/{}",
+            Kind::Binary.folder()
+        )
     }
 
     /// The lines that `rpm` with these arguments prints, sorted.
@@ -129,26 +140,46 @@ impl Step<'_> {
 
     /// The release of the installed kernel of ours, as `uname -r` will say it.
     pub fn kernel_release(&self) -> Result<String, String> {
-        let mut releases = self.rpm_lines(&["-q", "--qf", "%{VERSION}-%{RELEASE}.%{ARCH}\\n", "kernel-core"])?;
+        let mut releases = self.rpm_lines(&[
+            "-q",
+            "--qf",
+            "%{VERSION}-%{RELEASE}.%{ARCH}\\n",
+            "kernel-core",
+        ])?;
         // Kernels are installed beside each other; ours sorts above the distribution's, which is a check of its own.
         releases.retain(|release| {
             self.chroot
                 .input
                 .dist
-                .join(format!("{}/Packages/kernel-core-{release}.rpm", Kind::Binary.folder()))
+                .join(format!(
+                    "{}/Packages/kernel-core-{release}.rpm",
+                    Kind::Binary.folder()
+                ))
                 .exists()
         });
         match releases.as_slice() {
             [one] => Ok(one.clone()),
             [] => Err("no kernel of ours is installed".to_owned()),
-            more => Err(format!("more than one kernel of ours is installed: {}", more.join(", "))),
+            more => Err(format!(
+                "more than one kernel of ours is installed: {}",
+                more.join(", ")
+            )),
         }
     }
 
     /// The names of our binary packages that are installed.
     pub fn ours_installed(&self) -> Result<Vec<String>, String> {
-        let all = self.rpm_lines(&["-qa", "--qf", "%{NAME} %{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm\\n"])?;
-        let folder = self.chroot.input.dist.join(Kind::Binary.folder()).join("Packages");
+        let all = self.rpm_lines(&[
+            "-qa",
+            "--qf",
+            "%{NAME} %{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm\\n",
+        ])?;
+        let folder = self
+            .chroot
+            .input
+            .dist
+            .join(Kind::Binary.folder())
+            .join("Packages");
         Ok(all
             .iter()
             .filter_map(|line| line.split_once(' '))

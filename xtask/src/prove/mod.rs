@@ -56,14 +56,20 @@ pub fn install_checks(input: &InstallInput<'_>) -> Vec<Check> {
     for (name, step) in STEPS {
         let check = Check::run(name, input.logs, || match (&chroot, broken) {
             (Err(why), _) => Verdict::NotRun(format!("the chroot could not be made: {why}")),
-            (_, Some(before)) => Verdict::NotRun(format!("`{before}` failed, and this builds on it")),
+            (_, Some(before)) => {
+                Verdict::NotRun(format!("`{before}` failed, and this builds on it"))
+            }
             (Ok(chroot), None) => step(&chroot.at(name)),
         });
         let failed = check.result == lustre_repository::proof::Outcome::Fail;
         if failed && matches!(name, "install-release-package" | "install") {
             broken = Some(name);
         }
-        let log = chroot.as_ref().ok().map(|chroot| chroot.log(name)).filter(|log| log.exists());
+        let log = chroot
+            .as_ref()
+            .ok()
+            .map(|chroot| chroot.log(name))
+            .filter(|log| log.exists());
         checks.push(Check {
             log: check.log.or(log),
             ..check

@@ -23,7 +23,10 @@ impl Road<'_> {
             name: name::DISTRIBUTION.to_owned(),
             needs: Vec::new(),
             inputs: vec![
-                ("packages".to_owned(), distro::inputs_digest(&recipe, &self.lock.package)?),
+                (
+                    "packages".to_owned(),
+                    distro::inputs_digest(&recipe, &self.lock.package)?,
+                ),
                 self.spec_input("kernel-spec", &wanted.kernel.spec)?,
                 ("kernel-source".to_owned(), kernel.sha256.to_string()),
                 ("key".to_owned(), wanted.key.clone()),
@@ -40,20 +43,35 @@ impl Road<'_> {
                         debs.join(&pin.file.file),
                     )?;
                 }
-                let kernel = self.pinned(&kernel.sha256, &kernel.file)?;
-                distro::build(
+                // Under the name that the spec knows it by.
+                let archive = debs.join(&kernel.file);
+                std::os::unix::fs::symlink(self.pinned(&kernel.sha256, &kernel.file)?, &archive)?;
+                let spec = work.scratch.join("kernel-spec");
+                distro::release::for_archive(
+                    &self.specs.join(&wanted.kernel.spec),
+                    &kernel.file,
+                    &spec,
+                )?;
+                let key = distro::build(
                     &recipe,
                     &distro::Inputs {
                         pins: &self.lock.package,
                         debs: &debs,
-                        kernel_spec: &self.specs.join(&wanted.kernel.spec),
-                        kernel_source: &kernel,
+                        kernel_spec: &spec,
+                        kernel_source: &archive,
                         jobs: self.jobs,
                     },
                     work.scratch,
                     work.output,
                     work.log,
                 )?;
+                if key != wanted.key {
+                    return Err(format!(
+                        "the distribution's key is {key}, the target pins {}",
+                        wanted.key
+                    )
+                    .into());
+                }
                 Ok(())
             }),
         })
@@ -120,7 +138,11 @@ impl Road<'_> {
     }
 
     /// The SRPM `package` of the distribution's source repository.
-    pub(super) fn distribution_srpm(&self, work: &Work<'_>, package: &str) -> Result<PathBuf, Failure> {
+    pub(super) fn distribution_srpm(
+        &self,
+        work: &Work<'_>,
+        package: &str,
+    ) -> Result<PathBuf, Failure> {
         let folder = work.need(name::DISTRIBUTION)?.join("source/Packages");
         let mut found = Vec::new();
         for entry in fs::read_dir(&folder)? {
@@ -134,14 +156,17 @@ impl Road<'_> {
         match (found.pop(), found.is_empty()) {
             (Some(one), true) => Ok(one),
             (None, _) => Err(format!("no SRPM `{package}` in {}", folder.display()).into()),
-            (Some(_), false) => Err(format!("more than one SRPM `{package}` in {}", folder.display()).into()),
+            (Some(_), false) => {
+                Err(format!("more than one SRPM `{package}` in {}", folder.display()).into())
+            }
         }
     }
 
     /// A pinned file in the store under its own name, which tools like to see.
     pub(super) fn pinned(&self, digest: &Digest, file: &str) -> Result<PathBuf, Failure> {
         self.store.file(digest).ok_or_else(|| {
-            format!("{file} (sha256 {digest}) is not in the store; get it with `cargo xtask fetch`").into()
+            format!("{file} (sha256 {digest}) is not in the store; get it with `cargo xtask fetch`")
+                .into()
         })
     }
 }
@@ -149,7 +174,9 @@ impl Road<'_> {
 /// What an SRPM requires to be built, as dnf takes it: `gcc`, `make >= 4`, `(a or b)`.
 pub(super) fn requirements(srpm: &Path) -> Result<Vec<String>, Failure> {
     let mut command = Command::new("rpm");
-    command.args(["--query", "--requires", "--package", "--nosignature"]).arg(srpm);
+    command
+        .args(["--query", "--requires", "--package", "--nosignature"])
+        .arg(srpm);
     let text = String::from_utf8(process::output(&mut command)?)?;
     Ok(text
         .lines()

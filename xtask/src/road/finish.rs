@@ -17,8 +17,8 @@ use lustre_repository::repo_file::RepoFile;
 use serde::{Deserialize, Serialize};
 
 use super::packages::PACKAGES;
-use crate::commands::lock::KERNEL_SOURCE;
 use super::{Road, name, needs};
+use crate::commands::lock::KERNEL_SOURCE;
 
 /// The stage of the release package, which is also the manifest's name for it.
 const RELEASE: &str = "release-package";
@@ -56,7 +56,10 @@ impl Road<'_> {
             inputs: vec![
                 ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
                 self.settings_input(),
-                ("repository".to_owned(), format!("{} {}", repository.name, repository.baseurl)),
+                (
+                    "repository".to_owned(),
+                    format!("{} {}", repository.name, repository.baseurl),
+                ),
                 ("key".to_owned(), signing.public_key.clone()),
                 ("version".to_owned(), self.target.lustre.version.clone()),
             ],
@@ -96,9 +99,17 @@ impl Road<'_> {
                 fs::create_dir(&folder)?;
                 for stage in &from {
                     for path in rpmbuild::packages_under(work.need(stage)?)? {
-                        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-                        let signed =
-                            sign_package(&path, &folder.join(&file), signing.signer.as_ref(), signing.time)?;
+                        let file = path
+                            .file_name()
+                            .unwrap_or_default()
+                            .to_string_lossy()
+                            .into_owned();
+                        let signed = sign_package(
+                            &path,
+                            &folder.join(&file),
+                            signing.signer.as_ref(),
+                            signing.time,
+                        )?;
                         list.push(Signed {
                             file,
                             stage: stage.trim_end_matches("-srpm").to_owned(),
@@ -106,7 +117,10 @@ impl Road<'_> {
                         });
                     }
                 }
-                fs::write(work.output.join(SIGNED_LIST), serde_json::to_string_pretty(&list)?)?;
+                fs::write(
+                    work.output.join(SIGNED_LIST),
+                    serde_json::to_string_pretty(&list)?,
+                )?;
                 Ok(())
             }),
         }
@@ -124,7 +138,10 @@ impl Road<'_> {
                 ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
                 self.settings_input(),
                 ("key".to_owned(), signing.signer.fingerprint()),
-                ("repository".to_owned(), serde_json::to_string(&self.target.repository)?),
+                (
+                    "repository".to_owned(),
+                    serde_json::to_string(&self.target.repository)?,
+                ),
                 ("overrides".to_owned(), serde_json::to_string(&overrides)?),
                 ("sources".to_owned(), self.sources_digest()),
             ],
@@ -175,10 +192,14 @@ impl Road<'_> {
     }
 
     /// What made the packages, for the manifest: sources and build packages by stage.
-    fn manifest_stages(&self, work: &Work<'_>) -> Result<BTreeMap<String, manifest::Stage>, Failure> {
+    fn manifest_stages(
+        &self,
+        work: &Work<'_>,
+    ) -> Result<BTreeMap<String, manifest::Stage>, Failure> {
         let mut stages = BTreeMap::new();
         for package in PACKAGES {
-            let list = fs::read_to_string(work.need(&format!("{package}-root"))?.join("packages.txt"))?;
+            let list =
+                fs::read_to_string(work.need(&format!("{package}-root"))?.join("packages.txt"))?;
             let build_packages = list
                 .lines()
                 .filter_map(|line| line.split(' ').next())

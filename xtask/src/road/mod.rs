@@ -63,7 +63,11 @@ impl<'a> Road<'a> {
     /// When an argument of the command line makes no sense.
     pub fn new(context: &'a Context, lock: &'a Lock) -> anyhow::Result<Self> {
         if let Some(source) = context.arguments.sources.first() {
-            return Err(Usage(format!("--source {source}: the target `{}` takes no other source yet", context.target.name)).into());
+            return Err(Usage(format!(
+                "--source {source}: the target `{}` takes no other source yet",
+                context.target.name
+            ))
+            .into());
         }
         let specs = specs();
         let lustre_digest = match &context.target.lustre.source {
@@ -98,7 +102,11 @@ impl Road<'_> {
     /// # Errors
     /// When an input of a stage cannot be read.
     pub fn roots(&self) -> anyhow::Result<Vec<Stage<'_>>> {
-        Ok(vec![self.distribution()?, self.bootstrap(), self.install_root()])
+        Ok(vec![
+            self.distribution()?,
+            self.bootstrap(),
+            self.install_root(),
+        ])
     }
 
     /// All stages up to the assembled repository, and the chroot of the install proof.

@@ -76,7 +76,13 @@ impl Road<'_> {
                 let srpm = self.distribution_srpm(work, package)?;
                 let tree = work.need(name::LUSTRE_TREE)?.join("tree");
                 let folder = self.specs.join(overlay);
-                kernel::sources(&srpm, &folder, &[("lustre", &tree)], work.scratch, work.output)?;
+                kernel::sources(
+                    &srpm,
+                    &folder,
+                    &[("lustre", &tree)],
+                    work.scratch,
+                    work.output,
+                )?;
                 Ok(())
             }),
         })
@@ -96,7 +102,8 @@ impl Road<'_> {
             recipe: Box::new(move |work| {
                 let build = self.workdir(work, &work.need(name::BOOTSTRAP)?.join("root"))?;
                 let prepared = work.need("kernel-sources")?;
-                let made = kernel::source_package(&build, prepared, &self.specs.join(overlay), work.log)?;
+                let made =
+                    kernel::source_package(&build, prepared, &self.specs.join(overlay), work.log)?;
                 Ok(rpmbuild::collect(&[made], &work.output.join("SRPMS"))?)
             }),
         })
@@ -143,10 +150,11 @@ impl Road<'_> {
             ],
             whole: None,
             recipe: Box::new(move |work| {
-                let archive = self.pinned(&archive.sha256, &archive.file)?;
+                let file = self.pinned(&archive.sha256, &archive.file)?;
                 let build = self.workdir(work, &work.need(name::BOOTSTRAP)?.join("root"))?;
                 let folder = self.specs.join(&wanted.spec);
-                let made = e2fsprogs::source_package(&build, wanted, &folder, &archive, work.log)?;
+                let made =
+                    e2fsprogs::source_package(&build, &folder, (&file, &archive.file), work.log)?;
                 Ok(rpmbuild::collect(&[made], &work.output.join("SRPMS"))?)
             }),
         })
@@ -221,7 +229,12 @@ impl Road<'_> {
     /// A buildroot for `package`: `packages`, what its SRPM requires, and the packages of the stages `built`.
     ///
     /// Lustre's SRPM is made in the buildroot itself, so its requirements are the target's data; rpmbuild checks them.
-    fn root_stage(&self, package: &'static str, packages: Vec<String>, built: &'static [&str]) -> Stage<'_> {
+    fn root_stage(
+        &self,
+        package: &'static str,
+        packages: Vec<String>,
+        built: &'static [&str],
+    ) -> Stage<'_> {
         let srpm = format!("{package}-srpm");
         let mut names = vec![name::DISTRIBUTION, name::BOOTSTRAP];
         let from_srpm = built.is_empty();
@@ -274,7 +287,11 @@ impl Road<'_> {
     }
 
     fn workdir(&self, work: &Work<'_>, root: &Path) -> Result<Workdir, Failure> {
-        Ok(Workdir::new(root, &work.scratch.join("work"), &self.settings())?)
+        Ok(Workdir::new(
+            root,
+            &work.scratch.join("work"),
+            &self.settings(),
+        )?)
     }
 }
 

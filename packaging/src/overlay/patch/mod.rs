@@ -3,5 +3,8 @@
 pub mod apply;
 pub mod parse;
 
+mod parser;
+mod said;
+
 pub use apply::{ApplyError, ApplyOptions, Failure, PatchResult, SeriesReport};
 pub use parse::{FilePatch, Hunk, Line, Patch, PatchError};

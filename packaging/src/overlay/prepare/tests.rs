@@ -227,3 +227,22 @@ fn a_tree_is_changed_all_or_nothing() {
         "one\none and a half\ntwo\n"
     );
 }
+
+#[test]
+fn series_are_tried_on_a_tree_with_their_fixups() {
+    let place = place();
+    let overlay = Overlay::load(&place.dir.path().join("overlay/overlay.toml")).unwrap();
+    let tree = place.dir.path().join("tree");
+    fs::create_dir_all(tree.join("fs")).unwrap();
+    fs::write(tree.join("fs/set.c"), "zero\none\nthree\n").unwrap();
+    let reports = overlay.check_series(&tree, &place.inputs).unwrap();
+    assert!(reports.len() == 1 && reports[0].applies(), "{reports:?}");
+    // The overlay allows no fuzz, so one other line of context is enough to fail.
+    fs::write(tree.join("fs/set.c"), "zero\none\nfour\n").unwrap();
+    let reports = overlay.check_series(&tree, &place.inputs).unwrap();
+    let text = reports[0].to_string();
+    assert!(
+        text.contains("0 of 1 patches apply\n  fix.patch: fs/set.c: hunk 1"),
+        "{text}"
+    );
+}

@@ -26,7 +26,10 @@ const CIRCUMSTANCES: [(&str, &str); 4] = [
 
 /// Builds twice and compares.
 pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
-    let context = Context::open(&arguments.target, &repo::who("verify --reproducible", &arguments.target))?;
+    let context = Context::open(
+        &arguments.target,
+        &repo::who("verify --reproducible", &arguments.target),
+    )?;
     let pins = repo::ready(&context)?;
     let road = Road::new(&context, &pins)?;
     let signing = repo::signing(&context, &arguments.key)?;
@@ -42,13 +45,26 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     }
     // Only what was fetched is shared: everything else is made anew.
     lock::share_files(&context, &pins, &scratch.join("store"))?;
-    let jobs = if context.jobs == 1 { 2 } else { context.jobs + 1 };
-    ui::say(&format!("building again in {}, -j {jobs}, umask 077", scratch.display()));
+    let jobs = if context.jobs == 1 {
+        2
+    } else {
+        context.jobs + 1
+    };
+    ui::say(&format!(
+        "building again in {}, -j {jobs}, umask 077",
+        scratch.display()
+    ));
     let mut command = Command::new("sh");
     command
         .args(["-c", "umask 077; exec \"$@\"", "sh"])
         .arg(std::env::current_exe()?)
-        .args(["assemble", "--locked", "--offline", "--target", &context.target.name])
+        .args([
+            "assemble",
+            "--locked",
+            "--offline",
+            "--target",
+            &context.target.name,
+        ])
         .arg("--store")
         .arg(scratch.join("store"))
         .arg("--output")
@@ -119,7 +135,9 @@ impl Build {
 }
 
 /// The folders of unsigned packages by stage.
-fn packages(folder: impl Fn(&str) -> anyhow::Result<PathBuf>) -> anyhow::Result<Vec<(String, PathBuf)>> {
+fn packages(
+    folder: impl Fn(&str) -> anyhow::Result<PathBuf>,
+) -> anyhow::Result<Vec<(String, PathBuf)>> {
     let mut folders = Vec::new();
     for package in PACKAGES {
         let srpm = format!("{package}-srpm");
@@ -134,8 +152,15 @@ fn only(stages: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(stages).with_context(|| stages.display().to_string())? {
         let path = entry?.path();
-        let file = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if file.rsplit_once('-').is_some_and(|(stage, _)| stage == name) {
+        let file = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        if file
+            .rsplit_once('-')
+            .is_some_and(|(stage, _)| stage == name)
+        {
             found.push(path);
         }
     }
@@ -157,13 +182,18 @@ fn compare(what: &str, first: &[Entry], second: &[Entry]) -> Vec<String> {
     for entry in first {
         match second.iter().find(|other| other.path == entry.path) {
             None => differences.push(format!("{what}: {} is only in the first build", entry.path)),
-            Some(other) if other.kind != entry.kind => differences.push(format!("{what}: {} differs", entry.path)),
+            Some(other) if other.kind != entry.kind => {
+                differences.push(format!("{what}: {} differs", entry.path))
+            }
             Some(_) => {}
         }
     }
     for entry in second {
         if !first.iter().any(|other| other.path == entry.path) {
-            differences.push(format!("{what}: {} is only in the second build", entry.path));
+            differences.push(format!(
+                "{what}: {} is only in the second build",
+                entry.path
+            ));
         }
     }
     differences
@@ -176,14 +206,20 @@ mod tests {
     #[test]
     fn every_sort_of_difference_is_named() {
         let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
-        let write = |folder: usize, name: &str, text: &str| std::fs::write(folders[folder].path().join(name), text).unwrap();
+        let write = |folder: usize, name: &str, text: &str| {
+            std::fs::write(folders[folder].path().join(name), text).unwrap()
+        };
         write(0, "same", "1");
         write(1, "same", "1");
         write(0, "changed", "1");
         write(1, "changed", "2");
         write(0, "gone", "");
         write(1, "new", "");
-        let found = compare("x", &entries(folders[0].path()).unwrap(), &entries(folders[1].path()).unwrap());
+        let found = compare(
+            "x",
+            &entries(folders[0].path()).unwrap(),
+            &entries(folders[1].path()).unwrap(),
+        );
         assert_eq!(
             found,
             [

@@ -1,0 +1,123 @@
+//! The kernel's spec for the upstream release that the lock pins: Debian moves on, and the spec must not have to.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The line of the spec that says which upstream release it packages.
+const VERSION_LINE: &str = "%global rpmversion ";
+
+/// A spec that cannot be made to fit.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or folder.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// It.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The archive's name says no version.
+    #[error("`{0}` is not named as Debian names a kernel's source, linux_VERSION.orig.tar.xz")]
+    Name(String),
+    /// The spec does not say its version where it should.
+    #[error("{} has {found} lines that begin with `{VERSION_LINE}`, and must have one", spec.display())]
+    Line {
+        /// The spec.
+        spec: PathBuf,
+        /// How many such lines it has.
+        found: usize,
+    },
+}
+
+/// Copies the folder `spec_dir` to `into`, with the spec's release set to that of the archive named `archive`.
+///
+/// # Errors
+/// When the archive's name says no version, or the spec has not exactly one line that does.
+pub fn for_archive(spec_dir: &Path, archive: &str, into: &Path) -> Result<(), Error> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Io { path, source }
+    };
+    let version = archive
+        .strip_prefix("linux_")
+        .and_then(|rest| rest.split_once(".orig.tar"))
+        .map(|(version, _)| version)
+        .ok_or_else(|| Error::Name(archive.to_owned()))?;
+    fs::create_dir_all(into).map_err(at(into))?;
+    for entry in fs::read_dir(spec_dir).map_err(at(spec_dir))? {
+        let path = entry.map_err(at(spec_dir))?.path();
+        let copy = into.join(path.file_name().unwrap_or_default());
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "spec")
+        {
+            let text = fs::read_to_string(&path).map_err(at(&path))?;
+            let edited =
+                with_version(&text, version).map_err(|found| Error::Line { spec: path, found })?;
+            fs::write(&copy, edited).map_err(at(&copy))?;
+        } else {
+            fs::copy(&path, &copy).map_err(at(&path))?;
+        }
+    }
+    Ok(())
+}
+
+/// The spec for another upstream release; the error is the number of lines that say the version.
+fn with_version(spec: &str, version: &str) -> Result<String, usize> {
+    let found = spec
+        .lines()
+        .filter(|line| line.starts_with(VERSION_LINE))
+        .count();
+    if found != 1 {
+        return Err(found);
+    }
+    let edited: Vec<String> = spec
+        .lines()
+        .map(|line| {
+            if line.starts_with(VERSION_LINE) {
+                format!("{VERSION_LINE}{version}")
+            } else {
+                line.to_owned()
+            }
+        })
+        .collect();
+    Ok(edited.join("\n") + "\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_archive_decides_which_release_is_packaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        fs::create_dir(&from).unwrap();
+        fs::write(
+            from.join("kernel.spec"),
+            "Name: kernel\n%global rpmversion 6.1.1\nVersion: x\n",
+        )
+        .unwrap();
+        fs::write(from.join("kernel.config"), "CONFIG_A=y\n").unwrap();
+        for_archive(&from, "linux_6.1.180.orig.tar.xz", &to).unwrap();
+        let spec = fs::read_to_string(to.join("kernel.spec")).unwrap();
+        assert_eq!(
+            spec,
+            "Name: kernel\n%global rpmversion 6.1.180\nVersion: x\n"
+        );
+        assert_eq!(
+            fs::read_to_string(to.join("kernel.config")).unwrap(),
+            "CONFIG_A=y\n"
+        );
+    }
+
+    #[test]
+    fn a_spec_or_an_archive_of_another_shape_is_refused() {
+        assert_eq!(with_version("Name: kernel\n", "6.1"), Err(0));
+        let dir = tempfile::tempdir().unwrap();
+        let refused = for_archive(dir.path(), "linux-6.1.tar.xz", &dir.path().join("to"));
+        assert!(matches!(refused, Err(Error::Name(_))));
+    }
+}

@@ -1,0 +1,345 @@
+//! The parser of unified diffs.
+
+use std::path::{Component, Path, PathBuf};
+
+use super::parse::{FilePatch, Hunk, Line, LineKind, Patch, PatchError};
+
+/// Goes through the lines of a patch file.
+pub(super) struct Parser<'a> {
+    name: &'a str,
+    lines: Vec<&'a [u8]>,
+    at: usize,
+    files: Vec<FilePatch>,
+}
+
+/// What git's extended headers say of one file.
+#[derive(Default)]
+struct GitHeader {
+    line: usize,
+    old: Option<PathBuf>,
+    new: Option<PathBuf>,
+    created: bool,
+    deleted: bool,
+}
+
+impl<'a> Parser<'a> {
+    pub(super) fn new(content: &'a [u8], name: &'a str) -> Self {
+        let body = content.strip_suffix(b"\n").unwrap_or(content);
+        let lines = if content.is_empty() {
+            Vec::new()
+        } else {
+            body.split(|byte| *byte == b'\n').collect()
+        };
+        Parser {
+            name,
+            lines,
+            at: 0,
+            files: Vec::new(),
+        }
+    }
+
+    pub(super) fn run(mut self) -> Result<Patch, PatchError> {
+        while let Some(&line) = self.lines.get(self.at) {
+            if line.starts_with(b"diff --git ") {
+                self.git()?;
+            } else if self.at_file_header() {
+                self.plain()?;
+            } else if line.starts_with(b"@@ -") {
+                return Err(self.header("a hunk without `---` and `+++` headers before it"));
+            } else {
+                self.at += 1;
+            }
+        }
+        if self.files.is_empty() {
+            return Err(PatchError::Empty {
+                patch: self.name.to_owned(),
+            });
+        }
+        Ok(Patch { files: self.files })
+    }
+
+    fn header(&self, problem: &'static str) -> PatchError {
+        PatchError::Header {
+            patch: self.name.to_owned(),
+            line: self.at + 1,
+            problem,
+            text: text(self.lines.get(self.at).copied().unwrap_or_default()),
+        }
+    }
+
+    fn at_file_header(&self) -> bool {
+        let starts = |offset: usize, mark: &[u8]| {
+            self.lines
+                .get(self.at + offset)
+                .is_some_and(|line| line.starts_with(mark))
+        };
+        starts(0, b"--- ") && starts(1, b"+++ ") && starts(2, b"@@ -")
+    }
+
+    /// `---`, `+++` and the hunks.
+    fn plain(&mut self) -> Result<(), PatchError> {
+        let line = self.at + 1;
+        let old = self.path(4)?;
+        self.at += 1;
+        let new = self.path(4)?;
+        self.at += 1;
+        if old.is_none() && new.is_none() {
+            self.at = line - 1;
+            return Err(self.header("both names are /dev/null"));
+        }
+        self.files.push(FilePatch {
+            old,
+            new,
+            hunks: Vec::new(),
+            line,
+        });
+        self.hunks()
+    }
+
+    /// git's header lines, and the diff that may follow them.
+    fn git(&mut self) -> Result<(), PatchError> {
+        let mut header = GitHeader {
+            line: self.at + 1,
+            ..GitHeader::default()
+        };
+        // Without renames both names are equal, which splits the line whatever blanks they hold.
+        let rest = &self.lines[self.at][b"diff --git ".len()..];
+        let half = rest.len() / 2;
+        if rest.len() % 2 == 1 && rest[half] == b' ' {
+            let (old, new) = (&rest[..half], &rest[half + 1..]);
+            if after_first_component(old) == after_first_component(new) {
+                header.old = self.checked(old)?;
+                header.new = self.checked(new)?;
+            }
+        }
+        self.at += 1;
+        while let Some(&line) = self.lines.get(self.at) {
+            if line.starts_with(b"new file mode ") {
+                header.created = true;
+            } else if line.starts_with(b"deleted file mode ") {
+                header.deleted = true;
+            } else if let Some(path) = strip(line, b"rename from ").or(strip(line, b"copy from ")) {
+                header.old = self.checked_whole(path)?;
+            } else if let Some(path) = strip(line, b"rename to ").or(strip(line, b"copy to ")) {
+                header.new = self.checked_whole(path)?;
+            } else if line.starts_with(b"GIT binary patch") || line.starts_with(b"Binary files ") {
+                return Err(self.header("a binary diff, which patch cannot apply"));
+            } else if ![
+                "index ",
+                "old mode ",
+                "new mode ",
+                "similarity index ",
+                "dissimilarity index ",
+            ]
+            .iter()
+            .any(|known| line.starts_with(known.as_bytes()))
+            {
+                break;
+            }
+            self.at += 1;
+        }
+        if self.at_file_header() {
+            return self.plain();
+        }
+        if header.old.is_none() && header.new.is_none() {
+            self.at = header.line - 1;
+            return Err(self.header("git header whose file names cannot be told"));
+        }
+        self.files.push(FilePatch {
+            old: header.old.filter(|_| !header.created),
+            new: header.new.filter(|_| !header.deleted),
+            hunks: Vec::new(),
+            line: header.line,
+        });
+        Ok(())
+    }
+
+    fn hunks(&mut self) -> Result<(), PatchError> {
+        while self
+            .lines
+            .get(self.at)
+            .is_some_and(|line| line.starts_with(b"@@ -"))
+        {
+            let Some((old, new, section)) = hunk_header(self.lines[self.at]) else {
+                return Err(self.header("a hunk header that is not `@@ -a,b +c,d @@`"));
+            };
+            let section = section.to_vec();
+            let line = self.at + 1;
+            self.at += 1;
+            let lines = self.body(old.1, new.1);
+            let hunk = Hunk {
+                line,
+                old,
+                new,
+                section,
+                lines,
+            };
+            let Some(file) = self.files.last_mut() else {
+                continue;
+            };
+            let (mut counted_old, mut counted_new) = hunk.counted();
+            // `patch` would take what follows a short count for prose and drop it without a word.
+            match self.lines.get(self.at).copied().unwrap_or_default() {
+                more if more.starts_with(b"+") && !more.starts_with(b"+++") => counted_new += 1,
+                more if more.starts_with(b"-") && !more.starts_with(b"--") => counted_old += 1,
+                _ => {}
+            }
+            if (counted_old, counted_new) != (old.1, new.1) {
+                return Err(PatchError::Counts {
+                    patch: self.name.to_owned(),
+                    line,
+                    hunk: file.hunks.len() + 1,
+                    file: file.name().display().to_string(),
+                    expected_old: old.1,
+                    expected_new: new.1,
+                    old: counted_old,
+                    new: counted_new,
+                    end: self.at + 1,
+                });
+            }
+            file.hunks.push(hunk);
+        }
+        Ok(())
+    }
+
+    /// The body's lines, until both counts are reached or a line cannot be part of it.
+    fn body(&mut self, mut old: usize, mut new: usize) -> Vec<Line> {
+        let mut lines = Vec::new();
+        while let Some(&line) = self.lines.get(self.at) {
+            let (kind, text) = match line.split_first() {
+                Some((b' ', text)) => (LineKind::Context, text),
+                Some((b'+', text)) => (LineKind::Added, text),
+                Some((b'-', text)) => (LineKind::Removed, text),
+                Some((b'\\', text)) => (LineKind::Note, text),
+                // Mailers and editors strip the blank of an empty context line; patch takes it all the same.
+                None => (LineKind::Context, line),
+                Some(_) => break,
+            };
+            let (takes_old, takes_new) = match kind {
+                LineKind::Context => (1, 1),
+                LineKind::Added => (0, 1),
+                LineKind::Removed => (1, 0),
+                LineKind::Note => (0, 0),
+            };
+            if takes_old > old || takes_new > new {
+                break;
+            }
+            old -= takes_old;
+            new -= takes_new;
+            lines.push(Line {
+                kind,
+                text: text.to_vec(),
+                at: self.at + 1,
+            });
+            self.at += 1;
+        }
+        lines
+    }
+
+    /// The path of the current `---` or `+++` line: up to a tab, without its first component.
+    fn path(&self, mark: usize) -> Result<Option<PathBuf>, PatchError> {
+        let field = &self.lines[self.at][mark..];
+        let end = field.iter().position(|byte| *byte == b'\t');
+        let mut name = field[..end.unwrap_or(field.len())].trim_ascii_end();
+        if end.is_none() {
+            // Old diffs put the time after blanks: `--- a/file 2020-01-01 …`.
+            if let Some(blank) = name
+                .windows(3)
+                .position(|at| at[0] == b' ' && at[1].is_ascii_digit() && at[2].is_ascii_digit())
+            {
+                name = name[..blank].trim_ascii_end();
+            }
+        }
+        self.checked(name)
+    }
+
+    fn checked(&self, raw: &[u8]) -> Result<Option<PathBuf>, PatchError> {
+        if raw == b"/dev/null" {
+            return Ok(None);
+        }
+        if raw.starts_with(b"\"") {
+            return Err(self.header("quoted file names are not supported"));
+        }
+        if raw.starts_with(b"/") {
+            return Err(self.traversal(raw));
+        }
+        let Some(rest) = after_first_component(raw) else {
+            return Err(self.header("a file name without a folder, which -p1 would strip whole"));
+        };
+        // The stripped component counts as well: `../x` is `x` after -p1 but nothing one writes in good faith.
+        self.checked_whole(raw)?;
+        self.checked_whole(rest)
+    }
+
+    fn checked_whole(&self, raw: &[u8]) -> Result<Option<PathBuf>, PatchError> {
+        let Ok(name) = std::str::from_utf8(raw) else {
+            return Err(self.header("a file name that is not UTF-8"));
+        };
+        let path = Path::new(name);
+        let inside = path
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+        if !inside || name.is_empty() {
+            return Err(self.traversal(raw));
+        }
+        Ok(Some(
+            path.components()
+                .filter(|part| matches!(part, Component::Normal(_)))
+                .collect(),
+        ))
+    }
+
+    fn traversal(&self, raw: &[u8]) -> PatchError {
+        PatchError::Traversal {
+            patch: self.name.to_owned(),
+            line: self.at + 1,
+            path: text(raw),
+        }
+    }
+}
+
+fn strip<'a>(line: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
+    line.strip_prefix(prefix)
+}
+
+/// What `patch -p1` keeps of a path; several slashes count as one.
+fn after_first_component(raw: &[u8]) -> Option<&[u8]> {
+    let slash = raw.iter().position(|byte| *byte == b'/')?;
+    let rest = &raw[slash..];
+    let start = rest.iter().position(|byte| *byte != b'/')?;
+    Some(&rest[start..])
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_end().to_owned()
+}
+
+/// First line and length of one side, where a missing length is 1.
+type Range = (usize, usize);
+
+/// `@@ -a,b +c,d @@ section`.
+fn hunk_header(line: &[u8]) -> Option<(Range, Range, &[u8])> {
+    let (old, rest) = range(line.strip_prefix(b"@@ -")?)?;
+    let (new, rest) = range(rest.strip_prefix(b" +")?)?;
+    Some((old, new, rest.strip_prefix(b" @@")?))
+}
+
+fn range(bytes: &[u8]) -> Option<(Range, &[u8])> {
+    let (start, rest) = number(bytes)?;
+    match rest.strip_prefix(b",") {
+        Some(rest) => {
+            let (length, rest) = number(rest)?;
+            Some(((start, length), rest))
+        }
+        None => Some(((start, 1), rest)),
+    }
+}
+
+fn number(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let end = bytes
+        .iter()
+        .position(|byte| !byte.is_ascii_digit())
+        .unwrap_or(bytes.len());
+    let digits = std::str::from_utf8(&bytes[..end]).ok()?;
+    Some((digits.parse().ok()?, &bytes[end..]))
+}

@@ -1,0 +1,304 @@
+//! The spec and the series of e2fsprogs, judged by rpmspec, rpm, rpmlint and git. What needs the source itself (that the
+//! patches apply, that the packages come out) belongs to the end-to-end test.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use anyhow::{Context, Result, ensure};
+
+/// The packages of the spec, each with those it requires at exactly its own version.
+const PACKAGES: [(&str, &[&str]); 8] = [
+    ("e2fsprogs", &["e2fsprogs-libs", "libcom_err", "libss"]),
+    ("e2fsprogs-libs", &["libcom_err"]),
+    ("e2fsprogs-devel", &["e2fsprogs-libs", "libcom_err-devel"]),
+    ("e2fsprogs-static", &["e2fsprogs-devel", "libss-devel"]),
+    ("libcom_err", &[]),
+    ("libcom_err-devel", &["libcom_err"]),
+    ("libss", &["libcom_err"]),
+    ("libss-devel", &["libss", "libcom_err-devel"]),
+];
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs/e2fsprogs")
+}
+
+fn succeed(output: Output) -> Result<String> {
+    let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
+    ensure!(
+        output.status.success(),
+        "{}\n{stdout}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(stdout)
+}
+
+fn rpmspec(arguments: &[&str]) -> Result<String> {
+    let folder = folder();
+    let output = Command::new("rpmspec")
+        .args(["--define", "dist .el8"])
+        .arg("--define")
+        .arg(format!("_sourcedir {}/patches", folder.display()))
+        .args(arguments)
+        .arg(folder.join("e2fsprogs.spec"))
+        .output()
+        .context("cannot start rpmspec")?;
+    succeed(output)
+}
+
+/// The patches of the series file, in its order.
+fn series() -> Result<Vec<String>> {
+    Ok(fs::read_to_string(folder().join("series"))?
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
+        .map(str::to_owned)
+        .collect())
+}
+
+/// The patches that the parsed spec names, in the order of their numbers.
+fn patches_of_spec(arguments: &[&str]) -> Result<Vec<String>> {
+    let mut numbered = BTreeMap::new();
+    for line in rpmspec(&[&["--parse"], arguments].concat())?.lines() {
+        let Some((number, name)) = line
+            .strip_prefix("Patch")
+            .and_then(|rest| rest.split_once(':'))
+        else {
+            continue;
+        };
+        numbered.insert(number.parse::<u32>()?, name.trim().to_owned());
+    }
+    Ok(numbered.into_values().collect())
+}
+
+/// Negative, zero or positive, as rpm sorts two versions or releases.
+fn compare(left: &str, right: &str) -> Result<i32> {
+    let expression = format!("%{{lua:print(rpm.vercmp('{left}', '{right}'))}}");
+    let output = Command::new("rpm").args(["--eval", &expression]).output()?;
+    Ok(succeed(output)?.trim().parse()?)
+}
+
+#[test]
+fn packages_upgrade_as_one_set() -> Result<()> {
+    let format = "%{NAME}|%{VERSION}-%{RELEASE}|[%{REQUIRENAME} %{REQUIREFLAGS:depflags} %{REQUIREVERSION};]|\
+        [%{PROVIDENAME} %{PROVIDEFLAGS:depflags} %{PROVIDEVERSION};]\\n";
+    let mut found = BTreeSet::new();
+    for line in rpmspec(&["--query", "--rpms", "--queryformat", format])?.lines() {
+        let fields: Vec<&str> = line.split('|').collect();
+        let [name, version, requires, provides] = fields[..] else {
+            anyhow::bail!("unexpected answer of rpmspec: {line}");
+        };
+        if name.ends_with("-debuginfo") || name.ends_with("-debugsource") {
+            continue;
+        }
+        assert_eq!(version, "1.47.0-100.lustre1.el8");
+        let (_, needs) = PACKAGES
+            .iter()
+            .find(|(package, _)| *package == name)
+            .with_context(|| format!("{name} is not one of Enterprise Linux's packages"))?;
+        let exact: BTreeSet<String> = requires
+            .split(';')
+            .filter_map(|requirement| requirement.strip_suffix(&format!("= {version}")))
+            .map(|left| left.trim().split('(').next().unwrap_or(left).to_owned())
+            .collect();
+        let expected: BTreeSet<String> = needs.iter().map(|need| (*need).to_owned()).collect();
+        assert_eq!(exact, expected, "exact requirements of {name}");
+        if name == "e2fsprogs" {
+            assert!(
+                provides
+                    .split(';')
+                    .any(|provide| provide == "ldiskfsprogs = 1.47.0"),
+                "{provides}"
+            );
+        }
+        found.insert(name.to_owned());
+    }
+    assert_eq!(found.len(), PACKAGES.len(), "{found:?}");
+    Ok(())
+}
+
+#[test]
+fn release_sorts_above_every_distribution() -> Result<()> {
+    let release = rpmspec(&["--query", "--srpm", "--queryformat", "%{RELEASE}"])?;
+    assert_eq!(release, "100.lustre1.el8");
+    for other in [
+        "1.el8",
+        "5.el8_10",
+        "10.el9",
+        "23.fc42",
+        "99.el10",
+        "2+b2.reh12",
+        "wc1.el8",
+        "0.wc2",
+    ] {
+        assert_eq!(compare(&release, other)?, 1, "{release} against {other}");
+    }
+    // The release above all is not an accident of the order of the arguments.
+    assert_eq!(compare("1.el8", &release)?, -1);
+    assert_eq!(compare("wc1.el8", "1.el8")?, -1);
+    Ok(())
+}
+
+#[test]
+fn another_source_is_a_matter_of_macros() -> Result<()> {
+    let parsed = rpmspec(&[
+        "--parse",
+        "--without",
+        "series",
+        "--define",
+        "e2fsprogs_version 1.47.3",
+        "--define",
+        "e2fsprogs_archive e2fsprogs-1.47.3-wc2.tar.xz",
+        "--define",
+        "e2fsprogs_dir e2fsprogs",
+        "--define",
+        "e2fsprogs_release 102.lustre1",
+    ])?;
+    for expected in [
+        "e2fsprogs-1.47.3-wc2.tar.xz",
+        "ldiskfsprogs = 1.47.3",
+        "102.lustre1.el8",
+    ] {
+        assert!(parsed.contains(expected), "{expected} in\n{parsed}");
+    }
+    assert!(parsed.lines().any(|line| line == "cd 'e2fsprogs'"));
+    assert!(!parsed.contains("Patch1:"));
+    Ok(())
+}
+
+#[test]
+fn series_spec_and_folder_name_the_same_patches() -> Result<()> {
+    let series = series()?;
+    assert!(!series.is_empty());
+    assert_eq!(series, patches_of_spec(&[])?);
+    assert!(patches_of_spec(&["--without", "series"])?.is_empty());
+    let mut there = fs::read_dir(folder().join("patches"))?
+        .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+        .collect::<Result<Vec<String>>>()?;
+    there.sort();
+    let mut named = series;
+    named.sort();
+    assert_eq!(there, named);
+    Ok(())
+}
+
+#[test]
+fn patches_parse_and_say_what_they_are_for() -> Result<()> {
+    for name in series()? {
+        let path = folder().join("patches").join(&name);
+        let text = fs::read_to_string(&path)?;
+        let header = text
+            .split_once("\n---\n")
+            .with_context(|| format!("{name} has no header"))?
+            .0;
+        let subject = header
+            .lines()
+            .find_map(|line| line.strip_prefix("Subject: "))
+            .with_context(|| format!("{name} has no subject"))?;
+        assert!(!subject.is_empty() && header.lines().count() > 4, "{name}");
+        assert!(!text.contains('\r'), "{name}");
+        // Counts each hunk's lines against its header.
+        let output = Command::new("git")
+            .current_dir("/")
+            .args(["apply", "--numstat"])
+            .arg(fs::canonicalize(&path)?)
+            .output()?;
+        let files = succeed(output).with_context(|| name.clone())?;
+        assert!(files.lines().count() > 3, "{name}: {files}");
+    }
+    Ok(())
+}
+
+#[test]
+fn rpmlint_finds_no_error_in_the_spec() -> Result<()> {
+    let folder = folder();
+    let output = Command::new("rpmlint")
+        .arg("--config")
+        .arg(folder.join("rpmlint.toml"))
+        .arg(folder.join("e2fsprogs.spec"))
+        .output()
+        .context("cannot start rpmlint")?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(text.contains("1 specfiles checked; 0 errors"), "{text}");
+    Ok(())
+}
+
+/// Runs the spec's `%check` on a suite of 320 stand-in tests, with a stand-in make that lets each test pass but the one in
+/// `except`, for which it runs the shell command `instead`.
+fn check(except: &str, instead: &str) -> Result<Output> {
+    let place = tempfile::tempdir()?;
+    let root = place.path();
+    let make = root.join("make");
+    fs::write(
+        &make,
+        "#!/bin/sh\nfor word; do case \"$word\" in\n\
+         -C) exit 0 ;;\n\
+         TESTS=*) for test in ${word#TESTS=}; do name=${test#./}\n\
+         if [ \"$name\" = \"$EXCEPT\" ]; then eval \"$INSTEAD\"; else touch $name.ok; fi\n\
+         done ;;\nesac; done\n",
+    )?;
+    fs::set_permissions(&make, fs::Permissions::from_mode(0o755))?;
+    let names = (0..320).map(|number| format!("f_test{number}"));
+    for name in names.chain(["d_print_acl", "m_rootdir_acl", "m_hugefile"].map(str::to_owned)) {
+        let test = root.join("tests").join(name);
+        fs::create_dir_all(&test)?;
+        fs::write(test.join("script"), "")?;
+    }
+    let slow = root.join("tests/f_test7/is_slow_test");
+    fs::write(slow, "")?;
+    let define = format!("__make {}", make.display());
+    let parsed = rpmspec(&["--parse", "--define", &define])?;
+    let script = parsed
+        .split_once("\n%check\n")
+        .and_then(|(_, rest)| rest.split_once("\n%post "))
+        .context("no %check in the parsed spec")?
+        .0;
+    Command::new("sh")
+        .current_dir(root)
+        .args(["-e", "-c", script])
+        .env("EXCEPT", except)
+        .env("INSTEAD", instead)
+        .output()
+        .context("cannot start sh")
+}
+
+#[test]
+fn check_leaves_out_the_two_acl_tests_and_no_other() -> Result<()> {
+    let said = succeed(check("none", "")?)?;
+    assert!(
+        said.contains(
+            "321 of 321 passed, none failed; left themselves out: none; not run (ACLs): d_print_acl m_rootdir_acl"
+        ),
+        "{said}"
+    );
+    let said = succeed(check(
+        "m_hugefile",
+        "echo \"$name: a huge file: skipped for Linux\"",
+    )?)?;
+    assert!(
+        said.contains("320 of 321 passed, none failed; left themselves out: m_hugefile;"),
+        "{said}"
+    );
+    // Some tests report only in words.
+    let said = succeed(check("f_test3", "echo \"$name: words: ok\"")?)?;
+    assert!(said.contains("321 of 321 passed"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn check_fails_when_a_test_fails_or_does_not_run() -> Result<()> {
+    for (except, instead) in [
+        ("f_test5", "touch $name.failed"),
+        ("f_test5", "true"),
+        ("f_test5", "echo \"$name: a test: skipped\""),
+        // One that may leave itself out has to say so.
+        ("m_hugefile", "true"),
+    ] {
+        let output = check(except, instead)?;
+        assert!(!output.status.success(), "{except}: {instead}");
+    }
+    Ok(())
+}

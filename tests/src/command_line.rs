@@ -1,0 +1,146 @@
+//! The tool as its users run it: the program `xtask`, in a home of its own, with both outputs caught.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use tempfile::TempDir;
+
+/// The project's folder.
+pub fn project() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
+
+/// The program, built from the current code.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn program() -> &'static Path {
+    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
+    PROGRAM.get_or_init(|| {
+        // It is in another package, so cargo does not hand its path to this one.
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
+        let built = Command::new(cargo)
+            .args([
+                "build",
+                "--quiet",
+                "--package",
+                "xtask",
+                "--message-format=json-render-diagnostics",
+            ])
+            .current_dir(project())
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output();
+        let built = built.unwrap_or_else(|error| panic!("cannot start cargo: {error}"));
+        assert!(built.status.success(), "xtask cannot be built");
+        let executable = String::from_utf8_lossy(&built.stdout)
+            .lines()
+            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+            .filter(|message| message["target"]["name"] == "xtask")
+            .find_map(|message| message["executable"].as_str().map(PathBuf::from));
+        executable.unwrap_or_else(|| panic!("cargo did not say where it put xtask"))
+    })
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Run {
+    /// The exit code.
+    pub code: i32,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+/// A user with an empty home, and a store that does not exist yet.
+#[derive(Debug)]
+pub struct Home {
+    folder: TempDir,
+}
+
+impl Default for Home {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Home {
+    /// A new one.
+    ///
+    /// # Panics
+    /// When no temporary folder can be made.
+    pub fn new() -> Self {
+        let folder =
+            tempfile::tempdir().unwrap_or_else(|error| panic!("no temporary folder: {error}"));
+        Self { folder }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The store that runs use.
+    pub fn store(&self) -> PathBuf {
+        self.path().join("store")
+    }
+
+    /// Whether nothing has been put here: no store, no key.
+    ///
+    /// # Panics
+    /// When the folder cannot be read.
+    pub fn is_untouched(&self) -> bool {
+        let entries = std::fs::read_dir(self.path());
+        entries
+            .unwrap_or_else(|error| panic!("{error}"))
+            .next()
+            .is_none()
+    }
+
+    /// The tool with `arguments`, about to run: of the environment it has the path, this home and its store.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program());
+        command.args(arguments);
+        self.prepare(&mut command);
+        command
+    }
+
+    /// Gives `command` this home and no other environment but the path.
+    pub fn prepare(&self, command: &mut Command) {
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", self.path())
+            .env("LUSTRE_REPO_STORE", self.store())
+            // A terminal that could show colours, were there one.
+            .env("TERM", "xterm-256color")
+            .stdin(Stdio::null());
+    }
+
+    /// Runs the tool.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn run(&self, arguments: &[&str]) -> Run {
+        run(&mut self.command(arguments))
+    }
+}
+
+/// Runs `command` to its end.
+///
+/// # Panics
+/// When it cannot be started, or a signal ends it.
+pub fn run(command: &mut Command) -> Run {
+    let done = command
+        .output()
+        .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    let code = done.status.code();
+    Run {
+        code: code.unwrap_or_else(|| panic!("{command:?} ended by a signal: {}", done.status)),
+        stdout: String::from_utf8_lossy(&done.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&done.stderr).into_owned(),
+    }
+}

@@ -1,0 +1,181 @@
+//! A small HTTP server on loopback that serves a folder, resumes, and misbehaves when told to.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Component, Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+/// How the next requests for a path are answered, each used up by one request.
+#[derive(Debug, Clone)]
+pub enum Fault {
+    /// With this status and no content.
+    Status(u16),
+    /// With this many bytes of what was asked for, then the connection ends.
+    Truncate(usize),
+    /// In pieces of this many bytes with a pause between them.
+    Slow(usize, Duration),
+    /// As if the request had no range.
+    NoRange,
+    /// With this content instead.
+    Instead(Vec<u8>),
+}
+
+/// One request that was answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// Its path.
+    pub path: String,
+    /// The offset that it asked to begin at.
+    pub from: Option<usize>,
+    /// The status of the answer.
+    pub status: u16,
+}
+
+#[derive(Default)]
+struct State {
+    faults: Mutex<HashMap<String, Vec<Fault>>>,
+    requests: Mutex<Vec<Request>>,
+    ended: AtomicBool,
+}
+
+/// A running server; dropping it ends it.
+pub struct Server {
+    address: SocketAddr,
+    state: Arc<State>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Serves the files below `root` on a free port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// When no port can be had.
+    pub fn start(root: &Path) -> io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+        let address = listener.local_addr()?;
+        let state = Arc::new(State::default());
+        let (shared, root) = (Arc::clone(&state), root.to_owned());
+        let thread = std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                if shared.ended.load(Ordering::SeqCst) {
+                    break;
+                }
+                let (shared, root) = (Arc::clone(&shared), root.clone());
+                // A client that goes away is the client's business.
+                std::thread::spawn(move || {
+                    stream.and_then(|stream| answer(&stream, &root, &shared))
+                });
+            }
+        });
+        Ok(Self {
+            address,
+            state,
+            thread: Some(thread),
+        })
+    }
+
+    /// The URL of a path (beginning with `/`).
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    /// The next requests for `path` are answered so, in this order; then all is well again.
+    pub fn faults(&self, path: &str, faults: impl IntoIterator<Item = Fault>) {
+        let mut list: Vec<Fault> = faults.into_iter().collect();
+        list.reverse();
+        lock(&self.state.faults).insert(path.to_owned(), list);
+    }
+
+    /// The requests answered since the last call.
+    pub fn requests(&self) -> Vec<Request> {
+        std::mem::take(&mut lock(&self.state.requests))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.state.ended.store(true, Ordering::SeqCst);
+        // Wakes the thread that waits for a connection.
+        let _ = TcpStream::connect(self.address);
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn answer(stream: &TcpStream, root: &Path, state: &State) -> io::Result<()> {
+    let mut lines = BufReader::new(stream).lines();
+    let first = lines.next().transpose()?.unwrap_or_default();
+    let target = first.split(' ').nth(1).unwrap_or("/").to_owned();
+    let path = target.split('?').next().unwrap_or_default().to_owned();
+    let mut from = None;
+    for line in lines {
+        let line = line?.to_ascii_lowercase();
+        if line.is_empty() {
+            break;
+        }
+        if let Some(range) = line.strip_prefix("range: bytes=") {
+            from = range.split('-').next().and_then(|start| start.parse().ok());
+        }
+    }
+    let fault = lock(&state.faults).get_mut(&path).and_then(Vec::pop);
+    let content = match &fault {
+        Some(Fault::Instead(content)) => Some(content.clone()),
+        _ => local(root, &path).and_then(|file| fs::read(file).ok()),
+    };
+    let range = from.filter(|_| !matches!(fault, Some(Fault::NoRange)));
+    let (status, body, extra) = match (&fault, content) {
+        (Some(Fault::Status(status)), _) => (*status, Vec::new(), String::new()),
+        (_, None) => (404, Vec::new(), String::new()),
+        (_, Some(content)) => match range {
+            None => (200, content, String::new()),
+            Some(from) if from >= content.len() => {
+                let extra = format!("Content-Range: bytes */{}\r\n", content.len());
+                (416, Vec::new(), extra)
+            }
+            Some(from) => {
+                let end = content.len() - 1;
+                let extra = format!("Content-Range: bytes {from}-{end}/{}\r\n", content.len());
+                (206, content[from..].to_vec(), extra)
+            }
+        },
+    };
+    lock(&state.requests).push(Request { path, from, status });
+    let mut out = stream;
+    write!(
+        out,
+        "HTTP/1.1 {status} Answer\r\nContent-Length: {}\r\nConnection: close\r\n{extra}\r\n",
+        body.len()
+    )?;
+    match fault {
+        Some(Fault::Truncate(length)) => out.write_all(&body[..length.min(body.len())])?,
+        Some(Fault::Slow(piece, pause)) => {
+            for part in body.chunks(piece) {
+                out.write_all(part)?;
+                out.flush()?;
+                std::thread::sleep(pause);
+            }
+        }
+        _ => out.write_all(&body)?,
+    }
+    out.flush()
+}
+
+/// The file of a request, which cannot be above `root`.
+fn local(root: &Path, path: &str) -> Option<PathBuf> {
+    let relative = Path::new(path.trim_start_matches('/'));
+    relative
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)))
+        .then(|| root.join(relative))
+        .filter(|file| file.is_file())
+}

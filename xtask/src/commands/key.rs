@@ -1,0 +1,105 @@
+//! `cargo xtask key`
+
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, bail};
+use lustre_packaging::sign::{Key, KeySource, PublicKey, Secret, Signer};
+
+use crate::cli::{KeyArgs, KeyCommand};
+use crate::context;
+use crate::exit::Outcome;
+use crate::ui;
+
+/// The variable that may hold the armored secret key itself, for CI.
+const KEY_VARIABLE: &str = "LUSTRE_REPO_KEY";
+
+/// Makes, shows or exports a key.
+pub fn run(command: &KeyCommand) -> anyhow::Result<Outcome> {
+    match command {
+        KeyCommand::New { user_id, output } => new(user_id, output),
+        KeyCommand::Show { key, json } => show(key, *json),
+        KeyCommand::Export { key } => {
+            let public = open(key)?.public_key_armored()?;
+            ui::print(public.trim_end());
+            Ok(Outcome::Done)
+        }
+    }
+}
+
+/// Opens the key that the arguments and the environment name; the development key where they name none.
+///
+/// # Errors
+/// When the key cannot be read, is encrypted and no passphrase is given, or cannot sign.
+pub fn open(arguments: &KeyArgs) -> anyhow::Result<Box<dyn Signer>> {
+    let source = if let Some(path) = &arguments.key_file {
+        KeySource::File(path.clone())
+    } else if let Some(fingerprint) = &arguments.key_agent {
+        KeySource::Agent {
+            fingerprint: fingerprint.clone(),
+            home: std::env::var_os("GNUPGHOME").map(PathBuf::from),
+        }
+    } else if std::env::var_os(KEY_VARIABLE).is_some() {
+        KeySource::Variable(KEY_VARIABLE.to_owned())
+    } else {
+        KeySource::Development(context::key_folder()?.join("keys"))
+    };
+    let opened = source.open(Secret::passphrase_from_environment()?)?;
+    if let Some(path) = opened.made {
+        ui::say(&format!(
+            "made a development key, {}: it signs what is built here and is worth nothing elsewhere; give a release key with --key-file",
+            path.display()
+        ));
+    }
+    Ok(opened.signer)
+}
+
+fn new(user_id: &str, output: &Path) -> anyhow::Result<Outcome> {
+    if output.exists() {
+        bail!("{} exists; a key is never overwritten", output.display());
+    }
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let key = Key::generate(
+        user_id,
+        u32::try_from(now).context("the clock is past 2106")?,
+    )?;
+    let passphrase = Secret::passphrase_from_environment()?;
+    key.secret_armored(passphrase.as_ref())?
+        .write_new_file(output)?;
+    ui::say(&format!(
+        "made {} in {}{}",
+        key.fingerprint(),
+        output.display(),
+        if passphrase.is_some() {
+            ""
+        } else {
+            ", not encrypted: keep it where only the release process can read it"
+        }
+    ));
+    Ok(Outcome::Done)
+}
+
+fn show(arguments: &KeyArgs, json: bool) -> anyhow::Result<Outcome> {
+    let signer = open(arguments)?;
+    let public = PublicKey::from_armored(&signer.public_key_armored()?)?;
+    if json {
+        let shown = serde_json::json!({
+            "fingerprint": public.fingerprint(),
+            "user_ids": public.user_ids(),
+            "created": public.created(),
+            "expires": public.expires(),
+        });
+        ui::print(&serde_json::to_string_pretty(&shown)?);
+    } else {
+        ui::print(&format!(
+            "{}  {}",
+            public.fingerprint(),
+            public.user_ids().join(", ")
+        ));
+        match public.expires() {
+            Some(time) => ui::print(&format!("expires {time} (seconds since 1970)")),
+            None => ui::print("never expires"),
+        }
+    }
+    Ok(Outcome::Done)
+}
