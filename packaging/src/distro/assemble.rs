@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
 
-use super::debian::{DebPin, hex};
+use super::debian::DebPin;
 use super::recipe::Recipe;
-use super::{convert, own, writer};
+use super::{convert, hex, own, writer};
 use crate::process;
 
 /// Raised whenever the conversion changes what it makes from the same inputs.

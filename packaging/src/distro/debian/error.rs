@@ -1,0 +1,82 @@
+//! What can go wrong with apt or the archive.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::process;
+
+/// What went wrong with apt or the archive.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The host is another system.
+    #[error(
+        "this target's packages are made from Debian's `{wanted}`, and this host is {found}; run it on Debian `{wanted}`, or choose another target (`cargo xtask targets`)"
+    )]
+    Host {
+        /// The code name asked for.
+        wanted: String,
+        /// What the host says it is.
+        found: String,
+    },
+    /// The host's sources do not name the archive.
+    #[error(
+        "no apt source in {} has the suite `{suite}` with the component `{component}`; add Debian's archive to the sources",
+        etc.display()
+    )]
+    NoSource {
+        /// The configuration directory.
+        etc: PathBuf,
+        /// The suite asked for.
+        suite: String,
+        /// The component asked for.
+        component: String,
+    },
+    /// A file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// apt failed.
+    #[error("{doing}: {source}")]
+    Apt {
+        /// What it was to do.
+        doing: String,
+        /// Why.
+        source: process::Error,
+    },
+    /// apt's answer has another form than `'uri' file size SHA256:digest`.
+    #[error("apt's answer cannot be read: `{line}`")]
+    Answer {
+        /// The line.
+        line: String,
+    },
+    /// A pinned file is not in the archive any more.
+    #[error(
+        "{file} cannot be fetched from {uri}: {reason}. Debian's archive keeps only current versions: `cargo xtask lock --update` pins what it has now"
+    )]
+    Gone {
+        /// The file.
+        file: String,
+        /// Its place.
+        uri: String,
+        /// What the downloader says.
+        reason: String,
+    },
+    /// A file is another one than the pinned.
+    #[error(
+        "{file} from {uri}: its SHA256 is {found}, pinned is {pinned}; the archive or a mirror of it is damaged, or the lock is not for it"
+    )]
+    Digest {
+        /// The file.
+        file: String,
+        /// Its place.
+        uri: String,
+        /// Its digest.
+        found: String,
+        /// The pin's.
+        pinned: String,
+    },
+}

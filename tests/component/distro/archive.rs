@@ -1,0 +1,149 @@
+//! Fetching from an archive, the repository's own recipe, and source packages.
+
+use std::fs;
+use std::process::Command;
+
+use lustre_packaging::distro::debian::{Error, FilePin};
+use lustre_packaging::distro::srpm::SpecTools;
+use lustre_packaging::distro::{Apt, build, inputs_digest, own};
+use lustre_packaging::sign::{PublicKey, Signer};
+use sha2::{Digest, Sha256};
+
+use super::debs::{output, rehearsal, write};
+use super::query;
+
+#[test]
+fn files_are_fetched_checked_and_missed() {
+    let dir = tempfile::tempdir().unwrap();
+    let apt = Apt::open(&rehearsal().debian, &[], &dir.path().join("apt")).unwrap();
+    let pin = |name: &str, contents: &[u8]| FilePin {
+        file: name.to_owned(),
+        size: contents.len() as u64,
+        sha256: Sha256::digest(contents)
+            .iter()
+            .map(|b| format!("{b:02x}"))
+            .collect(),
+        uri: format!("copy:{}", dir.path().join("site").join(name).display()),
+    };
+    for name in ["one", "two"] {
+        write(&dir.path().join("site").join(name), name, 0o644);
+    }
+    let into = dir.path().join("files");
+    // A damaged file in the cache is fetched anew.
+    write(&into.join("one"), "damaged", 0o644);
+    apt.fetch(&[pin("one", b"one"), pin("two", b"two")], &into)
+        .unwrap();
+    assert_eq!(fs::read(into.join("one")).unwrap(), b"one");
+    assert_eq!(fs::read(into.join("two")).unwrap(), b"two");
+
+    let other = pin("two", b"three");
+    fs::remove_file(into.join("two")).unwrap();
+    let error = apt.fetch(std::slice::from_ref(&other), &into).unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, Error::Digest { .. }), "{text}");
+    assert!(
+        text.contains(&other.sha256) && text.contains(&pin("two", b"two").sha256),
+        "{text}"
+    );
+    assert!(!into.join("two").exists());
+
+    let error = apt
+        .fetch(&[pin("gone", b"x"), pin("two", b"two")], &into)
+        .unwrap_err();
+    assert!(matches!(error, Error::Gone { .. }), "{error}");
+    assert!(error.to_string().contains("lock --update"), "{error}");
+    // What is there was kept.
+    assert!(into.join("two").is_file());
+}
+
+#[test]
+fn the_rehearsal_recipe_fits_its_folder() {
+    let recipe = rehearsal();
+    let folders = own::folders(&recipe).unwrap();
+    assert!(folders.len() >= 4);
+    let mut names = Vec::new();
+    for folder in &folders {
+        let plan = own::plan(folder, &recipe).unwrap();
+        // A package is found by its folder's name.
+        assert_eq!(folder.file_name().unwrap().to_str().unwrap(), plan.name);
+        names.push(plan.name);
+    }
+    assert!(names.contains(&recipe.distribution.skeleton));
+    assert_eq!(inputs_digest(&recipe, &[]).unwrap().len(), 64);
+    for file in &recipe.distribution.macros {
+        assert!(recipe.dir.join(file).is_file(), "{}", file.display());
+    }
+    // The key: readable by our own code and by GnuPG, with one fingerprint.
+    let key = build::key(&recipe).unwrap();
+    let home = tempfile::tempdir().unwrap();
+    let shown = output(
+        Command::new("gpg")
+            .args(["--batch", "--with-colons", "--show-keys"])
+            .arg(recipe.dir.join("key.asc"))
+            .env("GNUPGHOME", home.path()),
+    );
+    assert!(shown.contains(&key.fingerprint()), "{shown}");
+    assert!(PublicKey::from_armored(&key.public_key_armored().unwrap()).is_ok());
+}
+
+#[test]
+fn a_source_package_has_the_same_bytes_from_any_folder() {
+    let recipe = rehearsal();
+    let spec_dir = recipe.dir.join("kernel");
+    let macros: Vec<_> = recipe
+        .distribution
+        .macros
+        .iter()
+        .map(|f| recipe.dir.join(f))
+        .collect();
+    let mut made = Vec::new();
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for (dir, mode) in [(&one, 0o600), (&two, 0o755)] {
+        let tools = SpecTools {
+            macros: &macros,
+            scratch: dir.path(),
+            time: recipe.distribution.time,
+        };
+        let specs = tools.packages(&spec_dir).unwrap();
+        let core = specs
+            .iter()
+            .find(|package| package.name == "kernel-core")
+            .unwrap();
+        assert!(core.release.ends_with(".reh12"), "{core:?}");
+        let name = format!("linux_{}.orig.tar.xz", core.version);
+        let source = dir.path().join("some-name");
+        write(&source, "not a kernel", mode);
+        let log = dir.path().join("log");
+        let missing = tools
+            .build_srpm(
+                &spec_dir,
+                &[("other.tar.xz".to_owned(), source.clone())],
+                dir.path(),
+                &log,
+            )
+            .unwrap_err()
+            .to_string();
+        assert!(
+            missing.contains(&name) && missing.contains("other.tar.xz"),
+            "{missing}"
+        );
+        let srpm = tools
+            .build_srpm(&spec_dir, &[(name, source)], &dir.path().join("out"), &log)
+            .unwrap();
+        assert_eq!(
+            query(
+                &srpm,
+                &[
+                    "--queryformat",
+                    "%{name} %{release} %{buildtime} %{buildhost}"
+                ]
+            ),
+            format!(
+                "kernel {} {} rehearsal",
+                core.release, recipe.distribution.time
+            )
+        );
+        made.push(fs::read(srpm).unwrap());
+    }
+    assert!(made[0] == made[1]);
+}
