@@ -4,8 +4,7 @@
 //! No kernel is built here. The modules are small objects with the sections that `modprobe` reads, the kernel a directory
 //! with a release and a list of symbol versions.
 
-// The helpers of a test fail as a test does.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, reason = "all of it is tests and their helpers")]
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -352,6 +351,40 @@ fn a_broken_list_of_symbol_versions_is_an_error() {
     assert!(
         String::from_utf8_lossy(&output.stderr).contains("line 4"),
         "{output:?}"
+    );
+}
+
+#[test]
+fn rpmbuild_stops_when_a_generator_fails() {
+    let dir = TempDir::new().unwrap();
+    let config = rpm_config(dir.path());
+    let build = |content: &str| {
+        let spec = format!(
+            "Name: t\nVersion: 1\nRelease: 1\nSummary: s\nLicense: GPL\nBuildArch: noarch\n%description\nd\n\
+             %install\nmkdir -p %{{buildroot}}/boot\nprintf '{content}' > %{{buildroot}}/boot/symvers-6.1\n\
+             %files\n/boot/symvers-6.1\n"
+        );
+        fs::write(dir.path().join("t.spec"), spec).unwrap();
+        Command::new("rpmbuild")
+            .env("RPM_CONFIGDIR", &config)
+            .env("HOME", dir.path())
+            .args(["-bb", "--define"])
+            .arg(format!("_topdir {}", dir.path().join("top").display()))
+            .arg(dir.path().join("t.spec"))
+            .output()
+            .unwrap()
+    };
+    let good = build("0x11111111\\tvfs_create\\tvmlinux\\tEXPORT_SYMBOL\\n");
+    assert!(good.status.success(), "{good:?}");
+    assert!(
+        String::from_utf8_lossy(&good.stdout).contains("kernel(vfs_create) = 0x11111111"),
+        "{good:?}"
+    );
+    let bad = build("nothing of that kind\\n");
+    assert!(!bad.status.success());
+    assert!(
+        String::from_utf8_lossy(&bad.stderr).contains("line 1: no symbol version"),
+        "{bad:?}"
     );
 }
 

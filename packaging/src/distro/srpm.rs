@@ -145,13 +145,7 @@ impl SpecTools<'_> {
     pub fn packages(&self, spec_dir: &Path) -> Result<Vec<SpecPackage>, Error> {
         let spec = self.lay_out(spec_dir)?;
         let out = process::output(
-<<<<<<< HEAD
-            self.command("rpmspec")
-                .arg("--define")
-                .arg(format!("_sourcedir {}", spec_dir.display()))
-=======
             self.command("rpmspec")?
->>>>>>> distro
                 .args([
                     "--query",
                     "--queryformat",
@@ -228,11 +222,7 @@ impl SpecTools<'_> {
         extra: &[(String, PathBuf)],
     ) -> Result<(), Error> {
         let out = process::output(
-<<<<<<< HEAD
-            self.command("rpmspec")
-=======
             self.command("rpmspec")?
->>>>>>> distro
                 .args([
                     "--query",
                     "--srpm",
@@ -258,38 +248,6 @@ impl SpecTools<'_> {
     }
 }
 
-<<<<<<< HEAD
-/// A source package records who owns its files: root, also where somebody else makes it.
-fn as_root(command: Command) -> Command {
-    if rustix::process::geteuid().is_root() {
-        return command;
-    }
-    let mut wrapped = Command::new("bwrap");
-    wrapped
-        .args([
-            "--dev-bind",
-            "/",
-            "/",
-            "--unshare-user",
-            "--uid",
-            "0",
-            "--gid",
-            "0",
-            "--",
-        ])
-        .arg(command.get_program())
-        .args(command.get_args())
-        .env_clear();
-    for (name, value) in command.get_envs() {
-        if let Some(value) = value {
-            wrapped.env(name, value);
-        }
-    }
-    wrapped
-}
-
-=======
->>>>>>> distro
 fn only_spec(dir: &Path) -> Result<PathBuf, Error> {
     let mut specs = Vec::new();
     for entry in fs::read_dir(dir).map_err(at(dir))? {

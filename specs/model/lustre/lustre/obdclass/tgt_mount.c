@@ -91,23 +91,26 @@ static struct obd_device *tgt_start(const struct tgt_options *opt, bool ro)
 		pr_err("Lustre model: back end %s is not loaded\n", opt->osd);
 		return ERR_PTR(-ENODEV);
 	}
-	mnt = osd->mount(opt->dev, opt->svname, ro);
-	if (IS_ERR(mnt)) {
-		pr_err("Lustre model: %s: %s cannot mount %s: %ld\n",
-		       opt->svname, opt->osd, opt->dev, PTR_ERR(mnt));
-		class_put_osd(osd);
-		return ERR_CAST(mnt);
-	}
+	/*
+	 * Take the name before the device is touched: mounting a store twice
+	 * would replay a journal under the feet of its first user.
+	 */
 	obd = class_attach(opt->osd, opt->svname);
 	if (IS_ERR(obd)) {
 		pr_err("Lustre model: cannot start %s: %ld\n", opt->svname,
 		       PTR_ERR(obd));
-		mntput(mnt);
 		class_put_osd(osd);
 		return obd;
 	}
-	obd->target = target;
 	obd->osd = osd;
+	obd->target = target;
+	mnt = osd->mount(opt->dev, opt->svname, ro);
+	if (IS_ERR(mnt)) {
+		pr_err("Lustre model: %s: %s cannot mount %s: %ld\n",
+		       opt->svname, opt->osd, opt->dev, PTR_ERR(mnt));
+		class_detach(obd);
+		return ERR_CAST(mnt);
+	}
 	smp_store_release(&obd->mnt, mnt);	/* from here on clients find it */
 	pr_info("Lustre model: %s: started from %s\n", opt->svname, opt->dev);
 	return obd;

@@ -160,7 +160,8 @@ static int mount_target(const char *device, const char *dir,
 		return 0;
 	}
 	fprintf(stderr, "mount.lustre: %s (%s) on %s: %s; the kernel's log says more\n",
-		device, ldd.svname, dir, strerror(errno));
+		device, ldd.svname, dir, errno == EEXIST ?
+		"this target is started already" : strerror(errno));
 	if (fd >= 0)
 		close(fd);
 	return 32;
