@@ -77,9 +77,31 @@ pub struct Tool {
     pub apt: String,
     /// The package of EL and Fedora.
     pub dnf: String,
+    /// A command that succeeds where the tool is whole: for what is no program of its own, such as a plugin. Without one, the program
+    /// being in the path is enough.
+    #[serde(default)]
+    pub check: Vec<String>,
     /// Which commands need it.
     #[serde(rename = "for")]
     pub needed_for: Vec<String>,
+}
+
+impl Tool {
+    fn is_there(&self) -> bool {
+        if find_program(&self.program).is_none() {
+            return false;
+        }
+        let Some((program, arguments)) = self.check.split_first() else {
+            return true;
+        };
+        Command::new(program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok_and(|status| status.success())
+    }
 }
 
 #[derive(Deserialize)]
@@ -108,7 +130,7 @@ pub fn missing(specs: &Path, purpose: &[&str]) -> Result<Vec<Tool>, Error> {
                 .iter()
                 .any(|one| purpose.contains(&one.as_str()))
         })
-        .filter(|tool| find_program(&tool.program).is_none())
+        .filter(|tool| !tool.is_there())
         .collect())
 }
 
@@ -297,6 +319,20 @@ for = ["repo"]
         };
         assert_eq!(names("repo"), ["no-such-program"]);
         assert!(names("test").is_empty());
+    }
+
+    #[test]
+    fn a_program_without_its_plugin_is_missing() {
+        let tool = |check: &str| {
+            format!(
+                "[[tool]]\nprogram = \"sh\"\nwhy = \"w\"\napt = \"a\"\ndnf = \"d\"\nfor = [\"test\"]\n\
+                 check = [\"sh\", \"-c\", \"{check}\"]\n"
+            )
+        };
+        let there = specs(&tool("exit 0"));
+        assert!(missing(there.path(), &["test"]).unwrap().is_empty());
+        let not_there = specs(&tool("exit 3"));
+        assert_eq!(missing(not_there.path(), &["test"]).unwrap().len(), 1);
     }
 
     #[test]
