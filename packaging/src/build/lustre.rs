@@ -19,7 +19,9 @@ set -- "$@"
 kernels=$(ls -d /usr/src/kernels/*) || { echo "no kernel-devel in the buildroot" >&2; exit 1; }
 [ "$(echo "$kernels" | wc -l)" = 1 ] || { echo "more than one kernel-devel in the buildroot: $kernels" >&2; exit 1; }
 # Times, owners and order in the archive must not depend on when and where it is made.
-export TAR_OPTIONS="--sort=name --mtime=@$SOURCE_DATE_EPOCH --owner=0 --group=0 --numeric-owner --pax-option=delete=atime,delete=ctime"
+TAR_OPTIONS="--sort=name --mtime=@$SOURCE_DATE_EPOCH --owner=0 --group=0 --numeric-owner --mode=u+rw,go=rX"
+TAR_OPTIONS="$TAR_OPTIONS --pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime"
+export TAR_OPTIONS GZIP=-n
 cd lustre
 printf 'LUSTRE_VERSION = %s\n' "$version" > LUSTRE-VERSION-FILE
 sh ./autogen.sh
