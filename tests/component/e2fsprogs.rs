@@ -170,6 +170,21 @@ fn another_source_is_a_matter_of_macros() -> Result<()> {
 }
 
 #[test]
+fn number_of_processors_is_not_in_the_text() -> Result<()> {
+    let with = |count: &str| {
+        rpmspec(&[
+            "--parse",
+            "--define",
+            &format!("_smp_build_ncpus {count}"),
+            "--define",
+            &format!("_smp_mflags -j{count}"),
+        ])
+    };
+    assert_eq!(with("3")?, with("17")?);
+    Ok(())
+}
+
+#[test]
 fn series_spec_and_folder_name_the_same_patches() -> Result<()> {
     let series = series()?;
     assert!(!series.is_empty());

@@ -1,5 +1,8 @@
 //! The sandbox that builds run in, on a small chroot made of the host's own programs.
 
+// The helpers are part of the tests.
+#![allow(clippy::unwrap_used)]
+
 use std::fs;
 use std::path::Path;
 use std::process::Command;

@@ -21,12 +21,16 @@ kernels=$(ls -d /usr/src/kernels/*) || { echo "no kernel-devel in the buildroot"
 # Times, owners and order in the archive must not depend on when and where it is made.
 export TAR_OPTIONS="--sort=name --mtime=@$SOURCE_DATE_EPOCH --owner=0 --group=0 --numeric-owner --pax-option=delete=atime,delete=ctime"
 cd lustre
-printf '%s\n' "$version" > LUSTRE-VERSION-FILE
+printf 'LUSTRE_VERSION = %s\n' "$version" > LUSTRE-VERSION-FILE
 sh ./autogen.sh
 ./configure --with-linux="$kernels" "$@"
 make dist
 cp "lustre-$version.tar.gz" ../build/SOURCES/
 cp lustre.spec ../build/SPECS/
+# Preambles and file lists of the kmod packages are sources of the spec besides the archive.
+for file in rpm/*; do
+    if [ -f "$file" ]; then cp "$file" ../build/SOURCES/; fi
+done
 "#;
 
 /// Makes the SRPM from the source tree `tree` (a folder that is copied, never changed).

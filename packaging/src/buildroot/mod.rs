@@ -104,8 +104,11 @@ pub fn bootstrap(
     let cache = scratch.join("cache");
     let key = base.key.display().to_string();
     fs::write(&conf, dnf_conf(&repos, &key, &cache.display().to_string())).map_err(at(&conf))?;
-    let mut command = Command::new("dnf");
+    // dnf leaves a gpg-agent behind when it checks metadata; it ends with the namespace.
+    let mut command = Command::new("unshare");
     command
+        .args(["--pid", "--fork", "--kill-child", "--mount-proc", "--"])
+        .arg("dnf")
         .arg("--config")
         .arg(&conf)
         .arg(format!("--installroot={}", root.display()))
