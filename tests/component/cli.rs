@@ -201,7 +201,9 @@ fn tools(folder: &Path, missing: &str) {
         .filter_map(|line| line.strip_prefix("program = \""))
         .filter_map(|line| line.strip_suffix('"'));
     for program in programs.chain(["apt-get", "true", "sh"]) {
+        // A program stands in the list once more for a plugin.
         if program != missing
+            && !folder.join(program).exists()
             && let Some(path) = host::find_program(program)
         {
             symlink(path, folder.join(program)).unwrap();
