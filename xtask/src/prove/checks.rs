@@ -158,6 +158,20 @@ pub fn mke2fs(step: &Step<'_>) -> Verdict {
     })
 }
 
+/// dnf's own repoclosure finds nothing missing in our repository over the base.
+pub fn repoclosure(step: &Step<'_>) -> Verdict {
+    verdict("dnf repoclosure of our repository over the base", || {
+        let lines = step.shell_lines(&format!(
+            "dnf --quiet {} --disableplugin=local --releasever=1 repoclosure --check lustre",
+            Step::location()
+        ))?;
+        Ok(lines
+            .into_iter()
+            .filter(|line| !line.trim().is_empty())
+            .collect())
+    })
+}
+
 /// dnf knows the group and all its packages.
 pub fn group(step: &Step<'_>) -> Verdict {
     let group = &step.target().repository.group;

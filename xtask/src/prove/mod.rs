@@ -35,7 +35,7 @@ pub struct InstallInput<'a> {
 type Named = (&'static str, fn(&Step<'_>) -> Verdict);
 
 /// The checks, in the order they must run: each finds the chroot as the one before left it.
-const STEPS: [Named; 10] = [
+const STEPS: [Named; 11] = [
     ("install-release-package", checks::release_package),
     ("install", checks::install),
     ("rpm-verify", checks::rpm_verify),
@@ -45,6 +45,7 @@ const STEPS: [Named; 10] = [
     ("libraries", checks::libraries),
     ("mke2fs", checks::mke2fs),
     ("group", checks::group),
+    ("repoclosure", checks::repoclosure),
     ("remove", checks::remove),
 ];
 
