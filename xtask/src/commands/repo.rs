@@ -25,6 +25,8 @@ pub fn repo(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     let road = Road::new(&context, &lock)?;
     let signing = signing(&context, &arguments.key)?;
     let done = run(&context, &road.assembled(&signing)?)?;
+    // Proving looks at the same stages once more.
+    let cached = context.screen.cached();
     let assembled = tree(&folder(&done, name::ASSEMBLE)?);
     let output = output(arguments, &context);
     publish::publish(&assembled, &output, &context.screen)?;
@@ -34,10 +36,9 @@ pub fn repo(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
         ui::say(model);
     }
     ui::say(&format!(
-        "{}: {} stages, {} from the store, {}",
+        "{}: {} stages and the proofs, {cached} from the store, {}",
         output.display(),
-        done.len() + 1,
-        context.screen.cached(),
+        done.len(),
         ui::duration(clock.elapsed())
     ));
     ui::say(&proof.summary);

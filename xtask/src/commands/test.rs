@@ -48,6 +48,10 @@ pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
         }
     }
     let status = child.wait()?;
+    if !status.success() {
+        // Also where nothing could be compiled, and so nothing was counted.
+        total.failed = total.failed.max(1);
+    }
     ui::print(&format!(
         "{} passed, {} failed, {} skipped",
         total.passed, total.failed, total.skipped
