@@ -1,12 +1,14 @@
 //! The kernel: the distribution's SRPM through an overlay, and a check of the config that the build really used.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::workdir::Workdir;
 use super::{Error, at, rpmbuild};
 use crate::archive;
-use crate::overlay::{Inputs, Overlay};
+use crate::overlay::config::{self, Comparison, Config, Merged};
+use crate::overlay::{Inputs, Overlay, OverlayError};
 
 /// What [`sources`] leaves beside the changed sources.
 const BASE_CONFIG: &str = "base.config";
@@ -86,11 +88,13 @@ pub fn build(
 ) -> Result<Vec<PathBuf>, Error> {
     let overlay = load(folder)?;
     let options = options(&overlay);
-    // A wrong config costs seconds here and a quarter of an hour after the build.
     rpmbuild::prepare(work, srpm, &options, log)?;
-    check_config(work, srpm, prepared, &overlay)?;
+    let intent = Intent::of(work, srpm, prepared, &overlay)?;
     let made = rpmbuild::build_prepared(work, srpm, &options, log)?;
-    check_config(work, srpm, prepared, &overlay)?;
+    if let Some(intent) = &intent {
+        let (text, place) = packaged_config(&made)?;
+        intent.check(&text, &place, &overlay)?;
+    }
     Ok(made)
 }
 
@@ -129,33 +133,129 @@ fn inputs(srpm: &Path) -> Result<Inputs, Error> {
     Ok(inputs)
 }
 
-fn check_config(
-    work: &Workdir,
-    srpm: &Path,
-    prepared: &Path,
-    overlay: &Overlay,
-) -> Result<(), Error> {
-    let base = prepared.join(BASE_CONFIG);
-    if overlay.manifest.config.is_none() {
-        return Ok(());
+/// What the config has to be, and what the kernel knows of options.
+struct Intent {
+    merged: Merged,
+    known: BTreeSet<String>,
+}
+
+impl Intent {
+    /// Of the overlay, with the tree that `%prep` left; nothing for an overlay without a config.
+    fn of(
+        work: &Workdir,
+        srpm: &Path,
+        prepared: &Path,
+        overlay: &Overlay,
+    ) -> Result<Option<Self>, Error> {
+        if overlay.manifest.config.is_none() {
+            return Ok(None);
+        }
+        let wrong = |e: OverlayError| Error::Overlay(e.to_string());
+        let base = prepared.join(BASE_CONFIG);
+        let text = fs::read_to_string(&base).map_err(at(&base))?;
+        let Some(merged) = overlay.merge_config(&text).map_err(wrong)? else {
+            return Ok(None);
+        };
+        let (build, inputs) = (work.path("build/BUILD"), inputs(srpm)?);
+        // A wrong config costs seconds here and a quarter of an hour after the build.
+        let compared = overlay
+            .compare_config(&merged, &build, &inputs)
+            .map_err(wrong)?;
+        refuse(&compared, "after %prep", overlay)?;
+        let known = overlay.known_options(&build, &inputs).map_err(wrong)?;
+        Ok(Some(Self { merged, known }))
     }
-    let wrong = |e: crate::overlay::OverlayError| Error::Overlay(e.to_string());
-    let text = fs::read_to_string(&base).map_err(at(&base))?;
-    let Some(merged) = overlay.merge_config(&text).map_err(wrong)? else {
-        return Ok(());
-    };
-    let compared = overlay
-        .compare_config(&merged, &work.path("build/BUILD"), &inputs(srpm)?)
-        .map_err(wrong)?;
+
+    /// Compares with the config in `text`, which is that of `place`.
+    fn check(&self, text: &str, place: &str, overlay: &Overlay) -> Result<(), Error> {
+        let used = Config::parse(text, place).map_err(|e| Error::Overlay(e.to_string()))?;
+        refuse(
+            &config::compare(&self.merged, &used, &self.known),
+            place,
+            overlay,
+        )
+    }
+}
+
+/// An error where an option that a fragment asks for did not come out.
+fn refuse(compared: &Comparison, place: &str, overlay: &Overlay) -> Result<(), Error> {
     if compared.fragments.is_empty() {
         return Ok(());
     }
     let lines: Vec<String> = compared.fragments.iter().map(ToString::to_string).collect();
     Err(Error::Result {
         what: format!(
-            "the kernel's config is not the one intended:\n{}",
+            "the kernel's config ({place}) is not the one intended:\n{}",
             lines.join("\n")
         ),
         hint: format!("the fragments are in {}", overlay.folder.display()),
     })
+}
+
+/// The config that a built kernel carries, `/lib/modules/RELEASE/config`, from the package that has it.
+fn packaged_config(packages: &[PathBuf]) -> Result<(String, String), Error> {
+    for path in packages {
+        let unreadable = |e: rpm::Error| Error::Package {
+            path: path.clone(),
+            message: e.to_string(),
+        };
+        let is_config = |file: &Path| file.starts_with("/lib/modules") && file.ends_with("config");
+        let metadata = rpm::PackageMetadata::open(path).map_err(unreadable)?;
+        if !metadata
+            .get_file_paths()
+            .map_err(unreadable)?
+            .iter()
+            .any(|file| is_config(file))
+        {
+            continue;
+        }
+        let package = rpm::Package::open(path).map_err(unreadable)?;
+        for file in package.files().map_err(unreadable)? {
+            let file = file.map_err(unreadable)?;
+            if is_config(&file.metadata.path()) {
+                let text = String::from_utf8_lossy(file.content().unwrap_or_default()).into_owned();
+                return Ok((
+                    text,
+                    path.file_name()
+                        .unwrap_or_default()
+                        .to_string_lossy()
+                        .into_owned(),
+                ));
+            }
+        }
+    }
+    Err(Error::Result {
+        what: "none of the kernel's packages has its config, /lib/modules/RELEASE/config"
+            .to_owned(),
+        hint: "without it nobody can tell what was built; the spec has to package it".to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_config_is_read_from_the_package_that_has_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let package = |name: &str, path: &str| {
+            let built = rpm::PackageBuilder::new(name, "1", "MIT", "x86_64", "a test")
+                .with_file_contents("CONFIG_A=y\n", rpm::FileOptions::new(path))
+                .unwrap()
+                .build()
+                .unwrap();
+            let file = dir.path().join(format!("{name}.rpm"));
+            built.write_file(&file).unwrap();
+            file
+        };
+        let other = package("kernel-devel", "/usr/src/kernels/1/.config");
+        let core = package("kernel-core", "/lib/modules/1-1.x86_64/config");
+        let found = packaged_config(&[other.clone(), core]).unwrap();
+        assert_eq!(
+            found,
+            ("CONFIG_A=y\n".to_owned(), "kernel-core.rpm".to_owned())
+        );
+        let error = packaged_config(&[other]).unwrap_err().to_string();
+        assert!(error.contains("none of the kernel's packages"), "{error}");
+    }
 }

@@ -25,7 +25,7 @@ mod prepare;
 pub use manifest::{Manifest, ManifestError};
 pub use prepare::{Inputs, Prepared};
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -237,7 +237,24 @@ impl Overlay {
         Ok(config::compare(
             merged,
             &used,
-            &config::known_symbols(&tree)?,
+            &self.known_options(build, inputs)?,
         ))
+    }
+
+    /// The options that the kernel in the tree that `%prep` left below `build` knows, without `CONFIG_`.
+    ///
+    /// # Errors
+    /// When the overlay has no config, or the tree cannot be read.
+    pub fn known_options(
+        &self,
+        build: &Path,
+        inputs: &Inputs,
+    ) -> Result<BTreeSet<String>, OverlayError> {
+        let Some(config) = &self.manifest.config else {
+            return Err(self.input("it has no [config] to compare".to_owned()));
+        };
+        Ok(config::known_symbols(
+            &build.join(self.fill(&config.tree, inputs)?),
+        )?)
     }
 }

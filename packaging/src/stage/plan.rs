@@ -21,6 +21,8 @@ pub struct Planned {
     pub stage: String,
     /// The stages it needs.
     pub needs: Vec<String>,
+    /// Its key, where the outputs of all it needs are known.
+    pub key: Option<Digest>,
     /// Whether it would run.
     pub state: State,
 }
@@ -39,8 +41,10 @@ pub fn plan(stages: &[Stage<'_>], store: &Store) -> Result<Vec<Planned>, Error> 
             .filter(|need| !outputs.contains_key(*need))
             .map(String::as_str)
             .collect();
+        let mut known = None;
         let state = if waits.is_empty() {
             let (key, inputs) = key(stage, &outputs);
+            known = Some(key);
             match store.stages().state(&stage.name, &key) {
                 StageState::Done(done) => {
                     outputs.insert(stage.name.clone(), done.record.digest());
@@ -55,6 +59,7 @@ pub fn plan(stages: &[Stage<'_>], store: &Store) -> Result<Vec<Planned>, Error> 
         planned.push(Planned {
             stage: stage.name.clone(),
             needs: stage.needs.clone(),
+            key: known,
             state,
         });
     }

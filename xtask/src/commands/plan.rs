@@ -26,7 +26,7 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
                     State::Cached => None,
                     State::Runs(why) => Some(why),
                 };
-                serde_json::json!({ "stage": one.stage, "needs": one.needs, "runs": why.is_some(), "why": why })
+                serde_json::json!({ "stage": one.stage, "needs": one.needs, "key": one.key, "runs": why.is_some(), "why": why })
             })
             .collect();
         ui::print(&serde_json::to_string_pretty(&items)?);

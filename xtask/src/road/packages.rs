@@ -195,7 +195,7 @@ impl Road<'_> {
             name: "lustre-srpm".to_owned(),
             needs: needs(&["lustre-root", name::LUSTRE_TREE]),
             inputs: vec![
-                ("recipe".to_owned(), "1".to_owned()),
+                ("recipe".to_owned(), "2".to_owned()),
                 self.settings_input(),
                 ("version".to_owned(), wanted.version.clone()),
                 ("configure".to_owned(), wanted.configure.join(" ")),
