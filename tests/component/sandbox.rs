@@ -164,14 +164,14 @@ fn a_workdir_gives_the_builder_its_home_with_fixed_macros_and_times() {
     work.hand_over().unwrap();
     let log = dir.path().join("log");
     work.script(
-        "stat -c '%Y %a %u' build/SOURCES/a.tar > seen; echo $SOURCE_DATE_EPOCH >> seen; cat .rpmmacros >> seen",
+        "stat -c '%Y %a %u' build/SOURCES/a.tar > seen; echo $SOURCE_DATE_EPOCH $RPM_BUILD_NCPUS >> seen; cat .rpmmacros >> seen",
         &[],
         &log,
     )
     .unwrap();
     let seen = fs::read_to_string(work.path("seen")).unwrap();
     assert!(
-        seen.starts_with("1700000000 644 1000\n1700000000\n"),
+        seen.starts_with("1700000000 644 1000\n1700000000 3\n"),
         "{seen}"
     );
     for line in [

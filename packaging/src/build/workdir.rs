@@ -35,11 +35,10 @@ impl Settings {
     /// The text of the builder's `.rpmmacros`.
     ///
     /// All of them are set although each rpm knows only some: 4.14 always takes the build time from the variable, 4.15 and later
-    /// need the macro, 4.20 has a new one.
+    /// need the macro, 4.20 has a new one. The number of jobs stays a variable of the shell: an SRPM's header holds the spec with
+    /// its macros expanded, and binary packages the digest of that header.
     pub fn macros(&self) -> String {
-        let Self {
-            host, dist, jobs, ..
-        } = self;
+        let Self { host, dist, .. } = self;
         format!(
             "%_topdir {BUILDER_HOME}/build\n\
              %_buildhost {host}\n\
@@ -48,8 +47,7 @@ impl Settings {
              %clamp_mtime_to_source_date_epoch 1\n\
              %build_mtime_policy clamp_to_source_date_epoch\n\
              %source_date_epoch_from_changelog 0\n\
-             %_smp_mflags -j{jobs}\n\
-             %_smp_build_ncpus {jobs}\n"
+             %_smp_mflags -j${{RPM_BUILD_NCPUS}}\n"
         )
     }
 }

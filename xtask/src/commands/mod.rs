@@ -54,6 +54,8 @@ fn builds(command: &Command) -> Option<bool> {
 
 /// What must hold before any work: privileges, host tools, and a Ctrl-C that cleans up.
 fn prepare(setup: bool) -> anyhow::Result<()> {
+    // What is made for chroots and repositories must be readable there, whatever the user's habits.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     let root = rustix::process::geteuid().is_root();
     let purpose: &[&str] = if root {

@@ -99,7 +99,7 @@ impl Road<'_> {
             name: "kernel-srpm".to_owned(),
             needs: needs(&["kernel-sources", name::BOOTSTRAP]),
             inputs: vec![
-                ("recipe".to_owned(), "1".to_owned()),
+                ("recipe".to_owned(), "2".to_owned()),
                 self.settings_input(),
                 self.spec_input("overlay", overlay)?,
             ],
@@ -148,7 +148,7 @@ impl Road<'_> {
             name: "e2fsprogs-srpm".to_owned(),
             needs: needs(&[name::BOOTSTRAP]),
             inputs: vec![
-                ("recipe".to_owned(), "1".to_owned()),
+                ("recipe".to_owned(), "2".to_owned()),
                 self.settings_input(),
                 self.spec_input("spec", &wanted.spec)?,
                 ("source".to_owned(), archive.sha256.to_string()),
@@ -195,7 +195,7 @@ impl Road<'_> {
             name: "lustre-srpm".to_owned(),
             needs: needs(&["lustre-root", name::LUSTRE_TREE]),
             inputs: vec![
-                ("recipe".to_owned(), "2".to_owned()),
+                ("recipe".to_owned(), "3".to_owned()),
                 self.settings_input(),
                 ("version".to_owned(), wanted.version.clone()),
                 ("configure".to_owned(), wanted.configure.join(" ")),
