@@ -6,10 +6,18 @@ use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal};
+
+use crate::sign::Secret;
 
 /// How many of a log's last lines an error shows.
 const TAIL_LINES: usize = 25;
+
+/// How long an interrupted child has to end by itself: `unshare --fork`, for one, is deaf to anything but SIGKILL.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Set once the run is interrupted; nothing is started after that.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
@@ -155,17 +163,29 @@ fn drain(pipe: Option<impl Read>) -> Vec<u8> {
     bytes
 }
 
-/// Ends all children and lets nothing start any more: for Ctrl-C.
+/// Ends all children and lets nothing start any more: for Ctrl-C. A child that does not heed it within [`GRACE`] is killed.
 pub fn interrupt() {
     INTERRUPTED.store(true, Ordering::SeqCst);
-    let children = CHILDREN.lock().unwrap_or_else(PoisonError::into_inner);
-    for id in children.iter() {
-        if let Some(pid) = i32::try_from(*id)
-            .ok()
-            .and_then(rustix::process::Pid::from_raw)
-        {
+    signal_children(Signal::TERM);
+    let patience = Instant::now() + GRACE;
+    while Instant::now() < patience {
+        if children().is_empty() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    signal_children(Signal::KILL);
+}
+
+fn children() -> MutexGuard<'static, Vec<u32>> {
+    CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn signal_children(signal: Signal) {
+    for id in children().iter() {
+        if let Some(pid) = i32::try_from(*id).ok().and_then(Pid::from_raw) {
             // It may have ended by itself in the meantime.
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            let _ = rustix::process::kill_process(pid, signal);
         }
     }
 }
@@ -178,11 +198,15 @@ pub fn interrupted() -> bool {
 /// Starts a child and remembers it.
 fn spawn(command: &mut Command) -> Result<Child, Error> {
     // Holding the lock while starting leaves no moment in which an interruption misses a child.
-    let mut children = CHILDREN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut children = children();
     if interrupted() {
         return Err(Error::Interrupted {
             program: program_name(command),
         });
+    }
+    // No other program has to know them.
+    for secret in [Secret::KEY_VARIABLE, Secret::PASSPHRASE_VARIABLE] {
+        command.env_remove(secret);
     }
     let child = command.spawn().map_err(|source| Error::Start {
         program: program_name(command),
@@ -196,10 +220,7 @@ fn spawn(command: &mut Command) -> Result<Child, Error> {
 fn wait(mut child: Child, command: &Command) -> Result<ExitStatus, Error> {
     let result = child.wait();
     let id = child.id();
-    CHILDREN
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner)
-        .retain(|known| *known != id);
+    children().retain(|known| *known != id);
     result.map_err(|source| Error::Start {
         program: program_name(command),
         source,

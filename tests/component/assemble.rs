@@ -6,6 +6,8 @@
 
 #[path = "assemble/clients.rs"]
 mod clients;
+#[path = "assemble/installs.rs"]
+mod installs;
 #[path = "assemble/proofs.rs"]
 mod proofs;
 #[path = "assemble/tree.rs"]

@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
@@ -51,11 +51,12 @@ fn a_target_is_a_name_and_never_a_path() {
 
 #[test]
 fn what_the_command_line_does_not_know_is_wrong_usage() {
-    let wrong: [&[&str]; 6] = [
+    let wrong: [&[&str]; 7] = [
         &["repo", "--no-such-option"],
         &["no-such-command"],
         &[],
         &["repo", "--jobs", "many"],
+        &["repo", "--jobs", "0"],
         &["build", "--offline", "no-such-package"],
         &["key", "export", "--key-file", "a", "--key-agent", "b"],
     ];
@@ -344,6 +345,20 @@ fn neither_root_nor_user_namespaces_is_an_error_before_any_work() {
     assert!(home.is_untouched());
 }
 
+/// What a program says on standard error, line by line as it comes.
+fn lines_of(program: &mut Child) -> mpsc::Receiver<String> {
+    let (send, lines) = mpsc::channel();
+    let stderr = program.stderr.take().unwrap();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+            if send.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    lines
+}
+
 #[test]
 fn two_runs_on_one_store_the_second_waits_and_says_for_whom() {
     let home = Home::new();
@@ -358,15 +373,7 @@ fn two_runs_on_one_store_the_second_waits_and_says_for_whom() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let (send, lines) = mpsc::channel();
-    let stderr = second.stderr.take().unwrap();
-    std::thread::spawn(move || {
-        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            if send.send(line).is_err() {
-                break;
-            }
-        }
-    });
+    let lines = lines_of(&mut second);
     let line = lines.recv_timeout(PATIENCE).unwrap();
     assert!(line.contains("waiting") && line.contains(first), "{line}");
     assert!(
@@ -380,4 +387,22 @@ fn two_runs_on_one_store_the_second_waits_and_says_for_whom() {
     let line = lines.recv_timeout(PATIENCE).unwrap();
     assert!(line.starts_with("removed 0 of 0 stages"), "{line}");
     assert!(second.wait().unwrap().success());
+}
+
+#[test]
+fn a_run_that_waits_can_be_interrupted() {
+    let home = Home::new();
+    let _held = Store::open(&home.store(), "another run", &mut |_| {}).unwrap();
+    let mut second = home
+        .command(&["fetch", "--store", home.store().to_str().unwrap()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = lines_of(&mut second);
+    let line = lines.recv_timeout(PATIENCE).unwrap();
+    assert!(line.contains("waiting"), "{line}");
+    let pid = rustix::process::Pid::from_child(&second);
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    assert_eq!(second.wait().unwrap().code(), Some(130));
 }

@@ -1,9 +1,9 @@
 //! The sandbox that builds run in, on a small chroot made of the host's own programs.
 
-// The helpers are part of the tests.
-#![allow(clippy::unwrap_used)]
+#![expect(clippy::unwrap_used, reason = "the helpers are part of the tests")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
@@ -57,7 +57,7 @@ fn inside(sandbox: &Sandbox<'_>, script: &str) -> Result<String, process::Error>
 fn the_builder_has_no_network_no_privileges_and_a_fixed_environment() {
     let dir = tempfile::tempdir().unwrap();
     let root = chroot(dir.path());
-    let clone = ChrootClone::new(&root, &dir.path().join("clone")).unwrap();
+    let clone = ChrootClone::new(&root, &dir.path().join("clone"), User::Builder).unwrap();
     let sandbox = Sandbox::new(&clone, User::Builder, "builder.test").env("EXTRA", "1");
 
     assert_eq!(inside(&sandbox, "id -u; id -g").unwrap(), "1000\n1000");
@@ -100,7 +100,7 @@ fn what_root_changes_in_a_clone_stays_in_the_clone() {
     let dir = tempfile::tempdir().unwrap();
     let root = chroot(dir.path());
     let folder = dir.path().join("clone");
-    let clone = ChrootClone::new(&root, &folder).unwrap();
+    let clone = ChrootClone::new(&root, &folder, User::Root).unwrap();
     let sandbox = Sandbox::new(&clone, User::Root, "x");
     inside(&sandbox, "echo changed > /etc/known; echo new > /etc/new").unwrap();
     assert_eq!(
@@ -123,6 +123,24 @@ fn what_root_changes_in_a_clone_stays_in_the_clone() {
 }
 
 #[test]
+fn a_clone_is_for_everybody_whatever_the_umask() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = chroot(dir.path());
+    fs::set_permissions(&root, PermissionsExt::from_mode(0o755)).unwrap();
+    // This process's own would reach the tests beside this one.
+    let clone = dir.path().join("clone");
+    let closed = Command::new("sh")
+        .args(["-ec", "umask 077; mkdir \"$1\" \"$1/upper\"", "sh"])
+        .arg(&clone)
+        .status()
+        .unwrap();
+    assert!(closed.success());
+    let clone = ChrootClone::new(&root, &clone, User::Builder).unwrap();
+    let sandbox = Sandbox::new(&clone, User::Builder, "x");
+    assert_eq!(inside(&sandbox, "stat -c %a /").unwrap(), "755");
+}
+
+#[test]
 fn a_clone_is_made_in_under_a_second_however_large_the_chroot() {
     let dir = tempfile::tempdir().unwrap();
     let root = chroot(dir.path());
@@ -130,7 +148,7 @@ fn a_clone_is_made_in_under_a_second_however_large_the_chroot() {
         fs::write(root.join(format!("home/{index}")), "x").unwrap();
     }
     let clock = Instant::now();
-    let clone = ChrootClone::new(&root, &dir.path().join("clone")).unwrap();
+    let clone = ChrootClone::new(&root, &dir.path().join("clone"), User::Builder).unwrap();
     let took = clock.elapsed();
     // Copying 3,000 files needs thousands of system calls; the bound leaves room for a busy machine.
     assert!(took.as_secs() < 5, "{:?} by {:?}", took, clone.method());
@@ -143,7 +161,7 @@ fn a_folder_shown_read_only_cannot_be_written_even_by_root() {
     let shown = dir.path().join("shown");
     fs::create_dir(&shown).unwrap();
     fs::write(shown.join("file"), "text").unwrap();
-    let clone = ChrootClone::new(&root, &dir.path().join("clone")).unwrap();
+    let clone = ChrootClone::new(&root, &dir.path().join("clone"), User::Root).unwrap();
     let sandbox = Sandbox::new(&clone, User::Root, "x").read_only(&shown, "/srv/shown");
     assert_eq!(inside(&sandbox, "cat /srv/shown/file").unwrap(), "text");
     assert!(inside(&sandbox, "touch /srv/shown/new").is_err());

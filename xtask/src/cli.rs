@@ -1,5 +1,6 @@
 //! The command line: a contract. Add to it, don't change it.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
@@ -92,7 +93,7 @@ pub struct TargetArgs {
     pub mirrors: Vec<String>,
     /// How many jobs run at a time; all cores where not given.
     #[arg(short, long, value_name = "N")]
-    pub jobs: Option<usize>,
+    pub jobs: Option<NonZeroUsize>,
     /// Results as JSON on standard output.
     #[arg(long)]
     pub json: bool,
@@ -169,7 +170,7 @@ pub struct VerifyArgs {
     /// Build everything a second time, elsewhere and under other circumstances, and compare byte by byte.
     #[arg(long)]
     pub reproducible: bool,
-    /// Which key signs the second build.
+    /// The key that the repository is signed with.
     #[command(flatten)]
     pub key: KeyArgs,
 }

@@ -1,5 +1,6 @@
 //! What every command needs to know: where the project, the store and the target are.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -55,8 +56,10 @@ fn base_folder(variable: &str, under_home: &str) -> anyhow::Result<PathBuf> {
 }
 
 /// How many jobs may run at a time.
-pub fn jobs(chosen: Option<usize>) -> usize {
-    chosen.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+pub fn jobs(chosen: Option<NonZeroUsize>) -> usize {
+    chosen
+        .or_else(|| std::thread::available_parallelism().ok())
+        .map_or(1, NonZeroUsize::get)
 }
 
 /// An open store and a loaded target.

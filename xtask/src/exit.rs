@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use lustre_packaging::stage;
+use lustre_packaging::{process, stage};
 
 /// How a command that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,8 @@ pub fn report(result: anyhow::Result<Outcome>) -> ExitCode {
 }
 
 fn code(error: &anyhow::Error) -> u8 {
-    if matches!(error.downcast_ref(), Some(stage::Error::Interrupted)) {
+    // Whatever an interruption broke first.
+    if process::interrupted() || matches!(error.downcast_ref(), Some(stage::Error::Interrupted)) {
         return 130;
     }
     let usage = error.is::<Usage>()
@@ -59,7 +60,7 @@ fn words(error: &anyhow::Error) -> String {
         let shown = log.display().to_string();
         if !lines.iter().any(|line| line.contains(&shown)) {
             lines.push(format!("log: {shown}"));
-            let tail = lustre_packaging::process::tail(log, 15);
+            let tail = process::tail(log, 15);
             if !tail.is_empty() {
                 lines.push(tail);
             }

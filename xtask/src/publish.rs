@@ -84,3 +84,56 @@ pub fn add_proof(text: &str, output: &Path) -> anyhow::Result<()> {
     };
     write().with_context(|| path.display().to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A repository as far as this module looks at one: a file and the list of digests.
+    fn tree(package: &str, sums: &str) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.rpm"), package).unwrap();
+        fs::write(dir.path().join(lustre_repository::sums::FILE), sums).unwrap();
+        dir
+    }
+
+    fn changed(here: &Path, wanted: &Path) -> Option<String> {
+        changed_by_hand(
+            &list_tree(here).unwrap(),
+            &list_tree(wanted).unwrap(),
+            Path::new("/dist"),
+        )
+    }
+
+    #[test]
+    fn a_change_by_hand_is_told_from_another_build() {
+        let made = tree("package", "sums");
+        let named = |here: &tempfile::TempDir| changed(here.path(), made.path());
+        assert_eq!(named(&tree("tampered", "sums")).unwrap(), "/dist/a.rpm");
+        assert_eq!(named(&tree("other", "other sums")), None, "another build");
+        let added = tree("package", "sums");
+        fs::write(added.path().join("added"), "").unwrap();
+        assert_eq!(named(&added).unwrap(), "/dist/added");
+        fs::remove_file(added.path().join("a.rpm")).unwrap();
+        assert_eq!(named(&added).unwrap(), "/dist/a.rpm");
+    }
+
+    #[test]
+    fn what_somebody_changed_is_replaced_and_a_proof_is_no_change() {
+        let made = tree("package", "sums");
+        let parent = tempfile::tempdir().unwrap();
+        let output = parent.path().join("dist");
+        let screen = Screen::new();
+        publish(made.path(), &output, &screen).unwrap();
+        add_proof("{}", &output).unwrap();
+        let before = fs::metadata(&output).unwrap();
+        publish(made.path(), &output, &screen).unwrap();
+        use std::os::unix::fs::MetadataExt;
+        assert_eq!(fs::metadata(&output).unwrap().ino(), before.ino());
+
+        fs::write(output.join("a.rpm"), "tampered").unwrap();
+        publish(made.path(), &output, &screen).unwrap();
+        assert_eq!(fs::read(output.join("a.rpm")).unwrap(), b"package");
+        assert_eq!(fs::read(made.path().join("a.rpm")).unwrap(), b"package");
+    }
+}

@@ -118,3 +118,49 @@ pub fn distribution_srpm(
         .file(store)?
         .with_context(|| format!("the source package {package} is not one file"))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn arguments(line: &[&str]) -> TargetArgs {
+        let line = ["cargo xtask", "fetch"].iter().chain(line);
+        match Cli::try_parse_from(line).unwrap().command {
+            Command::Fetch(arguments) => arguments,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn replacements_are_read() {
+        let read = options(&arguments(&[
+            "--offline",
+            "--source",
+            "lustre=/no/such/tree@v2",
+            "--mirror",
+            "https://a.example/b=/srv/b",
+        ]))
+        .unwrap();
+        assert!(read.offline);
+        assert_eq!(read.overrides[0].rev.as_deref(), Some("v2"));
+        assert_eq!(read.mirrors[0].to, "/srv/b");
+    }
+
+    #[test]
+    fn what_cannot_be_replaced_is_wrong_usage_and_is_named() {
+        for (line, parts) in [
+            (["--source", "lustre"], ["--source lustre", "NAME=PATH"]),
+            (["--source", "kernel=/a"], ["only `lustre`", "`kernel`"]),
+            (["--mirror", "a=b"], ["--mirror a=b", "FROM=TO"]),
+        ] {
+            let error = options(&arguments(&line)).unwrap_err();
+            assert!(error.is::<Usage>(), "{error:?}");
+            for part in parts {
+                assert!(error.to_string().contains(part), "{part}: {error}");
+            }
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! What a person sees: a live line for every running stage on a terminal, plain lines otherwise; all on standard error.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
@@ -14,7 +14,7 @@ use lustre_packaging::stage::Event;
 pub struct Screen {
     live: Option<MultiProgress>,
     bars: Mutex<BTreeMap<String, ProgressBar>>,
-    cached: Mutex<usize>,
+    ran: Mutex<BTreeSet<String>>,
 }
 
 impl Screen {
@@ -25,7 +25,7 @@ impl Screen {
         Self {
             live: live.then(MultiProgress::new),
             bars: Mutex::default(),
-            cached: Mutex::default(),
+            ran: Mutex::default(),
         }
     }
 
@@ -42,11 +42,13 @@ impl Screen {
     pub fn event(&self, event: &Event<'_>) {
         match event {
             Event::Started { stage, log } => self.started(stage, log),
-            Event::Cached { .. } => {
-                *self.cached.lock().unwrap_or_else(PoisonError::into_inner) += 1
-            }
+            Event::Cached { .. } => {}
             Event::Finished { stage, took } => {
                 self.ended(stage);
+                self.ran
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .insert((*stage).to_owned());
                 self.line(&format!("done    {stage} in {}", duration(*took)));
             }
             Event::Failed { stage } => {
@@ -56,9 +58,12 @@ impl Screen {
         }
     }
 
-    /// How many stages were found in the store.
-    pub fn cached(&self) -> usize {
-        *self.cached.lock().unwrap_or_else(PoisonError::into_inner)
+    /// How many stages ran; the others were found in the store.
+    pub fn ran(&self) -> usize {
+        self.ran
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 
     fn started(&self, stage: &str, log: &Path) {

@@ -56,3 +56,6 @@ pub(crate) fn at(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
     let path = path.into();
     move |source| Error::Io { path, source }
 }
+
+#[cfg(test)]
+mod tests;

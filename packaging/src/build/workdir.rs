@@ -73,7 +73,7 @@ impl Workdir {
         }
         let macros = home.join(".rpmmacros");
         fs::write(&macros, settings.macros()).map_err(at(&macros))?;
-        let clone = ChrootClone::new(chroot, &folder.join("chroot"))?;
+        let clone = ChrootClone::new(chroot, &folder.join("chroot"), User::Builder)?;
         let inside = clone.writable_path(BUILDER_HOME);
         fs::create_dir_all(&inside).map_err(at(&inside))?;
         Ok(Self {

@@ -104,9 +104,11 @@ pub fn bootstrap(
     let cache = scratch.join("cache");
     let key = base.key.display().to_string();
     fs::write(&conf, dnf_conf(&repos, &key, &cache.display().to_string())).map_err(at(&conf))?;
-    // dnf leaves a gpg-agent behind when it checks metadata; it ends with the namespace.
-    let mut command = Command::new("unshare");
+    // dnf leaves a gpg-agent behind when it checks metadata; it ends with the namespace, and the namespace with us: after a `kill -9`
+    // nothing may go on writing where the next run cleans up.
+    let mut command = Command::new("setpriv");
     command
+        .args(["--pdeathsig", "KILL", "--", "unshare"])
         .args(["--pid", "--fork", "--kill-child", "--mount-proc", "--"])
         .arg("dnf")
         .arg("--config")
@@ -137,7 +139,7 @@ impl TargetDnf {
     /// # Errors
     /// When the chroot cannot be cloned or dnf's configuration not written.
     pub fn new(chroot: &Path, folder: &Path, base: &Base) -> Result<Self, Error> {
-        let clone = ChrootClone::new(chroot, folder)?;
+        let clone = ChrootClone::new(chroot, folder, User::Root)?;
         let repos: Vec<(String, String)> = base
             .repos
             .iter()

@@ -1,10 +1,12 @@
-//! Throw-away copies of chroots: overlayfs where the kernel gives it, else reflinks, else hard links.
+//! Throw-away copies of chroots: overlayfs where the kernel gives it, else reflinks, else hard links, or true copies where root works in
+//! them.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use super::User;
 use crate::process;
 
 /// A clone that could not be made or removed.
@@ -18,7 +20,7 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
-    /// Neither overlayfs nor reflinks nor hard links work between the chroot and the clone's folder.
+    /// None of the methods works between the chroot and the clone's folder.
     #[error("cannot clone the chroot {}: {source}", chroot.display())]
     NoMethod {
         /// The chroot.
@@ -37,6 +39,13 @@ pub enum CloneMethod {
     Reflink,
     /// Hard links; the builder, who owns none of the files, cannot write to them.
     HardLink,
+    /// Copies: slow, but root may write to them without writing to the chroot.
+    Copy,
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { path, source }
 }
 
 /// A throw-away copy of a chroot; gone when dropped.
@@ -51,24 +60,12 @@ pub struct ChrootClone {
 const MOUNT_AND_RUN: &str = r#"mount -t overlay overlay -o "$1" "$2" && shift 2 && exec "$@""#;
 
 impl ChrootClone {
-    /// Clones `chroot` into the new folder `folder`, by the best method that works there.
+    /// Clones `chroot` into the new folder `folder`, by the best method that works there, for commands that `user` will run in it.
     ///
     /// # Errors
     /// When no method works or a folder cannot be made.
-    pub fn new(chroot: &Path, folder: &Path) -> Result<Self, Error> {
-        let at = |path: &Path| {
-            let path = path.to_owned();
-            move |source| Error::Io { path, source }
-        };
-        for part in ["upper", "work", "root"] {
-            let path = folder.join(part);
-            fs::create_dir_all(&path).map_err(at(&path))?;
-        }
-        let mut clone = Self {
-            lower: chroot.to_owned(),
-            folder: folder.to_owned(),
-            method: CloneMethod::Overlay,
-        };
+    pub fn new(chroot: &Path, folder: &Path, user: User) -> Result<Self, Error> {
+        let mut clone = Self::prepare(chroot, folder, CloneMethod::Overlay)?;
         let (mut probe, _) = clone.enter();
         let works = probe
             .arg("true")
@@ -84,14 +81,35 @@ impl ChrootClone {
         if clone.copy("--reflink=always").is_ok() {
             return Ok(clone);
         }
-        clone.method = CloneMethod::HardLink;
         let root = clone.root();
         fs::remove_dir_all(&root).map_err(at(&root))?;
-        clone.copy("--link").map_err(|source| Error::NoMethod {
+        // Through a hard link, root would write into the chroot itself: rpm's database, for one.
+        let (method, how) = match user {
+            User::Builder => (CloneMethod::HardLink, "--link"),
+            User::Root => (CloneMethod::Copy, "--reflink=never"),
+        };
+        clone.method = method;
+        clone.copy(how).map_err(|source| Error::NoMethod {
             chroot: chroot.to_owned(),
             source,
         })?;
         Ok(clone)
+    }
+
+    /// The folders of a clone; the topmost has the mode of the chroot's own, whatever the umask.
+    fn prepare(chroot: &Path, folder: &Path, method: CloneMethod) -> Result<Self, Error> {
+        for part in ["upper", "work", "root"] {
+            let path = folder.join(part);
+            fs::create_dir_all(&path).map_err(at(&path))?;
+        }
+        let mode = fs::metadata(chroot).map_err(at(chroot))?.permissions();
+        let upper = folder.join("upper");
+        fs::set_permissions(&upper, mode).map_err(at(&upper))?;
+        Ok(Self {
+            lower: chroot.to_owned(),
+            folder: folder.to_owned(),
+            method,
+        })
     }
 
     /// How it was made.
@@ -103,7 +121,7 @@ impl ChrootClone {
     pub fn writable_path(&self, inside: &str) -> PathBuf {
         let top = match self.method {
             CloneMethod::Overlay => self.folder.join("upper"),
-            CloneMethod::Reflink | CloneMethod::HardLink => self.root(),
+            CloneMethod::Reflink | CloneMethod::HardLink | CloneMethod::Copy => self.root(),
         };
         top.join(inside.trim_start_matches('/'))
     }

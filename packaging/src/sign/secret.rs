@@ -20,6 +20,9 @@ impl Secret {
     /// The environment variable that holds the passphrase itself, for a CI system's secrets.
     pub const PASSPHRASE_VARIABLE: &'static str = "LUSTRE_REPO_KEY_PASSPHRASE";
 
+    /// The environment variable that may hold the armored secret key itself, for a CI system's secrets.
+    pub const KEY_VARIABLE: &'static str = "LUSTRE_REPO_KEY";
+
     /// Keeps `bytes` secret.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Secret {
         Secret(Zeroizing::new(bytes.into()))

@@ -1,6 +1,7 @@
 //! Running a graph.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -78,7 +79,9 @@ fn worker(
             .filter_map(|need| Some((need.clone(), state.done.get(need)?.clone())))
             .collect();
         drop(state);
-        let result = one(stage, &needs, store, tell);
+        // A panic that ended this thread would leave the others waiting for a stage that never ends.
+        let result = catch_unwind(AssertUnwindSafe(|| one(stage, &needs, store, tell)))
+            .unwrap_or_else(|panic| Err(panicked(&stage.name, panic.as_ref())));
         state = shared.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
             Ok(done) => {
@@ -91,6 +94,19 @@ fn worker(
             }
         }
         changed.notify_all();
+    }
+}
+
+fn panicked(stage: &str, panic: &(dyn std::any::Any + Send)) -> Error {
+    let said = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("no message");
+    Error::Stage {
+        stage: stage.to_owned(),
+        log: None,
+        source: format!("a mistake in this tool: {said}").into(),
     }
 }
 

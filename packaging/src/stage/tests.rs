@@ -166,3 +166,31 @@ fn a_folder_too_large_to_hash_is_stood_for_by_a_file() {
         .digest();
     assert_eq!(first, second);
 }
+
+#[test]
+fn a_mistake_in_a_recipe_is_a_failure_and_nobody_waits_for_ever() {
+    let (_dir, store) = store();
+    let count = AtomicUsize::new(0);
+    let graph = [
+        stage(
+            "mistaken",
+            &[],
+            "",
+            Box::new(|_| panic!("index out of bounds")),
+        ),
+        stage("after", &["mistaken"], "", writes("b", &count)),
+    ];
+    let error = run(&graph, &store, Options { width: 2 }, &quiet).unwrap_err();
+    match error {
+        Error::Stage { stage, source, .. } => {
+            assert_eq!(stage, "mistaken");
+            assert!(
+                source.to_string().contains("index out of bounds"),
+                "{source}"
+            );
+        }
+        other => panic!("{other}"),
+    }
+    assert_eq!(count.load(Ordering::SeqCst), 0);
+    assert!(store.stages().list().unwrap().is_empty());
+}

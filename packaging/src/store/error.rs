@@ -73,6 +73,9 @@ pub enum Error {
     /// The system refused something.
     #[error(transparent)]
     Path(#[from] PathError),
+    /// Ctrl-C while another run was waited for.
+    #[error("interrupted while waiting for the run that uses the store")]
+    Interrupted,
     /// A file is not what it has to be.
     #[error("{what} has the wrong digest\n  expected sha256 {expected}\n  found    sha256 {found}")]
     Digest {

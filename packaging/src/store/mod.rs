@@ -33,6 +33,9 @@ pub use stages::{Listed, PendingStage, RECORD, StageDir, StageRecord, StageState
 pub(crate) use tree::entry;
 pub use tree::{Entry, EntryKind, digest_entries, list_tree, tree_digest};
 
+/// The name of the file that says who uses the store.
+pub const LOCK: &str = "store.lock";
+
 /// An opened store. While it lives, no other run uses the same store.
 #[derive(Debug)]
 pub struct Store {
@@ -57,7 +60,7 @@ impl Store {
     pub fn open(root: &Path, who: &str, on_wait: &mut dyn FnMut(&Holder)) -> Result<Self, Error> {
         create(root)?;
         let root = fs::canonicalize(root).map_err(|source| PathError::new("find", root, source))?;
-        let lock = lock::take(&root.join("store.lock"), who, on_wait)?;
+        let lock = lock::take(&root.join(LOCK), who, on_wait)?;
         let tmp = root.join("tmp");
         for folder in [
             "files/sha256",

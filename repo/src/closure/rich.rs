@@ -101,6 +101,9 @@ struct Parser<'a> {
 
 type Step<T> = Result<T, &'static str>;
 
+/// What follows `if` or `unless`, and what follows its `else`.
+type Condition = (Box<Requirement>, Option<Box<Requirement>>);
+
 impl<'a> Parser<'a> {
     fn expression(&mut self) -> Step<Requirement> {
         self.take("(")?;
@@ -148,8 +151,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    #[allow(clippy::type_complexity)]
-    fn condition(&mut self) -> Step<(Box<Requirement>, Option<Box<Requirement>>)> {
+    fn condition(&mut self) -> Step<Condition> {
         let condition = Box::new(self.operand()?);
         match self.operator()? {
             None => Ok((condition, None)),

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use lustre_packaging::sign::{Key, sign_package, verify_package};
 
-#[allow(clippy::print_stdout)]
+#[expect(clippy::print_stdout, reason = "what it prints is its result")]
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let [key, unsigned, signed, time] = arguments.as_slice() else {

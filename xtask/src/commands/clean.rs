@@ -1,7 +1,7 @@
 //! `cargo xtask clean`
 
 use anyhow::Context as _;
-use lustre_packaging::store::{Store, remove_tree};
+use lustre_packaging::store::{LOCK as STORE_LOCK, Store, remove_tree};
 
 use crate::cli::CleanArgs;
 use crate::context;
@@ -22,8 +22,15 @@ pub fn run(arguments: &CleanArgs) -> anyhow::Result<Outcome> {
         ui::say(&format!("waiting for another run: {holder}"));
     })?;
     if arguments.all {
-        drop(store);
+        // The lock goes last: until then, nobody else may begin to use what is being removed.
+        for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            let path = entry?.path();
+            if path.file_name().is_none_or(|name| name != STORE_LOCK) {
+                remove_tree(&path).with_context(|| format!("cannot remove {}", path.display()))?;
+            }
+        }
         remove_tree(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
+        drop(store);
         ui::say(&format!("removed {}", folder.display()));
         return Ok(Outcome::Done);
     }

@@ -11,9 +11,6 @@ use crate::context;
 use crate::exit::Outcome;
 use crate::ui;
 
-/// The variable that may hold the armored secret key itself, for CI.
-const KEY_VARIABLE: &str = "LUSTRE_REPO_KEY";
-
 /// Makes, shows or exports a key.
 pub fn run(command: &KeyCommand) -> anyhow::Result<Outcome> {
     match command {
@@ -39,8 +36,8 @@ pub fn open(arguments: &KeyArgs) -> anyhow::Result<Box<dyn Signer>> {
             fingerprint: fingerprint.clone(),
             home: std::env::var_os("GNUPGHOME").map(PathBuf::from),
         }
-    } else if std::env::var_os(KEY_VARIABLE).is_some() {
-        KeySource::Variable(KEY_VARIABLE.to_owned())
+    } else if std::env::var_os(Secret::KEY_VARIABLE).is_some() {
+        KeySource::Variable(Secret::KEY_VARIABLE.to_owned())
     } else {
         KeySource::Development(context::key_folder()?.join("keys"))
     };
@@ -102,4 +99,42 @@ fn show(arguments: &KeyArgs, json: bool) -> anyhow::Result<Outcome> {
         }
     }
     Ok(Outcome::Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_file_that_is_not_there_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("release.key.asc");
+        let arguments = KeyArgs {
+            key_file: Some(file.clone()),
+            key_agent: None,
+        };
+        let error = open(&arguments).err().unwrap();
+        let shown = file.display().to_string();
+        assert!(error.to_string().contains(&shown), "{error}");
+        fs_write(&file, "no key");
+        let error = open(&arguments).err().unwrap();
+        assert!(error.to_string().contains(&shown), "{error}");
+    }
+
+    #[test]
+    fn a_key_that_is_there_is_never_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("release.key.asc");
+        fs_write(&file, "somebody's key");
+        let error = new("A <a@example.org>", &file).unwrap_err().to_string();
+        assert!(error.contains("never overwritten"), "{error}");
+        assert_eq!(std::fs::read(&file).unwrap(), b"somebody's key");
+    }
+
+    /// A file as only its owner may read it.
+    fn fs_write(path: &Path, text: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::write(path, text).unwrap();
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
+    }
 }

@@ -28,7 +28,11 @@ pub fn run(arguments: &LockArgs) -> anyhow::Result<Outcome> {
     } else {
         current(&context)?;
     }
-    ui::say(&format!("{} is current", path(&context.target).display()));
+    let path = path(&context.target);
+    if context.arguments.json {
+        ui::print(&serde_json::json!({ "lock": path }).to_string());
+    }
+    ui::say(&format!("{} is current", path.display()));
     Ok(Outcome::Done)
 }
 

@@ -23,8 +23,26 @@ use crate::ui;
 /// # Errors
 /// Whatever the command fails with.
 pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
-    if let Some(setup) = builds(&cli.command) {
-        prepare(setup)?;
+    // Chroots and the repository are read by others than their owner, whatever the umask of the shell. What is secret gets its mode
+    // explicitly.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    match work(&cli.command) {
+        Work::Builds { setup } => {
+            host::ensure(&context::specs(), purpose(), setup, &mut |text| {
+                ui::say(text)
+            })?;
+            privileges(true)?;
+            stop_cleanly()?;
+        }
+        Work::Store { setup } => {
+            if setup {
+                host::ensure(&context::specs(), purpose(), true, &mut |text| {
+                    ui::say(text)
+                })?;
+            }
+            privileges(false)?;
+        }
+        Work::Other => {}
     }
     match cli.command {
         Command::Repo(arguments) => repo::repo(&arguments),
@@ -41,33 +59,61 @@ pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
     }
 }
 
-/// Whether the command makes chroots, and whether it may install what is missing on the host.
-fn builds(command: &Command) -> Option<bool> {
+/// What a command works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Work {
+    /// It makes chroots or runs programs that may have to be installed.
+    Builds {
+        /// Whether what is missing on the host may be installed.
+        setup: bool,
+    },
+    /// It reads or clears the store and makes no chroot.
+    Store {
+        /// As above.
+        setup: bool,
+    },
+    /// Neither; or it looks after itself.
+    Other,
+}
+
+fn work(command: &Command) -> Work {
+    let builds = |setup| Work::Builds { setup };
+    let store = |setup| Work::Store { setup };
     match command {
-        Command::Repo(arguments) | Command::Assemble(arguments) => Some(arguments.target.setup),
-        Command::Build(arguments) => Some(arguments.target.setup),
-        Command::Fetch(arguments) => Some(arguments.setup),
-        Command::Verify(arguments) => Some(arguments.target.setup),
-        _ => None,
+        Command::Repo(arguments) | Command::Assemble(arguments) => builds(arguments.target.setup),
+        Command::Build(arguments) => builds(arguments.target.setup),
+        Command::Fetch(arguments) => builds(arguments.setup),
+        Command::Verify(arguments) => builds(arguments.target.setup),
+        Command::Plan(arguments) => store(arguments.target.setup),
+        Command::Lock(arguments) => store(arguments.target.setup),
+        Command::Clean(_) => store(false),
+        Command::Targets { .. } | Command::Key(_) | Command::Test(_) => Work::Other,
     }
 }
 
-/// What must hold before any work: privileges, host tools, and a Ctrl-C that cleans up.
-fn prepare(setup: bool) -> anyhow::Result<()> {
-    // What is made for chroots and repositories must be readable there, whatever the user's habits.
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
-    let root = rustix::process::geteuid().is_root();
-    let purpose: &[&str] = if root {
+/// What the host's tools are for, in the words of `specs/host-tools.toml`.
+fn purpose() -> &'static [&'static str] {
+    if rustix::process::geteuid().is_root() {
         &["repo"]
     } else {
         &["repo", "repo-unprivileged"]
-    };
-    host::ensure(&context::specs(), purpose, setup, &mut |text| ui::say(text))?;
-    if let Some(mut command) = host::privileges(&std::env::current_exe()?, &arguments)? {
-        // From here on as root of a user namespace of our own.
-        return Err(command.exec().into());
     }
+}
+
+/// Goes on as root of a user namespace of our own where the user is not root. What builds leave in the store belongs to ids that only
+/// such a namespace has, so commands that only look need it too; where it cannot be had, they do without.
+fn privileges(needed: bool) -> anyhow::Result<()> {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    match host::privileges(&std::env::current_exe()?, &arguments) {
+        Ok(Some(mut command)) => Err(command.exec().into()),
+        Ok(None) => Ok(()),
+        Err(error) if needed => Err(error.into()),
+        Err(_) => Ok(()),
+    }
+}
+
+/// From here on, Ctrl-C ends what runs and cleans up before it ends us.
+fn stop_cleanly() -> anyhow::Result<()> {
     let mut signals = signal_hook::iterator::Signals::new([
         signal_hook::consts::SIGINT,
         signal_hook::consts::SIGTERM,
@@ -80,4 +126,30 @@ fn prepare(setup: bool) -> anyhow::Result<()> {
         }
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser as _;
+
+    use super::*;
+
+    fn of(line: &[&str]) -> Work {
+        let line = ["cargo xtask"].iter().chain(line);
+        work(&Cli::try_parse_from(line).unwrap().command)
+    }
+
+    #[test]
+    fn setup_is_heeded_by_every_command_that_takes_it() {
+        for command in ["repo", "assemble", "build", "fetch", "verify"] {
+            assert_eq!(of(&[command]), Work::Builds { setup: false });
+            assert_eq!(of(&[command, "--setup"]), Work::Builds { setup: true });
+        }
+        for command in ["plan", "lock"] {
+            assert_eq!(of(&[command]), Work::Store { setup: false });
+            assert_eq!(of(&[command, "--setup"]), Work::Store { setup: true });
+        }
+        assert_eq!(of(&["clean"]), Work::Store { setup: false });
+        assert_eq!(of(&["targets"]), Work::Other);
+    }
 }

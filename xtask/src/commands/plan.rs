@@ -2,8 +2,7 @@
 
 use lustre_packaging::stage::{self, State};
 
-use super::lock;
-use super::repo;
+use super::{lock, repo, verify};
 use crate::cli::PlanArgs;
 use crate::context::{self, Context};
 use crate::exit::Outcome;
@@ -16,7 +15,11 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
     let lock = lock::current(&context)?;
     let road = Road::new(&context, &lock)?;
     let signing = repo::signing(&context, &arguments.key)?;
-    let stages = road.assembled(&signing)?;
+    let mut stages = road.assembled(&signing)?;
+    stages.push(verify::stage_of(
+        &road,
+        Box::new(|_| Err("a plan runs nothing".into())),
+    )?);
     let planned = stage::plan(&stages, &context.store)?;
     if context.arguments.json {
         let items: Vec<_> = planned

@@ -25,8 +25,6 @@ pub fn repo(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     let road = Road::new(&context, &lock)?;
     let signing = signing(&context, &arguments.key)?;
     let done = run(&context, &road.assembled(&signing)?)?;
-    // Proving looks at the same stages once more.
-    let cached = context.screen.cached();
     let assembled = tree(&folder(&done, name::ASSEMBLE)?);
     let output = output(arguments, &context);
     publish::publish(&assembled, &output, &context.screen)?;
@@ -35,10 +33,12 @@ pub fn repo(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     if let Some(model) = &context.target.model {
         ui::say(model);
     }
+    // The proofs are a stage too.
+    let stages = done.len() + 1;
     ui::say(&format!(
-        "{}: {} stages and the proofs, {cached} from the store, {}",
+        "{}: {stages} stages, {} from the store, {}",
         output.display(),
-        done.len(),
+        stages.saturating_sub(context.screen.ran()),
         ui::duration(clock.elapsed())
     ));
     ui::say(&proof.summary);
@@ -68,7 +68,11 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
         &context.screen,
     )?;
     ui::say("not proven: `cargo xtask verify` does that");
-    ui::print(&output.display().to_string());
+    if context.arguments.json {
+        ui::print(&serde_json::json!({ "repository": output }).to_string());
+    } else {
+        ui::print(&output.display().to_string());
+    }
     Ok(Outcome::Done)
 }
 
@@ -93,8 +97,16 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
     };
     let stages = needed(road.builds()?, &wanted);
     let done = run(&context, &stages)?;
+    let mut folders = std::collections::BTreeMap::new();
     for package in wanted {
-        ui::print(&folder(&done, package)?.join("RPMS").display().to_string());
+        folders.insert(package, folder(&done, package)?.join("RPMS"));
+    }
+    if context.arguments.json {
+        ui::print(&serde_json::to_string_pretty(&folders)?);
+    } else {
+        for folder in folders.values() {
+            ui::print(&folder.display().to_string());
+        }
     }
     Ok(Outcome::Done)
 }
@@ -103,7 +115,11 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
 pub fn fetch(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
     let context = Context::open(arguments, &who("fetch", arguments))?;
     let lock = ready(&context)?;
-    ui::say(&format!("{} files are in the store", lock.files().count()));
+    let files = lock.files().count();
+    if context.arguments.json {
+        ui::print(&serde_json::json!({ "files": files }).to_string());
+    }
+    ui::say(&format!("{files} files are in the store"));
     Ok(Outcome::Done)
 }
 
@@ -186,4 +202,39 @@ pub fn default_output(target: &str) -> PathBuf {
 /// How a run names itself to others that wait for it.
 pub fn who(command: &str, arguments: &TargetArgs) -> String {
     format!("cargo xtask {command} --target {}", arguments.target)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_needs_what_its_stages_need_and_nothing_else() {
+        let stage = |name: &str, needs: &[&str]| Stage {
+            name: name.to_owned(),
+            needs: needs.iter().map(|need| (*need).to_owned()).collect(),
+            inputs: Vec::new(),
+            whole: None,
+            recipe: Box::new(|_| Ok(())),
+        };
+        let graph = || {
+            vec![
+                stage("base", &[]),
+                stage("kernel", &["base"]),
+                stage("e2fsprogs", &["base"]),
+                stage("lustre", &["kernel", "base"]),
+            ]
+        };
+        let names = |wanted: &[&str]| -> Vec<String> {
+            let stages = needed(graph(), wanted);
+            stages.into_iter().map(|stage| stage.name).collect()
+        };
+        assert_eq!(names(&["e2fsprogs"]), ["base", "e2fsprogs"]);
+        assert_eq!(names(&["lustre"]), ["base", "kernel", "lustre"]);
+        assert_eq!(
+            names(&["lustre", "e2fsprogs"]),
+            ["base", "kernel", "e2fsprogs", "lustre"]
+        );
+        assert!(names(&[]).is_empty());
+    }
 }

@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use lustre_packaging::stage::Stage;
+use lustre_packaging::process;
+use lustre_packaging::stage::{self, Recipe, Stage};
 use lustre_packaging::store::StageDir;
 use lustre_repository::proof::{self, Outcome as Result_, Proof, StaticInput};
 use lustre_repository::repo_file::KEY_FILE;
@@ -52,6 +53,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     let signing = repo::signing(&context, &arguments.key)?;
     let done = repo::run(&context, &road.roots()?)?;
     let checked = checks(&context, &done, &dist, &signing.public_key)?;
+    uninterrupted()?;
     ui::say(&checked.summary);
     if context.arguments.json {
         ui::print(checked.text.trim_end());
@@ -60,6 +62,22 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         Outcome::Done
     } else {
         Outcome::Unproven
+    })
+}
+
+/// The stage of the proofs, with its recipe still to be said.
+///
+/// # Errors
+/// When an input of it cannot be written down.
+pub fn stage_of<'s>(road: &Road<'_>, recipe: Recipe<'s>) -> anyhow::Result<Stage<'s>> {
+    Ok(Stage {
+        name: name::PROVE.to_owned(),
+        needs: [name::ASSEMBLE, name::DISTRIBUTION, name::INSTALL_ROOT]
+            .map(str::to_owned)
+            .to_vec(),
+        inputs: road.proof_inputs()?,
+        whole: None,
+        recipe,
     })
 }
 
@@ -76,14 +94,9 @@ pub fn prove(
     let dist = tree(&repo::folder(done, name::ASSEMBLE)?);
     let failed = std::sync::Mutex::new(None);
     let mut stages: Vec<Stage<'_>> = road.assembled(signing)?;
-    stages.push(Stage {
-        name: name::PROVE.to_owned(),
-        needs: [name::ASSEMBLE, name::DISTRIBUTION, name::INSTALL_ROOT]
-            .map(str::to_owned)
-            .to_vec(),
-        inputs: road.proof_inputs()?,
-        whole: None,
-        recipe: Box::new(|work| {
+    stages.push(stage_of(
+        road,
+        Box::new(|work| {
             let proved = checks(context, done, &dist, &signing.public_key)?;
             std::fs::write(work.output.join(proof::FILE), &proved.text)?;
             std::fs::write(work.output.join("summary"), &proved.summary)?;
@@ -96,9 +109,10 @@ pub fn prove(
             }
             Err("a proof failed".into())
         }),
-    });
+    )?);
     let ran = repo::run(context, &stages);
     drop(stages);
+    uninterrupted()?;
     if let Some(proved) = failed.into_inner().ok().flatten() {
         return Ok(proved);
     }
@@ -110,6 +124,14 @@ pub fn prove(
         summary: read("summary")?,
         good: true,
     })
+}
+
+/// What an interruption broke says nothing about the repository: checks that ended that way are no proof that failed.
+fn uninterrupted() -> Result<(), stage::Error> {
+    if process::interrupted() {
+        return Err(stage::Error::Interrupted);
+    }
+    Ok(())
 }
 
 /// Static and install checks of the tree `dist`.

@@ -32,7 +32,7 @@ pub struct Step<'a> {
 impl<'a> Chroot<'a> {
     /// Clones the chroot and tells its dnf where the base is, as the distribution's own `.repo` file would.
     pub fn new(input: &'a InstallInput<'a>) -> Result<Self, String> {
-        let clone = ChrootClone::new(input.root, &input.scratch.join("install"))
+        let clone = ChrootClone::new(input.root, &input.scratch.join("install"), User::Root)
             .map_err(|error| error.to_string())?;
         let repo = clone.writable_path("/etc/yum.repos.d/base.repo");
         let text = format!(

@@ -137,9 +137,9 @@ impl Road<'_> {
         Ok(())
     }
 
-    /// A pinned file in the store under its own name, which tools like to see.
+    /// The pinned file `file` in the store, with its content checked once more before it is used.
     pub(super) fn pinned(&self, digest: &Digest, file: &str) -> Result<PathBuf, Failure> {
-        self.store.file(digest).ok_or_else(|| {
+        self.store.verified_file(digest)?.ok_or_else(|| {
             format!("{file} (sha256 {digest}) is not in the store; get it with `cargo xtask fetch`")
                 .into()
         })

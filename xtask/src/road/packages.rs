@@ -314,3 +314,25 @@ fn one_srpm(work: &Work<'_>, package: &str) -> Result<PathBuf, Failure> {
         .pop()
         .ok_or_else(|| format!("no SRPM in {}", folder.display()).into())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::is_for_building;
+
+    #[test]
+    fn a_build_gets_kernel_devel_and_no_kernel_to_boot() {
+        for name in ["kernel-devel", "e2fsprogs-devel", "libcom_err"] {
+            assert!(is_for_building(name), "{name}");
+        }
+        for name in [
+            "kernel",
+            "kernel-core",
+            "kernel-modules",
+            "kernel-debuginfo",
+            "e2fsprogs-debuginfo",
+            "e2fsprogs-debugsource",
+        ] {
+            assert!(!is_for_building(name), "{name}");
+        }
+    }
+}

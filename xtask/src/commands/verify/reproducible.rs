@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
 use lustre_packaging::store::{Entry, list_tree};
+use lustre_packaging::{process, stage};
 use lustre_repository::proof;
 
 use super::super::{lock, repo};
@@ -75,7 +76,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     for source in &arguments.target.sources {
-        command.args(["--source", source]);
+        command.args(["--source", &from_anywhere(source)?]);
     }
     for mirror in &arguments.target.mirrors {
         command.args(["--mirror", mirror]);
@@ -87,6 +88,9 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         command.args(["--key-agent", fingerprint]);
     }
     let status = command.status().context("cannot start the second build")?;
+    if process::interrupted() {
+        return Err(stage::Error::Interrupted.into());
+    }
     if !status.success() {
         bail!("the second build failed ({status}); its messages are above");
     }
@@ -115,6 +119,15 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         second.tree.display()
     ));
     Ok(Outcome::Unproven)
+}
+
+/// `NAME=PATH` or `NAME=PATH@REV` with an absolute path: the second build runs in another folder.
+fn from_anywhere(source: &str) -> anyhow::Result<String> {
+    let Some((name, path)) = source.split_once('=') else {
+        return Ok(source.to_owned());
+    };
+    let path = std::path::absolute(path).with_context(|| format!("--source {source}"))?;
+    Ok(format!("{name}={}", path.display()))
 }
 
 /// What one build left.
@@ -202,6 +215,16 @@ fn compare(what: &str, first: &[Entry], second: &[Entry]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_source_is_found_from_another_folder() {
+        let here = std::env::current_dir().unwrap();
+        assert_eq!(
+            from_anywhere("lustre=clone@v2").unwrap(),
+            format!("lustre={}/clone@v2", here.display())
+        );
+        assert_eq!(from_anywhere("lustre=/a/b").unwrap(), "lustre=/a/b");
+    }
 
     #[test]
     fn every_sort_of_difference_is_named() {

@@ -1,0 +1,97 @@
+use super::*;
+
+fn store() -> (tempfile::TempDir, Store) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), "a test", &mut |_| {}).unwrap();
+    (dir, store)
+}
+
+fn make(store: &Store, content: &str) -> StageDir {
+    let key = Digest::of_bytes(b"key");
+    let pending = store.stages().begin("e2fsprogs", &key).unwrap();
+    fs::create_dir(pending.dir().join("rpms")).unwrap();
+    fs::write(pending.dir().join("rpms/a.rpm"), content).unwrap();
+    fs::create_dir(pending.dir().join("root")).unwrap();
+    fs::write(pending.dir().join("root/file"), "anything").unwrap();
+    let record = StageRecord {
+        name: "e2fsprogs".to_owned(),
+        key,
+        inputs: BTreeMap::from([("spec".to_owned(), "1".to_owned())]),
+        outputs: pending
+            .outputs(&[("root", Digest::of_bytes(b"packages"))])
+            .unwrap(),
+        started: 1,
+        milliseconds: 2,
+        log: None,
+    };
+    store.stages().finish(pending, &record).unwrap()
+}
+
+#[test]
+fn a_finished_stage_is_found_with_its_record() {
+    let (_dir, store) = store();
+    let key = Digest::of_bytes(b"key");
+    assert!(store.stages().lookup("e2fsprogs", &key).is_none());
+    let made = make(&store, "package");
+    let found = store.stages().lookup("e2fsprogs", &key).unwrap();
+    assert_eq!(found.record, made.record);
+    let paths: Vec<&str> = found
+        .record
+        .outputs
+        .iter()
+        .map(|entry| entry.path.as_str())
+        .collect();
+    assert_eq!(paths, ["root", "rpms/a.rpm"]);
+    assert_eq!(fs::read_dir(store.tmp_dir()).unwrap().count(), 0);
+    assert!(
+        store
+            .stages()
+            .lookup("e2fsprogs", &Digest::of_bytes(b"other"))
+            .is_none()
+    );
+}
+
+#[test]
+fn a_damaged_stage_is_not_used_and_is_replaced() {
+    let (_dir, store) = store();
+    let key = Digest::of_bytes(b"key");
+    let first = make(&store, "package");
+    fs::write(first.path.join("rpms/a.rpm"), "pack").unwrap();
+    match store.stages().state("e2fsprogs", &key) {
+        StageState::Damaged(why) => assert!(why.contains("rpms/a.rpm"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    let second = make(&store, "package");
+    assert_eq!(first.record.digest(), second.record.digest());
+    assert!(store.stages().lookup("e2fsprogs", &key).is_some());
+}
+
+#[test]
+fn a_dropped_stage_leaves_nothing() {
+    let (_dir, store) = store();
+    let pending = store
+        .stages()
+        .begin("kernel", &Digest::of_bytes(b""))
+        .unwrap();
+    fs::write(pending.dir().join("half"), "x").unwrap();
+    drop(pending);
+    assert_eq!(fs::read_dir(store.tmp_dir()).unwrap().count(), 0);
+    assert!(store.stages().list().unwrap().is_empty());
+    assert!(
+        store
+            .stages()
+            .begin("../x", &Digest::of_bytes(b""))
+            .is_err()
+    );
+}
+
+#[test]
+fn stages_are_listed_and_removed() {
+    let (_dir, store) = store();
+    make(&store, "package");
+    let listed = store.stages().list().unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0].record.as_ref().unwrap().name, "e2fsprogs");
+    store.stages().remove(&listed[0]).unwrap();
+    assert!(store.stages().list().unwrap().is_empty());
+}
