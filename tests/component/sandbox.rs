@@ -196,7 +196,7 @@ fn a_workdir_gives_the_builder_its_home_with_fixed_macros_and_times() {
         "%_topdir /builddir/build",
         "%_buildhost builder.test",
         "%dist .t1",
-        "%_smp_mflags -j3",
+        "%_smp_mflags -j${RPM_BUILD_NCPUS}",
     ] {
         assert!(seen.lines().any(|one| one == line), "{line} not in {seen}");
     }

@@ -126,6 +126,7 @@ impl Workdir {
     pub fn sandbox(&self) -> Sandbox<'_> {
         Sandbox::new(&self.clone, User::Builder, &self.settings.host)
             .writable(&self.home, BUILDER_HOME)
+            .env("RPM_BUILD_NCPUS", &self.settings.jobs.to_string())
             .env(
                 "SOURCE_DATE_EPOCH",
                 &self.settings.source_date_epoch.to_string(),
