@@ -4,24 +4,20 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
-use std::sync::mpsc;
-use std::time::Duration;
+use std::process::{Command, Stdio};
 
 use lustre_packaging::host;
-use lustre_packaging::store::Store;
 use lustre_repo_tests::command_line::{Home, Run, program, project, run};
+
+#[path = "cli/waiting.rs"]
+mod waiting;
 
 /// The commands that take a target.
 const TARGET_COMMANDS: [&str; 7] = [
     "repo", "plan", "fetch", "build", "assemble", "verify", "lock",
 ];
-
-/// Long enough for a slow machine; only a test that fails waits so long.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
 fn an_unknown_target_is_wrong_usage_and_the_known_ones_are_named() {
@@ -343,66 +339,4 @@ fn neither_root_nor_user_namespaces_is_an_error_before_any_work() {
     }
     assert_eq!(ran.stdout, "");
     assert!(home.is_untouched());
-}
-
-/// What a program says on standard error, line by line as it comes.
-fn lines_of(program: &mut Child) -> mpsc::Receiver<String> {
-    let (send, lines) = mpsc::channel();
-    let stderr = program.stderr.take().unwrap();
-    std::thread::spawn(move || {
-        for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-            if send.send(line).is_err() {
-                break;
-            }
-        }
-    });
-    lines
-}
-
-#[test]
-fn two_runs_on_one_store_the_second_waits_and_says_for_whom() {
-    let home = Home::new();
-    let first = "cargo xtask repo --target rehearsal";
-    let held = Store::open(&home.store(), first, &mut |holder| {
-        panic!("waits for {holder}")
-    })
-    .unwrap();
-    let mut second = home
-        .command(&["clean", "--store", home.store().to_str().unwrap()])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = lines_of(&mut second);
-    let line = lines.recv_timeout(PATIENCE).unwrap();
-    assert!(line.contains("waiting") && line.contains(first), "{line}");
-    assert!(
-        line.contains(&format!("process {}", std::process::id())),
-        "{line}"
-    );
-    // It says so once, and waits.
-    assert!(lines.recv_timeout(Duration::from_millis(500)).is_err());
-    assert_eq!(second.try_wait().unwrap(), None);
-    drop(held);
-    let line = lines.recv_timeout(PATIENCE).unwrap();
-    assert!(line.starts_with("removed 0 of 0 stages"), "{line}");
-    assert!(second.wait().unwrap().success());
-}
-
-#[test]
-fn a_run_that_waits_can_be_interrupted() {
-    let home = Home::new();
-    let _held = Store::open(&home.store(), "another run", &mut |_| {}).unwrap();
-    let mut second = home
-        .command(&["fetch", "--store", home.store().to_str().unwrap()])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let lines = lines_of(&mut second);
-    let line = lines.recv_timeout(PATIENCE).unwrap();
-    assert!(line.contains("waiting"), "{line}");
-    let pid = rustix::process::Pid::from_child(&second);
-    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
-    assert_eq!(second.wait().unwrap().code(), Some(130));
 }

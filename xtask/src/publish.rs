@@ -93,6 +93,7 @@ mod tests {
     fn tree(package: &str, sums: &str) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("a.rpm"), package).unwrap();
+        fs::write(dir.path().join(lustre_repository::manifest::FILE), "{}").unwrap();
         fs::write(dir.path().join(lustre_repository::sums::FILE), sums).unwrap();
         dir
     }
