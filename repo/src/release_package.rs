@@ -11,7 +11,7 @@ use crate::repo_file::{self, KeyLocation, RepoFile};
 pub const NAME: &str = "lustre-repo-release";
 
 /// What administrators have to know about kernels, installed with the package.
-const KERNEL_PINNING: &str = include_str!("../../docs/kernel-pinning.md");
+pub const KERNEL_PINNING: &str = include_str!("../../docs/kernel-pinning.md");
 
 /// A release package that cannot be built.
 #[derive(Debug, thiserror::Error)]

@@ -15,7 +15,6 @@ use crate::target::Lustre;
 /// for a kernel that nobody chose.
 const DIST: &str = r#"
 version=$1; shift
-set -- "$@"
 kernels=$(ls -d /usr/src/kernels/*) || { echo "no kernel-devel in the buildroot" >&2; exit 1; }
 [ "$(echo "$kernels" | wc -l)" = 1 ] || { echo "more than one kernel-devel in the buildroot: $kernels" >&2; exit 1; }
 # Times, owners and order in the archive must not depend on when and where it is made.

@@ -27,8 +27,24 @@ pub fn repo(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     let done = run(&context, &road.assembled(&signing)?)?;
     let assembled = tree(&folder(&done, name::ASSEMBLE)?);
     let output = output(arguments, &context);
-    publish::publish(&assembled, &output, &context.screen)?;
     let proof = verify::prove(&context, &road, &signing, &done)?;
+    if !proof.good {
+        // What does not hold is not put where people publish from.
+        let report = context.store.logs_dir().join("unproven.json");
+        std::fs::write(&report, &proof.text).with_context(|| report.display().to_string())?;
+        ui::say(&proof.summary);
+        ui::say(&format!(
+            "{} is left as it was; the repository that does not hold is {}, its proofs are {}",
+            output.display(),
+            assembled.display(),
+            report.display()
+        ));
+        if context.arguments.json {
+            ui::print(proof.text.trim_end());
+        }
+        return Ok(Outcome::Unproven);
+    }
+    publish::publish(&assembled, &output, &context.screen)?;
     publish::add_proof(&proof.text, &output)?;
     if let Some(model) = &context.target.model {
         ui::say(model);
@@ -47,11 +63,7 @@ pub fn repo(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     } else {
         ui::print(&output.display().to_string());
     }
-    Ok(if proof.good {
-        Outcome::Done
-    } else {
-        Outcome::Unproven
-    })
+    Ok(Outcome::Done)
 }
 
 /// The repository without its proofs.

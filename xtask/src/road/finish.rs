@@ -56,6 +56,11 @@ impl Road<'_> {
             needs: Vec::new(),
             inputs: vec![
                 ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+                ("recipe".to_owned(), "1".to_owned()),
+                (
+                    "text".to_owned(),
+                    Digest::of_bytes(release_package::KERNEL_PINNING.as_bytes()).to_string(),
+                ),
                 self.settings_input(),
                 (
                     "repository".to_owned(),
@@ -137,6 +142,8 @@ impl Road<'_> {
             needs: names,
             inputs: vec![
                 ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+                ("recipe".to_owned(), "1".to_owned()),
+                ("target".to_owned(), self.target.name.clone()),
                 self.settings_input(),
                 ("key".to_owned(), signing.signer.fingerprint()),
                 (

@@ -64,6 +64,11 @@ impl Road<'_> {
             needs: needs(&[name::DISTRIBUTION, name::LUSTRE_TREE]),
             inputs: vec![
                 ("recipe".to_owned(), "1".to_owned()),
+                (
+                    "package".to_owned(),
+                    format!("{:?}", self.target.kernel.source),
+                ),
+                ("key".to_owned(), self.target.distribution.key.clone()),
                 self.spec_input("overlay", overlay)?,
             ],
             whole: None,
@@ -221,6 +226,7 @@ impl Road<'_> {
                 self.settings_input(),
                 ("packages".to_owned(), wanted.packages.join(" ")),
                 ("modules".to_owned(), wanted.modules.join(" ")),
+                ("rpmbuild".to_owned(), wanted.rpmbuild.join(" ")),
             ],
             whole: None,
             recipe: Box::new(move |work| {
