@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use lustre_packaging::sign::default_key_dir;
 use lustre_packaging::store::Store;
 use lustre_packaging::target::Target;
 
@@ -28,8 +29,9 @@ pub fn specs() -> PathBuf {
 pub fn store_folder(chosen: Option<&Path>) -> anyhow::Result<PathBuf> {
     let folder = match chosen {
         Some(path) => path.to_owned(),
-        None => base_folder("XDG_CACHE_HOME", ".cache")
-            .context("give the store's folder with --store")?,
+        None => cache_folder().context(
+            "neither XDG_CACHE_HOME nor HOME is set; give the store's folder with --store",
+        )?,
     };
     std::path::absolute(&folder).with_context(|| format!("the path {}", folder.display()))
 }
@@ -39,20 +41,21 @@ pub fn store_folder(chosen: Option<&Path>) -> anyhow::Result<PathBuf> {
 /// # Errors
 /// When neither `XDG_DATA_HOME` nor `HOME` is set.
 pub fn key_folder() -> anyhow::Result<PathBuf> {
-    base_folder("XDG_DATA_HOME", ".local/share").context("give a key with --key-file")
+    let variable = |name: &str| std::env::var_os(name);
+    default_key_dir(variable("XDG_DATA_HOME"), variable("HOME"))
+        .context("neither XDG_DATA_HOME nor HOME is set; give a key with --key-file")
 }
 
-/// `lustre-repo` in one of the XDG base directories.
-fn base_folder(variable: &str, under_home: &str) -> anyhow::Result<PathBuf> {
+/// `lustre-repo` in the user's cache folder, as the XDG base directories have it.
+fn cache_folder() -> Option<PathBuf> {
     let absolute = |name: &str| {
         std::env::var_os(name)
             .map(PathBuf::from)
             .filter(|path| path.is_absolute())
     };
-    absolute(variable)
-        .or_else(|| absolute("HOME").map(|home| home.join(under_home)))
+    absolute("XDG_CACHE_HOME")
+        .or_else(|| absolute("HOME").map(|home| home.join(".cache")))
         .map(|base| base.join("lustre-repo"))
-        .with_context(|| format!("neither {variable} nor HOME is set"))
 }
 
 /// How many jobs may run at a time.

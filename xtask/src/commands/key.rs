@@ -39,7 +39,7 @@ pub fn open(arguments: &KeyArgs) -> anyhow::Result<Box<dyn Signer>> {
     } else if std::env::var_os(Secret::KEY_VARIABLE).is_some() {
         KeySource::Variable(Secret::KEY_VARIABLE.to_owned())
     } else {
-        KeySource::Development(context::key_folder()?.join("keys"))
+        KeySource::Development(context::key_folder()?)
     };
     let opened = source.open(Secret::passphrase_from_environment()?)?;
     if let Some(path) = opened.made {
