@@ -91,6 +91,9 @@ pub struct TargetArgs {
     /// Fetch what is at a location from another: FROM=TO.
     #[arg(long = "mirror", value_name = "FROM=TO")]
     pub mirrors: Vec<String>,
+    /// Take the source NAME also where its clone lacks some files: they are named, and empty in what is built.
+    #[arg(long, value_name = "NAME")]
+    pub allow_incomplete: Vec<String>,
     /// How many jobs run at a time; all cores where not given.
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,

@@ -23,8 +23,17 @@ pub fn options(arguments: &TargetArgs) -> anyhow::Result<Options> {
     let mut options = Options {
         offline: arguments.offline,
         keys: context::specs(),
+        allow_incomplete: arguments.allow_incomplete.clone(),
         ..Options::default()
     };
+    for name in &arguments.allow_incomplete {
+        if name != LUSTRE {
+            return Err(Usage(format!(
+                "--allow-incomplete {name}: only `{LUSTRE}` is a tree that can be incomplete"
+            ))
+            .into());
+        }
+    }
     for text in &arguments.sources {
         let by: Override = text
             .parse()

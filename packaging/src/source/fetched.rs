@@ -62,6 +62,14 @@ impl Fetched {
         }
     }
 
+    /// The paths of files that are not there and were allowed not to be.
+    pub fn missing(&self) -> &[String] {
+        match &self.content {
+            Content::Git { missing, .. } => missing,
+            _ => &[],
+        }
+    }
+
     /// The source as one file in the store, for an archive or a source package. Its digest is checked.
     ///
     /// # Errors

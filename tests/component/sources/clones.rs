@@ -266,7 +266,7 @@ fn a_repository_that_lacks_files_is_noticed_and_they_are_named() {
         assert!(error.contains(part), "{error}");
     }
     // The user may say that it does not matter; that is recorded and is another source.
-    place.options.allow_incomplete = true;
+    place.options.allow_incomplete = vec!["lustre".to_owned()];
     let fetched = place.lock(&asked).unwrap();
     let Locked::Git { missing, .. } = &fetched.locked else {
         panic!("{:?}", fetched.locked);

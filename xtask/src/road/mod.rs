@@ -67,7 +67,8 @@ impl<'a> Road<'a> {
     /// When an argument of the command line makes no sense.
     pub fn new(context: &'a Context, lock: &'a Lock) -> anyhow::Result<Self> {
         let options = sources::options(&context.arguments)?;
-        let overrides = Overrides {
+        let lustre = sources::lustre(context, lock)?;
+        let mut overrides = Overrides {
             sources: options
                 .overrides
                 .iter()
@@ -78,14 +79,21 @@ impl<'a> Road<'a> {
                 .iter()
                 .map(|mirror| (mirror.from.clone(), mirror.to.clone()))
                 .collect(),
+            ..Overrides::default()
         };
+        if !lustre.missing().is_empty() {
+            let missing = lustre.missing().to_vec();
+            overrides
+                .incomplete
+                .insert(sources::LUSTRE.to_owned(), missing);
+        }
         Ok(Self {
             target: &context.target,
             lock,
             store: &context.store,
             specs: specs(),
             jobs: context.jobs,
-            lustre: sources::lustre(context, lock)?,
+            lustre,
             overrides,
         })
     }

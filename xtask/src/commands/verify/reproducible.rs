@@ -78,6 +78,9 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     for source in &arguments.target.sources {
         command.args(["--source", &from_anywhere(source)?]);
     }
+    for name in &arguments.target.allow_incomplete {
+        command.args(["--allow-incomplete", name]);
+    }
     for mirror in &arguments.target.mirrors {
         command.args(["--mirror", mirror]);
     }
