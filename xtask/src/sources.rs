@@ -73,16 +73,18 @@ fn lustre_source(target: &Target) -> anyhow::Result<Fetchable> {
 
 /// What the lock has to pin of source trees; a folder of the project itself needs no pin.
 ///
-/// # Errors
-/// When a tag or commit cannot be found.
-pub fn resolve(context: &Context) -> anyhow::Result<Vec<(String, Locked)>> {
-    let source = lustre_source(&context.target)?;
-    if matches!(source, Fetchable::Path(_)) {
-        return Ok(Vec::new());
-    }
-    let options = options(&context.arguments)?;
-    let fetched = Fetcher::new(&context.store, &options, &|_| {}).lock(LUSTRE, &source)?;
-    Ok(vec![(LUSTRE.to_owned(), fetched.locked)])
+/// A target names the commit, so that is what is pinned, wherever this run takes it from: `--source` is no part of a lock.
+pub fn resolve(target: &Target) -> Vec<(String, Locked)> {
+    let Source::Git { url, tag, commit } = &target.lustre.source else {
+        return Vec::new();
+    };
+    let locked = Locked::Git {
+        url: url.clone(),
+        tag: tag.clone(),
+        commit: commit.clone(),
+        missing: Vec::new(),
+    };
+    vec![(LUSTRE.to_owned(), locked)]
 }
 
 /// Lustre's source tree: in the store, or where `--source` says.
