@@ -10,8 +10,11 @@ use crate::archive;
 use crate::overlay::config::{self, Comparison, Config, Merged};
 use crate::overlay::{Inputs, Overlay, OverlayError};
 
-/// What [`sources`] leaves beside the changed sources.
+/// What [`sources`] leaves beside the changed sources: the distribution's config.
 const BASE_CONFIG: &str = "base.config";
+
+/// What it leaves there for an overlay that needs it later: the release of the distribution's SRPM.
+const BASE_RELEASE: &str = "base.release";
 
 /// Unpacks the distribution's `srpm` and changes it by the overlay in `folder`: `output/sources` holds spec and sources.
 ///
@@ -33,6 +36,13 @@ pub fn sources(
     })?;
     let overlay = load(folder)?;
     let mut inputs = inputs(srpm)?;
+    let base = inputs.vars.get("release").cloned().unwrap_or_default();
+    if needs_base(&overlay) {
+        let path = output.join(BASE_RELEASE);
+        fs::write(&path, &base).map_err(at(&path))?;
+    }
+    let (overlay, vars) = resolved(&overlay, &base)?;
+    inputs.vars.extend(vars);
     for (name, tree) in trees {
         inputs.roots.insert((*name).to_owned(), (*tree).to_owned());
     }
@@ -56,7 +66,7 @@ pub fn source_package(
     folder: &Path,
     log: &Path,
 ) -> Result<PathBuf, Error> {
-    let overlay = load(folder)?;
+    let (overlay, _) = load_prepared(folder, prepared)?;
     let spec =
         overlay.manifest.spec.clone().ok_or_else(|| {
             Error::Overlay(format!("the overlay {} names no spec", folder.display()))
@@ -72,7 +82,7 @@ pub fn source_package(
         };
         fs::copy(entry.path(), work.path(place).join(&name)).map_err(at(entry.path()))?;
     }
-    rpmbuild::source_package(work, &spec, &options(&overlay), log)
+    rpmbuild::source_package(work, &spec, &options(&overlay)?, log)
 }
 
 /// Builds the SRPM and checks, after `%prep` and again after the build, that the config is the one intended.
@@ -86,10 +96,12 @@ pub fn build(
     folder: &Path,
     log: &Path,
 ) -> Result<Vec<PathBuf>, Error> {
-    let overlay = load(folder)?;
-    let options = options(&overlay);
+    let (overlay, vars) = load_prepared(folder, prepared)?;
+    let options = options(&overlay)?;
     rpmbuild::prepare(work, srpm, &options, log)?;
-    let intent = Intent::of(work, srpm, prepared, &overlay)?;
+    let mut inputs = inputs(srpm)?;
+    inputs.vars.extend(vars);
+    let intent = Intent::of(work, &inputs, prepared, &overlay)?;
     let made = rpmbuild::build_prepared(work, srpm, &options, log)?;
     if let Some(intent) = &intent {
         let (text, place) = packaged_config(&made)?;
@@ -99,20 +111,49 @@ pub fn build(
 }
 
 /// rpmbuild's options: the release's macros and the build's conditionals.
-fn options(overlay: &Overlay) -> Vec<String> {
+fn options(overlay: &Overlay) -> Result<Vec<String>, Error> {
     let mut options = Vec::new();
     if let Some(release) = &overlay.manifest.release {
-        for (name, value) in release.defines() {
+        let defines = release
+            .defines()
+            .map_err(|e| Error::Overlay(e.to_string()))?;
+        for (name, value) in defines {
             options.push("--define".to_owned());
             options.push(format!("{name} {value}"));
         }
     }
     options.extend(overlay.manifest.build.flags());
-    options
+    Ok(options)
 }
 
 fn load(folder: &Path) -> Result<Overlay, Error> {
     Overlay::load(&folder.join("overlay.toml")).map_err(|e| Error::Overlay(e.to_string()))
+}
+
+/// True for an overlay that takes `%dist` from the release of the distribution's SRPM.
+fn needs_base(overlay: &Overlay) -> bool {
+    let release = overlay.manifest.release.as_ref();
+    release.is_some_and(|release| release.dist_from.is_some())
+}
+
+fn resolved(overlay: &Overlay, base: &str) -> Result<(Overlay, Vec<(String, String)>), Error> {
+    overlay
+        .for_release(base)
+        .map_err(|e| Error::Overlay(e.to_string()))
+}
+
+/// The overlay in `folder` for the sources that [`sources`] left in `prepared`, and what it adds to the placeholders.
+fn load_prepared(
+    folder: &Path,
+    prepared: &Path,
+) -> Result<(Overlay, Vec<(String, String)>), Error> {
+    let overlay = load(folder)?;
+    if !needs_base(&overlay) {
+        return Ok((overlay, Vec::new()));
+    }
+    let path = prepared.join(BASE_RELEASE);
+    let base = fs::read_to_string(&path).map_err(at(&path))?;
+    resolved(&overlay, &base)
 }
 
 /// The values of an overlay's placeholders, from the SRPM's header.
@@ -143,7 +184,7 @@ impl Intent {
     /// Of the overlay, with the tree that `%prep` left; nothing for an overlay without a config.
     fn of(
         work: &Workdir,
-        srpm: &Path,
+        inputs: &Inputs,
         prepared: &Path,
         overlay: &Overlay,
     ) -> Result<Option<Self>, Error> {
@@ -156,13 +197,13 @@ impl Intent {
         let Some(merged) = overlay.merge_config(&text).map_err(wrong)? else {
             return Ok(None);
         };
-        let (build, inputs) = (work.path("build/BUILD"), inputs(srpm)?);
+        let build = work.path("build/BUILD");
         // A wrong config costs seconds here and a quarter of an hour after the build.
         let compared = overlay
-            .compare_config(&merged, &build, &inputs)
+            .compare_config(&merged, &build, inputs)
             .map_err(wrong)?;
         refuse(&compared, "after %prep", overlay)?;
-        let known = overlay.known_options(&build, &inputs).map_err(wrong)?;
+        let known = overlay.known_options(&build, inputs).map_err(wrong)?;
         Ok(Some(Self { merged, known }))
     }
 

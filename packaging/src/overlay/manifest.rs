@@ -1,10 +1,11 @@
 //! `overlay.toml`: what changes a package's source, as data.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Component, Path};
 
 use serde::Deserialize;
 
+use super::choice::Choice;
 use super::edit::Edit;
 use super::fixup::Fixup;
 use super::release::Release;
@@ -41,6 +42,9 @@ pub struct Manifest {
     /// Fixups of single patches.
     #[serde(default)]
     pub fixup: Vec<Fixup>,
+    /// What a target may choose besides, by name; see [`Manifest::choose`].
+    #[serde(default)]
+    pub option: BTreeMap<String, Choice>,
 }
 
 /// How rpmbuild is called.
@@ -111,7 +115,10 @@ fn default_fuzz() -> u8 {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExtraSource {
-    /// The file, relative to the overlay's folder.
+    /// The tree the file is in: a name the caller knows (`site`); the overlay's own folder when absent.
+    #[serde(default)]
+    pub root: Option<String>,
+    /// The file, relative to the root.
     pub file: String,
     /// Its name among the sources; the file's own name when absent.
     #[serde(default)]
@@ -167,12 +174,18 @@ impl Manifest {
         Ok(manifest)
     }
 
-    fn validate(&self) -> Result<(), String> {
+    pub(super) fn validate(&self) -> Result<(), String> {
         if let Some(release) = &self.release {
             release.validate().map_err(|error| error.to_string())?;
         }
+        for (name, choice) in &self.option {
+            if choice.why.trim().is_empty() {
+                return Err(format!("the option `{name}` gives no reason (`why`)"));
+            }
+        }
         let mut names = BTreeSet::new();
-        for edit in &self.edit {
+        let optional = self.option.values().flat_map(|choice| &choice.edit);
+        for edit in self.edit.iter().chain(optional) {
             edit.validate().map_err(|error| error.to_string())?;
             if !names.insert(&edit.name) {
                 return Err(format!("two edits are named `{}`", edit.name));
@@ -194,7 +207,8 @@ impl Manifest {
             }
         }
         let sources = self.series.iter().map(|series| &series.collated);
-        let extra = self.source.iter().map(ExtraSource::name);
+        let optional = self.option.values().flat_map(|choice| &choice.source);
+        let extra = self.source.iter().chain(optional).map(ExtraSource::name);
         for name in sources
             .map(String::as_str)
             .chain(extra)
@@ -219,11 +233,18 @@ impl Manifest {
             .series
             .iter()
             .flat_map(|series| [&series.series, &series.patches, &series.collated]);
+        let optional = || self.option.values();
         let sources = self
             .source
             .iter()
+            .chain(optional().flat_map(|choice| &choice.source))
             .flat_map(|source| std::iter::once(&source.file).chain(&source.name));
-        let edits = self.edit.iter().filter_map(|edit| edit.file.as_ref());
+        let edits = self
+            .edit
+            .iter()
+            .chain(optional().flat_map(|choice| &choice.edit))
+            .filter_map(|edit| edit.file.as_ref());
+        let fragments = optional().flat_map(|choice| &choice.fragments);
         let fixups = self.fixup.iter().map(|fixup| &fixup.patch);
         self.spec
             .iter()
@@ -232,6 +253,7 @@ impl Manifest {
             .chain(sources)
             .chain(edits)
             .chain(fixups)
+            .chain(fragments)
             .map(String::as_str)
     }
 }
@@ -279,7 +301,7 @@ mod tests {
         assert_eq!(manifest.source[0].name(), "extra.txt");
         let release = manifest.release.unwrap();
         assert_eq!(
-            release.defines(),
+            release.defines().unwrap(),
             [("dist", ".reh1"), ("buildid", "_lustre")]
         );
     }

@@ -2,6 +2,7 @@
 //! not fit.
 //!
 //! - [`manifest`]: `overlay.toml`, what an overlay consists of;
+//! - [`choice`]: the parts of it that a target may take or leave;
 //! - [`edit`]: anchored edits of specs and other text files;
 //! - [`series`]: patch series and their collation;
 //! - [`patch`]: reading unified diffs, checking and applying them;
@@ -12,6 +13,7 @@
 //! [`Overlay`] joins them: [`Overlay::prepare`] makes the changed sources of an SRPM, [`Overlay::change_tree`] changes an
 //! unpacked source tree, [`Overlay::compare_config`] tells after `%prep` whether the config came out as meant.
 
+pub mod choice;
 pub mod config;
 pub mod edit;
 pub mod fixup;
@@ -22,6 +24,7 @@ pub mod series;
 
 mod prepare;
 
+pub use choice::Choice;
 pub use manifest::{Manifest, ManifestError};
 pub use prepare::{Inputs, Prepared};
 
@@ -76,6 +79,9 @@ pub enum OverlayError {
     /// A config is not right.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The release cannot be formed.
+    #[error(transparent)]
+    Release(#[from] release::ReleaseError),
     /// The kernel's options cannot be told.
     #[error(transparent)]
     Known(#[from] KnownError),
@@ -122,6 +128,38 @@ impl Overlay {
             folder: path.parent().unwrap_or(Path::new(".")).to_owned(),
             manifest,
         })
+    }
+
+    /// Loads an overlay with the options `names` taken.
+    ///
+    /// # Errors
+    /// As [`Overlay::load`], and for an option that is not there.
+    pub fn load_with(path: &Path, names: &[String]) -> Result<Self, OverlayError> {
+        let mut overlay = Self::load(path)?;
+        overlay.manifest = overlay
+            .manifest
+            .choose(names, &path.display().to_string())?;
+        Ok(overlay)
+    }
+
+    /// The overlay for a source package of the distribution whose release is `base`, and what that release adds to the
+    /// placeholders: `distrelease`, the release itself, and `minor`, the distribution's minor release (`9.6`).
+    ///
+    /// # Errors
+    /// A release that does not have the mark that `[release] dist_from` names.
+    pub fn for_release(&self, base: &str) -> Result<(Self, Vec<(String, String)>), OverlayError> {
+        let mut overlay = self.clone();
+        let mut vars = Vec::new();
+        if let Some(release) = &self.manifest.release {
+            overlay.manifest.release = Some(release.resolved(base)?);
+            if release.dist_from.is_some() {
+                vars.push(("distrelease".to_owned(), base.to_owned()));
+            }
+            if let Some(minor) = release.minor(base)? {
+                vars.push(("minor".to_owned(), minor));
+            }
+        }
+        Ok((overlay, vars))
     }
 
     fn input(&self, problem: String) -> OverlayError {

@@ -82,7 +82,9 @@ impl Overlay {
         }
         let mut added: Vec<(String, Vec<u8>)> = self.collated(inputs)?;
         for source in &self.manifest.source {
-            let path = self.folder.join(&source.file);
+            let path = self
+                .root(source.root.as_deref(), inputs)?
+                .join(&source.file);
             let content = fs::read(&path).map_err(io_error("cannot read", &path))?;
             added.push((self.fill(source.name(), inputs)?, content));
         }
@@ -94,19 +96,19 @@ impl Overlay {
             }
         }
         new.insert(spec_name.clone(), spec.into_bytes());
+        let mut defines = Vec::new();
+        if let Some(release) = &self.manifest.release {
+            for (name, value) in release.defines()? {
+                defines.push((name.to_owned(), value.to_owned()));
+            }
+        }
         write_folder(sources, output, &new)?;
         Ok(Prepared {
             folder: output.to_owned(),
             spec: output.join(&spec_name),
             changed: new.into_keys().collect(),
             config,
-            defines: self
-                .manifest
-                .release
-                .iter()
-                .flat_map(|release| release.defines())
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
+            defines,
             flags: self.manifest.build.flags(),
         })
     }
@@ -121,14 +123,7 @@ impl Overlay {
         source: &SeriesSource,
         inputs: &Inputs,
     ) -> Result<Vec<NamedPatch>, OverlayError> {
-        let root = match &source.root {
-            None => &self.folder,
-            Some(name) => inputs.roots.get(name).ok_or_else(|| {
-                self.input(format!(
-                    "a series comes from the source `{name}`, which is not among the target's sources"
-                ))
-            })?,
-        };
+        let root = self.root(source.root.as_deref(), inputs)?;
         let folder = self.fill(&source.patches, inputs)?;
         let series = Series::read(&root.join(self.fill(&source.series, inputs)?))?;
         let mut patches = series.load(&root.join(&folder))?;
@@ -145,6 +140,22 @@ impl Overlay {
             Patch::parse(&patch.content, &patch.name)?;
         }
         Ok(patches)
+    }
+
+    /// The tree of the name `root`, or the overlay's own folder.
+    fn root<'a>(
+        &'a self,
+        root: Option<&str>,
+        inputs: &'a Inputs,
+    ) -> Result<&'a Path, OverlayError> {
+        let Some(name) = root else {
+            return Ok(&self.folder);
+        };
+        inputs.roots.get(name).map(PathBuf::as_path).ok_or_else(|| {
+            self.input(format!(
+                "it takes files from the source `{name}`, which is not among the target's sources"
+            ))
+        })
     }
 
     /// Tries every series on an unpacked source tree, without changing it: one report per series of the manifest.

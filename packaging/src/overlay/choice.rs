@@ -1,0 +1,66 @@
+//! What a target may choose of an overlay: parts of it that are only there when they are asked for.
+
+use serde::Deserialize;
+
+use super::edit::Edit;
+use super::manifest::{Build, ExtraSource, Manifest, ManifestError};
+
+/// A choice of the target, as it stands in an `overlay.toml` under `[option.NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Choice {
+    /// What the choice is for, and what it costs.
+    pub why: String,
+    /// Conditionals of rpmbuild, besides the overlay's.
+    #[serde(default)]
+    pub build: Build,
+    /// Config fragments, laid over the overlay's.
+    #[serde(default)]
+    pub fragments: Vec<String>,
+    /// Further sources of the spec.
+    #[serde(default)]
+    pub source: Vec<ExtraSource>,
+    /// Further edits.
+    #[serde(default)]
+    pub edit: Vec<Edit>,
+}
+
+impl Manifest {
+    /// The manifest with the options `names` taken, and no options left.
+    ///
+    /// # Errors
+    /// An option that is not there, or one that does not go together with the rest.
+    pub fn choose(mut self, names: &[String], file: &str) -> Result<Self, ManifestError> {
+        let invalid = |problem| ManifestError::Invalid {
+            file: file.to_owned(),
+            problem,
+        };
+        let mut options = std::mem::take(&mut self.option);
+        let known: Vec<String> = options.keys().cloned().collect();
+        for name in names {
+            let choice = options.remove(name).ok_or_else(|| {
+                invalid(if known.contains(name) {
+                    format!("the option `{name}` is taken twice")
+                } else if known.is_empty() {
+                    format!("it has no option `{name}`, and no other")
+                } else {
+                    format!("it has no option `{name}`; there are: {}", known.join(", "))
+                })
+            })?;
+            self.build.with.extend(choice.build.with);
+            self.build.without.extend(choice.build.without);
+            if !choice.fragments.is_empty() {
+                let config = self.config.as_mut().ok_or_else(|| {
+                    invalid(format!(
+                        "the option `{name}` has fragments, but there is no [config]"
+                    ))
+                })?;
+                config.fragments.extend(choice.fragments);
+            }
+            self.source.extend(choice.source);
+            self.edit.extend(choice.edit);
+        }
+        self.validate().map_err(invalid)?;
+        Ok(self)
+    }
+}

@@ -1,0 +1,142 @@
+//! The same overlays on real specs. Nothing of them is part of the project, so whoever has some says where:
+//!
+//! ```text
+//! EL_KERNELS=FOLDER [LUSTRE_GIT=REPOSITORY] cargo test -p lustre-repo-tests --test el_kernels -- --ignored --nocapture
+//! ```
+//!
+//! `FOLDER` holds one folder for each source package, named `kernel-VERSION-RELEASE` (with `-` and a remark behind it where there
+//! are several of one release): its `kernel.spec` and the config that the overlay names. `REPOSITORY` is a clone of Lustre's, whose
+//! own series are collated then; without it a series of one patch stands for them.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use lustre_packaging::overlay::release::check_above;
+use lustre_packaging::overlay::{Inputs, Overlay};
+use lustre_packaging::process;
+
+use super::{check_parsed, overlay, rpmspec};
+
+/// The series of a release of the distribution: where Lustre has it, and since when.
+fn series(el: u32) -> (&'static str, &'static str, &'static str) {
+    match el {
+        8 => ("8.10", "4.18-rhel8.10", "2.16.0-RC1"),
+        9 => ("9.6", "5.14-rhel9.6", "2.17.0"),
+        _ => ("10.2", "6.12-rhel10.2", "master"),
+    }
+}
+
+fn lustre(el: u32, folder: &Path) -> Result<()> {
+    let (_, name, revision) = series(el);
+    fs::create_dir_all(folder)?;
+    if let Some(repository) = std::env::var_os("LUSTRE_GIT") {
+        let archive = process::output(Command::new("git").arg("-C").arg(repository).args([
+            "archive",
+            revision,
+            "lustre/kernel_patches",
+        ]))?;
+        let file = folder.join("kernel_patches.tar");
+        fs::write(&file, archive)?;
+        process::output(
+            Command::new("tar")
+                .arg("-xf")
+                .arg(&file)
+                .arg("-C")
+                .arg(folder),
+        )?;
+        return Ok(());
+    }
+    let patches = folder.join("lustre/kernel_patches");
+    for part in ["series", "patches"] {
+        fs::create_dir_all(patches.join(part))?;
+    }
+    fs::write(patches.join(format!("series/{name}.series")), "one.patch\n")?;
+    Ok(fs::write(
+        patches.join("patches/one.patch"),
+        "--- a/fs/a.c\n+++ b/fs/a.c\n@@ -1,3 +1,4 @@\n one\n+patched\n two\n three\n",
+    )?)
+}
+
+/// Checks one folder, and gives the line that says how it went.
+fn check(folder: &Path, name: &str, scratch: &Path) -> Result<String> {
+    let (version, release) = name
+        .strip_prefix("kernel-")
+        .and_then(|rest| rest.split_once('-'))
+        .with_context(|| format!("`{name}` is not kernel-VERSION-RELEASE"))?;
+    let release = release.split('-').next().unwrap_or(release);
+    let el: u32 = release
+        .rsplit_once(".el")
+        .and_then(|(_, behind)| behind.split(['_', '.']).next()?.parse().ok())
+        .with_context(|| format!("`{release}` is no release of Enterprise Linux"))?;
+    let (overlay, vars) = overlay(el, &[])?.for_release(release)?;
+    let mut inputs = Inputs::default();
+    inputs.vars.extend(vars);
+    // The hook lines are what is checked here, and older minor releases have no series any more.
+    let (minor, _, revision) = series(el);
+    for (key, value) in [
+        ("minor", minor),
+        ("version", version),
+        ("release", release),
+        ("arch", "x86_64"),
+    ] {
+        inputs.vars.insert(key.to_owned(), value.to_owned());
+    }
+    let tree = scratch.join("lustre");
+    lustre(el, &tree)?;
+    inputs.roots.insert("lustre".to_owned(), tree);
+    let out = scratch.join("out");
+    let prepared = overlay.prepare(folder, &out, &inputs)?;
+    let edits = overlay.manifest.edit.len();
+    let merged = prepared.config.context("an intended config")?;
+    ensure!(
+        merged.text.starts_with("# x86_64\n"),
+        "the config's first line is gone"
+    );
+    let patch = fs::read(out.join(format!("patch-{version}-lustre.patch")))?;
+    let size = patch.len();
+
+    // A spec that rpm refuses as the distribution's repository has it says nothing about ours.
+    if let Err(error) = parse(&overlay, el, &folder.join("kernel.spec")) {
+        return Ok(format!(
+            "{name}: {edits} edits land; rpmspec cannot read the spec as it came: {}",
+            error.to_string().lines().last().unwrap_or_default()
+        ));
+    }
+    let evr = rpmspec(
+        &overlay,
+        el,
+        &prepared.spec,
+        &["-q", "--srpm", "--qf", "%{version}-%{release}"],
+    )?;
+    check_above("kernel", &evr, &format!("{version}-{release}"))?;
+    check_parsed(&parse(&overlay, el, &prepared.spec)?, version)?;
+    Ok(format!(
+        "{name}: {edits} edits land, rpmspec reads it as {evr}; series of Lustre {revision}: {size} bytes"
+    ))
+}
+
+fn parse(overlay: &Overlay, el: u32, spec: &Path) -> Result<String> {
+    rpmspec(overlay, el, spec, &["-P"])
+}
+
+#[test]
+#[ignore = "needs EL_KERNELS=FOLDER with real specs"]
+fn all_edits_land_in_real_specs() -> Result<()> {
+    let folder = std::env::var_os("EL_KERNELS").context("EL_KERNELS names no folder")?;
+    let mut kernels: Vec<_> = fs::read_dir(&folder)?.collect::<std::io::Result<_>>()?;
+    kernels.sort_by_key(fs::DirEntry::file_name);
+    ensure!(
+        !kernels.is_empty(),
+        "there is nothing in {}",
+        Path::new(&folder).display()
+    );
+    for kernel in kernels {
+        let name = kernel.file_name().to_string_lossy().into_owned();
+        let scratch = tempfile::tempdir()?;
+        let line = check(&kernel.path(), &name, scratch.path()).with_context(|| name.clone())?;
+        println!("{line}");
+    }
+    Ok(())
+}
