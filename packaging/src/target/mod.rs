@@ -3,16 +3,20 @@
 //! A target may inherit from another (`inherits = "rehearsal"`): tables are merged key by key, anything else replaces.
 //! [`Target::load`] reads a target with its ancestors and checks it; [`list`] names those that exist.
 
+mod check;
 mod merge;
 mod model;
+mod repositories;
+mod summary;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use model::{
     Build, Distribution, DistributionKernel, DistributionKind, E2fsprogs, Group, Install, Kernel,
-    Lustre, Repository, Source, Target,
+    KernelKind, Lustre, Repository, Source, Target,
 };
+pub use repositories::{BaseRepository, KeyFile, UnknownVariable};
 
 /// How deep targets may inherit; deeper is a loop or a mistake.
 const MAX_DEPTH: usize = 8;
@@ -54,6 +58,16 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong.
         message: String,
+    },
+    /// The road from this target's distribution to a repository is not there yet.
+    #[error(
+        "target `{name}` takes its packages from the repositories of a distribution that is there already, and this version of \
+         the tool builds only from a distribution made on the spot; `cargo xtask targets` lists the targets with what each \
+         builds, and `rehearsal` and `debian-12` are those that can be built here"
+    )]
+    NoRoad {
+        /// The target.
+        name: String,
     },
     /// The file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
@@ -109,6 +123,21 @@ impl Target {
         target.model = target.model.filter(|sentence| !sentence.is_empty());
         target.check().map_err(invalid)?;
         Ok(target)
+    }
+}
+
+impl Target {
+    /// Fails for a target that can be read but not built yet.
+    ///
+    /// # Errors
+    /// [`Error::NoRoad`].
+    pub fn expect_road(&self) -> Result<(), Error> {
+        match self.distribution.kind {
+            DistributionKind::Rehearsal => Ok(()),
+            DistributionKind::Repositories => Err(Error::NoRoad {
+                name: self.name.clone(),
+            }),
+        }
     }
 }
 

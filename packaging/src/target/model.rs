@@ -1,6 +1,10 @@
 //! What a target's file holds.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+
+use super::repositories::{BaseRepository, KeyFile};
 
 /// One target, merged with what it inherits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -36,6 +40,8 @@ pub struct Target {
 pub enum DistributionKind {
     /// Made on the spot from Debian's packages, as the recipe says.
     Rehearsal,
+    /// The distribution's own, on its mirrors.
+    Repositories,
 }
 
 /// The distribution a target's packages are for.
@@ -44,7 +50,8 @@ pub enum DistributionKind {
 pub struct Distribution {
     /// How its repositories come to be.
     pub kind: DistributionKind,
-    /// The recipe's folder under `specs/`.
+    /// The recipe's folder under `specs/`; only of the kind `rehearsal`, empty otherwise.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub recipe: String,
     /// Fingerprint of the key that signs its packages and metadata, upper-case hexadecimal.
     pub key: String,
@@ -56,12 +63,22 @@ pub struct Distribution {
     pub bootstrap: Vec<String>,
     /// Packages of every buildroot.
     pub buildroot: Vec<String>,
-    /// The kernel of its source repository.
+    /// The kernel of its source repository; only of the kind `rehearsal`, where it is made on the spot.
+    #[serde(default, skip_serializing_if = "DistributionKernel::is_none")]
     pub kernel: DistributionKernel,
+    /// What stands for `$NAME` in the locations of the repositories, besides `$basearch`: `releasever` and whatever they need.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub variables: BTreeMap<String, String>,
+    /// Its repositories, of the kind `repositories`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repository: Vec<BaseRepository>,
+    /// The keys that sign them, by the names that the repositories use.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub keys: BTreeMap<String, KeyFile>,
 }
 
 /// The kernel that a distribution made on the spot offers as an SRPM.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DistributionKernel {
     /// The folder under `specs/` that holds its spec and config.
@@ -71,6 +88,13 @@ pub struct DistributionKernel {
     pub config: Vec<String>,
     /// The upstream source.
     pub source: Source,
+}
+
+impl DistributionKernel {
+    /// True for the one of a distribution that is not made on the spot.
+    fn is_none(&self) -> bool {
+        self.spec.is_empty()
+    }
 }
 
 /// What all builds of a target share.
@@ -111,6 +135,19 @@ pub enum Source {
         /// The commit, 40 hexadecimal digits.
         commit: String,
     },
+    /// A tag of a git repository; the lock says which commit it is.
+    GitTag {
+        /// Where the repository is.
+        url: String,
+        /// The tag.
+        tag: String,
+    },
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Source::Path(String::new())
+    }
 }
 
 /// The patched e2fsprogs.
@@ -127,15 +164,43 @@ pub struct E2fsprogs {
     pub packages: Vec<String>,
 }
 
+/// Whose kernel the servers run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KernelKind {
+    /// The distribution's, rebuilt with Lustre's patches; our repository has it.
+    #[default]
+    Patched,
+    /// The distribution's own. Our repository has no kernel, and ldiskfs is made of the ext4 source in the kernel's SRPM.
+    Distribution,
+}
+
+impl KernelKind {
+    /// True for a rebuilt kernel.
+    pub fn is_patched(&self) -> bool {
+        *self == Self::Patched
+    }
+}
+
 /// The kernel.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Kernel {
+    /// Whose kernel the servers run.
+    #[serde(default, skip_serializing_if = "KernelKind::is_patched")]
+    pub kind: KernelKind,
     /// The distribution's source package.
     pub source: Source,
-    /// The overlay's folder under `specs/`.
+    /// Its `VERSION-RELEASE`, as the distribution has it; the newest one where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The overlay's folder under `specs/`; not used for the distribution's own kernel.
+    #[serde(default)]
     pub overlay: String,
-    /// Every package that must come out.
+    /// The options of the overlay that are taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+    /// Every package that must come out; none for the distribution's own kernel.
     pub packages: Vec<String>,
 }
 
@@ -147,6 +212,12 @@ pub struct Lustre {
     pub source: Source,
     /// The folder under `specs/` of the overlay that makes the tree fit: anchored edits and fixups.
     pub overlay: Option<String>,
+    /// The options of that overlay that are taken.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+    /// The series that makes ldiskfs of the kernel's ext4, by the name between `ldiskfs-` and `.series` in Lustre's
+    /// `ldiskfs/kernel_patches/series`, such as `6.12-ml`: what Lustre's configure chooses for this kernel.
+    pub ldiskfs_series: Option<String>,
     /// The version that is frozen into the tree, whatever `git describe` says.
     pub version: String,
     /// Options of `configure`.
@@ -217,45 +288,5 @@ impl Target {
         .flatten()
         .cloned()
         .collect()
-    }
-
-    /// What no type can say.
-    pub(super) fn check(&self) -> Result<(), String> {
-        let key = &self.distribution.key;
-        if key.len() != 40 || !key.chars().all(|c| c.is_ascii_hexdigit()) {
-            return Err(format!(
-                "distribution.key is a fingerprint of 40 hexadecimal digits, not `{key}`"
-            ));
-        }
-        if !self.distribution.dist.starts_with('.') {
-            return Err(format!(
-                "distribution.dist starts with a dot, `{}` does not",
-                self.distribution.dist
-            ));
-        }
-        let mut folders = vec![
-            ("distribution.recipe", &self.distribution.recipe),
-            ("e2fsprogs.spec", &self.e2fsprogs.spec),
-            ("kernel.overlay", &self.kernel.overlay),
-        ];
-        folders.extend(
-            self.lustre
-                .overlay
-                .iter()
-                .map(|path| ("lustre.overlay", path)),
-        );
-        let fragments = &self.distribution.kernel.config;
-        folders.extend(
-            fragments
-                .iter()
-                .map(|path| ("distribution.kernel.config", path)),
-        );
-        for (what, path) in folders {
-            if path.starts_with('/') || path.split('/').any(|part| part == ".." || part.is_empty())
-            {
-                return Err(format!("{what} is a path under specs/, not `{path}`"));
-            }
-        }
-        Ok(())
     }
 }

@@ -120,3 +120,191 @@ fn a_short_fingerprint_is_refused() {
     let error = Target::load(dir.path(), "one").unwrap_err().to_string();
     assert!(error.contains("fingerprint"), "{error}");
 }
+
+/// A target for a distribution that is there already.
+const THERE: &str = r#"
+description = "d"
+[distribution]
+kind = "repositories"
+key = "0123456789ABCDEF0123456789ABCDEF01234567"
+arch = "x86_64"
+dist = ".el9"
+bootstrap = ["dnf"]
+buildroot = ["gcc"]
+variables = { releasever = "9.6", location = "https://vault.example/el" }
+[distribution.keys.main]
+fingerprint = "0123456789ABCDEF0123456789ABCDEF01234567"
+file = "keys/main.asc"
+url = "https://vault.example/KEY"
+[[distribution.repository]]
+id = "baseos"
+baseurl = "$location/$releasever/BaseOS/$basearch/os"
+key = "main"
+signed_metadata = true
+why = "w"
+[[distribution.repository]]
+id = "source"
+baseurl = "$location/$releasever/source"
+source = true
+key = "main"
+signed_metadata = true
+why = "w"
+[build]
+"#;
+
+fn there() -> String {
+    let rest = WHOLE.split_once("[build]\n").unwrap().1;
+    format!("{THERE}{rest}")
+}
+
+#[test]
+fn repositories_are_where_the_variables_say() {
+    let text = there();
+    let child = "inherits = \"one\"\n[distribution.variables]\nreleasever = \"9.7\"\n";
+    let dir = specs(&[("one.toml", &text), ("two.toml", child)]);
+    for (name, first) in [
+        ("one", "https://vault.example/el/9.6/BaseOS/x86_64/os"),
+        ("two", "https://vault.example/el/9.7/BaseOS/x86_64/os"),
+    ] {
+        let distribution = Target::load(dir.path(), name).unwrap().distribution;
+        let location = distribution.location(&distribution.repository[0]);
+        assert_eq!(location.unwrap(), first);
+    }
+}
+
+#[test]
+fn a_target_that_cannot_be_built_yet_says_so() {
+    let text = there();
+    let dir = specs(&[("one.toml", &text), ("two.toml", WHOLE)]);
+    let error = Target::load(dir.path(), "one").unwrap().expect_road();
+    let error = error.unwrap_err();
+    assert!(matches!(error, Error::NoRoad { .. }));
+    assert!(error.to_string().contains("`one`"), "{error}");
+    Target::load(dir.path(), "two")
+        .unwrap()
+        .expect_road()
+        .unwrap();
+}
+
+#[test]
+fn what_does_not_go_together_is_refused() {
+    let text = there();
+    for (from, to, part) in [
+        ("$releasever/source", "$release/source", "`$release`"),
+        ("key = \"main\"", "key = \"other\"", "the key `other`"),
+        ("source = true\n", "", "source packages"),
+        ("id = \"source\"", "id = \"baseos\"", "two have the id"),
+        (
+            "https://vault.example/el",
+            "http://vault.example/el",
+            "https URL",
+        ),
+        ("keys/main.asc", "../main.asc", "path under specs/"),
+        (
+            "fingerprint = \"0123456789ABCDEF0123456789ABCDEF01234567\"",
+            "fingerprint = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"",
+            "none of [distribution.keys]",
+        ),
+        (
+            "dist = \".el9\"",
+            "dist = \".el9\"\nrecipe = \"r\"",
+            "belong to the kind `rehearsal`",
+        ),
+        (
+            "[kernel]\n",
+            "[kernel]\nkind = \"distribution\"\n",
+            "ships none",
+        ),
+        (
+            "{ path = \"model/lustre\" }",
+            "{ git-tag = { url = \"u\", tag = \"t\" } }",
+            "no commit",
+        ),
+    ] {
+        let wrong = text.replacen(from, to, 1);
+        assert_ne!(wrong, text, "{from}");
+        let dir = specs(&[("one.toml", &wrong)]);
+        let error = Target::load(dir.path(), "one").unwrap_err().to_string();
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    let without = WHOLE.replace("recipe = \"distributions/rehearsal\"\n", "");
+    let dir = specs(&[("one.toml", &without)]);
+    let error = Target::load(dir.path(), "one").unwrap_err().to_string();
+    assert!(error.contains("has a `recipe`"), "{error}");
+}
+
+#[test]
+fn nothing_is_written_of_what_a_target_does_not_say() {
+    // What stages are made of holds a target's JSON: a key that is new here must not appear there.
+    let dir = specs(&[("one.toml", WHOLE)]);
+    let target = Target::load(dir.path(), "one").unwrap();
+    let text = toml::to_string(&target).unwrap();
+    for key in [
+        "variables",
+        "repository = []",
+        "keys",
+        "options",
+        "kind = \"patched\"",
+    ] {
+        assert!(!text.contains(key), "{key}: {text}");
+    }
+}
+
+#[test]
+fn all_targets_of_the_project_are_whole() {
+    let specs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
+    let names = list(&specs).unwrap();
+    for name in [
+        "rehearsal",
+        "debian-12",
+        "rocky-8.10-guide",
+        "rocky-8.10",
+        "rocky-9.6",
+        "rocky-9.7",
+        "rocky-9.8",
+        "rocky-10.0",
+        "rocky-10.1",
+        "rocky-10.2",
+        "alma-9.6",
+        "rhel-9.6",
+    ] {
+        assert!(names.iter().any(|there| there == name), "{name}");
+    }
+    for name in names {
+        let target = Target::load(&specs, &name).unwrap();
+        if target.kernel.kind.is_patched() {
+            let path = specs.join(&target.kernel.overlay).join("overlay.toml");
+            let overlay =
+                crate::overlay::Overlay::load_with(&path, &target.kernel.options).unwrap();
+            if let Some(version) = &target.kernel.version {
+                let release = version.split_once('-').unwrap().1;
+                let (_, vars) = overlay.for_release(release).unwrap();
+                let minor = &target.distribution.variables["releasever"];
+                assert!(
+                    vars.contains(&("minor".to_owned(), minor.clone())),
+                    "{name}: {vars:?}"
+                );
+            }
+        }
+        if let Some(overlay) = &target.lustre.overlay {
+            let path = specs.join(overlay).join("overlay.toml");
+            crate::overlay::Overlay::load_with(&path, &target.lustre.options).unwrap();
+        }
+        let ours = target
+            .install
+            .packages
+            .iter()
+            .any(|package| package == "kernel");
+        assert_eq!(ours, target.kernel.kind.is_patched(), "{name}");
+        assert_eq!(
+            target
+                .repository
+                .group
+                .mandatory
+                .iter()
+                .any(|package| package == "kernel"),
+            ours,
+            "{name}"
+        );
+    }
+}

@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use lustre_packaging::distro::{Apt, FilePin, Recipe};
 use lustre_packaging::lock::{Error, Found, Lock};
 use lustre_packaging::store::Digest;
-use lustre_packaging::target::{DistributionKind, Source, Target};
+use lustre_packaging::target::{Source, Target};
 
 use crate::cli::LockArgs;
 use crate::context::{self, Context};
@@ -126,11 +126,10 @@ fn write(context: &Context, lock: &Lock) -> anyhow::Result<()> {
 
 /// The distribution's recipe.
 pub fn recipe(target: &Target) -> anyhow::Result<Recipe> {
-    match target.distribution.kind {
-        DistributionKind::Rehearsal => Ok(Recipe::load(
-            &context::specs().join(&target.distribution.recipe),
-        )?),
-    }
+    target.expect_road()?;
+    Ok(Recipe::load(
+        &context::specs().join(&target.distribution.recipe),
+    )?)
 }
 
 /// The sources of a target that the lock pins as single files.

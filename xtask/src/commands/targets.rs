@@ -19,18 +19,7 @@ pub fn run(json: bool) -> anyhow::Result<Outcome> {
     }
     for target in targets {
         ui::print(&format!("{:16} {}", target.name, target.description));
-        ui::print(&format!(
-            "{:16}   e2fsprogs {}, kernel from {:?}, Lustre {}{}",
-            "",
-            target.e2fsprogs.version,
-            target.kernel.source,
-            target.lustre.version,
-            if target.model.is_some() {
-                " (model)"
-            } else {
-                ""
-            }
-        ));
+        ui::print(&format!("{:16}   {}", "", target.summary()));
     }
     Ok(Outcome::Done)
 }

@@ -1,0 +1,101 @@
+//! What no type can say of a target.
+
+use super::model::{DistributionKind, KernelKind, Source, Target};
+
+impl Target {
+    /// Checks what the types leave open.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, as a sentence.
+    pub(super) fn check(&self) -> Result<(), String> {
+        fingerprint("distribution.key", &self.distribution.key)?;
+        if !self.distribution.dist.starts_with('.') {
+            return Err(format!(
+                "distribution.dist starts with a dot, `{}` does not",
+                self.distribution.dist
+            ));
+        }
+        match self.distribution.kind {
+            DistributionKind::Rehearsal => self.check_rehearsal()?,
+            DistributionKind::Repositories => self.distribution.check_repositories()?,
+        }
+        self.check_kernel()?;
+        if let Source::GitTag { tag, .. } = &self.lustre.source {
+            return Err(format!(
+                "lustre.source names the tag `{tag}` and no commit: give it as `git`, with both"
+            ));
+        }
+        let mut folders = vec![("e2fsprogs.spec", &self.e2fsprogs.spec)];
+        folders.extend(
+            self.lustre
+                .overlay
+                .iter()
+                .map(|path| ("lustre.overlay", path)),
+        );
+        for (what, path) in folders {
+            inside(what, path)?;
+        }
+        Ok(())
+    }
+
+    fn check_rehearsal(&self) -> Result<(), String> {
+        let distribution = &self.distribution;
+        if distribution.recipe.is_empty() || distribution.kernel.spec.is_empty() {
+            return Err(
+                "a distribution of the kind `rehearsal` has a `recipe` and a [distribution.kernel]"
+                    .to_owned(),
+            );
+        }
+        if !distribution.repository.is_empty() || !distribution.keys.is_empty() {
+            return Err(
+                "a distribution of the kind `rehearsal` makes its repositories; they cannot be named"
+                    .to_owned(),
+            );
+        }
+        inside("distribution.recipe", &distribution.recipe)?;
+        for fragment in &distribution.kernel.config {
+            inside("distribution.kernel.config", fragment)?;
+        }
+        Ok(())
+    }
+
+    fn check_kernel(&self) -> Result<(), String> {
+        let kernel = &self.kernel;
+        match kernel.kind {
+            KernelKind::Patched => inside("kernel.overlay", &kernel.overlay),
+            KernelKind::Distribution => {
+                if !kernel.packages.is_empty() {
+                    return Err(
+                        "kernel.packages: a target with the distribution's own kernel ships none"
+                            .to_owned(),
+                    );
+                }
+                if !matches!(kernel.source, Source::Srpm(_)) {
+                    return Err(
+                        "kernel.source: the ext4 source of the distribution's own kernel is in its SRPM"
+                            .to_owned(),
+                    );
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A fingerprint as targets have it.
+pub(super) fn fingerprint(what: &str, key: &str) -> Result<(), String> {
+    if key.len() == 40 && key.chars().all(|c| c.is_ascii_hexdigit()) {
+        return Ok(());
+    }
+    Err(format!(
+        "{what} is a fingerprint of 40 hexadecimal digits, not `{key}`"
+    ))
+}
+
+/// A path under `specs/`.
+pub(super) fn inside(what: &str, path: &str) -> Result<(), String> {
+    if path.starts_with('/') || path.split('/').any(|part| part == ".." || part.is_empty()) {
+        return Err(format!("{what} is a path under specs/, not `{path}`"));
+    }
+    Ok(())
+}
