@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use super::edit::Edit;
+use super::fixup::Fixup;
 use super::manifest::{Build, ExtraSource, Manifest, ManifestError};
 
 /// A choice of the target, as it stands in an `overlay.toml` under `[option.NAME]`.
@@ -23,6 +24,9 @@ pub struct Choice {
     /// Further edits.
     #[serde(default)]
     pub edit: Vec<Edit>,
+    /// Further fixups.
+    #[serde(default)]
+    pub fixup: Vec<Fixup>,
 }
 
 impl Manifest {
@@ -59,6 +63,7 @@ impl Manifest {
             }
             self.source.extend(choice.source);
             self.edit.extend(choice.edit);
+            self.fixup.extend(choice.fixup);
         }
         self.validate().map_err(invalid)?;
         Ok(self)

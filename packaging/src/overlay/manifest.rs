@@ -245,7 +245,11 @@ impl Manifest {
             .chain(optional().flat_map(|choice| &choice.edit))
             .filter_map(|edit| edit.file.as_ref());
         let fragments = optional().flat_map(|choice| &choice.fragments);
-        let fixups = self.fixup.iter().map(|fixup| &fixup.patch);
+        let fixups = self
+            .fixup
+            .iter()
+            .chain(optional().flat_map(|choice| &choice.fixup))
+            .map(|fixup| &fixup.patch);
         self.spec
             .iter()
             .chain(config)
