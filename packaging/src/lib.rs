@@ -5,6 +5,7 @@ pub mod build;
 pub mod buildroot;
 pub mod distro;
 pub mod host;
+pub mod knowledge;
 pub mod lock;
 pub mod overlay;
 pub mod process;

@@ -134,9 +134,7 @@ fn check_parsed(parsed: &str, version: &str) -> Result<()> {
         ensure!(lines(parsed, part).is_empty(), "`{part}` is still done");
     }
     ensure!(
-        all[..prep]
-            .iter()
-            .any(|line| *line == "BuildRequires: openssl-devel"),
+        all[..prep].contains(&"BuildRequires: openssl-devel"),
         "openssl-devel is not required"
     );
     Ok(())
@@ -234,8 +232,10 @@ fn prepared(kernel: &Kernel, options: &[&str]) -> Result<(tempfile::TempDir, Ove
         "--- a/fs/a.c\n+++ b/fs/a.c\n@@ -1,3 +1,4 @@\n one\n+patched\n two\n three\n",
     )?;
     fs::write(site.join("module-signing.pem"), "the site's certificate\n")?;
-    let mut inputs = Inputs::default();
-    inputs.roots = BTreeMap::from([("lustre".to_owned(), lustre), ("site".to_owned(), site)]);
+    let mut inputs = Inputs {
+        roots: BTreeMap::from([("lustre".to_owned(), lustre), ("site".to_owned(), site)]),
+        ..Inputs::default()
+    };
     inputs.vars.extend(vars);
     for (name, value) in [
         ("version", kernel.version),

@@ -1,0 +1,314 @@
+//! What is known of releases of Lustre and kernels of Enterprise Linux: which build together, which need a fixup, which do not
+//! fit, and what to take instead. The statements are data, `specs/lustre/knowledge.toml`.
+
+use std::cmp::Ordering;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use rpm_version::Evr;
+use serde::Deserialize;
+
+/// Everything that is known.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Knowledge {
+    /// The rules; the first that fits counts.
+    pub rule: Vec<Rule>,
+}
+
+/// A statement about a range of Lustre releases and a range of kernels.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// The first release of Lustre it holds for.
+    pub since: String,
+    /// The last one; all later ones as well where not given.
+    pub until: Option<String>,
+    /// The release of Enterprise Linux: `8.10`, or `9` for all of its minor releases.
+    pub el: String,
+    /// The first kernel release it holds for, without `%dist`: `553.22.1`.
+    pub from: Option<String>,
+    /// The kernel release from which on it does not hold any more.
+    pub before: Option<String>,
+    /// What comes of it.
+    pub result: Outcome,
+    /// True where Lustre has no patches to the core of this kernel, so that only the distribution's own can be taken.
+    #[serde(default)]
+    pub patchless: bool,
+    /// The ldiskfs series that Lustre's configure takes, by the name between `ldiskfs-` and `.series`.
+    pub series: Option<String>,
+    /// The patch of that series that changes `ext4_xattr_set_entry()`.
+    pub iput: Option<String>,
+    /// For a fixup: the overlay under `specs/` that has it.
+    pub overlay: Option<String>,
+    /// For a fixup: the option of that overlay.
+    pub option: Option<String>,
+    /// Why it does not build as it is.
+    pub why: Option<String>,
+    /// What to take instead.
+    pub instead: Option<String>,
+}
+
+/// What comes of a Lustre and a kernel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It builds as it is.
+    Builds,
+    /// It builds with a fixup.
+    Fixup,
+    /// It does not build.
+    No,
+}
+
+/// Knowledge that cannot be read, or a question that is none.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file says something that is not understood.
+    #[error("{file}: {problem}")]
+    Malformed {
+        /// The file.
+        file: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A kernel's release that is not one of Enterprise Linux.
+    #[error("`{0}` is no release of a kernel of Enterprise Linux: those look like 553.22.1.el8_10")]
+    Kernel(String),
+}
+
+/// A target's Lustre and kernel that do not go together as the target has them.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Misfit {
+    /// They do not build.
+    #[error("Lustre {lustre} does not build with kernel {kernel}: {why}; {instead}")]
+    No {
+        /// The Lustre.
+        lustre: String,
+        /// The kernel's release.
+        kernel: String,
+        /// Why.
+        why: String,
+        /// What to take instead.
+        instead: String,
+    },
+    /// They build only with a fixup that the target does not take.
+    #[error(
+        "Lustre {lustre} needs a fixup with kernel {kernel}: {why}; take the overlay `{overlay}` with \
+         `options = [\"{option}\"]` in the target's [lustre]"
+    )]
+    FixupMissing {
+        /// The Lustre.
+        lustre: String,
+        /// The kernel's release.
+        kernel: String,
+        /// Why.
+        why: String,
+        /// The overlay.
+        overlay: String,
+        /// Its option.
+        option: String,
+    },
+    /// The target takes a fixup that they do not need.
+    #[error(
+        "Lustre {lustre} builds with kernel {kernel} as it is, and the fixup `{option}` would not fit; take it out of `options` \
+         in the target's [lustre]"
+    )]
+    FixupTooMany {
+        /// The Lustre.
+        lustre: String,
+        /// The kernel's release.
+        kernel: String,
+        /// The option.
+        option: String,
+    },
+    /// There are no patches to the core of this kernel.
+    #[error(
+        "Lustre {lustre} has no patches to the core of kernel {kernel}; take the distribution's own: `kind = \"distribution\"` \
+         and `packages = []` in the target's [kernel]"
+    )]
+    Patchless {
+        /// The Lustre.
+        lustre: String,
+        /// The kernel's release.
+        kernel: String,
+    },
+}
+
+/// A release of a kernel of Enterprise Linux, taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Kernel {
+    /// Without `%dist`: `553.22.1`.
+    number: String,
+    /// `8.10`.
+    el: String,
+}
+
+impl Kernel {
+    fn parse(release: &str) -> Result<Self, Error> {
+        let wrong = || Error::Kernel(release.to_owned());
+        let (number, dist) = release.rsplit_once(".el").ok_or_else(wrong)?;
+        // What a rebuild put before or behind is no part of the distribution's own number.
+        let number = number.split('_').next().unwrap_or(number);
+        let digits = |text: &str| {
+            text.chars()
+                .take_while(char::is_ascii_digit)
+                .collect::<String>()
+        };
+        let (major, minor) = dist.split_once('_').ok_or_else(wrong)?;
+        let (major, minor) = (digits(major), digits(minor));
+        if number.is_empty() || major.is_empty() || minor.is_empty() {
+            return Err(wrong());
+        }
+        Ok(Self {
+            number: number.to_owned(),
+            el: format!("{major}.{minor}"),
+        })
+    }
+}
+
+/// A release of Lustre as rpm orders it: candidates are before their release, `2.16.0-RC1` before `2.16.0`.
+fn order(a: &str, b: &str) -> Ordering {
+    let plain = |text: &str| text.replace("-RC", "~rc").replace("_RC", "~rc");
+    let (a, b) = (plain(a), plain(b));
+    Evr::parse(&a).cmp(&Evr::parse(&b))
+}
+
+impl Rule {
+    fn fits(&self, lustre: &str, kernel: &Kernel) -> bool {
+        let major = kernel.el.split('.').next();
+        let bound = |limit: &Option<String>, wanted: fn(Ordering) -> bool| {
+            limit
+                .as_ref()
+                .is_none_or(|limit| wanted(order(&kernel.number, limit)))
+        };
+        (self.el == kernel.el || Some(self.el.as_str()) == major)
+            && order(lustre, &self.since).is_ge()
+            && self
+                .until
+                .as_ref()
+                .is_none_or(|until| order(lustre, until).is_le())
+            && bound(&self.from, Ordering::is_ge)
+            && bound(&self.before, Ordering::is_lt)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let what = format!("the rule for Lustre {} and EL {}", self.since, self.el);
+        let needed: &[(&str, bool)] = match self.result {
+            Outcome::Builds => &[("series", self.series.is_some())],
+            Outcome::Fixup => &[
+                ("series", self.series.is_some()),
+                ("overlay", self.overlay.is_some()),
+                ("option", self.option.is_some()),
+                ("why", self.why.is_some()),
+            ],
+            Outcome::No => &[
+                ("why", self.why.is_some()),
+                ("instead", self.instead.is_some()),
+            ],
+        };
+        match needed.iter().find(|(_, there)| !there) {
+            Some((key, _)) => Err(format!("{what} has no `{key}`")),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Knowledge {
+    /// Reads `specs/lustre/knowledge.toml`.
+    ///
+    /// # Errors
+    /// A file that cannot be read or says something that is not understood.
+    pub fn load(specs: &Path) -> Result<Self, Error> {
+        let path = specs.join("lustre/knowledge.toml");
+        let text = fs::read_to_string(&path).map_err(|source| Error::Read {
+            path: path.clone(),
+            source,
+        })?;
+        Self::parse(&text, &path.display().to_string())
+    }
+
+    /// Reads the text of such a file; `file` is for messages.
+    ///
+    /// # Errors
+    /// Text that is not understood.
+    pub fn parse(text: &str, file: &str) -> Result<Self, Error> {
+        let malformed = |problem: String| Error::Malformed {
+            file: file.to_owned(),
+            problem,
+        };
+        let knowledge: Self = toml::from_str(text).map_err(|e| malformed(e.to_string()))?;
+        for rule in &knowledge.rule {
+            rule.check().map_err(malformed)?;
+        }
+        Ok(knowledge)
+    }
+
+    /// The rule for a release of Lustre (`2.16.0-RC1`) and a kernel's release (`553.22.1.el8_10`); nothing where nothing is known.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`].
+    pub fn rule(&self, lustre: &str, kernel: &str) -> Result<Option<&Rule>, Error> {
+        let kernel = Kernel::parse(kernel)?;
+        Ok(self.rule.iter().find(|rule| rule.fits(lustre, &kernel)))
+    }
+
+    /// Whether a target's choice is right: `options` are those of its Lustre overlay, `patched` says whether it rebuilds the
+    /// kernel. Where nothing is known there is nothing wrong.
+    ///
+    /// # Errors
+    /// [`Error::Kernel`].
+    pub fn judge(
+        &self,
+        lustre: &str,
+        kernel: &str,
+        options: &[String],
+        patched: bool,
+    ) -> Result<Option<Misfit>, Error> {
+        let Some(rule) = self.rule(lustre, kernel)? else {
+            return Ok(None);
+        };
+        let (lustre, kernel) = (lustre.to_owned(), kernel.to_owned());
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        if rule.result == Outcome::No {
+            return Ok(Some(Misfit::No {
+                lustre,
+                kernel,
+                why: text(&rule.why),
+                instead: text(&rule.instead),
+            }));
+        }
+        let wanted = rule.option.as_ref();
+        let fixups = self.rule.iter().filter_map(|rule| rule.option.as_ref());
+        let too_many = fixups
+            .filter(|option| Some(*option) != wanted)
+            .find(|option| options.contains(option));
+        Ok(match wanted {
+            Some(option) if !options.contains(option) => Some(Misfit::FixupMissing {
+                lustre,
+                kernel,
+                why: text(&rule.why),
+                overlay: text(&rule.overlay),
+                option: option.clone(),
+            }),
+            _ if too_many.is_some() => Some(Misfit::FixupTooMany {
+                lustre,
+                kernel,
+                option: too_many.cloned().unwrap_or_default(),
+            }),
+            _ if rule.patchless && patched => Some(Misfit::Patchless { lustre, kernel }),
+            _ => None,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

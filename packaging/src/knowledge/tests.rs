@@ -1,0 +1,146 @@
+use super::*;
+use crate::target::{self, KernelKind, Target};
+
+fn specs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs")
+}
+
+#[test]
+fn the_table_is_what_is_known() {
+    let knowledge = Knowledge::load(&specs()).unwrap();
+    use Outcome::{Builds, Fixup, No};
+    for (lustre, below, from) in [
+        ("2.15.5", Some(Builds), Some(Fixup)),
+        ("2.15.6", Some(No), Some(Builds)),
+        ("2.15.7", Some(No), Some(Builds)),
+        ("2.15.8", Some(Builds), Some(Builds)),
+        ("2.16.0_RC1", Some(Builds), Some(Fixup)),
+        ("2.16.0-RC1", Some(Builds), Some(Fixup)),
+        ("2.16.1", Some(Builds), Some(Fixup)),
+        ("2.16.53", Some(Builds), Some(Builds)),
+        ("2.17.0", Some(Builds), Some(Builds)),
+        ("2.17.57", Some(Builds), Some(Builds)),
+        ("2.16.50", None, None),
+    ] {
+        for (kernel, expected) in [
+            ("553.el8_10", below),
+            ("553.16.1.el8_10", below),
+            ("553.22.1.el8_10", from),
+            ("553.22.1.el8_10_lustre", from),
+            ("553.155.1.el8_10", from),
+        ] {
+            let rule = knowledge.rule(lustre, kernel).unwrap();
+            assert_eq!(rule.map(|rule| rule.result), expected, "{lustre} {kernel}");
+        }
+    }
+    let rule = |lustre, kernel| {
+        knowledge
+            .rule(lustre, kernel)
+            .unwrap()
+            .map(|rule| rule.result)
+    };
+    assert_eq!(rule("2.15.8", "570.62.1.el9_6"), Some(No));
+    assert_eq!(rule("2.16.1", "427.42.1.el9_4"), Some(No));
+    assert_eq!(rule("2.17.0", "687.39.1.el9_8"), None);
+}
+
+#[test]
+fn what_a_target_has_wrong_is_told_with_what_to_do() {
+    let knowledge = Knowledge::load(&specs()).unwrap();
+    let fixup = ["ext4-delayed-iput".to_owned()];
+    for (lustre, kernel, options, patched, parts) in [
+        (
+            "2.16.0-RC1",
+            "553.22.1.el8_10",
+            &[][..],
+            true,
+            ["lustre/2.16", "ext4-delayed-iput"],
+        ),
+        (
+            "2.17.0",
+            "553.89.1.el8_10",
+            &fixup[..],
+            true,
+            ["as it is", "would not fit"],
+        ),
+        (
+            "2.15.7",
+            "553.16.1.el8_10",
+            &[],
+            true,
+            ["does not build", "take Lustre 2.15.8"],
+        ),
+        (
+            "2.17.0",
+            "55.43.1.el10_0",
+            &[],
+            true,
+            ["no patches to the core", "kind = \"distribution\""],
+        ),
+    ] {
+        let misfit = knowledge.judge(lustre, kernel, options, patched).unwrap();
+        let text = misfit.unwrap().to_string();
+        for part in parts.iter().chain(&[lustre, kernel]) {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+    for (lustre, kernel, options, patched) in [
+        ("2.16.0-RC1", "553.22.1.el8_10", &fixup[..], true),
+        ("2.17.0", "55.43.1.el10_0", &[], false),
+        ("2.17.0", "570.62.1.el9_6", &[], true),
+    ] {
+        assert_eq!(
+            knowledge.judge(lustre, kernel, options, patched).unwrap(),
+            None
+        );
+    }
+    assert!(
+        knowledge
+            .rule("2.17.0", "1.fc40")
+            .unwrap_err()
+            .to_string()
+            .contains("1.fc40")
+    );
+}
+
+#[test]
+fn no_target_of_the_project_is_a_misfit() {
+    let knowledge = Knowledge::load(&specs()).unwrap();
+    for name in target::list(&specs()).unwrap() {
+        let target = Target::load(&specs(), &name).unwrap();
+        let Some((_, release)) = target
+            .kernel
+            .version
+            .as_deref()
+            .and_then(|v| v.split_once('-'))
+        else {
+            continue;
+        };
+        let lustre = &target.lustre.version;
+        let patched = target.kernel.kind == KernelKind::Patched;
+        let misfit = knowledge
+            .judge(lustre, release, &target.lustre.options, patched)
+            .unwrap();
+        assert_eq!(misfit, None, "{name}");
+        let rule = knowledge.rule(lustre, release).unwrap();
+        let series = rule
+            .unwrap_or_else(|| panic!("nothing is known of {name}"))
+            .series
+            .clone();
+        assert_eq!(series, target.lustre.ldiskfs_series, "{name}");
+    }
+}
+
+#[test]
+fn a_rule_that_leaves_something_out_is_refused() {
+    let text = "[[rule]]\nsince = \"1\"\nel = \"8.10\"\nresult = \"no\"\nwhy = \"w\"\n";
+    let error = Knowledge::parse(text, "k.toml").unwrap_err().to_string();
+    assert!(
+        error.contains("k.toml") && error.contains("`instead`"),
+        "{error}"
+    );
+    let error = Knowledge::parse("[[rule]]\nx = 1\n", "k.toml")
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("unknown field `x`"), "{error}");
+}

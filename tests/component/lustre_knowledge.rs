@@ -1,0 +1,256 @@
+//! What is said of Lustre and kernels, compared with Lustre's own trees; and the fixup of a patch, on sources of both shapes.
+//!
+//! ```text
+//! LUSTRE_GIT=REPOSITORY cargo test -p lustre-repo-tests --test lustre_knowledge -- --ignored --nocapture
+//! ```
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+use lustre_packaging::knowledge::{Knowledge, Outcome};
+use lustre_packaging::overlay::Overlay;
+use lustre_packaging::process;
+
+fn specs() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs")
+}
+
+fn with_fixup(release: &str) -> Result<Overlay> {
+    let path = specs().join(format!("lustre/{release}/overlay.toml"));
+    Ok(Overlay::load_with(
+        &path,
+        &["ext4-delayed-iput".to_owned()],
+    )?)
+}
+
+/// A function with the lines that the real patch has as context, in the shape of before and after the kernel's change.
+fn source(new: bool) -> String {
+    let keep = |line: &str| {
+        if new {
+            String::new()
+        } else {
+            format!("{line}\n")
+        }
+    };
+    format!(
+        "static int set_entry(struct info *i)\n{{\n\tint in_inode = i->in_inode;\n\tstruct inode *old_ea_inode = NULL;\n{}\
+         \tsize_t old_size, new_size;\n\tint ret;\n\n\told_size = 0;\n\tnew_size = 1;\n\tret = work(i, old_size, new_size);\n\n\
+         \tret = 0;\nout:\n\tiput(old_ea_inode);\n{}\treturn ret;\n}}\n",
+        keep("\tstruct inode *new_ea_inode = NULL;"),
+        keep("\tiput(new_ea_inode);"),
+    )
+}
+
+const PATCH: &str = "\
+--- a/fs/ext4/xattr.c
++++ b/fs/ext4/xattr.c
+@@ -3,6 +3,7 @@ static int set_entry(struct info *i)
+ \tint in_inode = i->in_inode;
+ \tstruct inode *old_ea_inode = NULL;
+ \tstruct inode *new_ea_inode = NULL;
++\tstruct work *diwork = NULL;
+ \tsize_t old_size, new_size;
+ \tint ret;
+ \n@@ -13,7 +14,7 @@ static int set_entry(struct info *i)
+ 
+ \tret = 0;
+ out:
+-\tiput(old_ea_inode);
++\tdelayed_iput(old_ea_inode, diwork);
+ \tiput(new_ea_inode);
+ \treturn ret;
+ }
+";
+
+/// True where `patch` applies with no line of context ignored.
+fn applies(patch: &[u8], text: &str) -> Result<bool> {
+    let dir = tempfile::tempdir()?;
+    fs::create_dir_all(dir.path().join("fs/ext4"))?;
+    fs::write(dir.path().join("fs/ext4/xattr.c"), text)?;
+    fs::write(dir.path().join("the.patch"), patch)?;
+    let done = Command::new("patch")
+        .args(["-p1", "-F0", "-s", "-i", "the.patch"])
+        .current_dir(dir.path())
+        .output()?;
+    Ok(done.status.success())
+}
+
+#[test]
+fn the_fixed_patch_applies_to_the_new_source_and_the_original_to_the_old() -> Result<()> {
+    let overlay = with_fixup("2.16")?;
+    let fixed = overlay.manifest.fixup[0].apply(PATCH.as_bytes())?;
+    for (patch, name, old, new) in [
+        (PATCH.as_bytes(), "the original", true, false),
+        (&fixed, "the fixed one", false, true),
+    ] {
+        ensure!(applies(patch, &source(false))? == old, "{name}, old source");
+        ensure!(applies(patch, &source(true))? == new, "{name}, new source");
+    }
+    let twice = overlay.manifest.fixup[0].apply(&fixed);
+    ensure!(
+        twice.is_err(),
+        "a fixup of a patch that upstream corrected has to be noticed"
+    );
+    Ok(())
+}
+
+fn git(arguments: &[&str]) -> Result<Vec<u8>> {
+    let repository = std::env::var_os("LUSTRE_GIT")
+        .context("LUSTRE_GIT names no clone of Lustre's repository")?;
+    Ok(process::output(
+        Command::new("git")
+            .arg("-C")
+            .arg(repository)
+            .args(arguments),
+    )?)
+}
+
+fn file(revision: &str, path: &str) -> Option<String> {
+    let text = git(&["show", &format!("{revision}:{path}")]).ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
+}
+
+#[test]
+#[ignore = "needs LUSTRE_GIT=REPOSITORY, a clone of Lustre's"]
+fn the_statements_agree_with_lustre_s_trees() -> Result<()> {
+    let knowledge = Knowledge::load(&specs())?;
+    let mut compared = 0;
+    for (revision, version) in [
+        ("2.15.5", "2.15.5"),
+        ("v2_15_6", "2.15.6"),
+        ("v2_15_7", "2.15.7"),
+        ("2.15.8", "2.15.8"),
+        ("2.16.0-RC1", "2.16.0-RC1"),
+        ("2.16.1", "2.16.1"),
+        ("v2_16_53", "2.16.53"),
+        ("2.17.0", "2.17.0"),
+        ("master", "2.17.57"),
+    ] {
+        git(&[
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            &format!("{revision}^{{commit}}"),
+        ])?;
+        for (el, releases) in [
+            ("4.18-rhel8.10", ["553.16.1.el8_10", "553.22.1.el8_10"]),
+            ("5.14-rhel9.4", ["427.31.1.el9_4", "427.42.1.el9_4"]),
+            ("5.14-rhel9.5", ["503.40.1.el9_5", "503.11.1.el9_5"]),
+            ("5.14-rhel9.6", ["570.62.1.el9_6", "570.17.1.el9_6"]),
+            ("5.14-rhel9.7", ["611.13.1.el9_7", "611.55.1.el9_7"]),
+            ("5.14-rhel9.8", ["687.39.1.el9_8", "687.39.1.el9_8"]),
+            ("6.12-rhel10.0", ["55.43.1.el10_0", "55.43.1.el10_0"]),
+            ("6.12-rhel10.1", ["124.20.1.el10_1", "124.56.1.el10_1"]),
+            ("6.12-rhel10.2", ["211.47.1.el10_2", "211.47.1.el10_2"]),
+        ] {
+            let patches = file(
+                revision,
+                &format!("lustre/kernel_patches/series/{el}.series"),
+            );
+            for release in BTreeSet::from(releases) {
+                let Some(rule) = knowledge.rule(version, release)? else {
+                    continue;
+                };
+                let what = format!("Lustre {revision}, kernel {release}");
+                compared += 1;
+                println!(
+                    "{what}: {:?}, series {:?}, {:?}",
+                    rule.result, rule.series, rule.iput
+                );
+                let Some(series) = &rule.series else {
+                    let own = file(
+                        revision,
+                        &format!("ldiskfs/kernel_patches/series/ldiskfs-{el}.series"),
+                    );
+                    ensure!(
+                        own.is_none() && rule.result == Outcome::No,
+                        "{what}: it has a series"
+                    );
+                    continue;
+                };
+                let list = file(
+                    revision,
+                    &format!("ldiskfs/kernel_patches/series/ldiskfs-{series}.series"),
+                )
+                .with_context(|| format!("{what}: there is no series {series}"))?;
+                let build = file(revision, "config/lustre-build-ldiskfs.m4")
+                    .context("no configure test")?;
+                ensure!(
+                    build.contains(&format!("\"{series}.series\"")),
+                    "{what}: configure never takes {series}"
+                );
+                if let Some(iput) = &rule.iput {
+                    ensure!(
+                        list.lines().any(|line| line == iput),
+                        "{what}: {iput} is not in {series}"
+                    );
+                    let patch = file(revision, &format!("ldiskfs/kernel_patches/patches/{iput}"))
+                        .with_context(|| format!("{what}: there is no patch {iput}"))?;
+                    // What the older patches have as context is what the newer kernels lost.
+                    let old = patch.contains("new_ea_inode = NULL;");
+                    let made_for_old = iput.starts_with("base/") || iput.starts_with("rhel9.1/");
+                    ensure!(old == made_for_old, "{what}: {iput} is of the other shape");
+                }
+                ensure!(
+                    patches.is_some() != rule.patchless,
+                    "{what}: patches to the core: {}",
+                    patches.is_some()
+                );
+            }
+        }
+    }
+    println!("{compared} pairs compared");
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs LUSTRE_GIT=REPOSITORY, a clone of Lustre's"]
+fn the_overlays_change_lustre_s_trees() -> Result<()> {
+    let plain = |name: &str| Overlay::load(&specs().join(format!("lustre/{name}/overlay.toml")));
+    for (revision, overlay) in [
+        ("2.15.5", with_fixup("2.15")?),
+        ("2.16.0-RC1", with_fixup("2.16")?),
+        ("2.16.1", with_fixup("2.16")?),
+        ("2.17.0", plain("2.17")?),
+        ("master", plain("2.18")?),
+    ] {
+        let dir = tempfile::tempdir()?;
+        let archive = git(&[
+            "archive",
+            revision,
+            "lustre.spec.in",
+            "config",
+            "ldiskfs/kernel_patches",
+        ])?;
+        let file = dir.path().join("tree.tar");
+        fs::write(&file, archive)?;
+        process::output(
+            Command::new("tar")
+                .arg("-xf")
+                .arg(&file)
+                .arg("-C")
+                .arg(dir.path()),
+        )?;
+        let changed = overlay
+            .change_tree(dir.path())
+            .with_context(|| revision.to_owned())?;
+        let mut hunks = Vec::new();
+        for fixup in &overlay.manifest.fixup {
+            let patch = fs::read_to_string(dir.path().join(&fixup.patch))?;
+            ensure!(!patch.contains("new_ea_inode"), "the fixup left a line");
+            hunks = patch
+                .lines()
+                .filter(|line| line.starts_with("@@ "))
+                .map(str::to_owned)
+                .collect();
+        }
+        println!("{revision}: {} files changed", changed.len());
+        for hunk in hunks.iter().rev().take(3).rev() {
+            println!("    {hunk}");
+        }
+    }
+    Ok(())
+}
