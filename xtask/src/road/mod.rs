@@ -8,6 +8,7 @@ pub mod distribution;
 pub mod finish;
 pub mod packages;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use lustre_packaging::build::workdir::Settings;
@@ -26,8 +27,8 @@ use finish::Signing;
 /// What the stages of a target are made from.
 #[derive(Debug)]
 pub struct Road<'a> {
-    /// The target.
-    pub target: &'a Target,
+    /// The target, with the version of the Lustre that is built.
+    pub target: Cow<'a, Target>,
     /// Its lock: every source pinned.
     pub lock: &'a Lock,
     /// Where the pinned files are.
@@ -87,8 +88,15 @@ impl<'a> Road<'a> {
                 .incomplete
                 .insert(sources::LUSTRE.to_owned(), missing);
         }
+        let mut target = Cow::Borrowed(&context.target);
+        // Another revision than the target's has another version.
+        if lustre.replaced.as_ref().is_some_and(|by| by.rev.is_some())
+            && let Some(version) = lustre.version(&context.store)?
+        {
+            target.to_mut().lustre.version = version;
+        }
         Ok(Self {
-            target: &context.target,
+            target,
             lock,
             store: &context.store,
             specs: specs(),
@@ -137,7 +145,7 @@ impl Road<'_> {
 
     /// The build settings.
     pub fn settings(&self) -> Settings {
-        Settings::new(self.target, self.jobs)
+        Settings::new(&self.target, self.jobs)
     }
 
     /// A stage's inputs that come from the build settings; how many jobs run must not change what comes out, so it is none.
@@ -178,7 +186,7 @@ impl Road<'_> {
         Ok(vec![
             ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
             ("recipe".to_owned(), "1".to_owned()),
-            ("target".to_owned(), serde_json::to_string(self.target)?),
+            ("target".to_owned(), serde_json::to_string(&*self.target)?),
         ])
     }
 }
