@@ -3,7 +3,8 @@
 use anyhow::Context as _;
 use lustre_packaging::lock::Lock;
 use lustre_packaging::source::{
-    Fetched, Fetcher, GitSource, Locked, Mirror, Options, Override, PathSource, Source as Fetchable,
+    self, Fetched, Fetcher, GitSource, Locked, Mirror, Options, Override, PathSource,
+    Source as Fetchable,
 };
 use lustre_packaging::store::Store;
 use lustre_packaging::target::{Source, Target};
@@ -81,22 +82,46 @@ pub fn resolve(context: &Context) -> anyhow::Result<Vec<(String, Locked)>> {
         return Ok(Vec::new());
     }
     let options = options(&context.arguments)?;
+    if let (Fetchable::Git(git), true) = (
+        &source,
+        options.overrides.iter().any(|by| by.name == LUSTRE),
+    ) && let Some(commit) = &git.rev
+    {
+        // A lock pins what the target asks for, also in a run that takes something else: the next one may not.
+        let locked = Locked::Git {
+            url: git.url.clone(),
+            tag: git.tag.clone(),
+            commit: commit.clone(),
+            missing: Vec::new(),
+        };
+        return Ok(vec![(LUSTRE.to_owned(), locked)]);
+    }
     let fetched = Fetcher::new(&context.store, &options, &|_| {}).lock(LUSTRE, &source)?;
     Ok(vec![(LUSTRE.to_owned(), fetched.locked)])
 }
 
-/// Lustre's source tree: in the store, or where `--source` says.
+/// Lustre's source tree: in the store, or where `--source` says. Where files of it are missing and nobody said to go on without
+/// them, the second is the error that says so: such a tree may be looked at and not built.
 ///
 /// # Errors
 /// When it cannot be fetched or is not what the lock pins.
-pub fn lustre(context: &Context, lock: &Lock) -> anyhow::Result<Fetched> {
+pub fn lustre(context: &Context, lock: &Lock) -> anyhow::Result<(Fetched, Option<String>)> {
     let source = lustre_source(&context.target)?;
-    let options = options(&context.arguments)?;
-    let fetcher = Fetcher::new(&context.store, &options, &|_| {});
-    Ok(match lock.tree.get(LUSTRE) {
-        Some(locked) => fetcher.fetch(LUSTRE, &source, locked)?,
-        None => fetcher.lock(LUSTRE, &source)?,
-    })
+    let mut options = options(&context.arguments)?;
+    let fetch = |options: &Options| {
+        let fetcher = Fetcher::new(&context.store, options, &|_| {});
+        match lock.tree.get(LUSTRE) {
+            Some(locked) => fetcher.fetch(LUSTRE, &source, locked),
+            None => fetcher.lock(LUSTRE, &source),
+        }
+    };
+    match fetch(&options) {
+        Err(error @ source::Error::Incomplete { .. }) => {
+            options.allow_incomplete.push(LUSTRE.to_owned());
+            Ok((fetch(&options)?, Some(error.to_string())))
+        }
+        fetched => Ok((fetched?, None)),
+    }
 }
 
 /// The SRPM `package` of the source repository at `repository`, a folder: its metadata's signature is checked, its digest, and its own
