@@ -3,7 +3,8 @@
 use anyhow::Context as _;
 use lustre_packaging::lock::Lock;
 use lustre_packaging::source::{
-    Fetched, Fetcher, GitSource, Locked, Mirror, Options, Override, PathSource, Source as Fetchable,
+    self, Fetched, Fetcher, GitSource, Locked, Mirror, Options, Override, PathSource,
+    Source as Fetchable,
 };
 use lustre_packaging::store::Store;
 use lustre_packaging::target::{Source, Target};
@@ -87,18 +88,28 @@ pub fn resolve(target: &Target) -> Vec<(String, Locked)> {
     vec![(LUSTRE.to_owned(), locked)]
 }
 
-/// Lustre's source tree: in the store, or where `--source` says.
+/// Lustre's source tree: in the store, or where `--source` says. Where files of it are missing and nobody said to go on without
+/// them, the second is the error that says so: such a tree may be looked at and not built.
 ///
 /// # Errors
 /// When it cannot be fetched or is not what the lock pins.
-pub fn lustre(context: &Context, lock: &Lock) -> anyhow::Result<Fetched> {
+pub fn lustre(context: &Context, lock: &Lock) -> anyhow::Result<(Fetched, Option<String>)> {
     let source = lustre_source(&context.target)?;
-    let options = options(&context.arguments)?;
-    let fetcher = Fetcher::new(&context.store, &options, &|_| {});
-    Ok(match lock.tree.get(LUSTRE) {
-        Some(locked) => fetcher.fetch(LUSTRE, &source, locked)?,
-        None => fetcher.lock(LUSTRE, &source)?,
-    })
+    let mut options = options(&context.arguments)?;
+    let fetch = |options: &Options| {
+        let fetcher = Fetcher::new(&context.store, options, &|_| {});
+        match lock.tree.get(LUSTRE) {
+            Some(locked) => fetcher.fetch(LUSTRE, &source, locked),
+            None => fetcher.lock(LUSTRE, &source),
+        }
+    };
+    match fetch(&options) {
+        Err(error @ source::Error::Incomplete { .. }) => {
+            options.allow_incomplete.push(LUSTRE.to_owned());
+            Ok((fetch(&options)?, Some(error.to_string())))
+        }
+        fetched => Ok((fetched?, None)),
+    }
 }
 
 /// The SRPM `package` of the source repository at `repository`, a folder: its metadata's signature is checked, its digest, and its own

@@ -147,6 +147,9 @@ pub struct Lustre {
     pub source: Source,
     /// The folder under `specs/` of the overlay that makes the tree fit: anchored edits and fixups.
     pub overlay: Option<String>,
+    /// The series that makes ldiskfs of the kernel's ext4, by the name between `ldiskfs-` and `.series` in Lustre's
+    /// `ldiskfs/kernel_patches/series`, such as `6.12-ml`: what Lustre's configure chooses for this kernel.
+    pub ldiskfs_series: Option<String>,
     /// The version that is frozen into the tree, whatever `git describe` says.
     pub version: String,
     /// Options of `configure`.

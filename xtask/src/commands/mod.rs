@@ -4,6 +4,7 @@ mod clean;
 mod key;
 pub mod lock;
 mod plan;
+mod preflight;
 mod repo;
 mod targets;
 mod test;
@@ -49,6 +50,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Assemble(arguments) => repo::assemble(&arguments),
         Command::Build(arguments) => repo::build(&arguments),
         Command::Fetch(arguments) => repo::fetch(&arguments),
+        Command::Preflight(arguments) => preflight::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Lock(arguments) => lock::run(&arguments),
@@ -82,7 +84,7 @@ fn work(command: &Command) -> Work {
     match command {
         Command::Repo(arguments) | Command::Assemble(arguments) => builds(arguments.target.setup),
         Command::Build(arguments) => builds(arguments.target.setup),
-        Command::Fetch(arguments) => builds(arguments.setup),
+        Command::Fetch(arguments) | Command::Preflight(arguments) => builds(arguments.setup),
         Command::Verify(arguments) => builds(arguments.target.setup),
         Command::Plan(arguments) => store(arguments.target.setup),
         Command::Lock(arguments) => store(arguments.target.setup),
@@ -141,7 +143,7 @@ mod tests {
 
     #[test]
     fn setup_is_heeded_by_every_command_that_takes_it() {
-        for command in ["repo", "assemble", "build", "fetch", "verify"] {
+        for command in ["repo", "assemble", "build", "fetch", "preflight", "verify"] {
             assert_eq!(of(&[command]), Work::Builds { setup: false });
             assert_eq!(of(&[command, "--setup"]), Work::Builds { setup: true });
         }

@@ -8,7 +8,7 @@ use lustre_packaging::lock::Lock;
 use lustre_packaging::stage::{self, Options, Stage};
 use lustre_packaging::store::StageDir;
 
-use super::{key, lock, verify};
+use super::{key, lock, preflight, verify};
 use crate::cli::{BuildArgs, KeyArgs, RepoArgs, TargetArgs};
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
@@ -24,6 +24,9 @@ pub fn repo(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     let lock = ready(&context)?;
     let road = Road::new(&context, &lock)?;
     let signing = signing(&context, &arguments.key)?;
+    let Some(checked) = preflight::gate(&context, &road)? else {
+        return Ok(Outcome::Misfit);
+    };
     let done = run(&context, &road.assembled(&signing)?)?;
     let assembled = tree(&folder(&done, name::ASSEMBLE)?);
     let output = output(arguments, &context);
@@ -50,7 +53,7 @@ pub fn repo(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
         ui::say(model);
     }
     // The proofs are a stage too.
-    let stages = done.len() + 1;
+    let stages = checked.len() + done.len() + 1;
     ui::say(&format!(
         "{}: {stages} stages, {} from the store, {}",
         output.display(),
@@ -72,6 +75,9 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     let lock = ready(&context)?;
     let road = Road::new(&context, &lock)?;
     let signing = signing(&context, &arguments.key)?;
+    if preflight::gate(&context, &road)?.is_none() {
+        return Ok(Outcome::Misfit);
+    }
     let done = run(&context, &road.assembled(&signing)?)?;
     let output = output(arguments, &context);
     publish::publish(
@@ -107,6 +113,12 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
     } else {
         arguments.packages.iter().map(String::as_str).collect()
     };
+    // e2fsprogs alone depends on nothing of Lustre's.
+    if wanted.iter().any(|package| *package != "e2fsprogs")
+        && preflight::gate(&context, &road)?.is_none()
+    {
+        return Ok(Outcome::Misfit);
+    }
     let stages = needed(road.builds()?, &wanted);
     let done = run(&context, &stages)?;
     let mut folders = std::collections::BTreeMap::new();

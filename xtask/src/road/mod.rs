@@ -3,10 +3,12 @@
 //! - [`distribution`]: the base repositories, the bootstrap and the buildroots.
 //! - [`packages`]: e2fsprogs, the kernel and Lustre, from source to unsigned RPMs.
 //! - [`finish`]: signing, assembling and proving.
+//! - [`preflight`]: whether everything fits, before any of these.
 
 pub mod distribution;
 pub mod finish;
 pub mod packages;
+pub mod preflight;
 
 use std::borrow::Cow;
 use std::path::PathBuf;
@@ -39,12 +41,16 @@ pub struct Road<'a> {
     pub jobs: usize,
     /// Lustre's source tree.
     pub lustre: Fetched,
+    /// Why Lustre's tree may not be built, where its clone lacks files and the user did not say to go on without them.
+    pub incomplete: Option<String>,
     /// What the user replaced, for the manifest.
     pub overrides: Overrides,
 }
 
 /// Names of stages that others need.
 pub mod name {
+    /// Whether everything fits.
+    pub const PREFLIGHT: &str = "preflight";
     /// The base and source repositories.
     pub const DISTRIBUTION: &str = "distribution";
     /// The chroot with the target's own dnf and rpm.
@@ -68,7 +74,7 @@ impl<'a> Road<'a> {
     /// When an argument of the command line makes no sense.
     pub fn new(context: &'a Context, lock: &'a Lock) -> anyhow::Result<Self> {
         let options = sources::options(&context.arguments)?;
-        let lustre = sources::lustre(context, lock)?;
+        let (lustre, incomplete) = sources::lustre(context, lock)?;
         let mut overrides = Overrides {
             sources: options
                 .overrides
@@ -102,6 +108,7 @@ impl<'a> Road<'a> {
             specs: specs(),
             jobs: context.jobs,
             lustre,
+            incomplete,
             overrides,
         })
     }
@@ -111,8 +118,11 @@ impl Road<'_> {
     /// All stages up to the unsigned packages.
     ///
     /// # Errors
-    /// When an input of a stage cannot be read.
+    /// When an input of a stage cannot be read, or Lustre's tree is incomplete.
     pub fn builds(&self) -> anyhow::Result<Vec<Stage<'_>>> {
+        if let Some(why) = &self.incomplete {
+            anyhow::bail!("{why}");
+        }
         let mut stages = vec![self.distribution()?, self.bootstrap()];
         stages.extend(self.packages()?);
         Ok(stages)
