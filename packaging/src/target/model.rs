@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Boot;
+
 /// One target, merged with what it inherits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +30,9 @@ pub struct Target {
     pub repository: Repository,
     /// What the install proof installs.
     pub install: Install,
+    /// How the boot proof is made, where the target can be booted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<Boot>,
 }
 
 /// How a distribution's repositories come to be.
@@ -259,6 +264,6 @@ impl Target {
                 return Err(format!("{what} is a path under specs/, not `{path}`"));
             }
         }
-        Ok(())
+        self.boot.as_ref().map_or(Ok(()), Boot::check)
     }
 }

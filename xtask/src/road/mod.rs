@@ -65,6 +65,8 @@ pub mod name {
     pub const ASSEMBLE: &str = "assemble";
     /// The proofs.
     pub const PROVE: &str = "prove";
+    /// The proofs that need a running kernel.
+    pub const BOOT: &str = "boot";
 }
 
 impl<'a> Road<'a> {
@@ -193,10 +195,19 @@ impl Road<'_> {
     /// # Errors
     /// When the target cannot be written as JSON.
     pub fn proof_inputs(&self) -> anyhow::Result<Vec<(String, String)>> {
+        // What boots is another stage's.
+        let target = Target {
+            boot: None,
+            ..self.target.clone()
+        };
         Ok(vec![
             ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
             ("recipe".to_owned(), "1".to_owned()),
+<<<<<<< HEAD
             ("target".to_owned(), serde_json::to_string(&*self.target)?),
+=======
+            ("target".to_owned(), serde_json::to_string(&target)?),
+>>>>>>> boot
         ])
     }
 }
