@@ -8,6 +8,7 @@ pub mod distro;
 pub mod host;
 pub mod lock;
 pub mod overlay;
+pub mod preflight;
 pub mod process;
 pub mod sandbox;
 pub mod sign;

@@ -98,6 +98,9 @@ pub struct Overrides {
     /// `--mirror FROM=TO`.
     #[serde(default)]
     pub mirrors: BTreeMap<String, String>,
+    /// `--allow-incomplete NAME`: the files of the source that were missing, which are empty in what was built.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub incomplete: BTreeMap<String, Vec<String>>,
 }
 
 /// A stage that made packages.

@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     after_help = "Examples:\n  cargo xtask repo --setup           everything, from nothing, for the target `rehearsal`\n  \
                   cargo xtask plan                   what would run, and why\n  \
                   cargo xtask verify dist/rehearsal  is that repository whole and signed?\n\n\
-                  Exit codes: 0 done, 1 failed, 2 usage, 3 a proof failed, 130 interrupted."
+                  Exit codes: 0 done, 1 failed, 2 usage, 3 a proof failed or something does not fit, 130 interrupted."
 )]
 pub struct Cli {
     /// What to do.
@@ -34,6 +34,12 @@ pub enum Command {
     /// What would run, and why.
     #[command(after_help = "Example:\n  cargo xtask plan --json | jq '.[] | select(.runs)'")]
     Plan(PlanArgs),
+    /// Do all patch series, overlays, configs and versions fit? In seconds, without building.
+    #[command(
+        after_help = "Examples:\n  cargo xtask preflight\n  cargo xtask preflight --target debian-12 --source lustre=PATH@REV\n  \
+                            cargo xtask preflight --json | jq '.checks[] | select(.result == \"fail\")'"
+    )]
+    Preflight(TargetArgs),
     /// Fetch all sources into the store: the only step that uses the network.
     #[command(after_help = "Example:\n  cargo xtask fetch && cargo xtask repo --offline")]
     Fetch(TargetArgs),
@@ -99,6 +105,9 @@ pub struct TargetArgs {
     /// Fetch what is at a location from another: FROM=TO.
     #[arg(long = "mirror", value_name = "FROM=TO")]
     pub mirrors: Vec<String>,
+    /// Take the source NAME also where its clone lacks some files: they are named, and empty in what is built.
+    #[arg(long, value_name = "NAME")]
+    pub allow_incomplete: Vec<String>,
     /// How many jobs run at a time; all cores where not given.
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,

@@ -3,7 +3,8 @@
 use anyhow::Context as _;
 use lustre_packaging::lock::Lock;
 use lustre_packaging::source::{
-    Fetched, Fetcher, GitSource, Locked, Mirror, Options, Override, PathSource, Source as Fetchable,
+    self, Fetched, Fetcher, GitSource, Locked, Mirror, Options, Override, PathSource,
+    Source as Fetchable,
 };
 use lustre_packaging::store::Store;
 use lustre_packaging::target::{Source, Target};
@@ -23,8 +24,17 @@ pub fn options(arguments: &TargetArgs) -> anyhow::Result<Options> {
     let mut options = Options {
         offline: arguments.offline,
         keys: context::specs(),
+        allow_incomplete: arguments.allow_incomplete.clone(),
         ..Options::default()
     };
+    for name in &arguments.allow_incomplete {
+        if name != LUSTRE {
+            return Err(Usage(format!(
+                "--allow-incomplete {name}: only `{LUSTRE}` is a tree that can be incomplete"
+            ))
+            .into());
+        }
+    }
     for text in &arguments.sources {
         let by: Override = text
             .parse()
@@ -64,30 +74,42 @@ fn lustre_source(target: &Target) -> anyhow::Result<Fetchable> {
 
 /// What the lock has to pin of source trees; a folder of the project itself needs no pin.
 ///
-/// # Errors
-/// When a tag or commit cannot be found.
-pub fn resolve(context: &Context) -> anyhow::Result<Vec<(String, Locked)>> {
-    let source = lustre_source(&context.target)?;
-    if matches!(source, Fetchable::Path(_)) {
-        return Ok(Vec::new());
-    }
-    let options = options(&context.arguments)?;
-    let fetched = Fetcher::new(&context.store, &options, &|_| {}).lock(LUSTRE, &source)?;
-    Ok(vec![(LUSTRE.to_owned(), fetched.locked)])
+/// A target names the commit, so that is what is pinned, wherever this run takes it from: `--source` is no part of a lock.
+pub fn resolve(target: &Target) -> Vec<(String, Locked)> {
+    let Source::Git { url, tag, commit } = &target.lustre.source else {
+        return Vec::new();
+    };
+    let locked = Locked::Git {
+        url: url.clone(),
+        tag: tag.clone(),
+        commit: commit.clone(),
+        missing: Vec::new(),
+    };
+    vec![(LUSTRE.to_owned(), locked)]
 }
 
-/// Lustre's source tree: in the store, or where `--source` says.
+/// Lustre's source tree: in the store, or where `--source` says. Where files of it are missing and nobody said to go on without
+/// them, the second is the error that says so: such a tree may be looked at and not built.
 ///
 /// # Errors
 /// When it cannot be fetched or is not what the lock pins.
-pub fn lustre(context: &Context, lock: &Lock) -> anyhow::Result<Fetched> {
+pub fn lustre(context: &Context, lock: &Lock) -> anyhow::Result<(Fetched, Option<String>)> {
     let source = lustre_source(&context.target)?;
-    let options = options(&context.arguments)?;
-    let fetcher = Fetcher::new(&context.store, &options, &|_| {});
-    Ok(match lock.tree.get(LUSTRE) {
-        Some(locked) => fetcher.fetch(LUSTRE, &source, locked)?,
-        None => fetcher.lock(LUSTRE, &source)?,
-    })
+    let mut options = options(&context.arguments)?;
+    let fetch = |options: &Options| {
+        let fetcher = Fetcher::new(&context.store, options, &|_| {});
+        match lock.tree.get(LUSTRE) {
+            Some(locked) => fetcher.fetch(LUSTRE, &source, locked),
+            None => fetcher.lock(LUSTRE, &source),
+        }
+    };
+    match fetch(&options) {
+        Err(error @ source::Error::Incomplete { .. }) => {
+            options.allow_incomplete.push(LUSTRE.to_owned());
+            Ok((fetch(&options)?, Some(error.to_string())))
+        }
+        fetched => Ok((fetched?, None)),
+    }
 }
 
 /// The SRPM `package` of the source repository at `repository`, a folder: its metadata's signature is checked, its digest, and its own

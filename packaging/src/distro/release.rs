@@ -1,8 +1,11 @@
-//! The kernel's spec for the upstream release that the lock pins: Debian moves on, and the spec must not have to.
+//! The kernel's spec for the upstream release that the lock pins: Debian moves on, and the spec must not have to. Its config, for
+//! another series of releases, is changed by fragments.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+use crate::overlay::config::{self, ConfigError, Fragment};
 
 /// The line of the spec that says which upstream release it packages.
 const VERSION_LINE: &str = "%global rpmversion ";
@@ -21,6 +24,9 @@ pub enum Error {
     /// The archive's name says no version.
     #[error("`{0}` is not named as Debian names a kernel's source, linux_VERSION.orig.tar.xz")]
     Name(String),
+    /// A config or a fragment.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
     /// The spec does not say its version where it should.
     #[error("{} has {found} lines that begin with `{VERSION_LINE}`, and must have one", spec.display())]
     Line {
@@ -31,11 +37,17 @@ pub enum Error {
     },
 }
 
-/// Copies the folder `spec_dir` to `into`, with the spec's release set to that of the archive named `archive`.
+/// Copies the folder `spec_dir` to `into`, with the spec's release set to that of the archive named `archive` and the config fragments
+/// at `fragments` laid over its config.
 ///
 /// # Errors
-/// When the archive's name says no version, or the spec has not exactly one line that does.
-pub fn for_archive(spec_dir: &Path, archive: &str, into: &Path) -> Result<(), Error> {
+/// When the archive's name says no version, the spec has not exactly one line that does, or a config is malformed.
+pub fn for_archive(
+    spec_dir: &Path,
+    archive: &str,
+    fragments: &[PathBuf],
+    into: &Path,
+) -> Result<(), Error> {
     let at = |path: &Path| {
         let path = path.to_owned();
         move |source| Error::Io { path, source }
@@ -46,13 +58,29 @@ pub fn for_archive(spec_dir: &Path, archive: &str, into: &Path) -> Result<(), Er
         .map(|(version, _)| version)
         .ok_or_else(|| Error::Name(archive.to_owned()))?;
     fs::create_dir_all(into).map_err(at(into))?;
+    let mut texts = Vec::new();
+    for path in fragments {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        texts.push((name, fs::read_to_string(path).map_err(at(path))?));
+    }
+    let fragments: Vec<Fragment<'_>> = texts
+        .iter()
+        .map(|(name, text)| Fragment { name, text })
+        .collect();
     for entry in fs::read_dir(spec_dir).map_err(at(spec_dir))? {
         let path = entry.map_err(at(spec_dir))?.path();
         let copy = into.join(path.file_name().unwrap_or_default());
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "spec")
-        {
+        let is = |kind: &str| path.extension().is_some_and(|extension| extension == kind);
+        if is("config") && !fragments.is_empty() {
+            let text = fs::read_to_string(&path).map_err(at(&path))?;
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            let base = Fragment {
+                name: &name,
+                text: &text,
+            };
+            let merged = config::merge(base, &fragments)?;
+            fs::write(&copy, merged.text).map_err(at(&copy))?;
+        } else if is("spec") {
             let text = fs::read_to_string(&path).map_err(at(&path))?;
             let edited =
                 with_version(&text, version).map_err(|found| Error::Line { spec: path, found })?;
@@ -101,23 +129,26 @@ mod tests {
         )
         .unwrap();
         fs::write(from.join("kernel.config"), "CONFIG_A=y\n").unwrap();
-        for_archive(&from, "linux_6.1.180.orig.tar.xz", &to).unwrap();
+        let fragment = dir.path().join("new.config");
+        fs::write(&fragment, "# CONFIG_A is not set\nCONFIG_B=m\n").unwrap();
+        for_archive(&from, "linux_6.1.180.orig.tar.xz", &[fragment], &to).unwrap();
         let spec = fs::read_to_string(to.join("kernel.spec")).unwrap();
         assert_eq!(
             spec,
             "Name: kernel\n%global rpmversion 6.1.180\nVersion: x\n"
         );
-        assert_eq!(
-            fs::read_to_string(to.join("kernel.config")).unwrap(),
-            "CONFIG_A=y\n"
-        );
+        let config = fs::read_to_string(to.join("kernel.config")).unwrap();
+        assert!(config.contains("# CONFIG_A is not set\n") && config.contains("CONFIG_B=m\n"));
+        for_archive(&from, "linux_6.1.180.orig.tar.xz", &[], &to).unwrap();
+        let config = fs::read_to_string(to.join("kernel.config")).unwrap();
+        assert_eq!(config, "CONFIG_A=y\n");
     }
 
     #[test]
     fn a_spec_or_an_archive_of_another_shape_is_refused() {
         assert_eq!(with_version("Name: kernel\n", "6.1"), Err(0));
         let dir = tempfile::tempdir().unwrap();
-        let refused = for_archive(dir.path(), "linux-6.1.tar.xz", &dir.path().join("to"));
+        let refused = for_archive(dir.path(), "linux-6.1.tar.xz", &[], &dir.path().join("to"));
         assert!(matches!(refused, Err(Error::Name(_))));
     }
 }

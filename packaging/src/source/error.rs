@@ -129,7 +129,7 @@ pub enum Error {
     /// Parts of a source are not there.
     #[error(
         "source `{source_name}`: {repository} is incomplete at {commit}: it lacks{}\n  \
-         use a complete clone, or allow the source to be incomplete if these files are not needed",
+         use a complete clone; or, where these files are not needed, go on with empty ones in their place: --allow-incomplete {source_name}",
         paths(missing)
     )]
     Incomplete {

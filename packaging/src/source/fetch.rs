@@ -23,8 +23,8 @@ pub struct Options {
     pub overrides: Vec<Override>,
     /// The folder of public keys that targets name.
     pub keys: PathBuf,
-    /// Take a commit also where parts of it are missing. They are recorded.
-    pub allow_incomplete: bool,
+    /// The sources of which a commit is taken also where parts of it are missing (`--allow-incomplete`). They are recorded.
+    pub allow_incomplete: Vec<String>,
     /// How often a place is tried.
     pub retry: Retry,
 }
@@ -319,7 +319,8 @@ impl<'s> Fetcher<'s> {
         allowed: &[String],
     ) -> Result<Content, Error> {
         let missing = git.missing(&repository, commit)?;
-        if !missing.is_empty() && !self.options.allow_incomplete && missing != allowed {
+        let taken = self.options.allow_incomplete.iter().any(|one| one == name);
+        if !missing.is_empty() && !taken && missing != allowed {
             return Err(Error::Incomplete {
                 source_name: name.to_owned(),
                 repository: repository.display().to_string(),

@@ -108,6 +108,7 @@ impl Target {
             .try_into()
             .map_err(|error: toml::de::Error| invalid(error.message().to_owned()))?;
         name.clone_into(&mut target.name);
+        target.model = target.model.filter(|sentence| !sentence.is_empty());
         target.check().map_err(invalid)?;
         Ok(target)
     }

@@ -13,7 +13,8 @@ pub struct Target {
     pub name: String,
     /// One line for `cargo xtask targets`.
     pub description: String,
-    /// Set where the Lustre of this target is a model: the sentence that says so wherever a user could be mistaken.
+    /// Set where the Lustre of this target is a model: the sentence that says so wherever a user could be mistaken. A target that
+    /// inherits from a model's and has the real Lustre takes it back with an empty one.
     pub model: Option<String>,
     /// The distribution the packages are for.
     pub distribution: Distribution,
@@ -70,6 +71,9 @@ pub struct Distribution {
 pub struct DistributionKernel {
     /// The folder under `specs/` that holds its spec and config.
     pub spec: String,
+    /// Config fragments under `specs/`, laid over the spec's config for another series of kernels.
+    #[serde(default)]
+    pub config: Vec<String>,
     /// The upstream source.
     pub source: Source,
 }
@@ -146,6 +150,11 @@ pub struct Kernel {
 pub struct Lustre {
     /// The source tree.
     pub source: Source,
+    /// The folder under `specs/` of the overlay that makes the tree fit: anchored edits and fixups.
+    pub overlay: Option<String>,
+    /// The series that makes ldiskfs of the kernel's ext4, by the name between `ldiskfs-` and `.series` in Lustre's
+    /// `ldiskfs/kernel_patches/series`, such as `6.12-ml`: what Lustre's configure chooses for this kernel.
+    pub ldiskfs_series: Option<String>,
     /// The version that is frozen into the tree, whatever `git describe` says.
     pub version: String,
     /// Options of `configure`.
@@ -232,14 +241,27 @@ impl Target {
                 self.distribution.dist
             ));
         }
-        for (what, path) in [
+        let mut folders = vec![
             ("distribution.recipe", &self.distribution.recipe),
             ("e2fsprogs.spec", &self.e2fsprogs.spec),
             ("kernel.overlay", &self.kernel.overlay),
-        ] {
+        ];
+        folders.extend(
+            self.lustre
+                .overlay
+                .iter()
+                .map(|path| ("lustre.overlay", path)),
+        );
+        let fragments = &self.distribution.kernel.config;
+        folders.extend(
+            fragments
+                .iter()
+                .map(|path| ("distribution.kernel.config", path)),
+        );
+        for (what, path) in folders {
             if path.starts_with('/') || path.split('/').any(|part| part == ".." || part.is_empty())
             {
-                return Err(format!("{what} is a folder under specs/, not `{path}`"));
+                return Err(format!("{what} is a path under specs/, not `{path}`"));
             }
         }
         self.boot.as_ref().map_or(Ok(()), Boot::check)

@@ -5,7 +5,11 @@ mod clean;
 mod key;
 pub mod lock;
 mod plan;
+<<<<<<< HEAD
+mod preflight;
+=======
 mod proofs;
+>>>>>>> boot
 mod repo;
 mod targets;
 mod test;
@@ -50,6 +54,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Assemble(arguments) => repo::assemble(&arguments),
         Command::Build(arguments) => repo::build(&arguments),
         Command::Fetch(arguments) => repo::fetch(&arguments),
+        Command::Preflight(arguments) => preflight::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Boot(arguments) => boot::run(&arguments),
@@ -86,7 +91,7 @@ fn work(command: &Command) -> Work {
         Command::Assemble(arguments) => builds(arguments.target.setup),
         Command::Boot(arguments) => builds(arguments.target.setup),
         Command::Build(arguments) => builds(arguments.target.setup),
-        Command::Fetch(arguments) => builds(arguments.setup),
+        Command::Fetch(arguments) | Command::Preflight(arguments) => builds(arguments.setup),
         Command::Verify(arguments) => builds(arguments.target.setup),
         Command::Plan(arguments) => store(arguments.target.setup),
         Command::Lock(arguments) => store(arguments.target.setup),
@@ -158,7 +163,11 @@ mod tests {
 
     #[test]
     fn setup_is_heeded_by_every_command_that_takes_it() {
+<<<<<<< HEAD
+        for command in ["repo", "assemble", "build", "fetch", "preflight", "verify"] {
+=======
         for command in ["repo", "assemble", "build", "fetch", "verify", "boot"] {
+>>>>>>> boot
             assert_eq!(of(&[command]), Work::Builds { setup: false });
             assert_eq!(of(&[command, "--setup"]), Work::Builds { setup: true });
         }

@@ -7,6 +7,7 @@ use crate::cli::{PlanArgs, Prove};
 use crate::context::{self, Context};
 use crate::exit::Outcome;
 use crate::road::Road;
+use crate::road::preflight::Misfit;
 use crate::ui;
 
 /// Shows every stage of the target, whether it would run, and why.
@@ -15,7 +16,9 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
     let lock = lock::current(&context)?;
     let road = Road::new(&context, &lock)?;
     let signing = repo::signing(&context, &arguments.key)?;
-    let mut stages = road.assembled(&signing)?;
+    let misfit = Misfit::default();
+    let mut stages = road.preflight(&misfit)?;
+    stages.extend(road.assembled(&signing)?);
     stages.push(verify::stage_of(
         &road,
         Prove::Install,

@@ -8,8 +8,13 @@ use lustre_packaging::lock::Lock;
 use lustre_packaging::stage::{self, Options, Stage};
 use lustre_packaging::store::StageDir;
 
+<<<<<<< HEAD
+use super::{key, lock, preflight, verify};
+use crate::cli::{BuildArgs, KeyArgs, RepoArgs, TargetArgs};
+=======
 use super::{boot, key, lock, verify};
 use crate::cli::{BuildArgs, KeyArgs, Prove, ProvenRepoArgs, RepoArgs, TargetArgs};
+>>>>>>> boot
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
 use crate::road::finish::{Signing, tree};
@@ -26,6 +31,9 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     let lock = ready(&context)?;
     let road = Road::new(&context, &lock)?;
     let signing = signing(&context, &arguments.key)?;
+    let Some(checked) = preflight::gate(&context, &road)? else {
+        return Ok(Outcome::Misfit);
+    };
     let done = run(&context, &road.assembled(&signing)?)?;
     let assembled = tree(&folder(&done, name::ASSEMBLE)?);
     let output = output(arguments, &context);
@@ -54,8 +62,13 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     if let Some(model) = &context.target.model {
         ui::say(model);
     }
+<<<<<<< HEAD
+    // The proofs are a stage too.
+    let stages = checked.len() + done.len() + 1;
+=======
     // The proofs are stages too.
     let stages = done.len() + 1 + usize::from(level == Prove::Boot);
+>>>>>>> boot
     ui::say(&format!(
         "{}: {stages} stages, {} from the store, {}",
         output.display(),
@@ -77,6 +90,9 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     let lock = ready(&context)?;
     let road = Road::new(&context, &lock)?;
     let signing = signing(&context, &arguments.key)?;
+    if preflight::gate(&context, &road)?.is_none() {
+        return Ok(Outcome::Misfit);
+    }
     let done = run(&context, &road.assembled(&signing)?)?;
     let output = output(arguments, &context);
     publish::publish(
@@ -112,6 +128,12 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
     } else {
         arguments.packages.iter().map(String::as_str).collect()
     };
+    // e2fsprogs alone depends on nothing of Lustre's.
+    if wanted.iter().any(|package| *package != "e2fsprogs")
+        && preflight::gate(&context, &road)?.is_none()
+    {
+        return Ok(Outcome::Misfit);
+    }
     let stages = needed(road.builds()?, &wanted);
     let done = run(&context, &stages)?;
     let mut folders = std::collections::BTreeMap::new();

@@ -19,19 +19,23 @@ impl Road<'_> {
         let wanted = &self.target.distribution;
         let recipe = Recipe::load(&self.specs.join(&wanted.recipe))?;
         let kernel = self.lock.file(KERNEL_SOURCE)?;
+        let mut inputs = vec![
+            (
+                "packages".to_owned(),
+                distro::inputs_digest(&recipe, &self.lock.package)?,
+            ),
+            self.spec_input("kernel-spec", &wanted.kernel.spec)?,
+            ("kernel-source".to_owned(), kernel.sha256.to_string()),
+            ("key".to_owned(), wanted.key.clone()),
+            self.settings_input(),
+        ];
+        for fragment in &wanted.kernel.config {
+            inputs.push(self.spec_input("kernel-config", fragment)?);
+        }
         Ok(Stage {
             name: name::DISTRIBUTION.to_owned(),
             needs: Vec::new(),
-            inputs: vec![
-                (
-                    "packages".to_owned(),
-                    distro::inputs_digest(&recipe, &self.lock.package)?,
-                ),
-                self.spec_input("kernel-spec", &wanted.kernel.spec)?,
-                ("kernel-source".to_owned(), kernel.sha256.to_string()),
-                ("key".to_owned(), wanted.key.clone()),
-                self.settings_input(),
-            ],
+            inputs,
             whole: None,
             recipe: Box::new(move |work| {
                 let debs = work.scratch.join("debs");
@@ -47,9 +51,16 @@ impl Road<'_> {
                 let archive = debs.join(&kernel.file);
                 std::os::unix::fs::symlink(self.pinned(&kernel.sha256, &kernel.file)?, &archive)?;
                 let spec = work.scratch.join("kernel-spec");
+                let fragments: Vec<PathBuf> = wanted
+                    .kernel
+                    .config
+                    .iter()
+                    .map(|path| self.specs.join(path))
+                    .collect();
                 distro::release::for_archive(
                     &self.specs.join(&wanted.kernel.spec),
                     &kernel.file,
+                    &fragments,
                     &spec,
                 )?;
                 let key = distro::build(

@@ -188,7 +188,7 @@ impl Road<'_> {
         assemble(
             &Assembly {
                 packages: &packages,
-                comps: &comps(self.target),
+                comps: &comps(&self.target),
                 repo_file: &self.repo_file()?,
                 public_key: &signing.public_key,
                 manifest,

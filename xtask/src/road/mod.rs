@@ -3,11 +3,14 @@
 //! - [`distribution`]: the base repositories, the bootstrap and the buildroots.
 //! - [`packages`]: e2fsprogs, the kernel and Lustre, from source to unsigned RPMs.
 //! - [`finish`]: signing, assembling and proving.
+//! - [`preflight`]: whether everything fits, before any of these.
 
 pub mod distribution;
 pub mod finish;
 pub mod packages;
+pub mod preflight;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use lustre_packaging::build::workdir::Settings;
@@ -26,8 +29,8 @@ use finish::Signing;
 /// What the stages of a target are made from.
 #[derive(Debug)]
 pub struct Road<'a> {
-    /// The target.
-    pub target: &'a Target,
+    /// The target, with the version of the Lustre that is built.
+    pub target: Cow<'a, Target>,
     /// Its lock: every source pinned.
     pub lock: &'a Lock,
     /// Where the pinned files are.
@@ -38,12 +41,16 @@ pub struct Road<'a> {
     pub jobs: usize,
     /// Lustre's source tree.
     pub lustre: Fetched,
+    /// Why Lustre's tree may not be built, where its clone lacks files and the user did not say to go on without them.
+    pub incomplete: Option<String>,
     /// What the user replaced, for the manifest.
     pub overrides: Overrides,
 }
 
 /// Names of stages that others need.
 pub mod name {
+    /// Whether everything fits.
+    pub const PREFLIGHT: &str = "preflight";
     /// The base and source repositories.
     pub const DISTRIBUTION: &str = "distribution";
     /// The chroot with the target's own dnf and rpm.
@@ -69,7 +76,8 @@ impl<'a> Road<'a> {
     /// When an argument of the command line makes no sense.
     pub fn new(context: &'a Context, lock: &'a Lock) -> anyhow::Result<Self> {
         let options = sources::options(&context.arguments)?;
-        let overrides = Overrides {
+        let (lustre, incomplete) = sources::lustre(context, lock)?;
+        let mut overrides = Overrides {
             sources: options
                 .overrides
                 .iter()
@@ -80,14 +88,29 @@ impl<'a> Road<'a> {
                 .iter()
                 .map(|mirror| (mirror.from.clone(), mirror.to.clone()))
                 .collect(),
+            ..Overrides::default()
         };
+        if !lustre.missing().is_empty() {
+            let missing = lustre.missing().to_vec();
+            overrides
+                .incomplete
+                .insert(sources::LUSTRE.to_owned(), missing);
+        }
+        let mut target = Cow::Borrowed(&context.target);
+        // Another revision than the target's has another version.
+        if lustre.replaced.as_ref().is_some_and(|by| by.rev.is_some())
+            && let Some(version) = lustre.version(&context.store)?
+        {
+            target.to_mut().lustre.version = version;
+        }
         Ok(Self {
-            target: &context.target,
+            target,
             lock,
             store: &context.store,
             specs: specs(),
             jobs: context.jobs,
-            lustre: sources::lustre(context, lock)?,
+            lustre,
+            incomplete,
             overrides,
         })
     }
@@ -97,8 +120,11 @@ impl Road<'_> {
     /// All stages up to the unsigned packages.
     ///
     /// # Errors
-    /// When an input of a stage cannot be read.
+    /// When an input of a stage cannot be read, or Lustre's tree is incomplete.
     pub fn builds(&self) -> anyhow::Result<Vec<Stage<'_>>> {
+        if let Some(why) = &self.incomplete {
+            anyhow::bail!("{why}");
+        }
         let mut stages = vec![self.distribution()?, self.bootstrap()];
         stages.extend(self.packages()?);
         Ok(stages)
@@ -131,7 +157,7 @@ impl Road<'_> {
 
     /// The build settings.
     pub fn settings(&self) -> Settings {
-        Settings::new(self.target, self.jobs)
+        Settings::new(&self.target, self.jobs)
     }
 
     /// A stage's inputs that come from the build settings; how many jobs run must not change what comes out, so it is none.
@@ -177,7 +203,11 @@ impl Road<'_> {
         Ok(vec![
             ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
             ("recipe".to_owned(), "1".to_owned()),
+<<<<<<< HEAD
+            ("target".to_owned(), serde_json::to_string(&*self.target)?),
+=======
             ("target".to_owned(), serde_json::to_string(&target)?),
+>>>>>>> boot
         ])
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use lustre_packaging::build::workdir::Workdir;
 use lustre_packaging::build::{e2fsprogs, kernel, lustre, rpmbuild};
+use lustre_packaging::overlay::Overlay;
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::target::Source;
 
@@ -19,7 +20,7 @@ impl Road<'_> {
     /// The stages of all three packages.
     pub(super) fn packages(&self) -> anyhow::Result<Vec<Stage<'_>>> {
         Ok(vec![
-            self.lustre_tree(),
+            self.lustre_tree()?,
             self.kernel_sources()?,
             self.kernel_srpm()?,
             self.root_stage("kernel", self.target.distribution.buildroot.clone(), &[]),
@@ -33,15 +34,20 @@ impl Road<'_> {
         ])
     }
 
-    /// Lustre's tree: a copy, since nothing is ever built in place.
-    fn lustre_tree(&self) -> Stage<'_> {
-        Stage {
+    /// Lustre's tree: a copy, since nothing is ever built in place, changed by the target's overlay.
+    fn lustre_tree(&self) -> anyhow::Result<Stage<'_>> {
+        let mut inputs = vec![
+            ("source".to_owned(), self.lustre.identity().to_string()),
+            self.settings_input(),
+        ];
+        let overlay = self.target.lustre.overlay.as_deref();
+        if let Some(overlay) = overlay {
+            inputs.push(self.spec_input("overlay", overlay)?);
+        }
+        Ok(Stage {
             name: name::LUSTRE_TREE.to_owned(),
             needs: Vec::new(),
-            inputs: vec![
-                ("source".to_owned(), self.lustre.identity().to_string()),
-                self.settings_input(),
-            ],
+            inputs,
             whole: None,
             recipe: Box::new(move |work| {
                 let tree = work.output.join("tree");
@@ -50,9 +56,22 @@ impl Road<'_> {
                     &tree,
                     self.target.build.source_date_epoch.into(),
                 )?;
-                Ok(lustre::expect_clean(&tree)?)
+                for missing in self.lustre.missing() {
+                    // The tree's own makefiles name it and stop where it is not there; the user said to go on.
+                    let path = tree.join(missing);
+                    if let Some(folder) = path.parent() {
+                        fs::create_dir_all(folder)?;
+                    }
+                    fs::write(path, "")?;
+                }
+                lustre::expect_clean(&tree)?;
+                if let Some(overlay) = overlay {
+                    Overlay::load(&self.specs.join(overlay).join("overlay.toml"))?
+                        .change_tree(&tree)?;
+                }
+                Ok(())
             }),
-        }
+        })
     }
 
     /// The distribution's kernel sources, changed. All that the kernel sees of Lustre's tree goes in here, so a change of Lustre
