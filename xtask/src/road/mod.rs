@@ -121,7 +121,7 @@ impl Road<'_> {
     pub fn assembled<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Vec<Stage<'s>>> {
         let mut stages: Vec<Stage<'s>> = self.builds()?;
         stages.push(self.install_root());
-        stages.push(self.release(signing));
+        stages.push(self.release(signing)?);
         stages.push(self.sign(signing));
         stages.push(self.assemble(signing)?);
         Ok(stages)
