@@ -5,11 +5,8 @@ mod clean;
 mod key;
 pub mod lock;
 mod plan;
-<<<<<<< HEAD
 mod preflight;
-=======
 mod proofs;
->>>>>>> boot
 mod repo;
 mod targets;
 mod test;
@@ -163,11 +160,15 @@ mod tests {
 
     #[test]
     fn setup_is_heeded_by_every_command_that_takes_it() {
-<<<<<<< HEAD
-        for command in ["repo", "assemble", "build", "fetch", "preflight", "verify"] {
-=======
-        for command in ["repo", "assemble", "build", "fetch", "verify", "boot"] {
->>>>>>> boot
+        for command in [
+            "repo",
+            "assemble",
+            "build",
+            "fetch",
+            "preflight",
+            "verify",
+            "boot",
+        ] {
             assert_eq!(of(&[command]), Work::Builds { setup: false });
             assert_eq!(of(&[command, "--setup"]), Work::Builds { setup: true });
         }

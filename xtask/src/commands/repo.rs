@@ -8,13 +8,8 @@ use lustre_packaging::lock::Lock;
 use lustre_packaging::stage::{self, Options, Stage};
 use lustre_packaging::store::StageDir;
 
-<<<<<<< HEAD
-use super::{key, lock, preflight, verify};
-use crate::cli::{BuildArgs, KeyArgs, RepoArgs, TargetArgs};
-=======
-use super::{boot, key, lock, verify};
+use super::{boot, key, lock, preflight, verify};
 use crate::cli::{BuildArgs, KeyArgs, Prove, ProvenRepoArgs, RepoArgs, TargetArgs};
->>>>>>> boot
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
 use crate::road::finish::{Signing, tree};
@@ -62,13 +57,8 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     if let Some(model) = &context.target.model {
         ui::say(model);
     }
-<<<<<<< HEAD
-    // The proofs are a stage too.
-    let stages = checked.len() + done.len() + 1;
-=======
     // The proofs are stages too.
-    let stages = done.len() + 1 + usize::from(level == Prove::Boot);
->>>>>>> boot
+    let stages = checked.len() + done.len() + 1 + usize::from(level == Prove::Boot);
     ui::say(&format!(
         "{}: {stages} stages, {} from the store, {}",
         output.display(),

@@ -149,7 +149,7 @@ impl Road<'_> {
     pub fn assembled<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Vec<Stage<'s>>> {
         let mut stages: Vec<Stage<'s>> = self.builds()?;
         stages.push(self.install_root());
-        stages.push(self.release(signing));
+        stages.push(self.release(signing)?);
         stages.push(self.sign(signing));
         stages.push(self.assemble(signing)?);
         Ok(stages)
@@ -198,16 +198,12 @@ impl Road<'_> {
         // What boots is another stage's.
         let target = Target {
             boot: None,
-            ..self.target.clone()
+            ..self.target.as_ref().clone()
         };
         Ok(vec![
             ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
             ("recipe".to_owned(), "1".to_owned()),
-<<<<<<< HEAD
-            ("target".to_owned(), serde_json::to_string(&*self.target)?),
-=======
             ("target".to_owned(), serde_json::to_string(&target)?),
->>>>>>> boot
         ])
     }
 }
