@@ -122,14 +122,30 @@ pub enum Source {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct E2fsprogs {
-    /// The upstream release.
+    /// The upstream release, or a tree.
     pub source: Source,
-    /// The folder under `specs/` that holds the spec and the series.
+    /// The folder under `specs/` that holds the spec, the series and the folder `patches`.
     pub spec: String,
+    /// The series laid over the source: a file of that folder. Empty for a source that brings its own support of Lustre.
+    #[serde(default = "default_series")]
+    pub series: String,
     /// The upstream version.
     pub version: String,
+    /// The packages' release without the distribution's tag; that of the spec where not given.
+    pub release: Option<String>,
     /// Every package that must come out.
     pub packages: Vec<String>,
+}
+
+fn default_series() -> String {
+    "series".to_owned()
+}
+
+impl E2fsprogs {
+    /// The series, where there is one.
+    pub fn series(&self) -> Option<&str> {
+        Some(self.series.as_str()).filter(|series| !series.is_empty())
+    }
 }
 
 /// The kernel.
@@ -178,8 +194,22 @@ pub struct Repository {
     pub name: String,
     /// Where servers will find it; `$basearch` may stand in it.
     pub baseurl: String,
+    /// The package that makes a server know the repository.
+    pub release_package: ReleasePackage,
     /// The comps group.
     pub group: Group,
+}
+
+/// The numbers of `lustre-repo-release`. They are its own, whatever Lustre's are: dnf replaces it only by one with higher numbers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleasePackage {
+    /// rpm's Version: the distribution's release, as `epel-release` has it.
+    pub version: String,
+    /// rpm's Release, without `%dist`: raised whenever the key, the name or the URL changes.
+    pub release: u32,
+    /// The page that people are sent to, if there is one.
+    pub url: Option<String>,
 }
 
 /// A comps group.
@@ -241,6 +271,20 @@ impl Target {
                 self.distribution.dist
             ));
         }
+        let numbers = &self.repository.release_package;
+        let version = &numbers.version;
+        if version.is_empty()
+            || !version
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "._+~^".contains(c))
+        {
+            return Err(format!(
+                "repository.release_package.version is an rpm version (letters, digits and any of ._+~^), not `{version}`"
+            ));
+        }
+        if numbers.release == 0 {
+            return Err("repository.release_package.release starts with 1".to_owned());
+        }
         let mut folders = vec![
             ("distribution.recipe", &self.distribution.recipe),
             ("e2fsprogs.spec", &self.e2fsprogs.spec),
@@ -257,6 +301,12 @@ impl Target {
             fragments
                 .iter()
                 .map(|path| ("distribution.kernel.config", path)),
+        );
+        folders.extend(
+            self.e2fsprogs
+                .series()
+                .is_some()
+                .then_some(("e2fsprogs.series", &self.e2fsprogs.series)),
         );
         for (what, path) in folders {
             if path.starts_with('/') || path.split('/').any(|part| part == ".." || part.is_empty())

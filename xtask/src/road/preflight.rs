@@ -38,7 +38,6 @@ impl Road<'_> {
     /// When an input of a stage cannot be read.
     pub fn preflight<'s>(&'s self, misfit: &'s Misfit) -> anyhow::Result<Vec<Stage<'s>>> {
         let kernel = self.lock.file(KERNEL_SOURCE)?;
-        let e2fsprogs = self.lock.file("e2fsprogs")?;
         let recipe = Recipe::load(&self.specs.join(&self.target.distribution.recipe))?;
         let mut texts = vec![
             ("recipe".to_owned(), "1".to_owned()),
@@ -59,14 +58,21 @@ impl Road<'_> {
                 "incomplete".to_owned(),
                 self.incomplete.clone().unwrap_or_default(),
             ),
-            ("e2fsprogs".to_owned(), e2fsprogs.sha256.to_string()),
+            ("e2fsprogs".to_owned(), self.e2fsprogs_input()?.1),
             self.spec_input("e2fsprogs-spec", &self.target.e2fsprogs.spec)?,
             (
                 "packages".to_owned(),
                 distro::inputs_digest(&recipe, &self.lock.package)?,
             ),
         ]);
+        let mut tree = vec![
+            ("recipe".to_owned(), "1".to_owned()),
+            ("source".to_owned(), self.lustre.identity().to_string()),
+            self.settings_input(),
+            self.spec_input("kernel-overlay", &self.target.kernel.overlay)?,
+        ];
         if let Some(overlay) = &self.target.lustre.overlay {
+            tree.push(self.spec_input("overlay", overlay)?);
             all.push(self.spec_input("lustre-overlay", overlay)?);
         }
         let archive = kernel.clone();
@@ -74,17 +80,17 @@ impl Road<'_> {
             Stage {
                 name: LUSTRE.to_owned(),
                 needs: Vec::new(),
-                inputs: vec![
-                    ("recipe".to_owned(), "1".to_owned()),
-                    ("source".to_owned(), self.lustre.identity().to_string()),
-                    self.settings_input(),
-                ],
+                inputs: tree,
                 whole: None,
                 recipe: Box::new(move |work| {
                     let time = self.target.build.source_date_epoch.into();
-                    Ok(self
-                        .lustre
-                        .export(self.store, &work.output.join("tree"), time)?)
+                    let whole = work.scratch.join("lustre");
+                    self.lustre.export(self.store, &whole, time)?;
+                    let lustre = self.target.lustre.overlay.as_ref();
+                    let lustre = lustre.map(|folder| self.overlay(folder)).transpose()?;
+                    let kernel = self.overlay(&self.target.kernel.overlay)?;
+                    let read = preflight::tree::Read::of(&kernel, lustre.as_ref());
+                    Ok(read.copy(&whole, &work.output.join("tree"))?)
                 }),
             },
             Stage {
@@ -95,8 +101,7 @@ impl Road<'_> {
                 recipe: Box::new(move |work| {
                     let source =
                         self.kernel_source(&kernel.file, work, &work.scratch.join("parts"))?;
-                    let overlay = self.specs.join(&self.target.kernel.overlay);
-                    let overlay = Overlay::load(&overlay.join("overlay.toml"))?;
+                    let overlay = self.overlay(&self.target.kernel.overlay)?;
                     let tree = work.need(LUSTRE)?.join("tree");
                     let wanted = Wanted::read(&source, &overlay, &tree)?;
                     Ok(fs::write(work.output.join(LIST), wanted.to_string())?)
@@ -126,7 +131,7 @@ impl Road<'_> {
                 inputs: all,
                 whole: None,
                 recipe: Box::new(move |work| {
-                    let report = self.report(work, &recipe, &e2fsprogs)?;
+                    let report = self.report(work, &recipe)?;
                     if report.fits {
                         let text = serde_json::to_string_pretty(&report)?;
                         return Ok(fs::write(work.output.join(REPORT), text + "\n")?);
@@ -139,12 +144,14 @@ impl Road<'_> {
         ])
     }
 
-    fn report(
-        &self,
-        work: &Work<'_>,
-        recipe: &Recipe,
-        e2fsprogs: &lustre_packaging::lock::Pinned,
-    ) -> Result<Report, Failure> {
+    /// The overlay in a folder under `specs/`.
+    fn overlay(&self, folder: &str) -> Result<Overlay, Failure> {
+        Ok(Overlay::load(
+            &self.specs.join(folder).join("overlay.toml"),
+        )?)
+    }
+
+    fn report(&self, work: &Work<'_>, recipe: &Recipe) -> Result<Report, Failure> {
         let archive = self.lock.file(KERNEL_SOURCE)?.file;
         let parts = work.need(KERNEL)?.join("tree");
         let kernel = self.kernel_source(&archive, work, &parts)?;
@@ -161,7 +168,7 @@ impl Road<'_> {
             specs: &self.specs,
             kernel: &kernel,
             lustre: &lustre,
-            e2fsprogs: &self.pinned(&e2fsprogs.sha256, &e2fsprogs.file)?,
+            e2fsprogs: &self.e2fsprogs_archive(work.scratch)?.0,
             offered: &distro::offered::offered(recipe, &self.lock.package)?,
             scratch: &scratch,
         })?)
