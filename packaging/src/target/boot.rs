@@ -137,7 +137,8 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_said_by_its_key() {
-        let wrong: [(&str, fn(&mut Boot)); 7] = [
+        type Change = fn(&mut Boot);
+        let wrong: [(&str, Change); 7] = [
             ("boot.checks", |boot| boot.checks.clear()),
             ("boot.checks", |boot| {
                 boot.checks.push("../../etc".to_owned())
@@ -176,7 +177,7 @@ mod tests {
                 assert!(script.is_file(), "{name}: {}", script.display());
             }
             crate::boot::KernelLog::load(&specs.join(&boot.kernel_log)).unwrap();
-            assert!(boot.images.first().is_some(), "{name}");
+            assert!(!boot.images.is_empty(), "{name}");
         }
         assert!(booted > 0);
     }
