@@ -7,11 +7,13 @@ use super::report::{Check, Problem};
 use super::requirements::{Requirement, of_m4, of_spec};
 use super::{Error, LUSTRE_SPEC, read_text, series};
 use crate::archive;
-use crate::overlay::patch::ApplyOptions;
 use crate::target;
 
 /// The file of the source that says its version.
 const VERSION: &str = "version.h";
+
+/// Lines of context a hunk may ignore: our spec applies the series as rpm does by default, exactly.
+const FUZZ: u8 = 0;
 
 /// What the checks look at.
 #[derive(Debug)]
@@ -39,7 +41,7 @@ pub(super) fn checks(inputs: &Inputs<'_>, scratch: &Path) -> Result<Vec<Check>, 
             || path == Path::new(VERSION)
             || path.to_string_lossy().ends_with(".pc.in")
     })?;
-    let tried = series::try_on(scratch, &loaded.patches, ApplyOptions::default().fuzz)?;
+    let tried = series::try_on(scratch, &loaded.patches, FUZZ)?;
     let mut problems = loaded.problems;
     problems.extend(tried.problems);
     let message = format!(
