@@ -74,30 +74,18 @@ fn lustre_source(target: &Target) -> anyhow::Result<Fetchable> {
 
 /// What the lock has to pin of source trees; a folder of the project itself needs no pin.
 ///
-/// # Errors
-/// When a tag or commit cannot be found.
-pub fn resolve(context: &Context) -> anyhow::Result<Vec<(String, Locked)>> {
-    let source = lustre_source(&context.target)?;
-    if matches!(source, Fetchable::Path(_)) {
-        return Ok(Vec::new());
-    }
-    let options = options(&context.arguments)?;
-    if let (Fetchable::Git(git), true) = (
-        &source,
-        options.overrides.iter().any(|by| by.name == LUSTRE),
-    ) && let Some(commit) = &git.rev
-    {
-        // A lock pins what the target asks for, also in a run that takes something else: the next one may not.
-        let locked = Locked::Git {
-            url: git.url.clone(),
-            tag: git.tag.clone(),
-            commit: commit.clone(),
-            missing: Vec::new(),
-        };
-        return Ok(vec![(LUSTRE.to_owned(), locked)]);
-    }
-    let fetched = Fetcher::new(&context.store, &options, &|_| {}).lock(LUSTRE, &source)?;
-    Ok(vec![(LUSTRE.to_owned(), fetched.locked)])
+/// A target names the commit, so that is what is pinned, wherever this run takes it from: `--source` is no part of a lock.
+pub fn resolve(target: &Target) -> Vec<(String, Locked)> {
+    let Source::Git { url, tag, commit } = &target.lustre.source else {
+        return Vec::new();
+    };
+    let locked = Locked::Git {
+        url: url.clone(),
+        tag: tag.clone(),
+        commit: commit.clone(),
+        missing: Vec::new(),
+    };
+    vec![(LUSTRE.to_owned(), locked)]
 }
 
 /// Lustre's source tree: in the store, or where `--source` says. Where files of it are missing and nobody said to go on without

@@ -62,6 +62,22 @@ impl Fetched {
         }
     }
 
+    /// The version that the repository's own release tags give the commit, as a package may have it: `2.17.57_62_gc881f8e`.
+    ///
+    /// # Errors
+    /// When git cannot be set up.
+    pub fn version(&self, store: &Store) -> Result<Option<String>, Error> {
+        let Content::Git {
+            repository, commit, ..
+        } = &self.content
+        else {
+            return Ok(None);
+        };
+        let name = Git::new(store, &self.name)?.describe(repository, commit);
+        // The version of an RPM cannot hold a dash.
+        Ok(name.map(|name| name.replace('-', "_")))
+    }
+
     /// The paths of files that are not there and were allowed not to be.
     pub fn missing(&self) -> &[String] {
         match &self.content {

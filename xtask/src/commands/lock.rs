@@ -184,7 +184,9 @@ fn resolve(context: &Context) -> anyhow::Result<Lock> {
         }
     }
     let packages = apt.resolve(&recipe(&context.target)?)?;
-    let trees = crate::sources::resolve(context)?.into_iter().collect();
+    let trees = crate::sources::resolve(&context.target)
+        .into_iter()
+        .collect();
     Ok(Lock::new(
         &context.target.name,
         request(&context.target)?,

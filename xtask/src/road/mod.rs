@@ -10,6 +10,7 @@ pub mod finish;
 pub mod packages;
 pub mod preflight;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use lustre_packaging::build::workdir::Settings;
@@ -28,8 +29,8 @@ use finish::Signing;
 /// What the stages of a target are made from.
 #[derive(Debug)]
 pub struct Road<'a> {
-    /// The target.
-    pub target: &'a Target,
+    /// The target, with the version of the Lustre that is built.
+    pub target: Cow<'a, Target>,
     /// Its lock: every source pinned.
     pub lock: &'a Lock,
     /// Where the pinned files are.
@@ -64,6 +65,8 @@ pub mod name {
     pub const ASSEMBLE: &str = "assemble";
     /// The proofs.
     pub const PROVE: &str = "prove";
+    /// The proofs that need a running kernel.
+    pub const BOOT: &str = "boot";
 }
 
 impl<'a> Road<'a> {
@@ -93,8 +96,15 @@ impl<'a> Road<'a> {
                 .incomplete
                 .insert(sources::LUSTRE.to_owned(), missing);
         }
+        let mut target = Cow::Borrowed(&context.target);
+        // Another revision than the target's has another version.
+        if lustre.replaced.as_ref().is_some_and(|by| by.rev.is_some())
+            && let Some(version) = lustre.version(&context.store)?
+        {
+            target.to_mut().lustre.version = version;
+        }
         Ok(Self {
-            target: &context.target,
+            target,
             lock,
             store: &context.store,
             specs: specs(),
@@ -139,7 +149,7 @@ impl Road<'_> {
     pub fn assembled<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Vec<Stage<'s>>> {
         let mut stages: Vec<Stage<'s>> = self.builds()?;
         stages.push(self.install_root());
-        stages.push(self.release(signing));
+        stages.push(self.release(signing)?);
         stages.push(self.sign(signing));
         stages.push(self.assemble(signing)?);
         Ok(stages)
@@ -147,7 +157,7 @@ impl Road<'_> {
 
     /// The build settings.
     pub fn settings(&self) -> Settings {
-        Settings::new(self.target, self.jobs)
+        Settings::new(&self.target, self.jobs)
     }
 
     /// A stage's inputs that come from the build settings; how many jobs run must not change what comes out, so it is none.
@@ -185,10 +195,15 @@ impl Road<'_> {
     /// # Errors
     /// When the target cannot be written as JSON.
     pub fn proof_inputs(&self) -> anyhow::Result<Vec<(String, String)>> {
+        // What boots is another stage's.
+        let target = Target {
+            boot: None,
+            ..self.target.as_ref().clone()
+        };
         Ok(vec![
             ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
             ("recipe".to_owned(), "1".to_owned()),
-            ("target".to_owned(), serde_json::to_string(self.target)?),
+            ("target".to_owned(), serde_json::to_string(&target)?),
         ])
     }
 }

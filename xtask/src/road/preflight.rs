@@ -53,7 +53,7 @@ impl Road<'_> {
         }
         let mut all = texts.clone();
         all.extend([
-            ("target".to_owned(), serde_json::to_string(self.target)?),
+            ("target".to_owned(), serde_json::to_string(&*self.target)?),
             ("lustre".to_owned(), self.label()),
             (
                 "incomplete".to_owned(),
@@ -170,7 +170,7 @@ impl Road<'_> {
         let scratch = work.scratch.join("checks");
         fs::create_dir(&scratch)?;
         Ok(preflight::run(&Inputs {
-            target: self.target,
+            target: &self.target,
             specs: &self.specs,
             kernel: &kernel,
             lustre: &lustre,
