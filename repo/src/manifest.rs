@@ -101,6 +101,10 @@ pub struct Overrides {
     /// `--allow-incomplete NAME`: the files of the source that were missing, which are empty in what was built.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub incomplete: BTreeMap<String, Vec<String>>,
+    /// The patch series of a replaced source, where it is another than the target's: empty for none, because the source already has
+    /// what ours adds.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub series: BTreeMap<String, String>,
 }
 
 /// A stage that made packages.

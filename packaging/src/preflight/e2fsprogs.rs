@@ -7,10 +7,8 @@ use super::report::{Check, Problem};
 use super::requirements::{Requirement, of_m4, of_spec};
 use super::{Error, LUSTRE_SPEC, read_text, series};
 use crate::archive;
+use crate::build::e2fsprogs::{SPEC, VERSION, release_of, split};
 use crate::target;
-
-/// The file of the source that says its version.
-const VERSION: &str = "version.h";
 
 /// Lines of context a hunk may ignore: our spec applies the series as rpm does by default, exactly.
 const FUZZ: u8 = 0;
@@ -34,7 +32,10 @@ pub(super) struct Inputs<'a> {
 
 /// Both checks; `scratch` is a folder to unpack to.
 pub(super) fn checks(inputs: &Inputs<'_>, scratch: &Path) -> Result<Vec<Check>, Error> {
-    let loaded = series::load(inputs.folder, "series", "patches", &[]);
+    let loaded = match inputs.wanted.series() {
+        Some(series) => series::load(inputs.folder, series, "patches", &[]),
+        None => series::Loaded::default(),
+    };
     let touched = series::touched(&loaded.patches);
     archive::unpack_only(inputs.archive, scratch, 1, &|path| {
         touched.contains(path)
@@ -48,7 +49,12 @@ pub(super) fn checks(inputs: &Inputs<'_>, scratch: &Path) -> Result<Vec<Check>, 
         "{} of {} patches apply to e2fsprogs {}",
         tried.good, loaded.listed, inputs.wanted.version
     );
-    let series = Check::of("e2fsprogs series", message, problems)
+    let name = "e2fsprogs series";
+    let series = match inputs.wanted.series() {
+        None => Check::not_needed(name, "the source brings its own support of Lustre"),
+        Some(_) => Check::of(name, message, problems),
+    };
+    let series = series
         .hint("rebase the patches on this release, or take the release that they were made for");
     Ok(vec![series, version(inputs, scratch)?])
 }
@@ -58,8 +64,8 @@ fn version(inputs: &Inputs<'_>, source: &Path) -> Result<Check, Error> {
     let name = "e2fsprogs version";
     let mut problems = Vec::new();
     let text = read_text(&source.join(VERSION)).unwrap_or_default();
-    let found = defined(&text);
-    if found.as_deref() != Some(inputs.wanted.version.as_str()) {
+    let found = release_of(&text);
+    if found.as_deref().map(|found| split(found).0) != Some(inputs.wanted.version.as_str()) {
         problems.push(Problem::of_file(
             VERSION,
             format!(
@@ -70,8 +76,11 @@ fn version(inputs: &Inputs<'_>, source: &Path) -> Result<Check, Error> {
         ));
     }
     let modules = modules(source, found.as_deref().unwrap_or(&inputs.wanted.version))?;
-    let spec = read_text(&inputs.folder.join("e2fsprogs.spec"))?;
-    let release = release(&spec, inputs.dist);
+    let spec = read_text(&inputs.folder.join(SPEC))?;
+    let release = match &inputs.wanted.release {
+        Some(release) => format!("{release}{}", inputs.dist),
+        None => release(&spec, inputs.dist),
+    };
     let mut packages: BTreeSet<String> = inputs.wanted.packages.iter().cloned().collect();
     packages.extend(provided(&spec));
     let mut asked = Vec::new();
@@ -120,14 +129,6 @@ fn version(inputs: &Inputs<'_>, source: &Path) -> Result<Check, Error> {
     ))
 }
 
-/// The release in `version.h`.
-fn defined(text: &str) -> Option<String> {
-    let value = text
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("#define E2FSPROGS_VERSION"))?;
-    Some(value.trim().trim_matches('"').to_owned())
-}
-
 /// The pkg-config modules that the source makes, with their versions.
 fn modules(source: &Path, release: &str) -> Result<BTreeMap<String, String>, Error> {
     let mut modules = BTreeMap::new();
@@ -153,14 +154,20 @@ fn provided(spec: &str) -> impl Iterator<Item = String> + '_ {
     })
 }
 
-/// The release of our spec.
+/// The release of our spec, with what the spec gives its macros where nobody else does.
 fn release(spec: &str, dist: &str) -> String {
     let value = spec.lines().find_map(|line| line.strip_prefix("Release:"));
+    let given = "%{!?e2fsprogs_release:%global e2fsprogs_release ";
+    let default = spec.lines().find_map(|line| line.strip_prefix(given));
+    let default = default.unwrap_or_default().trim_end();
     value
         .unwrap_or_default()
         .trim()
+        .replace(
+            "%{e2fsprogs_release}",
+            default.strip_suffix('}').unwrap_or(default),
+        )
         .replace("%{?dist}", dist)
-        .replace("%{dist}", dist)
 }
 
 /// The inputs of Lustre's configure.
@@ -193,13 +200,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_source_and_the_spec_say_what_they_are() {
-        let text =
-            "/* x */\n#define E2FSPROGS_VERSION \"1.47.3-wc2\"\n#define E2FSPROGS_DATE \"d\"\n";
-        assert_eq!(defined(text).as_deref(), Some("1.47.3-wc2"));
-        assert_eq!(defined("nothing"), None);
+    fn the_spec_says_what_it_provides() {
         let spec = "Name: e2fsprogs\nRelease:   2%{?dist}\nProvides:  ldiskfsprogs = %{version}\nProvides: x\n";
         assert_eq!(release(spec, ".t1"), "2.t1");
+        let spec_of_ours = "%{!?e2fsprogs_release:%global e2fsprogs_release 100.x}\nRelease: %{e2fsprogs_release}%{?dist}\n";
+        assert_eq!(release(spec_of_ours, ".t1"), "100.x.t1");
         assert_eq!(provided(spec).collect::<Vec<_>>(), ["ldiskfsprogs"]);
     }
 

@@ -107,6 +107,13 @@ impl<'s> Git<'s> {
         self.run(&mut command).ok().filter(|name| !name.is_empty())
     }
 
+    /// The text of a file of a commit, where it has one of that path.
+    pub(super) fn text(&self, repository: &Path, commit: &str, file: &str) -> Option<String> {
+        let mut command = self.at(repository);
+        command.args(["cat-file", "blob", &format!("{commit}:{file}")]);
+        self.run(&mut command).ok()
+    }
+
     /// The commit's time in seconds since 1970.
     pub(super) fn time(&self, repository: &Path, commit: &str) -> Result<u64, Error> {
         let mut command = self.at(repository);

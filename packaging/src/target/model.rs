@@ -122,14 +122,30 @@ pub enum Source {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct E2fsprogs {
-    /// The upstream release.
+    /// The upstream release, or a tree.
     pub source: Source,
-    /// The folder under `specs/` that holds the spec and the series.
+    /// The folder under `specs/` that holds the spec, the series and the folder `patches`.
     pub spec: String,
+    /// The series laid over the source: a file of that folder. Empty for a source that brings its own support of Lustre.
+    #[serde(default = "default_series")]
+    pub series: String,
     /// The upstream version.
     pub version: String,
+    /// The packages' release without the distribution's tag; that of the spec where not given.
+    pub release: Option<String>,
     /// Every package that must come out.
     pub packages: Vec<String>,
+}
+
+fn default_series() -> String {
+    "series".to_owned()
+}
+
+impl E2fsprogs {
+    /// The series, where there is one.
+    pub fn series(&self) -> Option<&str> {
+        Some(self.series.as_str()).filter(|series| !series.is_empty())
+    }
 }
 
 /// The kernel.
@@ -285,6 +301,12 @@ impl Target {
             fragments
                 .iter()
                 .map(|path| ("distribution.kernel.config", path)),
+        );
+        folders.extend(
+            self.e2fsprogs
+                .series()
+                .is_some()
+                .then_some(("e2fsprogs.series", &self.e2fsprogs.series)),
         );
         for (what, path) in folders {
             if path.starts_with('/') || path.split('/').any(|part| part == ".." || part.is_empty())

@@ -12,6 +12,7 @@ use lustre_packaging::target::{DistributionKind, Source, Target};
 use crate::cli::LockArgs;
 use crate::context::{self, Context};
 use crate::exit::Outcome;
+use crate::sources;
 use crate::ui;
 
 /// Writes the lock where there is none or an outdated one; with `--update`, always.
@@ -67,7 +68,7 @@ pub fn current(context: &Context) -> anyhow::Result<Lock> {
 /// When a file is missing and `--offline` is given, or it cannot be fetched any more.
 pub fn fetch(context: &Context, lock: &Lock) -> anyhow::Result<()> {
     let mut missing: Vec<FilePin> = Vec::new();
-    for pin in lock.files() {
+    for pin in needed(context, lock) {
         let digest: Digest = pin
             .sha256
             .parse()
@@ -113,6 +114,18 @@ pub fn fetch(context: &Context, lock: &Lock) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The pinned files that this run uses: not those of sources that it replaces.
+fn needed<'l>(context: &'l Context, lock: &'l Lock) -> impl Iterator<Item = &'l FilePin> {
+    let replaced = |name: &str| sources::is_replaced(&context.arguments, name);
+    let unused: Vec<&FilePin> = lock
+        .source
+        .iter()
+        .filter(|(name, _)| replaced(name))
+        .map(|(_, pin)| pin)
+        .collect();
+    lock.files().filter(move |pin| !unused.contains(pin))
+}
+
 fn path(target: &Target) -> std::path::PathBuf {
     Lock::path(&context::specs(), &target.name)
 }
@@ -136,7 +149,7 @@ pub fn recipe(target: &Target) -> anyhow::Result<Recipe> {
 /// The sources of a target that the lock pins as single files.
 fn pinned_sources(target: &Target) -> Vec<(&'static str, &Source)> {
     [
-        ("e2fsprogs", &target.e2fsprogs.source),
+        (sources::E2FSPROGS, &target.e2fsprogs.source),
         (KERNEL_SOURCE, &target.distribution.kernel.source),
     ]
     .into_iter()
@@ -154,15 +167,20 @@ fn request(target: &Target) -> anyhow::Result<Digest> {
     for (name, source) in pinned_sources(target) {
         fields.push((name.to_owned(), format!("{source:?}")));
     }
-    if matches!(target.lustre.source, Source::Git { .. }) {
-        fields.push(("lustre".to_owned(), format!("{:?}", target.lustre.source)));
+    for (name, source) in [
+        (sources::LUSTRE, &target.lustre.source),
+        (sources::E2FSPROGS, &target.e2fsprogs.source),
+    ] {
+        if matches!(source, Source::Git { .. }) {
+            fields.push((name.to_owned(), format!("{source:?}")));
+        }
     }
     Ok(Digest::of_fields(fields))
 }
 
 fn resolve(context: &Context) -> anyhow::Result<Lock> {
     let apt = apt(context, true)?;
-    let mut sources = BTreeMap::new();
+    let mut files = BTreeMap::new();
     for (name, source) in pinned_sources(&context.target) {
         if let Source::Debian {
             package,
@@ -171,8 +189,8 @@ fn resolve(context: &Context) -> anyhow::Result<Lock> {
             file,
         } = source
         {
-            let files = apt.resolve_source(package, version.as_deref(), Some(suite))?;
-            let mut fitting = files
+            let offered = apt.resolve_source(package, version.as_deref(), Some(suite))?;
+            let mut fitting = offered
                 .into_iter()
                 .filter(|pin| pin.file.ends_with(file.as_str()));
             let pin = fitting.next().with_context(|| {
@@ -180,17 +198,15 @@ fn resolve(context: &Context) -> anyhow::Result<Lock> {
                     "{name}: Debian's source package `{package}` has no file that ends in `{file}`"
                 )
             })?;
-            sources.insert(name.to_owned(), pin);
+            files.insert(name.to_owned(), pin);
         }
     }
     let packages = apt.resolve(&recipe(&context.target)?)?;
-    let trees = crate::sources::resolve(&context.target)
-        .into_iter()
-        .collect();
+    let trees = sources::resolve(&context.target).into_iter().collect();
     Ok(Lock::new(
         &context.target.name,
         request(&context.target)?,
-        sources,
+        files,
         trees,
         packages,
     ))
@@ -224,7 +240,7 @@ pub fn share_files(context: &Context, lock: &Lock, store: &Path) -> anyhow::Resu
         "cargo xtask verify --reproducible",
         &mut |_| {},
     )?;
-    for pin in lock.files() {
+    for pin in needed(context, lock) {
         let digest: Digest = pin.sha256.parse()?;
         let file = context
             .store

@@ -222,26 +222,35 @@ impl Road<'_> {
 
     /// The sources of `package`, for the manifest.
     fn manifest_sources(&self, package: &str) -> Vec<manifest::Source> {
-        let pinned = match package {
-            "e2fsprogs" => "e2fsprogs",
-            "kernel" => KERNEL_SOURCE,
-            _ => {
-                let location = match (&self.lustre.replaced, &self.target.lustre.source) {
-                    (Some(by), _) => by.path.display().to_string(),
-                    (None, Source::Path(path)) => format!("specs/{path}"),
-                    (None, Source::Git { url, .. }) => url.clone(),
-                    (None, other) => format!("{other:?}"),
-                };
-                let digest = match &self.lustre.locked {
-                    Locked::Git { commit, .. } => format!("git:{commit}"),
-                    other => format!("tree-sha256:{}", other.identity()),
-                };
-                return vec![manifest::Source {
-                    name: package.to_owned(),
-                    location,
-                    digest,
-                }];
-            }
+        let tree = match package {
+            "lustre" => Some((&self.lustre, &self.target.lustre.source)),
+            "e2fsprogs" => self
+                .e2fsprogs
+                .as_ref()
+                .map(|tree| (tree, &self.target.e2fsprogs.source)),
+            _ => None,
+        };
+        if let Some((tree, source)) = tree {
+            let location = match (&tree.replaced, source) {
+                (Some(by), _) => by.path.display().to_string(),
+                (None, Source::Path(path)) => format!("specs/{path}"),
+                (None, Source::Git { url, .. }) => url.clone(),
+                (None, other) => format!("{other:?}"),
+            };
+            let digest = match &tree.locked {
+                Locked::Git { commit, .. } => format!("git:{commit}"),
+                other => format!("tree-sha256:{}", other.identity()),
+            };
+            return vec![manifest::Source {
+                name: package.to_owned(),
+                location,
+                digest,
+            }];
+        }
+        let pinned = if package == "kernel" {
+            KERNEL_SOURCE
+        } else {
+            package
         };
         self.lock
             .source

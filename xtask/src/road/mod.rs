@@ -41,6 +41,8 @@ pub struct Road<'a> {
     pub jobs: usize,
     /// Lustre's source tree.
     pub lustre: Fetched,
+    /// The tree of e2fsprogs, where it is not the archive that the lock pins.
+    pub e2fsprogs: Option<Fetched>,
     /// Why Lustre's tree may not be built, where its clone lacks files and the user did not say to go on without them.
     pub incomplete: Option<String>,
     /// What the user replaced, for the manifest.
@@ -103,6 +105,16 @@ impl<'a> Road<'a> {
         {
             target.to_mut().lustre.version = version;
         }
+        let e2fsprogs = sources::e2fsprogs(context, lock)?;
+        if let Some(tree) = &e2fsprogs {
+            let wanted = packages::of_tree(&target.e2fsprogs, tree, &context.store)?;
+            if wanted.series() != target.e2fsprogs.series() {
+                overrides
+                    .series
+                    .insert(sources::E2FSPROGS.to_owned(), wanted.series.clone());
+            }
+            target.to_mut().e2fsprogs = wanted;
+        }
         Ok(Self {
             target,
             lock,
@@ -110,6 +122,7 @@ impl<'a> Road<'a> {
             specs: specs(),
             jobs: context.jobs,
             lustre,
+            e2fsprogs,
             incomplete,
             overrides,
         })

@@ -38,7 +38,6 @@ impl Road<'_> {
     /// When an input of a stage cannot be read.
     pub fn preflight<'s>(&'s self, misfit: &'s Misfit) -> anyhow::Result<Vec<Stage<'s>>> {
         let kernel = self.lock.file(KERNEL_SOURCE)?;
-        let e2fsprogs = self.lock.file("e2fsprogs")?;
         let recipe = Recipe::load(&self.specs.join(&self.target.distribution.recipe))?;
         let mut texts = vec![
             ("recipe".to_owned(), "1".to_owned()),
@@ -59,7 +58,7 @@ impl Road<'_> {
                 "incomplete".to_owned(),
                 self.incomplete.clone().unwrap_or_default(),
             ),
-            ("e2fsprogs".to_owned(), e2fsprogs.sha256.to_string()),
+            ("e2fsprogs".to_owned(), self.e2fsprogs_input()?.1),
             self.spec_input("e2fsprogs-spec", &self.target.e2fsprogs.spec)?,
             (
                 "packages".to_owned(),
@@ -132,7 +131,7 @@ impl Road<'_> {
                 inputs: all,
                 whole: None,
                 recipe: Box::new(move |work| {
-                    let report = self.report(work, &recipe, &e2fsprogs)?;
+                    let report = self.report(work, &recipe)?;
                     if report.fits {
                         let text = serde_json::to_string_pretty(&report)?;
                         return Ok(fs::write(work.output.join(REPORT), text + "\n")?);
@@ -152,12 +151,7 @@ impl Road<'_> {
         )?)
     }
 
-    fn report(
-        &self,
-        work: &Work<'_>,
-        recipe: &Recipe,
-        e2fsprogs: &lustre_packaging::lock::Pinned,
-    ) -> Result<Report, Failure> {
+    fn report(&self, work: &Work<'_>, recipe: &Recipe) -> Result<Report, Failure> {
         let archive = self.lock.file(KERNEL_SOURCE)?.file;
         let parts = work.need(KERNEL)?.join("tree");
         let kernel = self.kernel_source(&archive, work, &parts)?;
@@ -174,7 +168,7 @@ impl Road<'_> {
             specs: &self.specs,
             kernel: &kernel,
             lustre: &lustre,
-            e2fsprogs: &self.pinned(&e2fsprogs.sha256, &e2fsprogs.file)?,
+            e2fsprogs: &self.e2fsprogs_archive(work.scratch)?.0,
             offered: &distro::offered::offered(recipe, &self.lock.package)?,
             scratch: &scratch,
         })?)
