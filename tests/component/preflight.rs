@@ -244,6 +244,25 @@ fn a_tree_without_the_series_says_which_it_has_and_which_would_fit() {
 }
 
 #[test]
+fn a_series_that_configure_never_chooses_is_told() {
+    let mut place = Place::new(OLD_SHAPE);
+    place.write_lustre(
+        "config/ldiskfs.m4",
+        "LDISKFS_SERIES=\"2.6.1-test.series\"\n",
+    );
+    let report = place.run();
+    let told = check(&report.checks, "ldiskfs series").to_string();
+    assert!(!report.fits, "{told}");
+    assert!(
+        told.contains("2 of 2 patches apply") && told.contains("LDISKFS_SERIES=6.1-test.series"),
+        "{told}"
+    );
+    let option = "configure = [\"LDISKFS_SERIES=6.1-test.series\"]";
+    place.target(&TARGET.replace("configure = []", option));
+    assert!(place.run().fits);
+}
+
+#[test]
 fn only_what_lustres_build_takes_from_the_kernel_can_be_patched() {
     let place = Place::new(OLD_SHAPE);
     place.write_kernel("parts/fs/ext4/inode-test.c", "one\n");

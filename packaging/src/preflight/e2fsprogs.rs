@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::report::{Check, Problem};
 use super::requirements::{Requirement, of_m4, of_spec};
-use super::{Error, LUSTRE_SPEC, read_text, series};
+use super::{Error, LUSTRE_SPEC, configure_texts, read_text, series, texts};
 use crate::archive;
 use crate::build::e2fsprogs::{SPEC, VERSION, release_of, split};
 use crate::target;
@@ -168,29 +168,6 @@ fn release(spec: &str, dist: &str) -> String {
             default.strip_suffix('}').unwrap_or(default),
         )
         .replace("%{?dist}", dist)
-}
-
-/// The inputs of Lustre's configure.
-fn configure_texts(lustre: &Path) -> Result<Vec<(String, String)>, Error> {
-    texts(lustre, &|name| {
-        name.ends_with(".m4") || name == "configure.ac"
-    })
-}
-
-/// The files below `root` whose names `wanted` takes, by their paths there, sorted.
-fn texts(root: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<(String, String)>, Error> {
-    let mut all = Vec::new();
-    for entry in walkdir::WalkDir::new(root).sort_by_file_name() {
-        let entry = entry.map_err(|error| Error::Io {
-            path: root.to_owned(),
-            source: error.into(),
-        })?;
-        if entry.file_type().is_file() && wanted(&entry.file_name().to_string_lossy()) {
-            let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
-            all.push((path.display().to_string(), read_text(entry.path())?));
-        }
-    }
-    Ok(all)
 }
 
 #[cfg(test)]

@@ -249,6 +249,7 @@ impl Place {
         }
         for (file, text) in [
             ("configure.ac", "AC_INIT\n"),
+            ("config/ldiskfs.m4", "LDISKFS_SERIES=\"6.1-test.series\"\n"),
             ("lustre.spec.in", "Requires: ldiskfsprogs > 1.45.6\n"),
             ("lustre/kernel_patches/series/6.1.series", "core.patch\n"),
             (
