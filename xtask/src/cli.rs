@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Builds patched e2fsprogs, the Lustre kernel and the Lustre server into signed RPMs, assembles a reproducible dnf repository and
 /// proves that it installs.
@@ -28,9 +28,9 @@ pub enum Command {
     /// Lock, fetch, build, sign, assemble and prove: the whole road.
     #[command(
         after_help = "Examples:\n  cargo xtask repo --setup\n  cargo xtask repo --target rehearsal -j 2 -o /srv/repo\n  \
-                            cargo xtask repo --offline --locked"
+                            cargo xtask repo --offline --locked\n  cargo xtask repo --prove boot      boot it before it is put there"
     )]
-    Repo(RepoArgs),
+    Repo(ProvenRepoArgs),
     /// What would run, and why.
     #[command(after_help = "Example:\n  cargo xtask plan --json | jq '.[] | select(.runs)'")]
     Plan(PlanArgs),
@@ -52,9 +52,17 @@ pub enum Command {
     /// Prove a repository: every signature, digest and dependency.
     #[command(
         after_help = "Examples:\n  cargo xtask verify\n  cargo xtask verify /srv/repo/rehearsal --json\n  \
+                            cargo xtask verify --boot           boot it, too\n  \
                             cargo xtask verify --reproducible   build twice, compare byte by byte"
     )]
     Verify(VerifyArgs),
+    /// Install the repository into a fresh root, boot its kernel in QEMU, mount Lustre and check it from inside.
+    #[command(
+        after_help = "Examples:\n  cargo xtask boot --setup                 with QEMU installed where it is missing\n  \
+                            cargo xtask boot --json | jq '.checks[] | {name, result}'\n  \
+                            cargo xtask verify --boot /srv/repo/rehearsal   the same for a repository anywhere"
+    )]
+    Boot(BootArgs),
     /// Write the lock of a target, or move it to the newest sources.
     #[command(after_help = "Example:\n  cargo xtask lock --update")]
     Lock(LockArgs),
@@ -128,6 +136,39 @@ pub struct RepoArgs {
     pub key: KeyArgs,
 }
 
+/// Arguments of `repo`.
+#[derive(Debug, Clone, Args)]
+pub struct ProvenRepoArgs {
+    /// Which target, how, and where to.
+    #[command(flatten)]
+    pub repo: RepoArgs,
+    /// What must hold before the repository is put in its place.
+    #[arg(long, value_enum, default_value_t = Prove::Install, value_name = "LEVEL")]
+    pub prove: Prove,
+}
+
+/// How much is proven; each level includes those before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Prove {
+    /// Signatures, digests, metadata, dependencies.
+    Static,
+    /// And that it installs, by the target's own dnf in a clean chroot.
+    Install,
+    /// And that its kernel boots and Lustre works, in QEMU.
+    Boot,
+}
+
+/// Arguments of `boot`.
+#[derive(Debug, Clone, Args)]
+pub struct BootArgs {
+    /// Which target, and how.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Which key signs.
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
 /// Arguments of `plan`.
 #[derive(Debug, Clone, Args)]
 pub struct PlanArgs {
@@ -177,8 +218,11 @@ pub struct VerifyArgs {
     #[arg(value_name = "PATH")]
     pub path: Option<PathBuf>,
     /// Build everything a second time, elsewhere and under other circumstances, and compare byte by byte.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "boot")]
     pub reproducible: bool,
+    /// Boot it as well: install it into a fresh root, boot its kernel in QEMU, mount Lustre and check it from inside.
+    #[arg(long)]
+    pub boot: bool,
     /// The key that the repository is signed with.
     #[command(flatten)]
     pub key: KeyArgs,

@@ -5,14 +5,11 @@ use std::path::Path;
 
 use super::report::{Check, Problem};
 use super::requirements::{Requirement, of_m4, of_spec};
-use super::{Error, read_text, series};
+use super::{Error, LUSTRE_SPEC, read_text, series};
 use crate::archive;
 use crate::build::e2fsprogs::{SPEC, VERSION, release_of, split};
 use crate::overlay::patch::ApplyOptions;
 use crate::target;
-
-/// Lustre's spec, before configure has filled it in.
-const LUSTRE_SPEC: &str = "lustre.spec.in";
 
 /// What the checks look at.
 #[derive(Debug)]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::report::{Check, Problem};
 use super::series::{self, Loaded};
 use super::tree::shown;
+use super::wanted::is_kconfig;
 use super::{Error, KernelSource, read_text};
 use crate::overlay::config::{self, KnownError};
 use crate::overlay::edit::{self, Edit, EditErrors};
@@ -135,26 +136,34 @@ impl Kernel<'_> {
     /// Tries the distribution's own patches and every series of the overlay, one upon the other, on a copy in `scratch`. Gives the copy
     /// with all that applies.
     pub(super) fn series(&self, scratch: &Path) -> Result<(PathBuf, Vec<Check>), Error> {
-        series::copy_tree(&self.source.parts, scratch)?;
+        let (own, mut problems) = own_patches(self.source, self.overlay)?;
+        let manifest = &self.overlay.manifest;
+        let inputs = self.source.overlay_inputs(self.lustre);
+        let mut listed = Vec::new();
+        for source in &manifest.series {
+            listed.push((source, load(self.overlay, source, &inputs)?));
+        }
+        let mut touched = series::touched(&own);
+        for (_, loaded) in &listed {
+            touched.append(&mut series::touched(&loaded.patches));
+        }
+        // Kconfig files are most of what was unpacked, and only a patch makes one needed here.
+        series::copy_tree(&self.source.parts, scratch, &|path| {
+            !is_kconfig(path) || touched.contains(path)
+        })?;
         let mut checks = Vec::new();
         let on = format!("Linux {}", self.source.version);
-        let (own, mut problems) = own_patches(self.source, self.overlay)?;
         if !own.is_empty() || !problems.is_empty() {
-            let tried = series::try_on(scratch, &own, ApplyOptions::default().fuzz)?;
-            series::keep(scratch, &tried.fitting, ApplyOptions::default().fuzz)?;
+            let tried = series::lay_on(scratch, &own, ApplyOptions::default().fuzz)?;
             problems.extend(tried.problems);
             let message = format!("{} of {} apply to {on}", tried.good, own.len());
             checks.push(Check::of("kernel patches", message, problems).hint(
                 "these are the distribution's own: is the source package whole, and the archive the one that its spec names?",
             ));
         }
-        let manifest = &self.overlay.manifest;
-        let inputs = self.source.overlay_inputs(self.lustre);
         let mut in_series = Vec::new();
-        for source in &manifest.series {
-            let mut loaded = load(self.overlay, source, &inputs)?;
-            let tried = series::try_on(scratch, &loaded.patches, source.fuzz)?;
-            series::keep(scratch, &tried.fitting, source.fuzz)?;
+        for (source, mut loaded) in listed {
+            let tried = series::lay_on(scratch, &loaded.patches, source.fuzz)?;
             in_series.append(&mut loaded.files);
             loaded.problems.extend(tried.problems);
             let message = format!(

@@ -163,27 +163,15 @@ struct Stage<'a> {
 impl<'a> Stage<'a> {
     fn make(inputs: &Inputs<'_>, folder: &'a Path) -> Result<Self, Error> {
         let patterns = staged(inputs.tree)?;
-        fs::create_dir_all(folder).map_err(at(folder))?;
-        let mut files = 0;
-        for entry in walkdir::WalkDir::new(inputs.kernel) {
-            let entry = entry.map_err(|error| Error::Io {
-                path: inputs.kernel.to_owned(),
-                source: error.into(),
-            })?;
-            let from = entry.path();
-            let path = from.strip_prefix(inputs.kernel).unwrap_or(from);
-            let text = path.to_string_lossy();
-            let takes = |pattern: &String| matches(pattern, &text, false);
-            if !entry.file_type().is_file() || left_out(&text) || !patterns.iter().any(takes) {
-                continue;
-            }
-            let to = folder.join(path);
-            if let Some(above) = to.parent() {
-                fs::create_dir_all(above).map_err(at(above))?;
-            }
-            fs::copy(from, &to).map_err(at(from))?;
-            files += 1;
-        }
+        let files = std::cell::Cell::new(0);
+        series::copy_tree(inputs.kernel, folder, &|path| {
+            let path = path.to_string_lossy();
+            let takes = |pattern: &String| matches(pattern, &path, false);
+            let taken = !left_out(&path) && patterns.iter().any(takes);
+            files.set(files.get() + usize::from(taken));
+            taken
+        })?;
+        let files = files.get();
         Ok(Self { folder, files })
     }
 

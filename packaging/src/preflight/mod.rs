@@ -33,6 +33,9 @@ use crate::overlay::patch::ApplyError;
 use crate::overlay::{Overlay, OverlayError};
 use crate::target::Target;
 
+/// Lustre's spec in its tree, before configure has filled it in.
+const LUSTRE_SPEC: &str = "lustre.spec.in";
+
 pub use report::{Check, Problem, Report, Verdict};
 pub use wanted::Wanted;
 
@@ -85,7 +88,7 @@ pub struct KernelSource {
 /// Lustre's tree.
 #[derive(Debug, Clone)]
 pub struct LustreSource {
-    /// The tree as it came, before any overlay.
+    /// The tree as it came, before any overlay; of its files, those that [`tree::Read`] takes are enough.
     pub tree: PathBuf,
     /// What it is, for messages: a tag, a commit, a path.
     pub label: String,

@@ -146,17 +146,17 @@ impl fmt::Display for Check {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             out,
-            "{:<7} {:<17} {}",
+            "{:<10} {:<17} {}",
             self.result, self.check, self.message
         )?;
         for problem in &self.problems {
             for (number, line) in problem.message.lines().enumerate() {
                 let indent = if number == 0 { "- " } else { "  " };
-                write!(out, "\n        {indent}{line}")?;
+                write!(out, "\n           {indent}{line}")?;
             }
         }
         match &self.hint {
-            Some(hint) => write!(out, "\n        {hint}"),
+            Some(hint) => write!(out, "\n           {hint}"),
             None => Ok(()),
         }
     }
@@ -233,7 +233,7 @@ mod tests {
         .hint("choose another");
         let text = check.to_string();
         assert!(
-            text.starts_with("fail    ldiskfs series    1 of 2")
+            text.starts_with("fail       ldiskfs series    1 of 2")
                 && text.contains("base/a.patch: fs/ext4/xattr.c: hunk 3")
                 && text.ends_with("choose another"),
             "{text}"

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::Error;
 use super::report::Problem;
+use super::{Error, at};
 use crate::overlay::fixup::Fixup;
-use crate::overlay::patch::{ApplyOptions, Patch, apply};
+use crate::overlay::patch::{ApplyOptions, Patch, PatchResult, SeriesReport, apply};
 use crate::overlay::series::{NamedPatch, Series};
 
 /// The patches of a series that can be read, and what is wrong with the others.
@@ -28,8 +28,6 @@ pub(super) struct Loaded {
 pub(super) struct Tried {
     /// How many patches apply.
     pub(super) good: usize,
-    /// The patches that apply, in order.
-    pub(super) fitting: Vec<NamedPatch>,
     /// Why the others do not.
     pub(super) problems: Vec<Problem>,
 }
@@ -99,53 +97,58 @@ pub(super) fn touched(patches: &[NamedPatch]) -> BTreeSet<PathBuf> {
 
 /// Tries `patches` on `tree`, without changing it.
 pub(super) fn try_on(tree: &Path, patches: &[NamedPatch], fuzz: u8) -> Result<Tried, Error> {
-    let report = apply::check(tree, patches, ApplyOptions { fuzz })?;
-    let mut tried = Tried {
-        good: 0,
-        fitting: Vec::new(),
-        problems: Vec::new(),
-    };
-    for (patch, result) in patches.iter().zip(&report.results) {
-        if result.failures.is_empty() {
-            tried.good += 1;
-            tried.fitting.push(patch.clone());
-        }
-        for failure in &result.failures {
-            tried
-                .problems
-                .push(Problem::of_patch(&result.name, failure));
+    Ok(apply::survey(tree, patches, ApplyOptions { fuzz })?.into())
+}
+
+/// Tries `patches` on `tree`, a copy, and leaves there what applies.
+pub(super) fn lay_on(tree: &Path, patches: &[NamedPatch], fuzz: u8) -> Result<Tried, Error> {
+    Ok(apply::survey_on(tree, patches, ApplyOptions { fuzz })?.into())
+}
+
+impl From<SeriesReport> for Tried {
+    fn from(report: SeriesReport) -> Self {
+        let failed = |result: &&PatchResult| !result.failures.is_empty();
+        Self {
+            good: report.results.len() - report.results.iter().filter(failed).count(),
+            problems: report
+                .results
+                .iter()
+                .flat_map(|result| {
+                    let name = &result.name;
+                    let failures = result.failures.iter();
+                    failures.map(move |failure| Problem::of_patch(name, failure))
+                })
+                .collect(),
         }
     }
-    Ok(tried)
 }
 
-/// Changes `tree` by patches of which [`try_on`] said that they apply.
-pub(super) fn keep(tree: &Path, fitting: &[NamedPatch], fuzz: u8) -> Result<(), Error> {
-    apply::apply(tree, fitting, ApplyOptions { fuzz })?;
-    Ok(())
-}
-
-/// Copies the files and folders of `from` that are there to `to`, without following links.
-pub(super) fn copy_tree(from: &Path, to: &Path) -> Result<(), Error> {
+/// Copies those files of `from` to `to` whose paths there `wanted` takes, with the folders above them. Links are copied as links.
+pub(super) fn copy_tree(
+    from: &Path,
+    to: &Path,
+    wanted: &dyn Fn(&Path) -> bool,
+) -> Result<(), Error> {
+    fs::create_dir_all(to).map_err(at(to))?;
     for entry in walkdir::WalkDir::new(from) {
         let entry = entry.map_err(|error| Error::Io {
             path: error.path().unwrap_or(from).to_owned(),
             source: error.into(),
         })?;
         let path = entry.path();
-        let target = to.join(path.strip_prefix(from).unwrap_or(path));
-        let io = |source| Error::Io {
-            path: path.to_owned(),
-            source,
-        };
-        let kind = entry.file_type();
-        if kind.is_dir() {
-            fs::create_dir_all(&target).map_err(io)?;
-        } else if kind.is_file() {
-            fs::copy(path, &target).map_err(io)?;
+        let inside = path.strip_prefix(from).unwrap_or(path);
+        if entry.file_type().is_dir() || !wanted(inside) {
+            continue;
+        }
+        let target = to.join(inside);
+        if let Some(above) = target.parent() {
+            fs::create_dir_all(above).map_err(at(above))?;
+        }
+        if entry.path_is_symlink() {
+            let goal = fs::read_link(path).map_err(at(path))?;
+            std::os::unix::fs::symlink(goal, &target).map_err(at(&target))?;
         } else {
-            let goal = fs::read_link(path).map_err(io)?;
-            std::os::unix::fs::symlink(goal, &target).map_err(io)?;
+            fs::copy(path, &target).map_err(at(path))?;
         }
     }
     Ok(())

@@ -1,14 +1,67 @@
-//! Lustre's tree: is it whole, does the target's overlay fit it?
+//! Lustre's tree: which of its files are needed, is it whole, does the target's overlay fit it?
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::report::{Check, Problem, Verdict};
 use super::series::copy_tree;
-use super::{Error, LustreSource, at, read_text};
+use super::{Error, LUSTRE_SPEC, LustreSource, at, read_text};
 use crate::overlay::Overlay;
 use crate::overlay::edit::{self, Edit, EditErrors};
+
+/// Which files of Lustre's tree the checks read: those of ldiskfs, series and patches, the inputs of configure, and what overlays
+/// change.
+#[derive(Debug, Clone, Default)]
+pub struct Read {
+    files: BTreeSet<PathBuf>,
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Read {
+    /// What the checks read of a tree that the overlay `lustre` changes and from which the kernel's overlay takes series.
+    pub fn of(kernel: &Overlay, lustre: Option<&Overlay>) -> Self {
+        let mut read = Self::default();
+        read.folders.insert("ldiskfs".into());
+        for source in &kernel.manifest.series {
+            for path in [&source.series, &source.patches] {
+                // Up to a placeholder, the folder is the same for all.
+                let fixed = path.split('{').next().unwrap_or(path);
+                let folder = Path::new(fixed).parent().unwrap_or(Path::new(""));
+                read.folders.insert(folder.to_owned());
+            }
+        }
+        if let Some(overlay) = lustre {
+            let manifest = &overlay.manifest;
+            let edited = manifest.edit.iter().filter_map(|edit| edit.file.as_ref());
+            let fixed = manifest.fixup.iter().map(|fixup| &fixup.patch);
+            read.files.extend(edited.chain(fixed).map(PathBuf::from));
+            read.files.extend(manifest.spec.as_ref().map(PathBuf::from));
+        }
+        read
+    }
+
+    /// Whether the file at `path`, relative to the tree, is read.
+    pub fn takes(&self, path: &Path) -> bool {
+        let configures = path.extension().is_some_and(|extension| extension == "m4")
+            || path == Path::new("configure.ac")
+            || path == Path::new(LUSTRE_SPEC);
+        configures
+            || self.files.contains(path)
+            || path
+                .ancestors()
+                .skip(1)
+                .any(|above| self.folders.contains(above))
+    }
+
+    /// Copies what is read of the tree at `from` to `to`.
+    ///
+    /// # Errors
+    /// When a file cannot be read or written.
+    pub fn copy(&self, from: &Path, to: &Path) -> Result<(), Error> {
+        copy_tree(from, to, &|path| self.takes(path))
+    }
+}
 
 /// Whether the source has all its files.
 pub(super) fn complete(source: &LustreSource) -> Check {
@@ -48,7 +101,7 @@ pub(super) fn overlaid(
         let check = Check::not_needed(name, "the target changes nothing in Lustre's tree");
         return Ok((source.tree.clone(), check));
     };
-    copy_tree(&source.tree, into)?;
+    copy_tree(&source.tree, into, &|_| true)?;
     let manifest = &overlay.manifest;
     let mut problems = Vec::new();
     let mut files: BTreeMap<&str, Vec<&Edit>> = BTreeMap::new();

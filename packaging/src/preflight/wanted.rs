@@ -8,6 +8,15 @@ use super::{Error, KernelSource, ldiskfs};
 use crate::distro::tree::matches;
 use crate::overlay::{Inputs, Overlay};
 
+/// What is taken whatever Lustre's tree says, so that the list changes seldom: ext4, its headers, the kernel's own version.
+const ALWAYS: [&str; 5] = [
+    "Makefile",
+    "fs/ext4/*",
+    "include/linux/ext4*.h",
+    "include/trace/events/ext4*.h",
+    "include/uapi/linux/ext4*.h",
+];
+
 /// The files that checks read of an unpacked kernel, besides its Kconfig files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Wanted {
@@ -23,7 +32,6 @@ impl Wanted {
     /// When a file of the kernel's sources or of Lustre's tree cannot be read. What does not fit is told by the checks.
     pub fn read(kernel: &KernelSource, overlay: &Overlay, lustre: &Path) -> Result<Self, Error> {
         let mut patterns: BTreeSet<String> = ldiskfs::staged(lustre)?.into_iter().collect();
-        patterns.insert("Makefile".to_owned());
         let inputs = kernel.overlay_inputs(lustre);
         let mut patches = super::kernel::own_patches(kernel, overlay)?.0;
         for source in &overlay.manifest.series {
@@ -34,13 +42,14 @@ impl Wanted {
         for path in series::touched(&patches) {
             patterns.insert(path.to_string_lossy().into_owned());
         }
+        patterns.retain(|path| !ALWAYS.iter().any(|always| matches(always, path, false)));
+        patterns.extend(ALWAYS.map(str::to_owned));
         Ok(Self { patterns })
     }
 
     /// Whether the file at `path`, relative to the kernel's tree, is wanted.
     pub fn takes(&self, path: &Path) -> bool {
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name == "Kconfig" || name.starts_with("Kconfig.") {
+        if is_kconfig(path) {
             return true;
         }
         let path = path.to_string_lossy();
@@ -50,6 +59,12 @@ impl Wanted {
                 .iter()
                 .any(|pattern| pattern.contains('*') && matches(pattern, &path, false))
     }
+}
+
+/// Whether a file is one of those in which a kernel declares its options.
+pub(super) fn is_kconfig(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name == "Kconfig" || name.starts_with("Kconfig.")
 }
 
 /// One pattern a line.

@@ -3,12 +3,14 @@
 //! A target may inherit from another (`inherits = "rehearsal"`): tables are merged key by key, anything else replaces.
 //! [`Target::load`] reads a target with its ancestors and checks it; [`list`] names those that exist.
 
+mod boot;
 mod merge;
 mod model;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
+pub use boot::{Boot, Devices};
 pub use model::{
     Build, Distribution, DistributionKernel, DistributionKind, E2fsprogs, Group, Install, Kernel,
     Lustre, Repository, Source, Target,

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Boot;
+
 /// One target, merged with what it inherits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -28,6 +30,9 @@ pub struct Target {
     pub repository: Repository,
     /// What the install proof installs.
     pub install: Install,
+    /// How the boot proof is made, where the target can be booted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<Boot>,
 }
 
 /// How a distribution's repositories come to be.
@@ -189,8 +194,22 @@ pub struct Repository {
     pub name: String,
     /// Where servers will find it; `$basearch` may stand in it.
     pub baseurl: String,
+    /// The package that makes a server know the repository.
+    pub release_package: ReleasePackage,
     /// The comps group.
     pub group: Group,
+}
+
+/// The numbers of `lustre-repo-release`. They are its own, whatever Lustre's are: dnf replaces it only by one with higher numbers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleasePackage {
+    /// rpm's Version: the distribution's release, as `epel-release` has it.
+    pub version: String,
+    /// rpm's Release, without `%dist`: raised whenever the key, the name or the URL changes.
+    pub release: u32,
+    /// The page that people are sent to, if there is one.
+    pub url: Option<String>,
 }
 
 /// A comps group.
@@ -252,6 +271,20 @@ impl Target {
                 self.distribution.dist
             ));
         }
+        let numbers = &self.repository.release_package;
+        let version = &numbers.version;
+        if version.is_empty()
+            || !version
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "._+~^".contains(c))
+        {
+            return Err(format!(
+                "repository.release_package.version is an rpm version (letters, digits and any of ._+~^), not `{version}`"
+            ));
+        }
+        if numbers.release == 0 {
+            return Err("repository.release_package.release starts with 1".to_owned());
+        }
         let mut folders = vec![
             ("distribution.recipe", &self.distribution.recipe),
             ("e2fsprogs.spec", &self.e2fsprogs.spec),
@@ -281,6 +314,6 @@ impl Target {
                 return Err(format!("{what} is a path under specs/, not `{path}`"));
             }
         }
-        Ok(())
+        self.boot.as_ref().map_or(Ok(()), Boot::check)
     }
 }

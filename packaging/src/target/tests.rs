@@ -33,6 +33,7 @@ modules = ["ldiskfs.ko"]
 [repository]
 name = "n"
 baseurl = "file:///srv"
+release_package = { version = "1", release = 1 }
 [repository.group]
 id = "g"
 name = "G"
@@ -119,4 +120,18 @@ fn a_short_fingerprint_is_refused() {
     let dir = specs(&[("one.toml", &text)]);
     let error = Target::load(dir.path(), "one").unwrap_err().to_string();
     assert!(error.contains("fingerprint"), "{error}");
+}
+
+#[test]
+fn numbers_of_the_release_package_that_rpm_cannot_take_are_refused() {
+    for (numbers, part) in [
+        ("version = \"2.17-1\", release = 1", "not `2.17-1`"),
+        ("version = \"\", release = 1", "rpm version"),
+        ("version = \"1\", release = 0", "starts with 1"),
+    ] {
+        let text = WHOLE.replace("version = \"1\", release = 1", numbers);
+        let dir = specs(&[("one.toml", &text)]);
+        let error = Target::load(dir.path(), "one").unwrap_err().to_string();
+        assert!(error.contains(part), "{numbers}: {error}");
+    }
 }

@@ -375,7 +375,7 @@ pub fn release(repo_file: &RepoFile) -> release_package::Built {
         repo_file,
         public_key: &public_key(),
         source_date_epoch: u64::from(EPOCH),
-        url: "https://repo.example.org/",
+        url: Some("https://repo.example.org/"),
     })
     .unwrap()
 }

@@ -3,7 +3,7 @@
 use lustre_packaging::stage::{self, State};
 
 use super::{lock, repo, verify};
-use crate::cli::PlanArgs;
+use crate::cli::{PlanArgs, Prove};
 use crate::context::{self, Context};
 use crate::exit::Outcome;
 use crate::road::Road;
@@ -21,6 +21,7 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
     stages.extend(road.assembled(&signing)?);
     stages.push(verify::stage_of(
         &road,
+        Prove::Install,
         Box::new(|_| Err("a plan runs nothing".into())),
     )?);
     let planned = stage::plan(&stages, &context.store)?;

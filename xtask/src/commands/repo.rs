@@ -8,8 +8,8 @@ use lustre_packaging::lock::Lock;
 use lustre_packaging::stage::{self, Options, Stage};
 use lustre_packaging::store::StageDir;
 
-use super::{key, lock, preflight, verify};
-use crate::cli::{BuildArgs, KeyArgs, RepoArgs, TargetArgs};
+use super::{boot, key, lock, preflight, verify};
+use crate::cli::{BuildArgs, KeyArgs, Prove, ProvenRepoArgs, RepoArgs, TargetArgs};
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
 use crate::road::finish::{Signing, tree};
@@ -18,7 +18,9 @@ use crate::road::{Road, name};
 use crate::{publish, ui};
 
 /// Everything: lock, fetch, build, sign, assemble, prove.
-pub fn repo(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
+pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
+    let level = arguments.prove;
+    let arguments = &arguments.repo;
     let clock = Instant::now();
     let context = Context::open(&arguments.target, &who("repo", &arguments.target))?;
     let lock = ready(&context)?;
@@ -30,12 +32,15 @@ pub fn repo(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     let done = run(&context, &road.assembled(&signing)?)?;
     let assembled = tree(&folder(&done, name::ASSEMBLE)?);
     let output = output(arguments, &context);
-    let proof = verify::prove(&context, &road, &signing, &done)?;
-    if !proof.good {
+    let mut proof = verify::prove(&context, &road, &signing, &done, level)?;
+    if proof.good() && level == Prove::Boot {
+        proof.add(boot::prove(&context, &road, &signing, &done)?);
+    }
+    if !proof.good() {
         // What does not hold is not put where people publish from.
         let report = context.store.logs_dir().join("unproven.json");
-        std::fs::write(&report, &proof.text).with_context(|| report.display().to_string())?;
-        ui::say(&proof.summary);
+        std::fs::write(&report, proof.text()).with_context(|| report.display().to_string())?;
+        ui::say(&proof.summary());
         ui::say(&format!(
             "{} is left as it was; the repository that does not hold is {}, its proofs are {}",
             output.display(),
@@ -43,26 +48,26 @@ pub fn repo(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
             report.display()
         ));
         if context.arguments.json {
-            ui::print(proof.text.trim_end());
+            ui::print(proof.text().trim_end());
         }
         return Ok(Outcome::Unproven);
     }
     publish::publish(&assembled, &output, &context.screen)?;
-    publish::add_proof(&proof.text, &output)?;
+    publish::add_proof(&proof.text(), &output)?;
     if let Some(model) = &context.target.model {
         ui::say(model);
     }
-    // The proofs are a stage too.
-    let stages = checked.len() + done.len() + 1;
+    // The proofs are stages too.
+    let stages = checked.len() + done.len() + 1 + usize::from(level == Prove::Boot);
     ui::say(&format!(
         "{}: {stages} stages, {} from the store, {}",
         output.display(),
         stages.saturating_sub(context.screen.ran()),
         ui::duration(clock.elapsed())
     ));
-    ui::say(&proof.summary);
+    ui::say(&proof.summary());
     if context.arguments.json {
-        ui::print(proof.text.trim_end());
+        ui::print(proof.text().trim_end());
     } else {
         ui::print(&output.display().to_string());
     }

@@ -24,9 +24,6 @@ use crate::commands::lock::KERNEL_SOURCE;
 /// The stage of the release package, which is also the manifest's name for it.
 const RELEASE: &str = "release-package";
 
-/// The project's page; a name, so that no host stands in the code.
-const URL: &str = env!("CARGO_PKG_NAME");
-
 /// Who signs, and with which time.
 pub struct Signing {
     /// The key.
@@ -49,14 +46,14 @@ const SIGNED_LIST: &str = "signed.json";
 
 impl Road<'_> {
     /// The release package, unsigned.
-    pub(super) fn release<'s>(&'s self, signing: &'s Signing) -> Stage<'s> {
-        let repository = &self.target.repository;
-        Stage {
+    pub(super) fn release<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Stage<'s>> {
+        let numbers = &self.target.repository.release_package;
+        Ok(Stage {
             name: RELEASE.to_owned(),
             needs: Vec::new(),
             inputs: vec![
                 ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-                ("recipe".to_owned(), "1".to_owned()),
+                ("recipe".to_owned(), "2".to_owned()),
                 (
                     "text".to_owned(),
                     Digest::of_bytes(release_package::KERNEL_PINNING.as_bytes()).to_string(),
@@ -64,27 +61,26 @@ impl Road<'_> {
                 self.settings_input(),
                 (
                     "repository".to_owned(),
-                    format!("{} {}", repository.name, repository.baseurl),
+                    serde_json::to_string(&self.target.repository)?,
                 ),
                 ("key".to_owned(), signing.public_key.clone()),
-                ("version".to_owned(), self.target.lustre.version.clone()),
             ],
             whole: None,
             recipe: Box::new(move |work| {
                 let built = release_package::build(&ReleasePackage {
-                    version: &self.target.lustre.version,
-                    release: &format!("1{}", self.target.distribution.dist),
+                    version: &numbers.version,
+                    release: &format!("{}{}", numbers.release, self.target.distribution.dist),
                     repo_file: &self.repo_file()?,
                     public_key: &signing.public_key,
                     source_date_epoch: self.target.build.source_date_epoch.into(),
-                    url: URL,
+                    url: numbers.url.as_deref(),
                 })?;
                 let folder = work.output.join("RPMS");
                 fs::create_dir(&folder)?;
                 fs::write(folder.join(built.file_name), built.bytes)?;
                 Ok(())
             }),
-        }
+        })
     }
 
     /// Every package, signed.

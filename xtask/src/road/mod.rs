@@ -67,6 +67,8 @@ pub mod name {
     pub const ASSEMBLE: &str = "assemble";
     /// The proofs.
     pub const PROVE: &str = "prove";
+    /// The proofs that need a running kernel.
+    pub const BOOT: &str = "boot";
 }
 
 impl<'a> Road<'a> {
@@ -160,7 +162,7 @@ impl Road<'_> {
     pub fn assembled<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Vec<Stage<'s>>> {
         let mut stages: Vec<Stage<'s>> = self.builds()?;
         stages.push(self.install_root());
-        stages.push(self.release(signing));
+        stages.push(self.release(signing)?);
         stages.push(self.sign(signing));
         stages.push(self.assemble(signing)?);
         Ok(stages)
@@ -206,10 +208,15 @@ impl Road<'_> {
     /// # Errors
     /// When the target cannot be written as JSON.
     pub fn proof_inputs(&self) -> anyhow::Result<Vec<(String, String)>> {
+        // What boots is another stage's.
+        let target = Target {
+            boot: None,
+            ..self.target.as_ref().clone()
+        };
         Ok(vec![
             ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
             ("recipe".to_owned(), "1".to_owned()),
-            ("target".to_owned(), serde_json::to_string(&*self.target)?),
+            ("target".to_owned(), serde_json::to_string(&target)?),
         ])
     }
 }

@@ -65,7 +65,14 @@ impl Road<'_> {
                 distro::inputs_digest(&recipe, &self.lock.package)?,
             ),
         ]);
+        let mut tree = vec![
+            ("recipe".to_owned(), "1".to_owned()),
+            ("source".to_owned(), self.lustre.identity().to_string()),
+            self.settings_input(),
+            self.spec_input("kernel-overlay", &self.target.kernel.overlay)?,
+        ];
         if let Some(overlay) = &self.target.lustre.overlay {
+            tree.push(self.spec_input("overlay", overlay)?);
             all.push(self.spec_input("lustre-overlay", overlay)?);
         }
         let archive = kernel.clone();
@@ -73,17 +80,17 @@ impl Road<'_> {
             Stage {
                 name: LUSTRE.to_owned(),
                 needs: Vec::new(),
-                inputs: vec![
-                    ("recipe".to_owned(), "1".to_owned()),
-                    ("source".to_owned(), self.lustre.identity().to_string()),
-                    self.settings_input(),
-                ],
+                inputs: tree,
                 whole: None,
                 recipe: Box::new(move |work| {
                     let time = self.target.build.source_date_epoch.into();
-                    Ok(self
-                        .lustre
-                        .export(self.store, &work.output.join("tree"), time)?)
+                    let whole = work.scratch.join("lustre");
+                    self.lustre.export(self.store, &whole, time)?;
+                    let lustre = self.target.lustre.overlay.as_ref();
+                    let lustre = lustre.map(|folder| self.overlay(folder)).transpose()?;
+                    let kernel = self.overlay(&self.target.kernel.overlay)?;
+                    let read = preflight::tree::Read::of(&kernel, lustre.as_ref());
+                    Ok(read.copy(&whole, &work.output.join("tree"))?)
                 }),
             },
             Stage {
@@ -94,8 +101,7 @@ impl Road<'_> {
                 recipe: Box::new(move |work| {
                     let source =
                         self.kernel_source(&kernel.file, work, &work.scratch.join("parts"))?;
-                    let overlay = self.specs.join(&self.target.kernel.overlay);
-                    let overlay = Overlay::load(&overlay.join("overlay.toml"))?;
+                    let overlay = self.overlay(&self.target.kernel.overlay)?;
                     let tree = work.need(LUSTRE)?.join("tree");
                     let wanted = Wanted::read(&source, &overlay, &tree)?;
                     Ok(fs::write(work.output.join(LIST), wanted.to_string())?)
@@ -136,6 +142,13 @@ impl Road<'_> {
                 }),
             },
         ])
+    }
+
+    /// The overlay in a folder under `specs/`.
+    fn overlay(&self, folder: &str) -> Result<Overlay, Failure> {
+        Ok(Overlay::load(
+            &self.specs.join(folder).join("overlay.toml"),
+        )?)
     }
 
     fn report(&self, work: &Work<'_>, recipe: &Recipe) -> Result<Report, Failure> {
