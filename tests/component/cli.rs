@@ -15,8 +15,15 @@ use lustre_repo_tests::command_line::{Home, Run, program, project, run};
 mod waiting;
 
 /// The commands that take a target.
-const TARGET_COMMANDS: [&str; 7] = [
-    "repo", "plan", "fetch", "build", "assemble", "verify", "lock",
+const TARGET_COMMANDS: [&str; 8] = [
+    "repo",
+    "plan",
+    "preflight",
+    "fetch",
+    "build",
+    "assemble",
+    "verify",
+    "lock",
 ];
 
 #[test]

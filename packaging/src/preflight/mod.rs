@@ -75,8 +75,6 @@ pub struct KernelSource {
     pub folder: PathBuf,
     /// What [`Wanted`] takes of the archive, unpacked.
     pub parts: PathBuf,
-    /// The archive's name, for messages.
-    pub archive: String,
     /// The source package's version.
     pub version: String,
     /// The source package's release.
