@@ -23,6 +23,7 @@ const TARGET_COMMANDS: [&str; 8] = [
     "build",
     "assemble",
     "verify",
+    "boot",
     "lock",
 ];
 

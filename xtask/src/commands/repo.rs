@@ -23,6 +23,10 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     let arguments = &arguments.repo;
     let clock = Instant::now();
     let context = Context::open(&arguments.target, &who("repo", &arguments.target))?;
+    if level == Prove::Boot {
+        // Said now, not after an hour of building.
+        boot::table(&context)?;
+    }
     let lock = ready(&context)?;
     let road = Road::new(&context, &lock)?;
     let signing = signing(&context, &arguments.key)?;

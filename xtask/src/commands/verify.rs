@@ -27,6 +27,9 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         return reproducible::run(arguments);
     }
     let context = Context::open(&arguments.target, &repo::who("verify", &arguments.target))?;
+    if arguments.boot {
+        boot::table(&context)?;
+    }
     let dist = arguments
         .path
         .clone()
