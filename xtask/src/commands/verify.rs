@@ -1,16 +1,19 @@
 //! `cargo xtask verify`: the proofs, of a repository of ours anywhere; and the comparison of two builds.
 
+mod expected;
 mod reproducible;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use lustre_packaging::process;
 use lustre_packaging::stage::{self, Recipe, Stage};
 use lustre_packaging::store::StageDir;
-use lustre_repository::proof::{self, Outcome as Result_, Proof, StaticInput};
+use lustre_repository::proof::{self, Check, Outcome as Result_, Proof, StaticInput};
 use lustre_repository::repo_file::KEY_FILE;
+
+use expected::Expected;
 
 use super::repo;
 use crate::cli::VerifyArgs;
@@ -26,6 +29,8 @@ use crate::ui;
 pub struct Proved {
     /// `proof.json`.
     pub text: String,
+    /// Whose key the repository is signed with and how that is known, where it has just been looked at and will do.
+    pub key: Option<String>,
     /// One line, and one for every check that does not hold.
     pub summary: String,
     /// Whether all of them hold.
@@ -48,12 +53,17 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
             dist.display()
         )
     })?;
-    let lock = repo::ready(&context)?;
-    let road = Road::new(&context, &lock)?;
-    let signing = repo::signing(&context, &arguments.key)?;
-    let done = repo::run(&context, &road.roots()?)?;
-    let checked = checks(&context, &done, &dist, &signing.public_key)?;
+    let expected = Expected::of(arguments)?;
+    let checked = proved(&context, &dist, &expected, |public_key| {
+        let lock = repo::ready(&context)?;
+        let road = Road::new(&context, &lock)?;
+        let done = repo::run(&context, &road.roots()?)?;
+        contents(&context, &done, &dist, public_key)
+    })?;
     uninterrupted()?;
+    if let Some(key) = &checked.key {
+        ui::say(key);
+    }
     ui::say(&checked.summary);
     if context.arguments.json {
         ui::print(checked.text.trim_end());
@@ -97,7 +107,9 @@ pub fn prove(
     stages.push(stage_of(
         road,
         Box::new(|work| {
-            let proved = checks(context, done, &dist, &signing.public_key)?;
+            let proved = proved(context, &dist, &Expected::signing(signing), |public_key| {
+                contents(context, done, &dist, public_key)
+            })?;
             std::fs::write(work.output.join(proof::FILE), &proved.text)?;
             std::fs::write(work.output.join("summary"), &proved.summary)?;
             if proved.good {
@@ -121,6 +133,7 @@ pub fn prove(
         |file: &str| std::fs::read_to_string(folder.join(file)).with_context(|| file.to_owned());
     Ok(Proved {
         text: read(proof::FILE)?,
+        key: None,
         summary: read("summary")?,
         good: true,
     })
@@ -134,21 +147,58 @@ fn uninterrupted() -> Result<(), stage::Error> {
     Ok(())
 }
 
-/// Static and install checks of the tree `dist`.
-fn checks(
+/// The key first; then `contents`, the checks of what is signed with the key that they get. What somebody else made is not installed,
+/// not even in a chroot.
+fn proved(
+    context: &Context,
+    dist: &Path,
+    expected: &Expected,
+    contents: impl FnOnce(&str) -> anyhow::Result<Vec<Check>>,
+) -> anyhow::Result<Proved> {
+    let published = std::fs::read_to_string(dist.join(KEY_FILE))
+        .with_context(|| format!("{} is no repository of this tool", dist.display()))?;
+    let key = Check::run(expected::CHECK, &context.store.logs_dir(), || {
+        expected.check(&published)
+    });
+    let whose =
+        (key.result == Result_::Pass).then(|| format!("key {}: {}", key.checked, key.message));
+    let mut checks = vec![key];
+    if whose.is_some() {
+        checks.extend(contents(&published)?);
+    }
+    let proof = Proof::new(
+        dist,
+        &context.target.name,
+        env!("CARGO_PKG_VERSION"),
+        checks,
+    )?;
+    let mut lines = vec![proof.summary()];
+    for check in &proof.checks {
+        if !matches!(check.result, Result_::Pass) {
+            lines.push(format!(
+                "  {}: {}: {}",
+                check.name, check.result, check.message
+            ));
+            if let Some(log) = &check.log {
+                lines.push(format!("    log: {}", log.display()));
+            }
+        }
+    }
+    Ok(Proved {
+        text: proof.to_json(),
+        key: whose,
+        summary: lines.join("\n"),
+        good: proof.holds(),
+    })
+}
+
+/// Static and install checks of the tree `dist`, whose every package and metadata are signed with `public_key`.
+fn contents(
     context: &Context,
     done: &BTreeMap<String, StageDir>,
     dist: &Path,
     public_key: &str,
-) -> anyhow::Result<Proved> {
-    let published = std::fs::read_to_string(dist.join(KEY_FILE))
-        .with_context(|| format!("{} is no repository of this tool", dist.display()))?;
-    if published.trim() != public_key.trim() {
-        bail!(
-            "{} is signed with another key than the one given; name its key with --key-file or --key-agent",
-            dist.display()
-        );
-    }
+) -> anyhow::Result<Vec<Check>> {
     let base = repo::folder(done, name::DISTRIBUTION)?;
     let logs = context.store.logs_dir();
     let scratch = context.store.temp_dir("prove")?;
@@ -170,22 +220,5 @@ fn checks(
         scratch: scratch.path(),
         logs: &logs,
     }));
-    let proof = Proof::new(dist, &context.target.name, env!("CARGO_PKG_VERSION"), all)?;
-    let mut lines = vec![proof.summary()];
-    for check in &proof.checks {
-        if !matches!(check.result, Result_::Pass) {
-            lines.push(format!(
-                "  {}: {}: {}",
-                check.name, check.result, check.message
-            ));
-            if let Some(log) = &check.log {
-                lines.push(format!("    log: {}", log.display()));
-            }
-        }
-    }
-    Ok(Proved {
-        text: proof.to_json(),
-        summary: lines.join("\n"),
-        good: proof.holds(),
-    })
+    Ok(all)
 }

@@ -169,7 +169,7 @@ impl Road<'_> {
     pub fn proof_inputs(&self) -> anyhow::Result<Vec<(String, String)>> {
         Ok(vec![
             ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("recipe".to_owned(), "1".to_owned()),
+            ("recipe".to_owned(), "2".to_owned()),
             ("target".to_owned(), serde_json::to_string(self.target)?),
         ])
     }
