@@ -102,10 +102,12 @@ impl Spec<'_> {
 /// The key, made once and kept in the target folder: RSA-4096 takes a while.
 pub fn key() -> &'static Key {
     static KEY: OnceLock<Key> = OnceLock::new();
-    KEY.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("assemble-keys");
-        dev_key(&folder).unwrap().key
-    })
+    KEY.get_or_init(|| dev_key(&keys()).unwrap().key)
+}
+
+/// The folder that the key is in.
+pub fn keys() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("assemble-keys")
 }
 
 /// The armored public key.
