@@ -16,6 +16,7 @@ use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::repo_file::RepoFile;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::packages::PACKAGES;
 use super::{Road, name, needs};
@@ -264,12 +265,11 @@ impl Road<'_> {
 
     /// A digest of what the manifest says of sources, for the key of the stage that writes it.
     fn sources_digest(&self) -> String {
-        let all: Vec<String> = PACKAGES
+        let all: Vec<manifest::Source> = PACKAGES
             .iter()
             .flat_map(|package| self.manifest_sources(package))
-            .map(|source| format!("{} {} {}", source.name, source.location, source.digest))
             .collect();
-        Digest::of_bytes(all.join("\n").as_bytes()).to_string()
+        Digest::of_bytes(json!(all).to_string().as_bytes()).to_string()
     }
 
     fn repo_file(&self) -> Result<RepoFile, Failure> {

@@ -179,3 +179,33 @@ impl Road<'_> {
 fn needs(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }
+
+/// A list as a stage's input: as JSON, so that no two lists look the same.
+fn list_input(label: &str, list: &[String]) -> (String, String) {
+    (label.to_owned(), serde_json::json!(list).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::list_input;
+
+    #[test]
+    fn no_two_lists_look_the_same() {
+        let list = |items: &[&str]| {
+            let items: Vec<String> = items.iter().map(|item| (*item).to_owned()).collect();
+            list_input("packages", &items).1
+        };
+        let one = [
+            &["a b"][..],
+            &["a", "b"],
+            &["a\",\"b"],
+            &["a", "b", ""],
+            &[],
+        ];
+        for (at, first) in one.iter().enumerate() {
+            for second in &one[at + 1..] {
+                assert_ne!(list(first), list(second));
+            }
+        }
+    }
+}

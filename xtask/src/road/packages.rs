@@ -9,7 +9,7 @@ use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::target::Source;
 
 use super::distribution::requirements;
-use super::{Road, name, needs};
+use super::{Road, list_input, name, needs};
 use crate::sources;
 
 /// The packages a target builds, in the order of the road.
@@ -22,10 +22,10 @@ impl Road<'_> {
             self.lustre_tree(),
             self.kernel_sources()?,
             self.kernel_srpm()?,
-            self.root_stage("kernel", self.target.distribution.buildroot.clone(), &[]),
+            self.kernel_root(),
             self.kernel()?,
             self.e2fsprogs_srpm()?,
-            self.root_stage("e2fsprogs", self.target.distribution.buildroot.clone(), &[]),
+            self.e2fsprogs_root(),
             self.e2fsprogs()?,
             self.lustre_root(),
             self.lustre_srpm()?,
@@ -39,6 +39,7 @@ impl Road<'_> {
             name: name::LUSTRE_TREE.to_owned(),
             needs: Vec::new(),
             inputs: vec![
+                ("recipe".to_owned(), "1".to_owned()),
                 ("source".to_owned(), self.lustre.identity().to_string()),
                 self.settings_input(),
             ],
@@ -119,6 +120,12 @@ impl Road<'_> {
         })
     }
 
+    fn kernel_root(&self) -> Stage<'_> {
+        let packages = self.target.distribution.buildroot.clone();
+        let inputs = vec![("packages".to_owned(), packages.join(" "))];
+        self.root_stage("kernel", packages, inputs, &[])
+    }
+
     fn kernel(&self) -> anyhow::Result<Stage<'_>> {
         let wanted = &self.target.kernel;
         Ok(Stage {
@@ -170,6 +177,12 @@ impl Road<'_> {
         })
     }
 
+    fn e2fsprogs_root(&self) -> Stage<'_> {
+        let packages = self.target.distribution.buildroot.clone();
+        let inputs = root_inputs(&packages);
+        self.root_stage("e2fsprogs", packages, inputs, &[])
+    }
+
     fn e2fsprogs(&self) -> anyhow::Result<Stage<'_>> {
         let wanted = &self.target.e2fsprogs;
         Ok(Stage {
@@ -178,7 +191,7 @@ impl Road<'_> {
             inputs: vec![
                 ("recipe".to_owned(), "1".to_owned()),
                 self.settings_input(),
-                ("packages".to_owned(), wanted.packages.join(" ")),
+                list_input("packages", &wanted.packages),
             ],
             whole: None,
             recipe: Box::new(move |work| {
@@ -191,7 +204,8 @@ impl Road<'_> {
     fn lustre_root(&self) -> Stage<'_> {
         let mut packages = self.target.distribution.buildroot.clone();
         packages.extend(self.target.lustre.buildroot.iter().cloned());
-        self.root_stage("lustre", packages, &["kernel", "e2fsprogs"])
+        let inputs = root_inputs(&packages);
+        self.root_stage("lustre", packages, inputs, &["kernel", "e2fsprogs"])
     }
 
     fn lustre_srpm(&self) -> anyhow::Result<Stage<'_>> {
@@ -203,8 +217,8 @@ impl Road<'_> {
                 ("recipe".to_owned(), "3".to_owned()),
                 self.settings_input(),
                 ("version".to_owned(), wanted.version.clone()),
-                ("configure".to_owned(), wanted.configure.join(" ")),
-                ("rpmbuild".to_owned(), wanted.rpmbuild.join(" ")),
+                list_input("configure", &wanted.configure),
+                list_input("rpmbuild", &wanted.rpmbuild),
             ],
             whole: None,
             recipe: Box::new(move |work| {
@@ -224,9 +238,9 @@ impl Road<'_> {
             inputs: vec![
                 ("recipe".to_owned(), "1".to_owned()),
                 self.settings_input(),
-                ("packages".to_owned(), wanted.packages.join(" ")),
-                ("modules".to_owned(), wanted.modules.join(" ")),
-                ("rpmbuild".to_owned(), wanted.rpmbuild.join(" ")),
+                list_input("packages", &wanted.packages),
+                list_input("modules", &wanted.modules),
+                list_input("rpmbuild", &wanted.rpmbuild),
             ],
             whole: None,
             recipe: Box::new(move |work| {
@@ -244,6 +258,7 @@ impl Road<'_> {
         &self,
         package: &'static str,
         packages: Vec<String>,
+        inputs: Vec<(String, String)>,
         built: &'static [&str],
     ) -> Stage<'_> {
         let srpm = format!("{package}-srpm");
@@ -257,7 +272,7 @@ impl Road<'_> {
         Stage {
             name: format!("{package}-root"),
             needs,
-            inputs: vec![("packages".to_owned(), packages.join(" "))],
+            inputs,
             whole: Some(("root".to_owned(), "packages.txt".to_owned())),
             recipe: Box::new(move |work| {
                 let mut wanted = packages.clone();
@@ -304,6 +319,14 @@ impl Road<'_> {
             &self.settings(),
         )?)
     }
+}
+
+/// The inputs of a buildroot.
+fn root_inputs(packages: &[String]) -> Vec<(String, String)> {
+    vec![
+        ("recipe".to_owned(), "1".to_owned()),
+        list_input("packages", packages),
+    ]
 }
 
 /// Of what was just built, that which a build needs: no debuginfo, and no kernel to boot.
