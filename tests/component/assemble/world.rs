@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use lustre_packaging::sign::{Key, Signer, dev_key, sign_package};
+use lustre_repo_tests::folder::Folder;
 use lustre_repository::comps::Comps;
 use lustre_repository::layout::{self, Assembly, Input};
 use lustre_repository::manifest::{Manifest, Stage, Tool};
@@ -117,7 +118,7 @@ pub fn public_key() -> String {
 
 /// The distribution and our signed packages.
 pub struct World {
-    dir: tempfile::TempDir,
+    dir: Folder,
     /// The distribution's repository, with metadata by createrepo_c.
     pub base: PathBuf,
     /// Our signed packages; the release package is added by [`Tree`], since it knows its place.
@@ -136,7 +137,7 @@ const KERNEL: &str = "Provides: installonlypkg(kernel)\nProvides: kernel-core-un
 
 impl World {
     fn build() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = Folder::new().unwrap();
         let base = dir.path().join("base");
         let kernel = format!("{KERNEL}\nProvides: kernel(foo) = 0x1\nProvides: kernel(bar) = 0x1");
         let specs = [
