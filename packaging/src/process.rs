@@ -376,4 +376,24 @@ mod tests {
         let out = output_with_input(&mut Command::new("cat"), b"hello").unwrap();
         assert_eq!(out, b"hello");
     }
+
+    #[test]
+    fn a_watched_program_ends_by_itself_by_its_watcher_or_by_its_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        let ends = |script: &str, limit: u64, enough: &mut dyn FnMut() -> bool| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            watch(&mut command, &log, Duration::from_secs(limit), enough).unwrap()
+        };
+        match ends("echo said; exit 3", 60, &mut || false) {
+            Ended::Exited(status) => assert_eq!(status.code(), Some(3)),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(tail(&log, 1), "said");
+        let clock = Instant::now();
+        assert_eq!(ends("exec sleep 60", 60, &mut || true), Ended::Stopped);
+        assert_eq!(ends("exec sleep 60", 1, &mut || false), Ended::TimedOut);
+        assert!(clock.elapsed() < Duration::from_secs(30));
+    }
 }

@@ -51,7 +51,7 @@ pub enum Command {
     Assemble(RepoArgs),
     /// Prove a repository: every signature, digest and dependency.
     #[command(
-        after_help = "Examples:\n  cargo xtask verify\n  cargo xtask verify /srv/repo/rehearsal --json\n  \
+        after_help = "Examples:\n  cargo xtask verify\n  cargo xtask verify /srv/repo/rehearsal --public-key release.pub.asc --json\n  \
                             cargo xtask verify --boot           boot it, too\n  \
                             cargo xtask verify --reproducible   build twice, compare byte by byte"
     )]
@@ -223,7 +223,15 @@ pub struct VerifyArgs {
     /// Boot it as well: install it into a fresh root, boot its kernel in QEMU, mount Lustre and check it from inside.
     #[arg(long)]
     pub boot: bool,
-    /// The key that the repository is signed with.
+    /// The public key that the repository has to be signed with: a file, or the fingerprint of 40 digits. Where neither this nor a
+    /// secret key is given, it is this machine's development key, and without one the repository's own.
+    #[arg(
+        long,
+        value_name = "FILE|FINGERPRINT",
+        conflicts_with_all = ["key_file", "key_agent", "reproducible"]
+    )]
+    pub public_key: Option<String>,
+    /// The secret key that the repository is signed with.
     #[command(flatten)]
     pub key: KeyArgs,
 }

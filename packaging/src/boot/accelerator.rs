@@ -1,7 +1,8 @@
 //! KVM where it works, else emulation.
 //!
-//! That `/dev/kvm` can be opened says little: on a virtual machine without nesting, it may open, take a guest, and never run an
-//! instruction of it. So the very kernel is started with it, without a disk, and has to say its first line in time.
+//! That `/dev/kvm` can be opened says little: on a virtual machine without nesting, it may open, take a guest, run it as far as to
+//! "Decompressing Linux" and no further (seen). So the very kernel is started with it, without a disk, and has to get to where
+//! it misses its root file system in time. With KVM that takes a second or two.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -23,13 +24,13 @@ pub enum Accelerator {
 /// What trying KVM showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Probe {
-    /// The kernel said its first line.
-    Spoke,
+    /// The kernel got through its start.
+    Ran,
     /// KVM cannot be opened: why.
     NoDevice(String),
-    /// Nothing was said in that time.
-    Silent(Duration),
-    /// QEMU ended before the kernel said anything: what it said.
+    /// It did not in that time. The last line that was said, if any.
+    Hung(Duration, String),
+    /// QEMU ended before: what it said.
     Ended(String),
 }
 
@@ -49,21 +50,26 @@ pub fn decide(probe: &Probe) -> Choice {
         why: format!("the guest is emulated (TCG), which is slow: {why}"),
     };
     match probe {
-        Probe::Spoke => Choice {
+        Probe::Ran => Choice {
             accelerator: Accelerator::Kvm,
             why: "the guest runs with KVM".to_owned(),
         },
         Probe::NoDevice(why) => tcg(format!("KVM cannot be had: {why}")),
-        Probe::Silent(time) => tcg(format!(
-            "with KVM the kernel said nothing in {} s",
-            time.as_secs()
+        Probe::Hung(time, last) => tcg(format!(
+            "with KVM the kernel did not get through its start in {} s; {}",
+            time.as_secs(),
+            if last.is_empty() {
+                "it said nothing".to_owned()
+            } else {
+                format!("its last line: {last}")
+            }
         )),
         Probe::Ended(said) => tcg(format!("with KVM, QEMU ended: {said}")),
     }
 }
 
-/// What the kernel's first line holds.
-const FIRST_LINE: &str = "Linux version ";
+/// What a kernel says at first, and where it ends without a disk.
+const WAY: [&str; 2] = ["Linux version ", "Kernel panic - not syncing: VFS: "];
 
 /// Tries KVM (`device`, which is `/dev/kvm` unless in a test) on `machine`, whose accelerator and disk are left aside.
 ///
@@ -84,21 +90,25 @@ pub fn probe(
         ..machine.clone()
     };
     fs::write(machine.console, "").map_err(at(machine.console))?;
-    let spoke = || {
-        fs::read(machine.console)
-            .is_ok_and(|said| String::from_utf8_lossy(&said).contains(FIRST_LINE))
+    let ran = || {
+        let said = super::guest::text(machine.console);
+        WAY.iter().all(|part| said.contains(part))
     };
-    let ended = process::watch(&mut machine.command(), log, deadline, &mut || spoke())?;
-    // It may have spoken and ended between two looks.
-    if spoke() {
-        return Ok(Probe::Spoke);
+    let ended = process::watch(&mut machine.command(), log, deadline, &mut || ran())?;
+    // It may have got there and ended between two looks.
+    if ran() {
+        return Ok(Probe::Ran);
     }
     Ok(match ended {
         Ended::Exited(status) => {
             let said = process::tail(log, 1);
             Probe::Ended(format!("{status}, {said}"))
         }
-        Ended::Stopped | Ended::TimedOut => Probe::Silent(deadline),
+        Ended::Stopped | Ended::TimedOut => {
+            let said = super::guest::text(machine.console);
+            let last = said.lines().rfind(|line| !line.trim().is_empty());
+            Probe::Hung(deadline, last.unwrap_or_default().trim().to_owned())
+        }
     })
 }
 
@@ -107,14 +117,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_kernel_that_spoke_makes_it_kvm() {
-        assert_eq!(decide(&Probe::Spoke).accelerator, Accelerator::Kvm);
+    fn only_a_kernel_that_ran_makes_it_kvm() {
+        assert_eq!(decide(&Probe::Ran).accelerator, Accelerator::Kvm);
         for (probe, word) in [
             (
                 Probe::NoDevice("/dev/kvm: Permission denied".to_owned()),
                 "Permission denied",
             ),
-            (Probe::Silent(Duration::from_secs(20)), "20 s"),
+            (Probe::Hung(Duration::from_secs(20), String::new()), "20 s"),
+            (
+                Probe::Hung(Duration::from_secs(20), "Decompressing".to_owned()),
+                "Decompressing",
+            ),
             (
                 Probe::Ended("exit status: 1, no such CPU".to_owned()),
                 "no such CPU",

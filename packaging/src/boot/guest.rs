@@ -111,9 +111,21 @@ pub fn run(
     })
 }
 
-/// What a serial port said; a guest may say anything.
-fn text(path: &Path) -> String {
-    fs::read(path)
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
-        .unwrap_or_default()
+/// What a serial port said, as far as it can be shown: a guest may say anything, and must not move a reader's cursor.
+pub(super) fn text(path: &Path) -> String {
+    let bytes = fs::read(path).unwrap_or_default();
+    let shown = |letter: char| letter == '\n' || letter == '\t' || !letter.is_control();
+    String::from_utf8_lossy(&bytes).replace(|letter| !shown(letter), "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_of_a_guest_reach_nobody() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), b"one\r\n\x1b[2Jtwo\xff\tx\n").unwrap();
+        assert_eq!(text(file.path()), "one\n[2Jtwo\u{fffd}\tx\n");
+    }
 }

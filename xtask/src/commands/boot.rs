@@ -10,7 +10,7 @@ use lustre_packaging::target::Boot;
 use lustre_repository::proof::Check;
 
 use super::proofs::{self, Proved};
-use super::repo;
+use super::{preflight, repo};
 use crate::boot::{BootInput, boot_checks};
 use crate::cli::BootArgs;
 use crate::context::Context;
@@ -27,6 +27,9 @@ pub fn run(arguments: &BootArgs) -> anyhow::Result<Outcome> {
     let lock = repo::ready(&context)?;
     let road = Road::new(&context, &lock)?;
     let signing = repo::signing(&context, &arguments.key)?;
+    if preflight::gate(&context, &road)?.is_none() {
+        return Ok(Outcome::Misfit);
+    }
     let done = repo::run(&context, &road.assembled(&signing)?)?;
     let proved = prove(&context, &road, &signing, &done)?;
     if let Some(model) = &context.target.model {
@@ -53,7 +56,10 @@ pub fn run(arguments: &BootArgs) -> anyhow::Result<Outcome> {
 }
 
 /// The table `[boot]` of the target.
-fn table(context: &Context) -> anyhow::Result<&Boot> {
+///
+/// # Errors
+/// When there is none.
+pub fn table(context: &Context) -> anyhow::Result<&Boot> {
     context.target.boot.as_ref().with_context(|| {
         format!(
             "the target `{0}` cannot be booted: specs/targets/{0}.toml has no table [boot], and inherits none",

@@ -42,6 +42,14 @@ pub struct Judged {
 pub fn judge(expected: &Expected<'_>, ran: &Ran) -> Vec<Judged> {
     let names = std::iter::once(START).chain(expected.boot.checks.iter().map(String::as_str));
     let mut all: Vec<Judged> = names.map(|name| one(expected, ran, name)).collect();
+    let all_ended = all.iter().all(|judged| judged.not_run.is_none());
+    if let (Some(last), true) = (all.last_mut(), all_ended)
+        && ran.end != End::Done
+        && ran.report.running().is_none()
+    {
+        last.findings
+            .extend(broken_off(ran, "after the last check"));
+    }
     if let (Some(first), stray @ [_, ..]) = (all.first_mut(), &ran.report.stray[..]) {
         // Something may be missing that would have been a finding.
         first.findings.push(format!(

@@ -202,3 +202,13 @@ fn a_check_that_the_guest_skipped_has_not_run() {
         "{stray:?}"
     );
 }
+
+#[test]
+fn a_guest_that_is_never_done_is_no_good() {
+    let text = format!(
+        "lustre-repo-boot 1\nbegin start 1\nend start 0 2\nbegin kernel 2\n| {RELEASE}\nend kernel 0 3\n"
+    );
+    let all = judged(&["kernel"], &text, End::Died("it panicked".to_owned()), "x");
+    assert!(all[1].findings[0].contains("it panicked"), "{all:?}");
+    assert_eq!(all[0].findings, [""; 0]);
+}
