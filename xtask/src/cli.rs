@@ -51,7 +51,7 @@ pub enum Command {
     Assemble(RepoArgs),
     /// Prove a repository: every signature, digest and dependency.
     #[command(
-        after_help = "Examples:\n  cargo xtask verify\n  cargo xtask verify /srv/repo/rehearsal --json\n  \
+        after_help = "Examples:\n  cargo xtask verify\n  cargo xtask verify /srv/repo/rehearsal --public-key release.pub.asc --json\n  \
                             cargo xtask verify --boot           boot it, too\n  \
                             cargo xtask verify --reproducible   build twice, compare byte by byte"
     )]
@@ -108,7 +108,9 @@ pub struct TargetArgs {
     /// Take the source NAME also where its clone lacks some files: they are named, and empty in what is built.
     #[arg(long, value_name = "NAME")]
     pub allow_incomplete: Vec<String>,
-    /// How many jobs run at a time; all cores where not given.
+    /// How many jobs every build runs at a time, and how many stages run beside each other (four at most); as many as there are cores
+    /// where not given. Two builds can be under way at once, the kernel's and that of e2fsprogs, and then there are up to 2 N jobs.
+    /// What comes out does not depend on it.
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
     /// Results as JSON on standard output.
@@ -223,7 +225,15 @@ pub struct VerifyArgs {
     /// Boot it as well: install it into a fresh root, boot its kernel in QEMU, mount Lustre and check it from inside.
     #[arg(long)]
     pub boot: bool,
-    /// The key that the repository is signed with.
+    /// The public key that the repository has to be signed with: a file, or the fingerprint of 40 digits. Where neither this nor a
+    /// secret key is given, it is this machine's development key, and without one the repository's own.
+    #[arg(
+        long,
+        value_name = "FILE|FINGERPRINT",
+        conflicts_with_all = ["key_file", "key_agent", "reproducible"]
+    )]
+    pub public_key: Option<String>,
+    /// The secret key that the repository is signed with.
     #[command(flatten)]
     pub key: KeyArgs,
 }

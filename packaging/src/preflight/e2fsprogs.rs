@@ -5,11 +5,13 @@ use std::path::Path;
 
 use super::report::{Check, Problem};
 use super::requirements::{Requirement, of_m4, of_spec};
-use super::{Error, LUSTRE_SPEC, read_text, series};
+use super::{Error, LUSTRE_SPEC, configure_texts, read_text, series, texts};
 use crate::archive;
 use crate::build::e2fsprogs::{SPEC, VERSION, release_of, split};
-use crate::overlay::patch::ApplyOptions;
 use crate::target;
+
+/// Lines of context a hunk may ignore: our spec applies the series as rpm does by default, exactly.
+const FUZZ: u8 = 0;
 
 /// What the checks look at.
 #[derive(Debug)]
@@ -40,7 +42,7 @@ pub(super) fn checks(inputs: &Inputs<'_>, scratch: &Path) -> Result<Vec<Check>, 
             || path == Path::new(VERSION)
             || path.to_string_lossy().ends_with(".pc.in")
     })?;
-    let tried = series::try_on(scratch, &loaded.patches, ApplyOptions::default().fuzz)?;
+    let tried = series::try_on(scratch, &loaded.patches, FUZZ)?;
     let mut problems = loaded.problems;
     problems.extend(tried.problems);
     let message = format!(
@@ -152,37 +154,20 @@ fn provided(spec: &str) -> impl Iterator<Item = String> + '_ {
     })
 }
 
-/// The release of our spec.
+/// The release of our spec, with what the spec gives its macros where nobody else does.
 fn release(spec: &str, dist: &str) -> String {
     let value = spec.lines().find_map(|line| line.strip_prefix("Release:"));
+    let given = "%{!?e2fsprogs_release:%global e2fsprogs_release ";
+    let default = spec.lines().find_map(|line| line.strip_prefix(given));
+    let default = default.unwrap_or_default().trim_end();
     value
         .unwrap_or_default()
         .trim()
+        .replace(
+            "%{e2fsprogs_release}",
+            default.strip_suffix('}').unwrap_or(default),
+        )
         .replace("%{?dist}", dist)
-        .replace("%{dist}", dist)
-}
-
-/// The inputs of Lustre's configure.
-fn configure_texts(lustre: &Path) -> Result<Vec<(String, String)>, Error> {
-    texts(lustre, &|name| {
-        name.ends_with(".m4") || name == "configure.ac"
-    })
-}
-
-/// The files below `root` whose names `wanted` takes, by their paths there, sorted.
-fn texts(root: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<(String, String)>, Error> {
-    let mut all = Vec::new();
-    for entry in walkdir::WalkDir::new(root).sort_by_file_name() {
-        let entry = entry.map_err(|error| Error::Io {
-            path: root.to_owned(),
-            source: error.into(),
-        })?;
-        if entry.file_type().is_file() && wanted(&entry.file_name().to_string_lossy()) {
-            let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
-            all.push((path.display().to_string(), read_text(entry.path())?));
-        }
-    }
-    Ok(all)
 }
 
 #[cfg(test)]
@@ -195,6 +180,8 @@ mod tests {
     fn the_spec_says_what_it_provides() {
         let spec = "Name: e2fsprogs\nRelease:   2%{?dist}\nProvides:  ldiskfsprogs = %{version}\nProvides: x\n";
         assert_eq!(release(spec, ".t1"), "2.t1");
+        let spec_of_ours = "%{!?e2fsprogs_release:%global e2fsprogs_release 100.x}\nRelease: %{e2fsprogs_release}%{?dist}\n";
+        assert_eq!(release(spec_of_ours, ".t1"), "100.x.t1");
         assert_eq!(provided(spec).collect::<Vec<_>>(), ["ldiskfsprogs"]);
     }
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::report::{Check, Problem};
+use super::report::{Check, Problem, counted};
 use super::series::{self, Loaded};
 use super::tree::shown;
 use super::wanted::is_kconfig;
@@ -57,9 +57,9 @@ impl Kernel<'_> {
             }
         }
         let message = format!(
-            "{}: {} edits of the sources of Linux {}-{}",
+            "{}: {} of the sources of Linux {}-{}",
             shown(self.overlay),
-            manifest.edit.len(),
+            counted(manifest.edit.len(), "edit"),
             self.source.version,
             self.source.release
         );

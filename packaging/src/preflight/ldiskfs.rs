@@ -132,7 +132,8 @@ pub(super) fn check(inputs: &Inputs<'_>, scratch: &Path) -> Result<Check, Error>
         return Ok(check.hint(stage.instead(inputs, &there, series)?));
     }
     let loaded = load(inputs.tree, series);
-    let (good, problems) = stage.try_series(&loaded)?;
+    let (good, mut problems) = stage.try_series(&loaded)?;
+    problems.extend(never_chosen(inputs, series)?);
     let message = format!(
         "{series} of {}: {good} of {} patches apply to the ext4 of Linux {}",
         inputs.label, loaded.listed, inputs.kernel_version
@@ -146,6 +147,32 @@ pub(super) fn check(inputs: &Inputs<'_>, scratch: &Path) -> Result<Check, Error>
         return Ok(check);
     }
     Ok(check.hint(stage.instead(inputs, &there, series)?))
+}
+
+/// A series that no macro of the tree's configure names is not what the build will use, unless configure is told.
+fn never_chosen(inputs: &Inputs<'_>, series: &str) -> Result<Option<Problem>, Error> {
+    let told = |option: &String| option.starts_with("LDISKFS_SERIES=");
+    if inputs.wanted.configure.iter().any(told) {
+        return Ok(None);
+    }
+    let file = format!("{series}.series");
+    // The name may follow a quote or an equals sign, and must not be the end of another one.
+    let names = |text: &str| {
+        text.match_indices(&file).any(|(at, _)| {
+            let before = text[..at].chars().next_back();
+            before.is_none_or(|c| !c.is_ascii_alphanumeric() && !matches!(c, '.' | '-' | '_'))
+        })
+    };
+    for (_, text) in super::configure_texts(inputs.tree)? {
+        if names(&text) {
+            return Ok(None);
+        }
+    }
+    let message = format!(
+        "no macro of its configure names {file}, so the build would use another series or none; \
+         `LDISKFS_SERIES={file}` among the target's configure options makes it use this one"
+    );
+    Ok(Some(Problem::of_file(&file_of(series), message)))
 }
 
 fn load(tree: &Path, series: &str) -> Loaded {

@@ -75,8 +75,6 @@ pub struct KernelSource {
     pub folder: PathBuf,
     /// What [`Wanted`] takes of the archive, unpacked.
     pub parts: PathBuf,
-    /// The archive's name, for messages.
-    pub archive: String,
     /// The source package's version.
     pub version: String,
     /// The source package's release.
@@ -175,4 +173,27 @@ fn load(specs: &Path, folder: &str) -> Result<Overlay, Error> {
 fn read_text(path: &Path) -> Result<String, Error> {
     let bytes = fs::read(path).map_err(at(path))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The inputs of Lustre's configure.
+fn configure_texts(lustre: &Path) -> Result<Vec<(String, String)>, Error> {
+    texts(lustre, &|name| {
+        name.ends_with(".m4") || name == "configure.ac"
+    })
+}
+
+/// The files below `root` whose names `wanted` takes, by their paths there, sorted.
+fn texts(root: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<(String, String)>, Error> {
+    let mut all = Vec::new();
+    for entry in walkdir::WalkDir::new(root).sort_by_file_name() {
+        let entry = entry.map_err(|error| Error::Io {
+            path: root.to_owned(),
+            source: error.into(),
+        })?;
+        if entry.file_type().is_file() && wanted(&entry.file_name().to_string_lossy()) {
+            let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
+            all.push((path.display().to_string(), read_text(entry.path())?));
+        }
+    }
+    Ok(all)
 }

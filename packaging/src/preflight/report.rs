@@ -193,24 +193,29 @@ impl Report {
 
     /// One line for all of it.
     pub fn summary(&self) -> String {
-        let mut parts = vec![format!("{} fit", self.count(Verdict::Pass))];
-        for (verdict, words) in [
-            (Verdict::Fail, "do not fit"),
-            (Verdict::Waived, "are waived"),
-            (Verdict::NotNeeded, "are not needed"),
+        let mut parts = vec![format!(
+            "{} of {} fit",
+            self.count(Verdict::Pass),
+            counted(self.checks.len(), "check")
+        )];
+        for (verdict, one, more) in [
+            (Verdict::Fail, "does not", "do not"),
+            (Verdict::Waived, "is waived", "are waived"),
+            (Verdict::NotNeeded, "is not needed", "are not needed"),
         ] {
             match self.count(verdict) {
                 0 => {}
-                count => parts.push(format!("{count} {words}")),
+                1 => parts.push(format!("1 {one}")),
+                count => parts.push(format!("{count} {more}")),
             }
         }
-        format!(
-            "preflight of {}: {} checks, {}",
-            self.target,
-            self.checks.len(),
-            parts.join(", ")
-        )
+        format!("preflight of {}: {}", self.target, parts.join(", "))
     }
+}
+
+/// `1 edit`, `2 edits`.
+pub(super) fn counted(count: usize, what: &str) -> String {
+    format!("{count} {what}{}", if count == 1 { "" } else { "s" })
 }
 
 #[cfg(test)]
@@ -256,7 +261,7 @@ mod tests {
         assert!(report.fits);
         assert_eq!(
             report.summary(),
-            "preflight of t: 2 checks, 0 fit, 1 are waived, 1 are not needed"
+            "preflight of t: 0 of 2 checks fit, 1 is waived, 1 is not needed"
         );
         assert_eq!(Check::of("c", "m", Vec::new()).hint("no").hint, None);
         let text = serde_json::to_string(&report).unwrap();

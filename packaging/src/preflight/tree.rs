@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::report::{Check, Problem, Verdict};
+use super::report::{Check, Problem, Verdict, counted};
 use super::series::copy_tree;
 use super::{Error, LUSTRE_SPEC, LustreSource, at, read_text};
 use crate::overlay::Overlay;
@@ -152,10 +152,10 @@ pub(super) fn overlaid(
         }
     }
     let message = format!(
-        "{}: {} edits, {} fixups on {}",
+        "{}: {} and {} of {}",
         shown(overlay),
-        manifest.edit.len(),
-        manifest.fixup.len(),
+        counted(manifest.edit.len(), "edit"),
+        counted(manifest.fixup.len(), "fixup"),
         source.label
     );
     let check = Check::of(name, message, problems)

@@ -2,7 +2,7 @@
 
 use lustre_packaging::stage::{self, State};
 
-use super::{lock, repo, verify};
+use super::{key, lock, repo, verify};
 use crate::cli::{PlanArgs, Prove};
 use crate::context::{self, Context};
 use crate::exit::Outcome;
@@ -15,7 +15,14 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
     let context = Context::open(&arguments.target, "cargo xtask plan")?;
     let lock = lock::current(&context)?;
     let road = Road::new(&context, &lock)?;
-    let signing = repo::signing(&context, &arguments.key)?;
+    // A plan makes nothing, not even a development key, and needs no passphrase.
+    let public = key::source(&arguments.key)?.public()?;
+    if public.is_none() {
+        ui::say(
+            "there is no key yet: the first run makes a development key; another is given with --key-file",
+        );
+    }
+    let signing = repo::planned_signing(&context, public.as_ref())?;
     let misfit = Misfit::default();
     let mut stages = road.preflight(&misfit)?;
     stages.extend(road.assembled(&signing)?);

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use lustre_packaging::lock::Lock;
+use lustre_packaging::sign::PublicKey;
 use lustre_packaging::stage::{self, Options, Stage};
 use lustre_packaging::store::StageDir;
 
@@ -166,12 +167,24 @@ pub fn ready(context: &Context) -> anyhow::Result<Lock> {
 /// The key, and a signature time that does not change from run to run: that of the packages, or the key's creation where that is later.
 pub fn signing(context: &Context, arguments: &KeyArgs) -> anyhow::Result<Signing> {
     let signer = key::open(arguments)?;
-    let public_key = signer.public_key_armored()?;
-    let created = lustre_packaging::sign::PublicKey::from_armored(&public_key)?.created();
+    let public = PublicKey::from_armored(&signer.public_key_armored()?)?;
     Ok(Signing {
-        time: context.target.build.source_date_epoch.max(created),
-        public_key,
-        signer,
+        signer: Some(signer),
+        ..planned_signing(context, Some(&public))?
+    })
+}
+
+/// The same as far as its stages' keys need it. Where there is no key yet, those stages will run in any case.
+pub fn planned_signing(context: &Context, public: Option<&PublicKey>) -> anyhow::Result<Signing> {
+    let packages = context.target.build.source_date_epoch;
+    Ok(Signing {
+        fingerprint: public.map(PublicKey::fingerprint).unwrap_or_default(),
+        public_key: public
+            .map(PublicKey::armored)
+            .transpose()?
+            .unwrap_or_default(),
+        time: public.map_or(packages, |key| packages.max(key.created())),
+        signer: None,
     })
 }
 

@@ -1,15 +1,18 @@
 //! `cargo xtask verify`: the proofs, of a repository of ours anywhere; and the comparison of two builds.
 
+mod expected;
 mod reproducible;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use lustre_packaging::stage::{Recipe, Stage};
 use lustre_packaging::store::StageDir;
-use lustre_repository::proof::{self, Check, StaticInput};
+use lustre_repository::proof::{self, Check, Outcome as Result_, StaticInput};
 use lustre_repository::repo_file::KEY_FILE;
+
+use expected::Expected;
 
 use super::proofs::{self, Proved};
 use super::{boot, repo};
@@ -40,15 +43,23 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
             dist.display()
         )
     })?;
-    let lock = repo::ready(&context)?;
-    let road = Road::new(&context, &lock)?;
-    let signing = repo::signing(&context, &arguments.key)?;
-    let done = repo::run(&context, &road.roots()?)?;
-    let all = checks(&context, &done, &dist, &signing.public_key, Prove::Install)?;
+    let expected = Expected::of(arguments)?;
+    let mut roots = None;
+    let all = checks(&context, &dist, &expected, |public_key| {
+        let lock = repo::ready(&context)?;
+        let road = Road::new(&context, &lock)?;
+        let done = roots.insert(repo::run(&context, &road.roots()?)?);
+        contents(&context, done, &dist, public_key, Prove::Install)
+    })?;
     proofs::uninterrupted()?;
+    if let Some(key) = all.iter().find(|check| check.name == expected::CHECK)
+        && key.result == Result_::Pass
+    {
+        ui::say(&format!("key {}: {}", key.checked, key.message));
+    }
     let mut proved = Proved::new(&context, &dist, all)?;
     // What does not even install is not booted.
-    if arguments.boot && proved.good() {
+    if let Some(done) = roots.filter(|_| arguments.boot && proved.good()) {
         let booted = boot::checks(&context, &done, &dist)?;
         proofs::uninterrupted()?;
         proved.add(Proved::new(&context, &dist, booted)?);
@@ -105,26 +116,43 @@ pub fn prove(
         signing,
         done,
         |recipe| stage_of(road, level, recipe),
-        |dist| checks(context, done, dist, &signing.public_key, level),
+        |dist| {
+            checks(context, dist, &Expected::signing(signing), |public_key| {
+                contents(context, done, dist, public_key, level)
+            })
+        },
     )
 }
 
-/// Static and install checks of the tree `dist`.
+/// The key first; then `contents`, the checks of what is signed with the key that they get. What somebody else made is not installed,
+/// not even in a chroot.
 fn checks(
+    context: &Context,
+    dist: &Path,
+    expected: &Expected,
+    contents: impl FnOnce(&str) -> anyhow::Result<Vec<Check>>,
+) -> anyhow::Result<Vec<Check>> {
+    let published = std::fs::read_to_string(dist.join(KEY_FILE))
+        .with_context(|| format!("{} is no repository of this tool", dist.display()))?;
+    let key = Check::run(expected::CHECK, &context.store.logs_dir(), || {
+        expected.check(&published)
+    });
+    let good = key.result == Result_::Pass;
+    let mut checks = vec![key];
+    if good {
+        checks.extend(contents(&published)?);
+    }
+    Ok(checks)
+}
+
+/// Static and install checks of the tree `dist`, whose every package and metadata are signed with `public_key`.
+fn contents(
     context: &Context,
     done: &BTreeMap<String, StageDir>,
     dist: &Path,
     public_key: &str,
     level: Prove,
 ) -> anyhow::Result<Vec<Check>> {
-    let published = std::fs::read_to_string(dist.join(KEY_FILE))
-        .with_context(|| format!("{} is no repository of this tool", dist.display()))?;
-    if published.trim() != public_key.trim() {
-        bail!(
-            "{} is signed with another key than the one given; name its key with --key-file or --key-agent",
-            dist.display()
-        );
-    }
     let base = repo::folder(done, name::DISTRIBUTION)?;
     let logs = context.store.logs_dir();
     let repos: Vec<PathBuf> = vec![base.join("base")];

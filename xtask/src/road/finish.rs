@@ -16,6 +16,7 @@ use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::repo_file::RepoFile;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::packages::PACKAGES;
 use super::{Road, name, needs};
@@ -26,12 +27,22 @@ const RELEASE: &str = "release-package";
 
 /// Who signs, and with which time.
 pub struct Signing {
-    /// The key.
-    pub signer: Box<dyn Signer>,
+    /// The key's fingerprint; empty in a plan where the key is not there yet.
+    pub fingerprint: String,
     /// Its public part, armored.
     pub public_key: String,
     /// The time in every signature, in seconds since 1970.
     pub time: u32,
+    /// The key itself; a plan has none.
+    pub signer: Option<Box<dyn Signer>>,
+}
+
+impl Signing {
+    fn signer(&self) -> Result<&dyn Signer, Failure> {
+        self.signer
+            .as_deref()
+            .ok_or_else(|| "a plan signs nothing".into())
+    }
 }
 
 /// A signed package, as the stage `sign` records it.
@@ -91,11 +102,12 @@ impl Road<'_> {
             needs: from.clone(),
             inputs: vec![
                 ("recipe".to_owned(), "1".to_owned()),
-                ("key".to_owned(), signing.signer.fingerprint()),
+                ("key".to_owned(), signing.fingerprint.clone()),
                 ("time".to_owned(), signing.time.to_string()),
             ],
             whole: None,
             recipe: Box::new(move |work| {
+                let signer = signing.signer()?;
                 let mut list = Vec::new();
                 let folder = work.output.join("packages");
                 fs::create_dir(&folder)?;
@@ -106,12 +118,8 @@ impl Road<'_> {
                             .unwrap_or_default()
                             .to_string_lossy()
                             .into_owned();
-                        let signed = sign_package(
-                            &path,
-                            &folder.join(&file),
-                            signing.signer.as_ref(),
-                            signing.time,
-                        )?;
+                        let signed =
+                            sign_package(&path, &folder.join(&file), signer, signing.time)?;
                         list.push(Signed {
                             file,
                             stage: stage.trim_end_matches("-srpm").to_owned(),
@@ -141,7 +149,7 @@ impl Road<'_> {
                 ("recipe".to_owned(), "1".to_owned()),
                 ("target".to_owned(), self.target.name.clone()),
                 self.settings_input(),
-                ("key".to_owned(), signing.signer.fingerprint()),
+                ("key".to_owned(), signing.fingerprint.clone()),
                 (
                     "repository".to_owned(),
                     serde_json::to_string(&self.target.repository)?,
@@ -188,7 +196,7 @@ impl Road<'_> {
                 repo_file: &self.repo_file()?,
                 public_key: &signing.public_key,
                 manifest,
-                sign: &|data| Ok(signing.signer.sign_detached(data, signing.time)?),
+                sign: &|data| Ok(signing.signer()?.sign_detached(data, signing.time)?),
             },
             &work.output.join("tree"),
         )?;
@@ -266,12 +274,11 @@ impl Road<'_> {
 
     /// A digest of what the manifest says of sources, for the key of the stage that writes it.
     fn sources_digest(&self) -> String {
-        let all: Vec<String> = PACKAGES
+        let all: Vec<manifest::Source> = PACKAGES
             .iter()
             .flat_map(|package| self.manifest_sources(package))
-            .map(|source| format!("{} {} {}", source.name, source.location, source.digest))
             .collect();
-        Digest::of_bytes(all.join("\n").as_bytes()).to_string()
+        Digest::of_bytes(json!(all).to_string().as_bytes()).to_string()
     }
 
     fn repo_file(&self) -> Result<RepoFile, Failure> {

@@ -215,7 +215,7 @@ impl Road<'_> {
         };
         Ok(vec![
             ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("recipe".to_owned(), "1".to_owned()),
+            ("recipe".to_owned(), "2".to_owned()),
             ("target".to_owned(), serde_json::to_string(&target)?),
         ])
     }
@@ -224,4 +224,34 @@ impl Road<'_> {
 /// The names of the stages a stage needs, owned.
 fn needs(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// A list as a stage's input: as JSON, so that no two lists look the same.
+fn list_input(label: &str, list: &[String]) -> (String, String) {
+    (label.to_owned(), serde_json::json!(list).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::list_input;
+
+    #[test]
+    fn no_two_lists_look_the_same() {
+        let list = |items: &[&str]| {
+            let items: Vec<String> = items.iter().map(|item| (*item).to_owned()).collect();
+            list_input("packages", &items).1
+        };
+        let one = [
+            &["a b"][..],
+            &["a", "b"],
+            &["a\",\"b"],
+            &["a", "b", ""],
+            &[],
+        ];
+        for (at, first) in one.iter().enumerate() {
+            for second in &one[at + 1..] {
+                assert_ne!(list(first), list(second));
+            }
+        }
+    }
 }

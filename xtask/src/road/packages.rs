@@ -13,7 +13,7 @@ use lustre_packaging::store::Store;
 use lustre_packaging::target::{E2fsprogs, Source};
 
 use super::distribution::requirements;
-use super::{Road, name, needs};
+use super::{Road, list_input, name, needs};
 use crate::sources;
 
 /// The packages a target builds, in the order of the road.
@@ -26,10 +26,10 @@ impl Road<'_> {
             self.lustre_tree()?,
             self.kernel_sources()?,
             self.kernel_srpm()?,
-            self.root_stage("kernel", self.target.distribution.buildroot.clone(), &[]),
+            self.kernel_root(),
             self.kernel()?,
             self.e2fsprogs_srpm()?,
-            self.root_stage("e2fsprogs", self.target.distribution.buildroot.clone(), &[]),
+            self.e2fsprogs_root(),
             self.e2fsprogs()?,
             self.lustre_root(),
             self.lustre_srpm()?,
@@ -40,6 +40,7 @@ impl Road<'_> {
     /// Lustre's tree: a copy, since nothing is ever built in place, changed by the target's overlay.
     fn lustre_tree(&self) -> anyhow::Result<Stage<'_>> {
         let mut inputs = vec![
+            ("recipe".to_owned(), "1".to_owned()),
             ("source".to_owned(), self.lustre.identity().to_string()),
             self.settings_input(),
         ];
@@ -141,6 +142,12 @@ impl Road<'_> {
         })
     }
 
+    fn kernel_root(&self) -> Stage<'_> {
+        let packages = self.target.distribution.buildroot.clone();
+        let inputs = vec![("packages".to_owned(), packages.join(" "))];
+        self.root_stage("kernel", packages, inputs, &[])
+    }
+
     fn kernel(&self) -> anyhow::Result<Stage<'_>> {
         let wanted = &self.target.kernel;
         Ok(Stage {
@@ -226,6 +233,12 @@ impl Road<'_> {
         Ok((file, name))
     }
 
+    fn e2fsprogs_root(&self) -> Stage<'_> {
+        let packages = self.target.distribution.buildroot.clone();
+        let inputs = root_inputs(&packages);
+        self.root_stage("e2fsprogs", packages, inputs, &[])
+    }
+
     fn e2fsprogs(&self) -> anyhow::Result<Stage<'_>> {
         let wanted = &self.target.e2fsprogs;
         Ok(Stage {
@@ -234,7 +247,7 @@ impl Road<'_> {
             inputs: vec![
                 ("recipe".to_owned(), "1".to_owned()),
                 self.settings_input(),
-                ("packages".to_owned(), wanted.packages.join(" ")),
+                list_input("packages", &wanted.packages),
             ],
             whole: None,
             recipe: Box::new(move |work| {
@@ -247,7 +260,8 @@ impl Road<'_> {
     fn lustre_root(&self) -> Stage<'_> {
         let mut packages = self.target.distribution.buildroot.clone();
         packages.extend(self.target.lustre.buildroot.iter().cloned());
-        self.root_stage("lustre", packages, &["kernel", "e2fsprogs"])
+        let inputs = root_inputs(&packages);
+        self.root_stage("lustre", packages, inputs, &["kernel", "e2fsprogs"])
     }
 
     fn lustre_srpm(&self) -> anyhow::Result<Stage<'_>> {
@@ -259,8 +273,8 @@ impl Road<'_> {
                 ("recipe".to_owned(), "3".to_owned()),
                 self.settings_input(),
                 ("version".to_owned(), wanted.version.clone()),
-                ("configure".to_owned(), wanted.configure.join(" ")),
-                ("rpmbuild".to_owned(), wanted.rpmbuild.join(" ")),
+                list_input("configure", &wanted.configure),
+                list_input("rpmbuild", &wanted.rpmbuild),
             ],
             whole: None,
             recipe: Box::new(move |work| {
@@ -280,9 +294,9 @@ impl Road<'_> {
             inputs: vec![
                 ("recipe".to_owned(), "1".to_owned()),
                 self.settings_input(),
-                ("packages".to_owned(), wanted.packages.join(" ")),
-                ("modules".to_owned(), wanted.modules.join(" ")),
-                ("rpmbuild".to_owned(), wanted.rpmbuild.join(" ")),
+                list_input("packages", &wanted.packages),
+                list_input("modules", &wanted.modules),
+                list_input("rpmbuild", &wanted.rpmbuild),
             ],
             whole: None,
             recipe: Box::new(move |work| {
@@ -300,6 +314,7 @@ impl Road<'_> {
         &self,
         package: &'static str,
         packages: Vec<String>,
+        inputs: Vec<(String, String)>,
         built: &'static [&str],
     ) -> Stage<'_> {
         let srpm = format!("{package}-srpm");
@@ -313,7 +328,7 @@ impl Road<'_> {
         Stage {
             name: format!("{package}-root"),
             needs,
-            inputs: vec![("packages".to_owned(), packages.join(" "))],
+            inputs,
             whole: Some(("root".to_owned(), "packages.txt".to_owned())),
             recipe: Box::new(move |work| {
                 let mut wanted = packages.clone();
@@ -383,6 +398,14 @@ pub fn of_tree(wanted: &E2fsprogs, tree: &Fetched, store: &Store) -> anyhow::Res
     wanted.version = found.version;
     wanted.release = found.release.or(wanted.release);
     Ok(wanted)
+}
+
+/// The inputs of a buildroot.
+fn root_inputs(packages: &[String]) -> Vec<(String, String)> {
+    vec![
+        ("recipe".to_owned(), "1".to_owned()),
+        list_input("packages", packages),
+    ]
 }
 
 /// Of what was just built, that which a build needs: no debuginfo, and no kernel to boot.

@@ -212,7 +212,6 @@ impl Road<'_> {
         Ok(KernelSource {
             folder,
             parts: parts.to_owned(),
-            archive: archive.to_owned(),
             version: package.version.clone(),
             release: package.release.clone(),
             arch: distribution.arch.clone(),
