@@ -39,6 +39,9 @@ pub struct Boot {
     pub modules: Vec<String>,
     /// The packages whose modules must all be unloaded in the end.
     pub module_packages: Vec<String>,
+    /// Modules that Lustre's own cleanup forgets; they must at least let themselves be taken out.
+    #[serde(default)]
+    pub stays: Vec<String>,
     /// The folder of lustre-tests.
     pub tests: String,
     /// Where `llmount.sh` mounts the client.
