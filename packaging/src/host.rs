@@ -71,6 +71,9 @@ fn missing_lines(missing: &[Tool]) -> String {
 pub struct Tool {
     /// Its name in the path.
     pub program: String,
+    /// Where else it may be, under another name.
+    #[serde(default)]
+    pub also: Vec<PathBuf>,
     /// What it is for.
     pub why: String,
     /// Debian's package.
@@ -88,7 +91,7 @@ pub struct Tool {
 
 impl Tool {
     fn is_there(&self) -> bool {
-        if find_program(&self.program).is_none() {
+        if find_program(&self.program).is_none() && !self.also.iter().any(|path| path.is_file()) {
             return false;
         }
         let Some((program, arguments)) = self.check.split_first() else {

@@ -1,6 +1,7 @@
 //! Targets, locks, sources, overlays, build roots, builds and signatures: everything before there is a repository.
 
 pub mod archive;
+pub mod boot;
 pub mod build;
 pub mod buildroot;
 pub mod distro;
@@ -8,6 +9,7 @@ pub mod host;
 pub mod knowledge;
 pub mod lock;
 pub mod overlay;
+pub mod preflight;
 pub mod process;
 pub mod sandbox;
 pub mod sign;

@@ -80,20 +80,8 @@ pub enum Error {
 /// When the program cannot be started or ends with anything but success; the error shows the log's last lines.
 pub fn run_logged(command: &mut Command, log: &Path) -> Result<(), Error> {
     let shown = describe(command);
-    let log_error = |source| Error::Log {
-        log: log.to_owned(),
-        source,
-    };
-    if let Some(parent) = log.parent() {
-        fs::create_dir_all(parent).map_err(log_error)?;
-    }
-    let mut out = File::options()
-        .create(true)
-        .append(true)
-        .open(log)
-        .map_err(log_error)?;
-    writeln!(out, "+ {shown}").map_err(log_error)?;
-    let err = out.try_clone().map_err(log_error)?;
+    let out = open_log(log, &shown)?;
+    let err = out.try_clone().map_err(log_error(log))?;
     let child = spawn(command.stdin(Stdio::null()).stdout(out).stderr(err))?;
     let status = wait(child, command)?;
     if interrupted() {
@@ -151,6 +139,78 @@ pub fn output_with_input(command: &mut Command, input: &[u8]) -> Result<Vec<u8>,
         status,
         stderr: String::from_utf8_lossy(&stderr).trim().to_owned(),
     })
+}
+
+/// How a watched program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself.
+    Exited(ExitStatus),
+    /// Because whoever watched it had seen enough.
+    Stopped,
+    /// Because its time was over.
+    TimedOut,
+}
+
+/// How often a watched program is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Runs `command` with both outputs appended to `log`, without standard input, until it ends, `enough` says yes, or `limit` is
+/// over. In the latter two cases it is killed.
+///
+/// # Errors
+/// When the program cannot be started, the log cannot be written, or the run was interrupted.
+pub fn watch(
+    command: &mut Command,
+    log: &Path,
+    limit: Duration,
+    enough: &mut dyn FnMut() -> bool,
+) -> Result<Ended, Error> {
+    let shown = describe(command);
+    let out = open_log(log, &shown)?;
+    let err = out.try_clone().map_err(log_error(log))?;
+    let mut child = spawn(command.stdin(Stdio::null()).stdout(out).stderr(err))?;
+    let end = Instant::now() + limit;
+    let ended = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break Ended::Exited(status),
+            // Waiting below says what is wrong.
+            Err(_) => break Ended::Stopped,
+            Ok(None) if interrupted() => break Ended::Stopped,
+            Ok(None) if enough() => break Ended::Stopped,
+            Ok(None) if Instant::now() >= end => break Ended::TimedOut,
+            Ok(None) => std::thread::sleep(LOOK),
+        }
+    };
+    // It may have ended by itself in the meantime.
+    let _ = child.kill();
+    wait(child, command)?;
+    if interrupted() {
+        return Err(Error::Interrupted { program: shown });
+    }
+    Ok(ended)
+}
+
+fn log_error(log: &Path) -> impl Fn(io::Error) -> Error {
+    let log = log.to_owned();
+    move |source| Error::Log {
+        log: log.clone(),
+        source,
+    }
+}
+
+/// The log, opened for more, with the command in it.
+fn open_log(log: &Path, shown: &str) -> Result<File, Error> {
+    if let Some(parent) = log.parent() {
+        fs::create_dir_all(parent).map_err(log_error(log))?;
+    }
+    let mut out = File::options()
+        .create(true)
+        .append(true)
+        .open(log)
+        .map_err(log_error(log))?;
+    writeln!(out, "+ {shown}").map_err(log_error(log))?;
+    Ok(out)
 }
 
 /// Everything a pipe gives until it is closed.
@@ -315,5 +375,25 @@ mod tests {
     fn input_reaches_the_program() {
         let out = output_with_input(&mut Command::new("cat"), b"hello").unwrap();
         assert_eq!(out, b"hello");
+    }
+
+    #[test]
+    fn a_watched_program_ends_by_itself_by_its_watcher_or_by_its_limit() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("log");
+        let ends = |script: &str, limit: u64, enough: &mut dyn FnMut() -> bool| {
+            let mut command = Command::new("sh");
+            command.args(["-c", script]);
+            watch(&mut command, &log, Duration::from_secs(limit), enough).unwrap()
+        };
+        match ends("echo said; exit 3", 60, &mut || false) {
+            Ended::Exited(status) => assert_eq!(status.code(), Some(3)),
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(tail(&log, 1), "said");
+        let clock = Instant::now();
+        assert_eq!(ends("exec sleep 60", 60, &mut || true), Ended::Stopped);
+        assert_eq!(ends("exec sleep 60", 1, &mut || false), Ended::TimedOut);
+        assert!(clock.elapsed() < Duration::from_secs(30));
     }
 }

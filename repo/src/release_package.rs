@@ -49,8 +49,8 @@ pub struct ReleasePackage<'a> {
     pub public_key: &'a str,
     /// The build time, in seconds since 1970.
     pub source_date_epoch: u64,
-    /// The home page.
-    pub url: &'a str,
+    /// The home page, if there is one.
+    pub url: Option<&'a str>,
 }
 
 /// A built, unsigned package.
@@ -104,7 +104,6 @@ fn header(input: &ReleasePackage<'_>, time: u32) -> Result<PackageBuilder, rpm::
                 .compression(CompressionType::Gzip),
         )
         .release(input.release)
-        .url(input.url)
         .vendor("lustre-repo")
         .packager("lustre-repo")
         .group("System Environment/Base")
@@ -140,5 +139,8 @@ fn header(input: &ReleasePackage<'_>, time: u32) -> Result<PackageBuilder, rpm::
                 .permissions(0o644)
                 .doc(),
         )?;
+    if let Some(url) = input.url {
+        builder.url(url);
+    }
     Ok(builder)
 }

@@ -15,8 +15,16 @@ use lustre_repo_tests::command_line::{Home, Run, program, project, run};
 mod waiting;
 
 /// The commands that take a target.
-const TARGET_COMMANDS: [&str; 7] = [
-    "repo", "plan", "fetch", "build", "assemble", "verify", "lock",
+const TARGET_COMMANDS: [&str; 9] = [
+    "repo",
+    "plan",
+    "preflight",
+    "fetch",
+    "build",
+    "assemble",
+    "verify",
+    "boot",
+    "lock",
 ];
 
 #[test]
@@ -117,6 +125,48 @@ fn a_repository_that_is_not_there_is_an_error_with_the_next_step() {
         "{}",
         ran.stderr
     );
+}
+
+#[test]
+fn a_repository_with_another_key_than_expected_does_not_hold_and_is_not_looked_into() {
+    let home = Home::new();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let dist = elsewhere.path();
+    let secret = dist.join("release.key.asc");
+    let secret = secret.to_str().unwrap();
+    let id = ["--user-id", "A <a@example.org>", "--output", secret];
+    assert_eq!(home.run(&[&["key", "new"][..], &id].concat()).code, 0);
+    let public = home.run(&["key", "export", "--key-file", secret]).stdout;
+    fs::write(dist.join("RPM-GPG-KEY-lustre-repo"), &public).unwrap();
+    fs::write(dist.join("SHA256SUMS"), "").unwrap();
+    let verify = ["verify", "--offline", "--json", dist.to_str().unwrap()];
+
+    let other = "0123456789ABCDEF0123456789ABCDEF01234567";
+    let ran = home.run(&[&verify[..], &["--public-key", other]].concat());
+    assert_eq!(ran.code, 3, "{ran:?}");
+    let proof: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+    let checks = proof["checks"].as_array().unwrap();
+    assert_eq!(checks.len(), 1, "{checks:#?}");
+    assert_eq!(checks[0]["name"], "key");
+    assert_eq!(checks[0]["result"], "fail");
+    assert!(
+        ran.stderr.contains(other) && ran.stderr.contains("--public-key"),
+        "{}",
+        ran.stderr
+    );
+
+    // This machine's development key is expected where none is named; but none is made for that.
+    let development = home.path().join(".local/share/lustre-repo/keys");
+    assert!(!development.exists());
+    assert_eq!(home.run(&["key", "show"]).code, 0);
+    assert!(development.exists());
+    let ran = home.run(&verify);
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(ran.stderr.contains("development key"), "{}", ran.stderr);
+
+    // The last eight digits of a fingerprint are no name: anybody can make a key that has them.
+    let ran = home.run(&["verify", "--public-key", &other[32..]]);
+    assert_eq!(ran.code, 2, "{ran:?}");
 }
 
 #[test]

@@ -8,6 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context, Result, ensure};
+use lustre_packaging::build::e2fsprogs;
+use lustre_packaging::target::Target;
+use lustre_repo_tests::command_line::project;
 
 /// The packages of the spec, each with those it requires at exactly its own version.
 const PACKAGES: [(&str, &[&str]); 8] = [
@@ -22,7 +25,7 @@ const PACKAGES: [(&str, &[&str]); 8] = [
 ];
 
 fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs/e2fsprogs")
+    project().join("specs/e2fsprogs")
 }
 
 fn succeed(output: Output) -> Result<String> {
@@ -37,21 +40,48 @@ fn succeed(output: Output) -> Result<String> {
 }
 
 fn rpmspec(arguments: &[&str]) -> Result<String> {
-    let folder = folder();
+    rpmspec_of(&folder().join(e2fsprogs::SPEC), arguments)
+}
+
+fn rpmspec_of(spec: &Path, arguments: &[&str]) -> Result<String> {
     let output = Command::new("rpmspec")
         .args(["--define", "dist .el8"])
         .arg("--define")
-        .arg(format!("_sourcedir {}/patches", folder.display()))
+        .arg(format!("_sourcedir {}/patches", folder().display()))
         .args(arguments)
-        .arg(folder.join("e2fsprogs.spec"))
+        .arg(spec)
         .output()
         .context("cannot start rpmspec")?;
     succeed(output)
 }
 
-/// The patches of the series file, in its order.
-fn series() -> Result<Vec<String>> {
-    Ok(fs::read_to_string(folder().join("series"))?
+/// The text of a spec as rpm parses it.
+fn parsed(spec: &str, arguments: &[&str]) -> Result<String> {
+    let place = tempfile::tempdir()?;
+    let path = place.path().join(e2fsprogs::SPEC);
+    fs::write(&path, spec)?;
+    rpmspec_of(&path, &[&["--parse"], arguments].concat())
+}
+
+/// The series that the spec names by itself.
+const SERIES: &str = "series";
+
+/// All series, by file name.
+fn all_series() -> Result<BTreeMap<String, Vec<String>>> {
+    let mut all = BTreeMap::new();
+    for entry in fs::read_dir(folder())? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if name == SERIES || name.starts_with("series-") {
+            let patches = series(&name)?;
+            all.insert(name, patches);
+        }
+    }
+    Ok(all)
+}
+
+/// The patches of a series file, in its order.
+fn series(name: &str) -> Result<Vec<String>> {
+    Ok(fs::read_to_string(folder().join(name))?
         .lines()
         .map(str::trim)
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
@@ -61,8 +91,13 @@ fn series() -> Result<Vec<String>> {
 
 /// The patches that the parsed spec names, in the order of their numbers.
 fn patches_of_spec(arguments: &[&str]) -> Result<Vec<String>> {
+    patches_in(&rpmspec(&[&["--parse"], arguments].concat())?)
+}
+
+/// The patches of a parsed spec.
+fn patches_in(parsed: &str) -> Result<Vec<String>> {
     let mut numbered = BTreeMap::new();
-    for line in rpmspec(&[&["--parse"], arguments].concat())?.lines() {
+    for line in parsed.lines() {
         let Some((number, name)) = line
             .strip_prefix("Patch")
             .and_then(|rest| rest.split_once(':'))
@@ -186,23 +221,75 @@ fn number_of_processors_is_not_in_the_text() -> Result<()> {
 
 #[test]
 fn series_spec_and_folder_name_the_same_patches() -> Result<()> {
-    let series = series()?;
-    assert!(!series.is_empty());
-    assert_eq!(series, patches_of_spec(&[])?);
+    let all = all_series()?;
+    assert!(all.values().all(|patches| !patches.is_empty()));
+    assert_eq!(all[SERIES], patches_of_spec(&[])?);
     assert!(patches_of_spec(&["--without", "series"])?.is_empty());
     let mut there = fs::read_dir(folder().join("patches"))?
         .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
         .collect::<Result<Vec<String>>>()?;
     there.sort();
-    let mut named = series;
-    named.sort();
-    assert_eq!(there, named);
+    let named: BTreeSet<String> = all.into_values().flatten().collect();
+    assert_eq!(there, named.into_iter().collect::<Vec<_>>());
+    Ok(())
+}
+
+#[test]
+fn another_series_is_in_the_spec_of_its_source_package() -> Result<()> {
+    let specs = folder().join("..");
+    let target = Target::load(&specs, "debian-12-next")?;
+    let wanted = &target.e2fsprogs;
+    let name = wanted.series().context("no series")?;
+    assert_ne!(name, SERIES);
+    let patches = series(name)?;
+    let text = fs::read_to_string(folder().join(e2fsprogs::SPEC))?;
+    let archive = "e2fsprogs_1.47.4.orig.tar.gz";
+    let fitted = e2fsprogs::fitted(&text, wanted, archive, Some(&patches))?;
+    let parsed = parsed(&fitted, &[])?;
+    assert_eq!(patches_in(&parsed)?, patches);
+    for expected in [
+        "Version:        1.47.4",
+        "Source0:        e2fsprogs_1.47.4.orig.tar.gz",
+        "Provides:       ldiskfsprogs = 1.47.4",
+    ] {
+        assert!(parsed.contains(expected), "{expected} in\n{parsed}");
+    }
+    // The rehearsal's is the spec as it stands.
+    let rehearsal = Target::load(&specs, "rehearsal")?.e2fsprogs;
+    let patches = series(SERIES)?;
+    let archive = "e2fsprogs_1.47.0.orig.tar.gz";
+    assert_eq!(
+        e2fsprogs::fitted(&text, &rehearsal, archive, Some(&patches))?,
+        text
+    );
+    Ok(())
+}
+
+#[test]
+fn a_tree_with_its_own_support_gets_no_patches() -> Result<()> {
+    let mut wanted = Target::load(&folder().join(".."), "rehearsal")?.e2fsprogs;
+    wanted.series.clear();
+    wanted.version = "1.47.3".to_owned();
+    wanted.release = Some("100.wc2".to_owned());
+    let text = fs::read_to_string(folder().join(e2fsprogs::SPEC))?;
+    let fitted = e2fsprogs::fitted(&text, &wanted, "e2fsprogs-1.47.3.tar.gz", None)?;
+    let parsed = parsed(&fitted, &[])?;
+    assert!(patches_in(&parsed)?.is_empty());
+    for expected in [
+        "Version:        1.47.3",
+        "Release:        100.wc2.el8",
+        "Source0:        e2fsprogs-1.47.3.tar.gz",
+    ] {
+        assert!(parsed.contains(expected), "{expected} in\n{parsed}");
+    }
+    assert_eq!(compare("100.wc2.el8", "wc1")?, 1);
     Ok(())
 }
 
 #[test]
 fn patches_parse_and_say_what_they_are_for() -> Result<()> {
-    for name in series()? {
+    let names: BTreeSet<String> = all_series()?.into_values().flatten().collect();
+    for name in names {
         let path = folder().join("patches").join(&name);
         let text = fs::read_to_string(&path)?;
         let header = text
@@ -229,11 +316,11 @@ fn patches_parse_and_say_what_they_are_for() -> Result<()> {
 
 #[test]
 fn rpmlint_finds_no_error_in_the_spec() -> Result<()> {
-    let folder = folder();
     let output = Command::new("rpmlint")
-        .arg("--config")
-        .arg(folder.join("rpmlint.toml"))
-        .arg(folder.join("e2fsprogs.spec"))
+        // What the filters for the packages explain is not in the spec.
+        .args(["--ignore-unused-rpmlintrc", "--rpmlintrc"])
+        .arg(project().join("specs/rpmlint/e2fsprogs.rpmlintrc"))
+        .arg(folder().join("e2fsprogs.spec"))
         .output()
         .context("cannot start rpmlint")?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -170,9 +170,12 @@ fn what_servers_are_told_is_what_the_install_proof_does() {
         .iter()
         .filter_map(Value::as_str)
         .collect();
-    let version = target["lustre"]["version"].as_str().unwrap();
+    let numbers = &target["repository"]["release_package"];
+    let version = numbers["version"].as_str().unwrap();
+    let number = numbers["release"].as_u64().unwrap();
     let dist = target["distribution"]["dist"].as_str().unwrap();
-    let release = format!("/x86_64/Packages/lustre-repo-release-{version}-1{dist}.noarch.rpm");
+    let release =
+        format!("/x86_64/Packages/lustre-repo-release-{version}-{number}{dist}.noarch.rpm");
     let group = target["repository"]["group"]["name"].as_str().unwrap();
 
     let mut lines = 0;

@@ -336,7 +336,11 @@ impl<'a> Dnf<'a> {
         let out = process::output(
             Command::new("dnf")
                 .arg(format!("--installroot={}", self.root.path().display()))
-                .args(["--setopt=reposdir=/dev/null", "--setopt=cachedir=/cache"])
+                .arg("--setopt=reposdir=/dev/null")
+                .arg(format!(
+                    "--setopt=cachedir={}",
+                    self.root.path().join("cache").display()
+                ))
                 .args(["--releasever=8", "--forcearch=x86_64"])
                 .arg(format!(
                     "--repofrompath=corpus,file://{}",

@@ -108,12 +108,13 @@ impl Home {
         command
     }
 
-    /// Gives `command` this home and no other environment but the path.
+    /// Gives `command` this home and no other environment but the path and where temporary files go.
     pub fn prepare(&self, command: &mut Command) {
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", self.path())
+            .env("TMPDIR", std::env::temp_dir())
             .env("LUSTRE_REPO_STORE", self.store())
             // A terminal that could show colours, were there one.
             .env("TERM", "xterm-256color")

@@ -2,6 +2,7 @@
 
 pub mod command_line;
 pub mod createrepo;
+pub mod folder;
 pub mod http;
 pub mod repodata_diff;
 pub mod rpm_corpus;

@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Builds patched e2fsprogs, the Lustre kernel and the Lustre server into signed RPMs, assembles a reproducible dnf repository and
 /// proves that it installs.
@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand};
     after_help = "Examples:\n  cargo xtask repo --setup           everything, from nothing, for the target `rehearsal`\n  \
                   cargo xtask plan                   what would run, and why\n  \
                   cargo xtask verify dist/rehearsal  is that repository whole and signed?\n\n\
-                  Exit codes: 0 done, 1 failed, 2 usage, 3 a proof failed, 130 interrupted."
+                  Exit codes: 0 done, 1 failed, 2 usage, 3 a proof failed or something does not fit, 130 interrupted."
 )]
 pub struct Cli {
     /// What to do.
@@ -28,12 +28,18 @@ pub enum Command {
     /// Lock, fetch, build, sign, assemble and prove: the whole road.
     #[command(
         after_help = "Examples:\n  cargo xtask repo --setup\n  cargo xtask repo --target rehearsal -j 2 -o /srv/repo\n  \
-                            cargo xtask repo --offline --locked"
+                            cargo xtask repo --offline --locked\n  cargo xtask repo --prove boot      boot it before it is put there"
     )]
-    Repo(RepoArgs),
+    Repo(ProvenRepoArgs),
     /// What would run, and why.
     #[command(after_help = "Example:\n  cargo xtask plan --json | jq '.[] | select(.runs)'")]
     Plan(PlanArgs),
+    /// Do all patch series, overlays, configs and versions fit? In seconds, without building.
+    #[command(
+        after_help = "Examples:\n  cargo xtask preflight\n  cargo xtask preflight --target debian-12 --source lustre=PATH@REV\n  \
+                            cargo xtask preflight --json | jq '.checks[] | select(.result == \"fail\")'"
+    )]
+    Preflight(TargetArgs),
     /// Fetch all sources into the store: the only step that uses the network.
     #[command(after_help = "Example:\n  cargo xtask fetch && cargo xtask repo --offline")]
     Fetch(TargetArgs),
@@ -45,10 +51,18 @@ pub enum Command {
     Assemble(RepoArgs),
     /// Prove a repository: every signature, digest and dependency.
     #[command(
-        after_help = "Examples:\n  cargo xtask verify\n  cargo xtask verify /srv/repo/rehearsal --json\n  \
+        after_help = "Examples:\n  cargo xtask verify\n  cargo xtask verify /srv/repo/rehearsal --public-key release.pub.asc --json\n  \
+                            cargo xtask verify --boot           boot it, too\n  \
                             cargo xtask verify --reproducible   build twice, compare byte by byte"
     )]
     Verify(VerifyArgs),
+    /// Install the repository into a fresh root, boot its kernel in QEMU, mount Lustre and check it from inside.
+    #[command(
+        after_help = "Examples:\n  cargo xtask boot --setup                 with QEMU installed where it is missing\n  \
+                            cargo xtask boot --json | jq '.checks[] | {name, result}'\n  \
+                            cargo xtask verify --boot /srv/repo/rehearsal   the same for a repository anywhere"
+    )]
+    Boot(BootArgs),
     /// Write the lock of a target, or move it to the newest sources.
     #[command(after_help = "Example:\n  cargo xtask lock --update")]
     Lock(LockArgs),
@@ -94,7 +108,9 @@ pub struct TargetArgs {
     /// Take the source NAME also where its clone lacks some files: they are named, and empty in what is built.
     #[arg(long, value_name = "NAME")]
     pub allow_incomplete: Vec<String>,
-    /// How many jobs run at a time; all cores where not given.
+    /// How many jobs every build runs at a time, and how many stages run beside each other (four at most); as many as there are cores
+    /// where not given. Two builds can be under way at once, the kernel's and that of e2fsprogs, and then there are up to 2 N jobs.
+    /// What comes out does not depend on it.
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
     /// Results as JSON on standard output.
@@ -117,6 +133,39 @@ pub struct RepoArgs {
     /// The repository's folder; `dist/<target>` where not given.
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
+    /// Which key signs.
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+/// Arguments of `repo`.
+#[derive(Debug, Clone, Args)]
+pub struct ProvenRepoArgs {
+    /// Which target, how, and where to.
+    #[command(flatten)]
+    pub repo: RepoArgs,
+    /// What must hold before the repository is put in its place.
+    #[arg(long, value_enum, default_value_t = Prove::Install, value_name = "LEVEL")]
+    pub prove: Prove,
+}
+
+/// How much is proven; each level includes those before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Prove {
+    /// Signatures, digests, metadata, dependencies.
+    Static,
+    /// And that it installs, by the target's own dnf in a clean chroot.
+    Install,
+    /// And that its kernel boots and Lustre works, in QEMU.
+    Boot,
+}
+
+/// Arguments of `boot`.
+#[derive(Debug, Clone, Args)]
+pub struct BootArgs {
+    /// Which target, and how.
+    #[command(flatten)]
+    pub target: TargetArgs,
     /// Which key signs.
     #[command(flatten)]
     pub key: KeyArgs,
@@ -171,9 +220,20 @@ pub struct VerifyArgs {
     #[arg(value_name = "PATH")]
     pub path: Option<PathBuf>,
     /// Build everything a second time, elsewhere and under other circumstances, and compare byte by byte.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "boot")]
     pub reproducible: bool,
-    /// The key that the repository is signed with.
+    /// Boot it as well: install it into a fresh root, boot its kernel in QEMU, mount Lustre and check it from inside.
+    #[arg(long)]
+    pub boot: bool,
+    /// The public key that the repository has to be signed with: a file, or the fingerprint of 40 digits. Where neither this nor a
+    /// secret key is given, it is this machine's development key, and without one the repository's own.
+    #[arg(
+        long,
+        value_name = "FILE|FINGERPRINT",
+        conflicts_with_all = ["key_file", "key_agent", "reproducible"]
+    )]
+    pub public_key: Option<String>,
+    /// The secret key that the repository is signed with.
     #[command(flatten)]
     pub key: KeyArgs,
 }

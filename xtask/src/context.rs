@@ -97,6 +97,8 @@ impl Context {
             ));
         })
         .with_context(|| format!("the store {}", folder.display()))?;
+        // What a killed run leaves there, the next one removes. Only the first call counts, and there is one store in a run.
+        let _ = tempfile::env::override_temp_dir(store.tmp_dir());
         Ok(Self {
             target,
             store,

@@ -1,8 +1,8 @@
-//! From a result to words on standard error and an exit code: 0 done, 1 failed, 2 usage, 3 a proof failed, 130 interrupted.
+//! From a result to words on standard error and an exit code: 0 done, 1 failed, 2 usage, 3 a proof failed or something does not fit, 130 interrupted.
 
 use std::process::ExitCode;
 
-use lustre_packaging::{process, stage};
+use lustre_packaging::{knowledge, process, stage};
 
 /// How a command that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub enum Outcome {
     Done,
     /// A proof failed: the repository must not be shipped.
     Unproven,
+    /// Something does not fit: nothing was built.
+    Misfit,
 }
 
 /// A wrong use that clap cannot see.
@@ -22,7 +24,7 @@ pub struct Usage(pub String);
 pub fn report(result: anyhow::Result<Outcome>) -> ExitCode {
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Unproven) => ExitCode::from(3),
+        Ok(Outcome::Unproven | Outcome::Misfit) => ExitCode::from(3),
         Err(error) => {
             crate::ui::error(&words(&error));
             ExitCode::from(code(&error))
@@ -34,6 +36,9 @@ fn code(error: &anyhow::Error) -> u8 {
     // Whatever an interruption broke first.
     if process::interrupted() || matches!(error.downcast_ref(), Some(stage::Error::Interrupted)) {
         return 130;
+    }
+    if error.is::<knowledge::Misfit>() {
+        return 3;
     }
     let usage = error.is::<Usage>()
         || matches!(

@@ -1,5 +1,6 @@
 //! `cargo xtask`: builds, signs, assembles and proves a dnf repository of Lustre servers.
 
+mod boot;
 mod cli;
 mod commands;
 mod context;

@@ -3,7 +3,8 @@
 use anyhow::Context as _;
 use lustre_packaging::lock::Lock;
 use lustre_packaging::source::{
-    Fetched, Fetcher, GitSource, Locked, Mirror, Options, Override, PathSource, Source as Fetchable,
+    self, Fetched, Fetcher, GitSource, Locked, Mirror, Options, Override, PathSource,
+    Source as Fetchable,
 };
 use lustre_packaging::store::Store;
 use lustre_packaging::target::{Source, Target};
@@ -14,6 +15,12 @@ use crate::exit::Usage;
 
 /// The name of Lustre's source on the command line and in locks.
 pub const LUSTRE: &str = "lustre";
+
+/// The name of e2fsprogs' source on the command line and in locks.
+pub const E2FSPROGS: &str = "e2fsprogs";
+
+/// The sources that can be replaced.
+const TREES: [&str; 2] = [LUSTRE, E2FSPROGS];
 
 /// How this run fetches, from the command line.
 ///
@@ -38,12 +45,15 @@ pub fn options(arguments: &TargetArgs) -> anyhow::Result<Options> {
         let by: Override = text
             .parse()
             .map_err(|e| Usage(format!("--source {text}: {e}")))?;
-        if by.name != LUSTRE {
+        if !TREES.contains(&by.name.as_str()) {
             return Err(Usage(format!(
-                "--source {text}: only `{LUSTRE}` can be replaced, not `{}`",
+                "--source {text}: only `{LUSTRE}` and `{E2FSPROGS}` can be replaced, not `{}`",
                 by.name
             ))
             .into());
+        }
+        if options.overrides.iter().any(|one| one.name == by.name) {
+            return Err(Usage(format!("--source {text}: `{}` is replaced twice", by.name)).into());
         }
         options.overrides.push(by);
     }
@@ -56,9 +66,9 @@ pub fn options(arguments: &TargetArgs) -> anyhow::Result<Options> {
     Ok(options)
 }
 
-/// Lustre's source as the library fetches it.
-fn lustre_source(target: &Target) -> anyhow::Result<Fetchable> {
-    Ok(match &target.lustre.source {
+/// A source tree as the library fetches it; none for what comes as an archive that the lock pins.
+fn tree_source(name: &str, source: &Source) -> anyhow::Result<Option<Fetchable>> {
+    Ok(Some(match source {
         Source::Path(path) => Fetchable::Path(PathSource {
             path: context::specs().join(path),
         }),
@@ -67,38 +77,89 @@ fn lustre_source(target: &Target) -> anyhow::Result<Fetchable> {
             tag: tag.clone(),
             rev: Some(commit.clone()),
         }),
-        other => anyhow::bail!("lustre.source is a path or a git commit, not {other:?}"),
-    })
+        Source::Debian { .. } if name == E2FSPROGS => return Ok(None),
+        other => anyhow::bail!("{name}.source is a path or a git commit, not {other:?}"),
+    }))
 }
 
 /// What the lock has to pin of source trees; a folder of the project itself needs no pin.
 ///
 /// A target names the commit, so that is what is pinned, wherever this run takes it from: `--source` is no part of a lock.
 pub fn resolve(target: &Target) -> Vec<(String, Locked)> {
-    let Source::Git { url, tag, commit } = &target.lustre.source else {
-        return Vec::new();
-    };
-    let locked = Locked::Git {
-        url: url.clone(),
-        tag: tag.clone(),
-        commit: commit.clone(),
-        missing: Vec::new(),
-    };
-    vec![(LUSTRE.to_owned(), locked)]
+    let sources = [
+        (LUSTRE, &target.lustre.source),
+        (E2FSPROGS, &target.e2fsprogs.source),
+    ];
+    let pins = sources.into_iter().filter_map(|(name, source)| {
+        let Source::Git { url, tag, commit } = source else {
+            return None;
+        };
+        let locked = Locked::Git {
+            url: url.clone(),
+            tag: tag.clone(),
+            commit: commit.clone(),
+            missing: Vec::new(),
+        };
+        Some((name.to_owned(), locked))
+    });
+    pins.collect()
 }
 
-/// Lustre's source tree: in the store, or where `--source` says.
+/// Whether `--source` replaces the source `name`.
+pub fn is_replaced(arguments: &TargetArgs, name: &str) -> bool {
+    arguments.sources.iter().any(|text| {
+        text.split_once('=')
+            .is_some_and(|(replaced, _)| replaced == name)
+    })
+}
+
+/// The source tree of e2fsprogs, where it is one: the target's, or what `--source` names. Otherwise it is an archive that the lock
+/// pins as a file.
 ///
 /// # Errors
 /// When it cannot be fetched or is not what the lock pins.
-pub fn lustre(context: &Context, lock: &Lock) -> anyhow::Result<Fetched> {
-    let source = lustre_source(&context.target)?;
+pub fn e2fsprogs(context: &Context, lock: &Lock) -> anyhow::Result<Option<Fetched>> {
+    let source = tree_source(E2FSPROGS, &context.target.e2fsprogs.source)?;
+    let replaced = is_replaced(&context.arguments, E2FSPROGS);
     let options = options(&context.arguments)?;
     let fetcher = Fetcher::new(&context.store, &options, &|_| {});
-    Ok(match lock.tree.get(LUSTRE) {
-        Some(locked) => fetcher.fetch(LUSTRE, &source, locked)?,
-        None => fetcher.lock(LUSTRE, &source)?,
+    Ok(match (source, lock.tree.get(E2FSPROGS)) {
+        (Some(source), Some(locked)) => Some(fetcher.fetch(E2FSPROGS, &source, locked)?),
+        (Some(source), None) => Some(fetcher.lock(E2FSPROGS, &source)?),
+        (None, _) if replaced => {
+            // Nothing to compare it with: what it is in place of is an archive.
+            let any = Fetchable::Path(PathSource {
+                path: context::specs(),
+            });
+            Some(fetcher.lock(E2FSPROGS, &any)?)
+        }
+        (None, _) => None,
     })
+}
+
+/// Lustre's source tree: in the store, or where `--source` says. Where files of it are missing and nobody said to go on without
+/// them, the second is the error that says so: such a tree may be looked at and not built.
+///
+/// # Errors
+/// When it cannot be fetched or is not what the lock pins.
+pub fn lustre(context: &Context, lock: &Lock) -> anyhow::Result<(Fetched, Option<String>)> {
+    let source =
+        tree_source(LUSTRE, &context.target.lustre.source)?.context("lustre.source is no tree")?;
+    let mut options = options(&context.arguments)?;
+    let fetch = |options: &Options| {
+        let fetcher = Fetcher::new(&context.store, options, &|_| {});
+        match lock.tree.get(LUSTRE) {
+            Some(locked) => fetcher.fetch(LUSTRE, &source, locked),
+            None => fetcher.lock(LUSTRE, &source),
+        }
+    };
+    match fetch(&options) {
+        Err(error @ source::Error::Incomplete { .. }) => {
+            options.allow_incomplete.push(LUSTRE.to_owned());
+            Ok((fetch(&options)?, Some(error.to_string())))
+        }
+        fetched => Ok((fetched?, None)),
+    }
 }
 
 /// The SRPM `package` of the source repository at `repository`, a folder: its metadata's signature is checked, its digest, and its own
@@ -164,7 +225,10 @@ mod tests {
     fn what_cannot_be_replaced_is_wrong_usage_and_is_named() {
         for (line, parts) in [
             (["--source", "lustre"], ["--source lustre", "NAME=PATH"]),
-            (["--source", "kernel=/a"], ["only `lustre`", "`kernel`"]),
+            (
+                ["--source", "kernel=/a"],
+                ["only `lustre` and `e2fsprogs`", "`kernel`"],
+            ),
             (["--mirror", "a=b"], ["--mirror a=b", "FROM=TO"]),
         ] {
             let error = options(&arguments(&line)).unwrap_err();

@@ -1,6 +1,6 @@
 //! Archives: unpacking what was fetched without letting it out of its folder, and packing what a build takes.
 //!
-//! - [`unpack`]: tar archives, plain or compressed by gzip, xz or zstd.
+//! - [`unpack`], [`unpack_only`]: tar archives, plain or compressed by gzip, xz or zstd; whole or in parts.
 //! - [`unpack_srpm`]: the spec file and the sources of a source package.
 //! - [`pack_tar_gz`]: a folder as a tar archive, the same bytes for the same content.
 //! - [`check_links`]: that no symbolic link of a tree leads out of it.
@@ -22,7 +22,7 @@ pub use links::check_links;
 pub use pack::pack_tar_gz;
 pub use srpm::{Srpm, unpack_srpm};
 pub(crate) use unpack::finish;
-pub use unpack::{Unpacked, unpack};
+pub use unpack::{Unpacked, unpack, unpack_only};
 
 use crate::store::PathError;
 

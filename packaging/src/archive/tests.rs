@@ -8,7 +8,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use tar::{Builder, EntryType, Header};
 
-use super::{Error, Refusal, pack_tar_gz, unpack};
+use super::{Error, Refusal, pack_tar_gz, unpack, unpack_only};
 
 /// One entry: kind, name, link target or content. Names are written as they are, `..` and all.
 fn tar_of(entries: &[(EntryType, &str, &str)]) -> Vec<u8> {
@@ -266,4 +266,49 @@ fn packing_gives_the_same_bytes_again() {
     assert_eq!(done.files, 5);
     assert_eq!(fs::read_to_string(out.join(&long)).unwrap(), long);
     assert_eq!(fs::read_to_string(out.join("link")).unwrap(), "a/z");
+}
+
+#[test]
+fn a_part_of_an_archive_is_unpacked_and_the_rest_is_read() {
+    let place = Place::new();
+    let entries = [
+        (EntryType::Directory, "linux/fs", ""),
+        (EntryType::Regular, "linux/fs/open.c", "open"),
+        (EntryType::Regular, "linux/fs/ext4/super.c", "super"),
+        (EntryType::Symlink, "linux/away", "/etc/passwd"),
+        (EntryType::Regular, "linux/Makefile", "make"),
+    ];
+    let archive = place.archive(&tar_of(&entries));
+    let wanted = |path: &Path| path == Path::new("Makefile") || path.starts_with("fs/ext4");
+    let done = unpack_only(&archive, &place.out(), 1, &wanted).unwrap();
+    assert_eq!((done.files, done.bytes), (2, 9));
+    let text = fs::read_to_string(place.out().join("fs/ext4/super.c")).unwrap();
+    assert_eq!(text, "super");
+    assert!(!place.out().join("fs/open.c").exists());
+    assert!(place.out().join("away").symlink_metadata().is_err());
+    // What is wanted is checked as ever.
+    let place = Place::new();
+    let archive = place.archive(&tar_of(&entries));
+    let error = unpack_only(&archive, &place.out(), 1, &|path| path.ends_with("away"));
+    assert!(
+        matches!(
+            error,
+            Err(Error::Refused {
+                why: Refusal::LinkOut(_),
+                ..
+            })
+        ),
+        "{error:?}"
+    );
+    let error = unpack_only(&archive, &place.out(), 1, &|_| false);
+    assert!(matches!(error, Err(Error::Empty { .. })), "{error:?}");
+    // Damage behind the last file that is wanted is noticed too.
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    gzip.write_all(&tar_of(&entries)).unwrap();
+    let mut bytes = gzip.finish().unwrap();
+    let end = bytes.len() - 6;
+    bytes[end] ^= 1;
+    let archive = place.archive(&bytes);
+    let error = unpack_only(&archive, &place.out(), 1, &|path| path.starts_with("fs"));
+    assert!(matches!(error, Err(Error::Damaged { .. })), "{error:?}");
 }

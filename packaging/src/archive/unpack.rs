@@ -33,12 +33,27 @@ pub struct Unpacked {
 /// When the archive is damaged or empty, or has an entry that leads out of its folder or is neither a file nor a folder nor a
 /// link. Then nothing is left in `into`.
 pub fn unpack(archive: &Path, into: &Path, strip: usize) -> Result<Unpacked, Error> {
+    unpack_only(archive, into, strip, &|_| true)
+}
+
+/// As [`unpack`], but only what `wanted` takes of its paths, which come without their first `strip` folders; the folders above come
+/// with them. The whole archive is read all the same, so that damage anywhere is noticed.
+///
+/// # Errors
+/// As [`unpack`]; that nothing is wanted of an archive that holds files counts as empty. A hard link to a file that was left out is refused.
+pub fn unpack_only(
+    archive: &Path,
+    into: &Path,
+    strip: usize,
+    wanted: &dyn Fn(&Path) -> bool,
+) -> Result<Unpacked, Error> {
     let content = super::open(archive)?;
     in_new_folder(into, |folder| {
         let mut run = Run {
             archive,
             folder,
             strip,
+            wanted,
             done: Unpacked { files: 0, bytes: 0 },
             folders: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -93,6 +108,8 @@ struct Run<'a> {
     archive: &'a Path,
     folder: &'a Path,
     strip: usize,
+    /// Which files and links are unpacked.
+    wanted: &'a dyn Fn(&Path) -> bool,
     done: Unpacked,
     /// Folders by path, with the time the archive gives.
     folders: BTreeMap<PathBuf, u64>,
@@ -140,6 +157,9 @@ impl Run<'_> {
         let mtime = item.header().mtime().map_err(damaged)?;
         let full = self.folder.join(&path);
         let link = item.link_name_bytes().map(std::borrow::Cow::into_owned);
+        if !(self.wanted)(&path) {
+            return Ok(());
+        }
         match kind {
             EntryType::Directory => {
                 if path.as_os_str().is_empty() {

@@ -16,7 +16,7 @@ const BASE_CONFIG: &str = "base.config";
 /// What it leaves there for an overlay that needs it later: the release of the distribution's SRPM.
 const BASE_RELEASE: &str = "base.release";
 
-/// Unpacks the distribution's `srpm` and changes it by the overlay in `folder`: `output/sources` holds spec and sources.
+/// Unpacks the distribution's `srpm` and changes it by the overlay: `output/sources` holds spec and sources.
 ///
 /// `trees` are the source trees that the overlay takes series from, by name.
 ///
@@ -24,7 +24,7 @@ const BASE_RELEASE: &str = "base.release";
 /// When the SRPM cannot be unpacked, or an edit, a series or a fragment does not fit.
 pub fn sources(
     srpm: &Path,
-    folder: &Path,
+    overlay: &Overlay,
     trees: &[(&str, &Path)],
     scratch: &Path,
     output: &Path,
@@ -34,14 +34,13 @@ pub fn sources(
         path: srpm.to_owned(),
         message: e.to_string(),
     })?;
-    let overlay = load(folder)?;
     let mut inputs = inputs(srpm)?;
     let base = inputs.vars.get("release").cloned().unwrap_or_default();
-    if needs_base(&overlay) {
+    if needs_base(overlay) {
         let path = output.join(BASE_RELEASE);
         fs::write(&path, &base).map_err(at(&path))?;
     }
-    let (overlay, vars) = resolved(&overlay, &base)?;
+    let (overlay, vars) = resolved(overlay, &base)?;
     inputs.vars.extend(vars);
     for (name, tree) in trees {
         inputs.roots.insert((*name).to_owned(), (*tree).to_owned());
@@ -63,14 +62,16 @@ pub fn sources(
 pub fn source_package(
     work: &Workdir,
     prepared: &Path,
-    folder: &Path,
+    overlay: &Overlay,
     log: &Path,
 ) -> Result<PathBuf, Error> {
-    let (overlay, _) = load_prepared(folder, prepared)?;
-    let spec =
-        overlay.manifest.spec.clone().ok_or_else(|| {
-            Error::Overlay(format!("the overlay {} names no spec", folder.display()))
-        })?;
+    let (overlay, _) = as_prepared(overlay, prepared)?;
+    let spec = overlay.manifest.spec.clone().ok_or_else(|| {
+        Error::Overlay(format!(
+            "the overlay {} names no spec",
+            overlay.folder.display()
+        ))
+    })?;
     let sources = prepared.join("sources");
     for entry in fs::read_dir(&sources).map_err(at(&sources))? {
         let entry = entry.map_err(at(&sources))?;
@@ -93,10 +94,10 @@ pub fn build(
     work: &Workdir,
     srpm: &Path,
     prepared: &Path,
-    folder: &Path,
+    overlay: &Overlay,
     log: &Path,
 ) -> Result<Vec<PathBuf>, Error> {
-    let (overlay, vars) = load_prepared(folder, prepared)?;
+    let (overlay, vars) = as_prepared(overlay, prepared)?;
     let options = options(&overlay)?;
     rpmbuild::prepare(work, srpm, &options, log)?;
     let mut inputs = inputs(srpm)?;
@@ -126,10 +127,6 @@ fn options(overlay: &Overlay) -> Result<Vec<String>, Error> {
     Ok(options)
 }
 
-fn load(folder: &Path) -> Result<Overlay, Error> {
-    Overlay::load(&folder.join("overlay.toml")).map_err(|e| Error::Overlay(e.to_string()))
-}
-
 /// True for an overlay that takes `%dist` from the release of the distribution's SRPM.
 fn needs_base(overlay: &Overlay) -> bool {
     let release = overlay.manifest.release.as_ref();
@@ -142,18 +139,17 @@ fn resolved(overlay: &Overlay, base: &str) -> Result<(Overlay, Vec<(String, Stri
         .map_err(|e| Error::Overlay(e.to_string()))
 }
 
-/// The overlay in `folder` for the sources that [`sources`] left in `prepared`, and what it adds to the placeholders.
-fn load_prepared(
-    folder: &Path,
+/// The overlay for the sources that [`sources`] left in `prepared`, and what they add to the placeholders.
+fn as_prepared(
+    overlay: &Overlay,
     prepared: &Path,
 ) -> Result<(Overlay, Vec<(String, String)>), Error> {
-    let overlay = load(folder)?;
-    if !needs_base(&overlay) {
-        return Ok((overlay, Vec::new()));
+    if !needs_base(overlay) {
+        return Ok((overlay.clone(), Vec::new()));
     }
     let path = prepared.join(BASE_RELEASE);
     let base = fs::read_to_string(&path).map_err(at(&path))?;
-    resolved(&overlay, &base)
+    resolved(overlay, &base)
 }
 
 /// The values of an overlay's placeholders, from the SRPM's header.

@@ -11,6 +11,7 @@
 //! - [`writer`]: a plan as an RPM file.
 //! - [`assemble`]: all packages and the repository's metadata.
 //! - [`srpm`]: source packages, and what a spec says it makes; [`stock`]: the distribution's own builds of those.
+//! - [`offered`]: the names its packages will have, without making any.
 //! - [`build`]: everything, signed: the base and the source repository.
 //!
 //! Debian's maintainer scripts are not carried over: what they would have set up is data in the recipe (links, file
@@ -22,6 +23,7 @@ pub mod convert;
 pub mod deb;
 pub mod debian;
 pub mod depends;
+pub mod offered;
 pub mod own;
 pub mod provides;
 pub mod recipe;

@@ -126,6 +126,15 @@ pub fn folders(recipe: &Recipe) -> Result<Vec<PathBuf>, Error> {
     Ok(folders)
 }
 
+/// The name of the own package in `folder`, and what its `package.toml` says it provides.
+///
+/// # Errors
+/// When its `package.toml` is not one.
+pub fn name_and_provides(folder: &Path) -> Result<(String, Vec<String>), Error> {
+    let package: Package = read_toml(&folder.join("package.toml"))?;
+    Ok((package.name, package.provides))
+}
+
 /// The plan of the own package in `folder`.
 ///
 /// # Errors

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use rpm_version::Evr;
 use serde::Deserialize;
 
+use crate::target::Target;
+
 /// Everything that is known.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -223,12 +225,15 @@ impl Rule {
 }
 
 impl Knowledge {
+    /// The file under `specs/`.
+    pub const FILE: &str = "lustre/knowledge.toml";
+
     /// Reads `specs/lustre/knowledge.toml`.
     ///
     /// # Errors
     /// A file that cannot be read or says something that is not understood.
     pub fn load(specs: &Path) -> Result<Self, Error> {
-        let path = specs.join("lustre/knowledge.toml");
+        let path = specs.join(Self::FILE);
         let text = fs::read_to_string(&path).map_err(|source| Error::Read {
             path: path.clone(),
             source,
@@ -307,6 +312,14 @@ impl Knowledge {
             _ if rule.patchless && patched => Some(Misfit::Patchless { lustre, kernel }),
             _ => None,
         })
+    }
+
+    /// [`Knowledge::judge`] of what `target` takes, with this release of Lustre and of its kernel. Nothing is wrong with a release that
+    /// is none of Enterprise Linux's, since nothing is known of it.
+    pub fn judge_target(&self, target: &Target, lustre: &str, kernel: &str) -> Option<Misfit> {
+        let patched = target.kernel.kind.is_patched();
+        self.judge(lustre, kernel, &target.lustre.options, patched)
+            .unwrap_or(None)
     }
 }
 

@@ -217,7 +217,7 @@ impl Overlay {
     }
 
     /// Fills the `{name}` placeholders of `text`.
-    pub(super) fn fill(&self, text: &str, inputs: &Inputs) -> Result<String, OverlayError> {
+    pub(crate) fn fill(&self, text: &str, inputs: &Inputs) -> Result<String, OverlayError> {
         let mut out = String::new();
         let mut rest = text;
         while let Some((before, after)) = rest.split_once('{') {

@@ -44,6 +44,7 @@ pub struct Sandbox<'a> {
     directory: String,
     binds: Vec<Bind>,
     environment: Vec<(String, String)>,
+    itself: Option<String>,
 }
 
 impl<'a> Sandbox<'a> {
@@ -56,6 +57,7 @@ impl<'a> Sandbox<'a> {
             directory: "/".to_owned(),
             binds: Vec::new(),
             environment: Vec::new(),
+            itself: None,
         }
     }
 
@@ -78,6 +80,13 @@ impl<'a> Sandbox<'a> {
             inside: inside.to_owned(),
             writable: true,
         });
+        self
+    }
+
+    /// Shows the chroot itself at `inside`, read only: as it is on the disk, without what is mounted in it here.
+    #[must_use]
+    pub fn itself(mut self, inside: &str) -> Self {
+        self.itself = Some(inside.to_owned());
         self
     }
 
@@ -152,6 +161,9 @@ impl<'a> Sandbox<'a> {
         push(&[
             "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp",
         ]);
+        if let Some(inside) = &self.itself {
+            line.extend(["--ro-bind".into(), root.into(), inside.into()]);
+        }
         for bind in &self.binds {
             let how = if bind.writable { "--bind" } else { "--ro-bind" };
             line.extend([

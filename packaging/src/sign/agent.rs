@@ -163,8 +163,11 @@ fn gpg(home: Option<&Path>) -> Command {
     command
 }
 
-/// 40 upper-case hexadecimal digits from the forms gpg prints them in.
-fn parse_fingerprint(given: &str) -> Result<String, Error> {
+/// 40 upper-case hexadecimal digits from the forms gpg prints a fingerprint in: blanks and a leading `0x` do not matter.
+///
+/// # Errors
+/// When it is something else, such as a short key id, which anybody can make a key for.
+pub fn parse_fingerprint(given: &str) -> Result<String, Error> {
     let text: String = given.chars().filter(|c| !c.is_whitespace()).collect();
     let digits = text.strip_prefix("0x").unwrap_or(&text).to_uppercase();
     if digits.len() == 40 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {

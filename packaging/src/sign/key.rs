@@ -73,14 +73,25 @@ impl Key {
     /// # Errors
     /// When the file cannot be read, or holds an unencrypted key and is open to other users, and as [`Key::from_armored`].
     pub fn from_file(path: &Path, passphrase: Option<&Secret>) -> Result<Key, Error> {
-        let read = Error::io("read the key file", path);
-        let text = Secret::new(fs::read(path).map_err(read)?);
-        let origin = path.display().to_string();
-        let secret = parse(&text, &origin)?;
-        if !secret.primary_key.secret_params().is_encrypted() {
-            refuse_open_to_others(path, 0o600)?;
-        }
-        Key::opened(secret, &origin, passphrase)
+        Key::opened(in_file(path)?, &path.display().to_string(), passphrase)
+    }
+
+    /// The public part of the secret key in an ASCII-armored file. No passphrase is needed.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is not exactly one secret key, or holds an unencrypted key and is open to other users.
+    pub fn public_in_file(path: &Path) -> Result<PublicKey, Error> {
+        Ok(PublicKey::new(in_file(path)?.to_public_key()))
+    }
+
+    /// The public part of the secret key in an environment variable's content (ASCII-armored). No passphrase is needed.
+    ///
+    /// # Errors
+    /// When the variable is not set or is not exactly one secret key.
+    pub fn public_in_variable(name: &str) -> Result<PublicKey, Error> {
+        let text = Secret::from_variable(name)?;
+        let secret = parse(&text, &format!("the variable {name}"))?;
+        Ok(PublicKey::new(secret.to_public_key()))
     }
 
     /// The key in an environment variable's content (ASCII-armored), opened with `passphrase` if it is encrypted.
@@ -261,6 +272,17 @@ fn is_missing(params: &S2kParams) -> bool {
         }
         S2kParams::Unprotected | S2kParams::LegacyCfb { .. } => false,
     }
+}
+
+/// The one secret key in an armored file, as it is: perhaps encrypted, and then the file may be open to others.
+fn in_file(path: &Path) -> Result<SignedSecretKey, Error> {
+    let read = Error::io("read the key file", path);
+    let text = Secret::new(fs::read(path).map_err(read)?);
+    let secret = parse(&text, &path.display().to_string())?;
+    if !secret.primary_key.secret_params().is_encrypted() {
+        refuse_open_to_others(path, 0o600)?;
+    }
+    Ok(secret)
 }
 
 /// The one secret key in an armored text.

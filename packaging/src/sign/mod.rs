@@ -21,7 +21,7 @@ mod public;
 mod secret;
 mod source;
 
-pub use agent::GpgAgent;
+pub use agent::{GpgAgent, parse_fingerprint};
 pub use dev::{DEV_KEY_CREATED, DEV_KEY_FILE, DevKey, default_key_dir, dev_key};
 pub use error::Error;
 pub use key::Key;

@@ -1,8 +1,10 @@
 //! Which key a run signs with.
 
+use std::fs;
+use std::io::ErrorKind;
 use std::path::PathBuf;
 
-use super::{GpgAgent, Key, Secret, Signer, dev_key};
+use super::{DEV_KEY_FILE, GpgAgent, Key, PublicKey, Secret, Signer, dev_key};
 
 /// Where the signing key comes from. A passphrase is no part of it: see [`Secret::passphrase_from_environment`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,5 +57,28 @@ impl KeySource {
                 }
             }
         })
+    }
+
+    /// The public part of the key, without a passphrase and without making anything: nothing where the development key is not there
+    /// yet.
+    ///
+    /// # Errors
+    /// As [`Key::public_in_file`], [`Key::public_in_variable`] and [`GpgAgent::new`].
+    pub fn public(&self) -> Result<Option<PublicKey>, super::Error> {
+        Ok(Some(match self {
+            KeySource::File(path) => Key::public_in_file(path)?,
+            KeySource::Variable(name) => Key::public_in_variable(name)?,
+            KeySource::Agent { fingerprint, home } => {
+                let agent = GpgAgent::new(fingerprint, home.as_deref(), None)?;
+                agent.public_key().clone()
+            }
+            KeySource::Development(dir) => {
+                let path = dir.join(DEV_KEY_FILE);
+                if fs::symlink_metadata(&path).is_err_and(|e| e.kind() == ErrorKind::NotFound) {
+                    return Ok(None);
+                }
+                Key::public_in_file(&path)?
+            }
+        }))
     }
 }

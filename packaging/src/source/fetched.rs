@@ -1,12 +1,14 @@
 //! Sources that are here, and how their content is taken out.
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::git::Git;
 use super::path::copy_tree;
 use super::{Error, Locked, Override};
 use crate::archive;
-use crate::store::{Digest, Entry, Store};
+use crate::store::{Digest, Entry, PathError, Store};
 
 /// A source whose content is on this machine.
 #[derive(Debug, Clone)]
@@ -59,6 +61,54 @@ impl Fetched {
         match &self.content {
             Content::Git { time, .. } => Some(*time),
             _ => None,
+        }
+    }
+
+    /// The version that the repository's own release tags give the commit, as a package may have it: `2.17.57_62_gc881f8e`.
+    ///
+    /// # Errors
+    /// When git cannot be set up.
+    pub fn version(&self, store: &Store) -> Result<Option<String>, Error> {
+        let Content::Git {
+            repository, commit, ..
+        } = &self.content
+        else {
+            return Ok(None);
+        };
+        let name = Git::new(store, &self.name)?.describe(repository, commit);
+        // The version of an RPM cannot hold a dash.
+        Ok(name.map(|name| name.replace('-', "_")))
+    }
+
+    /// The text of one file of the source, without writing out the others; none where the source has no such file.
+    ///
+    /// # Errors
+    /// When the source is damaged or no longer there.
+    pub fn text(&self, store: &Store, file: &str) -> Result<Option<String>, Error> {
+        let lossy = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+        let read = |path: &Path| match fs::read(path) {
+            Ok(bytes) => Ok(Some(lossy(bytes))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::from(PathError::new("read", path, error))),
+        };
+        match &self.content {
+            Content::Git {
+                repository, commit, ..
+            } => Ok(Git::new(store, &self.name)?.text(repository, commit, file)),
+            Content::Tree { path, .. } => read(&path.join(file)),
+            Content::Archive(_) => {
+                let folder = store.temp_dir("read")?;
+                let into = folder.path().join("part");
+                if let Some(archive) = self.file(store)? {
+                    archive::unpack_only(&archive, &into, 1, &|path| path == Path::new(file))
+                        .map_err(|source| Error::Archive {
+                            source_name: self.name.clone(),
+                            source: Box::new(source),
+                        })?;
+                }
+                read(&into.join(file))
+            }
+            Content::Srpm(_) => Ok(None),
         }
     }
 

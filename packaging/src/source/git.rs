@@ -99,6 +99,21 @@ impl<'s> Git<'s> {
             .filter(|commit| !commit.is_empty())
     }
 
+    /// The name that the repository's annotated release tags, those that begin with a digit, give a commit: `2.17.0`, or
+    /// `2.17.0-12-gabcdef0` for the twelfth commit after it.
+    pub(super) fn describe(&self, repository: &Path, commit: &str) -> Option<String> {
+        let mut command = self.at(repository);
+        command.args(["describe", "--match", "[0-9]*", "--abbrev=7", commit]);
+        self.run(&mut command).ok().filter(|name| !name.is_empty())
+    }
+
+    /// The text of a file of a commit, where it has one of that path.
+    pub(super) fn text(&self, repository: &Path, commit: &str, file: &str) -> Option<String> {
+        let mut command = self.at(repository);
+        command.args(["cat-file", "blob", &format!("{commit}:{file}")]);
+        self.run(&mut command).ok()
+    }
+
     /// The commit's time in seconds since 1970.
     pub(super) fn time(&self, repository: &Path, commit: &str) -> Result<u64, Error> {
         let mut command = self.at(repository);

@@ -1,5 +1,6 @@
 //! What no type can say of a target.
 
+use super::Boot;
 use super::model::{DistributionKind, KernelKind, Source, Target};
 
 impl Target {
@@ -25,15 +26,28 @@ impl Target {
                 "lustre.source names the tag `{tag}` and no commit: give it as `git`, with both"
             ));
         }
-        let mut folders = vec![("e2fsprogs.spec", &self.e2fsprogs.spec)];
-        folders.extend(
-            self.lustre
-                .overlay
-                .iter()
-                .map(|path| ("lustre.overlay", path)),
-        );
-        for (what, path) in folders {
-            inside(what, path)?;
+        self.check_release_package()?;
+        inside("e2fsprogs.spec", &self.e2fsprogs.spec)?;
+        if let Some(series) = self.e2fsprogs.series() {
+            inside("e2fsprogs.series", series)?;
+        }
+        if let Some(overlay) = &self.lustre.overlay {
+            inside("lustre.overlay", overlay)?;
+        }
+        self.boot.as_ref().map_or(Ok(()), Boot::check)
+    }
+
+    fn check_release_package(&self) -> Result<(), String> {
+        let numbers = &self.repository.release_package;
+        let version = &numbers.version;
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._+~^".contains(c);
+        if version.is_empty() || !version.chars().all(plain) {
+            return Err(format!(
+                "repository.release_package.version is an rpm version (letters, digits and any of ._+~^), not `{version}`"
+            ));
+        }
+        if numbers.release == 0 {
+            return Err("repository.release_package.release starts with 1".to_owned());
         }
         Ok(())
     }

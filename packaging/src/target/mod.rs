@@ -3,6 +3,7 @@
 //! A target may inherit from another (`inherits = "rehearsal"`): tables are merged key by key, anything else replaces.
 //! [`Target::load`] reads a target with its ancestors and checks it; [`list`] names those that exist.
 
+mod boot;
 mod check;
 mod merge;
 mod model;
@@ -12,6 +13,7 @@ mod summary;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+pub use boot::{Boot, Devices};
 pub use model::{
     Build, Distribution, DistributionKernel, DistributionKind, E2fsprogs, Group, Install, Kernel,
     KernelKind, Lustre, Repository, Source, Target,
@@ -61,13 +63,14 @@ pub enum Error {
     },
     /// The road from this target's distribution to a repository is not there yet.
     #[error(
-        "target `{name}` takes its packages from the repositories of a distribution that is there already, and this version of \
-         the tool builds only from a distribution made on the spot; `cargo xtask targets` lists the targets with what each \
-         builds, and `rehearsal` and `debian-12` are those that can be built here"
+        "target `{name}` {missing}; `cargo xtask targets` lists the targets with what each builds, and `rehearsal`, `debian-12` \
+         and `debian-12-next` are those that can be built here"
     )]
     NoRoad {
         /// The target.
         name: String,
+        /// What of it the tool cannot do yet.
+        missing: &'static str,
     },
     /// The file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
@@ -132,12 +135,22 @@ impl Target {
     /// # Errors
     /// [`Error::NoRoad`].
     pub fn expect_road(&self) -> Result<(), Error> {
-        match self.distribution.kind {
-            DistributionKind::Rehearsal => Ok(()),
-            DistributionKind::Repositories => Err(Error::NoRoad {
-                name: self.name.clone(),
-            }),
-        }
+        let tag = |source: &Source| matches!(source, Source::GitTag { .. });
+        let missing = if self.distribution.kind == DistributionKind::Repositories {
+            "takes its packages from the repositories of a distribution that is there already, and this version of the tool \
+             builds only from a distribution made on the spot"
+        } else if self.kernel.kind == KernelKind::Distribution {
+            "is for the distribution's own kernel (`kernel.kind`), and this version of the tool makes modules only for a kernel \
+             that it rebuilds"
+        } else if tag(&self.e2fsprogs.source) {
+            "takes e2fsprogs by a tag alone (`git-tag`), and this version of the tool takes a tree only by its commit (`git`)"
+        } else {
+            return Ok(());
+        };
+        Err(Error::NoRoad {
+            name: self.name.clone(),
+            missing,
+        })
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Boot;
 use super::repositories::{BaseRepository, KeyFile};
 
 /// One target, merged with what it inherits.
@@ -32,6 +33,9 @@ pub struct Target {
     pub repository: Repository,
     /// What the install proof installs.
     pub install: Install,
+    /// How the boot proof is made, where the target can be booted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<Boot>,
 }
 
 /// How a distribution's repositories come to be.
@@ -154,14 +158,30 @@ impl Default for Source {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct E2fsprogs {
-    /// The upstream release.
+    /// The upstream release, or a tree.
     pub source: Source,
-    /// The folder under `specs/` that holds the spec and the series.
+    /// The folder under `specs/` that holds the spec, the series and the folder `patches`.
     pub spec: String,
+    /// The series laid over the source: a file of that folder. Empty for a source that brings its own support of Lustre.
+    #[serde(default = "default_series")]
+    pub series: String,
     /// The upstream version.
     pub version: String,
+    /// The packages' release without the distribution's tag; that of the spec where not given.
+    pub release: Option<String>,
     /// Every package that must come out.
     pub packages: Vec<String>,
+}
+
+fn default_series() -> String {
+    "series".to_owned()
+}
+
+impl E2fsprogs {
+    /// The series, where there is one.
+    pub fn series(&self) -> Option<&str> {
+        Some(self.series.as_str()).filter(|series| !series.is_empty())
+    }
 }
 
 /// Whose kernel the servers run.
@@ -241,8 +261,22 @@ pub struct Repository {
     pub name: String,
     /// Where servers will find it; `$basearch` may stand in it.
     pub baseurl: String,
+    /// The package that makes a server know the repository.
+    pub release_package: ReleasePackage,
     /// The comps group.
     pub group: Group,
+}
+
+/// The numbers of `lustre-repo-release`. They are its own, whatever Lustre's are: dnf replaces it only by one with higher numbers.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReleasePackage {
+    /// rpm's Version: the distribution's release, as `epel-release` has it.
+    pub version: String,
+    /// rpm's Release, without `%dist`: raised whenever the key, the name or the URL changes.
+    pub release: u32,
+    /// The page that people are sent to, if there is one.
+    pub url: Option<String>,
 }
 
 /// A comps group.

@@ -33,6 +33,7 @@ modules = ["ldiskfs.ko"]
 [repository]
 name = "n"
 baseurl = "file:///srv"
+release_package = { version = "1", release = 1 }
 [repository.group]
 id = "g"
 name = "G"
@@ -179,7 +180,20 @@ fn a_target_that_cannot_be_built_yet_says_so() {
     let error = Target::load(dir.path(), "one").unwrap().expect_road();
     let error = error.unwrap_err();
     assert!(matches!(error, Error::NoRoad { .. }));
-    assert!(error.to_string().contains("`one`"), "{error}");
+    let said = error.to_string();
+    assert!(
+        said.contains("`one`") && said.contains("repositories of a distribution"),
+        "{said}"
+    );
+    let mut target = Target::load(dir.path(), "two").unwrap();
+    target.kernel.kind = KernelKind::Distribution;
+    let error = target.expect_road().unwrap_err().to_string();
+    assert!(error.contains("`kernel.kind`"), "{error}");
+    let mut target = Target::load(dir.path(), "two").unwrap();
+    let (url, tag) = ("u".to_owned(), "t".to_owned());
+    target.e2fsprogs.source = Source::GitTag { url, tag };
+    let error = target.expect_road().unwrap_err().to_string();
+    assert!(error.contains("`git-tag`"), "{error}");
     Target::load(dir.path(), "two")
         .unwrap()
         .expect_road()
@@ -306,5 +320,31 @@ fn all_targets_of_the_project_are_whole() {
             ours,
             "{name}"
         );
+    }
+}
+
+#[test]
+fn the_release_package_of_a_minor_release_has_its_number() {
+    let specs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
+    for name in list(&specs).unwrap() {
+        let target = Target::load(&specs, &name).unwrap();
+        let Some(minor) = target.distribution.variables.get("releasever") else {
+            continue;
+        };
+        assert_eq!(&target.repository.release_package.version, minor, "{name}");
+    }
+}
+
+#[test]
+fn numbers_of_the_release_package_that_rpm_cannot_take_are_refused() {
+    for (numbers, part) in [
+        ("version = \"2.17-1\", release = 1", "not `2.17-1`"),
+        ("version = \"\", release = 1", "rpm version"),
+        ("version = \"1\", release = 0", "starts with 1"),
+    ] {
+        let text = WHOLE.replace("version = \"1\", release = 1", numbers);
+        let dir = specs(&[("one.toml", &text)]);
+        let error = Target::load(dir.path(), "one").unwrap_err().to_string();
+        assert!(error.contains(part), "{numbers}: {error}");
     }
 }

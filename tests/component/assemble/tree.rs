@@ -10,7 +10,7 @@ use std::time::Duration;
 use lustre_repository::layout::Error;
 use lustre_repository::manifest::Manifest;
 
-use crate::world::{Spec, Tree, succeed, world};
+use crate::world::{Spec, Tree, keys, succeed, world};
 
 /// Everything that can be told of a tree: path, mode, time, content.
 fn fingerprint(tree: &Path) -> BTreeMap<String, (u32, i64, String)> {
@@ -182,37 +182,26 @@ fn manifest_and_sums_describe_the_tree() {
     );
 }
 
-/// Not a test of its own: assembles over and over until it is killed.
-#[test]
-#[ignore = "run by `killed_at_any_time_a_whole_tree_is_there`"]
-fn assemble_forever() {
-    let Some(folder) = std::env::var_os("ASSEMBLE_FOREVER") else {
-        return;
-    };
-    let mut tree = Tree::new();
-    // At the place the parent looks at: the whole tree and one without a package, in turn.
-    std::os::unix::fs::symlink(folder, tree.path().join("dist")).unwrap();
-    let mut other = tree.packages.clone();
-    other.pop();
-    loop {
-        tree.assemble().unwrap();
-        std::mem::swap(&mut tree.packages, &mut other);
-    }
-}
-
 #[test]
 fn killed_at_any_time_a_whole_tree_is_there() {
     let dir = tempfile::tempdir().unwrap();
+    let test = dir.path().join("test");
+    // What it leaves behind when it is killed.
+    let scratch = dir.path().join("tmp");
+    fs::create_dir(&scratch).unwrap();
+    let tree = Tree::new();
+    let packages = tree.packages.iter().map(|input| &input.path);
     for attempt in 0..3u64 {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "tree::assemble_forever", "--ignored"])
-            .env("ASSEMBLE_FOREVER", dir.path())
-            .stdout(std::process::Stdio::null())
+        let mut child = Command::new(env!("CARGO_BIN_EXE_assemble-forever"))
+            .arg(keys())
+            .arg(&test)
+            .args(packages.clone())
+            .env("TMPDIR", &scratch)
             .spawn()
             .unwrap();
         // Until the first tree is there, then some time that is different each time.
         let started = std::time::Instant::now();
-        while !dir.path().join("test").exists() {
+        while !test.exists() {
             assert!(started.elapsed() < Duration::from_secs(240), "no tree");
             assert!(child.try_wait().unwrap().is_none(), "the child ended");
             std::thread::sleep(Duration::from_millis(20));
@@ -223,12 +212,9 @@ fn killed_at_any_time_a_whole_tree_is_there() {
         succeed(
             Command::new("sha256sum")
                 .args(["--quiet", "--strict", "-c", "SHA256SUMS"])
-                .current_dir(dir.path().join("test")),
+                .current_dir(&test),
         );
-        assert_eq!(
-            lustre_repository::sums::verify(&dir.path().join("test")).unwrap(),
-            []
-        );
-        fs::remove_dir_all(dir.path().join("test")).unwrap();
+        assert_eq!(lustre_repository::sums::verify(&test).unwrap(), []);
+        fs::remove_dir_all(&test).unwrap();
     }
 }

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use lustre_packaging::sign::{Key, Signer, dev_key, sign_package};
+use lustre_repo_tests::folder::Folder;
 use lustre_repository::comps::Comps;
 use lustre_repository::layout::{self, Assembly, Input};
 use lustre_repository::manifest::{Manifest, Stage, Tool};
@@ -102,10 +103,12 @@ impl Spec<'_> {
 /// The key, made once and kept in the target folder: RSA-4096 takes a while.
 pub fn key() -> &'static Key {
     static KEY: OnceLock<Key> = OnceLock::new();
-    KEY.get_or_init(|| {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("assemble-keys");
-        dev_key(&folder).unwrap().key
-    })
+    KEY.get_or_init(|| dev_key(&keys()).unwrap().key)
+}
+
+/// The folder that the key is in.
+pub fn keys() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).join("assemble-keys")
 }
 
 /// The armored public key.
@@ -115,7 +118,7 @@ pub fn public_key() -> String {
 
 /// The distribution and our signed packages.
 pub struct World {
-    dir: tempfile::TempDir,
+    dir: Folder,
     /// The distribution's repository, with metadata by createrepo_c.
     pub base: PathBuf,
     /// Our signed packages; the release package is added by [`Tree`], since it knows its place.
@@ -134,7 +137,7 @@ const KERNEL: &str = "Provides: installonlypkg(kernel)\nProvides: kernel-core-un
 
 impl World {
     fn build() -> Self {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = Folder::new().unwrap();
         let base = dir.path().join("base");
         let kernel = format!("{KERNEL}\nProvides: kernel(foo) = 0x1\nProvides: kernel(bar) = 0x1");
         let specs = [
@@ -375,7 +378,7 @@ pub fn release(repo_file: &RepoFile) -> release_package::Built {
         repo_file,
         public_key: &public_key(),
         source_date_epoch: u64::from(EPOCH),
-        url: "https://repo.example.org/",
+        url: Some("https://repo.example.org/"),
     })
     .unwrap()
 }

@@ -81,6 +81,12 @@ fn an_encrypted_export_opens_with_its_passphrase_only() {
             "{text}"
         );
     }
+    // Its public part needs none.
+    let public = source.public().unwrap().unwrap();
+    assert_eq!(
+        public.armored().unwrap(),
+        key().public_key_armored().unwrap()
+    );
     // gpg opens it as well.
     let gpg = Gpg::new();
     succeed(
@@ -249,6 +255,10 @@ fn a_key_file_open_to_others_is_refused_unless_encrypted() {
 fn the_development_key_is_made_once_and_kept_closed() {
     let data = tempfile::tempdir().unwrap();
     let dir = data.path().join("lustre-repo/keys");
+    // Who only wants to know makes nothing.
+    let nothing = KeySource::Development(dir.clone()).public().unwrap();
+    assert!(nothing.is_none());
+    assert_eq!(fs::read_dir(data.path()).unwrap().count(), 0);
     // Two at once: one makes it, both have it.
     let (one, two) = std::thread::scope(|scope| {
         let other = scope.spawn(|| dev_key(&dir).unwrap());
@@ -262,7 +272,10 @@ fn the_development_key_is_made_once_and_kept_closed() {
     assert_eq!(one.key.created(), DEV_KEY_CREATED);
     one.key.check_usable(TIME).unwrap();
 
-    let again = KeySource::Development(dir.clone()).open(None).unwrap();
+    let source = KeySource::Development(dir.clone());
+    let public = source.public().unwrap().unwrap();
+    assert_eq!(public.fingerprint(), one.key.fingerprint());
+    let again = source.open(None).unwrap();
     assert_eq!(again.signer.fingerprint(), one.key.fingerprint());
     assert_eq!(again.made, None);
 

@@ -8,6 +8,7 @@ use std::process::{Command, Output};
 use std::sync::OnceLock;
 
 use lustre_packaging::sign::{DEV_KEY_CREATED, Key, Secret, Signer};
+use lustre_repo_tests::folder::Folder;
 
 /// A signing time long after the keys and long before today: 2024-01-01.
 pub const TIME: u32 = 1_704_067_200;
@@ -34,9 +35,9 @@ pub struct Packages {
 }
 
 pub fn packages() -> &'static Packages {
-    static PACKAGES: OnceLock<(tempfile::TempDir, Packages)> = OnceLock::new();
+    static PACKAGES: OnceLock<(Folder, Packages)> = OnceLock::new();
     let (_, packages) = PACKAGES.get_or_init(|| {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = Folder::new().unwrap();
         let top = dir.path();
         rpmbuild(top, "echo content > %{buildroot}/opt/sample/file", &["-ba"]);
         let packages = Packages {

@@ -356,3 +356,24 @@ fn a_folder_counts_by_its_content() {
     let error = place.lock(&nowhere).unwrap_err();
     assert!(error.contains("nowhere is not a folder"), "{error}");
 }
+
+#[test]
+fn the_tags_of_a_repository_give_a_revision_its_version() {
+    let (mut place, repository, _) = tagged();
+    let asked = source("https://git.example/lustre", Some("2.17.0"), None);
+    place.options.overrides = replaced_by(&repository.0, Some("2.17.0"));
+    let fetched = place.lock(&asked).unwrap();
+    assert_eq!(
+        fetched.version(&place.store()).unwrap().as_deref(),
+        Some("2.17.0")
+    );
+    let later = repository.commit(&[("more.txt", "more\n")]);
+    place.options.overrides = replaced_by(&repository.0, Some("HEAD"));
+    let fetched = place.lock(&asked).unwrap();
+    let version = fetched.version(&place.store()).unwrap().unwrap();
+    assert_eq!(version, format!("2.17.0_1_g{}", &later[..7]));
+    // Another kind of source has no tags.
+    place.options.overrides = replaced_by(&place.path("upstream/notes.txt"), None);
+    let fetched = place.lock(&asked).unwrap();
+    assert_eq!(fetched.version(&place.store()).unwrap(), None);
+}

@@ -24,12 +24,12 @@ pub fn run(command: &KeyCommand) -> anyhow::Result<Outcome> {
     }
 }
 
-/// Opens the key that the arguments and the environment name; the development key where they name none.
+/// The key that the arguments and the environment name; the development key where they name none.
 ///
 /// # Errors
-/// When the key cannot be read, is encrypted and no passphrase is given, or cannot sign.
-pub fn open(arguments: &KeyArgs) -> anyhow::Result<Box<dyn Signer>> {
-    let source = if let Some(path) = &arguments.key_file {
+/// When there is no folder for a development key.
+pub fn source(arguments: &KeyArgs) -> anyhow::Result<KeySource> {
+    Ok(if let Some(path) = &arguments.key_file {
         KeySource::File(path.clone())
     } else if let Some(fingerprint) = &arguments.key_agent {
         KeySource::Agent {
@@ -40,8 +40,15 @@ pub fn open(arguments: &KeyArgs) -> anyhow::Result<Box<dyn Signer>> {
         KeySource::Variable(Secret::KEY_VARIABLE.to_owned())
     } else {
         KeySource::Development(context::key_folder()?)
-    };
-    let opened = source.open(Secret::passphrase_from_environment()?)?;
+    })
+}
+
+/// Opens the key of [`source`].
+///
+/// # Errors
+/// When the key cannot be read, is encrypted and no passphrase is given, or cannot sign.
+pub fn open(arguments: &KeyArgs) -> anyhow::Result<Box<dyn Signer>> {
+    let opened = source(arguments)?.open(Secret::passphrase_from_environment()?)?;
     if let Some(path) = opened.made {
         ui::say(&format!(
             "made a development key, {}: it signs what is built here and is worth nothing elsewhere; give a release key with --key-file",

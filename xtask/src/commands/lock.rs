@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, bail};
 use lustre_packaging::distro::{Apt, FilePin, Recipe};
+use lustre_packaging::knowledge::Knowledge;
 use lustre_packaging::lock::{Error, Found, Lock};
 use lustre_packaging::store::Digest;
 use lustre_packaging::target::{Source, Target};
@@ -12,10 +13,13 @@ use lustre_packaging::target::{Source, Target};
 use crate::cli::LockArgs;
 use crate::context::{self, Context};
 use crate::exit::Outcome;
+use crate::sources;
 use crate::ui;
 
 /// Writes the lock where there is none or an outdated one; with `--update`, always.
 pub fn run(arguments: &LockArgs) -> anyhow::Result<Outcome> {
+    let target = Target::load(&context::specs(), &arguments.target.target)?;
+    judge(&target)?;
     let context = Context::open(&arguments.target, "cargo xtask lock")?;
     if arguments.update {
         if arguments.target.locked {
@@ -34,6 +38,23 @@ pub fn run(arguments: &LockArgs) -> anyhow::Result<Outcome> {
     }
     ui::say(&format!("{} is current", path.display()));
     Ok(Outcome::Done)
+}
+
+/// Whether Lustre and the kernel's release that the target names are known to go together as it takes them. Of a kernel that the
+/// target does not name, preflight tells.
+///
+/// # Errors
+/// A [`Misfit`](lustre_packaging::knowledge::Misfit), or knowledge that cannot be read.
+fn judge(target: &Target) -> anyhow::Result<()> {
+    let version = target.kernel.version.as_deref();
+    let Some((_, release)) = version.and_then(|version| version.split_once('-')) else {
+        return Ok(());
+    };
+    let knowledge = Knowledge::load(&context::specs())?;
+    match knowledge.judge_target(target, &target.lustre.version, release) {
+        Some(misfit) => Err(misfit.into()),
+        None => Ok(()),
+    }
 }
 
 /// The target's lock; resolved and written where it is missing or outdated.
@@ -67,7 +88,7 @@ pub fn current(context: &Context) -> anyhow::Result<Lock> {
 /// When a file is missing and `--offline` is given, or it cannot be fetched any more.
 pub fn fetch(context: &Context, lock: &Lock) -> anyhow::Result<()> {
     let mut missing: Vec<FilePin> = Vec::new();
-    for pin in lock.files() {
+    for pin in needed(context, lock) {
         let digest: Digest = pin
             .sha256
             .parse()
@@ -113,6 +134,18 @@ pub fn fetch(context: &Context, lock: &Lock) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The pinned files that this run uses: not those of sources that it replaces.
+fn needed<'l>(context: &'l Context, lock: &'l Lock) -> impl Iterator<Item = &'l FilePin> {
+    let replaced = |name: &str| sources::is_replaced(&context.arguments, name);
+    let unused: Vec<&FilePin> = lock
+        .source
+        .iter()
+        .filter(|(name, _)| replaced(name))
+        .map(|(_, pin)| pin)
+        .collect();
+    lock.files().filter(move |pin| !unused.contains(pin))
+}
+
 fn path(target: &Target) -> std::path::PathBuf {
     Lock::path(&context::specs(), &target.name)
 }
@@ -135,7 +168,7 @@ pub fn recipe(target: &Target) -> anyhow::Result<Recipe> {
 /// The sources of a target that the lock pins as single files.
 fn pinned_sources(target: &Target) -> Vec<(&'static str, &Source)> {
     [
-        ("e2fsprogs", &target.e2fsprogs.source),
+        (sources::E2FSPROGS, &target.e2fsprogs.source),
         (KERNEL_SOURCE, &target.distribution.kernel.source),
     ]
     .into_iter()
@@ -153,15 +186,20 @@ fn request(target: &Target) -> anyhow::Result<Digest> {
     for (name, source) in pinned_sources(target) {
         fields.push((name.to_owned(), format!("{source:?}")));
     }
-    if matches!(target.lustre.source, Source::Git { .. }) {
-        fields.push(("lustre".to_owned(), format!("{:?}", target.lustre.source)));
+    for (name, source) in [
+        (sources::LUSTRE, &target.lustre.source),
+        (sources::E2FSPROGS, &target.e2fsprogs.source),
+    ] {
+        if matches!(source, Source::Git { .. }) {
+            fields.push((name.to_owned(), format!("{source:?}")));
+        }
     }
     Ok(Digest::of_fields(fields))
 }
 
 fn resolve(context: &Context) -> anyhow::Result<Lock> {
     let apt = apt(context, true)?;
-    let mut sources = BTreeMap::new();
+    let mut files = BTreeMap::new();
     for (name, source) in pinned_sources(&context.target) {
         if let Source::Debian {
             package,
@@ -170,8 +208,8 @@ fn resolve(context: &Context) -> anyhow::Result<Lock> {
             file,
         } = source
         {
-            let files = apt.resolve_source(package, version.as_deref(), Some(suite))?;
-            let mut fitting = files
+            let offered = apt.resolve_source(package, version.as_deref(), Some(suite))?;
+            let mut fitting = offered
                 .into_iter()
                 .filter(|pin| pin.file.ends_with(file.as_str()));
             let pin = fitting.next().with_context(|| {
@@ -179,17 +217,15 @@ fn resolve(context: &Context) -> anyhow::Result<Lock> {
                     "{name}: Debian's source package `{package}` has no file that ends in `{file}`"
                 )
             })?;
-            sources.insert(name.to_owned(), pin);
+            files.insert(name.to_owned(), pin);
         }
     }
     let packages = apt.resolve(&recipe(&context.target)?)?;
-    let trees = crate::sources::resolve(&context.target)
-        .into_iter()
-        .collect();
+    let trees = sources::resolve(&context.target).into_iter().collect();
     Ok(Lock::new(
         &context.target.name,
         request(&context.target)?,
-        sources,
+        files,
         trees,
         packages,
     ))
@@ -223,7 +259,7 @@ pub fn share_files(context: &Context, lock: &Lock, store: &Path) -> anyhow::Resu
         "cargo xtask verify --reproducible",
         &mut |_| {},
     )?;
-    for pin in lock.files() {
+    for pin in needed(context, lock) {
         let digest: Digest = pin.sha256.parse()?;
         let file = context
             .store
@@ -232,4 +268,24 @@ pub fn share_files(context: &Context, lock: &Lock, store: &Path) -> anyhow::Resu
         other.insert_file(&file, Some(&digest))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_not_to_build_is_not_locked() {
+        let load = |name| Target::load(&context::specs(), name).unwrap();
+        let mut target = load("rocky-8.10-guide");
+        judge(&target).unwrap();
+        target.lustre.options.clear();
+        let error = judge(&target).unwrap_err().to_string();
+        assert!(
+            error.contains("553.22.1.el8_10") && error.contains("ext4-delayed-iput"),
+            "{error}"
+        );
+        // It names no kernel, and nothing is known of its own.
+        judge(&load("rehearsal")).unwrap();
+    }
 }

@@ -1,9 +1,12 @@
 //! One module a command.
 
+mod boot;
 mod clean;
 mod key;
 pub mod lock;
 mod plan;
+mod preflight;
+mod proofs;
 mod repo;
 mod targets;
 mod test;
@@ -13,7 +16,7 @@ use std::os::unix::process::CommandExt;
 
 use lustre_packaging::{host, process};
 
-use crate::cli::{Cli, Command};
+use crate::cli::{Cli, Command, Prove};
 use crate::context;
 use crate::exit::Outcome;
 use crate::ui;
@@ -26,9 +29,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
     // Chroots and the repository are read by others than their owner, whatever the umask of the shell. What is secret gets its mode
     // explicitly.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    let purpose = purpose(boots(&cli.command));
     match work(&cli.command) {
         Work::Builds { setup } => {
-            host::ensure(&context::specs(), purpose(), setup, &mut |text| {
+            host::ensure(&context::specs(), &purpose, setup, &mut |text| {
                 ui::say(text)
             })?;
             privileges(true)?;
@@ -36,9 +40,7 @@ pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
         }
         Work::Store { setup } => {
             if setup {
-                host::ensure(&context::specs(), purpose(), true, &mut |text| {
-                    ui::say(text)
-                })?;
+                host::ensure(&context::specs(), &purpose, true, &mut |text| ui::say(text))?;
             }
             privileges(false)?;
         }
@@ -49,8 +51,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
         Command::Assemble(arguments) => repo::assemble(&arguments),
         Command::Build(arguments) => repo::build(&arguments),
         Command::Fetch(arguments) => repo::fetch(&arguments),
+        Command::Preflight(arguments) => preflight::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Boot(arguments) => boot::run(&arguments),
         Command::Lock(arguments) => lock::run(&arguments),
         Command::Targets { json } => targets::run(json),
         Command::Key(command) => key::run(&command),
@@ -80,9 +84,11 @@ fn work(command: &Command) -> Work {
     let builds = |setup| Work::Builds { setup };
     let store = |setup| Work::Store { setup };
     match command {
-        Command::Repo(arguments) | Command::Assemble(arguments) => builds(arguments.target.setup),
+        Command::Repo(arguments) => builds(arguments.repo.target.setup),
+        Command::Assemble(arguments) => builds(arguments.target.setup),
+        Command::Boot(arguments) => builds(arguments.target.setup),
         Command::Build(arguments) => builds(arguments.target.setup),
-        Command::Fetch(arguments) => builds(arguments.setup),
+        Command::Fetch(arguments) | Command::Preflight(arguments) => builds(arguments.setup),
         Command::Verify(arguments) => builds(arguments.target.setup),
         Command::Plan(arguments) => store(arguments.target.setup),
         Command::Lock(arguments) => store(arguments.target.setup),
@@ -91,13 +97,26 @@ fn work(command: &Command) -> Work {
     }
 }
 
-/// What the host's tools are for, in the words of `specs/host-tools.toml`.
-fn purpose() -> &'static [&'static str] {
-    if rustix::process::geteuid().is_root() {
-        &["repo"]
-    } else {
-        &["repo", "repo-unprivileged"]
+/// Whether a command starts a virtual machine.
+fn boots(command: &Command) -> bool {
+    match command {
+        Command::Boot(_) => true,
+        Command::Repo(arguments) => arguments.prove == Prove::Boot,
+        Command::Verify(arguments) => arguments.boot,
+        _ => false,
     }
+}
+
+/// What the host's tools are for, in the words of `specs/host-tools.toml`.
+fn purpose(boots: bool) -> Vec<&'static str> {
+    let mut purpose = vec!["repo"];
+    if !rustix::process::geteuid().is_root() {
+        purpose.push("repo-unprivileged");
+    }
+    if boots {
+        purpose.push("boot");
+    }
+    purpose
 }
 
 /// Goes on as root of a user namespace of our own where the user is not root. What builds leave in the store belongs to ids that only
@@ -141,7 +160,15 @@ mod tests {
 
     #[test]
     fn setup_is_heeded_by_every_command_that_takes_it() {
-        for command in ["repo", "assemble", "build", "fetch", "verify"] {
+        for command in [
+            "repo",
+            "assemble",
+            "build",
+            "fetch",
+            "preflight",
+            "verify",
+            "boot",
+        ] {
             assert_eq!(of(&[command]), Work::Builds { setup: false });
             assert_eq!(of(&[command, "--setup"]), Work::Builds { setup: true });
         }
@@ -151,5 +178,30 @@ mod tests {
         }
         assert_eq!(of(&["clean"]), Work::Store { setup: false });
         assert_eq!(of(&["targets"]), Work::Other);
+    }
+
+    #[test]
+    fn only_what_boots_needs_an_emulator() {
+        let boots_at = |line: &[&str]| {
+            let line = ["cargo xtask"].iter().chain(line);
+            boots(&Cli::try_parse_from(line).unwrap().command)
+        };
+        for line in [
+            &["boot"][..],
+            &["repo", "--prove", "boot"],
+            &["verify", "--boot", "dist/rehearsal"],
+        ] {
+            assert!(boots_at(line), "{line:?}");
+        }
+        for line in [
+            &["repo"][..],
+            &["repo", "--prove", "static"],
+            &["assemble"],
+            &["verify"],
+            &["plan"],
+        ] {
+            assert!(!boots_at(line), "{line:?}");
+        }
+        assert_eq!(purpose(true).len(), purpose(false).len() + 1);
     }
 }

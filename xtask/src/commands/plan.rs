@@ -2,11 +2,12 @@
 
 use lustre_packaging::stage::{self, State};
 
-use super::{lock, repo, verify};
-use crate::cli::PlanArgs;
+use super::{key, lock, repo, verify};
+use crate::cli::{PlanArgs, Prove};
 use crate::context::{self, Context};
 use crate::exit::Outcome;
 use crate::road::Road;
+use crate::road::preflight::Misfit;
 use crate::ui;
 
 /// Shows every stage of the target, whether it would run, and why.
@@ -14,10 +15,20 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
     let context = Context::open(&arguments.target, "cargo xtask plan")?;
     let lock = lock::current(&context)?;
     let road = Road::new(&context, &lock)?;
-    let signing = repo::signing(&context, &arguments.key)?;
-    let mut stages = road.assembled(&signing)?;
+    // A plan makes nothing, not even a development key, and needs no passphrase.
+    let public = key::source(&arguments.key)?.public()?;
+    if public.is_none() {
+        ui::say(
+            "there is no key yet: the first run makes a development key; another is given with --key-file",
+        );
+    }
+    let signing = repo::planned_signing(&context, public.as_ref())?;
+    let misfit = Misfit::default();
+    let mut stages = road.preflight(&misfit)?;
+    stages.extend(road.assembled(&signing)?);
     stages.push(verify::stage_of(
         &road,
+        Prove::Install,
         Box::new(|_| Err("a plan runs nothing".into())),
     )?);
     let planned = stage::plan(&stages, &context.store)?;

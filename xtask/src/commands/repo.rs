@@ -5,11 +5,12 @@ use std::time::Instant;
 
 use anyhow::Context as _;
 use lustre_packaging::lock::Lock;
+use lustre_packaging::sign::PublicKey;
 use lustre_packaging::stage::{self, Options, Stage};
 use lustre_packaging::store::StageDir;
 
-use super::{key, lock, verify};
-use crate::cli::{BuildArgs, KeyArgs, RepoArgs, TargetArgs};
+use super::{boot, key, lock, preflight, verify};
+use crate::cli::{BuildArgs, KeyArgs, Prove, ProvenRepoArgs, RepoArgs, TargetArgs};
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
 use crate::road::finish::{Signing, tree};
@@ -18,21 +19,33 @@ use crate::road::{Road, name};
 use crate::{publish, ui};
 
 /// Everything: lock, fetch, build, sign, assemble, prove.
-pub fn repo(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
+pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
+    let level = arguments.prove;
+    let arguments = &arguments.repo;
     let clock = Instant::now();
     let context = Context::open(&arguments.target, &who("repo", &arguments.target))?;
+    if level == Prove::Boot {
+        // Said now, not after an hour of building.
+        boot::table(&context)?;
+    }
     let lock = ready(&context)?;
     let road = Road::new(&context, &lock)?;
     let signing = signing(&context, &arguments.key)?;
+    let Some(checked) = preflight::gate(&context, &road)? else {
+        return Ok(Outcome::Misfit);
+    };
     let done = run(&context, &road.assembled(&signing)?)?;
     let assembled = tree(&folder(&done, name::ASSEMBLE)?);
     let output = output(arguments, &context);
-    let proof = verify::prove(&context, &road, &signing, &done)?;
-    if !proof.good {
+    let mut proof = verify::prove(&context, &road, &signing, &done, level)?;
+    if proof.good() && level == Prove::Boot {
+        proof.add(boot::prove(&context, &road, &signing, &done)?);
+    }
+    if !proof.good() {
         // What does not hold is not put where people publish from.
         let report = context.store.logs_dir().join("unproven.json");
-        std::fs::write(&report, &proof.text).with_context(|| report.display().to_string())?;
-        ui::say(&proof.summary);
+        std::fs::write(&report, proof.text()).with_context(|| report.display().to_string())?;
+        ui::say(&proof.summary());
         ui::say(&format!(
             "{} is left as it was; the repository that does not hold is {}, its proofs are {}",
             output.display(),
@@ -40,26 +53,26 @@ pub fn repo(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
             report.display()
         ));
         if context.arguments.json {
-            ui::print(proof.text.trim_end());
+            ui::print(proof.text().trim_end());
         }
         return Ok(Outcome::Unproven);
     }
     publish::publish(&assembled, &output, &context.screen)?;
-    publish::add_proof(&proof.text, &output)?;
+    publish::add_proof(&proof.text(), &output)?;
     if let Some(model) = &context.target.model {
         ui::say(model);
     }
-    // The proofs are a stage too.
-    let stages = done.len() + 1;
+    // The proofs are stages too.
+    let stages = checked.len() + done.len() + 1 + usize::from(level == Prove::Boot);
     ui::say(&format!(
         "{}: {stages} stages, {} from the store, {}",
         output.display(),
         stages.saturating_sub(context.screen.ran()),
         ui::duration(clock.elapsed())
     ));
-    ui::say(&proof.summary);
+    ui::say(&proof.summary());
     if context.arguments.json {
-        ui::print(proof.text.trim_end());
+        ui::print(proof.text().trim_end());
     } else {
         ui::print(&output.display().to_string());
     }
@@ -72,6 +85,9 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     let lock = ready(&context)?;
     let road = Road::new(&context, &lock)?;
     let signing = signing(&context, &arguments.key)?;
+    if preflight::gate(&context, &road)?.is_none() {
+        return Ok(Outcome::Misfit);
+    }
     let done = run(&context, &road.assembled(&signing)?)?;
     let output = output(arguments, &context);
     publish::publish(
@@ -107,6 +123,12 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
     } else {
         arguments.packages.iter().map(String::as_str).collect()
     };
+    // e2fsprogs alone depends on nothing of Lustre's.
+    if wanted.iter().any(|package| *package != "e2fsprogs")
+        && preflight::gate(&context, &road)?.is_none()
+    {
+        return Ok(Outcome::Misfit);
+    }
     let stages = needed(road.builds()?, &wanted);
     let done = run(&context, &stages)?;
     let mut folders = std::collections::BTreeMap::new();
@@ -145,12 +167,24 @@ pub fn ready(context: &Context) -> anyhow::Result<Lock> {
 /// The key, and a signature time that does not change from run to run: that of the packages, or the key's creation where that is later.
 pub fn signing(context: &Context, arguments: &KeyArgs) -> anyhow::Result<Signing> {
     let signer = key::open(arguments)?;
-    let public_key = signer.public_key_armored()?;
-    let created = lustre_packaging::sign::PublicKey::from_armored(&public_key)?.created();
+    let public = PublicKey::from_armored(&signer.public_key_armored()?)?;
     Ok(Signing {
-        time: context.target.build.source_date_epoch.max(created),
-        public_key,
-        signer,
+        signer: Some(signer),
+        ..planned_signing(context, Some(&public))?
+    })
+}
+
+/// The same as far as its stages' keys need it. Where there is no key yet, those stages will run in any case.
+pub fn planned_signing(context: &Context, public: Option<&PublicKey>) -> anyhow::Result<Signing> {
+    let packages = context.target.build.source_date_epoch;
+    Ok(Signing {
+        fingerprint: public.map(PublicKey::fingerprint).unwrap_or_default(),
+        public_key: public
+            .map(PublicKey::armored)
+            .transpose()?
+            .unwrap_or_default(),
+        time: public.map_or(packages, |key| packages.max(key.created())),
+        signer: None,
     })
 }
 

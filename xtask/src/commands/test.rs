@@ -1,10 +1,19 @@
 //! `cargo xtask test`: all tests of the project, with what they need installed first.
 
+use std::fs::Permissions;
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use lustre_packaging::host;
+use lustre_packaging::store::remove_tree;
+use lustre_packaging::{host, process};
+use rustix::process::{Pid, Signal};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
 
 use crate::cli::TestArgs;
 use crate::context;
@@ -27,14 +36,33 @@ pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
         arguments.setup,
         &mut |text| ui::say(text),
     )?;
+    // Tests that are killed leave their folders behind. Others than we have to get through, to their own: tests drop privileges.
+    let scratch = tempfile::Builder::new()
+        .prefix("lustre-repo-tests-")
+        .permissions(Permissions::from_mode(0o755))
+        .tempdir()
+        .context("cannot make a folder for the tests")?;
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
+        .env("TMPDIR", scratch.path())
+        // A group of their own, so that all of them end when we are told to.
+        .process_group(0)
         .current_dir(context::project())
         .args(["test", "--workspace", "--no-fail-fast", "--"])
         .args(&arguments.arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped());
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     let mut child = command.spawn().context("cannot start cargo")?;
+    let group = Pid::from_child(&child);
+    let stopper = signals.handle();
+    let stopping = std::thread::spawn(move || {
+        for _ in signals.forever() {
+            process::interrupt();
+            // They may have ended by themselves in the meantime.
+            let _ = rustix::process::kill_process_group(group, Signal::TERM);
+        }
+    });
     let mut total = Counts::default();
     if let Some(output) = child.stdout.take() {
         for line in BufReader::new(output).split(b'\n') {
@@ -48,6 +76,13 @@ pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
         }
     }
     let status = child.wait()?;
+    stopper.close();
+    // Nothing in it can panic.
+    let _ = stopping.join();
+    remove(&scratch.keep())?;
+    if process::interrupted() {
+        bail!("interrupted");
+    }
     if !status.success() {
         // Also where nothing could be compiled, and so nothing was counted.
         total.failed = total.failed.max(1);
@@ -63,6 +98,18 @@ pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
         bail!("no test ran");
     }
     Ok(Outcome::Done)
+}
+
+/// Removes the tests' folder. What tests left to be removed after their end may be going at the same time, and then it is tried again.
+fn remove(folder: &Path) -> anyhow::Result<()> {
+    const ATTEMPTS: usize = 20;
+    for _ in 1..ATTEMPTS {
+        if remove_tree(folder).is_ok() {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    remove_tree(folder).with_context(|| format!("cannot remove {}", folder.display()))
 }
 
 /// The counts in a line `test result: ok. 3 passed; 0 failed; 1 ignored; …`.

@@ -1,36 +1,28 @@
 //! `cargo xtask verify`: the proofs, of a repository of ours anywhere; and the comparison of two builds.
 
+mod expected;
 mod reproducible;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail};
-use lustre_packaging::process;
-use lustre_packaging::stage::{self, Recipe, Stage};
+use anyhow::Context as _;
+use lustre_packaging::stage::{Recipe, Stage};
 use lustre_packaging::store::StageDir;
-use lustre_repository::proof::{self, Outcome as Result_, Proof, StaticInput};
+use lustre_repository::proof::{self, Check, Outcome as Result_, StaticInput};
 use lustre_repository::repo_file::KEY_FILE;
 
-use super::repo;
-use crate::cli::VerifyArgs;
+use expected::Expected;
+
+use super::proofs::{self, Proved};
+use super::{boot, repo};
+use crate::cli::{Prove, VerifyArgs};
 use crate::context::Context;
 use crate::exit::Outcome;
 use crate::prove::{InstallInput, install_checks};
-use crate::road::finish::{Signing, tree};
+use crate::road::finish::Signing;
 use crate::road::{Road, name};
 use crate::ui;
-
-/// The proofs of one repository.
-#[derive(Debug)]
-pub struct Proved {
-    /// `proof.json`.
-    pub text: String,
-    /// One line, and one for every check that does not hold.
-    pub summary: String,
-    /// Whether all of them hold.
-    pub good: bool,
-}
 
 /// Proves the repository given, or compares two builds.
 pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
@@ -38,6 +30,9 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         return reproducible::run(arguments);
     }
     let context = Context::open(&arguments.target, &repo::who("verify", &arguments.target))?;
+    if arguments.boot {
+        boot::table(&context)?;
+    }
     let dist = arguments
         .path
         .clone()
@@ -48,17 +43,32 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
             dist.display()
         )
     })?;
-    let lock = repo::ready(&context)?;
-    let road = Road::new(&context, &lock)?;
-    let signing = repo::signing(&context, &arguments.key)?;
-    let done = repo::run(&context, &road.roots()?)?;
-    let checked = checks(&context, &done, &dist, &signing.public_key)?;
-    uninterrupted()?;
-    ui::say(&checked.summary);
-    if context.arguments.json {
-        ui::print(checked.text.trim_end());
+    let expected = Expected::of(arguments)?;
+    let mut roots = None;
+    let all = checks(&context, &dist, &expected, |public_key| {
+        let lock = repo::ready(&context)?;
+        let road = Road::new(&context, &lock)?;
+        let done = roots.insert(repo::run(&context, &road.roots()?)?);
+        contents(&context, done, &dist, public_key, Prove::Install)
+    })?;
+    proofs::uninterrupted()?;
+    if let Some(key) = all.iter().find(|check| check.name == expected::CHECK)
+        && key.result == Result_::Pass
+    {
+        ui::say(&format!("key {}: {}", key.checked, key.message));
     }
-    Ok(if checked.good {
+    let mut proved = Proved::new(&context, &dist, all)?;
+    // What does not even install is not booted.
+    if let Some(done) = roots.filter(|_| arguments.boot && proved.good()) {
+        let booted = boot::checks(&context, &done, &dist)?;
+        proofs::uninterrupted()?;
+        proved.add(Proved::new(&context, &dist, booted)?);
+    }
+    ui::say(&proved.summary());
+    if context.arguments.json {
+        ui::print(proved.text().trim_end());
+    }
+    Ok(if proved.good() {
         Outcome::Done
     } else {
         Outcome::Unproven
@@ -69,19 +79,27 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
 ///
 /// # Errors
 /// When an input of it cannot be written down.
-pub fn stage_of<'s>(road: &Road<'_>, recipe: Recipe<'s>) -> anyhow::Result<Stage<'s>> {
+pub fn stage_of<'s>(
+    road: &Road<'_>,
+    level: Prove,
+    recipe: Recipe<'s>,
+) -> anyhow::Result<Stage<'s>> {
+    let mut inputs = road.proof_inputs()?;
+    if level == Prove::Static {
+        inputs.push(("without".to_owned(), "installation".to_owned()));
+    }
     Ok(Stage {
         name: name::PROVE.to_owned(),
         needs: [name::ASSEMBLE, name::DISTRIBUTION, name::INSTALL_ROOT]
             .map(str::to_owned)
             .to_vec(),
-        inputs: road.proof_inputs()?,
+        inputs,
         whole: None,
         recipe,
     })
 }
 
-/// The proofs of what the stage `assemble` made: a stage of its own, so that they are not repeated for the same repository.
+/// The static proofs, and from [`Prove::Install`] on the install proof, of what the stage `assemble` made.
 ///
 /// # Errors
 /// When they cannot be made. Proofs that fail are no error but the answer.
@@ -90,68 +108,53 @@ pub fn prove(
     road: &Road<'_>,
     signing: &Signing,
     done: &BTreeMap<String, StageDir>,
+    level: Prove,
 ) -> anyhow::Result<Proved> {
-    let dist = tree(&repo::folder(done, name::ASSEMBLE)?);
-    let failed = std::sync::Mutex::new(None);
-    let mut stages: Vec<Stage<'_>> = road.assembled(signing)?;
-    stages.push(stage_of(
+    proofs::in_stage(
+        context,
         road,
-        Box::new(|work| {
-            let proved = checks(context, done, &dist, &signing.public_key)?;
-            std::fs::write(work.output.join(proof::FILE), &proved.text)?;
-            std::fs::write(work.output.join("summary"), &proved.summary)?;
-            if proved.good {
-                return Ok(());
-            }
-            // A proof that fails is not kept as a result: the next run looks again.
-            if let Ok(mut failed) = failed.lock() {
-                *failed = Some(proved);
-            }
-            Err("a proof failed".into())
-        }),
-    )?);
-    let ran = repo::run(context, &stages);
-    drop(stages);
-    uninterrupted()?;
-    if let Some(proved) = failed.into_inner().ok().flatten() {
-        return Ok(proved);
-    }
-    let folder = repo::folder(&ran?, name::PROVE)?;
-    let read =
-        |file: &str| std::fs::read_to_string(folder.join(file)).with_context(|| file.to_owned());
-    Ok(Proved {
-        text: read(proof::FILE)?,
-        summary: read("summary")?,
-        good: true,
-    })
+        signing,
+        done,
+        |recipe| stage_of(road, level, recipe),
+        |dist| {
+            checks(context, dist, &Expected::signing(signing), |public_key| {
+                contents(context, done, dist, public_key, level)
+            })
+        },
+    )
 }
 
-/// What an interruption broke says nothing about the repository: checks that ended that way are no proof that failed.
-fn uninterrupted() -> Result<(), stage::Error> {
-    if process::interrupted() {
-        return Err(stage::Error::Interrupted);
-    }
-    Ok(())
-}
-
-/// Static and install checks of the tree `dist`.
+/// The key first; then `contents`, the checks of what is signed with the key that they get. What somebody else made is not installed,
+/// not even in a chroot.
 fn checks(
+    context: &Context,
+    dist: &Path,
+    expected: &Expected,
+    contents: impl FnOnce(&str) -> anyhow::Result<Vec<Check>>,
+) -> anyhow::Result<Vec<Check>> {
+    let published = std::fs::read_to_string(dist.join(KEY_FILE))
+        .with_context(|| format!("{} is no repository of this tool", dist.display()))?;
+    let key = Check::run(expected::CHECK, &context.store.logs_dir(), || {
+        expected.check(&published)
+    });
+    let good = key.result == Result_::Pass;
+    let mut checks = vec![key];
+    if good {
+        checks.extend(contents(&published)?);
+    }
+    Ok(checks)
+}
+
+/// Static and install checks of the tree `dist`, whose every package and metadata are signed with `public_key`.
+fn contents(
     context: &Context,
     done: &BTreeMap<String, StageDir>,
     dist: &Path,
     public_key: &str,
-) -> anyhow::Result<Proved> {
-    let published = std::fs::read_to_string(dist.join(KEY_FILE))
-        .with_context(|| format!("{} is no repository of this tool", dist.display()))?;
-    if published.trim() != public_key.trim() {
-        bail!(
-            "{} is signed with another key than the one given; name its key with --key-file or --key-agent",
-            dist.display()
-        );
-    }
+    level: Prove,
+) -> anyhow::Result<Vec<Check>> {
     let base = repo::folder(done, name::DISTRIBUTION)?;
     let logs = context.store.logs_dir();
-    let scratch = context.store.temp_dir("prove")?;
     let repos: Vec<PathBuf> = vec![base.join("base")];
     let expected = context.target.expected_packages();
     let mut all = proof::static_checks(&StaticInput {
@@ -161,31 +164,17 @@ fn checks(
         public_key,
         logs: &logs,
     });
-    all.extend(install_checks(&InstallInput {
-        target: &context.target,
-        dist,
-        root: &repo::folder(done, name::INSTALL_ROOT)?.join("root"),
-        base: &repos[0],
-        base_key: &base.join("key.asc"),
-        scratch: scratch.path(),
-        logs: &logs,
-    }));
-    let proof = Proof::new(dist, &context.target.name, env!("CARGO_PKG_VERSION"), all)?;
-    let mut lines = vec![proof.summary()];
-    for check in &proof.checks {
-        if !matches!(check.result, Result_::Pass) {
-            lines.push(format!(
-                "  {}: {}: {}",
-                check.name, check.result, check.message
-            ));
-            if let Some(log) = &check.log {
-                lines.push(format!("    log: {}", log.display()));
-            }
-        }
+    if level >= Prove::Install {
+        let scratch = context.store.temp_dir("prove")?;
+        all.extend(install_checks(&InstallInput {
+            target: &context.target,
+            dist,
+            root: &repo::folder(done, name::INSTALL_ROOT)?.join("root"),
+            base: &repos[0],
+            base_key: &base.join("key.asc"),
+            scratch: scratch.path(),
+            logs: &logs,
+        }));
     }
-    Ok(Proved {
-        text: proof.to_json(),
-        summary: lines.join("\n"),
-        good: proof.holds(),
-    })
+    Ok(all)
 }

@@ -50,10 +50,12 @@ impl<'a> Chroot<'a> {
 
     /// The chroot for the check `name`.
     pub fn at(&self, name: &str) -> Step<'_> {
-        Step {
-            chroot: self,
-            log: self.log(name),
-        }
+        self.logging_to(self.log(name))
+    }
+
+    /// The chroot, with another log.
+    pub fn logging_to(&self, log: PathBuf) -> Step<'_> {
+        Step { chroot: self, log }
     }
 
     /// The log of the check `name`.
@@ -73,7 +75,8 @@ impl Step<'_> {
         format!("{DIST}/{name}")
     }
 
-    fn sandbox(&self) -> Sandbox<'_> {
+    /// How commands run in it.
+    pub fn sandbox(&self) -> Sandbox<'_> {
         let input = self.chroot.input;
         Sandbox::new(&self.chroot.clone, User::Root, "server")
             .read_only(input.dist, DIST)

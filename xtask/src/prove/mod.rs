@@ -2,8 +2,8 @@
 //!
 //! Static proofs are the `repo` library's; this joins what it knows of proofs with what `packaging` knows of chroots.
 
-mod checks;
-mod chroot;
+pub(crate) mod checks;
+pub(crate) mod chroot;
 
 use std::path::Path;
 

@@ -10,7 +10,7 @@ use lustre_packaging::process;
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::Digest;
 
-use super::{Road, name, needs};
+use super::{Road, list_input, name, needs};
 use crate::commands::lock::KERNEL_SOURCE;
 
 impl Road<'_> {
@@ -120,7 +120,7 @@ impl Road<'_> {
             needs: needs(&[name::DISTRIBUTION, name::BOOTSTRAP]),
             inputs: vec![
                 ("recipe".to_owned(), "1".to_owned()),
-                ("packages".to_owned(), packages.join(" ")),
+                list_input("packages", packages),
             ],
             whole: Some(("root".to_owned(), "packages.txt".to_owned())),
             recipe: Box::new(move |work| self.make_root(work, packages, None)),

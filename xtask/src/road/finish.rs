@@ -16,6 +16,7 @@ use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::repo_file::RepoFile;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use super::packages::PACKAGES;
 use super::{Road, name, needs};
@@ -24,17 +25,24 @@ use crate::commands::lock::KERNEL_SOURCE;
 /// The stage of the release package, which is also the manifest's name for it.
 const RELEASE: &str = "release-package";
 
-/// The project's page; a name, so that no host stands in the code.
-const URL: &str = env!("CARGO_PKG_NAME");
-
 /// Who signs, and with which time.
 pub struct Signing {
-    /// The key.
-    pub signer: Box<dyn Signer>,
+    /// The key's fingerprint; empty in a plan where the key is not there yet.
+    pub fingerprint: String,
     /// Its public part, armored.
     pub public_key: String,
     /// The time in every signature, in seconds since 1970.
     pub time: u32,
+    /// The key itself; a plan has none.
+    pub signer: Option<Box<dyn Signer>>,
+}
+
+impl Signing {
+    fn signer(&self) -> Result<&dyn Signer, Failure> {
+        self.signer
+            .as_deref()
+            .ok_or_else(|| "a plan signs nothing".into())
+    }
 }
 
 /// A signed package, as the stage `sign` records it.
@@ -49,14 +57,14 @@ const SIGNED_LIST: &str = "signed.json";
 
 impl Road<'_> {
     /// The release package, unsigned.
-    pub(super) fn release<'s>(&'s self, signing: &'s Signing) -> Stage<'s> {
-        let repository = &self.target.repository;
-        Stage {
+    pub(super) fn release<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Stage<'s>> {
+        let numbers = &self.target.repository.release_package;
+        Ok(Stage {
             name: RELEASE.to_owned(),
             needs: Vec::new(),
             inputs: vec![
                 ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-                ("recipe".to_owned(), "1".to_owned()),
+                ("recipe".to_owned(), "2".to_owned()),
                 (
                     "text".to_owned(),
                     Digest::of_bytes(release_package::KERNEL_PINNING.as_bytes()).to_string(),
@@ -64,27 +72,26 @@ impl Road<'_> {
                 self.settings_input(),
                 (
                     "repository".to_owned(),
-                    format!("{} {}", repository.name, repository.baseurl),
+                    serde_json::to_string(&self.target.repository)?,
                 ),
                 ("key".to_owned(), signing.public_key.clone()),
-                ("version".to_owned(), self.target.lustre.version.clone()),
             ],
             whole: None,
             recipe: Box::new(move |work| {
                 let built = release_package::build(&ReleasePackage {
-                    version: &self.target.lustre.version,
-                    release: &format!("1{}", self.target.distribution.dist),
+                    version: &numbers.version,
+                    release: &format!("{}{}", numbers.release, self.target.distribution.dist),
                     repo_file: &self.repo_file()?,
                     public_key: &signing.public_key,
                     source_date_epoch: self.target.build.source_date_epoch.into(),
-                    url: URL,
+                    url: numbers.url.as_deref(),
                 })?;
                 let folder = work.output.join("RPMS");
                 fs::create_dir(&folder)?;
                 fs::write(folder.join(built.file_name), built.bytes)?;
                 Ok(())
             }),
-        }
+        })
     }
 
     /// Every package, signed.
@@ -95,11 +102,12 @@ impl Road<'_> {
             needs: from.clone(),
             inputs: vec![
                 ("recipe".to_owned(), "1".to_owned()),
-                ("key".to_owned(), signing.signer.fingerprint()),
+                ("key".to_owned(), signing.fingerprint.clone()),
                 ("time".to_owned(), signing.time.to_string()),
             ],
             whole: None,
             recipe: Box::new(move |work| {
+                let signer = signing.signer()?;
                 let mut list = Vec::new();
                 let folder = work.output.join("packages");
                 fs::create_dir(&folder)?;
@@ -110,12 +118,8 @@ impl Road<'_> {
                             .unwrap_or_default()
                             .to_string_lossy()
                             .into_owned();
-                        let signed = sign_package(
-                            &path,
-                            &folder.join(&file),
-                            signing.signer.as_ref(),
-                            signing.time,
-                        )?;
+                        let signed =
+                            sign_package(&path, &folder.join(&file), signer, signing.time)?;
                         list.push(Signed {
                             file,
                             stage: stage.trim_end_matches("-srpm").to_owned(),
@@ -145,7 +149,7 @@ impl Road<'_> {
                 ("recipe".to_owned(), "1".to_owned()),
                 ("target".to_owned(), self.target.name.clone()),
                 self.settings_input(),
-                ("key".to_owned(), signing.signer.fingerprint()),
+                ("key".to_owned(), signing.fingerprint.clone()),
                 (
                     "repository".to_owned(),
                     serde_json::to_string(&self.target.repository)?,
@@ -188,11 +192,11 @@ impl Road<'_> {
         assemble(
             &Assembly {
                 packages: &packages,
-                comps: &comps(self.target),
+                comps: &comps(&self.target),
                 repo_file: &self.repo_file()?,
                 public_key: &signing.public_key,
                 manifest,
-                sign: &|data| Ok(signing.signer.sign_detached(data, signing.time)?),
+                sign: &|data| Ok(signing.signer()?.sign_detached(data, signing.time)?),
             },
             &work.output.join("tree"),
         )?;
@@ -226,26 +230,35 @@ impl Road<'_> {
 
     /// The sources of `package`, for the manifest.
     fn manifest_sources(&self, package: &str) -> Vec<manifest::Source> {
-        let pinned = match package {
-            "e2fsprogs" => "e2fsprogs",
-            "kernel" => KERNEL_SOURCE,
-            _ => {
-                let location = match (&self.lustre.replaced, &self.target.lustre.source) {
-                    (Some(by), _) => by.path.display().to_string(),
-                    (None, Source::Path(path)) => format!("specs/{path}"),
-                    (None, Source::Git { url, .. }) => url.clone(),
-                    (None, other) => format!("{other:?}"),
-                };
-                let digest = match &self.lustre.locked {
-                    Locked::Git { commit, .. } => format!("git:{commit}"),
-                    other => format!("tree-sha256:{}", other.identity()),
-                };
-                return vec![manifest::Source {
-                    name: package.to_owned(),
-                    location,
-                    digest,
-                }];
-            }
+        let tree = match package {
+            "lustre" => Some((&self.lustre, &self.target.lustre.source)),
+            "e2fsprogs" => self
+                .e2fsprogs
+                .as_ref()
+                .map(|tree| (tree, &self.target.e2fsprogs.source)),
+            _ => None,
+        };
+        if let Some((tree, source)) = tree {
+            let location = match (&tree.replaced, source) {
+                (Some(by), _) => by.path.display().to_string(),
+                (None, Source::Path(path)) => format!("specs/{path}"),
+                (None, Source::Git { url, .. }) => url.clone(),
+                (None, other) => format!("{other:?}"),
+            };
+            let digest = match &tree.locked {
+                Locked::Git { commit, .. } => format!("git:{commit}"),
+                other => format!("tree-sha256:{}", other.identity()),
+            };
+            return vec![manifest::Source {
+                name: package.to_owned(),
+                location,
+                digest,
+            }];
+        }
+        let pinned = if package == "kernel" {
+            KERNEL_SOURCE
+        } else {
+            package
         };
         self.lock
             .source
@@ -261,12 +274,11 @@ impl Road<'_> {
 
     /// A digest of what the manifest says of sources, for the key of the stage that writes it.
     fn sources_digest(&self) -> String {
-        let all: Vec<String> = PACKAGES
+        let all: Vec<manifest::Source> = PACKAGES
             .iter()
             .flat_map(|package| self.manifest_sources(package))
-            .map(|source| format!("{} {} {}", source.name, source.location, source.digest))
             .collect();
-        Digest::of_bytes(all.join("\n").as_bytes()).to_string()
+        Digest::of_bytes(json!(all).to_string().as_bytes()).to_string()
     }
 
     fn repo_file(&self) -> Result<RepoFile, Failure> {

@@ -3,16 +3,20 @@
 //! - [`distribution`]: the base repositories, the bootstrap and the buildroots.
 //! - [`packages`]: e2fsprogs, the kernel and Lustre, from source to unsigned RPMs.
 //! - [`finish`]: signing, assembling and proving.
+//! - [`preflight`]: whether everything fits, before any of these.
 
 pub mod distribution;
 pub mod finish;
 pub mod packages;
+pub mod preflight;
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 
 use lustre_packaging::build::workdir::Settings;
 use lustre_packaging::buildroot::{Base, BaseRepo};
 use lustre_packaging::lock::Lock;
+use lustre_packaging::overlay::Overlay;
 use lustre_packaging::source::Fetched;
 use lustre_packaging::stage::{Failure, Stage, Work, digest_of};
 use lustre_packaging::store::Store;
@@ -26,8 +30,8 @@ use finish::Signing;
 /// What the stages of a target are made from.
 #[derive(Debug)]
 pub struct Road<'a> {
-    /// The target.
-    pub target: &'a Target,
+    /// The target, with the version of the Lustre that is built.
+    pub target: Cow<'a, Target>,
     /// Its lock: every source pinned.
     pub lock: &'a Lock,
     /// Where the pinned files are.
@@ -38,12 +42,18 @@ pub struct Road<'a> {
     pub jobs: usize,
     /// Lustre's source tree.
     pub lustre: Fetched,
+    /// The tree of e2fsprogs, where it is not the archive that the lock pins.
+    pub e2fsprogs: Option<Fetched>,
+    /// Why Lustre's tree may not be built, where its clone lacks files and the user did not say to go on without them.
+    pub incomplete: Option<String>,
     /// What the user replaced, for the manifest.
     pub overrides: Overrides,
 }
 
 /// Names of stages that others need.
 pub mod name {
+    /// Whether everything fits.
+    pub const PREFLIGHT: &str = "preflight";
     /// The base and source repositories.
     pub const DISTRIBUTION: &str = "distribution";
     /// The chroot with the target's own dnf and rpm.
@@ -58,6 +68,8 @@ pub mod name {
     pub const ASSEMBLE: &str = "assemble";
     /// The proofs.
     pub const PROVE: &str = "prove";
+    /// The proofs that need a running kernel.
+    pub const BOOT: &str = "boot";
 }
 
 impl<'a> Road<'a> {
@@ -67,7 +79,7 @@ impl<'a> Road<'a> {
     /// When an argument of the command line makes no sense.
     pub fn new(context: &'a Context, lock: &'a Lock) -> anyhow::Result<Self> {
         let options = sources::options(&context.arguments)?;
-        let lustre = sources::lustre(context, lock)?;
+        let (lustre, incomplete) = sources::lustre(context, lock)?;
         let mut overrides = Overrides {
             sources: options
                 .overrides
@@ -87,13 +99,32 @@ impl<'a> Road<'a> {
                 .incomplete
                 .insert(sources::LUSTRE.to_owned(), missing);
         }
+        let mut target = Cow::Borrowed(&context.target);
+        // Another revision than the target's has another version.
+        if lustre.replaced.as_ref().is_some_and(|by| by.rev.is_some())
+            && let Some(version) = lustre.version(&context.store)?
+        {
+            target.to_mut().lustre.version = version;
+        }
+        let e2fsprogs = sources::e2fsprogs(context, lock)?;
+        if let Some(tree) = &e2fsprogs {
+            let wanted = packages::of_tree(&target.e2fsprogs, tree, &context.store)?;
+            if wanted.series() != target.e2fsprogs.series() {
+                overrides
+                    .series
+                    .insert(sources::E2FSPROGS.to_owned(), wanted.series.clone());
+            }
+            target.to_mut().e2fsprogs = wanted;
+        }
         Ok(Self {
-            target: &context.target,
+            target,
             lock,
             store: &context.store,
             specs: specs(),
             jobs: context.jobs,
             lustre,
+            e2fsprogs,
+            incomplete,
             overrides,
         })
     }
@@ -103,8 +134,11 @@ impl Road<'_> {
     /// All stages up to the unsigned packages.
     ///
     /// # Errors
-    /// When an input of a stage cannot be read.
+    /// When an input of a stage cannot be read, or Lustre's tree is incomplete.
     pub fn builds(&self) -> anyhow::Result<Vec<Stage<'_>>> {
+        if let Some(why) = &self.incomplete {
+            anyhow::bail!("{why}");
+        }
         let mut stages = vec![self.distribution()?, self.bootstrap()];
         stages.extend(self.packages()?);
         Ok(stages)
@@ -129,7 +163,7 @@ impl Road<'_> {
     pub fn assembled<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Vec<Stage<'s>>> {
         let mut stages: Vec<Stage<'s>> = self.builds()?;
         stages.push(self.install_root());
-        stages.push(self.release(signing));
+        stages.push(self.release(signing)?);
         stages.push(self.sign(signing));
         stages.push(self.assemble(signing)?);
         Ok(stages)
@@ -137,7 +171,7 @@ impl Road<'_> {
 
     /// The build settings.
     pub fn settings(&self) -> Settings {
-        Settings::new(self.target, self.jobs)
+        Settings::new(&self.target, self.jobs)
     }
 
     /// A stage's inputs that come from the build settings; how many jobs run must not change what comes out, so it is none.
@@ -153,6 +187,36 @@ impl Road<'_> {
     /// A file or folder under `specs/` as a stage's input.
     fn spec_input(&self, label: &str, path: &str) -> anyhow::Result<(String, String)> {
         Ok((label.to_owned(), digest_of(&self.specs.join(path))?))
+    }
+
+    /// The overlay in a folder under `specs/`, with the options that the target takes of it.
+    fn overlay(&self, folder: &str, options: &[String]) -> Result<Overlay, Failure> {
+        let path = self.specs.join(folder).join("overlay.toml");
+        Ok(Overlay::load_with(&path, options)?)
+    }
+
+    fn kernel_overlay(&self) -> Result<Overlay, Failure> {
+        let kernel = &self.target.kernel;
+        self.overlay(&kernel.overlay, &kernel.options)
+    }
+
+    /// An overlay with its options as a stage's inputs; a target that takes none has no input of them.
+    fn overlay_inputs(
+        &self,
+        label: &str,
+        folder: &str,
+        options: &[String],
+    ) -> anyhow::Result<Vec<(String, String)>> {
+        let mut inputs = vec![self.spec_input(label, folder)?];
+        if !options.is_empty() {
+            inputs.push(list_input(&format!("{label}-options"), options));
+        }
+        Ok(inputs)
+    }
+
+    fn kernel_overlay_inputs(&self, label: &str) -> anyhow::Result<Vec<(String, String)>> {
+        let kernel = &self.target.kernel;
+        self.overlay_inputs(label, &kernel.overlay, &kernel.options)
     }
 
     /// The base repositories as the stage `distribution` left them.
@@ -175,10 +239,15 @@ impl Road<'_> {
     /// # Errors
     /// When the target cannot be written as JSON.
     pub fn proof_inputs(&self) -> anyhow::Result<Vec<(String, String)>> {
+        // What boots is another stage's.
+        let target = Target {
+            boot: None,
+            ..self.target.as_ref().clone()
+        };
         Ok(vec![
             ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("recipe".to_owned(), "1".to_owned()),
-            ("target".to_owned(), serde_json::to_string(self.target)?),
+            ("recipe".to_owned(), "2".to_owned()),
+            ("target".to_owned(), serde_json::to_string(&target)?),
         ])
     }
 }
@@ -186,4 +255,34 @@ impl Road<'_> {
 /// The names of the stages a stage needs, owned.
 fn needs(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// A list as a stage's input: as JSON, so that no two lists look the same.
+fn list_input(label: &str, list: &[String]) -> (String, String) {
+    (label.to_owned(), serde_json::json!(list).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::list_input;
+
+    #[test]
+    fn no_two_lists_look_the_same() {
+        let list = |items: &[&str]| {
+            let items: Vec<String> = items.iter().map(|item| (*item).to_owned()).collect();
+            list_input("packages", &items).1
+        };
+        let one = [
+            &["a b"][..],
+            &["a", "b"],
+            &["a\",\"b"],
+            &["a", "b", ""],
+            &[],
+        ];
+        for (at, first) in one.iter().enumerate() {
+            for second in &one[at + 1..] {
+                assert_ne!(list(first), list(second));
+            }
+        }
+    }
 }

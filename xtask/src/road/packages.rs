@@ -3,14 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lustre_packaging::archive;
 use lustre_packaging::build::workdir::Workdir;
 use lustre_packaging::build::{e2fsprogs, kernel, lustre, rpmbuild};
-use lustre_packaging::overlay::Overlay;
-use lustre_packaging::stage::{Failure, Stage, Work};
-use lustre_packaging::target::Source;
+use lustre_packaging::source::Fetched;
+use lustre_packaging::stage::{Failure, Stage, Work, digest_of};
+use lustre_packaging::store::Store;
+use lustre_packaging::target::{E2fsprogs, Source};
 
 use super::distribution::requirements;
-use super::{Road, name, needs};
+use super::{Road, list_input, name, needs};
 use crate::sources;
 
 /// The packages a target builds, in the order of the road.
@@ -23,10 +25,10 @@ impl Road<'_> {
             self.lustre_tree()?,
             self.kernel_sources()?,
             self.kernel_srpm()?,
-            self.root_stage("kernel", self.target.distribution.buildroot.clone(), &[]),
+            self.kernel_root(),
             self.kernel()?,
             self.e2fsprogs_srpm()?,
-            self.root_stage("e2fsprogs", self.target.distribution.buildroot.clone(), &[]),
+            self.e2fsprogs_root(),
             self.e2fsprogs()?,
             self.lustre_root(),
             self.lustre_srpm()?,
@@ -37,12 +39,13 @@ impl Road<'_> {
     /// Lustre's tree: a copy, since nothing is ever built in place, changed by the target's overlay.
     fn lustre_tree(&self) -> anyhow::Result<Stage<'_>> {
         let mut inputs = vec![
+            ("recipe".to_owned(), "1".to_owned()),
             ("source".to_owned(), self.lustre.identity().to_string()),
             self.settings_input(),
         ];
         let overlay = self.target.lustre.overlay.as_deref();
         if let Some(overlay) = overlay {
-            inputs.push(self.spec_input("overlay", overlay)?);
+            inputs.extend(self.overlay_inputs("overlay", overlay, &self.target.lustre.options)?);
         }
         Ok(Stage {
             name: name::LUSTRE_TREE.to_owned(),
@@ -66,7 +69,7 @@ impl Road<'_> {
                 }
                 lustre::expect_clean(&tree)?;
                 if let Some(overlay) = overlay {
-                    Overlay::load(&self.specs.join(overlay).join("overlay.toml"))?
+                    self.overlay(overlay, &self.target.lustre.options)?
                         .change_tree(&tree)?;
                 }
                 Ok(())
@@ -77,19 +80,19 @@ impl Road<'_> {
     /// The distribution's kernel sources, changed. All that the kernel sees of Lustre's tree goes in here, so a change of Lustre
     /// that leaves its kernel patches alone leaves the kernel alone.
     fn kernel_sources(&self) -> anyhow::Result<Stage<'_>> {
-        let overlay = &self.target.kernel.overlay;
+        let mut inputs = vec![
+            ("recipe".to_owned(), "1".to_owned()),
+            (
+                "package".to_owned(),
+                format!("{:?}", self.target.kernel.source),
+            ),
+            ("key".to_owned(), self.target.distribution.key.clone()),
+        ];
+        inputs.extend(self.kernel_overlay_inputs("overlay")?);
         Ok(Stage {
             name: "kernel-sources".to_owned(),
             needs: needs(&[name::DISTRIBUTION, name::LUSTRE_TREE]),
-            inputs: vec![
-                ("recipe".to_owned(), "1".to_owned()),
-                (
-                    "package".to_owned(),
-                    format!("{:?}", self.target.kernel.source),
-                ),
-                ("key".to_owned(), self.target.distribution.key.clone()),
-                self.spec_input("overlay", overlay)?,
-            ],
+            inputs,
             whole: None,
             recipe: Box::new(move |work| {
                 let Source::Srpm(package) = &self.target.kernel.source else {
@@ -104,10 +107,9 @@ impl Road<'_> {
                     package,
                 )?;
                 let tree = work.need(name::LUSTRE_TREE)?.join("tree");
-                let folder = self.specs.join(overlay);
                 kernel::sources(
                     &srpm,
-                    &folder,
+                    &self.kernel_overlay()?,
                     &[("lustre", &tree)],
                     work.scratch,
                     work.output,
@@ -118,37 +120,41 @@ impl Road<'_> {
     }
 
     fn kernel_srpm(&self) -> anyhow::Result<Stage<'_>> {
-        let overlay = &self.target.kernel.overlay;
+        let mut inputs = vec![("recipe".to_owned(), "2".to_owned()), self.settings_input()];
+        inputs.extend(self.kernel_overlay_inputs("overlay")?);
         Ok(Stage {
             name: "kernel-srpm".to_owned(),
             needs: needs(&["kernel-sources", name::BOOTSTRAP]),
-            inputs: vec![
-                ("recipe".to_owned(), "2".to_owned()),
-                self.settings_input(),
-                self.spec_input("overlay", overlay)?,
-            ],
+            inputs,
             whole: None,
             recipe: Box::new(move |work| {
                 let build = self.workdir(work, &work.need(name::BOOTSTRAP)?.join("root"))?;
                 let prepared = work.need("kernel-sources")?;
-                let made =
-                    kernel::source_package(&build, prepared, &self.specs.join(overlay), work.log)?;
+                let overlay = self.kernel_overlay()?;
+                let made = kernel::source_package(&build, prepared, &overlay, work.log)?;
                 Ok(rpmbuild::collect(&[made], &work.output.join("SRPMS"))?)
             }),
         })
     }
 
+    fn kernel_root(&self) -> Stage<'_> {
+        let packages = self.target.distribution.buildroot.clone();
+        let inputs = vec![("packages".to_owned(), packages.join(" "))];
+        self.root_stage("kernel", packages, inputs, &[])
+    }
+
     fn kernel(&self) -> anyhow::Result<Stage<'_>> {
         let wanted = &self.target.kernel;
+        let mut inputs = vec![
+            ("recipe".to_owned(), "1".to_owned()),
+            self.settings_input(),
+            ("packages".to_owned(), wanted.packages.join(" ")),
+        ];
+        inputs.extend(self.kernel_overlay_inputs("overlay")?);
         Ok(Stage {
             name: "kernel".to_owned(),
             needs: needs(&["kernel-sources", "kernel-srpm", "kernel-root"]),
-            inputs: vec![
-                ("recipe".to_owned(), "1".to_owned()),
-                self.settings_input(),
-                ("packages".to_owned(), wanted.packages.join(" ")),
-                self.spec_input("overlay", &wanted.overlay)?,
-            ],
+            inputs,
             whole: None,
             recipe: Box::new(move |work| {
                 let build = self.workdir(work, &work.need("kernel-root")?.join("root"))?;
@@ -156,7 +162,7 @@ impl Road<'_> {
                     &build,
                     &one_srpm(work, "kernel")?,
                     work.need("kernel-sources")?,
-                    &self.specs.join(&wanted.overlay),
+                    &self.kernel_overlay()?,
                     work.log,
                 )?;
                 rpmbuild::expect("kernel", &made, &wanted.packages)?;
@@ -167,26 +173,66 @@ impl Road<'_> {
 
     fn e2fsprogs_srpm(&self) -> anyhow::Result<Stage<'_>> {
         let wanted = &self.target.e2fsprogs;
-        let archive = self.lock.file("e2fsprogs")?;
+        let folder = self.specs.join(&wanted.spec);
+        let mut inputs = vec![
+            ("recipe".to_owned(), "3".to_owned()),
+            self.settings_input(),
+            ("version".to_owned(), wanted.version.clone()),
+            (
+                "release".to_owned(),
+                wanted.release.clone().unwrap_or_default(),
+            ),
+            self.e2fsprogs_input()?,
+        ];
+        for file in e2fsprogs::files(&folder, wanted.series())? {
+            let name = file.strip_prefix(&folder).unwrap_or(&file);
+            inputs.push((name.display().to_string(), digest_of(&file)?));
+        }
         Ok(Stage {
             name: "e2fsprogs-srpm".to_owned(),
             needs: needs(&[name::BOOTSTRAP]),
-            inputs: vec![
-                ("recipe".to_owned(), "2".to_owned()),
-                self.settings_input(),
-                self.spec_input("spec", &wanted.spec)?,
-                ("source".to_owned(), archive.sha256.to_string()),
-            ],
+            inputs,
             whole: None,
             recipe: Box::new(move |work| {
-                let file = self.pinned(&archive.sha256, &archive.file)?;
+                let (file, name) = self.e2fsprogs_archive(work.scratch)?;
                 let build = self.workdir(work, &work.need(name::BOOTSTRAP)?.join("root"))?;
                 let folder = self.specs.join(&wanted.spec);
-                let made =
-                    e2fsprogs::source_package(&build, &folder, (&file, &archive.file), work.log)?;
+                let archive = (file.as_path(), name.as_str());
+                let made = e2fsprogs::source_package(&build, wanted, &folder, archive, work.log)?;
                 Ok(rpmbuild::collect(&[made], &work.output.join("SRPMS"))?)
             }),
         })
+    }
+
+    /// The source of e2fsprogs as a stage's input.
+    pub(super) fn e2fsprogs_input(&self) -> anyhow::Result<(String, String)> {
+        let digest = match &self.e2fsprogs {
+            Some(tree) => tree.identity(),
+            None => self.lock.file(sources::E2FSPROGS)?.sha256,
+        };
+        Ok(("source".to_owned(), digest.to_string()))
+    }
+
+    /// The archive of e2fsprogs and its name: the pinned one, or one made of the tree, in `scratch`.
+    pub(super) fn e2fsprogs_archive(&self, scratch: &Path) -> Result<(PathBuf, String), Failure> {
+        let Some(source) = &self.e2fsprogs else {
+            let pin = self.lock.file(sources::E2FSPROGS)?;
+            return Ok((self.pinned(&pin.sha256, &pin.file)?, pin.file));
+        };
+        let time = self.target.build.source_date_epoch.into();
+        let tree = scratch.join("e2fsprogs-tree");
+        source.export(self.store, &tree, time)?;
+        let folder = format!("e2fsprogs-{}", self.target.e2fsprogs.version);
+        let name = format!("{folder}.tar.gz");
+        let file = scratch.join(&name);
+        archive::pack_tar_gz(&tree, &folder, time, &file)?;
+        Ok((file, name))
+    }
+
+    fn e2fsprogs_root(&self) -> Stage<'_> {
+        let packages = self.target.distribution.buildroot.clone();
+        let inputs = root_inputs(&packages);
+        self.root_stage("e2fsprogs", packages, inputs, &[])
     }
 
     fn e2fsprogs(&self) -> anyhow::Result<Stage<'_>> {
@@ -197,7 +243,7 @@ impl Road<'_> {
             inputs: vec![
                 ("recipe".to_owned(), "1".to_owned()),
                 self.settings_input(),
-                ("packages".to_owned(), wanted.packages.join(" ")),
+                list_input("packages", &wanted.packages),
             ],
             whole: None,
             recipe: Box::new(move |work| {
@@ -210,7 +256,8 @@ impl Road<'_> {
     fn lustre_root(&self) -> Stage<'_> {
         let mut packages = self.target.distribution.buildroot.clone();
         packages.extend(self.target.lustre.buildroot.iter().cloned());
-        self.root_stage("lustre", packages, &["kernel", "e2fsprogs"])
+        let inputs = root_inputs(&packages);
+        self.root_stage("lustre", packages, inputs, &["kernel", "e2fsprogs"])
     }
 
     fn lustre_srpm(&self) -> anyhow::Result<Stage<'_>> {
@@ -222,8 +269,8 @@ impl Road<'_> {
                 ("recipe".to_owned(), "3".to_owned()),
                 self.settings_input(),
                 ("version".to_owned(), wanted.version.clone()),
-                ("configure".to_owned(), wanted.configure.join(" ")),
-                ("rpmbuild".to_owned(), wanted.rpmbuild.join(" ")),
+                list_input("configure", &wanted.configure),
+                list_input("rpmbuild", &wanted.rpmbuild),
             ],
             whole: None,
             recipe: Box::new(move |work| {
@@ -243,9 +290,9 @@ impl Road<'_> {
             inputs: vec![
                 ("recipe".to_owned(), "1".to_owned()),
                 self.settings_input(),
-                ("packages".to_owned(), wanted.packages.join(" ")),
-                ("modules".to_owned(), wanted.modules.join(" ")),
-                ("rpmbuild".to_owned(), wanted.rpmbuild.join(" ")),
+                list_input("packages", &wanted.packages),
+                list_input("modules", &wanted.modules),
+                list_input("rpmbuild", &wanted.rpmbuild),
             ],
             whole: None,
             recipe: Box::new(move |work| {
@@ -263,6 +310,7 @@ impl Road<'_> {
         &self,
         package: &'static str,
         packages: Vec<String>,
+        inputs: Vec<(String, String)>,
         built: &'static [&str],
     ) -> Stage<'_> {
         let srpm = format!("{package}-srpm");
@@ -276,7 +324,7 @@ impl Road<'_> {
         Stage {
             name: format!("{package}-root"),
             needs,
-            inputs: vec![("packages".to_owned(), packages.join(" "))],
+            inputs,
             whole: Some(("root".to_owned(), "packages.txt".to_owned())),
             recipe: Box::new(move |work| {
                 let mut wanted = packages.clone();
@@ -323,6 +371,37 @@ impl Road<'_> {
             &self.settings(),
         )?)
     }
+}
+
+/// What the target wants of e2fsprogs, where its source is this tree: the tree's version, and the target's series unless the tree
+/// supports what Lustre needs without it.
+///
+/// # Errors
+/// When the tree does not say what it is, or lacks that support and there is no series that adds it.
+pub fn of_tree(wanted: &E2fsprogs, tree: &Fetched, store: &Store) -> anyhow::Result<E2fsprogs> {
+    let text = |file| anyhow::Ok(tree.text(store, file)?.unwrap_or_default());
+    let found = e2fsprogs::Tree::read(&text(e2fsprogs::VERSION)?, &text(e2fsprogs::FEATURES)?)?;
+    let mut wanted = wanted.clone();
+    if found.dirdata {
+        wanted.series.clear();
+    } else if wanted.series().is_none() {
+        anyhow::bail!(
+            "this e2fsprogs ({}) does not support `dirdata`, which Lustre formats its targets with, and the target names no series that \
+             adds it; take a tree with Lustre's changes, or set `e2fsprogs.series`",
+            found.version
+        );
+    }
+    wanted.version = found.version;
+    wanted.release = found.release.or(wanted.release);
+    Ok(wanted)
+}
+
+/// The inputs of a buildroot.
+fn root_inputs(packages: &[String]) -> Vec<(String, String)> {
+    vec![
+        ("recipe".to_owned(), "1".to_owned()),
+        list_input("packages", packages),
+    ]
 }
 
 /// Of what was just built, that which a build needs: no debuginfo, and no kernel to boot.

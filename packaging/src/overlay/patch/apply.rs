@@ -150,7 +150,34 @@ pub fn check(
     patches: &[NamedPatch],
     options: ApplyOptions,
 ) -> Result<SeriesReport, ApplyError> {
-    Ok(Scratch::run(tree, patches, options)?.1)
+    Ok(Scratch::run(tree, patches, options, Failed::LeftOut)?.1)
+}
+
+/// As [`check`], but of a patch that fails those hunks stay that do apply, so that a later patch is not blamed for what an earlier one
+/// lacks: as close as one run comes to naming every patch that has to be changed, and only those.
+///
+/// # Errors
+/// As [`check`].
+pub fn survey(
+    tree: &Path,
+    patches: &[NamedPatch],
+    options: ApplyOptions,
+) -> Result<SeriesReport, ApplyError> {
+    Ok(Scratch::run(tree, patches, options, Failed::KeptInPart)?.1)
+}
+
+/// As [`survey`], and leaves in `tree` all that applies: a copy that others are tried on.
+///
+/// # Errors
+/// As [`check`], and when the tree cannot be written.
+pub fn survey_on(
+    tree: &Path,
+    patches: &[NamedPatch],
+    options: ApplyOptions,
+) -> Result<SeriesReport, ApplyError> {
+    let (scratch, report) = Scratch::run(tree, patches, options, Failed::KeptInPart)?;
+    scratch.install(tree)?;
+    Ok(report)
 }
 
 /// Applies `patches` to `tree`: all of them, or none.
@@ -162,12 +189,21 @@ pub fn apply(
     patches: &[NamedPatch],
     options: ApplyOptions,
 ) -> Result<SeriesReport, ApplyError> {
-    let (scratch, report) = Scratch::run(tree, patches, options)?;
+    let (scratch, report) = Scratch::run(tree, patches, options, Failed::LeftOut)?;
     if !report.applies() {
         return Err(ApplyError::DoesNotApply(report));
     }
     scratch.install(tree)?;
     Ok(report)
+}
+
+/// What happens to a patch that does not apply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Failed {
+    /// Nothing of it counts for later ones.
+    LeftOut,
+    /// The hunks that apply count.
+    KeptInPart,
 }
 
 /// The files a series touches, as they are after the patches so far.
@@ -182,6 +218,7 @@ impl Scratch {
         tree: &Path,
         patches: &[NamedPatch],
         options: ApplyOptions,
+        failed: Failed,
     ) -> Result<(Self, SeriesReport), ApplyError> {
         let folder = tempfile::tempdir().map_err(io_error(
             "cannot make a scratch folder in",
@@ -198,7 +235,7 @@ impl Scratch {
             .collect::<Result<_, _>>()?;
         let mut results = Vec::new();
         for (patch, parsed) in patches.iter().zip(&parsed) {
-            let failures = scratch.one(tree, patch, parsed, options)?;
+            let failures = scratch.one(tree, patch, parsed, options, failed)?;
             results.push(PatchResult {
                 name: patch.name.clone(),
                 failures,
@@ -212,13 +249,14 @@ impl Scratch {
         self.folder.path().join("state")
     }
 
-    /// Tries one patch on a copy of its files and keeps the copy when it applies.
+    /// Tries one patch on a copy of its files and keeps the copy when it applies, or what applies of it.
     fn one(
         &mut self,
         tree: &Path,
         patch: &NamedPatch,
         parsed: &Patch,
         options: ApplyOptions,
+        failed: Failed,
     ) -> Result<Vec<Failure>, ApplyError> {
         let touched = parsed.touched();
         for file in &touched {
@@ -247,7 +285,7 @@ impl Scratch {
             .stdin(Stdio::null())
             .output()
             .map_err(ApplyError::NoTool)?;
-        if done.status.success() {
+        if done.status.success() || failed == Failed::KeptInPart {
             for file in &touched {
                 let (from, to) = (work.join(file), self.state().join(file));
                 if from.exists() {

@@ -8,7 +8,7 @@ use lustre_packaging::store::{Entry, list_tree};
 use lustre_packaging::{process, stage};
 use lustre_repository::proof;
 
-use super::super::{lock, repo};
+use super::super::{lock, preflight, repo};
 use crate::cli::VerifyArgs;
 use crate::context::Context;
 use crate::exit::Outcome;
@@ -34,6 +34,9 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     let pins = repo::ready(&context)?;
     let road = Road::new(&context, &pins)?;
     let signing = repo::signing(&context, &arguments.key)?;
+    if preflight::gate(&context, &road)?.is_none() {
+        return Ok(Outcome::Misfit);
+    }
     let done = repo::run(&context, &road.assembled(&signing)?)?;
     let first = Build {
         tree: tree(&repo::folder(&done, name::ASSEMBLE)?),

@@ -41,6 +41,32 @@ fn a_series_is_tried_cumulatively_and_leaves_the_tree_alone() {
 }
 
 #[test]
+fn a_survey_blames_no_later_patch_for_what_an_earlier_one_lacks() {
+    let tree = tree();
+    let partly = format!("{FIRST}@@ -15,2 +16,3 @@\n not there\n+x\n nor this\n");
+    let series = [patch("partly", &partly), patch("second", SECOND)];
+    let options = ApplyOptions { fuzz: 0 };
+    let failing = |report: SeriesReport| -> Vec<String> {
+        let failed = |result: &PatchResult| !result.failures.is_empty();
+        let results = report.results.into_iter();
+        results.filter(failed).map(|result| result.name).collect()
+    };
+    let checked = check(tree.path(), &series, options).unwrap();
+    assert_eq!(failing(checked), ["partly", "second"]);
+    let surveyed = survey(tree.path(), &series, options).unwrap();
+    assert_eq!(failing(surveyed), ["partly"]);
+    assert_eq!(
+        fs::read_to_string(tree.path().join("fs/f")).unwrap(),
+        numbers(1..=20)
+    );
+    let laid = survey_on(tree.path(), &series, options).unwrap();
+    assert_eq!(failing(laid), ["partly"]);
+    let text = fs::read_to_string(tree.path().join("fs/f")).unwrap();
+    assert!(text.contains("\n5\n5.6\n6\n"), "{text}");
+    assert!(tree.path().join("new/file").exists());
+}
+
+#[test]
 fn every_failure_is_reported_with_file_and_hunk() {
     let tree = tree();
     let series = [

@@ -1,0 +1,169 @@
+//! From a clone of a chroot to what a machine boots: a root file system and a kernel.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Error, at};
+use crate::process;
+use crate::sandbox::Sandbox;
+use crate::target::Boot;
+
+/// Where the guest finds what it runs.
+pub const GUEST_INSIDE: &str = "/usr/lib/lustre-repo-boot";
+
+/// The guest's host name and the address of its one interface.
+const HOST: &str = "server";
+const ADDRESS: &str = "192.168.100.1";
+
+/// What was made.
+#[derive(Debug)]
+pub struct Image {
+    /// The root file system: ext4, sparse.
+    pub disk: PathBuf,
+    /// The kernel.
+    pub kernel: PathBuf,
+    /// The guest's first process.
+    pub init: String,
+}
+
+const GUEST: &str = "/srv/boot-guest";
+const ROOT: &str = "/srv/boot-root";
+const OUT: &str = "/srv/boot-image";
+
+/// Puts the guest's scripts into the chroot, takes the kernel out of it, and makes a file system of it, by its own mke2fs.
+const SCRIPT: &str = r#"
+release=$1 size=$2 inside=$3
+mkdir -p "$inside"
+cp -R /srv/boot-guest/. "$inside/"
+cp /srv/boot-image/settings "$inside/settings"
+chmod 755 "$inside/init"
+for kernel in "/lib/modules/$release/vmlinuz" "/boot/vmlinuz-$release"; do
+    if [ -f "$kernel" ]; then cp "$kernel" /srv/boot-image/vmlinuz; break; fi
+done
+if [ ! -f /srv/boot-image/vmlinuz ]; then
+    echo "there is no kernel: neither /lib/modules/$release/vmlinuz nor /boot/vmlinuz-$release" >&2
+    exit 1
+fi
+mke2fs -q -F -t ext4 -d /srv/boot-root /srv/boot-image/root.img "$size"
+"#;
+
+/// Makes an image of the chroot that `sandbox` runs commands in, with what is in `guest` and the target's settings, in the new folder
+/// `out`. `release` is that of the kernel to boot.
+///
+/// # Errors
+/// When a command in the chroot fails, or a file cannot be written.
+pub fn make(
+    sandbox: &Sandbox<'_>,
+    boot: &Boot,
+    guest: &Path,
+    release: &str,
+    out: &Path,
+    log: &Path,
+) -> Result<Image, Error> {
+    fs::create_dir_all(out).map_err(at(out))?;
+    let path = out.join("settings");
+    fs::write(&path, settings(boot)).map_err(at(&path))?;
+    let sandbox = sandbox
+        .clone()
+        .itself(ROOT)
+        .read_only(guest, GUEST)
+        .writable(out, OUT);
+    let size = format!("{}M", boot.disk_mib);
+    let mut command = sandbox.command("sh", &["-euc", SCRIPT, "sh", release, &size, GUEST_INSIDE]);
+    process::run_logged(&mut command, log)?;
+    Ok(Image {
+        disk: out.join("root.img"),
+        kernel: out.join("vmlinuz"),
+        init: format!("{GUEST_INSIDE}/init"),
+    })
+}
+
+/// The target's settings as the guest's shell reads them.
+fn settings(boot: &Boot) -> String {
+    let mut text = "# What the target expects, for the checks.\n".to_owned();
+    let mut one = |name: &str, value: &str| text.push_str(&format!("{name}={}\n", quoted(value)));
+    one("HOST", HOST);
+    one("ADDRESS", ADDRESS);
+    one("TESTS", &boot.tests);
+    one("CLIENT", &boot.client);
+    let users: Vec<String> = boot
+        .users
+        .iter()
+        .map(|(name, id)| format!("{name}:{id}"))
+        .collect();
+    for (name, values) in [
+        ("CHECKS", &boot.checks),
+        ("USERS", &users),
+        ("MODULES", &boot.modules),
+        ("MODULE_PACKAGES", &boot.module_packages),
+        ("STAYS", &boot.stays),
+        ("SERVERS", &boot.servers),
+        ("TARGETS", &boot.targets),
+        ("SANITY", &boot.sanity),
+        ("IMAGES", &boot.images),
+        ("FEATURES", &boot.features),
+        ("UNCHECKED", &boot.unchecked),
+    ] {
+        let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+        text.push_str(&format!("{name}=({})\n", values.join(" ")));
+    }
+    for (name, value) in &boot.environment {
+        text.push_str(&format!("export {name}={}\n", quoted(value)));
+    }
+    text
+}
+
+/// A word for the shell, whatever is in it.
+fn quoted(value: &str) -> String {
+    format!("'{}'", value.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+
+    use super::*;
+    use crate::boot::judge::tests::boot;
+
+    #[test]
+    fn the_guest_reads_the_settings_as_they_are_meant() {
+        let mut boot = boot();
+        boot.unchecked = vec!["it's $HOME; `x`".to_owned(), String::new()];
+        boot.environment
+            .insert("ODD".to_owned(), "a \"b\" 'c'".to_owned());
+        let script = format!(
+            "{}printf '%s|' \"${{#UNCHECKED[@]}}\" \"${{UNCHECKED[0]}}\" \"${{CHECKS[0]}}\" \"$CLIENT\"; sh -c 'echo \"$ODD\"'",
+            settings(&boot)
+        );
+        let said = Command::new("bash")
+            .args(["-uc", &script])
+            .output()
+            .unwrap();
+        assert_eq!(
+            String::from_utf8_lossy(&said.stdout),
+            "2|it's $HOME; `x`|kernel|/mnt/lustre|a \"b\" 'c'\n"
+        );
+    }
+
+    #[test]
+    fn every_check_of_the_project_is_there_and_is_bash() {
+        let guest = Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("../specs")
+            .join(boot().guest);
+        let mut scripts = vec![guest.join("init"), guest.join("functions")];
+        scripts.extend(
+            boot()
+                .checks
+                .iter()
+                .map(|check| guest.join("checks").join(check)),
+        );
+        for script in scripts {
+            let parsed = Command::new("bash")
+                .arg("-n")
+                .arg(&script)
+                .output()
+                .unwrap();
+            assert!(parsed.status.success(), "{}: {parsed:?}", script.display());
+        }
+    }
+}

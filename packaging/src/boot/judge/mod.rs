@@ -1,0 +1,145 @@
+//! What a guest's report means.
+//!
+//! A check holds where it ended with status 0 and without a finding. The output of some is judged here as well, where what is
+//! expected is known and a test can look: [`outputs`].
+
+mod outputs;
+
+use super::guest::{End, Ran};
+use super::kernel_log::KernelLog;
+use super::report::{Reported, START};
+use crate::target::Boot;
+
+/// What is expected of a guest.
+#[derive(Debug, Clone, Copy)]
+pub struct Expected<'a> {
+    /// The target's table.
+    pub boot: &'a Boot,
+    /// The release of the packaged kernel.
+    pub release: &'a str,
+    /// What the kernel must not say.
+    pub kernel_log: &'a KernelLog,
+}
+
+/// A check, judged.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Judged {
+    /// Its name.
+    pub name: String,
+    /// What was seen.
+    pub evidence: Vec<String>,
+    /// What is wrong.
+    pub findings: Vec<String>,
+    /// Why it did not run.
+    pub not_run: Option<String>,
+    /// How long it took in the guest, in seconds.
+    pub seconds: f64,
+    /// What it printed.
+    pub output: Vec<String>,
+}
+
+/// Judges all checks that the target names, and the start before them.
+pub fn judge(expected: &Expected<'_>, ran: &Ran) -> Vec<Judged> {
+    let names = std::iter::once(START).chain(expected.boot.checks.iter().map(String::as_str));
+    let mut all: Vec<Judged> = names.map(|name| one(expected, ran, name)).collect();
+    let all_ended = all.iter().all(|judged| judged.not_run.is_none());
+    if let (Some(last), true) = (all.last_mut(), all_ended)
+        && ran.end != End::Done
+        && ran.report.running().is_none()
+    {
+        last.findings
+            .extend(broken_off(ran, "after the last check"));
+    }
+    if let (Some(first), stray @ [_, ..]) = (all.first_mut(), &ran.report.stray[..]) {
+        // Something may be missing that would have been a finding.
+        first.findings.push(format!(
+            "{} lines of the guest's report are not in its format, the first is: {}",
+            stray.len(),
+            stray[0]
+        ));
+    }
+    all
+}
+
+fn one(expected: &Expected<'_>, ran: &Ran, name: &str) -> Judged {
+    let mut judged = match ran.report.check(name) {
+        Some(reported) => reported_check(expected, ran, reported),
+        None if name == START => Judged {
+            findings: broken_off(ran, "before its user space had begun"),
+            ..Judged::default()
+        },
+        None => Judged {
+            not_run: Some(match &ran.end {
+                End::Done => "the guest does not know it".to_owned(),
+                end => format!("{} before", end.words()),
+            }),
+            ..Judged::default()
+        },
+    };
+    name.clone_into(&mut judged.name);
+    if name == outputs::KERNEL_LOG && judged.not_run.is_some() {
+        // A guest that died has said why on its console.
+        let found = expected.kernel_log.look(ran.console.lines());
+        if !found.findings.is_empty() {
+            judged.not_run = None;
+            judged.findings = found.findings;
+            judged.evidence = found.known;
+        }
+    }
+    judged
+}
+
+fn reported_check(expected: &Expected<'_>, ran: &Ran, reported: &Reported) -> Judged {
+    let mut judged = Judged {
+        evidence: reported.evidence.clone(),
+        findings: reported.findings.clone(),
+        output: reported.output.clone(),
+        ..Judged::default()
+    };
+    let Some((status, when)) = reported.ended else {
+        judged
+            .findings
+            .extend(broken_off(ran, "while this check ran"));
+        return judged;
+    };
+    judged.seconds = (when - reported.began).max(0.0);
+    outputs::judge(expected, reported, &mut judged);
+    if status != 0 && judged.findings.is_empty() {
+        judged.findings.push(format!(
+            "it ended with status {status}; its last lines:\n{}",
+            last(&reported.output).join("\n")
+        ));
+    }
+    judged
+}
+
+/// What to say of a guest that ended in the middle.
+fn broken_off(ran: &Ran, when: &str) -> Vec<String> {
+    let mut findings = vec![format!("{}, {when}", ran.end.words())];
+    if let Some(running) = ran.report.running() {
+        findings.extend(
+            last(&running.output)
+                .iter()
+                .map(|line| format!("  | {line}")),
+        );
+    }
+    let console = ran.last_lines();
+    if console.is_empty() {
+        findings.push("the console is empty".to_owned());
+    } else {
+        findings.push(format!(
+            "the last lines of the console:\n{}",
+            console.join("\n")
+        ));
+    }
+    findings
+}
+
+fn last(lines: &[String]) -> &[String] {
+    /// How many lines of a check's output are shown where it failed.
+    const SHOWN: usize = 5;
+    &lines[lines.len().saturating_sub(SHOWN)..]
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -1,0 +1,63 @@
+//! Booting what was built: a disk image made of a chroot, started in QEMU, and what the guest reports.
+//!
+//! - [`needs`]: does the host have the memory and the disk for it?
+//! - [`image`]: from a clone of a chroot to a root file system and its kernel; the guest's settings.
+//! - [`qemu`]: the command line.
+//! - [`accelerator`]: KVM where it works within a deadline, else emulation.
+//! - [`guest`]: running the guest to its end, or to its limit.
+//! - [`report`]: what the guest says, line by line.
+//! - [`judge`]: what the report means: pass, or findings.
+//! - [`kernel_log`]: lines of the kernel's log that are no good.
+//!
+//! The guest has no network but an interface that leads nowhere, and no disk but its own image.
+
+pub mod accelerator;
+pub mod guest;
+pub mod image;
+pub mod judge;
+pub mod kernel_log;
+pub mod needs;
+pub mod qemu;
+pub mod report;
+
+pub use accelerator::Accelerator;
+pub use kernel_log::KernelLog;
+pub use report::Report;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A boot that could not be made. That a guest fails is no error but an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A program failed.
+    #[error(transparent)]
+    Process(#[from] crate::process::Error),
+    /// The host lacks memory or disk.
+    #[error(transparent)]
+    Needs(#[from] needs::Error),
+    /// A file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The path in question.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file of `specs/` does not say what it should.
+    #[error("{}: {message}", path.display())]
+    Data {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// There is no emulator.
+    #[error("no QEMU on this host: neither {} is there; the package is qemu-system-x86 on Debian, qemu-kvm on Enterprise Linux and Fedora", qemu::PROGRAMS.join(" nor "))]
+    NoQemu,
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { path, source }
+}

@@ -1,0 +1,152 @@
+//! Does the host have what a guest needs? Found out before anything is made.
+
+use std::path::{Path, PathBuf};
+
+use crate::target::Boot;
+
+/// What QEMU takes besides the guest's memory, in MiB: its own, and the translated code of an emulated guest.
+pub const OVERHEAD_MIB: u64 = 512;
+
+/// A host that is too small.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Too little memory.
+    #[error(
+        "the guest needs {needed} MiB of memory ({guest} of its own, {} for QEMU), and {available} MiB are available; end what uses it, \
+         or lower boot.memory_mib in the target",
+        needed - guest
+    )]
+    Memory {
+        /// With QEMU's own, in MiB.
+        needed: u64,
+        /// The guest's, in MiB.
+        guest: u64,
+        /// What there is, in MiB.
+        available: u64,
+    },
+    /// Too little disk.
+    #[error(
+        "the guest's disk may grow to {needed} MiB, and {} has {available} MiB left; make room, name another store with --store, or \
+         lower boot.disk_mib in the target",
+        folder.display()
+    )]
+    Disk {
+        /// Where the disk would be.
+        folder: PathBuf,
+        /// How large it may get, in MiB.
+        needed: u64,
+        /// What there is, in MiB.
+        available: u64,
+    },
+    /// The host does not say.
+    #[error("cannot find out {what}: {source}")]
+    Unknown {
+        /// What was asked for.
+        what: String,
+        /// Why there is no answer.
+        source: std::io::Error,
+    },
+}
+
+/// Checks that the host has the memory for the guest, and the file system of `folder` the room for its disk.
+///
+/// # Errors
+/// When it has not, or does not say.
+pub fn check(boot: &Boot, folder: &Path) -> Result<(), Error> {
+    let unknown = |what: &str| {
+        let what = what.to_owned();
+        move |source| Error::Unknown { what, source }
+    };
+    let path = "/proc/meminfo";
+    let text = std::fs::read_to_string(path).map_err(unknown(path))?;
+    // A kernel that does not say how much is available has none of the interfaces that follow, either.
+    let available = available_mib(&text)
+        .ok_or_else(|| unknown(path)(std::io::Error::other("there is no line MemAvailable")))?;
+    enough_memory(boot, available)?;
+    let stat = rustix::fs::statvfs(folder)
+        .map_err(|error| unknown(&folder.display().to_string())(error.into()))?;
+    enough_disk(
+        boot,
+        folder,
+        stat.f_bavail.saturating_mul(stat.f_frsize) >> 20,
+    )
+}
+
+/// The available memory in MiB, as `/proc/meminfo` gives it.
+fn available_mib(meminfo: &str) -> Option<u64> {
+    let line = meminfo
+        .lines()
+        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib >> 10)
+}
+
+fn enough_memory(boot: &Boot, available: u64) -> Result<(), Error> {
+    let needed = boot.memory_mib + OVERHEAD_MIB;
+    if available >= needed {
+        return Ok(());
+    }
+    Err(Error::Memory {
+        needed,
+        guest: boot.memory_mib,
+        available,
+    })
+}
+
+fn enough_disk(boot: &Boot, folder: &Path, available: u64) -> Result<(), Error> {
+    if available >= boot.disk_mib {
+        return Ok(());
+    }
+    Err(Error::Disk {
+        folder: folder.to_owned(),
+        needed: boot.disk_mib,
+        available,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::boot::judge::tests::boot;
+
+    #[test]
+    fn the_available_memory_is_read() {
+        let text = "MemTotal:       24682216 kB\nMemFree:  1 kB\nMemAvailable:   21504000 kB\n";
+        assert_eq!(available_mib(text), Some(21000));
+        assert_eq!(available_mib("MemTotal: 1 kB\n"), None);
+    }
+
+    #[test]
+    fn too_little_is_said_with_all_figures() {
+        let boot = boot();
+        let needed = boot.memory_mib + OVERHEAD_MIB;
+        assert!(enough_memory(&boot, needed).is_ok());
+        let error = enough_memory(&boot, needed - 1).unwrap_err().to_string();
+        for figure in [needed, boot.memory_mib, OVERHEAD_MIB, needed - 1] {
+            assert!(error.contains(&figure.to_string()), "{error}");
+        }
+        assert!(enough_disk(&boot, Path::new("/store"), boot.disk_mib).is_ok());
+        let error = enough_disk(&boot, Path::new("/store"), 7)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("/store has 7 MiB") && error.contains(&boot.disk_mib.to_string()),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn this_host_says_what_it_has() {
+        let mut boot = boot();
+        boot.memory_mib = 1 << 40;
+        let here = std::env::temp_dir();
+        assert!(matches!(check(&boot, &here), Err(Error::Memory { .. })));
+        boot.memory_mib = 0;
+        boot.disk_mib = 1 << 40;
+        // A machine of tests has at least what QEMU itself takes.
+        assert!(matches!(
+            check(&boot, &here),
+            Err(Error::Disk { .. } | Error::Memory { .. })
+        ));
+    }
+}

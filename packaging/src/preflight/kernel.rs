@@ -1,0 +1,311 @@
+//! The kernel: the overlay's edits of its spec and sources, its config, and the series, on the distribution's source with the
+//! distribution's own patches.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::report::{Check, Problem, counted};
+use super::series::{self, Loaded};
+use super::tree::shown;
+use super::wanted::is_kconfig;
+use super::{Error, KernelSource, read_text};
+use crate::overlay::config::{self, KnownError};
+use crate::overlay::edit::{self, Edit, EditErrors};
+use crate::overlay::manifest::SeriesSource;
+use crate::overlay::patch::ApplyOptions;
+use crate::overlay::series::NamedPatch;
+use crate::overlay::{Inputs, Overlay, OverlayError};
+
+/// What the checks look at.
+#[derive(Debug)]
+pub(super) struct Kernel<'a> {
+    /// The source.
+    pub(super) source: &'a KernelSource,
+    /// The target's overlay of it.
+    pub(super) overlay: &'a Overlay,
+    /// Lustre's tree, with its overlay.
+    pub(super) lustre: &'a Path,
+}
+
+impl Kernel<'_> {
+    /// The checks of what is text: edits, fixups, config.
+    pub(super) fn texts(&self) -> Result<Vec<Check>, Error> {
+        Ok(vec![self.edits()?, self.config()?])
+    }
+
+    fn edits(&self) -> Result<Check, Error> {
+        let manifest = &self.overlay.manifest;
+        let mut problems = Vec::new();
+        let mut files: BTreeMap<&str, Vec<&Edit>> = BTreeMap::new();
+        if let Some(spec) = &manifest.spec {
+            files.entry(spec).or_default();
+        }
+        for edit in &manifest.edit {
+            let file = edit.file.as_deref().or(manifest.spec.as_deref());
+            files
+                .entry(file.unwrap_or_default())
+                .or_default()
+                .push(edit);
+        }
+        for (file, edits) in files {
+            let path = self.source.folder.join(file);
+            if !path.is_file() {
+                let message = format!("{file}: the source package has no such file");
+                problems.push(Problem::of_file(file, message));
+            } else if let Err(EditErrors(errors)) = edit::apply(&read_text(&path)?, file, edits) {
+                problems.extend(errors.iter().map(|error| Problem::of_file(file, error)));
+            }
+        }
+        let message = format!(
+            "{}: {} of the sources of Linux {}-{}",
+            shown(self.overlay),
+            counted(manifest.edit.len(), "edit"),
+            self.source.version,
+            self.source.release
+        );
+        Ok(Check::of("kernel spec", message, problems).hint(
+            "compare the spec with the anchors and correct the overlay, or name another in the target (`kernel.overlay`)",
+        ))
+    }
+
+    fn config(&self) -> Result<Check, Error> {
+        let name = "kernel config";
+        let Some(wanted) = &self.overlay.manifest.config else {
+            return Ok(Check::not_needed(name, "the overlay changes no config"));
+        };
+        let base = self.source.folder.join(&wanted.base);
+        let message = format!("{} with {}", wanted.base, wanted.fragments.join(", "));
+        if !base.is_file() {
+            let problem = Problem::of_file(
+                &wanted.base,
+                format!("{}: the source package has no such config", wanted.base),
+            );
+            return Ok(Check::of(name, message, vec![problem]).hint(
+                "name the config that the spec really reads (`config.base` of the overlay)",
+            ));
+        }
+        let merged = match self.overlay.merge_config(&read_text(&base)?) {
+            Ok(Some(merged)) => merged,
+            Ok(None) => return Ok(Check::not_needed(name, "the overlay changes no config")),
+            Err(error @ OverlayError::Config(_)) => {
+                return Ok(Check::of(name, message, vec![Problem::new(error)]));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let known = match config::known_symbols(&self.source.parts) {
+            Ok(known) => known,
+            Err(error @ KnownError::NotAKernel(_)) => {
+                return Ok(Check::of(name, message, vec![Problem::new(error)])
+                    .hint("the archive is not a kernel's source: see `distribution.kernel.source` of the target"));
+            }
+            Err(error) => return Err(OverlayError::from(error).into()),
+        };
+        let mut asked = 0;
+        let mut problems = Vec::new();
+        for (option, setting) in &merged.settings {
+            if !setting.by_fragment {
+                continue;
+            }
+            asked += 1;
+            let is_known = option
+                .strip_prefix("CONFIG_")
+                .is_some_and(|plain| known.contains(plain));
+            // What is not set needs not be known.
+            if !is_known && !setting.where_known && setting.value != config::Value::No {
+                problems.push(Problem {
+                    line: Some(setting.line),
+                    ..Problem::of_file(
+                        &setting.from,
+                        format!(
+                            "{}, line {}: Linux {} has no option {option}",
+                            setting.from, setting.line, self.source.version
+                        ),
+                    )
+                });
+            }
+        }
+        let message = format!(
+            "{message}: {asked} options for the {} of Linux {}",
+            known.len(),
+            self.source.version
+        );
+        Ok(Check::of(name, message, problems)
+            .hint("put the option behind `#@ where-known` or remove it from the fragment"))
+    }
+
+    /// Tries the distribution's own patches and every series of the overlay, one upon the other, on a copy in `scratch`. Gives the copy
+    /// with all that applies.
+    pub(super) fn series(&self, scratch: &Path) -> Result<(PathBuf, Vec<Check>), Error> {
+        let (own, mut problems) = own_patches(self.source, self.overlay)?;
+        let manifest = &self.overlay.manifest;
+        let inputs = self.source.overlay_inputs(self.lustre);
+        let mut listed = Vec::new();
+        for source in &manifest.series {
+            listed.push((source, load(self.overlay, source, &inputs)?));
+        }
+        let mut touched = series::touched(&own);
+        for (_, loaded) in &listed {
+            touched.append(&mut series::touched(&loaded.patches));
+        }
+        // Kconfig files are most of what was unpacked, and only a patch makes one needed here.
+        series::copy_tree(&self.source.parts, scratch, &|path| {
+            !is_kconfig(path) || touched.contains(path)
+        })?;
+        let mut checks = Vec::new();
+        let on = format!("Linux {}", self.source.version);
+        if !own.is_empty() || !problems.is_empty() {
+            let tried = series::lay_on(scratch, &own, ApplyOptions::default().fuzz)?;
+            problems.extend(tried.problems);
+            let message = format!("{} of {} apply to {on}", tried.good, own.len());
+            checks.push(Check::of("kernel patches", message, problems).hint(
+                "these are the distribution's own: is the source package whole, and the archive the one that its spec names?",
+            ));
+        }
+        let mut in_series = Vec::new();
+        for (source, mut loaded) in listed {
+            let tried = series::lay_on(scratch, &loaded.patches, source.fuzz)?;
+            in_series.append(&mut loaded.files);
+            loaded.problems.extend(tried.problems);
+            let message = format!(
+                "{}: {} of {} patches apply to {on}",
+                source.series, tried.good, loaded.listed
+            );
+            checks.push(Check::of("kernel series", message, loaded.problems).hint(
+                "take a kernel that the series was made for, or another Lustre (--source lustre=PATH@REV); \
+                 where a patch only needs other context, a fixup in the overlay makes it fit",
+            ));
+        }
+        if manifest.series.is_empty() {
+            checks.push(Check::not_needed(
+                "kernel series",
+                "the overlay has no patches to the kernel itself",
+            ));
+        }
+        for fixup in &manifest.fixup {
+            if !in_series.contains(&fixup.patch) {
+                let message = format!(
+                    "fixup `{}` is for {}, which is in none of the series",
+                    fixup.name, fixup.patch
+                );
+                let problem = Problem::of_file(&fixup.patch, &message);
+                checks.push(Check::of(
+                    "kernel fixups",
+                    "one is left over",
+                    vec![problem],
+                ));
+            }
+        }
+        Ok((scratch.to_owned(), checks))
+    }
+}
+
+/// The patches of one series of the overlay, with its fixups.
+pub(super) fn load(
+    overlay: &Overlay,
+    source: &SeriesSource,
+    inputs: &Inputs,
+) -> Result<Loaded, Error> {
+    let root = match &source.root {
+        None => overlay.folder.clone(),
+        Some(name) => match inputs.roots.get(name) {
+            Some(root) => root.clone(),
+            None => {
+                return Ok(Loaded {
+                    problems: vec![Problem::of_file(
+                        &source.series,
+                        format!(
+                            "{}: it comes from the source `{name}`, which is not among the target's",
+                            source.series
+                        ),
+                    )],
+                    ..Loaded::default()
+                });
+            }
+        },
+    };
+    let file = overlay.fill(&source.series, inputs)?;
+    let patches = overlay.fill(&source.patches, inputs)?;
+    Ok(series::load(
+        &root,
+        &file,
+        &patches,
+        &overlay.manifest.fixup,
+    ))
+}
+
+/// The patches that the source package has and its spec declares, in their order, without those that hold no diff; and those of which
+/// the spec's text does not tell whether they are applied.
+pub(super) fn own_patches(
+    source: &KernelSource,
+    overlay: &Overlay,
+) -> Result<(Vec<NamedPatch>, Vec<Problem>), Error> {
+    let mut there = BTreeMap::new();
+    for entry in walkdir::WalkDir::new(&source.folder).sort_by_file_name() {
+        let entry = entry.map_err(|error| Error::Io {
+            path: source.folder.clone(),
+            source: error.into(),
+        })?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !entry.file_type().is_file() || !name.ends_with(".patch") {
+            continue;
+        }
+        let content = std::fs::read(entry.path()).map_err(super::at(entry.path()))?;
+        // One without is a place holder, as distributions have for those who rebuild.
+        if content
+            .split(|byte| *byte == b'\n')
+            .any(|line| line.starts_with(b"+++ "))
+        {
+            there.insert(name, content);
+        }
+    }
+    let spec = match &overlay.manifest.spec {
+        Some(spec) if source.folder.join(spec).is_file() => read_text(&source.folder.join(spec))?,
+        _ => String::new(),
+    };
+    let mut patches = Vec::new();
+    for name in declared(&spec) {
+        if let Some(content) = there.remove(&name) {
+            patches.push(NamedPatch { name, content });
+        }
+    }
+    let problems = there
+        .keys()
+        .map(|name| Problem {
+            patch: Some(name.clone()),
+            ..Problem::new(format!(
+                "{name}: the spec declares no patch of this name, so what it does to the tree is not known here"
+            ))
+        })
+        .collect();
+    Ok((patches, problems))
+}
+
+/// The file names of a spec's `PatchN:` lines that hold no macro, in the order of their numbers.
+fn declared(spec: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (line, text) in spec.lines().enumerate() {
+        let Some((tag, value)) = text.split_once(':') else {
+            continue;
+        };
+        let Some(number) = tag.trim().strip_prefix("Patch") else {
+            continue;
+        };
+        if number.chars().all(|c| c.is_ascii_digit()) {
+            let number: u64 = number.parse().unwrap_or_default();
+            found.push((number, line, value.trim().to_owned()));
+        }
+    }
+    found.sort();
+    found.into_iter().map(|(_, _, name)| name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patches_come_in_the_order_of_their_numbers() {
+        let spec = "Patch2: b.patch\nSource: x\nPatch1:a.patch\n  Patch10: c.patch\nPatchX: no\nPatches: no\n";
+        assert_eq!(declared(spec), ["a.patch", "b.patch", "c.patch"]);
+    }
+}

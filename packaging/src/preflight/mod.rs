@@ -1,0 +1,209 @@
+//! Whether everything that is laid over the sources fits, before anything is built.
+//!
+//! - [`report`]: what was checked and how it came out.
+//! - [`wanted`]: which few files of the kernel's archive the checks need.
+//! - [`tree`]: Lustre's tree: is it whole, does the target's overlay fit it?
+//! - [`known`]: what is known of this Lustre with this kernel.
+//! - [`kernel`]: the kernel's spec, config, fixups and series.
+//! - [`ldiskfs`]: the series that makes ldiskfs of the kernel's ext4, tried as Lustre's own build applies it.
+//! - [`e2fsprogs`]: its series, and the version that Lustre's tree asks for.
+//! - [`packages`]: the packages that chroots are made of, by name.
+//!
+//! `series` and `requirements` are what these share. Every check is run and tells everything it finds: a check that fails stops no
+//! other. What a tree says of kernels and versions is read from the tree, so that a tree nobody has seen yet is judged by its own
+//! words. Nothing is built, and no program of a tree is run; patches are tried with GNU `patch`.
+
+pub mod e2fsprogs;
+pub mod kernel;
+pub mod known;
+pub mod ldiskfs;
+pub mod packages;
+pub mod report;
+pub mod tree;
+pub mod wanted;
+
+mod requirements;
+mod series;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::archive;
+use crate::knowledge;
+use crate::overlay::patch::ApplyError;
+use crate::overlay::{Overlay, OverlayError};
+use crate::target::Target;
+
+/// Lustre's spec in its tree, before configure has filled it in.
+const LUSTRE_SPEC: &str = "lustre.spec.in";
+
+pub use report::{Check, Problem, Report, Verdict};
+pub use wanted::Wanted;
+
+/// A check that cannot be made at all; what does not fit is no error but part of the report.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A file or folder.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// It.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// An archive.
+    #[error(transparent)]
+    Archive(#[from] archive::Error),
+    /// An overlay that cannot be read.
+    #[error(transparent)]
+    Overlay(#[from] OverlayError),
+    /// What is known cannot be read.
+    #[error(transparent)]
+    Knowledge(#[from] knowledge::Error),
+    /// Patches cannot be tried.
+    #[error(transparent)]
+    Apply(#[from] ApplyError),
+}
+
+fn at(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
+    |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    }
+}
+
+/// The kernel's source, as far as it is needed.
+#[derive(Debug, Clone)]
+pub struct KernelSource {
+    /// The folder with the spec and its small sources, as the source package holds them.
+    pub folder: PathBuf,
+    /// What [`Wanted`] takes of the archive, unpacked.
+    pub parts: PathBuf,
+    /// The source package's version.
+    pub version: String,
+    /// The source package's release.
+    pub release: String,
+    /// rpm's architecture.
+    pub arch: String,
+}
+
+/// Lustre's tree.
+#[derive(Debug, Clone)]
+pub struct LustreSource {
+    /// The tree as it came, before any overlay; of its files, those that [`tree::Read`] takes are enough.
+    pub tree: PathBuf,
+    /// What it is, for messages: a tag, a commit, a path.
+    pub label: String,
+    /// The release of Lustre that it is, where that is known.
+    pub version: Option<String>,
+    /// Files that its clone lacks.
+    pub missing: Vec<String>,
+    /// Whether the user takes it so.
+    pub incomplete_allowed: bool,
+}
+
+/// Everything that is looked at.
+#[derive(Debug)]
+pub struct Inputs<'a> {
+    /// The target.
+    pub target: &'a Target,
+    /// The project's `specs/`.
+    pub specs: &'a Path,
+    /// The kernel.
+    pub kernel: &'a KernelSource,
+    /// Lustre.
+    pub lustre: &'a LustreSource,
+    /// The archive of e2fsprogs.
+    pub e2fsprogs: &'a Path,
+    /// The names that the distribution's packages have or provide.
+    pub offered: &'a BTreeSet<String>,
+    /// A folder for what is needed meanwhile; empty, and removed by the caller.
+    pub scratch: &'a Path,
+}
+
+/// Runs every check.
+///
+/// # Errors
+/// When something cannot be looked at; see [`Error`].
+pub fn run(inputs: &Inputs<'_>) -> Result<Report, Error> {
+    let target = inputs.target;
+    let mut checks = vec![tree::complete(inputs.lustre)];
+    let overlay = match &target.lustre.overlay {
+        Some(folder) => Some(load(inputs.specs, folder, &target.lustre.options)?),
+        None => None,
+    };
+    let (lustre, overlaid) = tree::overlaid(
+        inputs.lustre,
+        overlay.as_ref(),
+        &inputs.scratch.join("lustre"),
+    )?;
+    checks.push(overlaid);
+    checks.extend(known::check(inputs)?);
+    let kernel_overlay = load(inputs.specs, &target.kernel.overlay, &target.kernel.options)?;
+    let kernel = kernel::Kernel {
+        source: inputs.kernel,
+        overlay: &kernel_overlay,
+        lustre: &lustre,
+    };
+    checks.extend(kernel.texts()?);
+    let (patched, series) = kernel.series(&inputs.scratch.join("kernel"))?;
+    checks.extend(series);
+    checks.push(ldiskfs::check(
+        &ldiskfs::Inputs {
+            wanted: &target.lustre,
+            tree: &lustre,
+            label: &inputs.lustre.label,
+            kernel: &patched,
+            kernel_version: &inputs.kernel.version,
+        },
+        &inputs.scratch.join("ldiskfs"),
+    )?);
+    checks.extend(e2fsprogs::checks(
+        &e2fsprogs::Inputs {
+            wanted: &target.e2fsprogs,
+            folder: &inputs.specs.join(&target.e2fsprogs.spec),
+            dist: &target.distribution.dist,
+            archive: inputs.e2fsprogs,
+            lustre: &lustre,
+            label: &inputs.lustre.label,
+        },
+        &inputs.scratch.join("e2fsprogs"),
+    )?);
+    checks.push(packages::check(target, inputs.offered));
+    Ok(Report::new(&target.name, checks))
+}
+
+fn load(specs: &Path, folder: &str, options: &[String]) -> Result<Overlay, Error> {
+    let path = specs.join(folder).join("overlay.toml");
+    Ok(Overlay::load_with(&path, options)?)
+}
+
+fn read_text(path: &Path) -> Result<String, Error> {
+    let bytes = fs::read(path).map_err(at(path))?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// The inputs of Lustre's configure.
+fn configure_texts(lustre: &Path) -> Result<Vec<(String, String)>, Error> {
+    texts(lustre, &|name| {
+        name.ends_with(".m4") || name == "configure.ac"
+    })
+}
+
+/// The files below `root` whose names `wanted` takes, by their paths there, sorted.
+fn texts(root: &Path, wanted: &dyn Fn(&str) -> bool) -> Result<Vec<(String, String)>, Error> {
+    let mut all = Vec::new();
+    for entry in walkdir::WalkDir::new(root).sort_by_file_name() {
+        let entry = entry.map_err(|error| Error::Io {
+            path: root.to_owned(),
+            source: error.into(),
+        })?;
+        if entry.file_type().is_file() && wanted(&entry.file_name().to_string_lossy()) {
+            let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
+            all.push((path.display().to_string(), read_text(entry.path())?));
+        }
+    }
+    Ok(all)
+}

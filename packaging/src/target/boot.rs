@@ -1,0 +1,196 @@
+//! The table `[boot]`: the virtual machine that boots a target's packages, and what is expected of it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::check::inside;
+
+/// How the boot proof of a target is made. A later target inherits it and overrides single keys; lists are replaced whole.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Boot {
+    /// The guest's memory, in MiB.
+    pub memory_mib: u64,
+    /// The guest's processors; never more than the host has.
+    pub cpus: usize,
+    /// The size of the guest's root file system, in MiB. The file is sparse, but a guest may fill it.
+    pub disk_mib: u64,
+    /// How long the guest may take from power-on to power-off, in seconds, emulated by a busy machine.
+    pub limit_seconds: u64,
+    /// How long KVM has for the kernel's first line, in seconds; after that the guest is emulated.
+    pub kvm_seconds: u64,
+    /// Arguments of the kernel besides those that say where root and console are.
+    #[serde(default)]
+    pub arguments: Vec<String>,
+    /// What the guest needs besides the packages of the install proof: the distribution's own packages.
+    pub packages: Vec<String>,
+    /// The checks, in the order they run: files `checks/NAME.sh` of the folder `guest`.
+    pub checks: Vec<String>,
+    /// The folder under `specs/` with what runs in the guest.
+    pub guest: String,
+    /// The file under `specs/` that says which lines of the kernel's log are no good.
+    pub kernel_log: String,
+    /// The environment of `llmount.sh` and the other scripts of lustre-tests.
+    #[serde(default)]
+    pub environment: BTreeMap<String, String>,
+    /// Users that the tests expect: name and id.
+    #[serde(default)]
+    pub users: BTreeMap<String, u32>,
+    /// Modules that must load, before anything is mounted.
+    pub modules: Vec<String>,
+    /// The packages whose modules must all be unloaded in the end.
+    pub module_packages: Vec<String>,
+    /// Modules that Lustre's own cleanup forgets; they must at least let themselves be taken out.
+    #[serde(default)]
+    pub stays: Vec<String>,
+    /// The folder of lustre-tests.
+    pub tests: String,
+    /// Where `llmount.sh` mounts the client.
+    pub client: String,
+    /// Where it mounts the targets.
+    pub servers: Vec<String>,
+    /// The targets that `lfs df` must show, by name.
+    pub targets: Vec<String>,
+    /// The devices that `lctl dl` must show, all of them UP.
+    pub devices: Vec<Devices>,
+    /// The cases of `sanity.sh` that run.
+    pub sanity: Vec<String>,
+    /// The images that `e2fsck -fn` must find clean in the end; the MDT's is the first.
+    pub images: Vec<String>,
+    /// Features that the MDT's image must have.
+    #[serde(default)]
+    pub features: Vec<String>,
+    /// What `e2fsck` cannot check, one sentence each; it is said in the proof.
+    pub unchecked: Vec<String>,
+}
+
+/// How many devices of a type there must be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Devices {
+    /// The type, as `lctl dl` shows it.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// How many at least.
+    pub count: usize,
+}
+
+impl Boot {
+    /// What no type can say.
+    pub(super) fn check(&self) -> Result<(), String> {
+        for (what, path) in [
+            ("boot.guest", &self.guest),
+            ("boot.kernel_log", &self.kernel_log),
+        ] {
+            inside(what, path)?;
+        }
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if self.checks.is_empty() {
+            return Err(
+                "boot.checks names no check: a boot that checks nothing proves nothing".to_owned(),
+            );
+        }
+        for (at, check) in self.checks.iter().enumerate() {
+            if check.is_empty() || !check.chars().all(plain) {
+                return Err(format!(
+                    "boot.checks: `{check}` is no name of a check: use small letters, digits and dashes"
+                ));
+            }
+            if self.checks[..at].contains(check) {
+                return Err(format!("boot.checks names `{check}` twice"));
+            }
+        }
+        let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if let Some(name) = self.environment.keys().find(|name| {
+            name.is_empty()
+                || !name.chars().all(word)
+                || name.starts_with(|c: char| c.is_ascii_digit())
+        }) {
+            return Err(format!(
+                "boot.environment: `{name}` is no name of a variable"
+            ));
+        }
+        for (what, value) in [
+            ("memory_mib", self.memory_mib),
+            ("disk_mib", self.disk_mib),
+            ("limit_seconds", self.limit_seconds),
+            ("cpus", self.cpus as u64),
+        ] {
+            if value == 0 {
+                return Err(format!("boot.{what} is 0"));
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::{Target, list};
+    use super::*;
+
+    fn of(target: &str) -> Boot {
+        let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
+        Target::load(&specs, target).unwrap().boot.unwrap()
+    }
+
+    #[test]
+    fn what_cannot_be_is_said_by_its_key() {
+        type Change = fn(&mut Boot);
+        let wrong: [(&str, Change); 7] = [
+            ("boot.checks", |boot| boot.checks.clear()),
+            ("boot.checks", |boot| {
+                boot.checks.push("../../etc".to_owned())
+            }),
+            ("twice", |boot| boot.checks.push("mount".to_owned())),
+            ("boot.guest", |boot| boot.guest = "/etc".to_owned()),
+            ("boot.kernel_log", |boot| {
+                boot.kernel_log = "../x".to_owned()
+            }),
+            ("boot.limit_seconds", |boot| boot.limit_seconds = 0),
+            ("boot.environment", |boot| {
+                boot.environment.insert("a b".to_owned(), String::new());
+            }),
+        ];
+        let good = of("rehearsal");
+        assert_eq!(good.check(), Ok(()));
+        for (word, change) in wrong {
+            let mut boot = good.clone();
+            change(&mut boot);
+            let error = boot.check().unwrap_err();
+            assert!(error.contains(word), "{word}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_target_of_the_project_has_the_data_it_names() {
+        let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
+        let mut booted = 0;
+        for name in list(&specs).unwrap() {
+            let Some(boot) = Target::load(&specs, &name).unwrap().boot else {
+                continue;
+            };
+            booted += 1;
+            for check in &boot.checks {
+                let script = specs.join(&boot.guest).join("checks").join(check);
+                assert!(script.is_file(), "{name}: {}", script.display());
+            }
+            crate::boot::KernelLog::load(&specs.join(&boot.kernel_log)).unwrap();
+            assert!(!boot.images.is_empty(), "{name}");
+        }
+        assert!(booted > 0);
+    }
+
+    #[test]
+    fn a_target_overrides_single_keys_and_whole_lists() {
+        let (model, real) = (of("rehearsal"), of("debian-12"));
+        assert_eq!(model.checks, real.checks);
+        assert_ne!(model.limit_seconds, real.limit_seconds);
+        // Nothing of the model is left among what replaces it.
+        assert!(model.devices.iter().any(|devices| devices.kind == "llite"));
+        assert!(real.devices.iter().all(|devices| devices.kind != "llite"));
+    }
+}

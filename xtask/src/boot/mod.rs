@@ -1,0 +1,143 @@
+//! The boot proof: our repository, installed by the target's own dnf into a fresh root, boots its own kernel and mounts Lustre.
+//!
+//! The machine and what it says are `packaging`'s; this joins them with what `prove` knows of installing, and with the `repo`
+//! library's proofs.
+
+mod install;
+mod proof;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use lustre_packaging::boot::accelerator::{self, Choice};
+use lustre_packaging::boot::judge::{Expected, judge};
+use lustre_packaging::boot::qemu::{self, Machine};
+use lustre_packaging::boot::{Accelerator, Error, KernelLog, needs};
+use lustre_packaging::boot::{guest, image};
+use lustre_packaging::target::Boot;
+use lustre_repository::proof::Check;
+
+use crate::prove::InstallInput;
+use crate::prove::chroot::Chroot;
+
+/// What the boot proof needs.
+pub struct BootInput<'a> {
+    /// What the install proof needs as well.
+    pub install: InstallInput<'a>,
+    /// The target's table.
+    pub boot: &'a Boot,
+    /// The project's `specs/`.
+    pub specs: &'a Path,
+    /// Tells people what happens.
+    pub tell: &'a (dyn Fn(&str) + Sync),
+}
+
+/// Where KVM is.
+const KVM: &str = "/dev/kvm";
+
+/// Installs, boots and checks. What a failed step leaves no ground for is not run, and says so.
+///
+/// # Errors
+/// When the host lacks something, QEMU cannot be run, or data of the project is wrong: nothing is known of the repository then.
+pub fn boot_checks(input: &BootInput<'_>) -> anyhow::Result<Vec<Check>> {
+    let logs = Logs(input.install.logs);
+    let scratch = input.install.scratch;
+    let program = qemu::find().ok_or(Error::NoQemu)?;
+    needs::check(input.boot, scratch).map_err(Error::from)?;
+    let kernel_log = KernelLog::load(&input.specs.join(&input.boot.kernel_log))?;
+    logs.clear(input.boot)?;
+
+    let mut checks = Vec::new();
+    let chroot = Chroot::new(&input.install).map_err(anyhow::Error::msg)?;
+    let (check, release) = install::install(input, &chroot, &logs.of("install"));
+    checks.push(check);
+    let Some(release) = release else {
+        checks.extend(proof::not_run(input, "installing failed"));
+        return Ok(checks);
+    };
+    let image = image::make(
+        &chroot.logging_to(logs.of("image")).sandbox(),
+        input.boot,
+        &input.specs.join(&input.boot.guest),
+        &release,
+        &scratch.join("image"),
+        &logs.of("image"),
+    )
+    .context("cannot make a disk image of the root that everything is installed in")?;
+    drop(chroot);
+
+    let (console, report) = (logs.of("console"), scratch.join("report"));
+    let machine = Machine {
+        program: &program,
+        accelerator: Accelerator::Kvm,
+        memory_mib: input.boot.memory_mib,
+        cpus: processors(input.boot.cpus),
+        kernel: &image.kernel,
+        disk: Some(&image.disk),
+        init: &image.init,
+        arguments: &input.boot.arguments,
+        console: &console,
+        report: &report,
+    };
+    let choice = choose(input.boot, &machine, &logs)?;
+    (input.tell)(&format!("boot: {}", choice.why));
+    let machine = Machine {
+        accelerator: choice.accelerator,
+        ..machine
+    };
+    let limit = Duration::from_secs(input.boot.limit_seconds);
+    let ran = guest::run(&machine, limit, &logs.of("qemu"), &mut |check| {
+        (input.tell)(&format!("boot: {check}"));
+    })?;
+    let expected = Expected {
+        boot: input.boot,
+        release: &release,
+        kernel_log: &kernel_log,
+    };
+    for judged in judge(&expected, &ran) {
+        checks.push(proof::check(input, judged, &choice, &logs)?);
+    }
+    Ok(checks)
+}
+
+/// KVM where it works with this machine, else emulation.
+fn choose(boot: &Boot, machine: &Machine<'_>, logs: &Logs<'_>) -> Result<Choice, Error> {
+    let deadline = Duration::from_secs(boot.kvm_seconds);
+    let probe = accelerator::probe(machine, Path::new(KVM), deadline, &logs.of("kvm"))?;
+    Ok(accelerator::decide(&probe))
+}
+
+/// As many processors as wanted, but no more than there are: those would only wait for each other.
+fn processors(wanted: usize) -> usize {
+    let here = std::thread::available_parallelism().map_or(1, usize::from);
+    wanted.min(here).max(1)
+}
+
+/// Where the logs of a boot are.
+struct Logs<'a>(&'a Path);
+
+impl Logs<'_> {
+    /// The log of a check or a program.
+    fn of(&self, name: &str) -> PathBuf {
+        self.0.join(format!("boot-{name}.log"))
+    }
+
+    /// Removes those of an earlier boot: they would only mislead.
+    fn clear(&self, boot: &Boot) -> anyhow::Result<()> {
+        let own = ["install", "image", "console", "qemu", "kvm", "start"];
+        for name in own
+            .into_iter()
+            .chain(boot.checks.iter().map(String::as_str))
+        {
+            let path = self.of(name);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).with_context(|| path.display().to_string());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

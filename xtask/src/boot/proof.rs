@@ -1,0 +1,103 @@
+//! From what the guest's checks showed to checks of the proof.
+
+use std::fs;
+
+use anyhow::Context as _;
+use lustre_packaging::boot::accelerator::Choice;
+use lustre_packaging::boot::judge::Judged;
+use lustre_packaging::boot::report::START;
+use lustre_repository::proof::{Check, Verdict};
+
+use super::{BootInput, Logs};
+
+/// The check `judged`, under its name in the proof, with its log.
+pub fn check(
+    input: &BootInput<'_>,
+    judged: Judged,
+    choice: &Choice,
+    logs: &Logs<'_>,
+) -> anyhow::Result<Check> {
+    let name = judged.name.clone();
+    let log = keep(&judged, logs)?;
+    let seconds = judged.seconds;
+    let check = Check::run(&in_proof(&name), input.install.logs, || {
+        verdict(judged, description(input, &name, choice))
+    });
+    Ok(Check {
+        duration_ms: (seconds * 1000.0) as u64,
+        log,
+        ..check
+    })
+}
+
+/// All checks of the guest, none of which ran.
+pub fn not_run(input: &BootInput<'_>, why: &str) -> Vec<Check> {
+    let names = std::iter::once(START).chain(input.boot.checks.iter().map(String::as_str));
+    names
+        .map(|name| {
+            Check::run(&in_proof(name), input.install.logs, || {
+                Verdict::NotRun(why.to_owned())
+            })
+        })
+        .collect()
+}
+
+/// A name that no other proof has.
+fn in_proof(name: &str) -> String {
+    format!("boot-{name}")
+}
+
+fn verdict(judged: Judged, checked: String) -> Verdict {
+    match judged.not_run {
+        Some(why) => Verdict::NotRun(why),
+        None if judged.findings.is_empty() => Verdict::Pass {
+            checked,
+            note: judged.evidence.join("\n"),
+        },
+        None => Verdict::Fail {
+            checked,
+            findings: judged.findings,
+        },
+    }
+}
+
+/// What a check looks at, in the words of the comment it begins with.
+fn description(input: &BootInput<'_>, name: &str, choice: &Choice) -> String {
+    if name == START {
+        return format!(
+            "the kernel of the packages boots to user space; {}",
+            choice.why
+        );
+    }
+    let script = input
+        .specs
+        .join(&input.boot.guest)
+        .join("checks")
+        .join(name);
+    let text = fs::read_to_string(script).unwrap_or_default();
+    let comment: Vec<&str> = text
+        .lines()
+        .map_while(|line| line.strip_prefix("# "))
+        .collect();
+    comment.join(" ")
+}
+
+/// Writes what a check printed, saw and found to its log.
+fn keep(judged: &Judged, logs: &Logs<'_>) -> anyhow::Result<Option<std::path::PathBuf>> {
+    if judged.not_run.is_some() {
+        return Ok(None);
+    }
+    let path = logs.of(&judged.name);
+    let mut text = String::new();
+    for (prefix, lines) in [
+        ("", &judged.output),
+        ("evidence: ", &judged.evidence),
+        ("finding: ", &judged.findings),
+    ] {
+        for line in lines {
+            text.push_str(&format!("{prefix}{line}\n"));
+        }
+    }
+    fs::write(&path, text).with_context(|| path.display().to_string())?;
+    Ok(Some(path))
+}

@@ -1,0 +1,145 @@
+//! `cargo xtask boot`: the boot proof of what the stage `assemble` made, a stage of its own.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context as _;
+use lustre_packaging::stage::{Stage, digest_of};
+use lustre_packaging::store::StageDir;
+use lustre_packaging::target::Boot;
+use lustre_repository::proof::Check;
+
+use super::proofs::{self, Proved};
+use super::{preflight, repo};
+use crate::boot::{BootInput, boot_checks};
+use crate::cli::BootArgs;
+use crate::context::Context;
+use crate::exit::Outcome;
+use crate::prove::InstallInput;
+use crate::road::finish::{Signing, tree};
+use crate::road::{Road, name};
+use crate::ui;
+
+/// Builds what is missing, boots it, and says what was seen.
+pub fn run(arguments: &BootArgs) -> anyhow::Result<Outcome> {
+    let context = Context::open(&arguments.target, &repo::who("boot", &arguments.target))?;
+    table(&context)?;
+    let lock = repo::ready(&context)?;
+    let road = Road::new(&context, &lock)?;
+    let signing = repo::signing(&context, &arguments.key)?;
+    if preflight::gate(&context, &road)?.is_none() {
+        return Ok(Outcome::Misfit);
+    }
+    let done = repo::run(&context, &road.assembled(&signing)?)?;
+    let proved = prove(&context, &road, &signing, &done)?;
+    if let Some(model) = &context.target.model {
+        ui::say(model);
+    }
+    ui::say(&format!(
+        "{}\n{}",
+        tree(&repo::folder(&done, name::ASSEMBLE)?).display(),
+        proved.summary()
+    ));
+    ui::print(
+        if context.arguments.json {
+            proved.text()
+        } else {
+            proved.details()
+        }
+        .trim_end(),
+    );
+    Ok(if proved.good() {
+        Outcome::Done
+    } else {
+        Outcome::Unproven
+    })
+}
+
+/// The table `[boot]` of the target.
+///
+/// # Errors
+/// When there is none.
+pub fn table(context: &Context) -> anyhow::Result<&Boot> {
+    context.target.boot.as_ref().with_context(|| {
+        format!(
+            "the target `{0}` cannot be booted: specs/targets/{0}.toml has no table [boot], and inherits none",
+            context.target.name
+        )
+    })
+}
+
+/// The boot proof of what the stage `assemble` made.
+///
+/// # Errors
+/// When it cannot be made. Checks that fail are no error but the answer.
+pub fn prove(
+    context: &Context,
+    road: &Road<'_>,
+    signing: &Signing,
+    done: &BTreeMap<String, StageDir>,
+) -> anyhow::Result<Proved> {
+    let boot = table(context)?;
+    let inputs = vec![
+        ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("recipe".to_owned(), "1".to_owned()),
+        ("boot".to_owned(), serde_json::to_string(boot)?),
+        (
+            "install".to_owned(),
+            serde_json::to_string(&context.target.install)?,
+        ),
+        (
+            "guest".to_owned(),
+            digest_of(&road.specs.join(&boot.guest))?,
+        ),
+        (
+            "kernel-log".to_owned(),
+            digest_of(&road.specs.join(&boot.kernel_log))?,
+        ),
+    ];
+    proofs::in_stage(
+        context,
+        road,
+        signing,
+        done,
+        |recipe| {
+            Ok(Stage {
+                name: name::BOOT.to_owned(),
+                needs: [name::ASSEMBLE, name::DISTRIBUTION, name::INSTALL_ROOT]
+                    .map(str::to_owned)
+                    .to_vec(),
+                inputs,
+                whole: None,
+                recipe,
+            })
+        },
+        |dist| checks(context, done, dist),
+    )
+}
+
+/// The boot checks of the tree `dist`.
+///
+/// # Errors
+/// When the guest cannot be made or started.
+pub fn checks(
+    context: &Context,
+    done: &BTreeMap<String, StageDir>,
+    dist: &Path,
+) -> anyhow::Result<Vec<Check>> {
+    let base = repo::folder(done, name::DISTRIBUTION)?;
+    let scratch = context.store.temp_dir("boot")?;
+    let logs = context.store.logs_dir();
+    boot_checks(&BootInput {
+        install: InstallInput {
+            target: &context.target,
+            dist,
+            root: &repo::folder(done, name::INSTALL_ROOT)?.join("root"),
+            base: &base.join("base"),
+            base_key: &base.join("key.asc"),
+            scratch: scratch.path(),
+            logs: &logs,
+        },
+        boot: table(context)?,
+        specs: &crate::context::specs(),
+        tell: &|text| context.screen.line(text),
+    })
+}

@@ -1,0 +1,97 @@
+//! `cargo xtask preflight`, and the same before everything that builds.
+
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+use std::time::Instant;
+
+use anyhow::Context as _;
+use lustre_packaging::preflight::{Report, Verdict};
+use lustre_packaging::process;
+use lustre_packaging::stage;
+use lustre_packaging::store::StageDir;
+
+use super::repo;
+use crate::cli::TargetArgs;
+use crate::context::Context;
+use crate::exit::Outcome;
+use crate::road::preflight::{Misfit, REPORT};
+use crate::road::{Road, name};
+use crate::ui;
+
+/// Tells of every check whether it fits.
+pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
+    let clock = Instant::now();
+    let context = Context::open(arguments, &repo::who("preflight", arguments))?;
+    let lock = repo::ready(&context)?;
+    let road = Road::new(&context, &lock)?;
+    let (report, _) = look(&context, &road)?;
+    for check in &report.checks {
+        ui::say(&check.to_string());
+    }
+    ui::say(&format!(
+        "{}, {}",
+        report.summary(),
+        ui::duration(clock.elapsed())
+    ));
+    if context.arguments.json {
+        ui::print(&serde_json::to_string_pretty(&report)?);
+    }
+    Ok(if report.fits {
+        Outcome::Done
+    } else {
+        Outcome::Misfit
+    })
+}
+
+/// Looks before anything is built. Gives the stages where all fits; otherwise says what does not, and nothing may be built.
+///
+/// # Errors
+/// When something cannot be looked at.
+pub fn gate(
+    context: &Context,
+    road: &Road<'_>,
+) -> anyhow::Result<Option<BTreeMap<String, StageDir>>> {
+    let before = context.screen.ran();
+    let (report, stages) = look(context, road)?;
+    if report.fits {
+        if context.screen.ran() > before {
+            ui::say(&report.summary());
+        }
+        return Ok(Some(stages));
+    }
+    for check in &report.checks {
+        if matches!(check.result, Verdict::Fail | Verdict::Waived) {
+            ui::say(&check.to_string());
+        }
+    }
+    ui::say(&format!(
+        "{}; nothing was built. All checks: `cargo xtask preflight` with the same options",
+        report.summary()
+    ));
+    if context.arguments.json {
+        ui::print(&serde_json::to_string_pretty(&report)?);
+    }
+    Ok(None)
+}
+
+fn look(
+    context: &Context,
+    road: &Road<'_>,
+) -> anyhow::Result<(Report, BTreeMap<String, StageDir>)> {
+    let misfit = Misfit::default();
+    let stages = road.preflight(&misfit)?;
+    let ran = repo::run(context, &stages);
+    drop(stages);
+    if process::interrupted() {
+        return Err(stage::Error::Interrupted.into());
+    }
+    let misfit = misfit.into_inner().unwrap_or_else(PoisonError::into_inner);
+    if let Some(report) = misfit {
+        return Ok((report, BTreeMap::new()));
+    }
+    let ran = ran?;
+    let path = repo::folder(&ran, name::PREFLIGHT)?.join(REPORT);
+    let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
+    let report = serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
+    Ok((report, ran))
+}

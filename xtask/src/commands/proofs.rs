@@ -1,0 +1,130 @@
+//! Proofs as stages: not repeated for the same repository, and kept only where they hold.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::Context as _;
+use lustre_packaging::process;
+use lustre_packaging::stage::{self, Recipe, Stage};
+use lustre_packaging::store::StageDir;
+use lustre_repository::proof::{self, Check, Outcome, Proof};
+
+use super::repo;
+use crate::context::Context;
+use crate::road::finish::{Signing, tree};
+use crate::road::{Road, name};
+
+/// The proofs of one repository.
+#[derive(Debug)]
+pub struct Proved(Proof);
+
+impl Proved {
+    /// The proof that `checks` make of the repository at `dist`.
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub fn new(context: &Context, dist: &Path, checks: Vec<Check>) -> anyhow::Result<Self> {
+        let version = env!("CARGO_PKG_VERSION");
+        let proof = Proof::new(dist, &context.target.name, version, checks)?;
+        Ok(Self(proof))
+    }
+
+    /// `proof.json`.
+    pub fn text(&self) -> String {
+        self.0.to_json()
+    }
+
+    /// Whether all of them hold.
+    pub fn good(&self) -> bool {
+        self.0.holds()
+    }
+
+    /// Adds more proofs of the same repository.
+    pub fn add(&mut self, more: Self) {
+        self.0.checks.extend(more.0.checks);
+    }
+
+    /// One line, and one for every check that does not hold.
+    pub fn summary(&self) -> String {
+        let mut lines = vec![self.0.summary()];
+        for check in &self.0.checks {
+            if check.result != Outcome::Pass {
+                lines.push(format!(
+                    "  {}: {}: {}",
+                    check.name, check.result, check.message
+                ));
+                if let Some(log) = &check.log {
+                    lines.push(format!("    log: {}", log.display()));
+                }
+            }
+        }
+        lines.join("\n")
+    }
+
+    /// Every check with what it saw.
+    pub fn details(&self) -> String {
+        let mut lines = Vec::new();
+        for check in &self.0.checks {
+            lines.push(format!(
+                "{:8}{}: {}",
+                check.result.to_string(),
+                check.name,
+                check.checked
+            ));
+            lines.extend(check.message.lines().map(|line| format!("        {line}")));
+        }
+        lines.join("\n")
+    }
+}
+
+/// Runs `checks` on what the stage `assemble` made, as the stage that `stage` makes of its recipe; from the store where they held
+/// before.
+///
+/// # Errors
+/// When they cannot be made. Checks that fail are no error but the answer.
+pub fn in_stage(
+    context: &Context,
+    road: &Road<'_>,
+    signing: &Signing,
+    done: &BTreeMap<String, StageDir>,
+    stage: impl for<'s> FnOnce(Recipe<'s>) -> anyhow::Result<Stage<'s>>,
+    checks: impl Fn(&Path) -> anyhow::Result<Vec<Check>> + Send + Sync,
+) -> anyhow::Result<Proved> {
+    let dist = tree(&repo::folder(done, name::ASSEMBLE)?);
+    let failed = Mutex::new(None);
+    let mut stages: Vec<Stage<'_>> = road.assembled(signing)?;
+    let stage = stage(Box::new(|work| {
+        let proved = Proved::new(context, &dist, checks(&dist)?)?;
+        if proved.good() {
+            std::fs::write(work.output.join(proof::FILE), proved.text())?;
+            return Ok(());
+        }
+        // A proof that fails is not kept as a result: the next run looks again.
+        *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(proved);
+        Err("a proof failed".into())
+    }))?;
+    let name = stage.name.clone();
+    stages.push(stage);
+    let ran = repo::run(context, &stages);
+    drop(stages);
+    uninterrupted()?;
+    if let Some(proved) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        return Ok(proved);
+    }
+    let path = repo::folder(&ran?, &name)?.join(proof::FILE);
+    Ok(Proved(
+        Proof::read(&path).with_context(|| path.display().to_string())?,
+    ))
+}
+
+/// What an interruption broke says nothing about the repository: checks that ended that way are no proof that failed.
+///
+/// # Errors
+/// When the run was interrupted.
+pub fn uninterrupted() -> Result<(), stage::Error> {
+    if process::interrupted() {
+        return Err(stage::Error::Interrupted);
+    }
+    Ok(())
+}

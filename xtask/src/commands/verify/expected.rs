@@ -1,0 +1,206 @@
+//! Which key a repository has to be signed with: a repository that brings its own key proves nothing about who made it.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use lustre_packaging::sign::{KeySource, PublicKey, parse_fingerprint};
+use lustre_repository::proof::Verdict;
+
+use super::super::key;
+use crate::cli::VerifyArgs;
+use crate::exit::Usage;
+use crate::road::finish::Signing;
+
+/// The name of the check in `proof.json`.
+pub const CHECK: &str = "key";
+
+/// Which key is expected.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Expected {
+    /// The key of this fingerprint.
+    Key {
+        /// 40 upper-case hexadecimal digits.
+        fingerprint: String,
+        /// Where that is known from.
+        from: String,
+    },
+    /// Nobody has said.
+    Unknown,
+}
+
+impl Expected {
+    /// What the command line and the environment say; else this machine's development key, if there is one.
+    ///
+    /// # Errors
+    /// When a key that is named cannot be read.
+    pub fn of(arguments: &VerifyArgs) -> anyhow::Result<Self> {
+        if let Some(given) = &arguments.public_key {
+            return Self::given(given);
+        }
+        let source = key::source(&arguments.key)?;
+        let from = match &source {
+            KeySource::File(path) => path.display().to_string(),
+            KeySource::Variable(name) => format!("the variable {name}"),
+            KeySource::Agent { .. } => "gpg-agent".to_owned(),
+            KeySource::Development(_) => "this machine's development key".to_owned(),
+        };
+        Ok(match source.public()? {
+            Some(public) => Self::Key {
+                fingerprint: public.fingerprint(),
+                from,
+            },
+            None => Self::Unknown,
+        })
+    }
+
+    /// The key that signs in this run.
+    pub fn signing(signing: &Signing) -> Self {
+        Self::Key {
+            fingerprint: signing.fingerprint.clone(),
+            from: "the key that signs".to_owned(),
+        }
+    }
+
+    /// `--public-key`: a fingerprint, or the file of a public key.
+    fn given(given: &str) -> anyhow::Result<Self> {
+        let from = format!("--public-key {given}");
+        let path = Path::new(given);
+        if !path.exists() {
+            let fingerprint = parse_fingerprint(given).map_err(|_| {
+                Usage(format!(
+                    "--public-key {given}: neither a file nor a fingerprint of 40 hexadecimal digits"
+                ))
+            })?;
+            return Ok(Self::Key { fingerprint, from });
+        }
+        let text = std::fs::read_to_string(path).context(from.clone())?;
+        let key = PublicKey::from_armored(&text).context(from.clone())?;
+        Ok(Self::Key {
+            fingerprint: key.fingerprint(),
+            from,
+        })
+    }
+
+    /// Compares the key that the repository brings, `published`, with the one expected.
+    pub fn check(&self, published: &str) -> Verdict {
+        // The first reads every key in the file, and there must be one only; the second checks what is bound to it.
+        let found = PublicKey::from_armored(published)
+            .map_err(|error| error.to_string())
+            .and_then(|_| {
+                lustre_repository::key::fingerprint(published).map_err(|error| error.to_string())
+            });
+        let found = match found {
+            Ok(found) => found,
+            Err(error) => {
+                return Verdict::Fail {
+                    checked: "the public key".to_owned(),
+                    findings: vec![error],
+                };
+            }
+        };
+        match self {
+            Self::Key { fingerprint, from } if *fingerprint == found => Verdict::Pass {
+                checked: found,
+                note: format!("as expected: {from}"),
+            },
+            Self::Key { fingerprint, from } => Verdict::Fail {
+                checked: found.clone(),
+                findings: vec![format!(
+                    "the repository brings the key {found}; expected is {fingerprint} ({from}). Nothing else of it was looked at. \
+                     If you know the other key to be right, say so with --public-key"
+                )],
+            },
+            Self::Unknown => Verdict::Pass {
+                checked: found,
+                note: "the key is the repository's own, trusted on first use: what holds says that the repository is whole, and \
+                       nothing of who made it; give the key that you expect with --public-key"
+                    .to_owned(),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lustre_packaging::sign::{Key, Secret, Signer as _};
+
+    use super::*;
+    use crate::context::specs;
+
+    /// The rehearsal distribution's key, since making one takes seconds.
+    fn key() -> Key {
+        let file = specs().join("distributions/rehearsal/key.asc");
+        let text = Secret::new(std::fs::read(&file).unwrap());
+        Key::from_armored(&text, "the test", None).unwrap()
+    }
+
+    fn expect(fingerprint: &str) -> Expected {
+        Expected::Key {
+            fingerprint: fingerprint.to_owned(),
+            from: "a test".to_owned(),
+        }
+    }
+
+    #[test]
+    fn only_the_expected_key_alone_will_do() {
+        let key = key();
+        let public = key.public_key_armored().unwrap();
+        let ours = key.fingerprint();
+
+        match expect(&ours).check(&public) {
+            Verdict::Pass { checked, note } => {
+                assert_eq!(checked, ours);
+                assert!(note.contains("a test"), "{note}");
+            }
+            other => panic!("{other:?}"),
+        }
+        let other = "0123456789ABCDEF0123456789ABCDEF01234567";
+        match expect(other).check(&public) {
+            Verdict::Fail { findings, .. } => {
+                assert!(
+                    findings[0].contains(&ours) && findings[0].contains(other),
+                    "{findings:?}"
+                );
+            }
+            verdict => panic!("{verdict:?}"),
+        }
+        match Expected::Unknown.check(&public) {
+            Verdict::Pass { note, .. } => assert!(note.contains("trusted on first use"), "{note}"),
+            verdict => panic!("{verdict:?}"),
+        }
+        // `rpm --import` takes every key that is in the file.
+        let two = format!("{public}\n{public}");
+        for published in [two.as_str(), "no key", ""] {
+            for expected in [expect(&ours), Expected::Unknown] {
+                let verdict = expected.check(published);
+                assert!(matches!(verdict, Verdict::Fail { .. }), "{verdict:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_public_key_is_given_as_a_file_or_as_a_whole_fingerprint() {
+        let key = key();
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key.asc");
+        std::fs::write(&file, key.public_key_armored().unwrap()).unwrap();
+        let ours = key.fingerprint();
+        let fingerprint = |given: &str| match Expected::given(given).unwrap() {
+            Expected::Key { fingerprint, .. } => fingerprint,
+            Expected::Unknown => panic!("{given}"),
+        };
+        assert_eq!(fingerprint(file.to_str().unwrap()), ours);
+        assert_eq!(fingerprint(&ours.to_lowercase()), ours);
+        assert_eq!(fingerprint(&format!("0x{ours}")), ours);
+        for wrong in [&ours[24..], "/no/such/key.asc"] {
+            let error = Expected::given(wrong).unwrap_err();
+            assert!(error.is::<Usage>(), "{error:?}");
+        }
+        std::fs::write(&file, "no key").unwrap();
+        let error = Expected::given(file.to_str().unwrap()).unwrap_err();
+        assert!(
+            format!("{error:#}").contains("key.asc") && !error.is::<Usage>(),
+            "{error:#}"
+        );
+    }
+}

@@ -1,0 +1,244 @@
+//! Preflight: do all series, overlays, configs and versions fit? Stages of their own that nothing needs, run before all others: what
+//! they find changes no key of a build.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use lustre_packaging::archive;
+use lustre_packaging::distro::srpm::SpecTools;
+use lustre_packaging::distro::{self, Recipe};
+use lustre_packaging::knowledge::Knowledge;
+use lustre_packaging::preflight::{self, Inputs, KernelSource, LustreSource, Report, Wanted};
+use lustre_packaging::source::{Locked, Override};
+use lustre_packaging::stage::{Failure, Stage, Work};
+use lustre_packaging::target::Source;
+
+use super::{Road, name, needs};
+use crate::commands::lock::KERNEL_SOURCE;
+
+/// The stage of Lustre's tree as it came, before its overlay.
+const LUSTRE: &str = "preflight-lustre";
+/// The stage of the list of the kernel's files that are needed.
+const FILES: &str = "preflight-files";
+/// The stage of these files.
+const KERNEL: &str = "preflight-kernel";
+/// The list.
+const LIST: &str = "kernel-files.txt";
+/// The report.
+pub const REPORT: &str = "preflight.json";
+
+/// Where the recipe puts a report of what does not fit: it is not kept as a result, so that the next run looks again.
+pub type Misfit = Mutex<Option<Report>>;
+
+impl Road<'_> {
+    /// The stages of preflight. That of the report fails where something does not fit, and leaves the report in `misfit`.
+    ///
+    /// # Errors
+    /// When an input of a stage cannot be read.
+    pub fn preflight<'s>(&'s self, misfit: &'s Misfit) -> anyhow::Result<Vec<Stage<'s>>> {
+        let kernel = self.lock.file(KERNEL_SOURCE)?;
+        let recipe = Recipe::load(&self.specs.join(&self.target.distribution.recipe))?;
+        let mut texts = vec![
+            ("recipe".to_owned(), "1".to_owned()),
+            ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+            self.settings_input(),
+            ("kernel-archive".to_owned(), kernel.file.clone()),
+            self.spec_input("kernel-spec", &self.target.distribution.kernel.spec)?,
+        ];
+        texts.extend(self.kernel_overlay_inputs("kernel-overlay")?);
+        for fragment in &self.target.distribution.kernel.config {
+            texts.push(self.spec_input("kernel-config", fragment)?);
+        }
+        let mut all = texts.clone();
+        all.extend([
+            ("target".to_owned(), serde_json::to_string(&*self.target)?),
+            ("lustre".to_owned(), self.label()),
+            (
+                "incomplete".to_owned(),
+                self.incomplete.clone().unwrap_or_default(),
+            ),
+            ("e2fsprogs".to_owned(), self.e2fsprogs_input()?.1),
+            self.spec_input("e2fsprogs-spec", &self.target.e2fsprogs.spec)?,
+            self.spec_input("knowledge", Knowledge::FILE)?,
+            (
+                "packages".to_owned(),
+                distro::inputs_digest(&recipe, &self.lock.package)?,
+            ),
+        ]);
+        let mut tree = vec![
+            ("recipe".to_owned(), "1".to_owned()),
+            ("source".to_owned(), self.lustre.identity().to_string()),
+            self.settings_input(),
+        ];
+        tree.extend(self.kernel_overlay_inputs("kernel-overlay")?);
+        if let Some(overlay) = &self.target.lustre.overlay {
+            tree.extend(self.overlay_inputs("overlay", overlay, &self.target.lustre.options)?);
+            all.push(self.spec_input("lustre-overlay", overlay)?);
+        }
+        let archive = kernel.clone();
+        Ok(vec![
+            Stage {
+                name: LUSTRE.to_owned(),
+                needs: Vec::new(),
+                inputs: tree,
+                whole: None,
+                recipe: Box::new(move |work| {
+                    let time = self.target.build.source_date_epoch.into();
+                    let whole = work.scratch.join("lustre");
+                    self.lustre.export(self.store, &whole, time)?;
+                    let wanted = &self.target.lustre;
+                    let lustre = wanted.overlay.as_ref();
+                    let lustre = lustre
+                        .map(|folder| self.overlay(folder, &wanted.options))
+                        .transpose()?;
+                    let kernel = self.kernel_overlay()?;
+                    let read = preflight::tree::Read::of(&kernel, lustre.as_ref());
+                    Ok(read.copy(&whole, &work.output.join("tree"))?)
+                }),
+            },
+            Stage {
+                name: FILES.to_owned(),
+                needs: needs(&[LUSTRE]),
+                inputs: texts,
+                whole: None,
+                recipe: Box::new(move |work| {
+                    let source =
+                        self.kernel_source(&kernel.file, work, &work.scratch.join("parts"))?;
+                    let overlay = self.kernel_overlay()?;
+                    let tree = work.need(LUSTRE)?.join("tree");
+                    let wanted = Wanted::read(&source, &overlay, &tree)?;
+                    Ok(fs::write(work.output.join(LIST), wanted.to_string())?)
+                }),
+            },
+            Stage {
+                name: KERNEL.to_owned(),
+                needs: needs(&[FILES]),
+                inputs: vec![
+                    ("recipe".to_owned(), "1".to_owned()),
+                    ("archive".to_owned(), archive.sha256.to_string()),
+                ],
+                whole: None,
+                recipe: Box::new(move |work| {
+                    let list = fs::read_to_string(work.need(FILES)?.join(LIST))?;
+                    let wanted = Wanted::from(list.as_str());
+                    let file = self.pinned(&archive.sha256, &archive.file)?;
+                    archive::unpack_only(&file, &work.output.join("tree"), 1, &|path| {
+                        wanted.takes(path)
+                    })?;
+                    Ok(())
+                }),
+            },
+            Stage {
+                name: name::PREFLIGHT.to_owned(),
+                needs: needs(&[LUSTRE, KERNEL]),
+                inputs: all,
+                whole: None,
+                recipe: Box::new(move |work| {
+                    let report = self.report(work, &recipe)?;
+                    if report.fits {
+                        let text = serde_json::to_string_pretty(&report)?;
+                        return Ok(fs::write(work.output.join(REPORT), text + "\n")?);
+                    }
+                    let failure = report.summary();
+                    *misfit.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
+                    Err(failure.into())
+                }),
+            },
+        ])
+    }
+
+    fn report(&self, work: &Work<'_>, recipe: &Recipe) -> Result<Report, Failure> {
+        let archive = self.lock.file(KERNEL_SOURCE)?.file;
+        let parts = work.need(KERNEL)?.join("tree");
+        let kernel = self.kernel_source(&archive, work, &parts)?;
+        let lustre = LustreSource {
+            tree: work.need(LUSTRE)?.join("tree"),
+            label: self.label(),
+            version: self.lustre_release(),
+            missing: self.lustre.missing().to_vec(),
+            incomplete_allowed: self.incomplete.is_none(),
+        };
+        let scratch = work.scratch.join("checks");
+        fs::create_dir(&scratch)?;
+        Ok(preflight::run(&Inputs {
+            target: &self.target,
+            specs: &self.specs,
+            kernel: &kernel,
+            lustre: &lustre,
+            e2fsprogs: &self.e2fsprogs_archive(work.scratch)?.0,
+            offered: &distro::offered::offered(recipe, &self.lock.package)?,
+            scratch: &scratch,
+        })?)
+    }
+
+    /// The distribution's kernel source as its source package will hold it, without making that package.
+    fn kernel_source(
+        &self,
+        archive: &str,
+        work: &Work<'_>,
+        parts: &Path,
+    ) -> Result<KernelSource, Failure> {
+        let distribution = &self.target.distribution;
+        let folder = work.scratch.join("kernel-spec");
+        let fragments: Vec<PathBuf> = distribution
+            .kernel
+            .config
+            .iter()
+            .map(|path| self.specs.join(path))
+            .collect();
+        let spec = self.specs.join(&distribution.kernel.spec);
+        distro::release::for_archive(&spec, archive, &fragments, &folder)?;
+        let recipe = Recipe::load(&self.specs.join(&distribution.recipe))?;
+        let macros: Vec<PathBuf> = recipe
+            .distribution
+            .macros
+            .iter()
+            .map(|file| recipe.dir.join(file))
+            .collect();
+        let rpmspec = work.scratch.join("rpmspec");
+        fs::create_dir(&rpmspec)?;
+        let tools = SpecTools {
+            macros: &macros,
+            scratch: &rpmspec,
+            time: recipe.distribution.time,
+        };
+        let made = tools.packages(&folder)?;
+        let package = made
+            .first()
+            .ok_or_else(|| format!("the spec in {} makes no packages", spec.display()))?;
+        Ok(KernelSource {
+            folder,
+            parts: parts.to_owned(),
+            version: package.version.clone(),
+            release: package.release.clone(),
+            arch: distribution.arch.clone(),
+        })
+    }
+
+    /// The release that Lustre's tree is; none for a folder that somebody may have changed.
+    fn lustre_release(&self) -> Option<String> {
+        let folder = |by: &Override| by.rev.is_none();
+        let changed = self.lustre.replaced.as_ref().is_some_and(folder);
+        (!changed).then(|| self.target.lustre.version.clone())
+    }
+
+    /// What Lustre's tree is, in a few words.
+    fn label(&self) -> String {
+        let revision = match (&self.lustre.replaced, &self.lustre.locked) {
+            (Some(by), _) if by.rev.is_some() => by.rev.clone().unwrap_or_default(),
+            (Some(by), Locked::Path { .. }) => by.path.display().to_string(),
+            (_, Locked::Git { tag: Some(tag), .. }) => tag.clone(),
+            (_, Locked::Git { commit, .. }) => match &self.target.lustre.source {
+                Source::Git {
+                    tag: Some(tag),
+                    commit: asked,
+                    ..
+                } if asked == commit => tag.clone(),
+                _ => commit.chars().take(10).collect(),
+            },
+            _ => self.target.lustre.version.clone(),
+        };
+        format!("Lustre {revision}")
+    }
+}
