@@ -10,7 +10,7 @@ mod model;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub use boot::{Boot, Devices};
+pub use boot::{Boot, Devices, KnownLine};
 pub use model::{
     Build, Distribution, DistributionKernel, DistributionKind, E2fsprogs, Group, Install, Kernel,
     Lustre, Repository, Source, Target,
