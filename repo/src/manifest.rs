@@ -4,11 +4,12 @@
 //! [`Manifest::to_json`].
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
+
+use crate::json_file;
+pub use crate::json_file::Error;
 
 /// The file's name at the top of the tree.
 pub const FILE: &str = "manifest.json";
@@ -16,42 +17,8 @@ pub const FILE: &str = "manifest.json";
 /// The format's version; a reader refuses a higher one.
 pub const FORMAT: u32 = 1;
 
-/// A manifest that cannot be written or read.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file cannot be read.
-    #[error("cannot read the manifest {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file cannot be written.
-    #[error("cannot write the manifest {}: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file is not a manifest.
-    #[error("{} is not a manifest: {source}", path.display())]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, with line and column.
-        source: serde_json::Error,
-    },
-    /// A newer tool wrote it.
-    #[error("{} has format {found}, this tool reads up to {FORMAT}: use the tool that wrote it, or a newer one", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// Its format.
-        found: u32,
-    },
-}
+/// What the file is, in errors.
+const WHAT: &str = "manifest";
 
 /// The whole manifest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -111,7 +78,7 @@ pub struct Overrides {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Stage {
-    /// The digest of its inputs and recipe, under which the store keeps its outputs.
+    /// The digest of the buildroot it was made in.
     pub digest: String,
     /// What it was made of.
     #[serde(default)]
@@ -160,10 +127,7 @@ impl Manifest {
             stage.sources.sort();
             stage.build_packages.sort();
         }
-        // Strings, numbers, maps with string keys: there is nothing in it that JSON cannot say.
-        let mut text = serde_json::to_string_pretty(&sorted).unwrap_or_default();
-        text.push('\n');
-        text
+        json_file::text(&sorted)
     }
 
     /// Writes the manifest whole.
@@ -171,10 +135,7 @@ impl Manifest {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
-        crate::files::write_whole(path, self.to_json().as_bytes()).map_err(|source| Error::Write {
-            path: path.to_owned(),
-            source,
-        })
+        json_file::write(WHAT, path, &self.to_json())
     }
 
     /// Reads a manifest.
@@ -182,27 +143,7 @@ impl Manifest {
     /// # Errors
     /// When the file cannot be read, is not a manifest, or is one of a newer format.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        /// Read first, so that a newer format is named as such and not by its unknown fields.
-        #[derive(Deserialize)]
-        struct Head {
-            format: u32,
-        }
-        let text = fs::read_to_string(path).map_err(|source| Error::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        let json = |source| Error::Json {
-            path: path.to_owned(),
-            source,
-        };
-        let head: Head = serde_json::from_str(&text).map_err(json)?;
-        if head.format > FORMAT {
-            return Err(Error::Format {
-                path: path.to_owned(),
-                found: head.format,
-            });
-        }
-        serde_json::from_str(&text).map_err(json)
+        json_file::read(WHAT, path, FORMAT)
     }
 }
 
@@ -247,12 +188,12 @@ mod tests {
     fn a_newer_format_and_a_broken_file_are_named() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(FILE);
-        fs::write(&path, "{\"format\": 99, \"new\": 1}").unwrap();
+        std::fs::write(&path, "{\"format\": 99, \"new\": 1}").unwrap();
         assert!(matches!(
             Manifest::read(&path),
             Err(Error::Format { found: 99, .. })
         ));
-        fs::write(&path, "{\n  \"format\": 1,\n}").unwrap();
+        std::fs::write(&path, "{\n  \"format\": 1,\n}").unwrap();
         let error = Manifest::read(&path).unwrap_err().to_string();
         assert!(error.contains("line 3"), "{error}");
     }

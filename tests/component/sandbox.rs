@@ -209,3 +209,36 @@ fn a_workdir_gives_the_builder_its_home_with_fixed_macros_and_times() {
         "{error}"
     );
 }
+
+#[test]
+fn a_chroot_can_be_seen_as_it_is_on_the_disk() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = chroot(dir.path());
+    let clone = ChrootClone::new(&root, &dir.path().join("clone"), User::Root).unwrap();
+    fs::create_dir_all(clone.writable_path("/srv/itself")).unwrap();
+    let sandbox = Sandbox::new(&clone, User::Root, "server").itself("/srv/itself");
+    // What a command writes is there; what is mounted around it is not.
+    assert_eq!(
+        inside(
+            &sandbox,
+            "touch /etc/new /tmp/new; cat /srv/itself/etc/known; stat -c %F /srv/itself/etc/new"
+        )
+        .unwrap(),
+        "as it was\nregular empty file"
+    );
+    for absent in [
+        "/srv/itself/proc/self",
+        "/srv/itself/dev/null",
+        "/srv/itself/tmp/new",
+        "/srv/itself/srv/itself/etc",
+    ] {
+        assert!(
+            inside(&sandbox, &format!("test ! -e {absent}")).is_ok(),
+            "{absent}"
+        );
+    }
+    assert!(
+        inside(&sandbox, "touch /srv/itself/etc/not").is_err(),
+        "it is read only"
+    );
+}

@@ -108,7 +108,9 @@ pub struct TargetArgs {
     /// Take the source NAME also where its clone lacks some files: they are named, and empty in what is built.
     #[arg(long, value_name = "NAME")]
     pub allow_incomplete: Vec<String>,
-    /// How many jobs run at a time; all cores where not given.
+    /// How many jobs every build runs at a time, and how many stages run beside each other (four at most); as many as there are cores
+    /// where not given. Two builds can be under way at once, the kernel's and that of e2fsprogs, and then there are up to 2 N jobs.
+    /// What comes out does not depend on it.
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
     /// Results as JSON on standard output.

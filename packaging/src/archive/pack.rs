@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 
 use flate2::{Compression, GzBuilder};
 use tar::{Builder, EntryType, Header};
-use walkdir::WalkDir;
 
 use super::Error;
-use crate::store::PathError;
+use crate::store::{PathError, walk};
 
 /// The operating system of a gzip header: unknown (RFC 1952).
 const OS_UNKNOWN: u8 = 255;
@@ -55,15 +54,8 @@ pub fn pack_tar_gz(dir: &Path, prefix: &str, mtime: u64, out: &Path) -> Result<(
 
 fn sorted(dir: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut paths = vec![PathBuf::new()];
-    let walk = WalkDir::new(dir)
-        .min_depth(1)
-        .into_iter()
-        .filter_entry(|item| item.file_name() != ".git");
-    for item in walk {
-        let item = item.map_err(|error| {
-            let path = error.path().unwrap_or(dir).to_owned();
-            PathError::new("read", &path, error.into())
-        })?;
+    for item in walk(dir) {
+        let item = item?;
         paths.push(
             item.path()
                 .strip_prefix(dir)

@@ -96,6 +96,7 @@ fn settings(boot: &Boot) -> String {
         ("USERS", &users),
         ("MODULES", &boot.modules),
         ("MODULE_PACKAGES", &boot.module_packages),
+        ("STAYS", &boot.stays),
         ("SERVERS", &boot.servers),
         ("TARGETS", &boot.targets),
         ("SANITY", &boot.sanity),

@@ -190,12 +190,6 @@ pub enum Error {
         /// The versions of that package that it has.
         found: Vec<String>,
     },
-    /// A source of a kind that is fetched elsewhere.
-    #[error("source `{source_name}` is Debian's: it is fetched by apt, not by URL")]
-    Debian {
-        /// The source.
-        source_name: String,
-    },
 }
 
 fn list(tried: &[Tried]) -> String {

@@ -78,9 +78,6 @@ impl<'s> Fetcher<'s> {
             Source::Archive(archive) => self.archive(name, archive),
             Source::Srpm(srpm) => self.resolve_srpm(name, srpm),
             Source::Path(source) => self.tree(name, &source.path, None),
-            Source::Debian(_) => Err(Error::Debian {
-                source_name: name.to_owned(),
-            }),
         }
     }
 
@@ -109,9 +106,7 @@ impl<'s> Fetcher<'s> {
             (Source::Archive(archive), _) => self.archive(name, archive),
             (Source::Srpm(srpm), Locked::Srpm { .. }) => self.srpm(name, srpm, locked.clone()),
             (_, Locked::Path { path, .. }) => self.tree(name, path, None),
-            _ => Err(Error::Debian {
-                source_name: name.to_owned(),
-            }),
+            _ => Err(invalid(name, "its lock is of another kind".to_owned())),
         }
     }
 

@@ -26,8 +26,6 @@ pub use download::{Downloader, Progress, Retry};
 pub use error::{Error, Tried};
 pub use fetch::{Fetcher, Options};
 pub use fetched::{Content, Fetched};
-pub use model::{
-    ArchiveSource, DebianSource, GitSource, Locked, PathSource, PinnedFile, Source, SrpmSource,
-};
+pub use model::{ArchiveSource, GitSource, Locked, PathSource, Source, SrpmSource};
 pub use path::copy_tree;
 pub use replace::{Mirror, Override, ParseError};

@@ -18,8 +18,6 @@ pub enum Source {
     Srpm(SrpmSource),
     /// A folder on this machine.
     Path(PathSource),
-    /// A source package or a source-carrying binary package of Debian.
-    Debian(DebianSource),
 }
 
 /// A git repository at a tag or commit: one of the two, or both, and then the tag has to be at that commit.
@@ -72,23 +70,6 @@ pub struct PathSource {
     pub path: PathBuf,
 }
 
-/// A package of Debian, found through apt's signed metadata.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct DebianSource {
-    /// The package.
-    pub package: String,
-    /// Its version; without it, the newest of the suite.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// The suite to take it from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suite: Option<String>,
-    /// The file of the package that is meant, such as the upstream archive of a source package.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub file: Option<String>,
-}
-
 /// What a source was pinned to: enough to fetch the same bytes again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -136,27 +117,6 @@ pub enum Locked {
         /// The digest of its tree.
         sha256: Digest,
     },
-    /// A package of Debian.
-    Debian {
-        /// The package.
-        package: String,
-        /// Its version.
-        version: String,
-        /// Its files that are used.
-        files: Vec<PinnedFile>,
-    },
-}
-
-/// A file by name, digest and size.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct PinnedFile {
-    /// Its name.
-    pub name: String,
-    /// Its digest.
-    pub sha256: Digest,
-    /// Its size in bytes.
-    pub size: u64,
 }
 
 impl Locked {
@@ -173,11 +133,6 @@ impl Locked {
             Self::Archive { sha256, .. }
             | Self::Srpm { sha256, .. }
             | Self::Path { sha256, .. } => *sha256,
-            Self::Debian { files, .. } => Digest::of_fields(
-                files
-                    .iter()
-                    .map(|file| (file.name.as_str(), file.sha256.to_string())),
-            ),
         }
     }
 
@@ -243,20 +198,6 @@ impl Locked {
                 let shown = |path: &PathBuf| path.display().to_string();
                 differs("path", &shown(path), &shown(&asked.path))
             }
-            (
-                Self::Debian {
-                    package, version, ..
-                },
-                Source::Debian(debian),
-            ) => {
-                if *package != debian.package {
-                    return differs("package", package, &debian.package);
-                }
-                match &debian.version {
-                    Some(asked) if asked != version => differs("version", version, asked),
-                    _ => Ok(()),
-                }
-            }
             _ => Err("the lock has another kind of source than the target".to_owned()),
         }
     }
@@ -320,15 +261,6 @@ mod tests {
                 href: "h".to_owned(),
                 sha256,
                 size: 7,
-            },
-            Locked::Debian {
-                package: "linux".to_owned(),
-                version: "6.12.8-1".to_owned(),
-                files: vec![PinnedFile {
-                    name: "x".to_owned(),
-                    sha256,
-                    size: 1,
-                }],
             },
         ] {
             let text = toml::to_string(&locked).unwrap();

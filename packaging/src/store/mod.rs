@@ -30,8 +30,8 @@ pub use error::{Error, PathError};
 pub use lock::Holder;
 pub use remove::remove_tree;
 pub use stages::{Listed, PendingStage, RECORD, StageDir, StageRecord, StageState, StageStore};
-pub(crate) use tree::entry;
 pub use tree::{Entry, EntryKind, digest_entries, list_tree, tree_digest};
+pub(crate) use tree::{entry, walk};
 
 /// The name of the file that says who uses the store.
 pub const LOCK: &str = "store.lock";

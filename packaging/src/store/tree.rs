@@ -48,21 +48,28 @@ pub enum EntryKind {
     },
 }
 
+/// All below `dir`, in no particular order, without version control's `.git`.
+pub(crate) fn walk(dir: &Path) -> impl Iterator<Item = Result<walkdir::DirEntry, PathError>> {
+    WalkDir::new(dir)
+        .min_depth(1)
+        .into_iter()
+        .filter_entry(|item| item.file_name() != ".git")
+        .map(move |item| {
+            item.map_err(|error| {
+                let path = error.path().unwrap_or(dir).to_owned();
+                PathError::new("read", &path, error.into())
+            })
+        })
+}
+
 /// Lists all files and links below `dir` (not folders), sorted by path, without version control's `.git`.
 ///
 /// # Errors
 /// When something cannot be read, is a device, socket or pipe, or has a name that is not UTF-8.
 pub fn list_tree(dir: &Path) -> Result<Vec<Entry>, Error> {
     let mut entries = Vec::new();
-    let walk = WalkDir::new(dir)
-        .min_depth(1)
-        .into_iter()
-        .filter_entry(|item| item.file_name() != ".git");
-    for item in walk {
-        let item = item.map_err(|error| {
-            let path = error.path().unwrap_or(dir).to_owned();
-            PathError::new("read", &path, error.into())
-        })?;
+    for item in walk(dir) {
+        let item = item?;
         if !item.file_type().is_dir() {
             entries.push(entry(
                 dir,

@@ -39,6 +39,9 @@ pub struct Boot {
     pub modules: Vec<String>,
     /// The packages whose modules must all be unloaded in the end.
     pub module_packages: Vec<String>,
+    /// Modules that Lustre's own cleanup forgets; they must at least let themselves be taken out.
+    #[serde(default)]
+    pub stays: Vec<String>,
     /// The folder of lustre-tests.
     pub tests: String,
     /// Where `llmount.sh` mounts the client.
@@ -120,5 +123,75 @@ impl Boot {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::{Target, list};
+    use super::*;
+
+    fn of(target: &str) -> Boot {
+        let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
+        Target::load(&specs, target).unwrap().boot.unwrap()
+    }
+
+    #[test]
+    fn what_cannot_be_is_said_by_its_key() {
+        type Change = fn(&mut Boot);
+        let wrong: [(&str, Change); 7] = [
+            ("boot.checks", |boot| boot.checks.clear()),
+            ("boot.checks", |boot| {
+                boot.checks.push("../../etc".to_owned())
+            }),
+            ("twice", |boot| boot.checks.push("mount".to_owned())),
+            ("boot.guest", |boot| boot.guest = "/etc".to_owned()),
+            ("boot.kernel_log", |boot| {
+                boot.kernel_log = "../x".to_owned()
+            }),
+            ("boot.limit_seconds", |boot| boot.limit_seconds = 0),
+            ("boot.environment", |boot| {
+                boot.environment.insert("a b".to_owned(), String::new());
+            }),
+        ];
+        let good = of("rehearsal");
+        assert_eq!(good.check(), Ok(()));
+        for (word, change) in wrong {
+            let mut boot = good.clone();
+            change(&mut boot);
+            let error = boot.check().unwrap_err();
+            assert!(error.contains(word), "{word}: {error}");
+        }
+    }
+
+    #[test]
+    fn every_target_of_the_project_has_the_data_it_names() {
+        let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
+        let mut booted = 0;
+        for name in list(&specs).unwrap() {
+            let Some(boot) = Target::load(&specs, &name).unwrap().boot else {
+                continue;
+            };
+            booted += 1;
+            for check in &boot.checks {
+                let script = specs.join(&boot.guest).join("checks").join(check);
+                assert!(script.is_file(), "{name}: {}", script.display());
+            }
+            crate::boot::KernelLog::load(&specs.join(&boot.kernel_log)).unwrap();
+            assert!(!boot.images.is_empty(), "{name}");
+        }
+        assert!(booted > 0);
+    }
+
+    #[test]
+    fn a_target_overrides_single_keys_and_whole_lists() {
+        let (model, real) = (of("rehearsal"), of("debian-12"));
+        assert_eq!(model.checks, real.checks);
+        assert_ne!(model.limit_seconds, real.limit_seconds);
+        // Nothing of the model is left among what replaces it.
+        assert!(model.devices.iter().any(|devices| devices.kind == "llite"));
+        assert!(real.devices.iter().all(|devices| devices.kind != "llite"));
     }
 }

@@ -28,6 +28,8 @@ use std::thread;
 
 use context::{Context, Sides};
 
+use crate::json_file;
+
 /// What runs a check.
 #[derive(Clone, Copy)]
 enum Run {
@@ -98,7 +100,11 @@ impl Proof {
     ) -> Result<Self, report::Error> {
         let path = dist.join(crate::sums::FILE);
         let (sums_sha256, _) =
-            crate::sums::sha256(&path).map_err(|source| report::Error::Read { path, source })?;
+            crate::sums::sha256(&path).map_err(|source| json_file::Error::Read {
+                what: "list of digests",
+                path,
+                source,
+            })?;
         Ok(Self {
             format: report::FORMAT,
             target: target.to_owned(),

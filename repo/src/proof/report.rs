@@ -2,11 +2,12 @@
 
 use std::fmt;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
+
+use crate::json_file;
 
 /// The report's file at the top of a repository.
 pub const FILE: &str = "proof.json";
@@ -14,41 +15,15 @@ pub const FILE: &str = "proof.json";
 /// The format's version; a reader refuses a higher one.
 pub const FORMAT: u32 = 1;
 
+/// What the file is, in errors.
+const WHAT: &str = "proof";
+
 /// A report that cannot be written, read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file cannot be read.
-    #[error("cannot read the proof {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file cannot be written.
-    #[error("cannot write the proof {}: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file is not a proof.
-    #[error("{} is not a proof: {source}", path.display())]
-    Json {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong, with line and column.
-        source: serde_json::Error,
-    },
-    /// A newer tool wrote it.
-    #[error("{} has format {found}, this tool reads up to {FORMAT}: use the tool that wrote it, or a newer one", path.display())]
-    Format {
-        /// The file.
-        path: PathBuf,
-        /// Its format.
-        found: u32,
-    },
+    /// The file cannot be written or read.
+    #[error(transparent)]
+    File(#[from] json_file::Error),
     /// A waiver for a check that does not exist.
     #[error("there is no check `{name}` to waive; the checks are {known}")]
     UnknownCheck {
@@ -273,11 +248,8 @@ impl Proof {
 
     /// The report as JSON.
     pub fn to_json(&self) -> String {
-        // Strings, numbers, lists: there is nothing in it that JSON cannot say. A path that is not UTF-8 cannot come
-        // from `Check::run` with a UTF-8 log folder.
-        let mut text = serde_json::to_string_pretty(self).unwrap_or_default();
-        text.push('\n');
-        text
+        // A path that is not UTF-8 cannot come from `Check::run` with a UTF-8 log folder.
+        json_file::text(self)
     }
 
     /// Writes the report whole.
@@ -285,10 +257,7 @@ impl Proof {
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
-        crate::files::write_whole(path, self.to_json().as_bytes()).map_err(|source| Error::Write {
-            path: path.to_owned(),
-            source,
-        })
+        Ok(json_file::write(WHAT, path, &self.to_json())?)
     }
 
     /// Reads a report.
@@ -296,21 +265,7 @@ impl Proof {
     /// # Errors
     /// When the file cannot be read, is no report, or is one of a newer format.
     pub fn read(path: &Path) -> Result<Self, Error> {
-        let text = fs::read_to_string(path).map_err(|source| Error::Read {
-            path: path.to_owned(),
-            source,
-        })?;
-        let proof: Self = serde_json::from_str(&text).map_err(|source| Error::Json {
-            path: path.to_owned(),
-            source,
-        })?;
-        if proof.format > FORMAT {
-            return Err(Error::Format {
-                path: path.to_owned(),
-                found: proof.format,
-            });
-        }
-        Ok(proof)
+        Ok(json_file::read(WHAT, path, FORMAT)?)
     }
 }
 

@@ -1,0 +1,102 @@
+//! The JSON files at the top of a repository: written whole, and read with the format's version looked at first.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// A file that cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It cannot be read.
+    #[error("cannot read the {what} {}: {source}", path.display())]
+    Read {
+        /// Which kind of file: `manifest`, `proof`.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It cannot be written.
+    #[error("cannot write the {what} {}: {source}", path.display())]
+    Write {
+        /// Which kind of file.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is no such file.
+    #[error("{} is not a {what}: {source}", path.display())]
+    Json {
+        /// Which kind of file.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with line and column.
+        source: serde_json::Error,
+    },
+    /// A newer tool wrote it.
+    #[error("{} has format {found}, this tool reads up to {newest}: use the tool that wrote it, or a newer one", path.display())]
+    Format {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest that is known here.
+        newest: u32,
+    },
+}
+
+/// The text of a value of strings, numbers, lists and maps with string keys, in which there is nothing that JSON cannot say; with a
+/// line break at the end.
+pub(crate) fn text(value: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Writes the file whole.
+pub(crate) fn write(what: &'static str, path: &Path, text: &str) -> Result<(), Error> {
+    crate::files::write_whole(path, text.as_bytes()).map_err(|source| Error::Write {
+        what,
+        path: path.to_owned(),
+        source,
+    })
+}
+
+/// Reads a file whose `format` is at most `newest`.
+pub(crate) fn read<T: DeserializeOwned>(
+    what: &'static str,
+    path: &Path,
+    newest: u32,
+) -> Result<T, Error> {
+    /// Read first, so that a newer format is named as such and not by its unknown fields.
+    #[derive(Deserialize)]
+    struct Head {
+        format: u32,
+    }
+    let text = fs::read_to_string(path).map_err(|source| Error::Read {
+        what,
+        path: path.to_owned(),
+        source,
+    })?;
+    let json = |source| Error::Json {
+        what,
+        path: path.to_owned(),
+        source,
+    };
+    let head: Head = serde_json::from_str(&text).map_err(json)?;
+    if head.format > newest {
+        return Err(Error::Format {
+            path: path.to_owned(),
+            found: head.format,
+            newest,
+        });
+    }
+    serde_json::from_str(&text).map_err(json)
+}
