@@ -6,6 +6,7 @@ use regex_lite::Regex;
 use serde::Deserialize;
 
 use super::{Error, at};
+use crate::target::KnownLine;
 
 /// What to look for.
 #[derive(Debug)]
@@ -60,6 +61,24 @@ impl KernelLog {
             path: path.to_owned(),
             message,
         })
+    }
+
+    /// Adds the lines that a target knows of.
+    ///
+    /// # Errors
+    /// When a pattern is none.
+    pub fn knowing(mut self, lines: &[KnownLine]) -> Result<Self, Error> {
+        for line in lines {
+            let regex = Regex::new(&line.pattern).map_err(|error| Error::Data {
+                path: "boot.known".into(),
+                message: format!("the pattern `{}`: {error}", line.pattern),
+            })?;
+            self.known.push(Pattern {
+                regex,
+                why: line.why.clone(),
+            });
+        }
+        Ok(self)
     }
 
     fn parse(text: &str) -> Result<Self, String> {

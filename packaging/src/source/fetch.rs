@@ -91,7 +91,7 @@ impl<'s> Fetcher<'s> {
         }
         locked.check(source).map_err(|why| Error::Invalid {
             source_name: name.to_owned(),
-            why: format!("{why}; `cargo xtask lock` writes a new lock"),
+            why: format!("{why}; `cargo xtask lock --update` writes a new lock"),
         })?;
         match (source, locked) {
             (

@@ -31,6 +31,9 @@ pub struct Boot {
     pub guest: String,
     /// The file under `specs/` that says which lines of the kernel's log are no good.
     pub kernel_log: String,
+    /// Lines that are no good and that this release of Lustre is known to say on this kernel, besides those in that file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known: Vec<KnownLine>,
     /// The environment of `llmount.sh` and the other scripts of lustre-tests.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
@@ -63,6 +66,16 @@ pub struct Boot {
     pub features: Vec<String>,
     /// What `e2fsck` cannot check, one sentence each; it is said in the proof.
     pub unchecked: Vec<String>,
+}
+
+/// A line of the kernel's log that is known, and why it says nothing against what was built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnownLine {
+    /// A regular expression that the line matches.
+    pub pattern: String,
+    /// Where it comes from: a ticket of Lustre's, where there is one.
+    pub why: String,
 }
 
 /// How many devices of a type there must be.
@@ -178,7 +191,10 @@ mod tests {
                 let script = specs.join(&boot.guest).join("checks").join(check);
                 assert!(script.is_file(), "{name}: {}", script.display());
             }
-            crate::boot::KernelLog::load(&specs.join(&boot.kernel_log)).unwrap();
+            crate::boot::KernelLog::load(&specs.join(&boot.kernel_log))
+                .unwrap()
+                .knowing(&boot.known)
+                .unwrap();
             assert!(!boot.images.is_empty(), "{name}");
         }
         assert!(booted > 0);

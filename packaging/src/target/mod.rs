@@ -13,7 +13,7 @@ mod summary;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-pub use boot::{Boot, Devices};
+pub use boot::{Boot, Devices, KnownLine};
 pub use model::{
     Build, Distribution, DistributionKernel, DistributionKind, E2fsprogs, Group, Install, Kernel,
     KernelKind, Lustre, Repository, Source, Target,

@@ -8,52 +8,28 @@ use std::path::{Path, PathBuf};
 use lustre_packaging::archive::pack_tar_gz;
 use lustre_packaging::preflight::{self, Inputs, KernelSource, LustreSource, Report};
 use lustre_packaging::target::Target;
+use lustre_repo_tests::command_line::project;
 
-/// The target.
+/// The target: the rehearsal's, but for what is looked at.
 pub const TARGET: &str = r#"
-description = "d"
+inherits = "rehearsal"
 [distribution]
-kind = "rehearsal"
-recipe = "distributions/t"
-key = "0123456789ABCDEF0123456789ABCDEF01234567"
-arch = "x86_64"
 dist = ".t1"
 bootstrap = ["dnf"]
 buildroot = ["gcc"]
-kernel = { spec = "k", source = { debian = { package = "linux", suite = "s", file = ".orig.tar.xz" } } }
-[build]
-source_date_epoch = 1700000000
-host = "builder"
 [e2fsprogs]
-source = { debian = { package = "e2fsprogs", suite = "s", file = ".orig.tar.gz" } }
 spec = "e2fsprogs"
 version = "1.47.0"
 packages = ["e2fsprogs", "e2fsprogs-devel"]
 [kernel]
-source = { srpm = "kernel" }
 overlay = "kernel/t"
-packages = ["kernel"]
 [lustre]
-source = { path = "model" }
 ldiskfs_series = "6.1-test"
-version = "1.0"
 configure = []
 buildroot = ["autoconf"]
-packages = ["lustre"]
 modules = ["ldiskfs.ko"]
-[repository]
-name = "n"
-baseurl = "file:///srv"
-[repository.group]
-id = "g"
-name = "G"
-description = "d"
-mandatory = ["lustre"]
 [install]
 base = ["dnf"]
-packages = ["lustre"]
-programs = []
-modules = []
 "#;
 
 const KERNEL_OVERLAY: &str = r#"package = "kernel"
@@ -373,7 +349,13 @@ impl Place {
 }
 
 fn load(dir: &Path, text: &str) -> Target {
-    write(&dir.join("specs/targets/t.toml"), text);
+    let targets = dir.join("specs/targets");
+    let rehearsal = project().join("specs/targets/rehearsal.toml");
+    write(
+        &targets.join("rehearsal.toml"),
+        &fs::read_to_string(rehearsal).unwrap(),
+    );
+    write(&targets.join("t.toml"), text);
     Target::load(&dir.join("specs"), "t").unwrap()
 }
 

@@ -45,7 +45,8 @@ pub fn boot_checks(input: &BootInput<'_>) -> anyhow::Result<Vec<Check>> {
     let scratch = input.install.scratch;
     let program = qemu::find().ok_or(Error::NoQemu)?;
     needs::check(input.boot, scratch).map_err(Error::from)?;
-    let kernel_log = KernelLog::load(&input.specs.join(&input.boot.kernel_log))?;
+    let kernel_log =
+        KernelLog::load(&input.specs.join(&input.boot.kernel_log))?.knowing(&input.boot.known)?;
     logs.clear(input.boot)?;
 
     let mut checks = Vec::new();

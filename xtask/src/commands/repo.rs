@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use lustre_packaging::lock::Lock;
 use lustre_packaging::sign::PublicKey;
+use lustre_packaging::source::Locked;
 use lustre_packaging::stage::{self, Options, Stage};
 use lustre_packaging::store::StageDir;
 
@@ -16,7 +17,7 @@ use crate::exit::{Outcome, Usage};
 use crate::road::finish::{Signing, tree};
 use crate::road::packages::PACKAGES;
 use crate::road::{Road, name};
-use crate::{publish, ui};
+use crate::{publish, sources, ui};
 
 /// Everything: lock, fetch, build, sign, assemble, prove.
 pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
@@ -145,15 +146,28 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// Every pinned source into the store.
+/// Every source into the store: the files that the lock pins, and the trees.
 pub fn fetch(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
     let context = Context::open(arguments, &who("fetch", arguments))?;
     let lock = ready(&context)?;
     let files = lock.files().count();
-    if context.arguments.json {
-        ui::print(&serde_json::json!({ "files": files }).to_string());
+    let (lustre, incomplete) = sources::lustre(&context, &lock)?;
+    if let Some(why) = incomplete {
+        bail!("{why}");
     }
-    ui::say(&format!("{files} files are in the store"));
+    let mut trees = vec![lustre];
+    trees.extend(sources::e2fsprogs(&context, &lock)?);
+    // A folder of the project, or one that --source names, is where it is.
+    trees.retain(|tree| tree.replaced.is_none() && !matches!(tree.locked, Locked::Path { .. }));
+    if context.arguments.json {
+        let trees: Vec<&str> = trees.iter().map(|tree| tree.name.as_str()).collect();
+        ui::print(&serde_json::json!({ "files": files, "trees": trees }).to_string());
+    }
+    let trees: String = trees
+        .iter()
+        .map(|tree| format!(", and the tree of {}", tree.name))
+        .collect();
+    ui::say(&format!("{files} files are in the store{trees}"));
     Ok(Outcome::Done)
 }
 

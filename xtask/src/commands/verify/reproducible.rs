@@ -107,9 +107,12 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     };
     let differences = first.compare(&second)?;
     if differences.is_empty() {
+        let mut unsigned = 0;
+        for (_, folder) in &first.packages {
+            unsigned += entries(folder)?.len();
+        }
         ui::print(&format!(
-            "byte-identical: {} unsigned packages and the {} files of the repository",
-            first.packages.len(),
+            "byte-identical: {unsigned} unsigned packages and the {} files of the repository",
             list_tree(&first.tree)?.len()
         ));
         lustre_packaging::store::remove_tree(&scratch)?;
