@@ -53,7 +53,7 @@ impl Road<'_> {
         let mut all = texts.clone();
         all.extend([
             // What the checks look for: another number where they look for more.
-            ("checks".to_owned(), "2".to_owned()),
+            ("checks".to_owned(), "3".to_owned()),
             ("target".to_owned(), serde_json::to_string(&*self.target)?),
             ("lustre".to_owned(), self.label()),
             (
