@@ -29,6 +29,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     if arguments.reproducible {
         return reproducible::run(arguments);
     }
+    let expected = Expected::of(arguments)?;
     let context = Context::open(&arguments.target, &repo::who("verify", &arguments.target))?;
     if arguments.boot {
         boot::table(&context)?;
@@ -43,7 +44,6 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
             dist.display()
         )
     })?;
-    let expected = Expected::of(arguments)?;
     let mut roots = None;
     let all = checks(&context, &dist, &expected, |public_key| {
         let lock = repo::ready(&context)?;
