@@ -5,8 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -14,27 +13,14 @@ use lustre_packaging::boot::accelerator::{self, Accelerator, Probe};
 use lustre_packaging::boot::guest::{self, End, Ran};
 use lustre_packaging::boot::judge::{Expected, judge};
 use lustre_packaging::boot::kernel_log::KernelLog;
-use lustre_packaging::boot::qemu::Machine;
 use lustre_packaging::boot::report::Report;
 use lustre_packaging::target::{Boot, Target};
 use lustre_repo_tests::command_line::{Home, project};
 
-/// What the script finds out from QEMU's options: where console and report go, and whether it is KVM.
-const OPTIONS: &str = r#"#!/bin/bash
-kvm=
-while [ $# -gt 0 ]; do
-    case $1 in
-    -chardev)
-        case $2 in
-        file,id=console,path=*) console=${2#*path=} ;;
-        file,id=report,path=*) report=${2#*path=} ;;
-        esac ;;
-    -accel) [ "$2" != kvm ] || kvm=yes ;;
-    esac
-    shift
-done
-[ -n "$console" ] && [ -n "$report" ] || exit 9
-"#;
+#[path = "boot/fake.rs"]
+mod fake;
+
+use fake::Fake;
 
 /// A guest that has one check, which holds.
 const GOOD: &str = r#"
@@ -42,40 +28,15 @@ echo "[    0.000000] Linux version 6.1.176" >> "$console"
 printf '%s\r\n' "lustre-repo-boot 1" "begin start 3.0" "end start 0 4.0" "begin kernel 4.0" "| 6.1.176" "end kernel 0 4.5" done >> "$report"
 "#;
 
-/// A machine whose emulator is a script.
-struct Fake {
-    dir: tempfile::TempDir,
+/// How machines are run here.
+trait Runs {
+    /// As a guest, to its end or its limit.
+    fn run(&self, limit: Duration) -> Ran;
+    /// With KVM, to see whether that works.
+    fn probe(&self, device: &Path) -> Probe;
 }
 
-impl Fake {
-    fn new(script: &str) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let program = dir.path().join("qemu");
-        fs::write(&program, format!("{OPTIONS}{script}")).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
-        Self { dir }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn with<T>(&self, accelerator: Accelerator, run: impl FnOnce(&Machine<'_>, &Path) -> T) -> T {
-        let machine = Machine {
-            program: &self.path("qemu"),
-            accelerator,
-            memory_mib: 64,
-            cpus: 1,
-            kernel: &self.path("vmlinuz"),
-            disk: None,
-            init: "/init",
-            arguments: &[],
-            console: &self.path("console"),
-            report: &self.path("report"),
-        };
-        run(&machine, &self.path("log"))
-    }
-
+impl Runs for Fake {
     fn run(&self, limit: Duration) -> Ran {
         let mut told = Vec::new();
         let ran = self.with(Accelerator::Tcg, |machine, log| {

@@ -20,6 +20,9 @@ use crate::road::finish::{Signing, tree};
 use crate::road::{Road, name};
 use crate::ui;
 
+/// Said where the proofs before it do not hold.
+pub const NOT_BOOTED: &str = "not booted: the proofs before that do not hold";
+
 /// Builds what is missing, boots it, and says what was seen.
 pub fn run(arguments: &BootArgs) -> anyhow::Result<Outcome> {
     let context = Context::open(&arguments.target, &repo::who("boot", &arguments.target))?;

@@ -39,8 +39,12 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     let assembled = tree(&folder(&done, name::ASSEMBLE)?);
     let output = output(arguments, &context);
     let mut proof = verify::prove(&context, &road, &signing, &done, level)?;
-    if proof.good() && level == Prove::Boot {
-        proof.add(boot::prove(&context, &road, &signing, &done)?);
+    if level == Prove::Boot {
+        if proof.good() {
+            proof.add(boot::prove(&context, &road, &signing, &done)?);
+        } else {
+            ui::say(boot::NOT_BOOTED);
+        }
     }
     if !proof.good() {
         // What does not hold is not put where people publish from.

@@ -29,6 +29,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     if arguments.reproducible {
         return reproducible::run(arguments);
     }
+    let expected = Expected::of(arguments)?;
     let context = Context::open(&arguments.target, &repo::who("verify", &arguments.target))?;
     if arguments.boot {
         boot::table(&context)?;
@@ -43,7 +44,6 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
             dist.display()
         )
     })?;
-    let expected = Expected::of(arguments)?;
     let mut roots = None;
     let all = checks(&context, &dist, &expected, |public_key| {
         let lock = repo::ready(&context)?;
@@ -60,9 +60,11 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     let mut proved = Proved::new(&context, &dist, all)?;
     // What does not even install is not booted.
     if let Some(done) = roots.filter(|_| arguments.boot && proved.good()) {
-        let booted = boot::checks(&context, &done, &dist)?;
+        let booted = boot::checks(&context, &done, &dist);
         proofs::uninterrupted()?;
-        proved.add(Proved::new(&context, &dist, booted)?);
+        proved.add(Proved::new(&context, &dist, booted?)?);
+    } else if arguments.boot {
+        ui::say(boot::NOT_BOOTED);
     }
     ui::say(&proved.summary());
     if context.arguments.json {

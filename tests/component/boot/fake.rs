@@ -1,0 +1,64 @@
+//! A machine whose emulator is a shell script.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use lustre_packaging::boot::accelerator::Accelerator;
+use lustre_packaging::boot::qemu::Machine;
+
+/// What the script finds out from QEMU's options: where console and report go, and whether it is KVM.
+const OPTIONS: &str = r#"#!/bin/bash
+kvm=
+while [ $# -gt 0 ]; do
+    case $1 in
+    -chardev)
+        case $2 in
+        file,id=console,path=*) console=${2#*path=} ;;
+        file,id=report,path=*) report=${2#*path=} ;;
+        esac ;;
+    -accel) [ "$2" != kvm ] || kvm=yes ;;
+    esac
+    shift
+done
+[ -n "$console" ] && [ -n "$report" ] || exit 9
+"#;
+
+/// A machine whose emulator is a script.
+pub struct Fake {
+    dir: tempfile::TempDir,
+}
+
+impl Fake {
+    pub fn new(script: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("qemu");
+        fs::write(&program, format!("{OPTIONS}{script}")).unwrap();
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        Self { dir }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    pub fn with<T>(
+        &self,
+        accelerator: Accelerator,
+        run: impl FnOnce(&Machine<'_>, &Path) -> T,
+    ) -> T {
+        let machine = Machine {
+            program: &self.path("qemu"),
+            accelerator,
+            memory_mib: 64,
+            cpus: 1,
+            kernel: &self.path("vmlinuz"),
+            disk: None,
+            init: "/init",
+            arguments: &[],
+            console: &self.path("console"),
+            report: &self.path("report"),
+        };
+        run(&machine, &self.path("log"))
+    }
+}

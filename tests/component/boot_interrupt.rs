@@ -1,0 +1,46 @@
+//! Ctrl-C while a guest runs. In a process of its own: an interruption holds for all that a process does after it.
+
+// The helpers of a test fail as a test does.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use lustre_packaging::boot::Error;
+use lustre_packaging::boot::accelerator::Accelerator;
+use lustre_packaging::boot::guest;
+use lustre_packaging::process;
+
+#[path = "boot/fake.rs"]
+mod fake;
+
+#[test]
+fn an_interruption_ends_the_emulator_even_one_that_is_deaf_to_it() {
+    let deaf = fake::Fake::new(
+        "trap '' TERM INT HUP\necho $$ > \"${report%report}pid\"\nwhile :; do sleep 1; done\n",
+    );
+    let clock = Instant::now();
+    let error = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !fs::read_to_string(deaf.path("pid")).is_ok_and(|pid| pid.ends_with("\n")) {
+                assert!(clock.elapsed() < Duration::from_secs(60));
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            process::interrupt();
+        });
+        deaf.with(Accelerator::Tcg, |machine, log| {
+            guest::run(machine, Duration::from_secs(600), log, &mut |_| {}).unwrap_err()
+        })
+    });
+    assert!(
+        matches!(error, Error::Process(process::Error::Interrupted { .. })),
+        "{error}"
+    );
+    assert!(clock.elapsed() < Duration::from_secs(90));
+    let pid = fs::read_to_string(deaf.path("pid")).unwrap();
+    assert!(
+        !Path::new("/proc").join(pid.trim()).exists(),
+        "it still runs"
+    );
+}
