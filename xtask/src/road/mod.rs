@@ -1,11 +1,13 @@
 //! The road of a target as a graph of stages.
 //!
 //! - [`distribution`]: the base repositories, the bootstrap and the buildroots.
-//! - [`packages`]: e2fsprogs, the kernel and Lustre, from source to unsigned RPMs.
+//! - [`e2fsprogs`]: from the pinned archive or a tree to unsigned RPMs.
+//! - [`packages`]: the kernel and Lustre, from source to unsigned RPMs; what all builds share.
 //! - [`finish`]: signing, assembling and proving.
 //! - [`preflight`]: whether everything fits, before any of these.
 
 pub mod distribution;
+pub mod e2fsprogs;
 pub mod finish;
 pub mod packages;
 pub mod preflight;
@@ -108,7 +110,7 @@ impl<'a> Road<'a> {
         }
         let e2fsprogs = sources::e2fsprogs(context, lock)?;
         if let Some(tree) = &e2fsprogs {
-            let wanted = packages::of_tree(&target.e2fsprogs, tree, &context.store)?;
+            let wanted = e2fsprogs::of_tree(&target.e2fsprogs, tree, &context.store)?;
             if wanted.series() != target.e2fsprogs.series() {
                 overrides
                     .series

@@ -1,0 +1,120 @@
+//! e2fsprogs: from the pinned archive or a tree to unsigned RPMs.
+
+use std::path::{Path, PathBuf};
+
+use lustre_packaging::archive;
+use lustre_packaging::build::{e2fsprogs, rpmbuild};
+use lustre_packaging::source::Fetched;
+use lustre_packaging::stage::{Failure, Stage, digest_of};
+use lustre_packaging::store::Store;
+use lustre_packaging::target::E2fsprogs;
+
+use super::packages::root_inputs;
+use super::{Road, list_input, name, needs};
+use crate::sources;
+
+impl Road<'_> {
+    pub(super) fn e2fsprogs_srpm(&self) -> anyhow::Result<Stage<'_>> {
+        let wanted = &self.target.e2fsprogs;
+        let folder = self.specs.join(&wanted.spec);
+        let mut inputs = vec![
+            ("recipe".to_owned(), "3".to_owned()),
+            self.settings_input(),
+            ("version".to_owned(), wanted.version.clone()),
+            (
+                "release".to_owned(),
+                wanted.release.clone().unwrap_or_default(),
+            ),
+            self.e2fsprogs_input()?,
+        ];
+        for file in e2fsprogs::files(&folder, wanted.series())? {
+            let name = file.strip_prefix(&folder).unwrap_or(&file);
+            inputs.push((name.display().to_string(), digest_of(&file)?));
+        }
+        Ok(Stage {
+            name: "e2fsprogs-srpm".to_owned(),
+            needs: needs(&[name::BOOTSTRAP]),
+            inputs,
+            whole: None,
+            recipe: Box::new(move |work| {
+                let (file, name) = self.e2fsprogs_archive(work.scratch)?;
+                let build = self.workdir(work, &work.need(name::BOOTSTRAP)?.join("root"))?;
+                let folder = self.specs.join(&wanted.spec);
+                let archive = (file.as_path(), name.as_str());
+                let made = e2fsprogs::source_package(&build, wanted, &folder, archive, work.log)?;
+                Ok(rpmbuild::collect(&[made], &work.output.join("SRPMS"))?)
+            }),
+        })
+    }
+
+    /// The source of e2fsprogs as a stage's input.
+    pub(super) fn e2fsprogs_input(&self) -> anyhow::Result<(String, String)> {
+        let digest = match &self.e2fsprogs {
+            Some(tree) => tree.identity(),
+            None => self.lock.file(sources::E2FSPROGS)?.sha256,
+        };
+        Ok(("source".to_owned(), digest.to_string()))
+    }
+
+    /// The archive of e2fsprogs and its name: the pinned one, or one made of the tree, in `scratch`.
+    pub(super) fn e2fsprogs_archive(&self, scratch: &Path) -> Result<(PathBuf, String), Failure> {
+        let Some(source) = &self.e2fsprogs else {
+            let pin = self.lock.file(sources::E2FSPROGS)?;
+            return Ok((self.pinned(&pin.sha256, &pin.file)?, pin.file));
+        };
+        let time = self.target.build.source_date_epoch.into();
+        let tree = scratch.join("e2fsprogs-tree");
+        source.export(self.store, &tree, time)?;
+        let folder = format!("e2fsprogs-{}", self.target.e2fsprogs.version);
+        let name = format!("{folder}.tar.gz");
+        let file = scratch.join(&name);
+        archive::pack_tar_gz(&tree, &folder, time, &file)?;
+        Ok((file, name))
+    }
+
+    pub(super) fn e2fsprogs_root(&self) -> Stage<'_> {
+        let packages = self.target.distribution.buildroot.clone();
+        let inputs = root_inputs(&packages);
+        self.root_stage("e2fsprogs", packages, inputs, &[])
+    }
+
+    pub(super) fn e2fsprogs(&self) -> anyhow::Result<Stage<'_>> {
+        let wanted = &self.target.e2fsprogs;
+        Ok(Stage {
+            name: "e2fsprogs".to_owned(),
+            needs: needs(&["e2fsprogs-srpm", "e2fsprogs-root"]),
+            inputs: vec![
+                ("recipe".to_owned(), "1".to_owned()),
+                self.settings_input(),
+                list_input("packages", &wanted.packages),
+            ],
+            whole: None,
+            recipe: Box::new(move |work| {
+                self.build(work, "e2fsprogs", &wanted.packages, &[], |_| Ok(()))
+            }),
+        })
+    }
+}
+
+/// What the target wants of e2fsprogs, where its source is this tree: the tree's version, and the target's series unless the tree
+/// supports what Lustre needs without it.
+///
+/// # Errors
+/// When the tree does not say what it is, or lacks that support and there is no series that adds it.
+pub fn of_tree(wanted: &E2fsprogs, tree: &Fetched, store: &Store) -> anyhow::Result<E2fsprogs> {
+    let text = |file| anyhow::Ok(tree.text(store, file)?.unwrap_or_default());
+    let found = e2fsprogs::Tree::read(&text(e2fsprogs::VERSION)?, &text(e2fsprogs::FEATURES)?)?;
+    let mut wanted = wanted.clone();
+    if found.dirdata {
+        wanted.series.clear();
+    } else if wanted.series().is_none() {
+        anyhow::bail!(
+            "this e2fsprogs ({}) does not support `dirdata`, which Lustre formats its targets with, and the target names no series that \
+             adds it; take a tree with Lustre's changes, or set `e2fsprogs.series`",
+            found.version
+        );
+    }
+    wanted.version = found.version;
+    wanted.release = found.release.or(wanted.release);
+    Ok(wanted)
+}
