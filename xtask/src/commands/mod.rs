@@ -14,9 +14,10 @@ mod verify;
 
 use std::os::unix::process::CommandExt;
 
+use lustre_packaging::target::Target;
 use lustre_packaging::{host, process};
 
-use crate::cli::{Cli, Command, Prove};
+use crate::cli::{Cli, Command, Prove, TargetArgs};
 use crate::context;
 use crate::exit::Outcome;
 use crate::ui;
@@ -29,6 +30,10 @@ pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
     // Chroots and the repository are read by others than their owner, whatever the umask of the shell. What is secret gets its mode
     // explicitly.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    // What is wrong with the line is said before anything is installed for it.
+    if let Some(arguments) = target(&cli.command) {
+        Target::load(&context::specs(), &arguments.target)?;
+    }
     let purpose = purpose(boots(&cli.command));
     match work(&cli.command) {
         Work::Builds { setup } => {
@@ -81,20 +86,29 @@ enum Work {
 }
 
 fn work(command: &Command) -> Work {
-    let builds = |setup| Work::Builds { setup };
-    let store = |setup| Work::Store { setup };
+    let setup = target(command).is_some_and(|arguments| arguments.setup);
     match command {
-        Command::Repo(arguments) => builds(arguments.repo.target.setup),
-        Command::Assemble(arguments) => builds(arguments.target.setup),
-        Command::Boot(arguments) => builds(arguments.target.setup),
-        Command::Build(arguments) => builds(arguments.target.setup),
-        Command::Fetch(arguments) | Command::Preflight(arguments) => builds(arguments.setup),
-        Command::Verify(arguments) => builds(arguments.target.setup),
-        Command::Plan(arguments) => store(arguments.target.setup),
-        Command::Lock(arguments) => store(arguments.target.setup),
-        Command::Clean(_) => store(false),
+        Command::Plan(_) | Command::Lock(_) | Command::Clean(_) => Work::Store { setup },
         Command::Targets { .. } | Command::Key(_) | Command::Test(_) => Work::Other,
+        _ => Work::Builds { setup },
     }
+}
+
+/// What a command about a target says of it.
+fn target(command: &Command) -> Option<&TargetArgs> {
+    Some(match command {
+        Command::Repo(arguments) => &arguments.repo.target,
+        Command::Assemble(arguments) => &arguments.target,
+        Command::Boot(arguments) => &arguments.target,
+        Command::Build(arguments) => &arguments.target,
+        Command::Fetch(arguments) | Command::Preflight(arguments) => arguments,
+        Command::Verify(arguments) => &arguments.target,
+        Command::Plan(arguments) => &arguments.target,
+        Command::Lock(arguments) => &arguments.target,
+        Command::Clean(_) | Command::Targets { .. } | Command::Key(_) | Command::Test(_) => {
+            return None;
+        }
+    })
 }
 
 /// Whether a command starts a virtual machine.
