@@ -14,7 +14,7 @@ mod verify;
 
 use std::os::unix::process::CommandExt;
 
-use lustre_packaging::target::Target;
+use lustre_packaging::target::{self, Target};
 use lustre_packaging::{host, process};
 
 use crate::cli::{Cli, Command, Prove, TargetArgs};
@@ -30,9 +30,13 @@ pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
     // Chroots and the repository are read by others than their owner, whatever the umask of the shell. What is secret gets its mode
     // explicitly.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
-    // What is wrong with the line is said before anything is installed for it.
-    if let Some(arguments) = target(&cli.command) {
-        Target::load(&context::specs(), &arguments.target)?;
+    // What is wrong with the line is said before anything is installed for it. What this user cannot read may be read by the one we
+    // go on as.
+    if let Some(arguments) = about(&cli.command)
+        && let Err(error) = Target::load(&context::specs(), &arguments.target)
+        && !matches!(error, target::Error::Read { .. })
+    {
+        return Err(error.into());
     }
     let purpose = purpose(boots(&cli.command));
     match work(&cli.command) {
@@ -86,7 +90,7 @@ enum Work {
 }
 
 fn work(command: &Command) -> Work {
-    let setup = target(command).is_some_and(|arguments| arguments.setup);
+    let setup = about(command).is_some_and(|arguments| arguments.setup);
     match command {
         Command::Plan(_) | Command::Lock(_) | Command::Clean(_) => Work::Store { setup },
         Command::Targets { .. } | Command::Key(_) | Command::Test(_) => Work::Other,
@@ -95,7 +99,7 @@ fn work(command: &Command) -> Work {
 }
 
 /// What a command about a target says of it.
-fn target(command: &Command) -> Option<&TargetArgs> {
+fn about(command: &Command) -> Option<&TargetArgs> {
     Some(match command {
         Command::Repo(arguments) => &arguments.repo.target,
         Command::Assemble(arguments) => &arguments.target,
