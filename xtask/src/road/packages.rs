@@ -1,4 +1,4 @@
-//! e2fsprogs, the kernel and Lustre: from source to unsigned RPMs.
+//! The kernel and Lustre: from source to unsigned RPMs; and what the builds of all packages share.
 
 use std::fs;
 use std::path::{Path, PathBuf};
