@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context as _;
-use lustre_packaging::stage::{Recipe, Stage, digest_of};
+use lustre_packaging::stage::{self, Recipe, Stage, State, digest_of};
 use lustre_packaging::store::StageDir;
 use lustre_packaging::target::Boot;
 use lustre_repository::proof::Check;
@@ -94,6 +94,23 @@ pub fn stage_of<'s>(road: &Road<'_>, boot: &Boot, recipe: Recipe<'s>) -> anyhow:
         ),
     ];
     Ok(proofs::stage_of(name::BOOT, inputs, recipe))
+}
+
+/// Whether this very repository was booted before, and all checks held: then the proof says so whatever this run asks for.
+///
+/// # Errors
+/// When an input of a stage cannot be read.
+pub fn held_before(context: &Context, road: &Road<'_>, signing: &Signing) -> anyhow::Result<bool> {
+    let Some(boot) = &context.target.boot else {
+        return Ok(false);
+    };
+    let mut stages = road.assembled(signing)?;
+    let nothing = stage_of(road, boot, Box::new(|_| Err("nothing is run here".into())))?;
+    stages.push(nothing);
+    let planned = stage::plan(&stages, &context.store)?;
+    Ok(planned
+        .iter()
+        .any(|one| one.stage == name::BOOT && one.state == State::Cached))
 }
 
 /// The boot proof of what the stage `assemble` made.
