@@ -67,6 +67,10 @@ pub struct Distribution {
     pub arch: String,
     /// rpm's `%dist`, with its dot.
     pub dist: String,
+    /// What dnf knows the release by when it chooses module streams (`PLATFORM_ID` of `/etc/os-release`), such as `platform:el8`; a
+    /// distribution without modules has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module_platform: Option<String>,
     /// Packages of the chroot whose dnf and rpmbuild do the work.
     pub bootstrap: Vec<String>,
     /// Packages of every buildroot.
@@ -306,6 +310,10 @@ pub struct Group {
 pub struct Install {
     /// What the clean chroot holds before ours is installed: the distribution's own packages.
     pub base: Vec<String>,
+    /// What our packages require of the distribution to be installed. Of a distribution that is there already, the lock pins these
+    /// before our packages are built and can say so themselves; the proofs tell which one is not listed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<String>,
     /// What is installed from our repository.
     pub packages: Vec<String>,
     /// Programs that must find every library.
