@@ -63,6 +63,10 @@ pub struct Distribution {
     pub arch: String,
     /// rpm's `%dist`, with its dot.
     pub dist: String,
+    /// What dnf knows the release by when it chooses module streams (`PLATFORM_ID` of `/etc/os-release`), such as `platform:el8`; a
+    /// distribution without modules has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module_platform: Option<String>,
     /// Packages of the chroot whose dnf and rpmbuild do the work.
     pub bootstrap: Vec<String>,
     /// Packages of every buildroot.
