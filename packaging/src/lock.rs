@@ -41,7 +41,7 @@ pub enum Error {
     },
     /// The lock pins nothing under this name.
     #[error(
-        "the lock of `{target}` pins no `{name}`; make it anew with `cargo xtask lock --target {target} --update`"
+        "the lock of `{target}` pins no `{name}`; make it anew with `cargo xtask lock --update` for this target"
     )]
     Unpinned {
         /// The target.
@@ -127,11 +127,6 @@ impl Lock {
             tree,
             package,
         }
-    }
-
-    /// Where the lock of `target` is.
-    pub fn path(specs: &Path, target: &str) -> PathBuf {
-        specs.join("locks").join(format!("{target}.toml"))
     }
 
     /// Reads the lock at `path` and looks whether it answers `request`.

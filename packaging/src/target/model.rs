@@ -1,6 +1,7 @@
 //! What a target's file holds.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,9 @@ pub struct Target {
     /// The target's name: that of its file.
     #[serde(skip_deserializing)]
     pub name: String,
+    /// Its file, where it was given by its path. It changes nothing of what is built.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
     /// One line for `cargo xtask targets`.
     pub description: String,
     /// Set where the Lustre of this target is a model: the sentence that says so wherever a user could be mistaken. A target that

@@ -67,7 +67,7 @@ pub fn current(context: &Context) -> anyhow::Result<Lock> {
         Found::Current(lock) => return Ok(lock),
         Found::Outdated(what) => what,
     };
-    let target = context.target.name.clone();
+    let target = context.target.argument();
     if context.arguments.locked {
         return Err(Error::Locked { path, what, target }.into());
     }
@@ -115,7 +115,7 @@ pub fn fetch(context: &Context, lock: &Lock) -> anyhow::Result<()> {
             } else {
                 ""
             },
-            context.target.name
+            context.target.argument()
         );
     }
     let megabytes: u64 = missing.iter().map(|pin| pin.size).sum::<u64>() >> 20;
@@ -147,7 +147,7 @@ fn needed<'l>(context: &'l Context, lock: &'l Lock) -> impl Iterator<Item = &'l 
 }
 
 fn path(target: &Target) -> std::path::PathBuf {
-    Lock::path(&context::specs(), &target.name)
+    target.lock_path(&context::specs())
 }
 
 fn write(context: &Context, lock: &Lock) -> anyhow::Result<()> {
