@@ -3,6 +3,9 @@
 //! As with Cargo: without a lock, sources are resolved and the lock is written; a lock that answers another question than the target
 //! asks now is resolved anew; `--locked` refuses both. What a lock pins is fetched by digest, never by name alone.
 
+mod diff;
+mod pin;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -10,9 +13,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::distro::debian::{DebPin, FilePin};
 use crate::source::Locked;
 use crate::store::Digest;
+
+pub use diff::Diff;
+pub use pin::{FilePin, PackagePin};
 
 /// The format's version.
 const VERSION: u32 = 1;
@@ -97,7 +102,7 @@ pub struct Lock {
     pub tree: BTreeMap<String, Locked>,
     /// The packages that a distribution is made from.
     #[serde(default)]
-    pub package: Vec<DebPin>,
+    pub package: Vec<PackagePin>,
 }
 
 /// What stands where a lock should be.
@@ -116,7 +121,7 @@ impl Lock {
         request: Digest,
         source: BTreeMap<String, FilePin>,
         tree: BTreeMap<String, Locked>,
-        mut package: Vec<DebPin>,
+        mut package: Vec<PackagePin>,
     ) -> Self {
         package.sort();
         Self {
@@ -236,7 +241,7 @@ mod tests {
     }
 
     fn lock(request: &[u8]) -> Lock {
-        let packages = ["b", "a"].map(|name| DebPin {
+        let packages = ["b", "a"].map(|name| PackagePin {
             name: name.to_owned(),
             version: "1".to_owned(),
             arch: "all".to_owned(),

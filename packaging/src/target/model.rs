@@ -310,6 +310,10 @@ pub struct Group {
 pub struct Install {
     /// What the clean chroot holds before ours is installed: the distribution's own packages.
     pub base: Vec<String>,
+    /// What our packages require of the distribution to be installed. Of a distribution that is there already, the lock pins these
+    /// before our packages are built and can say so themselves; the proofs tell which one is not listed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<String>,
     /// What is installed from our repository.
     pub packages: Vec<String>,
     /// Programs that must find every library.

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
-use lustre_packaging::distro::{Apt, FilePin, Recipe};
+use lustre_packaging::distro::{Apt, Recipe};
 use lustre_packaging::knowledge::Knowledge;
-use lustre_packaging::lock::{Error, Found, Lock};
+use lustre_packaging::lock::{Error, FilePin, Found, Lock};
 use lustre_packaging::store::Digest;
 use lustre_packaging::target::{Source, Target};
 
