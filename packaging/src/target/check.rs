@@ -16,6 +16,13 @@ impl Target {
                 self.distribution.dist
             ));
         }
+        if let Some(platform) = &self.distribution.module_platform
+            && !platform.starts_with("platform:")
+        {
+            return Err(format!(
+                "distribution.module_platform is `platform:` and a name, as PLATFORM_ID of /etc/os-release has it, not `{platform}`"
+            ));
+        }
         match self.distribution.kind {
             DistributionKind::Rehearsal => self.check_rehearsal()?,
             DistributionKind::Repositories => self.distribution.check_repositories()?,

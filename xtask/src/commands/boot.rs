@@ -15,7 +15,7 @@ use crate::boot::{BootInput, boot_checks};
 use crate::cli::BootArgs;
 use crate::context::Context;
 use crate::exit::Outcome;
-use crate::prove::InstallInput;
+use crate::prove::{InstallInput, Server};
 use crate::road::finish::{Signing, tree};
 use crate::road::{Road, name};
 use crate::ui;
@@ -115,29 +115,21 @@ pub fn prove(
                 recipe,
             })
         },
-        |dist| checks(context, done, dist),
+        |dist| checks(context, &Server::of(road, done)?, dist),
     )
 }
 
-/// The boot checks of the tree `dist`.
+/// The boot checks of the tree `dist`, installed on `server`.
 ///
 /// # Errors
 /// When the guest cannot be made or started.
-pub fn checks(
-    context: &Context,
-    done: &BTreeMap<String, StageDir>,
-    dist: &Path,
-) -> anyhow::Result<Vec<Check>> {
-    let base = repo::folder(done, name::DISTRIBUTION)?;
+pub fn checks(context: &Context, server: &Server, dist: &Path) -> anyhow::Result<Vec<Check>> {
     let scratch = context.store.temp_dir("boot")?;
     let logs = context.store.logs_dir();
     boot_checks(&BootInput {
         install: InstallInput {
-            target: &context.target,
+            server,
             dist,
-            root: &repo::folder(done, name::INSTALL_ROOT)?.join("root"),
-            base: &base.join("base"),
-            base_key: &base.join("key.asc"),
             scratch: scratch.path(),
             logs: &logs,
         },

@@ -7,7 +7,7 @@ pub mod lock;
 mod plan;
 mod preflight;
 mod proofs;
-mod repo;
+pub mod repo;
 mod targets;
 mod test;
 mod verify;

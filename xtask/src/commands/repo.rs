@@ -15,7 +15,7 @@ use crate::cli::{BuildArgs, KeyArgs, Prove, ProvenRepoArgs, RepoArgs, TargetArgs
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
 use crate::road::finish::{Signing, tree};
-use crate::road::packages::PACKAGES;
+use crate::road::packages::{PACKAGES, built};
 use crate::road::{Road, name};
 use crate::{publish, sources, ui};
 
@@ -121,10 +121,23 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
         }
     }
     let context = Context::open(&arguments.target, &who("build", &arguments.target))?;
+    let there = built(&context.target);
+    if let Some(other) = arguments
+        .packages
+        .iter()
+        .find(|one| !there.contains(&one.as_str()))
+    {
+        return Err(Usage(format!(
+            "`{other}` is not built for `{}`, whose servers run the distribution's own; there are: {}",
+            context.target.name,
+            there.join(", ")
+        ))
+        .into());
+    }
     let lock = ready(&context)?;
     let road = Road::new(&context, &lock)?;
     let wanted: Vec<&str> = if arguments.packages.is_empty() {
-        PACKAGES.to_vec()
+        there
     } else {
         arguments.packages.iter().map(String::as_str).collect()
     };
