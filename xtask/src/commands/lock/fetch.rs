@@ -143,6 +143,9 @@ fn download(context: &Context, mut missing: Vec<FilePin>) -> anyhow::Result<()> 
     errors.into_iter().next().map_or(Ok(()), Err)
 }
 
+/// From how many bytes on it takes long enough to be told of.
+const LARGE: u64 = 64 << 20;
+
 /// How much has come.
 #[derive(Default)]
 struct Done {
@@ -153,13 +156,13 @@ struct Done {
 }
 
 impl Done {
-    /// One more; a line for every tenth of all bytes but the last.
+    /// One more; a line for every tenth of many bytes but the last.
     fn add(&mut self, pin: &FilePin, all: &[FilePin]) -> Option<String> {
         let total = all.iter().map(|pin| pin.size).sum::<u64>().max(1);
         self.files += 1;
         self.bytes += pin.size;
         let tenth = self.bytes.saturating_mul(10) / total;
-        let tell = tenth > self.tenth && tenth < 10;
+        let tell = total >= LARGE && tenth > self.tenth && tenth < 10;
         self.tenth = self.tenth.max(tenth);
         tell.then(|| {
             format!(
@@ -231,7 +234,8 @@ mod tests {
         );
         assert_eq!(done.add(&all[1], &all), None, "no further tenth");
         assert_eq!(done.add(&all[2], &all), None, "all of it is said elsewhere");
-        // Files without a size do not divide by nothing.
+        // A few bytes are not worth a line, and none do not divide.
+        assert_eq!(Done::default().add(&pin(5), &[pin(5), pin(5)]), None);
         assert_eq!(Done::default().add(&pin(0), &[pin(0)]), None);
     }
 }
