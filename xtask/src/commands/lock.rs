@@ -159,7 +159,6 @@ fn write(context: &Context, lock: &Lock) -> anyhow::Result<()> {
 
 /// The distribution's recipe.
 pub fn recipe(target: &Target) -> anyhow::Result<Recipe> {
-    target.expect_road()?;
     Ok(Recipe::load(
         &context::specs().join(&target.distribution.recipe),
     )?)
