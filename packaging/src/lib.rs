@@ -11,6 +11,7 @@ pub mod lock;
 pub mod overlay;
 pub mod preflight;
 pub mod process;
+pub mod resolve;
 pub mod sandbox;
 pub mod sign;
 pub mod source;
