@@ -79,6 +79,7 @@ fn tree_source(name: &str, source: &Source) -> anyhow::Result<Option<Fetchable>>
             tag: tag.clone(),
             rev: Some(commit.clone()),
         }),
+        // Which commit the tag named is in the lock.
         Source::GitTag { url, tag } => Fetchable::Git(GitSource {
             url: url.clone(),
             tag: Some(tag.clone()),
