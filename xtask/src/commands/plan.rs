@@ -2,7 +2,7 @@
 
 use lustre_packaging::stage::{self, State};
 
-use super::{key, lock, repo, verify};
+use super::{boot, key, lock, repo, verify};
 use crate::cli::{PlanArgs, Prove};
 use crate::context::{self, Context};
 use crate::exit::Outcome;
@@ -31,6 +31,13 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
         Prove::Install,
         Box::new(|_| Err("a plan runs nothing".into())),
     )?);
+    if let Some(table) = &context.target.boot {
+        stages.push(boot::stage_of(
+            &road,
+            table,
+            Box::new(|_| Err("a plan runs nothing".into())),
+        )?);
+    }
     let planned = stage::plan(&stages, &context.store)?;
     if context.arguments.json {
         let items: Vec<_> = planned

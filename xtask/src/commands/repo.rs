@@ -39,7 +39,8 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     let assembled = tree(&folder(&done, name::ASSEMBLE)?);
     let output = output(arguments, &context);
     let mut proof = verify::prove(&context, &road, &signing, &done, level)?;
-    if level == Prove::Boot {
+    let booted = level == Prove::Boot || boot::held_before(&context, &road, &signing)?;
+    if booted {
         if proof.good() {
             proof.add(boot::prove(&context, &road, &signing, &done)?);
         } else {
@@ -68,7 +69,7 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
         ui::say(model);
     }
     // The proofs are stages too.
-    let stages = checked.len() + done.len() + 1 + usize::from(level == Prove::Boot);
+    let stages = checked.len() + done.len() + 1 + usize::from(booted);
     ui::say(&format!(
         "{}: {stages} stages, {} from the store, {}",
         output.display(),
