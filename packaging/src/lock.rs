@@ -134,15 +134,15 @@ impl Lock {
         }
     }
 
-    /// Reads the lock at `path` and looks whether it answers `request`.
+    /// The lock at `path`; none where there is no file.
     ///
     /// # Errors
     /// When the file is there but cannot be read or is no lock.
-    pub fn find(path: &Path, request: &Digest) -> Result<Found, Error> {
+    pub fn read(path: &Path) -> Result<Option<Self>, Error> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Found::Outdated("does not exist"));
+                return Ok(None);
             }
             Err(source) => {
                 return Err(Error::Io {
@@ -164,6 +164,17 @@ impl Lock {
                 ),
             });
         }
+        Ok(Some(lock))
+    }
+
+    /// Reads the lock at `path` and looks whether it answers `request`.
+    ///
+    /// # Errors
+    /// When the file is there but cannot be read or is no lock.
+    pub fn find(path: &Path, request: &Digest) -> Result<Found, Error> {
+        let Some(lock) = Self::read(path)? else {
+            return Ok(Found::Outdated("does not exist"));
+        };
         if lock.request == *request {
             Ok(Found::Current(lock))
         } else {

@@ -16,7 +16,7 @@ use crate::target::{Distribution, KeyFile};
 pub struct Key {
     /// Its file, which is in the store.
     pub pin: FilePin,
-    /// The armored text of that file.
+    /// That key alone, armored, whatever else is in the file.
     pub armored: String,
 }
 
@@ -46,7 +46,7 @@ pub fn from_specs(specs: &Path, wanted: &KeyFile) -> Option<PathBuf> {
 /// The key `name`: its file under `specs` where that is there, otherwise fetched from its URL. It is put into the store.
 ///
 /// # Errors
-/// When it cannot be fetched, or there is anything else in it than the one key with the target's fingerprint.
+/// When it cannot be fetched, or has no key with the target's fingerprint.
 pub fn key(
     downloader: &Downloader<'_>,
     store: &Store,
@@ -78,27 +78,24 @@ pub fn key(
     })
 }
 
-/// The text of a key's file, if it holds the key with the target's fingerprint and no other.
-pub(super) fn check(
-    name: &str,
-    wanted: &KeyFile,
-    bytes: &[u8],
-    place: &str,
-) -> Result<String, Error> {
-    let text = String::from_utf8_lossy(bytes).into_owned();
-    let read = PublicKey::many_from_armored(&text).map_err(|source| Error::BadKey {
+/// The key with the target's fingerprint, of those in a file.
+fn check(name: &str, wanted: &KeyFile, bytes: &[u8], place: &str) -> Result<String, Error> {
+    let bad = |source| Error::BadKey {
         name: name.to_owned(),
         place: place.to_owned(),
         source: Box::new(source),
-    })?;
+    };
+    let text = String::from_utf8_lossy(bytes);
+    let read = PublicKey::many_from_armored(&text).map_err(bad)?;
     let found: Vec<String> = read.iter().map(PublicKey::fingerprint).collect();
-    if found.len() == 1 && found[0].eq_ignore_ascii_case(&wanted.fingerprint) {
-        return Ok(text);
+    let fits = |key: &&PublicKey| key.fingerprint().eq_ignore_ascii_case(&wanted.fingerprint);
+    match read.iter().find(fits) {
+        Some(key) => key.armored().map_err(bad),
+        None => Err(Error::Fingerprint {
+            name: name.to_owned(),
+            place: place.to_owned(),
+            expected: wanted.fingerprint.clone(),
+            found,
+        }),
     }
-    Err(Error::Fingerprint {
-        name: name.to_owned(),
-        place: place.to_owned(),
-        expected: wanted.fingerprint.clone(),
-        found,
-    })
 }

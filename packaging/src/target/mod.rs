@@ -65,17 +65,6 @@ pub enum Error {
         /// What is wrong.
         message: String,
     },
-    /// The road from this target's distribution to a repository is not there yet.
-    #[error(
-        "target `{name}` {missing}; `cargo xtask targets` lists the targets with what each builds, and `rehearsal`, `debian-12` \
-         and `debian-12-next` are those that can be built here"
-    )]
-    NoRoad {
-        /// The target.
-        name: String,
-        /// What of it the tool cannot do yet.
-        missing: &'static str,
-    },
     /// The file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
@@ -149,31 +138,6 @@ impl Target {
             Some(path) => path.with_file_name(format!("{}.lock.toml", self.name)),
             None => specs.join("locks").join(format!("{}.toml", self.name)),
         }
-    }
-}
-
-impl Target {
-    /// Fails for a target that can be read but not built yet.
-    ///
-    /// # Errors
-    /// [`Error::NoRoad`].
-    pub fn expect_road(&self) -> Result<(), Error> {
-        let tag = |source: &Source| matches!(source, Source::GitTag { .. });
-        let missing = if self.distribution.kind == DistributionKind::Repositories {
-            "takes its packages from the repositories of a distribution that is there already, and this version of the tool \
-             builds only from a distribution made on the spot"
-        } else if self.kernel.kind == KernelKind::Distribution {
-            "is for the distribution's own kernel (`kernel.kind`), and this version of the tool makes modules only for a kernel \
-             that it rebuilds"
-        } else if tag(&self.e2fsprogs.source) {
-            "takes e2fsprogs by a tag alone (`git-tag`), and this version of the tool takes a tree only by its commit (`git`)"
-        } else {
-            return Ok(());
-        };
-        Err(Error::NoRoad {
-            name: self.name.clone(),
-            missing,
-        })
     }
 }
 

@@ -174,33 +174,6 @@ fn repositories_are_where_the_variables_say() {
 }
 
 #[test]
-fn a_target_that_cannot_be_built_yet_says_so() {
-    let text = there();
-    let dir = specs(&[("one.toml", &text), ("two.toml", WHOLE)]);
-    let error = Target::load(dir.path(), "one").unwrap().expect_road();
-    let error = error.unwrap_err();
-    assert!(matches!(error, Error::NoRoad { .. }));
-    let said = error.to_string();
-    assert!(
-        said.contains("`one`") && said.contains("repositories of a distribution"),
-        "{said}"
-    );
-    let mut target = Target::load(dir.path(), "two").unwrap();
-    target.kernel.kind = KernelKind::Distribution;
-    let error = target.expect_road().unwrap_err().to_string();
-    assert!(error.contains("`kernel.kind`"), "{error}");
-    let mut target = Target::load(dir.path(), "two").unwrap();
-    let (url, tag) = ("u".to_owned(), "t".to_owned());
-    target.e2fsprogs.source = Source::GitTag { url, tag };
-    let error = target.expect_road().unwrap_err().to_string();
-    assert!(error.contains("`git-tag`"), "{error}");
-    Target::load(dir.path(), "two")
-        .unwrap()
-        .expect_road()
-        .unwrap();
-}
-
-#[test]
 fn what_does_not_go_together_is_refused() {
     let text = there();
     for (from, to, part) in [
