@@ -79,13 +79,14 @@ fn tree_source(name: &str, source: &Source) -> anyhow::Result<Option<Fetchable>>
             tag: tag.clone(),
             rev: Some(commit.clone()),
         }),
+        // Which commit the tag named is in the lock.
         Source::GitTag { url, tag } => Fetchable::Git(GitSource {
             url: url.clone(),
             tag: Some(tag.clone()),
             rev: None,
         }),
         Source::Debian { .. } if name == E2FSPROGS => return Ok(None),
-        other => anyhow::bail!("{name}.source is a path or in git, not {other:?}"),
+        other => anyhow::bail!("{name}.source is a path, a git commit or a git tag, not {other:?}"),
     }))
 }
 

@@ -77,7 +77,7 @@ pub enum Error {
     },
     /// A source package that does not hold the one archive of the kernel's source.
     #[error(
-        "the source package of the kernel has {} archives of its source (linux-*.tar.*) where it should have one{}; is `kernel.source` of \
+        "the source package of the kernel has {} archives of its source (`linux-*.tar.*`) where it should have one{}; is `kernel.source` of \
          the target the kernel's source package?",
         found.len(), listed(found)
     )]

@@ -36,7 +36,7 @@ impl KernelSource {
         for entry in fs::read_dir(&self.folder).map_err(at(&self.folder))? {
             let name = entry.map_err(at(&self.folder))?.file_name();
             let name = name.to_string_lossy().into_owned();
-            if name.starts_with("linux-") && name.contains(".tar.") {
+            if is_linux(&name) {
                 found.push(name);
             }
         }
@@ -46,6 +46,13 @@ impl KernelSource {
             _ => Err(Error::NoArchive { found }),
         }
     }
+}
+
+/// Whether a file is named as the archive of the kernel's source is, by distributions (`linux-6.12.0-55.el10.tar.xz`) or by Debian
+/// (`linux_6.1.176.orig.tar.xz`).
+fn is_linux(name: &str) -> bool {
+    let rest = name.strip_prefix("linux");
+    rest.is_some_and(|rest| rest.starts_with(['-', '_'])) && name.contains(".tar.")
 }
 
 #[cfg(test)]

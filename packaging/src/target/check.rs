@@ -85,6 +85,12 @@ impl Target {
         match kernel.kind {
             KernelKind::Patched => inside("kernel.overlay", &kernel.overlay),
             KernelKind::Distribution => {
+                if self.distribution.kind == DistributionKind::Rehearsal {
+                    return Err(
+                        "kernel.kind: a distribution of the kind `rehearsal` has the source package of a kernel and no kernel of its own"
+                            .to_owned(),
+                    );
+                }
                 if !kernel.packages.is_empty() {
                     return Err(
                         "kernel.packages: a target with the distribution's own kernel ships none"

@@ -174,6 +174,15 @@ fn repositories_are_where_the_variables_say() {
 }
 
 #[test]
+fn a_distribution_made_on_the_spot_has_no_kernel_of_its_own() {
+    let text = WHOLE.replacen("[kernel]\n", "[kernel]\nkind = \"distribution\"\n", 1);
+    assert_ne!(text, WHOLE);
+    let dir = specs(&[("one.toml", &text)]);
+    let error = Target::load(dir.path(), "one").unwrap_err().to_string();
+    assert!(error.contains("`rehearsal`"), "{error}");
+}
+
+#[test]
 fn what_does_not_go_together_is_refused() {
     let text = there();
     for (from, to, part) in [
@@ -196,6 +205,11 @@ fn what_does_not_go_together_is_refused() {
             "dist = \".el9\"",
             "dist = \".el9\"\nrecipe = \"r\"",
             "belong to the kind `rehearsal`",
+        ),
+        (
+            "dist = \".el9\"",
+            "dist = \".el9\"\nmodule_platform = \"el9\"",
+            "PLATFORM_ID",
         ),
         (
             "[kernel]\n",
