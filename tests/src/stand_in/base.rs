@@ -13,7 +13,7 @@ use lustre_packaging::sign::Key;
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
-use super::kernel::{EL10, Release};
+use super::kernel::Release;
 use super::linux;
 use crate::command_line::{program, project};
 
@@ -37,22 +37,19 @@ pub struct Base {
     pub linux: PathBuf,
     /// The archive of e2fsprogs.
     pub e2fsprogs: PathBuf,
-    /// The packages of the kernel of the release that nobody patches.
-    pub kernel: PathBuf,
     /// The key that signs all of it.
     pub key: Key,
 }
 
 impl Base {
-    /// Makes what is not there. Tests run side by side; one makes it, the others wait.
+    /// Makes what is not there.
     ///
     /// # Errors
     /// When something cannot be fetched or made.
     pub fn open() -> Result<Self> {
         let cache = target_folder()?.join("stand-in");
         fs::create_dir_all(&cache)?;
-        let lock = fs::File::create(cache.join("lock"))?;
-        flock(&lock, FlockOperation::LockExclusive)?;
+        let _alone = alone(&cache)?;
         let store = cache.join("store");
         share_files(&store)?;
         run(Command::new(program()).args(["fetch", "--target", "rehearsal", "--store"]).arg(&store))?;
@@ -99,7 +96,6 @@ impl Base {
             distro::build(&recipe, &inputs, &work, &made, &scratch.path().join("log"))?;
             fs::rename(&made, &distribution)?;
         }
-        let kernel = own_kernel(&EL10, &linux, &distribution, &cache)?;
         let e2fsprogs = file(&pin("e2fsprogs")?.sha256)?;
         Ok(Self {
             cache,
@@ -107,13 +103,27 @@ impl Base {
             distribution,
             linux,
             e2fsprogs,
-            kernel,
             key,
         })
     }
+
+    /// The packages of the distribution's own kernel of `release`, built where they are not there.
+    ///
+    /// # Errors
+    /// When they cannot be built.
+    pub fn kernel(&self, release: &Release) -> Result<PathBuf> {
+        let _alone = alone(&self.cache)?;
+        own_kernel(release, &self.linux, &self.distribution, &self.cache)
+    }
 }
 
-/// The packages of the distribution's own kernel of `release`, built where they are not there.
+/// Tests run side by side; one makes a thing, the others wait.
+fn alone(cache: &Path) -> Result<fs::File> {
+    let lock = fs::File::create(cache.join("lock"))?;
+    flock(&lock, FlockOperation::LockExclusive)?;
+    Ok(lock)
+}
+
 fn own_kernel(release: &Release, linux: &Path, distribution: &Path, cache: &Path) -> Result<PathBuf> {
     let scratch = tempfile::tempdir_in(cache)?;
     let spec = scratch.path().join("spec");

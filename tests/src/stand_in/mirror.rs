@@ -158,7 +158,7 @@ fn base_os(base: &Base, release: &Release, packages: &Path) -> Result<()> {
     .write(packages, &base.key)?;
     small("git-core", "2.43.5", "x86_64", release).write(packages, &base.key)?;
     if release.el >= 10 {
-        for entry in fs::read_dir(&base.kernel)? {
+        for entry in fs::read_dir(base.kernel(release)?)? {
             let path = entry?.path();
             let signed = packages.join(path.file_name().unwrap_or_default());
             lustre_packaging::sign::sign_package(&path, &signed, &base.key, TIME)?;
