@@ -86,7 +86,7 @@ fn tree_source(name: &str, source: &Source) -> anyhow::Result<Option<Fetchable>>
             rev: None,
         }),
         Source::Debian { .. } if name == E2FSPROGS => return Ok(None),
-        other => anyhow::bail!("{name}.source is a path or in git, not {other:?}"),
+        other => anyhow::bail!("{name}.source is a path, a git commit or a git tag, not {other:?}"),
     }))
 }
 

@@ -260,6 +260,10 @@ fn lustre(target: &Target) -> Vec<Step> {
 
 fn finish(target: &Target) -> Vec<Step> {
     let repository = &target.repository;
+    let signed: &[&str] = match target.kernel.kind {
+        KernelKind::Patched => &["kernel", "e2fsprogs", "lustre", super::finish::RELEASE],
+        KernelKind::Distribution => &["e2fsprogs", "lustre", super::finish::RELEASE],
+    };
     let steps = [
         (
             name::INSTALL_ROOT,
@@ -274,11 +278,7 @@ fn finish(target: &Target) -> Vec<Step> {
             &[][..],
             format!("the release package for {}", repository.baseurl),
         ),
-        (
-            name::SIGN,
-            &["e2fsprogs", "lustre", super::finish::RELEASE][..],
-            "every package, signed".to_owned(),
-        ),
+        (name::SIGN, signed, "every package, signed".to_owned()),
         (
             name::ASSEMBLE,
             &[name::SIGN][..],
