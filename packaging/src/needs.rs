@@ -16,7 +16,7 @@ use crate::target::{Debuginfo, Share, Target};
 pub enum Error {
     /// Too little disk.
     #[error(
-        "what is to be built of `{target}` takes about {needed} GiB of disk in {}, and {} GiB are free there; make room, or {}{}",
+        "what is to be built of `{target}` takes about {needed} GiB of disk in {} (`[needs]` of the target), and {} GiB are free there; make room, or {}{}",
         folder.display(), free_mib >> 10, .option, less(.debuginfo.as_ref())
     )]
     Disk {
