@@ -75,13 +75,6 @@ impl Base {
         let _alone = alone(&cache)?;
         let store = cache.join("store");
         share_files(&store)?;
-<<<<<<< HEAD
-        run(Command::new(program())
-            .args(["fetch", "--target", "rehearsal", "--store"])
-            .arg(&store))?;
-
-=======
->>>>>>> w-stand
         let specs = project().join("specs");
         let lock = fetched(&specs, &store)?;
         let recipe = Recipe::load(&specs.join("distributions/rehearsal"))?;
