@@ -62,6 +62,13 @@ const CONFIG_LOG: &str = "config.log";
 /// The value in it that names the series of ldiskfs, up to the name.
 const SERIES: &str = "LDISKFS_SERIES='";
 
+/// What the target asks of rpmbuild, and that the configured tree stays, which [`expect_built_series`] looks at.
+pub fn build_options(wanted: &Lustre) -> Vec<String> {
+    let mut options = wanted.rpmbuild.clone();
+    options.push("--noclean".to_owned());
+    options
+}
+
 /// Checks that the configure of the package's build, too, chose the series that the target names. To be called when rpmbuild is done:
 /// its options are not those that the source package was made with.
 ///

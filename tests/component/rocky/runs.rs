@@ -46,14 +46,19 @@ fn rpm(package: &Path, query: &[&str]) -> Result<String> {
 fn proofs(world: &World) -> Result<()> {
     let path = world.output().join("proof.json");
     let report: serde_json::Value = serde_json::from_slice(&fs::read(&path)?)?;
-    let checks = report["checks"].as_array().context("proof.json has no checks")?;
+    let checks = report["checks"]
+        .as_array()
+        .context("proof.json has no checks")?;
     ensure!(checks.len() > 10, "only {} checks", checks.len());
     for check in checks {
         let result = check["result"].as_str().unwrap_or_default();
         ensure!(result != "fail", "{check}");
     }
     let manifest = fs::read_to_string(world.output().join("manifest.json"))?;
-    ensure!(manifest.contains("review.whamcloud.com") && manifest.contains("127.0.0.1"), "the mirrors are not in the manifest");
+    ensure!(
+        manifest.contains("review.whamcloud.com") && manifest.contains("127.0.0.1"),
+        "the mirrors are not in the manifest"
+    );
     Ok(())
 }
 
@@ -61,33 +66,57 @@ fn proofs(world: &World) -> Result<()> {
 fn lock(world: &World) -> Result<()> {
     let text = fs::read_to_string(world.lock())?;
     ensure!(!text.contains("127.0.0.1"), "the lock names a mirror");
-    ensure!(text.contains(&format!("https://dl.rockylinux.org/")), "{text}");
+    ensure!(
+        text.contains(&format!("https://dl.rockylinux.org/")),
+        "{text}"
+    );
     let default = format!("swig-{}-", SWIG[0].1);
     if world.release.el == 8 {
-        ensure!(text.contains(&default), "the lock has another swig than {default}");
-        ensure!(text.contains("modules-appstream"), "the lock has no modules");
+        ensure!(
+            text.contains(&default),
+            "the lock has another swig than {default}"
+        );
+        ensure!(
+            text.contains("modules-appstream"),
+            "the lock has no modules"
+        );
     }
     Ok(())
 }
 
 fn one<'p>(packages: &'p Packages, name: &str) -> Result<&'p (String, PathBuf)> {
-    packages.get(name).with_context(|| format!("no {name} among {:?}", packages.keys()))
+    packages
+        .get(name)
+        .with_context(|| format!("no {name} among {:?}", packages.keys()))
 }
 
 /// What holds for each kernel of ours.
 fn patched(world: &World, packages: &Packages, release: &str) -> Result<()> {
     let (version, core) = one(packages, "kernel-core")?;
-    ensure!(version == &format!("{}-{release}", world.release.version), "{version}");
+    ensure!(
+        version == &format!("{}-{release}", world.release.version),
+        "{version}"
+    );
     check_above("kernel", version, &world.release.kernel())?;
     for name in world.release.kernel_packages() {
         one(packages, name)?;
     }
     let uname = format!("{version}.x86_64");
     let files = rpm(core, &["--list"])?;
-    ensure!(files.contains(&format!("/lib/modules/{uname}/vmlinuz")), "{files}");
+    ensure!(
+        files.contains(&format!("/lib/modules/{uname}/vmlinuz")),
+        "{files}"
+    );
     let devel = rpm(&one(packages, "kernel-devel")?.1, &["--list"])?;
-    let ext4 = |file: &str| devel.lines().any(|line| line == format!("/usr/src/kernels/{uname}/fs/ext4/{file}"));
-    ensure!(ext4("super.c") && ext4("ext4.h"), "kernel-devel has no source of ext4");
+    let ext4 = |file: &str| {
+        devel
+            .lines()
+            .any(|line| line == format!("/usr/src/kernels/{uname}/fs/ext4/{file}"))
+    };
+    ensure!(
+        ext4("super.c") && ext4("ext4.h"),
+        "kernel-devel has no source of ext4"
+    );
     ensure!(!ext4("inode-test.c"), "kernel-devel has ext4's unit test");
     Ok(())
 }
@@ -96,11 +125,17 @@ fn patched(world: &World, packages: &Packages, release: &str) -> Result<()> {
 fn modules(packages: &Packages, uname: &str) -> Result<()> {
     let files = rpm(&one(packages, "kmod-lustre-osd-ldiskfs")?.1, &["--list"])?;
     for module in ["ldiskfs.ko", "osd_ldiskfs.ko"] {
-        let found = files.lines().any(|line| line.starts_with(&format!("/lib/modules/{uname}/")) && line.ends_with(&format!("/{module}")));
+        let found = files.lines().any(|line| {
+            line.starts_with(&format!("/lib/modules/{uname}/"))
+                && line.ends_with(&format!("/{module}"))
+        });
         ensure!(found, "no {module} for {uname} in\n{files}");
     }
     let requires = rpm(&one(packages, "kmod-lustre")?.1, &["--requires"])?;
-    ensure!(requires.contains("kernel(") && requires.contains("mnt_source_name"), "{requires}");
+    ensure!(
+        requires.contains("kernel(") && requires.contains("mnt_source_name"),
+        "{requires}"
+    );
     Ok(())
 }
 
@@ -137,7 +172,10 @@ fn a_patched_kernel_for_9_6() -> Result<()> {
 fn the_distribution_s_own_kernel_for_10_0() -> Result<()> {
     let _alone = alone();
     let (_world, packages) = made(&PATCHLESS)?;
-    let kernels: Vec<&String> = packages.keys().filter(|name| name.starts_with("kernel")).collect();
+    let kernels: Vec<&String> = packages
+        .keys()
+        .filter(|name| name.starts_with("kernel"))
+        .collect();
     ensure!(kernels.is_empty(), "the repository has {kernels:?}");
     ensure!(!packages.contains_key("ext4-source"));
     modules(&packages, "6.12.0-55.43.1.el10_0.x86_64")?;

@@ -19,9 +19,32 @@ use crate::command_line::{program, project};
 
 /// What the stand-in's buildroot has, for the kernels that it builds itself.
 const BUILDROOT: &[&str] = &[
-    "rehearsal-release", "rpm-build", "redhat-rpm-config", "kernel-rpm-macros", "bash", "bc", "bison", "coreutils", "cpio",
-    "diffutils", "elfutils-libelf-devel", "findutils", "flex", "gawk", "gcc", "grep", "gzip", "kmod", "make",
-    "openssl-devel", "patch", "perl-interpreter", "sed", "tar", "util-linux", "xz",
+    "rehearsal-release",
+    "rpm-build",
+    "redhat-rpm-config",
+    "kernel-rpm-macros",
+    "bash",
+    "bc",
+    "bison",
+    "coreutils",
+    "cpio",
+    "diffutils",
+    "elfutils-libelf-devel",
+    "findutils",
+    "flex",
+    "gawk",
+    "gcc",
+    "grep",
+    "gzip",
+    "kmod",
+    "make",
+    "openssl-devel",
+    "patch",
+    "perl-interpreter",
+    "sed",
+    "tar",
+    "util-linux",
+    "xz",
 ];
 
 /// What the stand-in is made of.
@@ -52,7 +75,9 @@ impl Base {
         let _alone = alone(&cache)?;
         let store = cache.join("store");
         share_files(&store)?;
-        run(Command::new(program()).args(["fetch", "--target", "rehearsal", "--store"]).arg(&store))?;
+        run(Command::new(program())
+            .args(["fetch", "--target", "rehearsal", "--store"])
+            .arg(&store))?;
 
         let specs = project().join("specs");
         let path = specs.join("locks/rehearsal.toml");
@@ -72,7 +97,10 @@ impl Base {
         let archive = pin("distribution-kernel")?;
         let source = file(&archive.sha256)?;
         let linux = linux::cut(&source, &archive.sha256, &cache)?;
-        let distribution = cache.join(format!("distribution-{}", &distro::inputs_digest(&recipe, &lock.package)?[..16]));
+        let distribution = cache.join(format!(
+            "distribution-{}",
+            &distro::inputs_digest(&recipe, &lock.package)?[..16]
+        ));
         if !distribution.exists() {
             let scratch = tempfile::tempdir_in(&cache)?;
             let debs = scratch.path().join("debs");
@@ -124,7 +152,12 @@ fn alone(cache: &Path) -> Result<fs::File> {
     Ok(lock)
 }
 
-fn own_kernel(release: &Release, linux: &Path, distribution: &Path, cache: &Path) -> Result<PathBuf> {
+fn own_kernel(
+    release: &Release,
+    linux: &Path,
+    distribution: &Path,
+    cache: &Path,
+) -> Result<PathBuf> {
     let scratch = tempfile::tempdir_in(cache)?;
     let spec = scratch.path().join("spec");
     release.spec(&spec, false)?;
@@ -153,7 +186,10 @@ fn own_kernel(release: &Release, linux: &Path, distribution: &Path, cache: &Path
 /// # Errors
 /// When dnf fails.
 pub fn buildroot(distribution: &Path, cache: &Path) -> Result<PathBuf> {
-    let name = distribution.file_name().unwrap_or_default().to_string_lossy();
+    let name = distribution
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
     let root = cache.join(format!("buildroot-of-{name}"));
     if !root.exists() {
         let scratch = tempfile::tempdir_in(cache)?;

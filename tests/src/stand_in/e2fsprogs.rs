@@ -13,7 +13,14 @@ use super::lustre::change;
 use crate::command_line::project;
 
 /// The tests that stay: making, checking and repairing, and the series' own.
-const TESTS: &[&str] = &["f_badbblocks", "f_dirdata", "f_lpf", "m_minrootdir", "m_std", "t_iexpand_full"];
+const TESTS: &[&str] = &[
+    "f_badbblocks",
+    "f_dirdata",
+    "f_lpf",
+    "m_minrootdir",
+    "m_std",
+    "t_iexpand_full",
+];
 
 /// As many small tests take the place of the others: the spec does not believe a suite that has lost its own.
 const SMALL: usize = 300;
@@ -56,7 +63,10 @@ pub fn write(archive: &Path, version: &str, into: &Path) -> Result<()> {
             fs::remove_dir_all(entry.path())?;
         }
     }
-    ensure!(stay > 2, "upstream has other tests now: {stay} of {TESTS:?} are there");
+    ensure!(
+        stay > 2,
+        "upstream has other tests now: {stay} of {TESTS:?} are there"
+    );
     for number in 0..SMALL {
         let folder = tests.join(format!("m_stand_in_{number:03}"));
         fs::create_dir(&folder)?;

@@ -19,15 +19,29 @@ pub fn publish(bare: &Path, trees: &[(&str, &Path)]) -> Result<Vec<String>> {
                 .env("GIT_CONFIG_GLOBAL", "/dev/null")
                 .env("GIT_AUTHOR_DATE", format!("{} +0000", super::TIME))
                 .env("GIT_COMMITTER_DATE", format!("{} +0000", super::TIME))
-                .args(["-c", "user.name=stand-in", "-c", "user.email=stand-in@localhost"])
-                .args(["-c", "core.autocrlf=false", "-c", "init.defaultBranch=master"])
+                .args([
+                    "-c",
+                    "user.name=stand-in",
+                    "-c",
+                    "user.email=stand-in@localhost",
+                ])
+                .args([
+                    "-c",
+                    "core.autocrlf=false",
+                    "-c",
+                    "init.defaultBranch=master",
+                ])
                 .arg(format!("--git-dir={}", bare.display()))
                 .arg(format!("--work-tree={}", work.display()))
                 .args(arguments),
         )?;
         Ok(String::from_utf8_lossy(&out).trim().to_owned())
     };
-    process::output(Command::new("git").args(["init", "--quiet", "--bare"]).arg(bare))?;
+    process::output(
+        Command::new("git")
+            .args(["init", "--quiet", "--bare"])
+            .arg(bare),
+    )?;
     let mut commits = Vec::new();
     for (tag, tree) in trees {
         git(tree, &["add", "--all", "--force", "."])?;

@@ -66,7 +66,12 @@ impl Release {
     /// The packages of the kernel that a machine runs, the one that brings the others first.
     pub fn kernel_packages(&self) -> &'static [&'static str] {
         if self.el == 8 {
-            &["kernel", "kernel-core", "kernel-modules", "kernel-modules-extra"]
+            &[
+                "kernel",
+                "kernel-core",
+                "kernel-modules",
+                "kernel-modules-extra",
+            ]
         } else {
             &[
                 "kernel",
@@ -92,10 +97,7 @@ impl Release {
             .replace("@RELEASE@", self.number);
         if !signs {
             for what in ["signkernel", "signmodules"] {
-                spec = spec.replace(
-                    &format!("%global {what} 1"),
-                    &format!("%global {what} 0"),
-                );
+                spec = spec.replace(&format!("%global {what} 1"), &format!("%global {what} 0"));
             }
         }
         fs::write(into.join("kernel.spec"), spec)?;

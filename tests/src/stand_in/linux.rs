@@ -14,9 +14,27 @@ const FORMAT: u32 = 1;
 /// The folders of drivers, file systems and network protocols that have more than their makefiles.
 const DRIVERS: &[&str] = &["base", "block", "char", "md", "tty", "virtio"];
 const FILE_SYSTEMS: &[&str] = &[
-    "configfs", "crypto", "debugfs", "devpts", "exportfs", "ext4", "iomap", "jbd2", "kernfs",
-    "lockd", "nfs", "nfs_common", "nls", "notify", "proc", "quota", "ramfs", "sysfs", "tracefs",
-    "unicode", "verity",
+    "configfs",
+    "crypto",
+    "debugfs",
+    "devpts",
+    "exportfs",
+    "ext4",
+    "iomap",
+    "jbd2",
+    "kernfs",
+    "lockd",
+    "nfs",
+    "nfs_common",
+    "nls",
+    "notify",
+    "proc",
+    "quota",
+    "ramfs",
+    "sysfs",
+    "tracefs",
+    "unicode",
+    "verity",
 ];
 const PROTOCOLS: &[&str] = &[
     "802", "bpf", "core", "ethernet", "ethtool", "ipv4", "llc", "mptcp", "netlink", "packet",
@@ -42,7 +60,13 @@ pub fn cut(archive: &Path, digest: &str, cache: &Path) -> Result<PathBuf> {
     let unfinished = scratch.path().join(&name);
     process::output(
         Command::new("tar")
-            .args(["--sort=name", "--mtime=@0", "--owner=0", "--group=0", "--numeric-owner"])
+            .args([
+                "--sort=name",
+                "--mtime=@0",
+                "--owner=0",
+                "--group=0",
+                "--numeric-owner",
+            ])
             .args(["--use-compress-program=xz -1 -T0 --block-size=16MiB", "-cf"])
             .arg(&unfinished)
             .arg("-C")
@@ -81,9 +105,35 @@ fn kept(path: &Path) -> bool {
                 && (folders.get(1) != Some(&"arch") || folders.get(2) == Some(&"x86"))
         }
         Some("include") => of(&[
-            "acpi", "asm-generic", "clocksource", "config", "crypto", "generated", "keys", "kunit",
-            "kvm", "linux", "math-emu", "media", "memory", "misc", "net", "pcmcia", "ras", "rdma",
-            "rv", "scsi", "soc", "sound", "target", "trace", "uapi", "ufs", "vdso", "video", "xen",
+            "acpi",
+            "asm-generic",
+            "clocksource",
+            "config",
+            "crypto",
+            "generated",
+            "keys",
+            "kunit",
+            "kvm",
+            "linux",
+            "math-emu",
+            "media",
+            "memory",
+            "misc",
+            "net",
+            "pcmcia",
+            "ras",
+            "rdma",
+            "rv",
+            "scsi",
+            "soc",
+            "sound",
+            "target",
+            "trace",
+            "uapi",
+            "ufs",
+            "vdso",
+            "video",
+            "xen",
         ]),
         _ => true,
     }

@@ -30,7 +30,12 @@ impl Lustre {
     }
 
     /// The names of its series: of ldiskfs, with the pattern of the kernels that configure takes it for; and of the kernel itself.
-    fn series(self) -> (&'static [(&'static str, &'static str)], &'static [&'static str]) {
+    fn series(
+        self,
+    ) -> (
+        &'static [(&'static str, &'static str)],
+        &'static [&'static str],
+    ) {
         match self {
             Self::V2_16 => (&[("4.18-rhel8.10", "4.18.0-553.*")], &["4.18-rhel8.10"]),
             Self::V2_17 => (
@@ -68,7 +73,10 @@ impl Lustre {
         }
         fs::remove_file(first)?;
         for (name, _) in ldiskfs {
-            fs::write(folder.join(format!("series/ldiskfs-{name}.series")), &patches)?;
+            fs::write(
+                folder.join(format!("series/ldiskfs-{name}.series")),
+                &patches,
+            )?;
         }
         let choices: Vec<String> = ldiskfs
             .iter()

@@ -44,11 +44,28 @@ impl Part {
         let begins = |names: &[&str]| names.iter().any(|name| package.starts_with(name));
         if begins(&["resource-agents-", "cluster-glue-"]) {
             Self::HighAvailability
-        } else if ["-dev-", "-devel-", "texinfo-"].iter().any(|part| package.contains(part)) {
+        } else if ["-dev-", "-devel-", "texinfo-"]
+            .iter()
+            .any(|part| package.contains(part))
+        {
             Self::Devel
         } else if begins(&[
-            "autoconf-", "automake-", "bison-", "cpp-", "dwarves-", "flex-", "g++-", "gcc-", "gettext-", "libtool-",
-            "m4-", "make-", "perl-", "python3-", "swig-", "unzip-",
+            "autoconf-",
+            "automake-",
+            "bison-",
+            "cpp-",
+            "dwarves-",
+            "flex-",
+            "g++-",
+            "gcc-",
+            "gettext-",
+            "libtool-",
+            "m4-",
+            "make-",
+            "perl-",
+            "python3-",
+            "swig-",
+            "unzip-",
         ]) {
             Self::AppStream
         } else {
@@ -194,7 +211,9 @@ fn only(folder: &Path) -> Result<PathBuf> {
     let mut found: Vec<PathBuf> = fs::read_dir(folder)?
         .map(|entry| Ok(entry?.path()))
         .collect::<Result<_>>()?;
-    found.pop().with_context(|| format!("nothing in {}", folder.display()))
+    found
+        .pop()
+        .with_context(|| format!("nothing in {}", folder.display()))
 }
 
 fn metadata(repository: &Path) -> Result<()> {

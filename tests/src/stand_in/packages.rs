@@ -31,7 +31,13 @@ impl Small<'_> {
     /// # Errors
     /// When it cannot be made, written or signed.
     pub fn write(&self, folder: &Path, key: &Key) -> Result<PathBuf> {
-        let Self { name, version, release, arch, .. } = self;
+        let Self {
+            name,
+            version,
+            release,
+            arch,
+            ..
+        } = self;
         let mut builder = rpm::PackageBuilder::new(
             name,
             version,

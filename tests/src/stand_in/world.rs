@@ -51,7 +51,9 @@ impl World {
     pub fn new(wanted: &Wanted) -> Result<Self> {
         let base = Base::open()?;
         // Beside the base, so that packages are links.
-        let folder = tempfile::Builder::new().prefix("world-").tempdir_in(&base.cache)?;
+        let folder = tempfile::Builder::new()
+            .prefix("world-")
+            .tempdir_in(&base.cache)?;
         let root = folder.path().join("served");
         mirror::write(&base, &wanted.release, wanted.location, &root)?;
 

@@ -4,6 +4,7 @@ mod boot;
 mod clean;
 mod key;
 pub mod lock;
+mod needs;
 mod plan;
 mod preflight;
 mod proofs;

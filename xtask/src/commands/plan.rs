@@ -1,10 +1,13 @@
 //! `cargo xtask plan`
 
+use std::collections::BTreeSet;
+
 use lustre_packaging::lock::Found;
+use lustre_packaging::needs::Part;
 use lustre_packaging::stage::{self, State};
 use lustre_packaging::target::DistributionKind;
 
-use super::{boot, key, lock, repo, verify};
+use super::{boot, key, lock, needs, repo, verify};
 use crate::cli::{PlanArgs, Prove};
 use crate::context::{self, Context};
 use crate::exit::Outcome;
@@ -67,6 +70,7 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
         "store: {}",
         context::store_folder(arguments.target.store.as_deref())?.display()
     ));
+    takes(&context, &needs::left(&planned))?;
     for one in planned {
         match one.state {
             State::Cached => ui::print(&format!("  cached  {}", one.stage)),
@@ -95,8 +99,18 @@ fn unlocked(context: &Context, why: &str) -> anyhow::Result<Outcome> {
         "{why}; what will be done, and what `cargo xtask lock --target {}` has to find out first:",
         context.target.argument()
     ));
+    takes(context, &needs::ALL.into_iter().collect())?;
     for step in steps {
         ui::print(&format!("  {:16} {}", step.stage, step.what));
     }
     Ok(Outcome::Done)
+}
+
+/// Says what doing the parts `left` takes of this machine, where the target says it.
+fn takes(context: &Context, left: &BTreeSet<Part>) -> anyhow::Result<()> {
+    let output = repo::default_output(&context.target.name);
+    if let Some(line) = needs::line(context, left, &output)? {
+        ui::print(&format!("takes: {line}"));
+    }
+    Ok(())
 }

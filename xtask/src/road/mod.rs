@@ -258,7 +258,7 @@ impl Road<'_> {
         // What boots is another stage's.
         let target = Target {
             boot: None,
-            ..self.target.as_ref().clone()
+            ..self.target.without_needs()
         };
         Ok(vec![
             ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),

@@ -147,7 +147,7 @@ impl Road<'_> {
                     work,
                     "lustre",
                     &wanted.packages,
-                    &wanted.rpmbuild,
+                    &lustre::build_options(wanted),
                     |build, made| {
                         lustre::expect_built_series(build, wanted)?;
                         Ok(lustre::expect_modules(made, &wanted.modules)?)

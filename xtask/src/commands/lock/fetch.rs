@@ -20,12 +20,11 @@ use crate::sources;
 /// How many files come at a time: mirrors ask for no more from one place.
 const WIDTH: usize = 4;
 
-/// Puts every pinned file that is not in the store there, checked by its digest.
+/// The pinned files that this run uses and that are not in the store.
 ///
 /// # Errors
-/// When a file is missing and `--offline` is given, or it cannot be fetched any more.
-pub fn fetch(context: &Context, lock: &Lock) -> anyhow::Result<()> {
-    from_project(context, lock)?;
+/// When a pin has no digest.
+pub fn missing(context: &Context, lock: &Lock) -> anyhow::Result<Vec<FilePin>> {
     // Two packages may be of the same bytes: one download.
     let mut missing: BTreeMap<&str, FilePin> = BTreeMap::new();
     for pin in needed(context, lock) {
@@ -33,7 +32,16 @@ pub fn fetch(context: &Context, lock: &Lock) -> anyhow::Result<()> {
             missing.insert(&pin.sha256, pin.clone());
         }
     }
-    let missing: Vec<FilePin> = missing.into_values().collect();
+    Ok(missing.into_values().collect())
+}
+
+/// Puts every pinned file that is not in the store there, checked by its digest.
+///
+/// # Errors
+/// When a file is missing and `--offline` is given, or it cannot be fetched any more.
+pub fn fetch(context: &Context, lock: &Lock) -> anyhow::Result<()> {
+    from_project(context, lock)?;
+    let missing = missing(context, lock)?;
     if missing.is_empty() {
         return Ok(());
     }
