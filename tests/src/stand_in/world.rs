@@ -25,6 +25,8 @@ pub struct World {
     pub release: Release,
     /// The server.
     pub server: Server,
+    /// The store that runs use.
+    pub store: PathBuf,
     folder: TempDir,
 }
 
@@ -74,12 +76,28 @@ impl World {
 
         let world = Self {
             server: Server::start(&root)?,
+            store: base.store.clone(),
             base,
             release: wanted.release,
             folder,
         };
         fs::write(world.target(), world.derived(wanted, &commits[0]))?;
         Ok(world)
+    }
+
+    /// The same with a store of its own, which begins with the files of the base's: what a run does there is seen by no other.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn with_own_store(mut self) -> Result<Self> {
+        self.store = self.folder.path().join("store");
+        fs::create_dir(&self.store)?;
+        let mut command = Command::new("cp");
+        command
+            .args(["-a", "--link"])
+            .arg(self.base.store.join("files"));
+        lustre_packaging::process::output(command.arg(&self.store))?;
+        Ok(self)
     }
 
     /// The served folder.
@@ -146,7 +164,7 @@ impl World {
             // The development key is made once.
             .env("HOME", self.base.cache.join("home"))
             .env("TMPDIR", std::env::temp_dir())
-            .env("LUSTRE_REPO_STORE", &self.base.store)
+            .env("LUSTRE_REPO_STORE", &self.store)
             .stdin(std::process::Stdio::null());
         command
     }
