@@ -8,6 +8,7 @@ pub mod distro;
 pub mod host;
 pub mod knowledge;
 pub mod lock;
+pub mod needs;
 pub mod overlay;
 pub mod preflight;
 pub mod process;

@@ -1,4 +1,6 @@
-//! What a target may choose of an overlay: parts of it that are only there when they are asked for.
+//! What of an overlay counts: the options that a target takes of it, and the edits by their files.
+
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
@@ -30,6 +32,19 @@ pub struct Choice {
 }
 
 impl Manifest {
+    /// The edits by the file that they change, in the order they stand; those that name no file are of the spec.
+    pub fn edits_by_file(&self) -> BTreeMap<&str, Vec<&Edit>> {
+        let mut files: BTreeMap<&str, Vec<&Edit>> = BTreeMap::new();
+        for edit in &self.edit {
+            let file = edit.file.as_deref().or(self.spec.as_deref());
+            files
+                .entry(file.unwrap_or_default())
+                .or_default()
+                .push(edit);
+        }
+        files
+    }
+
     /// The manifest with the options `names` taken, and no options left.
     ///
     /// # Errors

@@ -34,7 +34,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use config::{Comparison, Config, ConfigError, Fragment, KnownError, Merged};
-use edit::{Edit, EditErrors};
+use edit::EditErrors;
 
 /// An overlay, loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,22 +179,14 @@ impl Overlay {
         edit::apply(spec, name, edits)
     }
 
-    /// The edits of files other than the spec, by file.
-    fn file_edits(&self) -> BTreeMap<&str, Vec<&Edit>> {
-        let mut files: BTreeMap<&str, Vec<&Edit>> = BTreeMap::new();
-        for edit in &self.manifest.edit {
-            if let Some(file) = &edit.file {
-                files.entry(file).or_default().push(edit);
-            }
-        }
-        files
-    }
-
     /// The files of `tree` that file edits change, with their new text.
     fn edited_files(&self, tree: &Path) -> Result<Vec<(PathBuf, String)>, OverlayError> {
         let mut changed = Vec::new();
         let mut errors = Vec::new();
-        for (file, edits) in self.file_edits() {
+        let mut files = self.manifest.edits_by_file();
+        // What edits the spec is for `edit_spec`.
+        files.remove(self.manifest.spec.as_deref().unwrap_or_default());
+        for (file, edits) in files {
             let path = tree.join(file);
             match edit::apply(&read_text(&path)?, file, edits) {
                 Ok(text) => changed.push((path, text)),

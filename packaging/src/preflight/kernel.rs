@@ -11,7 +11,7 @@ use super::wanted::is_kconfig;
 use super::{Error, KernelSource, read_text};
 use crate::distro::tree::matches;
 use crate::overlay::config::{self, KnownError};
-use crate::overlay::edit::{self, Edit, EditErrors};
+use crate::overlay::edit::{self, EditErrors};
 use crate::overlay::manifest::SeriesSource;
 use crate::overlay::patch::ApplyOptions;
 use crate::overlay::series::NamedPatch;
@@ -44,16 +44,10 @@ impl Kernel<'_> {
     fn edits(&self, overlay: &Overlay) -> Result<Check, Error> {
         let manifest = &overlay.manifest;
         let mut problems = Vec::new();
-        let mut files: BTreeMap<&str, Vec<&Edit>> = BTreeMap::new();
+        let mut files = manifest.edits_by_file();
         if let Some(spec) = &manifest.spec {
+            // It has to be there, edited or not.
             files.entry(spec).or_default();
-        }
-        for edit in &manifest.edit {
-            let file = edit.file.as_deref().or(manifest.spec.as_deref());
-            files
-                .entry(file.unwrap_or_default())
-                .or_default()
-                .push(edit);
         }
         for (file, edits) in files {
             let path = self.source.folder.join(file);

@@ -1,6 +1,6 @@
 //! Lustre's tree: which of its files are needed, is it whole, does the target's overlay fit it?
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use super::report::{Check, Problem, Verdict, counted};
 use super::series::copy_tree;
 use super::{Error, LUSTRE_SPEC, LustreSource, at, read_text};
 use crate::overlay::Overlay;
-use crate::overlay::edit::{self, Edit, EditErrors};
+use crate::overlay::edit::{self, EditErrors};
 
 /// Which files of Lustre's tree the checks read: those of ldiskfs, series and patches, the inputs of configure, and what overlays
 /// change.
@@ -106,15 +106,7 @@ pub(super) fn overlaid(
     copy_tree(&source.tree, into, &|_| true)?;
     let manifest = &overlay.manifest;
     let mut problems = Vec::new();
-    let mut files: BTreeMap<&str, Vec<&Edit>> = BTreeMap::new();
-    for edit in &manifest.edit {
-        let file = edit.file.as_deref().or(manifest.spec.as_deref());
-        files
-            .entry(file.unwrap_or_default())
-            .or_default()
-            .push(edit);
-    }
-    for (file, edits) in files {
+    for (file, edits) in manifest.edits_by_file() {
         let path = into.join(file);
         if !path.is_file() {
             let names: Vec<String> = edits

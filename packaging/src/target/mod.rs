@@ -8,6 +8,7 @@ mod check;
 mod load;
 mod merge;
 mod model;
+mod needs;
 mod repositories;
 mod summary;
 
@@ -19,6 +20,7 @@ pub use model::{
     Build, Distribution, DistributionKernel, DistributionKind, E2fsprogs, Group, Install, Kernel,
     KernelKind, Lustre, Repository, Source, Target,
 };
+pub use needs::{Debuginfo, Needs, Share};
 pub use repositories::{BaseRepository, KeyFile, UnknownVariable};
 
 /// A target that cannot be used.

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Boot;
+use super::needs::Needs;
 use super::repositories::{BaseRepository, KeyFile};
 
 /// One target, merged with what it inherits.
@@ -40,6 +41,9 @@ pub struct Target {
     /// How the boot proof is made, where the target can be booted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<Boot>,
+    /// What building it takes of a machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Needs>,
 }
 
 /// How a distribution's repositories come to be.

@@ -75,16 +75,7 @@ pub fn rpmspec(dir: &Path, config: &Path, arguments: &[&str]) -> Output {
 }
 
 pub fn names(output: &Output) -> BTreeSet<String> {
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    String::from_utf8(output.stdout.clone())
-        .unwrap()
-        .lines()
-        .map(str::to_owned)
-        .collect()
+    lines(output).into_iter().collect()
 }
 
 /// Runs a generator on one file name, as rpm does.

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result};
 use lustre_packaging::{archive, process};
 
 /// Raised whenever [`kept`] or the packing changes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// The folders of drivers, file systems and network protocols that have more than their makefiles.
 const DRIVERS: &[&str] = &["base", "block", "char", "md", "tty", "virtio"];
@@ -97,7 +97,10 @@ fn kept(path: &Path) -> bool {
                 || (folders[1] == "x86"
                     && folders.get(2).is_none_or(|part| !NOT_OF_X86.contains(part)))
         }
-        Some("drivers") => makefile || (folders.len() > 1 && of(DRIVERS)),
+        // The loopback device is among the drivers' own files.
+        Some("drivers") => {
+            makefile || folders == ["drivers", "net"] || (folders.len() > 1 && of(DRIVERS))
+        }
         Some("fs") => makefile || of(FILE_SYSTEMS),
         Some("net") => makefile || of(PROTOCOLS),
         Some("tools") => {
@@ -153,7 +156,8 @@ mod tests {
             ("fs/btrfs/super.c", false),
             ("fs/btrfs/Kconfig", true),
             ("drivers/md/dm.c", true),
-            ("drivers/net/tun.c", false),
+            ("drivers/net/loopback.c", true),
+            ("drivers/net/bonding/bond_main.c", false),
             ("drivers/net/Kconfig", true),
             ("arch/Kconfig", true),
             ("arch/x86/kernel/cpu/common.c", true),

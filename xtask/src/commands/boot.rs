@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context as _;
-use lustre_packaging::stage::{Stage, digest_of};
+use lustre_packaging::stage::{self, Recipe, Stage, State, digest_of};
 use lustre_packaging::store::StageDir;
 use lustre_packaging::target::Boot;
 use lustre_repository::proof::Check;
 
 use super::proofs::{self, Proved};
-use super::{preflight, repo};
+use super::{needs, preflight, repo};
 use crate::boot::{BootInput, boot_checks};
 use crate::cli::BootArgs;
 use crate::context::Context;
@@ -27,9 +27,12 @@ pub const NOT_BOOTED: &str = "not booted: the proofs before that do not hold";
 pub fn run(arguments: &BootArgs) -> anyhow::Result<Outcome> {
     let context = Context::open(&arguments.target, &repo::who("boot", &arguments.target))?;
     table(&context)?;
+    // Nothing leaves the store.
+    needs::before_fetching(&context, &needs::ALL, context.store.root())?;
     let lock = repo::ready(&context)?;
     let road = Road::new(&context, &lock)?;
     let signing = repo::signing(&context, &arguments.key)?;
+    needs::before_building(&context, &road.assembled(&signing)?, context.store.root())?;
     if preflight::gate(&context, &road)?.is_none() {
         return Ok(Outcome::Misfit);
     }
@@ -71,6 +74,48 @@ pub fn table(context: &Context) -> anyhow::Result<&Boot> {
     })
 }
 
+/// The stage of the boot proof, with its recipe still to be said.
+///
+/// # Errors
+/// When an input of it cannot be read.
+pub fn stage_of<'s>(road: &Road<'_>, boot: &Boot, recipe: Recipe<'s>) -> anyhow::Result<Stage<'s>> {
+    let inputs = vec![
+        ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("recipe".to_owned(), "1".to_owned()),
+        ("boot".to_owned(), serde_json::to_string(boot)?),
+        (
+            "install".to_owned(),
+            serde_json::to_string(&road.target.install)?,
+        ),
+        (
+            "guest".to_owned(),
+            digest_of(&road.specs.join(&boot.guest))?,
+        ),
+        (
+            "kernel-log".to_owned(),
+            digest_of(&road.specs.join(&boot.kernel_log))?,
+        ),
+    ];
+    Ok(proofs::stage_of(name::BOOT, inputs, recipe))
+}
+
+/// Whether this very repository was booted before, and all checks held: then the proof says so whatever this run asks for.
+///
+/// # Errors
+/// When an input of a stage cannot be read.
+pub fn held_before(context: &Context, road: &Road<'_>, signing: &Signing) -> anyhow::Result<bool> {
+    let Some(boot) = &context.target.boot else {
+        return Ok(false);
+    };
+    let mut stages = road.assembled(signing)?;
+    let nothing = stage_of(road, boot, Box::new(|_| Err("nothing is run here".into())))?;
+    stages.push(nothing);
+    let planned = stage::plan(&stages, &context.store)?;
+    Ok(planned
+        .iter()
+        .any(|one| one.stage == name::BOOT && one.state == State::Cached))
+}
+
 /// The boot proof of what the stage `assemble` made.
 ///
 /// # Errors
@@ -82,39 +127,12 @@ pub fn prove(
     done: &BTreeMap<String, StageDir>,
 ) -> anyhow::Result<Proved> {
     let boot = table(context)?;
-    let inputs = vec![
-        ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-        ("recipe".to_owned(), "1".to_owned()),
-        ("boot".to_owned(), serde_json::to_string(boot)?),
-        (
-            "install".to_owned(),
-            serde_json::to_string(&context.target.install)?,
-        ),
-        (
-            "guest".to_owned(),
-            digest_of(&road.specs.join(&boot.guest))?,
-        ),
-        (
-            "kernel-log".to_owned(),
-            digest_of(&road.specs.join(&boot.kernel_log))?,
-        ),
-    ];
     proofs::in_stage(
         context,
         road,
         signing,
         done,
-        |recipe| {
-            Ok(Stage {
-                name: name::BOOT.to_owned(),
-                needs: [name::ASSEMBLE, name::DISTRIBUTION, name::INSTALL_ROOT]
-                    .map(str::to_owned)
-                    .to_vec(),
-                inputs,
-                whole: None,
-                recipe,
-            })
-        },
+        |recipe| stage_of(road, boot, recipe),
         |dist| checks(context, &Server::of(road, done)?, dist),
     )
 }

@@ -21,7 +21,7 @@ use crate::exit::Outcome;
 use crate::road::Road;
 use crate::ui;
 
-pub use fetch::{fetch, share_files};
+pub use fetch::{fetch, missing, share_files};
 
 /// The lock's name for the upstream source of the kernel of a distribution that is made on the spot.
 pub const KERNEL_SOURCE: &str = "distribution-kernel";

@@ -78,6 +78,19 @@ impl Proved {
     }
 }
 
+/// The stage `name` that proves something of the assembled repository in the clean chroot.
+pub fn stage_of<'s>(name: &str, inputs: Vec<(String, String)>, recipe: Recipe<'s>) -> Stage<'s> {
+    Stage {
+        name: name.to_owned(),
+        needs: [name::ASSEMBLE, name::DISTRIBUTION, name::INSTALL_ROOT]
+            .map(str::to_owned)
+            .to_vec(),
+        inputs,
+        whole: None,
+        recipe,
+    }
+}
+
 /// Runs `checks` on what the stage `assemble` made, as the stage that `stage` makes of its recipe; from the store where they held
 /// before.
 ///

@@ -5,12 +5,13 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use lustre_packaging::lock::Lock;
+use lustre_packaging::needs::Part;
 use lustre_packaging::sign::PublicKey;
 use lustre_packaging::source::Locked;
 use lustre_packaging::stage::{self, Options, Stage};
 use lustre_packaging::store::StageDir;
 
-use super::{boot, key, lock, preflight, verify};
+use super::{boot, key, lock, needs, preflight, verify};
 use crate::cli::{BuildArgs, KeyArgs, Prove, ProvenRepoArgs, RepoArgs, TargetArgs};
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
@@ -29,17 +30,20 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
         // Said now, not after an hour of building.
         boot::table(&context)?;
     }
+    let output = output(arguments, &context);
+    needs::before_fetching(&context, &needs::ALL, &output)?;
     let lock = ready(&context)?;
     let road = Road::new(&context, &lock)?;
     let signing = signing(&context, &arguments.key)?;
+    needs::before_building(&context, &road.assembled(&signing)?, &output)?;
     let Some(checked) = preflight::gate(&context, &road)? else {
         return Ok(Outcome::Misfit);
     };
     let done = run(&context, &road.assembled(&signing)?)?;
     let assembled = tree(&folder(&done, name::ASSEMBLE)?);
-    let output = output(arguments, &context);
     let mut proof = verify::prove(&context, &road, &signing, &done, level)?;
-    if level == Prove::Boot {
+    let booted = level == Prove::Boot || boot::held_before(&context, &road, &signing)?;
+    if booted {
         if proof.good() {
             proof.add(boot::prove(&context, &road, &signing, &done)?);
         } else {
@@ -68,7 +72,7 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
         ui::say(model);
     }
     // The proofs are stages too.
-    let stages = checked.len() + done.len() + 1 + usize::from(level == Prove::Boot);
+    let stages = checked.len() + done.len() + 1 + usize::from(booted);
     ui::say(&format!(
         "{}: {stages} stages, {} from the store, {}",
         output.display(),
@@ -87,14 +91,16 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
 /// The repository without its proofs.
 pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     let context = Context::open(&arguments.target, &who("assemble", &arguments.target))?;
+    let output = output(arguments, &context);
+    needs::before_fetching(&context, &needs::ALL, &output)?;
     let lock = ready(&context)?;
     let road = Road::new(&context, &lock)?;
     let signing = signing(&context, &arguments.key)?;
+    needs::before_building(&context, &road.assembled(&signing)?, &output)?;
     if preflight::gate(&context, &road)?.is_none() {
         return Ok(Outcome::Misfit);
     }
     let done = run(&context, &road.assembled(&signing)?)?;
-    let output = output(arguments, &context);
     publish::publish(
         &tree(&folder(&done, name::ASSEMBLE)?),
         &output,
@@ -134,13 +140,17 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
         ))
         .into());
     }
-    let lock = ready(&context)?;
-    let road = Road::new(&context, &lock)?;
     let wanted: Vec<&str> = if arguments.packages.is_empty() {
         there
     } else {
         arguments.packages.iter().map(String::as_str).collect()
     };
+    // Nothing leaves the store.
+    let output = context.store.root();
+    needs::before_fetching(&context, &parts(&wanted), output)?;
+    let lock = ready(&context)?;
+    let road = Road::new(&context, &lock)?;
+    needs::before_building(&context, &needed(road.builds()?, &wanted), output)?;
     // e2fsprogs alone depends on nothing of Lustre's.
     if wanted.iter().any(|package| *package != "e2fsprogs")
         && preflight::gate(&context, &road)?.is_none()
@@ -161,6 +171,21 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
         }
     }
     Ok(Outcome::Done)
+}
+
+/// The parts of the road up to the packages `wanted`.
+fn parts(wanted: &[&str]) -> Vec<Part> {
+    let mut parts = needs::ALL.to_vec();
+    // Lustre is built against all others.
+    if !wanted.contains(&"lustre") {
+        parts.retain(|part| match part {
+            Part::Kernel => wanted.contains(&"kernel"),
+            Part::E2fsprogs => wanted.contains(&"e2fsprogs"),
+            Part::Base => true,
+            Part::Lustre => false,
+        });
+    }
+    parts
 }
 
 /// Every source into the store: the files that the lock pins, and the trees.

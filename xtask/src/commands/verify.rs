@@ -91,15 +91,7 @@ pub fn stage_of<'s>(
     if level == Prove::Static {
         inputs.push(("without".to_owned(), "installation".to_owned()));
     }
-    Ok(Stage {
-        name: name::PROVE.to_owned(),
-        needs: [name::ASSEMBLE, name::DISTRIBUTION, name::INSTALL_ROOT]
-            .map(str::to_owned)
-            .to_vec(),
-        inputs,
-        whole: None,
-        recipe,
-    })
+    Ok(proofs::stage_of(name::PROVE, inputs, recipe))
 }
 
 /// The static proofs, and from [`Prove::Install`] on the install proof, of what the stage `assemble` made.

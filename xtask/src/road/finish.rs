@@ -22,7 +22,7 @@ use super::packages::built;
 use super::{Road, kernel_source, name, needs};
 
 /// The stage of the release package, which is also the manifest's name for it.
-const RELEASE: &str = "release-package";
+pub(super) const RELEASE: &str = "release-package";
 
 /// Who signs, and with which time.
 pub struct Signing {

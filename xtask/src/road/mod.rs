@@ -6,12 +6,14 @@
 //! - [`kernel`]: the kernel, rebuilt or the distribution's own.
 //! - [`packages`]: Lustre, from source to unsigned RPMs; what all builds share.
 //! - [`finish`]: signing, assembling and proving.
+//! - [`outline`]: the same in words, where nothing is locked yet.
 //! - [`preflight`]: whether everything fits, before any of these.
 
 pub mod distribution;
 pub mod e2fsprogs;
 pub mod finish;
 pub mod kernel;
+pub mod outline;
 pub mod packages;
 pub mod preflight;
 pub mod repositories;
@@ -256,7 +258,7 @@ impl Road<'_> {
         // What boots is another stage's.
         let target = Target {
             boot: None,
-            ..self.target.as_ref().clone()
+            ..self.target.without_needs()
         };
         Ok(vec![
             ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),

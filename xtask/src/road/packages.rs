@@ -109,11 +109,15 @@ impl Road<'_> {
             name: "lustre-srpm".to_owned(),
             needs: needs(&["lustre-root", name::LUSTRE_TREE]),
             inputs: vec![
-                ("recipe".to_owned(), "3".to_owned()),
+                ("recipe".to_owned(), "4".to_owned()),
                 self.settings_input(),
                 ("version".to_owned(), wanted.version.clone()),
                 list_input("configure", &wanted.configure),
                 list_input("rpmbuild", &wanted.rpmbuild),
+                (
+                    "series".to_owned(),
+                    wanted.ldiskfs_series.clone().unwrap_or_default(),
+                ),
             ],
             whole: None,
             recipe: Box::new(move |work| {
@@ -139,9 +143,16 @@ impl Road<'_> {
             ],
             whole: None,
             recipe: Box::new(move |work| {
-                self.build(work, "lustre", &wanted.packages, &wanted.rpmbuild, |made| {
-                    Ok(lustre::expect_modules(made, &wanted.modules)?)
-                })
+                self.build(
+                    work,
+                    "lustre",
+                    &wanted.packages,
+                    &lustre::build_options(wanted),
+                    |build, made| {
+                        lustre::expect_built_series(build, wanted)?;
+                        Ok(lustre::expect_modules(made, &wanted.modules)?)
+                    },
+                )
             }),
         })
     }
@@ -198,14 +209,14 @@ impl Road<'_> {
         package: &str,
         expected: &[String],
         options: &[String],
-        check: impl FnOnce(&[PathBuf]) -> Result<(), Failure>,
+        check: impl FnOnce(&Workdir, &[PathBuf]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let srpm = one_srpm(work, package)?;
         let root = work.need(&format!("{package}-root"))?.join("root");
         let build = self.workdir(work, &root)?;
         let made = rpmbuild::build(&build, &srpm, options, work.log)?;
         rpmbuild::expect(package, &made, expected)?;
-        check(&made)?;
+        check(&build, &made)?;
         Ok(rpmbuild::collect(&made, &work.output.join("RPMS"))?)
     }
 

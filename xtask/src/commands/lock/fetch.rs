@@ -20,12 +20,11 @@ use crate::sources;
 /// How many files come at a time: mirrors ask for no more from one place.
 const WIDTH: usize = 4;
 
-/// Puts every pinned file that is not in the store there, checked by its digest.
+/// The pinned files that this run uses and that are not in the store.
 ///
 /// # Errors
-/// When a file is missing and `--offline` is given, or it cannot be fetched any more.
-pub fn fetch(context: &Context, lock: &Lock) -> anyhow::Result<()> {
-    from_project(context, lock)?;
+/// When a pin has no digest.
+pub fn missing(context: &Context, lock: &Lock) -> anyhow::Result<Vec<FilePin>> {
     // Two packages may be of the same bytes: one download.
     let mut missing: BTreeMap<&str, FilePin> = BTreeMap::new();
     for pin in needed(context, lock) {
@@ -33,7 +32,16 @@ pub fn fetch(context: &Context, lock: &Lock) -> anyhow::Result<()> {
             missing.insert(&pin.sha256, pin.clone());
         }
     }
-    let missing: Vec<FilePin> = missing.into_values().collect();
+    Ok(missing.into_values().collect())
+}
+
+/// Puts every pinned file that is not in the store there, checked by its digest.
+///
+/// # Errors
+/// When a file is missing and `--offline` is given, or it cannot be fetched any more.
+pub fn fetch(context: &Context, lock: &Lock) -> anyhow::Result<()> {
+    from_project(context, lock)?;
+    let missing = missing(context, lock)?;
     if missing.is_empty() {
         return Ok(());
     }
@@ -143,6 +151,9 @@ fn download(context: &Context, mut missing: Vec<FilePin>) -> anyhow::Result<()> 
     errors.into_iter().next().map_or(Ok(()), Err)
 }
 
+/// From how many bytes on it takes long enough to be told of.
+const LARGE: u64 = 64 << 20;
+
 /// How much has come.
 #[derive(Default)]
 struct Done {
@@ -153,13 +164,13 @@ struct Done {
 }
 
 impl Done {
-    /// One more; a line for every tenth of all bytes but the last.
+    /// One more; a line for every tenth of many bytes but the last.
     fn add(&mut self, pin: &FilePin, all: &[FilePin]) -> Option<String> {
         let total = all.iter().map(|pin| pin.size).sum::<u64>().max(1);
         self.files += 1;
         self.bytes += pin.size;
         let tenth = self.bytes.saturating_mul(10) / total;
-        let tell = tenth > self.tenth && tenth < 10;
+        let tell = total >= LARGE && tenth > self.tenth && tenth < 10;
         self.tenth = self.tenth.max(tenth);
         tell.then(|| {
             format!(
@@ -231,7 +242,8 @@ mod tests {
         );
         assert_eq!(done.add(&all[1], &all), None, "no further tenth");
         assert_eq!(done.add(&all[2], &all), None, "all of it is said elsewhere");
-        // Files without a size do not divide by nothing.
+        // A few bytes are not worth a line, and none do not divide.
+        assert_eq!(Done::default().add(&pin(5), &[pin(5), pin(5)]), None);
         assert_eq!(Done::default().add(&pin(0), &[pin(0)]), None);
     }
 }

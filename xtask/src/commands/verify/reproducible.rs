@@ -11,7 +11,7 @@ use lustre_packaging::target::Target;
 use lustre_packaging::{process, stage};
 use lustre_repository::proof;
 
-use super::super::{lock, preflight, repo};
+use super::super::{lock, needs, preflight, repo};
 use crate::cli::VerifyArgs;
 use crate::context::Context;
 use crate::exit::Outcome;
@@ -34,6 +34,8 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         &arguments.target,
         &repo::who("verify --reproducible", &arguments.target),
     )?;
+    // It is all built again, in the store.
+    needs::before_fetching(&context, &needs::ALL, context.store.root())?;
     let pins = repo::ready(&context)?;
     let road = Road::new(&context, &pins)?;
     let signing = repo::signing(&context, &arguments.key)?;
