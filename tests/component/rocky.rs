@@ -1,8 +1,11 @@
 //! Targets of Enterprise Linux from their distribution's mirrors to the repository, on a stand-in for these.
 //!
+//! - `locks`: what is pinned for a patched kernel, and when an update is written.
 //! - `runs`: `cargo xtask repo` of three targets, whole.
 //! - `mirrors`: mirrors that misbehave.
 
+#[path = "rocky/locks.rs"]
+mod locks;
 #[path = "rocky/mirrors.rs"]
 mod mirrors;
 #[path = "rocky/runs.rs"]
