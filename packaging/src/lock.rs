@@ -3,6 +3,9 @@
 //! As with Cargo: without a lock, sources are resolved and the lock is written; a lock that answers another question than the target
 //! asks now is resolved anew; `--locked` refuses both. What a lock pins is fetched by digest, never by name alone.
 
+mod diff;
+mod pin;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -10,9 +13,11 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::distro::debian::{DebPin, FilePin};
 use crate::source::Locked;
 use crate::store::Digest;
+
+pub use diff::Diff;
+pub use pin::{FilePin, PackagePin};
 
 /// The format's version.
 const VERSION: u32 = 1;
@@ -41,7 +46,7 @@ pub enum Error {
     },
     /// The lock pins nothing under this name.
     #[error(
-        "the lock of `{target}` pins no `{name}`; make it anew with `cargo xtask lock --target {target} --update`"
+        "the lock of `{target}` pins no `{name}`; make it anew with `cargo xtask lock --update` for this target"
     )]
     Unpinned {
         /// The target.
@@ -97,7 +102,7 @@ pub struct Lock {
     pub tree: BTreeMap<String, Locked>,
     /// The packages that a distribution is made from.
     #[serde(default)]
-    pub package: Vec<DebPin>,
+    pub package: Vec<PackagePin>,
 }
 
 /// What stands where a lock should be.
@@ -116,7 +121,7 @@ impl Lock {
         request: Digest,
         source: BTreeMap<String, FilePin>,
         tree: BTreeMap<String, Locked>,
-        mut package: Vec<DebPin>,
+        mut package: Vec<PackagePin>,
     ) -> Self {
         package.sort();
         Self {
@@ -129,20 +134,15 @@ impl Lock {
         }
     }
 
-    /// Where the lock of `target` is.
-    pub fn path(specs: &Path, target: &str) -> PathBuf {
-        specs.join("locks").join(format!("{target}.toml"))
-    }
-
-    /// Reads the lock at `path` and looks whether it answers `request`.
+    /// The lock at `path`; none where there is no file.
     ///
     /// # Errors
     /// When the file is there but cannot be read or is no lock.
-    pub fn find(path: &Path, request: &Digest) -> Result<Found, Error> {
+    pub fn read(path: &Path) -> Result<Option<Self>, Error> {
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Ok(Found::Outdated("does not exist"));
+                return Ok(None);
             }
             Err(source) => {
                 return Err(Error::Io {
@@ -164,6 +164,17 @@ impl Lock {
                 ),
             });
         }
+        Ok(Some(lock))
+    }
+
+    /// Reads the lock at `path` and looks whether it answers `request`.
+    ///
+    /// # Errors
+    /// When the file is there but cannot be read or is no lock.
+    pub fn find(path: &Path, request: &Digest) -> Result<Found, Error> {
+        let Some(lock) = Self::read(path)? else {
+            return Ok(Found::Outdated("does not exist"));
+        };
         if lock.request == *request {
             Ok(Found::Current(lock))
         } else {
@@ -241,7 +252,7 @@ mod tests {
     }
 
     fn lock(request: &[u8]) -> Lock {
-        let packages = ["b", "a"].map(|name| DebPin {
+        let packages = ["b", "a"].map(|name| PackagePin {
             name: name.to_owned(),
             version: "1".to_owned(),
             arch: "all".to_owned(),

@@ -84,6 +84,8 @@ fn bootstrap(dir: &Path, repository: PathBuf) -> Result<PathBuf, String> {
         }],
         key,
         arch: "x86_64".to_owned(),
+        signed_metadata: true,
+        module_platform: None,
     };
     let root = dir.join("root");
     let packages = ["small".to_owned()];

@@ -19,8 +19,8 @@ const REVISION: u64 = 1_714_521_600;
 fn options(workers: usize) -> Options {
     Options {
         revision: REVISION,
-        groupfile: None,
         workers,
+        ..Options::default()
     }
 }
 

@@ -16,8 +16,8 @@ use walkdir::WalkDir;
 fn options(workers: usize) -> Options {
     Options {
         revision: 1_714_521_600,
-        groupfile: None,
         workers,
+        ..Options::default()
     }
 }
 

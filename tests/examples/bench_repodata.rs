@@ -37,8 +37,8 @@ fn main() -> Result<()> {
 
     let options = Options {
         revision: REVISION,
-        groupfile: None,
         workers,
+        ..Options::default()
     };
     let threads = format!("--workers={workers}");
     let theirs = tempfile::tempdir()?;

@@ -6,3 +6,4 @@ pub mod folder;
 pub mod http;
 pub mod repodata_diff;
 pub mod rpm_corpus;
+pub mod stand_in;

@@ -90,8 +90,9 @@ pub enum Command {
 /// What every command about a target takes.
 #[derive(Debug, Clone, Args)]
 pub struct TargetArgs {
-    /// What to build for; `cargo xtask targets` lists them.
-    #[arg(long, default_value = "rehearsal")]
+    /// What to build for: one of those that `cargo xtask targets` lists, or the path of a target's own file (`./NAME.toml`). Such a
+    /// file may inherit from one beside it or from those listed; its lock is written beside it, as `NAME.lock.toml`.
+    #[arg(long, default_value = "rehearsal", value_name = "NAME|PATH.toml")]
     pub target: String,
     /// Use what is in the store, and no network.
     #[arg(long)]

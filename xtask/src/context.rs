@@ -87,7 +87,6 @@ impl Context {
     /// When the target is unknown or malformed, or the store cannot be opened.
     pub fn open(arguments: &TargetArgs, who: &str) -> anyhow::Result<Self> {
         let target = Target::load(&specs(), &arguments.target)?;
-        target.expect_road()?;
         let screen = Screen::new();
         let folder = store_folder(arguments.store.as_deref())?;
         let store = Store::open(&folder, who, &mut |holder| {

@@ -46,6 +46,7 @@ fn code(error: &anyhow::Error) -> u8 {
             Some(
                 lustre_packaging::target::Error::Unknown { .. }
                     | lustre_packaging::target::Error::Name(_)
+                    | lustre_packaging::target::Error::Path(_)
             )
         );
     if usage { 2 } else { 1 }

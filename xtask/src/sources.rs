@@ -1,5 +1,7 @@
 //! The source trees of a target: pinned by the lock, or replaced with `--source`.
 
+use std::collections::BTreeMap;
+
 use anyhow::Context as _;
 use lustre_packaging::lock::Lock;
 use lustre_packaging::source::{
@@ -77,32 +79,63 @@ fn tree_source(name: &str, source: &Source) -> anyhow::Result<Option<Fetchable>>
             tag: tag.clone(),
             rev: Some(commit.clone()),
         }),
+        // Which commit the tag named is in the lock.
+        Source::GitTag { url, tag } => Fetchable::Git(GitSource {
+            url: url.clone(),
+            tag: Some(tag.clone()),
+            rev: None,
+        }),
         Source::Debian { .. } if name == E2FSPROGS => return Ok(None),
-        other => anyhow::bail!("{name}.source is a path or a git commit, not {other:?}"),
+        other => anyhow::bail!("{name}.source is a path, a git commit or a git tag, not {other:?}"),
     }))
 }
 
-/// What the lock has to pin of source trees; a folder of the project itself needs no pin.
-///
-/// A target names the commit, so that is what is pinned, wherever this run takes it from: `--source` is no part of a lock.
-pub fn resolve(target: &Target) -> Vec<(String, Locked)> {
-    let sources = [
+/// The source trees that a lock pins: those in git. A folder of the project itself needs no pin.
+pub fn pinned_trees(target: &Target) -> Vec<(&'static str, &Source)> {
+    [
         (LUSTRE, &target.lustre.source),
         (E2FSPROGS, &target.e2fsprogs.source),
-    ];
-    let pins = sources.into_iter().filter_map(|(name, source)| {
-        let Source::Git { url, tag, commit } = source else {
-            return None;
+    ]
+    .into_iter()
+    .filter(|(_, source)| matches!(source, Source::Git { .. } | Source::GitTag { .. }))
+    .collect()
+}
+
+/// What the lock has to pin of source trees.
+///
+/// Where a target names the commit, that is what is pinned, wherever this run takes it from: `--source` is no part of a lock. Of a tag
+/// alone, its repository is asked.
+///
+/// # Errors
+/// When a repository cannot be asked, or has no such tag.
+pub fn resolve(context: &Context) -> anyhow::Result<BTreeMap<String, Locked>> {
+    let options = Options {
+        overrides: Vec::new(),
+        ..options(&context.arguments)?
+    };
+    let fetcher = Fetcher::new(&context.store, &options, &|_| {});
+    let mut trees = BTreeMap::new();
+    for (name, source) in pinned_trees(&context.target) {
+        let locked = match source {
+            Source::Git { url, tag, commit } => Locked::Git {
+                url: url.clone(),
+                tag: tag.clone(),
+                commit: commit.clone(),
+                missing: Vec::new(),
+            },
+            Source::GitTag { url, tag } => {
+                let git = GitSource {
+                    url: url.clone(),
+                    tag: Some(tag.clone()),
+                    rev: None,
+                };
+                fetcher.pin(name, &git)?
+            }
+            _ => continue,
         };
-        let locked = Locked::Git {
-            url: url.clone(),
-            tag: tag.clone(),
-            commit: commit.clone(),
-            missing: Vec::new(),
-        };
-        Some((name.to_owned(), locked))
-    });
-    pins.collect()
+        trees.insert(name.to_owned(), locked);
+    }
+    Ok(trees)
 }
 
 /// Whether `--source` replaces the source `name`.

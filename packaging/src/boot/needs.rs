@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::needs;
 use crate::target::Boot;
 
 /// What QEMU takes besides the guest's memory, in MiB: its own, and the translated code of an emulated guest.
@@ -39,13 +40,8 @@ pub enum Error {
         available: u64,
     },
     /// The host does not say.
-    #[error("cannot find out {what}: {source}")]
-    Unknown {
-        /// What was asked for.
-        what: String,
-        /// Why there is no answer.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Unknown(needs::Error),
 }
 
 /// Checks that the host has the memory for the guest, and the file system of `folder` the room for its disk.
@@ -53,32 +49,13 @@ pub enum Error {
 /// # Errors
 /// When it has not, or does not say.
 pub fn check(boot: &Boot, folder: &Path) -> Result<(), Error> {
-    let unknown = |what: &str| {
-        let what = what.to_owned();
-        move |source| Error::Unknown { what, source }
-    };
-    let path = "/proc/meminfo";
-    let text = std::fs::read_to_string(path).map_err(unknown(path))?;
-    // A kernel that does not say how much is available has none of the interfaces that follow, either.
-    let available = available_mib(&text)
-        .ok_or_else(|| unknown(path)(std::io::Error::other("there is no line MemAvailable")))?;
+    let available = needs::available_memory_mib().map_err(Error::Unknown)?;
     enough_memory(boot, available)?;
-    let stat = rustix::fs::statvfs(folder)
-        .map_err(|error| unknown(&folder.display().to_string())(error.into()))?;
     enough_disk(
         boot,
         folder,
-        stat.f_bavail.saturating_mul(stat.f_frsize) >> 20,
+        needs::free_mib(folder).map_err(Error::Unknown)?,
     )
-}
-
-/// The available memory in MiB, as `/proc/meminfo` gives it.
-fn available_mib(meminfo: &str) -> Option<u64> {
-    let line = meminfo
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))?;
-    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
-    Some(kib >> 10)
 }
 
 fn enough_memory(boot: &Boot, available: u64) -> Result<(), Error> {
@@ -108,13 +85,6 @@ fn enough_disk(boot: &Boot, folder: &Path, available: u64) -> Result<(), Error> 
 mod tests {
     use super::*;
     use crate::boot::judge::tests::boot;
-
-    #[test]
-    fn the_available_memory_is_read() {
-        let text = "MemTotal:       24682216 kB\nMemFree:  1 kB\nMemAvailable:   21504000 kB\n";
-        assert_eq!(available_mib(text), Some(21000));
-        assert_eq!(available_mib("MemTotal: 1 kB\n"), None);
-    }
 
     #[test]
     fn too_little_is_said_with_all_figures() {

@@ -55,6 +55,21 @@ pub fn sources(
     Ok(())
 }
 
+/// The spec that [`sources`] left in `prepared`, beside its sources, and rpmbuild's options for it.
+///
+/// # Errors
+/// When the overlay names no spec.
+pub fn spec(prepared: &Path, overlay: &Overlay) -> Result<(PathBuf, Vec<String>), Error> {
+    let (overlay, _) = as_prepared(overlay, prepared)?;
+    let spec = overlay.manifest.spec.clone().ok_or_else(|| {
+        Error::Overlay(format!(
+            "the overlay {} names no spec",
+            overlay.folder.display()
+        ))
+    })?;
+    Ok((prepared.join("sources").join(spec), options(&overlay)?))
+}
+
 /// Makes the SRPM from what [`sources`] left in `prepared`.
 ///
 /// # Errors

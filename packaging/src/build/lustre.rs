@@ -52,7 +52,92 @@ pub fn source_package(
     let mut arguments = vec![wanted.version.as_str()];
     arguments.extend(wanted.configure.iter().map(String::as_str));
     work.script(DIST, &arguments, log)?;
+    expect_series(&copy, wanted.ldiskfs_series.as_deref())?;
     rpmbuild::source_package(work, "lustre.spec", &wanted.rpmbuild, log)
+}
+
+/// What configure leaves in the tree: all it found out, with the values it put into the makefiles at the end.
+const CONFIG_LOG: &str = "config.log";
+
+/// The value in it that names the series of ldiskfs, up to the name.
+const SERIES: &str = "LDISKFS_SERIES='";
+
+/// What the target asks of rpmbuild, and that the configured tree stays, which [`expect_built_series`] looks at.
+pub fn build_options(wanted: &Lustre) -> Vec<String> {
+    let mut options = wanted.rpmbuild.clone();
+    options.push("--noclean".to_owned());
+    options
+}
+
+/// Checks that the configure of the package's build, too, chose the series that the target names. To be called when rpmbuild is done:
+/// its options are not those that the source package was made with.
+///
+/// # Errors
+/// When it chose another or none, or the build left no configured tree.
+pub fn expect_built_series(work: &Workdir, wanted: &Lustre) -> Result<(), Error> {
+    let Some(series) = wanted.ldiskfs_series.as_deref() else {
+        return Ok(());
+    };
+    let build = work.path("build/BUILD");
+    // Older versions of rpm have the tree right there, newer ones in a folder of the package.
+    for entry in walkdir::WalkDir::new(&build)
+        .max_depth(3)
+        .sort_by_file_name()
+    {
+        let entry = entry.map_err(|error| Error::Io {
+            path: build.clone(),
+            source: error.into(),
+        })?;
+        let tree = entry.path().parent().unwrap_or(&build);
+        if entry.file_name() == CONFIG_LOG && tree.join("lustre").is_dir() {
+            return expect_series(tree, Some(series));
+        }
+    }
+    Err(Error::Result {
+        what: format!(
+            "rpmbuild left no configured tree of Lustre in {}, so nobody can tell which series ldiskfs was made with",
+            build.display()
+        ),
+        hint: "does the spec run configure in its %build?".to_owned(),
+    })
+}
+
+/// Checks that the configure that ran in `tree` chose the series of ldiskfs that the target names, where it names one.
+fn expect_series(tree: &Path, wanted: Option<&str>) -> Result<(), Error> {
+    let Some(wanted) = wanted else {
+        return Ok(());
+    };
+    let path = tree.join(CONFIG_LOG);
+    let text = fs::read(&path).map_err(at(&path))?;
+    let chosen = chosen_series(&String::from_utf8_lossy(&text));
+    if chosen.as_deref() == Some(wanted) {
+        return Ok(());
+    }
+    Err(Error::Result {
+        what: match chosen {
+            Some(chosen) => format!(
+                "Lustre's configure chose the ldiskfs series {chosen}, and the target names {wanted} (`lustre.ldiskfs_series`), the one \
+                 that preflight has tried"
+            ),
+            None => format!(
+                "Lustre's configure chose no ldiskfs series for this kernel, and the target names {wanted} (`lustre.ldiskfs_series`)"
+            ),
+        },
+        hint: format!(
+            "name the series that fits this kernel, or have configure take it: `LDISKFS_SERIES={wanted}.series` among the options of \
+             `lustre.configure` and, as configure_args, of `lustre.rpmbuild`"
+        ),
+    })
+}
+
+/// The series that a `config.log` says was chosen, as targets name it.
+fn chosen_series(config_log: &str) -> Option<String> {
+    let mut values = config_log
+        .lines()
+        .filter_map(|line| line.strip_prefix(SERIES));
+    let value = values.next_back()?.strip_suffix('\'')?;
+    let name = value.strip_suffix(".series").unwrap_or(value);
+    Some(name.to_owned()).filter(|name| !name.is_empty())
 }
 
 /// Checks that every kernel module the target asks for is in one of `packages`.
@@ -110,4 +195,50 @@ pub fn expect_clean(tree: &Path) -> Result<(), Error> {
     }
     let autogen = tree.join("autogen.sh");
     fs::metadata(&autogen).map(drop).map_err(at(autogen))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn log(value: &str) -> String {
+        format!(
+            "  $ ./configure LDISKFS_SERIES='given.series'\nac_cv_x='y'\nLDISKFS_SERIES='{value}'\nLINUX='/x'\n"
+        )
+    }
+
+    #[test]
+    fn the_chosen_series_is_the_one_that_was_put_into_the_makefiles() {
+        assert_eq!(
+            chosen_series(&log("6.12-ml.series")).as_deref(),
+            Some("6.12-ml")
+        );
+        assert_eq!(chosen_series(&log("")), None);
+        assert_eq!(chosen_series("LINUX='/x'\n"), None);
+    }
+
+    #[test]
+    fn another_series_than_the_targets_is_an_error_that_names_both() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join(CONFIG_LOG), log("5.14-rhel9.6.series")).unwrap();
+        expect_series(dir.path(), Some("5.14-rhel9.6")).unwrap();
+        expect_series(dir.path(), None).unwrap();
+        let error = expect_series(dir.path(), Some("5.14-rhel9.7")).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains("5.14-rhel9.6,") && error.contains("5.14-rhel9.7"),
+            "{error}"
+        );
+        fs::write(dir.path().join(CONFIG_LOG), log("")).unwrap();
+        let error = expect_series(dir.path(), Some("6.12-ml"))
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("chose no ldiskfs series") && error.contains("6.12-ml"),
+            "{error}"
+        );
+        fs::remove_file(dir.path().join(CONFIG_LOG)).unwrap();
+        let error = expect_series(dir.path(), Some("6.12-ml")).unwrap_err();
+        assert!(error.to_string().contains(CONFIG_LOG), "{error}");
+    }
 }

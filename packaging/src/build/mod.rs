@@ -3,8 +3,10 @@
 //! - [`workdir`]: the builder's home, the fixed `_topdir` and the macros that make a build repeatable.
 //! - [`rpmbuild`]: making an SRPM and building it.
 //! - [`kernel`], [`e2fsprogs`], [`lustre`]: what each package needs before and after.
+//! - [`ext4`]: the ext4 source for a Lustre that is built for the distribution's own kernel.
 
 pub mod e2fsprogs;
+pub mod ext4;
 pub mod kernel;
 pub mod lustre;
 pub mod rpmbuild;
@@ -33,6 +35,9 @@ pub enum Error {
     /// An overlay, a series or a config does not fit.
     #[error("{0}")]
     Overlay(String),
+    /// The kernel's source package has no source of ext4 that can be used.
+    #[error("cannot take the source of ext4 out of the kernel's source package: {0}")]
+    KernelSource(Box<crate::preflight::Error>),
     /// A package could not be read.
     #[error("{}: not a package that can be read: {message}", path.display())]
     Package {

@@ -146,6 +146,11 @@ impl Workdir {
         Ok(crate::process::run_logged(&mut command, log)?)
     }
 
+    /// The time of everything that is made, in seconds since 1970.
+    pub fn time(&self) -> u64 {
+        self.settings.source_date_epoch.into()
+    }
+
     /// How many jobs make may run.
     pub fn jobs(&self) -> usize {
         self.settings.jobs

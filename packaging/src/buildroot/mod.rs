@@ -49,10 +49,14 @@ pub struct BaseRepo {
 pub struct Base {
     /// The repositories.
     pub repos: Vec<BaseRepo>,
-    /// The distribution's public key, armored; already compared with the target's fingerprint.
+    /// The distribution's public keys, armored; already compared with the target's fingerprints.
     pub key: PathBuf,
     /// rpm's architecture.
     pub arch: String,
+    /// True where the metadata is signed as well. It is not where it was made here, of packages whose digests are pinned.
+    pub signed_metadata: bool,
+    /// What dnf knows the release by when it chooses module streams; none where there are no modules.
+    pub module_platform: Option<String>,
 }
 
 /// Where a base repository and the key are seen inside the bootstrap.
@@ -61,12 +65,15 @@ const KEY_INSIDE: &str = "/srv/base-key.asc";
 const LOCAL_INSIDE: &str = "/srv/local";
 const ROOT_INSIDE: &str = "/srv/root";
 
-/// The text of a dnf.conf that knows exactly `repos`, given as id and location, and checks packages and metadata against `key`.
-pub fn dnf_conf(repos: &[(String, String)], key: &str, cache: &str) -> String {
+/// The text of a dnf.conf that knows exactly `repos`, given as id and location, and checks packages, and metadata where the base has it
+/// signed, against `key`.
+fn dnf_conf(base: &Base, repos: &[(String, String)], key: &str, cache: &str) -> String {
+    let metadata = u8::from(base.signed_metadata);
+    let platform = base.module_platform.as_deref().unwrap_or("platform:none");
     let mut text = format!(
-        "[main]\ngpgcheck=1\nrepo_gpgcheck=1\nlocalpkg_gpgcheck=0\ninstall_weak_deps=0\ntsflags=nodocs\nplugins=0\nkeepcache=0\n\
+        "[main]\ngpgcheck=1\nrepo_gpgcheck={metadata}\nlocalpkg_gpgcheck=0\ninstall_weak_deps=0\ntsflags=nodocs\nplugins=0\nkeepcache=0\n\
          reposdir=/dev/null\nvarsdir=/dev/null\ncachedir={cache}\nmetadata_expire=0\nbest=1\nskip_if_unavailable=0\n\
-         module_platform_id=platform:none\n"
+         module_platform_id={platform}\n"
     );
     for (id, location) in repos {
         text.push_str(&format!(
@@ -103,7 +110,8 @@ pub fn bootstrap(
     let conf = scratch.join("dnf.conf");
     let cache = scratch.join("cache");
     let key = base.key.display().to_string();
-    fs::write(&conf, dnf_conf(&repos, &key, &cache.display().to_string())).map_err(at(&conf))?;
+    let text = dnf_conf(base, &repos, &key, &cache.display().to_string());
+    fs::write(&conf, text).map_err(at(&conf))?;
     // dnf leaves a gpg-agent behind when it checks metadata; it ends with the namespace, and the namespace with us: after a `kill -9`
     // nothing may go on writing where the next run cleans up.
     let mut command = Command::new("setpriv");
@@ -148,7 +156,7 @@ impl TargetDnf {
         for (path, text) in [
             (
                 "/etc/dnf/build.conf",
-                dnf_conf(&repos, KEY_INSIDE, "/var/cache/build-dnf"),
+                dnf_conf(base, &repos, KEY_INSIDE, "/var/cache/build-dnf"),
             ),
             // Mount points: what is shown there comes with each command.
             (KEY_INSIDE, String::new()),
@@ -273,5 +281,40 @@ impl TargetDnf {
             "--assumeyes".to_owned(),
             verb.to_owned(),
         ]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_dnf_is_told_follows_the_base() {
+        let base = |signed_metadata, module_platform: Option<&str>| Base {
+            repos: Vec::new(),
+            key: PathBuf::from("/key.asc"),
+            arch: "x86_64".to_owned(),
+            signed_metadata,
+            module_platform: module_platform.map(str::to_owned),
+        };
+        let repos = [("base".to_owned(), "/srv/base".to_owned())];
+        let has = |text: &str, line: &str| text.lines().any(|one| one == line);
+        let text = dnf_conf(&base(true, None), &repos, "/key.asc", "/cache");
+        for line in [
+            "gpgcheck=1",
+            "repo_gpgcheck=1",
+            "module_platform_id=platform:none",
+            "gpgkey=file:///key.asc",
+        ] {
+            assert!(has(&text, line), "{line} in {text}");
+        }
+        let text = dnf_conf(&base(false, Some("platform:el8")), &repos, "/key.asc", "/c");
+        for line in [
+            "gpgcheck=1",
+            "repo_gpgcheck=0",
+            "module_platform_id=platform:el8",
+        ] {
+            assert!(has(&text, line), "{line} in {text}");
+        }
     }
 }

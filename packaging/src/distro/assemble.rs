@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
 
-use super::debian::DebPin;
 use super::recipe::Recipe;
 use super::{convert, hex, own, writer};
+use crate::lock::PackagePin;
 use crate::process;
 
 /// Raised whenever the conversion changes what it makes from the same inputs.
@@ -63,7 +63,7 @@ enum Job {
 ///
 /// # Errors
 /// When the recipe's folder cannot be read.
-pub fn inputs_digest(recipe: &Recipe, pins: &[DebPin]) -> Result<String, Error> {
+pub fn inputs_digest(recipe: &Recipe, pins: &[PackagePin]) -> Result<String, Error> {
     let mut hasher = Sha256::new();
     let mut add = |bytes: &[u8]| {
         hasher.update((bytes.len() as u64).to_le_bytes());
@@ -113,7 +113,7 @@ pub fn inputs_digest(recipe: &Recipe, pins: &[DebPin]) -> Result<String, Error> 
 /// When a package cannot be converted or written, or the recipe names packages that are not there.
 pub fn packages(
     recipe: &Recipe,
-    pins: &[DebPin],
+    pins: &[PackagePin],
     debs: &Path,
     dir: &Path,
     jobs: usize,
@@ -164,11 +164,11 @@ fn make(job: &Job, recipe: &Recipe) -> Result<writer::Plan, Error> {
 }
 
 /// Every RPM to be made, the largest inputs first so that no core waits for a late one.
-fn plan_jobs(recipe: &Recipe, pins: &[DebPin], debs: &Path) -> Result<Vec<Job>, Error> {
+fn plan_jobs(recipe: &Recipe, pins: &[PackagePin], debs: &Path) -> Result<Vec<Job>, Error> {
     let names = recipe.names();
-    let by_name: BTreeMap<&str, &DebPin> =
+    let by_name: BTreeMap<&str, &PackagePin> =
         pins.iter().map(|pin| (pin.name.as_str(), pin)).collect();
-    let mut groups: BTreeMap<String, Vec<&DebPin>> = BTreeMap::new();
+    let mut groups: BTreeMap<String, Vec<&PackagePin>> = BTreeMap::new();
     for (name, parts) in &recipe.merge {
         for part in parts {
             let pin = by_name.get(part.as_str()).ok_or_else(|| Error::Unknown {

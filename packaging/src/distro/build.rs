@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::debian::DebPin;
 use super::recipe::Recipe;
 use super::srpm::SpecTools;
 use super::writer::set_attributes;
 use super::{assemble, srpm, stock, writer};
+use crate::lock::PackagePin;
 use crate::sign::{self, Key, Secret, Signer, sign_package};
 
 /// The distribution's key, secret part included, in its folder.
@@ -20,7 +20,7 @@ const KEY_FILE: &str = "key.asc";
 #[derive(Debug)]
 pub struct Inputs<'a> {
     /// The Debian packages.
-    pub pins: &'a [DebPin],
+    pub pins: &'a [PackagePin],
     /// The folder they lie in, under their pins' file names.
     pub debs: &'a Path,
     /// The folder of the kernel's spec and its small sources.

@@ -36,7 +36,7 @@ pub mod writer;
 
 pub use assemble::inputs_digest;
 pub use build::{Inputs, build};
-pub use debian::{Apt, DebPin, FilePin};
+pub use debian::Apt;
 pub use recipe::Recipe;
 
 /// Bytes in hexadecimal.

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use super::debian::DebPin;
 use super::own;
 use super::recipe::Recipe;
+use crate::lock::PackagePin;
 
 /// The names of all packages that are made of `pins` by `recipe`, of its own and its stock packages, and what the recipe says they
 /// provide. What a package provides by its files (sonames, `pkgconfig(…)`) is not among them.
 ///
 /// # Errors
 /// When an own package's `package.toml` cannot be read.
-pub fn offered(recipe: &Recipe, pins: &[DebPin]) -> Result<BTreeSet<String>, own::Error> {
+pub fn offered(recipe: &Recipe, pins: &[PackagePin]) -> Result<BTreeSet<String>, own::Error> {
     let names = recipe.names();
     let mut offered: BTreeSet<String> = pins
         .iter()
@@ -38,8 +38,8 @@ pub fn offered(recipe: &Recipe, pins: &[DebPin]) -> Result<BTreeSet<String>, own
 
 #[cfg(test)]
 mod tests {
-    use super::super::debian::FilePin;
     use super::*;
+    use crate::lock::FilePin;
 
     #[test]
     fn names_come_from_pins_tables_and_own_packages() {
@@ -61,9 +61,9 @@ mod tests {
         )
         .unwrap();
         let recipe = Recipe::load(dir.path()).unwrap();
-        let pins: Vec<DebPin> = ["bash", "e2fsprogs", "libext2fs-dev", "logsave", "rpm"]
+        let pins: Vec<PackagePin> = ["bash", "e2fsprogs", "libext2fs-dev", "logsave", "rpm"]
             .iter()
-            .map(|name| DebPin {
+            .map(|name| PackagePin {
                 name: (*name).to_owned(),
                 version: "1".to_owned(),
                 arch: "amd64".to_owned(),

@@ -9,6 +9,7 @@ use super::series::{self, Loaded};
 use super::tree::shown;
 use super::wanted::is_kconfig;
 use super::{Error, KernelSource, read_text};
+use crate::distro::tree::matches;
 use crate::overlay::config::{self, KnownError};
 use crate::overlay::edit::{self, EditErrors};
 use crate::overlay::manifest::SeriesSource;
@@ -21,20 +22,27 @@ use crate::overlay::{Inputs, Overlay, OverlayError};
 pub(super) struct Kernel<'a> {
     /// The source.
     pub(super) source: &'a KernelSource,
-    /// The target's overlay of it.
-    pub(super) overlay: &'a Overlay,
+    /// The target's overlay of it; none for the distribution's own kernel.
+    pub(super) overlay: Option<&'a Overlay>,
     /// Lustre's tree, with its overlay.
     pub(super) lustre: &'a Path,
 }
 
+/// Why there is nothing to check of a kernel that is not rebuilt.
+const OWN: &str = "the servers run the distribution's own kernel";
+
 impl Kernel<'_> {
     /// The checks of what is text: edits, fixups, config.
     pub(super) fn texts(&self) -> Result<Vec<Check>, Error> {
-        Ok(vec![self.edits()?, self.config()?])
+        let Some(overlay) = self.overlay else {
+            let checks = ["kernel spec", "kernel config"];
+            return Ok(checks.map(|name| Check::not_needed(name, OWN)).to_vec());
+        };
+        Ok(vec![self.edits(overlay)?, self.config(overlay)?])
     }
 
-    fn edits(&self) -> Result<Check, Error> {
-        let manifest = &self.overlay.manifest;
+    fn edits(&self, overlay: &Overlay) -> Result<Check, Error> {
+        let manifest = &overlay.manifest;
         let mut problems = Vec::new();
         let mut files = manifest.edits_by_file();
         if let Some(spec) = &manifest.spec {
@@ -52,7 +60,7 @@ impl Kernel<'_> {
         }
         let message = format!(
             "{}: {} of the sources of Linux {}-{}",
-            shown(self.overlay),
+            shown(overlay),
             counted(manifest.edit.len(), "edit"),
             self.source.version,
             self.source.release
@@ -62,9 +70,9 @@ impl Kernel<'_> {
         ))
     }
 
-    fn config(&self) -> Result<Check, Error> {
+    fn config(&self, overlay: &Overlay) -> Result<Check, Error> {
         let name = "kernel config";
-        let Some(wanted) = &self.overlay.manifest.config else {
+        let Some(wanted) = &overlay.manifest.config else {
             return Ok(Check::not_needed(name, "the overlay changes no config"));
         };
         let base = self.source.folder.join(&wanted.base);
@@ -78,7 +86,7 @@ impl Kernel<'_> {
                 "name the config that the spec really reads (`config.base` of the overlay)",
             ));
         }
-        let merged = match self.overlay.merge_config(&read_text(&base)?) {
+        let merged = match overlay.merge_config(&read_text(&base)?) {
             Ok(Some(merged)) => merged,
             Ok(None) => return Ok(Check::not_needed(name, "the overlay changes no config")),
             Err(error @ OverlayError::Config(_)) => {
@@ -131,12 +139,14 @@ impl Kernel<'_> {
     /// with all that applies.
     pub(super) fn series(&self, scratch: &Path) -> Result<(PathBuf, Vec<Check>), Error> {
         let (own, mut problems) = own_patches(self.source, self.overlay)?;
-        let manifest = &self.overlay.manifest;
-        let inputs = self.source.overlay_inputs(self.lustre);
         let mut listed = Vec::new();
-        for source in &manifest.series {
-            listed.push((source, load(self.overlay, source, &inputs)?));
+        if let Some(overlay) = self.overlay {
+            let inputs = self.source.overlay_inputs(overlay, self.lustre)?;
+            for source in &overlay.manifest.series {
+                listed.push((source, load(overlay, source, &inputs)?));
+            }
         }
+        let without_series = listed.is_empty();
         let mut touched = series::touched(&own);
         for (_, loaded) in &listed {
             touched.append(&mut series::touched(&loaded.patches));
@@ -169,13 +179,17 @@ impl Kernel<'_> {
                  where a patch only needs other context, a fixup in the overlay makes it fit",
             ));
         }
-        if manifest.series.is_empty() {
-            checks.push(Check::not_needed(
-                "kernel series",
-                "the overlay has no patches to the kernel itself",
-            ));
+        if without_series {
+            let why = match self.overlay {
+                Some(_) => "the overlay has no patches to the kernel itself",
+                None => OWN,
+            };
+            checks.push(Check::not_needed("kernel series", why));
         }
-        for fixup in &manifest.fixup {
+        let fixups = self
+            .overlay
+            .map(|overlay| overlay.manifest.fixup.as_slice());
+        for fixup in fixups.unwrap_or_default() {
             if !in_series.contains(&fixup.patch) {
                 let message = format!(
                     "fixup `{}` is for {}, which is in none of the series",
@@ -229,9 +243,9 @@ pub(super) fn load(
 
 /// The patches that the source package has and its spec declares, in their order, without those that hold no diff; and those of which
 /// the spec's text does not tell whether they are applied.
-pub(super) fn own_patches(
+pub(crate) fn own_patches(
     source: &KernelSource,
-    overlay: &Overlay,
+    overlay: Option<&Overlay>,
 ) -> Result<(Vec<NamedPatch>, Vec<Problem>), Error> {
     let mut there = BTreeMap::new();
     for entry in walkdir::WalkDir::new(&source.folder).sort_by_file_name() {
@@ -252,12 +266,19 @@ pub(super) fn own_patches(
             there.insert(name, content);
         }
     }
-    let spec = match &overlay.manifest.spec {
-        Some(spec) if source.folder.join(spec).is_file() => read_text(&source.folder.join(spec))?,
+    let spec = match overlay {
+        Some(overlay) => overlay.manifest.spec.clone(),
+        None => spec_of(&source.folder)?,
+    };
+    let spec = match spec.map(|spec| source.folder.join(spec)) {
+        Some(spec) if spec.is_file() => read_text(&spec)?,
         _ => String::new(),
     };
     let mut patches = Vec::new();
-    for name in declared(&spec) {
+    for declared in declared(&spec) {
+        let Some(name) = named(&declared, &there) else {
+            continue;
+        };
         if let Some(content) = there.remove(&name) {
             patches.push(NamedPatch { name, content });
         }
@@ -274,7 +295,36 @@ pub(super) fn own_patches(
     Ok((patches, problems))
 }
 
-/// The file names of a spec's `PatchN:` lines that hold no macro, in the order of their numbers.
+/// The name of the one spec of an unpacked source package.
+fn spec_of(folder: &Path) -> Result<Option<String>, Error> {
+    let mut specs = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(super::at(folder))? {
+        let name = entry.map_err(super::at(folder))?.file_name();
+        let name = name.to_string_lossy().into_owned();
+        if name.ends_with(".spec") {
+            specs.push(name);
+        }
+    }
+    let one = specs.pop();
+    Ok(one.filter(|_| specs.is_empty()))
+}
+
+/// Which of the files that are `there` a spec declares as `declared`: what a macro in it stands for is told by the one file that it fits.
+fn named(declared: &str, there: &BTreeMap<String, Vec<u8>>) -> Option<String> {
+    let mut pattern = String::new();
+    let mut rest = declared;
+    while let Some((before, after)) = rest.split_once("%{") {
+        pattern.push_str(before);
+        pattern.push('*');
+        rest = after.split_once('}')?.1;
+    }
+    pattern.push_str(rest);
+    let mut fitting = there.keys().filter(|name| matches(&pattern, name, false));
+    let one = fitting.next()?;
+    fitting.next().is_none().then(|| one.clone())
+}
+
+/// The file names of a spec's `PatchN:` lines as they are written, in the order of their numbers.
 fn declared(spec: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (line, text) in spec.lines().enumerate() {
@@ -301,5 +351,21 @@ mod tests {
     fn patches_come_in_the_order_of_their_numbers() {
         let spec = "Patch2: b.patch\nSource: x\nPatch1:a.patch\n  Patch10: c.patch\nPatchX: no\nPatches: no\n";
         assert_eq!(declared(spec), ["a.patch", "b.patch", "c.patch"]);
+    }
+
+    #[test]
+    fn a_macro_in_a_declared_name_stands_for_what_one_file_has_there() {
+        let there = |names: &[&str]| -> BTreeMap<String, Vec<u8>> {
+            let names = names.iter().map(|name| ((*name).to_owned(), Vec::new()));
+            names.collect()
+        };
+        let files = there(&["patch-5.14-redhat.patch", "plain.patch"]);
+        let declared = "patch-%{patchversion}-redhat.patch";
+        let found = named(declared, &files);
+        assert_eq!(found.as_deref(), Some("patch-5.14-redhat.patch"));
+        assert_eq!(named("plain.patch", &files).as_deref(), Some("plain.patch"));
+        assert_eq!(named("%{other}.diff", &files), None);
+        let two = there(&["patch-5.14-redhat.patch", "patch-6.12-redhat.patch"]);
+        assert_eq!(named(declared, &two), None, "which of the two is not known");
     }
 }

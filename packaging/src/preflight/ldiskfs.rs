@@ -46,7 +46,7 @@ pub(super) struct Inputs<'a> {
 }
 
 /// Patterns of the kernel's files that Lustre's build copies, patches and makes ldiskfs of.
-pub(super) fn staged(tree: &Path) -> Result<Vec<String>, Error> {
+pub(crate) fn staged(tree: &Path) -> Result<Vec<String>, Error> {
     let path = tree.join(MAKEFILE);
     if !path.is_file() {
         return Ok(USUAL.map(str::to_owned).to_vec());
@@ -74,7 +74,7 @@ fn wildcards(makefile: &str) -> Vec<String> {
 }
 
 /// Whether Lustre's build leaves the file out although a pattern takes it: unit tests and what a build of ext4 left.
-fn left_out(path: &str) -> bool {
+pub(crate) fn left_out(path: &str) -> bool {
     path.ends_with("-test.c") || path.ends_with(".mod.c")
 }
 

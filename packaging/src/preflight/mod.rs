@@ -1,6 +1,7 @@
 //! Whether everything that is laid over the sources fits, before anything is built.
 //!
 //! - [`report`]: what was checked and how it came out.
+//! - [`srpm`]: the kernel's source out of a distribution's source package.
 //! - [`wanted`]: which few files of the kernel's archive the checks need.
 //! - [`tree`]: Lustre's tree: is it whole, does the target's overlay fit it?
 //! - [`known`]: what is known of this Lustre with this kernel.
@@ -19,11 +20,12 @@ pub mod known;
 pub mod ldiskfs;
 pub mod packages;
 pub mod report;
+pub mod srpm;
 pub mod tree;
 pub mod wanted;
 
 mod requirements;
-mod series;
+pub(crate) mod series;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -34,7 +36,7 @@ use crate::archive;
 use crate::knowledge;
 use crate::overlay::patch::ApplyError;
 use crate::overlay::{Overlay, OverlayError};
-use crate::target::Target;
+use crate::target::{KernelKind, Target};
 
 /// Lustre's spec in its tree, before configure has filled it in.
 const LUSTRE_SPEC: &str = "lustre.spec.in";
@@ -65,6 +67,31 @@ pub enum Error {
     /// Patches cannot be tried.
     #[error(transparent)]
     Apply(#[from] ApplyError),
+    /// A package cannot be read.
+    #[error("{}: not a package that can be read: {message}", path.display())]
+    Package {
+        /// It.
+        path: PathBuf,
+        /// Why.
+        message: String,
+    },
+    /// A source package that does not hold the one archive of the kernel's source.
+    #[error(
+        "the source package of the kernel has {} archives of its source (`linux-*.tar.*`) where it should have one{}; is `kernel.source` of \
+         the target the kernel's source package?",
+        found.len(), listed(found)
+    )]
+    NoArchive {
+        /// Those it has.
+        found: Vec<String>,
+    },
+}
+
+fn listed(found: &[String]) -> String {
+    if found.is_empty() {
+        return String::new();
+    }
+    format!(": {}", found.join(", "))
 }
 
 fn at(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
@@ -141,10 +168,16 @@ pub fn run(inputs: &Inputs<'_>) -> Result<Report, Error> {
     )?;
     checks.push(overlaid);
     checks.extend(known::check(inputs)?);
-    let kernel_overlay = load(inputs.specs, &target.kernel.overlay, &target.kernel.options)?;
+    let kernel_overlay = match target.kernel.kind {
+        KernelKind::Patched => {
+            let wanted = &target.kernel;
+            Some(load(inputs.specs, &wanted.overlay, &wanted.options)?)
+        }
+        KernelKind::Distribution => None,
+    };
     let kernel = kernel::Kernel {
         source: inputs.kernel,
-        overlay: &kernel_overlay,
+        overlay: kernel_overlay.as_ref(),
         lustre: &lustre,
     };
     checks.extend(kernel.texts()?);

@@ -2,9 +2,34 @@
 //! Lustre's buildroot only after the kernel was built.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
+use super::Error;
 use super::report::{Check, Problem};
 use crate::target::Target;
+
+/// What the packages at `paths` offer: their names, what they provide, and their files.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn offered<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Result<BTreeSet<String>, Error> {
+    let mut offered = BTreeSet::new();
+    for path in paths {
+        let unreadable = |error: rpm::Error| Error::Package {
+            path: path.to_owned(),
+            message: error.to_string(),
+        };
+        let metadata = rpm::PackageMetadata::open(path).map_err(unreadable)?;
+        offered.insert(metadata.get_name().map_err(unreadable)?.to_owned());
+        for provided in metadata.get_provides().map_err(unreadable)? {
+            offered.insert(provided.name);
+        }
+        for file in metadata.get_file_paths().map_err(unreadable)? {
+            offered.insert(file.to_string_lossy().into_owned());
+        }
+    }
+    Ok(offered)
+}
 
 /// Looks up the names that the target's chroots are made of among `offered`, what the distribution's packages have or provide.
 pub(super) fn check(target: &Target, offered: &BTreeSet<String>) -> Check {
@@ -34,5 +59,33 @@ pub(super) fn check(target: &Target, offered: &BTreeSet<String>) -> Check {
         looked_at.len()
     );
     Check::of("packages", message, problems)
-        .hint("correct the name, or add the package or its Provides to the distribution's recipe")
+        .hint(
+            "correct the name; of a distribution made on the spot, add the package or its Provides to the recipe; of another, make the lock \
+             anew: `cargo xtask lock --update`",
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packages_offer_their_names_provides_and_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.rpm");
+        rpm::PackageBuilder::new("tool", "1", "MIT", "x86_64", "a test")
+            .provides(rpm::Dependency::eq("capability", "2"))
+            .with_file_contents("x", rpm::FileOptions::new("/usr/bin/tool"))
+            .unwrap()
+            .build()
+            .unwrap()
+            .write_file(&path)
+            .unwrap();
+        let found = offered([path.as_path()]).unwrap();
+        for name in ["tool", "capability", "/usr/bin/tool"] {
+            assert!(found.contains(name), "{name} in {found:?}");
+        }
+        let error = offered([dir.path()]).unwrap_err().to_string();
+        assert!(error.contains(&dir.path().display().to_string()), "{error}");
+    }
 }

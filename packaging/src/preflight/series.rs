@@ -25,11 +25,11 @@ pub(super) struct Loaded {
 
 /// What became of a series on a tree.
 #[derive(Debug)]
-pub(super) struct Tried {
+pub(crate) struct Tried {
     /// How many patches apply.
-    pub(super) good: usize,
+    pub(crate) good: usize,
     /// Why the others do not.
-    pub(super) problems: Vec<Problem>,
+    pub(crate) problems: Vec<Problem>,
 }
 
 /// Reads the series at `series` below `root`, with its patches in the folder `patches` there. The `fixups` that are for one of them
@@ -101,7 +101,7 @@ pub(super) fn try_on(tree: &Path, patches: &[NamedPatch], fuzz: u8) -> Result<Tr
 }
 
 /// Tries `patches` on `tree`, a copy, and leaves there what applies.
-pub(super) fn lay_on(tree: &Path, patches: &[NamedPatch], fuzz: u8) -> Result<Tried, Error> {
+pub(crate) fn lay_on(tree: &Path, patches: &[NamedPatch], fuzz: u8) -> Result<Tried, Error> {
     Ok(apply::survey_on(tree, patches, ApplyOptions { fuzz })?.into())
 }
 
@@ -124,7 +124,7 @@ impl From<SeriesReport> for Tried {
 }
 
 /// Copies those files of `from` to `to` whose paths there `wanted` takes, with the folders above them. Links are copied as links.
-pub(super) fn copy_tree(
+pub(crate) fn copy_tree(
     from: &Path,
     to: &Path,
     wanted: &dyn Fn(&Path) -> bool,

@@ -19,11 +19,13 @@ pub struct Read {
 }
 
 impl Read {
-    /// What the checks read of a tree that the overlay `lustre` changes and from which the kernel's overlay takes series.
-    pub fn of(kernel: &Overlay, lustre: Option<&Overlay>) -> Self {
+    /// What the checks read of a tree that the overlay `lustre` changes and from which the kernel's overlay, where it has one, takes
+    /// series.
+    pub fn of(kernel: Option<&Overlay>, lustre: Option<&Overlay>) -> Self {
         let mut read = Self::default();
         read.folders.insert("ldiskfs".into());
-        for source in &kernel.manifest.series {
+        let series = kernel.map(|kernel| kernel.manifest.series.as_slice());
+        for source in series.unwrap_or_default() {
             for path in [&source.series, &source.patches] {
                 // Up to a placeholder, the folder is the same for all.
                 let fixed = path.split('{').next().unwrap_or(path);

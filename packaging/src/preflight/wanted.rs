@@ -25,18 +25,25 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// What the series of the kernel's `overlay`, its distribution's own patches and Lustre's build of ldiskfs read. `lustre` is
+    /// What the series of the kernel's `overlay` (none for a kernel that is not rebuilt), its distribution's own patches and Lustre's
+    /// build of ldiskfs read. `lustre` is
     /// Lustre's tree, as it came or with its overlay.
     ///
     /// # Errors
     /// When a file of the kernel's sources or of Lustre's tree cannot be read. What does not fit is told by the checks.
-    pub fn read(kernel: &KernelSource, overlay: &Overlay, lustre: &Path) -> Result<Self, Error> {
+    pub fn read(
+        kernel: &KernelSource,
+        overlay: Option<&Overlay>,
+        lustre: &Path,
+    ) -> Result<Self, Error> {
         let mut patterns: BTreeSet<String> = ldiskfs::staged(lustre)?.into_iter().collect();
-        let inputs = kernel.overlay_inputs(lustre);
         let mut patches = super::kernel::own_patches(kernel, overlay)?.0;
-        for source in &overlay.manifest.series {
-            if let Ok(loaded) = super::kernel::load(overlay, source, &inputs) {
-                patches.extend(loaded.patches);
+        if let Some(overlay) = overlay {
+            let inputs = kernel.overlay_inputs(overlay, lustre)?;
+            for source in &overlay.manifest.series {
+                if let Ok(loaded) = super::kernel::load(overlay, source, &inputs) {
+                    patches.extend(loaded.patches);
+                }
             }
         }
         for path in series::touched(&patches) {
@@ -86,8 +93,8 @@ impl From<&str> for Wanted {
 }
 
 impl KernelSource {
-    /// The values of an overlay's placeholders, and the tree that its series are in.
-    pub(super) fn overlay_inputs(&self, lustre: &Path) -> Inputs {
+    /// The values of the overlay's placeholders, and the tree that its series are in.
+    pub(super) fn overlay_inputs(&self, overlay: &Overlay, lustre: &Path) -> Result<Inputs, Error> {
         let mut inputs = Inputs::default();
         for (name, value) in [
             ("version", &self.version),
@@ -96,8 +103,13 @@ impl KernelSource {
         ] {
             inputs.vars.insert(name.to_owned(), value.clone());
         }
+        if let Some(release) = &overlay.manifest.release
+            && release.dist_from.is_some()
+        {
+            inputs.vars.extend(overlay.for_release(&self.release)?.1);
+        }
         inputs.roots.insert("lustre".to_owned(), lustre.to_owned());
-        inputs
+        Ok(inputs)
     }
 }
 

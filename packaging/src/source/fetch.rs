@@ -213,6 +213,19 @@ impl<'s> Fetcher<'s> {
         }
     }
 
+    /// Pins a git source without fetching it: its tag's commit, or the commit it names.
+    ///
+    /// # Errors
+    /// When the repository has no such tag, or cannot be asked.
+    pub fn pin(&self, name: &str, source: &GitSource) -> Result<Locked, Error> {
+        Ok(Locked::Git {
+            url: source.url.clone(),
+            tag: source.tag.clone(),
+            commit: self.resolve_git(name, source)?,
+            missing: Vec::new(),
+        })
+    }
+
     fn resolve_git(&self, name: &str, source: &GitSource) -> Result<String, Error> {
         let git = Git::new(self.store, name)?;
         let found = match &source.tag {

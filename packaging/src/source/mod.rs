@@ -18,9 +18,9 @@ mod model;
 mod path;
 mod replace;
 mod replacement;
-mod repodata;
-mod srpm;
-mod url;
+pub(crate) mod repodata;
+pub(crate) mod srpm;
+pub(crate) mod url;
 
 pub use download::{Downloader, Progress, Retry};
 pub use error::{Error, Tried};

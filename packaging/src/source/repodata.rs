@@ -9,7 +9,9 @@ use crate::store::Digest;
 
 /// A file that `repomd.xml` names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct MetadataFile {
+pub(crate) struct MetadataFile {
+    /// What it is: `primary`, `filelists`, `modules` and so on.
+    pub kind: String,
     /// Its path in the repository.
     pub href: String,
     /// Its digest as it is there, compressed.
@@ -20,7 +22,7 @@ pub(super) struct MetadataFile {
 
 /// A source package that `primary.xml` lists.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub(super) struct SourcePackage {
+pub(crate) struct SourcePackage {
     pub name: String,
     pub epoch: String,
     pub version: String,
@@ -32,7 +34,7 @@ pub(super) struct SourcePackage {
 }
 
 impl SourcePackage {
-    pub(super) fn evr(&self) -> rpm_version::Evr<'_> {
+    pub(crate) fn evr(&self) -> rpm_version::Evr<'_> {
         rpm_version::Evr::new(
             self.epoch.as_str(),
             self.version.as_str(),
@@ -41,7 +43,7 @@ impl SourcePackage {
     }
 
     /// `name-version-release.src`, with the epoch where it is not 0.
-    pub(super) fn nevra(&self) -> String {
+    pub(crate) fn nevra(&self) -> String {
         let epoch = match self.epoch.as_str() {
             "" | "0" => String::new(),
             epoch => format!("{epoch}:"),
@@ -55,44 +57,68 @@ impl SourcePackage {
 /// # Errors
 /// What is wrong, in words.
 pub(super) fn primary_of(repomd: &[u8]) -> Result<MetadataFile, String> {
-    let mut inside = false;
+    files_of(repomd, &["primary"])?
+        .pop()
+        .ok_or_else(|| "it names no primary.xml".to_owned())
+}
+
+/// The files of a `repomd.xml` that are of one of these kinds, in its order; no kind twice.
+///
+/// # Errors
+/// What is wrong, in words: such a file without a sha256, or one that is twice there.
+pub(crate) fn files_of(repomd: &[u8], kinds: &[&str]) -> Result<Vec<MetadataFile>, String> {
+    let mut files: Vec<MetadataFile> = Vec::new();
+    let mut kind: Option<String> = None;
     let (mut href, mut sha256, mut size) = (None, None, None);
     walk(repomd, &mut |path, start, text| {
         match (path, start) {
             (["repomd", "data"], Some(start)) => {
-                inside = attribute(start, "type")?.as_deref() == Some("primary");
+                kind = attribute(start, "type")?.filter(|kind| kinds.contains(&kind.as_str()));
+                (href, sha256, size) = (None, None, None);
             }
-            (["repomd", "data", "location"], Some(start)) if inside => {
-                href = attribute(start, "href")?;
+            (["repomd", "data"], None) => {
+                let Some(kind) = kind.take() else {
+                    return Ok(());
+                };
+                if files.iter().any(|file| file.kind == kind) {
+                    return Err(format!("it names {kind} twice"));
+                }
+                files.push(MetadataFile {
+                    href: href.take().ok_or(format!("{kind} has no location"))?,
+                    sha256: sha256
+                        .take()
+                        .ok_or(format!("it has no sha256 for {kind}"))?,
+                    size: size.take(),
+                    kind,
+                });
             }
-            (["repomd", "data", "checksum"], Some(start)) if inside => {
-                let kind = attribute(start, "type")?.unwrap_or_default();
-                if kind != "sha256" {
+            (["repomd", "data", "location"], Some(start)) => href = attribute(start, "href")?,
+            (["repomd", "data", "checksum"], Some(start)) => {
+                let digest = attribute(start, "type")?.unwrap_or_default();
+                if let Some(kind) = &kind
+                    && digest != "sha256"
+                {
                     return Err(format!(
-                        "the checksum of primary.xml is {kind}, and sha256 is needed"
+                        "the checksum of {kind} is {digest}, and sha256 is needed"
                     ));
                 }
             }
-            (["repomd", "data", "checksum"], None) if inside => {
+            (["repomd", "data", "checksum"], None) if kind.is_some() => {
                 sha256 = Some(text.parse::<Digest>().map_err(|error| error.to_string())?);
             }
-            (["repomd", "data", "size"], None) if inside => size = text.parse().ok(),
+            (["repomd", "data", "size"], None) => size = text.parse().ok(),
             _ => {}
         }
         Ok(())
     })?;
-    Ok(MetadataFile {
-        href: href.ok_or("it names no primary.xml")?,
-        sha256: sha256.ok_or("it has no sha256 for primary.xml")?,
-        size,
-    })
+    Ok(files)
 }
 
 /// All source packages called `name` in a `primary.xml` (uncompressed).
 ///
 /// # Errors
 /// What is wrong, in words.
-pub(super) fn source_packages(
+pub(crate) fn source_packages(
     primary: impl BufRead,
     name: &str,
 ) -> Result<Vec<SourcePackage>, String> {
@@ -229,6 +255,7 @@ mod tests {
         assert_eq!(
             primary_of(repomd("sha256").as_bytes()),
             Ok(MetadataFile {
+                kind: "primary".to_owned(),
                 href: "repodata/p&q.xml.gz".to_owned(),
                 sha256: EMPTY.parse().unwrap(),
                 size: Some(12),

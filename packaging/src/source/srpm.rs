@@ -139,7 +139,7 @@ pub(super) fn find(
     })
 }
 
-fn read_primary(
+pub(crate) fn read_primary(
     source: &str,
     file: &Path,
     name: &str,
@@ -152,7 +152,7 @@ fn read_primary(
 }
 
 /// The newest of the packages that fit; otherwise the versions there are, oldest first.
-fn choose(
+pub(crate) fn choose(
     mut packages: Vec<SourcePackage>,
     version: Option<&str>,
 ) -> Result<SourcePackage, Vec<String>> {

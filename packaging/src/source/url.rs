@@ -23,7 +23,7 @@ pub(super) fn local_path(location: &str) -> Option<PathBuf> {
 }
 
 /// A folder's URL and a path below it.
-pub(super) fn join(base: &str, href: &str) -> String {
+pub(crate) fn join(base: &str, href: &str) -> String {
     if href.contains("://") {
         return href.to_owned();
     }
@@ -35,7 +35,7 @@ pub(super) fn join(base: &str, href: &str) -> String {
 }
 
 /// A URL to show: without a user's name and password.
-pub(super) fn shown(url: &str) -> String {
+pub(crate) fn shown(url: &str) -> String {
     let Some((scheme, rest)) = url.split_once("://") else {
         return url.to_owned();
     };

@@ -16,6 +16,13 @@ impl Target {
                 self.distribution.dist
             ));
         }
+        if let Some(platform) = &self.distribution.module_platform
+            && !platform.starts_with("platform:")
+        {
+            return Err(format!(
+                "distribution.module_platform is `platform:` and a name, as PLATFORM_ID of /etc/os-release has it, not `{platform}`"
+            ));
+        }
         match self.distribution.kind {
             DistributionKind::Rehearsal => self.check_rehearsal()?,
             DistributionKind::Repositories => self.distribution.check_repositories()?,
@@ -78,6 +85,12 @@ impl Target {
         match kernel.kind {
             KernelKind::Patched => inside("kernel.overlay", &kernel.overlay),
             KernelKind::Distribution => {
+                if self.distribution.kind == DistributionKind::Rehearsal {
+                    return Err(
+                        "kernel.kind: a distribution of the kind `rehearsal` has the source package of a kernel and no kernel of its own"
+                            .to_owned(),
+                    );
+                }
                 if !kernel.packages.is_empty() {
                     return Err(
                         "kernel.packages: a target with the distribution's own kernel ships none"

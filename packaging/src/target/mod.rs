@@ -1,12 +1,14 @@
-//! Targets: what a repository is built for, one TOML file each under `specs/targets/`.
+//! Targets: what a repository is built for, one TOML file each under `specs/targets/`, or a site's own file anywhere.
 //!
 //! A target may inherit from another (`inherits = "rehearsal"`): tables are merged key by key, anything else replaces.
 //! [`Target::load`] reads a target with its ancestors and checks it; [`list`] names those that exist.
 
 mod boot;
 mod check;
+mod load;
 mod merge;
 mod model;
+mod needs;
 mod repositories;
 mod summary;
 
@@ -18,10 +20,8 @@ pub use model::{
     Build, Distribution, DistributionKernel, DistributionKind, E2fsprogs, Group, Install, Kernel,
     KernelKind, Lustre, Repository, Source, Target,
 };
+pub use needs::{Debuginfo, Needs, Share};
 pub use repositories::{BaseRepository, KeyFile, UnknownVariable};
-
-/// How deep targets may inherit; deeper is a loop or a mistake.
-const MAX_DEPTH: usize = 8;
 
 /// A target that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +39,12 @@ pub enum Error {
     /// A name that could lead out of the folder of targets.
     #[error("`{0}` is not a target's name: use letters, digits, dots and dashes")]
     Name(String),
+    /// A path that is not one of a target's file.
+    #[error(
+        "`{0}` is not the path of a target: its file is named after the target and ends in `.toml`, with letters, digits, dots and \
+         dashes in front"
+    )]
+    Path(String),
     /// The file is not TOML, or not that of a target.
     #[error("{}:{line}:{column}: {message}", path.display())]
     Malformed {
@@ -60,17 +66,6 @@ pub enum Error {
         path: PathBuf,
         /// What is wrong.
         message: String,
-    },
-    /// The road from this target's distribution to a repository is not there yet.
-    #[error(
-        "target `{name}` {missing}; `cargo xtask targets` lists the targets with what each builds, and `rehearsal`, `debian-12` \
-         and `debian-12-next` are those that can be built here"
-    )]
-    NoRoad {
-        /// The target.
-        name: String,
-        /// What of it the tool cannot do yet.
-        missing: &'static str,
     },
     /// The file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
@@ -108,101 +103,43 @@ pub fn list(specs: &Path) -> Result<Vec<String>, Error> {
 }
 
 impl Target {
-    /// Loads target `name` from `specs/targets/NAME.toml`, with what it inherits.
+    /// Loads the target `wanted` with what it inherits: a name, for `specs/targets/NAME.toml`, or the path of a target's file anywhere,
+    /// which contains a `/` or ends in `.toml`. What such a file inherits from is looked for beside it first.
     ///
     /// # Errors
     /// When there is no such target, when a file is malformed (with line and column), or when the whole is not complete.
-    pub fn load(specs: &Path, name: &str) -> Result<Self, Error> {
-        let (table, path) = load_table(specs, name, 0)?;
+    pub fn load(specs: &Path, wanted: &str) -> Result<Self, Error> {
+        let place = load::Place::of(specs, wanted)?;
+        let table = load::table(specs, &place, 0)?;
         let invalid = |message: String| Error::Invalid {
-            name: name.to_owned(),
-            path: path.clone(),
+            name: place.name.clone(),
+            path: place.path.clone(),
             message,
         };
         let mut target: Self = table
             .try_into()
             .map_err(|error: toml::de::Error| invalid(error.message().to_owned()))?;
-        name.clone_into(&mut target.name);
+        place.name.clone_into(&mut target.name);
+        target.file = place.by_path.then(|| place.path.clone());
         target.model = target.model.filter(|sentence| !sentence.is_empty());
         target.check().map_err(invalid)?;
         Ok(target)
     }
-}
 
-impl Target {
-    /// Fails for a target that can be read but not built yet.
-    ///
-    /// # Errors
-    /// [`Error::NoRoad`].
-    pub fn expect_road(&self) -> Result<(), Error> {
-        let tag = |source: &Source| matches!(source, Source::GitTag { .. });
-        let missing = if self.distribution.kind == DistributionKind::Repositories {
-            "takes its packages from the repositories of a distribution that is there already, and this version of the tool \
-             builds only from a distribution made on the spot"
-        } else if self.kernel.kind == KernelKind::Distribution {
-            "is for the distribution's own kernel (`kernel.kind`), and this version of the tool makes modules only for a kernel \
-             that it rebuilds"
-        } else if tag(&self.e2fsprogs.source) {
-            "takes e2fsprogs by a tag alone (`git-tag`), and this version of the tool takes a tree only by its commit (`git`)"
-        } else {
-            return Ok(());
-        };
-        Err(Error::NoRoad {
-            name: self.name.clone(),
-            missing,
-        })
-    }
-}
-
-fn load_table(specs: &Path, name: &str, depth: usize) -> Result<(toml::Table, PathBuf), Error> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.' || c == '_';
-    if name.is_empty() || name.starts_with('.') || !name.chars().all(plain) {
-        return Err(Error::Name(name.to_owned()));
-    }
-    let path = specs.join("targets").join(format!("{name}.toml"));
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
-            return Err(Error::Unknown {
-                name: name.to_owned(),
-                path,
-                known: list(specs)?,
-            });
+    /// What `--target` takes for this target: its name, or the path that it was given by.
+    pub fn argument(&self) -> String {
+        match &self.file {
+            Some(path) => path.display().to_string(),
+            None => self.name.clone(),
         }
-        Err(source) => return Err(Error::Read { path, source }),
-    };
-    let mut table: toml::Table = toml::from_str(&text).map_err(|e| malformed(&path, &text, &e))?;
-    let Some(parent) = table.remove("inherits") else {
-        // Unknown keys are found here, where line and column are known, not after merging.
-        toml::from_str::<Target>(&text).map_err(|e| malformed(&path, &text, &e))?;
-        return Ok((table, path));
-    };
-    let invalid = |message: String| Error::Invalid {
-        name: name.to_owned(),
-        path: path.clone(),
-        message,
-    };
-    let parent = parent
-        .as_str()
-        .ok_or_else(|| invalid("`inherits` is the name of a target, a string".to_owned()))?;
-    if depth >= MAX_DEPTH {
-        return Err(invalid(format!(
-            "targets inherit more than {MAX_DEPTH} deep: is there a loop at `{parent}`?"
-        )));
     }
-    let (base, _) = load_table(specs, parent, depth + 1)?;
-    Ok((merge::merged(base, table), path))
-}
 
-fn malformed(path: &Path, text: &str, error: &toml::de::Error) -> Error {
-    let at = error.span().map_or(0, |span| span.start);
-    let before = text.get(..at).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    Error::Malformed {
-        path: path.to_owned(),
-        line: before.matches('\n').count() + 1,
-        column: before[line_start..].chars().count() + 1,
-        message: error.message().to_owned(),
+    /// Where the target's lock is: `specs/locks/NAME.toml`, or `NAME.lock.toml` beside a file that was given by its path.
+    pub fn lock_path(&self, specs: &Path) -> PathBuf {
+        match &self.file {
+            Some(path) => path.with_file_name(format!("{}.lock.toml", self.name)),
+            None => specs.join("locks").join(format!("{}.toml", self.name)),
+        }
     }
 }
 

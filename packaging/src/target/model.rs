@@ -1,10 +1,12 @@
 //! What a target's file holds.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::Boot;
+use super::needs::Needs;
 use super::repositories::{BaseRepository, KeyFile};
 
 /// One target, merged with what it inherits.
@@ -14,6 +16,9 @@ pub struct Target {
     /// The target's name: that of its file.
     #[serde(skip_deserializing)]
     pub name: String,
+    /// Its file, where it was given by its path. It changes nothing of what is built.
+    #[serde(skip)]
+    pub file: Option<PathBuf>,
     /// One line for `cargo xtask targets`.
     pub description: String,
     /// Set where the Lustre of this target is a model: the sentence that says so wherever a user could be mistaken. A target that
@@ -36,6 +41,9 @@ pub struct Target {
     /// How the boot proof is made, where the target can be booted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<Boot>,
+    /// What building it takes of a machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Needs>,
 }
 
 /// How a distribution's repositories come to be.
@@ -63,6 +71,10 @@ pub struct Distribution {
     pub arch: String,
     /// rpm's `%dist`, with its dot.
     pub dist: String,
+    /// What dnf knows the release by when it chooses module streams (`PLATFORM_ID` of `/etc/os-release`), such as `platform:el8`; a
+    /// distribution without modules has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module_platform: Option<String>,
     /// Packages of the chroot whose dnf and rpmbuild do the work.
     pub bootstrap: Vec<String>,
     /// Packages of every buildroot.
@@ -302,6 +314,10 @@ pub struct Group {
 pub struct Install {
     /// What the clean chroot holds before ours is installed: the distribution's own packages.
     pub base: Vec<String>,
+    /// What our packages require of the distribution to be installed. Of a distribution that is there already, the lock pins these
+    /// before our packages are built and can say so themselves; the proofs tell which one is not listed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requires: Vec<String>,
     /// What is installed from our repository.
     pub packages: Vec<String>,
     /// Programs that must find every library.

@@ -67,11 +67,11 @@ fn an_unknown_target_lists_the_known_ones() {
 
 #[test]
 fn a_name_cannot_leave_the_folder() {
-    let dir = specs(&[("one.toml", WHOLE)]);
-    assert!(matches!(
-        Target::load(dir.path(), "../one"),
-        Err(Error::Name(_))
-    ));
+    let dir = specs(&[("one.toml", WHOLE), ("above.toml", "inherits = '../one'")]);
+    for name in [".one", "one two", "", "above"] {
+        let error = Target::load(dir.path(), name).unwrap_err();
+        assert!(matches!(error, Error::Name(_)), "{name}: {error}");
+    }
 }
 
 #[test]
@@ -174,30 +174,12 @@ fn repositories_are_where_the_variables_say() {
 }
 
 #[test]
-fn a_target_that_cannot_be_built_yet_says_so() {
-    let text = there();
-    let dir = specs(&[("one.toml", &text), ("two.toml", WHOLE)]);
-    let error = Target::load(dir.path(), "one").unwrap().expect_road();
-    let error = error.unwrap_err();
-    assert!(matches!(error, Error::NoRoad { .. }));
-    let said = error.to_string();
-    assert!(
-        said.contains("`one`") && said.contains("repositories of a distribution"),
-        "{said}"
-    );
-    let mut target = Target::load(dir.path(), "two").unwrap();
-    target.kernel.kind = KernelKind::Distribution;
-    let error = target.expect_road().unwrap_err().to_string();
-    assert!(error.contains("`kernel.kind`"), "{error}");
-    let mut target = Target::load(dir.path(), "two").unwrap();
-    let (url, tag) = ("u".to_owned(), "t".to_owned());
-    target.e2fsprogs.source = Source::GitTag { url, tag };
-    let error = target.expect_road().unwrap_err().to_string();
-    assert!(error.contains("`git-tag`"), "{error}");
-    Target::load(dir.path(), "two")
-        .unwrap()
-        .expect_road()
-        .unwrap();
+fn a_distribution_made_on_the_spot_has_no_kernel_of_its_own() {
+    let text = WHOLE.replacen("[kernel]\n", "[kernel]\nkind = \"distribution\"\n", 1);
+    assert_ne!(text, WHOLE);
+    let dir = specs(&[("one.toml", &text)]);
+    let error = Target::load(dir.path(), "one").unwrap_err().to_string();
+    assert!(error.contains("`rehearsal`"), "{error}");
 }
 
 #[test]
@@ -223,6 +205,11 @@ fn what_does_not_go_together_is_refused() {
             "dist = \".el9\"",
             "dist = \".el9\"\nrecipe = \"r\"",
             "belong to the kind `rehearsal`",
+        ),
+        (
+            "dist = \".el9\"",
+            "dist = \".el9\"\nmodule_platform = \"el9\"",
+            "PLATFORM_ID",
         ),
         (
             "[kernel]\n",
@@ -347,4 +334,86 @@ fn numbers_of_the_release_package_that_rpm_cannot_take_are_refused() {
         let error = Target::load(dir.path(), "one").unwrap_err().to_string();
         assert!(error.contains(part), "{numbers}: {error}");
     }
+}
+
+#[test]
+fn a_target_may_be_anywhere() {
+    let specs = specs(&[("one.toml", WHOLE), ("two.toml", "inherits = 'one'")]);
+    let site = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = site.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let base = write("base.toml", "inherits = 'two'\ndescription = 'the site'");
+    let own = write(
+        "site-1.0.toml",
+        "inherits = 'base'\n[lustre]\nversion = '2'",
+    );
+    let target = Target::load(specs.path(), &own).unwrap();
+    assert_eq!(
+        (target.name.as_str(), target.description.as_str()),
+        ("site-1.0", "the site")
+    );
+    assert_eq!(target.lustre.version, "2");
+    assert_eq!(target.argument(), own);
+    assert_eq!(
+        target.lock_path(specs.path()),
+        site.path().join("site-1.0.lock.toml")
+    );
+    assert!(
+        !serde_json::to_string(&target).unwrap().contains(&own),
+        "where its file is decides nothing of what is built"
+    );
+    let named = Target::load(specs.path(), "two").unwrap();
+    assert_eq!(named.argument(), "two");
+    assert_eq!(
+        named.lock_path(specs.path()),
+        specs.path().join("locks/two.toml")
+    );
+    // What is in a site's folder is no target by its name.
+    assert!(matches!(
+        Target::load(specs.path(), "base"),
+        Err(Error::Unknown { .. })
+    ));
+    // Under a name of the project's own: the parent is that one, not the file itself.
+    let same = write("two.toml", "inherits = 'two'\ndescription = 'ours'");
+    let target = Target::load(specs.path(), &same).unwrap();
+    assert_eq!(
+        (target.name.as_str(), target.description.as_str()),
+        ("two", "ours")
+    );
+    assert_eq!(Target::load(specs.path(), &base).unwrap().name, "base");
+}
+
+#[test]
+fn a_path_that_is_no_targets_is_refused() {
+    let specs = specs(&[("one.toml", WHOLE)]);
+    for wrong in [
+        "/srv/",
+        "./site",
+        "sites/..toml",
+        "/srv/.toml",
+        "a b.toml",
+        ".toml",
+    ] {
+        let error = Target::load(specs.path(), wrong).unwrap_err();
+        assert!(matches!(error, Error::Path(_)), "{wrong}: {error}");
+    }
+    let error = Target::load(specs.path(), "/no/such/site.toml").unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, Error::Unknown { .. }), "{text}");
+    assert!(
+        text.contains("/no/such/site.toml does not exist") && text.contains("one"),
+        "{text}"
+    );
+    // A loop through two files of a site ends.
+    let site = tempfile::tempdir().unwrap();
+    for (name, parent) in [("a", "b"), ("b", "a")] {
+        let text = format!("inherits = '{parent}'");
+        std::fs::write(site.path().join(format!("{name}.toml")), text).unwrap();
+    }
+    let path = site.path().join("a.toml");
+    let error = Target::load(specs.path(), path.to_str().unwrap()).unwrap_err();
+    assert!(error.to_string().contains("a loop"), "{error}");
 }

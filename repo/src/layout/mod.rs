@@ -279,6 +279,7 @@ fn write_repodata(root: &Path, epoch: u64, groups: Option<&Path>) -> Result<(), 
         revision: epoch,
         groupfile: groups.map(Path::to_owned),
         workers: std::thread::available_parallelism().map_or(1, usize::from),
+        ..repodata::Options::default()
     };
     repodata::write(root, &options).map(|_| ())
 }

@@ -88,6 +88,7 @@ fn repository(kind: Kind, root: &Path, metadata: &Metadata) -> Result<(Vec<Strin
         revision,
         groupfile: groups,
         workers: std::thread::available_parallelism().map_or(1, usize::from),
+        ..repodata::Options::default()
     };
     repodata::write(again.path(), &options).map_err(|e| e.to_string())?;
     let rewritten = repodata::read(again.path()).map_err(|e| e.to_string())?;

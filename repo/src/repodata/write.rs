@@ -23,13 +23,16 @@ use super::repomd::{Record, Repomd};
 use super::tags::Headers;
 
 /// How to write metadata.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct Options {
     /// The revision in `repomd.xml`, and the time of every metadata file, in seconds since 1970. The caller derives it
     /// from the packages or their sources: there is no clock in here.
     pub revision: u64,
     /// A comps file with the repository's groups.
     pub groupfile: Option<PathBuf>,
+    /// Other metadata, by its type: with `modules`, the file of a distribution's module streams. Each is a file of text, which is
+    /// compressed and taken as it is.
+    pub more: BTreeMap<String, PathBuf>,
     /// How many threads read packages; 0 counts as 1.
     pub workers: usize,
 }
@@ -73,6 +76,9 @@ pub fn write(root: &Path, options: &Options) -> Result<Repomd, Error> {
     }
     if let Some(path) = &options.groupfile {
         records.extend(groups(&staged, path, options.revision)?);
+    }
+    for (kind, path) in &options.more {
+        records.push(other(&staged, kind, path, options.revision)?);
     }
     let repomd = Repomd {
         revision: options.revision.to_string(),
@@ -216,6 +222,18 @@ fn normalise_mtime(file: &File, seconds: i64) -> std::io::Result<()> {
     file.set_modified(time)
 }
 
+/// Metadata that is nothing to this library but text.
+fn other(staged: &Staged, kind: &str, path: &Path, time: u64) -> Result<Record, Error> {
+    let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| Error::Name {
+        path: path.to_owned(),
+    })?;
+    let mut file = Compressed::create(staged.path(), &format!("{name}.gz"))?;
+    file.write(&text)?;
+    file.finish(kind, time)
+}
+
 /// The group file, plain and compressed: old clients look for either.
 fn groups(staged: &Staged, path: &Path, time: u64) -> Result<[Record; 2], Error> {
     struct Any;
@@ -295,6 +313,7 @@ mod tests {
             revision: 7,
             groupfile: Some(comps.clone()),
             workers: 2,
+            ..Options::default()
         };
         let written = write(root.path(), &options).unwrap();
         let read = super::super::read(root.path()).unwrap();
@@ -317,6 +336,34 @@ mod tests {
     }
 
     #[test]
+    fn other_metadata_is_listed_by_its_type_and_comes_back() {
+        let root = tempfile::tempdir().unwrap();
+        let modules = root.path().join("modules.yaml");
+        fs::write(&modules, "---\ndocument: modulemd\n").unwrap();
+        let options = Options {
+            revision: 7,
+            more: BTreeMap::from([("modules".to_owned(), modules)]),
+            workers: 1,
+            ..Options::default()
+        };
+        let written = write(root.path(), &options).unwrap();
+        let record = written.records.last().unwrap();
+        assert_eq!(record.kind, "modules");
+        assert!(
+            record.location.ends_with("-modules.yaml.gz"),
+            "{}",
+            record.location
+        );
+        let mut text = String::new();
+        let file = File::open(root.path().join(&record.location)).unwrap();
+        flate2::read::GzDecoder::new(file)
+            .read_to_string(&mut text)
+            .unwrap();
+        assert_eq!(text, "---\ndocument: modulemd\n");
+        assert_eq!(super::super::read(root.path()).unwrap().repomd, written);
+    }
+
+    #[test]
     fn what_an_interrupted_run_left_goes_away_and_a_running_one_is_respected() {
         let root = tempfile::tempdir().unwrap();
         let dead = root.path().join(".repodata.new-dead");
@@ -324,8 +371,8 @@ mod tests {
         fs::write(dead.join("x.rpm"), "not a package").unwrap();
         let options = Options {
             revision: 1,
-            groupfile: None,
             workers: 1,
+            ..Options::default()
         };
         write(root.path(), &options).unwrap();
         assert!(!dead.exists());

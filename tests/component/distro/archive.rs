@@ -3,9 +3,10 @@
 use std::fs;
 use std::process::Command;
 
-use lustre_packaging::distro::debian::{Error, FilePin};
+use lustre_packaging::distro::debian::Error;
 use lustre_packaging::distro::srpm::SpecTools;
 use lustre_packaging::distro::{Apt, build, inputs_digest, own};
+use lustre_packaging::lock::FilePin;
 use lustre_packaging::sign::{PublicKey, Signer};
 use sha2::{Digest, Sha256};
 

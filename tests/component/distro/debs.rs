@@ -5,8 +5,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lustre_packaging::distro::debian::{DebPin, FilePin};
 use lustre_packaging::distro::recipe::Recipe;
+use lustre_packaging::lock::{FilePin, PackagePin};
 
 /// What a program printed; fails when it failed.
 pub fn output(command: &mut Command) -> String {
@@ -35,7 +35,7 @@ fn pack(
     version: &str,
     arch: &str,
     compression: &str,
-) -> DebPin {
+) -> PackagePin {
     let file = format!("{name}_{}_{arch}.deb", version.replace(':', "%3a"));
     output(
         Command::new("dpkg-deb")
@@ -44,7 +44,7 @@ fn pack(
             .arg(root)
             .arg(debs.join(&file)),
     );
-    DebPin {
+    PackagePin {
         name: name.to_owned(),
         version: version.to_owned(),
         arch: arch.to_owned(),
@@ -58,7 +58,7 @@ fn pack(
 }
 
 /// A library and the tools that need it.
-pub fn samples(debs: &Path, scratch: &Path) -> Vec<DebPin> {
+pub fn samples(debs: &Path, scratch: &Path) -> Vec<PackagePin> {
     let library = scratch.join("libsample1");
     write(
         &library.join("DEBIAN/control"),

@@ -21,7 +21,7 @@ pub fn install(input: &BootInput<'_>, chroot: &Chroot<'_>, log: &Path) -> (Check
         }
         match rest(input, &step) {
             Ok(found) => {
-                let packages = &input.install.target.install.packages;
+                let packages = &input.install.server.target.install.packages;
                 let note = format!("the kernel {found}");
                 release = Some(found);
                 Verdict::Pass {

@@ -10,12 +10,12 @@ use lustre_packaging::target::Boot;
 use lustre_repository::proof::Check;
 
 use super::proofs::{self, Proved};
-use super::{preflight, repo};
+use super::{needs, preflight, repo};
 use crate::boot::{BootInput, boot_checks};
 use crate::cli::BootArgs;
 use crate::context::Context;
 use crate::exit::Outcome;
-use crate::prove::InstallInput;
+use crate::prove::{InstallInput, Server};
 use crate::road::finish::{Signing, tree};
 use crate::road::{Road, name};
 use crate::ui;
@@ -27,9 +27,12 @@ pub const NOT_BOOTED: &str = "not booted: the proofs before that do not hold";
 pub fn run(arguments: &BootArgs) -> anyhow::Result<Outcome> {
     let context = Context::open(&arguments.target, &repo::who("boot", &arguments.target))?;
     table(&context)?;
+    // Nothing leaves the store.
+    needs::before_fetching(&context, &needs::ALL, context.store.root())?;
     let lock = repo::ready(&context)?;
     let road = Road::new(&context, &lock)?;
     let signing = repo::signing(&context, &arguments.key)?;
+    needs::before_building(&context, &road.assembled(&signing)?, context.store.root())?;
     if preflight::gate(&context, &road)?.is_none() {
         return Ok(Outcome::Misfit);
     }
@@ -130,29 +133,21 @@ pub fn prove(
         signing,
         done,
         |recipe| stage_of(road, boot, recipe),
-        |dist| checks(context, done, dist),
+        |dist| checks(context, &Server::of(road, done)?, dist),
     )
 }
 
-/// The boot checks of the tree `dist`.
+/// The boot checks of the tree `dist`, installed on `server`.
 ///
 /// # Errors
 /// When the guest cannot be made or started.
-pub fn checks(
-    context: &Context,
-    done: &BTreeMap<String, StageDir>,
-    dist: &Path,
-) -> anyhow::Result<Vec<Check>> {
-    let base = repo::folder(done, name::DISTRIBUTION)?;
+pub fn checks(context: &Context, server: &Server, dist: &Path) -> anyhow::Result<Vec<Check>> {
     let scratch = context.store.temp_dir("boot")?;
     let logs = context.store.logs_dir();
     boot_checks(&BootInput {
         install: InstallInput {
-            target: &context.target,
+            server,
             dist,
-            root: &repo::folder(done, name::INSTALL_ROOT)?.join("root"),
-            base: &base.join("base"),
-            base_key: &base.join("key.asc"),
             scratch: scratch.path(),
             logs: &logs,
         },

@@ -4,17 +4,18 @@ mod boot;
 mod clean;
 mod key;
 pub mod lock;
+mod needs;
 mod plan;
 mod preflight;
 mod proofs;
-mod repo;
+pub mod repo;
 mod targets;
 mod test;
 mod verify;
 
 use std::os::unix::process::CommandExt;
 
-use lustre_packaging::target::{self, Target};
+use lustre_packaging::target::{self, DistributionKind, Target};
 use lustre_packaging::{host, process};
 
 use crate::cli::{Cli, Command, Prove, TargetArgs};
@@ -32,14 +33,17 @@ pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     // What is wrong with the line is said before anything is installed for it. What this user cannot read may be read by the one we
     // go on as.
-    if let Some(arguments) = about(&cli.command)
-        && let Err(error) = Target::load(&context::specs(), &arguments.target)
-        && !matches!(error, target::Error::Read { .. })
+    let target = match about(&cli.command)
+        .map(|arguments| Target::load(&context::specs(), &arguments.target))
     {
-        return Err(error.into());
-    }
+        Some(Err(error)) if !matches!(error, target::Error::Read { .. }) => {
+            return Err(error.into());
+        }
+        Some(Ok(target)) => Some(target),
+        _ => None,
+    };
     let purpose = purpose(boots(&cli.command));
-    match work(&cli.command) {
+    match work(&cli.command, target.map(|target| target.distribution.kind)) {
         Work::Builds { setup } => {
             host::ensure(&context::specs(), &purpose, setup, &mut |text| {
                 ui::say(text)
@@ -89,9 +93,13 @@ enum Work {
     Other,
 }
 
-fn work(command: &Command) -> Work {
+fn work(command: &Command, distribution: Option<DistributionKind>) -> Work {
     let setup = about(command).is_some_and(|arguments| arguments.setup);
     match command {
+        // It has dnf choose, and preflight look.
+        Command::Lock(_) if distribution == Some(DistributionKind::Repositories) => {
+            Work::Builds { setup }
+        }
         Command::Plan(_) | Command::Lock(_) | Command::Clean(_) => Work::Store { setup },
         Command::Targets { .. } | Command::Key(_) | Command::Test(_) => Work::Other,
         _ => Work::Builds { setup },
@@ -173,7 +181,7 @@ mod tests {
 
     fn of(line: &[&str]) -> Work {
         let line = ["cargo xtask"].iter().chain(line);
-        work(&Cli::try_parse_from(line).unwrap().command)
+        work(&Cli::try_parse_from(line).unwrap().command, None)
     }
 
     #[test]
@@ -196,6 +204,16 @@ mod tests {
         }
         assert_eq!(of(&["clean"]), Work::Store { setup: false });
         assert_eq!(of(&["targets"]), Work::Other);
+        let lock = Cli::try_parse_from(["cargo xtask", "lock"]).unwrap();
+        for (kind, expected) in [
+            (DistributionKind::Rehearsal, Work::Store { setup: false }),
+            (
+                DistributionKind::Repositories,
+                Work::Builds { setup: false },
+            ),
+        ] {
+            assert_eq!(work(&lock.command, Some(kind)), expected, "{kind:?}");
+        }
     }
 
     #[test]

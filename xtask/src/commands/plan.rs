@@ -1,18 +1,28 @@
 //! `cargo xtask plan`
 
-use lustre_packaging::stage::{self, State};
+use std::collections::BTreeSet;
 
-use super::{boot, key, lock, repo, verify};
+use lustre_packaging::lock::Found;
+use lustre_packaging::needs::Part;
+use lustre_packaging::stage::{self, State};
+use lustre_packaging::target::DistributionKind;
+
+use super::{boot, key, lock, needs, repo, verify};
 use crate::cli::{PlanArgs, Prove};
 use crate::context::{self, Context};
 use crate::exit::Outcome;
 use crate::road::Road;
+use crate::road::outline::outline;
 use crate::road::preflight::Misfit;
 use crate::ui;
 
 /// Shows every stage of the target, whether it would run, and why.
 pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
     let context = Context::open(&arguments.target, "cargo xtask plan")?;
+    let repositories = context.target.distribution.kind == DistributionKind::Repositories;
+    if repositories && let (path, Found::Outdated(what)) = lock::find(&context)? {
+        return unlocked(&context, &format!("{} {what}", path.display()));
+    }
     let lock = lock::current(&context)?;
     let road = Road::new(&context, &lock)?;
     // A plan makes nothing, not even a development key, and needs no passphrase.
@@ -60,6 +70,7 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
         "store: {}",
         context::store_folder(arguments.target.store.as_deref())?.display()
     ));
+    takes(&context, &needs::left(&planned))?;
     for one in planned {
         match one.state {
             State::Cached => ui::print(&format!("  cached  {}", one.stage)),
@@ -67,4 +78,39 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
         }
     }
     Ok(Outcome::Done)
+}
+
+/// Shows the stages of a target that has no lock: what each will do, and what the lock has to find out. Mirrors are not asked.
+fn unlocked(context: &Context, why: &str) -> anyhow::Result<Outcome> {
+    let steps = outline(&context.target, &context::specs())?;
+    if context.arguments.json {
+        let items: Vec<_> = steps
+            .iter()
+            .map(|step| {
+                serde_json::json!({
+                    "stage": step.stage, "needs": step.needs, "key": null, "runs": true, "why": why, "what": step.what
+                })
+            })
+            .collect();
+        ui::print(&serde_json::to_string_pretty(&items)?);
+        return Ok(Outcome::Done);
+    }
+    ui::print(&format!(
+        "{why}; what will be done, and what `cargo xtask lock --target {}` has to find out first:",
+        context.target.argument()
+    ));
+    takes(context, &needs::ALL.into_iter().collect())?;
+    for step in steps {
+        ui::print(&format!("  {:16} {}", step.stage, step.what));
+    }
+    Ok(Outcome::Done)
+}
+
+/// Says what doing the parts `left` takes of this machine, where the target says it.
+fn takes(context: &Context, left: &BTreeSet<Part>) -> anyhow::Result<()> {
+    let output = repo::default_output(&context.target.name);
+    if let Some(line) = needs::line(context, left, &output)? {
+        ui::print(&format!("takes: {line}"));
+    }
+    Ok(())
 }

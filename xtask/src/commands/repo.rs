@@ -5,17 +5,18 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use lustre_packaging::lock::Lock;
+use lustre_packaging::needs::Part;
 use lustre_packaging::sign::PublicKey;
 use lustre_packaging::source::Locked;
 use lustre_packaging::stage::{self, Options, Stage};
 use lustre_packaging::store::StageDir;
 
-use super::{boot, key, lock, preflight, verify};
+use super::{boot, key, lock, needs, preflight, verify};
 use crate::cli::{BuildArgs, KeyArgs, Prove, ProvenRepoArgs, RepoArgs, TargetArgs};
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
 use crate::road::finish::{Signing, tree};
-use crate::road::packages::PACKAGES;
+use crate::road::packages::{PACKAGES, built};
 use crate::road::{Road, name};
 use crate::{publish, sources, ui};
 
@@ -29,15 +30,17 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
         // Said now, not after an hour of building.
         boot::table(&context)?;
     }
+    let output = output(arguments, &context);
+    needs::before_fetching(&context, &needs::ALL, &output)?;
     let lock = ready(&context)?;
     let road = Road::new(&context, &lock)?;
     let signing = signing(&context, &arguments.key)?;
+    needs::before_building(&context, &road.assembled(&signing)?, &output)?;
     let Some(checked) = preflight::gate(&context, &road)? else {
         return Ok(Outcome::Misfit);
     };
     let done = run(&context, &road.assembled(&signing)?)?;
     let assembled = tree(&folder(&done, name::ASSEMBLE)?);
-    let output = output(arguments, &context);
     let mut proof = verify::prove(&context, &road, &signing, &done, level)?;
     let booted = level == Prove::Boot || boot::held_before(&context, &road, &signing)?;
     if booted {
@@ -88,14 +91,16 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
 /// The repository without its proofs.
 pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     let context = Context::open(&arguments.target, &who("assemble", &arguments.target))?;
+    let output = output(arguments, &context);
+    needs::before_fetching(&context, &needs::ALL, &output)?;
     let lock = ready(&context)?;
     let road = Road::new(&context, &lock)?;
     let signing = signing(&context, &arguments.key)?;
+    needs::before_building(&context, &road.assembled(&signing)?, &output)?;
     if preflight::gate(&context, &road)?.is_none() {
         return Ok(Outcome::Misfit);
     }
     let done = run(&context, &road.assembled(&signing)?)?;
-    let output = output(arguments, &context);
     publish::publish(
         &tree(&folder(&done, name::ASSEMBLE)?),
         &output,
@@ -122,13 +127,30 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
         }
     }
     let context = Context::open(&arguments.target, &who("build", &arguments.target))?;
-    let lock = ready(&context)?;
-    let road = Road::new(&context, &lock)?;
+    let there = built(&context.target);
+    if let Some(other) = arguments
+        .packages
+        .iter()
+        .find(|one| !there.contains(&one.as_str()))
+    {
+        return Err(Usage(format!(
+            "`{other}` is not built for `{}`, whose servers run the distribution's own; there are: {}",
+            context.target.name,
+            there.join(", ")
+        ))
+        .into());
+    }
     let wanted: Vec<&str> = if arguments.packages.is_empty() {
-        PACKAGES.to_vec()
+        there
     } else {
         arguments.packages.iter().map(String::as_str).collect()
     };
+    // Nothing leaves the store.
+    let output = context.store.root();
+    needs::before_fetching(&context, &parts(&wanted), output)?;
+    let lock = ready(&context)?;
+    let road = Road::new(&context, &lock)?;
+    needs::before_building(&context, &needed(road.builds()?, &wanted), output)?;
     // e2fsprogs alone depends on nothing of Lustre's.
     if wanted.iter().any(|package| *package != "e2fsprogs")
         && preflight::gate(&context, &road)?.is_none()
@@ -149,6 +171,21 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
         }
     }
     Ok(Outcome::Done)
+}
+
+/// The parts of the road up to the packages `wanted`.
+fn parts(wanted: &[&str]) -> Vec<Part> {
+    let mut parts = needs::ALL.to_vec();
+    // Lustre is built against all others.
+    if !wanted.contains(&"lustre") {
+        parts.retain(|part| match part {
+            Part::Kernel => wanted.contains(&"kernel"),
+            Part::E2fsprogs => wanted.contains(&"e2fsprogs"),
+            Part::Base => true,
+            Part::Lustre => false,
+        });
+    }
+    parts
 }
 
 /// Every source into the store: the files that the lock pins, and the trees.

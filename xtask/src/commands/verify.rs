@@ -4,7 +4,7 @@ mod expected;
 mod reproducible;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use lustre_packaging::stage::{Recipe, Stage};
@@ -19,7 +19,7 @@ use super::{boot, repo};
 use crate::cli::{Prove, VerifyArgs};
 use crate::context::Context;
 use crate::exit::Outcome;
-use crate::prove::{InstallInput, install_checks};
+use crate::prove::{InstallInput, Server, install_checks};
 use crate::road::finish::Signing;
 use crate::road::{Road, name};
 use crate::ui;
@@ -44,12 +44,13 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
             dist.display()
         )
     })?;
-    let mut roots = None;
+    let mut made = None;
     let all = checks(&context, &dist, &expected, |public_key| {
         let lock = repo::ready(&context)?;
         let road = Road::new(&context, &lock)?;
-        let done = roots.insert(repo::run(&context, &road.roots()?)?);
-        contents(&context, done, &dist, public_key, Prove::Install)
+        let done = repo::run(&context, &road.roots()?)?;
+        let server = made.insert(Server::of(&road, &done)?);
+        contents(&context, server, &dist, public_key, Prove::Install)
     })?;
     proofs::uninterrupted()?;
     if let Some(key) = all.iter().find(|check| check.name == expected::CHECK)
@@ -59,8 +60,8 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     }
     let mut proved = Proved::new(&context, &dist, all)?;
     // What does not even install is not booted.
-    if let Some(done) = roots.filter(|_| arguments.boot && proved.good()) {
-        let booted = boot::checks(&context, &done, &dist);
+    if let Some(server) = made.filter(|_| arguments.boot && proved.good()) {
+        let booted = boot::checks(&context, &server, &dist);
         proofs::uninterrupted()?;
         proved.add(Proved::new(&context, &dist, booted?)?);
     } else if arguments.boot {
@@ -111,8 +112,9 @@ pub fn prove(
         done,
         |recipe| stage_of(road, level, recipe),
         |dist| {
+            let server = Server::of(road, done)?;
             checks(context, dist, &Expected::signing(signing), |public_key| {
-                contents(context, done, dist, public_key, level)
+                contents(context, &server, dist, public_key, level)
             })
         },
     )
@@ -139,18 +141,17 @@ fn checks(
     Ok(checks)
 }
 
-/// Static and install checks of the tree `dist`, whose every package and metadata are signed with `public_key`.
+/// Static and install checks of the tree `dist`, whose every package and metadata are signed with `public_key`, on `server`.
 fn contents(
     context: &Context,
-    done: &BTreeMap<String, StageDir>,
+    server: &Server,
     dist: &Path,
     public_key: &str,
     level: Prove,
 ) -> anyhow::Result<Vec<Check>> {
-    let base = repo::folder(done, name::DISTRIBUTION)?;
     let logs = context.store.logs_dir();
-    let repos: Vec<PathBuf> = vec![base.join("base")];
-    let expected = context.target.expected_packages();
+    let repos = [server.base_repository().to_owned()];
+    let expected = server.target.expected_packages();
     let mut all = proof::static_checks(&StaticInput {
         dist,
         base_repos: &repos,
@@ -161,11 +162,8 @@ fn contents(
     if level >= Prove::Install {
         let scratch = context.store.temp_dir("prove")?;
         all.extend(install_checks(&InstallInput {
-            target: &context.target,
+            server,
             dist,
-            root: &repo::folder(done, name::INSTALL_ROOT)?.join("root"),
-            base: &repos[0],
-            base_key: &base.join("key.asc"),
             scratch: scratch.path(),
             logs: &logs,
         }));

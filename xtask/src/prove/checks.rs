@@ -87,15 +87,18 @@ pub fn e2fsprogs_replaced(step: &Step<'_>) -> Verdict {
 
 /// depmod finds every symbol that every module needs.
 pub fn depmod(step: &Step<'_>) -> Verdict {
-    verdict("depmod -e over all modules of our kernel", || {
-        let release = step.kernel_release()?;
-        step.shell_lines(&format!(
-            "depmod -n -e -F /lib/modules/{release}/System.map {release} 2>&1 >/dev/null"
-        ))
-    })
+    verdict(
+        "depmod -e over all modules of the kernel that ours are for",
+        || {
+            let release = step.kernel_release()?;
+            step.shell_lines(&format!(
+                "depmod -n -e -F /lib/modules/{release}/System.map {release} 2>&1 >/dev/null"
+            ))
+        },
+    )
 }
 
-/// modinfo finds the modules that the target names, for our kernel.
+/// modinfo finds the modules that the target names, for the kernel that they are for.
 pub fn modinfo(step: &Step<'_>) -> Verdict {
     let modules = &step.target().install.modules;
     verdict(modules.join(" "), || {
@@ -163,7 +166,7 @@ pub fn repoclosure(step: &Step<'_>) -> Verdict {
     verdict("dnf repoclosure of our repository over the base", || {
         let lines = step.shell_lines(&format!(
             "dnf --quiet {} --disableplugin=local --releasever=1 repoclosure --check lustre",
-            Step::location()
+            step.options()
         ))?;
         Ok(lines
             .into_iter()
@@ -178,7 +181,7 @@ pub fn group(step: &Step<'_>) -> Verdict {
     verdict(format!("dnf group info {}", group.id), || {
         let lines = step.shell_lines(&format!(
             "dnf --quiet {} --setopt=plugins=0 --releasever=1 group info {}",
-            Step::location(),
+            step.options(),
             group.id
         ))?;
         Ok(group

@@ -1,7 +1,8 @@
 //! The clean chroot and running commands in it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use lustre_packaging::buildroot::Base;
 use lustre_packaging::process;
 use lustre_packaging::sandbox::{ChrootClone, Sandbox, User};
 use lustre_packaging::target::Target;
@@ -14,6 +15,43 @@ const DIST: &str = "/srv/lustre-repo";
 /// Where the base repository and its key are seen inside.
 const BASE: &str = "/srv/base";
 const BASE_KEY: &str = "/srv/base-key.asc";
+
+/// Where dnf's files of repositories are.
+const REPOSITORIES: &str = "/etc/yum.repos.d";
+
+/// What stands in the distribution's own ones.
+const NO_REPOSITORY: &str = "# The distribution's packages are in base.repo.\n";
+
+/// The `.repo` file of the base.
+fn base_repo(base: &Base) -> String {
+    let metadata = u8::from(base.signed_metadata);
+    format!(
+        "[base]\nname=base\nbaseurl=file://{BASE}\nenabled=1\ngpgcheck=1\nrepo_gpgcheck={metadata}\ngpgkey=file://{BASE_KEY}\n"
+    )
+}
+
+/// The names of the `.repo` files in `folder`, sorted; none where there is no such folder.
+fn repo_files(folder: &Path) -> Result<Vec<String>, String> {
+    let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let name = entry
+            .map_err(failed)?
+            .file_name()
+            .to_string_lossy()
+            .into_owned();
+        if name.ends_with(".repo") {
+            names.push(name);
+        }
+    }
+    names.sort();
+    Ok(names)
+}
 
 /// A throw-away clone of the chroot that was made from the base alone.
 #[derive(Debug)]
@@ -32,19 +70,25 @@ pub struct Step<'a> {
 impl<'a> Chroot<'a> {
     /// Clones the chroot and tells its dnf where the base is, as the distribution's own `.repo` file would.
     pub fn new(input: &'a InstallInput<'a>) -> Result<Self, String> {
-        let clone = ChrootClone::new(input.root, &input.scratch.join("install"), User::Root)
+        let server = input.server;
+        let clone = ChrootClone::new(&server.root, &input.scratch.join("install"), User::Root)
             .map_err(|error| error.to_string())?;
-        let repo = clone.writable_path("/etc/yum.repos.d/base.repo");
-        let text = format!(
-            "[base]\nname=base\nbaseurl=file://{BASE}\nenabled=1\ngpgcheck=1\nrepo_gpgcheck=1\ngpgkey=file://{BASE_KEY}\n"
-        );
-        let write = || -> std::io::Result<()> {
-            if let Some(folder) = repo.parent() {
-                std::fs::create_dir_all(folder)?;
-            }
-            std::fs::write(&repo, text)
-        };
-        write().map_err(|error| format!("{}: {error}", repo.display()))?;
+        let folder = Path::new(REPOSITORIES);
+        let mut files = vec![(folder.join("base.repo"), base_repo(&server.base))];
+        // There is no network. What the base has of these repositories is what was pinned of them.
+        for name in repo_files(&server.root.join(folder.strip_prefix("/").unwrap_or(folder)))? {
+            files.push((folder.join(name), NO_REPOSITORY.to_owned()));
+        }
+        for (inside, text) in files {
+            let path = clone.writable_path(&inside.display().to_string());
+            let write = || -> std::io::Result<()> {
+                if let Some(folder) = path.parent() {
+                    std::fs::create_dir_all(folder)?;
+                }
+                std::fs::write(&path, text)
+            };
+            write().map_err(|error| format!("{}: {error}", path.display()))?;
+        }
         Ok(Self { input, clone })
     }
 
@@ -67,7 +111,7 @@ impl<'a> Chroot<'a> {
 impl Step<'_> {
     /// The target.
     pub fn target(&self) -> &Target {
-        self.chroot.input.target
+        &self.chroot.input.server.target
     }
 
     /// The path inside of a file at the top of the repository's tree.
@@ -80,8 +124,8 @@ impl Step<'_> {
         let input = self.chroot.input;
         Sandbox::new(&self.chroot.clone, User::Root, "server")
             .read_only(input.dist, DIST)
-            .read_only(input.base, BASE)
-            .read_only(input.base_key, BASE_KEY)
+            .read_only(input.server.base_repository(), BASE)
+            .read_only(&input.server.base.key, BASE_KEY)
     }
 
     /// Runs a program, with its output in the log.
@@ -108,12 +152,29 @@ impl Step<'_> {
             "--releasever=1",
             &location,
         ];
+        let platform = self.module_platform();
+        line.extend(platform.as_deref());
         line.extend(arguments);
         self.run("dnf", &line)
     }
 
+    /// dnf's options for a shell's line: our repository's place, and what a server's own configuration says.
+    pub fn options(&self) -> String {
+        let mut options = Self::location();
+        if let Some(platform) = self.module_platform() {
+            options = format!("{options} {platform}");
+        }
+        options
+    }
+
+    /// dnf's option that says which release the module streams are for, as a server's `/etc/os-release` does.
+    fn module_platform(&self) -> Option<String> {
+        let platform = self.chroot.input.server.base.module_platform.as_ref();
+        platform.map(|platform| format!("--setopt=module_platform_id={platform}"))
+    }
+
     /// dnf's option that says where our repository is inside.
-    pub fn location() -> String {
+    fn location() -> String {
         format!(
             "--setopt=lustre.baseurl=file://{DIST}/{}",
             Kind::Binary.folder()
@@ -141,8 +202,16 @@ impl Step<'_> {
             .collect())
     }
 
-    /// The release of the installed kernel of ours, as `uname -r` will say it.
+    /// The release of the kernel that our modules are for, as `uname -r` will say it: that of ours, or of the distribution's own.
     pub fn kernel_release(&self) -> Result<String, String> {
+        if let Some(own) = &self.chroot.input.server.own_kernel {
+            return match self.output("rpm", &["-q", &format!("kernel-core-{own}")]) {
+                Ok(_) => Ok(own.clone()),
+                Err(error) => Err(format!(
+                    "the distribution's own kernel {own}, which the modules are for, is not installed: {error}"
+                )),
+            };
+        }
         let mut releases = self.rpm_lines(&[
             "-q",
             "--qf",
@@ -189,5 +258,36 @@ impl Step<'_> {
             .filter(|(_, file)| folder.join(file).exists())
             .map(|(name, _)| name.to_owned())
             .collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_of_repositories_are_taken_out_of_use() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("yum.repos.d");
+        assert_eq!(repo_files(&folder).unwrap(), Vec::<String>::new());
+        std::fs::create_dir(&folder).unwrap();
+        for name in ["b.repo", "a.repo", "a.repo.rpmsave"] {
+            std::fs::write(folder.join(name), "").unwrap();
+        }
+        assert_eq!(repo_files(&folder).unwrap(), ["a.repo", "b.repo"]);
+    }
+
+    #[test]
+    fn packages_are_always_checked_and_metadata_where_it_is_signed() {
+        let mut base = Base {
+            repos: Vec::new(),
+            key: PathBuf::new(),
+            arch: "x86_64".to_owned(),
+            signed_metadata: true,
+            module_platform: None,
+        };
+        assert!(base_repo(&base).contains("\ngpgcheck=1\nrepo_gpgcheck=1\n"));
+        base.signed_metadata = false;
+        assert!(base_repo(&base).contains("\ngpgcheck=1\nrepo_gpgcheck=0\n"));
     }
 }

@@ -9,16 +9,24 @@ use lustre_packaging::distro::{self, Recipe};
 use lustre_packaging::process;
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::Digest;
+use lustre_packaging::target::DistributionKind;
 
 use super::{Road, list_input, name, needs};
-use crate::commands::lock::KERNEL_SOURCE;
 
 impl Road<'_> {
-    /// The base and source repositories, made from the pinned packages and signed with the distribution's own key.
+    /// The base and source repositories.
     pub(super) fn distribution(&self) -> anyhow::Result<Stage<'_>> {
+        match self.target.distribution.kind {
+            DistributionKind::Rehearsal => self.rehearsal(),
+            DistributionKind::Repositories => self.repositories(),
+        }
+    }
+
+    /// The repositories of a distribution made on the spot, from the pinned packages and signed with its own key.
+    fn rehearsal(&self) -> anyhow::Result<Stage<'_>> {
         let wanted = &self.target.distribution;
         let recipe = Recipe::load(&self.specs.join(&wanted.recipe))?;
-        let kernel = self.lock.file(KERNEL_SOURCE)?;
+        let kernel = self.kernel_pin()?;
         let mut inputs = vec![
             (
                 "packages".to_owned(),
@@ -91,14 +99,16 @@ impl Road<'_> {
     /// The chroot that holds the target's own dnf, rpm and rpmbuild, made by the host's dnf.
     pub(super) fn bootstrap(&self) -> Stage<'_> {
         let packages = &self.target.distribution.bootstrap;
+        let mut inputs = vec![
+            ("recipe".to_owned(), "1".to_owned()),
+            ("packages".to_owned(), packages.join(" ")),
+            ("key".to_owned(), self.target.distribution.key.clone()),
+        ];
+        inputs.extend(self.module_input());
         Stage {
             name: name::BOOTSTRAP.to_owned(),
             needs: needs(&[name::DISTRIBUTION]),
-            inputs: vec![
-                ("recipe".to_owned(), "1".to_owned()),
-                ("packages".to_owned(), packages.join(" ")),
-                ("key".to_owned(), self.target.distribution.key.clone()),
-            ],
+            inputs,
             whole: Some(("root".to_owned(), "packages.txt".to_owned())),
             recipe: Box::new(move |work| {
                 let base = self.base(work)?;
@@ -113,18 +123,20 @@ impl Road<'_> {
     }
 
     /// The chroot of the install proof: the distribution's own packages, installed by its own dnf.
-    pub(super) fn install_root(&self) -> Stage<'_> {
-        let packages = &self.target.install.base;
-        Stage {
+    pub(super) fn install_root(&self) -> anyhow::Result<Stage<'_>> {
+        let packages = self.server_packages(&self.target.install.base)?;
+        let mut inputs = vec![
+            ("recipe".to_owned(), "1".to_owned()),
+            list_input("packages", &packages),
+        ];
+        inputs.extend(self.module_input());
+        Ok(Stage {
             name: name::INSTALL_ROOT.to_owned(),
             needs: needs(&[name::DISTRIBUTION, name::BOOTSTRAP]),
-            inputs: vec![
-                ("recipe".to_owned(), "1".to_owned()),
-                list_input("packages", packages),
-            ],
+            inputs,
             whole: Some(("root".to_owned(), "packages.txt".to_owned())),
-            recipe: Box::new(move |work| self.make_root(work, packages, None)),
-        }
+            recipe: Box::new(move |work| self.make_root(work, &packages, None)),
+        })
     }
 
     /// Makes `root/` with `packages` and the package files in `local`, and `packages.txt`, by the target's own dnf.

@@ -90,7 +90,7 @@ impl Road<'_> {
             ],
             whole: None,
             recipe: Box::new(move |work| {
-                self.build(work, "e2fsprogs", &wanted.packages, &[], |_| Ok(()))
+                self.build(work, "e2fsprogs", &wanted.packages, &[], |_, _| Ok(()))
             }),
         })
     }

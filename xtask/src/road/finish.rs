@@ -18,12 +18,11 @@ use lustre_repository::repo_file::RepoFile;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::packages::PACKAGES;
-use super::{Road, name, needs};
-use crate::commands::lock::KERNEL_SOURCE;
+use super::packages::built;
+use super::{Road, kernel_source, name, needs};
 
 /// The stage of the release package, which is also the manifest's name for it.
-const RELEASE: &str = "release-package";
+pub(super) const RELEASE: &str = "release-package";
 
 /// Who signs, and with which time.
 pub struct Signing {
@@ -96,7 +95,7 @@ impl Road<'_> {
 
     /// Every package, signed.
     pub(super) fn sign<'s>(&'s self, signing: &'s Signing) -> Stage<'s> {
-        let from = signed_stages();
+        let from = signed_stages(&self.target);
         Stage {
             name: name::SIGN.to_owned(),
             needs: from.clone(),
@@ -139,7 +138,8 @@ impl Road<'_> {
     /// The repository's tree, with signed metadata.
     pub(super) fn assemble<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Stage<'s>> {
         let mut names = needs(&[name::SIGN]);
-        names.extend(PACKAGES.map(|package| format!("{package}-root")));
+        let packages = built(&self.target).into_iter();
+        names.extend(packages.map(|package| format!("{package}-root")));
         let overrides = &self.overrides;
         Ok(Stage {
             name: name::ASSEMBLE.to_owned(),
@@ -209,7 +209,7 @@ impl Road<'_> {
         work: &Work<'_>,
     ) -> Result<BTreeMap<String, manifest::Stage>, Failure> {
         let mut stages = BTreeMap::new();
-        for package in PACKAGES {
+        for package in built(&self.target) {
             let list =
                 fs::read_to_string(work.need(&format!("{package}-root"))?.join("packages.txt"))?;
             let build_packages = list
@@ -242,40 +242,45 @@ impl Road<'_> {
             let location = match (&tree.replaced, source) {
                 (Some(by), _) => by.path.display().to_string(),
                 (None, Source::Path(path)) => format!("specs/{path}"),
-                (None, Source::Git { url, .. }) => url.clone(),
+                (None, Source::Git { url, .. } | Source::GitTag { url, .. }) => url.clone(),
                 (None, other) => format!("{other:?}"),
             };
             let digest = match &tree.locked {
                 Locked::Git { commit, .. } => format!("git:{commit}"),
                 other => format!("tree-sha256:{}", other.identity()),
             };
-            return vec![manifest::Source {
+            let mut sources = vec![manifest::Source {
                 name: package.to_owned(),
                 location,
                 digest,
             }];
+            // ldiskfs is made of the ext4 in it.
+            if package == "lustre" && !self.target.kernel.kind.is_patched() {
+                sources.extend(self.manifest_pin("kernel", kernel_source(&self.target)));
+            }
+            return sources;
         }
         let pinned = if package == "kernel" {
-            KERNEL_SOURCE
+            kernel_source(&self.target)
         } else {
             package
         };
-        self.lock
-            .source
-            .get(pinned)
-            .map(|pin| manifest::Source {
-                name: package.to_owned(),
-                location: pin.uri.clone(),
-                digest: format!("sha256:{}", pin.sha256),
-            })
-            .into_iter()
-            .collect()
+        self.manifest_pin(package, pinned).into_iter().collect()
+    }
+
+    /// The file that the lock pins as `pinned`, for the manifest.
+    fn manifest_pin(&self, name: &str, pinned: &str) -> Option<manifest::Source> {
+        self.lock.source.get(pinned).map(|pin| manifest::Source {
+            name: name.to_owned(),
+            location: pin.uri.clone(),
+            digest: format!("sha256:{}", pin.sha256),
+        })
     }
 
     /// A digest of what the manifest says of sources, for the key of the stage that writes it.
     fn sources_digest(&self) -> String {
-        let all: Vec<manifest::Source> = PACKAGES
-            .iter()
+        let all: Vec<manifest::Source> = built(&self.target)
+            .into_iter()
             .flat_map(|package| self.manifest_sources(package))
             .collect();
         Digest::of_bytes(json!(all).to_string().as_bytes()).to_string()
@@ -288,9 +293,9 @@ impl Road<'_> {
 }
 
 /// The stages whose packages are signed.
-fn signed_stages() -> Vec<String> {
+fn signed_stages(target: &Target) -> Vec<String> {
     let mut stages: Vec<String> = Vec::new();
-    for package in PACKAGES {
+    for package in built(target) {
         stages.push(package.to_owned());
         stages.push(format!("{package}-srpm"));
     }

@@ -2,29 +2,36 @@
 //!
 //! - [`distribution`]: the base repositories, the bootstrap and the buildroots.
 //! - [`e2fsprogs`]: from the pinned archive or a tree to unsigned RPMs.
-//! - [`packages`]: the kernel and Lustre, from source to unsigned RPMs; what all builds share.
+//! - [`repositories`]: the base of a distribution that is there already, of the packages that the lock pins.
+//! - [`kernel`]: the kernel, rebuilt or the distribution's own.
+//! - [`packages`]: Lustre, from source to unsigned RPMs; what all builds share.
 //! - [`finish`]: signing, assembling and proving.
+//! - [`outline`]: the same in words, where nothing is locked yet.
 //! - [`preflight`]: whether everything fits, before any of these.
 
 pub mod distribution;
 pub mod e2fsprogs;
 pub mod finish;
+pub mod kernel;
+pub mod outline;
 pub mod packages;
 pub mod preflight;
+pub mod repositories;
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lustre_packaging::build::workdir::Settings;
 use lustre_packaging::buildroot::{Base, BaseRepo};
-use lustre_packaging::lock::Lock;
+use lustre_packaging::lock::{self, Lock, Pinned};
 use lustre_packaging::overlay::Overlay;
 use lustre_packaging::source::Fetched;
 use lustre_packaging::stage::{Failure, Stage, Work, digest_of};
 use lustre_packaging::store::Store;
-use lustre_packaging::target::Target;
+use lustre_packaging::target::{DistributionKind, Target};
 use lustre_repository::manifest::Overrides;
 
+use crate::commands::lock::KERNEL_SOURCE;
 use crate::context::{Context, specs};
 use crate::sources;
 use finish::Signing;
@@ -154,7 +161,7 @@ impl Road<'_> {
         Ok(vec![
             self.distribution()?,
             self.bootstrap(),
-            self.install_root(),
+            self.install_root()?,
         ])
     }
 
@@ -164,7 +171,7 @@ impl Road<'_> {
     /// When an input of a stage cannot be read.
     pub fn assembled<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Vec<Stage<'s>>> {
         let mut stages: Vec<Stage<'s>> = self.builds()?;
-        stages.push(self.install_root());
+        stages.push(self.install_root()?);
         stages.push(self.release(signing)?);
         stages.push(self.sign(signing));
         stages.push(self.assemble(signing)?);
@@ -216,22 +223,29 @@ impl Road<'_> {
         Ok(inputs)
     }
 
+    /// The overlay of the kernel as a stage's inputs; none for the distribution's own.
     fn kernel_overlay_inputs(&self, label: &str) -> anyhow::Result<Vec<(String, String)>> {
         let kernel = &self.target.kernel;
+        if !kernel.kind.is_patched() {
+            return Ok(Vec::new());
+        }
         self.overlay_inputs(label, &kernel.overlay, &kernel.options)
     }
 
     /// The base repositories as the stage `distribution` left them.
     fn base(&self, work: &Work<'_>) -> Result<Base, Failure> {
-        let folder = work.need(name::DISTRIBUTION)?;
-        Ok(Base {
-            repos: vec![BaseRepo {
-                id: "base".to_owned(),
-                folder: folder.join("base"),
-            }],
-            key: folder.join("key.asc"),
-            arch: self.target.distribution.arch.clone(),
-        })
+        Ok(base(&self.target, work.need(name::DISTRIBUTION)?))
+    }
+
+    /// What the lock pins of the distribution's kernel: the upstream archive that its source package is made of, or that package.
+    fn kernel_pin(&self) -> Result<Pinned, lock::Error> {
+        self.lock.file(kernel_source(&self.target))
+    }
+
+    /// What decides which module streams dnf takes, as a stage's input; none where there are no modules.
+    fn module_input(&self) -> Option<(String, String)> {
+        let platform = self.target.distribution.module_platform.as_ref();
+        platform.map(|platform| ("module-platform".to_owned(), platform.clone()))
     }
 }
 
@@ -244,7 +258,7 @@ impl Road<'_> {
         // What boots is another stage's.
         let target = Target {
             boot: None,
-            ..self.target.as_ref().clone()
+            ..self.target.without_needs()
         };
         Ok(vec![
             ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
@@ -253,6 +267,34 @@ impl Road<'_> {
         ])
     }
 }
+
+/// The base repositories of `target` in `folder`, the output of the stage [`name::DISTRIBUTION`].
+pub fn base(target: &Target, folder: &Path) -> Base {
+    let distribution = &target.distribution;
+    Base {
+        repos: vec![BaseRepo {
+            id: "base".to_owned(),
+            folder: folder.join("base"),
+        }],
+        key: folder.join("key.asc"),
+        arch: distribution.arch.clone(),
+        // Of a distribution that is there already, the metadata here is made here: of packages that are checked by pinned digests and
+        // their own signatures.
+        signed_metadata: distribution.kind == DistributionKind::Rehearsal,
+        module_platform: distribution.module_platform.clone(),
+    }
+}
+
+/// The lock's name for the source of the distribution's kernel.
+pub fn kernel_source(target: &Target) -> &'static str {
+    match target.distribution.kind {
+        DistributionKind::Rehearsal => KERNEL_SOURCE,
+        DistributionKind::Repositories => KERNEL_PACKAGE,
+    }
+}
+
+/// The lock's name for the source package of the kernel of a distribution that is there already.
+pub const KERNEL_PACKAGE: &str = "kernel";
 
 /// The names of the stages a stage needs, owned.
 fn needs(names: &[&str]) -> Vec<String> {

@@ -1,36 +1,50 @@
-//! The kernel and Lustre: from source to unsigned RPMs; and what the builds of all packages share.
+//! Lustre, from source to unsigned RPMs; and what the builds of all packages share.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use lustre_packaging::build::workdir::Workdir;
-use lustre_packaging::build::{kernel, lustre, rpmbuild};
+use lustre_packaging::build::{ext4, lustre, rpmbuild};
 use lustre_packaging::stage::{Failure, Stage, Work};
-use lustre_packaging::target::Source;
+use lustre_packaging::target::Target;
 
 use super::distribution::requirements;
 use super::{Road, list_input, name, needs};
-use crate::sources;
 
-/// The packages a target builds, in the order of the road.
+/// The packages that targets build, in the order of the road.
 pub const PACKAGES: [&str; 3] = ["e2fsprogs", "kernel", "lustre"];
 
+/// Those that `target` builds and its repository holds: no kernel where the servers run the distribution's own.
+pub fn built(target: &Target) -> Vec<&'static str> {
+    let patched = target.kernel.kind.is_patched();
+    let all = PACKAGES.into_iter();
+    all.filter(|package| patched || *package != "kernel")
+        .collect()
+}
+
 impl Road<'_> {
-    /// The stages of all three packages.
+    /// The stages of all packages.
     pub(super) fn packages(&self) -> anyhow::Result<Vec<Stage<'_>>> {
-        Ok(vec![
-            self.lustre_tree()?,
-            self.kernel_sources()?,
-            self.kernel_srpm()?,
-            self.kernel_root(),
-            self.kernel()?,
+        let mut stages = vec![self.lustre_tree()?];
+        if self.target.kernel.kind.is_patched() {
+            stages.extend([
+                self.kernel_sources()?,
+                self.kernel_srpm()?,
+                self.kernel_root(),
+                self.kernel()?,
+            ]);
+        } else {
+            stages.push(self.ext4_source()?);
+        }
+        stages.extend([
             self.e2fsprogs_srpm()?,
             self.e2fsprogs_root(),
             self.e2fsprogs()?,
-            self.lustre_root(),
+            self.lustre_root()?,
             self.lustre_srpm()?,
             self.lustre()?,
-        ])
+        ]);
+        Ok(stages)
     }
 
     /// Lustre's tree: a copy, since nothing is ever built in place, changed by the target's overlay.
@@ -74,106 +88,19 @@ impl Road<'_> {
         })
     }
 
-    /// The distribution's kernel sources, changed. All that the kernel sees of Lustre's tree goes in here, so a change of Lustre
-    /// that leaves its kernel patches alone leaves the kernel alone.
-    fn kernel_sources(&self) -> anyhow::Result<Stage<'_>> {
-        let mut inputs = vec![
-            ("recipe".to_owned(), "1".to_owned()),
-            (
-                "package".to_owned(),
-                format!("{:?}", self.target.kernel.source),
-            ),
-            ("key".to_owned(), self.target.distribution.key.clone()),
-        ];
-        inputs.extend(self.kernel_overlay_inputs("overlay")?);
-        Ok(Stage {
-            name: "kernel-sources".to_owned(),
-            needs: needs(&[name::DISTRIBUTION, name::LUSTRE_TREE]),
-            inputs,
-            whole: None,
-            recipe: Box::new(move |work| {
-                let Source::Srpm(package) = &self.target.kernel.source else {
-                    return Err("kernel.source: only `srpm` is there yet".into());
-                };
-                let distribution = work.need(name::DISTRIBUTION)?;
-                let srpm = sources::distribution_srpm(
-                    self.store,
-                    &distribution.join("source"),
-                    &distribution.join("key.asc"),
-                    &self.target.distribution.key,
-                    package,
-                )?;
-                let tree = work.need(name::LUSTRE_TREE)?.join("tree");
-                kernel::sources(
-                    &srpm,
-                    &self.kernel_overlay()?,
-                    &[("lustre", &tree)],
-                    work.scratch,
-                    work.output,
-                )?;
-                Ok(())
-            }),
-        })
-    }
-
-    fn kernel_srpm(&self) -> anyhow::Result<Stage<'_>> {
-        let mut inputs = vec![("recipe".to_owned(), "2".to_owned()), self.settings_input()];
-        inputs.extend(self.kernel_overlay_inputs("overlay")?);
-        Ok(Stage {
-            name: "kernel-srpm".to_owned(),
-            needs: needs(&["kernel-sources", name::BOOTSTRAP]),
-            inputs,
-            whole: None,
-            recipe: Box::new(move |work| {
-                let build = self.workdir(work, &work.need(name::BOOTSTRAP)?.join("root"))?;
-                let prepared = work.need("kernel-sources")?;
-                let overlay = self.kernel_overlay()?;
-                let made = kernel::source_package(&build, prepared, &overlay, work.log)?;
-                Ok(rpmbuild::collect(&[made], &work.output.join("SRPMS"))?)
-            }),
-        })
-    }
-
-    fn kernel_root(&self) -> Stage<'_> {
-        let packages = self.target.distribution.buildroot.clone();
-        let inputs = vec![("packages".to_owned(), packages.join(" "))];
-        self.root_stage("kernel", packages, inputs, &[])
-    }
-
-    fn kernel(&self) -> anyhow::Result<Stage<'_>> {
-        let wanted = &self.target.kernel;
-        let mut inputs = vec![
-            ("recipe".to_owned(), "1".to_owned()),
-            self.settings_input(),
-            ("packages".to_owned(), wanted.packages.join(" ")),
-        ];
-        inputs.extend(self.kernel_overlay_inputs("overlay")?);
-        Ok(Stage {
-            name: "kernel".to_owned(),
-            needs: needs(&["kernel-sources", "kernel-srpm", "kernel-root"]),
-            inputs,
-            whole: None,
-            recipe: Box::new(move |work| {
-                let build = self.workdir(work, &work.need("kernel-root")?.join("root"))?;
-                let made = kernel::build(
-                    &build,
-                    &one_srpm(work, "kernel")?,
-                    work.need("kernel-sources")?,
-                    &self.kernel_overlay()?,
-                    work.log,
-                )?;
-                rpmbuild::expect("kernel", &made, &wanted.packages)?;
-                Ok(rpmbuild::collect(&made, &work.output.join("RPMS"))?)
-            }),
-        })
-    }
-
-    /// Lustre's buildroot holds the kernel-devel and the e2fsprogs that were just built.
-    fn lustre_root(&self) -> Stage<'_> {
+    /// Lustre's buildroot holds the kernel-devel and the e2fsprogs that were just built; or the distribution's own kernel-devel, with
+    /// the ext4 source that it lacks.
+    fn lustre_root(&self) -> anyhow::Result<Stage<'_>> {
         let mut packages = self.target.distribution.buildroot.clone();
         packages.extend(self.target.lustre.buildroot.iter().cloned());
+        let built: &[&str] = if self.target.kernel.kind.is_patched() {
+            &["kernel", "e2fsprogs"]
+        } else {
+            packages.push(format!("kernel-devel-{}", self.own_kernel()?));
+            &[ext4::NAME, "e2fsprogs"]
+        };
         let inputs = root_inputs(&packages);
-        self.root_stage("lustre", packages, inputs, &["kernel", "e2fsprogs"])
+        Ok(self.root_stage("lustre", packages, inputs, built))
     }
 
     fn lustre_srpm(&self) -> anyhow::Result<Stage<'_>> {
@@ -182,11 +109,15 @@ impl Road<'_> {
             name: "lustre-srpm".to_owned(),
             needs: needs(&["lustre-root", name::LUSTRE_TREE]),
             inputs: vec![
-                ("recipe".to_owned(), "3".to_owned()),
+                ("recipe".to_owned(), "4".to_owned()),
                 self.settings_input(),
                 ("version".to_owned(), wanted.version.clone()),
                 list_input("configure", &wanted.configure),
                 list_input("rpmbuild", &wanted.rpmbuild),
+                (
+                    "series".to_owned(),
+                    wanted.ldiskfs_series.clone().unwrap_or_default(),
+                ),
             ],
             whole: None,
             recipe: Box::new(move |work| {
@@ -212,9 +143,16 @@ impl Road<'_> {
             ],
             whole: None,
             recipe: Box::new(move |work| {
-                self.build(work, "lustre", &wanted.packages, &wanted.rpmbuild, |made| {
-                    Ok(lustre::expect_modules(made, &wanted.modules)?)
-                })
+                self.build(
+                    work,
+                    "lustre",
+                    &wanted.packages,
+                    &lustre::build_options(wanted),
+                    |build, made| {
+                        lustre::expect_built_series(build, wanted)?;
+                        Ok(lustre::expect_modules(made, &wanted.modules)?)
+                    },
+                )
             }),
         })
     }
@@ -237,6 +175,8 @@ impl Road<'_> {
         }
         names.extend(built);
         let needs = needs(&names);
+        let mut inputs = inputs;
+        inputs.extend(self.module_input());
         Stage {
             name: format!("{package}-root"),
             needs,
@@ -269,14 +209,14 @@ impl Road<'_> {
         package: &str,
         expected: &[String],
         options: &[String],
-        check: impl FnOnce(&[PathBuf]) -> Result<(), Failure>,
+        check: impl FnOnce(&Workdir, &[PathBuf]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let srpm = one_srpm(work, package)?;
         let root = work.need(&format!("{package}-root"))?.join("root");
         let build = self.workdir(work, &root)?;
         let made = rpmbuild::build(&build, &srpm, options, work.log)?;
         rpmbuild::expect(package, &made, expected)?;
-        check(&made)?;
+        check(&build, &made)?;
         Ok(rpmbuild::collect(&made, &work.output.join("RPMS"))?)
     }
 
@@ -305,7 +245,7 @@ fn is_for_building(name: &str) -> bool {
 }
 
 /// The SRPM of the stage `<package>-srpm`.
-fn one_srpm(work: &Work<'_>, package: &str) -> Result<PathBuf, Failure> {
+pub(super) fn one_srpm(work: &Work<'_>, package: &str) -> Result<PathBuf, Failure> {
     let folder = work.need(&format!("{package}-srpm"))?.join("SRPMS");
     rpmbuild::packages_under(&folder)?
         .pop()

@@ -1,6 +1,7 @@
 //! Preflight: do all series, overlays, configs and versions fit? Stages of their own that nothing needs, run before all others: what
 //! they find changes no key of a build.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -9,13 +10,14 @@ use lustre_packaging::archive;
 use lustre_packaging::distro::srpm::SpecTools;
 use lustre_packaging::distro::{self, Recipe};
 use lustre_packaging::knowledge::Knowledge;
+use lustre_packaging::lock::Pinned;
+use lustre_packaging::overlay::Overlay;
 use lustre_packaging::preflight::{self, Inputs, KernelSource, LustreSource, Report, Wanted};
 use lustre_packaging::source::{Locked, Override};
 use lustre_packaging::stage::{Failure, Stage, Work};
-use lustre_packaging::target::Source;
+use lustre_packaging::target::{DistributionKind, Source};
 
 use super::{Road, name, needs};
-use crate::commands::lock::KERNEL_SOURCE;
 
 /// The stage of Lustre's tree as it came, before its overlay.
 const LUSTRE: &str = "preflight-lustre";
@@ -37,24 +39,37 @@ impl Road<'_> {
     /// # Errors
     /// When an input of a stage cannot be read.
     pub fn preflight<'s>(&'s self, misfit: &'s Misfit) -> anyhow::Result<Vec<Stage<'s>>> {
-        let kernel = self.lock.file(KERNEL_SOURCE)?;
-        let recipe = Recipe::load(&self.specs.join(&self.target.distribution.recipe))?;
+        let kernel = self.kernel_pin()?;
         let mut texts = vec![
             ("recipe".to_owned(), "1".to_owned()),
             ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
             self.settings_input(),
-            ("kernel-archive".to_owned(), kernel.file.clone()),
-            self.spec_input("kernel-spec", &self.target.distribution.kernel.spec)?,
         ];
+        let packages = match self.target.distribution.kind {
+            DistributionKind::Rehearsal => {
+                let recipe = self.recipe()?;
+                texts.push(("kernel-archive".to_owned(), kernel.file.clone()));
+                let wanted = &self.target.distribution.kernel;
+                texts.push(self.spec_input("kernel-spec", &wanted.spec)?);
+                for fragment in &wanted.config {
+                    texts.push(self.spec_input("kernel-config", fragment)?);
+                }
+                distro::inputs_digest(&recipe, &self.lock.package)?
+            }
+            DistributionKind::Repositories => {
+                texts.push(("kernel-package".to_owned(), kernel.sha256.to_string()));
+                self.packages_digest()
+            }
+        };
         texts.extend(self.kernel_overlay_inputs("kernel-overlay")?);
-        for fragment in &self.target.distribution.kernel.config {
-            texts.push(self.spec_input("kernel-config", fragment)?);
-        }
         let mut all = texts.clone();
         all.extend([
             // What the checks look for: another number where they look for more.
             ("checks".to_owned(), "3".to_owned()),
-            ("target".to_owned(), serde_json::to_string(&*self.target)?),
+            (
+                "target".to_owned(),
+                serde_json::to_string(&self.target.without_needs())?,
+            ),
             ("lustre".to_owned(), self.label()),
             (
                 "incomplete".to_owned(),
@@ -63,10 +78,7 @@ impl Road<'_> {
             ("e2fsprogs".to_owned(), self.e2fsprogs_input()?.1),
             self.spec_input("e2fsprogs-spec", &self.target.e2fsprogs.spec)?,
             self.spec_input("knowledge", Knowledge::FILE)?,
-            (
-                "packages".to_owned(),
-                distro::inputs_digest(&recipe, &self.lock.package)?,
-            ),
+            ("packages".to_owned(), packages),
         ]);
         let mut tree = vec![
             ("recipe".to_owned(), "1".to_owned()),
@@ -94,8 +106,8 @@ impl Road<'_> {
                     let lustre = lustre
                         .map(|folder| self.overlay(folder, &wanted.options))
                         .transpose()?;
-                    let kernel = self.kernel_overlay()?;
-                    let read = preflight::tree::Read::of(&kernel, lustre.as_ref());
+                    let kernel = self.changed_kernel()?;
+                    let read = preflight::tree::Read::of(kernel.as_ref(), lustre.as_ref());
                     Ok(read.copy(&whole, &work.output.join("tree"))?)
                 }),
             },
@@ -107,9 +119,9 @@ impl Road<'_> {
                 recipe: Box::new(move |work| {
                     let source =
                         self.kernel_source(&kernel.file, work, &work.scratch.join("parts"))?;
-                    let overlay = self.kernel_overlay()?;
+                    let overlay = self.changed_kernel()?;
                     let tree = work.need(LUSTRE)?.join("tree");
-                    let wanted = Wanted::read(&source, &overlay, &tree)?;
+                    let wanted = Wanted::read(&source, overlay.as_ref(), &tree)?;
                     Ok(fs::write(work.output.join(LIST), wanted.to_string())?)
                 }),
             },
@@ -124,7 +136,7 @@ impl Road<'_> {
                 recipe: Box::new(move |work| {
                     let list = fs::read_to_string(work.need(FILES)?.join(LIST))?;
                     let wanted = Wanted::from(list.as_str());
-                    let file = self.pinned(&archive.sha256, &archive.file)?;
+                    let file = self.kernel_archive(work, &archive)?;
                     archive::unpack_only(&file, &work.output.join("tree"), 1, &|path| {
                         wanted.takes(path)
                     })?;
@@ -137,7 +149,7 @@ impl Road<'_> {
                 inputs: all,
                 whole: None,
                 recipe: Box::new(move |work| {
-                    let report = self.report(work, &recipe)?;
+                    let report = self.report(work)?;
                     if report.fits {
                         let text = serde_json::to_string_pretty(&report)?;
                         return Ok(fs::write(work.output.join(REPORT), text + "\n")?);
@@ -150,8 +162,8 @@ impl Road<'_> {
         ])
     }
 
-    fn report(&self, work: &Work<'_>, recipe: &Recipe) -> Result<Report, Failure> {
-        let archive = self.lock.file(KERNEL_SOURCE)?.file;
+    fn report(&self, work: &Work<'_>) -> Result<Report, Failure> {
+        let archive = self.kernel_pin()?.file;
         let parts = work.need(KERNEL)?.join("tree");
         let kernel = self.kernel_source(&archive, work, &parts)?;
         let lustre = LustreSource {
@@ -169,12 +181,51 @@ impl Road<'_> {
             kernel: &kernel,
             lustre: &lustre,
             e2fsprogs: &self.e2fsprogs_archive(work.scratch)?.0,
-            offered: &distro::offered::offered(recipe, &self.lock.package)?,
+            offered: &self.offered()?,
             scratch: &scratch,
         })?)
     }
 
-    /// The distribution's kernel source as its source package will hold it, without making that package.
+    fn recipe(&self) -> Result<Recipe, distro::recipe::Error> {
+        Recipe::load(&self.specs.join(&self.target.distribution.recipe))
+    }
+
+    /// The names of what the distribution's packages offer.
+    fn offered(&self) -> Result<BTreeSet<String>, Failure> {
+        if self.target.distribution.kind == DistributionKind::Rehearsal {
+            return Ok(distro::offered::offered(
+                &self.recipe()?,
+                &self.lock.package,
+            )?);
+        }
+        let mut files = Vec::new();
+        for pin in &self.lock.package {
+            files.push(self.pinned(&pin.file.sha256.parse()?, &pin.file.file)?);
+        }
+        Ok(preflight::packages::offered(
+            files.iter().map(PathBuf::as_path),
+        )?)
+    }
+
+    /// The overlay of the kernel; none for the distribution's own.
+    fn changed_kernel(&self) -> Result<Option<Overlay>, Failure> {
+        let patched = self.target.kernel.kind.is_patched();
+        patched.then(|| self.kernel_overlay()).transpose()
+    }
+
+    /// The archive of the kernel's source: what is pinned, or out of the source package that is.
+    fn kernel_archive(&self, work: &Work<'_>, pin: &Pinned) -> Result<PathBuf, Failure> {
+        let file = self.pinned(&pin.sha256, &pin.file)?;
+        if self.target.distribution.kind == DistributionKind::Rehearsal {
+            return Ok(file);
+        }
+        let folder = work.scratch.join("kernel-package");
+        let arch = &self.target.distribution.arch;
+        Ok(KernelSource::of_srpm(&file, &folder, Path::new(""), arch)?.archive()?)
+    }
+
+    /// The distribution's kernel source as its source package holds it; of a distribution made on the spot, without making that
+    /// package.
     fn kernel_source(
         &self,
         archive: &str,
@@ -183,6 +234,16 @@ impl Road<'_> {
     ) -> Result<KernelSource, Failure> {
         let distribution = &self.target.distribution;
         let folder = work.scratch.join("kernel-spec");
+        if distribution.kind == DistributionKind::Repositories {
+            let pin = self.kernel_pin()?;
+            let file = self.pinned(&pin.sha256, &pin.file)?;
+            return Ok(KernelSource::of_srpm(
+                &file,
+                &folder,
+                parts,
+                &distribution.arch,
+            )?);
+        }
         let fragments: Vec<PathBuf> = distribution
             .kernel
             .config
@@ -191,7 +252,7 @@ impl Road<'_> {
             .collect();
         let spec = self.specs.join(&distribution.kernel.spec);
         distro::release::for_archive(&spec, archive, &fragments, &folder)?;
-        let recipe = Recipe::load(&self.specs.join(&distribution.recipe))?;
+        let recipe = self.recipe()?;
         let macros: Vec<PathBuf> = recipe
             .distribution
             .macros

@@ -6,8 +6,9 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use super::{Apt, Error, FilePin};
+use super::{Apt, Error};
 use crate::distro::hex;
+use crate::lock::FilePin;
 use crate::process;
 
 /// apt's own downloader: it knows every kind of location that a sources file may hold, and the host's proxies.

@@ -19,9 +19,9 @@ use std::process::Command;
 pub use error::Error;
 use host::{check_host, configuration, host_acquire};
 use pins::lines;
-pub use pins::{DebPin, FilePin};
 
 use super::recipe::{Debian, Recipe};
+use crate::lock::{FilePin, PackagePin};
 use crate::process;
 
 /// apt with its own package lists, an empty package state, and the host's sources for the archive's place and keys.
@@ -130,9 +130,9 @@ impl Apt {
     ///
     /// # Errors
     /// When apt finds no set of packages that fits together.
-    pub fn resolve(&self, recipe: &Recipe) -> Result<Vec<DebPin>, Error> {
+    pub fn resolve(&self, recipe: &Recipe) -> Result<Vec<PackagePin>, Error> {
         let seeds: Vec<&str> = recipe.debian.seeds.iter().map(String::as_str).collect();
-        let mut pins: BTreeMap<String, DebPin> = self
+        let mut pins: BTreeMap<String, PackagePin> = self
             .install(&self.main_suites(recipe), &seeds)?
             .into_iter()
             .filter(|pin| !recipe.debian.drop.contains(&pin.name))
@@ -151,7 +151,7 @@ impl Apt {
     }
 
     /// What installing `packages` on an empty system from the given suites takes.
-    fn install(&self, suites: &[String], packages: &[&str]) -> Result<Vec<DebPin>, Error> {
+    fn install(&self, suites: &[String], packages: &[&str]) -> Result<Vec<PackagePin>, Error> {
         // A priority for exactly these suites: nothing comes from the extra ones by accident.
         // Of the records that fit, apt takes the first.
         let mut preferences = String::new();
@@ -178,11 +178,14 @@ impl Apt {
             doing: "apt finds no way to install the recipe's seeds".to_owned(),
             source,
         })?;
-        lines(&out)?.into_iter().map(DebPin::from_file).collect()
+        lines(&out)?
+            .into_iter()
+            .map(PackagePin::from_file)
+            .collect()
     }
 
     /// Packages of a suite as they are, without what they need.
-    fn download(&self, packages: &[String], suite: &str) -> Result<Vec<DebPin>, Error> {
+    fn download(&self, packages: &[String], suite: &str) -> Result<Vec<PackagePin>, Error> {
         let out = process::output(
             self.command("apt-get")
                 .args([
@@ -198,7 +201,10 @@ impl Apt {
             doing: format!("apt does not find packages of the suite `{suite}`"),
             source,
         })?;
-        lines(&out)?.into_iter().map(DebPin::from_file).collect()
+        lines(&out)?
+            .into_iter()
+            .map(PackagePin::from_file)
+            .collect()
     }
 
     /// Pins the files of a source package: its `.dsc` and archives. Without a version, the newest of the suite.

@@ -1,37 +1,9 @@
 //! Pins: files of the archive, exactly, as apt names them.
 
-use serde::{Deserialize, Serialize};
-
 use super::Error;
+use crate::lock::{FilePin, PackagePin};
 
-/// A binary package, exactly.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct DebPin {
-    /// The package's name.
-    pub name: String,
-    /// Its version, with the epoch.
-    pub version: String,
-    /// Its architecture: `amd64` or `all`.
-    pub arch: String,
-    /// Its file.
-    #[serde(flatten)]
-    pub file: FilePin,
-}
-
-/// A file of the archive, exactly.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct FilePin {
-    /// Its name, without a directory.
-    pub file: String,
-    /// Its size in bytes.
-    pub size: u64,
-    /// Its SHA256, in hexadecimal.
-    pub sha256: String,
-    /// Where it was when it was pinned.
-    pub uri: String,
-}
-
-impl DebPin {
+impl PackagePin {
     /// Name, version and architecture are in the file's name, as apt writes it.
     pub(super) fn from_file(file: FilePin) -> Result<Self, Error> {
         let parts: Vec<&str> = file
@@ -89,13 +61,13 @@ mod tests {
         let text = format!(
             "'http://s/p/zlib1g_1%253a1.2-1_amd64.deb' zlib1g_1%3a1.2-1_amd64.deb 42 SHA256:{digest}\n"
         );
-        let pin = DebPin::from_file(lines(text.as_bytes()).unwrap().remove(0)).unwrap();
+        let pin = PackagePin::from_file(lines(text.as_bytes()).unwrap().remove(0)).unwrap();
         assert_eq!(
             (pin.name.as_str(), pin.version.as_str()),
             ("zlib1g", "1:1.2-1")
         );
         assert_eq!((pin.arch.as_str(), pin.file.size), ("amd64", 42));
-        let back: DebPin = toml::from_str(&toml::to_string(&pin).unwrap()).unwrap();
+        let back: PackagePin = toml::from_str(&toml::to_string(&pin).unwrap()).unwrap();
         assert_eq!(back, pin);
     }
 

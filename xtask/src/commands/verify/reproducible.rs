@@ -4,18 +4,21 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, bail};
+use lustre_packaging::lock::Lock;
+use lustre_packaging::source::Locked;
 use lustre_packaging::store::{Entry, list_tree};
+use lustre_packaging::target::Target;
 use lustre_packaging::{process, stage};
 use lustre_repository::proof;
 
-use super::super::{lock, preflight, repo};
+use super::super::{lock, needs, preflight, repo};
 use crate::cli::VerifyArgs;
 use crate::context::Context;
 use crate::exit::Outcome;
 use crate::road::finish::tree;
-use crate::road::packages::PACKAGES;
+use crate::road::packages::built;
 use crate::road::{Road, name};
-use crate::ui;
+use crate::{sources, ui};
 
 /// What the second build finds different from the first, besides its time, its folder and its number of jobs.
 const CIRCUMSTANCES: [(&str, &str); 4] = [
@@ -31,6 +34,8 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         &arguments.target,
         &repo::who("verify --reproducible", &arguments.target),
     )?;
+    // It is all built again, in the store.
+    needs::before_fetching(&context, &needs::ALL, context.store.root())?;
     let pins = repo::ready(&context)?;
     let road = Road::new(&context, &pins)?;
     let signing = repo::signing(&context, &arguments.key)?;
@@ -40,7 +45,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     let done = repo::run(&context, &road.assembled(&signing)?)?;
     let first = Build {
         tree: tree(&repo::folder(&done, name::ASSEMBLE)?),
-        packages: packages(|stage| repo::folder(&done, stage))?,
+        packages: packages(&context.target, |stage| repo::folder(&done, stage))?,
     };
 
     let scratch = context.store.root().join("second");
@@ -49,6 +54,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     }
     // Only what was fetched is shared: everything else is made anew.
     lock::share_files(&context, &pins, &scratch.join("store"))?;
+    share_trees(&context, &pins, &scratch.join("store"))?;
     let jobs = if context.jobs == 1 {
         2
     } else {
@@ -62,13 +68,11 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     command
         .args(["-c", "umask 077; exec \"$@\"", "sh"])
         .arg(std::env::current_exe()?)
-        .args([
-            "assemble",
-            "--locked",
-            "--offline",
-            "--target",
-            &context.target.name,
-        ])
+        .args(["assemble", "--locked", "--offline", "--target"])
+        .arg(match &context.target.file {
+            Some(path) => std::path::absolute(path)?,
+            None => PathBuf::from(&context.target.name),
+        })
         .arg("--store")
         .arg(scratch.join("store"))
         .arg("--output")
@@ -103,7 +107,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     let stages = scratch.join("store/stages");
     let second = Build {
         tree: scratch.join("dist"),
-        packages: packages(|stage| only(&stages, stage))?,
+        packages: packages(&context.target, |stage| only(&stages, stage))?,
     };
     let differences = first.compare(&second)?;
     if differences.is_empty() {
@@ -128,6 +132,26 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         second.tree.display()
     ));
     Ok(Outcome::Unproven)
+}
+
+/// Gives another store the git repositories that were fetched, where the lock pins trees in them.
+fn share_trees(context: &Context, lock: &Lock, store: &Path) -> anyhow::Result<()> {
+    let fetched = lock.tree.iter().any(|(name, locked)| {
+        matches!(locked, Locked::Git { .. }) && !sources::is_replaced(&context.arguments, name)
+    });
+    if !fetched {
+        return Ok(());
+    }
+    let to = store.join("git");
+    let mut command = Command::new("cp");
+    // git never writes into a file that is there.
+    command
+        .args(["--archive", "--link", "--force", "--no-target-directory"])
+        .arg(context.store.git_dir())
+        .arg(&to);
+    process::output(&mut command)
+        .with_context(|| format!("cannot share the fetched trees with {}", store.display()))?;
+    Ok(())
 }
 
 /// `NAME=PATH` or `NAME=PATH@REV` with an absolute path: the second build runs in another folder.
@@ -158,10 +182,11 @@ impl Build {
 
 /// The folders of unsigned packages by stage.
 fn packages(
+    target: &Target,
     folder: impl Fn(&str) -> anyhow::Result<PathBuf>,
 ) -> anyhow::Result<Vec<(String, PathBuf)>> {
     let mut folders = Vec::new();
-    for package in PACKAGES {
+    for package in built(target) {
         let srpm = format!("{package}-srpm");
         folders.push((package.to_owned(), folder(package)?.join("RPMS")));
         folders.push((srpm.clone(), folder(&srpm)?.join("SRPMS")));

@@ -1,0 +1,30 @@
+//! Pins: files of a distribution's archive, exactly.
+
+use serde::{Deserialize, Serialize};
+
+/// A binary package, exactly.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct PackagePin {
+    /// The package's name.
+    pub name: String,
+    /// Its version: Debian's with the epoch, or rpm's `epoch:version-release`, without an epoch of 0.
+    pub version: String,
+    /// Its architecture: `amd64` or `all`, and of RPMs `x86_64` or `noarch`.
+    pub arch: String,
+    /// Its file.
+    #[serde(flatten)]
+    pub file: FilePin,
+}
+
+/// A file of the archive, exactly.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct FilePin {
+    /// Its name, without a directory.
+    pub file: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its SHA256, in hexadecimal.
+    pub sha256: String,
+    /// Where it was when it was pinned, before any mirror.
+    pub uri: String,
+}

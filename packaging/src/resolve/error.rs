@@ -1,0 +1,183 @@
+//! What can go wrong while a target's packages are chosen, and what to do then.
+
+use std::io;
+use std::path::PathBuf;
+
+use crate::target::UnknownVariable;
+use crate::{process, sign, source, store};
+
+/// A goal that dnf finds no packages for.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+pub struct Problem {
+    /// The goal.
+    pub goal: String,
+    /// What dnf says.
+    pub text: String,
+}
+
+/// What can go wrong.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A file cannot be fetched, or is not what it should be.
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    /// The store refused something.
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// A location cannot be told.
+    #[error(transparent)]
+    Variable(#[from] UnknownVariable),
+    /// A file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// What should be a key cannot be read as one.
+    #[error("the key `{name}` from {place} cannot be read: {source}")]
+    BadKey {
+        /// Its name in the target's `[distribution.keys]`.
+        name: String,
+        /// Where it is from.
+        place: String,
+        /// Why.
+        source: Box<sign::Error>,
+    },
+    /// A key with another fingerprint.
+    #[error(
+        "the key `{name}` from {place} is not the one that the target names\n  expected {expected}\n  found    {}\n  compare with \
+         what the distribution publishes; a target is changed only after that, in [distribution.keys.{name}]",
+        list(found)
+    )]
+    Fingerprint {
+        /// Its name in the target's `[distribution.keys]`.
+        name: String,
+        /// Where it is from.
+        place: String,
+        /// The fingerprint that the target names.
+        expected: String,
+        /// The fingerprints of the keys that are there.
+        found: Vec<String>,
+    },
+    /// The metadata's signature does not hold.
+    #[error(
+        "repository `{repository}`: the signature of {url} does not hold: {source}\n  the mirror is not to be believed, or the \
+         repository is signed with another key than `{key}`; another mirror is given with --mirror FROM=TO"
+    )]
+    Signature {
+        /// The repository.
+        repository: String,
+        /// The metadata.
+        url: String,
+        /// The key's name.
+        key: String,
+        /// Why.
+        source: Box<sign::Error>,
+    },
+    /// Metadata that cannot be read, or lacks something.
+    #[error("repository `{repository}`: {url}: {why}")]
+    Metadata {
+        /// The repository.
+        repository: String,
+        /// The file.
+        url: String,
+        /// Why.
+        why: String,
+    },
+    /// No source repository has the package.
+    #[error(
+        "the source repositories ({}) have no source package {wanted}{}",
+        repositories.join(", "), there_is(found)
+    )]
+    NoSourcePackage {
+        /// The package and its version.
+        wanted: String,
+        /// The repositories' ids.
+        repositories: Vec<String>,
+        /// The versions they have of it, oldest first.
+        found: Vec<String>,
+    },
+    /// dnf is not there, or is none that has Python.
+    #[error(
+        "{}: {why}; packages are chosen by dnf 4 (the package dnf on Debian and on Enterprise Linux), through its Python interface", path.display()
+    )]
+    NoDnf {
+        /// The program.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A program failed.
+    #[error("{doing}: {source}")]
+    Tool {
+        /// What it was to do.
+        doing: &'static str,
+        /// Why.
+        source: process::Error,
+    },
+    /// dnf's answer is not understood.
+    #[error("dnf's answer cannot be read: {0}")]
+    Answer(String),
+    /// A package without a digest that can be pinned.
+    #[error(
+        "repository `{repository}`: {package} has the checksum {checksum} in the metadata, and a lock needs sha256"
+    )]
+    Checksum {
+        /// The repository.
+        repository: String,
+        /// The package.
+        package: String,
+        /// The kind of checksum.
+        checksum: String,
+    },
+    /// Goals that cannot be met.
+    #[error(
+        "{}\n  a name that no repository has is changed in the target; a dependency that nothing provides may need one more \
+         [[distribution.repository]], or the mirror is between two states: try again later, or another with --mirror FROM=TO",
+        unmet(.0)
+    )]
+    Unmet(Vec<Problem>),
+}
+
+fn list(found: &[String]) -> String {
+    if found.is_empty() {
+        "no key".to_owned()
+    } else {
+        found.join(", ")
+    }
+}
+
+fn there_is(found: &[String]) -> String {
+    const SHOWN: usize = 10;
+    if found.is_empty() {
+        return "; is the name right?".to_owned();
+    }
+    let newest: Vec<&str> = found.iter().rev().take(SHOWN).map(String::as_str).collect();
+    format!(
+        "; they have {}{}. A kernel that a current release dropped may be in the distribution's vault: the variable `location` of \
+         the target says where it looks",
+        newest.join(", "),
+        if found.len() > SHOWN {
+            " and older ones"
+        } else {
+            ""
+        }
+    )
+}
+
+fn unmet(problems: &[Problem]) -> String {
+    let texts: Vec<String> = problems
+        .iter()
+        .map(|one| {
+            let text = one.text.trim().replace('\n', "\n    ");
+            format!(
+                "the packages of `{}` cannot be chosen:\n    {text}",
+                one.goal
+            )
+        })
+        .collect();
+    texts.join("\n  ")
+}

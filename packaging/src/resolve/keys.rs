@@ -1,0 +1,101 @@
+//! The distribution's public keys: from the target's file or URL, and only with the target's fingerprint.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::{Error, at};
+use crate::lock::FilePin;
+use crate::sign::PublicKey;
+use crate::source::{Downloader, url};
+use crate::store::Store;
+use crate::target::{Distribution, KeyFile};
+
+/// A key whose fingerprint is the target's.
+#[derive(Debug)]
+pub struct Key {
+    /// Its file, which is in the store.
+    pub pin: FilePin,
+    /// That key alone, armored, whatever else is in the file.
+    pub armored: String,
+}
+
+/// All keys of `distribution`, by their names.
+///
+/// # Errors
+/// As [`key`].
+pub fn keys(
+    downloader: &Downloader<'_>,
+    store: &Store,
+    specs: &Path,
+    distribution: &Distribution,
+) -> Result<BTreeMap<String, Key>, Error> {
+    distribution
+        .keys
+        .iter()
+        .map(|(name, wanted)| Ok((name.clone(), key(downloader, store, specs, name, wanted)?)))
+        .collect()
+}
+
+/// The file of a key under `specs`, where there is one.
+pub fn from_specs(specs: &Path, wanted: &KeyFile) -> Option<PathBuf> {
+    let path = specs.join(&wanted.file);
+    path.is_file().then_some(path)
+}
+
+/// The key `name`: its file under `specs` where that is there, otherwise fetched from its URL. It is put into the store.
+///
+/// # Errors
+/// When it cannot be fetched, or has no key with the target's fingerprint.
+pub fn key(
+    downloader: &Downloader<'_>,
+    store: &Store,
+    specs: &Path,
+    name: &str,
+    wanted: &KeyFile,
+) -> Result<Key, Error> {
+    let (bytes, place) = match from_specs(specs, wanted) {
+        Some(path) => (
+            fs::read(&path).map_err(at(&path))?,
+            path.display().to_string(),
+        ),
+        None => (
+            downloader.small(&format!("key-{name}"), &wanted.url)?,
+            url::shown(&wanted.url),
+        ),
+    };
+    let armored = check(name, wanted, &bytes, &place)?;
+    let (digest, _) = store.insert_reader(&mut bytes.as_slice(), &place, None)?;
+    let file = wanted.file.rsplit('/').next().unwrap_or(&wanted.file);
+    Ok(Key {
+        pin: FilePin {
+            file: file.to_owned(),
+            size: bytes.len() as u64,
+            sha256: digest.to_string(),
+            uri: wanted.url.clone(),
+        },
+        armored,
+    })
+}
+
+/// The key with the target's fingerprint, of those in a file.
+fn check(name: &str, wanted: &KeyFile, bytes: &[u8], place: &str) -> Result<String, Error> {
+    let bad = |source| Error::BadKey {
+        name: name.to_owned(),
+        place: place.to_owned(),
+        source: Box::new(source),
+    };
+    let text = String::from_utf8_lossy(bytes);
+    let read = PublicKey::many_from_armored(&text).map_err(bad)?;
+    let found: Vec<String> = read.iter().map(PublicKey::fingerprint).collect();
+    let fits = |key: &&PublicKey| key.fingerprint().eq_ignore_ascii_case(&wanted.fingerprint);
+    match read.iter().find(fits) {
+        Some(key) => key.armored().map_err(bad),
+        None => Err(Error::Fingerprint {
+            name: name.to_owned(),
+            place: place.to_owned(),
+            expected: wanted.fingerprint.clone(),
+            found,
+        }),
+    }
+}

@@ -1,0 +1,36 @@
+//! What a target takes of a distribution that is there already (`kind = "repositories"`), exactly.
+//!
+//! - `keys`: the distribution's public keys, compared with the target's fingerprints.
+//! - `metadata`: the repositories' metadata, checked by signature and digests, as local copies.
+//! - `srpm`: the kernel's source package in the source repositories.
+//! - `spec`: what a spec file requires to be built.
+//! - `goals`: which sets of packages a target needs; `dnf`: which packages the host's dnf chooses for them (`resolve.py`).
+//!
+//! Only `keys` and `metadata` use the network. Nothing of the host's configuration of dnf counts.
+
+mod dnf;
+mod error;
+mod goals;
+mod keys;
+mod metadata;
+mod spec;
+mod srpm;
+
+pub use dnf::{Chosen, Solution, resolve, union};
+pub use error::{Error, Problem};
+pub use goals::{BuildRequires, Goal, goals};
+pub use keys::{Key, from_specs, key, keys};
+pub use metadata::{Metadata, metadata};
+pub use spec::build_requires;
+pub use srpm::{SourcePackage, srpm};
+
+use std::io;
+use std::path::Path;
+
+/// An [`Error::Io`] about `path`.
+fn at(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
+    |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    }
+}

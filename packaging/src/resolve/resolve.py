@@ -1,0 +1,109 @@
+"""Which packages goals take, by dnf, from local copies of repositories' metadata alone.
+
+Standard input is a JSON object:
+    arch, module_platform (or null), scratch: a folder for dnf's own files,
+    repositories: [{id, folder}], goals: [{name, install: [what dnf takes]}].
+Standard output is one: goals: [{name, packages: [...]}] and problems: [{goal, text}].
+"""
+
+import json
+import os
+import sys
+
+import dnf
+import dnf.conf
+import dnf.exceptions
+import dnf.repo
+import hawkey
+import rpm
+
+
+def configuration(request):
+    """A configuration that knows nothing of the host's."""
+    conf = dnf.conf.Conf()
+    for name, path in [
+        ("installroot", "root"),
+        ("cachedir", "cache"),
+        ("persistdir", "persist"),
+        ("logdir", "log"),
+    ]:
+        folder = os.path.join(request["scratch"], path)
+        os.makedirs(folder, exist_ok=True)
+        setattr(conf, name, folder)
+    conf.reposdir = []
+    conf.plugins = False
+    conf.install_weak_deps = False
+    conf.best = True
+    conf.assumeyes = True
+    conf.gpgcheck = False  # Nothing is installed here; what is pinned is checked when it is.
+    conf.module_platform_id = request["module_platform"] or "platform:none"
+    conf.substitutions["arch"] = request["arch"]
+    conf.substitutions["basearch"] = rpm_basearch(request["arch"])
+    conf.substitutions["releasever"] = "1"
+    return conf
+
+
+def rpm_basearch(arch):
+    """The base architecture of an architecture, as dnf's own tables have it."""
+    import dnf.rpm
+
+    return dnf.rpm.basearch(arch)
+
+
+def pinned(package):
+    """What a pin needs to know of a package."""
+    kind, digest = package.chksum
+    return {
+        "name": package.name,
+        "epoch": package.epoch,
+        "version": package.version,
+        "release": package.release,
+        "arch": package.arch,
+        "repository": package.reponame,
+        "href": package.location,
+        "base": package.baseurl or None,
+        "checksum": hawkey.chksum_name(kind),
+        "digest": digest.hex(),
+        "size": package.downloadsize,
+    }
+
+
+def solve(base, goal):
+    """The packages of a goal, and what dnf says where there are none."""
+    base.reset(goal=True)
+    try:
+        base.install_specs(goal["install"])
+        base.resolve()
+    except dnf.exceptions.MarkingErrors as error:
+        return None, str(error)
+    except dnf.exceptions.DepsolveError as error:
+        return None, str(error)
+    found = [] if base.transaction is None else base.transaction.install_set
+    return sorted((pinned(one) for one in found), key=lambda one: json.dumps(one, sort_keys=True)), None
+
+
+def main():
+    request = json.load(sys.stdin)
+    # dnf speaks to standard output here and there; the answer has it alone.
+    answer = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    rpm.addMacro("_dbpath", "/var/lib/rpm")
+    base = dnf.Base(configuration(request))
+    for one in request["repositories"]:
+        repository = dnf.repo.Repo(one["id"], base.conf)
+        repository.baseurl = ["file://" + one["folder"]]
+        repository.skip_if_unavailable = False
+        base.repos.add(repository)
+    base.fill_sack(load_system_repo=False)
+    goals, problems = [], []
+    for goal in request["goals"]:
+        packages, problem = solve(base, goal)
+        if problem is None:
+            goals.append({"name": goal["name"], "packages": packages})
+        else:
+            problems.append({"goal": goal["name"], "text": problem})
+    json.dump({"goals": goals, "problems": problems}, answer)
+    answer.close()
+
+
+main()

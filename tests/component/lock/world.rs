@@ -1,0 +1,373 @@
+//! A small distribution on a mirror: repositories of tiny packages, made by rpmbuild and createrepo_c and signed by GnuPG, and a git
+//! repository; and a target's file that asks for them.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use lustre_repo_tests::command_line::{Home, Run};
+use lustre_repo_tests::http::Server;
+
+/// What the target calls the mirror.
+pub const MIRROR: &str = "https://mirror.example";
+/// The kernel that the target names, and a later one.
+pub const KERNEL: &str = "55.43.1.el10_0";
+pub const LATER: &str = "60.1.1.el10_0";
+
+/// Name, what is in its preamble.
+type Package = (&'static str, &'static str);
+
+/// What our e2fsprogs requires to be built is all in one package.
+const BASE: &[Package] = &[
+    ("site-release", "BuildArch: noarch"),
+    ("tool", "Requires: (good or bad)\nRecommends: weak"),
+    ("good", "Epoch: 2"),
+    ("weak", ""),
+    ("unwanted", ""),
+    ("compiler", "Requires: linker >= 1"),
+    ("linker", ""),
+    ("parser", ""),
+    (
+        "build-tools",
+        "Provides: diffutils, file-devel, gawk, gcc, gettext, gzip, libblkid-devel, libuuid-devel, make, patch, pkgconfig, sed, texinfo",
+    ),
+];
+
+fn succeed(command: &mut Command) -> String {
+    let out = command.output().unwrap();
+    assert!(
+        out.status.success(),
+        "{command:?}: {}{}",
+        String::from_utf8_lossy(&out.stdout),
+        String::from_utf8_lossy(&out.stderr)
+    );
+    String::from_utf8(out.stdout).unwrap()
+}
+
+/// Builds packages of these names, all of one version and release, into `folder`; with `source`, the source package instead.
+fn build(
+    folder: &Path,
+    name: &str,
+    evr: (&str, &str),
+    packages: &[Package],
+    source: Option<&Path>,
+) {
+    let work = tempfile::tempdir().unwrap();
+    let mut text = format!(
+        "Name: {name}\nVersion: {}\nRelease: {}\nSummary: x\nLicense: GPL-2.0-only\n%description\nx\n",
+        evr.0, evr.1
+    );
+    for (package, preamble) in packages {
+        text.push_str(&format!(
+            "%package -n {package}\nSummary: x\n{preamble}\n%description -n {package}\nx\n%files -n {package}\n"
+        ));
+    }
+    let spec = work.path().join(format!("{name}.spec"));
+    fs::write(&spec, text).unwrap();
+    let mut command = Command::new("rpmbuild");
+    command.args(["--quiet", "--target", "x86_64"]);
+    for (macro_name, path) in [
+        ("_topdir", work.path()),
+        ("_dbpath", work.path()),
+        ("_rpmdir", folder),
+        ("_srcrpmdir", source.unwrap_or(folder)),
+    ] {
+        command
+            .arg("--define")
+            .arg(format!("{macro_name} {}", path.display()));
+    }
+    command
+        .args(["--define", "debug_package %{nil}"])
+        .args(["--define", "_build_id_links none"])
+        .arg(if source.is_some() { "-bs" } else { "-bb" })
+        .arg(&spec);
+    succeed(&mut command);
+}
+
+fn createrepo(folder: &Path) {
+    succeed(Command::new("createrepo_c").arg("--quiet").arg(folder));
+}
+
+/// A key of GnuPG's in a home of its own.
+#[derive(Debug)]
+pub struct Gpg(tempfile::TempDir);
+
+impl Gpg {
+    pub fn new(name: &str) -> Self {
+        // Not below a long path: the agent's socket has little room.
+        let home = tempfile::Builder::new()
+            .prefix("g")
+            .tempdir_in("/tmp")
+            .unwrap();
+        let gpg = Self(home);
+        succeed(gpg.command().args([
+            "--passphrase",
+            "",
+            "--quick-generate-key",
+            name,
+            "rsa3072",
+            "sign",
+            "never",
+        ]));
+        gpg
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new("gpg");
+        command
+            .args(["--batch", "--yes", "--quiet", "--pinentry-mode", "loopback"])
+            .env("GNUPGHOME", self.0.path());
+        command
+    }
+
+    pub fn public_key(&self) -> String {
+        succeed(self.command().args(["--armor", "--export"]))
+    }
+
+    pub fn fingerprint(&self) -> String {
+        let list = succeed(self.command().args(["--with-colons", "--list-keys"]));
+        let line = list.lines().find(|line| line.starts_with("fpr:")).unwrap();
+        line.split(':').nth(9).unwrap().to_owned()
+    }
+
+    fn sign(&self, repository: &Path) {
+        let repomd = repository.join("repodata/repomd.xml");
+        succeed(
+            self.command()
+                .args(["--armor", "--detach-sign"])
+                .arg(repomd),
+        );
+    }
+}
+
+impl Drop for Gpg {
+    fn drop(&mut self) {
+        let _ = Command::new("gpgconf")
+            .args(["--kill", "all"])
+            .env("GNUPGHOME", self.0.path())
+            .status();
+    }
+}
+
+/// A stream of a module: its package hides the one of the same name that is newer and in none.
+const MODULES: &str = r#"---
+document: modulemd
+version: 2
+data:
+  name: parser
+  stream: "1"
+  version: 1
+  context: c0ffee11
+  arch: x86_64
+  summary: x
+  description: x
+  license: {module: [MIT]}
+  dependencies: [{requires: {platform: [el10]}}]
+  artifacts: {rpms: ["parser-0:0.9-1.module.x86_64"]}
+...
+---
+document: modulemd-defaults
+version: 1
+data: {module: parser, stream: "1"}
+...
+"#;
+
+/// What all tests share: built once.
+struct Shared {
+    folder: tempfile::TempDir,
+    gpg: Gpg,
+}
+
+fn shared() -> &'static Shared {
+    static SHARED: OnceLock<Shared> = OnceLock::new();
+    SHARED.get_or_init(|| {
+        let folder = tempfile::tempdir().unwrap();
+        let gpg = Gpg::new("Distribution");
+        let place = |name: &str| folder.path().join("mirror").join(name);
+        build(&place("base"), "world", ("1.0", "1"), BASE, None);
+        for release in [KERNEL, LATER] {
+            let kernel: &[Package] = &[
+                ("kernel", "Requires: kernel-core = %{version}-%{release}"),
+                ("kernel-core", "Provides: installonlypkg(kernel)"),
+                (
+                    "kernel-modules",
+                    "Requires: kernel-core = %{version}-%{release}",
+                ),
+                ("kernel-devel", ""),
+            ];
+            let version = ("6.12.0", release);
+            build(&place("base"), "kernels", version, kernel, None);
+            fs::create_dir_all(place("source")).unwrap();
+            build(
+                &place("base"),
+                "kernel",
+                version,
+                &[],
+                Some(&place("source")),
+            );
+        }
+        let parser: &[Package] = &[("parser", "")];
+        build(
+            &place("streams"),
+            "parsers",
+            ("0.9", "1.module"),
+            parser,
+            None,
+        );
+        for name in ["base", "streams", "source"] {
+            createrepo(&place(name));
+        }
+        let modules = folder.path().join("modules.yaml");
+        fs::write(&modules, MODULES).unwrap();
+        succeed(
+            Command::new("modifyrepo_c")
+                .arg("--mdtype=modules")
+                .arg(&modules)
+                .arg(place("streams/repodata")),
+        );
+        for name in ["base", "streams", "source"] {
+            gpg.sign(&place(name));
+        }
+        fs::write(place("KEY"), gpg.public_key()).unwrap();
+        let git = folder.path().join("git/e2fsprogs");
+        fs::create_dir_all(&git).unwrap();
+        let run = |arguments: &[&str]| {
+            let mut command = Command::new("git");
+            command.arg("-C").arg(&git).args([
+                "-c",
+                "user.name=x",
+                "-c",
+                "user.email=x@example.org",
+            ]);
+            succeed(command.args(arguments).env("HOME", folder.path()))
+        };
+        run(&["init", "--quiet", "--initial-branch=main"]);
+        fs::create_dir_all(git.join("lib/ext2fs")).unwrap();
+        for (name, text) in [
+            ("version.h", "#define E2FSPROGS_VERSION \"1.47.3\"\n"),
+            (
+                "lib/ext2fs/ext2fs.h",
+                "#define EXT2_LIB_FEATURE_INCOMPAT_SUPP (EXT4_FEATURE_INCOMPAT_DIRDATA)\n",
+            ),
+        ] {
+            fs::write(git.join(name), text).unwrap();
+        }
+        run(&["add", "."]);
+        run(&["commit", "--quiet", "--message=x"]);
+        run(&["tag", "--annotate", "--message=x", "v1"]);
+        Shared { folder, gpg }
+    })
+}
+
+/// A mirror of one's own, a target's file, and a user.
+pub struct World {
+    folder: tempfile::TempDir,
+    pub home: Home,
+    pub server: Server,
+}
+
+impl World {
+    pub fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["mirror", "git"] {
+            succeed(
+                Command::new("cp")
+                    .arg("-a")
+                    .arg(shared().folder.path().join(name))
+                    .arg(folder.path()),
+            );
+        }
+        let server = Server::start(&folder.path().join("mirror")).unwrap();
+        let world = Self {
+            folder,
+            home: Home::new(),
+            server,
+        };
+        world.target("");
+        world
+    }
+
+    pub fn gpg(&self) -> &'static Gpg {
+        &shared().gpg
+    }
+
+    pub fn mirror(&self, name: &str) -> PathBuf {
+        self.folder.path().join("mirror").join(name)
+    }
+
+    pub fn file(&self) -> PathBuf {
+        self.folder.path().join("site.toml")
+    }
+
+    pub fn lock_file(&self) -> PathBuf {
+        self.folder.path().join("site.lock.toml")
+    }
+
+    /// Writes the target's file, with `[install]` as given.
+    pub fn target(&self, install: &str) {
+        let install = if install.is_empty() {
+            "base = ['site-release', 'kernel', 'tool']\nrequires = ['parser']"
+        } else {
+            install
+        };
+        let fingerprint = self.gpg().fingerprint();
+        let repository = |id: &str, source: bool| {
+            format!(
+                "[[distribution.repository]]\nid = '{id}'\nbaseurl = '{MIRROR}/$tree/{id}'\nsource = {source}\nkey = 'distribution'\n\
+                 signed_metadata = true\nwhy = 'x'\n"
+            )
+        };
+        let text = format!(
+            "inherits = 'rocky-10.0'\n[distribution]\nkey = '{fingerprint}'\nmodule_platform = 'platform:el10'\n\
+             bootstrap = ['site-release', 'tool']\nbuildroot = ['site-release', 'compiler']\n\
+             [distribution.variables]\ntree = 'el10'\n\
+             [distribution.keys.distribution]\nfingerprint = '{fingerprint}'\nfile = 'keys/site-of-the-test.asc'\nurl = '{MIRROR}/KEY'\n\
+             [distribution.keys.epel]\nfingerprint = '{fingerprint}'\nfile = 'keys/other-of-the-test.asc'\nurl = '{MIRROR}/KEY'\n\
+             {}{}{}[e2fsprogs]\nsource = {{ git-tag = {{ url = 'https://git.example/e2fsprogs', tag = 'v1' }} }}\n\
+             [lustre]\nsource = {{ path = 'model/lustre' }}\nbuildroot = ['linker']\n[install]\n{install}\n",
+            repository("base", false),
+            repository("streams", false),
+            repository("source", true),
+        );
+        fs::write(self.file(), text).unwrap();
+    }
+
+    /// Runs a command of the tool for the target, with its mirrors.
+    pub fn run(&self, command: &[&str]) -> Run {
+        let file = self.file();
+        let tree = format!("{MIRROR}/el10={}", self.server.url(""));
+        let rest = format!("{MIRROR}={}", self.server.url(""));
+        let git = format!(
+            "https://git.example={}",
+            self.folder.path().join("git").display()
+        );
+        let mut line = command.to_vec();
+        line.extend(["--target", file.to_str().unwrap()]);
+        for mirror in [&tree, &rest, &git] {
+            line.extend(["--mirror", mirror]);
+        }
+        self.home.run(&line)
+    }
+
+    /// The commit that the tag of e2fsprogs is at.
+    pub fn commit(&self) -> String {
+        let git = self.folder.path().join("git/e2fsprogs");
+        let mut command = Command::new("git");
+        command
+            .args(["-c", "safe.directory=*", "-C"])
+            .arg(git)
+            .args(["rev-parse", "v1^{commit}"]);
+        succeed(&mut command).trim().to_owned()
+    }
+
+    /// A newer `tool` takes the place of the one there is, as on a mirror that has moved on.
+    pub fn move_on(&self) {
+        let old = self.mirror("base/x86_64/tool-1.0-1.x86_64.rpm");
+        fs::remove_file(old).unwrap();
+        let tool: &[Package] = &[("tool", "Requires: (good or bad)")];
+        build(&self.mirror("base"), "tools", ("1.1", "1"), tool, None);
+        createrepo(&self.mirror("base"));
+        self.gpg().sign(&self.mirror("base"));
+    }
+}

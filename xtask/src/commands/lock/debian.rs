@@ -1,0 +1,110 @@
+//! Locks of targets whose distribution is made of Debian's packages: apt resolves, by the archive's signed metadata.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context as _;
+use lustre_packaging::distro::{Apt, Recipe};
+use lustre_packaging::lock::{FilePin, Lock};
+use lustre_packaging::store::Digest;
+use lustre_packaging::target::{Source, Target};
+
+use super::KERNEL_SOURCE;
+use crate::context::{self, Context};
+use crate::sources;
+
+/// The distribution's recipe.
+fn recipe(target: &Target) -> anyhow::Result<Recipe> {
+    Ok(Recipe::load(
+        &context::specs().join(&target.distribution.recipe),
+    )?)
+}
+
+/// The sources of a target that the lock pins as single files.
+fn pinned_sources(target: &Target) -> Vec<(&'static str, &Source)> {
+    [
+        (sources::E2FSPROGS, &target.e2fsprogs.source),
+        (KERNEL_SOURCE, &target.distribution.kernel.source),
+    ]
+    .into_iter()
+    .filter(|(_, source)| matches!(source, Source::Debian { .. }))
+    .collect()
+}
+
+/// What the lock has to answer: a digest of everything that decides which files are pinned.
+pub fn request(target: &Target) -> anyhow::Result<Digest> {
+    let recipe = recipe(target)?;
+    let mut fields = vec![("debian".to_owned(), format!("{:?}", recipe.debian))];
+    for (name, source) in pinned_sources(target)
+        .into_iter()
+        .chain(sources::pinned_trees(target))
+    {
+        fields.push((name.to_owned(), format!("{source:?}")));
+    }
+    Ok(Digest::of_fields(fields))
+}
+
+/// A new lock.
+pub fn resolve(context: &Context) -> anyhow::Result<Lock> {
+    let apt = apt(context, true)?;
+    let mut files = BTreeMap::new();
+    for (name, source) in pinned_sources(&context.target) {
+        if let Source::Debian {
+            package,
+            suite,
+            version,
+            file,
+        } = source
+        {
+            let offered = apt.resolve_source(package, version.as_deref(), Some(suite))?;
+            let mut fitting = offered
+                .into_iter()
+                .filter(|pin| pin.file.ends_with(file.as_str()));
+            let pin = fitting.next().with_context(|| {
+                format!(
+                    "{name}: Debian's source package `{package}` has no file that ends in `{file}`"
+                )
+            })?;
+            files.insert(name.to_owned(), pin);
+        }
+    }
+    let packages = apt.resolve(&recipe(&context.target)?)?;
+    Ok(Lock::new(
+        &context.target.name,
+        request(&context.target)?,
+        files,
+        sources::resolve(context)?,
+        packages,
+    ))
+}
+
+/// Fetches `missing` into the store.
+pub fn fetch(context: &Context, missing: &[FilePin]) -> anyhow::Result<()> {
+    let folder = context.store.partial_dir().join("apt");
+    apt(context, false)?.fetch(missing, &folder)?;
+    for pin in missing {
+        let from = folder.join(&pin.file);
+        let digest: Digest = pin.sha256.parse()?;
+        context.store.insert_file(&from, Some(&digest))?;
+        std::fs::remove_file(&from).with_context(|| from.display().to_string())?;
+    }
+    Ok(())
+}
+
+fn apt(context: &Context, update: bool) -> anyhow::Result<Apt> {
+    let recipe = recipe(&context.target)?;
+    let suites: Vec<String> = pinned_sources(&context.target)
+        .into_iter()
+        .filter_map(|(_, source)| match source {
+            Source::Debian { suite, .. } => Some(suite.clone()),
+            _ => None,
+        })
+        .collect();
+    let dir = context.store.apt_dir();
+    let dir: &Path = &dir;
+    Ok(if update {
+        Apt::update(&recipe.debian, &suites, dir)?
+    } else {
+        Apt::open(&recipe.debian, &suites, dir)?
+    })
+}

@@ -1,0 +1,249 @@
+//! Every pinned file into the store.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context as _, bail};
+use lustre_packaging::lock::{FilePin, Lock};
+use lustre_packaging::resolve;
+use lustre_packaging::source::{self, Downloader, Retry};
+use lustre_packaging::store::Digest;
+use lustre_packaging::target::DistributionKind;
+
+use super::debian;
+use crate::context::{self, Context};
+use crate::road::repositories::key_source;
+use crate::sources;
+
+/// How many files come at a time: mirrors ask for no more from one place.
+const WIDTH: usize = 4;
+
+/// The pinned files that this run uses and that are not in the store.
+///
+/// # Errors
+/// When a pin has no digest.
+pub fn missing(context: &Context, lock: &Lock) -> anyhow::Result<Vec<FilePin>> {
+    // Two packages may be of the same bytes: one download.
+    let mut missing: BTreeMap<&str, FilePin> = BTreeMap::new();
+    for pin in needed(context, lock) {
+        if context.store.file(&digest(pin)?).is_none() {
+            missing.insert(&pin.sha256, pin.clone());
+        }
+    }
+    Ok(missing.into_values().collect())
+}
+
+/// Puts every pinned file that is not in the store there, checked by its digest.
+///
+/// # Errors
+/// When a file is missing and `--offline` is given, or it cannot be fetched any more.
+pub fn fetch(context: &Context, lock: &Lock) -> anyhow::Result<()> {
+    from_project(context, lock)?;
+    let missing = missing(context, lock)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
+    if context.arguments.offline {
+        let names: Vec<&str> = missing
+            .iter()
+            .take(5)
+            .map(|pin| pin.file.as_str())
+            .collect();
+        bail!(
+            "{} of the files that the lock pins are not in the store ({}{}), and --offline was given; run `cargo xtask fetch --target {}` with network",
+            missing.len(),
+            names.join(", "),
+            if missing.len() > names.len() {
+                ", …"
+            } else {
+                ""
+            },
+            context.target.argument()
+        );
+    }
+    let megabytes: u64 = missing.iter().map(|pin| pin.size).sum::<u64>() >> 20;
+    context.screen.line(&format!(
+        "fetching {} files, {megabytes} MiB",
+        missing.len()
+    ));
+    match context.target.distribution.kind {
+        DistributionKind::Rehearsal => debian::fetch(context, &missing),
+        DistributionKind::Repositories => download(context, missing),
+    }
+}
+
+/// The pinned files that this run uses: not those of sources that it replaces.
+pub fn needed<'l>(context: &'l Context, lock: &'l Lock) -> impl Iterator<Item = &'l FilePin> {
+    let replaced = |name: &str| sources::is_replaced(&context.arguments, name);
+    let unused: Vec<&FilePin> = lock
+        .source
+        .iter()
+        .filter(|(name, _)| replaced(name))
+        .map(|(_, pin)| pin)
+        .collect();
+    lock.files().filter(move |pin| !unused.contains(pin))
+}
+
+fn digest(pin: &FilePin) -> anyhow::Result<Digest> {
+    pin.sha256
+        .parse()
+        .with_context(|| format!("the lock's pin of {}", pin.file))
+}
+
+/// Keys that the project has itself are not fetched.
+fn from_project(context: &Context, lock: &Lock) -> anyhow::Result<()> {
+    for (name, key) in &context.target.distribution.keys {
+        let Some(pin) = lock.source.get(&key_source(name)) else {
+            continue;
+        };
+        let wanted = digest(pin)?;
+        if context.store.file(&wanted).is_none()
+            && let Some(path) = resolve::from_specs(&context::specs(), key)
+            && Digest::of_file(&path)?.0 == wanted
+        {
+            context.store.insert_file(&path, Some(&wanted))?;
+        }
+    }
+    Ok(())
+}
+
+/// Fetches from the distribution's mirrors, several files at a time, the largest first. One that fails ends it; what has come stays.
+fn download(context: &Context, mut missing: Vec<FilePin>) -> anyhow::Result<()> {
+    missing.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.file.cmp(&b.file)));
+    let options = sources::options(&context.arguments)?;
+    let downloader = Downloader::new(
+        &context.store,
+        false,
+        &options.mirrors,
+        Retry::default(),
+        &|_| {},
+    );
+    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let errors = Mutex::new(Vec::new());
+    let done = Mutex::new(Done::default());
+    let work = || {
+        while !failed.load(Ordering::Relaxed)
+            && let Some(pin) = missing.get(next.fetch_add(1, Ordering::Relaxed))
+        {
+            match one(context, &downloader, pin) {
+                Ok(()) => {
+                    let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+                    if let Some(line) = done.add(pin, &missing) {
+                        context.screen.line(&line);
+                    }
+                }
+                Err(error) => {
+                    failed.store(true, Ordering::Relaxed);
+                    let mut errors = errors.lock().unwrap_or_else(PoisonError::into_inner);
+                    errors.push(error);
+                }
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..WIDTH.min(missing.len()) {
+            scope.spawn(work);
+        }
+    });
+    let errors = errors.into_inner().unwrap_or_else(PoisonError::into_inner);
+    errors.into_iter().next().map_or(Ok(()), Err)
+}
+
+/// From how many bytes on it takes long enough to be told of.
+const LARGE: u64 = 64 << 20;
+
+/// How much has come.
+#[derive(Default)]
+struct Done {
+    files: usize,
+    bytes: u64,
+    /// The last tenth that was told.
+    tenth: u64,
+}
+
+impl Done {
+    /// One more; a line for every tenth of many bytes but the last.
+    fn add(&mut self, pin: &FilePin, all: &[FilePin]) -> Option<String> {
+        let total = all.iter().map(|pin| pin.size).sum::<u64>().max(1);
+        self.files += 1;
+        self.bytes += pin.size;
+        let tenth = self.bytes.saturating_mul(10) / total;
+        let tell = total >= LARGE && tenth > self.tenth && tenth < 10;
+        self.tenth = self.tenth.max(tenth);
+        tell.then(|| {
+            format!(
+                "fetched {} of {} files, {} of {} MiB",
+                self.files,
+                all.len(),
+                self.bytes >> 20,
+                total >> 20
+            )
+        })
+    }
+}
+
+fn one(context: &Context, downloader: &Downloader<'_>, pin: &FilePin) -> anyhow::Result<()> {
+    let wanted = digest(pin)?;
+    let urls = std::slice::from_ref(&pin.uri);
+    match downloader.file(&pin.file, urls, &wanted, Some(pin.size)) {
+        Ok(_) => Ok(()),
+        Err(error @ (source::Error::Download { .. } | source::Error::Digest { .. })) => {
+            let target = context.target.argument();
+            Err(anyhow::Error::new(error).context(format!(
+                "{} is pinned by the lock and is not to be had as it was; mirrors drop what a newer version replaced: `cargo xtask \
+                 lock --update --target {target}` pins what is there now",
+                pin.file
+            )))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Puts the pinned files into another store, so that a build there needs no network.
+///
+/// # Errors
+/// When a file cannot be copied.
+pub fn share_files(context: &Context, lock: &Lock, store: &Path) -> anyhow::Result<()> {
+    let other = lustre_packaging::store::Store::open(
+        store,
+        "cargo xtask verify --reproducible",
+        &mut |_| {},
+    )?;
+    for pin in needed(context, lock) {
+        let digest: Digest = pin.sha256.parse()?;
+        let file = context
+            .store
+            .file(&digest)
+            .with_context(|| format!("{} is not in the store", pin.file))?;
+        other.insert_file(&file, Some(&digest))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenth_is_told_once() {
+        let pin = |size| FilePin {
+            file: "f".to_owned(),
+            size,
+            sha256: String::new(),
+            uri: String::new(),
+        };
+        let all = [pin(50 << 20), pin(1 << 20), pin(49 << 20)];
+        let mut done = Done::default();
+        assert_eq!(
+            done.add(&all[0], &all).as_deref(),
+            Some("fetched 1 of 3 files, 50 of 100 MiB")
+        );
+        assert_eq!(done.add(&all[1], &all), None, "no further tenth");
+        assert_eq!(done.add(&all[2], &all), None, "all of it is said elsewhere");
+        // A few bytes are not worth a line, and none do not divide.
+        assert_eq!(Done::default().add(&pin(5), &[pin(5), pin(5)]), None);
+        assert_eq!(Done::default().add(&pin(0), &[pin(0)]), None);
+    }
+}

@@ -1,0 +1,258 @@
+//! Locks of targets whose distribution is there already: its repositories' metadata, checked, and dnf's choice of it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, bail};
+use lustre_packaging::build::{e2fsprogs, kernel};
+use lustre_packaging::knowledge::Misfit;
+use lustre_packaging::lock::{FilePin, Lock};
+use lustre_packaging::overlay::Overlay;
+use lustre_packaging::resolve::{self, BuildRequires, Key, SourcePackage};
+use lustre_packaging::sign::{PublicKey, verify_package};
+use lustre_packaging::source::{Downloader, Locked, Retry};
+use lustre_packaging::store::{Digest, TempDir};
+use lustre_packaging::target::{Kernel, Source, Target};
+
+use crate::context::{self, Context};
+use crate::road::repositories::{key_source, modules_source};
+use crate::sources;
+
+/// The lock's name for the kernel's source package.
+const KERNEL: &str = "kernel";
+
+/// What the lock has to answer: a digest of everything that decides which files are pinned.
+pub fn request(target: &Target) -> anyhow::Result<Digest> {
+    let specs = context::specs();
+    let mut fields = vec![
+        ("recipe".to_owned(), "1".to_owned()),
+        json("distribution", &target.distribution)?,
+        json("kernel", &(&target.kernel.kind, &target.kernel.source))?,
+        json("kernel-version", &target.kernel.version)?,
+        json("kernel-options", &target.kernel.options)?,
+        json("lustre-buildroot", &target.lustre.buildroot)?,
+        json("install", &(&target.install.base, &target.install.requires))?,
+        (
+            "e2fsprogs-requires".to_owned(),
+            requires_in(&specs.join(&target.e2fsprogs.spec).join(e2fsprogs::SPEC))?,
+        ),
+    ];
+    if target.kernel.kind.is_patched() {
+        let overlay = specs.join(&target.kernel.overlay).join("overlay.toml");
+        fields.push(("kernel-requires".to_owned(), requires_in(&overlay)?));
+    }
+    for (name, source) in sources::pinned_trees(target) {
+        fields.push((name.to_owned(), format!("{source:?}")));
+    }
+    Ok(Digest::of_fields(fields))
+}
+
+fn json(name: &str, value: &impl serde::Serialize) -> anyhow::Result<(String, String)> {
+    Ok((name.to_owned(), serde_json::to_string(value)?))
+}
+
+/// The lines of a spec, or of an overlay on one, that say what its build requires: nothing else of it decides what is pinned.
+fn requires_in(path: &Path) -> anyhow::Result<String> {
+    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let lines: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.contains("BuildRequires"))
+        .collect();
+    Ok(lines.join("\n"))
+}
+
+/// A new lock.
+pub fn resolve(context: &Context) -> anyhow::Result<Lock> {
+    let target = &context.target;
+    let options = sources::options(&context.arguments)?;
+    let downloader = Downloader::new(
+        &context.store,
+        false,
+        &options.mirrors,
+        Retry::default(),
+        &|_| {},
+    );
+    let specs = context::specs();
+    let scratch = context.store.temp_dir("lock")?;
+    let keys = resolve::keys(&downloader, &context.store, &specs, &target.distribution)?;
+    context.screen.line(&format!(
+        "reading the metadata of {} repositories",
+        target.distribution.repository.len()
+    ));
+    let metadata = resolve::metadata(
+        &downloader,
+        &target.distribution,
+        &keys,
+        &scratch.path().join("metadata"),
+    )?;
+    let srpm = kernel_srpm(context, &metadata)?;
+    let trees = sources::resolve(context)?;
+    let maker = Maker {
+        context,
+        downloader: &downloader,
+        keys: &keys,
+        trees: &trees,
+        scratch: &scratch,
+    };
+    let requires = maker.build_requires(&srpm)?;
+    let goals = resolve::goals(target, &srpm.version, &requires);
+    context.screen.line(&format!(
+        "choosing the packages of {}",
+        goals
+            .iter()
+            .map(|goal| goal.name.as_str())
+            .collect::<Vec<_>>()
+            .join(", ")
+    ));
+    let dnf = scratch.path().join("dnf");
+    let solutions = resolve::resolve(&target.distribution, &metadata, &goals, &dnf)?;
+    let packages = resolve::union(&metadata, &solutions)?;
+    let mut files = BTreeMap::from([(KERNEL.to_owned(), srpm.pin)]);
+    for (name, key) in keys {
+        files.insert(key_source(&name), key.pin);
+    }
+    for (id, pin) in metadata.modules {
+        files.insert(modules_source(&id), pin);
+    }
+    Ok(Lock::new(
+        &target.name,
+        request(target)?,
+        files,
+        trees,
+        packages,
+    ))
+}
+
+/// The kernel's source package that the target names, or the newest; where a newer one is there than the target names, that is said.
+fn kernel_srpm(context: &Context, metadata: &resolve::Metadata) -> anyhow::Result<SourcePackage> {
+    let Kernel {
+        source, version, ..
+    } = &context.target.kernel;
+    let Source::Srpm(name) = source else {
+        bail!(
+            "kernel.source: a distribution's kernel is a source package (`srpm`), not {source:?}"
+        );
+    };
+    let srpm = resolve::srpm(metadata, name, version.as_deref())?;
+    match version {
+        Some(version) if srpm.newest != srpm.version => context.screen.line(&format!(
+            "{} has {name}-{}, newer than the {version} that the target names; `version` of its [kernel] decides",
+            srpm.repository, srpm.newest
+        )),
+        Some(_) => {}
+        None => {
+            let newest = &srpm.version;
+            context.screen.line(&format!(
+                "{name}-{newest} is the newest in {}",
+                srpm.repository
+            ));
+        }
+    }
+    judge(&context.target, &srpm.version)?;
+    Ok(srpm)
+}
+
+/// Refuses a kernel that is known not to go with the target's Lustre.
+fn judge(target: &Target, version: &str) -> Result<(), anyhow::Error> {
+    let misfit: Option<Misfit> = super::misfit(target, version)?;
+    misfit.map_or(Ok(()), |misfit| Err(misfit.into()))
+}
+
+/// What is at hand while the goals are made.
+struct Maker<'a> {
+    context: &'a Context,
+    downloader: &'a Downloader<'a>,
+    keys: &'a BTreeMap<String, Key>,
+    trees: &'a BTreeMap<String, Locked>,
+    scratch: &'a TempDir,
+}
+
+impl Maker<'_> {
+    fn build_requires(&self, srpm: &SourcePackage) -> anyhow::Result<BuildRequires> {
+        let target = &self.context.target;
+        let spec = context::specs()
+            .join(&target.e2fsprogs.spec)
+            .join(e2fsprogs::SPEC);
+        let kernel = target.kernel.kind.is_patched();
+        Ok(BuildRequires {
+            e2fsprogs: resolve::build_requires(&spec, &[], &target.distribution)?,
+            kernel: kernel.then(|| self.kernel_requires(srpm)).transpose()?,
+        })
+    }
+
+    /// What the kernel's spec requires once it is changed: the overlay may add to it, and leaves parts out.
+    fn kernel_requires(&self, srpm: &SourcePackage) -> anyhow::Result<Vec<String>> {
+        let target = &self.context.target;
+        let wanted = &target.kernel;
+        self.context.screen.line(&format!(
+            "reading the spec of {} ({} MiB)",
+            srpm.pin.file,
+            srpm.pin.size >> 20
+        ));
+        let package = self.checked(srpm)?;
+        let specs = context::specs();
+        let load = |folder: &str, options: &[String]| {
+            Overlay::load_with(&specs.join(folder).join("overlay.toml"), options)
+        };
+        let overlay = load(&wanted.overlay, &wanted.options)?;
+        // The overlay takes series of patches from Lustre's tree.
+        let partial = Lock::new(
+            &target.name,
+            request(target)?,
+            BTreeMap::new(),
+            self.trees.clone(),
+            Vec::new(),
+        );
+        let (lustre, _) = sources::lustre(self.context, &partial)?;
+        let tree = self.scratch.path().join("lustre");
+        lustre.export(
+            &self.context.store,
+            &tree,
+            target.build.source_date_epoch.into(),
+        )?;
+        if let Some(folder) = &target.lustre.overlay {
+            load(folder, &target.lustre.options)?.change_tree(&tree)?;
+        }
+        let folder = |name: &str| -> anyhow::Result<_> {
+            let path = self.scratch.path().join(name);
+            fs::create_dir(&path).with_context(|| path.display().to_string())?;
+            Ok(path)
+        };
+        let prepared = folder("kernel")?;
+        kernel::sources(
+            &package,
+            &overlay,
+            &[(sources::LUSTRE, &tree)],
+            &folder("unpacked")?,
+            &prepared,
+        )?;
+        let (spec, options) = kernel::spec(&prepared, &overlay)?;
+        Ok(resolve::build_requires(
+            &spec,
+            &options,
+            &target.distribution,
+        )?)
+    }
+
+    /// The source package in the store, with its digest and its signature checked.
+    fn checked(&self, srpm: &SourcePackage) -> anyhow::Result<std::path::PathBuf> {
+        let FilePin {
+            sha256, uri, size, ..
+        } = &srpm.pin;
+        let digest: Digest = sha256.parse()?;
+        let path = self
+            .downloader
+            .file(KERNEL, std::slice::from_ref(uri), &digest, Some(*size))?;
+        let repository = &self.context.target.distribution.repository;
+        let key = repository
+            .iter()
+            .find(|one| one.id == srpm.repository)
+            .and_then(|one| self.keys.get(&one.key))
+            .with_context(|| format!("the repository `{}` has no key", srpm.repository))?;
+        verify_package(&path, &PublicKey::from_armored(&key.armored)?)
+            .with_context(|| format!("the signature of {}", srpm.pin.file))?;
+        Ok(path)
+    }
+}

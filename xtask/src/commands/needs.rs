@@ -1,0 +1,106 @@
+//! Whether this machine has what the work takes, before it begins: once before anything is fetched, once more when it is known what of
+//! it is in the store already.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use lustre_packaging::lock::Found;
+use lustre_packaging::needs::{Compared, Estimate, Machine, Part};
+use lustre_packaging::stage::{self, Planned, Stage, State};
+
+use super::lock;
+use crate::context::Context;
+use crate::ui;
+
+/// Where nothing is fetched yet, all of the road's `parts` are still to be built: compared with what the machine has, its repository to
+/// be put at `output`.
+///
+/// # Errors
+/// When there is too little of something; the lock's where it cannot be read.
+pub fn before_fetching(context: &Context, parts: &[Part], output: &Path) -> anyhow::Result<()> {
+    if let (_, Found::Current(lock)) = lock::find(context)?
+        && lock::missing(context, &lock)?.is_empty()
+    {
+        return Ok(());
+    }
+    check(context, &parts.iter().copied().collect(), output)
+}
+
+/// The same for those of `stages` that are not in the store.
+///
+/// # Errors
+/// When there is too little of something.
+pub fn before_building(
+    context: &Context,
+    stages: &[Stage<'_>],
+    output: &Path,
+) -> anyhow::Result<()> {
+    let left = left(&stage::plan(stages, &context.store)?);
+    if left.is_empty() {
+        return Ok(());
+    }
+    check(context, &left, output)
+}
+
+/// What is left to do takes, beside what there is, in a line; none for a target that does not say.
+///
+/// # Errors
+/// When the machine does not say what it has.
+pub fn line(
+    context: &Context,
+    left: &BTreeSet<Part>,
+    output: &Path,
+) -> anyhow::Result<Option<String>> {
+    let Some(estimate) = Estimate::of(&context.target, left, context.jobs) else {
+        return Ok(None);
+    };
+    let machine = Machine::here(context.store.root(), output)?;
+    Ok(Some(Compared(&estimate, &machine).to_string()))
+}
+
+/// The parts of the road that `planned` says are to be done.
+pub fn left(planned: &[Planned]) -> BTreeSet<Part> {
+    planned
+        .iter()
+        .filter(|one| one.state != State::Cached)
+        .filter_map(|one| Part::of_stage(&one.stage))
+        .collect()
+}
+
+/// All parts of the road.
+pub const ALL: [Part; 4] = [Part::Base, Part::E2fsprogs, Part::Kernel, Part::Lustre];
+
+fn check(context: &Context, parts: &BTreeSet<Part>, output: &Path) -> anyhow::Result<()> {
+    let target = &context.target;
+    let Some(estimate) = Estimate::of(target, parts, context.jobs) else {
+        return Ok(());
+    };
+    let machine = Machine::here(context.store.root(), output)?;
+    machine.check(&target.name, &estimate)?;
+    ui::say(&format!("this takes {}", Compared(&estimate, &machine)));
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_the_store_is_not_left_to_do() {
+        let planned = |stage: &str, state| Planned {
+            stage: stage.to_owned(),
+            needs: Vec::new(),
+            key: None,
+            state,
+        };
+        let runs = || State::Runs("new".to_owned());
+        let left = left(&[
+            planned("distribution", State::Cached),
+            planned("kernel", State::Cached),
+            planned("lustre-srpm", runs()),
+            planned("lustre", runs()),
+            planned("prove", runs()),
+        ]);
+        assert_eq!(left, BTreeSet::from([Part::Lustre]));
+    }
+}

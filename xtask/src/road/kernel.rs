@@ -1,0 +1,249 @@
+//! The kernel: rebuilt with Lustre's patches, or the distribution's own with its ext4 source for ldiskfs.
+
+use std::path::PathBuf;
+
+use lustre_packaging::build::ext4::{self, Ext4};
+use lustre_packaging::build::{kernel, rpmbuild};
+use lustre_packaging::stage::{Failure, Stage, Work};
+use lustre_packaging::target::{DistributionKind, Source};
+
+use super::packages::one_srpm;
+use super::{Road, name, needs};
+use crate::sources;
+
+/// The folder under `specs/` of the package of ext4 source.
+const EXT4_SPEC: &str = "kernel/ext4-source";
+
+/// The packages of a kernel that a server runs, of the distribution.
+const OF_A_SERVER: [&str; 3] = ["kernel", "kernel-core", "kernel-modules"];
+
+impl Road<'_> {
+    /// The distribution's kernel sources, changed. All that the kernel sees of Lustre's tree goes in here, so a change of Lustre
+    /// that leaves its kernel patches alone leaves the kernel alone.
+    pub(super) fn kernel_sources(&self) -> anyhow::Result<Stage<'_>> {
+        let mut inputs = vec![
+            ("recipe".to_owned(), "1".to_owned()),
+            (
+                "package".to_owned(),
+                format!("{:?}", self.target.kernel.source),
+            ),
+            ("key".to_owned(), self.target.distribution.key.clone()),
+        ];
+        inputs.extend(self.kernel_overlay_inputs("overlay")?);
+        Ok(Stage {
+            name: "kernel-sources".to_owned(),
+            needs: needs(&[name::DISTRIBUTION, name::LUSTRE_TREE]),
+            inputs,
+            whole: None,
+            recipe: Box::new(move |work| {
+                let Source::Srpm(package) = &self.target.kernel.source else {
+                    return Err("kernel.source: only `srpm` is there yet".into());
+                };
+                let srpm = self.distribution_kernel(work, package)?;
+                let tree = work.need(name::LUSTRE_TREE)?.join("tree");
+                kernel::sources(
+                    &srpm,
+                    &self.kernel_overlay()?,
+                    &[("lustre", &tree)],
+                    work.scratch,
+                    work.output,
+                )?;
+                Ok(())
+            }),
+        })
+    }
+
+    pub(super) fn kernel_srpm(&self) -> anyhow::Result<Stage<'_>> {
+        let mut inputs = vec![("recipe".to_owned(), "2".to_owned()), self.settings_input()];
+        inputs.extend(self.kernel_overlay_inputs("overlay")?);
+        Ok(Stage {
+            name: "kernel-srpm".to_owned(),
+            needs: needs(&["kernel-sources", name::BOOTSTRAP]),
+            inputs,
+            whole: None,
+            recipe: Box::new(move |work| {
+                let build = self.workdir(work, &work.need(name::BOOTSTRAP)?.join("root"))?;
+                let prepared = work.need("kernel-sources")?;
+                let overlay = self.kernel_overlay()?;
+                let made = kernel::source_package(&build, prepared, &overlay, work.log)?;
+                Ok(rpmbuild::collect(&[made], &work.output.join("SRPMS"))?)
+            }),
+        })
+    }
+
+    pub(super) fn kernel_root(&self) -> Stage<'_> {
+        let packages = self.target.distribution.buildroot.clone();
+        let inputs = vec![("packages".to_owned(), packages.join(" "))];
+        self.root_stage("kernel", packages, inputs, &[])
+    }
+
+    pub(super) fn kernel(&self) -> anyhow::Result<Stage<'_>> {
+        let wanted = &self.target.kernel;
+        let mut inputs = vec![
+            ("recipe".to_owned(), "1".to_owned()),
+            self.settings_input(),
+            ("packages".to_owned(), wanted.packages.join(" ")),
+        ];
+        inputs.extend(self.kernel_overlay_inputs("overlay")?);
+        Ok(Stage {
+            name: "kernel".to_owned(),
+            needs: needs(&["kernel-sources", "kernel-srpm", "kernel-root"]),
+            inputs,
+            whole: None,
+            recipe: Box::new(move |work| {
+                let build = self.workdir(work, &work.need("kernel-root")?.join("root"))?;
+                let made = kernel::build(
+                    &build,
+                    &one_srpm(work, "kernel")?,
+                    work.need("kernel-sources")?,
+                    &self.kernel_overlay()?,
+                    work.log,
+                )?;
+                rpmbuild::expect("kernel", &made, &wanted.packages)?;
+                Ok(rpmbuild::collect(&made, &work.output.join("RPMS"))?)
+            }),
+        })
+    }
+
+    /// The kernel's source package, with its signature checked.
+    fn distribution_kernel(&self, work: &Work<'_>, package: &str) -> Result<PathBuf, Failure> {
+        let distribution = work.need(name::DISTRIBUTION)?;
+        let source = distribution.join("source");
+        match self.target.distribution.kind {
+            DistributionKind::Rehearsal => Ok(sources::distribution_srpm(
+                self.store,
+                &source,
+                &distribution.join("key.asc"),
+                &self.target.distribution.key,
+                package,
+            )?),
+            // Digest and signature were checked when the stage was made.
+            DistributionKind::Repositories => {
+                Ok(source.join("Packages").join(self.kernel_pin()?.file))
+            }
+        }
+    }
+
+    /// The ext4 source of the distribution's own kernel, as a package for Lustre's buildroot.
+    pub(super) fn ext4_source(&self) -> anyhow::Result<Stage<'_>> {
+        Ok(Stage {
+            name: ext4::NAME.to_owned(),
+            needs: needs(&[name::DISTRIBUTION, name::BOOTSTRAP, name::LUSTRE_TREE]),
+            inputs: vec![
+                ("recipe".to_owned(), "1".to_owned()),
+                self.settings_input(),
+                self.spec_input("spec", EXT4_SPEC)?,
+            ],
+            whole: None,
+            recipe: Box::new(move |work| {
+                let Source::Srpm(package) = &self.target.kernel.source else {
+                    return Err("kernel.source: the distribution's own kernel is a source package of it (`srpm`)".into());
+                };
+                let srpm = self.distribution_kernel(work, package)?;
+                let build = self.workdir(work, &work.need(name::BOOTSTRAP)?.join("root"))?;
+                let wanted = Ext4 {
+                    srpm: &srpm,
+                    folder: &self.specs.join(EXT4_SPEC),
+                    lustre: &work.need(name::LUSTRE_TREE)?.join("tree"),
+                    arch: &self.target.distribution.arch,
+                };
+                let made = ext4::package(&build, &wanted, work.scratch, work.log)?;
+                Ok(rpmbuild::collect(&made, &work.output.join("RPMS"))?)
+            }),
+        })
+    }
+
+    /// `VERSION-RELEASE` of the distribution's own kernel, which the servers run.
+    ///
+    /// # Errors
+    /// When neither the target nor the lock names it.
+    pub(super) fn own_kernel(&self) -> anyhow::Result<String> {
+        if let Some(version) = &self.target.kernel.version {
+            return Ok(version.clone());
+        }
+        let file = self.kernel_pin()?.file;
+        let version = match &self.target.kernel.source {
+            Source::Srpm(package) => version_of(&file, package),
+            _ => None,
+        };
+        version.map(str::to_owned).ok_or_else(|| {
+            anyhow::anyhow!(
+                "the lock's file of the kernel's source package, `{file}`, does not name its version; set `kernel.version` in the target"
+            )
+        })
+    }
+
+    /// What `uname -r` says on servers that run the distribution's own kernel; none where they run ours.
+    ///
+    /// # Errors
+    /// When neither the target nor the lock names it.
+    pub fn own_kernel_release(&self) -> anyhow::Result<Option<String>> {
+        if self.target.kernel.kind.is_patched() {
+            return Ok(None);
+        }
+        let arch = &self.target.distribution.arch;
+        Ok(Some(format!("{}.{arch}", self.own_kernel()?)))
+    }
+
+    /// The kernel of the servers where it is the distribution's own: exactly the one that the modules are for.
+    ///
+    /// # Errors
+    /// As [`Road::own_kernel`].
+    pub(super) fn server_packages(&self, packages: &[String]) -> anyhow::Result<Vec<String>> {
+        if self.target.kernel.kind.is_patched() {
+            return Ok(packages.to_vec());
+        }
+        Ok(exactly(packages, &self.own_kernel()?))
+    }
+}
+
+/// `VERSION-RELEASE` in the file name of the source package `package`.
+fn version_of<'f>(file: &'f str, package: &str) -> Option<&'f str> {
+    let rest = file.strip_suffix(".src.rpm")?.strip_prefix(package)?;
+    let version = rest.strip_prefix('-')?;
+    version.contains('-').then_some(version)
+}
+
+/// `packages` with the kernel in this `version` in place of whichever is the newest: kernels are installed side by side.
+fn exactly(packages: &[String], version: &str) -> Vec<String> {
+    let mut exact: Vec<String> = packages
+        .iter()
+        .filter(|package| !OF_A_SERVER.contains(&package.as_str()))
+        .cloned()
+        .collect();
+    exact.extend(OF_A_SERVER.map(|package| format!("{package}-{version}")));
+    exact
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_behind_the_packages_name() {
+        let file = "kernel-6.12.0-55.43.1.el10_0.src.rpm";
+        assert_eq!(version_of(file, "kernel"), Some("6.12.0-55.43.1.el10_0"));
+        for (file, package) in [
+            ("kernel-rt-6.12.0.src.rpm", "kernel-rt"),
+            ("kernel-6.12.0-1.x86_64.rpm", "kernel"),
+            ("linux-6.12.0-1.src.rpm", "kernel"),
+        ] {
+            assert_eq!(version_of(file, package), None, "{file}");
+        }
+    }
+
+    #[test]
+    fn a_server_has_the_kernel_that_the_modules_are_for_and_no_newer_one() {
+        let packages = ["dnf", "kernel", "kmod"].map(str::to_owned);
+        assert_eq!(
+            exactly(&packages, "6.12.0-1.el10_0"),
+            [
+                "dnf",
+                "kmod",
+                "kernel-6.12.0-1.el10_0",
+                "kernel-core-6.12.0-1.el10_0",
+                "kernel-modules-6.12.0-1.el10_0"
+            ]
+        );
+    }
+}

@@ -1,0 +1,297 @@
+//! The base of a distribution that is there already: exactly the packages that the lock pins, as a repository of our own, so that nothing
+//! after this stage depends on a mirror or on the day.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use lustre_packaging::archive;
+use lustre_packaging::lock::Pinned;
+use lustre_packaging::sign::{PublicKey, verify_package};
+use lustre_packaging::stage::{Failure, Stage, Work};
+use lustre_packaging::store::Digest;
+use lustre_packaging::target::KeyFile;
+use lustre_repository::repodata;
+
+use super::{Road, name};
+
+/// The type of the metadata of module streams.
+const MODULES: &str = "modules";
+
+/// The lock's name for the key `name` of the target's `distribution.keys`.
+pub fn key_source(name: &str) -> String {
+    format!("key-{name}")
+}
+
+/// The lock's name for the module streams of the repository `id`.
+pub fn modules_source(id: &str) -> String {
+    format!("{MODULES}-{id}")
+}
+
+impl Road<'_> {
+    /// The base repository of the pinned packages, the source repository with the kernel's source package, and all keys.
+    pub(super) fn repositories(&self) -> anyhow::Result<Stage<'_>> {
+        let wanted = &self.target.distribution;
+        let kernel = self.kernel_pin()?;
+        let mut inputs = vec![
+            ("recipe".to_owned(), "1".to_owned()),
+            self.settings_input(),
+            ("packages".to_owned(), self.packages_digest()),
+            ("kernel".to_owned(), kernel.sha256.to_string()),
+        ];
+        let mut keys = Vec::new();
+        for (name, key) in &wanted.keys {
+            let pin = self.lock.file(&key_source(name))?;
+            inputs.push((key_source(name), key.fingerprint.clone()));
+            inputs.push((format!("{}-file", key_source(name)), pin.sha256.to_string()));
+            keys.push((name, key, pin));
+        }
+        let mut modules = Vec::new();
+        for repository in wanted.repository.iter().filter(|one| !one.source) {
+            let name = modules_source(&repository.id);
+            if self.lock.source.contains_key(&name) {
+                let pin = self.lock.file(&name)?;
+                inputs.push((name, pin.sha256.to_string()));
+                modules.push(pin);
+            }
+        }
+        Ok(Stage {
+            name: name::DISTRIBUTION.to_owned(),
+            needs: Vec::new(),
+            inputs,
+            whole: None,
+            recipe: Box::new(move |work| {
+                let mut by_name = BTreeMap::new();
+                for (name, key, pin) in &keys {
+                    let text = fs::read_to_string(self.pinned(&pin.sha256, &pin.file)?)?;
+                    by_name.insert(name.as_str(), pinned_key(name, key, &text)?);
+                }
+                let mut armored = String::new();
+                for key in by_name.values() {
+                    armored.push_str(&key.armored()?);
+                }
+                fs::write(work.output.join("key.asc"), armored)?;
+                self.source_repository(work, &kernel, &by_name)?;
+                self.base_repository(work, &modules)
+            }),
+        })
+    }
+
+    /// A digest of all packages that the lock pins.
+    pub(super) fn packages_digest(&self) -> String {
+        let pins = self.lock.package.iter();
+        let fields = pins.map(|pin| (pin.file.file.as_str(), pin.file.sha256.as_str()));
+        Digest::of_fields(fields).to_string()
+    }
+
+    fn base_repository(&self, work: &Work<'_>, modules: &[Pinned]) -> Result<(), Failure> {
+        let base = work.output.join("base");
+        let folder = base.join("Packages");
+        fs::create_dir_all(&folder)?;
+        let mut there: BTreeMap<&str, &str> = BTreeMap::new();
+        for pin in &self.lock.package {
+            match there.insert(&pin.file.file, &pin.file.sha256) {
+                None => {
+                    let digest = pin.file.sha256.parse()?;
+                    place(
+                        &self.pinned(&digest, &pin.file.file)?,
+                        &folder,
+                        &pin.file.file,
+                    )?;
+                }
+                Some(same) if same == pin.file.sha256 => {}
+                Some(other) => {
+                    return Err(format!(
+                        "the lock pins two different packages as {}: sha256 {other} and {}; make it anew with `cargo xtask lock --update`",
+                        pin.file.file, pin.file.sha256
+                    )
+                    .into());
+                }
+            }
+        }
+        let mut more = BTreeMap::new();
+        if !modules.is_empty() {
+            let path = work.scratch.join("modules.yaml");
+            let mut streams = fs::File::create(&path)?;
+            for pin in modules {
+                streams.write_all(&module_streams(&self.pinned(&pin.sha256, &pin.file)?)?)?;
+            }
+            more.insert(MODULES.to_owned(), path);
+        }
+        self.metadata(&base, more)
+    }
+
+    /// The kernel's source package, which must be signed with the key of a source repository.
+    fn source_repository(
+        &self,
+        work: &Work<'_>,
+        kernel: &Pinned,
+        keys: &BTreeMap<&str, PublicKey>,
+    ) -> Result<(), Failure> {
+        let package = self.pinned(&kernel.sha256, &kernel.file)?;
+        let repositories = self.target.distribution.repository.iter();
+        let mut failures = Vec::new();
+        let mut signed = false;
+        for repository in repositories.filter(|one| one.source) {
+            let Some(key) = keys.get(repository.key.as_str()) else {
+                continue;
+            };
+            match verify_package(&package, key) {
+                Ok(_) => signed = true,
+                Err(error) => failures.push(format!("with the key `{}`: {error}", repository.key)),
+            }
+        }
+        if !signed {
+            return Err(format!(
+                "{}, the kernel's source package, is signed with no key of a source repository of the target: {}; if the \
+                 distribution has a new key, set it in `distribution.keys` and make the lock anew with `cargo xtask lock --update`",
+                kernel.file,
+                failures.join("; ")
+            )
+            .into());
+        }
+        let source = work.output.join("source");
+        let folder = source.join("Packages");
+        fs::create_dir_all(&folder)?;
+        place(&package, &folder, &kernel.file)?;
+        self.metadata(&source, BTreeMap::new())
+    }
+
+    fn metadata(&self, root: &Path, more: BTreeMap<String, PathBuf>) -> Result<(), Failure> {
+        let options = repodata::Options {
+            revision: self.target.build.source_date_epoch.into(),
+            workers: self.jobs,
+            more,
+            ..repodata::Options::default()
+        };
+        repodata::write(root, &options)?;
+        Ok(())
+    }
+}
+
+/// Puts the file of the store at `from` into `folder` as `name`: as a link, which takes no room, where the file system can.
+fn place(from: &Path, folder: &Path, name: &str) -> Result<(), Failure> {
+    if name.contains('/') || !name.ends_with(".rpm") {
+        return Err(format!("the lock pins a package as `{name}`, which is not a package's file name; make it anew with `cargo xtask lock --update`").into());
+    }
+    let to = folder.join(name);
+    if fs::hard_link(from, &to).is_err() {
+        fs::copy(from, &to)?;
+        fs::set_permissions(&to, fs::Permissions::from_mode(0o644))?;
+    }
+    Ok(())
+}
+
+/// The key named `name` out of the text of its file; others in there are not taken.
+fn pinned_key(name: &str, wanted: &KeyFile, text: &str) -> Result<PublicKey, Failure> {
+    let keys = PublicKey::many_from_armored(text)?;
+    let found: Vec<String> = keys.iter().map(PublicKey::fingerprint).collect();
+    keys.into_iter()
+        .find(|key| key.fingerprint() == wanted.fingerprint.to_uppercase())
+        .ok_or_else(|| {
+            format!(
+                "the file of the key `{name}` has no key with the fingerprint {}, which the target names; it has {}",
+                wanted.fingerprint,
+                found.join(", ")
+            )
+            .into()
+        })
+}
+
+/// The text of a repository's module streams, a row of YAML documents, ready for others to follow.
+fn module_streams(file: &Path) -> Result<Vec<u8>, Failure> {
+    let mut text = Vec::new();
+    archive::open(file)?.read_to_end(&mut text)?;
+    if !text.starts_with(b"---") {
+        return Err(format!(
+            "{} is no metadata of module streams: it does not begin with a YAML document",
+            file.display()
+        )
+        .into());
+    }
+    if !text.ends_with(b"\n") {
+        text.push(b'\n');
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use lustre_packaging::distro::{self, Recipe};
+    use lustre_packaging::sign::Signer as _;
+
+    use super::*;
+    use crate::context::specs;
+
+    #[test]
+    fn a_package_is_placed_under_its_own_name_and_nowhere_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let from = dir.path().join("digest");
+        fs::write(&from, "a package").unwrap();
+        let folder = dir.path().join("Packages");
+        fs::create_dir(&folder).unwrap();
+        place(&from, &folder, "a-1-1.x86_64.rpm").unwrap();
+        let text = fs::read_to_string(folder.join("a-1-1.x86_64.rpm")).unwrap();
+        assert_eq!(text, "a package");
+        for name in ["../a-1-1.x86_64.rpm", "a-1-1.x86_64.deb"] {
+            let error = place(&from, &folder, name).unwrap_err().to_string();
+            assert!(
+                error.contains(name) && error.contains("lock --update"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn of_a_file_of_keys_only_the_one_named_is_taken() {
+        let recipe = Recipe::load(&specs().join("distributions/rehearsal")).unwrap();
+        let text = distro::build::key(&recipe).unwrap();
+        let text = text.public_key_armored().unwrap();
+        let wanted = |fingerprint: &str| KeyFile {
+            fingerprint: fingerprint.to_owned(),
+            file: "keys/x.asc".to_owned(),
+            url: "https://mirror.example/x".to_owned(),
+        };
+        let fingerprint = "362B476C5ACE998F38942E53B26F6C7F3F1BA4F6";
+        let key = pinned_key("distribution", &wanted(fingerprint), &text).unwrap();
+        assert_eq!(key.fingerprint(), fingerprint);
+        let other = "0123456789ABCDEF0123456789ABCDEF01234567";
+        let error = pinned_key("distribution", &wanted(other), &text).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains(other)
+                && error.contains(fingerprint)
+                && error.contains("`distribution`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn module_streams_are_ready_for_more_to_follow() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("modules.yaml.gz");
+        let write = |text: &str| {
+            let file = fs::File::create(&path).unwrap();
+            let mut child = std::process::Command::new("gzip")
+                .arg("-nc")
+                .stdin(std::process::Stdio::piped())
+                .stdout(file)
+                .spawn()
+                .unwrap();
+            child
+                .stdin
+                .take()
+                .unwrap()
+                .write_all(text.as_bytes())
+                .unwrap();
+            assert!(child.wait().unwrap().success());
+        };
+        write("---\ndocument: modulemd");
+        assert_eq!(module_streams(&path).unwrap(), b"---\ndocument: modulemd\n");
+        write("<html>not found</html>");
+        let error = module_streams(&path).unwrap_err().to_string();
+        assert!(error.contains("no metadata of module streams"), "{error}");
+    }
+}
