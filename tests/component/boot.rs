@@ -19,6 +19,8 @@ use lustre_repo_tests::command_line::{Home, project};
 
 #[path = "boot/fake.rs"]
 mod fake;
+#[path = "boot/fsck.rs"]
+mod fsck;
 
 use fake::Fake;
 

@@ -91,6 +91,11 @@ fn settings(boot: &Boot) -> String {
         .iter()
         .map(|(name, id)| format!("{name}:{id}"))
         .collect();
+    let nameless: Vec<String> = boot
+        .nameless
+        .iter()
+        .map(|one| format!("{} {}", one.fid, one.why))
+        .collect();
     for (name, values) in [
         ("CHECKS", &boot.checks),
         ("USERS", &users),
@@ -102,6 +107,7 @@ fn settings(boot: &Boot) -> String {
         ("SANITY", &boot.sanity),
         ("IMAGES", &boot.images),
         ("FEATURES", &boot.features),
+        ("NAMELESS", &nameless),
         ("UNCHECKED", &boot.unchecked),
     ] {
         let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();

@@ -64,6 +64,9 @@ pub struct Boot {
     /// Features that the MDT's image must have.
     #[serde(default)]
     pub features: Vec<String>,
+    /// Inodes without a name that this release of Lustre is known to leave on its targets, where `e2fsck` finds them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub nameless: Vec<Nameless>,
     /// What `e2fsck` cannot check, one sentence each; it is said in the proof.
     pub unchecked: Vec<String>,
 }
@@ -74,6 +77,16 @@ pub struct Boot {
 pub struct KnownLine {
     /// A regular expression that the line matches.
     pub pattern: String,
+    /// Where it comes from: a ticket of Lustre's, where there is one.
+    pub why: String,
+}
+
+/// An object of Lustre's that is an inode without a name, and why that says nothing against what was built.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nameless {
+    /// Its identifier, as Lustre writes it: `[0x200000001:0x101e:0x0]`.
+    pub fid: String,
     /// Where it comes from: a ticket of Lustre's, where there is one.
     pub why: String,
 }
@@ -123,6 +136,28 @@ impl Boot {
             return Err(format!(
                 "boot.environment: `{name}` is no name of a variable"
             ));
+        }
+        for one in &self.nameless {
+            let inner = one
+                .fid
+                .strip_prefix('[')
+                .and_then(|rest| rest.strip_suffix(']'));
+            let is_number = |part: &str| {
+                part.strip_prefix("0x").is_some_and(|digits| {
+                    !digits.is_empty()
+                        && digits
+                            .chars()
+                            .all(|c| c.is_ascii_hexdigit() && !c.is_ascii_uppercase())
+                })
+            };
+            if inner.is_none_or(|inner| {
+                inner.split(':').count() != 3 || !inner.split(':').all(is_number)
+            }) {
+                return Err(format!(
+                    "boot.nameless: `{}` is no identifier like `[0x200000001:0x101e:0x0]`, in small letters",
+                    one.fid
+                ));
+            }
         }
         for (what, value) in [
             ("memory_mib", self.memory_mib),
