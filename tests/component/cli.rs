@@ -11,6 +11,8 @@ use std::process::{Command, Stdio};
 use lustre_packaging::host;
 use lustre_repo_tests::command_line::{Home, Run, program, project, run};
 
+#[path = "cli/planning.rs"]
+mod planning;
 #[path = "cli/waiting.rs"]
 mod waiting;
 
@@ -58,45 +60,6 @@ fn a_target_is_a_name_or_the_path_of_a_targets_file() {
         assert_eq!(ran.code, 2, "{name}: {ran:?}");
         assert!(home.is_untouched(), "{name}");
     }
-}
-
-/// A site's own target: what it is is read from its file, and what it would do is told before there is a lock, without network.
-#[test]
-fn a_sites_target_without_a_lock_is_planned_in_words() {
-    let site = tempfile::tempdir().unwrap();
-    let file = site.path().join("site.toml");
-    std::fs::write(
-        &file,
-        "inherits = 'rocky-8.10-guide'\n[repository]\nbaseurl = 'https://repo.example/lustre'\n",
-    )
-    .unwrap();
-    let home = Home::new();
-    let path = file.to_str().unwrap();
-    let ran = home.run(&["plan", "--target", path]);
-    assert_eq!(ran.code, 0, "{ran:?}");
-    for part in [
-        "site.lock.toml does not exist",
-        "kernel-4.18.0-553.22.1.el8_10.src.rpm",
-        "--without kabichk",
-        "ext4-delayed-iput",
-        "https://repo.example/lustre",
-    ] {
-        assert!(ran.stdout.contains(part), "`{part}`: {}", ran.stdout);
-    }
-    let ran = home.run(&["plan", "--json", "--target", path]);
-    assert_eq!(ran.code, 0, "{ran:?}");
-    let stages: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-    let kernel = stages
-        .as_array()
-        .and_then(|stages| stages.iter().find(|one| one["stage"] == "kernel"))
-        .unwrap();
-    assert_eq!(kernel["runs"], true);
-    assert!(kernel["key"].is_null());
-    assert_eq!(kernel["needs"][0], "kernel-sources");
-    // Nothing was written, beside the file or into it.
-    assert_eq!(std::fs::read_dir(site.path()).unwrap().count(), 1);
-    let ran = home.run(&["plan", "--locked", "--offline", "--target", path]);
-    assert_eq!(ran.code, 0, "a plan asks nobody: {ran:?}");
 }
 
 #[test]

@@ -129,3 +129,91 @@ fn malformed(path: &Path, text: &str, error: &toml::de::Error) -> Error {
         message: error.message().to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{WHOLE, specs};
+    use super::*;
+
+    #[test]
+    fn a_target_may_be_anywhere() {
+        let specs = specs(&[("one.toml", WHOLE), ("two.toml", "inherits = 'one'")]);
+        let site = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = site.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            path.to_str().unwrap().to_owned()
+        };
+        let base = write("base.toml", "inherits = 'two'\ndescription = 'the site'");
+        let own = write(
+            "site-1.0.toml",
+            "inherits = 'base'\n[lustre]\nversion = '2'",
+        );
+        let target = Target::load(specs.path(), &own).unwrap();
+        assert_eq!(
+            (target.name.as_str(), target.description.as_str()),
+            ("site-1.0", "the site")
+        );
+        assert_eq!(target.lustre.version, "2");
+        assert_eq!(target.argument(), own);
+        assert_eq!(
+            target.lock_path(specs.path()),
+            site.path().join("site-1.0.lock.toml")
+        );
+        assert!(
+            !serde_json::to_string(&target).unwrap().contains(&own),
+            "where its file is decides nothing of what is built"
+        );
+        let named = Target::load(specs.path(), "two").unwrap();
+        assert_eq!(named.argument(), "two");
+        assert_eq!(
+            named.lock_path(specs.path()),
+            specs.path().join("locks/two.toml")
+        );
+        // What is in a site's folder is no target by its name.
+        assert!(matches!(
+            Target::load(specs.path(), "base"),
+            Err(Error::Unknown { .. })
+        ));
+        // Under a name of the project's own: the parent is that one, not the file itself.
+        let same = write("two.toml", "inherits = 'two'\ndescription = 'ours'");
+        let target = Target::load(specs.path(), &same).unwrap();
+        assert_eq!(
+            (target.name.as_str(), target.description.as_str()),
+            ("two", "ours")
+        );
+        assert_eq!(Target::load(specs.path(), &base).unwrap().name, "base");
+    }
+
+    #[test]
+    fn a_path_that_is_no_targets_is_refused() {
+        let specs = specs(&[("one.toml", WHOLE)]);
+        for wrong in [
+            "/srv/",
+            "./site",
+            "sites/..toml",
+            "/srv/.toml",
+            "a b.toml",
+            ".toml",
+        ] {
+            let error = Target::load(specs.path(), wrong).unwrap_err();
+            assert!(matches!(error, Error::Path(_)), "{wrong}: {error}");
+        }
+        let error = Target::load(specs.path(), "/no/such/site.toml").unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, Error::Unknown { .. }), "{text}");
+        assert!(
+            text.contains("/no/such/site.toml does not exist") && text.contains("one"),
+            "{text}"
+        );
+        // A loop through two files of a site ends.
+        let site = tempfile::tempdir().unwrap();
+        for (name, parent) in [("a", "b"), ("b", "a")] {
+            let text = format!("inherits = '{parent}'");
+            std::fs::write(site.path().join(format!("{name}.toml")), text).unwrap();
+        }
+        let path = site.path().join("a.toml");
+        let error = Target::load(specs.path(), path.to_str().unwrap()).unwrap_err();
+        assert!(error.to_string().contains("a loop"), "{error}");
+    }
+}

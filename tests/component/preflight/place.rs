@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use lustre_packaging::archive::pack_tar_gz;
 use lustre_packaging::preflight::{self, Inputs, KernelSource, LustreSource, Report};
-use lustre_packaging::target::Target;
+use lustre_packaging::target::{KernelKind, Target};
 use lustre_repo_tests::command_line::project;
 
 /// The target: the rehearsal's, but for what is looked at.
@@ -276,6 +276,12 @@ impl Place {
     /// Sets the target's text.
     pub fn target(&mut self, text: &str) {
         self.target = load(self.dir.path(), text);
+    }
+
+    /// Has the servers run the distribution's own kernel.
+    pub fn with_own_kernel(&mut self) {
+        self.target.kernel.kind = KernelKind::Distribution;
+        self.target.kernel.overlay.clear();
     }
 
     /// Writes a file under `specs/`.
