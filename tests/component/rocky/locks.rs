@@ -38,6 +38,9 @@ fn an_update_is_written_only_where_all_fits() -> Result<()> {
     for part in ["4.18-of-nobody", "left as it was"] {
         ensure!(run.stderr.contains(part), "`{part}`: {}", said(&run));
     }
-    ensure!(fs::read_to_string(world.lock())? == before, "it was written");
+    ensure!(
+        fs::read_to_string(world.lock())? == before,
+        "it was written"
+    );
     Ok(())
 }

@@ -12,7 +12,16 @@ use lustre_packaging::{archive, process};
 const FORMAT: u32 = 2;
 
 /// The folders of drivers, file systems and network protocols that have more than their makefiles.
-const DRIVERS: &[&str] = &["base", "block", "char", "md", "tty", "virtio"];
+const DRIVERS: &[&str] = &[
+    "base",
+    "block",
+    "char",
+    "clocksource",
+    "md",
+    "rtc",
+    "tty",
+    "virtio",
+];
 const FILE_SYSTEMS: &[&str] = &[
     "configfs",
     "crypto",
@@ -37,8 +46,8 @@ const FILE_SYSTEMS: &[&str] = &[
     "verity",
 ];
 const PROTOCOLS: &[&str] = &[
-    "802", "bpf", "core", "ethernet", "ethtool", "ipv4", "llc", "mptcp", "netlink", "packet",
-    "sched", "sunrpc", "unix", "xdp",
+    "802", "bpf", "core", "ethernet", "ethtool", "ipv4", "ipv6", "llc", "mptcp", "netlink",
+    "packet", "sched", "sunrpc", "unix", "xdp",
 ];
 /// What of arch/x86 nothing here needs.
 const NOT_OF_X86: &[&str] = &["kvm"];
