@@ -17,7 +17,7 @@ pub enum Error {
     /// Too little disk.
     #[error(
         "what is to be built of `{target}` takes about {needed} GiB of disk in {} (`[needs]` of the target), and {} GiB are free there; make room, or {}{}",
-        folder.display(), free_mib >> 10, .option, less(.debuginfo.as_ref())
+        folder.display(), free_mib >> 10, .option, less(.debuginfo.as_deref())
     )]
     Disk {
         /// The target.
@@ -37,7 +37,7 @@ pub enum Error {
     #[error(
         "what is to be built of `{target}` takes about {needed_mib} MiB of memory with {jobs} jobs at a time ({job_mib} MiB each), and \
          {available_mib} MiB are available; end what uses it{}{}",
-        fewer(*.needed_mib, *.available_mib, *.jobs, *.job_mib), less(.debuginfo.as_ref())
+        fewer(*.needed_mib, *.available_mib, *.jobs, *.job_mib), less(.debuginfo.as_deref())
     )]
     Memory {
         /// The target.
@@ -64,7 +64,7 @@ pub enum Error {
 }
 
 /// What leaving debuginfo out saves, as the end of a sentence.
-fn less(debuginfo: Option<&Box<Debuginfo>>) -> String {
+fn less(debuginfo: Option<&Debuginfo>) -> String {
     debuginfo.map_or_else(String::new, |debuginfo| {
         format!(
             "; without the kernel's debuginfo (`{}` among `kernel.options` of the target) it is {} GiB of disk and {} MiB of memory less",

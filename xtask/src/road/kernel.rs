@@ -162,14 +162,11 @@ impl Road<'_> {
             return Ok(version.clone());
         }
         let file = self.kernel_pin()?.file;
-        let plain = match &self.target.kernel.source {
-            Source::Srpm(package) => file
-                .strip_suffix(".src.rpm")
-                .and_then(|stem| stem.strip_prefix(package.as_str()))
-                .and_then(|rest| rest.strip_prefix('-')),
+        let version = match &self.target.kernel.source {
+            Source::Srpm(package) => version_of(&file, package),
             _ => None,
         };
-        plain.map(str::to_owned).ok_or_else(|| {
+        version.map(str::to_owned).ok_or_else(|| {
             anyhow::anyhow!(
                 "the lock's file of the kernel's source package, `{file}`, does not name its version; set `kernel.version` in the target"
             )
@@ -196,13 +193,57 @@ impl Road<'_> {
         if self.target.kernel.kind.is_patched() {
             return Ok(packages.to_vec());
         }
-        let version = self.own_kernel()?;
-        let mut exact: Vec<String> = packages
-            .iter()
-            .filter(|package| !OF_A_SERVER.contains(&package.as_str()))
-            .cloned()
-            .collect();
-        exact.extend(OF_A_SERVER.map(|package| format!("{package}-{version}")));
-        Ok(exact)
+        Ok(exactly(packages, &self.own_kernel()?))
+    }
+}
+
+/// `VERSION-RELEASE` in the file name of the source package `package`.
+fn version_of<'f>(file: &'f str, package: &str) -> Option<&'f str> {
+    let rest = file.strip_suffix(".src.rpm")?.strip_prefix(package)?;
+    let version = rest.strip_prefix('-')?;
+    version.contains('-').then_some(version)
+}
+
+/// `packages` with the kernel in this `version` in place of whichever is the newest: kernels are installed side by side.
+fn exactly(packages: &[String], version: &str) -> Vec<String> {
+    let mut exact: Vec<String> = packages
+        .iter()
+        .filter(|package| !OF_A_SERVER.contains(&package.as_str()))
+        .cloned()
+        .collect();
+    exact.extend(OF_A_SERVER.map(|package| format!("{package}-{version}")));
+    exact
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_is_behind_the_packages_name() {
+        let file = "kernel-6.12.0-55.43.1.el10_0.src.rpm";
+        assert_eq!(version_of(file, "kernel"), Some("6.12.0-55.43.1.el10_0"));
+        for (file, package) in [
+            ("kernel-rt-6.12.0.src.rpm", "kernel-rt"),
+            ("kernel-6.12.0-1.x86_64.rpm", "kernel"),
+            ("linux-6.12.0-1.src.rpm", "kernel"),
+        ] {
+            assert_eq!(version_of(file, package), None, "{file}");
+        }
+    }
+
+    #[test]
+    fn a_server_has_the_kernel_that_the_modules_are_for_and_no_newer_one() {
+        let packages = ["dnf", "kernel", "kmod"].map(str::to_owned);
+        assert_eq!(
+            exactly(&packages, "6.12.0-1.el10_0"),
+            [
+                "dnf",
+                "kmod",
+                "kernel-6.12.0-1.el10_0",
+                "kernel-core-6.12.0-1.el10_0",
+                "kernel-modules-6.12.0-1.el10_0"
+            ]
+        );
     }
 }

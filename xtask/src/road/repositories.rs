@@ -216,3 +216,82 @@ fn module_streams(file: &Path) -> Result<Vec<u8>, Failure> {
     }
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use lustre_packaging::distro::{self, Recipe};
+    use lustre_packaging::sign::Signer as _;
+
+    use super::*;
+    use crate::context::specs;
+
+    #[test]
+    fn a_package_is_placed_under_its_own_name_and_nowhere_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let from = dir.path().join("digest");
+        fs::write(&from, "a package").unwrap();
+        let folder = dir.path().join("Packages");
+        fs::create_dir(&folder).unwrap();
+        place(&from, &folder, "a-1-1.x86_64.rpm").unwrap();
+        let text = fs::read_to_string(folder.join("a-1-1.x86_64.rpm")).unwrap();
+        assert_eq!(text, "a package");
+        for name in ["../a-1-1.x86_64.rpm", "a-1-1.x86_64.deb"] {
+            let error = place(&from, &folder, name).unwrap_err().to_string();
+            assert!(
+                error.contains(name) && error.contains("lock --update"),
+                "{error}"
+            );
+        }
+    }
+
+    #[test]
+    fn of_a_file_of_keys_only_the_one_named_is_taken() {
+        let recipe = Recipe::load(&specs().join("distributions/rehearsal")).unwrap();
+        let text = distro::build::key(&recipe).unwrap();
+        let text = text.public_key_armored().unwrap();
+        let wanted = |fingerprint: &str| KeyFile {
+            fingerprint: fingerprint.to_owned(),
+            file: "keys/x.asc".to_owned(),
+            url: "https://mirror.example/x".to_owned(),
+        };
+        let fingerprint = "362B476C5ACE998F38942E53B26F6C7F3F1BA4F6";
+        let key = pinned_key("distribution", &wanted(fingerprint), &text).unwrap();
+        assert_eq!(key.fingerprint(), fingerprint);
+        let other = "0123456789ABCDEF0123456789ABCDEF01234567";
+        let error = pinned_key("distribution", &wanted(other), &text).unwrap_err();
+        let error = error.to_string();
+        assert!(
+            error.contains(other)
+                && error.contains(fingerprint)
+                && error.contains("`distribution`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn module_streams_are_ready_for_more_to_follow() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("modules.yaml.gz");
+        let write = |text: &str| {
+            let file = fs::File::create(&path).unwrap();
+            let mut child = std::process::Command::new("gzip")
+                .arg("-nc")
+                .stdin(std::process::Stdio::piped())
+                .stdout(file)
+                .spawn()
+                .unwrap();
+            child
+                .stdin
+                .take()
+                .unwrap()
+                .write_all(text.as_bytes())
+                .unwrap();
+            assert!(child.wait().unwrap().success());
+        };
+        write("---\ndocument: modulemd");
+        assert_eq!(module_streams(&path).unwrap(), b"---\ndocument: modulemd\n");
+        write("<html>not found</html>");
+        let error = module_streams(&path).unwrap_err().to_string();
+        assert!(error.contains("no metadata of module streams"), "{error}");
+    }
+}
