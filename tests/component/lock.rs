@@ -331,6 +331,47 @@ fn a_key_counts_by_its_fingerprint() {
 }
 
 #[test]
+fn a_tag_is_taken_with_the_signature_that_the_target_asks_for() {
+    let world = World::new();
+    let other = Gpg::new("Somebody else");
+    fs::write(world.mirror("OTHER"), other.public_key()).unwrap();
+    let plain = fs::read_to_string(world.file()).unwrap();
+    let with = |tag: &str, fingerprint: &str, key: &str| {
+        let text = plain.replace("tag = 'v1'", &format!("tag = '{tag}'"));
+        let tag_key = format!(
+            "[e2fsprogs.tag_key]\nfingerprint = '{fingerprint}'\nfile = 'keys/tags-of-the-test.asc'\nurl = '{MIRROR}/{key}'\n[lustre]\n"
+        );
+        fs::write(world.file(), text.replacen("[lustre]\n", &tag_key, 1)).unwrap();
+    };
+    with("v1", &world.gpg().fingerprint(), "KEY");
+    refused(
+        &world,
+        &world.run(&["lock"]),
+        &[
+            "the tag v1",
+            "https://git.example/e2fsprogs",
+            "no signature",
+        ],
+    );
+    with("v2", &other.fingerprint(), "OTHER");
+    refused(
+        &world,
+        &world.run(&["lock"]),
+        &["the signature of the tag v2", &other.fingerprint()],
+    );
+    with("v2", &other.fingerprint(), "KEY");
+    refused(&world, &world.run(&["lock"]), &["`e2fsprogs.tag_key`"]);
+    with("v2", &world.gpg().fingerprint(), "KEY");
+    match &locked(&world).tree["e2fsprogs"] {
+        Locked::Git { tag, commit, .. } => {
+            assert_eq!(tag.as_deref(), Some("v2"));
+            assert_eq!(*commit, world.commit());
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn what_cannot_be_met_is_said_for_every_root() {
     let world = World::new();
     world.target("base = ['site-release', 'kernel', 'no-such-package']");

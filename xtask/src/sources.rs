@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use anyhow::Context as _;
 use lustre_packaging::lock::Lock;
+use lustre_packaging::resolve;
 use lustre_packaging::source::{
     self, Fetched, Fetcher, GitSource, Locked, Mirror, Options, Override, PathSource,
     Source as Fetchable,
@@ -133,9 +134,43 @@ pub fn resolve(context: &Context) -> anyhow::Result<BTreeMap<String, Locked>> {
             }
             _ => continue,
         };
+        check_tag(context, &fetcher, name, &locked)?;
         trees.insert(name.to_owned(), locked);
     }
     Ok(trees)
+}
+
+/// The signature of a source's tag, where the target names the key that makes it.
+fn check_tag(
+    context: &Context,
+    fetcher: &Fetcher<'_>,
+    name: &str,
+    locked: &Locked,
+) -> anyhow::Result<()> {
+    let key = match name {
+        LUSTRE => &context.target.lustre.tag_key,
+        _ => &context.target.e2fsprogs.tag_key,
+    };
+    let (
+        Some(wanted),
+        Locked::Git {
+            url,
+            tag: Some(tag),
+            commit,
+            ..
+        },
+    ) = (key, locked)
+    else {
+        return Ok(());
+    };
+    let key = resolve::key(
+        fetcher.downloader(),
+        &context.store,
+        &context::specs(),
+        &format!("{name}.tag_key"),
+        wanted,
+    )?;
+    Ok(fetcher.check_tag(name, url, tag, commit, &key.armored)?)
 }
 
 /// Whether `--source` replaces the source `name`.

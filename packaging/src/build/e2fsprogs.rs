@@ -237,6 +237,7 @@ Patching is text.
     fn wanted(version: &str, release: Option<&str>) -> E2fsprogs {
         E2fsprogs {
             source: crate::target::Source::Path("x".to_owned()),
+            tag_key: None,
             spec: "e2fsprogs".to_owned(),
             series: "series".to_owned(),
             version: version.to_owned(),

@@ -205,7 +205,7 @@ impl<'s> Fetcher<'s> {
     }
 
     /// The URL that git is given.
-    fn git_place(&self, url: &str) -> (String, bool) {
+    pub(super) fn git_place(&self, url: &str) -> (String, bool) {
         let place = rewrite(url, &self.options.mirrors);
         match url::local_path(&place) {
             Some(path) => (path.to_string_lossy().into_owned(), true),
@@ -359,7 +359,7 @@ pub(super) fn invalid(name: &str, why: String) -> Error {
     }
 }
 
-fn offline(name: &str, location: &str, what: &str) -> Error {
+pub(super) fn offline(name: &str, location: &str, what: &str) -> Error {
     Error::Offline {
         source_name: name.to_owned(),
         what: format!("{what} of {}", url::shown(location)),

@@ -114,6 +114,14 @@ impl<'s> Git<'s> {
         self.run(&mut command).ok()
     }
 
+    /// The content of an annotated tag: what it names, its message, and its signature where it has one. None for a tag that is only a
+    /// name.
+    pub(super) fn tag_object(&self, repository: &Path, tag: &str) -> Option<Vec<u8>> {
+        let mut command = self.at(repository);
+        command.args(["cat-file", "tag", &format!("refs/tags/{tag}")]);
+        process::output(&mut command).ok()
+    }
+
     /// The commit's time in seconds since 1970.
     pub(super) fn time(&self, repository: &Path, commit: &str) -> Result<u64, Error> {
         let mut command = self.at(repository);

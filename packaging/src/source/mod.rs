@@ -4,7 +4,7 @@
 //! - [`Fetcher`] turns one into the other and brings the content into the store; [`Fetched`] gives it out again (`fetch`).
 //! - [`Override`] replaces a source by something local, [`Mirror`] a location by another (`replace`,
 //!   `replacement`).
-//! - `download` fetches files through `curl`, `git` drives git, `srpm` reads a dnf source repository by its signed metadata (`repodata`).
+//! - `download` fetches files through `curl`, `git` drives git, `tag` checks the signatures of tags, `srpm` reads a dnf source repository by its signed metadata (`repodata`).
 //!
 //! Fetching is the only part of the road that uses the network.
 
@@ -20,6 +20,7 @@ mod replace;
 mod replacement;
 pub(crate) mod repodata;
 pub(crate) mod srpm;
+mod tag;
 pub(crate) mod url;
 
 pub use download::{Downloader, Progress, Retry};

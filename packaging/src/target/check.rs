@@ -33,6 +33,21 @@ impl Target {
                 "lustre.source names the tag `{tag}` and no commit: give it as `git`, with both"
             ));
         }
+        for (place, source, key) in [
+            ("lustre", &self.lustre.source, &self.lustre.tag_key),
+            ("e2fsprogs", &self.e2fsprogs.source, &self.e2fsprogs.tag_key),
+        ] {
+            let Some(key) = key else { continue };
+            key.check(&format!("{place}.tag_key"))?;
+            if !matches!(
+                source,
+                Source::Git { tag: Some(_), .. } | Source::GitTag { .. }
+            ) {
+                return Err(format!(
+                    "{place}.tag_key is the key of a tag, and {place}.source names none"
+                ));
+            }
+        }
         self.check_release_package()?;
         inside("e2fsprogs.spec", &self.e2fsprogs.spec)?;
         if let Some(series) = self.e2fsprogs.series() {

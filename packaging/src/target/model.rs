@@ -172,6 +172,9 @@ impl Default for Source {
 pub struct E2fsprogs {
     /// The upstream release, or a tree.
     pub source: Source,
+    /// The key that signs the tag of its source. Where it is given, the lock takes only a tag with that signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag_key: Option<KeyFile>,
     /// The folder under `specs/` that holds the spec, the series and the folder `patches`.
     pub spec: String,
     /// The series laid over the source: a file of that folder. Empty for a source that brings its own support of Lustre.
@@ -242,6 +245,9 @@ pub struct Kernel {
 pub struct Lustre {
     /// The source tree.
     pub source: Source,
+    /// The key that signs the tag of its source. Where it is given, the lock takes only a tag with that signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag_key: Option<KeyFile>,
     /// The folder under `specs/` of the overlay that makes the tree fit: anchored edits and fixups.
     pub overlay: Option<String>,
     /// The options of that overlay that are taken.

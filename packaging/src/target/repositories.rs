@@ -39,6 +39,15 @@ pub struct KeyFile {
     pub url: String,
 }
 
+impl KeyFile {
+    /// What has to hold of the key that stands at `place` in a target.
+    pub(super) fn check(&self, place: &str) -> Result<(), String> {
+        fingerprint(&format!("{place}.fingerprint"), &self.fingerprint)?;
+        inside(&format!("{place}.file"), &self.file)?;
+        web(&format!("{place}.url"), &self.url)
+    }
+}
+
 /// A location that cannot be told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -99,12 +108,7 @@ impl Distribution {
             );
         }
         for (name, key) in &self.keys {
-            fingerprint(
-                &format!("distribution.keys.{name}.fingerprint"),
-                &key.fingerprint,
-            )?;
-            inside(&format!("distribution.keys.{name}.file"), &key.file)?;
-            web(&format!("distribution.keys.{name}.url"), &key.url)?;
+            key.check(&format!("distribution.keys.{name}"))?;
         }
         if !self.keys.values().any(|key| key.fingerprint == self.key) {
             return Err(format!(

@@ -335,3 +335,30 @@ fn numbers_of_the_release_package_that_rpm_cannot_take_are_refused() {
         assert!(error.contains(part), "{numbers}: {error}");
     }
 }
+
+#[test]
+fn a_tags_key_goes_with_a_tag() {
+    let key = "[lustre.tag_key]\nfingerprint = '0123456789ABCDEF0123456789ABCDEF01234567'\nfile = 'keys/l.asc'\n\
+               url = 'https://a.example/l.asc'\n";
+    let dir = specs(&[("one.toml", &format!("{WHOLE}{key}"))]);
+    let error = Target::load(dir.path(), "one").unwrap_err().to_string();
+    assert!(
+        error.contains("lustre.tag_key") && error.contains("names none"),
+        "{error}"
+    );
+    let tagged = WHOLE.replace(
+        "source = { path = \"model/lustre\" }",
+        "source = { git = { url = \"u\", tag = \"t\", commit = \"c\" } }",
+    );
+    let dir = specs(&[
+        ("one.toml", &format!("{tagged}{key}")),
+        (
+            "two.toml",
+            &format!("{tagged}{}", key.replace("https:", "http:")),
+        ),
+    ]);
+    let target = Target::load(dir.path(), "one").unwrap();
+    assert_eq!(target.lustre.tag_key.unwrap().file, "keys/l.asc");
+    let error = Target::load(dir.path(), "two").unwrap_err().to_string();
+    assert!(error.contains("lustre.tag_key.url"), "{error}");
+}

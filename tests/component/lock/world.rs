@@ -256,6 +256,23 @@ fn shared() -> &'static Shared {
         run(&["add", "."]);
         run(&["commit", "--quiet", "--message=x"]);
         run(&["tag", "--annotate", "--message=x", "v1"]);
+        let mut command = Command::new("git");
+        command.arg("-C").arg(&git).args([
+            "-c",
+            "user.name=x",
+            "-c",
+            "user.email=x@example.org",
+            "tag",
+            "--message=signed",
+            "--local-user",
+            &gpg.fingerprint(),
+            "v2",
+        ]);
+        succeed(
+            command
+                .env("HOME", folder.path())
+                .env("GNUPGHOME", gpg.0.path()),
+        );
         Shared { folder, gpg }
     })
 }

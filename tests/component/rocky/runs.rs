@@ -66,10 +66,7 @@ fn proofs(world: &World) -> Result<()> {
 fn lock(world: &World) -> Result<()> {
     let text = fs::read_to_string(world.lock())?;
     ensure!(!text.contains("127.0.0.1"), "the lock names a mirror");
-    ensure!(
-        text.contains(&format!("https://dl.rockylinux.org/")),
-        "{text}"
-    );
+    ensure!(text.contains("https://dl.rockylinux.org/"), "{text}");
     let default = format!("swig-{}-", SWIG[0].1);
     if world.release.el == 8 {
         ensure!(

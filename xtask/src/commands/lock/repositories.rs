@@ -45,6 +45,14 @@ pub fn request(target: &Target) -> anyhow::Result<Digest> {
     for (name, source) in sources::pinned_trees(target) {
         fields.push((name.to_owned(), format!("{source:?}")));
     }
+    for (name, key) in [
+        ("lustre-tag-key", &target.lustre.tag_key),
+        ("e2fsprogs-tag-key", &target.e2fsprogs.tag_key),
+    ] {
+        if key.is_some() {
+            fields.push(json(name, key)?);
+        }
+    }
     Ok(Digest::of_fields(fields))
 }
 
