@@ -139,23 +139,13 @@ impl World {
             wanted.target,
             wanted.lustre.tag(),
         );
-        // The kernel is a small one without debuginfo, and the Lustre is small.
-        let mut needs = "\n[needs]\njob_memory_mib = 500\noutput_gib = 1\n\
-             base = { disk_gib = 4, memory_mib = 500, minutes = 2 }\n\
-             e2fsprogs = { disk_gib = 1, memory_mib = 0, minutes = 2 }\n\
-             kernel = { disk_gib = 2, memory_mib = 0, minutes = 5 }\n\
-             lustre = { disk_gib = 1, memory_mib = 0, minutes = 1 }\n"
-            .to_owned();
-        if wanted.release.el < 10 {
-            needs += "debuginfo = { disk_gib = 0, memory_mib = 0, minutes = 0 }\n";
-        }
         if wanted.lustre == Lustre::V2_17 {
             // The model has one kind of store: the wbcfs pair is not there.
             text += "packages = [\n    \"lustre\", \"kmod-lustre\", \"kmod-lustre-osd-ldiskfs\", \"lustre-osd-ldiskfs-mount\", \
                      \"lustre-resource-agents\",\n    \"lustre-devel\", \"kmod-lustre-devel\", \"lustre-iokit\", \"lustre-tests\", \
                      \"kmod-lustre-tests\",\n]\n";
         }
-        text.replacen("\n[lustre]\n", &format!("{needs}\n[lustre]\n"), 1)
+        text
     }
 
     /// The tool with this target, the stand-in for its mirrors and the base's store, about to run. `verb` is the subcommand.
