@@ -125,7 +125,7 @@ impl World {
         self.folder.path()
     }
 
-    /// The target: the project's own, with the stand-in's keys and the commit of its Lustre.
+    /// The target: the project's own, with the stand-in's keys, the commit of its Lustre, and the little that its small kernel takes.
     fn derived(&self, wanted: &Wanted, commit: &str) -> String {
         let key = self.base.key.public_key().fingerprint();
         let mut text = format!(
@@ -134,6 +134,8 @@ impl World {
              [distribution]\nkey = \"{key}\"\n\n\
              [distribution.keys.distribution]\nfingerprint = \"{key}\"\n\n\
              [distribution.keys.epel]\nfingerprint = \"{key}\"\n\n\
+             [needs]\njob_memory_mib = 300\noutput_gib = 1\nbase = {{ disk_gib = 3 }}\ne2fsprogs = {{ disk_gib = 1 }}\n\
+             kernel = {{ disk_gib = 3, memory_mib = 500 }}\ndebuginfo = {{ disk_gib = 0, memory_mib = 0 }}\nlustre = {{ disk_gib = 1 }}\n\n\
              [lustre]\nsource = {{ git = {{ url = \"https://{SOURCES}/fs/lustre-release\", tag = \"{}\", commit = \"{commit}\" }} }}\n",
             wanted.target,
             wanted.target,
