@@ -3,6 +3,7 @@
 pub mod command_line;
 pub mod createrepo;
 pub mod folder;
+pub mod gpg;
 pub mod http;
 pub mod repodata_diff;
 pub mod rpm_corpus;

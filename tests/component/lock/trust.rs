@@ -3,9 +3,10 @@
 use std::fs;
 
 use lustre_packaging::source::Locked;
+use lustre_repo_tests::gpg::Gpg;
 use lustre_repo_tests::http::Fault;
 
-use super::world::{Gpg, MIRROR, World};
+use super::world::{MIRROR, World};
 use super::{locked, refused};
 
 #[test]

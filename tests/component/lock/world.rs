@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use lustre_repo_tests::command_line::{Home, Run};
+use lustre_repo_tests::gpg::Gpg;
 use lustre_repo_tests::http::Server;
 
 /// What the target calls the mirror.
@@ -89,67 +90,6 @@ fn createrepo(folder: &Path) {
     succeed(Command::new("createrepo_c").arg("--quiet").arg(folder));
 }
 
-/// A key of GnuPG's in a home of its own.
-#[derive(Debug)]
-pub struct Gpg(tempfile::TempDir);
-
-impl Gpg {
-    pub fn new(name: &str) -> Self {
-        // Not below a long path: the agent's socket has little room.
-        let home = tempfile::Builder::new()
-            .prefix("g")
-            .tempdir_in("/tmp")
-            .unwrap();
-        let gpg = Self(home);
-        succeed(gpg.command().args([
-            "--passphrase",
-            "",
-            "--quick-generate-key",
-            name,
-            "rsa3072",
-            "sign",
-            "never",
-        ]));
-        gpg
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new("gpg");
-        command
-            .args(["--batch", "--yes", "--quiet", "--pinentry-mode", "loopback"])
-            .env("GNUPGHOME", self.0.path());
-        command
-    }
-
-    pub fn public_key(&self) -> String {
-        succeed(self.command().args(["--armor", "--export"]))
-    }
-
-    pub fn fingerprint(&self) -> String {
-        let list = succeed(self.command().args(["--with-colons", "--list-keys"]));
-        let line = list.lines().find(|line| line.starts_with("fpr:")).unwrap();
-        line.split(':').nth(9).unwrap().to_owned()
-    }
-
-    fn sign(&self, repository: &Path) {
-        let repomd = repository.join("repodata/repomd.xml");
-        succeed(
-            self.command()
-                .args(["--armor", "--detach-sign"])
-                .arg(repomd),
-        );
-    }
-}
-
-impl Drop for Gpg {
-    fn drop(&mut self) {
-        let _ = Command::new("gpgconf")
-            .args(["--kill", "all"])
-            .env("GNUPGHOME", self.0.path())
-            .status();
-    }
-}
-
 /// A stream of a module: its package hides the one of the same name that is newer and in none.
 const MODULES: &str = r#"---
 document: modulemd
@@ -227,7 +167,7 @@ fn shared() -> &'static Shared {
                 .arg(place("streams/repodata")),
         );
         for name in ["base", "streams", "source"] {
-            gpg.sign(&place(name));
+            gpg.sign_repository(&place(name));
         }
         fs::write(place("KEY"), gpg.public_key()).unwrap();
         let git = folder.path().join("git/e2fsprogs");
@@ -271,7 +211,7 @@ fn shared() -> &'static Shared {
         succeed(
             command
                 .env("HOME", folder.path())
-                .env("GNUPGHOME", gpg.0.path()),
+                .env("GNUPGHOME", gpg.home()),
         );
         Shared { folder, gpg }
     })
@@ -385,6 +325,6 @@ impl World {
         let tool: &[Package] = &[("tool", "Requires: (good or bad)")];
         build(&self.mirror("base"), "tools", ("1.1", "1"), tool, None);
         createrepo(&self.mirror("base"));
-        self.gpg().sign(&self.mirror("base"));
+        self.gpg().sign_repository(&self.mirror("base"));
     }
 }

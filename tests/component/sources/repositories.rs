@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use lustre_packaging::source::{Locked, Source, SrpmSource};
 use lustre_repo_tests::http::{Fault, Server};
 
-use super::tools::{Gpg, Place, build_srpm, createrepo};
+use super::tools::{Place, build_srpm, createrepo};
+use lustre_repo_tests::gpg::Gpg;
 
 const OLD: &str = "553.22.1.el8_10";
 const NEW: &str = "553.100.1.el8_10";
