@@ -50,7 +50,7 @@ fn every_root_is_pinned_and_nothing_else() {
     let ran = world.run(&["lock"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(
-        ran.stderr.contains(&format!("kernel-6.12.0-{LATER}")) && ran.stderr.contains("[kernel]"),
+        ran.stderr.contains(&format!("kernel-6.12.0-{LATER}")) && ran.stderr.contains("newer than"),
         "a later kernel is told: {}",
         ran.stderr
     );
@@ -254,6 +254,45 @@ fn an_update_says_what_moves_and_writes_nothing_that_was_not_looked_at() {
         &["--locked was given"],
     );
     assert_eq!(package(&locked(&world), "tool").version, "1.1-1");
+}
+
+#[test]
+fn an_update_moves_on_to_the_newest_kernel_where_the_target_lets_it() {
+    let world = World::new();
+    // The first lock has what the target names, and says what there is.
+    let ran = world.run(&["lock"]);
+    assert!(
+        ran.code == 0 && ran.stderr.contains("lock --update` moves on to it"),
+        "{ran:?}"
+    );
+    let lock = fs::read_to_string(world.lock_file()).unwrap();
+    assert!(lock.contains(&format!("kernel-6.12.0-{KERNEL}.src.rpm")));
+    let moved = world.run(&["lock", "--update"]);
+    let (from, to) = (
+        format!("kernel-6.12.0-{KERNEL}"),
+        format!("kernel-6.12.0-{LATER}"),
+    );
+    let line = moved
+        .stderr
+        .lines()
+        .find(|line| line.contains(" -> ") && line.contains(&to));
+    assert!(
+        line.is_some_and(|line| line.contains(&from)) && moved.stderr.contains("preflight"),
+        "{}",
+        moved.stderr
+    );
+    // It holds nothing here, so it does not fit, and nothing moved.
+    assert_ne!(moved.code, 0, "{moved:?}");
+    assert_eq!(fs::read_to_string(world.lock_file()).unwrap(), lock);
+    let plain = fs::read_to_string(world.file()).unwrap();
+    assert!(!plain.contains("[kernel]"), "{plain}");
+    fs::write(world.file(), plain + "\n[kernel]\nmoves = false\n").unwrap();
+    let stays = world.run(&["lock", "--update"]);
+    assert!(
+        stays.stderr.contains("`version` of its [kernel] decides"),
+        "{}",
+        stays.stderr
+    );
 }
 
 #[test]

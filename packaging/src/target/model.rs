@@ -229,6 +229,9 @@ pub struct Kernel {
     /// Its `VERSION-RELEASE`, as the distribution has it; the newest one where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+    /// Whether `lock --update` moves on to the newest kernel of the release, where that fits; the lock then says which it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub moves: bool,
     /// The overlay's folder under `specs/`; not used for the distribution's own kernel.
     #[serde(default)]
     pub overlay: String,

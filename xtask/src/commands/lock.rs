@@ -61,7 +61,7 @@ fn update(context: &Context) -> anyhow::Result<Outcome> {
     }
     // What cannot be read is replaced: that is what its error asks for.
     let old = Lock::read(&path(target)).ok().flatten();
-    let lock = resolve(context)?;
+    let lock = resolve(context, true)?;
     if let Some(old) = &old {
         ui::say(&Diff::of(old, &lock).to_string());
     }
@@ -127,7 +127,7 @@ pub fn current(context: &Context) -> anyhow::Result<Lock> {
     context
         .screen
         .line(&format!("{} {what}: resolving", path.display()));
-    let lock = resolve(context)?;
+    let lock = resolve(context, false)?;
     write(context, &lock)?;
     Ok(lock)
 }
@@ -151,10 +151,10 @@ fn request(target: &Target) -> anyhow::Result<Digest> {
     }
 }
 
-fn resolve(context: &Context) -> anyhow::Result<Lock> {
+fn resolve(context: &Context, update: bool) -> anyhow::Result<Lock> {
     match context.target.distribution.kind {
         DistributionKind::Rehearsal => debian::resolve(context),
-        DistributionKind::Repositories => repositories::resolve(context),
+        DistributionKind::Repositories => repositories::resolve(context, update),
     }
 }
 

@@ -115,6 +115,10 @@ impl<'a> Road<'a> {
         {
             target.to_mut().lustre.version = version;
         }
+        // An update may have moved on from the kernel that the target names: the lock knows.
+        if target.kernel.moves {
+            target.to_mut().kernel.version = None;
+        }
         let e2fsprogs = sources::e2fsprogs(context, lock)?;
         if let Some(tree) = &e2fsprogs {
             let wanted = e2fsprogs::of_tree(&target.e2fsprogs, tree, &context.store)?;

@@ -71,8 +71,8 @@ fn requires_in(path: &Path) -> anyhow::Result<String> {
     Ok(lines.join("\n"))
 }
 
-/// A new lock.
-pub fn resolve(context: &Context) -> anyhow::Result<Lock> {
+/// A new lock; an `update` takes the newest kernel where the target's moves.
+pub fn resolve(context: &Context, update: bool) -> anyhow::Result<Lock> {
     let target = &context.target;
     let options = sources::options(&context.arguments)?;
     let downloader = Downloader::new(
@@ -95,7 +95,7 @@ pub fn resolve(context: &Context) -> anyhow::Result<Lock> {
         &keys,
         &scratch.path().join("metadata"),
     )?;
-    let srpm = kernel_srpm(context, &metadata)?;
+    let srpm = kernel_srpm(context, &metadata, update)?;
     let trees = sources::resolve(context)?;
     let maker = Maker {
         context,
@@ -134,20 +134,34 @@ pub fn resolve(context: &Context) -> anyhow::Result<Lock> {
 }
 
 /// The kernel's source package that the target names, or the newest; where a newer one is there than the target names, that is said.
-fn kernel_srpm(context: &Context, metadata: &resolve::Metadata) -> anyhow::Result<SourcePackage> {
+fn kernel_srpm(
+    context: &Context,
+    metadata: &resolve::Metadata,
+    update: bool,
+) -> anyhow::Result<SourcePackage> {
     let Kernel {
-        source, version, ..
+        source,
+        version,
+        moves,
+        ..
     } = &context.target.kernel;
     let Source::Srpm(name) = source else {
         bail!(
             "kernel.source: a distribution's kernel is a source package (`srpm`), not {source:?}"
         );
     };
-    let srpm = resolve::srpm(metadata, name, version.as_deref())?;
-    match version {
+    let named = version.as_deref().filter(|_| !(update && *moves));
+    let srpm = resolve::srpm(metadata, name, named)?;
+    match named {
         Some(version) if srpm.newest != srpm.version => context.screen.line(&format!(
-            "{} has {name}-{}, newer than the {version} that the target names; `version` of its [kernel] decides",
-            srpm.repository, srpm.newest
+            "{} has {name}-{}, newer than the {version} that the target names; {}",
+            srpm.repository,
+            srpm.newest,
+            if *moves {
+                "`cargo xtask lock --update` moves on to it, if it fits"
+            } else {
+                "`version` of its [kernel] decides"
+            }
         )),
         Some(_) => {}
         None => {
