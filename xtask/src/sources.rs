@@ -6,8 +6,8 @@ use anyhow::Context as _;
 use lustre_packaging::lock::Lock;
 use lustre_packaging::resolve;
 use lustre_packaging::source::{
-    self, Fetched, Fetcher, GitSource, Locked, Mirror, Options, Override, PathSource,
-    Source as Fetchable,
+    self, Downloader, Fetched, Fetcher, GitSource, Locked, Mirror, Options, Override, PathSource,
+    Retry, Source as Fetchable,
 };
 use lustre_packaging::store::Store;
 use lustre_packaging::target::{Source, Target};
@@ -67,6 +67,12 @@ pub fn options(arguments: &TargetArgs) -> anyhow::Result<Options> {
         options.mirrors.push(mirror);
     }
     Ok(options)
+}
+
+/// What gets single files into the context's store, from the mirrors of `options`.
+pub fn downloader<'a>(context: &'a Context, options: &'a Options) -> Downloader<'a> {
+    let retry = Retry::default();
+    Downloader::new(&context.store, false, &options.mirrors, retry, &|_| {})
 }
 
 /// A source tree as the library fetches it; none for what comes as an archive that the lock pins.

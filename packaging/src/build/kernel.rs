@@ -61,13 +61,10 @@ pub fn sources(
 /// When the overlay names no spec.
 pub fn spec(prepared: &Path, overlay: &Overlay) -> Result<(PathBuf, Vec<String>), Error> {
     let (overlay, _) = as_prepared(overlay, prepared)?;
-    let spec = overlay.manifest.spec.clone().ok_or_else(|| {
-        Error::Overlay(format!(
-            "the overlay {} names no spec",
-            overlay.folder.display()
-        ))
-    })?;
-    Ok((prepared.join("sources").join(spec), options(&overlay)?))
+    Ok((
+        prepared.join("sources").join(spec_of(&overlay)?),
+        options(&overlay)?,
+    ))
 }
 
 /// Makes the SRPM from what [`sources`] left in `prepared`.
@@ -81,12 +78,7 @@ pub fn source_package(
     log: &Path,
 ) -> Result<PathBuf, Error> {
     let (overlay, _) = as_prepared(overlay, prepared)?;
-    let spec = overlay.manifest.spec.clone().ok_or_else(|| {
-        Error::Overlay(format!(
-            "the overlay {} names no spec",
-            overlay.folder.display()
-        ))
-    })?;
+    let spec = spec_of(&overlay)?;
     let sources = prepared.join("sources");
     for entry in fs::read_dir(&sources).map_err(at(&sources))? {
         let entry = entry.map_err(at(&sources))?;
@@ -124,6 +116,16 @@ pub fn build(
         intent.check(&text, &place, &overlay)?;
     }
     Ok(made)
+}
+
+/// The name of the spec among the sources.
+fn spec_of(overlay: &Overlay) -> Result<String, Error> {
+    overlay.manifest.spec.clone().ok_or_else(|| {
+        Error::Overlay(format!(
+            "the overlay {} names no spec",
+            overlay.folder.display()
+        ))
+    })
 }
 
 /// rpmbuild's options: the release's macros and the build's conditionals.

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context as _, bail};
 use lustre_packaging::lock::{FilePin, Lock};
 use lustre_packaging::resolve;
-use lustre_packaging::source::{self, Downloader, Retry};
+use lustre_packaging::source::{self, Downloader};
 use lustre_packaging::store::Digest;
 use lustre_packaging::target::DistributionKind;
 
@@ -113,13 +113,7 @@ fn from_project(context: &Context, lock: &Lock) -> anyhow::Result<()> {
 fn download(context: &Context, mut missing: Vec<FilePin>) -> anyhow::Result<()> {
     missing.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.file.cmp(&b.file)));
     let options = sources::options(&context.arguments)?;
-    let downloader = Downloader::new(
-        &context.store,
-        false,
-        &options.mirrors,
-        Retry::default(),
-        &|_| {},
-    );
+    let downloader = sources::downloader(context, &options);
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let errors = Mutex::new(Vec::new());
     let done = Mutex::new(Done::default());

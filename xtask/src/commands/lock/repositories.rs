@@ -11,16 +11,14 @@ use lustre_packaging::lock::{FilePin, Lock};
 use lustre_packaging::overlay::Overlay;
 use lustre_packaging::resolve::{self, BuildRequires, Key, SourcePackage};
 use lustre_packaging::sign::{PublicKey, verify_package};
-use lustre_packaging::source::{Downloader, Locked, Retry};
+use lustre_packaging::source::{Downloader, Locked};
 use lustre_packaging::store::{Digest, TempDir};
 use lustre_packaging::target::{Kernel, Source, Target};
 
 use crate::context::{self, Context};
+use crate::road::KERNEL_PACKAGE;
 use crate::road::repositories::{key_source, modules_source};
 use crate::sources;
-
-/// The lock's name for the kernel's source package.
-const KERNEL: &str = "kernel";
 
 /// What the lock has to answer: a digest of everything that decides which files are pinned.
 pub fn request(target: &Target) -> anyhow::Result<Digest> {
@@ -75,13 +73,7 @@ fn requires_in(path: &Path) -> anyhow::Result<String> {
 pub fn resolve(context: &Context, update: bool) -> anyhow::Result<Lock> {
     let target = &context.target;
     let options = sources::options(&context.arguments)?;
-    let downloader = Downloader::new(
-        &context.store,
-        false,
-        &options.mirrors,
-        Retry::default(),
-        &|_| {},
-    );
+    let downloader = sources::downloader(context, &options);
     let specs = context::specs();
     let scratch = context.store.temp_dir("lock")?;
     let keys = resolve::keys(&downloader, &context.store, &specs, &target.distribution)?;
@@ -117,7 +109,7 @@ pub fn resolve(context: &Context, update: bool) -> anyhow::Result<Lock> {
     let dnf = scratch.path().join("dnf");
     let solutions = resolve::resolve(&target.distribution, &metadata, &goals, &dnf)?;
     let packages = resolve::union(&metadata, &solutions)?;
-    let mut files = BTreeMap::from([(KERNEL.to_owned(), srpm.pin)]);
+    let mut files = BTreeMap::from([(KERNEL_PACKAGE.to_owned(), srpm.pin)]);
     for (name, key) in keys {
         files.insert(key_source(&name), key.pin);
     }
@@ -264,9 +256,12 @@ impl Maker<'_> {
             sha256, uri, size, ..
         } = &srpm.pin;
         let digest: Digest = sha256.parse()?;
-        let path = self
-            .downloader
-            .file(KERNEL, std::slice::from_ref(uri), &digest, Some(*size))?;
+        let path = self.downloader.file(
+            KERNEL_PACKAGE,
+            std::slice::from_ref(uri),
+            &digest,
+            Some(*size),
+        )?;
         let repository = &self.context.target.distribution.repository;
         let key = repository
             .iter()
