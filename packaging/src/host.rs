@@ -7,6 +7,8 @@ use std::process::{Command, Stdio};
 
 use serde::Deserialize;
 
+use crate::process;
+
 /// A host that cannot do the work, or cannot be made to.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -97,13 +99,8 @@ impl Tool {
         let Some((program, arguments)) = self.check.split_first() else {
             return true;
         };
-        Command::new(program)
-            .args(arguments)
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
+        process::capture(process::command(program).args(arguments))
+            .is_ok_and(|done| done.status.success())
     }
 }
 
@@ -237,13 +234,13 @@ fn install_step(line: &[String]) -> Result<(), Error> {
         message,
     };
     // Standard output may carry JSON for a script: the installer talks on standard error.
-    let status = Command::new(&line[0])
+    let mut command = process::command(&line[0]);
+    command
         .args(&line[1..])
         .env("DEBIAN_FRONTEND", "noninteractive")
         .stdin(Stdio::null())
-        .stdout(std::io::stderr())
-        .status()
-        .map_err(|error| failed(error.to_string()))?;
+        .stdout(std::io::stderr());
+    let status = process::status(&mut command).map_err(|error| failed(error.to_string()))?;
     if status.success() {
         return Ok(());
     }
@@ -263,7 +260,7 @@ const NAMESPACE: [&str; 9] = [
     "--",
 ];
 
-/// For root: nothing. For others: the command that runs `program` with `arguments` as root of a user namespace.
+/// For root: nothing. For others: the command that runs `program`, which is this one, with `arguments` as root of a user namespace.
 ///
 /// # Errors
 /// When such a namespace cannot be had.
@@ -274,16 +271,15 @@ pub fn privileges(
     if rustix::process::geteuid().is_root() {
         return Ok(None);
     }
-    let mut probe = Command::new(NAMESPACE[0]);
-    probe.args(&NAMESPACE[1..]).arg("true").stdin(Stdio::null());
-    let done = probe
-        .output()
-        .map_err(|error| Error::Unprivileged(error.to_string()))?;
+    let mut probe = process::command(NAMESPACE[0]);
+    probe.args(&NAMESPACE[1..]).arg("true");
+    let done =
+        process::capture(&mut probe).map_err(|error| Error::Unprivileged(error.to_string()))?;
     if !done.status.success() {
         let text = String::from_utf8_lossy(&done.stderr);
         return Err(Error::Unprivileged(text.trim().to_owned()));
     }
-    let mut command = Command::new(NAMESPACE[0]);
+    let mut command = process::ourselves(NAMESPACE[0]);
     command.args(&NAMESPACE[1..]).arg(program).args(arguments);
     Ok(Some(command))
 }

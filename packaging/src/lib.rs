@@ -11,7 +11,6 @@ pub mod lock;
 pub mod needs;
 pub mod overlay;
 pub mod preflight;
-pub mod process;
 pub mod resolve;
 pub mod sandbox;
 pub mod sign;
@@ -19,3 +18,5 @@ pub mod source;
 pub mod stage;
 pub mod store;
 pub mod target;
+
+pub use lustre_process as process;

@@ -34,7 +34,7 @@ pub fn publish(tree: &Path, output: &Path, screen: &Screen) -> anyhow::Result<()
     }
     lustre_repository::layout::swap_in(output, |aside| {
         // Copies, since a link would let a change in the output reach the store.
-        let mut command = std::process::Command::new("cp");
+        let mut command = process::command("cp");
         command
             .args(["-a", "--reflink=auto", "-T"])
             .arg(tree)

@@ -126,7 +126,6 @@ fn quoted(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
 
     use super::*;
     use crate::boot::judge::tests::boot;
@@ -141,10 +140,7 @@ mod tests {
             "{}printf '%s|' \"${{#UNCHECKED[@]}}\" \"${{UNCHECKED[0]}}\" \"${{CHECKS[0]}}\" \"$CLIENT\"; sh -c 'echo \"$ODD\"'",
             settings(&boot)
         );
-        let said = Command::new("bash")
-            .args(["-uc", &script])
-            .output()
-            .unwrap();
+        let said = process::capture(process::command("bash").args(["-uc", &script])).unwrap();
         assert_eq!(
             String::from_utf8_lossy(&said.stdout),
             "2|it's $HOME; `x`|kernel|/mnt/lustre|a \"b\" 'c'\n"
@@ -164,11 +160,7 @@ mod tests {
                 .map(|check| guest.join("checks").join(check)),
         );
         for script in scripts {
-            let parsed = Command::new("bash")
-                .arg("-n")
-                .arg(&script)
-                .output()
-                .unwrap();
+            let parsed = process::capture(process::command("bash").arg("-n").arg(&script)).unwrap();
             assert!(parsed.status.success(), "{}: {parsed:?}", script.display());
         }
     }

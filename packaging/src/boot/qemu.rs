@@ -7,6 +7,7 @@ use std::process::Command;
 
 use super::Accelerator;
 use crate::host;
+use crate::process;
 
 /// The emulator, by the names it has: Debian's and Fedora's, and where Enterprise Linux hides it.
 pub const PROGRAMS: [&str; 2] = ["qemu-system-x86_64", "/usr/libexec/qemu-kvm"];
@@ -48,7 +49,7 @@ pub struct Machine<'a> {
 impl Machine<'_> {
     /// The command. QEMU ends with the process that starts it.
     pub fn command(&self) -> Command {
-        let mut command = Command::new("setpriv");
+        let mut command = process::command("setpriv");
         command
             .args(["--pdeathsig", "KILL", "--"])
             .arg(self.program);

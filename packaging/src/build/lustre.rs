@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use super::workdir::Workdir;
 use super::{Error, at, rpmbuild};
@@ -45,7 +44,7 @@ pub fn source_package(
     log: &Path,
 ) -> Result<PathBuf, Error> {
     let copy = work.path("lustre");
-    let mut command = Command::new("cp");
+    let mut command = process::command("cp");
     command.args(["-a", "-T"]).arg(tree).arg(&copy);
     process::run_logged(&mut command, log)?;
     work.hand_over()?;

@@ -6,7 +6,6 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use crate::process;
 use crate::sandbox::{self, ChrootClone, Sandbox, User};
@@ -114,7 +113,7 @@ pub fn bootstrap(
     fs::write(&conf, text).map_err(at(&conf))?;
     // dnf leaves a gpg-agent behind when it checks metadata; it ends with the namespace, and the namespace with us: after a `kill -9`
     // nothing may go on writing where the next run cleans up.
-    let mut command = Command::new("setpriv");
+    let mut command = process::command("setpriv");
     command
         .args(["--pdeathsig", "KILL", "--", "unshare"])
         .args(["--pid", "--fork", "--kill-child", "--mount-proc", "--"])

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -225,7 +224,7 @@ fn plan_jobs(recipe: &Recipe, pins: &[PackagePin], debs: &Path) -> Result<Vec<Jo
 pub fn metadata(dir: &Path, time: u32, log: &Path) -> Result<(), Error> {
     let time = time.to_string();
     process::run_logged(
-        Command::new("createrepo_c")
+        process::command("createrepo_c")
             .args([
                 "--quiet",
                 "--workers=2",

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::process::Command;
 
 use rpm::Dependency;
 
@@ -77,7 +76,7 @@ fn sonames(tree: &Tree, dirs: &[String]) -> Result<Vec<Dependency>, Error> {
         return Ok(Vec::new());
     }
     let scratch = tempfile::tempdir()?;
-    let mut command = Command::new(ELFDEPS);
+    let mut command = process::command(ELFDEPS);
     command.arg("--provides");
     for (number, contents) in libraries.iter().enumerate() {
         let path = scratch.path().join(number.to_string());

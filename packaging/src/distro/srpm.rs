@@ -88,7 +88,7 @@ impl SpecTools<'_> {
     /// `program` with the distribution's macros, in a view of the host where the scratch folder has a fixed path and the user
     /// is root: a source package records who owns its files.
     fn command(&self, program: &str) -> Result<Command, Error> {
-        let mut command = Command::new("bwrap");
+        let mut command = process::command("bwrap");
         command
             .env_clear()
             .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")

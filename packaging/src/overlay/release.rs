@@ -200,7 +200,7 @@ pub fn check_above(package: &str, ours: &str, base: &str) -> Result<(), ReleaseE
 
 #[cfg(test)]
 mod tests {
-    use std::process::Command;
+    use crate::process;
 
     use super::*;
 
@@ -217,10 +217,7 @@ mod tests {
         ];
         for (ours, base) in pairs {
             let script = format!("%{{lua:print(rpm.vercmp('{ours}','{base}'))}}");
-            let done = Command::new("rpm")
-                .args(["--eval", &script])
-                .output()
-                .unwrap();
+            let done = process::capture(process::command("rpm").args(["--eval", &script])).unwrap();
             let rpm_says = String::from_utf8(done.stdout).unwrap().trim() == "1";
             assert_eq!(
                 check_above("kernel", ours, base).is_ok(),
@@ -323,10 +320,7 @@ mod tests {
         ] {
             check_above("kernel", ours, base).unwrap();
             let script = format!("%{{lua:print(rpm.vercmp('{ours}','{base}'))}}");
-            let done = Command::new("rpm")
-                .args(["--eval", &script])
-                .output()
-                .unwrap();
+            let done = process::capture(process::command("rpm").args(["--eval", &script])).unwrap();
             assert_eq!(
                 String::from_utf8(done.stdout).unwrap().trim(),
                 "1",

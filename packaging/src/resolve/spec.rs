@@ -45,7 +45,7 @@ pub fn build_requires(
 
 /// `bwrap` up to its last option: the host read-only, no network, and an empty folder for temporary files.
 pub(super) fn isolated() -> Command {
-    let mut command = Command::new("bwrap");
+    let mut command = process::command("bwrap");
     command
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")

@@ -4,7 +4,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use super::User;
 use crate::process;
@@ -67,13 +67,7 @@ impl ChrootClone {
     pub fn new(chroot: &Path, folder: &Path, user: User) -> Result<Self, Error> {
         let mut clone = Self::prepare(chroot, folder, CloneMethod::Overlay)?;
         let (mut probe, _) = clone.enter();
-        let works = probe
-            .arg("true")
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success());
+        let works = process::capture(probe.arg("true")).is_ok_and(|done| done.status.success());
         if works {
             return Ok(clone);
         }
@@ -131,7 +125,7 @@ impl ChrootClone {
     }
 
     fn copy(&self, how: &str) -> Result<(), process::Error> {
-        let mut command = Command::new("cp");
+        let mut command = process::command("cp");
         command
             .args(["-a", how, "-T"])
             .arg(&self.lower)
@@ -142,11 +136,11 @@ impl ChrootClone {
     /// A command that still lacks what to run, and the path of the chroot's root as that will see it.
     pub(super) fn enter(&self) -> (Command, PathBuf) {
         if self.method != CloneMethod::Overlay {
-            let mut command = Command::new("env");
+            let mut command = process::command("env");
             command.arg("--");
             return (command, self.root());
         }
-        let mut command = Command::new("unshare");
+        let mut command = process::command("unshare");
         command.args(["--mount", "--propagation", "private", "--"]);
         command.args(["sh", "-ec", MOUNT_AND_RUN, "sh"]);
         command.arg(format!(

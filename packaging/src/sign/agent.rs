@@ -148,7 +148,7 @@ impl Signer for GpgAgent {
 
 /// gpg with what every call needs.
 fn gpg(home: Option<&Path>) -> Command {
-    let mut command = Command::new("gpg");
+    let mut command = process::command("gpg");
     command
         .args(["--no-options", "--batch", "--no-tty", "--quiet"])
         .args([

@@ -3,7 +3,6 @@
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::Path;
-use std::process::Command;
 use std::time::Duration;
 
 use super::download::length;
@@ -51,7 +50,7 @@ pub(super) fn curl(
     if let Some(limit) = limit {
         config.push_str(&format!("max-filesize = {limit}\n"));
     }
-    let mut command = Command::new("curl");
+    let mut command = process::command("curl");
     command
         .args(OPTIONS)
         .arg("--output")

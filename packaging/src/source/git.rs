@@ -42,7 +42,7 @@ impl<'s> Git<'s> {
 
     /// git, isolated from its surroundings.
     fn command(&self) -> Command {
-        let mut command = Command::new("git");
+        let mut command = process::command("git");
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("GIT_") {
                 command.env_remove(name);

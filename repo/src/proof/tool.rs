@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+
+use lustre_process as process;
 
 /// What a tool said.
 pub(super) struct Said {
@@ -16,17 +17,17 @@ pub(super) struct Said {
 ///
 /// Gives an error only where the tool could not be run at all.
 pub(super) fn run(program: &str, args: &[&str], home: &Path, log: &Path) -> Result<Said, String> {
-    let done = Command::new(program)
+    let mut command = process::command(program);
+    command
         .args(args)
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", home)
         .env("GNUPGHOME", home.join(".gnupg"))
         .env("LC_ALL", "C.UTF-8")
-        .env("TZ", "UTC")
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|e| format!("cannot start `{program}`: {e}; install it and run again"))?;
+        .env("TZ", "UTC");
+    let done = process::capture(&mut command)
+        .map_err(|e| format!("{e}; install `{program}` and run again"))?;
     let mut text = String::from_utf8_lossy(&done.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&done.stderr));
     append(log, &format!("+ {program} {}\n{text}", args.join(" ")))

@@ -1,17 +1,14 @@
 //! `cargo xtask test`: all tests of the project, with what they need installed first.
 
 use std::fs::Permissions;
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use lustre_packaging::store::remove_tree;
 use lustre_packaging::{host, process};
-use rustix::process::{Pid, Signal};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
@@ -42,47 +39,36 @@ pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
         .permissions(Permissions::from_mode(0o755))
         .tempdir()
         .context("cannot make a folder for the tests")?;
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = process::command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command
         .env("TMPDIR", scratch.path())
         // A group of their own, so that all of them end when we are told to.
         .process_group(0)
         .current_dir(context::project())
         .args(["test", "--workspace", "--no-fail-fast", "--"])
-        .args(&arguments.arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped());
+        .args(&arguments.arguments);
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-    let mut child = command.spawn().context("cannot start cargo")?;
-    let group = Pid::from_child(&child);
     let stopper = signals.handle();
     let stopping = std::thread::spawn(move || {
         for _ in signals.forever() {
             process::interrupt();
-            // They may have ended by themselves in the meantime.
-            let _ = rustix::process::kill_process_group(group, Signal::TERM);
         }
     });
     let mut total = Counts::default();
-    if let Some(output) = child.stdout.take() {
-        for line in BufReader::new(output).split(b'\n') {
-            let line = String::from_utf8_lossy(&line?).into_owned();
-            ui::print(&line);
-            if let Some(counts) = counts(&line) {
-                total.passed += counts.passed;
-                total.failed += counts.failed;
-                total.skipped += counts.skipped;
-            }
+    let status = process::lines(&mut command, &mut |line| {
+        let line = String::from_utf8_lossy(line);
+        ui::print(&line);
+        if let Some(counts) = counts(&line) {
+            total.passed += counts.passed;
+            total.failed += counts.failed;
+            total.skipped += counts.skipped;
         }
-    }
-    let status = child.wait()?;
+    });
     stopper.close();
     // Nothing in it can panic.
     let _ = stopping.join();
     remove(&scratch.keep())?;
-    if process::interrupted() {
-        bail!("interrupted");
-    }
+    let status = status.context("cannot run the tests")?;
     if !status.success() {
         // Also where nothing could be compiled, and so nothing was counted.
         total.failed = total.failed.max(1);

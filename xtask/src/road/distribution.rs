@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use lustre_packaging::buildroot::{self, TargetDnf};
 use lustre_packaging::distro::{self, Recipe};
@@ -171,7 +170,7 @@ impl Road<'_> {
 
 /// What an SRPM requires to be built, as dnf takes it: `gcc`, `make >= 4`, `(a or b)`.
 pub(super) fn requirements(srpm: &Path) -> Result<Vec<String>, Failure> {
-    let mut command = Command::new("rpm");
+    let mut command = process::command("rpm");
     command
         .args(["--query", "--requires", "--package", "--nosignature"])
         .arg(srpm);

@@ -220,6 +220,7 @@ fn module_streams(file: &Path) -> Result<Vec<u8>, Failure> {
 #[cfg(test)]
 mod tests {
     use lustre_packaging::distro::{self, Recipe};
+    use lustre_packaging::process;
     use lustre_packaging::sign::Signer as _;
 
     use super::*;
@@ -273,20 +274,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("modules.yaml.gz");
         let write = |text: &str| {
-            let file = fs::File::create(&path).unwrap();
-            let mut child = std::process::Command::new("gzip")
-                .arg("-nc")
-                .stdin(std::process::Stdio::piped())
-                .stdout(file)
-                .spawn()
-                .unwrap();
-            child
-                .stdin
-                .take()
-                .unwrap()
-                .write_all(text.as_bytes())
-                .unwrap();
-            assert!(child.wait().unwrap().success());
+            let mut gzip = process::command("gzip");
+            let packed = process::output_with_input(gzip.arg("-nc"), text.as_bytes()).unwrap();
+            fs::write(&path, packed).unwrap();
         };
         write("---\ndocument: modulemd");
         assert_eq!(module_streams(&path).unwrap(), b"---\ndocument: modulemd\n");

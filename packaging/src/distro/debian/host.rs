@@ -3,7 +3,6 @@
 use std::fs;
 use std::io;
 use std::path::Path;
-use std::process::Command;
 
 use super::Error;
 use crate::process;
@@ -32,7 +31,7 @@ pub(super) fn check_host(etc: &Path, wanted: &str) -> Result<(), Error> {
 
 /// How the host reaches archives (proxies, time limits): its `Acquire` settings, as apt prints them.
 pub(super) fn host_acquire() -> String {
-    process::output(Command::new("apt-config").args(["dump", "Acquire"]))
+    process::output(process::command("apt-config").args(["dump", "Acquire"]))
         .map(|out| {
             String::from_utf8_lossy(&out)
                 .lines()

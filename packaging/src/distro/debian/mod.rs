@@ -117,7 +117,7 @@ impl Apt {
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
+        let mut command = process::command(program);
         command
             .env("APT_CONFIG", self.dir.join("apt.conf"))
             .env("LC_ALL", "C.UTF-8")

@@ -9,11 +9,11 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use super::parse::{Patch, PatchError};
 use super::said::failures;
 use crate::overlay::series::NamedPatch;
+use crate::process;
 
 /// How patches are applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,8 +100,8 @@ pub enum ApplyError {
         tree: PathBuf,
     },
     /// `patch` is not there.
-    #[error("cannot start `patch`: {0}; install the package `patch`")]
-    NoTool(io::Error),
+    #[error("{0}; install the package `patch`")]
+    NoTool(process::Error),
     /// The series does not apply.
     #[error("{0}")]
     DoesNotApply(SeriesReport),
@@ -272,7 +272,8 @@ impl Scratch {
         }
         let input = self.folder.path().join("input.patch");
         fs::write(&input, &patch.content).map_err(io_error("cannot write", &input))?;
-        let done = Command::new("patch")
+        let mut command = process::command("patch");
+        command
             .args(["-p1", "--forward", "--batch", "--no-backup-if-mismatch"])
             .args(["--reject-file=-", &format!("--fuzz={}", options.fuzz)])
             .arg("--directory")
@@ -281,10 +282,8 @@ impl Scratch {
             .arg(&input)
             .env("LC_ALL", "C")
             .env_remove("POSIXLY_CORRECT")
-            .env_remove("PATCH_VERSION_CONTROL")
-            .stdin(Stdio::null())
-            .output()
-            .map_err(ApplyError::NoTool)?;
+            .env_remove("PATCH_VERSION_CONTROL");
+        let done = process::capture(&mut command).map_err(ApplyError::NoTool)?;
         if done.status.success() || failed == Failed::KeptInPart {
             for file in &touched {
                 let (from, to) = (work.join(file), self.state().join(file));

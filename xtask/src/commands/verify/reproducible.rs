@@ -1,7 +1,7 @@
 //! `cargo xtask verify --reproducible`: everything built a second time, elsewhere and under other circumstances, compared byte by byte.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use anyhow::{Context as _, bail};
 use lustre_packaging::lock::Lock;
@@ -64,7 +64,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         "building again in {}, -j {jobs}, umask 077",
         scratch.display()
     ));
-    let mut command = Command::new("sh");
+    let mut command = process::ourselves("sh");
     command
         .args(["-c", "umask 077; exec \"$@\"", "sh"])
         .arg(std::env::current_exe()?)
@@ -97,7 +97,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     if let Some(fingerprint) = &arguments.key.key_agent {
         command.args(["--key-agent", fingerprint]);
     }
-    let status = command.status().context("cannot start the second build")?;
+    let status = process::status(&mut command).context("cannot start the second build")?;
     if process::interrupted() {
         return Err(stage::Error::Interrupted.into());
     }
@@ -143,7 +143,7 @@ fn share_trees(context: &Context, lock: &Lock, store: &Path) -> anyhow::Result<(
         return Ok(());
     }
     let to = store.join("git");
-    let mut command = Command::new("cp");
+    let mut command = process::command("cp");
     // git never writes into a file that is there.
     command
         .args(["--archive", "--link", "--force", "--no-target-directory"])

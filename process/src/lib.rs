@@ -1,17 +1,26 @@
-//! Running other programs: with a log file, and an error that carries its last lines.
+//! Running other programs: without our secrets, with an end when the run is interrupted, and with an error that says what they said.
+
+#![allow(
+    clippy::disallowed_methods,
+    reason = "this is where programs are started"
+)]
 
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
-use crate::sign::Secret;
+/// The environment variable that may hold the armored secret key itself.
+pub const KEY_VARIABLE: &str = "LUSTRE_REPO_KEY";
+
+/// The environment variable that may hold the key's passphrase itself.
+pub const PASSPHRASE_VARIABLE: &str = "LUSTRE_REPO_KEY_PASSPHRASE";
 
 /// How many of a log's last lines an error shows.
 const TAIL_LINES: usize = 25;
@@ -74,6 +83,20 @@ pub enum Error {
     },
 }
 
+/// A command that runs `program`, without the variables that hold secrets.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for secret in [KEY_VARIABLE, PASSPHRASE_VARIABLE] {
+        command.env_remove(secret);
+    }
+    command
+}
+
+/// A command that becomes this very program again, by way of `program`: it keeps the secrets.
+pub fn ourselves(program: impl AsRef<OsStr>) -> Command {
+    Command::new(program)
+}
+
 /// Runs `command` with both outputs appended to `log`, without standard input.
 ///
 /// # Errors
@@ -111,7 +134,41 @@ pub fn output(command: &mut Command) -> Result<Vec<u8>, Error> {
 /// # Errors
 /// As [`output`].
 pub fn output_with_input(command: &mut Command, input: &[u8]) -> Result<Vec<u8>, Error> {
-    let shown = describe(command);
+    let done = capture_with_input(command, input)?;
+    if done.status.success() {
+        return Ok(done.stdout);
+    }
+    Err(Error::Output {
+        program: describe(command),
+        status: done.status,
+        stderr: String::from_utf8_lossy(&done.stderr).trim().to_owned(),
+    })
+}
+
+/// Runs `command`, without standard input, and gives both outputs and how it ended, whatever that is.
+///
+/// # Errors
+/// When the program cannot be started or the run was interrupted.
+pub fn capture(command: &mut Command) -> Result<Output, Error> {
+    capture_with_input(command, &[])
+}
+
+/// Runs `command` with the outputs that it was given, and says how it ended.
+///
+/// # Errors
+/// As [`capture`].
+pub fn status(command: &mut Command) -> Result<ExitStatus, Error> {
+    let child = spawn(command)?;
+    let status = wait(child, command)?;
+    if interrupted() {
+        return Err(Error::Interrupted {
+            program: describe(command),
+        });
+    }
+    Ok(status)
+}
+
+fn capture_with_input(command: &mut Command, input: &[u8]) -> Result<Output, Error> {
     let mut child = spawn(
         command
             .stdin(Stdio::piped())
@@ -129,15 +186,14 @@ pub fn output_with_input(command: &mut Command, input: &[u8]) -> Result<Vec<u8>,
     });
     let status = status?;
     if interrupted() {
-        return Err(Error::Interrupted { program: shown });
+        return Err(Error::Interrupted {
+            program: describe(command),
+        });
     }
-    if status.success() {
-        return Ok(stdout);
-    }
-    Err(Error::Output {
-        program: shown,
+    Ok(Output {
         status,
-        stderr: String::from_utf8_lossy(&stderr).trim().to_owned(),
+        stdout,
+        stderr,
     })
 }
 
@@ -245,7 +301,11 @@ fn signal_children(signal: Signal) {
     for id in children().iter() {
         if let Some(pid) = i32::try_from(*id).ok().and_then(Pid::from_raw) {
             // It may have ended by itself in the meantime.
-            let _ = rustix::process::kill_process(pid, signal);
+            let _ = match rustix::process::getpgid(Some(pid)) {
+                // One that leads a group of its own takes the group along.
+                Ok(group) if group == pid => rustix::process::kill_process_group(pid, signal),
+                _ => rustix::process::kill_process(pid, signal),
+            };
         }
     }
 }
@@ -264,16 +324,33 @@ fn spawn(command: &mut Command) -> Result<Child, Error> {
             program: program_name(command),
         });
     }
-    // No other program has to know them.
-    for secret in [Secret::KEY_VARIABLE, Secret::PASSPHRASE_VARIABLE] {
-        command.env_remove(secret);
-    }
     let child = command.spawn().map_err(|source| Error::Start {
         program: program_name(command),
         source,
     })?;
     children.push(child.id());
     Ok(child)
+}
+
+/// Runs `command`, without standard input, gives every line of its standard output to `each`, and says how it ended. Its standard error
+/// is ours.
+///
+/// # Errors
+/// As [`capture`].
+pub fn lines(command: &mut Command, each: &mut dyn FnMut(&[u8])) -> Result<ExitStatus, Error> {
+    let mut child = spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
+    if let Some(output) = child.stdout.take() {
+        // What cannot be read any more ends the lines, not the program.
+        let lines = BufReader::new(output).split(b'\n');
+        lines.map_while(Result::ok).for_each(|line| each(&line));
+    }
+    let status = wait(child, command)?;
+    if interrupted() {
+        return Err(Error::Interrupted {
+            program: describe(command),
+        });
+    }
+    Ok(status)
 }
 
 /// Waits for a child and forgets it.
@@ -353,7 +430,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("a/b.log");
         let error = run_logged(
-            Command::new("sh").args(["-c", "echo one; echo two >&2; exit 3"]),
+            command("sh").args(["-c", "echo one; echo two >&2; exit 3"]),
             &log,
         )
         .unwrap_err()
@@ -365,15 +442,48 @@ mod tests {
 
     #[test]
     fn a_missing_program_is_named() {
-        let error = output(&mut Command::new("no-such-program-here"))
+        let error = output(&mut command("no-such-program-here"))
             .unwrap_err()
             .to_string();
         assert!(error.contains("no-such-program-here"), "{error}");
     }
 
     #[test]
+    fn a_program_is_started_without_the_variables_that_hold_secrets() {
+        let removed = |command: &Command, name: &str| {
+            command
+                .get_envs()
+                .any(|(variable, value)| variable == name && value.is_none())
+        };
+        for secret in [KEY_VARIABLE, PASSPHRASE_VARIABLE] {
+            assert!(removed(&command("env"), secret), "{secret}");
+            assert!(!removed(&ourselves("env"), secret), "{secret}");
+        }
+    }
+
+    #[test]
+    fn lines_are_given_one_by_one_and_the_end_is_told() {
+        let mut seen = Vec::new();
+        let status = lines(
+            command("sh").args(["-c", "echo one; printf two; exit 3"]),
+            &mut |line| seen.push(String::from_utf8_lossy(line).into_owned()),
+        )
+        .unwrap();
+        assert_eq!(seen, ["one", "two"]);
+        assert_eq!(status.code(), Some(3));
+    }
+
+    #[test]
+    fn both_outputs_are_captured_whatever_the_end() {
+        let done = capture(command("sh").args(["-c", "echo one; echo two >&2; exit 3"])).unwrap();
+        assert_eq!(done.stdout, b"one\n");
+        assert_eq!(done.stderr, b"two\n");
+        assert_eq!(done.status.code(), Some(3));
+    }
+
+    #[test]
     fn input_reaches_the_program() {
-        let out = output_with_input(&mut Command::new("cat"), b"hello").unwrap();
+        let out = output_with_input(&mut command("cat"), b"hello").unwrap();
         assert_eq!(out, b"hello");
     }
 
@@ -382,7 +492,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("log");
         let ends = |script: &str, limit: u64, enough: &mut dyn FnMut() -> bool| {
-            let mut command = Command::new("sh");
+            let mut command = command("sh");
             command.args(["-c", script]);
             watch(&mut command, &log, Duration::from_secs(limit), enough).unwrap()
         };
