@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::{Component, Path};
 
-use rpm::{FileFlags, FileType, PackageReader};
+use rpm::{FileFlags, FileType};
 
 use super::unpack::{finish, in_new_folder};
 use super::{Error, Refusal};
@@ -31,7 +31,7 @@ pub fn unpack_srpm(package: &Path, into: &Path) -> Result<Srpm, Error> {
         why,
     };
     let wrong = |error: rpm::Error| bad(error.to_string());
-    let mut reader = PackageReader::open(package).map_err(wrong)?;
+    let mut reader = lustre_rpm_header::reader(package).map_err(wrong)?;
     if !reader.metadata.is_source_package() {
         return Err(bad("it is a binary package".to_owned()));
     }

@@ -175,7 +175,7 @@ fn inputs(srpm: &Path) -> Result<Inputs, Error> {
         path: srpm.to_owned(),
         message: e.to_string(),
     };
-    let metadata = rpm::PackageMetadata::open(srpm).map_err(unreadable)?;
+    let metadata = lustre_rpm_header::metadata(srpm).map_err(unreadable)?;
     let mut inputs = Inputs::default();
     for (name, value) in [
         ("version", metadata.get_version().map_err(unreadable)?),
@@ -254,7 +254,7 @@ fn packaged_config(packages: &[PathBuf]) -> Result<(String, String), Error> {
             message: e.to_string(),
         };
         let is_config = |file: &Path| file.starts_with("/lib/modules") && file.ends_with("config");
-        let metadata = rpm::PackageMetadata::open(path).map_err(unreadable)?;
+        let metadata = lustre_rpm_header::metadata(path).map_err(unreadable)?;
         if !metadata
             .get_file_paths()
             .map_err(unreadable)?
@@ -263,7 +263,7 @@ fn packaged_config(packages: &[PathBuf]) -> Result<(String, String), Error> {
         {
             continue;
         }
-        let package = rpm::Package::open(path).map_err(unreadable)?;
+        let package = lustre_rpm_header::package(path).map_err(unreadable)?;
         for file in package.files().map_err(unreadable)? {
             let file = file.map_err(unreadable)?;
             if is_config(&file.metadata.path()) {

@@ -152,7 +152,7 @@ pub fn expect_modules(packages: &[PathBuf], modules: &[String]) -> Result<(), Er
             path: package.clone(),
             message: e.to_string(),
         };
-        let metadata = rpm::PackageMetadata::open(package).map_err(unreadable)?;
+        let metadata = lustre_rpm_header::metadata(package).map_err(unreadable)?;
         for path in metadata.get_file_paths().map_err(unreadable)? {
             if let Some(name) = path.file_name() {
                 let name = name.to_string_lossy();

@@ -175,7 +175,7 @@ pub fn package_name(path: &Path) -> Result<String, Error> {
         path: path.to_owned(),
         message,
     };
-    let metadata = rpm::PackageMetadata::open(path).map_err(|e| unreadable(e.to_string()))?;
+    let metadata = lustre_rpm_header::metadata(path).map_err(|e| unreadable(e.to_string()))?;
     Ok(metadata
         .get_name()
         .map_err(|e| unreadable(e.to_string()))?

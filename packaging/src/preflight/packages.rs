@@ -19,7 +19,7 @@ pub fn offered<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Result<BTreeSet
             path: path.to_owned(),
             message: error.to_string(),
         };
-        let metadata = rpm::PackageMetadata::open(path).map_err(unreadable)?;
+        let metadata = lustre_rpm_header::metadata(path).map_err(unreadable)?;
         offered.insert(metadata.get_name().map_err(unreadable)?.to_owned());
         for provided in metadata.get_provides().map_err(unreadable)? {
             offered.insert(provided.name);

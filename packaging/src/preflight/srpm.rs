@@ -16,7 +16,7 @@ impl KernelSource {
             path: srpm.to_owned(),
             message: error.to_string(),
         };
-        let metadata = rpm::PackageMetadata::open(srpm).map_err(unreadable)?;
+        let metadata = lustre_rpm_header::metadata(srpm).map_err(unreadable)?;
         archive::unpack_srpm(srpm, folder)?;
         Ok(Self {
             folder: folder.to_owned(),

@@ -15,7 +15,6 @@ mod dev;
 mod error;
 mod facts;
 mod key;
-mod layout;
 mod package;
 mod public;
 mod secret;

@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
+use lustre_rpm_header::Headers;
 use rpm::{
     Header, HeaderEntry, IndexData, IndexSignatureTag, IndexTag, PackageMetadata,
     SignatureHeaderBuilder,
@@ -17,7 +18,6 @@ use rpm::{
 use sha2::{Digest, Sha256};
 
 use super::facts::hex;
-use super::layout::{Front, read_front};
 use super::{Error, PublicKey, Signer};
 
 /// How much of a payload is in memory at a time.
@@ -170,7 +170,7 @@ pub fn verify_package(path: &Path, key: &PublicKey) -> Result<VerifiedPackage, E
 struct Opened<'a> {
     path: &'a Path,
     input: BufReader<File>,
-    front: Front,
+    headers: Headers,
     metadata: PackageMetadata,
 }
 
@@ -183,20 +183,19 @@ impl<'a> Opened<'a> {
             reason,
             hint: REBUILD,
         };
-        let front = read_front(&mut input).map_err(bad)?;
-        let metadata = PackageMetadata::parse(&mut front.bytes.as_slice())
-            .map_err(|error| bad(error.to_string()))?;
+        let headers = Headers::read(&mut input).map_err(|error| bad(error.to_string()))?;
+        let metadata = headers.metadata().map_err(|error| bad(error.to_string()))?;
         Ok(Opened {
             path,
             input,
-            front,
+            headers,
             metadata,
         })
     }
 
     /// The main header as it is in the file: what a signature covers.
     fn header_bytes(&self) -> &[u8] {
-        &self.front.bytes[self.front.header..]
+        &self.headers.bytes()[self.headers.main()]
     }
 
     fn is_v6(&self) -> bool {
@@ -237,9 +236,9 @@ impl<'a> Opened<'a> {
         mut output: Option<(&mut dyn Write, &Path)>,
     ) -> Result<(String, u64), Error> {
         let expected = self.payload_digest()?;
-        let mut whole = Sha256::new_with_prefix(&self.front.bytes);
+        let mut whole = Sha256::new_with_prefix(self.headers.bytes());
         let mut payload = Sha256::new();
-        let mut size = self.front.bytes.len() as u64;
+        let mut size = self.headers.bytes().len() as u64;
         let mut chunk = vec![0; CHUNK];
         loop {
             let count = match self.input.read(&mut chunk) {

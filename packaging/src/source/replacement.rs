@@ -43,7 +43,7 @@ impl Fetcher<'_> {
         let (digest, stored) = self.store.insert_file(&path, None)?;
         let size = size_of(&stored)?;
         let (locked, content) = if is_rpm(&path)? {
-            let meta = rpm::PackageMetadata::open(&path)
+            let meta = lustre_rpm_header::metadata(&path)
                 .map_err(|error| invalid(name, format!("{}: {error}", path.display())))?;
             let nevra = meta
                 .get_nevra()

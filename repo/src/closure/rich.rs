@@ -7,6 +7,9 @@ use std::fmt;
 
 use crate::repodata::{Entry, Evr, Flag};
 
+/// How deep expressions may be nested. Packagers get to three; every level takes from the stack.
+const MAX_DEPTH: usize = 32;
+
 /// What a package asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Requirement {
@@ -55,7 +58,10 @@ pub struct ParseError {
 /// # Errors
 /// When the text is empty, has an unknown or misplaced operator, or its parentheses do not match.
 pub fn parse(text: &str) -> Result<Requirement, ParseError> {
-    let mut parser = Parser { rest: text.trim() };
+    let mut parser = Parser {
+        rest: text.trim(),
+        depth: 0,
+    };
     let found = if parser.rest.starts_with('(') {
         parser.expression()
     } else {
@@ -97,6 +103,8 @@ fn flag(operator: &str) -> Option<Flag> {
 
 struct Parser<'a> {
     rest: &'a str,
+    /// How many expressions are open.
+    depth: usize,
 }
 
 type Step<T> = Result<T, &'static str>;
@@ -107,6 +115,17 @@ type Condition = (Box<Requirement>, Option<Box<Requirement>>);
 impl<'a> Parser<'a> {
     fn expression(&mut self) -> Step<Requirement> {
         self.take("(")?;
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err("it is nested too deep");
+        }
+        let found = self.opened();
+        self.depth -= 1;
+        found
+    }
+
+    /// What follows an opening parenthesis, with the closing one.
+    fn opened(&mut self) -> Step<Requirement> {
         let first = self.operand()?;
         let done = match self.operator()? {
             None => return Ok(first),
@@ -366,5 +385,21 @@ mod tests {
         ] {
             assert_eq!(parse(text).unwrap_err().what, what, "{text}");
         }
+    }
+
+    #[test]
+    fn depth_is_bounded_before_the_stack_ends() {
+        let nested = |depth: usize| format!("{}a{}", "(".repeat(depth), ")".repeat(depth));
+        assert_eq!(parse(&nested(MAX_DEPTH)).unwrap().to_string(), "a");
+        for depth in [MAX_DEPTH + 1, 880, 100_000] {
+            // As deep on the right of an operator as on its left.
+            for text in [nested(depth), format!("(a or {})", nested(depth))] {
+                let error = parse(&text).unwrap_err();
+                assert_eq!(error.what, "it is nested too deep");
+            }
+        }
+        // Many beside each other are not deep.
+        let wide = format!("(a{})", " or (a)".repeat(1000));
+        assert!(parse(&wide).is_ok());
     }
 }

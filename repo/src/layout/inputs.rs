@@ -61,7 +61,7 @@ pub(super) fn read(path: &Path) -> Result<Header, Error> {
         path: path.to_owned(),
         source: Box::new(source),
     };
-    let metadata = PackageMetadata::open(path).map_err(error)?;
+    let metadata = lustre_rpm_header::metadata(path).map_err(error)?;
     let parts = Parts::of(&metadata).map_err(error)?;
     let Parts {
         name,

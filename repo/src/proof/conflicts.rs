@@ -1,27 +1,47 @@
 //! File conflicts: one path in two packages that can be installed together, with different things at it.
 //!
-//! What counts as different is rpm's rule (`rpmfilesCompare`): type and mode, owner and group, link target, content.
-//! Ghosts conflict with nothing. `/bin`, `/sbin`, `/lib` and `/lib64` are taken as the links into `/usr` that they are.
+//! What counts as different is rpm's rule (`rpmfilesCompare`): type and mode, owner and group, link target, content. Ghosts conflict
+//! with nothing, nor do programs of two word lengths, of which rpm takes the preferred one. `/bin`, `/sbin`, `/lib` and `/lib64` are
+//! taken as the links into `/usr` that they are.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
-use rpm::{FileFlags, PackageMetadata};
+use lustre_rpm_header::Headers;
+use rpm::IndexTag as Tag;
 
 use super::context::Sides;
 use super::report::Verdict;
 use crate::closure::Origin;
+use crate::closure::exclusion::exclude_each_other;
 use crate::closure::universe::Member;
-use crate::repodata::{Entry, FileKind, Package};
+use crate::repodata::{FileKind, Package};
+
+/// `RPMFILE_GHOST`.
+const GHOST: u64 = 1 << 6;
 
 /// What is at a path of a package.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Thing {
-    mode: u16,
-    owner: (String, String),
-    link: String,
-    digest: String,
+    mode: u64,
+    owner: (Vec<u8>, Vec<u8>),
+    link: Vec<u8>,
+    digest: Vec<u8>,
+    /// Which word lengths a program is for: 1 and 2 are 32 and 64 bits, 0 is none.
+    color: u64,
+}
+
+impl Thing {
+    fn conflicts(&self, other: &Self) -> bool {
+        let programs_of_two_lengths =
+            self.color != 0 && other.color != 0 && self.color != other.color;
+        let same = self.mode == other.mode
+            && self.owner == other.owner
+            && self.link == other.link
+            && self.digest == other.digest;
+        !same && !programs_of_two_lengths
+    }
 }
 
 /// Two packages with one path: indexes of members.
@@ -34,20 +54,32 @@ pub(super) fn check(sides: &Sides<'_>) -> Verdict {
     let shared = shared_paths(members);
     let mut pairs: Vec<(&(usize, usize), &Vec<String>)> = shared.iter().collect();
     pairs.sort();
-    let paths: usize = pairs.iter().map(|(_, paths)| paths.len()).sum();
+    let count: usize = pairs.iter().map(|(_, paths)| paths.len()).sum();
 
-    let mut things: HashMap<usize, Result<HashMap<String, Thing>, String>> = HashMap::new();
-    let mut findings = Vec::new();
-    for ((a, b), paths) in pairs {
+    let mut wanted: HashMap<usize, BTreeSet<&str>> = HashMap::new();
+    for ((a, b), paths) in &pairs {
         for at in [*a, *b] {
-            things.entry(at).or_insert_with(|| read(&files[at]));
+            let all = wanted.entry(at).or_default();
+            all.extend(paths.iter().map(String::as_str));
         }
+    }
+    let things: HashMap<usize, Result<HashMap<String, Thing>, String>> = wanted
+        .iter()
+        .map(|(at, paths)| (*at, read(&files[*at], paths)))
+        .collect();
+    let mut findings = Vec::new();
+    let mut not_compared: Vec<String> = Vec::new();
+    for ((a, b), paths) in pairs {
         let names = (members[*a].package.nevra(), members[*b].package.nevra());
         match (&things[a], &things[b]) {
             (Ok(left), Ok(right)) => findings.extend(
                 paths
                     .iter()
-                    .filter(|path| left.get(*path) != right.get(*path))
+                    .filter(|path| match (left.get(*path), right.get(*path)) {
+                        (Some(one), Some(other)) => one.conflicts(other),
+                        // The repodata has it, the package not.
+                        (one, other) => one.is_some() != other.is_some(),
+                    })
                     .map(|path| {
                         format!(
                             "{path} of {} conflicts with the one of {}",
@@ -66,7 +98,13 @@ pub(super) fn check(sides: &Sides<'_>) -> Verdict {
                             || !is_folder(members[*b].package, path)
                     })
                     .collect();
-                if !open.is_empty() {
+                if open.is_empty() {
+                    continue;
+                }
+                if members[*a].package.name == members[*b].package.name {
+                    // The same package for another word length: what they share is mostly the same text.
+                    not_compared.push(names.1);
+                } else {
                     findings.push(format!(
                         "{} of {} is in {}, too, and cannot be compared: {why}",
                         open.join(", "),
@@ -77,7 +115,19 @@ pub(super) fn check(sides: &Sides<'_>) -> Verdict {
             }
         }
     }
-    Verdict::from_findings(format!("{paths} paths that two packages share"), findings)
+    let checked = format!("{count} paths that two packages share");
+    if !findings.is_empty() || not_compared.is_empty() {
+        return Verdict::from_findings(checked, findings);
+    }
+    not_compared.sort();
+    not_compared.dedup();
+    Verdict::Pass {
+        checked,
+        note: format!(
+            "not compared, since the base is metadata alone, with the packages of the same names for 32 bits: {}",
+            not_compared.join(", ")
+        ),
+    }
 }
 
 /// Paths in one of our packages and in another that can be installed with it.
@@ -115,9 +165,7 @@ fn shared_paths(members: &[Member<'_>]) -> Shared {
             }
             let path = merged(&file.path);
             for owner in by_path.get(&path).into_iter().flatten() {
-                // Another architecture's package of the same name is upgraded with it or removed.
-                let same = members[*owner].package.name == member.package.name;
-                if !same || member.is_installonly() {
+                if !is_upgraded(members[*owner].package, member) {
                     add(*owner, at, &path);
                 }
             }
@@ -130,25 +178,23 @@ fn shared_paths(members: &[Member<'_>]) -> Shared {
     shared
 }
 
+/// Whether a package of the base goes when ours of the same name comes. One for 32 bits stays where ours is for 64.
+fn is_upgraded(ours: &Package, theirs: &Member<'_>) -> bool {
+    let lengths = |arch: &str| match arch {
+        "i386" | "i486" | "i586" | "i686" => 32,
+        "x86_64" => 64,
+        _ => 0,
+    };
+    let beside = (lengths(&ours.arch), lengths(&theirs.package.arch)) == (64, 32);
+    ours.name == theirs.package.name && !theirs.is_installonly() && !beside
+}
+
 /// Whether repodata calls a path (with a merged `/usr`) a folder.
 fn is_folder(package: &Package, path: &str) -> bool {
     package
         .files
         .iter()
         .any(|file| file.kind == FileKind::Dir && merged(&file.path) == path)
-}
-
-/// Whether one of the two says that it cannot be installed with the other.
-fn exclude_each_other(a: &Package, b: &Package) -> bool {
-    let excludes = |one: &Package, other: &Package| {
-        one.conflicts.iter().any(|conflict: &Entry| {
-            other
-                .provides
-                .iter()
-                .any(|p| p.name == conflict.name && p.overlaps(conflict))
-        })
-    };
-    excludes(a, b) || excludes(b, a)
 }
 
 /// A path with the links of a merged `/usr` followed.
@@ -163,26 +209,74 @@ fn merged(path: &str) -> Cow<'_, str> {
     }
 }
 
-/// All that a package puts on the disk, by path.
-fn read(file: &Path) -> Result<HashMap<String, Thing>, String> {
-    let error = |e: rpm::Error| format!("{}: {e}", file.display());
-    let metadata = PackageMetadata::open(file).map_err(error)?;
+/// What a package puts at the paths `wanted`.
+fn read(file: &Path, wanted: &BTreeSet<&str>) -> Result<HashMap<String, Thing>, String> {
+    let error = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
+    let (headers, _) = Headers::open(file).map_err(|e| error(&e))?;
+    things(&headers, wanted).map_err(|e| error(&e))
+}
+
+fn things(headers: &Headers, wanted: &BTreeSet<&str>) -> Result<HashMap<String, Thing>, String> {
+    let names = headers.texts(Tag::RPMTAG_BASENAMES as u32)?;
+    let folders = headers.texts(Tag::RPMTAG_DIRNAMES as u32)?;
+    // A value for each file, or none for any: packages without programs have no colors.
+    let numbers = |tag: Tag| {
+        let found = headers.numbers(tag as u32)?;
+        if found.len() == names.len() {
+            Ok(found)
+        } else if found.is_empty() {
+            Ok(vec![0; names.len()])
+        } else {
+            Err(format!(
+                "{} files, but {} values of {tag:?}",
+                names.len(),
+                found.len()
+            ))
+        }
+    };
+    let texts = |tag: Tag| {
+        let found = headers.texts(tag as u32)?;
+        if found.len() == names.len() {
+            Ok(found)
+        } else {
+            Err(format!(
+                "{} files, but {} texts of {tag:?}",
+                names.len(),
+                found.len()
+            ))
+        }
+    };
+    let indexes = numbers(Tag::RPMTAG_DIRINDEXES)?;
+    let flags = numbers(Tag::RPMTAG_FILEFLAGS)?;
+    let modes = numbers(Tag::RPMTAG_FILEMODES)?;
+    let colors = numbers(Tag::RPMTAG_FILECOLORS)?;
+    let users = texts(Tag::RPMTAG_FILEUSERNAME)?;
+    let groups = texts(Tag::RPMTAG_FILEGROUPNAME)?;
+    let links = texts(Tag::RPMTAG_FILELINKTOS)?;
+    let digests = texts(Tag::RPMTAG_FILEDIGESTS)?;
     let mut things = HashMap::new();
-    for entry in metadata.get_file_entries().map_err(error)? {
-        if entry.flags().contains(FileFlags::GHOST) {
+    for (at, name) in names.iter().enumerate() {
+        if flags[at] & GHOST != 0 {
             continue;
         }
-        let path = entry.path().display().to_string();
+        let folder = usize::try_from(indexes[at])
+            .ok()
+            .and_then(|index| folders.get(index))
+            .ok_or_else(|| format!("file {at} is in a folder that is not there"))?;
+        let path = [folder, *name].concat();
+        let path = String::from_utf8_lossy(&path);
+        let path = merged(&path);
+        if !wanted.contains(path.as_ref()) {
+            continue;
+        }
         things.insert(
-            merged(&path).into_owned(),
+            path.into_owned(),
             Thing {
-                mode: entry.mode().raw_mode(),
-                owner: (entry.user().to_owned(), entry.group().to_owned()),
-                link: entry.linkto().unwrap_or_default().to_owned(),
-                digest: entry
-                    .digest()
-                    .map(|d| d.as_hex().to_owned())
-                    .unwrap_or_default(),
+                mode: modes[at],
+                owner: (users[at].to_vec(), groups[at].to_vec()),
+                link: links[at].to_vec(),
+                digest: digests[at].to_vec(),
+                color: colors[at],
             },
         );
     }
@@ -193,7 +287,7 @@ fn read(file: &Path) -> Result<HashMap<String, Thing>, String> {
 mod tests {
     use super::*;
     use crate::closure::Universe;
-    use crate::repodata::{Evr, File, Flag};
+    use crate::repodata::{Entry, Evr, File, Flag};
 
     fn package(name: &str, files: &[&str]) -> Package {
         let evr = Evr::parse("1-1").unwrap();
@@ -257,6 +351,89 @@ mod tests {
             ..Entry::default()
         }];
         assert_eq!(shared(&excluding, &[]), []);
+    }
+
+    /// A package is kept out of a server by another in five ways.
+    #[test]
+    fn packages_that_exclude_each_other_do_not_conflict() {
+        let entry = |name: &str| Entry {
+            name: name.to_owned(),
+            ..Entry::default()
+        };
+        let pair = || {
+            [
+                package("a", &["/usr/lib/x"]),
+                package("b", &["/usr/lib/x", "/usr/bin/only-b"]),
+            ]
+        };
+        assert_eq!(shared(&pair(), &[]).len(), 1);
+        let with = |change: &dyn Fn(&mut Package)| {
+            let mut pair = pair();
+            change(&mut pair[0]);
+            shared(&pair, &[]).len()
+        };
+        for conflict in [
+            "b",
+            "/usr/bin/only-b",
+            "(b or c)",
+            "(b with b = 1)",
+            "(b if a)",
+        ] {
+            let found = with(&|a| a.conflicts = vec![entry(conflict)]);
+            assert_eq!(found, 0, "{conflict}");
+        }
+        assert_eq!(with(&|a| a.obsoletes = vec![entry("b")]), 0);
+        // These forbid something else.
+        for conflict in [
+            "c",
+            "/usr/bin/a",
+            "(b and c)",
+            "(b with c)",
+            "(b if c)",
+            "(a or c)",
+        ] {
+            let found = with(&|a| a.conflicts = vec![entry(conflict)]);
+            assert_eq!(found, 1, "{conflict}");
+        }
+        assert_eq!(with(&|a| a.obsoletes = vec![entry("c")]), 1);
+    }
+
+    #[test]
+    fn the_package_for_32_bits_stays_beside_ours() {
+        let ours = package("libs", &["/usr/share/libs.mo"]);
+        let theirs = |arch: &str| Package {
+            arch: arch.to_owned(),
+            ..package("libs", &["/usr/share/libs.mo"])
+        };
+        for (arch, beside) in [("i686", 1), ("x86_64", 0), ("noarch", 0)] {
+            let found = shared(std::slice::from_ref(&ours), &[theirs(arch)]);
+            assert_eq!(found.len(), beside, "{arch}");
+        }
+        // Where the base is metadata alone, that is said and is no finding.
+        let base = theirs("i686");
+        let sides = Sides {
+            universe: Universe::new([&ours], [&base]),
+            files: vec!["/nonexistent/a.rpm".into(), "/nonexistent/c.rpm".into()],
+        };
+        let Verdict::Pass { note, .. } = check(&sides) else {
+            panic!("a finding");
+        };
+        assert!(note.ends_with("libs-1-1.i686"), "{note}");
+    }
+
+    #[test]
+    fn programs_of_two_word_lengths_do_not_conflict() {
+        let thing = |digest: &str, color| Thing {
+            mode: 0o100_755,
+            owner: (b"root".to_vec(), b"root".to_vec()),
+            link: Vec::new(),
+            digest: digest.as_bytes().to_vec(),
+            color,
+        };
+        assert!(!thing("1", 1).conflicts(&thing("2", 2)));
+        assert!(thing("1", 2).conflicts(&thing("2", 2)));
+        assert!(thing("1", 0).conflicts(&thing("2", 2)));
+        assert!(!thing("1", 0).conflicts(&thing("1", 0)));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use super::context::Sides;
 use super::report::Verdict;
+use crate::closure::universe::is_obsoleted;
 use crate::closure::{Missing, Origin, kernel};
 use crate::repodata::Package;
 
@@ -68,8 +69,34 @@ pub(super) fn newer(sides: &Sides<'_>) -> Verdict {
             .map(|m| m.package)
             .collect()
     };
-    let (pairs, findings) = compare(&side(Origin::Ours), &side(Origin::Base));
+    let (ours, base) = (side(Origin::Ours), side(Origin::Base));
+    let (pairs, mut findings) = compare(&ours, &base);
+    findings.extend(obsoleting(&ours, &base));
     Verdict::from_findings(format!("{pairs} pairs of one name"), findings)
+}
+
+/// Packages of the base that replace ours: dnf takes them at the next upgrade, whatever the priorities.
+fn obsoleting(ours: &[&Package], base: &[&Package]) -> Vec<String> {
+    let mut by_name: HashMap<&str, Vec<&Package>> = HashMap::new();
+    for package in ours {
+        by_name.entry(&package.name).or_default().push(package);
+    }
+    let mut findings = Vec::new();
+    for theirs in base {
+        for entry in &theirs.obsoletes {
+            for ours in by_name.get(entry.name.as_str()).into_iter().flatten() {
+                // A package that has the name itself is an upgrade, which is compared above.
+                if is_obsoleted(ours, entry) && ours.name != theirs.name {
+                    findings.push(format!(
+                        "{} of the base obsoletes {entry}, which {} is: an upgrade would replace ours; give ours a version above",
+                        theirs.nevra(),
+                        ours.nevra()
+                    ));
+                }
+            }
+        }
+    }
+    findings
 }
 
 fn compare(ours: &[&Package], base: &[&Package]) -> (usize, Vec<String>) {
@@ -100,7 +127,7 @@ fn compare(ours: &[&Package], base: &[&Package]) -> (usize, Vec<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::repodata::Evr;
+    use crate::repodata::{Entry, Evr, Flag};
 
     fn package(name: &str, evr: &str) -> Package {
         Package {
@@ -131,5 +158,21 @@ mod tests {
         let ours = package("e2fsprogs", "1.47.0-wc1.el8");
         let base = package("e2fsprogs", "1.47.0-1.el8");
         assert_eq!(compare(&[&ours], &[&base]).1.len(), 1);
+    }
+
+    #[test]
+    fn a_package_of_the_base_that_obsoletes_ours_is_found() {
+        let ours = package("e2fsprogs", "1.47-1");
+        let mut base = package("e2fsprogs-ng", "1-1");
+        for (below, found) in [("2", 1), ("1.47", 0)] {
+            base.obsoletes = vec![Entry {
+                name: "e2fsprogs".to_owned(),
+                flags: Some(Flag::Lt),
+                evr: Evr::parse(below),
+                pre: false,
+            }];
+            let findings = obsoleting(&[&ours], &[&base]);
+            assert_eq!(findings.len(), found, "{findings:?}");
+        }
     }
 }

@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rpm::PackageMetadata;
-
 use super::context::Context;
 use super::report::Verdict;
 use crate::layout::Kind;
@@ -86,7 +84,7 @@ fn compare(context: &Context<'_>, listed: &manifest::Package) -> Result<(), Stri
             listed.size, listed.sha256
         ));
     }
-    let metadata = PackageMetadata::open(&path).map_err(|e| e.to_string())?;
+    let metadata = lustre_rpm_header::metadata(&path).map_err(|e| e.to_string())?;
     let nevra = crate::layout::nevra(&metadata).map_err(|e| e.to_string())?;
     if nevra != listed.nevra {
         return Err(format!("it is {nevra}, the manifest says {}", listed.nevra));

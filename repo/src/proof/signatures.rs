@@ -1,11 +1,11 @@
 //! Every package: signed with our key, and neither header nor payload changed since. Once by ourselves, once by rpm.
 
-use std::fs::File;
-use std::io::{BufReader, Read};
+use std::io::Read;
 use std::path::Path;
 
+use lustre_rpm_header::Headers;
+use rpm::IndexTag;
 use rpm::signature::pgp::Verifier;
-use rpm::{IndexTag, PackageMetadata};
 use sha2::{Digest, Sha256};
 
 use super::context::Context;
@@ -46,9 +46,9 @@ fn none_is_nothing(count: usize, findings: Vec<String>) -> Verdict {
 /// Verifies one package, reading its payload as a stream.
 fn verify(path: &Path, verifier: &Verifier) -> Result<(), String> {
     let text = |e: &dyn std::fmt::Display| e.to_string();
-    let mut file = BufReader::with_capacity(1 << 17, File::open(path).map_err(|e| text(&e))?);
-    let metadata =
-        PackageMetadata::parse(&mut file).map_err(|e| format!("its header cannot be read: {e}"))?;
+    let unreadable = |e: &dyn std::fmt::Display| format!("its header cannot be read: {e}");
+    let (headers, mut file) = Headers::open(path).map_err(|e| unreadable(&e))?;
+    let metadata = headers.metadata().map_err(|e| unreadable(&e))?;
     let report = metadata
         .check_signatures(verifier)
         .map_err(|e| format!("its signature cannot be read: {e}"))?;

@@ -3,7 +3,7 @@
 //! - [`write()`] makes it from the packages' headers, field by field as createrepo_c 1.2 does, and byte for byte the same
 //!   for the same packages; [`read()`] verifies and parses it, ours or anybody's.
 //! - `model`: what one package's metadata is. Both directions share it.
-//! - `header`: an RPM's header to the model. `tags`: the header's raw strings and numbers.
+//! - `header`: an RPM's header to the model.
 //! - `render`: the model to XML. `document` and `parse`: XML to the model. `repomd`: the index, `repomd.xml`.
 //! - `output`: compressed, hashed and named files, and the swap of the whole folder.
 //!
@@ -18,7 +18,6 @@ mod parse;
 mod read;
 mod render;
 mod repomd;
-mod tags;
 mod write;
 
 pub use error::Error;

@@ -9,7 +9,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use rpm::PackageMetadata;
+use lustre_rpm_header::Headers;
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
@@ -20,7 +20,6 @@ use super::model::{Checksum, Package};
 use super::output::{Compressed, Staged, is_metadata, sha256};
 use super::render::{self, Document};
 use super::repomd::{Record, Repomd};
-use super::tags::Headers;
 
 /// How to write metadata.
 #[derive(Debug, Clone, Default)]
@@ -173,14 +172,15 @@ fn load(root: &Path, path: &Path) -> Result<Package, Error> {
         path: path.to_owned(),
         source: source.into(),
     })?;
-    let metadata = PackageMetadata::parse(&mut &headers.bytes[..])
+    let metadata = headers
+        .metadata()
         .and_then(|metadata| metadata.check_digests()?.result().map(|()| metadata))
         .map_err(|source| Error::Rpm {
             path: path.to_owned(),
             source,
         })?;
     let mut package = header::package(&headers, metadata.is_source_package()).map_err(refused)?;
-    let (checksum, size) = digest(&headers.bytes, &mut file).map_err(Error::io("read", path))?;
+    let (checksum, size) = digest(headers.bytes(), &mut file).map_err(Error::io("read", path))?;
     if let Some(expected) = header::file_size(&headers).map_err(refused)?
         && expected != size
     {

@@ -4,10 +4,10 @@
 
 mod relations;
 
+use lustre_rpm_header::Headers;
 use rpm::{IndexSignatureTag as Sig, IndexTag as Tag};
 
 use super::model::{Changelog, Evr, File, FileKind, Package};
-use super::tags::Headers;
 
 /// `RPMFILE_GHOST`.
 const GHOST: u64 = 1 << 6;
@@ -52,8 +52,8 @@ pub(super) fn package(headers: &Headers, is_source: bool) -> Result<Package, Str
         group: text(Tag::RPMTAG_GROUP, "group")?,
         buildhost: text(Tag::RPMTAG_BUILDHOST, "build host")?,
         sourcerpm: text(Tag::RPMTAG_SOURCERPM, "source package")?,
-        header_start: headers.main.start as u64,
-        header_end: headers.main.end as u64,
+        header_start: headers.main().start as u64,
+        header_end: headers.main().end as u64,
         files: files(headers)?,
         changelogs: changelogs(headers)?,
         ..Package::default()
@@ -91,7 +91,7 @@ fn archive_size(headers: &Headers) -> Result<u64, String> {
 pub(super) fn file_size(headers: &Headers) -> Result<Option<u64>, String> {
     for tag in [Sig::RPMSIGTAG_LONGSIZE, Sig::RPMSIGTAG_SIZE] {
         if let Some(size) = headers.signature_number(tag as u32)? {
-            return Ok(Some(size + headers.main.start as u64));
+            return Ok(Some(size + headers.main().start as u64));
         }
     }
     Ok(None)

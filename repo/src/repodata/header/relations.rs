@@ -2,10 +2,10 @@
 
 use std::collections::{HashMap, HashSet};
 
+use lustre_rpm_header::Headers;
 use rpm::IndexTag as Tag;
 
 use super::super::model::{Entry, Evr, Flag, Package, Relation, is_primary};
-use super::super::tags::Headers;
 use super::to_text;
 
 /// The relations of a header: the tags of names, flags and versions. Provides come first: requires look at them.

@@ -19,8 +19,8 @@ pub struct Entry {
 impl Entry {
     /// Whether the version ranges of two entries have a version in common; the names are the caller's to compare.
     ///
-    /// rpm's rule: an entry without version matches every version, and where either side has no release, releases are
-    /// not compared.
+    /// rpm's rule: an entry without version matches every version. Where just one of two equal versions has a release, the other
+    /// stands for all its releases, if it includes its version at all: `= 2` overlaps `> 2-1`.
     #[must_use]
     pub fn overlaps(&self, other: &Self) -> bool {
         let (Some(flags), Some(evr)) = (self.flags, &self.evr) else {
@@ -32,10 +32,15 @@ impl Entry {
         match evr.compare_as_dependency(other_evr) {
             Ordering::Less => flags.allows_greater() || other_flags.allows_less(),
             Ordering::Greater => flags.allows_less() || other_flags.allows_greater(),
+            Ordering::Equal if evr.release.is_some() && other_evr.release.is_none() => {
+                other_flags.allows_equal() || flags.same_direction(other_flags)
+            }
+            Ordering::Equal if evr.release.is_none() && other_evr.release.is_some() => {
+                flags.allows_equal() || flags.same_direction(other_flags)
+            }
             Ordering::Equal => {
                 (flags.allows_equal() && other_flags.allows_equal())
-                    || (flags.allows_less() && other_flags.allows_less())
-                    || (flags.allows_greater() && other_flags.allows_greater())
+                    || flags.same_direction(other_flags)
             }
         }
     }
@@ -127,6 +132,11 @@ impl Flag {
 
     const fn allows_greater(self) -> bool {
         matches!(self, Self::Ge | Self::Gt)
+    }
+
+    const fn same_direction(self, other: Self) -> bool {
+        (self.allows_less() && other.allows_less())
+            || (self.allows_greater() && other.allows_greater())
     }
 }
 
@@ -263,6 +273,15 @@ mod tests {
             ("< 2", "> 1", true),
             ("<= 2", ">= 2", true),
             ("< 2", "<= 2", true),
+            // Where one side has no release, it stands for all of them.
+            ("= 2", "> 2-1", true),
+            ("= 2", "< 2-1", true),
+            (">= 2", "< 2-1", true),
+            ("< 2", "= 2-1", false),
+            ("< 2", "> 2-1", false),
+            ("< 2", "<= 2-1", true),
+            ("> 2", ">= 2-1", true),
+            ("= 2-1", "> 2-1", false),
             ("any", "= 2", true),
         ] {
             assert_eq!(entry(a).overlaps(&entry(b)), overlap, "{a} with {b}");
