@@ -195,7 +195,7 @@ impl Location {
                 if length > rest.len() {
                     return Err(OUTSIDE);
                 }
-                if self.kind != BINARY && self.offset % self.width().max(1) != 0 {
+                if self.kind != BINARY && !self.offset.is_multiple_of(self.width().max(1)) {
                     return Err("is not aligned");
                 }
                 Ok(length)

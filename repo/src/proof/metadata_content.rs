@@ -88,6 +88,8 @@ fn repository(kind: Kind, root: &Path, metadata: &Metadata) -> Result<(Vec<Strin
         revision,
         groupfile: groups,
         workers: std::thread::available_parallelism().map_or(1, usize::from),
+        // The packages in the scratch folder are links to those of the repository.
+        read_only: true,
         ..repodata::Options::default()
     };
     repodata::write(again.path(), &options).map_err(|e| e.to_string())?;

@@ -118,14 +118,28 @@ impl Verdict {
     }
 }
 
+/// The result of `work`, or in words that it panicked: a fault of ours that a hostile input found says nothing of that input, and must
+/// not end all other checks.
+pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    // What the work has left half done is not looked at again.
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).map_err(|panic| {
+        let what = panic
+            .downcast_ref::<String>()
+            .map(String::as_str)
+            .or_else(|| panic.downcast_ref::<&str>().copied())
+            .unwrap_or("no message");
+        format!("the check itself broke off, which is a fault of this tool: {what}")
+    })
+}
+
 impl Check {
-    /// Runs a check and takes its time. Where there are more findings than fit in a message, all of them go to
+    /// Runs a check and takes its time. One that panics has not run. Where there are more findings than fit in a message, all of them go to
     /// `logs/<name>.log`.
     pub fn run(name: &str, logs: &Path, check: impl FnOnce() -> Verdict) -> Self {
         /// How many findings a message shows.
         const SHOWN: usize = 12;
         let start = Instant::now();
-        let verdict = check();
+        let verdict = guarded(check).unwrap_or_else(Verdict::NotRun);
         let duration_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
         let (result, checked, message, log) = match verdict {
             Verdict::Pass { checked, note } => (Outcome::Pass, checked, note, None),
@@ -306,6 +320,13 @@ mod tests {
         );
         proof.waive("one", "needless").unwrap();
         assert_eq!(proof.checks[0].result, Outcome::Pass);
+    }
+
+    #[test]
+    fn a_check_that_panics_has_not_run() {
+        let broken = Check::run("one", Path::new("/nonexistent"), || panic!("of {}", "it"));
+        assert_eq!(broken.result, Outcome::NotRun);
+        assert!(broken.message.ends_with("of it"), "{}", broken.message);
     }
 
     #[test]

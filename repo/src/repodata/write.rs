@@ -34,12 +34,15 @@ pub struct Options {
     pub more: BTreeMap<String, PathBuf>,
     /// How many threads read packages; 0 counts as 1.
     pub workers: usize,
+    /// Whether the packages are only read: their modification times stay, whatever `primary.xml` says of them.
+    pub read_only: bool,
 }
 
 /// Writes `root/repodata` from all packages (`*.rpm`) under `root`, in whichever folder, and gives the index written.
 ///
 /// - The same packages, group file and revision give the same bytes.
-/// - Sets the modification time of each RPM file to the package's build time, because `primary.xml` carries it.
+/// - Sets the modification time of each RPM file to the package's build time, because `primary.xml` carries it; not where the
+///   options say that packages are only read.
 /// - An existing `repodata` is replaced as a whole, its signature with it: sign the new `repomd.xml`. After an error
 ///   it is as it was.
 /// - Packages are streamed: of each, only the header is ever in memory.
@@ -60,7 +63,7 @@ pub fn write(root: &Path, options: &Options) -> Result<Repomd, Error> {
     in_order(
         &paths,
         options.workers,
-        |path| rendered(root, path),
+        |path| rendered(root, path, options.read_only),
         |texts| {
             files
                 .iter_mut()
@@ -152,13 +155,13 @@ fn in_order<T: Send>(
 }
 
 /// A package's part of each document.
-fn rendered(root: &Path, path: &Path) -> Result<[String; 3], Error> {
-    let package = load(root, path)?;
+fn rendered(root: &Path, path: &Path, read_only: bool) -> Result<[String; 3], Error> {
+    let package = load(root, path, read_only)?;
     Ok(Document::ALL.map(|document| document.package(&package)))
 }
 
 /// Reads one package: its header, its digest, its size and its place.
-fn load(root: &Path, path: &Path) -> Result<Package, Error> {
+fn load(root: &Path, path: &Path, read_only: bool) -> Result<Package, Error> {
     let refused = |reason: String| Error::Package {
         path: path.to_owned(),
         reason,
@@ -188,7 +191,9 @@ fn load(root: &Path, path: &Path) -> Result<Package, Error> {
             "the file has {size} bytes, but its header says {expected}: it was cut off or changed"
         )));
     }
-    normalise_mtime(&file, package.time_build).map_err(Error::io("set the time of", path))?;
+    if !read_only {
+        normalise_mtime(&file, package.time_build).map_err(Error::io("set the time of", path))?;
+    }
     package.checksum = checksum;
     package.size_package = size;
     package.time_file = package.time_build;
