@@ -3,6 +3,8 @@
 // The helpers of a test fail as a test does.
 #![allow(clippy::unwrap_used)]
 
+#[path = "lock/metadata.rs"]
+mod metadata;
 #[path = "lock/trust.rs"]
 mod trust;
 #[path = "lock/world.rs"]
@@ -306,7 +308,7 @@ fn what_cannot_be_met_is_said_for_every_root() {
         &[
             "`install-root`",
             "no-such-package",
-            "[[distribution.repository]]",
+            "[distribution.repository.ID]",
         ],
     );
     assert!(!ran.stderr.contains("`bootstrap`"), "{}", ran.stderr);
@@ -343,8 +345,7 @@ fn without_a_version_the_newest_kernel_is_taken() {
     let downloader = Downloader::new(&store, false, &mirrors, Retry::default(), &|_| {});
     let keys = resolve::keys(&downloader, &store, &specs, &target.distribution).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let metadata =
-        resolve::metadata(&downloader, &target.distribution, &keys, folder.path()).unwrap();
+    let metadata = resolve::metadata(&downloader, &target, &keys, folder.path()).unwrap();
     let found = resolve::srpm(&metadata, "kernel", None).unwrap();
     assert_eq!(found.version, format!("6.12.0-{LATER}"));
     assert_eq!(found.newest, found.version);

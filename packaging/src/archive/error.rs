@@ -31,7 +31,7 @@ pub enum Error {
     },
     /// A compression that is not supported.
     #[error(
-        "{} is compressed by {kind}; gzip, xz and zstd are supported: name another file of the same source",
+        "{} is compressed by {kind}; gzip, xz, zstd and bzip2 are supported: name another file of the same source",
         archive.display()
     )]
     Compression {

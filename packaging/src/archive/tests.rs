@@ -203,7 +203,8 @@ fn damage_is_told() {
         (&gzip[..gzip.len() / 2], "damaged"),
         (&flipped, "damaged"),
         (&tar[..2000], "damaged"),
-        (b"BZh91AY", "bzip2"),
+        (b"BZh91AY", "damaged"),
+        (b"PK\x03\x04", "zip"),
         (b"not an archive at all", "damaged"),
         (&empty, "no files"),
     ] {
@@ -222,9 +223,12 @@ fn each_compression_is_read() {
     gzip.write_all(&tar).unwrap();
     let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
     xz.write_all(&tar).unwrap();
+    let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+    bzip2.write_all(&tar).unwrap();
     for bytes in [
         gzip.finish().unwrap(),
         xz.finish().unwrap(),
+        bzip2.finish().unwrap(),
         zstd::encode_all(&tar[..], 1).unwrap(),
         tar,
     ] {

@@ -11,7 +11,7 @@ use super::spec::isolated;
 use super::{Error, Goal, Problem, at};
 use crate::lock::{FilePin, PackagePin};
 use crate::process;
-use crate::source::url;
+use crate::source::{repodata, url};
 use crate::target::Distribution;
 
 /// What is asked of dnf's Python interface, since its command line tells no locations.
@@ -60,6 +60,8 @@ pub struct Solution {
 struct Answer {
     goals: Vec<Solution>,
     problems: Vec<Problem>,
+    /// What dnf says of metadata that it cannot read.
+    unreadable: Option<String>,
 }
 
 /// Has dnf choose the packages of every goal, each for an empty root, without network and without anything of the host's
@@ -101,6 +103,12 @@ pub fn resolve(
         })?;
     let answer: Answer = serde_json::from_slice(&out)
         .map_err(|e| Error::Answer(format!("{e}: {}", String::from_utf8_lossy(&out))))?;
+    if let Some(why) = answer.unreadable {
+        return Err(Error::Unreadable {
+            repositories: metadata.binary.iter().map(|(id, _)| id.clone()).collect(),
+            why,
+        });
+    }
     if answer.problems.is_empty() {
         Ok(answer.goals)
     } else {
@@ -172,10 +180,13 @@ fn pin(metadata: &Metadata, package: &Chosen) -> Result<PackagePin, Error> {
         .locations
         .get(&package.repository)
         .ok_or_else(|| Error::Answer(format!("the repository `{}`", package.repository)))?;
-    let base = match &package.base {
-        Some(base) if base.contains("://") && !base.starts_with("file:") => base,
-        _ => location,
-    };
+    let base = package.base.as_deref();
+    repodata::web(&package.name, base, &package.href).map_err(|why| Error::Metadata {
+        repository: package.repository.clone(),
+        url: url::shown(location),
+        why,
+    })?;
+    let base = base.unwrap_or(location);
     let file = package.href.rsplit('/').next().unwrap_or(&package.href);
     Ok(PackagePin {
         name: package.name.clone(),

@@ -15,6 +15,15 @@ pub struct Problem {
     pub text: String,
 }
 
+/// A place of a repository that was tried.
+#[derive(Debug)]
+pub struct Elsewhere {
+    /// Where it is.
+    pub url: String,
+    /// What was wrong there.
+    pub error: Error,
+}
+
 /// What can go wrong.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -61,6 +70,50 @@ pub enum Error {
         expected: String,
         /// The fingerprints of the keys that are there.
         found: Vec<String>,
+    },
+    /// Metadata without a signature, of a repository that signs it.
+    #[error(
+        "repository `{repository}`: nobody has signed this metadata: {url}.asc is not there ({source})\n  the packages' own \
+         signatures are checked all the same; what is missing is the proof that this list of packages is the distribution's own and of \
+         today, and a vault often has none\n  where the distribution publishes it so, a target of your own says that for this one \
+         repository and inherits the rest:\n    inherits = \"THE TARGET\"\n    [distribution.repository.{repository}]\n    \
+         signed_metadata = false"
+    )]
+    Unsigned {
+        /// The repository.
+        repository: String,
+        /// Its `repomd.xml`.
+        url: String,
+        /// What was said of the signature.
+        source: Box<source::Error>,
+    },
+    /// A file that `repomd.xml` names is not there, or is another.
+    #[error(transparent)]
+    Unlike {
+        /// Why.
+        source: Box<source::Error>,
+    },
+    /// The same fault with every `repomd.xml` that was fetched.
+    #[error(
+        "{source}\n  it was so {times} times, with repomd.xml fetched anew each time: the mirror is between two states for longer, or \
+         is damaged; try again later, or another with --mirror FROM=TO"
+    )]
+    Unsettled {
+        /// How often.
+        times: usize,
+        /// What is wrong.
+        source: Box<Error>,
+    },
+    /// No place of a repository has its metadata.
+    #[error(
+        "repository `{repository}`: none of its places has it{}",
+        places(tried)
+    )]
+    Nowhere {
+        /// The repository.
+        repository: String,
+        /// All of them.
+        tried: Vec<Elsewhere>,
     },
     /// The metadata's signature does not hold.
     #[error(
@@ -121,6 +174,17 @@ pub enum Error {
     /// dnf's answer is not understood.
     #[error("dnf's answer cannot be read: {0}")]
     Answer(String),
+    /// Metadata that is what it should be by its digest, and that dnf cannot read.
+    #[error(
+        "dnf cannot read the metadata of {}: {why}\n  the repository has to be made anew by whoever publishes it, or another is given \
+         with --mirror FROM=TO", repositories.join(", ")
+    )]
+    Unreadable {
+        /// The repositories with binary packages, one of which it is.
+        repositories: Vec<String>,
+        /// What dnf says.
+        why: String,
+    },
     /// A package without a digest that can be pinned.
     #[error(
         "repository `{repository}`: {package} has the checksum {checksum} in the metadata, and a lock needs sha256"
@@ -136,10 +200,35 @@ pub enum Error {
     /// Goals that cannot be met.
     #[error(
         "{}\n  a name that no repository has is changed in the target; a dependency that nothing provides may need one more \
-         [[distribution.repository]], or the mirror is between two states: try again later, or another with --mirror FROM=TO",
+         [distribution.repository.ID], or the mirror is between two states: try again later, or another with --mirror FROM=TO",
         unmet(.0)
     )]
     Unmet(Vec<Problem>),
+}
+
+impl Error {
+    /// Whether it is one that a mirror shows while it is brought up to date: files or a signature that are not of its `repomd.xml`.
+    pub(super) fn is_between_states(&self) -> bool {
+        match self {
+            Self::Signature { source, .. } => {
+                matches!(**source, sign::Error::BadSignature { .. })
+            }
+            Self::Unlike { source } => {
+                source.is_gone() || matches!(**source, source::Error::Digest { .. })
+            }
+            _ => false,
+        }
+    }
+}
+
+fn places(tried: &[Elsewhere]) -> String {
+    tried
+        .iter()
+        .map(|one| {
+            let error = one.error.to_string().replace('\n', "\n  ");
+            format!("\n  {}: {error}", one.url)
+        })
+        .collect()
 }
 
 fn list(found: &[String]) -> String {

@@ -4,17 +4,26 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::keys::Key;
-use super::{Error, at};
+use super::modules::module_streams;
+use super::{Elsewhere, Error, at};
+use crate::archive::Compression;
 use crate::lock::FilePin;
 use crate::sign;
 use crate::source::repodata::{MetadataFile, files_of};
-use crate::source::{Downloader, url};
-use crate::target::{BaseRepository, Distribution};
+use crate::source::{self, Downloader, url};
+use crate::target::{BaseRepository, Distribution, Target};
 
 /// What dnf needs to choose packages; neither changelogs nor groups nor advisories.
-const FOR_DNF: &[&str] = &["primary", "filelists", "modules"];
+const FOR_DNF: &[&str] = &["primary", "filelists", MODULES];
+
+/// The kind of the metadata of module streams.
+const MODULES: &str = "modules";
+
+/// How long a mirror is left alone that was caught between two states, before its `repomd.xml` is fetched anew.
+const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(4)];
 
 /// Local copies of the metadata of all repositories.
 #[derive(Debug, Default)]
@@ -23,55 +32,56 @@ pub struct Metadata {
     pub binary: Vec<(String, PathBuf)>,
     /// The `primary` files of those with source packages: id and file, in the target's order.
     pub source: Vec<(String, PathBuf)>,
-    /// Where each repository is, before mirrors, by its id.
+    /// Where each repository was found, before mirrors, by its id.
     pub locations: BTreeMap<String, String>,
     /// The files with the modules of those that have some, by the repository's id; they are in the store.
     pub modules: BTreeMap<String, FilePin>,
 }
 
-/// Fetches the metadata of all repositories into `folder`, where each gets a folder `ID/repodata`.
+/// Fetches the metadata of all repositories that `target` has a use for into `folder`, where each gets a folder `ID/repodata`.
 ///
 /// # Errors
-/// When a file cannot be fetched, its signature or digest is wrong, or it cannot be read.
+/// When a file cannot be fetched from any of a repository's places, its signature or digest is wrong, or it cannot be read.
 pub fn metadata(
     downloader: &Downloader<'_>,
-    distribution: &Distribution,
+    target: &Target,
     keys: &BTreeMap<String, Key>,
     folder: &Path,
 ) -> Result<Metadata, Error> {
     let mut all = Metadata::default();
-    for repository in &distribution.repository {
-        let location = distribution.location(repository)?;
-        let place = url::join(&location, "repodata/repomd.xml");
-        let repomd = repomd(downloader, repository, &place, keys)?;
-        let wanted = if repository.source {
-            &["primary"]
-        } else {
-            FOR_DNF
-        };
-        let failed = |why: String| Error::Metadata {
-            repository: repository.id.clone(),
-            url: url::shown(&place),
-            why,
-        };
-        let files = files_of(&repomd, wanted).map_err(failed)?;
-        if !files.iter().any(|file| file.kind == "primary") {
-            return Err(failed("it names no primary.xml".to_owned()));
+    let wanted = target.asks_for();
+    for repository in &target.distribution.repository {
+        if !repository.is_used(&wanted) {
+            continue;
         }
+        let (location, files) = found(downloader, &target.distribution, repository, keys)?;
         let mut here = Vec::new();
-        for file in files {
-            let from = url::join(&location, &file.href);
-            let path = downloader.file(
-                &repository.id,
-                std::slice::from_ref(&from),
-                &file.sha256,
-                file.size,
-            )?;
-            if file.kind == "modules" {
-                let pin = pin(&file, &path, &from)?;
-                all.modules.insert(repository.id.clone(), pin);
+        for (file, path, from) in files {
+            if file.kind != MODULES {
+                here.push((file, path));
+                continue;
             }
-            here.push((file, path));
+            let failed = |why: String| Error::Metadata {
+                repository: repository.id.clone(),
+                url: url::shown(&from),
+                why,
+            };
+            let text = module_streams(&path).map_err(|e| failed(e.to_string()))?;
+            if text.is_empty() {
+                continue;
+            }
+            let pin = pin(&file, &path, &from)?;
+            // dnf gets what the base repository will have.
+            let plain = folder.join(format!("{}-{MODULES}.yaml", repository.id));
+            fs::create_dir_all(folder).map_err(at(folder))?;
+            fs::write(&plain, &text).map_err(at(&plain))?;
+            let plain_file = MetadataFile {
+                sha256: crate::store::Digest::of_bytes(&text),
+                href: String::new(),
+                ..file
+            };
+            all.modules.insert(repository.id.clone(), pin);
+            here.push((plain_file, plain));
         }
         if repository.source {
             let primary = here.into_iter().map(|(_, path)| path);
@@ -87,6 +97,117 @@ pub fn metadata(
     Ok(all)
 }
 
+/// A file of metadata, its copy in the store, and where it was.
+type Fetched = (MetadataFile, PathBuf, String);
+
+/// The metadata of `repository` from the first of its places that has it whole.
+fn found(
+    downloader: &Downloader<'_>,
+    distribution: &Distribution,
+    repository: &BaseRepository,
+    keys: &BTreeMap<String, Key>,
+) -> Result<(String, Vec<Fetched>), Error> {
+    let mut failed: Vec<Elsewhere> = Vec::new();
+    for location in distribution.locations(repository)? {
+        match settled(downloader, repository, &location, keys) {
+            Ok(files) => return Ok((location, files)),
+            Err(error @ Error::Source(source::Error::Interrupted { .. })) => return Err(error),
+            Err(error) => failed.push(Elsewhere {
+                url: url::shown(&location),
+                error,
+            }),
+        }
+    }
+    Err(match failed.pop() {
+        Some(only) if failed.is_empty() => only.error,
+        last => {
+            failed.extend(last);
+            Error::Nowhere {
+                repository: repository.id.clone(),
+                tried: failed,
+            }
+        }
+    })
+}
+
+/// The metadata at one place. A mirror that is being brought up to date has the `repomd.xml` of one state and files of another for a
+/// while: it is read anew from the start then.
+fn settled(
+    downloader: &Downloader<'_>,
+    repository: &BaseRepository,
+    location: &str,
+    keys: &BTreeMap<String, Key>,
+) -> Result<Vec<Fetched>, Error> {
+    let mut pauses = PAUSES.iter();
+    loop {
+        match once(downloader, repository, location, keys) {
+            Err(error) if error.is_between_states() => match pauses.next() {
+                Some(pause) => std::thread::sleep(*pause),
+                None => {
+                    return Err(Error::Unsettled {
+                        times: PAUSES.len() + 1,
+                        source: Box::new(error),
+                    });
+                }
+            },
+            done => return done,
+        }
+    }
+}
+
+fn once(
+    downloader: &Downloader<'_>,
+    repository: &BaseRepository,
+    location: &str,
+    keys: &BTreeMap<String, Key>,
+) -> Result<Vec<Fetched>, Error> {
+    let place = url::join(location, "repodata/repomd.xml");
+    let repomd = repomd(downloader, repository, &place, keys)?;
+    let wanted = if repository.source {
+        &["primary"]
+    } else {
+        FOR_DNF
+    };
+    let failed = |url: &str, why: String| Error::Metadata {
+        repository: repository.id.clone(),
+        url: url::shown(url),
+        why,
+    };
+    let files = files_of(&repomd, wanted).map_err(|why| failed(&place, why))?;
+    if !files.iter().any(|file| file.kind == "primary") {
+        return Err(failed(&place, "it names no primary.xml".to_owned()));
+    }
+    let mut fetched = Vec::new();
+    for file in files {
+        let from = url::join(location, &file.href);
+        let path = downloader
+            .file(
+                &repository.id,
+                std::slice::from_ref(&from),
+                &file.sha256,
+                file.size,
+            )
+            .map_err(|source| match source {
+                source::Error::Download { .. } | source::Error::Digest { .. } => Error::Unlike {
+                    source: Box::new(source),
+                },
+                other => other.into(),
+            })?;
+        let found = Compression::of_file(&path).map_err(|e| failed(&from, e.to_string()))?;
+        let named = Compression::of_name(&file.href);
+        if found != named {
+            return Err(failed(
+                &from,
+                format!(
+                    "its name says {named}, and what is in it is {found}; readers that go by the name, dnf among them, cannot read it"
+                ),
+            ));
+        }
+        fetched.push((file, path, from));
+    }
+    Ok(fetched)
+}
+
 /// The checked text of a `repomd.xml`.
 fn repomd(
     downloader: &Downloader<'_>,
@@ -98,16 +219,30 @@ fn repomd(
     if !repository.signed_metadata {
         return Ok(text);
     }
-    let signature = downloader.small(&repository.id, &format!("{place}.asc"))?;
-    let armored = keys
-        .get(&repository.key)
+    let signature = downloader
+        .small(&repository.id, &format!("{place}.asc"))
+        .map_err(|source| {
+            if source.is_gone() {
+                Error::Unsigned {
+                    repository: repository.id.clone(),
+                    url: url::shown(place),
+                    source: Box::new(source),
+                }
+            } else {
+                source.into()
+            }
+        })?;
+    let named = repository.key.all();
+    let armored: String = named
+        .iter()
+        .filter_map(|name| keys.get(name))
         .map(|key| key.armored.as_str())
-        .unwrap_or_default();
-    sign::verify_detached(&text, &String::from_utf8_lossy(&signature), armored).map_err(
+        .collect();
+    sign::verify_detached(&text, &String::from_utf8_lossy(&signature), &armored).map_err(
         |source| Error::Signature {
             repository: repository.id.clone(),
             url: url::shown(place),
-            key: repository.key.clone(),
+            key: named.join("` or `"),
             source: Box::new(source),
         },
     )?;
@@ -154,18 +289,15 @@ fn local_copy(files: &[(MetadataFile, PathBuf)], folder: &Path) -> Result<(), Er
 
 /// `primary.xml.gz`, `modules.yaml.zst`: a name without anything that a mirror chose, but for how it is compressed.
 fn local_name(file: &MetadataFile) -> String {
-    let format = if file.kind == "modules" {
-        "yaml"
-    } else {
-        "xml"
+    let format = if file.kind == MODULES { "yaml" } else { "xml" };
+    let end = match Compression::of_name(&file.href) {
+        Compression::None => "",
+        Compression::Gzip => ".gz",
+        Compression::Xz => ".xz",
+        Compression::Zstd => ".zst",
+        Compression::Bzip2 => ".bz2",
     };
-    let compression = ["gz", "xz", "zst", "bz2"]
-        .into_iter()
-        .find(|end| file.href.ends_with(&format!(".{end}")));
-    match compression {
-        Some(end) => format!("{}.{format}.{end}", file.kind),
-        None => format!("{}.{format}", file.kind),
-    }
+    format!("{}.{format}{end}", file.kind)
 }
 
 #[cfg(test)]

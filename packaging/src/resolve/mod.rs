@@ -2,6 +2,7 @@
 //!
 //! - `keys`: the distribution's public keys, compared with the target's fingerprints.
 //! - `metadata`: the repositories' metadata, checked by signature and digests, as local copies.
+//! - `modules`: the text of module streams.
 //! - `srpm`: the kernel's source package in the source repositories.
 //! - `spec`: what a spec file requires to be built.
 //! - `goals`: which sets of packages a target needs; `dnf`: which packages the host's dnf chooses for them (`resolve.py`).
@@ -13,14 +14,16 @@ mod error;
 mod goals;
 mod keys;
 mod metadata;
+mod modules;
 mod spec;
 mod srpm;
 
 pub use dnf::{Chosen, Solution, resolve, union};
-pub use error::{Error, Problem};
+pub use error::{Elsewhere, Error, Problem};
 pub use goals::{BuildRequires, Goal, goals};
 pub use keys::{Key, from_specs, key, keys};
 pub use metadata::{Metadata, metadata};
+pub use modules::module_streams;
 pub use spec::build_requires;
 pub use srpm::{SourcePackage, srpm};
 

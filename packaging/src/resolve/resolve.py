@@ -3,7 +3,7 @@
 Standard input is a JSON object:
     arch, module_platform (or null), scratch: a folder for dnf's own files,
     repositories: [{id, folder}], goals: [{name, install: [what dnf takes]}].
-Standard output is one: goals: [{name, packages: [...]}] and problems: [{goal, text}].
+Standard output is one: goals: [{name, packages: [...]}] and problems: [{goal, text}], or unreadable: what dnf says of the metadata.
 """
 
 import json
@@ -68,6 +68,17 @@ def pinned(package):
     }
 
 
+def there_is(base, specs):
+    """For each `name-version` that no repository has: the newest version that there is of the name."""
+    lines = []
+    for spec in specs:
+        forms = hawkey.Subject(spec).get_nevra_possibilities(forms=[hawkey.FORM_NEVR, hawkey.FORM_NEV])
+        for name in dict.fromkeys(form.name for form in forms if form.version):
+            found = base.sack.query().filterm(name=name).latest()
+            lines += [f"\nthe newest {name} there is: {one.version}-{one.release}" for one in list(found)[:1]]
+    return "".join(lines)
+
+
 def solve(base, goal):
     """The packages of a goal, and what dnf says where there are none."""
     base.reset(goal=True)
@@ -75,7 +86,7 @@ def solve(base, goal):
         base.install_specs(goal["install"])
         base.resolve()
     except dnf.exceptions.MarkingErrors as error:
-        return None, str(error)
+        return None, str(error) + there_is(base, error.no_match_pkg_specs)
     except dnf.exceptions.DepsolveError as error:
         return None, str(error)
     found = [] if base.transaction is None else base.transaction.install_set
@@ -94,7 +105,12 @@ def main():
         repository.baseurl = ["file://" + one["folder"]]
         repository.skip_if_unavailable = False
         base.repos.add(repository)
-    base.fill_sack(load_system_repo=False)
+    try:
+        base.fill_sack(load_system_repo=False)
+    except Exception as error:  # libdnf and librepo have classes of their own for what is wrong with metadata.
+        json.dump({"goals": [], "problems": [], "unreadable": str(error)}, answer)
+        answer.close()
+        return
     goals, problems = [], []
     for goal in request["goals"]:
         packages, problem = solve(base, goal)

@@ -192,6 +192,18 @@ pub enum Error {
     },
 }
 
+impl Error {
+    /// Whether every place answered that it has no such file.
+    pub(crate) fn is_gone(&self) -> bool {
+        let gone = |one: &Tried| {
+            ["404", "410"]
+                .iter()
+                .any(|status| one.why.contains(&format!("returned error: {status}")))
+        };
+        matches!(self, Self::Download { tried, .. } if !tried.is_empty() && tried.iter().all(gone))
+    }
+}
+
 fn list(tried: &[Tried]) -> String {
     tried
         .iter()

@@ -34,7 +34,7 @@ pub struct GitSource {
     pub rev: Option<String>,
 }
 
-/// A tar archive, plain or compressed by gzip, xz or zstd.
+/// A tar archive, plain or compressed by gzip, xz, zstd or bzip2.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ArchiveSource {

@@ -92,7 +92,11 @@ pub(crate) fn files_of(repomd: &[u8], kinds: &[&str]) -> Result<Vec<MetadataFile
                     kind,
                 });
             }
-            (["repomd", "data", "location"], Some(start)) => href = attribute(start, "href")?,
+            (["repomd", "data", "location"], Some(start)) => {
+                if let Some(kind) = &kind {
+                    href = Some(location(start, kind)?);
+                }
+            }
             (["repomd", "data", "checksum"], Some(start)) => {
                 let digest = attribute(start, "type")?.unwrap_or_default();
                 if let Some(kind) = &kind
@@ -158,17 +162,61 @@ pub(crate) fn source_packages(
                     .map_err(|_| format!("`{size}` is not the size of a package"))?;
             }
             (["location"], Some(start)) => {
-                let href = attribute(start, "href")?.unwrap_or_default();
-                package.href = match attribute(start, "xml:base")? {
-                    Some(base) => format!("{}/{href}", base.trim_end_matches('/')),
-                    None => href,
-                };
+                package.href = location(start, &package.name)?;
             }
             _ => {}
         }
         Ok(())
     })?;
     Ok(found)
+}
+
+/// Where a `location` says that `what` is: a path in the repository, or a URL on the web. A repository that is reached over the network
+/// has no say in what is read on this machine.
+fn location(start: &BytesStart<'_>, what: &str) -> Result<String, String> {
+    let href = attribute(start, "href")?.unwrap_or_default();
+    let base = attribute(start, "xml:base")?;
+    web(what, base.as_deref(), &href)?;
+    Ok(match base {
+        Some(base) if !is_web(&href) => format!("{}/{href}", base.trim_end_matches('/')),
+        _ => href,
+    })
+}
+
+/// That a package or file with this `xml:base` and `href` is in the repository itself or on the web.
+///
+/// # Errors
+/// What is wrong, in words.
+pub(crate) fn web(what: &str, base: Option<&str>, href: &str) -> Result<(), String> {
+    for (attribute, value) in [("xml:base", base), ("href", Some(href))] {
+        let Some(value) = value else { continue };
+        let relative = attribute == "href" && !has_scheme(value) && !value.starts_with('/');
+        if !relative && !is_web(value) {
+            return Err(format!(
+                "the {attribute} of {what} is `{value}`, which is neither http nor https: such metadata is of a disc or of one \
+                 machine; a copy with metadata of its own (createrepo_c) can be used"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether this is the URL of something on the web, by `http` or `https`.
+fn is_web(url: &str) -> bool {
+    url.split_once("://").is_some_and(|(scheme, rest)| {
+        (scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https"))
+            && !rest.is_empty()
+    })
+}
+
+/// Whether a text begins as a URL does (RFC 3986): with letters, digits and a few signs before a colon.
+fn has_scheme(text: &str) -> bool {
+    text.split_once(':').is_some_and(|(scheme, _)| {
+        scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+            && scheme
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "+-.".contains(c))
+    })
 }
 
 /// Told of an element's beginning (with its attributes) and of its end (with its text), with the names above it and its own.
@@ -210,9 +258,16 @@ fn walk(input: impl BufRead, visit: &mut Visit<'_>) -> Result<(), String> {
             Event::Text(part) => text.push_str(&part.xml10_content()),
             Event::CData(part) => text.push_str(&part.xml10_content()),
             Event::GeneralRef(name) => {
+                let number = name
+                    .resolve_char_ref()
+                    .map_err(|error| format!("not well-formed XML at byte {at}: {error}"))?;
                 let name = name.xml10_content();
-                if let Some(known) = quick_xml::escape::resolve_predefined_entity(&name) {
-                    text.push_str(known);
+                match (number, quick_xml::escape::resolve_predefined_entity(&name)) {
+                    (Some(character), _) => text.push(character),
+                    (None, Some(known)) => text.push_str(known),
+                    (None, None) => {
+                        return Err(format!("`&{name};` at byte {at} stands for nothing"));
+                    }
                 }
             }
             Event::Eof if path.is_empty() => return Ok(()),
@@ -239,6 +294,64 @@ fn attribute(start: &BytesStart<'_>, name: &str) -> Result<Option<String>, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn characters_by_number_are_read_and_unknown_names_refused() {
+        let xml = |name: &str| {
+            format!(
+                "<metadata><package type='rpm'><name>{name}</name><arch>src</arch>\
+                 <location href='Packages/a&#43;b.rpm'/></package></metadata>"
+            )
+        };
+        let found = source_packages(xml("ker&#110;e&#x6c;").as_bytes(), "kernel").unwrap();
+        assert_eq!(found[0].href, "Packages/a+b.rpm");
+        for (name, part) in [("a&nbsp;b", "`&nbsp;`"), ("a&#0;b", "not well-formed")] {
+            let error = source_packages(xml(name).as_bytes(), "kernel").unwrap_err();
+            assert!(error.contains(part), "{name}: {error}");
+        }
+    }
+
+    #[test]
+    fn metadata_has_no_say_in_what_is_read_on_this_machine() {
+        let xml = |location: &str| {
+            format!(
+                "<metadata><package type='rpm'><name>kernel</name><arch>src</arch><location {location}/></package></metadata>"
+            )
+        };
+        for location in [
+            "xml:base='file:///srv/other' href='k.rpm'",
+            "xml:base='media://1234#1' href='k.rpm'",
+            "xml:base='/srv' href='k.rpm'",
+            "href='file:///etc/passwd'",
+            "href='/etc/passwd'",
+            "href='media:k.rpm'",
+        ] {
+            let error = source_packages(xml(location).as_bytes(), "kernel").unwrap_err();
+            assert!(
+                error.contains("neither http nor https") && error.contains("kernel"),
+                "{location}: {error}"
+            );
+        }
+        for (location, href) in [
+            (
+                "xml:base='https://other.example/x/' href='k.rpm'",
+                "https://other.example/x/k.rpm",
+            ),
+            (
+                "href='http://other.example/k.rpm'",
+                "http://other.example/k.rpm",
+            ),
+            ("href='Packages/k:1.rpm'", "Packages/k:1.rpm"),
+        ] {
+            let found = source_packages(xml(location).as_bytes(), "kernel").unwrap();
+            assert_eq!(found[0].href, href);
+        }
+        let repomd = format!(
+            "<repomd><data type='primary'><checksum type='sha256'>{EMPTY}</checksum><location href='file:///x'/></data></repomd>"
+        );
+        let error = primary_of(repomd.as_bytes()).unwrap_err();
+        assert!(error.contains("href of primary"), "{error}");
+    }
 
     const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 

@@ -1,17 +1,54 @@
 //! Inheritance: one table laid over another.
 
+use toml::{Table, Value};
+
 /// `over` laid over `base`: tables merge key by key, every other value replaces the one below.
-pub(super) fn merged(mut base: toml::Table, over: toml::Table) -> toml::Table {
+pub(super) fn merged(mut base: Table, over: Table) -> Table {
     for (key, value) in over {
         let value = match (base.remove(&key), value) {
             // A source is a choice between kinds: mixing the keys of two kinds would be neither.
-            (Some(_), toml::Value::Table(above)) if key == "source" => toml::Value::Table(above),
-            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => {
-                toml::Value::Table(merged(below, above))
+            (Some(_), Value::Table(above)) if key == "source" => Value::Table(above),
+            (Some(Value::Table(below)), Value::Table(above)) => Value::Table(merged(below, above)),
+            // A distribution's repositories as a list, and single keys of some of them, by id.
+            (Some(Value::Array(below)), Value::Table(above)) if key == "repository" => {
+                Value::Table(merged(by_id(below), above))
             }
             (_, value) => value,
         };
         base.insert(key, value);
     }
     base
+}
+
+/// The tables of a list, by their ids. One without an id keeps its place under a name that is no id, so that it is found and told.
+fn by_id(list: Vec<Value>) -> Table {
+    list.into_iter()
+        .enumerate()
+        .map(|(at, mut value)| {
+            let id = value.as_table_mut().and_then(|table| table.remove("id"));
+            let id = id.as_ref().and_then(Value::as_str).map(str::to_owned);
+            (id.unwrap_or_else(|| format!("(number {})", at + 1)), value)
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_key_of_one_repository_is_laid_over_the_list() {
+        let base = "[[repository]]\nid = 'a'\nsigned = true\nwhy = 'x'\n[[repository]]\nid = 'b'\nsigned = true\n";
+        let over = "[repository.a]\nsigned = false\n[repository.c]\nsigned = true\n";
+        let all = merged(toml::from_str(base).unwrap(), toml::from_str(over).unwrap());
+        let repository = all["repository"].as_table().unwrap();
+        assert_eq!(repository["a"]["signed"].as_bool(), Some(false));
+        assert_eq!(repository["a"]["why"].as_str(), Some("x"));
+        assert_eq!(repository["b"]["signed"].as_bool(), Some(true));
+        assert_eq!(repository.len(), 3);
+        // A list replaces what there is.
+        let over = "[[repository]]\nid = 'd'\n";
+        let all = merged(all.clone(), toml::from_str(over).unwrap());
+        assert_eq!(all["repository"].as_array().unwrap().len(), 1);
+    }
 }

@@ -9,6 +9,7 @@ mod load;
 mod merge;
 mod model;
 mod needs;
+mod one_or_more;
 mod repositories;
 mod summary;
 
@@ -21,6 +22,7 @@ pub use model::{
     KernelKind, Lustre, Repository, Source, Target,
 };
 pub use needs::{Debuginfo, Needs, Share};
+pub use one_or_more::OneOrMore;
 pub use repositories::{BaseRepository, KeyFile, UnknownVariable};
 
 /// A target that cannot be used.

@@ -1,13 +1,13 @@
 //! What a target's file holds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::Boot;
 use super::needs::Needs;
-use super::repositories::{BaseRepository, KeyFile};
+use super::repositories::{self, BaseRepository, KeyFile};
 
 /// One target, merged with what it inherits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -85,8 +85,12 @@ pub struct Distribution {
     /// What stands for `$NAME` in the locations of the repositories, besides `$basearch`: `releasever` and whatever they need.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub variables: BTreeMap<String, String>,
-    /// Its repositories, of the kind `repositories`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// Its repositories, of the kind `repositories`: a table by id, or a list.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "repositories::by_id"
+    )]
     pub repository: Vec<BaseRepository>,
     /// The keys that sign them, by the names that the repositories use.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -336,6 +340,22 @@ pub struct Install {
 }
 
 impl Target {
+    /// What the target itself names of its distribution's packages.
+    pub fn asks_for(&self) -> BTreeSet<&str> {
+        let distribution = &self.distribution;
+        [
+            &distribution.bootstrap,
+            &distribution.buildroot,
+            &self.lustre.buildroot,
+            &self.install.base,
+            &self.install.requires,
+        ]
+        .into_iter()
+        .flatten()
+        .map(String::as_str)
+        .collect()
+    }
+
     /// Every package that must be in the repository.
     pub fn expected_packages(&self) -> Vec<String> {
         [

@@ -1,30 +1,93 @@
 //! The repositories of a distribution that is there already: where they are, and which keys sign them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::check::{fingerprint, inside};
 use super::model::Distribution;
+use super::one_or_more::OneOrMore;
 
 /// One repository of a distribution, as dnf knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BaseRepository {
-    /// Its id.
+    /// Its id; in a table of repositories, its key there.
+    #[serde(default)]
     pub id: String,
-    /// Where it is: a URL, with `$NAME` for the distribution's variables and `$basearch`.
-    pub baseurl: String,
+    /// Where it is: URLs, tried in this order, with `$NAME` for the distribution's variables and `$basearch`. Live trees move to a vault
+    /// within days of the next release: both belong here.
+    pub baseurl: OneOrMore,
     /// True for one that has source packages.
     #[serde(default)]
     pub source: bool,
-    /// The name of the key that signs its packages, in the distribution's `keys`.
-    pub key: String,
-    /// True where that key signs the metadata as well (`repomd.xml.asc`). Otherwise only the signatures of the packages say where
-    /// they are from, and nothing says that the metadata is of today.
+    /// False for one that a target inherits and has no use for.
+    #[serde(default = "enabled", skip_serializing_if = "Clone::clone")]
+    pub enabled: bool,
+    /// Packages that it is read for: where the target asks for none of them, the repository is left alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only_for: Vec<String>,
+    /// The names of the keys that sign its packages, in the distribution's `keys`.
+    pub key: OneOrMore,
+    /// True where one of these keys signs the metadata as well (`repomd.xml.asc`). Otherwise only the signatures of the packages say
+    /// where they are from, and nothing says that the metadata is of today.
     pub signed_metadata: bool,
+    /// The certificate that its server asks for: a file in PEM, or a folder with pairs of `NUMBER.pem` and `NUMBER-key.pem`, as
+    /// subscription-manager keeps them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sslclientcert: Option<String>,
+    /// That certificate's key: a file, or the same folder.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sslclientkey: Option<String>,
+    /// The file of the authorities that the server's own certificate is by, where these are not the host's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sslcacert: Option<String>,
     /// What it is needed for.
     pub why: String,
+}
+
+fn enabled() -> bool {
+    true
+}
+
+/// Repositories as a list, each with its `id`, or as a table by id, which a target can lay single keys over.
+pub(super) fn by_id<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Vec<BaseRepository>, D::Error> {
+    struct Repositories;
+    impl<'de> Visitor<'de> for Repositories {
+        type Value = Vec<BaseRepository>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("repositories, as a list or as a table by id")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+            let mut all = Vec::new();
+            while let Some(one) = list.next_element()? {
+                all.push(one);
+            }
+            Ok(all)
+        }
+
+        fn visit_map<A: MapAccess<'de>>(self, mut table: A) -> Result<Self::Value, A::Error> {
+            let mut all = Vec::new();
+            while let Some((id, mut one)) = table.next_entry::<String, BaseRepository>()? {
+                if !one.id.is_empty() && one.id != id {
+                    return Err(A::Error::custom(format!(
+                        "the repository `{id}` says that its id is `{}`",
+                        one.id
+                    )));
+                }
+                one.id = id;
+                all.push(one);
+            }
+            Ok(all)
+        }
+    }
+    deserializer.deserialize_any(Repositories)
 }
 
 /// A public key.
@@ -65,12 +128,90 @@ pub struct UnknownVariable {
     pub known: Vec<String>,
 }
 
+impl BaseRepository {
+    /// Whether `wanted`, the packages that a target names of its distribution, are a reason to read it.
+    pub fn is_used(&self, wanted: &BTreeSet<&str>) -> bool {
+        self.enabled
+            && (self.only_for.is_empty()
+                || self
+                    .only_for
+                    .iter()
+                    .any(|one| wanted.contains(one.as_str())))
+    }
+}
+
+impl BaseRepository {
+    fn check_certificates(&self) -> Result<(), String> {
+        for (name, path) in [
+            ("sslclientcert", &self.sslclientcert),
+            ("sslclientkey", &self.sslclientkey),
+            ("sslcacert", &self.sslcacert),
+        ] {
+            if let Some(path) = path
+                && !path.starts_with('/')
+            {
+                return Err(format!(
+                    "the {name} of the repository `{}` is the absolute path of a file on the host, not `{path}`",
+                    self.id
+                ));
+            }
+        }
+        if self.sslclientcert.is_some() != self.sslclientkey.is_some() {
+            return Err(format!(
+                "the repository `{}` has one of sslclientcert and sslclientkey: both are needed, or neither",
+                self.id
+            ));
+        }
+        Ok(())
+    }
+}
+
 impl Distribution {
-    /// Where `repository` is, with every variable filled.
+    /// Where `repository` is, with every variable filled: each place once, in the order that they are tried.
     ///
     /// # Errors
     /// [`UnknownVariable`].
-    pub fn location(&self, repository: &BaseRepository) -> Result<String, UnknownVariable> {
+    pub fn locations(&self, repository: &BaseRepository) -> Result<Vec<String>, UnknownVariable> {
+        let mut all: Vec<String> = Vec::new();
+        for baseurl in repository.baseurl.all() {
+            let location = self.filled(repository, baseurl)?;
+            if !all.contains(&location) {
+                all.push(location);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Where else a file is that was at `uri` in one of the repositories: `uri` itself first, then the same path below the other places
+    /// of that repository, so that what a lock pins is found after the distribution has moved it.
+    pub fn places(&self, uri: &str) -> Vec<String> {
+        let mut places = vec![uri.to_owned()];
+        for repository in self.repository.iter().filter(|one| one.enabled) {
+            // One whose location cannot be told was refused when the target was loaded.
+            let locations = self.locations(repository).unwrap_or_default();
+            let path = locations.iter().find_map(|location| {
+                uri.strip_prefix(location.trim_end_matches('/'))?
+                    .strip_prefix('/')
+            });
+            for location in locations.iter().filter(|_| path.is_some()) {
+                let place = format!(
+                    "{}/{}",
+                    location.trim_end_matches('/'),
+                    path.unwrap_or_default()
+                );
+                if !places.contains(&place) {
+                    places.push(place);
+                }
+            }
+        }
+        places
+    }
+
+    fn filled(
+        &self,
+        repository: &BaseRepository,
+        baseurl: &str,
+    ) -> Result<String, UnknownVariable> {
         let mut variables: BTreeMap<&str, &str> = self
             .variables
             .iter()
@@ -78,7 +219,7 @@ impl Distribution {
             .collect();
         variables.insert("basearch", &self.arch);
         let mut out = String::new();
-        let mut rest = repository.baseurl.as_str();
+        let mut rest = baseurl;
         while let Some((before, after)) = rest.split_once('$') {
             let end = after
                 .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
@@ -86,7 +227,7 @@ impl Distribution {
             let (name, behind) = after.split_at(end);
             let value = variables.get(name).ok_or_else(|| UnknownVariable {
                 repository: repository.id.clone(),
-                baseurl: repository.baseurl.clone(),
+                baseurl: baseurl.to_owned(),
                 variable: name.to_owned(),
                 known: variables.keys().map(|&name| name.to_owned()).collect(),
             })?;
@@ -126,20 +267,22 @@ impl Distribution {
             if !ids.insert(id) {
                 return Err(format!("distribution.repository: two have the id `{id}`"));
             }
-            if !self.keys.contains_key(&repository.key) {
-                return Err(format!(
-                    "the repository `{id}` is signed with the key `{}`, which is not in [distribution.keys]",
-                    repository.key
-                ));
+            for key in repository.key.all() {
+                if !self.keys.contains_key(key) {
+                    return Err(format!(
+                        "the repository `{id}` is signed with the key `{key}`, which is not in [distribution.keys]"
+                    ));
+                }
             }
-            let location = self.location(repository).map_err(|e| e.to_string())?;
-            web(&format!("the baseurl of the repository `{id}`"), &location)?;
+            for location in self.locations(repository).map_err(|e| e.to_string())? {
+                web(&format!("the baseurl of the repository `{id}`"), &location)?;
+            }
+            repository.check_certificates()?;
         }
         for (source, what) in [(false, "binary packages"), (true, "source packages")] {
-            if !self.repository.iter().any(|one| one.source == source) {
-                return Err(format!(
-                    "[[distribution.repository]] names none with {what}"
-                ));
+            let fits = |one: &BaseRepository| one.enabled && one.source == source;
+            if !self.repository.iter().any(fits) {
+                return Err(format!("[distribution.repository] has none with {what}"));
             }
         }
         Ok(())

@@ -168,8 +168,8 @@ fn repositories_are_where_the_variables_say() {
         ("two", "https://vault.example/el/9.7/BaseOS/x86_64/os"),
     ] {
         let distribution = Target::load(dir.path(), name).unwrap().distribution;
-        let location = distribution.location(&distribution.repository[0]);
-        assert_eq!(location.unwrap(), first);
+        let locations = distribution.locations(&distribution.repository[0]);
+        assert_eq!(locations.unwrap(), [first]);
     }
 }
 

@@ -35,7 +35,8 @@ const BASE: &[Package] = &[
     ),
 ];
 
-fn succeed(command: &mut Command) -> String {
+/// What the command says, which has to succeed.
+pub fn succeed(command: &mut Command) -> String {
     let out = command.output().unwrap();
     assert!(
         out.status.success(),
@@ -91,7 +92,7 @@ fn createrepo(folder: &Path) {
 }
 
 /// A stream of a module: its package hides the one of the same name that is newer and in none.
-const MODULES: &str = r#"---
+pub const MODULES: &str = r#"---
 document: modulemd
 version: 2
 data:

@@ -114,12 +114,15 @@ fn signature(world: &World) -> Result<()> {
             .join(BASE_OS.replace("BaseOS", "AppStream"))
             .join("repodata/repomd.xml.asc"),
     )?;
-    world.server.faults(&asc, [Fault::Instead(other)]);
+    // It stays so: what passes is waited for.
+    world
+        .server
+        .faults(&asc, std::iter::repeat_n(Fault::Instead(other), 9));
     refused(world, &lock(world)?, &["repomd.xml", "baseos", "signature"])?;
     world.server.faults(&asc, [Fault::Status(404)]);
     let run = lock(world)?;
     world.server.faults(&asc, []);
-    refused(world, &run, &["repomd.xml.asc"])
+    refused(world, &run, &["repomd.xml.asc", "signed_metadata = false"])
 }
 
 /// A list of packages that is not the one that was signed.

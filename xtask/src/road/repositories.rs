@@ -1,14 +1,14 @@
 //! The base of a distribution that is there already: exactly the packages that the lock pins, as a repository of our own, so that nothing
 //! after this stage depends on a mirror or on the day.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use lustre_packaging::archive;
 use lustre_packaging::lock::Pinned;
+use lustre_packaging::resolve;
 use lustre_packaging::sign::{PublicKey, verify_package};
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::Digest;
@@ -116,7 +116,9 @@ impl Road<'_> {
             let path = work.scratch.join("modules.yaml");
             let mut streams = fs::File::create(&path)?;
             for pin in modules {
-                streams.write_all(&module_streams(&self.pinned(&pin.sha256, &pin.file)?)?)?;
+                let text = resolve::module_streams(&self.pinned(&pin.sha256, &pin.file)?)
+                    .map_err(|error| format!("{}: {error}", pin.file))?;
+                streams.write_all(&text)?;
             }
             more.insert(MODULES.to_owned(), path);
         }
@@ -134,13 +136,17 @@ impl Road<'_> {
         let repositories = self.target.distribution.repository.iter();
         let mut failures = Vec::new();
         let mut signed = false;
-        for repository in repositories.filter(|one| one.source) {
-            let Some(key) = keys.get(repository.key.as_str()) else {
+        let names: BTreeSet<&String> = repositories
+            .filter(|one| one.source && one.enabled)
+            .flat_map(|one| one.key.all())
+            .collect();
+        for name in names {
+            let Some(key) = keys.get(name.as_str()) else {
                 continue;
             };
             match verify_package(&package, key) {
                 Ok(_) => signed = true,
-                Err(error) => failures.push(format!("with the key `{}`: {error}", repository.key)),
+                Err(error) => failures.push(format!("with the key `{name}`: {error}")),
             }
         }
         if !signed {
@@ -200,27 +206,9 @@ fn pinned_key(name: &str, wanted: &KeyFile, text: &str) -> Result<PublicKey, Fai
         })
 }
 
-/// The text of a repository's module streams, a row of YAML documents, ready for others to follow.
-fn module_streams(file: &Path) -> Result<Vec<u8>, Failure> {
-    let mut text = Vec::new();
-    archive::open(file)?.read_to_end(&mut text)?;
-    if !text.starts_with(b"---") {
-        return Err(format!(
-            "{} is no metadata of module streams: it does not begin with a YAML document",
-            file.display()
-        )
-        .into());
-    }
-    if !text.ends_with(b"\n") {
-        text.push(b'\n');
-    }
-    Ok(text)
-}
-
 #[cfg(test)]
 mod tests {
     use lustre_packaging::distro::{self, Recipe};
-    use lustre_packaging::process;
     use lustre_packaging::sign::Signer as _;
 
     use super::*;
@@ -267,21 +255,5 @@ mod tests {
                 && error.contains("`distribution`"),
             "{error}"
         );
-    }
-
-    #[test]
-    fn module_streams_are_ready_for_more_to_follow() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("modules.yaml.gz");
-        let write = |text: &str| {
-            let mut gzip = process::command("gzip");
-            let packed = process::output_with_input(gzip.arg("-nc"), text.as_bytes()).unwrap();
-            fs::write(&path, packed).unwrap();
-        };
-        write("---\ndocument: modulemd");
-        assert_eq!(module_streams(&path).unwrap(), b"---\ndocument: modulemd\n");
-        write("<html>not found</html>");
-        let error = module_streams(&path).unwrap_err().to_string();
-        assert!(error.contains("no metadata of module streams"), "{error}");
     }
 }

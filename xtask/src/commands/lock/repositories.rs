@@ -81,12 +81,7 @@ pub fn resolve(context: &Context, update: bool) -> anyhow::Result<Lock> {
         "reading the metadata of {} repositories",
         target.distribution.repository.len()
     ));
-    let metadata = resolve::metadata(
-        &downloader,
-        &target.distribution,
-        &keys,
-        &scratch.path().join("metadata"),
-    )?;
+    let metadata = resolve::metadata(&downloader, target, &keys, &scratch.path().join("metadata"))?;
     let srpm = kernel_srpm(context, &metadata, update)?;
     let trees = sources::resolve(context)?;
     let maker = Maker {
@@ -263,13 +258,22 @@ impl Maker<'_> {
             Some(*size),
         )?;
         let repository = &self.context.target.distribution.repository;
-        let key = repository
+        let repository = repository
             .iter()
             .find(|one| one.id == srpm.repository)
-            .and_then(|one| self.keys.get(&one.key))
-            .with_context(|| format!("the repository `{}` has no key", srpm.repository))?;
-        verify_package(&path, &PublicKey::from_armored(&key.armored)?)
-            .with_context(|| format!("the signature of {}", srpm.pin.file))?;
-        Ok(path)
+            .with_context(|| format!("there is no repository `{}`", srpm.repository))?;
+        let mut wrong = None;
+        for name in repository.key.all() {
+            let key = self
+                .keys
+                .get(name)
+                .with_context(|| format!("there is no key `{name}`"))?;
+            match verify_package(&path, &PublicKey::from_armored(&key.armored)?) {
+                Ok(_) => return Ok(path),
+                Err(error) => wrong = Some(error),
+            }
+        }
+        let wrong = wrong.context("the repository has no key")?;
+        Err(anyhow::Error::new(wrong).context(format!("the signature of {}", srpm.pin.file)))
     }
 }
