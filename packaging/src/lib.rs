@@ -13,10 +13,13 @@ pub mod overlay;
 pub mod preflight;
 pub mod resolve;
 pub mod sandbox;
+pub mod shown;
 pub mod sign;
 pub mod source;
 pub mod stage;
 pub mod store;
 pub mod target;
+#[doc(hidden)]
+pub mod untrusted;
 
 pub use lustre_process as process;

@@ -7,6 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+use lustre_packaging::shown::{harmless, shortened};
 use lustre_packaging::stage::Event;
 
 /// The screen of one run.
@@ -33,7 +34,7 @@ impl Screen {
     pub fn line(&self, text: &str) {
         match &self.live {
             // A terminal that cannot be written to has nobody to tell.
-            Some(live) => drop(live.println(text)),
+            Some(live) => drop(live.println(harmless(text))),
             None => say(text),
         }
     }
@@ -110,17 +111,17 @@ pub fn duration(took: Duration) -> String {
 
 /// A line on standard error; nobody to read it is no reason to fail.
 pub fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{text}");
+    let _ = writeln!(std::io::stderr(), "{}", harmless(text));
 }
 
 /// An error, on standard error.
 pub fn error(text: &str) {
-    say(&format!("error: {text}"));
+    say(&format!("error: {}", shortened(text)));
 }
 
 /// A result, on standard output. A closed pipe ends the output, not the work.
 pub fn print(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{text}");
+    let _ = writeln!(std::io::stdout(), "{}", harmless(text));
 }
 
 #[cfg(test)]

@@ -30,3 +30,4 @@ pub use fetched::{Content, Fetched};
 pub use model::{ArchiveSource, GitSource, Locked, PathSource, Source, SrpmSource};
 pub use path::copy_tree;
 pub use replace::{Mirror, Override, ParseError};
+pub(crate) use tag::signed;

@@ -222,6 +222,9 @@ fn has_scheme(text: &str) -> bool {
 /// Told of an element's beginning (with its attributes) and of its end (with its text), with the names above it and its own.
 type Visit<'v> = dyn FnMut(&[&str], Option<&BytesStart<'_>>, &str) -> Result<(), String> + 'v;
 
+/// No element of repodata is deeper; what nests without end is made to cost time and memory.
+const DEEPEST: usize = 32;
+
 fn walk(input: impl BufRead, visit: &mut Visit<'_>) -> Result<(), String> {
     let mut reader = Reader::from_reader(input);
     let mut buffer = Vec::new();
@@ -240,6 +243,11 @@ fn walk(input: impl BufRead, visit: &mut Visit<'_>) -> Result<(), String> {
             .map_err(|error| format!("not well-formed XML at byte {at}: {error}"))?;
         match event {
             Event::Start(start) => {
+                if path.len() == DEEPEST {
+                    return Err(format!(
+                        "elements are more than {DEEPEST} deep in one another (byte {at})"
+                    ));
+                }
                 path.push(start.local_name().as_ref().to_owned());
                 text.clear();
                 tell(&path, Some(&start), "", visit)?;
@@ -354,6 +362,13 @@ mod tests {
     }
 
     const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+    #[test]
+    fn what_nests_without_end_is_refused() {
+        let deep = "<repomd>".repeat(100_000);
+        let error = files_of(deep.as_bytes(), &[]).unwrap_err();
+        assert!(error.contains("more than 32 deep"), "{error}");
+    }
 
     #[test]
     fn repomd_is_read() {

@@ -62,7 +62,7 @@ impl Fetcher<'_> {
 }
 
 /// What of a tag's content is signed, and the signature behind it.
-fn signed(object: &[u8]) -> Option<(&[u8], String)> {
+pub(crate) fn signed(object: &[u8]) -> Option<(&[u8], String)> {
     const BEGIN: &[u8] = b"-----BEGIN PGP SIGNATURE-----";
     // At the beginning of a line, and the last one: a message may quote another.
     let at = object

@@ -5,6 +5,9 @@ use std::io::BufRead;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
+/// No element of repodata is deeper; what nests without end is made to cost time and memory.
+const DEEPEST: usize = 32;
+
 /// What takes a document's elements. Reasons for refusing are plain text; [`parse`] adds the place.
 pub(super) trait Elements {
     /// An element starts. The name comes without its prefix.
@@ -50,6 +53,7 @@ fn events(
     let mut text = String::new();
     let mut buffer = Vec::new();
     let mut seen_root = false;
+    let mut depth = 0;
     loop {
         buffer.clear();
         let event = reader
@@ -65,6 +69,12 @@ fn events(
                     }
                     seen_root = true;
                 }
+                if depth == DEEPEST {
+                    return Err(format!(
+                        "elements are more than {DEEPEST} deep in one another"
+                    ));
+                }
+                depth += 1;
                 path.push('/');
                 path.push_str(name);
                 text.clear();
@@ -72,12 +82,14 @@ fn events(
                 if matches!(event, Event::Empty(_)) {
                     elements.close(name, "")?;
                     leave(path);
+                    depth -= 1;
                 }
             }
             Event::End(end) => {
                 elements.close(end.local_name().into_inner(), &text)?;
                 text.clear();
                 leave(path);
+                depth = depth.saturating_sub(1);
             }
             Event::Text(part) => text.push_str(&part.xml10_content()),
             Event::CData(part) => text.push_str(&part.xml10_content()),
@@ -215,6 +227,7 @@ mod tests {
             ("<a><b>refused</b></a>", "no (byte 17, in /a/b)"),
             ("<a>&bomb;</a>", "unknown entity `&bomb;`"),
             ("<a><b></a>", "in /a/b"),
+            (&"<a>".repeat(40), "elements are more than 32 deep"),
         ] {
             let fault = log(text).unwrap_err();
             assert!(fault.contains(expected), "{text}: {fault}");

@@ -18,7 +18,7 @@ use std::process::Command;
 
 pub use error::Error;
 use host::{check_host, configuration, host_acquire};
-use pins::lines;
+pub(crate) use pins::lines;
 
 use super::recipe::{Debian, Recipe};
 use crate::lock::{FilePin, PackagePin};

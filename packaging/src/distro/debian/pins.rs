@@ -24,7 +24,7 @@ impl PackagePin {
 }
 
 /// Reads `--print-uris` lines: `'uri' file size SHA256:digest`.
-pub(super) fn lines(out: &[u8]) -> Result<Vec<FilePin>, Error> {
+pub(crate) fn lines(out: &[u8]) -> Result<Vec<FilePin>, Error> {
     String::from_utf8_lossy(out)
         .lines()
         .filter(|line| line.starts_with('\''))

@@ -1,6 +1,6 @@
 //! Merging fragments into a distribution's config.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Config, ConfigError, Value};
 
@@ -56,6 +56,7 @@ pub fn merge(base: Fragment<'_>, fragments: &[Fragment<'_>]) -> Result<Merged, C
         .iter()
         .map(|entry| (entry.line, entry.option.as_str()))
         .collect();
+    let in_base: BTreeSet<&str> = by_line.values().copied().collect();
     let mut text = String::new();
     for (index, line) in base.text.lines().enumerate() {
         let setting = by_line
@@ -75,7 +76,7 @@ pub fn merge(base: Fragment<'_>, fragments: &[Fragment<'_>]) -> Result<Merged, C
             .filter(|(option, setting)| {
                 setting.from == fragment.name
                     && setting.by_fragment
-                    && base_config.get(option).is_none()
+                    && !in_base.contains(option.as_str())
             })
             .collect();
         new.sort_by_key(|(_, setting)| setting.line);

@@ -1,0 +1,90 @@
+//! What apt is told and what it answers.
+
+use std::fs;
+use std::path::Path;
+
+use lustre_packaging::distro::debian::sources;
+use lustre_packaging::untrusted;
+
+use crate::{Case, Format, Judged};
+
+pub(super) struct Apt;
+
+impl Format for Apt {
+    fn name(&self) -> &'static str {
+        "apt"
+    }
+
+    fn seeds(&self) -> Vec<Case> {
+        vec![
+            Case::good(
+                "a list",
+                "# here\ndeb [arch=amd64 signed-by=/k.gpg] http://site/debian bookworm main contrib # x\ndeb-src http://site/debian bookworm main\n",
+            ),
+            Case::good(
+                "stanzas",
+                "Types: deb deb-src\n# where\nURIs: http://site/debian\nSuites: bookworm bookworm-updates\nComponents: main\nSigned-By:\n -----BEGIN\n .\n\nTypes: deb\nEnabled: no\nURIs: http://x\nSuites: y\n",
+            ),
+            Case::good(
+                "answers",
+                format!(
+                    "'http://site/debian/pool/a_1%3a2-3_amd64.deb' a_1%3a2-3_amd64.deb 123 SHA256:{}\n",
+                    "a".repeat(64)
+                ),
+            ),
+        ]
+    }
+
+    fn hostile(&self) -> Vec<Case> {
+        vec![
+            Case::either("brackets", format!("deb {} x y z\n", "[".repeat(1 << 20))),
+            Case::either("many words", format!("deb x y {}\n", "z ".repeat(500_000))),
+            Case::either("many stanzas", "Types: deb\n\n".repeat(100_000)),
+            Case::either(
+                "a long field",
+                format!("Types: deb\nURIs:{}\n", "\n x".repeat(300_000)),
+            ),
+        ]
+    }
+
+    fn words(&self) -> &'static [&'static str] {
+        &[
+            "deb ",
+            "deb-src ",
+            "[",
+            "]",
+            "signed-by=",
+            "trusted=yes",
+            "Types: deb\n",
+            "URIs: ",
+            "Suites: ",
+            "Components: main\n",
+            "Signed-By: ",
+            "Enabled: no\n",
+            "SHA256:",
+            "' ",
+            "\n ",
+        ]
+    }
+
+    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
+        let io = |error: std::io::Error| error.to_string();
+        let parts = folder.join("sources.list.d");
+        fs::create_dir_all(&parts)
+            .and_then(|()| fs::write(folder.join("sources.list"), input))
+            .and_then(|()| fs::write(parts.join("a.sources"), input))
+            .map_err(io)?;
+        let pinned = untrusted::apt_uris(input);
+        match (sources::read(folder), pinned) {
+            (Ok(found), _) => {
+                sources::to_deb822(&found);
+                Ok(Judged::Accepted)
+            }
+            (Err(_), Ok(_)) => Ok(Judged::Accepted),
+            (Err((path, error)), Err(other)) => Ok(Judged::Refused(format!(
+                "{}: {error}\n{other}",
+                path.display()
+            ))),
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Versions, two a line: their order is rpm's. And Debian's versions and relations.
+
+use std::cmp::Ordering;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use lustre_packaging::distro::{depends, version};
+use lustre_repository::repodata::Evr;
+
+use crate::{Case, Format, Judged, message};
+
+pub(super) struct Version;
+
+impl Format for Version {
+    fn name(&self) -> &'static str {
+        "version"
+    }
+
+    fn seeds(&self) -> Vec<Case> {
+        vec![
+            Case::good(
+                "kernels",
+                "4.18.0-553.22.1.el8_lustre 4.18.0-553.22.1.el8_10\n5.14.0-687 5.14.0-687.1\n",
+            ),
+            Case::good(
+                "marks",
+                "1.0~rc1-1 1.0-1\n1.0^git1 1.0\n1.0~ 1.0^\n1~~a 1~\n",
+            ),
+            Case::good(
+                "zeroes",
+                "1.00-1 1.0-1\n0001 1\n1.010 1.10\n1.a 1.1\n10abc 10\n",
+            ),
+            Case::good("epochs", "1:1-1 2-1\n0:1 1\n:1 1\n"),
+            Case::good("Debian's", "1:2.36-9+deb12u10 2.36-9\n"),
+            Case::good(
+                "relations",
+                "libc6 (>= 2.34), debconf | debconf-2.0, python3:any",
+            ),
+        ]
+    }
+
+    fn hostile(&self) -> Vec<Case> {
+        vec![
+            Case::either(
+                "a megabyte of digits",
+                format!("{0} {0}1\n", "1".repeat(500_000)),
+            ),
+            Case::either(
+                "a megabyte of marks",
+                format!("{0} {0}~\n", "~".repeat(500_000)),
+            ),
+            Case::either("many parts", format!("{0} {0}a\n", "1.".repeat(250_000))),
+        ]
+    }
+
+    fn words(&self) -> &'static [&'static str] {
+        &[
+            "~",
+            "^",
+            "~~",
+            "^^",
+            ".",
+            "-",
+            ":",
+            "0",
+            "00",
+            "a",
+            "Z",
+            "rc1",
+            "+",
+            "_",
+            "1a1",
+            " (>= 1)",
+            " (<< 1:2~)",
+            " | ",
+            ", ",
+        ]
+    }
+
+    fn check(&self, input: &[u8], _: &Path) -> Result<Judged, String> {
+        let text = super::text(input);
+        let mut refused = String::new();
+        let mut pairs = Vec::new();
+        for line in text.lines() {
+            if let Err(error) = depends::parse(line) {
+                refused = message(&error);
+            }
+            let words: Vec<&str> = line.split_whitespace().collect();
+            for word in &words {
+                if let Err(error) = version::Evr::from_debian(word) {
+                    refused = message(&error);
+                }
+            }
+            if let [a, b] = words[..]
+                && let (Some(one), Some(two)) = (Evr::parse(a), Evr::parse(b))
+            {
+                order(&one, &two)?;
+                pairs.push((one, two));
+            }
+        }
+        as_rpm(&pairs)?;
+        let relations = text.contains(',') && depends::parse(&text).is_ok();
+        if pairs.is_empty() && !relations && !refused.is_empty() {
+            Ok(Judged::Refused(refused))
+        } else {
+            Ok(Judged::Accepted)
+        }
+    }
+}
+
+/// What an order has to keep, whatever is compared.
+fn order(a: &Evr, b: &Evr) -> Result<(), String> {
+    if a.compare(a) != Ordering::Equal {
+        return Err(format!("`{a}` is not equal to itself"));
+    }
+    if a.compare(b) != b.compare(a).reverse() {
+        return Err(format!(
+            "`{a}` to `{b}` is {:?}, and {:?} the other way",
+            a.compare(b),
+            b.compare(a)
+        ));
+    }
+    match Evr::parse(&a.to_string()) {
+        Some(again) if again.compare(a) == Ordering::Equal => Ok(()),
+        again => Err(format!("`{a}` is read again as {again:?}")),
+    }
+}
+
+/// That rpm orders the versions in the same way, where there is an rpm; all of them in one process.
+fn as_rpm(pairs: &[(Evr, Evr)]) -> Result<(), String> {
+    let plain = |text: &str| {
+        text.len() < 200
+            && !text.is_empty()
+            && text
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b".~^+_".contains(&byte))
+    };
+    let pairs: Vec<_> = pairs
+        .iter()
+        .filter(|(a, b)| plain(&a.version) && plain(&b.version))
+        .take(50)
+        .collect();
+    if pairs.is_empty() {
+        return Ok(());
+    }
+    let asked: String = pairs
+        .iter()
+        .map(|(a, b)| format!("print(rpm.vercmp('{}', '{}'), ' ')", a.version, b.version))
+        .collect();
+    let run = Command::new("rpm")
+        .arg("--eval")
+        .arg(format!("%{{lua: {asked}}}"))
+        .stdin(Stdio::null())
+        .output();
+    let Ok(out) = run else {
+        return Ok(());
+    };
+    let said = String::from_utf8_lossy(&out.stdout).into_owned();
+    let said: Vec<i32> = said
+        .split_whitespace()
+        .filter_map(|word| word.parse().ok())
+        .collect();
+    if said.len() != pairs.len() {
+        return Err(format!(
+            "rpm answers {} of {}: {}",
+            said.len(),
+            pairs.len(),
+            String::from_utf8_lossy(&out.stderr)
+        ));
+    }
+    for ((a, b), said) in pairs.into_iter().zip(said) {
+        let alone = |evr: &Evr| Evr {
+            epoch: 0,
+            version: evr.version.clone(),
+            release: None,
+        };
+        let ours = alone(a).compare(&alone(b));
+        if ours != said.cmp(&0) {
+            return Err(format!(
+                "`{}` to `{}` is {ours:?} for us and {said} for rpm",
+                a.version, b.version
+            ));
+        }
+    }
+    Ok(())
+}
