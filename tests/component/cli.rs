@@ -13,6 +13,8 @@ use lustre_repo_tests::command_line::{Home, project, run};
 mod machine;
 #[path = "cli/planning.rs"]
 mod planning;
+#[path = "cli/stores.rs"]
+mod stores;
 #[path = "cli/waiting.rs"]
 mod waiting;
 

@@ -48,6 +48,10 @@ fn code(error: &anyhow::Error) -> u8 {
                     | lustre_packaging::target::Error::Name(_)
                     | lustre_packaging::target::Error::Path(_)
             )
+        )
+        || matches!(
+            error.downcast_ref(),
+            Some(lustre_packaging::store::Error::NotAStore { .. })
         );
     if usage { 2 } else { 1 }
 }

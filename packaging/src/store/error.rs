@@ -86,6 +86,35 @@ pub enum Error {
         /// The digest it has.
         found: Digest,
     },
+    /// A folder that is somebody else's.
+    #[error(
+        "{} is not a store of this tool ({why}), and is left as it is; name a folder that is new or empty",
+        path.display()
+    )]
+    NotAStore {
+        /// The folder.
+        path: PathBuf,
+        /// What tells so.
+        why: String,
+    },
+    /// A link where the store empties a folder.
+    #[error(
+        "{} is a link, and what it names would be emptied; remove the link, or link the whole store",
+        path.display()
+    )]
+    Link {
+        /// The link.
+        path: PathBuf,
+    },
+    /// Something that is mounted where it would be removed.
+    #[error(
+        "something is mounted at {}, and nothing is removed while it is; unmount it (`umount {}`) and run again",
+        path.display(), path.display()
+    )]
+    MountPoint {
+        /// The mount point.
+        path: PathBuf,
+    },
     /// Something mounted in the store's `tmp` could not be unmounted, so nothing there may be removed.
     #[error(
         "{} is still mounted from an earlier run and cannot be unmounted: {source}; unmount it (`umount {}`) and run again",

@@ -1,10 +1,10 @@
-//! One run at a time per store.
+//! Who uses a store: one run at a time builds, others look on, and nobody does either while it is cleaned.
 //!
-//! The lock is `flock` on `store.lock`, which the kernel drops when its holder ends, however it ends. What the file says is
+//! A lock is `flock` on a file, which the kernel drops when its holder ends, however it ends. What the file says is
 //! only for people: after a `kill -9` it names a run that is no more, and nobody waits for that.
 
 use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -51,23 +51,36 @@ const POLL: Duration = Duration::from_millis(100);
 /// How many polls a waiting run gives the holder to write its name.
 const UNNAMED_POLLS: u32 = 10;
 
-/// Takes the lock, waiting while another run holds it; `on_wait` hears once of every run that is waited for.
+/// What a lock keeps out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// All others.
+    Exclusive,
+    /// Those who want it for themselves.
+    Shared,
+}
+
+/// Takes the lock, waiting while another run is in the way; `on_wait` hears once of every run that `whom` says is waited for. None where
+/// the file was removed meanwhile.
 pub(super) fn take(
     path: &Path,
     who: &str,
-    on_wait: &mut dyn FnMut(&Holder),
-) -> Result<File, Error> {
+    kind: Kind,
+    whom: &dyn Fn() -> Option<Holder>,
+    on_wait: &mut super::OnWait<'_>,
+) -> Result<Option<File>, Error> {
     let mut file = open(path)?;
+    let operation = match kind {
+        Kind::Exclusive => FlockOperation::NonBlockingLockExclusive,
+        Kind::Shared => FlockOperation::NonBlockingLockShared,
+    };
     let mut told: Option<Holder> = None;
     let mut unnamed = 0;
     loop {
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        match flock(&file, operation) {
             Ok(()) if is_at(&file, path) => break,
             // `clean --all` removed it while we waited: a lock on a file without a name keeps nobody out.
-            Ok(()) => {
-                file = open(path)?;
-                continue;
-            }
+            Ok(()) => return Ok(None),
             Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(PathError::new("lock", path, errno.into()).into()),
         }
@@ -75,7 +88,7 @@ pub(super) fn take(
             return Err(Error::Interrupted);
         }
         // Between taking the lock and writing its name, the holder's file is empty or names the run before.
-        match read(&mut file).filter(|holder| alive(holder.pid)) {
+        match whom().filter(|holder| alive(holder.pid)) {
             Some(holder) if told.as_ref() != Some(&holder) => {
                 on_wait(&holder);
                 told = Some(holder);
@@ -96,21 +109,15 @@ pub(super) fn take(
         }
         std::thread::sleep(POLL);
     }
-    let holder = Holder {
-        pid: std::process::id(),
-        command: who.to_owned(),
-        started: now(),
-    };
-    write(&mut file, &holder).map_err(|source| PathError::new("write", path, source))?;
-    Ok(file)
+    if kind == Kind::Exclusive {
+        write(&mut file, &text(who)).map_err(|source| PathError::new("write", path, source))?;
+    }
+    Ok(Some(file))
 }
 
-/// Opens the lock's file, made where it is missing, folder and all.
+/// Opens the lock's file, made where it is missing.
 fn open(path: &Path) -> Result<File, Error> {
     let failed = |source| PathError::new("open", path, source);
-    if let Some(folder) = path.parent() {
-        fs::create_dir_all(folder).map_err(failed)?;
-    }
     let file = File::options()
         .read(true)
         .write(true)
@@ -122,7 +129,7 @@ fn open(path: &Path) -> Result<File, Error> {
 }
 
 /// Whether `file` is still what stands at `path`.
-fn is_at(file: &File, path: &Path) -> bool {
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
     let place = |meta: fs::Metadata| (meta.dev(), meta.ino());
     match (file.metadata(), fs::metadata(path)) {
         (Ok(open), Ok(there)) => place(open) == place(there),
@@ -134,43 +141,61 @@ fn alive(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
 }
 
-fn read(file: &mut File) -> Option<Holder> {
-    file.seek(SeekFrom::Start(0)).ok()?;
-    let mut text = String::new();
-    file.read_to_string(&mut text).ok()?;
-    serde_json::from_str(&text).ok()
+/// The run that a lock's file names.
+pub(super) fn read(path: &Path) -> Option<Holder> {
+    parse(&fs::read(path).ok()?)
 }
 
-fn write(file: &mut File, holder: &Holder) -> io::Result<()> {
+/// The run that the text of a lock's file names.
+pub(super) fn parse(text: &[u8]) -> Option<Holder> {
+    serde_json::from_slice(text).ok()
+}
+
+/// What a lock's file says of this process.
+pub(super) fn text(who: &str) -> String {
+    let holder = Holder {
+        pid: std::process::id(),
+        command: who.to_owned(),
+        started: now(),
+    };
+    // Numbers and text can always be said.
+    let mut text = serde_json::to_string(&holder).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn write(file: &mut File, text: &str) -> io::Result<()> {
     file.set_len(0)?;
     file.seek(SeekFrom::Start(0))?;
-    let mut text = serde_json::to_string(holder)?;
-    text.push('\n');
     file.write_all(text.as_bytes())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Store;
 
     #[test]
-    fn a_lock_that_was_removed_with_its_store_is_taken_anew() {
+    fn a_store_that_was_removed_is_opened_anew_by_who_waited_for_it() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("store/store.lock");
-        let held = take(&path, "first", &mut |_| {}).unwrap();
+        let root = dir.path().join("store");
+        let held = Store::open(&root, "first", &mut |_| {}).unwrap();
         let (send, waits) = std::sync::mpsc::channel();
         let second = {
-            let path = path.clone();
+            let root = root.clone();
             std::thread::spawn(move || {
-                take(&path, "second", &mut |holder| {
+                Store::open(&root, "second", &mut |holder| {
                     send.send(holder.clone()).unwrap();
                 })
             })
         };
         assert_eq!(waits.recv().unwrap().command, "first");
-        fs::remove_dir_all(dir.path().join("store")).unwrap();
+        fs::remove_dir_all(&root).unwrap();
         drop(held);
-        let second = second.join().unwrap().unwrap();
-        assert!(is_at(&second, &path), "a third run would not wait for it");
+        let _second = second.join().unwrap().unwrap();
+        assert!(root.join(crate::store::MARK).is_file());
+        let third = File::open(root.join(crate::store::LOCK)).unwrap();
+        let kept_out = flock(&third, FlockOperation::NonBlockingLockExclusive);
+        assert_eq!(kept_out, Err(rustix::io::Errno::WOULDBLOCK));
     }
 }

@@ -1,28 +1,37 @@
 //! The store: what was fetched and what was built, on disk, found again by digest.
 //!
 //! ```text
-//! store.lock          who uses the store now (lock)
+//! lustre-repo-store   the mark: this folder is a store (mark)
+//! store.lock          who builds in the store now (lock)
+//! store.use           held, shared, by every run that uses the store (lock)
 //! files/sha256/ab/…   files by digest, read only (files)
 //! stages/NAME-KEY/    finished stages with their record, stage.json (stages)
+//! targets/NAME.json   what of it each target uses (targets)
 //! partial/            downloads that are not complete yet; they are resumed
 //! git/                bare mirrors of git sources
 //! apt/                apt's lists and archives
 //! logs/               logs
-//! tmp/                everything unfinished; emptied when the store is opened
+//! second/             a second build, to be compared with the first
+//! tmp/                everything unfinished, by run (runs)
 //! ```
 //!
 //! A name in `files` or `stages` stands for something complete: it is made in `tmp` and renamed when it is on the disk.
+//!
+//! One run at a time builds; runs that look at something else go on beside it. Only `clean` needs the store for itself.
 
 mod digest;
 mod error;
 mod files;
 mod lock;
+mod mark;
 mod remove;
+mod runs;
 mod stages;
 mod tree;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 pub(crate) use digest::copy as copy_bytes;
 pub use digest::{Digest, ParseDigestError};
@@ -33,48 +42,191 @@ pub use stages::{Listed, PendingStage, RECORD, StageDir, StageRecord, StageState
 pub use tree::{Entry, EntryKind, digest_entries, list_tree, tree_digest};
 pub(crate) use tree::{entry, walk};
 
-/// The name of the file that says who uses the store.
+/// The name of the file that says that a folder is a store.
+pub const MARK: &str = "lustre-repo-store";
+
+/// The name of the file that says who builds in the store.
 pub const LOCK: &str = "store.lock";
 
-/// An opened store. While it lives, no other run uses the same store.
+/// The name of the file that all who use the store hold.
+const READERS: &str = "store.use";
+
+/// The folders of a store.
+const FOLDERS: [&str; 9] = [
+    "files", "stages", "targets", "partial", "git", "apt", "logs", "second", "tmp",
+];
+
+/// What is told of the run that is waited for.
+pub type OnWait<'w> = dyn FnMut(&Holder) + 'w;
+
+/// An opened store.
 #[derive(Debug)]
 pub struct Store {
     root: PathBuf,
+    who: String,
     tmp: PathBuf,
-    lock: File,
+    /// This run's folder in `tmp`; none where nothing may be written.
+    folder: Option<runs::Folder>,
+    /// The lock of the run that builds, once it is held.
+    lock: Mutex<Option<File>>,
+    /// The lock of all that use the store.
+    readers: Option<File>,
 }
 
 impl Drop for Store {
     fn drop(&mut self) {
-        // Closing alone would leave the lock with a child that is just being started and has not yet closed its copy.
-        let _ = rustix::fs::flock(&self.lock, rustix::fs::FlockOperation::Unlock);
+        self.folder = None;
+        let lock = self.lock.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // Closing alone would leave a lock with a child that is just being started and has not yet closed its copy.
+        for lock in lock.take().iter().chain(&self.readers) {
+            let _ = rustix::fs::flock(lock, rustix::fs::FlockOperation::Unlock);
+        }
     }
 }
 
+/// How a store is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// Building: one run at a time.
+    Alone,
+    /// Beside others.
+    Beside,
+    /// Removing: no other run.
+    Clear,
+}
+
 impl Store {
-    /// Opens the store in `root` (made where it is missing) for the run that users know as `who`. While another run holds
-    /// it, waits, and tells `on_wait` once for whom. What an interrupted run left in `tmp` is removed.
+    /// Opens the store in `root` for the run that users know as `who`, which builds: while another run does, waits, and tells `on_wait`
+    /// for whom. A folder that is new or empty becomes a store; any other that is none is refused as it is. What an interrupted run left
+    /// in `tmp` is removed.
     ///
     /// # Errors
-    /// When the folders or the lock cannot be made, or `tmp` cannot be emptied.
-    pub fn open(root: &Path, who: &str, on_wait: &mut dyn FnMut(&Holder)) -> Result<Self, Error> {
-        create(root)?;
-        let root = fs::canonicalize(root).map_err(|source| PathError::new("find", root, source))?;
-        let lock = lock::take(&root.join(LOCK), who, on_wait)?;
-        let tmp = root.join("tmp");
-        for folder in [
-            "files/sha256",
-            "stages",
-            "partial",
-            "git",
-            "apt",
-            "logs",
-            "tmp",
-        ] {
-            create(&root.join(folder))?;
+    /// When `root` is somebody else's, the folders or locks cannot be made, or something in `tmp` cannot be removed.
+    pub fn open(root: &Path, who: &str, on_wait: &mut OnWait<'_>) -> Result<Self, Error> {
+        Self::opened(root, who, Use::Alone, on_wait)
+    }
+
+    /// The same for a run that looks at something and seldom makes anything: it does not wait for one that builds, until it calls
+    /// [`Store::alone`].
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn beside(root: &Path, who: &str, on_wait: &mut OnWait<'_>) -> Result<Self, Error> {
+        Self::opened(root, who, Use::Beside, on_wait)
+    }
+
+    /// The same for a run that removes: no other run uses the store meanwhile.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn clear(root: &Path, who: &str, on_wait: &mut OnWait<'_>) -> Result<Self, Error> {
+        Self::opened(root, who, Use::Clear, on_wait)
+    }
+
+    /// The store in `root` for reading alone: nothing is written, nobody is waited for, and it need not exist.
+    ///
+    /// # Errors
+    /// When `root` is somebody else's.
+    pub fn look(root: &Path, who: &str) -> Result<Self, Error> {
+        let root = match fs::canonicalize(root) {
+            Ok(root) => {
+                mark::look(&root)?;
+                root
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => root.to_owned(),
+            Err(source) => return Err(PathError::new("find", root, source).into()),
+        };
+        Ok(Self {
+            tmp: root.join("tmp"),
+            root,
+            who: who.to_owned(),
+            folder: None,
+            lock: Mutex::new(None),
+            readers: None,
+        })
+    }
+
+    fn opened(given: &Path, who: &str, how: Use, on_wait: &mut OnWait<'_>) -> Result<Self, Error> {
+        loop {
+            create(given)?;
+            let root =
+                fs::canonicalize(given).map_err(|source| PathError::new("find", given, source))?;
+            mark::make(&root)?;
+            // One that was removed while it was waited for is opened anew.
+            if let Some(store) = Self::locked(root, who, how, on_wait)? {
+                store.begin()?;
+                return Ok(store);
+            }
         }
-        remove::empty(&tmp)?;
-        Ok(Self { root, tmp, lock })
+    }
+
+    fn locked(
+        root: PathBuf,
+        who: &str,
+        how: Use,
+        on_wait: &mut OnWait<'_>,
+    ) -> Result<Option<Self>, Error> {
+        let (tmp, path) = (root.join("tmp"), root.join(READERS));
+        let readers = if how == Use::Clear {
+            let whom = || runs::other(&tmp, None);
+            lock::take(&path, who, lock::Kind::Exclusive, &whom, on_wait)?
+        } else {
+            let whom = || lock::read(&path);
+            lock::take(&path, who, lock::Kind::Shared, &whom, on_wait)?
+        };
+        let Some(readers) = readers else {
+            return Ok(None);
+        };
+        let mut store = Self {
+            root,
+            who: who.to_owned(),
+            tmp,
+            folder: None,
+            lock: Mutex::new(None),
+            readers: Some(readers),
+        };
+        if how != Use::Beside && !store.locks(on_wait)? {
+            return Ok(None);
+        }
+        create(&store.tmp)?;
+        if !fs::symlink_metadata(&store.tmp).is_ok_and(|meta| meta.is_dir()) {
+            return Err(Error::Link {
+                path: store.tmp.clone(),
+            });
+        }
+        store.folder = Some(runs::Folder::new(&store.tmp, who)?);
+        Ok(Some(store))
+    }
+
+    fn begin(&self) -> Result<(), Error> {
+        for folder in FOLDERS.iter().filter(|folder| **folder != "second") {
+            create(&self.root.join(folder))?;
+        }
+        create(&self.root.join("files/sha256"))?;
+        runs::sweep(&self.tmp)
+    }
+
+    /// Waits until no other run builds in the store, and keeps it so while the value lives.
+    ///
+    /// # Errors
+    /// When the lock cannot be taken, the store was removed meanwhile, or Ctrl-C came first.
+    pub fn alone(&self, on_wait: &mut OnWait<'_>) -> Result<(), Error> {
+        if self.locks(on_wait)? {
+            return Ok(());
+        }
+        let source = std::io::ErrorKind::NotFound.into();
+        Err(PathError::new("lock", &self.root.join(LOCK), source).into())
+    }
+
+    /// Takes the lock of the run that builds, where it is not held; not where the store was removed meanwhile.
+    fn locks(&self, on_wait: &mut OnWait<'_>) -> Result<bool, Error> {
+        let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
+        if lock.is_none() {
+            let path = self.root.join(LOCK);
+            let whom = || lock::read(&path);
+            *lock = lock::take(&path, &self.who, lock::Kind::Exclusive, &whom, on_wait)?;
+        }
+        Ok(lock.is_some())
     }
 
     /// The store's folder, absolute and without links.
@@ -82,9 +234,9 @@ impl Store {
         &self.root
     }
 
-    /// Where unfinished things go.
+    /// Where this run's unfinished things go.
     pub fn tmp_dir(&self) -> &Path {
-        &self.tmp
+        self.folder.as_ref().map_or(&self.tmp, runs::Folder::path)
     }
 
     /// Downloads that are not complete yet.
@@ -112,12 +264,47 @@ impl Store {
     /// # Errors
     /// When it cannot be made.
     pub fn temp_dir(&self, purpose: &str) -> Result<TempDir, Error> {
-        TempDir::new(&self.tmp, purpose)
+        TempDir::new(self.tmp_dir(), purpose)
     }
 
     /// The finished stages.
     pub fn stages(&self) -> StageStore<'_> {
         StageStore::new(self)
+    }
+
+    /// Removes all that a store holds, and its folder where nothing else is in it and no link leads to it. Gives what is left.
+    ///
+    /// # Errors
+    /// When something is mounted there outside `tmp`, and then nothing is removed; or something cannot be removed.
+    pub fn remove_all(self, given: &Path) -> Result<Vec<PathBuf>, Error> {
+        for folder in FOLDERS {
+            if folder != "tmp" {
+                remove::nothing_mounted(&self.root.join(folder))?;
+            }
+        }
+        for folder in FOLDERS {
+            let path = self.root.join(folder);
+            if folder == "tmp" {
+                remove::unmount_and_remove(&path)?;
+            } else {
+                remove_tree(&path)?;
+            }
+        }
+        // The locks go last: until then, nobody else may begin to use what is being removed.
+        for name in [MARK, LOCK, READERS] {
+            remove_tree(&self.root.join(name))?;
+        }
+        let is_link = fs::symlink_metadata(given).is_ok_and(|meta| meta.is_symlink());
+        if !is_link && fs::remove_dir(&self.root).is_ok() {
+            return Ok(Vec::new());
+        }
+        let failed = |source| PathError::new("list", &self.root, source);
+        let mut left = Vec::new();
+        for item in fs::read_dir(&self.root).map_err(failed)? {
+            left.push(item.map_err(failed)?.path());
+        }
+        left.sort();
+        Ok(left)
     }
 }
 
@@ -149,7 +336,7 @@ impl Drop for TempDir {
     fn drop(&mut self) {
         if !self.0.as_os_str().is_empty() {
             // What cannot be removed now is removed when the store is opened again, with an error if that fails too.
-            let _ = remove_tree(&self.0);
+            let _ = remove::unmount_and_remove(&self.0);
         }
     }
 }

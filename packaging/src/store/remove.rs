@@ -10,13 +10,12 @@ use rustix::mount::{UnmountFlags, unmount};
 
 use super::{Error, PathError};
 
-/// Removes `path` and all below it. Folders without write permission are no obstacle; what is mounted below `path` is
-/// unmounted first, and when that fails nothing is removed. Something that is not there is no error.
+/// Removes `path` and all below it. Folders without write permission are no obstacle. Something that is not there is no error.
 ///
 /// # Errors
-/// When something is mounted and stays so, or cannot be removed.
+/// When something is mounted there, and then nothing is removed; or something cannot be removed.
 pub fn remove_tree(path: &Path) -> Result<(), Error> {
-    unmount_below(path)?;
+    nothing_mounted(path)?;
     let failed = |source| PathError::new("remove", path, source);
     match fs::symlink_metadata(path) {
         Ok(meta) if meta.is_dir() => {}
@@ -31,14 +30,25 @@ pub fn remove_tree(path: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// Removes all in `folder`, but not itself.
-pub(super) fn empty(folder: &Path) -> Result<(), Error> {
-    unmount_below(folder)?;
-    let failed = |source| PathError::new("list", folder, source);
-    for item in fs::read_dir(folder).map_err(failed)? {
-        remove_tree(&item.map_err(failed)?.path())?;
+/// As [`remove_tree`], for what this tool made itself and may have mounted something in: that is unmounted first.
+pub(super) fn unmount_and_remove(path: &Path) -> Result<(), Error> {
+    // The last mounted first: mounts lie on mounts.
+    for point in mounted(path)?.into_iter().rev() {
+        unmount(&point, UnmountFlags::DETACH).map_err(|errno| Error::Mounted {
+            path: point.clone(),
+            source: errno.into(),
+        })?;
     }
-    Ok(())
+    remove_tree(path)
+}
+
+/// # Errors
+/// When something is mounted at `path` or below.
+pub(super) fn nothing_mounted(path: &Path) -> Result<(), Error> {
+    match mounted(path)?.into_iter().next() {
+        Some(path) => Err(Error::MountPoint { path }),
+        None => Ok(()),
+    }
 }
 
 /// Gives the owner all permissions on a folder and those below it. What fails shows when it is removed.
@@ -51,19 +61,13 @@ fn make_writable(folder: &Path) {
     }
 }
 
-fn unmount_below(path: &Path) -> Result<(), Error> {
+/// What is mounted at `path` or below, in the order in which it was mounted.
+fn mounted(path: &Path) -> Result<Vec<PathBuf>, Error> {
     let table = Path::new("/proc/self/mountinfo");
     let text = fs::read(table).map_err(|source| PathError::new("read", table, source))?;
-    // The last mounted first: mounts lie on mounts.
-    for point in mount_points(&text).into_iter().rev() {
-        if point.starts_with(path) {
-            unmount(&point, UnmountFlags::DETACH).map_err(|errno| Error::Mounted {
-                path: point.clone(),
-                source: errno.into(),
-            })?;
-        }
-    }
-    Ok(())
+    let mut points = mount_points(&text);
+    points.retain(|point| point.starts_with(path));
+    Ok(points)
 }
 
 /// The mount points in the text of `/proc/PID/mountinfo` (proc(5)): the fifth field, blanks written as `\040`.

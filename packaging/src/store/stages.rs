@@ -47,6 +47,20 @@ impl StageRecord {
     }
 }
 
+/// Whether a name is one that a stage's folder gets.
+pub(super) fn is_place(name: &str) -> bool {
+    let Some((stage, key)) = name.rsplit_once('-') else {
+        return false;
+    };
+    is_name(stage) && key.len() == 16 && key.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// Whether a stage may have this name: it makes a folder's name.
+fn is_name(name: &str) -> bool {
+    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
+    !name.is_empty() && !name.starts_with('.') && name.chars().all(fits)
+}
+
 /// A stage that is being made.
 #[derive(Debug)]
 pub struct PendingStage {
@@ -160,8 +174,7 @@ impl<'s> StageStore<'s> {
     /// # Errors
     /// When the name does not make a folder's name or the folder cannot be made.
     pub fn begin(&self, name: &str, key: &Digest) -> Result<PendingStage, Error> {
-        let fits = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
-        if name.is_empty() || name.starts_with('.') || !name.chars().all(fits) {
+        if !is_name(name) {
             return Err(Error::StageName {
                 name: name.to_owned(),
             });
@@ -250,13 +263,22 @@ impl<'s> StageStore<'s> {
     /// All stages, sorted by folder.
     ///
     /// # Errors
-    /// When the folder cannot be listed.
+    /// When the folder cannot be listed. A store that does not exist has none.
     pub fn list(&self) -> Result<Vec<Listed>, Error> {
         let folder = self.folder();
         let failed = |source| PathError::new("list", &folder, source);
         let mut all = Vec::new();
-        for item in fs::read_dir(&folder).map_err(failed)? {
-            let path = item.map_err(failed)?.path();
+        let items = match fs::read_dir(&folder) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(all),
+            items => items.map_err(failed)?,
+        };
+        for item in items {
+            let item = item.map_err(failed)?;
+            let path = item.path();
+            // What is not named like a stage is not ours.
+            if !item.file_name().to_str().is_some_and(is_place) {
+                continue;
+            }
             let record = read_record(&path);
             all.push(Listed { path, record });
         }

@@ -65,11 +65,13 @@ fn a_killed_stage_leaves_nothing() {
     assert_eq!(lines(&mut child).next().unwrap(), "in the stage");
     child.kill().unwrap();
     child.wait().unwrap();
-    // It was there, half made.
+    // It was there, half made: the run's folder, and the file that says whose it is.
     let left: Vec<_> = fs::read_dir(dir.path().join("tmp")).unwrap().collect();
-    assert_eq!(left.len(), 1);
+    assert_eq!(left.len(), 2);
     let store = Store::open(dir.path(), "a test", &mut |_| {}).unwrap();
     assert_eq!(fs::read_dir(store.tmp_dir()).unwrap().count(), 0);
+    let own: Vec<_> = fs::read_dir(dir.path().join("tmp")).unwrap().collect();
+    assert_eq!(own.len(), 2, "{own:?}");
     assert!(store.stages().list().unwrap().is_empty());
     assert!(
         store
@@ -86,6 +88,7 @@ fn what_is_mounted_in_tmp_is_unmounted_and_not_emptied() {
     fs::create_dir(&outside).unwrap();
     fs::write(outside.join("file"), "stays").unwrap();
     let root = dir.path().join("store");
+    drop(Store::open(&root, "a test", &mut |_| {}).unwrap());
     let mount = root.join("tmp/left here");
     fs::create_dir_all(&mount).unwrap();
     // In a mount namespace of its own, so that nothing is left mounted here whatever happens.

@@ -10,6 +10,7 @@ use lustre_packaging::buildroot;
 use lustre_packaging::distro::{self, Recipe};
 use lustre_packaging::lock::Lock;
 use lustre_packaging::sign::Key;
+use lustre_packaging::store::Store;
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
@@ -234,7 +235,7 @@ pub fn buildroot(distribution: &Path, cache: &Path) -> Result<PathBuf> {
 
 /// Links the files of the user's store into ours, so that nothing is fetched twice. Where there is none, all is fetched.
 fn share_files(store: &Path) -> Result<()> {
-    fs::create_dir_all(store)?;
+    drop(Store::open(store, "a test", &mut |_| {})?);
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let cache = cache.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")));
     let users = cache.map(|cache| cache.join("lustre-repo"));

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result};
+use lustre_packaging::store::Store;
 use tempfile::TempDir;
 
 use super::base::{Base, jobs};
@@ -91,7 +92,7 @@ impl World {
     /// When it cannot be made.
     pub fn with_own_store(mut self) -> Result<Self> {
         self.store = self.folder.path().join("store");
-        fs::create_dir(&self.store)?;
+        drop(Store::open(&self.store, "a test", &mut |_| {})?);
         let mut command = Command::new("cp");
         command
             .args(["-a", "--link"])

@@ -1,7 +1,7 @@
 //! `cargo xtask clean`
 
 use anyhow::Context as _;
-use lustre_packaging::store::{LOCK as STORE_LOCK, Store, remove_tree};
+use lustre_packaging::store::Store;
 
 use crate::cli::CleanArgs;
 use crate::context;
@@ -18,20 +18,19 @@ pub fn run(arguments: &CleanArgs) -> anyhow::Result<Outcome> {
         ));
         return Ok(Outcome::Done);
     }
-    let store = Store::open(&folder, "cargo xtask clean", &mut |holder| {
+    let store = Store::clear(&folder, "cargo xtask clean", &mut |holder| {
         ui::say(&format!("waiting for another run: {holder}"));
-    })?;
+    })
+    .with_context(|| format!("the store {}", folder.display()))?;
     if arguments.all {
-        // The lock goes last: until then, nobody else may begin to use what is being removed.
-        for entry in std::fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
-            let path = entry?.path();
-            if path.file_name().is_none_or(|name| name != STORE_LOCK) {
-                remove_tree(&path).with_context(|| format!("cannot remove {}", path.display()))?;
-            }
+        let left = store.remove_all(&folder)?;
+        ui::say(&format!("removed the store in {}", folder.display()));
+        for path in left {
+            ui::say(&format!(
+                "{} is not the store's, and is left as it was",
+                path.display()
+            ));
         }
-        remove_tree(&folder).with_context(|| format!("cannot remove {}", folder.display()))?;
-        drop(store);
-        ui::say(&format!("removed {}", folder.display()));
         return Ok(Outcome::Done);
     }
     let mut latest = std::collections::BTreeMap::new();

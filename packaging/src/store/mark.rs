@@ -1,0 +1,235 @@
+//! Which folders are stores: those with the mark that is made only in a new or empty folder.
+//!
+//! A store is emptied, cleaned and removed, so a folder is one because this tool made it one, not because somebody named it. Stores of
+//! versions without a mark are known by what lies in them, all of it, and get theirs.
+
+use std::fs::{self, File};
+use std::io::{ErrorKind, Write};
+use std::path::Path;
+
+use super::files::sync_folder;
+use super::{Error, FOLDERS, LOCK, MARK, PathError, READERS, lock};
+
+/// The first line of the mark.
+const FIRST_LINE: &str = "store of lustre-repo, format 1\n";
+
+const TEXT: &str = "store of lustre-repo, format 1\n\
+    What the tool fetched and built; `cargo xtask clean --all` removes it. This file is what tells the tool that the folder is its own.\n";
+
+/// What a folder is, as far as a store goes.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// A store.
+    Store,
+    /// Nothing yet, or what an interrupted start left: it may become one.
+    New,
+    /// A store of a version that made no mark.
+    Unmarked,
+}
+
+/// Looks at `root`, which exists, and changes nothing.
+pub(super) fn look(root: &Path) -> Result<Found, Error> {
+    let refused = |why: String| Error::NotAStore {
+        path: root.to_owned(),
+        why,
+    };
+    let mark = root.join(MARK);
+    match fs::symlink_metadata(&mark) {
+        Ok(meta) if meta.is_file() => {
+            let text = fs::read(&mark).map_err(|source| PathError::new("read", &mark, source))?;
+            if text.starts_with(FIRST_LINE.as_bytes()) {
+                return Ok(Found::Store);
+            }
+            // Half written when the process or the machine stopped: what else is there decides.
+            if !FIRST_LINE.as_bytes().starts_with(&text) {
+                return Err(refused(format!("its {MARK} is of another version or kind")));
+            }
+        }
+        Ok(_) => return Err(refused(format!("its {MARK} is not a file"))),
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(source) => return Err(PathError::new("read", &mark, source).into()),
+    }
+    let failed = |source| PathError::new("list", root, source);
+    let mut empty = true;
+    for item in fs::read_dir(root).map_err(failed)? {
+        let item = item.map_err(failed)?;
+        let name = item.file_name();
+        if name == MARK {
+            continue;
+        }
+        empty = false;
+        let kind = item.file_type().map_err(failed)?;
+        let known = if name == LOCK || name == READERS {
+            kind.is_file()
+        } else {
+            kind.is_dir() && FOLDERS.iter().any(|folder| name == *folder)
+        };
+        if !known {
+            return Err(refused(format!(
+                "it has no {MARK}, and holds {}",
+                Path::new(&name).display()
+            )));
+        }
+    }
+    if empty {
+        return Ok(Found::New);
+    }
+    unmarked(root).map_err(refused)?;
+    Ok(Found::Unmarked)
+}
+
+/// Whether what has only names of ours is a store that was made before there was a mark: such a store has a lock that names a run, and
+/// its files and stages have the names that only a store gives.
+fn unmarked(root: &Path) -> Result<(), String> {
+    let lock = root.join(LOCK);
+    let Ok(text) = fs::read(&lock) else {
+        return Err(format!("it has neither {MARK} nor {LOCK}"));
+    };
+    let begun = root.join("files").is_dir() && root.join("stages").is_dir();
+    // A run that was killed as it took the lock left it empty.
+    if lock::parse(&text).is_none() && !(text.is_empty() && begun) {
+        return Err(format!("it has no {MARK}, and its {LOCK} names no run"));
+    }
+    let hexadecimal =
+        |text: &str, length| text.len() == length && text.bytes().all(|b| b.is_ascii_hexdigit());
+    for (folder, fits) in [
+        (
+            "files",
+            &(|name: &str| name == "sha256") as &dyn Fn(&str) -> bool,
+        ),
+        ("files/sha256", &|name| hexadecimal(name, 2)),
+        ("stages", &|name| super::stages::is_place(name)),
+    ] {
+        let folder = root.join(folder);
+        for item in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let name = item.file_name();
+            if !name.to_str().is_some_and(fits) {
+                return Err(format!(
+                    "it has no {MARK}, and holds {}",
+                    item.path().display()
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Marks `root` as a store, where it may be one and is not yet.
+pub(super) fn make(root: &Path) -> Result<(), Error> {
+    if look(root)? == Found::Store {
+        return Ok(());
+    }
+    let path = root.join(MARK);
+    let write = || {
+        // Another run may be at the same: both write the same.
+        let mut file = File::options()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(&path)?;
+        file.write_all(TEXT.as_bytes())?;
+        file.sync_all()
+    };
+    write().map_err(|source| PathError::new("write", &path, source))?;
+    Ok(sync_folder(root)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn holder() -> String {
+        "{\"pid\":1,\"command\":\"cargo xtask repo --target rehearsal\",\"started\":5}\n".to_owned()
+    }
+
+    /// Everything below a folder, with contents.
+    fn snapshot(root: &Path) -> Vec<(String, Vec<u8>)> {
+        let mut all: Vec<_> = walkdir::WalkDir::new(root)
+            .into_iter()
+            .map(|item| {
+                let item = item.unwrap();
+                let content = fs::read(item.path()).unwrap_or_default();
+                (item.path().display().to_string(), content)
+            })
+            .collect();
+        all.sort();
+        all
+    }
+
+    #[test]
+    fn a_folder_of_somebody_else_is_refused_and_left_as_it_is() {
+        let of = |files: &[(&str, &str)]| {
+            let dir = tempfile::tempdir().unwrap();
+            for (path, text) in files {
+                let path = dir.path().join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            }
+            dir
+        };
+        let lock = holder();
+        for files in [
+            &[("tmp/mine/a", ""), ("docs/b", "x")][..],
+            &[("tmp/mine/a", "")],
+            &[("files/a", ""), ("stages/b", ""), ("tmp/c", "")],
+            &[("store.lock", "mine")],
+            &[("store.lock", &lock), ("docs/b", "x")],
+            &[("store.lock", &lock), ("files/mine.txt", "x")],
+            &[("store.lock", &lock), ("files/sha256/mine/a", "x")],
+            &[("store.lock", &lock), ("stages/mine/a", "x")],
+            &[("store.lock", &lock), ("tmp", "a file")],
+            &[(MARK, "something else"), ("store.lock", &lock)],
+            &[(MARK, "store of lustre-repo, format 2\n")],
+            &[("store.lock", ""), ("tmp/a", "")],
+        ] {
+            let dir = of(files);
+            let before = snapshot(dir.path());
+            let error = make(dir.path()).unwrap_err();
+            assert!(
+                matches!(error, Error::NotAStore { .. }),
+                "{files:?}: {error}"
+            );
+            assert_eq!(snapshot(dir.path()), before, "{files:?}");
+        }
+    }
+
+    #[test]
+    fn new_folders_and_stores_of_earlier_versions_are_marked() {
+        let lock = holder();
+        for (files, found) in [
+            (&[][..], Found::New),
+            (&[(MARK, "")], Found::New),
+            (&[(MARK, "store of lus")], Found::New),
+            (
+                &[
+                    ("store.lock", lock.as_str()),
+                    ("files/sha256/ab/abc", ""),
+                    ("stages/lustre-tree-0123456789abcdef/stage.json", "{}"),
+                    ("tmp/anything", ""),
+                    ("second/store/x", ""),
+                ],
+                Found::Unmarked,
+            ),
+            // What an interrupted `clean --all` leaves last.
+            (&[("store.lock", lock.as_str())], Found::Unmarked),
+            (
+                &[
+                    ("store.lock", ""),
+                    ("files/sha256/ab/c", ""),
+                    ("stages/a-0123456789abcdef/x", ""),
+                ],
+                Found::Unmarked,
+            ),
+        ] {
+            let dir = tempfile::tempdir().unwrap();
+            for (path, text) in files {
+                let path = dir.path().join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            }
+            assert_eq!(look(dir.path()).unwrap(), found, "{files:?}");
+            make(dir.path()).unwrap();
+            assert_eq!(look(dir.path()).unwrap(), Found::Store, "{files:?}");
+        }
+    }
+}

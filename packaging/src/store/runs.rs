@@ -1,0 +1,118 @@
+//! The runs that use a store now: each has a folder of its own in `tmp`, and a file beside it that it holds locked while it lives.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+
+use super::{Error, Holder, PathError, lock, remove};
+
+/// What a run's file is called: its folder's name and this.
+const SUFFIX: &str = ".run";
+
+/// A run's folder in `tmp`. Dropped, it goes away; after a `kill -9` the next run removes it, since nobody holds its file locked.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    file: PathBuf,
+    _held: File,
+}
+
+impl Folder {
+    /// Makes one in `tmp` for the run that users know as `who`.
+    pub(super) fn new(tmp: &Path, who: &str) -> Result<Self, Error> {
+        loop {
+            let made = tempfile::Builder::new()
+                .prefix("")
+                .suffix(SUFFIX)
+                .rand_bytes(4)
+                .tempfile_in(tmp)
+                .map_err(|source| PathError::new("create a file in", tmp, source))?;
+            let (mut held, file) = made
+                .keep()
+                .map_err(|error| PathError::new("create", error.file.path(), error.error))?;
+            let locked = flock(&held, FlockOperation::NonBlockingLockExclusive).is_ok();
+            // A run that swept between the two lines took it for a dead one's.
+            if !locked || !lock::is_at(&held, &file) {
+                continue;
+            }
+            let path = file.with_extension("");
+            let mut begin = || {
+                held.write_all(lock::text(who).as_bytes())?;
+                fs::create_dir(&path)
+            };
+            if let Err(source) = begin() {
+                let _ = fs::remove_file(&file);
+                return Err(PathError::new("create", &path, source).into());
+            }
+            return Ok(Self {
+                path,
+                file,
+                _held: held,
+            });
+        }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed now is removed by the next run, with an error if that fails too.
+        if remove::unmount_and_remove(&self.path).is_ok() {
+            let _ = fs::remove_file(&self.file);
+        }
+    }
+}
+
+/// Removes from `tmp` what belongs to no living run.
+pub(super) fn sweep(tmp: &Path) -> Result<(), Error> {
+    let failed = |source| PathError::new("list", tmp, source);
+    let mut names = Vec::new();
+    for item in fs::read_dir(tmp).map_err(failed)? {
+        names.push(item.map_err(failed)?.path());
+    }
+    let is_runs_file = |path: &Path| path.to_string_lossy().ends_with(SUFFIX);
+    for path in &names {
+        if !is_runs_file(path) {
+            let mut file = path.as_os_str().to_owned();
+            file.push(SUFFIX);
+            if !Path::new(&file).exists() {
+                remove::unmount_and_remove(path)?;
+            }
+            continue;
+        }
+        let Ok(file) = File::open(path) else {
+            continue;
+        };
+        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
+            && lock::is_at(&file, path)
+        {
+            remove::unmount_and_remove(&path.with_extension(""))?;
+            remove::unmount_and_remove(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// A run that uses the store now, but for the one whose file is `own`.
+pub(super) fn other(tmp: &Path, own: Option<&Folder>) -> Option<Holder> {
+    for item in fs::read_dir(tmp).ok()?.flatten() {
+        let path = item.path();
+        if !path.to_string_lossy().ends_with(SUFFIX) || own.is_some_and(|own| own.file == path) {
+            continue;
+        }
+        let Ok(file) = File::open(&path) else {
+            continue;
+        };
+        if flock(&file, FlockOperation::NonBlockingLockShared).is_err()
+            && let Some(holder) = fs::read(&path).ok().and_then(|text| lock::parse(&text))
+        {
+            return Some(holder);
+        }
+    }
+    None
+}
