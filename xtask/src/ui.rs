@@ -44,7 +44,10 @@ impl Screen {
         match event {
             Event::Started { stage, log } => self.started(stage, log),
             Event::Cached { .. } => {}
-            Event::Finished { stage, took } => {
+            Event::Damaged { stage, why } => {
+                self.line(&format!("damaged {stage}: {why}; it is made again"))
+            }
+            Event::Finished { stage, took, .. } => {
                 self.ended(stage);
                 self.ran
                     .lock()

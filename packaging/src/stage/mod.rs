@@ -92,11 +92,22 @@ pub enum Event<'e> {
     Cached {
         /// Its name.
         stage: &'e str,
+        /// Its folder.
+        folder: &'e Path,
+    },
+    /// A stage in the store is no longer as it was recorded, and is made again.
+    Damaged {
+        /// Its name.
+        stage: &'e str,
+        /// What is wrong.
+        why: &'e str,
     },
     /// A stage ended well.
     Finished {
         /// Its name.
         stage: &'e str,
+        /// Its folder.
+        folder: &'e Path,
         /// How long it took.
         took: Duration,
     },
@@ -119,6 +130,17 @@ pub enum Error {
         log: Option<PathBuf>,
         /// Why.
         source: Failure,
+    },
+    /// A stage in the store was no longer as it was recorded, was made again, and is damaged once more.
+    #[error(
+        "{} in the store is damaged ({why}), and was so after it had been made again; look at the disk and the memory of this machine",
+        stage.path.display()
+    )]
+    Damaged {
+        /// Which.
+        stage: Box<StageDir>,
+        /// What is wrong.
+        why: String,
     },
     /// The graph needs a stage that is not in it, or goes in a circle.
     #[error("the graph of stages is wrong: {0}")]

@@ -1,6 +1,6 @@
 //! Running a graph.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
@@ -25,11 +25,33 @@ struct Shared {
     error: Option<Error>,
 }
 
-/// Runs all `stages` that are not in the store yet and gives every stage's folder by name.
+/// Runs all `stages` that are not in the store yet and gives every stage's folder by name. One that another reads, and that is no longer
+/// as it was recorded, is made again.
 ///
 /// # Errors
 /// The first stage that fails, after those running beside it have ended; or that the run was interrupted.
 pub fn run(
+    stages: &[Stage<'_>],
+    store: &Store,
+    options: Options,
+    tell: &(dyn Fn(Event<'_>) + Sync),
+) -> Result<BTreeMap<String, StageDir>, Error> {
+    let mut mended = BTreeSet::new();
+    loop {
+        match once(stages, store, options, tell) {
+            Err(Error::Damaged { stage, why }) if mended.insert(stage.path.clone()) => {
+                tell(Event::Damaged {
+                    stage: &stage.record.name,
+                    why: &why,
+                });
+                store.stages().forget(&stage)?;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn once(
     stages: &[Stage<'_>],
     store: &Store,
     options: Options,
@@ -88,7 +110,9 @@ fn worker(
                 state.done.insert(stage.name.clone(), done);
             }
             Err(error) => {
-                tell(Event::Failed { stage: &stage.name });
+                if !matches!(error, Error::Damaged { .. }) {
+                    tell(Event::Failed { stage: &stage.name });
+                }
                 // The first failure is the one to read; what fails beside it often fails because of it.
                 state.error.get_or_insert(error);
             }
@@ -122,8 +146,18 @@ fn one(
         .collect();
     let (key, inputs) = key(stage, &outputs);
     if let Some(done) = store.stages().lookup(&stage.name, &key) {
-        tell(Event::Cached { stage: &stage.name });
+        tell(Event::Cached {
+            stage: &stage.name,
+            folder: &done.path,
+        });
         return Ok(done);
+    }
+    // Reading them costs little beside making something of them.
+    for need in needs.values() {
+        if let Err(why) = store.stages().check(need) {
+            let stage = Box::new(need.clone());
+            return Err(Error::Damaged { stage, why });
+        }
     }
     let log = store
         .logs_dir()
@@ -173,10 +207,12 @@ fn one(
         started,
         milliseconds: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
         log: log.exists().then(|| log.clone()),
+        contents: pending.list_contents(&whole)?,
     };
     let done = store.stages().finish(pending, &record)?;
     tell(Event::Finished {
         stage: &stage.name,
+        folder: &done.path,
         took: clock.elapsed(),
     });
     Ok(done)

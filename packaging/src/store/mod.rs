@@ -29,6 +29,7 @@ mod runs;
 mod stages;
 mod tree;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -71,6 +72,8 @@ pub struct Store {
     lock: Mutex<Option<File>>,
     /// The lock of all that use the store.
     readers: Option<File>,
+    /// The folders of stages that this run has read, or made itself, and found as recorded.
+    held: Mutex<BTreeSet<PathBuf>>,
 }
 
 impl Drop for Store {
@@ -143,6 +146,7 @@ impl Store {
             folder: None,
             lock: Mutex::new(None),
             readers: None,
+            held: Mutex::default(),
         })
     }
 
@@ -184,6 +188,7 @@ impl Store {
             folder: None,
             lock: Mutex::new(None),
             readers: Some(readers),
+            held: Mutex::default(),
         };
         if how != Use::Beside && !store.locks(on_wait)? {
             return Ok(None);
@@ -270,6 +275,22 @@ impl Store {
     /// The finished stages.
     pub fn stages(&self) -> StageStore<'_> {
         StageStore::new(self)
+    }
+
+    fn has_held(&self, stage: &Path) -> bool {
+        self.lock_held().contains(stage)
+    }
+
+    fn holds(&self, stage: &Path) {
+        self.lock_held().insert(stage.to_owned());
+    }
+
+    fn holds_no_more(&self, stage: &Path) {
+        self.lock_held().remove(stage);
+    }
+
+    fn lock_held(&self) -> std::sync::MutexGuard<'_, BTreeSet<PathBuf>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Removes all that a store holds, and its folder where nothing else is in it and no link leads to it. Gives what is left.

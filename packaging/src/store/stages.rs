@@ -20,6 +20,9 @@ use super::{
 /// The name of a stage's record in its folder.
 pub const RECORD: &str = "stage.json";
 
+/// The name of the list of what is in the folders of a stage that are recorded as one.
+const CONTENTS: &str = "stage.contents";
+
 /// What a stage was made from and what came out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageRecord {
@@ -38,6 +41,10 @@ pub struct StageRecord {
     /// Its log, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<PathBuf>,
+    /// The digest of the list of what is in the folders that are recorded as one, where there are such. It is no part of
+    /// [`StageRecord::digest`]: such a folder is not the same twice.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contents: Option<Digest>,
 }
 
 impl StageRecord {
@@ -90,35 +97,66 @@ impl PendingStage {
     /// # Errors
     /// When something cannot be read, is not a file, folder or link, or has a name that is not UTF-8.
     pub fn outputs(&self, whole: &[(&str, Digest)]) -> Result<Vec<Entry>, Error> {
-        if whole.is_empty() {
-            return list_tree(self.dir());
-        }
-        let mut entries: Vec<Entry> = whole
-            .iter()
-            .map(|(path, digest)| Entry {
-                path: (*path).to_owned(),
-                kind: EntryKind::Folder { digest: *digest },
-            })
-            .collect();
-        let listed = |source| PathError::new("list", self.dir(), source);
-        for item in fs::read_dir(self.dir()).map_err(listed)? {
-            let item = item.map_err(listed)?;
-            let name = PathBuf::from(item.file_name());
-            if whole.iter().any(|(path, _)| Path::new(path) == name) {
-                continue;
-            }
-            if item.file_type().map_err(listed)?.is_dir() {
-                entries.extend(list_tree(&item.path())?.into_iter().map(|inner| Entry {
-                    path: format!("{}/{}", name.display(), inner.path),
-                    kind: inner.kind,
-                }));
-            } else {
-                entries.push(super::entry(self.dir(), &name)?);
-            }
-        }
-        entries.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(entries)
+        outputs(self.dir(), whole)
     }
+
+    /// Writes the list of what is in the folders `whole`, so that damage there is noticed, and gives its digest.
+    ///
+    /// # Errors
+    /// When something cannot be read or written.
+    pub fn list_contents(&self, whole: &[(&str, Digest)]) -> Result<Option<Digest>, Error> {
+        if whole.is_empty() {
+            return Ok(None);
+        }
+        let text = contents(self.dir(), whole.iter().map(|(folder, _)| *folder))?;
+        let path = self.dir().join(CONTENTS);
+        let write = || {
+            let mut file = File::create(&path)?;
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        };
+        write().map_err(|source| PathError::new("write", &path, source))?;
+        Ok(Some(Digest::of_bytes(text.as_bytes())))
+    }
+}
+
+/// All that is in `dir`, a stage's folder, with digests, but its record.
+fn outputs(dir: &Path, whole: &[(&str, Digest)]) -> Result<Vec<Entry>, Error> {
+    let mut entries: Vec<Entry> = whole
+        .iter()
+        .map(|(path, digest)| Entry {
+            path: (*path).to_owned(),
+            kind: EntryKind::Folder { digest: *digest },
+        })
+        .collect();
+    let listed = |source| PathError::new("list", dir, source);
+    for item in fs::read_dir(dir).map_err(listed)? {
+        let item = item.map_err(listed)?;
+        let name = PathBuf::from(item.file_name());
+        let is = |other: &str| Path::new(other) == name;
+        if whole.iter().any(|(path, _)| is(path)) || is(RECORD) || is(CONTENTS) || is(".git") {
+            continue;
+        }
+        if item.file_type().map_err(listed)?.is_dir() {
+            entries.extend(list_tree(&item.path())?.into_iter().map(|inner| Entry {
+                path: format!("{}/{}", name.display(), inner.path),
+                kind: inner.kind,
+            }));
+        } else {
+            entries.push(super::entry(dir, &name)?);
+        }
+    }
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(entries)
+}
+
+/// The list of what is in `folders` of `dir`.
+fn contents<'f>(dir: &Path, folders: impl Iterator<Item = &'f str>) -> Result<String, Error> {
+    let mut text = String::new();
+    for folder in folders {
+        text.push_str(&super::tree::contents(dir, folder)?);
+    }
+    Ok(text)
 }
 
 /// A finished stage.
@@ -217,13 +255,17 @@ impl<'s> StageStore<'s> {
         }
         sync_folder(dir)?;
         let place = self.place(&record.name, &record.key);
-        if fs::symlink_metadata(&place).is_ok() {
-            self.discard(&place)?;
+        match self.state(&record.name, &record.key) {
+            // Another run beside this one was as quick: what it made is in use.
+            StageState::Done(there) => return Ok(*there),
+            StageState::Damaged(_) => self.discard(&place)?,
+            StageState::Absent => {}
         }
         fs::rename(dir, &place).map_err(|source| PathError::new("rename to", &place, source))?;
         // The folder is no longer under its temporary name.
         pending.dir.keep();
         sync_folder(&self.folder())?;
+        self.store.holds(&place);
         Ok(StageDir {
             path: place,
             record: record.clone(),
@@ -258,6 +300,64 @@ impl<'s> StageStore<'s> {
             Ok(record) => StageState::Done(Box::new(StageDir { path, record })),
             Err(why) => StageState::Damaged(format!("{}: {why}", path.display())),
         }
+    }
+
+    /// Whether all that a finished stage put out is as it was recorded, every byte of it, and nothing was added; otherwise what is not.
+    /// What held once is not read again by the same run, and neither is what it made itself.
+    ///
+    /// # Errors
+    /// What is wrong.
+    pub fn check(&self, stage: &StageDir) -> Result<(), String> {
+        if self.store.has_held(&stage.path) {
+            return Ok(());
+        }
+        self.read_all(stage)?;
+        self.store.holds(&stage.path);
+        Ok(())
+    }
+
+    fn read_all(&self, stage: &StageDir) -> Result<(), String> {
+        let StageDir { path, record } = stage;
+        let whole: Vec<(&str, Digest)> = record
+            .outputs
+            .iter()
+            .filter_map(|entry| match &entry.kind {
+                EntryKind::Folder { digest } => Some((entry.path.as_str(), *digest)),
+                _ => None,
+            })
+            .collect();
+        for (folder, _) in &whole {
+            if !path.join(folder).is_dir() {
+                return Err(format!("{folder} is not there"));
+            }
+        }
+        let here = outputs(path, &whole).map_err(|error| error.to_string())?;
+        if let Some(what) = first_difference(&record.outputs, &here) {
+            return Err(what);
+        }
+        let Some(wanted) = record.contents else {
+            return Ok(());
+        };
+        let list = path.join(CONTENTS);
+        let text = fs::read(&list).map_err(|error| format!("{CONTENTS}: {error}"))?;
+        if Digest::of_bytes(&text) != wanted {
+            return Err(format!("{CONTENTS} is not as it was recorded"));
+        }
+        let text = String::from_utf8_lossy(&text);
+        let here = contents(path, whole.iter().map(|(folder, _)| *folder))
+            .map_err(|error| error.to_string())?;
+        match super::tree::first_difference(&text, &here) {
+            Some(what) => Err(what),
+            None => Ok(()),
+        }
+    }
+
+    /// Removes a finished stage, so that it is made again when it is needed.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn forget(&self, stage: &StageDir) -> Result<(), Error> {
+        self.discard(&stage.path)
     }
 
     /// All stages, sorted by folder.
@@ -296,11 +396,31 @@ impl<'s> StageStore<'s> {
 
     /// Takes a folder out of `stages` in one step, then removes it.
     fn discard(&self, path: &Path) -> Result<(), Error> {
+        self.store.holds_no_more(path);
         let away = self.store.temp_dir("removed")?;
         let to = away.path().join("stage");
         fs::rename(path, &to).map_err(|source| PathError::new("remove", path, source))?;
         remove_tree(&to)
     }
+}
+
+/// What of the entries recorded is not so any more, or what is there besides.
+fn first_difference(recorded: &[Entry], here: &[Entry]) -> Option<String> {
+    let sorted: BTreeMap<&str, &Entry> = here.iter().map(|e| (e.path.as_str(), e)).collect();
+    for entry in recorded {
+        match sorted.get(entry.path.as_str()) {
+            None => return Some(format!("{} is not there", entry.path)),
+            Some(found) if **found != *entry => {
+                return Some(format!("{} is not as it was recorded", entry.path));
+            }
+            Some(_) => {}
+        }
+    }
+    let known: std::collections::BTreeSet<&str> =
+        recorded.iter().map(|e| e.path.as_str()).collect();
+    here.iter()
+        .find(|entry| !known.contains(entry.path.as_str()))
+        .map(|entry| format!("{} was added", entry.path))
 }
 
 fn write_record(path: &Path, record: &StageRecord) -> Result<(), Error> {

@@ -107,6 +107,61 @@ pub(crate) fn entry(dir: &Path, path: &Path) -> Result<Entry, Error> {
     })
 }
 
+/// The list of all that is in `folder` of `dir`, which may hold anything that a system's root holds: a line for each thing with its kind,
+/// permissions, digest or target, and path, sorted. Two trees are alike where their lists are.
+pub(super) fn contents(dir: &Path, folder: &str) -> Result<String, Error> {
+    let mut lines = Vec::new();
+    let top = dir.join(folder);
+    for item in WalkDir::new(&top) {
+        let item = item.map_err(|error| {
+            let path = error.path().unwrap_or(&top).to_owned();
+            PathError::new("read", &path, error.into())
+        })?;
+        let failed = |source| PathError::new("read", item.path(), source);
+        let meta = fs::symlink_metadata(item.path()).map_err(failed)?;
+        let kind = if meta.is_file() {
+            format!("file {}", Digest::of_file(item.path())?.0)
+        } else if meta.is_symlink() {
+            let target = fs::read_link(item.path()).map_err(failed)?;
+            format!("link {}", target.as_os_str().as_bytes().escape_ascii())
+        } else if meta.is_dir() {
+            "folder".to_owned()
+        } else {
+            "special".to_owned()
+        };
+        let path = item.path().strip_prefix(dir).unwrap_or(item.path());
+        lines.push(format!(
+            "{} {:o} {kind}\n",
+            path.as_os_str()
+                .as_bytes()
+                .escape_ascii()
+                .to_string()
+                .replace(' ', "\\x20"),
+            meta.permissions().mode() & 0o7777
+        ));
+    }
+    lines.sort();
+    Ok(lines.concat())
+}
+
+/// The first path in two such lists that is not the same in both, and how.
+pub(super) fn first_difference(recorded: &str, here: &str) -> Option<String> {
+    let path = |line: &str| line.split(' ').next().unwrap_or_default().to_owned();
+    let (mut old, mut new) = (recorded.lines(), here.lines());
+    loop {
+        match (old.next(), new.next()) {
+            (None, None) => return None,
+            (Some(old), Some(new)) if old == new => {}
+            (Some(old), Some(new)) if path(old) == path(new) => {
+                return Some(format!("{} is not as it was recorded", path(old)));
+            }
+            (Some(old), Some(new)) if old > new => return Some(format!("{} was added", path(new))),
+            (Some(old), _) => return Some(format!("{} is not there", path(old))),
+            (None, Some(new)) => return Some(format!("{} was added", path(new))),
+        }
+    }
+}
+
 /// One digest of a list of entries: of every path, whether it may be executed, a link's target and a file's digest.
 /// Times, owners and other permissions do not count, and neither does the order of the list.
 pub fn digest_entries(entries: &[Entry]) -> Digest {

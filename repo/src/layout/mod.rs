@@ -1,9 +1,11 @@
 //! The finished tree: packages in their places, repodata, signatures, key, manifest and sums, swapped in whole.
 //!
 //! - `inputs`: where a package goes.
+//! - `output`: whether a place may be replaced.
 //! - `swap`: made aside, then put in place.
 
 mod inputs;
+mod output;
 mod swap;
 
 use std::collections::BTreeMap;
@@ -20,6 +22,8 @@ use crate::repo_file::{self, KeyLocation, RepoFile};
 use crate::{key, repodata, sums};
 
 pub use inputs::{Kind, nevra};
+pub use output::judge;
+pub use swap::recover;
 
 /// Any error of the caller's signing function.
 pub type SignError = Box<dyn std::error::Error + Send + Sync>;
@@ -38,10 +42,20 @@ pub enum Error {
         source: io::Error,
     },
     /// There is something at the output's place that is no repository of this tool.
-    #[error("{} is there and is not a repository of this tool (it has no {}): move it away or choose another output", path.display(), manifest::FILE)]
+    #[error("{} is there and is not a repository of this tool ({why}): move it away or choose another output", path.display())]
     NotOurs {
         /// The output.
         path: PathBuf,
+        /// What tells so.
+        why: String,
+    },
+    /// A place where no folder can be put.
+    #[error("{} cannot be the repository's folder: {why}", path.display())]
+    Output {
+        /// The output.
+        path: PathBuf,
+        /// Why not, and what to do.
+        why: String,
     },
     /// A package's header cannot be read.
     #[error("cannot read the package {}: {source}", path.display())]
@@ -145,7 +159,7 @@ pub struct Assembly<'a> {
 /// # Errors
 /// See [`Error`]; in every case `out` is as it was before, and nothing half-made stays next to it.
 pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> {
-    refuse_strangers(out)?;
+    judge(out)?;
     let fingerprint = key::fingerprint(assembly.public_key)?;
     let io = |what, path: &Path| {
         let path = path.to_owned();
@@ -190,7 +204,7 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
 /// # Errors
 /// As [`assemble`]; `out` is as it was before.
 pub fn swap_in(out: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), Error> {
-    refuse_strangers(out)?;
+    judge(out)?;
     let io = |what, path: &Path| {
         let path = path.to_owned();
         move |source| Error::Io { what, path, source }
@@ -198,28 +212,6 @@ pub fn swap_in(out: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> Result
     let aside = swap::Aside::new(out).map_err(io("write next to", out))?;
     fill(aside.path()).map_err(io("copy a tree to", out))?;
     aside.commit().map_err(io("move the new tree to", out))
-}
-
-/// Whatever is at `out` will be replaced, so it has to be a repository, an empty folder, or nothing.
-fn refuse_strangers(out: &Path) -> Result<(), Error> {
-    let stranger = || Error::NotOurs {
-        path: out.to_owned(),
-    };
-    match fs::symlink_metadata(out) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Ok(found) if found.is_dir() => {}
-        _ => return Err(stranger()),
-    }
-    let mut entries = fs::read_dir(out).map_err(|source| Error::Io {
-        what: "read",
-        path: out.to_owned(),
-        source,
-    })?;
-    if entries.next().is_none() || out.join(manifest::FILE).is_file() {
-        Ok(())
-    } else {
-        Err(stranger())
-    }
 }
 
 /// Copies every package to its place. Copies, since a link would let a change in the tree reach the store.

@@ -1,12 +1,15 @@
 //! A folder made aside and swapped in whole: whenever the process ends, the old tree is there or the new one is.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with, syncfs};
 use rustix::io::Errno;
+
+/// How many characters of a name are random.
+const RANDOM: usize = 6;
 
 /// A tree in the making, next to where it will be: `dist/.rehearsal.new-XXXXXX` for `dist/rehearsal`.
 ///
@@ -23,10 +26,7 @@ pub(super) struct Aside {
 impl Aside {
     /// Starts a tree that will replace `target`.
     pub(super) fn new(target: &Path) -> io::Result<Self> {
-        let parent = match target.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
+        let parent = parent(target);
         let Some(name) = target.file_name() else {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
@@ -34,11 +34,10 @@ impl Aside {
             ));
         };
         fs::create_dir_all(parent)?;
-        let mut prefix = OsString::from(".");
-        prefix.push(name);
-        prefix.push(".new-");
-        remove_abandoned(parent, &prefix)?;
+        let prefix = prefix(name);
+        recover(target)?;
         let folder = tempfile::Builder::new()
+            .rand_bytes(RANDOM)
             .prefix(&prefix)
             .tempdir_in(parent)?;
         let lock = File::open(folder.path())?;
@@ -71,6 +70,9 @@ impl Aside {
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => return self.two_renames(),
             Err(error) => return Err(error.into()),
         }
+        // Nobody else is to take the old tree for one that was left.
+        let old = File::open(&self.target)?;
+        let _ = flock(&old, FlockOperation::NonBlockingLockExclusive);
         match renameat_with(CWD, new, CWD, &self.target, RenameFlags::EXCHANGE) {
             // The old tree now has the temporary name and goes with it.
             Ok(()) => self.folder.close(),
@@ -85,6 +87,10 @@ impl Aside {
         let mut old = self.folder.path().as_os_str().to_owned();
         old.push(".old");
         let old = PathBuf::from(old);
+        let held = File::open(&self.target);
+        if let Ok(held) = &held {
+            let _ = flock(held, FlockOperation::NonBlockingLockExclusive);
+        }
         let had_old = match fs::rename(&self.target, &old) {
             Ok(()) => true,
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
@@ -104,23 +110,62 @@ impl Aside {
     }
 }
 
-/// Removes trees in the making whose process has ended.
-fn remove_abandoned(parent: &Path, prefix: &OsString) -> io::Result<()> {
+fn parent(target: &Path) -> &Path {
+    match target.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// How the names begin that a tree for `name` has in the making.
+fn prefix(name: &OsStr) -> OsString {
+    let mut prefix = OsString::from(".");
+    prefix.push(name);
+    prefix.push(".new-");
+    prefix
+}
+
+/// Removes what processes that were killed left beside `target`: trees in the making, and the old tree that a new one replaced. Where the
+/// process was killed between the two renames that some file systems need, the old tree gets its name back.
+///
+/// # Errors
+/// When something cannot be removed.
+pub fn recover(target: &Path) -> io::Result<()> {
     use std::os::unix::ffi::OsStrExt;
-    for entry in fs::read_dir(parent)? {
+    const OLD: &[u8] = b".old";
+    let parent = parent(target);
+    let Some(name) = target.file_name() else {
+        return Ok(());
+    };
+    let prefix = prefix(name);
+    let entries = match fs::read_dir(parent) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
         let entry = entry?;
         let name = entry.file_name();
-        if !name.as_bytes().starts_with(prefix.as_bytes())
-            // The old tree of a swap by two renames: it may be the only one there is.
-            || name.as_bytes().ends_with(b".old")
-            || !entry.file_type()?.is_dir()
-        {
+        let Some(rest) = name.as_bytes().strip_prefix(prefix.as_bytes()) else {
+            continue;
+        };
+        let (random, is_old) = match rest.strip_suffix(OLD) {
+            Some(random) => (random, true),
+            None => (rest, false),
+        };
+        // Exactly the names that are given here: what else looks like them is somebody's.
+        let given = random.len() == RANDOM && random.iter().all(u8::is_ascii_alphanumeric);
+        if !given || !entry.file_type()?.is_dir() {
             continue;
         }
         let Ok(folder) = File::open(entry.path()) else {
             continue;
         };
-        if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_ok() {
+        if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_err() {
+            continue;
+        }
+        if is_old && !target.exists() {
+            fs::rename(entry.path(), target)?;
+        } else {
             fs::remove_dir_all(entry.path())?;
         }
     }
@@ -173,11 +218,36 @@ mod tests {
     fn what_a_killed_process_left_is_removed_and_what_a_living_one_makes_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("target");
-        fs::create_dir(dir.path().join(".target.new-dead")).unwrap();
+        let (dead, mine) = (
+            dir.path().join(".target.new-dEad00"),
+            dir.path().join(".target.new-backup-of-mine"),
+        );
+        for folder in [&dead, &mine] {
+            fs::create_dir(folder).unwrap();
+        }
         let living = Aside::new(&target).unwrap();
         let other = Aside::new(&target).unwrap();
         assert!(living.path().is_dir());
         assert!(other.path().is_dir());
-        assert!(!dir.path().join(".target.new-dead").exists());
+        assert!(!dead.exists());
+        assert!(mine.exists());
+        recover(&target).unwrap();
+        assert!(living.path().is_dir());
+    }
+
+    #[test]
+    fn an_old_tree_gets_its_name_back_where_there_is_no_new_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("target");
+        let old = dir.path().join(".target.new-dEad00.old");
+        fs::create_dir(&old).unwrap();
+        fs::write(old.join("file"), "old").unwrap();
+        recover(&target).unwrap();
+        assert_eq!(fs::read_to_string(target.join("file")).unwrap(), "old");
+        assert_eq!(names(dir.path()), ["target"]);
+        // Where there is one, it is the leftover.
+        fs::create_dir(&old).unwrap();
+        recover(&target).unwrap();
+        assert_eq!(names(dir.path()), ["target"]);
     }
 }

@@ -76,6 +76,7 @@ fn full(store: &Store, file: &Path) {
         started: 0,
         milliseconds: 0,
         log: None,
+        contents: None,
     };
     say(
         "finish",

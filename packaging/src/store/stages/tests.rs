@@ -23,6 +23,7 @@ fn make(store: &Store, content: &str) -> StageDir {
         started: 1,
         milliseconds: 2,
         log: None,
+        contents: None,
     };
     store.stages().finish(pending, &record).unwrap()
 }

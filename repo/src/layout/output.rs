@@ -1,0 +1,211 @@
+//! Whether a repository may be put at a place: whatever is there will be replaced, so it has to be a repository of this tool, an empty
+//! folder, or nothing; and a folder has to be able to stand there.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
+use serde::Deserialize;
+
+use super::Error;
+use crate::manifest;
+
+/// A manifest is some kilobytes; nothing longer is read to find out whose it is.
+const MANIFEST_LIMIT: u64 = 64 << 20;
+
+/// Whether a repository may be put at `out`. It looks at the place alone, whatever lies in it, and leaves it as it is.
+///
+/// # Errors
+/// When it is a link, a mount point or the root, is somebody else's, or is where this user cannot write.
+pub fn judge(out: &Path) -> Result<(), Error> {
+    let refused = |why: String| Error::Output {
+        path: out.to_owned(),
+        why,
+    };
+    match fs::symlink_metadata(out) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        Err(error) => return Err(refused(error.to_string())),
+        Ok(found) if found.is_symlink() => {
+            return Err(refused(
+                "it is a link; name the folder that it leads to".to_owned(),
+            ));
+        }
+        Ok(found) if !found.is_dir() => {
+            return Err(Error::NotOurs {
+                path: out.to_owned(),
+                why: "it is no folder".to_owned(),
+            });
+        }
+        Ok(_) => {
+            // Under its own name, whatever `..` led to it.
+            let folder = fs::canonicalize(out).map_err(|error| refused(error.to_string()))?;
+            if folder.parent().is_none() || is_mount_point(&folder) {
+                return Err(refused(
+                    "something is mounted there, and a repository is put in place by renaming it; name a folder below".to_owned(),
+                ));
+            }
+            ours(out)?;
+        }
+    }
+    let above = nearest(out).map_err(refused)?;
+    // What permissions say is not all: a file system may take no folders, or nothing at all.
+    tempfile::Builder::new()
+        .prefix(".lustre-repo-")
+        .tempdir_in(&above)
+        .and_then(tempfile::TempDir::close)
+        .map_err(|error| {
+            refused(format!(
+                "nothing can be written in {}: {error}",
+                above.display()
+            ))
+        })
+}
+
+/// The nearest folder above `out` that is there.
+fn nearest(out: &Path) -> Result<PathBuf, String> {
+    let full = fs::canonicalize(out)
+        .or_else(|_| std::path::absolute(out))
+        .map_err(|error| error.to_string())?;
+    if full.file_name().is_none() {
+        return Err("its last part is no name".to_owned());
+    }
+    for above in full.ancestors().skip(1) {
+        match fs::metadata(above) {
+            Ok(meta) if meta.is_dir() => return Ok(above.to_owned()),
+            Ok(_) => return Err(format!("{} is no folder", above.display())),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(format!("{}: {error}", above.display())),
+        }
+    }
+    Err("there is no folder above it".to_owned())
+}
+
+fn is_mount_point(folder: &Path) -> bool {
+    statx(CWD, folder, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())
+        .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
+}
+
+/// A folder that is empty, or whose manifest is one of this tool.
+fn ours(out: &Path) -> Result<(), Error> {
+    let mut entries = fs::read_dir(out).map_err(|source| Error::Io {
+        what: "read",
+        path: out.to_owned(),
+        source,
+    })?;
+    if entries.next().is_none() {
+        return Ok(());
+    }
+    manifest_is_ours(&out.join(manifest::FILE)).map_err(|why| Error::NotOurs {
+        path: out.to_owned(),
+        why,
+    })
+}
+
+/// What every version of this tool writes into a manifest, and nobody else.
+#[derive(Deserialize)]
+struct Known {
+    format: u32,
+    #[serde(rename = "tool")]
+    _tool: manifest::Tool,
+    #[serde(rename = "target")]
+    _target: String,
+    #[serde(rename = "source_date_epoch")]
+    _time: u64,
+    key_fingerprint: String,
+}
+
+fn manifest_is_ours(path: &Path) -> Result<(), String> {
+    let file = manifest::FILE;
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(format!("it has no {file}"));
+        }
+        Err(error) => return Err(format!("its {file}: {error}")),
+        Ok(found) if !found.is_file() || found.len() > MANIFEST_LIMIT => {
+            return Err(format!("its {file} is not one of this tool"));
+        }
+        Ok(_) => {}
+    }
+    let text = fs::read(path).map_err(|error| format!("its {file}: {error}"))?;
+    let known: Known = serde_json::from_slice(&text)
+        .map_err(|error| format!("its {file} is not one of this tool: {error}"))?;
+    let digits = known
+        .key_fingerprint
+        .bytes()
+        .all(|byte| byte.is_ascii_hexdigit());
+    if known.format == 0 || !digits || known.key_fingerprint.len() < 40 {
+        return Err(format!("its {file} is not one of this tool"));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OURS: &str = r#"{"format": 1, "tool": {"name": "lustre-repo", "version": "0.0.1"}, "target": "x", "source_date_epoch": 1,
+        "key_fingerprint": "0123456789ABCDEF0123456789ABCDEF01234567", "added by a later version": []}"#;
+
+    fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            fs::write(dir.path().join(name), text).unwrap();
+        }
+        dir
+    }
+
+    #[test]
+    fn only_a_repository_of_this_tool_or_nothing_is_replaced() {
+        for files in [
+            &[][..],
+            &[(manifest::FILE, OURS)],
+            &[(manifest::FILE, OURS), ("a.rpm", "")],
+        ] {
+            let dir = folder(files);
+            judge(dir.path()).unwrap();
+            judge(&dir.path().join("new")).unwrap();
+            judge(&dir.path().join("new/below/it")).unwrap();
+        }
+        let web_app =
+            r#"{"name": "Photos", "short_name": "Photos", "icons": [], "start_url": "/"}"#;
+        for files in [
+            &[("photo.jpg", "x")][..],
+            &[(manifest::FILE, web_app), ("photo.jpg", "x")],
+            &[(manifest::FILE, "{}")],
+            &[(manifest::FILE, &OURS.replace("0123456789ABCDEF", "")[..])],
+            &[(
+                manifest::FILE,
+                &OURS.replace("source_date_epoch", "time")[..],
+            )],
+            &[(manifest::FILE, "")],
+        ] {
+            let error = judge(folder(files).path()).unwrap_err();
+            assert!(matches!(error, Error::NotOurs { .. }), "{files:?}: {error}");
+        }
+        let dir = folder(&[("file", "")]);
+        let file = dir.path().join("file");
+        assert!(matches!(judge(&file), Err(Error::NotOurs { .. })));
+        std::os::unix::fs::symlink("file", dir.path().join("link")).unwrap();
+        for (path, word) in [
+            (dir.path().join("link"), "a link"),
+            (file.join("below"), "Not a directory"),
+            (PathBuf::from("/"), "mounted"),
+            (PathBuf::from("/proc"), "mounted"),
+            (PathBuf::from("/proc/new"), "written"),
+        ] {
+            let error = judge(&path).unwrap_err().to_string();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_place_is_judged_by_what_it_is_and_not_by_how_it_is_called() {
+        let dir = folder(&[("mine", "x")]);
+        fs::create_dir(dir.path().join("below")).unwrap();
+        for name in ["below/..", ".", "below/../below/.."] {
+            let error = judge(&dir.path().join(name)).unwrap_err();
+            assert!(matches!(error, Error::NotOurs { .. }), "{error}");
+        }
+    }
+}
