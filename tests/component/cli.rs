@@ -11,6 +11,8 @@ use lustre_repo_tests::command_line::{Home, project, run};
 
 #[path = "cli/machine.rs"]
 mod machine;
+#[path = "cli/outputs.rs"]
+mod outputs;
 #[path = "cli/planning.rs"]
 mod planning;
 #[path = "cli/stores.rs"]

@@ -1,29 +1,56 @@
-//! From the store to the output folder: swapped in whole, and looked at again when nothing seems to have changed.
+//! From the store to the output folder: swapped in whole with its proof, compared by digest with what was recorded and proven, and looked
+//! at again when nothing seems to have changed.
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::Context as _;
 use lustre_packaging::process;
-use lustre_packaging::store::{Entry, list_tree};
-use lustre_repository::proof;
+use lustre_packaging::store::{Digest, Entry, EntryKind, StageDir, Store, list_tree};
+use lustre_repository::{layout, proof};
 
+use crate::road::finish::TREE;
 use crate::ui::Screen;
 
-/// Makes `output` the same as `tree`, in one step; nothing is written where it is already.
+/// The folder of the store in which a run notes where it publishes, so that the next one finds what a kill leaves there.
+const NOTES: &str = "outputs";
+
+/// What came of publishing.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Published {
+    /// The output is as it has to be.
+    Done,
+    /// What the store holds is not what it recorded, and the output is as it was: what is wrong.
+    Damaged(String),
+}
+
+/// Makes `output` what the stage `assembled` recorded, with the `proof` of that: in one step, and nothing is written where it is so
+/// already. Where no proof is given, one that lies there is left there with the repository that it is of.
 ///
 /// # Errors
 /// When the output is something else than a repository, or cannot be written.
-pub fn publish(tree: &Path, output: &Path, screen: &Screen) -> anyhow::Result<()> {
+pub fn publish(
+    store: &Store,
+    assembled: &StageDir,
+    proof: Option<&str>,
+    output: &Path,
+    screen: &Screen,
+) -> anyhow::Result<Published> {
+    let tree = assembled.path.join(TREE);
+    let wanted = recorded(assembled);
+    layout::judge(output)?;
     if output.exists() {
-        let here: Vec<Entry> = list_tree(output)
-            .with_context(|| output.display().to_string())?
+        // What was recorded is what was proven; the store is not even read where the output is that already.
+        let here = list_tree(output).with_context(|| output.display().to_string())?;
+        let (there, here): (Vec<Entry>, Vec<Entry>) = here
             .into_iter()
-            .filter(|entry| entry.path != proof::FILE)
-            .collect();
-        let wanted = list_tree(tree)?;
+            .partition(|entry| entry.path == proof::FILE);
         if here == wanted {
-            return Ok(());
+            match proof {
+                Some(text) if there != [proof_entry(text)] => add_proof(text, output)?,
+                _ => {}
+            }
+            return Ok(Published::Done);
         }
         if let Some(changed) = changed_by_hand(&here, &wanted, output) {
             screen.line(&format!(
@@ -32,18 +59,101 @@ pub fn publish(tree: &Path, output: &Path, screen: &Screen) -> anyhow::Result<()
             ));
         }
     }
-    lustre_repository::layout::swap_in(output, |aside| {
+    let note = Note::write(store, output)?;
+    let mut damage = None;
+    let swapped = layout::swap_in(output, |aside| {
         // Copies, since a link would let a change in the output reach the store.
         let mut command = process::command("cp");
         command
             .args(["-a", "--reflink=auto", "-T"])
-            .arg(tree)
+            .arg(&tree)
             .arg(aside);
-        process::output(&mut command)
-            .map(drop)
-            .map_err(std::io::Error::other)
-    })
-    .with_context(|| format!("cannot put the repository at {}", output.display()))
+        process::output(&mut command).map_err(std::io::Error::other)?;
+        let copied = list_tree(aside).map_err(std::io::Error::other)?;
+        if copied != wanted {
+            let what =
+                odd(&copied, &wanted).map(|entry| tree.join(&entry.path).display().to_string());
+            damage = Some(what.unwrap_or_else(|| tree.display().to_string()));
+            return Err(std::io::Error::other("it is damaged"));
+        }
+        proof.map_or(Ok(()), |text| write_proof(text, aside))
+    });
+    let result = match damage {
+        Some(what) => Ok(Published::Damaged(format!(
+            "{what} is not as it was recorded"
+        ))),
+        None => swapped
+            .map(|()| Published::Done)
+            .with_context(|| format!("cannot put the repository at {}", output.display())),
+    };
+    note.remove()?;
+    result
+}
+
+/// What the stage recorded of its tree.
+fn recorded(assembled: &StageDir) -> Vec<Entry> {
+    let within = |path: &str| {
+        let rest = path.strip_prefix(TREE)?.strip_prefix('/')?;
+        Some(rest.to_owned())
+    };
+    let entries = assembled.record.outputs.iter();
+    let mut entries: Vec<Entry> = entries
+        .filter_map(|entry| {
+            Some(Entry {
+                path: within(&entry.path)?,
+                kind: entry.kind.clone(),
+            })
+        })
+        .collect();
+    entries.sort_by(|a, b| a.path.cmp(&b.path));
+    entries
+}
+
+/// Removes what runs that were killed while they published left beside their outputs, this store's and `output`'s.
+///
+/// # Errors
+/// When something cannot be removed.
+pub fn recover(store: &Store, output: Option<&Path>) -> anyhow::Result<()> {
+    let cleared = |output: &Path| {
+        layout::recover(output)
+            .with_context(|| format!("what a killed run left beside {}", output.display()))
+    };
+    if let Some(output) = output {
+        cleared(output)?;
+    }
+    let notes = store.root().join(NOTES);
+    for note in fs::read_dir(&notes).into_iter().flatten().flatten() {
+        let text = fs::read(note.path()).with_context(|| note.path().display().to_string())?;
+        let noted: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(&text[..]);
+        let noted = Path::new(noted);
+        if noted.is_absolute() {
+            cleared(noted)?;
+        }
+        fs::remove_file(note.path()).with_context(|| note.path().display().to_string())?;
+    }
+    Ok(())
+}
+
+/// That a run publishes at an output, on the disk.
+#[derive(Debug)]
+struct Note(std::path::PathBuf);
+
+impl Note {
+    fn write(store: &Store, output: &Path) -> anyhow::Result<Self> {
+        use std::os::unix::ffi::OsStrExt;
+        let output = std::path::absolute(output)?;
+        let bytes = output.as_os_str().as_bytes();
+        let path = store
+            .root()
+            .join(NOTES)
+            .join(Digest::of_bytes(bytes).short());
+        fs::write(&path, bytes).with_context(|| path.display().to_string())?;
+        Ok(Self(path))
+    }
+
+    fn remove(self) -> anyhow::Result<()> {
+        fs::remove_file(&self.0).with_context(|| self.0.display().to_string())
+    }
 }
 
 /// Where the output claims to be this very tree, what of it somebody changed.
@@ -58,83 +168,197 @@ fn changed_by_hand(here: &[Entry], wanted: &[Entry], output: &Path) -> Option<St
         // Another build: of course it differs.
         return None;
     }
-    let odd = wanted
-        .iter()
-        .find(|entry| !here.contains(entry))
-        .or_else(|| here.iter().find(|entry| !wanted.contains(entry)))?;
-    Some(output.join(&odd.path).display().to_string())
+    Some(output.join(&odd(here, wanted)?.path).display().to_string())
 }
 
-/// Writes `proof.json` beside the rest.
-///
-/// # Errors
-/// When it cannot be written.
-pub fn add_proof(text: &str, output: &Path) -> anyhow::Result<()> {
-    let path = output.join(proof::FILE);
-    if fs::read(&path).is_ok_and(|there| there == text.as_bytes()) {
-        return Ok(());
+/// The first entry that is not the same in both.
+fn odd<'e>(here: &'e [Entry], wanted: &'e [Entry]) -> Option<&'e Entry> {
+    wanted
+        .iter()
+        .find(|entry| !here.contains(entry))
+        .or_else(|| here.iter().find(|entry| !wanted.contains(entry)))
+}
+
+fn proof_entry(text: &str) -> Entry {
+    Entry {
+        path: proof::FILE.to_owned(),
+        kind: EntryKind::File {
+            sha256: Digest::of_bytes(text.as_bytes()),
+            size: text.len() as u64,
+            executable: false,
+        },
     }
-    let write = || -> std::io::Result<()> {
-        let mut file = tempfile::NamedTempFile::new_in(output)?;
-        std::io::Write::write_all(&mut file, text.as_bytes())?;
-        use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644))?;
-        file.persist(&path)?;
-        Ok(())
-    };
-    write().with_context(|| path.display().to_string())
+}
+
+/// Puts another proof in the place of the one beside a repository that stays as it is.
+fn add_proof(text: &str, output: &Path) -> anyhow::Result<()> {
+    write_proof(text, output).with_context(|| output.join(proof::FILE).display().to_string())
+}
+
+fn write_proof(text: &str, folder: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    std::io::Write::write_all(&mut file, text.as_bytes())?;
+    fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644))?;
+    file.as_file().sync_all()?;
+    file.persist(folder.join(proof::FILE))?;
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::os::unix::fs::MetadataExt;
+    use std::path::PathBuf;
+
+    use lustre_packaging::store::StageRecord;
+
     use super::*;
 
-    /// A repository as far as this module looks at one: a file and the list of digests.
-    fn tree(package: &str, sums: &str) -> tempfile::TempDir {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("a.rpm"), package).unwrap();
-        fs::write(dir.path().join(lustre_repository::manifest::FILE), "{}").unwrap();
-        fs::write(dir.path().join(lustre_repository::sums::FILE), sums).unwrap();
-        dir
+    const MANIFEST: &str = r#"{"format": 1, "tool": {"name": "lustre-repo", "version": "1"}, "target": "x", "source_date_epoch": 1,
+        "key_fingerprint": "0123456789ABCDEF0123456789ABCDEF01234567"}"#;
+
+    /// A store with a stage that holds a repository, as far as this module looks at one; and where it is to be.
+    struct World {
+        dir: tempfile::TempDir,
+        store: Store,
+        screen: Screen,
     }
 
-    fn changed(here: &Path, wanted: &Path) -> Option<String> {
-        changed_by_hand(
-            &list_tree(here).unwrap(),
-            &list_tree(wanted).unwrap(),
-            Path::new("/dist"),
-        )
+    impl World {
+        fn new() -> Self {
+            let dir = tempfile::tempdir().unwrap();
+            let store = Store::open(&dir.path().join("store"), "a test", &mut |_| {}).unwrap();
+            Self {
+                dir,
+                store,
+                screen: Screen::new(),
+            }
+        }
+
+        fn output(&self) -> PathBuf {
+            self.dir.path().join("dist/x")
+        }
+
+        fn stage(&self, package: &str) -> StageDir {
+            let key = Digest::of_bytes(package.as_bytes());
+            let stages = self.store.stages();
+            let pending = stages.begin("assemble", &key).unwrap();
+            let tree = pending.dir().join(TREE);
+            fs::create_dir(&tree).unwrap();
+            for (file, text) in [
+                ("a.rpm", package),
+                (lustre_repository::manifest::FILE, MANIFEST),
+                (lustre_repository::sums::FILE, &key.to_string()),
+            ] {
+                fs::write(tree.join(file), text).unwrap();
+            }
+            let record = StageRecord {
+                name: "assemble".to_owned(),
+                key,
+                inputs: BTreeMap::new(),
+                outputs: pending.outputs(&[]).unwrap(),
+                started: 0,
+                milliseconds: 0,
+                log: None,
+                contents: None,
+            };
+            stages.finish(pending, &record).unwrap()
+        }
+
+        fn publish(&self, stage: &StageDir, proof: Option<&str>) -> Published {
+            let output = self.output();
+            publish(&self.store, stage, proof, &output, &self.screen).unwrap()
+        }
+
+        fn read(&self, name: &str) -> String {
+            fs::read_to_string(self.output().join(name)).unwrap()
+        }
+
+        fn beside(&self) -> usize {
+            fs::read_dir(self.dir.path().join("dist")).unwrap().count()
+        }
+    }
+
+    #[test]
+    fn a_damaged_store_is_noticed_and_never_published() {
+        let world = World::new();
+        let (good, next) = (world.stage("good"), world.stage("next"));
+        assert_eq!(world.publish(&good, Some("proof")), Published::Done);
+        // As long as before: no size tells.
+        fs::write(next.path.join(TREE).join("a.rpm"), "nexT").unwrap();
+        let published = world.publish(&next, Some("proof of next"));
+        assert!(
+            matches!(&published, Published::Damaged(what) if what.contains("a.rpm")),
+            "{published:?}"
+        );
+        assert_eq!(world.read("a.rpm"), "good");
+        assert_eq!(world.read(proof::FILE), "proof");
+        assert_eq!(world.beside(), 1);
+        // What is there already is not made worse by damage to what it came from.
+        fs::write(good.path.join(TREE).join("a.rpm"), "gooD").unwrap();
+        assert_eq!(world.publish(&good, Some("proof")), Published::Done);
+        assert_eq!(world.read("a.rpm"), "good");
+    }
+
+    #[test]
+    fn what_somebody_changed_is_replaced_and_what_is_right_is_not_touched() {
+        let world = World::new();
+        let stage = world.stage("package");
+        world.publish(&stage, Some("proof"));
+        let before = fs::metadata(world.output()).unwrap();
+        world.publish(&stage, Some("proof"));
+        world.publish(&stage, None);
+        assert_eq!(fs::metadata(world.output()).unwrap().ino(), before.ino());
+        assert_eq!(world.read(proof::FILE), "proof");
+        // Another proof of the same repository takes the other's place.
+        world.publish(&stage, Some("more proof"));
+        assert_eq!(fs::metadata(world.output()).unwrap().ino(), before.ino());
+        assert_eq!(world.read(proof::FILE), "more proof");
+
+        for (name, text) in [("a.rpm", "tampered"), ("added", "")] {
+            fs::write(world.output().join(name), text).unwrap();
+            world.publish(&stage, Some("proof"));
+            assert_eq!(world.read("a.rpm"), "package");
+            assert_eq!(fs::read_dir(world.output()).unwrap().count(), 4);
+        }
+        // The proof of another repository goes with it.
+        world.publish(&world.stage("other"), None);
+        assert!(!world.output().join(proof::FILE).exists());
+    }
+
+    #[test]
+    fn what_a_killed_run_left_beside_an_output_is_found_by_the_next_whatever_it_publishes() {
+        let world = World::new();
+        world.publish(&world.stage("package"), None);
+        let left = world.dir.path().join("dist/.x.new-aBcD01");
+        fs::create_dir(&left).unwrap();
+        let note = Note::write(&world.store, &world.output()).unwrap();
+        recover(&world.store, None).unwrap();
+        assert!(!left.exists() && !note.0.exists());
+        assert_eq!(world.read("a.rpm"), "package");
     }
 
     #[test]
     fn a_change_by_hand_is_told_from_another_build() {
-        let made = tree("package", "sums");
-        let named = |here: &tempfile::TempDir| changed(here.path(), made.path());
-        assert_eq!(named(&tree("tampered", "sums")).unwrap(), "/dist/a.rpm");
-        assert_eq!(named(&tree("other", "other sums")), None, "another build");
-        let added = tree("package", "sums");
-        fs::write(added.path().join("added"), "").unwrap();
-        assert_eq!(named(&added).unwrap(), "/dist/added");
-        fs::remove_file(added.path().join("a.rpm")).unwrap();
-        assert_eq!(named(&added).unwrap(), "/dist/a.rpm");
-    }
-
-    #[test]
-    fn what_somebody_changed_is_replaced_and_a_proof_is_no_change() {
-        let made = tree("package", "sums");
-        let parent = tempfile::tempdir().unwrap();
-        let output = parent.path().join("dist");
-        let screen = Screen::new();
-        publish(made.path(), &output, &screen).unwrap();
-        add_proof("{}", &output).unwrap();
-        let before = fs::metadata(&output).unwrap();
-        publish(made.path(), &output, &screen).unwrap();
-        use std::os::unix::fs::MetadataExt;
-        assert_eq!(fs::metadata(&output).unwrap().ino(), before.ino());
-
-        fs::write(output.join("a.rpm"), "tampered").unwrap();
-        publish(made.path(), &output, &screen).unwrap();
-        assert_eq!(fs::read(output.join("a.rpm")).unwrap(), b"package");
-        assert_eq!(fs::read(made.path().join("a.rpm")).unwrap(), b"package");
+        let world = World::new();
+        let listed = |package: &str, sums: &str| {
+            let dir = tempfile::tempdir().unwrap();
+            fs::write(dir.path().join("a.rpm"), package).unwrap();
+            fs::write(dir.path().join(lustre_repository::sums::FILE), sums).unwrap();
+            list_tree(dir.path()).unwrap()
+        };
+        let made = listed("package", "sums");
+        let changed = |here: &[Entry]| changed_by_hand(here, &made, &world.output());
+        let named = changed(&listed("tampered", "sums")).unwrap();
+        assert!(named.ends_with("dist/x/a.rpm"), "{named}");
+        assert_eq!(
+            changed(&listed("other", "other sums")),
+            None,
+            "another build"
+        );
+        let mut added = made.clone();
+        added.push(proof_entry("x"));
+        assert!(changed(&added).unwrap().ends_with(proof::FILE));
     }
 }

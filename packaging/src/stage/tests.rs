@@ -194,3 +194,93 @@ fn a_mistake_in_a_recipe_is_a_failure_and_nobody_waits_for_ever() {
     assert_eq!(count.load(Ordering::SeqCst), 0);
     assert!(store.stages().list().unwrap().is_empty());
 }
+
+/// A graph of two, whose first stage puts out a file and a folder that is recorded as one.
+fn root_and_reader<'a>(
+    made: &'a AtomicUsize,
+    reads: &'a AtomicUsize,
+    input: &str,
+) -> Vec<Stage<'a>> {
+    vec![
+        Stage {
+            name: "root".to_owned(),
+            needs: Vec::new(),
+            inputs: Vec::new(),
+            whole: Some(("root".to_owned(), "packages.txt".to_owned())),
+            recipe: Box::new(move |work| {
+                made.fetch_add(1, Ordering::SeqCst);
+                std::fs::create_dir_all(work.output.join("root/usr"))?;
+                std::fs::write(work.output.join("root/usr/gcc"), "compiler")?;
+                std::fs::write(work.output.join("packages.txt"), "gcc-1-1\n")?;
+                Ok(())
+            }),
+        },
+        stage("reader", &["root"], input, writes("b", reads)),
+    ]
+}
+
+#[test]
+fn a_damaged_stage_is_named_and_made_again_when_it_is_met() {
+    type Damage = fn(&Path);
+    let cases: [(&str, Damage); 7] = [
+        ("packages.txt is not as", |dir| {
+            std::fs::write(dir.join("packages.txt"), "gcc-1-2\n").unwrap()
+        }),
+        ("root/usr/gcc is not there", |dir| {
+            std::fs::remove_file(dir.join("root/usr/gcc")).unwrap()
+        }),
+        ("root/usr/gcc is not as", |dir| {
+            std::fs::write(dir.join("root/usr/gcc"), "Compiler").unwrap()
+        }),
+        ("root/usr/added was added", |dir| {
+            std::fs::write(dir.join("root/usr/added"), "").unwrap()
+        }),
+        ("added.rpm was added", |dir| {
+            std::fs::write(dir.join("added.rpm"), "").unwrap()
+        }),
+        ("stage.contents is not as", |dir| {
+            std::fs::write(dir.join("stage.contents"), "").unwrap()
+        }),
+        ("root/usr/gcc is not as", |dir| {
+            let mode = std::os::unix::fs::PermissionsExt::from_mode(0o4755);
+            std::fs::set_permissions(dir.join("root/usr/gcc"), mode).unwrap();
+        }),
+    ];
+    for (words, damage) in cases {
+        let (dir, store) = store();
+        let (made, reads) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let done = run(
+            &root_and_reader(&made, &reads, "1"),
+            &store,
+            Options { width: 2 },
+            &quiet,
+        )
+        .unwrap();
+        damage(&done["root"].path);
+        // Another run: this one has made it itself, and reads it no more.
+        drop(store);
+        let store = Store::open(dir.path(), "a test", &mut |_| {}).unwrap();
+        let told = Mutex::new(Vec::new());
+        let tell = |event: Event<'_>| {
+            if let Event::Damaged { stage, why } = event {
+                told.lock().unwrap().push(format!("{stage}: {why}"));
+            }
+        };
+        let done = run(
+            &root_and_reader(&made, &reads, "2"),
+            &store,
+            Options { width: 2 },
+            &tell,
+        )
+        .unwrap();
+        let told = told.into_inner().unwrap();
+        assert_eq!(told.len(), 1, "{words}: {told:?}");
+        assert!(
+            told[0].starts_with("root: ") && told[0].contains(words),
+            "{words}: {told:?}"
+        );
+        assert_eq!(made.load(Ordering::SeqCst), 2, "{words}");
+        assert_eq!(reads.load(Ordering::SeqCst), 2, "{words}");
+        store.stages().check(&done["root"]).unwrap();
+    }
+}

@@ -7,6 +7,7 @@
 //! files/sha256/ab/…   files by digest, read only (files)
 //! stages/NAME-KEY/    finished stages with their record, stage.json (stages)
 //! targets/NAME.json   what of it each target uses (targets)
+//! outputs/            where a run is just publishing
 //! partial/            downloads that are not complete yet; they are resumed
 //! git/                bare mirrors of git sources
 //! apt/                apt's lists and archives
@@ -53,8 +54,8 @@ pub const LOCK: &str = "store.lock";
 const READERS: &str = "store.use";
 
 /// The folders of a store.
-const FOLDERS: [&str; 9] = [
-    "files", "stages", "targets", "partial", "git", "apt", "logs", "second", "tmp",
+const FOLDERS: [&str; 10] = [
+    "files", "stages", "targets", "outputs", "partial", "git", "apt", "logs", "second", "tmp",
 ];
 
 /// What is told of the run that is waited for.

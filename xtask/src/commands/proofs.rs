@@ -91,7 +91,7 @@ pub fn stage_of<'s>(name: &str, inputs: Vec<(String, String)>, recipe: Recipe<'s
     }
 }
 
-/// Runs `checks` on what the stage `assemble` made, as the stage that `stage` makes of its recipe; from the store where they held
+/// Runs `checks` on what the stage `assemble` made, as the stage that `make` makes of its recipe; from the store where they held
 /// before.
 ///
 /// # Errors
@@ -101,13 +101,13 @@ pub fn in_stage(
     road: &Road<'_>,
     signing: &Signing,
     done: &BTreeMap<String, StageDir>,
-    stage: impl for<'s> FnOnce(Recipe<'s>) -> anyhow::Result<Stage<'s>>,
+    make: impl for<'s> FnOnce(Recipe<'s>) -> anyhow::Result<Stage<'s>>,
     checks: impl Fn(&Path) -> anyhow::Result<Vec<Check>> + Send + Sync,
 ) -> anyhow::Result<Proved> {
     let dist = tree(&repo::folder(done, name::ASSEMBLE)?);
     let failed = Mutex::new(None);
     let mut stages: Vec<Stage<'_>> = road.assembled(signing)?;
-    let stage = stage(Box::new(|work| {
+    let proving = make(Box::new(|work| {
         let proved = Proved::new(context, &dist, checks(&dist)?)?;
         if proved.good() {
             std::fs::write(work.output.join(proof::FILE), proved.text())?;
@@ -117,9 +117,22 @@ pub fn in_stage(
         *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(proved);
         Err("a proof failed".into())
     }))?;
-    let name = stage.name.clone();
-    stages.push(stage);
-    let ran = repo::run(context, &stages);
+    let name = proving.name.clone();
+    stages.push(proving);
+    let mut ran = repo::run(context, &stages);
+    // It is read here, and by no stage that would look at it first.
+    if let Ok(done) = &ran
+        && let Some(proved) = done.get(&name)
+        && let Err(why) = context.store.stages().check(proved)
+    {
+        let event = stage::Event::Damaged {
+            stage: &name,
+            why: &why,
+        };
+        context.screen.event(&event);
+        context.store.stages().forget(proved)?;
+        ran = repo::run(context, &stages);
+    }
     drop(stages);
     uninterrupted()?;
     if let Some(proved) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {

@@ -11,26 +11,31 @@ use lustre_packaging::source::Locked;
 use lustre_packaging::stage::{self, Options, Stage};
 use lustre_packaging::store::StageDir;
 
+use lustre_packaging::target::Target;
+
+use super::proofs::Proved;
 use super::{boot, key, lock, needs, preflight, verify};
 use crate::cli::{BuildArgs, KeyArgs, Prove, ProvenRepoArgs, RepoArgs, TargetArgs};
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
+use crate::publish::{self, Published};
 use crate::road::finish::{Signing, tree};
 use crate::road::packages::{PACKAGES, built};
 use crate::road::{Road, name};
-use crate::{publish, sources, ui};
+use crate::{sources, ui};
 
 /// Everything: lock, fetch, build, sign, assemble, prove.
 pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     let level = arguments.prove;
     let arguments = &arguments.repo;
     let clock = Instant::now();
+    let output = output(arguments)?;
     let context = Context::open(&arguments.target, &who("repo", &arguments.target))?;
     if level == Prove::Boot {
         // Said now, not after an hour of building.
         boot::table(&context)?;
     }
-    let output = output(arguments, &context);
+    publish::recover(&context.store, Some(&output))?;
     needs::before_fetching(&context, &needs::ALL, &output)?;
     let lock = ready(&context)?;
     let road = Road::new(&context, &lock)?;
@@ -39,35 +44,28 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     let Some(checked) = preflight::gate(&context, &road)? else {
         return Ok(Outcome::Misfit);
     };
-    let done = run(&context, &road.assembled(&signing)?)?;
-    let assembled = tree(&folder(&done, name::ASSEMBLE)?);
-    let mut proof = verify::prove(&context, &road, &signing, &done, level)?;
-    let booted = level == Prove::Boot || boot::held_before(&context, &road, &signing)?;
-    if booted {
-        if proof.good() {
-            proof.add(boot::prove(&context, &road, &signing, &done)?);
-        } else {
-            ui::say(boot::NOT_BOOTED);
+    let mut attempts = 1;
+    let (done, proof, booted) = loop {
+        let done = run(&context, &road.assembled(&signing)?)?;
+        let mut proof = verify::prove(&context, &road, &signing, &done, level)?;
+        let booted = level == Prove::Boot || boot::held_before(&context, &road, &signing)?;
+        if booted {
+            if proof.good() {
+                proof.add(boot::prove(&context, &road, &signing, &done)?);
+            } else {
+                ui::say(boot::NOT_BOOTED);
+            }
         }
-    }
-    if !proof.good() {
-        // What does not hold is not put where people publish from.
-        let report = context.store.logs_dir().join("unproven.json");
-        std::fs::write(&report, proof.text()).with_context(|| report.display().to_string())?;
-        ui::say(&proof.summary());
-        ui::say(&format!(
-            "{} is left as it was; the repository that does not hold is {}, its proofs are {}",
-            output.display(),
-            assembled.display(),
-            report.display()
-        ));
-        if context.arguments.json {
-            ui::print(proof.text().trim_end());
+        let assembled = stage(&done, name::ASSEMBLE)?;
+        if !proof.good() {
+            return unproven(&context, &proof, &tree(&assembled.path), &output);
         }
-        return Ok(Outcome::Unproven);
-    }
-    publish::publish(&assembled, &output, &context.screen)?;
-    publish::add_proof(&proof.text(), &output)?;
+        let text = proof.text();
+        if put(&context, assembled, Some(&text), &output, attempts)? {
+            break (done, proof, booted);
+        }
+        attempts += 1;
+    };
     if let Some(model) = &context.target.model {
         ui::say(model);
     }
@@ -88,10 +86,59 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// Says what does not hold, and where it is. It is not put where people publish from.
+fn unproven(
+    context: &Context,
+    proof: &Proved,
+    assembled: &Path,
+    output: &Path,
+) -> anyhow::Result<Outcome> {
+    let report = context.store.logs_dir().join("unproven.json");
+    std::fs::write(&report, proof.text()).with_context(|| report.display().to_string())?;
+    ui::say(&proof.summary());
+    ui::say(&format!(
+        "{} is left as it was; the repository that does not hold is {}, its proofs are {}",
+        output.display(),
+        assembled.display(),
+        report.display()
+    ));
+    if context.arguments.json {
+        ui::print(proof.text().trim_end());
+    }
+    Ok(Outcome::Unproven)
+}
+
+/// Puts what the stage `assemble` made at `output`. Where the store's copy is damaged, that stage is taken out of it, to be made again,
+/// and the answer is no; when that has happened twice, it is an error.
+fn put(
+    context: &Context,
+    assembled: &StageDir,
+    proof: Option<&str>,
+    output: &Path,
+    attempts: usize,
+) -> anyhow::Result<bool> {
+    let published = publish::publish(&context.store, assembled, proof, output, &context.screen)?;
+    let Published::Damaged(why) = published else {
+        return Ok(true);
+    };
+    let name = name::ASSEMBLE;
+    if attempts > 1 {
+        let stage = Box::new(assembled.clone());
+        return Err(stage::Error::Damaged { stage, why }.into());
+    }
+    context.screen.event(&stage::Event::Damaged {
+        stage: name,
+        why: &why,
+    });
+    context.store.stages().forget(assembled)?;
+    Ok(false)
+}
+
 /// The repository without its proofs.
 pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
+    let output = output(arguments)?;
     let context = Context::open(&arguments.target, &who("assemble", &arguments.target))?;
-    let output = output(arguments, &context);
+    publish::recover(&context.store, Some(&output))?;
     needs::before_fetching(&context, &needs::ALL, &output)?;
     let lock = ready(&context)?;
     let road = Road::new(&context, &lock)?;
@@ -100,12 +147,15 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     if preflight::gate(&context, &road)?.is_none() {
         return Ok(Outcome::Misfit);
     }
-    let done = run(&context, &road.assembled(&signing)?)?;
-    publish::publish(
-        &tree(&folder(&done, name::ASSEMBLE)?),
-        &output,
-        &context.screen,
-    )?;
+    let mut attempts = 1;
+    loop {
+        let done = run(&context, &road.assembled(&signing)?)?;
+        let assembled = stage(&done, name::ASSEMBLE)?;
+        if put(&context, assembled, None, &output, attempts)? {
+            break;
+        }
+        attempts += 1;
+    }
     ui::say("not proven: `cargo xtask verify` does that");
     if context.arguments.json {
         ui::print(&serde_json::json!({ "repository": output }).to_string());
@@ -258,14 +308,21 @@ pub fn run(
     })?)
 }
 
+/// A finished stage.
+fn stage<'d>(
+    done: &'d std::collections::BTreeMap<String, StageDir>,
+    stage: &str,
+) -> anyhow::Result<&'d StageDir> {
+    done.get(stage)
+        .with_context(|| format!("the stage `{stage}` did not run"))
+}
+
 /// The folder of a finished stage.
 pub fn folder(
     done: &std::collections::BTreeMap<String, StageDir>,
-    stage: &str,
+    name: &str,
 ) -> anyhow::Result<PathBuf> {
-    done.get(stage)
-        .map(|stage| stage.path.clone())
-        .with_context(|| format!("the stage `{stage}` did not run"))
+    Ok(stage(done, name)?.path.clone())
 }
 
 /// Of `stages`, those that `wanted` need.
@@ -288,11 +345,14 @@ fn needed<'a>(stages: Vec<Stage<'a>>, wanted: &[&str]) -> Vec<Stage<'a>> {
         .collect()
 }
 
-fn output(arguments: &RepoArgs, context: &Context) -> PathBuf {
-    arguments
-        .output
-        .clone()
-        .unwrap_or_else(|| default_output(&context.target.name))
+/// Where the repository goes: a place that it can be put at, which is found out before anything is done for it.
+fn output(arguments: &RepoArgs) -> anyhow::Result<PathBuf> {
+    let output = match &arguments.output {
+        Some(output) => output.clone(),
+        None => default_output(&Target::load(&context::specs(), &arguments.target.target)?.name),
+    };
+    lustre_repository::layout::judge(&output).map_err(|error| Usage(error.to_string()))?;
+    Ok(output)
 }
 
 /// `dist/<target>` in the project's folder.

@@ -198,7 +198,7 @@ impl Road<'_> {
                 manifest,
                 sign: &|data| Ok(signing.signer()?.sign_detached(data, signing.time)?),
             },
-            &work.output.join("tree"),
+            &work.output.join(TREE),
         )?;
         Ok(())
     }
@@ -317,7 +317,10 @@ fn comps(target: &Target) -> Comps {
     }
 }
 
+/// The folder of the repository in what the stage `assemble` put out.
+pub const TREE: &str = "tree";
+
 /// Where the stage `assemble` left the repository.
 pub fn tree(assembled: &std::path::Path) -> PathBuf {
-    assembled.join("tree")
+    assembled.join(TREE)
 }
