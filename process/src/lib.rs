@@ -353,6 +353,21 @@ pub fn lines(command: &mut Command, each: &mut dyn FnMut(&[u8])) -> Result<ExitS
     Ok(status)
 }
 
+/// Starts `command`, has `work` do what it does with it, and waits for its end once its standard input is closed.
+///
+/// # Errors
+/// When the program cannot be started.
+pub fn with_child<T>(
+    command: &mut Command,
+    work: impl FnOnce(&mut Child) -> T,
+) -> Result<T, Error> {
+    let mut child = spawn(command)?;
+    let done = work(&mut child);
+    drop(child.stdin.take());
+    wait(child, command)?;
+    Ok(done)
+}
+
 /// Waits for a child and forgets it.
 fn wait(mut child: Child, command: &Command) -> Result<ExitStatus, Error> {
     let result = child.wait();

@@ -10,11 +10,14 @@ use std::time::Instant;
 
 use lustre_packaging::build::workdir::{Settings, Workdir};
 use lustre_packaging::process;
-use lustre_packaging::sandbox::{ChrootClone, Sandbox, User};
+use lustre_packaging::sandbox::{ChrootClone, Ids, Sandbox, User};
+
+#[path = "sandbox/escape.rs"]
+mod escape;
 
 /// Programs of the small chroot.
-const PROGRAMS: [&str; 8] = [
-    "sh", "id", "cat", "uname", "touch", "setpriv", "env", "stat",
+const PROGRAMS: [&str; 9] = [
+    "sh", "id", "cat", "uname", "touch", "setpriv", "env", "stat", "chown",
 ];
 
 /// A chroot with a few programs and the libraries they need.
@@ -45,6 +48,7 @@ fn chroot(dir: &Path) -> std::path::PathBuf {
         }
     }
     fs::write(root.join("etc/known"), "as it was\n").unwrap();
+    Ids::for_new_chroots().give(&root, 0).unwrap();
     root
 }
 
@@ -215,7 +219,7 @@ fn a_chroot_can_be_seen_as_it_is_on_the_disk() {
     let dir = tempfile::tempdir().unwrap();
     let root = chroot(dir.path());
     let clone = ChrootClone::new(&root, &dir.path().join("clone"), User::Root).unwrap();
-    fs::create_dir_all(clone.writable_path("/srv/itself")).unwrap();
+    clone.make_folder("/srv/itself").unwrap();
     let sandbox = Sandbox::new(&clone, User::Root, "server").itself("/srv/itself");
     // What a command writes is there; what is mounted around it is not.
     assert_eq!(

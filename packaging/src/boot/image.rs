@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Error, at};
 use crate::process;
-use crate::sandbox::Sandbox;
+use crate::sandbox::{self, Sandbox};
 use crate::target::Boot;
 
 /// Where the guest finds what it runs.
@@ -63,11 +63,13 @@ pub fn make(
     fs::create_dir_all(out).map_err(at(out))?;
     let path = out.join("settings");
     fs::write(&path, settings(boot)).map_err(at(&path))?;
+    let guest = &sandbox::readable(guest, &out.join("guest"))?;
     let sandbox = sandbox
         .clone()
         .itself(ROOT)
         .read_only(guest, GUEST)
         .writable(out, OUT);
+    sandbox.give(out).map_err(at(out))?;
     let size = format!("{}M", boot.disk_mib);
     let mut command = sandbox.command("sh", &["-euc", SCRIPT, "sh", release, &size, GUEST_INSIDE]);
     process::run_logged(&mut command, log)?;

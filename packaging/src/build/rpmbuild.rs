@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::workdir::Workdir;
 use super::{Error, at};
+use crate::sandbox::copy_anew;
 
 /// Makes the SRPM of the spec `SPECS/<spec>` in `work`, whose sources are in place, and gives its path.
 ///
@@ -92,7 +93,7 @@ fn run(
     log: &Path,
 ) -> Result<(), Error> {
     let name = srpm.file_name().unwrap_or_default();
-    fs::copy(srpm, work.path("").join(name)).map_err(at(srpm))?;
+    copy_anew(srpm, &work.path("").join(name)).map_err(at(srpm))?;
     work.hand_over()?;
     let name = name.to_string_lossy();
     let mut arguments = vec![name.as_ref(), how];

@@ -1,7 +1,6 @@
 //! The builder's home: a fixed `_topdir` and the macros that make a build repeatable.
 
 use std::fs;
-use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
 use super::{Error, at};
@@ -74,8 +73,7 @@ impl Workdir {
         let macros = home.join(".rpmmacros");
         fs::write(&macros, settings.macros()).map_err(at(&macros))?;
         let clone = ChrootClone::new(chroot, &folder.join("chroot"), User::Builder)?;
-        let inside = clone.writable_path(BUILDER_HOME);
-        fs::create_dir_all(&inside).map_err(at(&inside))?;
+        clone.make_folder(BUILDER_HOME)?;
         Ok(Self {
             clone,
             home,
@@ -93,14 +91,14 @@ impl Workdir {
     /// # Errors
     /// When an owner cannot be set.
     pub fn hand_over(&self) -> Result<(), Error> {
+        let ids = self.clone.ids();
+        ids.give(&self.home, BUILDER_ID).map_err(at(&self.home))?;
         for entry in walkdir::WalkDir::new(&self.home) {
             let entry = entry.map_err(|error| Error::Io {
                 path: self.home.clone(),
                 source: error.into(),
             })?;
             let path = entry.path();
-            std::os::unix::fs::lchown(path, Some(BUILDER_ID), Some(BUILDER_ID))
-                .map_err(at(path))?;
             let source = ["build/SOURCES", "build/SPECS"]
                 .iter()
                 .any(|place| path.starts_with(self.path(place)));
@@ -114,7 +112,7 @@ impl Workdir {
                 file.set_modified(self.epoch()).map_err(at(path))?;
             }
         }
-        chown(&self.home, Some(BUILDER_ID), Some(BUILDER_ID)).map_err(at(&self.home))
+        Ok(())
     }
 
     fn epoch(&self) -> std::time::SystemTime {

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::process;
-use crate::sandbox::{self, ChrootClone, Sandbox, User};
+use crate::sandbox::{self, ChrootClone, Ids, Sandbox, User};
 
 /// A chroot that could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -63,6 +63,15 @@ const REPOS_INSIDE: &str = "/srv/base";
 const KEY_INSIDE: &str = "/srv/base-key.asc";
 const LOCAL_INSIDE: &str = "/srv/local";
 const ROOT_INSIDE: &str = "/srv/root";
+const SCRATCH_INSIDE: &str = "/srv/scratch";
+const CACHE: &str = "/var/cache/build-dnf";
+
+impl BaseRepo {
+    /// Its id, and where it is seen inside.
+    fn inside(&self) -> (String, String) {
+        (self.id.clone(), format!("{REPOS_INSIDE}/{}", self.id))
+    }
+}
 
 /// The text of a dnf.conf that knows exactly `repos`, given as id and location, and checks packages, and metadata where the base has it
 /// signed, against `key`.
@@ -82,7 +91,7 @@ fn dnf_conf(base: &Base, repos: &[(String, String)], key: &str, cache: &str) -> 
     text
 }
 
-/// Makes the bootstrap in the new folder `root` with the host's dnf.
+/// Makes the bootstrap in the new folder `root` with the host's dnf, which sees its own programs, the base, and that folder.
 ///
 /// `scratch` is for what dnf needs meanwhile.
 ///
@@ -96,39 +105,46 @@ pub fn bootstrap(
     log: &Path,
 ) -> Result<(), Error> {
     fs::create_dir_all(root).map_err(at(root))?;
-    let home = scratch.join("home");
-    fs::create_dir_all(&home).map_err(at(&home))?;
+    fs::create_dir_all(scratch).map_err(at(scratch))?;
     // Debian's rpm keeps its database under $HOME unless told otherwise, and would do so inside the chroot.
-    let macros = home.join(".rpmmacros");
+    let macros = scratch.join(".rpmmacros");
     fs::write(&macros, "%_dbpath /var/lib/rpm\n").map_err(at(&macros))?;
-    let repos: Vec<(String, String)> = base
-        .repos
-        .iter()
-        .map(|repo| (repo.id.clone(), repo.folder.display().to_string()))
-        .collect();
+    let repos: Vec<(String, String)> = base.repos.iter().map(BaseRepo::inside).collect();
     let conf = scratch.join("dnf.conf");
-    let cache = scratch.join("cache");
-    let key = base.key.display().to_string();
-    let text = dnf_conf(base, &repos, &key, &cache.display().to_string());
-    fs::write(&conf, text).map_err(at(&conf))?;
-    // dnf leaves a gpg-agent behind when it checks metadata; it ends with the namespace, and the namespace with us: after a `kill -9`
-    // nothing may go on writing where the next run cleans up.
-    let mut command = process::command("setpriv");
-    command
-        .args(["--pdeathsig", "KILL", "--", "unshare"])
-        .args(["--pid", "--fork", "--kill-child", "--mount-proc", "--"])
-        .arg("dnf")
-        .arg("--config")
-        .arg(&conf)
-        .arg(format!("--installroot={}", root.display()))
-        .arg(format!("--forcearch={}", base.arch))
-        .args(["--releasever=1", "--assumeyes", "install"])
-        .args(packages)
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("LC_ALL", "C.UTF-8")
-        .env("HOME", &home);
-    process::run_logged(&mut command, log)?;
+    fs::write(&conf, dnf_conf(base, &repos, KEY_INSIDE, CACHE)).map_err(at(&conf))?;
+    let mut sandbox = Sandbox::with_host_programs(Ids::for_new_chroots(), User::Root, "bootstrap")
+        .map_err(sandbox::Error::Namespace)?
+        .writable(root, ROOT_INSIDE)
+        .writable(scratch, SCRATCH_INSIDE)
+        .read_only(&base.key, KEY_INSIDE)
+        .env("HOME", SCRATCH_INSIDE);
+    for repo in &base.repos {
+        sandbox = sandbox.read_only(&repo.folder, &repo.inside().1);
+    }
+    for folder in [root, scratch] {
+        sandbox.give(folder).map_err(at(folder))?;
+    }
+    let config = format!("--config={SCRATCH_INSIDE}/dnf.conf");
+    let installroot = format!("--installroot={ROOT_INSIDE}");
+    let arch = format!("--forcearch={}", base.arch);
+    let mut arguments = vec![
+        config.as_str(),
+        &installroot,
+        &arch,
+        "--releasever=1",
+        "--assumeyes",
+        "install",
+    ];
+    arguments.extend(packages.iter().map(String::as_str));
+    process::run_logged(&mut sandbox.command("dnf", &arguments), log)?;
+    without_cache(&sandbox, log)
+}
+
+/// Removes dnf's cache, which it keeps below the root that it made: it is no part of a chroot. What was installed there may have
+/// made any part of the path a link, so this is done inside.
+fn without_cache(sandbox: &Sandbox<'_>, log: &Path) -> Result<(), Error> {
+    let cache = format!("{ROOT_INSIDE}{CACHE}");
+    process::run_logged(&mut sandbox.command("rm", &["-rf", "--", &cache]), log)?;
     Ok(())
 }
 
@@ -147,32 +163,16 @@ impl TargetDnf {
     /// When the chroot cannot be cloned or dnf's configuration not written.
     pub fn new(chroot: &Path, folder: &Path, base: &Base) -> Result<Self, Error> {
         let clone = ChrootClone::new(chroot, folder, User::Root)?;
-        let repos: Vec<(String, String)> = base
-            .repos
-            .iter()
-            .map(|repo| (repo.id.clone(), format!("{REPOS_INSIDE}/{}", repo.id)))
-            .collect();
-        for (path, text) in [
-            (
-                "/etc/dnf/build.conf",
-                dnf_conf(base, &repos, KEY_INSIDE, "/var/cache/build-dnf"),
-            ),
-            // Mount points: what is shown there comes with each command.
-            (KEY_INSIDE, String::new()),
-        ] {
-            let path = clone.writable_path(path);
-            if let Some(parent) = path.parent() {
-                fs::create_dir_all(parent).map_err(at(parent))?;
-            }
-            fs::write(&path, text).map_err(at(&path))?;
-        }
-        for repo in &base.repos {
-            let path = clone.writable_path(&format!("{REPOS_INSIDE}/{}", repo.id));
-            fs::create_dir_all(&path).map_err(at(&path))?;
+        let repos: Vec<(String, String)> = base.repos.iter().map(BaseRepo::inside).collect();
+        let conf = dnf_conf(base, &repos, KEY_INSIDE, CACHE);
+        clone.write("/etc/dnf/build.conf", &conf)?;
+        // Mount points: what is shown there comes with each command.
+        clone.write(KEY_INSIDE, "")?;
+        for (_, inside) in &repos {
+            clone.make_folder(inside)?;
         }
         for inside in [ROOT_INSIDE, LOCAL_INSIDE] {
-            let path = clone.writable_path(inside);
-            fs::create_dir_all(&path).map_err(at(&path))?;
+            clone.make_folder(inside)?;
         }
         Ok(Self {
             clone,
@@ -186,8 +186,7 @@ impl TargetDnf {
     /// # Errors
     /// When the mount point cannot be made.
     pub fn show(&mut self, host: &Path, inside: &str) -> Result<(), Error> {
-        let point = self.clone.writable_path(inside);
-        fs::create_dir_all(&point).map_err(at(&point))?;
+        self.clone.make_folder(inside)?;
         self.extra.push((host.to_owned(), inside.to_owned()));
         Ok(())
     }
@@ -199,7 +198,7 @@ impl TargetDnf {
             .writable(root, ROOT_INSIDE)
             .read_only(&self.base.key, KEY_INSIDE);
         for repo in &self.base.repos {
-            sandbox = sandbox.read_only(&repo.folder, &format!("{REPOS_INSIDE}/{}", repo.id));
+            sandbox = sandbox.read_only(&repo.folder, &repo.inside().1);
         }
         for (host, inside) in &self.extra {
             sandbox = sandbox.read_only(host, inside);
@@ -239,12 +238,13 @@ impl TargetDnf {
             );
         }
         let mut sandbox = self.sandbox(root);
+        sandbox.give(root).map_err(at(root))?;
         if let Some(local) = local {
             sandbox = sandbox.read_only(local, LOCAL_INSIDE);
         }
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
         process::run_logged(&mut sandbox.command("dnf", &arguments), log)?;
-        Ok(())
+        without_cache(&sandbox, log)
     }
 
     /// The packages in `root` as lines `NEVRA digest-of-header`, sorted.

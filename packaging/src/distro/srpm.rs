@@ -7,6 +7,8 @@ use std::process::Command;
 
 use super::writer::set_attributes;
 use crate::process;
+use crate::sandbox::{Ids, Sandbox, User, copy_anew, own};
+use crate::store::remove_tree;
 
 /// Where rpmbuild sees the scratch folder: a source package records the expanded spec, paths included.
 const INSIDE: &str = "/tmp/rehearsal";
@@ -85,28 +87,14 @@ pub struct SpecTools<'a> {
 }
 
 impl SpecTools<'_> {
-    /// `program` with the distribution's macros, in a view of the host where the scratch folder has a fixed path and the user
-    /// is root: a source package records who owns its files.
-    fn command(&self, program: &str) -> Result<Command, Error> {
-        let mut command = process::command("bwrap");
-        command
-            .env_clear()
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("LC_ALL", "C.UTF-8")
-            .env("TZ", "UTC")
-            .env("HOME", INSIDE)
-            .env("SOURCE_DATE_EPOCH", self.time.to_string())
-            .args(["--dev-bind", "/", "/", "--tmpfs", "/tmp", "--bind"])
-            .arg(self.scratch)
-            .args([INSIDE, "--unshare-net", "--die-with-parent"]);
-        if !rustix::process::geteuid().is_root() {
-            command.args(["--unshare-user", "--uid", "0", "--gid", "0"]);
-        }
-        command.args(["--", program]);
+    /// `program` with the distribution's macros and `arguments`, where the scratch folder has a fixed path and belongs to root: a
+    /// source package records who owns its files.
+    fn command(&self, program: &str, arguments: &[&str]) -> Result<Command, Error> {
+        let mut line = Vec::new();
         for (number, file) in self.macros.iter().enumerate() {
             let name = format!("macros.{number}");
             self.copy(file, &self.scratch.join(&name))?;
-            command.arg("--load").arg(format!("{INSIDE}/{name}"));
+            line.push(format!("--load={INSIDE}/{name}"));
         }
         for (name, value) in [
             ("_topdir", INSIDE),
@@ -118,16 +106,27 @@ impl SpecTools<'_> {
             ("use_source_date_epoch_as_buildtime", "1"),
             ("clamp_mtime_to_source_date_epoch", "1"),
         ] {
-            command.arg("--define").arg(format!("{name} {value}"));
+            line.push(format!("--define={name} {value}"));
         }
-        Ok(command)
+        line.extend(arguments.iter().map(|one| (*one).to_owned()));
+        let line: Vec<&str> = line.iter().map(String::as_str).collect();
+        let ids = Ids::for_new_chroots();
+        let sandbox = Sandbox::with_host_programs(ids, User::BareRoot, "rehearsal")
+            .map_err(at(self.scratch))?
+            .writable(self.scratch, INSIDE)
+            .env("HOME", INSIDE)
+            .env("SOURCE_DATE_EPOCH", &self.time.to_string());
+        sandbox.give(self.scratch).map_err(at(self.scratch))?;
+        Ok(sandbox.command(program, &line))
     }
 
     /// Copies the spec and the files beside it to where rpmbuild looks for sources. Gives the spec's path there.
     fn lay_out(&self, spec_dir: &Path) -> Result<String, Error> {
         let spec = only_spec(spec_dir)?;
         let sources = self.scratch.join("SOURCES");
-        fs::create_dir_all(&sources).map_err(at(&sources))?;
+        // A spec that was read before may have left a link in its place.
+        remove_tree(&sources).map_err(|error| at(&sources)(io::Error::other(error)))?;
+        fs::create_dir(&sources).map_err(at(&sources))?;
         for entry in fs::read_dir(spec_dir).map_err(at(spec_dir))? {
             let path = entry.map_err(at(spec_dir))?.path();
             if path.is_file() {
@@ -144,15 +143,15 @@ impl SpecTools<'_> {
     /// When there is not exactly one spec, or it cannot be read.
     pub fn packages(&self, spec_dir: &Path) -> Result<Vec<SpecPackage>, Error> {
         let spec = self.lay_out(spec_dir)?;
-        let out = process::output(
-            self.command("rpmspec")?
-                .args([
-                    "--query",
-                    "--queryformat",
-                    "%{name} %{version} %{release}\\n",
-                ])
-                .arg(&spec),
-        )?;
+        let out = process::output(&mut self.command(
+            "rpmspec",
+            &[
+                "--query",
+                "--queryformat",
+                "%{name} %{version} %{release}\\n",
+                &spec,
+            ],
+        )?)?;
         Ok(String::from_utf8_lossy(&out)
             .lines()
             .filter_map(|line| {
@@ -187,8 +186,7 @@ impl SpecTools<'_> {
             self.copy(path, &self.scratch.join("SOURCES").join(name))?;
         }
         self.check_sources(&spec, spec_dir, extra)?;
-        let mut rpmbuild = self.command("rpmbuild")?;
-        rpmbuild.args(["-bs", "--nodeps"]).arg(&spec);
+        let mut rpmbuild = self.command("rpmbuild", &["-bs", "--nodeps", &spec])?;
         process::run_logged(&mut rpmbuild, log)?;
         let mut packages: Vec<PathBuf> = Vec::new();
         for entry in fs::read_dir(&made).map_err(at(&made))? {
@@ -202,6 +200,8 @@ impl SpecTools<'_> {
             });
         };
         let target = out.join(package.file_name().unwrap_or_default());
+        // It belongs to root inside.
+        own(package).map_err(at(package))?;
         fs::rename(package, &target)
             .or_else(|_| fs::copy(package, &target).map(|_| ()))
             .map_err(at(&target))?;
@@ -210,7 +210,7 @@ impl SpecTools<'_> {
     }
 
     fn copy(&self, from: &Path, to: &Path) -> Result<(), Error> {
-        fs::copy(from, to).map_err(at(from))?;
+        copy_anew(from, to).map_err(at(to))?;
         set_attributes(to, self.time).map_err(at(to))
     }
 
@@ -221,16 +221,16 @@ impl SpecTools<'_> {
         spec_dir: &Path,
         extra: &[(String, PathBuf)],
     ) -> Result<(), Error> {
-        let out = process::output(
-            self.command("rpmspec")?
-                .args([
-                    "--query",
-                    "--srpm",
-                    "--queryformat",
-                    "[%{source}\\n][%{patch}\\n]",
-                ])
-                .arg(spec),
-        )?;
+        let out = process::output(&mut self.command(
+            "rpmspec",
+            &[
+                "--query",
+                "--srpm",
+                "--queryformat",
+                "[%{source}\\n][%{patch}\\n]",
+                spec,
+            ],
+        )?)?;
         for wanted in String::from_utf8_lossy(&out).lines() {
             if !wanted.is_empty() && !self.scratch.join("SOURCES").join(wanted).is_file() {
                 return Err(Error::Source {

@@ -20,6 +20,10 @@ const SCRIPT: &str = include_str!("resolve.py");
 /// dnf's program: its first line names the Python that has dnf.
 const DNF: &str = "/usr/bin/dnf";
 
+/// Where the repositories' metadata and dnf's own files are seen inside.
+const REPOSITORIES: &str = "/srv/repositories";
+const SCRATCH: &str = "/srv/scratch";
+
 /// A package that dnf chose.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Chosen {
@@ -76,24 +80,23 @@ pub fn resolve(
     scratch: &Path,
 ) -> Result<Vec<Solution>, Error> {
     fs::create_dir_all(scratch).map_err(at(scratch))?;
-    let repositories: Vec<_> = metadata
-        .binary
-        .iter()
-        .map(|(id, folder)| serde_json::json!({ "id": id, "folder": folder }))
-        .collect();
+    let mut sandbox = isolated().map_err(at(scratch))?.writable(scratch, SCRATCH);
+    sandbox.give(scratch).map_err(at(scratch))?;
+    let mut repositories = Vec::new();
+    for (id, folder) in &metadata.binary {
+        let inside = format!("{REPOSITORIES}/{id}");
+        sandbox = sandbox.read_only(folder, &inside);
+        repositories.push(serde_json::json!({ "id": id, "folder": inside }));
+    }
     let request = serde_json::json!({
         "arch": distribution.arch,
         "module_platform": distribution.module_platform,
-        "scratch": scratch,
+        "scratch": SCRATCH,
         "repositories": repositories,
         "goals": goals,
     });
-    let mut command = isolated();
-    command.arg("--bind").arg(scratch).arg(scratch);
-    command
-        .arg("--")
-        .arg(python(Path::new(DNF))?)
-        .args(["-I", "-c", SCRIPT]);
+    let python = python(Path::new(DNF))?;
+    let mut command = sandbox.command(&python.to_string_lossy(), &["-I", "-c", SCRIPT]);
     let out =
         process::output_with_input(&mut command, request.to_string().as_bytes()).map_err(|e| {
             Error::Tool {

@@ -1,14 +1,14 @@
 //! What a spec file requires to be built, by the host's rpmspec.
 
 use std::path::Path;
-use std::process::Command;
 
-use super::Error;
+use super::{Error, at};
 use crate::process;
+use crate::sandbox::{Ids, Sandbox, User};
 use crate::target::Distribution;
 
 /// The build requirements of `spec`, as dnf takes them. `options` are rpmbuild's, such as `--with baseonly`; the sources are beside
-/// the spec. A spec may run programs: they see the host read-only and no network.
+/// the spec. A spec may run programs: they see the host's, and the spec's folder.
 ///
 /// # Errors
 /// When rpmspec cannot read the spec.
@@ -18,16 +18,23 @@ pub fn build_requires(
     distribution: &Distribution,
 ) -> Result<Vec<String>, Error> {
     let folder = spec.parent().unwrap_or(Path::new("/"));
-    let mut command = isolated();
-    command
-        .args(["--", "rpmspec", "--query", "--buildrequires"])
-        .args(["--target", &distribution.arch])
-        .arg("--define")
-        .arg(format!("_sourcedir {}", folder.display()));
+    let name = spec.file_name().unwrap_or_default().to_string_lossy();
+    let mut arguments = vec![
+        "--query".to_owned(),
+        "--buildrequires".to_owned(),
+        format!("--target={}", distribution.arch),
+        format!("--define=_sourcedir {FOLDER}"),
+    ];
     for (name, value) in macros(&distribution.dist) {
-        command.arg("--define").arg(format!("{name} {value}"));
+        arguments.push(format!("--define={name} {value}"));
     }
-    command.args(options).arg(spec);
+    arguments.extend(options.iter().cloned());
+    arguments.push(format!("{FOLDER}/{name}"));
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let mut command = isolated()
+        .map_err(at(folder))?
+        .read_only(folder, FOLDER)
+        .command("rpmspec", &arguments);
     let out = process::output(&mut command).map_err(|source| Error::Tool {
         doing: "what the spec requires to be built cannot be told",
         source,
@@ -43,31 +50,12 @@ pub fn build_requires(
     Ok(requires)
 }
 
-/// `bwrap` up to its last option: the host read-only, no network, and an empty folder for temporary files.
-pub(super) fn isolated() -> Command {
-    let mut command = process::command("bwrap");
-    command
-        .env_clear()
-        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-        .env("LC_ALL", "C.UTF-8")
-        .env("TZ", "UTC")
-        .env("HOME", "/dev/shm")
-        .env("TMPDIR", "/dev/shm")
-        // The store may be anywhere, so nothing is laid over /tmp.
-        .args([
-            "--ro-bind",
-            "/",
-            "/",
-            "--dev",
-            "/dev",
-            "--tmpfs",
-            "/var/tmp",
-        ])
-        .args(["--unshare-net", "--die-with-parent"]);
-    if !rustix::process::geteuid().is_root() {
-        command.args(["--unshare-user", "--uid", "0", "--gid", "0"]);
-    }
-    command
+/// Where the spec and its sources are seen inside.
+const FOLDER: &str = "/srv/spec";
+
+/// The host's programs alone, for somebody without any rights.
+pub(super) fn isolated() -> std::io::Result<Sandbox<'static>> {
+    Sandbox::with_host_programs(Ids::for_new_chroots(), User::BareRoot, "resolver")
 }
 
 /// `%dist`, and the number of the release that specs of Enterprise Linux ask for: `.el8` is `rhel 8`.

@@ -1,12 +1,13 @@
 //! Throw-away copies of chroots: overlayfs where the kernel gives it, else reflinks, else hard links, or true copies where root works in
 //! them.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use super::User;
+use super::{Entrance, Ids, Sandbox, User};
 use crate::process;
 
 /// A clone that could not be made or removed.
@@ -20,6 +21,12 @@ pub enum Error {
         /// Why.
         source: io::Error,
     },
+    /// The user namespace or the filter that commands run with cannot be made.
+    #[error(
+        "a sandbox cannot be made: {0}; the chroot belongs to ids of its own, which need user namespaces (`user.max_user_namespaces`): \
+         allow them, or remove the store's chroots with `cargo xtask clean --all`"
+    )]
+    Namespace(io::Error),
     /// None of the methods works between the chroot and the clone's folder.
     #[error("cannot clone the chroot {}: {source}", chroot.display())]
     NoMethod {
@@ -54,10 +61,9 @@ pub struct ChrootClone {
     lower: PathBuf,
     folder: PathBuf,
     method: CloneMethod,
+    ids: Ids,
+    entrance: Entrance,
 }
-
-/// Mounts the overlay, then becomes the command: in a mount namespace of its own, so that the mount ends with it.
-const MOUNT_AND_RUN: &str = r#"mount -t overlay overlay -o "$1" "$2" && shift 2 && exec "$@""#;
 
 impl ChrootClone {
     /// Clones `chroot` into the new folder `folder`, by the best method that works there, for commands that `user` will run in it.
@@ -65,8 +71,8 @@ impl ChrootClone {
     /// # Errors
     /// When no method works or a folder cannot be made.
     pub fn new(chroot: &Path, folder: &Path, user: User) -> Result<Self, Error> {
-        let mut clone = Self::prepare(chroot, folder, CloneMethod::Overlay)?;
-        let (mut probe, _) = clone.enter();
+        let mut clone = Self::prepare(chroot, folder, user)?;
+        let mut probe = Sandbox::new(&clone, user, "probe").prepared();
         let works = process::capture(probe.arg("true")).is_ok_and(|done| done.status.success());
         if works {
             return Ok(clone);
@@ -80,7 +86,7 @@ impl ChrootClone {
         // Through a hard link, root would write into the chroot itself: rpm's database, for one.
         let (method, how) = match user {
             User::Builder => (CloneMethod::HardLink, "--link"),
-            User::Root => (CloneMethod::Copy, "--reflink=never"),
+            User::Root | User::BareRoot => (CloneMethod::Copy, "--reflink=never"),
         };
         clone.method = method;
         clone.copy(how).map_err(|source| Error::NoMethod {
@@ -90,19 +96,21 @@ impl ChrootClone {
         Ok(clone)
     }
 
-    /// The folders of a clone; the topmost has the mode of the chroot's own, whatever the umask.
-    fn prepare(chroot: &Path, folder: &Path, method: CloneMethod) -> Result<Self, Error> {
+    /// The folders of a clone; the topmost has the mode and owner of the chroot's own, whatever the umask.
+    fn prepare(chroot: &Path, folder: &Path, user: User) -> Result<Self, Error> {
         for part in ["upper", "work", "root"] {
             let path = folder.join(part);
             fs::create_dir_all(&path).map_err(at(&path))?;
         }
-        let mode = fs::metadata(chroot).map_err(at(chroot))?.permissions();
         let upper = folder.join("upper");
-        fs::set_permissions(&upper, mode).map_err(at(&upper))?;
+        like(chroot, &upper)?;
+        let ids = Ids::in_chroot(chroot, user).map_err(at(chroot))?;
         Ok(Self {
-            lower: chroot.to_owned(),
-            folder: folder.to_owned(),
-            method,
+            lower: std::path::absolute(chroot).map_err(at(chroot))?,
+            folder: std::path::absolute(folder).map_err(at(folder))?,
+            method: CloneMethod::Overlay,
+            ids,
+            entrance: Entrance::new(ids).map_err(Error::Namespace)?,
         })
     }
 
@@ -111,13 +119,67 @@ impl ChrootClone {
         self.method
     }
 
-    /// Where a file of the clone, given by its absolute path inside, can be written before any command runs.
-    pub fn writable_path(&self, inside: &str) -> PathBuf {
-        let top = match self.method {
+    /// The ids of those inside.
+    pub fn ids(&self) -> Ids {
+        self.ids
+    }
+
+    pub(super) fn entrance(&self) -> &Entrance {
+        &self.entrance
+    }
+
+    /// Makes the folder `inside`, an absolute path in the clone, before any command runs; it belongs to root inside.
+    ///
+    /// # Errors
+    /// When it cannot be made, or a link is on the way: it could lead out of the clone.
+    pub fn make_folder(&self, inside: &str) -> Result<PathBuf, Error> {
+        let mut path = self.top();
+        let mut below = self.lower.clone();
+        for part in inside.split('/').filter(|part| !part.is_empty()) {
+            path.push(part);
+            below.push(part);
+            match fs::symlink_metadata(&path) {
+                Ok(there) if there.is_dir() => continue,
+                Ok(_) => return Err(at(&path)(io::ErrorKind::NotADirectory.into())),
+                Err(_) => fs::create_dir(&path).map_err(at(&path))?,
+            }
+            // Over a folder of the chroot, what is here decides.
+            let is_folder = fs::symlink_metadata(&below).is_ok_and(|below| below.is_dir());
+            if is_folder {
+                like(&below, &path)?;
+            } else {
+                fs::set_permissions(&path, fs::Permissions::from_mode(0o755))
+                    .and_then(|()| self.ids.give(&path, 0))
+                    .map_err(at(&path))?;
+            }
+        }
+        Ok(path)
+    }
+
+    /// Writes the file `inside`, an absolute path in the clone, before any command runs; it belongs to root inside.
+    ///
+    /// # Errors
+    /// As [`ChrootClone::make_folder`].
+    pub fn write(&self, inside: &str, text: &str) -> Result<(), Error> {
+        let (folder, name) = inside.rsplit_once('/').unwrap_or(("", inside));
+        let path = self.make_folder(folder)?.join(name);
+        // What is there may be a link, of either kind, to what is not ours to write.
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path)(error)),
+            _ => {}
+        }
+        fs::write(&path, text)
+            .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o644)))
+            .and_then(|()| self.ids.give(&path, 0))
+            .map_err(at(&path))
+    }
+
+    /// Where what is written before any command runs has its place.
+    fn top(&self) -> PathBuf {
+        match self.method {
             CloneMethod::Overlay => self.folder.join("upper"),
             CloneMethod::Reflink | CloneMethod::HardLink | CloneMethod::Copy => self.root(),
-        };
-        top.join(inside.trim_start_matches('/'))
+        }
     }
 
     fn root(&self) -> PathBuf {
@@ -133,25 +195,27 @@ impl ChrootClone {
         process::output(&mut command).map(drop)
     }
 
-    /// A command that still lacks what to run, and the path of the chroot's root as that will see it.
-    pub(super) fn enter(&self) -> (Command, PathBuf) {
-        if self.method != CloneMethod::Overlay {
-            let mut command = process::command("env");
-            command.arg("--");
-            return (command, self.root());
+    /// The root, in the words of the script that mounts it.
+    pub(super) fn root_arguments(&self) -> Vec<OsString> {
+        match self.method {
+            CloneMethod::Overlay => vec![
+                "overlay".into(),
+                self.lower.clone().into(),
+                self.folder.clone().into(),
+            ],
+            CloneMethod::Reflink | CloneMethod::HardLink | CloneMethod::Copy => {
+                vec!["folder".into(), self.root().into()]
+            }
         }
-        let mut command = process::command("unshare");
-        command.args(["--mount", "--propagation", "private", "--"]);
-        command.args(["sh", "-ec", MOUNT_AND_RUN, "sh"]);
-        command.arg(format!(
-            "lowerdir={},upperdir={},workdir={}",
-            self.lower.display(),
-            self.folder.join("upper").display(),
-            self.folder.join("work").display()
-        ));
-        command.arg(self.root());
-        (command, self.root())
     }
+}
+
+/// Gives `path` the mode and the owner of `model`.
+fn like(model: &Path, path: &Path) -> Result<(), Error> {
+    let of = fs::metadata(model).map_err(at(model))?;
+    std::os::unix::fs::chown(path, Some(of.uid()), Some(of.gid()))
+        .and_then(|()| fs::set_permissions(path, of.permissions()))
+        .map_err(at(path))
 }
 
 impl Drop for ChrootClone {

@@ -1,16 +1,30 @@
-//! Running a command inside a chroot: bubblewrap, no network, a fixed host name, locale and environment.
+//! Running what others wrote: without network, without sight of the host, and as nobody whom the host knows.
 //!
-//! A [`ChrootClone`] is a throw-away copy of a chroot, made in well under a second; a [`Sandbox`] runs commands in it. The mounts of a
-//! clone live in the private mount namespace of the command itself, so they are gone when it ends, however it ends; and
-//! bubblewrap ends everything inside when its parent dies.
+//! A [`Sandbox`] is the one way to do that. It shows a [`ChrootClone`], a throw-away copy of a chroot made in well under a second, or
+//! the programs of the host and nothing else of it; and the folders that it is given. Around what runs there are
+//!
+//! - ids of its own ([`Ids`]): root inside is an id that nobody has outside. Where the host has no user namespaces, or the chroot
+//!   belongs to root, what runs is left with the few capabilities that dnf and rpm need, and the builder with none in any case;
+//! - mounts, processes, names, and a network that leads nowhere, all of its own, by bubblewrap;
+//! - a filter of system calls (`filter`).
+//!
+//! The mounts live in a private mount namespace of the command itself, so they are gone when it ends, however it ends; and bubblewrap
+//! ends everything inside when its parent dies.
 
 mod chroot;
+mod filter;
+mod ids;
 
 use std::ffi::OsString;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 pub use chroot::{ChrootClone, CloneMethod, Error};
+pub use ids::Ids;
+
+use crate::process;
 
 /// The unprivileged user that builds; the chroot needs no entry for it.
 pub const BUILDER_ID: u32 = 1000;
@@ -18,27 +32,92 @@ pub const BUILDER_ID: u32 = 1000;
 /// The builder's home: a fixed path, because paths end up in packages.
 pub const BUILDER_HOME: &str = "/builddir";
 
+/// Where programs are, inside and outside.
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What dnf and rpm need to set owners, modes and capabilities of files, and to run scriptlets in the root that they make. No
+/// package of a distribution has device nodes.
+const INSTALLING: [&str; 8] = [
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETUID",
+    "CAP_SYS_CHROOT",
+];
+
+/// What it takes to become the builder, who keeps none of it.
+const BECOMING: [&str; 2] = ["CAP_SETGID", "CAP_SETUID"];
+
 /// Who runs inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum User {
     /// Root of the chroot: for dnf, which sets owners and runs scriptlets.
     Root,
+    /// Root by its id alone, without any capability: for tools that read and write files, and are to see them as root's.
+    BareRoot,
     /// The builder, without any capability.
     Builder,
 }
 
-/// A folder of the host seen inside.
+impl User {
+    fn id(self) -> u32 {
+        match self {
+            Self::Root | Self::BareRoot => 0,
+            Self::Builder => BUILDER_ID,
+        }
+    }
+
+    fn capabilities(self) -> &'static [&'static str] {
+        match self {
+            Self::Root => &INSTALLING,
+            Self::BareRoot => &[],
+            Self::Builder => &BECOMING,
+        }
+    }
+}
+
+/// A folder or file of the host seen inside.
 #[derive(Debug, Clone)]
 struct Bind {
     host: PathBuf,
     inside: String,
-    writable: bool,
+    how: &'static str,
 }
 
-/// How commands run in a clone of a chroot.
+/// What is at `/` inside.
+#[derive(Debug, Clone, Copy)]
+enum View<'a> {
+    Chroot(&'a ChrootClone),
+    HostPrograms,
+}
+
+/// What has to be at hand when a sandbox is entered.
+#[derive(Debug, Clone)]
+pub(crate) struct Entrance {
+    /// The user namespace.
+    namespace: Option<PathBuf>,
+    /// The filter of system calls.
+    filter: PathBuf,
+}
+
+impl Entrance {
+    fn new(ids: Ids) -> io::Result<Self> {
+        Ok(Self {
+            namespace: ids.namespace()?,
+            filter: filter::file()?,
+        })
+    }
+}
+
+/// How commands run, and what they see.
 #[derive(Debug, Clone)]
 pub struct Sandbox<'a> {
-    clone: &'a ChrootClone,
+    view: View<'a>,
+    entrance: Entrance,
+    ids: Ids,
     user: User,
     hostname: String,
     directory: String,
@@ -50,8 +129,30 @@ pub struct Sandbox<'a> {
 impl<'a> Sandbox<'a> {
     /// A sandbox in `clone`, run by `user`, on a machine called `hostname`.
     pub fn new(clone: &'a ChrootClone, user: User, hostname: &str) -> Self {
+        let entrance = clone.entrance().clone();
+        Self::with(View::Chroot(clone), entrance, clone.ids(), user, hostname)
+    }
+
+    /// A sandbox with the programs of the host in `/usr`, and what they need of `/etc`.
+    ///
+    /// # Errors
+    /// When the user namespace of `ids` cannot be made.
+    pub fn with_host_programs(ids: Ids, user: User, hostname: &str) -> io::Result<Self> {
+        let entrance = Entrance::new(ids)?;
+        Ok(Self::with(
+            View::HostPrograms,
+            entrance,
+            ids,
+            user,
+            hostname,
+        ))
+    }
+
+    fn with(view: View<'a>, entrance: Entrance, ids: Ids, user: User, hostname: &str) -> Self {
         Self {
-            clone,
+            view,
+            entrance,
+            ids,
             user,
             hostname: hostname.to_owned(),
             directory: "/".to_owned(),
@@ -61,26 +162,32 @@ impl<'a> Sandbox<'a> {
         }
     }
 
-    /// Shows the host's `host` at `inside`, read only.
-    #[must_use]
-    pub fn read_only(mut self, host: &Path, inside: &str) -> Self {
+    fn bind(mut self, host: &Path, inside: &str, how: &'static str) -> Self {
         self.binds.push(Bind {
-            host: host.to_owned(),
+            // Nothing has to be there yet. What is not there when a command is run is an error then.
+            host: std::path::absolute(host).unwrap_or_else(|_| host.to_owned()),
             inside: inside.to_owned(),
-            writable: false,
+            how,
         });
         self
     }
 
-    /// Shows the host's `host` at `inside`, writable.
+    /// Shows the host's `host` at `inside`, read only. What is not for everybody to read cannot be read inside either.
     #[must_use]
-    pub fn writable(mut self, host: &Path, inside: &str) -> Self {
-        self.binds.push(Bind {
-            host: host.to_owned(),
-            inside: inside.to_owned(),
-            writable: true,
-        });
-        self
+    pub fn read_only(self, host: &Path, inside: &str) -> Self {
+        self.bind(host, inside, "--ro-bind")
+    }
+
+    /// Shows the host's `host` at `inside`, writable for whom it belongs to (see [`Sandbox::give`]).
+    #[must_use]
+    pub fn writable(self, host: &Path, inside: &str) -> Self {
+        self.bind(host, inside, "--bind")
+    }
+
+    /// Shows the host's device `host` at the same path.
+    #[must_use]
+    pub fn device(self, host: &str) -> Self {
+        self.bind(Path::new(host), host, "--dev-bind")
     }
 
     /// Shows the chroot itself at `inside`, read only: as it is on the disk, without what is mounted in it here.
@@ -104,10 +211,22 @@ impl<'a> Sandbox<'a> {
         self
     }
 
+    /// Gives `path` on the host, with everything in it, to the user inside.
+    ///
+    /// # Errors
+    /// When an owner cannot be set.
+    pub fn give(&self, path: &Path) -> io::Result<()> {
+        self.ids.give(path, self.user.id())
+    }
+
     /// The command that runs `program` with `arguments` inside; the caller decides where its output goes.
     pub fn command(&self, program: &str, arguments: &[&str]) -> Command {
-        let (mut command, root) = self.clone.enter();
-        command.args(self.bubblewrap(&root));
+        let mut command = self.prepared();
+        if let Some(namespace) = &self.entrance.namespace {
+            command.arg("nsenter").arg(joined("--user=", namespace));
+            command.args(["--setuid", "0", "--setgid", "0", "--"]);
+        }
+        command.args(self.bubblewrap());
         if self.user == User::Builder {
             let id = BUILDER_ID.to_string();
             command.args(["setpriv", "--reuid", &id, "--regid", &id]);
@@ -117,7 +236,28 @@ impl<'a> Sandbox<'a> {
         command
     }
 
-    fn bubblewrap(&self, root: &Path) -> Vec<OsString> {
+    /// A command that lacks what to run: it makes everything to be seen inside reachable at [`STAGE`] first.
+    fn prepared(&self) -> Command {
+        let mut command = process::command("unshare");
+        // What runs inside can read the environment of its first process.
+        command
+            .env_clear()
+            .env("PATH", PATH)
+            .env("LC_ALL", "C.UTF-8")
+            .current_dir("/")
+            .args(["--mount", "--propagation", "private", "--"])
+            .args(["sh", "-ec", PREPARE, "sh"])
+            .arg(&self.entrance.filter);
+        match self.view {
+            View::Chroot(clone) => command.args(clone.root_arguments()),
+            View::HostPrograms => command.arg("none"),
+        };
+        command.args(self.binds.iter().map(|bind| &bind.host));
+        command.arg("--");
+        command
+    }
+
+    fn bubblewrap(&self) -> Vec<OsString> {
         let mut line: Vec<OsString> = Vec::new();
         let mut push = |items: &[&str]| line.extend(items.iter().map(OsString::from));
         push(&["bwrap", "--die-with-parent", "--new-session"]);
@@ -126,27 +266,24 @@ impl<'a> Sandbox<'a> {
             "--unshare-pid",
             "--unshare-ipc",
             "--unshare-uts",
+            "--unshare-cgroup-try",
         ]);
         push(&["--hostname", &self.hostname, "--clearenv"]);
-        if self.user == User::Builder {
-            push(&[
-                "--cap-drop",
-                "ALL",
-                "--cap-add",
-                "CAP_SETUID",
-                "--cap-add",
-                "CAP_SETGID",
-            ]);
+        push(&["--cap-drop", "ALL"]);
+        for capability in self.user.capabilities() {
+            push(&["--cap-add", capability]);
         }
-        let (home, name) = match self.user {
-            User::Root => ("/root", "root"),
-            User::Builder => (BUILDER_HOME, "builder"),
+        push(&["--seccomp", FILTER_NUMBER]);
+        let (home, name) = match (self.user, self.view) {
+            (User::Builder, _) => (BUILDER_HOME, "builder"),
+            (_, View::Chroot(_)) => ("/root", "root"),
+            (_, View::HostPrograms) => ("/tmp", "root"),
         };
         for (variable, value) in [
             ("HOME", home),
             ("USER", name),
             ("LOGNAME", name),
-            ("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
+            ("PATH", PATH),
             ("LC_ALL", "C.UTF-8"),
             ("TZ", "UTC"),
             ("TERM", "dumb"),
@@ -156,24 +293,167 @@ impl<'a> Sandbox<'a> {
         for (variable, value) in &self.environment {
             push(&["--setenv", variable, value]);
         }
-        line.extend(["--bind".into(), root.into(), "/".into()]);
+        match self.view {
+            View::Chroot(_) => push(&["--bind", ROOT, "/"]),
+            View::HostPrograms => line.extend(host_programs()),
+        }
         let mut push = |items: &[&str]| line.extend(items.iter().map(OsString::from));
         push(&[
             "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp",
         ]);
+        if self.entrance.namespace.is_none() {
+            // The kernel takes its settings from root, whatever root is allowed otherwise.
+            push(&["--remount-ro", "/proc"]);
+        }
         if let Some(inside) = &self.itself {
-            line.extend(["--ro-bind".into(), root.into(), inside.into()]);
+            push(&["--ro-bind", ROOT, inside]);
         }
-        for bind in &self.binds {
-            let how = if bind.writable { "--bind" } else { "--ro-bind" };
-            line.extend([
-                how.into(),
-                bind.host.clone().into(),
-                bind.inside.clone().into(),
-            ]);
+        for (number, bind) in self.binds.iter().enumerate() {
+            push(&[bind.how, &format!("{STAGE}/{number}"), &bind.inside]);
         }
-        line.extend(["--chdir".into(), self.directory.clone().into(), "--".into()]);
+        push(&["--chdir", &self.directory, "--"]);
         // The name of the program stands in front of its arguments, not among them.
         line
     }
+}
+
+/// Takes a file that was made inside for ourselves. A link stays one.
+///
+/// # Errors
+/// When its owner cannot be set.
+pub fn own(path: &Path) -> io::Result<()> {
+    let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
+    std::os::unix::fs::lchown(path, Some(user.as_raw()), Some(group.as_raw()))
+}
+
+/// `folder` where everybody may read everything in it, and else a copy of it that is so, at `copy`: the users of a sandbox are nobody
+/// on the host, and a checkout or a repository may be for its owner alone.
+///
+/// # Errors
+/// When it cannot be looked at or copied.
+pub fn readable(folder: &Path, copy: &Path) -> Result<PathBuf, process::Error> {
+    let closed = |entry: &walkdir::DirEntry| {
+        let mode = entry.metadata().map_or(0, |of| of.mode());
+        match entry.file_type() {
+            of if of.is_dir() => mode & 0o5 != 0o5,
+            of if of.is_file() => mode & 0o4 == 0,
+            _ => false,
+        }
+    };
+    let is_open = walkdir::WalkDir::new(folder)
+        .into_iter()
+        .all(|entry| entry.is_ok_and(|entry| !closed(&entry)));
+    if is_open {
+        return Ok(folder.to_owned());
+    }
+    let mut command = process::command("cp");
+    command.args(["-RT", "--preserve=timestamps,links", "--"]);
+    process::output(command.arg(folder).arg(copy))?;
+    let mut command = process::command("chmod");
+    process::output(command.args(["-R", "a+rX", "--"]).arg(copy))?;
+    Ok(copy.to_owned())
+}
+
+/// Copies a file to where something from inside may be: a link there is replaced, and not written through.
+///
+/// # Errors
+/// When it cannot be copied.
+pub fn copy_anew(from: &Path, to: &Path) -> io::Result<()> {
+    match std::fs::remove_file(to) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    std::fs::copy(from, to).map(drop)
+}
+
+/// Where everything that is to be seen inside is mounted first: whoever enters as somebody else than the user who runs us cannot go
+/// through folders that are closed to others, such as root's home. Nothing to be seen inside lies below this folder of the host, and
+/// every host has it.
+const STAGE: &str = "/sys";
+
+/// The chroot there.
+const ROOT: &str = "/sys/root";
+
+/// The descriptor at which bubblewrap finds the filter.
+const FILTER_NUMBER: &str = "8";
+
+/// Mounts what is to be seen, then becomes the command. The arguments are the filter; `overlay` with the lower folder and the one that
+/// has `upper` and `work`, or `folder` with the root, or `none`; what to show besides; `--` and the command. No path of the host is
+/// part of an option, in which commas and colons mean something.
+const PREPARE: &str = r#"
+exec 8<"$1"
+mount -t tmpfs -o mode=0755 sandbox /sys
+case $2 in
+overlay)
+    mkdir /sys/root /sys/lower /sys/over
+    mount --bind "$3" /sys/lower
+    mount --bind "$4" /sys/over
+    mount -t overlay -o lowerdir=/sys/lower,upperdir=/sys/over/upper,workdir=/sys/over/work overlay /sys/root
+    shift 4 ;;
+folder)
+    mkdir /sys/root
+    mount --rbind "$3" /sys/root
+    shift 3 ;;
+none)
+    echo 'root:x:0:0:root:/root:/bin/sh' >/sys/passwd
+    echo 'root:x:0:' >/sys/group
+    shift 2 ;;
+esac
+number=0
+while [ "$1" != -- ]; do
+    if [ -d "$1" ]; then mkdir "/sys/$number"; else : >"/sys/$number"; fi
+    mount --rbind "$1" "/sys/$number"
+    number=$((number + 1))
+    shift
+done
+shift
+exec "$@"
+"#;
+
+/// Folders at the top of the host that are part of `/usr`, or links into it.
+const BESIDE_USR: [&str; 5] = ["bin", "sbin", "lib", "lib64", "lib32"];
+
+/// What programs need of the host's `/etc`: the linker's cache, alternatives, rpm's macros, the policy of the cryptographic libraries.
+const OF_ETC: [&str; 7] = [
+    "alternatives",
+    "crypto-policies",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "rpm",
+    "os-release",
+];
+
+/// bubblewrap's options that show the programs of the host, with root as the only user.
+fn host_programs() -> Vec<OsString> {
+    let mut line: Vec<OsString> = ["--ro-bind", "/usr", "/usr"].map(OsString::from).to_vec();
+    for name in BESIDE_USR {
+        let path = Path::new("/").join(name);
+        match path.read_link() {
+            Ok(target) => line.extend(["--symlink".into(), target.into(), path.into()]),
+            Err(_) => line.extend(["--ro-bind-try".into(), path.clone().into(), path.into()]),
+        }
+    }
+    for name in OF_ETC {
+        let path = Path::new("/etc").join(name);
+        line.extend(["--ro-bind-try".into(), path.clone().into(), path.into()]);
+    }
+    for name in ["passwd", "group"] {
+        line.extend(
+            [
+                "--ro-bind".to_owned(),
+                format!("{STAGE}/{name}"),
+                format!("/etc/{name}"),
+            ]
+            .map(OsString::from),
+        );
+    }
+    line
+}
+
+/// An option with a path in the same word.
+fn joined(option: &str, path: &Path) -> OsString {
+    let mut word = OsString::from(option);
+    word.push(path);
+    word
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lustre_packaging::buildroot::Base;
 use lustre_packaging::process;
-use lustre_packaging::sandbox::{ChrootClone, Sandbox, User};
+use lustre_packaging::sandbox::{self, ChrootClone, Sandbox, User};
 use lustre_packaging::target::Target;
 use lustre_repository::layout::Kind;
 
@@ -58,6 +58,8 @@ fn repo_files(folder: &Path) -> Result<Vec<String>, String> {
 pub struct Chroot<'a> {
     input: &'a InstallInput<'a>,
     clone: ChrootClone,
+    /// The repository's tree, for everybody to read.
+    dist: PathBuf,
 }
 
 /// The chroot as one check sees it: with the check's log.
@@ -80,16 +82,14 @@ impl<'a> Chroot<'a> {
             files.push((folder.join(name), NO_REPOSITORY.to_owned()));
         }
         for (inside, text) in files {
-            let path = clone.writable_path(&inside.display().to_string());
-            let write = || -> std::io::Result<()> {
-                if let Some(folder) = path.parent() {
-                    std::fs::create_dir_all(folder)?;
-                }
-                std::fs::write(&path, text)
-            };
-            write().map_err(|error| format!("{}: {error}", path.display()))?;
+            let inside = inside.display().to_string();
+            clone
+                .write(&inside, &text)
+                .map_err(|error| error.to_string())?;
         }
-        Ok(Self { input, clone })
+        let dist = sandbox::readable(input.dist, &input.scratch.join("dist"))
+            .map_err(|error| error.to_string())?;
+        Ok(Self { input, clone, dist })
     }
 
     /// The chroot for the check `name`.
@@ -123,7 +123,7 @@ impl Step<'_> {
     pub fn sandbox(&self) -> Sandbox<'_> {
         let input = self.chroot.input;
         Sandbox::new(&self.chroot.clone, User::Root, "server")
-            .read_only(input.dist, DIST)
+            .read_only(&self.chroot.dist, DIST)
             .read_only(input.server.base_repository(), BASE)
             .read_only(&input.server.base.key, BASE_KEY)
     }

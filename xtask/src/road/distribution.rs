@@ -150,11 +150,6 @@ impl Road<'_> {
         let mut dnf = TargetDnf::new(&bootstrap, &work.scratch.join("clone"), &base)?;
         let root = work.output.join("root");
         dnf.install(&root, packages, local, work.log)?;
-        // dnf's cache is no part of a buildroot.
-        let cache = root.join("var/cache/dnf");
-        if cache.exists() {
-            fs::remove_dir_all(&cache)?;
-        }
         fs::write(work.output.join("packages.txt"), dnf.installed(&root)?)?;
         Ok(())
     }

@@ -1,0 +1,291 @@
+//! Getting out of every kind of sandbox, in every way of `escape.c`: none works.
+
+use std::fs;
+use std::io::Read;
+use std::net::TcpListener;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::net::{SocketAddr, UnixListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use lustre_packaging::process;
+use lustre_packaging::sandbox::{ChrootClone, Ids, Sandbox, User};
+
+use super::chroot;
+
+/// What is not to be had inside, and the program that tries to have it.
+struct Host {
+    dir: tempfile::TempDir,
+    process: Child,
+    port: u16,
+    abstract_name: String,
+    _listeners: (TcpListener, UnixListener, UnixListener),
+}
+
+impl Host {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        // Whoever gets here is not stopped by the modes of the folders.
+        fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        for name in ["secret", "shown"] {
+            fs::write(dir.path().join(name), "text").unwrap();
+            fs::set_permissions(dir.path().join(name), PermissionsExt::from_mode(0o644)).unwrap();
+        }
+        let tcp = TcpListener::bind("127.0.0.1:0").unwrap();
+        let abstract_name = format!("sandbox-test-{}", tcp.local_addr().unwrap().port());
+        let address = SocketAddr::from_abstract_name(&abstract_name).unwrap();
+        let named = UnixListener::bind(dir.path().join("agent")).unwrap();
+        fs::set_permissions(dir.path().join("agent"), PermissionsExt::from_mode(0o777)).unwrap();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("component/sandbox/escape.c");
+        let made = Command::new("gcc")
+            .args(["-static", "-O1", "-Wall", "-Werror", "-o"])
+            .arg(dir.path().join("escape"))
+            .arg(source)
+            .status()
+            .unwrap();
+        assert!(made.success(), "the program that tries cannot be made");
+        Self {
+            process: Command::new("sleep").arg("600").spawn().unwrap(),
+            port: tcp.local_addr().unwrap().port(),
+            abstract_name,
+            _listeners: (tcp, UnixListener::bind_addr(&address).unwrap(), named),
+            dir,
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Runs the program in `sandbox`, and gives the lines of the attempts that did not fail as they should.
+    fn attempts(&mut self, sandbox: &Sandbox<'_>) -> Vec<String> {
+        // Cargo's, in the environment of this process.
+        let token = std::env::var("CARGO_MANIFEST_DIR").unwrap();
+        let secret = self.path("secret");
+        let agent = self.path("agent");
+        let mut command = sandbox
+            .clone()
+            .read_only(&self.path("escape"), "/tmp/escape")
+            .read_only(&self.path("shown"), "/tmp/shown")
+            .command(
+                "/tmp/escape",
+                &[
+                    secret.to_str().unwrap(),
+                    agent.to_str().unwrap(),
+                    &self.abstract_name,
+                    &self.port.to_string(),
+                    &self.process.id().to_string(),
+                    &token,
+                    "/tmp/shown",
+                ],
+            );
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = String::new();
+        child
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_string(&mut said)
+            .unwrap();
+        assert!(child.wait().unwrap().success(), "{said}");
+        assert!(said.lines().count() >= 30, "{said}");
+        assert!(
+            self.process.try_wait().unwrap().is_none(),
+            "a process of the host was ended"
+        );
+        assert_eq!(fs::read_to_string(self.path("shown")).unwrap(), "text");
+        said.lines()
+            .filter(|line| !line.contains(" refused"))
+            .map(str::to_owned)
+            .collect()
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Where there are no user namespaces, only the other kind can be looked at.
+#[expect(clippy::print_stderr, reason = "what is left out is said")]
+fn own_ids() -> Option<Ids> {
+    match Ids::for_new_chroots() {
+        Ids::Host => {
+            eprintln!("skipped: no user namespace with ids of its own can be had here");
+            None
+        }
+        own => Some(own),
+    }
+}
+
+#[test]
+fn nothing_gets_out_of_a_chroot() {
+    let mut host = Host::new();
+    let dir = tempfile::tempdir().unwrap();
+    let root = chroot(dir.path());
+    let set_user_id = root.join("usr/bin/set-user-id");
+    fs::copy(host.path("escape"), &set_user_id).unwrap();
+    let kinds = own_ids().into_iter().chain([Ids::Host]);
+    for (number, ids) in kinds.enumerate() {
+        ids.give(&root, 0).unwrap();
+        fs::set_permissions(&set_user_id, PermissionsExt::from_mode(0o4755)).unwrap();
+        for user in [User::Root, User::BareRoot, User::Builder] {
+            let folder = dir.path().join(format!("{number}-{user:?}"));
+            let clone = ChrootClone::new(&root, &folder, user).unwrap();
+            let out = host.attempts(&Sandbox::new(&clone, user, "x"));
+            assert!(out.is_empty(), "{user:?}, {:?}: {out:?}", clone.ids());
+        }
+    }
+}
+
+#[test]
+fn nothing_gets_out_of_a_view_of_the_hosts_programs() {
+    let mut host = Host::new();
+    for ids in own_ids().into_iter().chain([Ids::Host]) {
+        for user in [User::Root, User::BareRoot] {
+            let sandbox = Sandbox::with_host_programs(ids, user, "x").unwrap();
+            let out = host.attempts(&sandbox);
+            assert!(out.is_empty(), "{user:?}, {ids:?}: {out:?}");
+            for script in [
+                "echo x >/usr/bin/escaped",
+                "echo x >>/etc/ld.so.cache",
+                "ls /home",
+                "ls /root",
+                "ls /run",
+                "cat /etc/shadow",
+                "ls /sys",
+            ] {
+                let mut command = sandbox.command("sh", &["-c", script]);
+                assert!(
+                    process::output(&mut command).is_err(),
+                    "{user:?}, {ids:?}: {script}"
+                );
+            }
+            let users = sandbox.command("sh", &["-c", "cat /etc/passwd"]).output();
+            let users = String::from_utf8(users.unwrap().stdout).unwrap();
+            assert_eq!(users.lines().count(), 1, "{users}");
+        }
+    }
+    assert!(!Path::new("/usr/bin/escaped").exists());
+}
+
+#[test]
+fn what_runs_inside_has_few_capabilities_and_ids_of_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = chroot(dir.path());
+    let shared = dir.path().join("shared");
+    let kinds = own_ids().into_iter().chain([Ids::Host]);
+    for (number, ids) in kinds.enumerate() {
+        ids.give(&root, 0).unwrap();
+        for (user, expected) in [
+            // CHOWN, DAC_OVERRIDE, FOWNER, FSETID, SETGID, SETUID, SYS_CHROOT, SETFCAP
+            (User::Root, "00000000800400db"),
+            (User::BareRoot, "0000000000000000"),
+            (User::Builder, "0000000000000000"),
+        ] {
+            let folder = dir.path().join(format!("{number}-{user:?}"));
+            let clone = ChrootClone::new(&root, &folder, user).unwrap();
+            let _ = fs::remove_dir_all(&shared);
+            fs::create_dir(&shared).unwrap();
+            let sandbox = Sandbox::new(&clone, user, "x").writable(&shared, "/tmp/shared");
+            sandbox.give(&shared).unwrap();
+            let mut command = sandbox.command(
+                "sh",
+                &["-c", "echo x >/tmp/shared/made; cat /proc/self/status"],
+            );
+            let status = String::from_utf8(process::output(&mut command).unwrap()).unwrap();
+            for set in ["CapPrm", "CapEff", "CapAmb"] {
+                let line = status.lines().find(|line| line.starts_with(set)).unwrap();
+                let set = line.split_whitespace().nth(1).unwrap();
+                let few = match user {
+                    User::Root => u64::from_str_radix(set, 16).unwrap() & !0x8004_00db == 0,
+                    _ => set == expected,
+                };
+                assert!(few, "{user:?}, {ids:?}: {line}");
+            }
+            assert!(status.contains("NoNewPrivs:\t1"), "{status}");
+            assert!(status.contains("Seccomp:\t2"), "{status}");
+            let owner = fs::metadata(shared.join("made")).unwrap().uid();
+            if ids != Ids::Host || (user == User::Builder && own_ids().is_some()) {
+                // Neither ours nor that of any user of the host.
+                let named = Command::new("getent")
+                    .args(["passwd", &owner.to_string()])
+                    .output();
+                let named = named.unwrap().stdout;
+                assert!(named.is_empty() || owner == 1, "{user:?}, {ids:?}: {owner}");
+                assert_ne!(owner, rustix::process::geteuid().as_raw());
+            }
+        }
+    }
+}
+
+#[test]
+fn files_that_are_put_into_a_clone_follow_no_link() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = chroot(dir.path());
+    let outside = dir.path().join("outside");
+    fs::create_dir(&outside).unwrap();
+    fs::write(outside.join("file"), "as it was").unwrap();
+    std::os::unix::fs::symlink(&outside, root.join("etc/dnf")).unwrap();
+    std::os::unix::fs::symlink(outside.join("file"), root.join("etc/conf")).unwrap();
+    let clone = ChrootClone::new(&root, &dir.path().join("clone"), User::Root).unwrap();
+    let _ = clone.write("/etc/dnf/build.conf", "x");
+    let _ = clone.write("/etc/conf", "x");
+    let _ = clone.make_folder("/etc/dnf/folder");
+    let names: Vec<_> = fs::read_dir(&outside)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert_eq!(names, ["file"]);
+    assert_eq!(
+        fs::read_to_string(outside.join("file")).unwrap(),
+        "as it was"
+    );
+}
+
+#[test]
+fn paths_may_have_any_letter() {
+    let dir = tempfile::tempdir().unwrap();
+    let odd = dir.path().join("a:b,c d\\e'f\"%#?");
+    fs::create_dir(&odd).unwrap();
+    let root = chroot(&odd);
+    let shown = odd.join("sh,own:1");
+    fs::write(&shown, "shown\n").unwrap();
+    let clone = ChrootClone::new(&root, &odd.join("clo:ne,1"), User::Builder).unwrap();
+    let sandbox = Sandbox::new(&clone, User::Builder, "x").read_only(&shown, "/tmp/shown");
+    let mut command = sandbox.command("sh", &["-c", "cat /tmp/shown /etc/known"]);
+    let said = String::from_utf8(process::output(&mut command).unwrap()).unwrap();
+    assert_eq!(said, "shown\nas it was\n");
+    assert_eq!(
+        clone.method(),
+        lustre_packaging::sandbox::CloneMethod::Overlay
+    );
+}
+
+#[test]
+fn what_is_for_its_owner_alone_can_be_shown_as_a_copy() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = chroot(dir.path());
+    let closed = dir.path().join("closed");
+    fs::create_dir(&closed).unwrap();
+    fs::write(closed.join("file"), "text").unwrap();
+    let readable = || lustre_packaging::sandbox::readable(&closed, &dir.path().join("copy"));
+    fs::set_permissions(&closed, PermissionsExt::from_mode(0o755)).unwrap();
+    fs::set_permissions(closed.join("file"), PermissionsExt::from_mode(0o644)).unwrap();
+    assert_eq!(readable().unwrap(), closed);
+    fs::set_permissions(closed.join("file"), PermissionsExt::from_mode(0o600)).unwrap();
+    fs::set_permissions(&closed, PermissionsExt::from_mode(0o700)).unwrap();
+    let copy = readable().unwrap();
+    assert_eq!(copy, dir.path().join("copy"));
+    let clone = ChrootClone::new(&root, &dir.path().join("clone"), User::Builder).unwrap();
+    let sandbox = Sandbox::new(&clone, User::Builder, "x").read_only(&copy, "/tmp/shown");
+    let said = process::output(&mut sandbox.command("cat", &["/tmp/shown/file"])).unwrap();
+    assert_eq!(said, b"text");
+}
