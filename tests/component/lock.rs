@@ -5,6 +5,8 @@
 
 #[path = "lock/metadata.rs"]
 mod metadata;
+#[path = "lock/places.rs"]
+mod places;
 #[path = "lock/trust.rs"]
 mod trust;
 #[path = "lock/world.rs"]
@@ -95,10 +97,7 @@ fn every_root_is_pinned_and_nothing_else() {
     assert_eq!(tool.file.size, content.len() as u64);
 
     let sources: Vec<&str> = lock.source.keys().map(String::as_str).collect();
-    assert_eq!(
-        sources,
-        ["kernel", "key-distribution", "key-epel", "modules-streams"]
-    );
+    assert_eq!(sources, ["kernel", "key-distribution", "modules-streams"]);
     let kernel = format!("kernel-6.12.0-{KERNEL}.src.rpm");
     assert_eq!(lock.source["kernel"].file, kernel);
     assert_eq!(lock.source["key-distribution"].uri, format!("{MIRROR}/KEY"));

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
+use rpm_version::Evr;
+
 use super::Lock;
 use crate::source::Locked;
 
@@ -13,14 +15,19 @@ pub struct Diff {
     pub sources: Vec<String>,
     /// One line for every package: `gcc.x86_64: 8.5.0-1 -> 8.5.0-2`, `+ new 1-1`, `- old 1-1`.
     pub packages: Vec<String>,
+    /// Those of both that go down to an older version.
+    pub older: Vec<String>,
 }
 
 impl Diff {
     /// From `old` to `new`.
     pub fn of(old: &Lock, new: &Lock) -> Self {
+        let mut older = older(&source_packages(old), &source_packages(new));
+        older.extend(self::older(&packages(old), &packages(new)));
         Self {
             sources: changes(&sources(old), &sources(new)),
             packages: changes(&packages(old), &packages(new)),
+            older,
         }
     }
 
@@ -68,6 +75,35 @@ fn sources(lock: &Lock) -> Versions {
         (name.clone(), what)
     });
     collect(files.chain(trees))
+}
+
+/// The source packages among the pinned files, by their version.
+fn source_packages(lock: &Lock) -> Versions {
+    collect(lock.source.iter().filter_map(|(name, pin)| {
+        let nevra = rpm_version::Nevra::parse(pin.file.strip_suffix(".rpm")?);
+        if nevra.arch() != "src" {
+            return None;
+        }
+        let version = format!("{}-{}", nevra.evr().version(), nevra.evr().release());
+        Some((name.clone(), version))
+    }))
+}
+
+/// What has a newest version below the one it had.
+fn older(old: &Versions, new: &Versions) -> Vec<String> {
+    let newest = |versions: &BTreeSet<String>| {
+        versions
+            .iter()
+            .max_by(|a, b| Evr::parse(a).cmp(&Evr::parse(b)))
+            .cloned()
+    };
+    old.iter()
+        .filter_map(|(name, versions)| {
+            let (before, after) = (newest(versions)?, newest(new.get(name)?)?);
+            (Evr::parse(&after) < Evr::parse(&before))
+                .then(|| format!("{name}: {before} -> {after}"))
+        })
+        .collect()
 }
 
 fn packages(lock: &Lock) -> Versions {
@@ -163,6 +199,31 @@ mod tests {
             ]
         );
         assert_eq!(diff.to_string().lines().count(), 4);
+    }
+
+    #[test]
+    fn what_goes_down_is_told_apart() {
+        let old = lock(
+            "kernel-5.14.0-570.62.1.el9_6.src.rpm",
+            &[
+                ("gcc", "8-10"),
+                ("gcc", "8-9"),
+                ("make", "4-1"),
+                ("ed", "1-1"),
+            ],
+        );
+        let new = lock(
+            "kernel-5.14.0-570.9.1.el9_6.src.rpm",
+            &[("gcc", "8-10"), ("make", "1:3-1"), ("ed", "1-0.9")],
+        );
+        assert_eq!(
+            Diff::of(&old, &new).older,
+            [
+                "kernel: 5.14.0-570.62.1.el9_6 -> 5.14.0-570.9.1.el9_6",
+                "ed.x86_64: 1-1 -> 1-0.9"
+            ]
+        );
+        assert_eq!(Diff::of(&new, &new).older, [] as [&str; 0]);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The kernel's source package in the source repositories.
 
+use rpm_version::Evr;
+
 use super::Error;
 use super::metadata::Metadata;
 use crate::lock::FilePin;
@@ -17,6 +19,13 @@ pub struct SourcePackage {
     pub newest: String,
     /// The repository that has it.
     pub repository: String,
+}
+
+impl SourcePackage {
+    /// Whether it is older than `version`, a `version-release`.
+    pub fn is_older_than(&self, version: &str) -> bool {
+        Evr::parse(&self.version) < Evr::parse(version)
+    }
 }
 
 /// Finds the source package `name` in the version asked for, otherwise the newest of all source repositories.

@@ -3,6 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use toml::Table;
+
+use super::check::inside;
 use super::{Error, Target, list, merge};
 
 /// How deep targets may inherit; deeper is a loop or a mistake.
@@ -77,7 +80,7 @@ fn is_name(name: &str) -> bool {
 }
 
 /// The merged tables of the target at `place`.
-pub(super) fn table(specs: &Path, place: &Place, depth: usize) -> Result<toml::Table, Error> {
+pub(super) fn table(specs: &Path, place: &Place, depth: usize) -> Result<Table, Error> {
     let path = &place.path;
     let text = match fs::read_to_string(path) {
         Ok(text) => text,
@@ -95,26 +98,83 @@ pub(super) fn table(specs: &Path, place: &Place, depth: usize) -> Result<toml::T
             });
         }
     };
-    let mut table: toml::Table = toml::from_str(&text).map_err(|e| malformed(path, &text, &e))?;
-    let Some(parent) = table.remove("inherits") else {
-        // Unknown keys are found here, where line and column are known, not after merging.
-        toml::from_str::<Target>(&text).map_err(|e| malformed(path, &text, &e))?;
-        return Ok(table);
-    };
+    let mut table: Table = toml::from_str(&text).map_err(|e| malformed(path, &text, &e))?;
     let invalid = |message: String| Error::Invalid {
         name: place.name.clone(),
         path: path.clone(),
         message,
     };
-    let parent = parent
-        .as_str()
-        .ok_or_else(|| invalid("`inherits` is the name of a target, a string".to_owned()))?;
+    let parent = table.remove("inherits");
+    let with = parts(&mut table).map_err(invalid)?;
+    let mut base = Table::new();
+    if let Some(parent) = &parent {
+        let parent = parent
+            .as_str()
+            .ok_or_else(|| invalid("`inherits` is the name of a target, a string".to_owned()))?;
+        if depth >= MAX_DEPTH {
+            return Err(invalid(format!(
+                "targets inherit more than {MAX_DEPTH} deep: is there a loop at `{parent}`?"
+            )));
+        }
+        base = self::table(specs, &place.parent(specs, parent)?, depth + 1)?;
+    } else if with.is_empty() {
+        // Unknown keys are found here, where line and column are known, not after merging.
+        toml::from_str::<Target>(&text).map_err(|e| malformed(path, &text, &e))?;
+    }
+    for part in &with {
+        base = merge::merged(base, self::part(specs, place, part, depth + 1)?);
+    }
+    Ok(merge::merged(base, table))
+}
+
+/// The parts that a table is laid over, which its `with` names.
+fn parts(table: &mut Table) -> Result<Vec<String>, String> {
+    let Some(with) = table.remove("with") else {
+        return Ok(Vec::new());
+    };
+    let names: Option<Vec<String>> = with.as_array().map(|list| {
+        list.iter()
+            .filter_map(|one| one.as_str().map(str::to_owned))
+            .collect()
+    });
+    match names {
+        Some(names)
+            if with
+                .as_array()
+                .is_some_and(|list| list.len() == names.len()) =>
+        {
+            Ok(names)
+        }
+        _ => Err(
+            "`with` is a list of files under specs/, without `.toml`, such as `distributions/el-9`"
+                .to_owned(),
+        ),
+    }
+}
+
+/// The merged tables of the part `name` of the target at `place`: `specs/NAME.toml`, laid over the parts that it names itself.
+fn part(specs: &Path, place: &Place, name: &str, depth: usize) -> Result<Table, Error> {
+    let invalid = |message: String| Error::Invalid {
+        name: place.name.clone(),
+        path: place.path.clone(),
+        message,
+    };
+    inside("with", name).map_err(invalid)?;
     if depth >= MAX_DEPTH {
         return Err(invalid(format!(
-            "targets inherit more than {MAX_DEPTH} deep: is there a loop at `{parent}`?"
+            "parts are more than {MAX_DEPTH} deep: is there a loop at `{name}`?"
         )));
     }
-    let base = self::table(specs, &place.parent(specs, parent)?, depth + 1)?;
+    let path = specs.join(format!("{name}.toml"));
+    let text = fs::read_to_string(&path).map_err(|source| Error::Read {
+        path: path.clone(),
+        source,
+    })?;
+    let mut table: Table = toml::from_str(&text).map_err(|e| malformed(&path, &text, &e))?;
+    let mut base = Table::new();
+    for below in parts(&mut table).map_err(invalid)? {
+        base = merge::merged(base, part(specs, place, &below, depth + 1)?);
+    }
     Ok(merge::merged(base, table))
 }
 

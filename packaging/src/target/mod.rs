@@ -1,10 +1,12 @@
 //! Targets: what a repository is built for, one TOML file each under `specs/targets/`, or a site's own file anywhere.
 //!
-//! A target may inherit from another (`inherits = "rehearsal"`): tables are merged key by key, anything else replaces.
+//! A target may inherit from another (`inherits = "rehearsal"`) and be laid over parts (`with = ["distributions/el-9"]`): tables are
+//! merged key by key, anything else replaces. `$NAME` in a string is one of the distribution's variables.
 //! [`Target::load`] reads a target with its ancestors and checks it; [`list`] names those that exist.
 
 mod boot;
 mod check;
+mod fill;
 mod load;
 mod merge;
 mod model;
@@ -112,12 +114,13 @@ impl Target {
     /// When there is no such target, when a file is malformed (with line and column), or when the whole is not complete.
     pub fn load(specs: &Path, wanted: &str) -> Result<Self, Error> {
         let place = load::Place::of(specs, wanted)?;
-        let table = load::table(specs, &place, 0)?;
+        let mut table = load::table(specs, &place, 0)?;
         let invalid = |message: String| Error::Invalid {
             name: place.name.clone(),
             path: place.path.clone(),
             message,
         };
+        fill::fill(&mut table).map_err(invalid)?;
         let mut target: Self = table
             .try_into()
             .map_err(|error: toml::de::Error| invalid(error.message().to_owned()))?;

@@ -17,6 +17,12 @@ impl OneOrMore {
     }
 }
 
+impl From<String> for OneOrMore {
+    fn from(one: String) -> Self {
+        Self(vec![one])
+    }
+}
+
 impl<'de> Deserialize<'de> for OneOrMore {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Strings;

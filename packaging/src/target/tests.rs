@@ -362,3 +362,166 @@ fn a_tags_key_goes_with_a_tag() {
     let error = Target::load(dir.path(), "two").unwrap_err().to_string();
     assert!(error.contains("lustre.tag_key.url"), "{error}");
 }
+
+#[test]
+fn a_repository_has_several_places_and_a_file_is_looked_for_in_all_of_them() {
+    let text = there().replace(
+        "baseurl = \"$location/$releasever/BaseOS/$basearch/os\"",
+        "baseurl = [\"$location/$releasever/BaseOS/os/\", \"https://vault.example/old/$releasever/BaseOS/os\", \"$location/$releasever/BaseOS/os/\"]",
+    );
+    let dir = specs(&[("one.toml", &text)]);
+    let distribution = Target::load(dir.path(), "one").unwrap().distribution;
+    let (live, vault) = (
+        "https://vault.example/el/9.6/BaseOS/os/",
+        "https://vault.example/old/9.6/BaseOS/os",
+    );
+    assert_eq!(
+        distribution.locations(&distribution.repository[0]).unwrap(),
+        [live, vault]
+    );
+    let (here, there) = (
+        format!("{live}Packages/a.rpm"),
+        format!("{vault}/Packages/a.rpm"),
+    );
+    assert_eq!(distribution.places(&here), [here.clone(), there.clone()]);
+    assert_eq!(distribution.places(&there), [there, here]);
+    for elsewhere in [
+        "https://other.example/a.rpm",
+        "https://vault.example/old/9.6/BaseOS/os2/a.rpm",
+    ] {
+        assert_eq!(distribution.places(elsewhere), [elsewhere]);
+    }
+}
+
+#[test]
+fn one_setting_of_one_repository_is_laid_over_what_is_inherited() {
+    let text = there();
+    let child = "inherits = \"one\"\n[distribution.repository.baseos]\nsigned_metadata = false\n\
+                 [distribution.repository.more]\nbaseurl = \"https://more.example\"\nkey = \"main\"\nsigned_metadata = true\n\
+                 enabled = false\nwhy = \"w\"\n";
+    let dir = specs(&[("one.toml", &text), ("two.toml", child)]);
+    let all = Target::load(dir.path(), "two").unwrap();
+    let signed: Vec<(&str, bool, bool)> = all
+        .distribution
+        .repository
+        .iter()
+        .map(|one| {
+            (
+                one.id.as_str(),
+                one.signed_metadata,
+                one.is_used(&all.asks_for()),
+            )
+        })
+        .collect();
+    assert_eq!(
+        signed,
+        [
+            ("baseos", false, true),
+            ("more", true, false),
+            ("source", true, true)
+        ]
+    );
+    for (wrong, part) in [
+        ("id = \"other\"\n", "says that its id is"),
+        ("sslclientcert = \"/a\"\n", "both are needed"),
+        (
+            "sslcacert = \"a.pem\"\n",
+            "the sslcacert of the repository `baseos`",
+        ),
+        ("key = []\n", "at least one"),
+        ("signed_metadate = true\n", "signed_metadate"),
+    ] {
+        let child = format!("inherits = \"one\"\n[distribution.repository.baseos]\n{wrong}");
+        let dir = specs(&[("one.toml", &text), ("two.toml", &child)]);
+        let error = Target::load(dir.path(), "two").unwrap_err().to_string();
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
+#[test]
+fn a_target_is_laid_over_the_parts_that_it_names() {
+    let dir = specs(&[
+        ("one.toml", &there()),
+        (
+            "two.toml",
+            "inherits = \"one\"\nwith = [\"distributions/own\"]\ndescription = \"for $vendor\"\n",
+        ),
+        ("loop.toml", "with = [\"distributions/loop\"]\n"),
+        ("out.toml", "with = [\"../one\"]\n"),
+        ("none.toml", "with = [\"distributions/none\"]\n"),
+        ("word.toml", "with = \"distributions/own\"\n"),
+    ]);
+    let parts = dir.path().join("distributions");
+    std::fs::create_dir(&parts).unwrap();
+    for (name, text) in [
+        (
+            "base",
+            "[distribution.variables]\nvendor = \"Base\"\n[build]\nhost = \"base\"\n",
+        ),
+        (
+            "own",
+            "with = [\"distributions/base\"]\n[distribution.variables]\nvendor = \"Own\"\n",
+        ),
+        ("loop", "with = [\"distributions/loop\"]\n"),
+    ] {
+        std::fs::write(parts.join(format!("{name}.toml")), text).unwrap();
+    }
+    let target = Target::load(dir.path(), "two").unwrap();
+    assert_eq!(
+        (target.description.as_str(), target.build.host.as_str()),
+        ("for Own", "base")
+    );
+    for (name, part) in [
+        ("loop", "a loop at `distributions/loop`"),
+        ("out", "path under specs/"),
+        ("none", "none.toml"),
+        ("word", "`with` is a list"),
+    ] {
+        let error = Target::load(dir.path(), name).unwrap_err().to_string();
+        assert!(error.contains(part), "{name}: {error}");
+    }
+}
+
+#[test]
+fn every_release_is_found_after_it_moved_and_its_sources_where_they_are() {
+    let specs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
+    for name in list(&specs).unwrap() {
+        let distribution = Target::load(&specs, &name).unwrap().distribution;
+        for repository in &distribution.repository {
+            let places = distribution.locations(repository).unwrap();
+            let id = &repository.id;
+            let (vendor, _) = name.split_once('-').unwrap();
+            match (vendor, repository.source) {
+                // Its content network keeps a release where it was.
+                ("rhel", _) => {
+                    assert!(
+                        places[0].starts_with("https://cdn.redhat.com/"),
+                        "{name} {id}"
+                    );
+                    assert!(repository.sslclientcert.is_some(), "{name} {id}");
+                }
+                ("alma", true) => assert_eq!(
+                    places,
+                    [format!(
+                        "https://vault.almalinux.org/{}/BaseOS/Source",
+                        distribution.variables["releasever"]
+                    )]
+                ),
+                _ => assert!(
+                    places.len() == 2 && places[1].contains("vault"),
+                    "{name} {id}: {places:?}"
+                ),
+            }
+            assert!(!id.contains("epel"), "{name}");
+        }
+    }
+    let alma = Target::load(&specs, "alma-8.10").unwrap().distribution;
+    let keys: Vec<&str> = alma
+        .repository
+        .iter()
+        .flat_map(|one| one.key.all())
+        .map(|name| alma.keys[name].fingerprint.as_str())
+        .collect();
+    assert_eq!(keys.len(), 2 * alma.repository.len());
+    assert!(keys.contains(&"5E9B8F5617B5066CE92057C3488FCF7C3ABB34F8"));
+}

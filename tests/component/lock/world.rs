@@ -281,7 +281,6 @@ impl World {
              bootstrap = ['site-release', 'tool']\nbuildroot = ['site-release', 'compiler']\n\
              [distribution.variables]\ntree = 'el10'\n\
              [distribution.keys.distribution]\nfingerprint = '{fingerprint}'\nfile = 'keys/site-of-the-test.asc'\nurl = '{MIRROR}/KEY'\n\
-             [distribution.keys.epel]\nfingerprint = '{fingerprint}'\nfile = 'keys/other-of-the-test.asc'\nurl = '{MIRROR}/KEY'\n\
              {}{}{}[e2fsprogs]\nsource = {{ git-tag = {{ url = 'https://git.example/e2fsprogs', tag = 'v1' }} }}\n\
              [lustre]\nsource = {{ path = 'model/lustre' }}\nbuildroot = ['linker']\n[install]\n{install}\n",
             repository("base", false),
@@ -321,11 +320,21 @@ impl World {
 
     /// A newer `tool` takes the place of the one there is, as on a mirror that has moved on.
     pub fn move_on(&self) {
+        self.replace_tool("1.1");
+    }
+
+    /// A `tool` of this version takes the place of the one there is.
+    pub fn replace_tool(&self, version: &str) {
         let old = self.mirror("base/x86_64/tool-1.0-1.x86_64.rpm");
         fs::remove_file(old).unwrap();
         let tool: &[Package] = &[("tool", "Requires: (good or bad)")];
-        build(&self.mirror("base"), "tools", ("1.1", "1"), tool, None);
-        createrepo(&self.mirror("base"));
-        self.gpg().sign_repository(&self.mirror("base"));
+        build(&self.mirror("base"), "tools", (version, "1"), tool, None);
+        self.again("base");
+    }
+
+    /// Makes the metadata of a repository anew, and signs it.
+    pub fn again(&self, repository: &str) {
+        createrepo(&self.mirror(repository));
+        self.gpg().sign_repository(&self.mirror(repository));
     }
 }

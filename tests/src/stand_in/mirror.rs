@@ -16,8 +16,6 @@ use crate::createrepo;
 
 /// Where the mirrors of the distribution's hosts are below the served folder: one folder for each host.
 pub const DISTRIBUTION: &str = "dl.rockylinux.org";
-/// Of EPEL's.
-pub const EPEL: &str = "dl.fedoraproject.org";
 
 /// The release of the module stream of swig that is the default, and of the other.
 pub const SWIG: [(&str, &str); 2] = [("3.0", "3.0.12"), ("4.0", "4.0.2")];
@@ -131,24 +129,13 @@ pub fn write(base: &Base, release: &Release, location: &str, root: &Path) -> Res
     metadata(&source)?;
     sign(base, &source)?;
 
-    let epel = root
-        .join(EPEL)
-        .join(format!("pub/epel/{}/Everything/x86_64", release.el));
-    fs::create_dir_all(epel.join("Packages"))?;
-    small("pdsh", "2.34", "x86_64", release).write(&epel.join("Packages"), &base.key)?;
-    metadata(&epel)?;
-
     let text = base.key.public_key().armored()?;
     let pub_rocky = root.join(DISTRIBUTION).join("pub/rocky");
     fs::create_dir_all(&pub_rocky)?;
     for name in ["rockyofficial", "Rocky-9", "Rocky-10"] {
         fs::write(pub_rocky.join(format!("RPM-GPG-KEY-{name}")), &text)?;
     }
-    let pub_epel = root.join(EPEL).join("pub/epel");
-    Ok(fs::write(
-        pub_epel.join(format!("RPM-GPG-KEY-EPEL-{}", release.el)),
-        &text,
-    )?)
+    Ok(())
 }
 
 fn small<'a>(name: &'a str, version: &'a str, arch: &'a str, release: &Release) -> Small<'a> {

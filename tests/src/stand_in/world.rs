@@ -134,7 +134,6 @@ impl World {
              model = \"The distribution is a stand-in, and the Lustre of this repository is a model that stores nothing in parallel.\"\n\n\
              [distribution]\nkey = \"{key}\"\n\n\
              [distribution.keys.distribution]\nfingerprint = \"{key}\"\n\n\
-             [distribution.keys.epel]\nfingerprint = \"{key}\"\n\n\
              [needs]\njob_memory_mib = 300\noutput_gib = 1\nbase = {{ disk_gib = 3 }}\ne2fsprogs = {{ disk_gib = 1 }}\n\
              kernel = {{ disk_gib = 3, memory_mib = 500 }}\ndebuginfo = {{ disk_gib = 0, memory_mib = 0 }}\nlustre = {{ disk_gib = 1 }}\n\n\
              [lustre]\nsource = {{ git = {{ url = \"https://{SOURCES}/fs/lustre-release\", tag = \"{}\", commit = \"{commit}\" }} }}\n",
@@ -155,7 +154,7 @@ impl World {
     pub fn command(&self, verb: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new(program());
         command.arg(verb).arg("--target").arg(self.target());
-        for host in [mirror::DISTRIBUTION, mirror::EPEL, SOURCES] {
+        for host in [mirror::DISTRIBUTION, SOURCES] {
             let to = self.server.url(&format!("/{host}"));
             command.arg("--mirror").arg(format!("https://{host}={to}"));
         }

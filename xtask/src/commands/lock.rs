@@ -63,7 +63,25 @@ fn update(context: &Context) -> anyhow::Result<Outcome> {
     let old = Lock::read(&path(target)).ok().flatten();
     let lock = resolve(context, true)?;
     if let Some(old) = &old {
-        ui::say(&Diff::of(old, &lock).to_string());
+        let diff = Diff::of(old, &lock);
+        ui::say(&diff.to_string());
+        if !diff.older.is_empty() {
+            let lines = diff.older.join("\n  ");
+            // Where the target asks for something else now, that is why.
+            if old.request == lock.request {
+                let path = path(target);
+                anyhow::bail!(
+                    "the repositories have older versions than {} pins:\n  {lines}\n  the mirror is behind, or somebody shows a state of \
+                     before: try again later, or another with --mirror FROM=TO; where the distribution took the newer ones back, remove \
+                     the lock and run `cargo xtask lock --target {}`",
+                    path.display(),
+                    target.argument()
+                );
+            }
+            ui::say(&format!(
+                "older than before, as the target asks for it now:\n  {lines}"
+            ));
+        }
     }
     if target.distribution.kind == DistributionKind::Repositories {
         fetch(context, &lock)?;

@@ -180,8 +180,9 @@ impl Done {
 
 fn one(context: &Context, downloader: &Downloader<'_>, pin: &FilePin) -> anyhow::Result<()> {
     let wanted = digest(pin)?;
-    let urls = std::slice::from_ref(&pin.uri);
-    match downloader.file(&pin.file, urls, &wanted, Some(pin.size)) {
+    // Its repository may have moved since.
+    let urls = context.target.distribution.places(&pin.uri);
+    match downloader.file(&pin.file, &urls, &wanted, Some(pin.size)) {
         Ok(_) => Ok(()),
         Err(error @ (source::Error::Download { .. } | source::Error::Digest { .. })) => {
             let target = context.target.argument();

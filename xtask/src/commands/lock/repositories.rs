@@ -13,7 +13,7 @@ use lustre_packaging::resolve::{self, BuildRequires, Key, SourcePackage};
 use lustre_packaging::sign::{PublicKey, verify_package};
 use lustre_packaging::source::{Downloader, Locked};
 use lustre_packaging::store::{Digest, TempDir};
-use lustre_packaging::target::{Kernel, Source, Target};
+use lustre_packaging::target::{Distribution, Kernel, Source, Target};
 
 use crate::context::{self, Context};
 use crate::road::KERNEL_PACKAGE;
@@ -25,7 +25,7 @@ pub fn request(target: &Target) -> anyhow::Result<Digest> {
     let specs = context::specs();
     let mut fields = vec![
         ("recipe".to_owned(), "1".to_owned()),
-        json("distribution", &target.distribution)?,
+        json("distribution", &asked(&target.distribution)?)?,
         json("kernel", &(&target.kernel.kind, &target.kernel.source))?,
         json("kernel-version", &target.kernel.version)?,
         json("kernel-options", &target.kernel.options)?,
@@ -52,6 +52,26 @@ pub fn request(target: &Target) -> anyhow::Result<Digest> {
         }
     }
     Ok(Digest::of_fields(fields))
+}
+
+/// A distribution as far as it decides which files are pinned. One more place where a repository may be, or a certificate that its server
+/// asks for, outdates no lock: of the places only the first counts.
+fn asked(distribution: &Distribution) -> anyhow::Result<Distribution> {
+    let mut asked = distribution.clone();
+    for repository in &mut asked.repository {
+        let places = distribution.locations(repository)?;
+        repository.baseurl = places
+            .into_iter()
+            .next()
+            .context("a repository has a place")?
+            .into();
+        repository.sslclientcert = None;
+        repository.sslclientkey = None;
+        repository.sslcacert = None;
+        repository.why.clear();
+    }
+    asked.variables.clear();
+    Ok(asked)
 }
 
 fn json(name: &str, value: &impl serde::Serialize) -> anyhow::Result<(String, String)> {
@@ -138,7 +158,21 @@ fn kernel_srpm(
         );
     };
     let named = version.as_deref().filter(|_| !(update && *moves));
-    let srpm = resolve::srpm(metadata, name, named)?;
+    let target = context.target.argument();
+    let srpm = resolve::srpm(metadata, name, named).map_err(|error| match &error {
+        resolve::Error::NoSourcePackage { found, .. } if named.is_some() && !found.is_empty() => {
+            let newest = found.last().cloned().unwrap_or_default();
+            let what = if *moves {
+                format!("`cargo xtask lock --update --target {target}` takes it, if it fits")
+            } else {
+                "`version` of the target's [kernel] decides".to_owned()
+            };
+            anyhow::Error::new(error).context(format!(
+                "the kernel that the target names is not there; the newest that is: {newest}; {what}"
+            ))
+        }
+        _ => error.into(),
+    })?;
     match named {
         Some(version) if srpm.newest != srpm.version => context.screen.line(&format!(
             "{} has {name}-{}, newer than the {version} that the target names; {}",
@@ -157,6 +191,13 @@ fn kernel_srpm(
                 "{name}-{newest} is the newest in {}",
                 srpm.repository
             ));
+            if let Some(wanted) = version
+                && srpm.is_older_than(wanted)
+            {
+                context.screen.line(&format!(
+                    "that is older than {wanted}, which the target names and the repositories do not have"
+                ));
+            }
         }
     }
     judge(&context.target, &srpm.version)?;
@@ -253,7 +294,7 @@ impl Maker<'_> {
         let digest: Digest = sha256.parse()?;
         let path = self.downloader.file(
             KERNEL_PACKAGE,
-            std::slice::from_ref(uri),
+            &self.context.target.distribution.places(uri),
             &digest,
             Some(*size),
         )?;
