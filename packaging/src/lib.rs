@@ -4,6 +4,7 @@ pub mod archive;
 pub mod boot;
 pub mod build;
 pub mod buildroot;
+pub mod cpu;
 pub mod distro;
 pub mod host;
 pub mod knowledge;

@@ -52,6 +52,20 @@ pub enum Error {
         /// What is wrong.
         message: String,
     },
+    /// An emulator without the processor that the target's packages are compiled for.
+    #[error(
+        "{} cannot give a guest a processor of the level {level}, which the distribution's packages are compiled for: {said}; QEMU 7.2 \
+         and later can for x86-64-v3",
+        program.display()
+    )]
+    Cpu {
+        /// The emulator.
+        program: PathBuf,
+        /// What is needed.
+        level: crate::cpu::Level,
+        /// What it says.
+        said: String,
+    },
     /// There is no emulator.
     #[error("no QEMU on this host: neither {} is there; the package is qemu-system-x86 on Debian, qemu-kvm on Enterprise Linux and Fedora", qemu::PROGRAMS.join(" nor "))]
     NoQemu,

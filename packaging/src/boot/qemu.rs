@@ -5,7 +5,8 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::Accelerator;
+use super::{Accelerator, Error};
+use crate::cpu::Level;
 use crate::host;
 use crate::process;
 
@@ -28,6 +29,8 @@ pub struct Machine<'a> {
     pub program: &'a Path,
     /// How its processor runs.
     pub accelerator: Accelerator,
+    /// The level of x86-64 that its processor has at least; QEMU ends where it cannot give that.
+    pub cpu: Option<Level>,
     /// Memory, in MiB.
     pub memory_mib: u64,
     /// Processors.
@@ -65,9 +68,10 @@ impl Machine<'_> {
         let mut line = words(&["-no-user-config", "-nodefaults", "-display", "none"]);
         line.extend(words(&["-no-reboot", "-machine", "q35"]));
         line.extend(words(match self.accelerator {
-            Accelerator::Kvm => &["-accel", "kvm", "-cpu", "host"],
-            Accelerator::Tcg => &["-accel", "tcg,thread=multi,tb-size=256", "-cpu", "max"],
+            Accelerator::Kvm => &["-accel", "kvm"],
+            Accelerator::Tcg => &["-accel", "tcg,thread=multi,tb-size=256"],
         }));
+        line.extend(words(&["-cpu", &model(self.accelerator, self.cpu)]));
         line.extend(words(&["-m", &memory, "-smp", &cpus]));
         for (name, file) in [("console", self.console), ("report", self.report)] {
             line.push("-chardev".into());
@@ -115,6 +119,42 @@ impl Machine<'_> {
     }
 }
 
+/// The model of the processor: all that the accelerator has, which is to be at least what `cpu` says.
+fn model(accelerator: Accelerator, cpu: Option<Level>) -> String {
+    let model = match accelerator {
+        Accelerator::Kvm => "host",
+        Accelerator::Tcg => "max",
+    };
+    model.to_owned() + &cpu.map(Level::for_qemu).unwrap_or_default()
+}
+
+/// That the emulator at `program` can give a guest a processor of this level: emulated, which is what is left where there is no KVM.
+///
+/// # Errors
+/// What it says, when it cannot.
+pub fn check_cpu(program: &Path, cpu: Option<Level>) -> Result<(), Error> {
+    let Some(level) = cpu else {
+        return Ok(());
+    };
+    let mut command = process::command(program);
+    command
+        .args(["-no-user-config", "-nodefaults", "-display", "none"])
+        .args(["-machine", "q35", "-m", "64", "-S", "-accel", "tcg", "-cpu"])
+        .arg(model(Accelerator::Tcg, cpu))
+        .args(["-qmp", "stdio"]);
+    // It makes the machine, and that is all.
+    let quit = b"{\"execute\":\"qmp_capabilities\"}\n{\"execute\":\"quit\"}\n";
+    match process::output_with_input(&mut command, quit) {
+        Ok(_) => Ok(()),
+        Err(process::Error::Output { stderr, .. }) => Err(Error::Cpu {
+            program: program.to_owned(),
+            level,
+            said: stderr.trim().to_owned(),
+        }),
+        Err(error) => Err(error.into()),
+    }
+}
+
 fn words(items: &[&str]) -> Vec<OsString> {
     items.iter().map(OsString::from).collect()
 }
@@ -136,9 +176,14 @@ mod tests {
     use super::*;
 
     fn line(accelerator: Accelerator, disk: Option<&Path>) -> String {
+        line_with(accelerator, None, disk)
+    }
+
+    fn line_with(accelerator: Accelerator, cpu: Option<Level>, disk: Option<&Path>) -> String {
         let command = Machine {
             program: Path::new("/usr/bin/qemu"),
             accelerator,
+            cpu,
             memory_mib: 2048,
             cpus: 2,
             kernel: Path::new("/s/vmlinuz"),
@@ -177,6 +222,49 @@ mod tests {
             assert!(line.contains(part), "{part} is not in {line}");
         }
         assert!(!line.contains("no_timer_check"), "{line}");
+    }
+
+    #[test]
+    fn a_guest_has_the_processor_that_its_packages_are_compiled_for() {
+        for (accelerator, model) in [(Accelerator::Kvm, "host"), (Accelerator::Tcg, "max")] {
+            let line = line_with(accelerator, Some(Level::V3), None);
+            let (_, rest) = line.split_once(" -cpu ").unwrap();
+            let cpu = rest.split(' ').next().unwrap();
+            assert!(
+                cpu.starts_with(&format!("{model},+")) && cpu.ends_with(",enforce"),
+                "{cpu}"
+            );
+            assert!(cpu.contains(",+avx2,") && !cpu.contains("avx512"), "{cpu}");
+        }
+    }
+
+    /// An emulator of before 7.2, which says so as QEMU does, and one that can; both want to be told to end.
+    #[test]
+    fn an_emulator_without_the_processor_is_told_before_anything_is_built() {
+        use std::os::unix::fs::PermissionsExt as _;
+
+        let dir = tempfile::tempdir().unwrap();
+        let program = |name: &str, ending: &str| {
+            let path = dir.path().join(name);
+            let script = format!("#!/bin/sh\ngrep -q quit || exit 9\n{ending}\n");
+            std::fs::write(&path, script).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            path
+        };
+        let old = program(
+            "old",
+            "echo \"TCG doesn't support requested feature: CPUID.07H:EBX.avx2 [bit 5]\" >&2; exit 1",
+        );
+        let error = check_cpu(&old, Some(Level::V3)).unwrap_err().to_string();
+        for part in ["/old cannot give", "x86-64-v3", "EBX.avx2", "7.2"] {
+            assert!(error.contains(part), "`{part}`: {error}");
+        }
+        check_cpu(&old, None).unwrap();
+        check_cpu(&program("new", "exit 0"), Some(Level::V3)).unwrap();
+        match find() {
+            Some(program) => check_cpu(&program, Some(Level::V3)).unwrap(),
+            None => eprintln!("skipped: there is no QEMU to ask here"),
+        }
     }
 
     #[test]

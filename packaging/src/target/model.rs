@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::Boot;
 use super::needs::Needs;
 use super::repositories::{self, BaseRepository, KeyFile};
+use crate::cpu::Level;
 
 /// One target, merged with what it inherits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -69,6 +70,9 @@ pub struct Distribution {
     pub key: String,
     /// rpm's architecture.
     pub arch: String,
+    /// The level of x86-64 that its packages are compiled for, where not every processor has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<Level>,
     /// rpm's `%dist`, with its dot.
     pub dist: String,
     /// What dnf knows the release by when it chooses module streams (`PLATFORM_ID` of `/etc/os-release`), such as `platform:el8`; a

@@ -50,6 +50,7 @@ impl Fake {
         let machine = Machine {
             program: &self.path("qemu"),
             accelerator,
+            cpu: None,
             memory_mib: 64,
             cpus: 1,
             kernel: &self.path("vmlinuz"),

@@ -159,3 +159,61 @@ fn neither_root_nor_user_namespaces_is_an_error_before_any_work() {
     assert_eq!(ran.stdout, "");
     assert!(home.is_untouched());
 }
+
+/// Enterprise Linux 10 is compiled for processors with AVX2: one without it is told of before anything is fetched.
+#[test]
+fn a_processor_that_the_distribution_does_not_run_on_is_an_error_before_any_work() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let cpuinfo = elsewhere.path().join("cpuinfo");
+    let flags = |level: &str| {
+        let text = format!(
+            "processor\t: 0\nflags\t\t: fpu lm cx16 lahf_lm popcnt pni ssse3 sse4_1 sse4_2 hypervisor{level}\n"
+        );
+        fs::write(&cpuinfo, text).unwrap();
+    };
+    let on_it = |home: &Home, command: &str, target: &str| {
+        let mut there = Command::new("bwrap");
+        there
+            .args(["--dev-bind", "/", "/", "--ro-bind"])
+            .arg(&cpuinfo)
+            .args(["/proc/cpuinfo", "--unshare-net", "--"])
+            .arg(program())
+            .args([command, "--target", target])
+            .args(["--mirror", "https://dl.rockylinux.org=/no/such/mirror"]);
+        home.prepare(&mut there);
+        run(&mut there)
+    };
+    flags("");
+    for command in ["repo", "build", "assemble"] {
+        let home = Home::new();
+        let ran = on_it(&home, command, "rocky-10.0");
+        assert_eq!(ran.code, 1, "{command}: {ran:?}");
+        for part in ["`rocky-10.0`", "x86-64-v3", "avx, avx2", "host-passthrough"] {
+            assert!(
+                ran.stderr.contains(part),
+                "{command}: `{part}`: {}",
+                ran.stderr
+            );
+        }
+    }
+    // A lock is data: it may be made here, and is told where it is of no use.
+    let home = Home::new();
+    let ran = on_it(&home, "lock", "rocky-10.0");
+    assert!(
+        ran.stderr.contains("x86-64-v3") && ran.stderr.contains("could not be fetched"),
+        "{ran:?}"
+    );
+    // With all of it, and for a release that asks for less, it is the network that is missed.
+    let with = [
+        (" avx avx2 bmi1 bmi2 f16c fma abm movbe xsave", "rocky-10.0"),
+        ("", "rocky-9.6"),
+    ];
+    for (level, target) in with {
+        flags(level);
+        let ran = on_it(&Home::new(), "lock", target);
+        assert!(
+            ran.code == 1 && !ran.stderr.contains("x86-64-v3"),
+            "{target}: {ran:?}"
+        );
+    }
+}

@@ -72,6 +72,7 @@ pub fn boot_checks(input: &BootInput<'_>) -> anyhow::Result<Vec<Check>> {
     let machine = Machine {
         program: &program,
         accelerator: Accelerator::Kvm,
+        cpu: input.install.server.target.distribution.cpu,
         memory_mib: input.boot.memory_mib,
         cpus: processors(input.boot.cpus),
         kernel: &image.kernel,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context as _;
+use lustre_packaging::boot::qemu;
 use lustre_packaging::stage::{self, Recipe, Stage, State, digest_of};
 use lustre_packaging::store::StageDir;
 use lustre_packaging::target::Boot;
@@ -64,8 +65,12 @@ pub fn run(arguments: &BootArgs) -> anyhow::Result<Outcome> {
 /// The table `[boot]` of the target.
 ///
 /// # Errors
-/// When there is none.
+/// When there is none, or this host's emulator has no processor for the target's packages.
 pub fn table(context: &Context) -> anyhow::Result<&Boot> {
+    let cpu = context.target.distribution.cpu;
+    if let Some(program) = qemu::find() {
+        qemu::check_cpu(&program, cpu)?;
+    }
     context.target.boot.as_ref().with_context(|| {
         format!(
             "the target `{0}` cannot be booted: specs/targets/{0}.toml has no table [boot], and inherits none",

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use lustre_packaging::cpu;
 use lustre_packaging::lock::Found;
 use lustre_packaging::needs::{Compared, Estimate, Machine, Part};
 use lustre_packaging::stage::{self, Planned, Stage, State};
@@ -18,6 +19,7 @@ use crate::ui;
 /// # Errors
 /// When there is too little of something; the lock's where it cannot be read.
 pub fn before_fetching(context: &Context, parts: &[Part], output: &Path) -> anyhow::Result<()> {
+    processor(context)?;
     if let (_, Found::Current(lock)) = lock::find(context)?
         && lock::missing(context, &lock)?.is_empty()
     {
@@ -39,6 +41,7 @@ pub fn before_building(
     if left.is_empty() {
         return Ok(());
     }
+    processor(context)?;
     check(context, &left, output)
 }
 
@@ -69,6 +72,17 @@ pub fn left(planned: &[Planned]) -> BTreeSet<Part> {
 
 /// All parts of the road.
 pub const ALL: [Part; 4] = [Part::Base, Part::E2fsprogs, Part::Kernel, Part::Lustre];
+
+/// That this machine's processor runs the distribution's packages.
+///
+/// # Errors
+/// When it does not.
+pub fn processor(context: &Context) -> anyhow::Result<()> {
+    Ok(cpu::check(
+        &context.target.name,
+        context.target.distribution.cpu,
+    )?)
+}
 
 fn check(context: &Context, parts: &BTreeSet<Part>, output: &Path) -> anyhow::Result<()> {
     let target = &context.target;

@@ -15,6 +15,7 @@ use lustre_packaging::source::{Downloader, Locked};
 use lustre_packaging::store::{Digest, TempDir};
 use lustre_packaging::target::{Distribution, Kernel, Source, Target};
 
+use crate::commands::needs;
 use crate::context::{self, Context};
 use crate::road::KERNEL_PACKAGE;
 use crate::road::repositories::{key_source, modules_source};
@@ -92,6 +93,10 @@ fn requires_in(path: &Path) -> anyhow::Result<String> {
 /// A new lock; an `update` takes the newest kernel where the target's moves.
 pub fn resolve(context: &Context, update: bool) -> anyhow::Result<Lock> {
     let target = &context.target;
+    if let Err(error) = needs::processor(context) {
+        // Where it is built, that is an error; a lock can be made anywhere.
+        context.screen.line(&error.to_string());
+    }
     let options = sources::options(&context.arguments)?;
     let downloader = sources::downloader(context, &options);
     let specs = context::specs();
