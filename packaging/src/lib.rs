@@ -7,6 +7,7 @@ pub mod buildroot;
 pub mod cpu;
 pub mod distro;
 pub mod host;
+mod input;
 pub mod knowledge;
 pub mod lock;
 pub mod needs;

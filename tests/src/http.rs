@@ -21,6 +21,8 @@ pub enum Fault {
     Slow(usize, Duration),
     /// As if the request had no range.
     NoRange,
+    /// Without saying how much it will be.
+    Unannounced,
     /// With this content instead.
     Instead(Vec<u8>),
 }
@@ -151,10 +153,13 @@ fn answer(stream: &TcpStream, root: &Path, state: &State) -> io::Result<()> {
     };
     lock(&state.requests).push(Request { path, from, status });
     let mut out = stream;
+    let length = match fault {
+        Some(Fault::Unannounced) => String::new(),
+        _ => format!("Content-Length: {}\r\n", body.len()),
+    };
     write!(
         out,
-        "HTTP/1.1 {status} Answer\r\nContent-Length: {}\r\nConnection: close\r\n{extra}\r\n",
-        body.len()
+        "HTTP/1.1 {status} Answer\r\n{length}Connection: close\r\n{extra}\r\n"
     )?;
     match fault {
         Some(Fault::Truncate(length)) => out.write_all(&body[..length.min(body.len())])?,

@@ -249,7 +249,7 @@ pub fn distribution_srpm(
     package: &str,
 ) -> anyhow::Result<std::path::PathBuf> {
     let source = Fetchable::Srpm(lustre_packaging::source::SrpmSource {
-        repository: format!("file://{}", repository.display()),
+        repository: repository.display().to_string(),
         package: package.to_owned(),
         version: None,
         key: key.to_owned(),
@@ -292,7 +292,7 @@ mod tests {
         .unwrap();
         assert!(read.offline);
         assert_eq!(read.overrides[0].rev.as_deref(), Some("v2"));
-        assert_eq!(read.mirrors[0].to, "/srv/b");
+        assert_eq!(read.mirrors[0].to.to_string(), "/srv/b");
     }
 
     #[test]

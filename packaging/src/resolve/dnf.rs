@@ -199,7 +199,7 @@ fn pin(metadata: &Metadata, package: &Chosen) -> Result<PackagePin, Error> {
             file: file.to_owned(),
             size: package.size,
             sha256: package.digest.clone(),
-            uri: url::join(base, &package.href),
+            uri: url::join(&package.repository, base, &package.href)?,
         },
     })
 }

@@ -161,7 +161,7 @@ fn once(
     location: &str,
     keys: &BTreeMap<String, Key>,
 ) -> Result<Vec<Fetched>, Error> {
-    let place = url::join(location, "repodata/repomd.xml");
+    let place = url::join(&repository.id, location, "repodata/repomd.xml")?;
     let repomd = repomd(downloader, repository, &place, keys)?;
     let wanted = if repository.source {
         &["primary"]
@@ -179,7 +179,7 @@ fn once(
     }
     let mut fetched = Vec::new();
     for file in files {
-        let from = url::join(location, &file.href);
+        let from = url::join(&repository.id, location, &file.href)?;
         let path = downloader
             .file(
                 &repository.id,

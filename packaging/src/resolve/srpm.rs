@@ -86,7 +86,7 @@ pub fn srpm(
                 .to_owned(),
             size: chosen.size,
             sha256: sha256.to_string(),
-            uri: url::join(location, &chosen.href),
+            uri: url::join(&repository, location, &chosen.href)?,
         },
         repository,
     })

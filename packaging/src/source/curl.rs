@@ -2,11 +2,12 @@
 
 use std::fs::OpenOptions;
 use std::io::Write;
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::time::Duration;
 
 use super::download::length;
-use super::{Error, url};
+use super::{Error, Location};
 use crate::process;
 use crate::store::PathError;
 
@@ -22,37 +23,43 @@ pub(super) enum Outcome {
     GiveUp {
         why: String,
     },
+    /// There is more than the limit.
+    TooLarge,
 }
 
-/// curl's options: no configuration of the user, no endless waiting, no other protocols, going on after what is there.
+/// curl's options: no configuration of the user, no endless waiting, going on after what is there.
 #[rustfmt::skip]
 const OPTIONS: &[&str] = &[
     "--disable", "--fail", "--location", "--max-redirs", "10", "--silent", "--show-error", "--globoff",
-    "--proto", "=http,https,file", "--proto-redir", "=http,https",
     "--connect-timeout", "30", "--speed-limit", "1000", "--speed-time", "60",
     "--continue-at", "-",
 ];
 
-/// One run of curl for `source`, from the URL `place` into the file `into`, going on after what that has, and not if the server
-/// announces more than `limit` bytes, where one is given. `report` is called ten times a second meanwhile.
+/// Ends a program whose file grows beyond its limit, whatever a server announced: curl heeds only announcements.
+const TOO_LARGE: i32 = 25;
+
+/// One run of curl for `source`, from `place` into the file `into`, going on after what that has, and never beyond `limit` bytes.
+/// `report` is called ten times a second meanwhile.
 pub(super) fn curl(
     source: &str,
-    place: &str,
+    place: &Location,
     into: &Path,
-    limit: Option<u64>,
+    limit: u64,
     report: &dyn Fn(),
 ) -> Result<Outcome, Error> {
-    // The URL may hold a password: it is not for the process list.
-    let mut config = format!(
-        "url = \"{}\"\n",
-        place.replace('\\', "\\\\").replace('"', "\\\"")
-    );
-    if let Some(limit) = limit {
-        config.push_str(&format!("max-filesize = {limit}\n"));
-    }
-    let mut command = process::command("curl");
+    let config = url_line(place);
+    // What was asked of an encrypted place is not taken from one that is not.
+    let (protocols, further) = match (place.is_remote(), place.is_https()) {
+        (false, _) => ("=file", "=https"),
+        (true, false) => ("=http,https", "=http,https"),
+        (true, true) => ("=https", "=https"),
+    };
+    let mut command = process::command("prlimit");
     command
+        .args([&format!("--fsize={limit}:{limit}"), "--core=0", "curl"])
         .args(OPTIONS)
+        .args(["--proto", protocols, "--proto-redir", further])
+        .args(["--max-filesize", &limit.to_string()])
         .arg("--output")
         .arg(into)
         .args(["--config", "-"]);
@@ -72,6 +79,9 @@ pub(super) fn curl(
     report();
     match result {
         Ok(Ok(_)) => Ok(Outcome::Done),
+        Ok(Err(process::Error::Output { status, .. })) if status.signal() == Some(TOO_LARGE) => {
+            Ok(Outcome::TooLarge)
+        }
         Ok(Err(process::Error::Output { status, stderr, .. })) if status.code().is_some() => {
             judge(place, into, status.code().unwrap_or_default(), &stderr)
         }
@@ -79,7 +89,7 @@ pub(super) fn curl(
         Ok(Err(process::Error::Interrupted { .. } | process::Error::Output { .. })) => {
             Err(Error::Interrupted {
                 source_name: source.to_owned(),
-                url: url::shown(place),
+                url: place.to_string(),
             })
         }
         Ok(Err(error)) => Err(Error::Tool {
@@ -90,12 +100,19 @@ pub(super) fn curl(
     }
 }
 
+/// The line of curl's configuration that names the URL: it may hold a password, which is not for the process list. A location has no
+/// blank and no control character in it, so it stays on its line; these two have a meaning between quotation marks.
+fn url_line(place: &Location) -> String {
+    let quoted = place.as_str().replace('\\', "\\\\").replace('"', "\\\"");
+    format!("url = \"{quoted}\"\n")
+}
+
 /// What curl's exit status (its manual's "EXIT CODES") asks for.
-fn judge(place: &str, into: &Path, code: i32, stderr: &str) -> Result<Outcome, Error> {
+fn judge(place: &Location, into: &Path, code: i32, stderr: &str) -> Result<Outcome, Error> {
     // curl repeats a URL as it is, with a password.
     let why = stderr
         .trim_start_matches("curl: ")
-        .replace(place, &url::shown(place));
+        .replace(place.as_str(), &place.to_string());
     let again = |afresh| Outcome::Again {
         why: why.clone(),
         afresh,
@@ -107,6 +124,7 @@ fn judge(place: &str, into: &Path, code: i32, stderr: &str) -> Result<Outcome, E
             Some(408 | 425 | 429 | 500..=599) => again(false),
             _ => Outcome::GiveUp { why },
         },
+        63 => Outcome::TooLarge,
         // No name, no connection, cut short, too slow, nothing received, TLS: these pass.
         5 | 6 | 7 | 16 | 18 | 28 | 35 | 52 | 55 | 56 | 92 => again(false),
         // The server cannot resume.
@@ -147,6 +165,24 @@ fn probe(into: &Path) -> Result<(), PathError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_url_is_one_line_of_curls_configuration() {
+        for text in [
+            "https://a.example/\"\\x?q=\"\\&r='",
+            "https://me:p\"w@a.example/?\\",
+            "/srv/a\"b\\c",
+        ] {
+            let line = url_line(&Location::parse(text).unwrap());
+            let inner = line
+                .strip_prefix("url = \"")
+                .and_then(|rest| rest.strip_suffix("\"\n"))
+                .unwrap();
+            assert!(!inner.contains('\n'), "{line}");
+            let unescaped = inner.replace("\\\\", "").replace("\\\"", "");
+            assert!(!unescaped.contains(['"', '\\']), "{line}");
+        }
+    }
 
     #[test]
     fn the_status_is_read_from_the_message() {

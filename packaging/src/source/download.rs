@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use super::curl::{Outcome, curl};
 use super::replace::rewrite;
-use super::{Error, Mirror, Tried, url};
+use super::{Error, Location, Mirror, Tried, url};
+use crate::input;
 use crate::store::{self, Digest, PathError, Store};
 
 /// How often and how patiently a place is tried.
@@ -54,8 +55,11 @@ pub struct Downloader<'s> {
     busy: Mutex<HashMap<PathBuf, Arc<Mutex<()>>>>,
 }
 
-/// A small file is not larger than this: metadata of the largest distributions stays far below.
-const SMALL: u64 = 1 << 30;
+/// A small file is not larger than this: keys, and what names the files of a repository, stay far below.
+const SMALL: u64 = 64 << 20;
+
+/// No file is larger than this: the largest package of a distribution stays far below.
+pub(super) const LARGEST: u64 = 16 << 30;
 
 impl<'s> Downloader<'s> {
     /// A downloader for one run.
@@ -80,7 +84,7 @@ impl<'s> Downloader<'s> {
     /// An interrupted download goes on where it stopped, also in a later run.
     ///
     /// # Errors
-    /// When no place has it, what came has another digest, or it may not be fetched.
+    /// When no place has it, what came has another digest, it may not be fetched, or one of `urls` is no location.
     pub fn file(
         &self,
         source: &str,
@@ -97,7 +101,7 @@ impl<'s> Downloader<'s> {
         let places = self.places(
             source,
             urls,
-            &format!("{} (sha256 {expected})", first(urls)),
+            &format!("{} (sha256 {expected})", url::shown(first(urls))),
         )?;
         let mut tried = Vec::new();
         let mut mismatch = None;
@@ -105,15 +109,24 @@ impl<'s> Downloader<'s> {
             match self.try_place(source, place, &partial, expected, size)? {
                 Ok(path) => return Ok(path),
                 Err(Failure::Unreachable(why)) => tried.push(Tried {
-                    url: url::shown(place),
+                    url: place.to_string(),
                     why,
                 }),
                 Err(Failure::Wrong(found)) => {
                     let error = Error::Digest {
                         source_name: source.to_owned(),
-                        url: url::shown(place),
+                        url: place.to_string(),
                         expected: *expected,
                         found,
+                    };
+                    mismatch.get_or_insert(error);
+                }
+                Err(Failure::Larger(limit)) => {
+                    let error = Error::Larger {
+                        source_name: source.to_owned(),
+                        url: place.to_string(),
+                        expected: *expected,
+                        limit,
                     };
                     mismatch.get_or_insert(error);
                 }
@@ -140,7 +153,7 @@ impl<'s> Downloader<'s> {
             for attempt in 0..self.retry.attempts {
                 self.pause(attempt);
                 let _ = fs::remove_file(&file);
-                match self.curl(source, place, &file, None, Some(SMALL))? {
+                match self.curl(source, place, &file, None, SMALL)? {
                     Outcome::Done => {
                         return fs::read(&file)
                             .map_err(|source| PathError::new("read", &file, source).into());
@@ -150,6 +163,10 @@ impl<'s> Downloader<'s> {
                         why = reason;
                         break;
                     }
+                    Outcome::TooLarge => {
+                        why = format!("it is larger than {SMALL} bytes, and no more is taken");
+                        break;
+                    }
                 }
             }
         }
@@ -157,23 +174,24 @@ impl<'s> Downloader<'s> {
             source_name: source.to_owned(),
             what: url::shown(location),
             tried: vec![Tried {
-                url: places
-                    .first()
-                    .map(|place| url::shown(place))
-                    .unwrap_or_default(),
+                url: places.first().map(Location::to_string).unwrap_or_default(),
                 why,
             }],
         })
     }
 
     /// Where to look, after mirrors, without what may not be reached.
-    fn places(&self, source: &str, urls: &[String], what: &str) -> Result<Vec<String>, Error> {
-        let mut places: Vec<String> = urls
+    fn places(&self, source: &str, urls: &[String], what: &str) -> Result<Vec<Location>, Error> {
+        let mut places: Vec<Location> = urls
             .iter()
-            .map(|location| rewrite(location, self.mirrors))
-            .collect();
+            .map(|text| rewrite(&Location::parse(text)?, self.mirrors))
+            .collect::<Result<_, _>>()
+            .map_err(|why| Error::Location {
+                source_name: source.to_owned(),
+                source: why,
+            })?;
         if self.offline {
-            places.retain(|place| !url::is_remote(place));
+            places.retain(|place| !place.is_remote());
             if places.is_empty() {
                 return Err(Error::Offline {
                     source_name: source.to_owned(),
@@ -198,15 +216,22 @@ impl<'s> Downloader<'s> {
     fn curl(
         &self,
         source: &str,
-        place: &str,
+        place: &Location,
         into: &Path,
         total: Option<u64>,
-        limit: Option<u64>,
+        limit: u64,
     ) -> Result<Outcome, Error> {
+        if let Some(path) = place.local_path()
+            && let Err(error) = input::open(&path, limit)
+        {
+            return Ok(Outcome::GiveUp {
+                why: error.to_string(),
+            });
+        }
         let report = || {
             (self.progress)(&Progress {
                 source: source.to_owned(),
-                url: url::shown(place),
+                url: place.to_string(),
                 bytes: length(into),
                 total,
             });
@@ -217,11 +242,12 @@ impl<'s> Downloader<'s> {
     fn try_place(
         &self,
         source: &str,
-        place: &str,
+        place: &Location,
         partial: &Path,
         expected: &Digest,
         size: Option<u64>,
     ) -> Result<Result<PathBuf, Failure>, Error> {
+        let limit = size.unwrap_or(LARGEST);
         let mut why = String::new();
         let mut attempt = 0;
         while attempt < self.retry.attempts {
@@ -232,7 +258,7 @@ impl<'s> Downloader<'s> {
             let outcome = if complete {
                 Outcome::Done
             } else {
-                self.curl(source, place, partial, size, None)?
+                self.curl(source, place, partial, size, limit)?
             };
             match outcome {
                 Outcome::Done => match self.adopt(place, partial, expected)? {
@@ -252,6 +278,11 @@ impl<'s> Downloader<'s> {
                     attempt += 1;
                 }
                 Outcome::GiveUp { why } => return Ok(Err(Failure::Unreachable(why))),
+                Outcome::TooLarge => {
+                    // What was taken of something larger is no part of what was asked for.
+                    remove(partial)?;
+                    return Ok(Err(Failure::Larger(limit)));
+                }
             }
         }
         let times = self.retry.attempts;
@@ -263,7 +294,7 @@ impl<'s> Downloader<'s> {
     /// Takes a finished download into the store; one with another digest is removed.
     fn adopt(
         &self,
-        place: &str,
+        place: &Location,
         partial: &Path,
         expected: &Digest,
     ) -> Result<Result<PathBuf, Digest>, Error> {
@@ -271,7 +302,10 @@ impl<'s> Downloader<'s> {
             // curl makes no file for an empty one.
             File::create(partial).map_err(|source| PathError::new("create", partial, source))?;
         }
-        match self.store.adopt_file(partial, place, Some(expected)) {
+        match self
+            .store
+            .adopt_file(partial, &place.to_string(), Some(expected))
+        {
             Ok((_, path)) => Ok(Ok(path)),
             Err(store::Error::Digest { found, .. }) => {
                 remove(partial)?;
@@ -286,6 +320,8 @@ impl<'s> Downloader<'s> {
 enum Failure {
     Unreachable(String),
     Wrong(Digest),
+    /// It has more than this many bytes.
+    Larger(u64),
 }
 
 fn first(urls: &[String]) -> &str {

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::BadLocation;
 use crate::store::{self, Digest, PathError};
 use crate::{archive, process, sign};
 
@@ -48,6 +49,14 @@ pub enum Error {
         /// What is wrong, and what to write instead.
         why: String,
     },
+    /// What a target, a lock or a mirror gives as a location is none.
+    #[error("source `{source_name}`: {source}")]
+    Location {
+        /// The source.
+        source_name: String,
+        /// What is wrong.
+        source: BadLocation,
+    },
     /// Something is not in the store and may not be fetched.
     #[error(
         "source `{source_name}`: {what} is not in the store, and --offline forbids to fetch it; \
@@ -86,6 +95,21 @@ pub enum Error {
         expected: Digest,
         /// The digest it has.
         found: Digest,
+    },
+    /// There is more than the file has. It was not kept.
+    #[error(
+        "source `{source_name}`: {url} is larger than {limit} bytes, and the file with the digest sha256 {expected} is not\n  \
+         either the file there was replaced or the target's digest is wrong; what came was removed"
+    )]
+    Larger {
+        /// The source.
+        source_name: String,
+        /// Where it came from.
+        url: String,
+        /// The digest it has to have.
+        expected: Digest,
+        /// How many bytes it has at most.
+        limit: u64,
     },
     /// The run was interrupted.
     #[error(

@@ -7,8 +7,8 @@ use super::git::Git;
 use super::replace::rewrite;
 use super::srpm::{Keys, find};
 use super::{
-    ArchiveSource, Content, Downloader, Error, Fetched, GitSource, Locked, Mirror, Override,
-    Progress, Retry, Source, SrpmSource, path, url,
+    ArchiveSource, Content, Downloader, Error, Fetched, GitSource, Location, Locked, Mirror,
+    Override, Progress, Retry, Source, SrpmSource, path, url,
 };
 use crate::store::{PathError, Store, digest_entries};
 
@@ -165,7 +165,7 @@ impl<'s> Fetcher<'s> {
         };
         if self.store.file(sha256).is_none() {
             let keys = Keys::read(name, source, &self.options.keys)?;
-            let url = url::join(repository, href);
+            let url = url::join(name, repository, href)?;
             let path =
                 self.downloader
                     .file(name, std::slice::from_ref(&url), sha256, Some(*size))?;
@@ -205,12 +205,17 @@ impl<'s> Fetcher<'s> {
     }
 
     /// The URL that git is given.
-    pub(super) fn git_place(&self, url: &str) -> (String, bool) {
-        let place = rewrite(url, &self.options.mirrors);
-        match url::local_path(&place) {
+    pub(super) fn git_place(&self, name: &str, url: &str) -> Result<(String, bool), Error> {
+        let place = Location::git(url)
+            .and_then(|location| rewrite(&location, &self.options.mirrors))
+            .map_err(|why| Error::Location {
+                source_name: name.to_owned(),
+                source: why,
+            })?;
+        Ok(match place.local_path() {
             Some(path) => (path.to_string_lossy().into_owned(), true),
-            None => (place, false),
-        }
+            None => (place.as_str().to_owned(), false),
+        })
     }
 
     /// Pins a git source without fetching it: its tag's commit, or the commit it names.
@@ -231,7 +236,7 @@ impl<'s> Fetcher<'s> {
         let found = match &source.tag {
             None => None,
             Some(tag) => {
-                let (place, local) = self.git_place(&source.url);
+                let (place, local) = self.git_place(name, &source.url)?;
                 Some(if self.options.offline && !local {
                     git.commit(&git.mirror_path(&source.url), &format!("refs/tags/{tag}"))
                         .ok_or_else(|| offline(name, &source.url, &format!("tag {tag}")))?
@@ -276,7 +281,7 @@ impl<'s> Fetcher<'s> {
         let git = Git::new(self.store, name)?;
         let mut mirror = git.mirror_path(url);
         if git.commit(&mirror, commit).is_none() {
-            let (place, local) = self.git_place(url);
+            let (place, local) = self.git_place(name, url)?;
             if self.options.offline && !local {
                 return Err(offline(name, url, &format!("commit {commit}")));
             }

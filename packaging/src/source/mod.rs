@@ -4,6 +4,7 @@
 //! - [`Fetcher`] turns one into the other and brings the content into the store; [`Fetched`] gives it out again (`fetch`).
 //! - [`Override`] replaces a source by something local, [`Mirror`] a location by another (`replace`,
 //!   `replacement`).
+//! - [`Location`] is where something is, parsed (`url`).
 //! - `download` fetches files through `curl`, `git` drives git, `tag` checks the signatures of tags, `srpm` reads a dnf source repository by its signed metadata (`repodata`).
 //!
 //! Fetching is the only part of the road that uses the network.
@@ -31,3 +32,4 @@ pub use model::{ArchiveSource, GitSource, Locked, PathSource, Source, SrpmSource
 pub use path::copy_tree;
 pub use replace::{Mirror, Override, ParseError};
 pub(crate) use tag::signed;
+pub use url::{BadLocation, Location};

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use super::url;
+use super::{BadLocation, Location};
 
 /// `--source NAME=PATH[@REV]`: something local in place of a target's source.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,9 +20,9 @@ pub struct Override {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mirror {
     /// The beginning of the URLs that are replaced.
-    pub from: String,
+    pub from: Location,
     /// What comes in its place: a URL or a path.
-    pub to: String,
+    pub to: Location,
 }
 
 /// An argument that is no replacement.
@@ -34,6 +34,9 @@ pub enum ParseError {
     /// Not `FROM=TO`.
     #[error("`{0}` is not FROM=TO, with a URL as FROM and a URL or an absolute path as TO")]
     Mirror(String),
+    /// `FROM=TO`, and one of the two is no location.
+    #[error(transparent)]
+    Location(#[from] BadLocation),
 }
 
 impl FromStr for Override {
@@ -84,43 +87,31 @@ impl FromStr for Mirror {
                         && scheme.chars().all(|c| c.is_ascii_alphanumeric())
                 })
         };
-        text.match_indices('=')
+        let (from, to) = text
+            .match_indices('=')
             .map(|(at, _)| (&text[..at], &text[at + 1..]))
             .find(|(from, to)| is_place(from) && is_place(to))
-            .map(|(from, to)| Self {
-                from: from.to_owned(),
-                to: to.to_owned(),
-            })
-            .ok_or_else(|| ParseError::Mirror(text.to_owned()))
+            .ok_or_else(|| ParseError::Mirror(text.to_owned()))?;
+        Ok(Self {
+            from: Location::git(from)?,
+            to: Location::git(to)?,
+        })
     }
 }
 
 impl std::fmt::Display for Mirror {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}={}", url::shown(&self.from), url::shown(&self.to))
+        write!(f, "{}={}", self.from, self.to)
     }
 }
 
-/// Where a URL is really fetched from: the mirror with the longest beginning in common replaces it. Whole parts of a path
-/// are compared: `https://a/b` is not the beginning of `https://a/bc`.
-pub(super) fn rewrite(location: &str, mirrors: &[Mirror]) -> String {
-    let rest_after = |mirror: &Mirror| {
-        let from = mirror.from.trim_end_matches('/');
-        location
-            .strip_prefix(from)
-            .filter(|rest| rest.is_empty() || rest.starts_with('/'))
-    };
+/// Where a location is really fetched from: the mirror with the longest beginning in common replaces it.
+pub(super) fn rewrite(location: &Location, mirrors: &[Mirror]) -> Result<Location, BadLocation> {
     mirrors
         .iter()
-        .filter_map(|mirror| rest_after(mirror).map(|rest| (mirror, rest)))
-        .max_by_key(|(mirror, _)| mirror.from.trim_end_matches('/').len())
-        .map_or_else(
-            || url::of_location(location),
-            |(mirror, rest)| {
-                let to = url::of_location(&mirror.to);
-                format!("{}{rest}", to.trim_end_matches('/'))
-            },
-        )
+        .filter_map(|mirror| Some((mirror, location.moved(&mirror.from, &mirror.to)?)))
+        .max_by_key(|(mirror, _)| mirror.from.as_str().trim_end_matches('/').len())
+        .map_or_else(|| Ok(location.clone()), |(_, moved)| moved)
 }
 
 #[cfg(test)]
@@ -169,9 +160,11 @@ mod tests {
             ("https://a.example/b?x=1", "http://127.0.0.1:8000/b"),
             ("/srv/x", "file:///srv/x"),
         ] {
-            assert_eq!(rewrite(location, &mirrors), wanted);
+            let location = Location::parse(location).unwrap();
+            assert_eq!(rewrite(&location, &mirrors).unwrap().as_str(), wanted);
         }
         assert!("https://a.example".parse::<Mirror>().is_err());
         assert!("https://a.example=relative".parse::<Mirror>().is_err());
+        assert!("https://a.example=/srv/a\nb".parse::<Mirror>().is_err());
     }
 }

@@ -4,9 +4,11 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::download::LARGEST;
 use super::fetch::{invalid, missing_of, size_of};
 use super::git::Git;
 use super::{Content, Error, Fetched, Fetcher, Locked, Override, Source};
+use crate::input;
 use crate::store::PathError;
 
 /// The first bytes of an RPM file.
@@ -40,6 +42,8 @@ impl Fetcher<'_> {
         if path.is_dir() {
             return self.tree(name, &path, Some(by.clone())).map(Some);
         }
+        // A device may have no end, and a pipe no beginning.
+        input::open(&path, LARGEST).map_err(|source| PathError::new("read", &path, source))?;
         let (digest, stored) = self.store.insert_file(&path, None)?;
         let size = size_of(&stored)?;
         let (locked, content) = if is_rpm(&path)? {

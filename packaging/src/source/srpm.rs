@@ -109,7 +109,8 @@ pub(super) fn find(
     srpm: &SrpmSource,
     keys: &Keys,
 ) -> Result<SourcePackage, Error> {
-    let repomd_url = url::join(&srpm.repository, "repodata/repomd.xml");
+    let below = |href: &str| url::join(source, &srpm.repository, href);
+    let repomd_url = below("repodata/repomd.xml")?;
     let repomd = downloader.small(source, &repomd_url)?;
     let signature = downloader.small(source, &format!("{repomd_url}.asc"))?;
     keys.check_metadata(source, &repomd_url, &repomd, &signature)?;
@@ -119,7 +120,7 @@ pub(super) fn find(
         why,
     };
     let primary = primary_of(&repomd).map_err(|why| metadata(&repomd_url, why))?;
-    let primary_url = url::join(&srpm.repository, &primary.href);
+    let primary_url = below(&primary.href)?;
     let file = downloader.file(
         source,
         std::slice::from_ref(&primary_url),

@@ -26,7 +26,7 @@ impl Fetcher<'_> {
         let at_commit = |mirror: &Path| git.commit(mirror, &format!("refs/tags/{tag}"));
         // A commit that was fetched by its id came without the tag.
         if at_commit(&mirror).as_deref() != Some(commit) {
-            let (place, local) = self.git_place(url);
+            let (place, local) = self.git_place(name, url)?;
             if self.options.offline && !local {
                 return Err(offline(name, url, &format!("tag {tag}")));
             }

@@ -1,49 +1,213 @@
-//! URLs, as far as fetching needs to know them.
+//! Locations: what a target, a lock, a mirror's metadata or the command line says of where something is, parsed where it comes in.
+//!
+//! Nothing but a [`Location`] is given to a program that fetches. It is a URL of a scheme that is known here, in its written form
+//! free of blanks and control characters, whoever wrote it.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// The URL of what may be a plain path.
-pub(super) fn of_location(location: &str) -> String {
-    if location.starts_with('/') {
-        format!("file://{}", encode(location))
-    } else {
-        location.to_owned()
+use url::Url;
+
+use super::Error;
+
+/// Where something is: a URL, or a path of this machine, which is one of the scheme `file`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Location {
+    url: Url,
+    /// The path it was given as.
+    path: Option<String>,
+}
+
+/// What is no location.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no location to fetch from: {why}")]
+pub struct BadLocation {
+    /// What was given, without a password, and with control characters written out.
+    pub text: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// What files are fetched from.
+const FILES: &[&str] = &["http", "https", "file"];
+
+/// What git fetches from. Its `ext` runs any program, and what else there is needs one that this project does not know.
+const GIT: &[&str] = &["http", "https", "file", "git", "ssh"];
+
+impl Location {
+    /// The location of files: an absolute path, or a URL.
+    ///
+    /// # Errors
+    /// When it is neither, or has something in it that no location has.
+    pub fn parse(text: &str) -> Result<Self, BadLocation> {
+        Self::of(text, FILES)
+    }
+
+    /// The location of a git repository: an absolute path, or a URL.
+    ///
+    /// # Errors
+    /// As [`parse`](Self::parse).
+    pub fn git(text: &str) -> Result<Self, BadLocation> {
+        Self::of(text, GIT)
+    }
+
+    fn of(text: &str, schemes: &[&str]) -> Result<Self, BadLocation> {
+        let bad = |why: String| BadLocation {
+            text: shown(text),
+            why,
+        };
+        // A parser of URLs drops some of these without a word.
+        if let Some(control) = text.chars().find(|c| c.is_control()) {
+            return Err(bad(format!(
+                "it has the control character {} in it",
+                control.escape_default()
+            )));
+        }
+        let path = text.starts_with('/').then(|| text.to_owned());
+        let written = match &path {
+            Some(path) => format!("file://{}", encode(path)),
+            None => text.to_owned(),
+        };
+        if written.contains(char::is_whitespace) {
+            return Err(bad(
+                "it has a blank in it; in a URL that is written %20".to_owned()
+            ));
+        }
+        let url = Url::parse(&written).map_err(|error| match error {
+            url::ParseError::RelativeUrlWithoutBase => {
+                bad("it is neither a URL nor an absolute path".to_owned())
+            }
+            other => bad(other.to_string()),
+        })?;
+        if !schemes.contains(&url.scheme()) {
+            return Err(bad(format!(
+                "the scheme `{}` is none of {}",
+                url.scheme(),
+                schemes.join(", ")
+            )));
+        }
+        let host = url.host_str().unwrap_or_default();
+        match (url.scheme(), host) {
+            ("file", "") => {}
+            ("file", _) => {
+                return Err(bad(format!(
+                    "a `file` URL is of this machine and names no host, this one `{host}`: write file:///PATH"
+                )));
+            }
+            (_, "") => return Err(bad("it names no host".to_owned())),
+            // A program would take it for an option.
+            (_, host) if host.starts_with('-') => {
+                return Err(bad(format!("`{host}` is no host")));
+            }
+            _ => {}
+        }
+        Ok(Self { url, path })
+    }
+
+    /// As it is given to a program that fetches: with a password where there is one.
+    pub fn as_str(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// The path, of a location on this machine.
+    pub fn local_path(&self) -> Option<PathBuf> {
+        match &self.path {
+            Some(path) => Some(PathBuf::from(path)),
+            None if self.is_remote() => None,
+            None => self.url.to_file_path().ok(),
+        }
+    }
+
+    /// Whether reading it needs the network.
+    pub fn is_remote(&self) -> bool {
+        self.url.scheme() != "file"
+    }
+
+    /// Whether all of the way to it is encrypted and its host is known by a certificate.
+    pub(super) fn is_https(&self) -> bool {
+        self.url.scheme() == "https"
+    }
+
+    /// What lies at `href` below this folder: as a repository's metadata says it, which nobody vouches for. A whole URL is taken as
+    /// it is, but no repository elsewhere names files of this machine.
+    ///
+    /// # Errors
+    /// When it has something in it that no location has, or leads out of the folder.
+    pub fn join(&self, href: &str) -> Result<Self, BadLocation> {
+        let bad = |why: &str| BadLocation {
+            text: shown(href),
+            why: format!("{why} (it is named by {self})"),
+        };
+        if href.contains("://") {
+            let named = Self::parse(href)?;
+            if self.is_remote() && !named.is_remote() {
+                return Err(bad("it is a file of this machine"));
+            }
+            return Ok(named);
+        }
+        if href.is_empty() {
+            return Err(bad("it is empty"));
+        }
+        if href.chars().any(char::is_control) {
+            return Err(bad("it has a control character in it"));
+        }
+        if href.split('/').any(|part| part == "..") {
+            return Err(bad("it leads out of its repository"));
+        }
+        let base = self.url.as_str().trim_end_matches('/');
+        Self::parse(&format!("{base}/{}", encode(href)))
+    }
+
+    /// The location under `to` that this one is under `from`; whole parts of the path are compared, so that `https://a/b` is not
+    /// the beginning of `https://a/bc`.
+    pub(super) fn moved(&self, from: &Self, to: &Self) -> Option<Result<Self, BadLocation>> {
+        let rest = self
+            .url
+            .as_str()
+            .strip_prefix(from.url.as_str().trim_end_matches('/'))
+            .filter(|rest| rest.is_empty() || rest.starts_with('/'))?;
+        let to = to.url.as_str().trim_end_matches('/');
+        Some(Self::of(&format!("{to}{rest}"), GIT))
     }
 }
 
-/// The path of a location on this machine, given as a path or a `file:` URL.
-pub(super) fn local_path(location: &str) -> Option<PathBuf> {
-    if location.starts_with('/') {
-        return Some(PathBuf::from(location));
+/// Without a user's name and password.
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.path {
+            Some(path) => f.write_str(path),
+            None => f.write_str(&shown(self.url.as_str())),
+        }
     }
-    let rest = location.strip_prefix("file://")?;
-    let rest = rest.strip_prefix("localhost").unwrap_or(rest);
-    rest.starts_with('/').then(|| decode(rest))
 }
 
-/// A folder's URL and a path below it.
-pub(crate) fn join(base: &str, href: &str) -> String {
-    if href.contains("://") {
-        return href.to_owned();
-    }
-    format!(
-        "{}/{}",
-        of_location(base).trim_end_matches('/'),
-        encode(href)
-    )
+/// The URL of what lies at `href` below the folder `base`, for the source `name`.
+pub(crate) fn join(name: &str, base: &str, href: &str) -> Result<String, Error> {
+    Location::parse(base)
+        .and_then(|base| base.join(href))
+        .map(|location| location.as_str().to_owned())
+        .map_err(|source| Error::Location {
+            source_name: name.to_owned(),
+            source,
+        })
 }
 
-/// A URL to show: without a user's name and password.
-pub(crate) fn shown(url: &str) -> String {
-    let Some((scheme, rest)) = url.split_once("://") else {
-        return url.to_owned();
-    };
-    let host_end = rest.find('/').unwrap_or(rest.len());
-    match rest[..host_end].rfind('@') {
-        Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
-        None => url.to_owned(),
+/// A location to show, whether it is one or not: without a user's name and password, and on one line.
+pub(crate) fn shown(text: &str) -> String {
+    let plain = text.split_once("://").and_then(|(scheme, rest)| {
+        let host_end = rest.find('/').unwrap_or(rest.len());
+        let at = rest[..host_end].rfind('@')?;
+        Some(format!("{scheme}://{}", &rest[at + 1..]))
+    });
+    let mut out = String::with_capacity(text.len());
+    for c in plain.as_deref().unwrap_or(text).chars() {
+        if c.is_control() {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
     }
+    out
 }
 
 /// Percent-encodes what may not stand in a URL's path (RFC 3986).
@@ -60,27 +224,6 @@ fn encode(path: &str) -> String {
     out
 }
 
-fn decode(path: &str) -> PathBuf {
-    use std::os::unix::ffi::OsStringExt;
-    let mut bytes = Vec::with_capacity(path.len());
-    let mut rest = path.as_bytes();
-    while let Some((first, tail)) = rest.split_first() {
-        let hex = tail
-            .get(..2)
-            .filter(|_| *first == b'%')
-            .and_then(|digits| std::str::from_utf8(digits).ok())
-            .and_then(|digits| u8::from_str_radix(digits, 16).ok());
-        bytes.push(hex.unwrap_or(*first));
-        rest = if hex.is_some() { &tail[2..] } else { tail };
-    }
-    PathBuf::from(std::ffi::OsString::from_vec(bytes))
-}
-
-/// Whether reading the URL needs the network.
-pub(super) fn is_remote(url: &str) -> bool {
-    local_path(url).is_none()
-}
-
 /// A short name for a folder that belongs to a URL.
 pub(super) fn folder_name(name: &str, url: &str) -> PathBuf {
     let plain: String = name
@@ -95,26 +238,90 @@ pub(super) fn folder_name(name: &str, url: &str) -> PathBuf {
 mod tests {
     use super::*;
 
+    fn location(text: &str) -> Location {
+        Location::parse(text).unwrap()
+    }
+
     #[test]
     fn paths_become_urls_and_paths_again() {
-        let path = "/srv/a b/100%/é";
-        let url = of_location(path);
-        assert_eq!(url, "file:///srv/a%20b/100%25/%C3%A9");
-        assert_eq!(local_path(&url), Some(PathBuf::from(path)));
-        assert_eq!(local_path(path), Some(PathBuf::from(path)));
-        assert_eq!(local_path("https://example.org/srv"), None);
+        let path = "/srv/a b/100%/é?#,:";
+        let place = location(path);
+        assert_eq!(place.as_str(), "file:///srv/a%20b/100%25/%C3%A9%3F%23,:");
+        assert_eq!(place.local_path(), Some(PathBuf::from(path)));
+        assert_eq!(
+            location(place.as_str()).local_path(),
+            Some(PathBuf::from(path))
+        );
+        assert_eq!(location("https://example.org/srv").local_path(), None);
+        assert_eq!(place.to_string(), path);
     }
 
     #[test]
     fn hrefs_are_joined() {
+        for (base, href, whole) in [
+            (
+                "https://example.org/src/",
+                "Packages/a^b+1.src.rpm",
+                "https://example.org/src/Packages/a%5Eb+1.src.rpm",
+            ),
+            ("/srv/x", "repodata/r.xml", "file:///srv/x/repodata/r.xml"),
+            (
+                "https://example.org/a",
+                "https://b.example/c",
+                "https://b.example/c",
+            ),
+        ] {
+            assert_eq!(location(base).join(href).unwrap().as_str(), whole);
+        }
+    }
+
+    #[test]
+    fn what_a_mirror_says_is_below_it_or_refused() {
+        let base = location("https://example.org/src");
+        for href in [
+            "a\noutput = /etc/x\n",
+            "a\rb",
+            "a\u{85}b",
+            "https://example.org/a\noutput = /etc/x",
+            "file:///dev/zero",
+            "ftp://example.org/x",
+            "ext::sh -c id://x",
+            "../../other",
+            "a/../../b",
+            "",
+        ] {
+            let error = base.join(href).unwrap_err().to_string();
+            assert!(!error.contains(char::is_control), "{error:?}");
+        }
+        // What looks odd is a name.
+        let odd = base.join("a\" b\\c%2e%2e/?q#f").unwrap();
         assert_eq!(
-            join("https://example.org/src/", "Packages/a^b+1.src.rpm"),
-            "https://example.org/src/Packages/a%5Eb+1.src.rpm"
+            odd.as_str(),
+            "https://example.org/src/a%22%20b%5Cc%252e%252e/%3Fq%23f"
         );
-        assert_eq!(
-            join("/srv/x", "repodata/r.xml"),
-            "file:///srv/x/repodata/r.xml"
-        );
+    }
+
+    #[test]
+    fn what_is_no_location_is_said() {
+        for (text, part) in [
+            ("relative/path", "neither a URL nor an absolute path"),
+            ("host:path", "scheme `host`"),
+            ("git@host:path", "neither"),
+            ("ext::sh -c id", "blank"),
+            ("ext::sh", "scheme `ext`"),
+            ("https://a b.example/x", "blank"),
+            ("https:///x y", "blank"),
+            ("file://other/x", "names no host"),
+            ("ssh://-oProxyCommand=id/x", "scheme `ssh`"),
+            ("https://a.example/\tx", "\\t"),
+            ("https://[::1/x", "invalid"),
+        ] {
+            let error = Location::parse(text).unwrap_err().to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+        let error = Location::git("ssh://-oProxyCommand=id/x").unwrap_err();
+        assert!(error.to_string().contains("no host"), "{error}");
+        assert!(Location::git("ssh://git@example.org/x").is_ok());
     }
 
     #[test]
@@ -125,5 +332,10 @@ mod tests {
         );
         assert_eq!(shown("https://example.org/a@b"), "https://example.org/a@b");
         assert_eq!(shown("/srv/a@b"), "/srv/a@b");
+        let place = location("https://me:secret@example.org/x");
+        assert!(place.as_str().contains("secret"));
+        assert_eq!(place.to_string(), "https://example.org/x");
+        let error = location("https://me:secret@example.org/x").join("..");
+        assert!(!error.unwrap_err().to_string().contains("secret"));
     }
 }

@@ -234,6 +234,61 @@ fn progress_is_told_and_ends_at_the_whole() {
 }
 
 #[test]
+fn what_a_location_has_in_it_is_no_option_of_curl() {
+    let (place, server, content) = served();
+    let outside = place.path("outside");
+    let options = format!("\noutput = {}\n", outside.display());
+    for url in [
+        format!("{}{options}", server.url("/a.tar.gz")),
+        format!("{}\"{options}#", server.url("/a.tar.gz")),
+        format!("{}\r{options}", server.url("/a.tar.gz")),
+    ] {
+        let error = place.lock(&source(&[url], &content)).unwrap_err();
+        assert!(error.contains("control character"), "{error}");
+        assert!(!error.contains("\noutput"), "{error}");
+        assert!(!outside.exists());
+    }
+    assert_eq!(server.requests().len(), 0);
+}
+
+#[test]
+fn no_more_is_taken_than_a_file_has() {
+    let (place, server, content) = served();
+    let store = place.store();
+    let retry = Retry {
+        attempts: 1,
+        first_pause: Duration::ZERO,
+    };
+    let downloader = Downloader::new(&store, false, &[], retry, &|_| {});
+    let digest = Digest::of_bytes(b"another");
+    fs::create_dir(place.path("folder")).unwrap();
+    let device = "file:///dev/zero".to_owned();
+    let large = server.url("/a.tar.gz");
+    let folder = place.path("folder").display().to_string();
+    for (url, why) in [
+        (large, "larger than 1000 bytes"),
+        (device, "a device"),
+        (folder, "a folder"),
+    ] {
+        let error = downloader
+            .file("lustre", &[url], &digest, Some(1000))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(why), "{error}");
+        assert_eq!(fs::read_dir(store.partial_dir()).unwrap().count(), 0);
+    }
+    // Where a server does not say how much comes, the file ends what writes it.
+    assert!(content.len() > 1000);
+    server.faults("/a.tar.gz", [Fault::Unannounced]);
+    let error = downloader
+        .file("lustre", &[server.url("/a.tar.gz")], &digest, Some(1000))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("larger than 1000 bytes"), "{error}");
+    assert_eq!(fs::read_dir(store.partial_dir()).unwrap().count(), 0);
+}
+
+#[test]
 fn two_threads_fetch_a_file_once() {
     let (place, server, content) = served();
     let store = place.store();

@@ -132,6 +132,38 @@ fn metadata_that_was_changed_or_is_signed_by_another_is_refused() {
 }
 
 #[test]
+fn what_metadata_names_is_in_its_repository() {
+    let gpg = Gpg::new("Distribution");
+    let (place, repository) = repository(&gpg);
+    let server = Server::start(&repository).unwrap();
+    let outside = place.path("outside");
+    let repomd = repository.join("repodata/repomd.xml");
+    let text = fs::read_to_string(&repomd).unwrap();
+    let (before, rest) = text.split_once("type=\"primary\"").unwrap();
+    let (middle, rest) = rest.split_once("href=\"").unwrap();
+    let (href, after) = rest.split_once('"').unwrap();
+    for (instead, why) in [
+        (
+            format!("{href}&#10;output = {}&#10;", outside.display()),
+            "control character",
+        ),
+        ("file:///etc/passwd".to_owned(), "a file of this machine"),
+        (format!("../repository/{href}"), "leads out"),
+    ] {
+        let hostile = format!("{before}type=\"primary\"{middle}href=\"{instead}\"{after}");
+        fs::write(&repomd, hostile).unwrap();
+        fs::remove_file(repository.join("repodata/repomd.xml.asc")).unwrap();
+        // Whoever signs may be hostile as well.
+        gpg.sign_repository(&repository);
+        let error = place
+            .lock(&Source::Srpm(source(&server.url("/"), None)))
+            .unwrap_err();
+        assert!(error.contains(why), "{error}");
+        assert!(!outside.exists());
+    }
+}
+
+#[test]
 fn a_replaced_source_package_is_refused() {
     let gpg = Gpg::new("Distribution");
     let (place, repository) = repository(&gpg);
@@ -145,7 +177,8 @@ fn a_replaced_source_package_is_refused() {
     server.faults(&path, [Fault::Instead(fs::read(&replaced).unwrap())]);
     let error = place.lock(&asked).unwrap_err();
     assert!(
-        error.contains("wrong digest") && error.contains(&path),
+        (error.contains("wrong digest") || error.contains("is larger than"))
+            && error.contains(&path),
         "{error}"
     );
 

@@ -98,7 +98,7 @@ impl<'a> Road<'a> {
             mirrors: options
                 .mirrors
                 .iter()
-                .map(|mirror| (mirror.from.clone(), mirror.to.clone()))
+                .map(|mirror| (mirror.from.to_string(), mirror.to.to_string()))
                 .collect(),
             ..Overrides::default()
         };
