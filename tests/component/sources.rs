@@ -7,6 +7,8 @@
 mod clones;
 #[path = "sources/downloads.rs"]
 mod downloads;
+#[path = "sources/hostile.rs"]
+mod hostile;
 #[path = "sources/repositories.rs"]
 mod repositories;
 #[path = "sources/stores.rs"]

@@ -232,13 +232,13 @@ impl<'s> Fetcher<'s> {
     }
 
     fn resolve_git(&self, name: &str, source: &GitSource) -> Result<String, Error> {
-        let git = Git::new(self.store, name)?;
+        let git = Git::new(self.store, name);
         let found = match &source.tag {
             None => None,
             Some(tag) => {
                 let (place, local) = self.git_place(name, &source.url)?;
                 Some(if self.options.offline && !local {
-                    git.commit(&git.mirror_path(&source.url), &format!("refs/tags/{tag}"))
+                    git.commit(&git.mirror_path(&source.url), &format!("refs/tags/{tag}"))?
                         .ok_or_else(|| offline(name, &source.url, &format!("tag {tag}")))?
                 } else {
                     git.remote_tag(&place, tag)?
@@ -278,9 +278,9 @@ impl<'s> Fetcher<'s> {
         commit: &str,
         allowed: &[String],
     ) -> Result<Fetched, Error> {
-        let git = Git::new(self.store, name)?;
+        let git = Git::new(self.store, name);
         let mut mirror = git.mirror_path(url);
-        if git.commit(&mirror, commit).is_none() {
+        if git.commit(&mirror, commit)?.is_none() {
             let (place, local) = self.git_place(name, url)?;
             if self.options.offline && !local {
                 return Err(offline(name, url, &format!("commit {commit}")));
@@ -299,7 +299,7 @@ impl<'s> Fetcher<'s> {
             }
             mirror = git.mirror(url)?;
             git.fetch(&mirror, &place, tag, commit)?;
-            if git.commit(&mirror, commit).is_none() {
+            if git.commit(&mirror, commit)?.is_none() {
                 return Err(Error::NoRevision {
                     source_name: name.to_owned(),
                     repository: url::shown(url),

@@ -75,7 +75,7 @@ impl Fetched {
         else {
             return Ok(None);
         };
-        let name = Git::new(store, &self.name)?.describe(repository, commit);
+        let name = Git::new(store, &self.name).describe(repository, commit)?;
         // The version of an RPM cannot hold a dash.
         Ok(name.map(|name| name.replace('-', "_")))
     }
@@ -94,7 +94,7 @@ impl Fetched {
         match &self.content {
             Content::Git {
                 repository, commit, ..
-            } => Ok(Git::new(store, &self.name)?.text(repository, commit, file)),
+            } => Git::new(store, &self.name).text(repository, commit, file),
             Content::Tree { path, .. } => read(&path.join(file)),
             Content::Archive(_) => {
                 let folder = store.temp_dir("read")?;
@@ -163,7 +163,7 @@ impl Fetched {
                 commit,
                 missing,
                 ..
-            } => Git::new(store, &self.name)?.export(repository, commit, missing, into),
+            } => Git::new(store, &self.name).export(repository, commit, missing, into),
             Content::Tree { path, entries } => {
                 copy_tree(&self.name, path, entries, tree_time, into)
             }

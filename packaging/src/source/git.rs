@@ -1,8 +1,8 @@
 //! Git repositories: mirrors in the store, commits out of them or out of any local clone.
 //!
 //! git runs without the user's and the system's configuration, without prompts, and never fetches what is missing behind
-//! our back. A commit's files are taken through a repository of our own that only borrows the objects, so that filters,
-//! attributes and hooks of a clone do not change them.
+//! our back. It is never run in a repository that is not our own, whoever owns that: what such a one has in its configuration can
+//! start any program. Its objects are borrowed by a repository of our own, which has copies of its references (`borrowed`).
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -10,38 +10,62 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use super::Error;
+use super::borrowed::{Borrowed, is_repository};
 use crate::archive;
 use crate::process;
 use crate::store::{PathError, Store};
 
-/// Attributes that no file has, whatever a `.gitattributes` says: `git archive` leaves nothing out and changes nothing.
-const ATTRIBUTES: &str =
-    "* -export-ignore -export-subst -text -eol -ident -filter -working-tree-encoding\n";
+/// Settings that hold whatever a configuration says: nothing is started, nothing fetched by a protocol that runs programs, and
+/// what is read is what the objects say.
+const SETTINGS: &[&str] = &[
+    "core.fsmonitor=false",
+    "core.hooksPath=/dev/null",
+    "core.attributesFile=/dev/null",
+    "core.excludesFile=/dev/null",
+    "core.commitGraph=false",
+    "core.untrackedCache=false",
+    "log.showSignature=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "fetch.recurseSubmodules=false",
+    "transfer.bundleURI=false",
+    "protocol.allow=never",
+    "protocol.file.allow=always",
+    "protocol.git.allow=always",
+    "protocol.http.allow=always",
+    "protocol.https.allow=always",
+    "protocol.ssh.allow=always",
+];
 
 /// git, for one source.
 pub(super) struct Git<'s> {
-    store: &'s Store,
-    source: &'s str,
-    config: PathBuf,
+    pub(super) store: &'s Store,
+    pub(super) source: &'s str,
+}
+
+/// A repository in which git may run.
+enum Opened<'r> {
+    /// A mirror in the store.
+    Ours(&'r Path),
+    Borrowed(Borrowed),
+}
+
+impl Opened<'_> {
+    fn path(&self) -> &Path {
+        match self {
+            Self::Ours(path) => path,
+            Self::Borrowed(borrowed) => borrowed.path(),
+        }
+    }
 }
 
 impl<'s> Git<'s> {
-    pub(super) fn new(store: &'s Store, source: &'s str) -> Result<Self, Error> {
-        let config = store.git_dir().join("config");
-        // Only what is asked for by the command line is used as a source, whoever owns it.
-        let text = "[safe]\n\tdirectory = *\n[gc]\n\tauto = 0\n[core]\n\tfsmonitor = false\n\thooksPath = /dev/null\n";
-        if fs::read_to_string(&config).ok().as_deref() != Some(text) {
-            fs::write(&config, text).map_err(|source| PathError::new("write", &config, source))?;
-        }
-        Ok(Self {
-            store,
-            source,
-            config,
-        })
+    pub(super) fn new(store: &'s Store, source: &'s str) -> Self {
+        Self { store, source }
     }
 
     /// git, isolated from its surroundings.
-    fn command(&self) -> Command {
+    pub(super) fn command(&self) -> Command {
         let mut command = process::command("git");
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("GIT_") {
@@ -50,7 +74,8 @@ impl<'s> Git<'s> {
         }
         command
             .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_CONFIG_GLOBAL", &self.config)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_ATTR_NOSYSTEM", "1")
             .env("GIT_TERMINAL_PROMPT", "0")
             .env("GIT_ASKPASS", "true")
             .env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")
@@ -58,16 +83,44 @@ impl<'s> Git<'s> {
             .env("GIT_NO_REPLACE_OBJECTS", "1")
             .env("GIT_OPTIONAL_LOCKS", "0")
             .env("LC_ALL", "C");
+        for setting in SETTINGS {
+            command.args(["-c", setting]);
+        }
         command
     }
 
+    /// git in a repository of our own, whatever lies around it.
     fn at(&self, repository: &Path) -> Command {
         let mut command = self.command();
-        command.arg("-C").arg(repository);
+        command.arg("--git-dir").arg(repository);
         command
     }
 
-    fn run(&self, command: &mut Command) -> Result<String, Error> {
+    /// A repository to run git in: `repository` itself where it is the store's, otherwise one that borrows from it.
+    fn open<'r>(&self, repository: &'r Path) -> Result<Opened<'r>, Error> {
+        if repository.starts_with(self.store.git_dir()) {
+            return Ok(Opened::Ours(repository));
+        }
+        Borrowed::new(self, repository).map(Opened::Borrowed)
+    }
+
+    /// What git is to fetch from: a local repository by way of one that borrows from it, so that none of its settings count.
+    fn source_of(&self, place: &str) -> Result<(String, Option<Borrowed>), Error> {
+        if !place.starts_with('/') {
+            return Ok((place.to_owned(), None));
+        }
+        // As git has it: a repository may be named without its suffix.
+        let found = [place.to_owned(), format!("{place}.git")]
+            .into_iter()
+            .find(|path| is_repository(Path::new(path)));
+        let Some(found) = found else {
+            return Err(self.invalid(format!("{place} is no git repository")));
+        };
+        let borrowed = Borrowed::new(self, Path::new(&found))?;
+        Ok((borrowed.path().display().to_string(), Some(borrowed)))
+    }
+
+    pub(super) fn run(&self, command: &mut Command) -> Result<String, Error> {
         let out = process::output(command).map_err(|source| Error::Tool {
             source_name: self.source.to_owned(),
             source: Box::new(source),
@@ -75,18 +128,17 @@ impl<'s> Git<'s> {
         Ok(String::from_utf8_lossy(&out).trim_end().to_owned())
     }
 
-    /// Whether `path` is the top of a git repository, bare or not.
-    pub(super) fn is_repository(path: &Path) -> bool {
-        path.join(".git").exists()
-            || ["HEAD", "objects", "refs"]
-                .iter()
-                .all(|part| path.join(part).exists())
-    }
-
     /// The commit that a revision of a repository names; `None` where it has none.
-    pub(super) fn commit(&self, repository: &Path, rev: &str) -> Option<String> {
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub(super) fn commit(&self, repository: &Path, rev: &str) -> Result<Option<String>, Error> {
         let name = format!("{rev}^{{commit}}");
-        let mut command = self.at(repository);
+        if !repository.exists() {
+            return Ok(None);
+        }
+        let opened = self.open(repository)?;
+        let mut command = self.at(opened.path());
         command.args([
             "rev-parse",
             "--quiet",
@@ -94,38 +146,72 @@ impl<'s> Git<'s> {
             "--end-of-options",
             &name,
         ]);
-        self.run(&mut command)
+        Ok(self
+            .run(&mut command)
             .ok()
-            .filter(|commit| !commit.is_empty())
+            .filter(|commit| !commit.is_empty()))
     }
 
     /// The name that the repository's annotated release tags, those that begin with a digit, give a commit: `2.17.0`, or
     /// `2.17.0-12-gabcdef0` for the twelfth commit after it.
-    pub(super) fn describe(&self, repository: &Path, commit: &str) -> Option<String> {
-        let mut command = self.at(repository);
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub(super) fn describe(
+        &self,
+        repository: &Path,
+        commit: &str,
+    ) -> Result<Option<String>, Error> {
+        let opened = self.open(repository)?;
+        let mut command = self.at(opened.path());
         command.args(["describe", "--match", "[0-9]*", "--abbrev=7", commit]);
-        self.run(&mut command).ok().filter(|name| !name.is_empty())
+        Ok(self.run(&mut command).ok().filter(|name| !name.is_empty()))
     }
 
     /// The text of a file of a commit, where it has one of that path.
-    pub(super) fn text(&self, repository: &Path, commit: &str, file: &str) -> Option<String> {
-        let mut command = self.at(repository);
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub(super) fn text(
+        &self,
+        repository: &Path,
+        commit: &str,
+        file: &str,
+    ) -> Result<Option<String>, Error> {
+        let opened = self.open(repository)?;
+        let mut command = self.at(opened.path());
         command.args(["cat-file", "blob", &format!("{commit}:{file}")]);
-        self.run(&mut command).ok()
+        Ok(self.run(&mut command).ok())
     }
 
     /// The content of an annotated tag: what it names, its message, and its signature where it has one. None for a tag that is only a
     /// name.
-    pub(super) fn tag_object(&self, repository: &Path, tag: &str) -> Option<Vec<u8>> {
-        let mut command = self.at(repository);
+    ///
+    /// # Errors
+    /// When the repository cannot be read.
+    pub(super) fn tag_object(
+        &self,
+        repository: &Path,
+        tag: &str,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let opened = self.open(repository)?;
+        let mut command = self.at(opened.path());
         command.args(["cat-file", "tag", &format!("refs/tags/{tag}")]);
-        process::output(&mut command).ok()
+        Ok(process::output(&mut command).ok())
     }
 
     /// The commit's time in seconds since 1970.
     pub(super) fn time(&self, repository: &Path, commit: &str) -> Result<u64, Error> {
-        let mut command = self.at(repository);
-        command.args(["show", "--no-patch", "--format=%ct", commit]);
+        let opened = self.open(repository)?;
+        let mut command = self.at(opened.path());
+        command.args([
+            "log",
+            "--max-count=1",
+            "--no-patch",
+            "--format=%ct",
+            commit,
+            "--",
+        ]);
         let text = self.run(&mut command)?;
         text.parse()
             .map_err(|_| self.invalid(format!("the commit {commit} has no time: `{text}`")))
@@ -133,27 +219,41 @@ impl<'s> Git<'s> {
 
     /// What is changed and not committed in a work tree, ignored files aside.
     pub(super) fn changes(&self, repository: &Path) -> Result<Vec<String>, Error> {
-        let mut command = self.at(repository);
-        command.args(["rev-parse", "--is-bare-repository"]);
-        if self.run(&mut command)? == "true" {
+        if !repository.join(".git").exists() {
             return Ok(Vec::new());
         }
-        let mut command = self.at(repository);
-        command.args(["status", "--porcelain", "--no-renames"]);
+        let borrowed = Borrowed::with_index(self, repository)?;
+        let mut command = self.at(borrowed.path());
+        command
+            .arg("--work-tree")
+            .arg(repository)
+            // Asking a submodule would be running git in it.
+            .args([
+                "status",
+                "--porcelain",
+                "--no-renames",
+                "--ignore-submodules=all",
+            ])
+            .current_dir(repository);
         Ok(self.run(&mut command)?.lines().map(str::to_owned).collect())
     }
 
     /// Paths of a work tree that git knows or would add, relative to it.
     pub(super) fn files(&self, tree: &Path) -> Result<Vec<PathBuf>, Error> {
         use std::os::unix::ffi::OsStringExt;
-        let mut command = self.at(tree);
-        command.args([
-            "ls-files",
-            "-z",
-            "--cached",
-            "--others",
-            "--exclude-standard",
-        ]);
+        let borrowed = Borrowed::with_index(self, tree)?;
+        let mut command = self.at(borrowed.path());
+        command
+            .arg("--work-tree")
+            .arg(tree)
+            .args([
+                "ls-files",
+                "-z",
+                "--cached",
+                "--others",
+                "--exclude-standard",
+            ])
+            .current_dir(tree);
         let out = process::output(&mut command).map_err(|source| Error::Tool {
             source_name: self.source.to_owned(),
             source: Box::new(source),
@@ -170,8 +270,9 @@ impl<'s> Git<'s> {
     pub(super) fn remote_tag(&self, url: &str, tag: &str) -> Result<String, Error> {
         let name = format!("refs/tags/{tag}");
         let peeled = format!("{name}^{{}}");
+        let (from, _held) = self.source_of(url)?;
         let mut command = self.command();
-        command.args(["ls-remote", "--", url, &name, &peeled]);
+        command.args(["ls-remote", "--", &from, &name, &peeled]);
         let listed = self.run(&mut command)?;
         // An annotated tag has two lines; the one with `^{}` is the commit.
         let find = |wanted: &str| {
@@ -192,6 +293,9 @@ impl<'s> Git<'s> {
     }
 
     /// The store's mirror for `url`, made where it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be made.
     pub(super) fn mirror(&self, url: &str) -> Result<PathBuf, Error> {
         let path = self.mirror_path(url);
         if !path.exists() {
@@ -237,60 +341,30 @@ impl<'s> Git<'s> {
             Some(tag) => format!("+refs/tags/{tag}:refs/tags/{tag}"),
             None => format!("+{commit}:{pin}"),
         };
+        let (from, _held) = self.source_of(place)?;
         let fetch = |arguments: &[&str]| {
             let mut command = self.at(mirror);
             command.args(["fetch", "--quiet", "--no-tags", "--no-auto-gc"]);
+            command.arg("--no-recurse-submodules");
             command.args(arguments);
             self.run(&mut command)
         };
-        let alone = fetch(&["--depth=1", "--", place, &one]);
+        let alone = fetch(&["--depth=1", "--", &from, &one]);
         if alone.is_err() {
             let all = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
             // The first error is about the commit itself, and the one to tell.
-            fetch(&["--", place, all[0], all[1]]).or(alone)?;
+            fetch(&["--", &from, all[0], all[1]]).or(alone)?;
         }
         // Named, so that no clean-up of git's takes it.
-        if self.commit(mirror, commit).is_some() {
+        if self.commit(mirror, commit)?.is_some() {
             self.run(self.at(mirror).args(["update-ref", &pin, commit]))?;
         }
         Ok(())
     }
 
-    /// A repository of our own that borrows the objects of another.
-    fn borrow(&self, repository: &Path) -> Result<crate::store::TempDir, Error> {
-        let mut command = self.at(repository);
-        command.args([
-            "rev-parse",
-            "--path-format=absolute",
-            "--git-path",
-            "objects",
-        ]);
-        let objects = self.run(&mut command)?;
-        let mut command = self.at(repository);
-        command.args(["rev-parse", "--show-object-format"]);
-        let format = self.run(&mut command)?;
-        let own = self.store.temp_dir("git")?;
-        let mut command = self.command();
-        command
-            .args(["init", "--quiet", "--bare"])
-            .arg(format!("--object-format={format}"))
-            .arg(own.path());
-        self.run(&mut command)?;
-        for (name, text) in [
-            ("objects/info/alternates", format!("{objects}\n")),
-            ("info/attributes", ATTRIBUTES.to_owned()),
-        ] {
-            let path = own.path().join(name);
-            fs::create_dir_all(path.parent().unwrap_or(&path))
-                .and_then(|()| fs::write(&path, text))
-                .map_err(|source| PathError::new("write", &path, source))?;
-        }
-        Ok(own)
-    }
-
     /// What of a commit's tree a repository lacks: files by path, submodules.
     pub(super) fn missing(&self, repository: &Path, commit: &str) -> Result<Vec<String>, Error> {
-        let own = self.borrow(repository)?;
+        let own = Borrowed::for_export(self, repository)?;
         let mut command = self.at(own.path());
         command.args([
             "rev-list",
@@ -334,7 +408,7 @@ impl<'s> Git<'s> {
         missing: &[String],
         into: &Path,
     ) -> Result<(), Error> {
-        let own = self.borrow(repository)?;
+        let own = Borrowed::for_export(self, repository)?;
         let tar = own.path().join("tree.tar");
         let mut command = self.at(own.path());
         command
@@ -354,7 +428,7 @@ impl<'s> Git<'s> {
         Ok(())
     }
 
-    fn invalid(&self, why: String) -> Error {
+    pub(super) fn invalid(&self, why: String) -> Error {
         Error::Invalid {
             source_name: self.source.to_owned(),
             why,

@@ -5,10 +5,11 @@
 //! - [`Override`] replaces a source by something local, [`Mirror`] a location by another (`replace`,
 //!   `replacement`).
 //! - [`Location`] is where something is, parsed (`url`).
-//! - `download` fetches files through `curl`, `git` drives git, `tag` checks the signatures of tags, `srpm` reads a dnf source repository by its signed metadata (`repodata`).
+//! - `download` fetches files through `curl`, `git` drives git, in repositories of our own (`borrowed`), `tag` checks the signatures of tags, `srpm` reads a dnf source repository by its signed metadata (`repodata`).
 //!
 //! Fetching is the only part of the road that uses the network.
 
+mod borrowed;
 mod curl;
 mod download;
 mod error;

@@ -17,7 +17,7 @@ pub(super) fn list(store: &Store, source: &str, dir: &Path) -> Result<Vec<Entry>
     }
     let entries = if dir.join(".git").exists() {
         let mut entries = Vec::new();
-        for path in Git::new(store, source)?.files(dir)? {
+        for path in Git::new(store, source).files(dir)? {
             // Deleted, but not yet for git.
             if fs::symlink_metadata(dir.join(&path)).is_err() {
                 continue;

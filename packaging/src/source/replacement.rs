@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use super::borrowed::is_repository;
 use super::download::LARGEST;
 use super::fetch::{invalid, missing_of, size_of};
 use super::git::Git;
@@ -27,7 +28,7 @@ impl Fetcher<'_> {
         };
         let path = fs::canonicalize(&by.path)
             .map_err(|source| PathError::new("find", &by.path, source))?;
-        if Git::is_repository(&path) {
+        if is_repository(&path) {
             return self
                 .replace_by_git(name, source, locked, by, path)
                 .map(Some);
@@ -91,7 +92,7 @@ impl Fetcher<'_> {
         by: &Override,
         path: PathBuf,
     ) -> Result<Fetched, Error> {
-        let git = Git::new(self.store, name)?;
+        let git = Git::new(self.store, name);
         let (rev, hint) = match (&by.rev, locked, source) {
             (Some(rev), _, _) => (rev.clone(), "fetch it there, or name another".to_owned()),
             (None, Some(Locked::Git { commit, .. }), Source::Git(_)) => (
@@ -118,7 +119,7 @@ impl Fetcher<'_> {
                 ("HEAD".to_owned(), "it has no commit yet".to_owned())
             }
         };
-        let commit = git.commit(&path, &rev).ok_or_else(|| Error::NoRevision {
+        let commit = git.commit(&path, &rev)?.ok_or_else(|| Error::NoRevision {
             source_name: name.to_owned(),
             repository: path.display().to_string(),
             what: format!("commit {rev}"),

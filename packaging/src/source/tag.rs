@@ -21,18 +21,18 @@ impl Fetcher<'_> {
         commit: &str,
         keys: &str,
     ) -> Result<(), Error> {
-        let git = Git::new(self.store, name)?;
+        let git = Git::new(self.store, name);
         let mirror = git.mirror(url)?;
         let at_commit = |mirror: &Path| git.commit(mirror, &format!("refs/tags/{tag}"));
         // A commit that was fetched by its id came without the tag.
-        if at_commit(&mirror).as_deref() != Some(commit) {
+        if at_commit(&mirror)?.as_deref() != Some(commit) {
             let (place, local) = self.git_place(name, url)?;
             if self.options.offline && !local {
                 return Err(offline(name, url, &format!("tag {tag}")));
             }
             git.fetch(&mirror, &place, Some(tag), commit)?;
         }
-        if let Some(found) = at_commit(&mirror).filter(|found| found != commit) {
+        if let Some(found) = at_commit(&mirror)?.filter(|found| found != commit) {
             return Err(Error::TagMoved {
                 source_name: name.to_owned(),
                 url: url::shown(url),
@@ -41,7 +41,7 @@ impl Fetcher<'_> {
                 found,
             });
         }
-        let object = git.tag_object(&mirror, tag).unwrap_or_default();
+        let object = git.tag_object(&mirror, tag)?.unwrap_or_default();
         let Some((text, signature)) = signed(&object) else {
             return Err(invalid(
                 name,
