@@ -74,7 +74,7 @@ fn too_large(size: u64, limit: u64) -> io::Error {
     let why = format!(
         "it has {size} bytes, and such a file has no more than {limit}: is it the one that was meant?"
     );
-    io::Error::new(io::ErrorKind::FileTooLarge, why)
+    io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! - [`pack_tar_gz`]: a folder as a tar archive, the same bytes for the same content.
 //! - [`check_links`]: that no symbolic link of a tree leads out of it.
 
+pub(crate) mod bounded;
 mod error;
 mod links;
 mod pack;
@@ -104,7 +105,7 @@ pub fn open(path: &Path) -> Result<Box<dyn Read>, Error> {
     Ok(match compression {
         Compression::None => Box::new(file),
         Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
-        Compression::Xz => Box::new(liblzma::bufread::XzDecoder::new_multi_decoder(file)),
+        Compression::Xz => Box::new(bounded::xz(file).map_err(failed)?),
         Compression::Zstd => Box::new(zstd::Decoder::with_buffer(file).map_err(failed)?),
         Compression::Bzip2 => Box::new(bzip2::bufread::MultiBzDecoder::new(file)),
     })

@@ -217,6 +217,88 @@ fn damage_is_told() {
 }
 
 #[test]
+fn folders_without_an_entry_have_mode_and_time_all_the_same() {
+    let place = Place::new();
+    let archive = place.archive(&tar_of(&[
+        (Regular, "top/sub/deep/file", "content"),
+        (Directory, "top/own", ""),
+        (Symlink, "top/links/here", "."),
+    ]));
+    unpack(&archive, &place.out(), 1).unwrap();
+    let time = UNIX_EPOCH + Duration::from_secs(1_000_000);
+    for folder in ["", "sub", "sub/deep", "own", "links"] {
+        let meta = fs::metadata(place.out().join(folder)).unwrap();
+        assert_eq!(meta.modified().unwrap(), time, "{folder}");
+        assert_eq!(meta.permissions().mode() & 0o7777, 0o755, "{folder}");
+    }
+}
+
+#[test]
+fn a_little_that_is_much_is_refused() {
+    let place = Place::new();
+    let gzip = |bytes: &[u8]| {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(bytes).unwrap();
+        gzip.finish().unwrap()
+    };
+    // A name without end, as it stands in front of what it is the name of.
+    for kind in [
+        EntryType::GNULongName,
+        EntryType::GNULongLink,
+        EntryType::XHeader,
+    ] {
+        let mut header = Header::new_gnu();
+        header.set_entry_type(kind);
+        header.set_size(1 << 40);
+        header.set_cksum();
+        let mut tar = header.as_bytes().to_vec();
+        tar.resize(8 << 20, b'a');
+        let archive = place.archive(&gzip(&tar));
+        let error = unpack(&archive, &place.out(), 0).unwrap_err().to_string();
+        assert!(
+            error.contains("description of a member has no end"),
+            "{error}"
+        );
+    }
+    // A file that is one hole.
+    let mut header = Header::new_gnu();
+    header.set_entry_type(EntryType::GNUSparse);
+    header.as_old_mut().name[..4].copy_from_slice(b"hole");
+    header.set_size(0);
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    // 2^40, in the binary form of numbers that are too large for the other.
+    let size = [0x80, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0];
+    header.as_gnu_mut().unwrap().realsize = size;
+    let end = &mut header.as_gnu_mut().unwrap().sparse[0];
+    (end.offset, end.numbytes) = (size, *b"00000000000\0");
+    header.set_cksum();
+    let archive = place.archive(&[header.as_bytes().as_slice(), &[0; 1024]].concat());
+    let error = unpack_only(&archive, &place.out(), 0, &|_| false)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("more than is ever unpacked"), "{error}");
+    // A dictionary of 3 GiB.
+    let mut xz = liblzma::write::XzEncoder::new(Vec::new(), 1);
+    xz.write_all(&tar_of(&[(Regular, "file", "content")]))
+        .unwrap();
+    let mut xz = xz.finish().unwrap();
+    let end = 12 + (usize::from(xz[12]) + 1) * 4;
+    assert_eq!(xz[14..16], [0x21, 1], "LZMA2, with one byte of properties");
+    xz[16] = 39;
+    let mut sum = flate2::Crc::new();
+    sum.update(&xz[12..end - 4]);
+    xz[end - 4..end].copy_from_slice(&sum.sum().to_le_bytes());
+    let archive = place.archive(&xz);
+    let error = unpack(&archive, &place.out(), 0).unwrap_err().to_string();
+    assert!(
+        error.contains("damaged") && error.to_lowercase().contains("mem"),
+        "{error}"
+    );
+    assert!(!place.out().exists());
+}
+
+#[test]
 fn each_compression_is_read() {
     let tar = tar_of(&[(Regular, "file", "content")]);
     let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());

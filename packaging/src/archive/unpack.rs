@@ -14,8 +14,15 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use tar::EntryType;
 
+use super::bounded::{Bounded, Budget};
 use super::{Error, Refusal, check_links};
 use crate::store::{PathError, remove_tree};
+
+/// No archive gives more than this (bytes): a kernel's is a tenth of it.
+const LARGEST: u64 = 32 << 30;
+
+/// No archive has more members than this: a kernel's has a tenth of it.
+const MEMBERS: u64 = 1 << 20;
 
 /// What was unpacked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +34,8 @@ pub struct Unpacked {
 }
 
 /// Unpacks the tar archive `archive` into `into`, a folder that is empty or not there, without the first `strip` folders of
-/// every path (entries that are not deeper are left out, as tar does). Files get the mode 0644 or 0755 and the time that the archive has for them; owners are not restored.
+/// every path (entries that are not deeper are left out, as tar does). Files get the mode 0644 or 0755 and the time that the archive has for them; owners are not restored. Folders that the archive has
+/// no entry for get the time of the newest that made them necessary.
 ///
 /// # Errors
 /// When the archive is damaged or empty, or has an entry that leads out of its folder or is neither a file nor a folder nor a
@@ -56,6 +64,7 @@ pub fn unpack_only(
             wanted,
             done: Unpacked { files: 0, bytes: 0 },
             folders: BTreeMap::new(),
+            made: BTreeMap::new(),
             links: BTreeMap::new(),
         };
         run.all(content)?;
@@ -67,7 +76,9 @@ pub fn unpack_only(
         }
         run.check_links()?;
         // From the inside out: writing into a folder changes its time.
-        for (path, time) in run.folders.iter().rev() {
+        let mut folders = std::mem::take(&mut run.made);
+        folders.append(&mut run.folders);
+        for (path, time) in folders.iter().rev() {
             finish(&folder.join(path), Some(0o755), *time)?;
         }
         Ok(run.done)
@@ -113,6 +124,8 @@ struct Run<'a> {
     done: Unpacked,
     /// Folders by path, with the time the archive gives.
     folders: BTreeMap<PathBuf, u64>,
+    /// Folders by path that something lies in, the top one among them, with the time of the newest of that.
+    made: BTreeMap<PathBuf, u64>,
     /// The archive's names of links, by path.
     links: BTreeMap<PathBuf, String>,
 }
@@ -123,9 +136,22 @@ impl Run<'_> {
             archive: self.archive.to_owned(),
             source,
         };
-        let mut tar = tar::Archive::new(content);
-        for item in tar.entries().map_err(damaged)? {
-            self.one(&mut item.map_err(damaged)?)?;
+        let budget = Budget::new(LARGEST);
+        let mut tar = tar::Archive::new(budget.reader(content));
+        let mut entries = tar.entries().map_err(damaged)?;
+        let mut members = 0;
+        while let Some(mut item) = budget.next(&mut entries).map_err(damaged)? {
+            members += 1;
+            if members > MEMBERS {
+                let why = format!("it has more than {MEMBERS} members");
+                return Err(damaged(io::Error::new(io::ErrorKind::InvalidData, why)));
+            }
+            if item.header().entry_type() == EntryType::GNUSparse {
+                budget.take(item.size()).map_err(damaged)?;
+            }
+            self.one(&mut item)?;
+            // Of what was not unpacked, the rest.
+            io::copy(&mut item, &mut io::sink()).map_err(damaged)?;
         }
         // The rest of the compressed stream holds its checksum.
         let damaged = |source| Error::Damaged {
@@ -136,7 +162,7 @@ impl Run<'_> {
         Ok(())
     }
 
-    fn one(&mut self, item: &mut tar::Entry<'_, Box<dyn Read>>) -> Result<(), Error> {
+    fn one(&mut self, item: &mut tar::Entry<'_, Bounded<Box<dyn Read>>>) -> Result<(), Error> {
         let name = String::from_utf8_lossy(&item.path_bytes()).into_owned();
         let refuse = |why| Error::Refused {
             archive: self.archive.to_owned(),
@@ -163,16 +189,17 @@ impl Run<'_> {
         match kind {
             EntryType::Directory => {
                 if path.as_os_str().is_empty() {
+                    self.folders.insert(path, mtime);
                     return Ok(());
                 }
-                self.make_parents(&path)
+                self.make_parents(&path, mtime)
                     .map_err(|error| error.or(&refuse))?;
                 self.make_folder(&path).map_err(|error| error.or(&refuse))?;
                 self.folders.insert(path, mtime);
                 return Ok(());
             }
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                self.make_parents(&path)
+                self.make_parents(&path, mtime)
                     .map_err(|error| error.or(&refuse))?;
                 clear(&full).map_err(|error| error.or(&refuse))?;
                 let mode = item.header().mode().map_err(damaged)?;
@@ -181,7 +208,7 @@ impl Run<'_> {
             }
             EntryType::Symlink => {
                 let target = link.ok_or_else(|| refuse(Refusal::Name))?;
-                self.make_parents(&path)
+                self.make_parents(&path, mtime)
                     .map_err(|error| error.or(&refuse))?;
                 clear(&full).map_err(|error| error.or(&refuse))?;
                 std::os::unix::fs::symlink(std::ffi::OsStr::from_bytes(&target), &full)
@@ -205,7 +232,7 @@ impl Run<'_> {
                 if from == path {
                     return Ok(());
                 }
-                self.make_parents(&path)
+                self.make_parents(&path, mtime)
                     .map_err(|error| error.or(&refuse))?;
                 clear(&full).map_err(|error| error.or(&refuse))?;
                 fs::hard_link(self.folder.join(&from), &full)
@@ -224,8 +251,12 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Makes the folders above `path`, and refuses links among them.
-    fn make_parents(&self, path: &Path) -> Result<(), Stop> {
+    /// Makes the folders above `path`, something of the time `mtime`, and refuses links among them.
+    fn make_parents(&mut self, path: &Path, mtime: u64) -> Result<(), Stop> {
+        for above in path.ancestors().skip(1) {
+            let time = self.made.entry(above.to_owned()).or_insert(mtime);
+            *time = mtime.max(*time);
+        }
         let mut at = PathBuf::new();
         for part in path.parent().into_iter().flat_map(Path::components) {
             at.push(part);

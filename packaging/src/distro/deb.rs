@@ -4,9 +4,13 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use super::tree::{Entry, Kind, Tree, absolute};
+use crate::archive::bounded::{self, Budget};
 
-/// No more is unpacked from one package than this (bytes): a guard against archives made to fill a disk.
-const UNPACKED_LIMIT: u64 = 4 << 30;
+/// No more than this is unpacked of a package's files (bytes). They are kept in memory.
+const DATA: u64 = 1 << 30;
+
+/// No more than this is unpacked of what describes a package.
+const CONTROL: u64 = 16 << 20;
 
 /// A Debian binary package, unpacked in memory.
 #[derive(Debug)]
@@ -127,14 +131,15 @@ fn ar_members(bytes: &[u8]) -> Result<Vec<(String, &[u8])>, Error> {
 }
 
 fn decompressed<'a>(suffix: &str, bytes: &'a [u8]) -> Result<Box<dyn Read + 'a>, Error> {
+    let failed = |source| Error::Unpack {
+        part: "data",
+        source,
+    };
     Ok(match suffix {
         "" => Box::new(bytes),
         ".gz" => Box::new(flate2::read::GzDecoder::new(bytes)),
-        ".xz" => Box::new(liblzma::read::XzDecoder::new_multi_decoder(bytes)),
-        ".zst" => Box::new(zstd::Decoder::new(bytes).map_err(|source| Error::Unpack {
-            part: "data",
-            source,
-        })?),
+        ".xz" => Box::new(bounded::xz(bytes).map_err(failed)?),
+        ".zst" => Box::new(zstd::Decoder::new(bytes).map_err(failed)?),
         other => return Err(Error::Compression(format!(".tar{other}"))),
     })
 }
@@ -144,17 +149,18 @@ fn control_files(suffix: &str, bytes: &[u8]) -> Result<BTreeMap<String, String>,
         part: "control",
         source,
     };
-    let mut archive = tar::Archive::new(decompressed(suffix, bytes)?.take(UNPACKED_LIMIT));
+    let budget = Budget::new(CONTROL);
+    let mut archive = tar::Archive::new(budget.reader(decompressed(suffix, bytes)?));
+    let mut entries = archive.entries().map_err(unpack)?;
     let mut files = BTreeMap::new();
-    for member in archive.entries().map_err(unpack)? {
-        let mut member = member.map_err(unpack)?;
+    while let Some(mut member) = budget.next(&mut entries).map_err(unpack)? {
+        let mut text = Vec::new();
+        member.read_to_end(&mut text).map_err(unpack)?;
         if !member.header().entry_type().is_file() {
             continue;
         }
         let name = String::from_utf8_lossy(&member.path_bytes()).into_owned();
         if let Ok(Some(path)) = absolute(&name) {
-            let mut text = Vec::new();
-            member.read_to_end(&mut text).map_err(unpack)?;
             files.insert(path, String::from_utf8_lossy(&text).into_owned());
         }
     }
@@ -166,16 +172,20 @@ fn data_tree(suffix: &str, bytes: &[u8]) -> Result<Tree, Error> {
         part: "data",
         source,
     };
-    let mut archive = tar::Archive::new(decompressed(suffix, bytes)?.take(UNPACKED_LIMIT));
+    let budget = Budget::new(DATA);
+    let mut archive = tar::Archive::new(budget.reader(decompressed(suffix, bytes)?));
+    let mut entries = archive.entries().map_err(unpack)?;
     let mut tree = Tree::new();
-    for member in archive.entries().map_err(unpack)? {
-        let mut member = member.map_err(unpack)?;
+    while let Some(mut member) = budget.next(&mut entries).map_err(unpack)? {
         let name = text(&member.path_bytes())?;
         let refused = |reason| Error::Member {
             name: name.clone(),
             reason,
         };
         let Some(path) = absolute(&name).map_err(refused)? else {
+            if member.size() > 0 {
+                return Err(refused("content without a name"));
+            }
             continue;
         };
         let header = member.header().clone();
@@ -187,10 +197,11 @@ fn data_tree(suffix: &str, bytes: &[u8]) -> Result<Tree, Error> {
         };
         let kind = match header.entry_type() {
             tar::EntryType::Regular | tar::EntryType::Continuous => {
-                let mut contents = Vec::with_capacity(header.size().map_err(unpack)? as usize);
+                let mut contents = Vec::new();
                 member.read_to_end(&mut contents).map_err(unpack)?;
                 Kind::File(contents)
             }
+            _ if member.size() > 0 => return Err(refused("content of what is no file")),
             tar::EntryType::Directory => Kind::Directory,
             tar::EntryType::Symlink => Kind::Symlink(link(&member)?),
             tar::EntryType::Link => {
@@ -314,15 +325,19 @@ pub(super) mod tests {
             }
             builder.into_inner().unwrap()
         }
-        let mut deb = b"!<arch>\n".to_vec();
-        for (name, body) in [
+        ar(&[
             ("debian-binary", b"2.0\n".to_vec()),
             (
                 "control.tar",
                 tarball(&[(tar::EntryType::Regular, "./control", control)]),
             ),
             ("data.tar", tarball(members)),
-        ] {
+        ])
+    }
+
+    fn ar(members: &[(&str, Vec<u8>)]) -> Vec<u8> {
+        let mut deb = b"!<arch>\n".to_vec();
+        for (name, body) in members {
             deb.extend(
                 format!(
                     "{name:<16}{:<12}{:<6}{:<6}{:<8}{:<10}`\n",
@@ -334,7 +349,7 @@ pub(super) mod tests {
                 )
                 .into_bytes(),
             );
-            deb.extend(&body);
+            deb.extend(body);
             if body.len() % 2 == 1 {
                 deb.push(b'\n');
             }
@@ -375,6 +390,41 @@ pub(super) mod tests {
             let error = Deb::read(&sample("Package: a\n", &members)).unwrap_err();
             assert!(matches!(error, Error::Member { .. }), "{error}");
         }
+    }
+
+    #[test]
+    fn what_a_deb_claims_takes_no_memory() {
+        let header = |size: u64| {
+            let mut header = tar::Header::new_gnu();
+            header.as_old_mut().name[..3].copy_from_slice(b"./a");
+            header.set_size(size);
+            header.set_cksum();
+            header.as_bytes().to_vec()
+        };
+        let control = {
+            let mut tar = tar::Builder::new(Vec::new());
+            let mut header = tar::Header::new_gnu();
+            header.set_size(11);
+            header.set_cksum();
+            tar.append_data(&mut header, "control", &b"Package: a\n"[..])
+                .unwrap();
+            tar.into_inner().unwrap()
+        };
+        let gzip = |bytes: &[u8]| {
+            let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            io::Write::write_all(&mut gzip, bytes).unwrap();
+            gzip.finish().unwrap()
+        };
+        // A header that claims more than there is memory.
+        let deb = ar(&[("control.tar", control), ("data.tar", header(1 << 62))]);
+        assert!(matches!(Deb::read(&deb), Err(Error::Unpack { .. })));
+        // A little that is much, uncompressed.
+        let mut bomb = header(2 * CONTROL);
+        bomb.resize(2 * CONTROL as usize + 512, 0);
+        let deb = ar(&[("control.tar.gz", gzip(&bomb))]);
+        assert!(deb.len() < 1 << 20);
+        let error = Deb::read(&deb).unwrap_err().to_string();
+        assert!(error.contains("more than is ever unpacked"), "{error}");
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Borrowed {
         no_special_files(git, &objects)?;
         let own = Self(git.store.temp_dir("git")?);
         own.write("config", &from.config(git)?)?;
-        own.write("objects/info/alternates", &format!("{text}\n"))?;
+        own.write("objects/info/alternates", format!("{text}\n"))?;
         own.copy(&from.own, "HEAD", LINE)?;
         own.copy(&from.common, "packed-refs", LIST)?;
         own.copy(&from.common, "shallow", LIST)?;

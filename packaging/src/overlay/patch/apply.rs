@@ -274,7 +274,13 @@ impl Scratch {
         fs::write(&input, &patch.content).map_err(io_error("cannot write", &input))?;
         let mut command = process::command("patch");
         command
-            .args(["-p1", "--forward", "--batch", "--no-backup-if-mismatch"])
+            .args([
+                "-p1",
+                "--unified",
+                "--forward",
+                "--batch",
+                "--no-backup-if-mismatch",
+            ])
             .args(["--reject-file=-", &format!("--fuzz={}", options.fuzz)])
             .arg("--directory")
             .arg(&work)

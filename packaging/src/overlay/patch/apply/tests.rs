@@ -184,3 +184,17 @@ fn paths_out_of_the_tree_are_refused_before_anything_is_done() {
         numbers(1..=20)
     );
 }
+
+/// `patch` guesses what it is given, and would run the script of an editor that stands between the parts of a patch. What we read of
+/// it says nothing of that.
+#[test]
+fn no_script_of_an_editor_is_run() {
+    let tree = tree();
+    let script = format!("--- a/fs/f\n+++ b/fs/f\n1d\n.\n{FIRST}");
+    let series = [patch("script", &script)];
+    let report = check(tree.path(), &series, ApplyOptions::default()).unwrap();
+    assert!(report.applies(), "{report}");
+    apply(tree.path(), &series, ApplyOptions::default()).unwrap();
+    let text = fs::read_to_string(tree.path().join("fs/f")).unwrap();
+    assert!(text.starts_with("1\n2\n3\n4\n5\n5.5\n6\n"), "{text}");
+}
