@@ -26,13 +26,13 @@ pub enum Error {
     },
 }
 
-/// The groups of a repository.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// The groups of a repository, checked.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Comps {
     /// The groups, in the order shown to users.
     #[serde(rename = "group")]
-    pub groups: Vec<Group>,
+    groups: Vec<Group>,
 }
 
 /// One group.
@@ -64,7 +64,15 @@ impl Comps {
     /// When the text is not such TOML (with line and column), an id is unusable or used twice, or a group lists a package
     /// twice.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let comps: Self = toml::from_str(text)?;
+        Self::new(toml::from_str::<Self>(text)?.groups)
+    }
+
+    /// The groups, checked.
+    ///
+    /// # Errors
+    /// When an id is unusable or used twice, or a group lists a package twice.
+    pub fn new(groups: Vec<Group>) -> Result<Self, Error> {
+        let comps = Self { groups };
         comps.check()?;
         Ok(comps)
     }

@@ -1,6 +1,5 @@
 //! The JSON files at the top of a repository: written whole, and read with the format's version looked at first.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -80,7 +79,7 @@ pub(crate) fn read<T: DeserializeOwned>(
     struct Head {
         format: u32,
     }
-    let text = fs::read_to_string(path).map_err(|source| Error::Read {
+    let text = crate::files::read_small_text(path).map_err(|source| Error::Read {
         what,
         path: path.to_owned(),
         source,

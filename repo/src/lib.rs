@@ -2,7 +2,7 @@
 
 pub mod closure;
 pub mod comps;
-mod files;
+pub mod files;
 pub mod json_file;
 pub mod key;
 pub mod layout;

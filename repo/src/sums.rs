@@ -1,7 +1,7 @@
 //! `SHA256SUMS`: the digest of every file of a tree, in the format of `sha256sum -c`.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -11,9 +11,11 @@ use walkdir::WalkDir;
 /// The file's name at the top of the tree.
 pub const FILE: &str = "SHA256SUMS";
 
-/// Files at the top of the tree that the sums leave out: themselves, and the proof, which is written when all else is
-/// finished and says what it found in it.
-pub const LEFT_OUT: [&str; 2] = [FILE, crate::proof::FILE];
+/// The name of the file with their signature.
+pub const SIGNATURE: &str = "SHA256SUMS.asc";
+
+/// Files at the top of the tree that the sums leave out: themselves, and their signature.
+pub const LEFT_OUT: [&str; 2] = [FILE, SIGNATURE];
 
 /// Sums that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -42,8 +44,8 @@ pub enum Error {
         /// What it is.
         what: &'static str,
     },
-    /// A line that is not `<64 hexadecimal digits>  <path>`.
-    #[error("{}:{line}: not a line of sha256sum: `{text}`", path.display())]
+    /// A line that is not `<64 hexadecimal digits>  <path>`, or the second of one path.
+    #[error("{}:{line}: not a line of sha256sum, or the second of a file: `{text}`", path.display())]
     Line {
         /// The sums file.
         path: PathBuf,
@@ -169,6 +171,23 @@ pub fn render(tree: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
+/// The sums without those of the file `name`.
+pub fn without(sums: &str, name: &str) -> String {
+    sums.split_inclusive('\n')
+        .filter(|line| listed(line).is_none_or(|(_, file)| file != name))
+        .collect()
+}
+
+/// The sums with `digest` for the file `name`, in place of what they say of it.
+pub fn with(sums: &str, name: &str, digest: &str) -> String {
+    let sums = without(sums, name);
+    let mut lines: Vec<&str> = sums.lines().collect();
+    let line = format!("{digest}  {name}");
+    let at = lines.partition_point(|line| listed(line).is_some_and(|(_, file)| file < name));
+    lines.insert(at, &line);
+    lines.join("\n") + "\n"
+}
+
 /// Writes a tree's `SHA256SUMS`, replacing it whole.
 ///
 /// # Errors
@@ -186,14 +205,14 @@ pub fn write(tree: &Path) -> Result<(), Error> {
 /// When the sums or a file cannot be read.
 pub fn verify(tree: &Path) -> Result<Vec<Difference>, Error> {
     let path = tree.join(FILE);
-    let text = fs::read_to_string(&path).map_err(|source| Error::Read {
+    let text = crate::files::read_small_text(&path).map_err(|source| Error::Read {
         path: path.clone(),
         source,
     })?;
-    let mut listed = parse(&text, &path)?;
+    let mut wanted = parse(&text, &path)?;
     let mut differences = Vec::new();
     for name in files(tree)? {
-        let Some(expected) = listed.remove(&name) else {
+        let Some(expected) = wanted.remove(&name) else {
             differences.push(Difference::Extra(name));
             continue;
         };
@@ -207,32 +226,43 @@ pub fn verify(tree: &Path) -> Result<Vec<Difference>, Error> {
             });
         }
     }
-    differences.extend(listed.into_keys().map(Difference::Missing));
+    differences.extend(wanted.into_keys().map(Difference::Missing));
     Ok(differences)
 }
 
 fn parse(text: &str, path: &Path) -> Result<BTreeMap<String, String>, Error> {
-    let mut listed = BTreeMap::new();
+    let mut all = BTreeMap::new();
     for (at, line) in text.lines().enumerate() {
-        let parsed = line
-            .split_once("  ")
-            .filter(|(digest, name)| {
-                digest.len() == 64
-                    && digest.bytes().all(|b| b.is_ascii_hexdigit())
-                    && !name.is_empty()
-            })
-            .ok_or_else(|| Error::Line {
-                path: path.to_owned(),
-                line: at + 1,
-                text: line.to_owned(),
-            })?;
-        listed.insert(parsed.1.to_owned(), parsed.0.to_ascii_lowercase());
+        let error = || Error::Line {
+            path: path.to_owned(),
+            line: at + 1,
+            text: line.to_owned(),
+        };
+        let (digest, name) = listed(line).ok_or_else(error)?;
+        // A second line would leave it to the reader which of them counts.
+        if all
+            .insert(name.to_owned(), digest.to_ascii_lowercase())
+            .is_some()
+        {
+            return Err(error());
+        }
     }
-    Ok(listed)
+    Ok(all)
+}
+
+/// The digest and the path of a line.
+fn listed(line: &str) -> Option<(&str, &str)> {
+    line.trim_end_matches('\n')
+        .split_once("  ")
+        .filter(|(digest, name)| {
+            digest.len() == 64 && digest.bytes().all(|b| b.is_ascii_hexdigit()) && !name.is_empty()
+        })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn tree() -> tempfile::TempDir {
@@ -240,7 +270,7 @@ mod tests {
         fs::create_dir(dir.path().join("b")).unwrap();
         fs::write(dir.path().join("b/two"), "2").unwrap();
         fs::write(dir.path().join("a"), "").unwrap();
-        fs::write(dir.path().join("proof.json"), "left out").unwrap();
+        fs::write(dir.path().join(SIGNATURE), "left out").unwrap();
         dir
     }
 
@@ -280,5 +310,23 @@ mod tests {
         fs::write(tree.path().join(FILE), "abc  a\n").unwrap();
         let error = verify(tree.path()).unwrap_err().to_string();
         assert!(error.contains("SHA256SUMS:1"), "{error}");
+        let line = format!("{}  a\n", "0".repeat(64));
+        fs::write(tree.path().join(FILE), line.repeat(2)).unwrap();
+        let error = verify(tree.path()).unwrap_err().to_string();
+        assert!(error.contains("SHA256SUMS:2"), "{error}");
+    }
+
+    #[test]
+    fn a_file_is_added_where_its_line_belongs() {
+        let tree = tree();
+        let sums = render(tree.path()).unwrap();
+        for name in ["proof.json", "0", "a1"] {
+            fs::write(tree.path().join(name), "more").unwrap();
+            let (digest, _) = sha256(&tree.path().join(name)).unwrap();
+            let more = with(&with(&sums, name, &"0".repeat(64)), name, &digest);
+            assert_eq!(more, render(tree.path()).unwrap());
+            assert_eq!(without(&more, name), sums);
+            fs::remove_file(tree.path().join(name)).unwrap();
+        }
     }
 }

@@ -3,7 +3,8 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// Builds patched e2fsprogs, the Lustre kernel and the Lustre server into signed RPMs, assembles a reproducible dnf repository and
 /// proves that it installs.
@@ -20,6 +21,23 @@ pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
+}
+
+impl Cli {
+    /// The arguments of this process. Ends it where they are wrong or ask for help.
+    pub fn of_process() -> Self {
+        let line = Self::command().get_matches();
+        Self::of_matches(&line).unwrap_or_else(|error| error.exit())
+    }
+
+    fn of_matches(line: &ArgMatches) -> Result<Self, clap::Error> {
+        let mut cli = Self::from_arg_matches(line)?;
+        if let (Command::Verify(arguments), Some((_, line))) = (&mut cli.command, line.subcommand())
+        {
+            arguments.target_given = line.value_source("target") == Some(ValueSource::CommandLine);
+        }
+        Ok(cli)
+    }
 }
 
 /// The commands.
@@ -53,7 +71,8 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n  cargo xtask verify\n  cargo xtask verify /srv/repo/rehearsal --public-key release.pub.asc --json\n  \
                             cargo xtask verify --boot           boot it, too\n  \
-                            cargo xtask verify --reproducible   build twice, compare byte by byte"
+                            cargo xtask verify --reproducible   build twice, compare byte by byte\n  \
+                            cargo xtask verify --reproducible /srv/repo/rehearsal   build it again, compare with that"
     )]
     Verify(VerifyArgs),
     /// Install the repository into a fresh root, boot its kernel in QEMU, mount Lustre and check it from inside.
@@ -220,14 +239,25 @@ pub struct VerifyArgs {
     /// The repository; `dist/<target>` where not given.
     #[arg(value_name = "PATH")]
     pub path: Option<PathBuf>,
-    /// Build everything a second time, elsewhere and under other circumstances, and compare byte by byte.
+    /// Build everything a second time, elsewhere and under other circumstances, and compare byte by byte; with the repository at PATH,
+    /// where it is given.
     #[arg(long, conflicts_with = "boot")]
     pub reproducible: bool,
     /// Boot it as well: install it into a fresh root, boot its kernel in QEMU, mount Lustre and check it from inside.
     #[arg(long)]
     pub boot: bool,
+    /// Fail where what is signed is older than so many days: somebody may serve an old repository again, with all its signatures.
+    #[arg(long, value_name = "DAYS", conflicts_with = "reproducible")]
+    pub max_age: Option<u32>,
+    /// Install the repository although nobody has said which key it has to be signed with: its packages' scripts run, in a chroot, on
+    /// the word of whoever made it.
+    #[arg(long, conflicts_with_all = ["public_key", "reproducible"])]
+    pub trust_on_first_use: bool,
+    /// Whether the target was named on the command line: else it is the one that the repository's manifest names.
+    #[arg(skip)]
+    pub target_given: bool,
     /// The public key that the repository has to be signed with: a file, or the fingerprint of 40 digits. Where neither this nor a
-    /// secret key is given, it is this machine's development key, and without one the repository's own.
+    /// secret key is given, it is this machine's development key; without one, nothing of the repository is installed.
     #[arg(
         long,
         value_name = "FILE|FINGERPRINT",
@@ -305,8 +335,28 @@ pub struct TestArgs {
 mod tests {
     use clap::CommandFactory;
 
+    use super::{Cli, Command};
+
     #[test]
     fn the_command_line_is_consistent() {
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn verify_knows_whether_the_target_was_named() {
+        for (line, given) in [
+            (&["verify", "/srv/repo"][..], false),
+            (&["verify", "/srv/repo", "--target", "rehearsal"], true),
+        ] {
+            let line = ["cargo xtask"].iter().chain(line);
+            let matches = Cli::command().get_matches_from(line);
+            let Command::Verify(arguments) = Cli::of_matches(&matches).unwrap().command else {
+                panic!("another command");
+            };
+            assert_eq!(
+                (arguments.target_given, arguments.target.target.as_str()),
+                (given, "rehearsal")
+            );
+        }
     }
 }

@@ -11,8 +11,6 @@ mod road;
 mod sources;
 mod ui;
 
-use clap::Parser;
-
 fn main() -> std::process::ExitCode {
-    exit::report(commands::run(cli::Cli::parse()))
+    exit::report(commands::run(cli::Cli::of_process()))
 }

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use lustre_packaging::process;
 use lustre_packaging::store::{Digest, Entry, EntryKind, StageDir, Store, list_tree};
-use lustre_repository::{layout, proof};
+use lustre_repository::{layout, proof, sums};
 
 use crate::road::finish::TREE;
 use crate::ui::Screen;
@@ -24,32 +24,24 @@ pub enum Published {
     Damaged(String),
 }
 
-/// Makes `output` what the stage `assembled` recorded, with the `proof` of that: in one step, and nothing is written where it is so
-/// already. Where no proof is given, one that lies there is left there with the repository that it is of.
+/// Makes `output` what the stage `made` recorded of a repository: in one step, and nothing is written where it is so already. Where that
+/// is one without its proof, and the same lies there with one, that is left there.
 ///
 /// # Errors
 /// When the output is something else than a repository, or cannot be written.
 pub fn publish(
     store: &Store,
-    assembled: &StageDir,
-    proof: Option<&str>,
+    made: &StageDir,
     output: &Path,
     screen: &Screen,
 ) -> anyhow::Result<Published> {
-    let tree = assembled.path.join(TREE);
-    let wanted = recorded(assembled);
+    let tree = made.path.join(TREE);
+    let wanted = recorded(made);
     layout::judge(output)?;
     if output.exists() {
         // What was recorded is what was proven; the store is not even read where the output is that already.
         let here = list_tree(output).with_context(|| output.display().to_string())?;
-        let (there, here): (Vec<Entry>, Vec<Entry>) = here
-            .into_iter()
-            .partition(|entry| entry.path == proof::FILE);
-        if here == wanted {
-            match proof {
-                Some(text) if there != [proof_entry(text)] => add_proof(text, output)?,
-                _ => {}
-            }
+        if here == wanted || is_proven(&here, &wanted, output) {
             return Ok(Published::Done);
         }
         if let Some(changed) = changed_by_hand(&here, &wanted, output) {
@@ -76,7 +68,7 @@ pub fn publish(
             damage = Some(what.unwrap_or_else(|| tree.display().to_string()));
             return Err(std::io::Error::other("it is damaged"));
         }
-        proof.map_or(Ok(()), |text| write_proof(text, aside))
+        Ok(())
     });
     let result = match damage {
         Some(what) => Ok(Published::Damaged(format!(
@@ -88,6 +80,26 @@ pub fn publish(
     };
     note.remove()?;
     result
+}
+
+/// Whether what is here is what is wanted, with a proof of just that.
+fn is_proven(here: &[Entry], wanted: &[Entry], output: &Path) -> bool {
+    /// What a proof adds and changes.
+    const WITH_PROOF: [&str; 3] = [proof::FILE, sums::FILE, sums::SIGNATURE];
+    let rest = |entries: &[Entry]| -> Vec<Entry> {
+        let others = entries.iter();
+        let others = others.filter(|entry| !WITH_PROOF.contains(&entry.path.as_str()));
+        others.cloned().collect()
+    };
+    let has = |entries: &[Entry]| entries.iter().any(|entry| entry.path == proof::FILE);
+    if !has(here) || has(wanted) || rest(here) != rest(wanted) {
+        return false;
+    }
+    let Ok(sums) = lustre_repository::files::read_small_text(&output.join(sums::FILE)) else {
+        return false;
+    };
+    let assembled = sums::without(&sums, proof::FILE);
+    wanted.contains(&file_entry(sums::FILE, &assembled))
 }
 
 /// What the stage recorded of its tree.
@@ -161,7 +173,7 @@ fn changed_by_hand(here: &[Entry], wanted: &[Entry], output: &Path) -> Option<St
     let sums = |entries: &[Entry]| {
         entries
             .iter()
-            .find(|entry| entry.path == lustre_repository::sums::FILE)
+            .find(|entry| entry.path == sums::FILE)
             .cloned()
     };
     if sums(here).is_none() || sums(here) != sums(wanted) {
@@ -179,30 +191,15 @@ fn odd<'e>(here: &'e [Entry], wanted: &'e [Entry]) -> Option<&'e Entry> {
         .or_else(|| here.iter().find(|entry| !wanted.contains(entry)))
 }
 
-fn proof_entry(text: &str) -> Entry {
+fn file_entry(path: &str, text: &str) -> Entry {
     Entry {
-        path: proof::FILE.to_owned(),
+        path: path.to_owned(),
         kind: EntryKind::File {
             sha256: Digest::of_bytes(text.as_bytes()),
             size: text.len() as u64,
             executable: false,
         },
     }
-}
-
-/// Puts another proof in the place of the one beside a repository that stays as it is.
-fn add_proof(text: &str, output: &Path) -> anyhow::Result<()> {
-    write_proof(text, output).with_context(|| output.join(proof::FILE).display().to_string())
-}
-
-fn write_proof(text: &str, folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    std::io::Write::write_all(&mut file, text.as_bytes())?;
-    fs::set_permissions(file.path(), fs::Permissions::from_mode(0o644))?;
-    file.as_file().sync_all()?;
-    file.persist(folder.join(proof::FILE))?;
-    Ok(())
 }
 
 #[cfg(test)]
@@ -241,18 +238,22 @@ mod tests {
         }
 
         fn stage(&self, package: &str) -> StageDir {
-            let key = Digest::of_bytes(package.as_bytes());
+            self.proven(package, None)
+        }
+
+        /// A stage that holds a repository with its proof.
+        fn proven(&self, package: &str, proof: Option<&str>) -> StageDir {
+            let key = Digest::of_bytes(format!("{package} {proof:?}").as_bytes());
             let stages = self.store.stages();
             let pending = stages.begin("assemble", &key).unwrap();
             let tree = pending.dir().join(TREE);
             fs::create_dir(&tree).unwrap();
-            for (file, text) in [
-                ("a.rpm", package),
-                (lustre_repository::manifest::FILE, MANIFEST),
-                (lustre_repository::sums::FILE, &key.to_string()),
-            ] {
-                fs::write(tree.join(file), text).unwrap();
+            fs::write(tree.join("a.rpm"), package).unwrap();
+            fs::write(tree.join(lustre_repository::manifest::FILE), MANIFEST).unwrap();
+            if let Some(proof) = proof {
+                fs::write(tree.join(proof::FILE), proof).unwrap();
             }
+            sums::write(&tree).unwrap();
             let record = StageRecord {
                 name: "assemble".to_owned(),
                 key,
@@ -266,9 +267,8 @@ mod tests {
             stages.finish(pending, &record).unwrap()
         }
 
-        fn publish(&self, stage: &StageDir, proof: Option<&str>) -> Published {
-            let output = self.output();
-            publish(&self.store, stage, proof, &output, &self.screen).unwrap()
+        fn publish(&self, stage: &StageDir) -> Published {
+            publish(&self.store, stage, &self.output(), &self.screen).unwrap()
         }
 
         fn read(&self, name: &str) -> String {
@@ -283,11 +283,12 @@ mod tests {
     #[test]
     fn a_damaged_store_is_noticed_and_never_published() {
         let world = World::new();
-        let (good, next) = (world.stage("good"), world.stage("next"));
-        assert_eq!(world.publish(&good, Some("proof")), Published::Done);
+        let good = world.proven("good", Some("proof"));
+        let next = world.proven("next", Some("proof of next"));
+        assert_eq!(world.publish(&good), Published::Done);
         // As long as before: no size tells.
         fs::write(next.path.join(TREE).join("a.rpm"), "nexT").unwrap();
-        let published = world.publish(&next, Some("proof of next"));
+        let published = world.publish(&next);
         assert!(
             matches!(&published, Published::Damaged(what) if what.contains("a.rpm")),
             "{published:?}"
@@ -297,40 +298,43 @@ mod tests {
         assert_eq!(world.beside(), 1);
         // What is there already is not made worse by damage to what it came from.
         fs::write(good.path.join(TREE).join("a.rpm"), "gooD").unwrap();
-        assert_eq!(world.publish(&good, Some("proof")), Published::Done);
+        assert_eq!(world.publish(&good), Published::Done);
         assert_eq!(world.read("a.rpm"), "good");
     }
 
     #[test]
     fn what_somebody_changed_is_replaced_and_what_is_right_is_not_touched() {
         let world = World::new();
-        let stage = world.stage("package");
-        world.publish(&stage, Some("proof"));
-        let before = fs::metadata(world.output()).unwrap();
-        world.publish(&stage, Some("proof"));
-        world.publish(&stage, None);
-        assert_eq!(fs::metadata(world.output()).unwrap().ino(), before.ino());
+        let stage = world.proven("package", Some("proof"));
+        world.publish(&stage);
+        let inode = || fs::metadata(world.output()).unwrap().ino();
+        let before = inode();
+        world.publish(&stage);
+        // The same without its proof leaves the proven one there.
+        world.publish(&world.stage("package"));
+        assert_eq!(inode(), before);
         assert_eq!(world.read(proof::FILE), "proof");
         // Another proof of the same repository takes the other's place.
-        world.publish(&stage, Some("more proof"));
-        assert_eq!(fs::metadata(world.output()).unwrap().ino(), before.ino());
+        world.publish(&world.proven("package", Some("more proof")));
+        assert_ne!(inode(), before);
         assert_eq!(world.read(proof::FILE), "more proof");
 
-        for (name, text) in [("a.rpm", "tampered"), ("added", "")] {
+        for (name, text) in [("a.rpm", "tampered"), ("added", ""), (proof::FILE, "{}")] {
             fs::write(world.output().join(name), text).unwrap();
-            world.publish(&stage, Some("proof"));
+            world.publish(&stage);
             assert_eq!(world.read("a.rpm"), "package");
+            assert_eq!(world.read(proof::FILE), "proof");
             assert_eq!(fs::read_dir(world.output()).unwrap().count(), 4);
         }
         // The proof of another repository goes with it.
-        world.publish(&world.stage("other"), None);
+        world.publish(&world.stage("other"));
         assert!(!world.output().join(proof::FILE).exists());
     }
 
     #[test]
     fn what_a_killed_run_left_beside_an_output_is_found_by_the_next_whatever_it_publishes() {
         let world = World::new();
-        world.publish(&world.stage("package"), None);
+        world.publish(&world.stage("package"));
         let left = world.dir.path().join("dist/.x.new-aBcD01");
         fs::create_dir(&left).unwrap();
         let note = Note::write(&world.store, &world.output()).unwrap();
@@ -345,7 +349,7 @@ mod tests {
         let listed = |package: &str, sums: &str| {
             let dir = tempfile::tempdir().unwrap();
             fs::write(dir.path().join("a.rpm"), package).unwrap();
-            fs::write(dir.path().join(lustre_repository::sums::FILE), sums).unwrap();
+            fs::write(dir.path().join(sums::FILE), sums).unwrap();
             list_tree(dir.path()).unwrap()
         };
         let made = listed("package", "sums");
@@ -358,7 +362,7 @@ mod tests {
             "another build"
         );
         let mut added = made.clone();
-        added.push(proof_entry("x"));
+        added.push(file_entry(proof::FILE, "x"));
         assert!(changed(&added).unwrap().ends_with(proof::FILE));
     }
 }

@@ -213,7 +213,7 @@ fn rsa_bits(key: &packet::PublicKey) -> Result<u16, String> {
 }
 
 /// A time as `2024-02-29T12:00:00Z`.
-pub(super) fn utc(seconds: u64) -> String {
+pub fn utc(seconds: u64) -> String {
     let (days, rest) = (seconds / 86_400, seconds % 86_400);
     // Howard Hinnant's civil-from-days, for days since 1970 that are not negative: years begin in March, in eras of 400.
     let shifted = days + 719_468;

@@ -23,6 +23,7 @@ mod source;
 pub use agent::{GpgAgent, parse_fingerprint};
 pub use dev::{DEV_KEY_CREATED, DEV_KEY_FILE, DevKey, default_key_dir, dev_key};
 pub use error::Error;
+pub use facts::utc;
 pub use key::Key;
 pub use package::{SignedPackage, VerifiedPackage, sign_package, verify_package};
 pub use public::{PublicKey, verify_detached};

@@ -1,9 +1,11 @@
 //! The finished tree: packages in their places, repodata, signatures, key, manifest and sums, swapped in whole.
 //!
+//! - `completion`: what a proven tree gets, so that its proof is signed, too.
 //! - `inputs`: where a package goes.
 //! - `output`: whether a place may be replaced.
 //! - `swap`: made aside, then put in place.
 
+mod completion;
 mod inputs;
 mod output;
 mod swap;
@@ -21,6 +23,7 @@ use crate::manifest::{self, Manifest};
 use crate::repo_file::{self, KeyLocation, RepoFile};
 use crate::{key, repodata, sums};
 
+pub use completion::Completion;
 pub use inputs::{Kind, nevra};
 pub use output::judge;
 pub use swap::recover;
@@ -150,7 +153,7 @@ pub struct Assembly<'a> {
     pub public_key: &'a str,
     /// Tool, target, source date epoch, overrides and stages. Packages, format and fingerprint are filled in here.
     pub manifest: Manifest,
-    /// Makes an armored detached signature by the primary key over the bytes of a `repomd.xml`.
+    /// Makes an armored detached signature by the primary key over the bytes of a `repomd.xml` or of `SHA256SUMS`.
     pub sign: &'a dyn Fn(&[u8]) -> Result<String, SignError>,
 }
 
@@ -191,9 +194,13 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
     }
     manifest.write(&tree.join(manifest::FILE))?;
     for kind in Kind::ALL {
-        sign_metadata(assembly, &tree.join(kind.folder()))?;
+        sign_beside(
+            assembly,
+            &tree.join(kind.folder()).join("repodata/repomd.xml"),
+        )?;
     }
     sums::write(tree)?;
+    sign_beside(assembly, &tree.join(sums::FILE))?;
     fix_modes_and_times(tree, epoch)?;
     aside.commit().map_err(io("move the new tree to", out))?;
     Ok(manifest)
@@ -276,30 +283,36 @@ fn write_repodata(root: &Path, epoch: u64, groups: Option<&Path>) -> Result<(), 
     repodata::write(root, &options).map(|_| ())
 }
 
-/// Signs `repomd.xml` and checks the signature, so that a wrong public key is noticed here and not by a server.
-fn sign_metadata(assembly: &Assembly<'_>, root: &Path) -> Result<(), Error> {
-    let path = root.join("repodata/repomd.xml");
-    let content = fs::read(&path).map_err(|source| Error::Io {
-        what: "read",
-        path: path.clone(),
+/// Puts a file's signature beside it.
+fn sign_beside(assembly: &Assembly<'_>, path: &Path) -> Result<(), Error> {
+    let io = |what, path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Io { what, path, source }
+    };
+    let content = fs::read(path).map_err(io("read", path))?;
+    let signature = signature(path, &content, assembly.public_key, assembly.sign)?;
+    let mut to = path.as_os_str().to_owned();
+    to.push(".asc");
+    let to = PathBuf::from(to);
+    fs::write(&to, signature).map_err(io("write", &to))
+}
+
+/// Signs what is or will be at `path`, and checks the signature, so that a wrong public key is noticed here and not by a server.
+fn signature(
+    path: &Path,
+    content: &[u8],
+    public_key: &str,
+    sign: &dyn Fn(&[u8]) -> Result<String, SignError>,
+) -> Result<String, Error> {
+    let signature = sign(content).map_err(|source| Error::Sign {
+        path: path.to_owned(),
         source,
     })?;
-    let signature = (assembly.sign)(&content).map_err(|source| Error::Sign {
-        path: path.clone(),
+    key::verify_detached(public_key, &signature, content).map_err(|source| Error::Signature {
+        path: path.to_owned(),
         source,
     })?;
-    key::verify_detached(assembly.public_key, &signature, &content).map_err(|source| {
-        Error::Signature {
-            path: path.clone(),
-            source,
-        }
-    })?;
-    let to = root.join("repodata/repomd.xml.asc");
-    fs::write(&to, signature).map_err(|source| Error::Io {
-        what: "write",
-        path: to,
-        source,
-    })
+    Ok(signature)
 }
 
 /// Modes that do not depend on the umask, and times that do not depend on the clock. Packages keep their build time.

@@ -1,9 +1,13 @@
-//! What the static checks look at, read once.
+//! What the static checks look at, read once, and not before a check asks for it.
 
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+use super::metadata;
+use super::report::guarded;
 use crate::closure::Universe;
 use crate::layout::Kind;
+use crate::repo_file::RepoFile;
 use crate::repodata::{self, Metadata, Package};
 
 /// What to check, and against what.
@@ -15,6 +19,10 @@ pub struct StaticInput<'a> {
     pub base_repos: &'a [PathBuf],
     /// Names of packages that must be there.
     pub expected: &'a [String],
+    /// The target's name, which the manifest has to say.
+    pub target: &'a str,
+    /// What the repository's `.repo` file has to say.
+    pub repo_file: &'a RepoFile,
     /// The armored public key that everything must be signed with.
     pub public_key: &'a str,
     /// Where the checks put their logs.
@@ -27,9 +35,9 @@ pub(super) struct Context<'a> {
     /// Paths of all RPM files in the tree, relative to it, sorted.
     pub(super) rpms: Result<Vec<String>, String>,
     /// The metadata of our repositories, with the folder of each.
-    ours: Result<Vec<(Kind, Metadata)>, String>,
+    ours: OnceLock<Result<Vec<(Kind, Metadata)>, String>>,
     /// The metadata of the distribution's repositories, with the folder of each.
-    base: Result<Vec<(&'a Path, Metadata)>, String>,
+    base: OnceLock<Result<Vec<(&'a Path, Metadata)>, String>>,
 }
 
 /// Our packages and those of the base, as one set to choose from.
@@ -42,18 +50,36 @@ pub(super) struct Sides<'a> {
 
 impl<'a> Context<'a> {
     pub(super) fn load(input: StaticInput<'a>) -> Self {
-        let rpms = crate::sums::files(input.dist)
+        let rpms: Result<Vec<String>, String> = crate::sums::files(input.dist)
             .map(|files| files.into_iter().filter(|f| f.ends_with(".rpm")).collect())
             .map_err(|e| e.to_string());
-        let ours = Kind::ALL
+        Self {
+            input,
+            rpms,
+            ours: OnceLock::new(),
+            base: OnceLock::new(),
+        }
+    }
+
+    fn read_ours(&self) -> Result<Vec<(Kind, Metadata)>, String> {
+        // Who follows the links of a tree, or reads what is in it for ever, is led by who made it. And what nobody signed may unpack to
+        // anything.
+        self.rpms.as_ref().map_err(Clone::clone)?;
+        Kind::ALL
             .into_iter()
             .map(|kind| {
-                repodata::read(&input.dist.join(kind.folder()))
+                let root = self.input.dist.join(kind.folder());
+                metadata::verified(&self.input, &metadata::index(kind))
+                    .map_err(|why| format!("{why}; it was not read"))?;
+                guarded(|| repodata::read(&root))?
                     .map(|metadata| (kind, metadata))
                     .map_err(|e| e.to_string())
             })
-            .collect();
-        let base = input
+            .collect()
+    }
+
+    fn read_base(&self) -> Result<Vec<(&'a Path, Metadata)>, String> {
+        self.input
             .base_repos
             .iter()
             .map(|path| {
@@ -61,18 +87,15 @@ impl<'a> Context<'a> {
                     .map(|metadata| (path.as_path(), metadata))
                     .map_err(|e| format!("the base repository {}: {e}", path.display()))
             })
-            .collect();
-        Self {
-            input,
-            rpms,
-            ours,
-            base,
-        }
+            .collect()
     }
 
     /// The metadata of our repositories.
     pub(super) fn ours(&self) -> Result<&[(Kind, Metadata)], String> {
-        self.ours.as_deref().map_err(Clone::clone)
+        self.ours
+            .get_or_init(|| self.read_ours())
+            .as_deref()
+            .map_err(Clone::clone)
     }
 
     /// Our packages of some kinds.
@@ -102,7 +125,11 @@ impl<'a> Context<'a> {
 
     /// The binary packages of the distribution, with the folder of the repository each is in.
     fn base_packages(&self) -> Result<Vec<(&'a Path, &Package)>, String> {
-        let base = self.base.as_deref().map_err(Clone::clone)?;
+        let base = self
+            .base
+            .get_or_init(|| self.read_base())
+            .as_deref()
+            .map_err(Clone::clone)?;
         if base
             .iter()
             .all(|(_, metadata)| metadata.packages.is_empty())

@@ -50,6 +50,12 @@ pub(super) fn manifest(context: &Context<'_>) -> Verdict {
         )),
         Err(error) => return Verdict::NotRun(format!("the public key cannot be read: {error}")),
     }
+    if manifest.target != input.target {
+        findings.push(format!(
+            "the manifest is of the target `{}`, expected `{}`",
+            manifest.target, input.target
+        ));
+    }
     let mut listed: BTreeSet<&str> = BTreeSet::new();
     for package in &manifest.packages {
         if !listed.insert(&package.file) {

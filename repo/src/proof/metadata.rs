@@ -1,14 +1,13 @@
-//! The signatures of the metadata: once by ourselves, once by gpg; and the key that the tree offers to its users.
+//! The signatures of metadata and sums: once by ourselves, once by gpg; and the key that the tree offers to its users.
 
-use std::fs;
-
-use super::context::Context;
+use super::context::{Context, StaticInput};
 use super::report::Verdict;
 use super::tool;
+use crate::files::{read_small, read_small_text};
 use crate::layout::Kind;
-use crate::{key, repo_file};
+use crate::{key, repo_file, sums};
 
-/// Our own verification of every `repomd.xml.asc`, and that the exported key is the one everything is signed with.
+/// Our own verification of every `repomd.xml.asc` and of `SHA256SUMS.asc`, and that the exported key is the one everything is signed with.
 pub(super) fn signatures(context: &Context<'_>) -> Verdict {
     let input = &context.input;
     let expected = match key::fingerprint(input.public_key) {
@@ -16,7 +15,7 @@ pub(super) fn signatures(context: &Context<'_>) -> Verdict {
         Err(error) => return Verdict::NotRun(format!("the public key cannot be read: {error}")),
     };
     let mut findings = Vec::new();
-    match fs::read_to_string(input.dist.join(repo_file::KEY_FILE)) {
+    match read_small_text(&input.dist.join(repo_file::KEY_FILE)) {
         Err(error) => findings.push(format!("{}: {error}", repo_file::KEY_FILE)),
         Ok(text) => match key::fingerprint(&text) {
             Ok(found) if found == expected => {}
@@ -27,30 +26,44 @@ pub(super) fn signatures(context: &Context<'_>) -> Verdict {
             Err(error) => findings.push(format!("{}: {error}", repo_file::KEY_FILE)),
         },
     }
-    for kind in Kind::ALL {
-        let name = format!("{}/repodata/repomd.xml", kind.folder());
-        let path = input.dist.join(&name);
-        let verified = fs::read(&path)
-            .and_then(|content| {
-                let signature = fs::read_to_string(path.with_extension("xml.asc"))?;
-                Ok((content, signature))
-            })
-            .map_err(|e| e.to_string())
-            .and_then(|(content, signature)| {
-                key::verify_detached(input.public_key, &signature, &content)
-                    .map_err(|e| e.to_string())
-            });
-        if let Err(why) = verified {
-            findings.push(format!("{name}.asc: {why}"));
-        }
-    }
-    Verdict::from_findings("3 repomd.xml and the exported key", findings)
+    findings.extend(
+        signed()
+            .iter()
+            .filter_map(|name| verified(input, name).err()),
+    );
+    Verdict::from_findings(
+        format!("3 repomd.xml, {} and the exported key", sums::FILE),
+        findings,
+    )
+}
+
+/// The files that have a signature beside them.
+fn signed() -> Vec<String> {
+    let mut names: Vec<String> = Kind::ALL.into_iter().map(index).collect();
+    names.push(sums::FILE.to_owned());
+    names
+}
+
+/// The path of a repository's index in the tree.
+pub(super) fn index(kind: Kind) -> String {
+    format!("{}/repodata/repomd.xml", kind.folder())
+}
+
+/// Verifies the signature beside the file `name` of the tree.
+pub(super) fn verified(input: &StaticInput<'_>, name: &str) -> Result<(), String> {
+    let signature = format!("{name}.asc");
+    let wrong = |why: String| format!("{signature}: {why}");
+    let content = read_small(&input.dist.join(name)).map_err(|e| format!("{name}: {e}"))?;
+    let text = read_small_text(&input.dist.join(&signature)).map_err(|e| wrong(e.to_string()))?;
+    key::verify_detached(input.public_key, &text, &content).map_err(|e| wrong(e.to_string()))
 }
 
 /// gpg's verification, with a key ring that holds our key alone.
 pub(super) fn gpg(context: &Context<'_>) -> Verdict {
     match gpg_findings(context) {
-        Ok(findings) => Verdict::from_findings("3 repomd.xml", findings),
+        Ok(findings) => {
+            Verdict::from_findings(format!("3 repomd.xml and {}", sums::FILE), findings)
+        }
         Err(why) => Verdict::NotRun(why),
     }
 }
@@ -72,8 +85,7 @@ fn gpg_findings(context: &Context<'_>) -> Result<Vec<String>, String> {
         ));
     }
     let mut findings = Vec::new();
-    for kind in Kind::ALL {
-        let name = format!("{}/repodata/repomd.xml", kind.folder());
+    for name in signed() {
         let content = input.dist.join(&name).display().to_string();
         let signature = format!("{content}.asc");
         let mut args = common.to_vec();
@@ -96,6 +108,11 @@ fn gpg_findings(context: &Context<'_>) -> Result<Vec<String>, String> {
                 .filter(|line| line.starts_with("gpg: "))
                 .collect::<Vec<_>>()
                 .join(" / ");
+            let reason = if reason.is_empty() {
+                "gpg says nothing of it"
+            } else {
+                &reason
+            };
             findings.push(format!("{name}.asc: {reason}"));
         }
     }

@@ -14,6 +14,9 @@ use crate::sums;
 
 /// Every listed package is there as listed, every package there is listed, and all fields are those of the headers.
 pub(super) fn check(context: &Context<'_>) -> Verdict {
+    if let Err(why) = &context.rpms {
+        return Verdict::NotRun(why.clone());
+    }
     let ours = match context.ours() {
         Ok(ours) => ours,
         Err(error) => {

@@ -3,7 +3,7 @@
 //! - [`report`]: checks, their results, `proof.json`.
 //! - `context`: what the static checks look at, read once. `tool`: running rpmkeys and gpg.
 //! - `signatures`, `metadata`: packages and `repomd.xml`, by ourselves and by the users' tools.
-//! - `inventory`: sums, manifest, expected packages, nothing twice.
+//! - `inventory`: sums, manifest, expected packages, nothing twice. `repo_file`: what a server's dnf is told.
 //! - `metadata_content`: repodata against the packages.
 //! - `dependencies`: closure, kernel symbols, the base after the upgrade, who sorts above whom.
 //! - `conflicts`: files.
@@ -14,6 +14,7 @@ mod dependencies;
 mod inventory;
 mod metadata;
 mod metadata_content;
+mod repo_file;
 pub mod report;
 mod signatures;
 mod tool;
@@ -40,13 +41,14 @@ enum Run {
 }
 
 /// The static checks: what needs no chroot and no network.
-const STATIC: [(&str, Run); 14] = [
+const STATIC: [(&str, Run); 15] = [
     ("package-signatures", Run::Tree(signatures::packages)),
     ("rpmkeys", Run::Tree(signatures::rpmkeys)),
     ("metadata-signatures", Run::Tree(metadata::signatures)),
     ("gpg-verify", Run::Tree(metadata::gpg)),
     ("sha256sums", Run::Tree(inventory::sums)),
     ("manifest", Run::Tree(inventory::manifest)),
+    ("repo-file", Run::Tree(repo_file::check)),
     ("repodata", Run::Tree(metadata_content::check)),
     ("closure", Run::Sides(dependencies::closure)),
     ("kernel-symbols", Run::Sides(dependencies::kernel_symbols)),
@@ -57,11 +59,44 @@ const STATIC: [(&str, Run); 14] = [
     ("duplicates", Run::Tree(inventory::duplicates)),
 ];
 
-/// Runs every static check, as many at a time as there are processors, and gives the results in a fixed order. A check
-/// that cannot be made says so in its result; none is ever left out.
+/// How many of [`STATIC`], from its start, say who made a repository and that nobody changed it since.
+const SIGNATURES: usize = 5;
+
+/// Runs every static check: those of [`signature_checks`], then those of [`content_checks`].
 pub fn static_checks(input: &StaticInput<'_>) -> Vec<Check> {
+    let mut checks = signature_checks(input);
+    checks.extend(content_checks(input));
+    checks
+}
+
+/// The static checks that say who made a repository and that nobody changed it since. Where one of them does not hold, nothing of it
+/// should be installed. None looks at the base.
+pub fn signature_checks(input: &StaticInput<'_>) -> Vec<Check> {
+    all(&STATIC[..SIGNATURES], input)
+}
+
+/// All other static checks. What is not signed as it should be is not unpacked for them.
+pub fn content_checks(input: &StaticInput<'_>) -> Vec<Check> {
+    all(&STATIC[SIGNATURES..], input)
+}
+
+/// The result for every other static check, where none of them is made.
+pub fn content_not_checked(why: &str) -> Vec<Check> {
+    STATIC[SIGNATURES..]
+        .iter()
+        .map(|(name, _)| Check::not_run(name, why))
+        .collect()
+}
+
+/// Runs checks, as many at a time as there are processors, and gives the results in a fixed order. A check that cannot be made says so
+/// in its result; none is ever left out.
+fn all(checks: &[(&'static str, Run)], input: &StaticInput<'_>) -> Vec<Check> {
     let context = Context::load(*input);
-    let sides = context.sides();
+    let sides = if checks.iter().any(|(_, run)| matches!(run, Run::Sides(_))) {
+        report::guarded(|| context.sides()).and_then(|sides| sides)
+    } else {
+        Err(String::new())
+    };
     let one = |(name, run): (&str, Run)| {
         Check::run(name, input.logs, || match (run, &sides) {
             (Run::Tree(check), _) => check(&context),
@@ -75,7 +110,7 @@ pub fn static_checks(input: &StaticInput<'_>) -> Vec<Check> {
     thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
-                while let Some(check) = STATIC.get(next.fetch_add(1, Ordering::Relaxed)) {
+                while let Some(check) = checks.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let result = one(*check);
                     done.lock().unwrap_or_else(|e| e.into_inner()).push(result);
                 }
@@ -83,12 +118,18 @@ pub fn static_checks(input: &StaticInput<'_>) -> Vec<Check> {
         }
     });
     let mut done = done.into_inner().unwrap_or_else(|e| e.into_inner());
-    done.sort_by_key(|check| STATIC.iter().position(|(name, _)| *name == check.name));
+    done.sort_by_key(|check| checks.iter().position(|(name, _)| *name == check.name));
     done
 }
 
+/// The SHA-256 of a text.
+pub(crate) fn digest(text: &str) -> String {
+    use sha2::Digest as _;
+    crate::sums::hex(&sha2::Sha256::digest(text))
+}
+
 impl Proof {
-    /// A report on the repository at `dist`, tied to its `SHA256SUMS`.
+    /// A report on the repository at `dist`, tied to its `SHA256SUMS`: to all of them but the one of the report itself.
     ///
     /// # Errors
     /// When the sums cannot be read.
@@ -99,12 +140,13 @@ impl Proof {
         checks: Vec<Check>,
     ) -> Result<Self, report::Error> {
         let path = dist.join(crate::sums::FILE);
-        let (sums_sha256, _) =
-            crate::sums::sha256(&path).map_err(|source| json_file::Error::Read {
+        let sums =
+            crate::files::read_small_text(&path).map_err(|source| json_file::Error::Read {
                 what: "list of digests",
                 path,
                 source,
             })?;
+        let sums_sha256 = digest(&crate::sums::without(&sums, FILE));
         Ok(Self {
             format: report::FORMAT,
             target: target.to_owned(),

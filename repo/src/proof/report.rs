@@ -133,6 +133,18 @@ pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 }
 
 impl Check {
+    /// A check that was not made.
+    pub fn not_run(name: &str, why: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            result: Outcome::NotRun,
+            checked: String::new(),
+            message: why.to_owned(),
+            duration_ms: 0,
+            log: None,
+        }
+    }
+
     /// Runs a check and takes its time. One that panics has not run. Where there are more findings than fit in a message, all of them go to
     /// `logs/<name>.log`.
     pub fn run(name: &str, logs: &Path, check: impl FnOnce() -> Verdict) -> Self {

@@ -11,6 +11,10 @@ use super::model::{Checksum, Metadata};
 use super::parse;
 use super::repomd::{Record, Repomd};
 
+/// The most that a metadata file may have, and the most that it may unpack to: several times what whole distributions have.
+const MAX_FILE: u64 = 256 << 20;
+const MAX_OPEN: u64 = 1 << 30;
+
 /// Reads `root/repodata`: verifies every file that `repomd.xml` lists, by size and digest, and parses the packages with
 /// their files. Who signed `repomd.xml` is the caller's to check, before.
 ///
@@ -40,6 +44,13 @@ pub fn read(root: &Path) -> Result<Metadata, Error> {
     let mut packages = Vec::new();
     if let Some((record, bytes)) = primary {
         packages = opened(root, record, &bytes, |source| parse::primary(source))?;
+        if let Some(outside) = packages.iter().find(|it| !is_inside(&it.location)) {
+            let reason = format!(
+                "the package `{}` has its location `{}` outside of the repository",
+                outside.name, outside.location
+            );
+            return Err(Error::malformed(root.join(&record.location), reason));
+        }
     }
     if let Some((record, bytes)) = filelists {
         opened(root, record, &bytes, |source| {
@@ -68,12 +79,19 @@ fn verified(root: &Path, record: &Record) -> Result<Vec<u8>, Error> {
         return Err(Error::malformed(index, reason));
     }
     let path = root.join(&record.location);
-    let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
-    if let Some(size) = record.size
-        && size != bytes.len() as u64
+    let size = fs::metadata(&path).map_err(Error::io("read", &path))?.len();
+    if let Some(listed) = record.size
+        && listed != size
     {
-        return Err(size_mismatch(&path, "size", bytes.len() as u64, size));
+        return Err(size_mismatch(&path, "size", size, listed));
     }
+    if size > MAX_FILE {
+        return Err(Error::malformed(
+            &path,
+            format!("it has {size} bytes, more than {MAX_FILE}"),
+        ));
+    }
+    let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
     let mut hasher = Hasher::new(&record.checksum.kind, &path)?;
     hasher.update(&bytes);
     let found = hasher.finish();
@@ -115,7 +133,7 @@ fn opened<T>(
             source,
             hasher: Hasher::new(kind, &path)?,
             size: 0,
-            limit: record.open_size,
+            limit: record.open_size.unwrap_or(MAX_OPEN).min(MAX_OPEN),
         },
     );
     let parsed = parse(&mut source).map_err(|fault| Error::malformed(&path, fault))?;
@@ -149,7 +167,7 @@ struct Checked<R> {
     source: R,
     hasher: Hasher,
     size: u64,
-    limit: Option<u64>,
+    limit: u64,
 }
 
 impl<R: Read> Read for Checked<R> {
@@ -157,12 +175,13 @@ impl<R: Read> Read for Checked<R> {
         let count = self.source.read(buffer)?;
         self.hasher.update(&buffer[..count]);
         self.size += count as u64;
-        match self.limit {
-            Some(limit) if self.size > limit => Err(io::Error::other(format!(
-                "more than the {limit} bytes that repomd.xml announces"
-            ))),
-            _ => Ok(count),
+        if self.size > self.limit {
+            return Err(io::Error::other(format!(
+                "it unpacks to more than the {} bytes that repomd.xml announces or that are read at all",
+                self.limit
+            )));
         }
+        Ok(count)
     }
 }
 

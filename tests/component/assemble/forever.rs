@@ -46,7 +46,7 @@ fn once(key: &dyn Signer, packages: &[Input], tree: &Path) {
     };
     let assembly = Assembly {
         packages,
-        comps: &Comps { groups: Vec::new() },
+        comps: &Comps::default(),
         repo_file: &RepoFile::new("https://repo.example.org/lustre", "Lustre test").unwrap(),
         public_key: &key.public_key_armored().unwrap(),
         manifest,

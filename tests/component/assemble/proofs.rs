@@ -7,7 +7,7 @@ use lustre_packaging::sign::{DEV_KEY_CREATED, Key, Signer};
 use lustre_repository::layout::Input;
 use lustre_repository::proof::{Outcome, Proof};
 
-use crate::world::{BASE_KERNEL, EPOCH, Spec, Tree, run, world};
+use crate::world::{BASE_KERNEL, EPOCH, Spec, Tree, public_key, run, world};
 
 /// The failing checks of a tree, as a list of names.
 fn names(tree: &Tree) -> Vec<String> {
@@ -24,15 +24,18 @@ fn a_good_repository_passes_every_check() {
         .filter(|check| check.result != Outcome::Pass)
         .collect();
     assert!(failed.is_empty(), "{failed:#?}");
-    assert_eq!(checks.len(), 14);
+    assert_eq!(checks.len(), 15);
     for check in &checks {
         assert!(!check.checked.is_empty(), "{check:?}");
         assert!(check.message.is_empty(), "{check:?}");
     }
     let proof = Proof::new(&tree.dist(), "test", "0", checks).unwrap();
     assert!(proof.holds());
-    proof.write(&tree.dist().join("proof.json")).unwrap();
-    assert!(names(&tree).is_empty(), "the proof itself changes nothing");
+    tree.complete();
+    assert!(names(&tree).is_empty(), "with its proof it holds as well");
+    // The proof is of all the rest.
+    let again = Proof::new(&tree.dist(), "test", "0", tree.check()).unwrap();
+    assert_eq!(again.sums_sha256, proof.sums_sha256);
 }
 
 #[test]
@@ -294,7 +297,9 @@ fn without_a_base_the_checks_that_need_it_have_not_run() {
         dist: &tree.dist(),
         base_repos: &[],
         expected: &tree.expected,
-        public_key: &crate::world::public_key(),
+        target: "test",
+        repo_file: tree.repo_file(),
+        public_key: &public_key(),
         logs: &tree.path().join("logs"),
     });
     let not_run: Vec<&str> = checks

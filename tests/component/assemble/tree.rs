@@ -58,6 +58,7 @@ fn two_assemblies_are_byte_for_byte_the_same() {
         "lustre-repo.repo",
         "manifest.json",
         "SHA256SUMS",
+        "SHA256SUMS.asc",
     ] {
         assert!(tree.contains_key(name), "{name} of {:?}", tree.keys());
     }

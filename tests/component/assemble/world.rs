@@ -9,9 +9,9 @@ use std::sync::OnceLock;
 use lustre_packaging::sign::{Key, Signer, dev_key, sign_package};
 use lustre_repo_tests::folder::Folder;
 use lustre_repository::comps::Comps;
-use lustre_repository::layout::{self, Assembly, Input};
+use lustre_repository::layout::{self, Assembly, Completion, Input};
 use lustre_repository::manifest::{Manifest, Stage, Tool};
-use lustre_repository::proof::{Check, Outcome, StaticInput, static_checks};
+use lustre_repository::proof::{Check, Outcome, Proof, StaticInput, static_checks};
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::repo_file::RepoFile;
 
@@ -349,12 +349,36 @@ impl Tree {
         )
     }
 
+    /// Completes the assembled tree with its proof, as it is published; gives the proof.
+    pub fn complete(&self) -> Proof {
+        let proof = Proof::new(&self.dist(), "test", "0", self.check()).unwrap();
+        let sign = |content: &[u8]| Ok(key().sign_detached(content, EPOCH)?);
+        let completion =
+            Completion::new(&self.dist(), proof.to_json(), &public_key(), &sign).unwrap();
+        for (name, text) in completion.files() {
+            fs::write(self.dist().join(name), text).unwrap();
+        }
+        proof
+    }
+
+    /// What its `.repo` file says.
+    pub fn repo_file(&self) -> &RepoFile {
+        &self.repo_file
+    }
+
     /// All static checks.
     pub fn check(&self) -> Vec<Check> {
+        self.check_at(&self.dist())
+    }
+
+    /// All static checks of a copy of it.
+    pub fn check_at(&self, dist: &Path) -> Vec<Check> {
         static_checks(&StaticInput {
-            dist: &self.dist(),
+            dist,
             base_repos: &[world().base.clone()],
             expected: &self.expected,
+            target: "test",
+            repo_file: &self.repo_file,
             public_key: &public_key(),
             logs: &self.dir.path().join("logs"),
         })

@@ -27,7 +27,10 @@ use crate::ui;
 ///
 /// # Errors
 /// Whatever the command fails with.
-pub fn run(cli: Cli) -> anyhow::Result<Outcome> {
+pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
+    if let Command::Verify(arguments) = &mut cli.command {
+        verify::name_target(arguments)?;
+    }
     // Chroots and the repository are read by others than their owner, whatever the umask of the shell. What is secret gets its mode
     // explicitly.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));

@@ -11,9 +11,9 @@ use super::{boot, key, lock, needs, repo, verify};
 use crate::cli::{PlanArgs, Prove};
 use crate::context::{self, Context};
 use crate::exit::Outcome;
-use crate::road::Road;
 use crate::road::outline::outline;
 use crate::road::preflight::Misfit;
+use crate::road::{Road, name};
 use crate::ui;
 
 /// Shows every stage of the target, whether it would run, and why.
@@ -48,6 +48,7 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
             Box::new(|_| Err("a plan runs nothing".into())),
         )?);
     }
+    stages.push(road.finish(&signing, &[name::PROVE]));
     let planned = stage::plan(&stages, &context.store)?;
     if context.arguments.json {
         let items: Vec<_> = planned

@@ -13,7 +13,7 @@ use lustre_packaging::store::StageDir;
 
 use lustre_packaging::target::Target;
 
-use super::proofs::Proved;
+use super::proofs::{self, Proved};
 use super::{boot, key, lock, needs, preflight, verify};
 use crate::cli::{BuildArgs, KeyArgs, Prove, ProvenRepoArgs, RepoArgs, TargetArgs};
 use crate::context::{self, Context};
@@ -60,8 +60,8 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
         if !proof.good() {
             return unproven(&context, &proof, &tree(&assembled.path), &output);
         }
-        let text = proof.text();
-        if put(&context, assembled, Some(&text), &output, attempts)? {
+        let finished = proofs::finished(&context, &road, &signing, level, booted)?;
+        if put(&context, &finished, &output, attempts)? {
             break (done, proof, booted);
         }
         attempts += 1;
@@ -69,8 +69,8 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     if let Some(model) = &context.target.model {
         ui::say(model);
     }
-    // The proofs are stages too.
-    let stages = checked.len() + done.len() + 1 + usize::from(booted);
+    // The proofs and what puts them beside the repository are stages too.
+    let stages = checked.len() + done.len() + 2 + usize::from(booted);
     ui::say(&format!(
         "{}: {stages} stages, {} from the store, {}",
         output.display(),
@@ -108,29 +108,22 @@ fn unproven(
     Ok(Outcome::Unproven)
 }
 
-/// Puts what the stage `assemble` made at `output`. Where the store's copy is damaged, that stage is taken out of it, to be made again,
-/// and the answer is no; when that has happened twice, it is an error.
-fn put(
-    context: &Context,
-    assembled: &StageDir,
-    proof: Option<&str>,
-    output: &Path,
-    attempts: usize,
-) -> anyhow::Result<bool> {
-    let published = publish::publish(&context.store, assembled, proof, output, &context.screen)?;
+/// Puts what a stage made at `output`. Where the store's copy is damaged, that stage is taken out of it, to be made again, and the
+/// answer is no; when that has happened twice, it is an error.
+fn put(context: &Context, made: &StageDir, output: &Path, attempts: usize) -> anyhow::Result<bool> {
+    let published = publish::publish(&context.store, made, output, &context.screen)?;
     let Published::Damaged(why) = published else {
         return Ok(true);
     };
-    let name = name::ASSEMBLE;
     if attempts > 1 {
-        let stage = Box::new(assembled.clone());
+        let stage = Box::new(made.clone());
         return Err(stage::Error::Damaged { stage, why }.into());
     }
     context.screen.event(&stage::Event::Damaged {
-        stage: name,
+        stage: &made.record.name,
         why: &why,
     });
-    context.store.stages().forget(assembled)?;
+    context.store.stages().forget(made)?;
     Ok(false)
 }
 
@@ -151,7 +144,7 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     loop {
         let done = run(&context, &road.assembled(&signing)?)?;
         let assembled = stage(&done, name::ASSEMBLE)?;
-        if put(&context, assembled, None, &output, attempts)? {
+        if put(&context, assembled, &output, attempts)? {
             break;
         }
         attempts += 1;

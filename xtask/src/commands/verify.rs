@@ -1,28 +1,65 @@
 //! `cargo xtask verify`: the proofs, of a repository of ours anywhere; and the comparison of two builds.
 
+mod age;
 mod expected;
 mod reproducible;
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::SystemTime;
 
 use anyhow::Context as _;
 use lustre_packaging::stage::{Recipe, Stage};
 use lustre_packaging::store::StageDir;
+use lustre_packaging::target::Target;
+use lustre_repository::files::read_small_text;
+use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Check, Outcome as Result_, StaticInput};
-use lustre_repository::repo_file::KEY_FILE;
+use lustre_repository::repo_file::{KEY_FILE, RepoFile};
 
 use expected::Expected;
 
 use super::proofs::{self, Proved};
 use super::{boot, repo};
 use crate::cli::{Prove, VerifyArgs};
-use crate::context::Context;
-use crate::exit::Outcome;
-use crate::prove::{InstallInput, Server, install_checks};
+use crate::context::{self, Context};
+use crate::exit::{Outcome, Usage};
+use crate::prove::{InstallInput, Server, install_checks, not_installed};
 use crate::road::finish::Signing;
 use crate::road::{Road, name};
 use crate::ui;
+
+/// Where no target is named, it is the one that the manifest of the repository at PATH names.
+///
+/// # Errors
+/// When there is no such manifest, or it names none of the targets there are.
+pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<()> {
+    let Some(path) = arguments.path.as_ref().filter(|_| !arguments.target_given) else {
+        return Ok(());
+    };
+    let file = path.join(manifest::FILE);
+    let manifest = Manifest::read(&file).with_context(|| {
+        format!(
+            "no repository of this tool at {}: its {} says what it is for",
+            path.display(),
+            manifest::FILE
+        )
+    })?;
+    // Nobody has looked at its signature yet: a name is looked up, and a path would be read.
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    let name = &manifest.target;
+    let known = name.chars().all(plain) && Target::load(&context::specs(), name).is_ok();
+    if !known {
+        return Err(Usage(format!(
+            "{} says that it is of the target `{}`, which is none of those that `cargo xtask targets` lists; name its file with --target PATH.toml",
+            file.display(),
+            name.escape_debug()
+        ))
+        .into());
+    }
+    arguments.target.target.clone_from(name);
+    Ok(())
+}
 
 /// Proves the repository given, or compares two builds.
 pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
@@ -45,18 +82,29 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         )
     })?;
     let mut made = None;
-    let all = checks(&context, &dist, &expected, |public_key| {
-        let lock = repo::ready(&context)?;
-        let road = Road::new(&context, &lock)?;
-        let done = repo::run(&context, &road.roots()?)?;
-        let server = made.insert(Server::of(&road, &done)?);
-        contents(&context, server, &dist, public_key, Prove::Install)
-    })?;
+    let all = checks(
+        &context,
+        &dist,
+        &expected,
+        arguments.max_age,
+        Prove::Install,
+        || {
+            let lock = repo::ready(&context)?;
+            let road = Road::new(&context, &lock)?;
+            let done = repo::run(&context, &road.roots()?)?;
+            Ok(made.insert(Server::of(&road, &done)?))
+        },
+    )?;
     proofs::uninterrupted()?;
-    if let Some(key) = all.iter().find(|check| check.name == expected::CHECK)
-        && key.result == Result_::Pass
-    {
-        ui::say(&format!("key {}: {}", key.checked, key.message));
+    for check in &all {
+        if [expected::CHECK, age::CHECK].contains(&check.name.as_str())
+            && check.result == Result_::Pass
+        {
+            ui::say(&format!(
+                "{} {}: {}",
+                check.name, check.checked, check.message
+            ));
+        }
     }
     let mut proved = Proved::new(&context, &dist, all)?;
     // What does not even install is not booted.
@@ -113,35 +161,99 @@ pub fn prove(
         |recipe| stage_of(road, level, recipe),
         |dist| {
             let server = Server::of(road, done)?;
-            checks(context, dist, &Expected::signing(signing), |public_key| {
-                contents(context, &server, dist, public_key, level)
-            })
+            let mut all = vec![key_check(context, dist, &Expected::signing(signing))?.0];
+            all.extend(contents(
+                context,
+                &server,
+                dist,
+                &signing.public_key,
+                level,
+            )?);
+            Ok(all)
         },
     )
 }
 
-/// The key first; then `contents`, the checks of what is signed with the key that they get. What somebody else made is not installed,
-/// not even in a chroot.
-fn checks(
+/// The key that the repository at `dist` brings, compared with the one expected; and that key.
+fn key_check(
     context: &Context,
     dist: &Path,
     expected: &Expected,
-    contents: impl FnOnce(&str) -> anyhow::Result<Vec<Check>>,
-) -> anyhow::Result<Vec<Check>> {
-    let published = std::fs::read_to_string(dist.join(KEY_FILE))
+) -> anyhow::Result<(Check, String)> {
+    let published = read_small_text(&dist.join(KEY_FILE))
         .with_context(|| format!("{} is no repository of this tool", dist.display()))?;
-    let key = Check::run(expected::CHECK, &context.store.logs_dir(), || {
+    let check = Check::run(expected::CHECK, &context.store.logs_dir(), || {
         expected.check(&published)
     });
-    let good = key.result == Result_::Pass;
-    let mut checks = vec![key];
-    if good {
-        checks.extend(contents(&published)?);
-    }
-    Ok(checks)
+    Ok((check, published))
 }
 
-/// Static and install checks of the tree `dist`, whose every package and metadata are signed with `public_key`, on `server`.
+/// All checks of somebody's repository, from what needs the least trust to what needs the most: its key, its signatures, its content on
+/// the `server` that is made for it, its packages' scripts in a chroot. Nothing is unpacked of what nobody signed, and nothing
+/// installed of what is not signed by the key expected.
+fn checks<'s>(
+    context: &Context,
+    dist: &Path,
+    expected: &Expected,
+    max_age: Option<u32>,
+    level: Prove,
+    server: impl FnOnce() -> anyhow::Result<&'s mut Server>,
+) -> anyhow::Result<Vec<Check>> {
+    let (key, published) = key_check(context, dist, expected)?;
+    let trusted = key.result == Result_::Pass;
+    if key.result == Result_::Fail {
+        return Ok(vec![key]);
+    }
+    let logs = context.store.logs_dir();
+    let repo_file = repo_file(context)?;
+    let input = StaticInput {
+        dist,
+        base_repos: &[],
+        expected: &[],
+        target: &context.target.name,
+        repo_file: &repo_file,
+        public_key: &published,
+        logs: &logs,
+    };
+    let mut all = vec![key];
+    all.extend(proof::signature_checks(&input));
+    let broken: Vec<String> = all[1..]
+        .iter()
+        .filter(|check| check.result != Result_::Pass)
+        .map(|check| format!("`{}`", check.name))
+        .collect();
+    if !broken.is_empty() {
+        let why = format!(
+            "not looked at: {} did not hold, and what nobody answers for is not read on",
+            broken.join(", ")
+        );
+        all.extend(proof::content_not_checked(&why));
+        return Ok(all);
+    }
+    all.push(Check::run(age::CHECK, &logs, || {
+        age::check(dist, &published, SystemTime::now(), max_age)
+    }));
+    let server = server()?;
+    let repos = [server.base_repository().to_owned()];
+    let names = server.target.expected_packages();
+    all.extend(proof::content_checks(&StaticInput {
+        base_repos: &repos,
+        expected: &names,
+        ..input
+    }));
+    if level < Prove::Install {
+        return Ok(all);
+    }
+    if trusted {
+        all.extend(installed(context, server, dist)?);
+    } else {
+        all.extend(not_installed(expected::NOT_INSTALLED));
+    }
+    Ok(all)
+}
+
+/// Static and install checks of the tree `dist`, which this run has made and whose every package and metadata are signed with
+/// `public_key`, on `server`.
 fn contents(
     context: &Context,
     server: &Server,
@@ -149,24 +261,34 @@ fn contents(
     public_key: &str,
     level: Prove,
 ) -> anyhow::Result<Vec<Check>> {
-    let logs = context.store.logs_dir();
-    let repos = [server.base_repository().to_owned()];
-    let expected = server.target.expected_packages();
     let mut all = proof::static_checks(&StaticInput {
         dist,
-        base_repos: &repos,
-        expected: &expected,
+        base_repos: &[server.base_repository().to_owned()],
+        expected: &server.target.expected_packages(),
+        target: &context.target.name,
+        repo_file: &repo_file(context)?,
         public_key,
-        logs: &logs,
+        logs: &context.store.logs_dir(),
     });
     if level >= Prove::Install {
-        let scratch = context.store.temp_dir("prove")?;
-        all.extend(install_checks(&InstallInput {
-            server,
-            dist,
-            scratch: scratch.path(),
-            logs: &logs,
-        }));
+        all.extend(installed(context, server, dist)?);
     }
     Ok(all)
+}
+
+/// The install checks.
+fn installed(context: &Context, server: &Server, dist: &Path) -> anyhow::Result<Vec<Check>> {
+    let scratch = context.store.temp_dir("prove")?;
+    Ok(install_checks(&InstallInput {
+        server,
+        dist,
+        scratch: scratch.path(),
+        logs: &context.store.logs_dir(),
+    }))
+}
+
+/// What the repository of the target tells a server's dnf.
+fn repo_file(context: &Context) -> anyhow::Result<RepoFile> {
+    let repository = &context.target.repository;
+    Ok(RepoFile::new(&repository.baseurl, &repository.name)?)
 }

@@ -48,19 +48,31 @@ pub fn install(step: &Step<'_>) -> Verdict {
 /// `rpm -V` finds every file of our packages as the packages have it.
 pub fn rpm_verify(step: &Step<'_>) -> Verdict {
     verdict("rpm -V of every installed package of ours", || {
-        let ours = step.ours_installed()?;
-        let found = step.shell_lines(&format!("rpm -V {}", ours.join(" ")))?;
-        let all = step.shell_lines("rpm -Va")?;
-        let mut findings: Vec<String> = found;
-        // What the base's packages say of themselves is the base's; a missing dependency or file is not.
+        let mut findings = verified(step, &step.ours_installed()?)?;
+        // What the base's packages say of themselves is the base's; a missing dependency or file is not. That it fails for anything
+        // of the base is no finding, that it says nothing when it does is one.
+        let all = step.judged("rpm", &["-Va"])?;
+        let silent = all.silent("rpm -Va");
         findings.extend(
-            all.into_iter()
+            all.lines
+                .into_iter()
                 .filter(|line| line.contains("Unsatisfied") || line.starts_with("missing")),
         );
+        findings.extend(silent);
         findings.sort();
         findings.dedup();
         Ok(findings)
     })
+}
+
+/// What `rpm -V` says of the packages, and that it fails.
+fn verified(step: &Step<'_>, packages: &[String]) -> Result<Vec<String>, String> {
+    if packages.is_empty() {
+        return Ok(vec!["no package of ours is installed".to_owned()]);
+    }
+    let mut arguments = vec!["-V"];
+    arguments.extend(packages.iter().map(String::as_str));
+    Ok(step.judged("rpm", &arguments)?.findings("rpm -V"))
 }
 
 /// Nothing of the distribution's older e2fsprogs is left.
@@ -91,9 +103,14 @@ pub fn depmod(step: &Step<'_>) -> Verdict {
         "depmod -e over all modules of the kernel that ours are for",
         || {
             let release = step.kernel_release()?;
-            step.shell_lines(&format!(
-                "depmod -n -e -F /lib/modules/{release}/System.map {release} 2>&1 >/dev/null"
-            ))
+            let map = format!("/lib/modules/{release}/System.map");
+            // Its standard output is the files that it would write, its standard error the symbols that it misses.
+            let said = step.judged("depmod", &["-n", "-e", "-F", &map, &release])?;
+            let mut findings = said.errors_only().findings("depmod -n -e");
+            if said.output.trim().is_empty() {
+                findings.push(format!("depmod lists no module of {release}"));
+            }
+            Ok(findings)
         },
     )
 }
@@ -125,15 +142,26 @@ pub fn libraries(step: &Step<'_>) -> Verdict {
     verdict(programs.join(" "), || {
         let mut findings = Vec::new();
         for program in programs {
-            let lines = step.shell_lines(&format!(
-                "test -x {program} && ldd {program} || echo {program}: not found"
-            ))?;
-            findings.extend(
-                lines
-                    .into_iter()
-                    .filter(|line| line.contains("not found"))
-                    .map(|line| format!("{program}: {}", line.trim())),
-            );
+            let said = step.judged("ldd", &[program])?;
+            // A static program and a script have no libraries; ldd fails for both.
+            let none = said
+                .lines
+                .iter()
+                .any(|line| line.trim() == "not a dynamic executable");
+            let missing: Vec<String> = said
+                .lines
+                .iter()
+                .filter(|line| {
+                    ["not found", "No such file", "execution permission"]
+                        .iter()
+                        .any(|text| line.contains(text))
+                })
+                .map(|line| format!("{program}: {}", line.trim()))
+                .collect();
+            if missing.is_empty() && !none {
+                findings.extend(said.failed(&format!("ldd {program}")));
+            }
+            findings.extend(missing);
         }
         Ok(findings)
     })
@@ -144,8 +172,9 @@ pub fn mke2fs(step: &Step<'_>) -> Verdict {
     let version = &step.target().e2fsprogs.version;
     verdict(format!("mke2fs -V is {version}"), || {
         let owner = step.output("rpm", &["-qf", "--qf", "%{NAME}", "/usr/sbin/mke2fs"])?;
-        let lines = step.shell_lines("mke2fs -V")?;
-        let mut findings = Vec::new();
+        let said = step.judged("mke2fs", &["-V"])?;
+        let mut findings: Vec<String> = said.failed("mke2fs -V").into_iter().collect();
+        let lines = &said.lines;
         if !step.ours_installed()?.contains(&owner) {
             findings.push(format!(
                 "/usr/sbin/mke2fs belongs to {owner}, which is not from our repository"
@@ -164,14 +193,8 @@ pub fn mke2fs(step: &Step<'_>) -> Verdict {
 /// dnf's own repoclosure finds nothing missing in our repository over the base.
 pub fn repoclosure(step: &Step<'_>) -> Verdict {
     verdict("dnf repoclosure of our repository over the base", || {
-        let lines = step.shell_lines(&format!(
-            "dnf --quiet {} --disableplugin=local --releasever=1 repoclosure --check lustre",
-            step.options()
-        ))?;
-        Ok(lines
-            .into_iter()
-            .filter(|line| !line.trim().is_empty())
-            .collect())
+        let said = step.dnf_says(&["--disableplugin=local", "repoclosure", "--check", "lustre"])?;
+        Ok(said.findings("dnf repoclosure"))
     })
 }
 
@@ -179,17 +202,16 @@ pub fn repoclosure(step: &Step<'_>) -> Verdict {
 pub fn group(step: &Step<'_>) -> Verdict {
     let group = &step.target().repository.group;
     verdict(format!("dnf group info {}", group.id), || {
-        let lines = step.shell_lines(&format!(
-            "dnf --quiet {} --setopt=plugins=0 --releasever=1 group info {}",
-            step.options(),
-            group.id
-        ))?;
-        Ok(group
-            .mandatory
-            .iter()
-            .filter(|package| !lines.iter().any(|line| line.trim() == *package))
-            .map(|package| format!("the group does not show {package}"))
-            .collect())
+        let said = step.dnf_says(&["--setopt=plugins=0", "group", "info", &group.id])?;
+        let mut findings: Vec<String> = said.failed("dnf group info").into_iter().collect();
+        findings.extend(
+            group
+                .mandatory
+                .iter()
+                .filter(|package| !said.lines.iter().any(|line| line.trim() == *package))
+                .map(|package| format!("the group does not show {package}")),
+        );
+        Ok(findings)
     })
 }
 
@@ -219,13 +241,15 @@ pub fn remove(step: &Step<'_>) -> Verdict {
             .filter(|package| left.iter().any(|one| one == *package))
             .map(|package| format!("{package} is still installed"))
             .collect();
-        findings.extend(step.shell_lines(&format!("rpm -V {}", left.join(" ")))?);
+        findings.extend(verified(step, &left)?);
         // With nothing but the shell: what a server has is not ours to say.
         let modules = "for file in /lib/modules/*/extra/*.ko* /lib/modules/*/extra/*/*.ko* /lib/modules/*/extra/*/*/*.ko*; \
                        do if [ -e \"$file\" ]; then echo \"$file\"; fi; done";
+        let said = step.judged("sh", &["-c", modules])?;
+        findings.extend(said.failed("looking for modules"));
         findings.extend(
-            step.shell_lines(modules)?
-                .into_iter()
+            said.output
+                .lines()
                 .map(|file| format!("{file} was left behind")),
         );
         Ok(findings)

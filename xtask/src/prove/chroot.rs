@@ -114,6 +114,11 @@ impl Step<'_> {
         &self.chroot.input.server.target
     }
 
+    /// The repository's tree.
+    pub fn dist(&self) -> &Path {
+        self.chroot.input.dist
+    }
+
     /// The path inside of a file at the top of the repository's tree.
     pub fn dist_file(name: &str) -> String {
         format!("{DIST}/{name}")
@@ -144,26 +149,22 @@ impl Step<'_> {
     /// Runs the chroot's own dnf. Our repository is where the proof has it, whatever its published location will be; all checks of
     /// signatures stay as the release package has them.
     pub fn dnf(&self, arguments: &[&str]) -> Result<(), String> {
-        let location = Self::location();
+        let options = self.options();
         let mut line = vec![
             "--assumeyes",
             "--setopt=localpkg_gpgcheck=1",
             "--setopt=plugins=0",
             "--releasever=1",
-            &location,
         ];
-        let platform = self.module_platform();
-        line.extend(platform.as_deref());
+        line.extend(options.iter().map(String::as_str));
         line.extend(arguments);
         self.run("dnf", &line)
     }
 
-    /// dnf's options for a shell's line: our repository's place, and what a server's own configuration says.
-    pub fn options(&self) -> String {
-        let mut options = Self::location();
-        if let Some(platform) = self.module_platform() {
-            options = format!("{options} {platform}");
-        }
+    /// dnf's options: our repository's place, and what a server's own configuration says.
+    pub fn options(&self) -> Vec<String> {
+        let mut options = vec![Self::location()];
+        options.extend(self.module_platform());
         options
     }
 
@@ -190,16 +191,6 @@ impl Step<'_> {
             .collect();
         lines.sort();
         Ok(lines)
-    }
-
-    /// The lines that a shell command prints, whether it succeeds or not.
-    pub fn shell_lines(&self, script: &str) -> Result<Vec<String>, String> {
-        let script = format!("{{ {script}; }} 2>&1 || exit 0");
-        Ok(self
-            .output("sh", &["-c", &script])?
-            .lines()
-            .map(str::to_owned)
-            .collect())
     }
 
     /// The release of the kernel that our modules are for, as `uname -r` will say it: that of ours, or of the distribution's own.

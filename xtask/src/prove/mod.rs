@@ -4,6 +4,8 @@
 
 pub(crate) mod checks;
 pub(crate) mod chroot;
+mod everything;
+mod said;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -67,7 +69,7 @@ pub struct InstallInput<'a> {
 type Named = (&'static str, fn(&Step<'_>) -> Verdict);
 
 /// The checks, in the order they must run: each finds the chroot as the one before left it.
-const STEPS: [Named; 11] = [
+const STEPS: [Named; 12] = [
     ("install-release-package", checks::release_package),
     ("install", checks::install),
     ("rpm-verify", checks::rpm_verify),
@@ -79,7 +81,17 @@ const STEPS: [Named; 11] = [
     ("group", checks::group),
     ("repoclosure", checks::repoclosure),
     ("remove", checks::remove),
+    // Last: what it installs, no server has.
+    ("install-everything", everything::install),
 ];
+
+/// The result for every check of the install proof, where it is not made.
+pub fn not_installed(why: &str) -> Vec<Check> {
+    STEPS
+        .iter()
+        .map(|(name, _)| Check::not_run(name, why))
+        .collect()
+}
 
 /// Runs the install proof. After a step that the others build on has failed, they are not run, and say so.
 pub fn install_checks(input: &InstallInput<'_>) -> Vec<Check> {

@@ -5,14 +5,16 @@ use std::fs;
 use std::path::PathBuf;
 
 use lustre_packaging::build::rpmbuild;
+use lustre_packaging::process;
 use lustre_packaging::sign::{Signer, sign_package};
 use lustre_packaging::source::Locked;
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::Digest;
 use lustre_packaging::target::{Source, Target};
 use lustre_repository::comps::{Comps, Group};
-use lustre_repository::layout::{Assembly, Input, assemble};
+use lustre_repository::layout::{Assembly, Completion, Input, assemble};
 use lustre_repository::manifest::{self, Manifest};
+use lustre_repository::proof::{self, Proof};
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::repo_file::RepoFile;
 use serde::{Deserialize, Serialize};
@@ -146,7 +148,7 @@ impl Road<'_> {
             needs: names,
             inputs: vec![
                 ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-                ("recipe".to_owned(), "1".to_owned()),
+                ("recipe".to_owned(), "2".to_owned()),
                 ("target".to_owned(), self.target.name.clone()),
                 self.settings_input(),
                 ("key".to_owned(), signing.fingerprint.clone()),
@@ -192,7 +194,7 @@ impl Road<'_> {
         assemble(
             &Assembly {
                 packages: &packages,
-                comps: &comps(&self.target),
+                comps: &comps(&self.target)?,
                 repo_file: &self.repo_file()?,
                 public_key: &signing.public_key,
                 manifest,
@@ -200,6 +202,55 @@ impl Road<'_> {
             },
             &work.output.join(TREE),
         )?;
+        Ok(())
+    }
+
+    /// The repository as it is published: the assembled one with what the stages `proofs` say of it, and the digests of all of that
+    /// signed.
+    pub fn finish<'s>(&'s self, signing: &'s Signing, proofs: &[&str]) -> Stage<'s> {
+        let proofs: Vec<String> = proofs.iter().map(|stage| (*stage).to_owned()).collect();
+        let mut names = needs(&[name::ASSEMBLE]);
+        names.extend(proofs.clone());
+        Stage {
+            name: name::FINISH.to_owned(),
+            needs: names,
+            inputs: vec![
+                ("recipe".to_owned(), "1".to_owned()),
+                ("key".to_owned(), signing.fingerprint.clone()),
+                ("time".to_owned(), signing.time.to_string()),
+            ],
+            whole: None,
+            recipe: Box::new(move |work| self.finish_in(work, signing, &proofs)),
+        }
+    }
+
+    fn finish_in(
+        &self,
+        work: &Work<'_>,
+        signing: &Signing,
+        proofs: &[String],
+    ) -> Result<(), Failure> {
+        let mut proof: Option<Proof> = None;
+        for stage in proofs {
+            let one = Proof::read(&work.need(stage)?.join(proof::FILE))?;
+            match &mut proof {
+                Some(all) => all.checks.extend(one.checks),
+                None => proof = Some(one),
+            }
+        }
+        let proof = proof.ok_or("a repository is published with its proof")?;
+        let assembled = tree(work.need(name::ASSEMBLE)?);
+        let to = work.output.join(TREE);
+        // The store never writes into a file that is there, and neither does what follows.
+        let mut command = process::command("cp");
+        command
+            .args(["--archive", "--link", "--no-target-directory"])
+            .arg(&assembled)
+            .arg(&to);
+        process::output(&mut command)?;
+        let sign = |data: &[u8]| Ok(signing.signer()?.sign_detached(data, signing.time)?);
+        Completion::new(&assembled, proof.to_json(), &signing.public_key, &sign)?
+            .write(&to, self.target.build.source_date_epoch.into())?;
         Ok(())
     }
 
@@ -303,21 +354,19 @@ fn signed_stages(target: &Target) -> Vec<String> {
     stages
 }
 
-fn comps(target: &Target) -> Comps {
+fn comps(target: &Target) -> Result<Comps, Failure> {
     let group = &target.repository.group;
-    Comps {
-        groups: vec![Group {
-            id: group.id.clone(),
-            name: group.name.clone(),
-            description: group.description.clone(),
-            mandatory: group.mandatory.clone(),
-            optional: group.optional.clone(),
-            default: Vec::new(),
-        }],
-    }
+    Ok(Comps::new(vec![Group {
+        id: group.id.clone(),
+        name: group.name.clone(),
+        description: group.description.clone(),
+        mandatory: group.mandatory.clone(),
+        optional: group.optional.clone(),
+        default: Vec::new(),
+    }])?)
 }
 
-/// The folder of the repository in what the stage `assemble` put out.
+/// The folder of the repository in what the stages `assemble` and `finish` put out.
 pub const TREE: &str = "tree";
 
 /// Where the stage `assemble` left the repository.

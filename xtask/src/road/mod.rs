@@ -79,6 +79,8 @@ pub mod name {
     pub const PROVE: &str = "prove";
     /// The proofs that need a running kernel.
     pub const BOOT: &str = "boot";
+    /// The repository with its proofs.
+    pub const FINISH: &str = "finish";
 }
 
 impl<'a> Road<'a> {
@@ -266,7 +268,7 @@ impl Road<'_> {
         };
         Ok(vec![
             ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("recipe".to_owned(), "2".to_owned()),
+            ("recipe".to_owned(), "3".to_owned()),
             ("target".to_owned(), serde_json::to_string(&target)?),
         ])
     }

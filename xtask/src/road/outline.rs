@@ -292,6 +292,11 @@ fn finish(target: &Target) -> Vec<Step> {
                 target.install.packages.join(", ")
             ),
         ),
+        (
+            name::FINISH,
+            &[name::ASSEMBLE, name::PROVE][..],
+            "the repository with its proof, and the digests of all of it signed".to_owned(),
+        ),
     ];
     steps
         .into_iter()

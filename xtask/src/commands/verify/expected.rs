@@ -26,7 +26,12 @@ pub enum Expected {
     },
     /// Nobody has said.
     Unknown,
+    /// Nobody has said, and the user takes the repository's own on its word.
+    FirstUse,
 }
+
+/// What is said of checks that would run packages' scripts on a stranger's word.
+pub const NOT_INSTALLED: &str = "not installed: nobody has said whose packages' scripts may run";
 
 impl Expected {
     /// What the command line and the environment say; else this machine's development key, if there is one.
@@ -38,6 +43,10 @@ impl Expected {
             return Self::given(given);
         }
         let source = key::source(&arguments.key)?;
+        // Said aloud, it counts for more than a key that happens to be on this machine.
+        if arguments.trust_on_first_use && matches!(source, KeySource::Development(_)) {
+            return Ok(Self::FirstUse);
+        }
         let from = match &source {
             KeySource::File(path) => path.display().to_string(),
             KeySource::Variable(name) => format!("the variable {name}"),
@@ -110,12 +119,16 @@ impl Expected {
                      If you know the other key to be right, say so with --public-key"
                 )],
             },
-            Self::Unknown => Verdict::Pass {
+            Self::FirstUse => Verdict::Pass {
                 checked: found,
                 note: "the key is the repository's own, trusted on first use: what holds says that the repository is whole, and \
-                       nothing of who made it; give the key that you expect with --public-key"
+                       nothing of who made it"
                     .to_owned(),
             },
+            Self::Unknown => Verdict::NotRun(format!(
+                "the repository is signed with its own key {found}, and nobody has said which to expect. Give the one that you expect \
+                 with --public-key FILE or FINGERPRINT; or, to install what this key has signed, --trust-on-first-use"
+            )),
         }
     }
 }
@@ -164,14 +177,20 @@ mod tests {
             }
             verdict => panic!("{verdict:?}"),
         }
-        match Expected::Unknown.check(&public) {
+        match Expected::FirstUse.check(&public) {
             Verdict::Pass { note, .. } => assert!(note.contains("trusted on first use"), "{note}"),
+            verdict => panic!("{verdict:?}"),
+        }
+        match Expected::Unknown.check(&public) {
+            Verdict::NotRun(why) => {
+                assert!(why.contains(&ours) && why.contains("--public-key"), "{why}");
+            }
             verdict => panic!("{verdict:?}"),
         }
         // `rpm --import` takes every key that is in the file.
         let two = format!("{public}\n{public}");
         for published in [two.as_str(), "no key", ""] {
-            for expected in [expect(&ours), Expected::Unknown] {
+            for expected in [expect(&ours), Expected::Unknown, Expected::FirstUse] {
                 let verdict = expected.check(published);
                 assert!(matches!(verdict, Verdict::Fail { .. }), "{verdict:?}");
             }
@@ -187,7 +206,7 @@ mod tests {
         let ours = key.fingerprint();
         let fingerprint = |given: &str| match Expected::given(given).unwrap() {
             Expected::Key { fingerprint, .. } => fingerprint,
-            Expected::Unknown => panic!("{given}"),
+            Expected::Unknown | Expected::FirstUse => panic!("{given}"),
         };
         assert_eq!(fingerprint(file.to_str().unwrap()), ours);
         assert_eq!(fingerprint(&ours.to_lowercase()), ours);

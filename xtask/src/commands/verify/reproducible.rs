@@ -6,16 +6,18 @@ use std::process::Stdio;
 use anyhow::{Context as _, bail};
 use lustre_packaging::lock::Lock;
 use lustre_packaging::source::Locked;
-use lustre_packaging::store::{Entry, list_tree};
+use lustre_packaging::store::{Digest, Entry, EntryKind, list_tree};
 use lustre_packaging::target::Target;
 use lustre_packaging::{process, stage};
-use lustre_repository::proof;
+use lustre_repository::files::read_small_text;
+use lustre_repository::manifest::{self, Manifest};
+use lustre_repository::{proof, sums};
 
 use super::super::{lock, needs, preflight, repo};
 use crate::cli::VerifyArgs;
 use crate::context::Context;
-use crate::exit::Outcome;
-use crate::road::finish::tree;
+use crate::exit::{Outcome, Usage};
+use crate::road::finish::{Signing, tree};
 use crate::road::packages::built;
 use crate::road::{Road, name};
 use crate::{sources, ui};
@@ -39,13 +41,20 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     let pins = repo::ready(&context)?;
     let road = Road::new(&context, &pins)?;
     let signing = repo::signing(&context, &arguments.key)?;
-    if preflight::gate(&context, &road)?.is_none() {
-        return Ok(Outcome::Misfit);
-    }
-    let done = repo::run(&context, &road.assembled(&signing)?)?;
-    let first = Build {
-        tree: tree(&repo::folder(&done, name::ASSEMBLE)?),
-        packages: packages(&context.target, |stage| repo::folder(&done, stage))?,
+    let first = match &arguments.path {
+        Some(path) => published(path, &signing)?,
+        None => {
+            if preflight::gate(&context, &road)?.is_none() {
+                return Ok(Outcome::Misfit);
+            }
+            let done = repo::run(&context, &road.assembled(&signing)?)?;
+            Build {
+                tree: tree(&repo::folder(&done, name::ASSEMBLE)?),
+                packages: Some(packages(&context.target, |stage| {
+                    repo::folder(&done, stage)
+                })?),
+            }
+        }
     };
 
     let scratch = context.store.root().join("second");
@@ -107,12 +116,12 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     let stages = scratch.join("store/stages");
     let second = Build {
         tree: scratch.join("dist"),
-        packages: packages(&context.target, |stage| only(&stages, stage))?,
+        packages: Some(packages(&context.target, |stage| only(&stages, stage))?),
     };
     let differences = first.compare(&second)?;
     if differences.is_empty() {
         let mut unsigned = 0;
-        for (_, folder) in &first.packages {
+        for (_, folder) in second.packages.iter().flatten() {
             unsigned += entries(folder)?.len();
         }
         ui::print(&format!(
@@ -163,21 +172,67 @@ fn from_anywhere(source: &str) -> anyhow::Result<String> {
     Ok(format!("{name}={}", path.display()))
 }
 
+/// The repository at PATH in place of a first build: it has to be signed with the key that signs here.
+fn published(path: &Path, signing: &Signing) -> anyhow::Result<Build> {
+    let tree = std::fs::canonicalize(path)
+        .with_context(|| format!("no repository at {}", path.display()))?;
+    let manifest = Manifest::read(&tree.join(manifest::FILE))?;
+    if manifest.key_fingerprint != signing.fingerprint {
+        return Err(Usage(format!(
+            "{} is signed with the key {}, and what is built here would be with {}: to compare byte by byte, give that key with --key-file \
+             or --key-agent",
+            path.display(),
+            manifest.key_fingerprint.escape_debug(),
+            signing.fingerprint
+        ))
+        .into());
+    }
+    Ok(Build {
+        tree,
+        packages: None,
+    })
+}
+
 /// What one build left.
 #[derive(Debug)]
 struct Build {
     tree: PathBuf,
-    packages: Vec<(String, PathBuf)>,
+    /// The folders of unsigned packages by stage; a published repository has their digests in its manifest alone.
+    packages: Option<Vec<(String, PathBuf)>>,
 }
 
 impl Build {
     fn compare(&self, other: &Self) -> anyhow::Result<Vec<String>> {
-        let mut differences = compare("repository", &entries(&self.tree)?, &entries(&other.tree)?);
-        for (mine, theirs) in self.packages.iter().zip(&other.packages) {
-            differences.extend(compare(&mine.0, &entries(&mine.1)?, &entries(&theirs.1)?));
+        let mut differences = compare(
+            "repository",
+            &unproven(&self.tree)?,
+            &unproven(&other.tree)?,
+        );
+        if let (Some(mine), Some(theirs)) = (&self.packages, &other.packages) {
+            for (mine, theirs) in mine.iter().zip(theirs) {
+                differences.extend(compare(&mine.0, &entries(&mine.1)?, &entries(&theirs.1)?));
+            }
         }
         Ok(differences)
     }
+}
+
+/// The entries of a repository as it was before its proof, which says how long the checks took, came into it: without the proof, with
+/// the digests of all the rest, and without their signature, which is one over both.
+fn unproven(tree: &Path) -> anyhow::Result<Vec<Entry>> {
+    let mut entries = entries(tree)?;
+    let path = tree.join(sums::FILE);
+    let all = read_small_text(&path).with_context(|| path.display().to_string())?;
+    let text = sums::without(&all, proof::FILE);
+    entries.retain(|entry| ![proof::FILE, sums::SIGNATURE].contains(&entry.path.as_str()));
+    for entry in entries.iter_mut().filter(|entry| entry.path == sums::FILE) {
+        entry.kind = EntryKind::File {
+            sha256: Digest::of_bytes(text.as_bytes()),
+            size: text.len() as u64,
+            executable: false,
+        };
+    }
+    Ok(entries)
 }
 
 /// The folders of unsigned packages by stage.
@@ -218,9 +273,7 @@ fn only(stages: &Path, name: &str) -> anyhow::Result<PathBuf> {
 }
 
 fn entries(folder: &Path) -> anyhow::Result<Vec<Entry>> {
-    let mut entries = list_tree(folder).with_context(|| folder.display().to_string())?;
-    entries.retain(|entry| entry.path != proof::FILE);
-    Ok(entries)
+    list_tree(folder).with_context(|| folder.display().to_string())
 }
 
 /// What differs between two lists of files.
@@ -283,6 +336,35 @@ mod tests {
                 "x: changed differs",
                 "x: gone is only in the first build",
                 "x: new is only in the second build"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_published_repository_is_compared_without_its_proof_and_with_all_the_rest() {
+        let folders = [(); 2].map(|()| tempfile::tempdir().unwrap());
+        for folder in &folders {
+            std::fs::write(folder.path().join("a.rpm"), "a").unwrap();
+            std::fs::write(folder.path().join(sums::SIGNATURE), "one").unwrap();
+        }
+        let published = folders[0].path();
+        std::fs::write(published.join(proof::FILE), "took 7 ms").unwrap();
+        std::fs::write(published.join(sums::SIGNATURE), "another").unwrap();
+        let build = |at: usize| {
+            sums::write(folders[at].path()).unwrap();
+            Build {
+                tree: folders[at].path().to_owned(),
+                packages: None,
+            }
+        };
+        assert_eq!(build(0).compare(&build(1)).unwrap(), [] as [&str; 0]);
+        std::fs::write(published.join("a.rpm"), "b").unwrap();
+        let found = build(0).compare(&build(1)).unwrap();
+        assert_eq!(
+            found,
+            [
+                "repository: SHA256SUMS differs",
+                "repository: a.rpm differs"
             ]
         );
     }

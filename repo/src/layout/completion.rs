@@ -1,0 +1,75 @@
+//! What an assembled tree gets once it is proven: the proof, and the sums with it, signed anew.
+
+use std::path::Path;
+
+use super::{Error, SignError, signature};
+use crate::files::{read_small_text, set_mtime, write_whole};
+use crate::{proof, sums};
+
+/// The files that complete a proven tree, in place of those that it has of these names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// `proof.json`.
+    pub proof: String,
+    /// `SHA256SUMS`.
+    pub sums: String,
+    /// `SHA256SUMS.asc`.
+    pub signature: String,
+}
+
+impl Completion {
+    /// Of the assembled tree `tree` and its proof. The tree is only read.
+    ///
+    /// # Errors
+    /// When the tree's sums cannot be read or the new ones cannot be signed with the key that `public_key` belongs to.
+    pub fn new(
+        tree: &Path,
+        proof: String,
+        public_key: &str,
+        sign: &dyn Fn(&[u8]) -> Result<String, SignError>,
+    ) -> Result<Self, Error> {
+        let path = tree.join(sums::FILE);
+        let assembled = read_small_text(&path).map_err(|source| Error::Io {
+            what: "read",
+            path: path.clone(),
+            source,
+        })?;
+        let sums = sums::with(&assembled, proof::FILE, &proof::digest(&proof));
+        let signature = signature(&path, sums.as_bytes(), public_key, sign)?;
+        Ok(Self {
+            proof,
+            sums,
+            signature,
+        })
+    }
+
+    /// Puts the files into a copy of the tree, whose times are `epoch`. Where the copy is made of links, what they lead to stays.
+    ///
+    /// # Errors
+    /// When one cannot be written.
+    pub fn write(&self, copy: &Path, epoch: u64) -> Result<(), Error> {
+        let io = |path: &Path| {
+            let path = path.to_owned();
+            move |source| Error::Io {
+                what: "write",
+                path,
+                source,
+            }
+        };
+        for (name, text) in self.files() {
+            let path = copy.join(name);
+            write_whole(&path, text.as_bytes()).map_err(io(&path))?;
+            set_mtime(&path, epoch).map_err(io(&path))?;
+        }
+        set_mtime(copy, epoch).map_err(io(copy))
+    }
+
+    /// The names of the files and their content.
+    pub fn files(&self) -> [(&'static str, &str); 3] {
+        [
+            (proof::FILE, &self.proof),
+            (sums::FILE, &self.sums),
+            (sums::SIGNATURE, &self.signature),
+        ]
+    }
+}

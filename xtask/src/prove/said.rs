@@ -1,0 +1,136 @@
+//! What a program in the chroot said, and how it ended: a check that looks at one of them alone passes when the program dies without a
+//! word, or complains and ends well.
+
+use std::process::ExitStatus;
+
+use lustre_packaging::process;
+
+use super::chroot::Step;
+
+/// A program's status and output.
+#[derive(Debug)]
+pub struct Said {
+    status: ExitStatus,
+    /// Its standard output.
+    pub output: String,
+    /// The lines of standard output and standard error that are not blank.
+    pub lines: Vec<String>,
+    errors: Vec<String>,
+}
+
+impl Said {
+    fn new(status: ExitStatus, output: &[u8], errors: &[u8]) -> Self {
+        let lines = |bytes: &[u8]| -> Vec<String> {
+            String::from_utf8_lossy(bytes)
+                .lines()
+                .filter(|line| !line.trim().is_empty())
+                .map(str::to_owned)
+                .collect()
+        };
+        let errors = lines(errors);
+        Self {
+            status,
+            output: String::from_utf8_lossy(output).into_owned(),
+            lines: lines(output).into_iter().chain(errors.clone()).collect(),
+            errors,
+        }
+    }
+
+    /// The same without its standard output.
+    pub fn errors_only(&self) -> Self {
+        Self {
+            status: self.status,
+            output: self.output.clone(),
+            lines: self.errors.clone(),
+            errors: self.errors.clone(),
+        }
+    }
+
+    /// A finding where `what` failed.
+    pub fn failed(&self, what: &str) -> Option<String> {
+        (!self.status.success()).then(|| {
+            let said = match self.lines.last() {
+                Some(line) => format!(": {line}"),
+                None => " and said nothing".to_owned(),
+            };
+            format!("{what} failed ({}){said}", self.status)
+        })
+    }
+
+    /// A finding where `what` failed without a word.
+    pub fn silent(&self, what: &str) -> Option<String> {
+        self.failed(what).filter(|_| self.lines.is_empty())
+    }
+
+    /// Everything that `what` said is a finding, and that it failed where it said nothing.
+    pub fn findings(self, what: &str) -> Vec<String> {
+        match self.silent(what) {
+            Some(finding) => vec![finding],
+            // Ended by a signal, it may have said but a part.
+            None if self.status.code().is_none() => {
+                let ended = format!("{what} was ended ({})", self.status);
+                self.lines.into_iter().chain([ended]).collect()
+            }
+            None => self.lines,
+        }
+    }
+}
+
+impl Step<'_> {
+    /// Runs a program that may fail.
+    pub fn judged(&self, program: &str, arguments: &[&str]) -> Result<Said, String> {
+        let mut command = self.sandbox().command(program, arguments);
+        let done = process::capture(&mut command).map_err(|error| error.to_string())?;
+        Ok(Said::new(done.status, &done.stdout, &done.stderr))
+    }
+
+    /// Asks the chroot's own dnf something, with our repository where the proof has it.
+    pub fn dnf_says(&self, arguments: &[&str]) -> Result<Said, String> {
+        let options = self.options();
+        let mut line = vec!["--quiet", "--releasever=1"];
+        line.extend(options.iter().map(String::as_str));
+        line.extend(arguments);
+        self.judged("dnf", &line)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    fn said(status: i32, output: &str, errors: &str) -> Said {
+        Said::new(
+            ExitStatus::from_raw(status),
+            output.as_bytes(),
+            errors.as_bytes(),
+        )
+    }
+
+    #[test]
+    fn status_and_output_are_both_judged() {
+        let (well, failed, killed) = (0, 1 << 8, 9);
+        assert_eq!(said(well, "\n", "").findings("x"), [] as [&str; 0]);
+        assert_eq!(said(well, "a\n", "b\n").findings("x"), ["a", "b"]);
+        assert_eq!(said(failed, "a\n", "").findings("x"), ["a"]);
+        for (status, text) in [(failed, "exit status: 1"), (killed, "signal: 9")] {
+            let findings = said(status, "", "").findings("x");
+            assert!(
+                findings[0].contains(text) && findings[0].contains("said nothing"),
+                "{findings:?}"
+            );
+        }
+        let findings = said(killed, "a\n", "").findings("x");
+        assert!(findings[1].contains("signal: 9"), "{findings:?}");
+        let depmod = said(failed, "alias x y\n", "");
+        assert!(depmod.errors_only().findings("x")[0].contains("said nothing"));
+        assert_eq!(said(well, "fine", "").failed("x"), None);
+        assert!(
+            said(failed, "", "why")
+                .failed("x")
+                .unwrap()
+                .ends_with(": why")
+        );
+    }
+}
