@@ -16,7 +16,6 @@ pub mod preflight;
 pub mod resolve;
 pub mod sandbox;
 pub mod shown;
-pub mod sign;
 pub mod source;
 pub mod stage;
 pub mod store;
@@ -25,3 +24,4 @@ pub mod target;
 pub mod untrusted;
 
 pub use lustre_process as process;
+pub use lustre_sign as sign;

@@ -32,7 +32,7 @@ pub fn apt_uris(bytes: &[u8]) -> Result<usize, String> {
 }
 
 /// What of an annotated tag's object is signed, and the signature.
-pub fn signed_tag(object: &[u8]) -> Option<(&[u8], String)> {
+pub fn signed_tag(object: &[u8]) -> Option<(&[u8], &[u8])> {
     source::signed(object)
 }
 

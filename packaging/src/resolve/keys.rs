@@ -85,8 +85,7 @@ fn check(name: &str, wanted: &KeyFile, bytes: &[u8], place: &str) -> Result<Stri
         place: place.to_owned(),
         source: Box::new(source),
     };
-    let text = String::from_utf8_lossy(bytes);
-    let read = PublicKey::many_from_armored(&text).map_err(bad)?;
+    let read = PublicKey::parse_many(bytes).map_err(bad)?;
     let found: Vec<String> = read.iter().map(PublicKey::fingerprint).collect();
     let fits = |key: &&PublicKey| key.fingerprint().eq_ignore_ascii_case(&wanted.fingerprint);
     match read.iter().find(fits) {

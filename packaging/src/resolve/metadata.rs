@@ -238,14 +238,12 @@ fn repomd(
         .filter_map(|name| keys.get(name))
         .map(|key| key.armored.as_str())
         .collect();
-    sign::verify_detached(&text, &String::from_utf8_lossy(&signature), &armored).map_err(
-        |source| Error::Signature {
-            repository: repository.id.clone(),
-            url: url::shown(place),
-            key: named.join("` or `"),
-            source: Box::new(source),
-        },
-    )?;
+    sign::verify_detached(&text, &signature, &armored).map_err(|source| Error::Signature {
+        repository: repository.id.clone(),
+        url: url::shown(place),
+        key: named.join("` or `"),
+        source: Box::new(source),
+    })?;
     Ok(text)
 }
 

@@ -15,7 +15,6 @@ use crate::store::PathError;
 /// The keys that a source repository may be signed with.
 pub(super) struct Keys {
     keys: Vec<PublicKey>,
-    armored: String,
 }
 
 impl Keys {
@@ -27,32 +26,25 @@ impl Keys {
             what: format!("the keys in {}", path.display()),
             source: Box::new(error),
         };
-        let text =
-            fs::read_to_string(&path).map_err(|source| PathError::new("read", &path, source))?;
-        let mut keys = PublicKey::many_from_armored(&text).map_err(failed)?;
+        let text = fs::read(&path).map_err(|source| PathError::new("read", &path, source))?;
+        let mut keys = PublicKey::parse_many(&text).map_err(failed)?;
         let Some(fingerprint) = &srpm.fingerprint else {
-            return Ok(Self {
-                keys,
-                armored: text,
-            });
+            return Ok(Self { keys });
         };
         let wanted = fingerprint.replace(' ', "").to_uppercase();
         let found: Vec<String> = keys.iter().map(PublicKey::fingerprint).collect();
         keys.retain(|key| key.fingerprint() == wanted);
-        match keys.first() {
-            Some(key) => Ok(Self {
-                armored: key.armored().map_err(failed)?,
-                keys,
-            }),
-            None => Err(Error::Invalid {
+        if keys.is_empty() {
+            return Err(Error::Invalid {
                 source_name: source.to_owned(),
                 why: format!(
                     "{} has no key with the fingerprint {wanted}; it has {}",
                     path.display(),
                     found.join(", ")
                 ),
-            }),
+            });
         }
+        Ok(Self { keys })
     }
 
     fn check_metadata(
@@ -62,8 +54,7 @@ impl Keys {
         repomd: &[u8],
         signature: &[u8],
     ) -> Result<(), Error> {
-        let signature = String::from_utf8_lossy(signature);
-        sign::verify_detached(repomd, &signature, &self.armored)
+        sign::verify_detached_by(repomd, signature, &self.keys)
             .map(drop)
             .map_err(|error| Error::Signature {
                 source_name: source.to_owned(),
@@ -74,31 +65,13 @@ impl Keys {
 
     /// That a package is whole and signed by one of the keys.
     pub(super) fn check_package(&self, source: &str, path: &Path, what: &str) -> Result<(), Error> {
-        let mut failure = None;
-        for key in &self.keys {
-            match sign::verify_package(path, key) {
-                Ok(_) => return Ok(()),
-                Err(error) => {
-                    let other = matches!(error, sign::Error::OtherKey { .. });
-                    // Another of the keys may be the one; any other failure is final.
-                    failure = Some(error);
-                    if !other {
-                        break;
-                    }
-                }
-            }
-        }
-        match failure {
-            Some(error) => Err(Error::Signature {
+        sign::verify_package_by(path, &self.keys)
+            .map(drop)
+            .map_err(|error| Error::Signature {
                 source_name: source.to_owned(),
                 what: format!("the signature of {what}"),
                 source: Box::new(error),
-            }),
-            None => Err(Error::Invalid {
-                source_name: source.to_owned(),
-                why: "its file of keys is empty".to_owned(),
-            }),
-        }
+            })
     }
 }
 

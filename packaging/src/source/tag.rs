@@ -8,11 +8,11 @@ use super::{Error, Fetcher, url};
 use crate::sign;
 
 impl Fetcher<'_> {
-    /// Checks that the tag `tag` of the repository at `url` is signed by one of the armored keys, and that it is at `commit`. Both are
-    /// fetched for that.
+    /// Checks that the tag `tag` of the repository at `url` is signed by one of the armored keys as a tag of that name, and that it is at
+    /// `commit`. Both are fetched for that.
     ///
     /// # Errors
-    /// When the tag has no signature, it does not hold, or the tag is at another commit.
+    /// When the tag has no signature, it does not hold, what is signed has another name, or the tag is at another commit.
     pub fn check_tag(
         &self,
         name: &str,
@@ -51,18 +51,43 @@ impl Fetcher<'_> {
                 ),
             ));
         };
-        sign::verify_detached(text, &signature, keys)
-            .map(drop)
-            .map_err(|error| Error::Signature {
-                source_name: name.to_owned(),
-                what: format!("the signature of the tag {tag} of {}", url::shown(url)),
-                source: Box::new(error),
-            })
+        sign::verify_detached(text, signature, keys).map_err(|error| Error::Signature {
+            source_name: name.to_owned(),
+            what: format!("the signature of the tag {tag} of {}", url::shown(url)),
+            source: Box::new(error),
+        })?;
+        // The signature covers the name in the tag, not the one it is asked for by: an old release can be given out as a new one.
+        let known = named(text);
+        if known != Some(tag) {
+            return Err(invalid(
+                name,
+                format!(
+                    "what {} has as the tag {tag} was signed as {}: somebody passes one release off as another",
+                    url::shown(url),
+                    known.map_or("a tag without a name".to_owned(), |known| format!(
+                        "the tag {known}"
+                    ))
+                ),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The name that a tag gives itself, in the lines before its message.
+fn named(text: &[u8]) -> Option<&str> {
+    let mut names = text
+        .split(|byte| *byte == b'\n')
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.strip_prefix(b"tag "));
+    match (names.next(), names.next()) {
+        (Some(name), None) => std::str::from_utf8(name).ok(),
+        _ => None,
     }
 }
 
 /// What of a tag's content is signed, and the signature behind it.
-pub(crate) fn signed(object: &[u8]) -> Option<(&[u8], String)> {
+pub(crate) fn signed(object: &[u8]) -> Option<(&[u8], &[u8])> {
     const BEGIN: &[u8] = b"-----BEGIN PGP SIGNATURE-----";
     // At the beginning of a line, and the last one: a message may quote another.
     let at = object
@@ -71,13 +96,12 @@ pub(crate) fn signed(object: &[u8]) -> Option<(&[u8], String)> {
         .filter(|(at, part)| *part == BEGIN && (*at == 0 || object[at - 1] == b'\n'))
         .map(|(at, _)| at)
         .next_back()?;
-    let (text, signature) = object.split_at(at);
-    Some((text, String::from_utf8_lossy(signature).into_owned()))
+    Some(object.split_at(at))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::signed;
+    use super::{named, signed};
 
     #[test]
     fn the_signature_is_behind_all_of_the_message() {
@@ -85,8 +109,24 @@ mod tests {
         let object = format!("object 1\n\n{quoted}-----BEGIN PGP SIGNATURE-----\ntwo\n");
         let (text, signature) = signed(object.as_bytes()).unwrap();
         assert_eq!(text, format!("object 1\n\n{quoted}").as_bytes());
-        assert_eq!(signature, "-----BEGIN PGP SIGNATURE-----\ntwo\n");
+        assert_eq!(signature, b"-----BEGIN PGP SIGNATURE-----\ntwo\n");
         assert!(signed(b"object 1\n\nx -----BEGIN PGP SIGNATURE-----\n").is_none());
         assert!(signed(b"").is_none());
+    }
+
+    #[test]
+    fn a_tags_name_is_the_one_in_its_head() {
+        assert_eq!(
+            named(b"object 1\ntype commit\ntag v1\ntagger A\n\ntag v2\n"),
+            Some("v1")
+        );
+        for other in [
+            &b"object 1\n\ntag v1\n"[..],
+            b"tag v1\ntag v2\n\n",
+            b"tag \xff\n\n",
+            b"",
+        ] {
+            assert_eq!(named(other), None);
+        }
     }
 }

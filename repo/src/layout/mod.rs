@@ -117,7 +117,7 @@ pub enum Error {
         /// `repomd.xml`.
         path: PathBuf,
         /// What is wrong.
-        source: key::Error,
+        source: Box<key::Error>,
     },
     /// The repodata could not be written.
     #[error(transparent)]
@@ -310,7 +310,7 @@ fn signature(
     })?;
     key::verify_detached(public_key, &signature, content).map_err(|source| Error::Signature {
         path: path.to_owned(),
-        source,
+        source: Box::new(source),
     })?;
     Ok(signature)
 }

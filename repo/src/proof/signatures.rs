@@ -1,12 +1,6 @@
 //! Every package: signed with our key, and neither header nor payload changed since. Once by ourselves, once by rpm.
 
-use std::io::Read;
-use std::path::Path;
-
-use lustre_rpm_header::Headers;
-use rpm::IndexTag;
-use rpm::signature::pgp::Verifier;
-use sha2::{Digest, Sha256};
+use lustre_sign::{PublicKey, verify_package};
 
 use super::context::Context;
 use super::report::Verdict;
@@ -18,14 +12,14 @@ pub(super) fn packages(context: &Context<'_>) -> Verdict {
         Ok(rpms) => rpms,
         Err(error) => return Verdict::NotRun(error.clone()),
     };
-    let verifier = match Verifier::from_asc(context.input.public_key) {
-        Ok(verifier) => verifier,
-        Err(error) => return Verdict::NotRun(format!("the public key cannot be read: {error}")),
+    let key = match PublicKey::parse(context.input.public_key) {
+        Ok(key) => key,
+        Err(error) => return Verdict::NotRun(error.to_string()),
     };
     let findings = rpms
         .iter()
         .filter_map(|rpm| {
-            verify(&context.input.dist.join(rpm), &verifier)
+            verify_package(&context.input.dist.join(rpm), &key)
                 .err()
                 .map(|why| format!("{rpm}: {why}"))
         })
@@ -41,46 +35,6 @@ fn none_is_nothing(count: usize, findings: Vec<String>) -> Verdict {
         };
     }
     Verdict::from_findings(format!("{count} packages"), findings)
-}
-
-/// Verifies one package, reading its payload as a stream.
-fn verify(path: &Path, verifier: &Verifier) -> Result<(), String> {
-    let text = |e: &dyn std::fmt::Display| e.to_string();
-    let unreadable = |e: &dyn std::fmt::Display| format!("its header cannot be read: {e}");
-    let (headers, mut file) = Headers::open(path).map_err(|e| unreadable(&e))?;
-    let metadata = headers.metadata().map_err(|e| unreadable(&e))?;
-    let report = metadata
-        .check_signatures(verifier)
-        .map_err(|e| format!("its signature cannot be read: {e}"))?;
-    if report.signatures.is_empty() {
-        return Err("it is not signed".to_owned());
-    }
-    if !report.digests.has_header_digest() {
-        return Err("it has no digest of its header".to_owned());
-    }
-    report
-        .into_result()
-        .map_err(|e| format!("its signature does not hold: {e}"))?;
-    let expected = metadata
-        .header
-        .get_entry_data_as_string(IndexTag::RPMTAG_PAYLOADSHA256)
-        .map_err(|_| "its header has no SHA-256 of the payload".to_owned())?;
-    let mut hash = Sha256::new();
-    let mut buffer = vec![0; 1 << 17];
-    loop {
-        match file.read(&mut buffer).map_err(|e| text(&e))? {
-            0 => break,
-            read => hash.update(&buffer[..read]),
-        }
-    }
-    let found = crate::sums::hex(&hash.finalize());
-    if found == expected {
-        Ok(())
-    } else {
-        Err(format!(
-            "its payload has SHA-256 {found}, the signed header says {expected}: the file was changed"
-        ))
-    }
 }
 
 /// rpm's verification, with a key store that holds our key alone, and signature and digests both required.

@@ -84,7 +84,7 @@ fn the_rehearsal_recipe_fits_its_folder() {
             .env("GNUPGHOME", home.path()),
     );
     assert!(shown.contains(&key.fingerprint()), "{shown}");
-    assert!(PublicKey::from_armored(&key.public_key_armored().unwrap()).is_ok());
+    assert!(PublicKey::parse(key.public_key_armored().unwrap()).is_ok());
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn we_agree_with_gpg_on_its_signatures() {
         gpg.fingerprint()
     );
     assert!(matches!(
-        PublicKey::from_armored(&both),
+        PublicKey::parse(&both),
         Err(Error::SeveralKeys { count: 2, .. })
     ));
 
@@ -73,7 +73,7 @@ fn we_agree_with_gpg_on_its_signatures() {
         error.contains(&gpg.fingerprint()) && error.contains(&key().fingerprint()),
         "{error}"
     );
-    let error = verify_detached(b"data", &sign(&["--digest-algo", "SHA1"]), &public).unwrap_err();
+    let error = verify_detached(b"data", sign(&["--digest-algo", "SHA1"]), &public).unwrap_err();
     assert!(error.to_string().contains("Sha1"), "{error}");
     let lifetime = sign(&["--default-sig-expire", "1d"]);
     let error = verify_detached(b"data", &lifetime, &public).unwrap_err();

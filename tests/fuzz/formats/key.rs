@@ -56,7 +56,7 @@ impl Format for Key {
                 "eight megabytes of base64",
                 format!("{begin}\n{}\n", "A".repeat(8 << 20)),
             ),
-            Case::bad("one line", key.replace('\n', " ")),
+            Case::either("one line", key.replace('\n', " ")),
             Case::bad("line breaks as text", key.replace('\n', "\\n")),
             Case::either("line breaks of a Macintosh", key.replace('\n', "\r")),
             Case::either("indented", key.replace('\n', "\n    ")),
@@ -89,14 +89,14 @@ impl Format for Key {
         let text = super::text(input);
         let mut refused = Vec::new();
         let mut accepted = false;
-        match PublicKey::many_from_armored(&text) {
+        match PublicKey::parse_many(input) {
             Ok(keys) => {
                 accepted = true;
                 for key in keys {
                     let armored = key.armored().map_err(|error| {
                         format!("a key that was read cannot be written: {}", message(&error))
                     })?;
-                    let again = PublicKey::from_armored(&armored).map_err(|error| {
+                    let again = PublicKey::parse(&armored).map_err(|error| {
                         format!("a key that was written cannot be read: {}", message(&error))
                     })?;
                     if again.fingerprint() != key.fingerprint() {

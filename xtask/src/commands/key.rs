@@ -85,7 +85,7 @@ fn new(user_id: &str, output: &Path) -> anyhow::Result<Outcome> {
 
 fn show(arguments: &KeyArgs, json: bool) -> anyhow::Result<Outcome> {
     let signer = open(arguments)?;
-    let public = PublicKey::from_armored(&signer.public_key_armored()?)?;
+    let public = PublicKey::parse(&signer.public_key_armored()?)?;
     if json {
         let shown = serde_json::json!({
             "fingerprint": public.fingerprint(),

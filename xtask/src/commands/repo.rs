@@ -266,7 +266,7 @@ pub fn ready(context: &Context) -> anyhow::Result<Lock> {
 /// The key, and a signature time that does not change from run to run: that of the packages, or the key's creation where that is later.
 pub fn signing(context: &Context, arguments: &KeyArgs) -> anyhow::Result<Signing> {
     let signer = key::open(arguments)?;
-    let public = PublicKey::from_armored(&signer.public_key_armored()?)?;
+    let public = PublicKey::parse(&signer.public_key_armored()?)?;
     Ok(Signing {
         signer: Some(signer),
         ..planned_signing(context, Some(&public))?

@@ -65,7 +65,7 @@ impl Road<'_> {
             recipe: Box::new(move |work| {
                 let mut by_name = BTreeMap::new();
                 for (name, key, pin) in &keys {
-                    let text = fs::read_to_string(self.pinned(&pin.sha256, &pin.file)?)?;
+                    let text = fs::read(self.pinned(&pin.sha256, &pin.file)?)?;
                     by_name.insert(name.as_str(), pinned_key(name, key, &text)?);
                 }
                 let mut armored = String::new();
@@ -191,8 +191,8 @@ fn place(from: &Path, folder: &Path, name: &str) -> Result<(), Failure> {
 }
 
 /// The key named `name` out of the text of its file; others in there are not taken.
-fn pinned_key(name: &str, wanted: &KeyFile, text: &str) -> Result<PublicKey, Failure> {
-    let keys = PublicKey::many_from_armored(text)?;
+fn pinned_key(name: &str, wanted: &KeyFile, text: &[u8]) -> Result<PublicKey, Failure> {
+    let keys = PublicKey::parse_many(text)?;
     let found: Vec<String> = keys.iter().map(PublicKey::fingerprint).collect();
     keys.into_iter()
         .find(|key| key.fingerprint() == wanted.fingerprint.to_uppercase())
@@ -244,10 +244,10 @@ mod tests {
             url: "https://mirror.example/x".to_owned(),
         };
         let fingerprint = "362B476C5ACE998F38942E53B26F6C7F3F1BA4F6";
-        let key = pinned_key("distribution", &wanted(fingerprint), &text).unwrap();
+        let key = pinned_key("distribution", &wanted(fingerprint), text.as_bytes()).unwrap();
         assert_eq!(key.fingerprint(), fingerprint);
         let other = "0123456789ABCDEF0123456789ABCDEF01234567";
-        let error = pinned_key("distribution", &wanted(other), &text).unwrap_err();
+        let error = pinned_key("distribution", &wanted(other), text.as_bytes()).unwrap_err();
         let error = error.to_string();
         assert!(
             error.contains(other)

@@ -10,7 +10,7 @@ use lustre_packaging::knowledge::Misfit;
 use lustre_packaging::lock::{FilePin, Lock};
 use lustre_packaging::overlay::Overlay;
 use lustre_packaging::resolve::{self, BuildRequires, Key, SourcePackage};
-use lustre_packaging::sign::{PublicKey, verify_package};
+use lustre_packaging::sign::{PublicKey, verify_package_by};
 use lustre_packaging::source::{Downloader, Locked};
 use lustre_packaging::store::{Digest, TempDir};
 use lustre_packaging::target::{Distribution, Kernel, Source, Target};
@@ -308,18 +308,16 @@ impl Maker<'_> {
             .iter()
             .find(|one| one.id == srpm.repository)
             .with_context(|| format!("there is no repository `{}`", srpm.repository))?;
-        let mut wrong = None;
+        let mut keys = Vec::new();
         for name in repository.key.all() {
             let key = self
                 .keys
                 .get(name)
                 .with_context(|| format!("there is no key `{name}`"))?;
-            match verify_package(&path, &PublicKey::from_armored(&key.armored)?) {
-                Ok(_) => return Ok(path),
-                Err(error) => wrong = Some(error),
-            }
+            keys.push(PublicKey::parse(&key.armored)?);
         }
-        let wrong = wrong.context("the repository has no key")?;
-        Err(anyhow::Error::new(wrong).context(format!("the signature of {}", srpm.pin.file)))
+        verify_package_by(&path, &keys)
+            .with_context(|| format!("the signature of {}", srpm.pin.file))?;
+        Ok(path)
     }
 }

@@ -26,7 +26,7 @@ fn signed(dist: &Path, public_key: &str) -> Result<u32, String> {
     let text = |e: &dyn std::fmt::Display| e.to_string();
     let content = read_small(&dist.join(sums::FILE)).map_err(|e| text(&e))?;
     let signature = read_small_text(&dist.join(sums::SIGNATURE)).map_err(|e| text(&e))?;
-    PublicKey::from_armored(public_key)
+    PublicKey::parse(public_key)
         .and_then(|key| key.verify_detached(&content, &signature))
         .map_err(|e| text(&e))
 }

@@ -82,8 +82,8 @@ impl Expected {
             })?;
             return Ok(Self::Key { fingerprint, from });
         }
-        let text = std::fs::read_to_string(path).context(from.clone())?;
-        let key = PublicKey::from_armored(&text).context(from.clone())?;
+        let text = std::fs::read(path).context(from.clone())?;
+        let key = PublicKey::parse(&text).context(from.clone())?;
         Ok(Self::Key {
             fingerprint: key.fingerprint(),
             from,
@@ -93,7 +93,7 @@ impl Expected {
     /// Compares the key that the repository brings, `published`, with the one expected.
     pub fn check(&self, published: &str) -> Verdict {
         // The first reads every key in the file, and there must be one only; the second checks what is bound to it.
-        let found = PublicKey::from_armored(published)
+        let found = PublicKey::parse(published)
             .map_err(|error| error.to_string())
             .and_then(|_| {
                 lustre_repository::key::fingerprint(published).map_err(|error| error.to_string())

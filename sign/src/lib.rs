@@ -11,22 +11,28 @@
 //! clock into a signature: the time is an argument, so one key and one time always give the same bytes.
 
 mod agent;
+mod armor;
 mod dev;
 mod error;
 mod facts;
+mod input;
 mod key;
 mod package;
+mod policy;
 mod public;
 mod secret;
 mod source;
 
 pub use agent::{GpgAgent, parse_fingerprint};
+pub use armor::{LIMIT, Problem};
 pub use dev::{DEV_KEY_CREATED, DEV_KEY_FILE, DevKey, default_key_dir, dev_key};
 pub use error::Error;
 pub use facts::utc;
 pub use key::Key;
-pub use package::{SignedPackage, VerifiedPackage, sign_package, verify_package};
-pub use public::{PublicKey, verify_detached};
+pub use package::{
+    SignedPackage, VerifiedPackage, sign_package, verify_package, verify_package_by,
+};
+pub use public::{PublicKey, verify_detached, verify_detached_by};
 pub use secret::Secret;
 pub use source::{KeySource, Opened};
 

@@ -4,15 +4,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use pgp::composed::SignedKeyDetails;
 use pgp::crypto::hash::HashAlgorithm;
-use pgp::crypto::public_key::PublicKeyAlgorithm;
 use pgp::packet::{self, Signature, SignatureType, SubpacketData};
-use pgp::ser::Serialize;
-use pgp::types::{KeyDetails, KeyVersion, PublicParams, Tag};
+use pgp::types::{KeyDetails, Tag};
 
 use super::Error;
-
-/// The smallest RSA key that signs.
-const MIN_RSA_BITS: u16 = 3072;
+use super::policy::{CLOCKS, Strength, is_strong};
 
 /// The facts about one key. Times are seconds since 1970.
 #[derive(Clone, Debug)]
@@ -31,8 +27,10 @@ pub(super) struct Facts {
     pub revoked: bool,
     /// The hash of the newest self-signature.
     self_signature_hash: Option<HashAlgorithm>,
-    /// The size of an RSA modulus, else the algorithm's name.
-    rsa_bits: Result<u16, String>,
+    /// The time of the newest self-signature, which is what clients go by.
+    pub says_since: u32,
+    /// What kind of key it is.
+    pub strength: Strength,
 }
 
 impl Facts {
@@ -85,29 +83,35 @@ impl Facts {
                 .is_some_and(|signature| !has_flags(signature) || signature.key_flags().sign()),
             revoked,
             self_signature_hash: newest.and_then(Signature::hash_alg),
-            rsa_bits: rsa_bits(primary),
+            says_since: newest
+                .and_then(Signature::created)
+                .map_or(created, |time| time.as_secs().max(created)),
+            strength: Strength::of(primary),
         }
     }
 
-    /// Fails unless the key is of a kind that every supported rpm takes, and its owner stands by it.
-    pub fn check_strength(&self) -> Result<(), Error> {
+    /// Fails unless the key is of a kind that every supported rpm takes, and for long, and its owner stands by it.
+    pub fn check_to_sign(&self) -> Result<(), Error> {
+        self.check(Strength::signs)
+    }
+
+    /// Fails unless EL9 takes the key, and its owner stands by it.
+    pub fn check_to_publish(&self) -> Result<(), Error> {
+        self.check(Strength::checks)
+    }
+
+    fn check(&self, strong: impl Fn(&Strength) -> bool) -> Result<(), Error> {
         let fingerprint = || self.fingerprint.clone();
         if self.revoked {
             return Err(Error::Revoked {
                 fingerprint: fingerprint(),
             });
         }
-        match &self.rsa_bits {
-            Ok(bits) if *bits >= MIN_RSA_BITS => {}
-            found => {
-                return Err(Error::TooWeak {
-                    fingerprint: fingerprint(),
-                    found: match found {
-                        Ok(bits) => format!("RSA with {bits} bits"),
-                        Err(algorithm) => algorithm.clone(),
-                    },
-                });
-            }
+        if !strong(&self.strength) {
+            return Err(Error::TooWeak {
+                fingerprint: fingerprint(),
+                found: self.strength.to_string(),
+            });
         }
         let Some(hash) = self
             .self_signature_hash
@@ -133,8 +137,21 @@ impl Facts {
 
     /// Fails unless the key is alive at the time that goes into a signature and now, when clients begin to check it.
     pub fn check_times(&self, signing: u32, now: u64) -> Result<(), Error> {
-        self.check_alive(u64::from(signing), "the signing time")?;
-        self.check_alive(now, "the present")
+        let name = "the signing time";
+        self.check_alive(u64::from(signing), name)?;
+        let at = || format!("{name} ({})", utc(u64::from(signing)));
+        if signing < self.says_since {
+            return Err(Error::BeforeSelfSignature {
+                fingerprint: self.fingerprint.clone(),
+                since: utc(u64::from(self.says_since)),
+                at: at(),
+            });
+        }
+        self.check_alive(now, "the present")?;
+        if u64::from(signing) > now + CLOCKS {
+            return Err(Error::Future { at: at() });
+        }
+        Ok(())
     }
 
     /// Fails unless the key is alive at one moment.
@@ -175,18 +192,6 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Hashes that a signature may use.
-pub(super) fn is_strong(hash: HashAlgorithm) -> bool {
-    matches!(
-        hash,
-        HashAlgorithm::Sha256
-            | HashAlgorithm::Sha384
-            | HashAlgorithm::Sha512
-            | HashAlgorithm::Sha3_256
-            | HashAlgorithm::Sha3_512
-    )
-}
-
 /// Whether a signature states key flags at all; a key without them may do what its algorithm can (RFC 9580, 5.2.3.29).
 pub(super) fn has_flags(signature: &Signature) -> bool {
     signature.config().is_some_and(|config| {
@@ -194,22 +199,6 @@ pub(super) fn has_flags(signature: &Signature) -> bool {
             .hashed_subpackets()
             .any(|subpacket| matches!(subpacket.data, SubpacketData::KeyFlags(_)))
     })
-}
-
-/// The bits of an RSA modulus: an OpenPGP number begins with them (RFC 9580, 3.2).
-fn rsa_bits(key: &packet::PublicKey) -> Result<u16, String> {
-    if key.version() != KeyVersion::V4 {
-        return Err(format!("an OpenPGP {:?} key", key.version()));
-    }
-    match (key.algorithm(), key.public_params()) {
-        (PublicKeyAlgorithm::RSA, PublicParams::RSA(params)) => {
-            match params.to_bytes().as_deref() {
-                Ok([high, low, ..]) => Ok(u16::from_be_bytes([*high, *low])),
-                _ => Err("RSA of unknown size".to_owned()),
-            }
-        }
-        (algorithm, _) => Err(format!("{algorithm:?}")),
-    }
 }
 
 /// A time as `2024-02-29T12:00:00Z`.
@@ -250,7 +239,8 @@ mod tests {
             can_sign: true,
             revoked: false,
             self_signature_hash: Some(HashAlgorithm::Sha512),
-            rsa_bits: Ok(4096),
+            says_since: created,
+            strength: Strength::Rsa(4096),
         }
     }
 
@@ -287,19 +277,45 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_signed_before_the_key_says_that_it_may_nor_in_the_future() {
+        let mut key = facts(1_000, None);
+        key.says_since = 1_500;
+        assert!(key.check_times(1_500, 2_000).is_ok());
+        let error = key.check_times(1_499, 2_000).unwrap_err();
+        assert!(
+            matches!(error, Error::BeforeSelfSignature { .. }),
+            "{error}"
+        );
+        let error = key.check_times(100_000, 2_000).unwrap_err();
+        assert!(matches!(error, Error::Future { .. }), "{error}");
+    }
+
+    #[test]
     fn weak_keys_are_refused_with_their_kind() {
         let refused = |change: fn(&mut Facts)| {
             let mut key = facts(0, None);
-            assert!(key.check_strength().is_ok());
+            assert!(key.check_to_sign().is_ok());
             change(&mut key);
-            key.check_strength().unwrap_err().to_string()
+            key.check_to_sign().unwrap_err().to_string()
         };
-        assert!(refused(|key| key.rsa_bits = Ok(2048)).contains("RSA with 2048 bits"));
-        assert!(refused(|key| key.rsa_bits = Err("ECDSA".to_owned())).contains("is ECDSA"));
+        assert!(refused(|key| key.strength = Strength::Rsa(2048)).contains("RSA with 2048 bits"));
+        assert!(
+            refused(|key| key.strength = Strength::Elliptic("ECDSA".to_owned()))
+                .contains("is ECDSA")
+        );
         assert!(refused(|key| key.can_sign = false).contains("may not sign"));
         assert!(refused(|key| key.revoked = true).contains("revoked"));
         assert!(refused(|key| key.user_ids.clear()).contains("self-signature"));
         let sha1 = refused(|key| key.self_signature_hash = Some(HashAlgorithm::Sha1));
         assert!(sha1.contains("SHA1"), "{sha1}");
+        // What signs is to last; what is only checked must be what EL9 takes.
+        let published = |strength| {
+            let mut key = facts(0, None);
+            key.strength = strength;
+            key.check_to_publish().is_ok()
+        };
+        assert!(published(Strength::Rsa(2048)));
+        assert!(!published(Strength::Rsa(1024)));
+        assert!(!published(Strength::Other("DSA".to_owned())));
     }
 }

@@ -3,7 +3,9 @@
 use std::io;
 use std::path::PathBuf;
 
-use crate::process;
+use lustre_process as process;
+
+use super::Problem;
 
 /// A key that cannot be used, a package that cannot be signed, or a signature that does not hold.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +20,14 @@ pub enum Error {
         path: PathBuf,
         /// Why it failed.
         source: io::Error,
+    },
+    /// Something else than a file or a pipe, or one that gives nothing or too much.
+    #[error("{} {problem}; name a file with the secret, or a pipe that gives it", path.display())]
+    Unfit {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong.
+        problem: &'static str,
     },
     /// An environment variable that should hold a key or passphrase is not set, or is not text.
     #[error("the environment variable {name} {problem}; set it to {wanted}")]
@@ -44,14 +54,14 @@ pub enum Error {
         wanted: u32,
     },
     /// The text is not an OpenPGP key.
-    #[error("{origin} is not an OpenPGP {wanted} key: {reason}; {hint}")]
+    #[error("{origin} is not an OpenPGP {wanted} key: {problem}; {hint}")]
     NotAKey {
         /// Where it was read from.
         origin: String,
         /// "secret" or "public".
         wanted: &'static str,
-        /// What the parser met.
-        reason: String,
+        /// What is wrong with it. Nothing of its content is ever shown.
+        problem: Problem,
         /// What to do next.
         hint: &'static str,
     },
@@ -172,13 +182,33 @@ pub enum Error {
         /// The key.
         fingerprint: String,
     },
-    /// Something failed inside OpenPGP.
-    #[error("cannot {action}: {reason}")]
+    /// The key's newest self-signature is newer than the signature would be.
+    #[error(
+        "key {fingerprint} says what it may since {since}, which is after {at}; strict clients refuse a signature older than that: \
+         sign at a later time"
+    )]
+    BeforeSelfSignature {
+        /// The key.
+        fingerprint: String,
+        /// The time of its newest self-signature.
+        since: String,
+        /// The moment it was needed, in words.
+        at: String,
+    },
+    /// The signing time is still to come.
+    #[error(
+        "{at} is in the future: clients refuse a signature before its time has come; check this machine's clock, and the time \
+         that the target gives (`source_date_epoch`)"
+    )]
+    Future {
+        /// The time, in words.
+        at: String,
+    },
+    /// OpenPGP's library does not do it. What it says could carry a part of the secret, and is not shown.
+    #[error("cannot {action}: the key is damaged; export it again from where it was made")]
     OpenPgp {
         /// What was tried.
         action: &'static str,
-        /// What the library says.
-        reason: String,
     },
     /// gpg could not be started.
     #[error("{source}; a key in gpg-agent needs GnuPG: install the package gnupg (gnupg2 on EL)")]
@@ -294,11 +324,8 @@ impl Error {
         }
     }
 
-    /// For `map_err`: an error of the OpenPGP library.
+    /// For `map_err`: an error of the OpenPGP library, which is dropped: it could carry a part of the secret.
     pub(super) fn pgp(action: &'static str) -> impl FnOnce(pgp::errors::Error) -> Error {
-        move |error| Error::OpenPgp {
-            action,
-            reason: error.to_string(),
-        }
+        move |_| Error::OpenPgp { action }
     }
 }

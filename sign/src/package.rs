@@ -18,6 +18,7 @@ use rpm::{
 use sha2::{Digest, Sha256};
 
 use super::facts::hex;
+use super::public::by_any;
 use super::{Error, PublicKey, Signer};
 
 /// How much of a payload is in memory at a time.
@@ -139,20 +140,30 @@ pub fn sign_package(
 /// # Errors
 /// When the file is damaged or was changed, is not signed, or is signed by another key.
 pub fn verify_package(path: &Path, key: &PublicKey) -> Result<VerifiedPackage, Error> {
+    verify_package_by(path, std::slice::from_ref(key))
+}
+
+/// The same, for a package that any of several keys may have signed.
+///
+/// # Errors
+/// As [`verify_package`].
+pub fn verify_package_by(path: &Path, keys: &[PublicKey]) -> Result<VerifiedPackage, Error> {
     let mut package = Opened::read(path)?;
     package.check_header()?;
     let signatures = header_signatures(&package.metadata).map_err(|e| package.rpm(&e))?;
-    let mut time = None;
+    let mut newest = None;
     for signature in signatures {
-        let made = key
-            .verify_packet(package.header_bytes(), &signature)
-            .map_err(|error| Error::PackageSignature {
-                path: path.to_owned(),
-                source: Box::new(error),
-            })?;
-        time = time.max(Some(made));
+        let check = |key: &PublicKey| {
+            let time = key.verify_packet(package.header_bytes(), &signature)?;
+            Ok((time, key.fingerprint()))
+        };
+        let made = by_any(keys, check).map_err(|error| Error::PackageSignature {
+            path: path.to_owned(),
+            source: Box::new(error),
+        })?;
+        newest = newest.max(Some(made));
     }
-    let Some(time) = time else {
+    let Some((time, fingerprint)) = newest else {
         return Err(Error::Unsigned {
             path: path.to_owned(),
         });
@@ -161,7 +172,7 @@ pub fn verify_package(path: &Path, key: &PublicKey) -> Result<VerifiedPackage, E
     Ok(VerifiedPackage {
         sha256,
         size,
-        fingerprint: key.fingerprint(),
+        fingerprint,
         time,
     })
 }

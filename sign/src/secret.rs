@@ -1,14 +1,17 @@
 //! A passphrase or key text that neither `Debug` nor an error can show.
 
+use std::cell::Cell;
 use std::env;
 use std::fmt;
-use std::fs;
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStringExt;
+use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
+use std::sync::Once;
 
 use zeroize::Zeroizing;
 
-use super::Error;
+use super::{Error, input};
 
 /// Bytes to keep secret: shown as `Secret(…)`, wiped from memory when dropped.
 #[derive(Clone)]
@@ -18,10 +21,10 @@ impl Secret {
     /// The environment variable that names the file with the key's passphrase.
     pub const PASSPHRASE_FILE_VARIABLE: &'static str = "LUSTRE_REPO_KEY_PASSPHRASE_FILE";
     /// The environment variable that holds the passphrase itself, for a CI system's secrets.
-    pub const PASSPHRASE_VARIABLE: &'static str = "LUSTRE_REPO_KEY_PASSPHRASE";
+    pub const PASSPHRASE_VARIABLE: &'static str = lustre_process::PASSPHRASE_VARIABLE;
 
     /// The environment variable that may hold the armored secret key itself, for a CI system's secrets.
-    pub const KEY_VARIABLE: &'static str = "LUSTRE_REPO_KEY";
+    pub const KEY_VARIABLE: &'static str = lustre_process::KEY_VARIABLE;
 
     /// Keeps `bytes` secret.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Secret {
@@ -31,15 +34,20 @@ impl Secret {
     /// A passphrase from a file; one line end at the end of the file does not belong to it.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// When the file cannot be read or is empty.
     pub fn from_file(path: &Path) -> Result<Secret, Error> {
-        let mut bytes =
-            Zeroizing::new(fs::read(path).map_err(Error::io("read the passphrase file", path))?);
+        let (mut bytes, _) = input::read(path, "read the passphrase file")?;
         if bytes.last() == Some(&b'\n') {
             bytes.pop();
             if bytes.last() == Some(&b'\r') {
                 bytes.pop();
             }
+        }
+        if bytes.is_empty() {
+            return Err(Error::Unfit {
+                path: path.to_owned(),
+                problem: "is empty",
+            });
         }
         Ok(Secret(bytes))
     }
@@ -49,29 +57,35 @@ impl Secret {
     /// # Errors
     /// When the variable is not set or is not UTF-8.
     pub fn from_variable(name: &str) -> Result<Secret, Error> {
+        let bad = |problem| Error::Variable {
+            name: name.to_owned(),
+            problem,
+            wanted: "the secret itself",
+        };
         match env::var(name) {
+            Ok(text) if text.is_empty() => Err(bad("is empty")),
             Ok(text) => Ok(Secret::new(text)),
-            Err(error) => Err(Error::Variable {
-                name: name.to_owned(),
-                problem: match error {
-                    env::VarError::NotPresent => "is not set",
-                    env::VarError::NotUnicode(_) => "is not UTF-8 text",
-                },
-                wanted: "the secret itself",
-            }),
+            Err(env::VarError::NotPresent) => Err(bad("is not set")),
+            Err(env::VarError::NotUnicode(text)) => {
+                // Wiped like any other secret.
+                drop(Zeroizing::new(text.into_vec()));
+                Err(bad("is not UTF-8 text"))
+            }
         }
     }
 
     /// The passphrase the environment gives, if any: the file that [`Secret::PASSPHRASE_FILE_VARIABLE`] names, else the
-    /// content of [`Secret::PASSPHRASE_VARIABLE`].
+    /// content of [`Secret::PASSPHRASE_VARIABLE`]. An empty variable is one that is not set: CI systems give a secret that is missing
+    /// so.
     ///
     /// # Errors
     /// When the file cannot be read, or a variable is not UTF-8.
     pub fn passphrase_from_environment() -> Result<Option<Secret>, Error> {
-        if let Some(path) = env::var_os(Self::PASSPHRASE_FILE_VARIABLE) {
+        let set = |name| env::var_os(name).filter(|value| !value.is_empty());
+        if let Some(path) = set(Self::PASSPHRASE_FILE_VARIABLE) {
             return Secret::from_file(Path::new(&path)).map(Some);
         }
-        if env::var_os(Self::PASSPHRASE_VARIABLE).is_some() {
+        if set(Self::PASSPHRASE_VARIABLE).is_some() {
             return Secret::from_variable(Self::PASSPHRASE_VARIABLE).map(Some);
         }
         Ok(None)
@@ -105,6 +119,29 @@ impl Secret {
     }
 }
 
+thread_local! {
+    /// Whether this thread works on a secret.
+    static AT_WORK: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Runs code of a library on a secret. Should it panic, there is no result, and its message, which could carry a part of the secret,
+/// is not shown.
+pub(crate) fn quietly<T>(work: impl FnOnce() -> T) -> Option<T> {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        let before = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if !AT_WORK.get() {
+                before(info);
+            }
+        }));
+    });
+    AT_WORK.set(true);
+    let done = panic::catch_unwind(AssertUnwindSafe(work));
+    AT_WORK.set(false);
+    done.ok()
+}
+
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(…)")
@@ -113,6 +150,7 @@ impl fmt::Debug for Secret {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;

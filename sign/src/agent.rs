@@ -5,11 +5,11 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use lustre_process as process;
 use zeroize::Zeroizing;
 
 use super::facts::now;
 use super::{Error, PublicKey, Secret, Signer};
-use crate::process;
 
 /// A signer behind gpg-agent: the secret key may be on a smart card or another machine's forwarded agent.
 ///
@@ -65,8 +65,8 @@ impl GpgAgent {
                 .arg(&fingerprint),
         )
         .map_err(failed)?;
-        let public = PublicKey::from_armored(&String::from_utf8_lossy(&exported))?;
-        public.facts().check_strength()?;
+        let public = PublicKey::parse(&exported)?;
+        public.facts().check_to_sign()?;
         Ok(GpgAgent {
             fingerprint,
             home: home.map(Path::to_owned),

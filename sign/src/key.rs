@@ -1,7 +1,7 @@
 //! An OpenPGP secret key in memory.
 
 use std::fmt;
-use std::fs;
+use std::fs::Metadata;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
@@ -21,8 +21,10 @@ use pgp::types::{
 use rand::rngs::OsRng;
 use zeroize::Zeroizing;
 
+use super::armor::{self, Kind};
 use super::facts::{Facts, fingerprint, now};
-use super::{Error, PublicKey, Secret, Signer};
+use super::secret::quietly;
+use super::{Error, Problem, PublicKey, Secret, Signer, input};
 
 /// Bits of the keys we make.
 const RSA_BITS: u32 = 4096;
@@ -68,7 +70,7 @@ impl Key {
         Key::checked(secret)
     }
 
-    /// The key in an ASCII-armored file, opened with `passphrase` if it is encrypted.
+    /// The key in a file, armored or binary, opened with `passphrase` if it is encrypted.
     ///
     /// # Errors
     /// When the file cannot be read, or holds an unencrypted key and is open to other users, and as [`Key::from_armored`].
@@ -90,7 +92,7 @@ impl Key {
     /// When the variable is not set or is not exactly one secret key.
     pub fn public_in_variable(name: &str) -> Result<PublicKey, Error> {
         let text = Secret::from_variable(name)?;
-        let secret = parse(&text, &format!("the variable {name}"))?;
+        let secret = parse(text.bytes(), &format!("the variable {name}"))?;
         Ok(PublicKey::new(secret.to_public_key()))
     }
 
@@ -113,7 +115,7 @@ impl Key {
         origin: &str,
         passphrase: Option<&Secret>,
     ) -> Result<Key, Error> {
-        Key::opened(parse(text, origin)?, origin, passphrase)
+        Key::opened(parse(text.bytes(), origin)?, origin, passphrase)
     }
 
     fn opened(
@@ -136,20 +138,25 @@ impl Key {
                 });
             };
             // A wrong passphrase shows in the checksum of what it opens.
-            secret
-                .primary_key
-                .remove_password(&password(passphrase))
-                .map_err(|_| Error::WrongPassphrase {
+            let opens = quietly(|| {
+                secret
+                    .primary_key
+                    .remove_password(&password(passphrase))
+                    .is_ok()
+            });
+            if opens != Some(true) {
+                return Err(Error::WrongPassphrase {
                     origin: origin.to_owned(),
                     fingerprint,
-                })?;
+                });
+            }
         }
         Key::checked(secret)
     }
 
     fn checked(secret: SignedSecretKey) -> Result<Key, Error> {
         let facts = Facts::read(secret.primary_key.public_key(), &secret.details);
-        facts.check_strength()?;
+        facts.check_to_sign()?;
         Ok(Key { secret, facts })
     }
 
@@ -214,7 +221,14 @@ impl Key {
             ];
             config.sign(key, &Password::empty(), data)
         };
-        sign().map_err(Error::pgp("sign"))
+        let signature = quietly(sign)
+            .unwrap_or(Err(pgp::errors::Error::MissingKey))
+            .map_err(Error::pgp("sign"))?;
+        // A damaged secret part signs without a word, and what it signs shows it to others.
+        signature
+            .verify(self.secret.primary_key.public_key(), data)
+            .map_err(Error::pgp("sign"))?;
+        Ok(signature)
     }
 }
 
@@ -245,8 +259,7 @@ impl Signer for Key {
 }
 
 /// Fails when the group or others may do anything with the file or folder.
-pub(super) fn refuse_open_to_others(path: &Path, wanted: u32) -> Result<(), Error> {
-    let metadata = fs::metadata(path).map_err(Error::io("look at", path))?;
+pub(super) fn closed_to_others(path: &Path, metadata: &Metadata, wanted: u32) -> Result<(), Error> {
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & 0o077 == 0 {
         return Ok(());
@@ -276,31 +289,37 @@ fn is_missing(params: &S2kParams) -> bool {
 
 /// The one secret key in an armored file, as it is: perhaps encrypted, and then the file may be open to others.
 fn in_file(path: &Path) -> Result<SignedSecretKey, Error> {
-    let read = Error::io("read the key file", path);
-    let text = Secret::new(fs::read(path).map_err(read)?);
-    let secret = parse(&text, &path.display().to_string())?;
-    if !secret.primary_key.secret_params().is_encrypted() {
-        refuse_open_to_others(path, 0o600)?;
+    let (bytes, metadata) = input::read(path, "read the key file")?;
+    let secret = parse(&bytes, &path.display().to_string())?;
+    if metadata.is_file() && !secret.primary_key.secret_params().is_encrypted() {
+        closed_to_others(path, &metadata, 0o600)?;
     }
     Ok(secret)
 }
 
-/// The one secret key in an armored text.
-fn parse(text: &Secret, origin: &str) -> Result<SignedSecretKey, Error> {
-    let not_a_key = |reason: String| Error::NotAKey {
+/// The one secret key in an armored text or a binary file. What a library says of it could carry a part of it, and goes no further.
+fn parse(text: &[u8], origin: &str) -> Result<SignedSecretKey, Error> {
+    let not_a_key = |problem| Error::NotAKey {
         origin: origin.to_owned(),
         wanted: "secret",
-        reason,
-        hint: "export it with: gpg --armor --export-secret-keys FINGERPRINT",
+        problem,
+        hint: "export it with: gpg --armor --export-secret-keys FINGERPRINT, and give it as it is, line breaks included",
     };
-    let (keys, _) =
-        SignedSecretKey::from_armor_many(text.bytes()).map_err(|e| not_a_key(e.to_string()))?;
-    let mut keys: Vec<SignedSecretKey> = keys
-        .collect::<Result<_, _>>()
-        .map_err(|e| not_a_key(e.to_string()))?;
+    let mut keys = Vec::new();
+    for block in armor::blocks(text, Kind::SecretKey).map_err(not_a_key)? {
+        let found = quietly(|| {
+            SignedSecretKey::from_bytes_many(&block.bytes[..])
+                .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+                .ok()
+        });
+        match found.flatten() {
+            Some(found) if !found.is_empty() => keys.extend(found),
+            _ => return Err(not_a_key(Problem::Packets)),
+        }
+    }
     match (keys.pop(), keys.len()) {
         (Some(key), 0) => Ok(key),
-        (None, _) => Err(not_a_key("it holds no secret key".to_owned())),
+        (None, _) => Err(not_a_key(Problem::Packets)),
         (Some(_), others) => Err(Error::SeveralKeys {
             origin: origin.to_owned(),
             count: others + 1,

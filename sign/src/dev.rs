@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use super::key::refuse_open_to_others;
+use super::key::closed_to_others;
 use super::{Error, Key};
 
 /// The key's file in its folder.
@@ -48,7 +48,8 @@ pub fn dev_key(dir: &Path) -> Result<DevKey, Error> {
         .mode(0o700)
         .create(dir)
         .map_err(Error::io("make the key folder", dir))?;
-    refuse_open_to_others(dir, 0o700)?;
+    let metadata = fs::metadata(dir).map_err(Error::io("look at", dir))?;
+    closed_to_others(dir, &metadata, 0o700)?;
     let path = dir.join(DEV_KEY_FILE);
     if let Some(key) = load(&path)? {
         return Ok(DevKey {
