@@ -3,6 +3,7 @@
 //! As with Cargo: without a lock, sources are resolved and the lock is written; a lock that answers another question than the target
 //! asks now is resolved anew; `--locked` refuses both. What a lock pins is fetched by digest, never by name alone.
 
+mod check;
 mod diff;
 mod pin;
 
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::input;
 use crate::source::Locked;
 use crate::store::Digest;
 
@@ -21,6 +23,9 @@ pub use pin::{FilePin, PackagePin};
 
 /// The format's version.
 const VERSION: u32 = 1;
+
+/// No lock is larger (bytes): it has a few lines for each package.
+const LARGEST: u64 = 64 << 20;
 
 /// The text in front of every lock.
 const HEADER: &str = "# Made by `cargo xtask lock`: what exactly this target is built from.\n\n";
@@ -37,7 +42,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The file is not a lock.
-    #[error("{} is not a lock: {message}; make it anew with `cargo xtask lock --update`", path.display())]
+    #[error("{} cannot be used as a lock: {message}\nmake it anew with `cargo xtask lock --update`", path.display())]
     Malformed {
         /// The lock.
         path: PathBuf,
@@ -139,7 +144,7 @@ impl Lock {
     /// # Errors
     /// When the file is there but cannot be read or is no lock.
     pub fn read(path: &Path) -> Result<Option<Self>, Error> {
-        let text = match fs::read_to_string(path) {
+        let text = match input::read_to_string(path, LARGEST) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(None);
@@ -153,7 +158,7 @@ impl Lock {
         };
         let lock: Self = toml::from_str(&text).map_err(|error| Error::Malformed {
             path: path.to_owned(),
-            message: error.to_string(),
+            message: error.to_string().trim_end().to_owned(),
         })?;
         if lock.version != VERSION {
             return Err(Error::Malformed {
@@ -164,6 +169,10 @@ impl Lock {
                 ),
             });
         }
+        lock.check().map_err(|message| Error::Malformed {
+            path: path.to_owned(),
+            message,
+        })?;
         Ok(Some(lock))
     }
 
@@ -175,6 +184,19 @@ impl Lock {
         let Some(lock) = Self::read(path)? else {
             return Ok(Found::Outdated("does not exist"));
         };
+        // By its name: a target's lock is called after it, wherever its file is.
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        let wanted = file.strip_suffix(".toml").unwrap_or(&file);
+        let wanted = wanted.strip_suffix(".lock").unwrap_or(wanted);
+        if lock.target != wanted {
+            return Err(Error::Malformed {
+                path: path.to_owned(),
+                message: format!(
+                    "it is the lock of the target `{}`",
+                    lock.target.escape_debug()
+                ),
+            });
+        }
         if lock.request == *request {
             Ok(Found::Current(lock))
         } else {
@@ -295,6 +317,77 @@ mod tests {
             Lock::find(&path, &Digest::of_bytes(b"two")),
             Ok(Found::Outdated(_))
         ));
+    }
+
+    #[test]
+    fn a_lock_that_was_written_by_somebody_else_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("t.toml");
+        let good = lock(b"").to_toml().unwrap();
+        let git = "\n[tree.lustre.git]\nurl = 'https://a.example/l'\ncommit = '0123456789abcdef0123456789abcdef01234567'\n";
+        let good = format!("{good}{git}");
+        fs::write(&path, &good).unwrap();
+        assert!(Lock::read(&path).unwrap().is_some());
+        let package = good.split("[[package]]").nth(1).unwrap();
+        let digest = Digest::of_bytes(b"abc").to_string();
+        for (from, to, part) in [
+            ("name = \"a\"", "name = \"a\"\nnmae = \"a\"", "nmae"),
+            ("size = 3", "size = 3\nsiez = 4", "siez"),
+            (
+                "url = 'https://a.example/l'",
+                "url = 'https://a.example/l'\nulr = 'x'",
+                "ulr",
+            ),
+            ("version = 1", "version = 1\nvresion = 1", "vresion"),
+            (
+                "file = \"a\"",
+                "file = \"../a\"",
+                "`../a` is no name of a file",
+            ),
+            (
+                "file = \"a\"",
+                "file = \"/etc/passwd\"",
+                "no name of a file",
+            ),
+            ("file = \"a\"", "file = \"a\\nb\"", "no name"),
+            ("name = \"a\"", "name = \"-o\"", "no name"),
+            ("mirror:/a", "-o/a", "the uri"),
+            ("mirror:/a", "mirror:/a\\n", "the uri"),
+            (&digest, "abc", "the sha256 `abc`"),
+            ("https://a.example/l", "ext::sh -c id", "no location"),
+            (
+                "0123456789abcdef0123456789abcdef01234567",
+                "HEAD",
+                "not the full id",
+            ),
+            (
+                package,
+                &format!("{package}[[package]]{package}"),
+                "`a` is there twice",
+            ),
+        ] {
+            let wrong = good.replacen(from, to, 1);
+            assert_ne!(wrong, good, "{from}");
+            fs::write(&path, &wrong).unwrap();
+            let error = Lock::read(&path).unwrap_err().to_string();
+            assert!(
+                error.contains(part) && error.contains("t.toml"),
+                "{part}: {error}"
+            );
+        }
+        fs::write(
+            &path,
+            good.replacen("target = \"t\"", "target = \"other\"", 1),
+        )
+        .unwrap();
+        let error = Lock::find(&path, &Digest::of_bytes(b"")).unwrap_err();
+        assert!(
+            error.to_string().contains("of the target `other`"),
+            "{error}"
+        );
+        fs::File::create(&path).unwrap().set_len(300 << 20).unwrap();
+        let error = Lock::read(&path).unwrap_err();
+        assert!(error.to_string().contains("314572800 bytes"), "{error}");
     }
 
     #[test]

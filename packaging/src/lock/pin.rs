@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A binary package, exactly.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "Written")]
 pub struct PackagePin {
     /// The package's name.
     pub name: String,
@@ -16,8 +17,38 @@ pub struct PackagePin {
     pub file: FilePin,
 }
 
+/// A package as it is written: a table within a table cannot say which keys there are.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    name: String,
+    version: String,
+    arch: String,
+    file: String,
+    size: u64,
+    sha256: String,
+    uri: String,
+}
+
+impl From<Written> for PackagePin {
+    fn from(written: Written) -> Self {
+        Self {
+            name: written.name,
+            version: written.version,
+            arch: written.arch,
+            file: FilePin {
+                file: written.file,
+                size: written.size,
+                sha256: written.sha256,
+                uri: written.uri,
+            },
+        }
+    }
+}
+
 /// A file of the archive, exactly.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FilePin {
     /// Its name, without a directory.
     pub file: String,

@@ -72,7 +72,7 @@ pub struct PathSource {
 
 /// What a source was pinned to: enough to fetch the same bytes again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
 pub enum Locked {
     /// A commit.
     #[serde(rename_all = "kebab-case")]

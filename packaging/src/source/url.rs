@@ -124,7 +124,7 @@ impl Location {
     }
 
     /// Whether all of the way to it is encrypted and its host is known by a certificate.
-    pub(super) fn is_https(&self) -> bool {
+    pub fn is_https(&self) -> bool {
         self.url.scheme() == "https"
     }
 

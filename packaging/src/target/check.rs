@@ -9,13 +9,8 @@ impl Target {
     /// # Errors
     /// The first thing that is wrong, as a sentence.
     pub(super) fn check(&self) -> Result<(), String> {
+        super::values::check(self)?;
         fingerprint("distribution.key", &self.distribution.key)?;
-        if !self.distribution.dist.starts_with('.') {
-            return Err(format!(
-                "distribution.dist starts with a dot, `{}` does not",
-                self.distribution.dist
-            ));
-        }
         if let Some(platform) = &self.distribution.module_platform
             && !platform.starts_with("platform:")
         {
@@ -136,7 +131,12 @@ pub(super) fn fingerprint(what: &str, key: &str) -> Result<(), String> {
 
 /// A path under `specs/`.
 pub(super) fn inside(what: &str, path: &str) -> Result<(), String> {
-    if path.starts_with('/') || path.split('/').any(|part| part == ".." || part.is_empty()) {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/_+.-".contains(c);
+    if !path.chars().all(plain)
+        || path
+            .split('/')
+            .any(|part| part.is_empty() || part == "." || part == ".." || part.starts_with('-'))
+    {
         return Err(format!("{what} is a path under specs/, not `{path}`"));
     }
     Ok(())

@@ -1,12 +1,16 @@
 //! From a target's name or path to its tables, merged with those of its ancestors.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use toml::Table;
 
 use super::check::inside;
+use super::whence::{self, Read};
 use super::{Error, Target, list, merge};
+use crate::input;
+
+/// No target's file is larger (bytes).
+const LARGEST: u64 = 1 << 20;
 
 /// How deep targets may inherit; deeper is a loop or a mistake.
 const MAX_DEPTH: usize = 8;
@@ -80,9 +84,14 @@ fn is_name(name: &str) -> bool {
 }
 
 /// The merged tables of the target at `place`.
-pub(super) fn table(specs: &Path, place: &Place, depth: usize) -> Result<Table, Error> {
+pub(super) fn table(
+    specs: &Path,
+    place: &Place,
+    depth: usize,
+    read: &mut Vec<Read>,
+) -> Result<Table, Error> {
     let path = &place.path;
-    let text = match fs::read_to_string(path) {
+    let text = match input::read_to_string(path, LARGEST) {
         Ok(text) => text,
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
             return Err(Error::Unknown {
@@ -101,8 +110,12 @@ pub(super) fn table(specs: &Path, place: &Place, depth: usize) -> Result<Table, 
     let mut table: Table = toml::from_str(&text).map_err(|e| malformed(path, &text, &e))?;
     let invalid = |message: String| Error::Invalid {
         name: place.name.clone(),
-        path: path.clone(),
+        place: path.display().to_string(),
         message,
+    };
+    let read_last = Read {
+        path: path.clone(),
+        text: text.clone(),
     };
     let parent = table.remove("inherits");
     let with = parts(&mut table).map_err(invalid)?;
@@ -116,14 +129,15 @@ pub(super) fn table(specs: &Path, place: &Place, depth: usize) -> Result<Table, 
                 "targets inherit more than {MAX_DEPTH} deep: is there a loop at `{parent}`?"
             )));
         }
-        base = self::table(specs, &place.parent(specs, parent)?, depth + 1)?;
+        base = self::table(specs, &place.parent(specs, parent)?, depth + 1, read)?;
     } else if with.is_empty() {
         // Unknown keys are found here, where line and column are known, not after merging.
         toml::from_str::<Target>(&text).map_err(|e| malformed(path, &text, &e))?;
     }
     for part in &with {
-        base = merge::merged(base, self::part(specs, place, part, depth + 1)?);
+        base = merge::merged(base, self::part(specs, place, part, depth + 1, read)?);
     }
+    read.push(read_last);
     Ok(merge::merged(base, table))
 }
 
@@ -153,10 +167,16 @@ fn parts(table: &mut Table) -> Result<Vec<String>, String> {
 }
 
 /// The merged tables of the part `name` of the target at `place`: `specs/NAME.toml`, laid over the parts that it names itself.
-fn part(specs: &Path, place: &Place, name: &str, depth: usize) -> Result<Table, Error> {
+fn part(
+    specs: &Path,
+    place: &Place,
+    name: &str,
+    depth: usize,
+    read: &mut Vec<Read>,
+) -> Result<Table, Error> {
     let invalid = |message: String| Error::Invalid {
         name: place.name.clone(),
-        path: place.path.clone(),
+        place: place.path.display().to_string(),
         message,
     };
     inside("with", name).map_err(invalid)?;
@@ -166,26 +186,25 @@ fn part(specs: &Path, place: &Place, name: &str, depth: usize) -> Result<Table, 
         )));
     }
     let path = specs.join(format!("{name}.toml"));
-    let text = fs::read_to_string(&path).map_err(|source| Error::Read {
+    let text = input::read_to_string(&path, LARGEST).map_err(|source| Error::Read {
         path: path.clone(),
         source,
     })?;
     let mut table: Table = toml::from_str(&text).map_err(|e| malformed(&path, &text, &e))?;
     let mut base = Table::new();
     for below in parts(&mut table).map_err(invalid)? {
-        base = merge::merged(base, part(specs, place, &below, depth + 1)?);
+        base = merge::merged(base, part(specs, place, &below, depth + 1, read)?);
     }
+    read.push(Read { path, text });
     Ok(merge::merged(base, table))
 }
 
 fn malformed(path: &Path, text: &str, error: &toml::de::Error) -> Error {
-    let at = error.span().map_or(0, |span| span.start);
-    let before = text.get(..at).unwrap_or(text);
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let (line, column) = whence::line_and_column(text, error.span().map_or(0, |span| span.start));
     Error::Malformed {
         path: path.to_owned(),
-        line: before.matches('\n').count() + 1,
-        column: before[line_start..].chars().count() + 1,
+        line,
+        column,
         message: error.message().to_owned(),
     }
 }

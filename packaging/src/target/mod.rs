@@ -14,6 +14,8 @@ mod needs;
 mod one_or_more;
 mod repositories;
 mod summary;
+mod values;
+mod whence;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -62,12 +64,12 @@ pub enum Error {
         message: String,
     },
     /// The merged target lacks something or says something that cannot be.
-    #[error("target `{name}` ({}): {message}", path.display())]
+    #[error("target `{name}` ({place}): {message}")]
     Invalid {
         /// The target.
         name: String,
-        /// Its file.
-        path: PathBuf,
+        /// Its file; with line and column where a key is wrong, and then the file that has it.
+        place: String,
         /// What is wrong.
         message: String,
     },
@@ -114,16 +116,21 @@ impl Target {
     /// When there is no such target, when a file is malformed (with line and column), or when the whole is not complete.
     pub fn load(specs: &Path, wanted: &str) -> Result<Self, Error> {
         let place = load::Place::of(specs, wanted)?;
-        let mut table = load::table(specs, &place, 0)?;
-        let invalid = |message: String| Error::Invalid {
+        let mut read = Vec::new();
+        let mut table = load::table(specs, &place, 0, &mut read)?;
+        let at = |key: Option<String>, message: String| Error::Invalid {
             name: place.name.clone(),
-            path: place.path.clone(),
+            place: key
+                .and_then(|key| whence::find(&read, &key))
+                .unwrap_or_else(|| place.path.display().to_string()),
             message,
         };
+        let invalid = |message: String| at(whence::key_of(&message), message);
         fill::fill(&mut table).map_err(invalid)?;
-        let mut target: Self = table
-            .try_into()
-            .map_err(|error: toml::de::Error| invalid(error.message().to_owned()))?;
+        let mut target: Self = table.try_into().map_err(|error: toml::de::Error| {
+            let (key, message) = whence::said(&error);
+            at(key, message)
+        })?;
         place.name.clone_into(&mut target.name);
         target.file = place.by_path.then(|| place.path.clone());
         target.model = target.model.filter(|sentence| !sentence.is_empty());

@@ -9,6 +9,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::check::{fingerprint, inside};
 use super::model::Distribution;
 use super::one_or_more::OneOrMore;
+use crate::source::Location;
 
 /// One repository of a distribution, as dnf knows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -290,7 +291,8 @@ impl Distribution {
 }
 
 fn web(what: &str, url: &str) -> Result<(), String> {
-    if url.starts_with("https://") {
+    let location = Location::parse(url).map_err(|why| format!("{what}: {why}"))?;
+    if location.is_https() {
         return Ok(());
     }
     Err(format!(

@@ -94,7 +94,7 @@ fn an_unknown_key_has_line_and_column() {
 
 #[test]
 fn a_child_overrides_key_by_key_and_replaces_sources_whole() {
-    let child = "inherits = \"one\"\n[kernel]\nsource = { git = { url = \"u\", commit = \"c\" } }\n[build]\nhost = \"other\"\n";
+    let child = "inherits = \"one\"\n[kernel]\nsource = { git = { url = \"https://a.example/k\", commit = \"0123456789abcdef0123456789abcdef01234567\" } }\n[build]\nhost = \"other\"\n";
     let dir = specs(&[("one.toml", WHOLE), ("two.toml", child)]);
     let target = Target::load(dir.path(), "two").unwrap();
     assert_eq!(target.name, "two");
@@ -218,7 +218,7 @@ fn what_does_not_go_together_is_refused() {
         ),
         (
             "{ path = \"model/lustre\" }",
-            "{ git-tag = { url = \"u\", tag = \"t\" } }",
+            "{ git-tag = { url = \"https://a.example/l\", tag = \"t\" } }",
             "no commit",
         ),
     ] {
@@ -348,7 +348,7 @@ fn a_tags_key_goes_with_a_tag() {
     );
     let tagged = WHOLE.replace(
         "source = { path = \"model/lustre\" }",
-        "source = { git = { url = \"u\", tag = \"t\", commit = \"c\" } }",
+        "source = { git = { url = \"https://a.example/l\", tag = \"t\", commit = \"0123456789abcdef0123456789abcdef01234567\" } }",
     );
     let dir = specs(&[
         ("one.toml", &format!("{tagged}{key}")),
@@ -524,4 +524,137 @@ fn every_release_is_found_after_it_moved_and_its_sources_where_they_are() {
         .collect();
     assert_eq!(keys.len(), 2 * alma.repository.len());
     assert!(keys.contains(&"5E9B8F5617B5066CE92057C3488FCF7C3ABB34F8"));
+}
+
+#[test]
+fn what_a_value_would_do_elsewhere_is_refused_where_it_is_read() {
+    for (from, to, part) in [
+        (
+            "dist = \".t1\"",
+            r#"dist = ".x\n%{lua:os.execute('id')}""#,
+            "distribution.dist",
+        ),
+        (
+            "dist = \".t1\"",
+            r#"dist = ".x%{lua:x}""#,
+            "distribution.dist starts with a dot",
+        ),
+        (
+            "path = \"model/lustre\"",
+            "path = \"/etc\"",
+            "lustre.source.path is a path under specs/",
+        ),
+        (
+            "path = \"model/lustre\"",
+            "path = \"../../etc\"",
+            "lustre.source.path",
+        ),
+        (
+            "mandatory = [\"lustre\"]",
+            "mandatory = [\"lsutre\"]",
+            "`lsutre`, which is none of the packages",
+        ),
+        (
+            "name = \"G\"",
+            r#"name = "G\u0000""#,
+            "repository.group.name",
+        ),
+        (
+            "name = \"n\"",
+            r#"name = "n\ngpgcheck=0""#,
+            "repository.name",
+        ),
+        (
+            "id = \"g\"",
+            "id = \"g; id\"",
+            "repository.group.id is the id of a group",
+        ),
+        (
+            "\"file:///srv\"",
+            "\"file:///srv a\"",
+            "repository.baseurl is a URL",
+        ),
+        ("host = \"builder\"", "host = \"b --x\"", "build.host"),
+        (
+            "buildroot = [\"gcc\"]",
+            "buildroot = [\"--installroot=/\"]",
+            "distribution.buildroot",
+        ),
+        (
+            "description = \"d\"",
+            r#"description = "d\u001b[2J""#,
+            "description",
+        ),
+    ] {
+        let wrong = WHOLE.replacen(from, to, 1);
+        assert_ne!(wrong, WHOLE, "{from}");
+        let dir = specs(&[("one.toml", &wrong)]);
+        let error = Target::load(dir.path(), "one").unwrap_err().to_string();
+        assert!(error.contains(part), "{part}: {error}");
+        assert!(!error.contains(char::is_control), "{error:?}");
+        if part.starts_with(|c: char| c.is_ascii_lowercase()) && part.contains('.') {
+            // With the line.
+            let line = wrong.lines().position(|line| line.contains(to)).unwrap() + 1;
+            assert!(error.contains(&format!("one.toml:{line}:")), "{error}");
+        }
+    }
+}
+
+#[test]
+fn a_key_has_its_line_whichever_of_the_files_has_it() {
+    for (child, place, part) in [
+        (
+            "inherits = 'one'\n[kernel]\n  optoins = ['x']\n",
+            "two.toml:3:3",
+            "optoins",
+        ),
+        ("inherits = 'one'\n\nlutsre = 1\n", "two.toml:3:1", "lutsre"),
+        (
+            "inherits = 'one'\n[build]\nhost = 7\n",
+            "two.toml:3:1",
+            "build.host",
+        ),
+        (
+            "inherits = 'one'\n[build]\nhost = 'a b'\n",
+            "two.toml:3:1",
+            "build.host",
+        ),
+        (
+            "inherits = 'one'\n[lustre]\nversion = '2'\n",
+            "one.toml:",
+            "e2fsprogs.packages",
+        ),
+    ] {
+        let parent = if place.starts_with("one") {
+            WHOLE.replacen(
+                "packages = [\"e2fsprogs\"]",
+                "packages = [\"e2fsprogs\", \"-x\"]",
+                1,
+            )
+        } else {
+            WHOLE.to_owned()
+        };
+        let dir = specs(&[("one.toml", &parent), ("two.toml", child)]);
+        let error = Target::load(dir.path(), "two").unwrap_err().to_string();
+        assert!(
+            error.contains(place) && error.contains(part),
+            "{part}: {error}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_targets_file_is_not_read() {
+    let dir = specs(&[("one.toml", WHOLE)]);
+    let large = dir.path().join("large.toml");
+    std::fs::File::create(&large)
+        .unwrap()
+        .set_len(300 << 20)
+        .unwrap();
+    let pipe = dir.path().join("pipe.toml");
+    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+    for (path, why) in [(large, "314572800 bytes"), (pipe, "a pipe")] {
+        let error = Target::load(dir.path(), path.to_str().unwrap()).unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+    }
 }

@@ -1,0 +1,121 @@
+//! What has to hold of a lock that is read: whoever wrote it, nothing in it leads out of a folder or is an option of a program.
+
+use std::collections::BTreeSet;
+use std::path::{Component, Path};
+
+use super::{FilePin, Lock};
+use crate::source::{Location, Locked};
+use crate::store::Digest;
+
+impl Lock {
+    /// Checks what the types leave open.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, as a sentence that begins with its key.
+    pub(super) fn check(&self) -> Result<(), String> {
+        for (name, pin) in &self.source {
+            plain(&format!("source.{}", name.escape_debug()), name)?;
+            file(&format!("source.{name}"), pin)?;
+        }
+        for (name, locked) in &self.tree {
+            plain(&format!("tree.{}", name.escape_debug()), name)?;
+            tree(locked).map_err(|why| format!("tree.{name}: {why}"))?;
+        }
+        let mut files = BTreeSet::new();
+        for pin in &self.package {
+            let place = format!("package {}", pin.name.escape_debug());
+            for part in [&pin.name, &pin.version, &pin.arch] {
+                plain(&place, part)?;
+            }
+            file(&place, &pin.file)?;
+            if !files.insert(&pin.file.file) {
+                return Err(format!("{place}: `{}` is there twice", pin.file.file));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn file(place: &str, pin: &FilePin) -> Result<(), String> {
+    name(place, &pin.file)?;
+    if let Err(why) = pin.sha256.parse::<Digest>() {
+        return Err(format!(
+            "{place}: the sha256 `{}` is none: {why}",
+            pin.sha256.escape_debug()
+        ));
+    }
+    let begins = |c: char| c.is_ascii_alphabetic() || c == '/';
+    if !pin.uri.starts_with(begins) || !pin.uri.chars().all(|c| c.is_ascii_graphic()) {
+        return Err(format!(
+            "{place}: the uri `{}` is none",
+            pin.uri.escape_debug()
+        ));
+    }
+    Ok(())
+}
+
+/// A name of one part.
+fn name(place: &str, file: &str) -> Result<(), String> {
+    plain(place, file)?;
+    if file.contains('/') || file.starts_with('.') {
+        return Err(format!(
+            "{place}: `{file}` is no name of a file in one folder"
+        ));
+    }
+    Ok(())
+}
+
+/// One word.
+fn plain(place: &str, text: &str) -> Result<(), String> {
+    if text.is_empty()
+        || text.starts_with('-')
+        || text.chars().any(|c| c.is_control() || c.is_whitespace())
+    {
+        return Err(format!("{place}: `{}` is no name", text.escape_debug()));
+    }
+    Ok(())
+}
+
+fn tree(locked: &Locked) -> Result<(), String> {
+    let location = |url: &str| Location::git(url).map(drop).map_err(|e| e.to_string());
+    match locked {
+        Locked::Git {
+            url,
+            tag,
+            commit,
+            missing,
+        } => {
+            location(url)?;
+            if let Some(tag) = tag {
+                plain("tag", tag)?;
+            }
+            let hexadecimal = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+            if !matches!(commit.len(), 40 | 64) || !commit.chars().all(hexadecimal) {
+                return Err(format!(
+                    "`{}` is not the full id of a commit",
+                    commit.escape_debug()
+                ));
+            }
+            missing.iter().try_for_each(|path| below(path))
+        }
+        Locked::Archive { urls, .. } => urls.iter().try_for_each(|url| location(url)),
+        Locked::Srpm {
+            repository, href, ..
+        } => {
+            let repository = Location::parse(repository).map_err(|e| e.to_string())?;
+            repository.join(href).map(drop).map_err(|e| e.to_string())
+        }
+        Locked::Path { .. } => Ok(()),
+    }
+}
+
+/// A path in a tree.
+fn below(path: &str) -> Result<(), String> {
+    let inside = Path::new(path)
+        .components()
+        .all(|part| matches!(part, Component::Normal(_)));
+    if path.is_empty() || !inside || path.chars().any(char::is_control) {
+        return Err(format!("`{}` is no path in the tree", path.escape_debug()));
+    }
+    Ok(())
+}
