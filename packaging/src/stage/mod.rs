@@ -15,6 +15,9 @@ pub use run::{Options, digest_of, run};
 
 use crate::store::{Digest, StageDir};
 
+/// The label of the input that stands for the code that a stage runs.
+pub const CODE: &str = "code";
+
 /// What a stage's recipe may fail with.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 

@@ -1,9 +1,9 @@
 //! What would run, and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Error, Stage, key, ordered};
-use crate::store::{Digest, StageState, Store};
+use super::{CODE, Error, Stage, key, ordered};
+use crate::store::{Digest, StageRecord, StageState, Store};
 
 /// Whether a stage would run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +25,9 @@ pub struct Planned {
     pub key: Option<Digest>,
     /// Whether it would run.
     pub state: State,
+    /// The stages of which that assumes that they put out what they did before: they run because the tool's code changed, and nothing
+    /// else that they depend on.
+    pub assuming: Vec<String>,
 }
 
 /// Looks at every stage, in the order in which they would run, without running any.
@@ -33,7 +36,9 @@ pub struct Planned {
 /// When the graph is wrong or the store cannot be read.
 pub fn plan(stages: &[Stage<'_>], store: &Store) -> Result<Vec<Planned>, Error> {
     let mut outputs: BTreeMap<String, Digest> = BTreeMap::new();
-    let mut planned = Vec::new();
+    let mut planned: Vec<Planned> = Vec::new();
+    // The stages of which it is assumed what they will put out.
+    let mut assumed: BTreeSet<String> = BTreeSet::new();
     for stage in ordered(stages)? {
         let waits: Vec<&str> = stage
             .needs
@@ -51,48 +56,69 @@ pub fn plan(stages: &[Stage<'_>], store: &Store) -> Result<Vec<Planned>, Error> 
                     State::Cached
                 }
                 StageState::Damaged(why) => State::Runs(format!("its folder is damaged: {why}")),
-                StageState::Absent => State::Runs(why(stage, &inputs, store)?),
+                StageState::Absent => match nearest(stage, &inputs, store)? {
+                    None => State::Runs("it has never run here".to_owned()),
+                    Some((record, changed)) => {
+                        // Most changes of code change nothing of what comes out.
+                        if changed == [CODE] {
+                            outputs.insert(stage.name.clone(), record.digest());
+                            assumed.insert(stage.name.clone());
+                        }
+                        State::Runs(format!("changed: {}", changed.join(", ")))
+                    }
+                },
             }
         } else {
             State::Runs(format!("after {}", waits.join(", ")))
         };
+        let mut assuming: BTreeSet<String> = BTreeSet::new();
+        for need in &stage.needs {
+            if assumed.contains(need) {
+                assuming.insert(need.clone());
+            }
+            let before = planned.iter().find(|one| one.stage == *need);
+            assuming.extend(
+                before
+                    .into_iter()
+                    .flat_map(|one| one.assuming.iter().cloned()),
+            );
+        }
         planned.push(Planned {
             stage: stage.name.clone(),
             needs: stage.needs.clone(),
             key: known,
             state,
+            assuming: assuming.into_iter().collect(),
         });
     }
     Ok(planned)
 }
 
-/// Which inputs differ from those of the stage's latest run.
-fn why(
+/// The stage's run that is most like this one, the latest of such, and which inputs differ from its.
+fn nearest(
     stage: &Stage<'_>,
     inputs: &BTreeMap<String, String>,
     store: &Store,
-) -> Result<String, Error> {
-    let latest = store
+) -> Result<Option<(StageRecord, Vec<String>)>, Error> {
+    let records = store
         .stages()
         .list()?
         .into_iter()
         .filter_map(|listed| listed.record.ok())
-        .filter(|record| record.name == stage.name)
-        .max_by_key(|record| record.started);
-    let Some(latest) = latest else {
-        return Ok("it has never run here".to_owned());
-    };
-    let mut changed: Vec<&str> = inputs
-        .iter()
-        .filter(|(label, value)| latest.inputs.get(*label) != Some(value))
-        .map(|(label, _)| label.as_str())
-        .collect();
-    changed.extend(
-        latest
-            .inputs
-            .keys()
-            .filter(|label| !inputs.contains_key(*label))
-            .map(String::as_str),
-    );
-    Ok(format!("changed: {}", changed.join(", ")))
+        .filter(|record| record.name == stage.name);
+    Ok(records
+        .map(|record| {
+            let changed = changed(inputs, &record.inputs);
+            (record, changed)
+        })
+        .min_by_key(|(record, changed)| (changed.len(), std::cmp::Reverse(record.started))))
+}
+
+/// The labels whose values differ.
+fn changed(now: &BTreeMap<String, String>, then: &BTreeMap<String, String>) -> Vec<String> {
+    let all: BTreeSet<&String> = now.keys().chain(then.keys()).collect();
+    all.into_iter()
+        .filter(|label| now.get(*label) != then.get(*label))
+        .cloned()
+        .collect()
 }

@@ -284,3 +284,37 @@ fn a_damaged_stage_is_named_and_made_again_when_it_is_met() {
         store.stages().check(&done["root"]).unwrap();
     }
 }
+
+#[test]
+fn a_plan_assumes_that_changed_code_puts_out_what_it_did() {
+    let (_dir, store) = store();
+    let count = AtomicUsize::new(0);
+    let graph = |code: &str, input: &str| {
+        let mut stages = vec![
+            stage("first", &[], input, writes("a", &count)),
+            stage("second", &["first"], "", writes("b", &count)),
+            stage("third", &["second"], "", writes("c", &count)),
+        ];
+        stages[0].inputs.push((CODE.to_owned(), code.to_owned()));
+        stages
+    };
+    run(&graph("1", "1"), &store, Options { width: 1 }, &quiet).unwrap();
+    let of = |code, input| -> Vec<(State, Vec<String>)> {
+        let planned = plan(&graph(code, input), &store).unwrap();
+        planned
+            .into_iter()
+            .map(|one| (one.state, one.assuming))
+            .collect()
+    };
+    let assuming = vec!["first".to_owned()];
+    assert_eq!(
+        of("2", "1"),
+        [
+            (State::Runs("changed: code".to_owned()), Vec::new()),
+            (State::Cached, assuming.clone()),
+            (State::Cached, assuming)
+        ]
+    );
+    assert!(of("1", "1").iter().all(|(_, assuming)| assuming.is_empty()));
+    assert_eq!(of("2", "2")[1].0, State::Runs("after first".to_owned()));
+}

@@ -18,7 +18,7 @@ use crate::context::Context;
 use crate::exit::Outcome;
 use crate::prove::{InstallInput, Server};
 use crate::road::finish::{Signing, tree};
-use crate::road::{Road, name};
+use crate::road::{Road, name, recipes};
 use crate::ui;
 
 /// Said where the proofs before it do not hold.
@@ -84,9 +84,8 @@ pub fn table(context: &Context) -> anyhow::Result<&Boot> {
 /// # Errors
 /// When an input of it cannot be read.
 pub fn stage_of<'s>(road: &Road<'_>, boot: &Boot, recipe: Recipe<'s>) -> anyhow::Result<Stage<'s>> {
-    let inputs = vec![
-        ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-        ("recipe".to_owned(), "1".to_owned()),
+    let mut inputs = recipes::of(name::BOOT);
+    inputs.extend([
         ("boot".to_owned(), serde_json::to_string(boot)?),
         (
             "install".to_owned(),
@@ -100,7 +99,7 @@ pub fn stage_of<'s>(road: &Road<'_>, boot: &Boot, recipe: Recipe<'s>) -> anyhow:
             "kernel-log".to_owned(),
             digest_of(&road.specs.join(&boot.kernel_log))?,
         ),
-    ];
+    ]);
     Ok(proofs::stage_of(name::BOOT, inputs, recipe))
 }
 
@@ -116,9 +115,9 @@ pub fn held_before(context: &Context, road: &Road<'_>, signing: &Signing) -> any
     let nothing = stage_of(road, boot, Box::new(|_| Err("nothing is run here".into())))?;
     stages.push(nothing);
     let planned = stage::plan(&stages, &context.store)?;
-    Ok(planned
-        .iter()
-        .any(|one| one.stage == name::BOOT && one.state == State::Cached))
+    Ok(planned.iter().any(|one| {
+        one.stage == name::BOOT && one.state == State::Cached && one.assuming.is_empty()
+    }))
 }
 
 /// The boot proof of what the stage `assemble` made.

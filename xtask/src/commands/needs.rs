@@ -106,6 +106,7 @@ mod tests {
             needs: Vec::new(),
             key: None,
             state,
+            assuming: Vec::new(),
         };
         let runs = || State::Runs("new".to_owned());
         let left = left(&[

@@ -10,7 +10,7 @@ use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::Digest;
 use lustre_packaging::target::DistributionKind;
 
-use super::{Road, list_input, name, needs};
+use super::{Road, list_input, name, needs, recipes};
 
 impl Road<'_> {
     /// The base and source repositories.
@@ -26,7 +26,8 @@ impl Road<'_> {
         let wanted = &self.target.distribution;
         let recipe = Recipe::load(&self.specs.join(&wanted.recipe))?;
         let kernel = self.kernel_pin()?;
-        let mut inputs = vec![
+        let mut inputs = recipes::of(name::DISTRIBUTION);
+        inputs.extend([
             (
                 "packages".to_owned(),
                 distro::inputs_digest(&recipe, &self.lock.package)?,
@@ -35,7 +36,7 @@ impl Road<'_> {
             ("kernel-source".to_owned(), kernel.sha256.to_string()),
             ("key".to_owned(), wanted.key.clone()),
             self.settings_input(),
-        ];
+        ]);
         for fragment in &wanted.kernel.config {
             inputs.push(self.spec_input("kernel-config", fragment)?);
         }
@@ -98,11 +99,11 @@ impl Road<'_> {
     /// The chroot that holds the target's own dnf, rpm and rpmbuild, made by the host's dnf.
     pub(super) fn bootstrap(&self) -> Stage<'_> {
         let packages = &self.target.distribution.bootstrap;
-        let mut inputs = vec![
-            ("recipe".to_owned(), "1".to_owned()),
+        let mut inputs = recipes::of(name::BOOTSTRAP);
+        inputs.extend([
             ("packages".to_owned(), packages.join(" ")),
             ("key".to_owned(), self.target.distribution.key.clone()),
-        ];
+        ]);
         inputs.extend(self.module_input());
         Stage {
             name: name::BOOTSTRAP.to_owned(),
@@ -124,10 +125,8 @@ impl Road<'_> {
     /// The chroot of the install proof: the distribution's own packages, installed by its own dnf.
     pub(super) fn install_root(&self) -> anyhow::Result<Stage<'_>> {
         let packages = self.server_packages(&self.target.install.base)?;
-        let mut inputs = vec![
-            ("recipe".to_owned(), "1".to_owned()),
-            list_input("packages", &packages),
-        ];
+        let mut inputs = recipes::of(name::INSTALL_ROOT);
+        inputs.push(list_input("packages", &packages));
         inputs.extend(self.module_input());
         Ok(Stage {
             name: name::INSTALL_ROOT.to_owned(),

@@ -10,15 +10,15 @@ use lustre_packaging::store::Store;
 use lustre_packaging::target::E2fsprogs;
 
 use super::packages::root_inputs;
-use super::{Road, list_input, name, needs};
+use super::{Road, list_input, name, needs, recipes};
 use crate::sources;
 
 impl Road<'_> {
     pub(super) fn e2fsprogs_srpm(&self) -> anyhow::Result<Stage<'_>> {
         let wanted = &self.target.e2fsprogs;
         let folder = self.specs.join(&wanted.spec);
-        let mut inputs = vec![
-            ("recipe".to_owned(), "3".to_owned()),
+        let mut inputs = recipes::of("e2fsprogs-srpm");
+        inputs.extend([
             self.settings_input(),
             ("version".to_owned(), wanted.version.clone()),
             (
@@ -26,7 +26,7 @@ impl Road<'_> {
                 wanted.release.clone().unwrap_or_default(),
             ),
             self.e2fsprogs_input()?,
-        ];
+        ]);
         for file in e2fsprogs::files(&folder, wanted.series())? {
             let name = file.strip_prefix(&folder).unwrap_or(&file);
             inputs.push((name.display().to_string(), digest_of(&file)?));
@@ -74,7 +74,7 @@ impl Road<'_> {
 
     pub(super) fn e2fsprogs_root(&self) -> Stage<'_> {
         let packages = self.target.distribution.buildroot.clone();
-        let inputs = root_inputs(&packages);
+        let inputs = root_inputs("e2fsprogs", &packages);
         self.root_stage("e2fsprogs", packages, inputs, &[])
     }
 
@@ -83,11 +83,14 @@ impl Road<'_> {
         Ok(Stage {
             name: "e2fsprogs".to_owned(),
             needs: needs(&["e2fsprogs-srpm", "e2fsprogs-root"]),
-            inputs: vec![
-                ("recipe".to_owned(), "1".to_owned()),
-                self.settings_input(),
-                list_input("packages", &wanted.packages),
-            ],
+            inputs: [
+                recipes::of("e2fsprogs"),
+                vec![
+                    self.settings_input(),
+                    list_input("packages", &wanted.packages),
+                ],
+            ]
+            .concat(),
             whole: None,
             recipe: Box::new(move |work| {
                 self.build(work, "e2fsprogs", &wanted.packages, &[], |_, _| Ok(()))

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::packages::built;
-use super::{Road, kernel_source, name, needs};
+use super::{Road, kernel_source, name, needs, recipes};
 
 /// The stage of the release package, which is also the manifest's name for it.
 pub(super) const RELEASE: &str = "release-package";
@@ -63,20 +63,22 @@ impl Road<'_> {
         Ok(Stage {
             name: RELEASE.to_owned(),
             needs: Vec::new(),
-            inputs: vec![
-                ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-                ("recipe".to_owned(), "2".to_owned()),
-                (
-                    "text".to_owned(),
-                    Digest::of_bytes(release_package::KERNEL_PINNING.as_bytes()).to_string(),
-                ),
-                self.settings_input(),
-                (
-                    "repository".to_owned(),
-                    serde_json::to_string(&self.target.repository)?,
-                ),
-                ("key".to_owned(), signing.public_key.clone()),
-            ],
+            inputs: [
+                recipes::of(RELEASE),
+                vec![
+                    (
+                        "text".to_owned(),
+                        Digest::of_bytes(release_package::KERNEL_PINNING.as_bytes()).to_string(),
+                    ),
+                    self.settings_input(),
+                    (
+                        "repository".to_owned(),
+                        serde_json::to_string(&self.target.repository)?,
+                    ),
+                    ("key".to_owned(), signing.public_key.clone()),
+                ],
+            ]
+            .concat(),
             whole: None,
             recipe: Box::new(move |work| {
                 let built = release_package::build(&ReleasePackage {
@@ -101,11 +103,14 @@ impl Road<'_> {
         Stage {
             name: name::SIGN.to_owned(),
             needs: from.clone(),
-            inputs: vec![
-                ("recipe".to_owned(), "1".to_owned()),
-                ("key".to_owned(), signing.fingerprint.clone()),
-                ("time".to_owned(), signing.time.to_string()),
-            ],
+            inputs: [
+                recipes::of(name::SIGN),
+                vec![
+                    ("key".to_owned(), signing.fingerprint.clone()),
+                    ("time".to_owned(), signing.time.to_string()),
+                ],
+            ]
+            .concat(),
             whole: None,
             recipe: Box::new(move |work| {
                 let signer = signing.signer()?;
@@ -146,19 +151,21 @@ impl Road<'_> {
         Ok(Stage {
             name: name::ASSEMBLE.to_owned(),
             needs: names,
-            inputs: vec![
-                ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-                ("recipe".to_owned(), "2".to_owned()),
-                ("target".to_owned(), self.target.name.clone()),
-                self.settings_input(),
-                ("key".to_owned(), signing.fingerprint.clone()),
-                (
-                    "repository".to_owned(),
-                    serde_json::to_string(&self.target.repository)?,
-                ),
-                ("overrides".to_owned(), serde_json::to_string(overrides)?),
-                ("sources".to_owned(), self.sources_digest()),
-            ],
+            inputs: [
+                recipes::of(name::ASSEMBLE),
+                vec![
+                    ("target".to_owned(), self.target.name.clone()),
+                    self.settings_input(),
+                    ("key".to_owned(), signing.fingerprint.clone()),
+                    (
+                        "repository".to_owned(),
+                        serde_json::to_string(&self.target.repository)?,
+                    ),
+                    ("overrides".to_owned(), serde_json::to_string(overrides)?),
+                    ("sources".to_owned(), self.sources_digest()),
+                ],
+            ]
+            .concat(),
             whole: None,
             recipe: Box::new(move |work| self.assemble_in(work, signing, overrides)),
         })
@@ -214,11 +221,14 @@ impl Road<'_> {
         Stage {
             name: name::FINISH.to_owned(),
             needs: names,
-            inputs: vec![
-                ("recipe".to_owned(), "1".to_owned()),
-                ("key".to_owned(), signing.fingerprint.clone()),
-                ("time".to_owned(), signing.time.to_string()),
-            ],
+            inputs: [
+                recipes::of(name::FINISH),
+                vec![
+                    ("key".to_owned(), signing.fingerprint.clone()),
+                    ("time".to_owned(), signing.time.to_string()),
+                ],
+            ]
+            .concat(),
             whole: None,
             recipe: Box::new(move |work| self.finish_in(work, signing, &proofs)),
         }

@@ -8,7 +8,7 @@ use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::target::{DistributionKind, Source};
 
 use super::packages::one_srpm;
-use super::{Road, name, needs};
+use super::{Road, name, needs, recipes};
 use crate::sources;
 
 /// The folder under `specs/` of the package of ext4 source.
@@ -21,14 +21,14 @@ impl Road<'_> {
     /// The distribution's kernel sources, changed. All that the kernel sees of Lustre's tree goes in here, so a change of Lustre
     /// that leaves its kernel patches alone leaves the kernel alone.
     pub(super) fn kernel_sources(&self) -> anyhow::Result<Stage<'_>> {
-        let mut inputs = vec![
-            ("recipe".to_owned(), "1".to_owned()),
+        let mut inputs = recipes::of("kernel-sources");
+        inputs.extend([
             (
                 "package".to_owned(),
                 format!("{:?}", self.target.kernel.source),
             ),
             ("key".to_owned(), self.target.distribution.key.clone()),
-        ];
+        ]);
         inputs.extend(self.kernel_overlay_inputs("overlay")?);
         Ok(Stage {
             name: "kernel-sources".to_owned(),
@@ -54,7 +54,8 @@ impl Road<'_> {
     }
 
     pub(super) fn kernel_srpm(&self) -> anyhow::Result<Stage<'_>> {
-        let mut inputs = vec![("recipe".to_owned(), "2".to_owned()), self.settings_input()];
+        let mut inputs = recipes::of("kernel-srpm");
+        inputs.push(self.settings_input());
         inputs.extend(self.kernel_overlay_inputs("overlay")?);
         Ok(Stage {
             name: "kernel-srpm".to_owned(),
@@ -73,17 +74,18 @@ impl Road<'_> {
 
     pub(super) fn kernel_root(&self) -> Stage<'_> {
         let packages = self.target.distribution.buildroot.clone();
-        let inputs = vec![("packages".to_owned(), packages.join(" "))];
+        let mut inputs = recipes::of("kernel-root");
+        inputs.push(("packages".to_owned(), packages.join(" ")));
         self.root_stage("kernel", packages, inputs, &[])
     }
 
     pub(super) fn kernel(&self) -> anyhow::Result<Stage<'_>> {
         let wanted = &self.target.kernel;
-        let mut inputs = vec![
-            ("recipe".to_owned(), "1".to_owned()),
+        let mut inputs = recipes::of("kernel");
+        inputs.extend([
             self.settings_input(),
             ("packages".to_owned(), wanted.packages.join(" ")),
-        ];
+        ]);
         inputs.extend(self.kernel_overlay_inputs("overlay")?);
         Ok(Stage {
             name: "kernel".to_owned(),
@@ -129,11 +131,11 @@ impl Road<'_> {
         Ok(Stage {
             name: ext4::NAME.to_owned(),
             needs: needs(&[name::DISTRIBUTION, name::BOOTSTRAP, name::LUSTRE_TREE]),
-            inputs: vec![
-                ("recipe".to_owned(), "1".to_owned()),
-                self.settings_input(),
-                self.spec_input("spec", EXT4_SPEC)?,
-            ],
+            inputs: [
+                recipes::of(ext4::NAME),
+                vec![self.settings_input(), self.spec_input("spec", EXT4_SPEC)?],
+            ]
+            .concat(),
             whole: None,
             recipe: Box::new(move |work| {
                 let Source::Srpm(package) = &self.target.kernel.source else {

@@ -7,6 +7,7 @@
 //! - [`packages`]: Lustre, from source to unsigned RPMs; what all builds share.
 //! - [`finish`]: signing, assembling and proving.
 //! - [`outline`]: the same in words, where nothing is locked yet.
+//! - [`recipes`]: what stands in a stage's key for its code.
 //! - [`preflight`]: whether everything fits, before any of these.
 
 pub mod distribution;
@@ -16,6 +17,7 @@ pub mod kernel;
 pub mod outline;
 pub mod packages;
 pub mod preflight;
+pub mod recipes;
 pub mod repositories;
 
 use std::borrow::Cow;
@@ -266,11 +268,9 @@ impl Road<'_> {
             boot: None,
             ..self.target.without_needs()
         };
-        Ok(vec![
-            ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            ("recipe".to_owned(), "3".to_owned()),
-            ("target".to_owned(), serde_json::to_string(&target)?),
-        ])
+        let mut inputs = recipes::of(name::PROVE);
+        inputs.push(("target".to_owned(), serde_json::to_string(&target)?));
+        Ok(inputs)
     }
 }
 

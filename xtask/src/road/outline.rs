@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lustre_packaging::build::ext4;
 use lustre_packaging::overlay::{Manifest, Overlay, OverlayError};
-use lustre_packaging::target::{Kernel, KernelKind, Source, Target};
+use lustre_packaging::target::{DistributionKind, Kernel, KernelKind, Source, Target};
 
 use super::{name, needs};
 
@@ -70,6 +70,13 @@ fn step(stage: &str, on: &[&str], what: String) -> Step {
 
 fn lock(target: &Target) -> String {
     let distribution = &target.distribution;
+    if distribution.kind == DistributionKind::Rehearsal {
+        return format!(
+            "Debian's packages and kernel source, chosen by apt; e2fsprogs: {}; Lustre: {}",
+            origin(&target.e2fsprogs.source),
+            origin(&target.lustre.source)
+        );
+    }
     let ids = |source: bool| -> String {
         let of_kind = distribution
             .repository

@@ -9,7 +9,7 @@ use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::target::Target;
 
 use super::distribution::requirements;
-use super::{Road, list_input, name, needs};
+use super::{Road, list_input, name, needs, recipes};
 
 /// The packages that targets build, in the order of the road.
 pub const PACKAGES: [&str; 3] = ["e2fsprogs", "kernel", "lustre"];
@@ -49,11 +49,11 @@ impl Road<'_> {
 
     /// Lustre's tree: a copy, since nothing is ever built in place, changed by the target's overlay.
     fn lustre_tree(&self) -> anyhow::Result<Stage<'_>> {
-        let mut inputs = vec![
-            ("recipe".to_owned(), "1".to_owned()),
+        let mut inputs = recipes::of(name::LUSTRE_TREE);
+        inputs.extend([
             ("source".to_owned(), self.lustre.identity().to_string()),
             self.settings_input(),
-        ];
+        ]);
         let overlay = self.target.lustre.overlay.as_deref();
         if let Some(overlay) = overlay {
             inputs.extend(self.overlay_inputs("overlay", overlay, &self.target.lustre.options)?);
@@ -99,7 +99,7 @@ impl Road<'_> {
             packages.push(format!("kernel-devel-{}", self.own_kernel()?));
             &[ext4::NAME, "e2fsprogs"]
         };
-        let inputs = root_inputs(&packages);
+        let inputs = root_inputs("lustre", &packages);
         Ok(self.root_stage("lustre", packages, inputs, built))
     }
 
@@ -108,17 +108,20 @@ impl Road<'_> {
         Ok(Stage {
             name: "lustre-srpm".to_owned(),
             needs: needs(&["lustre-root", name::LUSTRE_TREE]),
-            inputs: vec![
-                ("recipe".to_owned(), "4".to_owned()),
-                self.settings_input(),
-                ("version".to_owned(), wanted.version.clone()),
-                list_input("configure", &wanted.configure),
-                list_input("rpmbuild", &wanted.rpmbuild),
-                (
-                    "series".to_owned(),
-                    wanted.ldiskfs_series.clone().unwrap_or_default(),
-                ),
-            ],
+            inputs: [
+                recipes::of("lustre-srpm"),
+                vec![
+                    self.settings_input(),
+                    ("version".to_owned(), wanted.version.clone()),
+                    list_input("configure", &wanted.configure),
+                    list_input("rpmbuild", &wanted.rpmbuild),
+                    (
+                        "series".to_owned(),
+                        wanted.ldiskfs_series.clone().unwrap_or_default(),
+                    ),
+                ],
+            ]
+            .concat(),
             whole: None,
             recipe: Box::new(move |work| {
                 let tree = work.need(name::LUSTRE_TREE)?.join("tree");
@@ -134,13 +137,16 @@ impl Road<'_> {
         Ok(Stage {
             name: "lustre".to_owned(),
             needs: needs(&["lustre-srpm", "lustre-root"]),
-            inputs: vec![
-                ("recipe".to_owned(), "1".to_owned()),
-                self.settings_input(),
-                list_input("packages", &wanted.packages),
-                list_input("modules", &wanted.modules),
-                list_input("rpmbuild", &wanted.rpmbuild),
-            ],
+            inputs: [
+                recipes::of("lustre"),
+                vec![
+                    self.settings_input(),
+                    list_input("packages", &wanted.packages),
+                    list_input("modules", &wanted.modules),
+                    list_input("rpmbuild", &wanted.rpmbuild),
+                ],
+            ]
+            .concat(),
             whole: None,
             recipe: Box::new(move |work| {
                 self.build(
@@ -229,12 +235,11 @@ impl Road<'_> {
     }
 }
 
-/// The inputs of a buildroot.
-pub(super) fn root_inputs(packages: &[String]) -> Vec<(String, String)> {
-    vec![
-        ("recipe".to_owned(), "1".to_owned()),
-        list_input("packages", packages),
-    ]
+/// The inputs of the buildroot of `package`.
+pub(super) fn root_inputs(package: &str, packages: &[String]) -> Vec<(String, String)> {
+    let mut inputs = recipes::of(&format!("{package}-root"));
+    inputs.push(list_input("packages", packages));
+    inputs
 }
 
 /// Of what was just built, that which a build needs: no debuginfo, and no kernel to boot.

@@ -17,7 +17,7 @@ use lustre_packaging::source::{Locked, Override};
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::target::{DistributionKind, Source};
 
-use super::{Road, name, needs};
+use super::{Road, name, needs, recipes};
 
 /// The stage of Lustre's tree as it came, before its overlay.
 const LUSTRE: &str = "preflight-lustre";
@@ -40,11 +40,8 @@ impl Road<'_> {
     /// When an input of a stage cannot be read.
     pub fn preflight<'s>(&'s self, misfit: &'s Misfit) -> anyhow::Result<Vec<Stage<'s>>> {
         let kernel = self.kernel_pin()?;
-        let mut texts = vec![
-            ("recipe".to_owned(), "1".to_owned()),
-            ("tool".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-            self.settings_input(),
-        ];
+        let mut texts = recipes::of(name::PREFLIGHT);
+        texts.push(self.settings_input());
         let packages = match self.target.distribution.kind {
             DistributionKind::Rehearsal => {
                 let recipe = self.recipe()?;
@@ -64,8 +61,6 @@ impl Road<'_> {
         texts.extend(self.kernel_overlay_inputs("kernel-overlay")?);
         let mut all = texts.clone();
         all.extend([
-            // What the checks look for: another number where they look for more.
-            ("checks".to_owned(), "3".to_owned()),
             (
                 "target".to_owned(),
                 serde_json::to_string(&self.target.without_needs())?,
@@ -80,11 +75,11 @@ impl Road<'_> {
             self.spec_input("knowledge", Knowledge::FILE)?,
             ("packages".to_owned(), packages),
         ]);
-        let mut tree = vec![
-            ("recipe".to_owned(), "1".to_owned()),
+        let mut tree = recipes::of(LUSTRE);
+        tree.extend([
             ("source".to_owned(), self.lustre.identity().to_string()),
             self.settings_input(),
-        ];
+        ]);
         tree.extend(self.kernel_overlay_inputs("kernel-overlay")?);
         if let Some(overlay) = &self.target.lustre.overlay {
             tree.extend(self.overlay_inputs("overlay", overlay, &self.target.lustre.options)?);
@@ -128,10 +123,11 @@ impl Road<'_> {
             Stage {
                 name: KERNEL.to_owned(),
                 needs: needs(&[FILES]),
-                inputs: vec![
-                    ("recipe".to_owned(), "1".to_owned()),
-                    ("archive".to_owned(), archive.sha256.to_string()),
-                ],
+                inputs: [
+                    recipes::of(KERNEL),
+                    vec![("archive".to_owned(), archive.sha256.to_string())],
+                ]
+                .concat(),
                 whole: None,
                 recipe: Box::new(move |work| {
                     let list = fs::read_to_string(work.need(FILES)?.join(LIST))?;

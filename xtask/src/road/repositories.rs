@@ -15,7 +15,7 @@ use lustre_packaging::store::Digest;
 use lustre_packaging::target::KeyFile;
 use lustre_repository::repodata;
 
-use super::{Road, name};
+use super::{Road, name, recipes};
 
 /// The type of the metadata of module streams.
 const MODULES: &str = "modules";
@@ -35,12 +35,12 @@ impl Road<'_> {
     pub(super) fn repositories(&self) -> anyhow::Result<Stage<'_>> {
         let wanted = &self.target.distribution;
         let kernel = self.kernel_pin()?;
-        let mut inputs = vec![
-            ("recipe".to_owned(), "1".to_owned()),
+        let mut inputs = recipes::of(name::DISTRIBUTION);
+        inputs.extend([
             self.settings_input(),
             ("packages".to_owned(), self.packages_digest()),
             ("kernel".to_owned(), kernel.sha256.to_string()),
-        ];
+        ]);
         let mut keys = Vec::new();
         for (name, key) in &wanted.keys {
             let pin = self.lock.file(&key_source(name))?;

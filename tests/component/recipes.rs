@@ -1,0 +1,93 @@
+//! The stages that take long carry a number for their code: whether it was raised, or the change looked at, when their sources changed.
+
+// The helpers of a test fail as a test does.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::Path;
+
+use lustre_packaging::store::{Digest, digest_entries, list_tree};
+use lustre_repo_tests::command_line::project;
+
+/// The digest of the sources of a recipe and its number.
+fn digest(recipe: &toml::Table) -> String {
+    let sources = recipe["sources"].as_array().unwrap();
+    let number = recipe
+        .get("number")
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let mut fields = vec![("number".to_owned(), number)];
+    for source in sources {
+        let name = source.as_str().unwrap();
+        let path = project().join(name);
+        let digest = if path.is_dir() {
+            let mut entries = list_tree(&path).unwrap();
+            entries.retain(|entry| {
+                let test = entry.path.ends_with("tests.rs") || entry.path.contains("tests/");
+                !test && !entry.path.ends_with('~')
+            });
+            assert!(!entries.is_empty(), "{name} is empty");
+            digest_entries(&entries)
+        } else {
+            Digest::of_bytes(code(&path).as_bytes())
+        };
+        fields.push((name.to_owned(), digest.to_string()));
+    }
+    Digest::of_fields(fields).short()
+}
+
+/// The file's code without its tests, which come last.
+fn code(path: &Path) -> String {
+    let text = fs::read_to_string(path).unwrap();
+    let end = text
+        .find("\n#[cfg(test)]\nmod tests {")
+        .unwrap_or(text.len());
+    text[..end].to_owned()
+}
+
+#[test]
+fn a_recipe_that_changed_has_another_number_or_was_looked_at() {
+    let path = project().join("xtask/recipes.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    let recipes: toml::Table = toml::from_str(&text).unwrap();
+    let mut changed = Vec::new();
+    let mut written = text.clone();
+    for (stage, recipe) in &recipes {
+        let recipe = recipe.as_table().unwrap();
+        let (was, is) = (recipe["digest"].as_str().unwrap(), digest(recipe));
+        if was == is {
+            continue;
+        }
+        changed.push(stage.as_str());
+        let at = written.find(&format!("[{stage}]\n")).unwrap();
+        let line = at + written[at..].find("digest = \"").unwrap();
+        let end = line + written[line..].find('\n').unwrap();
+        written.replace_range(line..end, &format!("digest = \"{is}\""));
+    }
+    if std::env::var("RECIPES").as_deref() == Ok("write") {
+        fs::write(&path, written).unwrap();
+        return;
+    }
+    assert!(
+        changed.is_empty(),
+        "the sources of these stages changed: {}. Where what they put out changes, raise their `number` in xtask/recipes.toml. Then, or \
+         where it does not, write their digests: RECIPES=write cargo test -p lustre-repo-tests --test recipes",
+        changed.join(", ")
+    );
+}
+
+#[test]
+fn every_change_of_a_recipe_is_seen() {
+    let text =
+        "number = 1\nsources = [\"packaging/src/build/lustre.rs\", \"packaging/src/buildroot\"]";
+    let of = |text: &str| digest(&toml::from_str(text).unwrap());
+    assert_eq!(of(text), of(text));
+    for other in [
+        text.replace("number = 1", "number = 2"),
+        text.replace("number = 1\n", ""),
+        text.replace("lustre.rs", "kernel.rs"),
+        text.replace(", \"packaging/src/buildroot\"", ""),
+    ] {
+        assert_ne!(of(text), of(&other), "{other}");
+    }
+}
