@@ -98,8 +98,11 @@ pub enum Command {
         after_help = "Example:\n  cargo xtask key export > RPM-GPG-KEY-lustre-repo"
     )]
     Key(KeyCommand),
-    /// Remove superseded results, keeping the latest of every stage; with `--all`, the whole store.
-    #[command(after_help = "Example:\n  cargo xtask clean")]
+    /// Remove what no target needs any more: superseded results, downloads, git mirrors and logs; with `--all`, the whole store.
+    #[command(
+        after_help = "Examples:\n  cargo xtask clean --dry-run    what would go, and how much room it takes\n  \
+                            cargo xtask clean\n  cargo xtask clean --verify     read all of the store, and remove what is damaged"
+    )]
     Clean(CleanArgs),
     /// Run all tests of the project.
     #[command(after_help = "Examples:\n  cargo xtask test --setup\n  cargo xtask test -- sign::")]
@@ -315,6 +318,12 @@ pub struct CleanArgs {
     /// Remove the whole store: fetched sources, built packages and all.
     #[arg(long)]
     pub all: bool,
+    /// Only say what would be removed, and how much room it takes.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Read every byte of the store, and remove what is no longer as it was recorded: the next run makes or fetches it again.
+    #[arg(long, conflicts_with = "all")]
+    pub verify: bool,
     /// Where fetched and built things are kept.
     #[arg(long, env = "LUSTRE_REPO_STORE", value_name = "DIR")]
     pub store: Option<PathBuf>,

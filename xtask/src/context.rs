@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use lustre_packaging::sign::default_key_dir;
-use lustre_packaging::store::Store;
+use lustre_packaging::store::{Holder, Store};
 use lustre_packaging::target::Target;
 
 use crate::cli::TargetArgs;
@@ -80,21 +80,73 @@ pub struct Context {
     pub arguments: TargetArgs,
 }
 
+fn waiting(screen: &Screen, store: &Path, holder: &Holder) {
+    screen.line(&format!(
+        "waiting for another run that uses {}: {holder}",
+        store.display()
+    ));
+}
+
+/// How a command uses the store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// It builds.
+    Builds,
+    /// It looks at something, and does not wait for a run that builds.
+    Looks,
+    /// It changes nothing at all.
+    Reads,
+}
+
 impl Context {
-    /// Loads the target and opens the store, waiting where another run uses it.
+    /// Loads the target and opens the store, waiting where another run builds in it.
     ///
     /// # Errors
     /// When the target is unknown or malformed, or the store cannot be opened.
     pub fn open(arguments: &TargetArgs, who: &str) -> anyhow::Result<Self> {
+        Self::opened(arguments, who, Use::Builds)
+    }
+
+    /// The same for a command that looks at something: it waits for another run only where it needs what that one may be making.
+    ///
+    /// # Errors
+    /// As [`Context::open`].
+    pub fn beside(arguments: &TargetArgs, who: &str) -> anyhow::Result<Self> {
+        Self::opened(arguments, who, Use::Looks)
+    }
+
+    /// The same for a command that changes nothing, waits for nobody and asks nobody; the store need not exist.
+    ///
+    /// # Errors
+    /// As [`Context::open`].
+    pub fn read_only(arguments: &TargetArgs, who: &str) -> anyhow::Result<Self> {
+        let arguments = TargetArgs {
+            offline: true,
+            ..arguments.clone()
+        };
+        Self::opened(&arguments, who, Use::Reads)
+    }
+
+    /// Waits until no other run builds in the store: before anything is fetched.
+    ///
+    /// # Errors
+    /// When the run was interrupted meanwhile.
+    pub fn alone(&self) -> anyhow::Result<()> {
+        Ok(self.store.alone(&mut |holder| {
+            waiting(&self.screen, self.store.root(), holder);
+        })?)
+    }
+
+    fn opened(arguments: &TargetArgs, who: &str, how: Use) -> anyhow::Result<Self> {
         let target = Target::load(&specs(), &arguments.target)?;
         let screen = Screen::new();
         let folder = store_folder(arguments.store.as_deref())?;
-        let store = Store::open(&folder, who, &mut |holder| {
-            screen.line(&format!(
-                "waiting for another run that uses {}: {holder}",
-                folder.display()
-            ));
-        })
+        let mut wait = |holder: &Holder| waiting(&screen, &folder, holder);
+        let store = match how {
+            Use::Builds => Store::open(&folder, who, &mut wait),
+            Use::Looks => Store::beside(&folder, who, &mut wait),
+            Use::Reads => Store::look(&folder, who),
+        }
         .with_context(|| format!("the store {}", folder.display()))?;
         // What a killed run leaves there, the next one removes. Only the first call counts, and there is one store in a run.
         let _ = tempfile::env::override_temp_dir(store.tmp_dir());

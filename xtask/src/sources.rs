@@ -227,6 +227,7 @@ pub fn lustre(context: &Context, lock: &Lock) -> anyhow::Result<(Fetched, Option
             None => fetcher.lock(LUSTRE, &source),
         }
     };
+    fetches(context, &mut options, fetch)?;
     match fetch(&options) {
         Err(error @ source::Error::Incomplete { .. }) => {
             options.allow_incomplete.push(LUSTRE.to_owned());
@@ -234,6 +235,21 @@ pub fn lustre(context: &Context, lock: &Lock) -> anyhow::Result<(Fetched, Option
         }
         fetched => Ok((fetched?, None)),
     }
+}
+
+/// Where a tree is not in the store and may be fetched, no other run is to be at the same.
+fn fetches(
+    context: &Context,
+    options: &mut Options,
+    fetch: impl Fn(&Options) -> Result<Fetched, source::Error>,
+) -> anyhow::Result<()> {
+    let allowed = std::mem::replace(&mut options.offline, true);
+    let is_missing = matches!(fetch(options), Err(source::Error::Offline { .. }));
+    options.offline = allowed;
+    if is_missing && !allowed {
+        context.alone()?;
+    }
+    Ok(())
 }
 
 /// The SRPM `package` of the source repository at `repository`, a folder: its metadata's signature is checked, its digest, and its own

@@ -37,6 +37,11 @@ const SETTINGS: &[&str] = &[
     "protocol.ssh.allow=always",
 ];
 
+/// The folder in the store's `git/` of the mirror of `url` for the source `source`.
+pub fn mirror_folder(source: &str, url: &str) -> String {
+    super::url::folder_name(source, url).display().to_string()
+}
+
 /// git, for one source.
 pub(super) struct Git<'s> {
     pub(super) store: &'s Store,
@@ -322,9 +327,7 @@ impl<'s> Git<'s> {
     }
 
     pub(super) fn mirror_path(&self, url: &str) -> PathBuf {
-        self.store
-            .git_dir()
-            .join(super::url::folder_name(self.source, url))
+        self.store.git_dir().join(mirror_folder(self.source, url))
     }
 
     /// Fetches a commit, by its tag or by its id, from `place` into `mirror`: alone where the server gives it, otherwise with

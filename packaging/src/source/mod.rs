@@ -29,6 +29,7 @@ pub use download::{Downloader, Progress, Retry};
 pub use error::{Error, Tried};
 pub use fetch::{Fetcher, Options};
 pub use fetched::{Content, Fetched};
+pub use git::mirror_folder;
 pub use model::{ArchiveSource, GitSource, Locked, PathSource, Source, SrpmSource};
 pub use path::copy_tree;
 pub use replace::{Mirror, Override, ParseError};

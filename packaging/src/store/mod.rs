@@ -20,6 +20,7 @@
 //!
 //! One run at a time builds; runs that look at something else go on beside it. Only `clean` needs the store for itself.
 
+mod clean;
 mod digest;
 mod error;
 mod files;
@@ -28,6 +29,7 @@ mod mark;
 mod remove;
 mod runs;
 mod stages;
+mod targets;
 mod tree;
 
 use std::collections::BTreeSet;
@@ -35,12 +37,14 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+pub use clean::Spare;
 pub(crate) use digest::copy as copy_bytes;
 pub use digest::{Digest, ParseDigestError};
 pub use error::{Error, PathError};
 pub use lock::Holder;
 pub use remove::remove_tree;
 pub use stages::{Listed, PendingStage, RECORD, StageDir, StageRecord, StageState, StageStore};
+pub use targets::Uses;
 pub use tree::{Entry, EntryKind, digest_entries, list_tree, tree_digest};
 pub(crate) use tree::{entry, walk};
 
@@ -58,6 +62,9 @@ const FOLDERS: [&str; 10] = [
     "files", "stages", "targets", "outputs", "partial", "git", "apt", "logs", "second", "tmp",
 ];
 
+/// How the folders of logs begin of runs that look on beside another.
+const BESIDE: &str = "beside-";
+
 /// What is told of the run that is waited for.
 pub type OnWait<'w> = dyn FnMut(&Holder) + 'w;
 
@@ -69,6 +76,10 @@ pub struct Store {
     tmp: PathBuf,
     /// This run's folder in `tmp`; none where nothing may be written.
     folder: Option<runs::Folder>,
+    /// Where its logs go.
+    logs: PathBuf,
+    /// For a run that only looks: its unfinished things are not in the store.
+    _elsewhere: Option<tempfile::TempDir>,
     /// The lock of the run that builds, once it is held.
     lock: Mutex<Option<File>>,
     /// The lock of all that use the store.
@@ -140,8 +151,13 @@ impl Store {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => root.to_owned(),
             Err(source) => return Err(PathError::new("find", root, source).into()),
         };
+        let elsewhere = tempfile::tempdir().map_err(|source| {
+            PathError::new("create a folder in", &std::env::temp_dir(), source)
+        })?;
         Ok(Self {
-            tmp: root.join("tmp"),
+            tmp: elsewhere.path().to_owned(),
+            logs: root.join("logs"),
+            _elsewhere: Some(elsewhere),
             root,
             who: who.to_owned(),
             folder: None,
@@ -183,6 +199,8 @@ impl Store {
             return Ok(None);
         };
         let mut store = Self {
+            logs: root.join("logs"),
+            _elsewhere: None,
             root,
             who: who.to_owned(),
             tmp,
@@ -200,7 +218,18 @@ impl Store {
                 path: store.tmp.clone(),
             });
         }
-        store.folder = Some(runs::Folder::new(&store.tmp, who)?);
+        let folder = runs::Folder::new(&store.tmp, who)?;
+        if how == Use::Beside && runs::other(&store.tmp, Some(&folder)).is_some() {
+            // The other's logs are not to be mixed with ours.
+            let name = folder
+                .path()
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy();
+            store.logs.push(format!("{BESIDE}{name}"));
+            create(&store.logs)?;
+        }
+        store.folder = Some(folder);
         Ok(Some(store))
     }
 
@@ -252,7 +281,12 @@ impl Store {
 
     /// Bare mirrors of git sources.
     pub fn git_dir(&self) -> PathBuf {
-        self.root.join("git")
+        let git = self.root.join("git");
+        if self.folder.is_none() && !git.is_dir() {
+            // A look at a store that is not there: there is no mirror in it, but git wants a folder for its settings.
+            return self.tmp.clone();
+        }
+        git
     }
 
     /// apt's lists and archives.
@@ -262,7 +296,7 @@ impl Store {
 
     /// Logs.
     pub fn logs_dir(&self) -> PathBuf {
-        self.root.join("logs")
+        self.logs.clone()
     }
 
     /// A new folder in `tmp`, removed when the value is dropped; `purpose` becomes part of its name.

@@ -54,6 +54,11 @@ impl StageRecord {
     }
 }
 
+/// The name of a stage's folder.
+pub(super) fn place_name(name: &str, key: &Digest) -> String {
+    format!("{name}-{}", key.short())
+}
+
 /// Whether a name is one that a stage's folder gets.
 pub(super) fn is_place(name: &str) -> bool {
     let Some((stage, key)) = name.rsplit_once('-') else {
@@ -204,7 +209,7 @@ impl<'s> StageStore<'s> {
     }
 
     fn place(&self, name: &str, key: &Digest) -> PathBuf {
-        self.folder().join(format!("{name}-{}", key.short()))
+        self.folder().join(place_name(name, key))
     }
 
     /// Begins a stage.
@@ -386,16 +391,8 @@ impl<'s> StageStore<'s> {
         Ok(all)
     }
 
-    /// Removes a stage that [`StageStore::list`] gave.
-    ///
-    /// # Errors
-    /// When it cannot be removed.
-    pub fn remove(&self, listed: &Listed) -> Result<(), Error> {
-        self.discard(&listed.path)
-    }
-
     /// Takes a folder out of `stages` in one step, then removes it.
-    fn discard(&self, path: &Path) -> Result<(), Error> {
+    pub(super) fn discard(&self, path: &Path) -> Result<(), Error> {
         self.store.holds_no_more(path);
         let away = self.store.temp_dir("removed")?;
         let to = away.path().join("stage");

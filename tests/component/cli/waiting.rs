@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use lustre_packaging::store::Store;
-use lustre_repo_tests::command_line::Home;
+use lustre_repo_tests::command_line::{Home, project};
 
 /// Long enough for a slow machine; only a test that fails waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -71,4 +71,108 @@ fn a_run_that_waits_can_be_interrupted() {
     let pid = rustix::process::Pid::from_child(&second);
     rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
     assert_eq!(second.wait().unwrap().code(), Some(130));
+}
+
+/// Every name below a folder with what it holds and when it was written.
+fn snapshot(folder: &std::path::Path) -> Vec<(String, Vec<u8>, std::time::SystemTime)> {
+    let mut all: Vec<_> = walkdir::WalkDir::new(folder)
+        .into_iter()
+        .map(|item| {
+            let item = item.unwrap();
+            let content = std::fs::read(item.path()).unwrap_or_default();
+            let written = item.metadata().unwrap().modified().unwrap();
+            (item.path().display().to_string(), content, written)
+        })
+        .collect();
+    all.sort();
+    all
+}
+
+#[test]
+fn what_only_looks_does_not_wait_for_a_run_that_builds() {
+    let home = Home::new();
+    let _held = Store::open(&home.store(), "a run that builds", &mut |_| {}).unwrap();
+    for (arguments, code) in [
+        (&["plan"][..], 0),
+        (&["clean", "--dry-run"], 0),
+        // What is not in this store ends them; but they got so far.
+        (&["preflight", "--offline", "--locked"], 1),
+        (&["verify", "--offline", "/no/such/repository"], 1),
+    ] {
+        let mut ran = home
+            .command(arguments)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = lines_of(&mut ran);
+        let clock = std::time::Instant::now();
+        let status = loop {
+            if let Some(status) = ran.try_wait().unwrap() {
+                break status;
+            }
+            if clock.elapsed() > PATIENCE {
+                ran.kill().unwrap();
+                ran.wait().unwrap();
+                panic!("{arguments:?} waits");
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        let said: Vec<String> = lines.iter().collect();
+        assert!(
+            !said.iter().any(|line| line.contains("waiting")),
+            "{arguments:?}: {said:?}"
+        );
+        assert_eq!(status.code(), Some(code), "{arguments:?}: {said:?}");
+    }
+}
+
+#[test]
+fn a_plan_changes_nothing_and_asks_nobody() {
+    let home = Home::new();
+    // Nothing of what it would need of the network is there.
+    let plan = |home: &Home| {
+        let ran = home.run(&["plan"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let ran = home.run(&["plan", "--json", "--target", "debian-12"]);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        assert!(
+            serde_json::from_str::<serde_json::Value>(&ran.stdout)
+                .unwrap()
+                .is_array()
+        );
+    };
+    let locks = project().join("specs/locks");
+    let before = snapshot(&locks.parent().unwrap().join("targets"));
+    let lock_before = locks.exists().then(|| snapshot(&locks));
+    plan(&home);
+    assert!(home.is_untouched());
+    drop(Store::open(&home.store(), "a test", &mut |_| {}).unwrap());
+    let store = snapshot(&home.store());
+    plan(&home);
+    assert_eq!(snapshot(&home.store()), store);
+    assert_eq!(locks.exists().then(|| snapshot(&locks)), lock_before);
+    assert_eq!(snapshot(&locks.parent().unwrap().join("targets")), before);
+}
+
+#[test]
+fn cleaning_waits_for_those_who_look() {
+    let home = Home::new();
+    let looks = Store::beside(&home.store(), "one that looks", &mut |_| {}).unwrap();
+    let mut clean = home
+        .command(&["clean", "--all"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = lines_of(&mut clean);
+    let line = lines.recv_timeout(PATIENCE).unwrap();
+    assert!(
+        line.contains("waiting") && line.contains("one that looks"),
+        "{line}"
+    );
+    assert!(home.store().join("files").is_dir());
+    drop(looks);
+    assert!(clean.wait().unwrap().success());
+    assert!(!home.store().exists());
 }

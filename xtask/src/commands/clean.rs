@@ -1,14 +1,16 @@
 //! `cargo xtask clean`
 
+use std::path::Path;
+
 use anyhow::Context as _;
-use lustre_packaging::store::Store;
+use lustre_packaging::store::{Spare, Store};
 
 use crate::cli::CleanArgs;
 use crate::context;
 use crate::exit::Outcome;
 use crate::ui;
 
-/// Removes all but the latest result of every stage; with `--all`, the whole store.
+/// Removes what no target needs any more; with `--all`, the whole store; with `--verify`, what is damaged.
 pub fn run(arguments: &CleanArgs) -> anyhow::Result<Outcome> {
     let folder = context::store_folder(arguments.store.as_deref())?;
     if !folder.exists() {
@@ -18,44 +20,112 @@ pub fn run(arguments: &CleanArgs) -> anyhow::Result<Outcome> {
         ));
         return Ok(Outcome::Done);
     }
-    let store = Store::clear(&folder, "cargo xtask clean", &mut |holder| {
-        ui::say(&format!("waiting for another run: {holder}"));
-    })
+    let who = "cargo xtask clean";
+    let store = if arguments.dry_run {
+        Store::look(&folder, who)
+    } else {
+        Store::clear(&folder, who, &mut |holder| {
+            ui::say(&format!("waiting for another run: {holder}"));
+        })
+    }
     .with_context(|| format!("the store {}", folder.display()))?;
-    if arguments.all {
-        let left = store.remove_all(&folder)?;
-        ui::say(&format!("removed the store in {}", folder.display()));
-        for path in left {
-            ui::say(&format!(
-                "{} is not the store's, and is left as it was",
-                path.display()
-            ));
-        }
+    match (arguments.all, arguments.verify) {
+        (true, _) => all(store, &folder, arguments.dry_run),
+        (_, true) => damaged(&store, arguments.dry_run),
+        _ => superseded(&store, &folder, arguments.dry_run),
+    }
+}
+
+fn all(store: Store, folder: &Path, dry_run: bool) -> anyhow::Result<Outcome> {
+    let sizes = store.sizes();
+    let room = total(&sizes);
+    if dry_run {
+        list(&sizes);
+        ui::say(&format!(
+            "would remove the store in {}: {room}",
+            folder.display()
+        ));
         return Ok(Outcome::Done);
     }
-    let mut latest = std::collections::BTreeMap::new();
-    let listed = store.stages().list()?;
-    for stage in &listed {
-        if let Ok(record) = &stage.record {
-            let seen: &mut u64 = latest.entry(record.name.clone()).or_insert(0);
-            *seen = (*seen).max(record.started);
-        }
-    }
-    let mut removed = 0;
-    for stage in &listed {
-        let keep = stage
-            .record
-            .as_ref()
-            .is_ok_and(|record| latest.get(&record.name) == Some(&record.started));
-        if !keep {
-            store.stages().remove(stage)?;
-            removed += 1;
-        }
-    }
+    let left = store.remove_all(folder)?;
     ui::say(&format!(
-        "removed {removed} of {} stages from {}",
-        listed.len(),
+        "removed the store in {}: {room}",
         folder.display()
     ));
+    for path in left {
+        ui::say(&format!(
+            "{} is not the store's, and is left as it was",
+            path.display()
+        ));
+    }
     Ok(Outcome::Done)
+}
+
+fn superseded(store: &Store, folder: &Path, dry_run: bool) -> anyhow::Result<Outcome> {
+    let spare = store.superseded()?;
+    let results = store.stages().list()?.len();
+    if dry_run {
+        list(&spare);
+    } else {
+        for one in &spare {
+            store.remove(one)?;
+        }
+    }
+    let of = |start: &str| {
+        spare
+            .iter()
+            .filter(|one| one.path.starts_with(start))
+            .count()
+    };
+    ui::say(&format!(
+        "{} {} of {results} stages, {} downloads, {} git mirrors and {} logs from {}: {}",
+        if dry_run { "would remove" } else { "removed" },
+        of("stages/"),
+        of("files/") + of("partial/"),
+        of("git/"),
+        of("logs/"),
+        folder.display(),
+        total(&spare)
+    ));
+    Ok(Outcome::Done)
+}
+
+fn damaged(store: &Store, dry_run: bool) -> anyhow::Result<Outcome> {
+    let damage = store.damage(&mut |what| ui::say(&format!("reading {what}")))?;
+    for (what, why) in &damage {
+        ui::print(&format!(
+            "{}: {why}",
+            store.root().join(&what.path).display()
+        ));
+        if !dry_run {
+            store.remove(what)?;
+        }
+    }
+    if damage.is_empty() {
+        ui::say("all of the store is as it was recorded");
+        return Ok(Outcome::Done);
+    }
+    ui::say(&format!(
+        "{} things are damaged{}; the next run that needs them makes or fetches them again",
+        damage.len(),
+        if dry_run { "" } else { ", and were removed" }
+    ));
+    Ok(Outcome::Unproven)
+}
+
+fn list(things: &[Spare]) {
+    for one in things {
+        ui::print(&format!("{:>10}  {}", size(one.bytes), one.path));
+    }
+}
+
+fn total(things: &[Spare]) -> String {
+    size(things.iter().map(|one| one.bytes).sum())
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        0..1_048_576 => format!("{} KiB", bytes >> 10),
+        _ => format!("{} MiB", bytes >> 20),
+    }
 }

@@ -142,6 +142,7 @@ pub fn current(context: &Context) -> anyhow::Result<Lock> {
     if context.arguments.offline {
         return Err(Error::Offline { path, what, target }.into());
     }
+    context.alone()?;
     context
         .screen
         .line(&format!("{} {what}: resolving", path.display()));

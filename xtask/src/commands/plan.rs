@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use lustre_packaging::lock::Found;
 use lustre_packaging::needs::Part;
+use lustre_packaging::source::Error;
 use lustre_packaging::stage::{self, State};
-use lustre_packaging::target::DistributionKind;
 
 use super::{boot, key, lock, needs, repo, verify};
 use crate::cli::{PlanArgs, Prove};
@@ -18,13 +18,20 @@ use crate::ui;
 
 /// Shows every stage of the target, whether it would run, and why.
 pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
-    let context = Context::open(&arguments.target, "cargo xtask plan")?;
-    let repositories = context.target.distribution.kind == DistributionKind::Repositories;
-    if repositories && let (path, Found::Outdated(what)) = lock::find(&context)? {
-        return unlocked(&context, &format!("{} {what}", path.display()));
-    }
-    let lock = lock::current(&context)?;
-    let road = Road::new(&context, &lock)?;
+    let context = Context::read_only(&arguments.target, "cargo xtask plan")?;
+    let lock = match lock::find(&context)? {
+        (_, Found::Current(lock)) => lock,
+        (path, Found::Outdated(what)) => {
+            return unlocked(&context, &format!("{} {what}", path.display()));
+        }
+    };
+    let road = match Road::new(&context, &lock) {
+        // A plan asks nobody, so what depends on what is in a tree that was never fetched cannot be known yet.
+        Err(error) if matches!(error.downcast_ref(), Some(Error::Offline { .. })) => {
+            return unlocked(&context, &error.to_string());
+        }
+        road => road?,
+    };
     // A plan makes nothing, not even a development key, and needs no passphrase.
     let public = key::source(&arguments.key)?.public()?;
     if public.is_none() {
@@ -58,7 +65,7 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
                     State::Cached => None,
                     State::Runs(why) => Some(why),
                 };
-                serde_json::json!({ "stage": one.stage, "needs": one.needs, "key": one.key, "runs": why.is_some(), "why": why })
+                serde_json::json!({ "stage": one.stage, "needs": one.needs, "key": one.key, "runs": why.is_some(), "why": why, "assuming": one.assuming })
             })
             .collect();
         ui::print(&serde_json::to_string_pretty(&items)?);
@@ -74,7 +81,14 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
     takes(&context, &needs::left(&planned))?;
     for one in planned {
         match one.state {
-            State::Cached => ui::print(&format!("  cached  {}", one.stage)),
+            State::Cached if one.assuming.is_empty() => {
+                ui::print(&format!("  cached  {}", one.stage))
+            }
+            State::Cached => ui::print(&format!(
+                "  cached  {:16} if {} puts out what it did before",
+                one.stage,
+                one.assuming.join(", ")
+            )),
             State::Runs(why) => ui::print(&format!("  runs    {:16} {why}", one.stage)),
         }
     }
@@ -97,7 +111,7 @@ fn unlocked(context: &Context, why: &str) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Done);
     }
     ui::print(&format!(
-        "{why}; what will be done, and what `cargo xtask lock --target {}` has to find out first:",
+        "{why}; what will be done, and what `cargo xtask lock --target {}` or a fetch has to find out first:",
         context.target.argument()
     ));
     takes(context, &needs::ALL.into_iter().collect())?;

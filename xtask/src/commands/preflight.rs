@@ -21,7 +21,7 @@ use crate::ui;
 /// Tells of every check whether it fits.
 pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
     let clock = Instant::now();
-    let context = Context::open(arguments, &repo::who("preflight", arguments))?;
+    let context = Context::beside(arguments, &repo::who("preflight", arguments))?;
     let lock = repo::ready(&context)?;
     let road = Road::new(&context, &lock)?;
     let (report, _) = look(&context, &road)?;

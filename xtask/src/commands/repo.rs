@@ -1,14 +1,15 @@
 //! `cargo xtask repo`, `assemble`, `build` and `fetch`: the road, as far as each goes.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use lustre_packaging::lock::Lock;
 use lustre_packaging::needs::Part;
 use lustre_packaging::sign::PublicKey;
-use lustre_packaging::source::Locked;
-use lustre_packaging::stage::{self, Options, Stage};
+use lustre_packaging::source::{Locked, mirror_folder};
+use lustre_packaging::stage::{self, Event, Options, Stage};
 use lustre_packaging::store::StageDir;
 
 use lustre_packaging::target::Target;
@@ -256,10 +257,31 @@ pub fn fetch(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// The context's target, as the store knows who uses what: the same wherever the command was given.
+fn user(context: &Context) -> String {
+    let target = &context.target;
+    let absolute = target
+        .file
+        .as_ref()
+        .and_then(|path| std::path::absolute(path).ok());
+    absolute.map_or_else(|| target.argument(), |path| path.display().to_string())
+}
+
 /// A current lock, and everything it pins in the store.
 pub fn ready(context: &Context) -> anyhow::Result<Lock> {
     let lock = lock::current(context)?;
     lock::fetch(context, &lock)?;
+    let mut files = Vec::new();
+    for pin in lock.files() {
+        files.push(pin.sha256.parse()?);
+    }
+    let trees = lock.tree.iter().filter_map(|(name, locked)| match locked {
+        Locked::Git { url, .. } => Some(mirror_folder(name, url)),
+        _ => None,
+    });
+    context
+        .store
+        .record_uses(&user(context), |uses| uses.sources(files, trees))?;
     Ok(lock)
 }
 
@@ -296,9 +318,24 @@ pub fn run(
         // More stages than cores would only take each other's time.
         width: context.jobs.clamp(1, 4),
     };
-    Ok(stage::run(stages, &context.store, options, &|event| {
-        context.screen.event(&event)
-    })?)
+    let used = Mutex::new(Vec::new());
+    let ran = stage::run(stages, &context.store, options, &|event| {
+        if let Event::Cached { stage, folder } | Event::Finished { stage, folder, .. } = event {
+            let name = folder.file_name().unwrap_or_default();
+            let of_stage = (stage.to_owned(), name.to_string_lossy().into_owned());
+            used.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(of_stage);
+        }
+        context.screen.event(&event);
+    });
+    let used = used.into_inner().unwrap_or_else(PoisonError::into_inner);
+    context.store.record_uses(&user(context), |uses| {
+        for (stage, folder) in &used {
+            uses.stage(stage, folder);
+        }
+    })?;
+    Ok(ran?)
 }
 
 /// A finished stage.

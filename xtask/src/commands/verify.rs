@@ -67,7 +67,12 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         return reproducible::run(arguments);
     }
     let expected = Expected::of(arguments)?;
-    let context = Context::open(&arguments.target, &repo::who("verify", &arguments.target))?;
+    let who = repo::who("verify", &arguments.target);
+    // What a run that builds is about to replace has to be waited for; anything else does not.
+    let context = match &arguments.path {
+        Some(_) => Context::beside(&arguments.target, &who)?,
+        None => Context::open(&arguments.target, &who)?,
+    };
     if arguments.boot {
         boot::table(&context)?;
     }

@@ -93,6 +93,9 @@ fn stages_are_listed_and_removed() {
     let listed = store.stages().list().unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0].record.as_ref().unwrap().name, "e2fsprogs");
-    store.stages().remove(&listed[0]).unwrap();
+    let found = store
+        .stages()
+        .lookup("e2fsprogs", &Digest::of_bytes(b"key"));
+    store.stages().forget(&found.unwrap()).unwrap();
     assert!(store.stages().list().unwrap().is_empty());
 }

@@ -63,6 +63,12 @@ pub fn fetch(context: &Context, lock: &Lock) -> anyhow::Result<()> {
             context.target.argument()
         );
     }
+    // Another run may be at the same files.
+    context.alone()?;
+    let missing = self::missing(context, lock)?;
+    if missing.is_empty() {
+        return Ok(());
+    }
     let megabytes: u64 = missing.iter().map(|pin| pin.size).sum::<u64>() >> 20;
     context.screen.line(&format!(
         "fetching {} files, {megabytes} MiB",

@@ -1,0 +1,351 @@
+//! What the store and a published repository are worth: runs that are killed at any moment, and files that change under the tool.
+//!
+//! They work on a copy of the store in which the target `rehearsal` was built, and take minutes: `.ci/run` runs them behind its step
+//! `repository`.
+
+// The helpers of a test fail as a test does.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use lustre_packaging::process;
+use lustre_packaging::store::{Entry, Store, list_tree};
+use lustre_repo_tests::command_line::{Home, Run, run};
+use lustre_repository::{proof, sums};
+
+/// How often a run is killed.
+const KILLS: u32 = 50;
+
+/// The stages behind the builds, which take seconds.
+const CHEAP: [&str; 4] = ["release-package", "sign", "assemble", "prove"];
+
+/// A copy of the user's store, a key of each of two sites, and a place to publish at.
+struct World {
+    home: Home,
+    folder: tempfile::TempDir,
+    keys: [PathBuf; 2],
+}
+
+impl World {
+    fn new() -> Self {
+        let home = Home::new();
+        let users = std::env::var_os("LUSTRE_REPO_STORE").map_or_else(
+            || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/lustre-repo"),
+            PathBuf::from,
+        );
+        // On the same file system: what never changes is linked.
+        let folder = tempfile::tempdir_in(users.parent().unwrap()).unwrap();
+        let store = folder.path().join("store");
+        drop(Store::open(&store, "a test", &mut |_| {}).unwrap());
+        for part in ["files", "stages"] {
+            let mut command = process::command("cp");
+            command
+                .args(["--archive", "--link"])
+                .arg(users.join(part))
+                .arg(&store);
+            process::output(&mut command).unwrap();
+        }
+        let keys = ["one", "two"].map(|name| {
+            let file = home.path().join(name);
+            let id = format!("{name} <{name}@example.org>");
+            let ran = home.run(&[
+                "key",
+                "new",
+                "--user-id",
+                &id,
+                "--output",
+                file.to_str().unwrap(),
+            ]);
+            assert_eq!(ran.code, 0, "{ran:?}");
+            file
+        });
+        Self { home, folder, keys }
+    }
+
+    fn store(&self) -> PathBuf {
+        self.folder.path().join("store")
+    }
+
+    fn dist(&self) -> PathBuf {
+        self.folder.path().join("dist/rehearsal")
+    }
+
+    /// `repo` with one of the keys, and the proofs that take seconds.
+    fn command(&self, key: usize) -> std::process::Command {
+        let mut command =
+            self.home
+                .command(&["repo", "--offline", "--prove", "static", "--key-file"]);
+        command
+            .arg(&self.keys[key])
+            .arg("--output")
+            .arg(self.dist())
+            .env("LUSTRE_REPO_STORE", self.store());
+        command
+    }
+
+    fn repo(&self, key: usize) -> Run {
+        let ran = run(&mut self.command(key));
+        assert_eq!(ran.code, 0, "{ran:?}");
+        ran
+    }
+
+    /// The folders of the stage `name`.
+    fn stages(&self, name: &str) -> Vec<PathBuf> {
+        let is_one = |path: &PathBuf| {
+            let file = path.file_name().unwrap().to_str().unwrap();
+            file.rsplit_once('-')
+                .is_some_and(|(stage, _)| stage == name)
+        };
+        let items = fs::read_dir(self.store().join("stages")).unwrap();
+        items
+            .map(|item| item.unwrap().path())
+            .filter(is_one)
+            .collect()
+    }
+
+    fn forget(&self, stages: &[&str]) {
+        for path in stages.iter().flat_map(|name| self.stages(name)) {
+            fs::remove_dir_all(path).unwrap();
+        }
+    }
+
+    /// What is published, all of it.
+    fn published(&self) -> Vec<Entry> {
+        list_tree(&self.dist()).unwrap()
+    }
+
+    /// What is published but for the proof, whose durations are another's every time; whole, and with its proof.
+    fn repository(&self) -> Vec<Entry> {
+        assert_eq!(sums::verify(&self.dist()).unwrap(), []);
+        let proof = proof::Proof::read(&self.dist().join(proof::FILE)).unwrap();
+        assert!(proof.holds());
+        let mut entries = self.published();
+        entries.retain(|entry| entry.path != proof::FILE);
+        entries
+    }
+}
+
+fn wait_at_most(child: &mut Child, time: Duration) -> bool {
+    let clock = Instant::now();
+    while clock.elapsed() < time {
+        if child.try_wait().unwrap().is_some() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    false
+}
+
+/// Numbers as if by chance, another list for another seed.
+struct Chance(u64);
+
+impl Chance {
+    fn next(&mut self) -> f64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as f64 / f64::from(1u32 << 31)
+    }
+}
+
+#[test]
+#[ignore = "needs the store of the built rehearsal, and minutes: a step of .ci/run"]
+fn killed_at_any_moment_store_and_repository_are_whole_and_the_next_run_ends_with_the_same_bytes() {
+    let world = World::new();
+    let mut wanted = Vec::new();
+    let mut took = Duration::ZERO;
+    for key in [0, 1] {
+        world.repo(key);
+        wanted.push(world.repository());
+        world.forget(&CHEAP);
+        let clock = Instant::now();
+        world.repo(key);
+        took = clock.elapsed();
+        assert_eq!(world.repository(), wanted[key]);
+    }
+    let seed = u64::from(std::process::id());
+    let mut chance = Chance(seed);
+    let (mut killed, mut replaced) = (0, 0);
+    for attempt in 0..KILLS {
+        let key = attempt as usize % 2;
+        world.forget(&CHEAP);
+        let mut child = world
+            .command(key)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let moment = took.mul_f64(chance.next() * 1.05);
+        if !wait_at_most(&mut child, moment) {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            killed += 1;
+        }
+        let at = format!("kill {attempt} after {moment:?} of {took:?}, seed {seed}");
+        // The repository is the one from before or the new one, with its proof.
+        let here = world.repository();
+        let which = wanted.iter().position(|one| *one == here);
+        assert!(which.is_some(), "{at}");
+        replaced += u32::from(which == Some(key));
+        // What is in the store under its name is whole. Opening it takes no waiting and leaves nothing of the dead run.
+        let store = Store::open(&world.store(), "a test", &mut |holder| {
+            panic!("{at}: waits for {holder}")
+        })
+        .unwrap();
+        for name in CHEAP {
+            for path in world.stages(name) {
+                let listed = store.stages().list().unwrap();
+                let record = listed
+                    .into_iter()
+                    .find(|one| one.path == path)
+                    .unwrap()
+                    .record;
+                let stage = store.stages().lookup(name, &record.unwrap().key).unwrap();
+                store
+                    .stages()
+                    .check(&stage)
+                    .unwrap_or_else(|why| panic!("{at}: {why}"));
+            }
+        }
+        drop(store);
+        assert_eq!(
+            fs::read_dir(world.store().join("tmp")).unwrap().count(),
+            0,
+            "{at}"
+        );
+    }
+    assert!(killed * 2 > KILLS, "{killed} of {KILLS} runs were killed");
+    println!(
+        "{killed} runs killed, {replaced} of them or of the others had put their repository in its place"
+    );
+    for key in [0, 1] {
+        world.repo(key);
+        assert_eq!(world.repository(), wanted[key]);
+        let beside: Vec<_> = fs::read_dir(world.dist().parent().unwrap())
+            .unwrap()
+            .collect();
+        assert_eq!(beside.len(), 1, "{beside:?}");
+    }
+}
+
+/// Writes other content at `path`, which is linked to a file of the user's store: in a file of its own.
+fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+    let mut bytes = fs::read(path).unwrap();
+    change(&mut bytes);
+    fs::remove_file(path).unwrap();
+    fs::write(path, bytes).unwrap();
+}
+
+fn flip(bytes: &mut Vec<u8>) {
+    let at = bytes.len() / 2;
+    bytes[at] ^= 1;
+}
+
+/// The first file below `folder` whose path ends so.
+fn first(folder: &Path, end: &str) -> PathBuf {
+    let mut found: Vec<PathBuf> = walkdir::WalkDir::new(folder)
+        .into_iter()
+        .map(|item| item.unwrap())
+        .filter(|item| item.file_type().is_file() && item.path().to_str().unwrap().ends_with(end))
+        .map(walkdir::DirEntry::into_path)
+        .collect();
+    found.sort();
+    found.into_iter().next().unwrap()
+}
+
+/// A damage: the stage, the end of the file's path, what is done to it, and the stages that are to be made anew so that it is met.
+type Case = (
+    &'static str,
+    &'static str,
+    fn(&Path),
+    &'static [&'static str],
+);
+
+#[test]
+#[ignore = "needs the store of the built rehearsal, and minutes: a step of .ci/run"]
+fn what_changes_in_the_store_is_noticed_named_and_mended() {
+    let world = World::new();
+    world.repo(0);
+    let wanted = world.repository();
+    let flipped: fn(&Path) = |path| change(path, flip);
+    let cut: fn(&Path) = |path| change(path, |bytes| bytes.truncate(bytes.len() / 2));
+    let gone: fn(&Path) = |path| fs::remove_file(path).unwrap();
+    let cases: [Case; 8] = [
+        // Read when the stage behind it is made.
+        (
+            "release-package",
+            ".rpm",
+            flipped,
+            &["sign", "assemble", "prove"],
+        ),
+        ("sign", ".rpm", flipped, &["assemble", "prove"]),
+        ("sign", "signed.json", cut, &["assemble", "prove"]),
+        ("assemble", "SHA256SUMS", flipped, &["prove"]),
+        ("install-root", "/etc/passwd", gone, &["prove"]),
+        // Its size tells without reading.
+        ("assemble", ".rpm", cut, &[]),
+        ("prove", "proof.json", flipped, &[]),
+        ("prove", "stage.json", cut, &[]),
+    ];
+    for (name, end, damage, anew) in cases {
+        world.forget(anew);
+        let folder = world.stages(name).pop().unwrap();
+        let path = first(&folder, end);
+        damage(&path);
+        let ran = world.repo(0);
+        let what = format!("{name}: {end}");
+        assert!(
+            ran.stderr.contains(&format!("damaged {name}: ")),
+            "{what}: {}",
+            ran.stderr
+        );
+        let file = path.file_name().unwrap().to_str().unwrap();
+        assert!(ran.stderr.contains(file), "{what}: {}", ran.stderr);
+        assert_eq!(world.repository(), wanted, "{what}");
+    }
+    // What is published comes from the store, and is compared with what was recorded: the damaged file is not put there.
+    fs::remove_dir_all(world.dist()).unwrap();
+    change(&first(&world.stages("assemble")[0], ".rpm"), flip);
+    let ran = world.repo(0);
+    assert!(
+        ran.stderr.contains("damaged assemble: ") && ran.stderr.contains(".rpm"),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!(world.repository(), wanted);
+
+    // What no run meets is found by reading all.
+    let store = world.store();
+    let verify = |more: &[&str]| {
+        let mut command = world.home.command(&[&["clean", "--verify"], more].concat());
+        run(command.env("LUSTRE_REPO_STORE", &store))
+    };
+    assert_eq!(verify(&[]).code, 0);
+    let kernel = first(&world.stages("kernel")[0], ".rpm");
+    let root = first(&world.stages("install-root")[0], "/etc/group");
+    let download = first(&store.join("files"), "");
+    flipped(&kernel);
+    gone(&root);
+    flipped(&download);
+    for (more, removed) in [(&["--dry-run"][..], false), (&[], true)] {
+        let ran = verify(more);
+        assert_eq!(ran.code, 3, "{ran:?}");
+        for (path, up) in [(&kernel, 2), (&root, 3), (&download, 0)] {
+            let thing = path.ancestors().nth(up).unwrap();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let line = ran.stdout.lines().find(|line| line.contains(name));
+            assert!(line.is_some(), "{name}: {}", ran.stdout);
+            assert_eq!(
+                !thing.exists(),
+                removed || !path.exists() && up == 0,
+                "{}",
+                thing.display()
+            );
+        }
+    }
+    assert_eq!(verify(&[]).code, 0);
+}
