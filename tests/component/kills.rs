@@ -20,7 +20,7 @@ use lustre_repository::{proof, sums};
 const KILLS: u32 = 50;
 
 /// The stages behind the builds, which take seconds.
-const CHEAP: [&str; 4] = ["release-package", "sign", "assemble", "prove"];
+const CHEAP: [&str; 5] = ["release-package", "sign", "assemble", "prove", "finish"];
 
 /// A copy of the user's store, a key of each of two sites, and a place to publish at.
 struct World {
@@ -117,13 +117,15 @@ impl World {
         list_tree(&self.dist()).unwrap()
     }
 
-    /// What is published but for the proof, whose durations are another's every time; whole, and with its proof.
+    /// What is published but for the proof, whose durations are another's every time, and the sums that name it; whole, and with its
+    /// proof.
     fn repository(&self) -> Vec<Entry> {
         assert_eq!(sums::verify(&self.dist()).unwrap(), []);
         let proof = proof::Proof::read(&self.dist().join(proof::FILE)).unwrap();
         assert!(proof.holds());
         let mut entries = self.published();
-        entries.retain(|entry| entry.path != proof::FILE);
+        let of_proof = [proof::FILE, sums::FILE, sums::SIGNATURE];
+        entries.retain(|entry| !of_proof.contains(&entry.path.as_str()));
         entries
     }
 }
@@ -240,7 +242,7 @@ fn change(path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
     fs::write(path, bytes).unwrap();
 }
 
-fn flip(bytes: &mut Vec<u8>) {
+fn flip(bytes: &mut [u8]) {
     let at = bytes.len() / 2;
     bytes[at] ^= 1;
 }
@@ -271,7 +273,7 @@ fn what_changes_in_the_store_is_noticed_named_and_mended() {
     let world = World::new();
     world.repo(0);
     let wanted = world.repository();
-    let flipped: fn(&Path) = |path| change(path, flip);
+    let flipped: fn(&Path) = |path| change(path, |bytes| flip(bytes));
     let cut: fn(&Path) = |path| change(path, |bytes| bytes.truncate(bytes.len() / 2));
     let gone: fn(&Path) = |path| fs::remove_file(path).unwrap();
     let cases: [Case; 8] = [
@@ -280,12 +282,12 @@ fn what_changes_in_the_store_is_noticed_named_and_mended() {
             "release-package",
             ".rpm",
             flipped,
-            &["sign", "assemble", "prove"],
+            &["sign", "assemble", "prove", "finish"],
         ),
-        ("sign", ".rpm", flipped, &["assemble", "prove"]),
-        ("sign", "signed.json", cut, &["assemble", "prove"]),
-        ("assemble", "SHA256SUMS", flipped, &["prove"]),
-        ("install-root", "/etc/passwd", gone, &["prove"]),
+        ("sign", ".rpm", flipped, &["assemble", "prove", "finish"]),
+        ("sign", "signed.json", cut, &["assemble", "prove", "finish"]),
+        ("assemble", "SHA256SUMS", flipped, &["prove", "finish"]),
+        ("install-root", "/etc/passwd", gone, &["prove", "finish"]),
         // Its size tells without reading.
         ("assemble", ".rpm", cut, &[]),
         ("prove", "proof.json", flipped, &[]),
@@ -309,10 +311,12 @@ fn what_changes_in_the_store_is_noticed_named_and_mended() {
     }
     // What is published comes from the store, and is compared with what was recorded: the damaged file is not put there.
     fs::remove_dir_all(world.dist()).unwrap();
-    change(&first(&world.stages("assemble")[0], ".rpm"), flip);
+    change(&first(&world.stages("finish")[0], ".rpm"), |bytes| {
+        flip(bytes)
+    });
     let ran = world.repo(0);
     assert!(
-        ran.stderr.contains("damaged assemble: ") && ran.stderr.contains(".rpm"),
+        ran.stderr.contains("damaged finish: ") && ran.stderr.contains(".rpm"),
         "{}",
         ran.stderr
     );

@@ -8,7 +8,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::{Error, Event, Failure, Stage, Work, key, ordered};
 use crate::process;
-use crate::store::{Digest, StageDir, StageRecord, Store};
+use crate::store::{Digest, StageDir, StageRecord, StageState, Store};
 
 /// How to run.
 #[derive(Debug, Clone, Copy)]
@@ -145,12 +145,19 @@ fn one(
         .map(|(name, done)| (name.clone(), done.record.digest()))
         .collect();
     let (key, inputs) = key(stage, &outputs);
-    if let Some(done) = store.stages().lookup(&stage.name, &key) {
-        tell(Event::Cached {
+    match store.stages().state(&stage.name, &key) {
+        StageState::Done(done) => {
+            tell(Event::Cached {
+                stage: &stage.name,
+                folder: &done.path,
+            });
+            return Ok(*done);
+        }
+        StageState::Damaged(why) => tell(Event::Damaged {
             stage: &stage.name,
-            folder: &done.path,
-        });
-        return Ok(done);
+            why: &why,
+        }),
+        StageState::Absent => {}
     }
     // Reading them costs little beside making something of them.
     for need in needs.values() {

@@ -281,12 +281,7 @@ impl Store {
 
     /// Bare mirrors of git sources.
     pub fn git_dir(&self) -> PathBuf {
-        let git = self.root.join("git");
-        if self.folder.is_none() && !git.is_dir() {
-            // A look at a store that is not there: there is no mirror in it, but git wants a folder for its settings.
-            return self.tmp.clone();
-        }
-        git
+        self.root.join("git")
     }
 
     /// apt's lists and archives.
