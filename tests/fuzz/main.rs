@@ -7,7 +7,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -101,6 +101,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         let inputs = all.into_iter().next_back().context("no inputs")?;
         return work(&**format, &inputs, folder);
     }
+    for tool in ["rpm", "rpmspec", "patch"] {
+        if !is_installed(tool) {
+            println!("{tool} is not installed: what it makes of an input is NOT compared");
+        }
+    }
     let program = std::env::current_exe().context("cannot find this program")?;
     let mut clean = true;
     for format in &wanted {
@@ -109,6 +114,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<bool> {
         }
     }
     Ok(clean)
+}
+
+fn is_installed(tool: &str) -> bool {
+    let run = Command::new(tool).arg("--version").output();
+    run.is_ok_and(|out| out.status.success())
 }
 
 /// Feeds one format and says what came of it. After a finding it goes on behind it, as long as there are examples and time.

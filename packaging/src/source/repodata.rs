@@ -225,8 +225,11 @@ type Visit<'v> = dyn FnMut(&[&str], Option<&BytesStart<'_>>, &str) -> Result<(),
 /// No element of repodata is deeper; what nests without end is made to cost time and memory.
 const DEEPEST: usize = 32;
 
+/// No tag and no text of repodata is longer (bytes): one of either is in memory as a whole.
+const LONGEST: u64 = 16 << 20;
+
 fn walk(input: impl BufRead, visit: &mut Visit<'_>) -> Result<(), String> {
-    let mut reader = Reader::from_reader(input);
+    let mut reader = Reader::from_reader(input.take(LONGEST));
     let mut buffer = Vec::new();
     let mut path: Vec<String> = Vec::new();
     let mut text = String::new();
@@ -238,9 +241,15 @@ fn walk(input: impl BufRead, visit: &mut Visit<'_>) -> Result<(), String> {
     loop {
         buffer.clear();
         let at = reader.buffer_position();
-        let event = reader
-            .read_event_into(&mut buffer)
-            .map_err(|error| format!("not well-formed XML at byte {at}: {error}"))?;
+        reader.get_mut().set_limit(LONGEST);
+        let event = reader.read_event_into(&mut buffer);
+        if reader.get_ref().limit() == 0 || text.len() as u64 > LONGEST {
+            return Err(format!(
+                "a tag or text at byte {at} is longer than {} MiB",
+                LONGEST >> 20
+            ));
+        }
+        let event = event.map_err(|error| format!("not well-formed XML at byte {at}: {error}"))?;
         match event {
             Event::Start(start) => {
                 if path.len() == DEEPEST {
@@ -364,10 +373,17 @@ mod tests {
     const EMPTY: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
     #[test]
-    fn what_nests_without_end_is_refused() {
+    fn what_nests_or_goes_on_without_end_is_refused() {
         let deep = "<repomd>".repeat(100_000);
         let error = files_of(deep.as_bytes(), &[]).unwrap_err();
         assert!(error.contains("more than 32 deep"), "{error}");
+        for long in [
+            format!("<repomd>{}", "x".repeat(17 << 20)),
+            format!("<{}>", "x".repeat(17 << 20)),
+        ] {
+            let error = files_of(long.as_bytes(), &[]).unwrap_err();
+            assert!(error.contains("longer than 16 MiB"), "{error}");
+        }
     }
 
     #[test]

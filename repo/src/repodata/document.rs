@@ -1,12 +1,15 @@
 //! An XML document as a run of opened and closed elements, with faults that say where.
 
-use std::io::BufRead;
+use std::io::{BufRead, Take};
 
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
 /// No element of repodata is deeper; what nests without end is made to cost time and memory.
 const DEEPEST: usize = 32;
+
+/// No tag and no text of repodata is longer (bytes): one of either is in memory as a whole.
+const LONGEST: u64 = 16 << 20;
 
 /// What takes a document's elements. Reasons for refusing are plain text; [`parse`] adds the place.
 pub(super) trait Elements {
@@ -31,7 +34,7 @@ pub(super) fn parse(
     root: &str,
     elements: &mut impl Elements,
 ) -> Result<(), Fault> {
-    let mut reader = Reader::from_reader(source);
+    let mut reader = Reader::from_reader(source.take(LONGEST));
     let mut path = String::new();
     events(&mut reader, root, &mut path, elements).map_err(|reason| Fault {
         reason,
@@ -45,7 +48,7 @@ pub(super) fn parse(
 }
 
 fn events(
-    reader: &mut Reader<impl BufRead>,
+    reader: &mut Reader<Take<impl BufRead>>,
     root: &str,
     path: &mut String,
     elements: &mut impl Elements,
@@ -56,9 +59,16 @@ fn events(
     let mut depth = 0;
     loop {
         buffer.clear();
-        let event = reader
-            .read_event_into(&mut buffer)
-            .map_err(|error| error.to_string())?;
+        reader.get_mut().set_limit(LONGEST);
+        let event = reader.read_event_into(&mut buffer);
+        // Before anything that is said of an end which was made here.
+        if reader.get_ref().limit() == 0 || text.len() as u64 > LONGEST {
+            return Err(format!(
+                "a tag or text is longer than {} MiB",
+                LONGEST >> 20
+            ));
+        }
+        let event = event.map_err(|error| error.to_string())?;
         match &event {
             Event::Start(start) | Event::Empty(start) => {
                 let qualified = start.local_name();
@@ -215,6 +225,21 @@ mod tests {
             log(text).unwrap(),
             "<a\n<b c=\"1\\n\\\"2\" d=\"e\"\n>b \"\"\n<f\n>f \"<é&\\n<>\"\n>a \"\""
         );
+    }
+
+    #[test]
+    fn no_tag_and_no_text_is_longer_than_memory_is_meant_for() {
+        let long = "x".repeat(17 << 20);
+        for text in [
+            format!("<a>{long}</a>"),
+            format!("<a><{long}/></a>"),
+            format!("<a b='{long}'/>"),
+            format!("<a><!--{long}--></a>"),
+            format!("<a>{}</a>", format!("{}&amp;", &long[..9 << 20]).repeat(2)),
+        ] {
+            let fault = log(&text).unwrap_err();
+            assert!(fault.contains("longer than 16 MiB"), "{fault}");
+        }
     }
 
     #[test]

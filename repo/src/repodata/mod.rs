@@ -15,6 +15,8 @@ mod header;
 mod model;
 mod output;
 mod parse;
+#[cfg(test)]
+mod properties;
 mod read;
 mod render;
 mod repomd;

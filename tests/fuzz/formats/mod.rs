@@ -72,13 +72,18 @@ fn gzip(content: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap_or_default()
 }
 
-/// As much as 512 MiB of one byte, in a gzip file: what a bomb unpacks to.
+/// 512 MiB of one byte in a gzip file: what a bomb unpacks to.
 fn gzip_bomb(head: &[u8], byte: u8, tail: &[u8]) -> Vec<u8> {
+    gzip_of(512, head, byte, tail)
+}
+
+/// So many MiB of one byte in a gzip file.
+fn gzip_of(size: usize, head: &[u8], byte: u8, tail: &[u8]) -> Vec<u8> {
     use std::io::Write;
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     let block = vec![byte; 1 << 20];
     let _ = encoder.write_all(head);
-    for _ in 0..512 {
+    for _ in 0..size {
         let _ = encoder.write_all(&block);
     }
     let _ = encoder.write_all(tail);

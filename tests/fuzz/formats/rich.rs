@@ -103,6 +103,7 @@ impl Format for Rich {
         // `unless` is for conflicts, and refused in the requirement that rpm is asked about.
         if shown.len() < 400
             && !shown.contains("unless")
+            && versions_are_plain(&parsed)
             && shown
                 .bytes()
                 .all(|byte| (b' '..0x7f).contains(&byte) && byte != b'%')
@@ -111,6 +112,25 @@ impl Format for Rich {
         }
         Ok(Judged::Accepted)
     }
+}
+
+/// Whether all versions are of characters that a spec file may have in one; a header of somebody else's may have others.
+fn versions_are_plain(requirement: &rich::Requirement) -> bool {
+    let mut plain = true;
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._+~^".contains(&byte);
+    requirement.each_capability(&mut |entry| {
+        let versions = entry
+            .evr
+            .iter()
+            .flat_map(|evr| [Some(evr.version.as_str()), evr.release.as_deref()]);
+        plain &= versions
+            .flatten()
+            .all(|text| !text.is_empty() && text.bytes().all(allowed));
+        plain &= entry
+            .name
+            .starts_with(|first: char| first.is_ascii_alphanumeric() || "/_".contains(first));
+    });
+    plain
 }
 
 /// That rpm takes the requirement, where there is an rpm.
