@@ -1,9 +1,12 @@
 //! The host: which programs are there, installing those that are not, and whether chroots can be made at all.
 
+mod locks;
+
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use serde::Deserialize;
 
@@ -41,6 +44,22 @@ pub enum Error {
         command: String,
         /// Why it failed, where more is known than that it did.
         message: String,
+    },
+    /// Another program has the lock of the host's packages, and keeps it.
+    #[error(
+        "`{name}` (process {process}) has the lock {} and did not let it go in {seconds} s; wait for its end and run the same command \
+         again",
+        lock.display()
+    )]
+    Locked {
+        /// The lock.
+        lock: PathBuf,
+        /// The other program.
+        name: String,
+        /// Its process.
+        process: u32,
+        /// How long it was waited for.
+        seconds: u64,
     },
     /// Neither root nor a user namespace with a range of ids.
     #[error(
@@ -168,6 +187,14 @@ impl Installer {
         tools.iter().map(name).collect()
     }
 
+    fn locks(self) -> Vec<&'static Path> {
+        let locks = match self {
+            Self::Apt => locks::APT,
+            Self::Dnf => locks::RPM,
+        };
+        locks.iter().map(Path::new).collect()
+    }
+
     fn line(self) -> &'static [&'static str] {
         match self {
             Self::Apt => &["apt-get", "install", "--yes", "--no-install-recommends"],
@@ -215,9 +242,9 @@ pub fn ensure(
             update.insert(0, "sudo".to_owned());
         }
         // A mirror that is gone must not stop the others; what could not be had shows when installing.
-        let _ = install_step(&update);
+        let _ = install_step(&update, &installer.locks(), tell);
     }
-    install_step(&line)?;
+    install_step(&line, &installer.locks(), tell)?;
     let still = missing(specs, purpose)?;
     if still.is_empty() {
         return Ok(());
@@ -228,7 +255,20 @@ pub fn ensure(
     })
 }
 
-fn install_step(line: &[String]) -> Result<(), Error> {
+/// Runs one command of the installer. Another program that has one of `locks` is waited for, also where it comes in between.
+fn install_step(line: &[String], locks: &[&Path], tell: &mut dyn FnMut(&str)) -> Result<(), Error> {
+    let end = Instant::now() + locks::PATIENCE;
+    loop {
+        locks::wait(locks, end.saturating_duration_since(Instant::now()), tell)?;
+        match install_once(line) {
+            Err(error) if !locks::any_held(locks) || Instant::now() >= end => return Err(error),
+            Err(_) => {}
+            Ok(()) => return Ok(()),
+        }
+    }
+}
+
+fn install_once(line: &[String]) -> Result<(), Error> {
     let failed = |message: String| Error::Install {
         command: line.join(" "),
         message,
@@ -244,7 +284,10 @@ fn install_step(line: &[String]) -> Result<(), Error> {
     if status.success() {
         return Ok(());
     }
-    Err(failed(status.to_string()))
+    let places = ["/", "/var/cache", "/var/lib", "/usr"].map(Path::new);
+    let room = process::room::hint("", places);
+    let room = room.map_or_else(String::new, |hint| format!("; {hint}"));
+    Err(failed(format!("{status}{room}")))
 }
 
 /// The words in front of a command that give a user who is not root a user namespace with a range of ids.

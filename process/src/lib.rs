@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 
+pub mod room;
+
 /// The environment variable that may hold the armored secret key itself.
 pub const KEY_VARIABLE: &str = "LUSTRE_REPO_KEY";
 
@@ -46,7 +48,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The program ran and ended with a failure.
-    #[error("`{program}` failed ({status}); log: {}\n{tail}", log.display())]
+    #[error("`{program}` failed ({status}); log: {}\n{tail}{}", log.display(), after(room))]
     Failed {
         /// The program and its first arguments.
         program: String,
@@ -56,9 +58,11 @@ pub enum Error {
         log: PathBuf,
         /// The last lines of its output.
         tail: String,
+        /// Words on the disk, where it was full.
+        room: Option<String>,
     },
     /// The program's output is not what it should be, or it failed without a log.
-    #[error("`{program}` failed ({status}): {stderr}")]
+    #[error("`{program}` failed ({status}): {stderr}{}", after(room))]
     Output {
         /// The program and its first arguments.
         program: String,
@@ -66,6 +70,8 @@ pub enum Error {
         status: ExitStatus,
         /// What it wrote to standard error.
         stderr: String,
+        /// Words on the disk, where it was full.
+        room: Option<String>,
     },
     /// The log could not be written.
     #[error("cannot write the log {}: {source}", log.display())]
@@ -81,6 +87,12 @@ pub enum Error {
         /// The program and its first arguments.
         program: String,
     },
+}
+
+/// A hint on a line of its own.
+fn after(hint: &Option<String>) -> String {
+    hint.as_ref()
+        .map_or_else(String::new, |hint| format!("\n{hint}"))
 }
 
 /// A command that runs `program`, without the variables that hold secrets.
@@ -113,11 +125,13 @@ pub fn run_logged(command: &mut Command, log: &Path) -> Result<(), Error> {
     if status.success() {
         return Ok(());
     }
+    let tail = tail(log, TAIL_LINES);
     Err(Error::Failed {
         program: shown,
         status,
         log: log.to_owned(),
-        tail: tail(log, TAIL_LINES),
+        room: room::of_command(command, &tail, &[log]),
+        tail,
     })
 }
 
@@ -138,10 +152,12 @@ pub fn output_with_input(command: &mut Command, input: &[u8]) -> Result<Vec<u8>,
     if done.status.success() {
         return Ok(done.stdout);
     }
+    let stderr = String::from_utf8_lossy(&done.stderr).trim().to_owned();
     Err(Error::Output {
         program: describe(command),
         status: done.status,
-        stderr: String::from_utf8_lossy(&done.stderr).trim().to_owned(),
+        room: room::of_command(command, &stderr, &[]),
+        stderr,
     })
 }
 
@@ -406,7 +422,7 @@ fn describe(command: &Command) -> String {
     let inside = arguments.iter().rposition(|argument| *argument == "--");
     let (mut line, rest) = match inside {
         Some(at) if arguments.contains(&OsStr::new("bwrap")) => {
-            ("(in the chroot)".to_owned(), &arguments[at + 1..])
+            ("(in a sandbox)".to_owned(), &arguments[at + 1..])
         }
         _ => (program_name(command), &arguments[..]),
     };
@@ -453,6 +469,31 @@ mod tests {
         assert!(error.contains("two"), "{error}");
         assert!(error.contains(&log.display().to_string()), "{error}");
         assert!(error.contains('3'), "{error}");
+    }
+
+    #[test]
+    fn a_full_disk_is_named_whatever_the_program_calls_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let said = |script: &str| {
+            let mut command = command("sh");
+            command.args(["-c", script]);
+            let logged = run_logged(&mut command, &dir.path().join("log"));
+            let captured = output(&mut command);
+            [
+                logged.unwrap_err().to_string(),
+                captured.unwrap_err().to_string(),
+            ]
+        };
+        for error in said("echo x >/dev/full") {
+            assert!(error.contains("disk was full"), "{error}");
+            assert!(
+                error.contains("MiB free") && error.contains("make room"),
+                "{error}"
+            );
+        }
+        for error in said("echo other >&2; exit 1") {
+            assert!(!error.contains("disk"), "{error}");
+        }
     }
 
     #[test]

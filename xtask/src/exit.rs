@@ -76,7 +76,25 @@ fn words(error: &anyhow::Error) -> String {
             }
         }
     }
-    lines.join("\n  ")
+    let text = lines.join("\n  ");
+    match room(&text) {
+        Some(hint) if code(error) == 1 => format!("{text}\n  {hint}"),
+        _ => text,
+    }
+}
+
+/// Words on a full disk, where `text`, which is all there is to say, has none. Scratch files are in the store.
+fn room(text: &str) -> Option<String> {
+    let said = ["disk is full", "disk was full", "no room left"];
+    if said.iter().any(|words| text.contains(words)) {
+        return None;
+    }
+    let here = std::env::current_dir().ok();
+    let places = [Some(tempfile::env::temp_dir()), here];
+    process::room::hint(
+        text,
+        places.iter().flatten().map(std::path::PathBuf::as_path),
+    )
 }
 
 #[cfg(test)]
@@ -90,6 +108,23 @@ mod tests {
             words(&error),
             "stage `kernel` failed\n  the patch does not fit"
         );
+    }
+
+    #[test]
+    fn a_full_disk_is_named_with_its_room_and_what_to_do() {
+        let full = || anyhow::Error::from(std::io::Error::from_raw_os_error(28));
+        let text = words(&full().context("/s/stages/x"));
+        for part in [
+            "/s/stages/x",
+            "disk was full",
+            "MiB free",
+            "clean --dry-run",
+        ] {
+            assert!(text.contains(part), "{part} is not in {text}");
+        }
+        let said = words(&full().context("the disk is full: /m has 0 MiB of 1 MiB free"));
+        assert_eq!(said.matches("MiB free").count(), 1, "{said}");
+        assert!(!words(&anyhow::anyhow!("x")).contains("disk"));
     }
 
     #[test]

@@ -89,12 +89,16 @@ pub fn probe(
         disk: None,
         ..machine.clone()
     };
-    fs::write(machine.console, "").map_err(at(machine.console))?;
+    for file in [machine.console, machine.report] {
+        fs::write(file, "").map_err(at(file))?;
+    }
     let ran = || {
         let said = super::guest::text(machine.console);
         WAY.iter().all(|part| said.contains(part))
     };
-    let ended = process::watch(&mut machine.command(), log, deadline, &mut || ran())?;
+    let ended = process::watch(&mut machine.command()?, log, deadline, &mut || ran());
+    machine.take_back()?;
+    let ended = ended?;
     // It may have got there and ended between two looks.
     if ran() {
         return Ok(Probe::Ran);

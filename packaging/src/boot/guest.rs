@@ -93,7 +93,9 @@ pub fn run(
         }
         done.is_some_and(|since| since.elapsed() > POWER_OFF)
     };
-    let ended = process::watch(&mut machine.command(), log, limit, &mut enough)?;
+    let ended = process::watch(&mut machine.command()?, log, limit, &mut enough);
+    machine.take_back()?;
+    let ended = ended?;
     let report = Report::parse(&text(machine.report));
     let end = match ended {
         _ if report.done => End::Done,

@@ -1,14 +1,13 @@
 //! QEMU's command line.
 
-use std::ffi::OsString;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::{Accelerator, Error};
+use super::{Accelerator, Error, at};
 use crate::cpu::Level;
 use crate::host;
 use crate::process;
+use crate::sandbox::{self, Ids, Sandbox, User};
 
 /// The emulator, by the names it has: Debian's and Fedora's, and where Enterprise Linux hides it.
 pub const PROGRAMS: [&str; 2] = ["qemu-system-x86_64", "/usr/libexec/qemu-kvm"];
@@ -49,18 +48,66 @@ pub struct Machine<'a> {
     pub report: &'a Path,
 }
 
+/// Where QEMU sees what it is given.
+const KERNEL: &str = "/srv/machine/kernel";
+const DISK: &str = "/srv/machine/disk";
+const CONSOLE: &str = "/srv/machine/console";
+const REPORT: &str = "/srv/machine/report";
+
+/// Where KVM is.
+const KVM: &str = "/dev/kvm";
+
 impl Machine<'_> {
-    /// The command. QEMU ends with the process that starts it.
-    pub fn command(&self) -> Command {
-        let mut command = process::command("setpriv");
-        command
-            .args(["--pdeathsig", "KILL", "--"])
-            .arg(self.program);
-        command.args(self.options());
-        command
+    /// The command. QEMU sees its own programs and these files, which become its own until [`Machine::take_back`], and ends with the
+    /// process that starts it: what a guest makes of an error in QEMU gets it no further.
+    ///
+    /// # Errors
+    /// When a file is not there or its owner cannot be set, or QEMU's sandbox cannot be made.
+    pub fn command(&self) -> Result<Command, Error> {
+        // KVM is for root, or for a group of the host.
+        let ids = match self.accelerator {
+            Accelerator::Kvm => Ids::Host,
+            Accelerator::Tcg => Ids::for_new_chroots(),
+        };
+        let mut sandbox = Sandbox::with_host_programs(ids, User::BareRoot, "machine")
+            .map_err(at(self.program))?
+            .read_only(self.kernel, KERNEL)
+            .writable(self.console, CONSOLE)
+            .writable(self.report, REPORT);
+        let mut given = vec![self.kernel, self.console, self.report];
+        if let Some(disk) = self.disk {
+            sandbox = sandbox.writable(disk, DISK);
+            given.push(disk);
+        }
+        for path in given {
+            sandbox.give(path).map_err(at(path))?;
+        }
+        if self.accelerator == Accelerator::Kvm && Path::new(KVM).exists() {
+            sandbox = sandbox.device(KVM);
+        }
+        let mut program = self.program.display().to_string();
+        if !self.program.starts_with("/usr") {
+            let inside = "/srv/machine/emulator";
+            sandbox = sandbox.read_only(self.program, inside);
+            inside.clone_into(&mut program);
+        }
+        let options = self.options();
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        Ok(sandbox.command(&program, &options))
     }
 
-    fn options(&self) -> Vec<OsString> {
+    /// Takes the files that a guest wrote for ourselves again.
+    ///
+    /// # Errors
+    /// When an owner cannot be set.
+    pub fn take_back(&self) -> Result<(), Error> {
+        for path in [self.console, self.report] {
+            sandbox::own(path).map_err(at(path))?;
+        }
+        Ok(())
+    }
+
+    fn options(&self) -> Vec<String> {
         let memory = self.memory_mib.to_string();
         let cpus = self.cpus.to_string();
         let arguments = self.kernel_arguments().join(" ");
@@ -73,19 +120,21 @@ impl Machine<'_> {
         }));
         line.extend(words(&["-cpu", &model(self.accelerator, self.cpu)]));
         line.extend(words(&["-m", &memory, "-smp", &cpus]));
-        for (name, file) in [("console", self.console), ("report", self.report)] {
-            line.push("-chardev".into());
-            line.push(with_path(&format!("file,id={name},path="), file));
+        for (name, file) in [("console", CONSOLE), ("report", REPORT)] {
+            line.extend(words(&["-chardev", &format!("file,id={name},path={file}")]));
             line.extend(words(&["-serial", &format!("chardev:{name}")]));
         }
-        if let Some(disk) = self.disk {
-            // The disk lives no longer than the guest: nothing of it has to reach the host's.
-            let option = "if=none,id=root,format=raw,cache=unsafe,discard=unmap,file=";
-            line.extend(["-drive".into(), with_path(option, disk)]);
+        if self.disk.is_some() {
+            // The disk lives no longer than the guest: nothing of it has to reach the host's. Where the host's is full, the guest is
+            // told; by default it would be stopped, and wait for the limit of its time.
+            let errors = "werror=report,rerror=report";
+            let drive = format!(
+                "if=none,id=root,format=raw,cache=unsafe,discard=unmap,{errors},file={DISK}"
+            );
+            line.extend(words(&["-drive", &drive]));
             line.extend(words(&["-device", "virtio-blk-pci,drive=root"]));
         }
-        line.extend(["-kernel".into(), self.kernel.into()]);
-        line.extend(words(&["-append", &arguments]));
+        line.extend(words(&["-kernel", KERNEL, "-append", &arguments]));
         line
     }
 
@@ -155,20 +204,8 @@ pub fn check_cpu(program: &Path, cpu: Option<Level>) -> Result<(), Error> {
     }
 }
 
-fn words(items: &[&str]) -> Vec<OsString> {
-    items.iter().map(OsString::from).collect()
-}
-
-/// An option of QEMU's that ends with a path, in which a comma is doubled.
-fn with_path(option: &str, path: &Path) -> OsString {
-    let mut bytes = option.as_bytes().to_vec();
-    for byte in path.as_os_str().as_bytes() {
-        bytes.push(*byte);
-        if *byte == b',' {
-            bytes.push(b',');
-        }
-    }
-    OsString::from_vec(bytes)
+fn words(items: &[&str]) -> Vec<String> {
+    items.iter().map(|item| (*item).to_owned()).collect()
 }
 
 #[cfg(test)]
@@ -180,7 +217,7 @@ mod tests {
     }
 
     fn line_with(accelerator: Accelerator, cpu: Option<Level>, disk: Option<&Path>) -> String {
-        let command = Machine {
+        Machine {
             program: Path::new("/usr/bin/qemu"),
             accelerator,
             cpu,
@@ -190,33 +227,24 @@ mod tests {
             disk,
             init: "/init",
             arguments: &["extra=1".to_owned()],
-            console: Path::new("/s/a,b/console.log"),
+            console: Path::new("/s/console.log"),
             report: Path::new("/s/report"),
         }
-        .command();
-        let words: Vec<String> = std::iter::once(command.get_program())
-            .chain(command.get_args())
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect();
-        words.join(" ")
+        .options()
+        .join(" ")
     }
 
     #[test]
     fn the_machine_has_what_it_needs_and_nothing_else() {
-        let line = line(Accelerator::Kvm, Some(Path::new("/s/root,1.img")));
-        assert!(
-            line.starts_with(
-                "setpriv --pdeathsig KILL -- /usr/bin/qemu -no-user-config -nodefaults"
-            ),
-            "{line}"
-        );
+        let line = line(Accelerator::Kvm, Some(Path::new("/s/root.img")));
+        assert!(line.starts_with("-no-user-config -nodefaults"), "{line}");
         for part in [
             "-accel kvm -cpu host",
             "-m 2048 -smp 2",
-            "-chardev file,id=console,path=/s/a,,b/console.log -serial chardev:console",
-            "-chardev file,id=report,path=/s/report -serial chardev:report",
-            "file=/s/root,,1.img -device virtio-blk-pci,drive=root",
-            "-kernel /s/vmlinuz",
+            "-chardev file,id=console,path=/srv/machine/console -serial chardev:console",
+            "-chardev file,id=report,path=/srv/machine/report -serial chardev:report",
+            "file=/srv/machine/disk -device virtio-blk-pci,drive=root",
+            "-kernel /srv/machine/kernel",
             "root=/dev/vda rootfstype=ext4 rw init=/init extra=1",
         ] {
             assert!(line.contains(part), "{part} is not in {line}");

@@ -35,11 +35,25 @@ impl Fake {
         let program = dir.path().join("qemu");
         fs::write(&program, format!("{OPTIONS}{script}")).unwrap();
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        fs::write(dir.path().join("vmlinuz"), "").unwrap();
         Self { dir }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// Whether something goes on writing the report or the console.
+    pub fn still_writes(&self) -> bool {
+        let size = || {
+            let of = |name: &str| fs::metadata(self.path(name)).unwrap().len();
+            (of("report"), of("console"))
+        };
+        // What was killed is gone in a moment.
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        let before = size();
+        std::thread::sleep(std::time::Duration::from_millis(700));
+        size() != before
     }
 
     pub fn with<T>(
