@@ -10,6 +10,7 @@ use std::sync::OnceLock;
 
 use lustre_packaging::buildroot::{self, Base, BaseRepo};
 use lustre_packaging::sign::{Key, Signer, sign_package};
+use lustre_repo_tests::small_disk::SmallDisk;
 
 /// The time of signatures: 2024-01-01.
 const TIME: u32 = 1_704_067_200;
@@ -108,6 +109,24 @@ fn what_the_distribution_signed_is_installed() {
     assert_eq!(
         fs::read_to_string(root.join("etc/small")).unwrap(),
         "here\n"
+    );
+}
+
+#[test]
+fn a_full_disk_is_named_by_dnf_s_step() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ours, _) = keys();
+    let repository = repository(dir.path(), Some(ours), ours);
+    let small = SmallDisk::new("500k");
+    let error = bootstrap(small.path(), repository).unwrap_err();
+    let place = small.path().display().to_string();
+    assert!(
+        error.contains("the disk") && error.contains("full"),
+        "{error}"
+    );
+    assert!(
+        error.contains(&place) && error.contains("make room"),
+        "{error}"
     );
 }
 

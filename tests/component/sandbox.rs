@@ -11,6 +11,7 @@ use std::time::Instant;
 use lustre_packaging::build::workdir::{Settings, Workdir};
 use lustre_packaging::process;
 use lustre_packaging::sandbox::{ChrootClone, Ids, Sandbox, User};
+use lustre_repo_tests::small_disk::SmallDisk;
 
 #[path = "sandbox/escape.rs"]
 mod escape;
@@ -212,6 +213,40 @@ fn a_workdir_gives_the_builder_its_home_with_fixed_macros_and_times() {
         error.contains("why it failed") && error.contains("log"),
         "{error}"
     );
+}
+
+#[test]
+fn a_build_that_fills_the_disk_is_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = chroot(dir.path());
+    let small = SmallDisk::new("3m");
+    let settings = Settings {
+        source_date_epoch: 1_700_000_000,
+        host: "builder.test".to_owned(),
+        dist: ".t1".to_owned(),
+        jobs: 1,
+    };
+    let work = Workdir::new(&root, &small.path().join("work"), &settings).unwrap();
+    work.hand_over().unwrap();
+    for (script, why) in [
+        ("cat /dev/zero >big", "the disk is full"),
+        // What it wrote is gone when it ends, and what it said is what is left.
+        (
+            "cat /dev/zero >big || { rm big; exit 1; }",
+            "the disk was full",
+        ),
+        // A program that says nothing.
+        ("cat /dev/zero >big 2>/dev/null", "the disk is full"),
+    ] {
+        let log = dir.path().join("log");
+        let error = work.script(script, &[], &log).unwrap_err().to_string();
+        let place = small.path().display().to_string();
+        for part in [why, &place, "MiB of 3 MiB free", "make room"] {
+            assert!(error.contains(part), "{script}: `{part}` is not in {error}");
+        }
+        let _ = fs::remove_file(work.path("big"));
+        let _ = fs::remove_file(log);
+    }
 }
 
 #[test]

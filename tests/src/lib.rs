@@ -7,4 +7,5 @@ pub mod gpg;
 pub mod http;
 pub mod repodata_diff;
 pub mod rpm_corpus;
+pub mod small_disk;
 pub mod stand_in;

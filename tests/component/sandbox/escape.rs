@@ -37,7 +37,8 @@ impl Host {
         let address = SocketAddr::from_abstract_name(&abstract_name).unwrap();
         let named = UnixListener::bind(dir.path().join("agent")).unwrap();
         fs::set_permissions(dir.path().join("agent"), PermissionsExt::from_mode(0o777)).unwrap();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("component/sandbox/escape.c");
+        let source = dir.path().join("escape.c");
+        fs::write(&source, include_str!("escape.c")).unwrap();
         let made = Command::new("gcc")
             .args(["-static", "-O1", "-Wall", "-Werror", "-o"])
             .arg(dir.path().join("escape"))
@@ -288,4 +289,65 @@ fn what_is_for_its_owner_alone_can_be_shown_as_a_copy() {
     let sandbox = Sandbox::new(&clone, User::Builder, "x").read_only(&copy, "/tmp/shown");
     let said = process::output(&mut sandbox.command("cat", &["/tmp/shown/file"])).unwrap();
     assert_eq!(said, b"text");
+}
+
+/// A user namespace as an ordinary user has one: root is somebody, and there is a range of ids besides. Ends when dropped.
+struct Ordinary(Child);
+
+impl Ordinary {
+    /// The user's id on the host.
+    const ID: u32 = 54_321;
+
+    fn new() -> Self {
+        let mut child = Command::new("unshare")
+            .args(["--user", "--", "sh", "-c", "echo && exec cat"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        for map in ["uid_map", "gid_map"] {
+            let text = format!("0 {} 1\n1 200000 65536\n", Self::ID);
+            fs::write(format!("/proc/{}/{map}", child.id()), text).unwrap();
+        }
+        Self(child)
+    }
+}
+
+impl Drop for Ordinary {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn the_same_holds_for_an_ordinary_user() {
+    if !rustix::process::geteuid().is_root() {
+        // Then all of these tests are about one.
+        return;
+    }
+    let user = Ordinary::new();
+    let home = tempfile::tempdir().unwrap();
+    fs::set_permissions(home.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    // The checkout may be where only root can go.
+    let program = home.path().join("tests");
+    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    std::os::unix::fs::chown(home.path(), Some(Ordinary::ID), Some(Ordinary::ID)).unwrap();
+    let done = Command::new("nsenter")
+        .arg(format!("--user=/proc/{}/ns/user", user.0.id()))
+        .args(["--setuid", "0", "--setgid", "0", "--"])
+        .args(["unshare", "--mount", "--propagation", "private", "--"])
+        .arg(&program)
+        .args(["escape::", "--skip", "ordinary"])
+        .env("TMPDIR", home.path())
+        .current_dir("/")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert!(done.status.success(), "{said}");
+    assert!(
+        said.contains("test escape::nothing_gets_out_of_a_chroot ... ok"),
+        "{said}"
+    );
 }
