@@ -48,7 +48,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The program ran and ended with a failure.
-    #[error("`{program}` failed ({status}); log: {}\n{tail}{}", log.display(), after(room))]
+    #[error("`{program}` failed ({status}); log: {}\n{tail}", log.display())]
     Failed {
         /// The program and its first arguments.
         program: String,
@@ -56,22 +56,18 @@ pub enum Error {
         status: ExitStatus,
         /// The whole of its output.
         log: PathBuf,
-        /// The last lines of its output.
+        /// The last lines of its output, and a hint where the disk was full.
         tail: String,
-        /// Words on the disk, where it was full.
-        room: Option<String>,
     },
     /// The program's output is not what it should be, or it failed without a log.
-    #[error("`{program}` failed ({status}): {stderr}{}", after(room))]
+    #[error("`{program}` failed ({status}): {stderr}")]
     Output {
         /// The program and its first arguments.
         program: String,
         /// How it ended.
         status: ExitStatus,
-        /// What it wrote to standard error.
+        /// What it wrote to standard error, and a hint where the disk was full.
         stderr: String,
-        /// Words on the disk, where it was full.
-        room: Option<String>,
     },
     /// The log could not be written.
     #[error("cannot write the log {}: {source}", log.display())]
@@ -87,12 +83,6 @@ pub enum Error {
         /// The program and its first arguments.
         program: String,
     },
-}
-
-/// A hint on a line of its own.
-fn after(hint: &Option<String>) -> String {
-    hint.as_ref()
-        .map_or_else(String::new, |hint| format!("\n{hint}"))
 }
 
 /// A command that runs `program`, without the variables that hold secrets.
@@ -125,12 +115,12 @@ pub fn run_logged(command: &mut Command, log: &Path) -> Result<(), Error> {
     if status.success() {
         return Ok(());
     }
-    let tail = tail(log, TAIL_LINES);
+    let mut tail = tail(log, TAIL_LINES);
+    room::explain(command, &mut tail, &[log]);
     Err(Error::Failed {
         program: shown,
         status,
         log: log.to_owned(),
-        room: room::of_command(command, &tail, &[log]),
         tail,
     })
 }
@@ -152,11 +142,11 @@ pub fn output_with_input(command: &mut Command, input: &[u8]) -> Result<Vec<u8>,
     if done.status.success() {
         return Ok(done.stdout);
     }
-    let stderr = String::from_utf8_lossy(&done.stderr).trim().to_owned();
+    let mut stderr = String::from_utf8_lossy(&done.stderr).trim().to_owned();
+    room::explain(command, &mut stderr, &[]);
     Err(Error::Output {
         program: describe(command),
         status: done.status,
-        room: room::of_command(command, &stderr, &[]),
         stderr,
     })
 }

@@ -110,9 +110,9 @@ pub fn hint<'p>(said: &str, places: impl IntoIterator<Item = &'p Path>) -> Optio
     })
 }
 
-/// [`hint`] for a command that failed and said `said`: on the file systems of the paths among its arguments, of its folder and of
+/// Adds [`hint`] to what a command that failed `said`: on the file systems of the paths among its arguments, of its folder and of
 /// `more`.
-pub(crate) fn of_command(command: &Command, said: &str, more: &[&Path]) -> Option<String> {
+pub(crate) fn explain(command: &Command, said: &mut String, more: &[&Path]) {
     let named = |argument: &OsStr| {
         let text = argument.to_string_lossy().into_owned();
         let path = text.find('/').map(|at| PathBuf::from(&text[at..]))?;
@@ -127,7 +127,10 @@ pub(crate) fn of_command(command: &Command, said: &str, more: &[&Path]) -> Optio
             .iter()
             .all(|not| !path.starts_with(not))
     });
-    hint(said, paths.iter().map(PathBuf::as_path))
+    if let Some(hint) = hint(said, paths.iter().map(PathBuf::as_path)) {
+        said.push('\n');
+        said.push_str(&hint);
+    }
 }
 
 #[cfg(test)]
