@@ -30,7 +30,7 @@ pub use error::Error;
 pub use facts::utc;
 pub use key::Key;
 pub use package::{
-    SignedPackage, VerifiedPackage, sign_package, verify_package, verify_package_by,
+    SignedPackage, VerifiedPackage, sign_package, verify_headers, verify_package, verify_package_by,
 };
 pub use public::{PublicKey, verify_detached, verify_detached_by};
 pub use secret::Secret;

@@ -150,11 +150,48 @@ pub fn verify_package(path: &Path, key: &PublicKey) -> Result<VerifiedPackage, E
 pub fn verify_package_by(path: &Path, keys: &[PublicKey]) -> Result<VerifiedPackage, Error> {
     let mut package = Opened::read(path)?;
     package.check_header()?;
-    let signatures = header_signatures(&package.metadata).map_err(|e| package.rpm(&e))?;
+    let (time, fingerprint) = signed_at(path, &package.headers, &package.metadata, keys)?;
+    let (sha256, size) = package.stream_payload(None)?;
+    Ok(VerifiedPackage {
+        sha256,
+        size,
+        fingerprint,
+        time,
+    })
+}
+
+/// Checks that every header signature of a package is a valid one by one of `keys`, by its headers alone: what `headers` begins with.
+/// `path` is for errors. Whether the payload is the one that was signed, this does not say.
+///
+/// # Errors
+/// When the headers are damaged, not signed, or signed by another key.
+pub fn verify_headers(path: &Path, mut headers: &[u8], keys: &[PublicKey]) -> Result<(), Error> {
+    let bad = |reason: String| Error::BadPackage {
+        path: path.to_owned(),
+        reason,
+        hint: REBUILD,
+    };
+    let headers = Headers::read(&mut headers).map_err(|error| bad(error.to_string()))?;
+    let metadata = headers.metadata().map_err(|error| bad(error.to_string()))?;
+    signed_at(path, &headers, &metadata, keys).map(drop)
+}
+
+/// When the main header was signed last, and by which of `keys`.
+fn signed_at(
+    path: &Path,
+    headers: &Headers,
+    metadata: &PackageMetadata,
+    keys: &[PublicKey],
+) -> Result<(u32, String), Error> {
+    let signatures = header_signatures(metadata).map_err(|error| Error::BadPackage {
+        path: path.to_owned(),
+        reason: error.to_string(),
+        hint: REBUILD,
+    })?;
     let mut newest = None;
     for signature in signatures {
         let check = |key: &PublicKey| {
-            let time = key.verify_packet(package.header_bytes(), &signature)?;
+            let time = key.verify_packet(&headers.bytes()[headers.main()], &signature)?;
             Ok((time, key.fingerprint()))
         };
         let made = by_any(keys, check).map_err(|error| Error::PackageSignature {
@@ -163,17 +200,8 @@ pub fn verify_package_by(path: &Path, keys: &[PublicKey]) -> Result<VerifiedPack
         })?;
         newest = newest.max(Some(made));
     }
-    let Some((time, fingerprint)) = newest else {
-        return Err(Error::Unsigned {
-            path: path.to_owned(),
-        });
-    };
-    let (sha256, size) = package.stream_payload(None)?;
-    Ok(VerifiedPackage {
-        sha256,
-        size,
-        fingerprint,
-        time,
+    newest.ok_or_else(|| Error::Unsigned {
+        path: path.to_owned(),
     })
 }
 

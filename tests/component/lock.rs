@@ -7,6 +7,8 @@
 mod metadata;
 #[path = "lock/places.rs"]
 mod places;
+#[path = "lock/signers.rs"]
+mod signers;
 #[path = "lock/trust.rs"]
 mod trust;
 #[path = "lock/world.rs"]

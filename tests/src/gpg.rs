@@ -3,7 +3,7 @@
 // The helpers of a test fail as a test does.
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn succeed(command: &mut Command) -> String {
@@ -79,6 +79,11 @@ impl Gpg {
 
     /// Signs a package in place.
     pub fn sign_package(&self, package: &Path) {
+        self.sign_packages(&[package.to_owned()]);
+    }
+
+    /// Signs packages in place.
+    pub fn sign_packages(&self, packages: &[PathBuf]) {
         succeed(
             Command::new("rpmsign")
                 .arg("--define")
@@ -90,7 +95,7 @@ impl Gpg {
                     "__gpg /usr/bin/gpg",
                     "--addsign",
                 ])
-                .arg(package)
+                .args(packages)
                 .env("GNUPGHOME", self.home())
                 .env("HOME", self.home()),
         );

@@ -119,14 +119,15 @@ fn answer(stream: &TcpStream, root: &Path, state: &State) -> io::Result<()> {
     let first = lines.next().transpose()?.unwrap_or_default();
     let target = first.split(' ').nth(1).unwrap_or("/").to_owned();
     let path = target.split('?').next().unwrap_or_default().to_owned();
-    let mut from = None;
+    let (mut from, mut to): (Option<usize>, Option<usize>) = (None, None);
     for line in lines {
         let line = line?.to_ascii_lowercase();
         if line.is_empty() {
             break;
         }
         if let Some(range) = line.strip_prefix("range: bytes=") {
-            from = range.split('-').next().and_then(|start| start.parse().ok());
+            let (start, end) = range.split_once('-').unwrap_or((range, ""));
+            (from, to) = (start.parse().ok(), end.trim().parse().ok());
         }
     }
     let fault = lock(&state.faults).get_mut(&path).and_then(Vec::pop);
@@ -145,9 +146,9 @@ fn answer(stream: &TcpStream, root: &Path, state: &State) -> io::Result<()> {
                 (416, Vec::new(), extra)
             }
             Some(from) => {
-                let end = content.len() - 1;
+                let end = to.unwrap_or(usize::MAX).clamp(from, content.len() - 1);
                 let extra = format!("Content-Range: bytes {from}-{end}/{}\r\n", content.len());
-                (206, content[from..].to_vec(), extra)
+                (206, content[from..=end].to_vec(), extra)
             }
         },
     };

@@ -1,16 +1,17 @@
 //! The source trees of a target: pinned by the lock, or replaced with `--source`.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use lustre_packaging::lock::Lock;
 use lustre_packaging::resolve;
 use lustre_packaging::source::{
-    self, Downloader, Fetched, Fetcher, GitSource, Locked, Mirror, Options, Override, PathSource,
-    Retry, Source as Fetchable,
+    self, Certificate, Downloader, Fetched, Fetcher, GitSource, Locked, Mirror, Options, Override,
+    PathSource, Retry, Source as Fetchable,
 };
 use lustre_packaging::store::Store;
-use lustre_packaging::target::{Source, Target};
+use lustre_packaging::target::{Distribution, Source, Target};
 
 use crate::cli::TargetArgs;
 use crate::context::{self, Context};
@@ -73,6 +74,30 @@ pub fn options(arguments: &TargetArgs) -> anyhow::Result<Options> {
 pub fn downloader<'a>(context: &'a Context, options: &'a Options) -> Downloader<'a> {
     let retry = Retry::default();
     Downloader::new(&context.store, false, &options.mirrors, retry, &|_| {})
+        .with_certificates(certificates(&context.target.distribution))
+}
+
+/// What the servers of a distribution's repositories ask for.
+fn certificates(distribution: &Distribution) -> Vec<Certificate> {
+    let mut all = Vec::new();
+    for repository in distribution.repository.iter().filter(|one| one.enabled) {
+        let path = |path: &Option<String>| path.as_ref().map(PathBuf::from);
+        let client = path(&repository.sslclientcert).zip(path(&repository.sslclientkey));
+        let authorities = path(&repository.sslcacert);
+        if client.is_none() && authorities.is_none() {
+            continue;
+        }
+        // Where a location cannot be told, that was said when the target was loaded.
+        for below in distribution.locations(repository).unwrap_or_default() {
+            all.push(Certificate {
+                repository: repository.id.clone(),
+                below,
+                client: client.clone(),
+                authorities: authorities.clone(),
+            });
+        }
+    }
+    all
 }
 
 /// A source tree as the library fetches it; none for what comes as an archive that the lock pins.

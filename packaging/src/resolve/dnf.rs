@@ -49,6 +49,9 @@ pub struct Chosen {
     pub digest: String,
     /// Its size in bytes.
     pub size: u64,
+    /// Where its headers end.
+    #[serde(default)]
+    pub header_end: u64,
 }
 
 /// What a goal takes.
@@ -166,7 +169,7 @@ pub fn union(metadata: &Metadata, solutions: &[Solution]) -> Result<Vec<PackageP
     Ok(pins)
 }
 
-fn pin(metadata: &Metadata, package: &Chosen) -> Result<PackagePin, Error> {
+pub(super) fn pin(metadata: &Metadata, package: &Chosen) -> Result<PackagePin, Error> {
     let epoch = match package.epoch {
         0 => String::new(),
         epoch => format!("{epoch}:"),
@@ -221,6 +224,7 @@ mod tests {
             checksum: "sha256".to_owned(),
             digest: "a".repeat(64),
             size: 7,
+            header_end: 0,
         }
     }
 

@@ -153,6 +153,23 @@ pub enum Error {
         /// The versions they have of it, oldest first.
         found: Vec<String>,
     },
+    /// Packages that none of the keys of their repository signed.
+    #[error(
+        "repository `{repository}`: {} that none of the keys that the target names for it signed ({})\n    {}\n  where the distribution \
+         signs with more than one key, a target names them all, each with its fingerprint in [distribution.keys.NAME]:\n    \
+         [distribution.repository.{repository}]\n    key = [\"{}\", \"NAME\"]",
+        counted(packages.len()), keys.join(", "), first_of(packages), key
+    )]
+    Signers {
+        /// The repository.
+        repository: String,
+        /// The name of the first of its keys.
+        key: String,
+        /// The fingerprints of all.
+        keys: Vec<String>,
+        /// The packages, each with who signed it.
+        packages: Vec<String>,
+    },
     /// dnf is not there, or is none that has Python.
     #[error(
         "{}: {why}; packages are chosen by dnf 4 (the package dnf on Debian and on Enterprise Linux), through its Python interface", path.display()
@@ -214,7 +231,11 @@ impl Error {
                 matches!(**source, sign::Error::BadSignature { .. })
             }
             Self::Unlike { source } => {
-                source.is_gone() || matches!(**source, source::Error::Digest { .. })
+                source.is_gone()
+                    || matches!(
+                        **source,
+                        source::Error::Digest { .. } | source::Error::Larger { .. }
+                    )
             }
             _ => false,
         }
@@ -229,6 +250,22 @@ fn places(tried: &[Elsewhere]) -> String {
             format!("\n  {}: {error}", one.url)
         })
         .collect()
+}
+
+fn counted(packages: usize) -> String {
+    match packages {
+        1 => "there is a package".to_owned(),
+        more => format!("there are {more} packages"),
+    }
+}
+
+fn first_of(packages: &[String]) -> String {
+    const SHOWN: usize = 10;
+    let mut lines: Vec<String> = packages.iter().take(SHOWN).cloned().collect();
+    if packages.len() > SHOWN {
+        lines.push(format!("and {} more", packages.len() - SHOWN));
+    }
+    lines.join("\n    ")
 }
 
 fn list(found: &[String]) -> String {

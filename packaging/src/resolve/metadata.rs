@@ -261,7 +261,8 @@ fn base_name(href: &str) -> String {
     href.rsplit('/').next().unwrap_or(href).to_owned()
 }
 
-/// A repository of metadata alone: links to the files in the store and a `repomd.xml` that names only these.
+/// A repository of metadata alone: the files of the store and a `repomd.xml` that names only these. dnf sees this folder and nothing of
+/// the store.
 fn local_copy(files: &[(MetadataFile, PathBuf)], folder: &Path) -> Result<(), Error> {
     let repodata = folder.join("repodata");
     fs::create_dir_all(&repodata).map_err(at(&repodata))?;
@@ -278,7 +279,9 @@ fn local_copy(files: &[(MetadataFile, PathBuf)], folder: &Path) -> Result<(), Er
             file.kind, file.sha256
         );
         let link = repodata.join(&name);
-        std::os::unix::fs::symlink(path, &link).map_err(at(&link))?;
+        if fs::hard_link(path, &link).is_err() {
+            fs::copy(path, &link).map_err(at(&link))?;
+        }
     }
     text.push_str("</repomd>\n");
     let path = repodata.join("repomd.xml");

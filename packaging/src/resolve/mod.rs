@@ -4,10 +4,11 @@
 //! - `metadata`: the repositories' metadata, checked by signature and digests, as local copies.
 //! - `modules`: the text of module streams.
 //! - `srpm`: the kernel's source package in the source repositories.
+//! - `signers`: who signed the packages that were chosen.
 //! - `spec`: what a spec file requires to be built.
 //! - `goals`: which sets of packages a target needs; `dnf`: which packages the host's dnf chooses for them (`resolve.py`).
 //!
-//! Only `keys` and `metadata` use the network. Nothing of the host's configuration of dnf counts.
+//! Only `keys`, `metadata` and `signers` use the network. Nothing of the host's configuration of dnf counts.
 
 mod dnf;
 mod error;
@@ -15,6 +16,7 @@ mod goals;
 mod keys;
 mod metadata;
 mod modules;
+mod signers;
 mod spec;
 mod srpm;
 
@@ -24,6 +26,7 @@ pub use goals::{BuildRequires, Goal, goals};
 pub use keys::{Key, from_specs, key, keys};
 pub use metadata::{Metadata, metadata};
 pub use modules::module_streams;
+pub use signers::signers;
 pub use spec::build_requires;
 pub use srpm::{SourcePackage, srpm};
 

@@ -65,6 +65,7 @@ def pinned(package):
         "checksum": hawkey.chksum_name(kind),
         "digest": digest.hex(),
         "size": package.downloadsize,
+        "header_end": package.hdr_end,
     }
 
 

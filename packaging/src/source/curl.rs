@@ -32,22 +32,32 @@ pub(super) enum Outcome {
 const OPTIONS: &[&str] = &[
     "--disable", "--fail", "--location", "--max-redirs", "10", "--silent", "--show-error", "--globoff",
     "--connect-timeout", "30", "--speed-limit", "1000", "--speed-time", "60",
-    "--continue-at", "-",
 ];
 
 /// Ends a program whose file grows beyond its limit, whatever a server announced: curl heeds only announcements.
 const TOO_LARGE: i32 = 25;
 
-/// One run of curl for `source`, from `place` into the file `into`, going on after what that has, and never beyond `limit` bytes.
+/// What of a file is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// What is not there yet.
+    Rest,
+    /// So many bytes from its beginning.
+    Beginning(u64),
+}
+
+/// One run of curl for `source`, from `place` into the file `into`, never beyond `limit` bytes, with more lines of its configuration.
 /// `report` is called ten times a second meanwhile.
 pub(super) fn curl(
     source: &str,
     place: &Location,
     into: &Path,
     limit: u64,
+    part: Part,
+    more: &str,
     report: &dyn Fn(),
 ) -> Result<Outcome, Error> {
-    let config = url_line(place);
+    let config = url_line(place) + more;
     // What was asked of an encrypted place is not taken from one that is not.
     let (protocols, further) = match (place.is_remote(), place.is_https()) {
         (false, _) => ("=file", "=https"),
@@ -60,6 +70,10 @@ pub(super) fn curl(
         .args(OPTIONS)
         .args(["--proto", protocols, "--proto-redir", further])
         .args(["--max-filesize", &limit.to_string()])
+        .args(match part {
+            Part::Rest => ["--continue-at".to_owned(), "-".to_owned()],
+            Part::Beginning(bytes) => ["--range".to_owned(), format!("0-{}", bytes.max(1) - 1)],
+        })
         .arg("--output")
         .arg(into)
         .args(["--config", "-"]);

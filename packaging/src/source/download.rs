@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::curl::{Outcome, curl};
+use super::certificate::Certificate;
+use super::curl::{Outcome, Part, curl};
 use super::replace::rewrite;
 use super::{Error, Location, Mirror, Tried, url};
 use crate::input;
@@ -49,6 +50,7 @@ pub struct Downloader<'s> {
     store: &'s Store,
     offline: bool,
     mirrors: &'s [Mirror],
+    certificates: Vec<Certificate>,
     retry: Retry,
     progress: &'s (dyn Fn(&Progress) + Sync),
     /// The files that threads of this run are fetching: one thread per file.
@@ -74,10 +76,18 @@ impl<'s> Downloader<'s> {
             store,
             offline,
             mirrors,
+            certificates: Vec::new(),
             retry,
             progress,
             busy: Mutex::default(),
         }
+    }
+
+    /// The same, with what some servers ask for.
+    #[must_use]
+    pub fn with_certificates(mut self, certificates: Vec<Certificate>) -> Self {
+        self.certificates = certificates;
+        self
     }
 
     /// The file with the digest `expected` in the store: it is there, or it is fetched from the first of `urls` that has it.
@@ -153,7 +163,7 @@ impl<'s> Downloader<'s> {
             for attempt in 0..self.retry.attempts {
                 self.pause(attempt);
                 let _ = fs::remove_file(&file);
-                match self.curl(source, place, &file, None, SMALL)? {
+                match self.curl(source, place, &file, None, SMALL, Part::Rest)? {
                     Outcome::Done => {
                         return fs::read(&file)
                             .map_err(|source| PathError::new("read", &file, source).into());
@@ -177,6 +187,62 @@ impl<'s> Downloader<'s> {
                 url: places.first().map(Location::to_string).unwrap_or_default(),
                 why,
             }],
+        })
+    }
+
+    /// The first `bytes` of a file, from the first of `urls` that has it; none where that gives no parts of files. Not kept.
+    ///
+    /// # Errors
+    /// When no place has it.
+    pub fn beginning(
+        &self,
+        source: &str,
+        urls: &[String],
+        bytes: u64,
+    ) -> Result<Option<Vec<u8>>, Error> {
+        let places = self.places(source, urls, &url::shown(first(urls)))?;
+        let dir = self.store.temp_dir("download")?;
+        let file = dir.path().join("file");
+        let mut tried = Vec::new();
+        for place in &places {
+            if let Some(path) = place.local_path() {
+                match File::open(&path) {
+                    Ok(file) => return part_of(file, &path, bytes).map(Some),
+                    Err(error) => tried.push(Tried {
+                        url: place.to_string(),
+                        why: error.to_string(),
+                    }),
+                }
+                continue;
+            }
+            let mut why = String::new();
+            for attempt in 0..self.retry.attempts {
+                self.pause(attempt);
+                let _ = fs::remove_file(&file);
+                match self.curl(source, place, &file, None, bytes, Part::Beginning(bytes))? {
+                    Outcome::Done => {
+                        let opened = File::open(&file)
+                            .map_err(|source| PathError::new("read", &file, source))?;
+                        return part_of(opened, &file, bytes).map(Some);
+                    }
+                    // All of it was on the way.
+                    Outcome::TooLarge => return Ok(None),
+                    Outcome::Again { why: reason, .. } => why = reason,
+                    Outcome::GiveUp { why: reason } => {
+                        why = reason;
+                        break;
+                    }
+                }
+            }
+            tried.push(Tried {
+                url: place.to_string(),
+                why,
+            });
+        }
+        Err(Error::Download {
+            source_name: source.to_owned(),
+            what: url::shown(first(urls)),
+            tried,
         })
     }
 
@@ -220,6 +286,7 @@ impl<'s> Downloader<'s> {
         into: &Path,
         total: Option<u64>,
         limit: u64,
+        part: Part,
     ) -> Result<Outcome, Error> {
         if let Some(path) = place.local_path()
             && let Err(error) = input::open(&path, limit)
@@ -236,7 +303,17 @@ impl<'s> Downloader<'s> {
                 total,
             });
         };
-        curl(source, place, into, limit, &report)
+        // The longest location that it is below of says the most about the server.
+        let certificate = self
+            .certificates
+            .iter()
+            .filter(|one| one.is_for(place))
+            .max_by_key(|one| one.below.len());
+        let more = certificate
+            .map(Certificate::lines)
+            .transpose()?
+            .unwrap_or_default();
+        curl(source, place, into, limit, part, &more, &report)
     }
 
     fn try_place(
@@ -258,7 +335,7 @@ impl<'s> Downloader<'s> {
             let outcome = if complete {
                 Outcome::Done
             } else {
-                self.curl(source, place, partial, size, limit)?
+                self.curl(source, place, partial, size, limit, Part::Rest)?
             };
             match outcome {
                 Outcome::Done => match self.adopt(place, partial, expected)? {
@@ -314,6 +391,14 @@ impl<'s> Downloader<'s> {
             Err(other) => Err(other.into()),
         }
     }
+}
+
+fn part_of(file: File, path: &Path, bytes: u64) -> Result<Vec<u8>, Error> {
+    let mut part = Vec::new();
+    file.take(bytes)
+        .read_to_end(&mut part)
+        .map_err(|source| PathError::new("read", path, source))?;
+    Ok(part)
 }
 
 /// Why a place did not give the file.

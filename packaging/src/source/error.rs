@@ -57,6 +57,21 @@ pub enum Error {
         /// What is wrong.
         source: BadLocation,
     },
+    /// A certificate that a server asks for cannot be read.
+    #[error(
+        "repository `{repository}`: its server asks for the certificate of a subscription: {}: {why}\n  register this host \
+         (subscription-manager register), name the files in [distribution.repository.{repository}] (sslclientcert, sslclientkey, \
+         sslcacert), or name a site's own copy with --mirror FROM=TO",
+        path.display()
+    )]
+    Certificate {
+        /// The repository.
+        repository: String,
+        /// The file or folder.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
     /// Something is not in the store and may not be fetched.
     #[error(
         "source `{source_name}`: {what} is not in the store, and --offline forbids to fetch it; \

@@ -5,11 +5,13 @@
 //! - [`Override`] replaces a source by something local, [`Mirror`] a location by another (`replace`,
 //!   `replacement`).
 //! - [`Location`] is where something is, parsed (`url`).
+//! - [`Certificate`] is what a repository's server asks for (`certificate`).
 //! - `download` fetches files through `curl`, `git` drives git, in repositories of our own (`borrowed`), `tag` checks the signatures of tags, `srpm` reads a dnf source repository by its signed metadata (`repodata`).
 //!
 //! Fetching is the only part of the road that uses the network.
 
 mod borrowed;
+mod certificate;
 mod curl;
 mod download;
 mod error;
@@ -25,6 +27,7 @@ pub(crate) mod srpm;
 mod tag;
 pub(crate) mod url;
 
+pub use certificate::Certificate;
 pub use download::{Downloader, Progress, Retry};
 pub use error::{Error, Tried};
 pub use fetch::{Fetcher, Options};

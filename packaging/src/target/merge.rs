@@ -3,15 +3,22 @@
 use toml::{Table, Value};
 
 /// `over` laid over `base`: tables merge key by key, every other value replaces the one below.
-pub(super) fn merged(mut base: Table, over: Table) -> Table {
+pub(super) fn merged(base: Table, over: Table) -> Table {
+    laid(base, over, false)
+}
+
+/// The same; of a table whose keys are ids, none of them means anything here.
+fn laid(mut base: Table, over: Table, ids: bool) -> Table {
     for (key, value) in over {
         let value = match (base.remove(&key), value) {
             // A source is a choice between kinds: mixing the keys of two kinds would be neither.
-            (Some(_), Value::Table(above)) if key == "source" => Value::Table(above),
-            (Some(Value::Table(below)), Value::Table(above)) => Value::Table(merged(below, above)),
+            (Some(_), Value::Table(above)) if key == "source" && !ids => Value::Table(above),
+            (Some(Value::Table(below)), Value::Table(above)) => {
+                Value::Table(laid(below, above, key == "repository"))
+            }
             // A distribution's repositories as a list, and single keys of some of them, by id.
             (Some(Value::Array(below)), Value::Table(above)) if key == "repository" => {
-                Value::Table(merged(by_id(below), above))
+                Value::Table(laid(by_id(below), above, true))
             }
             (_, value) => value,
         };
@@ -46,6 +53,11 @@ mod tests {
         assert_eq!(repository["a"]["why"].as_str(), Some("x"));
         assert_eq!(repository["b"]["signed"].as_bool(), Some(true));
         assert_eq!(repository.len(), 3);
+        // An id may be any word.
+        let base = "[repository.source]\nsigned = true\nwhy = 'x'\n";
+        let over = "[repository.source]\nsigned = false\n";
+        let source = merged(toml::from_str(base).unwrap(), toml::from_str(over).unwrap());
+        assert_eq!(source["repository"]["source"]["why"].as_str(), Some("x"));
         // A list replaces what there is.
         let over = "[[repository]]\nid = 'd'\n";
         let all = merged(all.clone(), toml::from_str(over).unwrap());

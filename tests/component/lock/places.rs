@@ -1,10 +1,11 @@
 //! Where a repository is: several places, what moves to a vault, metadata that a vault does not sign, and what is older than before.
 
 use std::fs;
+use std::process::Command;
 
 use lustre_packaging::lock::Lock;
 
-use super::world::{KERNEL, LATER, MIRROR, World};
+use super::world::{KERNEL, LATER, MIRROR, World, succeed};
 use super::{locked, package, refused};
 
 /// Lets every repository have its live place and its vault.
@@ -192,4 +193,90 @@ fn an_update_never_goes_down_silently() {
     fs::remove_file(world.lock_file()).unwrap();
     let lock: Lock = locked(&world);
     assert_eq!(package(&lock, "tool").version, "0.9-1");
+}
+
+#[test]
+fn a_repository_is_read_only_for_what_it_is_there_for() {
+    let world = World::new();
+    fs::rename(world.file(), world.file().with_file_name("common.toml")).unwrap();
+    let own = format!(
+        "inherits = 'common'\n[distribution.repository.add-on]\nbaseurl = '{MIRROR}/add-on'\nkey = 'distribution'\n\
+         signed_metadata = true\nonly_for = ['agents']\nwhy = 'x'\n"
+    );
+    fs::write(world.file(), &own).unwrap();
+    locked(&world);
+    fs::remove_file(world.lock_file()).unwrap();
+    let wanting = own + "[install]\nrequires = ['parser', 'agents']\n";
+    fs::write(world.file(), wanting).unwrap();
+    refused(&world, &world.run(&["lock"]), &["`add-on`", "404"]);
+}
+
+/// A site's copy, made as docs/rhel.md says.
+#[test]
+fn a_copy_by_reposync_is_a_mirror() {
+    if !Command::new("dnf")
+        .args(["reposync", "--help"])
+        .output()
+        .is_ok_and(|out| out.status.success())
+    {
+        eprintln!("skipped: there is no `dnf reposync` (dnf-plugins-core) here");
+        return;
+    }
+    let world = World::new();
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy");
+    let mut mirrors = Vec::new();
+    for name in ["base", "streams", "source"] {
+        let mut command = Command::new("dnf");
+        command
+            .args(["--quiet", "--setopt=reposdir=/dev/null", "--releasever=10"])
+            .arg(format!(
+                "--setopt=cachedir={}",
+                folder.path().join("cache").display()
+            ))
+            .arg(format!("--setopt=logdir={}", folder.path().display()))
+            .arg(format!(
+                "--repofrompath=site-{name},{}",
+                world.server.url(&format!("/{name}"))
+            ))
+            .args(["reposync", "--download-metadata", "--setopt=gpgcheck=0"])
+            .arg(format!("--repoid=site-{name}"))
+            .arg(format!("--download-path={}", copy.display()));
+        succeed(&mut command);
+        mirrors.push(format!(
+            "{MIRROR}/el10/{name}={}",
+            copy.join(format!("site-{name}")).display()
+        ));
+        // What was copied is all that there is.
+        fs::remove_dir_all(world.mirror(name)).unwrap();
+    }
+    let with = |verb: &'static str| -> Vec<&str> {
+        let mut line = vec![verb];
+        for mirror in &mirrors {
+            line.extend(["--mirror", mirror.as_str()]);
+        }
+        line
+    };
+    // A copy has no signature of its metadata: reposync leaves it behind.
+    fs::rename(world.file(), world.file().with_file_name("common.toml")).unwrap();
+    let mut own = "inherits = 'common'\n".to_owned();
+    for name in ["base", "streams", "source"] {
+        if !copy
+            .join(format!("site-{name}/repodata/repomd.xml.asc"))
+            .is_file()
+        {
+            own += &format!("[distribution.repository.{name}]\nsigned_metadata = false\n");
+        }
+    }
+    fs::write(world.file(), own).unwrap();
+    for verb in ["lock", "fetch"] {
+        let ran = world.run(&with(verb));
+        assert_eq!(ran.code, 0, "{ran:?}");
+    }
+    let lock = Lock::read(&world.lock_file()).unwrap().unwrap();
+    assert_eq!(
+        package(&lock, "tool").file.uri,
+        format!("{MIRROR}/el10/base/x86_64/tool-1.0-1.x86_64.rpm"),
+        "as the target names it"
+    );
 }

@@ -87,6 +87,16 @@ fn build(
     succeed(&mut command);
 }
 
+/// Signs all packages below a folder.
+fn sign(gpg: &Gpg, folder: &Path) {
+    let packages: Vec<PathBuf> = walkdir::WalkDir::new(folder)
+        .into_iter()
+        .map(|entry| entry.unwrap().into_path())
+        .filter(|path| path.extension().is_some_and(|end| end == "rpm"))
+        .collect();
+    gpg.sign_packages(&packages);
+}
+
 fn createrepo(folder: &Path) {
     succeed(Command::new("createrepo_c").arg("--quiet").arg(folder));
 }
@@ -157,6 +167,7 @@ fn shared() -> &'static Shared {
             None,
         );
         for name in ["base", "streams", "source"] {
+            sign(&gpg, &place(name));
             createrepo(&place(name));
         }
         let modules = folder.path().join("modules.yaml");
@@ -329,6 +340,8 @@ impl World {
         fs::remove_file(old).unwrap();
         let tool: &[Package] = &[("tool", "Requires: (good or bad)")];
         build(&self.mirror("base"), "tools", (version, "1"), tool, None);
+        let new = self.mirror(&format!("base/x86_64/tool-{version}-1.x86_64.rpm"));
+        self.gpg().sign_package(&new);
         self.again("base");
     }
 

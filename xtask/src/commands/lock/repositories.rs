@@ -129,6 +129,23 @@ pub fn resolve(context: &Context, update: bool) -> anyhow::Result<Lock> {
     let dnf = scratch.path().join("dnf");
     let solutions = resolve::resolve(&target.distribution, &metadata, &goals, &dnf)?;
     let packages = resolve::union(&metadata, &solutions)?;
+    context.screen.line(&format!(
+        "reading who signed {} packages, from their headers",
+        packages.len()
+    ));
+    let unknown = resolve::signers(
+        &downloader,
+        &context.store,
+        &target.distribution,
+        &metadata,
+        &keys,
+        &solutions,
+    )?;
+    if unknown > 0 {
+        context.screen.line(&format!(
+            "the mirror gives no parts of files: who signed {unknown} packages is seen when they are installed"
+        ));
+    }
     let mut files = BTreeMap::from([(KERNEL_PACKAGE.to_owned(), srpm.pin)]);
     for (name, key) in keys {
         files.insert(key_source(&name), key.pin);
