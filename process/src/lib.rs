@@ -33,6 +33,9 @@ const GRACE: Duration = Duration::from_secs(5);
 /// Set once the run is interrupted; nothing is started after that.
 static INTERRUPTED: AtomicBool = AtomicBool::new(false);
 
+/// Whether one of the children may be this very program.
+static OURSELVES: AtomicBool = AtomicBool::new(false);
+
 /// The children that run now, so that an interruption can end them.
 static CHILDREN: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
@@ -96,6 +99,7 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
 
 /// A command that becomes this very program again, by way of `program`: it keeps the secrets.
 pub fn ourselves(program: impl AsRef<OsStr>) -> Command {
+    OURSELVES.store(true, Ordering::SeqCst);
     Command::new(program)
 }
 
@@ -289,13 +293,25 @@ fn drain(pipe: Option<impl Read>) -> Vec<u8> {
 pub fn interrupt() {
     INTERRUPTED.store(true, Ordering::SeqCst);
     signal_children(Signal::TERM);
-    let patience = Instant::now() + GRACE;
+    let grace = if OURSELVES.load(Ordering::SeqCst) {
+        // It gives its own children as long, and cleans up after them.
+        GRACE * 4
+    } else {
+        GRACE
+    };
+    let patience = Instant::now() + grace;
     while Instant::now() < patience {
         if children().is_empty() {
             return;
         }
         std::thread::sleep(Duration::from_millis(50));
     }
+    signal_children(Signal::KILL);
+}
+
+/// Kills all children at once, and lets nothing start any more.
+pub fn kill() {
+    INTERRUPTED.store(true, Ordering::SeqCst);
     signal_children(Signal::KILL);
 }
 

@@ -4,6 +4,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::parser::ValueSource;
+
+use crate::exit;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// Builds patched e2fsprogs, the Lustre kernel and the Lustre server into signed RPMs, assembles a reproducible dnf repository and
@@ -26,7 +28,9 @@ pub struct Cli {
 impl Cli {
     /// The arguments of this process. Ends it where they are wrong or ask for help.
     pub fn of_process() -> Self {
-        let line = Self::command().get_matches();
+        let line = Self::command()
+            .try_get_matches()
+            .unwrap_or_else(|error| exit::without_a_command(&error));
         Self::of_matches(&line).unwrap_or_else(|error| error.exit())
     }
 
@@ -139,8 +143,8 @@ pub struct TargetArgs {
     /// Results as JSON on standard output.
     #[arg(long)]
     pub json: bool,
-    /// Where fetched and built things are kept.
-    #[arg(long, env = "LUSTRE_REPO_STORE", value_name = "DIR")]
+    /// Where fetched and built things are kept; without it, LUSTRE_REPO_STORE says, else it is the user's cache folder.
+    #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,
     /// Install missing host tools with apt or dnf, after naming them.
     #[arg(long)]
@@ -208,17 +212,13 @@ pub struct PlanArgs {
 /// Which key signs.
 #[derive(Debug, Clone, Args)]
 pub struct KeyArgs {
-    /// A file with the armored secret key. The passphrase, if any, comes from the file named by
-    /// LUSTRE_REPO_KEY_PASSPHRASE_FILE or the variable LUSTRE_REPO_KEY_PASSPHRASE.
-    #[arg(long, env = "LUSTRE_REPO_KEY_FILE", value_name = "FILE")]
+    /// A file with the armored secret key, or a pipe that gives it (`/dev/stdin`). Where no option names a key, LUSTRE_REPO_KEY_FILE,
+    /// LUSTRE_REPO_KEY_AGENT or LUSTRE_REPO_KEY, which holds the key itself, may. The passphrase, if any, comes from the file named
+    /// by LUSTRE_REPO_KEY_PASSPHRASE_FILE or the variable LUSTRE_REPO_KEY_PASSPHRASE.
+    #[arg(long, value_name = "FILE")]
     pub key_file: Option<PathBuf>,
     /// The fingerprint of a key that gpg-agent holds.
-    #[arg(
-        long,
-        env = "LUSTRE_REPO_KEY_AGENT",
-        value_name = "FINGERPRINT",
-        conflicts_with = "key_file"
-    )]
+    #[arg(long, value_name = "FINGERPRINT", conflicts_with = "key_file")]
     pub key_agent: Option<String>,
 }
 
@@ -324,8 +324,8 @@ pub struct CleanArgs {
     /// Read every byte of the store, and remove what is no longer as it was recorded: the next run makes or fetches it again.
     #[arg(long, conflicts_with = "all")]
     pub verify: bool,
-    /// Where fetched and built things are kept.
-    #[arg(long, env = "LUSTRE_REPO_STORE", value_name = "DIR")]
+    /// Where fetched and built things are kept; without it, LUSTRE_REPO_STORE says, else it is the user's cache folder.
+    #[arg(long, value_name = "DIR")]
     pub store: Option<PathBuf>,
 }
 

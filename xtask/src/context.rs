@@ -1,5 +1,6 @@
 //! What every command needs to know: where the project, the store and the target are.
 
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,11 @@ pub fn specs() -> PathBuf {
     project().join("specs")
 }
 
+/// What an environment variable holds. An empty one is one that is not set: CI systems give what is missing so.
+pub fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
+}
+
 /// Where fetched and built things are kept: `chosen`, or the user's cache folder.
 ///
 /// # Errors
@@ -29,9 +35,12 @@ pub fn specs() -> PathBuf {
 pub fn store_folder(chosen: Option<&Path>) -> anyhow::Result<PathBuf> {
     let folder = match chosen {
         Some(path) => path.to_owned(),
-        None => cache_folder().context(
-            "neither XDG_CACHE_HOME nor HOME is set; give the store's folder with --store",
-        )?,
+        None => variable("LUSTRE_REPO_STORE")
+            .map(PathBuf::from)
+            .or_else(cache_folder)
+            .context(
+                "neither XDG_CACHE_HOME nor HOME is set; give the store's folder with --store",
+            )?,
     };
     std::path::absolute(&folder).with_context(|| format!("the path {}", folder.display()))
 }

@@ -1,8 +1,13 @@
 //! From a result to words on standard error and an exit code: 0 done, 1 failed, 2 usage, 3 a proof failed or something does not fit, 130 interrupted.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 
+use crate::ui;
 use lustre_packaging::{knowledge, process, stage};
+
+/// The exit code after a signal.
+pub const INTERRUPTED: u8 = 130;
 
 /// How a command that did not fail ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,20 +27,38 @@ pub struct Usage(pub String);
 
 /// Tells what happened and gives the exit code.
 pub fn report(result: anyhow::Result<Outcome>) -> ExitCode {
+    if let Some(why) = ui::lost() {
+        ui::error(&format!(
+            "the result could not be written to standard output: {why}"
+        ));
+        if result.is_ok() {
+            return ExitCode::from(1);
+        }
+    }
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Unproven | Outcome::Misfit) => ExitCode::from(3),
         Err(error) => {
-            crate::ui::error(&words(&error));
+            ui::error(&words(&error));
             ExitCode::from(code(&error))
         }
     }
 }
 
+/// Shows help, the version or what is wrong with the line, and ends.
+pub fn without_a_command(said: &clap::Error) -> ! {
+    ui::written(said.print().and_then(|()| std::io::stdout().flush()));
+    let Some(why) = ui::lost() else {
+        std::process::exit(said.exit_code());
+    };
+    ui::error(&format!("cannot write to standard output: {why}"));
+    std::process::exit(1);
+}
+
 fn code(error: &anyhow::Error) -> u8 {
     // Whatever an interruption broke first.
     if process::interrupted() || matches!(error.downcast_ref(), Some(stage::Error::Interrupted)) {
-        return 130;
+        return INTERRUPTED;
     }
     if error.is::<knowledge::Misfit>() {
         return 3;

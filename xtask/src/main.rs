@@ -8,6 +8,7 @@ mod exit;
 mod prove;
 mod publish;
 mod road;
+mod signals;
 mod sources;
 mod ui;
 

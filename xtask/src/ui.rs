@@ -1,7 +1,7 @@
 //! What a person sees: a live line for every running stage on a terminal, plain lines otherwise; all on standard error.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -122,9 +122,30 @@ pub fn error(text: &str) {
     say(&format!("error: {}", shortened(text)));
 }
 
-/// A result, on standard output. A closed pipe ends the output, not the work.
+/// Why standard output does not take what it should, if it does not.
+static LOST: Mutex<Option<String>> = Mutex::new(None);
+
+/// A result, on standard output. A closed pipe ends the output, not the work: whoever closed it has seen enough. Whatever else keeps it
+/// from being written, a full disk for one, is told by [`lost`].
 pub fn print(text: &str) {
-    let _ = writeln!(std::io::stdout(), "{}", harmless(text));
+    let mut out = std::io::stdout().lock();
+    written(writeln!(out, "{}", harmless(text)).and_then(|()| out.flush()));
+}
+
+/// Takes note of what became of a write to standard output.
+pub fn written(result: io::Result<()>) {
+    if let Err(error) = result
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        LOST.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get_or_insert_with(|| error.to_string());
+    }
+}
+
+/// Why a result did not reach standard output.
+pub fn lost() -> Option<String> {
+    LOST.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 #[cfg(test)]

@@ -116,6 +116,13 @@ fn a_tag_is_taken_with_the_signature_that_the_target_asks_for() {
     );
     with("v2", &other.fingerprint(), "KEY");
     refused(&world, &world.run(&["lock"]), &["`e2fsprogs.tag_key`"]);
+    // What was signed as one release is not taken as another.
+    with("v3", &world.gpg().fingerprint(), "KEY");
+    refused(
+        &world,
+        &world.run(&["lock"]),
+        &["the tag v3", "was signed as the tag v2"],
+    );
     with("v2", &world.gpg().fingerprint(), "KEY");
     match &locked(&world).tree["e2fsprogs"] {
         Locked::Git { tag, commit, .. } => {

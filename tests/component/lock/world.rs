@@ -225,6 +225,8 @@ fn shared() -> &'static Shared {
                 .env("HOME", folder.path())
                 .env("GNUPGHOME", gpg.home()),
         );
+        // The same signed tag under another name.
+        run(&["update-ref", "refs/tags/v3", "refs/tags/v2"]);
         Shared { folder, gpg }
     })
 }

@@ -28,11 +28,11 @@ pub const NOT_BOOTED: &str = "not booted: the proofs before that do not hold";
 pub fn run(arguments: &BootArgs) -> anyhow::Result<Outcome> {
     let context = Context::open(&arguments.target, &repo::who("boot", &arguments.target))?;
     table(&context)?;
+    let signing = repo::signing(&context, &arguments.key)?;
     // Nothing leaves the store.
     needs::before_fetching(&context, &needs::ALL, context.store.root())?;
     let lock = repo::ready(&context)?;
     let road = Road::new(&context, &lock)?;
-    let signing = repo::signing(&context, &arguments.key)?;
     needs::before_building(&context, &road.assembled(&signing)?, context.store.root())?;
     if preflight::gate(&context, &road)?.is_none() {
         return Ok(Outcome::Misfit);

@@ -3,13 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use lustre_packaging::sign::{Key, KeySource, PublicKey, Secret, Signer};
 
 use crate::cli::{KeyArgs, KeyCommand};
-use crate::context;
-use crate::exit::Outcome;
+use crate::context::{self, variable};
+use crate::exit::{Outcome, Usage};
 use crate::ui;
+
+/// The variable that names the file of the key.
+const FILE_VARIABLE: &str = "LUSTRE_REPO_KEY_FILE";
+/// The variable that names the key that gpg-agent has.
+const AGENT_VARIABLE: &str = "LUSTRE_REPO_KEY_AGENT";
 
 /// Makes, shows or exports a key.
 pub fn run(command: &KeyCommand) -> anyhow::Result<Outcome> {
@@ -29,17 +34,56 @@ pub fn run(command: &KeyCommand) -> anyhow::Result<Outcome> {
 /// # Errors
 /// When there is no folder for a development key.
 pub fn source(arguments: &KeyArgs) -> anyhow::Result<KeySource> {
-    Ok(if let Some(path) = &arguments.key_file {
-        KeySource::File(path.clone())
-    } else if let Some(fingerprint) = &arguments.key_agent {
-        KeySource::Agent {
-            fingerprint: fingerprint.clone(),
-            home: std::env::var_os("GNUPGHOME").map(PathBuf::from),
+    // What the line says counts; what is exported is for lines that say nothing.
+    let (file, agent) = match (&arguments.key_file, &arguments.key_agent) {
+        (None, None) => (
+            variable(FILE_VARIABLE).map(PathBuf::from),
+            variable(AGENT_VARIABLE).map(|text| text.to_string_lossy().into_owned()),
+        ),
+        (file, agent) => (file.clone(), agent.clone()),
+    };
+    Ok(match (file, agent) {
+        (Some(_), Some(_)) => {
+            return Err(Usage(format!(
+                "{FILE_VARIABLE} and {AGENT_VARIABLE} both name a key; unset one of them"
+            ))
+            .into());
         }
-    } else if std::env::var_os(Secret::KEY_VARIABLE).is_some() {
-        KeySource::Variable(Secret::KEY_VARIABLE.to_owned())
-    } else {
-        KeySource::Development(context::key_folder()?)
+        (Some(path), None) => {
+            descriptor(&path)?;
+            KeySource::File(path)
+        }
+        (None, Some(fingerprint)) => KeySource::Agent {
+            fingerprint,
+            home: variable("GNUPGHOME").map(PathBuf::from),
+        },
+        (None, None) if variable(Secret::KEY_VARIABLE).is_some() => {
+            KeySource::Variable(Secret::KEY_VARIABLE.to_owned())
+        }
+        (None, None) => KeySource::Development(context::key_folder()?),
+    })
+}
+
+/// Refuses an open file as the key: programs that are started have it open, too, and could read it again. A pipe is empty by then.
+fn descriptor(path: &Path) -> anyhow::Result<()> {
+    let inherited = ["/dev/fd/", "/proc/self/fd/"]
+        .iter()
+        .any(|folder| path.starts_with(folder));
+    if inherited && path.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return Err(Usage(format!(
+            "{} is a file, and every program that is started would have it open; give its own path, or the key through a pipe",
+            path.display()
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+/// Whether the key can be had a second time: a pipe gives it once.
+pub fn can_be_read_again(arguments: &KeyArgs) -> anyhow::Result<bool> {
+    Ok(match source(arguments)? {
+        KeySource::File(path) => path.metadata().map_or(true, |metadata| metadata.is_file()),
+        _ => true,
     })
 }
 
@@ -62,7 +106,10 @@ fn new(user_id: &str, output: &Path) -> anyhow::Result<Outcome> {
     if output.exists() {
         bail!("{} exists; a key is never overwritten", output.display());
     }
-    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
+    let now = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_err(|_| anyhow!("this machine's clock is before 1970, and a key says when it was made; set the clock"))?
+        .as_secs();
     let key = Key::generate(
         user_id,
         u32::try_from(now).context("the clock is past 2106")?,

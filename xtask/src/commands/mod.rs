@@ -15,12 +15,13 @@ mod verify;
 
 use std::os::unix::process::CommandExt;
 
+use lustre_packaging::host;
 use lustre_packaging::target::{self, DistributionKind, Target};
-use lustre_packaging::{host, process};
 
 use crate::cli::{Cli, Command, Prove, TargetArgs};
 use crate::context;
 use crate::exit::Outcome;
+use crate::signals::{self, Then};
 use crate::ui;
 
 /// Runs the command given.
@@ -52,15 +53,19 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
                 ui::say(text)
             })?;
             privileges(true)?;
-            stop_cleanly()?;
+            signals::heed(Then::CleanUp)?;
         }
         Work::Store { setup } => {
             if setup {
                 host::ensure(&context::specs(), &purpose, true, &mut |text| ui::say(text))?;
             }
             privileges(false)?;
+            signals::heed(Then::End)?;
         }
-        Work::Other => {}
+        Work::Other => signals::heed(match cli.command {
+            Command::Test(_) => Then::CleanUp,
+            _ => Then::End,
+        })?,
     }
     match cli.command {
         Command::Repo(arguments) => repo::repo(&arguments),
@@ -158,22 +163,6 @@ fn privileges(needed: bool) -> anyhow::Result<()> {
         Err(error) if needed => Err(error.into()),
         Err(_) => Ok(()),
     }
-}
-
-/// From here on, Ctrl-C ends what runs and cleans up before it ends us.
-fn stop_cleanly() -> anyhow::Result<()> {
-    let mut signals = signal_hook::iterator::Signals::new([
-        signal_hook::consts::SIGINT,
-        signal_hook::consts::SIGTERM,
-        signal_hook::consts::SIGHUP,
-    ])?;
-    std::thread::spawn(move || {
-        for _ in signals.forever() {
-            ui::say("interrupted: stopping builds and cleaning up");
-            process::interrupt();
-        }
-    });
-    Ok(())
 }
 
 #[cfg(test)]

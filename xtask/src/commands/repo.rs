@@ -32,6 +32,8 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     let clock = Instant::now();
     let output = output(arguments)?;
     let context = Context::open(&arguments.target, &who("repo", &arguments.target))?;
+    // What is wrong with the key is said now, not after hours of building.
+    let signing = signing(&context, &arguments.key)?;
     if level == Prove::Boot {
         // Said now, not after an hour of building.
         boot::table(&context)?;
@@ -40,7 +42,6 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     needs::before_fetching(&context, &needs::ALL, &output)?;
     let lock = ready(&context)?;
     let road = Road::new(&context, &lock)?;
-    let signing = signing(&context, &arguments.key)?;
     needs::before_building(&context, &road.assembled(&signing)?, &output)?;
     let Some(checked) = preflight::gate(&context, &road)? else {
         return Ok(Outcome::Misfit);
@@ -132,11 +133,12 @@ fn put(context: &Context, made: &StageDir, output: &Path, attempts: usize) -> an
 pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     let output = output(arguments)?;
     let context = Context::open(&arguments.target, &who("assemble", &arguments.target))?;
+    // What is wrong with the key is said now, not after hours of building.
+    let signing = signing(&context, &arguments.key)?;
     publish::recover(&context.store, Some(&output))?;
     needs::before_fetching(&context, &needs::ALL, &output)?;
     let lock = ready(&context)?;
     let road = Road::new(&context, &lock)?;
-    let signing = signing(&context, &arguments.key)?;
     needs::before_building(&context, &road.assembled(&signing)?, &output)?;
     if preflight::gate(&context, &road)?.is_none() {
         return Ok(Outcome::Misfit);
@@ -285,13 +287,16 @@ pub fn ready(context: &Context) -> anyhow::Result<Lock> {
     Ok(lock)
 }
 
-/// The key, and a signature time that does not change from run to run: that of the packages, or the key's creation where that is later.
+/// The key, and a signature time that does not change from run to run: that of the packages, or the first that every client takes from
+/// the key where that is later. The key is alive then and now.
 pub fn signing(context: &Context, arguments: &KeyArgs) -> anyhow::Result<Signing> {
     let signer = key::open(arguments)?;
-    let public = PublicKey::parse(&signer.public_key_armored()?)?;
+    let public = PublicKey::parse(signer.public_key_armored()?)?;
+    let planned = planned_signing(context, Some(&public))?;
+    public.check_usable(planned.time)?;
     Ok(Signing {
         signer: Some(signer),
-        ..planned_signing(context, Some(&public))?
+        ..planned
     })
 }
 
@@ -304,7 +309,7 @@ pub fn planned_signing(context: &Context, public: Option<&PublicKey>) -> anyhow:
             .map(PublicKey::armored)
             .transpose()?
             .unwrap_or_default(),
-        time: public.map_or(packages, |key| packages.max(key.created())),
+        time: public.map_or(packages, |key| packages.max(key.signs_from())),
         signer: None,
     })
 }

@@ -9,8 +9,6 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use lustre_packaging::store::remove_tree;
 use lustre_packaging::{host, process};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-use signal_hook::iterator::Signals;
 
 use crate::cli::TestArgs;
 use crate::context;
@@ -47,13 +45,6 @@ pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
         .current_dir(context::project())
         .args(["test", "--workspace", "--no-fail-fast", "--"])
         .args(&arguments.arguments);
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-    let stopper = signals.handle();
-    let stopping = std::thread::spawn(move || {
-        for _ in signals.forever() {
-            process::interrupt();
-        }
-    });
     let mut total = Counts::default();
     let status = process::lines(&mut command, &mut |line| {
         let line = String::from_utf8_lossy(line);
@@ -64,9 +55,6 @@ pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
             total.skipped += counts.skipped;
         }
     });
-    stopper.close();
-    // Nothing in it can panic.
-    let _ = stopping.join();
     remove(&scratch.keep())?;
     let status = status.context("cannot run the tests")?;
     if !status.success() {

@@ -13,7 +13,7 @@ use lustre_repository::files::read_small_text;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::{proof, sums};
 
-use super::super::{lock, needs, preflight, repo};
+use super::super::{key, lock, needs, preflight, repo};
 use crate::cli::VerifyArgs;
 use crate::context::Context;
 use crate::exit::{Outcome, Usage};
@@ -36,11 +36,18 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         &arguments.target,
         &repo::who("verify --reproducible", &arguments.target),
     )?;
+    if !key::can_be_read_again(&arguments.key)? {
+        return Err(Usage(
+            "everything is signed twice, and the key comes from a pipe, which gives it once; name a file or set LUSTRE_REPO_KEY"
+                .to_owned(),
+        )
+        .into());
+    }
+    let signing = repo::signing(&context, &arguments.key)?;
     // It is all built again, in the store.
     needs::before_fetching(&context, &needs::ALL, context.store.root())?;
     let pins = repo::ready(&context)?;
     let road = Road::new(&context, &pins)?;
-    let signing = repo::signing(&context, &arguments.key)?;
     let first = match &arguments.path {
         Some(path) => published(path, &signing)?,
         None => {

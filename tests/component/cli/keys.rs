@@ -1,0 +1,436 @@
+//! Keys as they are given by variable, by file and by pipe: what is wrong with one is said without a byte of it, and no program sees one.
+
+use std::collections::HashSet;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use lustre_packaging::process;
+use lustre_repo_tests::command_line::{Home, Run, program, run};
+use walkdir::WalkDir;
+
+/// The rehearsal distribution's key, without headers, as gpg exports one: it is no secret, and looks like one.
+fn armored() -> String {
+    let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let text = fs::read_to_string(project.join("specs/distributions/rehearsal/key.asc")).unwrap();
+    let lines = text.lines().filter(|line| !line.contains(':'));
+    lines.map(|line| format!("{line}\n")).collect()
+}
+
+/// The base64 of an armored block, without its checksum.
+fn body(armored: &str) -> String {
+    armored
+        .lines()
+        .skip_while(|line| !line.is_empty())
+        .skip(1)
+        .take_while(|line| !line.starts_with('=') && !line.starts_with('-'))
+        .collect()
+}
+
+fn decoded(body: &str) -> Vec<u8> {
+    process::output_with_input(process::command("base64").arg("--decode"), body.as_bytes()).unwrap()
+}
+
+type Part = [u8; 8];
+
+fn parts(bytes: &[u8]) -> HashSet<Part> {
+    bytes
+        .windows(8)
+        .map(|part| Part::try_from(part).unwrap())
+        .collect()
+}
+
+/// Eight bytes in a row of the secret, as bytes and in base64: what the public part has, too, is none.
+struct Secret {
+    bytes: HashSet<Part>,
+    text: HashSet<Part>,
+}
+
+impl Secret {
+    fn new(armored: &str, public: &str) -> Self {
+        let (secret, public) = (body(armored), body(public));
+        let shown = decoded(&public);
+        // The same bytes look otherwise where they begin elsewhere.
+        let shown_text: HashSet<Part> = ["", "x", "xx"]
+            .iter()
+            .flat_map(|before| {
+                let bytes = [before.as_bytes(), &shown].concat();
+                parts(
+                    &process::output_with_input(process::command("base64").arg("--wrap=0"), &bytes)
+                        .unwrap(),
+                )
+            })
+            .collect();
+        Self {
+            bytes: &parts(&decoded(&secret)) - &parts(&shown),
+            text: &parts(secret.as_bytes()) - &shown_text,
+        }
+    }
+
+    /// Where `what` has a part of the secret: as it is, in base64, in decimal or in hexadecimal numbers.
+    fn is_in(&self, what: &[u8]) -> Option<String> {
+        let found = |set: &HashSet<Part>, bytes: &[u8]| {
+            bytes
+                .windows(8)
+                .find(|part| set.contains(*part))
+                .map(|part| String::from_utf8_lossy(part).into_owned())
+        };
+        let text = String::from_utf8_lossy(what);
+        let decimal: Vec<u8> = text
+            .split(|c: char| !c.is_ascii_digit())
+            .filter_map(|number| number.parse().ok())
+            .collect();
+        let digits: Vec<&str> = text
+            .split(|c: char| !c.is_ascii_hexdigit())
+            .filter(|part| !part.is_empty())
+            .collect();
+        let of = |digits: &str| -> Vec<u8> {
+            (0..digits.len() / 2)
+                .filter_map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).ok())
+                .collect()
+        };
+        let apart: Vec<u8> = digits
+            .iter()
+            .filter(|part| part.len() == 2)
+            .flat_map(|part| of(part))
+            .collect();
+        found(&self.bytes, what)
+            .or_else(|| found(&self.text, what))
+            .or_else(|| found(&self.bytes, &decimal))
+            .or_else(|| found(&self.bytes, &apart))
+            .or_else(|| digits.iter().find_map(|part| found(&self.bytes, &of(part))))
+    }
+}
+
+/// A key in the many ways in which it gets lost on its way into a CI system, and whether it can be understood all the same.
+fn manglings(key: &str) -> Vec<(&'static str, String, bool)> {
+    let body = body(key);
+    let sum = key.lines().find(|line| line.starts_with('=')).unwrap();
+    let middle = &body[200..220];
+    let changed = |to: &str| key.replacen(middle, to, 1);
+    let other: String = middle.chars().rev().collect();
+    vec![
+        ("as it is", key.to_owned(), true),
+        ("CRLF", key.replace('\n', "\r\n"), true),
+        ("CR alone", key.replace('\n', "\r"), true),
+        ("indented", key.replace('\n', "\n    "), true),
+        ("doubled line ends", key.replace('\n', "\n\n"), true),
+        ("blanks for line breaks", key.replace('\n', " "), true),
+        ("no line breaks", key.replace('\n', ""), true),
+        ("line breaks written out", key.replace('\n', "\\n"), false),
+        (
+            "one wrong character",
+            changed(&format!("{}*{}", &middle[..9], &middle[10..])),
+            false,
+        ),
+        (
+            "an accent",
+            changed(&format!("{}é{}", &middle[..9], &middle[10..])),
+            false,
+        ),
+        ("other characters", changed(&other), false),
+        ("a character less", changed(&middle[1..]), false),
+        ("a character more", changed(&format!("{middle}A")), false),
+        ("cut off", key[..key.len() / 2].to_owned(), false),
+        (
+            "without its end",
+            key.replace("-----END PGP PRIVATE KEY BLOCK-----", ""),
+            false,
+        ),
+        ("twice", format!("{key}{key}"), false),
+        ("a wrong checksum", key.replace(sum, "=AAAA"), false),
+        ("the base64 alone", body.clone(), false),
+        ("in quotes", format!("\"{}\"", key.trim_end()), false),
+        (
+            "with a mark before each line",
+            format!("> {}", key.replace('\n', "\n> ")),
+            false,
+        ),
+        (
+            "its first half missing",
+            key[key.len() / 2..].to_owned(),
+            false,
+        ),
+        ("said to be public", key.replace("PRIVATE", "PUBLIC"), false),
+    ]
+}
+
+/// A file for its owner alone.
+fn secret_file(path: PathBuf, text: &[u8]) -> PathBuf {
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, PermissionsExt::from_mode(0o600)).unwrap();
+    path
+}
+
+#[test]
+fn no_command_says_or_writes_a_byte_of_a_key_however_it_is_mangled() {
+    let key = armored();
+    let home = Home::new();
+    let file = secret_file(home.path().join("given.key"), key.as_bytes());
+    let public = home.run(&["key", "export", "--key-file", file.to_str().unwrap()]);
+    assert_eq!(public.code, 0, "{public:?}");
+    let secret = Secret::new(&key, &public.stdout);
+    // The search finds what it is to find.
+    let bytes = decoded(&body(&key));
+    let at = bytes
+        .windows(8)
+        .position(|part| secret.bytes.contains(part))
+        .unwrap();
+    let part = &bytes[at..at + 8];
+    let hex: String = part.iter().map(|byte| format!("{byte:02X}")).collect();
+    for shown in [
+        format!("{part:?}"),
+        format!("{part:02x?}"),
+        hex,
+        key.clone(),
+    ] {
+        assert!(secret.is_in(shown.as_bytes()).is_some(), "{shown}");
+    }
+    assert_eq!(secret.is_in(public.stdout.as_bytes()), None);
+
+    let empty = home.path().join("empty");
+    fs::create_dir(&empty).unwrap();
+    let commands: [&[&str]; 5] = [
+        &["key", "show"],
+        &["key", "export"],
+        &["plan"],
+        &["assemble", "--offline"],
+        &["verify", empty.to_str().unwrap()],
+    ];
+    for (what, text, understood) in manglings(&key) {
+        for (index, line) in commands.iter().enumerate() {
+            // Building is not what this is about.
+            if understood && index > 2 {
+                continue;
+            }
+            for by_file in [false, true] {
+                let mut command = home.command(line);
+                let name = if by_file {
+                    secret_file(file.clone(), text.as_bytes());
+                    command.arg("--key-file").arg(&file);
+                    file.to_str().unwrap()
+                } else {
+                    command.env("LUSTRE_REPO_KEY", &text);
+                    "LUSTRE_REPO_KEY"
+                };
+                command.env("RUST_BACKTRACE", "1");
+                let ran = run(&mut command);
+                for said in [&ran.stdout, &ran.stderr] {
+                    assert_eq!(
+                        secret.is_in(said.as_bytes()),
+                        None,
+                        "{what}: {line:?}: {ran:?}"
+                    );
+                }
+                if index < 3 {
+                    assert_eq!(
+                        ran.code,
+                        i32::from(!understood),
+                        "{what}: {line:?}: {ran:?}"
+                    );
+                    assert_eq!(ran.stderr.contains(name), !understood, "{what}: {ran:?}");
+                    assert!(!ran.stderr.contains("panicked"), "{ran:?}");
+                } else {
+                    assert_ne!(ran.code, 0, "{what}: {line:?}: {ran:?}");
+                }
+            }
+        }
+    }
+    for entry in WalkDir::new(home.path()) {
+        let entry = entry.unwrap();
+        if entry.file_type().is_file() && entry.path() != file {
+            let written = fs::read(entry.path()).unwrap();
+            assert_eq!(secret.is_in(&written), None, "{}", entry.path().display());
+        }
+    }
+}
+
+#[test]
+fn an_empty_variable_is_one_that_is_not_set() {
+    let home = Home::new();
+    let mut command = home.command(&["plan"]);
+    for name in [
+        "LUSTRE_REPO_KEY",
+        "LUSTRE_REPO_KEY_FILE",
+        "LUSTRE_REPO_KEY_AGENT",
+        "LUSTRE_REPO_KEY_PASSPHRASE",
+        "LUSTRE_REPO_KEY_PASSPHRASE_FILE",
+        "LUSTRE_REPO_STORE",
+    ] {
+        command.env(name, "");
+    }
+    let planned = run(&mut command);
+    assert_eq!(planned.code, 0, "{planned:?}");
+
+    let file = home.path().join("new.key");
+    let mut command = home.command(&["key", "new", "--user-id", "A", "--output"]);
+    let made = run(command.arg(&file).env("LUSTRE_REPO_KEY_PASSPHRASE", ""));
+    assert_eq!(made.code, 0, "{made:?}");
+    assert!(made.stderr.contains("not encrypted"), "{made:?}");
+    assert_eq!(
+        fs::metadata(&file).unwrap().permissions().mode() & 0o7777,
+        0o600
+    );
+    let shown = home.run(&["key", "show", "--key-file", file.to_str().unwrap()]);
+    assert_eq!(shown.code, 0, "{shown:?}");
+}
+
+#[test]
+fn an_option_wins_over_what_is_exported_and_two_exported_keys_are_none() {
+    let home = Home::new();
+    let file = secret_file(home.path().join("a.key"), armored().as_bytes());
+    let show = |arguments: &[&str], variables: &[(&str, &str)]| {
+        let mut command = home.command(&["key", "show"]);
+        run(command.args(arguments).envs(variables.iter().copied()))
+    };
+    let path = file.to_str().unwrap();
+    let exported = [
+        ("LUSTRE_REPO_KEY_FILE", "/no/such/file"),
+        ("LUSTRE_REPO_KEY", "x"),
+    ];
+    assert_eq!(show(&["--key-file", path], &exported).code, 0);
+    assert_eq!(show(&[], &[("LUSTRE_REPO_KEY_FILE", path)]).code, 0);
+    // No conflict with another option, either: it is gpg that says no.
+    let agent = "0123456789ABCDEF0123456789ABCDEF01234567";
+    let asked = show(&["--key-agent", agent], &[("LUSTRE_REPO_KEY_FILE", path)]);
+    assert_eq!(asked.code, 1, "{asked:?}");
+    assert!(asked.stderr.contains(agent), "{asked:?}");
+    let both = show(
+        &[],
+        &[
+            ("LUSTRE_REPO_KEY_FILE", path),
+            ("LUSTRE_REPO_KEY_AGENT", agent),
+        ],
+    );
+    assert_eq!(both.code, 2, "{both:?}");
+    assert!(both.stderr.contains("LUSTRE_REPO_KEY_AGENT"), "{both:?}");
+}
+
+#[test]
+fn a_key_comes_through_a_pipe_and_no_file_is_left_open_for_others() {
+    let home = Home::new();
+    let file = secret_file(home.path().join("a.key"), armored().as_bytes());
+    let shell = |script: &str| -> Run {
+        let mut command = Command::new("bash");
+        home.prepare(&mut command);
+        run(command
+            .args(["-c", script])
+            .env("TOOL", program())
+            .env("KEY", &file))
+    };
+    for script in [
+        r#""$TOOL" key show --key-file <(cat "$KEY")"#,
+        r#"cat "$KEY" | "$TOOL" key show --key-file /dev/stdin"#,
+        r#"exec 7< <(sleep 1; cat "$KEY"); "$TOOL" key show --key-file /dev/fd/7"#,
+        r#"export LUSTRE_REPO_KEY_FILE=/dev/stdin; cat "$KEY" | "$TOOL" key show"#,
+    ] {
+        let shown = shell(script);
+        assert_eq!(shown.code, 0, "{script}: {shown:?}");
+        assert!(shown.stdout.contains("never expires"), "{shown:?}");
+    }
+    let open = shell(r#""$TOOL" key show --key-file /dev/fd/7 7<"$KEY""#);
+    assert_eq!(open.code, 2, "{open:?}");
+    assert!(open.stderr.contains("through a pipe"), "{open:?}");
+}
+
+#[test]
+fn what_is_no_key_file_ends_at_once() {
+    let home = Home::new();
+    let huge = home.path().join("huge");
+    fs::File::create(&huge).unwrap().set_len(300 << 20).unwrap();
+    fs::set_permissions(&huge, PermissionsExt::from_mode(0o600)).unwrap();
+    let pipe = home.path().join("pipe");
+    process::output(process::command("mkfifo").arg(&pipe)).unwrap();
+    let limit = Duration::from_secs(30);
+    for path in [Path::new("/dev/zero"), Path::new("/"), &huge, &pipe] {
+        let start = Instant::now();
+        let shown = home.run(&["key", "show", "--key-file", path.to_str().unwrap()]);
+        assert_eq!(shown.code, 1, "{shown:?}");
+        assert!(shown.stderr.contains(path.to_str().unwrap()), "{shown:?}");
+        assert!(start.elapsed() < limit, "{}", path.display());
+    }
+}
+
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let home = Home::new();
+    let file = secret_file(home.path().join("a.key"), armored().as_bytes());
+    let path = file.to_str().unwrap();
+    for line in [
+        &["key", "export", "--key-file", path][..],
+        &["key", "show", "--json", "--key-file", path],
+        &["targets", "--json"],
+        &["plan"],
+        &["--help"],
+    ] {
+        let full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let mut command = home.command(line);
+        let done = command.stdout(full).stderr(Stdio::piped()).spawn().unwrap();
+        let done = done.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        assert_eq!(done.status.code(), Some(1), "{line:?}: {said}");
+        assert!(said.contains("standard output"), "{line:?}: {said}");
+    }
+}
+
+/// A `gpg` that waits, is deaf to SIGTERM, and says its id in the file `pid`.
+fn deaf_gpg(home: &Home) -> PathBuf {
+    let folder = home.path().join("bin");
+    fs::create_dir(&folder).unwrap();
+    let gpg = folder.join("gpg");
+    let script = format!(
+        "#!/bin/sh\ntrap '' TERM\necho $$ >{0}.new\nmv {0}.new {0}\nwhile :; do sleep 0.2; done\n",
+        home.path().join("pid").display()
+    );
+    fs::write(&gpg, script).unwrap();
+    fs::set_permissions(&gpg, PermissionsExt::from_mode(0o755)).unwrap();
+    folder
+}
+
+#[test]
+fn a_signal_ends_what_was_started_and_a_second_one_ends_all_at_once() {
+    for signals in [1, 2] {
+        let home = Home::new();
+        let path = format!(
+            "{}:{}",
+            deaf_gpg(&home).display(),
+            std::env::var("PATH").unwrap()
+        );
+        let agent = "0123456789ABCDEF0123456789ABCDEF01234567";
+        let mut command = home.command(&["key", "show", "--key-agent", agent]);
+        let mut child = command
+            .env("PATH", path)
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let limit = Instant::now() + Duration::from_secs(60);
+        let gpg: String = loop {
+            match fs::read_to_string(home.path().join("pid")) {
+                Ok(id) => break id.trim().to_owned(),
+                Err(_) => assert!(Instant::now() < limit, "gpg does not start"),
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        let id = child.id().to_string();
+        let start = Instant::now();
+        for _ in 0..signals {
+            process::output(process::command("kill").args(["-TERM", &id])).unwrap();
+            std::thread::sleep(Duration::from_millis(300));
+        }
+        let status = child.wait().unwrap();
+        assert_eq!(status.code(), Some(130), "{signals}");
+        // The first one waits for what is deaf, and kills it.
+        assert_eq!(
+            start.elapsed() < Duration::from_secs(4),
+            signals == 2,
+            "{signals}"
+        );
+        let stat = fs::read_to_string(format!("/proc/{gpg}/stat")).unwrap_or_default();
+        assert!(
+            stat.is_empty() || stat.contains(") Z "),
+            "gpg runs on: {stat}"
+        );
+    }
+}
