@@ -75,9 +75,10 @@ impl Problem {
             Failure::Hunk {
                 file, hunk, line, ..
             } => (shown(file), Some(*hunk), (*line > 0).then_some(*line)),
-            Failure::NoFile(file) | Failure::AlreadyApplied(file) | Failure::NotEmpty(file) => {
-                (shown(file), None, None)
-            }
+            Failure::NoFile(file)
+            | Failure::AlreadyApplied(file)
+            | Failure::NotEmpty(file)
+            | Failure::Stray(file) => (shown(file), None, None),
             Failure::Other(_) => (None, None, None),
         };
         Self {

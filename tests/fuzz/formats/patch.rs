@@ -111,6 +111,19 @@ impl Format for Patch {
         vec![
             Case::either("a context diff", CONTEXT),
             Case::either("a context diff behind", first(CONTEXT)),
+            Case::bad(
+                "a line that keeps patch busy",
+                MADE.replace("@@ -0,0", "@@ -2147483647,0"),
+            ),
+            Case::bad(
+                "git's name and another",
+                MADE.replace("+++ b/new.c", "+++ b/newer.c")
+                    .replace("a/new.c", "a/newest.c"),
+            ),
+            Case::bad(
+                "a context diff behind that makes a file",
+                first("*** /dev/null\n--- b/made\n***************\n*** 0 ****\n--- 1 ----\n+ x\n"),
+            ),
             Case::either(
                 "an ed script",
                 "Index: README\n--- README\n+++ README\n1c\nx\n.\n",

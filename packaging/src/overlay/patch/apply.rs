@@ -10,6 +10,8 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use walkdir::WalkDir;
+
 use super::parse::{Patch, PatchError};
 use super::said::failures;
 use crate::overlay::series::NamedPatch;
@@ -68,6 +70,9 @@ pub enum Failure {
     /// A file to delete has more content than the patch removes.
     #[error("{}: not empty after the patch that deletes it", .0.display())]
     NotEmpty(PathBuf),
+    /// `patch` made a file of what does not look like a unified diff to us.
+    #[error("{}: is made by a part of the patch that is not a unified diff; make the patch anew with `diff -u` or git", .0.display())]
+    Stray(PathBuf),
     /// `patch` failed in another way; its words.
     #[error("patch says: {0}")]
     Other(String),
@@ -197,6 +202,17 @@ pub fn apply(
     Ok(report)
 }
 
+/// A file in `work` that is none of those a patch is known to touch: `patch` knows other formats, and finds them in what we take for
+/// prose.
+fn stray(work: &Path, touched: &[PathBuf]) -> Option<PathBuf> {
+    WalkDir::new(work)
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| !entry.file_type().is_dir())
+        .filter_map(|entry| entry.path().strip_prefix(work).ok().map(Path::to_owned))
+        .find(|file| !touched.contains(file))
+}
+
 /// What happens to a patch that does not apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Failed {
@@ -290,6 +306,10 @@ impl Scratch {
             .env_remove("POSIXLY_CORRECT")
             .env_remove("PATCH_VERSION_CONTROL");
         let done = process::capture(&mut command).map_err(ApplyError::NoTool)?;
+        if let Some(stray) = stray(&work, &touched) {
+            fs::remove_dir_all(&work).map_err(io_error("cannot remove", &work))?;
+            return Ok(vec![Failure::Stray(stray)]);
+        }
         if done.status.success() || failed == Failed::KeptInPart {
             for file in &touched {
                 let (from, to) = (work.join(file), self.state().join(file));

@@ -12,6 +12,9 @@ pub(super) struct Parser<'a> {
     files: Vec<FilePatch>,
 }
 
+/// No text file has as many lines. `patch` looks for a hunk's place line by line, and is busy for ever with a number near 2^31.
+const LAST_LINE: usize = 10_000_000;
+
 /// What git's extended headers say of one file.
 #[derive(Default)]
 struct GitHeader {
@@ -163,6 +166,9 @@ impl<'a> Parser<'a> {
             let Some((old, new, section)) = hunk_header(self.lines[self.at]) else {
                 return Err(self.header("a hunk header that is not `@@ -a,b +c,d @@`"));
             };
+            if old.0.max(new.0) > LAST_LINE {
+                return Err(self.header("a hunk at a line that no file has"));
+            }
             let section = section.to_vec();
             let line = self.at + 1;
             self.at += 1;

@@ -198,3 +198,24 @@ fn no_script_of_an_editor_is_run() {
     let text = fs::read_to_string(tree.path().join("fs/f")).unwrap();
     assert!(text.starts_with("1\n2\n3\n4\n5\n5.5\n6\n"), "{text}");
 }
+
+#[test]
+fn no_file_is_made_that_the_patch_is_not_known_to_make() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("f"), "1\n2\n3\n").unwrap();
+    let unified = "--- a/f\n+++ b/f\n@@ -1,3 +1,3 @@\n 1\n-2\n+N\n 3\n";
+    // GNU patch goes on in this format.
+    let context = "*** /dev/null\n--- b/made\n***************\n*** 0 ****\n--- 1 ----\n+ x\n";
+    let patch = NamedPatch {
+        name: "two".to_owned(),
+        content: format!("{unified}{context}").into_bytes(),
+    };
+    let error = apply(folder.path(), &[patch], ApplyOptions::default()).unwrap_err();
+    assert!(
+        error.to_string().contains("made: is made by a part"),
+        "{error}"
+    );
+    assert!(!folder.path().join("made").exists());
+    let kept = std::fs::read_to_string(folder.path().join("f")).unwrap();
+    assert_eq!(kept, "1\n2\n3\n");
+}

@@ -145,3 +145,15 @@ fn text_without_a_diff_and_broken_headers_are_refused() {
         assert!(message.contains(part), "{message}");
     }
 }
+
+#[test]
+fn a_hunk_at_a_line_that_no_file_has_is_refused() {
+    for at in ["2147483647", "9223372036854775807"] {
+        let text = format!("--- /dev/null\n+++ b/f\n@@ -{at},0 +1 @@\n+x\n");
+        let error = Patch::parse(text.as_bytes(), "p").unwrap_err().to_string();
+        assert!(
+            error.contains("p, line 3: a hunk at a line that no file has"),
+            "{error}"
+        );
+    }
+}
