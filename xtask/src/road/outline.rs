@@ -77,11 +77,12 @@ fn lock(target: &Target) -> String {
             origin(&target.lustre.source)
         );
     }
+    let wanted = target.asks_for();
     let ids = |source: bool| -> String {
         let of_kind = distribution
             .repository
             .iter()
-            .filter(|one| one.source == source);
+            .filter(|one| one.source == source && one.is_used(&wanted));
         let ids: Vec<&str> = of_kind.map(|one| one.id.as_str()).collect();
         ids.join(", ")
     };

@@ -104,7 +104,12 @@ pub fn resolve(context: &Context, update: bool) -> anyhow::Result<Lock> {
     let keys = resolve::keys(&downloader, &context.store, &specs, &target.distribution)?;
     context.screen.line(&format!(
         "reading the metadata of {} repositories",
-        target.distribution.repository.len()
+        target
+            .distribution
+            .repository
+            .iter()
+            .filter(|one| one.is_used(&target.asks_for()))
+            .count()
     ));
     let metadata = resolve::metadata(&downloader, target, &keys, &scratch.path().join("metadata"))?;
     let srpm = kernel_srpm(context, &metadata, update)?;
