@@ -92,7 +92,7 @@ impl World {
         ran
     }
 
-    /// The folders of the stage `name`.
+    /// The folders of the stage `name`, the newest last.
     fn stages(&self, name: &str) -> Vec<PathBuf> {
         let is_one = |path: &PathBuf| {
             let file = path.file_name().unwrap().to_str().unwrap();
@@ -100,10 +100,23 @@ impl World {
                 .is_some_and(|(stage, _)| stage == name)
         };
         let items = fs::read_dir(self.store().join("stages")).unwrap();
-        items
+        let mut found: Vec<PathBuf> = items
             .map(|item| item.unwrap().path())
             .filter(is_one)
-            .collect()
+            .collect();
+        let made = |path: &PathBuf| {
+            fs::metadata(path.join("stage.json"))
+                .unwrap()
+                .modified()
+                .unwrap()
+        };
+        found.sort_by_key(made);
+        found
+    }
+
+    /// The folder of the stage `name` that was made last.
+    fn newest(&self, name: &str) -> PathBuf {
+        self.stages(name).pop().unwrap()
     }
 
     fn forget(&self, stages: &[&str]) {
@@ -297,7 +310,7 @@ fn what_changes_in_the_store_is_noticed_named_and_mended() {
     ];
     for (name, end, damage, anew) in cases {
         world.forget(anew);
-        let folder = world.stages(name).pop().unwrap();
+        let folder = world.newest(name);
         let path = first(&folder, end);
         damage(&path);
         let ran = world.repo(0);
@@ -313,9 +326,7 @@ fn what_changes_in_the_store_is_noticed_named_and_mended() {
     }
     // What is published comes from the store, and is compared with what was recorded: the damaged file is not put there.
     fs::remove_dir_all(world.dist()).unwrap();
-    change(&first(&world.stages("finish")[0], ".rpm"), |bytes| {
-        flip(bytes)
-    });
+    change(&first(&world.newest("finish"), ".rpm"), |bytes| flip(bytes));
     let ran = world.repo(0);
     assert!(
         ran.stderr.contains("damaged finish: ") && ran.stderr.contains(".rpm"),
@@ -331,8 +342,8 @@ fn what_changes_in_the_store_is_noticed_named_and_mended() {
         run(command.env("LUSTRE_REPO_STORE", &store))
     };
     assert_eq!(verify(&[]).code, 0);
-    let kernel = first(&world.stages("kernel")[0], ".rpm");
-    let root = first(&world.stages("install-root")[0], "/etc/group");
+    let kernel = first(&world.newest("kernel"), ".rpm");
+    let root = first(&world.newest("install-root"), "/etc/group");
     let download = first(&store.join("files"), "");
     flipped(&kernel);
     gone(&root);

@@ -6,8 +6,9 @@
 use std::fs;
 use std::path::Path;
 
-use lustre_packaging::store::{Digest, digest_entries, list_tree};
+use lustre_packaging::store::Digest;
 use lustre_repo_tests::command_line::project;
+use walkdir::WalkDir;
 
 /// The digest of the sources of a recipe and its number.
 fn digest(recipe: &toml::Table) -> String {
@@ -20,25 +21,36 @@ fn digest(recipe: &toml::Table) -> String {
     for source in sources {
         let name = source.as_str().unwrap();
         let path = project().join(name);
-        let digest = if path.is_dir() {
-            let mut entries = list_tree(&path).unwrap();
-            entries.retain(|entry| {
-                let test = entry.path.ends_with("tests.rs") || entry.path.contains("tests/");
-                !test && !entry.path.ends_with('~')
-            });
-            assert!(!entries.is_empty(), "{name} is empty");
-            digest_entries(&entries)
-        } else {
-            Digest::of_bytes(code(&path).as_bytes())
-        };
+        let files: Vec<_> = WalkDir::new(&path)
+            .sort_by_file_name()
+            .into_iter()
+            .map(|item| item.unwrap())
+            .filter(|item| item.file_type().is_file())
+            .map(|item| item.into_path())
+            .filter(|path| is_code(path))
+            .collect();
+        assert!(!files.is_empty(), "there is no {name}");
+        let digest = Digest::of_fields(files.iter().map(|file| {
+            let name = file.strip_prefix(&path).unwrap();
+            (name.display().to_string(), code(file))
+        }));
         fields.push((name.to_owned(), digest.to_string()));
     }
     Digest::of_fields(fields).short()
 }
 
+/// Whether a file is part of the tool, and neither a test nor what an editor left.
+fn is_code(path: &Path) -> bool {
+    let text = path.strip_prefix(project()).unwrap().to_str().unwrap();
+    let is_test = ["/tests.rs", "_tests.rs"]
+        .iter()
+        .any(|end| text.ends_with(end));
+    !is_test && !text.contains("/tests/") && !text.contains("/testdata/") && !text.ends_with('~')
+}
+
 /// The file's code without its tests, which come last.
 fn code(path: &Path) -> String {
-    let text = fs::read_to_string(path).unwrap();
+    let text = String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
     let end = text
         .find("\n#[cfg(test)]\nmod tests {")
         .unwrap_or(text.len());

@@ -220,9 +220,15 @@ pub fn is_replaced(arguments: &TargetArgs, name: &str) -> bool {
 pub fn e2fsprogs(context: &Context, lock: &Lock) -> anyhow::Result<Option<Fetched>> {
     let source = tree_source(E2FSPROGS, &context.target.e2fsprogs.source)?;
     let replaced = is_replaced(&context.arguments, E2FSPROGS);
-    let options = options(&context.arguments)?;
+    let mut options = options(&context.arguments)?;
+    let pinned = lock.tree.get(E2FSPROGS);
+    if let (Some(source), Some(locked)) = (&source, pinned) {
+        fetches(context, &mut options, |options| {
+            Fetcher::new(&context.store, options, &|_| {}).fetch(E2FSPROGS, source, locked)
+        })?;
+    }
     let fetcher = Fetcher::new(&context.store, &options, &|_| {});
-    Ok(match (source, lock.tree.get(E2FSPROGS)) {
+    Ok(match (source, pinned) {
         (Some(source), Some(locked)) => Some(fetcher.fetch(E2FSPROGS, &source, locked)?),
         (Some(source), None) => Some(fetcher.lock(E2FSPROGS, &source)?),
         (None, _) if replaced => {
