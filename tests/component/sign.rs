@@ -139,6 +139,23 @@ fn unsigned_packages_are_told_from_signed_ones() {
 }
 
 #[test]
+fn a_signature_that_only_rpm_6_looks_at_is_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = signed(dir.path(), &packages().binary);
+    let mut bytes = fs::read(&path).unwrap();
+    // In the index of the signature header: the tag `RSA` becomes one that means nothing, `OPENPGP` (278) stays.
+    let rsa = [0, 0, 1, 12];
+    let at = bytes[112..]
+        .chunks(16)
+        .position(|entry| entry[..4] == rsa)
+        .unwrap();
+    bytes[112 + at * 16 + 3] = 20;
+    fs::write(&path, bytes).unwrap();
+    let error = verify_package(&path, &key().public_key()).unwrap_err();
+    assert!(matches!(error, Error::Unsigned { .. }), "{error}");
+}
+
+#[test]
 fn any_changed_byte_is_found_as_rpm_finds_it() {
     let dir = tempfile::tempdir().unwrap();
     let good = signed(dir.path(), &packages().binary);

@@ -434,3 +434,53 @@ fn a_signal_ends_what_was_started_and_a_second_one_ends_all_at_once() {
         );
     }
 }
+
+#[test]
+fn a_key_that_has_ended_is_told_before_anything_is_fetched_or_built() {
+    use lustre_packaging::sign::{DEV_KEY_CREATED, Key};
+    let home = Home::new();
+    let ended = Key::generate_with_lifetime("A", DEV_KEY_CREATED, Some(86_400)).unwrap();
+    let file = home.path().join("ended.key");
+    ended
+        .secret_armored(None)
+        .unwrap()
+        .write_new_file(&file)
+        .unwrap();
+    let path = file.to_str().unwrap();
+    for line in [&["repo"][..], &["assemble"], &["verify", "--reproducible"]] {
+        let ran = run(home.command(line).args(["--offline", "--key-file", path]));
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.stderr.contains("expired at 2020-01-02"), "{ran:?}");
+        // Without a lock and offline, everything else fails.
+        assert!(!ran.stderr.contains("offline"), "{ran:?}");
+    }
+}
+
+#[test]
+fn a_program_that_is_started_has_no_key_in_its_environment() {
+    let home = Home::new();
+    let folder = home.path().join("bin");
+    fs::create_dir(&folder).unwrap();
+    let seen = home.path().join("seen");
+    let gpg = folder.join("gpg");
+    fs::write(
+        &gpg,
+        format!("#!/bin/sh\nenv >>{}\nexit 2\n", seen.display()),
+    )
+    .unwrap();
+    fs::set_permissions(&gpg, PermissionsExt::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    let agent = "0123456789ABCDEF0123456789ABCDEF01234567";
+    let mut command = home.command(&["key", "show", "--key-agent", agent]);
+    let ran = run(command
+        .env("PATH", path)
+        .env("LUSTRE_REPO_KEY", "the key itself")
+        .env("LUSTRE_REPO_KEY_PASSPHRASE", "its passphrase"));
+    assert_eq!(ran.code, 1, "{ran:?}");
+    let seen = fs::read_to_string(&seen).unwrap();
+    assert!(seen.contains("LC_ALL=C"), "{seen}");
+    assert!(
+        !seen.contains("the key itself") && !seen.contains("its passphrase"),
+        "{seen}"
+    );
+}

@@ -73,8 +73,13 @@ fn we_agree_with_gpg_on_its_signatures() {
         error.contains(&gpg.fingerprint()) && error.contains(&key().fingerprint()),
         "{error}"
     );
-    let error = verify_detached(b"data", sign(&["--digest-algo", "SHA1"]), &public).unwrap_err();
+    let weak = sign(&["--digest-algo", "SHA1"]);
+    let error = verify_detached(b"data", &weak, &public).unwrap_err();
     assert!(error.to_string().contains("Sha1"), "{error}");
+    // The proofs of a repository go by the same policy.
+    let error = lustre_repository::key::verify_detached(&public, &weak, b"data").unwrap_err();
+    assert!(error.to_string().contains("Sha1"), "{error}");
+    lustre_repository::key::verify_detached(&public, &good, b"data").unwrap();
     let lifetime = sign(&["--default-sig-expire", "1d"]);
     let error = verify_detached(b"data", &lifetime, &public).unwrap_err();
     assert!(
