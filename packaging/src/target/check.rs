@@ -92,6 +92,9 @@ impl Target {
 
     fn check_kernel(&self) -> Result<(), String> {
         let kernel = &self.kernel;
+        if let Some(site) = &kernel.site {
+            inside("kernel.site", site)?;
+        }
         match kernel.kind {
             KernelKind::Patched => inside("kernel.overlay", &kernel.overlay),
             KernelKind::Distribution => {

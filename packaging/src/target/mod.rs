@@ -13,6 +13,7 @@ mod model;
 mod needs;
 mod one_or_more;
 mod repositories;
+mod site;
 mod summary;
 mod values;
 mod whence;
@@ -28,6 +29,7 @@ pub use model::{
 pub use needs::{Debuginfo, Needs, Share};
 pub use one_or_more::OneOrMore;
 pub use repositories::{BaseRepository, KeyFile, UnknownVariable};
+pub use site::SITE;
 
 /// A target that cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -246,6 +246,10 @@ pub struct Kernel {
     /// The options of the overlay that are taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
+    /// The folder with what an option takes of the site, such as the certificate of `site-key`: beside the target's file where that is
+    /// given by its path, otherwise under `specs/`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub site: Option<String>,
     /// Every package that must come out; none for the distribution's own kernel.
     pub packages: Vec<String>,
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use lustre_packaging::build::ext4::{self, Ext4};
 use lustre_packaging::build::{kernel, rpmbuild};
 use lustre_packaging::stage::{Failure, Stage, Work};
-use lustre_packaging::target::{DistributionKind, Source};
+use lustre_packaging::target::{DistributionKind, SITE, Source};
 
 use super::packages::one_srpm;
 use super::{Road, name, needs, recipes};
@@ -41,10 +41,13 @@ impl Road<'_> {
                 };
                 let srpm = self.distribution_kernel(work, package)?;
                 let tree = work.need(name::LUSTRE_TREE)?.join("tree");
+                let site = self.target.site(&self.specs);
+                let mut roots = vec![("lustre", tree.as_path())];
+                roots.extend(site.iter().map(|folder| (SITE, folder.as_path())));
                 kernel::sources(
                     &srpm,
                     &self.kernel_overlay()?,
-                    &[("lustre", &tree)],
+                    &roots,
                     work.scratch,
                     work.output,
                 )?;

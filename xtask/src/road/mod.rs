@@ -237,7 +237,18 @@ impl Road<'_> {
         if !kernel.kind.is_patched() {
             return Ok(Vec::new());
         }
-        self.overlay_inputs(label, &kernel.overlay, &kernel.options)
+        let mut inputs = self.overlay_inputs(label, &kernel.overlay, &kernel.options)?;
+        let overlay = self
+            .kernel_overlay()
+            .map_err(|error| anyhow::anyhow!("{error}"))?;
+        let files = self
+            .target
+            .site_files(&self.specs, &overlay)
+            .map_err(anyhow::Error::msg)?;
+        for (file, digest) in files {
+            inputs.push((format!("{label}-site-{file}"), digest.to_string()));
+        }
+        Ok(inputs)
     }
 
     /// The base repositories as the stage `distribution` left them.
