@@ -490,7 +490,7 @@ mod tests {
                 captured.unwrap_err().to_string(),
             ]
         };
-        for error in said("echo x >/dev/full") {
+        for error in said("cat /proc/version >/dev/full") {
             assert!(error.contains("disk was full"), "{error}");
             assert!(
                 error.contains("MiB free") && error.contains("make room"),
