@@ -5,6 +5,7 @@ use std::process::Stdio;
 
 use anyhow::{Context as _, bail};
 use lustre_packaging::lock::Lock;
+use lustre_packaging::sign::{KeySource, Secret};
 use lustre_packaging::source::Locked;
 use lustre_packaging::store::{Digest, Entry, EntryKind, list_tree};
 use lustre_packaging::target::Target;
@@ -15,7 +16,7 @@ use lustre_repository::{proof, sums};
 
 use super::super::{key, lock, needs, preflight, repo};
 use crate::cli::VerifyArgs;
-use crate::context::Context;
+use crate::context::{Context, variable};
 use crate::exit::{Outcome, Usage};
 use crate::road::finish::{Signing, tree};
 use crate::road::packages::built;
@@ -107,11 +108,21 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     for mirror in &arguments.target.mirrors {
         command.args(["--mirror", mirror]);
     }
-    if let Some(path) = &arguments.key.key_file {
-        command.arg("--key-file").arg(std::path::absolute(path)?);
+    // It runs in another folder, so what the environment names is given to it by absolute paths, too.
+    match key::source(&arguments.key)? {
+        KeySource::File(path) => {
+            command.arg("--key-file").arg(std::path::absolute(path)?);
+        }
+        KeySource::Agent { fingerprint, .. } => {
+            command.args(["--key-agent", &fingerprint]);
+        }
+        KeySource::Variable(_) | KeySource::Development(_) => {}
     }
-    if let Some(fingerprint) = &arguments.key.key_agent {
-        command.args(["--key-agent", fingerprint]);
+    if let Some(path) = variable(Secret::PASSPHRASE_FILE_VARIABLE) {
+        command.env(
+            Secret::PASSPHRASE_FILE_VARIABLE,
+            std::path::absolute(PathBuf::from(path))?,
+        );
     }
     let status = process::status(&mut command).context("cannot start the second build")?;
     if process::interrupted() {
