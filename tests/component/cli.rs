@@ -19,6 +19,8 @@ mod outputs;
 mod planning;
 #[path = "cli/stores.rs"]
 mod stores;
+#[path = "cli/verifying.rs"]
+mod verifying;
 #[path = "cli/waiting.rs"]
 mod waiting;
 
@@ -154,6 +156,7 @@ fn a_repository_with_another_key_than_expected_does_not_hold_and_is_not_looked_i
     let public = home.run(&["key", "export", "--key-file", secret]).stdout;
     fs::write(dist.join("RPM-GPG-KEY-lustre-repo"), &public).unwrap();
     fs::write(dist.join("SHA256SUMS"), "").unwrap();
+    fs::write(dist.join("manifest.json"), verifying::manifest("rehearsal")).unwrap();
     let verify = ["verify", "--offline", "--json", dist.to_str().unwrap()];
 
     let other = "0123456789ABCDEF0123456789ABCDEF01234567";

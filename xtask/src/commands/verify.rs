@@ -40,7 +40,7 @@ pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<()> {
     let file = path.join(manifest::FILE);
     let manifest = Manifest::read(&file).with_context(|| {
         format!(
-            "no repository of this tool at {}: its {} says what it is for",
+            "no repository of this tool at {}, where its {} would say what it is for; `cargo xtask repo` makes one",
             path.display(),
             manifest::FILE
         )
@@ -297,3 +297,6 @@ fn repo_file(context: &Context) -> anyhow::Result<RepoFile> {
     let repository = &context.target.repository;
     Ok(RepoFile::new(&repository.baseurl, &repository.name)?)
 }
+
+#[cfg(test)]
+mod tests;

@@ -45,12 +45,16 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         .into());
     }
     let signing = repo::signing(&context, &arguments.key)?;
+    let published = arguments.path.as_deref();
+    let published = published
+        .map(|path| published_at(path, &signing))
+        .transpose()?;
     // It is all built again, in the store.
     needs::before_fetching(&context, &needs::ALL, context.store.root())?;
     let pins = repo::ready(&context)?;
     let road = Road::new(&context, &pins)?;
-    let first = match &arguments.path {
-        Some(path) => published(path, &signing)?,
+    let first = match published {
+        Some(build) => build,
         None => {
             if preflight::gate(&context, &road)?.is_none() {
                 return Ok(Outcome::Misfit);
@@ -191,7 +195,7 @@ fn from_anywhere(source: &str) -> anyhow::Result<String> {
 }
 
 /// The repository at PATH in place of a first build: it has to be signed with the key that signs here.
-fn published(path: &Path, signing: &Signing) -> anyhow::Result<Build> {
+fn published_at(path: &Path, signing: &Signing) -> anyhow::Result<Build> {
     let tree = std::fs::canonicalize(path)
         .with_context(|| format!("no repository at {}", path.display()))?;
     let manifest = Manifest::read(&tree.join(manifest::FILE))?;

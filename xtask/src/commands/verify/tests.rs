@@ -1,0 +1,159 @@
+//! A signed repository of the target `rehearsal` with one package, as a stranger gives it, and how far it is looked into.
+
+use clap::Parser as _;
+use lustre_packaging::buildroot::{Base, BaseRepo};
+use lustre_packaging::sign::{Key, PublicKey, Secret, Signer as _, sign_package};
+use lustre_packaging::store::Store;
+use lustre_repository::comps::Comps;
+use lustre_repository::layout::{Assembly, Input, assemble};
+use lustre_repository::release_package::{self, ReleasePackage};
+use lustre_repository::repodata;
+
+use super::*;
+use crate::cli::{Cli, Command};
+use crate::ui::Screen;
+
+struct World {
+    dir: tempfile::TempDir,
+    context: Context,
+}
+
+impl World {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let line = ["cargo xtask", "verify"];
+        let Command::Verify(arguments) = Cli::try_parse_from(line).unwrap().command else {
+            panic!("another command");
+        };
+        let store = dir.path().join("store");
+        let context = Context {
+            target: Target::load(&context::specs(), "rehearsal").unwrap(),
+            store: Store::open(&store, "a test", &mut |_| {}).unwrap(),
+            screen: Screen::new(),
+            jobs: 1,
+            arguments: arguments.target,
+        };
+        let world = Self { dir, context };
+        world.assemble();
+        world
+    }
+
+    fn dist(&self) -> std::path::PathBuf {
+        self.dir.path().join("dist")
+    }
+
+    fn assemble(&self) {
+        let file = context::specs().join("distributions/rehearsal/key.asc");
+        let text = Secret::new(std::fs::read(&file).unwrap());
+        let key = Key::from_armored(&text, "the test", None).unwrap();
+        let public_key = key.public_key_armored().unwrap();
+        let repo_file = repo_file(&self.context).unwrap();
+        let epoch = self.context.target.build.source_date_epoch;
+        let created = PublicKey::from_armored(&public_key).unwrap().created();
+        let time = epoch.max(created);
+        let built = release_package::build(&ReleasePackage {
+            version: "1",
+            release: "1",
+            repo_file: &repo_file,
+            public_key: &public_key,
+            source_date_epoch: epoch.into(),
+            url: None,
+        })
+        .unwrap();
+        let package = self.dir.path().join(&built.file_name);
+        std::fs::write(&package, built.bytes).unwrap();
+        let signed = sign_package(&package, &package, &key, time).unwrap();
+        let manifest = Manifest {
+            target: self.context.target.name.clone(),
+            source_date_epoch: epoch.into(),
+            stages: BTreeMap::from([("x".to_owned(), manifest::Stage::default())]),
+            ..Manifest::default()
+        };
+        let packages = [Input {
+            path: package,
+            sha256_unsigned: signed.unsigned_sha256,
+            stage: "x".to_owned(),
+        }];
+        let assembly = Assembly {
+            packages: &packages,
+            comps: &Comps::default(),
+            repo_file: &repo_file,
+            public_key: &public_key,
+            manifest,
+            sign: &|data| Ok(key.sign_detached(data, time)?),
+        };
+        assemble(&assembly, &self.dist()).unwrap();
+    }
+
+    /// The results by name; the server, where one may be asked for, has no packages and no root.
+    fn check(&self, expected: &Expected, server: bool) -> BTreeMap<String, Check> {
+        let base = self.dir.path().join("base");
+        std::fs::create_dir_all(&base).unwrap();
+        repodata::write(&base, &repodata::Options::default()).unwrap();
+        let mut made = Server {
+            target: self.context.target.clone(),
+            own_kernel: None,
+            base: Base {
+                repos: vec![BaseRepo {
+                    id: "base".to_owned(),
+                    folder: base,
+                }],
+                key: self.dir.path().join("no-key"),
+                arch: "x86_64".to_owned(),
+                signed_metadata: true,
+                module_platform: None,
+            },
+            root: self.dir.path().join("no-root"),
+        };
+        let level = Prove::Install;
+        let all = checks(&self.context, &self.dist(), expected, None, level, || {
+            assert!(server, "a server was made for what nobody signed");
+            Ok(&mut made)
+        })
+        .unwrap();
+        all.into_iter().map(|one| (one.name.clone(), one)).collect()
+    }
+}
+
+#[test]
+fn a_strangers_repository_is_not_installed_before_somebody_says_so() {
+    let world = World::new();
+    let found = world.check(&Expected::Unknown, true);
+    assert_eq!(found[expected::CHECK].result, Result_::NotRun);
+    for held in [
+        "package-signatures",
+        "metadata-signatures",
+        "sha256sums",
+        age::CHECK,
+        "repodata",
+        "repo-file",
+    ] {
+        let one = &found[held];
+        assert_eq!(one.result, Result_::Pass, "{one:?}");
+    }
+    for step in [
+        "install-release-package",
+        "install",
+        "remove",
+        "install-everything",
+    ] {
+        assert_eq!(found[step].message, expected::NOT_INSTALLED);
+    }
+    // Somebody has said so: a chroot is made, or here would be.
+    let found = world.check(&Expected::FirstUse, true);
+    assert_eq!(found[expected::CHECK].result, Result_::Pass);
+    let why = &found["install"].message;
+    assert!(why.contains("chroot could not be made"), "{why}");
+}
+
+#[test]
+fn what_is_not_as_it_was_signed_is_not_read_on() {
+    let world = World::new();
+    std::fs::write(world.dist().join("index.html"), "more").unwrap();
+    let found = world.check(&Expected::FirstUse, false);
+    assert_eq!(found["sha256sums"].result, Result_::Fail);
+    assert_eq!(found["metadata-signatures"].result, Result_::Pass);
+    let why = &found["repodata"].message;
+    assert!(why.contains("`sha256sums` did not hold"), "{why}");
+    assert!(!found.contains_key("install"));
+}
