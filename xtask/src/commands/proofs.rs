@@ -49,15 +49,27 @@ impl Proved {
     /// One line, and one for every check that does not hold.
     pub fn summary(&self) -> String {
         let mut lines = vec![self.0.summary()];
-        for check in &self.0.checks {
-            if check.result != Outcome::Pass {
-                lines.push(format!(
-                    "  {}: {}: {}",
-                    check.name, check.result, check.message
-                ));
-                if let Some(log) = &check.log {
-                    lines.push(format!("    log: {}", log.display()));
-                }
+        // What several checks say alike is said once.
+        for alike in self
+            .0
+            .checks
+            .chunk_by(|a, b| (a.result, &a.message) == (b.result, &b.message))
+        {
+            let [first, ..] = alike else {
+                continue;
+            };
+            if first.result == Outcome::Pass {
+                continue;
+            }
+            let names: Vec<&str> = alike.iter().map(|check| check.name.as_str()).collect();
+            lines.push(format!(
+                "  {}: {}: {}",
+                names.join(", "),
+                first.result,
+                first.message
+            ));
+            for log in alike.iter().filter_map(|check| check.log.as_ref()) {
+                lines.push(format!("    log: {}", log.display()));
             }
         }
         lines.join("\n")

@@ -235,9 +235,11 @@ fn checks<'s>(
         all.extend(proof::content_not_checked(&why));
         return Ok(all);
     }
-    all.push(Check::run(age::CHECK, &logs, || {
+    let age = Check::run(age::CHECK, &logs, || {
         age::check(dist, &published, SystemTime::now(), max_age)
-    }));
+    });
+    let recent = age.result == Result_::Pass;
+    all.push(age);
     let server = server()?;
     let repos = [server.base_repository().to_owned()];
     let names = server.target.expected_packages();
@@ -249,11 +251,11 @@ fn checks<'s>(
     if level < Prove::Install {
         return Ok(all);
     }
-    if trusted {
-        all.extend(installed(context, server, dist)?);
-    } else {
-        all.extend(not_installed(expected::NOT_INSTALLED));
-    }
+    all.extend(match (trusted, recent) {
+        (true, true) => installed(context, server, dist)?,
+        (true, false) => not_installed(age::NOT_INSTALLED),
+        (false, _) => not_installed(expected::NOT_INSTALLED),
+    });
     Ok(all)
 }
 

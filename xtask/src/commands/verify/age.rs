@@ -11,6 +11,9 @@ use lustre_repository::sums;
 /// The name of the check.
 pub const CHECK: &str = "age";
 
+/// What is said of checks that would run the scripts of packages that may have been replaced for a reason.
+pub const NOT_INSTALLED: &str = "not installed: it is not as recent as it has to be";
+
 const DAY: u64 = 24 * 60 * 60;
 
 /// Says how old the signature of the repository's sums is at the time `now`, and whether that is too old.

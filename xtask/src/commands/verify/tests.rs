@@ -49,7 +49,7 @@ impl World {
         let public_key = key.public_key_armored().unwrap();
         let repo_file = repo_file(&self.context).unwrap();
         let epoch = self.context.target.build.source_date_epoch;
-        let created = PublicKey::from_armored(&public_key).unwrap().created();
+        let created = PublicKey::parse(&public_key).unwrap().created();
         let time = epoch.max(created);
         let built = release_package::build(&ReleasePackage {
             version: "1",
@@ -86,7 +86,12 @@ impl World {
     }
 
     /// The results by name; the server, where one may be asked for, has no packages and no root.
-    fn check(&self, expected: &Expected, server: bool) -> BTreeMap<String, Check> {
+    fn check(
+        &self,
+        expected: &Expected,
+        max_age: Option<u32>,
+        server: bool,
+    ) -> BTreeMap<String, Check> {
         let base = self.dir.path().join("base");
         std::fs::create_dir_all(&base).unwrap();
         repodata::write(&base, &repodata::Options::default()).unwrap();
@@ -106,10 +111,17 @@ impl World {
             root: self.dir.path().join("no-root"),
         };
         let level = Prove::Install;
-        let all = checks(&self.context, &self.dist(), expected, None, level, || {
-            assert!(server, "a server was made for what nobody signed");
-            Ok(&mut made)
-        })
+        let all = checks(
+            &self.context,
+            &self.dist(),
+            expected,
+            max_age,
+            level,
+            || {
+                assert!(server, "a server was made for what nobody signed");
+                Ok(&mut made)
+            },
+        )
         .unwrap();
         all.into_iter().map(|one| (one.name.clone(), one)).collect()
     }
@@ -118,7 +130,7 @@ impl World {
 #[test]
 fn a_strangers_repository_is_not_installed_before_somebody_says_so() {
     let world = World::new();
-    let found = world.check(&Expected::Unknown, true);
+    let found = world.check(&Expected::Unknown, None, true);
     assert_eq!(found[expected::CHECK].result, Result_::NotRun);
     for held in [
         "package-signatures",
@@ -140,17 +152,27 @@ fn a_strangers_repository_is_not_installed_before_somebody_says_so() {
         assert_eq!(found[step].message, expected::NOT_INSTALLED);
     }
     // Somebody has said so: a chroot is made, or here would be.
-    let found = world.check(&Expected::FirstUse, true);
+    let found = world.check(&Expected::FirstUse, None, true);
     assert_eq!(found[expected::CHECK].result, Result_::Pass);
     let why = &found["install"].message;
     assert!(why.contains("chroot could not be made"), "{why}");
+}
+
+/// Served again, an old repository has all its signatures.
+#[test]
+fn what_is_older_than_a_site_allows_is_refused_and_not_installed() {
+    let world = World::new();
+    let found = world.check(&Expected::FirstUse, Some(0), true);
+    assert_eq!(found["metadata-signatures"].result, Result_::Pass);
+    assert_eq!(found[age::CHECK].result, Result_::Fail);
+    assert_eq!(found["install"].message, age::NOT_INSTALLED);
 }
 
 #[test]
 fn what_is_not_as_it_was_signed_is_not_read_on() {
     let world = World::new();
     std::fs::write(world.dist().join("index.html"), "more").unwrap();
-    let found = world.check(&Expected::FirstUse, false);
+    let found = world.check(&Expected::FirstUse, None, false);
     assert_eq!(found["sha256sums"].result, Result_::Fail);
     assert_eq!(found["metadata-signatures"].result, Result_::Pass);
     let why = &found["repodata"].message;
