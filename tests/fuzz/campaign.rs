@@ -14,7 +14,7 @@ use crate::worker::{self, Counts, Inputs, MEMORY};
 use crate::{Format, mutate};
 
 /// How long one input may take by the clock: for those that wait. Those that compute are ended by the worker itself.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// What one format came to.
 #[derive(Debug)]

@@ -152,7 +152,7 @@ pub struct Evr {
 }
 
 impl Evr {
-    /// Reads `[epoch:]version[-release]`. None where the text is empty or the epoch is not a number.
+    /// Reads `[epoch:]version[-release]`. None where there is no version or the epoch is not a number.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         if text.is_empty() {
@@ -163,6 +163,9 @@ impl Evr {
             Some(("", rest)) => (0, rest),
             Some((epoch, rest)) => (epoch.parse().ok()?, rest),
         };
+        if rest.is_empty() || rest.starts_with('-') {
+            return None;
+        }
         let (version, release) = match rest.split_once('-') {
             None => (rest, None),
             Some((version, "")) => (version, None),
@@ -201,7 +204,8 @@ impl Evr {
 
 impl fmt::Display for Evr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.epoch != 0 {
+        // What stands before a colon is read as the epoch.
+        if self.epoch != 0 || self.version.contains(':') {
             write!(f, "{}:", self.epoch)?;
         }
         f.write_str(&self.version)?;
@@ -241,7 +245,11 @@ mod tests {
         assert_eq!(evr.to_string(), "1:2.3-4.el8");
         assert_eq!(Evr::parse("2.3-").unwrap().release, None);
         assert_eq!(Evr::parse(":7").unwrap().epoch, 0);
-        assert_eq!(Evr::parse(""), None);
+        for none in ["", ":", "1:", "-1", "1:-1"] {
+            assert_eq!(Evr::parse(none), None, "{none}");
+        }
+        let odd = Evr::parse(":1:2").unwrap();
+        assert_eq!(Evr::parse(&odd.to_string()), Some(odd));
         assert_eq!(Evr::parse("x:1"), None);
     }
 
