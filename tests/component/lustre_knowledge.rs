@@ -1,8 +1,10 @@
 //! What is said of Lustre and kernels, compared with Lustre's own trees; and the fixup of a patch, on sources of both shapes.
 //!
 //! ```text
-//! LUSTRE_GIT=REPOSITORY cargo test -p lustre-repo-tests --test lustre_knowledge -- --ignored --nocapture
+//! LUSTRE_GIT=REPOSITORY [EL_KERNEL_GIT=REPOSITORY] cargo test -p lustre-repo-tests --test lustre_knowledge -- --ignored --nocapture
 //! ```
+//!
+//! The second is a clone of a repository of distributions' kernels, one tag each, named as the kernel's package without its name.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,6 +14,8 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use lustre_packaging::knowledge::{Knowledge, Outcome};
 use lustre_packaging::overlay::Overlay;
+use lustre_packaging::overlay::patch::{ApplyOptions, Patch, apply};
+use lustre_packaging::overlay::series::Series;
 use lustre_packaging::process;
 
 fn specs() -> PathBuf {
@@ -97,9 +101,26 @@ fn the_fixed_patch_applies_to_the_new_source_and_the_original_to_the_old() -> Re
     Ok(())
 }
 
+/// What is looked at of upstream's, with its version.
+const REVISIONS: [(&str, &str); 9] = [
+    ("2.15.5", "2.15.5"),
+    ("v2_15_6", "2.15.6"),
+    ("v2_15_7", "2.15.7"),
+    ("2.15.8", "2.15.8"),
+    ("2.16.0-RC1", "2.16.0-RC1"),
+    ("2.16.1", "2.16.1"),
+    ("v2_16_53", "2.16.53"),
+    ("2.17.0", "2.17.0"),
+    ("master", "2.17.57"),
+];
+
 fn git(arguments: &[&str]) -> Result<Vec<u8>> {
-    let repository = std::env::var_os("LUSTRE_GIT")
-        .context("LUSTRE_GIT names no clone of Lustre's repository")?;
+    git_in("LUSTRE_GIT", arguments)
+}
+
+/// git in the repository that the variable `name` names.
+fn git_in(name: &str, arguments: &[&str]) -> Result<Vec<u8>> {
+    let repository = std::env::var_os(name).with_context(|| format!("{name} names no clone"))?;
     Ok(process::output(
         Command::new("git")
             .arg("-C")
@@ -118,17 +139,7 @@ fn file(revision: &str, path: &str) -> Option<String> {
 fn the_statements_agree_with_lustre_s_trees() -> Result<()> {
     let knowledge = Knowledge::load(&specs())?;
     let mut compared = 0;
-    for (revision, version) in [
-        ("2.15.5", "2.15.5"),
-        ("v2_15_6", "2.15.6"),
-        ("v2_15_7", "2.15.7"),
-        ("2.15.8", "2.15.8"),
-        ("2.16.0-RC1", "2.16.0-RC1"),
-        ("2.16.1", "2.16.1"),
-        ("v2_16_53", "2.16.53"),
-        ("2.17.0", "2.17.0"),
-        ("master", "2.17.57"),
-    ] {
+    for (revision, version) in REVISIONS {
         git(&[
             "rev-parse",
             "--verify",
@@ -206,6 +217,118 @@ fn the_statements_agree_with_lustre_s_trees() -> Result<()> {
     Ok(())
 }
 
+/// What overlays and series are of Lustre's tree.
+const LUSTRE: [&str; 3] = ["lustre.spec.in", "config", "ldiskfs/kernel_patches"];
+
+/// What Lustre makes ldiskfs of.
+const EXT4: [&str; 3] = [
+    "fs/ext4",
+    "include/trace/events/ext4.h",
+    "include/uapi/linux/ext4.h",
+];
+
+/// Puts these paths of a revision into `folder`; those that it does not have are left out.
+fn unpack(name: &str, revision: &str, paths: &[&str], folder: &Path) -> Result<()> {
+    let mut arguments = vec!["archive", revision];
+    for path in paths {
+        let listed = git_in(name, &["ls-tree", "--name-only", revision, path])?;
+        if !listed.is_empty() {
+            arguments.push(path);
+        }
+    }
+    let file = folder.join("tree.tar");
+    fs::write(&file, git_in(name, &arguments)?)?;
+    let mut tar = Command::new("tar");
+    process::output(tar.arg("-xf").arg(&file).arg("-C").arg(folder))?;
+    Ok(fs::remove_file(&file)?)
+}
+
+/// Why the series does not apply to the ext4 in `kernel`; nothing where it does.
+fn misses(lustre: &Path, series: &str, kernel: &Path) -> Result<Option<String>> {
+    let patches = lustre.join("ldiskfs/kernel_patches");
+    let list = Series::read(&patches.join(format!("series/ldiskfs-{series}.series")))?;
+    let patches = list.load(&patches.join("patches"))?;
+    let report = apply::check(kernel, &patches, ApplyOptions::default())?;
+    Ok((!report.applies()).then(|| report.to_string()))
+}
+
+#[test]
+#[ignore = "needs LUSTRE_GIT and EL_KERNEL_GIT, clones of Lustre's repository and of one of distributions' kernels"]
+fn every_kernel_that_is_to_be_had_takes_the_series_as_is_said() -> Result<()> {
+    let knowledge = Knowledge::load(&specs())?;
+    let tags = String::from_utf8(git_in("EL_KERNEL_GIT", &["tag"])?)?;
+    let dir = tempfile::tempdir()?;
+    let mut wrong = Vec::new();
+    let mut compared = 0;
+    for (revision, version) in REVISIONS {
+        let plain = dir.path().join(revision);
+        fs::create_dir(&plain)?;
+        unpack("LUSTRE_GIT", revision, &LUSTRE, &plain)?;
+        for tag in tags.lines() {
+            let Some((_, release)) = tag.split_once('-') else {
+                continue;
+            };
+            let Ok(Some(rule)) = knowledge.rule(version, release) else {
+                continue;
+            };
+            let Some(series) = &rule.series else {
+                continue;
+            };
+            let kernel = dir.path().join(format!("kernel-{tag}"));
+            if !kernel.exists() {
+                fs::create_dir(&kernel)?;
+                unpack("EL_KERNEL_GIT", tag, &EXT4, &kernel)?;
+            }
+            compared += 1;
+            let said = rule.result;
+            let found = misses(&plain, series, &kernel)?;
+            if found.is_none() != (said == Outcome::Builds) {
+                let found = found.as_deref().unwrap_or("it applies");
+                wrong.push(format!("{revision}, {tag}: said {said:?}, but {found}"));
+            }
+            if let (Some(overlay), Some(option)) = (&rule.overlay, &rule.option) {
+                let fixed = dir.path().join(format!("{revision}-{option}"));
+                if !fixed.exists() {
+                    fs::create_dir(&fixed)?;
+                    unpack("LUSTRE_GIT", revision, &LUSTRE, &fixed)?;
+                    let path = specs().join(overlay).join("overlay.toml");
+                    Overlay::load_with(&path, std::slice::from_ref(option))?.change_tree(&fixed)?;
+                }
+                if let Some(found) = misses(&fixed, series, &kernel)? {
+                    wrong.push(format!("{revision}, {tag}, with {option}: {found}"));
+                }
+            }
+        }
+    }
+    println!("{compared} pairs compared");
+    ensure!(wrong.is_empty() && compared > 0, "{}", wrong.join("\n"));
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs LUSTRE_GIT=REPOSITORY, a clone of Lustre's"]
+fn every_patch_of_lustre_s_trees_is_read() -> Result<()> {
+    let mut read = 0;
+    let mut refused = Vec::new();
+    for revision in REVISIONS.map(|(revision, _)| revision) {
+        let names = git(&["ls-tree", "-r", "-z", "--name-only", revision])?;
+        let names = String::from_utf8(names)?;
+        let patches = names
+            .split('\0')
+            .filter(|name| name.ends_with(".patch") && name.contains("kernel_patches/patches/"));
+        for name in patches {
+            let content = git(&["show", &format!("{revision}:{name}")])?;
+            match Patch::parse(&content, name) {
+                Ok(_) => read += 1,
+                Err(error) => refused.push(format!("{revision}: {error}")),
+            }
+        }
+    }
+    println!("{read} patches read");
+    ensure!(refused.is_empty() && read > 1000, "{}", refused.join("\n"));
+    Ok(())
+}
+
 #[test]
 #[ignore = "needs LUSTRE_GIT=REPOSITORY, a clone of Lustre's"]
 fn the_overlays_change_lustre_s_trees() -> Result<()> {
@@ -218,22 +341,7 @@ fn the_overlays_change_lustre_s_trees() -> Result<()> {
         ("master", plain("2.18")?),
     ] {
         let dir = tempfile::tempdir()?;
-        let archive = git(&[
-            "archive",
-            revision,
-            "lustre.spec.in",
-            "config",
-            "ldiskfs/kernel_patches",
-        ])?;
-        let file = dir.path().join("tree.tar");
-        fs::write(&file, archive)?;
-        process::output(
-            Command::new("tar")
-                .arg("-xf")
-                .arg(&file)
-                .arg("-C")
-                .arg(dir.path()),
-        )?;
+        unpack("LUSTRE_GIT", revision, &LUSTRE, dir.path())?;
         let changed = overlay
             .change_tree(dir.path())
             .with_context(|| revision.to_owned())?;

@@ -15,6 +15,9 @@ pub(super) struct Parser<'a> {
 /// No text file has as many lines. `patch` looks for a hunk's place line by line, and is busy for ever with a number near 2^31.
 const LAST_LINE: usize = 10_000_000;
 
+/// How many empty lines of context `patch` takes as chopped off the end of a patch file.
+const CHOPPED: usize = 3;
+
 /// What git's extended headers say of one file.
 #[derive(Default)]
 struct GitHeader {
@@ -53,7 +56,8 @@ impl<'a> Parser<'a> {
                 self.at += 1;
             }
         }
-        if self.files.is_empty() {
+        // A file of no bytes is a patch that changes nothing, as upstream has one.
+        if self.files.is_empty() && !self.lines.is_empty() {
             return Err(PatchError::Empty {
                 patch: self.name.to_owned(),
             });
@@ -208,17 +212,22 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
-    /// The body's lines, until both counts are reached or a line cannot be part of it.
+    /// The body's lines, until both counts are reached or a line cannot be part of it. What GNU `patch` takes for a line of the body is
+    /// taken here: series that it applies have lines whose mark was lost on the way.
     fn body(&mut self, mut old: usize, mut new: usize) -> Vec<Line> {
         let mut lines = Vec::new();
         while let Some(&line) = self.lines.get(self.at) {
             let (kind, text) = match line.split_first() {
-                Some((b' ', text)) => (LineKind::Context, text),
+                Some((b' ' | b'=', text)) => (LineKind::Context, text),
                 Some((b'+', text)) => (LineKind::Added, text),
                 Some((b'-', text)) => (LineKind::Removed, text),
                 Some((b'\\', text)) => (LineKind::Note, text),
-                // Mailers and editors strip the blank of an empty context line; patch takes it all the same.
-                None => (LineKind::Context, line),
+                // Mailers and editors strip the blank of an empty context line, and that of one that begins with a tab.
+                None | Some((b'\t', _)) => (LineKind::Context, line),
+                Some((b'#', _)) if old > 0 || new > 0 => {
+                    self.at += 1;
+                    continue;
+                }
                 Some(_) => break,
             };
             let (takes_old, takes_new) = match kind {
@@ -238,6 +247,14 @@ impl<'a> Parser<'a> {
                 at: self.at + 1,
             });
             self.at += 1;
+        }
+        // Empty lines at the end of the file that something chopped off.
+        if self.at >= self.lines.len() && old == new && old <= CHOPPED {
+            lines.extend((1..=old).map(|beyond| Line {
+                kind: LineKind::Context,
+                text: Vec::new(),
+                at: self.at + beyond,
+            }));
         }
         lines
     }
@@ -327,7 +344,8 @@ type Range = (usize, usize);
 fn hunk_header(line: &[u8]) -> Option<(Range, Range, &[u8])> {
     let (old, rest) = range(line.strip_prefix(b"@@ -")?)?;
     let (new, rest) = range(rest.strip_prefix(b" +")?)?;
-    Some((old, new, rest.strip_prefix(b" @@")?))
+    let rest = rest.strip_prefix(b" @")?;
+    Some((old, new, rest.strip_prefix(b"@").unwrap_or(rest)))
 }
 
 fn range(bytes: &[u8]) -> Option<(Range, &[u8])> {

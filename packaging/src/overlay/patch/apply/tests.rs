@@ -219,3 +219,81 @@ fn no_file_is_made_that_the_patch_is_not_known_to_make() {
     let kept = std::fs::read_to_string(folder.path().join("f")).unwrap();
     assert_eq!(kept, "1\n2\n3\n");
 }
+
+#[test]
+fn the_parser_takes_the_hunks_that_patch_takes_and_no_others() {
+    let text = "one\n\ttab\n=\nfour\n\n\n\n\n";
+    let head = "--- a/fs/t\n+++ b/fs/t\n";
+    for (what, hunk, taken) in [
+        (
+            "a lost blank before a tab",
+            "@@ -1,4 +1,4 @@\n-one\n+ONE\n\ttab\n =\n four\n",
+            true,
+        ),
+        (
+            "a lost blank of an empty line",
+            "@@ -4,3 +4,3 @@\n-four\n+FOUR\n\n\n",
+            true,
+        ),
+        (
+            "another mark of context",
+            "@@ -1,4 +1,4 @@\n-one\n+ONE\n=\ttab\n==\n four\n",
+            true,
+        ),
+        (
+            "a comment among the lines",
+            "@@ -1,2 +1,2 @@\n-one\n+ONE\n# x\n \ttab\n",
+            true,
+        ),
+        (
+            "a header that ends early",
+            "@@ -1,2 +1,2 @\n-one\n+ONE\n \ttab\n",
+            true,
+        ),
+        (
+            "three chopped lines",
+            "@@ -1,7 +1,7 @@\n-one\n+ONE\n \ttab\n =\n four\n",
+            true,
+        ),
+        (
+            "four chopped lines",
+            "@@ -1,8 +1,8 @@\n-one\n+ONE\n \ttab\n =\n four\n",
+            false,
+        ),
+        (
+            "chopped lines within",
+            "@@ -1,6 +1,6 @@\n-one\n+ONE\n \ttab\n =\n four\ndiff\n",
+            false,
+        ),
+        ("no mark", "@@ -1,2 +1,2 @@\n-one\n+ONE\ntab\n", false),
+        (
+            "a header without an end",
+            "@@ -1,2 +1,2\n-one\n+ONE\n \ttab\n",
+            false,
+        ),
+        (
+            "one line too few",
+            "@@ -1,2 +1,3 @@\n-one\n+ONE\n \ttab\n",
+            false,
+        ),
+        (
+            "one line too many",
+            "@@ -1,1 +1,2 @@\n-one\n-\ttab\n+ONE\n+z\n",
+            false,
+        ),
+    ] {
+        let content = format!("{head}{hunk}");
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("fs")).unwrap();
+        fs::write(dir.path().join("fs/t"), text).unwrap();
+        fs::write(dir.path().join("p"), &content).unwrap();
+        let mut command = process::command("patch");
+        command
+            .args(["-p1", "--batch", "--forward", "--input=p"])
+            .current_dir(dir.path());
+        let said = process::capture(&mut command).unwrap();
+        assert_eq!(said.status.success(), taken, "patch, {what}: {said:?}");
+        let parsed = Patch::parse(content.as_bytes(), "p");
+        assert_eq!(parsed.is_ok(), taken, "the parser, {what}: {parsed:?}");
+    }
+}
