@@ -89,6 +89,41 @@ fn lines<'a>(text: &'a str, part: &str) -> Vec<&'a str> {
     text.lines().filter(|line| line.contains(part)).collect()
 }
 
+/// What only shows where such a spec is run: with which files it does what.
+#[test]
+fn pahole_is_asked_for_one_thread_in_every_form_that_a_kernel_has() -> Result<()> {
+    let forms = [
+        (
+            "scripts/Makefile.btf",
+            "pahole-flags-$(call test-ge, $(pahole-ver), 122)\t+= -j\nother = -j --btf_features=var\n",
+            "pahole-flags-$(call test-ge, $(pahole-ver), 122)\t+=\nother = --btf_features=var\n",
+        ),
+        (
+            "scripts/pahole-flags.sh",
+            "if [ 1 -ge 122 ]; then\n\textra=\"${extra} -j\"\nfi\n",
+            "if [ 1 -ge 122 ]; then\n\textra=\"${extra}\"\nfi\n",
+        ),
+    ];
+    for el in [9, 10] {
+        let overlay = overlay(el, &[])?;
+        let mut edits = overlay.manifest.edit.iter();
+        let edit = edits
+            .find(|edit| edit.name == "one-pahole")
+            .context("no edit of it")?;
+        for (file, before, after) in forms {
+            let dir = tempfile::tempdir()?;
+            fs::create_dir(dir.path().join("scripts"))?;
+            fs::write(dir.path().join(file), before)?;
+            let mut shell = Command::new("sh");
+            shell.args(["-ec", &edit.text]).current_dir(dir.path());
+            process::output(&mut shell)?;
+            let text = fs::read_to_string(dir.path().join(file))?;
+            ensure!(text == after, "EL{el}, {file}: {text}");
+        }
+    }
+    Ok(())
+}
+
 /// What has to hold of a spec that the overlay changed, whatever else is in it: `parsed` is what rpm makes of it.
 fn check_parsed(parsed: &str, version: &str) -> Result<()> {
     let all: Vec<&str> = parsed.lines().map(str::trim_end).collect();
@@ -137,6 +172,19 @@ fn check_parsed(parsed: &str, version: &str) -> Result<()> {
         all[..prep].contains(&"BuildRequires: openssl-devel"),
         "openssl-devel is not required"
     );
+    ensure!(
+        lines(parsed, "uki").is_empty() && lines(parsed, "sb-certs").is_empty(),
+        "a unified image is made"
+    );
+    ensure!(lines(parsed, "sphinx").is_empty(), "documentation is built");
+    for name in ["kernel-lustre", "kernel-devel-lustre"] {
+        let provided = lines(
+            &parsed.replace("+debug", ""),
+            &format!("Provides: {name} = "),
+        )
+        .len();
+        ensure!(provided > 0, "nothing provides {name}");
+    }
     Ok(())
 }
 
@@ -317,7 +365,10 @@ fn a_site_s_certificate_goes_into_the_kernel_and_no_key_does() -> Result<()> {
 #[test]
 fn an_option_that_is_not_there_is_told_with_those_that_are() -> Result<()> {
     for (options, part) in [
-        (&["secure-boot"][..], "there are: no-debuginfo, site-key"),
+        (
+            &["secure-boot"][..],
+            "there are: absent-patches, no-debuginfo, site-key, trimmed-config",
+        ),
         (&["site-key", "site-key"], "taken twice"),
     ] {
         let error = overlay(9, options).err().context("an error")?.to_string();

@@ -42,6 +42,17 @@ fn the_table_is_what_is_known() {
     assert_eq!(rule("2.15.8", "570.62.1.el9_6"), Some(No));
     assert_eq!(rule("2.16.1", "427.42.1.el9_4"), Some(No));
     assert_eq!(rule("2.17.0", "687.39.1.el9_8"), None);
+    for (lustre, kernel, expected) in [
+        ("2.17.0", "570.28.1.el9_6", No),
+        ("2.17.0", "570.29.1.el9_6", Builds),
+        ("2.17.0", "55.24.1.el10_0", Builds),
+        ("2.17.0", "55.25.1.el10_0", Fixup),
+        ("2.17.0", "124.20.1.el10_1", No),
+        ("2.17.57", "55.24.1.el10_0", No),
+        ("2.17.57", "55.25.1.el10_0", Builds),
+    ] {
+        assert_eq!(rule(lustre, kernel), Some(expected), "{lustre} {kernel}");
+    }
 }
 
 #[test]
@@ -73,7 +84,7 @@ fn what_a_target_has_wrong_is_told_with_what_to_do() {
         (
             "2.17.0",
             "55.43.1.el10_0",
-            &[],
+            &fixup[..],
             true,
             ["no patches to the core", "kind = \"distribution\""],
         ),
@@ -86,7 +97,8 @@ fn what_a_target_has_wrong_is_told_with_what_to_do() {
     }
     for (lustre, kernel, options, patched) in [
         ("2.16.0-RC1", "553.22.1.el8_10", &fixup[..], true),
-        ("2.17.0", "55.43.1.el10_0", &[], false),
+        ("2.17.0", "55.43.1.el10_0", &fixup[..], false),
+        ("2.17.0", "55.24.1.el10_0", &[], false),
         ("2.17.0", "570.62.1.el9_6", &[], true),
     ] {
         assert_eq!(

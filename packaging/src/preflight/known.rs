@@ -1,11 +1,12 @@
 //! What is known of this Lustre with this kernel: `specs/lustre/knowledge.toml`.
 
-use super::report::{Check, Problem};
+use super::report::{Check, Problem, Verdict};
 use super::{Error, Inputs};
-use crate::knowledge::Knowledge;
+use crate::knowledge::{Knowledge, Misfit};
 
-/// What is known of the pair as the target has it; no check where nothing is known.
-pub(super) fn check(inputs: &Inputs<'_>) -> Result<Option<Check>, Error> {
+/// What is known of the pair as the target has it; no check where nothing is known. `series` is how the ldiskfs series came out on the
+/// kernel's own files: they have the last word on what a statement about releases says of patches.
+pub(super) fn check(inputs: &Inputs<'_>, series: Verdict) -> Result<Option<Check>, Error> {
     let knowledge = Knowledge::load(inputs.specs)?;
     let Some(lustre) = &inputs.lustre.version else {
         return Ok(None);
@@ -16,7 +17,19 @@ pub(super) fn check(inputs: &Inputs<'_>) -> Result<Option<Check>, Error> {
         return Ok(None);
     };
     let misfit = knowledge.judge_target(inputs.target, lustre, release);
-    let message = format!("Lustre {lustre} with kernel {release}");
-    let problems = misfit.iter().map(Problem::new).collect();
+    let mut message = format!("Lustre {lustre} with kernel {release}");
+    let mut problems: Vec<Problem> = misfit.iter().map(Problem::new).collect();
+    match misfit {
+        None if series == Verdict::Fail => problems.push(Problem::new(format!(
+            "{} says that they build, and the ldiskfs series does not apply to this kernel's ext4: the kernel is not what its release \
+             says, or the statement lacks a bound",
+            Knowledge::FILE
+        ))),
+        Some(Misfit::FixupMissing { .. } | Misfit::FixupTooMany { .. }) if series == Verdict::Pass => {
+            problems.clear();
+            message.push_str(": its ext4 is of another shape than is said of this release, and what the target takes fits it");
+        }
+        _ => {}
+    }
     Ok(Some(Check::of("known pairs", message, problems)))
 }

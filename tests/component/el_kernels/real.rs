@@ -4,6 +4,9 @@
 //! EL_KERNELS=FOLDER [LUSTRE_GIT=REPOSITORY] cargo test -p lustre-repo-tests --test el_kernels -- --ignored --nocapture
 //! ```
 //!
+//! With `EL_KERNEL_GIT=REPOSITORY`, a clone with one tag for each kernel and its source package's files in a folder of the tree, all
+//! specs of that are looked at as well, from the first release on whose shape the overlays are made for.
+//!
 //! `FOLDER` holds one folder for each source package, named `kernel-VERSION-RELEASE` (with `-` and a remark behind it where there
 //! are several of one release): its `kernel.spec` and the config that the overlay names. `REPOSITORY` is a clone of Lustre's, whose
 //! own series are collated then; without it a series of one patch stands for them.
@@ -138,5 +141,63 @@ fn all_edits_land_in_real_specs() -> Result<()> {
         let line = check(&kernel.path(), &name, scratch.path()).with_context(|| name.clone())?;
         println!("{line}");
     }
+    Ok(())
+}
+
+fn git(arguments: &[&str]) -> Result<Vec<u8>> {
+    let repository = std::env::var_os("EL_KERNEL_GIT").context("EL_KERNEL_GIT names no clone")?;
+    let mut command = Command::new("git");
+    Ok(process::output(
+        command.arg("-C").arg(repository).args(arguments),
+    )?)
+}
+
+/// Whether the overlays are made for specs of this release: those of Enterprise Linux 9 have their shape from 9.2 on.
+fn has_the_shape(release: &str) -> bool {
+    let Some((_, minor)) = release.rsplit_once(".el") else {
+        return false;
+    };
+    match minor.split_once('_') {
+        Some(("9", minor)) => minor.parse::<u32>().is_ok_and(|minor| minor >= 2),
+        Some((major, _)) => major == "8" || major == "10",
+        None => false,
+    }
+}
+
+#[test]
+#[ignore = "needs EL_KERNEL_GIT=REPOSITORY with real specs"]
+fn all_edits_land_in_the_specs_of_a_clone() -> Result<()> {
+    let tags = String::from_utf8(git(&["tag"])?)?;
+    let mut checked = 0;
+    for tag in tags.lines().filter(|tag| has_the_shape(tag)) {
+        let files = String::from_utf8(git(&["ls-tree", "-r", "--name-only", tag])?)?;
+        let Some(spec) = files.lines().find(|path| path.ends_with("/kernel.spec")) else {
+            continue;
+        };
+        let Ok(text) = git(&["cat-file", "blob", &format!("{tag}:{spec}")]) else {
+            println!("{tag}: the clone does not have the spec");
+            continue;
+        };
+        let dir = tempfile::tempdir()?;
+        let folder = dir.path().join(format!("kernel-{tag}"));
+        fs::create_dir(&folder)?;
+        fs::write(folder.join("kernel.spec"), text)?;
+        let package = Path::new(spec)
+            .parent()
+            .context("a folder")?
+            .display()
+            .to_string();
+        for config in ["kernel-x86_64.config", "kernel-x86_64-rhel.config"] {
+            if let Ok(text) = git(&["cat-file", "blob", &format!("{tag}:{package}/{config}")]) {
+                fs::write(folder.join(config), text)?;
+            }
+        }
+        let scratch = tempfile::tempdir()?;
+        let line = check(&folder, &format!("kernel-{tag}"), scratch.path())
+            .with_context(|| tag.to_owned())?;
+        println!("{line}");
+        checked += 1;
+    }
+    ensure!(checked > 0, "no tag has a spec");
     Ok(())
 }

@@ -96,7 +96,7 @@ impl Release {
             .replace("@VERSION@", self.version)
             .replace("@RELEASE@", self.number);
         if !signs {
-            for what in ["signkernel", "signmodules"] {
+            for what in ["signkernel", "signmodules", "efiuki"] {
                 spec = spec.replace(&format!("%global {what} 1"), &format!("%global {what} 0"));
             }
         }
@@ -134,6 +134,7 @@ impl Release {
             macros: &[macros],
             scratch: &work,
             time: super::TIME,
+            dist: None,
         };
         let archive = format!("linux-{}.tar.xz", self.kernel());
         let log = scratch.path().join("log");
