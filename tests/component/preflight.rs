@@ -158,12 +158,28 @@ fn what_is_known_of_a_kernel_is_told_and_an_option_makes_it_fit() {
     assert!(report.fits, "{report:#?}");
     assert_eq!(check(&report.checks, "known pairs").result, Verdict::Pass);
 
-    // The option is for the later kernel alone; the trees do not say which one this is.
+    // A release of before with the ext4 of later: what the target takes fits, whatever is said of the release.
     place.kernel_release = "19.el9_6".to_owned();
     let report = place.run();
     let known = check(&report.checks, "known pairs");
-    assert_eq!(known.result, Verdict::Fail);
-    assert!(known.problems[0].message.contains("would not fit"));
+    assert_eq!(known.result, Verdict::Pass, "{known}");
+    assert!(known.message.contains("of another shape"), "{known}");
+
+    // And where it does not fit, nobody says that the pair is known to build.
+    place.target(&overlay);
+    let report = place.run();
+    let known = check(&report.checks, "known pairs");
+    assert_eq!(known.result, Verdict::Fail, "{known}");
+    assert!(
+        known.problems[0]
+            .message
+            .contains("the statement lacks a bound"),
+        "{known}"
+    );
+    place.target(&overlay.replace(
+        "overlay = \"lustre/t\"\n",
+        "overlay = \"lustre/t\"\noptions = [\"delayed-put\"]\n",
+    ));
 
     // Nothing is known of a tree that somebody may have changed, nor of another distribution's kernel.
     for (version, release) in [(None, "19.el9_6"), (Some("1.0"), "19.t1")] {

@@ -9,6 +9,8 @@ mod clones;
 mod downloads;
 #[path = "sources/hostile.rs"]
 mod hostile;
+#[path = "sources/kernel_trees.rs"]
+mod kernel_trees;
 #[path = "sources/repositories.rs"]
 mod repositories;
 #[path = "sources/stores.rs"]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use lustre_packaging::build::kernel_tree::KernelTree;
 use lustre_packaging::lock::Lock;
 use lustre_packaging::resolve;
 use lustre_packaging::source::{
@@ -23,8 +24,11 @@ pub const LUSTRE: &str = "lustre";
 /// The name of e2fsprogs' source on the command line and in locks.
 pub const E2FSPROGS: &str = "e2fsprogs";
 
+/// The name of the kernel's source on the command line and in locks.
+pub const KERNEL: &str = "kernel";
+
 /// The sources that can be replaced.
-const TREES: [&str; 2] = [LUSTRE, E2FSPROGS];
+const TREES: [&str; 3] = [LUSTRE, E2FSPROGS, KERNEL];
 
 /// How this run fetches, from the command line.
 ///
@@ -38,9 +42,9 @@ pub fn options(arguments: &TargetArgs) -> anyhow::Result<Options> {
         ..Options::default()
     };
     for name in &arguments.allow_incomplete {
-        if name != LUSTRE {
+        if name != LUSTRE && name != KERNEL {
             return Err(Usage(format!(
-                "--allow-incomplete {name}: only `{LUSTRE}` is a tree that can be incomplete"
+                "--allow-incomplete {name}: only `{LUSTRE}` and `{KERNEL}` are trees that can be incomplete"
             ))
             .into());
         }
@@ -51,7 +55,7 @@ pub fn options(arguments: &TargetArgs) -> anyhow::Result<Options> {
             .map_err(|e| Usage(format!("--source {text}: {e}")))?;
         if !TREES.contains(&by.name.as_str()) {
             return Err(Usage(format!(
-                "--source {text}: only `{LUSTRE}` and `{E2FSPROGS}` can be replaced, not `{}`",
+                "--source {text}: only `{LUSTRE}`, `{E2FSPROGS}` and `{KERNEL}` can be replaced, not `{}`",
                 by.name
             ))
             .into());
@@ -127,6 +131,7 @@ pub fn pinned_trees(target: &Target) -> Vec<(&'static str, &Source)> {
     [
         (LUSTRE, &target.lustre.source),
         (E2FSPROGS, &target.e2fsprogs.source),
+        (KERNEL, &target.distribution.kernel.source),
     ]
     .into_iter()
     .filter(|(_, source)| matches!(source, Source::Git { .. } | Source::GitTag { .. }))
@@ -180,7 +185,8 @@ fn check_tag(
 ) -> anyhow::Result<()> {
     let key = match name {
         LUSTRE => &context.target.lustre.tag_key,
-        _ => &context.target.e2fsprogs.tag_key,
+        E2FSPROGS => &context.target.e2fsprogs.tag_key,
+        _ => &None,
     };
     let (
         Some(wanted),
@@ -250,18 +256,28 @@ pub fn e2fsprogs(context: &Context, lock: &Lock) -> anyhow::Result<Option<Fetche
 pub fn lustre(context: &Context, lock: &Lock) -> anyhow::Result<(Fetched, Option<String>)> {
     let source =
         tree_source(LUSTRE, &context.target.lustre.source)?.context("lustre.source is no tree")?;
+    fetch_lenient(context, lock, LUSTRE, &source)
+}
+
+/// A source tree; the second as [`lustre`] says.
+fn fetch_lenient(
+    context: &Context,
+    lock: &Lock,
+    name: &str,
+    source: &Fetchable,
+) -> anyhow::Result<(Fetched, Option<String>)> {
     let mut options = options(&context.arguments)?;
     let fetch = |options: &Options| {
         let fetcher = Fetcher::new(&context.store, options, &|_| {});
-        match lock.tree.get(LUSTRE) {
-            Some(locked) => fetcher.fetch(LUSTRE, &source, locked),
-            None => fetcher.lock(LUSTRE, &source),
+        match lock.tree.get(name) {
+            Some(locked) => fetcher.fetch(name, source, locked),
+            None => fetcher.lock(name, source),
         }
     };
     fetches(context, &mut options, fetch)?;
     match fetch(&options) {
         Err(error @ source::Error::Incomplete { .. }) => {
-            options.allow_incomplete.push(LUSTRE.to_owned());
+            options.allow_incomplete.push(name.to_owned());
             Ok((fetch(&options)?, Some(error.to_string())))
         }
         fetched => Ok((fetched?, None)),
@@ -281,6 +297,32 @@ fn fetches(
         context.alone()?;
     }
     Ok(())
+}
+
+/// The tree that the kernel's source package is made of, where the target or `--source` names one; the second as [`lustre`] says.
+///
+/// # Errors
+/// When it cannot be fetched, is not what the lock pins, or has not the shape of one.
+pub fn kernel(
+    context: &Context,
+    lock: &Lock,
+) -> anyhow::Result<Option<(KernelTree, Option<String>)>> {
+    let wanted = &context.target.distribution.kernel;
+    let source = if wanted.is_tree() {
+        tree_source(KERNEL, &wanted.source)?
+    } else if is_replaced(&context.arguments, KERNEL) {
+        // Nothing to compare it with: what it is in place of is an archive or a source package.
+        Some(Fetchable::Path(PathSource {
+            path: context::specs(),
+        }))
+    } else {
+        None
+    };
+    let Some(source) = source else {
+        return Ok(None);
+    };
+    let (fetched, incomplete) = fetch_lenient(context, lock, KERNEL, &source)?;
+    Ok(Some((KernelTree::of(fetched, &context.store)?, incomplete)))
 }
 
 /// The SRPM `package` of the source repository at `repository`, a folder: its metadata's signature is checked, its digest, and its own
@@ -347,8 +389,8 @@ mod tests {
         for (line, parts) in [
             (["--source", "lustre"], ["--source lustre", "NAME=PATH"]),
             (
-                ["--source", "kernel=/a"],
-                ["only `lustre` and `e2fsprogs`", "`kernel`"],
+                ["--source", "glibc=/a"],
+                ["only `lustre`, `e2fsprogs` and `kernel`", "`glibc`"],
             ),
             (["--mirror", "a=b"], ["--mirror a=b", "FROM=TO"]),
         ] {

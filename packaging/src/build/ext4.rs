@@ -157,6 +157,7 @@ mod tests {
             version: "1".to_owned(),
             release: "2.el10_0".to_owned(),
             arch: "x86_64".to_owned(),
+            tree: None,
         }
     }
 

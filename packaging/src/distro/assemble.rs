@@ -74,32 +74,31 @@ pub fn inputs_digest(recipe: &Recipe, pins: &[PackagePin]) -> Result<String, Err
         add(pin.name.as_bytes());
         add(pin.file.sha256.as_bytes());
     }
-    for found in walkdir::WalkDir::new(&recipe.dir).sort_by_file_name() {
-        let found = found.map_err(|error| Error::Io {
-            path: recipe.dir.clone(),
-            source: error.into(),
-        })?;
-        let read = |source| Error::Io {
-            path: found.path().to_owned(),
-            source,
-        };
-        let name = found
-            .path()
-            .strip_prefix(&recipe.dir)
-            .unwrap_or(found.path());
-        add(name.as_os_str().as_encoded_bytes());
-        if found.file_type().is_file() {
-            use std::os::unix::fs::PermissionsExt;
-            let mode = found
-                .metadata()
-                .map_err(|e| read(e.into()))?
-                .permissions()
-                .mode();
-            add(&[u8::from(mode & 0o111 != 0)]);
-            add(&fs::read(found.path()).map_err(read)?);
-        } else if found.file_type().is_symlink() {
-            let target = fs::read_link(found.path()).map_err(read)?;
-            add(target.as_os_str().as_encoded_bytes());
+    for dir in recipe.folders() {
+        for found in walkdir::WalkDir::new(dir).sort_by_file_name() {
+            let found = found.map_err(|error| Error::Io {
+                path: dir.clone(),
+                source: error.into(),
+            })?;
+            let read = |source| Error::Io {
+                path: found.path().to_owned(),
+                source,
+            };
+            let name = found.path().strip_prefix(dir).unwrap_or(found.path());
+            add(name.as_os_str().as_encoded_bytes());
+            if found.file_type().is_file() {
+                use std::os::unix::fs::PermissionsExt;
+                let mode = found
+                    .metadata()
+                    .map_err(|e| read(e.into()))?
+                    .permissions()
+                    .mode();
+                add(&[u8::from(mode & 0o111 != 0)]);
+                add(&fs::read(found.path()).map_err(read)?);
+            } else if found.file_type().is_symlink() {
+                let target = fs::read_link(found.path()).map_err(read)?;
+                add(target.as_os_str().as_encoded_bytes());
+            }
         }
     }
     Ok(hex(&hasher.finalize()))

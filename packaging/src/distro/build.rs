@@ -27,6 +27,8 @@ pub struct Inputs<'a> {
     pub kernel_spec: &'a Path,
     /// The kernel's source archive; its file name is the one the spec names.
     pub kernel_source: &'a Path,
+    /// `%dist` of its release, where it is not the distribution's.
+    pub kernel_dist: Option<String>,
     /// How many packages are made at a time.
     pub jobs: usize,
 }
@@ -99,16 +101,12 @@ pub fn build(
 
     let rpmbuild = scratch.join("rpmbuild");
     fs::create_dir_all(&rpmbuild).map_err(at(&rpmbuild))?;
-    let macros: Vec<PathBuf> = recipe
-        .distribution
-        .macros
-        .iter()
-        .map(|file| recipe.dir.join(file))
-        .collect();
+    let macros = recipe.macros();
     let tools = SpecTools {
         macros: &macros,
         scratch: &rpmbuild,
         time,
+        dist: inputs.kernel_dist.clone(),
     };
     if let Some(wanted) = &recipe.stock {
         for plan in stock::plans(wanted, &tools.packages(inputs.kernel_spec)?, recipe)? {

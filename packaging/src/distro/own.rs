@@ -107,19 +107,21 @@ pub enum Error {
 /// # Errors
 /// When the folder cannot be listed.
 pub fn folders(recipe: &Recipe) -> Result<Vec<PathBuf>, Error> {
-    let own = recipe.dir.join("own");
-    if !own.is_dir() {
-        return Ok(Vec::new());
-    }
-    let read = |source| Error::Read {
-        path: own.clone(),
-        source,
-    };
     let mut folders = Vec::new();
-    for entry in fs::read_dir(&own).map_err(read)? {
-        let path = entry.map_err(read)?.path();
-        if path.join("package.toml").is_file() {
-            folders.push(path);
+    for dir in recipe.folders() {
+        let own = dir.join("own");
+        if !own.is_dir() {
+            continue;
+        }
+        let read = |source| Error::Read {
+            path: own.clone(),
+            source,
+        };
+        for entry in fs::read_dir(&own).map_err(read)? {
+            let path = entry.map_err(read)?.path();
+            if path.join("package.toml").is_file() {
+                folders.push(path);
+            }
         }
     }
     folders.sort();

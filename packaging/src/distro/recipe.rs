@@ -10,6 +10,9 @@ use serde::Deserialize;
 use super::depends::Names;
 use super::tree::{PathRules, matches};
 
+/// The file of a recipe in its folder.
+const FILE: &str = "distribution.toml";
+
 /// A distribution made from Debian packages and packages of its own.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -17,6 +20,9 @@ pub struct Recipe {
     /// The folder the recipe was read from; own packages and the key lie in it.
     #[serde(skip)]
     pub dir: PathBuf,
+    /// The folders of the recipes that were laid over it, the nearest first; more own packages lie in them.
+    #[serde(skip)]
+    pub over: Vec<PathBuf>,
     /// The distribution itself.
     pub distribution: Distribution,
     /// What is taken from Debian.
@@ -220,14 +226,53 @@ pub enum Error {
 }
 
 impl Recipe {
-    /// Reads `distribution.toml` in `dir`.
+    /// Reads `distribution.toml` in `dir`. One that says `inherits = "OTHER"`, a folder beside its own, is laid over that one: its tables
+    /// add keys, its lists more entries.
     ///
     /// # Errors
     /// When it cannot be read, or with line and column when it is not a recipe.
     pub fn load(dir: &Path) -> Result<Self, Error> {
-        let mut recipe: Self = read_toml(&dir.join("distribution.toml"))?;
-        recipe.dir = dir.to_owned();
+        let path = dir.join(FILE);
+        let mut table: toml::Table = read_toml(&path)?;
+        let Some(parent) = table.remove("inherits") else {
+            let mut recipe: Self = read_toml(&path)?;
+            recipe.dir = dir.to_owned();
+            return Ok(recipe);
+        };
+        let parent = parent
+            .as_str()
+            .filter(|name| !name.is_empty() && !name.starts_with('.') && !name.contains('/'));
+        let wrong = |source: toml::de::Error| Error::Parse {
+            path: path.clone(),
+            source: Box::new(source),
+        };
+        let parent = parent.ok_or_else(|| {
+            wrong(serde::de::Error::custom(
+                "`inherits` is the name of a recipe's folder beside this one",
+            ))
+        })?;
+        let below = dir.with_file_name(parent);
+        let base: toml::Table = read_toml(&below.join(FILE))?;
+        if base.contains_key("inherits") {
+            return Err(wrong(serde::de::Error::custom(format!(
+                "`{parent}` inherits itself, and one level is enough"
+            ))));
+        }
+        let mut recipe: Self = extended(base, table).try_into().map_err(wrong)?;
+        recipe.dir = below;
+        recipe.over = vec![dir.to_owned()];
         Ok(recipe)
+    }
+
+    /// All folders that it was read from.
+    pub fn folders(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.dir).chain(&self.over)
+    }
+
+    /// Its macro files.
+    pub fn macros(&self) -> Vec<PathBuf> {
+        let files = self.distribution.macros.iter();
+        files.map(|file| self.dir.join(file)).collect()
     }
 
     /// The names the distribution uses for Debian's packages.
@@ -262,6 +307,24 @@ impl Recipe {
     }
 }
 
+/// `over` laid over `base`: tables key by key, lists one behind the other, every other value in place of the one below.
+fn extended(mut base: toml::Table, over: toml::Table) -> toml::Table {
+    for (key, value) in over {
+        let value = match (base.remove(&key), value) {
+            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => {
+                toml::Value::Table(extended(below, above))
+            }
+            (Some(toml::Value::Array(mut below)), toml::Value::Array(above)) => {
+                below.extend(above);
+                toml::Value::Array(below)
+            }
+            (_, value) => value,
+        };
+        base.insert(key, value);
+    }
+    base
+}
+
 /// Reads a TOML file.
 pub(super) fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
     let text = fs::read_to_string(path).map_err(|source| Error::Read {
@@ -272,4 +335,41 @@ pub(super) fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T
         path: path.to_owned(),
         source: Box::new(source),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recipe_laid_over_another_adds_to_its_lists_and_tables() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let folder = dir.path().join(name);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join(FILE), text).unwrap();
+            folder
+        };
+        write(
+            "base",
+            "[distribution]\nname = 'B'\ntime = 1\n[debian]\ncodename = 'c'\nsuites = ['c']\ncomponent = 'main'\nseeds = ['a']\n\
+             [package.x]\nprovides = ['one']\n",
+        );
+        let over = write(
+            "over",
+            "inherits = 'base'\n[debian]\nseeds = ['b']\ndrop = ['d']\n[package.x]\nprovides = ['two']\n[package.y]\nprovides = ['y']\n",
+        );
+        let recipe = Recipe::load(&over).unwrap();
+        assert_eq!(recipe.debian.seeds, ["a", "b"]);
+        assert!(recipe.debian.drop.contains("d"));
+        assert_eq!(recipe.package["x"].provides, ["one", "two"]);
+        assert_eq!(recipe.package["y"].provides, ["y"]);
+        assert_eq!(recipe.dir, dir.path().join("base"));
+        assert_eq!(recipe.over, [over]);
+        for (wrong, part) in [("'../base'", "folder beside"), ("'over'", "one level")] {
+            let folder = write("wrong", &format!("inherits = {wrong}\n"));
+            let error = Recipe::load(&folder).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+    }
 }

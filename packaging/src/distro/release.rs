@@ -10,6 +10,9 @@ use crate::overlay::config::{self, ConfigError, Fragment};
 /// The line of the spec that says which upstream release it packages.
 const VERSION_LINE: &str = "%global rpmversion ";
 
+/// The line that says which release of the distribution's kernel, without `%dist`.
+const RELEASE_LINE: &str = "%global pkgrelease ";
+
 /// A spec that cannot be made to fit.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -28,10 +31,12 @@ pub enum Error {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The spec does not say its version where it should.
-    #[error("{} has {found} lines that begin with `{VERSION_LINE}`, and must have one", spec.display())]
+    #[error("{} has {found} lines that begin with `{line}`, and must have one", spec.display())]
     Line {
         /// The spec.
         spec: PathBuf,
+        /// How the line begins.
+        line: &'static str,
         /// How many such lines it has.
         found: usize,
     },
@@ -82,8 +87,11 @@ pub fn for_archive(
             fs::write(&copy, merged.text).map_err(at(&copy))?;
         } else if is("spec") {
             let text = fs::read_to_string(&path).map_err(at(&path))?;
-            let edited =
-                with_version(&text, version).map_err(|found| Error::Line { spec: path, found })?;
+            let edited = with_value(&text, VERSION_LINE, version).map_err(|found| Error::Line {
+                spec: path,
+                line: VERSION_LINE,
+                found,
+            })?;
             fs::write(&copy, edited).map_err(at(&copy))?;
         } else {
             fs::copy(&path, &copy).map_err(at(&path))?;
@@ -92,20 +100,57 @@ pub fn for_archive(
     Ok(())
 }
 
-/// The spec for another upstream release; the error is the number of lines that say the version.
-fn with_version(spec: &str, version: &str) -> Result<String, usize> {
-    let found = spec
-        .lines()
-        .filter(|line| line.starts_with(VERSION_LINE))
-        .count();
+/// Copies the folder `spec_dir` over `into`, with the spec's version and release set to those of a distribution's kernel.
+///
+/// # Errors
+/// When the spec has not exactly one line for each.
+pub fn for_release(
+    spec_dir: &Path,
+    version: &str,
+    release: &str,
+    into: &Path,
+) -> Result<(), Error> {
+    let at = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Io { path, source }
+    };
+    // Its `%dist` the spec gets from rpm.
+    let number = release
+        .rsplit_once(".el")
+        .map_or(release, |(number, _)| number);
+    for entry in fs::read_dir(spec_dir).map_err(at(spec_dir))? {
+        let path = entry.map_err(at(spec_dir))?.path();
+        let copy = into.join(path.file_name().unwrap_or_default());
+        if path
+            .extension()
+            .is_some_and(|extension| extension == "spec")
+        {
+            let wrong = |line| {
+                let spec = path.clone();
+                move |found| Error::Line { spec, line, found }
+            };
+            let text = fs::read_to_string(&path).map_err(at(&path))?;
+            let text = with_value(&text, VERSION_LINE, version).map_err(wrong(VERSION_LINE))?;
+            let text = with_value(&text, RELEASE_LINE, number).map_err(wrong(RELEASE_LINE))?;
+            fs::write(&copy, text).map_err(at(&copy))?;
+        } else {
+            fs::copy(&path, &copy).map_err(at(&path))?;
+        }
+    }
+    Ok(())
+}
+
+/// The spec with another value behind what a line of it begins with; the error is the number of such lines, where it is not one.
+fn with_value(spec: &str, start: &str, value: &str) -> Result<String, usize> {
+    let found = spec.lines().filter(|line| line.starts_with(start)).count();
     if found != 1 {
         return Err(found);
     }
     let edited: Vec<String> = spec
         .lines()
         .map(|line| {
-            if line.starts_with(VERSION_LINE) {
-                format!("{VERSION_LINE}{version}")
+            if line.starts_with(start) {
+                format!("{start}{value}")
             } else {
                 line.to_owned()
             }
@@ -145,8 +190,28 @@ mod tests {
     }
 
     #[test]
+    fn a_tree_decides_which_release_of_a_distribution_is_packaged() {
+        let dir = tempfile::tempdir().unwrap();
+        let (from, to) = (dir.path().join("from"), dir.path().join("to"));
+        for folder in [&from, &to] {
+            fs::create_dir(folder).unwrap();
+        }
+        let spec = "%global rpmversion 1\n%global pkgrelease 1\nName: kernel\n";
+        fs::write(from.join("kernel.spec"), spec).unwrap();
+        for_release(&from, "4.18.0", "553.22.1.el8_10", &to).unwrap();
+        let text = fs::read_to_string(to.join("kernel.spec")).unwrap();
+        assert_eq!(
+            text,
+            "%global rpmversion 4.18.0\n%global pkgrelease 553.22.1\nName: kernel\n"
+        );
+        fs::write(from.join("kernel.spec"), "%global rpmversion 1\n").unwrap();
+        let error = for_release(&from, "1", "1.el8", &to).unwrap_err();
+        assert!(error.to_string().contains("pkgrelease"), "{error}");
+    }
+
+    #[test]
     fn a_spec_or_an_archive_of_another_shape_is_refused() {
-        assert_eq!(with_version("Name: kernel\n", "6.1"), Err(0));
+        assert_eq!(with_value("Name: kernel\n", VERSION_LINE, "6.1"), Err(0));
         let dir = tempfile::tempdir().unwrap();
         let refused = for_archive(dir.path(), "linux-6.1.tar.xz", &[], &dir.path().join("to"));
         assert!(matches!(refused, Err(Error::Name(_))));

@@ -84,6 +84,8 @@ pub struct SpecTools<'a> {
     pub scratch: &'a Path,
     /// The time of the package and the latest of its files, seconds since 1970.
     pub time: u32,
+    /// `%dist`, where it is not that of the macro files.
+    pub dist: Option<String>,
 }
 
 impl SpecTools<'_> {
@@ -107,6 +109,9 @@ impl SpecTools<'_> {
             ("clamp_mtime_to_source_date_epoch", "1"),
         ] {
             line.push(format!("--define={name} {value}"));
+        }
+        if let Some(dist) = &self.dist {
+            line.push(format!("--define=dist {dist}"));
         }
         line.extend(arguments.iter().map(|one| (*one).to_owned()));
         let line: Vec<&str> = line.iter().map(String::as_str).collect();
@@ -209,6 +214,36 @@ impl SpecTools<'_> {
         Ok(target)
     }
 
+    /// The sources and patches that the spec in `spec_dir` declares and that are not beside it.
+    ///
+    /// # Errors
+    /// When there is not exactly one spec, or it cannot be read.
+    pub fn absent(&self, spec_dir: &Path) -> Result<Vec<String>, Error> {
+        let spec = self.lay_out(spec_dir)?;
+        let mut absent = self.declared(&spec)?;
+        absent.retain(|name| !spec_dir.join(name).is_file());
+        absent.sort();
+        absent.dedup();
+        Ok(absent)
+    }
+
+    /// The sources and patches that the spec, at its place inside, declares.
+    fn declared(&self, spec: &str) -> Result<Vec<String>, Error> {
+        let out = process::output(&mut self.command(
+            "rpmspec",
+            &[
+                "--query",
+                "--srpm",
+                "--queryformat",
+                "[%{source}\\n][%{patch}\\n]",
+                spec,
+            ],
+        )?)?;
+        let names = String::from_utf8_lossy(&out);
+        let names = names.lines().filter(|name| !name.is_empty());
+        Ok(names.map(str::to_owned).collect())
+    }
+
     fn copy(&self, from: &Path, to: &Path) -> Result<(), Error> {
         copy_anew(from, to).map_err(at(to))?;
         set_attributes(to, self.time).map_err(at(to))
@@ -221,21 +256,11 @@ impl SpecTools<'_> {
         spec_dir: &Path,
         extra: &[(String, PathBuf)],
     ) -> Result<(), Error> {
-        let out = process::output(&mut self.command(
-            "rpmspec",
-            &[
-                "--query",
-                "--srpm",
-                "--queryformat",
-                "[%{source}\\n][%{patch}\\n]",
-                spec,
-            ],
-        )?)?;
-        for wanted in String::from_utf8_lossy(&out).lines() {
-            if !wanted.is_empty() && !self.scratch.join("SOURCES").join(wanted).is_file() {
+        for wanted in self.declared(spec)? {
+            if !self.scratch.join("SOURCES").join(&wanted).is_file() {
                 return Err(Error::Source {
                     spec: spec_dir.to_owned(),
-                    wanted: wanted.to_owned(),
+                    wanted,
                     given: extra
                         .iter()
                         .map(|(name, _)| name.as_str())

@@ -314,6 +314,40 @@ impl Knowledge {
         })
     }
 
+    /// The options of the overlay `overlay` for another kernel than the one that they were written for: with the fixup that this kernel
+    /// is known to need, where it is one of that overlay, and without those for others. Where nothing is known they stay as they are.
+    pub fn options(
+        &self,
+        lustre: &str,
+        kernel: &str,
+        overlay: Option<&str>,
+        options: &[String],
+    ) -> Vec<String> {
+        let Ok(Some(rule)) = self.rule(lustre, kernel) else {
+            return options.to_vec();
+        };
+        let wanted = rule
+            .option
+            .as_ref()
+            .filter(|_| rule.overlay.as_deref() == overlay);
+        let is_fixup = |option: &String| {
+            self.rule
+                .iter()
+                .any(|rule| rule.option.as_ref() == Some(option))
+        };
+        let mut taken: Vec<String> = options
+            .iter()
+            .filter(|option| !is_fixup(option) || Some(*option) == wanted)
+            .cloned()
+            .collect();
+        if let Some(wanted) = wanted
+            && !taken.contains(wanted)
+        {
+            taken.push(wanted.clone());
+        }
+        taken
+    }
+
     /// [`Knowledge::judge`] of what `target` takes, with this release of Lustre and of its kernel. Nothing is wrong with a release that
     /// is none of Enterprise Linux's, since nothing is known of it.
     pub fn judge_target(&self, target: &Target, lustre: &str, kernel: &str) -> Option<Misfit> {

@@ -116,6 +116,30 @@ fn what_a_target_has_wrong_is_told_with_what_to_do() {
 }
 
 #[test]
+fn another_kernel_takes_the_fixup_that_it_is_known_to_need() {
+    let knowledge = Knowledge::load(&specs()).unwrap();
+    let fixup = "ext4-delayed-iput".to_owned();
+    let of = |kernel, overlay, options: &[String]| {
+        knowledge.options("2.17.0", kernel, Some(overlay), options)
+    };
+    let (none, other) = (Vec::<String>::new(), "other".to_owned());
+    assert_eq!(
+        of(
+            "55.24.1.el10_0",
+            "lustre/2.17",
+            &[other.clone(), fixup.clone()]
+        ),
+        [other]
+    );
+    let with = [fixup.clone()];
+    assert_eq!(of("55.25.1.el10_0", "lustre/2.17", &none), with);
+    assert_eq!(of("55.25.1.el10_0", "lustre/2.17", &with), with);
+    // Another overlay does not have it, and of this kernel nothing is known.
+    assert_eq!(of("55.25.1.el10_0", "lustre/site", &none), none);
+    assert_eq!(of("1.fc40", "lustre/2.17", &with), with);
+}
+
+#[test]
 fn no_target_of_the_project_is_a_misfit() {
     let knowledge = Knowledge::load(&specs()).unwrap();
     for name in target::list(&specs()).unwrap() {

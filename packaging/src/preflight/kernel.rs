@@ -8,7 +8,7 @@ use super::report::{Check, Problem, counted};
 use super::series::{self, Loaded};
 use super::tree::shown;
 use super::wanted::is_kconfig;
-use super::{Error, KernelSource, read_text};
+use super::{Error, KernelSource, TreeState, read_text, tree};
 use crate::distro::tree::matches;
 use crate::overlay::config::{self, KnownError};
 use crate::overlay::edit::{self, EditErrors};
@@ -51,6 +51,16 @@ impl Kernel<'_> {
         }
         for (file, edits) in files {
             let path = self.source.folder.join(file);
+            if !path.is_file() && self.is_missing(file) {
+                return Ok(Check::not_run(
+                    "kernel spec",
+                    format!(
+                        "the clone lacks {file}, so whether {} of {} fit it is not known",
+                        counted(manifest.edit.len(), "edit"),
+                        shown(overlay)
+                    ),
+                ));
+            }
             if !path.is_file() {
                 let message = format!("{file}: the source package has no such file");
                 problems.push(Problem::of_file(file, message));
@@ -68,6 +78,12 @@ impl Kernel<'_> {
         Ok(Check::of("kernel spec", message, problems).hint(
             "compare the spec with the anchors and correct the overlay, or name another in the target (`kernel.overlay`)",
         ))
+    }
+
+    /// Whether a file of the source package is one whose content the clone lacks.
+    fn is_missing(&self, file: &str) -> bool {
+        let tree = self.source.tree.as_ref();
+        tree.is_some_and(|tree| tree.missing_sources.contains(file))
     }
 
     fn config(&self, overlay: &Overlay) -> Result<Check, Error> {
@@ -205,6 +221,17 @@ impl Kernel<'_> {
         }
         Ok((scratch.to_owned(), checks))
     }
+}
+
+/// Whether the tree has all its files, and those that its spec declares.
+pub(super) fn complete(tree: &TreeState) -> Check {
+    tree::whole(
+        "kernel tree",
+        &tree.label,
+        &tree.missing,
+        tree.incomplete_allowed,
+        "kernel",
+    )
 }
 
 /// The patches of one series of the overlay, with its fixups.

@@ -114,6 +114,21 @@ pub struct KernelSource {
     pub release: String,
     /// rpm's architecture.
     pub arch: String,
+    /// The tree that it is taken from, where it is no source package.
+    pub tree: Option<TreeState>,
+}
+
+/// What is not there of a kernel's tree.
+#[derive(Debug, Clone)]
+pub struct TreeState {
+    /// What it is, for messages.
+    pub label: String,
+    /// Files of the tree that its clone lacks, and files of the source package that its spec declares and the tree does not have.
+    pub missing: Vec<String>,
+    /// Those of them that belong to the source package, by their names there.
+    pub missing_sources: BTreeSet<String>,
+    /// Whether the user takes it so.
+    pub incomplete_allowed: bool,
 }
 
 /// Lustre's tree.
@@ -142,10 +157,10 @@ pub struct Inputs<'a> {
     pub kernel: &'a KernelSource,
     /// Lustre.
     pub lustre: &'a LustreSource,
-    /// The archive of e2fsprogs.
-    pub e2fsprogs: &'a Path,
-    /// The names that the distribution's packages have or provide.
-    pub offered: &'a BTreeSet<String>,
+    /// The archive of e2fsprogs; none where there is no lock that pins it.
+    pub e2fsprogs: Option<&'a Path>,
+    /// The names that the distribution's packages have or provide; none where there is no lock that pins them.
+    pub offered: Option<&'a BTreeSet<String>>,
     /// A folder for what is needed meanwhile; empty, and removed by the caller.
     pub scratch: &'a Path,
 }
@@ -167,7 +182,8 @@ pub fn run(inputs: &Inputs<'_>) -> Result<Report, Error> {
         &inputs.scratch.join("lustre"),
     )?;
     checks.push(overlaid);
-    checks.extend(known::check(inputs)?);
+    let known_at = checks.len();
+    checks.extend(inputs.kernel.tree.as_ref().map(kernel::complete));
     let kernel_overlay = match target.kernel.kind {
         KernelKind::Patched => {
             let wanted = &target.kernel;
@@ -183,7 +199,7 @@ pub fn run(inputs: &Inputs<'_>) -> Result<Report, Error> {
     checks.extend(kernel.texts()?);
     let (patched, series) = kernel.series(&inputs.scratch.join("kernel"))?;
     checks.extend(series);
-    checks.push(ldiskfs::check(
+    let ldiskfs = ldiskfs::check(
         &ldiskfs::Inputs {
             wanted: &target.lustre,
             tree: &lustre,
@@ -192,19 +208,32 @@ pub fn run(inputs: &Inputs<'_>) -> Result<Report, Error> {
             kernel_version: &inputs.kernel.version,
         },
         &inputs.scratch.join("ldiskfs"),
-    )?);
-    checks.extend(e2fsprogs::checks(
-        &e2fsprogs::Inputs {
-            wanted: &target.e2fsprogs,
-            folder: &inputs.specs.join(&target.e2fsprogs.spec),
-            dist: &target.distribution.dist,
-            archive: inputs.e2fsprogs,
-            lustre: &lustre,
-            label: &inputs.lustre.label,
-        },
-        &inputs.scratch.join("e2fsprogs"),
-    )?);
-    checks.push(packages::check(target, inputs.offered));
+    )?;
+    let known = known::check(inputs, ldiskfs.result)?;
+    checks.splice(known_at..known_at, known);
+    checks.push(ldiskfs);
+    let lock = format!(
+        "there is no lock that pins them; `cargo xtask lock --target {}` makes one, with network",
+        target.argument()
+    );
+    checks.extend(match inputs.e2fsprogs {
+        Some(archive) => e2fsprogs::checks(
+            &e2fsprogs::Inputs {
+                wanted: &target.e2fsprogs,
+                folder: &inputs.specs.join(&target.e2fsprogs.spec),
+                dist: &target.distribution.dist,
+                archive,
+                lustre: &lustre,
+                label: &inputs.lustre.label,
+            },
+            &inputs.scratch.join("e2fsprogs"),
+        )?,
+        None => vec![Check::not_run("e2fsprogs", format!("its sources: {lock}"))],
+    });
+    checks.push(match inputs.offered {
+        Some(offered) => packages::check(target, offered),
+        None => Check::not_run("packages", format!("the distribution's packages: {lock}")),
+    });
     Ok(Report::new(&target.name, checks))
 }
 

@@ -19,6 +19,8 @@ pub enum Verdict {
     Waived,
     /// The target has nothing of the kind; the message says what.
     NotNeeded,
+    /// What is looked at is not there; the message says what to do for it.
+    NotRun,
 }
 
 impl fmt::Display for Verdict {
@@ -28,6 +30,7 @@ impl fmt::Display for Verdict {
             Self::Fail => "fail",
             Self::Waived => "waived",
             Self::NotNeeded => "not needed",
+            Self::NotRun => "not run",
         })
     }
 }
@@ -132,6 +135,14 @@ impl Check {
         }
     }
 
+    /// A check that cannot be made.
+    pub fn not_run(check: &str, why: impl Into<String>) -> Self {
+        Self {
+            result: Verdict::NotRun,
+            ..Self::of(check, why, Vec::new())
+        }
+    }
+
     /// What to do where it fails; without effect where it does not.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
@@ -203,6 +214,7 @@ impl Report {
             (Verdict::Fail, "does not", "do not"),
             (Verdict::Waived, "is waived", "are waived"),
             (Verdict::NotNeeded, "is not needed", "are not needed"),
+            (Verdict::NotRun, "is not run", "are not run"),
         ] {
             match self.count(verdict) {
                 0 => {}

@@ -24,6 +24,7 @@ impl KernelSource {
             version: metadata.get_version().map_err(unreadable)?.to_owned(),
             release: metadata.get_release().map_err(unreadable)?.to_owned(),
             arch: arch.to_owned(),
+            tree: None,
         })
     }
 
@@ -68,6 +69,7 @@ mod tests {
             version: "6.12.0".to_owned(),
             release: "1.el10_0".to_owned(),
             arch: "x86_64".to_owned(),
+            tree: None,
         };
         let write = |name: &str| fs::write(dir.path().join(name), "").unwrap();
         write("kernel.spec");

@@ -67,28 +67,39 @@ impl Read {
 
 /// Whether the source has all its files.
 pub(super) fn complete(source: &LustreSource) -> Check {
-    let name = "lustre tree";
-    if source.missing.is_empty() {
-        return Check::of(name, format!("{} is complete", source.label), Vec::new());
+    whole(
+        "lustre tree",
+        &source.label,
+        &source.missing,
+        source.incomplete_allowed,
+        "lustre",
+    )
+}
+
+/// The check `name` of whether the tree `label`, the source `source`, lacks no file.
+pub(super) fn whole(
+    name: &str,
+    label: &str,
+    missing: &[String],
+    allowed: bool,
+    source: &str,
+) -> Check {
+    if missing.is_empty() {
+        return Check::of(name, format!("{label} is complete"), Vec::new());
     }
-    let problems = source
-        .missing
+    let problems = missing
         .iter()
         .map(|path| Problem::of_file(path, format!("{path}: the clone does not have it")))
         .collect();
-    let message = format!(
-        "{} lacks {} of its files",
-        source.label,
-        source.missing.len()
-    );
+    let message = format!("{label} lacks {} of its files", missing.len());
     let mut check = Check::of(name, message, problems);
-    if source.incomplete_allowed {
+    if allowed {
         check.result = Verdict::Waived;
         return check;
     }
-    check.hint(
-        "take a complete clone; or, where these files are not needed, go on with empty ones in their place: --allow-incomplete lustre",
-    )
+    check.hint(format!(
+        "take a complete clone; or, where these files are not needed, go on with empty ones in their place: --allow-incomplete {source}"
+    ))
 }
 
 /// Gives the tree with the overlay's edits and fixups, in `into` where there is an overlay, and whether all of them fit. Those that do

@@ -8,7 +8,7 @@ use super::git::Git;
 use super::path::copy_tree;
 use super::{Error, Locked, Override};
 use crate::archive;
-use crate::store::{Digest, Entry, PathError, Store};
+use crate::store::{Digest, Entry, EntryKind, PathError, Store};
 
 /// A source whose content is on this machine.
 #[derive(Debug, Clone)]
@@ -118,6 +118,96 @@ impl Fetched {
             Content::Git { missing, .. } => missing,
             _ => &[],
         }
+    }
+
+    /// The paths of all files of a commit or a folder, also of those whose content is missing. An archive or a source package is one file,
+    /// and has none.
+    ///
+    /// # Errors
+    /// When the source is no longer there.
+    pub fn paths(&self, store: &Store) -> Result<Vec<PathBuf>, Error> {
+        match &self.content {
+            Content::Git {
+                repository, commit, ..
+            } => Git::new(store, &self.name).paths(repository, commit),
+            Content::Tree { entries, .. } => {
+                let files = entries
+                    .iter()
+                    .filter(|entry| !matches!(entry.kind, EntryKind::Folder { .. }));
+                Ok(files.map(|entry| PathBuf::from(&entry.path)).collect())
+            }
+            Content::Archive(_) | Content::Srpm(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// As [`Fetched::export`], of a commit or a folder those files alone that `takes` wants: no other is read.
+    ///
+    /// # Errors
+    /// As [`Fetched::export`], and for an archive or a source package.
+    pub fn export_only(
+        &self,
+        store: &Store,
+        into: &Path,
+        tree_time: u64,
+        takes: &dyn Fn(&Path) -> bool,
+    ) -> Result<(), Error> {
+        match &self.content {
+            Content::Git {
+                repository,
+                commit,
+                missing,
+                ..
+            } => Git::new(store, &self.name).export_only(repository, commit, missing, into, takes),
+            Content::Tree { path, entries } => {
+                let wanted: Vec<Entry> = entries
+                    .iter()
+                    .filter(|entry| takes(Path::new(&entry.path)))
+                    .cloned()
+                    .collect();
+                copy_tree(&self.name, path, &wanted, tree_time, into)
+            }
+            Content::Archive(_) | Content::Srpm(_) => Err(Error::Invalid {
+                source_name: self.name.clone(),
+                why: "it is one file, and not a tree of which a part can be taken".to_owned(),
+            }),
+        }
+    }
+
+    /// Packs the files that [`Fetched::export_only`] would write as `out`, a tar archive compressed by xz in which every path begins with
+    /// `top/`. The same files give the same bytes.
+    ///
+    /// # Errors
+    /// As [`Fetched::export_only`].
+    pub fn pack_only(
+        &self,
+        store: &Store,
+        top: &str,
+        out: &Path,
+        tree_time: u64,
+        takes: &dyn Fn(&Path) -> bool,
+    ) -> Result<(), Error> {
+        let folder = store.temp_dir("pack")?;
+        let failed = |source| Error::Archive {
+            source_name: self.name.clone(),
+            source: Box::new(source),
+        };
+        if let Content::Git {
+            repository,
+            commit,
+            missing,
+            ..
+        } = &self.content
+        {
+            // A kernel has eighty thousand files: none of them is written on its own.
+            let tar = folder.path().join("tree.tar");
+            let prefix = format!("{top}/");
+            Git::new(store, &self.name)
+                .archive_only(repository, commit, missing, &prefix, &tar, takes)?;
+            return archive::compress_xz(&tar, out).map_err(failed);
+        }
+        let tree = folder.path().join("tree");
+        self.export_only(store, &tree, tree_time, takes)?;
+        archive::pack_tar_xz(&tree, top, tree_time, out).map_err(failed)
     }
 
     /// The source as one file in the store, for an archive or a source package. Its digest is checked.

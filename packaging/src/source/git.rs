@@ -402,6 +402,124 @@ impl<'s> Git<'s> {
         Ok(missing)
     }
 
+    /// The paths of all files of a commit, also of those whose content is missing.
+    pub(super) fn paths(&self, repository: &Path, commit: &str) -> Result<Vec<PathBuf>, Error> {
+        use std::os::unix::ffi::OsStringExt;
+        let opened = self.open(repository)?;
+        let lines = self.entries(opened.path(), commit)?;
+        let path = |line: &[u8]| {
+            let tab = line.iter().position(|byte| *byte == b'\t')?;
+            let name = std::ffi::OsString::from_vec(line[tab + 1..].to_vec());
+            Some(PathBuf::from(name))
+        };
+        Ok(lines.iter().filter_map(|line| path(line)).collect())
+    }
+
+    /// `MODE TYPE ID<tab>PATH` of every file of a commit in a repository of our own.
+    fn entries(&self, repository: &Path, commit: &str) -> Result<Vec<Vec<u8>>, Error> {
+        let mut command = self.at(repository);
+        command.args(["ls-tree", "-r", "-z", "--full-tree", commit]);
+        let out = self.bytes(&mut command, &[])?;
+        let lines = out.split(|byte| *byte == 0);
+        Ok(lines
+            .filter(|line| !line.is_empty())
+            .map(<[u8]>::to_vec)
+            .collect())
+    }
+
+    fn bytes(&self, command: &mut Command, input: &[u8]) -> Result<Vec<u8>, Error> {
+        process::output_with_input(command, input).map_err(|source| Error::Tool {
+            source_name: self.source.to_owned(),
+            source: Box::new(source),
+        })
+    }
+
+    /// Writes those files of a commit that `takes` wants, without those `missing`, into `into`, a folder that is empty or not there. All
+    /// get the commit's time. Of the commit no other file is read.
+    pub(super) fn export_only(
+        &self,
+        repository: &Path,
+        commit: &str,
+        missing: &[String],
+        into: &Path,
+        takes: &dyn Fn(&Path) -> bool,
+    ) -> Result<(), Error> {
+        let own = Borrowed::for_export(self, repository)?;
+        let tar = own.path().join("tree.tar");
+        self.part(&own, (repository, commit), missing, "", &tar, takes)?;
+        archive::unpack(&tar, into, 0).map_err(|source| Error::Archive {
+            source_name: self.source.to_owned(),
+            source: Box::new(source),
+        })?;
+        Ok(())
+    }
+
+    /// The same files as a tar archive at `out`, every path behind `prefix`.
+    pub(super) fn archive_only(
+        &self,
+        repository: &Path,
+        commit: &str,
+        missing: &[String],
+        prefix: &str,
+        out: &Path,
+        takes: &dyn Fn(&Path) -> bool,
+    ) -> Result<(), Error> {
+        let own = Borrowed::for_export(self, repository)?;
+        self.part(&own, (repository, commit), missing, prefix, out, takes)
+    }
+
+    fn part(
+        &self,
+        own: &Borrowed,
+        (repository, commit): (&Path, &str),
+        missing: &[String],
+        prefix: &str,
+        tar: &Path,
+        takes: &dyn Fn(&Path) -> bool,
+    ) -> Result<(), Error> {
+        use std::os::unix::ffi::OsStrExt;
+        let time = self.time(repository, commit)?;
+        let missing: BTreeSet<&[u8]> = missing.iter().map(|path| path.as_bytes()).collect();
+        let mut wanted = Vec::new();
+        for line in self.entries(own.path(), commit)? {
+            let Some(tab) = line.iter().position(|byte| *byte == b'\t') else {
+                continue;
+            };
+            let path = &line[tab + 1..];
+            let taken = takes(Path::new(std::ffi::OsStr::from_bytes(path)));
+            if taken && !missing.contains(path) {
+                wanted.extend_from_slice(&line);
+                wanted.push(0);
+            }
+        }
+        let mut command = self.at(own.path());
+        command.args(["update-index", "-z", "--index-info"]);
+        self.bytes(&mut command, &wanted)?;
+        let tree = self.run(self.at(own.path()).args(["write-tree", "--missing-ok"]))?;
+        // The archive of a commit has the commit's time, that of a tree the time of the day.
+        let mut command = self.at(own.path());
+        command.args(["commit-tree", "-m", "part", &tree]);
+        for who in ["AUTHOR", "COMMITTER"] {
+            command
+                .env(format!("GIT_{who}_NAME"), "part")
+                .env(format!("GIT_{who}_EMAIL"), "")
+                .env(format!("GIT_{who}_DATE"), format!("@{time} +0000"));
+        }
+        let part = self.run(&mut command)?;
+        let mut command = self.at(own.path());
+        command
+            .args([
+                "archive",
+                "--format=tar",
+                &format!("--prefix={prefix}"),
+                "--output",
+            ])
+            .arg(tar)
+            .arg(&part);
+        self.run(&mut command)?;
+        Ok(())
+    }
+
     /// Writes the files of a commit, without those `missing`, into `into`, a folder that is empty or not there. All get the
     /// commit's time.
     pub(super) fn export(

@@ -71,7 +71,8 @@ impl Target {
 
     fn check_rehearsal(&self) -> Result<(), String> {
         let distribution = &self.distribution;
-        if distribution.recipe.is_empty() || distribution.kernel.spec.is_empty() {
+        let kernel = &distribution.kernel;
+        if distribution.recipe.is_empty() || (kernel.spec.is_empty() && !kernel.is_tree()) {
             return Err(
                 "a distribution of the kind `rehearsal` has a `recipe` and a [distribution.kernel]"
                     .to_owned(),

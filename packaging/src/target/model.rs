@@ -105,19 +105,28 @@ pub struct Distribution {
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DistributionKernel {
-    /// The folder under `specs/` that holds its spec and config.
+    /// The folder under `specs/` that holds its spec and config. Empty where the source is a tree that brings its own.
+    #[serde(default)]
     pub spec: String,
     /// Config fragments under `specs/`, laid over the spec's config for another series of kernels.
     #[serde(default)]
     pub config: Vec<String>,
-    /// The upstream source.
+    /// The config that they are laid over; every one beside the spec where not given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base: Option<String>,
+    /// The upstream source, or the tree of a distribution's kernel with the files of its source package.
     pub source: Source,
 }
 
 impl DistributionKernel {
     /// True for the one of a distribution that is not made on the spot.
     fn is_none(&self) -> bool {
-        self.spec.is_empty()
+        self.spec.is_empty() && self.source == Source::default()
+    }
+
+    /// Whether the source is a tree in git.
+    pub fn is_tree(&self) -> bool {
+        matches!(self.source, Source::Git { .. } | Source::GitTag { .. })
     }
 }
 

@@ -336,6 +336,7 @@ impl Place {
                 version: "6.1.9".to_owned(),
                 release: self.kernel_release.clone(),
                 arch: "x86_64".to_owned(),
+                tree: None,
             },
             lustre: &LustreSource {
                 tree: self.dir.path().join("lustre"),
@@ -344,8 +345,8 @@ impl Place {
                 missing: self.missing.clone(),
                 incomplete_allowed: self.incomplete_allowed,
             },
-            e2fsprogs: &archive,
-            offered: &offered,
+            e2fsprogs: Some(&archive),
+            offered: Some(&offered),
             scratch: scratch.path(),
         })
         .unwrap();

@@ -114,6 +114,7 @@ impl Base {
                 debs: &debs,
                 kernel_spec: &specs.join("distributions/rehearsal/kernel"),
                 kernel_source: &kernel,
+                kernel_dist: None,
                 jobs: jobs(),
             };
             distro::build(&recipe, &inputs, &work, &made, &scratch.path().join("log"))?;

@@ -7,6 +7,7 @@ mod debian;
 mod fetch;
 mod repositories;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use lustre_packaging::knowledge::{Knowledge, Misfit};
@@ -149,6 +150,22 @@ pub fn current(context: &Context) -> anyhow::Result<Lock> {
     let lock = resolve(context, false)?;
     write(context, &lock)?;
     Ok(lock)
+}
+
+/// A lock that pins nothing.
+///
+/// # Errors
+/// When what it would answer cannot be read.
+pub fn none(context: &Context) -> anyhow::Result<Lock> {
+    let target = &context.target;
+    let (files, trees) = (BTreeMap::new(), BTreeMap::new());
+    Ok(Lock::new(
+        &target.name,
+        request(target)?,
+        files,
+        trees,
+        Vec::new(),
+    ))
 }
 
 fn path(target: &Target) -> PathBuf {

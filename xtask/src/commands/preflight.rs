@@ -5,26 +5,42 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use anyhow::Context as _;
+use lustre_packaging::lock::Found;
 use lustre_packaging::preflight::{Report, Verdict};
 use lustre_packaging::process;
 use lustre_packaging::stage;
 use lustre_packaging::store::StageDir;
 
-use super::repo;
+use super::{lock, repo};
 use crate::cli::TargetArgs;
 use crate::context::Context;
 use crate::exit::Outcome;
 use crate::road::preflight::{Misfit, REPORT};
 use crate::road::{Road, name};
-use crate::ui;
+use crate::{sources, ui};
 
 /// Tells of every check whether it fits.
 pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
     let clock = Instant::now();
     let context = Context::beside(arguments, &repo::who("preflight", arguments))?;
-    let lock = repo::ready(&context)?;
-    let road = Road::new(&context, &lock)?;
-    let (report, _) = look(&context, &road)?;
+    // Where kernel and Lustre are given, no mirror has to be asked to look whether they fit.
+    let given = [sources::KERNEL, sources::LUSTRE]
+        .iter()
+        .all(|name| sources::is_replaced(arguments, name));
+    let (lock, road);
+    let road = match lock::find(&context)? {
+        (_, Found::Outdated(_)) if given => {
+            lock = lock::none(&context)?;
+            road = Road::of_given(&context, &lock)?;
+            &road
+        }
+        _ => {
+            lock = repo::ready(&context)?;
+            road = Road::new(&context, &lock)?;
+            &road
+        }
+    };
+    let (report, _) = look(&context, road)?;
     for check in &report.checks {
         ui::say(&check.to_string());
     }

@@ -243,7 +243,12 @@ pub fn fetch(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
     if let Some(why) = incomplete {
         bail!("{why}");
     }
+    let kernel = sources::kernel(&context, &lock)?;
+    if let Some((_, Some(why))) = &kernel {
+        bail!("{why}");
+    }
     let mut trees = vec![lustre];
+    trees.extend(kernel.map(|(tree, _)| tree.source().clone()));
     trees.extend(sources::e2fsprogs(&context, &lock)?);
     // A folder of the project, or one that --source names, is where it is.
     trees.retain(|tree| tree.replaced.is_none() && !matches!(tree.locked, Locked::Path { .. }));

@@ -3,13 +3,17 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lustre_packaging::build::kernel_tree::KernelTree;
+use lustre_packaging::build::rpmbuild;
 use lustre_packaging::buildroot::{self, TargetDnf};
 use lustre_packaging::distro::{self, Recipe};
+use lustre_packaging::lock::Pinned;
 use lustre_packaging::process;
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::Digest;
 use lustre_packaging::target::DistributionKind;
 
+use super::kernel_tree::expect_release;
 use super::{Road, list_input, name, needs, recipes};
 
 impl Road<'_> {
@@ -25,24 +29,35 @@ impl Road<'_> {
     fn rehearsal(&self) -> anyhow::Result<Stage<'_>> {
         let wanted = &self.target.distribution;
         let recipe = Recipe::load(&self.specs.join(&wanted.recipe))?;
-        let kernel = self.kernel_pin()?;
+        // The archive that is pinned, or a tree.
+        let pin = match &self.kernel {
+            Some(_) => None,
+            None => Some(self.kernel_pin()?),
+        };
         let mut inputs = recipes::of(name::DISTRIBUTION);
+        inputs.push((
+            "packages".to_owned(),
+            distro::inputs_digest(&recipe, &self.lock.package)?,
+        ));
+        if let Some(pin) = &pin {
+            inputs.push(self.spec_input("kernel-spec", &wanted.kernel.spec)?);
+            inputs.push(("kernel-source".to_owned(), pin.sha256.to_string()));
+        }
         inputs.extend([
-            (
-                "packages".to_owned(),
-                distro::inputs_digest(&recipe, &self.lock.package)?,
-            ),
-            self.spec_input("kernel-spec", &wanted.kernel.spec)?,
-            ("kernel-source".to_owned(), kernel.sha256.to_string()),
             ("key".to_owned(), wanted.key.clone()),
             self.settings_input(),
         ]);
-        for fragment in &wanted.kernel.config {
-            inputs.push(self.spec_input("kernel-config", fragment)?);
+        match &self.kernel {
+            Some(tree) => inputs.extend(self.kernel_tree_inputs(tree)?),
+            None => {
+                for fragment in &wanted.kernel.config {
+                    inputs.push(self.spec_input("kernel-config", fragment)?);
+                }
+            }
         }
         Ok(Stage {
             name: name::DISTRIBUTION.to_owned(),
-            needs: Vec::new(),
+            needs: self.kernel_archive_needs(),
             inputs,
             whole: None,
             recipe: Box::new(move |work| {
@@ -55,22 +70,11 @@ impl Road<'_> {
                         debs.join(&pin.file.file),
                     )?;
                 }
-                // Under the name that the spec knows it by.
-                let archive = debs.join(&kernel.file);
-                std::os::unix::fs::symlink(self.pinned(&kernel.sha256, &kernel.file)?, &archive)?;
-                let spec = work.scratch.join("kernel-spec");
-                let fragments: Vec<PathBuf> = wanted
-                    .kernel
-                    .config
-                    .iter()
-                    .map(|path| self.specs.join(path))
-                    .collect();
-                distro::release::for_archive(
-                    &self.specs.join(&wanted.kernel.spec),
-                    &kernel.file,
-                    &fragments,
-                    &spec,
-                )?;
+                let (spec, archive) = match (&pin, &self.kernel) {
+                    (_, Some(tree)) => self.tree_sources(tree, work)?,
+                    (Some(pin), None) => self.archive_sources(work, pin, &debs)?,
+                    (None, None) => return Err("there is no source of the kernel".into()),
+                };
                 let key = distro::build(
                     &recipe,
                     &distro::Inputs {
@@ -78,6 +82,7 @@ impl Road<'_> {
                         debs: &debs,
                         kernel_spec: &spec,
                         kernel_source: &archive,
+                        kernel_dist: self.kernel.as_ref().map(KernelTree::dist),
                         jobs: self.jobs,
                     },
                     work.scratch,
@@ -91,9 +96,35 @@ impl Road<'_> {
                     )
                     .into());
                 }
+                if let Some(tree) = &self.kernel {
+                    let made = work.output.join("source/Packages");
+                    for package in rpmbuild::packages_under(&made)? {
+                        expect_release(tree, &package)?;
+                    }
+                }
                 Ok(())
             }),
         })
+    }
+
+    /// The spec for the archive that the lock pins, and the archive under the name that the spec knows it by.
+    fn archive_sources(
+        &self,
+        work: &Work<'_>,
+        pin: &Pinned,
+        folder: &Path,
+    ) -> Result<(PathBuf, PathBuf), Failure> {
+        let archive = folder.join(&pin.file);
+        std::os::unix::fs::symlink(self.pinned(&pin.sha256, &pin.file)?, &archive)?;
+        let spec = work.scratch.join("kernel-spec");
+        let wanted = &self.target.distribution.kernel;
+        let fragments: Vec<PathBuf> = wanted
+            .config
+            .iter()
+            .map(|path| self.specs.join(path))
+            .collect();
+        distro::release::for_archive(&self.specs.join(&wanted.spec), &pin.file, &fragments, &spec)?;
+        Ok((spec, archive))
     }
 
     /// The chroot that holds the target's own dnf, rpm and rpmbuild, made by the host's dnf.

@@ -292,6 +292,10 @@ impl Road<'_> {
     /// The sources of `package`, for the manifest.
     fn manifest_sources(&self, package: &str) -> Vec<manifest::Source> {
         let tree = match package {
+            "kernel" => self
+                .kernel
+                .as_ref()
+                .map(|tree| (tree.source(), &self.target.distribution.kernel.source)),
             "lustre" => Some((&self.lustre, &self.target.lustre.source)),
             "e2fsprogs" => self
                 .e2fsprogs
@@ -317,7 +321,12 @@ impl Road<'_> {
             }];
             // ldiskfs is made of the ext4 in it.
             if package == "lustre" && !self.target.kernel.kind.is_patched() {
-                sources.extend(self.manifest_pin("kernel", kernel_source(&self.target)));
+                match &self.kernel {
+                    Some(_) => sources.extend(self.manifest_sources("kernel")),
+                    None => {
+                        sources.extend(self.manifest_pin("kernel", kernel_source(&self.target)))
+                    }
+                }
             }
             return sources;
         }

@@ -124,7 +124,11 @@ impl Road<'_> {
             )?),
             // Digest and signature were checked when the stage was made.
             DistributionKind::Repositories => {
-                Ok(source.join("Packages").join(self.kernel_pin()?.file))
+                let file = match &self.kernel {
+                    Some(tree) => format!("{package}-{}-{}.src.rpm", tree.version, tree.release),
+                    None => self.kernel_pin()?.file,
+                };
+                Ok(source.join("Packages").join(file))
             }
         }
     }
@@ -163,6 +167,9 @@ impl Road<'_> {
     /// # Errors
     /// When neither the target nor the lock names it.
     pub(super) fn own_kernel(&self) -> anyhow::Result<String> {
+        if let Some(tree) = &self.kernel {
+            return Ok(format!("{}-{}", tree.version, tree.release));
+        }
         if let Some(version) = &self.target.kernel.version {
             return Ok(version.clone());
         }

@@ -4,6 +4,7 @@
 //! - [`e2fsprogs`]: from the pinned archive or a tree to unsigned RPMs.
 //! - [`repositories`]: the base of a distribution that is there already, of the packages that the lock pins.
 //! - [`kernel`]: the kernel, rebuilt or the distribution's own.
+//! - [`kernel_tree`]: a tree in place of its source package.
 //! - [`packages`]: Lustre, from source to unsigned RPMs; what all builds share.
 //! - [`finish`]: signing, assembling and proving.
 //! - [`outline`]: the same in words, where nothing is locked yet.
@@ -14,6 +15,7 @@ pub mod distribution;
 pub mod e2fsprogs;
 pub mod finish;
 pub mod kernel;
+pub mod kernel_tree;
 pub mod outline;
 pub mod packages;
 pub mod preflight;
@@ -21,10 +23,13 @@ pub mod recipes;
 pub mod repositories;
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use lustre_packaging::build::kernel_tree::KernelTree;
 use lustre_packaging::build::workdir::Settings;
 use lustre_packaging::buildroot::{Base, BaseRepo};
+use lustre_packaging::knowledge::Knowledge;
 use lustre_packaging::lock::{self, Lock, Pinned};
 use lustre_packaging::overlay::Overlay;
 use lustre_packaging::source::Fetched;
@@ -35,7 +40,7 @@ use lustre_repository::manifest::Overrides;
 
 use crate::commands::lock::KERNEL_SOURCE;
 use crate::context::{Context, specs};
-use crate::sources;
+use crate::{sources, ui};
 use finish::Signing;
 
 /// What the stages of a target are made from.
@@ -55,8 +60,14 @@ pub struct Road<'a> {
     pub lustre: Fetched,
     /// The tree of e2fsprogs, where it is not the archive that the lock pins.
     pub e2fsprogs: Option<Fetched>,
-    /// Why Lustre's tree may not be built, where its clone lacks files and the user did not say to go on without them.
-    pub incomplete: Option<String>,
+    /// The tree that the kernel's source package is made of, where it is not what the lock pins as a file.
+    pub kernel: Option<KernelTree>,
+    /// Whether the user says to go on where it lacks files.
+    pub kernel_incomplete_allowed: bool,
+    /// Why a tree may not be built, where its clone lacks files and the user did not say to go on without them: by its name.
+    pub incomplete: BTreeMap<&'static str, String>,
+    /// Whether there is a lock: preflight of given sources goes without.
+    pub locked: bool,
     /// What the user replaced, for the manifest.
     pub overrides: Overrides,
 }
@@ -91,8 +102,27 @@ impl<'a> Road<'a> {
     /// # Errors
     /// When an argument of the command line makes no sense.
     pub fn new(context: &'a Context, lock: &'a Lock) -> anyhow::Result<Self> {
+        Self::with(context, lock, true)
+    }
+
+    /// The same for sources that are all given, of which no lock is needed to look whether they fit: what only a lock knows is left out.
+    ///
+    /// # Errors
+    /// As [`Road::new`].
+    pub fn of_given(context: &'a Context, none: &'a Lock) -> anyhow::Result<Self> {
+        Self::with(context, none, false)
+    }
+
+    fn with(context: &'a Context, lock: &'a Lock, locked: bool) -> anyhow::Result<Self> {
         let options = sources::options(&context.arguments)?;
-        let (lustre, incomplete) = sources::lustre(context, lock)?;
+        let (lustre, why) = sources::lustre(context, lock)?;
+        let mut incomplete = BTreeMap::new();
+        incomplete.extend(why.map(|why| (sources::LUSTRE, why)));
+        let mut kernel = None;
+        if let Some((tree, why)) = sources::kernel(context, lock)? {
+            incomplete.extend(why.map(|why| (sources::KERNEL, why)));
+            kernel = Some(tree);
+        }
         let mut overrides = Overrides {
             sources: options
                 .overrides
@@ -112,6 +142,14 @@ impl<'a> Road<'a> {
                 .incomplete
                 .insert(sources::LUSTRE.to_owned(), missing);
         }
+        if let Some(tree) = kernel.as_ref().map(KernelTree::source)
+            && !tree.missing().is_empty()
+        {
+            let missing = tree.missing().to_vec();
+            overrides
+                .incomplete
+                .insert(sources::KERNEL.to_owned(), missing);
+        }
         let mut target = Cow::Borrowed(&context.target);
         // Another revision than the target's has another version.
         if lustre.replaced.as_ref().is_some_and(|by| by.rev.is_some())
@@ -119,11 +157,38 @@ impl<'a> Road<'a> {
         {
             target.to_mut().lustre.version = version;
         }
+        // Another kernel than the target's may need another fixup.
+        if let Some(tree) = &kernel
+            && tree.source().replaced.is_some()
+        {
+            let wanted = &target.lustre;
+            let options = Knowledge::load(&specs())?.options(
+                &wanted.version,
+                &tree.release,
+                wanted.overlay.as_deref(),
+                &wanted.options,
+            );
+            if options != wanted.options {
+                ui::say(&format!(
+                    "for kernel {}-{} the overlay of Lustre has the options [{}] in place of [{}]",
+                    tree.version,
+                    tree.release,
+                    options.join(", "),
+                    wanted.options.join(", ")
+                ));
+                target.to_mut().lustre.options = options;
+            }
+        }
         // An update may have moved on from the kernel that the target names: the lock knows.
         if target.kernel.moves {
             target.to_mut().kernel.version = None;
         }
-        let e2fsprogs = sources::e2fsprogs(context, lock)?;
+        // Nobody but a lock says which e2fsprogs it is, unless it is given.
+        let e2fsprogs = if locked || sources::is_replaced(&context.arguments, sources::E2FSPROGS) {
+            sources::e2fsprogs(context, lock)?
+        } else {
+            None
+        };
         if let Some(tree) = &e2fsprogs {
             let wanted = e2fsprogs::of_tree(&target.e2fsprogs, tree, &context.store)?;
             if wanted.series() != target.e2fsprogs.series() {
@@ -141,7 +206,13 @@ impl<'a> Road<'a> {
             jobs: context.jobs,
             lustre,
             e2fsprogs,
+            kernel,
+            kernel_incomplete_allowed: options
+                .allow_incomplete
+                .iter()
+                .any(|name| name == sources::KERNEL),
             incomplete,
+            locked,
             overrides,
         })
     }
@@ -153,10 +224,11 @@ impl Road<'_> {
     /// # Errors
     /// When an input of a stage cannot be read, or Lustre's tree is incomplete.
     pub fn builds(&self) -> anyhow::Result<Vec<Stage<'_>>> {
-        if let Some(why) = &self.incomplete {
+        if let Some(why) = self.incomplete.values().next() {
             anyhow::bail!("{why}");
         }
-        let mut stages = vec![self.distribution()?, self.bootstrap()];
+        let mut stages: Vec<Stage<'_>> = self.kernel_archive_stage().into_iter().collect();
+        stages.extend([self.distribution()?, self.bootstrap()]);
         stages.extend(self.packages()?);
         Ok(stages)
     }
@@ -166,11 +238,9 @@ impl Road<'_> {
     /// # Errors
     /// When an input of a stage cannot be read.
     pub fn roots(&self) -> anyhow::Result<Vec<Stage<'_>>> {
-        Ok(vec![
-            self.distribution()?,
-            self.bootstrap(),
-            self.install_root()?,
-        ])
+        let mut stages: Vec<Stage<'_>> = self.kernel_archive_stage().into_iter().collect();
+        stages.extend([self.distribution()?, self.bootstrap(), self.install_root()?]);
+        Ok(stages)
     }
 
     /// All stages up to the assembled repository, and the chroot of the install proof.

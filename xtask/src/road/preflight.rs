@@ -13,11 +13,12 @@ use lustre_packaging::knowledge::Knowledge;
 use lustre_packaging::lock::Pinned;
 use lustre_packaging::overlay::Overlay;
 use lustre_packaging::preflight::{self, Inputs, KernelSource, LustreSource, Report, Wanted};
-use lustre_packaging::source::{Locked, Override};
+use lustre_packaging::source::Locked;
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::target::{DistributionKind, Source};
 
 use super::{Road, name, needs, recipes};
+use crate::sources;
 
 /// The stage of Lustre's tree as it came, before its overlay.
 const LUSTRE: &str = "preflight-lustre";
@@ -39,24 +40,40 @@ impl Road<'_> {
     /// # Errors
     /// When an input of a stage cannot be read.
     pub fn preflight<'s>(&'s self, misfit: &'s Misfit) -> anyhow::Result<Vec<Stage<'s>>> {
-        let kernel = self.kernel_pin()?;
+        // What is pinned, or a tree.
+        let pin = match &self.kernel {
+            Some(_) => None,
+            None => Some(self.kernel_pin()?),
+        };
         let mut texts = recipes::of(name::PREFLIGHT);
         texts.push(self.settings_input());
         let packages = match self.target.distribution.kind {
             DistributionKind::Rehearsal => {
                 let recipe = self.recipe()?;
-                texts.push(("kernel-archive".to_owned(), kernel.file.clone()));
-                let wanted = &self.target.distribution.kernel;
-                texts.push(self.spec_input("kernel-spec", &wanted.spec)?);
-                for fragment in &wanted.config {
-                    texts.push(self.spec_input("kernel-config", fragment)?);
+                if let Some(pin) = &pin {
+                    texts.push(("kernel-archive".to_owned(), pin.file.clone()));
+                    let wanted = &self.target.distribution.kernel;
+                    texts.push(self.spec_input("kernel-spec", &wanted.spec)?);
+                    for fragment in &wanted.config {
+                        texts.push(self.spec_input("kernel-config", fragment)?);
+                    }
                 }
                 distro::inputs_digest(&recipe, &self.lock.package)?
             }
             DistributionKind::Repositories => {
-                texts.push(("kernel-package".to_owned(), kernel.sha256.to_string()));
+                if let Some(pin) = &pin {
+                    texts.push(("kernel-package".to_owned(), pin.sha256.to_string()));
+                }
                 self.packages_digest()
             }
+        };
+        let archive = match (&self.kernel, &pin) {
+            (Some(tree), _) => {
+                texts.extend(self.kernel_tree_inputs(tree)?);
+                tree.source().identity().to_string()
+            }
+            (None, Some(pin)) => pin.sha256.to_string(),
+            (None, None) => String::new(),
         };
         texts.extend(self.kernel_overlay_inputs("kernel-overlay")?);
         let mut all = texts.clone();
@@ -68,9 +85,13 @@ impl Road<'_> {
             ("lustre".to_owned(), self.label()),
             (
                 "incomplete".to_owned(),
-                self.incomplete.clone().unwrap_or_default(),
+                self.incomplete.values().map(String::as_str).collect(),
             ),
-            ("e2fsprogs".to_owned(), self.e2fsprogs_input()?.1),
+            ("locked".to_owned(), self.locked.to_string()),
+            (
+                "kernel-incomplete".to_owned(),
+                self.kernel_incomplete_allowed.to_string(),
+            ),
             self.spec_input("e2fsprogs-spec", &self.target.e2fsprogs.spec)?,
             self.spec_input("knowledge", Knowledge::FILE)?,
             ("packages".to_owned(), packages),
@@ -85,7 +106,9 @@ impl Road<'_> {
             tree.extend(self.overlay_inputs("overlay", overlay, &self.target.lustre.options)?);
             all.push(self.spec_input("lustre-overlay", overlay)?);
         }
-        let archive = kernel.clone();
+        if self.locked || self.e2fsprogs.is_some() {
+            all.push(("e2fsprogs".to_owned(), self.e2fsprogs_input()?.1));
+        }
         Ok(vec![
             Stage {
                 name: LUSTRE.to_owned(),
@@ -112,8 +135,7 @@ impl Road<'_> {
                 inputs: texts,
                 whole: None,
                 recipe: Box::new(move |work| {
-                    let source =
-                        self.kernel_source(&kernel.file, work, &work.scratch.join("parts"))?;
+                    let source = self.kernel_source(work, &work.scratch.join("parts"))?;
                     let overlay = self.changed_kernel()?;
                     let tree = work.need(LUSTRE)?.join("tree");
                     let wanted = Wanted::read(&source, overlay.as_ref(), &tree)?;
@@ -123,19 +145,24 @@ impl Road<'_> {
             Stage {
                 name: KERNEL.to_owned(),
                 needs: needs(&[FILES]),
-                inputs: [
-                    recipes::of(KERNEL),
-                    vec![("archive".to_owned(), archive.sha256.to_string())],
-                ]
-                .concat(),
+                inputs: [recipes::of(KERNEL), vec![("archive".to_owned(), archive)]].concat(),
                 whole: None,
                 recipe: Box::new(move |work| {
                     let list = fs::read_to_string(work.need(FILES)?.join(LIST))?;
                     let wanted = Wanted::from(list.as_str());
-                    let file = self.kernel_archive(work, &archive)?;
-                    archive::unpack_only(&file, &work.output.join("tree"), 1, &|path| {
-                        wanted.takes(path)
-                    })?;
+                    let into = work.output.join("tree");
+                    let takes = |path: &Path| wanted.takes(path);
+                    match (&self.kernel, &pin) {
+                        (Some(tree), _) => {
+                            let time = self.target.build.source_date_epoch.into();
+                            tree.parts(self.store, work.scratch, &into, time, &takes)?;
+                        }
+                        (None, Some(pin)) => {
+                            let file = self.kernel_archive(work, pin)?;
+                            archive::unpack_only(&file, &into, 1, &takes)?;
+                        }
+                        (None, None) => {}
+                    }
                     Ok(())
                 }),
             },
@@ -159,30 +186,35 @@ impl Road<'_> {
     }
 
     fn report(&self, work: &Work<'_>) -> Result<Report, Failure> {
-        let archive = self.kernel_pin()?.file;
         let parts = work.need(KERNEL)?.join("tree");
-        let kernel = self.kernel_source(&archive, work, &parts)?;
+        let kernel = self.kernel_source(work, &parts)?;
         let lustre = LustreSource {
             tree: work.need(LUSTRE)?.join("tree"),
             label: self.label(),
             version: self.lustre_release(),
             missing: self.lustre.missing().to_vec(),
-            incomplete_allowed: self.incomplete.is_none(),
+            incomplete_allowed: !self.incomplete.contains_key(sources::LUSTRE),
         };
         let scratch = work.scratch.join("checks");
         fs::create_dir(&scratch)?;
+        let e2fsprogs = if self.locked || self.e2fsprogs.is_some() {
+            Some(self.e2fsprogs_archive(work.scratch)?.0)
+        } else {
+            None
+        };
+        let offered = self.locked.then(|| self.offered()).transpose()?;
         Ok(preflight::run(&Inputs {
             target: &self.target,
             specs: &self.specs,
             kernel: &kernel,
             lustre: &lustre,
-            e2fsprogs: &self.e2fsprogs_archive(work.scratch)?.0,
-            offered: &self.offered()?,
+            e2fsprogs: e2fsprogs.as_deref(),
+            offered: offered.as_ref(),
             scratch: &scratch,
         })?)
     }
 
-    fn recipe(&self) -> Result<Recipe, distro::recipe::Error> {
+    pub(super) fn recipe(&self) -> Result<Recipe, distro::recipe::Error> {
         Recipe::load(&self.specs.join(&self.target.distribution.recipe))
     }
 
@@ -222,14 +254,13 @@ impl Road<'_> {
 
     /// The distribution's kernel source as its source package holds it; of a distribution made on the spot, without making that
     /// package.
-    fn kernel_source(
-        &self,
-        archive: &str,
-        work: &Work<'_>,
-        parts: &Path,
-    ) -> Result<KernelSource, Failure> {
+    fn kernel_source(&self, work: &Work<'_>, parts: &Path) -> Result<KernelSource, Failure> {
+        if let Some(tree) = &self.kernel {
+            return self.tree_source(tree, work, parts);
+        }
         let distribution = &self.target.distribution;
         let folder = work.scratch.join("kernel-spec");
+        let archive = &self.kernel_pin()?.file;
         if distribution.kind == DistributionKind::Repositories {
             let pin = self.kernel_pin()?;
             let file = self.pinned(&pin.sha256, &pin.file)?;
@@ -249,18 +280,14 @@ impl Road<'_> {
         let spec = self.specs.join(&distribution.kernel.spec);
         distro::release::for_archive(&spec, archive, &fragments, &folder)?;
         let recipe = self.recipe()?;
-        let macros: Vec<PathBuf> = recipe
-            .distribution
-            .macros
-            .iter()
-            .map(|file| recipe.dir.join(file))
-            .collect();
+        let macros = recipe.macros();
         let rpmspec = work.scratch.join("rpmspec");
         fs::create_dir(&rpmspec)?;
         let tools = SpecTools {
             macros: &macros,
             scratch: &rpmspec,
             time: recipe.distribution.time,
+            dist: None,
         };
         let made = tools.packages(&folder)?;
         let package = made
@@ -272,13 +299,14 @@ impl Road<'_> {
             version: package.version.clone(),
             release: package.release.clone(),
             arch: distribution.arch.clone(),
+            tree: None,
         })
     }
 
     /// The release that Lustre's tree is; none for a folder that somebody may have changed.
     fn lustre_release(&self) -> Option<String> {
-        let folder = |by: &Override| by.rev.is_none();
-        let changed = self.lustre.replaced.as_ref().is_some_and(folder);
+        let folder = matches!(self.lustre.locked, Locked::Path { .. });
+        let changed = folder && self.lustre.replaced.is_some();
         (!changed).then(|| self.target.lustre.version.clone())
     }
 

@@ -34,13 +34,21 @@ impl Road<'_> {
     /// The base repository of the pinned packages, the source repository with the kernel's source package, and all keys.
     pub(super) fn repositories(&self) -> anyhow::Result<Stage<'_>> {
         let wanted = &self.target.distribution;
-        let kernel = self.kernel_pin()?;
+        // The source package that is pinned, or a tree.
+        let kernel = match &self.kernel {
+            Some(_) => None,
+            None => Some(self.kernel_pin()?),
+        };
         let mut inputs = recipes::of(name::DISTRIBUTION);
         inputs.extend([
             self.settings_input(),
             ("packages".to_owned(), self.packages_digest()),
-            ("kernel".to_owned(), kernel.sha256.to_string()),
         ]);
+        match (&self.kernel, &kernel) {
+            (Some(tree), _) => inputs.extend(self.kernel_tree_inputs(tree)?),
+            (None, Some(pin)) => inputs.push(("kernel".to_owned(), pin.sha256.to_string())),
+            (None, None) => {}
+        }
         let mut keys = Vec::new();
         for (name, key) in &wanted.keys {
             let pin = self.lock.file(&key_source(name))?;
@@ -59,7 +67,7 @@ impl Road<'_> {
         }
         Ok(Stage {
             name: name::DISTRIBUTION.to_owned(),
-            needs: Vec::new(),
+            needs: self.kernel_archive_needs(),
             inputs,
             whole: None,
             recipe: Box::new(move |work| {
@@ -73,7 +81,16 @@ impl Road<'_> {
                     armored.push_str(&key.armored()?);
                 }
                 fs::write(work.output.join("key.asc"), armored)?;
-                self.source_repository(work, &kernel, &by_name)?;
+                match (&self.kernel, &kernel) {
+                    // What the user gave is signed by nobody.
+                    (Some(tree), _) => {
+                        let source = work.output.join("source");
+                        self.tree_srpm(tree, work, &source.join("Packages"))?;
+                        self.metadata(&source, BTreeMap::new())?;
+                    }
+                    (None, Some(pin)) => self.source_repository(work, pin, &by_name)?,
+                    (None, None) => {}
+                }
                 self.base_repository(work, &modules)
             }),
         })

@@ -1,0 +1,335 @@
+//! A kernel's tree in place of its source package: the files of the source package are in a folder of the tree, beside the kernel's own,
+//! as public repositories of distributions' kernels have them. Or an unpacked source package.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::archive;
+use crate::source::{self, Fetched};
+use crate::store::Store;
+
+/// The spec that tells the folder.
+const SPEC: &str = KernelTree::SPEC;
+
+/// Where a tree says which release of a distribution it is.
+const RELEASE: &str = "Makefile.rhelver";
+
+/// A tree that is no kernel's, or cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The tree.
+    #[error(transparent)]
+    Source(#[from] source::Error),
+    /// The archive that is made of it.
+    #[error(transparent)]
+    Archive(#[from] archive::Error),
+    /// It has another shape.
+    #[error(
+        "the source `kernel`, {place}, {problem}; it is the tree of a distribution's kernel with the files of its source package \
+         ({SPEC} and its configs) in one folder, or the folder of an unpacked source package"
+    )]
+    Shape {
+        /// Where it is.
+        place: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+}
+
+/// What the files of a kernel's tree are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Shape {
+    /// The kernel's own files, and those of the source package in this folder.
+    Tree(PathBuf),
+    /// Those of a source package alone; the kernel's are in this archive.
+    Unpacked(PathBuf),
+}
+
+/// A kernel's tree.
+#[derive(Debug, Clone)]
+pub struct KernelTree {
+    fetched: Fetched,
+    shape: Shape,
+    /// The kernel's version: `5.14.0`.
+    pub version: String,
+    /// The release of the distribution's source package: `570.32.1.el9_6`.
+    pub release: String,
+}
+
+impl KernelTree {
+    /// The spec of its source package.
+    pub const SPEC: &str = "kernel.spec";
+
+    /// Looks at a source that is a folder or a commit.
+    ///
+    /// # Errors
+    /// When it has another shape.
+    pub fn of(fetched: Fetched, store: &Store) -> Result<Self, Error> {
+        let place = match &fetched.replaced {
+            Some(by) => by.to_string(),
+            None => fetched.name.clone(),
+        };
+        let wrong = |problem: String| Error::Shape {
+            place: place.clone(),
+            problem,
+        };
+        let paths = fetched.paths(store)?;
+        let shape = shape(&paths).map_err(wrong)?;
+        let (version, release) = match &shape {
+            Shape::Unpacked(archive) => version_of(archive).ok_or_else(|| {
+                wrong(format!(
+                    "has {}, whose name says no release",
+                    archive.display()
+                ))
+            })?,
+            Shape::Tree(_) => {
+                let text = |file| fetched.text(store, file).map(Option::unwrap_or_default);
+                let makefile = format!("{}\n{}", text("Makefile")?, text(RELEASE)?);
+                release_of(&makefile).ok_or_else(|| {
+                    wrong(format!(
+                        "does not say in its Makefile and in {RELEASE} which release of a kernel it is"
+                    ))
+                })?
+            }
+        };
+        Ok(Self {
+            fetched,
+            shape,
+            version,
+            release,
+        })
+    }
+
+    /// The source.
+    pub fn source(&self) -> &Fetched {
+        &self.fetched
+    }
+
+    /// `%dist` of the release: `.el9_6`.
+    pub fn dist(&self) -> String {
+        let at = self.release.rfind(".el").unwrap_or(self.release.len());
+        self.release[at..].to_owned()
+    }
+
+    /// Of the files whose content is missing, those of the source package, by their names there.
+    pub fn missing_sources(&self) -> BTreeSet<String> {
+        let missing = self.fetched.missing().iter();
+        let names = missing.filter_map(|path| {
+            let name = self.in_package(Path::new(path))?;
+            Some(name.display().to_string())
+        });
+        names.collect()
+    }
+
+    /// The name that a file of the source package has there; none for one of the kernel's own.
+    fn in_package<'p>(&self, path: &'p Path) -> Option<&'p Path> {
+        match &self.shape {
+            Shape::Tree(folder) => path.strip_prefix(folder).ok(),
+            Shape::Unpacked(_) => Some(path),
+        }
+    }
+
+    /// Puts the files of the source package into `into`, a new folder, without the archive of the kernel.
+    ///
+    /// # Errors
+    /// When they cannot be read or written.
+    pub fn sources(
+        &self,
+        store: &Store,
+        scratch: &Path,
+        into: &Path,
+        time: u64,
+    ) -> Result<(), Error> {
+        let takes = |path: &Path| match &self.shape {
+            Shape::Tree(folder) => path.starts_with(folder),
+            Shape::Unpacked(archive) => path != archive,
+        };
+        match &self.shape {
+            Shape::Unpacked(_) => self.fetched.export_only(store, into, time, &takes)?,
+            Shape::Tree(folder) => {
+                let whole = scratch.join("package-files");
+                self.fetched.export_only(store, &whole, time, &takes)?;
+                let from = whole.join(folder);
+                std::fs::rename(&from, into).map_err(|error| {
+                    source::Error::from(crate::store::PathError::new("rename", &from, error))
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts those of the kernel's own files into `into`, a new folder, that `takes` wants.
+    ///
+    /// # Errors
+    /// When they cannot be read or written.
+    pub fn parts(
+        &self,
+        store: &Store,
+        scratch: &Path,
+        into: &Path,
+        time: u64,
+        takes: &dyn Fn(&Path) -> bool,
+    ) -> Result<(), Error> {
+        match &self.shape {
+            Shape::Tree(folder) => {
+                let own = |path: &Path| !path.starts_with(folder) && takes(path);
+                self.fetched.export_only(store, into, time, &own)?;
+            }
+            Shape::Unpacked(archive) => {
+                let folder = scratch.join("kernel-archive");
+                self.fetched
+                    .export_only(store, &folder, time, &|path| path == archive)?;
+                archive::unpack_only(&folder.join(archive), into, 1, takes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The name of the archive that the spec knows.
+    pub fn archive_name(&self) -> String {
+        match &self.shape {
+            Shape::Tree(_) => format!("linux-{}-{}.tar.xz", self.version, self.release),
+            Shape::Unpacked(archive) => archive.display().to_string(),
+        }
+    }
+
+    /// The archive of the kernel's own files, in `folder`. The same tree gives the same bytes.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn archive(&self, store: &Store, folder: &Path, time: u64) -> Result<PathBuf, Error> {
+        let file = folder.join(self.archive_name());
+        match &self.shape {
+            Shape::Tree(package) => {
+                let top = format!("linux-{}-{}", self.version, self.release);
+                let own = |path: &Path| !path.starts_with(package);
+                self.fetched.pack_only(store, &top, &file, time, &own)?;
+            }
+            Shape::Unpacked(archive) => {
+                self.fetched
+                    .export_only(store, folder, time, &|path| path == archive)?;
+            }
+        }
+        Ok(file)
+    }
+}
+
+/// What a tree with these files is; the error says what is wrong with it.
+fn shape(paths: &[PathBuf]) -> Result<Shape, String> {
+    let has = |wanted: &str| paths.iter().any(|path| path == Path::new(wanted));
+    let mut archives = paths.iter().filter(|path| version_of(path).is_some());
+    if has(SPEC)
+        && let (Some(archive), None) = (archives.next(), archives.next())
+    {
+        return Ok(Shape::Unpacked(archive.clone()));
+    }
+    let folders: Vec<&Path> = paths
+        .iter()
+        .filter(|path| path.file_name().is_some_and(|name| name == SPEC))
+        .filter_map(|path| path.parent())
+        .filter(|folder| folder.components().count() == 1)
+        .collect();
+    match folders[..] {
+        [folder] if has("Makefile") => Ok(Shape::Tree(folder.to_owned())),
+        [_] => Err("has no Makefile of a kernel".to_owned()),
+        [] => Err(format!("has no folder with a {SPEC}")),
+        _ => {
+            let names: Vec<String> = folders
+                .iter()
+                .map(|folder| folder.display().to_string())
+                .collect();
+            Err(format!("has a {SPEC} in each of {}", names.join(", ")))
+        }
+    }
+}
+
+/// Version and release in the name of a kernel's archive, `linux-5.14.0-570.32.1.el9_6.tar.xz`.
+fn version_of(archive: &Path) -> Option<(String, String)> {
+    let name = archive.to_str()?.strip_prefix("linux-")?;
+    let (version, release) = name.split_once(".tar.")?.0.split_once('-')?;
+    Some((version.to_owned(), release.to_owned()))
+}
+
+/// Version and release by the variables of a tree's makefiles.
+fn release_of(makefile: &str) -> Option<(String, String)> {
+    let value = |wanted: &str| {
+        makefile.lines().find_map(|line| {
+            let (name, value) = line.split_once('=')?;
+            (name.trim() == wanted).then(|| value.trim().to_owned())
+        })
+    };
+    let number = |wanted: &str| value(wanted).filter(|value| !value.is_empty());
+    let version = format!(
+        "{}.{}.{}",
+        number("VERSION")?,
+        number("PATCHLEVEL")?,
+        number("SUBLEVEL")?
+    );
+    let release = format!(
+        "{}.el{}_{}",
+        number("RHEL_RELEASE")?,
+        number("RHEL_MAJOR")?,
+        number("RHEL_MINOR")?
+    );
+    Some((version, release))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_shape_is_told_by_the_files() {
+        let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+        let tree = paths(&[
+            "Makefile",
+            "fs/ext4/super.c",
+            "distro/kernel.spec",
+            "tools/a/b/kernel.spec",
+        ]);
+        assert_eq!(shape(&tree), Ok(Shape::Tree("distro".into())));
+        let unpacked = paths(&[
+            "kernel.spec",
+            "linux-5.14.0-1.el9_6.tar.xz",
+            "kernel-abi-5.tar.bz2",
+        ]);
+        assert_eq!(
+            shape(&unpacked),
+            Ok(Shape::Unpacked("linux-5.14.0-1.el9_6.tar.xz".into()))
+        );
+        for (names, part) in [
+            (&["Makefile", "fs/a.c"][..], "no folder with a kernel.spec"),
+            (&["distro/kernel.spec"], "no Makefile"),
+            (
+                &["Makefile", "a/kernel.spec", "b/kernel.spec"],
+                "each of a, b",
+            ),
+            (&["kernel.spec", "linux-6.1.tar.xz"], "no folder"),
+        ] {
+            let error = shape(&paths(names)).unwrap_err();
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_release_is_that_of_the_makefiles_or_of_the_archive() {
+        let makefile = "VERSION = 4\nPATCHLEVEL = 18\nSUBLEVEL = 0\nRHEL_DRM_SUBLEVEL =\n";
+        let release =
+            "RHEL_MAJOR = 8\nRHEL_MINOR = 10\n# RHEL_RELEASE = 1\nRHEL_RELEASE = 553.22.1\n";
+        let wanted = ("4.18.0".to_owned(), "553.22.1.el8_10".to_owned());
+        assert_eq!(
+            release_of(&format!("{makefile}{release}")),
+            Some(wanted.clone())
+        );
+        assert_eq!(release_of(makefile), None);
+        let archive = Path::new("linux-4.18.0-553.22.1.el8_10.tar.xz");
+        assert_eq!(version_of(archive), Some(wanted));
+        for other in [
+            "linux-6.1.tar.xz",
+            "kernel-4.18.0-1.tar.xz",
+            "linux-firmware",
+        ] {
+            assert_eq!(version_of(Path::new(other)), None, "{other}");
+        }
+    }
+}
