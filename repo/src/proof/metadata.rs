@@ -86,8 +86,18 @@ fn gpg_findings(context: &Context<'_>) -> Result<Vec<String>, String> {
     }
     let mut findings = Vec::new();
     for name in signed() {
+        let signature = format!("{name}.asc");
+        // gpg would read a device or a pipe for ever, and through any link.
+        let unfit = [&name, &signature].into_iter().find_map(|file| {
+            let error = read_small(&input.dist.join(file)).err()?;
+            Some(format!("{file}: {error}"))
+        });
+        if let Some(why) = unfit {
+            findings.push(why);
+            continue;
+        }
         let content = input.dist.join(&name).display().to_string();
-        let signature = format!("{content}.asc");
+        let signature = input.dist.join(&signature).display().to_string();
         let mut args = common.to_vec();
         args.extend(["--status-fd", "1", "--verify", &signature, &content]);
         let said = tool::run("gpg", &args, home.path(), &log)?;
