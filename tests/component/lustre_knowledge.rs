@@ -247,7 +247,11 @@ fn unpack(name: &str, revision: &str, paths: &[&str], folder: &Path) -> Result<(
 fn misses(lustre: &Path, series: &str, kernel: &Path) -> Result<Option<String>> {
     let patches = lustre.join("ldiskfs/kernel_patches");
     let list = Series::read(&patches.join(format!("series/ldiskfs-{series}.series")))?;
-    let patches = list.load(&patches.join("patches"))?;
+    let patches = match list.load(&patches.join("patches")) {
+        Ok(patches) => patches,
+        // One that is not there does not apply.
+        Err(error) => return Ok(Some(error.to_string())),
+    };
     let report = apply::check(kernel, &patches, ApplyOptions::default())?;
     Ok((!report.applies()).then(|| report.to_string()))
 }

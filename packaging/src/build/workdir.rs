@@ -103,8 +103,8 @@ impl Workdir {
                 .iter()
                 .any(|place| path.starts_with(self.path(place)));
             if source && entry.file_type().is_file() {
-                // An SRPM records them, and those of a checkout are chance.
-                plain_mode(path)?;
+                // An SRPM records them, and but for whether it is a program those of a checkout are chance.
+                source_mode(path)?;
                 let file = fs::File::options()
                     .append(true)
                     .open(path)
@@ -155,6 +155,18 @@ impl Workdir {
     }
 }
 
+/// Gives a source of a package the mode 0755 where it can be run, and 0644 where not: specs of kernels run some of theirs.
+fn source_mode(path: &Path) -> Result<(), Error> {
+    use std::os::unix::fs::PermissionsExt;
+    let meta = fs::metadata(path).map_err(at(path))?;
+    let mode = if meta.permissions().mode() & 0o100 == 0 {
+        0o644
+    } else {
+        0o755
+    };
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(at(path))
+}
+
 /// Gives a file the mode 0644, whatever the umask of the build was.
 ///
 /// # Errors
@@ -162,4 +174,29 @@ impl Workdir {
 pub(super) fn plain_mode(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(path, fs::Permissions::from_mode(0o644)).map_err(at(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_source_that_can_be_run_stays_so() {
+        let dir = tempfile::tempdir().unwrap();
+        for (mode, wanted) in [
+            (0o700, 0o755),
+            (0o775, 0o755),
+            (0o600, 0o644),
+            (0o664, 0o644),
+        ] {
+            let path = dir.path().join(format!("{mode:o}"));
+            fs::write(&path, "").unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            source_mode(&path).unwrap();
+            let found = fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+            assert_eq!(found, wanted, "{mode:o}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -246,7 +247,13 @@ impl SpecTools<'_> {
 
     fn copy(&self, from: &Path, to: &Path) -> Result<(), Error> {
         copy_anew(from, to).map_err(at(to))?;
-        set_attributes(to, self.time).map_err(at(to))
+        set_attributes(to, self.time).map_err(at(to))?;
+        // Specs run some of their sources.
+        let mode = fs::metadata(from).map_err(at(from))?.permissions().mode();
+        if mode & 0o100 == 0 {
+            return Ok(());
+        }
+        fs::set_permissions(to, fs::Permissions::from_mode(0o755)).map_err(at(to))
     }
 
     /// rpmbuild's own message names only a path in the scratch folder; this one says what was given.
