@@ -479,8 +479,8 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_named_whatever_the_program_calls_it() {
-        let dir = tempfile::tempdir().unwrap();
         let said = |script: &str| {
+            let dir = tempfile::tempdir().unwrap();
             let mut command = command("sh");
             command.args(["-c", script]);
             let logged = run_logged(&mut command, &dir.path().join("log"));

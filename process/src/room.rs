@@ -119,7 +119,7 @@ pub(crate) fn explain(command: &Command, said: &mut String, more: &[&Path]) {
         path.exists().then_some(path)
     };
     let mut paths: Vec<PathBuf> = command.get_args().filter_map(named).collect();
-    paths.extend(command.get_current_dir().map(Path::to_owned));
+    paths.push(command.get_current_dir().unwrap_or(Path::new(".")).into());
     paths.extend(more.iter().map(|path| path.to_path_buf()));
     // The kernel's own file systems are never full, or always.
     paths.retain(|path| {

@@ -38,6 +38,7 @@ const RULES: &[(&str, Kind)] = &[
     ("build.host", of(".-", "the name of a host")),
     ("distribution.arch", of("_", "an architecture of rpm's")),
     ("distribution.dist", Kind::Is(dist)),
+    ("distribution.kernel.base", NAME),
     ("distribution.bootstrap", REQUIREMENT),
     ("distribution.buildroot", REQUIREMENT),
     ("distribution.keys.*.url", URL),

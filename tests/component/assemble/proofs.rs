@@ -62,7 +62,7 @@ fn a_package_somebody_changed_is_found_by_all_who_look_at_it() {
         assert!(message.contains("lustre-2.17.0-1.x86_64.rpm"), "{message}");
     }
     assert_eq!(failures.len(), 5, "{failures:#?}");
-    assert!(failures["package-signatures"].contains("its payload has SHA-256"));
+    assert!(failures["package-signatures"].contains("is damaged: its payload"));
 }
 
 #[test]
@@ -77,9 +77,7 @@ fn an_unsigned_package_is_found() {
     tree.assemble().unwrap();
     let failures = tree.failures();
     assert_eq!(names(&tree), ["package-signatures", "rpmkeys"]);
-    assert!(
-        failures["package-signatures"].ends_with("e2fsprogs-1.47-1.x86_64.rpm: it is not signed")
-    );
+    assert!(failures["package-signatures"].contains("e2fsprogs-1.47-1.x86_64.rpm is not signed"));
 }
 
 #[test]

@@ -580,6 +580,8 @@ fn what_never_ends_is_not_read() {
         ("lustre-repo.repo", "repo-file"),
     ] {
         for device in [true, false] {
+            // Without its manifest, a folder is none that is replaced.
+            let _ = fs::remove_dir_all(tree.dist());
             tree.assemble().unwrap();
             let path = tree.dist().join(name);
             fs::remove_file(&path).unwrap();

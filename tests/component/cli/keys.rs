@@ -224,7 +224,10 @@ fn no_command_says_or_writes_a_byte_of_a_key_however_it_is_mangled() {
                         "{what}: {line:?}: {ran:?}"
                     );
                 }
-                if index < 3 {
+                // Without a lock, a plan asks for no key.
+                if line == &["plan"] {
+                    assert!(!ran.stderr.contains("panicked"), "{ran:?}");
+                } else if index < 3 {
                     assert_eq!(
                         ran.code,
                         i32::from(!understood),

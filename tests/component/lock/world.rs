@@ -13,7 +13,7 @@ use lustre_repo_tests::http::Server;
 /// What the target calls the mirror.
 pub const MIRROR: &str = "https://mirror.example";
 /// The kernel that the target names, and a later one.
-pub const KERNEL: &str = "55.43.1.el10_0";
+pub const KERNEL: &str = "55.41.1.el10_0";
 pub const LATER: &str = "60.1.1.el10_0";
 
 /// Name, what is in its preamble.

@@ -164,8 +164,8 @@ fn the_guide_for_8_10() -> Result<()> {
 fn a_patched_kernel_for_9_6() -> Result<()> {
     let _alone = alone();
     let (world, packages) = made(&PATCHED)?;
-    patched(&world, &packages, "570.62.1_lustre.el9_6")?;
-    modules(&packages, "5.14.0-570.62.1_lustre.el9_6.x86_64")?;
+    patched(&world, &packages, "570.58.1_lustre.el9_6")?;
+    modules(&packages, "5.14.0-570.58.1_lustre.el9_6.x86_64")?;
     tools(&packages, "1.47.3-100.wc2.el9")?;
     ensure!(one(&packages, "lustre")?.0 == "2.17.0-1.el9");
     Ok(())
@@ -181,7 +181,7 @@ fn the_distribution_s_own_kernel_for_10_0() -> Result<()> {
         .collect();
     ensure!(kernels.is_empty(), "the repository has {kernels:?}");
     ensure!(!packages.contains_key("ext4-source"));
-    modules(&packages, "6.12.0-55.43.1.el10_0.x86_64")?;
+    modules(&packages, "6.12.0-55.41.1.el10_0.x86_64")?;
     tools(&packages, "1.47.3-100.wc2.el10")?;
     ensure!(one(&packages, "lustre")?.0 == "2.17.0-1.el10");
     Ok(())

@@ -36,7 +36,7 @@ pub const EL9: Release = Release {
     el: 9,
     minor: 6,
     version: "5.14.0",
-    number: "570.62.1",
+    number: "570.58.1",
 };
 
 /// The kernel of the target `rocky-10.0`.
@@ -44,7 +44,7 @@ pub const EL10: Release = Release {
     el: 10,
     minor: 0,
     version: "6.12.0",
-    number: "55.43.1",
+    number: "55.41.1",
 };
 
 impl Release {
