@@ -45,6 +45,10 @@ impl<'a> Parser<'a> {
     }
 
     pub(super) fn run(mut self) -> Result<Patch, PatchError> {
+        if let Some(at) = (0..self.lines.len()).find(|at| self.is_of_another_format(*at)) {
+            self.at = at;
+            return Err(self.header("a diff that is not unified"));
+        }
         while let Some(&line) = self.lines.get(self.at) {
             if line.starts_with(b"diff --git ") {
                 self.git()?;
@@ -72,6 +76,15 @@ impl<'a> Parser<'a> {
             problem,
             text: text(self.lines.get(self.at).copied().unwrap_or_default()),
         }
+    }
+
+    /// Whether a normal or a context diff begins at a line. `patch` takes one for a part of the patch unless it is told the format, and
+    /// a build may run it either way. No line of a hunk looks like that.
+    fn is_of_another_format(&self, at: usize) -> bool {
+        let next = self.lines.get(at + 1).copied().unwrap_or_default();
+        let normal =
+            normal_command(self.lines[at]) && (next.starts_with(b"> ") || next.starts_with(b"< "));
+        normal || (self.lines[at].starts_with(b"***************") && next.starts_with(b"*** "))
     }
 
     fn at_file_header(&self) -> bool {
@@ -346,6 +359,22 @@ fn hunk_header(line: &[u8]) -> Option<(Range, Range, &[u8])> {
     let (new, rest) = range(rest.strip_prefix(b" +")?)?;
     let rest = rest.strip_prefix(b" @")?;
     Some((old, new, rest.strip_prefix(b"@").unwrap_or(rest)))
+}
+
+/// `1,2c3,4` and the like: what stands before the lines of a normal diff.
+fn normal_command(line: &[u8]) -> bool {
+    let side = |bytes| {
+        let (_, rest) = number(bytes)?;
+        match rest.strip_prefix(b",") {
+            Some(rest) => Some(number(rest)?.1),
+            None => Some(rest),
+        }
+    };
+    side(line)
+        .and_then(|rest| rest.split_first())
+        .filter(|(command, _)| b"acd".contains(command))
+        .and_then(|(_, rest)| side(rest))
+        .is_some_and(|rest| rest.trim_ascii().is_empty())
 }
 
 fn range(bytes: &[u8]) -> Option<(Range, &[u8])> {

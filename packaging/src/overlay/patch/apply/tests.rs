@@ -212,7 +212,7 @@ fn no_file_is_made_that_the_patch_is_not_known_to_make() {
     };
     let error = apply(folder.path(), &[patch], ApplyOptions::default()).unwrap_err();
     assert!(
-        error.to_string().contains("made: is made by a part"),
+        error.to_string().contains("a diff that is not unified"),
         "{error}"
     );
     assert!(!folder.path().join("made").exists());

@@ -147,6 +147,24 @@ fn text_without_a_diff_and_broken_headers_are_refused_and_no_text_is_not() {
 }
 
 #[test]
+fn a_part_in_another_format_is_refused() {
+    let unified = "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-x\n+y\n";
+    for other in [
+        "0a1\n> x\n",
+        "1,2c3,4\n< x\n",
+        "*** a/f\n--- b/f\n***************\n*** 1 ****\n",
+    ] {
+        for text in [format!("{other}{unified}"), format!("{unified}{other}")] {
+            let error = Patch::parse(text.as_bytes(), "p").unwrap_err().to_string();
+            assert!(error.contains("a diff that is not unified"), "{error}");
+        }
+    }
+    // A mail may quote, and count.
+    let mail = format!("On 2a:\n> as in 0a1\n1a2 is a place\n> x\n{unified}");
+    assert_eq!(Patch::parse(mail.as_bytes(), "p").unwrap().files.len(), 1);
+}
+
+#[test]
 fn a_hunk_at_a_line_that_no_file_has_is_refused() {
     for at in ["2147483647", "9223372036854775807"] {
         let text = format!("--- /dev/null\n+++ b/f\n@@ -{at},0 +1 @@\n+x\n");
