@@ -124,6 +124,11 @@ pub trait Format {
         input
     }
 
+    /// How much memory a library asks for and leaves untouched, in bytes: on top of what reading may take, and no part of it.
+    fn untouched(&self) -> u64 {
+        0
+    }
+
     /// Reads the input as the tool does. `folder` is empty and the format's own.
     ///
     /// # Errors

@@ -100,6 +100,9 @@ fn run(
             Ok(Judged::Refused(message)) => words::check(&message, bytes).err(),
             Ok(Judged::Accepted) => None,
         };
+        let peak = peak()?;
+        let what =
+            what.or_else(|| (peak > MEMORY).then(|| format!("takes {} MiB of memory", peak >> 20)));
         Ok(what.map(|what| Finding { at, what }))
     };
     match inputs {
@@ -162,7 +165,7 @@ pub fn bounded(
         Inputs::File(_) => Vec::new(),
     };
     for (resource, limit) in [
-        (Resource::Data, MEMORY),
+        (Resource::Data, MEMORY + format.untouched()),
         (Resource::Fsize, FILE),
         (Resource::Core, 0),
     ] {
@@ -172,6 +175,8 @@ pub fn bounded(
         };
         setrlimit(resource, limit).context("cannot bound this process")?;
     }
+    // What was touched until here does not count.
+    fs::write("/proc/self/clear_refs", "5").context("cannot reset the peak of memory")?;
     std::thread::scope(|scope| {
         let builder = std::thread::Builder::new()
             .name("reader".to_owned())
@@ -185,6 +190,16 @@ pub fn bounded(
             Err(_) => bail!("panicked"),
         }
     })
+}
+
+/// The most memory that this process had at a time, in bytes.
+fn peak() -> anyhow::Result<u64> {
+    let status = fs::read_to_string("/proc/self/status")?;
+    let kib = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"))
+        .context("/proc/self/status does not say VmHWM")?;
+    Ok(kib.trim().parse::<u64>()? << 10)
 }
 
 /// No input is being read.
