@@ -8,6 +8,11 @@ use std::fs;
 use lustre_repo_tests::command_line::{Home, project};
 use serde_json::Value;
 
+#[path = "readme/documented.rs"]
+mod documented;
+#[path = "readme/schema.rs"]
+mod schema;
+
 /// A fenced block of shell commands.
 #[derive(Debug)]
 struct Block {
