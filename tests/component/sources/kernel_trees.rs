@@ -162,6 +162,7 @@ fn a_folder_of_an_unpacked_source_package_is_taken_as_well() {
     let parts = out.path().join("parts");
     tree.parts(&store, &scratch, &parts, 1, &|_| true).unwrap();
     assert_eq!(files(&parts), ["fs/open.c"]);
+    drop(store);
 
     // What is no kernel is told, with what would be.
     let other = place.path("other");

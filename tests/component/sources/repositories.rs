@@ -147,7 +147,7 @@ fn what_metadata_names_is_in_its_repository() {
             format!("{href}&#10;output = {}&#10;", outside.display()),
             "control character",
         ),
-        ("file:///etc/passwd".to_owned(), "a file of this machine"),
+        ("file:///etc/passwd".to_owned(), "neither http nor https"),
         (format!("../repository/{href}"), "leads out"),
     ] {
         let hostile = format!("{before}type=\"primary\"{middle}href=\"{instead}\"{after}");
