@@ -73,6 +73,18 @@ impl Lustre {
         }
         fs::remove_file(first)?;
         for (name, _) in ldiskfs {
+            let mut patches = patches.clone();
+            if *name == "6.12-ml" {
+                // The kernels of 10.0 lost a line of its context: the target has a fixup for it.
+                let name = "linux-6.10/ext4-delayed-iput.patch";
+                fs::create_dir(folder.join("patches/linux-6.10"))?;
+                fs::copy(
+                    data.join("ext4-delayed-iput-6.10.patch"),
+                    folder.join("patches").join(name),
+                )?;
+                patches += name;
+                patches += "\n";
+            }
             fs::write(
                 folder.join(format!("series/ldiskfs-{name}.series")),
                 &patches,
