@@ -98,8 +98,9 @@ fn a_source_package_has_the_same_bytes_from_any_folder() {
         .map(|f| recipe.dir.join(f))
         .collect();
     let mut made = Vec::new();
-    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    for (dir, mode) in [(&one, 0o600), (&two, 0o755)] {
+    // Whoever may read a source is a matter of the umask; whoever may run it, of the source.
+    for mode in [0o600, 0o644, 0o700, 0o755] {
+        let dir = tempfile::tempdir().unwrap();
         let tools = SpecTools {
             macros: &macros,
             scratch: dir.path(),
@@ -147,5 +148,7 @@ fn a_source_package_has_the_same_bytes_from_any_folder() {
         );
         made.push(fs::read(srpm).unwrap());
     }
-    assert!(made[0] == made[1]);
+    assert!(made[0] == made[1], "readable by its owner, and by all");
+    assert!(made[2] == made[3], "run by its owner, and by all");
+    assert!(made[0] != made[2], "a source that may be run stays one");
 }
