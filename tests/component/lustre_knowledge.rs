@@ -218,7 +218,12 @@ fn the_statements_agree_with_lustre_s_trees() -> Result<()> {
 }
 
 /// What overlays and series are of Lustre's tree.
-const LUSTRE: [&str; 3] = ["lustre.spec.in", "config", "ldiskfs/kernel_patches"];
+const LUSTRE: [&str; 4] = [
+    "lustre.spec.in",
+    "config",
+    "ldiskfs/kernel_patches",
+    "lustre/osd-ldiskfs",
+];
 
 /// What Lustre makes ldiskfs of.
 const EXT4: [&str; 3] = [

@@ -1,9 +1,12 @@
 //! The stand-in's Lustre: the model under the names that the targets of Enterprise Linux ask for, as a repository with their tags.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
+
+use lustre_packaging::overlay::Overlay;
 
 use super::copy_tree;
 use crate::command_line::project;
@@ -111,6 +114,9 @@ impl Lustre {
             data.join("lustre-core.m4"),
             into.join("config/lustre-core.m4"),
         )?;
+        if self == Self::V2_17 {
+            corrected_files(into)?;
+        }
         let spec = into.join("lustre.spec.in");
         change(
             &spec,
@@ -130,6 +136,28 @@ impl Lustre {
         fs::write(&spec, format!("{}{lines}{}", &text[..start], &text[end..]))?;
         Ok(())
     }
+}
+
+/// The files that the overlay of 2.17 corrects and the model does not have, with the lines that it looks for. Nothing builds them.
+fn corrected_files(tree: &Path) -> Result<()> {
+    let overlay = Overlay::load(&project().join("specs/lustre/2.17/overlay.toml"))?;
+    let mut files = BTreeMap::<&str, String>::new();
+    for edit in &overlay.manifest.edit {
+        if let Some(file) = edit
+            .file
+            .as_deref()
+            .filter(|file| !tree.join(file).exists())
+        {
+            let text = files.entry(file).or_default();
+            *text += &format!("{}\n", edit.anchor).repeat(edit.expect);
+        }
+    }
+    for (file, text) in files {
+        let path = tree.join(file);
+        fs::create_dir_all(path.parent().context("a file has a folder")?)?;
+        fs::write(&path, text)?;
+    }
+    Ok(())
 }
 
 /// Replaces `from` in the file at `path`, which has it once.
