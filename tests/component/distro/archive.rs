@@ -1,6 +1,7 @@
 //! Fetching from an archive, the repository's own recipe, and source packages.
 
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use lustre_packaging::distro::debian::Error;
@@ -55,6 +56,82 @@ fn files_are_fetched_checked_and_missed() {
     assert!(error.to_string().contains("lock --update"), "{error}");
     // What is there was kept.
     assert!(into.join("two").is_file());
+}
+
+/// An archive with one package, that calls itself `origin`; its folder.
+fn archive(folder: &Path, origin: &str, version: &str) -> String {
+    let main = folder.join("dists/bookworm/main");
+    let package = format!(
+        "Package: thing\nVersion: {version}\nArchitecture: amd64\nMaintainer: x\nFilename: pool/thing_{version}_amd64.deb\n\
+         Size: 3\nSHA256: {}\nDescription: x\n\n",
+        "a".repeat(64)
+    );
+    write(&main.join("binary-amd64/Packages"), &package, 0o644);
+    write(&main.join("source/Sources"), "", 0o644);
+    let sums: String = ["main/binary-amd64/Packages", "main/source/Sources"]
+        .iter()
+        .map(|name| {
+            let bytes = fs::read(folder.join("dists/bookworm").join(name)).unwrap();
+            let digest: String = Sha256::digest(&bytes)
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect();
+            format!(" {digest} {} {name}\n", bytes.len())
+        })
+        .collect();
+    let release = format!(
+        "Origin: {origin}\nLabel: {origin}\nSuite: stable\nCodename: bookworm\nComponents: main\nArchitectures: amd64\n\
+         Date: Mon, 01 Jan 2024 00:00:00 UTC\nValid-Until: Tue, 02 Jan 2024 00:00:00 UTC\nSHA256:\n{sums}"
+    );
+    write(&folder.join("dists/bookworm/Release"), &release, 0o644);
+    format!("copy:{}", folder.display())
+}
+
+#[test]
+fn only_what_is_debians_and_enabled_is_asked_and_keeps_what_its_entry_says() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    let debian = archive(&at("debian"), "Debian", "2");
+    let other = archive(&at("other"), "Somebody", "9");
+    let disabled = archive(&at("disabled"), "Debian", "8");
+    let etc = at("etc");
+    let stanza = |uri: &str, more: &str| {
+        format!(
+            "Types: deb\nURIs: {uri}\nSuites: bookworm\nComponents: main\nTrusted: yes\nCheck-Valid-Until: no\n{more}\n"
+        )
+    };
+    let sources = [
+        stanza(&disabled, "Enabled: No\n"),
+        stanza(&other, ""),
+        stanza(&debian, "Enabled: Yes\n"),
+    ]
+    .join("\n");
+    write(&etc.join("sources.list.d/some.sources"), &sources, 0o644);
+    let mut recipe = rehearsal();
+    recipe.debian.seeds = vec!["thing".to_owned()];
+    recipe.debian.drop = Default::default();
+    recipe.debian.instead = Default::default();
+    recipe.debian.suites = ["bookworm".to_owned()].into();
+    let apt = Apt::update_from(&recipe.debian, &[], &at("apt"), Some(&etc)).unwrap();
+    let pins = apt.resolve(&recipe).unwrap();
+    assert_eq!(pins.len(), 1);
+    assert_eq!(pins[0].version, "2");
+    assert!(
+        pins[0].file.uri.starts_with(&debian),
+        "{}",
+        pins[0].file.uri
+    );
+    // As a line, with its options between brackets.
+    fs::remove_dir_all(etc.join("sources.list.d")).unwrap();
+    let line = format!("# x\ndeb [trusted=yes check-valid-until=no] {debian} bookworm main\n");
+    write(&etc.join("sources.list"), &line, 0o644);
+    let apt = Apt::update_from(&recipe.debian, &[], &at("apt"), Some(&etc)).unwrap();
+    assert_eq!(apt.resolve(&recipe).unwrap(), pins);
+    // Nobody else's will do.
+    let line = format!("deb [trusted=yes check-valid-until=no] {other} bookworm main\n");
+    write(&etc.join("sources.list"), &line, 0o644);
+    let error = Apt::update_from(&recipe.debian, &[], &at("apt"), Some(&etc)).unwrap_err();
+    assert!(matches!(error, Error::NoSource { .. }), "{error}");
 }
 
 #[test]

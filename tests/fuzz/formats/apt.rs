@@ -1,6 +1,5 @@
 //! What apt is told and what it answers.
 
-use std::fs;
 use std::path::Path;
 
 use lustre_packaging::distro::debian::sources;
@@ -24,6 +23,10 @@ impl Format for Apt {
             Case::good(
                 "stanzas",
                 "Types: deb deb-src\n# where\nURIs: http://site/debian\nSuites: bookworm bookworm-updates\nComponents: main\nSigned-By:\n -----BEGIN\n .\n\nTypes: deb\nEnabled: no\nURIs: http://x\nSuites: y\n",
+            ),
+            Case::good(
+                "targets",
+                "Debian\tbookworm\tmain\tamd64\thttp://site/debian/\t/etc/apt/sources.list.d/debian.sources:1\n",
             ),
             Case::good(
                 "answers",
@@ -68,23 +71,38 @@ impl Format for Apt {
     }
 
     fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
-        let io = |error: std::io::Error| error.to_string();
-        let parts = folder.join("sources.list.d");
-        fs::create_dir_all(&parts)
-            .and_then(|()| fs::write(folder.join("sources.list"), input))
-            .and_then(|()| fs::write(parts.join("a.sources"), input))
-            .map_err(io)?;
+        let text = String::from_utf8_lossy(input);
         let pinned = untrusted::apt_uris(input);
-        match (sources::read(folder), pinned) {
-            (Ok(found), _) => {
-                sources::to_deb822(&found);
-                Ok(Judged::Accepted)
+        let asked = sources::asked(&text);
+        // The text as a file of sources, whatever apt says of it.
+        let mut found = false;
+        for (file, number) in [
+            ("a.sources", 1),
+            ("a.sources", 2),
+            ("sources.list", 1),
+            ("sources.list", 2),
+        ] {
+            let named = sources::Asked {
+                origin: String::new(),
+                suite: "bookworm".to_owned(),
+                component: "main".to_owned(),
+                uri: "http://site/debian/".to_owned(),
+                file: folder.join(file),
+                number,
+            };
+            if let Some(options) = sources::Options::of(&named, &text) {
+                found = true;
+                sources::written(&[sources::Entry {
+                    uri: named.uri,
+                    suite: named.suite,
+                    component: named.component,
+                    options,
+                }]);
             }
-            (Err(_), Ok(_)) => Ok(Judged::Accepted),
-            (Err((path, error)), Err(other)) => Ok(Judged::Refused(format!(
-                "{}: {error}\n{other}",
-                path.display()
-            ))),
+        }
+        match (found, asked, pinned) {
+            (false, Err(line), Err(other)) => Ok(Judged::Refused(format!("{line}\n{other}"))),
+            _ => Ok(Judged::Accepted),
         }
     }
 }

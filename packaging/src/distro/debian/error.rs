@@ -20,12 +20,10 @@ pub enum Error {
     },
     /// The host's sources do not name the archive.
     #[error(
-        "no apt source in {} has the suite `{suite}` with the component `{component}`; add Debian's archive to the sources",
-        etc.display()
+        "no apt source of this host that is Debian's own (`Origin: Debian`) has the suite `{suite}` with the component `{component}` \
+         for amd64; add Debian's archive to the sources, and look whether it is enabled: `apt-get indextargets` shows them"
     )]
     NoSource {
-        /// The configuration directory.
-        etc: PathBuf,
         /// The suite asked for.
         suite: String,
         /// The component asked for.

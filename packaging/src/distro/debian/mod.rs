@@ -1,6 +1,6 @@
 //! Debian's archive, through apt with a state of its own: nothing of the host's package state is read or changed.
 //!
-//! - [`sources`]: the host's apt sources, which give the archive's location and keys.
+//! - [`sources`]: the host's apt sources, as apt names them, which give the archive's location and keys.
 //! - `host`: the host's release and network settings, and the configuration made from them.
 //! - `pins`: what apt answers. This file: asking it. apt checks the archive's signatures.
 //! - `fetch`: getting pinned files, checked by SHA256. `error`: what can go wrong.
@@ -19,10 +19,92 @@ use std::process::Command;
 pub use error::Error;
 use host::{check_host, configuration, host_acquire};
 pub(crate) use pins::lines;
+use sources::{Asked, Entry, Options};
 
 use super::recipe::{Debian, Recipe};
+use crate::input;
 use crate::lock::{FilePin, PackagePin};
 use crate::process;
+
+/// What the archive calls itself.
+const ORIGIN: &str = "Debian";
+
+/// What apt answers of its sources.
+fn ask(mut apt: Command) -> Result<Vec<Asked>, Error> {
+    apt.args(["indextargets", "--format", sources::FORMAT])
+        .arg("Created-By: Packages");
+    let out = process::output(&mut apt).map_err(|source| Error::Apt {
+        doing: "apt does not say which sources it has".to_owned(),
+        source,
+    })?;
+    sources::asked(&String::from_utf8_lossy(&out)).map_err(|line| Error::Answer { line })
+}
+
+/// The host's entries for the suites and the component that are wanted, whoever publishes them.
+fn of_host(debian: &Debian, etc: Option<&Path>) -> Result<Vec<Entry>, Error> {
+    let mut apt = process::command("apt-get");
+    apt.env("LC_ALL", "C.UTF-8");
+    // Whose they are, the lists say that are fetched then: the host may have none.
+    apt.arg("--no-release-info");
+    if let Some(etc) = etc {
+        apt.arg("-o").arg(format!("Dir::Etc={}", etc.display()));
+    }
+    let mut entries: Vec<Entry> = Vec::new();
+    for asked in ask(apt)? {
+        if asked.component != debian.component || !debian.suites.contains(&asked.suite) {
+            continue;
+        }
+        let text = input::read_to_string(&asked.file, LARGEST).map_err(|source| Error::Io {
+            path: asked.file.clone(),
+            source,
+        })?;
+        let options = Options::of(&asked, &text).ok_or_else(|| Error::Answer {
+            line: format!("{}:{}", asked.file.display(), asked.number),
+        })?;
+        entries.push(Entry {
+            uri: asked.uri,
+            suite: asked.suite,
+            component: asked.component,
+            options,
+        });
+    }
+    if entries.iter().any(|entry| entry.suite == debian.codename) {
+        return Ok(entries);
+    }
+    Err(no_source(debian))
+}
+
+/// Entries for the suites that the host has not, at the place where its main suite is.
+fn extra(debian: &Debian, suites: &[String], entries: &[Entry]) -> Result<Vec<Entry>, Error> {
+    let main = entries
+        .iter()
+        .find(|entry| entry.suite == debian.codename)
+        .ok_or_else(|| no_source(debian))?;
+    let wanted: BTreeSet<&String> = debian
+        .instead
+        .iter()
+        .map(|instead| &instead.suite)
+        .chain(suites)
+        .filter(|suite| !debian.suites.contains(*suite))
+        .collect();
+    Ok(wanted
+        .into_iter()
+        .map(|suite| Entry {
+            suite: suite.clone(),
+            ..main.clone()
+        })
+        .collect())
+}
+
+fn no_source(debian: &Debian) -> Error {
+    Error::NoSource {
+        suite: debian.codename.clone(),
+        component: debian.component.clone(),
+    }
+}
+
+/// No file of apt's sources is larger (bytes).
+const LARGEST: u64 = 16 << 20;
 
 /// apt with its own package lists, an empty package state, and the host's sources for the archive's place and keys.
 #[derive(Debug, Clone)]
@@ -32,19 +114,44 @@ pub struct Apt {
 }
 
 impl Apt {
-    /// Sets up a private state below `dir` and fetches the package lists, which apt checks against the archive's keys.
+    /// Sets up a private state below `dir` and fetches the package lists, which apt checks against the archive's keys. What calls itself
+    /// something else than Debian is left out, whatever its suites are called.
     ///
     /// # Errors
     /// When the host is not the Debian release asked for, has no source for it, or the lists cannot be fetched.
     pub fn update(debian: &Debian, extra_suites: &[String], dir: &Path) -> Result<Self, Error> {
-        let apt = Self::open(debian, extra_suites, dir)?;
-        let log = dir.join("update.log");
-        process::run_logged(apt.command("apt-get").args(["-q", "update"]), &log).map_err(
-            |source| Error::Apt {
-                doing: "cannot fetch Debian's package lists".to_owned(),
-                source,
-            },
-        )?;
+        check_host(Path::new("/etc"), &debian.codename)?;
+        Self::update_from(debian, extra_suites, dir, None)
+    }
+
+    /// As [`update`](Self::update), with the sources of another configuration directory than `/etc/apt`, on any host with apt.
+    ///
+    /// # Errors
+    /// As [`update`](Self::update).
+    pub fn update_from(
+        debian: &Debian,
+        extra_suites: &[String],
+        dir: &Path,
+        etc: Option<&Path>,
+    ) -> Result<Self, Error> {
+        let mut entries = of_host(debian, etc)?;
+        let apt = Self::prepare(debian, &entries, dir)?;
+        apt.fetch_lists()?;
+        let answer = apt.ask()?;
+        let ours = |entry: &Entry| {
+            answer
+                .iter()
+                .any(|one| one.origin == ORIGIN && one.uri == entry.uri && one.suite == entry.suite)
+        };
+        let before = entries.len();
+        entries.retain(ours);
+        let more = extra(debian, extra_suites, &entries)?;
+        if more.is_empty() && entries.len() == before {
+            return Ok(apt);
+        }
+        entries.extend(more);
+        let apt = Self::prepare(debian, &entries, dir)?;
+        apt.fetch_lists()?;
         Ok(apt)
     }
 
@@ -53,39 +160,13 @@ impl Apt {
     /// # Errors
     /// When the host is not the Debian release asked for, or has no source for it.
     pub fn open(debian: &Debian, extra_suites: &[String], dir: &Path) -> Result<Self, Error> {
-        let etc = Path::new("/etc");
-        check_host(etc, &debian.codename)?;
-        Self::prepare(debian, extra_suites, dir, &etc.join("apt"))
+        check_host(Path::new("/etc"), &debian.codename)?;
+        let mut entries = of_host(debian, None)?;
+        entries.extend(extra(debian, extra_suites, &entries)?);
+        Self::prepare(debian, &entries, dir)
     }
 
-    fn prepare(
-        debian: &Debian,
-        extra_suites: &[String],
-        dir: &Path,
-        etc_apt: &Path,
-    ) -> Result<Self, Error> {
-        let extra: BTreeSet<String> = debian
-            .instead
-            .iter()
-            .map(|instead| instead.suite.clone())
-            .chain(extra_suites.iter().cloned())
-            .filter(|suite| !debian.suites.contains(suite))
-            .collect();
-        let host = sources::read(etc_apt).map_err(|(path, source)| Error::Io { path, source })?;
-        let chosen = sources::wanted(
-            &host,
-            &debian.codename,
-            &debian.suites,
-            &extra,
-            &debian.component,
-        );
-        if chosen.is_empty() {
-            return Err(Error::NoSource {
-                etc: etc_apt.to_owned(),
-                suite: debian.codename.clone(),
-                component: debian.component.clone(),
-            });
-        }
+    fn prepare(debian: &Debian, entries: &[Entry], dir: &Path) -> Result<Self, Error> {
         let io = |path: &Path, source| Error::Io {
             path: path.to_owned(),
             source,
@@ -104,16 +185,30 @@ impl Apt {
             let path = dir.join(name);
             fs::write(&path, text).map_err(|e| io(&path, e))
         };
-        write(
-            "sources.list.d/archive.sources",
-            &sources::to_deb822(&chosen),
-        )?;
+        let (stanzas, lines) = sources::written(entries);
+        write("sources.list.d/archive.sources", &stanzas)?;
+        write("sources.list.d/archive.list", &lines)?;
         write("status", "")?;
         write("apt.conf", &configuration(&dir, &host_acquire())?)?;
         Ok(Self {
             dir,
             default_suite: debian.codename.clone(),
         })
+    }
+
+    fn fetch_lists(&self) -> Result<(), Error> {
+        let log = self.dir.join("update.log");
+        process::run_logged(self.command("apt-get").args(["-q", "update"]), &log).map_err(
+            |source| Error::Apt {
+                doing: "cannot fetch Debian's package lists".to_owned(),
+                source,
+            },
+        )
+    }
+
+    /// What is in the lists that were fetched.
+    fn ask(&self) -> Result<Vec<Asked>, Error> {
+        ask(self.command("apt-get"))
     }
 
     fn command(&self, program: &str) -> Command {
@@ -157,7 +252,7 @@ impl Apt {
         let mut preferences = String::new();
         for suite in suites {
             preferences.push_str(&format!(
-                "Package: *\nPin: release n={suite}\nPin-Priority: 990\n\n"
+                "Package: *\nPin: release o={ORIGIN},n={suite}\nPin-Priority: 990\n\n"
             ));
         }
         preferences.push_str("Package: *\nPin: release *\nPin-Priority: -1\n");

@@ -1,217 +1,258 @@
-//! The host's apt sources: where its Debian archive is, and which keys sign it (sources.list(5), both formats).
+//! The host's apt sources: where its Debian archive is, and what they say of it. apt is asked which entries count; of the entry
+//! itself, all that it says besides is handed on as it stands: keys, trust, architectures, how long it is believed.
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// One entry: archives and their suites.
+/// One archive, suite and component that apt uses, and the entry that it is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Source {
-    /// The archives' locations.
-    pub uris: Vec<String>,
-    /// Suites such as `bookworm-updates`.
-    pub suites: Vec<String>,
-    /// Components such as `main`.
-    pub components: Vec<String>,
-    /// The keyring file or the key's text, as it is written there; none for apt's default.
-    pub signed_by: Option<String>,
+pub struct Asked {
+    /// Who publishes it, by its own words; empty where its list was not fetched yet.
+    pub origin: String,
+    /// The suite, as the entry has it: `bookworm-updates`.
+    pub suite: String,
+    /// The component: `main`.
+    pub component: String,
+    /// Where the archive is.
+    pub uri: String,
+    /// The file with the entry.
+    pub file: PathBuf,
+    /// Which entry of that file: the number of its line or of its stanza, from 1.
+    pub number: usize,
 }
 
-/// Reads every `.list` and `.sources` file of an apt configuration directory (usually `/etc/apt`).
+/// How `apt-get indextargets` is to answer, so that [`asked`] can read it: a line for each.
+pub const FORMAT: &str =
+    "$(ORIGIN)\t$(RELEASE)\t$(COMPONENT)\t$(ARCHITECTURE)\t$(REPO_URI)\t$(SOURCESENTRY)";
+
+/// Reads that answer, as far as it is of packages for this architecture.
 ///
 /// # Errors
-/// When a file that is there cannot be read.
-pub fn read(etc_apt: &Path) -> Result<Vec<Source>, (PathBuf, io::Error)> {
-    let mut files = vec![etc_apt.join("sources.list")];
-    let parts = etc_apt.join("sources.list.d");
-    if parts.is_dir() {
-        for entry in fs::read_dir(&parts).map_err(|e| (parts.clone(), e))? {
-            files.push(entry.map_err(|e| (parts.clone(), e))?.path());
+/// A line of another form.
+pub fn asked(answer: &str) -> Result<Vec<Asked>, String> {
+    let mut all = Vec::new();
+    for line in answer.lines().filter(|line| !line.is_empty()) {
+        let parts: Vec<&str> = line.split('\t').collect();
+        let [origin, suite, component, arch, uri, entry] = parts.as_slice() else {
+            return Err(line.to_owned());
+        };
+        let (file, number) = entry.rsplit_once(':').ok_or_else(|| line.to_owned())?;
+        if *arch != "amd64" {
+            continue;
         }
+        all.push(Asked {
+            // What apt does not know, it leaves as it stands.
+            origin: Some(*origin)
+                .filter(|origin| !origin.starts_with("$("))
+                .unwrap_or_default()
+                .to_owned(),
+            suite: (*suite).to_owned(),
+            component: (*component).to_owned(),
+            uri: (*uri).to_owned(),
+            file: PathBuf::from(file),
+            number: number.parse().map_err(|_| line.to_owned())?,
+        });
     }
-    files.sort();
-    let mut sources = Vec::new();
-    for file in files.into_iter().filter(|file| file.is_file()) {
-        let text = || fs::read_to_string(&file).map_err(|e| (file.clone(), e));
-        match file.extension().and_then(|e| e.to_str()) {
-            Some("sources") => sources.extend(deb822(&text()?)),
-            Some("list") => sources.extend(text()?.lines().filter_map(one_line)),
-            _ => {}
-        }
-    }
-    Ok(sources)
+    Ok(all)
 }
 
-/// A line of a `.list` file: `deb [options] uri suite component…`.
-fn one_line(line: &str) -> Option<Source> {
-    let line = line.split('#').next()?.trim();
-    let rest = line.strip_prefix("deb")?;
+/// An entry of our own: an archive's suite and component, with what the host's entry says besides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Where the archive is.
+    pub uri: String,
+    /// The suite.
+    pub suite: String,
+    /// The component.
+    pub component: String,
+    /// What else the host's entry says.
+    pub options: Options,
+}
+
+/// What an entry says besides what it is of, as it stands there (sources.list(5), in either format).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Options {
+    /// Fields of a stanza.
+    Fields(String),
+    /// What is between the brackets of a line.
+    Brackets(String),
+}
+
+impl Options {
+    /// Those of the entry that apt named, in the text of its file; none where the text has no such entry.
+    pub fn of(asked: &Asked, text: &str) -> Option<Self> {
+        let stanzas = asked.file.extension().is_some_and(|end| end == "sources");
+        if stanzas {
+            of_stanza(asked, text).map(Self::Fields)
+        } else {
+            of_line(text.lines().nth(asked.number.checked_sub(1)?)?).map(Self::Brackets)
+        }
+    }
+}
+
+fn of_line(line: &str) -> Option<String> {
+    let rest = line.trim_start().strip_prefix("deb")?;
+    let rest = rest.strip_prefix("-src").unwrap_or(rest);
     let rest = rest.strip_prefix([' ', '\t'])?.trim_start();
-    let (options, rest) = match rest.strip_prefix('[') {
-        Some(rest) => rest.split_once(']')?,
-        None => ("", rest),
-    };
-    let mut words = rest.split_whitespace().map(str::to_owned);
-    Some(Source {
-        uris: vec![words.next()?],
-        suites: vec![words.next()?],
-        components: words.collect(),
-        signed_by: options
-            .split_whitespace()
-            .find_map(|option| option.strip_prefix("signed-by="))
-            .map(|value| value.replace(',', " ")),
+    Some(match rest.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?.0.trim().to_owned(),
+        None => String::new(),
     })
 }
 
-/// The stanzas of a `.sources` file that are enabled and have binary packages.
-fn deb822(text: &str) -> Vec<Source> {
-    let mut sources = Vec::new();
+fn of_stanza(asked: &Asked, text: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().filter(|l| !l.starts_with('#')).collect();
-    for stanza in lines.split(|line| line.trim().is_empty()) {
-        let mut fields: Vec<(String, String)> = Vec::new();
-        for line in stanza {
-            if line.starts_with([' ', '\t']) {
-                if let Some((_, value)) = fields.last_mut() {
-                    value.push('\n');
-                    value.push_str(line);
-                }
-            } else if let Some((name, value)) = line.split_once(':') {
-                fields.push((name.to_ascii_lowercase(), value.trim().to_owned()));
-            }
-        }
-        let field = |name: &str| {
-            fields
-                .iter()
-                .find(|(n, _)| n == name)
-                .map(|(_, value)| value.as_str())
-        };
-        let words = |name: &str| -> Vec<String> {
-            field(name)
-                .unwrap_or_default()
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect()
-        };
-        let enabled = field("enabled").is_none_or(|v| !matches!(v, "no" | "false" | "0"));
-        if enabled && words("types").iter().any(|t| t == "deb") {
-            sources.push(Source {
-                uris: words("uris"),
-                suites: words("suites"),
-                components: words("components"),
-                signed_by: field("signed-by").map(str::to_owned),
-            });
-        }
-    }
-    sources
-}
-
-/// The host's entries cut down to the wanted suites and component, and an entry per extra suite at the place where the
-/// main suite is. Empty where the host has no entry for the main suite.
-pub fn wanted(
-    host: &[Source],
-    main: &str,
-    suites: &BTreeSet<String>,
-    extra: &BTreeSet<String>,
-    component: &str,
-) -> Vec<Source> {
-    let mut out: Vec<Source> = Vec::new();
-    let has_component = |source: &&Source| source.components.iter().any(|c| c == component);
-    for source in host.iter().filter(has_component) {
-        let chosen: Vec<String> = source
-            .suites
+    let stanzas: Vec<Vec<(&str, String)>> = lines
+        .split(|line| line.trim().is_empty())
+        .filter(|stanza| !stanza.is_empty())
+        .map(fields)
+        .collect();
+    let has = |stanza: &[(&str, String)], name: &str, wanted: &str| {
+        stanza
             .iter()
-            .filter(|suite| suites.contains(*suite))
-            .cloned()
-            .collect();
-        if !chosen.is_empty() {
-            out.push(Source {
-                suites: chosen,
-                components: vec![component.to_owned()],
-                ..source.clone()
-            });
-        }
-    }
-    let site = out
-        .iter()
-        .find(|source| source.suites.iter().any(|suite| suite == main))
-        .cloned();
-    let Some(site) = site else {
-        return Vec::new();
+            .filter(|(key, _)| key.eq_ignore_ascii_case(name))
+            .flat_map(|(_, value)| value.split_whitespace())
+            .any(|word| word.trim_end_matches('/') == wanted.trim_end_matches('/'))
     };
-    if !extra.is_empty() {
-        out.push(Source {
-            suites: extra.iter().cloned().collect(),
-            ..site
-        });
-    }
-    out
+    let fits = |stanza: &&Vec<(&str, String)>| {
+        has(stanza, "uris", &asked.uri) && has(stanza, "suites", &asked.suite)
+    };
+    let named = asked.number.checked_sub(1).and_then(|at| stanzas.get(at));
+    // apt may count what is a comment only: then the one that is of this archive.
+    let stanza = named
+        .filter(fits)
+        .or_else(|| stanzas.iter().find(fits))
+        .or(named)?;
+    const OWN: [&str; 5] = ["types", "uris", "suites", "components", "enabled"];
+    Some(
+        stanza
+            .iter()
+            .filter(|(key, _)| !OWN.iter().any(|own| key.eq_ignore_ascii_case(own)))
+            .map(|(key, value)| format!("{key}:{value}\n"))
+            .collect(),
+    )
 }
 
-/// Entries as a `.sources` file, with the source packages as well.
-pub fn to_deb822(sources: &[Source]) -> String {
-    sources
-        .iter()
-        .map(|source| {
-            let mut stanza = format!(
-                "Types: deb deb-src\nURIs: {}\nSuites: {}\nComponents: {}\n",
-                source.uris.join(" "),
-                source.suites.join(" "),
-                source.components.join(" "),
-            );
-            if let Some(keys) = &source.signed_by {
-                stanza.push_str(&format!("Signed-By: {keys}\n"));
+/// The fields of a stanza, each value with its further lines, as they stand.
+fn fields<'t>(stanza: &[&'t str]) -> Vec<(&'t str, String)> {
+    let mut all: Vec<(&str, String)> = Vec::new();
+    for line in stanza {
+        if line.starts_with([' ', '\t']) {
+            if let Some((_, value)) = all.last_mut() {
+                value.push('\n');
+                value.push_str(line);
             }
-            stanza
-        })
-        .collect::<Vec<_>>()
-        .join("\n")
+        } else if let Some((name, value)) = line.split_once(':') {
+            all.push((name.trim(), value.to_owned()));
+        }
+    }
+    all
+}
+
+/// Entries as the texts of a `.sources` and of a `.list` file, with the source packages as well.
+pub fn written(entries: &[Entry]) -> (String, String) {
+    let (mut stanzas, mut lines) = (String::new(), String::new());
+    for Entry {
+        uri,
+        suite,
+        component,
+        options,
+    } in entries
+    {
+        match options {
+            Options::Fields(fields) => stanzas.push_str(&format!(
+                "Types: deb deb-src\nURIs: {uri}\nSuites: {suite}\nComponents: {component}\n{fields}\n"
+            )),
+            Options::Brackets(options) => {
+                let options = match options.as_str() {
+                    "" => String::new(),
+                    options => format!("[{options}] "),
+                };
+                for kind in ["deb", "deb-src"] {
+                    lines.push_str(&format!("{kind} {options}{uri} {suite} {component}\n"));
+                }
+            }
+        }
+    }
+    (stanzas, lines)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn both_formats() {
-        let list = "# a comment\ndeb [arch=amd64 signed-by=/k.gpg] http://site/debian bookworm main contrib # x\n\
-                    deb-src http://site/debian bookworm main\n";
-        let sources: Vec<Source> = list.lines().filter_map(one_line).collect();
-        assert_eq!(sources.len(), 1);
-        assert_eq!(sources[0].signed_by.as_deref(), Some("/k.gpg"));
-        assert_eq!(sources[0].components, ["main", "contrib"]);
-
-        let sources = deb822(
-            "Types: deb deb-src\n# where\nURIs: http://site/debian\nSuites: bookworm bookworm-updates\n\
-             Components: main\nSigned-By:\n -----BEGIN\n .\n\nTypes: deb\nEnabled: no\nURIs: http://x\nSuites: y\n",
-        );
-        assert_eq!(sources.len(), 1);
-        assert_eq!(sources[0].suites, ["bookworm", "bookworm-updates"]);
-        assert_eq!(sources[0].signed_by.as_deref(), Some("\n -----BEGIN\n ."));
+    fn one(file: &str, number: usize, uri: &str) -> Asked {
+        let line = format!("Debian\tbookworm\tmain\tamd64\t{uri}\t{file}:{number}");
+        asked(&line).unwrap().remove(0)
     }
 
     #[test]
-    fn only_what_is_wanted_and_extra_suites_at_the_same_site() {
-        let host = [
-            one_line("deb http://site/debian bookworm main contrib").unwrap(),
-            one_line("deb http://site/security bookworm-security main").unwrap(),
-            one_line("deb http://other bookworm stable").unwrap(),
-            one_line("deb http://site/debian trixie main").unwrap(),
-        ];
-        let suites = ["bookworm".into(), "bookworm-security".into()].into();
-        let chosen = wanted(
-            &host,
-            "bookworm",
-            &suites,
-            &["bullseye".into()].into(),
-            "main",
+    fn answers_are_read() {
+        let answer = "Debian\tbookworm\tmain\tamd64\thttp://s/debian/\t/etc/apt/a b.sources:2\n\
+                      Debian\tbookworm\tmain\tarm64\thttp://s/debian/\t/etc/apt/a b.sources:2\n\
+                      $(ORIGIN)\tx\tmain\tamd64\thttp://s/x/\t/etc/apt/sources.list:7\n";
+        let all = asked(answer).unwrap();
+        assert_eq!(all.len(), 2);
+        assert_eq!((all[0].origin.as_str(), all[0].number), ("Debian", 2));
+        assert_eq!(all[0].file, PathBuf::from("/etc/apt/a b.sources"));
+        assert_eq!((all[1].origin.as_str(), all[1].number), ("", 7));
+        assert!(asked("E: nothing").is_err());
+    }
+
+    #[test]
+    fn what_an_entry_says_is_handed_on() {
+        let text = "# where\n\nTypes: deb\nURIs: http://other\nSuites: bookworm\nComponents: main\nTrusted: yes\n\n\
+                    Types: deb deb-src\n# here\nURIs: http://s/debian\nSuites: bookworm bookworm-updates\nComponents: main contrib\n\
+                    Enabled: Yes\nArchitectures: amd64\nCheck-Valid-Until: no\nSigned-By:\n -----BEGIN\n .\n";
+        for number in [2, 3] {
+            let asked = one(
+                "/etc/apt/sources.list.d/x.sources",
+                number,
+                "http://s/debian/",
+            );
+            assert_eq!(
+                Options::of(&asked, text),
+                Some(Options::Fields(
+                    "Architectures: amd64\nCheck-Valid-Until: no\nSigned-By:\n -----BEGIN\n .\n"
+                        .to_owned()
+                ))
+            );
+        }
+        let text = "# x\ndeb [ arch=amd64 signed-by=/k.gpg trusted=yes ] http://s/debian bookworm main\ndeb http://s/debian bookworm main\n";
+        let list = |number| {
+            Options::of(
+                &one("/etc/apt/sources.list", number, "http://s/debian/"),
+                text,
+            )
+        };
+        assert_eq!(
+            list(2),
+            Some(Options::Brackets(
+                "arch=amd64 signed-by=/k.gpg trusted=yes".to_owned()
+            ))
+        );
+        assert_eq!(list(3), Some(Options::Brackets(String::new())));
+        assert_eq!((list(1), list(9)), (None, None));
+    }
+
+    #[test]
+    fn entries_are_written_with_the_source_packages() {
+        let entry = |options| Entry {
+            uri: "http://s/debian/".to_owned(),
+            suite: "bookworm".to_owned(),
+            component: "main".to_owned(),
+            options,
+        };
+        let (stanzas, lines) = written(&[
+            entry(Options::Fields("Trusted: yes\n".to_owned())),
+            entry(Options::Brackets("trusted=yes".to_owned())),
+        ]);
+        assert_eq!(
+            stanzas,
+            "Types: deb deb-src\nURIs: http://s/debian/\nSuites: bookworm\nComponents: main\nTrusted: yes\n\n"
         );
         assert_eq!(
-            to_deb822(&chosen),
-            "Types: deb deb-src\nURIs: http://site/debian\nSuites: bookworm\nComponents: main\n\n\
-             Types: deb deb-src\nURIs: http://site/security\nSuites: bookworm-security\nComponents: main\n\n\
-             Types: deb deb-src\nURIs: http://site/debian\nSuites: bullseye\nComponents: main\n"
+            lines,
+            "deb [trusted=yes] http://s/debian/ bookworm main\ndeb-src [trusted=yes] http://s/debian/ bookworm main\n"
         );
-        assert!(wanted(&host[1..], "bookworm", &suites, &BTreeSet::new(), "main").is_empty());
     }
 }
