@@ -251,7 +251,7 @@ fn version_of(archive: &Path) -> Option<(String, String)> {
 }
 
 /// Version and release by the variables of a tree's makefiles.
-fn release_of(makefile: &str) -> Option<(String, String)> {
+pub(crate) fn release_of(makefile: &str) -> Option<(String, String)> {
     let value = |wanted: &str| {
         makefile.lines().find_map(|line| {
             let (name, value) = line.split_once('=')?;

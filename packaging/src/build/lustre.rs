@@ -130,7 +130,7 @@ fn expect_series(tree: &Path, wanted: Option<&str>) -> Result<(), Error> {
 }
 
 /// The series that a `config.log` says was chosen, as targets name it.
-fn chosen_series(config_log: &str) -> Option<String> {
+pub(crate) fn chosen_series(config_log: &str) -> Option<String> {
     let mut values = config_log
         .lines()
         .filter_map(|line| line.strip_prefix(SERIES));

@@ -7,6 +7,8 @@
 //! GNU `patch` takes a hunk with less context at its end than at its beginning for one at the end of the file. A drop
 //! that makes a hunk so shortens the beginning as well, so that the result applies without fuzz.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::patch::parse::{FilePatch, Hunk, LineKind, Patch, PatchError};
@@ -187,7 +189,7 @@ impl Fixup {
         file: &FilePatch,
         mut dropped: Vec<usize>,
     ) -> Result<Vec<u8>, FixupError> {
-        let mut headers = Vec::new();
+        let mut headers = BTreeMap::new();
         // How many lines earlier hunks of the file lost: later ones begin so much sooner.
         let mut shift = 0;
         for hunk in &file.hunks {
@@ -237,7 +239,7 @@ impl Fixup {
             )
             .into_bytes();
             header.extend_from_slice(&hunk.section);
-            headers.push((hunk.line, header));
+            headers.insert(hunk.line, header);
             shift += lost.len();
         }
         let mut out = Vec::with_capacity(content.len());
@@ -246,8 +248,8 @@ impl Fixup {
             if dropped.contains(&at) {
                 continue;
             }
-            match headers.iter().find(|(header, _)| *header == at) {
-                Some((_, header)) => {
+            match headers.get(&at) {
+                Some(header) => {
                     out.extend_from_slice(header);
                     out.push(b'\n');
                 }

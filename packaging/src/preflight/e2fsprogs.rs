@@ -146,7 +146,7 @@ fn modules(source: &Path, release: &str) -> Result<BTreeMap<String, String>, Err
 }
 
 /// What the packages of our spec provide by the package's own version.
-fn provided(spec: &str) -> impl Iterator<Item = String> + '_ {
+pub(crate) fn provided(spec: &str) -> impl Iterator<Item = String> + '_ {
     spec.lines().filter_map(|line| {
         let value = line.strip_prefix("Provides:")?;
         let (name, version) = value.split_once('=')?;
@@ -155,7 +155,7 @@ fn provided(spec: &str) -> impl Iterator<Item = String> + '_ {
 }
 
 /// The release of our spec, with what the spec gives its macros where nobody else does.
-fn release(spec: &str, dist: &str) -> String {
+pub(crate) fn release(spec: &str, dist: &str) -> String {
     let value = spec.lines().find_map(|line| line.strip_prefix("Release:"));
     let given = "%{!?e2fsprogs_release:%global e2fsprogs_release ";
     let default = spec.lines().find_map(|line| line.strip_prefix(given));

@@ -337,7 +337,7 @@ fn spec_of(folder: &Path) -> Result<Option<String>, Error> {
 }
 
 /// Which of the files that are `there` a spec declares as `declared`: what a macro in it stands for is told by the one file that it fits.
-fn named(declared: &str, there: &BTreeMap<String, Vec<u8>>) -> Option<String> {
+pub(crate) fn named(declared: &str, there: &BTreeMap<String, Vec<u8>>) -> Option<String> {
     let mut pattern = String::new();
     let mut rest = declared;
     while let Some((before, after)) = rest.split_once("%{") {
@@ -352,7 +352,7 @@ fn named(declared: &str, there: &BTreeMap<String, Vec<u8>>) -> Option<String> {
 }
 
 /// The file names of a spec's `PatchN:` lines as they are written, in the order of their numbers.
-fn declared(spec: &str) -> Vec<String> {
+pub(crate) fn declared(spec: &str) -> Vec<String> {
     let mut found = Vec::new();
     for (line, text) in spec.lines().enumerate() {
         let Some((tag, value)) = text.split_once(':') else {

@@ -24,7 +24,7 @@ pub mod srpm;
 pub mod tree;
 pub mod wanted;
 
-mod requirements;
+pub(crate) mod requirements;
 pub(crate) mod series;
 
 use std::collections::BTreeSet;

@@ -5,7 +5,7 @@ use rpm_version::Evr;
 
 /// A requirement with a version, where it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Requirement {
+pub(crate) struct Requirement {
     /// The module, package or capability.
     pub(super) name: String,
     /// `<`, `<=`, `=`, `>=` or `>`.
@@ -13,7 +13,7 @@ pub(super) struct Requirement {
     /// The version, as it is written.
     pub(super) version: String,
     /// The line, counted from 1.
-    pub(super) line: usize,
+    pub(crate) line: usize,
 }
 
 impl std::fmt::Display for Requirement {
@@ -22,28 +22,46 @@ impl std::fmt::Display for Requirement {
     }
 }
 
+/// How far the arguments of one call are read, in letters: many times what a list of modules has. A call that is never closed
+/// would else be read to the end of its file, and a file may have nothing but those.
+const LONGEST: usize = 1024;
+
 /// The requirements with a version in the `PKG_CHECK_MODULES` and `PKG_CHECK_EXISTS` of a configure macro file.
-pub(super) fn of_m4(text: &str) -> Vec<Requirement> {
+pub(crate) fn of_m4(text: &str) -> Vec<Requirement> {
     let mut found = Vec::new();
-    for (macro_name, argument) in [("PKG_CHECK_MODULES(", 1), ("PKG_CHECK_EXISTS(", 0)] {
-        for (at, _) in text.match_indices(macro_name) {
-            let start = text[..at].rfind('\n').map_or(0, |newline| newline + 1);
-            let before = text[start..at].trim_start();
-            if before.starts_with('#') || before.split_whitespace().any(|word| word == "dnl") {
-                continue;
-            }
-            let line = text[..at].matches('\n').count() + 1;
-            if let Some(modules) = arguments(&text[at + macro_name.len()..]).get(argument) {
-                found.extend(list(modules, line));
+    let mut start = 0;
+    for (number, line) in text.split_inclusive('\n').enumerate() {
+        // The first thing on the line that makes a comment of what follows.
+        let comment = match line.trim_start().starts_with('#') {
+            true => Some(0),
+            false => dnl(line),
+        };
+        for (macro_name, argument) in [("PKG_CHECK_MODULES(", 1), ("PKG_CHECK_EXISTS(", 0)] {
+            for (at, _) in line.match_indices(macro_name) {
+                if comment.is_some_and(|comment| comment < at) {
+                    continue;
+                }
+                let rest = &text[start + at + macro_name.len()..];
+                if let Some(modules) = arguments(rest).get(argument) {
+                    found.extend(list(modules, number + 1));
+                }
             }
         }
+        start += line.len();
     }
-    found.sort_by_key(|one| one.line);
     found
 }
 
+/// Where `dnl` stands as a word.
+fn dnl(line: &str) -> Option<usize> {
+    line.match_indices("dnl").map(|(at, _)| at).find(|&at| {
+        let is_end = |letter: Option<char>| letter.is_none_or(char::is_whitespace);
+        is_end(line[..at].chars().next_back()) && is_end(line[at + 3..].chars().next())
+    })
+}
+
 /// The requirements with a version in the `Requires` and `BuildRequires` of a spec, whatever conditions they stand under.
-pub(super) fn of_spec(text: &str) -> Vec<Requirement> {
+pub(crate) fn of_spec(text: &str) -> Vec<Requirement> {
     let mut found = Vec::new();
     for (number, line) in text.lines().enumerate() {
         let Some((tag, value)) = line.split_once(':') else {
@@ -58,16 +76,16 @@ pub(super) fn of_spec(text: &str) -> Vec<Requirement> {
     found
 }
 
-/// The arguments of an m4 macro, without their quotes; `text` begins after the opening parenthesis.
+/// The arguments of an m4 macro that are whole, without their quotes; `text` begins after the opening parenthesis.
 fn arguments(text: &str) -> Vec<String> {
     let mut all = vec![String::new()];
     let (mut quoted, mut nested) = (0_usize, 0_usize);
-    for letter in text.chars() {
+    for letter in text.chars().take(LONGEST) {
         match letter {
             '[' => quoted += 1,
             ']' => quoted = quoted.saturating_sub(1),
             '(' if quoted == 0 => nested += 1,
-            ')' if quoted == 0 && nested == 0 => break,
+            ')' if quoted == 0 && nested == 0 => return all,
             ')' if quoted == 0 => nested -= 1,
             ',' if quoted == 0 && nested == 0 => {
                 all.push(String::new());
@@ -81,6 +99,8 @@ fn arguments(text: &str) -> Vec<String> {
             last.push(letter);
         }
     }
+    // The last is not closed.
+    all.pop();
     all
 }
 
@@ -166,6 +186,16 @@ mod tests {
                 "8: com_err = 1.46"
             ]
         );
+    }
+
+    #[test]
+    fn what_is_in_comments_is_none_and_calls_without_an_end_take_no_time() {
+        let text = "# PKG_CHECK_EXISTS(a = 1)\nx dnl PKG_CHECK_EXISTS(b = 1)\ndnlx PKG_CHECK_EXISTS(c = 1)\n";
+        assert_eq!(shown(&of_m4(text)), ["3: c = 1"]);
+        // In proportion to the square of its length, this would take minutes.
+        for open in ["PKG_CHECK_MODULES([a],[", "PKG_CHECK_EXISTS(a = 1\n"] {
+            assert_eq!(of_m4(&open.repeat(20_000)), []);
+        }
     }
 
     #[test]

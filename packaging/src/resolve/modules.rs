@@ -6,6 +6,9 @@ use std::path::Path;
 
 use crate::archive;
 
+/// How much of it is read, in bytes: whole distributions have some millions. A mirror's few bytes can stand for more than any memory holds.
+const LONGEST: u64 = 64 << 20;
+
 /// Metadata of module streams that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -15,6 +18,11 @@ pub enum Error {
     /// It cannot be read to its end.
     #[error("it cannot be read to its end: {0}")]
     Damaged(#[from] std::io::Error),
+    /// There is more of it than there is of any.
+    #[error(
+        "it has more than {} MiB when it is unpacked, and no more is read", LONGEST >> 20
+    )]
+    TooLarge,
     /// It is something else.
     #[error("it is no metadata of module streams: {0}")]
     Other(&'static str),
@@ -27,7 +35,12 @@ pub enum Error {
 /// When the file cannot be read, or is something else.
 pub fn module_streams(file: &Path) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
-    archive::open(file)?.read_to_end(&mut bytes)?;
+    archive::open(file)?
+        .take(LONGEST + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(Error::TooLarge);
+    }
     let text = String::from_utf8(bytes).map_err(|_| Error::Other("it is not in UTF-8"))?;
     Ok(documents(&text)?.into_bytes())
 }
@@ -132,5 +145,21 @@ mod tests {
         fs::write(&path, b"---\ndocument: \xff").unwrap();
         let error = module_streams(&path).unwrap_err().to_string();
         assert!(error.contains("UTF-8"), "{error}");
+    }
+
+    #[test]
+    fn a_little_that_is_much_is_refused() {
+        use std::io::Write as _;
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("modules.yaml.gz");
+        let file = fs::File::create(&path).unwrap();
+        let mut gzip = flate2::write::GzEncoder::new(file, flate2::Compression::fast());
+        gzip.write_all(ONE.as_bytes()).unwrap();
+        let blanks = vec![b'\n'; 1 << 20];
+        for _ in 0..65 {
+            gzip.write_all(&blanks).unwrap();
+        }
+        gzip.finish().unwrap();
+        assert!(matches!(module_streams(&path), Err(Error::TooLarge)));
     }
 }

@@ -116,7 +116,7 @@ pub(super) fn curl(
 
 /// The line of curl's configuration that names the URL: it may hold a password, which is not for the process list. A location has no
 /// blank and no control character in it, so it stays on its line; these two have a meaning between quotation marks.
-fn url_line(place: &Location) -> String {
+pub(crate) fn url_line(place: &Location) -> String {
     let quoted = place.as_str().replace('\\', "\\\\").replace('"', "\\\"");
     format!("url = \"{quoted}\"\n")
 }

@@ -28,6 +28,7 @@ mod tag;
 pub(crate) mod url;
 
 pub use certificate::Certificate;
+pub(crate) use curl::url_line;
 pub use download::{Downloader, Progress, Retry};
 pub use error::{Error, Tried};
 pub use fetch::{Fetcher, Options};

@@ -3,17 +3,23 @@
 mod apt;
 mod archive;
 mod deb;
+mod fixup;
 mod guest;
 mod json;
 mod kconfig;
 mod key;
+mod location;
 mod lock;
+mod modules;
 mod patch;
 mod repodata;
 mod rich;
 mod rpm;
+mod series;
+mod sums;
 mod tag;
 mod target;
+mod tree;
 mod version;
 
 use std::path::{Path, PathBuf};
@@ -45,6 +51,12 @@ pub fn all() -> Vec<Box<Boxed>> {
         Box::new(json::Proof),
         Box::new(json::Manifest),
         Box::new(guest::Guest),
+        Box::new(modules::Modules),
+        Box::new(sums::Sums),
+        Box::new(series::List),
+        Box::new(location::Place),
+        Box::new(fixup::Fixed),
+        Box::new(tree::Tree),
     ]
 }
 

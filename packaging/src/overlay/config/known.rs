@@ -59,7 +59,7 @@ pub fn known_symbols(tree: &Path) -> Result<BTreeSet<String>, KnownError> {
 }
 
 /// The options a Kconfig text declares with `config` or `menuconfig`.
-fn declared(text: &str) -> impl Iterator<Item = String> + '_ {
+pub(crate) fn declared(text: &str) -> impl Iterator<Item = String> + '_ {
     text.lines().filter_map(|line| {
         let mut words = line.split_whitespace();
         let declares = matches!(words.next(), Some("config" | "menuconfig"));

@@ -11,6 +11,7 @@ mod known;
 mod merge;
 
 pub use compare::{Comparison, Difference, compare};
+pub(crate) use known::declared as declared_options;
 pub use known::{KnownError, known_symbols};
 pub use merge::{Fragment, Merged, Setting, merge};
 
