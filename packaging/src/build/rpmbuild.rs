@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::workdir::Workdir;
 use super::{Error, at};
+use crate::process;
 use crate::sandbox::copy_anew;
 
 /// Makes the SRPM of the spec `SPECS/<spec>` in `work`, whose sources are in place, and gives its path.
@@ -35,6 +36,25 @@ pub fn source_package(
             hint: format!("see {}", log.display()),
         }),
     }
+}
+
+/// What `srpm` requires to be built, as dnf takes it: `gcc`, `make >= 4`, `(a or b)`.
+///
+/// # Errors
+/// When rpm cannot read it.
+pub fn requirements(srpm: &Path) -> Result<Vec<String>, Error> {
+    let mut command = process::command("rpm");
+    command.args(["--query", "--requires", "--package", "--nosignature"]);
+    // rpm takes a path for a pattern of the shell: with `?`, quotes or brackets in it, it asks other packages, or none, and is content.
+    command.current_dir(srpm.parent().unwrap_or(srpm));
+    command.arg(srpm.file_name().unwrap_or_default());
+    let text = process::output(&mut command)?;
+    Ok(String::from_utf8_lossy(&text)
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty() && !line.starts_with("rpmlib("))
+        .map(str::to_owned)
+        .collect())
 }
 
 /// Unpacks and patches `srpm`: `%prep` alone.

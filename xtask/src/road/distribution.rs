@@ -8,7 +8,6 @@ use lustre_packaging::build::rpmbuild;
 use lustre_packaging::buildroot::{self, TargetDnf};
 use lustre_packaging::distro::{self, Recipe};
 use lustre_packaging::lock::Pinned;
-use lustre_packaging::process;
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::Digest;
 use lustre_packaging::target::DistributionKind;
@@ -191,19 +190,4 @@ impl Road<'_> {
                 .into()
         })
     }
-}
-
-/// What an SRPM requires to be built, as dnf takes it: `gcc`, `make >= 4`, `(a or b)`.
-pub(super) fn requirements(srpm: &Path) -> Result<Vec<String>, Failure> {
-    let mut command = process::command("rpm");
-    command
-        .args(["--query", "--requires", "--package", "--nosignature"])
-        .arg(srpm);
-    let text = String::from_utf8(process::output(&mut command)?)?;
-    Ok(text
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with("rpmlib("))
-        .map(str::to_owned)
-        .collect())
 }

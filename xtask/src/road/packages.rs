@@ -8,7 +8,6 @@ use lustre_packaging::build::{ext4, lustre, rpmbuild};
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::target::Target;
 
-use super::distribution::requirements;
 use super::{Road, list_input, name, needs, recipes};
 
 /// The packages that targets build, in the order of the road.
@@ -191,7 +190,7 @@ impl Road<'_> {
             recipe: Box::new(move |work| {
                 let mut wanted = packages.clone();
                 if from_srpm {
-                    wanted.extend(requirements(&one_srpm(work, package)?)?);
+                    wanted.extend(rpmbuild::requirements(&one_srpm(work, package)?)?);
                 }
                 let local = work.scratch.join("local");
                 for stage in built {
