@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 
+use super::lock::Whose;
 use super::{Error, Holder, PathError, lock, remove};
 
 /// What a run's file is called: its folder's name and this.
@@ -39,7 +40,7 @@ impl Folder {
             }
             let path = file.with_extension("");
             let mut begin = || {
-                held.write_all(lock::text(who).as_bytes())?;
+                held.write_all(lock::text(&file, who)?.as_bytes())?;
                 fs::create_dir(&path)
             };
             if let Err(source) = begin() {
@@ -88,9 +89,9 @@ pub(super) fn sweep(tmp: &Path) -> Result<(), Error> {
         let Ok(file) = File::open(path) else {
             continue;
         };
-        if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok()
-            && lock::is_at(&file, path)
-        {
+        // A link to the file of a run on another store, of which this one is a copy, says nothing here.
+        let dead = || flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
+        if lock::is_at(&file, path) && (lock::whose(&file, path) == Whose::Elsewhere || dead()) {
             remove::unmount_and_remove(&path.with_extension(""))?;
             remove::unmount_and_remove(path)?;
         }
@@ -108,7 +109,8 @@ pub(super) fn other(tmp: &Path, own: Option<&Folder>) -> Option<Holder> {
         let Ok(file) = File::open(&path) else {
             continue;
         };
-        if flock(&file, FlockOperation::NonBlockingLockShared).is_err()
+        if lock::whose(&file, &path) != Whose::Elsewhere
+            && flock(&file, FlockOperation::NonBlockingLockShared).is_err()
             && let Some(holder) = fs::read(&path).ok().and_then(|text| lock::parse(&text))
         {
             return Some(holder);
