@@ -5,6 +5,7 @@
     reason = "this is where programs are started"
 )]
 
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -38,6 +39,9 @@ static OURSELVES: AtomicBool = AtomicBool::new(false);
 
 /// The children that run now, so that an interruption can end them.
 static CHILDREN: Mutex<Vec<u32>> = Mutex::new(Vec::new());
+
+/// The logs that this run has begun.
+static BEGUN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
 /// A program that could not be run or that failed.
 #[derive(Debug, thiserror::Error)]
@@ -103,7 +107,7 @@ pub fn ourselves(program: impl AsRef<OsStr>) -> Command {
     Command::new(program)
 }
 
-/// Runs `command` with both outputs appended to `log`, without standard input.
+/// Runs `command` with both outputs appended to `log`, which holds this run alone, without standard input.
 ///
 /// # Errors
 /// When the program cannot be started or ends with anything but success; the error shows the log's last lines.
@@ -267,16 +271,43 @@ fn log_error(log: &Path) -> impl Fn(io::Error) -> Error {
 
 /// The log, opened for more, with the command in it.
 fn open_log(log: &Path, shown: &str) -> Result<File, Error> {
-    if let Some(parent) = log.parent() {
-        fs::create_dir_all(parent).map_err(log_error(log))?;
+    let open = || {
+        let mut out = log_file(log)?;
+        writeln!(out, "+ {shown}")?;
+        Ok(out)
+    };
+    open().map_err(log_error(log))
+}
+
+/// The log at `log`, opened for more of what this run has to say.
+///
+/// # Errors
+/// As [`begin_log`]; or it cannot be made.
+pub fn log_file(log: &Path) -> io::Result<File> {
+    begin_log(log)?;
+    File::options().create(true).append(true).open(log)
+}
+
+/// Removes what an earlier run left at `log`, where this one has not begun it yet: it would mislead.
+///
+/// # Errors
+/// When it cannot be removed, or there can be no file.
+pub fn begin_log(log: &Path) -> io::Result<()> {
+    let log = std::path::absolute(log)?;
+    let mut begun = BEGUN.lock().unwrap_or_else(PoisonError::into_inner);
+    if begun.contains(&log) {
+        return Ok(());
     }
-    let mut out = File::options()
-        .create(true)
-        .append(true)
-        .open(log)
-        .map_err(log_error(log))?;
-    writeln!(out, "+ {shown}").map_err(log_error(log))?;
-    Ok(out)
+    if let Some(parent) = log.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    // Removed, not emptied: the file may be linked to that of another store.
+    match fs::remove_file(&log) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    begun.insert(log);
+    Ok(())
 }
 
 /// Everything a pipe gives until it is closed.
@@ -475,6 +506,33 @@ mod tests {
         assert!(error.contains("two"), "{error}");
         assert!(error.contains(&log.display().to_string()), "{error}");
         assert!(error.contains('3'), "{error}");
+    }
+
+    #[test]
+    fn a_log_holds_this_run_alone_and_all_of_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let [ran, watched, told] = ["ran", "watched", "told"].map(|name| dir.path().join(name));
+        let linked = dir.path().join("linked");
+        for log in [&ran, &watched, &told] {
+            fs::write(log, "error of an earlier run\n").unwrap();
+        }
+        fs::hard_link(&ran, &linked).unwrap();
+        for word in ["one", "two"] {
+            let mut command = command("echo");
+            command.arg(word);
+            run_logged(&mut command, &ran).unwrap();
+            watch(&mut command, &watched, Duration::from_secs(60), &mut || {
+                false
+            })
+            .unwrap();
+            writeln!(log_file(&told).unwrap(), "{word}").unwrap();
+        }
+        let text = |log: &Path| fs::read_to_string(log).unwrap();
+        for log in [&ran, &watched] {
+            assert_eq!(text(log), "+ echo one\none\n+ echo two\ntwo\n", "{log:?}");
+        }
+        assert_eq!(text(&told), "one\ntwo\n");
+        assert_eq!(text(&linked), "error of an earlier run\n");
     }
 
     #[test]

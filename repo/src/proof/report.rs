@@ -1,7 +1,6 @@
 //! The result of a proof: one entry per check, as JSON for machines and as a line for people.
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -150,6 +149,9 @@ impl Check {
     pub fn run(name: &str, logs: &Path, check: impl FnOnce() -> Verdict) -> Self {
         /// How many findings a message shows.
         const SHOWN: usize = 12;
+        let path = logs.join(format!("{name}.log"));
+        // One that cannot be removed is told where it is to be written.
+        let begun = lustre_process::begin_log(&path);
         let start = Instant::now();
         let verdict = guarded(check).unwrap_or_else(Verdict::NotRun);
         let duration_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -161,10 +163,9 @@ impl Check {
                 let mut log = None;
                 if findings.len() > SHOWN {
                     message.push_str(&format!("\n… and {} more", findings.len() - SHOWN));
-                    let path = logs.join(format!("{name}.log"));
                     let text = findings.join("\n") + "\n";
-                    let written = fs::create_dir_all(logs)
-                        .and_then(|()| crate::files::write_whole(&path, text.as_bytes()));
+                    let written =
+                        begun.and_then(|()| crate::files::write_whole(&path, text.as_bytes()));
                     match written {
                         Ok(()) => log = Some(path),
                         Err(error) => message
@@ -297,6 +298,8 @@ impl Proof {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn proof(checks: Vec<Check>) -> Proof {
@@ -344,6 +347,18 @@ mod tests {
     #[test]
     fn nothing_checked_proves_nothing() {
         assert!(!proof(vec![]).holds());
+    }
+
+    #[test]
+    fn what_an_earlier_run_found_is_gone() {
+        let logs = tempfile::tempdir().unwrap();
+        let log = logs.path().join("closure.log");
+        fs::write(&log, "finding of an earlier run").unwrap();
+        let check = Check::run("closure", logs.path(), || {
+            Verdict::from_findings("100 things", Vec::new())
+        });
+        assert_eq!((check.result, check.log), (Outcome::Pass, None));
+        assert!(!log.exists());
     }
 
     #[test]

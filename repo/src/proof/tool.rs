@@ -1,6 +1,7 @@
 //! Running the users' own tools (`rpmkeys`, `gpg`): in English, without the caller's configuration, output kept.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use lustre_process as process;
@@ -30,7 +31,9 @@ pub(super) fn run(program: &str, args: &[&str], home: &Path, log: &Path) -> Resu
         .map_err(|e| format!("{e}; install `{program}` and run again"))?;
     let mut text = String::from_utf8_lossy(&done.stdout).into_owned();
     text.push_str(&String::from_utf8_lossy(&done.stderr));
-    append(log, &format!("+ {program} {}\n{text}", args.join(" ")))
+    let told = format!("+ {program} {}\n{text}", args.join(" "));
+    process::log_file(log)
+        .and_then(|mut file| file.write_all(told.as_bytes()))
         .map_err(|e| format!("cannot write the log {}: {e}", log.display()))?;
     Ok(Said {
         success: done.status.success(),
@@ -49,13 +52,4 @@ pub(super) fn home(public_key: &str) -> Result<(tempfile::TempDir, PathBuf), Str
         Ok((home, key))
     };
     make().map_err(|e: std::io::Error| format!("cannot make a private folder for a key store: {e}"))
-}
-
-fn append(log: &Path, text: &str) -> std::io::Result<()> {
-    use std::io::Write;
-    if let Some(parent) = log.parent() {
-        fs::create_dir_all(parent)?;
-    }
-    let mut file = fs::File::options().create(true).append(true).open(log)?;
-    file.write_all(text.as_bytes())
 }

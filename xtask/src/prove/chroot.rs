@@ -94,17 +94,12 @@ impl<'a> Chroot<'a> {
 
     /// The chroot for the check `name`.
     pub fn at(&self, name: &str) -> Step<'_> {
-        self.logging_to(self.log(name))
+        self.logging_to(super::log_of(self.input, name))
     }
 
     /// The chroot, with another log.
     pub fn logging_to(&self, log: PathBuf) -> Step<'_> {
         Step { chroot: self, log }
-    }
-
-    /// The log of the check `name`.
-    pub fn log(&self, name: &str) -> PathBuf {
-        self.input.logs.join(format!("prove-{name}.log"))
     }
 }
 

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lustre_packaging::buildroot::Base;
+use lustre_packaging::process;
 use lustre_packaging::store::StageDir;
 use lustre_packaging::target::Target;
 use lustre_repository::proof::{Check, Verdict};
@@ -33,6 +34,9 @@ pub struct Server {
 }
 
 impl Server {
+    /// The stages that make it.
+    pub const STAGES: [&str; 2] = [name::DISTRIBUTION, name::INSTALL_ROOT];
+
     /// The server that the stages of `road` made.
     ///
     /// # Errors
@@ -93,11 +97,22 @@ pub fn not_installed(why: &str) -> Vec<Check> {
         .collect()
 }
 
+/// The log of the check `name`.
+fn log_of(input: &InstallInput<'_>, name: &str) -> PathBuf {
+    input.logs.join(format!("prove-{name}.log"))
+}
+
 /// Runs the install proof. After a step that the others build on has failed, they are not run, and say so.
 pub fn install_checks(input: &InstallInput<'_>) -> Vec<Check> {
-    let chroot = Chroot::new(input);
     let mut checks = Vec::new();
     let mut broken: Option<&str> = None;
+    // A step that is not made has no log, whatever an earlier run left.
+    let logs = STEPS.iter().map(|(name, _)| log_of(input, name));
+    let begun = logs
+        .map(|log| process::begin_log(&log).map_err(|error| format!("{}: {error}", log.display())));
+    let chroot = begun
+        .collect::<Result<(), String>>()
+        .and_then(|()| Chroot::new(input));
     for (name, step) in STEPS {
         let check = Check::run(name, input.logs, || match (&chroot, broken) {
             (Err(why), _) => Verdict::NotRun(format!("the chroot could not be made: {why}")),
@@ -110,13 +125,9 @@ pub fn install_checks(input: &InstallInput<'_>) -> Vec<Check> {
         if failed && matches!(name, "install-release-package" | "install") {
             broken = Some(name);
         }
-        let log = chroot
-            .as_ref()
-            .ok()
-            .map(|chroot| chroot.log(name))
-            .filter(|log| log.exists());
+        let log = log_of(input, name);
         checks.push(Check {
-            log: check.log.or(log),
+            log: check.log.or(log.exists().then_some(log)),
             ..check
         });
     }
