@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use plan::{Planned, State, plan};
-pub use run::{Options, digest_of, run};
+pub use run::{Options, digest_of, run, run_taking};
 
 use crate::store::{Digest, StageDir};
 

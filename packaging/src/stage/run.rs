@@ -36,9 +36,29 @@ pub fn run(
     options: Options,
     tell: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<BTreeMap<String, StageDir>, Error> {
+    run_taking(&[], stages, store, options, tell)
+}
+
+/// As [`run`], for a caller that takes what the stages `taken` put out out of the store, or reads it itself: they too are read, and made
+/// again where they are not as recorded.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_taking(
+    taken: &[&str],
+    stages: &[Stage<'_>],
+    store: &Store,
+    options: Options,
+    tell: &(dyn Fn(Event<'_>) + Sync),
+) -> Result<BTreeMap<String, StageDir>, Error> {
     let mut mended = BTreeSet::new();
+    let whole = |done: &BTreeMap<String, StageDir>| {
+        let taken = taken.iter().filter_map(|name| done.get(*name));
+        taken.into_iter().try_for_each(|stage| held(store, stage))
+    };
     loop {
-        match once(stages, store, options, tell) {
+        let ran = once(stages, store, options, tell);
+        match ran.and_then(|done| whole(&done).map(|()| done)) {
             Err(Error::Damaged { stage, why }) if mended.insert(stage.path.clone()) => {
                 tell(Event::Damaged {
                     stage: &stage.record.name,
@@ -49,6 +69,14 @@ pub fn run(
             result => return result,
         }
     }
+}
+
+/// That a finished stage is as it was recorded.
+fn held(store: &Store, stage: &StageDir) -> Result<(), Error> {
+    store.stages().check(stage).map_err(|why| Error::Damaged {
+        stage: Box::new(stage.clone()),
+        why,
+    })
 }
 
 fn once(
@@ -160,12 +188,7 @@ fn one(
         StageState::Absent => {}
     }
     // Reading them costs little beside making something of them.
-    for need in needs.values() {
-        if let Err(why) = store.stages().check(need) {
-            let stage = Box::new(need.clone());
-            return Err(Error::Damaged { stage, why });
-        }
-    }
+    needs.values().try_for_each(|need| held(store, need))?;
     let log = store
         .logs_dir()
         .join(format!("{}-{}.log", stage.name, key.short()));

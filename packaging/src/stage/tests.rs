@@ -286,6 +286,32 @@ fn a_damaged_stage_is_named_and_made_again_when_it_is_met() {
 }
 
 #[test]
+fn what_is_taken_out_of_the_store_is_read_before() {
+    let (dir, store) = store();
+    let (made, reads) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let graph = || root_and_reader(&made, &reads, "1");
+    let done = run(&graph(), &store, Options { width: 2 }, &quiet).unwrap();
+    // As large as before, which is all that a look at the folder tells.
+    std::fs::write(done["reader"].path.join("out"), "c").unwrap();
+    std::fs::write(done["root"].path.join("root/usr/gcc"), "Compiler").unwrap();
+    drop(store);
+    let store = Store::open(dir.path(), "a test", &mut |_| {}).unwrap();
+    let taking = |taken: &[&str]| {
+        let done = run_taking(taken, &graph(), &store, Options { width: 2 }, &quiet).unwrap();
+        let out = std::fs::read_to_string(done["reader"].path.join("out")).unwrap();
+        (
+            out,
+            reads.load(Ordering::SeqCst),
+            made.load(Ordering::SeqCst),
+        )
+    };
+    assert_eq!(taking(&[]), ("c".to_owned(), 1, 1));
+    // What it is made of anew is read, too.
+    assert_eq!(taking(&["reader"]), ("b".to_owned(), 2, 2));
+    assert_eq!(taking(&["reader", "root"]), ("b".to_owned(), 2, 2));
+}
+
+#[test]
 fn a_plan_assumes_that_changed_code_puts_out_what_it_did() {
     let (_dir, store) = store();
     let count = AtomicUsize::new(0);

@@ -37,7 +37,7 @@ pub fn run(arguments: &BootArgs) -> anyhow::Result<Outcome> {
     if preflight::gate(&context, &road)?.is_none() {
         return Ok(Outcome::Misfit);
     }
-    let done = repo::run(&context, &road.assembled(&signing)?)?;
+    let done = repo::run_taking(&context, &[name::ASSEMBLE], &road.assembled(&signing)?)?;
     let proved = prove(&context, &road, &signing, &done)?;
     if let Some(model) = &context.target.model {
         ui::say(model);

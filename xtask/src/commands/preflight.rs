@@ -96,7 +96,7 @@ fn look(
 ) -> anyhow::Result<(Report, BTreeMap<String, StageDir>)> {
     let misfit = Misfit::default();
     let stages = road.preflight(&misfit)?;
-    let ran = repo::run(context, &stages);
+    let ran = repo::run_taking(context, &[name::PREFLIGHT], &stages);
     drop(stages);
     if process::interrupted() {
         return Err(stage::Error::Interrupted.into());

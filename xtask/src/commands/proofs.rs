@@ -132,20 +132,7 @@ pub fn in_stage(
     }))?;
     let name = proving.name.clone();
     stages.push(proving);
-    let mut ran = repo::run(context, &stages);
-    // It is read here, and by no stage that would look at it first.
-    if let Ok(done) = &ran
-        && let Some(proved) = done.get(&name)
-        && let Err(why) = context.store.stages().check(proved)
-    {
-        let event = stage::Event::Damaged {
-            stage: &name,
-            why: &why,
-        };
-        context.screen.event(&event);
-        context.store.stages().forget(proved)?;
-        ran = repo::run(context, &stages);
-    }
+    let ran = repo::run_taking(context, &[&name], &stages);
     drop(stages);
     uninterrupted()?;
     if let Some(proved) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {

@@ -204,7 +204,7 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Misfit);
     }
     let stages = needed(road.builds()?, &wanted);
-    let done = run(&context, &stages)?;
+    let done = run_taking(&context, &wanted, &stages)?;
     let mut folders = std::collections::BTreeMap::new();
     for package in wanted {
         folders.insert(package, folder(&done, package)?.join("RPMS"));
@@ -324,12 +324,21 @@ pub fn run(
     context: &Context,
     stages: &[Stage<'_>],
 ) -> anyhow::Result<std::collections::BTreeMap<String, StageDir>> {
+    run_taking(context, &[], stages)
+}
+
+/// The same where what the stages `taken` put out is read here or handed out: it is as it was recorded, every byte of it.
+pub fn run_taking(
+    context: &Context,
+    taken: &[&str],
+    stages: &[Stage<'_>],
+) -> anyhow::Result<std::collections::BTreeMap<String, StageDir>> {
     let options = Options {
         // More stages than cores would only take each other's time.
         width: context.jobs.clamp(1, 4),
     };
     let used = Mutex::new(Vec::new());
-    let ran = stage::run(stages, &context.store, options, &|event| {
+    let ran = stage::run_taking(taken, stages, &context.store, options, &|event| {
         if let Event::Cached { stage, folder } | Event::Finished { stage, folder, .. } = event {
             let name = folder.file_name().unwrap_or_default();
             let of_stage = (stage.to_owned(), name.to_string_lossy().into_owned());
@@ -391,6 +400,7 @@ fn output(arguments: &RepoArgs) -> anyhow::Result<PathBuf> {
         Some(output) => output.clone(),
         None => default_output(&Target::load(&context::specs(), &arguments.target.target)?.name),
     };
+    context::judge_path("the repository", &std::path::absolute(&output)?, &[])?;
     lustre_repository::layout::judge(&output).map_err(|error| Usage(error.to_string()))?;
     Ok(output)
 }

@@ -34,9 +34,13 @@ use crate::ui;
 /// # Errors
 /// When there is no such manifest, or it names none of the targets there are.
 pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<()> {
-    let Some(path) = arguments.path.as_ref().filter(|_| !arguments.target_given) else {
+    let Some(path) = arguments.path.as_ref() else {
         return Ok(());
     };
+    context::judge_path("the repository", path, &[])?;
+    if arguments.target_given {
+        return Ok(());
+    }
     let file = path.join(manifest::FILE);
     let manifest = Manifest::read(&file).with_context(|| {
         format!(
@@ -96,7 +100,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         || {
             let lock = repo::ready(&context)?;
             let road = Road::new(&context, &lock)?;
-            let done = repo::run(&context, &road.roots()?)?;
+            let done = repo::run_taking(&context, &Server::STAGES, &road.roots()?)?;
             Ok(made.insert(Server::of(&road, &done)?))
         },
     )?;

@@ -1,5 +1,6 @@
 //! `cargo xtask verify --reproducible`: everything built a second time, elsewhere and under other circumstances, compared byte by byte.
 
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
@@ -59,7 +60,12 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
             if preflight::gate(&context, &road)?.is_none() {
                 return Ok(Outcome::Misfit);
             }
-            let done = repo::run(&context, &road.assembled(&signing)?)?;
+            let mut taken = vec![name::ASSEMBLE.to_owned()];
+            for package in built(&context.target) {
+                taken.extend([package.to_owned(), format!("{package}-srpm")]);
+            }
+            let taken: Vec<&str> = taken.iter().map(String::as_str).collect();
+            let done = repo::run_taking(&context, &taken, &road.assembled(&signing)?)?;
             Build {
                 tree: tree(&repo::folder(&done, name::ASSEMBLE)?),
                 packages: Some(packages(&context.target, |stage| {
@@ -100,6 +106,8 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         .arg(scratch.join("dist"))
         .args(["--jobs", &jobs.to_string()])
         .envs(CIRCUMSTANCES)
+        // A terminal's Ctrl-C is for us alone: what we hand on would be its second signal, which ends it without cleaning up.
+        .process_group(0)
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null());
