@@ -15,6 +15,8 @@ mod keys;
 mod machine;
 #[path = "cli/outputs.rs"]
 mod outputs;
+#[path = "cli/paths.rs"]
+mod paths;
 #[path = "cli/planning.rs"]
 mod planning;
 #[path = "cli/stores.rs"]

@@ -10,6 +10,7 @@ use lustre_packaging::store::{Holder, Store};
 use lustre_packaging::target::Target;
 
 use crate::cli::TargetArgs;
+use crate::exit::Usage;
 use crate::ui::Screen;
 
 /// The project's folder.
@@ -28,10 +29,32 @@ pub fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
+/// That `path` can be where we keep or put things, which `what` names: other programs are told of it line by line, and as text.
+///
+/// # Errors
+/// When it has a character, of `not` or for control, that some program does not take; or is no text.
+pub fn judge_path(what: &str, path: &Path, not: &[char]) -> Result<(), Usage> {
+    // A link may lead to it.
+    let real = path.canonicalize();
+    for path in [Some(path), real.as_deref().ok()].into_iter().flatten() {
+        let why = match path.to_str() {
+            None => "it is not UTF-8".to_owned(),
+            Some(text) => match text.chars().find(|c| c.is_control() || not.contains(c)) {
+                None => continue,
+                Some(letter) => format!("there is {letter:?} in it"),
+            },
+        };
+        return Err(Usage(format!(
+            "{what} cannot be {path:?}: {why}, which not all of the programs that work there can deal with; choose another folder"
+        )));
+    }
+    Ok(())
+}
+
 /// Where fetched and built things are kept: `chosen`, or the user's cache folder.
 ///
 /// # Errors
-/// When neither `XDG_CACHE_HOME` nor `HOME` is set.
+/// When neither `XDG_CACHE_HOME` nor `HOME` is set; or it cannot be there for its name.
 pub fn store_folder(chosen: Option<&Path>) -> anyhow::Result<PathBuf> {
     let folder = match chosen {
         Some(path) => path.to_owned(),
@@ -42,7 +65,11 @@ pub fn store_folder(chosen: Option<&Path>) -> anyhow::Result<PathBuf> {
                 "neither XDG_CACHE_HOME nor HOME is set; give the store's folder with --store",
             )?,
     };
-    std::path::absolute(&folder).with_context(|| format!("the path {}", folder.display()))
+    let folder =
+        std::path::absolute(&folder).with_context(|| format!("the path {}", folder.display()))?;
+    // apt's configuration has no way to write a quote.
+    judge_path("the store", &folder, &['"'])?;
+    Ok(folder)
 }
 
 /// Where the development key is kept: outside any checkout, so that no commit can take it along.

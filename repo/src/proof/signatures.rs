@@ -51,7 +51,9 @@ fn rpmkeys_findings(context: &Context<'_>) -> Result<(usize, Vec<String>), Strin
     let rpms = context.rpms.as_ref().map_err(Clone::clone)?;
     let log = context.input.logs.join("rpmkeys.log");
     let (home, key) = tool::home(context.input.public_key)?;
-    let define = format!("_dbpath {}", home.path().join("rpmdb").display());
+    // rpm expands macros in it, which may run programs.
+    let database = home.path().join("rpmdb").display().to_string();
+    let define = format!("_dbpath {}", database.replace('%', "%%"));
     let key = key.display().to_string();
     let imported = tool::run(
         "rpmkeys",

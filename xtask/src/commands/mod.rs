@@ -32,6 +32,7 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
     if let Command::Verify(arguments) = &mut cli.command {
         verify::name_target(arguments)?;
     }
+    context::judge_path("the checkout", &context::project(), &[])?;
     // Chroots and the repository are read by others than their owner, whatever the umask of the shell. What is secret gets its mode
     // explicitly.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
@@ -46,6 +47,9 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
         Some(Ok(target)) => Some(target),
         _ => None,
     };
+    if let Some(arguments) = about(&cli.command) {
+        context::store_folder(arguments.store.as_deref())?;
+    }
     let purpose = purpose(boots(&cli.command));
     match work(&cli.command, target.map(|target| target.distribution.kind)) {
         Work::Builds { setup } => {
