@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lustre_packaging::store::Digest;
 use lustre_repo_tests::command_line::project;
@@ -21,15 +21,7 @@ fn digest(recipe: &toml::Table) -> String {
     for source in sources {
         let name = source.as_str().unwrap();
         let path = project().join(name);
-        let files: Vec<_> = WalkDir::new(&path)
-            .sort_by_file_name()
-            .into_iter()
-            .map(|item| item.unwrap())
-            .filter(|item| item.file_type().is_file())
-            .map(|item| item.into_path())
-            .filter(|path| is_code(path))
-            .collect();
-        assert!(!files.is_empty(), "there is no {name}");
+        let files = files(name);
         let digest = Digest::of_fields(files.iter().map(|file| {
             let name = file.strip_prefix(&path).unwrap();
             (name.display().to_string(), code(file))
@@ -37,6 +29,20 @@ fn digest(recipe: &toml::Table) -> String {
         fields.push((name.to_owned(), digest.to_string()));
     }
     Digest::of_fields(fields).short()
+}
+
+/// The files of the tool that are the source `name`, or lie in it.
+fn files(name: &str) -> Vec<PathBuf> {
+    let files: Vec<_> = WalkDir::new(project().join(name))
+        .sort_by_file_name()
+        .into_iter()
+        .map(|item| item.unwrap())
+        .filter(|item| item.file_type().is_file())
+        .map(|item| item.into_path())
+        .filter(|path| is_code(path))
+        .collect();
+    assert!(!files.is_empty(), "there is no {name}");
+    files
 }
 
 /// Whether a file is part of the tool, and neither a test nor what an editor left.
@@ -85,6 +91,44 @@ fn a_recipe_that_changed_has_another_number_or_was_looked_at() {
         "the sources of these stages changed: {}. Where what they put out changes, raise their `number` in xtask/recipes.toml. Then, or \
          where it does not, write their digests: RECIPES=write cargo test -p lustre-repo-tests --test recipes",
         changed.join(", ")
+    );
+}
+
+/// The small crates that recipes are made of besides, and what a source that uses one says.
+const CRATES: [(&str, &str); 3] = [
+    ("process/src", "process::"),
+    ("rpm-header/src", "lustre_rpm_header::"),
+    ("sign/src", "sign::"),
+];
+
+#[test]
+fn a_recipe_names_the_crates_that_its_sources_use() {
+    let text = fs::read_to_string(project().join("xtask/recipes.toml")).unwrap();
+    let recipes: toml::Table = toml::from_str(&text).unwrap();
+    let mut wrong = Vec::new();
+    for (stage, recipe) in &recipes {
+        let sources = recipe["sources"].as_array().unwrap();
+        let sources: Vec<&str> = sources.iter().map(|one| one.as_str().unwrap()).collect();
+        let others = sources
+            .iter()
+            .filter(|name| CRATES.iter().all(|(of, _)| of != *name));
+        let code: String = others
+            .flat_map(|name| files(name))
+            .map(|file| code(&file))
+            .collect();
+        // Another's of the same name.
+        let code = code
+            .replace("std::process::", "")
+            .replace("rustix::process::", "");
+        for (name, used) in CRATES {
+            if code.contains(used) != sources.contains(&name) {
+                wrong.push(format!("{stage}: {name}"));
+            }
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "these recipes use a crate that their `sources` do not name, or name one that they do not use: {wrong:#?}"
     );
 }
 
