@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 
 use lustre_repo_tests::command_line::{Home, project, run};
 
+#[path = "cli/full.rs"]
+mod full;
 #[path = "cli/keys.rs"]
 mod keys;
 #[path = "cli/machine.rs"]

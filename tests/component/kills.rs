@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use lustre_packaging::process;
 use lustre_packaging::store::{Entry, Store, list_tree};
-use lustre_repo_tests::command_line::{Home, Run, run};
+use lustre_repo_tests::command_line::{Home, Run, run, run_to_full};
 use lustre_repository::{proof, sums};
 
 #[path = "kills/named.rs"]
@@ -403,6 +403,36 @@ fn what_changes_in_the_store_is_noticed_named_and_mended() {
         .lines()
         .find(|line| line.starts_with("damaged e2fsprogs: "));
     assert!(damaged.is_some_and(|line| line.contains(name)), "{said}");
+
+    // What cannot be handed out is not said to be there.
+    let dist = world.dist().display().to_string();
+    let key = world.keys[0].to_str().unwrap();
+    let results: [&[&str]; 9] = [
+        &["repo", "--prove", "static", "--key-file", key, "-o", &dist],
+        &[
+            "repo",
+            "--json",
+            "--prove",
+            "static",
+            "--key-file",
+            key,
+            "-o",
+            &dist,
+        ],
+        &["assemble", "--key-file", key, "-o", &dist],
+        &["assemble", "--json", "--key-file", key, "-o", &dist],
+        &["build", "--json", "kernel"],
+        &["build", "kernel"],
+        &["fetch", "--json"],
+        &["preflight"],
+        &["preflight", "--json"],
+    ];
+    for line in results {
+        let mut command = world.home.command(&[line, &["--offline"]].concat());
+        let ran = run_to_full(command.env("LUSTRE_REPO_STORE", world.store()));
+        assert_eq!(ran.code, 1, "{line:?}: {ran:?}");
+        assert!(ran.stderr.contains("standard output"), "{line:?}: {ran:?}");
+    }
 
     // What no run meets is found by reading all.
     let store = world.store();

@@ -130,14 +130,29 @@ impl Home {
     }
 }
 
+/// Runs `command` to its end, with a standard output that takes nothing.
+///
+/// # Panics
+/// When it cannot be started, or a signal ends it.
+pub fn run_to_full(command: &mut Command) -> Run {
+    let full = std::fs::File::options().write(true).open("/dev/full");
+    let full = full.unwrap_or_else(|error| panic!("/dev/full: {error}"));
+    let child = command.stdout(full).stderr(Stdio::piped()).spawn();
+    let done = child.and_then(std::process::Child::wait_with_output);
+    ended(command, done)
+}
+
 /// Runs `command` to its end.
 ///
 /// # Panics
 /// When it cannot be started, or a signal ends it.
 pub fn run(command: &mut Command) -> Run {
-    let done = command
-        .output()
-        .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+    let done = command.output();
+    ended(command, done)
+}
+
+fn ended(command: &Command, done: std::io::Result<std::process::Output>) -> Run {
+    let done = done.unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
     let code = done.status.code();
     Run {
         code: code.unwrap_or_else(|| panic!("{command:?} ended by a signal: {}", done.status)),

@@ -356,28 +356,6 @@ fn what_is_no_key_file_ends_at_once() {
     }
 }
 
-#[test]
-fn a_result_that_cannot_be_written_is_a_failure() {
-    let home = Home::new();
-    let file = secret_file(home.path().join("a.key"), armored().as_bytes());
-    let path = file.to_str().unwrap();
-    for line in [
-        &["key", "export", "--key-file", path][..],
-        &["key", "show", "--json", "--key-file", path],
-        &["targets", "--json"],
-        &["plan"],
-        &["--help"],
-    ] {
-        let full = fs::File::options().write(true).open("/dev/full").unwrap();
-        let mut command = home.command(line);
-        let done = command.stdout(full).stderr(Stdio::piped()).spawn().unwrap();
-        let done = done.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&done.stderr);
-        assert_eq!(done.status.code(), Some(1), "{line:?}: {said}");
-        assert!(said.contains("standard output"), "{line:?}: {said}");
-    }
-}
-
 /// A `gpg` that waits, is deaf to SIGTERM, and says its id in the file `pid`.
 fn deaf_gpg(home: &Home) -> PathBuf {
     let folder = home.path().join("bin");
