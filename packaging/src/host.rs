@@ -378,6 +378,42 @@ for = ["repo"]
     }
 
     #[test]
+    fn an_installer_waits_for_a_lock_before_it_starts_and_tries_again_where_one_came_between() {
+        let dir = tempfile::tempdir().unwrap();
+        let [lock, tries] = ["lock", "tries"].map(|name| dir.path().join(name));
+        let step = |script: &str, tell: &mut dyn FnMut(&str)| {
+            let paths = [&tries, &lock].map(|path| path.display().to_string());
+            let line = ["sh", "-ec", script, "sh", &paths[0], &paths[1]];
+            let done = install_step(&line.map(str::to_owned), &[&lock], tell);
+            let tried = std::fs::read_to_string(&tries).unwrap_or_default();
+            let _ = std::fs::remove_file(&tries);
+            (done.map_err(|error| error.to_string()), tried.len())
+        };
+        // Held by another: here, by a lock that goes when it is told of.
+        let held = std::fs::File::create(&lock).unwrap();
+        rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
+        let mut held = Some(held);
+        let mut told = 0;
+        let once = "printf x >>$1; flock --nonblock $2 true";
+        let (done, tried) = step(once, &mut |words| {
+            assert!(words.contains("waiting for"), "{words}");
+            told += 1;
+            held = None;
+        });
+        assert_eq!((done, tried, told), (Ok(()), 1, 1));
+        // Taken while the installer ran, which gives up then.
+        let between =
+            "printf x >>$1; test $(cat $1) = x || exit 0; exec 9>$2; flock 9; sleep 2 & exit 100";
+        let mut told = 0;
+        let (done, tried) = step(between, &mut |_| told += 1);
+        assert_eq!((done, tried, told), (Ok(()), 2, 1));
+        // What fails for another reason is not tried again.
+        let (done, tried) = step("printf x >>$1; exit 100", &mut |words| panic!("{words}"));
+        assert!(done.unwrap_err().contains("100"));
+        assert_eq!(tried, 1);
+    }
+
+    #[test]
     fn without_setup_the_error_has_the_line_that_installs() {
         let dir = specs(TWO);
         let error = ensure(dir.path(), &["repo"], false, &mut |_| {})

@@ -325,8 +325,8 @@ pub fn interrupt() {
     INTERRUPTED.store(true, Ordering::SeqCst);
     signal_children(Signal::TERM);
     let grace = if OURSELVES.load(Ordering::SeqCst) {
-        // It gives its own children as long, and cleans up after them.
-        GRACE * 4
+        // It gives its own children as long, and cleans up after them, which takes time on a busy machine.
+        GRACE * 12
     } else {
         GRACE
     };

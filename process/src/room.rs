@@ -139,12 +139,23 @@ mod tests {
 
     #[test]
     fn what_programs_say_of_a_full_disk_is_understood() {
-        for said in [
+        let said = [
             "tar: x: Cannot write: No space left on device",
-            "Error: Transaction test error:\n  installing package x needs 5MB more space needed on the / filesystem",
             "cp: error writing 'x': Disk quota exceeded",
-        ] {
+            "Error: Transaction test error:\n  At least 5MB more space needed on the / filesystem.",
+            "E: You don't have enough free space in /var/cache/apt/archives/: not enough free space",
+            "installing package x-1.x86_64 needs 3MB on the / filesystem: it needs more disk space",
+            "error: sqlite failure: INSERT: database or disk is full",
+        ];
+        for said in said {
             assert!(says_full(said), "{said}");
+        }
+        // Each of the words is there for one of them.
+        for words in SAID {
+            let with = said
+                .iter()
+                .filter(|said| said.to_lowercase().contains(words));
+            assert_eq!(with.count(), 1, "{words}");
         }
         for said in ["", "no such file", "space in a device's name"] {
             assert!(!says_full(said), "{said}");

@@ -136,10 +136,11 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
             std::path::absolute(PathBuf::from(path))?,
         );
     }
-    let status = process::status(&mut command).context("cannot start the second build")?;
+    let status = process::status(&mut command);
     if process::interrupted() {
         return Err(stage::Error::Interrupted.into());
     }
+    let status = status.context("cannot start the second build")?;
     if !status.success() {
         bail!("the second build failed ({status}); its messages are above");
     }
