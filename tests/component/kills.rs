@@ -7,20 +7,17 @@
 #![allow(clippy::unwrap_used)]
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use lustre_packaging::process;
 use lustre_packaging::store::{Entry, Store, list_tree};
-use lustre_repo_tests::command_line::{Home, Run, run, run_to_full};
+use lustre_repo_tests::command_line::{Home, Run, run};
 use lustre_repository::{proof, sums};
 
 #[path = "kills/named.rs"]
 mod named;
-#[path = "kills/signals.rs"]
-mod signals;
 
 /// How often a run is killed.
 const KILLS: u32 = 50;
@@ -104,27 +101,6 @@ impl World {
         let ran = run(&mut self.command(key));
         assert_eq!(ran.code, 0, "{ran:?}");
         ran
-    }
-
-    /// Runs the tool until it has said `words`, interrupts it, and gives what it said.
-    fn until(&self, words: &str, arguments: &[&str]) -> String {
-        let mut child = self
-            .home
-            .command(arguments)
-            .env("LUSTRE_REPO_STORE", self.store())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap());
-        let mut said = String::new();
-        while !said.contains(words) {
-            assert_ne!(lines.read_line(&mut said).unwrap(), 0, "{said}");
-        }
-        let pid = rustix::process::Pid::from_child(&child);
-        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
-        child.wait().unwrap();
-        said
     }
 
     /// The folders of the stage `name`, the newest last.
@@ -369,70 +345,6 @@ fn what_changes_in_the_store_is_noticed_named_and_mended() {
         ran.stderr
     );
     assert_eq!(world.repository(), wanted);
-
-    let exported = world.home.run(&[
-        "key",
-        "export",
-        "--key-file",
-        world.keys[0].to_str().unwrap(),
-    ]);
-    let public = world.home.path().join("public.asc");
-    fs::write(&public, exported.stdout).unwrap();
-    // So is what is handed out or installed on, though nothing is made of it.
-    let verify = |damage: &str, end: &str| {
-        flipped(&first(&world.newest(damage), end));
-        let mut command = world.home.command(&["verify", "--offline", "--public-key"]);
-        command.arg(&public).arg(world.dist());
-        run(command.env("LUSTRE_REPO_STORE", world.store()))
-    };
-    for (stage, end) in [
-        ("install-root", "/etc/passwd"),
-        ("distribution", "/repomd.xml"),
-    ] {
-        let ran = verify(stage, end);
-        assert_eq!(ran.code, 0, "{stage}: {ran:?}");
-        let damaged = format!("damaged {stage}: ");
-        assert!(ran.stderr.contains(&damaged), "{stage}: {}", ran.stderr);
-    }
-    let package = first(&world.newest("e2fsprogs"), ".rpm");
-    flipped(&package);
-    // To make it again takes minutes: it is enough that this is begun.
-    let said = world.until("start   e2fsprogs, ", &["build", "--offline", "e2fsprogs"]);
-    let name = package.file_name().unwrap().to_str().unwrap();
-    let damaged = said
-        .lines()
-        .find(|line| line.starts_with("damaged e2fsprogs: "));
-    assert!(damaged.is_some_and(|line| line.contains(name)), "{said}");
-
-    // What cannot be handed out is not said to be there.
-    let dist = world.dist().display().to_string();
-    let key = world.keys[0].to_str().unwrap();
-    let results: [&[&str]; 9] = [
-        &["repo", "--prove", "static", "--key-file", key, "-o", &dist],
-        &[
-            "repo",
-            "--json",
-            "--prove",
-            "static",
-            "--key-file",
-            key,
-            "-o",
-            &dist,
-        ],
-        &["assemble", "--key-file", key, "-o", &dist],
-        &["assemble", "--json", "--key-file", key, "-o", &dist],
-        &["build", "--json", "kernel"],
-        &["build", "kernel"],
-        &["fetch", "--json"],
-        &["preflight"],
-        &["preflight", "--json"],
-    ];
-    for line in results {
-        let mut command = world.home.command(&[line, &["--offline"]].concat());
-        let ran = run_to_full(command.env("LUSTRE_REPO_STORE", world.store()));
-        assert_eq!(ran.code, 1, "{line:?}: {ran:?}");
-        assert!(ran.stderr.contains("standard output"), "{line:?}: {ran:?}");
-    }
 
     // What no run meets is found by reading all.
     let store = world.store();

@@ -20,7 +20,7 @@ const RESULTS: [&[&str]; 10] = [
     &["clean", "--all", "--dry-run"],
 ];
 
-/// The commands whose results need the built rehearsal: the test `kills` has them. `boot` and `test` take too long even there.
+/// The commands whose results need the built rehearsal: they print in the one place that all of these do.
 const ELSEWHERE: [&str; 9] = [
     "assemble",
     "boot",
