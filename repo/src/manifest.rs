@@ -62,6 +62,9 @@ pub struct Overrides {
     /// `--source NAME=PATH`.
     #[serde(default)]
     pub sources: BTreeMap<String, String>,
+    /// `--lustre RELEASE`: another release of Lustre than the target's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lustre: Option<String>,
     /// `--mirror FROM=TO`.
     #[serde(default)]
     pub mirrors: BTreeMap<String, String>,

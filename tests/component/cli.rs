@@ -21,6 +21,8 @@ mod outputs;
 mod paths;
 #[path = "cli/planning.rs"]
 mod planning;
+#[path = "cli/releases.rs"]
+mod releases;
 #[path = "cli/stores.rs"]
 mod stores;
 #[path = "cli/verifying.rs"]

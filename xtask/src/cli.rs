@@ -89,9 +89,15 @@ pub enum Command {
     /// Write the lock of a target, or move it to the newest sources.
     #[command(after_help = "Example:\n  cargo xtask lock --update")]
     Lock(LockArgs),
-    /// The targets there are.
-    #[command(after_help = "Example:\n  cargo xtask targets --json")]
+    /// The targets there are; or which release of Lustre goes with which kernel, and why not otherwise.
+    #[command(
+        after_help = "Examples:\n  cargo xtask targets --json\n  cargo xtask targets --matrix\n  \
+                            cargo xtask targets --matrix --json | jq '.[] | select(.result == \"no\")'"
+    )]
     Targets {
+        /// Which releases of Lustre go with which releases of Enterprise Linux and their kernels, from what is known.
+        #[arg(long)]
+        matrix: bool,
         /// As JSON.
         #[arg(long)]
         json: bool,
@@ -120,6 +126,10 @@ pub struct TargetArgs {
     /// file may inherit from one beside it or from those listed; its lock is written beside it, as `NAME.lock.toml`.
     #[arg(long, default_value = "rehearsal", value_name = "NAME|PATH.toml")]
     pub target: String,
+    /// Another release of Lustre than the target's: the name of a file of `specs/lustre/releases`. What comes of it has a lock and a
+    /// folder of its own, NAME-lustre-RELEASE. `cargo xtask targets --matrix` says which goes with which kernel.
+    #[arg(long, value_name = "RELEASE")]
+    pub lustre: Option<String>,
     /// Use what is in the store, and no network.
     #[arg(long)]
     pub offline: bool,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use lustre_packaging::sign::default_key_dir;
 use lustre_packaging::store::{Holder, Store};
-use lustre_packaging::target::Target;
+use lustre_packaging::target::{self, Target};
 
 use crate::cli::TargetArgs;
 use crate::exit::Usage;
@@ -22,6 +22,14 @@ pub fn project() -> PathBuf {
 /// The project's `specs/`.
 pub fn specs() -> PathBuf {
     project().join("specs")
+}
+
+/// The target that the arguments name, with the release of Lustre that they choose.
+///
+/// # Errors
+/// As [`Target::load_with`].
+pub fn target(arguments: &TargetArgs) -> Result<Target, target::Error> {
+    Target::load_with(&specs(), &arguments.target, arguments.lustre.as_deref())
 }
 
 /// What an environment variable holds. An empty one is one that is not set: CI systems give what is missing so.
@@ -174,7 +182,7 @@ impl Context {
     }
 
     fn opened(arguments: &TargetArgs, who: &str, how: Use) -> anyhow::Result<Self> {
-        let target = Target::load(&specs(), &arguments.target)?;
+        let target = target(arguments)?;
         let screen = Screen::new();
         let folder = store_folder(arguments.store.as_deref())?;
         let mut wait = |holder: &Holder| waiting(&screen, &folder, holder);

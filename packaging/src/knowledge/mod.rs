@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rpm_version::Evr;
 use serde::Deserialize;
 
-use crate::target::Target;
+use crate::target::{OneOrMore, Target};
 
 /// Everything that is known.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -26,8 +26,8 @@ pub struct Rule {
     pub since: String,
     /// The last one; all later ones as well where not given.
     pub until: Option<String>,
-    /// The release of Enterprise Linux: `8.10`, or `9` for all of its minor releases.
-    pub el: String,
+    /// The release of Enterprise Linux, or several: `8.10`, or `9` for all of its minor releases.
+    pub el: OneOrMore,
     /// The first kernel release it holds for, without `%dist`: `553.22.1`.
     pub from: Option<String>,
     /// The kernel release from which on it does not hold any more.
@@ -187,12 +187,13 @@ fn order(a: &str, b: &str) -> Ordering {
 impl Rule {
     fn fits(&self, lustre: &str, kernel: &Kernel) -> bool {
         let major = kernel.el.split('.').next();
+        let of = |el: &str| el == kernel.el || Some(el) == major;
         let bound = |limit: &Option<String>, wanted: fn(Ordering) -> bool| {
             limit
                 .as_ref()
                 .is_none_or(|limit| wanted(order(&kernel.number, limit)))
         };
-        (self.el == kernel.el || Some(self.el.as_str()) == major)
+        self.el.all().iter().any(|el| of(el))
             && order(lustre, &self.since).is_ge()
             && self
                 .until
@@ -203,7 +204,8 @@ impl Rule {
     }
 
     fn check(&self) -> Result<(), String> {
-        let what = format!("the rule for Lustre {} and EL {}", self.since, self.el);
+        let el = self.el.all().join(", ");
+        let what = format!("the rule for Lustre {} and EL {el}", self.since);
         let needed: &[(&str, bool)] = match self.result {
             Outcome::Builds => &[("series", self.series.is_some())],
             Outcome::Fixup => &[
@@ -356,6 +358,10 @@ impl Knowledge {
             .unwrap_or(None)
     }
 }
+
+mod matrix;
+
+pub use matrix::{Range, in_order};
 
 #[cfg(test)]
 mod tests;

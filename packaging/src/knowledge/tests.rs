@@ -41,7 +41,9 @@ fn the_table_is_what_is_known() {
     };
     assert_eq!(rule("2.15.8", "570.62.1.el9_6"), Some(No));
     assert_eq!(rule("2.16.1", "427.42.1.el9_4"), Some(No));
-    assert_eq!(rule("2.17.0", "687.39.1.el9_8"), None);
+    assert_eq!(rule("2.17.0", "687.39.1.el9_8"), Some(No));
+    assert_eq!(rule("2.16.1", "503.40.1.el9_5"), Some(No));
+    assert_eq!(rule("2.17.0", "211.47.1.el10_2"), None);
     for (lustre, kernel, expected) in [
         ("2.17.0", "570.28.1.el9_6", No),
         ("2.17.0", "570.29.1.el9_6", Builds),

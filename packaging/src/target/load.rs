@@ -6,7 +6,7 @@ use toml::Table;
 
 use super::check::inside;
 use super::whence::{self, Read};
-use super::{Error, Target, list, merge};
+use super::{Error, Target, compose, list};
 use crate::input;
 
 /// No target's file is larger (bytes).
@@ -130,15 +130,23 @@ pub(super) fn table(
             )));
         }
         base = self::table(specs, &place.parent(specs, parent)?, depth + 1, read)?;
-    } else if with.is_empty() {
+    } else if with.is_empty() && !is_composed(&table) {
         // Unknown keys are found here, where line and column are known, not after merging.
         toml::from_str::<Target>(&text).map_err(|e| malformed(path, &text, &e))?;
     }
     for part in &with {
-        base = merge::merged(base, self::part(specs, place, part, depth + 1, read)?);
+        let part = self::part(specs, place, part, depth + 1, read)?;
+        base = compose::laid(base, part).map_err(invalid)?;
     }
     read.push(read_last);
-    Ok(merge::merged(base, table))
+    compose::laid(base, table).map_err(invalid)
+}
+
+/// Whether a table names releases or features, so that it is not whole by itself.
+fn is_composed(table: &Table) -> bool {
+    [compose::RELEASES, compose::FEATURES]
+        .iter()
+        .any(|key| table.contains_key(*key))
 }
 
 /// The parts that a table is laid over, which its `with` names.
@@ -167,7 +175,7 @@ fn parts(table: &mut Table) -> Result<Vec<String>, String> {
 }
 
 /// The merged tables of the part `name` of the target at `place`: `specs/NAME.toml`, laid over the parts that it names itself.
-fn part(
+pub(super) fn part(
     specs: &Path,
     place: &Place,
     name: &str,
@@ -193,10 +201,11 @@ fn part(
     let mut table = parsed(&path, &text)?;
     let mut base = Table::new();
     for below in parts(&mut table).map_err(invalid)? {
-        base = merge::merged(base, part(specs, place, &below, depth + 1, read)?);
+        let part = part(specs, place, &below, depth + 1, read)?;
+        base = compose::laid(base, part).map_err(invalid)?;
     }
     read.push(Read { path, text });
-    Ok(merge::merged(base, table))
+    compose::laid(base, table).map_err(invalid)
 }
 
 /// The table that a file's text is.

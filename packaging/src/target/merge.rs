@@ -11,8 +11,10 @@ pub(super) fn merged(base: Table, over: Table) -> Table {
 fn laid(mut base: Table, over: Table, ids: bool) -> Table {
     for (key, value) in over {
         let value = match (base.remove(&key), value) {
-            // A source is a choice between kinds: mixing the keys of two kinds would be neither.
-            (Some(_), Value::Table(above)) if key == "source" && !ids => Value::Table(above),
+            // A source is a choice between kinds: mixing the keys of two kinds would be neither. Where its repository is, may be said alone.
+            (below, Value::Table(above)) if key == "source" && !ids => {
+                Value::Table(elsewhere(below, above))
+            }
             (Some(Value::Table(below)), Value::Table(above)) => {
                 Value::Table(laid(below, above, key == "repository"))
             }
@@ -25,6 +27,38 @@ fn laid(mut base: Table, over: Table, ids: bool) -> Table {
         base.insert(key, value);
     }
     base
+}
+
+/// The kinds of sources that are in a repository of git.
+const IN_GIT: [&str; 2] = ["git", "git-tag"];
+
+/// Whether a source says nothing but where its repository is.
+pub(super) fn is_place_alone(source: &Value) -> bool {
+    let only = |table: &Table, key: &str| table.len() == 1 && table.contains_key(key);
+    source.as_table().is_some_and(|source| {
+        IN_GIT.iter().any(|kind| {
+            let git = source.get(*kind).and_then(Value::as_table);
+            source.len() == 1 && git.is_some_and(|git| only(git, "url"))
+        })
+    })
+}
+
+/// The source `above`, with tag and commit of the one below where it says nothing but where the repository is.
+fn elsewhere(below: Option<Value>, above: Table) -> Table {
+    if !is_place_alone(&Value::Table(above.clone())) {
+        return above;
+    }
+    match below {
+        Some(Value::Table(mut below)) if below.keys().eq(above.keys()) => {
+            for (kind, url) in above {
+                if let (Some(Value::Table(git)), Value::Table(url)) = (below.get_mut(&kind), url) {
+                    git.extend(url);
+                }
+            }
+            below
+        }
+        _ => above,
+    }
 }
 
 /// The tables of a list, by their ids. One without an id keeps its place under a name that is no id, so that it is found and told.
@@ -42,6 +76,29 @@ fn by_id(list: Vec<Value>) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_source_that_says_only_where_it_is_keeps_tag_and_commit() {
+        let laid = |below: &str, above: &str| {
+            let all = merged(
+                toml::from_str(below).unwrap(),
+                toml::from_str(above).unwrap(),
+            );
+            all["source"].clone()
+        };
+        let below = "source = { git = { url = 'a', tag = 't', commit = 'c' } }";
+        let source = laid(below, "source = { git = { url = 'b' } }");
+        assert_eq!(source["git"]["url"].as_str(), Some("b"));
+        assert_eq!(source["git"]["tag"].as_str(), Some("t"));
+        // A commit of its own has no tag of another's.
+        let source = laid(below, "source = { git = { url = 'b', commit = 'd' } }");
+        assert!(source["git"].get("tag").is_none());
+        let source = laid(
+            "source = { path = 'p' }",
+            "source = { git = { url = 'b' } }",
+        );
+        assert!(source.get("path").is_none());
+    }
 
     #[test]
     fn one_key_of_one_repository_is_laid_over_the_list() {

@@ -1,11 +1,14 @@
 //! Targets: what a repository is built for, one TOML file each under `specs/targets/`, or a site's own file anywhere.
 //!
 //! A target may inherit from another (`inherits = "rehearsal"`) and be laid over parts (`with = ["distributions/el-9"]`): tables are
-//! merged key by key, anything else replaces. `$NAME` in a string is one of the distribution's variables.
+//! merged key by key, anything else replaces. Which releases of Lustre and e2fsprogs it names (`releases`) and which features it chooses
+//! (`features`) is composed with what these files say of them. `$NAME` in a string is one of the distribution's variables.
 //! [`Target::load`] reads a target with its ancestors and checks it; [`list`] names those that exist.
 
 mod boot;
 mod check;
+mod compose;
+mod features;
 mod fill;
 mod load;
 mod merge;
@@ -22,6 +25,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use boot::{Boot, Devices, KnownLine};
+pub use compose::Chosen;
+pub use features::Features;
 pub use model::{
     Build, Distribution, DistributionKernel, DistributionKind, E2fsprogs, Group, Install, Kernel,
     KernelKind, Lustre, Repository, Source, Target,
@@ -90,7 +95,46 @@ pub enum Error {
 /// # Errors
 /// When `specs/targets` cannot be read.
 pub fn list(specs: &Path) -> Result<Vec<String>, Error> {
-    let folder = specs.join("targets");
+    named(specs.join("targets"))
+}
+
+/// The names of all releases of `package`, `lustre` or `e2fsprogs`, under `specs`, sorted.
+///
+/// # Errors
+/// When their folder cannot be read.
+pub fn releases(specs: &Path, package: &str) -> Result<Vec<String>, Error> {
+    named(specs.join(compose::folder(package)))
+}
+
+/// The releases of Lustre that are upstream's, each with its version: one of those that are the same source.
+///
+/// # Errors
+/// When a file of theirs cannot be read.
+pub fn lustre_releases(specs: &Path) -> Result<Vec<(String, String)>, Error> {
+    let mut sources = Vec::new();
+    let mut all = Vec::new();
+    for name in releases(specs, "lustre")? {
+        let place = load::Place {
+            name: name.clone(),
+            path: specs.join(format!("{}/{name}.toml", compose::folder("lustre"))),
+            by_path: false,
+        };
+        let part = format!("{}/{name}", compose::folder("lustre"));
+        let table = load::part(specs, &place, &part, 1, &mut Vec::new())?;
+        let lustre = |key: &str| table.get("lustre").and_then(|lustre| lustre.get(key));
+        let (Some(source), Some(version)) = (lustre("source"), lustre("version")) else {
+            continue;
+        };
+        if source.get("path").is_none() && !sources.contains(source) {
+            sources.push(source.clone());
+            all.push((name, version.as_str().unwrap_or_default().to_owned()));
+        }
+    }
+    Ok(all)
+}
+
+/// The names of the TOML files in `folder`, without their ending, sorted.
+fn named(folder: PathBuf) -> Result<Vec<String>, Error> {
     let read = |source| Error::Read {
         path: folder.clone(),
         source,
@@ -117,9 +161,33 @@ impl Target {
     /// # Errors
     /// When there is no such target, when a file is malformed (with line and column), or when the whole is not complete.
     pub fn load(specs: &Path, wanted: &str) -> Result<Self, Error> {
+        Self::load_with(specs, wanted, None)
+    }
+
+    /// The same with another release of Lustre than the target names, which is then part of the target's name: its lock and its
+    /// repository are others.
+    ///
+    /// # Errors
+    /// As [`Target::load`], and when the target says itself what of Lustre it takes.
+    pub fn load_with(specs: &Path, wanted: &str, lustre: Option<&str>) -> Result<Self, Error> {
         let place = load::Place::of(specs, wanted)?;
         let mut read = Vec::new();
-        let mut table = load::table(specs, &place, 0, &mut read)?;
+        let mut said = load::table(specs, &place, 0, &mut read)?;
+        let argument = if place.by_path {
+            place.path.display().to_string()
+        } else {
+            place.name.clone()
+        };
+        // Its own release is no other.
+        let other = lustre.filter(|release| compose::release_of(&said) != Some(*release));
+        if let Some(release) = other {
+            said = compose::instead(said, release).map_err(|message| Error::Invalid {
+                name: place.name.clone(),
+                place: format!("--lustre {release}"),
+                message,
+            })?;
+        }
+        let (mut table, chosen) = compose::composed(specs, &place, said, &mut read)?;
         let at = |key: Option<String>, message: String| Error::Invalid {
             name: place.name.clone(),
             place: key
@@ -133,19 +201,28 @@ impl Target {
             let (key, message) = whence::said(&error);
             at(key, message)
         })?;
-        place.name.clone_into(&mut target.name);
+        target.asked_by = argument;
+        target.name = match other {
+            Some(release) => {
+                target.asked_by.push_str(&format!(" --lustre {release}"));
+                named_with(&place.name, release)
+            }
+            None => place.name.clone(),
+        };
         target.file = place.by_path.then(|| place.path.clone());
+        target.chosen = Chosen {
+            instead: other.is_some(),
+            ..chosen
+        };
         target.model = target.model.filter(|sentence| !sentence.is_empty());
         target.check().map_err(invalid)?;
         Ok(target)
     }
 
-    /// What `--target` takes for this target: its name, or the path that it was given by.
+    /// What `--target` takes for this target: its name, or the path that it was given by; with `--lustre`, where another release of
+    /// Lustre was chosen than its own.
     pub fn argument(&self) -> String {
-        match &self.file {
-            Some(path) => path.display().to_string(),
-            None => self.name.clone(),
-        }
+        self.asked_by.clone()
     }
 
     /// Where the target's lock is: `specs/locks/NAME.toml`, or `NAME.lock.toml` beside a file that was given by its path.
@@ -155,6 +232,18 @@ impl Target {
             None => specs.join("locks").join(format!("{}.toml", self.name)),
         }
     }
+}
+
+/// The name of a target with another release of Lustre than its own.
+fn named_with(name: &str, release: &str) -> String {
+    format!("{name}-lustre-{release}")
+}
+
+/// The name of the target itself, of one that may have `release` of Lustre in place of its own.
+pub fn own_name<'a>(name: &'a str, release: Option<&str>) -> &'a str {
+    release
+        .and_then(|release| name.strip_suffix(&named_with("", release)))
+        .unwrap_or(name)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Boot;
+use super::compose::Chosen;
 use super::needs::Needs;
 use super::repositories::{self, BaseRepository, KeyFile};
 use crate::cpu::Level;
@@ -20,7 +21,13 @@ pub struct Target {
     /// Its file, where it was given by its path. It changes nothing of what is built.
     #[serde(skip)]
     pub file: Option<PathBuf>,
-    /// One line for `cargo xtask targets`.
+    /// What it was asked for by.
+    #[serde(skip)]
+    pub asked_by: String,
+    /// The releases that it is composed of, and the features that it chooses: what came of them is in the tables.
+    #[serde(skip)]
+    pub chosen: Chosen,
+    /// One line for `cargo xtask targets`; `$lustre` stands for the release of Lustre.
     pub description: String,
     /// Set where the Lustre of this target is a model: the sentence that says so wherever a user could be mistaken. A target that
     /// inherits from a model's and has the real Lustre takes it back with an empty one.

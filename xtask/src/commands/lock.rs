@@ -29,7 +29,7 @@ pub const KERNEL_SOURCE: &str = "distribution-kernel";
 
 /// Writes the lock where there is none or an outdated one; with `--update`, always.
 pub fn run(arguments: &LockArgs) -> anyhow::Result<Outcome> {
-    let target = Target::load(&context::specs(), &arguments.target.target)?;
+    let target = context::target(&arguments.target)?;
     judge(&target)?;
     if arguments.update && arguments.target.locked {
         return Err(

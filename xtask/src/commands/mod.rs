@@ -16,7 +16,7 @@ mod verify;
 use std::os::unix::process::CommandExt;
 
 use lustre_packaging::host;
-use lustre_packaging::target::{self, DistributionKind, Target};
+use lustre_packaging::target::{self, DistributionKind};
 
 use crate::cli::{Cli, Command, Prove, TargetArgs};
 use crate::context;
@@ -38,9 +38,7 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     // What is wrong with the line is said before anything is installed for it. What this user cannot read may be read by the one we
     // go on as.
-    let target = match about(&cli.command)
-        .map(|arguments| Target::load(&context::specs(), &arguments.target))
-    {
+    let target = match about(&cli.command).map(context::target) {
         Some(Err(error)) if !matches!(error, target::Error::Read { .. }) => {
             return Err(error.into());
         }
@@ -81,7 +79,7 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Boot(arguments) => boot::run(&arguments),
         Command::Lock(arguments) => lock::run(&arguments),
-        Command::Targets { json } => targets::run(json),
+        Command::Targets { matrix, json } => targets::run(matrix, json),
         Command::Key(command) => key::run(&command),
         Command::Clean(arguments) => clean::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),

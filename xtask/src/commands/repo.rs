@@ -12,8 +12,6 @@ use lustre_packaging::source::{Locked, mirror_folder};
 use lustre_packaging::stage::{self, Event, Options, Stage};
 use lustre_packaging::store::StageDir;
 
-use lustre_packaging::target::Target;
-
 use super::proofs::{self, Proved};
 use super::{boot, key, lock, needs, preflight, verify};
 use crate::cli::{BuildArgs, KeyArgs, Prove, ProvenRepoArgs, RepoArgs, TargetArgs};
@@ -266,12 +264,7 @@ pub fn fetch(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
 
 /// The context's target, as the store knows who uses what: the same wherever the command was given.
 fn user(context: &Context) -> String {
-    let target = &context.target;
-    let absolute = target
-        .file
-        .as_ref()
-        .and_then(|path| std::path::absolute(path).ok());
-    absolute.map_or_else(|| target.argument(), |path| path.display().to_string())
+    context.target.argument()
 }
 
 /// A current lock, and everything it pins in the store.
@@ -398,7 +391,7 @@ fn needed<'a>(stages: Vec<Stage<'a>>, wanted: &[&str]) -> Vec<Stage<'a>> {
 fn output(arguments: &RepoArgs) -> anyhow::Result<PathBuf> {
     let output = match &arguments.output {
         Some(output) => output.clone(),
-        None => default_output(&Target::load(&context::specs(), &arguments.target.target)?.name),
+        None => default_output(&context::target(&arguments.target)?.name),
     };
     context::judge_path("the repository", &std::path::absolute(&output)?, &[])?;
     lustre_repository::layout::judge(&output).map_err(|error| Usage(error.to_string()))?;

@@ -11,7 +11,7 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 use lustre_packaging::stage::{Recipe, Stage};
 use lustre_packaging::store::StageDir;
-use lustre_packaging::target::Target;
+use lustre_packaging::target::{self, Target};
 use lustre_repository::files::read_small_text;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Check, Outcome as Result_, StaticInput};
@@ -51,8 +51,13 @@ pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<()> {
     })?;
     // Nobody has looked at its signature yet: a name is looked up, and a path would be read.
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
-    let name = &manifest.target;
-    let known = name.chars().all(plain) && Target::load(&context::specs(), name).is_ok();
+    let release = manifest.overrides.lustre.as_deref();
+    let name = target::own_name(&manifest.target, release);
+    let known = [name]
+        .into_iter()
+        .chain(release)
+        .all(|name| name.chars().all(plain))
+        && Target::load_with(&context::specs(), name, release).is_ok();
     if !known {
         return Err(Usage(format!(
             "{} says that it is of the target `{}`, which is none of those that `cargo xtask targets` lists; name its file with --target PATH.toml",
@@ -61,7 +66,8 @@ pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<()> {
         ))
         .into());
     }
-    arguments.target.target.clone_from(name);
+    arguments.target.lustre = manifest.overrides.lustre.clone();
+    arguments.target.target = name.to_owned();
     Ok(())
 }
 

@@ -134,6 +134,12 @@ impl<'a> Road<'a> {
                 .iter()
                 .map(|mirror| (mirror.from.to_string(), mirror.to.to_string()))
                 .collect(),
+            lustre: context
+                .target
+                .chosen
+                .lustre
+                .clone()
+                .filter(|_| context.target.chosen.instead),
             ..Overrides::default()
         };
         if !lustre.missing().is_empty() {

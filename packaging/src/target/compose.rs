@@ -1,0 +1,278 @@
+//! A target as a composition: what it names as `releases` of Lustre and e2fsprogs, and chooses as `features`, made into its tables.
+//!
+//! A release is a file, `specs/lustre/releases/NAME.toml`, with the keys of a target. It lies under all that the target and its ancestors
+//! say themselves. The series of ldiskfs and the fixup that a kernel of Enterprise Linux needs come from what is known
+//! ([`Knowledge`]), and features add to lists.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use toml::{Table, Value};
+
+use super::features::{self, Features};
+use super::load::{self, Place};
+use super::merge;
+use super::whence::Read;
+use super::{Error, releases};
+use crate::knowledge::Knowledge;
+
+/// The keys that are read here and are none of a target's own.
+pub(super) const RELEASES: &str = "releases";
+pub(super) const FEATURES: &str = "features";
+
+/// What says which Lustre it is: another release in its place would be neither.
+const OF_LUSTRE: [&str; 6] = [
+    "source",
+    "version",
+    "overlay",
+    "options",
+    "ldiskfs_series",
+    "tag_key",
+];
+
+/// What says which e2fsprogs it is.
+const OF_E2FSPROGS: [&str; 4] = ["source", "version", "series", "tag_key"];
+
+/// What was chosen.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Chosen {
+    /// The release of Lustre, by its file's name.
+    pub lustre: Option<String>,
+    /// The release of e2fsprogs, by its file's name.
+    pub e2fsprogs: Option<String>,
+    /// Whether that release was chosen in place of the target's own.
+    pub instead: bool,
+    /// The features that the target says something of, and whether they are on.
+    pub features: BTreeMap<String, bool>,
+}
+
+/// `over` laid over `base`, where it does not choose another release in place of what `base` says itself.
+///
+/// # Errors
+/// The key that says it, and what to do.
+pub(super) fn laid(base: Table, over: Table) -> Result<Table, String> {
+    for (package, keys) in [("lustre", &OF_LUSTRE[..]), ("e2fsprogs", &OF_E2FSPROGS)] {
+        let release = |table: &Table| Some(table.get(RELEASES)?.get(package)?.clone());
+        let (Some(chosen), below) = (release(&over), release(&base)) else {
+            continue;
+        };
+        if below.as_ref() == Some(&chosen) {
+            continue;
+        }
+        let said = base.get(package).and_then(Value::as_table);
+        if let Some(key) = keys
+            .iter()
+            .find(|key| said.is_some_and(|table| says(table, key)))
+        {
+            return Err(format!(
+                "{package}.{key} is said in what is inherited, and {RELEASES}.{package} chooses the release {chosen} in its place: take \
+                 what is said of the other one out there (source, version, overlay and what belongs to them), and name its release"
+            ));
+        }
+    }
+    Ok(merge::merged(base, over))
+}
+
+/// The release of Lustre that a target and its ancestors name.
+pub(super) fn release_of(said: &Table) -> Option<&str> {
+    said.get(RELEASES)?.get("lustre")?.as_str()
+}
+
+/// What a target and its ancestors say, with the release `release` of Lustre in place of the one that they name.
+///
+/// # Errors
+/// As [`laid`].
+pub(super) fn instead(said: Table, release: &str) -> Result<Table, String> {
+    let lustre = Table::from_iter([("lustre".to_owned(), Value::from(release))]);
+    let over = Table::from_iter([(RELEASES.to_owned(), Value::Table(lustre))]);
+    laid(said, over)
+}
+
+/// Whether a package's table says `key`; where a source's repository is, says nothing of which release it is.
+fn says(table: &Table, key: &str) -> bool {
+    table
+        .get(key)
+        .is_some_and(|value| key != "source" || !merge::is_place_alone(value))
+}
+
+/// The whole table of the target at `place`, of what it and its ancestors say themselves.
+pub(super) fn composed(
+    specs: &Path,
+    place: &Place,
+    mut said: Table,
+    read: &mut Vec<Read>,
+) -> Result<(Table, Chosen), Error> {
+    let invalid = |message: String| Error::Invalid {
+        name: place.name.clone(),
+        place: place.path.display().to_string(),
+        message,
+    };
+    let chosen = chosen(&mut said).map_err(invalid)?;
+    let mut base = Table::new();
+    let mut below = Vec::new();
+    for (package, release) in [("e2fsprogs", &chosen.e2fsprogs), ("lustre", &chosen.lustre)] {
+        let Some(release) = release else { continue };
+        let known = releases(specs, package)?;
+        if !known.contains(release) {
+            return Err(invalid(format!(
+                "{RELEASES}.{package} is `{release}`, and specs/{} has no such file; there are: {}",
+                folder(package),
+                known.join(", ")
+            )));
+        }
+        let name = format!("{}/{release}", folder(package));
+        let part = load::part(specs, place, &name, 1, &mut below)?;
+        base = merge::merged(base, part);
+    }
+    // What a release says counts only where the target says nothing.
+    below.append(read);
+    *read = below;
+    let series = table_of(&mut base, "series").map_err(invalid)?;
+    let lacks = table_of(&mut base, "lacks").map_err(invalid)?;
+    if !said.contains_key("boot") {
+        base.remove("boot");
+    }
+    let mut whole = merge::merged(base, said.clone());
+    if let Some(release) = &chosen.lustre {
+        let knowledge = Knowledge::load(specs).map_err(|error| invalid(error.to_string()))?;
+        fit(&mut whole, &said, &series, &knowledge);
+        told(&mut whole, release);
+    }
+    if !chosen.features.is_empty() {
+        let features = Features::load(specs).map_err(invalid)?;
+        features::add(&features, &chosen.features, &lacks, &said, &mut whole).map_err(invalid)?;
+    } else {
+        features::finish(&mut whole, &said);
+    }
+    Ok((whole, chosen))
+}
+
+/// The folder under `specs/` of a package's releases.
+pub(super) fn folder(package: &str) -> String {
+    format!("{package}/releases")
+}
+
+/// A table of the release that is none of a target's.
+fn table_of(base: &mut Table, key: &str) -> Result<BTreeMap<String, String>, String> {
+    let Some(value) = base.remove(key) else {
+        return Ok(BTreeMap::new());
+    };
+    value
+        .try_into()
+        .map_err(|error| format!("{key} of the release of Lustre is a table of texts: {error}"))
+}
+
+/// Takes `releases` and `features` out of the table.
+fn chosen(said: &mut Table) -> Result<Chosen, String> {
+    let mut chosen = Chosen::default();
+    if let Some(releases) = said.remove(RELEASES) {
+        let wrong = || {
+            format!(
+                "{RELEASES} is a table that names releases: `lustre = \"2.17.0\"`, `e2fsprogs = \"1.47.3-wc2\"`"
+            )
+        };
+        let Value::Table(table) = releases else {
+            return Err(wrong());
+        };
+        for (package, release) in table {
+            let place = match package.as_str() {
+                "lustre" => &mut chosen.lustre,
+                "e2fsprogs" => &mut chosen.e2fsprogs,
+                _ => {
+                    return Err(format!(
+                        "{RELEASES}.{package} is unknown: {RELEASES} has `lustre` and `e2fsprogs`"
+                    ));
+                }
+            };
+            let Value::String(release) = release else {
+                return Err(wrong());
+            };
+            *place = Some(release);
+        }
+    }
+    if let Some(features) = said.remove(FEATURES) {
+        chosen.features = features.try_into().map_err(|_| {
+            format!(
+                "{FEATURES} is a table of names, each true or false: `gss = true`, `o2ib = false`"
+            )
+        })?;
+    }
+    Ok(chosen)
+}
+
+/// What Lustre needs for the kernel, where the target does not say it itself: the series of ldiskfs, and the fixup.
+fn fit(whole: &mut Table, said: &Table, series: &BTreeMap<String, String>, knowledge: &Knowledge) {
+    let text = |key: &str| whole.get("lustre")?.get(key)?.as_str().map(str::to_owned);
+    let Some(version) = text("version") else {
+        return;
+    };
+    let overlay = text("overlay");
+    let kernel = kernel(whole);
+    let says = |key: &str| {
+        said.get("lustre")
+            .is_some_and(|lustre| lustre.get(key).is_some())
+    };
+    let rule = kernel
+        .as_ref()
+        .and_then(|kernel| kernel.split_once('-'))
+        .and_then(|(_, release)| knowledge.rule(&version, release).ok().flatten());
+    let found = match (rule, &kernel) {
+        (Some(rule), _) => rule.series.clone(),
+        (None, Some(kernel)) => series.get(&family(kernel)).cloned(),
+        (None, None) => None,
+    };
+    let options = kernel.as_ref().and_then(|kernel| {
+        let (_, release) = kernel.split_once('-')?;
+        Some(knowledge.options(&version, release, overlay.as_deref(), &[]))
+    });
+    let (has_series, has_options) = (says("ldiskfs_series"), says("options"));
+    let Some(lustre) = whole.get_mut("lustre").and_then(Value::as_table_mut) else {
+        return;
+    };
+    if let Some(found) = found
+        && !has_series
+    {
+        lustre.insert("ldiskfs_series".to_owned(), Value::String(found));
+    }
+    if let Some(options) = options.filter(|options| !options.is_empty())
+        && !has_options
+    {
+        let list = options.into_iter().map(Value::String).collect();
+        lustre.insert("options".to_owned(), Value::Array(list));
+    }
+}
+
+/// The kernel, as far as the target names it: `VERSION-RELEASE` of the source package, of the tree that it is made of, or of Debian's.
+fn kernel(whole: &Table) -> Option<String> {
+    let text = |path: &[&str]| {
+        let mut at = whole.get(path[0])?;
+        for key in &path[1..] {
+            at = at.get(key)?;
+        }
+        at.as_str().map(str::to_owned)
+    };
+    text(&["kernel", "version"])
+        .or_else(|| text(&["distribution", "kernel", "source", "git", "tag"]))
+        .or_else(|| text(&["distribution", "kernel", "source", "debian", "version"]))
+}
+
+/// The series of kernels that a version is of: `6.12` of `6.12.8-1`.
+fn family(version: &str) -> String {
+    let mut parts = version.split('.');
+    let (first, second) = (parts.next(), parts.next());
+    [first, second]
+        .into_iter()
+        .flatten()
+        .collect::<Vec<_>>()
+        .join(".")
+}
+
+/// `$lustre` in the description.
+fn told(whole: &mut Table, release: &str) {
+    if let Some(Value::String(description)) = whole.get_mut("description") {
+        *description = description.replace("$lustre", release);
+    }
+}
+
+#[cfg(test)]
+mod tests;
