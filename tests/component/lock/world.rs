@@ -290,7 +290,7 @@ impl World {
             )
         };
         let text = format!(
-            "inherits = 'rocky-10.0'\n[distribution]\nkey = '{fingerprint}'\nmodule_platform = 'platform:el10'\n\
+            "inherits = 'rocky-10.0'\nfeatures = {{ gss = false }}\n[distribution]\nkey = '{fingerprint}'\nmodule_platform = 'platform:el10'\n\
              bootstrap = ['site-release', 'tool']\nbuildroot = ['site-release', 'compiler']\n\
              [distribution.variables]\ntree = 'el10'\n\
              [distribution.keys.distribution]\nfingerprint = '{fingerprint}'\nfile = 'keys/site-of-the-test.asc'\nurl = '{MIRROR}/KEY'\n\

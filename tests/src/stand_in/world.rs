@@ -131,7 +131,8 @@ impl World {
         let key = self.base.key.public_key().fingerprint();
         let mut text = format!(
             "inherits = \"{}\"\ndescription = \"{} on a stand-in for its distribution\"\n\
-             model = \"The distribution is a stand-in, and the Lustre of this repository is a model that stores nothing in parallel.\"\n\n\
+             model = \"The distribution is a stand-in, and the Lustre of this repository is a model that stores nothing in parallel.\"\n\
+             # Neither has Kerberos.\nfeatures = {{ gss = false }}\n\n\
              [distribution]\nkey = \"{key}\"\n\n\
              [distribution.keys.distribution]\nfingerprint = \"{key}\"\n\n\
              [needs]\njob_memory_mib = 300\noutput_gib = 1\nbase = {{ disk_gib = 3 }}\ne2fsprogs = {{ disk_gib = 1 }}\n\
