@@ -69,7 +69,7 @@ fn rows(knowledge: &Knowledge, releases: &[(String, String)], targets: &[Target]
         .iter()
         .filter_map(|target| target.distribution.variables.get("releasever"));
     minors.extend(of_targets.map(String::as_str));
-    minors.sort_by(|a, b| numbers(a).cmp(&numbers(b)));
+    minors.sort_by_key(|el| numbers(el));
     minors.dedup();
     let mut rows = Vec::new();
     for (release, version) in releases {
