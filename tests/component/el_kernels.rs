@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use lustre_packaging::distro::release;
 use lustre_packaging::overlay::edit::Match;
 use lustre_packaging::overlay::release::check_above;
 use lustre_packaging::overlay::{Inputs, Overlay};
@@ -230,6 +231,26 @@ fn the_edited_stand_ins_are_the_golden_files() -> Result<()> {
         .with_context(|| format!("EL{}", kernel.el))?;
     }
     Ok(())
+}
+
+/// The spec that stands in for EL8's own where the kernel is built of its real source.
+#[test]
+fn the_spec_for_the_source_of_el8_takes_the_edits_of_its_overlay() -> Result<()> {
+    let kernel = &KERNELS[0];
+    let (overlay, _) = overlay(kernel.el, &[])?.for_release(kernel.release)?;
+    let folder = repository().join("specs/distributions/rehearsal-el/kernel-8");
+    let scratch = tempfile::tempdir()?;
+    let release = "553.66.1.el8_10";
+    let ours = "553.66.1.el8_10_lustre";
+    release::for_release(&folder, kernel.version, release, scratch.path())?;
+    let spec = scratch.path().join("kernel.spec");
+    let edited = overlay.edit_spec(&fs::read_to_string(&spec)?)?;
+    fs::write(&spec, edited)?;
+    let query = ["-q", "--srpm", "--qf", "%{version}-%{release}"];
+    let nevra = rpmspec(&overlay, kernel.el, &spec, &query)?;
+    ensure!(nevra == format!("{}-{ours}", kernel.version), "{nevra}");
+    let parsed = rpmspec(&overlay, kernel.el, &spec, &["-P"])?;
+    check_parsed(&parsed, kernel.version)
 }
 
 #[test]
