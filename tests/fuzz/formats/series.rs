@@ -96,6 +96,8 @@ impl Format for List {
             if !inside || entry.name.is_empty() {
                 return Err(format!("`{}` is taken as the name of a patch", entry.name));
             }
+            // A name that begins with `#` would be a comment.
+            written.push_str("./");
             written.push_str(&entry.name);
             written.push('\n');
         }
