@@ -140,7 +140,7 @@ pub fn missing(specs: &Path, purpose: &[&str]) -> Result<Vec<Tool>, Error> {
         message,
     };
     let text = std::fs::read_to_string(&path).map_err(|e| bad(e.to_string()))?;
-    let list: List = toml::from_str(&text).map_err(|e| bad(e.to_string()))?;
+    let list: List = crate::bounded_toml::from_str(&text).map_err(|e| bad(e.to_string()))?;
     Ok(list
         .tool
         .into_iter()

@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod boot;
+mod bounded_toml;
 pub mod build;
 pub mod buildroot;
 pub mod cpu;

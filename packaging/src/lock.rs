@@ -156,10 +156,11 @@ impl Lock {
                 });
             }
         };
-        let lock: Self = toml::from_str(&text).map_err(|error| Error::Malformed {
-            path: path.to_owned(),
-            message: error.to_string().trim_end().to_owned(),
-        })?;
+        let lock: Self =
+            crate::bounded_toml::from_str(&text).map_err(|error| Error::Malformed {
+                path: path.to_owned(),
+                message: error.to_string().trim_end().to_owned(),
+            })?;
         if lock.version != VERSION {
             return Err(Error::Malformed {
                 path: path.to_owned(),

@@ -82,7 +82,7 @@ impl KernelLog {
     }
 
     fn parse(text: &str) -> Result<Self, String> {
-        let file: File = toml::from_str(text).map_err(|error| error.to_string())?;
+        let file: File = crate::bounded_toml::from_str(text).map_err(|error| error.to_string())?;
         if file.bad.is_empty() {
             return Err("there is no [[bad]] pattern: every log would be good".to_owned());
         }

@@ -331,7 +331,7 @@ pub(super) fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T
         path: path.to_owned(),
         source,
     })?;
-    toml::from_str(&text).map_err(|source| Error::Parse {
+    crate::bounded_toml::from_str(&text).map_err(|source| Error::Parse {
         path: path.to_owned(),
         source: Box::new(source),
     })

@@ -252,7 +252,8 @@ impl Knowledge {
             file: file.to_owned(),
             problem,
         };
-        let knowledge: Self = toml::from_str(text).map_err(|e| malformed(e.to_string()))?;
+        let knowledge: Self =
+            crate::bounded_toml::from_str(text).map_err(|e| malformed(e.to_string()))?;
         for rule in &knowledge.rule {
             rule.check().map_err(malformed)?;
         }

@@ -156,15 +156,16 @@ impl Manifest {
     /// # Errors
     /// Syntax errors with line and column, and everything that can be seen to be wrong without the sources.
     pub fn parse(text: &str, file: &str) -> Result<Self, ManifestError> {
-        let manifest: Manifest = toml::from_str(text).map_err(|error: toml::de::Error| {
-            let (line, column) = position(text, error.span().map_or(0, |span| span.start));
-            ManifestError::Syntax {
-                file: file.to_owned(),
-                line,
-                column,
-                problem: error.message().to_owned(),
-            }
-        })?;
+        let manifest: Manifest =
+            crate::bounded_toml::from_str(text).map_err(|error: toml::de::Error| {
+                let (line, column) = position(text, error.span().map_or(0, |span| span.start));
+                ManifestError::Syntax {
+                    file: file.to_owned(),
+                    line,
+                    column,
+                    problem: error.message().to_owned(),
+                }
+            })?;
         manifest
             .validate()
             .map_err(|problem| ManifestError::Invalid {

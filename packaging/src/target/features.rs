@@ -57,7 +57,7 @@ impl Features {
         let wrong = |problem: String| format!("{}: {problem}", path.display());
         let text =
             input::read_to_string(&path, LARGEST).map_err(|error| wrong(error.to_string()))?;
-        toml::from_str(&text).map_err(|error| wrong(error.to_string()))
+        crate::bounded_toml::from_str(&text).map_err(|error| wrong(error.to_string()))
     }
 
     /// Each by its name, with what it is.

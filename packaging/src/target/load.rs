@@ -7,7 +7,7 @@ use toml::Table;
 use super::check::inside;
 use super::whence::{self, Read};
 use super::{Error, Target, compose, list};
-use crate::input;
+use crate::{bounded_toml, input};
 
 /// No target's file is larger (bytes).
 const LARGEST: u64 = 1 << 20;
@@ -210,62 +210,16 @@ pub(super) fn part(
 
 /// The table that a file's text is.
 fn parsed(path: &Path, text: &str) -> Result<Table, Error> {
-    if let Some(at) = too_deep(text) {
+    if let Some(at) = bounded_toml::too_deep(text) {
         let (line, column) = whence::line_and_column(text, at);
         return Err(Error::Malformed {
             path: path.to_owned(),
             line,
             column,
-            message: format!(
-                "brackets are more than {DEEPEST} deep in one another; is one not closed?"
-            ),
+            message: bounded_toml::TOO_DEEP.to_owned(),
         });
     }
     toml::from_str(text).map_err(|e| malformed(path, text, &e))
-}
-
-/// No table or list of a target is deeper in others. The reader of TOML goes deeper for every bracket that is opened, and has no end
-/// of its own where none is closed.
-const DEEPEST: usize = 64;
-
-/// Where brackets are more than [`DEEPEST`] deep: the byte. Those in strings and comments do not count.
-fn too_deep(text: &str) -> Option<usize> {
-    let mut depth = 0usize;
-    let mut at = 0;
-    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        let quote = ["\"\"\"", "'''", "\"", "'"]
-            .into_iter()
-            .find(|quote| rest.starts_with(quote));
-        if let Some(quote) = quote {
-            at += quote.len() + string(&rest[quote.len()..], quote);
-            continue;
-        }
-        match rest.as_bytes()[0] {
-            b'#' => at += rest.find('\n').unwrap_or(rest.len()),
-            b'[' | b'{' if depth == DEEPEST => return Some(at),
-            b'[' | b'{' => (depth, at) = (depth + 1, at + 1),
-            b']' | b'}' => (depth, at) = (depth.saturating_sub(1), at + 1),
-            _ => at += rest.chars().next().map_or(1, char::len_utf8),
-        }
-    }
-    None
-}
-
-/// The bytes of a string behind its opening quote, its end with it; one of a single line ends with the line at the latest.
-fn string(rest: &str, quote: &str) -> usize {
-    let mut escaped = false;
-    for (at, c) in rest.char_indices() {
-        if escaped {
-            escaped = false;
-        } else if rest[at..].starts_with(quote) {
-            return at + quote.len();
-        } else if c == '\n' && quote.len() == 1 {
-            return at;
-        } else {
-            escaped = c == '\\' && quote.starts_with('"');
-        }
-    }
-    rest.len()
 }
 
 fn malformed(path: &Path, text: &str, error: &toml::de::Error) -> Error {
@@ -292,9 +246,6 @@ mod tests {
             let error = parsed(Path::new("t.toml"), &text).unwrap_err().to_string();
             assert!(error.contains("more than 64 deep"), "{error}");
         }
-        let quoted = "a = '''[[\n['''\nb = \"{\\\"[\"\nc = '{['\n# {{[[\n".repeat(100);
-        assert_eq!(too_deep(&quoted), None);
-        assert_eq!(too_deep(&"a = [{b = [1]}]\n".repeat(500)), None);
     }
 
     #[test]

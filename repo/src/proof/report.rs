@@ -202,6 +202,23 @@ pub struct Proof {
 }
 
 impl Proof {
+    /// As it is published: with no log of the machine that checked, and without what `folders` of it are called. The first of them that a
+    /// path begins with counts, so the deeper ones come first.
+    #[must_use]
+    pub fn published(mut self, folders: &[&Path]) -> Self {
+        let without = |text: &mut String| {
+            for folder in folders.iter().filter(|folder| folder.parent().is_some()) {
+                *text = text.replace(&format!("{}/", folder.display()), "");
+            }
+        };
+        for check in &mut self.checks {
+            without(&mut check.checked);
+            without(&mut check.message);
+            check.log = None;
+        }
+        self
+    }
+
     /// Whether every check passed or was waived, and there was one at all.
     pub fn holds(&self) -> bool {
         !self.checks.is_empty()
@@ -314,6 +331,33 @@ mod tests {
 
     fn check(name: &str, verdict: Verdict) -> Check {
         Check::run(name, Path::new("/nonexistent"), || verdict)
+    }
+
+    #[test]
+    fn what_is_published_names_no_folder_of_the_machine_that_checked() {
+        let said =
+            "/srv/store/stages/assemble-1/tree/x86_64/a.rpm: not signed; see /srv/store/logs/a";
+        let many = vec![said.to_owned(); 20];
+        let logs = tempfile::tempdir().unwrap();
+        let checked = Check::run("one", logs.path(), || Verdict::from_findings(said, many));
+        assert!(checked.log.is_some());
+        let mut all = proof(vec![checked]);
+        all.waive("one", "known").unwrap();
+        let store = Path::new("/srv/store");
+        let published =
+            all.published(&[&store.join("stages/assemble-1/tree"), store, Path::new("/")]);
+        let check = &published.checks[0];
+        assert_eq!(check.checked, "x86_64/a.rpm: not signed; see logs/a");
+        assert!(
+            check.message.contains("known (it was: fail) x86_64/a.rpm"),
+            "{}",
+            check.message
+        );
+        let text = published.to_json();
+        assert!(
+            !text.contains("/srv") && !text.contains(logs.path().to_str().unwrap()),
+            "{text}"
+        );
     }
 
     #[test]

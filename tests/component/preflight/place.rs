@@ -214,7 +214,6 @@ impl Place {
             kernel_release: "1.t1".to_owned(),
             lustre_version: Some("1.0".to_owned()),
         };
-        place.specs("lustre/knowledge.toml", KNOWLEDGE);
         place.specs("kernel/t/overlay.toml", KERNEL_OVERLAY);
         place.specs("kernel/t/lustre.config", "CONFIG_QUOTA=y\n");
         place.specs(
@@ -356,14 +355,23 @@ impl Place {
 }
 
 fn load(dir: &Path, text: &str) -> Target {
-    let targets = dir.join("specs/targets");
-    let rehearsal = project().join("specs/targets/rehearsal.toml");
-    write(
-        &targets.join("rehearsal.toml"),
-        &fs::read_to_string(rehearsal).unwrap(),
-    );
-    write(&targets.join("t.toml"), text);
-    Target::load(&dir.join("specs"), "t").unwrap()
+    let specs = dir.join("specs");
+    // What the rehearsal is composed of.
+    for file in [
+        "targets/rehearsal.toml",
+        "lustre/releases/model.toml",
+        "lustre/server.toml",
+        "lustre/features.toml",
+        "e2fsprogs/releases/1.47.0.toml",
+        "e2fsprogs/packages.toml",
+    ] {
+        let text = fs::read_to_string(project().join("specs").join(file)).unwrap();
+        write(&specs.join(file), &text);
+    }
+    // The releases' series are looked up in it.
+    write(&specs.join("lustre/knowledge.toml"), KNOWLEDGE);
+    write(&specs.join("targets/t.toml"), text);
+    Target::load(&specs, "t").unwrap()
 }
 
 fn write(path: &Path, text: &str) {

@@ -60,8 +60,17 @@ fn update(context: &Context) -> anyhow::Result<Outcome> {
         let what = "is to be made anew";
         return Err(Error::Offline { path, what, target }.into());
     }
-    // What cannot be read is replaced: that is what its error asks for.
-    let old = Lock::read(&path(target)).ok().flatten();
+    let old = match Lock::read(&path(target)) {
+        Ok(old) => old,
+        // One that is no lock is replaced: that is what its error asks for.
+        Err(error @ Error::Malformed { .. }) => {
+            ui::say(&format!(
+                "{error}\nit is made anew, and what moves is not known"
+            ));
+            None
+        }
+        Err(error) => return Err(error.into()),
+    };
     let lock = resolve(context, true)?;
     if let Some(old) = &old {
         let diff = Diff::of(old, &lock);

@@ -248,8 +248,10 @@ impl Road<'_> {
                 None => proof = Some(one),
             }
         }
-        let proof = proof.ok_or("a repository is published with its proof")?;
         let assembled = tree(work.need(name::ASSEMBLE)?);
+        let proof = proof
+            .ok_or("a repository is published with its proof")?
+            .published(&[&assembled, self.store.root()]);
         let to = work.output.join(TREE);
         // The store never writes into a file that is there, and neither does what follows.
         let mut command = process::command("cp");

@@ -1,0 +1,98 @@
+//! TOML that somebody else may have written: the reader of it is only given what it has stack for.
+
+use serde::de::{DeserializeOwned, Error as _};
+
+/// What `text` is.
+///
+/// # Errors
+/// Brackets that are too deep in one another, with their line, and what is no such TOML.
+pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, toml::de::Error> {
+    match too_deep(text) {
+        None => toml::from_str(text),
+        Some(at) => {
+            let line = 1 + text[..at].matches('\n').count();
+            Err(toml::de::Error::custom(format!("line {line}: {TOO_DEEP}")))
+        }
+    }
+}
+
+/// No table or list of a file of ours is deeper in others. The reader of TOML goes deeper for every bracket that is opened, and has no end
+/// of its own where none is closed.
+const DEEPEST: usize = 64;
+
+/// What is wrong where brackets are deeper.
+pub const TOO_DEEP: &str = "brackets are more than 64 deep in one another; is one not closed?";
+
+/// Where brackets are more than [`DEEPEST`] deep: the byte. Those in strings and comments do not count.
+pub fn too_deep(text: &str) -> Option<usize> {
+    let mut depth = 0usize;
+    let mut at = 0;
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        let quote = ["\"\"\"", "'''", "\"", "'"]
+            .into_iter()
+            .find(|quote| rest.starts_with(quote));
+        if let Some(quote) = quote {
+            at += quote.len() + string(&rest[quote.len()..], quote);
+            continue;
+        }
+        match rest.as_bytes()[0] {
+            b'#' => at += rest.find('\n').unwrap_or(rest.len()),
+            b'[' | b'{' if depth == DEEPEST => return Some(at),
+            b'[' | b'{' => (depth, at) = (depth + 1, at + 1),
+            b']' | b'}' => (depth, at) = (depth.saturating_sub(1), at + 1),
+            _ => at += rest.chars().next().map_or(1, char::len_utf8),
+        }
+    }
+    None
+}
+
+/// The bytes of a string behind its opening quote, its end with it; one of a single line ends with the line at the latest.
+fn string(rest: &str, quote: &str) -> usize {
+    let mut escaped = false;
+    for (at, c) in rest.char_indices() {
+        if escaped {
+            escaped = false;
+        } else if rest[at..].starts_with(quote) {
+            return at + quote.len();
+        } else if c == '\n' && quote.len() == 1 {
+            return at;
+        } else {
+            escaped = c == '\\' && quote.starts_with('"');
+        }
+    }
+    rest.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn brackets_in_strings_and_comments_do_not_count() {
+        let quoted = "a = '''[[\n['''\nb = \"{\\\"[\"\nc = '{['\n# {{[[\n".repeat(100);
+        assert_eq!(too_deep(&quoted), None);
+        assert_eq!(too_deep(&"a = [{b = [1]}]\n".repeat(500)), None);
+    }
+
+    /// Every file that somebody else may have written, by the reader that it has.
+    #[test]
+    fn no_file_of_anybody_ends_the_stack() {
+        let text = format!("\na = {}", "[".repeat(1_000_000));
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("distribution.toml");
+        std::fs::write(&file, &text).unwrap();
+        let errors = [
+            crate::lock::Lock::read(&file).unwrap_err().to_string(),
+            crate::overlay::Manifest::parse(&text, "overlay.toml")
+                .unwrap_err()
+                .to_string(),
+            format!("{:?}", crate::distro::Recipe::load(dir.path()).unwrap_err()),
+            crate::boot::kernel_log::KernelLog::load(&file)
+                .unwrap_err()
+                .to_string(),
+        ];
+        for error in errors {
+            assert!(error.contains("more than 64 deep"), "{error}");
+        }
+    }
+}
