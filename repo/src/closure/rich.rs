@@ -72,6 +72,7 @@ pub fn parse(text: &str) -> Result<Requirement, ParseError> {
         what,
     };
     let found = found.map_err(error)?;
+    in_context(&found).map_err(error)?;
     if !parser.rest.trim().is_empty() {
         return Err(error("something follows its end"));
     }
@@ -88,6 +89,30 @@ pub fn of_entry(entry: &Entry) -> Result<Requirement, ParseError> {
     } else {
         Ok(Requirement::Plain(entry.clone()))
     }
+}
+
+/// What rpm says of operators in one another: the operands of `with` and `without` name packages, so that no `and`, `if` or `unless` is
+/// in them at any depth; and `if` is no operand of `or`.
+fn in_context(requirement: &Requirement) -> Result<(), &'static str> {
+    let operands = requirement.operands();
+    match requirement {
+        Requirement::With(_) | Requirement::Without(..)
+            if !operands.iter().all(|operand| operand.names_packages()) =>
+        {
+            return Err(
+                "only `or`, `with` and `without` may be in an operand of `with` or `without`",
+            );
+        }
+        Requirement::Or(_)
+            if operands
+                .iter()
+                .any(|operand| matches!(operand, Requirement::If { .. })) =>
+        {
+            return Err("`if` is no operand of `or`");
+        }
+        _ => {}
+    }
+    operands.into_iter().try_for_each(in_context)
 }
 
 fn flag(operator: &str) -> Option<Flag> {
@@ -269,6 +294,38 @@ impl<'a> Parser<'a> {
 }
 
 impl Requirement {
+    /// What its operator is between, conditions included.
+    fn operands(&self) -> Vec<&Self> {
+        match self {
+            Self::Plain(_) => Vec::new(),
+            Self::And(all) | Self::Or(all) | Self::With(all) => all.iter().collect(),
+            Self::Without(a, b) => vec![a, b],
+            Self::If {
+                wanted,
+                condition,
+                otherwise,
+            }
+            | Self::Unless {
+                wanted,
+                condition,
+                otherwise,
+            } => [Some(wanted), Some(condition), otherwise.as_ref()]
+                .into_iter()
+                .flatten()
+                .map(Box::as_ref)
+                .collect(),
+        }
+    }
+
+    /// Whether it says nothing but which packages are meant.
+    fn names_packages(&self) -> bool {
+        !matches!(self, Self::And(_) | Self::If { .. } | Self::Unless { .. })
+            && self
+                .operands()
+                .iter()
+                .all(|operand| operand.names_packages())
+    }
+
     /// Calls `f` with every capability in it, conditions included.
     pub fn each_capability<'a>(&'a self, f: &mut impl FnMut(&'a Entry)) {
         match self {
@@ -360,6 +417,8 @@ mod tests {
             "(a unless b else c)",
             "(a >= 1 with a < 2)",
             "(a without b)",
+            "(a without (b with (c or d)))",
+            "(a or (b and (c if d)))",
             "((a or b) if (c and d))",
             "(python3dist(x[y]) >= 1 with python3dist(x[y]) < 2)",
             "(kernel(foo) = 0x1 or ksym(bar) = 0x2)",
@@ -382,6 +441,19 @@ mod tests {
             ("(a nor b)", "unknown operator"),
             ("(a) b", "something follows its end"),
             ("a b", "something follows its end"),
+            ("(a or (b if c))", "`if` is no operand of `or`"),
+            (
+                "(a and (b or (c if d else e)))",
+                "`if` is no operand of `or`",
+            ),
+            (
+                "((a or b) without (c and (d or e)))",
+                "only `or`, `with` and `without` may be in an operand of `with` or `without`",
+            ),
+            (
+                "(a with (b or (c if d)))",
+                "only `or`, `with` and `without` may be in an operand of `with` or `without`",
+            ),
         ] {
             assert_eq!(parse(text).unwrap_err().what, what, "{text}");
         }

@@ -170,7 +170,7 @@ fn fits(location: &Location) -> Result<(), String> {
         return Err(format!("curl is told {line}, and meant is `{url}`"));
     }
     let shown = location.to_string();
-    if shown.contains(PASSWORD) && has_password(url) {
+    if has_password(&shown) {
         return Err(format!("`{shown}` is shown with its password"));
     }
     if let Some(path) = location.local_path()
@@ -183,7 +183,12 @@ fn fits(location: &Location) -> Result<(), String> {
 
 /// Whether a URL's host has the password of the seeds in front of it; elsewhere, it is none.
 fn has_password(url: &str) -> bool {
-    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    // Of a path, nothing is a host.
+    let is_scheme = |text: &str| text.chars().all(|c| c.is_ascii_alphanumeric());
+    let rest = match url.split_once("://") {
+        Some((scheme, rest)) if is_scheme(scheme) => rest,
+        _ => "",
+    };
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     host.rsplit_once('@')
         .is_some_and(|(user, _)| user.contains(PASSWORD))

@@ -127,7 +127,7 @@ fn versions_are_plain(requirement: &rich::Requirement) -> bool {
         plain &= entry.evr.is_none() || !entry.name.starts_with('/');
         plain &= versions
             .flatten()
-            .all(|text| !text.is_empty() && text.bytes().all(allowed));
+            .all(|text| !text.is_empty() && !text.contains("..") && text.bytes().all(allowed));
         plain &= entry
             .name
             .starts_with(|first: char| first.is_ascii_alphanumeric() || "/_".contains(first));
