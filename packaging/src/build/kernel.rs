@@ -114,6 +114,7 @@ pub fn build(
     if let Some(intent) = &intent {
         let (text, place) = packaged_config(&made)?;
         intent.check(&text, &place, &overlay)?;
+        says_its_symbols(&made, &text, &place)?;
     }
     Ok(made)
 }
@@ -285,9 +286,64 @@ fn packaged_config(packages: &[PathBuf]) -> Result<(String, String), Error> {
     })
 }
 
+/// Checks that the `packages` of a kernel whose symbols have checksums, by its config in `text`, provide `kernel(symbol) = 0x…`:
+/// modules are built against a kernel for minutes before anybody else asks for that.
+fn says_its_symbols(packages: &[PathBuf], text: &str, place: &str) -> Result<(), Error> {
+    let config = Config::parse(text, place).map_err(|e| Error::Overlay(e.to_string()))?;
+    if config.get("CONFIG_MODVERSIONS") != Some(&config::Value::Yes) {
+        return Ok(());
+    }
+    for path in packages {
+        let unreadable = |e: rpm::Error| Error::Package {
+            path: path.clone(),
+            message: e.to_string(),
+        };
+        let metadata = lustre_rpm_header::metadata(path).map_err(unreadable)?;
+        let provides = metadata.get_provides().map_err(unreadable)?;
+        if provides.iter().any(|one| one.name.starts_with("kernel(")) {
+            return Ok(());
+        }
+    }
+    Err(Error::Result {
+        what: format!(
+            "the kernel has CONFIG_MODVERSIONS ({place}), and none of its packages provides kernel(symbol) = checksum"
+        ),
+        hint: "packages of modules require these, and could not be installed; what lists the symbols comes with \
+               kernel-rpm-macros, which the buildroot has to have"
+            .to_owned(),
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kernel_with_checksums_of_symbols_has_to_provide_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let package = |name: &str, symbol: Option<&str>| {
+            let mut builder = rpm::PackageBuilder::new(name, "1", "MIT", "x86_64", "a test");
+            if let Some(symbol) = symbol {
+                builder.provides(rpm::Dependency::eq(symbol, "0x1"));
+            }
+            let file = dir.path().join(format!("{name}.rpm"));
+            builder.build().unwrap().write_file(&file).unwrap();
+            file
+        };
+        let core = package("kernel-core", None);
+        let checked = "CONFIG_MODVERSIONS=y\n";
+        let error =
+            says_its_symbols(std::slice::from_ref(&core), checked, "kernel-core.rpm").unwrap_err();
+        assert!(error.to_string().contains("kernel(symbol)"), "{error}");
+        says_its_symbols(
+            std::slice::from_ref(&core),
+            "# CONFIG_MODVERSIONS is not set\n",
+            "x",
+        )
+        .unwrap();
+        let modules = package("kernel-modules-core", Some("kernel(vfs_read)"));
+        says_its_symbols(&[core, modules], checked, "x").unwrap();
+    }
 
     #[test]
     fn the_config_is_read_from_the_package_that_has_it() {
