@@ -6,7 +6,7 @@
 //!
 //! The second is a clone of a repository of distributions' kernels, one tag each, named as the kernel's package without its name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,6 +17,7 @@ use lustre_packaging::overlay::Overlay;
 use lustre_packaging::overlay::patch::{ApplyOptions, Patch, apply};
 use lustre_packaging::overlay::series::Series;
 use lustre_packaging::process;
+use lustre_packaging::target::{self, Source, Target};
 
 fn specs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs")
@@ -369,5 +370,127 @@ fn the_overlays_change_lustre_s_trees() -> Result<()> {
             println!("    {hunk}");
         }
     }
+    Ok(())
+}
+
+/// A release of Lustre as it is built: its commit, with the edits of an overlay.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Built {
+    commit: String,
+    overlay: Option<String>,
+    options: Vec<String>,
+}
+
+/// Every series of ldiskfs that is built of some release of Lustre: for kernels that it is said to fit, and for the kernels of the
+/// project's targets; with what wants it.
+fn built_series() -> Result<BTreeMap<(Built, String), Vec<String>>> {
+    let specs = specs();
+    let knowledge = Knowledge::load(&specs)?;
+    let mut all = BTreeMap::<_, Vec<String>>::new();
+    let mut add = |lustre: &target::Lustre, series: &str, options: &[String], what: String| {
+        let commit = match &lustre.source {
+            Source::Git { commit, .. } => commit.clone(),
+            // The model's.
+            Source::Path(_) => return Ok(()),
+            other => anyhow::bail!("{what}: {other:?} is no commit"),
+        };
+        let built = Built {
+            commit,
+            overlay: lustre.overlay.clone(),
+            options: options.to_vec(),
+        };
+        all.entry((built, series.to_owned()))
+            .or_default()
+            .push(what);
+        Ok(())
+    };
+    for (release, version) in target::lustre_releases(&specs)? {
+        let lustre = Target::load_with(&specs, "rocky-8.10", Some(&release))?.lustre;
+        for el in knowledge.minors() {
+            for range in knowledge.ranges(&version, el) {
+                let Some(rule) = range.rule.filter(|rule| rule.result != Outcome::No) else {
+                    continue;
+                };
+                let what = format!("Lustre {release}, kernels of {el} from {:?}", range.from);
+                let series = rule.series.as_deref();
+                let series = series.with_context(|| format!("{what}: no series"))?;
+                let options: Vec<String> = rule.option.iter().cloned().collect();
+                add(&lustre, series, &options, what)?;
+            }
+        }
+    }
+    for name in target::list(&specs)? {
+        let lustre = Target::load(&specs, &name)?.lustre;
+        if let Some(series) = &lustre.ldiskfs_series {
+            add(&lustre, series, &lustre.options, format!("target {name}"))?;
+        }
+    }
+    Ok(all)
+}
+
+/// What a patch makes of the number of levels of a directory's index when it grows: the lines that set it, without blanks.
+fn levels(patch: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(patch);
+    let added = text.lines().filter_map(|line| line.strip_prefix('+'));
+    added
+        .map(|line| line.replace([' ', '\t'], ""))
+        .filter(|line| {
+            line.split_once("indirect_levels")
+                .is_some_and(|(_, rest)| ["=", "+=", "++"].iter().any(|set| rest.starts_with(set)))
+        })
+        .collect()
+}
+
+#[test]
+#[ignore = "needs LUSTRE_GIT=REPOSITORY, a clone of Lustre's"]
+fn no_series_that_is_built_miscounts_the_levels_of_a_directory() -> Result<()> {
+    let dir = tempfile::tempdir()?;
+    let mut trees = BTreeMap::new();
+    let mut wrong = Vec::new();
+    let all = built_series()?;
+    for ((built, series), wanted) in &all {
+        let number = trees.len();
+        let tree = match trees.get(built) {
+            Some(tree) => tree,
+            None => {
+                let tree = dir.path().join(number.to_string());
+                fs::create_dir(&tree)?;
+                unpack("LUSTRE_GIT", &built.commit, &LUSTRE, &tree)?;
+                if let Some(overlay) = &built.overlay {
+                    let path = specs().join(overlay).join("overlay.toml");
+                    Overlay::load_with(&path, &built.options)?.change_tree(&tree)?;
+                }
+                trees.entry(built).or_insert(tree)
+            }
+        };
+        let patches = tree.join("ldiskfs/kernel_patches");
+        let list = Series::read(&patches.join(format!("series/ldiskfs-{series}.series")))?;
+        let mut counted = 0;
+        for patch in list.load(&patches.join("patches"))? {
+            for line in levels(&patch.content) {
+                if line.ends_with("indirect_levels+=1;") {
+                    counted += 1;
+                } else {
+                    wrong.push(format!(
+                        "{series}, {}: `{line}` ({})",
+                        patch.name,
+                        wanted.join("; ")
+                    ));
+                }
+            }
+        }
+        println!(
+            "{}, {series}: counted in {counted} places ({})",
+            built.commit,
+            wanted.join("; ")
+        );
+        // A patch of another shape is to be looked at, and not to pass.
+        ensure!(
+            counted > 0 || !wrong.is_empty(),
+            "{series} of {}: no patch counts them",
+            built.commit
+        );
+    }
+    ensure!(wrong.is_empty() && !all.is_empty(), "{}", wrong.join("\n"));
     Ok(())
 }

@@ -32,6 +32,14 @@ impl Lustre {
         }
     }
 
+    /// The overlay of the project that it is built with.
+    fn overlay(self) -> &'static str {
+        match self {
+            Self::V2_16 => "lustre/2.16",
+            Self::V2_17 => "lustre/2.17",
+        }
+    }
+
     /// The names of its series: of ldiskfs, with the pattern of the kernels that configure takes it for; and of the kernel itself.
     fn series(
         self,
@@ -114,9 +122,7 @@ impl Lustre {
             data.join("lustre-core.m4"),
             into.join("config/lustre-core.m4"),
         )?;
-        if self == Self::V2_17 {
-            corrected_files(into)?;
-        }
+        corrected_files(into, self.overlay())?;
         let spec = into.join("lustre.spec.in");
         change(
             &spec,
@@ -138,9 +144,11 @@ impl Lustre {
     }
 }
 
-/// The files that the overlay of 2.17 corrects and the model does not have, with the lines that it looks for. Nothing builds them.
-fn corrected_files(tree: &Path) -> Result<()> {
-    let overlay = Overlay::load(&project().join("specs/lustre/2.17/overlay.toml"))?;
+/// The files that an overlay corrects in every case and the model does not have, with the lines that it looks for. Nothing builds
+/// them.
+fn corrected_files(tree: &Path, overlay: &str) -> Result<()> {
+    let path = project().join("specs").join(overlay).join("overlay.toml");
+    let overlay = Overlay::load(&path)?;
     let mut files = BTreeMap::<&str, String>::new();
     for edit in &overlay.manifest.edit {
         if let Some(file) = edit
