@@ -16,6 +16,9 @@ use super::release::Release;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
+    /// Other overlays that this one is laid over: folders under `specs/`, such as `kernel/el9`. What it says comes after what they say.
+    #[serde(default)]
+    pub with: Vec<String>,
     /// The source package this overlay is for.
     pub package: String,
     /// The spec's file name; absent for an overlay of a source tree that is not an SRPM.
@@ -74,18 +77,23 @@ impl Build {
     }
 }
 
-/// Where the kernel's config is and what is merged into it.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// Where the kernel's config is and what is merged into it. An overlay that is laid over another may say only what it adds, the
+/// fragments.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KernelConfig {
     /// The source file the spec really reads. EL9 renames `kernel-x86_64-rhel.config` over what EL8 calls
     /// `kernel-x86_64.config`, so the right name differs.
+    #[serde(default)]
     pub base: String,
     /// Fragments, relative to the overlay's folder; later ones overrule earlier ones.
+    #[serde(default)]
     pub fragments: Vec<String>,
     /// The unpacked kernel tree after `%prep`, relative to rpmbuild's `BUILD` folder.
+    #[serde(default)]
     pub tree: String,
     /// The config the build uses, relative to `tree`.
+    #[serde(default)]
     pub used: String,
 }
 
@@ -184,6 +192,19 @@ impl Manifest {
                 return Err(format!("the option `{name}` gives no reason (`why`)"));
             }
         }
+        if let Some(config) = &self.config
+            && self.with.is_empty()
+        {
+            for (key, value) in [
+                ("base", &config.base),
+                ("tree", &config.tree),
+                ("used", &config.used),
+            ] {
+                if value.is_empty() {
+                    return Err(format!("[config] has no `{key}`"));
+                }
+            }
+        }
         let mut names = BTreeSet::new();
         let optional = self.option.values().flat_map(|choice| &choice.edit);
         for edit in self.edit.iter().chain(optional) {
@@ -191,7 +212,7 @@ impl Manifest {
             if !names.insert(&edit.name) {
                 return Err(format!("two edits are named `{}`", edit.name));
             }
-            if edit.file.is_none() && self.spec.is_none() {
+            if edit.file.is_none() && self.spec.is_none() && self.with.is_empty() {
                 return Err(format!(
                     "edit `{}` names no file and the overlay no spec",
                     edit.name
@@ -228,6 +249,7 @@ impl Manifest {
         let config = self.config.iter().flat_map(|config| {
             [&config.base, &config.tree, &config.used]
                 .into_iter()
+                .filter(|path| !path.is_empty())
                 .chain(&config.fragments)
         });
         let series = self

@@ -22,6 +22,7 @@ pub mod patch;
 pub mod release;
 pub mod series;
 
+mod below;
 mod prepare;
 
 pub use choice::Choice;
@@ -41,6 +42,8 @@ use edit::EditErrors;
 pub struct Overlay {
     /// The folder of its `overlay.toml`, where its fragments and extra sources are.
     pub folder: PathBuf,
+    /// The folders of those that it is laid over, by their names under `specs/`.
+    pub below: BTreeMap<String, PathBuf>,
     /// What it consists of.
     pub manifest: Manifest,
 }
@@ -126,8 +129,22 @@ impl Overlay {
         let manifest = Manifest::parse(&read_text(path)?, &path.display().to_string())?;
         Ok(Overlay {
             folder: path.parent().unwrap_or(Path::new(".")).to_owned(),
+            below: BTreeMap::new(),
             manifest,
         })
+    }
+
+    /// Loads the overlay in `folder`, laid over those under `specs` that it names, with the options `names` taken.
+    ///
+    /// # Errors
+    /// As [`Overlay::load_with`], and for an overlay below that is not there or does not go together with it.
+    pub fn load_in(specs: &Path, folder: &Path, names: &[String]) -> Result<Self, OverlayError> {
+        let path = folder.join("overlay.toml");
+        let mut overlay = below::load(specs, &path, 0)?;
+        overlay.manifest = overlay
+            .manifest
+            .choose(names, &path.display().to_string())?;
+        Ok(overlay)
     }
 
     /// Loads an overlay with the options `names` taken.
@@ -235,7 +252,7 @@ impl Overlay {
         };
         let mut texts = Vec::new();
         for name in &config.fragments {
-            texts.push((name, read_text(&self.folder.join(name))?));
+            texts.push((name, read_text(&self.file(name))?));
         }
         let fragments: Vec<Fragment<'_>> = texts
             .iter()
@@ -246,6 +263,15 @@ impl Overlay {
             text: base,
         };
         Ok(Some(config::merge(base, &fragments)?))
+    }
+
+    /// A fragment, in the overlay's own folder or in that of the overlay below whose name it begins with.
+    fn file(&self, name: &str) -> PathBuf {
+        let below = self.below.iter().find_map(|(below, folder)| {
+            let rest = name.strip_prefix(below)?.strip_prefix('/')?;
+            Some(folder.join(rest))
+        });
+        below.unwrap_or_else(|| self.folder.join(name))
     }
 
     /// Compares what `merged` wants with the config of the tree that `%prep` left below `build`, rpmbuild's `BUILD` folder.

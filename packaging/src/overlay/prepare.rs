@@ -151,7 +151,9 @@ impl Overlay {
         let Some(name) = root else {
             return Ok(&self.folder);
         };
-        inputs.roots.get(name).map(PathBuf::as_path).ok_or_else(|| {
+        let below = || self.below.get(name);
+        let found = inputs.roots.get(name).or_else(below);
+        found.map(PathBuf::as_path).ok_or_else(|| {
             self.input(format!(
                 "it takes files from the source `{name}`, which is not among the target's sources"
             ))

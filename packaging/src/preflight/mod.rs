@@ -173,7 +173,7 @@ pub fn run(inputs: &Inputs<'_>) -> Result<Report, Error> {
     let target = inputs.target;
     let mut checks = vec![tree::complete(inputs.lustre)];
     let overlay = match &target.lustre.overlay {
-        Some(folder) => Some(load(inputs.specs, folder, &target.lustre.options)?),
+        Some(folder) => Some(load(inputs, folder, &target.lustre.options)?),
         None => None,
     };
     let (lustre, overlaid) = tree::overlaid(
@@ -187,7 +187,7 @@ pub fn run(inputs: &Inputs<'_>) -> Result<Report, Error> {
     let kernel_overlay = match target.kernel.kind {
         KernelKind::Patched => {
             let wanted = &target.kernel;
-            Some(load(inputs.specs, &wanted.overlay, &wanted.options)?)
+            Some(load(inputs, &wanted.overlay, &wanted.options)?)
         }
         KernelKind::Distribution => None,
     };
@@ -220,7 +220,7 @@ pub fn run(inputs: &Inputs<'_>) -> Result<Report, Error> {
         Some(archive) => e2fsprogs::checks(
             &e2fsprogs::Inputs {
                 wanted: &target.e2fsprogs,
-                folder: &inputs.specs.join(&target.e2fsprogs.spec),
+                folder: &target.folder(inputs.specs, &target.e2fsprogs.spec),
                 dist: &target.distribution.dist,
                 archive,
                 lustre: &lustre,
@@ -237,9 +237,9 @@ pub fn run(inputs: &Inputs<'_>) -> Result<Report, Error> {
     Ok(Report::new(&target.name, checks))
 }
 
-fn load(specs: &Path, folder: &str, options: &[String]) -> Result<Overlay, Error> {
-    let path = specs.join(folder).join("overlay.toml");
-    Ok(Overlay::load_with(&path, options)?)
+fn load(inputs: &Inputs<'_>, folder: &str, options: &[String]) -> Result<Overlay, Error> {
+    let folder = inputs.target.folder(inputs.specs, folder);
+    Ok(Overlay::load_in(inputs.specs, &folder, options)?)
 }
 
 fn read_text(path: &Path) -> Result<String, Error> {

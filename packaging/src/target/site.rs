@@ -1,10 +1,62 @@
 //! What a site gives to the build of its kernel: files of a folder of its own, such as the certificate that its modules are signed with.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
+use walkdir::WalkDir;
+
+use super::check::inside;
 use super::model::Target;
 use crate::overlay::Overlay;
 use crate::store::Digest;
+
+/// What the path of a folder beside the target's file begins with.
+pub(super) const BESIDE: &str = "./";
+
+/// No folder of a site's has more files and folders in it.
+const MOST: usize = 4096;
+
+/// Nor more bytes.
+const LARGEST: u64 = 64 << 20;
+
+/// Whether everything at `beside`/`path` is a folder or a file, and not too much of it.
+fn plain(beside: &Path, path: &str) -> Result<(), String> {
+    let mut at = beside.to_owned();
+    for part in path.split('/') {
+        at.push(part);
+        let found =
+            fs::symlink_metadata(&at).map_err(|error| format!("{}: {error}", at.display()))?;
+        if !found.is_dir() {
+            return Err(format!(
+                "{} is no folder; a link is none either",
+                at.display()
+            ));
+        }
+    }
+    let (mut files, mut bytes) = (0, 0);
+    for entry in WalkDir::new(&at) {
+        let entry = entry.map_err(|error| error.to_string())?;
+        let kind = entry.file_type();
+        if !kind.is_dir() && !kind.is_file() {
+            return Err(format!(
+                "{} is neither a folder nor a plain file: a link or a device could stand for anything of this machine",
+                entry.path().display()
+            ));
+        }
+        files += 1;
+        bytes += entry
+            .metadata()
+            .map_or(0, |found| if kind.is_file() { found.len() } else { 0 });
+        if files > MOST || bytes > LARGEST {
+            return Err(format!(
+                "{} has more than {MOST} files or {} MiB in it: it holds an overlay and patches, nothing else",
+                at.display(),
+                LARGEST >> 20
+            ));
+        }
+    }
+    Ok(())
+}
 
 /// The name by which an overlay's sources are in the site's folder.
 pub const SITE: &str = "site";
@@ -15,6 +67,39 @@ impl Target {
         let folder = self.kernel.site.as_ref()?;
         let beside = self.file.as_ref().and_then(|file| file.parent());
         Some(beside.unwrap_or(specs).join(folder))
+    }
+
+    /// The folder `path` of an overlay or of the spec of e2fsprogs: under `specs`, or beside the target's own file, where it begins with
+    /// `./`.
+    pub fn folder(&self, specs: &Path, path: &str) -> PathBuf {
+        let beside = self.file.as_ref().and_then(|file| file.parent());
+        match (path.strip_prefix(BESIDE), beside) {
+            (Some(path), Some(beside)) => beside.join(path),
+            _ => specs.join(path),
+        }
+    }
+
+    /// What holds of folders beside the target's file: plain folders and files, nothing that leads out of them, and no more than a
+    /// person would write.
+    pub(super) fn check_folders(&self) -> Result<(), String> {
+        let lustre = self.lustre.overlay.as_deref().unwrap_or_default();
+        for (key, path) in [
+            ("kernel.overlay", self.kernel.overlay.as_str()),
+            ("lustre.overlay", lustre),
+            ("e2fsprogs.spec", &self.e2fsprogs.spec),
+        ] {
+            let Some(rest) = path.strip_prefix(BESIDE) else {
+                continue;
+            };
+            let Some(beside) = self.file.as_ref().and_then(|file| file.parent()) else {
+                return Err(format!(
+                    "{key}: `{path}` is beside a target that is given by its path (`--target PATH.toml`); this one is given by its name"
+                ));
+            };
+            inside(key, rest)?;
+            plain(beside, rest).map_err(|why| format!("{key}: {why}"))?;
+        }
+        Ok(())
     }
 
     /// The files that `overlay`, with the options that the target takes of it, takes of the site's folder, each with its digest. Nothing
@@ -62,6 +147,66 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn overlays_may_be_beside_a_sites_target_and_lead_nowhere_else() {
+        let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
+        let site = tempfile::tempdir().unwrap();
+        let at = |path: &str| site.path().join(path);
+        std::fs::create_dir_all(at("overlays/kernel")).unwrap();
+        std::fs::write(
+            at("overlays/kernel/overlay.toml"),
+            "with = ['kernel/el9']\npackage = 'kernel'\n",
+        )
+        .unwrap();
+        let load = |kernel: &str| {
+            std::fs::write(
+                at("ours.toml"),
+                format!("inherits = 'rocky-9.6'\n{kernel}\n"),
+            )
+            .unwrap();
+            Target::load(&specs, at("ours.toml").to_str().unwrap())
+                .map_err(|error| error.to_string())
+        };
+        let target = load("[kernel]\noverlay = './overlays/kernel'").unwrap();
+        let folder = target.folder(&specs, &target.kernel.overlay);
+        assert_eq!(folder, at("overlays/kernel"));
+        assert_eq!(
+            target.folder(&specs, "kernel/el9"),
+            specs.join("kernel/el9")
+        );
+        Overlay::load_in(&specs, &folder, &target.kernel.options).unwrap();
+        // Where the site's folder is, decides nothing of what is built.
+        let json = serde_json::to_string(&target).unwrap();
+        assert!(!json.contains(site.path().to_str().unwrap()), "{json}");
+        for (wrong, part) in [
+            ("[kernel]\noverlay = './../kernel'", "kernel.overlay"),
+            (
+                "[kernel]\noverlay = './overlays/../overlays'",
+                "kernel.overlay",
+            ),
+            ("[kernel]\noverlay = './none'", "none"),
+            ("[lustre]\noverlay = './ours.toml'", "no folder"),
+            ("[e2fsprogs]\nspec = './/etc'", "e2fsprogs.spec"),
+        ] {
+            let error = load(wrong).unwrap_err();
+            assert!(error.contains(part), "{wrong}: {error}");
+        }
+        std::os::unix::fs::symlink("/etc", at("overlays/link")).unwrap();
+        let error = load("[kernel]\noverlay = './overlays/link'").unwrap_err();
+        assert!(error.contains("a link is none either"), "{error}");
+        std::os::unix::fs::symlink("/etc/passwd", at("overlays/kernel/site.config")).unwrap();
+        let error = load("[kernel]\noverlay = './overlays/kernel'").unwrap_err();
+        assert!(
+            error.contains("neither a folder nor a plain file"),
+            "{error}"
+        );
+        std::fs::remove_file(at("overlays/kernel/site.config")).unwrap();
+        let large = std::fs::File::create(at("overlays/kernel/large")).unwrap();
+        large.set_len(65 << 20).unwrap();
+        let error = load("[kernel]\noverlay = './overlays/kernel'").unwrap_err();
+        assert!(error.contains("64 MiB"), "{error}");
+    }
 
     #[test]
     fn a_sites_certificate_is_in_the_folder_that_its_target_names() {

@@ -16,7 +16,7 @@ use crate::sources;
 impl Road<'_> {
     pub(super) fn e2fsprogs_srpm(&self) -> anyhow::Result<Stage<'_>> {
         let wanted = &self.target.e2fsprogs;
-        let folder = self.specs.join(&wanted.spec);
+        let folder = self.target.folder(&self.specs, &wanted.spec);
         let mut inputs = recipes::of("e2fsprogs-srpm");
         inputs.extend([
             self.settings_input(),
@@ -39,7 +39,7 @@ impl Road<'_> {
             recipe: Box::new(move |work| {
                 let (file, name) = self.e2fsprogs_archive(work.scratch)?;
                 let build = self.workdir(work, &work.need(name::BOOTSTRAP)?.join("root"))?;
-                let folder = self.specs.join(&wanted.spec);
+                let folder = self.target.folder(&self.specs, &wanted.spec);
                 let archive = (file.as_path(), name.as_str());
                 let made = e2fsprogs::source_package(&build, wanted, &folder, archive, work.log)?;
                 Ok(rpmbuild::collect(&[made], &work.output.join("SRPMS"))?)

@@ -279,13 +279,14 @@ impl Road<'_> {
 
     /// A file or folder under `specs/` as a stage's input.
     fn spec_input(&self, label: &str, path: &str) -> anyhow::Result<(String, String)> {
-        Ok((label.to_owned(), digest_of(&self.specs.join(path))?))
+        let path = self.target.folder(&self.specs, path);
+        Ok((label.to_owned(), digest_of(&path)?))
     }
 
     /// The overlay in a folder under `specs/`, with the options that the target takes of it.
     fn overlay(&self, folder: &str, options: &[String]) -> Result<Overlay, Failure> {
-        let path = self.specs.join(folder).join("overlay.toml");
-        Ok(Overlay::load_with(&path, options)?)
+        let folder = self.target.folder(&self.specs, folder);
+        Ok(Overlay::load_in(&self.specs, &folder, options)?)
     }
 
     fn kernel_overlay(&self) -> Result<Overlay, Failure> {
@@ -303,6 +304,12 @@ impl Road<'_> {
         let mut inputs = vec![self.spec_input(label, folder)?];
         if !options.is_empty() {
             inputs.push(list_input(&format!("{label}-options"), options));
+        }
+        let overlay = self
+            .overlay(folder, options)
+            .map_err(|error| anyhow::anyhow!("{error}"))?;
+        for (name, below) in &overlay.below {
+            inputs.push((format!("{label}-over-{name}"), digest_of(below)?));
         }
         Ok(inputs)
     }

@@ -44,7 +44,7 @@ pub fn outline(target: &Target, specs: &Path) -> Result<Vec<Step>, OverlayError>
         step(name::LUSTRE_TREE, &[], lustre_tree(target, specs)?),
     ];
     match target.kernel.kind {
-        KernelKind::Patched => steps.extend(patched(&target.kernel, specs)?),
+        KernelKind::Patched => steps.extend(patched(target, specs)?),
         KernelKind::Distribution => steps.push(step(
             ext4::NAME,
             &[name::DISTRIBUTION, name::BOOTSTRAP, name::LUSTRE_TREE],
@@ -141,7 +141,7 @@ fn lustre_tree(target: &Target, specs: &Path) -> Result<String, OverlayError> {
     Ok(match &wanted.overlay {
         None => tree,
         Some(folder) => {
-            let overlay = load(specs, folder, &wanted.options)?;
+            let overlay = load(target, specs, folder, &wanted.options)?;
             format!(
                 "{tree}, changed by {folder}: {}",
                 changes(&overlay.manifest)
@@ -150,8 +150,13 @@ fn lustre_tree(target: &Target, specs: &Path) -> Result<String, OverlayError> {
     })
 }
 
-fn load(specs: &Path, folder: &str, options: &[String]) -> Result<Overlay, OverlayError> {
-    Overlay::load_with(&specs.join(folder).join("overlay.toml"), options)
+fn load(
+    target: &Target,
+    specs: &Path,
+    folder: &str,
+    options: &[String],
+) -> Result<Overlay, OverlayError> {
+    Overlay::load_in(specs, &target.folder(specs, folder), options)
 }
 
 /// What an overlay changes, by the names that it gives it.
@@ -176,8 +181,9 @@ fn changes(overlay: &Manifest) -> String {
     parts.join("; ")
 }
 
-fn patched(kernel: &Kernel, specs: &Path) -> Result<Vec<Step>, OverlayError> {
-    let overlay = load(specs, &kernel.overlay, &kernel.options)?;
+fn patched(target: &Target, specs: &Path) -> Result<Vec<Step>, OverlayError> {
+    let kernel = &target.kernel;
+    let overlay = load(target, specs, &kernel.overlay, &kernel.options)?;
     let flags = overlay.manifest.build.flags().join(" ");
     Ok(vec![
         step(

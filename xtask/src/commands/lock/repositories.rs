@@ -34,12 +34,22 @@ pub fn request(target: &Target) -> anyhow::Result<Digest> {
         json("install", &(&target.install.base, &target.install.requires))?,
         (
             "e2fsprogs-requires".to_owned(),
-            requires_in(&specs.join(&target.e2fsprogs.spec).join(e2fsprogs::SPEC))?,
+            requires_in(
+                &target
+                    .folder(&specs, &target.e2fsprogs.spec)
+                    .join(e2fsprogs::SPEC),
+            )?,
         ),
     ];
     if target.kernel.kind.is_patched() {
-        let overlay = specs.join(&target.kernel.overlay).join("overlay.toml");
+        let folder = target.folder(&specs, &target.kernel.overlay);
+        let overlay = folder.join("overlay.toml");
         fields.push(("kernel-requires".to_owned(), requires_in(&overlay)?));
+        let overlay = Overlay::load_in(&specs, &folder, &target.kernel.options)?;
+        for (name, below) in overlay.below {
+            let below = requires_in(&below.join("overlay.toml"))?;
+            fields.push((format!("kernel-requires-{name}"), below));
+        }
     }
     for (name, source) in sources::pinned_trees(target) {
         fields.push((name.to_owned(), format!("{source:?}")));
@@ -249,8 +259,8 @@ struct Maker<'a> {
 impl Maker<'_> {
     fn build_requires(&self, srpm: &SourcePackage) -> anyhow::Result<BuildRequires> {
         let target = &self.context.target;
-        let spec = context::specs()
-            .join(&target.e2fsprogs.spec)
+        let spec = target
+            .folder(&context::specs(), &target.e2fsprogs.spec)
             .join(e2fsprogs::SPEC);
         let kernel = target.kernel.kind.is_patched();
         Ok(BuildRequires {
@@ -271,7 +281,7 @@ impl Maker<'_> {
         let package = self.checked(srpm)?;
         let specs = context::specs();
         let load = |folder: &str, options: &[String]| {
-            Overlay::load_with(&specs.join(folder).join("overlay.toml"), options)
+            Overlay::load_in(&specs, &target.folder(&specs, folder), options)
         };
         let overlay = load(&wanted.overlay, &wanted.options)?;
         // The overlay takes series of patches from Lustre's tree.

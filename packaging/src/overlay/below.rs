@@ -1,0 +1,200 @@
+//! Overlays that are laid over others: a site's own three patches on what the project changes anyway.
+
+use std::path::{Component, Path};
+
+use super::manifest::{ExtraSource, KernelConfig, Manifest, ManifestError, SeriesSource};
+use super::{Overlay, OverlayError};
+
+/// How deep overlays may be laid over each other; deeper is a loop.
+const MAX_DEPTH: usize = 4;
+
+/// The overlay at `path`, laid over those that it names.
+pub(super) fn load(specs: &Path, path: &Path, depth: usize) -> Result<Overlay, OverlayError> {
+    let mut overlay = Overlay::load(path)?;
+    let file = path.display().to_string();
+    let invalid = |problem: String| {
+        OverlayError::Manifest(ManifestError::Invalid {
+            file: file.clone(),
+            problem,
+        })
+    };
+    for name in std::mem::take(&mut overlay.manifest.with).iter().rev() {
+        let inside = Path::new(name)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_)));
+        if name.is_empty() || !inside {
+            return Err(invalid(format!(
+                "`{name}` in `with` is no folder under specs/, such as `kernel/el9`"
+            )));
+        }
+        if depth >= MAX_DEPTH {
+            return Err(invalid(format!(
+                "overlays are laid over each other more than {MAX_DEPTH} deep: is there a loop at `{name}`?"
+            )));
+        }
+        let folder = specs.join(name);
+        let mut below = load(specs, &folder.join("overlay.toml"), depth + 1)?;
+        if below.manifest.package != overlay.manifest.package {
+            return Err(invalid(format!(
+                "it is for the package `{}`, and `{name}`, which it is laid over, for `{}`",
+                overlay.manifest.package, below.manifest.package
+            )));
+        }
+        named(&mut below.manifest, name);
+        overlay.below.extend(below.below);
+        overlay.below.insert(name.clone(), below.folder);
+        overlay.manifest = over(below.manifest, overlay.manifest).map_err(invalid)?;
+    }
+    overlay.manifest.validate().map_err(invalid)?;
+    Ok(overlay)
+}
+
+/// The files of an overlay's own folder, by the name of the overlay: they are not in the folder of the one above.
+fn named(manifest: &mut Manifest, name: &str) {
+    let own = |root: &mut Option<String>| {
+        if root.is_none() {
+            *root = Some(name.to_owned());
+        }
+    };
+    let place = |fragments: &mut Vec<String>| {
+        for fragment in fragments {
+            *fragment = format!("{name}/{fragment}");
+        }
+    };
+    for series in &mut manifest.series {
+        own(&mut series.root);
+    }
+    for source in &mut manifest.source {
+        source.name = Some(source.name().to_owned());
+        own(&mut source.root);
+    }
+    if let Some(config) = &mut manifest.config {
+        place(&mut config.fragments);
+    }
+    for choice in manifest.option.values_mut() {
+        for source in &mut choice.source {
+            source.name = Some(source.name().to_owned());
+            own(&mut source.root);
+        }
+        place(&mut choice.fragments);
+    }
+}
+
+/// `above` laid over `below`: lists one behind the other, and of anything else what stands above.
+fn over(below: Manifest, above: Manifest) -> Result<Manifest, String> {
+    let mut option = below.option;
+    for (name, choice) in above.option {
+        if option.insert(name.clone(), choice).is_some() {
+            return Err(format!(
+                "it has an option `{name}`, as the overlay that it is laid over"
+            ));
+        }
+    }
+    let join = |mut first: Vec<String>, then: Vec<String>| {
+        first.extend(then);
+        first
+    };
+    let mut build = below.build;
+    build.with = join(build.with, above.build.with);
+    build.without = join(build.without, above.build.without);
+    let config = match (below.config, above.config) {
+        (Some(first), Some(then)) => {
+            let either = |then: String, first: String| if then.is_empty() { first } else { then };
+            Some(KernelConfig {
+                base: either(then.base, first.base),
+                fragments: join(first.fragments, then.fragments),
+                tree: either(then.tree, first.tree),
+                used: either(then.used, first.used),
+            })
+        }
+        (first, then) => then.or(first),
+    };
+    Ok(Manifest {
+        with: Vec::new(),
+        package: above.package,
+        spec: above.spec.or(below.spec),
+        release: above.release.or(below.release),
+        build,
+        config,
+        series: [below.series, above.series].concat::<SeriesSource>(),
+        source: [below.source, above.source].concat::<ExtraSource>(),
+        edit: [below.edit, above.edit].concat(),
+        fixup: [below.fixup, above.fixup].concat(),
+        option,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const SITE: &str = "with = ['kernel/el9']\npackage = 'kernel'\n[config]\nfragments = ['site.config']\n\
+        [[series]]\nseries = 'series'\npatches = 'patches'\ncollated = 'patch-site.patch'\n\
+        [[edit]]\nname = 'declare-site-patch'\nwhy = 'ours'\nanchor = '# empty final patch to facilitate testing of kernel patches'\n\
+        position = 'before'\nexpect = 1\ntext = 'Patch99996: patch-site.patch'\n";
+
+    fn specs() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs")
+    }
+
+    fn site(text: &str) -> (tempfile::TempDir, Result<Overlay, OverlayError>) {
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("overlay.toml"), text).unwrap();
+        fs::write(folder.path().join("site.config"), "CONFIG_SITE=y\n").unwrap();
+        let overlay = Overlay::load_in(&specs(), folder.path(), &["no-debuginfo".to_owned()]);
+        (folder, overlay)
+    }
+
+    #[test]
+    fn a_sites_overlay_has_what_the_projects_has_and_its_own_files_in_their_place() {
+        let (_folder, overlay) = site(SITE);
+        let overlay = overlay.unwrap();
+        let plain = Overlay::load(&specs().join("kernel/el9/overlay.toml")).unwrap();
+        assert_eq!(overlay.manifest.edit.len(), plain.manifest.edit.len() + 1);
+        assert_eq!(overlay.manifest.release, plain.manifest.release);
+        assert!(
+            overlay
+                .manifest
+                .build
+                .without
+                .contains(&"debuginfo".to_owned())
+        );
+        let names: Vec<&str> = overlay
+            .manifest
+            .series
+            .iter()
+            .map(|one| one.collated.as_str())
+            .collect();
+        assert_eq!(names, ["patch-{version}-lustre.patch", "patch-site.patch"]);
+        let merged = overlay.merge_config("CONFIG_MD=y\n").unwrap().unwrap();
+        assert!(merged.text.contains("CONFIG_SITE=y"), "{}", merged.text);
+        let own = fs::read_to_string(specs().join("kernel/el9/lustre.config")).unwrap();
+        let option = own
+            .lines()
+            .find(|line| line.starts_with("CONFIG_"))
+            .unwrap();
+        assert!(merged.text.contains(option), "{option}: {}", merged.text);
+    }
+
+    #[test]
+    fn what_does_not_go_together_is_refused() {
+        for (from, to, part) in [
+            (
+                "package = 'kernel'",
+                "package = 'lustre'",
+                "for the package `lustre`",
+            ),
+            ("kernel/el9", "../el9", "no folder under specs/"),
+            ("kernel/el9", "kernel/none", "kernel/none"),
+            ("declare-site-patch", "declare-patch", "two edits are named"),
+            ("with = ['kernel/el9']\n", "", "no `base`"),
+        ] {
+            let text = SITE.replacen(from, to, 1);
+            assert_ne!(text, SITE);
+            let error = site(&text).1.unwrap_err().to_string();
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
+}
