@@ -55,9 +55,10 @@ fn repository() -> PathBuf {
 }
 
 fn overlay(el: u32, options: &[&str]) -> Result<Overlay> {
-    let path = repository().join(format!("specs/kernel/el{el}/overlay.toml"));
+    let specs = repository().join("specs");
     let options: Vec<String> = options.iter().map(|&name| name.to_owned()).collect();
-    Ok(Overlay::load_with(&path, &options)?)
+    let folder = specs.join(format!("kernel/el{el}"));
+    Ok(Overlay::load_in(&specs, &folder, &options)?)
 }
 
 fn stand_in(el: u32) -> PathBuf {

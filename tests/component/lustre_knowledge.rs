@@ -25,11 +25,9 @@ fn specs() -> PathBuf {
 }
 
 fn with_fixup(release: &str) -> Result<Overlay> {
-    let path = specs().join(format!("lustre/{release}/overlay.toml"));
-    Ok(Overlay::load_with(
-        &path,
-        &["ext4-delayed-iput".to_owned()],
-    )?)
+    let folder = specs().join(format!("lustre/{release}"));
+    let options = ["ext4-delayed-iput".to_owned()];
+    Ok(Overlay::load_in(&specs(), &folder, &options)?)
 }
 
 /// A function with the lines that the real patch has as context, in the shape of before and after the kernel's change.
@@ -325,8 +323,8 @@ fn every_kernel_that_is_to_be_had_takes_the_series_as_is_said() -> Result<()> {
                 if !fixed.exists() {
                     fs::create_dir(&fixed)?;
                     unpack("LUSTRE_GIT", revision, &LUSTRE, &fixed)?;
-                    let path = specs().join(overlay).join("overlay.toml");
-                    Overlay::load_with(&path, std::slice::from_ref(option))?.change_tree(&fixed)?;
+                    let (folder, option) = (specs().join(overlay), std::slice::from_ref(option));
+                    Overlay::load_in(&specs(), &folder, option)?.change_tree(&fixed)?;
                 }
                 if let Some(found) = misses(&fixed)? {
                     wrong.push(format!("{revision}, {tag}, with {option}: {found}"));
@@ -485,8 +483,8 @@ fn no_series_that_is_built_miscounts_the_levels_of_a_directory() -> Result<()> {
                 fs::create_dir(&tree)?;
                 unpack("LUSTRE_GIT", &built.commit, &LUSTRE, &tree)?;
                 if let Some(overlay) = &built.overlay {
-                    let path = specs().join(overlay).join("overlay.toml");
-                    Overlay::load_with(&path, &built.options)?.change_tree(&tree)?;
+                    let folder = specs().join(overlay);
+                    Overlay::load_in(&specs(), &folder, &built.options)?.change_tree(&tree)?;
                 }
                 trees.entry(built).or_insert(tree)
             }

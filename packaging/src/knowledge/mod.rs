@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rpm_version::Evr;
 use serde::Deserialize;
 
+use crate::overlay::Overlay;
 use crate::target::{OneOrMore, Target};
 
 /// Everything that is known.
@@ -34,7 +35,7 @@ pub struct Rule {
     pub before: Option<String>,
     /// What comes of it.
     pub result: Outcome,
-    /// True where Lustre has no patches to the core of this kernel, so that only the distribution's own can be taken.
+    /// True where Lustre has no patches to the core of this kernel, so that the distribution's own is taken, or one built without any.
     #[serde(default)]
     pub patchless: bool,
     /// The ldiskfs series that Lustre's configure takes, by the name between `ldiskfs-` and `.series`.
@@ -135,7 +136,7 @@ pub enum Misfit {
     /// There are no patches to the core of this kernel.
     #[error(
         "Lustre {lustre} has no patches to the core of kernel {kernel}; take the distribution's own: `kind = \"distribution\"` \
-         and `packages = []` in the target's [kernel]"
+         and `packages = []` in the target's [kernel]; or an overlay without its series, such as `kernel/el10-unpatched`"
     )]
     Patchless {
         /// The Lustre.
@@ -269,8 +270,8 @@ impl Knowledge {
         Ok(self.rule.iter().find(|rule| rule.fits(lustre, &kernel)))
     }
 
-    /// Whether a target's choice is right: `options` are those of its Lustre overlay, `patched` says whether it rebuilds the
-    /// kernel. Where nothing is known there is nothing wrong.
+    /// Whether a target's choice is right: `options` are those of its Lustre overlay, `patched` says whether it builds the
+    /// kernel with Lustre's patches. Where nothing is known there is nothing wrong.
     ///
     /// # Errors
     /// [`Error::Kernel`].
@@ -351,10 +352,16 @@ impl Knowledge {
         taken
     }
 
-    /// [`Knowledge::judge`] of what `target` takes, with this release of Lustre and of its kernel. Nothing is wrong with a release that
-    /// is none of Enterprise Linux's, since nothing is known of it.
-    pub fn judge_target(&self, target: &Target, lustre: &str, kernel: &str) -> Option<Misfit> {
-        let patched = target.kernel.kind.is_patched();
+    /// [`Knowledge::judge`] of what `target` takes, with this release of Lustre and of its kernel; `overlay` is that of the kernel, where
+    /// it is built. Nothing is wrong with a release that is none of Enterprise Linux's, since nothing is known of it.
+    pub fn judge_target(
+        &self,
+        target: &Target,
+        overlay: Option<&Overlay>,
+        lustre: &str,
+        kernel: &str,
+    ) -> Option<Misfit> {
+        let patched = overlay.is_some_and(|overlay| overlay.takes_of(Overlay::LUSTRE));
         self.judge(lustre, kernel, &target.lustre.options, patched)
             .unwrap_or(None)
     }

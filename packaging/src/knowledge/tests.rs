@@ -1,5 +1,5 @@
 use super::*;
-use crate::target::{self, KernelKind, Target};
+use crate::target::{self, Source, Target};
 
 fn specs() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs")
@@ -146,19 +146,17 @@ fn no_target_of_the_project_is_a_misfit() {
     let knowledge = Knowledge::load(&specs()).unwrap();
     for name in target::list(&specs()).unwrap() {
         let target = Target::load(&specs(), &name).unwrap();
-        let Some((_, release)) = target
-            .kernel
-            .version
-            .as_deref()
-            .and_then(|v| v.split_once('-'))
-        else {
+        let tag = match &target.distribution.kernel.source {
+            Source::Git { tag, .. } => tag.clone(),
+            _ => None,
+        };
+        let version = target.kernel.version.clone().or(tag);
+        let Some((_, release)) = version.as_deref().and_then(|v| v.split_once('-')) else {
             continue;
         };
         let lustre = &target.lustre.version;
-        let patched = target.kernel.kind == KernelKind::Patched;
-        let misfit = knowledge
-            .judge(lustre, release, &target.lustre.options, patched)
-            .unwrap();
+        let overlay = target.kernel_overlay(&specs()).unwrap();
+        let misfit = knowledge.judge_target(&target, overlay.as_ref(), lustre, release);
         assert_eq!(misfit, None, "{name}");
         let rule = knowledge.rule(lustre, release).unwrap();
         let series = rule

@@ -1,6 +1,8 @@
-//! Overlays that are laid over others: a site's own three patches on what the project changes anyway.
+//! Overlays that are laid over others: a site's own three patches on what the project changes anyway, and the kernels of one release of
+//! Enterprise Linux on those of another.
 
-use std::path::{Component, Path};
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
 
 use super::manifest::{ExtraSource, KernelConfig, Manifest, ManifestError, SeriesSource};
 use super::{Overlay, OverlayError};
@@ -10,7 +12,7 @@ const MAX_DEPTH: usize = 4;
 
 /// The overlay at `path`, laid over those that it names.
 pub(super) fn load(specs: &Path, path: &Path, depth: usize) -> Result<Overlay, OverlayError> {
-    let mut overlay = Overlay::load(path)?;
+    let mut overlay = Overlay::alone(path)?;
     let file = path.display().to_string();
     let invalid = |problem: String| {
         OverlayError::Manifest(ManifestError::Invalid {
@@ -18,8 +20,9 @@ pub(super) fn load(specs: &Path, path: &Path, depth: usize) -> Result<Overlay, O
             problem,
         })
     };
-    for name in std::mem::take(&mut overlay.manifest.with).iter().rev() {
-        let inside = Path::new(name)
+    let mut below: Option<Manifest> = None;
+    for name in std::mem::take(&mut overlay.manifest.with) {
+        let inside = Path::new(&name)
             .components()
             .all(|part| matches!(part, Component::Normal(_)));
         if name.is_empty() || !inside {
@@ -32,25 +35,49 @@ pub(super) fn load(specs: &Path, path: &Path, depth: usize) -> Result<Overlay, O
                 "overlays are laid over each other more than {MAX_DEPTH} deep: is there a loop at `{name}`?"
             )));
         }
-        let folder = specs.join(name);
-        let mut below = load(specs, &folder.join("overlay.toml"), depth + 1)?;
-        if below.manifest.package != overlay.manifest.package {
+        let folder = specs.join(&name);
+        let mut one = load(specs, &folder.join("overlay.toml"), depth + 1)?;
+        if one.manifest.package != overlay.manifest.package {
             return Err(invalid(format!(
                 "it is for the package `{}`, and `{name}`, which it is laid over, for `{}`",
-                overlay.manifest.package, below.manifest.package
+                overlay.manifest.package, one.manifest.package
             )));
         }
-        named(&mut below.manifest, name);
-        overlay.below.extend(below.below);
-        overlay.below.insert(name.clone(), below.folder);
-        overlay.manifest = over(below.manifest, overlay.manifest).map_err(invalid)?;
+        named(&mut one.manifest, &name, &one.below);
+        overlay.below.extend(one.below);
+        overlay.below.insert(name, one.folder);
+        below = Some(match below {
+            Some(first) => over(first, one.manifest).map_err(invalid)?,
+            None => one.manifest,
+        });
+    }
+    if let Some(mut below) = below {
+        for name in std::mem::take(&mut overlay.manifest.drop) {
+            dropped(&mut below, &name).map_err(invalid)?;
+        }
+        overlay.manifest = over(below, overlay.manifest).map_err(invalid)?;
     }
     overlay.manifest.validate().map_err(invalid)?;
     Ok(overlay)
 }
 
-/// The files of an overlay's own folder, by the name of the overlay: they are not in the folder of the one above.
-fn named(manifest: &mut Manifest, name: &str) {
+/// `below` without the edit, the option or the collated series `name`.
+fn dropped(below: &mut Manifest, name: &str) -> Result<(), String> {
+    let before = below.edit.len() + below.series.len();
+    below.edit.retain(|edit| edit.name != name);
+    below.series.retain(|series| series.collated != name);
+    let option = below.option.remove(name).is_some();
+    if option || below.edit.len() + below.series.len() < before {
+        return Ok(());
+    }
+    Err(format!(
+        "`drop` names `{name}`, which is no edit, no option and no collated series of the overlays below"
+    ))
+}
+
+/// The files of an overlay's own folder, by the name of the overlay: they are not in the folder of the one above. Those of overlays that
+/// it is laid over itself, `lower`, have their names already.
+fn named(manifest: &mut Manifest, name: &str, lower: &BTreeMap<String, PathBuf>) {
     let own = |root: &mut Option<String>| {
         if root.is_none() {
             *root = Some(name.to_owned());
@@ -58,7 +85,9 @@ fn named(manifest: &mut Manifest, name: &str) {
     };
     let place = |fragments: &mut Vec<String>| {
         for fragment in fragments {
-            *fragment = format!("{name}/{fragment}");
+            if below_of(lower, fragment).is_none() {
+                *fragment = format!("{name}/{fragment}");
+            }
         }
     };
     for series in &mut manifest.series {
@@ -78,6 +107,15 @@ fn named(manifest: &mut Manifest, name: &str) {
         }
         place(&mut choice.fragments);
     }
+}
+
+/// The file that `fragment` is where it begins with the name of one of the overlays `below`.
+pub(super) fn below_of(below: &BTreeMap<String, PathBuf>, fragment: &str) -> Option<PathBuf> {
+    // The longest name first: one may be the folder of another.
+    below.iter().rev().find_map(|(name, folder)| {
+        let rest = fragment.strip_prefix(name.as_str())?.strip_prefix('/')?;
+        Some(folder.join(rest))
+    })
 }
 
 /// `above` laid over `below`: lists one behind the other, and of anything else what stands above.
@@ -111,6 +149,7 @@ fn over(below: Manifest, above: Manifest) -> Result<Manifest, String> {
     };
     Ok(Manifest {
         with: Vec::new(),
+        drop: Vec::new(),
         package: above.package,
         spec: above.spec.or(below.spec),
         release: above.release.or(below.release),
@@ -179,6 +218,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_dropped_of_an_overlay_below_is_not_there() {
+        let load = |name: &str| {
+            let options = ["absent-patches".to_owned(), "trimmed-config".to_owned()];
+            Overlay::load_in(&specs(), &specs().join(name), &options).unwrap()
+        };
+        let (patched, plain) = (load("kernel/el10"), load("kernel/el10-unpatched"));
+        let edits = |overlay: &Overlay| -> Vec<String> {
+            let all = overlay.manifest.edit.iter();
+            all.map(|edit| edit.name.clone()).collect()
+        };
+        assert!(patched.takes_of(Overlay::LUSTRE) && !plain.takes_of(Overlay::LUSTRE));
+        let left: Vec<String> = edits(&patched)
+            .into_iter()
+            .filter(|name| !["declare-patch", "apply-patch"].contains(&name.as_str()))
+            .collect();
+        assert_eq!(left.len() + 2, edits(&patched).len());
+        assert_eq!(edits(&plain), left);
+        // Fragments two overlays below are found where they are.
+        assert!(plain.merge_config("CONFIG_MD=y\n").unwrap().is_some());
+    }
+
+    #[test]
     fn what_does_not_go_together_is_refused() {
         for (from, to, part) in [
             (
@@ -190,6 +251,16 @@ mod tests {
             ("kernel/el9", "kernel/none", "kernel/none"),
             ("declare-site-patch", "declare-patch", "two edits are named"),
             ("with = ['kernel/el9']\n", "", "no `base`"),
+            (
+                "[config]",
+                "drop = ['none']\n[config]",
+                "`drop` names `none`",
+            ),
+            (
+                "with = ['kernel/el9']\n",
+                "drop = ['x']\n",
+                "there are none",
+            ),
         ] {
             let text = SITE.replacen(from, to, 1);
             assert_ne!(text, SITE);

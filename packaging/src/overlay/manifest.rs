@@ -19,6 +19,9 @@ pub struct Manifest {
     /// Other overlays that this one is laid over: folders under `specs/`, such as `kernel/el9`. What it says comes after what they say.
     #[serde(default)]
     pub with: Vec<String>,
+    /// What of the overlays below it does not take: names of edits and of options, and the files that series are collated into.
+    #[serde(default)]
+    pub drop: Vec<String>,
     /// The source package this overlay is for.
     pub package: String,
     /// The spec's file name; absent for an overlay of a source tree that is not an SRPM.
@@ -184,6 +187,12 @@ impl Manifest {
     }
 
     pub(super) fn validate(&self) -> Result<(), String> {
+        if self.with.is_empty() && !self.drop.is_empty() {
+            return Err(
+                "`drop` says what is not taken of overlays below (`with`), and there are none"
+                    .to_owned(),
+            );
+        }
         if let Some(release) = &self.release {
             release.validate().map_err(|error| error.to_string())?;
         }

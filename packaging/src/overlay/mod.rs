@@ -121,11 +121,29 @@ fn write(path: &Path, content: &[u8]) -> Result<(), OverlayError> {
 }
 
 impl Overlay {
-    /// Loads an overlay from its `overlay.toml`.
+    /// The name by which a kernel's overlay takes series of Lustre's tree.
+    pub const LUSTRE: &str = "lustre";
+
+    /// Whether it takes a series of the tree `root`.
+    pub fn takes_of(&self, root: &str) -> bool {
+        let mut series = self.manifest.series.iter();
+        series.any(|source| source.root.as_deref() == Some(root))
+    }
+
+    /// Loads an overlay from its `overlay.toml`, where it is laid over no other.
     ///
     /// # Errors
-    /// A file that cannot be read, TOML errors with line and column, statements that make no sense.
+    /// A file that cannot be read, TOML errors with line and column, statements that make no sense; an overlay that is laid over others.
     pub fn load(path: &Path) -> Result<Self, OverlayError> {
+        let overlay = Self::alone(path)?;
+        if overlay.manifest.with.is_empty() {
+            return Ok(overlay);
+        }
+        Err(overlay.input("it is laid over others, which are not asked for here".to_owned()))
+    }
+
+    /// What an `overlay.toml` says itself, without those that it is laid over.
+    fn alone(path: &Path) -> Result<Self, OverlayError> {
         let manifest = Manifest::parse(&read_text(path)?, &path.display().to_string())?;
         Ok(Overlay {
             folder: path.parent().unwrap_or(Path::new(".")).to_owned(),
@@ -137,22 +155,10 @@ impl Overlay {
     /// Loads the overlay in `folder`, laid over those under `specs` that it names, with the options `names` taken.
     ///
     /// # Errors
-    /// As [`Overlay::load_with`], and for an overlay below that is not there or does not go together with it.
+    /// As [`Overlay::load`], for an option that is not there, and for an overlay below that is not there or does not go together with it.
     pub fn load_in(specs: &Path, folder: &Path, names: &[String]) -> Result<Self, OverlayError> {
         let path = folder.join("overlay.toml");
         let mut overlay = below::load(specs, &path, 0)?;
-        overlay.manifest = overlay
-            .manifest
-            .choose(names, &path.display().to_string())?;
-        Ok(overlay)
-    }
-
-    /// Loads an overlay with the options `names` taken.
-    ///
-    /// # Errors
-    /// As [`Overlay::load`], and for an option that is not there.
-    pub fn load_with(path: &Path, names: &[String]) -> Result<Self, OverlayError> {
-        let mut overlay = Self::load(path)?;
         overlay.manifest = overlay
             .manifest
             .choose(names, &path.display().to_string())?;
@@ -267,11 +273,7 @@ impl Overlay {
 
     /// A fragment, in the overlay's own folder or in that of the overlay below whose name it begins with.
     fn file(&self, name: &str) -> PathBuf {
-        let below = self.below.iter().find_map(|(below, folder)| {
-            let rest = name.strip_prefix(below)?.strip_prefix('/')?;
-            Some(folder.join(rest))
-        });
-        below.unwrap_or_else(|| self.folder.join(name))
+        below::below_of(&self.below, name).unwrap_or_else(|| self.folder.join(name))
     }
 
     /// Compares what `merged` wants with the config of the tree that `%prep` left below `build`, rpmbuild's `BUILD` folder.

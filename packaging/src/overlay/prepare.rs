@@ -143,7 +143,7 @@ impl Overlay {
     }
 
     /// The tree of the name `root`, or the overlay's own folder.
-    fn root<'a>(
+    pub(crate) fn root<'a>(
         &'a self,
         root: Option<&str>,
         inputs: &'a Inputs,

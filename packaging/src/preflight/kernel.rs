@@ -240,32 +240,22 @@ pub(super) fn load(
     source: &SeriesSource,
     inputs: &Inputs,
 ) -> Result<Loaded, Error> {
-    let root = match &source.root {
-        None => overlay.folder.clone(),
-        Some(name) => match inputs.roots.get(name) {
-            Some(root) => root.clone(),
-            None => {
-                return Ok(Loaded {
-                    problems: vec![Problem::of_file(
-                        &source.series,
-                        format!(
-                            "{}: it comes from the source `{name}`, which is not among the target's",
-                            source.series
-                        ),
-                    )],
-                    ..Loaded::default()
-                });
-            }
-        },
+    let Ok(root) = overlay.root(source.root.as_deref(), inputs) else {
+        let name = source.root.as_deref().unwrap_or_default();
+        return Ok(Loaded {
+            problems: vec![Problem::of_file(
+                &source.series,
+                format!(
+                    "{}: it comes from the source `{name}`, which is not among the target's",
+                    source.series
+                ),
+            )],
+            ..Loaded::default()
+        });
     };
     let file = overlay.fill(&source.series, inputs)?;
     let patches = overlay.fill(&source.patches, inputs)?;
-    Ok(series::load(
-        &root,
-        &file,
-        &patches,
-        &overlay.manifest.fixup,
-    ))
+    Ok(series::load(root, &file, &patches, &overlay.manifest.fixup))
 }
 
 /// The patches that the source package has and its spec declares, in their order, without those that hold no diff; and those of which

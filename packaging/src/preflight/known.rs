@@ -3,10 +3,15 @@
 use super::report::{Check, Problem, Verdict};
 use super::{Error, Inputs};
 use crate::knowledge::{Knowledge, Misfit};
+use crate::overlay::Overlay;
 
-/// What is known of the pair as the target has it; no check where nothing is known. `series` is how the ldiskfs series came out on the
+/// What is known of the pair as the target has it, with the kernel's overlay; no check where nothing is known. `series` is how the ldiskfs series came out on the
 /// kernel's own files: they have the last word on what a statement about releases says of patches.
-pub(super) fn check(inputs: &Inputs<'_>, series: Verdict) -> Result<Option<Check>, Error> {
+pub(super) fn check(
+    inputs: &Inputs<'_>,
+    overlay: Option<&Overlay>,
+    series: Verdict,
+) -> Result<Option<Check>, Error> {
     let knowledge = Knowledge::load(inputs.specs)?;
     let Some(lustre) = &inputs.lustre.version else {
         return Ok(None);
@@ -16,7 +21,7 @@ pub(super) fn check(inputs: &Inputs<'_>, series: Verdict) -> Result<Option<Check
         // Nothing, as of every kernel that is not Enterprise Linux's.
         return Ok(None);
     };
-    let misfit = knowledge.judge_target(inputs.target, lustre, release);
+    let misfit = knowledge.judge_target(inputs.target, overlay, lustre, release);
     let mut message = format!("Lustre {lustre} with kernel {release}");
     let mut problems: Vec<Problem> = misfit.iter().map(Problem::new).collect();
     match misfit {

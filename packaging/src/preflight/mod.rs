@@ -36,7 +36,7 @@ use crate::archive;
 use crate::knowledge;
 use crate::overlay::patch::ApplyError;
 use crate::overlay::{Overlay, OverlayError};
-use crate::target::{KernelKind, Target};
+use crate::target::Target;
 
 /// Lustre's spec in its tree, before configure has filled it in.
 const LUSTRE_SPEC: &str = "lustre.spec.in";
@@ -184,13 +184,7 @@ pub fn run(inputs: &Inputs<'_>) -> Result<Report, Error> {
     checks.push(overlaid);
     let known_at = checks.len();
     checks.extend(inputs.kernel.tree.as_ref().map(kernel::complete));
-    let kernel_overlay = match target.kernel.kind {
-        KernelKind::Patched => {
-            let wanted = &target.kernel;
-            Some(load(inputs, &wanted.overlay, &wanted.options)?)
-        }
-        KernelKind::Distribution => None,
-    };
+    let kernel_overlay = target.kernel_overlay(inputs.specs)?;
     let kernel = kernel::Kernel {
         source: inputs.kernel,
         overlay: kernel_overlay.as_ref(),
@@ -209,7 +203,7 @@ pub fn run(inputs: &Inputs<'_>) -> Result<Report, Error> {
         },
         &inputs.scratch.join("ldiskfs"),
     )?;
-    let known = known::check(inputs, ldiskfs.result)?;
+    let known = known::check(inputs, kernel_overlay.as_ref(), ldiskfs.result)?;
     checks.splice(known_at..known_at, known);
     checks.push(ldiskfs);
     let lock = format!(

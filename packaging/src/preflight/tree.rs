@@ -25,9 +25,9 @@ impl Read {
         let mut read = Self::default();
         read.folders.insert("ldiskfs".into());
         let series = kernel.map(|kernel| kernel.manifest.series.as_slice());
-        // Those of the overlay's own folder are none of the tree's.
-        let of_trees = series.unwrap_or_default().iter();
-        for source in of_trees.filter(|source| source.root.is_some()) {
+        // Those of an overlay's own folder are none of the tree's.
+        let all = series.unwrap_or_default().iter();
+        for source in all.filter(|source| source.root.as_deref() == Some(Overlay::LUSTRE)) {
             for path in [&source.series, &source.patches] {
                 // Up to a placeholder, the folder is the same for all.
                 let fixed = path.split('{').next().unwrap_or(path);

@@ -7,7 +7,7 @@ use walkdir::WalkDir;
 
 use super::check::inside;
 use super::model::Target;
-use crate::overlay::Overlay;
+use crate::overlay::{Overlay, OverlayError};
 use crate::store::Digest;
 
 /// What the path of a folder beside the target's file begins with.
@@ -77,6 +77,19 @@ impl Target {
             (Some(path), Some(beside)) => beside.join(path),
             _ => specs.join(path),
         }
+    }
+
+    /// The kernel's overlay with the options that the target takes of it; none for the distribution's own kernel.
+    ///
+    /// # Errors
+    /// As [`Overlay::load_in`].
+    pub fn kernel_overlay(&self, specs: &Path) -> Result<Option<Overlay>, OverlayError> {
+        let kernel = &self.kernel;
+        if !kernel.kind.is_patched() {
+            return Ok(None);
+        }
+        let folder = self.folder(specs, &kernel.overlay);
+        Overlay::load_in(specs, &folder, &kernel.options).map(Some)
     }
 
     /// What holds of folders beside the target's file: plain folders and files, nothing that leads out of them, and no more than a
@@ -169,13 +182,15 @@ mod tests {
                 .map_err(|error| error.to_string())
         };
         let target = load("[kernel]\noverlay = './overlays/kernel'").unwrap();
-        let folder = target.folder(&specs, &target.kernel.overlay);
-        assert_eq!(folder, at("overlays/kernel"));
+        assert_eq!(
+            target.folder(&specs, &target.kernel.overlay),
+            at("overlays/kernel")
+        );
         assert_eq!(
             target.folder(&specs, "kernel/el9"),
             specs.join("kernel/el9")
         );
-        Overlay::load_in(&specs, &folder, &target.kernel.options).unwrap();
+        target.kernel_overlay(&specs).unwrap().unwrap();
         // Where the site's folder is, decides nothing of what is built.
         let json = serde_json::to_string(&target).unwrap();
         assert!(!json.contains(site.path().to_str().unwrap()), "{json}");
@@ -222,9 +237,7 @@ mod tests {
             Target::load(&specs, path.to_str().unwrap()).unwrap()
         };
         let files = |target: &Target| {
-            let kernel = &target.kernel;
-            let path = specs.join(&kernel.overlay).join("overlay.toml");
-            let overlay = Overlay::load_with(&path, &kernel.options).unwrap();
+            let overlay = target.kernel_overlay(&specs).unwrap().unwrap();
             target.site_files(&specs, &overlay)
         };
         let error = files(&load("options = ['site-key']")).unwrap_err();

@@ -273,23 +273,20 @@ fn all_targets_of_the_project_are_whole() {
     }
     for name in names {
         let target = Target::load(&specs, &name).unwrap();
-        if target.kernel.kind.is_patched() {
-            let path = specs.join(&target.kernel.overlay).join("overlay.toml");
-            let overlay =
-                crate::overlay::Overlay::load_with(&path, &target.kernel.options).unwrap();
-            if let Some(version) = &target.kernel.version {
-                let release = version.split_once('-').unwrap().1;
-                let (_, vars) = overlay.for_release(release).unwrap();
-                let minor = &target.distribution.variables["releasever"];
-                assert!(
-                    vars.contains(&("minor".to_owned(), minor.clone())),
-                    "{name}: {vars:?}"
-                );
-            }
+        if let Some(overlay) = target.kernel_overlay(&specs).unwrap()
+            && let Some(version) = &target.kernel.version
+        {
+            let release = version.split_once('-').unwrap().1;
+            let (_, vars) = overlay.for_release(release).unwrap();
+            let minor = &target.distribution.variables["releasever"];
+            assert!(
+                vars.contains(&("minor".to_owned(), minor.clone())),
+                "{name}: {vars:?}"
+            );
         }
         if let Some(overlay) = &target.lustre.overlay {
-            let path = specs.join(overlay).join("overlay.toml");
-            crate::overlay::Overlay::load_with(&path, &target.lustre.options).unwrap();
+            let options = &target.lustre.options;
+            crate::overlay::Overlay::load_in(&specs, &specs.join(overlay), options).unwrap();
         }
         let ours = target
             .install

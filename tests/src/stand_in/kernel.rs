@@ -108,9 +108,9 @@ impl Release {
         };
         let mut text = read(&data.join("kernel.config"))?;
         if self.el >= 10 {
-            // Nobody adds to it, so it has all that a server needs.
-            text += &read(&project().join("specs/kernel/el10/lustre.config"))?;
-            text += &read(&project().join("specs/kernel/el10/unsigned-modules.config"))?;
+            // Nobody adds to it, so it has all that a server needs; the fragments are those of 9.
+            text += &read(&project().join("specs/kernel/el9/lustre.config"))?;
+            text += &read(&project().join("specs/kernel/el9/unsigned-modules.config"))?;
             fs::write(into.join("fs-questions.patch"), questions()?)?;
         }
         fs::write(into.join(config), text)?;

@@ -121,8 +121,10 @@ fn misfit(target: &Target, version: &str) -> anyhow::Result<Option<Misfit>> {
     let Some((_, release)) = version.split_once('-') else {
         return Ok(None);
     };
-    let knowledge = Knowledge::load(&context::specs())?;
-    Ok(knowledge.judge_target(target, &target.lustre.version, release))
+    let specs = context::specs();
+    let overlay = target.kernel_overlay(&specs)?;
+    let lustre = &target.lustre.version;
+    Ok(Knowledge::load(&specs)?.judge_target(target, overlay.as_ref(), lustre, release))
 }
 
 /// What stands where the target's lock should be.
