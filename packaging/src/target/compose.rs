@@ -124,6 +124,7 @@ pub(super) fn composed(
         let part = load::part(specs, place, &name, 1, &mut below)?;
         base = merge::merged(base, part);
     }
+    same_kinds(&base, &said).map_err(invalid)?;
     // What a release says counts only where the target says nothing.
     below.append(read);
     *read = below;
@@ -145,6 +146,27 @@ pub(super) fn composed(
         features::finish(&mut whole, &said);
     }
     Ok((whole, chosen))
+}
+
+/// Where a repository is, says nothing of a release that is in none.
+///
+/// # Errors
+/// The package whose release is of another kind, and what to do.
+fn same_kinds(base: &Table, said: &Table) -> Result<(), String> {
+    for package in ["lustre", "e2fsprogs"] {
+        let source = |table: &Table| Some(table.get(package)?.get("source")?.clone());
+        let (Some(release), Some(place)) = (source(base), source(said)) else {
+            continue;
+        };
+        let kind = |source: &Value| Some(source.as_table()?.keys().next()?.clone());
+        if merge::is_place_alone(&place) && kind(&release) != kind(&place) {
+            return Err(format!(
+                "{package}.source says where the repository of {package} is, and the release that is chosen is not of such a \
+                 repository: its source is {release}. Take another release, or a target that does not say it"
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// The folder under `specs/` of a package's releases.

@@ -43,6 +43,11 @@ fn another_release_is_chosen_whole_and_has_a_lock_of_its_own() {
         (same.name.as_str(), same.chosen.instead),
         ("rocky-8.10", false)
     );
+    // The model is in no repository, and a target says where that is.
+    let error = Target::load_with(&specs(), "debian-12", Some("model")).unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("lustre.source says where"), "{text}");
+    assert!(text.contains("model/lustre"), "{text}");
     // What stood for the model is said of no other.
     let real = Target::load_with(&specs(), "rehearsal", Some("2.17.0")).unwrap();
     assert_eq!(real.model, None);
