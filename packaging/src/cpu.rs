@@ -1,6 +1,5 @@
 //! Levels of x86-64 (the psABI's): what a distribution's packages are compiled for, and whether a processor has it.
 
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -140,9 +139,11 @@ pub fn check(target: &str, level: Option<Level>) -> Result<(), Error> {
         return Ok(());
     };
     let path = Path::new("/proc/cpuinfo");
-    let text = fs::read_to_string(path).map_err(|source| Error::Unknown {
-        path: path.to_owned(),
-        source,
+    let text = lustre_files::read_to_string(path, lustre_files::TEXT).map_err(|source| {
+        Error::Unknown {
+            path: path.to_owned(),
+            source,
+        }
     })?;
     let missing = level.missing(&text);
     if missing.is_empty() {

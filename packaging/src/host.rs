@@ -139,7 +139,8 @@ pub fn missing(specs: &Path, purpose: &[&str]) -> Result<Vec<Tool>, Error> {
         path: path.clone(),
         message,
     };
-    let text = std::fs::read_to_string(&path).map_err(|e| bad(e.to_string()))?;
+    let text =
+        lustre_files::read_to_string(&path, lustre_files::TEXT).map_err(|e| bad(e.to_string()))?;
     let list: List = crate::bounded_toml::from_str(&text).map_err(|e| bad(e.to_string()))?;
     Ok(list
         .tool

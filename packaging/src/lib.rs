@@ -1,5 +1,10 @@
 //! Targets, locks, sources, overlays, build roots, builds and signatures: everything before there is a repository.
 
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests look from outside")
+)]
+
 pub mod archive;
 pub mod boot;
 mod bounded_toml;
@@ -8,7 +13,6 @@ pub mod buildroot;
 pub mod cpu;
 pub mod distro;
 pub mod host;
-mod input;
 pub mod knowledge;
 pub mod lock;
 pub mod needs;

@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::input;
 use crate::source::Locked;
 use crate::store::Digest;
 
@@ -144,7 +143,7 @@ impl Lock {
     /// # Errors
     /// When the file is there but cannot be read or is no lock.
     pub fn read(path: &Path) -> Result<Option<Self>, Error> {
-        let text = match input::read_to_string(path, LARGEST) {
+        let text = match lustre_files::read_to_string(path, LARGEST) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(None);

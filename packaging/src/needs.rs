@@ -334,7 +334,7 @@ pub fn free_mib(folder: &Path) -> Result<u64, Error> {
 /// When the kernel does not say.
 pub fn available_memory_mib() -> Result<u64, Error> {
     let path = "/proc/meminfo";
-    let text = std::fs::read_to_string(path).map_err(unknown(path))?;
+    let text = lustre_files::read_to_string(path, lustre_files::TEXT).map_err(unknown(path))?;
     // A kernel that does not say how much is available has none of the interfaces that builds need, either.
     available_mib(&text)
         .ok_or_else(|| unknown(path)(std::io::Error::other("there is no line MemAvailable")))

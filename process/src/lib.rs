@@ -1,8 +1,8 @@
 //! Running other programs: without our secrets, with an end when the run is interrupted, and with an error that says what they said.
 
-#![allow(
-    clippy::disallowed_methods,
-    reason = "this is where programs are started"
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests look from outside")
 )]
 
 use std::collections::BTreeSet;
@@ -93,6 +93,10 @@ pub enum Error {
 }
 
 /// A command that runs `program`, without the variables that hold secrets.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is where programs are started"
+)]
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     for secret in [KEY_VARIABLE, PASSPHRASE_VARIABLE] {
@@ -102,6 +106,10 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
 }
 
 /// A command that becomes this very program again, by way of `program`: it keeps the secrets.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is where programs are started"
+)]
 pub fn ourselves(program: impl AsRef<OsStr>) -> Command {
     OURSELVES.store(true, Ordering::SeqCst);
     Command::new(program)
@@ -369,6 +377,10 @@ pub fn interrupted() -> bool {
 }
 
 /// Starts a child and remembers it.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is where programs are started"
+)]
 fn spawn(command: &mut Command) -> Result<Child, Error> {
     // Holding the lock while starting leaves no moment in which an interruption misses a child.
     let mut children = children();
@@ -436,7 +448,7 @@ fn wait(mut child: Child, command: &Command) -> Result<ExitStatus, Error> {
 pub fn tail(path: &Path, lines: usize) -> String {
     const WINDOW: u64 = 32 * 1024;
     let read = || -> io::Result<String> {
-        let mut file = File::open(path)?;
+        let mut file = lustre_files::open(path)?;
         let length = file.metadata()?.len();
         file.seek(SeekFrom::Start(length.saturating_sub(WINDOW)))?;
         let mut bytes = Vec::new();

@@ -79,11 +79,14 @@ pub(crate) fn read<T: DeserializeOwned>(
     struct Head {
         format: u32,
     }
-    let text = crate::files::read_small_text(path).map_err(|source| Error::Read {
-        what,
-        path: path.to_owned(),
-        source,
-    })?;
+    let text =
+        lustre_files::read_no_link_to_string(path, lustre_files::SOURCE).map_err(|source| {
+            Error::Read {
+                what,
+                path: path.to_owned(),
+                source,
+            }
+        })?;
     let json = |source| Error::Json {
         what,
         path: path.to_owned(),

@@ -1,5 +1,10 @@
 //! The dnf repository: repodata, layout, release package, closure and proofs.
 
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests look from outside")
+)]
+
 pub mod closure;
 pub mod comps;
 pub mod files;

@@ -1,7 +1,6 @@
 //! `SHA256SUMS`: the digest of every file of a tree, in the format of `sha256sum -c`.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
@@ -93,7 +92,7 @@ impl std::fmt::Display for Difference {
 /// # Errors
 /// When the file cannot be read.
 pub fn sha256(path: &Path) -> io::Result<(String, u64)> {
-    let mut file = File::open(path)?;
+    let mut file = lustre_files::open(path)?;
     let mut hash = Sha256::new();
     let mut buffer = vec![0; 1 << 17];
     let mut length = 0u64;
@@ -205,10 +204,13 @@ pub fn write(tree: &Path) -> Result<(), Error> {
 /// When the sums or a file cannot be read.
 pub fn verify(tree: &Path) -> Result<Vec<Difference>, Error> {
     let path = tree.join(FILE);
-    let text = crate::files::read_small_text(&path).map_err(|source| Error::Read {
-        path: path.clone(),
-        source,
-    })?;
+    let text =
+        lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE).map_err(|source| {
+            Error::Read {
+                path: path.clone(),
+                source,
+            }
+        })?;
     let mut wanted = parse(&text, &path)?;
     let mut differences = Vec::new();
     for name in files(tree)? {

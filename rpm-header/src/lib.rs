@@ -8,6 +8,11 @@
 //! - [`metadata`], [`reader`] and [`package`]: what `rpm-rs` makes of a checked file. Nothing else in the project opens one with it.
 //! - `section`: one header and its index.
 
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests look from outside")
+)]
+
 mod section;
 
 use std::fs::File;
@@ -82,7 +87,7 @@ impl Headers {
     /// # Errors
     /// As [`read`](Self::read).
     pub fn open(path: &Path) -> io::Result<(Self, File)> {
-        let mut file = File::open(path)?;
+        let mut file = lustre_files::open(path)?;
         let headers = Self::read(&mut file)?;
         Ok((headers, file))
     }

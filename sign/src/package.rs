@@ -215,7 +215,7 @@ struct Opened<'a> {
 
 impl<'a> Opened<'a> {
     fn read(path: &'a Path) -> Result<Opened<'a>, Error> {
-        let file = File::open(path).map_err(Error::io("read the package", path))?;
+        let file = lustre_files::open(path).map_err(Error::io("read the package", path))?;
         let mut input = BufReader::with_capacity(CHUNK, file);
         let bad = |reason| Error::BadPackage {
             path: path.to_owned(),

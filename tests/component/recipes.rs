@@ -95,7 +95,8 @@ fn a_recipe_that_changed_has_another_number_or_was_looked_at() {
 }
 
 /// The small crates that recipes are made of besides, and what a source that uses one says.
-const CRATES: [(&str, &str); 3] = [
+const CRATES: [(&str, &str); 4] = [
+    ("files/src", "lustre_files::"),
     ("process/src", "process::"),
     ("rpm-header/src", "lustre_rpm_header::"),
     ("sign/src", "sign::"),

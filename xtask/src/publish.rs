@@ -95,7 +95,9 @@ fn is_proven(here: &[Entry], wanted: &[Entry], output: &Path) -> bool {
     if !has(here) || has(wanted) || rest(here) != rest(wanted) {
         return false;
     }
-    let Ok(sums) = lustre_repository::files::read_small_text(&output.join(sums::FILE)) else {
+    let Ok(sums) =
+        lustre_files::read_no_link_to_string(output.join(sums::FILE), lustre_files::SOURCE)
+    else {
         return false;
     };
     let assembled = sums::without(&sums, proof::FILE);
@@ -135,7 +137,8 @@ pub fn recover(store: &Store, output: Option<&Path>) -> anyhow::Result<()> {
     }
     let notes = store.root().join(NOTES);
     for note in fs::read_dir(&notes).into_iter().flatten().flatten() {
-        let text = fs::read(note.path()).with_context(|| note.path().display().to_string())?;
+        let text = lustre_files::read(note.path(), lustre_files::TEXT)
+            .with_context(|| note.path().display().to_string())?;
         let noted: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(&text[..]);
         let noted = Path::new(noted);
         if noted.is_absolute() {

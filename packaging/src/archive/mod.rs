@@ -14,7 +14,6 @@ mod srpm;
 mod tests;
 mod unpack;
 
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
 
@@ -60,7 +59,7 @@ impl Compression {
     /// When the file cannot be read or is compressed in another way.
     pub fn of_file(path: &Path) -> Result<Self, Error> {
         let failed = |source| PathError::new("read", path, source);
-        let mut file = BufReader::new(File::open(path).map_err(failed)?);
+        let mut file = BufReader::new(lustre_files::open(path).map_err(failed)?);
         Self::of_start(io::BufRead::fill_buf(&mut file).map_err(failed)?).map_err(|kind| {
             Error::Compression {
                 archive: path.to_owned(),
@@ -101,7 +100,7 @@ impl std::fmt::Display for Compression {
 pub fn open(path: &Path) -> Result<Box<dyn Read>, Error> {
     let compression = Compression::of_file(path)?;
     let failed = |source| PathError::new("read", path, source);
-    let file = BufReader::new(File::open(path).map_err(failed)?);
+    let file = BufReader::new(lustre_files::open(path).map_err(failed)?);
     Ok(match compression {
         Compression::None => Box::new(file),
         Compression::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(file)),

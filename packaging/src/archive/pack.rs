@@ -1,6 +1,6 @@
 //! Packing a folder, the same bytes for the same content.
 
-use std::fs::{self, File};
+use std::fs::{self};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,8 @@ pub fn pack_tar_xz(dir: &Path, prefix: &str, mtime: u64, out: &Path) -> Result<(
 /// When something cannot be read or written.
 pub fn compress_xz(from: &Path, out: &Path) -> Result<(), Error> {
     let failed = |source| PathError::new("write", out, source);
-    let mut file = File::open(from).map_err(|source| PathError::new("read", from, source))?;
+    let mut file =
+        lustre_files::open(from).map_err(|source| PathError::new("read", from, source))?;
     let parent = out.parent().unwrap_or(Path::new("."));
     let temp = tempfile::Builder::new()
         .prefix(".packing-")
@@ -159,7 +160,7 @@ fn add<W: Write>(
         header.set_entry_type(EntryType::Regular);
         header.set_mode(if mode & 0o111 == 0 { 0o644 } else { 0o755 });
         header.set_size(meta.len());
-        let file = File::open(&full).map_err(failed)?;
+        let file = lustre_files::open(&full).map_err(failed)?;
         tar.append_data(&mut header, name, file).map_err(failed)?;
     } else {
         return Err(Error::Special { path: full });

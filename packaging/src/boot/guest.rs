@@ -115,7 +115,7 @@ pub fn run(
 
 /// What a serial port said, as far as it can be shown: a guest may say anything, and must not move a reader's cursor.
 pub(super) fn text(path: &Path) -> String {
-    let bytes = fs::read(path).unwrap_or_default();
+    let bytes = lustre_files::read(path, lustre_files::TEXT).unwrap_or_default();
     let shown = |letter: char| letter == '\n' || letter == '\t' || !letter.is_control();
     String::from_utf8_lossy(&bytes).replace(|letter| !shown(letter), "")
 }

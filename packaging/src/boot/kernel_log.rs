@@ -56,7 +56,7 @@ impl KernelLog {
     /// # Errors
     /// When it cannot be read, or a pattern is none.
     pub fn load(path: &Path) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(path).map_err(at(path))?;
+        let text = lustre_files::read_to_string(path, lustre_files::TEXT).map_err(at(path))?;
         Self::parse(&text).map_err(|message| Error::Data {
             path: path.to_owned(),
             message,

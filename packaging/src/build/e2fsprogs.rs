@@ -35,17 +35,17 @@ pub fn source_package(
     log: &Path,
 ) -> Result<PathBuf, Error> {
     let path = folder.join(SPEC);
-    let spec = fs::read_to_string(&path).map_err(at(&path))?;
+    let spec = lustre_files::read_to_string(&path, lustre_files::TEXT).map_err(at(&path))?;
     let patches = match wanted.series() {
         Some(series) => Some(listed(&folder.join(series))?),
         None => None,
     };
     let text = fitted(&spec, wanted, archive.1, patches.as_deref())?;
     let sources = work.path("build/SOURCES");
-    fs::copy(archive.0, sources.join(archive.1)).map_err(at(archive.0))?;
+    lustre_files::copy(archive.0, sources.join(archive.1)).map_err(at(archive.0))?;
     for name in patches.iter().flatten() {
         let path = folder.join("patches").join(name);
-        fs::copy(&path, sources.join(name)).map_err(at(&path))?;
+        lustre_files::copy(&path, sources.join(name)).map_err(at(&path))?;
     }
     let target = work.path("build/SPECS").join(SPEC);
     fs::write(&target, text).map_err(at(&target))?;

@@ -3,7 +3,6 @@
 //! What is taken, and how the distribution's own patches are laid on, is what preflight tries ldiskfs' series on.
 
 use std::cell::Cell;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::workdir::Workdir;
@@ -50,7 +49,7 @@ pub fn package(
     archive::pack_tar_gz(&tree, &name, work.time(), &packed).map_err(unusable)?;
     let spec = format!("{NAME}.spec");
     let from = wanted.folder.join(&spec);
-    fs::copy(&from, work.path("build/SPECS").join(&spec)).map_err(at(&from))?;
+    lustre_files::copy(&from, work.path("build/SPECS").join(&spec)).map_err(at(&from))?;
     let options = options(&source);
     let made = rpmbuild::source_package(work, &spec, &options, log)?;
     rpmbuild::build(work, &made, &options, log)
@@ -134,6 +133,8 @@ fn unusable(error: impl Into<preflight::Error>) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn write(path: PathBuf, text: &str) {

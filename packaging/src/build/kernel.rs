@@ -50,7 +50,7 @@ pub fn sources(
         .map_err(|e| Error::Overlay(e.to_string()))?;
     if let Some(config) = &overlay.manifest.config {
         let base = unpacked.join(&config.base);
-        fs::copy(&base, output.join(BASE_CONFIG)).map_err(at(&base))?;
+        lustre_files::copy(&base, output.join(BASE_CONFIG)).map_err(at(&base))?;
     }
     Ok(())
 }
@@ -88,7 +88,7 @@ pub fn source_package(
         } else {
             "build/SOURCES"
         };
-        fs::copy(entry.path(), work.path(place).join(&name)).map_err(at(entry.path()))?;
+        lustre_files::copy(entry.path(), work.path(place).join(&name)).map_err(at(entry.path()))?;
     }
     rpmbuild::source_package(work, &spec, &options(&overlay)?, log)
 }
@@ -166,7 +166,7 @@ fn as_prepared(
         return Ok((overlay.clone(), Vec::new()));
     }
     let path = prepared.join(BASE_RELEASE);
-    let base = fs::read_to_string(&path).map_err(at(&path))?;
+    let base = lustre_files::read_to_string(&path, lustre_files::TEXT).map_err(at(&path))?;
     resolved(overlay, &base)
 }
 
@@ -207,7 +207,7 @@ impl Intent {
         }
         let wrong = |e: OverlayError| Error::Overlay(e.to_string());
         let base = prepared.join(BASE_CONFIG);
-        let text = fs::read_to_string(&base).map_err(at(&base))?;
+        let text = lustre_files::read_to_string(&base, lustre_files::TEXT).map_err(at(&base))?;
         let Some(merged) = overlay.merge_config(&text).map_err(wrong)? else {
             return Ok(None);
         };

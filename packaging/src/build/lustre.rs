@@ -107,7 +107,7 @@ fn expect_series(tree: &Path, wanted: Option<&str>) -> Result<(), Error> {
         return Ok(());
     };
     let path = tree.join(CONFIG_LOG);
-    let text = fs::read(&path).map_err(at(&path))?;
+    let text = lustre_files::read(&path, lustre_files::LARGE).map_err(at(&path))?;
     let chosen = chosen_series(&String::from_utf8_lossy(&text));
     if chosen.as_deref() == Some(wanted) {
         return Ok(());

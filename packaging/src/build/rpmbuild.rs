@@ -153,7 +153,7 @@ pub fn collect(packages: &[PathBuf], into: &Path) -> Result<(), Error> {
         let target = into.join(package.file_name().unwrap_or_default());
         if fs::rename(package, &target).is_err() {
             // Another file system: copy.
-            fs::copy(package, &target).map_err(at(package))?;
+            lustre_files::copy(package, &target).map_err(at(package))?;
         }
         std::os::unix::fs::chown(&target, Some(0), Some(0)).map_err(at(&target))?;
         crate::build::workdir::plain_mode(&target)?;

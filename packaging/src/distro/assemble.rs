@@ -94,7 +94,7 @@ pub fn inputs_digest(recipe: &Recipe, pins: &[PackagePin]) -> Result<String, Err
                     .permissions()
                     .mode();
                 add(&[u8::from(mode & 0o111 != 0)]);
-                add(&fs::read(found.path()).map_err(read)?);
+                add(&lustre_files::read(found.path(), lustre_files::SOURCE).map_err(read)?);
             } else if found.file_type().is_symlink() {
                 let target = fs::read_link(found.path()).map_err(read)?;
                 add(target.as_os_str().as_encoded_bytes());

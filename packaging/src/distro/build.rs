@@ -75,7 +75,7 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
 /// When the file cannot be read or holds no usable key.
 pub fn key(recipe: &Recipe) -> Result<Key, Error> {
     let path = recipe.dir.join(KEY_FILE);
-    let text = Secret::new(fs::read(&path).map_err(at(&path))?);
+    let text = Secret::new(lustre_files::read(&path, lustre_files::TEXT).map_err(at(&path))?);
     Ok(Key::from_armored(&text, &path.display().to_string(), None)?)
 }
 
@@ -177,7 +177,7 @@ fn repository(
     }
     assemble::metadata(dir, time, log)?;
     let repomd = dir.join("repodata/repomd.xml");
-    let text = fs::read(&repomd).map_err(at(&repomd))?;
+    let text = lustre_files::read(&repomd, lustre_files::TEXT).map_err(at(&repomd))?;
     let signature = dir.join("repodata/repomd.xml.asc");
     fs::write(&signature, key.sign_detached(&text, time)?).map_err(at(&signature))?;
     for entry in walkdir::WalkDir::new(dir.join("repodata")) {

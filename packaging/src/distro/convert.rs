@@ -1,7 +1,6 @@
 //! Debian packages as plans for RPM packages.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -104,7 +103,8 @@ pub fn plan(name: &str, debs: &[PathBuf], recipe: &Recipe) -> Result<Plan, Error
             path: path.clone(),
             source,
         };
-        let deb = Deb::read(&fs::read(path).map_err(read)?).map_err(at(path))?;
+        let deb = Deb::read(&lustre_files::read(path, lustre_files::LARGE).map_err(read)?)
+            .map_err(at(path))?;
         let relation = |source| Error::Relation {
             path: path.clone(),
             source,

@@ -240,7 +240,10 @@ fn read_tree(root: &Path, time: u32) -> Result<Tree, Error> {
                 .permissions()
                 .mode();
             let mode = if mode & 0o111 == 0 { 0o644 } else { 0o755 };
-            (Kind::File(fs::read(found.path()).map_err(read)?), mode)
+            (
+                Kind::File(lustre_files::read(found.path(), lustre_files::SOURCE).map_err(read)?),
+                mode,
+            )
         };
         let relative = found.path().strip_prefix(root).unwrap_or(found.path());
         tree.insert(

@@ -1,7 +1,6 @@
 //! The recipe of a distribution: `distribution.toml` and what each package gets beyond its files.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -327,10 +326,11 @@ fn extended(mut base: toml::Table, over: toml::Table) -> toml::Table {
 
 /// Reads a TOML file.
 pub(super) fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T, Error> {
-    let text = fs::read_to_string(path).map_err(|source| Error::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let text =
+        lustre_files::read_to_string(path, lustre_files::TEXT).map_err(|source| Error::Read {
+            path: path.to_owned(),
+            source,
+        })?;
     crate::bounded_toml::from_str(&text).map_err(|source| Error::Parse {
         path: path.to_owned(),
         source: Box::new(source),
@@ -339,6 +339,8 @@ pub(super) fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

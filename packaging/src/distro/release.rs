@@ -66,7 +66,10 @@ pub fn for_archive(
     let mut texts = Vec::new();
     for path in fragments {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        texts.push((name, fs::read_to_string(path).map_err(at(path))?));
+        texts.push((
+            name,
+            lustre_files::read_to_string(path, lustre_files::TEXT).map_err(at(path))?,
+        ));
     }
     let fragments: Vec<Fragment<'_>> = texts
         .iter()
@@ -77,7 +80,8 @@ pub fn for_archive(
         let copy = into.join(path.file_name().unwrap_or_default());
         let is = |kind: &str| path.extension().is_some_and(|extension| extension == kind);
         if is("config") && !fragments.is_empty() {
-            let text = fs::read_to_string(&path).map_err(at(&path))?;
+            let text =
+                lustre_files::read_to_string(&path, lustre_files::TEXT).map_err(at(&path))?;
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let base = Fragment {
                 name: &name,
@@ -86,7 +90,8 @@ pub fn for_archive(
             let merged = config::merge(base, &fragments)?;
             fs::write(&copy, merged.text).map_err(at(&copy))?;
         } else if is("spec") {
-            let text = fs::read_to_string(&path).map_err(at(&path))?;
+            let text =
+                lustre_files::read_to_string(&path, lustre_files::TEXT).map_err(at(&path))?;
             let edited = with_value(&text, VERSION_LINE, version).map_err(|found| Error::Line {
                 spec: path,
                 line: VERSION_LINE,
@@ -94,7 +99,7 @@ pub fn for_archive(
             })?;
             fs::write(&copy, edited).map_err(at(&copy))?;
         } else {
-            fs::copy(&path, &copy).map_err(at(&path))?;
+            lustre_files::copy(&path, &copy).map_err(at(&path))?;
         }
     }
     Ok(())
@@ -129,12 +134,13 @@ pub fn for_release(
                 let spec = path.clone();
                 move |found| Error::Line { spec, line, found }
             };
-            let text = fs::read_to_string(&path).map_err(at(&path))?;
+            let text =
+                lustre_files::read_to_string(&path, lustre_files::TEXT).map_err(at(&path))?;
             let text = with_value(&text, VERSION_LINE, version).map_err(wrong(VERSION_LINE))?;
             let text = with_value(&text, RELEASE_LINE, number).map_err(wrong(RELEASE_LINE))?;
             fs::write(&copy, text).map_err(at(&copy))?;
         } else {
-            fs::copy(&path, &copy).map_err(at(&path))?;
+            lustre_files::copy(&path, &copy).map_err(at(&path))?;
         }
     }
     Ok(())

@@ -209,7 +209,7 @@ impl SpecTools<'_> {
         // It belongs to root inside.
         own(package).map_err(at(package))?;
         fs::rename(package, &target)
-            .or_else(|_| fs::copy(package, &target).map(|_| ()))
+            .or_else(|_| lustre_files::copy(package, &target).map(|_| ()))
             .map_err(at(&target))?;
         set_attributes(&target, self.time).map_err(at(&target))?;
         Ok(target)

@@ -74,9 +74,10 @@ pub(super) fn any_held(locks: &[&Path]) -> bool {
 /// Who holds `lock`, if anybody does.
 fn held(lock: &Path) -> Option<Holder> {
     let of = lock.metadata().ok()?;
-    let text = std::fs::read_to_string("/proc/locks").ok()?;
+    let text = lustre_files::read_to_string("/proc/locks", lustre_files::SOURCE).ok()?;
     let process = holder(&text, of.dev(), of.ino())?;
-    let name = std::fs::read_to_string(format!("/proc/{process}/comm")).unwrap_or_default();
+    let name = lustre_files::read_to_string(format!("/proc/{process}/comm"), lustre_files::TEXT)
+        .unwrap_or_default();
     Some(Holder {
         lock: lock.to_owned(),
         process,

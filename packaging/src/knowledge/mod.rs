@@ -2,7 +2,6 @@
 //! fit, and what to take instead. The statements are data, `specs/lustre/knowledge.toml`.
 
 use std::cmp::Ordering;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use rpm_version::Evr;
@@ -237,9 +236,11 @@ impl Knowledge {
     /// A file that cannot be read or says something that is not understood.
     pub fn load(specs: &Path) -> Result<Self, Error> {
         let path = specs.join(Self::FILE);
-        let text = fs::read_to_string(&path).map_err(|source| Error::Read {
-            path: path.clone(),
-            source,
+        let text = lustre_files::read_to_string(&path, lustre_files::TEXT).map_err(|source| {
+            Error::Read {
+                path: path.clone(),
+                source,
+            }
         })?;
         Self::parse(&text, &path.display().to_string())
     }

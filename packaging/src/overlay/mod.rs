@@ -104,7 +104,7 @@ fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Overla
 }
 
 fn read_text(path: &Path) -> Result<String, OverlayError> {
-    fs::read_to_string(path).map_err(io_error("cannot read", path))
+    lustre_files::read_to_string(path, lustre_files::TEXT).map_err(io_error("cannot read", path))
 }
 
 /// Writes aside and renames, so that nobody sees a half-written file. Keeps the permissions of what was there.
@@ -237,7 +237,8 @@ impl Overlay {
             let path = tree.join(&fixup.patch);
             let content = match changed.remove(&path) {
                 Some(content) => content,
-                None => fs::read(&path).map_err(io_error("cannot read", &path))?,
+                None => lustre_files::read(&path, lustre_files::SOURCE)
+                    .map_err(io_error("cannot read", &path))?,
             };
             changed.insert(path, fixup.apply(&content)?);
         }

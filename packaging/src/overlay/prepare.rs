@@ -85,7 +85,8 @@ impl Overlay {
             let path = self
                 .root(source.root.as_deref(), inputs)?
                 .join(&source.file);
-            let content = fs::read(&path).map_err(io_error("cannot read", &path))?;
+            let content = lustre_files::read(&path, lustre_files::SOURCE)
+                .map_err(io_error("cannot read", &path))?;
             added.push((self.fill(source.name(), inputs)?, content));
         }
         for (name, content) in added {
@@ -271,7 +272,7 @@ fn write_folder(
             .is_some_and(|name| new.contains_key(name));
         if kind.is_file() && !replaced {
             let to = aside.path().join(entry.file_name());
-            fs::copy(&path, &to).map_err(io_error("cannot copy", &path))?;
+            lustre_files::copy(&path, &to).map_err(io_error("cannot copy", &path))?;
         } else if !kind.is_file() {
             let source = std::io::Error::other("the sources of an SRPM are plain files");
             return Err(io_error("cannot copy", &path)(source));

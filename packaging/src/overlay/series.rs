@@ -4,7 +4,6 @@
 //! after a blank. A patch may be followed by `-p1`; other strip levels are refused, since a collated patch has only one.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
@@ -159,9 +158,11 @@ impl Series {
     /// # Errors
     /// As [`Series::parse`], and when the file cannot be read.
     pub fn read(path: &Path) -> Result<Self, SeriesError> {
-        let text = fs::read_to_string(path).map_err(|source| SeriesError::Read {
-            path: path.to_owned(),
-            source,
+        let text = lustre_files::read_to_string(path, lustre_files::TEXT).map_err(|source| {
+            SeriesError::Read {
+                path: path.to_owned(),
+                source,
+            }
         })?;
         Self::parse(&text, &path.display().to_string())
     }
@@ -194,7 +195,7 @@ impl Series {
             }
             patches.push(NamedPatch {
                 name: entry.name.clone(),
-                content: fs::read(&target).map_err(missing)?,
+                content: lustre_files::read(&target, lustre_files::SOURCE).map_err(missing)?,
             });
         }
         Ok(patches)
@@ -235,6 +236,8 @@ pub fn collate(origin: &str, patches: &[NamedPatch]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

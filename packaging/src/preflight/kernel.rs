@@ -274,7 +274,8 @@ pub(crate) fn own_patches(
         if !entry.file_type().is_file() || !name.ends_with(".patch") {
             continue;
         }
-        let content = std::fs::read(entry.path()).map_err(super::at(entry.path()))?;
+        let content = lustre_files::read(entry.path(), lustre_files::SOURCE)
+            .map_err(super::at(entry.path()))?;
         // One without is a place holder, as distributions have for those who rebuild.
         if content
             .split(|byte| *byte == b'\n')

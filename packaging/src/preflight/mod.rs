@@ -28,7 +28,6 @@ pub(crate) mod requirements;
 pub(crate) mod series;
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -237,7 +236,7 @@ fn load(inputs: &Inputs<'_>, folder: &str, options: &[String]) -> Result<Overlay
 }
 
 fn read_text(path: &Path) -> Result<String, Error> {
-    let bytes = fs::read(path).map_err(at(path))?;
+    let bytes = lustre_files::read(path, lustre_files::SOURCE).map_err(at(path))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

@@ -148,7 +148,7 @@ pub(crate) fn copy_tree(
             let goal = fs::read_link(path).map_err(at(path))?;
             std::os::unix::fs::symlink(goal, &target).map_err(at(&target))?;
         } else {
-            fs::copy(path, &target).map_err(at(path))?;
+            lustre_files::copy(path, &target).map_err(at(path))?;
         }
     }
     Ok(())

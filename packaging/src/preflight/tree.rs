@@ -153,7 +153,7 @@ pub(super) fn overlaid(
             )));
             continue;
         }
-        match fixup.apply(&fs::read(&path).map_err(at(&path))?) {
+        match fixup.apply(&lustre_files::read(&path, lustre_files::SOURCE).map_err(at(&path))?) {
             Ok(fixed) => fs::write(&path, fixed).map_err(at(&path))?,
             Err(error) => problems.push(wrong(error.to_string())),
         }

@@ -128,7 +128,7 @@ fn python(dnf: &Path) -> Result<PathBuf, Error> {
         path: dnf.to_owned(),
         why,
     };
-    let bytes = fs::read(dnf).map_err(|e| wrong(e.to_string()))?;
+    let bytes = lustre_files::read(dnf, lustre_files::TEXT).map_err(|e| wrong(e.to_string()))?;
     let first = bytes
         .split(|byte| *byte == b'\n')
         .next()

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::{Error, at};
@@ -37,10 +38,13 @@ pub fn keys(
         .collect()
 }
 
-/// The file of a key under `specs`, where there is one.
+/// The file of a key under `specs`, where there is one: whether it can be read shows when it is.
 pub fn from_specs(specs: &Path, wanted: &KeyFile) -> Option<PathBuf> {
     let path = specs.join(&wanted.file);
-    path.is_file().then_some(path)
+    match fs::symlink_metadata(&path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        _ => Some(path),
+    }
 }
 
 /// The key `name`: its file under `specs` where that is there, otherwise fetched from its URL. It is put into the store.
@@ -56,7 +60,7 @@ pub fn key(
 ) -> Result<Key, Error> {
     let (bytes, place) = match from_specs(specs, wanted) {
         Some(path) => (
-            fs::read(&path).map_err(at(&path))?,
+            lustre_files::read(&path, lustre_files::TEXT).map_err(at(&path))?,
             path.display().to_string(),
         ),
         None => (
@@ -96,5 +100,39 @@ fn check(name: &str, wanted: &KeyFile, bytes: &[u8], place: &str) -> Result<Stri
             expected: wanted.fingerprint.clone(),
             found,
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::Retry;
+
+    #[test]
+    fn a_key_of_the_target_that_cannot_be_read_is_not_fetched_instead() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store"), "a test", &mut |_| {}).unwrap();
+        let downloader = Downloader::new(&store, true, &[], Retry::default(), &|_| {});
+        let path = dir.path().join("key.asc");
+        let wanted = KeyFile {
+            file: "key.asc".to_owned(),
+            url: "https://keys.example/key.asc".to_owned(),
+            fingerprint: "A".repeat(40),
+        };
+        let error = || {
+            key(&downloader, &store, dir.path(), "release", &wanted)
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(error().contains("https://keys.example"), "{}", error());
+        rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
+        let pipe = error();
+        assert!(
+            pipe.contains("key.asc") && pipe.contains("a pipe"),
+            "{pipe}"
+        );
+        fs::remove_file(&path).unwrap();
+        fs::File::create(&path).unwrap().set_len(300 << 20).unwrap();
+        assert!(error().contains("314572800 bytes"), "{}", error());
     }
 }

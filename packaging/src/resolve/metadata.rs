@@ -280,7 +280,7 @@ fn local_copy(files: &[(MetadataFile, PathBuf)], folder: &Path) -> Result<(), Er
         );
         let link = repodata.join(&name);
         if fs::hard_link(path, &link).is_err() {
-            fs::copy(path, &link).map_err(at(&link))?;
+            lustre_files::copy(path, &link).map_err(at(&link))?;
         }
     }
     text.push_str("</repomd>\n");

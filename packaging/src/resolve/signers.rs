@@ -1,7 +1,6 @@
 //! Who signed the packages that were chosen, by their own headers: found out before they are fetched.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -151,7 +150,7 @@ fn one(looking: &Looking<'_>, package: &Chosen) -> Result<Answer, Error> {
     let headers = match digest.and_then(|digest| looking.store.file(&digest)) {
         Some(path) => {
             let mut headers = Vec::new();
-            File::open(&path)
+            lustre_files::open(&path)
                 .and_then(|file| {
                     file.take(LARGEST.min(package.header_end))
                         .read_to_end(&mut headers)

@@ -145,14 +145,15 @@ fn create(map: &str) -> io::Result<File> {
         for file in ["uid_map", "gid_map"] {
             fs::write(of.join(file), map)?;
         }
-        File::open(of.join("ns/user"))
+        lustre_files::open(of.join("ns/user"))
     })
     .map_err(io::Error::other)?
 }
 
 /// The first id of a range that nobody has.
 fn free_range() -> Option<u32> {
-    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let read =
+        |path: &str| lustre_files::read_to_string(path, lustre_files::TEXT).unwrap_or_default();
     let given = read("/etc/subuid") + &read("/etc/subgid");
     choose(
         &read("/proc/self/uid_map"),

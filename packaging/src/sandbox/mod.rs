@@ -363,7 +363,7 @@ pub fn copy_anew(from: &Path, to: &Path) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    std::fs::copy(from, to).map(drop)
+    lustre_files::copy(from, to).map(drop)
 }
 
 /// Where everything that is to be seen inside is mounted first: whoever enters as somebody else than the user who runs us cannot go

@@ -10,7 +10,6 @@ use walkdir::WalkDir;
 
 use super::Error;
 use super::git::Git;
-use crate::input;
 use crate::store::{PathError, TempDir};
 
 /// Attributes that no file has, whatever a `.gitattributes` says: `git archive` leaves nothing out and changes nothing.
@@ -100,7 +99,7 @@ impl Borrowed {
     /// The file `name` of `from`, where there is one.
     fn copy(&self, from: &Path, name: &str, limit: u64) -> Result<(), PathError> {
         let path = from.join(name);
-        match input::read(&path, limit) {
+        match lustre_files::read(&path, limit) {
             Ok(content) => self.write(name, content),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(PathError::new("read", &path, error)),
@@ -114,7 +113,7 @@ impl Borrowed {
             let item = item.map_err(|error| PathError::new("read", refs, error.into()))?;
             let name = item.path().strip_prefix(refs).unwrap_or(item.path());
             if let (true, Some(name)) = (item.file_type().is_file(), name.to_str()) {
-                let content = input::read(item.path(), LINE)
+                let content = lustre_files::read(item.path(), LINE)
                     .map_err(|source| PathError::new("read", item.path(), source))?;
                 self.write(&format!("refs/{name}"), content)?;
             }
@@ -133,7 +132,7 @@ struct Places {
 
 impl Places {
     fn of(git: &Git<'_>, repository: &Path) -> Result<Self, Error> {
-        let line = |path: &Path| match input::read_to_string(path, LINE) {
+        let line = |path: &Path| match lustre_files::read_to_string(path, LINE) {
             Ok(text) => Ok(Some(text.trim_end().to_owned())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::from(PathError::new("read", path, error))),
@@ -164,7 +163,7 @@ impl Places {
     /// The configuration of a repository that can read the objects of this one: all that counts of its own is their format.
     fn config(&self, git: &Git<'_>) -> Result<String, Error> {
         let path = self.common.join("config");
-        let text = match input::read(&path, LIST) {
+        let text = match lustre_files::read(&path, LIST) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(PathError::new("read", &path, error).into()),

@@ -40,7 +40,8 @@ impl Certificate {
             files.push(("cacert", authorities.clone()));
         }
         for (option, path) in files {
-            fs::File::open(&path).map_err(|error| self.error(&path, error.to_string()))?;
+            lustre_files::open_within(&path, lustre_files::TEXT)
+                .map_err(|error| self.error(&path, error.to_string()))?;
             let text = path.to_str().filter(|text| !text.contains(['\n', '\r']));
             let text = text.ok_or_else(|| self.error(&path, "not a path in UTF-8".to_owned()))?;
             let quoted = text.replace('\\', "\\\\").replace('"', "\\\"");
@@ -119,6 +120,20 @@ mod tests {
         ] {
             assert!(!is_for(other), "{other}");
         }
+    }
+
+    #[test]
+    fn a_pipe_is_no_certificate() {
+        let dir = tempfile::tempdir().unwrap();
+        let pipe = dir.path().join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, rustix::fs::Mode::RWXU).unwrap();
+        let mut one = certificate("https://cdn.example", &pipe);
+        one.authorities = Some(PathBuf::from("/dev/zero"));
+        let error = one.lines().unwrap_err().to_string();
+        assert!(error.contains("a pipe"), "{error}");
+        one.client = None;
+        let error = one.lines().unwrap_err().to_string();
+        assert!(error.contains("a device"), "{error}");
     }
 
     #[test]

@@ -11,7 +11,6 @@ use super::certificate::Certificate;
 use super::curl::{Outcome, Part, curl};
 use super::replace::rewrite;
 use super::{Error, Location, Mirror, Tried, url};
-use crate::input;
 use crate::store::{self, Digest, PathError, Store};
 
 /// How often and how patiently a place is tried.
@@ -165,7 +164,7 @@ impl<'s> Downloader<'s> {
                 let _ = fs::remove_file(&file);
                 match self.curl(source, place, &file, None, SMALL, Part::Rest)? {
                     Outcome::Done => {
-                        return fs::read(&file)
+                        return lustre_files::read(&file, SMALL)
                             .map_err(|source| PathError::new("read", &file, source).into());
                     }
                     Outcome::Again { why: reason, .. } => why = reason,
@@ -206,7 +205,7 @@ impl<'s> Downloader<'s> {
         let mut tried = Vec::new();
         for place in &places {
             if let Some(path) = place.local_path() {
-                match File::open(&path) {
+                match lustre_files::open(&path) {
                     Ok(file) => return part_of(file, &path, bytes).map(Some),
                     Err(error) => tried.push(Tried {
                         url: place.to_string(),
@@ -221,7 +220,7 @@ impl<'s> Downloader<'s> {
                 let _ = fs::remove_file(&file);
                 match self.curl(source, place, &file, None, bytes, Part::Beginning(bytes))? {
                     Outcome::Done => {
-                        let opened = File::open(&file)
+                        let opened = lustre_files::open(&file)
                             .map_err(|source| PathError::new("read", &file, source))?;
                         return part_of(opened, &file, bytes).map(Some);
                     }
@@ -289,7 +288,7 @@ impl<'s> Downloader<'s> {
         part: Part,
     ) -> Result<Outcome, Error> {
         if let Some(path) = place.local_path()
-            && let Err(error) = input::open(&path, limit)
+            && let Err(error) = lustre_files::open_within(&path, limit)
         {
             return Ok(Outcome::GiveUp {
                 why: error.to_string(),

@@ -1,6 +1,5 @@
 //! Sources that are here, and how their content is taken out.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -86,7 +85,7 @@ impl Fetched {
     /// When the source is damaged or no longer there.
     pub fn text(&self, store: &Store, file: &str) -> Result<Option<String>, Error> {
         let lossy = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        let read = |path: &Path| match fs::read(path) {
+        let read = |path: &Path| match lustre_files::read(path, lustre_files::SOURCE) {
             Ok(bytes) => Ok(Some(lossy(bytes))),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(Error::from(PathError::new("read", path, error))),

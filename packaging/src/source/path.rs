@@ -87,7 +87,7 @@ fn copy_all(
                 sha256, executable, ..
             } => {
                 let origin = from.join(&entry.path);
-                fs::copy(&origin, &to).map_err(failed)?;
+                lustre_files::copy(&origin, &to).map_err(failed)?;
                 let (found, _) = Digest::of_file(&to)?;
                 if found != *sha256 {
                     return Err(Error::Invalid {

@@ -9,7 +9,6 @@ use super::download::LARGEST;
 use super::fetch::{invalid, missing_of, size_of};
 use super::git::Git;
 use super::{Content, Error, Fetched, Fetcher, Locked, Override, Source};
-use crate::input;
 use crate::store::PathError;
 
 /// The first bytes of an RPM file.
@@ -44,7 +43,8 @@ impl Fetcher<'_> {
             return self.tree(name, &path, Some(by.clone())).map(Some);
         }
         // A device may have no end, and a pipe no beginning.
-        input::open(&path, LARGEST).map_err(|source| PathError::new("read", &path, source))?;
+        lustre_files::open_within(&path, LARGEST)
+            .map_err(|source| PathError::new("read", &path, source))?;
         let (digest, stored) = self.store.insert_file(&path, None)?;
         let size = size_of(&stored)?;
         let (locked, content) = if is_rpm(&path)? {
@@ -142,7 +142,7 @@ impl Fetcher<'_> {
 
 fn is_rpm(path: &Path) -> Result<bool, PathError> {
     let mut start = Vec::new();
-    fs::File::open(path)
+    lustre_files::open(path)
         .and_then(|file| file.take(4).read_to_end(&mut start))
         .map_err(|source| PathError::new("read", path, source))?;
     Ok(start == RPM_MAGIC)

@@ -1,7 +1,6 @@
 //! Source packages from a dnf source repository: its metadata is believed only by its signature, a package by its digest
 //! there and by its own signature.
 
-use std::fs;
 use std::io::BufReader;
 use std::path::Path;
 
@@ -26,7 +25,8 @@ impl Keys {
             what: format!("the keys in {}", path.display()),
             source: Box::new(error),
         };
-        let text = fs::read(&path).map_err(|source| PathError::new("read", &path, source))?;
+        let text = lustre_files::read(&path, lustre_files::TEXT)
+            .map_err(|source| PathError::new("read", &path, source))?;
         let mut keys = PublicKey::parse_many(&text).map_err(failed)?;
         let Some(fingerprint) = &srpm.fingerprint else {
             return Ok(Self { keys });

@@ -1,7 +1,6 @@
 //! SHA-256 digests: of bytes, of files, of named fields.
 
 use std::fmt;
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::str::FromStr;
@@ -78,7 +77,7 @@ impl Digest {
     /// When the file cannot be read.
     pub fn of_file(path: &Path) -> Result<(Self, u64), PathError> {
         let failed = |source| PathError::new("read", path, source);
-        let mut file = File::open(path).map_err(failed)?;
+        let mut file = lustre_files::open(path).map_err(failed)?;
         Self::of_reader(&mut file).map_err(failed)
     }
 

@@ -1,6 +1,6 @@
 //! Content-addressed files: `files/sha256/ab/<digest>`, read only, complete or not there.
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -55,7 +55,8 @@ impl Store {
         from: &Path,
         expected: Option<&Digest>,
     ) -> Result<(Digest, PathBuf), Error> {
-        let mut file = File::open(from).map_err(|source| PathError::new("read", from, source))?;
+        let mut file =
+            lustre_files::open(from).map_err(|source| PathError::new("read", from, source))?;
         self.insert_reader(&mut file, &from.display().to_string(), expected)
     }
 
@@ -119,7 +120,7 @@ impl Store {
         let folder = place.parent().unwrap_or(&place).to_owned();
         fs::create_dir_all(&folder).map_err(|source| PathError::new("create", &folder, source))?;
         let failed = |source| PathError::new("write", &place, source);
-        let file = File::open(temp).map_err(failed)?;
+        let file = lustre_files::open(temp).map_err(failed)?;
         file.set_permissions(Permissions::from_mode(0o444))
             .map_err(failed)?;
         file.sync_all().map_err(failed)?;
@@ -142,7 +143,7 @@ fn check(what: &str, expected: Option<&Digest>, found: Digest) -> Result<(), Err
 
 /// Makes the names in a folder last.
 pub(super) fn sync_folder(folder: &Path) -> Result<(), PathError> {
-    File::open(folder)
+    lustre_files::open_folder(folder)
         .and_then(|file| file.sync_all())
         .map_err(|source| PathError::new("sync", folder, source))
 }

@@ -220,7 +220,7 @@ fn alive(pid: u32) -> bool {
 
 /// The run that a lock's file names.
 pub(super) fn read(path: &Path) -> Option<Holder> {
-    parse(&fs::read(path).ok()?)
+    parse(&lustre_files::read(path, lustre_files::TEXT).ok()?)
 }
 
 /// The run that the text of a lock's file names.

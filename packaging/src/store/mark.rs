@@ -36,7 +36,8 @@ pub(super) fn look(root: &Path) -> Result<Found, Error> {
     let mark = root.join(MARK);
     match fs::symlink_metadata(&mark) {
         Ok(meta) if meta.is_file() => {
-            let text = fs::read(&mark).map_err(|source| PathError::new("read", &mark, source))?;
+            let text = lustre_files::read(&mark, lustre_files::TEXT)
+                .map_err(|source| PathError::new("read", &mark, source))?;
             if text.starts_with(FIRST_LINE.as_bytes()) {
                 return Ok(Found::Store);
             }
@@ -82,7 +83,7 @@ pub(super) fn look(root: &Path) -> Result<Found, Error> {
 /// its files and stages have the names that only a store gives.
 fn unmarked(root: &Path) -> Result<(), String> {
     let lock = root.join(LOCK);
-    let Ok(text) = fs::read(&lock) else {
+    let Ok(text) = lustre_files::read(&lock, lustre_files::TEXT) else {
         return Err(format!("it has neither {MARK} nor {LOCK}"));
     };
     let begun = root.join("files").is_dir() && root.join("stages").is_dir();

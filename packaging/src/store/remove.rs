@@ -64,7 +64,8 @@ fn make_writable(folder: &Path) {
 /// What is mounted at `path` or below, in the order in which it was mounted.
 fn mounted(path: &Path) -> Result<Vec<PathBuf>, Error> {
     let table = Path::new("/proc/self/mountinfo");
-    let text = fs::read(table).map_err(|source| PathError::new("read", table, source))?;
+    let text = lustre_files::read(table, lustre_files::SOURCE)
+        .map_err(|source| PathError::new("read", table, source))?;
     let mut points = mount_points(&text);
     points.retain(|point| point.starts_with(path));
     Ok(points)

@@ -86,7 +86,7 @@ pub(super) fn sweep(tmp: &Path) -> Result<(), Error> {
             }
             continue;
         }
-        let Ok(file) = File::open(path) else {
+        let Ok(file) = lustre_files::open(path) else {
             continue;
         };
         // A link to the file of a run on another store, of which this one is a copy, says nothing here.
@@ -106,12 +106,14 @@ pub(super) fn other(tmp: &Path, own: Option<&Folder>) -> Option<Holder> {
         if !path.to_string_lossy().ends_with(SUFFIX) || own.is_some_and(|own| own.file == path) {
             continue;
         }
-        let Ok(file) = File::open(&path) else {
+        let Ok(file) = lustre_files::open(&path) else {
             continue;
         };
         if lock::whose(&file, &path) != Whose::Elsewhere
             && flock(&file, FlockOperation::NonBlockingLockShared).is_err()
-            && let Some(holder) = fs::read(&path).ok().and_then(|text| lock::parse(&text))
+            && let Some(holder) = lustre_files::read(&path, lustre_files::TEXT)
+                .ok()
+                .and_then(|text| lock::parse(&text))
         {
             return Some(holder);
         }

@@ -246,16 +246,15 @@ impl<'s> StageStore<'s> {
         for entry in &record.outputs {
             let path = dir.join(&entry.path);
             let failed = |source| PathError::new("sync", &path, source);
-            let file = match entry.kind {
-                EntryKind::Link { .. } => continue,
-                EntryKind::File { .. } | EntryKind::Folder { .. } => {
-                    File::open(&path).map_err(failed)?
+            match entry.kind {
+                EntryKind::Link { .. } => {}
+                EntryKind::File { .. } => lustre_files::open(&path)
+                    .and_then(|file| file.sync_all())
+                    .map_err(failed)?,
+                EntryKind::Folder { .. } => {
+                    let folder = lustre_files::open_folder(&path).map_err(failed)?;
+                    rustix::fs::syncfs(&folder).map_err(|errno| failed(errno.into()))?;
                 }
-            };
-            if matches!(entry.kind, EntryKind::Folder { .. }) {
-                rustix::fs::syncfs(&file).map_err(|errno| failed(errno.into()))?;
-            } else {
-                file.sync_all().map_err(failed)?;
             }
         }
         sync_folder(dir)?;
@@ -344,7 +343,8 @@ impl<'s> StageStore<'s> {
             return Ok(());
         };
         let list = path.join(CONTENTS);
-        let text = fs::read(&list).map_err(|error| format!("{CONTENTS}: {error}"))?;
+        let text = lustre_files::read(&list, lustre_files::LARGE)
+            .map_err(|error| format!("{CONTENTS}: {error}"))?;
         if Digest::of_bytes(&text) != wanted {
             return Err(format!("{CONTENTS} is not as it was recorded"));
         }
@@ -436,7 +436,8 @@ fn write_record(path: &Path, record: &StageRecord) -> Result<(), Error> {
 
 fn read_record(dir: &Path) -> Result<StageRecord, String> {
     let path = dir.join(RECORD);
-    let text = fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let text = lustre_files::read(&path, lustre_files::LARGE)
+        .map_err(|error| format!("{}: {error}", path.display()))?;
     serde_json::from_slice(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 

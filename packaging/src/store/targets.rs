@@ -78,7 +78,7 @@ impl Store {
     /// When it cannot be written.
     pub fn record_uses(&self, target: &str, change: impl FnOnce(&mut Uses)) -> Result<(), Error> {
         let path = self.uses_place(target);
-        let before: Option<Uses> = fs::read(&path)
+        let before: Option<Uses> = lustre_files::read(&path, lustre_files::SOURCE)
             .ok()
             .and_then(|text| serde_json::from_slice(&text).ok());
         let mut uses = before.clone().unwrap_or_default();
@@ -106,7 +106,8 @@ impl Store {
         let mut all = Vec::new();
         for item in fs::read_dir(&folder).into_iter().flatten().flatten() {
             let path = item.path();
-            let text = fs::read(&path).map_err(|source| PathError::new("read", &path, source))?;
+            let text = lustre_files::read(&path, lustre_files::SOURCE)
+                .map_err(|source| PathError::new("read", &path, source))?;
             let uses =
                 serde_json::from_slice(&text).map_err(|source| Error::Record { path, source })?;
             all.push(uses);

@@ -6,8 +6,6 @@ use std::path::Path;
 use serde::Deserialize;
 use toml::{Table, Value};
 
-use crate::input;
-
 /// The file under `specs/`.
 pub(super) const FILE: &str = "lustre/features.toml";
 
@@ -55,8 +53,8 @@ impl Features {
     pub fn load(specs: &Path) -> Result<Self, String> {
         let path = specs.join(FILE);
         let wrong = |problem: String| format!("{}: {problem}", path.display());
-        let text =
-            input::read_to_string(&path, LARGEST).map_err(|error| wrong(error.to_string()))?;
+        let text = lustre_files::read_to_string(&path, LARGEST)
+            .map_err(|error| wrong(error.to_string()))?;
         crate::bounded_toml::from_str(&text).map_err(|error| wrong(error.to_string()))
     }
 

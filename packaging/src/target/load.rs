@@ -7,7 +7,7 @@ use toml::Table;
 use super::check::inside;
 use super::whence::{self, Read};
 use super::{Error, Target, compose, list};
-use crate::{bounded_toml, input};
+use crate::bounded_toml;
 
 /// No target's file is larger (bytes).
 const LARGEST: u64 = 1 << 20;
@@ -91,7 +91,7 @@ pub(super) fn table(
     read: &mut Vec<Read>,
 ) -> Result<Table, Error> {
     let path = &place.path;
-    let text = match input::read_to_string(path, LARGEST) {
+    let text = match lustre_files::read_to_string(path, LARGEST) {
         Ok(text) => text,
         Err(source) if source.kind() == std::io::ErrorKind::NotFound => {
             return Err(Error::Unknown {
@@ -194,7 +194,7 @@ pub(super) fn part(
         )));
     }
     let path = specs.join(format!("{name}.toml"));
-    let text = input::read_to_string(&path, LARGEST).map_err(|source| Error::Read {
+    let text = lustre_files::read_to_string(&path, LARGEST).map_err(|source| Error::Read {
         path: path.clone(),
         source,
     })?;

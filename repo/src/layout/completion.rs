@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Error, SignError, signature};
-use crate::files::{read_small_text, set_mtime, write_whole};
+use crate::files::{set_mtime, write_whole};
 use crate::{proof, sums};
 
 /// The files that complete a proven tree, in place of those that it has of these names.
@@ -29,11 +29,13 @@ impl Completion {
         sign: &dyn Fn(&[u8]) -> Result<String, SignError>,
     ) -> Result<Self, Error> {
         let path = tree.join(sums::FILE);
-        let assembled = read_small_text(&path).map_err(|source| Error::Io {
-            what: "read",
-            path: path.clone(),
-            source,
-        })?;
+        let assembled = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE).map_err(
+            |source| Error::Io {
+                what: "read",
+                path: path.clone(),
+                source,
+            },
+        )?;
         let sums = sums::with(&assembled, proof::FILE, &proof::digest(&proof));
         let signature = signature(&path, sums.as_bytes(), public_key, sign)?;
         Ok(Self {

@@ -254,7 +254,7 @@ fn place_packages(assembly: &Assembly<'_>, tree: &Path) -> Result<Vec<manifest::
             move |source| Error::Io { what, path, source }
         };
         // A reflink where the file system can, else a copy.
-        fs::copy(&input.path, &path).map_err(io("copy"))?;
+        lustre_files::copy(&input.path, &path).map_err(io("copy"))?;
         set_mode(&path, 0o644).map_err(io("set the mode of the copy of"))?;
         // primary.xml holds the file's time.
         set_mtime(&path, header.build_time).map_err(io("set the time of the copy of"))?;
@@ -289,7 +289,7 @@ fn sign_beside(assembly: &Assembly<'_>, path: &Path) -> Result<(), Error> {
         let path = path.to_owned();
         move |source| Error::Io { what, path, source }
     };
-    let content = fs::read(path).map_err(io("read", path))?;
+    let content = lustre_files::read(path, lustre_files::LARGE).map_err(io("read", path))?;
     let signature = signature(path, &content, assembly.public_key, assembly.sign)?;
     let mut to = path.as_os_str().to_owned();
     to.push(".asc");

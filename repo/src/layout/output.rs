@@ -11,9 +11,6 @@ use serde::Deserialize;
 use super::Error;
 use crate::manifest;
 
-/// A manifest is some kilobytes; nothing longer is read to find out whose it is.
-const MANIFEST_LIMIT: u64 = 64 << 20;
-
 /// Whether a repository may be put at `out`. It looks at the place alone, whatever lies in it, and leaves it as it is.
 ///
 /// # Errors
@@ -117,17 +114,9 @@ struct Known {
 
 fn manifest_is_ours(path: &Path) -> Result<(), String> {
     let file = manifest::FILE;
-    match fs::symlink_metadata(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            return Err(format!("it has no {file}"));
-        }
-        Err(error) => return Err(format!("its {file}: {error}")),
-        Ok(found) if !found.is_file() || found.len() > MANIFEST_LIMIT => {
-            return Err(format!("its {file} is not one of this tool"));
-        }
-        Ok(_) => {}
-    }
-    let text = fs::read(path).map_err(|error| format!("its {file}: {error}"))?;
+    let text = lustre_files::if_there(lustre_files::read_no_link(path, lustre_files::SOURCE))
+        .map_err(|error| format!("its {file} is not one of this tool: {error}"))?
+        .ok_or_else(|| format!("it has no {file}"))?;
     let known: Known = serde_json::from_slice(&text)
         .map_err(|error| format!("its {file} is not one of this tool: {error}"))?;
     let digits = known

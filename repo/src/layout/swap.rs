@@ -40,7 +40,7 @@ impl Aside {
             .rand_bytes(RANDOM)
             .prefix(&prefix)
             .tempdir_in(parent)?;
-        let lock = File::open(folder.path())?;
+        let lock = lustre_files::open_folder(folder.path())?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
         Ok(Self {
             folder,
@@ -71,7 +71,7 @@ impl Aside {
             Err(error) => return Err(error.into()),
         }
         // Nobody else is to take the old tree for one that was left.
-        let old = File::open(&self.target)?;
+        let old = lustre_files::open_folder(&self.target)?;
         let _ = flock(&old, FlockOperation::NonBlockingLockExclusive);
         match renameat_with(CWD, new, CWD, &self.target, RenameFlags::EXCHANGE) {
             // The old tree now has the temporary name and goes with it.
@@ -87,7 +87,7 @@ impl Aside {
         let mut old = self.folder.path().as_os_str().to_owned();
         old.push(".old");
         let old = PathBuf::from(old);
-        let held = File::open(&self.target);
+        let held = lustre_files::open_folder(&self.target);
         if let Ok(held) = &held {
             let _ = flock(held, FlockOperation::NonBlockingLockExclusive);
         }
@@ -157,7 +157,7 @@ pub fn recover(target: &Path) -> io::Result<()> {
         if !given || !entry.file_type()?.is_dir() {
             continue;
         }
-        let Ok(folder) = File::open(entry.path()) else {
+        let Ok(folder) = lustre_files::open_folder(entry.path()) else {
             continue;
         };
         if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_err() {

@@ -3,7 +3,6 @@
 use super::context::{Context, StaticInput};
 use super::report::Verdict;
 use super::tool;
-use crate::files::{read_small, read_small_text};
 use crate::layout::Kind;
 use crate::{key, repo_file, sums};
 
@@ -15,7 +14,10 @@ pub(super) fn signatures(context: &Context<'_>) -> Verdict {
         Err(error) => return Verdict::NotRun(format!("the public key cannot be read: {error}")),
     };
     let mut findings = Vec::new();
-    match read_small_text(&input.dist.join(repo_file::KEY_FILE)) {
+    match lustre_files::read_no_link_to_string(
+        input.dist.join(repo_file::KEY_FILE),
+        lustre_files::SOURCE,
+    ) {
         Err(error) => findings.push(format!("{}: {error}", repo_file::KEY_FILE)),
         Ok(text) => match key::fingerprint(&text) {
             Ok(found) if found == expected => {}
@@ -53,8 +55,11 @@ pub(super) fn index(kind: Kind) -> String {
 pub(super) fn verified(input: &StaticInput<'_>, name: &str) -> Result<(), String> {
     let signature = format!("{name}.asc");
     let wrong = |why: String| format!("{signature}: {why}");
-    let content = read_small(&input.dist.join(name)).map_err(|e| format!("{name}: {e}"))?;
-    let text = read_small_text(&input.dist.join(&signature)).map_err(|e| wrong(e.to_string()))?;
+    let content = lustre_files::read_no_link(input.dist.join(name), lustre_files::SOURCE)
+        .map_err(|e| format!("{name}: {e}"))?;
+    let text =
+        lustre_files::read_no_link_to_string(input.dist.join(&signature), lustre_files::SOURCE)
+            .map_err(|e| wrong(e.to_string()))?;
     key::verify_detached(input.public_key, &text, &content).map_err(|e| wrong(e.to_string()))
 }
 
@@ -89,7 +94,8 @@ fn gpg_findings(context: &Context<'_>) -> Result<Vec<String>, String> {
         let signature = format!("{name}.asc");
         // gpg would read a device or a pipe for ever, and through any link.
         let unfit = [&name, &signature].into_iter().find_map(|file| {
-            let error = read_small(&input.dist.join(file)).err()?;
+            let error =
+                lustre_files::read_no_link(input.dist.join(file), lustre_files::SOURCE).err()?;
             Some(format!("{file}: {error}"))
         });
         if let Some(why) = unfit {

@@ -155,7 +155,7 @@ fn prepare(
         .map(|name| name.split_once('-').map_or(name, |(_, rest)| rest))
         .unwrap_or("comps.xml");
     let to = again.join(name);
-    fs::copy(root.join(&record.location), &to)?;
+    lustre_files::copy(root.join(&record.location), &to)?;
     Ok(Some(to))
 }
 

@@ -140,12 +140,13 @@ impl Proof {
         checks: Vec<Check>,
     ) -> Result<Self, report::Error> {
         let path = dist.join(crate::sums::FILE);
-        let sums =
-            crate::files::read_small_text(&path).map_err(|source| json_file::Error::Read {
+        let sums = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE).map_err(
+            |source| json_file::Error::Read {
                 what: "list of digests",
                 path,
                 source,
-            })?;
+            },
+        )?;
         let sums_sha256 = digest(&crate::sums::without(&sums, FILE));
         Ok(Self {
             format: report::FORMAT,

@@ -2,14 +2,16 @@
 
 use super::context::Context;
 use super::report::Verdict;
-use crate::files;
 use crate::repo_file::{FILE, KeyLocation};
 
 /// The file is the one that the target says, line by line: one with `gpgcheck=0`, or with another URL, is as bad as a package that
 /// somebody changed.
 pub(super) fn check(context: &Context<'_>) -> Verdict {
     let expected = context.input.repo_file.render(KeyLocation::Published);
-    let findings = match files::read_small_text(&context.input.dist.join(FILE)) {
+    let findings = match lustre_files::read_no_link_to_string(
+        context.input.dist.join(FILE),
+        lustre_files::SOURCE,
+    ) {
         Ok(found) => differences(&found, &expected),
         Err(error) => vec![format!("{FILE}: {error}")],
     };

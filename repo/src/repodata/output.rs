@@ -37,7 +37,7 @@ pub(super) struct Staged {
 impl Staged {
     /// Begins: takes the repository's lock and removes what an interrupted run left.
     pub(super) fn begin(root: &Path) -> Result<Self, Error> {
-        let lock = File::open(root).map_err(Error::io("open", root))?;
+        let lock = lustre_files::open_folder(root).map_err(Error::io("open", root))?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|errno| {
             if errno == Errno::WOULDBLOCK {
                 Error::Busy {

@@ -24,7 +24,8 @@ const MAX_OPEN: u64 = 1 << 30;
 /// When a listed file is missing, is not the one listed or is not valid, and when there is no `primary` or `filelists`.
 pub fn read(root: &Path) -> Result<Metadata, Error> {
     let index = root.join("repodata/repomd.xml");
-    let bytes = fs::read(&index).map_err(Error::io("read", &index))?;
+    let bytes =
+        lustre_files::read(&index, lustre_files::TEXT).map_err(Error::io("read", &index))?;
     let repomd = Repomd::parse(&bytes).map_err(|fault| Error::malformed(&index, fault))?;
     for kind in ["primary", "filelists"] {
         if repomd.record(kind).is_none() {
@@ -91,7 +92,7 @@ fn verified(root: &Path, record: &Record) -> Result<Vec<u8>, Error> {
             format!("it has {size} bytes, more than {MAX_FILE}"),
         ));
     }
-    let bytes = fs::read(&path).map_err(Error::io("read", &path))?;
+    let bytes = lustre_files::read(&path, MAX_FILE).map_err(Error::io("read", &path))?;
     let mut hasher = Hasher::new(&record.checksum.kind, &path)?;
     hasher.update(&bytes);
     let found = hasher.finish();

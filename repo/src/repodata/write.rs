@@ -1,7 +1,7 @@
 //! Writing a repository's metadata from its packages.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -170,7 +170,7 @@ fn load(root: &Path, path: &Path, read_only: bool) -> Result<Package, Error> {
     let location = location.to_str().ok_or_else(|| Error::Name {
         path: path.to_owned(),
     })?;
-    let mut file = File::open(path).map_err(Error::io("open", path))?;
+    let mut file = lustre_files::open(path).map_err(Error::io("open", path))?;
     let headers = Headers::read(&mut file).map_err(|source| Error::Rpm {
         path: path.to_owned(),
         source: source.into(),
@@ -229,7 +229,8 @@ fn normalise_mtime(file: &File, seconds: i64) -> std::io::Result<()> {
 
 /// Metadata that is nothing to this library but text.
 fn other(staged: &Staged, kind: &str, path: &Path, time: u64) -> Result<Record, Error> {
-    let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
+    let text =
+        lustre_files::read_to_string(path, lustre_files::TEXT).map_err(Error::io("read", path))?;
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| Error::Name {
         path: path.to_owned(),
@@ -250,7 +251,8 @@ fn groups(staged: &Staged, path: &Path, time: u64) -> Result<[Record; 2], Error>
             Ok(())
         }
     }
-    let text = fs::read_to_string(path).map_err(Error::io("read", path))?;
+    let text =
+        lustre_files::read_to_string(path, lustre_files::TEXT).map_err(Error::io("read", path))?;
     document::parse(text.as_bytes(), "comps", &mut Any)
         .map_err(|fault| Error::malformed(path, fault))?;
     let name = path.file_name().and_then(|name| name.to_str());
@@ -277,6 +279,8 @@ fn groups(staged: &Staged, path: &Path, time: u64) -> Result<[Record; 2], Error>
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -74,7 +74,7 @@ fn description(input: &BootInput<'_>, name: &str, choice: &Choice) -> String {
         .join(&input.boot.guest)
         .join("checks")
         .join(name);
-    let text = fs::read_to_string(script).unwrap_or_default();
+    let text = lustre_files::read_to_string(script, lustre_files::TEXT).unwrap_or_default();
     let comment: Vec<&str> = text
         .lines()
         .map_while(|line| line.strip_prefix("# "))

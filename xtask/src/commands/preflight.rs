@@ -107,7 +107,8 @@ fn look(
     }
     let ran = ran?;
     let path = repo::folder(&ran, name::PREFLIGHT)?.join(REPORT);
-    let text = std::fs::read(&path).with_context(|| path.display().to_string())?;
+    let text = lustre_files::read(&path, lustre_files::TEXT)
+        .with_context(|| path.display().to_string())?;
     let report = serde_json::from_slice(&text).with_context(|| path.display().to_string())?;
     Ok((report, ran))
 }

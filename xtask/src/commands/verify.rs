@@ -12,7 +12,6 @@ use anyhow::Context as _;
 use lustre_packaging::stage::{Recipe, Stage};
 use lustre_packaging::store::StageDir;
 use lustre_packaging::target::{self, Target};
-use lustre_repository::files::read_small_text;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Check, Outcome as Result_, StaticInput};
 use lustre_repository::repo_file::{KEY_FILE, RepoFile};
@@ -195,7 +194,7 @@ fn key_check(
     dist: &Path,
     expected: &Expected,
 ) -> anyhow::Result<(Check, String)> {
-    let published = read_small_text(&dist.join(KEY_FILE))
+    let published = lustre_files::read_no_link_to_string(dist.join(KEY_FILE), lustre_files::SOURCE)
         .with_context(|| format!("{} is no repository of this tool", dist.display()))?;
     let check = Check::run(expected::CHECK, &context.store.logs_dir(), || {
         expected.check(&published)

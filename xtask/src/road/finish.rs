@@ -9,7 +9,7 @@ use lustre_packaging::process;
 use lustre_packaging::sign::{Signer, sign_package};
 use lustre_packaging::source::Locked;
 use lustre_packaging::stage::{Failure, Stage, Work};
-use lustre_packaging::store::Digest;
+use lustre_packaging::store::{Digest, PathError};
 use lustre_packaging::target::{Source, Target};
 use lustre_repository::comps::{Comps, Group};
 use lustre_repository::layout::{Assembly, Completion, Input, assemble};
@@ -178,7 +178,10 @@ impl Road<'_> {
         overrides: &manifest::Overrides,
     ) -> Result<(), Failure> {
         let folder = work.need(name::SIGN)?;
-        let list: Vec<Signed> = serde_json::from_slice(&fs::read(folder.join(SIGNED_LIST))?)?;
+        let path = folder.join(SIGNED_LIST);
+        let list = lustre_files::read(&path, lustre_files::TEXT)
+            .map_err(|error| PathError::new("read", &path, error))?;
+        let list: Vec<Signed> = serde_json::from_slice(&list)?;
         let packages: Vec<Input> = list
             .into_iter()
             .map(|signed| Input {
@@ -273,8 +276,9 @@ impl Road<'_> {
     ) -> Result<BTreeMap<String, manifest::Stage>, Failure> {
         let mut stages = BTreeMap::new();
         for package in built(&self.target) {
-            let list =
-                fs::read_to_string(work.need(&format!("{package}-root"))?.join("packages.txt"))?;
+            let path = work.need(&format!("{package}-root"))?.join("packages.txt");
+            let list = lustre_files::read_to_string(&path, lustre_files::TEXT)
+                .map_err(|error| PathError::new("read", &path, error))?;
             let build_packages = list
                 .lines()
                 .filter_map(|line| line.split(' ').next())

@@ -9,6 +9,7 @@ use lustre_packaging::distro::srpm::SpecTools;
 use lustre_packaging::overlay::config;
 use lustre_packaging::preflight::{KernelSource, TreeState};
 use lustre_packaging::stage::{Failure, Stage, Work};
+use lustre_packaging::store::PathError;
 use lustre_packaging::target::DistributionKind;
 
 use super::{Road, recipes};
@@ -80,11 +81,14 @@ impl Road<'_> {
         }
         if let Some(base) = &wanted.base {
             let path = into.join(base);
-            let text = fs::read_to_string(&path)
-                .map_err(|error| format!("{}: {error}", path.display()))?;
+            let read = |path: &Path| {
+                lustre_files::read_to_string(path, lustre_files::TEXT)
+                    .map_err(|error| PathError::new("read", path, error))
+            };
+            let text = read(&path)?;
             let mut texts = Vec::new();
             for fragment in &wanted.config {
-                texts.push((fragment, fs::read_to_string(self.specs.join(fragment))?));
+                texts.push((fragment, read(&self.specs.join(fragment))?));
             }
             let fragments: Vec<config::Fragment<'_>> = texts
                 .iter()

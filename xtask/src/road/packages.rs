@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use lustre_packaging::build::workdir::Workdir;
 use lustre_packaging::build::{ext4, lustre, rpmbuild};
 use lustre_packaging::stage::{Failure, Stage, Work};
+use lustre_packaging::store::PathError;
 use lustre_packaging::target::Target;
 
 use super::{Road, list_input, name, needs, recipes};
@@ -197,7 +198,9 @@ impl Road<'_> {
                     for path in rpmbuild::packages_under(&work.need(stage)?.join("RPMS"))? {
                         if is_for_building(&rpmbuild::package_name(&path)?) {
                             fs::create_dir_all(&local)?;
-                            fs::copy(&path, local.join(path.file_name().unwrap_or_default()))?;
+                            let copy = local.join(path.file_name().unwrap_or_default());
+                            lustre_files::copy(&path, copy)
+                                .map_err(|error| PathError::new("copy", &path, error))?;
                         }
                     }
                 }

@@ -15,6 +15,7 @@ use lustre_packaging::overlay::Overlay;
 use lustre_packaging::preflight::{self, Inputs, KernelSource, LustreSource, Report, Wanted};
 use lustre_packaging::source::Locked;
 use lustre_packaging::stage::{Failure, Stage, Work};
+use lustre_packaging::store::PathError;
 use lustre_packaging::target::{DistributionKind, Source};
 
 use super::{Road, name, needs, recipes};
@@ -148,7 +149,9 @@ impl Road<'_> {
                 inputs: [recipes::of(KERNEL), vec![("archive".to_owned(), archive)]].concat(),
                 whole: None,
                 recipe: Box::new(move |work| {
-                    let list = fs::read_to_string(work.need(FILES)?.join(LIST))?;
+                    let path = work.need(FILES)?.join(LIST);
+                    let list = lustre_files::read_to_string(&path, lustre_files::SOURCE)
+                        .map_err(|error| PathError::new("read", &path, error))?;
                     let wanted = Wanted::from(list.as_str());
                     let into = work.output.join("tree");
                     let takes = |path: &Path| wanted.takes(path);

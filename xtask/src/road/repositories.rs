@@ -11,7 +11,7 @@ use lustre_packaging::lock::Pinned;
 use lustre_packaging::resolve;
 use lustre_packaging::sign::{PublicKey, verify_package};
 use lustre_packaging::stage::{Failure, Stage, Work};
-use lustre_packaging::store::Digest;
+use lustre_packaging::store::{Digest, PathError};
 use lustre_packaging::target::KeyFile;
 use lustre_repository::repodata;
 
@@ -73,7 +73,9 @@ impl Road<'_> {
             recipe: Box::new(move |work| {
                 let mut by_name = BTreeMap::new();
                 for (name, key, pin) in &keys {
-                    let text = fs::read(self.pinned(&pin.sha256, &pin.file)?)?;
+                    let path = self.pinned(&pin.sha256, &pin.file)?;
+                    let text = lustre_files::read(&path, lustre_files::TEXT)
+                        .map_err(|error| PathError::new("read", &path, error))?;
                     by_name.insert(name.as_str(), pinned_key(name, key, &text)?);
                 }
                 let mut armored = String::new();
@@ -201,7 +203,7 @@ fn place(from: &Path, folder: &Path, name: &str) -> Result<(), Failure> {
     }
     let to = folder.join(name);
     if fs::hard_link(from, &to).is_err() {
-        fs::copy(from, &to)?;
+        lustre_files::copy(from, &to).map_err(|error| PathError::new("copy", from, error))?;
         fs::set_permissions(&to, fs::Permissions::from_mode(0o644))?;
     }
     Ok(())

@@ -1,6 +1,5 @@
 //! The host's side: which release it is, how it reaches archives, and a configuration for an apt state of our own.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
@@ -8,7 +7,8 @@ use super::Error;
 use crate::process;
 
 pub(super) fn check_host(etc: &Path, wanted: &str) -> Result<(), Error> {
-    let text = fs::read_to_string(etc.join("os-release")).unwrap_or_default();
+    let text = lustre_files::read_to_string(etc.join("os-release"), lustre_files::TEXT)
+        .unwrap_or_default();
     let field = |name: &str| {
         text.lines()
             .find_map(|line| line.strip_prefix(name)?.strip_prefix('='))
@@ -80,6 +80,8 @@ Acquire::IndexTargets::deb::Contents-deb::DefaultEnabled "false";
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -22,7 +22,6 @@ pub(crate) use pins::lines;
 use sources::{Asked, Entry, Options};
 
 use super::recipe::{Debian, Recipe};
-use crate::input;
 use crate::lock::{FilePin, PackagePin};
 use crate::process;
 
@@ -54,10 +53,11 @@ fn of_host(debian: &Debian, etc: Option<&Path>) -> Result<Vec<Entry>, Error> {
         if asked.component != debian.component || !debian.suites.contains(&asked.suite) {
             continue;
         }
-        let text = input::read_to_string(&asked.file, LARGEST).map_err(|source| Error::Io {
-            path: asked.file.clone(),
-            source,
-        })?;
+        let text =
+            lustre_files::read_to_string(&asked.file, LARGEST).map_err(|source| Error::Io {
+                path: asked.file.clone(),
+                source,
+            })?;
         let options = Options::of(&asked, &text).ok_or_else(|| Error::Answer {
             line: format!("{}:{}", asked.file.display(), asked.number),
         })?;

@@ -1,7 +1,6 @@
 //! Which options a kernel tree knows.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -46,9 +45,11 @@ pub fn known_symbols(tree: &Path) -> Result<BTreeSet<String>, KnownError> {
         if !is_kconfig || !entry.file_type().is_file() {
             continue;
         }
-        let bytes = fs::read(entry.path()).map_err(|source| KnownError::Read {
-            path: entry.path().to_owned(),
-            source,
+        let bytes = lustre_files::read(entry.path(), lustre_files::TEXT).map_err(|source| {
+            KnownError::Read {
+                path: entry.path().to_owned(),
+                source,
+            }
         })?;
         symbols.extend(declared(&String::from_utf8_lossy(&bytes)));
     }
@@ -74,6 +75,8 @@ pub(crate) fn declared(text: &str) -> impl Iterator<Item = String> + '_ {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -394,7 +394,7 @@ fn copy(from: &Path, to: &Path) -> Result<(), ApplyError> {
     if let Some(parent) = to.parent() {
         fs::create_dir_all(parent).map_err(io_error("cannot make", parent))?;
     }
-    fs::copy(from, to).map_err(io_error("cannot copy to", to))?;
+    lustre_files::copy(from, to).map_err(io_error("cannot copy to", to))?;
     // A read-only source file (sources unpacked from some archives) must not stop the next patch.
     let mut mode = fs::metadata(to)
         .map_err(io_error("cannot read", to))?

@@ -246,3 +246,58 @@ fn series_are_tried_on_a_tree_with_their_fixups() {
         "{text}"
     );
 }
+
+#[test]
+fn whatever_is_no_file_of_its_size_ends_in_an_error_that_names_it() {
+    for name in [
+        "sources/kernel.spec",
+        "sources/kernel-x86_64.config",
+        "sources/linux.tar",
+        "overlay/overlay.toml",
+        "overlay/lustre.config",
+        "overlay/extra.txt",
+        "lustre/lustre/kernel_patches/series/test.series",
+        "lustre/lustre/kernel_patches/patches/fix.patch",
+    ] {
+        for (kind, why) in [
+            ("pipe", "a pipe"),
+            ("device", "a device"),
+            ("size", "314572800 bytes"),
+        ] {
+            // An archive among the sources may be of any size, and a link is no source of a package.
+            if name == "sources/linux.tar" && kind == "size" {
+                continue;
+            }
+            let place = place();
+            let path = place.dir.path().join(name);
+            fs::remove_file(&path).unwrap();
+            match kind {
+                "pipe" => {
+                    rustix::fs::mkfifoat(rustix::fs::CWD, &path, rustix::fs::Mode::RWXU).unwrap();
+                }
+                "device" => std::os::unix::fs::symlink("/dev/zero", &path).unwrap(),
+                _ => fs::File::create(&path).unwrap().set_len(300 << 20).unwrap(),
+            }
+            let (told, ended) = std::sync::mpsc::channel();
+            std::thread::spawn(move || {
+                let result = place.prepare().map(drop).map_err(|error| {
+                    use std::error::Error as _;
+                    format!("{error}: {:?}", error.source())
+                });
+                told.send(result)
+            });
+            let error = ended
+                .recv_timeout(std::time::Duration::from_secs(20))
+                .unwrap_or_else(|_| panic!("{name} as a {kind} keeps it waiting"))
+                .unwrap_err();
+            let file = path.file_name().unwrap().to_str().unwrap();
+            assert!(error.contains(file), "{name} as a {kind}: {error}");
+            // A link is refused as one first, where none is expected.
+            let refused = [why, "plain files", "leads out of"];
+            assert!(
+                refused.iter().any(|why| error.contains(why)),
+                "{name} as a {kind}: {error}"
+            );
+        }
+    }
+}

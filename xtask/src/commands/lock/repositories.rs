@@ -91,7 +91,8 @@ fn json(name: &str, value: &impl serde::Serialize) -> anyhow::Result<(String, St
 
 /// The lines of a spec, or of an overlay on one, that say what its build requires: nothing else of it decides what is pinned.
 fn requires_in(path: &Path) -> anyhow::Result<String> {
-    let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+    let text = lustre_files::read_to_string(path, lustre_files::TEXT)
+        .with_context(|| path.display().to_string())?;
     let lines: Vec<&str> = text
         .lines()
         .map(str::trim)

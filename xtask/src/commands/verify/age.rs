@@ -4,7 +4,6 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use lustre_packaging::sign::{PublicKey, utc};
-use lustre_repository::files::{read_small, read_small_text};
 use lustre_repository::proof::Verdict;
 use lustre_repository::sums;
 
@@ -27,8 +26,11 @@ pub fn check(dist: &Path, public_key: &str, now: SystemTime, max_days: Option<u3
 /// When the sums were signed, in seconds since 1970.
 fn signed(dist: &Path, public_key: &str) -> Result<u32, String> {
     let text = |e: &dyn std::fmt::Display| e.to_string();
-    let content = read_small(&dist.join(sums::FILE)).map_err(|e| text(&e))?;
-    let signature = read_small_text(&dist.join(sums::SIGNATURE)).map_err(|e| text(&e))?;
+    let content = lustre_files::read_no_link(dist.join(sums::FILE), lustre_files::SOURCE)
+        .map_err(|e| text(&e))?;
+    let signature =
+        lustre_files::read_no_link_to_string(dist.join(sums::SIGNATURE), lustre_files::SOURCE)
+            .map_err(|e| text(&e))?;
     PublicKey::parse(public_key)
         .and_then(|key| key.verify_detached(&content, &signature))
         .map_err(|e| text(&e))

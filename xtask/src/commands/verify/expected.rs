@@ -82,7 +82,7 @@ impl Expected {
             })?;
             return Ok(Self::Key { fingerprint, from });
         }
-        let text = std::fs::read(path).context(from.clone())?;
+        let text = lustre_files::read(path, lustre_files::TEXT).context(from.clone())?;
         let key = PublicKey::parse(&text).context(from.clone())?;
         Ok(Self::Key {
             fingerprint: key.fingerprint(),

@@ -11,7 +11,6 @@ use lustre_packaging::source::Locked;
 use lustre_packaging::store::{Digest, Entry, EntryKind, list_tree};
 use lustre_packaging::target::Target;
 use lustre_packaging::{process, stage};
-use lustre_repository::files::read_small_text;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::{proof, sums};
 
@@ -253,7 +252,8 @@ impl Build {
 fn unproven(tree: &Path) -> anyhow::Result<Vec<Entry>> {
     let mut entries = entries(tree)?;
     let path = tree.join(sums::FILE);
-    let all = read_small_text(&path).with_context(|| path.display().to_string())?;
+    let all = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE)
+        .with_context(|| path.display().to_string())?;
     let text = sums::without(&all, proof::FILE);
     entries.retain(|entry| ![proof::FILE, sums::SIGNATURE].contains(&entry.path.as_str()));
     for entry in entries.iter_mut().filter(|entry| entry.path == sums::FILE) {
