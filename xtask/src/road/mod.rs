@@ -32,7 +32,7 @@ use lustre_packaging::buildroot::{Base, BaseRepo};
 use lustre_packaging::knowledge::Knowledge;
 use lustre_packaging::lock::{self, Lock, Pinned};
 use lustre_packaging::overlay::Overlay;
-use lustre_packaging::source::Fetched;
+use lustre_packaging::source::{Fetched, Options};
 use lustre_packaging::stage::{Failure, Stage, Work, digest_of};
 use lustre_packaging::store::Store;
 use lustre_packaging::target::{DistributionKind, Target};
@@ -123,25 +123,7 @@ impl<'a> Road<'a> {
             incomplete.extend(why.map(|why| (sources::KERNEL, why)));
             kernel = Some(tree);
         }
-        let mut overrides = Overrides {
-            sources: options
-                .overrides
-                .iter()
-                .map(|by| (by.name.clone(), by.to_string()))
-                .collect(),
-            mirrors: options
-                .mirrors
-                .iter()
-                .map(|mirror| (mirror.from.to_string(), mirror.to.to_string()))
-                .collect(),
-            lustre: context
-                .target
-                .chosen
-                .lustre
-                .clone()
-                .filter(|_| context.target.chosen.instead),
-            ..Overrides::default()
-        };
+        let mut overrides = asked_for(&context.target, &options);
         if !lustre.missing().is_empty() {
             let missing = lustre.missing().to_vec();
             overrides
@@ -221,6 +203,25 @@ impl<'a> Road<'a> {
             locked,
             overrides,
         })
+    }
+}
+
+/// What the command line takes in place of the target's own: the manifest tells it.
+fn asked_for(target: &Target, options: &Options) -> Overrides {
+    let own = target.chosen.lustre.clone();
+    Overrides {
+        sources: options
+            .overrides
+            .iter()
+            .map(|by| (by.name.clone(), by.to_string()))
+            .collect(),
+        mirrors: options
+            .mirrors
+            .iter()
+            .map(|mirror| (mirror.from.to_string(), mirror.to.to_string()))
+            .collect(),
+        lustre: own.filter(|_| target.chosen.instead),
+        ..Overrides::default()
     }
 }
 
@@ -408,7 +409,20 @@ fn list_input(label: &str, list: &[String]) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
-    use super::list_input;
+    use super::*;
+
+    #[test]
+    fn another_release_of_lustre_than_the_targets_own_is_in_the_manifest() {
+        let recorded = |lustre: Option<&str>| {
+            let target = Target::load_with(&specs(), "rocky-8.10", lustre).unwrap();
+            let asked = asked_for(&target, &Options::default());
+            serde_json::to_value(&asked).unwrap().get("lustre").cloned()
+        };
+        assert_eq!(recorded(Some("2.15.8")), Some("2.15.8".into()));
+        // Its own is no other, chosen or not.
+        assert_eq!(recorded(Some("2.17.0")), None);
+        assert_eq!(recorded(None), None);
+    }
 
     #[test]
     fn no_two_lists_look_the_same() {
