@@ -5,6 +5,7 @@
     allow(clippy::disallowed_methods, reason = "tests look from outside")
 )]
 
+pub mod advisories;
 pub mod archive;
 pub mod boot;
 mod bounded_toml;

@@ -37,6 +37,9 @@ pub struct Manifest {
     /// What the user replaced on the command line.
     #[serde(default)]
     pub overrides: Overrides,
+    /// What is known to be wrong with the release of Lustre that was built, and how each fault stands in these packages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub known_faults: Vec<KnownFault>,
     /// The stages that made the packages, by name.
     #[serde(default)]
     pub stages: BTreeMap<String, Stage>,
@@ -75,6 +78,20 @@ pub struct Overrides {
     /// what ours adds.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub series: BTreeMap<String, String>,
+}
+
+/// A known fault of the release of Lustre.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KnownFault {
+    /// Its ticket.
+    pub ticket: String,
+    /// What it does at its worst: `corruption`, `data-loss`, `crash`, `hang`, `security`, `wrong-result`.
+    pub severity: String,
+    /// What it is, in a few words.
+    pub title: String,
+    /// How it stands: `mended by …`, `accepted: …`, or `open`.
+    pub standing: String,
 }
 
 /// A stage that made packages.
@@ -185,6 +202,30 @@ mod tests {
         let path = dir.path().join(FILE);
         one.write(&path).unwrap();
         assert_eq!(Manifest::read(&path).unwrap().to_json(), one.to_json());
+    }
+
+    #[test]
+    fn known_faults_are_kept_and_an_older_manifest_has_none() {
+        let plain = Manifest {
+            format: FORMAT,
+            ..Manifest::default()
+        };
+        assert!(!plain.to_json().contains("known_faults"));
+        let with = Manifest {
+            known_faults: vec![KnownFault {
+                ticket: "LU-1".to_owned(),
+                severity: "corruption".to_owned(),
+                title: "t".to_owned(),
+                standing: "accepted: why".to_owned(),
+            }],
+            ..plain.clone()
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(FILE);
+        for one in [plain, with] {
+            one.write(&path).unwrap();
+            assert_eq!(Manifest::read(&path).unwrap(), one);
+        }
     }
 
     #[test]

@@ -9,6 +9,8 @@ use std::process::{Command, Stdio};
 
 use lustre_repo_tests::command_line::{Home, project, run};
 
+#[path = "cli/advisories.rs"]
+mod advisories;
 #[path = "cli/full.rs"]
 mod full;
 #[path = "cli/keys.rs"]
@@ -31,7 +33,8 @@ mod verifying;
 mod waiting;
 
 /// The commands that take a target.
-const TARGET_COMMANDS: [&str; 9] = [
+const TARGET_COMMANDS: [&str; 10] = [
+    "advisories",
     "repo",
     "plan",
     "preflight",

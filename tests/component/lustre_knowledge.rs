@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use lustre_packaging::knowledge::{Knowledge, Outcome};
+use lustre_packaging::advisories::{self, Commit, History, Ledger};
+use lustre_packaging::knowledge::{Knowledge, Outcome, in_order};
 use lustre_packaging::overlay::Overlay;
 use lustre_packaging::overlay::patch::{ApplyOptions, Patch, apply};
 use lustre_packaging::overlay::series::Series;
@@ -218,11 +219,13 @@ fn the_statements_agree_with_lustre_s_trees() -> Result<()> {
 }
 
 /// What overlays and series are of Lustre's tree.
-const LUSTRE: [&str; 4] = [
+const LUSTRE: [&str; 6] = [
     "lustre.spec.in",
     "config",
     "ldiskfs/kernel_patches",
     "lustre/osd-ldiskfs",
+    "lustre/include",
+    "lustre/target",
 ];
 
 /// What Lustre makes ldiskfs of.
@@ -371,6 +374,7 @@ fn the_overlays_change_lustre_s_trees() -> Result<()> {
     let plain = |name: &str| Overlay::load(&specs().join(format!("lustre/{name}/overlay.toml")));
     for (revision, overlay) in [
         ("2.15.5", with_fixup("2.15")?),
+        ("2.15.8", plain("2.15")?),
         ("2.16.0-RC1", with_fixup("2.16")?),
         ("2.16.1", with_fixup("2.16")?),
         ("2.17.0", plain("2.17")?),
@@ -518,5 +522,174 @@ fn no_series_that_is_built_miscounts_the_levels_of_a_directory() -> Result<()> {
         );
     }
     ensure!(wrong.is_empty() && !all.is_empty(), "{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// What a plain pipeline counts: the later commits, and those of them whose `Fixes:` names one of the history, by the beginning of its
+/// id, by its subject, or by the id of a later commit of that subject, of which it was picked.
+const PIPELINE: &str = r#"
+set -eu
+pin=$1; shift
+{
+    git log --format='I %H' "$pin"
+    git log --format='S %s' "$pin"
+    git log --format='C %H %s%n%b' "$@" "^$pin"
+} | awk '
+    /^I [0-9a-f]+$/ && !later { for (n = 6; n <= 40; n++) ids[substr($2, 1, n)] = 1; next }
+    /^S / && !later { subjects[substr($0, 3)] = 1; next }
+    /^C [0-9a-f]+ / && length($2) == 40 {
+        later++
+        for (n = 6; n <= 40; n++) elsewhere[substr($2, 1, n)] = substr($0, 44)
+        next
+    }
+    /^[ \t]*[Ff]ixes:/ {
+        line = $0; sub(/^[ \t]*[Ff]ixes:[ \t]*/, "", line); sub(/^[Cc]ommit /, "", line)
+        id = line; sub(/[^0-9a-zA-Z].*/, "", id); subject = line
+        if (match(line, /".*"/)) subject = substr(line, RSTART + 1, RLENGTH - 2)
+        of[++count] = later; id_of[count] = tolower(id); subject_of[count] = subject
+    }
+    END {
+        for (n = 1; n <= count; n++) {
+            id = id_of[n]; is_id = length(id) >= 6
+            if ((is_id && id in ids) || subject_of[n] in subjects || (is_id && id in elsewhere && elsewhere[id] in subjects)) named[of[n]] = 1
+        }
+        for (one in named) naming++
+        print later + 0, naming + 0
+    }'
+"#;
+
+/// A history with what came after it.
+fn selected(commit: &str, branches: &[&str]) -> Result<(usize, usize, Vec<String>)> {
+    let format = format!("--format={}", advisories::commit::FORMAT);
+    let without = format!("^{commit}");
+    let history = git(&["log", "--topo-order", "--no-patch", &format, commit])?;
+    let mut line = vec![
+        "log",
+        "--topo-order",
+        "--name-only",
+        "--no-renames",
+        &format,
+    ];
+    line.extend(branches);
+    line.push(&without);
+    let history = History::new(Commit::parse_log(&history)?);
+    let later = Commit::parse_log(&git(&line)?)?;
+    let selection = advisories::select(&history, &later);
+    let ids = selection.advisories.iter().flat_map(|one| {
+        let all = [one.commit].into_iter().chain(one.also.iter().copied());
+        all.map(|commit| commit.id.clone())
+    });
+    Ok((selection.later, selection.naming, ids.collect()))
+}
+
+#[test]
+#[ignore = "needs LUSTRE_GIT=REPOSITORY, a clone of Lustre's"]
+fn what_is_counted_agrees_with_a_plain_pipeline() -> Result<()> {
+    let repository = std::env::var_os("LUSTRE_GIT").context("LUSTRE_GIT names no clone")?;
+    for (release, branches) in [
+        ("2.17.0", &["master"][..]),
+        ("2.16.1", &["master", "b2_15", "b2_16", "b2_17"]),
+        ("2.15.8", &["master", "b2_17"]),
+    ] {
+        let commit = String::from_utf8(git(&["rev-parse", &format!("{release}^{{commit}}")])?)?;
+        let commit = commit.trim();
+        let mut sh = Command::new("sh");
+        sh.current_dir(&repository)
+            .args(["-c", PIPELINE, "pipeline", commit])
+            .args(branches);
+        let counted = String::from_utf8(process::output(&mut sh)?)?;
+        let (later, naming, ids) = selected(commit, branches)?;
+        println!(
+            "{release}: {later} later, {naming} name one of it, {} remain",
+            ids.len()
+        );
+        ensure!(
+            counted.trim() == format!("{later} {naming}"),
+            "{release}: counted {counted} and {later} {naming}"
+        );
+        // Nothing that is listed is in the history, under its own id or by its review.
+        let changes = git(&["log", "--format=%b", commit])?;
+        let changes = String::from_utf8_lossy(&changes).into_owned();
+        let kept: BTreeSet<&str> = changes
+            .lines()
+            .filter_map(|line| line.strip_prefix("Change-Id: "))
+            .collect();
+        for id in &ids {
+            let inside = git(&["merge-base", "--is-ancestor", id, commit]).is_ok();
+            let body =
+                String::from_utf8_lossy(&git(&["log", "-1", "--format=%b", id])?).into_owned();
+            let change = body
+                .lines()
+                .find_map(|line| line.strip_prefix("Change-Id: "));
+            ensure!(
+                !inside && !change.is_some_and(|change| kept.contains(change)),
+                "{release}: {id} is in the history"
+            );
+        }
+    }
+    Ok(())
+}
+
+#[test]
+#[ignore = "needs LUSTRE_GIT=REPOSITORY, a clone of Lustre's"]
+fn the_ledger_agrees_with_lustre_s_history() -> Result<()> {
+    let specs = specs();
+    let ledger = Ledger::load(&specs)?;
+    let mut compared = 0;
+    let mut wrong = Vec::new();
+    for (release, version) in target::lustre_releases(&specs)? {
+        let Source::Git { commit, .. } = Target::load_with(&specs, "rocky-8.10", Some(&release))?
+            .lustre
+            .source
+        else {
+            continue;
+        };
+        let changes = git(&["log", "--format=%H%n%b", &commit])?;
+        let changes = String::from_utf8_lossy(&changes).into_owned();
+        let lines: BTreeSet<&str> = changes.lines().collect();
+        // By its id, or by its review where it was picked.
+        let has = |id: &String| -> Result<bool> {
+            let body =
+                String::from_utf8_lossy(&git(&["log", "-1", "--format=%b", id])?).into_owned();
+            let mut ids = body.lines().filter(|line| line.starts_with("Change-Id: "));
+            Ok(lines.contains(id.as_str()) || ids.any(|line| lines.contains(line)))
+        };
+        for fault in &ledger.fault {
+            let (since, until) = (&fault.since, fault.until.as_ref());
+            let late = until.is_some_and(|until| in_order(&version, until).is_ge());
+            let early = in_order(&version, since).is_lt();
+            for (what, ids, is) in [
+                ("mended", &fault.changes, late),
+                ("brought", &fault.causes, !early),
+            ] {
+                for id in ids {
+                    compared += 1;
+                    if has(id)? != is {
+                        wrong.push(format!(
+                            "{release}, {}: {what} by {id}: {}",
+                            fault.ticket, !is
+                        ));
+                    }
+                }
+            }
+        }
+    }
+    // A series that no tree has is a mistake.
+    let mut trees = BTreeSet::new();
+    for (revision, _) in REVISIONS {
+        let path = "ldiskfs/kernel_patches/series/";
+        let names = git(&["ls-tree", "--name-only", revision, path])?;
+        trees.extend(String::from_utf8(names)?.lines().map(str::to_owned));
+    }
+    for fault in &ledger.fault {
+        for series in &fault.series {
+            let path = format!("ldiskfs/kernel_patches/series/ldiskfs-{series}.series");
+            if !trees.contains(&path) {
+                wrong.push(format!("{}: no tree has the series {series}", fault.ticket));
+            }
+        }
+    }
+    println!("{compared} statements compared");
+    ensure!(wrong.is_empty() && compared > 50, "{}", wrong.join("\n"));
     Ok(())
 }

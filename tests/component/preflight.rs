@@ -388,3 +388,122 @@ fn the_distributions_own_patches_come_first() {
     );
     assert_eq!(check(&report.checks, "kernel series").result, Verdict::Pass);
 }
+
+/// Two faults of one release: one that an edit mends, one that nothing does.
+const FAULTS: &str = r#"
+[[fault]]
+ticket = "LU-1"
+title = "names are lost"
+severity = "corruption"
+does = "in large directories"
+since = "1.0"
+until = "1.1"
+changes = ["0123456789abcdef0123456789abcdef01234567"]
+evidence = "e"
+mend = [{ overlay = "lustre/t", edits = ["mended"] }]
+[[fault]]
+ticket = "LU-2"
+title = "files are lost"
+severity = "data-loss"
+does = "when it is Monday"
+since = "1.0"
+evidence = "e"
+[[fault]]
+ticket = "LU-3"
+title = "it ends"
+severity = "crash"
+does = "at times"
+since = "1.0"
+evidence = "e"
+"#;
+
+#[test]
+fn a_fault_that_costs_data_is_mended_or_accepted_or_nothing_is_built() {
+    let mut place = Place::new(OLD_SHAPE);
+    place.lustre_version = Some("1.0".to_owned());
+    place.specs("lustre/safety.toml", FAULTS);
+    place.write_lustre("a.c", "wrong\n");
+    let edit = |name: &str| {
+        format!(
+            "package = \"lustre\"\n[[edit]]\nname = \"{name}\"\nwhy = \"w\"\nfile = \"a.c\"\nanchor = \"wrong\"\n\
+             position = \"replace\"\nexpect = 1\ntext = \"right\"\n"
+        )
+    };
+    place.specs("lustre/t/overlay.toml", &edit("mended"));
+    // A model is another Lustre.
+    assert!(
+        place
+            .run()
+            .checks
+            .iter()
+            .all(|one| one.check != "known faults")
+    );
+    let real = |accepts: &str| {
+        let lustre = format!("[lustre]\noverlay = \"lustre/t\"\n{accepts}");
+        let text = TARGET.replace("[lustre]\n", &lustre);
+        text.replace("inherits", "model = \"\"\ninherits")
+    };
+    for (accepts, name, result, parts) in [
+        (
+            "",
+            "mended",
+            Verdict::Fail,
+            &[
+                "LU-2 (data-loss): files are lost; when it is Monday",
+                "accepts = { LU-2",
+                "no release has it mended",
+            ][..],
+        ),
+        (
+            "",
+            "another",
+            Verdict::Fail,
+            &["LU-1 (corruption)", "LU-2", "1.1 has LU-1 mended"],
+        ),
+        (
+            "accepts = { LU-2 = \"closed on Mondays\" }\n",
+            "mended",
+            Verdict::Waived,
+            &[
+                "1 mended by our edits, 1 accepted, 1 open",
+                "accepted: closed on Mondays",
+            ],
+        ),
+        (
+            "accepts = { LU-2 = \"x\", LU-4 = \"y\" }\n",
+            "mended",
+            Verdict::Fail,
+            &["lustre.accepts names LU-4", "correct the ticket"],
+        ),
+    ] {
+        place.specs("lustre/t/overlay.toml", &edit(name));
+        place.target(&real(accepts));
+        let report = place.run();
+        let faults = check(&report.checks, "known faults");
+        let told = faults.to_string();
+        assert_eq!(
+            (faults.result, report.fits),
+            (result, result != Verdict::Fail),
+            "{told}"
+        );
+        for part in parts {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+        assert!(!told.contains("LU-3 ("), "{told}");
+    }
+    place.target(&real("version = \"1.1\"\n"));
+    place.lustre_version = Some("1.1".to_owned());
+    let told = check(&place.run().checks, "known faults").to_string();
+    assert!(!told.contains("LU-1 ") && told.contains("LU-2"), "{told}");
+    // Of a folder that somebody may have changed nothing is known.
+    place.lustre_version = None;
+    assert_eq!(
+        check(&place.run().checks, "known faults").result,
+        Verdict::NotRun
+    );
+    // What is meant to be read is read, or nothing is built.
+    place.lustre_version = Some("1.0".to_owned());
+    place.specs("lustre/safety.toml", "fault = 1\n");
+    let failed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| place.run()));
+    assert!(failed.is_err());
+}

@@ -62,6 +62,14 @@ pub enum Command {
                             cargo xtask preflight --json | jq '.checks[] | select(.result == \"fail\")'"
     )]
     Preflight(TargetArgs),
+    /// What is known to be wrong with the Lustre of a target, and what upstream has mended since: from a clone, without network.
+    #[command(
+        after_help = "Examples:\n  cargo xtask advisories --target debian-12 --source lustre=CLONE\n  \
+                            cargo xtask advisories --target rocky-9.6 --source lustre=CLONE --json | jq '.known[]'\n\n\
+                            CLONE has all of upstream's history and its branches. Ends with 3 where a known fault corrupts or loses data \
+                            and is neither mended nor accepted."
+    )]
+    Advisories(TargetArgs),
     /// Fetch all sources into the store: the only step that uses the network.
     #[command(after_help = "Example:\n  cargo xtask fetch && cargo xtask repo --offline")]
     Fetch(TargetArgs),

@@ -5,6 +5,7 @@
 //! - [`wanted`]: which few files of the kernel's archive the checks need.
 //! - [`tree`]: Lustre's tree: is it whole, does the target's overlay fit it?
 //! - [`known`]: what is known of this Lustre with this kernel.
+//! - [`faults`]: what is known to be wrong with this Lustre.
 //! - [`kernel`]: the kernel's spec, config, fixups and series.
 //! - [`ldiskfs`]: the series that makes ldiskfs of the kernel's ext4, tried as Lustre's own build applies it.
 //! - [`e2fsprogs`]: its series, and the version that Lustre's tree asks for.
@@ -15,6 +16,7 @@
 //! words. Nothing is built, and no program of a tree is run; patches are tried with GNU `patch`.
 
 pub mod e2fsprogs;
+pub mod faults;
 pub mod kernel;
 pub mod known;
 pub mod ldiskfs;
@@ -31,6 +33,7 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::advisories;
 use crate::archive;
 use crate::knowledge;
 use crate::overlay::patch::ApplyError;
@@ -60,6 +63,9 @@ pub enum Error {
     /// An overlay that cannot be read.
     #[error(transparent)]
     Overlay(#[from] OverlayError),
+    /// What is known to be wrong cannot be read.
+    #[error(transparent)]
+    Faults(#[from] advisories::ledger::Error),
     /// What is known cannot be read.
     #[error(transparent)]
     Knowledge(#[from] knowledge::Error),
@@ -181,6 +187,7 @@ pub fn run(inputs: &Inputs<'_>) -> Result<Report, Error> {
         &inputs.scratch.join("lustre"),
     )?;
     checks.push(overlaid);
+    checks.extend(faults::check(inputs, overlay.as_ref())?);
     let known_at = checks.len();
     checks.extend(inputs.kernel.tree.as_ref().map(kernel::complete));
     let kernel_overlay = target.kernel_overlay(inputs.specs)?;

@@ -15,7 +15,7 @@ pub enum Verdict {
     Pass,
     /// It does not fit.
     Fail,
-    /// It does not fit, and the user said on the command line to go on all the same.
+    /// It does not fit, and the user said, on the command line or in the target, to go on all the same.
     Waived,
     /// The target has nothing of the kind; the message says what.
     NotNeeded,

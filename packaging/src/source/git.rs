@@ -49,14 +49,14 @@ pub(super) struct Git<'s> {
 }
 
 /// A repository in which git may run.
-enum Opened<'r> {
+pub(super) enum Opened<'r> {
     /// A mirror in the store.
     Ours(&'r Path),
     Borrowed(Borrowed),
 }
 
 impl Opened<'_> {
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         match self {
             Self::Ours(path) => path,
             Self::Borrowed(borrowed) => borrowed.path(),
@@ -95,14 +95,14 @@ impl<'s> Git<'s> {
     }
 
     /// git in a repository of our own, whatever lies around it.
-    fn at(&self, repository: &Path) -> Command {
+    pub(super) fn at(&self, repository: &Path) -> Command {
         let mut command = self.command();
         command.arg("--git-dir").arg(repository);
         command
     }
 
     /// A repository to run git in: `repository` itself where it is the store's, otherwise one that borrows from it.
-    fn open<'r>(&self, repository: &'r Path) -> Result<Opened<'r>, Error> {
+    pub(super) fn open<'r>(&self, repository: &'r Path) -> Result<Opened<'r>, Error> {
         if repository.starts_with(self.store.git_dir()) {
             return Ok(Opened::Ours(repository));
         }

@@ -6,12 +6,14 @@
 //!   `replacement`).
 //! - [`Location`] is where something is, parsed (`url`).
 //! - [`Certificate`] is what a repository's server asks for (`certificate`).
+//! - [`Histories`] are the commits that a git source is made of, and those that came after (`commits`).
 //! - `download` fetches files through `curl`, `git` drives git, in repositories of our own (`borrowed`), `tag` checks the signatures of tags, `srpm` reads a dnf source repository by its signed metadata (`repodata`).
 //!
 //! Fetching is the only part of the road that uses the network.
 
 mod borrowed;
 mod certificate;
+mod commits;
 mod curl;
 mod download;
 mod error;
@@ -28,6 +30,7 @@ mod tag;
 pub(crate) mod url;
 
 pub use certificate::Certificate;
+pub use commits::{Branch, Histories};
 pub(crate) use curl::url_line;
 pub use download::{Downloader, Progress, Retry};
 pub use error::{Error, Tried};

@@ -3,6 +3,7 @@
 use super::Boot;
 use super::model::{DistributionKind, KernelKind, Source, Target};
 use super::site::BESIDE;
+use crate::advisories::commit::is_ticket;
 
 impl Target {
     /// Checks what the types leave open.
@@ -44,6 +45,7 @@ impl Target {
                 ));
             }
         }
+        self.check_accepts()?;
         self.check_release_package()?;
         self.check_folders()?;
         under("e2fsprogs.spec", &self.e2fsprogs.spec)?;
@@ -54,6 +56,22 @@ impl Target {
             under("lustre.overlay", overlay)?;
         }
         self.boot.as_ref().map_or(Ok(()), Boot::check)
+    }
+
+    fn check_accepts(&self) -> Result<(), String> {
+        for (ticket, why) in &self.lustre.accepts {
+            if !is_ticket(ticket) {
+                return Err(format!(
+                    "lustre.accepts names known faults by their tickets, such as LU-20192, and `{ticket}` is none"
+                ));
+            }
+            if why.trim().is_empty() {
+                return Err(format!(
+                    "lustre.accepts.{ticket} gives no reason: say why the fault can be taken"
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn check_release_package(&self) -> Result<(), String> {

@@ -300,6 +300,9 @@ pub struct Lustre {
     pub packages: Vec<String>,
     /// Kernel modules that must be inside the packages, by file name.
     pub modules: Vec<String>,
+    /// The known faults that it is taken with although they corrupt or lose data: a ticket of `specs/lustre/safety.toml`, and why.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub accepts: BTreeMap<String, String>,
 }
 
 /// The repository that comes out.

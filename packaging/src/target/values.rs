@@ -326,6 +326,7 @@ mod tests {
             "e2fsprogs.spec",
             "kernel.kind",
             "kernel.overlay",
+            "lustre.accepts.",
             "lustre.configure",
             "lustre.overlay",
             "lustre.rpmbuild",

@@ -20,8 +20,9 @@ const RESULTS: [&[&str]; 10] = [
     &["clean", "--all", "--dry-run"],
 ];
 
-/// The commands whose results need the built rehearsal: they print in the one place that all of these do.
-const ELSEWHERE: [&str; 9] = [
+/// The commands whose results need the built rehearsal, or a clone: they print in the one place that all of these do.
+const ELSEWHERE: [&str; 10] = [
+    "advisories",
     "assemble",
     "boot",
     "build",

@@ -175,3 +175,21 @@ pub(super) fn change(path: &Path, from: &str, to: &str) -> Result<()> {
     ensure!(found == 1, "{} has {from:?} {found} times", path.display());
     Ok(fs::write(path, text.replace(from, to))?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_overlay_of_each_release_fits_its_stand_in() {
+        for lustre in [Lustre::V2_16, Lustre::V2_17] {
+            let dir = tempfile::tempdir().unwrap();
+            let tree = dir.path().join("lustre");
+            lustre.write(&tree).unwrap();
+            let path = project().join("specs").join(lustre.overlay());
+            let overlay = Overlay::load(&path.join("overlay.toml")).unwrap();
+            let changed = overlay.change_tree(&tree);
+            assert!(changed.is_ok(), "{lustre:?}: {changed:?}");
+        }
+    }
+}

@@ -1,5 +1,6 @@
 //! One module a command.
 
+mod advisories;
 mod boot;
 mod clean;
 mod key;
@@ -75,6 +76,7 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
         Command::Build(arguments) => repo::build(&arguments),
         Command::Fetch(arguments) => repo::fetch(&arguments),
         Command::Preflight(arguments) => preflight::run(&arguments),
+        Command::Advisories(arguments) => advisories::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Boot(arguments) => boot::run(&arguments),
@@ -110,7 +112,9 @@ fn work(command: &Command, distribution: Option<DistributionKind>) -> Work {
         Command::Lock(_) if distribution == Some(DistributionKind::Repositories) => {
             Work::Builds { setup }
         }
-        Command::Plan(_) | Command::Lock(_) | Command::Clean(_) => Work::Store { setup },
+        Command::Plan(_) | Command::Lock(_) | Command::Clean(_) | Command::Advisories(_) => {
+            Work::Store { setup }
+        }
         Command::Targets { .. } | Command::Key(_) | Command::Test(_) => Work::Other,
         _ => Work::Builds { setup },
     }
@@ -123,7 +127,9 @@ fn about(command: &Command) -> Option<&TargetArgs> {
         Command::Assemble(arguments) => &arguments.target,
         Command::Boot(arguments) => &arguments.target,
         Command::Build(arguments) => &arguments.target,
-        Command::Fetch(arguments) | Command::Preflight(arguments) => arguments,
+        Command::Fetch(arguments)
+        | Command::Preflight(arguments)
+        | Command::Advisories(arguments) => arguments,
         Command::Verify(arguments) => &arguments.target,
         Command::Plan(arguments) => &arguments.target,
         Command::Lock(arguments) => &arguments.target,

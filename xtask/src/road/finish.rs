@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::PathBuf;
 
+use lustre_packaging::advisories::{Known, Ledger};
 use lustre_packaging::build::rpmbuild;
 use lustre_packaging::process;
 use lustre_packaging::sign::{Signer, sign_package};
@@ -164,6 +165,7 @@ impl Road<'_> {
                     ("overrides".to_owned(), serde_json::to_string(overrides)?),
                     ("sources".to_owned(), self.sources_digest()),
                 ],
+                self.faults_input()?,
             ]
             .concat(),
             whole: None,
@@ -198,6 +200,7 @@ impl Road<'_> {
             target: self.target.name.clone(),
             source_date_epoch: self.target.build.source_date_epoch.into(),
             overrides: overrides.clone(),
+            known_faults: self.known_faults()?,
             stages: self.manifest_stages(work)?,
             ..Manifest::default()
         };
@@ -267,6 +270,42 @@ impl Road<'_> {
         Completion::new(&assembled, proof.to_json(), &signing.public_key, &sign)?
             .write(&to, self.target.build.source_date_epoch.into())?;
         Ok(())
+    }
+
+    /// What is known to be wrong with the release of Lustre, for the manifest. A model has no such faults, and of a folder that somebody
+    /// may have changed nothing is known.
+    fn known_faults(&self) -> Result<Vec<manifest::KnownFault>, Failure> {
+        let Some(version) = self
+            .lustre_release()
+            .filter(|_| self.target.model.is_none())
+        else {
+            return Ok(Vec::new());
+        };
+        let wanted = &self.target.lustre;
+        let overlay = wanted.overlay.as_ref();
+        let overlay = overlay
+            .map(|folder| self.overlay(folder, &wanted.options))
+            .transpose()?;
+        let ledger = Ledger::load(&self.specs)?;
+        let known = ledger.known(&self.target, &version, overlay.as_ref());
+        let fault = |one: &Known<'_>| manifest::KnownFault {
+            ticket: one.fault.ticket.clone(),
+            severity: one.fault.severity.name().to_owned(),
+            title: one.fault.title.clone(),
+            standing: one.standing.to_string(),
+        };
+        Ok(known.iter().map(fault).collect())
+    }
+
+    /// The same, for the key of the stage that writes it: nothing where there is nothing.
+    fn faults_input(&self) -> anyhow::Result<Vec<(String, String)>> {
+        let faults = self
+            .known_faults()
+            .map_err(|error| anyhow::anyhow!("{error}"))?;
+        if faults.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(vec![("faults".to_owned(), serde_json::to_string(&faults)?)])
     }
 
     /// What made the packages, for the manifest: sources and build packages by stage.

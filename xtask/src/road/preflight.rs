@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use lustre_packaging::advisories::Ledger;
 use lustre_packaging::archive;
 use lustre_packaging::distro::srpm::SpecTools;
 use lustre_packaging::distro::{self, Recipe};
@@ -95,6 +96,7 @@ impl Road<'_> {
             ),
             self.spec_input("e2fsprogs-spec", &self.target.e2fsprogs.spec)?,
             self.spec_input("knowledge", Knowledge::FILE)?,
+            self.spec_input("faults", Ledger::FILE)?,
             ("packages".to_owned(), packages),
         ]);
         let mut tree = recipes::of(LUSTRE);
@@ -307,7 +309,7 @@ impl Road<'_> {
     }
 
     /// The release that Lustre's tree is; none for a folder that somebody may have changed.
-    fn lustre_release(&self) -> Option<String> {
+    pub(super) fn lustre_release(&self) -> Option<String> {
         let folder = matches!(self.lustre.locked, Locked::Path { .. });
         let changed = folder && self.lustre.replaced.is_some();
         (!changed).then(|| self.target.lustre.version.clone())

@@ -1,0 +1,88 @@
+//! What is known to be wrong with this release of Lustre: `specs/lustre/safety.toml`.
+
+use super::report::{Check, Problem, Verdict, counted};
+use super::{Error, Inputs};
+use crate::advisories::{Known, Ledger, Standing};
+use crate::overlay::Overlay;
+
+/// The check's name.
+pub const NAME: &str = "known faults";
+
+/// Whether the target takes a fault that corrupts or loses data without having said so. There is no check for a model: it is another
+/// Lustre.
+pub(super) fn check(
+    inputs: &Inputs<'_>,
+    overlay: Option<&Overlay>,
+) -> Result<Option<Check>, Error> {
+    if inputs.target.model.is_some() {
+        return Ok(None);
+    }
+    let Some(version) = &inputs.lustre.version else {
+        let why = format!(
+            "which release {} is, is not known: it is a folder, and somebody may have changed it",
+            inputs.lustre.label
+        );
+        return Ok(Some(Check::not_run(NAME, why)));
+    };
+    let ledger = Ledger::load(inputs.specs)?;
+    let known = ledger.known(inputs.target, version, overlay);
+    let count = |wanted: fn(&Known<'_>) -> bool| known.iter().filter(|one| wanted(one)).count();
+    let mended = count(|one| matches!(one.standing, Standing::Mended { .. }));
+    let accepted: Vec<Problem> = known.iter().filter_map(accepted).collect();
+    let open = count(|one| one.standing == Standing::Open);
+    let message = format!(
+        "Lustre {version} has {}: {mended} mended by our edits, {} accepted, {open} open",
+        counted(known.len(), "known fault"),
+        accepted.len()
+    );
+    let mut problems: Vec<Problem> = ledger
+        .unknown(inputs.target)
+        .into_iter()
+        .map(|ticket| {
+            Problem::new(format!(
+                "lustre.accepts names {ticket}, and {} has no such fault: what it was meant to accept is not",
+                Ledger::FILE
+            ))
+        })
+        .collect();
+    let stopping = known.iter().filter(|one| one.stops());
+    problems.extend(stopping.map(|one| {
+        let fault = one.fault;
+        Problem::new(format!(
+            "{} ({}): {}; {}",
+            fault.ticket, fault.severity, fault.title, fault.does
+        ))
+    }));
+    if problems.is_empty() && !accepted.is_empty() {
+        let mut check = Check::of(NAME, message, accepted);
+        check.result = Verdict::Waived;
+        return Ok(Some(check));
+    }
+    let hint = known.iter().find(|one| one.stops()).map_or_else(
+        || "correct the ticket, or take it out of `accepts` in [lustre]".to_owned(),
+        |one| {
+            let until = one.fault.until.as_ref();
+            let mended = until.map_or("no release has it mended".to_owned(), |until| {
+                format!("{until} has {} mended", one.fault.ticket)
+            });
+            format!(
+                "take another release of Lustre ({mended}; `cargo xtask targets --matrix` says what goes with this kernel), or accept it in \
+                 the target: `accepts = {{ {} = \"why\" }}` in [lustre]",
+                one.fault.ticket
+            )
+        },
+    );
+    Ok(Some(Check::of(NAME, message, problems).hint(hint)))
+}
+
+/// What the target takes all the same.
+fn accepted(known: &Known<'_>) -> Option<Problem> {
+    let fault = known.fault;
+    match &known.standing {
+        Standing::Accepted { why } => Some(Problem::new(format!(
+            "{} ({}): {}; accepted: {why}",
+            fault.ticket, fault.severity, fault.title
+        ))),
+        _ => None,
+    }
+}

@@ -1,0 +1,228 @@
+//! `cargo xtask advisories`
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use lustre_packaging::advisories::{self, Advisory, Commit, History, Known, Ledger, Selection};
+use lustre_packaging::overlay::Overlay;
+use lustre_packaging::shown::harmless;
+use lustre_packaging::source::Histories;
+use lustre_packaging::target::{Source, Target};
+use serde_json::{Value, json};
+
+use super::lock;
+use crate::cli::TargetArgs;
+use crate::context::{self, Context};
+use crate::exit::Outcome;
+use crate::{sources, ui};
+
+/// How many letters of a commit's id are shown to people.
+const SHORT: usize = 10;
+
+/// How many commits of a kind are listed to people; `--json` has all.
+const SHOWN: usize = 3;
+
+/// Tells what is known to be wrong with the Lustre of a target, and what upstream has mended since.
+pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
+    let context = Context::read_only(arguments, "cargo xtask advisories")?;
+    let target = &context.target;
+    if let Some(model) = &target.model {
+        anyhow::bail!("{model} Nobody mends it elsewhere: name a target with the real one");
+    }
+    let ledger = Ledger::load(&context::specs())?;
+    ledger.check_mends(&context::specs())?;
+    let (fetched, _) = sources::lustre(&context, &lock::none(&context)?).with_context(|| {
+        format!(
+            "what upstream has mended is told from a clone with all its history and branches: git clone --bare {} lustre.git, and \
+             --source lustre=lustre.git",
+            place(&target.lustre.source)
+        )
+    })?;
+    let histories = fetched.histories(&context.store)?;
+    let pinned =
+        matches!(&target.lustre.source, Source::Git { commit, .. } if *commit == histories.commit);
+    let version = if pinned {
+        target.lustre.version.clone()
+    } else {
+        let told = fetched.version(&context.store)?;
+        told.with_context(|| {
+            format!(
+                "no tag of a release is before {}, so which release it is cannot be told; fetch upstream's tags (git fetch --tags)",
+                histories.commit
+            )
+        })?
+    };
+    let overlay = overlay(&context::specs(), target)?;
+    let known = ledger.known(target, &version, overlay.as_ref());
+    let history = History::new(histories.history.clone());
+    let selection = advisories::select(&history, &histories.later);
+    if context.arguments.json {
+        let report = json!({
+            "target": target.name,
+            "lustre": version,
+            "commit": histories.commit,
+            "branches": histories.branches.iter().map(|one| &one.name).collect::<Vec<_>>(),
+            "later": selection.later,
+            "naming": selection.naming,
+            "known": known.iter().map(known_json).collect::<Vec<_>>(),
+            "left_out": selection.left_out.iter().map(|one| {
+                let mut value = commit_json(one.commit);
+                value["why"] = json!(one.why);
+                value
+            }).collect::<Vec<_>>(),
+            "advisories": selection.advisories.iter().map(|one| {
+                advisory_json(one, standing(&ledger, &known, one))
+            }).collect::<Vec<_>>(),
+        });
+        ui::print(&serde_json::to_string_pretty(&report)?);
+    } else {
+        ui::print(text(&histories, &version, &selection, &ledger, &known).trim_end());
+    }
+    for ticket in ledger.unknown(target) {
+        ui::say(&format!(
+            "lustre.accepts names {ticket}, and specs/{} has no such fault",
+            Ledger::FILE
+        ));
+    }
+    Ok(if known.iter().any(Known::stops) {
+        Outcome::Misfit
+    } else {
+        Outcome::Done
+    })
+}
+
+fn place(source: &Source) -> &str {
+    match source {
+        Source::Git { url, .. } | Source::GitTag { url, .. } => url,
+        _ => "URL",
+    }
+}
+
+/// The target's overlay of Lustre.
+fn overlay(specs: &Path, target: &Target) -> anyhow::Result<Option<Overlay>> {
+    let wanted = &target.lustre;
+    let load =
+        |folder: &String| Overlay::load_in(specs, &target.folder(specs, folder), &wanted.options);
+    Ok(wanted.overlay.as_ref().map(load).transpose()?)
+}
+
+/// The known fault that an advisory is of.
+fn standing<'k, 'l>(
+    ledger: &Ledger,
+    known: &'k [Known<'l>],
+    advisory: &Advisory<'_>,
+) -> Option<&'k Known<'l>> {
+    let all = [advisory.commit]
+        .into_iter()
+        .chain(advisory.also.iter().copied());
+    let fault = all.into_iter().find_map(|one| ledger.of_change(&one.id))?;
+    known.iter().find(|one| one.fault.ticket == fault.ticket)
+}
+
+fn commit_json(commit: &Commit) -> Value {
+    json!({ "commit": commit.id, "time": commit.time, "subject": commit.subject })
+}
+
+fn known_json(known: &Known<'_>) -> Value {
+    let fault = known.fault;
+    let mut value = json!({
+        "ticket": fault.ticket,
+        "severity": fault.severity,
+        "title": fault.title,
+        "does": fault.does,
+        "until": fault.until,
+    });
+    if let (Value::Object(value), Ok(Value::Object(standing))) =
+        (&mut value, serde_json::to_value(&known.standing))
+    {
+        value.extend(standing);
+    }
+    value
+}
+
+fn advisory_json(advisory: &Advisory<'_>, known: Option<&Known<'_>>) -> Value {
+    let list = |commits: &[&Commit]| {
+        commits
+            .iter()
+            .map(|one| commit_json(one))
+            .collect::<Vec<_>>()
+    };
+    let mut value = commit_json(advisory.commit);
+    value["ticket"] = json!(advisory.commit.ticket());
+    value["says"] = json!(advisory.weight.says);
+    value["touches"] = json!(advisory.weight.touches);
+    value["also"] = json!(list(&advisory.also));
+    value["mends"] = json!(list(&advisory.mends));
+    value["followed_by"] = json!(list(&advisory.followed_by));
+    value["of_ticket"] = json!(list(&advisory.of_ticket));
+    value["known"] = json!(known.map(known_json));
+    value
+}
+
+fn text(
+    histories: &Histories,
+    version: &str,
+    selection: &Selection<'_>,
+    ledger: &Ledger,
+    known: &[Known<'_>],
+) -> String {
+    let branches: Vec<String> = histories
+        .branches
+        .iter()
+        .map(|one| harmless(&one.name).into_owned())
+        .collect();
+    let mut text = format!(
+        "Lustre {version}, {}: {} known faults (specs/{})\n",
+        short(&histories.commit),
+        known.len(),
+        Ledger::FILE
+    );
+    for one in known {
+        let fault = one.fault;
+        text.push_str(&format!(
+            "  {:12} {:9} {}\n{:25}{}\n",
+            fault.severity, fault.ticket, fault.title, "", one.standing
+        ));
+    }
+    text.push_str(&format!(
+        "{} later commits on {}; {} name a commit of it that they mend, {} are left out, {} mends remain, the gravest first\n",
+        selection.later,
+        branches.join(", "),
+        selection.naming,
+        selection.left_out.len(),
+        selection.advisories.len()
+    ));
+    for one in &selection.advisories {
+        let says = serde_json::to_value(one.weight.says).unwrap_or_default();
+        text.push_str(&format!(
+            "  {:12} {} {}\n",
+            says.as_str().unwrap_or_default(),
+            line(one.commit),
+            one.weight.touches.join(", ")
+        ));
+        if let Some(known) = standing(ledger, known, one) {
+            text.push_str(&format!("{:25}{}\n", "", known.standing));
+        }
+        for (what, commits) in [
+            ("and", &one.also),
+            ("then", &one.followed_by),
+            ("has of it", &one.of_ticket),
+        ] {
+            for commit in commits.iter().take(SHOWN) {
+                text.push_str(&format!("{:15}{what}: {}\n", "", line(commit)));
+            }
+            if let Some(more) = commits.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+                text.push_str(&format!("{:15}{what}: {more} more\n", ""));
+            }
+        }
+    }
+    text
+}
+
+fn line(commit: &Commit) -> String {
+    format!("{} {}", short(&commit.id), harmless(&commit.subject))
+}
+
+fn short(id: &str) -> &str {
+    id.get(..SHORT).unwrap_or(id)
+}
