@@ -230,6 +230,7 @@ fn what_servers_are_told_is_what_the_install_proof_does() {
 fn links_lead_somewhere() {
     for file in [
         "README.md",
+        "CONTRIBUTING.md",
         "docs/architecture.md",
         "docs/kernel-pinning.md",
         "specs/README.md",
@@ -251,4 +252,20 @@ fn links_lead_somewhere() {
             }
         }
     }
+}
+
+#[test]
+fn places_that_contributors_are_sent_to_exist() {
+    let text = fs::read_to_string(project().join("CONTRIBUTING.md")).unwrap();
+    let mut places = 0;
+    // What is between backticks and looks like a path, fenced blocks aside.
+    for (number, part) in text.split('`').enumerate() {
+        let is_path = part.contains('/') && !part.contains(' ') && !part.contains('\n');
+        let is_name = part.chars().any(|letter| letter.is_ascii_uppercase());
+        if number % 2 == 1 && is_path && !is_name {
+            places += 1;
+            assert!(project().join(part).exists(), "{part}");
+        }
+    }
+    assert!(places > 15, "only {places} places were found");
 }
