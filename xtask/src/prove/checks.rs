@@ -7,7 +7,7 @@ use lustre_repository::repo_file::KEY_FILE;
 use super::chroot::Step;
 
 /// A check that ends early where a command of it fails.
-fn verdict(
+pub(super) fn verdict(
     checked: impl Into<String>,
     check: impl FnOnce() -> Result<Vec<String>, String>,
 ) -> Verdict {
@@ -187,14 +187,6 @@ pub fn mke2fs(step: &Step<'_>) -> Verdict {
             findings.push(format!("mke2fs -V says: {}", lines.join(" ")));
         }
         Ok(findings)
-    })
-}
-
-/// dnf's own repoclosure finds nothing missing in our repository over the base.
-pub fn repoclosure(step: &Step<'_>) -> Verdict {
-    verdict("dnf repoclosure of our repository over the base", || {
-        let said = step.dnf_says(&["--disableplugin=local", "repoclosure", "--check", "lustre"])?;
-        Ok(said.findings("dnf repoclosure"))
     })
 }
 

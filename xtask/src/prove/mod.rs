@@ -5,6 +5,7 @@
 pub(crate) mod checks;
 pub(crate) mod chroot;
 mod everything;
+mod repoclosure;
 mod said;
 
 use std::collections::BTreeMap;
@@ -83,7 +84,7 @@ const STEPS: [Named; 12] = [
     ("libraries", checks::libraries),
     ("mke2fs", checks::mke2fs),
     ("group", checks::group),
-    ("repoclosure", checks::repoclosure),
+    ("repoclosure", repoclosure::repoclosure),
     ("remove", checks::remove),
     // Last: what it installs, no server has.
     ("install-everything", everything::install),

@@ -46,6 +46,11 @@ impl Said {
         }
     }
 
+    /// Its exit code; none where a signal ended it.
+    pub fn code(&self) -> Option<i32> {
+        self.status.code()
+    }
+
     /// A finding where `what` failed.
     pub fn failed(&self, what: &str) -> Option<String> {
         (!self.status.success()).then(|| {
