@@ -41,9 +41,11 @@ impl Evr {
         };
         let (epoch, rest) = match text.split_once(':') {
             Some((epoch, rest)) => (
-                epoch
-                    .parse::<u32>()
-                    .map_err(|_| error("the epoch is not a number"))?,
+                // A sign, which a number may have elsewhere, is none here.
+                (epoch.bytes().all(|byte| byte.is_ascii_digit()))
+                    .then(|| epoch.parse::<u32>().ok())
+                    .flatten()
+                    .ok_or_else(|| error("the epoch is not a number"))?,
                 rest,
             ),
             None => (0, text),
@@ -102,7 +104,16 @@ mod tests {
 
     #[test]
     fn what_is_no_version_is_refused() {
-        for text in ["", "-1", "1-", "x:1", "1 2-1", "1.0-1_2"] {
+        for text in [
+            "",
+            "-1",
+            "1-",
+            "x:1",
+            "+1:1",
+            "1 2-1",
+            "1.0-1_2",
+            "1:2.36-9+0x10:1",
+        ] {
             assert!(Evr::from_debian(text).is_err(), "{text}");
         }
     }

@@ -328,33 +328,11 @@ impl Requirement {
 
     /// Calls `f` with every capability in it, conditions included.
     pub fn each_capability<'a>(&'a self, f: &mut impl FnMut(&'a Entry)) {
-        match self {
-            Self::Plain(capability) => f(capability),
-            Self::And(all) | Self::Or(all) | Self::With(all) => {
-                for one in all {
-                    one.each_capability(f);
-                }
-            }
-            Self::Without(a, b) => {
-                a.each_capability(f);
-                b.each_capability(f);
-            }
-            Self::If {
-                wanted,
-                condition,
-                otherwise,
-            }
-            | Self::Unless {
-                wanted,
-                condition,
-                otherwise,
-            } => {
-                wanted.each_capability(f);
-                condition.each_capability(f);
-                if let Some(otherwise) = otherwise {
-                    otherwise.each_capability(f);
-                }
-            }
+        if let Self::Plain(capability) = self {
+            f(capability);
+        }
+        for operand in self.operands() {
+            operand.each_capability(f);
         }
     }
 }
@@ -433,7 +411,6 @@ mod tests {
         for (text, what) in [
             ("", "a name is missing"),
             ("a >=", "a version is missing"),
-            ("a = x:1", "its version cannot be read"),
             ("(a and b", "a parenthesis is not closed"),
             ("(a and)", "a name is missing"),
             ("(a and b or c)", "different operators without parentheses"),
@@ -456,6 +433,17 @@ mod tests {
             ),
         ] {
             assert_eq!(parse(text).unwrap_err().what, what, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_version_of_nothing_is_refused() {
+        for text in ["a = :", "(a and b = -1)"] {
+            assert_eq!(
+                parse(text).unwrap_err().what,
+                "its version cannot be read",
+                "{text}"
+            );
         }
     }
 

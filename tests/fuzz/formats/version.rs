@@ -31,6 +31,10 @@ impl Format for Version {
                 "1.00-1 1.0-1\n0001 1\n1.010 1.10\n1.a 1.1\n10abc 10\n",
             ),
             Case::good("epochs", "1:1-1 2-1\n0:1 1\n:1 1\n"),
+            Case::good(
+                "marks in odd places",
+                "1:2.36-9+0x10:1 2.36-9+0x10:1\n:1:2 x:1\n1-2-3 1-2-\n",
+            ),
             Case::good("Debian's", "1:2.36-9+deb12u10 2.36-9\n"),
             Case::good(
                 "relations",
@@ -80,7 +84,7 @@ impl Format for Version {
     fn check(&self, input: &[u8], _: &Path) -> Result<Judged, String> {
         let text = super::text(input);
         let mut refused = String::new();
-        let mut pairs = Vec::new();
+        let (mut read, mut pairs) = (Vec::new(), Vec::new());
         for line in text.lines() {
             if let Err(error) = depends::parse(line) {
                 refused = message(&error);
@@ -95,9 +99,11 @@ impl Format for Version {
                 && let (Some(one), Some(two)) = (Evr::parse(a), Evr::parse(b))
             {
                 order(&one, &two)?;
+                read.extend([(a, one.clone()), (b, two.clone())]);
                 pairs.push((one, two));
             }
         }
+        parts_as_rpm(&read)?;
         as_rpm(&pairs)?;
         let relations = text.contains(',') && depends::parse(&text).is_ok();
         if pairs.is_empty() && !relations && !refused.is_empty() {
@@ -126,48 +132,85 @@ fn order(a: &Evr, b: &Evr) -> Result<(), String> {
     }
 }
 
-/// That rpm orders the versions in the same way, where there is an rpm; all of them in one process.
-fn as_rpm(pairs: &[(Evr, Evr)]) -> Result<(), String> {
-    let plain = |text: &str| {
-        text.len() < 200
-            && !text.is_empty()
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || b".~^+_".contains(&byte))
-    };
-    let pairs: Vec<_> = pairs
+/// That rpm finds the same parts in the texts.
+fn parts_as_rpm(read: &[(&str, Evr)]) -> Result<(), String> {
+    let read: Vec<_> = read
         .iter()
-        .filter(|(a, b)| plain(&a.version) && plain(&b.version))
+        .filter(|(text, _)| is_plain(text, b".~^+_:-"))
         .take(50)
         .collect();
-    if pairs.is_empty() {
+    let texts: Vec<_> = read.iter().map(|(text, _)| *text).collect();
+    // A bar is in no version, and keeps empty parts.
+    let asked = texts.iter().map(|text| {
+        format!("do local v = rpm.ver('{text}') print((v.e or '0')..'|'..v.v..'|'..(v.r or '')..'\\n') end")
+    });
+    let Some(said) = ask_rpm(asked, texts.len())? else {
         return Ok(());
+    };
+    for ((text, evr), said) in read.into_iter().zip(said) {
+        let release = evr.release.as_deref().unwrap_or_default();
+        let ours = format!("{}|{}|{release}", evr.epoch, evr.version);
+        // rpm keeps an epoch's zeroes.
+        let (epoch, rest) = said.split_once('|').unwrap_or_default();
+        if epoch.parse().ok() != Some(evr.epoch) || !ours.ends_with(&format!("|{rest}")) {
+            return Err(format!("`{text}` is {ours} for us and {said} for rpm"));
+        }
     }
-    let asked: String = pairs
-        .iter()
-        .map(|(a, b)| format!("print(rpm.vercmp('{}', '{}'), ' ')", a.version, b.version))
-        .collect();
+    Ok(())
+}
+
+/// Whether rpm can be asked about a text in a line of Lua.
+fn is_plain(text: &str, marks: &[u8]) -> bool {
+    (1..200).contains(&text.len())
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || marks.contains(&byte))
+}
+
+/// rpm's answers to `count` lines of Lua, all of them by one process; none where there is no rpm.
+fn ask_rpm(
+    asked: impl Iterator<Item = String>,
+    count: usize,
+) -> Result<Option<Vec<String>>, String> {
+    if count == 0 {
+        return Ok(None);
+    }
     let run = Command::new("rpm")
         .arg("--eval")
-        .arg(format!("%{{lua: {asked}}}"))
+        .arg(format!("%{{lua: {}}}", asked.collect::<Vec<_>>().join(" ")))
         .stdin(Stdio::null())
         .output();
     let Ok(out) = run else {
-        return Ok(());
+        return Ok(None);
     };
-    let said = String::from_utf8_lossy(&out.stdout).into_owned();
-    let said: Vec<i32> = said
+    let said: Vec<String> = String::from_utf8_lossy(&out.stdout)
         .split_whitespace()
-        .filter_map(|word| word.parse().ok())
+        .map(str::to_owned)
         .collect();
-    if said.len() != pairs.len() {
+    if said.len() != count {
         return Err(format!(
-            "rpm answers {} of {}: {}",
+            "rpm answers {} of {count}: {}",
             said.len(),
-            pairs.len(),
             String::from_utf8_lossy(&out.stderr)
         ));
     }
+    Ok(Some(said))
+}
+
+/// That rpm orders the versions in the same way.
+fn as_rpm(pairs: &[(Evr, Evr)]) -> Result<(), String> {
+    let plain = |evr: &Evr| is_plain(&evr.version, b".~^+_");
+    let pairs: Vec<_> = pairs
+        .iter()
+        .filter(|(a, b)| plain(a) && plain(b))
+        .take(50)
+        .collect();
+    let asked = pairs
+        .iter()
+        .map(|(a, b)| format!("print(rpm.vercmp('{}', '{}'), ' ')", a.version, b.version));
+    let Some(said) = ask_rpm(asked, pairs.len())? else {
+        return Ok(());
+    };
     for ((a, b), said) in pairs.into_iter().zip(said) {
         let alone = |evr: &Evr| Evr {
             epoch: 0,
@@ -175,7 +218,8 @@ fn as_rpm(pairs: &[(Evr, Evr)]) -> Result<(), String> {
             release: None,
         };
         let ours = alone(a).compare(&alone(b));
-        if ours != said.cmp(&0) {
+        let theirs = said.parse::<i32>().map(|said| said.cmp(&0));
+        if theirs != Ok(ours) {
             return Err(format!(
                 "`{}` to `{}` is {ours:?} for us and {said} for rpm",
                 a.version, b.version

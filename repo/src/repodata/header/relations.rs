@@ -95,7 +95,8 @@ impl Raw<'_> {
         let evr = Evr::parse(&version);
         if evr.is_none() && !version.is_empty() {
             return Err(format!(
-                "the version `{version}` of the dependency `{name}` has an epoch that is not a number"
+                "the version `{version}` of the dependency `{name}` is none, or its epoch is beyond {}",
+                u32::MAX
             ));
         }
         Ok(Entry {

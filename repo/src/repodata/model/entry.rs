@@ -152,26 +152,21 @@ pub struct Evr {
 }
 
 impl Evr {
-    /// Reads `[epoch:]version[-release]`. None where there is no version or the epoch is not a number.
+    /// Reads `[epoch:]version[-release]` as rpm does: an epoch is digits up to the first colon, a release what follows the last hyphen, and
+    /// both marks are ordinary characters elsewhere. None where there is no version, or the epoch is beyond what a header can hold.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        if text.is_empty() {
-            return None;
-        }
-        let (epoch, rest) = match text.split_once(':') {
+        let (epoch, rest) = match split_epoch(text) {
             None => (0, text),
             Some(("", rest)) => (0, rest),
             Some((epoch, rest)) => (epoch.parse().ok()?, rest),
         };
-        if rest.is_empty() || rest.starts_with('-') {
-            return None;
-        }
-        let (version, release) = match rest.split_once('-') {
+        let (version, release) = match rest.rsplit_once('-') {
             None => (rest, None),
             Some((version, "")) => (version, None),
             Some((version, release)) => (version, Some(release.to_owned())),
         };
-        Some(Self {
+        (!version.is_empty()).then(|| Self {
             epoch,
             version: version.to_owned(),
             release,
@@ -204,16 +199,26 @@ impl Evr {
 
 impl fmt::Display for Evr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What stands before a colon is read as the epoch.
-        if self.epoch != 0 || self.version.contains(':') {
+        if self.epoch != 0 || split_epoch(&self.version).is_some() {
             write!(f, "{}:", self.epoch)?;
         }
         f.write_str(&self.version)?;
         match &self.release {
             Some(release) => write!(f, "-{release}"),
+            // Without the mark, what follows a hyphen in the version would be read as the release.
+            None if self.version.contains('-') => f.write_str("-"),
             None => Ok(()),
         }
     }
+}
+
+/// What stands before the colon of an epoch, which is digits or nothing, and what stands behind it.
+fn split_epoch(text: &str) -> Option<(&str, &str)> {
+    let (epoch, rest) = text.split_once(':')?;
+    epoch
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then_some((epoch, rest))
 }
 
 #[cfg(test)]
@@ -248,9 +253,31 @@ mod tests {
         for none in ["", ":", "1:", "-1", "1:-1"] {
             assert_eq!(Evr::parse(none), None, "{none}");
         }
-        let odd = Evr::parse(":1:2").unwrap();
-        assert_eq!(Evr::parse(&odd.to_string()), Some(odd));
-        assert_eq!(Evr::parse("x:1"), None);
+    }
+
+    #[test]
+    fn marks_in_odd_places_are_read_as_rpm_reads_them_and_shown_so_that_they_are_read_again() {
+        for (text, epoch, version, release) in [
+            (":1:2", 0, "1:2", None),
+            ("2:3:4-1", 2, "3:4", Some("1")),
+            ("x:1", 0, "x:1", None),
+            ("+1:2", 0, "+1:2", None),
+            ("0x10:1-2", 0, "0x10:1", Some("2")),
+            ("2.36-9+0x10:1", 0, "2.36", Some("9+0x10:1")),
+            ("0:2.36-9+0x10:1", 0, "2.36", Some("9+0x10:1")),
+            ("1-2-3", 0, "1-2", Some("3")),
+            ("1-2-", 0, "1-2", None),
+        ] {
+            let evr = Evr::parse(text).unwrap();
+            assert_eq!(
+                (evr.epoch, evr.version.as_str()),
+                (epoch, version),
+                "{text}"
+            );
+            assert_eq!(evr.release.as_deref(), release, "{text}");
+            assert_eq!(Evr::parse(&evr.to_string()), Some(evr), "{text}");
+        }
+        assert_eq!(Evr::parse("4294967296:1"), None);
     }
 
     #[test]
