@@ -9,13 +9,14 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal};
+use rustix::process::{Pid, Resource, Rlimit, Signal};
 
 pub mod room;
 
@@ -175,6 +176,42 @@ pub fn capture(command: &mut Command) -> Result<Output, Error> {
     capture_with_input(command, &[])
 }
 
+/// How a program ended that had a bound of processor time.
+#[derive(Debug)]
+pub enum Bounded {
+    /// By itself, whatever its exit code.
+    Ended(Output),
+    /// Of the signal that came at its bound.
+    Busy,
+}
+
+/// As [`capture`], and ends the program when it has taken `time` of the processor, which is the same on a busy machine. For programs that
+/// whoever wrote their input could keep busy without end.
+///
+/// # Errors
+/// As [`capture`].
+pub fn capture_bounded(command: &mut Command, time: Duration) -> Result<Bounded, Error> {
+    let seconds = time.as_secs().max(1);
+    let done = capture_child(command, &[], |child| bound_processor_time(child, seconds))?;
+    Ok(if done.status.signal() == Some(Signal::XCPU.as_raw()) {
+        Bounded::Busy
+    } else {
+        Bounded::Ended(done)
+    })
+}
+
+fn bound_processor_time(child: &Child, seconds: u64) {
+    if let Some(pid) = i32::try_from(child.id()).ok().and_then(Pid::from_raw) {
+        let limit = Rlimit {
+            current: Some(seconds),
+            // It has a second to clean up, and one that is deaf to the first signal is killed then.
+            maximum: Some(seconds + 1),
+        };
+        // This fails only where the program has ended already.
+        let _ = rustix::process::prlimit(Some(pid), Resource::Cpu, limit);
+    }
+}
+
 /// Runs `command` with the outputs that it was given, and says how it ended.
 ///
 /// # Errors
@@ -191,12 +228,21 @@ pub fn status(command: &mut Command) -> Result<ExitStatus, Error> {
 }
 
 fn capture_with_input(command: &mut Command, input: &[u8]) -> Result<Output, Error> {
+    capture_child(command, input, |_| {})
+}
+
+fn capture_child(
+    command: &mut Command,
+    input: &[u8],
+    begin: impl FnOnce(&Child),
+) -> Result<Output, Error> {
     let mut child = spawn(
         command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped()),
     )?;
+    begin(&child);
     let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
     let (status, stdout, stderr) = std::thread::scope(|scope| {
         // A child that ends early closes the pipe: its own message says why, not ours.
@@ -611,6 +657,27 @@ mod tests {
         assert_eq!(done.stdout, b"one\n");
         assert_eq!(done.stderr, b"two\n");
         assert_eq!(done.status.code(), Some(3));
+    }
+
+    #[test]
+    fn a_program_that_never_rests_is_ended_at_its_bound() {
+        let bounded = |script: &str| {
+            capture_bounded(command("sh").args(["-c", script]), Duration::from_secs(1)).unwrap()
+        };
+        match bounded("echo one; exit 3") {
+            Bounded::Ended(done) => assert_eq!(
+                (&done.stdout[..], done.status.code()),
+                (&b"one\n"[..], Some(3))
+            ),
+            Bounded::Busy => panic!("it does next to nothing"),
+        }
+        let ended = bounded("while :; do :; done");
+        assert!(matches!(ended, Bounded::Busy), "{ended:?}");
+        // Also one that is deaf to the first signal.
+        match bounded("trap '' XCPU; while :; do :; done") {
+            Bounded::Ended(done) => assert_eq!(done.status.signal(), Some(Signal::KILL.as_raw())),
+            Bounded::Busy => panic!("it is deaf"),
+        }
     }
 
     #[test]

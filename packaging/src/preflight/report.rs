@@ -82,7 +82,7 @@ impl Problem {
             | Failure::AlreadyApplied(file)
             | Failure::NotEmpty(file)
             | Failure::Stray(file) => (shown(file), None, None),
-            Failure::Other(_) => (None, None, None),
+            Failure::Busy | Failure::Other(_) => (None, None, None),
         };
         Self {
             message: format!("{patch}: {failure}"),

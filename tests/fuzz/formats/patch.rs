@@ -109,6 +109,18 @@ impl Format for Patch {
     fn hostile(&self) -> Vec<Case> {
         let first = |text: &str| format!("{GOOD}{text}");
         vec![
+            Case::bad(
+                "hunks at one place that keep patch busy",
+                format!(
+                    "--- a/fs/ext4/Makefile\n+++ b/fs/ext4/Makefile\n{}",
+                    "@@ -1,2 +1,3 @@\n obj-y += super.o\n+obj-y += dirdata.o\n obj-y += in\n"
+                        .repeat(303)
+                ),
+            ),
+            Case::bad(
+                "a name of a broken part before one that makes a file",
+                "--- b/README\n***************\nnew file mode 32768\n--- /dev/null\n+++ b/new.c\n@@ -0,0 +1,2 @@\n+a\n+b\n",
+            ),
             Case::either("a context diff", CONTEXT),
             Case::either("a context diff behind", first(CONTEXT)),
             Case::bad(

@@ -9,13 +9,17 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use walkdir::WalkDir;
 
 use super::parse::{Patch, PatchError};
 use super::said::failures;
 use crate::overlay::series::NamedPatch;
-use crate::process;
+use crate::process::{self, Bounded};
+
+/// How much processor time `patch` may take for one patch file. Those of whole kernels take seconds.
+const BUSY: Duration = Duration::from_secs(60);
 
 /// How patches are applied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +77,12 @@ pub enum Failure {
     /// `patch` made a file of what does not look like a unified diff to us.
     #[error("{}: is made by a part of the patch that is not a unified diff; make the patch anew with `diff -u` or git", .0.display())]
     Stray(PathBuf),
+    /// `patch` was ended because it took too long.
+    #[error(
+        "patch takes more than {} s of processor time with it and was ended: its hunks are not as `diff` writes them, or it is meant to; make the patch anew",
+        BUSY.as_secs()
+    )]
+    Busy,
     /// `patch` failed in another way; its words.
     #[error("patch says: {0}")]
     Other(String),
@@ -281,6 +291,16 @@ impl Scratch {
         let work = self.folder.path().join("work");
         fs::create_dir_all(&work).map_err(io_error("cannot make", &work))?;
         for file in &touched {
+            // Of two names for a new file, `patch` takes the one for which it has to make fewer folders.
+            let is_there = |folder: &&Path| {
+                [tree, &self.state()]
+                    .iter()
+                    .any(|top| top.join(folder).is_dir())
+            };
+            if let Some(folder) = file.ancestors().skip(1).find(is_there) {
+                let folder = work.join(folder);
+                fs::create_dir_all(&folder).map_err(io_error("cannot make", &folder))?;
+            }
             let from = self.state().join(file);
             if from.exists() {
                 copy(&from, &work.join(file))?;
@@ -305,7 +325,13 @@ impl Scratch {
             .env("LC_ALL", "C")
             .env_remove("POSIXLY_CORRECT")
             .env_remove("PATCH_VERSION_CONTROL");
-        let done = process::capture(&mut command).map_err(ApplyError::NoTool)?;
+        let done = match process::capture_bounded(&mut command, BUSY).map_err(ApplyError::NoTool)? {
+            Bounded::Ended(done) => done,
+            Bounded::Busy => {
+                fs::remove_dir_all(&work).map_err(io_error("cannot remove", &work))?;
+                return Ok(vec![Failure::Busy]);
+            }
+        };
         if let Some(stray) = stray(&work, &touched) {
             fs::remove_dir_all(&work).map_err(io_error("cannot remove", &work))?;
             return Ok(vec![Failure::Stray(stray)]);

@@ -3,6 +3,7 @@
 pub mod apply;
 pub mod parse;
 
+mod named;
 mod parser;
 mod said;
 

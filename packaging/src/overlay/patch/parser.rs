@@ -1,7 +1,9 @@
 //! The parser of unified diffs.
 
+use std::ops::Range;
 use std::path::{Component, Path, PathBuf};
 
+use super::named::{self, after_first_component};
 use super::parse::{FilePatch, Hunk, Line, LineKind, Patch, PatchError};
 
 /// Goes through the lines of a patch file.
@@ -9,11 +11,20 @@ pub(super) struct Parser<'a> {
     name: &'a str,
     lines: Vec<&'a [u8]>,
     at: usize,
+    /// The line behind the last hunk, or git's header where that is later: `patch` keeps no name from before it.
+    since: usize,
     files: Vec<FilePatch>,
 }
 
+/// How git's header begins.
+const GIT: &[u8] = b"diff --git ";
+
 /// No text file has as many lines. `patch` looks for a hunk's place line by line, and is busy for ever with a number near 2^31.
 const LAST_LINE: usize = 10_000_000;
+
+/// How many hunks of one file may begin before another ends. Patches that were put together by hand have up to three; of some such hunks
+/// `patch` doubles the distance in which it looks for the next one's place, and comes to no end with thirty.
+const MISPLACED: usize = 8;
 
 /// How many empty lines of context `patch` takes as chopped off the end of a patch file.
 const CHOPPED: usize = 3;
@@ -40,6 +51,7 @@ impl<'a> Parser<'a> {
             name,
             lines,
             at: 0,
+            since: 0,
             files: Vec::new(),
         }
     }
@@ -50,7 +62,7 @@ impl<'a> Parser<'a> {
             return Err(self.header("a diff that is not unified"));
         }
         while let Some(&line) = self.lines.get(self.at) {
-            if line.starts_with(b"diff --git ") {
+            if line.starts_with(GIT) {
                 self.git()?;
             } else if self.at_file_header() {
                 self.plain()?;
@@ -107,6 +119,11 @@ impl<'a> Parser<'a> {
             self.at = line - 1;
             return Err(self.header("both names are /dev/null"));
         }
+        if old.is_none() || new.is_none() {
+            let git = self.lines[self.since].starts_with(GIT);
+            let prose = self.since + usize::from(git);
+            self.no_other_name([&old, &new], git.then_some(self.since), prose..line - 1)?;
+        }
         self.files.push(FilePatch {
             old,
             new,
@@ -122,8 +139,9 @@ impl<'a> Parser<'a> {
             line: self.at + 1,
             ..GitHeader::default()
         };
+        self.since = self.at;
         // Without renames both names are equal, which splits the line whatever blanks they hold.
-        let rest = &self.lines[self.at][b"diff --git ".len()..];
+        let rest = &self.lines[self.at][GIT.len()..];
         let half = rest.len() / 2;
         if rest.len() % 2 == 1 && rest[half] == b' ' {
             let (old, new) = (&rest[..half], &rest[half + 1..]);
@@ -165,6 +183,15 @@ impl<'a> Parser<'a> {
             self.at = header.line - 1;
             return Err(self.header("git header whose file names cannot be told"));
         }
+        let more = self.lines[self.at..]
+            .iter()
+            .take_while(|line| !line.starts_with(GIT))
+            .count();
+        self.no_other_name(
+            [&header.old, &header.new],
+            Some(self.since),
+            self.at..self.at + more,
+        )?;
         self.files.push(FilePatch {
             old: header.old.filter(|_| !header.created),
             new: header.new.filter(|_| !header.deleted),
@@ -174,7 +201,41 @@ impl<'a> Parser<'a> {
         Ok(())
     }
 
+    /// That `patch` finds no other names for a part than `own`: it has names from git's header, and from whatever looks like a header in
+    /// the lines `prose`, as long as no header of the part itself gives another. Where such a file is in the tree, it is that one that
+    /// `patch` wants to change.
+    fn no_other_name(
+        &mut self,
+        own: [&Option<PathBuf>; 2],
+        git: Option<usize>,
+        prose: Range<usize>,
+    ) -> Result<(), PatchError> {
+        let is_own = |name: &&[u8]| {
+            let own = own.iter().filter_map(|own| own.as_deref());
+            std::str::from_utf8(name)
+                .is_ok_and(|name| own.clone().any(|own| own == Path::new(name)))
+        };
+        let lines = &self.lines;
+        let git = git.map(|at| (at, named::by_git(&lines[at][GIT.len()..])));
+        let prose = prose.map(|at| (at, named::by_line(lines[at])));
+        let other = git
+            .into_iter()
+            .chain(prose)
+            .find(|(_, names)| !names.iter().all(|name| is_own(name)))
+            .map(|(at, _)| at);
+        match other {
+            None => Ok(()),
+            Some(at) => {
+                self.at = at;
+                Err(self.header(
+                    "a name that patch takes for one of a part that has another, and is created, deleted or has no hunks",
+                ))
+            }
+        }
+    }
+
     fn hunks(&mut self) -> Result<(), PatchError> {
+        let (mut end, mut misplaced) = (0, 0);
         while self
             .lines
             .get(self.at)
@@ -186,6 +247,15 @@ impl<'a> Parser<'a> {
             if old.0.max(new.0) > LAST_LINE {
                 return Err(self.header("a hunk at a line that no file has"));
             }
+            // Of no lines, it begins behind the line that it names.
+            let first = old.0 + usize::from(old.1 == 0);
+            misplaced += usize::from(first < end);
+            if misplaced > MISPLACED {
+                return Err(self.header(
+                    "one more hunk that begins before another of its file ends; patch could look for its place without end",
+                ));
+            }
+            end = end.max(first.saturating_add(old.1));
             let section = section.to_vec();
             let line = self.at + 1;
             self.at += 1;
@@ -222,6 +292,7 @@ impl<'a> Parser<'a> {
             }
             file.hunks.push(hunk);
         }
+        self.since = self.at;
         Ok(())
     }
 
@@ -338,23 +409,15 @@ fn strip<'a>(line: &'a [u8], prefix: &[u8]) -> Option<&'a [u8]> {
     line.strip_prefix(prefix)
 }
 
-/// What `patch -p1` keeps of a path; several slashes count as one.
-fn after_first_component(raw: &[u8]) -> Option<&[u8]> {
-    let slash = raw.iter().position(|byte| *byte == b'/')?;
-    let rest = &raw[slash..];
-    let start = rest.iter().position(|byte| *byte != b'/')?;
-    Some(&rest[start..])
-}
-
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).trim_end().to_owned()
 }
 
 /// First line and length of one side, where a missing length is 1.
-type Range = (usize, usize);
+type Lines = (usize, usize);
 
 /// `@@ -a,b +c,d @@ section`.
-fn hunk_header(line: &[u8]) -> Option<(Range, Range, &[u8])> {
+fn hunk_header(line: &[u8]) -> Option<(Lines, Lines, &[u8])> {
     let (old, rest) = range(line.strip_prefix(b"@@ -")?)?;
     let (new, rest) = range(rest.strip_prefix(b" +")?)?;
     let rest = rest.strip_prefix(b" @")?;
@@ -377,7 +440,7 @@ fn normal_command(line: &[u8]) -> bool {
         .is_some_and(|rest| rest.trim_ascii().is_empty())
 }
 
-fn range(bytes: &[u8]) -> Option<(Range, &[u8])> {
+fn range(bytes: &[u8]) -> Option<(Lines, &[u8])> {
     let (start, rest) = number(bytes)?;
     match rest.strip_prefix(b",") {
         Some(rest) => {

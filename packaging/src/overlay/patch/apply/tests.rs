@@ -297,3 +297,14 @@ fn the_parser_takes_the_hunks_that_patch_takes_and_no_others() {
         assert_eq!(parsed.is_ok(), taken, "the parser, {what}: {parsed:?}");
     }
 }
+
+#[test]
+fn of_two_names_for_a_new_file_that_is_taken_whose_folder_is_there() {
+    let text = "--- a/x/n.c\t2020-01-01 00:00:00\n+++ b/fs/longer.c\t2020-01-01 00:00:00\n@@ -0,0 +1 @@\n+x\n";
+    for (folder, made) in [("fs", "fs/longer.c"), ("x", "x/n.c")] {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join(folder)).unwrap();
+        apply(dir.path(), &[patch("new", text)], ApplyOptions::default()).unwrap();
+        assert!(dir.path().join(made).is_file(), "{made}");
+    }
+}

@@ -175,3 +175,68 @@ fn a_hunk_at_a_line_that_no_file_has_is_refused() {
         );
     }
 }
+
+#[test]
+fn a_name_that_patch_finds_elsewhere_is_refused_where_it_would_be_taken() {
+    let make = "--- /dev/null\n+++ b/new.c\n@@ -0,0 +1 @@\n+x\n";
+    let change = "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n";
+    let git = "diff --git a/new.c b/new.c\nnew file mode 100644\n";
+    for (line, text) in [
+        (1, format!("--- b/README\nwords\n{make}")),
+        (1, format!("  *** a/README\t2020-01-01\n{make}")),
+        (1, format!("X- - --- a/README\n{make}")),
+        (1, format!("+++ \"a/README\"\n{make}")),
+        (6, format!("{change}--- a/README x\n{make}")),
+        (
+            1,
+            format!("diff --git a/README b/new.c\nnew file mode 100644\n{make}"),
+        ),
+        (3, format!("{git}--- a/README\n")),
+        (
+            1,
+            "diff --git a/README b/README\nrename from x\nrename to y\n".to_owned(),
+        ),
+    ] {
+        match parse(&text) {
+            Err(PatchError::Header {
+                line: at, problem, ..
+            }) => {
+                assert!(
+                    problem.contains("a name that patch takes"),
+                    "{text}: {problem}"
+                );
+                assert_eq!(at, line, "{text}");
+            }
+            other => panic!("{text}: {other:?}"),
+        }
+    }
+    for text in [
+        // The part's own headers give both names.
+        format!("--- b/README\n{change}"),
+        // git's header begins anew.
+        format!("--- b/README\n{git}{make}"),
+        // No names: nothing behind the first component, a comment, and what `patch` does not take for a header.
+        format!("--- words\n#--- a/README\n---\n> --- a/README\nIndex: README\n{make}"),
+        format!("--- a/new.c\n{make}"),
+        format!("{make}--- a/README\n"),
+    ] {
+        assert!(parse(&text).is_ok(), "{text}: {:?}", parse(&text));
+    }
+}
+
+#[test]
+fn a_few_hunks_may_begin_before_another_ends() {
+    let hunks = |count: usize| {
+        let again = "@@ -1,2 +1,3 @@\n a\n+x\n b\n";
+        format!("--- a/f\n+++ b/f\n{}", again.repeat(count))
+    };
+    assert!(parse(&hunks(9)).is_ok());
+    // `patch` is busy for ever with three hundred of them.
+    for count in [10, 303] {
+        let error = parse(&hunks(count)).unwrap_err().to_string();
+        assert!(
+            error.contains("without end") && error.contains("line 39"),
+            "{error}"
+        );
+    }
+}
