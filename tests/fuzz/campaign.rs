@@ -11,10 +11,17 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 
 use crate::worker::{self, Counts, Inputs, MEMORY};
-use crate::{Format, mutate};
+use crate::{Format, mutate, processes};
 
-/// How long one input may take by the clock: for those that wait. Those that compute are ended by the worker itself.
+/// How long one input may wait for something. Those that compute are ended by the worker itself, and to wait for a processor, as on a busy
+/// machine, is not to wait for something.
 const PATIENCE: Duration = Duration::from_secs(300);
+
+/// How often a worker is looked at.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// After how many looks at one input it is asked whether anybody is at work on it.
+const ASK: u32 = 50;
 
 /// What one format came to.
 #[derive(Debug)]
@@ -124,24 +131,26 @@ pub fn run(program: &Path, format: &dyn Format, inputs: &Inputs) -> anyhow::Resu
     })
 }
 
-/// Waits for the worker's end; none where it had to be ended, because an input took too long.
+/// Waits for the worker's end; none where it had to be ended, because an input kept it waiting.
 fn watch(child: &mut Child, progress: &Path) -> anyhow::Result<Option<ExitStatus>> {
     let progress = File::open(progress)?;
-    let (mut last, mut since) = (u64::MAX, Instant::now());
+    let (mut last, mut since, mut looks) = (u64::MAX, Instant::now(), 0u32);
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }
         let now = number(&progress)?;
-        if now != last {
+        looks += 1;
+        if now != last || (looks.is_multiple_of(ASK) && processes::is_at_work(child.id())) {
             (last, since) = (now, Instant::now());
         }
         if since.elapsed() > PATIENCE {
+            processes::kill_started_by(child.id());
             child.kill()?;
             child.wait()?;
             return Ok(None);
         }
-        std::thread::sleep(Duration::from_millis(20));
+        std::thread::sleep(LOOK);
     }
 }
 
@@ -166,7 +175,7 @@ fn counts(said: &str) -> Option<Counts> {
 fn died(ended: Option<ExitStatus>, words: &str) -> String {
     let has = |text: &str| words.contains(text);
     match ended {
-        None => format!("no end after {} s", PATIENCE.as_secs()),
+        None => format!("waits for more than {} s", PATIENCE.as_secs()),
         Some(_) if has("has overflowed its stack") => "its stack overflowed".to_owned(),
         Some(_) if has("memory allocation of") => format!("more memory than {} MiB", MEMORY >> 20),
         Some(_) if has("panicked at") => "a panic".to_owned(),

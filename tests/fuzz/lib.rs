@@ -12,6 +12,7 @@
 pub mod campaign;
 pub mod formats;
 pub mod mutate;
+mod processes;
 pub mod words;
 pub mod worker;
 

@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::{Case, Expected, Format, Judged, mutate, words};
+use crate::{Case, Expected, Format, Judged, mutate, processes, words};
 
 /// How much memory the reading of one input may take, in bytes. rpm allows headers of 256 MiB, and nothing here is near that.
 pub const MEMORY: u64 = 512 << 20;
@@ -205,20 +205,34 @@ fn peak() -> anyhow::Result<u64> {
 /// No input is being read.
 const NOTHING: u64 = u64::MAX;
 
-/// Ends this process when an input takes too long. The time is the processor's, so that it is the same on a busy machine.
+/// Ends this process when an input takes too long, or keeps a program busy that was started for it. The time is the processor's, so that
+/// it is the same on a busy machine.
 fn watch(began: &Arc<AtomicU64>) {
     let began = Arc::downgrade(began);
+    let here = std::process::id();
     std::thread::spawn(move || {
         while let Some(began) = began.upgrade() {
             let began = began.load(Ordering::SeqCst);
-            if began != NOTHING && millis(processor_time()).saturating_sub(began) > millis(TIME) {
-                // The parent reads it; there is nobody else to tell.
-                let _ = writeln!(
-                    io::stdout(),
-                    "finding: takes more than {} s of processor time",
-                    TIME.as_secs()
-                );
-                std::process::exit(1);
+            if began != NOTHING {
+                let took = millis(processor_time()).saturating_sub(began);
+                let started = || processes::started_by(here).into_iter();
+                let who = if took > millis(TIME) {
+                    Some("takes")
+                } else if started().any(|id| processes::processor_time(id) > TIME) {
+                    Some("a program that reads it takes")
+                } else {
+                    None
+                };
+                if let Some(who) = who {
+                    processes::kill_started_by(here);
+                    // The parent reads it; there is nobody else to tell.
+                    let _ = writeln!(
+                        io::stdout(),
+                        "finding: {who} more than {} s of processor time",
+                        TIME.as_secs()
+                    );
+                    std::process::exit(1);
+                }
             }
             std::thread::sleep(Duration::from_millis(50));
         }
