@@ -221,7 +221,7 @@ impl<'a> Parser<'a> {
         let other = git
             .into_iter()
             .chain(prose)
-            .find(|(_, names)| !names.iter().all(|name| is_own(name)))
+            .find(|(_, names)| !names.iter().all(&is_own))
             .map(|(at, _)| at);
         match other {
             None => Ok(()),
