@@ -9,3 +9,4 @@ pub mod repodata_diff;
 pub mod rpm_corpus;
 pub mod small_disk;
 pub mod stand_in;
+pub mod started;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use lustre_packaging::process;
 use lustre_repo_tests::command_line::{Home, Run, program, run};
+use lustre_repo_tests::started::{Programs, Started};
 use walkdir::WalkDir;
 
 /// The rehearsal distribution's key, without headers, as gpg exports one: it is no secret, and looks like one.
@@ -440,28 +441,36 @@ fn a_key_that_has_ended_is_told_before_anything_is_fetched_or_built() {
 #[test]
 fn a_program_that_is_started_has_no_key_in_its_environment() {
     let home = Home::new();
-    let folder = home.path().join("bin");
-    fs::create_dir(&folder).unwrap();
-    let seen = home.path().join("seen");
-    let gpg = folder.join("gpg");
-    fs::write(
-        &gpg,
-        format!("#!/bin/sh\nenv >>{}\nexit 2\n", seen.display()),
-    )
-    .unwrap();
-    fs::set_permissions(&gpg, PermissionsExt::from_mode(0o755)).unwrap();
-    let path = format!("{}:{}", folder.display(), std::env::var("PATH").unwrap());
+    // What would reach out or change the machine fails here.
+    let failing = ["apt-get", "curl", "dnf", "gpg", "sudo"];
+    let programs = Programs::new(home.path(), &failing).unwrap();
+    let key = armored();
+    let passphrase = "its passphrase";
+    let started_by = |line: &[&str], expected: &str| {
+        let mut command = home.command(line);
+        command
+            .env("LUSTRE_REPO_KEY", &key)
+            .env("LUSTRE_REPO_KEY_PASSPHRASE", passphrase);
+        let (ran, started) = programs.run(&mut command).unwrap();
+        assert_eq!(ran.code, 1, "{line:?}: {ran:?}");
+        let by_us = |one: &&Started| !one.becomes_the_tool();
+        let started: Vec<&Started> = started.iter().filter(by_us).collect();
+        assert!(
+            started.iter().any(|one| one.program == expected),
+            "{line:?} starts no {expected}: {started:?}"
+        );
+        for one in started {
+            let secrets = [key.lines().nth(3).unwrap(), passphrase, "LUSTRE_REPO_KEY"];
+            for secret in secrets {
+                assert!(!one.environment.contains(secret), "{line:?}: {one:?}");
+            }
+        }
+    };
     let agent = "0123456789ABCDEF0123456789ABCDEF01234567";
-    let mut command = home.command(&["key", "show", "--key-agent", agent]);
-    let ran = run(command
-        .env("PATH", path)
-        .env("LUSTRE_REPO_KEY", "the key itself")
-        .env("LUSTRE_REPO_KEY_PASSPHRASE", "its passphrase"));
-    assert_eq!(ran.code, 1, "{ran:?}");
-    let seen = fs::read_to_string(&seen).unwrap();
-    assert!(seen.contains("LC_ALL=C"), "{seen}");
-    assert!(
-        !seen.contains("the key itself") && !seen.contains("its passphrase"),
-        "{seen}"
-    );
+    started_by(&["key", "show", "--key-agent", agent], "gpg");
+    started_by(&["lock"], "apt-get");
+    started_by(&["lock", "--target", "rocky-9.6"], "curl");
+    // Something is to be installed.
+    programs.remove("createrepo_c").unwrap();
+    started_by(&["repo", "--setup"], "apt-get");
 }
