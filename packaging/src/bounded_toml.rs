@@ -25,7 +25,8 @@ pub const TOO_DEEP: &str = "brackets are more than 64 deep in one another; is on
 
 /// Where brackets are more than [`DEEPEST`] deep: the byte. Those in strings and comments do not count.
 pub fn too_deep(text: &str) -> Option<usize> {
-    let mut depth = 0usize;
+    // What closes the brackets that are open. One of the other kind closes none: the reader goes on inside.
+    let mut open = Vec::new();
     let mut at = 0;
     while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
         let quote = ["\"\"\"", "'''", "\"", "'"]
@@ -37,9 +38,17 @@ pub fn too_deep(text: &str) -> Option<usize> {
         }
         match rest.as_bytes()[0] {
             b'#' => at += rest.find('\n').unwrap_or(rest.len()),
-            b'[' | b'{' if depth == DEEPEST => return Some(at),
-            b'[' | b'{' => (depth, at) = (depth + 1, at + 1),
-            b']' | b'}' => (depth, at) = (depth.saturating_sub(1), at + 1),
+            b'[' | b'{' if open.len() == DEEPEST => return Some(at),
+            bracket @ (b'[' | b'{') => {
+                open.push(if bracket == b'[' { b']' } else { b'}' });
+                at += 1;
+            }
+            bracket @ (b']' | b'}') => {
+                if open.last() == Some(&bracket) {
+                    open.pop();
+                }
+                at += 1;
+            }
             _ => at += rest.chars().next().map_or(1, char::len_utf8),
         }
     }
@@ -72,6 +81,10 @@ mod tests {
         let quoted = "a = '''[[\n['''\nb = \"{\\\"[\"\nc = '{['\n# {{[[\n".repeat(100);
         assert_eq!(too_deep(&quoted), None);
         assert_eq!(too_deep(&"a = [{b = [1]}]\n".repeat(500)), None);
+        // The other bracket closes none.
+        let unclosed = "a = { b = 1, c\",\n]\n\n[d]\n".repeat(500);
+        assert!(too_deep(&unclosed).is_some());
+        assert!(from_str::<toml::Table>(&unclosed).is_err());
     }
 
     /// Every file that somebody else may have written, by the reader that it has.
