@@ -1,6 +1,8 @@
 //! What each string of a target may be: most end in a spec file, in a shell's or a program's line, in a `.repo` file, XML, a path or
 //! a URL, where a character too many means something else.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::check::inside;
@@ -64,10 +66,10 @@ const RULES: &[(&str, Kind)] = &[
     ("*.series", NAME),
     ("*.ldiskfs_series", NAME),
     ("*.modules", NAME),
-    ("*.group.id", of("_.-", "the id of a group")),
+    ("*.group.id", Kind::Is(group)),
     ("*.group.mandatory", PACKAGE),
     ("*.group.optional", PACKAGE),
-    ("repository.baseurl", URL),
+    ("repository.baseurl", Kind::Is(published)),
     ("repository.release_package.url", URL),
     ("install.base", REQUIREMENT),
     ("install.requires", REQUIREMENT),
@@ -107,6 +109,13 @@ pub(super) fn check(target: &Target) -> Result<(), String> {
                 "repository.group.{list} has `{package}`, which is none of the packages that are built ([e2fsprogs], [kernel] and \
                  [lustre] list them)"
             ));
+        }
+    }
+    let group = &target.repository.group;
+    let mut seen = BTreeSet::new();
+    for package in group.mandatory.iter().chain(&group.optional) {
+        if !seen.insert(package) {
+            return Err(format!("repository.group has `{package}` twice"));
         }
     }
     Ok(())
@@ -230,6 +239,34 @@ fn url(text: &str) -> Result<(), String> {
         .map_err(|why| format!("is a URL: {why}"))
 }
 
+/// As dnf and comps.xml have it.
+fn group(text: &str) -> Result<(), String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if text.chars().all(plain) && !text.starts_with('-') {
+        return Ok(());
+    }
+    Err(format!(
+        "is the id of a group (lower-case letters, digits and -), not `{}`",
+        shown(text)
+    ))
+}
+
+/// What stands in the `.repo` files of all servers.
+fn published(text: &str) -> Result<(), String> {
+    url(text)?;
+    let Some((_, rest)) = text.split_once("://") else {
+        return Err(format!("is a URL, as https://… or file:///…, not `{text}`"));
+    };
+    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    if host.contains('@') {
+        return Err(
+            "has a user's name or password in it, which everybody would get with the repository"
+                .to_owned(),
+        );
+    }
+    Ok(())
+}
+
 fn repository(text: &str) -> Result<(), String> {
     Location::git(text)
         .map(drop)
@@ -263,7 +300,6 @@ fn commit(text: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
     use std::path::Path;
 
     use super::super::list;
@@ -285,6 +321,28 @@ mod tests {
     }
 
     /// What any string of a target may be turned into; none of them is a value of any key.
+    #[test]
+    fn what_a_later_stage_would_refuse_is_refused_when_it_is_read() {
+        for wrong in ["Lustre", "lustre_server", "lustre.server", "-x"] {
+            assert!(one("repository.group.id", wrong).is_err(), "{wrong}");
+        }
+        one("repository.group.id", "lustre-server-2").unwrap();
+        for wrong in [
+            "/srv/repo",
+            "https://me:word@example.org/x",
+            "https://me@example.org",
+        ] {
+            assert!(one("repository.baseurl", wrong).is_err(), "{wrong}");
+        }
+        one("repository.baseurl", "https://example.org/a@b").unwrap();
+        one("repository.baseurl", "file:///srv/repo").unwrap();
+        let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
+        let mut target = Target::load(&specs, "rehearsal").unwrap();
+        let twice = target.repository.group.mandatory[0].clone();
+        target.repository.group.optional.push(twice);
+        assert!(check(&target).unwrap_err().contains("twice"));
+    }
+
     #[test]
     fn no_value_can_be_more_than_it_is() {
         let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");

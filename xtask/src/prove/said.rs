@@ -71,13 +71,17 @@ impl Said {
     pub fn findings(self, what: &str) -> Vec<String> {
         match self.silent(what) {
             Some(finding) => vec![finding],
-            // Ended by a signal, it may have said but a part.
-            None if self.status.code().is_none() => {
-                let ended = format!("{what} was ended ({})", self.status);
-                self.lines.into_iter().chain([ended]).collect()
+            None => {
+                let ended = self.ended_early(what);
+                self.lines.into_iter().chain(ended).collect()
             }
-            None => self.lines,
         }
+    }
+
+    /// A finding where a signal ended `what`: it may have said but a part.
+    pub fn ended_early(&self, what: &str) -> Option<String> {
+        let ended = self.code().is_none();
+        ended.then(|| format!("{what} was ended ({})", self.status))
     }
 }
 
@@ -128,6 +132,8 @@ mod tests {
         }
         let findings = said(killed, "a\n", "").findings("x");
         assert!(findings[1].contains("signal: 9"), "{findings:?}");
+        assert!(said(killed, "a\n", "").ended_early("x").is_some());
+        assert_eq!(said(failed, "a\n", "").ended_early("x"), None);
         let depmod = said(failed, "alias x y\n", "");
         assert!(depmod.errors_only().findings("x")[0].contains("said nothing"));
         assert_eq!(said(well, "fine", "").failed("x"), None);

@@ -95,9 +95,11 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         .args(["-c", "umask 077; exec \"$@\"", "sh"])
         .arg(std::env::current_exe()?)
         .args(["assemble", "--locked", "--offline", "--target"])
-        .arg(match &context.target.file {
-            Some(path) => std::path::absolute(path)?,
-            None => PathBuf::from(&context.target.name),
+        .arg(match (&context.target.file, &arguments.target.lustre) {
+            (Some(path), _) => std::path::absolute(path)?,
+            // With another release it has a name that no target is found by.
+            (None, Some(_)) => PathBuf::from(&arguments.target.target),
+            (None, None) => PathBuf::from(&context.target.name),
         })
         .arg("--store")
         .arg(scratch.join("store"))
@@ -110,6 +112,9 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         .current_dir("/")
         .stdin(Stdio::null())
         .stdout(Stdio::null());
+    if let Some(release) = &arguments.target.lustre {
+        command.args(["--lustre", release]);
+    }
     for source in &arguments.target.sources {
         command.args(["--source", &from_anywhere(source)?]);
     }
