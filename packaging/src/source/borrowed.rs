@@ -2,6 +2,7 @@
 //!
 //! Only what says where its objects and references are is read of the other: no setting, hook or attribute of it counts.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -21,6 +22,9 @@ const LINE: u64 = 64 << 10;
 
 /// A repository's configuration, its list of packed references, its index.
 const LIST: u64 = 1 << 30;
+
+/// From how many others a repository may borrow objects.
+const MOST_BORROWED: usize = 16;
 
 /// Whether `path` is the top of a git repository, bare or not.
 pub(super) fn is_repository(path: &Path) -> bool {
@@ -205,15 +209,46 @@ impl Places {
     }
 }
 
-/// Whoever opens a pipe waits.
+/// Whoever opens a pipe waits: neither `objects` nor what it borrows from, as far as git follows that, may have one.
 fn no_special_files(git: &Git<'_>, objects: &Path) -> Result<(), Error> {
-    for item in WalkDir::new(objects).follow_links(true) {
-        let item = item.map_err(|error| PathError::new("read", objects, error.into()))?;
-        if !item.file_type().is_file() && !item.file_type().is_dir() {
+    let mut seen = BTreeSet::new();
+    let mut open = vec![objects.to_owned()];
+    while let Some(objects) = open.pop() {
+        if !seen.insert(objects.clone()) {
+            continue;
+        }
+        if seen.len() > MOST_BORROWED {
             return Err(git.invalid(format!(
-                "{} is neither a file nor a folder, and no part of a repository",
-                item.path().display()
+                "{} borrows objects from more than {MOST_BORROWED} others",
+                objects.display()
             )));
+        }
+        for item in WalkDir::new(&objects).follow_links(true) {
+            let item = item.map_err(|error| PathError::new("read", &objects, error.into()))?;
+            if !item.file_type().is_file() && !item.file_type().is_dir() {
+                return Err(git.invalid(format!(
+                    "{} is neither a file nor a folder, and no part of a repository",
+                    item.path().display()
+                )));
+            }
+        }
+        let list = objects.join("info/alternates");
+        let text = lustre_files::if_there(lustre_files::read_to_string(&list, LINE))
+            .map_err(|source| PathError::new("read", &list, source))?;
+        for line in text.unwrap_or_default().lines() {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            if line.starts_with('"') {
+                return Err(git.invalid(format!(
+                    "{} quotes a name, which is not read here",
+                    list.display()
+                )));
+            }
+            // Where it is not there, git goes on without it.
+            if let Ok(place) = fs::canonicalize(objects.join(line)) {
+                open.push(place);
+            }
         }
     }
     Ok(())

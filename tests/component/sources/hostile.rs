@@ -358,6 +358,21 @@ fn what_is_no_file_in_a_repository_keeps_nobody_waiting() {
         assert!(error.contains(pipe.to_str().unwrap()), "{error}");
         fs::remove_file(&pipe).unwrap();
     }
+    // And in what it borrows from.
+    let others = place.path("others/objects");
+    fs::create_dir_all(others.join("info")).unwrap();
+    let pipe = others.join("info/alternates");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let list = clone.0.join(".git/objects/info/alternates");
+    fs::write(&list, format!("{}\n", others.display())).unwrap();
+    let error = place.lock(&asked).unwrap_err();
+    assert!(error.contains(pipe.to_str().unwrap()), "{error}");
+    fs::remove_file(&pipe).unwrap();
+    // A loop of them has an end.
+    fs::write(&pipe, format!("{}\n", others.display())).unwrap();
+    place.lock(&asked).unwrap();
+    fs::remove_file(&list).unwrap();
     place.lock(&asked).unwrap();
     // What takes the clone's place is a file or a folder.
     let pipe = place.path("pipe");
