@@ -9,7 +9,7 @@ use lustre_packaging::lock::Lock;
 use lustre_packaging::resolve;
 use lustre_packaging::source::{
     self, Certificate, Downloader, Fetched, Fetcher, GitSource, Locked, Mirror, Options, Override,
-    PathSource, Retry, Source as Fetchable,
+    PathSource, Progress, Retry, Source as Fetchable,
 };
 use lustre_packaging::store::Store;
 use lustre_packaging::target::{Distribution, Source, Target};
@@ -17,6 +17,7 @@ use lustre_packaging::target::{Distribution, Source, Target};
 use crate::cli::TargetArgs;
 use crate::context::{self, Context};
 use crate::exit::Usage;
+use crate::ui;
 
 /// The name of Lustre's source on the command line and in locks.
 pub const LUSTRE: &str = "lustre";
@@ -74,10 +75,20 @@ pub fn options(arguments: &TargetArgs) -> anyhow::Result<Options> {
     Ok(options)
 }
 
+/// Says what a person should know of a download.
+fn heard(progress: &Progress) {
+    if progress.damaged {
+        let Progress { source, url, .. } = progress;
+        ui::say(&format!(
+            "damaged {source}: what came from {url} has another digest; it is fetched again from the beginning"
+        ));
+    }
+}
+
 /// What gets single files into the context's store, from the mirrors of `options`.
 pub fn downloader<'a>(context: &'a Context, options: &'a Options) -> Downloader<'a> {
     let retry = Retry::default();
-    Downloader::new(&context.store, false, &options.mirrors, retry, &|_| {})
+    Downloader::new(&context.store, false, &options.mirrors, retry, &heard)
         .with_certificates(certificates(&context.target.distribution))
 }
 
@@ -150,7 +161,7 @@ pub fn resolve(context: &Context) -> anyhow::Result<BTreeMap<String, Locked>> {
         overrides: Vec::new(),
         ..options(&context.arguments)?
     };
-    let fetcher = Fetcher::new(&context.store, &options, &|_| {});
+    let fetcher = Fetcher::new(&context.store, &options, &heard);
     let mut trees = BTreeMap::new();
     for (name, source) in pinned_trees(&context.target) {
         let locked = match source {
@@ -230,10 +241,10 @@ pub fn e2fsprogs(context: &Context, lock: &Lock) -> anyhow::Result<Option<Fetche
     let pinned = lock.tree.get(E2FSPROGS);
     if let (Some(source), Some(locked)) = (&source, pinned) {
         fetches(context, &mut options, |options| {
-            Fetcher::new(&context.store, options, &|_| {}).fetch(E2FSPROGS, source, locked)
+            Fetcher::new(&context.store, options, &heard).fetch(E2FSPROGS, source, locked)
         })?;
     }
-    let fetcher = Fetcher::new(&context.store, &options, &|_| {});
+    let fetcher = Fetcher::new(&context.store, &options, &heard);
     Ok(match (source, pinned) {
         (Some(source), Some(locked)) => Some(fetcher.fetch(E2FSPROGS, &source, locked)?),
         (Some(source), None) => Some(fetcher.lock(E2FSPROGS, &source)?),
@@ -268,7 +279,7 @@ fn fetch_lenient(
 ) -> anyhow::Result<(Fetched, Option<String>)> {
     let mut options = options(&context.arguments)?;
     let fetch = |options: &Options| {
-        let fetcher = Fetcher::new(&context.store, options, &|_| {});
+        let fetcher = Fetcher::new(&context.store, options, &heard);
         match lock.tree.get(name) {
             Some(locked) => fetcher.fetch(name, source, locked),
             None => fetcher.lock(name, source),
@@ -348,7 +359,7 @@ pub fn distribution_srpm(
         offline: true,
         ..Options::default()
     };
-    let fetched = Fetcher::new(store, &options, &|_| {}).lock(package, &source)?;
+    let fetched = Fetcher::new(store, &options, &heard).lock(package, &source)?;
     fetched
         .file(store)?
         .with_context(|| format!("the source package {package} is not one file"))

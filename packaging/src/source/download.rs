@@ -42,6 +42,8 @@ pub struct Progress {
     pub bytes: u64,
     /// How many it will be, where that is known.
     pub total: Option<u64>,
+    /// Whether what came was damaged: its digest is another. It was removed, and is fetched again.
+    pub damaged: bool,
 }
 
 /// Fetches files into the store.
@@ -300,6 +302,7 @@ impl<'s> Downloader<'s> {
                 url: place.to_string(),
                 bytes: length(into),
                 total,
+                damaged: false,
             });
         };
         // The longest location that it is below of says the most about the server.
@@ -326,6 +329,8 @@ impl<'s> Downloader<'s> {
         let limit = size.unwrap_or(LARGEST);
         let mut why = String::new();
         let mut attempt = 0;
+        // A file that comes over a network may be damaged on its way. One that is wrong twice is wrong there.
+        let mut again = place.is_remote();
         while attempt < self.retry.attempts {
             self.pause(attempt);
             let before = length(partial);
@@ -341,6 +346,16 @@ impl<'s> Downloader<'s> {
                     Ok(path) => return Ok(Ok(path)),
                     // The part that was there may be of another file: once more from the beginning.
                     Err(_) if before > 0 => why = "the resumed file was not right".to_owned(),
+                    Err(_) if again => {
+                        again = false;
+                        (self.progress)(&Progress {
+                            source: source.to_owned(),
+                            url: place.to_string(),
+                            bytes: 0,
+                            total: size,
+                            damaged: true,
+                        });
+                    }
                     Err(found) => return Ok(Err(Failure::Wrong(found))),
                 },
                 Outcome::Again {

@@ -186,7 +186,11 @@ impl<'s> Git<'s> {
         let opened = self.open(repository)?;
         let mut command = self.at(opened.path());
         command.args(["cat-file", "blob", &format!("{commit}:{file}")]);
-        Ok(self.run(&mut command).ok())
+        let Ok(text) = self.run(&mut command) else {
+            return Ok(None);
+        };
+        self.check_file(opened.path(), (repository, commit), file)?;
+        Ok(Some(text))
     }
 
     /// The content of an annotated tag: what it names, its message, and its signature where it has one. None for a tag that is only a
@@ -427,7 +431,7 @@ impl<'s> Git<'s> {
             .collect())
     }
 
-    fn bytes(&self, command: &mut Command, input: &[u8]) -> Result<Vec<u8>, Error> {
+    pub(super) fn bytes(&self, command: &mut Command, input: &[u8]) -> Result<Vec<u8>, Error> {
         process::output_with_input(command, input).map_err(|source| Error::Tool {
             source_name: self.source.to_owned(),
             source: Box::new(source),
@@ -480,6 +484,7 @@ impl<'s> Git<'s> {
         use std::os::unix::ffi::OsStrExt;
         let time = self.time(repository, commit)?;
         let missing: BTreeSet<&[u8]> = missing.iter().map(|path| path.as_bytes()).collect();
+        self.check_tree(own.path(), (repository, commit), &missing, takes)?;
         let mut wanted = Vec::new();
         for line in self.entries(own.path(), commit)? {
             let Some(tab) = line.iter().position(|byte| *byte == b'\t') else {
@@ -530,6 +535,8 @@ impl<'s> Git<'s> {
         into: &Path,
     ) -> Result<(), Error> {
         let own = Borrowed::for_export(self, repository)?;
+        let lost = missing.iter().map(|path| path.as_bytes()).collect();
+        self.check_tree(own.path(), (repository, commit), &lost, &|_| true)?;
         let tar = own.path().join("tree.tar");
         let mut command = self.at(own.path());
         command

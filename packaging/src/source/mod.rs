@@ -21,6 +21,7 @@ mod fetch;
 mod fetched;
 mod git;
 mod model;
+mod objects;
 mod path;
 mod replace;
 mod replacement;

@@ -283,6 +283,94 @@ fn a_repository_that_lacks_files_is_noticed_and_they_are_named() {
     assert_ne!(fetched.identity(), whole.identity());
 }
 
+/// Gives an object of a repository the content of another, under its old name: loose, or in a pack.
+fn mix_up(repository: &Repository, object: &str, other: &str, packed: bool) {
+    let file = |rev: &str| {
+        let id = repository.git(&["rev-parse", rev]);
+        let objects = repository.0.join(".git/objects");
+        (objects.join(&id[..2]).join(&id[2..]), id)
+    };
+    let ((path, id), (from, _)) = (file(object), file(other));
+    fs::remove_file(&path).unwrap();
+    fs::copy(from, &path).unwrap();
+    if packed {
+        let pack = repository.0.join(".git/objects/pack/pack");
+        let objects = repository.git(&["rev-list", "--all", "--objects", "--no-object-names"]);
+        let list = repository.0.join("../list");
+        fs::write(&list, objects).unwrap();
+        let mut command = std::process::Command::new("git");
+        command
+            .args(["-C", repository.0.to_str().unwrap(), "pack-objects"])
+            .arg(&pack)
+            .stdin(fs::File::open(list).unwrap());
+        super::tools::succeed(&mut command);
+        repository.git(&["prune-packed"]);
+        assert!(!path.exists(), "{id} is not in the pack");
+    }
+}
+
+#[test]
+fn an_object_that_is_not_what_its_name_says_is_refused_and_named() {
+    let asked = source("https://git.example/lustre", Some("2.17.0"), None);
+    for (object, other, named) in [
+        // The content of a file.
+        (
+            "HEAD:lustre/tests/llmount.sh",
+            "HEAD:autogen.sh",
+            "lustre/tests/llmount.sh",
+        ),
+        // The list of a folder, and of the top.
+        ("HEAD:lustre/tests", "HEAD:more", "lustre/tests"),
+        ("HEAD^{tree}", "HEAD:more", ""),
+    ] {
+        for packed in [false, true] {
+            let (mut place, repository, _) = tagged();
+            let commit = repository.commit(&[("more/llmount.sh", "other\n"), ("notes.txt", "x")]);
+            mix_up(&repository, object, other, packed);
+            let case = format!("{object}, packed: {packed}");
+            place.options.overrides = replaced_by(&repository.0, Some(&commit));
+            let fetched = place.lock(&asked).unwrap();
+            let into = place.path("out");
+            let error = fetched.export(&place.store(), &into, 0);
+            let error = error.expect_err(&case).to_string();
+            for part in [&repository.0.display().to_string(), &commit, named, "fsck"] {
+                assert!(error.contains(part), "{case}: {part}: {error}");
+            }
+            assert!(!into.exists(), "{case}");
+        }
+    }
+    // Nor is such a file's text read, or written out with a part of the commit. The other files are.
+    let (mut place, repository, _) = tagged();
+    mix_up(&repository, "HEAD:VERSION", "HEAD:autogen.sh", false);
+    place.options.overrides = replaced_by(&repository.0, None);
+    let fetched = place.lock(&asked).unwrap();
+    let text = |file| fetched.text(&place.store(), file);
+    let error = text("VERSION").unwrap_err().to_string();
+    assert!(
+        error.contains("VERSION") && error.contains("fsck"),
+        "{error}"
+    );
+    assert_eq!(
+        text("lustre/tests/llmount.sh").unwrap().as_deref(),
+        Some("mount")
+    );
+    assert_eq!(text("lustre/tests/gone").unwrap(), None);
+    let part = |file: &'static str| {
+        let into = place.path(file);
+        let takes = move |path: &Path| path == Path::new(file);
+        fetched
+            .export_only(&place.store(), &into, 0, &takes)
+            .map(|()| fs::read_to_string(into.join(file)).unwrap())
+    };
+    assert_eq!(part("notes.txt").unwrap(), FILES[4].1);
+    let error = part("VERSION").unwrap_err().to_string();
+    assert!(
+        error.contains(" in VERSION: ") && error.contains("fsck"),
+        "{error}"
+    );
+    assert!(!place.path("VERSION").exists());
+}
+
 #[test]
 fn a_submodule_is_noticed() {
     let (place, repository, commit) = tagged();

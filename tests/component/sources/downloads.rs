@@ -138,8 +138,67 @@ fn a_wrong_file_is_an_error_with_both_digests_and_is_not_kept() {
     let store = place.store();
     assert_eq!(fs::read_dir(store.partial_dir()).unwrap().count(), 0);
     assert_eq!((store.file(&wanted), store.file(&found)), (None, None));
-    // Asked once: the same wrong file would come again.
-    assert_eq!(server.requests().len(), 1);
+    // Asked once more, in case it was damaged on its way, and no more: the same wrong file would come again.
+    assert_eq!(server.requests().len(), 2);
+}
+
+#[test]
+fn a_damaged_file_is_fetched_again_and_that_is_said() {
+    let (place, server, content) = served();
+    let mut damaged = content.clone();
+    damaged[1000] ^= 1;
+    let store = place.store();
+    let said = std::sync::Mutex::new(Vec::new());
+    let hear = |progress: &lustre_packaging::source::Progress| {
+        if progress.damaged {
+            said.lock().unwrap().push(progress.url.clone());
+        }
+    };
+    let downloader = Downloader::new(&store, false, &[], place.options.retry, &hear);
+    let digest = Digest::of_bytes(&content);
+    let url = server.url("/a.tar.gz");
+    server.faults("/a.tar.gz", [Fault::Instead(damaged.clone())]);
+    let urls = [url.clone()];
+    for size in [None, Some(content.len() as u64)] {
+        let path = downloader.file("lustre", &urls, &digest, size).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), content);
+        fs::remove_file(path).unwrap();
+        server.faults("/a.tar.gz", [Fault::Instead(damaged.clone())]);
+    }
+    // From the beginning each time.
+    let from: Vec<_> = server.requests().iter().map(|one| one.from).collect();
+    assert_eq!(from, [None; 4]);
+    assert_eq!(*said.lock().unwrap(), [url.clone(), url.clone()]);
+
+    // A place that damages it twice is left for the next.
+    fs::write(place.path("b.tar.gz"), &content).unwrap();
+    server.faults("/a.tar.gz", vec![Fault::Instead(damaged); 9]);
+    let urls = [url, server.url("/b.tar.gz")];
+    downloader.file("lustre", &urls, &digest, None).unwrap();
+    let asked: Vec<_> = server
+        .requests()
+        .iter()
+        .map(|one| one.path.clone())
+        .collect();
+    assert_eq!(asked, ["/a.tar.gz", "/a.tar.gz", "/b.tar.gz"]);
+}
+
+#[test]
+fn a_wrong_file_of_this_machine_is_read_once() {
+    let (place, _, content) = served();
+    let store = place.store();
+    let said = std::sync::Mutex::new(0);
+    let hear = |progress: &lustre_packaging::source::Progress| {
+        *said.lock().unwrap() += u32::from(progress.damaged);
+    };
+    let downloader = Downloader::new(&store, false, &[], place.options.retry, &hear);
+    let wanted = Digest::of_bytes(b"another file");
+    let file = place.path("a.tar.gz").display().to_string();
+    let error = downloader.file("lustre", &[file], &wanted, None);
+    let error = error.unwrap_err().to_string();
+    let found = Digest::of_bytes(&content).to_string();
+    assert!(error.contains(&found), "{error}");
+    assert_eq!(*said.lock().unwrap(), 0);
 }
 
 #[test]
