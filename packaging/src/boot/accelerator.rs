@@ -93,14 +93,17 @@ pub fn probe(
         fs::write(file, "").map_err(at(file))?;
     }
     let ran = || {
-        let said = super::guest::text(machine.console);
-        WAY.iter().all(|part| said.contains(part))
+        let said = super::guest::text(machine.console)?;
+        Ok::<_, Error>(WAY.iter().all(|part| said.contains(part)))
     };
-    let ended = process::watch(&mut machine.command()?, log, deadline, &mut || ran());
+    // What cannot be read is not waited for, and is an error below.
+    let ended = process::watch(&mut machine.command()?, log, deadline, &mut || {
+        ran().unwrap_or(true)
+    });
     machine.take_back()?;
     let ended = ended?;
     // It may have got there and ended between two looks.
-    if ran() {
+    if ran()? {
         return Ok(Probe::Ran);
     }
     Ok(match ended {
@@ -109,7 +112,7 @@ pub fn probe(
             Probe::Ended(format!("{status}, {said}"))
         }
         Ended::Stopped | Ended::TimedOut => {
-            let said = super::guest::text(machine.console);
+            let said = super::guest::text(machine.console)?;
             let last = said.lines().rfind(|line| !line.trim().is_empty());
             Probe::Hung(deadline, last.unwrap_or_default().trim().to_owned())
         }

@@ -80,11 +80,18 @@ pub fn run(
     let mut seen = 0;
     let mut told = 0;
     let mut done: Option<Instant> = None;
+    let mut unread = None;
     let mut enough = || {
         let size = fs::metadata(machine.report).map_or(0, |file| file.len());
         if size != seen && done.is_none() {
             seen = size;
-            let report = Report::parse(&text(machine.report));
+            let report = match text(machine.report) {
+                Ok(said) => Report::parse(&said),
+                Err(error) => {
+                    unread = Some(error);
+                    return true;
+                }
+            };
             for check in report.checks.iter().skip(told) {
                 tell(&check.name);
             }
@@ -96,7 +103,10 @@ pub fn run(
     let ended = process::watch(&mut machine.command()?, log, limit, &mut enough);
     machine.take_back()?;
     let ended = ended?;
-    let report = Report::parse(&text(machine.report));
+    if let Some(error) = unread {
+        return Err(error);
+    }
+    let report = Report::parse(&text(machine.report)?);
     let end = match ended {
         _ if report.done => End::Done,
         Ended::TimedOut => End::TimedOut(limit),
@@ -109,15 +119,21 @@ pub fn run(
     Ok(Ran {
         report,
         end,
-        console: text(machine.console),
+        console: text(machine.console)?,
     })
 }
 
-/// What a serial port said, as far as it can be shown: a guest may say anything, and must not move a reader's cursor.
-pub(super) fn text(path: &Path) -> String {
-    let bytes = lustre_files::read(path, lustre_files::TEXT).unwrap_or_default();
+/// What a serial port said, as far as it can be shown: a guest may say anything, and must not move a reader's cursor. Nothing where there
+/// is no file.
+///
+/// # Errors
+/// When it cannot be read, or is larger than a log can be: what is not read may be a panic.
+pub(super) fn text(path: &Path) -> Result<String, Error> {
+    let bytes = lustre_files::if_there(lustre_files::read(path, lustre_files::LARGE))
+        .map_err(at(path))?
+        .unwrap_or_default();
     let shown = |letter: char| letter == '\n' || letter == '\t' || !letter.is_control();
-    String::from_utf8_lossy(&bytes).replace(|letter| !shown(letter), "")
+    Ok(String::from_utf8_lossy(&bytes).replace(|letter| !shown(letter), ""))
 }
 
 #[cfg(test)]
@@ -128,6 +144,24 @@ mod tests {
     fn control_characters_of_a_guest_reach_nobody() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), b"one\r\n\x1b[2Jtwo\xff\tx\n").unwrap();
-        assert_eq!(text(file.path()), "one\n[2Jtwo\u{fffd}\tx\n");
+        assert_eq!(text(file.path()).unwrap(), "one\n[2Jtwo\u{fffd}\tx\n");
+    }
+
+    #[test]
+    fn what_a_guest_said_is_never_empty_because_it_could_not_be_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let [console, other, none] = ["console", "other", "none"].map(|name| dir.path().join(name));
+        assert_eq!(text(&none).unwrap(), "");
+        // A guest that tells a lot is heard to its end.
+        let length = usize::try_from(lustre_files::TEXT).unwrap();
+        fs::write(&console, "x".repeat(length) + "\npanic").unwrap();
+        assert!(text(&console).unwrap().ends_with("\npanic"));
+        let endless = fs::File::create(&console).unwrap();
+        endless.set_len(lustre_files::LARGE + 1).unwrap();
+        fs::create_dir(&other).unwrap();
+        for path in [&console, &other] {
+            let error = text(path).unwrap_err().to_string();
+            assert!(error.contains(path.to_str().unwrap()), "{error}");
+        }
     }
 }
