@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use super::{Digest, Error, Listed, StageDir, StageRecord, Store, Uses, remove, stages};
+use super::{Digest, Error, Listed, StageDir, StageRecord, Store, Uses, files, remove, stages};
 
 /// Something of a store that may go.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,11 +55,7 @@ impl Store {
             }),
             ("second", &|_| true),
         ] {
-            for item in fs::read_dir(root.join(folder))
-                .into_iter()
-                .flatten()
-                .flatten()
-            {
+            for item in files::list(&root.join(folder))? {
                 let name = item.file_name().to_string_lossy().into_owned();
                 if is_spare(&name) {
                     spare.insert(format!("{folder}/{name}"));

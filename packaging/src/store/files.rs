@@ -1,6 +1,6 @@
 //! Content-addressed files: `files/sha256/ab/<digest>`, read only, complete or not there.
 
-use std::fs::{self, Permissions};
+use std::fs::{self, DirEntry, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -139,6 +139,14 @@ fn check(what: &str, expected: Option<&Digest>, found: Digest) -> Result<(), Err
         }),
         _ => Ok(()),
     }
+}
+
+/// What lies in a folder; nothing in one that is not there.
+pub(super) fn list(folder: &Path) -> Result<Vec<DirEntry>, PathError> {
+    let failed = |source| PathError::new("list", folder, source);
+    let listed = lustre_files::if_there(fs::read_dir(folder)).map_err(failed)?;
+    let entries = listed.into_iter().flatten();
+    entries.map(|entry| entry.map_err(failed)).collect()
 }
 
 /// Makes the names in a folder last.

@@ -2,13 +2,12 @@
 //! superseded may be what another needs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, Error, PathError, Store};
+use super::{Digest, Error, PathError, Store, files};
 
 /// What one target uses. Things are named by their paths in the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,12 +74,10 @@ impl Store {
     /// Changes what is recorded of `target`; nothing is written where nothing changed.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// When it cannot be read or written: what it says is what other runs must not remove.
     pub fn record_uses(&self, target: &str, change: impl FnOnce(&mut Uses)) -> Result<(), Error> {
         let path = self.uses_place(target);
-        let before: Option<Uses> = lustre_files::read(&path, lustre_files::SOURCE)
-            .ok()
-            .and_then(|text| serde_json::from_slice(&text).ok());
+        let before = read(&path)?;
         let mut uses = before.clone().unwrap_or_default();
         uses.target = target.to_owned();
         change(&mut uses);
@@ -104,14 +101,62 @@ impl Store {
     pub fn all_uses(&self) -> Result<Vec<Uses>, Error> {
         let folder = self.root().join("targets");
         let mut all = Vec::new();
-        for item in fs::read_dir(&folder).into_iter().flatten().flatten() {
-            let path = item.path();
-            let text = lustre_files::read(&path, lustre_files::SOURCE)
-                .map_err(|source| PathError::new("read", &path, source))?;
-            let uses =
-                serde_json::from_slice(&text).map_err(|source| Error::Record { path, source })?;
-            all.push(uses);
+        for item in files::list(&folder)? {
+            all.extend(read(&item.path())?);
         }
         Ok(all)
+    }
+}
+
+/// What is recorded at `path`, where something is.
+fn read(path: &Path) -> Result<Option<Uses>, Error> {
+    let text = lustre_files::if_there(lustre_files::read(path, lustre_files::SOURCE))
+        .map_err(|source| PathError::new("read", path, source))?;
+    let parse = |text: Vec<u8>| {
+        serde_json::from_slice(&text).map_err(|error| {
+            let why = format!(
+                "it is damaged ({error}); remove it, and the next run of its target writes what that uses anew"
+            );
+            let source = io::Error::new(io::ErrorKind::InvalidData, why);
+            Error::from(PathError::new("read", path, source))
+        })
+    };
+    text.map(parse).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn what_is_recorded_and_cannot_be_read_is_an_error_and_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), "a test", &mut |_| {}).unwrap();
+        let change = |uses: &mut Uses| uses.stage("kernel", "kernel-0123456789abcdef");
+        store.record_uses("a", change).unwrap();
+        assert_eq!(store.all_uses().unwrap().len(), 1);
+
+        let path = store.uses_place("a");
+        fs::write(&path, "damaged").unwrap();
+        let named = |error: Error| {
+            let error = error.to_string();
+            assert!(error.contains(path.to_str().unwrap()), "{error}");
+        };
+        named(store.record_uses("a", change).unwrap_err());
+        named(store.all_uses().unwrap_err());
+        assert_eq!(fs::read(&path).unwrap(), b"damaged");
+        fs::remove_file(&path).unwrap();
+        std::os::unix::fs::symlink(&path, &path).unwrap();
+        named(store.record_uses("a", change).unwrap_err());
+        assert!(path.is_symlink());
+
+        let folder = path.parent().unwrap();
+        fs::remove_dir_all(folder).unwrap();
+        assert_eq!(store.all_uses().unwrap(), []);
+        fs::write(folder, "no folder").unwrap();
+        let error = store.superseded().unwrap_err().to_string();
+        assert!(error.contains(folder.to_str().unwrap()), "{error}");
     }
 }
