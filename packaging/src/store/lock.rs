@@ -69,7 +69,7 @@ pub(super) fn take(
     path: &Path,
     who: &str,
     kind: Kind,
-    whom: &dyn Fn() -> Option<Holder>,
+    whom: &dyn Fn() -> Result<Option<Holder>, Error>,
     on_wait: &mut super::OnWait<'_>,
 ) -> Result<Option<File>, Error> {
     let Some(mut file) = open(path)? else {
@@ -93,7 +93,7 @@ pub(super) fn take(
             return Err(Error::Interrupted);
         }
         // Between taking the lock and writing its name, the holder's file is empty or names the run before.
-        match whom().filter(|holder| alive(holder.pid)) {
+        match whom()?.filter(|holder| alive(holder.pid)) {
             Some(holder) if told.as_ref() != Some(&holder) => {
                 on_wait(&holder);
                 told = Some(holder);

@@ -192,7 +192,7 @@ impl Store {
             let whom = || runs::other(&tmp, None);
             lock::take(&path, who, lock::Kind::Exclusive, &whom, on_wait)?
         } else {
-            let whom = || lock::read(&path);
+            let whom = || Ok(lock::read(&path));
             lock::take(&path, who, lock::Kind::Shared, &whom, on_wait)?
         };
         let Some(readers) = readers else {
@@ -219,7 +219,7 @@ impl Store {
             });
         }
         let folder = runs::Folder::new(&store.tmp, who)?;
-        if how == Use::Beside && runs::other(&store.tmp, Some(&folder)).is_some() {
+        if how == Use::Beside && runs::other(&store.tmp, Some(&folder))?.is_some() {
             // The other's logs are not to be mixed with ours.
             let name = folder
                 .path()
@@ -258,7 +258,7 @@ impl Store {
         let mut lock = self.lock.lock().unwrap_or_else(PoisonError::into_inner);
         if lock.is_none() {
             let path = self.root.join(LOCK);
-            let whom = || lock::read(&path);
+            let whom = || Ok(lock::read(&path));
             *lock = lock::take(&path, &self.who, lock::Kind::Exclusive, &whom, on_wait)?;
         }
         Ok(lock.is_some())

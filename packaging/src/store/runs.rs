@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 use super::lock::Whose;
-use super::{Error, Holder, PathError, lock, remove};
+use super::{Error, Holder, PathError, files, lock, remove};
 
 /// What a run's file is called: its folder's name and this.
 const SUFFIX: &str = ".run";
@@ -81,7 +81,9 @@ pub(super) fn sweep(tmp: &Path) -> Result<(), Error> {
         if !is_runs_file(path) {
             let mut file = path.as_os_str().to_owned();
             file.push(SUFFIX);
-            if !Path::new(&file).exists() {
+            let found = lustre_files::if_there(fs::symlink_metadata(&file))
+                .map_err(|source| PathError::new("look at", Path::new(&file), source))?;
+            if found.is_none() {
                 remove::unmount_and_remove(path)?;
             }
             continue;
@@ -100,23 +102,58 @@ pub(super) fn sweep(tmp: &Path) -> Result<(), Error> {
 }
 
 /// A run that uses the store now, but for the one whose file is `own`.
-pub(super) fn other(tmp: &Path, own: Option<&Folder>) -> Option<Holder> {
-    for item in fs::read_dir(tmp).ok()?.flatten() {
+///
+/// # Errors
+/// When it cannot be known: the folder, or a run's file, cannot be read.
+pub(super) fn other(tmp: &Path, own: Option<&Folder>) -> Result<Option<Holder>, Error> {
+    for item in files::list(tmp)? {
         let path = item.path();
         if !path.to_string_lossy().ends_with(SUFFIX) || own.is_some_and(|own| own.file == path) {
             continue;
         }
-        let Ok(file) = lustre_files::open(&path) else {
+        let failed = |source| PathError::new("read", &path, source);
+        // A run may end meanwhile.
+        let Some(file) = lustre_files::if_there(lustre_files::open(&path)).map_err(failed)? else {
             continue;
         };
         if lock::whose(&file, &path) != Whose::Elsewhere
             && flock(&file, FlockOperation::NonBlockingLockShared).is_err()
-            && let Some(holder) = lustre_files::read(&path, lustre_files::TEXT)
-                .ok()
-                .and_then(|text| lock::parse(&text))
+            && let Some(text) =
+                lustre_files::if_there(lustre_files::read(&path, lustre_files::TEXT))
+                    .map_err(failed)?
+            && let Some(holder) = lock::parse(&text)
         {
-            return Some(holder);
+            return Ok(Some(holder));
         }
     }
-    None
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_that_cannot_be_seen_is_not_taken_for_none() {
+        let dir = tempfile::tempdir().unwrap();
+        let tmp = dir.path().join("tmp");
+        let named = |path: &Path| {
+            let error = other(&tmp, None).unwrap_err().to_string();
+            assert!(error.contains(path.to_str().unwrap()), "{error}");
+        };
+        assert_eq!(other(&tmp, None).unwrap(), None);
+        fs::write(&tmp, "no folder").unwrap();
+        named(&tmp);
+        fs::remove_file(&tmp).unwrap();
+        fs::create_dir(&tmp).unwrap();
+        assert_eq!(other(&tmp, None).unwrap(), None);
+        let loops = tmp.join("abcd.run");
+        std::os::unix::fs::symlink(&loops, &loops).unwrap();
+        named(&loops);
+        // Nor is its folder swept.
+        let folder = tmp.join("abcd");
+        fs::create_dir(&folder).unwrap();
+        sweep(&tmp).unwrap();
+        assert!(folder.is_dir());
+    }
 }
