@@ -7,7 +7,7 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use super::files::sync_folder;
+use super::files::{list, sync_folder};
 use super::{Error, FOLDERS, LOCK, MARK, PathError, READERS, lock};
 
 /// The first line of the mark.
@@ -75,21 +75,27 @@ pub(super) fn look(root: &Path) -> Result<Found, Error> {
     if empty {
         return Ok(Found::New);
     }
-    unmarked(root).map_err(refused)?;
+    unmarked(root)?;
     Ok(Found::Unmarked)
 }
 
 /// Whether what has only names of ours is a store that was made before there was a mark: such a store has a lock that names a run, and
 /// its files and stages have the names that only a store gives.
-fn unmarked(root: &Path) -> Result<(), String> {
-    let lock = root.join(LOCK);
-    let Ok(text) = lustre_files::read(&lock, lustre_files::TEXT) else {
-        return Err(format!("it has neither {MARK} nor {LOCK}"));
+fn unmarked(root: &Path) -> Result<(), Error> {
+    let refused = |why: String| Error::NotAStore {
+        path: root.to_owned(),
+        why,
     };
+    let lock = root.join(LOCK);
+    let text = lustre_files::if_there(lustre_files::read(&lock, lustre_files::TEXT))
+        .map_err(|source| PathError::new("read", &lock, source))?
+        .ok_or_else(|| refused(format!("it has neither {MARK} nor {LOCK}")))?;
     let begun = root.join("files").is_dir() && root.join("stages").is_dir();
     // A run that was killed as it took the lock left it empty.
     if lock::parse(&text).is_none() && !(text.is_empty() && begun) {
-        return Err(format!("it has no {MARK}, and its {LOCK} names no run"));
+        return Err(refused(format!(
+            "it has no {MARK}, and its {LOCK} names no run"
+        )));
     }
     let hexadecimal =
         |text: &str, length| text.len() == length && text.bytes().all(|b| b.is_ascii_hexdigit());
@@ -102,13 +108,13 @@ fn unmarked(root: &Path) -> Result<(), String> {
         ("stages", &|name| super::stages::is_place(name)),
     ] {
         let folder = root.join(folder);
-        for item in fs::read_dir(&folder).into_iter().flatten().flatten() {
+        for item in list(&folder)? {
             let name = item.file_name();
             if !name.to_str().is_some_and(fits) {
-                return Err(format!(
+                return Err(refused(format!(
                     "it has no {MARK}, and holds {}",
                     item.path().display()
-                ));
+                )));
             }
         }
     }
@@ -192,6 +198,28 @@ mod tests {
             );
             assert_eq!(snapshot(dir.path()), before, "{files:?}");
         }
+    }
+
+    #[test]
+    fn a_folder_that_cannot_be_looked_through_is_no_store() {
+        let dir = tempfile::tempdir().unwrap();
+        let [lock, files] = [LOCK, "files/sha256"].map(|name| dir.path().join(name));
+        let named = |path: &Path| {
+            let error = make(dir.path()).unwrap_err();
+            assert!(
+                matches!(&error, Error::Path(it) if it.path == path),
+                "{error}"
+            );
+            assert!(!dir.path().join(MARK).exists());
+        };
+        fs::write(&lock, holder()).unwrap();
+        fs::create_dir(dir.path().join("files")).unwrap();
+        fs::write(&files, "no folder").unwrap();
+        named(&files);
+        // Larger than any such file.
+        let file = File::create(&lock).unwrap();
+        file.set_len(lustre_files::TEXT + 1).unwrap();
+        named(&lock);
     }
 
     #[test]
