@@ -41,7 +41,7 @@ pub fn publish(
     if output.exists() {
         // What was recorded is what was proven; the store is not even read where the output is that already.
         let here = list_tree(output).with_context(|| output.display().to_string())?;
-        if here == wanted || is_proven(&here, &wanted, output) {
+        if here == wanted || is_proven(&here, &wanted, output)? {
             return Ok(Published::Done);
         }
         if let Some(changed) = changed_by_hand(&here, &wanted, output) {
@@ -83,7 +83,10 @@ pub fn publish(
 }
 
 /// Whether what is here is what is wanted, with a proof of just that.
-fn is_proven(here: &[Entry], wanted: &[Entry], output: &Path) -> bool {
+///
+/// # Errors
+/// When the sums that are here cannot be read.
+fn is_proven(here: &[Entry], wanted: &[Entry], output: &Path) -> anyhow::Result<bool> {
     /// What a proof adds and changes.
     const WITH_PROOF: [&str; 3] = [proof::FILE, sums::FILE, sums::SIGNATURE];
     let rest = |entries: &[Entry]| -> Vec<Entry> {
@@ -92,16 +95,20 @@ fn is_proven(here: &[Entry], wanted: &[Entry], output: &Path) -> bool {
         others.cloned().collect()
     };
     let has = |entries: &[Entry]| entries.iter().any(|entry| entry.path == proof::FILE);
-    if !has(here) || has(wanted) || rest(here) != rest(wanted) {
-        return false;
+    let is_sums =
+        |entry: &Entry| entry.path == sums::FILE && matches!(entry.kind, EntryKind::File { .. });
+    if !has(here) || has(wanted) || rest(here) != rest(wanted) || !here.iter().any(is_sums) {
+        return Ok(false);
     }
-    let Ok(sums) =
-        lustre_files::read_no_link_to_string(output.join(sums::FILE), lustre_files::SOURCE)
-    else {
-        return false;
+    let path = output.join(sums::FILE);
+    let bytes = lustre_files::read_no_link(&path, lustre_files::SOURCE)
+        .with_context(|| format!("cannot read {}", path.display()))?;
+    // What is no text was not made here.
+    let Ok(sums) = String::from_utf8(bytes) else {
+        return Ok(false);
     };
     let assembled = sums::without(&sums, proof::FILE);
-    wanted.contains(&file_entry(sums::FILE, &assembled))
+    Ok(wanted.contains(&file_entry(sums::FILE, &assembled)))
 }
 
 /// What the stage recorded of its tree.
@@ -126,7 +133,7 @@ fn recorded(assembled: &StageDir) -> Vec<Entry> {
 /// Removes what runs that were killed while they published left beside their outputs, this store's and `output`'s.
 ///
 /// # Errors
-/// When something cannot be removed.
+/// When the notes of such runs cannot be read, or something cannot be removed.
 pub fn recover(store: &Store, output: Option<&Path>) -> anyhow::Result<()> {
     let cleared = |output: &Path| {
         layout::recover(output)
@@ -136,7 +143,10 @@ pub fn recover(store: &Store, output: Option<&Path>) -> anyhow::Result<()> {
         cleared(output)?;
     }
     let notes = store.root().join(NOTES);
-    for note in fs::read_dir(&notes).into_iter().flatten().flatten() {
+    let listed = lustre_files::if_there(fs::read_dir(&notes));
+    let listed = listed.with_context(|| format!("cannot list {}", notes.display()))?;
+    for note in listed.into_iter().flatten() {
+        let note = note.with_context(|| format!("cannot list {}", notes.display()))?;
         let text = lustre_files::read(note.path(), lustre_files::TEXT)
             .with_context(|| note.path().display().to_string())?;
         let noted: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(&text[..]);
@@ -344,6 +354,35 @@ mod tests {
         recover(&world.store, None).unwrap();
         assert!(!left.exists() && !note.0.exists());
         assert_eq!(world.read("a.rpm"), "package");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_taken_for_absent() {
+        let world = World::new();
+        let wanted = recorded(&world.stage("package"));
+        world.publish(&world.stage("package"));
+        let output = world.output();
+        fs::write(output.join(proof::FILE), "proof").unwrap();
+        let here = list_tree(&output).unwrap();
+        assert!(is_proven(&here, &wanted, &output).unwrap());
+        let sums = output.join(sums::FILE);
+        fs::remove_file(&sums).unwrap();
+        std::os::unix::fs::symlink(&sums, &sums).unwrap();
+        let error = is_proven(&here, &wanted, &output).unwrap_err().to_string();
+        assert!(error.contains(sums.to_str().unwrap()), "{error}");
+        // That it is another thing by now was seen when the tree was listed.
+        let other: Vec<Entry> = here
+            .into_iter()
+            .filter(|it| it.path != sums::FILE)
+            .collect();
+        assert!(!is_proven(&other, &wanted, &output).unwrap());
+
+        let notes = world.store.root().join(NOTES);
+        fs::remove_dir_all(&notes).unwrap();
+        recover(&world.store, None).unwrap();
+        fs::write(&notes, "no folder").unwrap();
+        let error = recover(&world.store, None).unwrap_err().to_string();
+        assert!(error.contains(notes.to_str().unwrap()), "{error}");
     }
 
     #[test]
