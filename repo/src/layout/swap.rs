@@ -129,7 +129,7 @@ fn prefix(name: &OsStr) -> OsString {
 /// process was killed between the two renames that some file systems need, the old tree gets its name back.
 ///
 /// # Errors
-/// When something cannot be removed.
+/// When something cannot be looked at or removed.
 pub fn recover(target: &Path) -> io::Result<()> {
     use std::os::unix::ffi::OsStrExt;
     const OLD: &[u8] = b".old";
@@ -157,19 +157,34 @@ pub fn recover(target: &Path) -> io::Result<()> {
         if !given || !entry.file_type()?.is_dir() {
             continue;
         }
-        let Ok(folder) = lustre_files::open_folder(entry.path()) else {
+        let Some(_lock) = left(&entry.path())? else {
             continue;
         };
-        if flock(&folder, FlockOperation::NonBlockingLockExclusive).is_err() {
-            continue;
-        }
-        if is_old && !target.exists() {
+        if is_old && !target.try_exists().map_err(of(target))? {
             fs::rename(entry.path(), target)?;
         } else {
             fs::remove_dir_all(entry.path())?;
         }
     }
     Ok(())
+}
+
+/// The lock of a folder that nobody makes a tree in any more; none where somebody does, or it went away meanwhile.
+fn left(folder: &Path) -> io::Result<Option<File>> {
+    let opened = lustre_files::if_there(lustre_files::open_folder(folder)).map_err(of(folder))?;
+    let Some(folder_lock) = opened else {
+        return Ok(None);
+    };
+    match flock(&folder_lock, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(folder_lock)),
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(of(folder)(error.into())),
+    }
+}
+
+/// The error, with the path that it is of.
+fn of(path: &Path) -> impl Fn(io::Error) -> io::Error {
+    move |error| io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 #[cfg(test)]
@@ -233,6 +248,25 @@ mod tests {
         assert!(mine.exists());
         recover(&target).unwrap();
         assert!(living.path().is_dir());
+    }
+
+    #[test]
+    fn what_cannot_be_looked_at_is_neither_passed_over_nor_taken_for_absent() {
+        let dir = tempfile::tempdir().unwrap();
+        let [target, folder, old] =
+            ["target", "folder", ".target.new-dEad00.old"].map(|name| dir.path().join(name));
+        assert!(left(&folder).unwrap().is_none());
+        fs::write(&folder, "no folder").unwrap();
+        let error = left(&folder).unwrap_err().to_string();
+        assert!(error.contains(folder.to_str().unwrap()), "{error}");
+        fs::create_dir(&old).unwrap();
+        let held = left(&old).unwrap().unwrap();
+        assert!(left(&old).unwrap().is_none());
+        drop(held);
+        std::os::unix::fs::symlink(&target, &target).unwrap();
+        let error = recover(&target).unwrap_err().to_string();
+        assert!(error.contains(target.to_str().unwrap()), "{error}");
+        assert!(old.is_dir());
     }
 
     #[test]
