@@ -49,7 +49,7 @@ fn chroot(dir: &Path) -> std::path::PathBuf {
         }
     }
     fs::write(root.join("etc/known"), "as it was\n").unwrap();
-    Ids::for_new_chroots().give(&root, 0).unwrap();
+    Ids::for_new_chroots().unwrap().give(&root, 0).unwrap();
     root
 }
 

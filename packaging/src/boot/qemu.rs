@@ -67,7 +67,7 @@ impl Machine<'_> {
         // KVM is for root, or for a group of the host.
         let ids = match self.accelerator {
             Accelerator::Kvm => Ids::Host,
-            Accelerator::Tcg => Ids::for_new_chroots(),
+            Accelerator::Tcg => Ids::for_new_chroots().map_err(at(self.program))?,
         };
         let mut sandbox = Sandbox::with_host_programs(ids, User::BareRoot, "machine")
             .map_err(at(self.program))?

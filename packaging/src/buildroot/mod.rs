@@ -112,7 +112,8 @@ pub fn bootstrap(
     let repos: Vec<(String, String)> = base.repos.iter().map(BaseRepo::inside).collect();
     let conf = scratch.join("dnf.conf");
     fs::write(&conf, dnf_conf(base, &repos, KEY_INSIDE, CACHE)).map_err(at(&conf))?;
-    let mut sandbox = Sandbox::with_host_programs(Ids::for_new_chroots(), User::Root, "bootstrap")
+    let ids = Ids::for_new_chroots().map_err(sandbox::Error::Namespace)?;
+    let mut sandbox = Sandbox::with_host_programs(ids, User::Root, "bootstrap")
         .map_err(sandbox::Error::Namespace)?
         .writable(root, ROOT_INSIDE)
         .writable(scratch, SCRATCH_INSIDE)

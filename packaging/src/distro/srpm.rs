@@ -116,7 +116,7 @@ impl SpecTools<'_> {
         }
         line.extend(arguments.iter().map(|one| (*one).to_owned()));
         let line: Vec<&str> = line.iter().map(String::as_str).collect();
-        let ids = Ids::for_new_chroots();
+        let ids = Ids::for_new_chroots().map_err(at(self.scratch))?;
         let sandbox = Sandbox::with_host_programs(ids, User::BareRoot, "rehearsal")
             .map_err(at(self.scratch))?
             .writable(self.scratch, INSIDE)

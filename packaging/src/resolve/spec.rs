@@ -55,7 +55,7 @@ const FOLDER: &str = "/srv/spec";
 
 /// The host's programs alone, for somebody without any rights.
 pub(super) fn isolated() -> std::io::Result<Sandbox<'static>> {
-    Sandbox::with_host_programs(Ids::for_new_chroots(), User::BareRoot, "resolver")
+    Sandbox::with_host_programs(Ids::for_new_chroots()?, User::BareRoot, "resolver")
 }
 
 /// `%dist`, and the number of the release that specs of Enterprise Linux ask for: `.el8` is `rhel 8`.

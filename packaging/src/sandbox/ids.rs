@@ -37,24 +37,36 @@ pub enum Ids {
 
 impl Ids {
     /// Those of chroots that are made from now on: a range of their own where this host has one to give.
-    pub fn for_new_chroots() -> Self {
+    ///
+    /// # Errors
+    /// When it cannot be known which ids somebody has.
+    pub fn for_new_chroots() -> io::Result<Self> {
         static FOUND: OnceLock<Ids> = OnceLock::new();
-        *FOUND.get_or_init(|| match free_range() {
+        if let Some(found) = FOUND.get() {
+            return Ok(*found);
+        }
+        let range = free_range([
+            "/etc/subuid",
+            "/etc/subgid",
+            "/proc/self/uid_map",
+            "/proc/self/gid_map",
+        ])?;
+        Ok(*FOUND.get_or_init(|| match range {
             Some(base) if Self::Own(base).works() => Self::Own(base),
             _ => Self::Host,
-        })
+        }))
     }
 
     /// Those of `user` in the chroot `root`, which belongs to root inside.
     ///
     /// # Errors
-    /// When the folder cannot be looked at.
+    /// When the folder cannot be looked at, or as [`Ids::for_new_chroots`].
     pub fn in_chroot(root: &Path, user: User) -> io::Result<Self> {
         let owner = fs::metadata(root)?.uid();
         if owner != rustix::process::geteuid().as_raw() {
             return Ok(Self::Own(owner));
         }
-        Ok(match (user, Self::for_new_chroots()) {
+        Ok(match (user, Self::for_new_chroots()?) {
             (User::Builder, Self::Own(base)) => Self::OwnButRoot(base),
             _ => Self::Host,
         })
@@ -150,16 +162,22 @@ fn create(map: &str) -> io::Result<File> {
     .map_err(io::Error::other)?
 }
 
-/// The first id of a range that nobody has.
-fn free_range() -> Option<u32> {
-    let read =
-        |path: &str| lustre_files::read_to_string(path, lustre_files::TEXT).unwrap_or_default();
-    let given = read("/etc/subuid") + &read("/etc/subgid");
-    choose(
-        &read("/proc/self/uid_map"),
-        &read("/proc/self/gid_map"),
-        &given,
-    )
+/// The first id of a range that nobody has, by the files of ids that users were given, and the two maps of this namespace. Nobody has any
+/// by a file that is not there.
+fn free_range(files: [&str; 4]) -> io::Result<Option<u32>> {
+    let read = |path: &str| -> io::Result<String> {
+        let bytes = lustre_files::if_there(lustre_files::read(path, lustre_files::TEXT));
+        let bytes = bytes.map_err(|error| {
+            let why = format!("cannot read {path}, which says whose ids are whose: {error}");
+            io::Error::new(error.kind(), why)
+        })?;
+        // A user may be called anything.
+        Ok(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
+    };
+    let [subuid, subgid, uids, gids] = files;
+    // The last line of the one may have no end.
+    let given = read(subuid)? + "\n" + &read(subgid)?;
+    Ok(choose(&read(uids)?, &read(gids)?, &given))
 }
 
 /// The first id of a range that this namespace has, by its two maps, and that no user was given (`/etc/subuid`). In a namespace that
@@ -224,6 +242,30 @@ mod tests {
         // Somebody's range reaches into the first one, and another lies in the second.
         let given = format!("a:{}:10\nb:{}:1\nnonsense\n", FIRST - 5, FIRST + COUNT + 7);
         assert_eq!(choose(ALL, ALL, &given), Some(FIRST + 2 * COUNT));
+    }
+
+    #[test]
+    fn ids_whose_owner_cannot_be_read_are_not_taken_for_free() {
+        let dir = tempfile::tempdir().unwrap();
+        let [none, folder, given, all] =
+            ["none", "folder", "given", "all"].map(|name| dir.path().join(name));
+        fs::create_dir(&folder).unwrap();
+        fs::write(&all, ALL).unwrap();
+        let mut text = b"\xe9:".to_vec();
+        text.extend_from_slice(format!("{FIRST}:1").as_bytes());
+        fs::write(&given, text).unwrap();
+        let range = |uids: &Path, gids: &Path| {
+            let all = all.to_str().unwrap();
+            free_range([uids.to_str().unwrap(), gids.to_str().unwrap(), all, all])
+        };
+        assert_eq!(range(&none, &none).unwrap(), Some(FIRST));
+        for (uids, gids) in [(&given, &none), (&none, &given), (&given, &given)] {
+            assert_eq!(range(uids, gids).unwrap(), Some(FIRST + COUNT));
+        }
+        for (uids, gids) in [(&folder, &none), (&none, &folder)] {
+            let error = range(uids, gids).unwrap_err().to_string();
+            assert!(error.contains(folder.to_str().unwrap()), "{error}");
+        }
     }
 
     #[test]

@@ -117,7 +117,7 @@ impl Drop for Host {
 /// Where there are no user namespaces, only the other kind can be looked at.
 #[expect(clippy::print_stderr, reason = "what is left out is said")]
 fn own_ids() -> Option<Ids> {
-    match Ids::for_new_chroots() {
+    match Ids::for_new_chroots().unwrap() {
         Ids::Host => {
             eprintln!("skipped: no user namespace with ids of its own can be had here");
             None
