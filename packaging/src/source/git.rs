@@ -168,9 +168,20 @@ impl<'s> Git<'s> {
         commit: &str,
     ) -> Result<Option<String>, Error> {
         let opened = self.open(repository)?;
+        // A tag whose content is missing would be passed over.
+        let mut tags = self.at(opened.path());
+        tags.args(["for-each-ref", "--format=%(objecttype)", "refs/tags/[0-9]*"]);
+        self.run(&mut tags)?;
         let mut command = self.at(opened.path());
         command.args(["describe", "--match", "[0-9]*", "--abbrev=7", commit]);
-        Ok(self.run(&mut command).ok().filter(|name| !name.is_empty()))
+        let Ok(name) = self.run(&mut command) else {
+            // It says the same of a history without a tag and of one that it cannot follow.
+            let mut history = self.at(opened.path());
+            history.args(["rev-list", "--count", commit, "--"]);
+            self.run(&mut history)?;
+            return Ok(None);
+        };
+        Ok(Some(name).filter(|name| !name.is_empty()))
     }
 
     /// The text of a file of a commit, where it has one of that path.
@@ -185,28 +196,59 @@ impl<'s> Git<'s> {
     ) -> Result<Option<String>, Error> {
         let opened = self.open(repository)?;
         let mut command = self.at(opened.path());
-        command.args(["cat-file", "blob", &format!("{commit}:{file}")]);
-        let Ok(text) = self.run(&mut command) else {
+        command.args(["ls-tree", "-z", "--full-tree", commit, "--", file]);
+        let listed = self.run(&mut command)?;
+        // `MODE TYPE ID<tab>PATH`
+        let found = listed.split_once('\t').map(|(what, _)| what);
+        let fields: Vec<&str> = found.unwrap_or_default().split(' ').collect();
+        let [_, "blob", id] = fields[..] else {
             return Ok(None);
         };
         self.check_file(opened.path(), (repository, commit), file)?;
-        Ok(Some(text))
+        let mut command = self.at(opened.path());
+        command.args(["cat-file", "blob", id]);
+        self.run(&mut command).map(Some)
     }
 
     /// The content of an annotated tag: what it names, its message, and its signature where it has one. None for a tag that is only a
     /// name.
     ///
     /// # Errors
-    /// When the repository cannot be read.
+    /// When the repository, or what the tag names, cannot be read.
     pub(super) fn tag_object(
         &self,
         repository: &Path,
         tag: &str,
     ) -> Result<Option<Vec<u8>>, Error> {
         let opened = self.open(repository)?;
+        let name = format!("refs/tags/{tag}");
         let mut command = self.at(opened.path());
-        command.args(["cat-file", "tag", &format!("refs/tags/{tag}")]);
-        Ok(process::output(&mut command).ok())
+        command.args(["rev-parse", "--quiet", "--verify", "--end-of-options"]);
+        let done = process::capture(command.arg(&name)).map_err(|source| Error::Tool {
+            source_name: self.source.to_owned(),
+            source: Box::new(source),
+        })?;
+        if !done.status.success() {
+            // Of a tag that is not there it says nothing, of one that is damaged it does.
+            if done.status.code() == Some(1) && done.stderr.is_empty() {
+                return Ok(None);
+            }
+            let said = String::from_utf8_lossy(&done.stderr);
+            let place = repository.display();
+            return Err(self.invalid(format!(
+                "git cannot read {name} in {place} ({}): {}",
+                done.status,
+                said.trim()
+            )));
+        }
+        let id = String::from_utf8_lossy(&done.stdout).trim_end().to_owned();
+        let kind = self.run(self.at(opened.path()).args(["cat-file", "-t", &id]))?;
+        if kind != "tag" {
+            return Ok(None);
+        }
+        let mut command = self.at(opened.path());
+        command.args(["cat-file", "tag", &id]);
+        self.bytes(&mut command, &[]).map(Some)
     }
 
     /// The commit's time in seconds since 1970.
@@ -561,5 +603,81 @@ impl<'s> Git<'s> {
             source_name: self.source.to_owned(),
             why,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A repository of two commits, with an annotated tag on the first and one on the second, and one that is only a name.
+    fn repository(git: &Git<'_>, at: &Path) {
+        git.run(git.command().args(["init", "--quiet"]).arg(at))
+            .unwrap();
+        for text in ["first", "second"] {
+            fs::create_dir_all(at.join("folder")).unwrap();
+            fs::write(at.join("folder/file"), text).unwrap();
+            of(git, at, &["add", "."]);
+            of(git, at, &["commit", "--quiet", "-m", text]);
+        }
+        of(git, at, &["tag", "-m", "x", "1.0", "HEAD~1"]);
+        of(git, at, &["tag", "-m", "x", "v2"]);
+        of(git, at, &["tag", "name"]);
+    }
+
+    fn of(git: &Git<'_>, at: &Path, arguments: &[&str]) -> String {
+        let mut command = git.command();
+        for who in ["AUTHOR", "COMMITTER"] {
+            command
+                .env(format!("GIT_{who}_NAME"), "a test")
+                .env(format!("GIT_{who}_EMAIL"), "test@example.com");
+        }
+        git.run(command.arg("-C").arg(at).args(arguments)).unwrap()
+    }
+
+    #[test]
+    fn what_a_damaged_repository_cannot_tell_is_not_taken_for_absent() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store"), "a test", &mut |_| {}).unwrap();
+        let git = Git::new(&store, "linux");
+        let at = dir.path().join("repository");
+        repository(&git, &at);
+        let id = |rev: &str| of(&git, &at, &["rev-parse", rev]);
+        let (first, second) = (id("HEAD~1"), id("HEAD"));
+
+        assert!(git.tag_object(&at, "v2").unwrap().is_some());
+        assert_eq!(git.tag_object(&at, "name").unwrap(), None);
+        assert_eq!(git.tag_object(&at, "none").unwrap(), None);
+        let text = |file: &str| git.text(&at, &second, file);
+        assert_eq!(text("folder/file").unwrap().unwrap(), "second");
+        for none in ["none", "folder", "folder/none", "folder/file/none"] {
+            assert_eq!(text(none).unwrap(), None, "{none}");
+        }
+        let name = git.describe(&at, &second).unwrap().unwrap();
+        assert!(name.starts_with("1.0-1-g"), "{name}");
+
+        let object = |id: &str| at.join(".git/objects").join(&id[..2]).join(&id[2..]);
+        let without = |rev: &str, fails: &dyn Fn() -> bool| {
+            let path = object(&id(rev));
+            let aside = dir.path().join("aside");
+            fs::rename(&path, &aside).unwrap();
+            assert!(fails(), "{rev}");
+            fs::rename(&aside, &path).unwrap();
+            assert!(!fails(), "{rev}");
+        };
+        without("refs/tags/v2", &|| git.tag_object(&at, "v2").is_err());
+        without("HEAD", &|| git.tag_object(&at, "name").is_err());
+        without("HEAD:folder/file", &|| text("folder/file").is_err());
+        without("HEAD:folder", &|| text("folder/none").is_err());
+        without("refs/tags/1.0", &|| git.describe(&at, &second).is_err());
+        let broken = at.join(".git/refs/tags/broken");
+        fs::write(&broken, "nonsense\n").unwrap();
+        let error = git.tag_object(&at, "broken").unwrap_err().to_string();
+        assert!(error.contains("refs/tags/broken"), "{error}");
+        fs::remove_file(&broken).unwrap();
+
+        of(&git, &at, &["tag", "--delete", "1.0"]);
+        assert_eq!(git.describe(&at, &second).unwrap(), None);
+        without(&first, &|| git.describe(&at, &second).is_err());
     }
 }
