@@ -102,6 +102,14 @@ fn a_bad_package_is_an_error_that_names_it_and_changes_nothing() {
     let good = fs::read(root.path().join("Packages/corpus-rpm-rs-1.0-1.noarch.rpm")).unwrap();
     let bad = root.path().join("Packages/m/bad.rpm");
     fs::create_dir_all(bad.parent().unwrap()).unwrap();
+    let magic = [0x8e, 0xad, 0xe8, 1];
+    let signature = 96;
+    let main_header = signature
+        + 4
+        + good[signature + 4..]
+            .windows(magic.len())
+            .position(|bytes| bytes == magic)
+            .unwrap();
     let changed = |at: usize| {
         let mut bytes = good.clone();
         bytes[at] ^= 0x10;
@@ -114,8 +122,8 @@ fn a_bad_package_is_an_error_that_names_it_and_changes_nothing() {
         (good[..good.len() - 10].to_vec(), "it was cut off"),
         (changed(0), "as an RPM does"),
         (changed(96), "no magic number"),
-        // In the data of the main header.
-        (changed(good.len() - 400), ""),
+        // The type of the main header's first entry, which begins 16 bytes behind its magic number.
+        (changed(main_header + 16 + 4), ""),
     ] {
         fs::write(&bad, bytes).unwrap();
         let error = repodata::write(root.path(), &options(3))
