@@ -18,6 +18,8 @@ use lustre_repository::{proof, sums};
 
 #[path = "kills/named.rs"]
 mod named;
+#[path = "kills/site.rs"]
+mod site;
 
 /// How often a run is killed.
 const KILLS: u32 = 50;

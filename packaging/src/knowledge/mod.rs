@@ -319,22 +319,23 @@ impl Knowledge {
         })
     }
 
-    /// The options of the overlay `overlay` for another kernel than the one that they were written for: with the fixup that this kernel
-    /// is known to need, where it is one of that overlay, and without those for others. Where nothing is known they stay as they are.
+    /// The options of the `overlays` for another kernel than the one that they were written for: with the fixup that this kernel is known
+    /// to need, where it is one of these overlays, and without those for others. Where nothing is known they stay as they are.
     pub fn options(
         &self,
         lustre: &str,
         kernel: &str,
-        overlay: Option<&str>,
+        overlays: &[String],
         options: &[String],
     ) -> Vec<String> {
         let Ok(Some(rule)) = self.rule(lustre, kernel) else {
             return options.to_vec();
         };
-        let wanted = rule
-            .option
-            .as_ref()
-            .filter(|_| rule.overlay.as_deref() == overlay);
+        let wanted = rule.option.as_ref().filter(|_| {
+            rule.overlay
+                .as_ref()
+                .is_some_and(|overlay| overlays.contains(overlay))
+        });
         let is_fixup = |option: &String| {
             self.rule
                 .iter()

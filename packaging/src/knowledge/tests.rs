@@ -121,8 +121,8 @@ fn what_a_target_has_wrong_is_told_with_what_to_do() {
 fn another_kernel_takes_the_fixup_that_it_is_known_to_need() {
     let knowledge = Knowledge::load(&specs()).unwrap();
     let fixup = "ext4-delayed-iput".to_owned();
-    let of = |kernel, overlay, options: &[String]| {
-        knowledge.options("2.17.0", kernel, Some(overlay), options)
+    let of = |kernel, overlay: &str, options: &[String]| {
+        knowledge.options("2.17.0", kernel, &[overlay.to_owned()], options)
     };
     let (none, other) = (Vec::<String>::new(), "other".to_owned());
     assert_eq!(
@@ -139,6 +139,12 @@ fn another_kernel_takes_the_fixup_that_it_is_known_to_need() {
     // Another overlay does not have it, and of this kernel nothing is known.
     assert_eq!(of("55.25.1.el10_0", "lustre/site", &none), none);
     assert_eq!(of("1.fc40", "lustre/2.17", &with), with);
+    // One that is laid over it has.
+    let both = ["./ours".to_owned(), "lustre/2.17".to_owned()];
+    assert_eq!(
+        knowledge.options("2.17.0", "55.25.1.el10_0", &both, &none),
+        with
+    );
 }
 
 #[test]

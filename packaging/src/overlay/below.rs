@@ -240,6 +240,20 @@ mod tests {
     }
 
     #[test]
+    fn overlays_that_are_laid_over_each_other_in_a_loop_are_told() {
+        let specs = tempfile::tempdir().unwrap();
+        for (name, below) in [("a", "b"), ("b", "a")] {
+            let folder = specs.path().join(name);
+            fs::create_dir(&folder).unwrap();
+            let text = format!("package = 'kernel'\nwith = ['{below}']\n");
+            fs::write(folder.join("overlay.toml"), text).unwrap();
+        }
+        let error = Overlay::load_in(specs.path(), &specs.path().join("a"), &[]).unwrap_err();
+        let said = "more than 4 deep: is there a loop at `b`?";
+        assert!(error.to_string().contains(said), "{error}");
+    }
+
+    #[test]
     fn what_does_not_go_together_is_refused() {
         for (from, to, part) in [
             (

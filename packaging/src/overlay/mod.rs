@@ -130,6 +130,11 @@ impl Overlay {
         series.any(|source| source.root.as_deref() == Some(root))
     }
 
+    /// The names of the overlays that it is laid over, and of those below them.
+    pub fn laid_over(&self) -> impl Iterator<Item = &str> {
+        self.below.keys().map(String::as_str)
+    }
+
     /// Loads an overlay from its `overlay.toml`, where it is laid over no other.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use super::features::{self, Features};
 use super::load::{self, Place};
 use super::merge;
 use super::whence::Read;
-use super::{Error, releases};
+use super::{Error, releases, site};
 use crate::knowledge::Knowledge;
 
 /// The keys that are read here and are none of a target's own.
@@ -136,7 +136,12 @@ pub(super) fn composed(
     let mut whole = merge::merged(base, said.clone());
     if let Some(release) = &chosen.lustre {
         let knowledge = Knowledge::load(specs).map_err(|error| invalid(error.to_string()))?;
-        fit(&mut whole, &said, &series, &knowledge);
+        let overlay = whole.get("lustre").and_then(|table| table.get("overlay"));
+        let overlays = overlay
+            .and_then(Value::as_str)
+            .map(|name| site::with_those_below(specs, Some(&place.path), name));
+        let overlays = overlays.unwrap_or_default();
+        fit(&mut whole, &said, &series, &knowledge, &overlays);
         told(&mut whole, release);
     }
     if !chosen.features.is_empty() {
@@ -222,13 +227,19 @@ fn chosen(said: &mut Table) -> Result<Chosen, String> {
     Ok(chosen)
 }
 
-/// What Lustre needs for the kernel, where the target does not say it itself: the series of ldiskfs, and the fixup.
-fn fit(whole: &mut Table, said: &Table, series: &BTreeMap<String, String>, knowledge: &Knowledge) {
+/// What Lustre needs for the kernel, where the target does not say it itself: the series of ldiskfs, and the fixup, which is an option of
+/// one of the `overlays`.
+fn fit(
+    whole: &mut Table,
+    said: &Table,
+    series: &BTreeMap<String, String>,
+    knowledge: &Knowledge,
+    overlays: &[String],
+) {
     let text = |key: &str| whole.get("lustre")?.get(key)?.as_str().map(str::to_owned);
     let Some(version) = text("version") else {
         return;
     };
-    let overlay = text("overlay");
     let kernel = kernel(whole);
     let says = |key: &str| {
         said.get("lustre")
@@ -245,7 +256,7 @@ fn fit(whole: &mut Table, said: &Table, series: &BTreeMap<String, String>, knowl
     };
     let options = kernel.as_ref().and_then(|kernel| {
         let (_, release) = kernel.split_once('-')?;
-        Some(knowledge.options(&version, release, overlay.as_deref(), &[]))
+        Some(knowledge.options(&version, release, overlays, &[]))
     });
     let (has_series, has_options) = (says("ldiskfs_series"), says("options"));
     let Some(lustre) = whole.get_mut("lustre").and_then(Value::as_table_mut) else {

@@ -19,6 +19,23 @@ const MOST: usize = 4096;
 /// Nor more bytes.
 const LARGEST: u64 = 64 << 20;
 
+/// The folder `path` where it is one beside the target's `file`.
+pub(super) fn beside(file: &Path, path: &str) -> Option<PathBuf> {
+    Some(file.parent()?.join(path.strip_prefix(BESIDE)?))
+}
+
+/// The overlay `name` of a target in `file` and, where it is one beside that file, those that it is laid over: their options are its own.
+/// What is wrong with it is told where it is loaded to be used.
+pub(super) fn with_those_below(specs: &Path, file: Option<&Path>, name: &str) -> Vec<String> {
+    let mut names = vec![name.to_owned()];
+    if let Some(folder) = file.and_then(|file| beside(file, name))
+        && let Ok(overlay) = Overlay::load_in(specs, &folder, &[])
+    {
+        names.extend(overlay.laid_over().map(str::to_owned));
+    }
+    names
+}
+
 /// Whether everything at `beside`/`path` is a folder or a file, and not too much of it.
 fn plain(beside: &Path, path: &str) -> Result<(), String> {
     let mut at = beside.to_owned();
@@ -72,11 +89,17 @@ impl Target {
     /// The folder `path` of an overlay or of the spec of e2fsprogs: under `specs`, or beside the target's own file, where it begins with
     /// `./`.
     pub fn folder(&self, specs: &Path, path: &str) -> PathBuf {
-        let beside = self.file.as_ref().and_then(|file| file.parent());
-        match (path.strip_prefix(BESIDE), beside) {
-            (Some(path), Some(beside)) => beside.join(path),
-            _ => specs.join(path),
-        }
+        self.file
+            .as_ref()
+            .and_then(|file| beside(file, path))
+            .unwrap_or_else(|| specs.join(path))
+    }
+
+    /// The overlay of Lustre, and those whose options it has because it is laid over them.
+    pub fn lustre_overlays(&self, specs: &Path) -> Vec<String> {
+        let name = self.lustre.overlay.as_deref();
+        name.map(|name| with_those_below(specs, self.file.as_deref(), name))
+            .unwrap_or_default()
     }
 
     /// The kernel's overlay with the options that the target takes of it; none for the distribution's own kernel.

@@ -153,7 +153,7 @@ impl<'a> Road<'a> {
             let options = Knowledge::load(&specs())?.options(
                 &wanted.version,
                 &tree.release,
-                wanted.overlay.as_deref(),
+                &context.target.lustre_overlays(&specs()),
                 &wanted.options,
             );
             if options != wanted.options {

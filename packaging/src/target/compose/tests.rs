@@ -75,6 +75,30 @@ fn the_fixup_that_a_kernel_needs_comes_from_what_is_known() {
 }
 
 #[test]
+fn an_overlay_of_a_site_has_the_fixups_of_those_that_it_is_laid_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let overlay = |with: &str| {
+        let ours = folder.path().join("ours");
+        std::fs::create_dir_all(&ours).unwrap();
+        std::fs::write(
+            ours.join("overlay.toml"),
+            format!("package = 'lustre'\n{with}\n"),
+        )
+        .unwrap();
+        let path = folder.path().join("site.toml");
+        let text = "inherits = 'rocky-10.0'\n[lustre]\noverlay = './ours'\n";
+        std::fs::write(&path, text).unwrap();
+        Target::load(&specs(), path.to_str().unwrap())
+    };
+    let target = overlay("with = ['lustre/2.17']").unwrap();
+    assert_eq!(target.lustre.overlay.as_deref(), Some("./ours"));
+    assert_eq!(target.lustre.options, ["ext4-delayed-iput"]);
+    // One that is laid over nothing has none to take, and what is missing is told by preflight.
+    let target = overlay("").unwrap();
+    assert!(target.lustre.options.is_empty());
+}
+
+#[test]
 fn the_series_is_of_the_kernel_however_it_is_named() {
     for (target, series) in [
         ("rehearsal", "6.1-rehearsal"),
