@@ -81,7 +81,8 @@ impl Problem {
             Failure::NoFile(file)
             | Failure::AlreadyApplied(file)
             | Failure::NotEmpty(file)
-            | Failure::Stray(file) => (shown(file), None, None),
+            | Failure::Stray(file)
+            | Failure::NoFileMade(file) => (shown(file), None, None),
             Failure::Busy | Failure::Other(_) => (None, None, None),
         };
         Self {

@@ -121,6 +121,14 @@ impl Format for Patch {
                 "a name of a broken part before one that makes a file",
                 "--- b/README\n***************\nnew file mode 32768\n--- /dev/null\n+++ b/new.c\n@@ -0,0 +1,2 @@\n+a\n+b\n",
             ),
+            Case::bad(
+                "a link to a file of this machine",
+                "diff --git a/new.c b/new.c\nnew file mode 120000\n--- /dev/null\n+++ b/new.c\n@@ -0,0 +1 @@\n+/etc/passwd\n\\ No newline at end of file\n",
+            ),
+            Case::bad(
+                "a link to nothing",
+                MADE.replace("new file mode 100644", "new file mode 120644"),
+            ),
             Case::either("a context diff", CONTEXT),
             Case::either("a context diff behind", first(CONTEXT)),
             Case::bad(

@@ -77,6 +77,9 @@ pub enum Failure {
     /// `patch` made a file of what does not look like a unified diff to us.
     #[error("{}: is made by a part of the patch that is not a unified diff; make the patch anew with `diff -u` or git", .0.display())]
     Stray(PathBuf),
+    /// `patch` made a symbolic link, or something else that is no file.
+    #[error("{}: the patch makes a symbolic link or another thing that is no file; make it in the spec instead", .0.display())]
+    NoFileMade(PathBuf),
     /// `patch` was ended because it took too long.
     #[error(
         "patch takes more than {} s of processor time with it and was ended: its hunks are not as `diff` writes them, or it is meant to; make the patch anew",
@@ -212,15 +215,24 @@ pub fn apply(
     Ok(report)
 }
 
-/// A file in `work` that is none of those a patch is known to touch: `patch` knows other formats, and finds them in what we take for
-/// prose.
-fn stray(work: &Path, touched: &[PathBuf]) -> Option<PathBuf> {
-    WalkDir::new(work)
-        .into_iter()
-        .filter_map(Result::ok)
-        .filter(|entry| !entry.file_type().is_dir())
-        .filter_map(|entry| entry.path().strip_prefix(work).ok().map(Path::to_owned))
-        .find(|file| !touched.contains(file))
+/// What `patch` made in `work` and should not have. It knows other formats, and finds them in what we take for prose; and it makes
+/// symbolic links, through which a file of this machine would be copied into the tree.
+fn unwanted(work: &Path, touched: &[PathBuf]) -> Result<Option<Failure>, ApplyError> {
+    for entry in WalkDir::new(work).sort_by_file_name() {
+        let entry =
+            entry.map_err(|error| io_error("cannot look through", work)(io::Error::from(error)))?;
+        let file = entry.path().strip_prefix(work).unwrap_or(entry.path());
+        if entry.file_type().is_dir() {
+            continue;
+        }
+        if !entry.file_type().is_file() {
+            return Ok(Some(Failure::NoFileMade(file.to_owned())));
+        }
+        if !touched.iter().any(|one| one == file) {
+            return Ok(Some(Failure::Stray(file.to_owned())));
+        }
+    }
+    Ok(None)
 }
 
 /// What happens to a patch that does not apply.
@@ -332,9 +344,9 @@ impl Scratch {
                 return Ok(vec![Failure::Busy]);
             }
         };
-        if let Some(stray) = stray(&work, &touched) {
+        if let Some(failure) = unwanted(&work, &touched)? {
             fs::remove_dir_all(&work).map_err(io_error("cannot remove", &work))?;
-            return Ok(vec![Failure::Stray(stray)]);
+            return Ok(vec![failure]);
         }
         if done.status.success() || failed == Failed::KeptInPart {
             for file in &touched {

@@ -308,3 +308,29 @@ fn of_two_names_for_a_new_file_that_is_taken_whose_folder_is_there() {
         assert!(dir.path().join(made).is_file(), "{made}");
     }
 }
+
+#[test]
+fn a_link_that_a_patch_makes_brings_no_file_of_this_machine_into_a_tree() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let secret = elsewhere.path().join("secret");
+    fs::write(&secret, "not yours\n").unwrap();
+    let made = |to: &Path| {
+        let to = to.display();
+        let head = "diff --git a/made b/made\nnew file mode 120000\n--- /dev/null\n+++ b/made\n";
+        format!("{head}@@ -0,0 +1 @@\n+{to}\n\\ No newline at end of file\n")
+    };
+    for to in [&secret, &elsewhere.path().join("nothing")] {
+        let tree = tree();
+        let series = [patch("link", &made(to)), patch("first", FIRST)];
+        let error = apply(tree.path(), &series, ApplyOptions::default()).unwrap_err();
+        let words = error.to_string();
+        assert!(
+            words.contains("1 of 2 patches apply")
+                && words.contains("made: the patch makes a symbolic link"),
+            "{words}"
+        );
+        let surveyed = survey_on(tree.path(), &series, ApplyOptions::default()).unwrap();
+        assert!(!surveyed.applies());
+        assert!(!fs::exists(tree.path().join("made")).unwrap());
+    }
+}
