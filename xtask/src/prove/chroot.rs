@@ -8,7 +8,7 @@ use lustre_packaging::sandbox::{self, ChrootClone, Sandbox, User};
 use lustre_packaging::target::Target;
 use lustre_repository::layout::Kind;
 
-use super::InstallInput;
+use super::{InstallInput, scriptlets};
 
 /// Where the repository's tree is seen inside.
 const DIST: &str = "/srv/lustre-repo";
@@ -18,6 +18,9 @@ const BASE_KEY: &str = "/srv/base-key.asc";
 
 /// Where dnf's files of repositories are.
 const REPOSITORIES: &str = "/etc/yum.repos.d";
+
+/// The most that is read of a log, in bytes: dnf writes a few hundred for every package.
+const LARGEST_LOG: u64 = 64 << 20;
 
 /// What stands in the distribution's own ones.
 const NO_REPOSITORY: &str = "# The distribution's packages are in base.repo.\n";
@@ -142,7 +145,7 @@ impl Step<'_> {
     }
 
     /// Runs the chroot's own dnf. Our repository is where the proof has it, whatever its published location will be; all checks of
-    /// signatures stay as the release package has them.
+    /// signatures stay as the release package has them. A scriptlet of ours that fails is an error, although dnf ends well.
     pub fn dnf(&self, arguments: &[&str]) -> Result<(), String> {
         let options = self.options();
         let mut line = vec![
@@ -153,7 +156,42 @@ impl Step<'_> {
         ];
         line.extend(options.iter().map(String::as_str));
         line.extend(arguments);
-        self.run("dnf", &line)
+        let before = self.logged()?.len();
+        self.run("dnf", &line)?;
+        let said = self.logged()?;
+        let said = String::from_utf8_lossy(said.get(before..).unwrap_or(&said));
+        let findings = scriptlets::findings(&said, &self.ours()?);
+        match findings.is_empty() {
+            true => Ok(()),
+            false => Err(findings.join("; ")),
+        }
+    }
+
+    /// What the log holds so far.
+    fn logged(&self) -> Result<Vec<u8>, String> {
+        let read = lustre_files::if_there(lustre_files::read(&self.log, LARGEST_LOG));
+        let error = |error| format!("cannot read {}: {error}", self.log.display());
+        read.map(Option::unwrap_or_default).map_err(error)
+    }
+
+    /// The packages of our repository, as name, version, release and architecture.
+    fn ours(&self) -> Result<Vec<String>, String> {
+        let mut found = Vec::new();
+        for kind in [Kind::Binary, Kind::Debuginfo] {
+            let folder = self.dist().join(kind.folder()).join("Packages");
+            let failed = |error: std::io::Error| format!("{}: {error}", folder.display());
+            let Some(entries) =
+                lustre_files::if_there(std::fs::read_dir(&folder)).map_err(failed)?
+            else {
+                continue;
+            };
+            for entry in entries {
+                let name = entry.map_err(failed)?.file_name();
+                let name = name.to_string_lossy();
+                found.extend(name.strip_suffix(".rpm").map(str::to_owned));
+            }
+        }
+        Ok(found)
     }
 
     /// dnf's options: our repository's place, and what a server's own configuration says.

@@ -7,6 +7,7 @@ pub(crate) mod chroot;
 mod everything;
 mod repoclosure;
 mod said;
+mod scriptlets;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
