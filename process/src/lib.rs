@@ -19,12 +19,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Resource, Rlimit, Signal};
 
 pub mod room;
-
-/// The environment variable that may hold the armored secret key itself.
-pub const KEY_VARIABLE: &str = "LUSTRE_REPO_KEY";
-
-/// The environment variable that may hold the key's passphrase itself.
-pub const PASSPHRASE_VARIABLE: &str = "LUSTRE_REPO_KEY_PASSPHRASE";
+pub mod secrets;
 
 /// How many of a log's last lines an error shows.
 const TAIL_LINES: usize = 25;
@@ -100,20 +95,17 @@ pub enum Error {
 )]
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
-    for secret in [KEY_VARIABLE, PASSPHRASE_VARIABLE] {
+    for secret in secrets::VARIABLES {
         command.env_remove(secret);
     }
     command
 }
 
-/// A command that becomes this very program again, by way of `program`: it keeps the secrets.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "this is where programs are started"
-)]
+/// A command that becomes this very program again, by way of `program`. It gets the secrets by [`secrets::become_again`] or
+/// [`secrets::give`].
 pub fn ourselves(program: impl AsRef<OsStr>) -> Command {
     OURSELVES.store(true, Ordering::SeqCst);
-    Command::new(program)
+    command(program)
 }
 
 /// Runs `command` with both outputs appended to `log`, which holds this run alone, without standard input.
@@ -633,9 +625,9 @@ mod tests {
                 .get_envs()
                 .any(|(variable, value)| variable == name && value.is_none())
         };
-        for secret in [KEY_VARIABLE, PASSPHRASE_VARIABLE] {
+        for secret in secrets::VARIABLES {
             assert!(removed(&command("env"), secret), "{secret}");
-            assert!(!removed(&ourselves("env"), secret), "{secret}");
+            assert!(removed(&ourselves("env"), secret), "{secret}");
         }
     }
 

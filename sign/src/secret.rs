@@ -4,11 +4,11 @@ use std::cell::Cell;
 use std::env;
 use std::fmt;
 use std::io::{self, Write};
-use std::os::unix::ffi::OsStringExt;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Once;
 
+use lustre_process::secrets;
 use zeroize::Zeroizing;
 
 use super::{Error, input};
@@ -21,10 +21,10 @@ impl Secret {
     /// The environment variable that names the file with the key's passphrase.
     pub const PASSPHRASE_FILE_VARIABLE: &'static str = "LUSTRE_REPO_KEY_PASSPHRASE_FILE";
     /// The environment variable that holds the passphrase itself, for a CI system's secrets.
-    pub const PASSPHRASE_VARIABLE: &'static str = lustre_process::PASSPHRASE_VARIABLE;
+    pub const PASSPHRASE_VARIABLE: &'static str = secrets::PASSPHRASE_VARIABLE;
 
     /// The environment variable that may hold the armored secret key itself, for a CI system's secrets.
-    pub const KEY_VARIABLE: &'static str = lustre_process::KEY_VARIABLE;
+    pub const KEY_VARIABLE: &'static str = secrets::KEY_VARIABLE;
 
     /// Keeps `bytes` secret.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Secret {
@@ -62,16 +62,11 @@ impl Secret {
             problem,
             wanted: "the secret itself",
         };
-        match env::var(name) {
-            Ok(text) if text.is_empty() => Err(bad("is empty")),
-            Ok(text) => Ok(Secret::new(text)),
-            Err(env::VarError::NotPresent) => Err(bad("is not set")),
-            Err(env::VarError::NotUnicode(text)) => {
-                // Wiped like any other secret.
-                drop(Zeroizing::new(text.into_vec()));
-                Err(bad("is not UTF-8 text"))
-            }
+        let text = secrets::value(name).ok_or_else(|| bad("is not set"))?;
+        if str::from_utf8(&text).is_err() {
+            return Err(bad("is not UTF-8 text"));
         }
+        Ok(Secret(text))
     }
 
     /// The passphrase the environment gives, if any: the file that [`Secret::PASSPHRASE_FILE_VARIABLE`] names, else the
@@ -81,11 +76,11 @@ impl Secret {
     /// # Errors
     /// When the file cannot be read, or a variable is not UTF-8.
     pub fn passphrase_from_environment() -> Result<Option<Secret>, Error> {
-        let set = |name| env::var_os(name).filter(|value| !value.is_empty());
-        if let Some(path) = set(Self::PASSPHRASE_FILE_VARIABLE) {
+        let path = env::var_os(Self::PASSPHRASE_FILE_VARIABLE).filter(|path| !path.is_empty());
+        if let Some(path) = path {
             return Secret::from_file(Path::new(&path)).map(Some);
         }
-        if set(Self::PASSPHRASE_VARIABLE).is_some() {
+        if secrets::value(Self::PASSPHRASE_VARIABLE).is_some() {
             return Secret::from_variable(Self::PASSPHRASE_VARIABLE).map(Some);
         }
         Ok(None)

@@ -24,14 +24,8 @@ pub struct Started {
     pub arguments: String,
     /// The environment that it was given, a line for each variable.
     pub environment: String,
-}
-
-impl Started {
-    /// Whether it goes on as the tool itself.
-    pub fn becomes_the_tool(&self) -> bool {
-        let mut words = self.arguments.lines();
-        words.any(|word| Path::new(word) == program())
-    }
+    /// What it could read of the tool and of what is between: environments, command lines, open files.
+    pub around: String,
 }
 
 impl Programs {
@@ -49,15 +43,36 @@ impl Programs {
         let folders: Vec<String> = real.iter().map(|folder| quoted(folder)).collect();
         // The ones that do nothing have a name of their own, so that none matches by accident where there are none.
         let script = format!(
-            "#!/bin/sh\nname=${{0##*/}}\nnote={}/$name.$$\nprintf '%s\\n' \"$@\" >\"$note\"\n/bin/cat /proc/$$/environ >\"$note.env\"\n\
-             case $name in {}) exit 1 ;; esac\n\
-             for folder in {}; do\n\t[ ! -x \"$folder/$name\" ] || exec \"$folder/$name\" \"$@\"\ndone\nexit 127\n",
-            quoted(&notes),
-            [&["no program"], failing]
+            r#"#!/bin/sh
+name=${{0##*/}}
+note={notes}/$name.$$
+printf '%s\n' "$@" >"$note"
+/bin/cat /proc/$$/environ >"$note.env"
+id=$$ found=
+while [ -z "$found" ] && [ "$id" -gt 1 ]; do
+    while read -r word value rest; do [ "$word" != PPid: ] || id=$value; done </proc/$id/status
+    echo "of process $id:"
+    /bin/cat "/proc/$id/environ" "/proc/$id/cmdline"
+    for file in "/proc/$id/fd"/*; do
+        case $(/bin/readlink "$file") in /dev/*) continue ;; esac
+        [ ! -f "$file" ] || /usr/bin/head -c 100000 "$file"
+    done
+    [ "$(/bin/readlink "/proc/$id/exe")" != {tool} ] || found=yes
+done >"$note.around" 2>&1
+[ -n "$found" ] || echo "the tool was not found" >>"$note.around"
+case $name in {failing}) exit 1 ;; esac
+for folder in {folders}; do
+    [ ! -x "$folder/$name" ] || exec "$folder/$name" "$@"
+done
+exit 127
+"#,
+            notes = quoted(&notes),
+            tool = quoted(program()),
+            failing = [&["no program"], failing]
                 .concat()
                 .join("|")
                 .replace(' ', "\\ "),
-            folders.join(" ")
+            folders = folders.join(" ")
         );
         let noting = folder.join("noting");
         fs::write(&noting, script)?;
@@ -112,6 +127,7 @@ impl Programs {
                 program: name.to_string_lossy().into_owned(),
                 arguments: text(&arguments)?,
                 environment: text(&environment)?,
+                around: text(&environment.with_extension("around"))?,
             });
         }
         Ok((ran, started))

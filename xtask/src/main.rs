@@ -17,6 +17,13 @@ mod signals;
 mod sources;
 mod ui;
 
+use anyhow::Context as _;
+use lustre_packaging::process;
+
 fn main() -> std::process::ExitCode {
-    exit::report(commands::run(cli::Cli::of_process()))
+    // Before anything is started, or read.
+    let secrets = process::secrets::take().context(
+        "the key or its passphrase cannot be taken out of the environment, where every program could read it; give it in a file",
+    );
+    exit::report(secrets.and_then(|()| commands::run(cli::Cli::of_process())))
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use lustre_packaging::process;
 use lustre_repo_tests::command_line::{Home, Run, program, run};
-use lustre_repo_tests::started::{Programs, Started};
+use lustre_repo_tests::started::Programs;
 use walkdir::WalkDir;
 
 /// The rehearsal distribution's key, without headers, as gpg exports one: it is no secret, and looks like one.
@@ -439,7 +439,7 @@ fn a_key_that_has_ended_is_told_before_anything_is_fetched_or_built() {
 }
 
 #[test]
-fn a_program_that_is_started_has_no_key_in_its_environment() {
+fn a_program_that_is_started_finds_no_key_in_its_environment_nor_in_that_of_the_tool() {
     let home = Home::new();
     // What would reach out or change the machine fails here.
     let failing = ["apt-get", "curl", "dnf", "gpg", "sudo"];
@@ -453,8 +453,6 @@ fn a_program_that_is_started_has_no_key_in_its_environment() {
             .env("LUSTRE_REPO_KEY_PASSPHRASE", passphrase);
         let (ran, started) = programs.run(&mut command).unwrap();
         assert_eq!(ran.code, 1, "{line:?}: {ran:?}");
-        let by_us = |one: &&Started| !one.becomes_the_tool();
-        let started: Vec<&Started> = started.iter().filter(by_us).collect();
         assert!(
             started.iter().any(|one| one.program == expected),
             "{line:?} starts no {expected}: {started:?}"
@@ -463,7 +461,11 @@ fn a_program_that_is_started_has_no_key_in_its_environment() {
             let secrets = [key.lines().nth(3).unwrap(), passphrase, "LUSTRE_REPO_KEY"];
             for secret in secrets {
                 assert!(!one.environment.contains(secret), "{line:?}: {one:?}");
+                assert!(!one.around.contains(secret), "{line:?}: {one:?}");
             }
+            // It could look at the tool, and did.
+            assert!(one.around.contains(line[0]), "{line:?}: {one:?}");
+            assert!(!one.around.contains("was not found"), "{line:?}: {one:?}");
         }
     };
     let agent = "0123456789ABCDEF0123456789ABCDEF01234567";

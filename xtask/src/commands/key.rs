@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, anyhow, bail};
+use lustre_packaging::process::secrets;
 use lustre_packaging::sign::{Key, KeySource, PublicKey, Secret, Signer};
 
 use crate::cli::{KeyArgs, KeyCommand};
@@ -57,7 +58,7 @@ pub fn source(arguments: &KeyArgs) -> anyhow::Result<KeySource> {
             fingerprint,
             home: variable("GNUPGHOME").map(PathBuf::from),
         },
-        (None, None) if variable(Secret::KEY_VARIABLE).is_some() => {
+        (None, None) if secrets::value(Secret::KEY_VARIABLE).is_some() => {
             KeySource::Variable(Secret::KEY_VARIABLE.to_owned())
         }
         (None, None) => KeySource::Development(context::key_folder()?),
@@ -92,6 +93,12 @@ pub fn can_be_read_again(arguments: &KeyArgs) -> anyhow::Result<bool> {
 /// # Errors
 /// When the key cannot be read, is encrypted and no passphrase is given, or cannot sign.
 pub fn open(arguments: &KeyArgs) -> anyhow::Result<Box<dyn Signer>> {
+    if let Some((name, id)) = secrets::seen_in() {
+        ui::say(&format!(
+            "warning: `{name}` (process {id}), which started this, has the key or its passphrase in its environment, where all programs of the \
+             same user can read it; start the tool with `exec`, or give the key through a pipe"
+        ));
+    }
     let opened = source(arguments)?.open(Secret::passphrase_from_environment()?)?;
     if let Some(path) = opened.made {
         ui::say(&format!(

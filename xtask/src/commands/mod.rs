@@ -14,9 +14,8 @@ mod targets;
 mod test;
 mod verify;
 
-use std::os::unix::process::CommandExt;
-
 use lustre_packaging::host;
+use lustre_packaging::process::secrets;
 use lustre_packaging::target::{self, DistributionKind};
 
 use crate::cli::{Cli, Command, Prove, TargetArgs};
@@ -65,10 +64,15 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
             privileges(false)?;
             signals::heed(Then::End)?;
         }
-        Work::Other => signals::heed(match cli.command {
-            Command::Test(_) => Then::CleanUp,
-            _ => Then::End,
-        })?,
+        Work::Other => {
+            if matches!(cli.command, Command::Key(_)) {
+                secrets::hide_memory()?;
+            }
+            signals::heed(match cli.command {
+                Command::Test(_) => Then::CleanUp,
+                _ => Then::End,
+            })?
+        }
     }
     match cli.command {
         Command::Repo(arguments) => repo::repo(&arguments),
@@ -166,7 +170,7 @@ fn purpose(boots: bool) -> Vec<&'static str> {
 fn privileges(needed: bool) -> anyhow::Result<()> {
     let arguments: Vec<_> = std::env::args_os().skip(1).collect();
     match host::privileges(&std::env::current_exe()?, &arguments) {
-        Ok(Some(mut command)) => Err(command.exec().into()),
+        Ok(Some(mut command)) => Err(secrets::become_again(&mut command).into()),
         Ok(None) => Ok(()),
         Err(error) if needed => Err(error.into()),
         Err(_) => Ok(()),

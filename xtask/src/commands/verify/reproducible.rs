@@ -110,7 +110,6 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         // A terminal's Ctrl-C is for us alone: what we hand on would be its second signal, which ends it without cleaning up.
         .process_group(0)
         .current_dir("/")
-        .stdin(Stdio::null())
         .stdout(Stdio::null());
     if let Some(release) = &arguments.target.lustre {
         command.args(["--lustre", release]);
@@ -140,7 +139,8 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
             std::path::absolute(PathBuf::from(path))?,
         );
     }
-    let status = process::status(&mut command);
+    let command = process::secrets::give(&mut command).context("for the second build")?;
+    let status = process::status(command);
     if process::interrupted() {
         return Err(stage::Error::Interrupted.into());
     }
