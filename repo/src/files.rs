@@ -20,7 +20,10 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
 }
 
 /// Sets a file's or folder's modification time, in seconds since 1970.
-pub(crate) fn set_mtime(path: &Path, seconds: u64) -> io::Result<()> {
+///
+/// # Errors
+/// When it is not there, or somebody else's.
+pub fn set_mtime(path: &Path, seconds: u64) -> io::Result<()> {
     let omitted = Timespec {
         tv_sec: 0,
         tv_nsec: UTIME_OMIT,

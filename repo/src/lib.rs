@@ -13,6 +13,7 @@ pub mod key;
 pub mod layout;
 pub mod manifest;
 pub mod proof;
+pub mod release;
 pub mod release_package;
 pub mod repo_file;
 pub mod repodata;

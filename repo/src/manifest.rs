@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::json_file;
 pub use crate::json_file::Error;
+use crate::release::Release;
 
 /// The file's name at the top of the tree.
 pub const FILE: &str = "manifest.json";
@@ -30,8 +31,11 @@ pub struct Manifest {
     pub tool: Tool,
     /// The target's name.
     pub target: String,
-    /// The time that everything in the repository is stamped with, in seconds since 1970.
+    /// The time that everything in the packages is stamped with, in seconds since 1970.
     pub source_date_epoch: u64,
+    /// When the repository was released. Those of earlier versions of the tool have the time of their packages instead.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<Release>,
     /// The fingerprint of the signing key, upper-case hexadecimal.
     pub key_fingerprint: String,
     /// What the user replaced on the command line.
@@ -139,6 +143,27 @@ pub struct Package {
 }
 
 impl Manifest {
+    /// When it was released, and over which rules.
+    ///
+    /// # Errors
+    /// When the time that it has in place of one is none that a signature can have.
+    pub fn released(&self) -> Result<Release, std::num::TryFromIntError> {
+        Ok(match &self.release {
+            Some(release) => release.clone(),
+            None => Release {
+                time: u32::try_from(self.source_date_epoch)?,
+                ..Release::default()
+            },
+        })
+    }
+
+    /// The time of the repository's metadata and signatures, in seconds since 1970.
+    pub fn release_time(&self) -> u64 {
+        self.release
+            .as_ref()
+            .map_or(self.source_date_epoch, |release| release.time.into())
+    }
+
     /// The manifest as JSON, with lists in a fixed order and a line break at the end.
     pub fn to_json(&self) -> String {
         let mut sorted = self.clone();

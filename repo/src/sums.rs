@@ -170,6 +170,12 @@ pub fn render(tree: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
+/// The digest that the sums have of the file `name`.
+pub fn digest_of<'s>(sums: &'s str, name: &str) -> Option<&'s str> {
+    let mut lines = sums.lines().filter_map(listed);
+    lines.find_map(|(digest, file)| (file == name).then_some(digest))
+}
+
 /// The sums without those of the file `name`.
 pub fn without(sums: &str, name: &str) -> String {
     sums.split_inclusive('\n')

@@ -10,6 +10,8 @@ mod clients;
 mod installs;
 #[path = "assemble/proofs.rs"]
 mod proofs;
+#[path = "assemble/releases.rs"]
+mod releases;
 #[path = "assemble/tamper.rs"]
 mod tamper;
 #[path = "assemble/tree.rs"]

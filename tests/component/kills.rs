@@ -9,7 +9,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use lustre_packaging::process;
 use lustre_packaging::store::{Entry, Store, list_tree};
@@ -18,6 +18,8 @@ use lustre_repository::{proof, sums};
 
 #[path = "kills/named.rs"]
 mod named;
+#[path = "kills/releases.rs"]
+mod releases;
 #[path = "kills/site.rs"]
 mod site;
 
@@ -97,6 +99,33 @@ impl World {
             .arg(self.dist())
             .env("LUSTRE_REPO_STORE", self.store());
         command
+    }
+
+    /// The same with a release time, in place of what may be there with the other key.
+    fn command_at(&self, key: usize, time: u32) -> std::process::Command {
+        let mut command = self.command(key);
+        command
+            .args(["--overrule", "release-package", "--release-time"])
+            .arg(time.to_string());
+        command
+    }
+
+    /// A repository with a key and a time, made where there is none; kept as it is at the place given.
+    fn kept(&self, key: usize, time: u32) -> PathBuf {
+        let _ = fs::remove_dir_all(self.dist());
+        let ran = run(&mut self.command_at(key, time));
+        assert_eq!(ran.code, 0, "{ran:?}");
+        let kept = self.base.join(format!("kept-{key}-{time}"));
+        fs::rename(self.dist(), &kept).unwrap();
+        kept
+    }
+
+    /// Puts a repository that was kept where the next is published. Nothing ever writes into a file that is there.
+    fn put_back(&self, kept: &Path) {
+        let _ = fs::remove_dir_all(self.dist());
+        let mut command = process::command("cp");
+        command.args(["--archive", "--link", "-T"]);
+        process::output(command.arg(kept).arg(self.dist())).unwrap();
     }
 
     fn repo(&self, key: usize) -> Run {
@@ -184,16 +213,27 @@ impl Chance {
 #[ignore = "needs the store of the built rehearsal, and minutes: a step of .ci/run"]
 fn killed_at_any_moment_store_and_repository_are_whole_and_the_next_run_ends_with_the_same_bytes() {
     let world = World::new();
+    // Each key's repository in place of the other's earlier one, and what comes of that is known: the times are given.
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let earlier = u32::try_from(now.unwrap().as_secs()).unwrap() + 100;
+    let later = earlier + 100;
+    let kept = [0, 1].map(|key| world.kept(key, earlier));
+    let mut before = Vec::new();
     let mut wanted = Vec::new();
     let mut took = Duration::ZERO;
     for key in [0, 1] {
-        world.repo(key);
+        let alone = world.kept(key, later);
+        world.put_back(&alone);
         wanted.push(world.repository());
+        world.put_back(&kept[1 - key]);
+        before.push(world.repository());
         world.forget(&CHEAP);
         let clock = Instant::now();
-        world.repo(key);
+        let ran = run(&mut world.command_at(key, later));
+        assert_eq!(ran.code, 0, "{ran:?}");
         took = clock.elapsed();
         assert_eq!(world.repository(), wanted[key]);
+        assert_ne!(before[key], wanted[key]);
     }
     let seed = u64::from(std::process::id());
     let mut chance = Chance(seed);
@@ -201,8 +241,9 @@ fn killed_at_any_moment_store_and_repository_are_whole_and_the_next_run_ends_wit
     for attempt in 0..KILLS {
         let key = attempt as usize % 2;
         world.forget(&CHEAP);
+        world.put_back(&kept[1 - key]);
         let mut child = world
-            .command(key)
+            .command_at(key, later)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -216,9 +257,8 @@ fn killed_at_any_moment_store_and_repository_are_whole_and_the_next_run_ends_wit
         let at = format!("kill {attempt} after {moment:?} of {took:?}, seed {seed}");
         // The repository is the one from before or the new one, with its proof.
         let here = world.repository();
-        let which = wanted.iter().position(|one| *one == here);
-        assert!(which.is_some(), "{at}");
-        replaced += u32::from(which == Some(key));
+        assert!(here == before[key] || here == wanted[key], "{at}");
+        replaced += u32::from(here == wanted[key]);
         // What is in the store under its name is whole. Opening it takes no waiting and leaves nothing of the dead run.
         let store = Store::open(&world.store(), "a test", &mut |holder| {
             panic!("{at}: waits for {holder}")
@@ -251,7 +291,9 @@ fn killed_at_any_moment_store_and_repository_are_whole_and_the_next_run_ends_wit
         "{killed} runs killed, {replaced} of them or of the others had put their repository in its place"
     );
     for key in [0, 1] {
-        world.repo(key);
+        world.put_back(&kept[1 - key]);
+        let ran = run(&mut world.command_at(key, later));
+        assert_eq!(ran.code, 0, "{ran:?}");
         assert_eq!(world.repository(), wanted[key]);
         let beside: Vec<_> = fs::read_dir(world.dist().parent().unwrap())
             .unwrap()

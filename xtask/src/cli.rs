@@ -3,7 +3,9 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::parser::ValueSource;
+use lustre_repository::release::Rule;
 
 use crate::exit;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
@@ -178,9 +180,33 @@ pub struct RepoArgs {
     /// The repository's folder; `dist/<target>` where not given.
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
+    /// When it is released, and whether it may contradict what it replaces.
+    #[command(flatten)]
+    pub release: ReleaseArgs,
     /// Which key signs.
     #[command(flatten)]
     pub key: KeyArgs,
+}
+
+/// What the user says of a release.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ReleaseArgs {
+    /// The release time of the repository, in seconds since 1970: that of its metadata and of their signatures, recorded in the manifest.
+    /// Where neither this nor LUSTRE_REPO_RELEASE_TIME gives one, it is that of the repository that is replaced, where nothing but the
+    /// time would differ, else the time now; always later than that of one with other content.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
+    pub release_time: Option<u32>,
+    /// Replace a repository that this one contradicts: `same-nevra`, a package has other content than one of the same name, version and
+    /// release; `lower-evr`, a package's version goes back; `release-package`, the key, the name or the URL changed, and `release` of the
+    /// release package was not raised. The manifest records it.
+    #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = rules())]
+    pub overrule: Vec<Rule>,
+}
+
+/// Reads the name of a rule.
+fn rules() -> impl TypedValueParser<Value = Rule> {
+    PossibleValuesParser::new(Rule::ALL.map(Rule::name))
+        .try_map(|name| Rule::named(&name).ok_or_else(|| format!("no rule is called `{name}`")))
 }
 
 /// Arguments of `repo`.

@@ -1,13 +1,15 @@
 //! From the store to the output folder: swapped in whole with its proof, compared by digest with what was recorded and proven, and looked
 //! at again when nothing seems to have changed.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use anyhow::Context as _;
 use lustre_packaging::process;
 use lustre_packaging::store::{Digest, Entry, EntryKind, StageDir, Store, list_tree};
-use lustre_repository::{layout, proof, sums};
+use lustre_repository::{files, layout, proof, sums};
 
 use crate::road::finish::TREE;
 use crate::ui::Screen;
@@ -38,9 +40,10 @@ pub fn publish(
     let tree = made.path.join(TREE);
     let wanted = recorded(made);
     layout::judge(output)?;
+    let mut here = Vec::new();
     if output.exists() {
         // What was recorded is what was proven; the store is not even read where the output is that already.
-        let here = list_tree(output).with_context(|| output.display().to_string())?;
+        here = list_tree(output).with_context(|| output.display().to_string())?;
         if here == wanted || is_proven(&here, &wanted, output)? {
             return Ok(Published::Done);
         }
@@ -68,7 +71,7 @@ pub fn publish(
             damage = Some(what.unwrap_or_else(|| tree.display().to_string()));
             return Err(std::io::Error::other("it is damaged"));
         }
-        Ok(())
+        outdate(output, &here, aside, &wanted)
     });
     let result = match damage {
         Some(what) => Ok(Published::Damaged(format!(
@@ -80,6 +83,25 @@ pub fn publish(
     };
     note.remove()?;
     result
+}
+
+/// Makes each file in `aside` later than the one at `output` whose place it takes with other content, and no other earlier: rsync, proxies
+/// and mirrors go by time and size, and a signature, a list of digests or a proof is of one size for ever.
+fn outdate(output: &Path, here: &[Entry], aside: &Path, wanted: &[Entry]) -> std::io::Result<()> {
+    let there: BTreeMap<&str, &Entry> = here.iter().map(|it| (it.path.as_str(), it)).collect();
+    for entry in wanted {
+        let Some(old) = there.get(entry.path.as_str()) else {
+            continue;
+        };
+        let new = aside.join(&entry.path);
+        let least = fs::symlink_metadata(output.join(&entry.path))?
+            .mtime()
+            .saturating_add(i64::from(old.kind != entry.kind));
+        if fs::symlink_metadata(&new)?.mtime() < least {
+            files::set_mtime(&new, u64::try_from(least).unwrap_or_default())?;
+        }
+    }
+    Ok(())
 }
 
 /// Whether what is here is what is wanted, with a proof of just that.
@@ -217,8 +239,6 @@ fn file_entry(path: &str, text: &str) -> Entry {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-    use std::os::unix::fs::MetadataExt;
     use std::path::PathBuf;
 
     use lustre_packaging::store::StageRecord;
@@ -342,6 +362,49 @@ mod tests {
         // The proof of another repository goes with it.
         world.publish(&world.stage("other"));
         assert!(!world.output().join(proof::FILE).exists());
+    }
+
+    /// One file, with the time that every release has there.
+    fn dated(world: &World, package: &str, proof: Option<&str>) -> StageDir {
+        let stage = world.proven(package, proof);
+        for entry in list_tree(&stage.path.join(TREE)).unwrap() {
+            files::set_mtime(&stage.path.join(TREE).join(entry.path), 1000).unwrap();
+        }
+        stage
+    }
+
+    #[test]
+    fn what_goes_by_time_and_size_sees_every_file_that_changed() {
+        let world = World::new();
+        let times = || -> BTreeMap<String, i64> {
+            let time = |entry: Entry| {
+                let path = world.output().join(&entry.path);
+                (entry.path, fs::metadata(path).unwrap().mtime())
+            };
+            let entries = list_tree(&world.output()).unwrap();
+            entries.into_iter().map(time).collect()
+        };
+        world.publish(&dated(&world, "package", Some("proof 1")));
+        let first = times();
+        assert!(first.values().all(|time| *time == 1000), "{first:?}");
+        // Another proof of the same repository, and another package of the same size and time.
+        world.publish(&dated(&world, "package", Some("proof 2")));
+        let second = times();
+        for (file, time) in &second {
+            let moved = [proof::FILE, sums::FILE].contains(&file.as_str());
+            assert_eq!(*time > first[file], moved, "{file}");
+        }
+        world.publish(&dated(&world, "packagE", Some("proof 3")));
+        let third = times();
+        for name in ["a.rpm", proof::FILE, sums::FILE] {
+            assert!(third[name] > second[name], "{name}");
+        }
+        // A change by hand is later than the release that takes its place.
+        fs::write(world.output().join("a.rpm"), "by hand").unwrap();
+        let changed = times()["a.rpm"];
+        world.publish(&dated(&world, "packagE", Some("proof 3")));
+        assert!(times()["a.rpm"] > changed);
+        assert_eq!(times()[proof::FILE], third[proof::FILE]);
     }
 
     #[test]

@@ -45,11 +45,11 @@ impl Completion {
         })
     }
 
-    /// Puts the files into a copy of the tree, whose times are `epoch`. Where the copy is made of links, what they lead to stays.
+    /// Puts the files into a copy of the tree, whose times are `time`. Where the copy is made of links, what they lead to stays.
     ///
     /// # Errors
     /// When one cannot be written.
-    pub fn write(&self, copy: &Path, epoch: u64) -> Result<(), Error> {
+    pub fn write(&self, copy: &Path, time: u64) -> Result<(), Error> {
         let io = |path: &Path| {
             let path = path.to_owned();
             move |source| Error::Io {
@@ -61,9 +61,9 @@ impl Completion {
         for (name, text) in self.files() {
             let path = copy.join(name);
             write_whole(&path, text.as_bytes()).map_err(io(&path))?;
-            set_mtime(&path, epoch).map_err(io(&path))?;
+            set_mtime(&path, time).map_err(io(&path))?;
         }
-        set_mtime(copy, epoch).map_err(io(copy))
+        set_mtime(copy, time).map_err(io(copy))
     }
 
     /// The names of the files and their content.

@@ -143,6 +143,14 @@ pub fn nevra(metadata: &PackageMetadata) -> Result<String, rpm::Error> {
     Parts::of(metadata).map(|parts| parts.nevra())
 }
 
+/// The same of the package at `path`.
+///
+/// # Errors
+/// When it is no package that a repository takes.
+pub fn nevra_of(path: &Path) -> Result<String, Error> {
+    read(path).map(|header| header.nevra)
+}
+
 /// The path of a package in the tree.
 pub(super) fn location(header: &Header) -> PathBuf {
     Path::new(header.kind.folder())

@@ -24,7 +24,7 @@ use crate::repo_file::{self, KeyLocation, RepoFile};
 use crate::{key, repodata, sums};
 
 pub use completion::Completion;
-pub use inputs::{Kind, nevra};
+pub use inputs::{Kind, nevra, nevra_of};
 pub use output::judge;
 pub use swap::recover;
 
@@ -151,7 +151,7 @@ pub struct Assembly<'a> {
     pub repo_file: &'a RepoFile,
     /// The armored public key.
     pub public_key: &'a str,
-    /// Tool, target, source date epoch, overrides and stages. Packages, format and fingerprint are filled in here.
+    /// Tool, target, source date epoch, release, overrides and stages. Packages, format and fingerprint are filled in here.
     pub manifest: Manifest,
     /// Makes an armored detached signature by the primary key over the bytes of a `repomd.xml` or of `SHA256SUMS`.
     pub sign: &'a dyn Fn(&[u8]) -> Result<String, SignError>,
@@ -175,14 +175,14 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
     manifest.format = manifest::FORMAT;
     manifest.key_fingerprint = fingerprint;
     manifest.packages = place_packages(assembly, tree)?;
-    let epoch = manifest.source_date_epoch;
+    let time = manifest.release_time();
 
     let scratch = tempfile::tempdir().map_err(io("make a folder in", &std::env::temp_dir()))?;
     let groups = scratch.path().join("comps.xml");
     fs::write(&groups, assembly.comps.to_xml()).map_err(io("write", &groups))?;
     for kind in Kind::ALL {
         let groups = (kind == Kind::Binary).then_some(groups.as_path());
-        write_repodata(&tree.join(kind.folder()), epoch, groups)?;
+        write_repodata(&tree.join(kind.folder()), time, groups)?;
     }
     let published = assembly.repo_file.render(KeyLocation::Published);
     for (name, text) in [
@@ -201,7 +201,7 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
     }
     sums::write(tree)?;
     sign_beside(assembly, &tree.join(sums::FILE))?;
-    fix_modes_and_times(tree, epoch)?;
+    fix_modes_and_times(tree, time)?;
     aside.commit().map_err(io("move the new tree to", out))?;
     Ok(manifest)
 }
@@ -272,10 +272,10 @@ fn place_packages(assembly: &Assembly<'_>, tree: &Path) -> Result<Vec<manifest::
     Ok(placed.into_values().map(|(_, package)| package).collect())
 }
 
-/// Writes the repodata of one repository with the source date epoch as its revision and time.
-fn write_repodata(root: &Path, epoch: u64, groups: Option<&Path>) -> Result<(), repodata::Error> {
+/// Writes the repodata of one repository with the time of the release as its revision and time.
+fn write_repodata(root: &Path, time: u64, groups: Option<&Path>) -> Result<(), repodata::Error> {
     let options = repodata::Options {
-        revision: epoch,
+        revision: time,
         groupfile: groups.map(Path::to_owned),
         workers: std::thread::available_parallelism().map_or(1, usize::from),
         ..repodata::Options::default()
@@ -315,8 +315,8 @@ fn signature(
     Ok(signature)
 }
 
-/// Modes that do not depend on the umask, and times that do not depend on the clock. Packages keep their build time.
-fn fix_modes_and_times(tree: &Path, epoch: u64) -> Result<(), Error> {
+/// Modes that do not depend on the umask, and the time of the release. Packages keep their build time.
+fn fix_modes_and_times(tree: &Path, time: u64) -> Result<(), Error> {
     let io = |what, path: &Path| {
         let path = path.to_owned();
         move |source| Error::Io { what, path, source }
@@ -331,7 +331,7 @@ fn fix_modes_and_times(tree: &Path, epoch: u64) -> Result<(), Error> {
         let folder = entry.file_type().is_dir();
         set_mode(path, if folder { 0o755 } else { 0o644 }).map_err(io("set the mode of", path))?;
         if folder || path.extension().is_none_or(|e| e != "rpm") {
-            set_mtime(path, epoch).map_err(io("set the time of", path))?;
+            set_mtime(path, time).map_err(io("set the time of", path))?;
         }
     }
     Ok(())

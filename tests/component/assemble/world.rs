@@ -12,6 +12,7 @@ use lustre_repository::comps::Comps;
 use lustre_repository::layout::{self, Assembly, Completion, Input};
 use lustre_repository::manifest::{Manifest, Stage, Tool};
 use lustre_repository::proof::{Check, Outcome, Proof, StaticInput, static_checks};
+use lustre_repository::release::Release;
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::repo_file::RepoFile;
 
@@ -259,6 +260,8 @@ pub struct Tree {
     pub packages: Vec<Input>,
     /// What has to be in it; tests change it.
     pub expected: Vec<String>,
+    /// When it is released; tests change it.
+    pub released: u32,
     repo_file: RepoFile,
 }
 
@@ -286,6 +289,7 @@ impl Tree {
             dir,
             packages,
             expected: EXPECTED.map(str::to_owned).to_vec(),
+            released: EPOCH,
             repo_file,
         }
     }
@@ -318,7 +322,7 @@ impl Tree {
 
     /// Assembles it with the test key.
     pub fn assemble(&self) -> Result<Manifest, layout::Error> {
-        self.assemble_with(&|content| Ok(key().sign_detached(content, EPOCH)?))
+        self.assemble_with(&|content| Ok(key().sign_detached(content, self.released)?))
     }
 
     /// Assembles it with another signing function.
@@ -340,6 +344,10 @@ impl Tree {
                     },
                     target: "test".to_owned(),
                     source_date_epoch: u64::from(EPOCH),
+                    release: Some(Release {
+                        time: self.released,
+                        ..Release::default()
+                    }),
                     stages: BTreeMap::from([("test".to_owned(), Stage::default())]),
                     ..Manifest::default()
                 },

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use lustre_repository::release::{Release, Rule};
 use lustre_repository::{manifest, proof};
 
 use crate::{Case, Format, Judged, message};
@@ -101,6 +102,10 @@ impl Format for Manifest {
             format: manifest::FORMAT,
             target: "t".to_owned(),
             source_date_epoch: 5,
+            release: Some(Release {
+                time: 7,
+                overrules: Rule::ALL.into(),
+            }),
             ..Default::default()
         };
         made.stages

@@ -11,7 +11,7 @@ use lustre_packaging::target::Boot;
 use lustre_repository::proof::Check;
 
 use super::proofs::{self, Proved};
-use super::{needs, preflight, repo};
+use super::{needs, preflight, release, repo};
 use crate::boot::{BootInput, boot_checks};
 use crate::cli::BootArgs;
 use crate::context::Context;
@@ -28,7 +28,7 @@ pub const NOT_BOOTED: &str = "not booted: the proofs before that do not hold";
 pub fn run(arguments: &BootArgs) -> anyhow::Result<Outcome> {
     let context = Context::open(&arguments.target, &repo::who("boot", &arguments.target))?;
     table(&context)?;
-    let signing = repo::signing(&context, &arguments.key)?;
+    let mut signing = repo::signing(&context, &arguments.key)?;
     // Nothing leaves the store.
     needs::before_fetching(&context, &needs::ALL, context.store.root())?;
     let lock = repo::ready(&context)?;
@@ -37,6 +37,7 @@ pub fn run(arguments: &BootArgs) -> anyhow::Result<Outcome> {
     if preflight::gate(&context, &road)?.is_none() {
         return Ok(Outcome::Misfit);
     }
+    release::settle_in_store(&context, &road, &mut signing)?;
     let done = repo::run_taking(&context, &[name::ASSEMBLE], &road.assembled(&signing)?)?;
     let proved = prove(&context, &road, &signing, &done)?;
     if let Some(model) = &context.target.model {

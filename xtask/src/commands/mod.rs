@@ -9,6 +9,7 @@ mod needs;
 mod plan;
 mod preflight;
 mod proofs;
+mod release;
 pub mod repo;
 mod targets;
 mod test;

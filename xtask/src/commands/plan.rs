@@ -7,7 +7,7 @@ use lustre_packaging::needs::Part;
 use lustre_packaging::source::Error;
 use lustre_packaging::stage::{self, State};
 
-use super::{boot, key, lock, needs, repo, verify};
+use super::{boot, key, lock, needs, release, repo, verify};
 use crate::cli::{PlanArgs, Prove};
 use crate::context::{self, Context};
 use crate::exit::Outcome;
@@ -39,7 +39,8 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
             "there is no key yet: the first run makes a development key; another is given with --key-file",
         );
     }
-    let signing = repo::planned_signing(&context, public.as_ref())?;
+    let mut signing = repo::planned_signing(&context, public.as_ref())?;
+    release::planned(&context, &road, &mut signing)?;
     let misfit = Misfit::default();
     let mut stages = road.preflight(&misfit)?;
     stages.extend(road.assembled(&signing)?);

@@ -11,8 +11,10 @@ use lustre_packaging::sign::PublicKey;
 use lustre_packaging::source::{Locked, mirror_folder};
 use lustre_packaging::stage::{self, Event, Options, Stage};
 use lustre_packaging::store::StageDir;
+use lustre_repository::release::Release;
 
 use super::proofs::{self, Proved};
+use super::release::{self, Asked};
 use super::{boot, key, lock, needs, preflight, verify};
 use crate::cli::{BuildArgs, KeyArgs, Prove, ProvenRepoArgs, RepoArgs, TargetArgs};
 use crate::context::{self, Context};
@@ -31,7 +33,9 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     let output = output(arguments)?;
     let context = Context::open(&arguments.target, &who("repo", &arguments.target))?;
     // What is wrong with the key is said now, not after hours of building.
-    let signing = signing(&context, &arguments.key)?;
+    let mut signing = signing(&context, &arguments.key)?;
+    let asked = Asked::new(&arguments.release)?;
+    release::begin(&context, &asked, &output, &mut signing)?;
     if level == Prove::Boot {
         // Said now, not after an hour of building.
         boot::table(&context)?;
@@ -44,6 +48,7 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     let Some(checked) = preflight::gate(&context, &road)? else {
         return Ok(Outcome::Misfit);
     };
+    let decided = release::settle(&context, &road, &mut signing, &asked, &output)?;
     let mut attempts = 1;
     let (done, proof, booted) = loop {
         let done = run(&context, &road.assembled(&signing)?)?;
@@ -70,7 +75,7 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
         ui::say(model);
     }
     // The proofs and what puts them beside the repository are stages too.
-    let stages = checked.len() + done.len() + 2 + usize::from(booted);
+    let stages = checked.len() + decided + done.len() + 2 + usize::from(booted);
     ui::say(&format!(
         "{}: {stages} stages, {} from the store, {}",
         output.display(),
@@ -132,7 +137,9 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     let output = output(arguments)?;
     let context = Context::open(&arguments.target, &who("assemble", &arguments.target))?;
     // What is wrong with the key is said now, not after hours of building.
-    let signing = signing(&context, &arguments.key)?;
+    let mut signing = signing(&context, &arguments.key)?;
+    let asked = Asked::new(&arguments.release)?;
+    release::begin(&context, &asked, &output, &mut signing)?;
     publish::recover(&context.store, Some(&output))?;
     needs::before_fetching(&context, &needs::ALL, &output)?;
     let lock = ready(&context)?;
@@ -141,6 +148,7 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     if preflight::gate(&context, &road)?.is_none() {
         return Ok(Outcome::Misfit);
     }
+    release::settle(&context, &road, &mut signing, &asked, &output)?;
     let mut attempts = 1;
     loop {
         let done = run(&context, &road.assembled(&signing)?)?;
@@ -301,13 +309,19 @@ pub fn signing(context: &Context, arguments: &KeyArgs) -> anyhow::Result<Signing
 /// The same as far as its stages' keys need it. Where there is no key yet, those stages will run in any case.
 pub fn planned_signing(context: &Context, public: Option<&PublicKey>) -> anyhow::Result<Signing> {
     let packages = context.target.build.source_date_epoch;
+    let time = public.map_or(packages, |key| packages.max(key.signs_from()));
     Ok(Signing {
         fingerprint: public.map(PublicKey::fingerprint).unwrap_or_default(),
         public_key: public
             .map(PublicKey::armored)
             .transpose()?
             .unwrap_or_default(),
-        time: public.map_or(packages, |key| packages.max(key.signs_from())),
+        time,
+        // No release is earlier; when it is, is decided once it is known what is in it.
+        release: Release {
+            time,
+            ..Release::default()
+        },
         signer: None,
     })
 }
@@ -351,7 +365,10 @@ pub fn run_taking(
 }
 
 /// A finished stage.
-fn stage<'d>(
+///
+/// # Errors
+/// When it did not run.
+pub fn stage<'d>(
     done: &'d std::collections::BTreeMap<String, StageDir>,
     stage: &str,
 ) -> anyhow::Result<&'d StageDir> {

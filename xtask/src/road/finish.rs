@@ -13,9 +13,10 @@ use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::{Digest, PathError};
 use lustre_packaging::target::{Source, Target};
 use lustre_repository::comps::{Comps, Group};
-use lustre_repository::layout::{Assembly, Completion, Input, assemble};
+use lustre_repository::layout::{Assembly, Completion, Input, assemble, nevra_of};
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Proof};
+use lustre_repository::release::Release;
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::repo_file::RepoFile;
 use serde::{Deserialize, Serialize};
@@ -33,8 +34,10 @@ pub struct Signing {
     pub fingerprint: String,
     /// Its public part, armored.
     pub public_key: String,
-    /// The time in every signature, in seconds since 1970.
+    /// The time in the signatures of packages, in seconds since 1970: a package that did not change keeps its bytes.
     pub time: u32,
+    /// When the repository is released; the time in the signatures of its metadata and sums.
+    pub release: Release,
     /// The key itself; a plan has none.
     pub signer: Option<Box<dyn Signer>>,
 }
@@ -49,13 +52,14 @@ impl Signing {
 
 /// A signed package, as the stage `sign` records it.
 #[derive(Debug, Serialize, Deserialize)]
-struct Signed {
+pub(super) struct Signed {
     file: String,
+    pub(super) nevra: String,
     stage: String,
-    unsigned_sha256: String,
+    pub(super) unsigned_sha256: String,
 }
 
-const SIGNED_LIST: &str = "signed.json";
+pub(super) const SIGNED_LIST: &str = "signed.json";
 
 impl Road<'_> {
     /// The release package, unsigned.
@@ -125,9 +129,10 @@ impl Road<'_> {
                             .unwrap_or_default()
                             .to_string_lossy()
                             .into_owned();
-                        let signed =
-                            sign_package(&path, &folder.join(&file), signer, signing.time)?;
+                        let to = folder.join(&file);
+                        let signed = sign_package(&path, &to, signer, signing.time)?;
                         list.push(Signed {
+                            nevra: nevra_of(&to)?,
                             file,
                             stage: stage.trim_end_matches("-srpm").to_owned(),
                             unsigned_sha256: signed.unsigned_sha256,
@@ -145,32 +150,50 @@ impl Road<'_> {
 
     /// The repository's tree, with signed metadata.
     pub(super) fn assemble<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Stage<'s>> {
+        let mut inputs = recipes::of(name::ASSEMBLE);
+        inputs.extend(self.content_inputs(signing)?);
+        inputs.push((
+            "release".to_owned(),
+            serde_json::to_string(&signing.release)?,
+        ));
+        Ok(Stage {
+            name: name::ASSEMBLE.to_owned(),
+            needs: self.content_needs(),
+            inputs,
+            whole: None,
+            recipe: Box::new(move |work| self.assemble_in(work, signing, &self.overrides)),
+        })
+    }
+
+    /// The stages whose outputs the repository is made of.
+    pub(super) fn content_needs(&self) -> Vec<String> {
         let mut names = needs(&[name::SIGN]);
         let packages = built(&self.target).into_iter();
         names.extend(packages.map(|package| format!("{package}-root")));
-        let overrides = &self.overrides;
-        Ok(Stage {
-            name: name::ASSEMBLE.to_owned(),
-            needs: names,
-            inputs: [
-                recipes::of(name::ASSEMBLE),
-                vec![
-                    ("target".to_owned(), self.target.name.clone()),
-                    self.settings_input(),
-                    ("key".to_owned(), signing.fingerprint.clone()),
-                    (
-                        "repository".to_owned(),
-                        serde_json::to_string(&self.target.repository)?,
-                    ),
-                    ("overrides".to_owned(), serde_json::to_string(overrides)?),
-                    ("sources".to_owned(), self.sources_digest()),
-                ],
-                self.faults_input()?,
-            ]
-            .concat(),
-            whole: None,
-            recipe: Box::new(move |work| self.assemble_in(work, signing, overrides)),
-        })
+        names
+    }
+
+    /// What else of it there is besides its time.
+    pub(super) fn content_inputs(
+        &self,
+        signing: &Signing,
+    ) -> anyhow::Result<Vec<(String, String)>> {
+        let mut inputs = vec![
+            ("target".to_owned(), self.target.name.clone()),
+            self.settings_input(),
+            ("key".to_owned(), signing.fingerprint.clone()),
+            (
+                "repository".to_owned(),
+                serde_json::to_string(&self.target.repository)?,
+            ),
+            (
+                "overrides".to_owned(),
+                serde_json::to_string(&self.overrides)?,
+            ),
+            ("sources".to_owned(), self.sources_digest()),
+        ];
+        inputs.extend(self.faults_input()?);
+        Ok(inputs)
     }
 
     fn assemble_in(
@@ -199,6 +222,7 @@ impl Road<'_> {
             },
             target: self.target.name.clone(),
             source_date_epoch: self.target.build.source_date_epoch.into(),
+            release: Some(signing.release.clone()),
             overrides: overrides.clone(),
             known_faults: self.known_faults()?,
             stages: self.manifest_stages(work)?,
@@ -211,7 +235,11 @@ impl Road<'_> {
                 repo_file: &self.repo_file()?,
                 public_key: &signing.public_key,
                 manifest,
-                sign: &|data| Ok(signing.signer()?.sign_detached(data, signing.time)?),
+                sign: &|data| {
+                    Ok(signing
+                        .signer()?
+                        .sign_detached(data, signing.release.time)?)
+                },
             },
             &work.output.join(TREE),
         )?;
@@ -231,7 +259,7 @@ impl Road<'_> {
                 recipes::of(name::FINISH),
                 vec![
                     ("key".to_owned(), signing.fingerprint.clone()),
-                    ("time".to_owned(), signing.time.to_string()),
+                    ("time".to_owned(), signing.release.time.to_string()),
                 ],
             ]
             .concat(),
@@ -266,9 +294,13 @@ impl Road<'_> {
             .arg(&assembled)
             .arg(&to);
         process::output(&mut command)?;
-        let sign = |data: &[u8]| Ok(signing.signer()?.sign_detached(data, signing.time)?);
+        let sign = |data: &[u8]| {
+            Ok(signing
+                .signer()?
+                .sign_detached(data, signing.release.time)?)
+        };
         Completion::new(&assembled, proof.to_json(), &signing.public_key, &sign)?
-            .write(&to, self.target.build.source_date_epoch.into())?;
+            .write(&to, signing.release.time.into())?;
         Ok(())
     }
 

@@ -7,6 +7,7 @@
 //! - [`kernel_tree`]: a tree in place of its source package.
 //! - [`packages`]: Lustre, from source to unsigned RPMs; what all builds share.
 //! - [`finish`]: signing, assembling and proving.
+//! - [`release`]: when a repository is released.
 //! - [`outline`]: the same in words, where nothing is locked yet.
 //! - [`recipes`]: what stands in a stage's key for its code.
 //! - [`preflight`]: whether everything fits, before any of these.
@@ -20,6 +21,7 @@ pub mod outline;
 pub mod packages;
 pub mod preflight;
 pub mod recipes;
+pub mod release;
 pub mod repositories;
 
 use std::borrow::Cow;
@@ -86,6 +88,8 @@ pub mod name {
     pub const INSTALL_ROOT: &str = "install-root";
     /// All packages, signed.
     pub const SIGN: &str = "sign";
+    /// When a repository with just this content was first released.
+    pub const RELEASE_TIME: &str = "release-time";
     /// The repository.
     pub const ASSEMBLE: &str = "assemble";
     /// The proofs.
@@ -250,15 +254,24 @@ impl Road<'_> {
         Ok(stages)
     }
 
-    /// All stages up to the assembled repository, and the chroot of the install proof.
+    /// All stages up to the signed packages, and the chroot of the install proof.
     ///
     /// # Errors
     /// When an input of a stage cannot be read.
-    pub fn assembled<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Vec<Stage<'s>>> {
+    pub fn signed<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Vec<Stage<'s>>> {
         let mut stages: Vec<Stage<'s>> = self.builds()?;
         stages.push(self.install_root()?);
         stages.push(self.release(signing)?);
         stages.push(self.sign(signing));
+        Ok(stages)
+    }
+
+    /// The same, and the assembled repository.
+    ///
+    /// # Errors
+    /// As [`Road::signed`].
+    pub fn assembled<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Vec<Stage<'s>>> {
+        let mut stages = self.signed(signing)?;
         stages.push(self.assemble(signing)?);
         Ok(stages)
     }

@@ -14,7 +14,7 @@ use lustre_packaging::{process, stage};
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::{proof, sums};
 
-use super::super::{key, lock, needs, preflight, repo};
+use super::super::{key, lock, needs, preflight, release, repo};
 use crate::cli::VerifyArgs;
 use crate::context::{Context, variable};
 use crate::exit::{Outcome, Usage};
@@ -44,10 +44,10 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         )
         .into());
     }
-    let signing = repo::signing(&context, &arguments.key)?;
+    let mut signing = repo::signing(&context, &arguments.key)?;
     let published = arguments.path.as_deref();
     let published = published
-        .map(|path| published_at(path, &signing))
+        .map(|path| published_at(path, &mut signing))
         .transpose()?;
     // It is all built again, in the store.
     needs::before_fetching(&context, &needs::ALL, context.store.root())?;
@@ -64,6 +64,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
                 taken.extend([package.to_owned(), format!("{package}-srpm")]);
             }
             let taken: Vec<&str> = taken.iter().map(String::as_str).collect();
+            release::settle_in_store(&context, &road, &mut signing)?;
             let done = repo::run_taking(&context, &taken, &road.assembled(&signing)?)?;
             Build {
                 tree: tree(&repo::folder(&done, name::ASSEMBLE)?),
@@ -106,11 +107,15 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         .arg("--output")
         .arg(scratch.join("dist"))
         .args(["--jobs", &jobs.to_string()])
+        .args(["--release-time", &signing.release.time.to_string()])
         .envs(CIRCUMSTANCES)
         // A terminal's Ctrl-C is for us alone: what we hand on would be its second signal, which ends it without cleaning up.
         .process_group(0)
         .current_dir("/")
         .stdout(Stdio::null());
+    for rule in &signing.release.overrules {
+        command.args(["--overrule", rule.name()]);
+    }
     if let Some(release) = &arguments.target.lustre {
         command.args(["--lustre", release]);
     }
@@ -207,8 +212,8 @@ fn from_anywhere(source: &str) -> anyhow::Result<String> {
     Ok(format!("{name}={}", path.display()))
 }
 
-/// The repository at PATH in place of a first build: it has to be signed with the key that signs here.
-fn published_at(path: &Path, signing: &Signing) -> anyhow::Result<Build> {
+/// The repository at PATH in place of a first build: it has to be signed with the key that signs here. The second is released as it was.
+fn published_at(path: &Path, signing: &mut Signing) -> anyhow::Result<Build> {
     let tree = std::fs::canonicalize(path)
         .with_context(|| format!("no repository at {}", path.display()))?;
     let manifest = Manifest::read(&tree.join(manifest::FILE))?;
@@ -222,6 +227,7 @@ fn published_at(path: &Path, signing: &Signing) -> anyhow::Result<Build> {
         ))
         .into());
     }
+    signing.release = manifest.released()?;
     Ok(Build {
         tree,
         packages: None,

@@ -6,6 +6,7 @@ use lustre_packaging::sign::{Key, PublicKey, Secret, Signer as _, sign_package};
 use lustre_packaging::store::Store;
 use lustre_repository::comps::Comps;
 use lustre_repository::layout::{Assembly, Input, assemble};
+use lustre_repository::release::Release;
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::repodata;
 
@@ -34,7 +35,7 @@ impl World {
             arguments: arguments.target,
         };
         let world = Self { dir, context };
-        world.assemble();
+        world.release(world.context.target.build.source_date_epoch);
         world
     }
 
@@ -42,7 +43,8 @@ impl World {
         self.dir.path().join("dist")
     }
 
-    fn assemble(&self) {
+    /// Makes the repository, as released at `time`.
+    fn release(&self, time: u32) {
         let file = context::specs().join("distributions/rehearsal/key.asc");
         let text = Secret::new(std::fs::read(&file).unwrap());
         let key = Key::from_armored(&text, "the test", None).unwrap();
@@ -50,7 +52,6 @@ impl World {
         let repo_file = repo_file(&self.context).unwrap();
         let epoch = self.context.target.build.source_date_epoch;
         let created = PublicKey::parse(&public_key).unwrap().created();
-        let time = epoch.max(created);
         let built = release_package::build(&ReleasePackage {
             version: "1",
             release: "1",
@@ -62,10 +63,14 @@ impl World {
         .unwrap();
         let package = self.dir.path().join(&built.file_name);
         std::fs::write(&package, built.bytes).unwrap();
-        let signed = sign_package(&package, &package, &key, time).unwrap();
+        let signed = sign_package(&package, &package, &key, epoch.max(created)).unwrap();
         let manifest = Manifest {
             target: self.context.target.name.clone(),
             source_date_epoch: epoch.into(),
+            release: Some(Release {
+                time: time.max(created),
+                ..Release::default()
+            }),
             stages: BTreeMap::from([("x".to_owned(), manifest::Stage::default())]),
             ..Manifest::default()
         };
@@ -80,7 +85,7 @@ impl World {
             repo_file: &repo_file,
             public_key: &public_key,
             manifest,
-            sign: &|data| Ok(key.sign_detached(data, time)?),
+            sign: &|data| Ok(key.sign_detached(data, time.max(created))?),
         };
         assemble(&assembly, &self.dist()).unwrap();
     }
@@ -166,6 +171,25 @@ fn what_is_older_than_a_site_allows_is_refused_and_not_installed() {
     assert_eq!(found["metadata-signatures"].result, Result_::Pass);
     assert_eq!(found[age::CHECK].result, Result_::Fail);
     assert_eq!(found["install"].message, age::NOT_INSTALLED);
+}
+
+/// A bound of days is one between releases: their packages have one time for ever, and themselves each their own.
+#[test]
+fn an_old_release_is_refused_and_the_newest_passes() {
+    let world = World::new();
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let now = u32::try_from(now.unwrap().as_secs()).unwrap();
+    for (days, passes) in [(40, false), (31, false), (29, true), (0, true)] {
+        world.release(now - days * 24 * 60 * 60 - 60);
+        let found = world.check(&Expected::FirstUse, Some(30), true);
+        let age = &found[age::CHECK];
+        assert_eq!(age.result == Result_::Pass, passes, "{age:?}");
+        assert!(age.message.contains(&format!("{days} days ago")), "{age:?}");
+        assert_eq!(found["install"].message == age::NOT_INSTALLED, !passes);
+        for held in ["sha256sums", "metadata-signatures", "manifest", "repodata"] {
+            assert_eq!(found[held].result, Result_::Pass, "{:?}", found[held]);
+        }
+    }
 }
 
 #[test]

@@ -1,0 +1,294 @@
+//! Releases of a repository: when one was made, and whether it contradicts the one that it replaces.
+//!
+//! Clients, mirrors and caches keep what they have seen. So a package never has other content than before under the same name, versions
+//! never go back, and what the release package tells servers only changes with a release package that they take.
+
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::manifest::Package;
+use crate::release_package;
+use crate::repodata::Evr;
+
+/// When a repository was released, and over which rules: what no other input of it decides.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Release {
+    /// The time of its metadata, of their signatures and of its sums, in seconds since 1970: greater than that of the one it replaces.
+    pub time: u32,
+    /// The rules that it was put in place against.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub overrules: BTreeSet<Rule>,
+}
+
+/// What holds between a repository and the one that it replaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Rule {
+    /// A package of the same name, version, release and architecture has the same content.
+    SameNevra,
+    /// No package's version goes back.
+    LowerEvr,
+    /// The key, the name and the URL change only with a higher release package.
+    ReleasePackage,
+}
+
+impl Rule {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::SameNevra, Self::LowerEvr, Self::ReleasePackage];
+
+    /// Its name, as in a manifest.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SameNevra => "same-nevra",
+            Self::LowerEvr => "lower-evr",
+            Self::ReleasePackage => "release-package",
+        }
+    }
+
+    /// The rule of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|rule| rule.name() == name)
+    }
+
+    /// What is to be done where it is broken.
+    pub const fn remedy(self) -> &'static str {
+        match self {
+            Self::SameNevra => {
+                "servers that have it keep the old one, and caches mix both: raise the release in its spec, overlay or target"
+            }
+            Self::LowerEvr => {
+                "servers that have it never take the lower one: raise the version or the release above it"
+            }
+            Self::ReleasePackage => {
+                "servers keep the old key, name and URL: raise `release` in the target's [repository.release_package]"
+            }
+        }
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Something of a repository that contradicts the one that it replaces.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contradiction {
+    /// The rule that it breaks.
+    pub rule: Rule,
+    /// What it is.
+    pub what: String,
+}
+
+/// A package, as far as it is compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known<'a> {
+    /// `name-[epoch:]version-release.arch`.
+    pub nevra: &'a str,
+    /// The digest of its content, signatures left out: a new key signs all anew.
+    pub content: &'a str,
+}
+
+impl<'a> From<&'a Package> for Known<'a> {
+    fn from(package: &'a Package) -> Self {
+        Self {
+            nevra: &package.nevra,
+            content: &package.sha256_unsigned,
+        }
+    }
+}
+
+/// What a repository tells servers about itself, in its release package.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said<'a> {
+    /// The armored public key.
+    pub public_key: &'a str,
+    /// The text of `lustre-repo.repo`.
+    pub repo_file: &'a str,
+}
+
+/// Where packages go back, or have other content under the same name. The release package's own content is for [`told_anew`] to judge.
+pub fn packages_contradict(before: &[Known<'_>], now: &[Known<'_>]) -> Vec<Contradiction> {
+    let old: BTreeMap<&str, &str> = before.iter().map(|one| (one.nevra, one.content)).collect();
+    let mut found = Vec::new();
+    for one in now {
+        let is_other = old.get(one.nevra).is_some_and(|old| *old != one.content);
+        if is_other {
+            found.push(Contradiction {
+                rule: Rule::SameNevra,
+                what: format!("{} has other content than before", one.nevra),
+            });
+        }
+    }
+    let newest_now = newest(now);
+    for (of, (evr, nevra)) in newest(before) {
+        if let Some((other, now)) = newest_now.get(&of)
+            && other.compare(&evr) == Ordering::Less
+        {
+            found.push(Contradiction {
+                rule: Rule::LowerEvr,
+                what: format!("{now} is lower than {nevra}, which was there before"),
+            });
+        }
+    }
+    found
+}
+
+/// Where the key, the name or the URL changed while the release package is `now`, no higher than the one there was.
+pub fn told_anew(
+    before: &[Known<'_>],
+    said_before: Said<'_>,
+    now: &str,
+    said: Said<'_>,
+) -> Option<Contradiction> {
+    let changed: Vec<&str> = [
+        ("key", said_before.public_key != said.public_key),
+        ("name or URL", said_before.repo_file != said.repo_file),
+    ]
+    .into_iter()
+    .filter_map(|(what, changed)| changed.then_some(what))
+    .collect();
+    let (_, evr) = parts(now)?;
+    let was = newest(before);
+    let (old, nevra) = was.get(&(release_package::NAME, "noarch"))?;
+    if changed.is_empty() || evr.compare(old) == Ordering::Greater {
+        return None;
+    }
+    Some(Contradiction {
+        rule: Rule::ReleasePackage,
+        what: format!(
+            "the {} changed, and the release package {now} is no higher than {nevra}, which was there before",
+            changed.join(" and the ")
+        ),
+    })
+}
+
+/// A package's name and architecture.
+type Of<'a> = (&'a str, &'a str);
+
+/// The highest version of every package.
+fn newest<'a>(packages: &[Known<'a>]) -> BTreeMap<Of<'a>, (Evr, &'a str)> {
+    let mut newest: BTreeMap<Of<'a>, (Evr, &'a str)> = BTreeMap::new();
+    for one in packages {
+        let Some((of, evr)) = parts(one.nevra) else {
+            continue;
+        };
+        let higher = newest
+            .get(&of)
+            .is_none_or(|(there, _)| evr.compare(there) == Ordering::Greater);
+        if higher {
+            newest.insert(of, (evr, one.nevra));
+        }
+    }
+    newest
+}
+
+/// Name, architecture and version out of `name-[epoch:]version-release.arch`.
+fn parts(nevra: &str) -> Option<(Of<'_>, Evr)> {
+    let (rest, arch) = nevra.rsplit_once('.')?;
+    let (rest, release) = rest.rsplit_once('-')?;
+    let (name, version) = rest.rsplit_once('-')?;
+    let evr = Evr::parse(&format!("{version}-{release}"))?;
+    Some(((name, arch), evr))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(list: &[&'static str]) -> Vec<Known<'static>> {
+        let one = |text: &'static str| {
+            let (nevra, content) = text.split_once(' ').unwrap();
+            Known { nevra, content }
+        };
+        list.iter().map(|text| one(text)).collect()
+    }
+
+    fn rules(before: &[&'static str], now: &[&'static str]) -> Vec<(Rule, String)> {
+        packages_contradict(&known(before), &known(now))
+            .into_iter()
+            .map(|one| (one.rule, one.what))
+            .collect()
+    }
+
+    #[test]
+    fn content_never_changes_under_a_name_and_versions_never_go_back() {
+        let before = ["a-b-1:2.0-3.el9.x86_64 x", "a-b-1:2.0-3.el9.src s"];
+        for now in [
+            &["a-b-1:2.0-3.el9.x86_64 x", "a-b-1:2.0-3.el9.src s"][..],
+            // Higher, as rpm sees it, whatever the letters say.
+            &["a-b-1:2.0-10.el9.x86_64 y"],
+            &["a-b-2:1.0-1.el9.x86_64 y"],
+            // Gone, or another package.
+            &[],
+            &["a-1-1.x86_64 z"],
+            // An older one may stay beside the newest.
+            &["a-b-1:2.0-3.el9.x86_64 x", "a-b-1:1.0-1.el9.x86_64 old"],
+        ] {
+            assert_eq!(rules(&before, now), [], "{now:?}");
+        }
+        for (now, rule) in [
+            ("a-b-1:2.0-3.el9.x86_64 y", Rule::SameNevra),
+            ("a-b-1:2.0-3.el9.src t", Rule::SameNevra),
+            ("a-b-1:2.0-2.el9.x86_64 y", Rule::LowerEvr),
+            ("a-b-2.1-1.el9.x86_64 y", Rule::LowerEvr),
+            ("a-b-1:2.0~rc1-9.el9.x86_64 y", Rule::LowerEvr),
+        ] {
+            let found = rules(&before, &[now]);
+            assert_eq!(found.len(), 1, "{now}: {found:?}");
+            let (nevra, _) = now.split_once(' ').unwrap();
+            assert!(
+                found[0].0 == rule && found[0].1.contains(nevra),
+                "{found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_servers_are_told_changes_with_a_higher_release_package_alone() {
+        let before = known(&["lustre-repo-release-9-2.el9.noarch x"]);
+        let said = Said {
+            public_key: "key",
+            repo_file: "file",
+        };
+        let other_key = Said {
+            public_key: "other",
+            ..said
+        };
+        let other_url = Said {
+            repo_file: "other",
+            ..said
+        };
+        let judged = |now: &str, said_now| told_anew(&before, said, now, said_now);
+        let same = "lustre-repo-release-9-2.el9.noarch";
+        assert_eq!(judged(same, said), None);
+        for (now_said, word) in [(other_key, "key"), (other_url, "URL")] {
+            assert_eq!(judged("lustre-repo-release-9-3.el9.noarch", now_said), None);
+            for now in [same, "lustre-repo-release-9-1.el9.noarch"] {
+                let found = judged(now, now_said).unwrap();
+                assert_eq!(found.rule, Rule::ReleasePackage);
+                assert!(
+                    found.what.contains(word) && found.what.contains(now),
+                    "{found:?}"
+                );
+            }
+        }
+        // There was none that servers could have.
+        assert_eq!(told_anew(&[], said, same, other_key), None);
+    }
+
+    #[test]
+    fn rules_have_one_name_everywhere() {
+        for rule in Rule::ALL {
+            assert_eq!(Rule::named(rule.name()), Some(rule));
+            let text = serde_json::to_string(&rule).unwrap();
+            assert_eq!(text, format!("\"{rule}\""));
+        }
+        assert_eq!(Rule::named("time"), None);
+    }
+}

@@ -1,0 +1,425 @@
+//! When a repository is released, and whether it may replace the one that is there.
+//!
+//! The time is an input that is recorded in the manifest: given, or that of the repository that is replaced where nothing but the time
+//! would differ, or else taken from the clock once.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use lustre_packaging::sign::{PublicKey, utc};
+use lustre_packaging::stage::{self, State};
+use lustre_packaging::store::{Digest, Entry, EntryKind, StageDir};
+use lustre_packaging::target::Target;
+use lustre_repository::manifest::{self, Manifest};
+use lustre_repository::release::{
+    Contradiction, Known, Release, Rule, Said, packages_contradict, told_anew,
+};
+use lustre_repository::repo_file::{self, KeyLocation, RepoFile};
+use lustre_repository::{proof, release_package, sums};
+
+use super::repo;
+use crate::cli::ReleaseArgs;
+use crate::context::{Context, variable};
+use crate::exit::Usage;
+use crate::road::finish::{Signing, TREE};
+use crate::road::release::{Packages, has_packages, time};
+use crate::road::{Road, name};
+
+/// The variable that may give the release time.
+const TIME_VARIABLE: &str = "LUSTRE_REPO_RELEASE_TIME";
+
+/// What the user says of the release.
+#[derive(Debug, Default)]
+pub struct Asked {
+    time: Option<u32>,
+    overrules: BTreeSet<Rule>,
+}
+
+impl Asked {
+    /// Of the command line, else of the environment.
+    ///
+    /// # Errors
+    /// When the variable holds no time.
+    pub fn new(arguments: &ReleaseArgs) -> Result<Self, Usage> {
+        let mut time = arguments.release_time;
+        if let (None, Some(text)) = (time, variable(TIME_VARIABLE)) {
+            let read = text.to_str().and_then(|text| text.parse().ok());
+            time = Some(read.filter(|time| *time > 0).ok_or_else(|| {
+                Usage(format!(
+                    "{TIME_VARIABLE} is {text:?}, which is no time in seconds since 1970"
+                ))
+            })?);
+        }
+        Ok(Self {
+            time,
+            overrules: arguments.overrule.iter().copied().collect(),
+        })
+    }
+}
+
+/// The repository that another is about to replace.
+#[derive(Debug)]
+pub struct Before {
+    path: PathBuf,
+    manifest: Manifest,
+    /// Its `SHA256SUMS` without the proof's.
+    sums: String,
+    key_digest: String,
+    repo_file_digest: String,
+}
+
+impl Before {
+    /// That at `output`, if one is there.
+    ///
+    /// # Errors
+    /// When what is there does not say what it is.
+    pub fn at(output: &Path) -> anyhow::Result<Option<Self>> {
+        let unreadable = || {
+            format!(
+                "cannot tell what {} is, which would be replaced: move it away or choose another output",
+                output.display()
+            )
+        };
+        let file = output.join(manifest::FILE);
+        let there = lustre_files::if_there(std::fs::symlink_metadata(&file));
+        if there.with_context(unreadable)?.is_none() {
+            return Ok(None);
+        }
+        let manifest = Manifest::read(&file).with_context(unreadable)?;
+        let path = output.join(sums::FILE);
+        let all = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE)
+            .with_context(|| path.display().to_string())
+            .with_context(unreadable)?;
+        let digest = |name| {
+            sums::digest_of(&all, name)
+                .map(str::to_owned)
+                .with_context(|| format!("{} has no {name}", path.display()))
+                .with_context(unreadable)
+        };
+        Ok(Some(Self {
+            path: output.to_owned(),
+            key_digest: digest(repo_file::KEY_FILE)?,
+            repo_file_digest: digest(repo_file::FILE)?,
+            sums: sums::without(&all, proof::FILE),
+            manifest,
+        }))
+    }
+
+    fn time(&self) -> u64 {
+        self.manifest.release_time()
+    }
+
+    fn release(&self) -> anyhow::Result<Release> {
+        Ok(self.manifest.released()?)
+    }
+
+    fn packages(&self) -> Vec<Known<'_>> {
+        self.manifest.packages.iter().map(Known::from).collect()
+    }
+
+    /// Whether it is what the stage `assemble` recorded, but for its proof.
+    fn is(&self, assembled: &StageDir) -> bool {
+        let wanted = Entry {
+            path: format!("{TREE}/{}", sums::FILE),
+            kind: EntryKind::File {
+                sha256: Digest::of_bytes(self.sums.as_bytes()),
+                size: self.sums.len() as u64,
+                executable: false,
+            },
+        };
+        assembled.record.outputs.contains(&wanted)
+    }
+
+    /// What it says in its release package that `signing` and the target say otherwise, where servers would not notice.
+    fn told_anew(
+        &self,
+        target: &Target,
+        signing: &Signing,
+    ) -> anyhow::Result<Option<Contradiction>> {
+        let repository = &target.repository;
+        let text = RepoFile::new(&repository.baseurl, &repository.name)?;
+        let text = text.render(KeyLocation::Published);
+        let digest = |text: &str| Digest::of_bytes(text.as_bytes()).to_string();
+        Ok(told_anew(
+            &self.packages(),
+            Said {
+                public_key: &self.key_digest,
+                repo_file: &self.repo_file_digest,
+            },
+            &release_package(target),
+            Said {
+                public_key: &digest(&signing.public_key),
+                repo_file: &digest(&text),
+            },
+        ))
+    }
+
+    /// The rules of `overruled` that are needed for what contradicts this one.
+    ///
+    /// # Errors
+    /// When another rule is broken.
+    fn judge(
+        &self,
+        found: &[Contradiction],
+        overruled: &BTreeSet<Rule>,
+    ) -> anyhow::Result<BTreeSet<Rule>> {
+        let broken: BTreeSet<Rule> = found.iter().map(|one| one.rule).collect();
+        let open: Vec<&Rule> = broken.difference(overruled).collect();
+        if open.is_empty() {
+            return Ok(broken);
+        }
+        /// How many packages are named of each rule.
+        const SHOWN: usize = 5;
+        let mut text = format!(
+            "this contradicts the repository at {}, of {}, which it would replace:",
+            self.path.display(),
+            utc(self.time())
+        );
+        for rule in open {
+            let all: Vec<&Contradiction> = found.iter().filter(|one| one.rule == *rule).collect();
+            for one in all.iter().take(SHOWN) {
+                let _ = write!(text, "\n  {}", one.what);
+            }
+            if all.len() > SHOWN {
+                let _ = write!(text, "\n  and {} more", all.len() - SHOWN);
+            }
+            let _ = write!(
+                text,
+                "\n  {}; where no server has the old one, `--overrule {rule}` does it all the same, and the manifest says so",
+                rule.remedy()
+            );
+        }
+        bail!("{text}")
+    }
+}
+
+/// The release package that comes out, as in a manifest.
+fn release_package(target: &Target) -> String {
+    let numbers = &target.repository.release_package;
+    format!(
+        "{}-{}-{}{}.noarch",
+        release_package::NAME,
+        numbers.version,
+        numbers.release,
+        target.distribution.dist
+    )
+}
+
+/// What can be said before anything is built: whether what the user asks for goes back in time, or changes what servers are told without
+/// a release package that they take. Until [`settle`] knows better, the release is the one that is there already.
+///
+/// # Errors
+/// When it does, or it cannot be told what would be replaced.
+pub fn begin(
+    context: &Context,
+    asked: &Asked,
+    output: &Path,
+    signing: &mut Signing,
+) -> anyhow::Result<()> {
+    let before = Before::at(output)?;
+    if let Some(before) = &before {
+        in_time(asked, before)?;
+        let found = before.told_anew(&context.target, signing)?;
+        before.judge(found.as_slice(), &asked.overrules)?;
+    }
+    signing.release = first_guess(asked, before.as_ref(), signing)?;
+    Ok(())
+}
+
+/// That a time asked for is not before that of the repository it replaces.
+fn in_time(asked: &Asked, before: &Before) -> Result<(), Usage> {
+    match asked.time {
+        Some(time) if u64::from(time) < before.time() => Err(Usage(format!(
+            "the release time {time} ({}) is before that of the repository at {}, {} ({}): mirrors and caches would keep what they have; \
+             give a later one, or none",
+            utc(time.into()),
+            before.path.display(),
+            before.time(),
+            utc(before.time())
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// The release that it is where nothing of the content changed.
+fn first_guess(
+    asked: &Asked,
+    before: Option<&Before>,
+    signing: &Signing,
+) -> anyhow::Result<Release> {
+    match (asked.time, before) {
+        (None, Some(before)) => before.release(),
+        (Some(time), Some(before)) if u64::from(time) == before.time() => before.release(),
+        (time, _) => Ok(Release {
+            time: time.unwrap_or(signing.time),
+            overrules: asked.overrules.clone(),
+        }),
+    }
+}
+
+/// Decides when the repository is released, and whether it may be put at `output`: that of the repository there, where it is the same but
+/// for its time. The packages are built and signed for that. Gives how many stages decided it.
+///
+/// # Errors
+/// When it contradicts what is there, or a stage fails.
+pub fn settle(
+    context: &Context,
+    road: &Road<'_>,
+    signing: &mut Signing,
+    asked: &Asked,
+    output: &Path,
+) -> anyhow::Result<usize> {
+    let before = Before::at(output)?;
+    let mut overrules = asked.overrules.clone();
+    if let Some(before) = &before {
+        in_time(asked, before)?;
+        let same_time = asked
+            .time
+            .is_none_or(|time| u64::from(time) == before.time());
+        if same_time && is_same(context, road, signing, before)? {
+            return Ok(0);
+        }
+        if let Some(time) = asked.time.filter(|_| same_time) {
+            return Err(Usage(format!(
+                "{time} is the release time of the repository at {}, which has other content: give a later one, or none",
+                before.path.display()
+            ))
+            .into());
+        }
+        let packages = packages(context, road, signing)?;
+        overrules = before.judge(
+            &contradictions(before, &road.target, signing, &packages.known())?,
+            &asked.overrules,
+        )?;
+    }
+    chosen(
+        context,
+        road,
+        signing,
+        asked.time,
+        before.as_ref(),
+        overrules,
+    )
+}
+
+/// The same for what leaves the store for no place: nothing is replaced, so nothing is contradicted.
+///
+/// # Errors
+/// When a stage fails.
+pub fn settle_in_store(
+    context: &Context,
+    road: &Road<'_>,
+    signing: &mut Signing,
+) -> anyhow::Result<()> {
+    let before = Before::at(&repo::default_output(&context.target.name))?;
+    if let Some(before) = &before
+        && is_same(context, road, signing, before)?
+    {
+        return Ok(());
+    }
+    chosen(
+        context,
+        road,
+        signing,
+        None,
+        before.as_ref(),
+        BTreeSet::new(),
+    )
+    .map(drop)
+}
+
+/// The release in a plan, which runs nothing: what is there already, or what the store knows.
+///
+/// # Errors
+/// When it cannot be told what is there.
+pub fn planned(context: &Context, road: &Road<'_>, signing: &mut Signing) -> anyhow::Result<()> {
+    let before = Before::at(&repo::default_output(&context.target.name))?;
+    signing.release = first_guess(&Asked::default(), before.as_ref(), signing)?;
+    if before.is_some() {
+        return Ok(());
+    }
+    let known = {
+        let mut stages = road.signed(signing)?;
+        stages.push(road.release_time(signing, None)?);
+        let planned = stage::plan(&stages, &context.store)?;
+        let one = planned.into_iter().find(|one| {
+            one.stage == name::RELEASE_TIME && one.state == State::Cached && one.assuming.is_empty()
+        });
+        let key = one.and_then(|one| one.key);
+        key.and_then(|key| context.store.stages().lookup(name::RELEASE_TIME, &key))
+    };
+    if let Some(stage) = known {
+        signing.release.time = time(&stage)?;
+    }
+    Ok(())
+}
+
+/// Whether the repository would be what is there already but for its proof, with that one's time; where it is, that is its time.
+fn is_same(
+    context: &Context,
+    road: &Road<'_>,
+    signing: &mut Signing,
+    before: &Before,
+) -> anyhow::Result<bool> {
+    signing.release = before.release()?;
+    let done = repo::run(context, &road.signed(signing)?)?;
+    // Nothing is assembled in vain.
+    if !has_packages(repo::stage(&done, name::SIGN)?, &before.manifest.packages) {
+        return Ok(false);
+    }
+    let done = repo::run(context, &road.assembled(signing)?)?;
+    Ok(before.is(repo::stage(&done, name::ASSEMBLE)?))
+}
+
+/// The packages, signed.
+fn packages(context: &Context, road: &Road<'_>, signing: &Signing) -> anyhow::Result<Packages> {
+    let done = repo::run_taking(context, &[name::SIGN], &road.signed(signing)?)?;
+    Packages::of(repo::stage(&done, name::SIGN)?)
+}
+
+/// All that contradicts `before`.
+fn contradictions(
+    before: &Before,
+    target: &Target,
+    signing: &Signing,
+    packages: &[Known<'_>],
+) -> anyhow::Result<Vec<Contradiction>> {
+    let told = before.told_anew(target, signing)?;
+    let release = release_package(target);
+    // What it says is its content: that is said once.
+    let packages: Vec<Known<'_>> = packages
+        .iter()
+        .filter(|one| told.is_none() || one.nevra != release)
+        .cloned()
+        .collect();
+    let mut found = packages_contradict(&before.packages(), &packages);
+    found.extend(told);
+    Ok(found)
+}
+
+/// A time that is given or taken from the clock, with the rules overruled.
+fn chosen(
+    context: &Context,
+    road: &Road<'_>,
+    signing: &mut Signing,
+    given: Option<u32>,
+    before: Option<&Before>,
+    overrules: BTreeSet<Rule>,
+) -> anyhow::Result<usize> {
+    let (time, stages) = match given {
+        Some(time) => (time, 0),
+        None => {
+            let done = {
+                let mut stages = road.signed(signing)?;
+                stages.push(road.release_time(signing, before.map(Before::time))?);
+                repo::run_taking(context, &[name::RELEASE_TIME], &stages)?
+            };
+            (time(repo::stage(&done, name::RELEASE_TIME)?)?, 1)
+        }
+    };
+    PublicKey::parse(&signing.public_key)?.check_usable(time)?;
+    signing.release = Release { time, overrules };
+    Ok(stages)
+}
