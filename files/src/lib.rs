@@ -5,6 +5,7 @@
 //! - [`open`] is for what is read bit by bit (packages, archives, digests), however large it is.
 //! - [`open_folder`] is for locks and for `fsync`.
 //! - [`if_there`] tells a file that is not there from one that cannot be read.
+//! - [`remove_tree`] removes folders, and never what is mounted in them.
 
 #![cfg_attr(
     test,
@@ -17,6 +18,10 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
+
+mod remove;
+
+pub use remove::{RemoveError, mounted, nothing_mounted, remove_tree};
 
 /// How large a file may be that somebody writes, or in which a program says a few lines: a spec, an overlay, a series, a config, a key,
 /// settings. The largest, a kernel's spec with its changelog, has some megabytes.

@@ -121,6 +121,20 @@ impl Home {
             .stdin(Stdio::null());
     }
 
+    /// Runs the tool where `from` is mounted at `at`, in a mount namespace of its own, so that nothing stays mounted here whatever happens.
+    /// Standard output ends with `at` where it was mounted there still when the tool had ended.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn run_with_mount(&self, from: &Path, at: &Path, arguments: &[&str]) -> Run {
+        let script = "mount --bind \"$1\" \"$2\" || exit 99; at=$2; shift 2; \"$@\"; code=$?; findmnt -no TARGET \"$at\"; exit $code";
+        let mut command = namespaces(&["--mount"]);
+        command.args(["sh", "-c", script, "sh"]).args([from, at]);
+        command.arg(program()).args(arguments);
+        self.prepare(&mut command);
+        run(&mut command)
+    }
+
     /// Runs the tool.
     ///
     /// # Panics
@@ -128,6 +142,16 @@ impl Home {
     pub fn run(&self, arguments: &[&str]) -> Run {
         run(&mut self.command(arguments))
     }
+}
+
+/// `unshare` with the namespaces `kinds`, and a user namespace where that is needed for it.
+pub fn namespaces(kinds: &[&str]) -> Command {
+    let mut command = Command::new("unshare");
+    command.args(kinds);
+    if !rustix::process::geteuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command
 }
 
 /// Runs `command` to its end, with a standard output that takes nothing.

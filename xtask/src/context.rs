@@ -11,6 +11,7 @@ use lustre_packaging::target::{self, Target};
 
 use crate::cli::TargetArgs;
 use crate::exit::Usage;
+use crate::publish;
 use crate::ui::Screen;
 
 /// The project's folder.
@@ -192,6 +193,11 @@ impl Context {
             Use::Reads => Store::look(&folder, who),
         }
         .with_context(|| format!("the store {}", folder.display()))?;
+        let mut tell = |line: &str| screen.line(line);
+        match how {
+            Use::Builds => publish::recover_and_tell(&store, &mut tell)?,
+            Use::Looks | Use::Reads => publish::tell_leftovers(&store, &mut tell)?,
+        }
         // What a killed run leaves there, the next one removes. Only the first call counts, and there is one store in a run.
         let _ = tempfile::env::override_temp_dir(store.tmp_dir());
         Ok(Self {

@@ -2,9 +2,10 @@
 //! at again when nothing seems to have changed.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Write as _;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use lustre_packaging::process;
@@ -81,7 +82,10 @@ pub fn publish(
             .map(|()| Published::Done)
             .with_context(|| format!("cannot put the repository at {}", output.display())),
     };
-    note.remove()?;
+    // What could not be removed is left for the next run to find.
+    if layout::leftovers(output).is_ok_and(|left| left.is_empty()) {
+        note.remove()?;
+    }
     result
 }
 
@@ -152,38 +156,94 @@ fn recorded(assembled: &StageDir) -> Vec<Entry> {
     entries
 }
 
-/// Removes what runs that were killed while they published left beside their outputs, this store's and `output`'s.
+/// An output beside which a killed run may have left something that is there still.
+#[derive(Debug)]
+pub struct Left {
+    /// The output.
+    pub output: PathBuf,
+    /// Why it could not be removed; none where the folder that the output was in is not there now.
+    pub why: Option<std::io::Error>,
+}
+
+/// Removes what runs of this store that were killed while they published left beside their outputs, and gives those where it is not known
+/// to be gone; the notes of these stay.
 ///
 /// # Errors
-/// When the notes of such runs cannot be read, or something cannot be removed.
-pub fn recover(store: &Store, output: Option<&Path>) -> anyhow::Result<()> {
-    let cleared = |output: &Path| {
-        layout::recover(output)
-            .with_context(|| format!("what a killed run left beside {}", output.display()))
-    };
-    if let Some(output) = output {
-        cleared(output)?;
-    }
-    let notes = store.root().join(NOTES);
-    let listed = lustre_files::if_there(fs::read_dir(&notes));
-    let listed = listed.with_context(|| format!("cannot list {}", notes.display()))?;
-    for note in listed.into_iter().flatten() {
-        let note = note.with_context(|| format!("cannot list {}", notes.display()))?;
-        let text = lustre_files::read(note.path(), lustre_files::TEXT)
-            .with_context(|| note.path().display().to_string())?;
-        let noted: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(&text[..]);
-        let noted = Path::new(noted);
-        if noted.is_absolute() {
-            cleared(noted)?;
+/// When the notes of such runs cannot be read.
+pub fn recover(store: &Store) -> anyhow::Result<Vec<Left>> {
+    let mut left = Vec::new();
+    for (note, output) in notes(store)? {
+        let there = output.parent().is_some_and(Path::is_dir);
+        match layout::recover(&output) {
+            Ok(()) if there => note.remove()?,
+            Ok(()) => left.push(Left { output, why: None }),
+            Err(error) => left.push(Left {
+                output,
+                why: Some(error),
+            }),
         }
-        fs::remove_file(note.path()).with_context(|| note.path().display().to_string())?;
+    }
+    Ok(left)
+}
+
+/// As [`recover`], for a run that goes on where something cannot be removed, and says so.
+///
+/// # Errors
+/// As [`recover`].
+pub fn recover_and_tell(store: &Store, tell: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
+    for Left { output, why } in recover(store)? {
+        if let Some(why) = why {
+            tell(&format!(
+                "what a killed run left beside {} cannot be removed: {why}",
+                output.display()
+            ));
+        }
     }
     Ok(())
 }
 
+/// The same for a run that only looks: it says what is there, and leaves it.
+///
+/// # Errors
+/// As [`recover`].
+pub fn tell_leftovers(store: &Store, tell: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
+    for (_, output) in notes(store)? {
+        let found = layout::leftovers(&output)
+            .with_context(|| format!("what a killed run left beside {}", output.display()))?;
+        for folder in found {
+            tell(&format!(
+                "a killed run left {}; the next that builds or cleans removes it",
+                folder.display()
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What is noted of runs that publish, or did when they were killed, with the outputs.
+fn notes(store: &Store) -> anyhow::Result<Vec<(Note, PathBuf)>> {
+    let folder = store.root().join(NOTES);
+    let listed = lustre_files::if_there(fs::read_dir(&folder));
+    let listed = listed.with_context(|| format!("cannot list {}", folder.display()))?;
+    let mut notes = Vec::new();
+    for note in listed.into_iter().flatten() {
+        let note = note.with_context(|| format!("cannot list {}", folder.display()))?;
+        // A run beside this one may be done with it.
+        let text = lustre_files::if_there(lustre_files::read(note.path(), lustre_files::TEXT))
+            .with_context(|| note.path().display().to_string())?;
+        let Some(text) = text else { continue };
+        let noted: &std::ffi::OsStr = std::os::unix::ffi::OsStrExt::from_bytes(&text[..]);
+        let noted = Path::new(noted);
+        if noted.is_absolute() {
+            notes.push((Note(note.path()), noted.to_owned()));
+        }
+    }
+    Ok(notes)
+}
+
 /// That a run publishes at an output, on the disk.
 #[derive(Debug)]
-struct Note(std::path::PathBuf);
+struct Note(PathBuf);
 
 impl Note {
     fn write(store: &Store, output: &Path) -> anyhow::Result<Self> {
@@ -194,7 +254,13 @@ impl Note {
             .root()
             .join(NOTES)
             .join(Digest::of_bytes(bytes).short());
-        fs::write(&path, bytes).with_context(|| path.display().to_string())?;
+        let write = || {
+            let mut file = File::create(&path)?;
+            file.write_all(bytes)?;
+            // It is there after a power failure, too.
+            file.sync_all()
+        };
+        write().with_context(|| path.display().to_string())?;
         Ok(Self(path))
     }
 
@@ -239,8 +305,6 @@ fn file_entry(path: &str, text: &str) -> Entry {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use lustre_packaging::store::StageRecord;
 
     use super::*;
@@ -414,9 +478,21 @@ mod tests {
         let left = world.dir.path().join("dist/.x.new-aBcD01");
         fs::create_dir(&left).unwrap();
         let note = Note::write(&world.store, &world.output()).unwrap();
-        recover(&world.store, None).unwrap();
+        let mut told = Vec::new();
+        tell_leftovers(&world.store, &mut |line| told.push(line.to_owned())).unwrap();
+        assert!(
+            told.len() == 1 && told[0].contains(".x.new-aBcD01"),
+            "{told:?}"
+        );
+        assert!(left.exists() && note.0.exists());
+        assert!(recover(&world.store).unwrap().is_empty());
         assert!(!left.exists() && !note.0.exists());
         assert_eq!(world.read("a.rpm"), "package");
+        // A disk that is not mounted now: the only word of it stays.
+        let away = world.dir.path().join("disk/x");
+        let note = Note::write(&world.store, &away).unwrap();
+        assert_eq!(recover(&world.store).unwrap()[0].output, away);
+        assert!(note.0.exists());
     }
 
     #[test]
@@ -442,9 +518,9 @@ mod tests {
 
         let notes = world.store.root().join(NOTES);
         fs::remove_dir_all(&notes).unwrap();
-        recover(&world.store, None).unwrap();
+        recover(&world.store).unwrap();
         fs::write(&notes, "no folder").unwrap();
-        let error = recover(&world.store, None).unwrap_err().to_string();
+        let error = recover(&world.store).unwrap_err().to_string();
         assert!(error.contains(notes.to_str().unwrap()), "{error}");
     }
 

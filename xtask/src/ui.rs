@@ -42,7 +42,7 @@ impl Screen {
     /// Shows what happens to a stage.
     pub fn event(&self, event: &Event<'_>) {
         match event {
-            Event::Started { stage, log } => self.started(stage, log),
+            Event::Started { stage, log, .. } => self.started(stage, log),
             Event::Cached { .. } => {}
             Event::Damaged { stage, why } => {
                 self.line(&format!("damaged {stage}: {why}; it is made again"))

@@ -285,7 +285,7 @@ fn write_folder(
     let placed = open_mode(&aside).and_then(|()| fs::rename(&aside, output));
     if placed.is_err() {
         // What could not be put in place must not stay under a name nobody knows.
-        let _ = fs::remove_dir_all(&aside);
+        let _ = lustre_files::remove_tree(&aside);
     }
     placed.map_err(io_error("cannot make", output))
 }

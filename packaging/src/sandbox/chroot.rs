@@ -82,7 +82,7 @@ impl ChrootClone {
             return Ok(clone);
         }
         let root = clone.root();
-        fs::remove_dir_all(&root).map_err(at(&root))?;
+        lustre_files::remove_tree(&root).map_err(|error| at(&root)(error.into()))?;
         // Through a hard link, root would write into the chroot itself: rpm's database, for one.
         let (method, how) = match user {
             User::Builder => (CloneMethod::HardLink, "--link"),
@@ -221,6 +221,6 @@ fn like(model: &Path, path: &Path) -> Result<(), Error> {
 impl Drop for ChrootClone {
     fn drop(&mut self) {
         // A folder that stays behind costs disk, not truth: the store empties its temporary folder when it is opened.
-        let _ = fs::remove_dir_all(&self.folder);
+        let _ = lustre_files::remove_tree(&self.folder);
     }
 }

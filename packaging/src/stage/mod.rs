@@ -88,6 +88,8 @@ pub enum Event<'e> {
     Started {
         /// Its name.
         stage: &'e str,
+        /// Where it will be, once it is finished.
+        folder: &'e Path,
         /// Its log.
         log: &'e Path,
     },

@@ -181,10 +181,13 @@ fn one(
             });
             return Ok(*done);
         }
-        StageState::Damaged(why) => tell(Event::Damaged {
-            stage: &stage.name,
-            why: &why,
-        }),
+        StageState::Damaged(why) => {
+            tell(Event::Damaged {
+                stage: &stage.name,
+                why: &why,
+            });
+            store.stages().can_be_replaced(&stage.name, &key)?;
+        }
         StageState::Absent => {}
     }
     // Reading them costs little beside making something of them.
@@ -196,6 +199,7 @@ fn one(
     let _ = std::fs::remove_file(&log);
     tell(Event::Started {
         stage: &stage.name,
+        folder: &store.stages().place(&stage.name, &key),
         log: &log,
     });
     let clock = Instant::now();

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use super::{Digest, Error, Listed, StageDir, StageRecord, Store, Uses, files, remove, stages};
+use super::{
+    Digest, Error, Listed, StageDir, StageRecord, Store, Uses, files, remove_tree, stages,
+};
 
 /// Something of a store that may go.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -83,7 +85,7 @@ impl Store {
         if spare.path.starts_with("stages/") {
             self.stages().discard(&path)?;
         } else {
-            remove::remove_tree(&path)?;
+            remove_tree(&path)?;
         }
         Ok(())
     }

@@ -330,7 +330,7 @@ impl Store {
     pub fn remove_all(self, given: &Path) -> Result<Vec<PathBuf>, Error> {
         for folder in FOLDERS {
             if folder != "tmp" {
-                remove::nothing_mounted(&self.root.join(folder))?;
+                lustre_files::nothing_mounted(&self.root.join(folder))?;
             }
         }
         for folder in FOLDERS {

@@ -208,7 +208,8 @@ impl<'s> StageStore<'s> {
         self.store.root().join("stages")
     }
 
-    fn place(&self, name: &str, key: &Digest) -> PathBuf {
+    /// Where a stage is, once it is finished.
+    pub fn place(&self, name: &str, key: &Digest) -> PathBuf {
         self.folder().join(place_name(name, key))
     }
 
@@ -365,6 +366,14 @@ impl<'s> StageStore<'s> {
         self.discard(&stage.path)
     }
 
+    /// That what is there of a stage can be replaced by what is made of it: said before it is made.
+    ///
+    /// # Errors
+    /// When something is mounted there.
+    pub fn can_be_replaced(&self, name: &str, key: &Digest) -> Result<(), Error> {
+        Ok(lustre_files::nothing_mounted(&self.place(name, key))?)
+    }
+
     /// All stages, sorted by folder.
     ///
     /// # Errors
@@ -393,11 +402,18 @@ impl<'s> StageStore<'s> {
 
     /// Takes a folder out of `stages` in one step, then removes it.
     pub(super) fn discard(&self, path: &Path) -> Result<(), Error> {
+        // Renamed, it would take along what is mounted in it.
+        lustre_files::nothing_mounted(path)?;
         self.store.holds_no_more(path);
         let away = self.store.temp_dir("removed")?;
         let to = away.path().join("stage");
         fs::rename(path, &to).map_err(|source| PathError::new("remove", path, source))?;
-        remove_tree(&to)
+        remove_tree(&to).inspect_err(|error| {
+            if matches!(error, Error::MountPoint { .. }) {
+                // Mounted meanwhile, and by somebody else: what becomes of it is not for us to say.
+                let _ = fs::rename(&to, path);
+            }
+        })
     }
 }
 

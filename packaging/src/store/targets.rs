@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
 use super::{Digest, Error, PathError, Store, files};
@@ -20,13 +21,33 @@ pub struct Uses {
     pub files: BTreeSet<String>,
     /// The git mirrors that its trees are in.
     pub git: BTreeSet<String>,
+    /// The folders of the stages that its runs have begun and not ended: a run may be killed when one is finished and not yet recorded.
+    #[serde(default)]
+    pub begun: BTreeMap<String, String>,
     /// What it used before, and something else took the place of.
     pub superseded: BTreeSet<String>,
 }
 
 impl Uses {
+    /// A run makes the folder `folder` of `stages/` for the stage `name`, which will be the target's when it is finished.
+    pub fn begins(&mut self, name: &str, folder: &str) {
+        let path = format!("stages/{folder}");
+        if let Some(before) = self.begun.insert(name.to_owned(), path.clone())
+            && before != path
+        {
+            // Of a run that was killed: it may be there, and nothing has taken it.
+            self.superseded.insert(before);
+        }
+        self.superseded.remove(&path);
+    }
+
     /// The target uses the folder `folder` of `stages/` for the stage `name`.
     pub fn stage(&mut self, name: &str, folder: &str) {
+        if let Some(begun) = self.begun.remove(name)
+            && !begun.ends_with(&format!("/{folder}"))
+        {
+            self.superseded.insert(begun);
+        }
         let path = format!("stages/{folder}");
         self.superseded.remove(&path);
         if let Some(before) = self.stages.insert(name.to_owned(), path.clone())
@@ -61,7 +82,8 @@ impl Uses {
 
     /// All that it uses now.
     pub fn current(&self) -> impl Iterator<Item = &String> {
-        self.stages.values().chain(&self.files).chain(&self.git)
+        let stages = self.stages.values().chain(self.begun.values());
+        stages.chain(&self.files).chain(&self.git)
     }
 }
 
@@ -77,6 +99,11 @@ impl Store {
     /// When it cannot be read or written: what it says is what other runs must not remove.
     pub fn record_uses(&self, target: &str, change: impl FnOnce(&mut Uses)) -> Result<(), Error> {
         let path = self.uses_place(target);
+        let folder = self.root().join("targets");
+        // Another run of the target may look on beside this one, and record what it uses.
+        let held = lustre_files::open_folder(&folder)
+            .and_then(|held| Ok(flock(&held, FlockOperation::LockExclusive).map(|()| held)?));
+        let _held = held.map_err(|source| PathError::new("lock", &folder, source))?;
         let before = read(&path)?;
         let mut uses = before.clone().unwrap_or_default();
         uses.target = target.to_owned();
@@ -89,7 +116,11 @@ impl Store {
         let mut text = serde_json::to_string_pretty(&uses).unwrap_or_default();
         text.push('\n');
         let mut file = tempfile::NamedTempFile::new_in(self.tmp_dir()).map_err(failed)?;
-        file.write_all(text.as_bytes()).map_err(failed)?;
+        let written = file.write_all(text.as_bytes());
+        // After a power failure, too, it is what other runs must not remove.
+        written
+            .and_then(|()| file.as_file().sync_all())
+            .map_err(failed)?;
         file.persist(&path).map_err(|error| failed(error.error))?;
         Ok(())
     }

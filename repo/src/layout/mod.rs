@@ -26,7 +26,7 @@ use crate::{key, repodata, sums};
 pub use completion::Completion;
 pub use inputs::{Kind, nevra, nevra_of};
 pub use output::judge;
-pub use swap::recover;
+pub use swap::{leftovers, recover};
 
 /// Any error of the caller's signing function.
 pub type SignError = Box<dyn std::error::Error + Send + Sync>;

@@ -5,7 +5,6 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, StatxAttributes, StatxFlags, statx};
 use serde::Deserialize;
 
 use super::Error;
@@ -14,7 +13,7 @@ use crate::manifest;
 /// Whether a repository may be put at `out`. It looks at the place alone, whatever lies in it, and leaves it as it is.
 ///
 /// # Errors
-/// When it is a link, a mount point or the root, is somebody else's, or is where this user cannot write.
+/// When it is a link, a mount point or the root, has something mounted below it, is somebody else's, or is where this user cannot write.
 pub fn judge(out: &Path) -> Result<(), Error> {
     let refused = |why: String| Error::Output {
         path: out.to_owned(),
@@ -37,12 +36,22 @@ pub fn judge(out: &Path) -> Result<(), Error> {
         Ok(_) => {
             // Under its own name, whatever `..` led to it.
             let folder = fs::canonicalize(out).map_err(|error| refused(error.to_string()))?;
-            if folder.parent().is_none() || is_mount_point(&folder) {
+            let mounted =
+                lustre_files::mounted(&folder).map_err(|error| refused(error.to_string()))?;
+            if folder.parent().is_none() || mounted.contains(&folder) {
                 return Err(refused(
                     "something is mounted there, and a repository is put in place by renaming it; name a folder below".to_owned(),
                 ));
             }
             ours(out)?;
+            if let Some(below) = mounted.first() {
+                return Err(refused(format!(
+                    "something is mounted below it, at {}, and would go with what is replaced; unmount it (`umount {}`), or name another \
+                     folder",
+                    below.display(),
+                    below.display()
+                )));
+            }
         }
     }
     let above = nearest(out).map_err(refused)?;
@@ -76,11 +85,6 @@ fn nearest(out: &Path) -> Result<PathBuf, String> {
         }
     }
     Err("there is no folder above it".to_owned())
-}
-
-fn is_mount_point(folder: &Path) -> bool {
-    statx(CWD, folder, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::empty())
-        .is_ok_and(|found| found.stx_attributes.contains(StatxAttributes::MOUNT_ROOT))
 }
 
 /// A folder that is empty, or whose manifest is one of this tool.

@@ -17,7 +17,7 @@ const RANDOM: usize = 6;
 /// the making is locked, and a lock ends with its process.
 #[derive(Debug)]
 pub(super) struct Aside {
-    folder: tempfile::TempDir,
+    folder: Folder,
     /// Holds the lock.
     lock: File,
     target: PathBuf,
@@ -40,8 +40,10 @@ impl Aside {
             .rand_bytes(RANDOM)
             .prefix(&prefix)
             .tempdir_in(parent)?;
+        let folder = Folder(folder.keep());
         let lock = lustre_files::open_folder(folder.path())?;
-        flock(&lock, FlockOperation::NonBlockingLockExclusive)?;
+        // Who only looks at what is left beside an output holds it for a moment.
+        flock(&lock, FlockOperation::LockExclusive)?;
         Ok(Self {
             folder,
             lock,
@@ -56,6 +58,8 @@ impl Aside {
 
     /// Puts the tree in place and removes the one that was there.
     ///
+    /// Where something is mounted in the one that was there, both stay as they are: renamed, it would take that along.
+    ///
     /// The data is on the disk before the names change, so that not even a power failure leaves a tree of empty files.
     pub(super) fn commit(self) -> io::Result<()> {
         syncfs(&self.lock)?;
@@ -63,19 +67,20 @@ impl Aside {
         match renameat_with(CWD, new, CWD, &self.target, RenameFlags::NOREPLACE) {
             Ok(()) => {
                 // Nothing is left under the temporary name.
-                let _ = self.folder.keep();
+                self.folder.keep();
                 return Ok(());
             }
             Err(Errno::EXIST) => {}
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => return self.two_renames(),
             Err(error) => return Err(error.into()),
         }
+        lustre_files::nothing_mounted(&self.target)?;
         // Nobody else is to take the old tree for one that was left.
         let old = lustre_files::open_folder(&self.target)?;
         let _ = flock(&old, FlockOperation::NonBlockingLockExclusive);
         match renameat_with(CWD, new, CWD, &self.target, RenameFlags::EXCHANGE) {
             // The old tree now has the temporary name and goes with it.
-            Ok(()) => self.folder.close(),
+            Ok(()) => Ok(lustre_files::remove_tree(&self.folder.keep())?),
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => self.two_renames(),
             Err(error) => Err(error.into()),
         }
@@ -84,6 +89,7 @@ impl Aside {
     /// For file systems without `renameat2`: the old tree steps aside, the new one takes its place. A process killed between
     /// the two leaves neither under the name, but the old one whole next to it.
     fn two_renames(self) -> io::Result<()> {
+        lustre_files::nothing_mounted(&self.target)?;
         let mut old = self.folder.path().as_os_str().to_owned();
         old.push(".old");
         let old = PathBuf::from(old);
@@ -102,11 +108,35 @@ impl Aside {
             }
             return Err(error);
         }
-        let _ = self.folder.keep();
+        self.folder.keep();
         if had_old {
-            fs::remove_dir_all(&old)?;
+            lustre_files::remove_tree(&old)?;
         }
         Ok(())
+    }
+}
+
+/// A folder that goes away with the value.
+#[derive(Debug)]
+struct Folder(PathBuf);
+
+impl Folder {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Gives the folder up: it stays where it is.
+    fn keep(mut self) -> PathBuf {
+        std::mem::take(&mut self.0)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if !self.0.as_os_str().is_empty() {
+            // What cannot be removed now is found by the next run.
+            let _ = lustre_files::remove_tree(&self.0);
+        }
     }
 }
 
@@ -131,18 +161,45 @@ fn prefix(name: &OsStr) -> OsString {
 /// # Errors
 /// When something cannot be looked at or removed.
 pub fn recover(target: &Path) -> io::Result<()> {
+    for (folder, is_old) in beside(target)? {
+        let Some(_lock) = left(&folder, FlockOperation::NonBlockingLockExclusive)? else {
+            continue;
+        };
+        if is_old && !target.try_exists().map_err(of(target))? {
+            fs::rename(&folder, target)?;
+        } else {
+            lustre_files::remove_tree(&folder)?;
+        }
+    }
+    Ok(())
+}
+
+/// What [`recover`] would remove, or give its name back: for those who only look.
+///
+/// # Errors
+/// When something cannot be looked at.
+pub fn leftovers(target: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    for (folder, _) in beside(target)? {
+        if left(&folder, FlockOperation::NonBlockingLockShared)?.is_some() {
+            found.push(folder);
+        }
+    }
+    Ok(found)
+}
+
+/// The folders beside `target` that have the names that are given here, and whether each is an old tree that stepped aside.
+fn beside(target: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
     use std::os::unix::ffi::OsStrExt;
     const OLD: &[u8] = b".old";
     let parent = parent(target);
     let Some(name) = target.file_name() else {
-        return Ok(());
+        return Ok(Vec::new());
     };
     let prefix = prefix(name);
-    let entries = match fs::read_dir(parent) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    for entry in entries {
+    let entries = lustre_files::if_there(fs::read_dir(parent)).map_err(of(parent))?;
+    let mut found = Vec::new();
+    for entry in entries.into_iter().flatten() {
         let entry = entry?;
         let name = entry.file_name();
         let Some(rest) = name.as_bytes().strip_prefix(prefix.as_bytes()) else {
@@ -154,28 +211,21 @@ pub fn recover(target: &Path) -> io::Result<()> {
         };
         // Exactly the names that are given here: what else looks like them is somebody's.
         let given = random.len() == RANDOM && random.iter().all(u8::is_ascii_alphanumeric);
-        if !given || !entry.file_type()?.is_dir() {
-            continue;
-        }
-        let Some(_lock) = left(&entry.path())? else {
-            continue;
-        };
-        if is_old && !target.try_exists().map_err(of(target))? {
-            fs::rename(entry.path(), target)?;
-        } else {
-            fs::remove_dir_all(entry.path())?;
+        if given && entry.file_type()?.is_dir() {
+            found.push((entry.path(), is_old));
         }
     }
-    Ok(())
+    found.sort();
+    Ok(found)
 }
 
-/// The lock of a folder that nobody makes a tree in any more; none where somebody does, or it went away meanwhile.
-fn left(folder: &Path) -> io::Result<Option<File>> {
+/// The lock, of the kind `how`, of a folder that nobody makes a tree in any more; none where somebody does, or it went away meanwhile.
+fn left(folder: &Path, how: FlockOperation) -> io::Result<Option<File>> {
     let opened = lustre_files::if_there(lustre_files::open_folder(folder)).map_err(of(folder))?;
     let Some(folder_lock) = opened else {
         return Ok(None);
     };
-    match flock(&folder_lock, FlockOperation::NonBlockingLockExclusive) {
+    match flock(&folder_lock, how) {
         Ok(()) => Ok(Some(folder_lock)),
         Err(Errno::WOULDBLOCK) => Ok(None),
         Err(error) => Err(of(folder)(error.into())),
@@ -246,7 +296,11 @@ mod tests {
         assert!(other.path().is_dir());
         assert!(!dead.exists());
         assert!(mine.exists());
+        assert!(leftovers(&target).unwrap().is_empty());
+        fs::create_dir(&dead).unwrap();
+        assert_eq!(leftovers(&target).unwrap(), [dead.as_path()]);
         recover(&target).unwrap();
+        assert!(!dead.exists());
         assert!(living.path().is_dir());
     }
 
@@ -255,6 +309,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let [target, folder, old] =
             ["target", "folder", ".target.new-dEad00.old"].map(|name| dir.path().join(name));
+        let left = |folder: &Path| left(folder, FlockOperation::NonBlockingLockExclusive);
         assert!(left(&folder).unwrap().is_none());
         fs::write(&folder, "no folder").unwrap();
         let error = left(&folder).unwrap_err().to_string();
@@ -283,5 +338,47 @@ mod tests {
         fs::create_dir(&old).unwrap();
         recover(&target).unwrap();
         assert_eq!(names(dir.path()), ["target"]);
+    }
+
+    /// Mounted after the output was judged: the new tree does not take its place, nothing is unmounted, and nothing goes.
+    #[test]
+    fn a_tree_with_a_mount_in_it_is_not_replaced() {
+        const PLACE: &str = "LUSTRE_REPO_TEST_PLACE";
+        let Some(place) = std::env::var_os(PLACE) else {
+            // In a mount namespace of its own.
+            let dir = tempfile::tempdir().unwrap();
+            let [target, mine] = ["target", "mine"].map(|name| dir.path().join(name));
+            fs::create_dir_all(target.join("below")).unwrap();
+            fs::create_dir(&mine).unwrap();
+            fs::write(mine.join("file"), "stays").unwrap();
+            let mut command = std::process::Command::new("unshare");
+            command.arg("--mount");
+            if !rustix::process::geteuid().is_root() {
+                command.args(["--user", "--map-root-user"]);
+            }
+            let script = "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"";
+            command.args(["sh", "-c", script, "sh"]);
+            command.args([&mine, &target.join("below")]);
+            command.arg(std::env::current_exe().unwrap());
+            let name = "layout::swap::tests::a_tree_with_a_mount_in_it_is_not_replaced";
+            let ran = command.args(["--exact", name]).env(PLACE, dir.path());
+            let ran = ran.output().unwrap();
+            let said = String::from_utf8_lossy(&ran.stdout);
+            assert!(ran.status.success() && said.contains("1 passed"), "{said}");
+            assert_eq!(fs::read_to_string(mine.join("file")).unwrap(), "stays");
+            assert_eq!(names(dir.path()), ["mine", "target"]);
+            return;
+        };
+        let target = PathBuf::from(place).join("target");
+        let ways: [fn(Aside) -> io::Result<()>; 2] = [Aside::commit, Aside::two_renames];
+        for way in ways {
+            let aside = Aside::new(&target).unwrap();
+            let error = way(aside).unwrap_err().to_string();
+            assert!(error.contains("target/below"), "{error}");
+            assert_eq!(
+                fs::read_to_string(target.join("below/file")).unwrap(),
+                "stays"
+            );
+        }
     }
 }

@@ -52,7 +52,7 @@ impl Staged {
             let name = entry.file_name();
             let name = name.to_string_lossy();
             if name.starts_with(NEW) || name.starts_with(OLD) {
-                fs::remove_dir_all(entry.path()).map_err(Error::io("remove", entry.path()))?;
+                removed(&entry.path())?;
             }
         }
         let folder = tempfile::Builder::new()
@@ -86,12 +86,12 @@ impl Staged {
         // The temporary folder is its owner's alone; repodata is for everybody, whatever the umask.
         fs::set_permissions(new, Permissions::from_mode(0o755))
             .map_err(Error::io("set the mode of", new))?;
+        // Renamed, it would take along what is mounted in it.
+        lustre_files::nothing_mounted(&place)
+            .map_err(|error| Error::io("replace", &place)(error.into()))?;
         match renameat_with(CWD, new, CWD, &place, RenameFlags::EXCHANGE) {
             // The temporary folder now is the old repodata.
-            Ok(()) => self
-                .folder
-                .close()
-                .map_err(Error::io("remove the replaced repodata of", &self.root)),
+            Ok(()) => removed(&self.folder.keep()),
             Err(Errno::NOENT) => {
                 fs::rename(new, &place).map_err(Error::io("create", &place))?;
                 let _ = self.folder.keep();
@@ -106,12 +106,15 @@ impl Staged {
                     .map_err(Error::io("move away", &place))?;
                 fs::rename(new, &place).map_err(Error::io("create", &place))?;
                 let _ = self.folder.keep();
-                old.close()
-                    .map_err(Error::io("remove the replaced", &place))
+                removed(&old.keep())
             }
             Err(errno) => Err(Error::io("replace", &place)(errno.into())),
         }
     }
+}
+
+fn removed(folder: &Path) -> Result<(), Error> {
+    lustre_files::remove_tree(folder).map_err(|error| Error::io("remove", folder)(error.into()))
 }
 
 /// A gzip file that is being written, named once its digest is known.

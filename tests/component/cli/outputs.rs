@@ -53,3 +53,38 @@ fn an_output_that_cannot_be_one_is_refused_before_any_work() {
         assert!(!ran.stderr.contains(&output), "{}", ran.stderr);
     }
 }
+
+/// A repository of this tool, as far as one is told by its manifest.
+const MANIFEST: &str = r#"{"format": 1, "tool": {"name": "lustre-repo", "version": "1"}, "target": "x", "source_date_epoch": 1,
+    "key_fingerprint": "0123456789ABCDEF0123456789ABCDEF01234567"}"#;
+
+#[test]
+fn what_is_mounted_below_an_output_keeps_it_from_being_replaced() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let [photos, dist] = ["photos", "dist"].map(|name| elsewhere.path().join(name));
+    fs::create_dir(&photos).unwrap();
+    fs::write(photos.join("photo.jpg"), "mine").unwrap();
+    fs::create_dir_all(dist.join("deep/photos")).unwrap();
+    fs::write(dist.join("manifest.json"), MANIFEST).unwrap();
+    for command in ["repo", "assemble"] {
+        let home = Home::new();
+        let output = dist.to_str().unwrap();
+        let arguments = [command, "--offline", "--output", output];
+        let ran = home.run_with_mount(&photos, &dist.join("deep/photos"), &arguments);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(
+            ran.stderr.contains("mounted below it, at") && ran.stderr.contains("deep/photos`"),
+            "{}",
+            ran.stderr
+        );
+        assert!(ran.stdout.trim().ends_with("dist/deep/photos"), "{ran:?}");
+        assert!(home.is_untouched());
+        // Without the mount, that is not what stops the run.
+        let ran = home.run(&arguments);
+        assert!(!ran.stderr.contains(output), "{}", ran.stderr);
+    }
+    assert_eq!(
+        fs::read_to_string(photos.join("photo.jpg")).unwrap(),
+        "mine"
+    );
+}

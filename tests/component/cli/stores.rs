@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 
 use lustre_packaging::store::{MARK, Store};
-use lustre_repo_tests::command_line::{Home, program, run};
+use lustre_repo_tests::command_line::Home;
 use walkdir::WalkDir;
 
 /// Every name below a folder, with what the files hold.
@@ -112,7 +111,6 @@ fn a_temporary_folder_that_is_a_link_is_not_emptied() {
     assert!(mine.join("a").is_dir());
 }
 
-/// In a mount namespace of its own, so that nothing stays mounted here whatever happens.
 #[test]
 fn nothing_outside_the_temporary_folder_is_unmounted_or_removed_through_a_mount() {
     let home = Home::new();
@@ -120,19 +118,7 @@ fn nothing_outside_the_temporary_folder_is_unmounted_or_removed_through_a_mount(
     let mine = home.path().join("mine");
     fs::create_dir(&mine).unwrap();
     fs::write(mine.join("file"), "stays").unwrap();
-    let script = "mount --bind \"$1\" \"$2\" && { \"$3\" clean --all; code=$?; findmnt -no TARGET \"$2\"; exit $code; }";
-    let is_root = run(Command::new("id").arg("-u")).stdout.trim() == "0";
-    let mut command = Command::new("unshare");
-    command.arg("--mount");
-    if !is_root {
-        command.args(["--user", "--map-root-user"]);
-    }
-    command
-        .args(["sh", "-c", script, "sh"])
-        .args([&mine, &home.store().join("git")])
-        .arg(program());
-    home.prepare(&mut command);
-    let ran = run(&mut command);
+    let ran = home.run_with_mount(&mine, &home.store().join("git"), &["clean", "--all"]);
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(
         ran.stderr.contains("something is mounted at") && ran.stderr.contains("umount"),
@@ -143,4 +129,94 @@ fn nothing_outside_the_temporary_folder_is_unmounted_or_removed_through_a_mount(
     assert_eq!(fs::read_to_string(mine.join("file")).unwrap(), "stays");
     // Nothing else was removed before that was noticed.
     assert!(home.store().join("logs").is_dir());
+}
+
+#[test]
+fn what_is_mounted_in_a_result_that_would_go_stays_mounted_and_the_result_stays() {
+    let home = Home::new();
+    let store = Store::open(&home.store(), "a test", &mut |_| {}).unwrap();
+    // A result that cannot be read is one that nothing needs.
+    let stage = home.store().join("stages/kernel-0123456789abcdef");
+    fs::create_dir_all(stage.join("RPMS")).unwrap();
+    drop(store);
+    let mine = home.path().join("mine");
+    fs::create_dir(&mine).unwrap();
+    fs::write(mine.join("file"), "stays").unwrap();
+    for arguments in [&["clean"][..], &["clean", "--verify"]] {
+        let ran = home.run_with_mount(&mine, &stage.join("RPMS"), arguments);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(
+            ran.stderr.contains("something is mounted at") && ran.stderr.contains("RPMS`"),
+            "{}",
+            ran.stderr
+        );
+        assert!(ran.stdout.trim().ends_with("abcdef/RPMS"), "{ran:?}");
+        assert_eq!(fs::read_to_string(mine.join("file")).unwrap(), "stays");
+        assert!(stage.is_dir());
+    }
+    // Without the mount, nothing is in the way.
+    assert_eq!(home.run(&["clean"]).code, 0);
+    assert!(!stage.exists());
+}
+
+/// What a run that was killed while it published leaves: a tree in the making, and its note in the store.
+fn killed_while_publishing(home: &Home, output: &Path) -> PathBuf {
+    fs::create_dir_all(output.parent().unwrap()).unwrap();
+    let left = output.with_file_name(".rehearsal.new-aBcD01");
+    fs::create_dir(&left).unwrap();
+    fs::write(left.join("a.rpm"), "half of it").unwrap();
+    drop(Store::open(&home.store(), "a test", &mut |_| {}).unwrap());
+    let note = home.store().join("outputs/0123456789abcdef");
+    fs::write(note, output.as_os_str().as_encoded_bytes()).unwrap();
+    left
+}
+
+#[test]
+fn what_a_killed_run_left_beside_an_output_is_found_by_every_command() {
+    // Those that only look say so, and all others remove it, whatever else they come to.
+    for (arguments, removes) in [
+        (&["plan"][..], false),
+        (&["preflight", "--offline", "--locked"], false),
+        (&["clean", "--dry-run"], false),
+        (&["clean", "--all", "--dry-run"], false),
+        (&["clean"], true),
+        (&["clean", "--verify"], true),
+        (&["clean", "--all"], true),
+        (&["fetch", "--offline", "--locked"], true),
+        (&["build", "--offline", "--locked"], true),
+        (&["lock", "--offline"], true),
+    ] {
+        let home = Home::new();
+        let left = killed_while_publishing(&home, &home.path().join("dist/rehearsal"));
+        let ran = home.run(arguments);
+        assert_eq!(left.exists(), !removes, "{arguments:?}: {ran:?}");
+        let said = ran.stderr.contains("a killed run left") && ran.stderr.contains("aBcD01");
+        assert_eq!(said, !removes, "{arguments:?}: {ran:?}");
+        let notes = fs::read_dir(home.store().join("outputs"));
+        let notes = notes.map_or(0, Iterator::count);
+        assert_eq!(notes, usize::from(!removes), "{arguments:?}");
+    }
+}
+
+#[test]
+fn the_only_word_of_what_a_killed_run_left_is_not_removed_before_that() {
+    let home = Home::new();
+    let output = home.path().join("dist/rehearsal");
+    let left = killed_while_publishing(&home, &output);
+    let mine = home.path().join("mine");
+    fs::create_dir(&mine).unwrap();
+    fs::create_dir(left.join("mine")).unwrap();
+    let ran = home.run_with_mount(&mine, &left.join("mine"), &["clean", "--all"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("something is mounted"), "{ran:?}");
+    assert!(left.exists() && home.store().join("outputs/0123456789abcdef").exists());
+    // Where the disk with the output is away, it is said what is to be done.
+    fs::rename(home.path().join("dist"), home.path().join("away")).unwrap();
+    let ran = home.run(&["clean", "--all"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let words = output.display().to_string();
+    assert!(
+        ran.stderr.contains(&words) && ran.stderr.contains(".rehearsal.new-"),
+        "{ran:?}"
+    );
 }

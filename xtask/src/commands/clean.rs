@@ -8,6 +8,7 @@ use lustre_packaging::store::{Spare, Store};
 use crate::cli::CleanArgs;
 use crate::context;
 use crate::exit::Outcome;
+use crate::publish::{self, Left};
 use crate::ui;
 
 /// Removes what no target needs any more; with `--all`, the whole store; with `--verify`, what is damaged.
@@ -29,6 +30,12 @@ pub fn run(arguments: &CleanArgs) -> anyhow::Result<Outcome> {
         })
     }
     .with_context(|| format!("the store {}", folder.display()))?;
+    let mut tell = |line: &str| ui::say(line);
+    if arguments.dry_run {
+        publish::tell_leftovers(&store, &mut tell)?;
+    } else if !arguments.all {
+        publish::recover_and_tell(&store, &mut tell)?;
+    }
     match (arguments.all, arguments.verify) {
         (true, _) => all(store, &folder, arguments.dry_run),
         (_, true) => damaged(&store, arguments.dry_run),
@@ -47,11 +54,31 @@ fn all(store: Store, folder: &Path, dry_run: bool) -> anyhow::Result<Outcome> {
         ));
         return Ok(Outcome::Done);
     }
+    // The only word of what killed runs left is in the store.
+    let mut away = Vec::new();
+    for Left { output, why } in publish::recover(&store)? {
+        if let Some(why) = why {
+            return Err(why).with_context(|| {
+                format!(
+                    "what a killed run left beside {} cannot be removed, so nothing is",
+                    output.display()
+                )
+            });
+        }
+        away.push(output);
+    }
     let left = store.remove_all(folder)?;
     ui::say(&format!(
         "removed the store in {}: {room}",
         folder.display()
     ));
+    for output in away {
+        let name = output.file_name().unwrap_or_default().to_string_lossy();
+        ui::say(&format!(
+            "a run was killed while it published at {}, and the folder above is not there now; when it is, remove `.{name}.new-*` in it",
+            output.display()
+        ));
+    }
     for path in left {
         ui::say(&format!(
             "{} is not the store's, and is left as it was",

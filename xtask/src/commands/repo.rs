@@ -10,7 +10,7 @@ use lustre_packaging::needs::Part;
 use lustre_packaging::sign::PublicKey;
 use lustre_packaging::source::{Locked, mirror_folder};
 use lustre_packaging::stage::{self, Event, Options, Stage};
-use lustre_packaging::store::StageDir;
+use lustre_packaging::store::{StageDir, Uses};
 use lustre_repository::release::Release;
 
 use super::proofs::{self, Proved};
@@ -35,12 +35,13 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     // What is wrong with the key is said now, not after hours of building.
     let mut signing = signing(&context, &arguments.key)?;
     let asked = Asked::new(&arguments.release)?;
+    // What it replaces may have to get its name back first.
+    recover(&output)?;
     release::begin(&context, &asked, &output, &mut signing)?;
     if level == Prove::Boot {
         // Said now, not after an hour of building.
         boot::table(&context)?;
     }
-    publish::recover(&context.store, Some(&output))?;
     needs::before_fetching(&context, &needs::ALL, &output)?;
     let lock = ready(&context)?;
     let road = Road::new(&context, &lock)?;
@@ -139,8 +140,9 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     // What is wrong with the key is said now, not after hours of building.
     let mut signing = signing(&context, &arguments.key)?;
     let asked = Asked::new(&arguments.release)?;
+    // What it replaces may have to get its name back first.
+    recover(&output)?;
     release::begin(&context, &asked, &output, &mut signing)?;
-    publish::recover(&context.store, Some(&output))?;
     needs::before_fetching(&context, &needs::ALL, &output)?;
     let lock = ready(&context)?;
     let road = Road::new(&context, &lock)?;
@@ -344,24 +346,38 @@ pub fn run_taking(
         // More stages than cores would only take each other's time.
         width: context.jobs.clamp(1, 4),
     };
-    let used = Mutex::new(Vec::new());
+    let user = user(context);
+    let unrecorded = Mutex::new(None);
+    // At once: a run may be killed, and what it made is not to be taken for nobody's.
+    let record = |folder: &Path, change: &dyn Fn(&mut Uses, &str)| {
+        let folder = folder.file_name().unwrap_or_default().to_string_lossy();
+        let recorded = context
+            .store
+            .record_uses(&user, |uses| change(uses, &folder));
+        if let Err(error) = recorded {
+            let mut first = unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
+            first.get_or_insert(error);
+        }
+    };
     let ran = stage::run_taking(taken, stages, &context.store, options, &|event| {
-        if let Event::Cached { stage, folder } | Event::Finished { stage, folder, .. } = event {
-            let name = folder.file_name().unwrap_or_default();
-            let of_stage = (stage.to_owned(), name.to_string_lossy().into_owned());
-            used.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(of_stage);
+        match &event {
+            Event::Started { stage, folder, .. } => {
+                record(folder, &|uses, folder| uses.begins(stage, folder));
+            }
+            Event::Cached { stage, folder } | Event::Finished { stage, folder, .. } => {
+                record(folder, &|uses, folder| uses.stage(stage, folder));
+            }
+            Event::Damaged { .. } | Event::Failed { .. } => {}
         }
         context.screen.event(&event);
     });
-    let used = used.into_inner().unwrap_or_else(PoisonError::into_inner);
-    context.store.record_uses(&user(context), |uses| {
-        for (stage, folder) in &used {
-            uses.stage(stage, folder);
-        }
-    })?;
-    Ok(ran?)
+    let unrecorded = unrecorded
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner);
+    match unrecorded {
+        Some(error) => Err(error.into()),
+        None => Ok(ran?),
+    }
 }
 
 /// A finished stage.
@@ -404,6 +420,12 @@ fn needed<'a>(stages: Vec<Stage<'a>>, wanted: &[&str]) -> Vec<Stage<'a>> {
         .collect()
 }
 
+/// Removes what was left beside the output by killed runs, of whichever store.
+fn recover(output: &Path) -> anyhow::Result<()> {
+    lustre_repository::layout::recover(output)
+        .with_context(|| format!("what a killed run left beside {}", output.display()))
+}
+
 /// Where the repository goes: a place that it can be put at, which is found out before anything is done for it.
 fn output(arguments: &RepoArgs) -> anyhow::Result<PathBuf> {
     let output = match &arguments.output {
@@ -428,7 +450,63 @@ pub fn who(command: &str, arguments: &TargetArgs) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser;
+    use lustre_packaging::store::Store;
+    use lustre_packaging::target::Target;
+
     use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::ui::Screen;
+
+    #[test]
+    fn what_a_run_makes_is_its_targets_before_the_run_is_over() {
+        let dir = tempfile::tempdir().unwrap();
+        let line = ["cargo xtask", "repo"];
+        let Command::Repo(arguments) = Cli::try_parse_from(line).unwrap().command else {
+            panic!("another command");
+        };
+        let context = Context {
+            target: Target::load(&context::specs(), "rehearsal").unwrap(),
+            store: Store::open(&dir.path().join("store"), "a test", &mut |_| {}).unwrap(),
+            screen: Screen::new(),
+            jobs: 1,
+            arguments: arguments.repo.target,
+        };
+        let current = || -> Vec<String> {
+            let uses = context.store.all_uses().unwrap();
+            uses.iter().flat_map(Uses::current).cloned().collect()
+        };
+        let seen = Mutex::new(Vec::new());
+        let stage = |name: &str, needs: &[&str], recipe| Stage {
+            name: name.to_owned(),
+            needs: needs.iter().map(|need| (*need).to_owned()).collect(),
+            inputs: Vec::new(),
+            whole: None,
+            recipe,
+        };
+        let stages = [
+            stage("kernel", &[], Box::new(|_| Ok(()))),
+            stage(
+                "lustre",
+                &["kernel"],
+                Box::new(|_| {
+                    // Killed here, or when this is finished and before that is recorded, it keeps both.
+                    *seen.lock().unwrap() = current();
+                    Ok(())
+                }),
+            ),
+        ];
+        let done = run(&context, &stages).unwrap();
+        let paths = || {
+            let folders = done.values().map(|stage| stage.path.file_name().unwrap());
+            folders.map(|name| format!("stages/{}", name.to_str().unwrap()))
+        };
+        for path in paths() {
+            assert!(seen.lock().unwrap().contains(&path), "{path}: {seen:?}");
+        }
+        assert_eq!(current(), paths().collect::<Vec<_>>());
+        assert!(context.store.all_uses().unwrap()[0].begun.is_empty());
+    }
 
     #[test]
     fn a_package_needs_what_its_stages_need_and_nothing_else() {

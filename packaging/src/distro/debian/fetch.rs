@@ -63,10 +63,7 @@ impl Apt {
                 return Err(error);
             }
         }
-        if part.is_dir() {
-            fs::remove_dir_all(&part).map_err(|e| io(&part, e))?;
-        }
-        Ok(())
+        lustre_files::remove_tree(&part).map_err(|e| io(&part, e.into()))
     }
 }
 

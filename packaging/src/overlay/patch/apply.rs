@@ -158,6 +158,11 @@ fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ApplyE
     move |source| ApplyError::Io { what, path, source }
 }
 
+/// The scratch folder of a patch goes, whatever came of it.
+fn removed(work: &Path) -> Result<(), ApplyError> {
+    lustre_files::remove_tree(work).map_err(|error| io_error("cannot remove", work)(error.into()))
+}
+
 /// Tries `patches` on `tree`, one upon the other, without changing the tree.
 ///
 /// # Errors
@@ -340,12 +345,12 @@ impl Scratch {
         let done = match process::capture_bounded(&mut command, BUSY).map_err(ApplyError::NoTool)? {
             Bounded::Ended(done) => done,
             Bounded::Busy => {
-                fs::remove_dir_all(&work).map_err(io_error("cannot remove", &work))?;
+                removed(&work)?;
                 return Ok(vec![Failure::Busy]);
             }
         };
         if let Some(failure) = unwanted(&work, &touched)? {
-            fs::remove_dir_all(&work).map_err(io_error("cannot remove", &work))?;
+            removed(&work)?;
             return Ok(vec![failure]);
         }
         if done.status.success() || failed == Failed::KeptInPart {
@@ -358,7 +363,7 @@ impl Scratch {
                 }
             }
         }
-        fs::remove_dir_all(&work).map_err(io_error("cannot remove", &work))?;
+        removed(&work)?;
         if done.status.success() {
             return Ok(Vec::new());
         }
