@@ -10,7 +10,7 @@ use std::process::Command;
 use lustre_packaging::process;
 use lustre_repo_tests::repodata_diff::{self, Node};
 use lustre_repo_tests::{createrepo, rpm_corpus};
-use lustre_repository::repodata::{self, FileKind, Options, Package};
+use lustre_repository::repodata::{self, Entry, Evr, FileKind, Flag, Options, Package};
 use tempfile::TempDir;
 
 /// 2024-05-01.
@@ -318,6 +318,79 @@ fn dnf_reads_it() {
     for entry in ["- 10", "- 1"] {
         assert!(changes.iter().any(|line| line == entry), "{changes:?}");
     }
+}
+
+/// Asks rpm for each line whether two ranges of versions overlap: in the words of `provides` and `requires`.
+const RANGES: &str = "
+import rpm, sys
+senses = {'<': rpm.RPMSENSE_LESS, '>': rpm.RPMSENSE_GREATER, '=': rpm.RPMSENSE_EQUAL}
+def range_of(text, tag):
+    if not text:
+        return rpm.ds(('cap', 0), tag)
+    operator, version = text.split(' ')
+    return rpm.ds(('cap', sum(senses[mark] for mark in operator), version), tag)
+for line in sys.stdin:
+    one, two = line.rstrip('\\n').split('|')
+    ranges = range_of(one, rpm.RPMTAG_PROVIDENAME), range_of(two, rpm.RPMTAG_REQUIRENAME)
+    print(ranges[0].Compare(ranges[1]))
+";
+
+#[test]
+fn ranges_of_versions_overlap_where_rpm_says_so() {
+    let mut all = vec![(String::new(), Entry::default())];
+    for version in [
+        "1", "2", "2-1", "2-2", "2-1.el8", "2.0", "02", "2~rc1", "2~rc1-1", "2^git1-1", "1:1",
+        "1:2-1", "0:2-1", "a",
+    ] {
+        for flag in [Flag::Lt, Flag::Le, Flag::Eq, Flag::Ge, Flag::Gt] {
+            let entry = Entry {
+                flags: Some(flag),
+                evr: Evr::parse(version),
+                ..Entry::default()
+            };
+            assert!(entry.evr.is_some(), "{version}");
+            all.push((format!("{} {version}", flag.operator()), entry));
+        }
+    }
+    let pairs: Vec<_> = all
+        .iter()
+        .flat_map(|one| all.iter().map(move |two| (one, two)))
+        .collect();
+    let asked: String = pairs
+        .iter()
+        .map(|(one, two)| format!("{}|{}\n", one.0, two.0))
+        .collect();
+    let folder = TempDir::new().unwrap();
+    let file = folder.path().join("asked");
+    fs::write(&file, asked).unwrap();
+    // That of the host, for which rpm's module is made; dnf needs it, too.
+    let out = Command::new("/usr/bin/python3")
+        .args(["-I", "-c", RANGES])
+        .stdin(fs::File::open(&file).unwrap())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(out.stdout).unwrap();
+    let said: Vec<&str> = said.lines().collect();
+    assert_eq!(
+        said.len(),
+        pairs.len(),
+        "{}",
+        String::from_utf8_lossy(&out.stderr)
+    );
+    let wrong: Vec<String> = pairs
+        .iter()
+        .zip(&said)
+        .filter(|((one, two), said)| one.1.overlaps(&two.1) != (**said == "True"))
+        .map(|((one, two), said)| format!("`{}` with `{}`: rpm says {said}", one.0, two.0))
+        .collect();
+    assert!(
+        wrong.is_empty(),
+        "{} of {}: {wrong:#?}",
+        wrong.len(),
+        pairs.len()
+    );
+    // Both answers are there.
+    assert!(said.contains(&"True") && said.contains(&"False"));
 }
 
 /// The host's dnf on one repository alone, with nothing of the host's configuration.

@@ -164,6 +164,11 @@ fn feed(
             "  again: cargo run -p lustre-repo-fuzz -- --replay {} {name}",
             kept.display()
         );
+        if let Inputs::Made { seed, .. } = &inputs {
+            println!(
+                "  or, without that file: cargo run -p lustre-repo-fuzz -- --seed {seed} --from {at} --count 1 {name}"
+            );
+        }
         for line in words.lines() {
             println!("  | {line}");
         }

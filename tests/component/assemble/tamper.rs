@@ -1,5 +1,5 @@
 //! A published repository, changed in every way that somebody between it and its users could think of, and once whole but read only. For
-//! each change: which of our checks notice it, and whether dnf refuses it on a server that has the key.
+//! each change: which of our checks notice it, what `cargo xtask verify` says, and whether dnf refuses it on a server that has the key.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -10,7 +10,8 @@ use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 
 use lustre_packaging::sign::{DEV_KEY_CREATED, Key, Signer, sign_package};
-use lustre_repository::proof::Outcome;
+use lustre_repo_tests::command_line::{Home, Run};
+use lustre_repository::proof::{Check, Outcome};
 use lustre_repository::{repodata, sums};
 
 use crate::clients::Dnf;
@@ -113,7 +114,8 @@ const CHANGES: [Change; 29] = [
             fs::rename(d.join(LUSTRE), d.with_extension("elsewhere")).unwrap();
             symlink(d.with_extension("elsewhere"), d.join(LUSTRE)).unwrap();
         },
-        &["package-signatures", "sha256sums", "repodata"],
+        // The others cannot be made.
+        &["sha256sums"],
         DoesNotLook,
     ),
     (
@@ -467,7 +469,38 @@ fn dnf(folder: &Path, dist: &Path, repo_file: &str) -> (bool, String) {
     ]))
 }
 
-type Noticed = (BTreeMap<String, (Outcome, String)>, bool, String);
+/// Each of our checks that did not pass, with its result and its words.
+type Noticed = BTreeMap<String, (Outcome, String)>;
+
+/// What `cargo xtask verify` says of the repository to somebody who expects the key: its exit code, and the checks that did not pass.
+fn verify(dist: &Path, target: &Path, more: &[&str]) -> (Run, Noticed) {
+    let home = Home::new();
+    let arguments = [
+        "verify",
+        "--offline",
+        "--json",
+        "--target",
+        target.to_str().unwrap(),
+        dist.to_str().unwrap(),
+    ];
+    let ran = home.run(&[&arguments, more].concat());
+    let said: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap_or_default();
+    let checks = said["checks"].as_array().cloned().unwrap_or_default();
+    let checks: Vec<Check> = checks
+        .into_iter()
+        .map(|check| serde_json::from_value(check).unwrap())
+        .collect();
+    (ran, not_passed(checks))
+}
+
+fn not_passed(checks: Vec<Check>) -> Noticed {
+    let failed = checks
+        .into_iter()
+        .filter(|check| check.result != Outcome::Pass);
+    failed
+        .map(|check| (check.name, (check.result, check.message)))
+        .collect()
+}
 
 fn copy(tree: &Path, to: &Path) -> PathBuf {
     let dist = to.join("dist");
@@ -475,19 +508,65 @@ fn copy(tree: &Path, to: &Path) -> PathBuf {
     dist
 }
 
-/// Each of our checks that did not pass, with its result and its words; and what dnf did.
-fn noticed(tree: &Tree, change: &Change, repo_file: &str) -> Noticed {
+/// What is wrong with how a change was met, and a line that tells it.
+fn met(tree: &Tree, change: &Change, repo_file: &str, target: &Path) -> (Vec<String>, String) {
+    let (name, change, expected, server) = change;
     let folder = tempfile::tempdir().unwrap();
     let dist = copy(&tree.dist(), folder.path());
-    (change.1)(&dist);
-    let checks = tree.check_at(&dist);
-    let noticed = checks
-        .into_iter()
-        .filter(|check| check.result != Outcome::Pass)
-        .map(|check| (check.name, (check.result, check.message)))
+    change(&dist);
+    let noticed = not_passed(tree.check_at(&dist));
+    let key = folder.path().join("expected.asc");
+    fs::write(&key, public_key()).unwrap();
+    let (ran, said) = verify(&dist, target, &["--public-key", key.to_str().unwrap()]);
+    let (installs, dnf) = dnf(&folder.path().join("dnf"), &dist, repo_file);
+    let failed: Vec<&str> = noticed
+        .iter()
+        .filter(|(_, (result, _))| *result == Outcome::Fail)
+        .map(|(check, _)| check.as_str())
         .collect();
-    let (installs, said) = dnf(&folder.path().join("dnf"), &dist, repo_file);
-    (noticed, installs, said)
+    let mut wrong = Vec::new();
+    for check in *expected {
+        match noticed.get(*check) {
+            Some((Outcome::Fail, _)) => {}
+            // The check that fails is another.
+            Some((_, why)) if why.ends_with("it was not read") && failed.len() > 1 => {}
+            other => wrong.push(format!("{name}: {check} does not fail: {other:?}")),
+        }
+    }
+    let by: Vec<&str> = said
+        .iter()
+        .filter(|(_, (result, _))| *result == Outcome::Fail)
+        .map(|(check, _)| check.as_str())
+        .collect();
+    let line = format!(
+        "{name}: {}; verify: {}; dnf {}",
+        failed.join(", "),
+        by.join(", "),
+        if installs { "does not look" } else { "refuses" }
+    );
+    if ran.code != 3
+        || !by
+            .iter()
+            .any(|check| expected.contains(check) || *check == "key")
+    {
+        wrong.push(format!("{name}: verify: {ran:?}"));
+    }
+    // And it says so to whoever does not read JSON.
+    for check in by {
+        if !ran.stderr.contains(check) {
+            wrong.push(format!(
+                "{name}: verify does not say {check}: {}",
+                ran.stderr
+            ));
+        }
+    }
+    if said.keys().any(|check| check.starts_with("install")) {
+        wrong.push(format!("{name}: verify goes on to install it: {said:?}"));
+    }
+    if installs != (*server == DoesNotLook) {
+        wrong.push(format!("{name}: dnf: {dnf}"));
+    }
+    (wrong, line)
 }
 
 #[test]
@@ -499,6 +578,28 @@ fn every_change_to_a_published_repository_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let (installs, said) = dnf(folder.path(), &tree.dist(), &repo_file);
     assert!(installs, "untouched: {said}");
+    // A site's target whose repository it is.
+    let target = folder.path().join("test.toml");
+    let url = repo_file
+        .lines()
+        .find_map(|line| line.strip_prefix("baseurl="))
+        .and_then(|url| url.rsplit_once('/'))
+        .unwrap()
+        .0;
+    let text = format!(
+        "inherits = \"rehearsal\"\n[repository]\nname = \"Lustre test\"\nbaseurl = \"{url}\"\n"
+    );
+    fs::write(&target, text).unwrap();
+    let key = folder.path().join("expected.asc");
+    fs::write(&key, public_key()).unwrap();
+    // Nobody changed it: it gets as far as to what a server has besides, which is not here.
+    let (ran, said) = verify(
+        &tree.dist(),
+        &target,
+        &["--public-key", key.to_str().unwrap()],
+    );
+    assert_eq!(ran.code, 1, "untouched: {ran:?} {said:?}");
+    assert!(said.is_empty() && ran.stderr.contains("offline"), "{ran:?}");
 
     let next = std::sync::atomic::AtomicUsize::new(0);
     let wrong = Mutex::new(Vec::new());
@@ -511,34 +612,9 @@ fn every_change_to_a_published_repository_is_noticed() {
                     let Some(change) = CHANGES.get(at) else {
                         return;
                     };
-                    let (name, _, expected, server) = change;
-                    let (noticed, installs, said) = noticed(&tree, change, &repo_file);
-                    let who: Vec<&str> = noticed.keys().map(String::as_str).collect();
-                    let failed: Vec<&str> = noticed
-                        .iter()
-                        .filter(|(_, (result, _))| *result == Outcome::Fail)
-                        .map(|(check, _)| check.as_str())
-                        .collect();
-                    let line = format!(
-                        "{name}: {}; {} not made; dnf {}",
-                        failed.join(", "),
-                        noticed.len() - failed.len(),
-                        if installs { "does not look" } else { "refuses" }
-                    );
+                    let (found, line) = met(&tree, change, &repo_file, &target);
                     table.lock().unwrap().insert(at, line);
-                    let missed: Vec<&&str> = expected
-                        .iter()
-                        .filter(|check| !who.contains(*check))
-                        .collect();
-                    if !missed.is_empty() {
-                        wrong
-                            .lock()
-                            .unwrap()
-                            .push(format!("{name}: not noticed by {missed:?}; {noticed:#?}"));
-                    }
-                    if installs != (*server == DoesNotLook) {
-                        wrong.lock().unwrap().push(format!("{name}: dnf: {said}"));
-                    }
+                    wrong.lock().unwrap().extend(found);
                 }
             });
         }

@@ -144,11 +144,15 @@ impl Format for Patch {
                 "a context diff behind that makes a file",
                 first("*** /dev/null\n--- b/made\n***************\n*** 0 ****\n--- 1 ----\n+ x\n"),
             ),
-            Case::either(
+            Case::bad(
+                "an ed script behind git's header",
+                MADE.replace("new file mode 100644", "1c\nx\n."),
+            ),
+            Case::bad(
                 "an ed script",
                 "Index: README\n--- README\n+++ README\n1c\nx\n.\n",
             ),
-            Case::either(
+            Case::bad(
                 "an ed script behind",
                 first("Index: README\n1c\nx\n.\nw /tmp/x\n!touch /tmp/fuzz-was-here\n.\n"),
             ),

@@ -61,6 +61,12 @@ impl<'a> Parser<'a> {
             self.at = at;
             return Err(self.header("a diff that is not unified"));
         }
+        if let Some(at) = self.lines.iter().position(|line| ed_command(line)) {
+            self.at = at;
+            return Err(self.header(
+                "a line that patch takes for a command of the editor ed; if it is prose, indent it",
+            ));
+        }
         while let Some(&line) = self.lines.get(self.at) {
             if line.starts_with(GIT) {
                 self.git()?;
@@ -438,6 +444,24 @@ fn normal_command(line: &[u8]) -> bool {
         .filter(|(command, _)| b"acd".contains(command))
         .and_then(|(_, rest)| side(rest))
         .is_some_and(|rest| rest.trim_ascii().is_empty())
+}
+
+/// `1,2c`, `3a`, `4s/.//`: a command of `ed`, as `patch` reads them where it is not told the format.
+fn ed_command(line: &[u8]) -> bool {
+    let command = || {
+        let (_, rest) = number(line)?;
+        let (is_pair, rest) = match rest.strip_prefix(b",") {
+            Some(rest) => (true, number(rest)?.1),
+            None => (false, rest),
+        };
+        match rest.split_first()? {
+            (b'a' | b'i', _) if is_pair => None,
+            (b'a' | b'i' | b'c' | b'd', rest) => Some(rest),
+            (b's', rest) => rest.strip_prefix(b"/.//"),
+            _ => None,
+        }
+    };
+    command().is_some_and(|rest| rest.trim_ascii().is_empty())
 }
 
 fn range(bytes: &[u8]) -> Option<(Lines, &[u8])> {

@@ -190,13 +190,33 @@ fn paths_out_of_the_tree_are_refused_before_anything_is_done() {
 #[test]
 fn no_script_of_an_editor_is_run() {
     let tree = tree();
-    let script = format!("--- a/fs/f\n+++ b/fs/f\n1d\n.\n{FIRST}");
-    let series = [patch("script", &script)];
-    let report = check(tree.path(), &series, ApplyOptions::default()).unwrap();
-    assert!(report.applies(), "{report}");
-    apply(tree.path(), &series, ApplyOptions::default()).unwrap();
-    let text = fs::read_to_string(tree.path().join("fs/f")).unwrap();
-    assert!(text.starts_with("1\n2\n3\n4\n5\n5.5\n6\n"), "{text}");
+    // In front of the hunks, between git's header and its diff, and behind: a build may run `patch` without a format.
+    let made = "--- /dev/null\n+++ b/made\n@@ -0,0 +1 @@\n+x\n";
+    for (script, line) in [
+        (format!("--- a/fs/f\n+++ b/fs/f\n1d\n.\n{FIRST}"), 3),
+        (format!("diff --git a/made b/made\n1c\nx\n.\n{made}"), 2),
+        (format!("{FIRST}1,20s/.//\n"), 7),
+        (format!("{FIRST}3a \nx\n.\n"), 7),
+    ] {
+        let error = check(
+            tree.path(),
+            &[patch("script", &script)],
+            ApplyOptions::default(),
+        )
+        .unwrap_err();
+        let words = error.to_string();
+        assert!(
+            words.contains(&format!(
+                "script, line {line}: a line that patch takes for a command"
+            )),
+            "{words}"
+        );
+    }
+    for prose in ["3 dogs\n", "1,2a\n", "12\n", "3abc\n", " 1d\n"] {
+        let series = [patch("prose", &format!("{prose}{FIRST}"))];
+        let report = check(tree.path(), &series, ApplyOptions::default()).unwrap();
+        assert!(report.applies(), "{prose}: {report}");
+    }
 }
 
 #[test]
