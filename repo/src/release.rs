@@ -139,6 +139,31 @@ pub fn packages_contradict(before: &[Known<'_>], now: &[Known<'_>]) -> Vec<Contr
     found
 }
 
+/// Where a version that is known before anything is built, `(name, version)`, is lower than that of the source package there was. Versions
+/// are written as upstream does; where that is not as rpm has them, it is left to [`packages_contradict`].
+pub fn versions_contradict(before: &[Known<'_>], now: &[(&str, &str)]) -> Vec<Contradiction> {
+    let plain = |version: &str| version.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    let was = newest(before);
+    let mut found = Vec::new();
+    for (name, version) in now {
+        let (Some((old, nevra)), Some(evr)) = (was.get(&(*name, "src")), Evr::parse(version))
+        else {
+            continue;
+        };
+        if old.epoch == 0
+            && plain(version)
+            && plain(&old.version)
+            && evr.compare_as_dependency(old) == Ordering::Less
+        {
+            found.push(Contradiction {
+                rule: Rule::LowerEvr,
+                what: format!("{name} {version} is lower than {nevra}, which was there before"),
+            });
+        }
+    }
+    found
+}
+
 /// Where the key, the name or the URL changed while the release package is `now`, no higher than the one there was.
 pub fn told_anew(
     before: &[Known<'_>],
@@ -246,6 +271,23 @@ mod tests {
                 found[0].0 == rule && found[0].1.contains(nevra),
                 "{found:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_version_that_is_known_to_go_back_is_refused_before_it_is_built() {
+        let before = known(&["lustre-2.17.0-1.src x", "lustre-9.0-1.x86_64 y"]);
+        let judged = |version: &str| versions_contradict(&before, &[("lustre", version)]);
+        for fine in ["2.17.0", "2.17.1", "2.17.0.1", "2.16.0-RC1", ""] {
+            assert_eq!(judged(fine), [], "{fine}");
+        }
+        let found = judged("2.16.9");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].rule, Rule::LowerEvr);
+        assert!(found[0].what.contains("2.16.9") && found[0].what.contains("lustre-2.17.0-1.src"));
+        for unlike in ["lustre-2.17.0_RC1-1.src x", "lustre-1:2.17.0-1.src x"] {
+            let before = known(&[unlike]);
+            assert_eq!(versions_contradict(&before, &[("lustre", "2.16.9")]), []);
         }
     }
 

@@ -14,7 +14,7 @@ use lustre_packaging::store::{Digest, Entry, EntryKind, StageDir};
 use lustre_packaging::target::Target;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::release::{
-    Contradiction, Known, Release, Rule, Said, packages_contradict, told_anew,
+    Contradiction, Known, Release, Rule, Said, packages_contradict, told_anew, versions_contradict,
 };
 use lustre_repository::repo_file::{self, KeyLocation, RepoFile};
 use lustre_repository::{proof, release_package, sums};
@@ -228,6 +228,22 @@ pub fn begin(
     Ok(())
 }
 
+/// What more can be said before anything is built, once it is known which releases of e2fsprogs and Lustre it would be.
+///
+/// # Errors
+/// When one of them is lower than what is at `output`.
+pub fn before_building(road: &Road<'_>, asked: &Asked, output: &Path) -> anyhow::Result<()> {
+    let Some(before) = Before::at(output)? else {
+        return Ok(());
+    };
+    let versions = [
+        ("e2fsprogs", road.target.e2fsprogs.version.as_str()),
+        ("lustre", road.target.lustre.version.as_str()),
+    ];
+    let found = versions_contradict(&before.packages(), &versions);
+    before.judge(&found, &asked.overrules).map(drop)
+}
+
 /// That a time asked for is not before that of the repository it replaces.
 fn in_time(asked: &Asked, before: &Before) -> Result<(), Usage> {
     match asked.time {
@@ -422,4 +438,115 @@ fn chosen(
     PublicKey::parse(&signing.public_key)?.check_usable(time)?;
     signing.release = Release { time, overrules };
     Ok(stages)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// A folder that has what is looked at of a repository.
+    fn published(release: Option<Release>) -> tempfile::TempDir {
+        let dir = tempfile::tempdir().unwrap();
+        let manifest = Manifest {
+            format: manifest::FORMAT,
+            source_date_epoch: 7,
+            release,
+            ..Manifest::default()
+        };
+        manifest.write(&dir.path().join(manifest::FILE)).unwrap();
+        for name in [repo_file::KEY_FILE, repo_file::FILE, proof::FILE] {
+            fs::write(dir.path().join(name), name).unwrap();
+        }
+        sums::write(dir.path()).unwrap();
+        dir
+    }
+
+    fn asked(time: Option<u32>) -> Asked {
+        Asked {
+            time,
+            overrules: [Rule::LowerEvr].into(),
+        }
+    }
+
+    #[test]
+    fn what_is_not_there_is_told_from_what_cannot_be_read() {
+        let empty = tempfile::tempdir().unwrap();
+        for folder in [empty.path(), &empty.path().join("none")] {
+            assert!(Before::at(folder).unwrap().is_none());
+        }
+        let before = published(None);
+        assert_eq!(Before::at(before.path()).unwrap().unwrap().time(), 7);
+        for (name, text) in [
+            (sums::FILE, ""),
+            (manifest::FILE, "{\"format\": 99}"),
+            (manifest::FILE, "no manifest"),
+        ] {
+            fs::write(before.path().join(name), text).unwrap();
+            let error = Before::at(before.path()).unwrap_err();
+            let said = format!("{error:#}");
+            assert!(
+                said.contains("move it away") && said.contains(name),
+                "{said}"
+            );
+        }
+    }
+
+    #[test]
+    fn until_more_is_known_a_release_is_the_one_that_is_there() {
+        let release = Release {
+            time: 50,
+            overrules: [Rule::SameNevra].into(),
+        };
+        let folder = published(Some(release.clone()));
+        let before = Before::at(folder.path()).unwrap();
+        let signing = Signing {
+            fingerprint: String::new(),
+            public_key: String::new(),
+            time: 7,
+            release: Release::default(),
+            signer: None,
+        };
+        let guess = |time, before| first_guess(&asked(time), before, &signing).unwrap();
+        for time in [None, Some(50)] {
+            assert_eq!(guess(time, before.as_ref()), release);
+        }
+        let chosen = |time| Release {
+            time,
+            overrules: [Rule::LowerEvr].into(),
+        };
+        assert_eq!(guess(Some(51), before.as_ref()), chosen(51));
+        assert_eq!(guess(Some(51), None), chosen(51));
+        assert_eq!(guess(None, None), chosen(7));
+        let before = before.unwrap();
+        for (time, goes) in [(None, true), (Some(50), true), (Some(49), false)] {
+            assert_eq!(in_time(&asked(time), &before).is_ok(), goes, "{time:?}");
+        }
+    }
+
+    #[test]
+    fn only_what_is_broken_is_overruled_and_what_is_not_allowed_is_said() {
+        let folder = published(None);
+        let before = Before::at(folder.path()).unwrap().unwrap();
+        let broken = |rule, what: &str| Contradiction {
+            rule,
+            what: what.to_owned(),
+        };
+        let mut found = vec![broken(Rule::LowerEvr, "a is lower")];
+        let all: BTreeSet<Rule> = Rule::ALL.into();
+        assert_eq!(before.judge(&[], &all).unwrap(), BTreeSet::new());
+        let used = before.judge(&found, &all).unwrap();
+        assert_eq!(used, [Rule::LowerEvr].into());
+        for number in 0..9 {
+            found.push(broken(Rule::SameNevra, &format!("package {number}")));
+        }
+        let error = before.judge(&found, &used).unwrap_err().to_string();
+        for words in ["package 4", "and 4 more", "--overrule same-nevra", "raise"] {
+            assert!(error.contains(words), "{words}: {error}");
+        }
+        for not in ["a is lower", "package 5"] {
+            assert!(!error.contains(not), "{not}: {error}");
+        }
+    }
 }

@@ -45,6 +45,7 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     needs::before_fetching(&context, &needs::ALL, &output)?;
     let lock = ready(&context)?;
     let road = Road::new(&context, &lock)?;
+    release::before_building(&road, &asked, &output)?;
     needs::before_building(&context, &road.assembled(&signing)?, &output)?;
     let Some(checked) = preflight::gate(&context, &road)? else {
         return Ok(Outcome::Misfit);
@@ -146,6 +147,7 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     needs::before_fetching(&context, &needs::ALL, &output)?;
     let lock = ready(&context)?;
     let road = Road::new(&context, &lock)?;
+    release::before_building(&road, &asked, &output)?;
     needs::before_building(&context, &road.assembled(&signing)?, &output)?;
     if preflight::gate(&context, &road)?.is_none() {
         return Ok(Outcome::Misfit);
