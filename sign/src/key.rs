@@ -379,3 +379,120 @@ fn make(
     );
     Ok(SignedSecretKey::new(key, details, Vec::new(), Vec::new()))
 }
+
+#[cfg(test)]
+mod tests {
+    use pgp::composed::SecretKeyParamsBuilder;
+
+    use super::*;
+    use crate::policy::Strength;
+
+    /// A key for tests; it is no secret.
+    fn key() -> Key {
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs/distributions/rehearsal/key.asc");
+        let text = lustre_files::read(path, lustre_files::TEXT).unwrap();
+        Key::from_armored(&Secret::new(text), "a test", None).unwrap()
+    }
+
+    /// A signature over `data`, of any kind.
+    fn made(
+        key: &Key,
+        of: SignatureType,
+        hash: HashAlgorithm,
+        more: &[SubpacketData],
+    ) -> Signature {
+        let primary = &key.secret.primary_key;
+        let mut config = SignatureConfig::v4(of, primary.algorithm(), hash);
+        let created = Timestamp::from_secs(key.public_key().signs_from());
+        let all = [
+            SubpacketData::SignatureCreationTime(created),
+            SubpacketData::IssuerFingerprint(primary.fingerprint()),
+        ];
+        config.hashed_subpackets = all
+            .iter()
+            .chain(more)
+            .map(|one| Subpacket::regular(one.clone()).unwrap())
+            .collect();
+        config
+            .sign(primary, &Password::empty(), &b"data\n"[..])
+            .unwrap()
+    }
+
+    #[test]
+    fn what_el9_does_not_take_is_refused_and_why_is_said() {
+        use HashAlgorithm::{Sha3_256, Sha3_512, Sha256, Sha384, Sha512};
+        use SignatureType::{Binary, Text};
+        let (key, time) = (key(), key().public_key().signs_from());
+        let public = key.public_key();
+        // As metadata, and as a package, has it.
+        let said = |signature: Signature| {
+            let mut packet = Vec::new();
+            signature.to_writer_with_header(&mut packet).unwrap();
+            let text = DetachedSignature::new(signature)
+                .to_armored_string(ArmorOptions::default())
+                .unwrap();
+            [
+                public.verify_detached(b"data\n", &text),
+                public.verify_packet(b"data\n", &packet),
+            ]
+            .map(|result| result.map_err(|error| error.to_string()))
+        };
+        for hash in [Sha256, Sha384, Sha512] {
+            let [metadata, package] = said(made(&key, Binary, hash, &[]));
+            assert_eq!((metadata, package), (Ok(time), Ok(time)), "{hash:?}");
+        }
+        let mut wrong = Vec::new();
+        let mut refused = |what: &str, result: Result<u32, String>, why: &str| match result {
+            Err(error) if error.contains(why) => {}
+            other => wrong.push(format!("{what}: {other:?}")),
+        };
+        for hash in [Sha3_256, Sha3_512] {
+            for result in said(made(&key, Binary, hash, &[])) {
+                refused("hash", result, "is not known to rpm and gpg of EL9");
+            }
+        }
+        let [metadata, package] = said(made(&key, Text, Sha256, &[]));
+        assert_eq!(metadata, Ok(time));
+        refused("text", package, "over text, and rpm knows those over bytes");
+        let end = SubpacketData::SignatureExpirationTime(Duration::from_secs(5));
+        for result in said(made(&key, Binary, Sha256, &[end])) {
+            refused("end", result, "it expired at");
+        }
+        // A library makes no such thing over data: the type is the byte after the version.
+        let mut packet = Vec::new();
+        made(&key, Binary, Sha256, &[])
+            .to_writer_with_header(&mut packet)
+            .unwrap();
+        let body = packet.iter().position(|byte| *byte == 4).unwrap();
+        packet[body + 1] = u8::from(SignatureType::Standalone);
+        let result = public.verify_packet(b"data\n", &packet);
+        refused(
+            "type",
+            result.map_err(|error| error.to_string()),
+            "Standalone signature, not one over data",
+        );
+        assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    #[test]
+    fn elliptic_keys_count_by_the_numbers_that_el9_knows() {
+        for (kind, counts) in [
+            (KeyType::Ed25519Legacy, true),
+            (KeyType::Ed25519, false),
+            (KeyType::Ed448, false),
+        ] {
+            let made = SecretKeyParamsBuilder::default()
+                .key_type(kind.clone())
+                .can_sign(true)
+                .primary_user_id("A".to_owned())
+                .build()
+                .unwrap()
+                .generate(OsRng)
+                .unwrap();
+            let strength = Strength::of(&made.primary_key);
+            assert_eq!(strength.checks(), counts, "{kind:?}: {strength}");
+            assert_eq!(strength.to_string().contains("RFC 9580"), !counts);
+        }
+    }
+}

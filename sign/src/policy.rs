@@ -5,9 +5,9 @@
 //!
 //! | rule | because |
 //! |---|---|
-//! | the hash is SHA-256 or longer | two texts with one SHA-1 or MD5 can be made; EL9 has switched both off for signatures |
-//! | the key is RSA of 2048 bits or more, or an elliptic one; to sign with, RSA of 3072 or more | EL9 has no DSA and no shorter RSA; rpm of EL8 imports no elliptic key, and what signs now is to last |
-//! | its type is "over data" | another type says something of a key, and could be taken from there |
+//! | the hash is SHA-256 or another SHA-2 that is longer | two texts with one SHA-1 or MD5 can be made; EL9 has switched both off for signatures, and its gpg 2.3 and rpm 4.16 know no SHA-3 |
+//! | the key is RSA of 2048 bits or more, or an elliptic one; to sign with, RSA of 3072 or more | EL9 has no DSA and no shorter RSA, and its gpg and rpm, older than RFC 9580, do not know the numbers that it gives Ed25519 and Ed448; rpm of EL8 imports no elliptic key, and what signs now is to last |
+//! | its type is "over data", and of a package's "over bytes" | another type says something of a key, and could be taken from there; rpm does not convert line ends |
 //! | it has a time, within the key's life, and neither the future's nor past its own end | clients judge all three |
 //! | the key is not revoked, at whatever time | who stole a key can date its signatures back |
 //! | a subkey is bound for signing by the primary key, bound back, not revoked, both by such hashes | else a key's owner could claim another's subkey |
@@ -29,11 +29,7 @@ pub(crate) const CLOCKS: u64 = 86_400;
 pub(crate) fn is_strong(hash: HashAlgorithm) -> bool {
     matches!(
         hash,
-        HashAlgorithm::Sha256
-            | HashAlgorithm::Sha384
-            | HashAlgorithm::Sha512
-            | HashAlgorithm::Sha3_256
-            | HashAlgorithm::Sha3_512
+        HashAlgorithm::Sha256 | HashAlgorithm::Sha384 | HashAlgorithm::Sha512
     )
 }
 
@@ -58,13 +54,12 @@ impl Strength {
                     _ => Strength::Other("RSA of unknown size".to_owned()),
                 }
             }
-            (
-                algorithm @ (PublicKeyAlgorithm::ECDSA
-                | PublicKeyAlgorithm::EdDSALegacy
-                | PublicKeyAlgorithm::Ed25519
-                | PublicKeyAlgorithm::Ed448),
-                _,
-            ) => Strength::Elliptic(format!("{algorithm:?}")),
+            (algorithm @ (PublicKeyAlgorithm::ECDSA | PublicKeyAlgorithm::EdDSALegacy), _) => {
+                Strength::Elliptic(format!("{algorithm:?}"))
+            }
+            (algorithm @ (PublicKeyAlgorithm::Ed25519 | PublicKeyAlgorithm::Ed448), _) => {
+                Strength::Other(format!("{algorithm:?} by its number of RFC 9580"))
+            }
             (algorithm, _) => Strength::Other(format!("{algorithm:?}")),
         }
     }

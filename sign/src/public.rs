@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::Read;
 
 use pgp::composed::{ArmorOptions, Deserializable, SignedPublicKey, SignedPublicSubKey};
+use pgp::crypto::hash::HashAlgorithm;
 use pgp::packet::{Packet, PacketParser, Signature, SignatureType};
 use pgp::types::KeyDetails;
 
@@ -151,6 +152,9 @@ impl PublicKey {
     /// As [`PublicKey::verify_detached`].
     pub fn verify_packet(&self, data: &[u8], packet: &[u8]) -> Result<u32, Error> {
         match self.signatures(packet)?.as_slice() {
+            [signature] if signature.typ() == Some(SignatureType::Text) => {
+                Err(self.bad("it is one over text, and rpm knows those over bytes alone"))
+            }
             [signature] => self.verify(signature, data, By::AnyKey),
             _ => Err(self.bad("it is not exactly one OpenPGP signature")),
         }
@@ -191,14 +195,12 @@ impl PublicKey {
     }
 
     fn verify(&self, signature: &Signature, data: impl Read, by: By) -> Result<u32, Error> {
-        if !matches!(
-            signature.typ(),
-            Some(SignatureType::Binary | SignatureType::Text)
-        ) {
-            return Err(self.bad(&format!(
-                "it is a {:?} signature, not one over data",
-                signature.typ()
-            )));
+        match signature.typ() {
+            Some(SignatureType::Binary | SignatureType::Text) => {}
+            Some(other) => {
+                return Err(self.bad(&format!("it is a {other:?} signature, not one over data")));
+            }
+            None => return Err(self.bad("it is of a kind that nobody knows, not one over data")),
         }
         let primary = issued_by(signature, &self.key.primary_key);
         let subkey = self
@@ -213,7 +215,13 @@ impl PublicKey {
             });
         }
         if !signature.hash_alg().is_some_and(is_strong) {
-            return Err(self.bad(&format!("its hash {} is broken", hash_name(signature))));
+            let why = match signature.hash_alg() {
+                Some(HashAlgorithm::Sha3_256 | HashAlgorithm::Sha3_512) => {
+                    "is not known to rpm and gpg of EL9"
+                }
+                _ => "is broken",
+            };
+            return Err(self.bad(&format!("its hash {} {why}", hash_name(signature))));
         }
         let Some(created) = signature.created().map(|time| time.as_secs()) else {
             return Err(self.bad("it has no time"));

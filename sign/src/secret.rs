@@ -197,4 +197,33 @@ mod tests {
                 .contains("LUSTRE_REPO_NO_SUCH_VARIABLE is not set")
         );
     }
+
+    #[test]
+    fn a_panic_on_a_secret_is_not_shown() {
+        // In a process of its own: what is done at a panic is the whole process's.
+        const VARIABLE: &str = "PANIC_OF_A_TEST";
+        let work = || -> () { panic!("{}", "hunter2") };
+        match env::var(VARIABLE).as_deref() {
+            Ok("quietly") => return assert!(quietly(work).is_none()),
+            Ok(_) => return work(),
+            Err(_) => {}
+        }
+        for how in ["quietly", "aloud"] {
+            let mut command = lustre_process::command(env::current_exe().unwrap());
+            command
+                .args([
+                    "--exact",
+                    "secret::tests::a_panic_on_a_secret_is_not_shown",
+                    "--nocapture",
+                ])
+                .env(VARIABLE, how)
+                .env("RUST_BACKTRACE", "full");
+            let done = lustre_process::capture(&mut command).unwrap();
+            let said = [done.stdout, done.stderr].concat();
+            let said = String::from_utf8_lossy(&said);
+            assert!(said.contains("running 1 test"), "{said}");
+            assert_eq!(said.contains("hunter2"), how == "aloud", "{said}");
+            assert_eq!(done.status.success(), how == "quietly", "{said}");
+        }
+    }
 }

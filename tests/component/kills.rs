@@ -14,6 +14,7 @@ use std::time::{Duration, Instant, SystemTime};
 use lustre_packaging::process;
 use lustre_packaging::store::{Entry, Store, list_tree};
 use lustre_repo_tests::command_line::{Home, Run, run};
+use lustre_repo_tests::secret_search::SecretParts;
 use lustre_repository::{proof, sums};
 
 #[path = "kills/named.rs"]
@@ -132,6 +133,31 @@ impl World {
         let ran = run(&mut self.command(key));
         assert_eq!(ran.code, 0, "{ran:?}");
         ran
+    }
+
+    /// Looks for parts of the keys in everything that runs that signed have said and left, but the files that hold them.
+    fn has_no_part_of_a_key(&self) {
+        let mut folders = vec![
+            self.home.path().to_owned(),
+            self.dist(),
+            self.store().join("logs"),
+            self.store().join("tmp"),
+        ];
+        folders.extend(CHEAP.iter().flat_map(|name| self.stages(name)));
+        let keys: Vec<&Path> = self.keys.iter().map(PathBuf::as_path).collect();
+        for (key, file) in self.keys.iter().enumerate() {
+            let public = self
+                .home
+                .run(&["key", "export", "--key-file", file.to_str().unwrap()]);
+            let secret = SecretParts::new(&fs::read_to_string(file).unwrap(), &public.stdout);
+            let said = self.repo(key);
+            for text in [&said.stdout, &said.stderr] {
+                assert_eq!(secret.is_in(text.as_bytes()), None);
+            }
+            for folder in folders.iter().filter(|folder| folder.exists()) {
+                assert_eq!(secret.below(folder, &keys), None);
+            }
+        }
     }
 
     /// The folders of the stage `name`, the newest last.
@@ -307,6 +333,7 @@ fn killed_at_any_moment_store_and_repository_are_whole_and_the_next_run_ends_wit
             .collect();
         assert_eq!(beside.len(), 1, "{beside:?}");
     }
+    world.has_no_part_of_a_key();
 }
 
 /// Writes other content at `path`, which is linked to a file of the user's store: in a file of its own.

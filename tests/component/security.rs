@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use walkdir::WalkDir;
+
 fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
@@ -73,4 +75,137 @@ fn every_row_names_tests_that_exist() {
 fn what_is_reported_is_read_where_it_is_said() {
     let text = fs::read_to_string(project().join("SECURITY.md")).unwrap();
     assert!(text.contains("(docs/security.md)") && project().join("docs/security.md").is_file());
+}
+
+/// The code of the tool without its tests, by file.
+fn sources() -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for part in ["packaging", "repo", "sign", "xtask"] {
+        for entry in WalkDir::new(project().join(part).join("src")).sort_by_file_name() {
+            let entry = entry.unwrap();
+            let name = entry.path().strip_prefix(project()).unwrap();
+            let name = name.display().to_string();
+            let is_test = name.ends_with("tests.rs") || name.contains("/tests/");
+            if !name.ends_with(".rs") || is_test {
+                continue;
+            }
+            let text = fs::read_to_string(entry.path()).unwrap();
+            let end = text.find("\n#[cfg(test)]\nmod tests {");
+            all.push((name, text[..end.unwrap_or(text.len())].to_owned()));
+        }
+    }
+    all
+}
+
+/// What stands after `before` up to a bracket or a comma, everywhere.
+fn after<'t>(text: &'t str, before: &str) -> Vec<&'t str> {
+    text.split(before)
+        .skip(1)
+        .map(|rest| rest.split([')', ',']).next().unwrap_or_default().trim())
+        .collect()
+}
+
+/// Where the program that is started is no word in the code: which it can be.
+const CHOSEN: [(&str, &str, &[&str]); 7] = [
+    // What `specs/host-tools.toml` has a check for, and an installer.
+    ("packaging/src/host.rs", "program", &["dnf", "python3"]),
+    (
+        "packaging/src/host.rs",
+        "&line[0]",
+        &["sudo", "apt-get", "dnf"],
+    ),
+    ("packaging/src/host.rs", "NAMESPACE[0]", &["unshare"]),
+    (
+        "packaging/src/boot/qemu.rs",
+        "program",
+        &["qemu-system-x86_64"],
+    ),
+    ("packaging/src/distro/provides.rs", "ELFDEPS", &["elfdeps"]),
+    (
+        "packaging/src/distro/debian/mod.rs",
+        "program",
+        &["apt-get", "apt-helper"],
+    ),
+    (
+        "xtask/src/commands/test.rs",
+        "std::env::var_os(\"CARGO\"",
+        &["cargo"],
+    ),
+];
+
+#[test]
+fn every_program_that_is_started_is_in_the_table_of_what_runs_as_whom() {
+    let text = fs::read_to_string(project().join("docs/architecture.md")).unwrap();
+    let table = text.split("### What runs as whom").nth(1).unwrap();
+    let rows: Vec<Vec<&str>> = table
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| what | "))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    assert!(rows.len() >= 12, "{rows:#?}");
+    // Programs of the rows, outside of sandboxes or in them: of `rpmbuild -bs`, the first word.
+    let named = |outside: bool| -> BTreeSet<&str> {
+        let of = rows
+            .iter()
+            .filter(|row| (row[2] == "all of theirs") == outside);
+        of.flat_map(|row| row[0].split('`').skip(1).step_by(2))
+            .filter_map(|name| name.split(' ').next())
+            .filter(|name| !name.starts_with("--"))
+            .collect()
+    };
+    let (outside, inside) = (named(true), named(false));
+    let mut wrong = Vec::new();
+    let mut started = BTreeSet::new();
+    for (file, code) in sources() {
+        let literal = |word: &str| {
+            let word = word.strip_prefix('"')?.strip_suffix('"')?;
+            Some(word.to_owned())
+        };
+        // The one constructor of processes, and what becomes the tool again.
+        for word in [
+            after(&code, "process::command("),
+            after(&code, "ourselves("),
+        ]
+        .concat()
+        {
+            let chosen = CHOSEN.iter().find(|one| one.0 == file && one.1 == word);
+            match (literal(word), chosen) {
+                (Some(program), _) => drop(started.insert(program)),
+                (None, Some((_, _, programs))) => {
+                    started.extend(programs.iter().map(|one| (*one).to_owned()));
+                }
+                (None, None) => wrong.push(format!("{file} starts `{word}`, whatever that is")),
+            }
+        }
+        // What a sandbox is asked to run.
+        for before in [
+            "sandbox.command(",
+            ".judged(",
+            "step.run(",
+            "tool::run(input, ",
+            "tool::run(&context.input, ",
+        ] {
+            for program in after(&code, before).into_iter().filter_map(literal) {
+                if !inside.contains(program.as_str()) && program != "true" {
+                    wrong.push(format!(
+                        "{file} has `{program}` run in a sandbox, and no row has it"
+                    ));
+                }
+            }
+        }
+    }
+    // By way of another: `prlimit` becomes curl, and a sandbox's beginning these.
+    started.extend(["curl", "nsenter", "bwrap"].map(str::to_owned));
+    let started: BTreeSet<&str> = started.iter().map(String::as_str).collect();
+    for program in started.difference(&outside) {
+        wrong.push(format!(
+            "`{program}` is started outside of sandboxes, and no row says so"
+        ));
+    }
+    for program in outside.difference(&started) {
+        wrong.push(format!(
+            "a row has `{program}` outside of sandboxes, and nothing starts it"
+        ));
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

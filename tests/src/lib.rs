@@ -7,6 +7,7 @@ pub mod gpg;
 pub mod http;
 pub mod repodata_diff;
 pub mod rpm_corpus;
+pub mod secret_search;
 pub mod small_disk;
 pub mod stand_in;
 pub mod started;

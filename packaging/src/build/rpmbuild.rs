@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::workdir::Workdir;
 use super::{Error, at};
 use crate::process;
-use crate::sandbox::copy_anew;
+use crate::sandbox::{self, copy_anew};
 
 /// Makes the SRPM of the spec `SPECS/<spec>` in `work`, whose sources are in place, and gives its path.
 ///
@@ -43,11 +43,14 @@ pub fn source_package(
 /// # Errors
 /// When rpm cannot read it.
 pub fn requirements(srpm: &Path) -> Result<Vec<String>, Error> {
-    let mut command = process::command("rpm");
-    command.args(["--query", "--requires", "--package", "--nosignature"]);
-    // rpm takes a path for a pattern of the shell: with `?`, quotes or brackets in it, it asks other packages, or none, and is content.
-    command.current_dir(srpm.parent().unwrap_or(srpm));
-    command.arg(srpm.file_name().unwrap_or_default());
+    // rpm takes a path for a pattern of the shell, so it gets one without any.
+    const INSIDE: &str = "/files/package.src.rpm";
+    let sandbox = sandbox::reading(srpm, INSIDE).map_err(at(srpm))?;
+    let options = ["--query", "--requires", "--package", "--nosignature"];
+    let mut command = sandbox.command(
+        "rpm",
+        &[&options[..], &["--dbpath=/tmp/rpmdb", INSIDE]].concat(),
+    );
     let text = process::output(&mut command)?;
     Ok(String::from_utf8_lossy(&text)
         .lines()

@@ -326,12 +326,8 @@ pub fn own(path: &Path) -> io::Result<()> {
     std::os::unix::fs::lchown(path, Some(user.as_raw()), Some(group.as_raw()))
 }
 
-/// `folder` where everybody may read everything in it, and else a copy of it that is so, at `copy`: the users of a sandbox are nobody
-/// on the host, and a checkout or a repository may be for its owner alone.
-///
-/// # Errors
-/// When it cannot be looked at or copied.
-pub fn readable(folder: &Path, copy: &Path) -> Result<PathBuf, process::Error> {
+/// Whether everybody may read everything in `path`.
+fn is_open(path: &Path) -> bool {
     let closed = |entry: &walkdir::DirEntry| {
         let mode = entry.metadata().map_or(0, |of| of.mode());
         match entry.file_type() {
@@ -340,10 +336,50 @@ pub fn readable(folder: &Path, copy: &Path) -> Result<PathBuf, process::Error> {
             _ => false,
         }
     };
-    let is_open = walkdir::WalkDir::new(folder)
+    walkdir::WalkDir::new(path)
         .into_iter()
-        .all(|entry| entry.is_ok_and(|entry| !closed(&entry)));
-    if is_open {
+        .all(|entry| entry.is_ok_and(|entry| !closed(&entry)))
+}
+
+/// A sandbox in which a program of the host reads `path`, which somebody else made, at `inside`.
+///
+/// # Errors
+/// When its user namespace cannot be made.
+pub fn reading(path: &Path, inside: &str) -> io::Result<Sandbox<'static>> {
+    // What is for its owner alone is read by him, without any capability.
+    let ids = if is_open(path) {
+        Ids::for_new_chroots()?
+    } else {
+        Ids::Host
+    };
+    Ok(Sandbox::with_host_programs(ids, User::BareRoot, "host")?.read_only(path, inside))
+}
+
+/// The command by which a program of the host looks at `files`, which somebody else made and which it sees at `/files`; it may write in
+/// `home`, at `/home`.
+///
+/// # Errors
+/// When there can be no sandbox, or `home` cannot be given to who runs inside.
+pub fn looking(
+    program: &str,
+    arguments: &[&str],
+    files: &Path,
+    home: &Path,
+) -> io::Result<Command> {
+    let sandbox = reading(files, "/files")?
+        .writable(home, "/home")
+        .env("HOME", "/home");
+    sandbox.give(home)?;
+    Ok(sandbox.command(program, arguments))
+}
+
+/// `folder` where everybody may read everything in it, and else a copy of it that is so, at `copy`: the users of a sandbox are nobody
+/// on the host, and a checkout or a repository may be for its owner alone.
+///
+/// # Errors
+/// When it cannot be looked at or copied.
+pub fn readable(folder: &Path, copy: &Path) -> Result<PathBuf, process::Error> {
+    if is_open(folder) {
         return Ok(folder.to_owned());
     }
     let mut command = process::command("cp");

@@ -5,6 +5,7 @@ use std::sync::OnceLock;
 
 use super::metadata;
 use super::report::guarded;
+use super::tool::Confine;
 use crate::closure::Universe;
 use crate::layout::Kind;
 use crate::repo_file::RepoFile;
@@ -27,6 +28,8 @@ pub struct StaticInput<'a> {
     pub public_key: &'a str,
     /// Where the checks put their logs.
     pub logs: &'a Path,
+    /// How tools of the host are kept from everything but what they look at.
+    pub confine: Confine,
 }
 
 /// The input with everything that several checks need of it.

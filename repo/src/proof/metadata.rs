@@ -77,12 +77,11 @@ fn gpg_findings(context: &Context<'_>) -> Result<Vec<String>, String> {
     let input = &context.input;
     let expected = key::fingerprint(input.public_key).map_err(|e| e.to_string())?;
     let log = input.logs.join("gpg.log");
-    let (home, key) = tool::home(input.public_key)?;
-    let key = key.display().to_string();
+    let home = tool::home(input.public_key)?;
     let common = ["--batch", "--no-autostart", "--no-auto-check-trustdb"];
     let mut args = common.to_vec();
-    args.extend(["--import", &key]);
-    let imported = tool::run("gpg", &args, home.path(), &log)?;
+    args.extend(["--import", tool::KEY]);
+    let imported = tool::run(input, "gpg", &args, home.path(), &log)?;
     if !imported.success {
         return Err(format!(
             "gpg cannot import the key: {}",
@@ -102,11 +101,11 @@ fn gpg_findings(context: &Context<'_>) -> Result<Vec<String>, String> {
             findings.push(why);
             continue;
         }
-        let content = input.dist.join(&name).display().to_string();
-        let signature = input.dist.join(&signature).display().to_string();
+        let [content, signature] =
+            [&name, &signature].map(|file| format!("{}/{file}", tool::FILES));
         let mut args = common.to_vec();
         args.extend(["--status-fd", "1", "--verify", &signature, &content]);
-        let said = tool::run("gpg", &args, home.path(), &log)?;
+        let said = tool::run(input, "gpg", &args, home.path(), &log)?;
         // "VALIDSIG <signing key> … <primary key>": both have to be ours, since dnf5 takes no subkey.
         let by_ours = said
             .text

@@ -21,6 +21,7 @@ mod tool;
 
 pub use context::StaticInput;
 pub use report::{Check, FILE, Outcome, Proof, Verdict};
+pub use tool::{Confine, FILES, HOME};
 
 use std::path::Path;
 use std::sync::Mutex;

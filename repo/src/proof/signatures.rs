@@ -50,17 +50,10 @@ fn rpmkeys_findings(context: &Context<'_>) -> Result<(usize, Vec<String>), Strin
     const BATCH: usize = 200;
     let rpms = context.rpms.as_ref().map_err(Clone::clone)?;
     let log = context.input.logs.join("rpmkeys.log");
-    let (home, key) = tool::home(context.input.public_key)?;
-    // rpm expands macros in it, which may run programs.
-    let database = home.path().join("rpmdb").display().to_string();
-    let define = format!("_dbpath {}", database.replace('%', "%%"));
-    let key = key.display().to_string();
-    let imported = tool::run(
-        "rpmkeys",
-        &["--define", &define, "--import", &key],
-        home.path(),
-        &log,
-    )?;
+    let home = tool::home(context.input.public_key)?;
+    let define = format!("_dbpath {}/rpmdb", tool::HOME);
+    let run = |args: &[&str]| tool::run(&context.input, "rpmkeys", args, home.path(), &log);
+    let imported = run(&["--define", &define, "--import", tool::KEY])?;
     if !imported.success {
         return Err(format!(
             "rpm cannot import the key: {}",
@@ -71,7 +64,7 @@ fn rpmkeys_findings(context: &Context<'_>) -> Result<(usize, Vec<String>), Strin
     for batch in rpms.chunks(BATCH) {
         let paths: Vec<String> = batch
             .iter()
-            .map(|rpm| context.input.dist.join(rpm).display().to_string())
+            .map(|rpm| format!("{}/{rpm}", tool::FILES))
             .collect();
         let mut args = vec![
             "--define",
@@ -81,7 +74,7 @@ fn rpmkeys_findings(context: &Context<'_>) -> Result<(usize, Vec<String>), Strin
             "--checksig",
         ];
         args.extend(paths.iter().map(String::as_str));
-        let said = tool::run("rpmkeys", &args, home.path(), &log)?;
+        let said = run(&args)?;
         let before = findings.len();
         for path in &paths {
             let fine = said

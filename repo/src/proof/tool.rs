@@ -1,10 +1,27 @@
-//! Running the users' own tools (`rpmkeys`, `gpg`): in English, without the caller's configuration, output kept.
+//! Running the users' own tools (`rpmkeys`, `gpg`): in English, without the caller's configuration, output kept. They read what a
+//! stranger wrote, so they run where whoever asks for the checks says ([`Confine`]).
 
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::Command;
 
 use lustre_process as process;
+
+use super::context::StaticInput;
+
+/// The command by which a tool of the host, with arguments, looks at a folder and has another one as its home. It sees the first at
+/// [`FILES`], where it cannot write, and the second at [`HOME`], which is empty of everything that is not for it.
+pub type Confine = fn(&str, &[&str], &Path, &Path) -> io::Result<Command>;
+
+/// Where a tool sees what it looks at.
+pub const FILES: &str = "/files";
+
+/// Where a tool has its home.
+pub const HOME: &str = "/home";
+
+/// Where it has the public key.
+pub(super) const KEY: &str = "/home/key.asc";
 
 /// What a tool said.
 pub(super) struct Said {
@@ -14,19 +31,18 @@ pub(super) struct Said {
     pub(super) text: String,
 }
 
-/// Runs a tool in a private home folder. Its output is appended to `log`, too.
+/// Runs a tool on the repository in a private home folder. Its output is appended to `log`, too.
 ///
 /// Gives an error only where the tool could not be run at all.
-pub(super) fn run(program: &str, args: &[&str], home: &Path, log: &Path) -> Result<Said, String> {
-    let mut command = process::command(program);
-    command
-        .args(args)
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-        .env("HOME", home)
-        .env("GNUPGHOME", home.join(".gnupg"))
-        .env("LC_ALL", "C.UTF-8")
-        .env("TZ", "UTC");
+pub(super) fn run(
+    input: &StaticInput<'_>,
+    program: &str,
+    args: &[&str],
+    home: &Path,
+    log: &Path,
+) -> Result<Said, String> {
+    let mut command = (input.confine)(program, args, input.dist, home)
+        .map_err(|e| format!("cannot make a sandbox for `{program}`: {e}"))?;
     let done = process::capture(&mut command)
         .map_err(|e| format!("{e}; install `{program}` and run again"))?;
     let mut text = String::from_utf8_lossy(&done.stdout).into_owned();
@@ -42,14 +58,13 @@ pub(super) fn run(program: &str, args: &[&str], home: &Path, log: &Path) -> Resu
 }
 
 /// A private folder for a tool's key store, with the public key in a file in it.
-pub(super) fn home(public_key: &str) -> Result<(tempfile::TempDir, PathBuf), String> {
+pub(super) fn home(public_key: &str) -> Result<tempfile::TempDir, String> {
     let make = || {
         let home = tempfile::Builder::new().prefix("proof-").tempdir()?;
         fs::create_dir(home.path().join(".gnupg"))?;
         crate::files::set_mode(&home.path().join(".gnupg"), 0o700)?;
-        let key = home.path().join("key.asc");
-        fs::write(&key, public_key)?;
-        Ok((home, key))
+        fs::write(home.path().join("key.asc"), public_key)?;
+        Ok(home)
     };
     make().map_err(|e: std::io::Error| format!("cannot make a private folder for a key store: {e}"))
 }

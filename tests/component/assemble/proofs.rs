@@ -288,6 +288,28 @@ fn two_versions_of_one_package_are_found() {
 }
 
 #[test]
+fn tools_of_the_host_are_started_as_the_caller_says_or_not_at_all() {
+    let tree = Tree::new();
+    tree.assemble().unwrap();
+    let checks = lustre_repository::proof::static_checks(&lustre_repository::proof::StaticInput {
+        dist: &tree.dist(),
+        base_repos: &[],
+        expected: &tree.expected,
+        target: "test",
+        repo_file: tree.repo_file(),
+        public_key: &public_key(),
+        logs: &tree.path().join("logs"),
+        confine: |program, _, _, _| Err(std::io::Error::other(format!("no place for {program}"))),
+    });
+    for (check, program) in [("gpg-verify", "gpg"), ("rpmkeys", "rpmkeys")] {
+        let check = checks.iter().find(|one| one.name == check).unwrap();
+        assert_eq!(check.result, Outcome::NotRun, "{check:?}");
+        let why = format!("no place for {program}");
+        assert!(check.message.contains(&why), "{check:?}");
+    }
+}
+
+#[test]
 fn without_a_base_the_checks_that_need_it_have_not_run() {
     let tree = Tree::new();
     tree.assemble().unwrap();
@@ -299,6 +321,7 @@ fn without_a_base_the_checks_that_need_it_have_not_run() {
         repo_file: tree.repo_file(),
         public_key: &public_key(),
         logs: &tree.path().join("logs"),
+        confine: lustre_packaging::sandbox::looking,
     });
     let not_run: Vec<&str> = checks
         .iter()

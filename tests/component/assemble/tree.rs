@@ -7,10 +7,12 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
+use lustre_packaging::sign::DEV_KEY_FILE;
+use lustre_repo_tests::secret_search::SecretParts;
 use lustre_repository::layout::Error;
 use lustre_repository::manifest::Manifest;
 
-use crate::world::{Spec, Tree, keys, succeed, world};
+use crate::world::{Spec, Tree, keys, public_key, succeed, world};
 
 /// Everything that can be told of a tree: path, mode, time, content.
 fn fingerprint(tree: &Path) -> BTreeMap<String, (u32, i64, String)> {
@@ -218,4 +220,27 @@ fn killed_at_any_time_a_whole_tree_is_there() {
         assert_eq!(lustre_repository::sums::verify(&test).unwrap(), []);
         fs::remove_dir_all(&test).unwrap();
     }
+}
+
+#[test]
+fn no_file_that_comes_of_signing_has_a_part_of_the_key() {
+    let secret = fs::read_to_string(keys().join(DEV_KEY_FILE)).unwrap();
+    let parts = SecretParts::new(&secret, &public_key());
+    let mut tree = Tree::new();
+    tree.with(&Spec {
+        name: "signed",
+        evr: "1-1",
+        tags: "",
+        files: &[("/usr/share/signed", "x")],
+    });
+    tree.assemble().unwrap();
+    tree.complete();
+    // Packages as they are signed, the tree with its metadata, sums and proof, the logs of the checks, what is unfinished.
+    for folder in [tree.path(), world().path()] {
+        assert_eq!(parts.below(folder, &[]), None);
+    }
+    // It would be found.
+    let line = secret.lines().nth(20).unwrap();
+    fs::write(tree.path().join("logs/a"), format!("x {} y", &line[5..25])).unwrap();
+    assert!(parts.below(tree.path(), &[]).is_some());
 }

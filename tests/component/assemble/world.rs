@@ -389,6 +389,7 @@ impl Tree {
             repo_file: &self.repo_file,
             public_key: &public_key(),
             logs: &self.dir.path().join("logs"),
+            confine: lustre_packaging::sandbox::looking,
         })
     }
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use lustre_packaging::process;
-use lustre_packaging::sandbox::{ChrootClone, Ids, Sandbox, User};
+use lustre_packaging::sandbox::{self, ChrootClone, Ids, Sandbox, User};
 
 use super::chroot;
 
@@ -175,6 +175,43 @@ fn nothing_gets_out_of_a_view_of_the_hosts_programs() {
         }
     }
     assert!(!Path::new("/usr/bin/escaped").exists());
+}
+
+#[test]
+fn a_program_that_looks_at_somebodys_files_gets_at_nothing_else() {
+    let mut host = Host::new();
+    let dir = tempfile::tempdir().unwrap();
+    let [files, home] = ["files", "home"].map(|name| dir.path().join(name));
+    for folder in [&files, &home] {
+        fs::create_dir(folder).unwrap();
+    }
+    let file = files.join("file");
+    fs::write(&file, "text").unwrap();
+    // What is for its owner alone is looked at by him.
+    for (folder, mode) in [(0o755, 0o644), (0o700, 0o600)] {
+        fs::set_permissions(&files, PermissionsExt::from_mode(folder)).unwrap();
+        fs::set_permissions(&file, PermissionsExt::from_mode(mode)).unwrap();
+        let out = host.attempts(&sandbox::reading(&files, "/files").unwrap());
+        assert!(out.is_empty(), "{mode:o}: {out:?}");
+        let run = |script: &str| {
+            process::output(&mut sandbox::looking("sh", &["-c", script], &files, &home).unwrap())
+        };
+        assert_eq!(run("cat /files/file").unwrap(), b"text", "{mode:o}");
+        run("echo $HOME >$HOME/made; mkdir $HOME/folder").unwrap();
+        assert_eq!(fs::read_to_string(home.join("made")).unwrap(), "/home\n");
+        let status = String::from_utf8(run("cat /proc/self/status").unwrap()).unwrap();
+        assert!(status.contains("CapEff:\t0000000000000000"), "{status}");
+        for script in [
+            "echo x >/files/file",
+            "rm /files/file",
+            "touch /files/new",
+            "ls /root",
+        ] {
+            assert!(run(script).is_err(), "{mode:o}: {script}");
+        }
+        fs::remove_dir_all(&home).unwrap();
+        fs::create_dir(&home).unwrap();
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use anyhow::Context as _;
+use lustre_packaging::sandbox;
 use lustre_packaging::stage::{Recipe, Stage};
 use lustre_packaging::store::StageDir;
 use lustre_packaging::target::{self, Target};
@@ -228,6 +229,7 @@ fn checks<'s>(
         repo_file: &repo_file,
         public_key: &published,
         logs: &logs,
+        confine: sandbox::looking,
     };
     let mut all = vec![key];
     all.extend(proof::signature_checks(&input));
@@ -285,6 +287,7 @@ fn contents(
         repo_file: &repo_file(context)?,
         public_key,
         logs: &context.store.logs_dir(),
+        confine: sandbox::looking,
     });
     if level >= Prove::Install {
         all.extend(installed(context, server, dist)?);

@@ -1,0 +1,124 @@
+//! Looking for a secret key, or a part of it, where none may be.
+
+// The helpers of a test fail as a test does.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+
+use lustre_packaging::process;
+use walkdir::WalkDir;
+
+/// The base64 of an armored block, without its checksum.
+pub fn body(armored: &str) -> String {
+    armored
+        .lines()
+        .skip_while(|line| !line.is_empty())
+        .skip(1)
+        .take_while(|line| !line.starts_with('=') && !line.starts_with('-'))
+        .collect()
+}
+
+/// What it stands for.
+///
+/// # Panics
+/// When it is no base64.
+pub fn decoded(body: &str) -> Vec<u8> {
+    process::output_with_input(process::command("base64").arg("--decode"), body.as_bytes()).unwrap()
+}
+
+type Part = [u8; 8];
+
+fn parts(bytes: &[u8]) -> HashSet<Part> {
+    bytes
+        .windows(8)
+        .map(|part| Part::try_from(part).unwrap())
+        .collect()
+}
+
+/// Eight bytes in a row of the secret, as bytes and in base64: what the public part has, too, is none.
+#[derive(Debug)]
+pub struct SecretParts {
+    bytes: HashSet<Part>,
+    text: HashSet<Part>,
+}
+
+impl SecretParts {
+    /// Those of the armored secret key, but what its public key has, too.
+    ///
+    /// # Panics
+    /// When one of them is no base64.
+    pub fn new(armored: &str, public: &str) -> Self {
+        let (secret, public) = (body(armored), body(public));
+        let shown = decoded(&public);
+        // The same bytes look otherwise where they begin elsewhere.
+        let shown_text: HashSet<Part> = ["", "x", "xx"]
+            .iter()
+            .flat_map(|before| {
+                let bytes = [before.as_bytes(), &shown].concat();
+                parts(
+                    &process::output_with_input(process::command("base64").arg("--wrap=0"), &bytes)
+                        .unwrap(),
+                )
+            })
+            .collect();
+        Self {
+            bytes: &parts(&decoded(&secret)) - &parts(&shown),
+            text: &parts(secret.as_bytes()) - &shown_text,
+        }
+    }
+
+    /// Where `what` has a part of the secret: as it is, in base64, in decimal or in hexadecimal numbers.
+    pub fn is_in(&self, what: &[u8]) -> Option<String> {
+        let found = |set: &HashSet<Part>, bytes: &[u8]| {
+            bytes
+                .windows(8)
+                .find(|part| set.contains(*part))
+                .map(|part| String::from_utf8_lossy(part).into_owned())
+        };
+        let text = String::from_utf8_lossy(what);
+        let decimal: Vec<u8> = text
+            .split(|c: char| !c.is_ascii_digit())
+            .filter_map(|number| number.parse().ok())
+            .collect();
+        let digits: Vec<&str> = text
+            .split(|c: char| !c.is_ascii_hexdigit())
+            .filter(|part| !part.is_empty())
+            .collect();
+        let of = |digits: &str| -> Vec<u8> {
+            (0..digits.len() / 2)
+                .filter_map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).ok())
+                .collect()
+        };
+        let apart: Vec<u8> = digits
+            .iter()
+            .filter(|part| part.len() == 2)
+            .flat_map(|part| of(part))
+            .collect();
+        found(&self.bytes, what)
+            .or_else(|| found(&self.text, what))
+            .or_else(|| found(&self.bytes, &decimal))
+            .or_else(|| found(&self.bytes, &apart))
+            .or_else(|| digits.iter().find_map(|part| found(&self.bytes, &of(part))))
+    }
+
+    /// The first file below `folder` that has a part of the secret, in its content or in its name, but for those in `except`.
+    ///
+    /// # Panics
+    /// When a file cannot be read.
+    pub fn below(&self, folder: &Path, except: &[&Path]) -> Option<String> {
+        let files = WalkDir::new(folder).into_iter().map(Result::unwrap);
+        let mut files = files.filter(|entry| !except.contains(&entry.path()));
+        files.find_map(|entry| {
+            let path = entry.path().display().to_string();
+            let content = match entry.file_type() {
+                kind if kind.is_file() => fs::read(entry.path()).unwrap(),
+                _ => Vec::new(),
+            };
+            let found = self.is_in(&content);
+            let found = found.or_else(|| self.is_in(path.as_bytes()));
+            found.map(|part| format!("{path}: {part:?}"))
+        })
+    }
+}
