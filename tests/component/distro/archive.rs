@@ -1,14 +1,16 @@
 //! Fetching from an archive, the repository's own recipe, and source packages.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
 use lustre_packaging::distro::debian::Error;
 use lustre_packaging::distro::srpm::SpecTools;
-use lustre_packaging::distro::{Apt, build, inputs_digest, own};
+use lustre_packaging::distro::{Apt, Recipe, build, inputs_digest, own};
 use lustre_packaging::lock::FilePin;
 use lustre_packaging::sign::{PublicKey, Signer};
+use lustre_repo_tests::gpg::Gpg;
 use sha2::{Digest, Sha256};
 
 use super::debs::{output, rehearsal, write};
@@ -107,11 +109,7 @@ fn only_what_is_debians_and_enabled_is_asked_and_keeps_what_its_entry_says() {
     ]
     .join("\n");
     write(&etc.join("sources.list.d/some.sources"), &sources, 0o644);
-    let mut recipe = rehearsal();
-    recipe.debian.seeds = vec!["thing".to_owned()];
-    recipe.debian.drop = Default::default();
-    recipe.debian.instead = Default::default();
-    recipe.debian.suites = ["bookworm".to_owned()].into();
+    let recipe = of_one_package();
     let apt = Apt::update_from(&recipe.debian, &[], &at("apt"), Some(&etc)).unwrap();
     let pins = apt.resolve(&recipe).unwrap();
     assert_eq!(pins.len(), 1);
@@ -132,6 +130,115 @@ fn only_what_is_debians_and_enabled_is_asked_and_keeps_what_its_entry_says() {
     write(&etc.join("sources.list"), &line, 0o644);
     let error = Apt::update_from(&recipe.debian, &[], &at("apt"), Some(&etc)).unwrap_err();
     assert!(matches!(error, Error::NoSource { .. }), "{error}");
+}
+
+/// The recipe of one package, `thing`, of one suite.
+fn of_one_package() -> Recipe {
+    let mut recipe = rehearsal();
+    recipe.debian.seeds = vec!["thing".to_owned()];
+    recipe.debian.drop = Default::default();
+    recipe.debian.instead = Default::default();
+    recipe.debian.suites = ["bookworm".to_owned()].into();
+    recipe
+}
+
+#[test]
+fn an_entry_s_keys_architectures_and_exceptions_are_apt_s_as_they_are_the_host_s() {
+    let dir = tempfile::tempdir().unwrap();
+    let at = |name: &str| dir.path().join(name);
+    // apt fetches as somebody else.
+    fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    let [signer, stranger] = ["Archive", "Stranger"].map(Gpg::new);
+    let keys = [("signer", &signer), ("stranger", &stranger)].map(|(name, gpg)| {
+        let path = at(&format!("{name}.asc"));
+        write(&path, gpg.public_key(), 0o644);
+        path.display().to_string()
+    });
+    let unsigned = archive(&at("unsigned"), "Debian", "1");
+    let signed = archive(&at("signed"), "Debian", "2");
+    let release = at("signed/dists/bookworm/Release");
+    let done = signer
+        .command()
+        .args(["--clearsign", "--output"])
+        .arg(release.with_file_name("InRelease"))
+        .arg(&release)
+        .status();
+    assert!(done.unwrap().success());
+    let embedded = signer.public_key().replace("\n\n", "\n.\n");
+    let embedded = embedded.trim_end().replace('\n', "\n ");
+    let [signer, stranger] = keys;
+    let recipe = of_one_package();
+    let mut number = 0;
+    // What comes of an entry, as a stanza and as a line: a version of the package, or why there is none.
+    let mut of = |fields: Option<&str>, brackets: Option<&str>, uri: &str| {
+        let stanza = fields.map(|fields| {
+            format!(
+                "Types: deb\nURIs: {uri}\nSuites: bookworm\nComponents: main\nCheck-Valid-Until: no\n{fields}\n"
+            )
+        });
+        let line = brackets
+            .map(|options| format!("deb [check-valid-until=no {options}] {uri} bookworm main\n"));
+        let files = [
+            stanza.map(|stanza| ("sources.list.d/a.sources", stanza)),
+            line.map(|line| ("sources.list", line)),
+        ];
+        let results: Vec<Result<String, Error>> = files
+            .into_iter()
+            .flatten()
+            .map(|(name, text)| {
+                number += 1;
+                let etc = at(&format!("etc{number}"));
+                write(&etc.join(name), &text, 0o644);
+                let apt = Apt::update_from(
+                    &recipe.debian,
+                    &[],
+                    &at(&format!("apt{number}")),
+                    Some(&etc),
+                )?;
+                Ok(apt.resolve(&recipe)?[0].version.clone())
+            })
+            .collect();
+        results
+    };
+    let taken = |results: Vec<Result<String, Error>>, version: &str| {
+        for result in results {
+            assert_eq!(result.unwrap(), version);
+        }
+    };
+    let refused = |results: Vec<Result<String, Error>>, what: &str| {
+        for result in results {
+            assert!(result.is_err(), "{what}: {result:?}");
+        }
+    };
+    let both = |name: &str, short: &str, value: &str| {
+        (
+            format!("{name}: {value}\n"),
+            format!("{short}={}", value.replace(' ', ",")),
+        )
+    };
+    let (fields, brackets) = both("Signed-By", "signed-by", &signer);
+    taken(of(Some(&fields), Some(&brackets), &signed), "2");
+    let fields = format!("Signed-By:\n {embedded}\n");
+    taken(of(Some(&fields), None, &signed), "2");
+    let (fields, brackets) = both("Signed-By", "signed-by", &stranger);
+    refused(of(Some(&fields), Some(&brackets), &signed), "another's key");
+    refused(of(Some(""), Some(""), &signed), "no key of the host");
+    // Not every apt knows this field of a stanza.
+    taken(of(None, Some("allow-insecure=yes"), &unsigned), "1");
+    refused(
+        of(None, Some("allow-insecure=no"), &unsigned),
+        "no signature",
+    );
+    refused(of(Some(""), Some(""), &unsigned), "no signature");
+    for (value, there) in [("amd64 arm64", true), ("arm64", false)] {
+        let (fields, brackets) = both("Trusted: yes\nArchitectures", "trusted=yes arch", value);
+        let results = of(Some(&fields), Some(&brackets), &unsigned);
+        if there {
+            taken(results, "1");
+        } else {
+            refused(results, "another architecture");
+        }
+    }
 }
 
 #[test]
