@@ -5,7 +5,7 @@
     allow(clippy::disallowed_methods, reason = "tests look from outside")
 )]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -366,7 +366,17 @@ fn drain(pipe: Option<impl Read>) -> Vec<u8> {
     bytes
 }
 
-/// Ends all children and lets nothing start any more: for Ctrl-C. A child that does not heed it within [`GRACE`] is killed.
+/// From here on, what a program started and left behind when it ended is ours, and ends with the run: an interruption finds it below us.
+///
+/// # Errors
+/// When the system does not let us.
+pub fn adopt_orphans() -> io::Result<()> {
+    Ok(rustix::process::set_child_subreaper(Some(
+        rustix::process::getpid(),
+    ))?)
+}
+
+/// Ends all children, and what they started, and lets nothing start any more: for Ctrl-C. What does not heed it within [`GRACE`] is killed.
 pub fn interrupt() {
     INTERRUPTED.store(true, Ordering::SeqCst);
     signal_children(Signal::TERM);
@@ -378,7 +388,7 @@ pub fn interrupt() {
     };
     let patience = Instant::now() + grace;
     while Instant::now() < patience {
-        if children().is_empty() {
+        if children().is_empty() && descendants().is_empty() {
             return;
         }
         std::thread::sleep(Duration::from_millis(50));
@@ -386,7 +396,7 @@ pub fn interrupt() {
     signal_children(Signal::KILL);
 }
 
-/// Kills all children at once, and lets nothing start any more.
+/// Kills all children, and what they started, at once, and lets nothing start any more.
 pub fn kill() {
     INTERRUPTED.store(true, Ordering::SeqCst);
     signal_children(Signal::KILL);
@@ -396,17 +406,62 @@ fn children() -> MutexGuard<'static, Vec<u32>> {
     CHILDREN.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Each of them gets the signal once: for some, a second one means to end without cleaning up.
 fn signal_children(signal: Signal) {
-    for id in children().iter() {
-        if let Some(pid) = i32::try_from(*id).ok().and_then(Pid::from_raw) {
-            // It may have ended by itself in the meantime.
-            let _ = match rustix::process::getpgid(Some(pid)) {
-                // One that leads a group of its own takes the group along.
-                Ok(group) if group == pid => rustix::process::kill_process_group(pid, signal),
-                _ => rustix::process::kill_process(pid, signal),
-            };
+    let mut found = descendants();
+    found.extend(children().iter());
+    let group_of = |id: &u32| rustix::process::getpgid(Some(pid_of(*id)?)).ok();
+    let leads = |id: &&u32| group_of(id).is_some_and(|group| pid_of(**id) == Some(group));
+    let leaders: Vec<u32> = found.iter().filter(leads).copied().collect();
+    let groups: Vec<Pid> = leaders.iter().filter_map(|id| pid_of(*id)).collect();
+    // What goes by itself in the meantime is no error, here and below.
+    for id in &found {
+        if !group_of(id).is_some_and(|group| groups.contains(&group))
+            && let Some(pid) = pid_of(*id)
+        {
+            let _ = rustix::process::kill_process(pid, signal);
         }
     }
+    for group in groups {
+        // One that leads a group of its own takes the group along.
+        let _ = rustix::process::kill_process_group(group, signal);
+    }
+}
+
+fn pid_of(id: u32) -> Option<Pid> {
+    i32::try_from(id).ok().and_then(Pid::from_raw)
+}
+
+/// All processes that run and that this one started, or those that it started; none where the system does not tell.
+fn descendants() -> BTreeSet<u32> {
+    let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let id = entry.file_name().to_str().and_then(|id| id.parse().ok());
+        if let Some(id) = id
+            && let Some(parent) = parent_of(id)
+        {
+            children.entry(parent).or_default().push(id);
+        }
+    }
+    let mut found = BTreeSet::new();
+    let mut next = vec![std::process::id()];
+    while let Some(one) = next.pop() {
+        for child in children.remove(&one).unwrap_or_default() {
+            found.insert(child);
+            next.push(child);
+        }
+    }
+    found
+}
+
+/// The parent of a process that has not ended.
+fn parent_of(id: u32) -> Option<u32> {
+    let stat = lustre_files::read(format!("/proc/{id}/stat"), lustre_files::TEXT).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
+    // The name before may have blanks and brackets in it.
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let ended = matches!(fields.next()?, "Z" | "X");
+    fields.next().filter(|_| !ended)?.parse().ok()
 }
 
 /// Whether [`interrupt`] was called.

@@ -1,4 +1,7 @@
-//! What Ctrl-C, SIGTERM and SIGHUP do: the first ends everything that was started, the second this program, at once.
+//! What Ctrl-C, SIGTERM and SIGHUP do: the first ends everything that was started, and this program when it has cleaned up or waits for
+//! something that may never come; the second this program, at once.
+
+use std::time::Duration;
 
 use lustre_packaging::process;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -16,12 +19,19 @@ pub enum Then {
     End,
 }
 
+/// How long a program that is to clean up may do nothing at all before it is ended.
+const IDLE: Duration = Duration::from_secs(10);
+
+/// How much processor time is nothing in that time.
+const NOTHING: Duration = Duration::from_millis(10);
+
 /// From here on, signals are heeded.
 ///
 /// # Errors
 /// When the system does not let us.
 pub fn heed(then: Then) -> anyhow::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    process::adopt_orphans()?;
     std::thread::spawn(move || {
         let mut signals = signals.forever();
         if signals.next().is_none() {
@@ -32,9 +42,13 @@ pub fn heed(then: Then) -> anyhow::Result<()> {
                 ui::say("interrupted: stopping builds and cleaning up; once more ends it at once");
             }
             process::interrupt();
-            if then == Then::End {
-                std::process::exit(INTERRUPTED.into());
+            while then == Then::CleanUp && is_at_work() {}
+            if then == Then::CleanUp {
+                ui::say(
+                    "what this waits for does not come: ended; the next run removes what is left unfinished",
+                );
             }
+            std::process::exit(INTERRUPTED.into());
         });
         if signals.next().is_some() {
             process::kill();
@@ -42,4 +56,62 @@ pub fn heed(then: Then) -> anyhow::Result<()> {
         }
     });
     Ok(())
+}
+
+/// Whether this program did anything for a while. A read that never ends, of a terminal, a pipe or a file on a server that is gone, does not.
+fn is_at_work() -> bool {
+    let before = processor_time();
+    std::thread::sleep(IDLE);
+    processor_time().saturating_sub(before) > NOTHING
+}
+
+fn processor_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+    use std::process::{Command, Stdio};
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_read_that_never_ends_does_not_outlive_a_signal() {
+        const INSIDE: &str = "LUSTRE_REPO_TEST_INSIDE";
+        if std::env::var_os(INSIDE).is_some() {
+            heed(Then::CleanUp).unwrap();
+            println!("reads");
+            // Nobody writes, and nobody closes the other end.
+            let _ = std::io::stdin().read(&mut [0]);
+            return;
+        }
+        let name = "signals::tests::a_read_that_never_ends_does_not_outlive_a_signal";
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", name, "--nocapture"])
+            .env(INSIDE, "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = Vec::new();
+        let stdout = child.stdout.as_mut().unwrap();
+        while !String::from_utf8_lossy(&said).contains("reads") {
+            let mut byte = [0];
+            assert_eq!(stdout.read(&mut byte).unwrap(), 1);
+            said.push(byte[0]);
+        }
+        let clock = Instant::now();
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+        while child.try_wait().unwrap().is_none() && clock.elapsed() < IDLE * 6 {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        // Where it has ended, there is nothing to kill.
+        let _ = child.kill();
+        let status = child.wait().unwrap();
+        assert_eq!(status.code(), Some(INTERRUPTED.into()));
+    }
 }

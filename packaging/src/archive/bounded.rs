@@ -74,6 +74,10 @@ impl Budget {
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        // A kernel's archive takes minutes.
+        if crate::process::interrupted() {
+            return Err(io::Error::other("interrupted"));
+        }
         let budget = &self.budget;
         let left = budget.description.get().unwrap_or(u64::MAX);
         let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));

@@ -74,10 +74,9 @@ impl Borrowed {
         let own = Self::new(git, repository)?;
         let from = Places::of(git, repository)?;
         own.copy(&from.own, "index", LIST)?;
-        let items =
-            fs::read_dir(&from.own).map_err(|source| PathError::new("read", &from.own, source))?;
-        for item in items.filter_map(Result::ok) {
-            let name = item.file_name();
+        let failed = |source| PathError::new("read", &from.own, source);
+        for item in fs::read_dir(&from.own).map_err(failed)? {
+            let name = item.map_err(failed)?.file_name();
             // The larger part of an index that is split.
             if let Some(name) = name
                 .to_str()
@@ -103,11 +102,9 @@ impl Borrowed {
     /// The file `name` of `from`, where there is one.
     fn copy(&self, from: &Path, name: &str, limit: u64) -> Result<(), PathError> {
         let path = from.join(name);
-        match lustre_files::read(&path, limit) {
-            Ok(content) => self.write(name, content),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(PathError::new("read", &path, error)),
-        }
+        let content = lustre_files::if_there(lustre_files::read(&path, limit))
+            .map_err(|source| PathError::new("read", &path, source))?;
+        content.map_or(Ok(()), |content| self.write(name, content))
     }
 
     fn copy_references(&self, refs: &Path) -> Result<(), Error> {

@@ -1,6 +1,5 @@
 //! Sources that are here, and how their content is taken out.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::git::Git;
@@ -85,10 +84,10 @@ impl Fetched {
     /// When the source is damaged or no longer there.
     pub fn text(&self, store: &Store, file: &str) -> Result<Option<String>, Error> {
         let lossy = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-        let read = |path: &Path| match lustre_files::read(path, lustre_files::SOURCE) {
-            Ok(bytes) => Ok(Some(lossy(bytes))),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(Error::from(PathError::new("read", path, error))),
+        let read = |path: &Path| -> Result<Option<String>, Error> {
+            let bytes = lustre_files::if_there(lustre_files::read(path, lustre_files::SOURCE))
+                .map_err(|source| PathError::new("read", path, source))?;
+            Ok(bytes.map(lossy))
         };
         match &self.content {
             Content::Git {

@@ -151,10 +151,22 @@ impl<'s> Git<'s> {
             "--end-of-options",
             &name,
         ]);
-        Ok(self
-            .run(&mut command)
-            .ok()
-            .filter(|commit| !commit.is_empty()))
+        match process::output(&mut command) {
+            Ok(commit) => {
+                let commit = String::from_utf8_lossy(&commit).trim_end().to_owned();
+                Ok(Some(commit).filter(|commit| !commit.is_empty()))
+            }
+            // So it says, without a word, that there is none.
+            Err(process::Error::Output { status, stderr, .. })
+                if status.code() == Some(1) && stderr.is_empty() =>
+            {
+                Ok(None)
+            }
+            Err(source) => Err(Error::Tool {
+                source_name: self.source.to_owned(),
+                source: Box::new(source),
+            }),
+        }
     }
 
     /// The name that the repository's annotated release tags, those that begin with a digit, give a commit: `2.17.0`, or
@@ -609,6 +621,32 @@ impl<'s> Git<'s> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_revision_that_cannot_be_read_is_not_taken_for_absent() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store"), "a test", &mut |_| {}).unwrap();
+        let git = Git::new(&store, "lustre");
+        let repository = dir.path().join("clone");
+        let run = |arguments: &[&str]| {
+            let mut command = git.command();
+            command.arg("-C").arg(&repository).args(arguments);
+            git.run(&mut command).unwrap()
+        };
+        std::fs::create_dir(&repository).unwrap();
+        run(&["init", "-q"]);
+        let somebody = ["-c", "user.name=a", "-c", "user.email=a@b"];
+        run(&[&somebody[..], &["commit", "-q", "--allow-empty", "-m", "a"]].concat());
+        let head = run(&["rev-parse", "HEAD"]);
+        assert_eq!(git.commit(&repository, "HEAD").unwrap(), Some(head.clone()));
+        for absent in ["v1", "refs/tags/v1", &"1".repeat(head.len())] {
+            assert_eq!(git.commit(&repository, absent).unwrap(), None, "{absent}");
+        }
+        let object = repository.join(format!(".git/objects/{}/{}", &head[..2], &head[2..]));
+        std::fs::remove_file(&object).unwrap();
+        std::fs::write(&object, "damaged").unwrap();
+        assert!(git.commit(&repository, "HEAD").is_err());
+    }
 
     /// A repository of two commits, with an annotated tag on the first and one on the second, and one that is only a name.
     fn repository(git: &Git<'_>, at: &Path) {

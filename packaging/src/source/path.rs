@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Error;
+use super::download::LARGEST;
 use super::git::Git;
 use crate::store::{self, Digest, Entry, EntryKind, PathError, Store};
 
@@ -15,6 +16,11 @@ pub(super) fn list(store: &Store, source: &str, dir: &Path) -> Result<Vec<Entry>
             why: format!("{} is not a folder", dir.display()),
         });
     }
+    let mut room = Room {
+        source,
+        dir,
+        left: LARGEST,
+    };
     let entries = if dir.join(".git").exists() {
         let mut entries = Vec::new();
         for path in Git::new(store, source).files(dir)? {
@@ -33,11 +39,16 @@ pub(super) fn list(store: &Store, source: &str, dir: &Path) -> Result<Vec<Entry>
                     )],
                 });
             }
+            room.take(&dir.join(&path))?;
             entries.push(store::entry(dir, &path)?);
         }
         entries.sort_by(|a, b| a.path.cmp(&b.path));
         entries
     } else {
+        // Before any of it is read.
+        for item in store::walk(dir) {
+            room.take(item?.path())?;
+        }
         store::list_tree(dir)?
     };
     if entries.is_empty() {
@@ -47,6 +58,35 @@ pub(super) fn list(store: &Store, source: &str, dir: &Path) -> Result<Vec<Entry>
         });
     }
     Ok(entries)
+}
+
+/// How much more a folder may hold: all of it is read, and a file with holes can have any size.
+struct Room<'a> {
+    source: &'a str,
+    dir: &'a Path,
+    left: u64,
+}
+
+impl Room<'_> {
+    fn take(&mut self, path: &Path) -> Result<(), Error> {
+        let meta =
+            fs::symlink_metadata(path).map_err(|source| PathError::new("look at", path, source))?;
+        let size = if meta.is_file() { meta.len() } else { 0 };
+        let Some(left) = self.left.checked_sub(size) else {
+            return Err(Error::Invalid {
+                source_name: self.source.to_owned(),
+                why: format!(
+                    "{} holds more than {} GiB with {} ({} MiB), which no source does; take out what is none",
+                    self.dir.display(),
+                    LARGEST >> 30,
+                    path.display(),
+                    size >> 20
+                ),
+            });
+        };
+        self.left = left;
+        Ok(())
+    }
 }
 
 /// Copies the listed files and links of `from` into `into`, a folder that is empty or not there, with the modes 0644 or 0755
@@ -123,4 +163,33 @@ fn copy_all(
         source_name: source.to_owned(),
         source: Box::new(error),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_claims_more_than_any_source_is_refused_before_it_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(&dir.path().join("store"), "a test", &mut |_| {}).unwrap();
+        for is_clone in [false, true] {
+            let source = dir.path().join(format!("source-{is_clone}"));
+            fs::create_dir(&source).unwrap();
+            if is_clone {
+                let mut command = crate::process::command("git");
+                crate::process::output(command.args(["init", "-q"]).arg(&source)).unwrap();
+            }
+            fs::write(source.join("a"), "small").unwrap();
+            assert_eq!(list(&store, "lustre", &source).unwrap().len(), 1);
+            // It takes no room on the disk, and hours to read.
+            let file = fs::File::create(source.join("big")).unwrap();
+            file.set_len(1 << 40).unwrap();
+            let error = list(&store, "lustre", &source).unwrap_err().to_string();
+            assert!(
+                error.contains("more than 16 GiB") && error.contains("/big (1048576 MiB)"),
+                "{error}"
+            );
+        }
+    }
 }

@@ -133,6 +133,10 @@ pub(crate) fn copy(
     let mut buffer = vec![0; 128 * 1024];
     let mut length = 0;
     loop {
+        // Of a kernel's sources, or of a whole store, this takes minutes.
+        if crate::process::interrupted() {
+            return Err(io::Error::other("interrupted"));
+        }
         match reader.read(&mut buffer) {
             Ok(0) => return Ok(length),
             Ok(count) => {

@@ -264,13 +264,14 @@ fn what_is_no_key_file_ends_at_once() {
     }
 }
 
-/// A `gpg` that waits, is deaf to SIGTERM, and says its id in the file `pid`.
+/// A `gpg` that waits, is deaf to SIGTERM, and says its id in the file `pid`; and in `pid.below` that of a program which it started, and
+/// which has a session of its own.
 fn deaf_gpg(home: &Home) -> PathBuf {
     let folder = home.path().join("bin");
     fs::create_dir(&folder).unwrap();
     let gpg = folder.join("gpg");
     let script = format!(
-        "#!/bin/sh\ntrap '' TERM\necho $$ >{0}.new\nmv {0}.new {0}\nwhile :; do sleep 0.2; done\n",
+        "#!/bin/sh\nsetsid sleep 300 </dev/null >/dev/null 2>&1 &\necho $! >{0}.below\ntrap '' TERM\necho $$ >{0}.new\nmv {0}.new {0}\nwhile :; do sleep 0.2; done\n",
         home.path().join("pid").display()
     );
     fs::write(&gpg, script).unwrap();
@@ -316,11 +317,14 @@ fn a_signal_ends_what_was_started_and_a_second_one_ends_all_at_once() {
             signals == 2,
             "{signals}"
         );
-        let stat = fs::read_to_string(format!("/proc/{gpg}/stat")).unwrap_or_default();
-        assert!(
-            stat.is_empty() || stat.contains(") Z "),
-            "gpg runs on: {stat}"
-        );
+        let below = fs::read_to_string(home.path().join("pid.below")).unwrap();
+        for id in [gpg.as_str(), below.trim()] {
+            let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+            assert!(
+                stat.is_empty() || stat.contains(") Z "),
+                "{signals}: it runs on: {stat}"
+            );
+        }
     }
 }
 

@@ -220,3 +220,45 @@ fn the_only_word_of_what_a_killed_run_left_is_not_removed_before_that() {
         "{ran:?}"
     );
 }
+
+#[test]
+fn a_dry_run_removes_nothing_and_says_what_would_go_and_how_large_it_is() {
+    let home = Home::new();
+    let root = home.store();
+    drop(Store::open(&root, "a test", &mut |_| {}).unwrap());
+    // What cannot be read, half of a download that nothing pins, and the log of a result that is gone.
+    let stage = root.join("stages/kernel-0123456789abcdef");
+    fs::create_dir(&stage).unwrap();
+    fs::write(stage.join("out"), vec![1; 3 << 20]).unwrap();
+    fs::write(root.join("partial").join("ab".repeat(32)), vec![1; 2 << 20]).unwrap();
+    fs::write(root.join("logs/lustre-0123456789abcdef.log"), "x").unwrap();
+    let before = snapshot(&root);
+    for (arguments, listed) in [
+        (
+            &["clean", "--dry-run"][..],
+            &[
+                "3 MiB  stages/kernel-0123456789abcdef",
+                "2 MiB  partial/abab",
+                "KiB  logs/lustre-0123456789abcdef.log",
+            ][..],
+        ),
+        (
+            &["clean", "--all", "--dry-run"],
+            &["3 MiB  stages", "2 MiB  partial"],
+        ),
+    ] {
+        let ran = home.run(arguments);
+        assert_eq!(ran.code, 0, "{ran:?}");
+        for words in listed {
+            assert!(ran.stdout.contains(words), "{words}: {ran:?}");
+        }
+        assert!(
+            ran.stderr.contains("would remove") && ran.stderr.contains("5 MiB"),
+            "{ran:?}"
+        );
+        assert_eq!(snapshot(&root), before, "{arguments:?}");
+    }
+    let ran = home.run(&["clean"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(!stage.exists() && ran.stderr.contains("5 MiB"), "{ran:?}");
+}

@@ -6,7 +6,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use lustre_packaging::store::Store;
-use lustre_repo_tests::command_line::{Home, project};
+use lustre_repo_tests::command_line::{Home, namespaces, program, project, run};
 
 /// Long enough for a slow machine; only a test that fails waits so long.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -134,7 +134,19 @@ fn a_plan_changes_nothing_and_asks_nobody() {
     let plan = |home: &Home| {
         let ran = home.run(&["plan"]);
         assert_eq!(ran.code, 0, "{ran:?}");
-        let ran = home.run(&["plan", "--json", "--target", "debian-12"]);
+        // There is no network at all.
+        let mut command = namespaces(&["--net"]);
+        command
+            .args([
+                "sh",
+                "-c",
+                "ip -o link | grep -v ' lo:' && exit 99; exec \"$@\"",
+                "sh",
+            ])
+            .arg(program())
+            .args(["plan", "--json", "--target", "debian-12"]);
+        home.prepare(&mut command);
+        let ran = run(&mut command);
         assert_eq!(ran.code, 0, "{ran:?}");
         assert!(
             serde_json::from_str::<serde_json::Value>(&ran.stdout)
