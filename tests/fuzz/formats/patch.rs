@@ -145,6 +145,10 @@ impl Format for Patch {
                 first("*** /dev/null\n--- b/made\n***************\n*** 0 ****\n--- 1 ----\n+ x\n"),
             ),
             Case::bad(
+                "a name with a blank that ends it at another file's",
+                "--- a/fs/ext4/super.c\n+++  a/README b/fs/moved.c\n@@ -1,3 +1,3 @@\n-one\n+ONE\n two\n three\n",
+            ),
+            Case::bad(
                 "an ed script behind git's header",
                 MADE.replace("new file mode 100644", "1c\nx\n."),
             ),

@@ -52,8 +52,20 @@ pub(super) fn by_git(rest: &[u8]) -> Vec<&[u8]> {
     }
 }
 
-/// The name that follows `---` and the like: up to the blanks before a tab, or else up to the first blank.
+/// The name that follows `---` and the like, without its first component.
 fn name(rest: &[u8]) -> Option<&[u8]> {
+    let name = whole(rest)?;
+    if name.starts_with(b"\"") {
+        return Some(name);
+    }
+    if name == b"/dev/null" {
+        return None;
+    }
+    after_first_component(name)
+}
+
+/// The name that follows `---` and the like: up to the blanks before a tab, or else up to the first blank.
+pub(super) fn whole(rest: &[u8]) -> Option<&[u8]> {
     let start = rest.iter().position(|byte| !is_blank(*byte))?;
     let rest = &rest[start..];
     if rest.starts_with(b"\"") {
@@ -68,11 +80,7 @@ fn name(rest: &[u8]) -> Option<&[u8]> {
             .rposition(|byte| !is_blank(*byte))
             .map(|at| at + 1),
     };
-    let name = &rest[..end.unwrap_or(rest.len())];
-    if name == b"/dev/null" {
-        return None;
-    }
-    after_first_component(name)
+    Some(&rest[..end.unwrap_or(rest.len())])
 }
 
 fn is_blank(byte: u8) -> bool {

@@ -349,21 +349,10 @@ impl<'a> Parser<'a> {
         lines
     }
 
-    /// The path of the current `---` or `+++` line: up to a tab, without its first component.
+    /// The path of the current `---` or `+++` line, where `patch` finds it, without its first component.
     fn path(&self, mark: usize) -> Result<Option<PathBuf>, PatchError> {
-        let field = &self.lines[self.at][mark..];
-        let end = field.iter().position(|byte| *byte == b'\t');
-        let mut name = field[..end.unwrap_or(field.len())].trim_ascii_end();
-        if end.is_none() {
-            // Old diffs put the time after blanks: `--- a/file 2020-01-01 …`.
-            if let Some(blank) = name
-                .windows(3)
-                .position(|at| at[0] == b' ' && at[1].is_ascii_digit() && at[2].is_ascii_digit())
-            {
-                name = name[..blank].trim_ascii_end();
-            }
-        }
-        self.checked(name)
+        let name = named::whole(&self.lines[self.at][mark..]);
+        self.checked(name.unwrap_or_default())
     }
 
     fn checked(&self, raw: &[u8]) -> Result<Option<PathBuf>, PatchError> {

@@ -240,3 +240,23 @@ fn a_few_hunks_may_begin_before_another_ends() {
         );
     }
 }
+
+#[test]
+fn a_name_ends_where_patch_ends_it() {
+    let name = |line: &str| {
+        let text = format!("--- a/f\n+++ {line}\n@@ -1 +1 @@\n-x\n+y\n");
+        let patch = Patch::parse(text.as_bytes(), "p").unwrap();
+        patch.files[0].new.clone().unwrap()
+    };
+    for (line, expected) in [
+        ("b/f", "f"),
+        ("b/f\t2020-01-01", "f"),
+        ("b/two words\t", "two words"),
+        ("b/f 2020-01-01 12:00", "f"),
+        // Without a tab a blank ends it, and in front of it there may be some.
+        (" a/README b/f/moved.c", "README"),
+        ("b/two words", "two"),
+    ] {
+        assert_eq!(name(line), Path::new(expected), "{line}");
+    }
+}
