@@ -60,6 +60,28 @@ fn only_what_a_store_is_made_of_is_ever_removed_of_it() {
     fs::create_dir(root.join("photos")).unwrap();
     fs::write(root.join("photos/one"), "mine").unwrap();
     fs::create_dir_all(root.join("stages/mine")).unwrap();
+    // A mirror of a repository that no target names.
+    fs::create_dir_all(root.join("git/old-0123456789ab.git")).unwrap();
+    fs::write(root.join("git/old-0123456789ab.git/HEAD"), "x".repeat(4096)).unwrap();
+    // What would go is told with its size, and stays.
+    let ran = home.run(&["clean", "--all", "--dry-run"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let line = ran.stdout.lines().find(|line| line.ends_with("  git"));
+    let line = line.unwrap_or_else(|| panic!("{ran:?}"));
+    let kib: u64 = line
+        .trim_start()
+        .split(" KiB")
+        .next()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert!(kib >= 4, "{line}");
+    assert!(ran.stderr.contains("would remove the store"), "{ran:?}");
+    let stays = ["git/old-0123456789ab.git/HEAD", "logs/kernel.log"];
+    assert!(
+        stays.iter().all(|file| root.join(file).is_file()),
+        "{ran:?}"
+    );
     let ran = home.run(&["clean"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(root.join("stages/mine").is_dir(), "{ran:?}");
