@@ -17,6 +17,8 @@ use lustre_repo_tests::command_line::{Home, Run, run};
 use lustre_repo_tests::secret_search::SecretParts;
 use lustre_repository::{proof, sums};
 
+#[path = "kills/full.rs"]
+mod full;
 #[path = "kills/named.rs"]
 mod named;
 #[path = "kills/releases.rs"]
@@ -91,13 +93,18 @@ impl World {
 
     /// `repo` with one of the keys, and the proofs that take seconds.
     fn command(&self, key: usize) -> std::process::Command {
+        self.command_to(key, &self.dist())
+    }
+
+    /// The same, to another place.
+    fn command_to(&self, key: usize, output: &Path) -> std::process::Command {
         let mut command =
             self.home
                 .command(&["repo", "--offline", "--prove", "static", "--key-file"]);
         command
             .arg(&self.keys[key])
             .arg("--output")
-            .arg(self.dist())
+            .arg(output)
             .env("LUSTRE_REPO_STORE", self.store());
         command
     }
@@ -150,7 +157,11 @@ impl World {
                 .home
                 .run(&["key", "export", "--key-file", file.to_str().unwrap()]);
             let secret = SecretParts::new(&fs::read_to_string(file).unwrap(), &public.stdout);
-            let said = self.repo(key);
+            // Each in a place of its own: another key in the place of the first would contradict it.
+            let place = self.base.join(format!("searched-{key}"));
+            let said = run(&mut self.command_to(key, &place));
+            assert_eq!(said.code, 0, "{said:?}");
+            folders.push(place);
             for text in [&said.stdout, &said.stderr] {
                 assert_eq!(secret.is_in(text.as_bytes()), None);
             }

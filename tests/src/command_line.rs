@@ -45,7 +45,7 @@ pub fn program() -> &'static Path {
 }
 
 /// How a run ended.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 pub struct Run {
     /// The exit code.
     pub code: i32,
@@ -130,6 +130,20 @@ impl Home {
         let script = "mount --bind \"$1\" \"$2\" || exit 99; at=$2; shift 2; \"$@\"; code=$?; findmnt -no TARGET \"$at\"; exit $code";
         let mut command = namespaces(&["--mount"]);
         command.args(["sh", "-c", script, "sh"]).args([from, at]);
+        command.arg(program()).args(arguments);
+        self.prepare(&mut command);
+        run(&mut command)
+    }
+
+    /// Runs the tool where nobody can write to `folder`, in a mount namespace of its own.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn run_read_only(&self, folder: &Path, arguments: &[&str]) -> Run {
+        let script = "mount --bind \"$1\" \"$1\" && mount -o remount,bind,ro \"$1\" || exit 99; \
+            ! touch \"$1/written\" 2>/dev/null || exit 98; shift; exec \"$@\"";
+        let mut command = namespaces(&["--mount"]);
+        command.args(["sh", "-c", script, "sh"]).arg(folder);
         command.arg(program()).args(arguments);
         self.prepare(&mut command);
         run(&mut command)

@@ -474,7 +474,16 @@ type Noticed = BTreeMap<String, (Outcome, String)>;
 
 /// What `cargo xtask verify` says of the repository to somebody who expects the key: its exit code, and the checks that did not pass.
 fn verify(dist: &Path, target: &Path, more: &[&str]) -> (Run, Noticed) {
-    let home = Home::new();
+    verify_as(dist, target, more, Home::run)
+}
+
+/// The same, with the tool run by `run`.
+fn verify_as(
+    dist: &Path,
+    target: &Path,
+    more: &[&str],
+    run: impl Fn(&Home, &[&str]) -> Run,
+) -> (Run, Noticed) {
     let arguments = [
         "verify",
         "--offline",
@@ -483,7 +492,7 @@ fn verify(dist: &Path, target: &Path, more: &[&str]) -> (Run, Noticed) {
         target.to_str().unwrap(),
         dist.to_str().unwrap(),
     ];
-    let ran = home.run(&[&arguments, more].concat());
+    let ran = run(&Home::new(), &[&arguments, more].concat());
     let said: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap_or_default();
     let checks = said["checks"].as_array().cloned().unwrap_or_default();
     let checks: Vec<Check> = checks
@@ -600,6 +609,14 @@ fn every_change_to_a_published_repository_is_noticed() {
     );
     assert_eq!(ran.code, 1, "untouched: {ran:?} {said:?}");
     assert!(said.is_empty() && ran.stderr.contains("offline"), "{ran:?}");
+    // Nor does it make a difference that nobody could change it, `verify` no more than others.
+    let (closed, said) = verify_as(
+        &tree.dist(),
+        &target,
+        &["--public-key", key.to_str().unwrap()],
+        |home, arguments| home.run_read_only(&tree.dist(), arguments),
+    );
+    assert_eq!(closed, ran, "read only: {said:?}");
 
     let next = std::sync::atomic::AtomicUsize::new(0);
     let wrong = Mutex::new(Vec::new());
