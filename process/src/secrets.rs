@@ -37,7 +37,7 @@ type Values = Vec<(OsString, Zeroizing<Vec<u8>>)>;
 /// What was handed over.
 static TAKEN: OnceLock<Values> = OnceLock::new();
 
-/// Takes the secrets out of the environment: where there are any, the program begins anew without them. To be called before anything is
+/// Takes the secrets out of the environment: where there are any, the program starts again without them. To be called before anything is
 /// started. It comes back in a process whose environment has none, and never had.
 ///
 /// # Errors

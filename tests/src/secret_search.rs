@@ -8,6 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use lustre_packaging::process;
+use lustre_packaging::store::Digest;
 use walkdir::WalkDir;
 
 /// The base64 of an armored block, without its checksum.
@@ -30,18 +31,46 @@ pub fn decoded(body: &str) -> Vec<u8> {
 
 type Part = [u8; 8];
 
-fn parts(bytes: &[u8]) -> HashSet<Part> {
+fn windows(bytes: &[u8]) -> HashSet<Part> {
     bytes
         .windows(8)
         .map(|part| Part::try_from(part).unwrap())
         .collect()
 }
 
+/// A set of parts that is asked for each byte of large files.
+#[derive(Debug)]
+struct Parts {
+    all: HashSet<Part>,
+    /// Whether one begins with these two bytes: most do not, and need no further look.
+    begins: Vec<bool>,
+}
+
+impl Parts {
+    fn new(all: HashSet<Part>) -> Self {
+        let mut begins = vec![false; 1 << 16];
+        for part in &all {
+            begins[usize::from(u16::from_be_bytes([part[0], part[1]]))] = true;
+        }
+        Self { all, begins }
+    }
+
+    fn found(&self, bytes: &[u8]) -> Option<String> {
+        let mut parts = bytes.windows(8);
+        parts
+            .find(|part| {
+                self.begins[usize::from(u16::from_be_bytes([part[0], part[1]]))]
+                    && self.all.contains(*part)
+            })
+            .map(|part| String::from_utf8_lossy(part).into_owned())
+    }
+}
+
 /// Eight bytes in a row of the secret, as bytes and in base64: what the public part has, too, is none.
 #[derive(Debug)]
 pub struct SecretParts {
-    bytes: HashSet<Part>,
-    text: HashSet<Part>,
+    bytes: Parts,
+    text: Parts,
 }
 
 impl SecretParts {
@@ -57,27 +86,24 @@ impl SecretParts {
             .iter()
             .flat_map(|before| {
                 let bytes = [before.as_bytes(), &shown].concat();
-                parts(
+                windows(
                     &process::output_with_input(process::command("base64").arg("--wrap=0"), &bytes)
                         .unwrap(),
                 )
             })
             .collect();
         Self {
-            bytes: &parts(&decoded(&secret)) - &parts(&shown),
-            text: &parts(secret.as_bytes()) - &shown_text,
+            bytes: Parts::new(&windows(&decoded(&secret)) - &windows(&shown)),
+            text: Parts::new(&windows(secret.as_bytes()) - &shown_text),
         }
     }
 
-    /// Where `what` has a part of the secret: as it is, in base64, in decimal or in hexadecimal numbers.
+    /// Where `what` has a part of the secret: as it is, in base64, and where it is text in decimal or in hexadecimal numbers.
     pub fn is_in(&self, what: &[u8]) -> Option<String> {
-        let found = |set: &HashSet<Part>, bytes: &[u8]| {
-            bytes
-                .windows(8)
-                .find(|part| set.contains(*part))
-                .map(|part| String::from_utf8_lossy(part).into_owned())
+        let plain = || self.bytes.found(what).or_else(|| self.text.found(what));
+        let Ok(text) = std::str::from_utf8(what) else {
+            return plain();
         };
-        let text = String::from_utf8_lossy(what);
         let decimal: Vec<u8> = text
             .split(|c: char| !c.is_ascii_digit())
             .filter_map(|number| number.parse().ok())
@@ -96,28 +122,30 @@ impl SecretParts {
             .filter(|part| part.len() == 2)
             .flat_map(|part| of(part))
             .collect();
-        found(&self.bytes, what)
-            .or_else(|| found(&self.text, what))
-            .or_else(|| found(&self.bytes, &decimal))
-            .or_else(|| found(&self.bytes, &apart))
-            .or_else(|| digits.iter().find_map(|part| found(&self.bytes, &of(part))))
+        plain()
+            .or_else(|| self.bytes.found(&decimal))
+            .or_else(|| self.bytes.found(&apart))
+            .or_else(|| digits.iter().find_map(|part| self.bytes.found(&of(part))))
     }
 
-    /// The first file below `folder` that has a part of the secret, in its content or in its name, but for those in `except`.
+    /// The first file below the `folders` that has a part of the secret, in its content or in its name, but for those in `except`. The
+    /// same content in many places is read once.
     ///
     /// # Panics
     /// When a file cannot be read.
-    pub fn below(&self, folder: &Path, except: &[&Path]) -> Option<String> {
-        let files = WalkDir::new(folder).into_iter().map(Result::unwrap);
+    pub fn below(&self, folders: &[&Path], except: &[&Path]) -> Option<String> {
+        let mut seen = HashSet::new();
+        let files = folders.iter().flat_map(WalkDir::new).map(Result::unwrap);
         let mut files = files.filter(|entry| !except.contains(&entry.path()));
         files.find_map(|entry| {
             let path = entry.path().display().to_string();
-            let content = match entry.file_type() {
-                kind if kind.is_file() => fs::read(entry.path()).unwrap(),
-                _ => Vec::new(),
-            };
-            let found = self.is_in(&content);
-            let found = found.or_else(|| self.is_in(path.as_bytes()));
+            let mut found = self.is_in(path.as_bytes());
+            if entry.file_type().is_file() {
+                let content = fs::read(entry.path()).unwrap();
+                if seen.insert(Digest::of_bytes(&content)) {
+                    found = found.or_else(|| self.is_in(&content));
+                }
+            }
             found.map(|part| format!("{path}: {part:?}"))
         })
     }

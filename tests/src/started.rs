@@ -49,7 +49,7 @@ note={notes}/$name.$$
 printf '%s\n' "$@" >"$note"
 /bin/cat /proc/$$/environ >"$note.env"
 id=$$ found=
-while [ -z "$found" ] && [ "$id" -gt 1 ]; do
+while [ -z "$found" ] && [ "$id" -gt 1 ] && [ -r "/proc/$id/status" ]; do
     while read -r word value rest; do [ "$word" != PPid: ] || id=$value; done </proc/$id/status
     echo "of process $id:"
     /bin/cat "/proc/$id/environ" "/proc/$id/cmdline"

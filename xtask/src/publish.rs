@@ -488,7 +488,7 @@ mod tests {
         assert!(recover(&world.store).unwrap().is_empty());
         assert!(!left.exists() && !note.0.exists());
         assert_eq!(world.read("a.rpm"), "package");
-        // A disk that is not mounted now: the only word of it stays.
+        // A disk that is not mounted now: the only record of it stays.
         let away = world.dir.path().join("disk/x");
         let note = Note::write(&world.store, &away).unwrap();
         assert_eq!(recover(&world.store).unwrap()[0].output, away);

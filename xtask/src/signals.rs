@@ -45,7 +45,7 @@ pub fn heed(then: Then) -> anyhow::Result<()> {
             while then == Then::CleanUp && is_at_work() {}
             if then == Then::CleanUp {
                 ui::say(
-                    "what this waits for does not come: ended; the next run removes what is left unfinished",
+                    "still waiting after the interruption: ended; the next run removes what is unfinished",
                 );
             }
             std::process::exit(INTERRUPTED.into());

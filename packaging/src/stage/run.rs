@@ -59,6 +59,8 @@ pub fn run_taking(
     loop {
         let ran = once(stages, store, options, tell);
         match ran.and_then(|done| whole(&done).map(|()| done)) {
+            // What was not read to its end is not damaged.
+            Err(Error::Damaged { .. }) if process::interrupted() => return Err(Error::Interrupted),
             Err(Error::Damaged { stage, why }) if mended.insert(stage.path.clone()) => {
                 tell(Event::Damaged {
                     stage: &stage.record.name,

@@ -145,6 +145,10 @@ impl Store {
                 Err(error) => found(path, error.to_string()),
             }
         }
+        // What was not read to its end is not damaged.
+        if crate::process::interrupted() {
+            return Err(Error::Interrupted);
+        }
         Ok(damage)
     }
 }

@@ -73,8 +73,8 @@ pub enum Error {
     /// The system refused something.
     #[error(transparent)]
     Path(#[from] PathError),
-    /// Ctrl-C while another run was waited for.
-    #[error("interrupted while waiting for the run that uses the store")]
+    /// Ctrl-C while another run was waited for, or the store was read.
+    #[error("interrupted")]
     Interrupted,
     /// A file is not what it has to be.
     #[error("{what} has the wrong digest\n  expected sha256 {expected}\n  found    sha256 {found}")]

@@ -31,6 +31,8 @@ impl Dnf<'_> {
             .arg("-c")
             .arg(file)
             .arg(format!("--installroot={}", self.root().display()))
+            // A proxy of the machine's does not stand between it and servers of the tests.
+            .env("no_proxy", "*")
             // Debian's dnf-plugins-core comes with the plugin `local` switched on: it keeps every package any dnf of the
             // machine installs, and offers it to all others.
             .args([

@@ -616,7 +616,11 @@ fn every_change_to_a_published_repository_is_noticed() {
         &["--public-key", key.to_str().unwrap()],
         |home, arguments| home.run_read_only(&tree.dist(), arguments),
     );
-    assert_eq!(closed, ran, "read only: {said:?}");
+    assert_eq!(closed.code, ran.code, "read only: {closed:?}");
+    assert!(
+        said.is_empty() && closed.stderr.contains("offline"),
+        "{closed:?}"
+    );
 
     let next = std::sync::atomic::AtomicUsize::new(0);
     let wrong = Mutex::new(Vec::new());

@@ -237,10 +237,10 @@ fn no_file_that_comes_of_signing_has_a_part_of_the_key() {
     tree.complete();
     // Packages as they are signed, the tree with its metadata, sums and proof, the logs of the checks, what is unfinished.
     for folder in [tree.path(), world().path()] {
-        assert_eq!(parts.below(folder, &[]), None);
+        assert_eq!(parts.below(&[folder], &[]), None);
     }
     // It would be found.
     let line = secret.lines().nth(20).unwrap();
     fs::write(tree.path().join("logs/a"), format!("x {} y", &line[5..25])).unwrap();
-    assert!(parts.below(tree.path(), &[]).is_some());
+    assert!(parts.below(&[tree.path()], &[]).is_some());
 }

@@ -155,7 +155,7 @@ fn no_command_says_or_writes_a_byte_of_a_key_however_it_is_mangled() {
             }
         }
     }
-    assert_eq!(secret.below(home.path(), &[&file]), None);
+    assert_eq!(secret.below(&[home.path()], &[&file]), None);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! - `hold`: opens the store, says so, and keeps it until its input ends.
 //! - `stage`: begins a stage, writes half of it, says so, and waits.
+//! - `interrupted`: makes a stage where it is not there; where it is, is interrupted while it reads it, and tells what comes of that.
 //! - `full FILE`: brings FILE into the store in each way there is, on a disk that is too small, and says what came of it.
 
 // What it says is its result.
@@ -13,7 +14,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use lustre_packaging::archive::{pack_tar_gz, unpack};
+use lustre_packaging::process::interrupt;
 use lustre_packaging::source::{Downloader, Retry};
+use lustre_packaging::stage::{Event, Options, Stage, run_taking};
 use lustre_packaging::store::{Digest, Entry, StageRecord, Store};
 
 fn main() {
@@ -41,9 +44,39 @@ fn main() {
             println!("in the stage");
             wait();
         }
+        "interrupted" => interrupted(&store),
         "full" => full(&store, Path::new(&rest[0])),
         other => panic!("no mode {other}"),
     }
+}
+
+fn interrupted(store: &Store) {
+    let stages = [Stage {
+        name: "kernel".to_owned(),
+        needs: Vec::new(),
+        inputs: Vec::new(),
+        whole: None,
+        recipe: Box::new(|work| {
+            // Takes a second to read, and no room.
+            fs::File::create(work.output.join("kernel.rpm"))?.set_len(512 << 20)?;
+            Ok(())
+        }),
+    }];
+    let options = Options { width: 1 };
+    // While it is read, which comes behind that it is found.
+    let taken = run_taking(&["kernel"], &stages, store, options, &|event| {
+        if let Event::Cached { .. } = event {
+            std::thread::spawn(|| {
+                std::thread::sleep(Duration::from_millis(200));
+                interrupt();
+            });
+        }
+    });
+    match taken {
+        Ok(_) => println!("made"),
+        Err(error) => println!("{error}\n{}", store.damage(&mut |_| {}).unwrap_err()),
+    }
+    println!("{} stages", store.stages().list().unwrap().len());
 }
 
 fn wait() {

@@ -111,6 +111,23 @@ fn what_is_mounted_in_tmp_is_unmounted_and_not_emptied() {
 }
 
 #[test]
+fn what_an_interruption_keeps_from_being_read_is_not_damaged() {
+    let dir = tempfile::tempdir().unwrap();
+    let said = || {
+        let done = Command::new(env!("CARGO_BIN_EXE_store-run"))
+            .args(["interrupted", dir.path().join("store").to_str().unwrap()])
+            .output()
+            .unwrap();
+        let why = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{why}");
+        String::from_utf8(done.stdout).unwrap()
+    };
+    assert_eq!(said(), "made\n1 stages\n");
+    let kept = "interrupted; what was finished is kept, run the same command to go on";
+    assert_eq!(said(), format!("{kept}\ninterrupted\n1 stages\n"));
+}
+
+#[test]
 fn a_full_disk_is_told_as_such_and_nothing_half_written_stays() {
     let dir = tempfile::tempdir().unwrap();
     let big = dir.path().join("in");

@@ -54,7 +54,7 @@ fn all(store: Store, folder: &Path, dry_run: bool) -> anyhow::Result<Outcome> {
         ));
         return Ok(Outcome::Done);
     }
-    // The only word of what killed runs left is in the store.
+    // The only record of what killed runs left is in the store.
     let mut away = Vec::new();
     for Left { output, why } in publish::recover(&store)? {
         if let Some(why) = why {

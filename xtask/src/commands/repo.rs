@@ -376,9 +376,11 @@ pub fn run_taking(
     let unrecorded = unrecorded
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
+    // What the run itself failed with comes first.
+    let done = ran?;
     match unrecorded {
         Some(error) => Err(error.into()),
-        None => Ok(ran?),
+        None => Ok(done),
     }
 }
 
