@@ -126,7 +126,7 @@ pub enum Error {
     /// The key did not exist yet, at the signing time or now.
     #[error(
         "key {fingerprint} is valid only from {created}, after {at}; clients refuse a signature older than its key: sign at a \
-         later time (SOURCE_DATE_EPOCH) or use an older key"
+         later time or use an older key"
     )]
     NotYetValid {
         /// The key.

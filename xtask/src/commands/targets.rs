@@ -23,6 +23,9 @@ pub fn run(matrix: bool, json: bool) -> anyhow::Result<Exit> {
         if json {
             ui::print(&serde_json::to_string_pretty(&rows)?);
         } else {
+            ui::say(
+                "what is known of the patches and the sources; docs/rocky.md says what of it was built, and on what",
+            );
             ui::print(table(&rows).trim_end());
         }
         return Ok(Exit::Done);
