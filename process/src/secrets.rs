@@ -139,10 +139,15 @@ fn set(name: &str) -> Option<Zeroizing<Vec<u8>>> {
 }
 
 fn in_environment() -> Values {
-    VARIABLES
-        .iter()
-        .filter_map(|name| Some((OsString::from(name), set(name)?)))
-        .collect()
+    // An environment may have a name twice: that one of them is empty hides no other.
+    let mut found = Values::new();
+    for (name, value) in env::vars_os() {
+        let is_one = VARIABLES.iter().any(|one| name == *one);
+        if is_one && !value.is_empty() && found.iter().all(|(other, _)| *other != name) {
+            found.push((name, Zeroizing::new(value.into_vec())));
+        }
+    }
+    found
 }
 
 fn exec(command: &mut Command, values: &[(OsString, Zeroizing<Vec<u8>>)]) -> io::Error {

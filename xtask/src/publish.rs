@@ -27,15 +27,28 @@ pub enum Published {
     Damaged(String),
 }
 
-/// Makes `output` what the stage `made` recorded of a repository: in one step, and nothing is written where it is so already. Where that
-/// is one without its proof, and the same lies there with one, that is left there.
+/// Which repository lies at `output`, by the digest of its sums; none where there is none.
 ///
 /// # Errors
-/// When the output is something else than a repository, or cannot be written.
+/// When that cannot be read.
+pub fn state(output: &Path) -> anyhow::Result<Option<Digest>> {
+    let path = output.join(sums::FILE);
+    let read = lustre_files::if_there(lustre_files::read_no_link(&path, lustre_files::SOURCE));
+    let bytes = read.with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(bytes.map(|bytes| Digest::of_bytes(&bytes)))
+}
+
+/// Makes `output` what the stage `made` recorded of a repository: in one step, and nothing is written where it is so already. Where that
+/// is one without its proof, and the same lies there with one, that is left there. It was judged against what had the [`state`] `judged`:
+/// what another run, of whatever store, has put there since is not replaced.
+///
+/// # Errors
+/// When the output is something else than a repository, cannot be written, or is not what was judged any more.
 pub fn publish(
     store: &Store,
     made: &StageDir,
     output: &Path,
+    judged: Option<Digest>,
     screen: &Screen,
 ) -> anyhow::Result<Published> {
     let tree = made.path.join(TREE);
@@ -56,6 +69,13 @@ pub fn publish(
         }
     }
     let note = Note::write(store, output)?;
+    // One at a time, from the last look at what is there to the swap.
+    let parent = output.parent().filter(|parent| *parent != Path::new(""));
+    let parent = parent.unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
+    let alone = lustre_files::open_folder(parent).with_context(|| parent.display().to_string())?;
+    rustix::fs::flock(&alone, rustix::fs::FlockOperation::LockExclusive)
+        .with_context(|| format!("cannot lock {}", parent.display()))?;
     let mut damage = None;
     let swapped = layout::swap_in(output, |aside| {
         // Copies, since a link would let a change in the output reach the store.
@@ -72,8 +92,14 @@ pub fn publish(
             damage = Some(what.unwrap_or_else(|| tree.display().to_string()));
             return Err(std::io::Error::other("it is damaged"));
         }
+        if state(output).map_err(std::io::Error::other)? != judged {
+            return Err(std::io::Error::other(
+                "another run has put a repository there since this one looked; run the same command again",
+            ));
+        }
         outdate(output, &here, aside, &wanted)
     });
+    drop(alone);
     let result = match damage {
         Some(what) => Ok(Published::Damaged(format!(
             "{what} is not as it was recorded"
@@ -365,7 +391,8 @@ mod tests {
         }
 
         fn publish(&self, stage: &StageDir) -> Published {
-            publish(&self.store, stage, &self.output(), &self.screen).unwrap()
+            let judged = state(&self.output()).unwrap();
+            publish(&self.store, stage, &self.output(), judged, &self.screen).unwrap()
         }
 
         fn read(&self, name: &str) -> String {
@@ -435,6 +462,29 @@ mod tests {
             files::set_mtime(&stage.path.join(TREE).join(entry.path), 1000).unwrap();
         }
         stage
+    }
+
+    #[test]
+    fn what_another_run_put_there_since_it_was_judged_is_not_replaced() {
+        let world = World::new();
+        world.publish(&world.stage("package"));
+        let judged = state(&world.output()).unwrap();
+        world.publish(&world.stage("a later package"));
+        let there = list_tree(&world.output()).unwrap();
+        let late = world.stage("an earlier package");
+        for judged in [judged, None] {
+            let ran = publish(&world.store, &late, &world.output(), judged, &world.screen);
+            let why = format!("{:#}", ran.unwrap_err());
+            assert!(
+                why.contains("another run has put a repository there"),
+                "{why}"
+            );
+            assert_eq!(list_tree(&world.output()).unwrap(), there);
+            assert_eq!(
+                layout::leftovers(&world.output()).unwrap(),
+                [] as [PathBuf; 0]
+            );
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 
-use lustre_repo_tests::command_line::Home;
+use lustre_repo_tests::command_line::{Home, run};
 
 #[test]
 fn an_output_that_cannot_be_one_is_refused_before_any_work() {
@@ -87,4 +87,45 @@ fn what_is_mounted_below_an_output_keeps_it_from_being_replaced() {
         fs::read_to_string(photos.join("photo.jpg")).unwrap(),
         "mine"
     );
+}
+
+/// The store is emptied and the repository replaced as a whole: what is in one of them would go with it.
+#[test]
+fn a_repository_in_the_store_and_a_store_in_the_repository_are_refused_before_any_work() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let place = |name: &str| elsewhere.path().join(name);
+    let there = place("there");
+    fs::create_dir(&there).unwrap();
+    fs::write(there.join("manifest.json"), MANIFEST).unwrap();
+    symlink(&there, place("link")).unwrap();
+    for (store, output) in [
+        ("store", "store/tmp/dist"),
+        ("store", "store"),
+        ("there/store", "there"),
+        ("link/store", "there"),
+        ("new/a/store", "new"),
+    ] {
+        let home = Home::new();
+        let [store, output] = [store, output].map(place);
+        for command in ["repo", "assemble"] {
+            let mut command = home.command(&[command, "--offline", "--output"]);
+            command.arg(&output).arg("--store").arg(&store);
+            let ran = run(&mut command);
+            assert_eq!(ran.code, 2, "{ran:?}");
+            assert!(
+                ran.stderr.contains("one cannot be in the other"),
+                "{}",
+                ran.stderr
+            );
+            assert!(!store.exists(), "{}", store.display());
+        }
+    }
+    // Beside each other they may be.
+    let home = Home::new();
+    let mut command = home.command(&["repo", "--offline", "--release-time", "4294967295"]);
+    command.arg("--output").arg(place("store-2"));
+    let ran = run(command.arg("--store").arg(place("store-1")));
+    // What the key does not allow is told before anything is fetched.
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("in the future"), "{}", ran.stderr);
 }

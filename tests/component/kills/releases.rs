@@ -21,6 +21,12 @@ impl World {
         manifest.release.unwrap()
     }
 
+    /// As it was made, its time included.
+    fn put_manifest_back(&self, file: &Path, text: &str) {
+        fs::write(file, text).unwrap();
+        lustre_repository::files::set_mtime(file, self.release().time.into()).unwrap();
+    }
+
     /// Which folder it is, and the time of a file in it.
     fn state(&self) -> (u64, i64) {
         let sums = fs::metadata(self.dist().join(sums::FILE)).unwrap();
@@ -38,6 +44,17 @@ fn a_release_is_later_than_the_one_it_replaces_and_does_not_contradict_it() {
     // The same again is the same release.
     world.repo(0);
     assert_eq!((world.release(), world.state()), (first.clone(), state));
+
+    // Nobody knows what a manifest that is not as it was made would let pass.
+    let file = world.dist().join("manifest.json");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace(&first.time.to_string(), "1767225601")).unwrap();
+    let ran = world.with(0, &[]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    for words in ["manifest.json is not what", "SHA256SUMS", "move it away"] {
+        assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
+    }
+    world.put_manifest_back(&file, &text);
 
     // Another key, which servers would not notice: said before any stage is run, and nothing is changed.
     let ran = world.with(1, &[]);

@@ -87,7 +87,6 @@ impl Before {
         if there.with_context(unreadable)?.is_none() {
             return Ok(None);
         }
-        let manifest = Manifest::read(&file).with_context(unreadable)?;
         let path = output.join(sums::FILE);
         let all = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE)
             .with_context(|| path.display().to_string())
@@ -98,6 +97,19 @@ impl Before {
                 .with_context(|| format!("{} has no {name}", path.display()))
                 .with_context(unreadable)
         };
+        // What it says of itself decides what may replace it.
+        let bytes = lustre_files::read_no_link(&file, lustre_files::SOURCE)
+            .with_context(|| file.display().to_string())
+            .with_context(unreadable)?;
+        if Digest::of_bytes(&bytes).to_string() != digest(manifest::FILE)? {
+            return Err(anyhow::anyhow!(
+                "{} is not what {} says of it",
+                file.display(),
+                path.display()
+            ))
+            .with_context(unreadable);
+        }
+        let manifest = Manifest::read(&file).with_context(unreadable)?;
         Ok(Some(Self {
             path: output.to_owned(),
             key_digest: digest(repo_file::KEY_FILE)?,
@@ -218,6 +230,9 @@ pub fn begin(
     output: &Path,
     signing: &mut Signing,
 ) -> anyhow::Result<()> {
+    if let Some(time) = asked.time {
+        PublicKey::parse(&signing.public_key)?.check_usable(time)?;
+    }
     let before = Before::at(output)?;
     if let Some(before) = &before {
         in_time(asked, before)?;

@@ -10,7 +10,7 @@ use lustre_packaging::needs::Part;
 use lustre_packaging::sign::PublicKey;
 use lustre_packaging::source::{Locked, mirror_folder};
 use lustre_packaging::stage::{self, Event, Options, Stage};
-use lustre_packaging::store::{StageDir, Uses};
+use lustre_packaging::store::{Digest, StageDir, Uses};
 use lustre_repository::release::Release;
 
 use super::proofs::{self, Proved};
@@ -50,6 +50,7 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     let Some(checked) = preflight::gate(&context, &road)? else {
         return Ok(Outcome::Misfit);
     };
+    let judged = publish::state(&output)?;
     let decided = release::settle(&context, &road, &mut signing, &asked, &output)?;
     let mut attempts = 1;
     let (done, proof, booted) = loop {
@@ -68,7 +69,7 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
             return unproven(&context, &proof, &tree(&assembled.path), &output);
         }
         let finished = proofs::finished(&context, &road, &signing, level, booted)?;
-        if put(&context, &finished, &output, attempts)? {
+        if put(&context, &finished, &output, judged, attempts)? {
             break (done, proof, booted);
         }
         attempts += 1;
@@ -117,8 +118,14 @@ fn unproven(
 
 /// Puts what a stage made at `output`. Where the store's copy is damaged, that stage is taken out of it, to be made again, and the
 /// answer is no; when that has happened twice, it is an error.
-fn put(context: &Context, made: &StageDir, output: &Path, attempts: usize) -> anyhow::Result<bool> {
-    let published = publish::publish(&context.store, made, output, &context.screen)?;
+fn put(
+    context: &Context,
+    made: &StageDir,
+    output: &Path,
+    judged: Option<Digest>,
+    attempts: usize,
+) -> anyhow::Result<bool> {
+    let published = publish::publish(&context.store, made, output, judged, &context.screen)?;
     let Published::Damaged(why) = published else {
         return Ok(true);
     };
@@ -152,12 +159,13 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     if preflight::gate(&context, &road)?.is_none() {
         return Ok(Outcome::Misfit);
     }
+    let judged = publish::state(&output)?;
     release::settle(&context, &road, &mut signing, &asked, &output)?;
     let mut attempts = 1;
     loop {
         let done = run(&context, &road.assembled(&signing)?)?;
         let assembled = stage(&done, name::ASSEMBLE)?;
-        if put(&context, assembled, &output, attempts)? {
+        if put(&context, assembled, &output, judged, attempts)? {
             break;
         }
         attempts += 1;
@@ -438,7 +446,30 @@ fn output(arguments: &RepoArgs) -> anyhow::Result<PathBuf> {
     };
     context::judge_path("the repository", &std::path::absolute(&output)?, &[])?;
     lustre_repository::layout::judge(&output).map_err(|error| Usage(error.to_string()))?;
+    let store = context::store_folder(arguments.target.store.as_deref())?;
+    let [there, kept] = [&output, &store].map(|path| real(path));
+    let (there, kept) = (there?, kept?);
+    if there.starts_with(&kept) || kept.starts_with(&there) {
+        return Err(Usage(format!(
+            "the repository would be at {} and the store is at {}: one cannot be in the other; choose another --output or --store",
+            output.display(),
+            store.display()
+        ))
+        .into());
+    }
     Ok(output)
+}
+
+/// The path without links, as far as it is there.
+fn real(path: &Path) -> anyhow::Result<PathBuf> {
+    let path = std::path::absolute(path)?;
+    for there in path.ancestors() {
+        let found = lustre_files::if_there(std::fs::canonicalize(there));
+        if let Some(found) = found.with_context(|| path.display().to_string())? {
+            return Ok(found.join(path.strip_prefix(there)?));
+        }
+    }
+    Ok(path)
 }
 
 /// `dist/<target>` in the project's folder.

@@ -5,26 +5,28 @@
 fn failed(said: &str) -> Vec<(&str, &str)> {
     let mut found: Vec<(&str, &str)> = Vec::new();
     for line in said.lines().filter(|line| line.contains("failed")) {
-        if let Some(name) = named(line)
-            && found.iter().all(|(other, _)| *other != name)
+        // A scriptlet's own words without a line break at their end stand in front of rpm's.
+        for name in line
+            .match_indices('%')
+            .filter_map(|(at, _)| named(&line[at..]))
         {
-            found.push((name, line.trim()));
+            if found.iter().all(|(other, _)| *other != name) {
+                found.push((name, line.trim()));
+            }
         }
     }
     found
 }
 
-/// The scriptlet that a line names.
-fn named(line: &str) -> Option<&str> {
-    let at = line.find('%')?;
-    let from = &line[at..];
-    let open = from.find('(')?;
-    let kind = &from[1..open];
+/// The scriptlet that a text begins with the name of.
+fn named(text: &str) -> Option<&str> {
+    let open = text.find('(')?;
+    let kind = &text[1..open];
     if kind.is_empty() || !kind.bytes().all(|byte| byte.is_ascii_lowercase()) {
         return None;
     }
-    let close = from.find(')')?;
-    (open < close).then(|| &from[..=close])
+    let close = text.find(')')?;
+    (open < close).then(|| &text[..=close])
 }
 
 /// What is wrong with the packages `ours` (names with version and release, without epoch) by what dnf and rpm said. A scriptlet of the
@@ -58,6 +60,7 @@ warning: %posttrans(kernel-core-5.14.0-570.32.1_lustre.el9_6.x86_64) scriptlet f
 Error in POSTTRANS scriptlet in rpm package kernel-core\n\
 error: lua script failed: [string \"%post(lustre-2:2.17.0-1.x86_64)\"]:1: attempt to call a nil value\n\
 warning: %post(lustre-2:2.17.0-1.x86_64) scriptlet failed, signal 9\n\
+depmod: 50% donewarning: %preun(lustre-2:2.17.0-1.x86_64) scriptlet failed, exit status 1\n\
 warning: %triggerin(of-the-base-1-1.noarch) scriptlet failed, exit status 2\n\
 100% (of it) failed\n";
 
@@ -68,7 +71,7 @@ warning: %triggerin(of-the-base-1-1.noarch) scriptlet failed, exit status 2\n\
             "lustre-2.17.0-1.x86_64".to_owned(),
         ];
         let found = findings(SAID, &ours);
-        assert_eq!(found.len(), 2, "{found:?}");
+        assert_eq!(found.len(), 3, "{found:?}");
         assert_eq!(
             found[0],
             "the scriptlet %posttrans(kernel-core-5.14.0-570.32.1_lustre.el9_6.x86_64) failed: warning: \
