@@ -23,6 +23,8 @@ mod full;
 mod named;
 #[path = "kills/releases.rs"]
 mod releases;
+#[path = "kills/second.rs"]
+mod second;
 #[path = "kills/site.rs"]
 mod site;
 
