@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use crate::archive;
-use crate::source::{self, Fetched};
+use crate::source::{self, Fetched, Locked};
 use crate::store::Store;
 
 /// The spec that tells the folder.
@@ -74,7 +74,7 @@ impl KernelTree {
             problem,
         };
         let paths = fetched.paths(store)?;
-        let shape = shape(&paths).map_err(wrong)?;
+        let shape = shape(&paths).map_err(|problem| wrong(told(&fetched, problem)))?;
         let (version, release) = match &shape {
             Shape::Unpacked(archive) => version_of(archive).ok_or_else(|| {
                 wrong(format!(
@@ -217,11 +217,18 @@ impl KernelTree {
 /// What a tree with these files is; the error says what is wrong with it.
 fn shape(paths: &[PathBuf]) -> Result<Shape, String> {
     let has = |wanted: &str| paths.iter().any(|path| path == Path::new(wanted));
-    let mut archives = paths.iter().filter(|path| version_of(path).is_some());
-    if has(SPEC)
-        && let (Some(archive), None) = (archives.next(), archives.next())
-    {
-        return Ok(Shape::Unpacked(archive.clone()));
+    if has(SPEC) {
+        let archives = paths.iter().filter(|path| version_of(path).is_some());
+        return match archives.collect::<Vec<_>>()[..] {
+            [archive] => Ok(Shape::Unpacked(archive.clone())),
+            [] => Err(format!(
+                "has {SPEC}, and no archive linux-VERSION-RELEASE.tar.xz of the kernel beside it"
+            )),
+            ref archives => Err(format!(
+                "has {SPEC}, and beside it the archives of several kernels: {}",
+                listed(archives.iter().map(|path| path.as_path()))
+            )),
+        };
     }
     let folders: Vec<&Path> = paths
         .iter()
@@ -233,14 +240,34 @@ fn shape(paths: &[PathBuf]) -> Result<Shape, String> {
         [folder] if has("Makefile") => Ok(Shape::Tree(folder.to_owned())),
         [_] => Err("has no Makefile of a kernel".to_owned()),
         [] => Err(format!("has no folder with a {SPEC}")),
-        _ => {
-            let names: Vec<String> = folders
-                .iter()
-                .map(|folder| folder.display().to_string())
-                .collect();
-            Err(format!("has a {SPEC} in each of {}", names.join(", ")))
-        }
+        _ => Err(format!(
+            "has a {SPEC} in each of {}",
+            listed(folders.iter().copied())
+        )),
     }
+}
+
+fn listed<'p>(paths: impl Iterator<Item = &'p Path>) -> String {
+    let names: Vec<String> = paths.map(|path| path.display().to_string()).collect();
+    names.join(", ")
+}
+
+/// What is wrong with a source that has not the shape of a kernel's, as `problem` says: it may be a file, or a clone of which no tag was
+/// named.
+fn told(source: &Fetched, problem: String) -> String {
+    let Some(by) = &source.replaced else {
+        return problem;
+    };
+    if by.path.is_file() {
+        return "is one file. A source package is unpacked first, into a new folder (`rpm2cpio FILE | cpio -id`), and the folder is given"
+            .to_owned();
+    }
+    if matches!(source.locked, Locked::Git { .. }) && by.rev.is_none() {
+        return format!(
+            "{problem} in the commit that is checked out (of a clone with a tag for each kernel, name the tag: kernel=PATH@TAG)"
+        );
+    }
+    problem
 }
 
 /// Version and release in the name of a kernel's archive, `linux-5.14.0-570.32.1.el9_6.tar.xz`.
@@ -304,7 +331,15 @@ mod tests {
                 &["Makefile", "a/kernel.spec", "b/kernel.spec"],
                 "each of a, b",
             ),
-            (&["kernel.spec", "linux-6.1.tar.xz"], "no folder"),
+            (&["kernel.spec", "linux-6.1.tar.xz"], "no archive linux-"),
+            (
+                &[
+                    "kernel.spec",
+                    "linux-6.1-1.el9.tar.xz",
+                    "linux-6.1-2.el9.tar.xz",
+                ],
+                "several kernels: linux-6.1-1.el9.tar.xz, linux-6.1-2.el9.tar.xz",
+            ),
         ] {
             let error = shape(&paths(names)).unwrap_err();
             assert!(error.contains(part), "{error}");

@@ -8,7 +8,7 @@ use rpm_version::Evr;
 use serde::Deserialize;
 
 use crate::overlay::Overlay;
-use crate::target::{OneOrMore, Target};
+use crate::target::{OneOrMore, Source, Target};
 
 /// Everything that is known.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -352,6 +352,25 @@ impl Knowledge {
             taken.push(wanted.clone());
         }
         taken
+    }
+
+    /// The series of ldiskfs for another kernel or another Lustre than the target's own, where that is another and the target takes the one
+    /// that is known of its own. Where nothing is known, or the target has a series that somebody chose, there is none.
+    pub fn series_instead(&self, target: &Target, lustre: &str, kernel: &str) -> Option<String> {
+        let known = |lustre: &str, kernel: &str| {
+            let rule = self.rule(lustre, kernel).ok().flatten()?;
+            rule.series.clone()
+        };
+        let tag = match &target.distribution.kernel.source {
+            Source::Git { tag, .. } => tag.as_deref(),
+            _ => None,
+        };
+        let (_, own) = target.kernel.version.as_deref().or(tag)?.split_once('-')?;
+        let taken = &target.lustre.ldiskfs_series;
+        if known(&target.lustre.version, own) != *taken {
+            return None;
+        }
+        known(lustre, kernel).filter(|series| taken.as_ref() != Some(series))
     }
 
     /// [`Knowledge::judge`] of what `target` takes, with this release of Lustre and of its kernel; `overlay` is that of the kernel, where

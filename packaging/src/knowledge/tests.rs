@@ -186,3 +186,31 @@ fn a_rule_that_leaves_something_out_is_refused() {
         .to_string();
     assert!(error.contains("unknown field `x`"), "{error}");
 }
+
+#[test]
+fn another_kernel_takes_the_series_that_is_known_of_it() {
+    let knowledge = Knowledge::load(&specs()).unwrap();
+    let nine = Target::load(&specs(), "rocky-9.6").unwrap();
+    let instead = |target, lustre, kernel| knowledge.series_instead(target, lustre, kernel);
+    let of = |series: &str| Some(series.to_owned());
+    assert_eq!(
+        instead(&nine, "2.17.0", "427.42.1.el9_4"),
+        of("5.14-rhel9.4")
+    );
+    assert_eq!(instead(&nine, "2.17.0", "570.32.1.el9_6"), None);
+    assert_eq!(instead(&nine, "2.17.0", "999.1.1.el9_9"), None);
+    let ten = Target::load(&specs(), "rocky-10.0").unwrap();
+    assert_eq!(
+        instead(&ten, "2.17.57", "55.41.1.el10_0"),
+        of("6.12-rhel10.0")
+    );
+    let on_debian = Target::load(&specs(), "el-9.6-on-debian").unwrap();
+    assert_eq!(
+        instead(&on_debian, "2.17.0", "503.40.1.el9_5"),
+        of("5.14-rhel9.5")
+    );
+    // One that somebody chose stays.
+    let mut own = nine.clone();
+    own.lustre.ldiskfs_series = of("5.14-ours");
+    assert_eq!(instead(&own, "2.17.0", "427.42.1.el9_4"), None);
+}

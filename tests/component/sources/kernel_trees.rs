@@ -174,3 +174,28 @@ fn a_folder_of_an_unpacked_source_package_is_taken_as_well() {
         "{error}"
     );
 }
+
+#[test]
+fn what_is_no_kernels_tree_is_told_with_what_to_give_instead() {
+    let place = Place::new();
+    let repository = Repository::new(place.path("kernels"));
+    repository.commit(&[("README", "a tag for each kernel\n")]);
+    let package = place.path("kernel-5.14.0-570.32.1.el9_6.src.rpm");
+    fs::write(&package, "a source package\n").unwrap();
+    let spec = place.path("spec-alone");
+    fs::create_dir(&spec).unwrap();
+    fs::write(spec.join("kernel.spec"), "Name: kernel\n").unwrap();
+    for (path, parts) in [
+        (&package, ["is one file", "rpm2cpio"]),
+        (&repository.0, ["name the tag", "kernel=PATH@TAG"]),
+        (
+            &spec,
+            ["has kernel.spec", "no archive linux-VERSION-RELEASE"],
+        ),
+    ] {
+        let error = tree_of(&place, path, false).unwrap_err();
+        for part in parts {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
+}

@@ -149,12 +149,13 @@ impl<'a> Road<'a> {
         {
             target.to_mut().lustre.version = version;
         }
-        // Another kernel than the target's may need another fixup.
+        // Another kernel than the target's may need another fixup and another series.
         if let Some(tree) = &kernel
             && tree.source().replaced.is_some()
         {
             let wanted = &target.lustre;
-            let options = Knowledge::load(&specs())?.options(
+            let knowledge = Knowledge::load(&specs())?;
+            let options = knowledge.options(
                 &wanted.version,
                 &tree.release,
                 &context.target.lustre_overlays(&specs()),
@@ -169,6 +170,17 @@ impl<'a> Road<'a> {
                     wanted.options.join(", ")
                 ));
                 target.to_mut().lustre.options = options;
+            }
+            let version = &target.lustre.version;
+            if let Some(series) = knowledge.series_instead(&context.target, version, &tree.release)
+            {
+                ui::say(&format!(
+                    "for kernel {}-{} the series of ldiskfs is {series} in place of {}",
+                    tree.version,
+                    tree.release,
+                    target.lustre.ldiskfs_series.as_deref().unwrap_or("none")
+                ));
+                target.to_mut().lustre.ldiskfs_series = Some(series);
             }
         }
         // An update may have moved on from the kernel that the target names: the lock knows.
