@@ -116,7 +116,15 @@ impl Target {
         if let Some(site) = &kernel.site {
             inside("kernel.site", site)?;
         }
+        if let Some(version) = &kernel.version {
+            is_version_and_release(version, &self.distribution.arch)?;
+        }
         match kernel.kind {
+            KernelKind::Patched if kernel.overlay.is_empty() => Err(
+                "kernel.kind is `patched`, and kernel.overlay is empty: name the overlay that the kernel is changed by, such as \
+                 `kernel/el9`, with the packages that come out, or take the distribution's own kernel, `kind = \"distribution\"`"
+                    .to_owned(),
+            ),
             KernelKind::Patched => under("kernel.overlay", &kernel.overlay),
             KernelKind::Distribution => {
                 if self.distribution.kind == DistributionKind::Rehearsal {
@@ -150,6 +158,21 @@ pub(super) fn fingerprint(what: &str, key: &str) -> Result<(), String> {
     }
     Err(format!(
         "{what} is a fingerprint of 40 hexadecimal digits, not `{key}`"
+    ))
+}
+
+/// A kernel's version and release alone, as its source package has them.
+fn is_version_and_release(text: &str, arch: &str) -> Result<(), String> {
+    let whole = text.split_once('-').is_some_and(|(version, release)| {
+        version.starts_with(|c: char| c.is_ascii_digit()) && !release.is_empty()
+    });
+    let tails = [arch, "src", "noarch", "rpm"];
+    let tail = text.rsplit('.').next().filter(|tail| tails.contains(tail));
+    if whole && tail.is_none() {
+        return Ok(());
+    }
+    Err(format!(
+        "kernel.version is the version and the release of the kernel's source package, such as 5.14.0-570.58.1.el9_6, not `{text}`"
     ))
 }
 

@@ -1,6 +1,6 @@
 //! A distribution's variables, filled into every string of a target: `$vendor`, `$releasever`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use toml::{Table, Value};
 
@@ -10,16 +10,47 @@ const MAX_DEPTH: usize = 8;
 /// What dnf itself fills in, on each machine.
 const OF_DNF: &str = "basearch";
 
+/// What is read as it is, too: which release of the distribution the target is for.
+const RELEASEVER: &str = "releasever";
+
 /// Fills the variables of `distribution.variables` into every string of `table` but the locations of the distribution's repositories,
-/// which are told when they are asked for. A target without variables is left as it is.
+/// which are told when they are asked for. A target without variables is left as it is. `texts` are those of the files that `table` is
+/// of: what one of them says in place of another may leave a variable without a use, and one that none of them uses is mistyped.
 ///
 /// # Errors
-/// A name that is no variable, with the key that has it.
-pub(super) fn fill(table: &mut Table) -> Result<(), String> {
+/// A name that is no variable, with the key that has it; a variable that nothing uses.
+pub(super) fn fill<'t>(
+    table: &mut Table,
+    texts: impl Iterator<Item = &'t str>,
+) -> Result<(), String> {
     let Some(variables) = variables(table)? else {
         return Ok(());
     };
-    walk(table, "", &variables)
+    walk(table, "", &variables)?;
+    let used: BTreeSet<&str> = texts.flat_map(names).chain([RELEASEVER]).collect();
+    match variables.keys().find(|name| !used.contains(name.as_str())) {
+        Some(name) => Err(format!(
+            "distribution.variables.{name}: nothing has `${name}` in it; {} are used",
+            used.iter()
+                .filter(|name| variables.contains_key(**name))
+                .copied()
+                .collect::<Vec<_>>()
+                .join(", ")
+        )),
+        None => Ok(()),
+    }
+}
+
+/// The names that stand behind a `$` in a text.
+fn names(text: &str) -> impl Iterator<Item = &str> {
+    let behind = text.split('$').skip(1);
+    behind.map(|rest| &rest[..name_end(rest)])
+}
+
+/// Where the name of a variable ends that a text begins with.
+fn name_end(text: &str) -> usize {
+    text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .unwrap_or(text.len())
 }
 
 /// The variables, filled with each other.
@@ -84,10 +115,7 @@ fn filled(text: &str, place: &str, variables: &BTreeMap<String, String>) -> Resu
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('$') {
         out.push_str(before);
-        let end = after
-            .find(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-            .unwrap_or(after.len());
-        let (name, behind) = after.split_at(end);
+        let (name, behind) = after.split_at(name_end(after));
         match variables.get(name) {
             Some(value) => out.push_str(value),
             None if name == OF_DNF => out.push_str("$basearch"),
@@ -111,7 +139,7 @@ mod tests {
 
     fn filled(text: &str) -> Result<Table, String> {
         let mut table: Table = toml::from_str(text).unwrap();
-        fill(&mut table).map(|()| table)
+        fill(&mut table, [text].into_iter()).map(|()| table)
     }
 
     const VARIABLES: &str = "[distribution.variables]\nvendor = 'Rocky'\nreleasever = '9.6'\nid = '$vendor-$releasever'\n";
@@ -148,6 +176,16 @@ mod tests {
         );
         let error = filled("[distribution.variables]\na = '$b'\nb = '$a'\n").unwrap_err();
         assert!(error.contains("without an end"), "{error}");
+        // One that nothing has was meant to be another.
+        let mistyped = VARIABLES.replace(
+            "releasever = '9.6'",
+            "releasever = '9.6'\nreleasver = '9.7'",
+        );
+        let error = filled(&format!("[install]\nbase = ['$id']\n{mistyped}")).unwrap_err();
+        assert!(
+            error.contains("distribution.variables.releasver") && error.contains("releasever, "),
+            "{error}"
+        );
         // A target without variables may have any text.
         assert!(filled("[boot]\narguments = ['a=$b']\n").is_ok());
     }

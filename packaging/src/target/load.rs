@@ -194,10 +194,13 @@ pub(super) fn part(
         )));
     }
     let path = specs.join(format!("{name}.toml"));
-    let text = lustre_files::read_to_string(&path, LARGEST).map_err(|source| Error::Read {
-        path: path.clone(),
-        source,
-    })?;
+    let text = match lustre_files::read_to_string(&path, LARGEST) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(invalid(no_part(specs, name)));
+        }
+        Err(source) => return Err(Error::Read { path, source }),
+    };
     let mut table = parsed(&path, &text)?;
     let mut base = Table::new();
     for below in parts(&mut table).map_err(invalid)? {
@@ -206,6 +209,22 @@ pub(super) fn part(
     }
     read.push(Read { path, text });
     compose::laid(base, table).map_err(invalid)
+}
+
+/// What to say of a part that is not there: which there are beside it.
+fn no_part(specs: &Path, name: &str) -> String {
+    let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let known = super::named(specs.join(folder)).unwrap_or_default();
+    let known: Vec<String> = known
+        .iter()
+        .map(|file| format!("{folder}/{file}"))
+        .collect();
+    let known = if known.is_empty() {
+        String::new()
+    } else {
+        format!("; there are: {}", known.join(", "))
+    };
+    format!("`with` names `{name}`, and specs/{name}.toml does not exist{known}")
 }
 
 /// The table that a file's text is.

@@ -196,7 +196,8 @@ impl Target {
             message,
         };
         let invalid = |message: String| at(whence::key_of(&message), message);
-        fill::fill(&mut table).map_err(invalid)?;
+        let texts = read.iter().map(|one| one.text.as_str());
+        fill::fill(&mut table, texts).map_err(invalid)?;
         let mut target: Self = table.try_into().map_err(|error: toml::de::Error| {
             let (key, message) = whence::said(&error);
             at(key, message)

@@ -364,6 +364,9 @@ pub struct Install {
     pub programs: Vec<String>,
     /// Kernel modules that `modinfo` must find.
     pub modules: Vec<String>,
+    /// Symbols that the installed modules of our packages must export.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub symbols: Vec<String>,
 }
 
 impl Target {

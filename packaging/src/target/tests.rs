@@ -655,3 +655,96 @@ fn what_is_no_targets_file_is_not_read() {
         assert!(error.to_string().contains(why), "{error}");
     }
 }
+
+/// The last scriptlet of 9's kernel-core calls restorecon, and fails where there is none.
+#[test]
+fn every_server_of_enterprise_linux_has_what_the_scriptlets_of_its_kernel_call() {
+    let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
+    let mut servers = 0;
+    for name in list(&specs).unwrap() {
+        let target = Target::load(&specs, &name).unwrap();
+        if target.distribution.kind == DistributionKind::Repositories || name.starts_with("el-") {
+            let base = &target.install.base;
+            assert!(
+                base.iter().any(|one| one == "policycoreutils"),
+                "{name}: {base:?}"
+            );
+            servers += 1;
+        }
+    }
+    assert!(servers > 20, "{servers}");
+}
+
+#[test]
+fn what_is_mistyped_is_told_with_what_there_is() {
+    let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
+    let site = tempfile::tempdir().unwrap();
+    let path = site.path().join("site.toml");
+    for (parent, text, parts) in [
+        (
+            "rocky-9.6",
+            "with = ['kernel/owm']",
+            &["`kernel/owm`", "there are: kernel/own"][..],
+        ),
+        (
+            "rocky-9.6",
+            "with = ['kernels/own']",
+            &["specs/kernels/own.toml does not exist"],
+        ),
+        (
+            "rocky-9.6",
+            "kernel.version = '570.58.1.el9_6'",
+            &["kernel.version", "`570.58.1.el9_6`"],
+        ),
+        (
+            "rocky-9.6",
+            "kernel.version = 'kernel-5.14.0-570.58.1.el9_6'",
+            &["kernel.version"],
+        ),
+        (
+            "rocky-9.6",
+            "kernel.version = '5.14.0-570.58.1.el9_6.x86_64'",
+            &["such as 5.14.0-"],
+        ),
+        (
+            "rocky-9.6",
+            "distribution.variables.releasver = '9.7'",
+            &["releasver", "releasever"],
+        ),
+        (
+            "rocky-10.0",
+            "kernel.kind = 'patched'",
+            &["kernel.overlay is empty", "such as `kernel/el9`"],
+        ),
+    ] {
+        std::fs::write(&path, format!("inherits = '{parent}'\n{text}\n")).unwrap();
+        let error = Target::load(&specs, path.to_str().unwrap()).unwrap_err();
+        let error = error.to_string();
+        for part in parts {
+            assert!(error.contains(part), "{text}: {part}: {error}");
+        }
+    }
+}
+
+/// Of a release, Rocky Linux ended earlier than the others: its mirrors have no later kernel.
+#[test]
+fn a_targets_kernel_is_one_that_its_distribution_has() {
+    let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
+    for (vendor, nine, ten) in [
+        ("rocky", "570.58.1", "55.41.1"),
+        ("alma", "570.62.1", "55.43.1"),
+        ("rhel", "570.62.1", "55.43.1"),
+    ] {
+        for (release, last) in [
+            ("9.6", format!("5.14.0-{nine}.el9_6")),
+            ("10.0", format!("6.12.0-{ten}.el10_0")),
+        ] {
+            let target = Target::load(&specs, &format!("{vendor}-{release}")).unwrap();
+            let version = target.kernel.version.unwrap();
+            assert!(
+                rpm_version::Evr::parse(&version) <= rpm_version::Evr::parse(&last),
+                "{vendor} {release} ends with {last}, not {version}"
+            );
+        }
+    }
+}

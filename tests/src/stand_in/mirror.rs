@@ -160,7 +160,9 @@ fn base_os(base: &Base, release: &Release, packages: &Path) -> Result<()> {
         ..small("rocky-release", &version, "noarch", release)
     }
     .write(packages, &base.key)?;
-    small("git-core", "2.43.5", "x86_64", release).write(packages, &base.key)?;
+    for (name, version) in [("git-core", "2.43.5"), ("policycoreutils", "3.6")] {
+        small(name, version, "x86_64", release).write(packages, &base.key)?;
+    }
     if release.el >= 10 {
         for entry in fs::read_dir(base.kernel(release)?)? {
             let path = entry?.path();

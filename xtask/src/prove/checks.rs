@@ -115,10 +115,11 @@ pub fn depmod(step: &Step<'_>) -> Verdict {
     )
 }
 
-/// modinfo finds the modules that the target names, for the kernel that they are for.
+/// modinfo finds the modules that the target names, for the kernel that they are for, and ours export what the target says.
 pub fn modinfo(step: &Step<'_>) -> Verdict {
     let modules = &step.target().install.modules;
-    verdict(modules.join(" "), || {
+    let symbols = &step.target().install.symbols;
+    verdict([&modules[..], symbols].concat().join(" "), || {
         let release = step.kernel_release()?;
         let mut findings = Vec::new();
         for module in modules {
@@ -132,8 +133,29 @@ pub fn modinfo(step: &Step<'_>) -> Verdict {
                 Err(error) => findings.push(error),
             }
         }
+        if !symbols.is_empty() {
+            let mut provided = String::new();
+            for package in step.ours_installed()? {
+                provided += &step.output("rpm", &["-q", "--provides", &package])?;
+                provided.push('\n');
+            }
+            findings.extend(not_exported(symbols, &provided));
+        }
         Ok(findings)
     })
+}
+
+/// What is wrong where packages that provide `provided`, as rpm tells it, have modules that must export `symbols`.
+fn not_exported(symbols: &[String], provided: &str) -> Vec<String> {
+    let exports = |symbol: &str| {
+        let capability = format!("ksym({symbol}) ");
+        provided.lines().any(|line| line.starts_with(&capability))
+    };
+    symbols
+        .iter()
+        .filter(|symbol| !exports(symbol))
+        .map(|symbol| format!("no module of an installed package of ours exports {symbol}"))
+        .collect()
 }
 
 /// ldd finds every library of the programs that the target names.
@@ -246,4 +268,22 @@ pub fn remove(step: &Step<'_>) -> Verdict {
         );
         Ok(findings)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_symbol_is_exported_where_a_package_provides_it() {
+        let provided = "kmod-lustre = 2.17.0-1.el9\nksym(cfs_hash_create) = 0x01234567\nksym(llcrypt_get) = 0x89abcdef\n";
+        let wanted = ["llcrypt_get", "cfs_hash", "kmod-lustre"].map(str::to_owned);
+        assert_eq!(
+            not_exported(&wanted, provided),
+            [
+                "no module of an installed package of ours exports cfs_hash",
+                "no module of an installed package of ours exports kmod-lustre"
+            ]
+        );
+    }
 }

@@ -168,6 +168,8 @@ fn a_feature_adds_what_it_needs_and_its_proofs() {
     let without = with("gss = false, crypto = true").unwrap();
     assert!(has(&without.lustre.configure, "--disable-gss"));
     assert!(has(&without.lustre.configure, "--enable-crypto"));
+    assert!(has(&without.install.symbols, "llcrypt_get_encryption_info"));
+    assert!(plain.install.symbols.is_empty());
     assert!(!has(&without.lustre.buildroot, "krb5-devel"));
     assert!(!has(&without.lustre.modules, "ptlrpc_gss.ko"));
     let infiniband = with("o2ib = true").unwrap();
