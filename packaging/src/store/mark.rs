@@ -16,6 +16,9 @@ const FIRST_LINE: &str = "store of lustre-repo, format 1\n";
 const TEXT: &str = "store of lustre-repo, format 1\n\
     What the tool fetched and built; `cargo xtask clean --all` removes it. This file is what tells the tool that the folder is its own.\n";
 
+/// Where in a store the one of a second build is.
+const SECOND: &str = "second/store";
+
 /// What a folder is, as far as a store goes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found {
@@ -33,6 +36,12 @@ pub(super) fn look(root: &Path) -> Result<Found, Error> {
         path: root.to_owned(),
         why,
     };
+    if let Some(around) = around(root)? {
+        return Err(refused(format!(
+            "it lies in the store {}, and what lies there is removed with that",
+            around.display()
+        )));
+    }
     let mark = root.join(MARK);
     match fs::symlink_metadata(&mark) {
         Ok(meta) if meta.is_file() => {
@@ -77,6 +86,20 @@ pub(super) fn look(root: &Path) -> Result<Found, Error> {
     }
     unmarked(root)?;
     Ok(Found::Unmarked)
+}
+
+/// The store that `root` lies in, where it does: one empties folders of its own and removes what it does not know in them. The one that
+/// a second build has there is of that store.
+fn around(root: &Path) -> Result<Option<&Path>, Error> {
+    for above in root.ancestors().skip(1) {
+        let mark = above.join(MARK);
+        let there = lustre_files::if_there(fs::symlink_metadata(&mark))
+            .map_err(|source| PathError::new("read", &mark, source))?;
+        if there.is_some() && root.strip_prefix(above) != Ok(Path::new(SECOND)) {
+            return Ok(Some(above));
+        }
+    }
+    Ok(None)
 }
 
 /// Whether what has only names of ours is a store that was made before there was a mark: such a store has a lock that names a run, and
@@ -198,6 +221,32 @@ mod tests {
             );
             assert_eq!(snapshot(dir.path()), before, "{files:?}");
         }
+    }
+
+    /// What a run of the one makes in there, a run of the other would remove.
+    #[test]
+    fn a_store_in_another_is_refused_unless_it_is_that_of_its_second_build() {
+        let dir = tempfile::tempdir().unwrap();
+        make(dir.path()).unwrap();
+        let inner = |path: &str| {
+            let path = dir.path().join(path);
+            fs::create_dir_all(&path).unwrap();
+            (make(&path), path)
+        };
+        for name in ["tmp/mine", "stages/mine", "mine", "second/mine", "second"] {
+            let (made, path) = inner(name);
+            let error = made.unwrap_err().to_string();
+            assert!(
+                error.contains(&format!("in the store {}", dir.path().display())),
+                "{error}"
+            );
+            assert!(!path.join(MARK).exists());
+        }
+        inner(SECOND).0.unwrap();
+        // One that was made there before this was refused.
+        let (_, path) = inner("tmp/mine");
+        fs::write(path.join(MARK), TEXT).unwrap();
+        assert!(matches!(look(&path), Err(Error::NotAStore { .. })));
     }
 
     #[test]
