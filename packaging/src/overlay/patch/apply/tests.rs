@@ -219,6 +219,37 @@ fn no_script_of_an_editor_is_run() {
     }
 }
 
+/// What was not seen in a patch when it was read, `patch` does not find in it either: it looks for one format. The script of an editor it
+/// would run all the same, and that is refused when the patch is read.
+#[test]
+fn patch_is_told_the_format() {
+    let tree = tree();
+    let read = Patch::parse(FIRST.as_bytes(), "first").unwrap();
+    for other in [
+        "*** a/fs/f\n--- b/fs/f\n***************\n*** 5,6 ****\n--- 5,7 ----\n  5\n+ 5.5\n  6\n",
+        "Index: a/fs/f\n5a6\n> 5.5\n",
+        FIRST,
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut scratch = Scratch {
+            folder,
+            known: BTreeSet::new(),
+        };
+        let failures = scratch
+            .one(
+                tree.path(),
+                &patch("other", other),
+                &read,
+                ApplyOptions::default(),
+                Failed::KeptInPart,
+            )
+            .unwrap();
+        let made = fs::read_to_string(scratch.state().join("fs/f")).unwrap();
+        assert_eq!(made.contains("5.5"), other == FIRST, "{other}");
+        assert_eq!(failures.is_empty(), other == FIRST, "{other}: {failures:?}");
+    }
+}
+
 #[test]
 fn no_file_is_made_that_the_patch_is_not_known_to_make() {
     let folder = tempfile::tempdir().unwrap();
