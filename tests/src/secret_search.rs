@@ -98,12 +98,14 @@ impl SecretParts {
         }
     }
 
-    /// Where `what` has a part of the secret: as it is, in base64, and where it is text in decimal or in hexadecimal numbers.
+    /// Where `what` has a part of the secret: as it is, in base64, and either of them in decimal or in hexadecimal numbers where `what` is
+    /// text.
     pub fn is_in(&self, what: &[u8]) -> Option<String> {
-        let plain = || self.bytes.found(what).or_else(|| self.text.found(what));
-        let Ok(text) = std::str::from_utf8(what) else {
-            return plain();
-        };
+        let found = |bytes: &[u8]| self.bytes.found(bytes).or_else(|| self.text.found(bytes));
+        if let Some(part) = found(what) {
+            return Some(part);
+        }
+        let text = std::str::from_utf8(what).ok()?;
         let decimal: Vec<u8> = text
             .split(|c: char| !c.is_ascii_digit())
             .filter_map(|number| number.parse().ok())
@@ -117,15 +119,15 @@ impl SecretParts {
                 .filter_map(|at| u8::from_str_radix(&digits[2 * at..2 * at + 2], 16).ok())
                 .collect()
         };
+        // A small number may have one digit.
         let apart: Vec<u8> = digits
             .iter()
-            .filter(|part| part.len() == 2)
-            .flat_map(|part| of(part))
+            .filter(|part| part.len() <= 2)
+            .filter_map(|part| u8::from_str_radix(part, 16).ok())
             .collect();
-        plain()
-            .or_else(|| self.bytes.found(&decimal))
-            .or_else(|| self.bytes.found(&apart))
-            .or_else(|| digits.iter().find_map(|part| self.bytes.found(&of(part))))
+        found(&decimal)
+            .or_else(|| found(&apart))
+            .or_else(|| digits.iter().find_map(|part| found(&of(part))))
     }
 
     /// The first file below the `folders` that has a part of the secret, in its content or in its name, but for those in `except`. The

@@ -93,12 +93,17 @@ fn no_command_says_or_writes_a_byte_of_a_key_however_it_is_mangled() {
         .windows(8)
         .find(|part| secret.is_in(part).is_some())
         .unwrap();
-    let hex: String = part.iter().map(|byte| format!("{byte:02X}")).collect();
+    let hex = |bytes: &[u8]| -> String { bytes.iter().map(|byte| format!("{byte:02X}")).collect() };
     for shown in [
         format!("{part:?}"),
         format!("{part:02x?}"),
-        hex,
+        format!("{part:x?}"),
+        hex(part),
         key.clone(),
+        // Its text as numbers, as a parser that stops in it says where.
+        format!("{:?}", key.as_bytes()),
+        format!("{:x?}", key.as_bytes()),
+        hex(key.as_bytes()),
     ] {
         assert!(secret.is_in(shown.as_bytes()).is_some(), "{shown}");
     }
