@@ -1,91 +1,18 @@
-//! The digest of the tool's code, for the keys of the stages that it runs.
+//! Hands on the digest of the tool's code, for the keys of the stages that it runs.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+mod code;
 
-use sha2::{Digest as _, Sha256};
-
-/// The one crate that stages do not run. All others of the project count, those that are yet to come included.
-const NOT_A_PART: &str = "tests";
-
-/// What no stage runs: it reads the command line, talks to people, or does things with what stages made. Only such may be named here.
-const NOT_RUN_BY_STAGES: [&str; 11] = [
-    "xtask/src/cli.rs",
-    "xtask/src/exit.rs",
-    "xtask/src/main.rs",
-    "xtask/src/publish.rs",
-    "xtask/src/ui.rs",
-    "xtask/src/commands/clean.rs",
-    "xtask/src/commands/key.rs",
-    "xtask/src/commands/needs.rs",
-    "xtask/src/commands/plan.rs",
-    "xtask/src/commands/targets.rs",
-    "xtask/src/commands/test.rs",
-];
+use std::path::Path;
 
 fn main() -> std::io::Result<()> {
     let project = Path::new("..");
-    let mut files = Vec::new();
-    // The project's list of crates, and which versions of others they use.
-    let mut read = vec![project.join("Cargo.toml"), project.join("Cargo.lock")];
-    for entry in fs::read_dir(project)? {
-        let crate_ = entry?.path();
-        let manifest = crate_.join("Cargo.toml");
-        if manifest.is_file() && crate_.file_name().is_some_and(|name| name != NOT_A_PART) {
-            read.extend([manifest, crate_.join("src")]);
-        }
-    }
-    for path in read {
+    let places = code::places(project)?;
+    for path in &places {
         println!("cargo:rerun-if-changed={}", path.display());
-        collect(&path, &mut files)?;
     }
-    files.sort();
-    let mut hasher = Sha256::new();
-    for path in files {
-        let name = path
-            .strip_prefix(project)
-            .unwrap_or(&path)
-            .to_string_lossy()
-            .into_owned();
-        let is_test = name.ends_with("/tests.rs") || name.contains("/tests/");
-        if is_test || NOT_RUN_BY_STAGES.contains(&name.as_str()) {
-            continue;
-        }
-        #[allow(
-            clippy::disallowed_methods,
-            reason = "the project's own code, and lustre_files is part of it"
-        )]
-        let bytes = fs::read(&path)?;
-        for part in [name.as_bytes(), &bytes] {
-            hasher.update((part.len() as u64).to_le_bytes());
-            hasher.update(part);
-        }
-    }
-    let digest: String = hasher
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    println!("cargo:rustc-env=LUSTRE_REPO_CODE={digest}");
-    Ok(())
-}
-
-/// The files at `path`: itself, or all below that are code or data of code; not what editors leave.
-fn collect(path: &Path, files: &mut Vec<PathBuf>) -> std::io::Result<()> {
-    if !path.is_dir() {
-        files.push(path.to_owned());
-        return Ok(());
-    }
-    for entry in fs::read_dir(path)? {
-        let entry = entry?.path();
-        let name = entry
-            .file_name()
-            .unwrap_or_default()
-            .to_string_lossy()
-            .into_owned();
-        if !name.starts_with('.') && !name.ends_with('~') {
-            collect(&entry, files)?;
-        }
-    }
+    println!(
+        "cargo:rustc-env=LUSTRE_REPO_CODE={}",
+        code::digest(project, &places)?
+    );
     Ok(())
 }

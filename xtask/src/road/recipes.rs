@@ -40,8 +40,68 @@ fn list() -> &'static BTreeMap<String, Recipe> {
 }
 
 #[cfg(test)]
+#[path = "../../code.rs"]
+mod code;
+
+#[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::Path;
+
     use super::*;
+
+    #[test]
+    fn the_digest_is_of_all_the_code_that_stages_run() {
+        let project = crate::context::project();
+        let project = Path::new(&project);
+        let of = |project: &Path| code::digest(project, &code::places(project).unwrap()).unwrap();
+        assert_eq!(of(project), CODE);
+        for file in code::NOT_RUN_BY_STAGES {
+            assert!(project.join(file).is_file(), "there is no {file}");
+        }
+        let dir = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| {
+            let path = dir.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        };
+        let files = [
+            ("Cargo.toml", true),
+            ("Cargo.lock", true),
+            ("packaging/Cargo.toml", true),
+            ("packaging/src/lib.rs", true),
+            ("packaging/src/deep/er/data.toml", true),
+            ("packaging/src/deep/tests.rs", false),
+            ("packaging/src/deep/tests/one.rs", false),
+            ("packaging/src/.lib.rs.swp", false),
+            ("new/Cargo.toml", true),
+            ("new/src/lib.rs", true),
+            ("tests/Cargo.toml", false),
+            ("tests/src/lib.rs", false),
+            ("specs/targets/a.toml", false),
+            ("xtask/Cargo.toml", true),
+            ("xtask/src/road/mod.rs", true),
+            ("xtask/src/cli.rs", false),
+            ("xtask/src/ui.rs", false),
+        ];
+        for (file, _) in files {
+            write(file, "before");
+        }
+        let before = of(dir.path());
+        for (file, counts) in files {
+            write(file, "after");
+            assert_eq!(of(dir.path()) != before, counts, "{file}");
+            write(file, "before");
+            assert_eq!(of(dir.path()), before, "{file}");
+        }
+        // The same bytes elsewhere, and one more file of them.
+        let at = |file: &str| dir.path().join(file);
+        fs::rename(at("new/src/lib.rs"), at("new/src/other.rs")).unwrap();
+        assert_ne!(of(dir.path()), before);
+        fs::rename(at("new/src/other.rs"), at("new/src/lib.rs")).unwrap();
+        write("new/src/more.rs", "");
+        assert_ne!(of(dir.path()), before);
+    }
 
     #[test]
     fn what_takes_long_has_a_number_and_all_else_the_digest_of_the_code() {
