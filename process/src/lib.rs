@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Resource, Rlimit, Signal};
+use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitOptions};
 
 pub mod room;
 pub mod secrets;
@@ -367,13 +367,40 @@ fn drain(pipe: Option<impl Read>) -> Vec<u8> {
 }
 
 /// From here on, what a program started and left behind when it ended is ours, and ends with the run: an interruption finds it below us.
+/// What ends before that does not stay as a process that nobody waits for.
 ///
 /// # Errors
 /// When the system does not let us.
 pub fn adopt_orphans() -> io::Result<()> {
-    Ok(rustix::process::set_child_subreaper(Some(
-        rustix::process::getpid(),
-    ))?)
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    std::thread::Builder::new()
+        .name("orphans".to_owned())
+        .spawn(bury_orphans)?;
+    Ok(())
+}
+
+/// How long what ended may stay before it is looked for again.
+const ENDED: Duration = Duration::from_millis(200);
+
+/// Waits for what ended and that nothing here has started.
+fn bury_orphans() {
+    let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    loop {
+        // There may be no child at all.
+        if rustix::process::waitid(WaitId::All, ended).is_ok() {
+            // Holding the lock, no child is being started: what is not among those has nobody else who waits for it.
+            let children = children();
+            for id in ended_children() {
+                if !children.contains(&id)
+                    && let Some(pid) = pid_of(id)
+                {
+                    // That it is no child of ours any more is no error.
+                    let _ = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG);
+                }
+            }
+        }
+        std::thread::sleep(ENDED);
+    }
 }
 
 /// Ends all children, and what they started, and lets nothing start any more: for Ctrl-C. What does not heed it within [`GRACE`] is killed.
@@ -432,16 +459,29 @@ fn pid_of(id: u32) -> Option<Pid> {
     i32::try_from(id).ok().and_then(Pid::from_raw)
 }
 
+/// All processes that there are; none where the system does not tell.
+fn processes() -> impl Iterator<Item = (u32, Process)> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| {
+        let id = entry.file_name().to_str()?.parse().ok()?;
+        Some((id, Process::of(id)?))
+    })
+}
+
+/// The children of this process that have ended and that nobody has waited for.
+fn ended_children() -> Vec<u32> {
+    let us = std::process::id();
+    processes()
+        .filter(|(_, process)| process.ended && process.parent == us)
+        .map(|(id, _)| id)
+        .collect()
+}
+
 /// All processes that run and that this one started, or those that it started; none where the system does not tell.
 fn descendants() -> BTreeSet<u32> {
     let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
-    for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
-        let id = entry.file_name().to_str().and_then(|id| id.parse().ok());
-        if let Some(id) = id
-            && let Some(parent) = parent_of(id)
-        {
-            children.entry(parent).or_default().push(id);
-        }
+    for (id, process) in processes().filter(|(_, process)| !process.ended) {
+        children.entry(process.parent).or_default().push(id);
     }
     let mut found = BTreeSet::new();
     let mut next = vec![std::process::id()];
@@ -454,14 +494,23 @@ fn descendants() -> BTreeSet<u32> {
     found
 }
 
-/// The parent of a process that has not ended.
-fn parent_of(id: u32) -> Option<u32> {
-    let stat = lustre_files::read(format!("/proc/{id}/stat"), lustre_files::TEXT).ok()?;
-    let stat = String::from_utf8_lossy(&stat);
-    // The name before may have blanks and brackets in it.
-    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
-    let ended = matches!(fields.next()?, "Z" | "X");
-    fields.next().filter(|_| !ended)?.parse().ok()
+/// What the system tells of a process.
+struct Process {
+    parent: u32,
+    /// Whether it only waits for its parent to ask how it ended.
+    ended: bool,
+}
+
+impl Process {
+    fn of(id: u32) -> Option<Self> {
+        let stat = lustre_files::read(format!("/proc/{id}/stat"), lustre_files::TEXT).ok()?;
+        let stat = String::from_utf8_lossy(&stat);
+        // The name before may have blanks and brackets in it.
+        let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+        let ended = matches!(fields.next()?, "Z" | "X");
+        let parent = fields.next()?.parse().ok()?;
+        Some(Self { parent, ended })
+    }
 }
 
 /// Whether [`interrupt`] was called.
