@@ -3,6 +3,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with, syncfs};
@@ -36,14 +37,13 @@ impl Aside {
         fs::create_dir_all(parent)?;
         let prefix = prefix(name);
         recover(target)?;
-        let folder = tempfile::Builder::new()
-            .rand_bytes(RANDOM)
-            .prefix(&prefix)
-            .tempdir_in(parent)?;
-        let folder = Folder(folder.keep());
-        let lock = lustre_files::open_folder(folder.path())?;
-        // Who only looks at what is left beside an output holds it for a moment.
-        flock(&lock, FlockOperation::LockExclusive)?;
+        let (folder, lock) = locked_folder(&mut || {
+            let folder = tempfile::Builder::new()
+                .rand_bytes(RANDOM)
+                .prefix(&prefix)
+                .tempdir_in(parent)?;
+            Ok(folder.keep())
+        })?;
         Ok(Self {
             folder,
             lock,
@@ -114,6 +114,36 @@ impl Aside {
         }
         Ok(())
     }
+}
+
+/// How often a folder is made that another run takes for one that was left: each time, one would have to come just then.
+const TRIES: usize = 100;
+
+/// A folder that `make` makes, locked. Until it is, another run may take it for one that a killed process left, and remove it: then
+/// there is another.
+fn locked_folder(make: &mut dyn FnMut() -> io::Result<PathBuf>) -> io::Result<(Folder, File)> {
+    for _ in 0..TRIES {
+        let folder = Folder(make()?);
+        let opened = lustre_files::if_there(lustre_files::open_folder(folder.path()));
+        let Some(lock) = opened.map_err(of(folder.path()))? else {
+            continue;
+        };
+        // Who only looks at what is left beside an output holds it for a moment.
+        flock(&lock, FlockOperation::LockExclusive)?;
+        if is_at(&lock, folder.path())? {
+            return Ok((folder, lock));
+        }
+    }
+    Err(io::Error::other(
+        "other runs on the same output take away whatever is begun there: wait for them",
+    ))
+}
+
+/// Whether the open folder is the one at `path` still.
+fn is_at(opened: &File, path: &Path) -> io::Result<bool> {
+    let there = lustre_files::if_there(fs::symlink_metadata(path)).map_err(of(path))?;
+    let opened = opened.metadata().map_err(of(path))?;
+    Ok(there.is_some_and(|there| (there.dev(), there.ino()) == (opened.dev(), opened.ino())))
 }
 
 /// A folder that goes away with the value.
@@ -226,7 +256,8 @@ fn left(folder: &Path, how: FlockOperation) -> io::Result<Option<File>> {
         return Ok(None);
     };
     match flock(&folder_lock, how) {
-        Ok(()) => Ok(Some(folder_lock)),
+        // Another run may have removed it, or given it its name, before this one had the lock.
+        Ok(()) => Ok(is_at(&folder_lock, folder)?.then_some(folder_lock)),
         Err(Errno::WOULDBLOCK) => Ok(None),
         Err(error) => Err(of(folder)(error.into())),
     }
@@ -304,6 +335,52 @@ mod tests {
         assert!(living.path().is_dir());
     }
 
+    /// Another run comes between the making of a folder and its lock.
+    #[test]
+    fn a_folder_that_another_run_took_away_before_it_was_locked_is_made_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("target");
+        let [first, second] =
+            ["dEad00", "dEad01"].map(|end| dir.path().join(format!(".target.new-{end}")));
+        // It waits for the lock that the other run has on it, and gets it when the folder is gone.
+        let mut made = 0;
+        let mut make = || {
+            made += 1;
+            let folder = if made == 1 { &first } else { &second };
+            fs::create_dir(folder)?;
+            if made == 1 {
+                let held = left(folder, FlockOperation::NonBlockingLockExclusive)?.unwrap();
+                let gone = folder.clone();
+                std::thread::spawn(move || {
+                    std::thread::sleep(std::time::Duration::from_millis(200));
+                    fs::remove_dir(gone).unwrap();
+                    drop(held);
+                });
+            }
+            Ok(folder.clone())
+        };
+        let (folder, _lock) = locked_folder(&mut make).unwrap();
+        assert_eq!(folder.path(), second);
+        recover(&target).unwrap();
+        assert!(second.is_dir() && !first.exists());
+        // Or it is gone before that.
+        let mut made = 0;
+        let mut make = || {
+            made += 1;
+            fs::create_dir(&first)?;
+            if made < 3 {
+                recover(&target)?;
+            }
+            Ok(first.clone())
+        };
+        let (folder, _lock) = locked_folder(&mut make).unwrap();
+        assert!(folder.path().is_dir());
+        assert_eq!(made, 3);
+        // One that somebody takes away for ever is an error at some time.
+        let mut make = || Ok(dir.path().join("never"));
+        assert!(locked_folder(&mut make).is_err());
+    }
+
     #[test]
     fn what_cannot_be_looked_at_is_neither_passed_over_nor_taken_for_absent() {
         let dir = tempfile::tempdir().unwrap();
@@ -351,11 +428,20 @@ mod tests {
             fs::create_dir_all(target.join("below")).unwrap();
             fs::create_dir(&mine).unwrap();
             fs::write(mine.join("file"), "stays").unwrap();
-            let mut command = std::process::Command::new("unshare");
-            command.arg("--mount");
-            if !rustix::process::geteuid().is_root() {
-                command.args(["--user", "--map-root-user"]);
+            let unshare = || {
+                let mut command = std::process::Command::new("unshare");
+                command.arg("--mount");
+                if !rustix::process::geteuid().is_root() {
+                    command.args(["--user", "--map-root-user"]);
+                }
+                command
+            };
+            let tried = unshare().arg("true").output();
+            if !tried.is_ok_and(|tried| tried.status.success()) {
+                eprintln!("skipped: no mount namespace can be had here");
+                return;
             }
+            let mut command = unshare();
             let script = "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"";
             command.args(["sh", "-c", script, "sh"]);
             command.args([&mine, &target.join("below")]);
