@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
+use std::sync::{Condvar, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -64,6 +64,7 @@ pub fn write(root: &Path, options: &Options) -> Result<Repomd, Error> {
         &paths,
         options.workers,
         |path| rendered(root, path, options.read_only),
+        |texts| texts.iter().map(String::len).sum(),
         |texts| {
             files
                 .iter_mut()
@@ -112,42 +113,117 @@ fn packages(root: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(found)
 }
 
+/// How many packages are read at a time at most, on however many processors: each may have as much as a header can.
+const MAX_WORKERS: usize = 8;
+
+/// How many bytes of results may wait to be taken when another is begun. What is due is begun in any case.
+const MAX_WAITING: usize = 256 << 20;
+
+/// What of the results is not taken yet.
+#[derive(Default)]
+struct Waiting {
+    /// The place of the one that is due.
+    due: usize,
+    /// The bytes of those that are there.
+    bytes: usize,
+    /// Nobody takes any more.
+    over: bool,
+}
+
+/// The same, where threads wait for it to change.
+#[derive(Default)]
+struct Room {
+    waiting: Mutex<Waiting>,
+    changed: Condvar,
+}
+
+impl Room {
+    fn change(&self, how: impl FnOnce(&mut Waiting)) {
+        how(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
+    /// Waits until the one at `index` may be begun; false where nobody takes any more.
+    fn enter(&self, index: usize) -> bool {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let full = |it: &mut Waiting| !it.over && index > it.due && it.bytes >= MAX_WAITING;
+        let waiting = self.changed.wait_while(waiting, full);
+        !waiting.unwrap_or_else(PoisonError::into_inner).over
+    }
+}
+
+/// However the taking ends, or where one of the workers panics, nobody waits for it any more.
+struct Ends<'r> {
+    room: &'r Room,
+    only_by_panic: bool,
+}
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        if !self.only_by_panic || thread::panicking() {
+            self.room.change(|waiting| waiting.over = true);
+        }
+    }
+}
+
 /// Runs `work` on every path in several threads and `take`s the results in the order of the paths. The first error in
-/// that order ends it.
+/// that order ends it. The results that wait have not many more than [`MAX_WAITING`] bytes together, as `size` tells them: one that takes
+/// long does not have the others pile up behind it.
 fn in_order<T: Send>(
     paths: &[PathBuf],
     workers: usize,
     work: impl Fn(&Path) -> Result<T, Error> + Sync,
+    size: impl Fn(&T) -> usize + Sync,
     mut take: impl FnMut(T) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let next = AtomicUsize::new(0);
-    // The bound keeps fast workers from piling up text where compressing is what takes the time.
-    let (sender, results) = mpsc::sync_channel(64);
+    let room = Room::default();
+    let (sender, results) = mpsc::channel();
     thread::scope(|scope| {
-        for _ in 0..workers.clamp(1, paths.len().max(1)) {
+        for _ in 0..workers.min(MAX_WORKERS).clamp(1, paths.len().max(1)) {
             let sender = sender.clone();
-            let (next, work) = (&next, &work);
+            let (next, work, size, room) = (&next, &work, &size, &room);
             scope.spawn(move || {
+                let _ends = Ends {
+                    room,
+                    only_by_panic: true,
+                };
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(path) = paths.get(index) else {
                         return;
                     };
+                    if !room.enter(index) {
+                        return;
+                    }
+                    let result = work(path);
+                    let bytes = result.as_ref().map_or(0, size);
+                    room.change(|waiting| waiting.bytes += bytes);
                     // Nobody listens any more after an error.
-                    if sender.send((index, work(path))).is_err() {
+                    if sender.send((index, result)).is_err() {
                         return;
                     }
                 }
             });
         }
+        let _ends = Ends {
+            room: &room,
+            only_by_panic: false,
+        };
         drop(sender);
         let mut waiting = BTreeMap::new();
         let mut due = 0;
         for (index, result) in results {
             waiting.insert(index, result);
             while let Some(result) = waiting.remove(&due) {
-                take(result?)?;
+                let result = result?;
+                let bytes = size(&result);
+                take(result)?;
                 due += 1;
+                room.change(|waiting| {
+                    waiting.due = due;
+                    waiting.bytes -= bytes;
+                });
             }
         }
         Ok(())
@@ -283,16 +359,69 @@ mod tests {
 
     use super::*;
 
+    /// Whoever makes a repository decides how large each is, and how many there are; processors there may be any number of.
+    #[test]
+    fn what_waits_for_one_that_takes_long_is_bounded() {
+        const SIZE: usize = MAX_WAITING / 4;
+        let paths: Vec<PathBuf> = (0..500).map(|n| PathBuf::from(n.to_string())).collect();
+        let (at_once, most, read) = (
+            AtomicUsize::new(0),
+            AtomicUsize::new(0),
+            AtomicUsize::new(0),
+        );
+        let mut behind = None;
+        let work = |path: &Path| {
+            let now = at_once.fetch_add(1, Ordering::SeqCst) + 1;
+            most.fetch_max(now, Ordering::SeqCst);
+            let first = path == Path::new("0");
+            thread::sleep(Duration::from_millis(if first { 500 } else { 1 }));
+            at_once.fetch_sub(1, Ordering::SeqCst);
+            read.fetch_add(1, Ordering::SeqCst);
+            Ok(())
+        };
+        let taken = in_order(
+            &paths,
+            64,
+            work,
+            |()| SIZE,
+            |()| {
+                behind.get_or_insert(read.load(Ordering::SeqCst));
+                Ok(())
+            },
+        );
+        taken.unwrap();
+        assert_eq!(read.into_inner(), paths.len());
+        // The first itself, those that wait, and those that were begun when there was room still.
+        let bound = 1 + MAX_WAITING / SIZE + MAX_WORKERS;
+        assert!(behind.unwrap() <= bound, "{behind:?} of {bound}");
+        assert!(most.into_inner() <= MAX_WORKERS);
+        // One that panics ends it all the same.
+        let panics = std::panic::catch_unwind(|| {
+            let work = |path: &Path| {
+                assert!(path != Path::new("3"), "a package that nobody thought of");
+                Ok(())
+            };
+            in_order(&paths, 4, work, |()| MAX_WAITING, |()| Ok(()))
+        });
+        assert!(panics.is_err());
+    }
+
     #[test]
     fn results_come_in_order_and_the_first_error_ends_it() {
         let paths: Vec<PathBuf> = (0..500).map(|n| PathBuf::from(n.to_string())).collect();
         for workers in [0, 1, 7] {
             let mut taken = Vec::new();
             let work = |path: &Path| Ok(path.to_owned());
-            in_order(&paths, workers, work, |path| {
-                taken.push(path);
-                Ok(())
-            })
+            in_order(
+                &paths,
+                workers,
+                work,
+                |_| usize::MAX / 1024,
+                |path| {
+                    taken.push(path);
+                    Ok(())
+                },
+            )
             .unwrap();
             assert_eq!(taken, paths);
         }
@@ -305,10 +434,16 @@ mod tests {
             Ok(())
         };
         let mut count = 0;
-        let error = in_order(&paths, 4, work, |()| {
-            count += 1;
-            Ok(())
-        });
+        let error = in_order(
+            &paths,
+            4,
+            work,
+            |()| 1,
+            |()| {
+                count += 1;
+                Ok(())
+            },
+        );
         assert_eq!(count, 300);
         assert!(error.unwrap_err().to_string().contains("300"));
     }
