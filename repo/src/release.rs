@@ -34,11 +34,18 @@ pub enum Rule {
     LowerEvr,
     /// The key, the name and the URL change only with a higher release package.
     ReleasePackage,
+    /// It is of the same target.
+    SameTarget,
 }
 
 impl Rule {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::SameNevra, Self::LowerEvr, Self::ReleasePackage];
+    pub const ALL: [Self; 4] = [
+        Self::SameNevra,
+        Self::LowerEvr,
+        Self::ReleasePackage,
+        Self::SameTarget,
+    ];
 
     /// Its name, as in a manifest.
     pub const fn name(self) -> &'static str {
@@ -46,6 +53,7 @@ impl Rule {
             Self::SameNevra => "same-nevra",
             Self::LowerEvr => "lower-evr",
             Self::ReleasePackage => "release-package",
+            Self::SameTarget => "same-target",
         }
     }
 
@@ -65,6 +73,9 @@ impl Rule {
             }
             Self::ReleasePackage => {
                 "servers keep the old key, name and URL: raise `release` in the target's [repository.release_package]"
+            }
+            Self::SameTarget => {
+                "servers that use it would get what is built for others: choose another output"
             }
         }
     }
@@ -127,7 +138,9 @@ pub fn packages_contradict(before: &[Known<'_>], now: &[Known<'_>]) -> Vec<Contr
     }
     let newest_now = newest(now);
     for (of, (evr, nevra)) in newest(before) {
-        if let Some((other, now)) = newest_now.get(&of)
+        let replacing = newest_now.iter().filter(|(now, _)| takes_over(of, **now));
+        let highest = replacing.max_by(|(_, (a, _)), (_, (b, _))| a.compare(b));
+        if let Some((_, (other, now))) = highest
             && other.compare(&evr) == Ordering::Less
         {
             found.push(Contradiction {
@@ -195,6 +208,27 @@ pub fn told_anew(
 
 /// A package's name and architecture.
 type Of<'a> = (&'a str, &'a str);
+
+/// Whether servers that have the package `old` take `new` as a version of it: dnf goes from an architecture to `noarch` and back.
+fn takes_over(old: Of<'_>, new: Of<'_>) -> bool {
+    const SOURCE: [&str; 2] = ["src", "nosrc"];
+    let is_source = |of: Of<'_>| SOURCE.contains(&of.1);
+    let any = |of: Of<'_>| of.1 == "noarch";
+    old.0 == new.0
+        && is_source(old) == is_source(new)
+        && (is_source(old) || old.1 == new.1 || any(old) || any(new))
+}
+
+/// Where it is of another target than the one that it replaces: `before` and `now` are their names.
+pub fn targets_contradict(before: &str, now: &str) -> Option<Contradiction> {
+    (before != now).then(|| Contradiction {
+        rule: Rule::SameTarget,
+        what: format!(
+            "it is of the target `{}`, not `{now}`",
+            before.escape_debug()
+        ),
+    })
+}
 
 /// The highest version of every package.
 fn newest<'a>(packages: &[Known<'a>]) -> BTreeMap<Of<'a>, (Evr, &'a str)> {
@@ -272,6 +306,38 @@ mod tests {
                 "{found:?}"
             );
         }
+    }
+
+    #[test]
+    fn a_package_that_changes_its_architecture_does_not_go_back() {
+        let before = ["tool-2-1.noarch x", "data-2-1.x86_64 x", "tool-2-1.src s"];
+        for now in [
+            &["tool-3-1.x86_64 y", "data-3-1.noarch y"][..],
+            &["tool-2-1.x86_64 y"],
+            // The old one beside the new one.
+            &["tool-1-1.noarch y", "tool-2-2.x86_64 y"],
+            // Neither is a source package a version of a package, nor one architecture's of another's.
+            &["tool-1-1.src y", "tool-2-1.src s", "data-1-1.i686 y"],
+        ] {
+            assert_eq!(rules(&before, now), [], "{now:?}");
+        }
+        for now in ["tool-1-1.x86_64 y", "data-1-1.noarch y", "tool-1-1.nosrc y"] {
+            let found = rules(&before, &[now]);
+            assert_eq!(found.len(), 1, "{now}: {found:?}");
+            assert_eq!(found[0].0, Rule::LowerEvr);
+        }
+    }
+
+    #[test]
+    fn a_repository_of_another_target_is_no_next_one() {
+        assert_eq!(targets_contradict("rocky-9.6", "rocky-9.6"), None);
+        let found = targets_contradict("rocky-8.10", "rocky-9.6").unwrap();
+        assert_eq!(found.rule, Rule::SameTarget);
+        for name in ["rocky-8.10", "rocky-9.6"] {
+            assert!(found.what.contains(name), "{found:?}");
+        }
+        let hostile = targets_contradict("a\n\u{1b}[2J", "b").unwrap();
+        assert!(!hostile.what.contains('\n') && !hostile.what.contains('\u{1b}'));
     }
 
     #[test]

@@ -198,7 +198,7 @@ pub struct ReleaseArgs {
     pub release_time: Option<u32>,
     /// Replace a repository that this one contradicts: `same-nevra`, a package has other content than one of the same name, version and
     /// release; `lower-evr`, a package's version goes back; `release-package`, the key, the name or the URL changed, and `release` of the
-    /// release package was not raised. The manifest records it.
+    /// release package was not raised; `same-target`, it is of another target. The manifest records it.
     #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = rules())]
     pub overrule: Vec<Rule>,
 }

@@ -143,6 +143,11 @@ fn a_package_with_other_content_or_a_lower_version_does_not_take_the_place_of_on
         let target = target.to_str().unwrap();
         let ran = world.with(0, &["--target", target]);
         assert_eq!(ran.code, 1, "{ran:?}");
+        for words in ["`rehearsal`", "`site`", "--overrule same-target"] {
+            assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
+        }
+        let ran = world.with(0, &["--overrule", "same-target", "--target", target]);
+        assert_eq!(ran.code, 1, "{ran:?}");
         for words in [names, &format!("--overrule {rule}"), "raise the"] {
             assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
         }
@@ -154,11 +159,12 @@ fn a_package_with_other_content_or_a_lower_version_does_not_take_the_place_of_on
         0,
         &[
             "--overrule",
-            "lower-evr",
+            "lower-evr,same-target",
             "--target",
             target.to_str().unwrap(),
         ],
     );
     assert_eq!(ran.code, 0, "{ran:?}");
-    assert_eq!(world.release().overrules, [Rule::LowerEvr].into());
+    let overruled = [Rule::LowerEvr, Rule::SameTarget];
+    assert_eq!(world.release().overrules, overruled.into());
 }

@@ -11,10 +11,11 @@ use anyhow::{Context as _, bail};
 use lustre_packaging::sign::{PublicKey, utc};
 use lustre_packaging::stage::{self, State};
 use lustre_packaging::store::{Digest, Entry, EntryKind, StageDir};
-use lustre_packaging::target::Target;
+use lustre_packaging::target::{Target, own_name};
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::release::{
-    Contradiction, Known, Release, Rule, Said, packages_contradict, told_anew, versions_contradict,
+    Contradiction, Known, Release, Rule, Said, packages_contradict, targets_contradict, told_anew,
+    versions_contradict,
 };
 use lustre_repository::repo_file::{self, KeyLocation, RepoFile};
 use lustre_repository::{proof, release_package, sums};
@@ -26,6 +27,7 @@ use crate::exit::Usage;
 use crate::road::finish::{Signing, TREE};
 use crate::road::release::{Packages, has_packages, time};
 use crate::road::{Road, name};
+use crate::ui;
 
 /// The variable that may give the release time.
 const TIME_VARIABLE: &str = "LUSTRE_REPO_RELEASE_TIME";
@@ -119,6 +121,19 @@ impl Before {
         }))
     }
 
+    /// As [`Before::at`], for those who put nothing there: what cannot be told of it is said, and taken for nothing.
+    fn looked_at(output: &Path, tell: &mut dyn FnMut(&str)) -> Option<Self> {
+        let found = Self::at(output).and_then(|before| {
+            // A plan takes its time and rules from there.
+            before.as_ref().map(Self::release).transpose()?;
+            Ok(before)
+        });
+        found.unwrap_or_else(|error| {
+            tell(&format!("{error:#}; this goes on without it"));
+            None
+        })
+    }
+
     fn time(&self) -> u64 {
         self.manifest.release_time()
     }
@@ -142,6 +157,17 @@ impl Before {
             },
         };
         assembled.record.outputs.contains(&wanted)
+    }
+
+    /// Whether it is of another target.
+    fn of_another(&self, target: &Target) -> Option<Contradiction> {
+        // Another release of Lustre is none of its own.
+        let before = self.manifest.overrides.lustre.as_deref();
+        let now = target.chosen.lustre.as_deref();
+        targets_contradict(
+            own_name(&self.manifest.target, before),
+            own_name(&target.name, now.filter(|_| target.chosen.instead)),
+        )
     }
 
     /// What it says in its release package that `signing` and the target say otherwise, where servers would not notice.
@@ -236,8 +262,9 @@ pub fn begin(
     let before = Before::at(output)?;
     if let Some(before) = &before {
         in_time(asked, before)?;
-        let found = before.told_anew(&context.target, signing)?;
-        before.judge(found.as_slice(), &asked.overrules)?;
+        let mut found = Vec::from_iter(before.of_another(&context.target));
+        found.extend(before.told_anew(&context.target, signing)?);
+        before.judge(&found, &asked.overrules)?;
     }
     signing.release = first_guess(asked, before.as_ref(), signing)?;
     Ok(())
@@ -344,7 +371,8 @@ pub fn settle_in_store(
     road: &Road<'_>,
     signing: &mut Signing,
 ) -> anyhow::Result<()> {
-    let before = Before::at(&repo::default_output(&context.target.name))?;
+    let output = repo::default_output(&context.target.name);
+    let before = Before::looked_at(&output, &mut ui::say);
     if let Some(before) = &before
         && is_same(context, road, signing, before)?
     {
@@ -364,9 +392,10 @@ pub fn settle_in_store(
 /// The release in a plan, which runs nothing: what is there already, or what the store knows.
 ///
 /// # Errors
-/// When it cannot be told what is there.
+/// When an input of a stage cannot be read.
 pub fn planned(context: &Context, road: &Road<'_>, signing: &mut Signing) -> anyhow::Result<()> {
-    let before = Before::at(&repo::default_output(&context.target.name))?;
+    let output = repo::default_output(&context.target.name);
+    let before = Before::looked_at(&output, &mut ui::say);
     signing.release = first_guess(&Asked::default(), before.as_ref(), signing)?;
     if before.is_some() {
         return Ok(());
@@ -427,6 +456,7 @@ fn contradictions(
         .collect();
     let mut found = packages_contradict(&before.packages(), &packages);
     found.extend(told);
+    found.extend(before.of_another(target));
     Ok(found)
 }
 
@@ -506,6 +536,60 @@ mod tests {
                 "{said}"
             );
         }
+    }
+
+    #[test]
+    fn who_only_looks_is_told_what_a_run_would_stop_at() {
+        let before = published(None);
+        let looked = || {
+            let mut told = Vec::new();
+            let found = Before::looked_at(before.path(), &mut |line| told.push(line.to_owned()));
+            (found.map(|before| before.time()), told)
+        };
+        assert_eq!(looked(), (Some(7), Vec::new()));
+        fs::write(before.path().join(manifest::FILE), "no manifest").unwrap();
+        let (found, told) = looked();
+        assert_eq!(found, None);
+        assert!(
+            told.len() == 1 && told[0].contains(manifest::FILE) && told[0].contains("move it away"),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn a_repository_of_another_target_is_told_from_another_release_of_its_own() {
+        let specs = crate::context::specs();
+        let load = |name, lustre| Target::load_with(&specs, name, lustre).unwrap();
+        let folder = published(None);
+        let mut before = Before::at(folder.path()).unwrap().unwrap();
+        let (own, other) = (load("rocky-8.10", None), load("rehearsal", None));
+        let instead = load("rocky-8.10", Some("2.15.8"));
+        before.manifest.target = own.name.clone();
+        for target in [&own, &instead] {
+            assert_eq!(before.of_another(target), None, "{}", target.name);
+        }
+        let found = before.of_another(&other).unwrap();
+        assert_eq!(found.rule, Rule::SameTarget);
+        let error = before
+            .judge(std::slice::from_ref(&found), &BTreeSet::new())
+            .unwrap_err();
+        let said = error.to_string();
+        for words in [
+            "rocky-8.10",
+            "rehearsal",
+            "another output",
+            "--overrule same-target",
+        ] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+        let overruled = before.judge(&[found], &[Rule::SameTarget].into()).unwrap();
+        assert_eq!(overruled, [Rule::SameTarget].into());
+        before.manifest.target = instead.name.clone();
+        before.manifest.overrides.lustre = Some("2.15.8".to_owned());
+        for target in [&own, &instead] {
+            assert_eq!(before.of_another(target), None, "{}", target.name);
+        }
+        assert!(before.of_another(&other).is_some());
     }
 
     #[test]
