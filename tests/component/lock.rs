@@ -3,6 +3,12 @@
 // The helpers of a test fail as a test does.
 #![allow(clippy::unwrap_used)]
 
+// A repository that is signed and whole: not all that is in there is used here.
+#[allow(dead_code)]
+#[path = "assemble/world.rs"]
+mod assembled;
+#[path = "lock/checkout.rs"]
+mod checkout;
 #[path = "lock/metadata.rs"]
 mod metadata;
 #[path = "lock/places.rs"]

@@ -7,6 +7,8 @@ use std::process::Command;
 
 use lustre_packaging::preflight::{Check, Verdict};
 
+#[path = "preflight/beside.rs"]
+mod beside;
 #[path = "preflight/own_kernel.rs"]
 mod own_kernel;
 #[path = "preflight/place.rs"]

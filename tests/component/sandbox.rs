@@ -8,17 +8,20 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
+use lustre_packaging::boot::image;
 use lustre_packaging::build::workdir::{Settings, Workdir};
 use lustre_packaging::process;
 use lustre_packaging::sandbox::{ChrootClone, Ids, Sandbox, User};
+use lustre_packaging::target::Target;
 use lustre_repo_tests::small_disk::SmallDisk;
 
 #[path = "sandbox/escape.rs"]
 mod escape;
 
 /// Programs of the small chroot.
-const PROGRAMS: [&str; 9] = [
-    "sh", "id", "cat", "uname", "touch", "setpriv", "env", "stat", "chown",
+const PROGRAMS: [&str; 13] = [
+    "sh", "id", "cat", "uname", "touch", "setpriv", "env", "stat", "chown", "mkdir", "cp", "chmod",
+    "mke2fs",
 ];
 
 /// A chroot with a few programs and the libraries they need.
@@ -246,6 +249,38 @@ fn a_build_that_fills_the_disk_is_told_so() {
         }
         let _ = fs::remove_file(work.path("big"));
         let _ = fs::remove_file(log);
+    }
+}
+
+#[test]
+fn a_guest_s_disk_that_fills_the_one_it_is_on_is_told_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = chroot(dir.path());
+    let [modules, guest] = [root.join("usr/lib/modules/1"), dir.path().join("guest")];
+    for folder in [&modules, &guest] {
+        fs::create_dir_all(folder).unwrap();
+    }
+    fs::write(guest.join("init"), "#!/bin/sh\n").unwrap();
+    fs::write(modules.join("vmlinuz"), vec![1; 1 << 20]).unwrap();
+    Ids::for_new_chroots().unwrap().give(&root, 0).unwrap();
+    let specs = lustre_repo_tests::command_line::project().join("specs");
+    let mut boot = Target::load(&specs, "rehearsal").unwrap().boot.unwrap();
+    boot.disk_mib = 64;
+    // Without room for the kernel, and with room for that alone.
+    for size in ["700k", "2m"] {
+        let clone = ChrootClone::new(&root, &dir.path().join(size), User::Root).unwrap();
+        for folder in ["/srv/boot-guest", "/srv/boot-root", "/srv/boot-image"] {
+            clone.make_folder(folder).unwrap();
+        }
+        let small = SmallDisk::new(size);
+        let sandbox = Sandbox::new(&clone, User::Root, "server");
+        let (out, log) = (small.path().join("image"), dir.path().join("log"));
+        let made = image::make(&sandbox, &boot, &guest, "1", &out, &log);
+        let error = made.unwrap_err().to_string();
+        let place = small.path().display().to_string();
+        for part in ["the disk", "full", &place, "make room"] {
+            assert!(error.contains(part), "{size}: `{part}` is not in {error}");
+        }
     }
 }
 

@@ -14,10 +14,19 @@ use crate::exit::Usage;
 use crate::publish;
 use crate::ui::Screen;
 
-/// The project's folder.
+/// The project's folder: that of the checkout whose cargo runs this, and else the one that this was built in.
 pub fn project() -> PathBuf {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here).to_owned()
+    let told = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    let here = told.filter(|path| is_ours(path));
+    let here = here.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
+    here.parent().unwrap_or(&here).to_owned()
+}
+
+/// Whether the package at `path`, which cargo says it runs, is this one: another program's may have started this, too.
+fn is_ours(path: &Path) -> bool {
+    path.is_absolute()
+        && path.ends_with("xtask")
+        && path.with_file_name("specs").join("targets").is_dir()
 }
 
 /// The project's `specs/`.

@@ -31,6 +31,15 @@ pub const KERNEL: &str = "kernel";
 /// The sources that can be replaced.
 const TREES: [&str; 3] = [LUSTRE, E2FSPROGS, KERNEL];
 
+/// What a run needs of a source tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// What is in it.
+    Content,
+    /// What it is: it stays where it is.
+    Pin,
+}
+
 /// How this run fetches, from the command line.
 ///
 /// # Errors
@@ -234,10 +243,11 @@ pub fn is_replaced(arguments: &TargetArgs, name: &str) -> bool {
 ///
 /// # Errors
 /// When it cannot be fetched or is not what the lock pins.
-pub fn e2fsprogs(context: &Context, lock: &Lock) -> anyhow::Result<Option<Fetched>> {
+pub fn e2fsprogs(context: &Context, lock: &Lock, need: Need) -> anyhow::Result<Option<Fetched>> {
     let source = tree_source(E2FSPROGS, &context.target.e2fsprogs.source)?;
     let replaced = is_replaced(&context.arguments, E2FSPROGS);
     let mut options = options(&context.arguments)?;
+    options.offline |= need == Need::Pin;
     let pinned = lock.tree.get(E2FSPROGS);
     if let (Some(source), Some(locked)) = (&source, pinned) {
         fetches(context, &mut options, |options| {
@@ -246,6 +256,9 @@ pub fn e2fsprogs(context: &Context, lock: &Lock) -> anyhow::Result<Option<Fetche
     }
     let fetcher = Fetcher::new(&context.store, &options, &heard);
     Ok(match (source, pinned) {
+        (Some(source), Some(locked)) if need == Need::Pin => {
+            Some(fetcher.pinned(E2FSPROGS, &source, locked)?)
+        }
         (Some(source), Some(locked)) => Some(fetcher.fetch(E2FSPROGS, &source, locked)?),
         (Some(source), None) => Some(fetcher.lock(E2FSPROGS, &source)?),
         (None, _) if replaced => {
@@ -264,10 +277,14 @@ pub fn e2fsprogs(context: &Context, lock: &Lock) -> anyhow::Result<Option<Fetche
 ///
 /// # Errors
 /// When it cannot be fetched or is not what the lock pins.
-pub fn lustre(context: &Context, lock: &Lock) -> anyhow::Result<(Fetched, Option<String>)> {
+pub fn lustre(
+    context: &Context,
+    lock: &Lock,
+    need: Need,
+) -> anyhow::Result<(Fetched, Option<String>)> {
     let source =
         tree_source(LUSTRE, &context.target.lustre.source)?.context("lustre.source is no tree")?;
-    fetch_lenient(context, lock, LUSTRE, &source)
+    fetch_lenient(context, lock, LUSTRE, &source, need)
 }
 
 /// A source tree; the second as [`lustre`] says.
@@ -276,13 +293,16 @@ fn fetch_lenient(
     lock: &Lock,
     name: &str,
     source: &Fetchable,
+    need: Need,
 ) -> anyhow::Result<(Fetched, Option<String>)> {
     let mut options = options(&context.arguments)?;
+    options.offline |= need == Need::Pin;
     let fetch = |options: &Options| {
         let fetcher = Fetcher::new(&context.store, options, &heard);
-        match lock.tree.get(name) {
-            Some(locked) => fetcher.fetch(name, source, locked),
-            None => fetcher.lock(name, source),
+        match (lock.tree.get(name), need) {
+            (Some(locked), Need::Pin) => fetcher.pinned(name, source, locked),
+            (Some(locked), Need::Content) => fetcher.fetch(name, source, locked),
+            (None, _) => fetcher.lock(name, source),
         }
     };
     fetches(context, &mut options, fetch)?;
@@ -332,7 +352,7 @@ pub fn kernel(
     let Some(source) = source else {
         return Ok(None);
     };
-    let (fetched, incomplete) = fetch_lenient(context, lock, KERNEL, &source)?;
+    let (fetched, incomplete) = fetch_lenient(context, lock, KERNEL, &source, Need::Content)?;
     Ok(Some((KernelTree::of(fetched, &context.store)?, incomplete)))
 }
 

@@ -110,6 +110,22 @@ impl<'s> Fetcher<'s> {
         }
     }
 
+    /// As [`Fetcher::fetch`], where it is enough to know what it is: a commit that may not be fetched stays where it is.
+    ///
+    /// # Errors
+    /// As [`Fetcher::fetch`].
+    pub fn pinned(&self, name: &str, source: &Source, locked: &Locked) -> Result<Fetched, Error> {
+        match self.fetch(name, source, locked) {
+            Err(Error::Offline { .. }) if matches!(locked, Locked::Git { .. }) => Ok(Fetched {
+                name: name.to_owned(),
+                locked: locked.clone(),
+                content: Content::Elsewhere,
+                replaced: None,
+            }),
+            fetched => fetched,
+        }
+    }
+
     fn archive(&self, name: &str, source: &ArchiveSource) -> Result<Fetched, Error> {
         if source.urls.is_empty() {
             return Err(invalid(name, "it has no URL".to_owned()));

@@ -46,6 +46,8 @@ pub enum Content {
         /// Its files and links that count.
         entries: Vec<Entry>,
     },
+    /// A commit that is pinned, and that was not fetched: what it is can be told, what is in it cannot.
+    Elsewhere,
 }
 
 impl Fetched {
@@ -107,6 +109,17 @@ impl Fetched {
                 read(&into.join(file))
             }
             Content::Srpm(_) => Ok(None),
+            Content::Elsewhere => Err(self.elsewhere()),
+        }
+    }
+
+    fn elsewhere(&self) -> Error {
+        Error::Offline {
+            source_name: self.name.clone(),
+            what: match &self.locked {
+                Locked::Git { commit, .. } => format!("commit {commit}"),
+                _ => "its content".to_owned(),
+            },
         }
     }
 
@@ -114,6 +127,10 @@ impl Fetched {
     pub fn missing(&self) -> &[String] {
         match &self.content {
             Content::Git { missing, .. } => missing,
+            Content::Elsewhere => match &self.locked {
+                Locked::Git { missing, .. } => missing,
+                _ => &[],
+            },
             _ => &[],
         }
     }
@@ -135,6 +152,7 @@ impl Fetched {
                 Ok(files.map(|entry| PathBuf::from(&entry.path)).collect())
             }
             Content::Archive(_) | Content::Srpm(_) => Ok(Vec::new()),
+            Content::Elsewhere => Err(self.elsewhere()),
         }
     }
 
@@ -168,6 +186,7 @@ impl Fetched {
                 source_name: self.name.clone(),
                 why: "it is one file, and not a tree of which a part can be taken".to_owned(),
             }),
+            Content::Elsewhere => Err(self.elsewhere()),
         }
     }
 
@@ -215,7 +234,7 @@ impl Fetched {
     pub fn file(&self, store: &Store) -> Result<Option<PathBuf>, Error> {
         match &self.content {
             Content::Archive(digest) | Content::Srpm(digest) => Ok(store.verified_file(digest)?),
-            Content::Git { .. } | Content::Tree { .. } => Ok(None),
+            Content::Git { .. } | Content::Tree { .. } | Content::Elsewhere => Ok(None),
         }
     }
 
@@ -255,6 +274,7 @@ impl Fetched {
             Content::Tree { path, entries } => {
                 copy_tree(&self.name, path, entries, tree_time, into)
             }
+            Content::Elsewhere => Err(self.elsewhere()),
         }
     }
 }

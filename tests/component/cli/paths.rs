@@ -97,6 +97,42 @@ fn a_path_that_some_program_cannot_deal_with_is_refused_before_any_work() {
     }
 }
 
+/// The other names are those of checkouts that work: `tests/component/lock/checkout.rs`.
+#[test]
+fn a_checkout_that_some_program_cannot_deal_with_is_refused_before_any_work() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    for (name, words) in ANYWHERE {
+        let checkout = elsewhere.path().join(OsStr::from_bytes(name));
+        // That much tells the tool that it is its own.
+        for folder in ["xtask", "specs/targets"] {
+            fs::create_dir_all(checkout.join(folder)).unwrap();
+        }
+        for command in ["repo", "plan", "targets", "key"] {
+            let home = Home::new();
+            let line = if command == "key" {
+                &["key", "show"][..]
+            } else {
+                &[command]
+            };
+            let mut command = home.command(line);
+            let ran = run(command.env("CARGO_MANIFEST_DIR", checkout.join("xtask")));
+            assert_eq!(ran.code, 2, "{line:?}: {ran:?}");
+            assert!(
+                ran.stderr.contains("the checkout") && ran.stderr.contains(words),
+                "{line:?}: {}",
+                ran.stderr
+            );
+            assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+            assert!(home.is_untouched(), "{line:?}");
+        }
+    }
+    // That another program's cargo started it is no reason to look there.
+    let ran = run(Home::new()
+        .command(&["targets"])
+        .env("CARGO_MANIFEST_DIR", elsewhere.path().join("xtask")));
+    assert_eq!(ran.code, 0, "{ran:?}");
+}
+
 #[test]
 fn every_other_path_can_be_that_of_a_store() {
     let elsewhere = tempfile::tempdir().unwrap();

@@ -305,6 +305,11 @@ impl World {
 
     /// Runs a command of the tool for the target, with its mirrors.
     pub fn run(&self, command: &[&str]) -> Run {
+        lustre_repo_tests::command_line::run(&mut self.command(command))
+    }
+
+    /// A command of the tool for the target, with its mirrors, about to run.
+    pub fn command(&self, command: &[&str]) -> Command {
         let file = self.file();
         let tree = format!("{MIRROR}/el10={}", self.server.url(""));
         let rest = format!("{MIRROR}={}", self.server.url(""));
@@ -317,7 +322,7 @@ impl World {
         for mirror in [&tree, &rest, &git] {
             line.extend(["--mirror", mirror]);
         }
-        self.home.run(&line)
+        self.home.command(&line)
     }
 
     /// The commit that the tag of e2fsprogs is at.

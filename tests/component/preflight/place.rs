@@ -288,6 +288,11 @@ impl Place {
         write(&self.dir.path().join("specs").join(file), text);
     }
 
+    /// The folder `specs/`.
+    pub fn specs_folder(&self) -> PathBuf {
+        self.dir.path().join("specs")
+    }
+
     /// A file of the kernel: of the source package below `sources`, of the archive below `parts`.
     pub fn kernel(&self, file: &str) -> PathBuf {
         self.dir.path().join("kernel").join(file)

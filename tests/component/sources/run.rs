@@ -3,6 +3,7 @@
 //! - `hold`: opens the store, says so, and keeps it until its input ends.
 //! - `stage`: begins a stage, writes half of it, says so, and waits.
 //! - `interrupted`: makes a stage where it is not there; where it is, is interrupted while it reads it, and tells what comes of that.
+//! - `git URL COMMIT`: fetches a commit into the store, on a disk that is too small, and says what came of it.
 //! - `full FILE`: brings FILE into the store in each way there is, on a disk that is too small, and says what came of it.
 
 // What it says is its result.
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use lustre_packaging::archive::{pack_tar_gz, unpack};
 use lustre_packaging::process::interrupt;
-use lustre_packaging::source::{Downloader, Retry};
+use lustre_packaging::source::{Downloader, Fetcher, GitSource, Retry, Source};
 use lustre_packaging::stage::{Event, Options, Stage, run_taking};
 use lustre_packaging::store::{Digest, Entry, StageRecord, Store};
 
@@ -46,7 +47,22 @@ fn main() {
         }
         "interrupted" => interrupted(&store),
         "full" => full(&store, Path::new(&rest[0])),
+        "git" => git(&store, &rest[0], &rest[1]),
         other => panic!("no mode {other}"),
+    }
+}
+
+fn git(store: &Store, url: &str, commit: &str) {
+    let source = Source::Git(GitSource {
+        url: url.to_owned(),
+        tag: None,
+        rev: Some(commit.to_owned()),
+    });
+    let options = lustre_packaging::source::Options::default();
+    let fetcher = Fetcher::new(store, &options, &|_| {});
+    match fetcher.lock("lustre", &source) {
+        Ok(_) => println!("fetched"),
+        Err(error) => println!("{error}"),
     }
 }
 

@@ -7,6 +7,8 @@ use std::process::{Child, Command, Stdio};
 
 use lustre_packaging::store::{Digest, Store};
 
+use super::tools::{Place, Repository};
+
 fn run(mode: &str, store: &Path) -> Child {
     Command::new(env!("CARGO_BIN_EXE_store-run"))
         .arg(mode)
@@ -174,6 +176,42 @@ fn a_full_disk_is_told_as_such_and_nothing_half_written_stays() {
         assert!(error.contains("no room left to write "), "{error}");
         assert!(error.contains("small/store/"), "{error}");
         assert_eq!(find(&format!("{what} leaves 0")), 2, "{said}");
+    }
+}
+
+/// git says so itself, in the middle of other words; what it takes to go on is said by us.
+#[test]
+fn a_disk_that_is_full_when_git_fetches_is_told_as_such() {
+    let place = Place::new();
+    let upstream = Repository::new(place.path("upstream"));
+    let mut noise = Vec::new();
+    fs::File::open("/dev/urandom")
+        .unwrap()
+        .take(3 << 20)
+        .read_to_end(&mut noise)
+        .unwrap();
+    fs::write(upstream.0.join("noise"), &noise).unwrap();
+    let commit = upstream.commit(&[("README", "x\n")]);
+    let url = format!("file://{}", upstream.0.display());
+    // The second has no room for an empty repository.
+    for (size, blocks) in [("size=1m", "1 MiB"), ("nr_inodes=24", "free inodes")] {
+        let small = place.path("small");
+        let _ = fs::create_dir(&small);
+        let script =
+            "mount -t tmpfs -o \"$5\" none \"$1\" && exec \"$2\" git \"$1/store\" \"$3\" \"$4\"";
+        let done = namespace()
+            .args(["sh", "-c", script, "sh"])
+            .arg(&small)
+            .arg(env!("CARGO_BIN_EXE_store-run"))
+            .args([&url, &commit, size])
+            .output()
+            .unwrap();
+        let said = String::from_utf8(done.stdout).unwrap();
+        let why = String::from_utf8_lossy(&done.stderr);
+        assert!(done.status.success(), "{size}: {said}{why}");
+        for words in ["the disk", "full", blocks, "small", "make room", "--store"] {
+            assert!(said.contains(words), "{size}: {words}: {said}");
+        }
     }
 }
 

@@ -31,7 +31,7 @@ pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
     }
     let ledger = Ledger::load(&context::specs())?;
     ledger.check_mends(&context::specs())?;
-    let (fetched, _) = sources::lustre(&context, &lock::none(&context)?).with_context(|| {
+    let (fetched, _) = sources::lustre(&context, &lock::none(&context)?, sources::Need::Content).with_context(|| {
         format!(
             "what upstream has mended is told from a clone with all its history and branches: git clone --bare {} lustre.git, and \
              --source lustre=lustre.git",

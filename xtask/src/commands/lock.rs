@@ -22,7 +22,7 @@ use crate::exit::Outcome;
 use crate::road::Road;
 use crate::ui;
 
-pub use fetch::{fetch, missing, share_files};
+pub use fetch::{Wanted, fetch, missing, share_files};
 
 /// The lock's name for the upstream source of the kernel of a distribution that is made on the spot.
 pub const KERNEL_SOURCE: &str = "distribution-kernel";
@@ -94,7 +94,7 @@ fn update(context: &Context) -> anyhow::Result<Outcome> {
         }
     }
     if target.distribution.kind == DistributionKind::Repositories {
-        fetch(context, &lock)?;
+        fetch(context, &lock, Wanted::All)?;
         let road = Road::new(context, &lock)?;
         if preflight::gate(context, &road)?.is_none() {
             return Ok(Outcome::Misfit);

@@ -21,7 +21,7 @@ use crate::ui;
 pub fn before_fetching(context: &Context, parts: &[Part], output: &Path) -> anyhow::Result<()> {
     processor(context)?;
     if let (_, Found::Current(lock)) = lock::find(context)?
-        && lock::missing(context, &lock)?.is_empty()
+        && lock::missing(context, &lock, lock::Wanted::All)?.is_empty()
     {
         return Ok(());
     }

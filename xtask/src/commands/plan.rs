@@ -25,7 +25,7 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
             return unlocked(&context, &format!("{} {what}", path.display()));
         }
     };
-    let road = match Road::new(&context, &lock) {
+    let road = match Road::planned(&context, &lock) {
         // A plan asks nobody, so what depends on what is in a tree that was never fetched cannot be known yet.
         Err(error) if matches!(error.downcast_ref(), Some(Error::Offline { .. })) => {
             return unlocked(&context, &error.to_string());

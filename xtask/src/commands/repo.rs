@@ -9,7 +9,7 @@ use lustre_packaging::lock::Lock;
 use lustre_packaging::needs::Part;
 use lustre_packaging::sign::PublicKey;
 use lustre_packaging::source::{Locked, mirror_folder};
-use lustre_packaging::stage::{self, Event, Options, Stage};
+use lustre_packaging::stage::{self, Event, Options, Stage, State};
 use lustre_packaging::store::{Digest, StageDir, Uses};
 use lustre_repository::release::Release;
 
@@ -23,6 +23,7 @@ use crate::publish::{self, Published};
 use crate::road::finish::{Signing, tree};
 use crate::road::packages::{PACKAGES, built};
 use crate::road::{Road, name};
+use crate::sources::Need;
 use crate::{sources, ui};
 
 /// Everything: lock, fetch, build, sign, assemble, prove.
@@ -257,7 +258,7 @@ pub fn fetch(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
     let context = Context::open(arguments, &who("fetch", arguments))?;
     let lock = ready(&context)?;
     let files = lock.files().count();
-    let (lustre, incomplete) = sources::lustre(&context, &lock)?;
+    let (lustre, incomplete) = sources::lustre(&context, &lock, Need::Content)?;
     if let Some(why) = incomplete {
         bail!("{why}");
     }
@@ -267,7 +268,7 @@ pub fn fetch(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
     }
     let mut trees = vec![lustre];
     trees.extend(kernel.map(|(tree, _)| tree.source().clone()));
-    trees.extend(sources::e2fsprogs(&context, &lock)?);
+    trees.extend(sources::e2fsprogs(&context, &lock, Need::Content)?);
     // A folder of the project, or one that --source names, is where it is.
     trees.retain(|tree| tree.replaced.is_none() && !matches!(tree.locked, Locked::Path { .. }));
     if context.arguments.json {
@@ -290,7 +291,29 @@ fn user(context: &Context) -> String {
 /// A current lock, and everything it pins in the store.
 pub fn ready(context: &Context) -> anyhow::Result<Lock> {
     let lock = lock::current(context)?;
-    lock::fetch(context, &lock)?;
+    lock::fetch(context, &lock, lock::Wanted::All)?;
+    uses(context, &lock)?;
+    Ok(lock)
+}
+
+/// What the lock pins and the stages of `roots`, those that any repository is proven on, take from the store: nothing, where they are
+/// there.
+///
+/// # Errors
+/// When it cannot be fetched.
+pub fn ready_for(context: &Context, lock: &Lock, roots: &[Stage<'_>]) -> anyhow::Result<()> {
+    let planned = stage::plan(roots, &context.store)?;
+    let is_there = planned
+        .iter()
+        .any(|one| one.stage == name::DISTRIBUTION && one.state == State::Cached);
+    if !is_there {
+        lock::fetch(context, lock, lock::Wanted::Distribution)?;
+    }
+    uses(context, lock)
+}
+
+/// Records what the lock pins as used by the target.
+fn uses(context: &Context, lock: &Lock) -> anyhow::Result<()> {
     let mut files = Vec::new();
     for pin in lock.files() {
         files.push(pin.sha256.parse()?);
@@ -302,7 +325,7 @@ pub fn ready(context: &Context) -> anyhow::Result<Lock> {
     context
         .store
         .record_uses(&user(context), |uses| uses.sources(files, trees))?;
-    Ok(lock)
+    Ok(())
 }
 
 /// The key, and a signature time that does not change from run to run: that of the packages, or the first that every client takes from

@@ -20,7 +20,7 @@ use lustre_repository::repo_file::{KEY_FILE, RepoFile};
 use expected::Expected;
 
 use super::proofs::{self, Proved};
-use super::{boot, repo};
+use super::{boot, lock, repo};
 use crate::cli::{Prove, VerifyArgs};
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
@@ -104,8 +104,9 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         arguments.max_age,
         Prove::Install,
         || {
-            let lock = repo::ready(&context)?;
-            let road = Road::new(&context, &lock)?;
+            let lock = lock::current(&context)?;
+            let road = Road::of_servers(&context, &lock)?;
+            repo::ready_for(&context, &lock, &road.roots()?)?;
             let done = repo::run_taking(&context, &Server::STAGES, &road.roots()?)?;
             Ok(made.insert(Server::of(&road, &done)?))
         },

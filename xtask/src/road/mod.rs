@@ -34,7 +34,7 @@ use lustre_packaging::buildroot::{Base, BaseRepo};
 use lustre_packaging::knowledge::Knowledge;
 use lustre_packaging::lock::{self, Lock, Pinned};
 use lustre_packaging::overlay::Overlay;
-use lustre_packaging::source::{Fetched, Options};
+use lustre_packaging::source::{Content, Fetched, Options};
 use lustre_packaging::stage::{Failure, Stage, Work, digest_of};
 use lustre_packaging::store::Store;
 use lustre_packaging::target::{DistributionKind, Target};
@@ -42,6 +42,7 @@ use lustre_repository::manifest::Overrides;
 
 use crate::commands::lock::KERNEL_SOURCE;
 use crate::context::{Context, specs};
+use crate::sources::Need;
 use crate::{sources, ui};
 use finish::Signing;
 
@@ -72,6 +73,19 @@ pub struct Road<'a> {
     pub locked: bool,
     /// What the user replaced, for the manifest.
     pub overrides: Overrides,
+}
+
+/// What of a road is walked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Needs {
+    /// All of it.
+    All,
+    /// All of it, without a step.
+    Plan,
+    /// Preflight alone, of sources that are given.
+    Given,
+    /// What a repository is proven on.
+    Servers,
 }
 
 /// Names of stages that others need.
@@ -106,7 +120,23 @@ impl<'a> Road<'a> {
     /// # Errors
     /// When an argument of the command line makes no sense.
     pub fn new(context: &'a Context, lock: &'a Lock) -> anyhow::Result<Self> {
-        Self::with(context, lock, true)
+        Self::with(context, lock, Needs::All)
+    }
+
+    /// The same for a plan, which builds nothing: of Lustre's tree it is enough to know which it is.
+    ///
+    /// # Errors
+    /// As [`Road::new`].
+    pub fn planned(context: &'a Context, lock: &'a Lock) -> anyhow::Result<Self> {
+        Self::with(context, lock, Needs::Plan)
+    }
+
+    /// The same for what any repository of the target is proven on: none of what is built here.
+    ///
+    /// # Errors
+    /// As [`Road::new`].
+    pub fn of_servers(context: &'a Context, lock: &'a Lock) -> anyhow::Result<Self> {
+        Self::with(context, lock, Needs::Servers)
     }
 
     /// The same for sources that are all given, of which no lock is needed to look whether they fit: what only a lock knows is left out.
@@ -114,12 +144,16 @@ impl<'a> Road<'a> {
     /// # Errors
     /// As [`Road::new`].
     pub fn of_given(context: &'a Context, none: &'a Lock) -> anyhow::Result<Self> {
-        Self::with(context, none, false)
+        Self::with(context, none, Needs::Given)
     }
 
-    fn with(context: &'a Context, lock: &'a Lock, locked: bool) -> anyhow::Result<Self> {
+    fn with(context: &'a Context, lock: &'a Lock, needs: Needs) -> anyhow::Result<Self> {
         let options = sources::options(&context.arguments)?;
-        let (lustre, why) = sources::lustre(context, lock)?;
+        let of_lustre = match needs {
+            Needs::All | Needs::Given => Need::Content,
+            Needs::Plan | Needs::Servers => Need::Pin,
+        };
+        let (lustre, why) = sources::lustre(context, lock, of_lustre)?;
         let mut incomplete = BTreeMap::new();
         incomplete.extend(why.map(|why| (sources::LUSTRE, why)));
         let mut kernel = None;
@@ -188,10 +222,17 @@ impl<'a> Road<'a> {
             target.to_mut().kernel.version = None;
         }
         // Nobody but a lock says which e2fsprogs it is, unless it is given.
-        let e2fsprogs = if locked || sources::is_replaced(&context.arguments, sources::E2FSPROGS) {
-            sources::e2fsprogs(context, lock)?
-        } else {
-            None
+        let is_given = sources::is_replaced(&context.arguments, sources::E2FSPROGS);
+        let e2fsprogs = match needs {
+            Needs::Given if !is_given => None,
+            // What a plan tells depends on what is in it; a server, if it is not here, has what the target says.
+            Needs::All | Needs::Given | Needs::Plan => {
+                sources::e2fsprogs(context, lock, Need::Content)?
+            }
+            Needs::Servers => {
+                let tree = sources::e2fsprogs(context, lock, Need::Pin)?;
+                tree.filter(|tree| !matches!(tree.content, Content::Elsewhere))
+            }
         };
         if let Some(tree) = &e2fsprogs {
             let wanted = e2fsprogs::of_tree(&target.e2fsprogs, tree, &context.store)?;
@@ -216,7 +257,7 @@ impl<'a> Road<'a> {
                 .iter()
                 .any(|name| name == sources::KERNEL),
             incomplete,
-            locked,
+            locked: needs != Needs::Given,
             overrides,
         })
     }

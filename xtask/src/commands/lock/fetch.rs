@@ -20,14 +20,27 @@ use crate::sources;
 /// How many files come at a time: mirrors ask for no more from one place.
 const WIDTH: usize = 4;
 
+/// Which of the pinned files are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wanted {
+    /// All of them.
+    All,
+    /// Those that the distribution is made of.
+    Distribution,
+}
+
 /// The pinned files that this run uses and that are not in the store.
 ///
 /// # Errors
 /// When a pin has no digest.
-pub fn missing(context: &Context, lock: &Lock) -> anyhow::Result<Vec<FilePin>> {
+pub fn missing(context: &Context, lock: &Lock, wanted: Wanted) -> anyhow::Result<Vec<FilePin>> {
     // Two packages may be of the same bytes: one download.
     let mut missing: BTreeMap<&str, FilePin> = BTreeMap::new();
+    let of_e2fsprogs = lock.source.get(sources::E2FSPROGS);
     for pin in needed(context, lock) {
+        if wanted == Wanted::Distribution && of_e2fsprogs == Some(pin) {
+            continue;
+        }
         if context.store.file(&digest(pin)?).is_none() {
             missing.insert(&pin.sha256, pin.clone());
         }
@@ -39,9 +52,9 @@ pub fn missing(context: &Context, lock: &Lock) -> anyhow::Result<Vec<FilePin>> {
 ///
 /// # Errors
 /// When a file is missing and `--offline` is given, or it cannot be fetched any more.
-pub fn fetch(context: &Context, lock: &Lock) -> anyhow::Result<()> {
+pub fn fetch(context: &Context, lock: &Lock, wanted: Wanted) -> anyhow::Result<()> {
     from_project(context, lock)?;
-    let missing = missing(context, lock)?;
+    let missing = missing(context, lock, wanted)?;
     if missing.is_empty() {
         return Ok(());
     }
@@ -65,7 +78,7 @@ pub fn fetch(context: &Context, lock: &Lock) -> anyhow::Result<()> {
     }
     // Another run may be at the same files.
     context.alone()?;
-    let missing = self::missing(context, lock)?;
+    let missing = self::missing(context, lock, wanted)?;
     if missing.is_empty() {
         return Ok(());
     }

@@ -293,7 +293,7 @@ impl Maker<'_> {
             self.trees.clone(),
             Vec::new(),
         );
-        let (lustre, _) = sources::lustre(self.context, &partial)?;
+        let (lustre, _) = sources::lustre(self.context, &partial, sources::Need::Content)?;
         let tree = self.scratch.path().join("lustre");
         lustre.export(
             &self.context.store,
