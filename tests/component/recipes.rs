@@ -5,14 +5,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use lustre_packaging::store::Digest;
 use lustre_repo_tests::command_line::project;
-use walkdir::WalkDir;
-
-#[path = "recipes/uses.rs"]
-mod uses;
+use lustre_repo_tests::tool_code::{Uses, code, files, project_files};
 
 /// The digest of the sources of a recipe and its number.
 fn digest(recipe: &toml::Table) -> String {
@@ -33,61 +29,6 @@ fn digest(recipe: &toml::Table) -> String {
         fields.push((name.to_owned(), digest.to_string()));
     }
     Digest::of_fields(fields).short()
-}
-
-/// The files of the tool that are the source `name`, or lie in it.
-fn files(name: &str) -> Vec<PathBuf> {
-    let files: Vec<_> = WalkDir::new(project().join(name))
-        .sort_by_file_name()
-        .into_iter()
-        .map(|item| item.unwrap())
-        .filter(|item| item.file_type().is_file())
-        .map(|item| item.into_path())
-        .filter(|path| is_code(path))
-        .collect();
-    assert!(!files.is_empty(), "there is no {name}");
-    files
-}
-
-/// All files of the tool's crates, as from the project's folder.
-fn project_files() -> Vec<String> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(project()).unwrap() {
-        let crate_ = entry.unwrap().path();
-        let name = crate_.file_name().unwrap().to_str().unwrap().to_owned();
-        if name != "tests" && crate_.join("Cargo.toml").exists() {
-            all.extend(files(&format!("{name}/src")));
-        }
-    }
-    let relative = |path: PathBuf| {
-        path.strip_prefix(project())
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .to_owned()
-    };
-    all.into_iter()
-        .map(relative)
-        .filter(|name| name.ends_with(".rs"))
-        .collect()
-}
-
-/// Whether a file is part of the tool, and neither a test nor what an editor left.
-fn is_code(path: &Path) -> bool {
-    let text = path.strip_prefix(project()).unwrap().to_str().unwrap();
-    let is_test = ["/tests.rs", "_tests.rs"]
-        .iter()
-        .any(|end| text.ends_with(end));
-    !is_test && !text.contains("/tests/") && !text.contains("/testdata/") && !text.ends_with('~')
-}
-
-/// The file's code without its tests, which come last.
-fn code(path: &Path) -> String {
-    let text = String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
-    let end = text
-        .find("\n#[cfg(test)]\nmod tests {")
-        .unwrap_or(text.len());
-    text[..end].to_owned()
 }
 
 #[test]
@@ -158,7 +99,7 @@ fn a_recipe_names_all_the_code_that_its_sources_use() {
     let mut without: BTreeMap<String, Vec<Without>> = toml::from_str(text).unwrap();
     let without = without.remove("without").unwrap();
     let all = project_files();
-    let read = uses::Sources::read(project(), &all, code);
+    let read = Uses::read(project(), &all);
     let uses = read.uses();
     let (mut wrong, mut needed) = (BTreeSet::new(), BTreeSet::new());
     for (stage, recipe) in &recipes {
@@ -191,7 +132,7 @@ fn a_recipe_names_all_the_code_that_its_sources_use() {
 /// One use of each kind that code can have of other code.
 #[test]
 fn uses_are_found_whatever_way_they_are_written() {
-    let read = uses::Sources::read(project(), &project_files(), code);
+    let read = Uses::read(project(), &project_files());
     let uses = read.uses();
     for (by, used) in [
         // By a path from the crate, and by a module that was brought in.

@@ -11,3 +11,4 @@ pub mod secret_search;
 pub mod small_disk;
 pub mod stand_in;
 pub mod started;
+pub mod tool_code;

@@ -1,10 +1,68 @@
-//! Which files of the project use which: by the paths that stand in their code.
+//! The files of the tool's code, and which of them use which: by the paths that stand in their code.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use walkdir::WalkDir;
+
+use crate::command_line::project;
+
+/// The files of the tool that are the source `name`, or lie in it.
+pub fn files(name: &str) -> Vec<PathBuf> {
+    let files: Vec<_> = WalkDir::new(project().join(name))
+        .sort_by_file_name()
+        .into_iter()
+        .map(|item| item.unwrap())
+        .filter(|item| item.file_type().is_file())
+        .map(|item| item.into_path())
+        .filter(|path| is_code(path))
+        .collect();
+    assert!(!files.is_empty(), "there is no {name}");
+    files
+}
+
+/// All files of the tool's crates, as from the project's folder.
+pub fn project_files() -> Vec<String> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(project()).unwrap() {
+        let crate_ = entry.unwrap().path();
+        let name = crate_.file_name().unwrap().to_str().unwrap().to_owned();
+        if name != "tests" && crate_.join("Cargo.toml").exists() {
+            all.extend(files(&format!("{name}/src")));
+        }
+    }
+    let relative = |path: PathBuf| {
+        path.strip_prefix(project())
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .to_owned()
+    };
+    all.into_iter()
+        .map(relative)
+        .filter(|name| name.ends_with(".rs"))
+        .collect()
+}
+
+/// Whether a file is part of the tool, and neither a test nor what an editor left.
+fn is_code(path: &Path) -> bool {
+    let text = path.strip_prefix(project()).unwrap().to_str().unwrap();
+    let is_test = ["/tests.rs", "_tests.rs"]
+        .iter()
+        .any(|end| text.ends_with(end));
+    !is_test && !text.contains("/tests/") && !text.contains("/testdata/") && !text.ends_with('~')
+}
+
+/// The file's code without its tests, which come last.
+pub fn code(path: &Path) -> String {
+    let text = String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+    let end = text
+        .find("\n#[cfg(test)]\nmod tests {")
+        .unwrap_or(text.len());
+    text[..end].to_owned()
+}
 
 /// A path in code: `crate`, a crate, or a name of the file's own, and what follows.
 type Segments = Vec<String>;
@@ -47,15 +105,15 @@ struct Source {
 }
 
 /// The code of the project's crates.
-pub struct Sources {
+pub struct Uses {
     files: BTreeMap<String, Source>,
     /// The file of each module.
     modules: HashMap<Segments, String>,
 }
 
-impl Sources {
-    /// Reads `files`, which are named as from the project's folder; `code` gives the part of one that counts.
-    pub fn read(project: &Path, files: &[String], code: impl Fn(&Path) -> String) -> Self {
+impl Uses {
+    /// Reads `files`, which are named as from the project's folder.
+    pub fn read(project: &Path, files: &[String]) -> Self {
         let crates = crates(project);
         let mut all = Self {
             files: BTreeMap::new(),
@@ -81,17 +139,11 @@ impl Sources {
 
     /// For each file, the files that it uses.
     pub fn uses(&self) -> BTreeMap<&str, BTreeSet<&str>> {
-        let mut uses: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-        for (file, source) in &self.files {
-            let used = uses.entry(file).or_default();
-            used.extend(
-                source
-                    .paths
-                    .iter()
-                    .filter_map(|path| self.defines(self.absolute(source, path, 0)?, 0))
-                    .filter(|other| other != file),
-            );
-        }
+        let named = self.named();
+        let mut uses: BTreeMap<&str, BTreeSet<&str>> = named
+            .into_iter()
+            .map(|(file, used)| (file, used.into_keys().collect()))
+            .collect();
         // Who uses a type uses its methods, wherever they are.
         for (file, source) in &self.files {
             for name in &source.extended {
@@ -105,6 +157,23 @@ impl Sources {
             }
         }
         uses
+    }
+
+    /// For each file, the files that it names something of, and what it names.
+    pub fn named(&self) -> BTreeMap<&str, BTreeMap<&str, BTreeSet<String>>> {
+        let mut named: BTreeMap<&str, BTreeMap<&str, BTreeSet<String>>> = BTreeMap::new();
+        for (file, source) in &self.files {
+            let used = named.entry(file).or_default();
+            for path in &source.paths {
+                let other = self
+                    .absolute(source, path, 0)
+                    .and_then(|path| self.defines(path, 0));
+                if let Some(other) = other.filter(|other| other != file) {
+                    used.entry(other).or_default().insert(path.join("::"));
+                }
+            }
+        }
+        named
     }
 
     /// The path as from its crate; none where it leads out of the project.

@@ -1,0 +1,86 @@
+//! No files of the tool use each other in a circle: each can be read with what it builds on, and without what builds on it.
+
+// The helpers of a test fail as a test does.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use lustre_repo_tests::command_line::project;
+use lustre_repo_tests::tool_code::{Uses, project_files};
+
+/// For each file what it uses, by name.
+type Named<'a> = BTreeMap<&'a str, BTreeMap<&'a str, BTreeSet<String>>>;
+
+/// The shortest way from `start` along the uses back to it.
+fn circle<'a>(named: &Named<'a>, start: &'a str) -> Option<Vec<&'a str>> {
+    let mut came_from: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut next = VecDeque::from([start]);
+    while let Some(file) = next.pop_front() {
+        for &used in named[file].keys() {
+            if used == start {
+                let mut way = vec![start, file];
+                while way[way.len() - 1] != start {
+                    way.push(came_from[way[way.len() - 1]]);
+                }
+                way.reverse();
+                return Some(way);
+            }
+            if !came_from.contains_key(used) {
+                came_from.insert(used, file);
+                next.push_back(used);
+            }
+        }
+    }
+    None
+}
+
+/// Each circle once, with what is used on the way.
+fn circles(named: &Named) -> BTreeMap<Vec<String>, String> {
+    let mut all = BTreeMap::new();
+    for &start in named.keys() {
+        let Some(way) = circle(named, start) else {
+            continue;
+        };
+        let steps = way.windows(2).map(|pair| {
+            let names: Vec<_> = named[pair[0]][pair[1]].iter().cloned().collect();
+            format!("{} uses {} of {}", pair[0], names.join(", "), pair[1])
+        });
+        let mut members: Vec<String> = way[1..].iter().map(|file| (*file).to_owned()).collect();
+        members.sort();
+        all.insert(members, steps.collect::<Vec<_>>().join("\n  "));
+    }
+    all
+}
+
+#[test]
+fn no_files_use_each_other_in_a_circle() {
+    let read = Uses::read(project(), &project_files());
+    let circles = circles(&read.named());
+    assert!(
+        circles.is_empty(),
+        "{} circles; move what is used to a file that both build on:\n{}",
+        circles.len(),
+        circles.into_values().collect::<Vec<_>>().join("\n")
+    );
+}
+
+#[test]
+fn a_circle_is_found_whichever_of_its_files_is_asked() {
+    let uses = |names: &[&'static str]| -> BTreeMap<&'static str, BTreeSet<String>> {
+        let names = names.iter();
+        names
+            .map(|name| (*name, BTreeSet::from(["Name".to_owned()])))
+            .collect()
+    };
+    let named = BTreeMap::from([
+        ("a", uses(&["b"])),
+        ("b", uses(&["c", "d"])),
+        ("c", uses(&["a"])),
+        ("d", uses(&[])),
+    ]);
+    let circles = circles(&named);
+    assert_eq!(circles.len(), 1);
+    let (members, way) = circles.into_iter().next().unwrap();
+    assert_eq!(members, ["a", "b", "c"]);
+    assert!(way.contains("b uses Name of c"), "{way}");
+}
