@@ -21,6 +21,8 @@ use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, Wait
 pub mod room;
 pub mod secrets;
 
+pub use secrets::command;
+
 /// How many of a log's last lines an error shows.
 const TAIL_LINES: usize = 25;
 
@@ -86,19 +88,6 @@ pub enum Error {
         /// The program and its first arguments.
         program: String,
     },
-}
-
-/// A command that runs `program`, without the variables that hold secrets.
-#[allow(
-    clippy::disallowed_methods,
-    reason = "this is where programs are started"
-)]
-pub fn command(program: impl AsRef<OsStr>) -> Command {
-    let mut command = Command::new(program);
-    for secret in secrets::VARIABLES {
-        command.env_remove(secret);
-    }
-    command
 }
 
 /// A command that becomes this very program again, by way of `program`. It gets the secrets by [`secrets::become_again`] or

@@ -22,6 +22,9 @@ pub const KEY_VARIABLE: &str = "LUSTRE_REPO_KEY";
 /// The environment variable that may hold the key's passphrase itself.
 pub const PASSPHRASE_VARIABLE: &str = "LUSTRE_REPO_KEY_PASSPHRASE";
 
+/// The environment variable that names the file with the key's passphrase; it is no secret itself.
+pub const PASSPHRASE_FILE_VARIABLE: &str = "LUSTRE_REPO_KEY_PASSPHRASE_FILE";
+
 /// The variables that hold secrets.
 pub(crate) const VARIABLES: [&str; 2] = [KEY_VARIABLE, PASSPHRASE_VARIABLE];
 
@@ -53,7 +56,7 @@ pub fn take() -> io::Result<()> {
     values.retain(|(name, _)| given.iter().all(|(other, _)| other != name));
     values.extend(given);
     let mut arguments = env::args_os();
-    let mut command = super::command(env::current_exe()?);
+    let mut command = command(env::current_exe()?);
     if let Some(name) = arguments.next() {
         command.arg0(name);
     }
@@ -204,6 +207,19 @@ fn unpacked(file: &mut File) -> io::Result<Values> {
             Some((name, Zeroizing::new(entry[at + 1..].to_vec())))
         })
         .collect())
+}
+
+/// A command that runs `program`, without the variables that hold secrets.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "this is where programs are started"
+)]
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    for secret in VARIABLES {
+        command.env_remove(secret);
+    }
+    command
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::json_file;
 pub use crate::json_file::Error;
-use crate::release::Release;
+use crate::release::{Known, Release};
 
 /// The file's name at the top of the tree.
 pub const FILE: &str = "manifest.json";
@@ -189,6 +189,15 @@ impl Manifest {
     /// When the file cannot be read, is not a manifest, or is one of a newer format.
     pub fn read(path: &Path) -> Result<Self, Error> {
         json_file::read(WHAT, path, FORMAT)
+    }
+}
+
+impl<'a> From<&'a Package> for Known<'a> {
+    fn from(package: &'a Package) -> Self {
+        Self {
+            nevra: &package.nevra,
+            content: &package.sha256_unsigned,
+        }
     }
 }
 

@@ -9,7 +9,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::manifest::Package;
 use crate::release_package;
 use crate::repodata::Evr;
 
@@ -103,15 +102,6 @@ pub struct Known<'a> {
     pub nevra: &'a str,
     /// The digest of its content, signatures left out: a new key signs all anew.
     pub content: &'a str,
-}
-
-impl<'a> From<&'a Package> for Known<'a> {
-    fn from(package: &'a Package) -> Self {
-        Self {
-            nevra: &package.nevra,
-            content: &package.sha256_unsigned,
-        }
-    }
 }
 
 /// What a repository tells servers about itself, in its release package.

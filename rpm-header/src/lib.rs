@@ -22,7 +22,7 @@ use std::path::Path;
 
 use rpm::{IndexTag, Package, PackageMetadata, PackageReader};
 
-use section::{Limits, Section};
+use section::{Limits, Section, malformed, take};
 
 /// Bytes of the lead, of which rpm still reads the magic number, the version and the type of the signature.
 const LEAD: usize = 96;
@@ -212,24 +212,6 @@ pub fn package(path: &Path) -> Result<Package, rpm::Error> {
 fn checked(path: &Path) -> io::Result<impl BufRead + use<>> {
     let (headers, payload) = Headers::open(path)?;
     Ok(Cursor::new(headers.into_bytes()).chain(BufReader::new(payload)))
-}
-
-/// Appends `count` bytes of the source. What is allocated grows with what is there, not with what a damaged file claims.
-fn take(source: &mut impl Read, bytes: &mut Vec<u8>, count: usize) -> io::Result<()> {
-    let got = source.take(count as u64).read_to_end(bytes)?;
-    if got == count {
-        Ok(())
-    } else {
-        Err(io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            "it ends inside of its header",
-        ))
-    }
-}
-
-/// The error for what is no sound RPM.
-fn malformed(reason: impl Into<String>) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, reason.into())
 }
 
 #[cfg(test)]

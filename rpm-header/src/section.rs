@@ -7,8 +7,6 @@
 use std::collections::HashMap;
 use std::io::{self, Read};
 
-use super::{malformed, take};
-
 /// The magic number, the version and four bytes reserved.
 const MAGIC: [u8; 8] = [0x8e, 0xad, 0xe8, 0x01, 0, 0, 0, 0];
 /// Bytes of a header's introduction: the magic, the number of entries, the bytes of data.
@@ -236,4 +234,22 @@ fn word(bytes: &[u8], at: usize) -> u32 {
     bytes[at..at + 4]
         .iter()
         .fold(0, |number, byte| number << 8 | u32::from(*byte))
+}
+
+/// Appends `count` bytes of the source. What is allocated grows with what is there, not with what a damaged file claims.
+pub(super) fn take(source: &mut impl Read, bytes: &mut Vec<u8>, count: usize) -> io::Result<()> {
+    let got = source.take(count as u64).read_to_end(bytes)?;
+    if got == count {
+        Ok(())
+    } else {
+        Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "it ends inside of its header",
+        ))
+    }
+}
+
+/// The error for what is no sound RPM.
+pub(super) fn malformed(reason: impl Into<String>) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason.into())
 }

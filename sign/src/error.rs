@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use lustre_process as process;
+use lustre_process::{self as process, secrets};
 
 use super::Problem;
 
@@ -90,7 +90,7 @@ pub enum Error {
     #[error(
         "key {fingerprint} from {origin} is encrypted and no passphrase was given; put the passphrase into a file (mode 0600) \
          and name it in {variable}",
-        variable = super::Secret::PASSPHRASE_FILE_VARIABLE
+        variable = secrets::PASSPHRASE_FILE_VARIABLE
     )]
     Encrypted {
         /// Where the key was read from.
@@ -102,7 +102,7 @@ pub enum Error {
     #[error(
         "the passphrase does not open key {fingerprint} from {origin}; check the file that {variable} names (one trailing line \
          end is ignored) and that it belongs to this key",
-        variable = super::Secret::PASSPHRASE_FILE_VARIABLE
+        variable = secrets::PASSPHRASE_FILE_VARIABLE
     )]
     WrongPassphrase {
         /// Where the key was read from.
@@ -240,7 +240,7 @@ pub enum Error {
     #[error(
         "gpg could not sign with key {fingerprint}: {source}; unlock it first (gpg-preset-passphrase, or sign anything by hand \
          once), or name the passphrase's file in {variable}",
-        variable = super::Secret::PASSPHRASE_FILE_VARIABLE
+        variable = secrets::PASSPHRASE_FILE_VARIABLE
     )]
     Agent {
         /// The key.

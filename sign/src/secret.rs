@@ -19,7 +19,7 @@ pub struct Secret(Zeroizing<Vec<u8>>);
 
 impl Secret {
     /// The environment variable that names the file with the key's passphrase.
-    pub const PASSPHRASE_FILE_VARIABLE: &'static str = "LUSTRE_REPO_KEY_PASSPHRASE_FILE";
+    pub const PASSPHRASE_FILE_VARIABLE: &'static str = secrets::PASSPHRASE_FILE_VARIABLE;
     /// The environment variable that holds the passphrase itself, for a CI system's secrets.
     pub const PASSPHRASE_VARIABLE: &'static str = secrets::PASSPHRASE_VARIABLE;
 

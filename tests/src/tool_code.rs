@@ -1,5 +1,8 @@
 //! The files of the tool's code, and which of them use which: by the paths that stand in their code.
 
+// The helpers of a test fail as a test does.
+#![allow(clippy::unwrap_used)]
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::{Path, PathBuf};

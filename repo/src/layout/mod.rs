@@ -1,11 +1,13 @@
 //! The finished tree: packages in their places, repodata, signatures, key, manifest and sums, swapped in whole.
 //!
 //! - `completion`: what a proven tree gets, so that its proof is signed, too.
+//! - `error`: what can go wrong.
 //! - `inputs`: where a package goes.
 //! - `output`: whether a place may be replaced.
 //! - `swap`: made aside, then put in place.
 
 mod completion;
+mod error;
 mod inputs;
 mod output;
 mod swap;
@@ -24,111 +26,10 @@ use crate::repo_file::{self, KeyLocation, RepoFile};
 use crate::{key, repodata, sums};
 
 pub use completion::Completion;
+pub use error::{Error, SignError};
 pub use inputs::{Kind, nevra, nevra_of};
 pub use output::judge;
 pub use swap::{leftovers, recover};
-
-/// Any error of the caller's signing function.
-pub type SignError = Box<dyn std::error::Error + Send + Sync>;
-
-/// A repository that cannot be assembled. The tree that was there before is untouched.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A file or folder cannot be read, written or moved.
-    #[error("cannot {what} {}: {source}", path.display())]
-    Io {
-        /// What was to be done.
-        what: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// There is something at the output's place that is no repository of this tool.
-    #[error("{} is there and is not a repository of this tool ({why}): move it away or choose another output", path.display())]
-    NotOurs {
-        /// The output.
-        path: PathBuf,
-        /// What tells so.
-        why: String,
-    },
-    /// A place where no folder can be put.
-    #[error("{} cannot be the repository's folder: {why}", path.display())]
-    Output {
-        /// The output.
-        path: PathBuf,
-        /// Why not, and what to do.
-        why: String,
-    },
-    /// A package's header cannot be read.
-    #[error("cannot read the package {}: {source}", path.display())]
-    Package {
-        /// The package.
-        path: PathBuf,
-        /// What rpm-rs says.
-        source: Box<rpm::Error>,
-    },
-    /// A package for another machine.
-    #[error("{} is for {arch}; the repository takes x86_64, noarch and source packages", path.display())]
-    Architecture {
-        /// The package.
-        path: PathBuf,
-        /// Its architecture.
-        arch: String,
-    },
-    /// A package whose name, version or release has a slash.
-    #[error("{}: its name, version or release has a slash", path.display())]
-    Name {
-        /// The package.
-        path: PathBuf,
-    },
-    /// Two packages for one place.
-    #[error("two packages are {nevra}: {} and {}", first.display(), second.display())]
-    Twice {
-        /// The NEVRA.
-        nevra: String,
-        /// The one.
-        first: PathBuf,
-        /// The other.
-        second: PathBuf,
-    },
-    /// A package of a stage that the manifest does not describe.
-    #[error("{nevra} comes from the stage `{stage}`, which the manifest does not describe")]
-    Stage {
-        /// The package.
-        nevra: String,
-        /// The stage.
-        stage: String,
-    },
-    /// The public key cannot be used.
-    #[error("the public key of the repository: {0}")]
-    Key(#[from] key::Error),
-    /// The metadata could not be signed.
-    #[error("cannot sign {}: {source}", path.display())]
-    Sign {
-        /// `repomd.xml`.
-        path: PathBuf,
-        /// What the signer says.
-        source: SignError,
-    },
-    /// The metadata's signature does not verify with the public key.
-    #[error("the signature just made for {} does not verify: {source}; is the public key the signing key's?", path.display())]
-    Signature {
-        /// `repomd.xml`.
-        path: PathBuf,
-        /// What is wrong.
-        source: Box<key::Error>,
-    },
-    /// The repodata could not be written.
-    #[error(transparent)]
-    Repodata(#[from] repodata::Error),
-    /// The manifest could not be written.
-    #[error(transparent)]
-    Manifest(#[from] manifest::Error),
-    /// The sums could not be written.
-    #[error(transparent)]
-    Sums(#[from] sums::Error),
-}
 
 /// A signed package for the repository.
 #[derive(Clone, Debug)]

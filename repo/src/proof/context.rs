@@ -3,34 +3,12 @@
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use super::input::StaticInput;
 use super::metadata;
 use super::report::guarded;
-use super::tool::Confine;
 use crate::closure::Universe;
 use crate::layout::Kind;
-use crate::repo_file::RepoFile;
 use crate::repodata::{self, Metadata, Package};
-
-/// What to check, and against what.
-#[derive(Clone, Copy, Debug)]
-pub struct StaticInput<'a> {
-    /// The repository's tree, the folder with `manifest.json`.
-    pub dist: &'a Path,
-    /// The distribution's repositories on disk: folders with `repodata/`. Who signed them has been checked before.
-    pub base_repos: &'a [PathBuf],
-    /// Names of packages that must be there.
-    pub expected: &'a [String],
-    /// The target's name, which the manifest has to say.
-    pub target: &'a str,
-    /// What the repository's `.repo` file has to say.
-    pub repo_file: &'a RepoFile,
-    /// The armored public key that everything must be signed with.
-    pub public_key: &'a str,
-    /// Where the checks put their logs.
-    pub logs: &'a Path,
-    /// How tools of the host are kept from everything but what they look at.
-    pub confine: Confine,
-}
 
 /// The input with everything that several checks need of it.
 pub(super) struct Context<'a> {

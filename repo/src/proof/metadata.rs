@@ -1,14 +1,13 @@
 //! The signatures of metadata and sums: once by ourselves, once by gpg; and the key that the tree offers to its users.
 
-use super::context::{Context, StaticInput};
+use super::input::{FILES, StaticInput};
 use super::report::Verdict;
 use super::tool;
 use crate::layout::Kind;
 use crate::{key, repo_file, sums};
 
 /// Our own verification of every `repomd.xml.asc` and of `SHA256SUMS.asc`, and that the exported key is the one everything is signed with.
-pub(super) fn signatures(context: &Context<'_>) -> Verdict {
-    let input = &context.input;
+pub(super) fn signatures(input: &StaticInput<'_>) -> Verdict {
     let expected = match key::fingerprint(input.public_key) {
         Ok(fingerprint) => fingerprint,
         Err(error) => return Verdict::NotRun(format!("the public key cannot be read: {error}")),
@@ -64,8 +63,8 @@ pub(super) fn verified(input: &StaticInput<'_>, name: &str) -> Result<(), String
 }
 
 /// gpg's verification, with a key ring that holds our key alone.
-pub(super) fn gpg(context: &Context<'_>) -> Verdict {
-    match gpg_findings(context) {
+pub(super) fn gpg(input: &StaticInput<'_>) -> Verdict {
+    match gpg_findings(input) {
         Ok(findings) => {
             Verdict::from_findings(format!("3 repomd.xml and {}", sums::FILE), findings)
         }
@@ -73,8 +72,7 @@ pub(super) fn gpg(context: &Context<'_>) -> Verdict {
     }
 }
 
-fn gpg_findings(context: &Context<'_>) -> Result<Vec<String>, String> {
-    let input = &context.input;
+fn gpg_findings(input: &StaticInput<'_>) -> Result<Vec<String>, String> {
     let expected = key::fingerprint(input.public_key).map_err(|e| e.to_string())?;
     let log = input.logs.join("gpg.log");
     let home = tool::home(input.public_key)?;
@@ -101,8 +99,7 @@ fn gpg_findings(context: &Context<'_>) -> Result<Vec<String>, String> {
             findings.push(why);
             continue;
         }
-        let [content, signature] =
-            [&name, &signature].map(|file| format!("{}/{file}", tool::FILES));
+        let [content, signature] = [&name, &signature].map(|file| format!("{}/{file}", FILES));
         let mut args = common.to_vec();
         args.extend(["--status-fd", "1", "--verify", &signature, &content]);
         let said = tool::run(input, "gpg", &args, home.path(), &log)?;

@@ -1,7 +1,7 @@
 //! The proof that a repository is what it should be.
 //!
 //! - [`report`]: checks, their results, `proof.json`.
-//! - `context`: what the static checks look at, read once. `tool`: running rpmkeys and gpg.
+//! - `input`: what they are made of. `context`: what they look at, read once. `tool`: running rpmkeys and gpg.
 //! - `signatures`, `metadata`: packages and `repomd.xml`, by ourselves and by the users' tools.
 //! - `inventory`: sums, manifest, expected packages, nothing twice. `repo_file`: what a server's dnf is told.
 //! - `metadata_content`: repodata against the packages.
@@ -11,6 +11,7 @@
 mod conflicts;
 mod context;
 mod dependencies;
+mod input;
 mod inventory;
 mod metadata;
 mod metadata_content;
@@ -19,9 +20,8 @@ pub mod report;
 mod signatures;
 mod tool;
 
-pub use context::StaticInput;
+pub use input::{Confine, FILES, HOME, StaticInput};
 pub use report::{Check, FILE, Outcome, Proof, Verdict};
-pub use tool::{Confine, FILES, HOME};
 
 use std::path::Path;
 use std::sync::Mutex;
@@ -35,6 +35,8 @@ use crate::json_file;
 /// What runs a check.
 #[derive(Clone, Copy)]
 enum Run {
+    /// One that looks at files of our tree by itself.
+    Files(fn(&StaticInput<'_>) -> Verdict),
     /// One that looks at our tree alone.
     Tree(fn(&Context<'_>) -> Verdict),
     /// One that needs the base, too.
@@ -45,8 +47,8 @@ enum Run {
 const STATIC: [(&str, Run); 15] = [
     ("package-signatures", Run::Tree(signatures::packages)),
     ("rpmkeys", Run::Tree(signatures::rpmkeys)),
-    ("metadata-signatures", Run::Tree(metadata::signatures)),
-    ("gpg-verify", Run::Tree(metadata::gpg)),
+    ("metadata-signatures", Run::Files(metadata::signatures)),
+    ("gpg-verify", Run::Files(metadata::gpg)),
     ("sha256sums", Run::Tree(inventory::sums)),
     ("manifest", Run::Tree(inventory::manifest)),
     ("repo-file", Run::Tree(repo_file::check)),
@@ -100,6 +102,7 @@ fn all(checks: &[(&'static str, Run)], input: &StaticInput<'_>) -> Vec<Check> {
     };
     let one = |(name, run): (&str, Run)| {
         Check::run(name, input.logs, || match (run, &sides) {
+            (Run::Files(check), _) => check(input),
             (Run::Tree(check), _) => check(&context),
             (Run::Sides(check), Ok(sides)) => check(sides),
             (Run::Sides(_), Err(why)) => Verdict::NotRun(why.clone()),

@@ -3,6 +3,7 @@
 use lustre_sign::{PublicKey, verify_package};
 
 use super::context::Context;
+use super::input::{FILES, HOME};
 use super::report::Verdict;
 use super::tool;
 
@@ -51,7 +52,7 @@ fn rpmkeys_findings(context: &Context<'_>) -> Result<(usize, Vec<String>), Strin
     let rpms = context.rpms.as_ref().map_err(Clone::clone)?;
     let log = context.input.logs.join("rpmkeys.log");
     let home = tool::home(context.input.public_key)?;
-    let define = format!("_dbpath {}/rpmdb", tool::HOME);
+    let define = format!("_dbpath {}/rpmdb", HOME);
     let run = |args: &[&str]| tool::run(&context.input, "rpmkeys", args, home.path(), &log);
     let imported = run(&["--define", &define, "--import", tool::KEY])?;
     if !imported.success {
@@ -62,10 +63,7 @@ fn rpmkeys_findings(context: &Context<'_>) -> Result<(usize, Vec<String>), Strin
     }
     let mut findings = Vec::new();
     for batch in rpms.chunks(BATCH) {
-        let paths: Vec<String> = batch
-            .iter()
-            .map(|rpm| format!("{}/{rpm}", tool::FILES))
-            .collect();
+        let paths: Vec<String> = batch.iter().map(|rpm| format!("{}/{rpm}", FILES)).collect();
         let mut args = vec![
             "--define",
             &define,

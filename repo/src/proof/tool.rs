@@ -2,23 +2,12 @@
 //! stranger wrote, so they run where whoever asks for the checks says ([`Confine`]).
 
 use std::fs;
-use std::io::{self, Write};
+use std::io::Write;
 use std::path::Path;
-use std::process::Command;
 
 use lustre_process as process;
 
-use super::context::StaticInput;
-
-/// The command by which a tool of the host, with arguments, looks at a folder and has another one as its home. It sees the first at
-/// [`FILES`], where it cannot write, and the second at [`HOME`], which is empty of everything that is not for it.
-pub type Confine = fn(&str, &[&str], &Path, &Path) -> io::Result<Command>;
-
-/// Where a tool sees what it looks at.
-pub const FILES: &str = "/files";
-
-/// Where a tool has its home.
-pub const HOME: &str = "/home";
+use super::input::StaticInput;
 
 /// Where it has the public key.
 pub(super) const KEY: &str = "/home/key.asc";

@@ -23,9 +23,7 @@ mod repomd;
 mod write;
 
 pub use error::Error;
-pub use model::{
-    Changelog, Checksum, Entry, Evr, File, FileKind, Flag, Metadata, Package, Relation,
-};
-pub use read::read;
+pub use model::{Changelog, Checksum, Entry, Evr, File, FileKind, Flag, Package, Relation};
+pub use read::{Metadata, read};
 pub use repomd::{Record, Repomd};
 pub use write::{Options, write};

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::BufRead;
+use std::path::{Component, Path};
 
 use super::document::{self, Attributes, Elements, Fault, number};
 use super::model::{Entry, Evr, File, FileKind, Flag, Package, Relation};
@@ -272,13 +273,21 @@ fn complete(package: &Package) -> Result<(), String> {
             return Err(format!("the package `{}` has no {what}", package.name));
         }
     }
-    if !super::read::is_inside(&package.location) {
+    if !is_inside(&package.location) {
         return Err(format!(
             "the package `{}` has its location `{}` outside of the repository",
             package.name, package.location
         ));
     }
     Ok(())
+}
+
+/// Whether a location stays inside of the repository.
+pub(super) fn is_inside(location: &str) -> bool {
+    !location.is_empty()
+        && Path::new(location)
+            .components()
+            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 #[cfg(test)]
@@ -374,5 +383,14 @@ mod tests {
             error.to_string().contains("has no list of files"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn locations() {
+        assert!(is_inside("repodata/a.xml.gz"));
+        assert!(is_inside("./Packages/a.rpm"));
+        for outside in ["", "/etc/passwd", "../a", "a/../../b"] {
+            assert!(!is_inside(outside), "{outside}");
+        }
     }
 }

@@ -2,14 +2,22 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Component, Path};
+use std::path::Path;
 
 use sha2::{Digest, Sha256, Sha512};
 
 use super::error::Error;
-use super::model::{Checksum, Metadata};
-use super::parse;
+use super::model::{Checksum, Package};
+use super::parse::{self, is_inside};
 use super::repomd::{Record, Repomd};
+/// A repository's metadata, as [`read`] gives it.
+#[derive(Debug, Clone)]
+pub struct Metadata {
+    /// The index, `repomd.xml`.
+    pub repomd: Repomd,
+    /// The packages in the order of `primary.xml`.
+    pub packages: Vec<Package>,
+}
 
 /// The most that a metadata file may have, and the most that it may unpack to: several times what whole distributions have.
 const MAX_FILE: u64 = 256 << 20;
@@ -59,14 +67,6 @@ pub fn read(root: &Path) -> Result<Metadata, Error> {
         })?;
     }
     Ok(Metadata { repomd, packages })
-}
-
-/// Whether a location stays inside of the repository.
-pub(super) fn is_inside(location: &str) -> bool {
-    !location.is_empty()
-        && Path::new(location)
-            .components()
-            .all(|part| matches!(part, Component::Normal(_) | Component::CurDir))
 }
 
 /// The bytes of a listed file, once size and digest are right.
@@ -220,20 +220,6 @@ impl Hasher {
         Checksum {
             kind: kind.to_owned(),
             hex,
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn locations() {
-        assert!(is_inside("repodata/a.xml.gz"));
-        assert!(is_inside("./Packages/a.rpm"));
-        for outside in ["", "/etc/passwd", "../a", "a/../../b"] {
-            assert!(!is_inside(outside), "{outside}");
         }
     }
 }

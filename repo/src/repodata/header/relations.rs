@@ -6,7 +6,7 @@ use lustre_rpm_header::Headers;
 use rpm::IndexTag as Tag;
 
 use super::super::model::{Entry, Evr, Flag, Package, Relation, is_primary};
-use super::to_text;
+use super::text::to_text;
 
 /// The relations of a header: the tags of names, flags and versions. Provides come first: requires look at them.
 const RELATIONS: [(Relation, [Tag; 3]); 8] = [

@@ -8,17 +8,6 @@ use std::fmt;
 
 pub use entry::{Entry, Evr, Flag};
 
-use super::repomd::Repomd;
-
-/// A repository's metadata, as [`read`](super::read) gives it.
-#[derive(Debug, Clone)]
-pub struct Metadata {
-    /// The index, `repomd.xml`.
-    pub repomd: Repomd,
-    /// The packages in the order of `primary.xml`.
-    pub packages: Vec<Package>,
-}
-
 /// The digest of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Checksum {
