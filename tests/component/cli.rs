@@ -13,6 +13,8 @@ use lustre_repo_tests::command_line::{Home, project, run};
 mod advisories;
 #[path = "cli/full.rs"]
 mod full;
+#[path = "cli/help.rs"]
+mod help;
 #[path = "cli/keys.rs"]
 mod keys;
 #[path = "cli/machine.rs"]

@@ -1,13 +1,15 @@
 //! The command line: a contract. Add to it, don't change it.
 
+use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use lustre_repository::release::Rule;
 
-use crate::exit;
+use crate::{exit, ui};
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 /// Builds patched e2fsprogs, the Lustre kernel and the Lustre server into signed RPMs, assembles a reproducible dnf repository and
@@ -16,12 +18,17 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 #[command(
     name = "cargo xtask",
     bin_name = "cargo xtask",
+    version,
+    long_version = concat!(env!("CARGO_PKG_VERSION"), "\ncode ", env!("LUSTRE_REPO_CODE")),
     after_help = "Examples:\n  cargo xtask repo --setup           everything, from nothing, for the target `rehearsal`\n  \
                   cargo xtask plan                   what would run, and why\n  \
                   cargo xtask verify dist/rehearsal  is that repository whole and signed?\n\n\
                   Exit codes: 0 done, 1 failed, 2 usage, 3 a proof failed or something does not fit, 130 interrupted."
 )]
 pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub global: GlobalArgs,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
@@ -30,10 +37,17 @@ pub struct Cli {
 impl Cli {
     /// The arguments of this process. Ends it where they are wrong or ask for help.
     pub fn of_process() -> Self {
+        let words: Vec<OsString> = std::env::args_os().collect();
+        // The error that clap may find, and the help, are coloured as asked for, too.
+        let color = color_of(&words).unwrap_or_default();
+        ui::set_color(color);
         let line = Self::command()
-            .try_get_matches()
+            .color(color.into())
+            .try_get_matches_from(words)
             .unwrap_or_else(|error| exit::without_a_command(&error));
-        Self::of_matches(&line).unwrap_or_else(|error| error.exit())
+        let cli = Self::of_matches(&line).unwrap_or_else(|error| exit::without_a_command(&error));
+        ui::set_verbosity(cli.global.quiet, cli.global.verbose);
+        cli
     }
 
     fn of_matches(line: &ArgMatches) -> Result<Self, clap::Error> {
@@ -42,7 +56,149 @@ impl Cli {
         {
             arguments.target_given = line.value_source("target") == Some(ValueSource::CommandLine);
         }
+        cli.hand_down();
+        if let Some(why) = cli.command.has_no_json().filter(|_| cli.global.json) {
+            let message = format!("--json: {why}");
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, message));
+        }
         Ok(cli)
+    }
+
+    /// Gives the commands what was given for all of them.
+    fn hand_down(&mut self) {
+        let GlobalArgs { json, store, .. } = &self.global;
+        if let Some(target) = self.command.target_mut() {
+            target.json = *json;
+            target.store.clone_from(store);
+        }
+        match &mut self.command {
+            Command::Clean(arguments) => {
+                arguments.json = *json;
+                arguments.store.clone_from(store);
+            }
+            Command::Targets { json: wanted, .. } => *wanted = *json,
+            Command::Key(KeyCommand::Show { json: wanted, .. }) => *wanted = *json,
+            _ => {}
+        }
+    }
+}
+
+impl Command {
+    fn target_mut(&mut self) -> Option<&mut TargetArgs> {
+        Some(match self {
+            Self::Repo(arguments) => &mut arguments.repo.target,
+            Self::Assemble(arguments) => &mut arguments.target,
+            Self::Boot(arguments) => &mut arguments.target,
+            Self::Build(arguments) => &mut arguments.target,
+            Self::Fetch(arguments) | Self::Preflight(arguments) | Self::Advisories(arguments) => {
+                arguments
+            }
+            Self::Verify(arguments) => &mut arguments.target,
+            Self::Plan(arguments) => &mut arguments.target,
+            Self::Lock(arguments) => &mut arguments.target,
+            Self::Clean(_) | Self::Targets { .. } | Self::Key(_) | Self::Test(_) => return None,
+        })
+    }
+
+    /// What a command about a target says of it.
+    pub fn target(&self) -> Option<&TargetArgs> {
+        Some(match self {
+            Self::Repo(arguments) => &arguments.repo.target,
+            Self::Assemble(arguments) => &arguments.target,
+            Self::Boot(arguments) => &arguments.target,
+            Self::Build(arguments) => &arguments.target,
+            Self::Fetch(arguments) | Self::Preflight(arguments) | Self::Advisories(arguments) => {
+                arguments
+            }
+            Self::Verify(arguments) => &arguments.target,
+            Self::Plan(arguments) => &arguments.target,
+            Self::Lock(arguments) => &arguments.target,
+            Self::Clean(_) | Self::Targets { .. } | Self::Key(_) | Self::Test(_) => return None,
+        })
+    }
+
+    /// Why a command has no result that could be JSON.
+    fn has_no_json(&self) -> Option<&'static str> {
+        match self {
+            Self::Key(KeyCommand::Export { .. }) => {
+                Some("what `key export` writes is the public key itself; `key show` has JSON")
+            }
+            Self::Key(KeyCommand::New { .. }) => {
+                Some("`key new` has no result but the file; `key show --key-file FILE` has JSON")
+            }
+            Self::Test(_) => Some("the tests tell their results themselves"),
+            _ => None,
+        }
+    }
+}
+
+/// The choice of colours among the words of a command line, which may be wrong otherwise.
+fn color_of(words: &[OsString]) -> Option<Color> {
+    let mut words = words.iter().map(|word| word.to_string_lossy());
+    let mut found = None;
+    while let Some(word) = words.next().filter(|word| word != "--") {
+        let value = match word.strip_prefix("--color") {
+            Some("") => words.next(),
+            Some(rest) => rest.strip_prefix('=').map(|value| value.to_owned().into()),
+            None => None,
+        };
+        found = value
+            .and_then(|value| Color::from_str(&value, false).ok())
+            .or(found);
+    }
+    found
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct GlobalArgs {
+    /// Where fetched and built things are kept.
+    ///
+    /// Without it, LUSTRE_REPO_STORE says; else it is `lustre-repo` in the user's cache folder.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub store: Option<PathBuf>,
+    /// The result as JSON on standard output.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Say nothing but results, failures and warnings.
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    /// Say more: which stages come from the store, and where logs are.
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// Colours: NO_COLOR and CLICOLOR_FORCE decide where this does not.
+    #[arg(
+        long,
+        global = true,
+        value_name = "WHEN",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    pub color: Color,
+}
+
+/// When there are colours.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal that has them.
+    #[default]
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}
+
+impl From<Color> for clap::ColorChoice {
+    fn from(color: Color) -> Self {
+        match color {
+            Color::Auto => Self::Auto,
+            Color::Always => Self::Always,
+            Color::Never => Self::Never,
+        }
     }
 }
 
@@ -105,11 +261,11 @@ pub enum Command {
                             cargo xtask targets --matrix --json | jq '.[] | select(.result == \"no\")'"
     )]
     Targets {
-        /// Which releases of Lustre go with which releases of Enterprise Linux and their kernels, from what is known.
+        /// Which release of Lustre goes with which kernel, as far as known.
         #[arg(long)]
         matrix: bool,
-        /// As JSON.
-        #[arg(long)]
+        /// As JSON: see [`GlobalArgs`].
+        #[arg(skip)]
         json: bool,
     },
     /// The key that signs.
@@ -132,43 +288,57 @@ pub enum Command {
 /// What every command about a target takes.
 #[derive(Debug, Clone, Args)]
 pub struct TargetArgs {
-    /// What to build for: one of those that `cargo xtask targets` lists, or the path of a target's own file (`./NAME.toml`). Such a
-    /// file may inherit from one beside it or from those listed; its lock is written beside it, as `NAME.lock.toml`.
-    #[arg(long, default_value = "rehearsal", value_name = "NAME|PATH.toml")]
+    /// What to build for: a name, or a file.
+    ///
+    /// `cargo xtask targets` lists the names. A file (`./NAME.toml`) may inherit from one beside it or from those; its lock is written beside it,
+    /// as `NAME.lock.toml`.
+    #[arg(
+        long,
+        default_value = "rehearsal",
+        value_name = "NAME|PATH.toml",
+        help_heading = "Target"
+    )]
     pub target: String,
-    /// Another release of Lustre than the target's: the name of a file of `specs/lustre/releases`. What comes of it has a lock and a
-    /// folder of its own, NAME-lustre-RELEASE. `cargo xtask targets --matrix` says which goes with which kernel.
-    #[arg(long, value_name = "RELEASE")]
+    /// Another release of Lustre than the target's.
+    ///
+    /// The name of a file of `specs/lustre/releases`. What comes of it has a lock and a folder of its own, NAME-lustre-RELEASE. `cargo
+    /// xtask targets --matrix` says which goes with which kernel.
+    #[arg(long, value_name = "RELEASE", help_heading = "Target")]
     pub lustre: Option<String>,
     /// Use what is in the store, and no network.
-    #[arg(long)]
+    #[arg(long, help_heading = "Sources")]
     pub offline: bool,
     /// Refuse to change the lock.
-    #[arg(long)]
+    #[arg(long, help_heading = "Sources")]
     pub locked: bool,
-    /// Take a source from a local path: NAME=PATH, or NAME=PATH@REV for a commit of a clone.
-    #[arg(long = "source", value_name = "NAME=PATH")]
+    /// Take a source from a local path: NAME=PATH[@REV].
+    ///
+    /// NAME=PATH is a folder or a file, NAME=PATH@REV a commit of a clone.
+    #[arg(long = "source", value_name = "NAME=PATH", help_heading = "Sources")]
     pub sources: Vec<String>,
     /// Fetch what is at a location from another: FROM=TO.
-    #[arg(long = "mirror", value_name = "FROM=TO")]
+    #[arg(long = "mirror", value_name = "FROM=TO", help_heading = "Sources")]
     pub mirrors: Vec<String>,
-    /// Take the source NAME also where its clone lacks some files: they are named, and empty in what is built.
-    #[arg(long, value_name = "NAME")]
+    /// Go on where the clone of the source NAME lacks files.
+    ///
+    /// They are named, and empty in what is built.
+    #[arg(long, value_name = "NAME", help_heading = "Sources")]
     pub allow_incomplete: Vec<String>,
-    /// How many jobs every build runs at a time, and how many stages run beside each other (four at most); as many as there are cores
-    /// where not given. Two builds can be under way at once, the kernel's and that of e2fsprogs, and then there are up to 2 N jobs.
-    /// What comes out does not depend on it.
+    /// How many jobs a build runs; the number of cores by default.
+    ///
+    /// So many stages run beside each other, too, four at most. Two builds can be under way at once, the kernel's and that of e2fsprogs, and
+    /// then there are up to 2 N jobs. What comes out does not depend on it.
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
-    /// Results as JSON on standard output.
-    #[arg(long)]
-    pub json: bool,
-    /// Where fetched and built things are kept; without it, LUSTRE_REPO_STORE says, else it is the user's cache folder.
-    #[arg(long, value_name = "DIR")]
-    pub store: Option<PathBuf>,
     /// Install missing host tools with apt or dnf, after naming them.
     #[arg(long)]
     pub setup: bool,
+    /// Results as JSON: see [`GlobalArgs`].
+    #[arg(skip)]
+    pub json: bool,
+    /// Where fetched and built things are kept: see [`GlobalArgs`].
+    #[arg(skip)]
+    pub store: Option<PathBuf>,
 }
 
 /// Arguments of `repo` and `assemble`.
@@ -191,15 +361,18 @@ pub struct RepoArgs {
 /// What the user says of a release.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ReleaseArgs {
-    /// The release time of the repository, in seconds since 1970: that of its metadata and of their signatures, recorded in the manifest.
-    /// Where neither this nor LUSTRE_REPO_RELEASE_TIME gives one, it is that of the repository that is replaced, where nothing but the
+    /// The repository's release time, in seconds since 1970.
+    ///
+    /// It is that of its metadata and of their signatures, recorded in the manifest. Where neither this nor LUSTRE_REPO_RELEASE_TIME gives one, it is that of the repository that is replaced, where nothing but the
     /// time would differ, else the time now; always later than that of one with other content.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub release_time: Option<u32>,
-    /// Replace a repository that this one contradicts: `same-nevra`, a package has other content than one of the same name, version and
+    /// Replace a repository that this one contradicts.
+    ///
+    /// `same-nevra`, a package has other content than one of the same name, version and
     /// release; `lower-evr`, a package's version goes back; `release-package`, the key, the name or the URL changed, and `release` of the
     /// release package was not raised; `same-target`, it is of another target. The manifest records it.
-    #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = rules())]
+    #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = rules(), hide_possible_values = true)]
     pub overrule: Vec<Rule>,
 }
 
@@ -215,8 +388,17 @@ pub struct ProvenRepoArgs {
     /// Which target, how, and where to.
     #[command(flatten)]
     pub repo: RepoArgs,
-    /// What must hold before the repository is put in its place.
-    #[arg(long, value_enum, default_value_t = Prove::Install, value_name = "LEVEL")]
+    /// What must hold to publish it: static, install, boot.
+    ///
+    /// `static`: signatures, digests, metadata, dependencies. `install`: and that it installs, by the target's own dnf in a clean chroot.
+    /// `boot`: and that its kernel boots and Lustre works, in QEMU.
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = Prove::Install,
+        value_name = "LEVEL",
+        hide_possible_values = true
+    )]
     pub prove: Prove,
 }
 
@@ -256,13 +438,20 @@ pub struct PlanArgs {
 /// Which key signs.
 #[derive(Debug, Clone, Args)]
 pub struct KeyArgs {
-    /// A file with the armored secret key, or a pipe that gives it (`/dev/stdin`). Where no option names a key, LUSTRE_REPO_KEY_FILE,
+    /// A file with the armored secret key, or a pipe (`/dev/stdin`).
+    ///
+    /// Where no option names a key, LUSTRE_REPO_KEY_FILE,
     /// LUSTRE_REPO_KEY_AGENT or LUSTRE_REPO_KEY, which holds the key itself, may. The passphrase, if any, comes from the file named
     /// by LUSTRE_REPO_KEY_PASSPHRASE_FILE or the variable LUSTRE_REPO_KEY_PASSPHRASE.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Signing key")]
     pub key_file: Option<PathBuf>,
     /// The fingerprint of a key that gpg-agent holds.
-    #[arg(long, value_name = "FINGERPRINT", conflicts_with = "key_file")]
+    #[arg(
+        long,
+        value_name = "FINGERPRINT",
+        conflicts_with = "key_file",
+        help_heading = "Signing key"
+    )]
     pub key_agent: Option<String>,
 }
 
@@ -286,28 +475,37 @@ pub struct VerifyArgs {
     /// The repository; `dist/<target>` where not given.
     #[arg(value_name = "PATH")]
     pub path: Option<PathBuf>,
-    /// Build everything a second time, elsewhere and under other circumstances, and compare byte by byte; with the repository at PATH,
-    /// where it is given.
+    /// Build everything a second time and compare byte by byte.
+    ///
+    /// It is built elsewhere and under other circumstances, and compared with the repository at PATH, where that is given.
     #[arg(long, conflicts_with = "boot")]
     pub reproducible: bool,
-    /// Boot it as well: install it into a fresh root, boot its kernel in QEMU, mount Lustre and check it from inside.
+    /// Boot it as well.
+    ///
+    /// It is installed into a fresh root, its kernel booted in QEMU, Lustre mounted and checked from inside.
     #[arg(long)]
     pub boot: bool,
-    /// Fail where what is signed is older than so many days: somebody may serve an old repository again, with all its signatures.
+    /// Fail where what is signed is older than so many days.
+    ///
+    /// Somebody may serve an old repository again, with all its signatures.
     #[arg(long, value_name = "DAYS", conflicts_with = "reproducible")]
     pub max_age: Option<u32>,
-    /// Install the repository although nobody has said which key it has to be signed with: its packages' scripts run, in a chroot, on
-    /// the word of whoever made it.
+    /// Install it though nobody has said whose key it must have.
+    ///
+    /// The scripts of its packages run, in a chroot, on the word of whoever made it.
     #[arg(long, conflicts_with_all = ["public_key", "reproducible"])]
     pub trust_on_first_use: bool,
     /// Whether the target was named on the command line: else it is the one that the repository's manifest names.
     #[arg(skip)]
     pub target_given: bool,
-    /// The public key that the repository has to be signed with: a file, or the fingerprint of 40 digits. Where neither this nor a
+    /// The public key that it has to be signed with.
+    ///
+    /// A file, or the fingerprint of 40 digits. Where neither this nor a
     /// secret key is given, it is this machine's development key; without one, nothing of the repository is installed.
     #[arg(
         long,
         value_name = "FILE|FINGERPRINT",
+        help_heading = "Signing key",
         conflicts_with_all = ["key_file", "key_agent", "reproducible"]
     )]
     pub public_key: Option<String>,
@@ -344,8 +542,8 @@ pub enum KeyCommand {
         /// Which key.
         #[command(flatten)]
         key: KeyArgs,
-        /// As JSON.
-        #[arg(long)]
+        /// As JSON: see [`GlobalArgs`].
+        #[arg(skip)]
         json: bool,
     },
     /// Write the public key to standard output.
@@ -365,11 +563,16 @@ pub struct CleanArgs {
     /// Only say what would be removed, and how much room it takes.
     #[arg(long)]
     pub dry_run: bool,
-    /// Read every byte of the store, and remove what is no longer as it was recorded: the next run makes or fetches it again.
+    /// Read the whole store, and remove what is damaged.
+    ///
+    /// What is no longer as it was recorded is made or fetched again by the next run.
     #[arg(long, conflicts_with = "all")]
     pub verify: bool,
-    /// Where fetched and built things are kept; without it, LUSTRE_REPO_STORE says, else it is the user's cache folder.
-    #[arg(long, value_name = "DIR")]
+    /// The result as JSON: see [`GlobalArgs`].
+    #[arg(skip)]
+    pub json: bool,
+    /// Where fetched and built things are kept: see [`GlobalArgs`].
+    #[arg(skip)]
     pub store: Option<PathBuf>,
 }
 

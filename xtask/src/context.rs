@@ -202,7 +202,7 @@ impl Context {
             Use::Reads => Store::look(&folder, who),
         }
         .with_context(|| format!("the store {}", folder.display()))?;
-        let mut tell = |line: &str| screen.line(line);
+        let mut tell = |line: &str| screen.warn(line);
         match how {
             Use::Builds => publish::recover_and_tell(&store, &mut tell)?,
             Use::Looks | Use::Reads => publish::tell_leftovers(&store, &mut tell)?,

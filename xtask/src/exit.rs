@@ -3,7 +3,7 @@
 use std::io::Write as _;
 use std::process::ExitCode;
 
-use crate::ui;
+use crate::ui::{self, Part};
 use lustre_packaging::{knowledge, process, stage};
 
 /// The exit code after a signal.
@@ -28,9 +28,8 @@ pub struct Usage(pub String);
 /// Tells what happened and gives the exit code.
 pub fn report(result: anyhow::Result<Outcome>) -> ExitCode {
     if let Some(why) = ui::lost() {
-        ui::error(&format!(
-            "the result could not be written to standard output: {why}"
-        ));
+        let text = format!("the result could not be written to standard output: {why}");
+        ui::error(Part::Error, &text);
         if result.is_ok() {
             return ExitCode::from(1);
         }
@@ -39,7 +38,9 @@ pub fn report(result: anyhow::Result<Outcome>) -> ExitCode {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Unproven | Outcome::Misfit) => ExitCode::from(3),
         Err(error) => {
-            ui::error(&words(&error));
+            for (part, text) in words(&error) {
+                ui::error(part, &text);
+            }
             ExitCode::from(code(&error))
         }
     }
@@ -51,7 +52,8 @@ pub fn without_a_command(said: &clap::Error) -> ! {
     let Some(why) = ui::lost() else {
         std::process::exit(said.exit_code());
     };
-    ui::error(&format!("cannot write to standard output: {why}"));
+    let text = format!("cannot write to standard output: {why}");
+    ui::error(Part::Error, &text);
     std::process::exit(1);
 }
 
@@ -79,31 +81,68 @@ fn code(error: &anyhow::Error) -> u8 {
     if usage { 2 } else { 1 }
 }
 
-/// The error with its causes, each on a line of its own, and the log of the stage where there is one.
-fn words(error: &anyhow::Error) -> String {
-    let mut lines: Vec<String> = Vec::new();
+/// What to do about an error: as a context of it, it is said last, as help.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Help(pub String);
+
+/// The error in cargo's form: what failed, its causes, the log of the stage where there is one, and what to do next, each by itself.
+fn words(error: &anyhow::Error) -> Vec<(Part, String)> {
+    let mut parts: Vec<(Part, String)> = Vec::new();
+    let mut said: Vec<String> = Vec::new();
+    let mut help: Vec<String> = Vec::new();
+    let own = error.downcast_ref::<Help>();
     for cause in error.chain() {
         let text = cause.to_string();
-        // A wrapper that only repeats its cause is said once.
-        if lines.last().is_none_or(|last| !last.contains(&text)) {
-            lines.push(text);
+        if own.is_some_and(|own| own.0 == text) {
+            continue;
         }
+        // A wrapper that only repeats its cause is said once.
+        if said.last().is_some_and(|last| last.contains(&text)) {
+            continue;
+        }
+        let (thought, next) = advice(&text);
+        let part = if parts.is_empty() {
+            Part::Error
+        } else {
+            Part::Cause
+        };
+        parts.push((part, thought.to_owned()));
+        help.extend(next.map(str::to_owned));
+        said.push(text);
     }
+    help.extend(own.map(|own| own.0.clone()));
     if let Some(stage::Error::Stage { log: Some(log), .. }) = error.downcast_ref() {
         let shown = log.display().to_string();
-        if !lines.iter().any(|line| line.contains(&shown)) {
-            lines.push(format!("log: {shown}"));
+        if !said.iter().any(|text| text.contains(&shown)) {
             let tail = process::tail(log, 15);
-            if !tail.is_empty() {
-                lines.push(tail);
-            }
+            parts.push((Part::Log, format!("{shown}\n{tail}")));
         }
     }
-    let text = lines.join("\n  ");
-    match room(&text) {
-        Some(hint) if code(error) == 1 => format!("{text}\n  {hint}"),
-        _ => text,
+    if code(error) == 1 {
+        help.extend(room(&said.join("\n")));
     }
+    parts.extend(help.into_iter().map(|text| (Part::Help, text)));
+    parts
+}
+
+/// What is wrong, and what to do about it: where a message says that, it is its last part, after a semicolon, and begins with a verb.
+fn advice(text: &str) -> (&str, Option<&str>) {
+    const VERBS: [&str; 26] = [
+        "add", "ask", "choose", "do", "export", "fetch", "get", "give", "install", "look", "make",
+        "mount", "move", "name", "remove", "rename", "run", "say", "set", "start", "take", "try",
+        "unset", "update", "upgrade", "use",
+    ];
+    let Some((thought, next)) = text.split_once("; ").and_then(|_| text.rsplit_once("; ")) else {
+        return (text, None);
+    };
+    let first = next.split([' ', ',', ':']).next().unwrap_or_default();
+    // A command of this tool as the subject: "`cargo xtask repo` makes one".
+    let command = next.starts_with("`cargo xtask ");
+    if next.contains('\n') || !(command || VERBS.contains(&first)) {
+        return (text, None);
+    }
+    (thought, Some(next))
 }
 
 /// Words on a full disk, where `text`, which is all there is to say, has none. Scratch files are in the store.
@@ -125,29 +164,66 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cause_is_said_once_and_in_order() {
+    fn an_error_its_causes_and_what_to_do_are_said_once_and_apart() {
+        let of = |error: anyhow::Error| words(&error);
+        let part = |part, text: &str| (part, text.to_owned());
         let error = anyhow::anyhow!("the patch does not fit").context("stage `kernel` failed");
         assert_eq!(
-            words(&error),
-            "stage `kernel` failed\n  the patch does not fit"
+            of(error),
+            [
+                part(Part::Error, "stage `kernel` failed"),
+                part(Part::Cause, "the patch does not fit")
+            ]
+        );
+        let error = anyhow::anyhow!("no lock, and --offline was given; run `cargo xtask lock`");
+        assert_eq!(
+            of(error.context("the lock of `x`")),
+            [
+                part(Part::Error, "the lock of `x`"),
+                part(Part::Cause, "no lock, and --offline was given"),
+                part(Part::Help, "run `cargo xtask lock`")
+            ]
+        );
+        // What is no advice stays.
+        let text = "it is damaged; the next run makes it again";
+        assert_eq!(of(anyhow::anyhow!(text)), [part(Part::Error, text)]);
+        let typed = anyhow::anyhow!("no log").context(Help("run the stage".to_owned()));
+        let expected = [
+            part(Part::Error, "no log"),
+            part(Part::Help, "run the stage"),
+        ];
+        assert_eq!(of(typed), expected);
+        let outside = anyhow::anyhow!("no log").context(Help("run it".to_owned()));
+        assert_eq!(
+            of(outside.context("the stage `x`")),
+            [
+                part(Part::Error, "the stage `x`"),
+                part(Part::Cause, "no log"),
+                part(Part::Help, "run it")
+            ]
         );
     }
 
     #[test]
     fn a_full_disk_is_named_with_its_room_and_what_to_do() {
         let full = || anyhow::Error::from(std::io::Error::from_raw_os_error(28));
-        let text = words(&full().context("/s/stages/x"));
-        for part in [
-            "/s/stages/x",
-            "disk was full",
-            "MiB free",
-            "clean --dry-run",
-        ] {
+        let said = words(&full().context("/s/stages/x"));
+        let (part, help) = said.last().unwrap();
+        assert_eq!(*part, Part::Help);
+        let text = format!("{said:?}");
+        for part in ["/s/stages/x", "disk was full"] {
             assert!(text.contains(part), "{part} is not in {text}");
         }
+        for part in ["MiB free", "clean --dry-run"] {
+            assert!(help.contains(part), "{part} is not in {help}");
+        }
         let said = words(&full().context("the disk is full: /m has 0 MiB of 1 MiB free"));
-        assert_eq!(said.matches("MiB free").count(), 1, "{said}");
-        assert!(!words(&anyhow::anyhow!("x")).contains("disk"));
+        assert_eq!(
+            format!("{said:?}").matches("MiB free").count(),
+            1,
+            "{said:?}"
+        );
+        assert!(!format!("{:?}", words(&anyhow::anyhow!("x"))).contains("disk"));
     }
 
     #[test]

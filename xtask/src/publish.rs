@@ -62,7 +62,7 @@ pub fn publish(
             return Ok(Published::Done);
         }
         if let Some(changed) = changed_by_hand(&here, &wanted, output) {
-            screen.line(&format!(
+            screen.warn(&format!(
                 "{} is not as it was made ({changed}); it is replaced",
                 output.display()
             ));

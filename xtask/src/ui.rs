@@ -3,12 +3,74 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use anstream::{AutoStream, ColorChoice};
+use clap::builder::styling::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use lustre_packaging::shown::{harmless, shortened};
 use lustre_packaging::stage::Event;
+
+use crate::cli::Color;
+
+/// How much is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+enum Verbosity {
+    Quiet,
+    Normal,
+    Verbose,
+}
+
+/// The [`Verbosity`] of this process.
+static VERBOSITY: AtomicU8 = AtomicU8::new(Verbosity::Normal as u8);
+
+/// Sets how much is said from here on.
+pub fn set_verbosity(quiet: bool, verbose: bool) {
+    let level = match (quiet, verbose) {
+        (true, _) => Verbosity::Quiet,
+        (_, true) => Verbosity::Verbose,
+        _ => Verbosity::Normal,
+    };
+    VERBOSITY.store(level as u8, Ordering::Relaxed);
+}
+
+fn says(least: Verbosity) -> bool {
+    VERBOSITY.load(Ordering::Relaxed) >= least as u8
+}
+
+/// Sets whether there are colours from here on.
+pub fn set_color(color: Color) {
+    match color {
+        Color::Auto => ColorChoice::Auto,
+        Color::Always => ColorChoice::Always,
+        Color::Never => ColorChoice::Never,
+    }
+    .write_global();
+}
+
+/// Whether standard error gets colours.
+fn colored() -> bool {
+    AutoStream::choice(&std::io::stderr()) != ColorChoice::Never
+}
+
+/// A word that says what a line is, as it is shown on standard error.
+fn label(word: &str) -> String {
+    let color = match word {
+        "error:" | "failed" => Some(AnsiColor::Red),
+        "warning:" | "damaged" => Some(AnsiColor::Yellow),
+        "help:" => Some(AnsiColor::Cyan),
+        "done" => Some(AnsiColor::Green),
+        _ => None,
+    };
+    if !colored() {
+        return word.to_owned();
+    }
+    let style = Style::new().bold().fg_color(color.map(AnsiColor::into));
+    format!("{style}{word}{style:#}")
+}
 
 /// The screen of one run.
 #[derive(Debug)]
@@ -16,26 +78,91 @@ pub struct Screen {
     live: Option<MultiProgress>,
     bars: Mutex<BTreeMap<String, ProgressBar>>,
     ran: Mutex<BTreeSet<String>>,
+    graph: Mutex<Graph>,
+}
+
+/// The stages of the graph that runs.
+#[derive(Debug, Default)]
+struct Graph {
+    /// How many there are.
+    stages: usize,
+    /// Those that are over: found in the store, or made.
+    over: BTreeSet<String>,
+    /// How long they took before.
+    past: BTreeMap<String, Duration>,
+    /// The line that counts them, on a terminal.
+    bar: Option<ProgressBar>,
+}
+
+impl Graph {
+    fn count(&self) -> String {
+        format!("{}/{}", self.over.len(), self.stages)
+    }
 }
 
 impl Screen {
-    /// Live where standard error is a terminal that is not dumb.
+    /// Live where standard error is a terminal that is not dumb, and somebody wants to see it.
     pub fn new() -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
-        let live = std::io::stderr().is_terminal() && !dumb;
+        let live = std::io::stderr().is_terminal() && !dumb && says(Verbosity::Normal);
         Self {
             live: live.then(MultiProgress::new),
             bars: Mutex::default(),
             ran: Mutex::default(),
+            graph: Mutex::default(),
+        }
+    }
+
+    /// Whether lines move: what is only shown there need not be found out otherwise.
+    pub fn is_live(&self) -> bool {
+        self.live.is_some()
+    }
+
+    /// A graph of so many stages begins; `past` is how long they took before, as far as known.
+    pub fn begins(&self, stages: usize, past: BTreeMap<String, Duration>) {
+        let bar = self.live.as_ref().map(|live| {
+            let bar = live.add(ProgressBar::new_spinner());
+            style(&bar, "          {msg}");
+            bar
+        });
+        *held(&self.graph) = Graph {
+            stages,
+            over: BTreeSet::new(),
+            past,
+            bar,
+        };
+    }
+
+    /// The graph is over, whether it ran to its end or not.
+    pub fn ends(&self) {
+        if let Some(bar) = held(&self.graph).bar.take() {
+            bar.finish_and_clear();
         }
     }
 
     /// One line that stays.
     pub fn line(&self, text: &str) {
+        if says(Verbosity::Normal) {
+            self.put(&harmless(text));
+        }
+    }
+
+    /// One line that is said however quiet the rest is.
+    pub fn warn(&self, text: &str) {
+        self.put(&harmless(text));
+    }
+
+    /// A line that begins with a word for what happened.
+    fn happened(&self, word: &str, text: &str) {
+        let pad = " ".repeat(8_usize.saturating_sub(word.len()));
+        self.put(&format!("{}{pad}{}", label(word), harmless(text)));
+    }
+
+    fn put(&self, line: &str) {
         match &self.live {
             // A terminal that cannot be written to has nobody to tell.
-            Some(live) => drop(live.println(harmless(text))),
-            None => say(text),
+            Some(live) => drop(live.println(line)),
+            None => write(line),
         }
     }
 
@@ -43,63 +170,109 @@ impl Screen {
     pub fn event(&self, event: &Event<'_>) {
         match event {
             Event::Started { stage, log, .. } => self.started(stage, log),
-            Event::Cached { .. } => {}
-            Event::Damaged { stage, why } => {
-                self.line(&format!("damaged {stage}: {why}; it is made again"))
+            Event::Cached { stage, folder } => {
+                self.over(stage);
+                if says(Verbosity::Verbose) {
+                    self.happened("cached", &format!("{stage} in {}", folder.display()));
+                }
             }
-            Event::Finished { stage, took, .. } => {
+            Event::Damaged { stage, why } => {
+                self.happened("damaged", &format!("{stage}: {why}; it is made again"))
+            }
+            Event::Finished {
+                stage,
+                took,
+                folder,
+            } => {
                 self.ended(stage);
-                self.ran
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert((*stage).to_owned());
-                self.line(&format!("done    {stage} in {}", duration(*took)));
+                held(&self.ran).insert((*stage).to_owned());
+                let count = self.over(stage);
+                if says(Verbosity::Normal) {
+                    let place = if says(Verbosity::Verbose) {
+                        format!(", {}", folder.display())
+                    } else {
+                        String::new()
+                    };
+                    let took = duration(*took);
+                    self.happened(
+                        "done",
+                        &format!("{stage} in {took} ({count} stages){place}"),
+                    );
+                }
             }
             Event::Failed { stage } => {
                 self.ended(stage);
-                self.line(&format!("failed  {stage}"));
+                self.happened("failed", stage);
             }
         }
     }
 
     /// How many stages ran; the others were found in the store.
     pub fn ran(&self) -> usize {
-        self.ran
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
+        held(&self.ran).len()
+    }
+
+    /// Counts a stage that is over.
+    fn over(&self, stage: &str) -> String {
+        let mut graph = held(&self.graph);
+        graph.over.insert(stage.to_owned());
+        let count = graph.count();
+        if let Some(bar) = &graph.bar {
+            bar.set_message(format!("{count} stages"));
+        }
+        count
     }
 
     fn started(&self, stage: &str, log: &Path) {
         let Some(live) = &self.live else {
-            say(&format!("start   {stage}, log {}", log.display()));
+            if says(Verbosity::Normal) {
+                self.happened("start", &format!("{stage}, log {}", log.display()));
+            }
             return;
         };
-        let bar = live.add(ProgressBar::new_spinner());
-        if let Ok(style) =
-            ProgressStyle::with_template("{spinner} {elapsed:>5} {prefix:14} {msg:.dim}")
-        {
-            bar.set_style(style);
-        }
+        let graph = held(&self.graph);
+        let bar = ProgressBar::new_spinner();
+        // The line that counts is the last.
+        let bar = match &graph.bar {
+            Some(last) => live.insert_before(last, bar),
+            None => live.add(bar),
+        };
+        style(&bar, "{spinner} {elapsed:>5} {prefix:14} {msg}");
         bar.set_prefix(stage.to_owned());
-        bar.set_message(log.display().to_string());
+        let usually = graph.past.get(stage).map(|past| {
+            let past = duration(*past);
+            format!("last time {past}, ")
+        });
+        let said = format!("{}{}", usually.unwrap_or_default(), log.display());
+        bar.set_message(dim(&said));
         bar.enable_steady_tick(Duration::from_millis(250));
-        self.bars
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(stage.to_owned(), bar);
+        held(&self.bars).insert(stage.to_owned(), bar);
     }
 
     fn ended(&self, stage: &str) {
-        let bar = self
-            .bars
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(stage);
-        if let Some(bar) = bar {
+        if let Some(bar) = held(&self.bars).remove(stage) {
             bar.finish_and_clear();
         }
     }
+}
+
+fn style(bar: &ProgressBar, template: &str) {
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+}
+
+fn held<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Text that is less important than what stands beside it.
+fn dim(text: &str) -> String {
+    if !colored() {
+        return text.to_owned();
+    }
+    let style = Style::new().dimmed();
+    format!("{style}{text}{style:#}")
 }
 
 /// Minutes and seconds, or seconds with a tenth where it was quick.
@@ -112,14 +285,50 @@ pub fn duration(took: Duration) -> String {
     }
 }
 
-/// A line on standard error; nobody to read it is no reason to fail.
+/// A line on standard error, for who wants to know how it goes.
 pub fn say(text: &str) {
-    let _ = writeln!(std::io::stderr(), "{}", harmless(text));
+    if says(Verbosity::Normal) {
+        warn(text);
+    }
 }
 
-/// An error, on standard error.
-pub fn error(text: &str) {
-    say(&format!("error: {}", shortened(text)));
+/// A line on standard error that is said however quiet the rest is.
+pub fn warn(text: &str) {
+    match text.strip_prefix("warning:") {
+        Some(rest) => write(&format!("{}{}", label("warning:"), harmless(rest))),
+        None => write(&harmless(text)),
+    }
+}
+
+/// Writes a line as it is; nobody to read it is no reason to fail.
+fn write(line: &str) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
+
+/// What a line of an error is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// What failed.
+    Error,
+    /// Why.
+    Cause,
+    /// Where to read on.
+    Log,
+    /// What to do next.
+    Help,
+}
+
+/// A part of an error, on standard error: its first line after a word for what it is, all others below.
+pub fn error(part: Part, text: &str) {
+    let word = match part {
+        Part::Error => "error:",
+        Part::Cause => "caused by:",
+        Part::Log => "log:",
+        Part::Help => "help:",
+    };
+    let text = shortened(text);
+    let text = text.trim_end().replace('\n', "\n  ");
+    write(&format!("{} {}", label(word), harmless(&text)));
 }
 
 /// Why standard output does not take what it should, if it does not.
@@ -137,15 +346,13 @@ pub fn written(result: io::Result<()>) {
     if let Err(error) = result
         && error.kind() != io::ErrorKind::BrokenPipe
     {
-        LOST.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get_or_insert_with(|| error.to_string());
+        held(&LOST).get_or_insert_with(|| error.to_string());
     }
 }
 
 /// Why a result did not reach standard output.
 pub fn lost() -> Option<String> {
-    LOST.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    held(&LOST).clone()
 }
 
 #[cfg(test)]

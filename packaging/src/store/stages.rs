@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -398,6 +399,25 @@ impl<'s> StageStore<'s> {
         }
         all.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(all)
+    }
+
+    /// How long each of the stages `names` took the last time that it was made.
+    ///
+    /// # Errors
+    /// As [`StageStore::list`].
+    pub fn times(&self, names: &[&str]) -> Result<BTreeMap<String, Duration>, Error> {
+        let mut latest: BTreeMap<String, (u64, Duration)> = BTreeMap::new();
+        for listed in self.list()? {
+            let Ok(record) = listed.record else { continue };
+            if !names.contains(&record.name.as_str()) {
+                continue;
+            }
+            let took = Duration::from_millis(record.milliseconds);
+            let known = latest.entry(record.name).or_default();
+            *known = (*known).max((record.started, took));
+        }
+        let times = latest.into_iter().map(|(name, (_, took))| (name, took));
+        Ok(times.collect())
     }
 
     /// Takes a folder out of `stages` in one step, then removes it.

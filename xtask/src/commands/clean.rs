@@ -15,6 +15,9 @@ use crate::ui;
 pub fn run(arguments: &CleanArgs) -> anyhow::Result<Outcome> {
     let folder = context::store_folder(arguments.store.as_deref())?;
     if !folder.exists() {
+        if arguments.json {
+            json(&[], arguments);
+        }
         ui::say(&format!(
             "nothing to clean: {} does not exist",
             folder.display()
@@ -30,24 +33,27 @@ pub fn run(arguments: &CleanArgs) -> anyhow::Result<Outcome> {
         })
     }
     .with_context(|| format!("the store {}", folder.display()))?;
-    let mut tell = |line: &str| ui::say(line);
+    let mut tell = |line: &str| ui::warn(line);
     if arguments.dry_run {
         publish::tell_leftovers(&store, &mut tell)?;
     } else if !arguments.all {
         publish::recover_and_tell(&store, &mut tell)?;
     }
     match (arguments.all, arguments.verify) {
-        (true, _) => all(store, &folder, arguments.dry_run),
-        (_, true) => damaged(&store, arguments.dry_run),
-        _ => superseded(&store, &folder, arguments.dry_run),
+        (true, _) => all(store, &folder, arguments),
+        (_, true) => damaged(&store, arguments),
+        _ => superseded(&store, &folder, arguments),
     }
 }
 
-fn all(store: Store, folder: &Path, dry_run: bool) -> anyhow::Result<Outcome> {
+fn all(store: Store, folder: &Path, arguments: &CleanArgs) -> anyhow::Result<Outcome> {
     let sizes = store.sizes();
     let room = total(&sizes);
-    if dry_run {
-        list(&sizes);
+    if arguments.dry_run {
+        list(&sizes, arguments);
+        if arguments.json {
+            json(&sizes, arguments);
+        }
         ui::say(&format!(
             "would remove the store in {}: {room}",
             folder.display()
@@ -68,13 +74,16 @@ fn all(store: Store, folder: &Path, dry_run: bool) -> anyhow::Result<Outcome> {
         away.push(output);
     }
     let left = store.remove_all(folder)?;
+    if arguments.json {
+        json(&sizes, arguments);
+    }
     ui::say(&format!(
         "removed the store in {}: {room}",
         folder.display()
     ));
     for output in away {
         let name = output.file_name().unwrap_or_default().to_string_lossy();
-        ui::say(&format!(
+        ui::warn(&format!(
             "a run was killed while it published at {}, and the folder above is not there now; when it is, remove `.{name}.new-*` in it",
             output.display()
         ));
@@ -88,15 +97,18 @@ fn all(store: Store, folder: &Path, dry_run: bool) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn superseded(store: &Store, folder: &Path, dry_run: bool) -> anyhow::Result<Outcome> {
+fn superseded(store: &Store, folder: &Path, arguments: &CleanArgs) -> anyhow::Result<Outcome> {
     let spare = store.superseded()?;
     let results = store.stages().list()?.len();
-    if dry_run {
-        list(&spare);
+    if arguments.dry_run {
+        list(&spare, arguments);
     } else {
         for one in &spare {
             store.remove(one)?;
         }
+    }
+    if arguments.json {
+        json(&spare, arguments);
     }
     let of = |start: &str| {
         spare
@@ -106,7 +118,11 @@ fn superseded(store: &Store, folder: &Path, dry_run: bool) -> anyhow::Result<Out
     };
     ui::say(&format!(
         "{} {} of {results} stages, {} downloads, {} git mirrors and {} logs from {}: {}",
-        if dry_run { "would remove" } else { "removed" },
+        if arguments.dry_run {
+            "would remove"
+        } else {
+            "removed"
+        },
         of("stages/"),
         of("files/") + of("partial/"),
         of("git/"),
@@ -117,16 +133,26 @@ fn superseded(store: &Store, folder: &Path, dry_run: bool) -> anyhow::Result<Out
     Ok(Outcome::Done)
 }
 
-fn damaged(store: &Store, dry_run: bool) -> anyhow::Result<Outcome> {
+fn damaged(store: &Store, arguments: &CleanArgs) -> anyhow::Result<Outcome> {
     let damage = store.damage(&mut |what| ui::say(&format!("reading {what}")))?;
     for (what, why) in &damage {
-        ui::print(&format!(
-            "{}: {why}",
-            store.root().join(&what.path).display()
-        ));
-        if !dry_run {
+        if !arguments.json {
+            ui::print(&format!(
+                "{}: {why}",
+                store.root().join(&what.path).display()
+            ));
+        }
+        if !arguments.dry_run {
             store.remove(what)?;
         }
+    }
+    if arguments.json {
+        let found: Vec<_> = damage
+            .iter()
+            .map(|(what, why)| serde_json::json!({ "path": what.path, "bytes": what.bytes, "why": why }))
+            .collect();
+        let found = serde_json::json!({ "removed": !arguments.dry_run, "damaged": found });
+        ui::print(&found.to_string());
     }
     if damage.is_empty() {
         ui::say("all of the store is as it was recorded");
@@ -135,12 +161,29 @@ fn damaged(store: &Store, dry_run: bool) -> anyhow::Result<Outcome> {
     ui::say(&format!(
         "{} things are damaged{}; the next run that needs them makes or fetches them again",
         damage.len(),
-        if dry_run { "" } else { ", and were removed" }
+        if arguments.dry_run {
+            ""
+        } else {
+            ", and were removed"
+        }
     ));
     Ok(Outcome::Unproven)
 }
 
-fn list(things: &[Spare]) {
+/// What goes, or would, for machines.
+fn json(things: &[Spare], arguments: &CleanArgs) {
+    let items: Vec<_> = things
+        .iter()
+        .map(|one| serde_json::json!({ "path": one.path, "bytes": one.bytes }))
+        .collect();
+    let removed = !arguments.dry_run;
+    ui::print(&serde_json::json!({ "removed": removed, "things": items }).to_string());
+}
+
+fn list(things: &[Spare], arguments: &CleanArgs) {
+    if arguments.json {
+        return;
+    }
     for one in things {
         ui::print(&format!("{:>10}  {}", size(one.bytes), one.path));
     }

@@ -94,14 +94,14 @@ pub fn can_be_read_again(arguments: &KeyArgs) -> anyhow::Result<bool> {
 /// When the key cannot be read, is encrypted and no passphrase is given, or cannot sign.
 pub fn open(arguments: &KeyArgs) -> anyhow::Result<Box<dyn Signer>> {
     if let Some((name, id)) = secrets::seen_in() {
-        ui::say(&format!(
+        ui::warn(&format!(
             "warning: `{name}` (process {id}), which started this, has the key or its passphrase in its environment, where all programs of the \
              same user can read it; start the tool with `exec`, or give the key through a pipe"
         ));
     }
     let opened = source(arguments)?.open(Secret::passphrase_from_environment()?)?;
     if let Some(path) = opened.made {
-        ui::say(&format!(
+        ui::warn(&format!(
             "made a development key, {}: it signs what is built here and is worth nothing elsewhere; give a release key with --key-file",
             path.display()
         ));

@@ -19,7 +19,7 @@ use lustre_packaging::host;
 use lustre_packaging::process::secrets;
 use lustre_packaging::target::{self, DistributionKind};
 
-use crate::cli::{Cli, Command, Prove, TargetArgs};
+use crate::cli::{Cli, Command, Prove};
 use crate::context;
 use crate::exit::Outcome;
 use crate::signals::{self, Then};
@@ -39,14 +39,14 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     // What is wrong with the line is said before anything is installed for it. What this user cannot read may be read by the one we
     // go on as.
-    let target = match about(&cli.command).map(context::target) {
+    let target = match cli.command.target().map(context::target) {
         Some(Err(error)) if !matches!(error, target::Error::Read { .. }) => {
             return Err(error.into());
         }
         Some(Ok(target)) => Some(target),
         _ => None,
     };
-    if let Some(arguments) = about(&cli.command) {
+    if let Some(arguments) = cli.command.target() {
         context::store_folder(arguments.store.as_deref())?;
     }
     let purpose = purpose(boots(&cli.command));
@@ -111,7 +111,7 @@ enum Work {
 }
 
 fn work(command: &Command, distribution: Option<DistributionKind>) -> Work {
-    let setup = about(command).is_some_and(|arguments| arguments.setup);
+    let setup = command.target().is_some_and(|arguments| arguments.setup);
     match command {
         // It has dnf choose, and preflight look.
         Command::Lock(_) if distribution == Some(DistributionKind::Repositories) => {
@@ -123,25 +123,6 @@ fn work(command: &Command, distribution: Option<DistributionKind>) -> Work {
         Command::Targets { .. } | Command::Key(_) | Command::Test(_) => Work::Other,
         _ => Work::Builds { setup },
     }
-}
-
-/// What a command about a target says of it.
-fn about(command: &Command) -> Option<&TargetArgs> {
-    Some(match command {
-        Command::Repo(arguments) => &arguments.repo.target,
-        Command::Assemble(arguments) => &arguments.target,
-        Command::Boot(arguments) => &arguments.target,
-        Command::Build(arguments) => &arguments.target,
-        Command::Fetch(arguments)
-        | Command::Preflight(arguments)
-        | Command::Advisories(arguments) => arguments,
-        Command::Verify(arguments) => &arguments.target,
-        Command::Plan(arguments) => &arguments.target,
-        Command::Lock(arguments) => &arguments.target,
-        Command::Clean(_) | Command::Targets { .. } | Command::Key(_) | Command::Test(_) => {
-            return None;
-        }
-    })
 }
 
 /// Whether a command starts a virtual machine.

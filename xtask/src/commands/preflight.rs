@@ -41,10 +41,11 @@ pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
         }
     };
     let (report, _) = look(&context, road)?;
+    let show = if report.fits { ui::say } else { ui::warn };
     for check in &report.checks {
-        ui::say(&check.to_string());
+        show(&check.to_string());
     }
-    ui::say(&format!(
+    show(&format!(
         "{}, {}",
         report.summary(),
         ui::duration(clock.elapsed())
@@ -77,10 +78,10 @@ pub fn gate(
     }
     for check in &report.checks {
         if matches!(check.result, Verdict::Fail | Verdict::Waived) {
-            ui::say(&check.to_string());
+            ui::warn(&check.to_string());
         }
     }
-    ui::say(&format!(
+    ui::warn(&format!(
         "{}; nothing was built. All checks: `cargo xtask preflight` with the same options",
         report.summary()
     ));

@@ -15,6 +15,7 @@ use crate::cli::Prove;
 use crate::context::Context;
 use crate::road::finish::{Signing, tree};
 use crate::road::{Road, name};
+use crate::ui;
 
 /// The proofs of one repository.
 #[derive(Debug)]
@@ -73,6 +74,12 @@ impl Proved {
             }
         }
         lines.join("\n")
+    }
+
+    /// Says the summary; what does not hold is said however quiet the rest is.
+    pub fn show(&self) {
+        let show = if self.good() { ui::say } else { ui::warn };
+        show(&self.summary());
     }
 
     /// Every check with what it saw.

@@ -1,8 +1,9 @@
 //! `cargo xtask repo`, `assemble`, `build` and `fetch`: the road, as far as each goes.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use lustre_packaging::lock::Lock;
@@ -62,7 +63,7 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
             if proof.good() {
                 proof.add(boot::prove(&context, &road, &signing, &done)?);
             } else {
-                ui::say(boot::NOT_BOOTED);
+                ui::warn(boot::NOT_BOOTED);
             }
         }
         let assembled = stage(&done, name::ASSEMBLE)?;
@@ -86,7 +87,7 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
         stages.saturating_sub(context.screen.ran()),
         ui::duration(clock.elapsed())
     ));
-    ui::say(&proof.summary());
+    proof.show();
     if context.arguments.json {
         ui::print(proof.text().trim_end());
     } else {
@@ -104,8 +105,8 @@ fn unproven(
 ) -> anyhow::Result<Outcome> {
     let report = context.store.logs_dir().join("unproven.json");
     std::fs::write(&report, proof.text()).with_context(|| report.display().to_string())?;
-    ui::say(&proof.summary());
-    ui::say(&format!(
+    proof.show();
+    ui::warn(&format!(
         "{} is left as it was; the repository that does not hold is {}, its proofs are {}",
         output.display(),
         assembled.display(),
@@ -224,7 +225,7 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
     }
     let stages = needed(road.builds()?, &wanted);
     let done = run_taking(&context, &wanted, &stages)?;
-    let mut folders = std::collections::BTreeMap::new();
+    let mut folders = BTreeMap::new();
     for package in wanted {
         folders.insert(package, folder(&done, package)?.join("RPMS"));
     }
@@ -362,10 +363,7 @@ pub fn planned_signing(context: &Context, public: Option<&PublicKey>) -> anyhow:
 }
 
 /// Runs stages and shows what happens.
-pub fn run(
-    context: &Context,
-    stages: &[Stage<'_>],
-) -> anyhow::Result<std::collections::BTreeMap<String, StageDir>> {
+pub fn run(context: &Context, stages: &[Stage<'_>]) -> anyhow::Result<BTreeMap<String, StageDir>> {
     run_taking(context, &[], stages)
 }
 
@@ -374,7 +372,7 @@ pub fn run_taking(
     context: &Context,
     taken: &[&str],
     stages: &[Stage<'_>],
-) -> anyhow::Result<std::collections::BTreeMap<String, StageDir>> {
+) -> anyhow::Result<BTreeMap<String, StageDir>> {
     let options = Options {
         // More stages than cores would only take each other's time.
         width: context.jobs.clamp(1, 4),
@@ -392,6 +390,7 @@ pub fn run_taking(
             first.get_or_insert(error);
         }
     };
+    context.screen.begins(stages.len(), past(context, stages));
     let ran = stage::run_taking(taken, stages, &context.store, options, &|event| {
         match &event {
             Event::Started { stage, folder, .. } => {
@@ -404,6 +403,7 @@ pub fn run_taking(
         }
         context.screen.event(&event);
     });
+    context.screen.ends();
     let unrecorded = unrecorded
         .into_inner()
         .unwrap_or_else(PoisonError::into_inner);
@@ -415,12 +415,23 @@ pub fn run_taking(
     }
 }
 
+/// How long the stages took when they last ran, for who looks on. What cannot be read is not known.
+fn past(context: &Context, stages: &[Stage<'_>]) -> BTreeMap<String, Duration> {
+    let mut past = BTreeMap::new();
+    if context.screen.is_live() {
+        let names: Vec<&str> = stages.iter().map(|stage| stage.name.as_str()).collect();
+        let times = context.store.stages().times(&names);
+        past.extend(times.unwrap_or_default());
+    }
+    past
+}
+
 /// A finished stage.
 ///
 /// # Errors
 /// When it did not run.
 pub fn stage<'d>(
-    done: &'d std::collections::BTreeMap<String, StageDir>,
+    done: &'d BTreeMap<String, StageDir>,
     stage: &str,
 ) -> anyhow::Result<&'d StageDir> {
     done.get(stage)
@@ -428,10 +439,7 @@ pub fn stage<'d>(
 }
 
 /// The folder of a finished stage.
-pub fn folder(
-    done: &std::collections::BTreeMap<String, StageDir>,
-    name: &str,
-) -> anyhow::Result<PathBuf> {
+pub fn folder(done: &BTreeMap<String, StageDir>, name: &str) -> anyhow::Result<PathBuf> {
     Ok(stage(done, name)?.path.clone())
 }
 

@@ -129,9 +129,9 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         proofs::uninterrupted()?;
         proved.add(Proved::new(&context, &dist, booted?)?);
     } else if arguments.boot {
-        ui::say(boot::NOT_BOOTED);
+        ui::warn(boot::NOT_BOOTED);
     }
-    ui::say(&proved.summary());
+    proved.show();
     if context.arguments.json {
         ui::print(proved.text().trim_end());
     }
