@@ -17,6 +17,8 @@ mod full;
 mod help;
 #[path = "cli/keys.rs"]
 mod keys;
+#[path = "cli/looking.rs"]
+mod looking;
 #[path = "cli/machine.rs"]
 mod machine;
 #[path = "cli/outputs.rs"]
@@ -35,7 +37,7 @@ mod verifying;
 mod waiting;
 
 /// The commands that take a target.
-const TARGET_COMMANDS: [&str; 10] = [
+const TARGET_COMMANDS: [&str; 11] = [
     "advisories",
     "repo",
     "plan",
@@ -46,6 +48,7 @@ const TARGET_COMMANDS: [&str; 10] = [
     "verify",
     "boot",
     "lock",
+    "log",
 ];
 
 #[test]

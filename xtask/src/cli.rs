@@ -9,8 +9,10 @@ use clap::error::ErrorKind;
 use clap::parser::ValueSource;
 use lustre_repository::release::Rule;
 
+use crate::commands::shipped;
 use crate::{exit, ui};
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 /// Builds patched e2fsprogs, the Lustre kernel and the Lustre server into signed RPMs, assembles a reproducible dnf repository and
 /// proves that it installs.
@@ -96,7 +98,14 @@ impl Command {
             Self::Verify(arguments) => &mut arguments.target,
             Self::Plan(arguments) => &mut arguments.target,
             Self::Lock(arguments) => &mut arguments.target,
-            Self::Clean(_) | Self::Targets { .. } | Self::Key(_) | Self::Test(_) => return None,
+            Self::Log(arguments) => &mut arguments.target,
+            Self::Shell(arguments) => &mut arguments.target,
+            Self::Clean(_)
+            | Self::Completions { .. }
+            | Self::Key(_)
+            | Self::Man { .. }
+            | Self::Targets { .. }
+            | Self::Test(_) => return None,
         })
     }
 
@@ -113,7 +122,14 @@ impl Command {
             Self::Verify(arguments) => &arguments.target,
             Self::Plan(arguments) => &arguments.target,
             Self::Lock(arguments) => &arguments.target,
-            Self::Clean(_) | Self::Targets { .. } | Self::Key(_) | Self::Test(_) => return None,
+            Self::Log(arguments) => &arguments.target,
+            Self::Shell(arguments) => &arguments.target,
+            Self::Clean(_)
+            | Self::Completions { .. }
+            | Self::Key(_)
+            | Self::Man { .. }
+            | Self::Targets { .. }
+            | Self::Test(_) => return None,
         })
     }
 
@@ -127,6 +143,13 @@ impl Command {
                 Some("`key new` has no result but the file; `key show --key-file FILE` has JSON")
             }
             Self::Test(_) => Some("the tests tell their results themselves"),
+            Self::Completions { .. } | Self::Man { .. } => {
+                Some("what it writes has a form of its own")
+            }
+            Self::Shell(_) => Some("what runs in a shell tells its results itself"),
+            Self::Plan(arguments) if arguments.graph.is_some() => {
+                Some("a graph has a form of its own; without --graph, the plan can be JSON")
+            }
             _ => None,
         }
     }
@@ -212,7 +235,10 @@ pub enum Command {
     )]
     Repo(ProvenRepoArgs),
     /// What would run, and why.
-    #[command(after_help = "Example:\n  cargo xtask plan --json | jq '.[] | select(.runs)'")]
+    #[command(
+        after_help = "Examples:\n  cargo xtask plan --json | jq '.[] | select(.runs)'\n  \
+                            cargo xtask plan --graph dot | dot -Tsvg -o graph.svg"
+    )]
     Plan(PlanArgs),
     /// Do all patch series, overlays, configs and versions fit? In seconds, without building.
     #[command(
@@ -232,7 +258,10 @@ pub enum Command {
     #[command(after_help = "Example:\n  cargo xtask fetch && cargo xtask repo --offline")]
     Fetch(TargetArgs),
     /// Build packages, unsigned; all of them where none is named.
-    #[command(after_help = "Examples:\n  cargo xtask build\n  cargo xtask build e2fsprogs lustre")]
+    #[command(
+        after_help = "Examples:\n  cargo xtask build\n  cargo xtask build e2fsprogs lustre\n  \
+                            cargo xtask build --rebuild kernel    does it come out the same?"
+    )]
     Build(BuildArgs),
     /// Build, sign and assemble the repository without proving it.
     #[command(after_help = "Example:\n  cargo xtask assemble -o /tmp/repository")]
@@ -240,6 +269,7 @@ pub enum Command {
     /// Prove a repository: every signature, digest and dependency.
     #[command(
         after_help = "Examples:\n  cargo xtask verify\n  cargo xtask verify /srv/repo/rehearsal --public-key release.pub.asc --json\n  \
+                            cargo xtask verify --static         without a chroot\n  \
                             cargo xtask verify --boot           boot it, too\n  \
                             cargo xtask verify --reproducible   build twice, compare byte by byte\n  \
                             cargo xtask verify --reproducible /srv/repo/rehearsal   build it again, compare with that"
@@ -267,6 +297,41 @@ pub enum Command {
         /// As JSON: see [`GlobalArgs`].
         #[arg(skip)]
         json: bool,
+    },
+    /// Show the newest log of a stage; or which logs there are.
+    #[command(
+        after_help = "Examples:\n  cargo xtask log\n  cargo xtask log kernel\n  less $(cargo xtask log --path kernel)"
+    )]
+    Log(LogArgs),
+    /// Open a shell in a throw-away copy of the buildroot of a stage, in the same sandbox as its build.
+    #[command(
+        after_help = "Examples:\n  cargo xtask shell kernel\n  cargo xtask shell lustre -- rpm -qa\n\n\
+                            There is no network in it, and what is changed is gone with the shell. The source package of the stage is in \
+                            /srv/srpms."
+    )]
+    Shell(ShellArgs),
+    /// Write the completions for a shell to standard output.
+    #[command(
+        after_help = "Examples:\n  ln -s $PWD/target/debug/xtask ~/.local/bin/lustre-repo\n  \
+                            cargo xtask completions bash > ~/.local/share/bash-completion/completions/lustre-repo\n\n\
+                            They are for a program, and cargo completes its own line: hence a link to it."
+    )]
+    Completions {
+        /// Which shell.
+        #[arg(value_enum)]
+        shell: Shell,
+        /// What the program is called.
+        #[arg(long, value_name = "PROGRAM", default_value = shipped::PROGRAM)]
+        name: String,
+    },
+    /// Write the manual: a page for the tool and one for every command.
+    #[command(
+        after_help = "Examples:\n  cargo xtask man -o ~/.local/share/man/man1\n  cargo help xtask    shows it then"
+    )]
+    Man {
+        /// The folder for the pages.
+        #[arg(short, long, value_name = "DIR")]
+        output: PathBuf,
     },
     /// The key that signs.
     #[command(
@@ -427,12 +492,61 @@ pub struct BootArgs {
 /// Arguments of `plan`.
 #[derive(Debug, Clone, Args)]
 pub struct PlanArgs {
+    /// The build graph as a picture's source: mermaid or dot.
+    ///
+    /// With what is in the store, and how long each stage took the last time. Arrows that follow from others are left out.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        num_args = 0..=1,
+        default_missing_value = "mermaid",
+        hide_possible_values = true
+    )]
+    pub graph: Option<GraphFormat>,
     /// Which target, and how.
     #[command(flatten)]
     pub target: TargetArgs,
     /// Which key would sign.
     #[command(flatten)]
     pub key: KeyArgs,
+}
+
+/// How the build graph is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// Mermaid, which GitHub and GitLab draw.
+    Mermaid,
+    /// DOT, which Graphviz draws.
+    Dot,
+}
+
+/// Arguments of `log`.
+#[derive(Debug, Clone, Args)]
+pub struct LogArgs {
+    /// Which target.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The stage; all that have a log are listed where none is named.
+    #[arg(value_name = "STAGE")]
+    pub stage: Option<String>,
+    /// Print only where the log is.
+    #[arg(long, requires = "stage")]
+    pub path: bool,
+}
+
+/// Arguments of `shell`.
+#[derive(Debug, Clone, Args)]
+pub struct ShellArgs {
+    /// Which target, and how.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The stage: `kernel`, `lustre-srpm`, `e2fsprogs-root`.
+    #[arg(value_name = "STAGE")]
+    pub stage: String,
+    /// What to run in place of a shell.
+    #[arg(last = true, value_name = "COMMAND")]
+    pub command: Vec<String>,
 }
 
 /// Which key signs.
@@ -461,6 +575,11 @@ pub struct BuildArgs {
     /// Which target, and how.
     #[command(flatten)]
     pub target: TargetArgs,
+    /// Run this stage again though it is in the store.
+    ///
+    /// What it puts out takes the place of what is there, and is compared with it: the command ends with 3 where they differ.
+    #[arg(long, value_name = "STAGE", conflicts_with = "packages")]
+    pub rebuild: Option<String>,
     /// The packages: e2fsprogs, kernel, lustre.
     #[arg(value_name = "PACKAGE")]
     pub packages: Vec<String>,
@@ -480,6 +599,11 @@ pub struct VerifyArgs {
     /// It is built elsewhere and under other circumstances, and compared with the repository at PATH, where that is given.
     #[arg(long, conflicts_with = "boot")]
     pub reproducible: bool,
+    /// Make the static checks alone: no chroot, no root.
+    ///
+    /// Signatures, digests, metadata and, where the distribution's packages are in the store, dependencies. What is not run is named.
+    #[arg(long = "static", conflicts_with_all = ["boot", "reproducible", "trust_on_first_use"])]
+    pub only_static: bool,
     /// Boot it as well.
     ///
     /// It is installed into a fresh root, its kernel booted in QEMU, Lustre mounted and checked from inside.

@@ -341,6 +341,12 @@ pub fn print(text: &str) {
     written(writeln!(out, "{}", harmless(text)).and_then(|()| out.flush()));
 }
 
+/// The same for a result of our own that is not one for people, as it is.
+pub fn print_as_is(bytes: &[u8]) {
+    let mut out = std::io::stdout().lock();
+    written(out.write_all(bytes).and_then(|()| out.flush()));
+}
+
 /// Takes note of what became of a write to standard output.
 pub fn written(result: io::Result<()>) {
     if let Err(error) = result

@@ -194,6 +194,25 @@ pub struct Listed {
     pub record: Result<StageRecord, String>,
 }
 
+/// A finished stage that was taken out of `stages`; removed when it is dropped.
+#[derive(Debug)]
+pub struct Aside {
+    folder: TempDir,
+    place: PathBuf,
+}
+
+impl Aside {
+    /// Puts it back where it was.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    pub fn put_back(self) -> Result<(), Error> {
+        let failed = |source| PathError::new("put back", &self.place, source);
+        fs::rename(self.folder.path().join("stage"), &self.place).map_err(failed)?;
+        Ok(())
+    }
+}
+
 /// The finished stages of a store.
 #[derive(Debug, Clone, Copy)]
 pub struct StageStore<'s> {
@@ -418,6 +437,20 @@ impl<'s> StageStore<'s> {
         }
         let times = latest.into_iter().map(|(name, (_, took))| (name, took));
         Ok(times.collect())
+    }
+
+    /// Takes a finished stage out of `stages`, so that it is made again, and keeps it meanwhile.
+    ///
+    /// # Errors
+    /// When something is mounted in it, or it cannot be moved.
+    pub fn set_aside(&self, stage: &StageDir) -> Result<Aside, Error> {
+        let place = stage.path.clone();
+        lustre_files::nothing_mounted(&place)?;
+        self.store.holds_no_more(&place);
+        let folder = self.store.temp_dir("aside")?;
+        fs::rename(&place, folder.path().join("stage"))
+            .map_err(|source| PathError::new("move", &place, source))?;
+        Ok(Aside { folder, place })
     }
 
     /// Takes a folder out of `stages` in one step, then removes it.

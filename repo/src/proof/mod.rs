@@ -83,6 +83,16 @@ pub fn content_checks(input: &StaticInput<'_>) -> Vec<Check> {
     all(&STATIC[SIGNATURES..], input)
 }
 
+/// As [`content_checks`], without the distribution's packages: the checks that do without, and those that are not made, with `why`.
+pub fn content_checks_without_base(input: &StaticInput<'_>, why: &str) -> (Vec<Check>, Vec<Check>) {
+    let (own, others): (Vec<_>, Vec<_>) = STATIC[SIGNATURES..]
+        .iter()
+        .copied()
+        .partition(|(_, run)| matches!(run, Run::Tree(_)));
+    let left = others.iter().map(|(name, _)| Check::not_run(name, why));
+    (all(&own, input), left.collect())
+}
+
 /// The result for every other static check, where none of them is made.
 pub fn content_not_checked(why: &str) -> Vec<Check> {
     STATIC[SIGNATURES..]

@@ -160,7 +160,10 @@ fn a_quiet_command_says_results_and_failures_only() {
     );
     let matrix = ["targets", "--matrix"];
     let loud = home.run(&matrix);
-    assert!(!loud.stdout.is_empty() && !loud.stderr.is_empty(), "{loud:?}");
+    assert!(
+        !loud.stdout.is_empty() && !loud.stderr.is_empty(),
+        "{loud:?}"
+    );
     let quiet = home.run(&[&matrix[..], &["-q"]].concat());
     assert_eq!(
         (quiet.code, &quiet.stdout, quiet.stderr.as_str()),

@@ -33,7 +33,9 @@ fn a_path_that_some_program_cannot_deal_with_is_refused_before_any_work() {
         let ran = run(&mut command);
         assert_eq!(ran.code, 2, "{arguments:?} {variable:?}: {ran:?}");
         assert!(
-            ran.stderr.contains(words) && ran.stderr.lines().count() == 1,
+            ran.stderr.contains(words)
+                && ran.stderr.starts_with("error: ")
+                && ran.stderr.matches("error:").count() == 1,
             "{arguments:?} {variable:?}: {}",
             ran.stderr
         );

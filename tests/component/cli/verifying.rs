@@ -18,7 +18,7 @@ pub fn manifest(target: &str) -> String {
 }
 
 /// A folder with a key that nobody here knows, and a manifest. Gives the key's fingerprint.
-fn stranger(dist: &Path, target: &str) -> String {
+pub fn stranger(dist: &Path, target: &str) -> String {
     let maker = Home::new();
     let secret = maker.path().join("key.asc");
     let secret = secret.to_str().unwrap();

@@ -2,15 +2,19 @@
 
 mod advisories;
 mod boot;
+mod build_again;
 mod clean;
 mod key;
 pub mod lock;
+mod log;
 mod needs;
 mod plan;
 mod preflight;
 mod proofs;
 mod release;
 pub mod repo;
+mod shell;
+pub mod shipped;
 mod targets;
 mod test;
 mod verify;
@@ -78,7 +82,10 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
     match cli.command {
         Command::Repo(arguments) => repo::repo(&arguments),
         Command::Assemble(arguments) => repo::assemble(&arguments),
-        Command::Build(arguments) => repo::build(&arguments),
+        Command::Build(arguments) => match &arguments.rebuild {
+            Some(stage) => build_again::run(&arguments, stage),
+            None => repo::build(&arguments),
+        },
         Command::Fetch(arguments) => repo::fetch(&arguments),
         Command::Preflight(arguments) => preflight::run(&arguments),
         Command::Advisories(arguments) => advisories::run(&arguments),
@@ -88,6 +95,10 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
         Command::Lock(arguments) => lock::run(&arguments),
         Command::Targets { matrix, json } => targets::run(matrix, json),
         Command::Key(command) => key::run(&command),
+        Command::Completions { shell, name } => shipped::completions(shell, &name),
+        Command::Log(arguments) => log::run(&arguments),
+        Command::Man { output } => shipped::man(&output),
+        Command::Shell(arguments) => shell::run(&arguments),
         Command::Clean(arguments) => clean::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     }
@@ -117,10 +128,18 @@ fn work(command: &Command, distribution: Option<DistributionKind>) -> Work {
         Command::Lock(_) if distribution == Some(DistributionKind::Repositories) => {
             Work::Builds { setup }
         }
-        Command::Plan(_) | Command::Lock(_) | Command::Clean(_) | Command::Advisories(_) => {
-            Work::Store { setup }
-        }
-        Command::Targets { .. } | Command::Key(_) | Command::Test(_) => Work::Other,
+        Command::Plan(_)
+        | Command::Lock(_)
+        | Command::Log(_)
+        | Command::Clean(_)
+        | Command::Advisories(_) => Work::Store { setup },
+        // What it runs of the host is what the sandbox needs to look.
+        Command::Verify(arguments) if arguments.only_static => Work::Store { setup },
+        Command::Targets { .. }
+        | Command::Completions { .. }
+        | Command::Man { .. }
+        | Command::Key(_)
+        | Command::Test(_) => Work::Other,
         _ => Work::Builds { setup },
     }
 }

@@ -1,11 +1,16 @@
 //! `cargo xtask plan`
 
+pub mod graph;
+
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use lustre_packaging::lock::Found;
 use lustre_packaging::needs::Part;
 use lustre_packaging::source::Error;
 use lustre_packaging::stage::{self, State};
+
+use graph::Node;
 
 use super::{boot, key, lock, needs, release, repo, verify};
 use crate::cli::{PlanArgs, Prove};
@@ -22,13 +27,13 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
     let lock = match lock::find(&context)? {
         (_, Found::Current(lock)) => lock,
         (path, Found::Outdated(what)) => {
-            return unlocked(&context, &format!("{} {what}", path.display()));
+            return unlocked(&context, arguments, &format!("{} {what}", path.display()));
         }
     };
     let road = match Road::planned(&context, &lock) {
         // A plan asks nobody, so what depends on what is in a tree that was never fetched cannot be known yet.
         Err(error) if matches!(error.downcast_ref(), Some(Error::Offline { .. })) => {
-            return unlocked(&context, &error.to_string());
+            return unlocked(&context, arguments, &error.to_string());
         }
         road => road?,
     };
@@ -58,6 +63,19 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
     }
     stages.push(road.finish(&signing, &[name::PROVE]));
     let planned = stage::plan(&stages, &context.store)?;
+    let names: Vec<&str> = planned.iter().map(|one| one.stage.as_str()).collect();
+    let times = context.store.stages().times(&names)?;
+    if let Some(format) = arguments.graph {
+        let nodes = planned.iter().map(|one| Node {
+            stage: one.stage.clone(),
+            needs: one.needs.clone(),
+            cached: Some(one.state == State::Cached),
+            took: times.get(&one.stage).copied(),
+        });
+        let nodes: Vec<Node> = nodes.collect();
+        ui::print(graph::picture(&nodes, format).trim_end());
+        return Ok(Outcome::Done);
+    }
     if context.arguments.json {
         let items: Vec<_> = planned
             .iter()
@@ -66,7 +84,7 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
                     State::Cached => None,
                     State::Runs(why) => Some(why),
                 };
-                serde_json::json!({ "stage": one.stage, "needs": one.needs, "key": one.key, "runs": why.is_some(), "why": why, "assuming": one.assuming })
+                serde_json::json!({ "stage": one.stage, "needs": one.needs, "key": one.key, "runs": why.is_some(), "why": why, "assuming": one.assuming, "last_seconds": times.get(&one.stage).map(Duration::as_secs_f64) })
             })
             .collect();
         ui::print(&serde_json::to_string_pretty(&items)?);
@@ -97,8 +115,19 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
 }
 
 /// Shows the stages of a target that has no lock: what each will do, and what the lock has to find out. Mirrors are not asked.
-fn unlocked(context: &Context, why: &str) -> anyhow::Result<Outcome> {
+fn unlocked(context: &Context, arguments: &PlanArgs, why: &str) -> anyhow::Result<Outcome> {
     let steps = outline(&context.target, &context::specs())?;
+    if let Some(format) = arguments.graph {
+        let nodes = steps.into_iter().map(|step| Node {
+            stage: step.stage,
+            needs: step.needs,
+            cached: None,
+            took: None,
+        });
+        let nodes: Vec<Node> = nodes.collect();
+        ui::print(graph::picture(&nodes, format).trim_end());
+        return Ok(Outcome::Done);
+    }
     if context.arguments.json {
         let items: Vec<_> = steps
             .iter()

@@ -82,6 +82,16 @@ impl Proved {
         show(&self.summary());
     }
 
+    /// One line that names the checks that were not made.
+    pub fn left(&self) -> String {
+        let checks = self.0.checks.iter();
+        let names: Vec<&str> = checks
+            .filter(|check| check.result == Outcome::NotRun)
+            .map(|check| check.name.as_str())
+            .collect();
+        format!("not run: {}", names.join(", "))
+    }
+
     /// Every check with what it saw.
     pub fn details(&self) -> String {
         let mut lines = Vec::new();

@@ -240,7 +240,7 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
 }
 
 /// The parts of the road up to the packages `wanted`.
-fn parts(wanted: &[&str]) -> Vec<Part> {
+pub fn parts(wanted: &[&str]) -> Vec<Part> {
     let mut parts = needs::ALL.to_vec();
     // Lustre is built against all others.
     if !wanted.contains(&"lustre") {
@@ -444,7 +444,7 @@ pub fn folder(done: &BTreeMap<String, StageDir>, name: &str) -> anyhow::Result<P
 }
 
 /// Of `stages`, those that `wanted` need.
-fn needed<'a>(stages: Vec<Stage<'a>>, wanted: &[&str]) -> Vec<Stage<'a>> {
+pub fn needed<'a>(stages: Vec<Stage<'a>>, wanted: &[&str]) -> Vec<Stage<'a>> {
     let mut names: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
     let mut at = 0;
     while at < names.len() {

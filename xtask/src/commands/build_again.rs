@@ -1,0 +1,209 @@
+//! `cargo xtask build --rebuild STAGE`: a stage once more, and whether it puts out the same bytes.
+
+use std::collections::BTreeMap;
+
+use lustre_packaging::stage::Stage;
+use lustre_packaging::store::{Entry, EntryKind, StageDir};
+
+use super::repo::{self, needed, parts};
+use super::{needs, preflight};
+use crate::cli::BuildArgs;
+use crate::context::Context;
+use crate::exit::{Outcome, Usage};
+use crate::road::packages::PACKAGES;
+use crate::road::{Road, name};
+use crate::ui;
+
+/// How many differences are told.
+const SHOWN: usize = 12;
+
+/// Runs the stage `wanted` though it is in the store.
+pub fn run(arguments: &BuildArgs, wanted: &str) -> anyhow::Result<Outcome> {
+    let context = Context::open(&arguments.target, &repo::who("build", &arguments.target))?;
+    // Nothing leaves the store.
+    let output = context.store.root();
+    let package: Vec<&str> = PACKAGES
+        .into_iter()
+        .filter(|package| wanted.starts_with(package))
+        .collect();
+    needs::before_fetching(&context, &parts(&package), output)?;
+    let lock = repo::ready(&context)?;
+    let road = Road::new(&context, &lock)?;
+    let all = road.builds()?;
+    if !all.iter().any(|stage| stage.name == wanted) {
+        let names: Vec<&str> = all.iter().map(|stage| stage.name.as_str()).collect();
+        return Err(Usage(format!(
+            "no stage of the builds of `{}` is called `{wanted}`; there are: {}",
+            context.target.name,
+            names.join(", ")
+        ))
+        .into());
+    }
+    let stages = needed(all, &[wanted]);
+    needs::before_building(&context, &stages, output)?;
+    let of_lustre = stages.iter().any(|stage| stage.name == name::LUSTRE_TREE);
+    if of_lustre && preflight::gate(&context, &road)?.is_none() {
+        return Ok(Outcome::Misfit);
+    }
+    let Compared { made, differs } = again(&context, &stages, wanted)?;
+    let folder = made.path.display();
+    if context.arguments.json {
+        let told = serde_json::json!({
+            "stage": wanted,
+            "folder": made.path,
+            "same": differs.is_empty(),
+            "differs": differs,
+        });
+        ui::print(&serde_json::to_string_pretty(&told)?);
+    } else if differs.is_empty() {
+        let files = made.record.outputs.len();
+        ui::print(&format!(
+            "{wanted}: the same as before, {files} files: {folder}"
+        ));
+    } else {
+        ui::print(&format!(
+            "{wanted}: not the same as before, which it takes the place of: {folder}"
+        ));
+        for line in differs.iter().take(SHOWN) {
+            ui::print(&format!("  {line}"));
+        }
+        if differs.len() > SHOWN {
+            ui::print(&format!("  … and {} more", differs.len() - SHOWN));
+        }
+    }
+    Ok(if differs.is_empty() {
+        Outcome::Done
+    } else {
+        Outcome::Unproven
+    })
+}
+
+/// A stage that ran again, and what it put out otherwise than before.
+struct Compared {
+    made: StageDir,
+    differs: Vec<String>,
+}
+
+/// Runs the stage `wanted` of `stages` once more, whatever is in the store of it; that stays where it fails.
+fn again(context: &Context, stages: &[Stage<'_>], wanted: &str) -> anyhow::Result<Compared> {
+    let done = repo::run(context, stages)?;
+    let before = repo::stage(&done, wanted)?;
+    let aside = context.store.stages().set_aside(before)?;
+    let ran = match repo::run_taking(context, &[wanted], stages) {
+        Ok(ran) => ran,
+        Err(error) => {
+            // Where the stage itself was made and another was not, what was made counts.
+            let stage = context.store.stages();
+            if stage.lookup(wanted, &before.record.key).is_none() {
+                aside.put_back()?;
+            }
+            return Err(error);
+        }
+    };
+    let made = repo::stage(&ran, wanted)?.clone();
+    let differs = differences(&before.record.outputs, &made.record.outputs);
+    Ok(Compared { made, differs })
+}
+
+/// What is in one list and not, or otherwise, in the other.
+fn differences(before: &[Entry], after: &[Entry]) -> Vec<String> {
+    let by_path = |entries: &[Entry]| -> BTreeMap<String, EntryKind> {
+        let all = entries.iter();
+        all.map(|entry| (entry.path.clone(), entry.kind.clone()))
+            .collect()
+    };
+    let (before, mut after) = (by_path(before), by_path(after));
+    let mut found = Vec::new();
+    for (path, kind) in before {
+        match after.remove(&path) {
+            None => found.push(format!("{path} is not made any more")),
+            Some(now) if now != kind => found.push(format!("{path} differs")),
+            Some(_) => {}
+        }
+    }
+    found.extend(after.into_keys().map(|path| format!("{path} is new")));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use clap::Parser;
+    use lustre_packaging::store::Store;
+    use lustre_packaging::target::Target;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+    use crate::context;
+    use crate::ui::Screen;
+
+    #[test]
+    fn a_stage_runs_again_and_what_it_puts_out_is_compared() {
+        let dir = tempfile::tempdir().unwrap();
+        let Command::Build(arguments) = Cli::try_parse_from(["cargo xtask", "build"])
+            .unwrap()
+            .command
+        else {
+            panic!("another command");
+        };
+        let context = Context {
+            target: Target::load(&context::specs(), "rehearsal").unwrap(),
+            store: Store::open(&dir.path().join("store"), "a test", &mut |_| {}).unwrap(),
+            screen: Screen::new(),
+            jobs: 1,
+            arguments: arguments.target,
+        };
+        let (runs, base) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let changes = AtomicUsize::new(0);
+        let stage = |name: &str, needs: &[&str], recipe| Stage {
+            name: name.to_owned(),
+            needs: needs.iter().map(|need| (*need).to_owned()).collect(),
+            inputs: Vec::new(),
+            whole: None,
+            recipe,
+        };
+        let stages = [
+            stage(
+                "base",
+                &[],
+                Box::new(|_| {
+                    base.fetch_add(1, Ordering::SeqCst);
+                    Ok(())
+                }),
+            ),
+            stage(
+                "kernel",
+                &["base"],
+                Box::new(|work| {
+                    let run = runs.fetch_add(1, Ordering::SeqCst);
+                    let text = match changes.load(Ordering::SeqCst) {
+                        0 => "same".to_owned(),
+                        1 => format!("run {run}"),
+                        _ => return Err("it fails".into()),
+                    };
+                    std::fs::write(work.output.join("made.rpm"), text)?;
+                    Ok(())
+                }),
+            ),
+        ];
+        let first = again(&context, &stages, "kernel").unwrap();
+        assert_eq!(first.differs, Vec::<String>::new());
+        assert_eq!(runs.load(Ordering::SeqCst), 2, "made, and made again");
+        assert_eq!(base.load(Ordering::SeqCst), 1, "what it needs is not");
+
+        changes.store(1, Ordering::SeqCst);
+        let second = again(&context, &stages, "kernel").unwrap();
+        assert_eq!(second.differs, ["made.rpm differs"]);
+        let text = std::fs::read_to_string(second.made.path.join("made.rpm")).unwrap();
+        assert_eq!(text, "run 2", "the new one is in its place");
+
+        changes.store(2, Ordering::SeqCst);
+        let error = again(&context, &stages, "kernel").err().unwrap();
+        assert!(format!("{error:#}").contains("it fails"), "{error:#}");
+        let text = std::fs::read_to_string(second.made.path.join("made.rpm")).unwrap();
+        assert_eq!(text, "run 2", "what fails takes no place");
+        let left = context.store.tmp_dir().read_dir().unwrap().count();
+        assert_eq!(left, 0);
+    }
+}

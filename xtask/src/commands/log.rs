@@ -1,0 +1,190 @@
+//! `cargo xtask log`
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::{Context as _, anyhow};
+use lustre_packaging::store::{Store, Uses};
+
+use crate::cli::LogArgs;
+use crate::context::Context;
+use crate::exit::{Help, Outcome};
+use crate::road::name;
+use crate::ui;
+
+/// A log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Log {
+    path: PathBuf,
+    written: SystemTime,
+    bytes: u64,
+}
+
+impl Log {
+    /// The log at `path`, where there is one.
+    fn at(path: PathBuf) -> anyhow::Result<Option<Self>> {
+        let about = lustre_files::if_there(std::fs::metadata(&path))
+            .with_context(|| path.display().to_string())?;
+        let Some(about) = about.filter(std::fs::Metadata::is_file) else {
+            return Ok(None);
+        };
+        let written = about.modified().unwrap_or(UNIX_EPOCH);
+        Ok(Some(Self {
+            path,
+            written,
+            bytes: about.len(),
+        }))
+    }
+
+    fn json(&self, stage: &str) -> serde_json::Value {
+        let written = self.written.duration_since(UNIX_EPOCH);
+        serde_json::json!({
+            "stage": stage,
+            "path": self.path,
+            "written": written.map_or(0, |since| since.as_secs()),
+            "bytes": self.bytes,
+        })
+    }
+}
+
+/// Prints the newest log of a stage, or only where it is; lists all logs of the target where no stage is named.
+pub fn run(arguments: &LogArgs) -> anyhow::Result<Outcome> {
+    let context = Context::read_only(&arguments.target, "cargo xtask log")?;
+    let target = context.target.argument();
+    let uses = context.store.all_uses()?;
+    let uses = uses.into_iter().find(|uses| uses.target == target);
+    let logs = logs(&context.store, &uses.unwrap_or_default())?;
+    let json = context.arguments.json;
+    let Some(stage) = &arguments.stage else {
+        list(&logs, json)?;
+        return Ok(Outcome::Done);
+    };
+    let Some(log) = logs.get(stage.as_str()) else {
+        let names: Vec<&str> = logs.keys().map(String::as_str).collect();
+        let next = if names.is_empty() {
+            format!("`cargo xtask repo --target {target}` runs its stages")
+        } else {
+            format!("there are logs of: {}", names.join(", "))
+        };
+        let error = anyhow!(
+            "no run of target `{target}` has left a log of a stage `{stage}` in {}",
+            context.store.root().display()
+        );
+        return Err(error.context(Help(next)));
+    };
+    if json {
+        ui::print(&serde_json::to_string_pretty(&log.json(stage))?);
+    } else if arguments.path {
+        ui::print(&log.path.display().to_string());
+    } else {
+        let text = lustre_files::read(&log.path, lustre_files::LARGE)
+            .with_context(|| log.path.display().to_string())?;
+        ui::print(String::from_utf8_lossy(&text).trim_end());
+    }
+    Ok(Outcome::Done)
+}
+
+fn list(logs: &BTreeMap<String, Log>, json: bool) -> anyhow::Result<()> {
+    if json {
+        let all: Vec<_> = logs.iter().map(|(stage, log)| log.json(stage)).collect();
+        ui::print(&serde_json::to_string_pretty(&all)?);
+        return Ok(());
+    }
+    for (stage, log) in logs {
+        ui::print(&format!("{stage:16} {}", log.path.display()));
+    }
+    if logs.is_empty() {
+        ui::say("no run of this target has left a log here");
+    }
+    Ok(())
+}
+
+/// The newest log of every stage that the target used, or began. Those of proofs are the store's: each run writes them anew.
+fn logs(store: &Store, uses: &Uses) -> anyhow::Result<BTreeMap<String, Log>> {
+    let mut logs: BTreeMap<String, Log> = BTreeMap::new();
+    let mut add = |stage: &str, path: PathBuf| -> anyhow::Result<()> {
+        if let Some(log) = Log::at(path)? {
+            let newest = logs.entry(stage.to_owned()).or_insert_with(|| log.clone());
+            if log.written > newest.written {
+                *newest = log;
+            }
+        }
+        Ok(())
+    };
+    let folder = store.logs_dir();
+    let of_stage = uses.stages.iter().chain(&uses.begun);
+    let before = uses.superseded.iter().filter_map(|path| {
+        let (stage, _) = path.strip_prefix("stages/")?.rsplit_once('-')?;
+        Some((stage, path))
+    });
+    let all = of_stage.map(|(stage, path)| (stage.as_str(), path));
+    for (stage, path) in all.chain(before) {
+        let place = Path::new(path).file_name().unwrap_or_default();
+        add(
+            stage,
+            folder.join(format!("{}.log", place.to_string_lossy())),
+        )?;
+    }
+    let listed = lustre_files::if_there(std::fs::read_dir(&folder))
+        .with_context(|| folder.display().to_string())?;
+    for item in listed.into_iter().flatten() {
+        let path = item.with_context(|| folder.display().to_string())?.path();
+        let file = path.file_name().unwrap_or_default().to_string_lossy();
+        if let Some(proof) = file.strip_suffix(".log").and_then(proof) {
+            add(proof, path.clone())?;
+        }
+    }
+    Ok(logs)
+}
+
+/// The proof that a log called `name` is of, where it is of one: `prove-install`, `boot-console`.
+fn proof(name: &str) -> Option<&str> {
+    let (first, rest) = name.split_once('-')?;
+    let key = rest.len() == 16 && rest.bytes().all(|byte| byte.is_ascii_hexdigit());
+    ([name::PROVE, name::BOOT].contains(&first) && !key).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_stage_has_the_newest_log_that_a_run_of_its_target_left() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), "a test", &mut |_| {}).unwrap();
+        let write = |name: &str, age: u64| {
+            let path = store.logs_dir().join(format!("{name}.log"));
+            fs::write(&path, name).unwrap();
+            let file = File::options().append(true).open(&path).unwrap();
+            file.set_modified(SystemTime::now() - Duration::from_secs(age))
+                .unwrap();
+        };
+        let key = |letter: char| -> String { std::iter::repeat_n(letter, 16).collect() };
+        let [a, b, c] = ['a', 'b', 'c'].map(key);
+        // The last run began one and failed; another target used `c`.
+        write(&format!("kernel-{a}"), 30);
+        write(&format!("kernel-{b}"), 10);
+        write(&format!("kernel-{c}"), 1);
+        write("prove-install", 5);
+        write("gpg", 5);
+        let mut uses = Uses::default();
+        uses.stage("kernel", &format!("kernel-{a}"));
+        uses.begins("kernel", &format!("kernel-{b}"));
+        uses.stage("lustre", &format!("lustre-{a}"));
+        let found = logs(&store, &uses).unwrap();
+        let names: Vec<&String> = found.keys().collect();
+        assert_eq!(names, ["kernel", "prove-install"]);
+        let kernel = found["kernel"].path.file_name().unwrap();
+        assert_eq!(kernel, format!("kernel-{b}.log").as_str());
+        // What took its place does not hide it where it left no log itself.
+        let mut later = uses.clone();
+        later.stage("kernel", &format!("kernel-{}", key('d')));
+        let found = logs(&store, &later).unwrap();
+        let kernel = found["kernel"].path.file_name().unwrap();
+        assert_eq!(kernel, format!("kernel-{b}.log").as_str());
+    }
+}

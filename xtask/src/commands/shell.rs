@@ -1,0 +1,149 @@
+//! `cargo xtask shell`: a look into the buildroot of a stage, as its build sees it.
+
+mod terminal;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, anyhow};
+use lustre_packaging::build::workdir::{Settings, Workdir};
+use lustre_packaging::lock::Found;
+use lustre_packaging::stage::{self, Planned};
+use lustre_packaging::store::Digest;
+
+use super::{lock, repo};
+use crate::cli::ShellArgs;
+use crate::context::Context;
+use crate::exit::{Help, Outcome, Usage};
+use crate::road::{Road, name};
+use crate::ui;
+
+/// Where the source packages that the stage builds are seen.
+const SRPMS: &str = "/srv/srpms";
+
+/// The folder of a stage that is a buildroot.
+const ROOT: &str = "root";
+
+/// Opens a shell, or runs the command given, in a throw-away copy of the stage's buildroot.
+pub fn run(arguments: &ShellArgs) -> anyhow::Result<Outcome> {
+    let who = repo::who("shell", &arguments.target);
+    let context = Context::beside(&arguments.target, &who)?;
+    let target = context.target.argument();
+    let (path, found) = lock::find(&context)?;
+    let Found::Current(lock) = found else {
+        let error = anyhow!("{} is not current, so nothing is built yet", path.display());
+        let next = format!("`cargo xtask build --target {target}` builds it");
+        return Err(error.context(Help(next)));
+    };
+    let road = Road::new(&context, &lock)?;
+    let mut stages = road.builds()?;
+    let roots = road.roots()?.into_iter();
+    stages.extend(roots.filter(|stage| stage.name == name::INSTALL_ROOT));
+    let planned = stage::plan(&stages, &context.store)?;
+    let names: Vec<&str> = planned.iter().map(|one| one.stage.as_str()).collect();
+    let Some(buildroot) = buildroot(&arguments.stage, &planned) else {
+        return Err(Usage(format!(
+            "no stage `{}` of `{target}` has a buildroot; there are: {}",
+            arguments.stage,
+            names
+                .into_iter()
+                .filter(|name| self::buildroot(name, &planned).is_some())
+                .collect::<Vec<_>>()
+                .join(", ")
+        ))
+        .into());
+    };
+    let place = |name: &str| -> Option<PathBuf> {
+        let key: Digest = planned.iter().find(|one| one.stage == name)?.key?;
+        Some(context.store.stages().lookup(name, &key)?.path)
+    };
+    let Some(root) = place(buildroot) else {
+        let error = anyhow!(
+            "the stage `{buildroot}` of `{target}`, the buildroot of `{}`, is not in {}, or is outdated",
+            arguments.stage,
+            context.store.root().display()
+        );
+        let next = format!("`cargo xtask build --target {target}` makes it");
+        return Err(error.context(Help(next)));
+    };
+    let srpms = arguments
+        .stage
+        .strip_suffix("-srpm")
+        .unwrap_or(&arguments.stage);
+    let srpms = place(&format!("{srpms}-srpm")).map(|folder| folder.join("SRPMS"));
+    let scratch = context.store.temp_dir("shell")?;
+    let settings = Settings::new(&context.target, context.jobs);
+    let work = Workdir::new(&root.join(ROOT), &scratch.path().join("work"), &settings)?;
+    work.hand_over()?;
+    let mut sandbox = work.sandbox();
+    if let Some(srpms) = srpms.filter(|folder| folder.is_dir()) {
+        sandbox = sandbox.read_only(&srpms, SRPMS);
+        ui::say(&format!(
+            "the source package is in {SRPMS}; what is changed here is gone with the shell"
+        ));
+    }
+    let status = if let [program, rest @ ..] = arguments.command.as_slice() {
+        let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
+        terminal::run_as_is(sandbox.command(program, &rest))
+    } else if std::io::stdin().is_terminal() {
+        let term = std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned());
+        let sandbox = sandbox.env("TERM", &term);
+        // A session of its own, whose terminal is the one that is made for it.
+        let line = ["--ctty", "--wait", "bash", "-i"];
+        terminal::run_interactive(sandbox.command("setsid", &line))
+    } else {
+        terminal::run_as_is(sandbox.command("bash", &["-s"]))
+    };
+    let status = status.with_context(|| format!("a shell in {}", root.join(ROOT).display()))?;
+    if status.success() {
+        return Ok(Outcome::Done);
+    }
+    Err(anyhow!("what ran there ended with {status}"))
+}
+
+/// The stage whose chroot `wanted` is built in: itself where it is one.
+fn buildroot<'p>(wanted: &str, planned: &'p [Planned]) -> Option<&'p str> {
+    let is_root = |name: &str| name.ends_with("-root") || name == name::BOOTSTRAP;
+    let stage = planned.iter().find(|one| one.stage == wanted)?;
+    if is_root(&stage.stage) {
+        return Some(&stage.stage);
+    }
+    let needs = || stage.needs.iter().map(String::as_str);
+    let own = needs().find(|need| need.ends_with("-root"));
+    own.or_else(|| needs().find(|need| is_root(need)))
+}
+
+#[cfg(test)]
+mod tests {
+    use lustre_packaging::stage::State;
+
+    use super::*;
+
+    #[test]
+    fn a_stage_is_looked_at_where_it_is_built() {
+        let stage = |name: &str, needs: &[&str]| Planned {
+            stage: name.to_owned(),
+            needs: needs.iter().map(|need| (*need).to_owned()).collect(),
+            key: None,
+            state: State::Cached,
+            assuming: Vec::new(),
+        };
+        let planned = [
+            stage("distribution", &[]),
+            stage("bootstrap", &["distribution"]),
+            stage("kernel-srpm", &["bootstrap"]),
+            stage("kernel-root", &["bootstrap", "kernel-srpm"]),
+            stage("kernel", &["bootstrap", "kernel-srpm", "kernel-root"]),
+        ];
+        for (wanted, expected) in [
+            ("kernel", Some("kernel-root")),
+            ("kernel-root", Some("kernel-root")),
+            ("kernel-srpm", Some("bootstrap")),
+            ("bootstrap", Some("bootstrap")),
+            ("distribution", None),
+            ("nothing", None),
+        ] {
+            assert_eq!(buildroot(wanted, &planned), expected, "{wanted}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! `cargo xtask completions` and `man`: what a shell and `man` need to know of the command line, made from it.
+
+use std::path::Path;
+
+use anyhow::Context as _;
+use clap::CommandFactory as _;
+use clap_complete::{Shell, generate};
+
+use crate::cli::Cli;
+use crate::exit::Outcome;
+use crate::ui;
+
+/// The program that completions are for where no other name is given: `cargo` completes its own line.
+pub const PROGRAM: &str = "lustre-repo";
+
+/// The name of the manual's pages: `cargo help xtask` shows the first.
+const PAGES: &str = "cargo-xtask";
+
+/// Writes the completions for `shell` to standard output, for the program called `name`.
+pub fn completions(shell: Shell, name: &str) -> anyhow::Result<Outcome> {
+    let mut text = Vec::new();
+    generate(shell, &mut Cli::command(), name, &mut text);
+    // It is a program, and nothing in it is somebody else's.
+    ui::print_as_is(&text);
+    Ok(Outcome::Done)
+}
+
+/// Writes a page for the tool and one for each of its commands into `folder`.
+pub fn man(folder: &Path) -> anyhow::Result<Outcome> {
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let command = Cli::command().name(PAGES).display_name(PAGES);
+    clap_mangen::generate_to(command, folder)
+        .with_context(|| format!("cannot write the pages into {}", folder.display()))?;
+    ui::print(&folder.display().to_string());
+    Ok(Outcome::Done)
+}
