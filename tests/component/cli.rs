@@ -11,6 +11,8 @@ use lustre_repo_tests::command_line::{Home, project, run};
 
 #[path = "cli/advisories.rs"]
 mod advisories;
+#[path = "cli/config.rs"]
+mod config;
 #[path = "cli/full.rs"]
 mod full;
 #[path = "cli/help.rs"]
@@ -29,6 +31,8 @@ mod paths;
 mod planning;
 #[path = "cli/releases.rs"]
 mod releases;
+#[path = "cli/schemas.rs"]
+mod schemas;
 #[path = "cli/stores.rs"]
 mod stores;
 #[path = "cli/verifying.rs"]

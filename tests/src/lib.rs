@@ -5,6 +5,7 @@ pub mod createrepo;
 pub mod folder;
 pub mod gpg;
 pub mod http;
+pub mod json_schema;
 pub mod repodata_diff;
 pub mod rpm_corpus;
 pub mod secret_search;

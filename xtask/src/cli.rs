@@ -10,7 +10,7 @@ use clap::parser::ValueSource;
 use lustre_repository::release::Rule;
 
 use crate::commands::shipped;
-use crate::{exit, ui};
+use crate::{config, exit, ui};
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 
@@ -37,8 +37,11 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// The arguments of this process. Ends it where they are wrong or ask for help.
-    pub fn of_process() -> Self {
+    /// The arguments of this process, with a site's defaults where they say nothing. Ends it where they are wrong or ask for help.
+    ///
+    /// # Errors
+    /// When the defaults cannot be used.
+    pub fn of_process() -> anyhow::Result<Self> {
         let words: Vec<OsString> = std::env::args_os().collect();
         // The error that clap may find, and the help, are coloured as asked for, too.
         let color = color_of(&words).unwrap_or_default();
@@ -47,9 +50,17 @@ impl Cli {
             .color(color.into())
             .try_get_matches_from(words)
             .unwrap_or_else(|error| exit::without_a_command(&error));
-        let cli = Self::of_matches(&line).unwrap_or_else(|error| exit::without_a_command(&error));
+        let mut cli =
+            Self::of_matches(&line).unwrap_or_else(|error| exit::without_a_command(&error));
         ui::set_verbosity(cli.global.quiet, cli.global.verbose);
-        cli
+        ui::set_stream(cli.global.message_format == MessageFormat::Json);
+        let named = line.subcommand().is_some_and(|(_, line)| {
+            let takes = line.try_contains_id("target").is_ok();
+            takes && line.value_source("target") == Some(ValueSource::CommandLine)
+        });
+        config::fill_in(&mut cli, named)?;
+        cli.hand_down();
+        Ok(cli)
     }
 
     fn of_matches(line: &ArgMatches) -> Result<Self, clap::Error> {
@@ -86,7 +97,21 @@ impl Cli {
 }
 
 impl Command {
-    fn target_mut(&mut self) -> Option<&mut TargetArgs> {
+    /// Which key a command is told to take.
+    pub fn key_mut(&mut self) -> Option<&mut KeyArgs> {
+        match self {
+            Self::Repo(arguments) => Some(&mut arguments.repo.key),
+            Self::Assemble(arguments) => Some(&mut arguments.key),
+            Self::Boot(arguments) => Some(&mut arguments.key),
+            Self::Plan(arguments) => Some(&mut arguments.key),
+            Self::Verify(arguments) => Some(&mut arguments.key),
+            Self::Key(KeyCommand::Show { key, .. } | KeyCommand::Export { key }) => Some(key),
+            _ => None,
+        }
+    }
+
+    /// What a command about a target says of it.
+    pub fn target_mut(&mut self) -> Option<&mut TargetArgs> {
         Some(match self {
             Self::Repo(arguments) => &mut arguments.repo.target,
             Self::Assemble(arguments) => &mut arguments.target,
@@ -201,6 +226,29 @@ pub struct GlobalArgs {
         hide_default_value = true
     )]
     pub color: Color,
+    /// `json`: events for machines on standard output, a line each.
+    ///
+    /// docs/schema/events.schema.json describes them. What would be there otherwise is an event, too.
+    #[arg(
+        long,
+        global = true,
+        value_name = "FORMAT",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true,
+        hide_default_value = true
+    )]
+    pub message_format: MessageFormat,
+}
+
+/// What standard output is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum MessageFormat {
+    /// Results alone.
+    #[default]
+    Human,
+    /// Events, a JSON object a line.
+    Json,
 }
 
 /// When there are colours.
@@ -453,7 +501,7 @@ pub struct ProvenRepoArgs {
     /// Which target, how, and where to.
     #[command(flatten)]
     pub repo: RepoArgs,
-    /// What must hold to publish it: static, install, boot.
+    /// What must hold: `static`, `install` or `boot`.
     ///
     /// `static`: signatures, digests, metadata, dependencies. `install`: and that it installs, by the target's own dnf in a clean chroot.
     /// `boot`: and that its kernel boots and Lustre works, in QEMU.
@@ -550,7 +598,7 @@ pub struct ShellArgs {
 }
 
 /// Which key signs.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct KeyArgs {
     /// A file with the armored secret key, or a pipe (`/dev/stdin`).
     ///
@@ -567,6 +615,9 @@ pub struct KeyArgs {
         help_heading = "Signing key"
     )]
     pub key_agent: Option<String>,
+    /// The key file of a site's defaults, for where neither the line nor the environment names a key.
+    #[arg(skip)]
+    pub default: Option<PathBuf>,
 }
 
 /// Arguments of `build`.

@@ -34,16 +34,18 @@ pub fn report(result: anyhow::Result<Outcome>) -> ExitCode {
             return ExitCode::from(1);
         }
     }
-    match result {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Unproven | Outcome::Misfit) => ExitCode::from(3),
+    let code = match result {
+        Ok(Outcome::Done) => 0,
+        Ok(Outcome::Unproven | Outcome::Misfit) => 3,
         Err(error) => {
             for (part, text) in words(&error) {
                 ui::error(part, &text);
             }
-            ExitCode::from(code(&error))
+            code(&error)
         }
-    }
+    };
+    ui::ended(code);
+    ExitCode::from(code)
 }
 
 /// Shows help, the version or what is wrong with the line, and ends.

@@ -8,7 +8,9 @@
 mod boot;
 mod cli;
 mod commands;
+mod config;
 mod context;
+mod events;
 mod exit;
 mod prove;
 mod publish;
@@ -25,5 +27,9 @@ fn main() -> std::process::ExitCode {
     let secrets = process::secrets::take().context(
         "the key or its passphrase cannot be taken out of the environment, where every program could read it; give it in a file",
     );
-    exit::report(secrets.and_then(|()| commands::run(cli::Cli::of_process())))
+    exit::report(
+        secrets
+            .and_then(|()| cli::Cli::of_process())
+            .and_then(commands::run),
+    )
 }

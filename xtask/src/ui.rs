@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use lustre_packaging::shown::{harmless, shortened};
 use lustre_packaging::stage::Event;
 
 use crate::cli::Color;
+use crate::events::{self, Running};
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,6 +36,25 @@ pub fn set_verbosity(quiet: bool, verbose: bool) {
         _ => Verbosity::Normal,
     };
     VERBOSITY.store(level as u8, Ordering::Relaxed);
+}
+
+/// Whether standard output has events for machines.
+static STREAM: AtomicBool = AtomicBool::new(false);
+
+/// Sets whether standard output has events for machines from here on.
+pub fn set_stream(stream: bool) {
+    STREAM.store(stream, Ordering::Relaxed);
+}
+
+fn streams() -> bool {
+    STREAM.load(Ordering::Relaxed)
+}
+
+/// Says how the command ended, where machines listen.
+pub fn ended(exit_code: u8) {
+    if streams() {
+        out(&events::ended(exit_code));
+    }
 }
 
 fn says(least: Verbosity) -> bool {
@@ -79,6 +99,7 @@ pub struct Screen {
     bars: Mutex<BTreeMap<String, ProgressBar>>,
     ran: Mutex<BTreeSet<String>>,
     graph: Mutex<Graph>,
+    running: Running,
 }
 
 /// The stages of the graph that runs.
@@ -110,6 +131,7 @@ impl Screen {
             bars: Mutex::default(),
             ran: Mutex::default(),
             graph: Mutex::default(),
+            running: Running::default(),
         }
     }
 
@@ -168,6 +190,9 @@ impl Screen {
 
     /// Shows what happens to a stage.
     pub fn event(&self, event: &Event<'_>) {
+        if streams() {
+            out(&self.running.line(event));
+        }
         match event {
             Event::Started { stage, log, .. } => self.started(stage, log),
             Event::Cached { stage, folder } => {
@@ -327,6 +352,17 @@ pub fn error(part: Part, text: &str) {
         Part::Help => "help:",
     };
     let text = shortened(text);
+    if streams() {
+        out(&events::error(
+            match part {
+                Part::Error => "error",
+                Part::Cause => "cause",
+                Part::Log => "log",
+                Part::Help => "help",
+            },
+            text.trim_end(),
+        ));
+    }
     let text = text.trim_end().replace('\n', "\n  ");
     write(&format!("{} {}", label(word), harmless(&text)));
 }
@@ -337,8 +373,16 @@ static LOST: Mutex<Option<String>> = Mutex::new(None);
 /// A result, on standard output. A closed pipe ends the output, not the work: whoever closed it has seen enough. Whatever else keeps it
 /// from being written, a full disk for one, is told by [`lost`].
 pub fn print(text: &str) {
+    if streams() {
+        out(&events::output(text));
+    } else {
+        out(&harmless(text));
+    }
+}
+
+fn out(line: &str) {
     let mut out = std::io::stdout().lock();
-    written(writeln!(out, "{}", harmless(text)).and_then(|()| out.flush()));
+    written(writeln!(out, "{line}").and_then(|()| out.flush()));
 }
 
 /// The same for a result of our own that is not one for people, as it is.

@@ -61,7 +61,13 @@ pub fn source(arguments: &KeyArgs) -> anyhow::Result<KeySource> {
         (None, None) if secrets::value(Secret::KEY_VARIABLE).is_some() => {
             KeySource::Variable(Secret::KEY_VARIABLE.to_owned())
         }
-        (None, None) => KeySource::Development(context::key_folder()?),
+        (None, None) => match &arguments.default {
+            Some(path) => {
+                descriptor(path)?;
+                KeySource::File(path.clone())
+            }
+            None => KeySource::Development(context::key_folder()?),
+        },
     })
 }
 
@@ -172,7 +178,7 @@ mod tests {
         let file = dir.path().join("release.key.asc");
         let arguments = KeyArgs {
             key_file: Some(file.clone()),
-            key_agent: None,
+            ..KeyArgs::default()
         };
         let error = open(&arguments).err().unwrap();
         let shown = file.display().to_string();

@@ -1,0 +1,214 @@
+//! The event stream for machines, `--message-format json`: one JSON object a line on standard output, as `docs/schema/events.schema.json` has
+//! them. New kinds and keys may be added; where one goes or changes, [`FORMAT`] is raised.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
+
+use lustre_packaging::stage;
+use serde::Serialize;
+use serde_json::Value;
+
+/// The version of the stream.
+pub const FORMAT: u32 = 1;
+
+/// One line of the stream.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+enum Event<'e> {
+    /// A stage begins.
+    StageStarted { stage: &'e str, log: &'e Path },
+    /// A stage was found in the store.
+    StageCached { stage: &'e str, folder: &'e Path },
+    /// What the store has of a stage is no longer as it was, and is made again.
+    StageDamaged { stage: &'e str, why: &'e str },
+    /// A stage ended well.
+    StageFinished {
+        stage: &'e str,
+        folder: &'e Path,
+        log: Option<PathBuf>,
+        seconds: f64,
+    },
+    /// A stage failed, or was interrupted.
+    StageFailed {
+        stage: &'e str,
+        log: Option<PathBuf>,
+        seconds: f64,
+    },
+    /// What the command would have written to standard output: a value where it is JSON.
+    Output { value: Value },
+    /// What failed, its causes, the log, and what to do next.
+    Error { part: &'e str, text: &'e str },
+    /// The command is over: the last line.
+    Ended { result: &'e str, exit_code: u8 },
+}
+
+#[derive(Serialize)]
+struct Line<'e> {
+    format: u32,
+    #[serde(flatten)]
+    event: Event<'e>,
+}
+
+fn line(event: Event<'_>) -> String {
+    let line = Line {
+        format: FORMAT,
+        event,
+    };
+    // Names, numbers and paths that are UTF-8, as the store's are.
+    serde_json::to_string(&line).unwrap_or_default()
+}
+
+/// What is known of the stages that run.
+#[derive(Debug, Default)]
+pub struct Running(Mutex<BTreeMap<String, (PathBuf, Instant)>>);
+
+impl Running {
+    /// The line for what happened to a stage.
+    pub fn line(&self, event: &stage::Event<'_>) -> String {
+        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut over = |stage: &str| {
+            let (log, since) = running.remove(stage).unzip();
+            let seconds = since.map_or(0.0, |since| since.elapsed().as_secs_f64());
+            (log.filter(|log| log.exists()), seconds)
+        };
+        line(match *event {
+            stage::Event::Started { stage, log, .. } => {
+                let begun = (log.to_owned(), Instant::now());
+                running.insert(stage.to_owned(), begun);
+                Event::StageStarted { stage, log }
+            }
+            stage::Event::Cached { stage, folder } => Event::StageCached { stage, folder },
+            stage::Event::Damaged { stage, why } => Event::StageDamaged { stage, why },
+            stage::Event::Finished {
+                stage,
+                folder,
+                took,
+            } => Event::StageFinished {
+                stage,
+                folder,
+                log: over(stage).0,
+                seconds: took.as_secs_f64(),
+            },
+            stage::Event::Failed { stage } => {
+                let (log, seconds) = over(stage);
+                Event::StageFailed {
+                    stage,
+                    log,
+                    seconds,
+                }
+            }
+        })
+    }
+}
+
+/// The line for what a command writes.
+pub fn output(text: &str) -> String {
+    let value = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
+    line(Event::Output { value })
+}
+
+/// The line for a part of an error.
+pub fn error(part: &str, text: &str) -> String {
+    line(Event::Error { part, text })
+}
+
+/// The last line.
+pub fn ended(exit_code: u8) -> String {
+    let result = match exit_code {
+        0 => "done",
+        2 => "usage",
+        3 => "unproven",
+        130 => "interrupted",
+        _ => "failed",
+    };
+    line(Event::Ended { result, exit_code })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// The schema's own list of events: what is here and what is there are the same.
+    #[test]
+    fn every_event_is_as_the_schema_has_it() {
+        let schema = crate::context::project().join("docs/schema/events.schema.json");
+        let schema: Value =
+            serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
+        let described = |name: &Value| {
+            let all = schema["oneOf"].as_array().unwrap();
+            let one = all
+                .iter()
+                .find(|one| one["properties"]["event"]["const"] == *name);
+            one.unwrap_or_else(|| panic!("{name} is not described"))
+        };
+        let running = Running::default();
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("kernel.log");
+        std::fs::write(&log, "it ran").unwrap();
+        let place = Path::new("/store/stages/kernel-0123456789abcdef");
+        let started = |stage| stage::Event::Started {
+            stage,
+            folder: place,
+            log: &log,
+        };
+        let lines = [
+            running.line(&stage::Event::Cached {
+                stage: "bootstrap",
+                folder: place,
+            }),
+            running.line(&stage::Event::Damaged {
+                stage: "bootstrap",
+                why: "a file is gone",
+            }),
+            running.line(&started("kernel")),
+            running.line(&stage::Event::Finished {
+                stage: "kernel",
+                folder: place,
+                took: Duration::from_millis(1500),
+            }),
+            running.line(&started("lustre")),
+            running.line(&stage::Event::Failed { stage: "lustre" }),
+            output("/srv/repo"),
+            output("{\"a\": [1, 2]}"),
+            error("error", "it broke"),
+            ended(0),
+            ended(3),
+            ended(130),
+        ];
+        let mut kinds = std::collections::BTreeSet::new();
+        let mut read = Vec::new();
+        for text in &lines {
+            let value: Value = serde_json::from_str(text).unwrap();
+            let about = described(&value["event"]);
+            assert_eq!(about["additionalProperties"], false);
+            let keys = |of: &Value| -> Vec<String> {
+                let of = of.as_object().unwrap();
+                of.keys().cloned().collect()
+            };
+            // Keys are sorted, and all of them are required.
+            assert_eq!(keys(&value), keys(&about["properties"]), "{text}");
+            let required = about["required"].as_array().unwrap().len();
+            assert_eq!(required, keys(&value).len(), "{text}");
+            assert_eq!(value["format"], FORMAT);
+            kinds.insert(value["event"].as_str().unwrap().to_owned());
+            read.push(value);
+        }
+        assert_eq!(read[3]["seconds"], 1.5);
+        assert_eq!(read[5]["log"], log.to_str().unwrap());
+        assert_eq!(read[7]["value"]["a"][1], 2);
+        let listed: std::collections::BTreeSet<String> = schema["oneOf"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|one| {
+                let name = &one["properties"]["event"]["const"];
+                name.as_str().unwrap().to_owned()
+            })
+            .collect();
+        assert_eq!(kinds, listed, "each is tried, and each is described");
+    }
+}
