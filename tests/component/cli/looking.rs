@@ -9,6 +9,7 @@ use lustre_repo_tests::command_line::{Home, project, run};
 use super::verifying::stranger;
 
 /// A file with `text` in a folder of its own, and what `program` says of it; nothing where this machine has no such program.
+#[expect(clippy::print_stderr, reason = "what is left out is said")]
 fn judged(program: &str, arguments: &[&str], name: &str, text: &str) -> Option<(i32, String)> {
     let there = Command::new("sh")
         .args(["-c", &format!("command -v {program}")])
