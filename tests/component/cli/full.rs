@@ -7,7 +7,7 @@ use lustre_packaging::store::Store;
 use lustre_repo_tests::command_line::{Home, run_to_full};
 
 /// Results that need neither a built store nor the network. `KEY` stands for the file of a key.
-const RESULTS: [&[&str]; 10] = [
+const RESULTS: [&[&str]; 11] = [
     &["targets"],
     &["targets", "--json"],
     &["plan"],
@@ -18,18 +18,22 @@ const RESULTS: [&[&str]; 10] = [
     &["key", "export", "--key-file", "KEY"],
     &["clean", "--dry-run"],
     &["clean", "--all", "--dry-run"],
+    &["completions", "bash"],
 ];
 
-/// The commands whose results need the built rehearsal, or a clone: they print in the one place that all of these do.
-const ELSEWHERE: [&str; 10] = [
+/// The commands whose results need the built rehearsal, or a clone, or are files: they print in the one place that all of these do.
+const ELSEWHERE: [&str; 13] = [
     "advisories",
     "assemble",
     "boot",
     "build",
     "fetch",
     "lock",
+    "log",
+    "man",
     "preflight",
     "repo",
+    "shell",
     "test",
     "verify",
 ];

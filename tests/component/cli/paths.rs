@@ -124,7 +124,7 @@ fn a_checkout_that_some_program_cannot_deal_with_is_refused_before_any_work() {
                 "{line:?}: {}",
                 ran.stderr
             );
-            assert_eq!(ran.stderr.lines().count(), 1, "{}", ran.stderr);
+            assert_eq!(ran.stderr.matches("error:").count(), 1, "{}", ran.stderr);
             assert!(home.is_untouched(), "{line:?}");
         }
     }
