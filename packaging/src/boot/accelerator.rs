@@ -8,18 +8,10 @@ use std::fs::{self, File};
 use std::path::Path;
 use std::time::Duration;
 
+pub use super::qemu::Accelerator;
 use super::qemu::Machine;
 use super::{Error, at};
 use crate::process::{self, Ended};
-
-/// How a guest's processor runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Accelerator {
-    /// On the host's, through KVM.
-    Kvm,
-    /// Emulated.
-    Tcg,
-}
 
 /// What trying KVM showed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,8 +2,21 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::host;
 use crate::needs;
 use crate::target::Boot;
+
+/// The emulator, by the names it has: Debian's and Fedora's, and where Enterprise Linux hides it.
+pub const PROGRAMS: [&str; 2] = ["qemu-system-x86_64", "/usr/libexec/qemu-kvm"];
+
+/// The emulator of this host.
+pub fn find() -> Option<PathBuf> {
+    let [in_path, hidden] = PROGRAMS;
+    host::find_program(in_path).or_else(|| {
+        let path = PathBuf::from(hidden);
+        path.is_file().then_some(path)
+    })
+}
 
 /// What QEMU takes besides the guest's memory, in MiB: its own, and the translated code of an emulated guest.
 pub const OVERHEAD_MIB: u64 = 512;

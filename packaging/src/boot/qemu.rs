@@ -1,24 +1,20 @@
 //! QEMU's command line.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
-use super::{Accelerator, Error, at};
+pub use super::needs::{PROGRAMS, find};
+use super::{Error, at};
 use crate::cpu::Level;
-use crate::host;
 use crate::process;
 use crate::sandbox::{self, Ids, Sandbox, User};
-
-/// The emulator, by the names it has: Debian's and Fedora's, and where Enterprise Linux hides it.
-pub const PROGRAMS: [&str; 2] = ["qemu-system-x86_64", "/usr/libexec/qemu-kvm"];
-
-/// The emulator of this host.
-pub fn find() -> Option<PathBuf> {
-    let [in_path, hidden] = PROGRAMS;
-    host::find_program(in_path).or_else(|| {
-        let path = PathBuf::from(hidden);
-        path.is_file().then_some(path)
-    })
+/// How a guest's processor runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Accelerator {
+    /// On the host's, through KVM.
+    Kvm,
+    /// Emulated.
+    Tcg,
 }
 
 /// A machine to be started.

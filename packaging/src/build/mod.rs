@@ -6,6 +6,8 @@
 //! - [`kernel_tree`]: a kernel's tree in place of its source package.
 //! - [`ext4`]: the ext4 source for a Lustre that is built for the distribution's own kernel.
 
+mod error;
+
 pub mod e2fsprogs;
 pub mod ext4;
 pub mod kernel;
@@ -14,55 +16,8 @@ pub mod lustre;
 pub mod rpmbuild;
 pub mod workdir;
 
-use std::io;
-use std::path::PathBuf;
-
-/// A build that did not give what it should.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A program failed.
-    #[error(transparent)]
-    Process(#[from] crate::process::Error),
-    /// The chroot could not be cloned.
-    #[error(transparent)]
-    Clone(#[from] crate::sandbox::Error),
-    /// A file of the build could not be read or written.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The path in question.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// An overlay, a series or a config does not fit.
-    #[error("{0}")]
-    Overlay(String),
-    /// The kernel's source package has no source of ext4 that can be used.
-    #[error("cannot take the source of ext4 out of the kernel's source package: {0}")]
-    KernelSource(Box<crate::preflight::Error>),
-    /// A package could not be read.
-    #[error("{}: not a package that can be read: {message}", path.display())]
-    Package {
-        /// The package.
-        path: PathBuf,
-        /// Why.
-        message: String,
-    },
-    /// The build ended well, but what it made is not what it should be.
-    #[error("{what}; {hint}")]
-    Result {
-        /// What is wrong.
-        what: String,
-        /// What to do next.
-        hint: String,
-    },
-}
-
-/// An [`Error::Io`] for `path`.
-pub(crate) fn at(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
-    let path = path.into();
-    move |source| Error::Io { path, source }
-}
+pub use error::Error;
+pub(crate) use error::at;
 
 #[cfg(test)]
 mod tests;

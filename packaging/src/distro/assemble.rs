@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use sha2::{Digest, Sha256};
 
 use super::recipe::Recipe;
-use super::{convert, hex, own, writer};
+use super::{convert, own, writer};
 use crate::lock::PackagePin;
 use crate::process;
 
@@ -235,4 +235,9 @@ pub fn metadata(dir: &Path, time: u32, log: &Path) -> Result<(), Error> {
         log,
     )?;
     Ok(())
+}
+
+/// Bytes in hexadecimal.
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

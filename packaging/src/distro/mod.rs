@@ -38,8 +38,3 @@ pub use assemble::inputs_digest;
 pub use build::{Inputs, build};
 pub use debian::Apt;
 pub use recipe::Recipe;
-
-/// Bytes in hexadecimal.
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}

@@ -2,34 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-
 use super::edit::Edit;
-use super::fixup::Fixup;
-use super::manifest::{Build, ExtraSource, Manifest, ManifestError};
-
-/// A choice of the target, as it stands in an `overlay.toml` under `[option.NAME]`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Choice {
-    /// What the choice is for, and what it costs.
-    pub why: String,
-    /// Conditionals of rpmbuild, besides the overlay's.
-    #[serde(default)]
-    pub build: Build,
-    /// Config fragments, laid over the overlay's.
-    #[serde(default)]
-    pub fragments: Vec<String>,
-    /// Further sources of the spec.
-    #[serde(default)]
-    pub source: Vec<ExtraSource>,
-    /// Further edits.
-    #[serde(default)]
-    pub edit: Vec<Edit>,
-    /// Further fixups.
-    #[serde(default)]
-    pub fixup: Vec<Fixup>,
-}
+use super::manifest::{Manifest, ManifestError};
 
 impl Manifest {
     /// The edits by the file that they change, in the order they stand; those that name no file are of the spec.

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::patch::parse::{FilePatch, Hunk, LineKind, Patch, PatchError};
+use super::patch::{FilePatch, Hunk, LineKind, Patch, PatchError};
 
 /// One fixup, as it stands in an `overlay.toml` under `[[fixup]]`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]

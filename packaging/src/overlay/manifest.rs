@@ -5,7 +5,6 @@ use std::path::{Component, Path};
 
 use serde::Deserialize;
 
-use super::choice::Choice;
 use super::edit::Edit;
 use super::fixup::Fixup;
 use super::release::Release;
@@ -310,6 +309,29 @@ fn position(text: &str, offset: usize) -> (usize, usize) {
         before.matches('\n').count() + 1,
         before[start..].chars().count() + 1,
     )
+}
+
+/// A choice of the target, as it stands in an `overlay.toml` under `[option.NAME]`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Choice {
+    /// What the choice is for, and what it costs.
+    pub why: String,
+    /// Conditionals of rpmbuild, besides the overlay's.
+    #[serde(default)]
+    pub build: Build,
+    /// Config fragments, laid over the overlay's.
+    #[serde(default)]
+    pub fragments: Vec<String>,
+    /// Further sources of the spec.
+    #[serde(default)]
+    pub source: Vec<ExtraSource>,
+    /// Further edits.
+    #[serde(default)]
+    pub edit: Vec<Edit>,
+    /// Further fixups.
+    #[serde(default)]
+    pub fixup: Vec<Fixup>,
 }
 
 #[cfg(test)]

@@ -23,102 +23,22 @@ pub mod release;
 pub mod series;
 
 mod below;
+mod error;
+mod loaded;
 mod prepare;
 
-pub use choice::Choice;
-pub use manifest::{Manifest, ManifestError};
+pub use error::OverlayError;
+use error::io_error;
+pub use loaded::Overlay;
+use loaded::{read_text, write};
+pub use manifest::{Choice, Manifest, ManifestError};
 pub use prepare::{Inputs, Prepared};
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use config::{Comparison, Config, ConfigError, Fragment, KnownError, Merged};
+use config::{Comparison, Config, Fragment, Merged};
 use edit::EditErrors;
-
-/// An overlay, loaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Overlay {
-    /// The folder of its `overlay.toml`, where its fragments and extra sources are.
-    pub folder: PathBuf,
-    /// The folders of those that it is laid over, by their names under `specs/`.
-    pub below: BTreeMap<String, PathBuf>,
-    /// What it consists of.
-    pub manifest: Manifest,
-}
-
-/// An overlay that cannot be loaded or that does not fit a source.
-#[derive(Debug, thiserror::Error)]
-pub enum OverlayError {
-    /// A file or folder cannot be read or written.
-    #[error("{what} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// The path.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// `overlay.toml` is not right.
-    #[error(transparent)]
-    Manifest(#[from] ManifestError),
-    /// Edits do not fit.
-    #[error(transparent)]
-    Edits(#[from] EditErrors),
-    /// A series is not right.
-    #[error(transparent)]
-    Series(#[from] series::SeriesError),
-    /// A patch of a series is not right.
-    #[error(transparent)]
-    Patch(#[from] patch::PatchError),
-    /// A series cannot be tried on a tree.
-    #[error(transparent)]
-    Apply(#[from] patch::ApplyError),
-    /// A fixup does not fit.
-    #[error(transparent)]
-    Fixup(#[from] fixup::FixupError),
-    /// A config is not right.
-    #[error(transparent)]
-    Config(#[from] ConfigError),
-    /// The release cannot be formed.
-    #[error(transparent)]
-    Release(#[from] release::ReleaseError),
-    /// The kernel's options cannot be told.
-    #[error(transparent)]
-    Known(#[from] KnownError),
-    /// A placeholder or a root that the caller does not give, or something left unused.
-    #[error("overlay {}: {problem}", overlay.display())]
-    Input {
-        /// The overlay's folder.
-        overlay: PathBuf,
-        /// What is wrong.
-        problem: String,
-    },
-}
-
-fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OverlayError {
-    let path = path.to_owned();
-    move |source| OverlayError::Io { what, path, source }
-}
-
-fn read_text(path: &Path) -> Result<String, OverlayError> {
-    lustre_files::read_to_string(path, lustre_files::TEXT).map_err(io_error("cannot read", path))
-}
-
-/// Writes aside and renames, so that nobody sees a half-written file. Keeps the permissions of what was there.
-fn write(path: &Path, content: &[u8]) -> Result<(), OverlayError> {
-    let mut aside = path.to_owned().into_os_string();
-    aside.push(".new~");
-    let aside = PathBuf::from(aside);
-    fs::write(&aside, content).map_err(io_error("cannot write", &aside))?;
-    if let Ok(there) = fs::metadata(path) {
-        fs::set_permissions(&aside, there.permissions())
-            .map_err(io_error("cannot change the mode of", &aside))?;
-    }
-    fs::rename(&aside, path).map_err(io_error("cannot replace", path))
-}
 
 impl Overlay {
     /// The name by which a kernel's overlay takes series of Lustre's tree.
@@ -145,16 +65,6 @@ impl Overlay {
             return Ok(overlay);
         }
         Err(overlay.input("it is laid over others, which are not asked for here".to_owned()))
-    }
-
-    /// What an `overlay.toml` says itself, without those that it is laid over.
-    fn alone(path: &Path) -> Result<Self, OverlayError> {
-        let manifest = Manifest::parse(&read_text(path)?, &path.display().to_string())?;
-        Ok(Overlay {
-            folder: path.parent().unwrap_or(Path::new(".")).to_owned(),
-            below: BTreeMap::new(),
-            manifest,
-        })
     }
 
     /// Loads the overlay in `folder`, laid over those under `specs` that it names, with the options `names` taken.

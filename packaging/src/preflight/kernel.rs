@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use super::report::{Check, Problem, counted};
 use super::series::{self, Loaded};
 use super::tree::shown;
-use super::wanted::is_kconfig;
 use super::{Error, KernelSource, TreeState, read_text, tree};
 use crate::distro::tree::matches;
 use crate::overlay::config::{self, KnownError};
@@ -359,6 +358,12 @@ pub(crate) fn declared(spec: &str) -> Vec<String> {
     }
     found.sort();
     found.into_iter().map(|(_, _, name)| name).collect()
+}
+
+/// Whether a file is one of those in which a kernel declares its options.
+pub(super) fn is_kconfig(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name == "Kconfig" || name.starts_with("Kconfig.")
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use super::kernel::is_kconfig;
 use super::series;
 use super::{Error, KernelSource, ldiskfs};
 use crate::distro::tree::matches;
@@ -66,12 +67,6 @@ impl Wanted {
                 .iter()
                 .any(|pattern| pattern.contains('*') && matches(pattern, &path, false))
     }
-}
-
-/// Whether a file is one of those in which a kernel declares its options.
-pub(super) fn is_kconfig(path: &Path) -> bool {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    name == "Kconfig" || name.starts_with("Kconfig.")
 }
 
 /// One pattern a line.

@@ -1,7 +1,7 @@
 //! What can go wrong while a target's packages are chosen, and what to do then.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::target::UnknownVariable;
 use crate::{process, sign, source, store};
@@ -306,4 +306,12 @@ fn unmet(problems: &[Problem]) -> String {
         })
         .collect();
     texts.join("\n  ")
+}
+
+/// An [`Error::Io`] about `path`.
+pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
+    |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    }
 }

@@ -21,6 +21,7 @@ mod spec;
 mod srpm;
 
 pub use dnf::{Chosen, Solution, resolve, union};
+use error::at;
 pub use error::{Elsewhere, Error, Problem};
 pub use goals::{BuildRequires, Goal, goals};
 pub use keys::{Key, from_specs, key, keys};
@@ -29,14 +30,3 @@ pub use modules::module_streams;
 pub use signers::signers;
 pub use spec::build_requires;
 pub use srpm::{SourcePackage, srpm};
-
-use std::io;
-use std::path::Path;
-
-/// An [`Error::Io`] about `path`.
-fn at(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
-    |source| Error::Io {
-        path: path.to_owned(),
-        source,
-    }
-}

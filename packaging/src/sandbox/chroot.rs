@@ -1,13 +1,13 @@
 //! Throw-away copies of chroots: overlayfs where the kernel gives it, else reflinks, else hard links, or true copies where root works in
 //! them.
 
-use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::{Entrance, Ids, Sandbox, User};
+use super::root::{CloneMethod, Root};
+use super::{Entrance, Ids, Sandbox, User, View};
 use crate::process;
 
 /// A clone that could not be made or removed.
@@ -37,19 +37,6 @@ pub enum Error {
     },
 }
 
-/// How a clone was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CloneMethod {
-    /// An overlay over the chroot; nothing is copied.
-    Overlay,
-    /// Copies that share blocks.
-    Reflink,
-    /// Hard links; the builder, who owns none of the files, cannot write to them.
-    HardLink,
-    /// Copies: slow, but root may write to them without writing to the chroot.
-    Copy,
-}
-
 fn at(path: &Path) -> impl FnOnce(io::Error) -> Error {
     let path = path.to_owned();
     move |source| Error::Io { path, source }
@@ -58,9 +45,7 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> Error {
 /// A throw-away copy of a chroot; gone when dropped.
 #[derive(Debug)]
 pub struct ChrootClone {
-    lower: PathBuf,
-    folder: PathBuf,
-    method: CloneMethod,
+    root: Root,
     ids: Ids,
     entrance: Entrance,
 }
@@ -77,19 +62,19 @@ impl ChrootClone {
         if works {
             return Ok(clone);
         }
-        clone.method = CloneMethod::Reflink;
-        if clone.copy("--reflink=always").is_ok() {
+        clone.root.method = CloneMethod::Reflink;
+        if clone.root.copy("--reflink=always").is_ok() {
             return Ok(clone);
         }
-        let root = clone.root();
+        let root = clone.root.path();
         lustre_files::remove_tree(&root).map_err(|error| at(&root)(error.into()))?;
         // Through a hard link, root would write into the chroot itself: rpm's database, for one.
         let (method, how) = match user {
             User::Builder => (CloneMethod::HardLink, "--link"),
             User::Root | User::BareRoot => (CloneMethod::Copy, "--reflink=never"),
         };
-        clone.method = method;
-        clone.copy(how).map_err(|source| Error::NoMethod {
+        clone.root.method = method;
+        clone.root.copy(how).map_err(|source| Error::NoMethod {
             chroot: chroot.to_owned(),
             source,
         })?;
@@ -106,9 +91,11 @@ impl ChrootClone {
         like(chroot, &upper)?;
         let ids = Ids::in_chroot(chroot, user).map_err(at(chroot))?;
         Ok(Self {
-            lower: std::path::absolute(chroot).map_err(at(chroot))?,
-            folder: std::path::absolute(folder).map_err(at(folder))?,
-            method: CloneMethod::Overlay,
+            root: Root {
+                lower: std::path::absolute(chroot).map_err(at(chroot))?,
+                folder: std::path::absolute(folder).map_err(at(folder))?,
+                method: CloneMethod::Overlay,
+            },
             ids,
             entrance: Entrance::new(ids).map_err(Error::Namespace)?,
         })
@@ -116,7 +103,7 @@ impl ChrootClone {
 
     /// How it was made.
     pub fn method(&self) -> CloneMethod {
-        self.method
+        self.root.method
     }
 
     /// The ids of those inside.
@@ -124,17 +111,13 @@ impl ChrootClone {
         self.ids
     }
 
-    pub(super) fn entrance(&self) -> &Entrance {
-        &self.entrance
-    }
-
     /// Makes the folder `inside`, an absolute path in the clone, before any command runs; it belongs to root inside.
     ///
     /// # Errors
     /// When it cannot be made, or a link is on the way: it could lead out of the clone.
     pub fn make_folder(&self, inside: &str) -> Result<PathBuf, Error> {
-        let mut path = self.top();
-        let mut below = self.lower.clone();
+        let mut path = self.root.top();
+        let mut below = self.root.lower.clone();
         for part in inside.split('/').filter(|part| !part.is_empty()) {
             path.push(part);
             below.push(part);
@@ -173,40 +156,19 @@ impl ChrootClone {
             .and_then(|()| self.ids.give(&path, 0))
             .map_err(at(&path))
     }
+}
 
-    /// Where what is written before any command runs has its place.
-    fn top(&self) -> PathBuf {
-        match self.method {
-            CloneMethod::Overlay => self.folder.join("upper"),
-            CloneMethod::Reflink | CloneMethod::HardLink | CloneMethod::Copy => self.root(),
-        }
-    }
-
-    fn root(&self) -> PathBuf {
-        self.folder.join("root")
-    }
-
-    fn copy(&self, how: &str) -> Result<(), process::Error> {
-        let mut command = process::command("cp");
-        command
-            .args(["-a", how, "-T"])
-            .arg(&self.lower)
-            .arg(self.root());
-        process::output(&mut command).map(drop)
-    }
-
-    /// The root, in the words of the script that mounts it.
-    pub(super) fn root_arguments(&self) -> Vec<OsString> {
-        match self.method {
-            CloneMethod::Overlay => vec![
-                "overlay".into(),
-                self.lower.clone().into(),
-                self.folder.clone().into(),
-            ],
-            CloneMethod::Reflink | CloneMethod::HardLink | CloneMethod::Copy => {
-                vec!["folder".into(), self.root().into()]
-            }
-        }
+impl<'a> Sandbox<'a> {
+    /// A sandbox in `clone`, run by `user`, on a machine called `hostname`.
+    pub fn new(clone: &'a ChrootClone, user: User, hostname: &str) -> Self {
+        let entrance = clone.entrance.clone();
+        Self::with(
+            View::Chroot(&clone.root),
+            entrance,
+            clone.ids,
+            user,
+            hostname,
+        )
     }
 }
 
@@ -221,6 +183,6 @@ fn like(model: &Path, path: &Path) -> Result<(), Error> {
 impl Drop for ChrootClone {
     fn drop(&mut self) {
         // A folder that stays behind costs disk, not truth: the store empties its temporary folder when it is opened.
-        let _ = lustre_files::remove_tree(&self.folder);
+        let _ = lustre_files::remove_tree(&self.root.folder);
     }
 }

@@ -13,16 +13,22 @@
 
 mod chroot;
 mod filter;
+mod host_tools;
 mod ids;
+mod ranges;
+mod root;
 
 use std::ffi::OsString;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-pub use chroot::{ChrootClone, CloneMethod, Error};
+pub use chroot::{ChrootClone, Error};
+pub use host_tools::{looking, readable, reading};
 pub use ids::Ids;
+use ids::PATH;
+pub use root::CloneMethod;
+use root::Root;
 
 use crate::process;
 
@@ -31,9 +37,6 @@ pub const BUILDER_ID: u32 = 1000;
 
 /// The builder's home: a fixed path, because paths end up in packages.
 pub const BUILDER_HOME: &str = "/builddir";
-
-/// Where programs are, inside and outside.
-const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// What dnf and rpm need to set owners, modes and capabilities of files, and to run scriptlets in the root that they make. No
 /// package of a distribution has device nodes.
@@ -90,7 +93,7 @@ struct Bind {
 /// What is at `/` inside.
 #[derive(Debug, Clone, Copy)]
 enum View<'a> {
-    Chroot(&'a ChrootClone),
+    Chroot(&'a Root),
     HostPrograms,
 }
 
@@ -127,12 +130,6 @@ pub struct Sandbox<'a> {
 }
 
 impl<'a> Sandbox<'a> {
-    /// A sandbox in `clone`, run by `user`, on a machine called `hostname`.
-    pub fn new(clone: &'a ChrootClone, user: User, hostname: &str) -> Self {
-        let entrance = clone.entrance().clone();
-        Self::with(View::Chroot(clone), entrance, clone.ids(), user, hostname)
-    }
-
     /// A sandbox with the programs of the host in `/usr`, and what they need of `/etc`.
     ///
     /// # Errors
@@ -249,7 +246,7 @@ impl<'a> Sandbox<'a> {
             .args(["sh", "-ec", PREPARE, "sh"])
             .arg(&self.entrance.filter);
         match self.view {
-            View::Chroot(clone) => command.args(clone.root_arguments()),
+            View::Chroot(root) => command.args(root.arguments()),
             View::HostPrograms => command.arg("none"),
         };
         command.args(self.binds.iter().map(|bind| &bind.host));
@@ -324,70 +321,6 @@ impl<'a> Sandbox<'a> {
 pub fn own(path: &Path) -> io::Result<()> {
     let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
     std::os::unix::fs::lchown(path, Some(user.as_raw()), Some(group.as_raw()))
-}
-
-/// Whether everybody may read everything in `path`.
-fn is_open(path: &Path) -> bool {
-    let closed = |entry: &walkdir::DirEntry| {
-        let mode = entry.metadata().map_or(0, |of| of.mode());
-        match entry.file_type() {
-            of if of.is_dir() => mode & 0o5 != 0o5,
-            of if of.is_file() => mode & 0o4 == 0,
-            _ => false,
-        }
-    };
-    walkdir::WalkDir::new(path)
-        .into_iter()
-        .all(|entry| entry.is_ok_and(|entry| !closed(&entry)))
-}
-
-/// A sandbox in which a program of the host reads `path`, which somebody else made, at `inside`.
-///
-/// # Errors
-/// When its user namespace cannot be made.
-pub fn reading(path: &Path, inside: &str) -> io::Result<Sandbox<'static>> {
-    // What is for its owner alone is read by him, without any capability.
-    let ids = if is_open(path) {
-        Ids::for_new_chroots()?
-    } else {
-        Ids::Host
-    };
-    Ok(Sandbox::with_host_programs(ids, User::BareRoot, "host")?.read_only(path, inside))
-}
-
-/// The command by which a program of the host looks at `files`, which somebody else made and which it sees at `/files`; it may write in
-/// `home`, at `/home`.
-///
-/// # Errors
-/// When there can be no sandbox, or `home` cannot be given to who runs inside.
-pub fn looking(
-    program: &str,
-    arguments: &[&str],
-    files: &Path,
-    home: &Path,
-) -> io::Result<Command> {
-    let sandbox = reading(files, "/files")?
-        .writable(home, "/home")
-        .env("HOME", "/home");
-    sandbox.give(home)?;
-    Ok(sandbox.command(program, arguments))
-}
-
-/// `folder` where everybody may read everything in it, and else a copy of it that is so, at `copy`: the users of a sandbox are nobody
-/// on the host, and a checkout or a repository may be for its owner alone.
-///
-/// # Errors
-/// When it cannot be looked at or copied.
-pub fn readable(folder: &Path, copy: &Path) -> Result<PathBuf, process::Error> {
-    if is_open(folder) {
-        return Ok(folder.to_owned());
-    }
-    let mut command = process::command("cp");
-    command.args(["-RT", "--preserve=timestamps,links", "--"]);
-    process::output(command.arg(folder).arg(copy))?;
-    let mut command = process::command("chmod");
-    process::output(command.args(["-R", "a+rX", "--"]).arg(copy))?;
-    Ok(copy.to_owned())
 }
 
 /// Copies a file to where something from inside may be: a link there is replaced, and not written through.

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::Error;
-use super::git::Git;
+use super::git_command::Git;
 use crate::store::{PathError, TempDir};
 
 /// Attributes that no file has, whatever a `.gitattributes` says: `git archive` leaves nothing out and changes nothing.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
-use super::git::Git;
+use super::git_command::Git;
 use super::{Content, Error, Fetched};
 use crate::advisories::Commit;
 use crate::advisories::commit;

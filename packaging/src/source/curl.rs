@@ -1,12 +1,11 @@
 //! Driving curl.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::time::Duration;
 
-use super::download::length;
 use super::{Error, Location};
 use crate::process;
 use crate::store::PathError;
@@ -174,6 +173,10 @@ fn probe(into: &Path) -> Result<(), PathError> {
         let _ = file.set_len(before);
     }
     result.map_err(|source| PathError::new("write", into, source))
+}
+
+pub(super) fn length(path: &Path) -> u64 {
+    fs::metadata(path).map_or(0, |meta| meta.len())
 }
 
 #[cfg(test)]

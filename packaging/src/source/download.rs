@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::certificate::Certificate;
-use super::curl::{Outcome, Part, curl};
+use super::curl::{Outcome, Part, curl, length};
 use super::replace::rewrite;
 use super::{Error, Location, Mirror, Tried, url};
 use crate::store::{self, Digest, PathError, Store};
@@ -425,10 +425,6 @@ enum Failure {
 
 fn first(urls: &[String]) -> &str {
     urls.first().map_or("", String::as_str)
-}
-
-pub(super) fn length(path: &Path) -> u64 {
-    fs::metadata(path).map_or(0, |meta| meta.len())
 }
 
 fn remove(path: &Path) -> Result<(), PathError> {

@@ -2,9 +2,17 @@
 
 use std::path::PathBuf;
 
-use super::BadLocation;
 use crate::store::{self, Digest, PathError};
 use crate::{archive, process, sign};
+/// What is no location.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no location to fetch from: {why}")]
+pub struct BadLocation {
+    /// What was given, without a password, and with control characters written out.
+    pub text: String,
+    /// What is wrong with it.
+    pub why: String,
+}
 
 /// One place that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]

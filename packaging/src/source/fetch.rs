@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::git::Git;
+use super::git_command::Git;
 use super::replace::rewrite;
 use super::srpm::{Keys, find};
 use super::{

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::git::Git;
+use super::git_command::Git;
 use super::path::copy_tree;
 use super::{Error, Locked, Override};
 use crate::archive;

@@ -7,45 +7,17 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use super::Error;
 use super::borrowed::{Borrowed, is_repository};
+use super::git_command::Git;
 use crate::archive;
 use crate::process;
-use crate::store::{PathError, Store};
-
-/// Settings that hold whatever a configuration says: nothing is started, nothing fetched by a protocol that runs programs, and
-/// what is read is what the objects say.
-const SETTINGS: &[&str] = &[
-    "core.fsmonitor=false",
-    "core.hooksPath=/dev/null",
-    "core.attributesFile=/dev/null",
-    "core.excludesFile=/dev/null",
-    "core.commitGraph=false",
-    "core.untrackedCache=false",
-    "log.showSignature=false",
-    "gc.auto=0",
-    "maintenance.auto=false",
-    "fetch.recurseSubmodules=false",
-    "transfer.bundleURI=false",
-    "protocol.allow=never",
-    "protocol.file.allow=always",
-    "protocol.git.allow=always",
-    "protocol.http.allow=always",
-    "protocol.https.allow=always",
-    "protocol.ssh.allow=always",
-];
+use crate::store::PathError;
 
 /// The folder in the store's `git/` of the mirror of `url` for the source `source`.
 pub fn mirror_folder(source: &str, url: &str) -> String {
     super::url::folder_name(source, url).display().to_string()
-}
-
-/// git, for one source.
-pub(super) struct Git<'s> {
-    pub(super) store: &'s Store,
-    pub(super) source: &'s str,
 }
 
 /// A repository in which git may run.
@@ -64,43 +36,7 @@ impl Opened<'_> {
     }
 }
 
-impl<'s> Git<'s> {
-    pub(super) fn new(store: &'s Store, source: &'s str) -> Self {
-        Self { store, source }
-    }
-
-    /// git, isolated from its surroundings.
-    pub(super) fn command(&self) -> Command {
-        let mut command = process::command("git");
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("GIT_") {
-                command.env_remove(name);
-            }
-        }
-        command
-            .env("GIT_CONFIG_NOSYSTEM", "1")
-            .env("GIT_CONFIG_GLOBAL", "/dev/null")
-            .env("GIT_ATTR_NOSYSTEM", "1")
-            .env("GIT_TERMINAL_PROMPT", "0")
-            .env("GIT_ASKPASS", "true")
-            .env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes")
-            .env("GIT_NO_LAZY_FETCH", "1")
-            .env("GIT_NO_REPLACE_OBJECTS", "1")
-            .env("GIT_OPTIONAL_LOCKS", "0")
-            .env("LC_ALL", "C");
-        for setting in SETTINGS {
-            command.args(["-c", setting]);
-        }
-        command
-    }
-
-    /// git in a repository of our own, whatever lies around it.
-    pub(super) fn at(&self, repository: &Path) -> Command {
-        let mut command = self.command();
-        command.arg("--git-dir").arg(repository);
-        command
-    }
-
+impl Git<'_> {
     /// A repository to run git in: `repository` itself where it is the store's, otherwise one that borrows from it.
     pub(super) fn open<'r>(&self, repository: &'r Path) -> Result<Opened<'r>, Error> {
         if repository.starts_with(self.store.git_dir()) {
@@ -123,14 +59,6 @@ impl<'s> Git<'s> {
         };
         let borrowed = Borrowed::new(self, Path::new(&found))?;
         Ok((borrowed.path().display().to_string(), Some(borrowed)))
-    }
-
-    pub(super) fn run(&self, command: &mut Command) -> Result<String, Error> {
-        let out = process::output(command).map_err(|source| Error::Tool {
-            source_name: self.source.to_owned(),
-            source: Box::new(source),
-        })?;
-        Ok(String::from_utf8_lossy(&out).trim_end().to_owned())
     }
 
     /// The commit that a revision of a repository names; `None` where it has none.
@@ -485,13 +413,6 @@ impl<'s> Git<'s> {
             .collect())
     }
 
-    pub(super) fn bytes(&self, command: &mut Command, input: &[u8]) -> Result<Vec<u8>, Error> {
-        process::output_with_input(command, input).map_err(|source| Error::Tool {
-            source_name: self.source.to_owned(),
-            source: Box::new(source),
-        })
-    }
-
     /// Writes those files of a commit that `takes` wants, without those `missing`, into `into`, a folder that is empty or not there. All
     /// get the commit's time. Of the commit no other file is read.
     pub(super) fn export_only(
@@ -609,18 +530,12 @@ impl<'s> Git<'s> {
         })?;
         Ok(())
     }
-
-    pub(super) fn invalid(&self, why: String) -> Error {
-        Error::Invalid {
-            source_name: self.source.to_owned(),
-            why,
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::Store;
 
     #[test]
     fn a_revision_that_cannot_be_read_is_not_taken_for_absent() {

@@ -7,7 +7,7 @@
 //! - [`Location`] is where something is, parsed (`url`).
 //! - [`Certificate`] is what a repository's server asks for (`certificate`).
 //! - [`Histories`] are the commits that a git source is made of, and those that came after (`commits`).
-//! - `download` fetches files through `curl`, `git` drives git, in repositories of our own (`borrowed`), `tag` checks the signatures of tags, `srpm` reads a dnf source repository by its signed metadata (`repodata`).
+//! - `download` fetches files through `curl`, `git` drives git (`git_command`), in repositories of our own (`borrowed`), `tag` checks the signatures of tags, `srpm` reads a dnf source repository by its signed metadata (`repodata`).
 //!
 //! Fetching is the only part of the road that uses the network.
 
@@ -20,6 +20,7 @@ mod error;
 mod fetch;
 mod fetched;
 mod git;
+mod git_command;
 mod model;
 mod objects;
 mod path;
@@ -34,7 +35,7 @@ pub use certificate::Certificate;
 pub use commits::{Branch, Histories};
 pub(crate) use curl::url_line;
 pub use download::{Downloader, Progress, Retry};
-pub use error::{Error, Tried};
+pub use error::{BadLocation, Error, Tried};
 pub use fetch::{Fetcher, Options};
 pub use fetched::{Content, Fetched};
 pub use git::mirror_folder;
@@ -42,4 +43,4 @@ pub use model::{ArchiveSource, GitSource, Locked, PathSource, Source, SrpmSource
 pub use path::copy_tree;
 pub use replace::{Mirror, Override, ParseError};
 pub(crate) use tag::signed;
-pub use url::{BadLocation, Location};
+pub use url::Location;

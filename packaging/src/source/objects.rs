@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
 use super::Error;
-use super::git::Git;
+use super::git_command::Git;
 use crate::process;
 
 impl Git<'_> {

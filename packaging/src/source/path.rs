@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Error;
 use super::download::LARGEST;
-use super::git::Git;
+use super::git_command::Git;
 use crate::store::{self, Digest, Entry, EntryKind, PathError, Store};
 
 /// The files of a folder: of a git work tree those that git knows or would add, otherwise all.

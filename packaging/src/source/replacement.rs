@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::borrowed::is_repository;
 use super::download::LARGEST;
 use super::fetch::{invalid, missing_of, size_of};
-use super::git::Git;
+use super::git_command::Git;
 use super::{Content, Error, Fetched, Fetcher, Locked, Override, Source};
 use crate::store::PathError;
 

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::fetch::{invalid, offline};
-use super::git::Git;
+use super::git_command::Git;
 use super::{Error, Fetcher, url};
 use crate::sign;
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use url::Url;
 
-use super::Error;
+use super::error::{BadLocation, Error};
 
 /// Where something is: a URL, or a path of this machine, which is one of the scheme `file`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -16,16 +16,6 @@ pub struct Location {
     url: Url,
     /// The path it was given as.
     path: Option<String>,
-}
-
-/// What is no location.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no location to fetch from: {why}")]
-pub struct BadLocation {
-    /// What was given, without a password, and with control characters written out.
-    pub text: String,
-    /// What is wrong with it.
-    pub why: String,
 }
 
 /// What files are fetched from.

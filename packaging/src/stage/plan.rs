@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{CODE, Error, Stage, key, ordered};
+use super::graph::{CODE, Error, Stage, key, ordered};
 use crate::store::{Digest, StageRecord, StageState, Store};
 
 /// Whether a stage would run.

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::{Error, Event, Failure, Stage, Work, key, ordered};
+use super::graph::{Error, Event, Failure, Stage, Work, key, ordered};
 use crate::process;
 use crate::store::{Digest, StageDir, StageRecord, StageState, Store};
 

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::{
-    Digest, Error, Listed, StageDir, StageRecord, Store, Uses, files, remove_tree, stages,
+    Digest, Error, Listed, StageDir, StageRecord, Store, Uses, folder, names, remove_tree,
 };
 
 /// Something of a store that may go.
@@ -57,7 +57,7 @@ impl Store {
             }),
             ("second", &|_| true),
         ] {
-            for item in files::list(&root.join(folder))? {
+            for item in folder::list(&root.join(folder))? {
                 let name = item.file_name().to_string_lossy().into_owned();
                 if is_spare(&name) {
                     spare.insert(format!("{folder}/{name}"));
@@ -118,7 +118,7 @@ impl Store {
             tell(&name);
             let checked = listed.record.and_then(|record| {
                 let path = listed.path;
-                if stages::place_name(&record.name, &record.key)
+                if names::place_name(&record.name, &record.key)
                     != name.trim_start_matches("stages/")
                 {
                     return Err(format!("it is stage {}-{}", record.name, record.key));
@@ -271,7 +271,7 @@ fn spare_log(name: &str, kept: &BTreeSet<String>) -> bool {
         return true;
     }
     name.strip_suffix(".log")
-        .is_some_and(|stage| stages::is_place(stage) && !kept.contains(&format!("stages/{stage}")))
+        .is_some_and(|stage| names::is_place(stage) && !kept.contains(&format!("stages/{stage}")))
 }
 
 /// What a file or folder takes on the disk, in bytes; what is linked into it more than once counts once.

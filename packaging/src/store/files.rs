@@ -1,11 +1,12 @@
 //! Content-addressed files: `files/sha256/ab/<digest>`, read only, complete or not there.
 
-use std::fs::{self, DirEntry, Permissions};
+use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::digest::{Hasher, copy};
+use super::folder::sync_folder;
 use super::{Digest, Error, PathError, Store};
 
 impl Store {
@@ -139,19 +140,4 @@ fn check(what: &str, expected: Option<&Digest>, found: Digest) -> Result<(), Err
         }),
         _ => Ok(()),
     }
-}
-
-/// What lies in a folder; nothing in one that is not there.
-pub(super) fn list(folder: &Path) -> Result<Vec<DirEntry>, PathError> {
-    let failed = |source| PathError::new("list", folder, source);
-    let listed = lustre_files::if_there(fs::read_dir(folder)).map_err(failed)?;
-    let entries = listed.into_iter().flatten();
-    entries.map(|entry| entry.map_err(failed)).collect()
-}
-
-/// Makes the names in a folder last.
-pub(super) fn sync_folder(folder: &Path) -> Result<(), PathError> {
-    lustre_files::open_folder(folder)
-        .and_then(|file| file.sync_all())
-        .map_err(|source| PathError::new("sync", folder, source))
 }

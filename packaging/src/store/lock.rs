@@ -15,8 +15,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use super::{Error, MARK, PathError};
+use super::names::MARK;
+use super::{Error, PathError};
 use crate::process;
+/// What is told of the run that is waited for.
+pub type OnWait<'w> = dyn FnMut(&Holder) + 'w;
 
 /// The run that holds a store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

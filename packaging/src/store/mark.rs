@@ -7,8 +7,9 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 
-use super::files::{list, sync_folder};
-use super::{Error, FOLDERS, LOCK, MARK, PathError, READERS, lock};
+use super::folder::{list, sync_folder};
+use super::names::{self, FOLDERS, LOCK, MARK, READERS};
+use super::{Error, PathError, lock};
 
 /// The first line of the mark.
 const FIRST_LINE: &str = "store of lustre-repo, format 1\n";
@@ -128,7 +129,7 @@ fn unmarked(root: &Path) -> Result<(), Error> {
             &(|name: &str| name == "sha256") as &dyn Fn(&str) -> bool,
         ),
         ("files/sha256", &|name| hexadecimal(name, 2)),
-        ("stages", &|name| super::stages::is_place(name)),
+        ("stages", &|name| names::is_place(name)),
     ] {
         let folder = root.join(folder);
         for item in list(&folder)? {

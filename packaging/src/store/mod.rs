@@ -24,8 +24,11 @@ mod clean;
 mod digest;
 mod error;
 mod files;
+mod folder;
 mod lock;
 mod mark;
+mod names;
+mod path_error;
 mod remove;
 mod runs;
 mod stages;
@@ -40,33 +43,17 @@ use std::sync::{Mutex, PoisonError};
 pub use clean::Spare;
 pub(crate) use digest::copy as copy_bytes;
 pub use digest::{Digest, ParseDigestError};
-pub use error::{Error, PathError};
-pub use lock::Holder;
+pub use error::Error;
+use folder::create;
+pub use lock::{Holder, OnWait};
+use names::{BESIDE, FOLDERS, READERS};
+pub use names::{LOCK, MARK};
+pub use path_error::PathError;
 pub use remove::remove_tree;
 pub use stages::{Listed, PendingStage, RECORD, StageDir, StageRecord, StageState, StageStore};
 pub use targets::Uses;
 pub use tree::{Entry, EntryKind, digest_entries, list_tree, tree_digest};
 pub(crate) use tree::{entry, walk};
-
-/// The name of the file that says that a folder is a store.
-pub const MARK: &str = "lustre-repo-store";
-
-/// The name of the file that says who builds in the store.
-pub const LOCK: &str = "store.lock";
-
-/// The name of the file that all who use the store hold.
-const READERS: &str = "store.use";
-
-/// The folders of a store.
-const FOLDERS: [&str; 10] = [
-    "files", "stages", "targets", "outputs", "partial", "git", "apt", "logs", "second", "tmp",
-];
-
-/// How the folders of logs begin of runs that look on beside another.
-const BESIDE: &str = "beside-";
-
-/// What is told of the run that is waited for.
-pub type OnWait<'w> = dyn FnMut(&Holder) + 'w;
 
 /// An opened store.
 #[derive(Debug)]
@@ -302,11 +289,6 @@ impl Store {
         TempDir::new(self.tmp_dir(), purpose)
     }
 
-    /// The finished stages.
-    pub fn stages(&self) -> StageStore<'_> {
-        StageStore::new(self)
-    }
-
     fn has_held(&self, stage: &Path) -> bool {
         self.lock_held().contains(stage)
     }
@@ -390,10 +372,6 @@ impl Drop for TempDir {
             let _ = remove::unmount_and_remove(&self.0);
         }
     }
-}
-
-fn create(folder: &Path) -> Result<(), PathError> {
-    fs::create_dir_all(folder).map_err(|source| PathError::new("create", folder, source))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 use super::lock::Whose;
-use super::{Error, Holder, PathError, files, lock, remove};
+use super::{Error, Holder, PathError, folder, lock, remove};
 
 /// What a run's file is called: its folder's name and this.
 const SUFFIX: &str = ".run";
@@ -106,7 +106,7 @@ pub(super) fn sweep(tmp: &Path) -> Result<(), Error> {
 /// # Errors
 /// When it cannot be known: the folder, or a run's file, cannot be read.
 pub(super) fn other(tmp: &Path, own: Option<&Folder>) -> Result<Option<Holder>, Error> {
-    for item in files::list(tmp)? {
+    for item in folder::list(tmp)? {
         let path = item.path();
         if !path.to_string_lossy().ends_with(SUFFIX) || own.is_some_and(|own| own.file == path) {
             continue;

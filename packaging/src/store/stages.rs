@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::files::sync_folder;
+use super::folder::sync_folder;
+use super::names::{is_name, is_place, place_name};
 use super::tree::still_there;
 use super::{
     Digest, Entry, EntryKind, Error, PathError, Store, TempDir, digest_entries, list_tree,
@@ -53,25 +54,6 @@ impl StageRecord {
     pub fn digest(&self) -> Digest {
         digest_entries(&self.outputs)
     }
-}
-
-/// The name of a stage's folder.
-pub(super) fn place_name(name: &str, key: &Digest) -> String {
-    format!("{name}-{}", key.short())
-}
-
-/// Whether a name is one that a stage's folder gets.
-pub(super) fn is_place(name: &str) -> bool {
-    let Some((stage, key)) = name.rsplit_once('-') else {
-        return false;
-    };
-    is_name(stage) && key.len() == 16 && key.bytes().all(|byte| byte.is_ascii_hexdigit())
-}
-
-/// Whether a stage may have this name: it makes a folder's name.
-fn is_name(name: &str) -> bool {
-    let fits = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
-    !name.is_empty() && !name.starts_with('.') && name.chars().all(fits)
 }
 
 /// A stage that is being made.
@@ -217,6 +199,13 @@ impl Aside {
 #[derive(Debug, Clone, Copy)]
 pub struct StageStore<'s> {
     store: &'s Store,
+}
+
+impl Store {
+    /// The finished stages.
+    pub fn stages(&self) -> StageStore<'_> {
+        StageStore::new(self)
+    }
 }
 
 impl<'s> StageStore<'s> {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
-use super::{Digest, Error, PathError, Store, files};
+use super::{Digest, Error, PathError, Store, folder};
 
 /// What one target uses. Things are named by their paths in the store.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,7 +132,7 @@ impl Store {
     pub fn all_uses(&self) -> Result<Vec<Uses>, Error> {
         let folder = self.root().join("targets");
         let mut all = Vec::new();
-        for item in files::list(&folder)? {
+        for item in folder::list(&folder)? {
             all.extend(read(&item.path())?);
         }
         Ok(all)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::check::inside;
+use super::syntax::inside;
 
 /// How the boot proof of a target is made. A later target inherits it and overrides single keys; lists are replaced whole.
 #[derive(Debug, Clone, Serialize, Deserialize)]

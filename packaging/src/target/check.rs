@@ -1,8 +1,9 @@
 //! What no type can say of a target.
 
-use super::Boot;
+use super::boot::Boot;
 use super::model::{DistributionKind, KernelKind, Source, Target};
 use super::site::BESIDE;
+use super::syntax::{fingerprint, inside};
 use crate::advisories::commit::is_ticket;
 
 impl Target {
@@ -151,16 +152,6 @@ impl Target {
     }
 }
 
-/// A fingerprint as targets have it.
-pub(super) fn fingerprint(what: &str, key: &str) -> Result<(), String> {
-    if key.len() == 40 && key.chars().all(|c| c.is_ascii_hexdigit()) {
-        return Ok(());
-    }
-    Err(format!(
-        "{what} is a fingerprint of 40 hexadecimal digits, not `{key}`"
-    ))
-}
-
 /// A kernel's version and release alone, as its source package has them.
 fn is_version_and_release(text: &str, arch: &str) -> Result<(), String> {
     let whole = text.split_once('-').is_some_and(|(version, release)| {
@@ -182,17 +173,4 @@ fn under(what: &str, path: &str) -> Result<(), String> {
         return Ok(());
     }
     inside(what, path)
-}
-
-/// A path under `specs/`.
-pub(super) fn inside(what: &str, path: &str) -> Result<(), String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "/_+.-".contains(c);
-    if !path.chars().all(plain)
-        || path
-            .split('/')
-            .any(|part| part.is_empty() || part == "." || part == ".." || part.starts_with('-'))
-    {
-        return Err(format!("{what} is a path under specs/, not `{path}`"));
-    }
-    Ok(())
 }

@@ -9,69 +9,15 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
+use super::chosen::{Chosen, FEATURES, RELEASES, laid};
+use super::error::Error;
 use super::features::{self, Features};
 use super::load::{self, Place};
 use super::merge;
+use super::names::{folder, releases};
+use super::site;
 use super::whence::Read;
-use super::{Error, releases, site};
 use crate::knowledge::Knowledge;
-
-/// The keys that are read here and are none of a target's own.
-pub(super) const RELEASES: &str = "releases";
-pub(super) const FEATURES: &str = "features";
-
-/// What says which Lustre it is: another release in its place would be neither.
-const OF_LUSTRE: [&str; 6] = [
-    "source",
-    "version",
-    "overlay",
-    "options",
-    "ldiskfs_series",
-    "tag_key",
-];
-
-/// What says which e2fsprogs it is.
-const OF_E2FSPROGS: [&str; 4] = ["source", "version", "series", "tag_key"];
-
-/// What was chosen.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Chosen {
-    /// The release of Lustre, by its file's name.
-    pub lustre: Option<String>,
-    /// The release of e2fsprogs, by its file's name.
-    pub e2fsprogs: Option<String>,
-    /// Whether that release was chosen in place of the target's own.
-    pub instead: bool,
-    /// The features that the target says something of, and whether they are on.
-    pub features: BTreeMap<String, bool>,
-}
-
-/// `over` laid over `base`, where it does not choose another release in place of what `base` says itself.
-///
-/// # Errors
-/// The key that says it, and what to do.
-pub(super) fn laid(base: Table, over: Table) -> Result<Table, String> {
-    for (package, keys) in [("lustre", &OF_LUSTRE[..]), ("e2fsprogs", &OF_E2FSPROGS)] {
-        let release = |table: &Table| Some(table.get(RELEASES)?.get(package)?.clone());
-        let (Some(chosen), below) = (release(&over), release(&base)) else {
-            continue;
-        };
-        if below.as_ref() == Some(&chosen) {
-            continue;
-        }
-        let said = base.get(package).and_then(Value::as_table);
-        if let Some(key) = keys
-            .iter()
-            .find(|key| said.is_some_and(|table| says(table, key)))
-        {
-            return Err(format!(
-                "{package}.{key} is said in what is inherited, and {RELEASES}.{package} chooses the release {chosen} in its place: take \
-                 what is said of the other one out there (source, version, overlay and what belongs to them), and name its release"
-            ));
-        }
-    }
-    Ok(merge::merged(base, over))
-}
 
 /// The release of Lustre that a target and its ancestors name.
 pub(super) fn release_of(said: &Table) -> Option<&str> {
@@ -86,13 +32,6 @@ pub(super) fn instead(said: Table, release: &str) -> Result<Table, String> {
     let lustre = Table::from_iter([("lustre".to_owned(), Value::from(release))]);
     let over = Table::from_iter([(RELEASES.to_owned(), Value::Table(lustre))]);
     laid(said, over)
-}
-
-/// Whether a package's table says `key`; where a source's repository is, says nothing of which release it is.
-fn says(table: &Table, key: &str) -> bool {
-    table
-        .get(key)
-        .is_some_and(|value| key != "source" || !merge::is_place_alone(value))
 }
 
 /// The whole table of the target at `place`, of what it and its ancestors say themselves.
@@ -172,11 +111,6 @@ fn same_kinds(base: &Table, said: &Table) -> Result<(), String> {
         }
     }
     Ok(())
-}
-
-/// The folder under `specs/` of a package's releases.
-pub(super) fn folder(package: &str) -> String {
-    format!("{package}/releases")
 }
 
 /// A table of the release that is none of a target's.

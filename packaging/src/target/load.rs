@@ -4,9 +4,12 @@ use std::path::{Path, PathBuf};
 
 use toml::Table;
 
-use super::check::inside;
+use super::chosen::{FEATURES, RELEASES, laid};
+use super::error::Error;
+use super::model::Target;
+use super::names::{self, list};
+use super::syntax::inside;
 use super::whence::{self, Read};
-use super::{Error, Target, compose, list};
 use crate::bounded_toml;
 
 /// No target's file is larger (bytes).
@@ -136,15 +139,15 @@ pub(super) fn table(
     }
     for part in &with {
         let part = self::part(specs, place, part, depth + 1, read)?;
-        base = compose::laid(base, part).map_err(invalid)?;
+        base = laid(base, part).map_err(invalid)?;
     }
     read.push(read_last);
-    compose::laid(base, table).map_err(invalid)
+    laid(base, table).map_err(invalid)
 }
 
 /// Whether a table names releases or features, so that it is not whole by itself.
 fn is_composed(table: &Table) -> bool {
-    [compose::RELEASES, compose::FEATURES]
+    [RELEASES, FEATURES]
         .iter()
         .any(|key| table.contains_key(*key))
 }
@@ -205,16 +208,16 @@ pub(super) fn part(
     let mut base = Table::new();
     for below in parts(&mut table).map_err(invalid)? {
         let part = part(specs, place, &below, depth + 1, read)?;
-        base = compose::laid(base, part).map_err(invalid)?;
+        base = laid(base, part).map_err(invalid)?;
     }
     read.push(Read { path, text });
-    compose::laid(base, table).map_err(invalid)
+    laid(base, table).map_err(invalid)
 }
 
 /// What to say of a part that is not there: which there are beside it.
 fn no_part(specs: &Path, name: &str) -> String {
     let folder = name.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let known = super::named(specs.join(folder)).unwrap_or_default();
+    let known = names::named(specs.join(folder)).unwrap_or_default();
     let known: Vec<String> = known
         .iter()
         .map(|file| format!("{folder}/{file}"))

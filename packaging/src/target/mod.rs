@@ -7,104 +7,40 @@
 
 mod boot;
 mod check;
+mod chosen;
 mod compose;
+mod error;
 mod features;
 mod fill;
 mod load;
+mod locations;
 mod merge;
 mod model;
+mod names;
 mod needs;
 mod one_or_more;
 mod repositories;
 mod site;
 mod summary;
+mod syntax;
 mod values;
 mod whence;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 pub use boot::{Boot, Devices, KnownLine};
-pub use compose::Chosen;
+pub use chosen::Chosen;
+pub use error::Error;
 pub use features::Features;
 pub use model::{
     Build, Distribution, DistributionKernel, DistributionKind, E2fsprogs, Group, Install, Kernel,
     KernelKind, Lustre, Repository, Source, Target,
 };
+pub use names::{list, releases};
 pub use needs::{Debuginfo, Needs, Share};
 pub use one_or_more::OneOrMore;
 pub use repositories::{BaseRepository, KeyFile, UnknownVariable};
 pub use site::SITE;
-
-/// A target that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// There is no such target.
-    #[error("no target `{name}`: {} does not exist; there are: {}", path.display(), known.join(", "))]
-    Unknown {
-        /// The name asked for.
-        name: String,
-        /// Where it was looked for.
-        path: PathBuf,
-        /// The targets there are.
-        known: Vec<String>,
-    },
-    /// A name that could lead out of the folder of targets.
-    #[error("`{0}` is not a target's name: use letters, digits, dots and dashes")]
-    Name(String),
-    /// A path that is not one of a target's file.
-    #[error(
-        "`{0}` is not the path of a target: its file is named after the target and ends in `.toml`, with letters, digits, dots and \
-         dashes in front"
-    )]
-    Path(String),
-    /// The file is not TOML, or not that of a target.
-    #[error("{}:{line}:{column}: {message}", path.display())]
-    Malformed {
-        /// The file.
-        path: PathBuf,
-        /// Line, from 1.
-        line: usize,
-        /// Column, from 1, in characters.
-        column: usize,
-        /// What is wrong there.
-        message: String,
-    },
-    /// The merged target lacks something or says something that cannot be.
-    #[error("target `{name}` ({place}): {message}")]
-    Invalid {
-        /// The target.
-        name: String,
-        /// Its file; with line and column where a key is wrong, and then the file that has it.
-        place: String,
-        /// What is wrong.
-        message: String,
-    },
-    /// The file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-}
-
-/// The names of all targets under `specs`, sorted.
-///
-/// # Errors
-/// When `specs/targets` cannot be read.
-pub fn list(specs: &Path) -> Result<Vec<String>, Error> {
-    named(specs.join("targets"))
-}
-
-/// The names of all releases of `package`, `lustre` or `e2fsprogs`, under `specs`, sorted.
-///
-/// # Errors
-/// When their folder cannot be read.
-pub fn releases(specs: &Path, package: &str) -> Result<Vec<String>, Error> {
-    named(specs.join(compose::folder(package)))
-}
 
 /// The releases of Lustre that are upstream's, each with its version: one of those that are the same source.
 ///
@@ -116,10 +52,10 @@ pub fn lustre_releases(specs: &Path) -> Result<Vec<(String, String)>, Error> {
     for name in releases(specs, "lustre")? {
         let place = load::Place {
             name: name.clone(),
-            path: specs.join(format!("{}/{name}.toml", compose::folder("lustre"))),
+            path: specs.join(format!("{}/{name}.toml", names::folder("lustre"))),
             by_path: false,
         };
-        let part = format!("{}/{name}", compose::folder("lustre"));
+        let part = format!("{}/{name}", names::folder("lustre"));
         let table = load::part(specs, &place, &part, 1, &mut Vec::new())?;
         let lustre = |key: &str| table.get("lustre").and_then(|lustre| lustre.get(key));
         let (Some(source), Some(version)) = (lustre("source"), lustre("version")) else {
@@ -131,27 +67,6 @@ pub fn lustre_releases(specs: &Path) -> Result<Vec<(String, String)>, Error> {
         }
     }
     Ok(all)
-}
-
-/// The names of the TOML files in `folder`, without their ending, sorted.
-fn named(folder: PathBuf) -> Result<Vec<String>, Error> {
-    let read = |source| Error::Read {
-        path: folder.clone(),
-        source,
-    };
-    let mut names = Vec::new();
-    for entry in fs::read_dir(&folder).map_err(read)? {
-        let path = entry.map_err(read)?.path();
-        if path
-            .extension()
-            .is_some_and(|extension| extension == "toml")
-            && let Some(stem) = path.file_stem()
-        {
-            names.push(stem.to_string_lossy().into_owned());
-        }
-    }
-    names.sort();
-    Ok(names)
 }
 
 impl Target {

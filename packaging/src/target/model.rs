@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::Boot;
-use super::compose::Chosen;
-use super::needs::Needs;
+use super::chosen::Chosen;
+use super::needs::{Debuginfo, Needs};
 use super::repositories::{self, BaseRepository, KeyFile};
 use crate::cpu::Level;
 
@@ -397,5 +397,22 @@ impl Target {
         .flatten()
         .cloned()
         .collect()
+    }
+}
+
+impl Target {
+    /// What debuginfo adds to the build of this target's kernel; none where there is none.
+    pub fn kernel_debuginfo(&self) -> Option<&Debuginfo> {
+        let debuginfo = self.needs.as_ref()?.debuginfo.as_ref()?;
+        let left_out = self.kernel.options.contains(&debuginfo.option);
+        (self.kernel.kind.is_patched() && !left_out).then_some(debuginfo)
+    }
+
+    /// The target as far as it decides what comes out and whether it holds: without what it takes to build it.
+    pub fn without_needs(&self) -> Self {
+        Self {
+            needs: None,
+            ..self.clone()
+        }
     }
 }

@@ -2,8 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::model::Target;
-
 /// The table `[needs]`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,21 +49,4 @@ pub struct Debuginfo {
     pub memory_mib: u64,
     /// Time, in minutes.
     pub minutes: u64,
-}
-
-impl Target {
-    /// What debuginfo adds to the build of this target's kernel; none where there is none.
-    pub fn kernel_debuginfo(&self) -> Option<&Debuginfo> {
-        let debuginfo = self.needs.as_ref()?.debuginfo.as_ref()?;
-        let left_out = self.kernel.options.contains(&debuginfo.option);
-        (self.kernel.kind.is_patched() && !left_out).then_some(debuginfo)
-    }
-
-    /// The target as far as it decides what comes out and whether it holds: without what it takes to build it.
-    pub fn without_needs(&self) -> Self {
-        Self {
-            needs: None,
-            ..self.clone()
-        }
-    }
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use super::check::inside;
 use super::model::Target;
+use super::syntax::inside;
 use crate::overlay::{Overlay, OverlayError};
 use crate::store::Digest;
 

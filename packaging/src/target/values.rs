@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::check::inside;
 use super::model::Target;
+use super::syntax::inside;
 use crate::source::Location;
 
 /// What a value is, and how it is said where it is something else.

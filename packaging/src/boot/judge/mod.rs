@@ -3,40 +3,13 @@
 //! A check holds where it ended with status 0 and without a finding. The output of some is judged here as well, where what is
 //! expected is known and a test can look: [`outputs`].
 
+mod judged;
 mod outputs;
 
+pub use judged::{Expected, Judged};
+
 use super::guest::{End, Ran};
-use super::kernel_log::KernelLog;
 use super::report::{Reported, START};
-use crate::target::Boot;
-
-/// What is expected of a guest.
-#[derive(Debug, Clone, Copy)]
-pub struct Expected<'a> {
-    /// The target's table.
-    pub boot: &'a Boot,
-    /// The release of the packaged kernel.
-    pub release: &'a str,
-    /// What the kernel must not say.
-    pub kernel_log: &'a KernelLog,
-}
-
-/// A check, judged.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct Judged {
-    /// Its name.
-    pub name: String,
-    /// What was seen.
-    pub evidence: Vec<String>,
-    /// What is wrong.
-    pub findings: Vec<String>,
-    /// Why it did not run.
-    pub not_run: Option<String>,
-    /// How long it took in the guest, in seconds.
-    pub seconds: f64,
-    /// What it printed.
-    pub output: Vec<String>,
-}
 
 /// Judges all checks that the target names, and the start before them.
 pub fn judge(expected: &Expected<'_>, ran: &Ran) -> Vec<Judged> {

@@ -2,7 +2,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::*;
+use crate::boot::KernelLog;
 use crate::boot::report::Report;
+use crate::target::Boot;
 use crate::target::Target;
 
 /// The table of the default target.

@@ -1,15 +1,13 @@
 //! Fetching pins with apt's own downloader, checked by SHA256.
 
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
-use sha2::{Digest, Sha256};
-
 use super::{Apt, Error};
-use crate::distro::hex;
 use crate::lock::FilePin;
 use crate::process;
+use crate::store::Digest;
 
 /// apt's own downloader: it knows every kind of location that a sources file may hold, and the host's proxies.
 const APT_HELPER: &str = "/usr/lib/apt/apt-helper";
@@ -107,13 +105,5 @@ fn accept(
 
 fn sha256(path: &Path) -> io::Result<String> {
     let mut file = lustre_files::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 256 * 1024];
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            return Ok(hex(&hasher.finalize()));
-        }
-        hasher.update(&buffer[..read]);
-    }
+    Ok(Digest::of_reader(&mut file)?.0.to_string())
 }

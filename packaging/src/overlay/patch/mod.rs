@@ -1,11 +1,11 @@
 //! Unified diffs: reading them ([`parse`]), and checking and applying them to a tree with GNU `patch` ([`apply`]).
 
 pub mod apply;
-pub mod parse;
-
+mod model;
 mod named;
-mod parser;
+mod parse;
 mod said;
 
-pub use apply::{ApplyError, ApplyOptions, Failure, PatchResult, SeriesReport};
-pub use parse::{FilePatch, Hunk, Line, Patch, PatchError};
+pub use apply::{ApplyError, ApplyOptions, PatchResult, SeriesReport};
+pub use model::{FilePatch, Hunk, Line, LineKind, Patch, PatchError};
+pub use said::Failure;

@@ -2,9 +2,52 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use super::apply::Failure;
-use super::parse::Patch;
+use super::model::Patch;
+/// How much processor time `patch` may take for one patch file. Those of whole kernels take seconds.
+pub(super) const BUSY: Duration = Duration::from_secs(60);
+
+/// One reason why a patch does not apply.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// A hunk found no place.
+    #[error("{}: hunk {hunk} (line {line} of the patch) does not apply near line {near}", file.display())]
+    Hunk {
+        /// The file.
+        file: PathBuf,
+        /// The hunk's number among those of this file in this patch, counted from 1.
+        hunk: usize,
+        /// The line of the hunk's header in the patch, counted from 1; 0 where it is not known.
+        line: usize,
+        /// The line of the file at which it was expected.
+        near: usize,
+    },
+    /// The file to change is not there.
+    #[error("{}: there is no such file in the tree", .0.display())]
+    NoFile(PathBuf),
+    /// The patch, or its part for this file, is already in the tree.
+    #[error("{}: the patch seems to be applied already (or is reversed)", .0.display())]
+    AlreadyApplied(PathBuf),
+    /// A file to delete has more content than the patch removes.
+    #[error("{}: not empty after the patch that deletes it", .0.display())]
+    NotEmpty(PathBuf),
+    /// `patch` made a file of what does not look like a unified diff to us.
+    #[error("{}: is made by a part of the patch that is not a unified diff; make the patch anew with `diff -u` or git", .0.display())]
+    Stray(PathBuf),
+    /// `patch` made a symbolic link, or something else that is no file.
+    #[error("{}: the patch makes a symbolic link or another thing that is no file; make it in the spec instead", .0.display())]
+    NoFileMade(PathBuf),
+    /// `patch` was ended because it took too long.
+    #[error(
+        "patch takes more than {} s of processor time with it and was ended: its hunks are not as `diff` writes them, or it is meant to; make the patch anew",
+        BUSY.as_secs()
+    )]
+    Busy,
+    /// `patch` failed in another way; its words.
+    #[error("patch says: {0}")]
+    Other(String),
+}
 
 /// Reads what `patch` says into failures; never empty.
 pub(super) fn failures(words: &str, parsed: &Patch) -> Vec<Failure> {

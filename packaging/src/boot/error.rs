@@ -1,0 +1,55 @@
+//! What can keep a guest from being booted.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::needs;
+
+/// A boot that could not be made. That a guest fails is no error but an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A program failed.
+    #[error(transparent)]
+    Process(#[from] crate::process::Error),
+    /// The host lacks memory or disk.
+    #[error(transparent)]
+    Needs(#[from] needs::Error),
+    /// A file cannot be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The path in question.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A file of `specs/` does not say what it should.
+    #[error("{}: {message}", path.display())]
+    Data {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// An emulator without the processor that the target's packages are compiled for.
+    #[error(
+        "{} cannot give a guest a processor of the level {level}, which the distribution's packages are compiled for: {said}; QEMU 7.2 \
+         and later can for x86-64-v3",
+        program.display()
+    )]
+    Cpu {
+        /// The emulator.
+        program: PathBuf,
+        /// What is needed.
+        level: crate::cpu::Level,
+        /// What it says.
+        said: String,
+    },
+    /// There is no emulator.
+    #[error("no QEMU on this host: neither {} is there; the package is qemu-system-x86 on Debian, qemu-kvm on Enterprise Linux and Fedora", needs::PROGRAMS.join(" nor "))]
+    NoQemu,
+}
+
+pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io { path, source }
+}

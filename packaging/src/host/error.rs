@@ -1,0 +1,103 @@
+//! What a host can lack.
+
+use std::path::PathBuf;
+
+use serde::Deserialize;
+
+/// A host that cannot do the work, or cannot be made to.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The list of tools cannot be used.
+    #[error("{}: {message}", path.display())]
+    List {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        message: String,
+    },
+    /// Programs are missing.
+    #[error(
+        "missing on this host:\n{}\ninstall with: {install}\nor let `--setup` do it",
+        missing_lines(missing)
+    )]
+    Missing {
+        /// The programs, each with what it is for.
+        missing: Vec<Tool>,
+        /// The line that installs them.
+        install: String,
+    },
+    /// Neither apt nor dnf is there to install with.
+    #[error("this host has neither apt-get nor dnf to install with; needed are: {0}")]
+    NoInstaller(String),
+    /// Installing failed.
+    #[error("`{command}` failed{}", reason(message))]
+    Install {
+        /// What was run.
+        command: String,
+        /// Why it failed, where more is known than that it did.
+        message: String,
+    },
+    /// Another program has the lock of the host's packages, and keeps it.
+    #[error(
+        "`{name}` (process {process}) has the lock {} and did not let it go in {seconds} s; wait for its end and run the same command \
+         again",
+        lock.display()
+    )]
+    Locked {
+        /// The lock.
+        lock: PathBuf,
+        /// The other program.
+        name: String,
+        /// Its process.
+        process: u32,
+        /// How long it was waited for.
+        seconds: u64,
+    },
+    /// Neither root nor a user namespace with a range of ids.
+    #[error(
+        "chroots cannot be made: not root, and a user namespace with a range of ids cannot be had ({0}); run as root, or have the \
+         administrator allow unprivileged user namespaces, install the package with `newuidmap` and give your user a range in \
+         /etc/subuid and /etc/subgid"
+    )]
+    Unprivileged(String),
+}
+
+fn reason(message: &str) -> String {
+    if message.is_empty() {
+        String::new()
+    } else {
+        format!(": {message}")
+    }
+}
+
+fn missing_lines(missing: &[Tool]) -> String {
+    let lines: Vec<String> = missing
+        .iter()
+        .map(|tool| format!("  {} ({})", tool.program, tool.why))
+        .collect();
+    lines.join("\n")
+}
+
+/// A program that the tool drives.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tool {
+    /// Its name in the path.
+    pub program: String,
+    /// Where else it may be, under another name.
+    #[serde(default)]
+    pub also: Vec<PathBuf>,
+    /// What it is for.
+    pub why: String,
+    /// Debian's package.
+    pub apt: String,
+    /// The package of EL and Fedora.
+    pub dnf: String,
+    /// A command that succeeds where the tool is whole: for what is no program of its own, such as a plugin. Without one, the program
+    /// being in the path is enough.
+    #[serde(default)]
+    pub check: Vec<String>,
+    /// Which commands need it.
+    #[serde(rename = "for")]
+    pub needed_for: Vec<String>,
+}

@@ -1,0 +1,64 @@
+//! Why an overlay cannot be loaded or does not fit.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::config::{ConfigError, KnownError};
+use super::edit::EditErrors;
+use super::manifest::ManifestError;
+use super::{fixup, patch, release, series};
+
+/// An overlay that cannot be loaded or that does not fit a source.
+#[derive(Debug, thiserror::Error)]
+pub enum OverlayError {
+    /// A file or folder cannot be read or written.
+    #[error("{what} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// The path.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// `overlay.toml` is not right.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// Edits do not fit.
+    #[error(transparent)]
+    Edits(#[from] EditErrors),
+    /// A series is not right.
+    #[error(transparent)]
+    Series(#[from] series::SeriesError),
+    /// A patch of a series is not right.
+    #[error(transparent)]
+    Patch(#[from] patch::PatchError),
+    /// A series cannot be tried on a tree.
+    #[error(transparent)]
+    Apply(#[from] patch::ApplyError),
+    /// A fixup does not fit.
+    #[error(transparent)]
+    Fixup(#[from] fixup::FixupError),
+    /// A config is not right.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The release cannot be formed.
+    #[error(transparent)]
+    Release(#[from] release::ReleaseError),
+    /// The kernel's options cannot be told.
+    #[error(transparent)]
+    Known(#[from] KnownError),
+    /// A placeholder or a root that the caller does not give, or something left unused.
+    #[error("overlay {}: {problem}", overlay.display())]
+    Input {
+        /// The overlay's folder.
+        overlay: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+}
+
+pub(super) fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OverlayError {
+    let path = path.to_owned();
+    move |source| OverlayError::Io { what, path, source }
+}

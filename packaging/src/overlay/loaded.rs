@@ -1,0 +1,48 @@
+//! An overlay as it lies in its folder, and its files.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::Manifest;
+use super::error::{OverlayError, io_error};
+
+/// An overlay, loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overlay {
+    /// The folder of its `overlay.toml`, where its fragments and extra sources are.
+    pub folder: PathBuf,
+    /// The folders of those that it is laid over, by their names under `specs/`.
+    pub below: BTreeMap<String, PathBuf>,
+    /// What it consists of.
+    pub manifest: Manifest,
+}
+
+impl Overlay {
+    /// What an `overlay.toml` says itself, without those that it is laid over.
+    pub(super) fn alone(path: &Path) -> Result<Self, OverlayError> {
+        let manifest = Manifest::parse(&read_text(path)?, &path.display().to_string())?;
+        Ok(Self {
+            folder: path.parent().unwrap_or(Path::new(".")).to_owned(),
+            below: BTreeMap::new(),
+            manifest,
+        })
+    }
+}
+
+pub(super) fn read_text(path: &Path) -> Result<String, OverlayError> {
+    lustre_files::read_to_string(path, lustre_files::TEXT).map_err(io_error("cannot read", path))
+}
+
+/// Writes aside and renames, so that nobody sees a half-written file. Keeps the permissions of what was there.
+pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), OverlayError> {
+    let mut aside = path.to_owned().into_os_string();
+    aside.push(".new~");
+    let aside = PathBuf::from(aside);
+    fs::write(&aside, content).map_err(io_error("cannot write", &aside))?;
+    if let Ok(there) = fs::metadata(path) {
+        fs::set_permissions(&aside, there.permissions())
+            .map_err(io_error("cannot change the mode of", &aside))?;
+    }
+    fs::rename(&aside, path).map_err(io_error("cannot replace", path))
+}

@@ -1,0 +1,57 @@
+//! Why a target cannot be used.
+
+use std::path::PathBuf;
+
+/// A target that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// There is no such target.
+    #[error("no target `{name}`: {} does not exist; there are: {}", path.display(), known.join(", "))]
+    Unknown {
+        /// The name asked for.
+        name: String,
+        /// Where it was looked for.
+        path: PathBuf,
+        /// The targets there are.
+        known: Vec<String>,
+    },
+    /// A name that could lead out of the folder of targets.
+    #[error("`{0}` is not a target's name: use letters, digits, dots and dashes")]
+    Name(String),
+    /// A path that is not one of a target's file.
+    #[error(
+        "`{0}` is not the path of a target: its file is named after the target and ends in `.toml`, with letters, digits, dots and \
+         dashes in front"
+    )]
+    Path(String),
+    /// The file is not TOML, or not that of a target.
+    #[error("{}:{line}:{column}: {message}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1, in characters.
+        column: usize,
+        /// What is wrong there.
+        message: String,
+    },
+    /// The merged target lacks something or says something that cannot be.
+    #[error("target `{name}` ({place}): {message}")]
+    Invalid {
+        /// The target.
+        name: String,
+        /// Its file; with line and column where a key is wrong, and then the file that has it.
+        place: String,
+        /// What is wrong.
+        message: String,
+    },
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+}
