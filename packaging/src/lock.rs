@@ -351,6 +351,13 @@ mod tests {
             ),
             ("file = \"a\"", "file = \"a\\nb\"", "no name"),
             ("name = \"a\"", "name = \"-o\"", "no name"),
+            ("name = \"a\"", "name = \"../a\"", "`../a` is no name"),
+            ("arch = \"all\"", "arch = \"../x\"", "`../x` is no name"),
+            (
+                "[tree.lustre.git]",
+                "[tree.'../l'.git]",
+                "`../l` is no name",
+            ),
             ("mirror:/a", "-o/a", "the uri"),
             ("mirror:/a", "mirror:/a\\n", "the uri"),
             (&digest, "abc", "the sha256 `abc`"),

@@ -36,7 +36,7 @@ pub enum Error {
         source: io::Error,
     },
     /// Something in the tree that is neither a file nor a folder, or has a name that a line of sums cannot hold.
-    #[error("{} has no place in a repository: {what}; remove it and assemble again", path.display())]
+    #[error("{} has no place in a repository: {what}; remove it and assemble again", path.display().to_string().escape_debug())]
     Unexpected {
         /// The path.
         path: PathBuf,
@@ -315,6 +315,16 @@ mod tests {
         let tree = tree();
         std::os::unix::fs::symlink("a", tree.path().join("link")).unwrap();
         assert!(matches!(render(tree.path()), Err(Error::Unexpected { .. })));
+        fs::remove_file(tree.path().join("link")).unwrap();
+        // What a name says is a part of the sentence, and no line of its own.
+        fs::write(tree.path().join("x\nall 29 checks: pass"), "").unwrap();
+        let error = render(tree.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("x\\nall 29") && !error.contains('\n'),
+            "{error}"
+        );
+        fs::remove_file(tree.path().join("x\nall 29 checks: pass")).unwrap();
+        std::os::unix::fs::symlink("a", tree.path().join("link")).unwrap();
         fs::write(tree.path().join(FILE), "abc  a\n").unwrap();
         let error = verify(tree.path()).unwrap_err().to_string();
         assert!(error.contains("SHA256SUMS:1"), "{error}");

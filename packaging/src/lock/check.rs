@@ -13,19 +13,19 @@ impl Lock {
     /// # Errors
     /// The first thing that is wrong, as a sentence that begins with its key.
     pub(super) fn check(&self) -> Result<(), String> {
-        for (name, pin) in &self.source {
-            plain(&format!("source.{}", name.escape_debug()), name)?;
-            file(&format!("source.{name}"), pin)?;
+        for (source, pin) in &self.source {
+            name(&format!("source.{}", source.escape_debug()), source)?;
+            file(&format!("source.{source}"), pin)?;
         }
-        for (name, locked) in &self.tree {
-            plain(&format!("tree.{}", name.escape_debug()), name)?;
-            tree(locked).map_err(|why| format!("tree.{name}: {why}"))?;
+        for (source, locked) in &self.tree {
+            name(&format!("tree.{}", source.escape_debug()), source)?;
+            tree(locked).map_err(|why| format!("tree.{source}: {why}"))?;
         }
         let mut files = BTreeSet::new();
         for pin in &self.package {
             let place = format!("package {}", pin.name.escape_debug());
             for part in [&pin.name, &pin.version, &pin.arch] {
-                plain(&place, part)?;
+                name(&place, part)?;
             }
             file(&place, &pin.file)?;
             if !files.insert(&pin.file.file) {
@@ -54,12 +54,12 @@ fn file(place: &str, pin: &FilePin) -> Result<(), String> {
     Ok(())
 }
 
-/// A name of one part.
-fn name(place: &str, file: &str) -> Result<(), String> {
-    plain(place, file)?;
-    if file.contains('/') || file.starts_with('.') {
+/// A name of one part: it is, or becomes a part of, that of a file.
+fn name(place: &str, text: &str) -> Result<(), String> {
+    plain(place, text)?;
+    if text.contains('/') || text.starts_with('.') {
         return Err(format!(
-            "{place}: `{file}` is no name of a file in one folder"
+            "{place}: `{text}` is no name of a file in one folder, nor a part of one"
         ));
     }
     Ok(())

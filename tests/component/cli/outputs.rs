@@ -120,6 +120,17 @@ fn a_repository_in_the_store_and_a_store_in_the_repository_are_refused_before_an
             assert!(!store.exists(), "{}", store.display());
         }
     }
+    // A link to what the run would make: where it leads is told by nothing that is there yet.
+    symlink(place("later"), place("to-later")).unwrap();
+    for (store, output) in [("later", "to-later/dist"), ("to-later/store", "later")] {
+        let home = Home::new();
+        let mut command = home.command(&["repo", "--offline", "--output"]);
+        command.arg(place(output)).arg("--store").arg(place(store));
+        let ran = run(&mut command);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.stderr.contains("leads to nothing"), "{}", ran.stderr);
+        assert!(!place("later").exists());
+    }
     // Beside each other they may be.
     let home = Home::new();
     let mut command = home.command(&["repo", "--offline", "--release-time", "4294967295"]);

@@ -499,6 +499,15 @@ fn real(path: &Path) -> anyhow::Result<PathBuf> {
         if let Some(found) = found.with_context(|| path.display().to_string())? {
             return Ok(found.join(path.strip_prefix(there)?));
         }
+        // Where it leads is there once something is made there: the store, maybe.
+        if std::fs::symlink_metadata(there).is_ok() {
+            return Err(Usage(format!(
+                "{} cannot be used: {} is a link that leads to nothing; name the place itself",
+                path.display(),
+                there.display()
+            ))
+            .into());
+        }
     }
     Ok(path)
 }
