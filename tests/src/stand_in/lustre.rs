@@ -129,6 +129,16 @@ impl Lustre {
             "BuildRequires: kernel-devel\n",
             "BuildRequires: kernel >= 3.10\n",
         )?;
+        // Upstream's, which are no part of the model.
+        change(
+            &spec,
+            "%files -n %{kmod_devel_pkg}\n",
+            "%post -n %{kmod_devel_pkg}\n\
+             alternatives --install %{_usrsrc}/lustre lustre %{_usrsrc}/lustre-%{version} 50\n\n\
+             %preun -n %{kmod_devel_pkg}\n\
+             alternatives --remove lustre %{_usrsrc}/lustre-%{version}\n\n\
+             %files -n %{kmod_devel_pkg}\n",
+        )?;
         let text = fs::read_to_string(&spec)?;
         let start = text
             .find("%{!?kdir: ")
