@@ -135,7 +135,7 @@ fn advice(text: &str) -> (&str, Option<&str>) {
         "mount", "move", "name", "remove", "rename", "run", "say", "set", "start", "take", "try",
         "unset", "update", "upgrade", "use",
     ];
-    let Some((thought, next)) = text.split_once("; ").and_then(|_| text.rsplit_once("; ")) else {
+    let Some((thought, next)) = text.rsplit_once("; ") else {
         return (text, None);
     };
     let first = next.split([' ', ',', ':']).next().unwrap_or_default();
