@@ -38,6 +38,9 @@ static OURSELVES: AtomicBool = AtomicBool::new(false);
 /// The children that run now, so that an interruption can end them.
 static CHILDREN: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
+/// Held while an interruption ends what runs.
+static ENDING: Mutex<()> = Mutex::new(());
+
 /// The logs that this run has begun.
 static BEGUN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
 
@@ -394,6 +397,7 @@ fn bury_orphans() {
 
 /// Ends all children, and what they started, and lets nothing start any more: for Ctrl-C. What does not heed it within [`GRACE`] is killed.
 pub fn interrupt() {
+    let _ending = ENDING.lock().unwrap_or_else(PoisonError::into_inner);
     INTERRUPTED.store(true, Ordering::SeqCst);
     signal_children(Signal::TERM);
     let grace = if OURSELVES.load(Ordering::SeqCst) {
@@ -409,13 +413,32 @@ pub fn interrupt() {
         }
         std::thread::sleep(Duration::from_millis(50));
     }
-    signal_children(Signal::KILL);
+    kill_children();
+}
+
+/// Waits for an [`interrupt`] that is at work: a program whose children have ended, and that ends itself, would leave what those started.
+pub fn finish_interruption() {
+    drop(ENDING.lock().unwrap_or_else(PoisonError::into_inner));
 }
 
 /// Kills all children, and what they started, at once, and lets nothing start any more.
 pub fn kill() {
     INTERRUPTED.store(true, Ordering::SeqCst);
-    signal_children(Signal::KILL);
+    kill_children();
+}
+
+/// Kills until nothing runs any more: what was just being started is among none of those that were found, and what is killed goes on for a
+/// moment, with files open in a store that another run may take as soon as this one has ended. What waits for a disk that never answers is
+/// not waited for longer than [`GRACE`].
+fn kill_children() {
+    let patience = Instant::now() + GRACE;
+    loop {
+        signal_children(Signal::KILL);
+        if descendants().is_empty() || Instant::now() > patience {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 fn children() -> MutexGuard<'static, Vec<u32>> {
@@ -595,17 +618,28 @@ fn program_name(command: &Command) -> String {
     command.get_program().to_string_lossy().into_owned()
 }
 
-/// The command as one line, cut where it gets too long to read. Of a command run in a sandbox, what is run there.
+/// The command as one line, cut where it gets too long to read: of a command run in a sandbox what is run there, of git without the settings
+/// that it is always given.
 fn describe(command: &Command) -> String {
     const LIMIT: usize = 400;
     let arguments: Vec<&OsStr> = command.get_args().collect();
     let inside = arguments.iter().rposition(|argument| *argument == "--");
-    let (mut line, rest) = match inside {
-        Some(at) if arguments.contains(&OsStr::new("bwrap")) => {
-            ("(in a sandbox)".to_owned(), &arguments[at + 1..])
-        }
-        _ => (program_name(command), &arguments[..]),
+    let (mut line, program, mut rest) = match inside {
+        Some(at) if arguments.contains(&OsStr::new("bwrap")) && at + 1 < arguments.len() => (
+            "(in a sandbox) ".to_owned(),
+            arguments[at + 1],
+            &arguments[at + 2..],
+        ),
+        _ => (String::new(), command.get_program(), &arguments[..]),
     };
+    line.push_str(&quote(program));
+    if program == "git" {
+        while let [option, _, after @ ..] = rest
+            && *option == "-c"
+        {
+            rest = after;
+        }
+    }
     for argument in rest {
         line.push(' ');
         line.push_str(&quote(argument));
@@ -676,6 +710,23 @@ mod tests {
         }
         assert_eq!(text(&told), "one\ntwo\n");
         assert_eq!(text(&linked), "error of an earlier run\n");
+    }
+
+    #[test]
+    fn a_command_is_shown_by_what_tells_it_from_others() {
+        let words = ["-c", "gc.auto=0", "-c", "a b", "log", "-c", "x y"];
+        let mut git = command("git");
+        assert_eq!(describe(git.args(words)), "git log -c 'x y'");
+        let mut sandboxed = command("setpriv");
+        sandboxed.args(["--reset-env", "bwrap", "--ro-bind", "/", "/", "--", "git"]);
+        assert_eq!(
+            describe(sandboxed.args(words)),
+            "(in a sandbox) git log -c 'x y'"
+        );
+        let mut shell = command("sh");
+        assert_eq!(describe(shell.args(["-c", "x y"])), "sh -c 'x y'");
+        let mut long = command("echo");
+        assert!(describe(long.arg("é".repeat(999))).ends_with("é…"));
     }
 
     #[test]

@@ -17,6 +17,8 @@ use lustre_repo_tests::command_line::{Home, Run, run};
 use lustre_repo_tests::secret_search::SecretParts;
 use lustre_repository::{proof, sums};
 
+#[path = "kills/beside.rs"]
+mod beside;
 #[path = "kills/full.rs"]
 mod full;
 #[path = "kills/named.rs"]

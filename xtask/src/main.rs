@@ -27,9 +27,9 @@ fn main() -> std::process::ExitCode {
     let secrets = process::secrets::take().context(
         "the key or its passphrase cannot be taken out of the environment, where every program could read it; give it in a file",
     );
-    exit::report(
-        secrets
-            .and_then(|()| cli::Cli::of_process())
-            .and_then(commands::run),
-    )
+    let result = secrets
+        .and_then(|()| cli::Cli::of_process())
+        .and_then(commands::run);
+    process::finish_interruption();
+    exit::report(result)
 }

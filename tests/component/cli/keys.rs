@@ -269,14 +269,20 @@ fn what_is_no_key_file_ends_at_once() {
     }
 }
 
-/// A `gpg` that waits, is deaf to SIGTERM, and says its id in the file `pid`; and in `pid.below` that of a program which it started, and
-/// which has a session of its own.
-fn deaf_gpg(home: &Home) -> PathBuf {
+/// A `gpg` that waits and says its id in the file `pid`, and in `pid.below` that of a program which it started, and which has a session of its
+/// own. Of the two, one is deaf to SIGTERM, or both.
+fn waiting_gpg(home: &Home, deaf: Deaf) -> PathBuf {
+    let trap = "trap '' TERM;";
+    let (itself, below) = match deaf {
+        Deaf::Both => (trap, trap),
+        Deaf::Itself => (trap, ""),
+        Deaf::WhatItStarted => ("", trap),
+    };
     let folder = home.path().join("bin");
     fs::create_dir(&folder).unwrap();
     let gpg = folder.join("gpg");
     let script = format!(
-        "#!/bin/sh\nsetsid sleep 300 </dev/null >/dev/null 2>&1 &\necho $! >{0}.below\ntrap '' TERM\necho $$ >{0}.new\nmv {0}.new {0}\nwhile :; do sleep 0.2; done\n",
+        "#!/bin/sh\nsetsid sh -c \"{below} echo \\$\\$ >{0}.below; while :; do sleep 0.2; done\" </dev/null >/dev/null 2>&1 &\n{itself}\nwhile [ ! -s {0}.below ]; do sleep 0.01; done\necho $$ >{0}.new\nmv {0}.new {0}\nwhile :; do sleep 0.2; done\n",
         home.path().join("pid").display()
     );
     fs::write(&gpg, script).unwrap();
@@ -284,18 +290,35 @@ fn deaf_gpg(home: &Home) -> PathBuf {
     folder
 }
 
+#[derive(Debug, Clone, Copy)]
+enum Deaf {
+    Both,
+    Itself,
+    WhatItStarted,
+}
+
 #[test]
 fn a_signal_ends_what_was_started_and_a_second_one_ends_all_at_once() {
-    for signals in [1, 2] {
+    // A command that is ended, and one that ends itself when it has cleaned up.
+    let lines = [&["key", "show"][..], &["assemble", "--offline"]];
+    let cases = [
+        (lines[0], Deaf::Both, 1),
+        (lines[0], Deaf::Both, 2),
+        (lines[1], Deaf::Itself, 1),
+        (lines[1], Deaf::WhatItStarted, 1),
+        (lines[1], Deaf::Both, 2),
+    ];
+    for case @ (line, deaf, signals) in cases {
         let home = Home::new();
         let path = format!(
             "{}:{}",
-            deaf_gpg(&home).display(),
+            waiting_gpg(&home, deaf).display(),
             std::env::var("PATH").unwrap()
         );
         let agent = "0123456789ABCDEF0123456789ABCDEF01234567";
-        let mut command = home.command(&["key", "show", "--key-agent", agent]);
+        let mut command = home.command(line);
         let mut child = command
+            .args(["--key-agent", agent])
             .env("PATH", path)
             .stderr(Stdio::null())
             .spawn()
@@ -304,7 +327,7 @@ fn a_signal_ends_what_was_started_and_a_second_one_ends_all_at_once() {
         let gpg: String = loop {
             match fs::read_to_string(home.path().join("pid")) {
                 Ok(id) => break id.trim().to_owned(),
-                Err(_) => assert!(Instant::now() < limit, "gpg does not start"),
+                Err(_) => assert!(Instant::now() < limit, "gpg does not start: {case:?}"),
             }
             std::thread::sleep(Duration::from_millis(20));
         };
@@ -315,19 +338,19 @@ fn a_signal_ends_what_was_started_and_a_second_one_ends_all_at_once() {
             std::thread::sleep(Duration::from_millis(300));
         }
         let status = child.wait().unwrap();
-        assert_eq!(status.code(), Some(130), "{signals}");
+        assert_eq!(status.code(), Some(130), "{case:?}");
         // The first one waits for what is deaf, and kills it.
         assert_eq!(
             start.elapsed() < Duration::from_secs(4),
             signals == 2,
-            "{signals}"
+            "{case:?}"
         );
         let below = fs::read_to_string(home.path().join("pid.below")).unwrap();
         for id in [gpg.as_str(), below.trim()] {
             let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
             assert!(
                 stat.is_empty() || stat.contains(") Z "),
-                "{signals}: it runs on: {stat}"
+                "{case:?}: it runs on: {stat}"
             );
         }
     }
