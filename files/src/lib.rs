@@ -5,6 +5,7 @@
 //! - [`open`] is for what is read bit by bit (packages, archives, digests), however large it is.
 //! - [`open_folder`] is for locks and for `fsync`.
 //! - [`if_there`] tells a file that is not there from one that cannot be read.
+//! - [`shown`] is a path in a message.
 //! - [`remove_tree`] removes folders, and never what is mounted in them.
 
 #![cfg_attr(
@@ -189,9 +190,32 @@ fn too_large(size: u64, limit: u64) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
+/// A path on one line, whatever it is called: somebody else may have named it, to have a message say what it does not.
+pub fn shown(path: &(impl AsRef<Path> + ?Sized)) -> impl std::fmt::Display {
+    let path = path.as_ref().display().to_string();
+    if !path.contains(char::is_control) {
+        return path;
+    }
+    path.chars().fold(String::new(), |mut shown, c| {
+        if c.is_control() {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+        shown
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_shown_on_one_line() {
+        assert_eq!(shown("/a b/é'.rpm").to_string(), "/a b/é'.rpm");
+        let path = "a\nerror: b\u{9b}\r";
+        assert_eq!(shown(path).to_string(), "a\\nerror: b\\u{9b}\\r");
+    }
 
     #[test]
     fn only_files_of_their_size_are_read() {

@@ -6,10 +6,6 @@ use std::borrow::Cow;
 /// characters, and those that turn the direction of writing), or a CI system that takes commands from a log (`::set-env …`,
 /// `##[…]`).
 pub fn harmless(text: &str) -> Cow<'_, str> {
-    let obeyed = |c: char| {
-        (c.is_control() && !matches!(c, '\n' | '\t'))
-            || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
     let command = |line: &str| line.trim_start().starts_with("::");
     if !text.contains(obeyed) && !text.lines().any(command) && !text.contains("##[") {
         return Cow::Borrowed(text);
@@ -28,6 +24,28 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(out.replace("##[", "##\\["))
+}
+
+/// What a terminal obeys, or shows in another order.
+fn obeyed(c: char) -> bool {
+    (c.is_control() && !matches!(c, '\n' | '\t'))
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The same for a text of JSON, which it leaves the same: such characters stand only in strings, and are escaped as those do it.
+pub fn harmless_json(text: &str) -> Cow<'_, str> {
+    if !text.contains(obeyed) && !text.contains("##[") {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() + 16);
+    for c in text.chars() {
+        if obeyed(c) {
+            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out.replace("##[", "##\\u005b"))
 }
 
 /// Every line with its beginning alone where it is very long: a message quotes a line of a file, and the file may have only one.
@@ -67,6 +85,17 @@ mod tests {
         ] {
             assert_eq!(harmless(text), shown);
         }
+    }
+
+    #[test]
+    fn json_says_the_same_and_nothing_of_it_is_obeyed() {
+        let name = "a\u{9b}31m\u{7f}\u{202e}x ##[command]\n::error::é";
+        let text = serde_json::to_string_pretty(&serde_json::json!({ "name": name })).unwrap();
+        let shown = harmless_json(&text);
+        assert!(!shown.contains(obeyed) && !shown.contains("##["), "{shown}");
+        let read: serde_json::Value = serde_json::from_str(&shown).unwrap();
+        assert_eq!(read["name"], name);
+        assert!(matches!(harmless_json("{\n\t\"é\": 1}"), Cow::Borrowed(_)));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, WaitOptions};
@@ -30,7 +30,7 @@ const TAIL_LINES: usize = 25;
 const GRACE: Duration = Duration::from_secs(5);
 
 /// Set once the run is interrupted; nothing is started after that.
-static INTERRUPTED: AtomicBool = AtomicBool::new(false);
+static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
 /// Whether one of the children may be this very program.
 static OURSELVES: AtomicBool = AtomicBool::new(false);
@@ -38,8 +38,8 @@ static OURSELVES: AtomicBool = AtomicBool::new(false);
 /// The children that run now, so that an interruption can end them.
 static CHILDREN: Mutex<Vec<u32>> = Mutex::new(Vec::new());
 
-/// Held while an interruption ends what runs.
-static ENDING: Mutex<()> = Mutex::new(());
+/// Set once an interruption has ended what ran.
+static ENDED_ALL: AtomicBool = AtomicBool::new(false);
 
 /// The logs that this run has begun.
 static BEGUN: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
@@ -397,8 +397,12 @@ fn bury_orphans() {
 
 /// Ends all children, and what they started, and lets nothing start any more: for Ctrl-C. What does not heed it within [`GRACE`] is killed.
 pub fn interrupt() {
-    let _ending = ENDING.lock().unwrap_or_else(PoisonError::into_inner);
     INTERRUPTED.store(true, Ordering::SeqCst);
+    end_children();
+    ENDED_ALL.store(true, Ordering::SeqCst);
+}
+
+fn end_children() {
     signal_children(Signal::TERM);
     let grace = if OURSELVES.load(Ordering::SeqCst) {
         // It gives its own children as long, and cleans up after them, which takes time on a busy machine.
@@ -408,7 +412,7 @@ pub fn interrupt() {
     };
     let patience = Instant::now() + grace;
     while Instant::now() < patience {
-        if children().is_empty() && descendants().is_empty() {
+        if children().is_empty() && (0..2).all(|_| descendants().is_empty()) {
             return;
         }
         std::thread::sleep(Duration::from_millis(50));
@@ -416,9 +420,18 @@ pub fn interrupt() {
     kill_children();
 }
 
-/// Waits for an [`interrupt`] that is at work: a program whose children have ended, and that ends itself, would leave what those started.
+/// What a signal's handler sets for [`interrupt`] to follow: at once, since a signal from a terminal ends children as well, and what they fail
+/// with is the interruption from then on.
+pub fn interruption() -> Arc<AtomicBool> {
+    Arc::clone(&INTERRUPTED)
+}
+
+/// Where the run is interrupted, waits until [`interrupt`] has ended what runs: a program that ends as soon as its children have would leave
+/// what those started.
 pub fn finish_interruption() {
-    drop(ENDING.lock().unwrap_or_else(PoisonError::into_inner));
+    while interrupted() && !ENDED_ALL.load(Ordering::SeqCst) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// Kills all children, and what they started, at once, and lets nothing start any more.
@@ -434,7 +447,9 @@ fn kill_children() {
     let patience = Instant::now() + GRACE;
     loop {
         signal_children(Signal::KILL);
-        if descendants().is_empty() || Instant::now() > patience {
+        // A look at all processes takes a while, in which one may change its parent: nothing is there when it was not there twice.
+        let none = (0..2).all(|_| descendants().is_empty());
+        if none || Instant::now() > patience {
             return;
         }
         std::thread::sleep(Duration::from_millis(10));

@@ -20,7 +20,7 @@ pub const LEFT_OUT: [&str; 2] = [FILE, SIGNATURE];
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder of the tree cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", lustre_files::shown(path))]
     Read {
         /// The file.
         path: PathBuf,
@@ -28,7 +28,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The sums cannot be written.
-    #[error("cannot write {}: {source}", path.display())]
+    #[error("cannot write {}: {source}", lustre_files::shown(path))]
     Write {
         /// The file.
         path: PathBuf,
@@ -36,7 +36,10 @@ pub enum Error {
         source: io::Error,
     },
     /// Something in the tree that is neither a file nor a folder, or has a name that a line of sums cannot hold.
-    #[error("{} has no place in a repository: {what}; remove it and assemble again", path.display().to_string().escape_debug())]
+    #[error(
+        "{} has no place in a repository: {what}; remove it and assemble again",
+        lustre_files::shown(path)
+    )]
     Unexpected {
         /// The path.
         path: PathBuf,
@@ -44,7 +47,10 @@ pub enum Error {
         what: &'static str,
     },
     /// A line that is not `<64 hexadecimal digits>  <path>`, or the second of one path.
-    #[error("{}:{line}: not a line of sha256sum, or the second of a file: `{text}`", path.display())]
+    #[error(
+        "{}:{line}: not a line of sha256sum, or the second of a file: `{text}`",
+        lustre_files::shown(path)
+    )]
     Line {
         /// The sums file.
         path: PathBuf,

@@ -12,7 +12,7 @@ use super::Problem;
 #[non_exhaustive]
 pub enum Error {
     /// A file or folder could not be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", lustre_files::shown(path))]
     Io {
         /// What was tried: "read", "write" and so on.
         action: &'static str,
@@ -22,7 +22,10 @@ pub enum Error {
         source: io::Error,
     },
     /// Something else than a file or a pipe, or one that gives nothing or too much.
-    #[error("{} {problem}; name a file with the secret, or a pipe that gives it", path.display())]
+    #[error(
+        "{} {problem}; name a file with the secret, or a pipe that gives it",
+        lustre_files::shown(path)
+    )]
     Unfit {
         /// Its path.
         path: PathBuf,
@@ -42,8 +45,8 @@ pub enum Error {
     /// An unencrypted secret key, or the folder of one, that other users can open.
     #[error(
         "{} is open to other users (mode {mode:04o}); run: chmod {wanted:o} '{}'",
-        path.display(),
-        path.display()
+        lustre_files::shown(path),
+        lustre_files::shown(path)
     )]
     OpenToOthers {
         /// The file or folder.
@@ -249,7 +252,10 @@ pub enum Error {
         source: process::Error,
     },
     /// The file is not a package, or is damaged so that it cannot be read.
-    #[error("{} is not a readable RPM package: {reason}; {hint}", path.display())]
+    #[error(
+        "{} is not a readable RPM package: {reason}; {hint}",
+        lustre_files::shown(path)
+    )]
     BadPackage {
         /// The package.
         path: PathBuf,
@@ -261,7 +267,7 @@ pub enum Error {
     /// A digest in the package does not agree with its content.
     #[error(
         "{} is damaged: its {what} has digest {actual}, and {expected} is written in the package; build or download it again",
-        path.display()
+        lustre_files::shown(path)
     )]
     Digest {
         /// The package.
@@ -274,13 +280,19 @@ pub enum Error {
         actual: String,
     },
     /// The package has no signature.
-    #[error("{} is not signed; sign it, or get it from where signed packages are", path.display())]
+    #[error(
+        "{} is not signed; sign it, or get it from where signed packages are",
+        lustre_files::shown(path)
+    )]
     Unsigned {
         /// The package.
         path: PathBuf,
     },
     /// A signature of a package does not hold.
-    #[error("the signature of {} does not hold: {source}", path.display())]
+    #[error(
+        "the signature of {} does not hold: {source}",
+        lustre_files::shown(path)
+    )]
     PackageSignature {
         /// The package.
         path: PathBuf,

@@ -109,7 +109,16 @@ impl Home {
     }
 
     /// Gives `command` this home and no other environment but the path and where temporary files go.
+    ///
+    /// # Panics
+    /// Where this checkout has a site's defaults: every test would be of that site.
     pub fn prepare(&self, command: &mut Command) {
+        let defaults = project().join("lustre-repo.toml");
+        assert!(
+            !defaults.exists(),
+            "{} has this site's defaults, which the tests are not about; test in a clone without it",
+            defaults.display()
+        );
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())

@@ -38,10 +38,16 @@ pub fn report(result: anyhow::Result<Outcome>) -> ExitCode {
         Ok(Outcome::Done) => 0,
         Ok(Outcome::Unproven | Outcome::Misfit) => 3,
         Err(error) => {
-            for (part, text) in words(&error) {
+            let code = code(&error);
+            let parts = if code == INTERRUPTED && !tells_of_an_interruption(&error) {
+                interrupted(&error)
+            } else {
+                words(&error)
+            };
+            for (part, text) in parts {
                 ui::error(part, &text);
             }
-            code(&error)
+            code
         }
     };
     ui::ended(code);
@@ -87,6 +93,27 @@ fn code(error: &anyhow::Error) -> u8 {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Help(pub String);
+
+/// Whether one of the causes is the interruption.
+fn tells_of_an_interruption(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let program = cause
+            .downcast_ref::<process::Error>()
+            .or_else(|| Some(cause.downcast_ref::<Box<process::Error>>()?.as_ref()));
+        matches!(program, Some(process::Error::Interrupted { .. }))
+            || matches!(cause.downcast_ref(), Some(stage::Error::Interrupted))
+    })
+}
+
+/// What an interruption broke: it is nothing to do something about.
+fn interrupted(error: &anyhow::Error) -> Vec<(Part, String)> {
+    let broken = error.to_string();
+    let (broken, _) = advice(&broken, &[(broken.clone(), false)]);
+    vec![
+        (Part::Error, "interrupted".to_owned()),
+        (Part::Cause, broken.to_owned()),
+    ]
+}
 
 /// The error in cargo's form: what failed, its causes, the log of the stage where there is one, and what to do next, each by itself.
 fn words(error: &anyhow::Error) -> Vec<(Part, String)> {
@@ -281,6 +308,23 @@ mod tests {
             words(&error).last().unwrap(),
             &(Part::Help, "give another".to_owned())
         );
+    }
+
+    #[test]
+    fn what_an_interruption_broke_is_nothing_to_do_something_about() {
+        let error = anyhow::anyhow!("gpg has no such key: it was interrupted; look for the card");
+        assert!(!tells_of_an_interruption(&error));
+        let expected = [
+            (Part::Error, "interrupted"),
+            (Part::Cause, "gpg has no such key: it was interrupted"),
+        ];
+        assert_eq!(
+            interrupted(&error),
+            expected.map(|(part, text)| (part, text.to_owned()))
+        );
+        let program = "make".to_owned();
+        let error = anyhow::Error::from(process::Error::Interrupted { program });
+        assert!(tells_of_an_interruption(&error.context("stage `kernel`")));
     }
 
     #[test]

@@ -30,7 +30,11 @@ const NOTHING: Duration = Duration::from_millis(10);
 /// # Errors
 /// When the system does not let us.
 pub fn heed(then: Then) -> anyhow::Result<()> {
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let heeded = [SIGINT, SIGTERM, SIGHUP];
+    for signal in heeded {
+        signal_hook::flag::register(signal, process::interruption())?;
+    }
+    let mut signals = Signals::new(heeded)?;
     process::adopt_orphans()?;
     std::thread::spawn(move || {
         let mut signals = signals.forever();
@@ -39,12 +43,12 @@ pub fn heed(then: Then) -> anyhow::Result<()> {
         }
         std::thread::spawn(move || {
             if then == Then::CleanUp {
-                ui::say("interrupted: stopping builds and cleaning up; once more ends it at once");
+                ui::warn("interrupted: stopping builds and cleaning up; once more ends it at once");
             }
             process::interrupt();
             while then == Then::CleanUp && is_at_work() {}
             if then == Then::CleanUp {
-                ui::say(
+                ui::warn(
                     "still waiting after the interruption: ended; the next run removes what is unfinished",
                 );
             }

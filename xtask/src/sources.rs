@@ -88,7 +88,7 @@ pub fn options(arguments: &TargetArgs) -> anyhow::Result<Options> {
 fn heard(progress: &Progress) {
     if progress.damaged {
         let Progress { source, url, .. } = progress;
-        ui::say(&format!(
+        ui::warn(&format!(
             "damaged {source}: what came from {url} has another digest; it is fetched again from the beginning"
         ));
     }

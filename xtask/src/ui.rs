@@ -10,8 +10,9 @@ use std::time::Duration;
 use anstream::{AutoStream, ColorChoice};
 use clap::builder::styling::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
-use lustre_packaging::shown::{harmless, shortened};
+use lustre_packaging::shown::{harmless, harmless_json, shortened};
 use lustre_packaging::stage::Event;
+use serde::de::IgnoredAny;
 
 use crate::cli::Color;
 use crate::events::{self, Running};
@@ -376,11 +377,18 @@ pub fn print(text: &str) {
     if streams() {
         out(&events::output(text));
     } else {
-        out(&harmless(text));
+        out(text);
     }
 }
 
+/// A line, or a text of JSON, which stays one.
 fn out(line: &str) {
+    let is_json = line.starts_with(['{', '[']) && serde_json::from_str::<IgnoredAny>(line).is_ok();
+    let line = if is_json {
+        harmless_json(line)
+    } else {
+        harmless(line)
+    };
     let mut out = std::io::stdout().lock();
     written(writeln!(out, "{line}").and_then(|()| out.flush()));
 }

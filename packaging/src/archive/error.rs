@@ -12,7 +12,11 @@ pub enum Error {
     #[error(transparent)]
     Path(#[from] PathError),
     /// An entry that must not be unpacked.
-    #[error("{}: the entry `{entry}` {why}; nothing was unpacked", archive.display())]
+    #[error(
+        "{}: the entry `{}` {why}; nothing was unpacked",
+        lustre_files::shown(archive),
+        lustre_files::shown(entry)
+    )]
     Refused {
         /// The archive.
         archive: PathBuf,
@@ -22,7 +26,10 @@ pub enum Error {
         why: Refusal,
     },
     /// The archive is cut short or damaged.
-    #[error("{} is damaged or is not an archive: {source}", archive.display())]
+    #[error(
+        "{} is damaged or is not an archive: {source}",
+        lustre_files::shown(archive)
+    )]
     Damaged {
         /// The archive.
         archive: PathBuf,
@@ -32,7 +39,7 @@ pub enum Error {
     /// A compression that is not supported.
     #[error(
         "{} is compressed by {kind}; gzip, xz, zstd and bzip2 are supported: name another file of the same source",
-        archive.display()
+        lustre_files::shown(archive)
     )]
     Compression {
         /// The archive.
@@ -43,7 +50,7 @@ pub enum Error {
     /// There is nothing to unpack.
     #[error(
         "{} holds no files{}",
-        archive.display(),
+        lustre_files::shown(archive),
         if *strip > 0 { format!(" more than {strip} folders deep") } else { String::new() }
     )]
     Empty {
@@ -53,13 +60,19 @@ pub enum Error {
         strip: usize,
     },
     /// The place to unpack to is taken.
-    #[error("{} is not empty: an archive is unpacked into a folder of its own", path.display())]
+    #[error(
+        "{} is not empty: an archive is unpacked into a folder of its own",
+        lustre_files::shown(path)
+    )]
     NotEmpty {
         /// The folder.
         path: PathBuf,
     },
     /// A package that cannot be read.
-    #[error("{} cannot be read as a source package: {why}", package.display())]
+    #[error(
+        "{} cannot be read as a source package: {why}",
+        lustre_files::shown(package)
+    )]
     Package {
         /// The package.
         package: PathBuf,
@@ -67,7 +80,11 @@ pub enum Error {
         why: String,
     },
     /// A symbolic link that leads out of its tree.
-    #[error("the link {} -> {} leads out of the tree", link.display(), target.display())]
+    #[error(
+        "the link {} -> {} leads out of the tree",
+        lustre_files::shown(link),
+        lustre_files::shown(target)
+    )]
     Link {
         /// The link's path in the tree.
         link: PathBuf,
@@ -75,7 +92,10 @@ pub enum Error {
         target: PathBuf,
     },
     /// A file of a kind that cannot be packed.
-    #[error("{} is neither a file nor a folder nor a link and cannot be packed", path.display())]
+    #[error(
+        "{} is neither a file nor a folder nor a link and cannot be packed",
+        lustre_files::shown(path)
+    )]
     Special {
         /// The path.
         path: PathBuf,

@@ -15,7 +15,7 @@ pub enum Error {
     #[error(transparent)]
     Needs(#[from] needs::Error),
     /// A file cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", lustre_files::shown(path))]
     Io {
         /// The path in question.
         path: PathBuf,
@@ -23,7 +23,7 @@ pub enum Error {
         source: io::Error,
     },
     /// A file of `specs/` does not say what it should.
-    #[error("{}: {message}", path.display())]
+    #[error("{}: {message}", lustre_files::shown(path))]
     Data {
         /// The file.
         path: PathBuf,
@@ -34,7 +34,7 @@ pub enum Error {
     #[error(
         "{} cannot give a guest a processor of the level {level}, which the distribution's packages are compiled for: {said}; QEMU 7.2 \
          and later can for x86-64-v3",
-        program.display()
+        lustre_files::shown(program)
     )]
     Cpu {
         /// The emulator.

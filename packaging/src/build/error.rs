@@ -13,7 +13,7 @@ pub enum Error {
     #[error(transparent)]
     Clone(#[from] crate::sandbox::Error),
     /// A file of the build could not be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", lustre_files::shown(path))]
     Io {
         /// The path in question.
         path: PathBuf,
@@ -27,7 +27,10 @@ pub enum Error {
     #[error("cannot take the source of ext4 out of the kernel's source package: {0}")]
     KernelSource(Box<crate::preflight::Error>),
     /// A package could not be read.
-    #[error("{}: not a package that can be read: {message}", path.display())]
+    #[error(
+        "{}: not a package that can be read: {message}",
+        lustre_files::shown(path)
+    )]
     Package {
         /// The package.
         path: PathBuf,

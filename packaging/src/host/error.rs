@@ -8,7 +8,7 @@ use serde::Deserialize;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The list of tools cannot be used.
-    #[error("{}: {message}", path.display())]
+    #[error("{}: {message}", lustre_files::shown(path))]
     List {
         /// The file.
         path: PathBuf,
@@ -41,7 +41,7 @@ pub enum Error {
     #[error(
         "`{name}` (process {process}) has the lock {} and did not let it go in {seconds} s; wait for its end and run the same command \
          again",
-        lock.display()
+        lustre_files::shown(lock)
     )]
     Locked {
         /// The lock.

@@ -12,7 +12,7 @@ use super::{fixup, patch, release, series};
 #[derive(Debug, thiserror::Error)]
 pub enum OverlayError {
     /// A file or folder cannot be read or written.
-    #[error("{what} {}: {source}", path.display())]
+    #[error("{what} {}: {source}", lustre_files::shown(path))]
     Io {
         /// What was tried.
         what: &'static str,
@@ -49,7 +49,7 @@ pub enum OverlayError {
     #[error(transparent)]
     Known(#[from] KnownError),
     /// A placeholder or a root that the caller does not give, or something left unused.
-    #[error("overlay {}: {problem}", overlay.display())]
+    #[error("overlay {}: {problem}", lustre_files::shown(overlay))]
     Input {
         /// The overlay's folder.
         overlay: PathBuf,

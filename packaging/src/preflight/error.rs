@@ -11,7 +11,7 @@ use crate::{advisories, archive, knowledge};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", lustre_files::shown(path))]
     Io {
         /// It.
         path: PathBuf,
@@ -34,7 +34,10 @@ pub enum Error {
     #[error(transparent)]
     Apply(#[from] ApplyError),
     /// A package cannot be read.
-    #[error("{}: not a package that can be read: {message}", path.display())]
+    #[error(
+        "{}: not a package that can be read: {message}",
+        lustre_files::shown(path)
+    )]
     Package {
         /// It.
         path: PathBuf,

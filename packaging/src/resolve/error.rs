@@ -38,7 +38,7 @@ pub enum Error {
     #[error(transparent)]
     Variable(#[from] UnknownVariable),
     /// A file cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", lustre_files::shown(path))]
     Io {
         /// The file.
         path: PathBuf,
@@ -172,7 +172,8 @@ pub enum Error {
     },
     /// dnf is not there, or is none that has Python.
     #[error(
-        "{}: {why}; packages are chosen by dnf 4 (the package dnf on Debian and on Enterprise Linux), through its Python interface", path.display()
+        "{}: {why}; packages are chosen by dnf 4 (the package dnf on Debian and on Enterprise Linux), through its Python interface",
+        lustre_files::shown(path)
     )]
     NoDnf {
         /// The program.

@@ -70,7 +70,7 @@ pub enum Error {
         "repository `{repository}`: its server asks for the certificate of a subscription: {}: {why}\n  register this host \
          (subscription-manager register), name the files in [distribution.repository.{repository}] (sslclientcert, sslclientkey, \
          sslcacert), or name a site's own copy with --mirror FROM=TO",
-        path.display()
+        lustre_files::shown(path)
     )]
     Certificate {
         /// The repository.
@@ -192,7 +192,9 @@ pub enum Error {
     /// A work tree that has more than its commit.
     #[error(
         "source `{source_name}`: {} has changes that are not committed{}\n  commit them, or name the commit to build: --source {source_name}={}@HEAD",
-        path.display(), paths(changed), path.display()
+        lustre_files::shown(path),
+        paths(changed),
+        lustre_files::shown(path)
     )]
     Uncommitted {
         /// The source.

@@ -27,7 +27,7 @@ pub enum Error {
     /// A folder that is somebody else's.
     #[error(
         "{} is not a store of this tool ({why}), and is left as it is; name a folder that is new or empty",
-        path.display()
+        lustre_files::shown(path)
     )]
     NotAStore {
         /// The folder.
@@ -38,7 +38,7 @@ pub enum Error {
     /// A link where the store empties a folder.
     #[error(
         "{} is a link, and what it names would be emptied; remove the link, or link the whole store",
-        path.display()
+        lustre_files::shown(path)
     )]
     Link {
         /// The link.
@@ -47,7 +47,8 @@ pub enum Error {
     /// Something that is mounted where it would be removed.
     #[error(
         "something is mounted at {}, and nothing is removed while it is; unmount it (`umount {}`) and run again",
-        path.display(), path.display()
+        lustre_files::shown(path),
+        lustre_files::shown(path)
     )]
     MountPoint {
         /// The mount point.
@@ -56,7 +57,8 @@ pub enum Error {
     /// Something mounted in the store's `tmp` could not be unmounted, so nothing there may be removed.
     #[error(
         "{} is still mounted from an earlier run and cannot be unmounted: {source}; unmount it (`umount {}`) and run again",
-        path.display(), path.display()
+        lustre_files::shown(path),
+        lustre_files::shown(path)
     )]
     Mounted {
         /// The mount point.
@@ -65,13 +67,19 @@ pub enum Error {
         source: io::Error,
     },
     /// A file's name cannot be recorded.
-    #[error("{} has a name that is not UTF-8, which a stage cannot record", path.display())]
+    #[error(
+        "{} has a name that is not UTF-8, which a stage cannot record",
+        lustre_files::shown(path)
+    )]
     NotUtf8 {
         /// The file.
         path: PathBuf,
     },
     /// A device, socket or pipe where only files, folders and links belong.
-    #[error("{} is neither a file nor a folder nor a link", path.display())]
+    #[error(
+        "{} is neither a file nor a folder nor a link",
+        lustre_files::shown(path)
+    )]
     Special {
         /// The path.
         path: PathBuf,
@@ -91,7 +99,7 @@ pub enum Error {
         pending: String,
     },
     /// A record that cannot be written or read as JSON.
-    #[error("the record {}: {source}", path.display())]
+    #[error("the record {}: {source}", lustre_files::shown(path))]
     Record {
         /// The record's path.
         path: PathBuf,

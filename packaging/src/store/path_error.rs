@@ -36,7 +36,7 @@ impl PathError {
 
 impl std::fmt::Display for PathError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let path = self.path.display();
+        let path = lustre_files::shown(&self.path);
         if self.is_full() {
             write!(f, "no room left to {} {path}: {}", self.action, self.source)?;
             if let Some((free, total)) = room(&self.path) {

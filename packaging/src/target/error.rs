@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no such target.
-    #[error("no target `{name}`: {} does not exist; there are: {}", path.display(), known.join(", "))]
+    #[error("no target `{name}`: {} does not exist; there are: {}", lustre_files::shown(path), known.join(", "))]
     Unknown {
         /// The name asked for.
         name: String,
@@ -25,7 +25,7 @@ pub enum Error {
     )]
     Path(String),
     /// The file is not TOML, or not that of a target.
-    #[error("{}:{line}:{column}: {message}", path.display())]
+    #[error("{}:{line}:{column}: {message}", lustre_files::shown(path))]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -47,7 +47,7 @@ pub enum Error {
         message: String,
     },
     /// The file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {source}", lustre_files::shown(path))]
     Read {
         /// The file.
         path: PathBuf,

@@ -12,7 +12,7 @@ pub type SignError = Box<dyn std::error::Error + Send + Sync>;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder cannot be read, written or moved.
-    #[error("cannot {what} {}: {source}", path.display())]
+    #[error("cannot {what} {}: {source}", lustre_files::shown(path))]
     Io {
         /// What was to be done.
         what: &'static str,
@@ -22,7 +22,10 @@ pub enum Error {
         source: io::Error,
     },
     /// There is something at the output's place that is no repository of this tool.
-    #[error("{} is there and is not a repository of this tool ({why}): move it away or choose another output", path.display())]
+    #[error(
+        "{} is there and is not a repository of this tool ({why}): move it away or choose another output",
+        lustre_files::shown(path)
+    )]
     NotOurs {
         /// The output.
         path: PathBuf,
@@ -30,7 +33,10 @@ pub enum Error {
         why: String,
     },
     /// A place where no folder can be put.
-    #[error("{} cannot be the repository's folder: {why}", path.display())]
+    #[error(
+        "{} cannot be the repository's folder: {why}",
+        lustre_files::shown(path)
+    )]
     Output {
         /// The output.
         path: PathBuf,
@@ -38,7 +44,7 @@ pub enum Error {
         why: String,
     },
     /// A package's header cannot be read.
-    #[error("cannot read the package {}: {source}", path.display())]
+    #[error("cannot read the package {}: {source}", lustre_files::shown(path))]
     Package {
         /// The package.
         path: PathBuf,
@@ -46,7 +52,10 @@ pub enum Error {
         source: Box<rpm::Error>,
     },
     /// A package for another machine.
-    #[error("{} is for {arch}; the repository takes x86_64, noarch and source packages", path.display())]
+    #[error(
+        "{} is for {arch}; the repository takes x86_64, noarch and source packages",
+        lustre_files::shown(path)
+    )]
     Architecture {
         /// The package.
         path: PathBuf,
@@ -54,13 +63,20 @@ pub enum Error {
         arch: String,
     },
     /// A package whose name, version or release has a slash.
-    #[error("{}: its name, version or release has a slash", path.display())]
+    #[error(
+        "{}: its name, version or release has a slash",
+        lustre_files::shown(path)
+    )]
     Name {
         /// The package.
         path: PathBuf,
     },
     /// Two packages for one place.
-    #[error("two packages are {nevra}: {} and {}", first.display(), second.display())]
+    #[error(
+        "two packages are {nevra}: {} and {}",
+        lustre_files::shown(first),
+        lustre_files::shown(second)
+    )]
     Twice {
         /// The NEVRA.
         nevra: String,
@@ -81,7 +97,7 @@ pub enum Error {
     #[error("the public key of the repository: {0}")]
     Key(#[from] key::Error),
     /// The metadata could not be signed.
-    #[error("cannot sign {}: {source}", path.display())]
+    #[error("cannot sign {}: {source}", lustre_files::shown(path))]
     Sign {
         /// `repomd.xml`.
         path: PathBuf,
@@ -89,7 +105,10 @@ pub enum Error {
         source: SignError,
     },
     /// The metadata's signature does not verify with the public key.
-    #[error("the signature just made for {} does not verify: {source}; is the public key the signing key's?", path.display())]
+    #[error(
+        "the signature just made for {} does not verify: {source}; is the public key the signing key's?",
+        lustre_files::shown(path)
+    )]
     Signature {
         /// `repomd.xml`.
         path: PathBuf,

@@ -9,7 +9,7 @@ use super::Checksum;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A file or folder could not be read or written.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {source}", lustre_files::shown(path))]
     Io {
         /// What was being done: `read`, `create`, …
         action: &'static str,
@@ -21,7 +21,7 @@ pub enum Error {
     /// An RPM whose header cannot be read.
     #[error(
         "cannot read the package {}: {source}; remove it from the repository or build it again (`rpm -K` says what is wrong with it)",
-        path.display()
+        lustre_files::shown(path)
     )]
     Rpm {
         /// The package.
@@ -30,7 +30,10 @@ pub enum Error {
         source: rpm::Error,
     },
     /// An RPM whose header can be read but does not make sense.
-    #[error("the package {} cannot go into repodata: {reason}", path.display())]
+    #[error(
+        "the package {} cannot go into repodata: {reason}",
+        lustre_files::shown(path)
+    )]
     Package {
         /// The package.
         path: PathBuf,
@@ -38,19 +41,22 @@ pub enum Error {
         reason: String,
     },
     /// A file name that is not UTF-8 cannot be a location in XML.
-    #[error("the path {} is not UTF-8: rename it", path.display())]
+    #[error("the path {} is not UTF-8: rename it", lustre_files::shown(path))]
     Name {
         /// The path.
         path: PathBuf,
     },
     /// Another run writes the repodata of the same folder.
-    #[error("another run is writing the repodata of {}: wait for it to end", root.display())]
+    #[error(
+        "another run is writing the repodata of {}: wait for it to end",
+        lustre_files::shown(root)
+    )]
     Busy {
         /// The repository.
         root: PathBuf,
     },
     /// A file of the metadata is not XML or lacks something.
-    #[error("{} is not valid repodata: {reason}", path.display())]
+    #[error("{} is not valid repodata: {reason}", lustre_files::shown(path))]
     Malformed {
         /// The file.
         path: PathBuf,
@@ -60,7 +66,7 @@ pub enum Error {
     /// A file of the metadata is not the one that `repomd.xml` lists.
     #[error(
         "{} is not what repomd.xml lists: {what} is {found}, expected {expected}; fetch or write the repodata again",
-        path.display()
+        lustre_files::shown(path)
     )]
     Mismatch {
         /// The file.
@@ -73,7 +79,7 @@ pub enum Error {
         expected: String,
     },
     /// A compression or digest that this reader does not know.
-    #[error("{}: {what} is not supported; {hint}", path.display())]
+    #[error("{}: {what} is not supported; {hint}", lustre_files::shown(path))]
     Unsupported {
         /// The file.
         path: PathBuf,
@@ -83,7 +89,10 @@ pub enum Error {
         hint: &'static str,
     },
     /// `repomd.xml` does not list a kind of metadata that is needed.
-    #[error("{} lists no `{kind}`: this is not a package repository", path.display())]
+    #[error(
+        "{} lists no `{kind}`: this is not a package repository",
+        lustre_files::shown(path)
+    )]
     Missing {
         /// `repomd.xml`.
         path: PathBuf,

@@ -41,7 +41,7 @@ pub fn run(arguments: &BootArgs) -> anyhow::Result<Outcome> {
     let done = repo::run_taking(&context, &[name::ASSEMBLE], &road.assembled(&signing)?)?;
     let proved = prove(&context, &road, &signing, &done)?;
     if let Some(model) = &context.target.model {
-        ui::say(model);
+        ui::warn(model);
     }
     ui::say(&format!(
         "{}\n{}",

@@ -29,7 +29,7 @@ pub fn run(arguments: &CleanArgs) -> anyhow::Result<Outcome> {
         Store::look(&folder, who)
     } else {
         Store::clear(&folder, who, &mut |holder| {
-            ui::say(&format!("waiting for another run: {holder}"));
+            ui::warn(&format!("waiting for another run: {holder}"));
         })
     }
     .with_context(|| format!("the store {}", folder.display()))?;
@@ -158,7 +158,7 @@ fn damaged(store: &Store, arguments: &CleanArgs) -> anyhow::Result<Outcome> {
         ui::say("all of the store is as it was recorded");
         return Ok(Outcome::Done);
     }
-    ui::say(&format!(
+    ui::warn(&format!(
         "{} things are damaged{}; the next run that needs them makes or fetches them again",
         damage.len(),
         if arguments.dry_run {

@@ -372,7 +372,7 @@ pub fn settle_in_store(
     signing: &mut Signing,
 ) -> anyhow::Result<()> {
     let output = repo::default_output(&context.target.name);
-    let before = Before::looked_at(&output, &mut ui::say);
+    let before = Before::looked_at(&output, &mut ui::warn);
     if let Some(before) = &before
         && is_same(context, road, signing, before)?
     {
@@ -395,7 +395,7 @@ pub fn settle_in_store(
 /// When an input of a stage cannot be read.
 pub fn planned(context: &Context, road: &Road<'_>, signing: &mut Signing) -> anyhow::Result<()> {
     let output = repo::default_output(&context.target.name);
-    let before = Before::looked_at(&output, &mut ui::say);
+    let before = Before::looked_at(&output, &mut ui::warn);
     signing.release = first_guess(&Asked::default(), before.as_ref(), signing)?;
     if before.is_some() {
         return Ok(());

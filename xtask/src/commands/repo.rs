@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, bail};
 use lustre_packaging::lock::Lock;
 use lustre_packaging::needs::Part;
+use lustre_packaging::process;
 use lustre_packaging::sign::PublicKey;
 use lustre_packaging::source::{Locked, mirror_folder};
 use lustre_packaging::stage::{self, Event, Options, Stage, State};
@@ -77,7 +78,7 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
         attempts += 1;
     };
     if let Some(model) = &context.target.model {
-        ui::say(model);
+        ui::warn(model);
     }
     // The proofs and what puts them beside the repository are stages too.
     let stages = checked.len() + decided + done.len() + 2 + usize::from(booted);
@@ -172,7 +173,7 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
         }
         attempts += 1;
     }
-    ui::say("not proven: `cargo xtask verify` does that");
+    ui::warn("not proven: `cargo xtask verify` does that");
     if context.arguments.json {
         ui::print(&serde_json::json!({ "repository": output }).to_string());
     } else {
@@ -297,20 +298,35 @@ pub fn ready(context: &Context) -> anyhow::Result<Lock> {
     Ok(lock)
 }
 
-/// What the lock pins and the stages of `roots`, those that any repository is proven on, take from the store: nothing, where they are
-/// there.
+/// Runs the stages of `roots`, those that any repository is proven on, as far as the stages `taken`. What the lock pins is fetched where they
+/// take it from the store, which they do not where they are there.
 ///
 /// # Errors
-/// When it cannot be fetched.
-pub fn ready_for(context: &Context, lock: &Lock, roots: &[Stage<'_>]) -> anyhow::Result<()> {
-    let planned = stage::plan(roots, &context.store)?;
-    let is_there = planned
-        .iter()
-        .any(|one| one.stage == name::DISTRIBUTION && one.state == State::Cached);
-    if !is_there {
+/// When it cannot be fetched, or a stage fails.
+pub fn run_servers(
+    context: &Context,
+    lock: &Lock,
+    taken: &[&str],
+    roots: &[Stage<'_>],
+) -> anyhow::Result<BTreeMap<String, StageDir>> {
+    let is_there = || -> anyhow::Result<bool> {
+        let planned = stage::plan(roots, &context.store)?;
+        Ok(planned
+            .iter()
+            .any(|one| one.stage == name::DISTRIBUTION && one.state == State::Cached))
+    };
+    let was_there = is_there()?;
+    if !was_there {
         lock::fetch(context, lock, lock::Wanted::Distribution)?;
     }
-    uses(context, lock)
+    uses(context, lock)?;
+    let ran = run_taking(context, taken, roots);
+    // What was taken for whole until its bytes were read is made again, of what nobody has fetched yet.
+    if ran.is_err() && was_there && !process::interrupted() && !is_there()? {
+        lock::fetch(context, lock, lock::Wanted::Distribution)?;
+        return run_taking(context, taken, roots);
+    }
+    ran
 }
 
 /// Records what the lock pins as used by the target.

@@ -90,7 +90,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         let good = proved.good();
         proved.show();
         proved.add(Proved::new(&context, &dist, left)?);
-        ui::say(&proved.left());
+        ui::warn(&proved.left());
         if context.arguments.json {
             ui::print(proved.text().trim_end());
         }
@@ -119,8 +119,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         || {
             let lock = lock::current(&context)?;
             let road = Road::of_servers(&context, &lock)?;
-            repo::ready_for(&context, &lock, &road.roots()?)?;
-            let done = repo::run_taking(&context, &Server::STAGES, &road.roots()?)?;
+            let done = repo::run_servers(&context, &lock, &Server::STAGES, &road.roots()?)?;
             Ok(made.insert(Server::of(&road, &done)?))
         },
     )?;

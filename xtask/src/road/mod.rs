@@ -196,7 +196,7 @@ impl<'a> Road<'a> {
                 &wanted.options,
             );
             if options != wanted.options {
-                ui::say(&format!(
+                ui::warn(&format!(
                     "for kernel {}-{} the overlay of Lustre has the options [{}] in place of [{}]",
                     tree.version,
                     tree.release,
@@ -208,7 +208,7 @@ impl<'a> Road<'a> {
             let version = &target.lustre.version;
             if let Some(series) = knowledge.series_instead(&context.target, version, &tree.release)
             {
-                ui::say(&format!(
+                ui::warn(&format!(
                     "for kernel {}-{} the series of ldiskfs is {series} in place of {}",
                     tree.version,
                     tree.release,

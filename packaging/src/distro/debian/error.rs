@@ -30,7 +30,7 @@ pub enum Error {
         component: String,
     },
     /// A file cannot be read or written.
-    #[error("{}: {source}", path.display())]
+    #[error("{}: {source}", lustre_files::shown(path))]
     Io {
         /// The file.
         path: PathBuf,

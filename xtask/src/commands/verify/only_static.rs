@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use lustre_packaging::lock::Found;
 use lustre_packaging::sandbox;
 use lustre_packaging::stage;
@@ -42,9 +43,9 @@ pub fn checks(
     if !read_on {
         return Ok(Checked { made, left });
     }
-    let (target, base) = match base(context) {
-        Ok((target, base)) => (target, Ok(base)),
-        Err(why) => (context.target.clone(), Err(why)),
+    let (target, base) = match base(context)? {
+        Base::There { target, folder } => (target, Ok(folder)),
+        Base::Missing(why) => (Box::new(context.target.clone()), Err(why)),
     };
     let repos: Vec<PathBuf> = base.iter().cloned().collect();
     let repo_file = repo_file(context)?;
@@ -72,30 +73,50 @@ pub fn checks(
     Ok(Checked { made, left })
 }
 
-/// The target as it is built, and its base repository in the store; or why there is none.
-fn base(context: &Context) -> Result<(Target, PathBuf), String> {
-    let said = |error: anyhow::Error| format!("{error:#}");
-    let lock = match lock::find(context).map_err(said)? {
+/// The distribution's packages, in the store.
+enum Base {
+    /// The target as it is built, and its base repository.
+    There {
+        target: Box<Target>,
+        folder: PathBuf,
+    },
+    /// Nobody has made them here, and why that is so.
+    Missing(String),
+}
+
+/// Looks for the distribution's packages. That they are not there is no error; that they cannot be read, or are damaged, is one: what they
+/// would show must not be left out for that.
+fn base(context: &Context) -> anyhow::Result<Base> {
+    let lock = match lock::find(context)? {
         (_, Found::Current(lock)) => lock,
-        (path, Found::Outdated(what)) => return Err(format!("{} {what}", path.display())),
+        (path, Found::Outdated(what)) => {
+            return Ok(Base::Missing(format!("{} {what}", path.display())));
+        }
     };
-    let road = Road::new(context, &lock).map_err(said)?;
-    let roots = road.roots().map_err(said)?;
-    let planned = stage::plan(&roots, &context.store).map_err(|error| error.to_string())?;
+    let road = Road::new(context, &lock)?;
+    let planned = stage::plan(&road.roots()?, &context.store)?;
     let one = planned.iter().find(|one| one.stage == name::DISTRIBUTION);
     let made = one
         .and_then(|one| one.key)
-        .and_then(|key| context.store.stages().lookup(name::DISTRIBUTION, &key))
-        .ok_or_else(|| {
-            format!(
-                "the stage `{}` of this target has not run",
-                name::DISTRIBUTION
-            )
-        })?;
+        .and_then(|key| context.store.stages().lookup(name::DISTRIBUTION, &key));
+    let Some(made) = made else {
+        return Ok(Base::Missing(format!(
+            "the stage `{}` of this target has not run",
+            name::DISTRIBUTION
+        )));
+    };
     // What is read of it is as it was made.
-    context.store.stages().check(&made)?;
+    if let Err(damage) = context.store.stages().check(&made) {
+        anyhow::bail!(
+            "{} is damaged ({damage}), and the repository cannot be held against it; run `cargo xtask clean --verify`, and the next build makes it again",
+            made.path.display()
+        );
+    }
     let base = road::base(&road.target, &made.path);
     let folder = base.repos.into_iter().next().map(|repo| repo.folder);
-    let folder = folder.ok_or("the target has no base repository")?;
-    Ok((road.target.as_ref().clone(), folder))
+    let folder = folder.context("the target has no base repository")?;
+    Ok(Base::There {
+        target: Box::new(road.target.as_ref().clone()),
+        folder,
+    })
 }

@@ -174,7 +174,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     for difference in &differences {
         ui::print(difference);
     }
-    ui::say(&format!(
+    ui::warn(&format!(
         "{} differences; both are kept for a look (diffoscope): {} and {}",
         differences.len(),
         first.tree.display(),
