@@ -436,11 +436,9 @@ mod tests {
                 }
                 command
             };
-            let tried = unshare().arg("true").output();
-            if !tried.is_ok_and(|tried| tried.status.success()) {
-                eprintln!("skipped: no mount namespace can be had here");
-                return;
-            }
+            // Nothing is published where there is none, either.
+            let tried = unshare().arg("true").status().unwrap();
+            assert!(tried.success(), "no mount namespace can be had here");
             let mut command = unshare();
             let script = "mount --bind \"$1\" \"$2\" && shift 2 && exec \"$@\"";
             command.args(["sh", "-c", script, "sh"]);
