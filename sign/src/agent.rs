@@ -174,7 +174,7 @@ pub fn parse_fingerprint(given: &str) -> Result<String, Error> {
         Ok(digits)
     } else {
         Err(Error::NotAFingerprint {
-            given: given.to_owned(),
+            characters: given.chars().count(),
         })
     }
 }

@@ -232,12 +232,12 @@ pub enum Error {
     },
     /// The name given for gpg-agent's key is not a whole fingerprint.
     #[error(
-        "`{given}` is not a fingerprint: 40 hexadecimal digits are needed, because shorter ids can be forged; \
-         gpg --list-secret-keys --with-fingerprint shows them"
+        "what was given for gpg-agent's key is not a fingerprint, but {characters} characters: 40 hexadecimal digits are needed, because \
+         shorter ids can be forged; gpg --list-secret-keys --with-fingerprint shows them"
     )]
     NotAFingerprint {
-        /// What was given.
-        given: String,
+        /// How long it is. It is not shown: it may be the key itself.
+        characters: usize,
     },
     /// gpg could not sign.
     #[error(

@@ -78,7 +78,16 @@ impl Secret {
     pub fn passphrase_from_environment() -> Result<Option<Secret>, Error> {
         let path = env::var_os(Self::PASSPHRASE_FILE_VARIABLE).filter(|path| !path.is_empty());
         if let Some(path) = path {
-            return Secret::from_file(Path::new(&path)).map(Some);
+            let path = Path::new(&path);
+            // What names no file may be the passphrase, in the wrong variable.
+            return match path.symlink_metadata() {
+                Ok(_) => Secret::from_file(path).map(Some),
+                Err(_) => Err(Error::Variable {
+                    name: Self::PASSPHRASE_FILE_VARIABLE.to_owned(),
+                    problem: "names no file that is there (what it holds is not shown: it may be a passphrase)",
+                    wanted: "the path of the file with the passphrase",
+                }),
+            };
         }
         if secrets::value(Self::PASSPHRASE_VARIABLE).is_some() {
             return Secret::from_variable(Self::PASSPHRASE_VARIABLE).map(Some);

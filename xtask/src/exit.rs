@@ -51,6 +51,14 @@ pub fn report(result: anyhow::Result<Outcome>) -> ExitCode {
         }
     };
     ui::ended(code);
+    // The last line is part of the result, too.
+    if code == 0
+        && let Some(why) = ui::lost()
+    {
+        let text = format!("the result could not be written to standard output: {why}");
+        ui::error(Part::Error, &text);
+        return ExitCode::from(1);
+    }
     ExitCode::from(code)
 }
 

@@ -12,6 +12,7 @@ mod config;
 mod context;
 mod events;
 mod exit;
+mod misplaced;
 mod prove;
 mod publish;
 mod road;
@@ -28,6 +29,7 @@ fn main() -> std::process::ExitCode {
         "the key or its passphrase cannot be taken out of the environment, where every program could read it; give it in a file",
     );
     let result = secrets
+        .and_then(|()| Ok(misplaced::check()?))
         .and_then(|()| cli::Cli::of_process())
         .and_then(commands::run);
     process::finish_interruption();

@@ -30,9 +30,12 @@ const NOTHING: Duration = Duration::from_millis(10);
 /// # Errors
 /// When the system does not let us.
 pub fn heed(then: Then) -> anyhow::Result<()> {
-    let heeded = [SIGINT, SIGTERM, SIGHUP];
-    for signal in heeded {
-        signal_hook::flag::register(signal, process::interruption())?;
+    let heeded: Vec<i32> = [SIGINT, SIGTERM, SIGHUP]
+        .into_iter()
+        .filter(|signal| !is_ignored(*signal))
+        .collect();
+    for signal in &heeded {
+        signal_hook::flag::register(*signal, process::interruption())?;
     }
     let mut signals = Signals::new(heeded)?;
     process::adopt_orphans()?;
@@ -62,6 +65,19 @@ pub fn heed(then: Then) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Whether who started this program had the signal ignored, as `nohup` has SIGHUP and a shell SIGINT of what runs in the background.
+fn is_ignored(signal: i32) -> bool {
+    lustre_files::read_to_string("/proc/self/status", lustre_files::TEXT)
+        .is_ok_and(|status| ignored(&status, signal))
+}
+
+/// The same, by what the system says of a process.
+fn ignored(status: &str, signal: i32) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
 /// Whether this program did anything for a while. A read that never ends, of a terminal, a pipe or a file on a server that is gone, does not.
 fn is_at_work() -> bool {
     let before = processor_time();
@@ -81,6 +97,15 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
+
+    #[test]
+    fn what_is_ignored_is_read_from_the_mask() {
+        let status = "Name:\tx\nSigBlk:\t0000000000000000\nSigIgn:\t0000000000001003\nSigCgt:\t0000000000004440\n";
+        for (signal, is) in [(SIGHUP, true), (SIGINT, true), (13, true), (SIGTERM, false)] {
+            assert_eq!(ignored(status, signal), is, "{signal}");
+        }
+        assert!(!ignored("", SIGHUP));
+    }
 
     #[test]
     fn a_read_that_never_ends_does_not_outlive_a_signal() {

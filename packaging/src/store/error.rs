@@ -35,9 +35,9 @@ pub enum Error {
         /// What tells so.
         why: String,
     },
-    /// A link where the store empties a folder.
+    /// Something else where the store has a folder of its own.
     #[error(
-        "{} is a link, and what it names would be emptied; remove the link, or link the whole store",
+        "{} is no folder of the store's own; what a link names there would be emptied; remove the link, or link the whole store",
         lustre_files::shown(path)
     )]
     Link {

@@ -50,6 +50,7 @@ pub(super) fn look(root: &Path) -> Result<Found, Error> {
             let text = lustre_files::read(&mark, lustre_files::TEXT)
                 .map_err(|source| PathError::new("read", &mark, source))?;
             if text.starts_with(FIRST_LINE.as_bytes()) {
+                no_links(root)?;
                 return Ok(Found::Store);
             }
             // Half written when the process or the machine stopped: what else is there decides.
@@ -88,6 +89,19 @@ pub(super) fn look(root: &Path) -> Result<Found, Error> {
     }
     unmarked(root)?;
     Ok(Found::Unmarked)
+}
+
+/// That the folders of a store are its own: what a link leads to would be emptied, cleaned and written to.
+fn no_links(root: &Path) -> Result<(), Error> {
+    for folder in FOLDERS.iter().chain(&["files/sha256", SECOND]) {
+        let path = root.join(folder);
+        let meta = lustre_files::if_there(fs::symlink_metadata(&path))
+            .map_err(|source| PathError::new("read", &path, source))?;
+        if meta.is_some_and(|meta| !meta.is_dir()) {
+            return Err(Error::Link { path });
+        }
+    }
+    Ok(())
 }
 
 /// The store that `root` lies in, where it does: one empties folders of its own and removes what it does not know in them. The one that
@@ -265,6 +279,26 @@ mod tests {
         let (_, path) = inner("tmp/mine");
         fs::write(path.join(MARK), TEXT).unwrap();
         assert!(matches!(look(&path), Err(Error::NotAStore { .. })));
+    }
+
+    #[test]
+    fn a_folder_of_a_store_is_no_link_to_somebody_elses() {
+        for folder in FOLDERS.iter().chain(&["files/sha256", SECOND]) {
+            let dir = tempfile::tempdir().unwrap();
+            let [store, other] = ["store", "other"].map(|name| dir.path().join(name));
+            fs::create_dir_all(&store).unwrap();
+            make(&store).unwrap();
+            fs::create_dir_all(&other).unwrap();
+            fs::write(other.join("mine"), "x").unwrap();
+            let link = store.join(folder);
+            fs::create_dir_all(link.parent().unwrap()).unwrap();
+            std::os::unix::fs::symlink(&other, &link).unwrap();
+            let error = look(&store).unwrap_err();
+            assert!(
+                matches!(&error, Error::Link { path } if *path == link),
+                "{folder}: {error}"
+            );
+        }
     }
 
     #[test]

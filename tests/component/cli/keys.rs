@@ -374,6 +374,47 @@ fn a_signal_ends_what_was_started_and_a_second_one_ends_all_at_once() {
 }
 
 #[test]
+fn a_key_or_a_passphrase_in_the_wrong_place_is_not_shown() {
+    let key = armored();
+    let home = Home::new();
+    let file = secret_file(home.path().join("given.key"), key.as_bytes());
+    let path = file.to_str().unwrap();
+    let public = home.run(&["key", "export", "--key-file", path]);
+    let secret = SecretParts::new(&key, &public.stdout);
+    for (what, text, _) in manglings(&key) {
+        let lines: [(&str, Vec<&str>); 7] = [
+            ("LUSTRE_REPO_KEY_FILE", vec!["key", "show"]),
+            ("LUSTRE_REPO_KEY_AGENT", vec!["key", "show"]),
+            ("LUSTRE_REPO_TARGET", vec!["plan"]),
+            ("LUSTRE_REPO_STORE", vec!["plan"]),
+            ("", vec!["key", "show", "--key-file", &text]),
+            ("", vec!["key", "show", "--key-agent", &text]),
+            ("", vec!["verify", "--public-key", &text]),
+        ];
+        for (variable, line) in lines {
+            let mut command = home.command(&line);
+            if !variable.is_empty() {
+                command.env(variable, &text);
+            }
+            let ran = run(&mut command);
+            let place = (what, variable, line.get(2));
+            assert_ne!(ran.code, 0, "{place:?}");
+            for said in [&ran.stdout, &ran.stderr] {
+                assert_eq!(secret.is_in(said.as_bytes()), None, "{:?}", place.1);
+            }
+        }
+    }
+    let mut command = home.command(&["key", "show", "--key-file", path]);
+    let ran = run(command.env("LUSTRE_REPO_KEY_PASSPHRASE_FILE", "pw-Hush77"));
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(!ran.stderr.contains("Hush77"), "{ran:?}");
+    assert!(
+        ran.stderr.contains("LUSTRE_REPO_KEY_PASSPHRASE_FILE"),
+        "{ran:?}"
+    );
+}
+
+#[test]
 fn a_key_that_has_ended_is_told_before_anything_is_fetched_or_built() {
     use lustre_packaging::sign::{DEV_KEY_CREATED, Key};
     let home = Home::new();

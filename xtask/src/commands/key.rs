@@ -1,5 +1,6 @@
 //! `cargo xtask key`
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -38,7 +39,7 @@ pub fn source(arguments: &KeyArgs) -> anyhow::Result<KeySource> {
     // What the line says counts; what is exported is for lines that say nothing.
     let (file, agent) = match (&arguments.key_file, &arguments.key_agent) {
         (None, None) => (
-            variable(FILE_VARIABLE).map(PathBuf::from),
+            variable(FILE_VARIABLE).map(named_file).transpose()?,
             variable(AGENT_VARIABLE).map(|text| text.to_string_lossy().into_owned()),
         ),
         (file, agent) => (file.clone(), agent.clone()),
@@ -69,6 +70,19 @@ pub fn source(arguments: &KeyArgs) -> anyhow::Result<KeySource> {
             None => KeySource::Development(context::key_folder()?),
         },
     })
+}
+
+/// The file that [`FILE_VARIABLE`] names. What names none is not shown: it may be the key.
+fn named_file(value: OsString) -> Result<PathBuf, Usage> {
+    let path = PathBuf::from(value);
+    if path.symlink_metadata().is_ok() {
+        return Ok(path);
+    }
+    Err(Usage(format!(
+        "{FILE_VARIABLE} names no file that is there (what it holds is not shown: it may be a key); set it to the path of the key's file, or \
+         put the key itself into {}",
+        Secret::KEY_VARIABLE
+    )))
 }
 
 /// Refuses an open file as the key: programs that are started have it open, too, and could read it again. A pipe is empty by then.
