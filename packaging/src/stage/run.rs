@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -51,13 +52,49 @@ pub fn run_taking(
     options: Options,
     tell: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<BTreeMap<String, StageDir>, Error> {
+    run_mending(None, taken, stages, store, options, tell)
+}
+
+/// As [`run_taking`] of the stage `wanted`, which is made once more where it is finished. What is there of it stays in its place until then.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_again(
+    wanted: &str,
+    stages: &[Stage<'_>],
+    store: &Store,
+    options: Options,
+    tell: &(dyn Fn(Event<'_>) + Sync),
+) -> Result<BTreeMap<String, StageDir>, Error> {
+    let again = Again {
+        stage: wanted,
+        made: AtomicBool::new(false),
+    };
+    run_mending(Some(&again), &[wanted], stages, store, options, tell)
+}
+
+/// A stage that is made once more.
+struct Again<'s> {
+    stage: &'s str,
+    /// It was.
+    made: AtomicBool,
+}
+
+fn run_mending(
+    again: Option<&Again<'_>>,
+    taken: &[&str],
+    stages: &[Stage<'_>],
+    store: &Store,
+    options: Options,
+    tell: &(dyn Fn(Event<'_>) + Sync),
+) -> Result<BTreeMap<String, StageDir>, Error> {
     let mut mended = BTreeSet::new();
     let whole = |done: &BTreeMap<String, StageDir>| {
         let taken = taken.iter().filter_map(|name| done.get(*name));
         taken.into_iter().try_for_each(|stage| held(store, stage))
     };
     loop {
-        let ran = once(stages, store, options, tell);
+        let ran = once(again, stages, store, options, tell);
         match ran.and_then(|done| whole(&done).map(|()| done)) {
             // What was not read to its end is not damaged.
             Err(Error::Damaged { .. }) if process::interrupted() => return Err(Error::Interrupted),
@@ -82,6 +119,7 @@ fn held(store: &Store, stage: &StageDir) -> Result<(), Error> {
 }
 
 fn once(
+    again: Option<&Again<'_>>,
     stages: &[Stage<'_>],
     store: &Store,
     options: Options,
@@ -92,7 +130,7 @@ fn once(
     let changed = Condvar::new();
     std::thread::scope(|scope| {
         for _ in 0..options.width.max(1).min(order.len()) {
-            scope.spawn(|| worker(&order, store, tell, &shared, &changed));
+            scope.spawn(|| worker(again, &order, store, tell, &shared, &changed));
         }
     });
     let shared = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -104,6 +142,7 @@ fn once(
 }
 
 fn worker(
+    again: Option<&Again<'_>>,
     order: &[&Stage<'_>],
     store: &Store,
     tell: &(dyn Fn(Event<'_>) + Sync),
@@ -132,7 +171,7 @@ fn worker(
             .collect();
         drop(state);
         // A panic that ended this thread would leave the others waiting for a stage that never ends.
-        let result = catch_unwind(AssertUnwindSafe(|| one(stage, &needs, store, tell)))
+        let result = catch_unwind(AssertUnwindSafe(|| one(again, stage, &needs, store, tell)))
             .unwrap_or_else(|panic| Err(panicked(&stage.name, panic.as_ref())));
         state = shared.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
@@ -165,6 +204,7 @@ fn panicked(stage: &str, panic: &(dyn std::any::Any + Send)) -> Error {
 }
 
 fn one(
+    again: Option<&Again<'_>>,
     stage: &Stage<'_>,
     needs: &BTreeMap<String, StageDir>,
     store: &Store,
@@ -175,7 +215,13 @@ fn one(
         .map(|(name, done)| (name.clone(), done.record.digest()))
         .collect();
     let (key, inputs) = key(stage, &outputs);
+    let again = again.filter(|again| again.stage == stage.name);
+    let again = again.filter(|again| !again.made.load(Ordering::SeqCst));
     match store.stages().state(&stage.name, &key) {
+        // Said before it is made, as for one that is damaged.
+        StageState::Done(_) if again.is_some() => {
+            store.stages().can_be_replaced(&stage.name, &key)?;
+        }
         StageState::Done(done) => {
             tell(Event::Cached {
                 stage: &stage.name,
@@ -245,7 +291,14 @@ fn one(
         log: log.exists().then(|| log.clone()),
         contents: pending.list_contents(&whole)?,
     };
-    let done = store.stages().finish(pending, &record)?;
+    let done = match again {
+        Some(again) => {
+            let done = store.stages().finish_again(pending, &record)?;
+            again.made.store(true, Ordering::SeqCst);
+            done
+        }
+        None => store.stages().finish(pending, &record)?,
+    };
     tell(Event::Finished {
         stage: &stage.name,
         folder: &done.path,

@@ -13,7 +13,7 @@
 //! apt/                apt's lists and archives
 //! logs/               logs
 //! second/             a second build, to be compared with the first
-//! tmp/                everything unfinished, by run (runs)
+//! tmp/                everything unfinished, by run (runs), and stages that were replaced (replaced)
 //! ```
 //!
 //! A name in `files` or `stages` stands for something complete: it is made in `tmp` and renamed when it is on the disk.
@@ -30,6 +30,7 @@ mod mark;
 mod names;
 mod path_error;
 mod remove;
+mod replaced;
 mod runs;
 mod stages;
 mod targets;
@@ -225,7 +226,8 @@ impl Store {
             create(&self.root.join(folder))?;
         }
         create(&self.root.join("files/sha256"))?;
-        runs::sweep(&self.tmp)
+        let names = runs::sweep(&self.tmp)?;
+        replaced::sweep(self, &names)
     }
 
     /// Waits until no other run builds in the store, and keeps it so while the value lives.

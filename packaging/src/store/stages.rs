@@ -15,8 +15,7 @@ use super::folder::sync_folder;
 use super::names::{is_name, is_place, place_name};
 use super::tree::still_there;
 use super::{
-    Digest, Entry, EntryKind, Error, PathError, Store, TempDir, digest_entries, list_tree,
-    remove_tree,
+    Digest, Entry, EntryKind, Error, PathError, Store, TempDir, digest_entries, list_tree, replaced,
 };
 
 /// The name of a stage's record in its folder.
@@ -176,25 +175,6 @@ pub struct Listed {
     pub record: Result<StageRecord, String>,
 }
 
-/// A finished stage that was taken out of `stages`; removed when it is dropped.
-#[derive(Debug)]
-pub struct Aside {
-    folder: TempDir,
-    place: PathBuf,
-}
-
-impl Aside {
-    /// Puts it back where it was.
-    ///
-    /// # Errors
-    /// When it cannot be moved.
-    pub fn put_back(self) -> Result<(), Error> {
-        let failed = |source| PathError::new("put back", &self.place, source);
-        fs::rename(self.folder.path().join("stage"), &self.place).map_err(failed)?;
-        Ok(())
-    }
-}
-
 /// The finished stages of a store.
 #[derive(Debug, Clone, Copy)]
 pub struct StageStore<'s> {
@@ -245,6 +225,33 @@ impl<'s> StageStore<'s> {
     /// # Errors
     /// When the record is another stage's, or anything cannot be written; then nothing is left behind.
     pub fn finish(&self, pending: PendingStage, record: &StageRecord) -> Result<StageDir, Error> {
+        // Another run beside this one was as quick: what it made is in use.
+        let keeps = |state| match state {
+            StageState::Done(there) => Some(*there),
+            StageState::Damaged(_) | StageState::Absent => None,
+        };
+        self.put(pending, record, &keeps)
+    }
+
+    /// As [`StageStore::finish`], for a stage that was made again: a finished one of the same key is replaced, too, in one step. What a run
+    /// beside reads of it stays until that is over.
+    ///
+    /// # Errors
+    /// As [`StageStore::finish`], and when something is mounted in the one that is there.
+    pub fn finish_again(
+        &self,
+        pending: PendingStage,
+        record: &StageRecord,
+    ) -> Result<StageDir, Error> {
+        self.put(pending, record, &|_| None)
+    }
+
+    fn put(
+        &self,
+        pending: PendingStage,
+        record: &StageRecord,
+        keeps: &dyn Fn(StageState) -> Option<StageDir>,
+    ) -> Result<StageDir, Error> {
         if record.name != pending.name || record.key != pending.key {
             return Err(Error::WrongRecord {
                 record: format!("{}-{}", record.name, record.key),
@@ -269,13 +276,19 @@ impl<'s> StageStore<'s> {
         }
         sync_folder(dir)?;
         let place = self.place(&record.name, &record.key);
-        match self.state(&record.name, &record.key) {
-            // Another run beside this one was as quick: what it made is in use.
-            StageState::Done(there) => return Ok(*there),
-            StageState::Damaged(_) => self.discard(&place)?,
-            StageState::Absent => {}
+        if let Some(there) = keeps(self.state(&record.name, &record.key)) {
+            return Ok(there);
         }
-        fs::rename(dir, &place).map_err(|source| PathError::new("rename to", &place, source))?;
+        let failed = |source| PathError::new("rename to", &place, source);
+        if lustre_files::if_there(fs::symlink_metadata(&place))
+            .map_err(failed)?
+            .is_some()
+        {
+            self.store.holds_no_more(&place);
+            replaced::replace(self.store, dir, &place)?;
+        } else {
+            fs::rename(dir, &place).map_err(failed)?;
+        }
         // The folder is no longer under its temporary name.
         pending.dir.keep();
         sync_folder(&self.folder())?;
@@ -428,34 +441,10 @@ impl<'s> StageStore<'s> {
         Ok(times.collect())
     }
 
-    /// Takes a finished stage out of `stages`, so that it is made again, and keeps it meanwhile.
-    ///
-    /// # Errors
-    /// When something is mounted in it, or it cannot be moved.
-    pub fn set_aside(&self, stage: &StageDir) -> Result<Aside, Error> {
-        let place = stage.path.clone();
-        lustre_files::nothing_mounted(&place)?;
-        self.store.holds_no_more(&place);
-        let folder = self.store.temp_dir("aside")?;
-        fs::rename(&place, folder.path().join("stage"))
-            .map_err(|source| PathError::new("move", &place, source))?;
-        Ok(Aside { folder, place })
-    }
-
-    /// Takes a folder out of `stages` in one step, then removes it.
+    /// Takes a folder out of `stages` in one step. It is removed when no run beside can read it any more.
     pub(super) fn discard(&self, path: &Path) -> Result<(), Error> {
-        // Renamed, it would take along what is mounted in it.
-        lustre_files::nothing_mounted(path)?;
         self.store.holds_no_more(path);
-        let away = self.store.temp_dir("removed")?;
-        let to = away.path().join("stage");
-        fs::rename(path, &to).map_err(|source| PathError::new("remove", path, source))?;
-        remove_tree(&to).inspect_err(|error| {
-            if matches!(error, Error::MountPoint { .. }) {
-                // Mounted meanwhile, and by somebody else: what becomes of it is not for us to say.
-                let _ = fs::rename(&to, path);
-            }
-        })
+        replaced::take_out(self.store, path)
     }
 }
 

@@ -88,18 +88,7 @@ struct Compared {
 fn again(context: &Context, stages: &[Stage<'_>], wanted: &str) -> anyhow::Result<Compared> {
     let done = repo::run(context, stages)?;
     let before = repo::stage(&done, wanted)?;
-    let aside = context.store.stages().set_aside(before)?;
-    let ran = match repo::run_taking(context, &[wanted], stages) {
-        Ok(ran) => ran,
-        Err(error) => {
-            // Where the stage itself was made and another was not, what was made counts.
-            let stage = context.store.stages();
-            if stage.lookup(wanted, &before.record.key).is_none() {
-                aside.put_back()?;
-            }
-            return Err(error);
-        }
-    };
+    let ran = repo::run_again(context, wanted, stages)?;
     let made = repo::stage(&ran, wanted)?.clone();
     let differs = differences(&before.record.outputs, &made.record.outputs);
     Ok(Compared { made, differs })
@@ -127,6 +116,9 @@ fn differences(before: &[Entry], after: &[Entry]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+    use std::os::fd::AsRawFd;
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use clap::Parser;
@@ -156,6 +148,16 @@ mod tests {
         };
         let (runs, base) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let changes = AtomicUsize::new(0);
+        let root = context.store.root().to_owned();
+        // What stands in the place of the stage while it is made again.
+        let in_place = || -> Vec<String> {
+            let listed = Store::look(&root, "a reader").unwrap();
+            let listed = listed.stages().list().unwrap().into_iter();
+            let kernels = listed.filter(|one| one.record.as_ref().unwrap().name == "kernel");
+            let texts = kernels.map(|one| std::fs::read_to_string(one.path.join("made.rpm")));
+            texts.map(Result::unwrap).collect()
+        };
+        let seen = Mutex::new(Vec::new());
         let stage = |name: &str, needs: &[&str], recipe| Stage {
             name: name.to_owned(),
             needs: needs.iter().map(|need| (*need).to_owned()).collect(),
@@ -177,6 +179,7 @@ mod tests {
                 &["base"],
                 Box::new(|work| {
                     let run = runs.fetch_add(1, Ordering::SeqCst);
+                    seen.lock().unwrap().push(in_place());
                     let text = match changes.load(Ordering::SeqCst) {
                         0 => "same".to_owned(),
                         1 => format!("run {run}"),
@@ -198,12 +201,31 @@ mod tests {
         let text = std::fs::read_to_string(second.made.path.join("made.rpm")).unwrap();
         assert_eq!(text, "run 2", "the new one is in its place");
 
+        // Who reads beside reads on to the end, whatever took the place.
+        let reader = Store::beside(&root, "a reader", &mut |_| {}).unwrap();
+        let read = File::open(&second.made.path).unwrap();
+        let third = again(&context, &stages, "kernel").unwrap();
+        assert_eq!(third.made.path, second.made.path);
+        let held = format!("/proc/self/fd/{}/made.rpm", read.as_raw_fd());
+        assert_eq!(std::fs::read_to_string(&held).unwrap(), "run 2");
+        drop(reader);
+
         changes.store(2, Ordering::SeqCst);
         let error = again(&context, &stages, "kernel").err().unwrap();
         assert!(format!("{error:#}").contains("it fails"), "{error:#}");
         let text = std::fs::read_to_string(second.made.path.join("made.rpm")).unwrap();
-        assert_eq!(text, "run 2", "what fails takes no place");
+        assert_eq!(text, "run 3", "what fails takes no place");
+        let made = ["same", "same", "run 2", "run 3"];
+        let made = made.map(|text| vec![text.to_owned()]);
+        assert_eq!(seen.lock().unwrap()[1..], made);
         let left = context.store.tmp_dir().read_dir().unwrap().count();
         assert_eq!(left, 0);
+        // With nobody who reads it, the next run removes it.
+        drop(context);
+        let store = Store::open(&root, "a test", &mut |_| {}).unwrap();
+        let tmp = root.join("tmp").read_dir().unwrap();
+        assert_eq!(tmp.count(), 2, "the folder of this run, and its file");
+        drop(store);
+        std::fs::read_to_string(&held).unwrap_err();
     }
 }

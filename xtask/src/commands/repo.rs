@@ -389,6 +389,31 @@ pub fn run_taking(
     taken: &[&str],
     stages: &[Stage<'_>],
 ) -> anyhow::Result<BTreeMap<String, StageDir>> {
+    recorded(context, stages, &|options, tell| {
+        stage::run_taking(taken, stages, &context.store, options, tell)
+    })
+}
+
+/// The same of the stage `wanted`, which is made once more where it is finished.
+pub fn run_again(
+    context: &Context,
+    wanted: &str,
+    stages: &[Stage<'_>],
+) -> anyhow::Result<BTreeMap<String, StageDir>> {
+    recorded(context, stages, &|options, tell| {
+        stage::run_again(wanted, stages, &context.store, options, tell)
+    })
+}
+
+type Tell<'t> = dyn Fn(Event<'_>) + Sync + 't;
+type Ran = Result<BTreeMap<String, StageDir>, stage::Error>;
+
+/// Runs `stages` by `run`: what is used is recorded, and what happens is shown.
+fn recorded(
+    context: &Context,
+    stages: &[Stage<'_>],
+    run: &dyn Fn(Options, &Tell<'_>) -> Ran,
+) -> anyhow::Result<BTreeMap<String, StageDir>> {
     let options = Options {
         // More stages than cores would only take each other's time.
         width: context.jobs.clamp(1, 4),
@@ -407,7 +432,7 @@ pub fn run_taking(
         }
     };
     context.screen.begins(stages.len(), past(context, stages));
-    let ran = stage::run_taking(taken, stages, &context.store, options, &|event| {
+    let ran = run(options, &|event| {
         match &event {
             Event::Started { stage, folder, .. } => {
                 record(folder, &|uses, folder| uses.begins(stage, folder));

@@ -1,3 +1,5 @@
+use std::os::fd::AsRawFd;
+
 use super::*;
 
 fn store() -> (tempfile::TempDir, Store) {
@@ -98,4 +100,24 @@ fn stages_are_listed_and_removed() {
         .lookup("e2fsprogs", &Digest::of_bytes(b"key"));
     store.stages().forget(&found.unwrap()).unwrap();
     assert!(store.stages().list().unwrap().is_empty());
+}
+
+#[test]
+fn what_a_run_beside_may_read_is_removed_when_that_is_over() {
+    let (dir, store) = store();
+    let stage = make(&store, "package");
+    let reader = Store::beside(dir.path(), "a reader", &mut |_| {}).unwrap();
+    let read = fs::File::open(&stage.path).unwrap();
+    store.stages().forget(&stage).unwrap();
+    assert!(store.stages().list().unwrap().is_empty());
+    let held = format!("/proc/self/fd/{}/rpms/a.rpm", read.as_raw_fd());
+    assert_eq!(fs::read_to_string(&held).unwrap(), "package");
+    // Nor do others remove it, beside whom it is read.
+    drop(store);
+    let other = Store::open(dir.path(), "another", &mut |_| {}).unwrap();
+    assert_eq!(fs::read_to_string(&held).unwrap(), "package");
+    drop((reader, other));
+    drop(Store::beside(dir.path(), "a third", &mut |_| {}).unwrap());
+    fs::read_to_string(&held).unwrap_err();
+    assert_eq!(fs::read_dir(dir.path().join("tmp")).unwrap().count(), 0);
 }
