@@ -15,7 +15,7 @@ const RELEASEVER: &str = "releasever";
 
 /// Fills the variables of `distribution.variables` into every string of `table` but the locations of the distribution's repositories,
 /// which are told when they are asked for. A target without variables is left as it is. `texts` are those of the files that `table` is
-/// of: what one of them says in place of another may leave a variable without a use, and one that none of them uses is mistyped.
+/// of: what one of them says in place of another may leave a variable without a use, and one that no value in them uses is mistyped.
 ///
 /// # Errors
 /// A name that is no variable, with the key that has it; a variable that nothing uses.
@@ -27,13 +27,18 @@ pub(super) fn fill<'t>(
         return Ok(());
     };
     walk(table, "", &variables)?;
-    let used: BTreeSet<&str> = texts.flat_map(names).chain([RELEASEVER]).collect();
-    match variables.keys().find(|name| !used.contains(name.as_str())) {
+    let mut used = BTreeSet::from([RELEASEVER.to_owned()]);
+    for text in texts {
+        // A name in a comment is no use.
+        let said: Table = text.parse().map_err(|error| format!("{error}"))?;
+        said.values().for_each(|value| names(value, &mut used));
+    }
+    match variables.keys().find(|name| !used.contains(*name)) {
         Some(name) => Err(format!(
             "distribution.variables.{name}: nothing has `${name}` in it; {} are used",
             used.iter()
-                .filter(|name| variables.contains_key(**name))
-                .copied()
+                .filter(|name| variables.contains_key(*name))
+                .cloned()
                 .collect::<Vec<_>>()
                 .join(", ")
         )),
@@ -41,10 +46,17 @@ pub(super) fn fill<'t>(
     }
 }
 
-/// The names that stand behind a `$` in a text.
-fn names(text: &str) -> impl Iterator<Item = &str> {
-    let behind = text.split('$').skip(1);
-    behind.map(|rest| &rest[..name_end(rest)])
+/// Adds the names that stand behind a `$` in the strings of a value.
+fn names(value: &Value, found: &mut BTreeSet<String>) {
+    match value {
+        Value::String(text) => {
+            let behind = text.split('$').skip(1);
+            found.extend(behind.map(|rest| rest[..name_end(rest)].to_owned()));
+        }
+        Value::Array(list) => list.iter().for_each(|value| names(value, found)),
+        Value::Table(table) => table.values().for_each(|value| names(value, found)),
+        _ => {}
+    }
 }
 
 /// Where the name of a variable ends that a text begins with.
@@ -181,11 +193,15 @@ mod tests {
             "releasever = '9.6'",
             "releasever = '9.6'\nreleasver = '9.7'",
         );
-        let error = filled(&format!("[install]\nbase = ['$id']\n{mistyped}")).unwrap_err();
-        assert!(
-            error.contains("distribution.variables.releasver") && error.contains("releasever, "),
-            "{error}"
-        );
+        for comment in ["", "# not $releasver\n"] {
+            let text = format!("{comment}[install]\nbase = ['$id']\n{mistyped}");
+            let error = filled(&text).unwrap_err();
+            assert!(
+                error.contains("distribution.variables.releasver")
+                    && error.contains("releasever, "),
+                "{error}"
+            );
+        }
         // A target without variables may have any text.
         assert!(filled("[boot]\narguments = ['a=$b']\n").is_ok());
     }
