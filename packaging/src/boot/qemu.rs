@@ -8,6 +8,7 @@ use super::{Error, at};
 use crate::cpu::Level;
 use crate::process;
 use crate::sandbox::{self, Ids, Sandbox, User};
+
 /// How a guest's processor runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Accelerator {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::store::{self, Digest, PathError};
 use crate::{archive, process, sign};
+
 /// What is no location.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is no location to fetch from: {why}")]

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::names::MARK;
 use super::{Error, PathError};
 use crate::process;
+
 /// What is told of the run that is waited for.
 pub type OnWait<'w> = dyn FnMut(&Holder) + 'w;
 

@@ -10,6 +10,7 @@ use super::error::Error;
 use super::model::{Checksum, Package};
 use super::parse::{self, is_inside};
 use super::repomd::{Record, Repomd};
+
 /// A repository's metadata, as [`read`] gives it.
 #[derive(Debug, Clone)]
 pub struct Metadata {
