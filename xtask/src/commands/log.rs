@@ -1,6 +1,7 @@
 //! `cargo xtask log`
 
 use std::collections::BTreeMap;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -78,11 +79,53 @@ pub fn run(arguments: &LogArgs) -> anyhow::Result<Outcome> {
     } else if arguments.path {
         ui::print(&log.path.display().to_string());
     } else {
-        let text = lustre_files::read(&log.path, lustre_files::LARGE)
+        show(&log.path, &mut |text| ui::print(text))
             .with_context(|| log.path.display().to_string())?;
-        ui::print(String::from_utf8_lossy(&text).trim_end());
     }
     Ok(Outcome::Done)
+}
+
+/// How much of a log is shown at a time; a longer line goes on in the next one.
+const PIECE: usize = 64 << 10;
+
+/// Hands on the log at `path` in pieces of whole lines, as far as it is written now: how large it is, and how long its lines are, is up to
+/// what is built.
+fn show(path: &Path, shown: &mut dyn FnMut(&str)) -> io::Result<()> {
+    let file = lustre_files::open(path)?;
+    let size = file.metadata()?.len();
+    let mut rest = file.take(size);
+    let mut piece = Vec::with_capacity(PIECE);
+    loop {
+        let room = (PIECE - piece.len()) as u64;
+        let read = rest.by_ref().take(room).read_to_end(&mut piece)?;
+        let end = match read {
+            0 => piece.len(),
+            _ => end_of_lines(&piece),
+        };
+        let text = String::from_utf8_lossy(&piece[..end]);
+        if !text.is_empty() {
+            shown(text.strip_suffix('\n').unwrap_or(&text));
+        }
+        if read == 0 {
+            return Ok(());
+        }
+        piece.drain(..end);
+    }
+}
+
+/// How much of `piece` can be shown: up to the end of its last line, or all of a line that fills it, but for half a character.
+fn end_of_lines(piece: &[u8]) -> usize {
+    if let Some(last) = piece.iter().rposition(|byte| *byte == b'\n') {
+        return last + 1;
+    }
+    if piece.len() < PIECE {
+        return 0;
+    }
+    // A character has at most four bytes, and all but the first begin with the bits 10.
+    let begin = piece.iter().rposition(|byte| byte & 0xc0 != 0x80);
+    begin
+        .filter(|begin| piece.len() - begin < 4)
+        .unwrap_or(piece.len())
 }
 
 fn list(logs: &BTreeMap<String, Log>, json: bool) -> anyhow::Result<()> {
@@ -148,6 +191,7 @@ fn proof(name: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File};
+    use std::io::Write;
     use std::time::Duration;
 
     use super::*;
@@ -186,5 +230,38 @@ mod tests {
         let found = logs(&store, &later).unwrap();
         let kernel = found["kernel"].path.file_name().unwrap();
         assert_eq!(kernel, format!("kernel-{b}.log").as_str());
+    }
+
+    #[test]
+    fn a_log_is_shown_in_pieces_however_large_it_is_and_long_its_lines() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("kernel.log");
+        let show = |text: &[u8]| -> Vec<String> {
+            fs::write(&path, text).unwrap();
+            let mut pieces = Vec::new();
+            super::show(&path, &mut |piece| {
+                // What is no text takes three bytes for one.
+                assert!(piece.len() <= 3 * PIECE, "{}", piece.len());
+                pieces.push(piece.to_owned());
+                // What is built writes on.
+                let mut log = File::options().append(true).open(&path).unwrap();
+                log.write_all(&[b'x'; 2 * PIECE]).unwrap();
+            })
+            .unwrap();
+            pieces
+        };
+        assert_eq!(show(b""), Vec::<String>::new());
+        assert_eq!(show(b"one\n\ntwo"), ["one\n", "two"]);
+        assert_eq!(show(b"one\ntwo\n\n"), ["one\ntwo\n"]);
+        let lines: String = (0..50_000).map(|line| format!("line {line}\n")).collect();
+        let pieces = show(lines.as_bytes());
+        assert!(pieces.len() > 5, "{}", pieces.len());
+        assert_eq!(pieces.join("\n") + "\n", lines);
+        // Not in the middle of a character.
+        let long = format!("a{}\nend\n", "漢".repeat(100_000));
+        let pieces = show(long.as_bytes());
+        assert_eq!(pieces.concat(), long.trim_end());
+        let no_text = [0x80; PIECE + 1];
+        assert_eq!(show(&no_text).concat().chars().count(), PIECE + 1);
     }
 }
