@@ -7,6 +7,7 @@ use lustre_packaging::process;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use crate::commands::shell::terminal;
 use crate::exit::INTERRUPTED;
 use crate::ui;
 
@@ -55,11 +56,11 @@ pub fn heed(then: Then) -> anyhow::Result<()> {
                     "still waiting after the interruption: ended; the next run removes what is unfinished",
                 );
             }
-            std::process::exit(INTERRUPTED.into());
+            end();
         });
         if signals.next().is_some() {
             process::kill();
-            std::process::exit(INTERRUPTED.into());
+            end();
         }
     });
     Ok(())
@@ -76,6 +77,12 @@ fn ignored(status: &str, signal: i32) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
+}
+
+/// Ends this program: the terminal is as it was.
+fn end() -> ! {
+    terminal::restore();
+    std::process::exit(INTERRUPTED.into());
 }
 
 /// Whether this program did anything for a while. A read that never ends, of a terminal, a pipe or a file on a server that is gone, does not.

@@ -13,7 +13,7 @@ mod preflight;
 mod proofs;
 mod release;
 pub mod repo;
-mod shell;
+pub mod shell;
 pub mod shipped;
 mod targets;
 mod test;

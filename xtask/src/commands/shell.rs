@@ -1,9 +1,10 @@
 //! `cargo xtask shell`: a look into the buildroot of a stage, as its build sees it.
 
-mod terminal;
+pub mod terminal;
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
+use std::process::ExitStatus;
 
 use anyhow::{Context as _, anyhow};
 use lustre_packaging::build::workdir::{Settings, Workdir};
@@ -82,20 +83,26 @@ pub fn run(arguments: &ShellArgs) -> anyhow::Result<Outcome> {
             "the source package is in {SRPMS}; what is changed here is gone with the shell"
         ));
     }
-    let status = if let [program, rest @ ..] = arguments.command.as_slice() {
-        let rest: Vec<&str> = rest.iter().map(String::as_str).collect();
-        terminal::run_as_is(sandbox.command(program, &rest))
-    } else if std::io::stdin().is_terminal() {
-        let term = std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned());
-        let sandbox = sandbox.env("TERM", &term);
+    let on_terminal = std::io::stdin().is_terminal();
+    let interactive = arguments.command.is_empty() && on_terminal;
+    let mut words: Vec<&str> = arguments.command.iter().map(String::as_str).collect();
+    if words.is_empty() {
+        words = vec!["bash", if interactive { "-i" } else { "-s" }];
+    }
+    if on_terminal {
         // A session of its own, whose terminal is the one that is made for it.
-        let line = ["--ctty", "--wait", "bash", "-i"];
-        terminal::run_interactive(sandbox.command("setsid", &line))
-    } else {
-        terminal::run_as_is(sandbox.command("bash", &["-s"]))
-    };
+        words.splice(0..0, ["setsid", "--ctty", "--wait"]);
+        let term = std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned());
+        sandbox = sandbox.env("TERM", &term);
+    }
+    let status = terminal::run(sandbox.command(words[0], &words[1..]));
     let status = status.with_context(|| format!("a shell in {}", root.join(ROOT).display()))?;
-    if status.success() {
+    judged(status, interactive)
+}
+
+/// Whether what ran there failed. That of the last command in a shell that somebody has left is no failure of ours.
+fn judged(status: ExitStatus, interactive: bool) -> anyhow::Result<Outcome> {
+    if status.success() || (interactive && status.code().is_some()) {
         return Ok(Outcome::Done);
     }
     Err(anyhow!("what ran there ended with {status}"))
@@ -118,6 +125,18 @@ mod tests {
     use lustre_packaging::stage::State;
 
     use super::*;
+
+    #[test]
+    fn only_a_command_that_was_given_fails_by_its_own_status() {
+        use std::os::unix::process::ExitStatusExt as _;
+
+        let exited = |code: i32| ExitStatus::from_raw(code << 8);
+        assert_eq!(judged(exited(1), true).unwrap(), Outcome::Done);
+        assert_eq!(judged(exited(0), false).unwrap(), Outcome::Done);
+        let error = judged(exited(1), false).unwrap_err().to_string();
+        assert_eq!(error, "what ran there ended with exit status: 1");
+        judged(ExitStatus::from_raw(9), true).unwrap_err();
+    }
 
     #[test]
     fn a_stage_is_looked_at_where_it_is_built() {
