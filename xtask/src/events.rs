@@ -1,6 +1,7 @@
 //! The event stream for machines, `--message-format json`: one JSON object a line on standard output, as `docs/schema/events.schema.json` has
 //! them. New kinds and keys may be added; where one goes or changes, [`FORMAT`] is raised.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -18,22 +19,25 @@ pub const FORMAT: u32 = 1;
 #[serde(tag = "event", rename_all = "kebab-case")]
 enum Event<'e> {
     /// A stage begins.
-    StageStarted { stage: &'e str, log: &'e Path },
+    StageStarted { stage: &'e str, log: Cow<'e, str> },
     /// A stage was found in the store.
-    StageCached { stage: &'e str, folder: &'e Path },
+    StageCached {
+        stage: &'e str,
+        folder: Cow<'e, str>,
+    },
     /// What the store has of a stage is no longer as it was, and is made again.
     StageDamaged { stage: &'e str, why: &'e str },
     /// A stage ended well.
     StageFinished {
         stage: &'e str,
-        folder: &'e Path,
-        log: Option<PathBuf>,
+        folder: Cow<'e, str>,
+        log: Option<String>,
         seconds: f64,
     },
     /// A stage failed, or was interrupted.
     StageFailed {
         stage: &'e str,
-        log: Option<PathBuf>,
+        log: Option<String>,
         seconds: f64,
     },
     /// What the command would have written to standard output: a value where it is JSON.
@@ -56,8 +60,18 @@ fn line(event: Event<'_>) -> String {
         format: FORMAT,
         event,
     };
-    // Names, numbers and paths that are UTF-8, as the store's are.
-    serde_json::to_string(&line).unwrap_or_default()
+    // Only a path that is not UTF-8 cannot be said, and paths are said by `said`.
+    serde_json::to_string(&line).unwrap_or_else(|error| {
+        let text = error.to_string();
+        let part = "error";
+        serde_json::json!({ "format": FORMAT, "event": "error", "part": part, "text": text })
+            .to_string()
+    })
+}
+
+/// A path as text, with a replacement for what of it is not UTF-8.
+fn said(path: &Path) -> Cow<'_, str> {
+    path.to_string_lossy()
 }
 
 /// What is known of the stages that run.
@@ -71,15 +85,20 @@ impl Running {
         let mut over = |stage: &str| {
             let (log, since) = running.remove(stage).unzip();
             let seconds = since.map_or(0.0, |since| since.elapsed().as_secs_f64());
-            (log.filter(|log| log.exists()), seconds)
+            let log = log.filter(|log| log.exists());
+            (log.map(|log| said(&log).into_owned()), seconds)
         };
         line(match *event {
             stage::Event::Started { stage, log, .. } => {
                 let begun = (log.to_owned(), Instant::now());
                 running.insert(stage.to_owned(), begun);
+                let log = said(log);
                 Event::StageStarted { stage, log }
             }
-            stage::Event::Cached { stage, folder } => Event::StageCached { stage, folder },
+            stage::Event::Cached { stage, folder } => {
+                let folder = said(folder);
+                Event::StageCached { stage, folder }
+            }
             stage::Event::Damaged { stage, why } => Event::StageDamaged { stage, why },
             stage::Event::Finished {
                 stage,
@@ -87,7 +106,7 @@ impl Running {
                 took,
             } => Event::StageFinished {
                 stage,
-                folder,
+                folder: said(folder),
                 log: over(stage).0,
                 seconds: took.as_secs_f64(),
             },
@@ -210,5 +229,34 @@ mod tests {
             })
             .collect();
         assert_eq!(kinds, listed, "each is tried, and each is described");
+    }
+
+    #[test]
+    fn a_path_that_is_no_text_is_said_as_well_as_it_can_be() {
+        use std::os::unix::ffi::OsStrExt as _;
+
+        let place = Path::new(std::ffi::OsStr::from_bytes(b"/store/\xff/kernel"));
+        let running = Running::default();
+        for event in [
+            stage::Event::Cached {
+                stage: "kernel",
+                folder: place,
+            },
+            stage::Event::Started {
+                stage: "kernel",
+                folder: place,
+                log: place,
+            },
+            stage::Event::Finished {
+                stage: "kernel",
+                folder: place,
+                took: Duration::ZERO,
+            },
+        ] {
+            let line = running.line(&event);
+            let value: Value = serde_json::from_str(&line).unwrap();
+            let path = value.get("folder").or(value.get("log")).unwrap();
+            assert_eq!(path, "/store/\u{fffd}/kernel");
+        }
     }
 }
