@@ -79,9 +79,10 @@ fn ignored(status: &str, signal: i32) -> bool {
     mask.is_some_and(|mask| mask >> (signal - 1) & 1 == 1)
 }
 
-/// Ends this program: the terminal is as it was.
+/// Ends this program: the terminal is as it was, and machines hear of it.
 fn end() -> ! {
     terminal::restore();
+    ui::ended_at_once(INTERRUPTED);
     std::process::exit(INTERRUPTED.into());
 }
 

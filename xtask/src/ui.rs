@@ -51,10 +51,31 @@ fn streams() -> bool {
     STREAM.load(Ordering::Relaxed)
 }
 
-/// Says how the command ended, where machines listen.
+/// Whether the last line was written.
+static ENDED: AtomicBool = AtomicBool::new(false);
+
+/// Says how the command ended, where machines listen: nothing comes after it, whichever thread is at what.
 pub fn ended(exit_code: u8) {
     if streams() {
-        out(&events::ended(exit_code));
+        let mut out = std::io::stdout().lock();
+        if !ENDED.swap(true, Ordering::SeqCst) {
+            let line = events::ended(exit_code);
+            written(writeln!(out, "{line}").and_then(|()| out.flush()));
+        }
+    }
+}
+
+/// The same for a program that ends at once, while another thread may be writing what nobody takes: that is waited for a moment alone, and
+/// then the stream is cut off.
+pub fn ended_at_once(exit_code: u8) {
+    const MOMENT: Duration = Duration::from_millis(500);
+    if streams() {
+        let (send, done) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            ended(exit_code);
+            let _ = send.send(());
+        });
+        let _ = done.recv_timeout(MOMENT);
     }
 }
 
@@ -390,6 +411,9 @@ fn out(line: &str) {
         harmless(line)
     };
     let mut out = std::io::stdout().lock();
+    if ENDED.load(Ordering::SeqCst) {
+        return;
+    }
     written(writeln!(out, "{line}").and_then(|()| out.flush()));
 }
 
@@ -421,5 +445,52 @@ mod tests {
     fn durations_read_well() {
         assert_eq!(duration(Duration::from_millis(1540)), "1.5 s");
         assert_eq!(duration(Duration::from_secs(754)), "12 min 34 s");
+    }
+
+    /// This program ends on a signal: the stream has its last line, unless nobody takes what comes before it.
+    #[test]
+    fn a_stream_has_its_end_where_a_signal_ends_the_program() {
+        use std::io::Read as _;
+        use std::process::{Command, Stdio};
+
+        const INSIDE: &str = "LUSTRE_REPO_TEST_INSIDE";
+        const WRITES: &str = "for ever";
+        if let Some(does) = std::env::var_os(INSIDE) {
+            set_stream(true);
+            crate::signals::heed(crate::signals::Then::End).unwrap();
+            print("begins");
+            if does == WRITES {
+                loop {
+                    print(&"x".repeat(1000));
+                }
+            }
+            std::thread::sleep(Duration::from_secs(60));
+            return;
+        }
+        let name = "ui::tests::a_stream_has_its_end_where_a_signal_ends_the_program";
+        for does in ["nothing", WRITES] {
+            let mut child = Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", name, "--nocapture"])
+                .env(INSIDE, does)
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut stdout = child.stdout.take().unwrap();
+            let mut said = Vec::new();
+            while !String::from_utf8_lossy(&said).contains("begins") {
+                let mut byte = [0];
+                assert_eq!(stdout.read(&mut byte).unwrap(), 1);
+                said.push(byte[0]);
+            }
+            // By then, the pipe is full.
+            std::thread::sleep(Duration::from_millis(300));
+            let pid = rustix::process::Pid::from_child(&child);
+            rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+            assert_eq!(child.wait().unwrap().code(), Some(130), "{does}");
+            let mut rest = String::new();
+            stdout.read_to_string(&mut rest).unwrap();
+            let last = rest.lines().last().unwrap();
+            assert_eq!(last == events::ended(130), does != WRITES, "{does}: {last}");
+        }
     }
 }
