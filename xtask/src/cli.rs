@@ -44,14 +44,19 @@ impl Cli {
     pub fn of_process() -> anyhow::Result<Self> {
         let words: Vec<OsString> = std::env::args_os().collect();
         // The error that clap may find, and the help, are coloured as asked for, too.
-        let color = color_of(&words).unwrap_or_default();
+        let color: Color = said_for(&words, "--color").unwrap_or_default();
         ui::set_color(color);
-        let line = Self::command()
+        let format: MessageFormat = said_for(&words, "--message-format").unwrap_or_default();
+        ui::set_stream(format == MessageFormat::Json);
+        let parsed = Self::command()
             .color(color.into())
             .try_get_matches_from(words)
-            .unwrap_or_else(|error| exit::without_a_command(&error));
-        let mut cli =
-            Self::of_matches(&line).unwrap_or_else(|error| exit::without_a_command(&error));
+            .and_then(|line| Ok((Self::of_matches(&line)?, line)));
+        let (mut cli, line) = match parsed {
+            Ok(parsed) => parsed,
+            Err(error) if format == MessageFormat::Json => return Err(streamed(&error)),
+            Err(error) => exit::without_a_command(&error),
+        };
         ui::set_verbosity(cli.global.quiet, cli.global.verbose);
         ui::set_stream(cli.global.message_format == MessageFormat::Json);
         let named = line.subcommand().is_some_and(|(_, line)| {
@@ -72,6 +77,11 @@ impl Cli {
         cli.hand_down();
         if let Some(why) = cli.command.has_no_json().filter(|_| cli.global.json) {
             let message = format!("--json: {why}");
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, message));
+        }
+        let streams = cli.global.message_format == MessageFormat::Json;
+        if let Some(why) = cli.command.has_no_events().filter(|_| streams) {
+            let message = format!("--message-format json: {why}");
             return Err(Self::command().error(ErrorKind::ArgumentConflict, message));
         }
         Ok(cli)
@@ -158,6 +168,14 @@ impl Command {
         })
     }
 
+    /// Why what a command writes to standard output can be no events: it is handed on as it is.
+    fn has_no_events(&self) -> Option<&'static str> {
+        match self {
+            Self::Completions { .. } | Self::Shell(_) => self.has_no_json(),
+            _ => None,
+        }
+    }
+
     /// Why a command has no result that could be JSON.
     fn has_no_json(&self) -> Option<&'static str> {
         match self {
@@ -180,21 +198,37 @@ impl Command {
     }
 }
 
-/// The choice of colours among the words of a command line, which may be wrong otherwise.
-fn color_of(words: &[OsString]) -> Option<Color> {
+/// What was chosen for `option` among the words of a command line, which may be wrong otherwise.
+fn said_for<T: ValueEnum>(words: &[OsString], option: &str) -> Option<T> {
     let mut words = words.iter().map(|word| word.to_string_lossy());
     let mut found = None;
     while let Some(word) = words.next().filter(|word| word != "--") {
-        let value = match word.strip_prefix("--color") {
+        let value = match word.strip_prefix(option) {
             Some("") => words.next(),
             Some(rest) => rest.strip_prefix('=').map(|value| value.to_owned().into()),
             None => None,
         };
         found = value
-            .and_then(|value| Color::from_str(&value, false).ok())
+            .and_then(|value| T::from_str(&value, false).ok())
             .or(found);
     }
     found
+}
+
+/// What clap says instead of a command, for machines: what is wrong with the line is an error like any other. Ends the program after help.
+fn streamed(said: &clap::Error) -> anyhow::Error {
+    let text = said.render().to_string();
+    if said.use_stderr() {
+        let text = text.trim_end();
+        return exit::Usage(text.strip_prefix("error: ").unwrap_or(text).to_owned()).into();
+    }
+    ui::print(text.trim_end());
+    ui::ended(0);
+    match ui::lost() {
+        // Who reports it says that.
+        Some(why) => anyhow::anyhow!(why),
+        None => std::process::exit(0),
+    }
 }
 
 /// What every command takes.

@@ -256,4 +256,20 @@ fn a_stream_is_as_its_schema_has_it_and_ends_with_its_end() {
         "{failed:#?}"
     );
     stream(&["plan", "--target", "nowhere-1"], 2);
+    // A line that is no command's, what hands on what it does not write itself, and help.
+    for line in [
+        &["plan", "--grpah"][..],
+        &["no-command"],
+        &["completions", "bash"],
+        &["shell", "kernel"],
+    ] {
+        let ran = stream(line, 2);
+        assert_eq!(ran[0]["event"], "error", "{ran:?}");
+    }
+    let help = stream(&["--help"], 0);
+    assert!(help[0]["value"].as_str().unwrap().contains("Exit codes"));
+    // Lines of text are events.
+    let pages = home.path().join("pages");
+    let man = stream(&["man", "--output", pages.to_str().unwrap()], 0);
+    assert_eq!(man[0]["value"], pages.to_str().unwrap());
 }
