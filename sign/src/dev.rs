@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use super::key::closed_to_others;
+use super::input::closed_to_others;
 use super::{Error, Key};
 
 /// The key's file in its folder.

@@ -2,7 +2,7 @@
 
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -91,6 +91,19 @@ fn wait(file: &File) -> io::Result<()> {
         Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Fails when the group or others may do anything with the file or folder.
+pub(crate) fn closed_to_others(path: &Path, metadata: &Metadata, wanted: u32) -> Result<(), Error> {
+    let mode = metadata.permissions().mode() & 0o7777;
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    Err(Error::OpenToOthers {
+        path: path.to_owned(),
+        mode,
+        wanted,
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! An OpenPGP secret key in memory.
 
 use std::fmt;
-use std::fs::Metadata;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use pgp::composed::{
@@ -258,19 +256,6 @@ impl Signer for Key {
     }
 }
 
-/// Fails when the group or others may do anything with the file or folder.
-pub(super) fn closed_to_others(path: &Path, metadata: &Metadata, wanted: u32) -> Result<(), Error> {
-    let mode = metadata.permissions().mode() & 0o7777;
-    if mode & 0o077 == 0 {
-        return Ok(());
-    }
-    Err(Error::OpenToOthers {
-        path: path.to_owned(),
-        mode,
-        wanted,
-    })
-}
-
 fn password(passphrase: &Secret) -> Password {
     Password::Static(Zeroizing::new(passphrase.bytes().to_vec()))
 }
@@ -292,7 +277,7 @@ fn in_file(path: &Path) -> Result<SignedSecretKey, Error> {
     let (bytes, metadata) = input::read(path, "read the key file")?;
     let secret = parse(&bytes, &path.display().to_string())?;
     if metadata.is_file() && !secret.primary_key.secret_params().is_encrypted() {
-        closed_to_others(path, &metadata, 0o600)?;
+        input::closed_to_others(path, &metadata, 0o600)?;
     }
     Ok(secret)
 }

@@ -34,9 +34,13 @@ impl Secret {
     /// A passphrase from a file; one line end at the end of the file does not belong to it.
     ///
     /// # Errors
-    /// When the file cannot be read or is empty.
+    /// When the file cannot be read, is empty or is open to other users.
     pub fn from_file(path: &Path) -> Result<Secret, Error> {
-        let (mut bytes, _) = input::read(path, "read the passphrase file")?;
+        let (mut bytes, metadata) = input::read(path, "read the passphrase file")?;
+        // A pipe has no mode that counts.
+        if metadata.is_file() {
+            input::closed_to_others(path, &metadata, 0o600)?;
+        }
         if bytes.last() == Some(&b'\n') {
             bytes.pop();
             if bytes.last() == Some(&b'\r') {
@@ -176,7 +180,11 @@ mod tests {
         ] {
             let path = dir.path().join("passphrase");
             fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
             assert_eq!(Secret::from_file(&path).unwrap().bytes(), wanted.as_bytes());
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+            let error = Secret::from_file(&path).unwrap_err();
+            assert!(matches!(error, Error::OpenToOthers { .. }), "{error}");
         }
     }
 

@@ -26,18 +26,23 @@ pub fn check() -> Result<(), Usage> {
     }
     let mut before = None;
     for word in std::env::args_os().skip(1) {
+        let name = option(&word.to_string_lossy());
         if is_a_key(&word) {
-            let word = word.to_string_lossy();
-            let option = word.split_once('=').map(|(name, _)| name.to_owned());
-            let option = option.filter(|name| name.starts_with("--")).or(before);
-            return Err(usage(option.as_deref().unwrap_or("the command line")));
+            return Err(usage(
+                name.or(before).as_deref().unwrap_or("the command line"),
+            ));
         }
-        before = word
-            .to_str()
-            .filter(|word| word.starts_with("--"))
-            .map(str::to_owned);
+        before = name;
     }
     Ok(())
+}
+
+/// The option that a word is, or has a value for; a key's first line begins like one.
+fn option(word: &str) -> Option<String> {
+    let (name, _) = word.split_once('=').unwrap_or((word, ""));
+    let plain = |c: char| c.is_ascii_lowercase() || c == '-';
+    let is_one = name.starts_with("--") && name.chars().all(plain);
+    is_one.then(|| name.to_owned())
 }
 
 fn usage(place: &str) -> Usage {
@@ -63,14 +68,14 @@ fn looks_like_a_key(text: &[u8]) -> bool {
     let marked = letters
         .windows(15)
         .any(|letters| letters == b"PRIVATEKEYBLOCK");
-    // A line of the key has 64 characters, of all kinds; names have blanks, dots and dashes, and digests no capitals.
+    // A line of the key has 64 characters, of all kinds; paths have dots and dashes, and mostly small letters, digests no capitals.
     let is_coded = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
     let coded = text.split(|byte| !is_coded(byte)).any(|run| {
         let count = |kind: fn(&u8) -> bool| run.iter().filter(|byte| kind(byte)).count();
         run.len() >= 60
-            && count(u8::is_ascii_uppercase) >= 10
+            && count(u8::is_ascii_uppercase) >= 15
             && count(u8::is_ascii_lowercase) >= 10
-            && count(u8::is_ascii_digit) >= 3
+            && count(u8::is_ascii_digit) >= 4
     });
     marked || coded
 }
@@ -78,6 +83,20 @@ fn looks_like_a_key(text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_option_is_named_and_nothing_else() {
+        assert_eq!(option("--key-file=/a").as_deref(), Some("--key-file"));
+        assert_eq!(option("--key-file").as_deref(), Some("--key-file"));
+        for word in [
+            "/a=b",
+            "-q",
+            "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nxcZ=",
+            "show",
+        ] {
+            assert_eq!(option(word), None, "{word}");
+        }
+    }
 
     #[test]
     fn a_key_is_told_from_what_the_line_is_made_of() {

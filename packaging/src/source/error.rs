@@ -83,7 +83,7 @@ pub enum Error {
     },
     /// Something is not in the store and may not be fetched.
     #[error(
-        "source `{source_name}`: {what} is not in the store, and --offline forbids to fetch it; \
+        "source `{source_name}`: {what} is not in the store, and nothing is fetched (--offline, or a command that only looks); \
          `cargo xtask fetch` without --offline gets it"
     )]
     Offline {

@@ -37,7 +37,7 @@ pub enum Error {
     },
     /// Something else where the store has a folder of its own.
     #[error(
-        "{} is no folder of the store's own; what a link names there would be emptied; remove the link, or link the whole store",
+        "{} is a link or a file where the store has a folder of its own, and what a link names would be emptied; remove it, or link the whole store",
         lustre_files::shown(path)
     )]
     Link {

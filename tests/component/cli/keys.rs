@@ -400,7 +400,13 @@ fn a_key_or_a_passphrase_in_the_wrong_place_is_not_shown() {
             let place = (what, variable, line.get(2));
             assert_ne!(ran.code, 0, "{place:?}");
             for said in [&ran.stdout, &ran.stderr] {
-                assert_eq!(secret.is_in(said.as_bytes()), None, "{:?}", place.1);
+                assert_eq!(
+                    secret.is_in(said.as_bytes()),
+                    None,
+                    "{what} {:?} {:?}",
+                    variable,
+                    line[0]
+                );
             }
         }
     }

@@ -130,6 +130,10 @@ pub fn open(arguments: &KeyArgs) -> anyhow::Result<Box<dyn Signer>> {
 }
 
 fn new(user_id: &str, output: &Path) -> anyhow::Result<Outcome> {
+    if user_id.trim().is_empty() || user_id.contains(char::is_control) {
+        let why = "--user-id is one line of text, as in \"Example site <root@example.org>\"";
+        return Err(Usage(why.to_owned()).into());
+    }
     if output.exists() {
         bail!("{} exists; a key is never overwritten", output.display());
     }

@@ -69,7 +69,7 @@ pub fn run(arguments: &LogArgs) -> anyhow::Result<Outcome> {
             format!("there are logs of: {}", names.join(", "))
         };
         let error = anyhow!(
-            "no run of target `{target}` has left a log of a stage `{stage}` in {}",
+            "no run of target `{target}` has left a log of a stage `{stage}` in {}: a stage that says nothing leaves none",
             context.store.root().display()
         );
         return Err(error.context(Help(next)));
