@@ -227,7 +227,15 @@ impl Store {
         }
         create(&self.root.join("files/sha256"))?;
         let names = runs::sweep(&self.tmp)?;
-        replaced::sweep(self, &names)
+        replaced::sweep(self.away(), &names)
+    }
+
+    /// Where stages go that are taken out or replaced.
+    fn away(&self) -> replaced::Away<'_> {
+        replaced::Away {
+            tmp: &self.tmp,
+            own: self.folder.as_ref(),
+        }
     }
 
     /// Waits until no other run builds in the store, and keeps it so while the value lives.

@@ -1,5 +1,7 @@
 //! The names of what a store has.
 
+use std::path::Path;
+
 use super::Digest;
 
 /// The name of the file that says that a folder is a store.
@@ -36,4 +38,12 @@ pub(super) fn is_place(name: &str) -> bool {
 pub(super) fn is_name(name: &str) -> bool {
     let fits = |c: char| c.is_ascii_alphanumeric() || "-_.+".contains(c);
     !name.is_empty() && !name.starts_with('.') && name.chars().all(fits)
+}
+
+/// How the names of stages end in `tmp` that were taken out of `stages`, or replaced there.
+pub(super) const REPLACED: &str = ".replaced";
+
+/// Whether what is called so in `tmp` is such a stage.
+pub(super) fn is_replaced(path: &Path) -> bool {
+    path.to_string_lossy().ends_with(REPLACED)
 }

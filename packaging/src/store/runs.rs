@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, flock};
 
 use super::lock::Whose;
-use super::{Error, Holder, PathError, folder, lock, remove, replaced};
+use super::{Error, Holder, PathError, folder, lock, names, remove};
 
 /// What a run's file is called: its folder's name and this.
 const SUFFIX: &str = ".run";
@@ -72,12 +72,12 @@ impl Drop for Folder {
 /// Removes from `tmp` what belongs to no living run, but for stages that were replaced. Gives the names that were there.
 pub(super) fn sweep(tmp: &Path) -> Result<Vec<PathBuf>, Error> {
     let failed = |source| PathError::new("list", tmp, source);
-    let mut names = Vec::new();
+    let mut there = Vec::new();
     for item in fs::read_dir(tmp).map_err(failed)? {
-        names.push(item.map_err(failed)?.path());
+        there.push(item.map_err(failed)?.path());
     }
     let is_runs_file = |path: &Path| path.to_string_lossy().ends_with(SUFFIX);
-    for path in names.iter().filter(|path| !replaced::is_one(path)) {
+    for path in there.iter().filter(|path| !names::is_replaced(path)) {
         if !is_runs_file(path) {
             let mut file = path.as_os_str().to_owned();
             file.push(SUFFIX);
@@ -98,7 +98,7 @@ pub(super) fn sweep(tmp: &Path) -> Result<Vec<PathBuf>, Error> {
             remove::unmount_and_remove(path)?;
         }
     }
-    Ok(names)
+    Ok(there)
 }
 
 /// A run that uses the store now, but for the one whose file is `own`.

@@ -285,7 +285,7 @@ impl<'s> StageStore<'s> {
             .is_some()
         {
             self.store.holds_no_more(&place);
-            replaced::replace(self.store, dir, &place)?;
+            replaced::replace(self.store.away(), dir, &place)?;
         } else {
             fs::rename(dir, &place).map_err(failed)?;
         }
@@ -444,7 +444,7 @@ impl<'s> StageStore<'s> {
     /// Takes a folder out of `stages` in one step. It is removed when no run beside can read it any more.
     pub(super) fn discard(&self, path: &Path) -> Result<(), Error> {
         self.store.holds_no_more(path);
-        replaced::take_out(self.store, path)
+        replaced::take_out(self.store.away(), path)
     }
 }
 
