@@ -29,12 +29,23 @@ pub(super) fn check(
     let count = |wanted: fn(&Known<'_>) -> bool| known.iter().filter(|one| wanted(one)).count();
     let mended = count(|one| matches!(one.standing, Standing::Mended { .. }));
     let accepted: Vec<Problem> = known.iter().filter_map(accepted).collect();
-    let open = count(|one| one.standing == Standing::Open);
-    let message = format!(
-        "Lustre {version} has {}: {mended} mended by our edits, {} accepted, {open} open",
+    let open: Vec<&str> = known
+        .iter()
+        .filter(|one| one.standing == Standing::Open)
+        .map(|one| one.fault.ticket.as_str())
+        .collect();
+    let mut message = format!(
+        "Lustre {version} has {}: {mended} mended by our edits, {} accepted, {} open",
         counted(known.len(), "known fault"),
-        accepted.len()
+        accepted.len(),
+        open.len()
     );
+    if !open.is_empty() {
+        message.push_str(&format!(
+            " ({}; `cargo xtask advisories` tells of them)",
+            open.join(", ")
+        ));
+    }
     let mut problems: Vec<Problem> = ledger
         .unknown(inputs.target)
         .into_iter()

@@ -154,6 +154,9 @@ impl Check {
     }
 }
 
+/// How many problems are shown of a check that is waived: those who waived it know of them.
+const SHOWN_OF_WAIVED: usize = 10;
+
 /// One line for the check, one for each problem, and the hint.
 impl fmt::Display for Check {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -162,11 +165,19 @@ impl fmt::Display for Check {
             "{:<10} {:<17} {}",
             self.result, self.check, self.message
         )?;
-        for problem in &self.problems {
+        let shown = match self.result {
+            Verdict::Waived => self.problems.len().min(SHOWN_OF_WAIVED),
+            _ => self.problems.len(),
+        };
+        for problem in &self.problems[..shown] {
             for (number, line) in problem.message.lines().enumerate() {
                 let indent = if number == 0 { "- " } else { "  " };
                 write!(out, "\n           {indent}{line}")?;
             }
+        }
+        let more = self.problems.len() - shown;
+        if more > 0 {
+            write!(out, "\n           … and {more} more (--json has all)")?;
         }
         match &self.hint {
             Some(hint) => write!(out, "\n           {hint}"),
@@ -269,8 +280,13 @@ mod tests {
 
     #[test]
     fn what_is_waived_or_not_needed_does_not_fail_and_is_counted() {
-        let mut waived = Check::of("a", "m", vec![Problem::new("p")]);
+        let many: Vec<Problem> = (0..12).map(|n| Problem::new(format!("p{n}"))).collect();
+        let mut waived = Check::of("a", "m", many);
+        assert!(waived.to_string().contains("- p11"));
         waived.result = Verdict::Waived;
+        let text = waived.to_string();
+        assert!(text.contains("- p9\n") && !text.contains("p10"), "{text}");
+        assert!(text.ends_with("… and 2 more (--json has all)"), "{text}");
         let report = Report::new("t", vec![waived, Check::not_needed("b", "nothing")]);
         assert!(report.fits);
         assert_eq!(
