@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -280,6 +281,7 @@ fn waiting_gpg(home: &Home, deaf: Deaf) -> PathBuf {
         Deaf::Both => (trap, trap),
         Deaf::Itself => (trap, ""),
         Deaf::WhatItStarted => ("", trap),
+        Deaf::Nobody => ("", ""),
     };
     let folder = home.path().join("bin");
     fs::create_dir(&folder).unwrap();
@@ -303,6 +305,7 @@ enum Deaf {
     Both,
     Itself,
     WhatItStarted,
+    Nobody,
 }
 
 #[test]
@@ -370,6 +373,39 @@ fn a_signal_ends_what_was_started_and_a_second_one_ends_all_at_once() {
                 "{case:?}: it runs on: {stat}"
             );
         }
+    }
+}
+
+/// As Ctrl-C in a terminal, or the end of a CI job: all of them get it, and what is started may end before the tool has noticed.
+#[test]
+fn a_signal_to_all_of_a_group_is_told_as_the_interruption_whoever_ends_first() {
+    for round in 0..5 {
+        let home = Home::new();
+        let path = format!(
+            "{}:{}",
+            waiting_gpg(&home, Deaf::Nobody).display(),
+            std::env::var("PATH").unwrap()
+        );
+        let agent = "0123456789ABCDEF0123456789ABCDEF01234567";
+        let mut command = home.command(&["assemble", "--offline", "--key-agent", agent]);
+        let child = command
+            .env("PATH", path)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .process_group(0)
+            .spawn()
+            .unwrap();
+        let limit = Instant::now() + Duration::from_secs(60);
+        while !home.path().join("pid").exists() {
+            assert!(Instant::now() < limit, "gpg does not start");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let group = format!("-{}", child.id());
+        process::output(process::command("kill").args(["-INT", "--", &group])).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(130), "{round}: {said}");
+        assert!(!said.contains("help:"), "{round}: {said}");
     }
 }
 
