@@ -182,6 +182,11 @@ pub fn digest_of<'s>(sums: &'s str, name: &str) -> Option<&'s str> {
     lines.find_map(|(digest, file)| (file == name).then_some(digest))
 }
 
+/// The paths of the files that the sums list.
+pub fn names(sums: &str) -> impl Iterator<Item = &str> {
+    sums.lines().filter_map(listed).map(|(_, file)| file)
+}
+
 /// The sums without those of the file `name`.
 pub fn without(sums: &str, name: &str) -> String {
     sums.split_inclusive('\n')

@@ -32,6 +32,21 @@ pub enum Error {
         /// What tells so.
         why: String,
     },
+    /// There is something in the repository at the output's place that is not its own.
+    #[error(
+        "{} would be replaced with all that is in it, also with what {why} ({count}): {names}; move that away, or choose another output",
+        lustre_files::shown(path)
+    )]
+    Foreign {
+        /// The output.
+        path: PathBuf,
+        /// How many there are; a folder is one with all that is in it.
+        count: usize,
+        /// The first of them.
+        names: String,
+        /// What tells so.
+        why: &'static str,
+    },
     /// A place where no folder can be put.
     #[error(
         "{} cannot be the repository's folder: {why}",

@@ -103,6 +103,7 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
     sums::write(tree)?;
     sign_beside(assembly, &tree.join(sums::FILE))?;
     fix_modes_and_times(tree, time)?;
+    output::nothing_foreign(out)?;
     aside.commit().map_err(io("move the new tree to", out))?;
     Ok(manifest)
 }
@@ -119,6 +120,8 @@ pub fn swap_in(out: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> Result
     };
     let aside = swap::Aside::new(out).map_err(io("write next to", out))?;
     fill(aside.path()).map_err(io("copy a tree to", out))?;
+    // That may have taken its time.
+    output::nothing_foreign(out)?;
     aside.commit().map_err(io("move the new tree to", out))
 }
 

@@ -1,19 +1,22 @@
 //! Whether a repository may be put at a place: whatever is there will be replaced, so it has to be a repository of this tool, an empty
-//! folder, or nothing; and a folder has to be able to stand there.
+//! folder, or nothing; nothing in it may be somebody else's; and a folder has to be able to stand there.
 
+use std::collections::HashSet;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use walkdir::WalkDir;
 
-use super::Error;
-use crate::manifest;
+use super::{Error, Kind};
+use crate::{manifest, proof, sums};
 
 /// Whether a repository may be put at `out`. It looks at the place alone, whatever lies in it, and leaves it as it is.
 ///
 /// # Errors
-/// When it is a link, a mount point or the root, has something mounted below it, is somebody else's, or is where this user cannot write.
+/// When it is a link, a mount point or the root, has something mounted below it, is somebody else's or has something of somebody else, or
+/// is where this user cannot write.
 pub fn judge(out: &Path) -> Result<(), Error> {
     let refused = |why: String| Error::Output {
         path: out.to_owned(),
@@ -52,6 +55,7 @@ pub fn judge(out: &Path) -> Result<(), Error> {
                     below.display()
                 )));
             }
+            nothing_foreign(out)?;
         }
     }
     let above = nearest(out).map_err(refused)?;
@@ -103,6 +107,95 @@ fn ours(out: &Path) -> Result<(), Error> {
     })
 }
 
+/// What a repository has that its sums do not list, or not in each of its states.
+const BY_NATURE: [&str; 4] = [sums::FILE, sums::SIGNATURE, manifest::FILE, proof::FILE];
+
+/// That nothing is at `out` but what the sums there list and what every repository has: all else would go with what is replaced. Names
+/// alone are compared, and nothing is read but the sums.
+///
+/// # Errors
+/// When there is something else, or it cannot be told.
+pub(super) fn nothing_foreign(out: &Path) -> Result<(), Error> {
+    /// How many names are said.
+    const SHOWN: usize = 5;
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| Error::Io {
+            what: "read",
+            path,
+            source,
+        }
+    };
+    if lustre_files::if_there(fs::symlink_metadata(out))
+        .map_err(io(out))?
+        .is_none()
+    {
+        return Ok(());
+    }
+    let path = out.join(sums::FILE);
+    let sums = lustre_files::if_there(lustre_files::read_no_link_to_string(
+        &path,
+        lustre_files::SOURCE,
+    ))
+    .map_err(io(&path))?;
+    let listed = sums.as_deref().map(sums::names);
+    let own: HashSet<&Path> = listed
+        .into_iter()
+        .flatten()
+        .chain(BY_NATURE)
+        .map(Path::new)
+        .collect();
+    let packages = Kind::ALL.map(|kind| Path::new(kind.folder()).join("Packages"));
+    let all = own
+        .iter()
+        .copied()
+        .chain(packages.iter().map(PathBuf::as_path));
+    let folders: HashSet<&Path> = all
+        .flat_map(|path| path.ancestors().skip(1))
+        .chain(packages.iter().map(PathBuf::as_path))
+        .collect();
+    let (mut shown, mut count) = (Vec::new(), 0);
+    let mut walk = WalkDir::new(out)
+        .min_depth(1)
+        .sort_by_file_name()
+        .into_iter();
+    while let Some(entry) = walk.next() {
+        let entry = entry.map_err(|error| {
+            let path = error.path().unwrap_or(out).to_owned();
+            io(&path)(error.into())
+        })?;
+        let name = entry.path().strip_prefix(out).unwrap_or(entry.path());
+        let is_folder = entry.file_type().is_dir();
+        if if is_folder { &folders } else { &own }.contains(name) {
+            continue;
+        }
+        if is_folder {
+            // One name for all that is in it.
+            walk.skip_current_dir();
+        }
+        count += 1;
+        if shown.len() < SHOWN {
+            let slash = if is_folder { "/" } else { "" };
+            shown.push(format!("{}{slash}", lustre_files::shown(name)));
+        }
+    }
+    if count == 0 {
+        return Ok(());
+    }
+    if count > shown.len() {
+        shown.push(format!("and {} more", count - shown.len()));
+    }
+    Err(Error::Foreign {
+        path: out.to_owned(),
+        count,
+        names: shown.join(", "),
+        why: match sums {
+            Some(_) => "is not in its SHA256SUMS",
+            None => "cannot be told from its own, since it has no SHA256SUMS",
+        },
+    })
+}
+
 /// What every version of this tool writes into a manifest, and nobody else.
 #[derive(Deserialize)]
 struct Known {
@@ -140,6 +233,10 @@ mod tests {
     const OURS: &str = r#"{"format": 1, "tool": {"name": "lustre-repo", "version": "0.0.1"}, "target": "x", "source_date_epoch": 1,
         "key_fingerprint": "0123456789ABCDEF0123456789ABCDEF01234567", "added by a later version": []}"#;
 
+    /// Sums of two files.
+    const LISTED: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  a.rpm\n\
+        e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855  x86_64/repodata/repomd.xml\n";
+
     fn folder(files: &[(&str, &str)]) -> tempfile::TempDir {
         let dir = tempfile::tempdir().unwrap();
         for (name, text) in files {
@@ -153,7 +250,7 @@ mod tests {
         for files in [
             &[][..],
             &[(manifest::FILE, OURS)],
-            &[(manifest::FILE, OURS), ("a.rpm", "")],
+            &[(manifest::FILE, OURS), (sums::FILE, LISTED), ("a.rpm", "")],
         ] {
             let dir = folder(files);
             judge(dir.path()).unwrap();
@@ -200,5 +297,82 @@ mod tests {
             let error = judge(&dir.path().join(name)).unwrap_err();
             assert!(matches!(error, Error::NotOurs { .. }), "{error}");
         }
+    }
+
+    #[test]
+    fn what_somebody_put_into_a_repository_keeps_it_from_being_replaced() {
+        let ours = || {
+            let dir = folder(&[
+                (manifest::FILE, OURS),
+                (sums::FILE, LISTED),
+                (sums::SIGNATURE, "changed"),
+                (proof::FILE, "not in the sums yet"),
+                ("a.rpm", "changed"),
+            ]);
+            for kind in Kind::ALL {
+                fs::create_dir_all(dir.path().join(kind.folder()).join("Packages")).unwrap();
+            }
+            fs::create_dir(dir.path().join("x86_64/repodata")).unwrap();
+            dir
+        };
+        judge(ours().path()).unwrap();
+        let put = |place: &str| {
+            let dir = ours();
+            let place = dir.path().join(place);
+            fs::create_dir_all(place.parent().unwrap()).unwrap();
+            let _ = fs::remove_file(&place);
+            fs::write(place, "mine").unwrap();
+            dir
+        };
+        for (place, named) in [
+            ("NOTES", "NOTES"),
+            ("mine/deep/site.rpm", "(1): mine/;"),
+            ("x86_64/Packages/site.rpm", "x86_64/Packages/site.rpm"),
+            (
+                "x86_64/repodata/repomd.xml/mine",
+                "x86_64/repodata/repomd.xml/",
+            ),
+            ("x86_64/manifest.json", "x86_64/manifest.json"),
+            ("a\nb", "a\\nb"),
+        ] {
+            let dir = put(place);
+            let error = judge(dir.path()).unwrap_err().to_string();
+            assert!(error.contains(named), "{place}: {error}");
+            assert!(error.contains("move"), "{error}");
+        }
+        let dir = ours();
+        fs::remove_dir(dir.path().join("source/Packages")).unwrap();
+        std::os::unix::fs::symlink("/", dir.path().join("source/Packages")).unwrap();
+        for at in 0..9 {
+            fs::write(dir.path().join(format!("mine {at}")), "").unwrap();
+        }
+        let error = judge(dir.path()).unwrap_err().to_string();
+        assert!(error.contains("mine 4, and 5 more"), "{error}");
+        // Without sums, nothing tells what is its own.
+        let dir = ours();
+        fs::remove_file(dir.path().join(sums::FILE)).unwrap();
+        let error = judge(dir.path()).unwrap_err().to_string();
+        assert!(
+            error.contains("a.rpm") && error.contains("no SHA256SUMS"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_somebody_puts_there_while_a_repository_is_made_is_not_replaced() {
+        let dir = folder(&[(manifest::FILE, OURS), (sums::FILE, LISTED), ("a.rpm", "")]);
+        let out = dir.path().join("out");
+        fs::create_dir(&out).unwrap();
+        for name in [manifest::FILE, sums::FILE] {
+            fs::rename(dir.path().join(name), out.join(name)).unwrap();
+        }
+        let error = super::super::swap_in(&out, |aside| {
+            fs::write(out.join("NOTES"), "mine")?;
+            fs::write(aside.join(manifest::FILE), OURS)
+        });
+        let error = error.unwrap_err().to_string();
+        assert!(error.contains("NOTES"), "{error}");
+        assert_eq!(fs::read_to_string(out.join("NOTES")).unwrap(), "mine");
+        assert_eq!(super::super::leftovers(&out).unwrap(), [] as [PathBuf; 0]);
     }
 }

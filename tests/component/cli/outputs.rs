@@ -89,6 +89,53 @@ fn what_is_mounted_below_an_output_keeps_it_from_being_replaced() {
     );
 }
 
+#[test]
+fn what_somebody_put_into_a_repository_is_named_and_kept() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let dist = elsewhere.path().join("dist");
+    let packages = dist.join("x86_64/Packages");
+    fs::create_dir_all(&packages).unwrap();
+    fs::create_dir(dist.join("my-other-repo")).unwrap();
+    let digest = "0".repeat(64);
+    let sums = format!("{digest}  manifest.json\n{digest}  x86_64/Packages/ours.rpm\n");
+    fs::write(dist.join("manifest.json"), MANIFEST).unwrap();
+    fs::write(dist.join("SHA256SUMS"), sums).unwrap();
+    fs::write(packages.join("ours.rpm"), "changed").unwrap();
+    let mine = [
+        "NOTES",
+        "my-other-repo/site.rpm",
+        "x86_64/Packages/site.rpm",
+    ];
+    for name in mine {
+        fs::write(dist.join(name), "mine").unwrap();
+    }
+    for command in ["repo", "assemble"] {
+        let home = Home::new();
+        let ran = home.run(&[command, "--offline", "--output", dist.to_str().unwrap()]);
+        assert_eq!(ran.code, 2, "{command}: {ran:?}");
+        for named in [
+            "(3): NOTES, my-other-repo/, x86_64/Packages/site.rpm",
+            "move that away",
+        ] {
+            assert!(ran.stderr.contains(named), "{command}: {}", ran.stderr);
+        }
+        assert!(home.is_untouched(), "{command}");
+    }
+    for name in mine {
+        assert_eq!(fs::read_to_string(dist.join(name)).unwrap(), "mine");
+        fs::remove_file(dist.join(name)).unwrap();
+    }
+    fs::remove_dir(dist.join("my-other-repo")).unwrap();
+    // What is its own, changed or not, is not what stops the run.
+    let home = Home::new();
+    let ran = home.run(&["repo", "--offline", "--output", dist.to_str().unwrap()]);
+    assert!(
+        !ran.stderr.contains("would be replaced with"),
+        "{}",
+        ran.stderr
+    );
+}
+
 /// The store is emptied and the repository replaced as a whole: what is in one of them would go with it.
 #[test]
 fn a_repository_in_the_store_and_a_store_in_the_repository_are_refused_before_any_work() {
