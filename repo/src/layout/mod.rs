@@ -103,8 +103,9 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
     sums::write(tree)?;
     sign_beside(assembly, &tree.join(sums::FILE))?;
     fix_modes_and_times(tree, time)?;
-    output::nothing_foreign(out)?;
-    aside.commit().map_err(io("move the new tree to", out))?;
+    aside
+        .commit(|| output::nothing_foreign(out).map_err(io::Error::other))
+        .map_err(io("move the new tree to", out))?;
     Ok(manifest)
 }
 
@@ -120,9 +121,9 @@ pub fn swap_in(out: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> Result
     };
     let aside = swap::Aside::new(out).map_err(io("write next to", out))?;
     fill(aside.path()).map_err(io("copy a tree to", out))?;
-    // That may have taken its time.
-    output::nothing_foreign(out)?;
-    aside.commit().map_err(io("move the new tree to", out))
+    aside
+        .commit(|| output::nothing_foreign(out).map_err(io::Error::other))
+        .map_err(io("move the new tree to", out))
 }
 
 /// Copies every package to its place. Copies, since a link would let a change in the tree reach the store.

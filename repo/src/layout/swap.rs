@@ -60,9 +60,11 @@ impl Aside {
     ///
     /// Where something is mounted in the one that was there, both stay as they are: renamed, it would take that along.
     ///
-    /// The data is on the disk before the names change, so that not even a power failure leaves a tree of empty files.
-    pub(super) fn commit(self) -> io::Result<()> {
+    /// The data is on the disk before the names change, so that not even a power failure leaves a tree of empty files. That takes its
+    /// time: what is at the place is judged by `last_look` after it.
+    pub(super) fn commit(self, last_look: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         syncfs(&self.lock)?;
+        last_look()?;
         let new = self.folder.path();
         match renameat_with(CWD, new, CWD, &self.target, RenameFlags::NOREPLACE) {
             Ok(()) => {
@@ -288,7 +290,7 @@ mod tests {
         for content in ["one", "two"] {
             let aside = Aside::new(&target).unwrap();
             fs::write(aside.path().join("file"), content).unwrap();
-            aside.commit().unwrap();
+            aside.commit(|| Ok(())).unwrap();
             assert_eq!(fs::read_to_string(target.join("file")).unwrap(), content);
             assert_eq!(names(&dir.path().join("dist")), ["target"]);
         }
@@ -454,7 +456,8 @@ mod tests {
             return;
         };
         let target = PathBuf::from(place).join("target");
-        let ways: [fn(Aside) -> io::Result<()>; 2] = [Aside::commit, Aside::two_renames];
+        let ways: [fn(Aside) -> io::Result<()>; 2] =
+            [|aside| aside.commit(|| Ok(())), Aside::two_renames];
         for way in ways {
             let aside = Aside::new(&target).unwrap();
             let error = way(aside).unwrap_err().to_string();
