@@ -73,6 +73,13 @@ pub enum Difference {
         /// The digest it has.
         found: String,
     },
+    /// A file that is not read, since it cannot be the one that the sums list.
+    Unfit {
+        /// The path, relative to the tree.
+        path: String,
+        /// What tells so.
+        why: String,
+    },
     /// A file that the sums list and the tree lacks.
     Missing(String),
     /// A file that the sums do not list.
@@ -87,6 +94,7 @@ impl std::fmt::Display for Difference {
                 expected,
                 found,
             } => write!(f, "{path} has sha256 {found}, {FILE} says {expected}"),
+            Self::Unfit { path, why } => write!(f, "{path}: {why}"),
             Self::Missing(path) => write!(f, "{path} is listed in {FILE} and is not there"),
             Self::Extra(path) => write!(f, "{path} is not listed in {FILE}"),
         }
@@ -220,6 +228,17 @@ pub fn write(tree: &Path) -> Result<(), Error> {
 /// # Errors
 /// When the sums or a file cannot be read.
 pub fn verify(tree: &Path) -> Result<Vec<Difference>, Error> {
+    verify_fit(tree, &|_, _| None)
+}
+
+/// As [`verify`], without reading the files of which `unfit` says by their path and size why they cannot be the ones listed.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_fit(
+    tree: &Path,
+    unfit: &dyn Fn(&str, u64) -> Option<String>,
+) -> Result<Vec<Difference>, Error> {
     let path = tree.join(FILE);
     let text =
         lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE).map_err(|source| {
@@ -236,7 +255,16 @@ pub fn verify(tree: &Path) -> Result<Vec<Difference>, Error> {
             continue;
         };
         let path = tree.join(&name);
-        let (found, _) = sha256(&path).map_err(|source| Error::Read { path, source })?;
+        let read = |source| Error::Read {
+            path: path.clone(),
+            source,
+        };
+        let size = std::fs::symlink_metadata(&path).map_err(read)?.len();
+        if let Some(why) = unfit(&name, size) {
+            differences.push(Difference::Unfit { path: name, why });
+            continue;
+        }
+        let (found, _) = sha256(&path).map_err(read)?;
         if found != expected {
             differences.push(Difference::Changed {
                 path: name,

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use super::input::StaticInput;
 use super::metadata;
 use super::report::guarded;
+use super::sizes::Sizes;
 use crate::closure::Universe;
 use crate::layout::Kind;
 use crate::repodata::{self, Metadata, Package};
@@ -15,6 +16,8 @@ pub(super) struct Context<'a> {
     pub(super) input: StaticInput<'a>,
     /// Paths of all RPM files in the tree, relative to it, sorted.
     pub(super) rpms: Result<Vec<String>, String>,
+    /// How large its files may be.
+    pub(super) sizes: Sizes,
     /// The metadata of our repositories, with the folder of each.
     ours: OnceLock<Result<Vec<(Kind, Metadata)>, String>>,
     /// The metadata of the distribution's repositories, with the folder of each.
@@ -37,6 +40,7 @@ impl<'a> Context<'a> {
         Self {
             input,
             rpms,
+            sizes: Sizes::load(input.dist),
             ours: OnceLock::new(),
             base: OnceLock::new(),
         }

@@ -10,7 +10,8 @@ use crate::{key, sums};
 
 /// Every file against `SHA256SUMS`.
 pub(super) fn sums(context: &Context<'_>) -> Verdict {
-    match sums::verify(context.input.dist) {
+    let unfit = |name: &str, size| context.sizes.unfit(name, size);
+    match sums::verify_fit(context.input.dist, &unfit) {
         Ok(differences) => {
             let count = sums::files(context.input.dist).map_or(0, |files| files.len());
             Verdict::from_findings(
@@ -83,6 +84,9 @@ pub(super) fn manifest(context: &Context<'_>) -> Verdict {
 
 fn compare(context: &Context<'_>, listed: &manifest::Package) -> Result<(), String> {
     let path = context.input.dist.join(&listed.file);
+    if let Some(why) = context.sizes.unfit_at(context.input.dist, &listed.file) {
+        return Err(why);
+    }
     let (sha256, size) = sums::sha256(&path).map_err(|e| e.to_string())?;
     if size != listed.size || sha256 != listed.sha256 {
         return Err(format!(

@@ -115,7 +115,17 @@ fn repository(kind: Kind, root: &Path, metadata: &Metadata) -> Result<(Vec<Strin
 }
 
 fn present(root: &Path, package: &Package) -> Result<(), String> {
-    let (digest, size) = sums::sha256(&root.join(&package.location)).map_err(|e| e.to_string())?;
+    let path = root.join(&package.location);
+    let size = fs::symlink_metadata(&path)
+        .map_err(|e| e.to_string())?
+        .len();
+    if size != package.size_package {
+        return Err(format!(
+            "it has {size} bytes, the metadata says {}; it was not read",
+            package.size_package
+        ));
+    }
+    let (digest, size) = sums::sha256(&path).map_err(|e| e.to_string())?;
     if package.checksum.kind != "sha256" {
         return Err(format!(
             "listed with a {} digest, not sha256",

@@ -2,6 +2,7 @@
 //!
 //! - [`report`]: checks, their results, `proof.json`.
 //! - `input`: what they are made of. `context`: what they look at, read once. `tool`: running rpmkeys and gpg.
+//! - `sizes`: what of it is not read.
 //! - `signatures`, `metadata`: packages and `repomd.xml`, by ourselves and by the users' tools.
 //! - `inventory`: sums, manifest, expected packages, nothing twice. `repo_file`: what a server's dnf is told.
 //! - `metadata_content`: repodata against the packages.
@@ -18,6 +19,7 @@ mod metadata_content;
 mod repo_file;
 pub mod report;
 mod signatures;
+mod sizes;
 mod tool;
 
 pub use input::{Confine, FILES, HOME, StaticInput};

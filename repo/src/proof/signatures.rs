@@ -20,9 +20,12 @@ pub(super) fn packages(context: &Context<'_>) -> Verdict {
     let findings = rpms
         .iter()
         .filter_map(|rpm| {
-            verify_package(&context.input.dist.join(rpm), &key)
-                .err()
-                .map(|why| format!("{rpm}: {why}"))
+            let unfit = context.sizes.unfit_at(context.input.dist, rpm);
+            let why = unfit.or_else(|| {
+                let verified = verify_package(&context.input.dist.join(rpm), &key);
+                verified.err().map(|why| why.to_string())
+            })?;
+            Some(format!("{rpm}: {why}"))
         })
         .collect();
     none_is_nothing(rpms.len(), findings)
@@ -62,7 +65,14 @@ fn rpmkeys_findings(context: &Context<'_>) -> Result<(usize, Vec<String>), Strin
         ));
     }
     let mut findings = Vec::new();
-    for batch in rpms.chunks(BATCH) {
+    let mut fit = Vec::new();
+    for rpm in rpms {
+        match context.sizes.unfit_at(context.input.dist, rpm) {
+            Some(why) => findings.push(format!("{rpm}: {why}")),
+            None => fit.push(rpm),
+        }
+    }
+    for batch in fit.chunks(BATCH) {
         let paths: Vec<String> = batch.iter().map(|rpm| format!("{}/{rpm}", FILES)).collect();
         let mut args = vec![
             "--define",

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::Command;
 
 use lustre_packaging::sign::{DEV_KEY_CREATED, Key, Signer};
-use lustre_repository::layout::Input;
+use lustre_repository::layout::{Error, Input};
 use lustre_repository::proof::{Outcome, Proof};
 
 use crate::world::{BASE_KERNEL, EPOCH, Spec, Tree, public_key, run, world};
@@ -126,6 +126,9 @@ fn missing_and_extra_packages_are_found() {
     assert!(failures["manifest"].contains("other-name.rpm is not in the manifest"));
     assert!(failures["repodata"].contains("other-name.rpm is not in the metadata"));
 
+    // Whose else it may be, it is not replaced.
+    assert!(matches!(tree.assemble(), Err(Error::Foreign { .. })));
+    fs::remove_file(packages.join("other-name.rpm")).unwrap();
     tree.expected.push("lustre-osd-ldiskfs-mount".to_owned());
     tree.assemble().unwrap();
     assert_eq!(
@@ -343,4 +346,83 @@ fn without_a_base_the_checks_that_need_it_have_not_run() {
             .unwrap()
             .holds()
     );
+}
+
+/// A hole in a file costs nobody anything to make, and hours to read.
+#[test]
+fn what_is_larger_than_it_may_be_is_told_and_not_read() {
+    const HUGE: u64 = 1 << 40;
+    const LUSTRE: &str = "x86_64/Packages/lustre-2.17.0-1.x86_64.rpm";
+    let tree = Tree::new();
+    tree.assemble().unwrap();
+    tree.complete();
+    let path = |name: &str| tree.dist().join(name);
+    let primary = fs::read_dir(path("x86_64/repodata"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .find(|name| name.contains("primary"))
+        .unwrap();
+    let primary = format!("x86_64/repodata/{primary}");
+    for (name, checks) in [
+        (
+            "x86_64/repodata/repomd.xml",
+            &["metadata-signatures", "gpg-verify", "sha256sums"][..],
+        ),
+        (
+            "x86_64/repodata/repomd.xml.asc",
+            &["metadata-signatures", "gpg-verify", "sha256sums"],
+        ),
+        (&primary, &["sha256sums", "repodata"]),
+        (
+            "SHA256SUMS",
+            &["metadata-signatures", "gpg-verify", "sha256sums"],
+        ),
+        ("SHA256SUMS.asc", &["metadata-signatures", "gpg-verify"]),
+        (
+            "RPM-GPG-KEY-lustre-repo",
+            &["metadata-signatures", "sha256sums"],
+        ),
+        ("lustre-repo.repo", &["repo-file", "sha256sums"]),
+        ("manifest.json", &["manifest", "sha256sums"]),
+        ("proof.json", &["sha256sums"]),
+        (
+            LUSTRE,
+            &[
+                "package-signatures",
+                "rpmkeys",
+                "sha256sums",
+                "manifest",
+                "repodata",
+            ],
+        ),
+    ] {
+        let file = fs::File::options().write(true).open(path(name)).unwrap();
+        let size = file.metadata().unwrap().len();
+        let time = file.metadata().unwrap().modified().unwrap();
+        let bytes = fs::read(path(name)).unwrap();
+        file.set_len(HUGE).unwrap();
+        let failures = tree.failures();
+        for check in checks {
+            let said = failures.get(*check).map_or("", String::as_str);
+            assert!(
+                said.contains(name.rsplit('/').next().unwrap()) && said.contains(&HUGE.to_string()),
+                "{name}: {check}: {said}"
+            );
+        }
+        file.set_len(size).unwrap();
+        file.set_modified(time).unwrap();
+        assert!(fs::read(path(name)).unwrap() == bytes);
+    }
+    // What the manifest does not list has no size that it could have.
+    let other = path("x86_64/Packages/other-1-1.x86_64.rpm");
+    fs::copy(path(LUSTRE), &other).unwrap();
+    let file = fs::File::options().write(true).open(&other).unwrap();
+    file.set_len(HUGE).unwrap();
+    let failures = tree.failures();
+    for check in ["package-signatures", "rpmkeys", "sha256sums", "manifest"] {
+        assert!(
+            failures[check].contains("other-1-1"),
+            "{check}: {failures:?}"
+        );
+    }
 }

@@ -1,0 +1,74 @@
+//! How large each file of a repository may be. One that is larger is told and not read: that alone could take hours.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use super::report;
+use crate::manifest::{self, Manifest};
+use crate::{repo_file, repodata, sums};
+
+/// What tells how large the files of a repository may be.
+#[derive(Debug)]
+pub(super) struct Sizes {
+    /// The packages by the manifest; none where that cannot be read, which the check of it says.
+    packages: Option<BTreeMap<String, u64>>,
+}
+
+impl Sizes {
+    /// For the repository at `dist`.
+    pub(super) fn load(dist: &Path) -> Self {
+        let manifest = Manifest::read(&dist.join(manifest::FILE)).ok();
+        let packages = manifest.map(|manifest| {
+            let packages = manifest.packages.into_iter();
+            packages.map(|one| (one.file, one.size)).collect()
+        });
+        Self { packages }
+    }
+
+    /// Why the file `name` of `size` bytes is none to be read, if that can be told.
+    pub(super) fn unfit(&self, name: &str, size: u64) -> Option<String> {
+        if name.ends_with(".rpm") {
+            let packages = self.packages.as_ref()?;
+            let listed = packages.get(name);
+            // Whose a package is that nobody lists is said all the same, where it is no larger than one that is listed.
+            let fits = match listed {
+                Some(listed) => *listed == size,
+                None => packages.values().any(|one| *one >= size),
+            };
+            let says = match listed {
+                Some(listed) => format!("says {listed}"),
+                None => "does not list it, nor one as large".to_owned(),
+            };
+            let file = manifest::FILE;
+            return (!fits).then(|| format!("it has {size} bytes, {file} {says}; it was not read"));
+        }
+        let most = most(name)?;
+        (size > most).then(|| format!("it has {size} bytes, more than {most}; it was not read"))
+    }
+
+    /// The same of the file `name` at `dist`. What is not there, others say.
+    pub(super) fn unfit_at(&self, dist: &Path, name: &str) -> Option<String> {
+        let size = fs::symlink_metadata(dist.join(name)).ok()?.len();
+        self.unfit(name, size)
+    }
+}
+
+/// How large a file of that name may be, where its kind tells.
+fn most(name: &str) -> Option<u64> {
+    let in_repodata = name.rsplit_once("repodata/").map(|(_, file)| file);
+    match in_repodata {
+        Some("repomd.xml" | "repomd.xml.asc") => Some(lustre_files::SOURCE),
+        Some(_) => Some(repodata::MAX_FILE),
+        None => [
+            manifest::FILE,
+            repo_file::FILE,
+            repo_file::KEY_FILE,
+            report::FILE,
+            sums::FILE,
+            sums::SIGNATURE,
+        ]
+        .contains(&name)
+        .then_some(lustre_files::SOURCE),
+    }
+}
