@@ -37,19 +37,21 @@ pub fn stranger(dist: &Path, target: &str) -> String {
 fn the_target_is_the_one_that_the_manifest_names() {
     let dist = tempfile::tempdir().unwrap();
     let verify = ["verify", "--offline", dist.path().to_str().unwrap()];
-    for name in [
-        "nowhere-1",
-        "../../etc/site.toml",
-        "./site.toml",
-        "",
-        "a\n\u{1b}[31mb",
+    stranger(dist.path(), "nowhere-1");
+    for (name, code, words) in [
+        ("nowhere-1", 2, "--target PATH.toml"),
+        ("../../etc/site.toml", 3, "no target can be called"),
+        ("./site.toml", 3, "no target can be called"),
+        ("site.toml", 3, "no target can be called"),
+        ("", 3, "no target can be called"),
+        ("a\n\u{1b}[31mb", 3, "no target can be called"),
     ] {
         fs::write(dist.path().join("manifest.json"), manifest(name)).unwrap();
         let home = Home::new();
         let ran = home.run(&verify);
-        assert_eq!(ran.code, 2, "{name:?}: {ran:?}");
+        assert_eq!(ran.code, code, "{name:?}: {ran:?}");
         assert!(
-            ran.stderr.contains("manifest.json") && ran.stderr.contains("--target PATH.toml"),
+            ran.stderr.contains("manifest.json") && ran.stderr.contains(words),
             "{}",
             ran.stderr
         );
@@ -62,6 +64,81 @@ fn the_target_is_the_one_that_the_manifest_names() {
     assert_eq!(ran.code, 3, "{ran:?}");
     let proof: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(proof["target"], "debian-12");
+}
+
+/// Whoever asks whether a repository may be published gets the answer, whatever somebody has made of its files.
+#[test]
+fn a_repository_that_cannot_say_what_it_is_is_not_to_be_published() {
+    let folder = tempfile::tempdir().unwrap();
+    let dist = folder.path().join("dist");
+    let remake = || {
+        let _ = fs::remove_dir_all(&dist);
+        fs::create_dir(&dist).unwrap();
+        stranger(&dist, "rehearsal");
+    };
+    let pipe = |path: &Path| {
+        let made = std::process::Command::new("mkfifo").arg(path).status();
+        assert!(made.unwrap().success());
+    };
+    type Change = (&'static str, fn(&Path));
+    let changes: [Change; 5] = [
+        ("No such file", |_| ()),
+        ("it is a folder", |path| fs::create_dir(path).unwrap()),
+        ("it is a symbolic link", |path| {
+            std::os::unix::fs::symlink("/dev/zero", path).unwrap();
+        }),
+        ("it has 1099511627776 bytes", |path| {
+            fs::File::create(path).unwrap().set_len(1 << 40).unwrap();
+        }),
+        ("UTF-8", |path| fs::write(path, b"\xff").unwrap()),
+    ];
+    let home = Home::new();
+    let verify = |more: &[&str]| {
+        let arguments = ["verify", "--offline", "--json", dist.to_str().unwrap()];
+        home.run(&[&arguments, more].concat())
+    };
+    let said = |words: &str, file: &str, check: &str, more: &[&str]| {
+        let ran = verify(more);
+        assert_eq!(ran.code, 3, "{file}: {words}: {ran:?}");
+        let proof: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        let found = &proof["checks"][0];
+        assert_eq!(
+            (&found["name"], &found["result"]),
+            (&check.into(), &"fail".into())
+        );
+        for text in [&ran.stderr, found["message"].as_str().unwrap()] {
+            assert!(text.contains(words) && text.contains(file), "{text}");
+        }
+    };
+    let ways = [&[][..], &["--static"], &["--target", "rehearsal"]];
+    for (file, check) in [
+        ("SHA256SUMS", "sha256sums"),
+        ("manifest.json", "manifest"),
+        ("RPM-GPG-KEY-lustre-repo", "key"),
+    ] {
+        remake();
+        fs::write(dist.join("lustre-repo.repo"), "").unwrap();
+        let path = dist.join(file);
+        for (at, (words, change)) in changes.iter().enumerate() {
+            let _ = fs::remove_file(&path).or_else(|_| fs::remove_dir(&path));
+            change(&path);
+            said(words, file, check, ways[at % ways.len()]);
+        }
+        fs::remove_file(&path).unwrap();
+        pipe(&path);
+        said("it is a pipe", file, check, &[]);
+    }
+    remake();
+    fs::write(dist.join("manifest.json"), "no JSON").unwrap();
+    said("is not a manifest", "manifest.json", "manifest", &[]);
+    // What never was one is a mistake of whoever asks.
+    fs::remove_dir_all(&dist).unwrap();
+    assert_eq!(verify(&[]).code, 1);
+    fs::create_dir(&dist).unwrap();
+    fs::write(dist.join("manifest.json"), "{\"name\": \"Photos\"}").unwrap();
+    let ran = verify(&[]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("no repository of this tool"), "{ran:?}");
 }
 
 /// Nobody has said which key to expect: what it needs is said, and nothing is unpacked or installed.

@@ -34,8 +34,10 @@ use crate::ui;
 /// # Errors
 /// Whatever the command fails with.
 pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
-    if let Command::Verify(arguments) = &mut cli.command {
-        verify::name_target(arguments)?;
+    if let Command::Verify(arguments) = &mut cli.command
+        && let Some(outcome) = verify::name_target(arguments)?
+    {
+        return Ok(outcome);
     }
     context::judge_path("the checkout", &context::project(), &[])?;
     // Chroots and the repository are read by others than their owner, whatever the umask of the shell. What is secret gets its mode

@@ -2,6 +2,7 @@
 
 mod age;
 mod expected;
+mod identity;
 mod only_static;
 mod reproducible;
 
@@ -30,17 +31,25 @@ use crate::road::finish::Signing;
 use crate::road::{Road, name};
 use crate::ui;
 
-/// Where no target is named, it is the one that the manifest of the repository at PATH names.
+/// Where no target is named, it is the one that the manifest of the repository at PATH names. Gives what came of it where the repository
+/// cannot even say what it is.
 ///
 /// # Errors
 /// When there is no such manifest, or it names none of the targets there are.
-pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<()> {
+pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<Option<Outcome>> {
     let Some(path) = arguments.path.as_ref() else {
-        return Ok(());
+        return Ok(None);
     };
     context::judge_path("the repository", path, &[])?;
+    let target = match arguments.target_given {
+        true => &arguments.target.target,
+        false => "unknown",
+    };
+    if let Some(outcome) = broken(path, target, arguments.target.json) {
+        return Ok(Some(outcome));
+    }
     if arguments.target_given {
-        return Ok(());
+        return Ok(None);
     }
     let file = path.join(manifest::FILE);
     let manifest = Manifest::read(&file).with_context(|| {
@@ -50,15 +59,9 @@ pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<()> {
             manifest::FILE
         )
     })?;
-    // Nobody has looked at its signature yet: a name is looked up, and a path would be read.
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
     let release = manifest.overrides.lustre.as_deref();
     let name = target::own_name(&manifest.target, release);
-    let known = [name]
-        .into_iter()
-        .chain(release)
-        .all(|name| name.chars().all(plain))
-        && Target::load_with(&context::specs(), name, release).is_ok();
+    let known = Target::load_with(&context::specs(), name, release).is_ok();
     if !known {
         return Err(Usage(format!(
             "{} says that it is of the target `{}`, which is none of those that `cargo xtask targets` lists; name its file with --target PATH.toml",
@@ -69,7 +72,21 @@ pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<()> {
     }
     arguments.target.lustre = manifest.overrides.lustre.clone();
     arguments.target.target = name.to_owned();
-    Ok(())
+    Ok(None)
+}
+
+/// What came of it where the repository at `dist` cannot even say what it is.
+fn broken(dist: &Path, target: &str, json: bool) -> Option<Outcome> {
+    let broken = identity::broken(dist);
+    if broken.is_empty() {
+        return None;
+    }
+    let proved = Proved::broken(target, broken);
+    proved.show();
+    if json {
+        ui::print(proved.text().trim_end());
+    }
+    Some(Outcome::Unproven)
 }
 
 /// Proves the repository given, or compares two builds.
@@ -82,6 +99,9 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     if arguments.only_static {
         let context = Context::beside(&arguments.target, &who)?;
         let dist = dist(&context, arguments)?;
+        if let Some(outcome) = broken(&dist, &context.target.name, context.arguments.json) {
+            return Ok(outcome);
+        }
         let only_static::Checked { made, left } =
             only_static::checks(&context, &dist, &expected, arguments.max_age)?;
         proofs::uninterrupted()?;
@@ -109,6 +129,9 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         boot::table(&context)?;
     }
     let dist = dist(&context, arguments)?;
+    if let Some(outcome) = broken(&dist, &context.target.name, context.arguments.json) {
+        return Ok(outcome);
+    }
     let mut made = None;
     let all = checks(
         &context,
