@@ -9,18 +9,17 @@ use lustre_packaging::process::secrets;
 
 use crate::exit::Usage;
 
-/// What the variables of this tool begin with.
-const OURS: &str = "LUSTRE_REPO_";
-
 /// Refuses a line and an environment with a key in the wrong place.
 ///
 /// # Errors
 /// Where, and where it belongs.
 pub fn check() -> Result<(), Usage> {
+    // The variables of this tool all begin as that of the key does.
+    let ours = secrets::KEY_VARIABLE.trim_end_matches("KEY");
     for (name, value) in std::env::vars_os() {
         let name = name.to_string_lossy();
         let is_secret = [secrets::KEY_VARIABLE, secrets::PASSPHRASE_VARIABLE].contains(&&*name);
-        if name.starts_with(OURS) && !is_secret && is_a_key(&value) {
+        if name.starts_with(ours) && !is_secret && is_a_key(&value) {
             return Err(usage(&name));
         }
     }
