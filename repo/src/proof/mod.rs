@@ -45,6 +45,9 @@ enum Run {
     Sides(fn(&Sides<'_>) -> Verdict),
 }
 
+/// The name of the check of which key the packages and the metadata are signed with.
+pub const KEY: &str = "key";
+
 /// The name of the check that holds every file against the sums.
 pub const SUMS: &str = "sha256sums";
 

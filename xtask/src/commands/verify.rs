@@ -148,8 +148,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     )?;
     proofs::uninterrupted()?;
     for check in &all {
-        if [expected::CHECK, age::CHECK].contains(&check.name.as_str())
-            && check.result == Result_::Pass
+        if [proof::KEY, age::CHECK].contains(&check.name.as_str()) && check.result == Result_::Pass
         {
             ui::say(&format!(
                 "{} {}: {}",
@@ -247,7 +246,7 @@ fn key_check(
 ) -> anyhow::Result<(Check, String)> {
     let published = lustre_files::read_no_link_to_string(dist.join(KEY_FILE), lustre_files::SOURCE)
         .with_context(|| format!("{} is no repository of this tool", dist.display()))?;
-    let check = Check::run(expected::CHECK, &context.store.logs_dir(), || {
+    let check = Check::run(proof::KEY, &context.store.logs_dir(), || {
         expected.check(&published)
     });
     Ok((check, published))

@@ -11,9 +11,6 @@ use crate::cli::VerifyArgs;
 use crate::exit::Usage;
 use crate::road::finish::Signing;
 
-/// The name of the check in `proof.json`.
-pub const CHECK: &str = "key";
-
 /// Which key is expected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expected {

@@ -8,8 +8,6 @@ use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Check, Outcome};
 use lustre_repository::{repo_file, sums};
 
-use super::expected;
-
 /// What is wrong with the files of the repository at `dist`: checks that failed. None where nothing is; nor where the folder is none of
 /// this tool and never was, or this user or the machine cannot read it: that says nothing of a repository.
 pub fn broken(dist: &Path) -> Vec<Check> {
@@ -32,11 +30,7 @@ pub fn broken(dist: &Path) -> Vec<Check> {
     };
     let of = |name: &str| read(name).err().as_ref().and_then(told);
     let all = [
-        (
-            expected::CHECK,
-            repo_file::KEY_FILE,
-            of(repo_file::KEY_FILE),
-        ),
+        (proof::KEY, repo_file::KEY_FILE, of(repo_file::KEY_FILE)),
         (proof::SUMS, sums::FILE, of(sums::FILE)),
         (proof::MANIFEST, manifest::FILE, manifest),
     ];

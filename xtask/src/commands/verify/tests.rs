@@ -136,7 +136,7 @@ impl World {
 fn a_strangers_repository_is_not_installed_before_somebody_says_so() {
     let world = World::new();
     let found = world.check(&Expected::Unknown, None, true);
-    assert_eq!(found[expected::CHECK].result, Result_::NotRun);
+    assert_eq!(found[proof::KEY].result, Result_::NotRun);
     for held in [
         "package-signatures",
         "metadata-signatures",
@@ -158,7 +158,7 @@ fn a_strangers_repository_is_not_installed_before_somebody_says_so() {
     }
     // Somebody has said so: a chroot is made, or here would be.
     let found = world.check(&Expected::FirstUse, None, true);
-    assert_eq!(found[expected::CHECK].result, Result_::Pass);
+    assert_eq!(found[proof::KEY].result, Result_::Pass);
     let why = &found["install"].message;
     assert!(why.contains("chroot could not be made"), "{why}");
 }
