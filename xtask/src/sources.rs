@@ -28,6 +28,9 @@ pub const E2FSPROGS: &str = "e2fsprogs";
 /// The name of the kernel's source on the command line and in locks.
 pub const KERNEL: &str = "kernel";
 
+/// The lock's name for the upstream source of the kernel of a distribution that is made on the spot.
+pub const KERNEL_SOURCE: &str = "distribution-kernel";
+
 /// The sources that can be replaced.
 const TREES: [&str; 3] = [LUSTRE, E2FSPROGS, KERNEL];
 

@@ -17,7 +17,8 @@ use crate::cli::BootArgs;
 use crate::context::Context;
 use crate::exit::Outcome;
 use crate::prove::{InstallInput, Server};
-use crate::road::finish::{Signing, tree};
+use crate::road::finish::Signing;
+use crate::road::name::tree;
 use crate::road::{Road, name, recipes};
 use crate::ui;
 

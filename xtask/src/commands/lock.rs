@@ -24,9 +24,6 @@ use crate::ui;
 
 pub use fetch::{Wanted, fetch, missing, share_files};
 
-/// The lock's name for the upstream source of the kernel of a distribution that is made on the spot.
-pub const KERNEL_SOURCE: &str = "distribution-kernel";
-
 /// Writes the lock where there is none or an outdated one; with `--update`, always.
 pub fn run(arguments: &LockArgs) -> anyhow::Result<Outcome> {
     let target = context::target(&arguments.target)?;

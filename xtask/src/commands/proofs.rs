@@ -13,7 +13,8 @@ use lustre_repository::proof::{self, Check, Outcome, Proof};
 use super::{boot, repo, verify};
 use crate::cli::Prove;
 use crate::context::Context;
-use crate::road::finish::{Signing, tree};
+use crate::road::finish::Signing;
+use crate::road::name::tree;
 use crate::road::{Road, name};
 use crate::ui;
 

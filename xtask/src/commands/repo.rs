@@ -22,7 +22,8 @@ use crate::cli::{BuildArgs, KeyArgs, Prove, ProvenRepoArgs, RepoArgs, TargetArgs
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
 use crate::publish::{self, Published};
-use crate::road::finish::{Signing, tree};
+use crate::road::finish::Signing;
+use crate::road::name::tree;
 use crate::road::packages::{PACKAGES, built};
 use crate::road::{Road, name};
 use crate::sources::Need;

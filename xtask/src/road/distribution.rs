@@ -12,8 +12,9 @@ use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::Digest;
 use lustre_packaging::target::DistributionKind;
 
+use super::inputs::{Road, list_input, needs};
 use super::kernel_tree::expect_release;
-use super::{Road, list_input, name, needs, recipes};
+use super::{name, recipes};
 
 impl Road<'_> {
     /// The base and source repositories.

@@ -9,8 +9,9 @@ use lustre_packaging::stage::{Failure, Stage, digest_of};
 use lustre_packaging::store::Store;
 use lustre_packaging::target::E2fsprogs;
 
+use super::inputs::{Road, list_input, needs};
 use super::packages::root_inputs;
-use super::{Road, list_input, name, needs, recipes};
+use super::{name, recipes};
 use crate::sources;
 
 impl Road<'_> {

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
 
 use lustre_packaging::advisories::{Known, Ledger};
 use lustre_packaging::build::rpmbuild;
@@ -22,8 +21,10 @@ use lustre_repository::repo_file::RepoFile;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::inputs::{Road, kernel_source, needs};
+use super::name::{self, TREE, tree};
 use super::packages::built;
-use super::{Road, kernel_source, name, needs, recipes};
+use super::recipes;
 
 /// The stage of the release package, which is also the manifest's name for it.
 pub(super) const RELEASE: &str = "release-package";
@@ -460,12 +461,4 @@ fn comps(target: &Target) -> Result<Comps, Failure> {
         optional: group.optional.clone(),
         default: Vec::new(),
     }])?)
-}
-
-/// The folder of the repository in what the stages `assemble` and `finish` put out.
-pub const TREE: &str = "tree";
-
-/// Where the stage `assemble` left the repository.
-pub fn tree(assembled: &std::path::Path) -> PathBuf {
-    assembled.join(TREE)
 }

@@ -7,8 +7,9 @@ use lustre_packaging::build::{kernel, rpmbuild};
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::target::{DistributionKind, SITE, Source};
 
+use super::inputs::{Road, needs};
 use super::packages::one_srpm;
-use super::{Road, name, needs, recipes};
+use super::{name, recipes};
 use crate::sources;
 
 /// The folder under `specs/` of the package of ext4 source.

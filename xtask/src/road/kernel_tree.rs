@@ -12,7 +12,8 @@ use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::PathError;
 use lustre_packaging::target::DistributionKind;
 
-use super::{Road, recipes};
+use super::inputs::Road;
+use super::recipes;
 
 /// The stage of the archive of a tree's own files.
 const ARCHIVE: &str = "kernel-archive";

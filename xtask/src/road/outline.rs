@@ -6,7 +6,8 @@ use lustre_packaging::build::ext4;
 use lustre_packaging::overlay::{Manifest, Overlay, OverlayError};
 use lustre_packaging::target::{DistributionKind, Kernel, KernelKind, Source, Target};
 
-use super::{name, needs};
+use super::inputs::needs;
+use super::name;
 
 /// A stage that is not there yet.
 #[derive(Debug, Clone, PartialEq, Eq)]

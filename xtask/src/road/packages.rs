@@ -9,7 +9,8 @@ use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::PathError;
 use lustre_packaging::target::Target;
 
-use super::{Road, list_input, name, needs, recipes};
+use super::inputs::{Road, list_input, needs};
+use super::{name, recipes};
 
 /// The packages that targets build, in the order of the road.
 pub const PACKAGES: [&str; 3] = ["e2fsprogs", "kernel", "lustre"];

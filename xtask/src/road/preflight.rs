@@ -19,7 +19,8 @@ use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::PathError;
 use lustre_packaging::target::{DistributionKind, Source};
 
-use super::{Road, name, needs, recipes};
+use super::inputs::{Road, needs};
+use super::{name, recipes};
 use crate::sources;
 
 /// The stage of Lustre's tree as it came, before its overlay.

@@ -9,7 +9,8 @@ use lustre_repository::manifest::Package;
 use lustre_repository::release::Known;
 
 use super::finish::{SIGNED_LIST, Signed, Signing};
-use super::{Road, name, recipes};
+use super::inputs::Road;
+use super::{name, recipes};
 
 /// The file with the time that the stage puts out.
 const TIME: &str = "time";

@@ -15,7 +15,8 @@ use lustre_packaging::store::{Digest, PathError};
 use lustre_packaging::target::KeyFile;
 use lustre_repository::repodata;
 
-use super::{Road, name, recipes};
+use super::inputs::Road;
+use super::{name, recipes};
 
 /// The type of the metadata of module streams.
 const MODULES: &str = "modules";

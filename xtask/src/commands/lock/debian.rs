@@ -9,7 +9,6 @@ use lustre_packaging::lock::{FilePin, Lock};
 use lustre_packaging::store::Digest;
 use lustre_packaging::target::{Source, Target};
 
-use super::KERNEL_SOURCE;
 use crate::context::{self, Context};
 use crate::sources;
 
@@ -24,7 +23,7 @@ fn recipe(target: &Target) -> anyhow::Result<Recipe> {
 fn pinned_sources(target: &Target) -> Vec<(&'static str, &Source)> {
     [
         (sources::E2FSPROGS, &target.e2fsprogs.source),
-        (KERNEL_SOURCE, &target.distribution.kernel.source),
+        (sources::KERNEL_SOURCE, &target.distribution.kernel.source),
     ]
     .into_iter()
     .filter(|(_, source)| matches!(source, Source::Debian { .. }))

@@ -1,0 +1,221 @@
+//! What the stages of a target are made from, and what of it is their inputs.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use lustre_packaging::build::kernel_tree::KernelTree;
+use lustre_packaging::build::workdir::Settings;
+use lustre_packaging::buildroot::{Base, BaseRepo};
+use lustre_packaging::lock::{self, Lock, Pinned};
+use lustre_packaging::overlay::Overlay;
+use lustre_packaging::source::Fetched;
+use lustre_packaging::stage::{Failure, Work, digest_of};
+use lustre_packaging::store::Store;
+use lustre_packaging::target::{DistributionKind, Target};
+use lustre_repository::manifest::Overrides;
+
+use super::{name, recipes};
+use crate::sources::KERNEL_SOURCE;
+
+/// What the stages of a target are made from.
+#[derive(Debug)]
+pub struct Road<'a> {
+    /// The target, with the version of the Lustre that is built.
+    pub target: Cow<'a, Target>,
+    /// Its lock: every source pinned.
+    pub lock: &'a Lock,
+    /// Where the pinned files are.
+    pub store: &'a Store,
+    /// The project's `specs/`.
+    pub specs: PathBuf,
+    /// How many jobs may run at a time.
+    pub jobs: usize,
+    /// Lustre's source tree.
+    pub lustre: Fetched,
+    /// The tree of e2fsprogs, where it is not the archive that the lock pins.
+    pub e2fsprogs: Option<Fetched>,
+    /// The tree that the kernel's source package is made of, where it is not what the lock pins as a file.
+    pub kernel: Option<KernelTree>,
+    /// Whether the user says to go on where it lacks files.
+    pub kernel_incomplete_allowed: bool,
+    /// Why a tree may not be built, where its clone lacks files and the user did not say to go on without them: by its name.
+    pub incomplete: BTreeMap<&'static str, String>,
+    /// Whether there is a lock: preflight of given sources goes without.
+    pub locked: bool,
+    /// What the user replaced, for the manifest.
+    pub overrides: Overrides,
+}
+
+impl Road<'_> {
+    /// The build settings.
+    pub fn settings(&self) -> Settings {
+        Settings::new(&self.target, self.jobs)
+    }
+
+    /// A stage's inputs that come from the build settings; how many jobs run must not change what comes out, so it is none.
+    pub(super) fn settings_input(&self) -> (String, String) {
+        let build = &self.target.build;
+        let text = format!(
+            "{} {} {}",
+            build.source_date_epoch, build.host, self.target.distribution.dist
+        );
+        ("settings".to_owned(), text)
+    }
+
+    /// A file or folder under `specs/` as a stage's input.
+    pub(super) fn spec_input(&self, label: &str, path: &str) -> anyhow::Result<(String, String)> {
+        let path = self.target.folder(&self.specs, path);
+        Ok((label.to_owned(), digest_of(&path)?))
+    }
+
+    /// The overlay in a folder under `specs/`, with the options that the target takes of it.
+    pub(super) fn overlay(&self, folder: &str, options: &[String]) -> Result<Overlay, Failure> {
+        let folder = self.target.folder(&self.specs, folder);
+        Ok(Overlay::load_in(&self.specs, &folder, options)?)
+    }
+
+    pub(super) fn kernel_overlay(&self) -> Result<Overlay, Failure> {
+        let kernel = &self.target.kernel;
+        self.overlay(&kernel.overlay, &kernel.options)
+    }
+
+    /// An overlay with its options as a stage's inputs; a target that takes none has no input of them.
+    pub(super) fn overlay_inputs(
+        &self,
+        label: &str,
+        folder: &str,
+        options: &[String],
+    ) -> anyhow::Result<Vec<(String, String)>> {
+        let mut inputs = vec![self.spec_input(label, folder)?];
+        if !options.is_empty() {
+            inputs.push(list_input(&format!("{label}-options"), options));
+        }
+        let overlay = self
+            .overlay(folder, options)
+            .map_err(|error| anyhow::anyhow!("{error}"))?;
+        for (name, below) in &overlay.below {
+            inputs.push((format!("{label}-over-{name}"), digest_of(below)?));
+        }
+        Ok(inputs)
+    }
+
+    /// The overlay of the kernel as a stage's inputs; none for the distribution's own.
+    pub(super) fn kernel_overlay_inputs(
+        &self,
+        label: &str,
+    ) -> anyhow::Result<Vec<(String, String)>> {
+        let kernel = &self.target.kernel;
+        if !kernel.kind.is_patched() {
+            return Ok(Vec::new());
+        }
+        let mut inputs = self.overlay_inputs(label, &kernel.overlay, &kernel.options)?;
+        let overlay = self
+            .kernel_overlay()
+            .map_err(|error| anyhow::anyhow!("{error}"))?;
+        let files = self
+            .target
+            .site_files(&self.specs, &overlay)
+            .map_err(anyhow::Error::msg)?;
+        for (file, digest) in files {
+            inputs.push((format!("{label}-site-{file}"), digest.to_string()));
+        }
+        Ok(inputs)
+    }
+
+    /// The base repositories as the stage `distribution` left them.
+    pub(super) fn base(&self, work: &Work<'_>) -> Result<Base, Failure> {
+        Ok(base(&self.target, work.need(name::DISTRIBUTION)?))
+    }
+
+    /// What the lock pins of the distribution's kernel: the upstream archive that its source package is made of, or that package.
+    pub(super) fn kernel_pin(&self) -> Result<Pinned, lock::Error> {
+        self.lock.file(kernel_source(&self.target))
+    }
+
+    /// What decides which module streams dnf takes, as a stage's input; none where there are no modules.
+    pub(super) fn module_input(&self) -> Option<(String, String)> {
+        let platform = self.target.distribution.module_platform.as_ref();
+        platform.map(|platform| ("module-platform".to_owned(), platform.clone()))
+    }
+}
+
+impl Road<'_> {
+    /// What the proofs depend on besides the repository and the chroot.
+    ///
+    /// # Errors
+    /// When the target cannot be written as JSON.
+    pub fn proof_inputs(&self) -> anyhow::Result<Vec<(String, String)>> {
+        // What boots is another stage's.
+        let target = Target {
+            boot: None,
+            ..self.target.without_needs()
+        };
+        let mut inputs = recipes::of(name::PROVE);
+        inputs.push(("target".to_owned(), serde_json::to_string(&target)?));
+        Ok(inputs)
+    }
+}
+
+/// The base repositories of `target` in `folder`, the output of the stage [`name::DISTRIBUTION`].
+pub fn base(target: &Target, folder: &Path) -> Base {
+    let distribution = &target.distribution;
+    Base {
+        repos: vec![BaseRepo {
+            id: "base".to_owned(),
+            folder: folder.join("base"),
+        }],
+        key: folder.join("key.asc"),
+        arch: distribution.arch.clone(),
+        // Of a distribution that is there already, the metadata here is made here: of packages that are checked by pinned digests and
+        // their own signatures.
+        signed_metadata: distribution.kind == DistributionKind::Rehearsal,
+        module_platform: distribution.module_platform.clone(),
+    }
+}
+
+/// The lock's name for the source of the distribution's kernel.
+pub fn kernel_source(target: &Target) -> &'static str {
+    match target.distribution.kind {
+        DistributionKind::Rehearsal => KERNEL_SOURCE,
+        DistributionKind::Repositories => KERNEL_PACKAGE,
+    }
+}
+
+/// The lock's name for the source package of the kernel of a distribution that is there already.
+pub const KERNEL_PACKAGE: &str = "kernel";
+
+/// The names of the stages a stage needs, owned.
+pub(super) fn needs(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
+}
+
+/// A list as a stage's input: as JSON, so that no two lists look the same.
+pub(super) fn list_input(label: &str, list: &[String]) -> (String, String) {
+    (label.to_owned(), serde_json::json!(list).to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_lists_look_the_same() {
+        let list = |items: &[&str]| {
+            let items: Vec<String> = items.iter().map(|item| (*item).to_owned()).collect();
+            list_input("packages", &items).1
+        };
+        let one = [
+            &["a b"][..],
+            &["a", "b"],
+            &["a\",\"b"],
+            &["a", "b", ""],
+            &[],
+        ];
+        for (at, first) in one.iter().enumerate() {
+            for second in &one[at + 1..] {
+                assert_ne!(list(first), list(second));
+            }
+        }
+    }
+}
