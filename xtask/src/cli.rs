@@ -1,18 +1,17 @@
 //! The command line: a contract. Add to it, don't change it.
 
-use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use lustre_repository::release::Rule;
-
-use crate::commands::shipped;
-use crate::{config, exit, ui};
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use lustre_repository::release::Rule;
+
+/// The program that completions are for where no other name is given: `cargo` completes its own line.
+const PROGRAM: &str = "lustre-repo";
 
 /// Builds patched e2fsprogs, the Lustre kernel and the Lustre server into signed RPMs, assembles a reproducible dnf repository and
 /// proves that it installs.
@@ -37,38 +36,11 @@ pub struct Cli {
 }
 
 impl Cli {
-    /// The arguments of this process, with a site's defaults where they say nothing. Ends it where they are wrong or ask for help.
+    /// What clap found on a line, where it makes sense together.
     ///
     /// # Errors
-    /// When the defaults cannot be used.
-    pub fn of_process() -> anyhow::Result<Self> {
-        let words: Vec<OsString> = std::env::args_os().collect();
-        // The error that clap may find, and the help, are coloured as asked for, too.
-        let color: Color = said_for(&words, "--color").unwrap_or_default();
-        ui::set_color(color);
-        let format: MessageFormat = said_for(&words, "--message-format").unwrap_or_default();
-        ui::set_stream(format == MessageFormat::Json);
-        let parsed = Self::command()
-            .color(color.into())
-            .try_get_matches_from(words)
-            .and_then(|line| Ok((Self::of_matches(&line)?, line)));
-        let (mut cli, line) = match parsed {
-            Ok(parsed) => parsed,
-            Err(error) if format == MessageFormat::Json => return Err(streamed(&error)),
-            Err(error) => exit::without_a_command(&error),
-        };
-        ui::set_verbosity(cli.global.quiet, cli.global.verbose);
-        ui::set_stream(cli.global.message_format == MessageFormat::Json);
-        let named = line.subcommand().is_some_and(|(_, line)| {
-            let takes = line.try_contains_id("target").is_ok();
-            takes && line.value_source("target") == Some(ValueSource::CommandLine)
-        });
-        config::fill_in(&mut cli, named)?;
-        cli.hand_down();
-        Ok(cli)
-    }
-
-    fn of_matches(line: &ArgMatches) -> Result<Self, clap::Error> {
+    /// When a command is given what is for others.
+    pub fn of_matches(line: &ArgMatches) -> Result<Self, clap::Error> {
         let mut cli = Self::from_arg_matches(line)?;
         if let (Command::Verify(arguments), Some((_, line))) = (&mut cli.command, line.subcommand())
         {
@@ -88,7 +60,7 @@ impl Cli {
     }
 
     /// Gives the commands what was given for all of them.
-    fn hand_down(&mut self) {
+    pub fn hand_down(&mut self) {
         let GlobalArgs { json, store, .. } = &self.global;
         if let Some(target) = self.command.target_mut() {
             target.json = *json;
@@ -195,39 +167,6 @@ impl Command {
             }
             _ => None,
         }
-    }
-}
-
-/// What was chosen for `option` among the words of a command line, which may be wrong otherwise.
-fn said_for<T: ValueEnum>(words: &[OsString], option: &str) -> Option<T> {
-    let mut words = words.iter().map(|word| word.to_string_lossy());
-    let mut found = None;
-    while let Some(word) = words.next().filter(|word| word != "--") {
-        let value = match word.strip_prefix(option) {
-            Some("") => words.next(),
-            Some(rest) => rest.strip_prefix('=').map(|value| value.to_owned().into()),
-            None => None,
-        };
-        found = value
-            .and_then(|value| T::from_str(&value, false).ok())
-            .or(found);
-    }
-    found
-}
-
-/// What clap says instead of a command, for machines: what is wrong with the line is an error like any other. Ends the program after help.
-fn streamed(said: &clap::Error) -> anyhow::Error {
-    let text = said.render().to_string();
-    if said.use_stderr() {
-        let text = text.trim_end();
-        return exit::Usage(text.strip_prefix("error: ").unwrap_or(text).to_owned()).into();
-    }
-    ui::print(text.trim_end());
-    ui::ended(0);
-    match ui::lost() {
-        // Who reports it says that.
-        Some(why) => anyhow::anyhow!(why),
-        None => std::process::exit(0),
     }
 }
 
@@ -403,7 +342,7 @@ pub enum Command {
         #[arg(value_enum)]
         shell: Shell,
         /// What the program is called.
-        #[arg(long, value_name = "PROGRAM", default_value = shipped::PROGRAM)]
+        #[arg(long, value_name = "PROGRAM", default_value = PROGRAM)]
         name: String,
     },
     /// Write the manual: a page for the tool and one for every command.

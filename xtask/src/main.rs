@@ -7,6 +7,7 @@
 
 mod boot;
 mod cli;
+mod command_line;
 mod commands;
 mod config;
 mod context;

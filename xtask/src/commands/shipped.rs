@@ -10,9 +10,6 @@ use crate::cli::Cli;
 use crate::exit::Outcome;
 use crate::ui;
 
-/// The program that completions are for where no other name is given: `cargo` completes its own line.
-pub const PROGRAM: &str = "lustre-repo";
-
 /// The name of the manual's pages: `cargo help xtask` shows the first.
 const PAGES: &str = "cargo-xtask";
 
