@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use lustre_packaging::cpu;
 use lustre_packaging::sign::default_key_dir;
 use lustre_packaging::store::{Holder, Store};
 use lustre_packaging::target::{self, Target};
@@ -112,6 +113,16 @@ fn cache_folder() -> Option<PathBuf> {
         .map(|base| base.join("lustre-repo"))
 }
 
+/// `dist/<target>` in the project's folder.
+pub fn default_output(target: &str) -> PathBuf {
+    project().join("dist").join(target)
+}
+
+/// How a run names itself to others that wait for it.
+pub fn who(command: &str, arguments: &TargetArgs) -> String {
+    format!("cargo xtask {command} --target {}", arguments.target)
+}
+
 /// How many jobs may run at a time.
 pub fn jobs(chosen: Option<NonZeroUsize>) -> usize {
     chosen
@@ -217,4 +228,15 @@ impl Context {
             arguments: arguments.clone(),
         })
     }
+}
+
+/// That this machine's processor runs the distribution's packages.
+///
+/// # Errors
+/// When it does not.
+pub fn processor(context: &Context) -> anyhow::Result<()> {
+    Ok(cpu::check(
+        &context.target.name,
+        context.target.distribution.cpu,
+    )?)
 }

@@ -10,11 +10,10 @@ use lustre_packaging::source::Histories;
 use lustre_packaging::target::{Source, Target};
 use serde_json::{Value, json};
 
-use super::lock;
 use crate::cli::TargetArgs;
 use crate::context::{self, Context};
 use crate::exit::Outcome;
-use crate::{sources, ui};
+use crate::{lock, sources, ui};
 
 /// How many letters of a commit's id are shown to people.
 const SHORT: usize = 10;

@@ -11,42 +11,42 @@ use lustre_packaging::target::Boot;
 use lustre_repository::proof::Check;
 
 use super::proofs::{self, Proved};
-use super::{needs, preflight, release, repo};
+use super::{needs, preflight, release};
 use crate::boot::{BootInput, boot_checks};
 use crate::cli::BootArgs;
-use crate::context::Context;
+use crate::context::{self, Context};
 use crate::exit::Outcome;
 use crate::prove::{InstallInput, Server};
 use crate::road::finish::Signing;
 use crate::road::name::tree;
 use crate::road::{Road, name, recipes};
-use crate::ui;
+use crate::{session, ui};
 
 /// Said where the proofs before it do not hold.
 pub const NOT_BOOTED: &str = "not booted: the proofs before that do not hold";
 
 /// Builds what is missing, boots it, and says what was seen.
 pub fn run(arguments: &BootArgs) -> anyhow::Result<Outcome> {
-    let context = Context::open(&arguments.target, &repo::who("boot", &arguments.target))?;
+    let context = Context::open(&arguments.target, &context::who("boot", &arguments.target))?;
     table(&context)?;
-    let mut signing = repo::signing(&context, &arguments.key)?;
+    let mut signing = session::signing(&context, &arguments.key)?;
     // Nothing leaves the store.
     needs::before_fetching(&context, &needs::ALL, context.store.root())?;
-    let lock = repo::ready(&context)?;
+    let lock = session::ready(&context)?;
     let road = Road::new(&context, &lock)?;
     needs::before_building(&context, &road.assembled(&signing)?, context.store.root())?;
     if preflight::gate(&context, &road)?.is_none() {
         return Ok(Outcome::Misfit);
     }
     release::settle_in_store(&context, &road, &mut signing)?;
-    let done = repo::run_taking(&context, &[name::ASSEMBLE], &road.assembled(&signing)?)?;
+    let done = session::run_taking(&context, &[name::ASSEMBLE], &road.assembled(&signing)?)?;
     let proved = prove(&context, &road, &signing, &done)?;
     if let Some(model) = &context.target.model {
         ui::warn(model);
     }
     ui::say(&format!(
         "{}\n{}",
-        tree(&repo::folder(&done, name::ASSEMBLE)?).display(),
+        tree(&session::folder(&done, name::ASSEMBLE)?).display(),
         proved.summary()
     ));
     ui::print(

@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use lustre_packaging::stage::Stage;
 use lustre_packaging::store::{Entry, EntryKind, StageDir};
 
-use super::repo::{self, needed, parts};
+use super::repo::parts;
 use super::{needs, preflight};
 use crate::cli::BuildArgs;
-use crate::context::Context;
+use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
 use crate::road::packages::PACKAGES;
 use crate::road::{Road, name};
+use crate::session::{self, needed};
 use crate::ui;
 
 /// How many differences are told.
@@ -19,7 +20,7 @@ const SHOWN: usize = 12;
 
 /// Runs the stage `wanted` though it is in the store.
 pub fn run(arguments: &BuildArgs, wanted: &str) -> anyhow::Result<Outcome> {
-    let context = Context::open(&arguments.target, &repo::who("build", &arguments.target))?;
+    let context = Context::open(&arguments.target, &context::who("build", &arguments.target))?;
     // Nothing leaves the store.
     let output = context.store.root();
     let package: Vec<&str> = PACKAGES
@@ -27,7 +28,7 @@ pub fn run(arguments: &BuildArgs, wanted: &str) -> anyhow::Result<Outcome> {
         .filter(|package| wanted.starts_with(package))
         .collect();
     needs::before_fetching(&context, &parts(&package), output)?;
-    let lock = repo::ready(&context)?;
+    let lock = session::ready(&context)?;
     let road = Road::new(&context, &lock)?;
     let all = road.builds()?;
     if !all.iter().any(|stage| stage.name == wanted) {
@@ -86,10 +87,10 @@ struct Compared {
 
 /// Runs the stage `wanted` of `stages` once more, whatever is in the store of it; that stays where it fails.
 fn again(context: &Context, stages: &[Stage<'_>], wanted: &str) -> anyhow::Result<Compared> {
-    let done = repo::run(context, stages)?;
-    let before = repo::stage(&done, wanted)?;
-    let ran = repo::run_again(context, wanted, stages)?;
-    let made = repo::stage(&ran, wanted)?.clone();
+    let done = session::run(context, stages)?;
+    let before = session::stage(&done, wanted)?;
+    let ran = session::run_again(context, wanted, stages)?;
+    let made = session::stage(&ran, wanted)?.clone();
     let differs = differences(&before.record.outputs, &made.record.outputs);
     Ok(Compared { made, differs })
 }

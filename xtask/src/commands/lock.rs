@@ -1,28 +1,15 @@
-//! `cargo xtask lock`, and what every command does before it builds: a current lock, and every pinned file in the store.
-//!
-//! - [`debian`]: locks of distributions made of Debian's packages; [`repositories`]: of those that are there already.
-//! - [`fetch`](mod@fetch): the pinned files into the store.
+//! `cargo xtask lock`
 
-mod debian;
-mod fetch;
-mod repositories;
-
-use std::collections::BTreeMap;
-use std::path::PathBuf;
-
-use lustre_packaging::knowledge::{Knowledge, Misfit};
-use lustre_packaging::lock::{Diff, Error, Found, Lock};
-use lustre_packaging::store::Digest;
+use lustre_packaging::lock::{Diff, Error, Lock};
 use lustre_packaging::target::{DistributionKind, Target};
 
 use super::preflight;
 use crate::cli::LockArgs;
 use crate::context::{self, Context};
 use crate::exit::Outcome;
+use crate::lock::{Wanted, current, fetch, misfit, path, resolve, write};
 use crate::road::Road;
 use crate::ui;
-
-pub use fetch::{Wanted, fetch, missing, share_files};
 
 /// Writes the lock where there is none or an outdated one; with `--update`, always.
 pub fn run(arguments: &LockArgs) -> anyhow::Result<Outcome> {
@@ -111,95 +98,6 @@ fn judge(target: &Target) -> anyhow::Result<()> {
         return Ok(());
     };
     misfit(target, version)?.map_or(Ok(()), |misfit| Err(misfit.into()))
-}
-
-/// What is known against the target's Lustre with the kernel `version`, a `version-release`.
-fn misfit(target: &Target, version: &str) -> anyhow::Result<Option<Misfit>> {
-    let Some((_, release)) = version.split_once('-') else {
-        return Ok(None);
-    };
-    let specs = context::specs();
-    let overlay = target.kernel_overlay(&specs)?;
-    let lustre = &target.lustre.version;
-    Ok(Knowledge::load(&specs)?.judge_target(target, overlay.as_ref(), lustre, release))
-}
-
-/// What stands where the target's lock should be.
-///
-/// # Errors
-/// When it cannot be read.
-pub fn find(context: &Context) -> anyhow::Result<(PathBuf, Found)> {
-    let path = path(&context.target);
-    let found = Lock::find(&path, &request(&context.target)?)?;
-    Ok((path, found))
-}
-
-/// The target's lock; resolved and written where it is missing or outdated.
-///
-/// # Errors
-/// When `--locked` or `--offline` forbids that, or a source cannot be resolved.
-pub fn current(context: &Context) -> anyhow::Result<Lock> {
-    let (path, found) = find(context)?;
-    let what = match found {
-        Found::Current(lock) => return Ok(lock),
-        Found::Outdated(what) => what,
-    };
-    let target = context.target.argument();
-    if context.arguments.locked {
-        return Err(Error::Locked { path, what, target }.into());
-    }
-    if context.arguments.offline {
-        return Err(Error::Offline { path, what, target }.into());
-    }
-    context.alone()?;
-    context
-        .screen
-        .line(&format!("{} {what}: resolving", path.display()));
-    let lock = resolve(context, false)?;
-    write(context, &lock)?;
-    Ok(lock)
-}
-
-/// A lock that pins nothing.
-///
-/// # Errors
-/// When what it would answer cannot be read.
-pub fn none(context: &Context) -> anyhow::Result<Lock> {
-    let target = &context.target;
-    let (files, trees) = (BTreeMap::new(), BTreeMap::new());
-    Ok(Lock::new(
-        &target.name,
-        request(target)?,
-        files,
-        trees,
-        Vec::new(),
-    ))
-}
-
-fn path(target: &Target) -> PathBuf {
-    target.lock_path(&context::specs())
-}
-
-fn write(context: &Context, lock: &Lock) -> anyhow::Result<()> {
-    let path = path(&context.target);
-    lock.write(&path)?;
-    context.screen.line(&format!("wrote {}", path.display()));
-    Ok(())
-}
-
-/// What the lock has to answer: a digest of everything that decides which files are pinned.
-fn request(target: &Target) -> anyhow::Result<Digest> {
-    match target.distribution.kind {
-        DistributionKind::Rehearsal => debian::request(target),
-        DistributionKind::Repositories => repositories::request(target),
-    }
-}
-
-fn resolve(context: &Context, update: bool) -> anyhow::Result<Lock> {
-    match context.target.distribution.kind {
-        DistributionKind::Rehearsal => debian::resolve(context),
-        DistributionKind::Repositories => repositories::resolve(context, update),
-    }
 }
 
 #[cfg(test)]

@@ -4,14 +4,12 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use lustre_packaging::cpu;
 use lustre_packaging::lock::Found;
 use lustre_packaging::needs::{Compared, Estimate, Machine, Part};
 use lustre_packaging::stage::{self, Planned, Stage, State};
 
-use super::lock;
-use crate::context::Context;
-use crate::ui;
+use crate::context::{Context, processor};
+use crate::{lock, ui};
 
 /// Where nothing is fetched yet, all of the road's `parts` are still to be built: compared with what the machine has, its repository to
 /// be put at `output`.
@@ -72,17 +70,6 @@ pub fn left(planned: &[Planned]) -> BTreeSet<Part> {
 
 /// All parts of the road.
 pub const ALL: [Part; 4] = [Part::Base, Part::E2fsprogs, Part::Kernel, Part::Lustre];
-
-/// That this machine's processor runs the distribution's packages.
-///
-/// # Errors
-/// When it does not.
-pub fn processor(context: &Context) -> anyhow::Result<()> {
-    Ok(cpu::check(
-        &context.target.name,
-        context.target.distribution.cpu,
-    )?)
-}
 
 fn check(context: &Context, parts: &BTreeSet<Part>, output: &Path) -> anyhow::Result<()> {
     let target = &context.target;

@@ -12,14 +12,14 @@ use lustre_packaging::stage::{self, State};
 
 use graph::Node;
 
-use super::{boot, key, lock, needs, release, repo, verify};
+use super::{boot, needs, release, verify};
 use crate::cli::{PlanArgs, Prove};
 use crate::context::{self, Context};
 use crate::exit::Outcome;
 use crate::road::outline::outline;
 use crate::road::preflight::Misfit;
 use crate::road::{Road, name};
-use crate::ui;
+use crate::{key, lock, session, ui};
 
 /// Shows every stage of the target, whether it would run, and why.
 pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
@@ -44,7 +44,7 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
             "there is no key yet: the first run makes a development key; another is given with --key-file",
         );
     }
-    let mut signing = repo::planned_signing(&context, public.as_ref())?;
+    let mut signing = session::planned_signing(&context, public.as_ref())?;
     release::planned(&context, &road, &mut signing)?;
     let misfit = Misfit::default();
     let mut stages = road.preflight(&misfit)?;
@@ -153,7 +153,7 @@ fn unlocked(context: &Context, arguments: &PlanArgs, why: &str) -> anyhow::Resul
 
 /// Says what doing the parts `left` takes of this machine, where the target says it.
 fn takes(context: &Context, left: &BTreeSet<Part>) -> anyhow::Result<()> {
-    let output = repo::default_output(&context.target.name);
+    let output = context::default_output(&context.target.name);
     if let Some(line) = needs::line(context, left, &output)? {
         ui::print(&format!("takes: {line}"));
     }

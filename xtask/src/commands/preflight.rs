@@ -11,18 +11,17 @@ use lustre_packaging::process;
 use lustre_packaging::stage;
 use lustre_packaging::store::StageDir;
 
-use super::{lock, repo};
 use crate::cli::TargetArgs;
-use crate::context::Context;
+use crate::context::{self, Context};
 use crate::exit::Outcome;
 use crate::road::preflight::{Misfit, REPORT};
 use crate::road::{Road, name};
-use crate::{sources, ui};
+use crate::{lock, session, sources, ui};
 
 /// Tells of every check whether it fits.
 pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
     let clock = Instant::now();
-    let context = Context::beside(arguments, &repo::who("preflight", arguments))?;
+    let context = Context::beside(arguments, &context::who("preflight", arguments))?;
     // Where kernel and Lustre are given, no mirror has to be asked to look whether they fit.
     let given = [sources::KERNEL, sources::LUSTRE]
         .iter()
@@ -35,7 +34,7 @@ pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
             &road
         }
         _ => {
-            lock = repo::ready(&context)?;
+            lock = session::ready(&context)?;
             road = Road::new(&context, &lock)?;
             &road
         }
@@ -97,7 +96,7 @@ fn look(
 ) -> anyhow::Result<(Report, BTreeMap<String, StageDir>)> {
     let misfit = Misfit::default();
     let stages = road.preflight(&misfit)?;
-    let ran = repo::run_taking(context, &[name::PREFLIGHT], &stages);
+    let ran = session::run_taking(context, &[name::PREFLIGHT], &stages);
     drop(stages);
     if process::interrupted() {
         return Err(stage::Error::Interrupted.into());
@@ -107,7 +106,7 @@ fn look(
         return Ok((report, BTreeMap::new()));
     }
     let ran = ran?;
-    let path = repo::folder(&ran, name::PREFLIGHT)?.join(REPORT);
+    let path = session::folder(&ran, name::PREFLIGHT)?.join(REPORT);
     let text = lustre_files::read(&path, lustre_files::TEXT)
         .with_context(|| path.display().to_string())?;
     let report = serde_json::from_slice(&text).with_context(|| path.display().to_string())?;

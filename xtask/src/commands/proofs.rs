@@ -10,13 +10,13 @@ use lustre_packaging::stage::{self, Recipe, Stage};
 use lustre_packaging::store::StageDir;
 use lustre_repository::proof::{self, Check, Outcome, Proof};
 
-use super::{boot, repo, verify};
+use super::{boot, verify};
 use crate::cli::Prove;
 use crate::context::Context;
 use crate::road::finish::Signing;
 use crate::road::name::tree;
 use crate::road::{Road, name};
-use crate::ui;
+use crate::{session, ui};
 
 /// The proofs of one repository.
 #[derive(Debug)]
@@ -141,7 +141,7 @@ pub fn in_stage(
     make: impl for<'s> FnOnce(Recipe<'s>) -> anyhow::Result<Stage<'s>>,
     checks: impl Fn(&Path) -> anyhow::Result<Vec<Check>> + Send + Sync,
 ) -> anyhow::Result<Proved> {
-    let dist = tree(&repo::folder(done, name::ASSEMBLE)?);
+    let dist = tree(&session::folder(done, name::ASSEMBLE)?);
     let failed = Mutex::new(None);
     let mut stages: Vec<Stage<'_>> = road.assembled(signing)?;
     let proving = make(Box::new(|work| {
@@ -156,13 +156,13 @@ pub fn in_stage(
     }))?;
     let name = proving.name.clone();
     stages.push(proving);
-    let ran = repo::run_taking(context, &[&name], &stages);
+    let ran = session::run_taking(context, &[&name], &stages);
     drop(stages);
     uninterrupted()?;
     if let Some(proved) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Ok(proved);
     }
-    let path = repo::folder(&ran?, &name)?.join(proof::FILE);
+    let path = session::folder(&ran?, &name)?.join(proof::FILE);
     Ok(Proved(
         Proof::read(&path).with_context(|| path.display().to_string())?,
     ))
@@ -190,7 +190,7 @@ pub fn finished(
         proofs.push(name::BOOT);
     }
     stages.push(road.finish(signing, &proofs));
-    let mut done = repo::run(context, &stages)?;
+    let mut done = session::run(context, &stages)?;
     done.remove(name::FINISH)
         .with_context(|| format!("the stage `{}` did not run", name::FINISH))
 }

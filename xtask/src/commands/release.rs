@@ -20,15 +20,14 @@ use lustre_repository::release::{
 use lustre_repository::repo_file::{self, KeyLocation, RepoFile};
 use lustre_repository::{proof, release_package, sums};
 
-use super::repo;
 use crate::cli::ReleaseArgs;
-use crate::context::{Context, variable};
+use crate::context::{self, Context, variable};
 use crate::exit::Usage;
 use crate::road::finish::Signing;
 use crate::road::name::TREE;
 use crate::road::release::{Packages, has_packages, time};
 use crate::road::{Road, name};
-use crate::ui;
+use crate::{session, ui};
 
 /// The variable that may give the release time.
 const TIME_VARIABLE: &str = "LUSTRE_REPO_RELEASE_TIME";
@@ -372,7 +371,7 @@ pub fn settle_in_store(
     road: &Road<'_>,
     signing: &mut Signing,
 ) -> anyhow::Result<()> {
-    let output = repo::default_output(&context.target.name);
+    let output = context::default_output(&context.target.name);
     let before = Before::looked_at(&output, &mut ui::warn);
     if let Some(before) = &before
         && is_same(context, road, signing, before)?
@@ -395,7 +394,7 @@ pub fn settle_in_store(
 /// # Errors
 /// When an input of a stage cannot be read.
 pub fn planned(context: &Context, road: &Road<'_>, signing: &mut Signing) -> anyhow::Result<()> {
-    let output = repo::default_output(&context.target.name);
+    let output = context::default_output(&context.target.name);
     let before = Before::looked_at(&output, &mut ui::warn);
     signing.release = first_guess(&Asked::default(), before.as_ref(), signing)?;
     if before.is_some() {
@@ -425,19 +424,22 @@ fn is_same(
     before: &Before,
 ) -> anyhow::Result<bool> {
     signing.release = before.release()?;
-    let done = repo::run(context, &road.signed(signing)?)?;
+    let done = session::run(context, &road.signed(signing)?)?;
     // Nothing is assembled in vain.
-    if !has_packages(repo::stage(&done, name::SIGN)?, &before.manifest.packages) {
+    if !has_packages(
+        session::stage(&done, name::SIGN)?,
+        &before.manifest.packages,
+    ) {
         return Ok(false);
     }
-    let done = repo::run(context, &road.assembled(signing)?)?;
-    Ok(before.is(repo::stage(&done, name::ASSEMBLE)?))
+    let done = session::run(context, &road.assembled(signing)?)?;
+    Ok(before.is(session::stage(&done, name::ASSEMBLE)?))
 }
 
 /// The packages, signed.
 fn packages(context: &Context, road: &Road<'_>, signing: &Signing) -> anyhow::Result<Packages> {
-    let done = repo::run_taking(context, &[name::SIGN], &road.signed(signing)?)?;
-    Packages::of(repo::stage(&done, name::SIGN)?)
+    let done = session::run_taking(context, &[name::SIGN], &road.signed(signing)?)?;
+    Packages::of(session::stage(&done, name::SIGN)?)
 }
 
 /// All that contradicts `before`.
@@ -476,9 +478,9 @@ fn chosen(
             let done = {
                 let mut stages = road.signed(signing)?;
                 stages.push(road.release_time(signing, before.map(Before::time))?);
-                repo::run_taking(context, &[name::RELEASE_TIME], &stages)?
+                session::run_taking(context, &[name::RELEASE_TIME], &stages)?
             };
-            (time(repo::stage(&done, name::RELEASE_TIME)?)?, 1)
+            (time(session::stage(&done, name::RELEASE_TIME)?)?, 1)
         }
     };
     PublicKey::parse(&signing.public_key)?.check_usable(time)?;

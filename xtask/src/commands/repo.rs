@@ -2,30 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context as _, bail};
-use lustre_packaging::lock::Lock;
 use lustre_packaging::needs::Part;
-use lustre_packaging::process;
-use lustre_packaging::sign::PublicKey;
-use lustre_packaging::source::{Locked, mirror_folder};
-use lustre_packaging::stage::{self, Event, Options, Stage, State};
-use lustre_packaging::store::{Digest, StageDir, Uses};
-use lustre_repository::release::Release;
+use lustre_packaging::source::Locked;
+use lustre_packaging::stage;
+use lustre_packaging::store::{Digest, StageDir};
 
 use super::proofs::{self, Proved};
 use super::release::{self, Asked};
-use super::{boot, key, lock, needs, preflight, verify};
-use crate::cli::{BuildArgs, KeyArgs, Prove, ProvenRepoArgs, RepoArgs, TargetArgs};
-use crate::context::{self, Context};
+use super::{boot, needs, preflight, verify};
+use crate::cli::{BuildArgs, Prove, ProvenRepoArgs, RepoArgs, TargetArgs};
+use crate::context::{self, Context, default_output, who};
 use crate::exit::{Outcome, Usage};
 use crate::publish::{self, Published};
-use crate::road::finish::Signing;
 use crate::road::name::tree;
 use crate::road::packages::{PACKAGES, built};
 use crate::road::{Road, name};
+use crate::session::{folder, needed, ready, run, run_taking, signing, stage};
 use crate::sources::Need;
 use crate::{sources, ui};
 
@@ -286,225 +281,6 @@ pub fn fetch(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The context's target, as the store knows who uses what: the same wherever the command was given.
-fn user(context: &Context) -> String {
-    context.target.argument()
-}
-
-/// A current lock, and everything it pins in the store.
-pub fn ready(context: &Context) -> anyhow::Result<Lock> {
-    let lock = lock::current(context)?;
-    lock::fetch(context, &lock, lock::Wanted::All)?;
-    uses(context, &lock)?;
-    Ok(lock)
-}
-
-/// Runs the stages of `roots`, those that any repository is proven on, as far as the stages `taken`. What the lock pins is fetched where they
-/// take it from the store, which they do not where they are there.
-///
-/// # Errors
-/// When it cannot be fetched, or a stage fails.
-pub fn run_servers(
-    context: &Context,
-    lock: &Lock,
-    taken: &[&str],
-    roots: &[Stage<'_>],
-) -> anyhow::Result<BTreeMap<String, StageDir>> {
-    let is_there = || -> anyhow::Result<bool> {
-        let planned = stage::plan(roots, &context.store)?;
-        Ok(planned
-            .iter()
-            .any(|one| one.stage == name::DISTRIBUTION && one.state == State::Cached))
-    };
-    let was_there = is_there()?;
-    if !was_there {
-        lock::fetch(context, lock, lock::Wanted::Distribution)?;
-    }
-    uses(context, lock)?;
-    let ran = run_taking(context, taken, roots);
-    // What was taken for whole until its bytes were read is made again, of what nobody has fetched yet.
-    if ran.is_err() && was_there && !process::interrupted() && !is_there()? {
-        lock::fetch(context, lock, lock::Wanted::Distribution)?;
-        return run_taking(context, taken, roots);
-    }
-    ran
-}
-
-/// Records what the lock pins as used by the target.
-fn uses(context: &Context, lock: &Lock) -> anyhow::Result<()> {
-    let mut files = Vec::new();
-    for pin in lock.files() {
-        files.push(pin.sha256.parse()?);
-    }
-    let trees = lock.tree.iter().filter_map(|(name, locked)| match locked {
-        Locked::Git { url, .. } => Some(mirror_folder(name, url)),
-        _ => None,
-    });
-    context
-        .store
-        .record_uses(&user(context), |uses| uses.sources(files, trees))?;
-    Ok(())
-}
-
-/// The key, and a signature time that does not change from run to run: that of the packages, or the first that every client takes from
-/// the key where that is later. The key is alive then and now.
-pub fn signing(context: &Context, arguments: &KeyArgs) -> anyhow::Result<Signing> {
-    let signer = key::open(arguments)?;
-    let public = PublicKey::parse(signer.public_key_armored()?)?;
-    let planned = planned_signing(context, Some(&public))?;
-    public.check_usable(planned.time)?;
-    Ok(Signing {
-        signer: Some(signer),
-        ..planned
-    })
-}
-
-/// The same as far as its stages' keys need it. Where there is no key yet, those stages will run in any case.
-pub fn planned_signing(context: &Context, public: Option<&PublicKey>) -> anyhow::Result<Signing> {
-    let packages = context.target.build.source_date_epoch;
-    let time = public.map_or(packages, |key| packages.max(key.signs_from()));
-    Ok(Signing {
-        fingerprint: public.map(PublicKey::fingerprint).unwrap_or_default(),
-        public_key: public
-            .map(PublicKey::armored)
-            .transpose()?
-            .unwrap_or_default(),
-        time,
-        // No release is earlier; when it is, is decided once it is known what is in it.
-        release: Release {
-            time,
-            ..Release::default()
-        },
-        signer: None,
-    })
-}
-
-/// Runs stages and shows what happens.
-pub fn run(context: &Context, stages: &[Stage<'_>]) -> anyhow::Result<BTreeMap<String, StageDir>> {
-    run_taking(context, &[], stages)
-}
-
-/// The same where what the stages `taken` put out is read here or handed out: it is as it was recorded, every byte of it.
-pub fn run_taking(
-    context: &Context,
-    taken: &[&str],
-    stages: &[Stage<'_>],
-) -> anyhow::Result<BTreeMap<String, StageDir>> {
-    recorded(context, stages, &|options, tell| {
-        stage::run_taking(taken, stages, &context.store, options, tell)
-    })
-}
-
-/// The same of the stage `wanted`, which is made once more where it is finished.
-pub fn run_again(
-    context: &Context,
-    wanted: &str,
-    stages: &[Stage<'_>],
-) -> anyhow::Result<BTreeMap<String, StageDir>> {
-    recorded(context, stages, &|options, tell| {
-        stage::run_again(wanted, stages, &context.store, options, tell)
-    })
-}
-
-type Tell<'t> = dyn Fn(Event<'_>) + Sync + 't;
-type Ran = Result<BTreeMap<String, StageDir>, stage::Error>;
-
-/// Runs `stages` by `run`: what is used is recorded, and what happens is shown.
-fn recorded(
-    context: &Context,
-    stages: &[Stage<'_>],
-    run: &dyn Fn(Options, &Tell<'_>) -> Ran,
-) -> anyhow::Result<BTreeMap<String, StageDir>> {
-    let options = Options {
-        // More stages than cores would only take each other's time.
-        width: context.jobs.clamp(1, 4),
-    };
-    let user = user(context);
-    let unrecorded = Mutex::new(None);
-    // At once: a run may be killed, and what it made is not to be taken for nobody's.
-    let record = |folder: &Path, change: &dyn Fn(&mut Uses, &str)| {
-        let folder = folder.file_name().unwrap_or_default().to_string_lossy();
-        let recorded = context
-            .store
-            .record_uses(&user, |uses| change(uses, &folder));
-        if let Err(error) = recorded {
-            let mut first = unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
-            first.get_or_insert(error);
-        }
-    };
-    context.screen.begins(stages.len(), past(context, stages));
-    let ran = run(options, &|event| {
-        match &event {
-            Event::Started { stage, folder, .. } => {
-                record(folder, &|uses, folder| uses.begins(stage, folder));
-            }
-            Event::Cached { stage, folder } | Event::Finished { stage, folder, .. } => {
-                record(folder, &|uses, folder| uses.stage(stage, folder));
-            }
-            Event::Damaged { .. } | Event::Failed { .. } => {}
-        }
-        context.screen.event(&event);
-    });
-    context.screen.ends();
-    let unrecorded = unrecorded
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
-    // What the run itself failed with comes first.
-    let done = ran?;
-    match unrecorded {
-        Some(error) => Err(error.into()),
-        None => Ok(done),
-    }
-}
-
-/// How long the stages took when they last ran, for who looks on. What cannot be read is not known.
-fn past(context: &Context, stages: &[Stage<'_>]) -> BTreeMap<String, Duration> {
-    let mut past = BTreeMap::new();
-    if context.screen.is_live() {
-        let names: Vec<&str> = stages.iter().map(|stage| stage.name.as_str()).collect();
-        let times = context.store.stages().times(&names);
-        past.extend(times.unwrap_or_default());
-    }
-    past
-}
-
-/// A finished stage.
-///
-/// # Errors
-/// When it did not run.
-pub fn stage<'d>(
-    done: &'d BTreeMap<String, StageDir>,
-    stage: &str,
-) -> anyhow::Result<&'d StageDir> {
-    done.get(stage)
-        .with_context(|| format!("the stage `{stage}` did not run"))
-}
-
-/// The folder of a finished stage.
-pub fn folder(done: &BTreeMap<String, StageDir>, name: &str) -> anyhow::Result<PathBuf> {
-    Ok(stage(done, name)?.path.clone())
-}
-
-/// Of `stages`, those that `wanted` need.
-pub fn needed<'a>(stages: Vec<Stage<'a>>, wanted: &[&str]) -> Vec<Stage<'a>> {
-    let mut names: Vec<String> = wanted.iter().map(|name| (*name).to_owned()).collect();
-    let mut at = 0;
-    while at < names.len() {
-        if let Some(stage) = stages.iter().find(|stage| stage.name == names[at]) {
-            for need in &stage.needs {
-                if !names.contains(need) {
-                    names.push(need.clone());
-                }
-            }
-        }
-        at += 1;
-    }
-    stages
-        .into_iter()
-        .filter(|stage| names.contains(&stage.name))
-        .collect()
-}
-
 /// Removes what was left beside the output by killed runs, of whichever store.
 fn recover(output: &Path) -> anyhow::Result<()> {
     lustre_repository::layout::recover(output)
@@ -552,106 +328,4 @@ fn real(path: &Path) -> anyhow::Result<PathBuf> {
         }
     }
     Ok(path)
-}
-
-/// `dist/<target>` in the project's folder.
-pub fn default_output(target: &str) -> PathBuf {
-    let project = context::project();
-    Path::new(&project).join("dist").join(target)
-}
-
-/// How a run names itself to others that wait for it.
-pub fn who(command: &str, arguments: &TargetArgs) -> String {
-    format!("cargo xtask {command} --target {}", arguments.target)
-}
-
-#[cfg(test)]
-mod tests {
-    use clap::Parser;
-    use lustre_packaging::store::Store;
-    use lustre_packaging::target::Target;
-
-    use super::*;
-    use crate::cli::{Cli, Command};
-    use crate::ui::Screen;
-
-    #[test]
-    fn what_a_run_makes_is_its_targets_before_the_run_is_over() {
-        let dir = tempfile::tempdir().unwrap();
-        let line = ["cargo xtask", "repo"];
-        let Command::Repo(arguments) = Cli::try_parse_from(line).unwrap().command else {
-            panic!("another command");
-        };
-        let context = Context {
-            target: Target::load(&context::specs(), "rehearsal").unwrap(),
-            store: Store::open(&dir.path().join("store"), "a test", &mut |_| {}).unwrap(),
-            screen: Screen::new(),
-            jobs: 1,
-            arguments: arguments.repo.target,
-        };
-        let current = || -> Vec<String> {
-            let uses = context.store.all_uses().unwrap();
-            uses.iter().flat_map(Uses::current).cloned().collect()
-        };
-        let seen = Mutex::new(Vec::new());
-        let stage = |name: &str, needs: &[&str], recipe| Stage {
-            name: name.to_owned(),
-            needs: needs.iter().map(|need| (*need).to_owned()).collect(),
-            inputs: Vec::new(),
-            whole: None,
-            recipe,
-        };
-        let stages = [
-            stage("kernel", &[], Box::new(|_| Ok(()))),
-            stage(
-                "lustre",
-                &["kernel"],
-                Box::new(|_| {
-                    // Killed here, or when this is finished and before that is recorded, it keeps both.
-                    *seen.lock().unwrap() = current();
-                    Ok(())
-                }),
-            ),
-        ];
-        let done = run(&context, &stages).unwrap();
-        let paths = || {
-            let folders = done.values().map(|stage| stage.path.file_name().unwrap());
-            folders.map(|name| format!("stages/{}", name.to_str().unwrap()))
-        };
-        for path in paths() {
-            assert!(seen.lock().unwrap().contains(&path), "{path}: {seen:?}");
-        }
-        assert_eq!(current(), paths().collect::<Vec<_>>());
-        assert!(context.store.all_uses().unwrap()[0].begun.is_empty());
-    }
-
-    #[test]
-    fn a_package_needs_what_its_stages_need_and_nothing_else() {
-        let stage = |name: &str, needs: &[&str]| Stage {
-            name: name.to_owned(),
-            needs: needs.iter().map(|need| (*need).to_owned()).collect(),
-            inputs: Vec::new(),
-            whole: None,
-            recipe: Box::new(|_| Ok(())),
-        };
-        let graph = || {
-            vec![
-                stage("base", &[]),
-                stage("kernel", &["base"]),
-                stage("e2fsprogs", &["base"]),
-                stage("lustre", &["kernel", "base"]),
-            ]
-        };
-        let names = |wanted: &[&str]| -> Vec<String> {
-            let stages = needed(graph(), wanted);
-            stages.into_iter().map(|stage| stage.name).collect()
-        };
-        assert_eq!(names(&["e2fsprogs"]), ["base", "e2fsprogs"]);
-        assert_eq!(names(&["lustre"]), ["base", "kernel", "lustre"]);
-        assert_eq!(
-            names(&["lustre", "e2fsprogs"]),
-            ["base", "kernel", "e2fsprogs", "lustre"]
-        );
-        assert!(names(&[]).is_empty());
-    }
 }

@@ -12,12 +12,11 @@ use lustre_packaging::lock::Found;
 use lustre_packaging::stage::{self, Planned};
 use lustre_packaging::store::Digest;
 
-use super::{lock, repo};
 use crate::cli::ShellArgs;
-use crate::context::Context;
+use crate::context::{self, Context};
 use crate::exit::{Help, Outcome, Usage};
 use crate::road::{Road, name};
-use crate::ui;
+use crate::{lock, ui};
 
 /// Where the source packages that the stage builds are seen.
 const SRPMS: &str = "/srv/srpms";
@@ -27,7 +26,7 @@ const ROOT: &str = "root";
 
 /// Opens a shell, or runs the command given, in a throw-away copy of the stage's buildroot.
 pub fn run(arguments: &ShellArgs) -> anyhow::Result<Outcome> {
-    let who = repo::who("shell", &arguments.target);
+    let who = context::who("shell", &arguments.target);
     let context = Context::beside(&arguments.target, &who)?;
     let target = context.target.argument();
     let (path, found) = lock::find(&context)?;

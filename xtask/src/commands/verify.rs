@@ -21,15 +21,15 @@ use lustre_repository::repo_file::{KEY_FILE, RepoFile};
 
 use expected::Expected;
 
+use super::boot;
 use super::proofs::{self, Proved};
-use super::{boot, lock, repo};
 use crate::cli::{Prove, VerifyArgs};
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
 use crate::prove::{InstallInput, Server, install_checks, not_installed};
 use crate::road::finish::Signing;
 use crate::road::{Road, name};
-use crate::ui;
+use crate::{lock, session, ui};
 
 /// Where no target is named, it is the one that the manifest of the repository at PATH names. Gives what came of it where the repository
 /// cannot even say what it is.
@@ -95,7 +95,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         return reproducible::run(arguments);
     }
     let expected = Expected::of(arguments)?;
-    let who = repo::who("verify", &arguments.target);
+    let who = context::who("verify", &arguments.target);
     if arguments.only_static {
         let context = Context::beside(&arguments.target, &who)?;
         let dist = dist(&context, arguments)?;
@@ -142,7 +142,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         || {
             let lock = lock::current(&context)?;
             let road = Road::of_servers(&context, &lock)?;
-            let done = repo::run_servers(&context, &lock, &Server::STAGES, &road.roots()?)?;
+            let done = session::run_servers(&context, &lock, &Server::STAGES, &road.roots()?)?;
             Ok(made.insert(Server::of(&road, &done)?))
         },
     )?;
@@ -181,7 +181,7 @@ fn dist(context: &Context, arguments: &VerifyArgs) -> anyhow::Result<PathBuf> {
     let dist = arguments
         .path
         .clone()
-        .unwrap_or_else(|| repo::default_output(&context.target.name));
+        .unwrap_or_else(|| context::default_output(&context.target.name));
     std::fs::canonicalize(&dist).with_context(|| {
         format!(
             "no repository at {}; `cargo xtask repo` makes one",

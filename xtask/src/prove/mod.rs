@@ -18,8 +18,8 @@ use lustre_packaging::store::StageDir;
 use lustre_packaging::target::Target;
 use lustre_repository::proof::{Check, Verdict};
 
-use crate::commands::repo;
 use crate::road::{self, Road, name};
+use crate::session;
 use chroot::{Chroot, Step};
 
 /// What a repository is for: a server of the distribution, as the stages made it.
@@ -47,8 +47,8 @@ impl Server {
         Ok(Self {
             target: road.target.as_ref().clone(),
             own_kernel: road.own_kernel_release()?,
-            base: road::base(&road.target, &repo::folder(done, name::DISTRIBUTION)?),
-            root: repo::folder(done, name::INSTALL_ROOT)?.join("root"),
+            base: road::base(&road.target, &session::folder(done, name::DISTRIBUTION)?),
+            root: session::folder(done, name::INSTALL_ROOT)?.join("root"),
         })
     }
 

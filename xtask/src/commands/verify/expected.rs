@@ -6,9 +6,9 @@ use anyhow::Context as _;
 use lustre_packaging::sign::{KeySource, PublicKey, parse_fingerprint};
 use lustre_repository::proof::Verdict;
 
-use super::super::key;
 use crate::cli::VerifyArgs;
 use crate::exit::Usage;
+use crate::key;
 use crate::road::finish::Signing;
 
 /// Which key is expected.

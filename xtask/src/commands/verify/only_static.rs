@@ -9,10 +9,10 @@ use lustre_packaging::stage;
 use lustre_packaging::target::Target;
 use lustre_repository::proof::{self, Check, StaticInput};
 
-use super::super::lock;
 use super::expected::Expected;
 use super::{Signatures, repo_file, signatures};
 use crate::context::Context;
+use crate::lock;
 use crate::prove::not_installed;
 use crate::road::{self, Road, name};
 

@@ -14,15 +14,15 @@ use lustre_packaging::{process, stage};
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::{proof, sums};
 
-use super::super::{key, lock, needs, preflight, release, repo};
+use super::super::{needs, preflight, release};
 use crate::cli::VerifyArgs;
-use crate::context::{Context, variable};
+use crate::context::{self, Context, variable};
 use crate::exit::{Outcome, Usage};
 use crate::road::finish::Signing;
 use crate::road::name::tree;
 use crate::road::packages::built;
 use crate::road::{Road, name};
-use crate::{sources, ui};
+use crate::{key, lock, session, sources, ui};
 
 /// What the second build finds different from the first, besides its time, its folder and its number of jobs.
 const CIRCUMSTANCES: [(&str, &str); 4] = [
@@ -36,7 +36,7 @@ const CIRCUMSTANCES: [(&str, &str); 4] = [
 pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     let context = Context::open(
         &arguments.target,
-        &repo::who("verify --reproducible", &arguments.target),
+        &context::who("verify --reproducible", &arguments.target),
     )?;
     if !key::can_be_read_again(&arguments.key)? {
         return Err(Usage(
@@ -45,14 +45,14 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         )
         .into());
     }
-    let mut signing = repo::signing(&context, &arguments.key)?;
+    let mut signing = session::signing(&context, &arguments.key)?;
     let published = arguments.path.as_deref();
     let published = published
         .map(|path| published_at(path, &mut signing))
         .transpose()?;
     // It is all built again, in the store.
     needs::before_fetching(&context, &needs::ALL, context.store.root())?;
-    let pins = repo::ready(&context)?;
+    let pins = session::ready(&context)?;
     let road = Road::new(&context, &pins)?;
     let first = match published {
         Some(build) => build,
@@ -66,11 +66,11 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
             }
             let taken: Vec<&str> = taken.iter().map(String::as_str).collect();
             release::settle_in_store(&context, &road, &mut signing)?;
-            let done = repo::run_taking(&context, &taken, &road.assembled(&signing)?)?;
+            let done = session::run_taking(&context, &taken, &road.assembled(&signing)?)?;
             Build {
-                tree: tree(&repo::folder(&done, name::ASSEMBLE)?),
+                tree: tree(&session::folder(&done, name::ASSEMBLE)?),
                 packages: Some(packages(&context.target, |stage| {
-                    repo::folder(&done, stage)
+                    session::folder(&done, stage)
                 })?),
             }
         }

@@ -15,7 +15,7 @@ use lustre_packaging::source::{Downloader, Locked};
 use lustre_packaging::store::{Digest, TempDir};
 use lustre_packaging::target::{Distribution, Kernel, Source, Target};
 
-use crate::commands::needs;
+use super::misfit::misfit;
 use crate::context::{self, Context};
 use crate::road::KERNEL_PACKAGE;
 use crate::road::repositories::{key_source, modules_source};
@@ -104,7 +104,7 @@ fn requires_in(path: &Path) -> anyhow::Result<String> {
 /// A new lock; an `update` takes the newest kernel where the target's moves.
 pub fn resolve(context: &Context, update: bool) -> anyhow::Result<Lock> {
     let target = &context.target;
-    if let Err(error) = needs::processor(context) {
+    if let Err(error) = context::processor(context) {
         // Where it is built, that is an error; a lock can be made anywhere.
         context.screen.line(&error.to_string());
     }
@@ -244,7 +244,7 @@ fn kernel_srpm(
 
 /// Refuses a kernel that is known not to go with the target's Lustre.
 fn judge(target: &Target, version: &str) -> Result<(), anyhow::Error> {
-    let misfit: Option<Misfit> = super::misfit(target, version)?;
+    let misfit: Option<Misfit> = misfit(target, version)?;
     misfit.map_or(Ok(()), |misfit| Err(misfit.into()))
 }
 

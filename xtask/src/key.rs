@@ -1,0 +1,143 @@
+//! Which key signs: as the command line, the environment or a site's defaults name it.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use lustre_packaging::process::secrets;
+use lustre_packaging::sign::{KeySource, Secret, Signer};
+
+use crate::cli::KeyArgs;
+use crate::context::{self, variable};
+use crate::exit::Usage;
+use crate::ui;
+
+/// The variable that names the file of the key.
+const FILE_VARIABLE: &str = "LUSTRE_REPO_KEY_FILE";
+/// The variable that names the key that gpg-agent has.
+const AGENT_VARIABLE: &str = "LUSTRE_REPO_KEY_AGENT";
+
+/// The key that the arguments and the environment name; the development key where they name none.
+///
+/// # Errors
+/// When there is no folder for a development key.
+pub fn source(arguments: &KeyArgs) -> anyhow::Result<KeySource> {
+    // What the line says counts; what is exported is for lines that say nothing.
+    let (file, agent) = match (&arguments.key_file, &arguments.key_agent) {
+        (None, None) => (
+            variable(FILE_VARIABLE).map(named_file).transpose()?,
+            variable(AGENT_VARIABLE).map(|text| text.to_string_lossy().into_owned()),
+        ),
+        (file, agent) => (file.clone(), agent.clone()),
+    };
+    Ok(match (file, agent) {
+        (Some(_), Some(_)) => {
+            return Err(Usage(format!(
+                "{FILE_VARIABLE} and {AGENT_VARIABLE} both name a key; unset one of them"
+            ))
+            .into());
+        }
+        (Some(path), None) => {
+            descriptor(&path)?;
+            KeySource::File(path)
+        }
+        (None, Some(fingerprint)) => KeySource::Agent {
+            fingerprint,
+            home: variable("GNUPGHOME").map(PathBuf::from),
+        },
+        (None, None) if secrets::value(Secret::KEY_VARIABLE).is_some() => {
+            KeySource::Variable(Secret::KEY_VARIABLE.to_owned())
+        }
+        (None, None) => match &arguments.default {
+            Some(path) => {
+                descriptor(path)?;
+                KeySource::File(path.clone())
+            }
+            None => KeySource::Development(context::key_folder()?),
+        },
+    })
+}
+
+/// The file that [`FILE_VARIABLE`] names. What names none is not shown: it may be the key.
+fn named_file(value: OsString) -> Result<PathBuf, Usage> {
+    let path = PathBuf::from(value);
+    if path.symlink_metadata().is_ok() {
+        return Ok(path);
+    }
+    Err(Usage(format!(
+        "{FILE_VARIABLE} names no file that is there (what it holds is not shown: it may be a key); set it to the path of the key's file, or \
+         put the key itself into {}",
+        Secret::KEY_VARIABLE
+    )))
+}
+
+/// Refuses an open file as the key: programs that are started have it open, too, and could read it again. A pipe is empty by then.
+fn descriptor(path: &Path) -> anyhow::Result<()> {
+    let inherited = ["/dev/fd/", "/proc/self/fd/"]
+        .iter()
+        .any(|folder| path.starts_with(folder));
+    if inherited && path.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return Err(Usage(format!(
+            "{} is a file, and every program that is started would have it open; give its own path, or the key through a pipe",
+            path.display()
+        ))
+        .into());
+    }
+    Ok(())
+}
+
+/// Whether the key can be had a second time: a pipe gives it once.
+pub fn can_be_read_again(arguments: &KeyArgs) -> anyhow::Result<bool> {
+    Ok(match source(arguments)? {
+        KeySource::File(path) => path.metadata().map_or(true, |metadata| metadata.is_file()),
+        _ => true,
+    })
+}
+
+/// Opens the key of [`source`].
+///
+/// # Errors
+/// When the key cannot be read, is encrypted and no passphrase is given, or cannot sign.
+pub fn open(arguments: &KeyArgs) -> anyhow::Result<Box<dyn Signer>> {
+    if let Some((name, id)) = secrets::seen_in() {
+        ui::warn(&format!(
+            "warning: `{name}` (process {id}), which started this, has the key or its passphrase in its environment, where all programs of the \
+             same user can read it; start the tool with `exec`, or give the key through a pipe"
+        ));
+    }
+    let opened = source(arguments)?.open(Secret::passphrase_from_environment()?)?;
+    if let Some(path) = opened.made {
+        ui::warn(&format!(
+            "made a development key, {}: it signs what is built here and is worth nothing elsewhere; give a release key with --key-file",
+            path.display()
+        ));
+    }
+    Ok(opened.signer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_file_that_is_not_there_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("release.key.asc");
+        let arguments = KeyArgs {
+            key_file: Some(file.clone()),
+            ..KeyArgs::default()
+        };
+        let error = open(&arguments).err().unwrap();
+        let shown = file.display().to_string();
+        assert!(error.to_string().contains(&shown), "{error}");
+        fs_write(&file, "no key");
+        let error = open(&arguments).err().unwrap();
+        assert!(error.to_string().contains(&shown), "{error}");
+    }
+
+    /// A file as only its owner may read it.
+    fn fs_write(path: &Path, text: &str) {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::write(path, text).unwrap();
+        std::fs::set_permissions(path, PermissionsExt::from_mode(0o600)).unwrap();
+    }
+}

@@ -1,0 +1,42 @@
+//! The key, and the times that it signs with.
+
+use lustre_packaging::sign::PublicKey;
+use lustre_repository::release::Release;
+
+use crate::cli::KeyArgs;
+use crate::context::Context;
+use crate::key;
+use crate::road::finish::Signing;
+
+/// The key, and a signature time that does not change from run to run: that of the packages, or the first that every client takes from
+/// the key where that is later. The key is alive then and now.
+pub fn signing(context: &Context, arguments: &KeyArgs) -> anyhow::Result<Signing> {
+    let signer = key::open(arguments)?;
+    let public = PublicKey::parse(signer.public_key_armored()?)?;
+    let planned = planned_signing(context, Some(&public))?;
+    public.check_usable(planned.time)?;
+    Ok(Signing {
+        signer: Some(signer),
+        ..planned
+    })
+}
+
+/// The same as far as its stages' keys need it. Where there is no key yet, those stages will run in any case.
+pub fn planned_signing(context: &Context, public: Option<&PublicKey>) -> anyhow::Result<Signing> {
+    let packages = context.target.build.source_date_epoch;
+    let time = public.map_or(packages, |key| packages.max(key.signs_from()));
+    Ok(Signing {
+        fingerprint: public.map(PublicKey::fingerprint).unwrap_or_default(),
+        public_key: public
+            .map(PublicKey::armored)
+            .transpose()?
+            .unwrap_or_default(),
+        time,
+        // No release is earlier; when it is, is decided once it is known what is in it.
+        release: Release {
+            time,
+            ..Release::default()
+        },
+        signer: None,
+    })
+}
