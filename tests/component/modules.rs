@@ -12,7 +12,7 @@ use lustre_repo_tests::tool_code::{Uses, project_files};
 type Named<'a> = BTreeMap<&'a str, BTreeMap<&'a str, BTreeSet<String>>>;
 
 /// The crates that still have circles, and how many of their files lie on one: never more.
-const NOT_YET: &[(&str, usize)] = &[("xtask", 12)];
+const NOT_YET: &[(&str, usize)] = &[("xtask", 4)];
 
 /// The shortest way from `start` along the uses back to it.
 fn circle<'a>(named: &Named<'a>, start: &'a str) -> Option<Vec<&'a str>> {

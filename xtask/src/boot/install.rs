@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lustre_repository::proof::{Check, Verdict};
 
-use super::BootInput;
+use super::input::BootInput;
 use crate::prove::checks;
 use crate::prove::chroot::{Chroot, Step};
 

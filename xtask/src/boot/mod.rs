@@ -3,10 +3,11 @@
 //! The machine and what it says are `packaging`'s; this joins them with what `prove` knows of installing, and with the `repo`
 //! library's proofs.
 
+mod input;
 mod install;
 mod proof;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -18,20 +19,10 @@ use lustre_packaging::boot::{guest, image};
 use lustre_packaging::target::Boot;
 use lustre_repository::proof::Check;
 
-use crate::prove::InstallInput;
 use crate::prove::chroot::Chroot;
+use input::Logs;
 
-/// What the boot proof needs.
-pub struct BootInput<'a> {
-    /// What the install proof needs as well.
-    pub install: InstallInput<'a>,
-    /// The target's table.
-    pub boot: &'a Boot,
-    /// The project's `specs/`.
-    pub specs: &'a Path,
-    /// Tells people what happens.
-    pub tell: &'a (dyn Fn(&str) + Sync),
-}
+pub use input::BootInput;
 
 /// Where KVM is.
 const KVM: &str = "/dev/kvm";
@@ -114,32 +105,4 @@ fn choose(boot: &Boot, machine: &Machine<'_>, logs: &Logs<'_>) -> Result<Choice,
 fn processors(wanted: usize) -> usize {
     let here = std::thread::available_parallelism().map_or(1, usize::from);
     wanted.min(here).max(1)
-}
-
-/// Where the logs of a boot are.
-struct Logs<'a>(&'a Path);
-
-impl Logs<'_> {
-    /// The log of a check or a program.
-    fn of(&self, name: &str) -> PathBuf {
-        self.0.join(format!("boot-{name}.log"))
-    }
-
-    /// Removes those of an earlier boot: they would only mislead.
-    fn clear(&self, boot: &Boot) -> anyhow::Result<()> {
-        let own = ["install", "image", "console", "qemu", "kvm", "start"];
-        for name in own
-            .into_iter()
-            .chain(boot.checks.iter().map(String::as_str))
-        {
-            let path = self.of(name);
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                    return Err(error).with_context(|| path.display().to_string());
-                }
-                _ => {}
-            }
-        }
-        Ok(())
-    }
 }

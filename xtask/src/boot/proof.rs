@@ -8,7 +8,7 @@ use lustre_packaging::boot::judge::Judged;
 use lustre_packaging::boot::report::START;
 use lustre_repository::proof::{Check, Verdict};
 
-use super::{BootInput, Logs};
+use super::input::{BootInput, Logs};
 
 /// The check `judged`, under its name in the proof, with its log.
 pub fn check(

@@ -8,7 +8,8 @@ use lustre_packaging::sandbox::{self, ChrootClone, Sandbox, User};
 use lustre_packaging::target::Target;
 use lustre_repository::layout::Kind;
 
-use super::{InstallInput, scriptlets};
+use super::input::{InstallInput, log_of};
+use super::scriptlets;
 
 /// Where the repository's tree is seen inside.
 const DIST: &str = "/srv/lustre-repo";
@@ -97,7 +98,7 @@ impl<'a> Chroot<'a> {
 
     /// The chroot for the check `name`.
     pub fn at(&self, name: &str) -> Step<'_> {
-        self.logging_to(super::log_of(self.input, name))
+        self.logging_to(log_of(self.input, name))
     }
 
     /// The chroot, with another log.

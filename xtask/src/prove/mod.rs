@@ -5,71 +5,18 @@
 pub(crate) mod checks;
 pub(crate) mod chroot;
 mod everything;
+mod input;
 mod repoclosure;
 mod said;
 mod scriptlets;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-
-use lustre_packaging::buildroot::Base;
 use lustre_packaging::process;
-use lustre_packaging::store::StageDir;
-use lustre_packaging::target::Target;
 use lustre_repository::proof::{Check, Verdict};
 
-use crate::road::{self, Road, name};
-use crate::session;
 use chroot::{Chroot, Step};
+use input::log_of;
 
-/// What a repository is for: a server of the distribution, as the stages made it.
-#[derive(Debug)]
-pub struct Server {
-    /// The target as it is built: with the versions of sources that were replaced.
-    pub target: Target,
-    /// What `uname -r` says where it runs the distribution's own kernel; none where it runs ours.
-    pub own_kernel: Option<String>,
-    /// The distribution's packages.
-    pub base: Base,
-    /// The chroot made from them alone.
-    pub root: PathBuf,
-}
-
-impl Server {
-    /// The stages that make it.
-    pub const STAGES: [&str; 2] = [name::DISTRIBUTION, name::INSTALL_ROOT];
-
-    /// The server that the stages of `road` made.
-    ///
-    /// # Errors
-    /// When one of them did not run.
-    pub fn of(road: &Road<'_>, done: &BTreeMap<String, StageDir>) -> anyhow::Result<Self> {
-        Ok(Self {
-            target: road.target.as_ref().clone(),
-            own_kernel: road.own_kernel_release()?,
-            base: road::base(&road.target, &session::folder(done, name::DISTRIBUTION)?),
-            root: session::folder(done, name::INSTALL_ROOT)?.join("root"),
-        })
-    }
-
-    /// The base repository.
-    pub fn base_repository(&self) -> &Path {
-        &self.base.repos[0].folder
-    }
-}
-
-/// What the install proof needs.
-#[derive(Debug)]
-pub struct InstallInput<'a> {
-    /// What it is installed on.
-    pub server: &'a Server,
-    /// The repository's tree.
-    pub dist: &'a Path,
-    /// A folder for the clone; removed by the caller.
-    pub scratch: &'a Path,
-    /// Where logs go.
-    pub logs: &'a Path,
-}
+pub use input::{InstallInput, Server};
 
 /// A check's name and what runs it.
 type Named = (&'static str, fn(&Step<'_>) -> Verdict);
@@ -97,11 +44,6 @@ pub fn not_installed(why: &str) -> Vec<Check> {
         .iter()
         .map(|(name, _)| Check::not_run(name, why))
         .collect()
-}
-
-/// The log of the check `name`.
-fn log_of(input: &InstallInput<'_>, name: &str) -> PathBuf {
-    input.logs.join(format!("prove-{name}.log"))
 }
 
 /// Runs the install proof. After a step that the others build on has failed, they are not run, and say so.
