@@ -10,8 +10,6 @@ use lustre_packaging::stage::{self, Recipe, Stage};
 use lustre_packaging::store::StageDir;
 use lustre_repository::proof::{self, Check, Outcome, Proof};
 
-use super::{boot, verify};
-use crate::cli::Prove;
 use crate::context::Context;
 use crate::road::finish::Signing;
 use crate::road::name::tree;
@@ -166,33 +164,6 @@ pub fn in_stage(
     Ok(Proved(
         Proof::read(&path).with_context(|| path.display().to_string())?,
     ))
-}
-
-/// The stage that puts the repository and its proofs together: those of `level`, and the boot proof where it was `booted`. All of them
-/// held.
-///
-/// # Errors
-/// When it cannot be made.
-pub fn finished(
-    context: &Context,
-    road: &Road<'_>,
-    signing: &Signing,
-    level: Prove,
-    booted: bool,
-) -> anyhow::Result<StageDir> {
-    let held =
-        || -> Recipe<'_> { Box::new(|_| Err("its proof is not in the store any more".into())) };
-    let mut stages = road.assembled(signing)?;
-    stages.push(verify::stage_of(road, level, held())?);
-    let mut proofs = vec![name::PROVE];
-    if booted {
-        stages.push(boot::stage_of(road, boot::table(context)?, held())?);
-        proofs.push(name::BOOT);
-    }
-    stages.push(road.finish(signing, &proofs));
-    let mut done = session::run(context, &stages)?;
-    done.remove(name::FINISH)
-        .with_context(|| format!("the stage `{}` did not run", name::FINISH))
 }
 
 /// What an interruption broke says nothing about the repository: checks that ended that way are no proof that failed.

@@ -7,16 +7,17 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use lustre_packaging::needs::Part;
 use lustre_packaging::source::Locked;
-use lustre_packaging::stage;
+use lustre_packaging::stage::{self, Recipe};
 use lustre_packaging::store::{Digest, StageDir};
 
-use super::proofs::{self, Proved};
+use super::proofs::Proved;
 use super::release::{self, Asked};
 use super::{boot, needs, preflight, verify};
 use crate::cli::{BuildArgs, Prove, ProvenRepoArgs, RepoArgs, TargetArgs};
 use crate::context::{self, Context, default_output, who};
 use crate::exit::{Outcome, Usage};
 use crate::publish::{self, Published};
+use crate::road::finish::Signing;
 use crate::road::name::tree;
 use crate::road::packages::{PACKAGES, built};
 use crate::road::{Road, name};
@@ -67,7 +68,7 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
         if !proof.good() {
             return unproven(&context, &proof, &tree(&assembled.path), &output);
         }
-        let finished = proofs::finished(&context, &road, &signing, level, booted)?;
+        let finished = finished(&context, &road, &signing, level, booted)?;
         if put(&context, &finished, &output, judged, attempts)? {
             break (done, proof, booted);
         }
@@ -91,6 +92,33 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
         ui::print(&output.display().to_string());
     }
     Ok(Outcome::Done)
+}
+
+/// The stage that puts the repository and its proofs together: those of `level`, and the boot proof where it was `booted`. All of them
+/// held.
+///
+/// # Errors
+/// When it cannot be made.
+fn finished(
+    context: &Context,
+    road: &Road<'_>,
+    signing: &Signing,
+    level: Prove,
+    booted: bool,
+) -> anyhow::Result<StageDir> {
+    let held =
+        || -> Recipe<'_> { Box::new(|_| Err("its proof is not in the store any more".into())) };
+    let mut stages = road.assembled(signing)?;
+    stages.push(verify::stage_of(road, level, held())?);
+    let mut proofs = vec![name::PROVE];
+    if booted {
+        stages.push(boot::stage_of(road, boot::table(context)?, held())?);
+        proofs.push(name::BOOT);
+    }
+    stages.push(road.finish(signing, &proofs));
+    let mut done = run(context, &stages)?;
+    done.remove(name::FINISH)
+        .with_context(|| format!("the stage `{}` did not run", name::FINISH))
 }
 
 /// Says what does not hold, and where it is. It is not put where people publish from.

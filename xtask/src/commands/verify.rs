@@ -5,10 +5,10 @@ mod expected;
 mod identity;
 mod only_static;
 mod reproducible;
+mod signatures;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 use anyhow::Context as _;
 use lustre_packaging::sandbox;
@@ -17,9 +17,9 @@ use lustre_packaging::store::StageDir;
 use lustre_packaging::target::{self, Target};
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Check, Outcome as Result_, StaticInput};
-use lustre_repository::repo_file::{KEY_FILE, RepoFile};
 
 use expected::Expected;
+use signatures::{Signatures, key_check, repo_file, signatures};
 
 use super::boot;
 use super::proofs::{self, Proved};
@@ -238,20 +238,6 @@ pub fn prove(
     )
 }
 
-/// The key that the repository at `dist` brings, compared with the one expected; and that key.
-fn key_check(
-    context: &Context,
-    dist: &Path,
-    expected: &Expected,
-) -> anyhow::Result<(Check, String)> {
-    let published = lustre_files::read_no_link_to_string(dist.join(KEY_FILE), lustre_files::SOURCE)
-        .with_context(|| format!("{} is no repository of this tool", dist.display()))?;
-    let check = Check::run(proof::KEY, &context.store.logs_dir(), || {
-        expected.check(&published)
-    });
-    Ok((check, published))
-}
-
 /// All checks of somebody's repository, from what needs the least trust to what needs the most: its key, its signatures, its content on
 /// the `server` that is made for it, its packages' scripts in a chroot. Nothing is unpacked of what nobody signed, and nothing
 /// installed of what is not signed by the key expected.
@@ -295,74 +281,6 @@ fn checks<'s>(
     Ok(all)
 }
 
-/// Who made a repository, and when.
-struct Signatures {
-    checks: Vec<Check>,
-    /// The key that it brings.
-    published: String,
-    /// Whether what is signed may be looked into.
-    read_on: bool,
-    /// Whether the key is the one expected.
-    trusted: bool,
-    /// Whether it is as young as it has to be.
-    recent: bool,
-}
-
-/// The checks of the key, of the signatures and of the age: what needs the least trust.
-fn signatures(
-    context: &Context,
-    dist: &Path,
-    expected: &Expected,
-    max_age: Option<u32>,
-) -> anyhow::Result<Signatures> {
-    let (key, published) = key_check(context, dist, expected)?;
-    let trusted = key.result == Result_::Pass;
-    let mut all = Signatures {
-        checks: vec![key],
-        published,
-        read_on: false,
-        trusted,
-        recent: false,
-    };
-    if all.checks[0].result == Result_::Fail {
-        return Ok(all);
-    }
-    let logs = context.store.logs_dir();
-    let repo_file = repo_file(context)?;
-    let input = StaticInput {
-        dist,
-        base_repos: &[],
-        expected: &[],
-        target: &context.target.name,
-        repo_file: &repo_file,
-        public_key: &all.published,
-        logs: &logs,
-        confine: sandbox::looking,
-    };
-    let signed = proof::signature_checks(&input);
-    let broken: Vec<String> = signed
-        .iter()
-        .filter(|check| check.result != Result_::Pass)
-        .map(|check| format!("`{}`", check.name))
-        .collect();
-    all.checks.extend(signed);
-    if !broken.is_empty() {
-        let why = format!(
-            "not looked at: {} did not hold, and what nobody answers for is not read on",
-            broken.join(", ")
-        );
-        all.checks.extend(proof::content_not_checked(&why));
-        return Ok(all);
-    }
-    let age = Check::run(age::CHECK, &logs, || {
-        age::check(dist, &all.published, SystemTime::now(), max_age)
-    });
-    all.recent = age.result == Result_::Pass;
-    all.read_on = true;
-    all.checks.push(age);
-    Ok(all)
-}
-
 /// Static and install checks of the tree `dist`, which this run has made and whose every package and metadata are signed with
 /// `public_key`, on `server`.
 fn contents(
@@ -397,12 +315,6 @@ fn installed(context: &Context, server: &Server, dist: &Path) -> anyhow::Result<
         scratch: scratch.path(),
         logs: &context.store.logs_dir(),
     }))
-}
-
-/// What the repository of the target tells a server's dnf.
-fn repo_file(context: &Context) -> anyhow::Result<RepoFile> {
-    let repository = &context.target.repository;
-    Ok(RepoFile::new(&repository.baseurl, &repository.name)?)
 }
 
 #[cfg(test)]

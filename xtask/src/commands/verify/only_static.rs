@@ -10,7 +10,7 @@ use lustre_packaging::target::Target;
 use lustre_repository::proof::{self, Check, StaticInput};
 
 use super::expected::Expected;
-use super::{Signatures, repo_file, signatures};
+use super::signatures::{Signatures, repo_file, signatures};
 use crate::context::Context;
 use crate::lock;
 use crate::prove::not_installed;

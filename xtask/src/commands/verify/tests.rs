@@ -1,5 +1,7 @@
 //! A signed repository of the target `rehearsal` with one package, as a stranger gives it, and how far it is looked into.
 
+use std::time::SystemTime;
+
 use clap::Parser as _;
 use lustre_packaging::buildroot::{Base, BaseRepo};
 use lustre_packaging::sign::{Key, PublicKey, Secret, Signer as _, sign_package};

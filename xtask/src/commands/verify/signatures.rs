@@ -1,0 +1,110 @@
+//! Who made a repository, and when: the checks that need the least trust, before anything of it is read on.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use anyhow::Context as _;
+use lustre_packaging::sandbox;
+use lustre_repository::proof::{self, Check, Outcome, StaticInput};
+use lustre_repository::repo_file::{KEY_FILE, RepoFile};
+
+use super::age;
+use super::expected::Expected;
+use crate::context::Context;
+
+/// Who made a repository, and when.
+pub struct Signatures {
+    pub checks: Vec<Check>,
+    /// The key that it brings.
+    pub published: String,
+    /// Whether what is signed may be looked into.
+    pub read_on: bool,
+    /// Whether the key is the one expected.
+    pub trusted: bool,
+    /// Whether it is as young as it has to be.
+    pub recent: bool,
+}
+
+/// The checks of the key, of the signatures and of the age: what needs the least trust.
+///
+/// # Errors
+/// When the key that it brings cannot be read.
+pub fn signatures(
+    context: &Context,
+    dist: &Path,
+    expected: &Expected,
+    max_age: Option<u32>,
+) -> anyhow::Result<Signatures> {
+    let (key, published) = key_check(context, dist, expected)?;
+    let trusted = key.result == Outcome::Pass;
+    let mut all = Signatures {
+        checks: vec![key],
+        published,
+        read_on: false,
+        trusted,
+        recent: false,
+    };
+    if all.checks[0].result == Outcome::Fail {
+        return Ok(all);
+    }
+    let logs = context.store.logs_dir();
+    let repo_file = repo_file(context)?;
+    let input = StaticInput {
+        dist,
+        base_repos: &[],
+        expected: &[],
+        target: &context.target.name,
+        repo_file: &repo_file,
+        public_key: &all.published,
+        logs: &logs,
+        confine: sandbox::looking,
+    };
+    let signed = proof::signature_checks(&input);
+    let broken: Vec<String> = signed
+        .iter()
+        .filter(|check| check.result != Outcome::Pass)
+        .map(|check| format!("`{}`", check.name))
+        .collect();
+    all.checks.extend(signed);
+    if !broken.is_empty() {
+        let why = format!(
+            "not looked at: {} did not hold, and what nobody answers for is not read on",
+            broken.join(", ")
+        );
+        all.checks.extend(proof::content_not_checked(&why));
+        return Ok(all);
+    }
+    let age = Check::run(age::CHECK, &logs, || {
+        age::check(dist, &all.published, SystemTime::now(), max_age)
+    });
+    all.recent = age.result == Outcome::Pass;
+    all.read_on = true;
+    all.checks.push(age);
+    Ok(all)
+}
+
+/// The key that the repository at `dist` brings, compared with the one expected; and that key.
+///
+/// # Errors
+/// When there is no such key.
+pub fn key_check(
+    context: &Context,
+    dist: &Path,
+    expected: &Expected,
+) -> anyhow::Result<(Check, String)> {
+    let published = lustre_files::read_no_link_to_string(dist.join(KEY_FILE), lustre_files::SOURCE)
+        .with_context(|| format!("{} is no repository of this tool", dist.display()))?;
+    let check = Check::run(proof::KEY, &context.store.logs_dir(), || {
+        expected.check(&published)
+    });
+    Ok((check, published))
+}
+
+/// What the repository of the target tells a server's dnf.
+///
+/// # Errors
+/// When the target says it in letters that cannot stand there.
+pub fn repo_file(context: &Context) -> anyhow::Result<RepoFile> {
+    let repository = &context.target.repository;
+    Ok(RepoFile::new(&repository.baseurl, &repository.name)?)
+}
