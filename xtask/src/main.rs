@@ -22,6 +22,7 @@ mod road;
 mod session;
 mod signals;
 mod sources;
+mod terminal;
 mod ui;
 
 use anyhow::Context as _;

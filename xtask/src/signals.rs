@@ -7,9 +7,8 @@ use lustre_packaging::process;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::commands::shell::terminal;
 use crate::exit::INTERRUPTED;
-use crate::ui;
+use crate::{terminal, ui};
 
 /// What is left to do after the first signal, when nothing that was started runs any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,7 +13,7 @@ mod preflight;
 mod proofs;
 mod release;
 mod repo;
-pub mod shell;
+mod shell;
 mod shipped;
 mod targets;
 mod test;

@@ -1,7 +1,5 @@
 //! `cargo xtask shell`: a look into the buildroot of a stage, as its build sees it.
 
-pub mod terminal;
-
 use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitStatus;
@@ -16,7 +14,7 @@ use crate::cli::ShellArgs;
 use crate::context::{self, Context};
 use crate::exit::{Help, Outcome, Usage};
 use crate::road::{Road, name};
-use crate::{lock, ui};
+use crate::{lock, terminal, ui};
 
 /// Where the source packages that the stage builds are seen.
 const SRPMS: &str = "/srv/srpms";

@@ -139,6 +139,8 @@ mod tests {
     use std::process::Stdio;
     use std::time::{Duration, Instant};
 
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
     use super::*;
     use crate::signals::{Then, heed};
 
@@ -158,16 +160,21 @@ mod tests {
     /// This program once more, where it runs the test `name` alone with `script` to run.
     fn again(name: &str, script: &str) -> Command {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        let name = format!("commands::shell::terminal::tests::{name}");
+        let (_, module) = module_path!().split_once("::").unwrap();
+        let name = format!("{module}::{name}");
         command.args(["--exact", &name, "--nocapture", "--test-threads=1"]);
         command.env(INSIDE, script);
         command
     }
 
-    /// Reads what is shown until `wanted` is.
+    /// Reads what is shown until `wanted` is; what never comes is not waited for.
     fn shown(master: &mut File, wanted: &str) -> String {
         let mut all = Vec::new();
         while !String::from_utf8_lossy(&all).contains(wanted) {
+            let said = String::from_utf8_lossy(&all);
+            let patience = Timespec::try_from(Duration::from_secs(60)).unwrap();
+            let ready = poll(&mut [PollFd::new(master, PollFlags::IN)], Some(&patience)).unwrap();
+            assert_eq!(ready, 1, "`{wanted}` is not shown, but: {said}");
             let mut bytes = [0; 1024];
             let length = master.read(&mut bytes).unwrap();
             all.extend_from_slice(&bytes[..length]);
