@@ -1,0 +1,227 @@
+//! The repository that another is about to replace, and what of the new one contradicts it.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use lustre_packaging::sign::utc;
+use lustre_packaging::store::{Digest, Entry, EntryKind, StageDir};
+use lustre_packaging::target::{Target, own_name};
+use lustre_repository::manifest::{self, Manifest};
+use lustre_repository::release::{
+    Contradiction, Known, Release, Rule, Said, packages_contradict, targets_contradict, told_anew,
+};
+use lustre_repository::repo_file::{self, KeyLocation, RepoFile};
+use lustre_repository::{proof, release_package, sums};
+
+use crate::road::finish::Signing;
+use crate::road::name::TREE;
+
+/// The repository that another is about to replace.
+#[derive(Debug)]
+pub struct Before {
+    pub path: PathBuf,
+    pub manifest: Manifest,
+    /// Its `SHA256SUMS` without the proof's.
+    sums: String,
+    key_digest: String,
+    repo_file_digest: String,
+}
+
+impl Before {
+    /// That at `output`, if one is there.
+    ///
+    /// # Errors
+    /// When what is there does not say what it is.
+    pub fn at(output: &Path) -> anyhow::Result<Option<Self>> {
+        let unreadable = || {
+            format!(
+                "cannot tell what {} is, which would be replaced: move it away or choose another output",
+                output.display()
+            )
+        };
+        let file = output.join(manifest::FILE);
+        let there = lustre_files::if_there(std::fs::symlink_metadata(&file));
+        if there.with_context(unreadable)?.is_none() {
+            return Ok(None);
+        }
+        let path = output.join(sums::FILE);
+        let all = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE)
+            .with_context(|| path.display().to_string())
+            .with_context(unreadable)?;
+        let digest = |name| {
+            sums::digest_of(&all, name)
+                .map(str::to_owned)
+                .with_context(|| format!("{} has no {name}", path.display()))
+                .with_context(unreadable)
+        };
+        // What it says of itself decides what may replace it.
+        let bytes = lustre_files::read_no_link(&file, lustre_files::SOURCE)
+            .with_context(|| file.display().to_string())
+            .with_context(unreadable)?;
+        if Digest::of_bytes(&bytes).to_string() != digest(manifest::FILE)? {
+            return Err(anyhow::anyhow!(
+                "{} is not what {} says of it",
+                file.display(),
+                path.display()
+            ))
+            .with_context(unreadable);
+        }
+        let manifest = Manifest::read(&file).with_context(unreadable)?;
+        Ok(Some(Self {
+            path: output.to_owned(),
+            key_digest: digest(repo_file::KEY_FILE)?,
+            repo_file_digest: digest(repo_file::FILE)?,
+            sums: sums::without(&all, proof::FILE),
+            manifest,
+        }))
+    }
+
+    /// As [`Before::at`], for those who put nothing there: what cannot be told of it is said, and taken for nothing.
+    pub fn looked_at(output: &Path, tell: &mut dyn FnMut(&str)) -> Option<Self> {
+        let found = Self::at(output).and_then(|before| {
+            // A plan takes its time and rules from there.
+            before.as_ref().map(Self::release).transpose()?;
+            Ok(before)
+        });
+        found.unwrap_or_else(|error| {
+            tell(&format!("{error:#}; this goes on without it"));
+            None
+        })
+    }
+
+    pub fn time(&self) -> u64 {
+        self.manifest.release_time()
+    }
+
+    pub fn release(&self) -> anyhow::Result<Release> {
+        Ok(self.manifest.released()?)
+    }
+
+    pub fn packages(&self) -> Vec<Known<'_>> {
+        self.manifest.packages.iter().map(Known::from).collect()
+    }
+
+    /// Whether it is what the stage `assemble` recorded, but for its proof.
+    pub fn is(&self, assembled: &StageDir) -> bool {
+        let wanted = Entry {
+            path: format!("{TREE}/{}", sums::FILE),
+            kind: EntryKind::File {
+                sha256: Digest::of_bytes(self.sums.as_bytes()),
+                size: self.sums.len() as u64,
+                executable: false,
+            },
+        };
+        assembled.record.outputs.contains(&wanted)
+    }
+
+    /// Whether it is of another target.
+    pub fn of_another(&self, target: &Target) -> Option<Contradiction> {
+        // Another release of Lustre is none of its own.
+        let before = self.manifest.overrides.lustre.as_deref();
+        let now = target.chosen.lustre.as_deref();
+        targets_contradict(
+            own_name(&self.manifest.target, before),
+            own_name(&target.name, now.filter(|_| target.chosen.instead)),
+        )
+    }
+
+    /// What it says in its release package that `signing` and the target say otherwise, where servers would not notice.
+    pub fn told_anew(
+        &self,
+        target: &Target,
+        signing: &Signing,
+    ) -> anyhow::Result<Option<Contradiction>> {
+        let repository = &target.repository;
+        let text = RepoFile::new(&repository.baseurl, &repository.name)?;
+        let text = text.render(KeyLocation::Published);
+        let digest = |text: &str| Digest::of_bytes(text.as_bytes()).to_string();
+        Ok(told_anew(
+            &self.packages(),
+            Said {
+                public_key: &self.key_digest,
+                repo_file: &self.repo_file_digest,
+            },
+            &release_package(target),
+            Said {
+                public_key: &digest(&signing.public_key),
+                repo_file: &digest(&text),
+            },
+        ))
+    }
+
+    /// The rules of `overruled` that are needed for what contradicts this one.
+    ///
+    /// # Errors
+    /// When another rule is broken.
+    pub fn judge(
+        &self,
+        found: &[Contradiction],
+        overruled: &BTreeSet<Rule>,
+    ) -> anyhow::Result<BTreeSet<Rule>> {
+        let broken: BTreeSet<Rule> = found.iter().map(|one| one.rule).collect();
+        let open: Vec<&Rule> = broken.difference(overruled).collect();
+        if open.is_empty() {
+            return Ok(broken);
+        }
+        /// How many packages are named of each rule.
+        const SHOWN: usize = 5;
+        let mut text = format!(
+            "this contradicts the repository at {}, of {}, which it would replace:",
+            self.path.display(),
+            utc(self.time())
+        );
+        for rule in open {
+            let all: Vec<&Contradiction> = found.iter().filter(|one| one.rule == *rule).collect();
+            for one in all.iter().take(SHOWN) {
+                let _ = write!(text, "\n  {}", one.what);
+            }
+            if all.len() > SHOWN {
+                let _ = write!(text, "\n  and {} more", all.len() - SHOWN);
+            }
+            let _ = write!(
+                text,
+                "\n  {}; where no server has the old one, `--overrule {rule}` does it all the same, and the manifest says so",
+                rule.remedy()
+            );
+        }
+        bail!("{text}")
+    }
+}
+
+/// The release package that comes out, as in a manifest.
+fn release_package(target: &Target) -> String {
+    let numbers = &target.repository.release_package;
+    format!(
+        "{}-{}-{}{}.noarch",
+        release_package::NAME,
+        numbers.version,
+        numbers.release,
+        target.distribution.dist
+    )
+}
+
+/// All that contradicts `before`.
+///
+/// # Errors
+/// When what the target tells servers cannot be written.
+pub fn contradictions(
+    before: &Before,
+    target: &Target,
+    signing: &Signing,
+    packages: &[Known<'_>],
+) -> anyhow::Result<Vec<Contradiction>> {
+    let told = before.told_anew(target, signing)?;
+    let release = release_package(target);
+    // What it says is its content: that is said once.
+    let packages: Vec<Known<'_>> = packages
+        .iter()
+        .filter(|one| told.is_none() || one.nevra != release)
+        .cloned()
+        .collect();
+    let mut found = packages_contradict(&before.packages(), &packages);
+    found.extend(told);
+    found.extend(before.of_another(target));
+    Ok(found)
+}
