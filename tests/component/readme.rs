@@ -269,3 +269,34 @@ fn places_that_contributors_are_sent_to_exist() {
     }
     assert!(places > 15, "only {places} places were found");
 }
+
+/// Who searches for the words of an error finds them, and not those of an earlier version.
+#[test]
+fn every_message_of_the_troubleshooting_is_one_that_the_tool_says() {
+    let mut sources = String::new();
+    for entry in walkdir::WalkDir::new(project()) {
+        let path = entry.unwrap().into_path();
+        let name = path.strip_prefix(project()).unwrap();
+        let is_source = name.extension().is_some_and(|extension| extension == "rs")
+            && name
+                .components()
+                .nth(1)
+                .is_some_and(|folder| folder.as_os_str() == "src")
+            && !name.starts_with("tests");
+        if is_source {
+            sources.push_str(&fs::read_to_string(&path).unwrap());
+        }
+    }
+    // A text that goes on in the next line is one.
+    let lines: Vec<&str> = sources.lines().map(str::trim_start).collect();
+    let sources = lines.join("\n").replace("\\\n", "");
+    let text = fs::read_to_string(project().join("docs/troubleshooting.md")).unwrap();
+    let messages: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`'))
+        .collect();
+    assert!(messages.len() > 15, "{messages:?}");
+    for message in messages {
+        assert!(sources.contains(message), "nothing says `{message}`");
+    }
+}
