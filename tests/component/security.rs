@@ -1,4 +1,4 @@
-//! `docs/security.md`: every test that it names is there, and every row names one.
+//! `docs/security.md`: every test that it names is there, and every row names one; and what CI runs of others is pinned.
 
 // The helpers of a test fail as a test does.
 #![allow(clippy::unwrap_used)]
@@ -211,4 +211,25 @@ fn every_program_that_is_started_is_in_the_table_of_what_runs_as_whom() {
         ));
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// A tag of an action can be moved by whoever has its repository, and what CI runs with it.
+#[test]
+fn every_action_of_a_workflow_is_pinned_by_its_commit() {
+    let mut seen = 0;
+    for item in fs::read_dir(project().join(".github/workflows")).unwrap() {
+        let path = item.unwrap().path();
+        for line in fs::read_to_string(&path).unwrap().lines() {
+            let step = line.trim_start().trim_start_matches("- ");
+            let Some(action) = step.strip_prefix("uses: ") else {
+                continue;
+            };
+            seen += 1;
+            let action = action.split_whitespace().next().unwrap();
+            let commit = action.split_once('@').map_or("", |(_, commit)| commit);
+            let is_commit = commit.len() == 40 && commit.bytes().all(|b| b.is_ascii_hexdigit());
+            assert!(is_commit, "{}: {action}", path.display());
+        }
+    }
+    assert!(seen > 3, "{seen}");
 }
