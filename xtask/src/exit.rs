@@ -102,14 +102,20 @@ fn code(error: &anyhow::Error) -> u8 {
 #[error("{0}")]
 pub struct Help(pub String);
 
+/// The error of a program that was started, if this is one.
+fn of_a_program<'e>(cause: &'e (dyn std::error::Error + 'static)) -> Option<&'e process::Error> {
+    cause
+        .downcast_ref()
+        .or_else(|| Some(cause.downcast_ref::<Box<process::Error>>()?.as_ref()))
+}
+
 /// Whether one of the causes is the interruption.
 fn tells_of_an_interruption(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
-        let program = cause
-            .downcast_ref::<process::Error>()
-            .or_else(|| Some(cause.downcast_ref::<Box<process::Error>>()?.as_ref()));
-        matches!(program, Some(process::Error::Interrupted { .. }))
-            || matches!(cause.downcast_ref(), Some(stage::Error::Interrupted))
+        matches!(
+            of_a_program(cause),
+            Some(process::Error::Interrupted { .. })
+        ) || matches!(cause.downcast_ref(), Some(stage::Error::Interrupted))
     })
 }
 
@@ -169,10 +175,7 @@ fn words(error: &anyhow::Error) -> Vec<(Part, String)> {
 
 /// Whether a cause says what somebody else wrote: a program that was started, the system, a reader of a format that quotes the file.
 fn is_of_others(cause: &(dyn std::error::Error + 'static)) -> bool {
-    let program = cause
-        .downcast_ref::<process::Error>()
-        .or_else(|| Some(cause.downcast_ref::<Box<process::Error>>()?.as_ref()));
-    match program {
+    match of_a_program(cause) {
         Some(process::Error::Failed { .. } | process::Error::Output { .. }) => true,
         Some(_) => false,
         None => {
