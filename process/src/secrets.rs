@@ -16,6 +16,8 @@ use std::sync::OnceLock;
 use rustix::fs::{MemfdFlags, memfd_create};
 use zeroize::Zeroizing;
 
+use crate::table::Process;
+
 /// The environment variable that may hold the armored secret key itself.
 pub const KEY_VARIABLE: &str = "LUSTRE_REPO_KEY";
 
@@ -112,7 +114,7 @@ pub fn seen_in() -> Option<(String, u32)> {
             let name = lustre_files::read_to_string(of.join("comm"), lustre_files::TEXT);
             return Some((name.unwrap_or_default().trim().to_owned(), id));
         }
-        id = parent(id)?;
+        id = Process::of(id)?.parent;
     }
     None
 }
@@ -125,14 +127,6 @@ fn holds_secret(entry: &[u8]) -> bool {
             .and_then(|rest| rest.strip_prefix(b"="))
             .is_some_and(|value| !value.is_empty())
     })
-}
-
-/// The parent of a process, by the fourth field of `/proc/PID/stat`. The second is a name in brackets that may have anything in it.
-fn parent(id: u32) -> Option<u32> {
-    let text = lustre_files::read(format!("/proc/{id}/stat"), lustre_files::TEXT).ok()?;
-    let text = String::from_utf8_lossy(&text);
-    let (_, rest) = text.rsplit_once(')')?;
-    rest.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// An empty variable is one that is not set: CI systems give what is missing so.
@@ -250,14 +244,5 @@ mod tests {
         ] {
             assert_eq!(holds_secret(entry.as_bytes()), has, "{entry}");
         }
-    }
-
-    #[test]
-    fn a_process_has_a_parent() {
-        assert_eq!(
-            parent(std::process::id()),
-            Some(std::os::unix::process::parent_id())
-        );
-        assert_eq!(parent(1), Some(0));
     }
 }

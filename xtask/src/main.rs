@@ -13,12 +13,12 @@ mod config;
 mod context;
 mod events;
 mod exit;
-mod graph;
 mod key;
 mod lock;
 mod misplaced;
 mod prove;
 mod publish;
+mod road;
 mod session;
 mod signals;
 mod sources;
@@ -37,6 +37,6 @@ fn main() -> std::process::ExitCode {
         .and_then(|()| Ok(misplaced::check()?))
         .and_then(|()| cli::Cli::of_process())
         .and_then(commands::run);
-    process::finish_interruption();
+    process::interruption::finish();
     exit::report(result)
 }

@@ -35,7 +35,7 @@ pub fn heed(then: Then) -> anyhow::Result<()> {
         .filter(|signal| !is_ignored(*signal))
         .collect();
     for signal in &heeded {
-        signal_hook::flag::register(*signal, process::interruption())?;
+        signal_hook::flag::register(*signal, process::interruption::flag())?;
     }
     let mut signals = Signals::new(heeded)?;
     process::adopt_orphans()?;

@@ -1,0 +1,54 @@
+//! A program that could not be run or that failed.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+
+/// A program that could not be run or that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The program is not there or could not be started.
+    #[error("cannot start `{program}`: {source}")]
+    Start {
+        /// The program's name.
+        program: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// The program ran and ended with a failure.
+    #[error("`{program}` failed ({status}); log: {}\n{tail}", log.display())]
+    Failed {
+        /// The program and its first arguments.
+        program: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// The whole of its output.
+        log: PathBuf,
+        /// The last lines of its output, and a hint where the disk was full.
+        tail: String,
+    },
+    /// The program's output is not what it should be, or it failed without a log.
+    #[error("`{program}` failed ({status}): {stderr}")]
+    Output {
+        /// The program and its first arguments.
+        program: String,
+        /// How it ended.
+        status: ExitStatus,
+        /// What it wrote to standard error, and a hint where the disk was full.
+        stderr: String,
+    },
+    /// The log could not be written.
+    #[error("cannot write the log {}: {source}", log.display())]
+    Log {
+        /// The log's path.
+        log: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The run was interrupted (Ctrl-C).
+    #[error("`{program}` was interrupted")]
+    Interrupted {
+        /// The program and its first arguments.
+        program: String,
+    },
+}

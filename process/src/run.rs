@@ -1,0 +1,143 @@
+//! Running a program with its outputs in a log, or wherever they go.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::child::{spawn, wait};
+use crate::error::Error;
+use crate::interruption::interrupted;
+use crate::log::{log_error, open_log, tail};
+use crate::room;
+use crate::shown::describe;
+
+/// How many of a log's last lines an error shows.
+const TAIL_LINES: usize = 25;
+
+/// How often a watched program is looked at.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Runs `command` with both outputs appended to `log`, which holds this run alone, without standard input.
+///
+/// # Errors
+/// When the program cannot be started or ends with anything but success; the error shows the log's last lines.
+pub fn run_logged(command: &mut Command, log: &Path) -> Result<(), Error> {
+    let shown = describe(command);
+    let out = open_log(log, &shown)?;
+    let err = out.try_clone().map_err(log_error(log))?;
+    let child = spawn(command.stdin(Stdio::null()).stdout(out).stderr(err))?;
+    let status = wait(child, command)?;
+    if interrupted() {
+        return Err(Error::Interrupted { program: shown });
+    }
+    if status.success() {
+        return Ok(());
+    }
+    let mut tail = tail(log, TAIL_LINES);
+    room::explain(command, &mut tail, &[log]);
+    Err(Error::Failed {
+        program: shown,
+        status,
+        log: log.to_owned(),
+        tail,
+    })
+}
+
+/// Runs `command` with the outputs that it was given, and says how it ended.
+///
+/// # Errors
+/// As [`capture`].
+pub fn status(command: &mut Command) -> Result<ExitStatus, Error> {
+    let child = spawn(command)?;
+    let status = wait(child, command)?;
+    if interrupted() {
+        return Err(Error::Interrupted {
+            program: describe(command),
+        });
+    }
+    Ok(status)
+}
+
+/// Runs `command`, without standard input, gives every line of its standard output to `each`, and says how it ended. Its standard error
+/// is ours.
+///
+/// # Errors
+/// As [`capture`].
+pub fn lines(command: &mut Command, each: &mut dyn FnMut(&[u8])) -> Result<ExitStatus, Error> {
+    let mut child = spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
+    if let Some(output) = child.stdout.take() {
+        // What cannot be read any more ends the lines, not the program.
+        let lines = BufReader::new(output).split(b'\n');
+        lines.map_while(Result::ok).for_each(|line| each(&line));
+    }
+    let status = wait(child, command)?;
+    if interrupted() {
+        return Err(Error::Interrupted {
+            program: describe(command),
+        });
+    }
+    Ok(status)
+}
+
+/// Starts `command`, has `work` do what it does with it, and waits for its end once its standard input is closed.
+///
+/// # Errors
+/// When the program cannot be started.
+pub fn with_child<T>(
+    command: &mut Command,
+    work: impl FnOnce(&mut Child) -> T,
+) -> Result<T, Error> {
+    let mut child = spawn(command)?;
+    let done = work(&mut child);
+    drop(child.stdin.take());
+    wait(child, command)?;
+    Ok(done)
+}
+
+/// How a watched program ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// By itself.
+    Exited(ExitStatus),
+    /// Because whoever watched it had seen enough.
+    Stopped,
+    /// Because its time was over.
+    TimedOut,
+}
+
+/// Runs `command` with both outputs appended to `log`, without standard input, until it ends, `enough` says yes, or `limit` is
+/// over. In the latter two cases it is killed.
+///
+/// # Errors
+/// When the program cannot be started, the log cannot be written, or the run was interrupted.
+pub fn watch(
+    command: &mut Command,
+    log: &Path,
+    limit: Duration,
+    enough: &mut dyn FnMut() -> bool,
+) -> Result<Ended, Error> {
+    let shown = describe(command);
+    let out = open_log(log, &shown)?;
+    let err = out.try_clone().map_err(log_error(log))?;
+    let mut child = spawn(command.stdin(Stdio::null()).stdout(out).stderr(err))?;
+    let end = Instant::now() + limit;
+    let ended = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break Ended::Exited(status),
+            // Waiting below says what is wrong.
+            Err(_) => break Ended::Stopped,
+            Ok(None) if interrupted() => break Ended::Stopped,
+            Ok(None) if enough() => break Ended::Stopped,
+            Ok(None) if Instant::now() >= end => break Ended::TimedOut,
+            Ok(None) => std::thread::sleep(LOOK),
+        }
+    };
+    // It may have ended by itself in the meantime.
+    let _ = child.kill();
+    wait(child, command)?;
+    if interrupted() {
+        return Err(Error::Interrupted { program: shown });
+    }
+    Ok(ended)
+}
