@@ -5,7 +5,8 @@
 //! - [`open`] is for what is read bit by bit (packages, archives, digests), however large it is.
 //! - [`open_folder`] is for locks and for `fsync`.
 //! - [`if_there`] tells a file that is not there from one that cannot be read.
-//! - [`shown`] is a path in a message.
+//! - [`shown`] is a path in a message, and [`PathError`] what could not be done with it.
+//! - [`write_whole`] replaces a file by a whole one.
 //! - [`remove_tree`] removes folders, and never what is mounted in them.
 
 #![cfg_attr(
@@ -14,15 +15,19 @@
 )]
 
 use std::fs::{self, File, FileType, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write as _};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
 
+mod path_error;
 mod remove;
+mod shown;
 
+pub use path_error::{PathError, at, tried};
 pub use remove::{RemoveError, mounted, nothing_mounted, remove_tree};
+pub use shown::shown;
 
 /// How large a file may be that somebody writes, or in which a program says a few lines: a spec, an overlay, a series, a config, a key,
 /// settings. The largest, a kernel's spec with its changelog, has some megabytes.
@@ -113,6 +118,22 @@ pub fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u64> {
     io::copy(&mut source, &mut target)
 }
 
+/// Writes the file `path` aside and renames it: a reader sees the old content or the new, never a part. Its mode is 0644.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_whole(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
+    let path = path.as_ref();
+    let folder = path.parent().filter(|folder| *folder != Path::new(""));
+    let mut aside = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    aside.write_all(bytes)?;
+    aside
+        .as_file()
+        .set_permissions(fs::Permissions::from_mode(0o644))?;
+    aside.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
 /// None where what was asked for is not there. Every other error stays one: what cannot be read may be there.
 ///
 /// # Errors
@@ -190,32 +211,9 @@ fn too_large(size: u64, limit: u64) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
 }
 
-/// A path on one line, whatever it is called: somebody else may have named it, to have a message say what it does not.
-pub fn shown(path: &(impl AsRef<Path> + ?Sized)) -> impl std::fmt::Display {
-    let path = path.as_ref().display().to_string();
-    if !path.contains(char::is_control) {
-        return path;
-    }
-    path.chars().fold(String::new(), |mut shown, c| {
-        if c.is_control() {
-            shown.extend(c.escape_default());
-        } else {
-            shown.push(c);
-        }
-        shown
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_path_is_shown_on_one_line() {
-        assert_eq!(shown("/a b/é'.rpm").to_string(), "/a b/é'.rpm");
-        let path = "a\nerror: b\u{9b}\r";
-        assert_eq!(shown(path).to_string(), "a\\nerror: b\\u{9b}\\r");
-    }
 
     #[test]
     fn only_files_of_their_size_are_read() {

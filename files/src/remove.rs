@@ -7,6 +7,8 @@ use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use super::path_error::{PathError, tried};
+
 /// Why a tree was not removed.
 #[derive(Debug, thiserror::Error)]
 pub enum RemoveError {
@@ -19,23 +21,16 @@ pub enum RemoveError {
         /// The mount point.
         path: PathBuf,
     },
-    /// The system refused something.
-    #[error("cannot {action} {}: {source}", path.display())]
-    Refused {
-        /// What was tried.
-        action: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    /// A file or folder cannot be used.
+    #[error(transparent)]
+    Path(#[from] PathError),
 }
 
 impl From<RemoveError> for io::Error {
     fn from(error: RemoveError) -> Self {
         let kind = match &error {
             RemoveError::Mounted { .. } => ErrorKind::ResourceBusy,
-            RemoveError::Refused { source, .. } => source.kind(),
+            RemoveError::Path(error) => error.source.kind(),
         };
         Self::new(kind, error)
     }
@@ -50,11 +45,7 @@ impl From<RemoveError> for io::Error {
     reason = "this is where trees are removed, once nothing is mounted there"
 )]
 pub fn remove_tree(path: &Path) -> Result<(), RemoveError> {
-    let failed = |source| RemoveError::Refused {
-        action: "remove",
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source: io::Error| RemoveError::from(tried("remove", path)(source));
     let Some(meta) = super::if_there(fs::symlink_metadata(path)).map_err(failed)? else {
         return Ok(());
     };
@@ -83,17 +74,9 @@ pub fn nothing_mounted(path: &Path) -> Result<(), RemoveError> {
 /// # Errors
 /// When that cannot be known.
 pub fn mounted(path: &Path) -> Result<Vec<PathBuf>, RemoveError> {
-    let path = real(path).map_err(|source| RemoveError::Refused {
-        action: "find",
-        path: path.to_owned(),
-        source,
-    })?;
+    let path = real(path).map_err(tried("find", path))?;
     let table = Path::new("/proc/self/mountinfo");
-    let text = super::read(table, super::SOURCE).map_err(|source| RemoveError::Refused {
-        action: "read",
-        path: table.to_owned(),
-        source,
-    })?;
+    let text = super::read(table, super::SOURCE).map_err(tried("read", table))?;
     let mut points = mount_points(&text);
     points.retain(|point| point.starts_with(&path));
     Ok(points)

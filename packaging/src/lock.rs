@@ -14,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use lustre_files::at;
+
 use crate::source::Locked;
 use crate::store::Digest;
 
@@ -32,14 +34,9 @@ const HEADER: &str = "# Made by `cargo xtask lock`: what exactly this target is 
 /// A lock that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file cannot be read or written.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The lock.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// A file or folder cannot be used.
+    #[error(transparent)]
+    Path(#[from] lustre_files::PathError),
     /// The file is not a lock.
     #[error("{} cannot be used as a lock: {message}\nmake it anew with `cargo xtask lock --update`", path.display())]
     Malformed {
@@ -148,12 +145,7 @@ impl Lock {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 return Ok(None);
             }
-            Err(source) => {
-                return Err(Error::Io {
-                    path: path.to_owned(),
-                    source,
-                });
-            }
+            Err(error) => return Err(at(path)(error).into()),
         };
         let lock: Self =
             crate::bounded_toml::from_str(&text).map_err(|error| Error::Malformed {
@@ -219,21 +211,12 @@ impl Lock {
     /// # Errors
     /// When it cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
-        let io = |source| Error::Io {
-            path: path.to_owned(),
-            source,
-        };
         let text = self
             .to_toml()
-            .map_err(|error| io(io::Error::other(error)))?;
+            .map_err(|error| at(path)(io::Error::other(error)))?;
         let folder = path.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(folder).map_err(io)?;
-        let mut temporary = tempfile::NamedTempFile::new_in(folder).map_err(io)?;
-        io::Write::write_all(&mut temporary, text.as_bytes()).map_err(io)?;
-        use std::os::unix::fs::PermissionsExt;
-        fs::set_permissions(temporary.path(), fs::Permissions::from_mode(0o644)).map_err(io)?;
-        temporary.persist(path).map_err(|error| io(error.error))?;
-        Ok(())
+        fs::create_dir_all(folder).map_err(at(folder))?;
+        Ok(lustre_files::write_whole(path, text.as_bytes()).map_err(at(path))?)
     }
 
     /// The pinned file of the source `name`.

@@ -41,14 +41,6 @@ pub fn signed_tag(object: &[u8]) -> Option<(&[u8], &[u8])> {
     source::signed(object)
 }
 
-/// That a text is well-formed XML.
-///
-/// # Errors
-/// What is wrong, in words.
-pub fn well_formed(text: &[u8]) -> Result<(), String> {
-    source::repodata::source_packages(text, "").map(drop)
-}
-
 /// What of curl's configuration names a location.
 pub fn curl_line(place: &Location) -> String {
     source::url_line(place)

@@ -1,15 +1,10 @@
-//! Package groups (comps): what `dnf group install "Lustre Server"` installs, from a TOML file of the target.
+//! Package groups (comps): what `dnf group install "Lustre Server"` installs.
 
 use std::fmt::Write as _;
-
-use serde::Deserialize;
 
 /// A description of groups that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Not TOML, or with unknown or missing keys.
-    #[error("the package groups cannot be read: {0}")]
-    Toml(#[from] toml::de::Error),
     /// A group's id is not one dnf takes.
     #[error("the group id `{0}` may only have lower-case letters, digits and `-`")]
     Id(String),
@@ -27,17 +22,14 @@ pub enum Error {
 }
 
 /// The groups of a repository, checked.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Comps {
     /// The groups, in the order shown to users.
-    #[serde(rename = "group")]
     groups: Vec<Group>,
 }
 
 /// One group.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// The id, such as `lustre-server`.
     pub id: String,
@@ -46,27 +38,14 @@ pub struct Group {
     /// One sentence.
     pub description: String,
     /// Packages that the group always installs.
-    #[serde(default)]
     pub mandatory: Vec<String>,
     /// Packages that it installs unless told otherwise.
-    #[serde(default)]
     pub default: Vec<String>,
     /// Packages that it installs on request.
-    #[serde(default)]
     pub optional: Vec<String>,
 }
 
 impl Comps {
-    /// Reads groups from TOML: `[[group]]` tables with `id`, `name`, `description`, and lists `mandatory`, `default`,
-    /// `optional`.
-    ///
-    /// # Errors
-    /// When the text is not such TOML (with line and column), an id is unusable or used twice, or a group lists a package
-    /// twice.
-    pub fn parse(text: &str) -> Result<Self, Error> {
-        Self::new(toml::from_str::<Self>(text)?.groups)
-    }
-
     /// The groups, checked.
     ///
     /// # Errors
@@ -151,18 +130,20 @@ fn escape(text: &str) -> std::borrow::Cow<'_, str> {
 mod tests {
     use super::*;
 
-    const TOML: &str = r#"
-        [[group]]
-        id = "lustre-server"
-        name = "Lustre Server"
-        description = "Kernel & tools"
-        mandatory = ["lustre", "kernel"]
-        optional = ["lustre-tests"]
-    "#;
+    fn group() -> Group {
+        Group {
+            id: "lustre-server".to_owned(),
+            name: "Lustre Server".to_owned(),
+            description: "Kernel & tools".to_owned(),
+            mandatory: ["lustre", "kernel"].map(str::to_owned).into(),
+            default: Vec::new(),
+            optional: vec!["lustre-tests".to_owned()],
+        }
+    }
 
     #[test]
     fn groups_become_comps() {
-        let xml = Comps::parse(TOML).unwrap().to_xml();
+        let xml = Comps::new(vec![group()]).unwrap().to_xml();
         let lines: Vec<&str> = xml.lines().map(str::trim).collect();
         assert!(lines.contains(&"<description>Kernel &amp; tools</description>"));
         let packages: Vec<&&str> = lines
@@ -181,11 +162,13 @@ mod tests {
 
     #[test]
     fn mistakes_are_named() {
-        let error = |text: &str| Comps::parse(text).unwrap_err().to_string();
-        assert!(error("[[group]]\nid = 1\n").contains("line 2"));
-        let twice = TOML.replace("\"lustre-tests\"", "\"lustre\"");
-        assert!(error(&twice).contains("`lustre` is listed twice"));
-        assert!(error(&TOML.replace("lustre-server", "Lustre Server")).contains("group id"));
-        assert!(error(&format!("{TOML}{TOML}")).contains("appears twice"));
+        let error = |groups| Comps::new(groups).unwrap_err().to_string();
+        let mut twice = group();
+        twice.optional = vec!["lustre".to_owned()];
+        assert!(error(vec![twice]).contains("`lustre` is listed twice"));
+        let mut named = group();
+        named.id = "Lustre Server".to_owned();
+        assert!(error(vec![named]).contains("group id"));
+        assert!(error(vec![group(), group()]).contains("appears twice"));
     }
 }

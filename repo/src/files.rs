@@ -1,23 +1,11 @@
-//! Small things with files that several modules need: whole-file writes, fixed modes and times.
+//! Small things with files that several modules need: fixed modes and times.
 
 use std::fs::{self, Permissions};
-use std::io::{self, Write};
+use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT, utimensat};
-
-/// Writes a file aside and renames it: a reader sees the old content or the new, never a part. Mode 0644.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
-    let mut aside = tempfile::NamedTempFile::new_in(folder)?;
-    aside.write_all(bytes)?;
-    aside
-        .as_file()
-        .set_permissions(Permissions::from_mode(0o644))?;
-    aside.persist(path).map_err(|e| e.error)?;
-    Ok(())
-}
 
 /// Sets a file's or folder's modification time, in seconds since 1970.
 ///

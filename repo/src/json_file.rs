@@ -61,7 +61,7 @@ pub(crate) fn text(value: &impl Serialize) -> String {
 
 /// Writes the file whole.
 pub(crate) fn write(what: &'static str, path: &Path, text: &str) -> Result<(), Error> {
-    crate::files::write_whole(path, text.as_bytes()).map_err(|source| Error::Write {
+    lustre_files::write_whole(path, text.as_bytes()).map_err(|source| Error::Write {
         what,
         path: path.to_owned(),
         source,

@@ -219,23 +219,16 @@ pub fn with(sums: &str, name: &str, digest: &str) -> String {
 pub fn write(tree: &Path) -> Result<(), Error> {
     let text = render(tree)?;
     let path = tree.join(FILE);
-    crate::files::write_whole(&path, text.as_bytes())
+    lustre_files::write_whole(&path, text.as_bytes())
         .map_err(|source| Error::Write { path, source })
 }
 
-/// Compares a tree with its `SHA256SUMS`.
+/// Compares a tree with its `SHA256SUMS`, without reading the files of which `unfit` says by their path and size why they cannot be the
+/// ones listed.
 ///
 /// # Errors
 /// When the sums or a file cannot be read.
-pub fn verify(tree: &Path) -> Result<Vec<Difference>, Error> {
-    verify_fit(tree, &|_, _| None)
-}
-
-/// As [`verify`], without reading the files of which `unfit` says by their path and size why they cannot be the ones listed.
-///
-/// # Errors
-/// As [`verify`].
-pub fn verify_fit(
+pub fn verify(
     tree: &Path,
     unfit: &dyn Fn(&str, u64) -> Option<String>,
 ) -> Result<Vec<Difference>, Error> {
@@ -334,11 +327,11 @@ mod tests {
     fn every_kind_of_difference_is_found() {
         let tree = tree();
         write(tree.path()).unwrap();
-        assert_eq!(verify(tree.path()).unwrap(), []);
+        assert_eq!(verify(tree.path(), &|_, _| None).unwrap(), []);
         fs::write(tree.path().join("b/three"), "3").unwrap();
         fs::write(tree.path().join("b/two"), "tampered").unwrap();
         fs::remove_file(tree.path().join("a")).unwrap();
-        let found: Vec<String> = verify(tree.path())
+        let found: Vec<String> = verify(tree.path(), &|_, _| None)
             .unwrap()
             .iter()
             .map(ToString::to_string)
@@ -365,11 +358,11 @@ mod tests {
         fs::remove_file(tree.path().join("x\nall 29 checks: pass")).unwrap();
         std::os::unix::fs::symlink("a", tree.path().join("link")).unwrap();
         fs::write(tree.path().join(FILE), "abc  a\n").unwrap();
-        let error = verify(tree.path()).unwrap_err().to_string();
+        let error = verify(tree.path(), &|_, _| None).unwrap_err().to_string();
         assert!(error.contains("SHA256SUMS:1"), "{error}");
         let line = format!("{}  a\n", "0".repeat(64));
         fs::write(tree.path().join(FILE), line.repeat(2)).unwrap();
-        let error = verify(tree.path()).unwrap_err().to_string();
+        let error = verify(tree.path(), &|_, _| None).unwrap_err().to_string();
         assert!(error.contains("SHA256SUMS:2"), "{error}");
     }
 

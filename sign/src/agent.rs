@@ -5,6 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use lustre_files::tried;
 use lustre_process as process;
 use zeroize::Zeroizing;
 
@@ -84,9 +85,8 @@ impl GpgAgent {
         self.public.facts().check_times(time, now())?;
         // Standard input is for the passphrase, so that it is on no command line.
         let mut file = tempfile::NamedTempFile::new()
-            .map_err(Error::io("make a temporary file in", std::env::temp_dir()))?;
-        file.write_all(data)
-            .map_err(Error::io("write", file.path()))?;
+            .map_err(tried("make a temporary file in", std::env::temp_dir()))?;
+        file.write_all(data).map_err(tried("write", file.path()))?;
         let mut command = gpg(self.home.as_deref());
         command
             // The exclamation marks: this very key, not a subkey of it; and a clock that stands still.

@@ -1,5 +1,6 @@
 //! The development key: made on first use, so that a trial run needs no setup, and kept out of every checkout.
 
+use lustre_files::tried;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -47,8 +48,8 @@ pub fn dev_key(dir: &Path) -> Result<DevKey, Error> {
         .recursive(true)
         .mode(0o700)
         .create(dir)
-        .map_err(Error::io("make the key folder", dir))?;
-    let metadata = fs::metadata(dir).map_err(Error::io("look at", dir))?;
+        .map_err(tried("make the key folder", dir))?;
+    let metadata = fs::metadata(dir).map_err(tried("look at", dir))?;
     closed_to_others(dir, &metadata, 0o700)?;
     let path = dir.join(DEV_KEY_FILE);
     if let Some(key) = load(&path)? {
@@ -66,7 +67,7 @@ pub fn dev_key(dir: &Path) -> Result<DevKey, Error> {
             made: true,
         }),
         // Another process was faster: its key counts.
-        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::AlreadyExists => {
+        Err(Error::Path(error)) if error.source.kind() == io::ErrorKind::AlreadyExists => {
             Ok(DevKey {
                 key: Key::from_file(&path, None)?,
                 path,
@@ -81,7 +82,7 @@ fn load(path: &Path) -> Result<Option<Key>, Error> {
     match fs::symlink_metadata(path) {
         Ok(_) => Key::from_file(path, None).map(Some),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::io("look at the key file", path)(error)),
+        Err(error) => Err(tried("look at the key file", path)(error).into()),
     }
 }
 

@@ -1,6 +1,5 @@
 //! What can go wrong with keys and signatures, and what to do then.
 
-use std::io;
 use std::path::PathBuf;
 
 use lustre_process::{self as process, secrets};
@@ -11,16 +10,9 @@ use super::Problem;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file or folder could not be read or written.
-    #[error("cannot {action} {}: {source}", lustre_files::shown(path))]
-    Io {
-        /// What was tried: "read", "write" and so on.
-        action: &'static str,
-        /// On which path.
-        path: PathBuf,
-        /// Why it failed.
-        source: io::Error,
-    },
+    /// A file or folder cannot be used.
+    #[error(transparent)]
+    Path(#[from] lustre_files::PathError),
     /// Something else than a file or a pipe, or one that gives nothing or too much.
     #[error(
         "{} {problem}; name a file with the secret, or a pipe that gives it",
@@ -323,19 +315,6 @@ pub enum Error {
 }
 
 impl Error {
-    /// For `map_err`: an input or output error on `path`.
-    pub(super) fn io(
-        action: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(io::Error) -> Error {
-        let path = path.into();
-        move |source| Error::Io {
-            action,
-            path,
-            source,
-        }
-    }
-
     /// For `map_err`: an error of the OpenPGP library, which is dropped: it could carry a part of the secret.
     pub(super) fn pgp(action: &'static str) -> impl FnOnce(pgp::errors::Error) -> Error {
         move |_| Error::OpenPgp { action }

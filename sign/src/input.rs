@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use lustre_files::tried;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::OFlags;
 use zeroize::Zeroizing;
@@ -25,11 +26,7 @@ pub(crate) fn read(
     path: &Path,
     what: &'static str,
 ) -> Result<(Zeroizing<Vec<u8>>, Metadata), Error> {
-    let failed = |source: io::Error| Error::Io {
-        action: what,
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |source: io::Error| Error::from(tried(what, path)(source));
     let unfit = |problem: &'static str| Error::Unfit {
         path: path.to_owned(),
         problem,

@@ -158,21 +158,6 @@ impl Key {
         Ok(Key { secret, facts })
     }
 
-    /// The user ids, as `Name <mail>`, in the key's order.
-    pub fn user_ids(&self) -> &[String] {
-        &self.facts.user_ids
-    }
-
-    /// When the key was made: seconds since 1970.
-    pub fn created(&self) -> u32 {
-        self.facts.created
-    }
-
-    /// When the key ends: seconds since 1970; nothing when it does not.
-    pub fn expires(&self) -> Option<u64> {
-        self.facts.expires
-    }
-
     /// Fails unless the key can make a signature of the given time today.
     ///
     /// # Errors

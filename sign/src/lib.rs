@@ -2,7 +2,7 @@
 //!
 //! - [`Key`]: an OpenPGP key of our own, from a file or an environment variable; [`dev_key`]: one made on first use.
 //! - [`GpgAgent`]: a key that stays with gpg-agent (a smart card, a release machine), named by its fingerprint.
-//! - [`Signer`]: what both have in common; [`RpmSigner`] lends one to rpm-rs's builder.
+//! - [`Signer`]: what both have in common.
 //! - [`sign_package`], [`verify_package`]: one RPM file, streamed. [`PublicKey`], [`verify_detached`]: `repomd.xml.asc`.
 //! - [`KeySource`]: which of them a run uses; [`Secret`]: a passphrase that no log can show.
 //!
@@ -41,9 +41,6 @@ pub use public::{PublicKey, verify_detached, verify_detached_by};
 pub use secret::Secret;
 pub use source::{KeySource, Opened};
 
-use std::fmt;
-use std::io::Read;
-
 /// What signs packages and metadata: a key in memory or one behind gpg-agent.
 ///
 /// All times are seconds since 1970. A signature is deterministic for a given key, data and time.
@@ -68,27 +65,4 @@ pub trait Signer: Send + Sync {
     /// # Errors
     /// As [`Signer::sign_detached`].
     fn sign_rpm_header(&self, header: &[u8], time: u32) -> Result<Vec<u8>, Error>;
-}
-
-/// Lends a [`Signer`] to rpm-rs, as in `PackageBuilder::build_and_sign`.
-pub struct RpmSigner<'a>(pub &'a dyn Signer);
-
-impl fmt::Debug for RpmSigner<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("RpmSigner")
-            .field(&self.0.fingerprint())
-            .finish()
-    }
-}
-
-impl rpm::signature::Signing for RpmSigner<'_> {
-    type Signature = Vec<u8>;
-
-    fn sign(&self, mut data: impl Read, time: rpm::Timestamp) -> Result<Vec<u8>, rpm::Error> {
-        let mut header = Vec::new();
-        data.read_to_end(&mut header)?;
-        self.0
-            .sign_rpm_header(&header, time.0)
-            .map_err(|error| rpm::Error::SignError(Box::new(error)))
-    }
 }

@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
+use lustre_files::tried;
 use lustre_rpm_header::Headers;
 use rpm::{
     Header, HeaderEntry, IndexData, IndexSignatureTag, IndexTag, PackageMetadata,
@@ -99,12 +100,8 @@ pub fn sign_package(
     let temporary = tempfile::Builder::new()
         .prefix(".sign-")
         .tempfile_in(folder)
-        .map_err(Error::io("make a temporary file in", folder))?;
-    let writing = |source| Error::Io {
-        action: "write",
-        path: signed.to_owned(),
-        source,
-    };
+        .map_err(tried("make a temporary file in", folder))?;
+    let writing = |source: io::Error| Error::from(tried("write", signed)(source));
     let mut output = Hashed::new(BufWriter::with_capacity(CHUNK, temporary.as_file()));
     output.write_all(&front).map_err(writing)?;
     drop(front);
@@ -215,7 +212,7 @@ struct Opened<'a> {
 
 impl<'a> Opened<'a> {
     fn read(path: &'a Path) -> Result<Opened<'a>, Error> {
-        let file = lustre_files::open(path).map_err(Error::io("read the package", path))?;
+        let file = lustre_files::open(path).map_err(tried("read the package", path))?;
         let mut input = BufReader::with_capacity(CHUNK, file);
         let bad = |reason| Error::BadPackage {
             path: path.to_owned(),
@@ -284,14 +281,14 @@ impl<'a> Opened<'a> {
                 Ok(0) => break,
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(Error::io("read the package", self.path)(error)),
+                Err(error) => return Err(tried("read the package", self.path)(error).into()),
             };
             let bytes = &chunk[..count];
             whole.update(bytes);
             payload.update(bytes);
             size += count as u64;
             if let Some((output, path)) = &mut output {
-                output.write_all(bytes).map_err(Error::io("write", *path))?;
+                output.write_all(bytes).map_err(tried("write", *path))?;
             }
         }
         let actual = hex(&payload.finalize());

@@ -8,6 +8,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::Once;
 
+use lustre_files::tried;
 use lustre_process::secrets;
 use zeroize::Zeroizing;
 
@@ -104,7 +105,7 @@ impl Secret {
     /// # Errors
     /// When the file exists or cannot be written.
     pub fn write_new_file(&self, path: &Path) -> Result<(), Error> {
-        let writing = Error::io("write the secret file", path);
+        let writing = tried("write the secret file", path);
         let write = || -> io::Result<()> {
             let folder = match path.parent() {
                 Some(folder) if !folder.as_os_str().is_empty() => folder,
@@ -119,7 +120,7 @@ impl Secret {
             file.persist_noclobber(path)?;
             Ok(())
         };
-        write().map_err(writing)
+        Ok(write().map_err(writing)?)
     }
 
     pub(super) fn bytes(&self) -> &[u8] {

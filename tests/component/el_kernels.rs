@@ -12,9 +12,9 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 use lustre_packaging::distro::release;
 use lustre_packaging::overlay::edit::Match;
-use lustre_packaging::overlay::release::check_above;
 use lustre_packaging::overlay::{Inputs, Overlay};
 use lustre_packaging::process;
+use lustre_repo_tests::version_order::check_above;
 
 /// A kernel of the distribution that a stand-in stands for.
 struct Kernel {
@@ -224,7 +224,7 @@ fn the_edited_stand_ins_are_the_golden_files() -> Result<()> {
             nevra == format!("{}-{}", kernel.version, kernel.ours),
             "{nevra}"
         );
-        check_above("kernel", &nevra, &base)?;
+        check_above(&nevra, &base)?;
         check_parsed(
             &rpmspec(&overlay, kernel.el, &golden, &["-P"])?,
             kernel.version,

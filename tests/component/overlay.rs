@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use lustre_packaging::overlay::release::check_above;
 use lustre_packaging::overlay::{Inputs, Overlay, Prepared};
 use lustre_packaging::process;
+use lustre_repo_tests::version_order::check_above;
 
 const VERSION: &str = "6.1.176";
 const BASE_RELEASE: &str = "1.reh12";
@@ -43,7 +43,8 @@ impl Place {
         };
         write(linux.join("Makefile"), &MAKEFILE.replace('@', dropped))?;
         write(linux.join("fs/namespace.c"), "one\ntwo\nthree\n")?;
-        let overlay = Overlay::load(&repository().join("specs/kernel/rehearsal/overlay.toml"))?;
+        let specs = repository().join("specs");
+        let overlay = Overlay::load_in(&specs, &specs.join("kernel/rehearsal"), &[])?;
         let config = overlay
             .manifest
             .config
@@ -151,11 +152,8 @@ fn our_kernel_sorts_above_the_distributions() -> Result<()> {
         .map(|name| format!("{name} {VERSION}-{RELEASE}\n"))
         .collect();
     assert_eq!(names, expected);
-    check_above(
-        "kernel",
-        &format!("{VERSION}-{RELEASE}"),
-        &format!("{VERSION}-{BASE_RELEASE}"),
-    )?;
+    let [ours, base] = [RELEASE, BASE_RELEASE].map(|release| format!("{VERSION}-{release}"));
+    check_above(&ours, &base)?;
     Ok(())
 }
 

@@ -17,7 +17,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lustre_packaging::sign::{Error, Key, RpmSigner, Signer, sign_package, verify_package};
+use lustre_packaging::sign::{Error, Key, Signer, sign_package, verify_package};
 use sha2::{Digest, Sha256};
 use tools::{BUILT, Gpg, Rpmkeys, TIME, Unreachable, key, packages, rpmbuild, succeed};
 
@@ -299,21 +299,6 @@ fn packages_that_a_header_signature_would_not_cover_are_refused() {
     let error = sign_package(&input, &dir.path().join("out.rpm"), &Unreachable, TIME).unwrap_err();
     assert!(error.to_string().contains("format v6"), "{error}");
     assert_eq!(names(dir.path()), ["v6.rpm"]);
-}
-
-#[test]
-fn rpm_rs_builds_and_signs_through_a_signer() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("built.rpm");
-    rpm::PackageBuilder::new("built", "1", "MIT", "noarch", "x")
-        .using_config(rpm::BuildConfig::v4().source_date(TIME))
-        .build_and_sign(RpmSigner(key()))
-        .unwrap()
-        .write_file(&path)
-        .unwrap();
-    verify_package(&path, &key().public_key()).unwrap();
-    let (accepted, words) = rpmkeys().check(&path);
-    assert!(accepted, "{words}");
 }
 
 #[test]

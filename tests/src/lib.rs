@@ -13,3 +13,4 @@ pub mod small_disk;
 pub mod stand_in;
 pub mod started;
 pub mod tool_code;
+pub mod version_order;

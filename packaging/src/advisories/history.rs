@@ -58,16 +58,6 @@ impl History {
         history
     }
 
-    /// How many commits there are.
-    pub fn len(&self) -> usize {
-        self.commits.len()
-    }
-
-    /// Whether there is none.
-    pub fn is_empty(&self) -> bool {
-        self.commits.is_empty()
-    }
-
     /// The commits whose id begins with `prefix`.
     pub fn by_prefix(&self, prefix: &str) -> &[Commit] {
         let from = self

@@ -1,7 +1,6 @@
 //! What can keep a guest from being booted.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::needs;
 
@@ -14,14 +13,9 @@ pub enum Error {
     /// The host lacks memory or disk.
     #[error(transparent)]
     Needs(#[from] needs::Error),
-    /// A file cannot be read or written.
-    #[error("{}: {source}", lustre_files::shown(path))]
-    Io {
-        /// The path in question.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// A file or folder cannot be used.
+    #[error(transparent)]
+    Path(#[from] lustre_files::PathError),
     /// A file of `specs/` does not say what it should.
     #[error("{}: {message}", lustre_files::shown(path))]
     Data {
@@ -47,9 +41,4 @@ pub enum Error {
     /// There is no emulator.
     #[error("no QEMU on this host: neither {} is there; the package is qemu-system-x86 on Debian, qemu-kvm on Enterprise Linux and Fedora", needs::PROGRAMS.join(" nor "))]
     NoQemu,
-}
-
-pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::Io { path, source }
 }

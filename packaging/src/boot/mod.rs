@@ -23,7 +23,7 @@ pub mod qemu;
 pub mod report;
 
 pub use error::Error;
-pub(crate) use error::at;
 pub use kernel_log::KernelLog;
+pub(crate) use lustre_files::at;
 pub use qemu::Accelerator;
 pub use report::Report;

@@ -1,6 +1,5 @@
 //! What can go wrong with a build.
 
-use std::io;
 use std::path::PathBuf;
 
 /// A build that did not give what it should.
@@ -12,14 +11,9 @@ pub enum Error {
     /// The chroot could not be cloned.
     #[error(transparent)]
     Clone(#[from] crate::sandbox::Error),
-    /// A file of the build could not be read or written.
-    #[error("{}: {source}", lustre_files::shown(path))]
-    Io {
-        /// The path in question.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// A file or folder cannot be used.
+    #[error(transparent)]
+    Path(#[from] lustre_files::PathError),
     /// An overlay, a series or a config does not fit.
     #[error("{0}")]
     Overlay(String),
@@ -45,10 +39,4 @@ pub enum Error {
         /// What to do next.
         hint: String,
     },
-}
-
-/// An [`Error::Io`] for `path`.
-pub(crate) fn at(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
-    let path = path.into();
-    move |source| Error::Io { path, source }
 }

@@ -83,10 +83,7 @@ pub fn expect_built_series(work: &Workdir, wanted: &Lustre) -> Result<(), Error>
         .max_depth(3)
         .sort_by_file_name()
     {
-        let entry = entry.map_err(|error| Error::Io {
-            path: build.clone(),
-            source: error.into(),
-        })?;
+        let entry = entry.map_err(at(&build))?;
         let tree = entry.path().parent().unwrap_or(&build);
         if entry.file_name() == CONFIG_LOG && tree.join("lustre").is_dir() {
             return expect_series(tree, Some(series));
@@ -193,7 +190,8 @@ pub fn expect_clean(tree: &Path) -> Result<(), Error> {
         });
     }
     let autogen = tree.join("autogen.sh");
-    fs::metadata(&autogen).map(drop).map_err(at(autogen))
+    fs::metadata(&autogen).map_err(at(autogen))?;
+    Ok(())
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ pub mod rpmbuild;
 pub mod workdir;
 
 pub use error::Error;
-pub(crate) use error::at;
+pub(crate) use lustre_files::at;
 
 #[cfg(test)]
 mod tests;

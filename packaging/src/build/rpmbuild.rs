@@ -135,10 +135,7 @@ fn run(
 pub fn packages_under(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
     for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
-        let entry = entry.map_err(|error| Error::Io {
-            path: folder.to_owned(),
-            source: error.into(),
-        })?;
+        let entry = entry.map_err(at(folder))?;
         if entry.file_type().is_file() && entry.path().extension().is_some_and(|e| e == "rpm") {
             found.push(entry.into_path());
         }

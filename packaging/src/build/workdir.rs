@@ -94,10 +94,7 @@ impl Workdir {
         let ids = self.clone.ids();
         ids.give(&self.home, BUILDER_ID).map_err(at(&self.home))?;
         for entry in walkdir::WalkDir::new(&self.home) {
-            let entry = entry.map_err(|error| Error::Io {
-                path: self.home.clone(),
-                source: error.into(),
-            })?;
+            let entry = entry.map_err(at(&self.home))?;
             let path = entry.path();
             let source = ["build/SOURCES", "build/SPECS"]
                 .iter()
@@ -148,11 +145,6 @@ impl Workdir {
     pub fn time(&self) -> u64 {
         self.settings.source_date_epoch.into()
     }
-
-    /// How many jobs make may run.
-    pub fn jobs(&self) -> usize {
-        self.settings.jobs
-    }
 }
 
 /// Gives a source of a package the mode 0755 where it can be run, and 0644 where not: specs of kernels run some of theirs.
@@ -164,7 +156,7 @@ fn source_mode(path: &Path) -> Result<(), Error> {
     } else {
         0o755
     };
-    fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(at(path))
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(mode)).map_err(at(path))?)
 }
 
 /// Gives a file the mode 0644, whatever the umask of the build was.
@@ -173,7 +165,7 @@ fn source_mode(path: &Path) -> Result<(), Error> {
 /// When the mode cannot be set.
 pub(super) fn plain_mode(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::PermissionsExt;
-    fs::set_permissions(path, fs::Permissions::from_mode(0o644)).map_err(at(path))
+    Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o644)).map_err(at(path))?)
 }
 
 #[cfg(test)]

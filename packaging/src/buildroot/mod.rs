@@ -4,8 +4,9 @@
 //! that dnf, so what a target's dnf and rpm do differently from the host's cannot leak in (as mock's bootstrap does).
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+
+use lustre_files::at;
 
 use crate::process;
 use crate::sandbox::{self, ChrootClone, Ids, Sandbox, User};
@@ -19,19 +20,9 @@ pub enum Error {
     /// The bootstrap could not be cloned.
     #[error(transparent)]
     Clone(#[from] sandbox::Error),
-    /// A file could not be read or written.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// The path in question.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-fn at(path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Error {
-    let path = path.into();
-    move |source| Error::Io { path, source }
+    /// A file or folder cannot be used.
+    #[error(transparent)]
+    Path(#[from] lustre_files::PathError),
 }
 
 /// A base repository as dnf sees it.
@@ -154,7 +145,6 @@ fn without_cache(sandbox: &Sandbox<'_>, log: &Path) -> Result<(), Error> {
 pub struct TargetDnf {
     clone: ChrootClone,
     base: Base,
-    extra: Vec<(PathBuf, String)>,
 }
 
 impl TargetDnf {
@@ -178,18 +168,7 @@ impl TargetDnf {
         Ok(Self {
             clone,
             base: base.clone(),
-            extra: Vec::new(),
         })
-    }
-
-    /// Shows another folder of the host inside, read only.
-    ///
-    /// # Errors
-    /// When the mount point cannot be made.
-    pub fn show(&mut self, host: &Path, inside: &str) -> Result<(), Error> {
-        self.clone.make_folder(inside)?;
-        self.extra.push((host.to_owned(), inside.to_owned()));
-        Ok(())
     }
 
     /// A sandbox for the target's tools: root of the chroot, no network; `root` is shown writable at the path given by
@@ -201,15 +180,7 @@ impl TargetDnf {
         for repo in &self.base.repos {
             sandbox = sandbox.read_only(&repo.folder, &repo.inside().1);
         }
-        for (host, inside) in &self.extra {
-            sandbox = sandbox.read_only(host, inside);
-        }
         sandbox
-    }
-
-    /// Where a root being made is seen inside.
-    pub fn root_inside() -> &'static str {
-        ROOT_INSIDE
     }
 
     /// Installs `packages` from the base, and the files `local` (packages just built, checked by their digests before), into `root`.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
+
+use lustre_files::at;
 
 use super::recipe::Recipe;
 use super::{convert, own, writer};
@@ -29,14 +30,9 @@ pub enum Error {
     /// An RPM.
     #[error(transparent)]
     Write(#[from] writer::Error),
-    /// A file or folder.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// It.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// A file or folder cannot be used.
+    #[error(transparent)]
+    Path(#[from] lustre_files::PathError),
     /// The recipe names packages that are not there.
     #[error("the recipe's `{table}` names `{name}`, which is not among the packages")]
     Unknown {
@@ -76,27 +72,17 @@ pub fn inputs_digest(recipe: &Recipe, pins: &[PackagePin]) -> Result<String, Err
     }
     for dir in recipe.folders() {
         for found in walkdir::WalkDir::new(dir).sort_by_file_name() {
-            let found = found.map_err(|error| Error::Io {
-                path: dir.clone(),
-                source: error.into(),
-            })?;
-            let read = |source| Error::Io {
-                path: found.path().to_owned(),
-                source,
-            };
+            let found = found.map_err(at(dir))?;
+            let path = found.path();
             let name = found.path().strip_prefix(dir).unwrap_or(found.path());
             add(name.as_os_str().as_encoded_bytes());
             if found.file_type().is_file() {
                 use std::os::unix::fs::PermissionsExt;
-                let mode = found
-                    .metadata()
-                    .map_err(|e| read(e.into()))?
-                    .permissions()
-                    .mode();
+                let mode = found.metadata().map_err(at(path))?.permissions().mode();
                 add(&[u8::from(mode & 0o111 != 0)]);
-                add(&lustre_files::read(found.path(), lustre_files::SOURCE).map_err(read)?);
+                add(&lustre_files::read(found.path(), lustre_files::SOURCE).map_err(at(path))?);
             } else if found.file_type().is_symlink() {
-                let target = fs::read_link(found.path()).map_err(read)?;
+                let target = fs::read_link(found.path()).map_err(at(path))?;
                 add(target.as_os_str().as_encoded_bytes());
             }
         }
@@ -116,10 +102,7 @@ pub fn packages(
     dir: &Path,
     jobs: usize,
 ) -> Result<Vec<PathBuf>, Error> {
-    fs::create_dir_all(dir).map_err(|source| Error::Io {
-        path: dir.to_owned(),
-        source,
-    })?;
+    fs::create_dir_all(dir).map_err(at(dir))?;
     let todo = plan_jobs(recipe, pins, debs)?;
     let next = AtomicUsize::new(0);
     let results: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());

@@ -1,10 +1,11 @@
 //! The whole distribution: base and source repository, signed.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use lustre_files::at;
 
 use super::recipe::Recipe;
 use super::srpm::SpecTools;
@@ -51,21 +52,9 @@ pub enum Error {
     /// The key or a signature.
     #[error(transparent)]
     Sign(#[from] sign::Error),
-    /// A file or folder.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// It.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
-
-fn at(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
-    |source| Error::Io {
-        path: path.to_owned(),
-        source,
-    }
+    /// A file or folder cannot be used.
+    #[error(transparent)]
+    Path(#[from] lustre_files::PathError),
 }
 
 /// The distribution's key from its folder. It is public on purpose: it signs nothing but this distribution, which has to come
@@ -181,7 +170,7 @@ fn repository(
     let signature = dir.join("repodata/repomd.xml.asc");
     fs::write(&signature, key.sign_detached(&text, time)?).map_err(at(&signature))?;
     for entry in walkdir::WalkDir::new(dir.join("repodata")) {
-        let entry = entry.map_err(|error| at(dir)(error.into()))?;
+        let entry = entry.map_err(at(dir))?;
         if entry.file_type().is_file() {
             set_attributes(entry.path(), time).map_err(at(entry.path()))?;
         }
@@ -194,5 +183,5 @@ fn sign_into(unsigned: &Path, folder: &Path, key: &Key, time: u32) -> Result<(),
     sign_package(unsigned, &signed, key, time)?;
     fs::remove_file(unsigned).map_err(at(unsigned))?;
     // The metadata holds the files' times: one for all, since it is not the packages' own that matters.
-    set_attributes(&signed, time).map_err(at(&signed))
+    Ok(set_attributes(&signed, time).map_err(at(&signed))?)
 }

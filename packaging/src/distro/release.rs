@@ -2,8 +2,9 @@
 //! another series of releases, is changed by fragments.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+
+use lustre_files::at;
 
 use crate::overlay::config::{self, ConfigError, Fragment};
 
@@ -16,14 +17,9 @@ const RELEASE_LINE: &str = "%global pkgrelease ";
 /// A spec that cannot be made to fit.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file or folder.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// It.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// A file or folder cannot be used.
+    #[error(transparent)]
+    Path(#[from] lustre_files::PathError),
     /// The archive's name says no version.
     #[error("`{0}` is not named as Debian names a kernel's source, linux_VERSION.orig.tar.xz")]
     Name(String),
@@ -53,10 +49,6 @@ pub fn for_archive(
     fragments: &[PathBuf],
     into: &Path,
 ) -> Result<(), Error> {
-    let at = |path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::Io { path, source }
-    };
     let version = archive
         .strip_prefix("linux_")
         .and_then(|rest| rest.split_once(".orig.tar"))
@@ -115,10 +107,6 @@ pub fn for_release(
     release: &str,
     into: &Path,
 ) -> Result<(), Error> {
-    let at = |path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::Io { path, source }
-    };
     // Its `%dist` the spec gets from rpm.
     let number = release
         .rsplit_once(".el")

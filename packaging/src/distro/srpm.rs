@@ -6,6 +6,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use lustre_files::at;
+
 use super::writer::set_attributes;
 use crate::process;
 use crate::sandbox::{Ids, Sandbox, User, copy_anew, own};
@@ -17,14 +19,9 @@ const INSIDE: &str = "/tmp/rehearsal";
 /// A source package that cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file or folder.
-    #[error("{}: {source}", path.display())]
-    Io {
-        /// It.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// A file or folder cannot be used.
+    #[error(transparent)]
+    Path(#[from] lustre_files::PathError),
     /// The folder has no spec, or more than one.
     #[error("{} must hold exactly one .spec file, and holds {found}", dir.display())]
     Spec {
@@ -56,13 +53,6 @@ pub enum Error {
         /// The log.
         log: PathBuf,
     },
-}
-
-fn at(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
-    |source| Error::Io {
-        path: path.to_owned(),
-        source,
-    }
 }
 
 /// A package as its spec names it.
@@ -253,7 +243,7 @@ impl SpecTools<'_> {
         if mode & 0o100 == 0 {
             return Ok(());
         }
-        fs::set_permissions(to, fs::Permissions::from_mode(0o755)).map_err(at(to))
+        Ok(fs::set_permissions(to, fs::Permissions::from_mode(0o755)).map_err(at(to))?)
     }
 
     /// rpmbuild's own message names only a path in the scratch folder; this one says what was given.

@@ -190,7 +190,7 @@ mod tests {
     fn a_sites_overlay_has_what_the_projects_has_and_its_own_files_in_their_place() {
         let (_folder, overlay) = site(SITE);
         let overlay = overlay.unwrap();
-        let plain = Overlay::load(&specs().join("kernel/el9/overlay.toml")).unwrap();
+        let plain = Overlay::load_in(&specs(), &specs().join("kernel/el9"), &[]).unwrap();
         assert_eq!(overlay.manifest.edit.len(), plain.manifest.edit.len() + 1);
         assert_eq!(overlay.manifest.release, plain.manifest.release);
         assert!(

@@ -43,8 +43,6 @@ pub enum Match {
     Line,
     /// The line begins with the anchor.
     Prefix,
-    /// The line holds the anchor anywhere.
-    Contains,
 }
 
 /// Where an edit's text goes.
@@ -178,7 +176,6 @@ impl Edit {
         match self.mode {
             Match::Line => line.trim_end() == anchor.trim_end(),
             Match::Prefix => line.starts_with(anchor),
-            Match::Contains => line.contains(anchor),
         }
     }
 

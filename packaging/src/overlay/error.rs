@@ -1,7 +1,6 @@
 //! Why an overlay cannot be loaded or does not fit.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::config::{ConfigError, KnownError};
 use super::edit::EditErrors;
@@ -11,16 +10,9 @@ use super::{fixup, patch, release, series};
 /// An overlay that cannot be loaded or that does not fit a source.
 #[derive(Debug, thiserror::Error)]
 pub enum OverlayError {
-    /// A file or folder cannot be read or written.
-    #[error("{what} {}: {source}", lustre_files::shown(path))]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// The path.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// A file or folder cannot be used.
+    #[error(transparent)]
+    Path(#[from] lustre_files::PathError),
     /// `overlay.toml` is not right.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
@@ -56,9 +48,4 @@ pub enum OverlayError {
         /// What is wrong.
         problem: String,
     },
-}
-
-pub(super) fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> OverlayError {
-    let path = path.to_owned();
-    move |source| OverlayError::Io { what, path, source }
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lustre_files::tried;
+
 use super::Manifest;
-use super::error::{OverlayError, io_error};
+use super::error::OverlayError;
 
 /// An overlay, loaded.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,7 +33,7 @@ impl Overlay {
 }
 
 pub(super) fn read_text(path: &Path) -> Result<String, OverlayError> {
-    lustre_files::read_to_string(path, lustre_files::TEXT).map_err(io_error("cannot read", path))
+    Ok(lustre_files::read_to_string(path, lustre_files::TEXT).map_err(tried("read", path))?)
 }
 
 /// Writes aside and renames, so that nobody sees a half-written file. Keeps the permissions of what was there.
@@ -39,10 +41,10 @@ pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), OverlayError> {
     let mut aside = path.to_owned().into_os_string();
     aside.push(".new~");
     let aside = PathBuf::from(aside);
-    fs::write(&aside, content).map_err(io_error("cannot write", &aside))?;
+    fs::write(&aside, content).map_err(tried("write", &aside))?;
     if let Ok(there) = fs::metadata(path) {
         fs::set_permissions(&aside, there.permissions())
-            .map_err(io_error("cannot change the mode of", &aside))?;
+            .map_err(tried("change the mode of", &aside))?;
     }
-    fs::rename(&aside, path).map_err(io_error("cannot replace", path))
+    Ok(fs::rename(&aside, path).map_err(tried("replace", path))?)
 }

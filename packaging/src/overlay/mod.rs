@@ -28,7 +28,6 @@ mod loaded;
 mod prepare;
 
 pub use error::OverlayError;
-use error::io_error;
 pub use loaded::Overlay;
 use loaded::{read_text, write};
 pub use manifest::{Choice, Manifest, ManifestError};
@@ -53,18 +52,6 @@ impl Overlay {
     /// The names of the overlays that it is laid over, and of those below them.
     pub fn laid_over(&self) -> impl Iterator<Item = &str> {
         self.below.keys().map(String::as_str)
-    }
-
-    /// Loads an overlay from its `overlay.toml`, where it is laid over no other.
-    ///
-    /// # Errors
-    /// A file that cannot be read, TOML errors with line and column, statements that make no sense; an overlay that is laid over others.
-    pub fn load(path: &Path) -> Result<Self, OverlayError> {
-        let overlay = Self::alone(path)?;
-        if overlay.manifest.with.is_empty() {
-            return Ok(overlay);
-        }
-        Err(overlay.input("it is laid over others, which are not asked for here".to_owned()))
     }
 
     /// Loads the overlay in `folder`, laid over those under `specs` that it names, with the options `names` taken.
@@ -153,7 +140,7 @@ impl Overlay {
             let content = match changed.remove(&path) {
                 Some(content) => content,
                 None => lustre_files::read(&path, lustre_files::SOURCE)
-                    .map_err(io_error("cannot read", &path))?,
+                    .map_err(lustre_files::tried("read", &path))?,
             };
             changed.insert(path, fixup.apply(&content)?);
         }

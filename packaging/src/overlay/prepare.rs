@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lustre_files::tried;
+
 use super::config::Merged;
 use super::manifest::SeriesSource;
-use super::patch::{ApplyOptions, Patch, SeriesReport, apply};
+use super::patch::Patch;
 use super::series::{NamedPatch, Series, collate};
-use super::{Overlay, OverlayError, io_error, read_text, write};
+use super::{Overlay, OverlayError, read_text, write};
 
 /// What an overlay needs from its caller.
 #[derive(Debug, Clone, Default)]
@@ -85,8 +87,8 @@ impl Overlay {
             let path = self
                 .root(source.root.as_deref(), inputs)?
                 .join(&source.file);
-            let content = lustre_files::read(&path, lustre_files::SOURCE)
-                .map_err(io_error("cannot read", &path))?;
+            let content =
+                lustre_files::read(&path, lustre_files::SOURCE).map_err(tried("read", &path))?;
             added.push((self.fill(source.name(), inputs)?, content));
         }
         for (name, content) in added {
@@ -159,25 +161,6 @@ impl Overlay {
                 "it takes files from the source `{name}`, which is not among the target's sources"
             ))
         })
-    }
-
-    /// Tries every series on an unpacked source tree, without changing it: one report per series of the manifest.
-    ///
-    /// # Errors
-    /// As [`Overlay::series_patches`], and when `patch` cannot be run. A patch that does not apply is no error here but
-    /// part of the report.
-    pub fn check_series(
-        &self,
-        tree: &Path,
-        inputs: &Inputs,
-    ) -> Result<Vec<SeriesReport>, OverlayError> {
-        let mut reports = Vec::new();
-        for source in &self.manifest.series {
-            let patches = self.series_patches(source, inputs)?;
-            let options = ApplyOptions { fuzz: source.fuzz };
-            reports.push(apply::check(tree, &patches, options)?);
-        }
-        Ok(reports)
     }
 
     /// Every series as one patch, with its file name.
@@ -259,23 +242,22 @@ fn write_folder(
         .parent()
         .filter(|path| !path.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).map_err(io_error("cannot make", parent))?;
-    let aside =
-        tempfile::tempdir_in(parent).map_err(io_error("cannot make a folder in", parent))?;
-    for entry in fs::read_dir(sources).map_err(io_error("cannot read", sources))? {
-        let entry = entry.map_err(io_error("cannot read", sources))?;
+    fs::create_dir_all(parent).map_err(tried("make", parent))?;
+    let aside = tempfile::tempdir_in(parent).map_err(tried("make a folder in", parent))?;
+    for entry in fs::read_dir(sources).map_err(tried("read", sources))? {
+        let entry = entry.map_err(tried("read", sources))?;
         let path = entry.path();
-        let kind = entry.file_type().map_err(io_error("cannot read", &path))?;
+        let kind = entry.file_type().map_err(tried("read", &path))?;
         let replaced = entry
             .file_name()
             .to_str()
             .is_some_and(|name| new.contains_key(name));
         if kind.is_file() && !replaced {
             let to = aside.path().join(entry.file_name());
-            lustre_files::copy(&path, &to).map_err(io_error("cannot copy", &path))?;
+            lustre_files::copy(&path, &to).map_err(tried("copy", &path))?;
         } else if !kind.is_file() {
             let source = std::io::Error::other("the sources of an SRPM are plain files");
-            return Err(io_error("cannot copy", &path)(source));
+            return Err(tried("copy", &path)(source).into());
         }
     }
     for (name, content) in new {
@@ -287,7 +269,7 @@ fn write_folder(
         // What could not be put in place must not stay under a name nobody knows.
         let _ = lustre_files::remove_tree(&aside);
     }
-    placed.map_err(io_error("cannot make", output))
+    Ok(placed.map_err(tried("make", output))?)
 }
 
 /// Temporary folders are private; the build's own user has to read this one.

@@ -1,11 +1,8 @@
-//! The release of a rebuilt package: how it is formed, and the check that it sorts above the distribution's.
+//! The release of a rebuilt package: how it is formed.
 //!
 //! rpm sorts `553.22.1.el8_lustre` *below* `553.22.1.el8_10`, so a rebuilt kernel with the wrong release is never
 //! installed by `dnf upgrade`. The distribution's own `%dist` has to be kept whole, with the build id behind it.
 
-use std::cmp::Ordering;
-
-use rpm_version::Evr;
 use serde::Deserialize;
 
 /// How the release of the rebuilt package is formed, as it stands in an `overlay.toml` under `[release]`.
@@ -27,22 +24,6 @@ pub struct Release {
 /// A release that will not do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReleaseError {
-    /// The rebuilt package does not sort above the distribution's.
-    #[error(
-        "{package}: rpm sorts ours, {ours}, {} the distribution's, {base}, so dnf would not take it; keep the \
-         distribution's whole %dist in `[release] dist` and put the build id behind it",
-        if *equal { "equal to" } else { "below" }
-    )]
-    NotAbove {
-        /// The package.
-        package: String,
-        /// `version-release` of the rebuilt package.
-        ours: String,
-        /// `version-release` of the distribution's.
-        base: String,
-        /// True when both are equal for rpm.
-        equal: bool,
-    },
     /// The distribution's release does not have the mark that its `%dist` begins with.
     #[error(
         "the release `{release}` of the distribution's source package has no `{mark}` in it, which `[release] dist_from` \
@@ -182,66 +163,11 @@ impl Release {
     }
 }
 
-/// Checks that `ours` sorts above `base`; both are `[epoch:]version-release`, `package` is for messages.
-///
-/// # Errors
-/// [`ReleaseError::NotAbove`].
-pub fn check_above(package: &str, ours: &str, base: &str) -> Result<(), ReleaseError> {
-    match Evr::parse(ours).cmp(&Evr::parse(base)) {
-        Ordering::Greater => Ok(()),
-        order => Err(ReleaseError::NotAbove {
-            package: package.to_owned(),
-            ours: ours.to_owned(),
-            base: base.to_owned(),
-            equal: order == Ordering::Equal,
-        }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use crate::process;
 
     use super::*;
-
-    #[test]
-    fn our_order_is_that_of_rpm() {
-        let pairs = [
-            ("4.18.0-553.22.1.el8_lustre", "4.18.0-553.22.1.el8_10"),
-            ("4.18.0-553.22.1.el8_10_lustre", "4.18.0-553.22.1.el8_10"),
-            ("4.18.0-553.22.1.el8_10_lustre", "4.18.0-553.30.1.el8_10"),
-            ("6.1.176-1.reh1_lustre", "6.1.176-1.reh1"),
-            ("6.1.176-1.reh_lustre", "6.1.176-1.reh1"),
-            ("6.1.176-1.reh1", "6.1.176-1.reh1"),
-            ("1:6.1-1", "6.2-1"),
-        ];
-        for (ours, base) in pairs {
-            let script = format!("%{{lua:print(rpm.vercmp('{ours}','{base}'))}}");
-            let done = process::capture(process::command("rpm").args(["--eval", &script])).unwrap();
-            let rpm_says = String::from_utf8(done.stdout).unwrap().trim() == "1";
-            assert_eq!(
-                check_above("kernel", ours, base).is_ok(),
-                rpm_says,
-                "{ours} {base}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_release_below_or_equal_is_refused_with_both() {
-        let below = check_above(
-            "kernel",
-            "4.18.0-553.22.1.el8_lustre",
-            "4.18.0-553.22.1.el8_10",
-        );
-        let text = below.unwrap_err().to_string();
-        assert!(
-            text.contains("el8_lustre, below the distribution's"),
-            "{text}"
-        );
-        let equal = check_above("kernel", "1-1", "1-1").unwrap_err().to_string();
-        assert!(equal.contains("equal to"), "{equal}");
-    }
 
     #[test]
     fn parts_that_cannot_be_in_a_release_are_refused() {
@@ -318,7 +244,6 @@ mod tests {
             ("5.14.0-570.62.1_lustre.el9_6", "5.14.0-570.62.1.el9_6"),
             ("6.12.0-55.43.1_lustre.el10_0", "6.12.0-55.43.1.el10_0"),
         ] {
-            check_above("kernel", ours, base).unwrap();
             let script = format!("%{{lua:print(rpm.vercmp('{ours}','{base}'))}}");
             let done = process::capture(process::command("rpm").args(["--eval", &script])).unwrap();
             assert_eq!(

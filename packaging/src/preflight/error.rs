@@ -1,7 +1,6 @@
 //! What can keep a check from being made.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::overlay::OverlayError;
 use crate::overlay::patch::ApplyError;
@@ -10,14 +9,9 @@ use crate::{advisories, archive, knowledge};
 /// A check that cannot be made at all; what does not fit is no error but part of the report.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file or folder.
-    #[error("{}: {source}", lustre_files::shown(path))]
-    Io {
-        /// It.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// A file or folder cannot be used.
+    #[error(transparent)]
+    Path(#[from] lustre_files::PathError),
     /// An archive.
     #[error(transparent)]
     Archive(#[from] archive::Error),
@@ -61,11 +55,4 @@ fn listed(found: &[String]) -> String {
         return String::new();
     }
     format!(": {}", found.join(", "))
-}
-
-pub(crate) fn at(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
-    |source| Error::Io {
-        path: path.to_owned(),
-        source,
-    }
 }

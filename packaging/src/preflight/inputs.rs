@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::error::{Error, at};
+use lustre_files::at;
+
+use super::error::Error;
 use crate::target::Target;
 
 /// Lustre's spec in its tree, before configure has filled it in.
@@ -92,10 +94,7 @@ pub(super) fn texts(
 ) -> Result<Vec<(String, String)>, Error> {
     let mut all = Vec::new();
     for entry in walkdir::WalkDir::new(root).sort_by_file_name() {
-        let entry = entry.map_err(|error| Error::Io {
-            path: root.to_owned(),
-            source: error.into(),
-        })?;
+        let entry = entry.map_err(at(root))?;
         if entry.file_type().is_file() && wanted(&entry.file_name().to_string_lossy()) {
             let path = entry.path().strip_prefix(root).unwrap_or(entry.path());
             all.push((path.display().to_string(), read_text(entry.path())?));

@@ -265,10 +265,7 @@ pub(crate) fn own_patches(
 ) -> Result<(Vec<NamedPatch>, Vec<Problem>), Error> {
     let mut there = BTreeMap::new();
     for entry in walkdir::WalkDir::new(&source.folder).sort_by_file_name() {
-        let entry = entry.map_err(|error| Error::Io {
-            path: source.folder.clone(),
-            source: error.into(),
-        })?;
+        let entry = entry.map_err(super::at(&source.folder))?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if !entry.file_type().is_file() || !name.ends_with(".patch") {
             continue;

@@ -35,9 +35,9 @@ pub(crate) mod series;
 use crate::overlay::Overlay;
 
 pub use error::Error;
-pub(crate) use error::at;
 pub use inputs::{Inputs, KernelSource, LustreSource, TreeState};
 use inputs::{LUSTRE_SPEC, configure_texts, read_text, texts};
+pub(crate) use lustre_files::at;
 pub use report::{Check, Problem, Report, Verdict};
 pub use wanted::Wanted;
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::report::Problem;
 use super::{Error, at};
 use crate::overlay::fixup::Fixup;
-use crate::overlay::patch::{ApplyOptions, Patch, PatchResult, SeriesReport, apply};
+use crate::overlay::patch::{ApplyOptions, Patch, PatchResult, apply};
 use crate::overlay::series::{NamedPatch, Series};
 
 /// The patches of a series that can be read, and what is wrong with the others.
@@ -105,13 +105,12 @@ pub(crate) fn lay_on(tree: &Path, patches: &[NamedPatch], fuzz: u8) -> Result<Tr
     Ok(apply::survey_on(tree, patches, ApplyOptions { fuzz })?.into())
 }
 
-impl From<SeriesReport> for Tried {
-    fn from(report: SeriesReport) -> Self {
+impl From<Vec<PatchResult>> for Tried {
+    fn from(results: Vec<PatchResult>) -> Self {
         let failed = |result: &&PatchResult| !result.failures.is_empty();
         Self {
-            good: report.results.len() - report.results.iter().filter(failed).count(),
-            problems: report
-                .results
+            good: results.len() - results.iter().filter(failed).count(),
+            problems: results
                 .iter()
                 .flat_map(|result| {
                     let name = &result.name;
@@ -131,9 +130,9 @@ pub(crate) fn copy_tree(
 ) -> Result<(), Error> {
     fs::create_dir_all(to).map_err(at(to))?;
     for entry in walkdir::WalkDir::new(from) {
-        let entry = entry.map_err(|error| Error::Io {
-            path: error.path().unwrap_or(from).to_owned(),
-            source: error.into(),
+        let entry = entry.map_err(|error| {
+            let path = error.path().unwrap_or(from).to_owned();
+            at(path)(error)
         })?;
         let path = entry.path();
         let inside = path.strip_prefix(from).unwrap_or(path);

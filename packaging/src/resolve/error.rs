@@ -1,7 +1,6 @@
 //! What can go wrong while a target's packages are chosen, and what to do then.
 
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use crate::target::UnknownVariable;
 use crate::{process, sign, source, store};
@@ -37,14 +36,9 @@ pub enum Error {
     /// A location cannot be told.
     #[error(transparent)]
     Variable(#[from] UnknownVariable),
-    /// A file cannot be read or written.
-    #[error("{}: {source}", lustre_files::shown(path))]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// A file or folder cannot be used.
+    #[error(transparent)]
+    Path(#[from] lustre_files::PathError),
     /// What should be a key cannot be read as one.
     #[error("the key `{name}` from {place} cannot be read: {source}")]
     BadKey {
@@ -307,12 +301,4 @@ fn unmet(problems: &[Problem]) -> String {
         })
         .collect();
     texts.join("\n  ")
-}
-
-/// An [`Error::Io`] about `path`.
-pub(super) fn at(path: &Path) -> impl FnOnce(io::Error) -> Error + '_ {
-    |source| Error::Io {
-        path: path.to_owned(),
-        source,
-    }
 }

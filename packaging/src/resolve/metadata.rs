@@ -285,7 +285,7 @@ fn local_copy(files: &[(MetadataFile, PathBuf)], folder: &Path) -> Result<(), Er
     }
     text.push_str("</repomd>\n");
     let path = repodata.join("repomd.xml");
-    fs::write(&path, text).map_err(at(&path))
+    Ok(fs::write(&path, text).map_err(at(&path))?)
 }
 
 /// `primary.xml.gz`, `modules.yaml.zst`: a name without anything that a mirror chose, but for how it is compressed.

@@ -21,10 +21,10 @@ mod spec;
 mod srpm;
 
 pub use dnf::{Chosen, Solution, resolve, union};
-use error::at;
 pub use error::{Elsewhere, Error, Problem};
 pub use goals::{BuildRequires, Goal, goals};
 pub use keys::{Key, from_specs, key, keys};
+use lustre_files::at;
 pub use metadata::{Metadata, metadata};
 pub use modules::module_streams;
 pub use signers::signers;

@@ -6,21 +6,18 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use super::root::{CloneMethod, Root};
+use lustre_files::at;
+
+use super::root::Root;
 use super::{Entrance, Ids, Sandbox, User, View};
 use crate::process;
 
 /// A clone that could not be made or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A folder of the clone could not be made or removed.
-    #[error("clone of the chroot {}: {source}", path.display())]
-    Io {
-        /// The path in question.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// A file or folder cannot be used.
+    #[error(transparent)]
+    Path(#[from] lustre_files::PathError),
     /// The user namespace or the filter that commands run with cannot be made.
     #[error(
         "a sandbox cannot be made: {0}; the chroot belongs to ids of its own, which need user namespaces (`user.max_user_namespaces`): \
@@ -35,11 +32,6 @@ pub enum Error {
         /// What the last attempt said.
         source: process::Error,
     },
-}
-
-fn at(path: &Path) -> impl FnOnce(io::Error) -> Error {
-    let path = path.to_owned();
-    move |source| Error::Io { path, source }
 }
 
 /// A throw-away copy of a chroot; gone when dropped.
@@ -62,18 +54,17 @@ impl ChrootClone {
         if works {
             return Ok(clone);
         }
-        clone.root.method = CloneMethod::Reflink;
+        clone.root.is_overlay = false;
         if clone.root.copy("--reflink=always").is_ok() {
             return Ok(clone);
         }
         let root = clone.root.path();
-        lustre_files::remove_tree(&root).map_err(|error| at(&root)(error.into()))?;
-        // Through a hard link, root would write into the chroot itself: rpm's database, for one.
-        let (method, how) = match user {
-            User::Builder => (CloneMethod::HardLink, "--link"),
-            User::Root | User::BareRoot => (CloneMethod::Copy, "--reflink=never"),
+        lustre_files::remove_tree(&root).map_err(at(&root))?;
+        // Through a hard link, root would write into the chroot itself: rpm's database, for one. The builder owns none of the files.
+        let how = match user {
+            User::Builder => "--link",
+            User::Root | User::BareRoot => "--reflink=never",
         };
-        clone.root.method = method;
         clone.root.copy(how).map_err(|source| Error::NoMethod {
             chroot: chroot.to_owned(),
             source,
@@ -94,16 +85,11 @@ impl ChrootClone {
             root: Root {
                 lower: std::path::absolute(chroot).map_err(at(chroot))?,
                 folder: std::path::absolute(folder).map_err(at(folder))?,
-                method: CloneMethod::Overlay,
+                is_overlay: true,
             },
             ids,
             entrance: Entrance::new(ids).map_err(Error::Namespace)?,
         })
-    }
-
-    /// How it was made.
-    pub fn method(&self) -> CloneMethod {
-        self.root.method
     }
 
     /// The ids of those inside.
@@ -123,7 +109,7 @@ impl ChrootClone {
             below.push(part);
             match fs::symlink_metadata(&path) {
                 Ok(there) if there.is_dir() => continue,
-                Ok(_) => return Err(at(&path)(io::ErrorKind::NotADirectory.into())),
+                Ok(_) => return Err(at(&path)(io::ErrorKind::NotADirectory).into()),
                 Err(_) => fs::create_dir(&path).map_err(at(&path))?,
             }
             // Over a folder of the chroot, what is here decides.
@@ -148,13 +134,16 @@ impl ChrootClone {
         let path = self.make_folder(folder)?.join(name);
         // What is there may be a link, of either kind, to what is not ours to write.
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(&path)(error)),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(at(&path)(error).into());
+            }
             _ => {}
         }
         fs::write(&path, text)
             .and_then(|()| fs::set_permissions(&path, fs::Permissions::from_mode(0o644)))
             .and_then(|()| self.ids.give(&path, 0))
-            .map_err(at(&path))
+            .map_err(at(&path))?;
+        Ok(())
     }
 }
 
@@ -177,7 +166,8 @@ fn like(model: &Path, path: &Path) -> Result<(), Error> {
     let of = fs::metadata(model).map_err(at(model))?;
     std::os::unix::fs::chown(path, Some(of.uid()), Some(of.gid()))
         .and_then(|()| fs::set_permissions(path, of.permissions()))
-        .map_err(at(path))
+        .map_err(at(path))?;
+    Ok(())
 }
 
 impl Drop for ChrootClone {

@@ -27,7 +27,6 @@ pub use chroot::{ChrootClone, Error};
 pub use host_tools::{looking, readable, reading};
 pub use ids::Ids;
 use ids::PATH;
-pub use root::CloneMethod;
 use root::Root;
 
 use crate::process;

@@ -5,19 +5,6 @@ use std::path::PathBuf;
 
 use crate::process;
 
-/// How a clone was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum CloneMethod {
-    /// An overlay over the chroot; nothing is copied.
-    Overlay,
-    /// Copies that share blocks.
-    Reflink,
-    /// Hard links; the builder, who owns none of the files, cannot write to them.
-    HardLink,
-    /// Copies: slow, but root may write to them without writing to the chroot.
-    Copy,
-}
-
 /// The folders of a copy.
 #[derive(Debug)]
 pub(super) struct Root {
@@ -25,16 +12,17 @@ pub(super) struct Root {
     pub(super) lower: PathBuf,
     /// The folder of the copy.
     pub(super) folder: PathBuf,
-    /// How it was made.
-    pub(super) method: CloneMethod,
+    /// Whether it is an overlay over the chroot, where nothing is copied, or a copy.
+    pub(super) is_overlay: bool,
 }
 
 impl Root {
     /// Where what is written before any command runs has its place.
     pub(super) fn top(&self) -> PathBuf {
-        match self.method {
-            CloneMethod::Overlay => self.folder.join("upper"),
-            CloneMethod::Reflink | CloneMethod::HardLink | CloneMethod::Copy => self.path(),
+        if self.is_overlay {
+            self.folder.join("upper")
+        } else {
+            self.path()
         }
     }
 
@@ -53,15 +41,11 @@ impl Root {
 
     /// The root, in the words of the script that mounts it.
     pub(super) fn arguments(&self) -> Vec<OsString> {
-        match self.method {
-            CloneMethod::Overlay => vec![
-                "overlay".into(),
-                self.lower.clone().into(),
-                self.folder.clone().into(),
-            ],
-            CloneMethod::Reflink | CloneMethod::HardLink | CloneMethod::Copy => {
-                vec!["folder".into(), self.path().into()]
-            }
+        if self.is_overlay {
+            let [lower, folder] = [&self.lower, &self.folder].map(|path| path.clone().into());
+            vec!["overlay".into(), lower, folder]
+        } else {
+            vec!["folder".into(), self.path().into()]
         }
     }
 }

@@ -56,14 +56,6 @@ impl Fetched {
         self.locked.identity()
     }
 
-    /// When the source was made, where that is known (git): seconds since 1970.
-    pub fn time(&self) -> Option<u64> {
-        match &self.content {
-            Content::Git { time, .. } => Some(*time),
-            _ => None,
-        }
-    }
-
     /// The version that the repository's own release tags give the commit, as a package may have it: `2.17.57_62_gc881f8e`.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ mod run;
 
 pub use graph::{CODE, Error, Event, Failure, Recipe, Stage, Work};
 pub use plan::{Planned, State, plan};
-pub use run::{Options, digest_of, run, run_again, run_taking};
+pub use run::{Options, digest_of, run_again, run_taking};
 
 #[cfg(test)]
 mod tests;

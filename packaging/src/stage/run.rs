@@ -26,25 +26,11 @@ struct Shared {
     error: Option<Error>,
 }
 
-/// Runs all `stages` that are not in the store yet and gives every stage's folder by name. One that another reads, and that is no longer
-/// as it was recorded, is made again.
+/// Runs all `stages` that are not in the store yet and gives every stage's folder by name. One that another reads, or that is among `taken`,
+/// which the caller takes out of the store or reads itself, and that is no longer as it was recorded, is made again.
 ///
 /// # Errors
 /// The first stage that fails, after those running beside it have ended; or that the run was interrupted.
-pub fn run(
-    stages: &[Stage<'_>],
-    store: &Store,
-    options: Options,
-    tell: &(dyn Fn(Event<'_>) + Sync),
-) -> Result<BTreeMap<String, StageDir>, Error> {
-    run_taking(&[], stages, store, options, tell)
-}
-
-/// As [`run`], for a caller that takes what the stages `taken` put out out of the store, or reads it itself: they too are read, and made
-/// again where they are not as recorded.
-///
-/// # Errors
-/// As [`run`].
 pub fn run_taking(
     taken: &[&str],
     stages: &[Stage<'_>],
@@ -58,7 +44,7 @@ pub fn run_taking(
 /// As [`run_taking`] of the stage `wanted`, which is made once more where it is finished. What is there of it stays in its place until then.
 ///
 /// # Errors
-/// As [`run`].
+/// As [`run_taking`].
 pub fn run_again(
     wanted: &str,
     stages: &[Stage<'_>],

@@ -1,9 +1,10 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::store::Store;
+use crate::store::{StageDir, Store};
 
 fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
@@ -31,6 +32,15 @@ fn writes<'a>(content: &'a str, count: &'a AtomicUsize) -> Recipe<'a> {
 }
 
 fn quiet(_: Event<'_>) {}
+
+fn run(
+    stages: &[Stage<'_>],
+    store: &Store,
+    options: Options,
+    tell: &(dyn Fn(Event<'_>) + Sync),
+) -> Result<BTreeMap<String, StageDir>, Error> {
+    run_taking(&[], stages, store, options, tell)
+}
 
 #[test]
 fn a_finished_stage_is_not_repeated_and_an_equal_output_stops_a_change() {

@@ -6,17 +6,13 @@ use std::path::Path;
 use lustre_files::RemoveError;
 use rustix::mount::{UnmountFlags, unmount};
 
-use super::{Error, PathError};
+use super::Error;
 
 impl From<RemoveError> for Error {
     fn from(error: RemoveError) -> Self {
         match error {
             RemoveError::Mounted { path } => Self::MountPoint { path },
-            RemoveError::Refused {
-                action,
-                path,
-                source,
-            } => PathError::new(action, &path, source).into(),
+            RemoveError::Path(error) => error.into(),
         }
     }
 }

@@ -69,16 +69,6 @@ impl PendingStage {
         self.dir.path()
     }
 
-    /// The stage's name.
-    pub fn name(&self) -> &str {
-        &self.name
-    }
-
-    /// The stage's key.
-    pub fn key(&self) -> Digest {
-        self.key
-    }
-
     /// All that is in the folder now, with digests. `whole` are folders that are recorded as one entry with the digest given.
     ///
     /// # Errors

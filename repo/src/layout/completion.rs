@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use lustre_files::tried;
+
 use super::{Error, SignError, signature};
-use crate::files::{set_mtime, write_whole};
+use crate::files::set_mtime;
 use crate::{proof, sums};
 
 /// The files that complete a proven tree, in place of those that it has of these names.
@@ -29,13 +31,8 @@ impl Completion {
         sign: &dyn Fn(&[u8]) -> Result<String, SignError>,
     ) -> Result<Self, Error> {
         let path = tree.join(sums::FILE);
-        let assembled = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE).map_err(
-            |source| Error::Io {
-                what: "read",
-                path: path.clone(),
-                source,
-            },
-        )?;
+        let assembled = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE)
+            .map_err(tried("read", &path))?;
         let sums = sums::with(&assembled, proof::FILE, &proof::digest(&proof));
         let signature = signature(&path, sums.as_bytes(), public_key, sign)?;
         Ok(Self {
@@ -50,20 +47,12 @@ impl Completion {
     /// # Errors
     /// When one cannot be written.
     pub fn write(&self, copy: &Path, time: u64) -> Result<(), Error> {
-        let io = |path: &Path| {
-            let path = path.to_owned();
-            move |source| Error::Io {
-                what: "write",
-                path,
-                source,
-            }
-        };
         for (name, text) in self.files() {
             let path = copy.join(name);
-            write_whole(&path, text.as_bytes()).map_err(io(&path))?;
-            set_mtime(&path, time).map_err(io(&path))?;
+            lustre_files::write_whole(&path, text.as_bytes()).map_err(tried("write", &path))?;
+            set_mtime(&path, time).map_err(tried("write", &path))?;
         }
-        set_mtime(copy, time).map_err(io(copy))
+        Ok(set_mtime(copy, time).map_err(tried("write", copy))?)
     }
 
     /// The names of the files and their content.

@@ -1,6 +1,5 @@
 //! What can go wrong when a repository is put together.
 
-use std::io;
 use std::path::PathBuf;
 
 use crate::{key, manifest, repodata, sums};
@@ -11,16 +10,9 @@ pub type SignError = Box<dyn std::error::Error + Send + Sync>;
 /// A repository that cannot be assembled. The tree that was there before is untouched.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file or folder cannot be read, written or moved.
-    #[error("cannot {what} {}: {source}", lustre_files::shown(path))]
-    Io {
-        /// What was to be done.
-        what: &'static str,
-        /// The file or folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// A file or folder cannot be used.
+    #[error(transparent)]
+    Path(#[from] lustre_files::PathError),
     /// There is something at the output's place that is no repository of this tool.
     #[error(
         "{} is there and is not a repository of this tool ({why}): move it away or choose another output",

@@ -17,6 +17,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use lustre_files::tried;
 use walkdir::WalkDir;
 
 use crate::comps::Comps;
@@ -65,11 +66,7 @@ pub struct Assembly<'a> {
 pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> {
     judge(out)?;
     let fingerprint = key::fingerprint(assembly.public_key)?;
-    let io = |what, path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::Io { what, path, source }
-    };
-    let aside = swap::Aside::new(out).map_err(io("write next to", out))?;
+    let aside = swap::Aside::new(out).map_err(tried("write next to", out))?;
     let tree = aside.path();
 
     let mut manifest = assembly.manifest.clone();
@@ -78,9 +75,9 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
     manifest.packages = place_packages(assembly, tree)?;
     let time = manifest.release_time();
 
-    let scratch = tempfile::tempdir().map_err(io("make a folder in", &std::env::temp_dir()))?;
+    let scratch = tempfile::tempdir().map_err(tried("make a folder in", &std::env::temp_dir()))?;
     let groups = scratch.path().join("comps.xml");
-    fs::write(&groups, assembly.comps.to_xml()).map_err(io("write", &groups))?;
+    fs::write(&groups, assembly.comps.to_xml()).map_err(tried("write", &groups))?;
     for kind in Kind::ALL {
         let groups = (kind == Kind::Binary).then_some(groups.as_path());
         write_repodata(&tree.join(kind.folder()), time, groups)?;
@@ -91,7 +88,7 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
         (repo_file::FILE, published.as_str()),
     ] {
         let path = tree.join(name);
-        fs::write(&path, text).map_err(io("write", &path))?;
+        fs::write(&path, text).map_err(tried("write", &path))?;
     }
     manifest.write(&tree.join(manifest::FILE))?;
     for kind in Kind::ALL {
@@ -105,7 +102,7 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
     fix_modes_and_times(tree, time)?;
     aside
         .commit(|| output::nothing_foreign(out).map_err(io::Error::other))
-        .map_err(io("move the new tree to", out))?;
+        .map_err(tried("move the new tree to", out))?;
     Ok(manifest)
 }
 
@@ -115,26 +112,19 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
 /// As [`assemble`]; `out` is as it was before.
 pub fn swap_in(out: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), Error> {
     judge(out)?;
-    let io = |what, path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::Io { what, path, source }
-    };
-    let aside = swap::Aside::new(out).map_err(io("write next to", out))?;
-    fill(aside.path()).map_err(io("copy a tree to", out))?;
+    let aside = swap::Aside::new(out).map_err(tried("write next to", out))?;
+    fill(aside.path()).map_err(tried("copy a tree to", out))?;
     aside
         .commit(|| output::nothing_foreign(out).map_err(io::Error::other))
-        .map_err(io("move the new tree to", out))
+        .map_err(tried("move the new tree to", out))?;
+    Ok(())
 }
 
 /// Copies every package to its place. Copies, since a link would let a change in the tree reach the store.
 fn place_packages(assembly: &Assembly<'_>, tree: &Path) -> Result<Vec<manifest::Package>, Error> {
     for kind in Kind::ALL {
         let folder = tree.join(kind.folder()).join("Packages");
-        fs::create_dir_all(&folder).map_err(|source| Error::Io {
-            what: "create",
-            path: folder,
-            source,
-        })?;
+        fs::create_dir_all(&folder).map_err(tried("create", &folder))?;
     }
     let mut placed: BTreeMap<PathBuf, (&Input, manifest::Package)> = BTreeMap::new();
     for input in assembly.packages {
@@ -154,10 +144,7 @@ fn place_packages(assembly: &Assembly<'_>, tree: &Path) -> Result<Vec<manifest::
             });
         }
         let path = tree.join(&location);
-        let io = |what| {
-            let path = input.path.clone();
-            move |source| Error::Io { what, path, source }
-        };
+        let io = |what| tried(what, &input.path);
         // A reflink where the file system can, else a copy.
         lustre_files::copy(&input.path, &path).map_err(io("copy"))?;
         set_mode(&path, 0o644).map_err(io("set the mode of the copy of"))?;
@@ -190,16 +177,12 @@ fn write_repodata(root: &Path, time: u64, groups: Option<&Path>) -> Result<(), r
 
 /// Puts a file's signature beside it.
 fn sign_beside(assembly: &Assembly<'_>, path: &Path) -> Result<(), Error> {
-    let io = |what, path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::Io { what, path, source }
-    };
-    let content = lustre_files::read(path, lustre_files::LARGE).map_err(io("read", path))?;
+    let content = lustre_files::read(path, lustre_files::LARGE).map_err(tried("read", path))?;
     let signature = signature(path, &content, assembly.public_key, assembly.sign)?;
     let mut to = path.as_os_str().to_owned();
     to.push(".asc");
     let to = PathBuf::from(to);
-    fs::write(&to, signature).map_err(io("write", &to))
+    Ok(fs::write(&to, signature).map_err(tried("write", &to))?)
 }
 
 /// Signs what is or will be at `path`, and checks the signature, so that a wrong public key is noticed here and not by a server.
@@ -222,21 +205,14 @@ fn signature(
 
 /// Modes that do not depend on the umask, and the time of the release. Packages keep their build time.
 fn fix_modes_and_times(tree: &Path, time: u64) -> Result<(), Error> {
-    let io = |what, path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::Io { what, path, source }
-    };
     for entry in WalkDir::new(tree).contents_first(true) {
-        let entry = entry.map_err(|e| Error::Io {
-            what: "read",
-            path: tree.to_owned(),
-            source: e.into(),
-        })?;
+        let entry = entry.map_err(tried("read", tree))?;
         let path = entry.path();
         let folder = entry.file_type().is_dir();
-        set_mode(path, if folder { 0o755 } else { 0o644 }).map_err(io("set the mode of", path))?;
+        set_mode(path, if folder { 0o755 } else { 0o644 })
+            .map_err(tried("set the mode of", path))?;
         if folder || path.extension().is_none_or(|e| e != "rpm") {
-            set_mtime(path, time).map_err(io("set the time of", path))?;
+            set_mtime(path, time).map_err(tried("set the time of", path))?;
         }
     }
     Ok(())

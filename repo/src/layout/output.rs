@@ -6,6 +6,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use lustre_files::tried;
 use serde::Deserialize;
 use walkdir::WalkDir;
 
@@ -93,11 +94,7 @@ fn nearest(out: &Path) -> Result<PathBuf, String> {
 
 /// A folder that is empty, or whose manifest is one of this tool.
 fn ours(out: &Path) -> Result<(), Error> {
-    let mut entries = fs::read_dir(out).map_err(|source| Error::Io {
-        what: "read",
-        path: out.to_owned(),
-        source,
-    })?;
+    let mut entries = fs::read_dir(out).map_err(tried("read", out))?;
     if entries.next().is_none() {
         return Ok(());
     }
@@ -118,16 +115,8 @@ const BY_NATURE: [&str; 4] = [sums::FILE, sums::SIGNATURE, manifest::FILE, proof
 pub(super) fn nothing_foreign(out: &Path) -> Result<(), Error> {
     /// How many names are said.
     const SHOWN: usize = 5;
-    let io = |path: &Path| {
-        let path = path.to_owned();
-        move |source| Error::Io {
-            what: "read",
-            path,
-            source,
-        }
-    };
     if lustre_files::if_there(fs::symlink_metadata(out))
-        .map_err(io(out))?
+        .map_err(tried("read", out))?
         .is_none()
     {
         return Ok(());
@@ -137,7 +126,7 @@ pub(super) fn nothing_foreign(out: &Path) -> Result<(), Error> {
         &path,
         lustre_files::SOURCE,
     ))
-    .map_err(io(&path))?;
+    .map_err(tried("read", &path))?;
     let listed = sums.as_deref().map(sums::names);
     let own: HashSet<&Path> = listed
         .into_iter()
@@ -162,7 +151,7 @@ pub(super) fn nothing_foreign(out: &Path) -> Result<(), Error> {
     while let Some(entry) = walk.next() {
         let entry = entry.map_err(|error| {
             let path = error.path().unwrap_or(out).to_owned();
-            io(&path)(error.into())
+            tried("read", &path)(error)
         })?;
         let name = entry.path().strip_prefix(out).unwrap_or(entry.path());
         let is_folder = entry.file_type().is_dir();

@@ -11,7 +11,7 @@ use crate::{key, sums};
 /// Every file against `SHA256SUMS`.
 pub(super) fn sums(context: &Context<'_>) -> Verdict {
     let unfit = |name: &str, size| context.sizes.unfit(name, size);
-    match sums::verify_fit(context.input.dist, &unfit) {
+    match sums::verify(context.input.dist, &unfit) {
         Ok(differences) => {
             let count = sums::files(context.input.dist).map_or(0, |files| files.len());
             Verdict::from_findings(

@@ -23,19 +23,6 @@ pub enum Error {
     /// The file cannot be written or read.
     #[error(transparent)]
     File(#[from] json_file::Error),
-    /// A waiver for a check that does not exist.
-    #[error("there is no check `{name}` to waive; the checks are {known}")]
-    UnknownCheck {
-        /// The name given.
-        name: String,
-        /// The names there are.
-        known: String,
-    },
-    /// A waiver without a reason.
-    #[error(
-        "the check `{0}` is waived without a reason: say why, it is published with the repository"
-    )]
-    NoReason(String),
 }
 
 /// How a check ended.
@@ -46,8 +33,6 @@ pub enum Outcome {
     Pass,
     /// It does not.
     Fail,
-    /// It does not, or could not be checked, and somebody said by name and with a reason that this is acceptable.
-    Waived,
     /// It could not be checked: a tool or an input was not there. Counts as a failure.
     NotRun,
 }
@@ -57,7 +42,6 @@ impl fmt::Display for Outcome {
         f.write_str(match self {
             Self::Pass => "pass",
             Self::Fail => "fail",
-            Self::Waived => "waived",
             Self::NotRun => "not run",
         })
     }
@@ -66,13 +50,13 @@ impl fmt::Display for Outcome {
 /// One check and its result.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Check {
-    /// The name, by which it can be waived: lower case, with dashes.
+    /// The name: lower case, with dashes.
     pub name: String,
     /// How it ended.
     pub result: Outcome,
     /// What was looked at: `14 packages`, …
     pub checked: String,
-    /// What was found; several lines where several things are wrong. For a waived check, the reason comes first.
+    /// What was found; several lines where several things are wrong.
     pub message: String,
     /// How long it took, in milliseconds.
     pub duration_ms: u64,
@@ -165,7 +149,7 @@ impl Check {
                     message.push_str(&format!("\n… and {} more", findings.len() - SHOWN));
                     let text = findings.join("\n") + "\n";
                     let written =
-                        begun.and_then(|()| crate::files::write_whole(&path, text.as_bytes()));
+                        begun.and_then(|()| lustre_files::write_whole(&path, text.as_bytes()));
                     match written {
                         Ok(()) => log = Some(path),
                         Err(error) => message
@@ -219,59 +203,20 @@ impl Proof {
         self
     }
 
-    /// Whether every check passed or was waived, and there was one at all.
+    /// Whether every check passed, and there was one at all.
     pub fn holds(&self) -> bool {
         !self.checks.is_empty()
             && self
                 .checks
                 .iter()
-                .all(|c| matches!(c.result, Outcome::Pass | Outcome::Waived))
-    }
-
-    /// The exit code that tells it: 0 where the proof holds, else 3.
-    pub fn exit_code(&self) -> u8 {
-        if self.holds() { 0 } else { 3 }
-    }
-
-    /// Waives a check that failed or was not run. A check that passed stays passed.
-    ///
-    /// # Errors
-    /// When there is no such check, or no reason.
-    pub fn waive(&mut self, name: &str, reason: &str) -> Result<(), Error> {
-        if reason.trim().is_empty() {
-            return Err(Error::NoReason(name.to_owned()));
-        }
-        let Some(check) = self.checks.iter_mut().find(|c| c.name == name) else {
-            let known: Vec<&str> = self.checks.iter().map(|c| c.name.as_str()).collect();
-            return Err(Error::UnknownCheck {
-                name: name.to_owned(),
-                known: known.join(", "),
-            });
-        };
-        if check.result != Outcome::Pass {
-            check.message = format!(
-                "waived: {} (it was: {}) {}",
-                reason.trim(),
-                check.result,
-                check.message
-            )
-            .trim_end()
-            .to_owned();
-            check.result = Outcome::Waived;
-        }
-        Ok(())
+                .all(|check| check.result == Outcome::Pass)
     }
 
     /// One line: `14 checks: 12 pass, 1 fail (closure), 1 not run (repoclosure)`.
     pub fn summary(&self) -> String {
         let mut text = format!("{} checks", self.checks.len());
         let mut separator = ": ";
-        for outcome in [
-            Outcome::Pass,
-            Outcome::Fail,
-            Outcome::NotRun,
-            Outcome::Waived,
-        ] {
+        for outcome in [Outcome::Pass, Outcome::Fail, Outcome::NotRun] {
             let names: Vec<&str> = self
                 .checks
                 .iter()
@@ -294,14 +239,6 @@ impl Proof {
     pub fn to_json(&self) -> String {
         // A path that is not UTF-8 cannot come from `Check::run` with a UTF-8 log folder.
         json_file::text(self)
-    }
-
-    /// Writes the report whole.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
-    pub fn write(&self, path: &Path) -> Result<(), Error> {
-        Ok(json_file::write(WHAT, path, &self.to_json())?)
     }
 
     /// Reads a report.
@@ -341,15 +278,14 @@ mod tests {
         let logs = tempfile::tempdir().unwrap();
         let checked = Check::run("one", logs.path(), || Verdict::from_findings(said, many));
         assert!(checked.log.is_some());
-        let mut all = proof(vec![checked]);
-        all.waive("one", "known").unwrap();
+        let all = proof(vec![checked]);
         let store = Path::new("/srv/store");
         let published =
             all.published(&[&store.join("stages/assemble-1/tree"), store, Path::new("/")]);
         let check = &published.checks[0];
         assert_eq!(check.checked, "x86_64/a.rpm: not signed; see logs/a");
         assert!(
-            check.message.contains("known (it was: fail) x86_64/a.rpm"),
+            check.message.starts_with("x86_64/a.rpm"),
             "{}",
             check.message
         );
@@ -361,24 +297,12 @@ mod tests {
     }
 
     #[test]
-    fn what_did_not_run_fails_unless_waived_with_a_reason() {
+    fn what_did_not_run_fails() {
         let pass = check("one", Verdict::from_findings("1 file", vec![]));
         let not_run = check("two", Verdict::NotRun("no rpmkeys".to_owned()));
-        let mut proof = proof(vec![pass, not_run]);
+        let proof = proof(vec![pass, not_run]);
         assert!(!proof.holds());
-        assert_eq!(proof.exit_code(), 3);
         assert_eq!(proof.summary(), "2 checks: 1 pass, 1 not run (two)");
-        assert!(matches!(proof.waive("two", " "), Err(Error::NoReason(_))));
-        let unknown = proof.waive("three", "why").unwrap_err().to_string();
-        assert!(unknown.contains("one, two"), "{unknown}");
-        proof.waive("two", "no rpm on this machine").unwrap();
-        assert!(proof.holds());
-        assert_eq!(
-            proof.checks[1].message,
-            "waived: no rpm on this machine (it was: not run) no rpmkeys"
-        );
-        proof.waive("one", "needless").unwrap();
-        assert_eq!(proof.checks[0].result, Outcome::Pass);
     }
 
     #[test]
@@ -423,7 +347,7 @@ mod tests {
 
         let path = logs.path().join(FILE);
         let proof = proof(vec![check]);
-        proof.write(&path).unwrap();
+        fs::write(&path, proof.to_json()).unwrap();
         assert_eq!(Proof::read(&path).unwrap(), proof);
         assert!(
             fs::read_to_string(&path)

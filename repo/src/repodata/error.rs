@@ -1,6 +1,5 @@
 //! What can go wrong with repodata.
 
-use std::io;
 use std::path::PathBuf;
 
 use super::Checksum;
@@ -8,16 +7,9 @@ use super::Checksum;
 /// Repodata that could not be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file or folder could not be read or written.
-    #[error("cannot {action} {}: {source}", lustre_files::shown(path))]
-    Io {
-        /// What was being done: `read`, `create`, …
-        action: &'static str,
-        /// With which file or folder.
-        path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
+    /// A file or folder cannot be used.
+    #[error(transparent)]
+    Path(#[from] lustre_files::PathError),
     /// An RPM whose header cannot be read.
     #[error(
         "cannot read the package {}: {source}; remove it from the repository or build it again (`rpm -K` says what is wrong with it)",
@@ -102,18 +94,6 @@ pub enum Error {
 }
 
 impl Error {
-    pub(super) fn io(
-        action: &'static str,
-        path: impl Into<PathBuf>,
-    ) -> impl FnOnce(io::Error) -> Self {
-        let path = path.into();
-        move |source| Self::Io {
-            action,
-            path,
-            source,
-        }
-    }
-
     pub(super) fn malformed(path: impl Into<PathBuf>, reason: impl ToString) -> Self {
         Self::Malformed {
             path: path.into(),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use flate2::{Compression, GzBuilder, write::GzEncoder};
+use lustre_files::tried;
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use rustix::io::Errno;
 use sha2::{Digest, Sha256};
@@ -37,18 +38,18 @@ pub(super) struct Staged {
 impl Staged {
     /// Begins: takes the repository's lock and removes what an interrupted run left.
     pub(super) fn begin(root: &Path) -> Result<Self, Error> {
-        let lock = lustre_files::open_folder(root).map_err(Error::io("open", root))?;
+        let lock = lustre_files::open_folder(root).map_err(tried("open", root))?;
         flock(&lock, FlockOperation::NonBlockingLockExclusive).map_err(|errno| {
             if errno == Errno::WOULDBLOCK {
                 Error::Busy {
                     root: root.to_owned(),
                 }
             } else {
-                Error::io("lock", root)(errno.into())
+                tried("lock", root)(errno).into()
             }
         })?;
-        for entry in fs::read_dir(root).map_err(Error::io("read", root))? {
-            let entry = entry.map_err(Error::io("read", root))?;
+        for entry in fs::read_dir(root).map_err(tried("read", root))? {
+            let entry = entry.map_err(tried("read", root))?;
             let name = entry.file_name();
             let name = name.to_string_lossy();
             if name.starts_with(NEW) || name.starts_with(OLD) {
@@ -58,7 +59,7 @@ impl Staged {
         let folder = tempfile::Builder::new()
             .prefix(NEW)
             .tempdir_in(root)
-            .map_err(Error::io("create a folder in", root))?;
+            .map_err(tried("create a folder in", root))?;
         Ok(Self {
             root: root.to_owned(),
             folder,
@@ -74,9 +75,9 @@ impl Staged {
     /// Writes a file as it is, of the given time.
     pub(super) fn plain(&self, name: &str, bytes: &[u8], time: u64) -> Result<(), Error> {
         let path = self.path().join(name);
-        let mut file = File::create_new(&path).map_err(Error::io("create", &path))?;
-        file.write_all(bytes).map_err(Error::io("write", &path))?;
-        finish(&file, time).map_err(Error::io("write", &path))
+        let mut file = File::create_new(&path).map_err(tried("create", &path))?;
+        file.write_all(bytes).map_err(tried("write", &path))?;
+        Ok(finish(&file, time).map_err(tried("write", &path))?)
     }
 
     /// Puts the folder in place of `repodata`, in one step where the file system can exchange two folders.
@@ -85,15 +86,14 @@ impl Staged {
         let place = self.root.join("repodata");
         // The temporary folder is its owner's alone; repodata is for everybody, whatever the umask.
         fs::set_permissions(new, Permissions::from_mode(0o755))
-            .map_err(Error::io("set the mode of", new))?;
+            .map_err(tried("set the mode of", new))?;
         // Renamed, it would take along what is mounted in it.
-        lustre_files::nothing_mounted(&place)
-            .map_err(|error| Error::io("replace", &place)(error.into()))?;
+        lustre_files::nothing_mounted(&place).map_err(tried("replace", &place))?;
         match renameat_with(CWD, new, CWD, &place, RenameFlags::EXCHANGE) {
             // The temporary folder now is the old repodata.
             Ok(()) => removed(&self.folder.keep()),
             Err(Errno::NOENT) => {
-                fs::rename(new, &place).map_err(Error::io("create", &place))?;
+                fs::rename(new, &place).map_err(tried("create", &place))?;
                 let _ = self.folder.keep();
                 Ok(())
             }
@@ -101,20 +101,20 @@ impl Staged {
                 let old = tempfile::Builder::new()
                     .prefix(OLD)
                     .tempdir_in(&self.root)
-                    .map_err(Error::io("create a folder in", &self.root))?;
+                    .map_err(tried("create a folder in", &self.root))?;
                 fs::rename(&place, old.path().join("repodata"))
-                    .map_err(Error::io("move away", &place))?;
-                fs::rename(new, &place).map_err(Error::io("create", &place))?;
+                    .map_err(tried("move away", &place))?;
+                fs::rename(new, &place).map_err(tried("create", &place))?;
                 let _ = self.folder.keep();
                 removed(&old.keep())
             }
-            Err(errno) => Err(Error::io("replace", &place)(errno.into())),
+            Err(errno) => Err(tried("replace", &place)(errno).into()),
         }
     }
 }
 
 fn removed(folder: &Path) -> Result<(), Error> {
-    lustre_files::remove_tree(folder).map_err(|error| Error::io("remove", folder)(error.into()))
+    Ok(lustre_files::remove_tree(folder).map_err(tried("remove", folder))?)
 }
 
 /// A gzip file that is being written, named once its digest is known.
@@ -129,7 +129,7 @@ impl Compressed {
     /// Begins the file `name` (`primary.xml.gz`) in a folder.
     pub(super) fn create(folder: &Path, name: &str) -> Result<Self, Error> {
         let path = folder.join(name);
-        let file = File::create_new(&path).map_err(Error::io("create", &path))?;
+        let file = File::create_new(&path).map_err(tried("create", &path))?;
         let hashing = Hashing {
             inner: BufWriter::new(file),
             hasher: Sha256::new(),
@@ -151,24 +151,23 @@ impl Compressed {
     pub(super) fn write(&mut self, text: &str) -> Result<(), Error> {
         self.open.update(text);
         self.open_size += text.len() as u64;
-        self.encoder
-            .write_all(text.as_bytes())
-            .map_err(Error::io("write", &self.path))
+        let written = self.encoder.write_all(text.as_bytes());
+        Ok(written.map_err(tried("write", &self.path))?)
     }
 
     /// Ends the file, gives it its name and time and describes it.
     pub(super) fn finish(self, kind: &str, time: u64) -> Result<Record, Error> {
         let path = self.path;
-        let hashing = self.encoder.finish().map_err(Error::io("write", &path))?;
+        let hashing = self.encoder.finish().map_err(tried("write", &path))?;
         let file = hashing
             .inner
             .into_inner()
-            .map_err(|error| Error::io("write", &path)(error.into_error()))?;
-        finish(&file, time).map_err(Error::io("write", &path))?;
+            .map_err(|error| tried("write", &path)(error.into_error()))?;
+        finish(&file, time).map_err(tried("write", &path))?;
         let checksum = sha256(hashing.hasher);
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let name = format!("{}-{name}", checksum.hex);
-        fs::rename(&path, path.with_file_name(&name)).map_err(Error::io("rename", &path))?;
+        fs::rename(&path, path.with_file_name(&name)).map_err(tried("rename", &path))?;
         Ok(Record {
             kind: kind.to_owned(),
             checksum,

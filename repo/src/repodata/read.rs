@@ -4,6 +4,7 @@ use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
+use lustre_files::tried;
 use sha2::{Digest, Sha256, Sha512};
 
 use super::error::Error;
@@ -33,8 +34,7 @@ const MAX_OPEN: u64 = 1 << 30;
 /// When a listed file is missing, is not the one listed or is not valid, and when there is no `primary` or `filelists`.
 pub fn read(root: &Path) -> Result<Metadata, Error> {
     let index = root.join("repodata/repomd.xml");
-    let bytes =
-        lustre_files::read(&index, lustre_files::TEXT).map_err(Error::io("read", &index))?;
+    let bytes = lustre_files::read(&index, lustre_files::TEXT).map_err(tried("read", &index))?;
     let repomd = Repomd::parse(&bytes).map_err(|fault| Error::malformed(&index, fault))?;
     for kind in ["primary", "filelists"] {
         if repomd.record(kind).is_none() {
@@ -81,7 +81,7 @@ fn verified(root: &Path, record: &Record) -> Result<Vec<u8>, Error> {
         return Err(Error::malformed(index, reason));
     }
     let path = root.join(&record.location);
-    let size = fs::metadata(&path).map_err(Error::io("read", &path))?.len();
+    let size = fs::metadata(&path).map_err(tried("read", &path))?.len();
     if let Some(listed) = record.size
         && listed != size
     {
@@ -93,7 +93,7 @@ fn verified(root: &Path, record: &Record) -> Result<Vec<u8>, Error> {
             format!("it has {size} bytes, more than {MAX_FILE}"),
         ));
     }
-    let bytes = lustre_files::read(&path, MAX_FILE).map_err(Error::io("read", &path))?;
+    let bytes = lustre_files::read(&path, MAX_FILE).map_err(tried("read", &path))?;
     let mut hasher = Hasher::new(&record.checksum.kind, &path)?;
     hasher.update(&bytes);
     let found = hasher.finish();
@@ -113,9 +113,9 @@ fn opened<T>(
     let path = root.join(&record.location);
     let source: Box<dyn Read + '_> = match bytes {
         [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(bytes)),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Box::new(
-            zstd::stream::read::Decoder::with_buffer(bytes).map_err(Error::io("read", &path))?,
-        ),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => {
+            Box::new(zstd::stream::read::Decoder::with_buffer(bytes).map_err(tried("read", &path))?)
+        }
         [b'<', ..] => Box::new(bytes),
         _ => {
             return Err(Error::Unsupported {
@@ -139,7 +139,7 @@ fn opened<T>(
         },
     );
     let parsed = parse(&mut source).map_err(|fault| Error::malformed(&path, fault))?;
-    io::copy(&mut source, &mut io::sink()).map_err(Error::io("read", &path))?;
+    io::copy(&mut source, &mut io::sink()).map_err(tried("read", &path))?;
     let checked = source.into_inner();
     if let Some(size) = record.open_size
         && size != checked.size

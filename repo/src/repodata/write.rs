@@ -9,6 +9,7 @@ use std::sync::{Condvar, Mutex, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
+use lustre_files::tried;
 use lustre_rpm_header::Headers;
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
@@ -103,7 +104,7 @@ fn packages(root: &Path) -> Result<Vec<PathBuf>, Error> {
     for entry in walk {
         let entry = entry.map_err(|error| {
             let path = error.path().unwrap_or(root).to_owned();
-            Error::io("walk through", path)(error.into())
+            tried("walk through", path)(error)
         })?;
         if entry.file_type().is_file() && entry.path().extension().is_some_and(|it| it == "rpm") {
             found.push(entry.into_path());
@@ -246,7 +247,7 @@ fn load(root: &Path, path: &Path, read_only: bool) -> Result<Package, Error> {
     let location = location.to_str().ok_or_else(|| Error::Name {
         path: path.to_owned(),
     })?;
-    let mut file = lustre_files::open(path).map_err(Error::io("open", path))?;
+    let mut file = lustre_files::open(path).map_err(tried("open", path))?;
     let headers = Headers::read(&mut file).map_err(|source| Error::Rpm {
         path: path.to_owned(),
         source: source.into(),
@@ -259,7 +260,7 @@ fn load(root: &Path, path: &Path, read_only: bool) -> Result<Package, Error> {
             source,
         })?;
     let mut package = header::package(&headers, metadata.is_source_package()).map_err(refused)?;
-    let (checksum, size) = digest(headers.bytes(), &mut file).map_err(Error::io("read", path))?;
+    let (checksum, size) = digest(headers.bytes(), &mut file).map_err(tried("read", path))?;
     if let Some(expected) = header::file_size(&headers).map_err(refused)?
         && expected != size
     {
@@ -268,7 +269,7 @@ fn load(root: &Path, path: &Path, read_only: bool) -> Result<Package, Error> {
         )));
     }
     if !read_only {
-        normalise_mtime(&file, package.time_build).map_err(Error::io("set the time of", path))?;
+        normalise_mtime(&file, package.time_build).map_err(tried("set the time of", path))?;
     }
     package.checksum = checksum;
     package.size_package = size;
@@ -306,7 +307,7 @@ fn normalise_mtime(file: &File, seconds: i64) -> std::io::Result<()> {
 /// Metadata that is nothing to this library but text.
 fn other(staged: &Staged, kind: &str, path: &Path, time: u64) -> Result<Record, Error> {
     let text =
-        lustre_files::read_to_string(path, lustre_files::TEXT).map_err(Error::io("read", path))?;
+        lustre_files::read_to_string(path, lustre_files::TEXT).map_err(tried("read", path))?;
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| Error::Name {
         path: path.to_owned(),
@@ -328,7 +329,7 @@ fn groups(staged: &Staged, path: &Path, time: u64) -> Result<[Record; 2], Error>
         }
     }
     let text =
-        lustre_files::read_to_string(path, lustre_files::TEXT).map_err(Error::io("read", path))?;
+        lustre_files::read_to_string(path, lustre_files::TEXT).map_err(tried("read", path))?;
     document::parse(text.as_bytes(), "comps", &mut Any)
         .map_err(|fault| Error::malformed(path, fault))?;
     let name = path.file_name().and_then(|name| name.to_str());

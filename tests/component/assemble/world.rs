@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 use lustre_packaging::sign::{Key, Signer, dev_key, sign_package};
 use lustre_repo_tests::folder::Folder;
-use lustre_repository::comps::Comps;
+use lustre_repository::comps::{Comps, Group};
 use lustre_repository::layout::{self, Assembly, Completion, Input};
 use lustre_repository::manifest::{Manifest, Stage, Tool};
 use lustre_repository::proof::{Check, Outcome, Proof, StaticInput, static_checks};
@@ -417,9 +417,14 @@ pub fn release(repo_file: &RepoFile) -> release_package::Built {
 }
 
 fn comps() -> Comps {
-    Comps::parse(
-        "[[group]]\nid = \"lustre-server\"\nname = \"Lustre Server\"\ndescription = \"A server\"\n\
-         mandatory = [\"kernel-core\", \"kmod-lustre\", \"lustre\", \"e2fsprogs\"]\n",
-    )
+    let packages = ["kernel-core", "kmod-lustre", "lustre", "e2fsprogs"];
+    Comps::new(vec![Group {
+        id: "lustre-server".to_owned(),
+        name: "Lustre Server".to_owned(),
+        description: "A server".to_owned(),
+        mandatory: packages.map(str::to_owned).into(),
+        default: Vec::new(),
+        optional: Vec::new(),
+    }])
     .unwrap()
 }

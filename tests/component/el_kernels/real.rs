@@ -16,9 +16,9 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use lustre_packaging::overlay::release::check_above;
 use lustre_packaging::overlay::{Inputs, Overlay};
 use lustre_packaging::process;
+use lustre_repo_tests::version_order::check_above;
 
 use super::{check_parsed, overlay, rpmspec};
 
@@ -113,7 +113,7 @@ fn check(folder: &Path, name: &str, scratch: &Path) -> Result<String> {
         &prepared.spec,
         &["-q", "--srpm", "--qf", "%{version}-%{release}"],
     )?;
-    check_above("kernel", &evr, &format!("{version}-{release}"))?;
+    check_above(&evr, &format!("{version}-{release}"))?;
     check_parsed(&parse(&overlay, el, &prepared.spec)?, version)?;
     Ok(format!(
         "{name}: {edits} edits land, rpmspec reads it as {evr}; series of Lustre {revision}: {size} bytes"

@@ -1,4 +1,4 @@
-//! The whole pipeline of three targets.
+//! The whole road of three targets.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use lustre_packaging::overlay::release::check_above;
 use lustre_packaging::process;
 use lustre_repo_tests::stand_in::mirror::SWIG;
 use lustre_repo_tests::stand_in::world::{Wanted, World};
+use lustre_repo_tests::version_order::check_above;
 
 use super::{GUIDE, PATCHED, PATCHLESS, alone, said};
 
@@ -94,7 +94,7 @@ fn patched(world: &World, packages: &Packages, release: &str) -> Result<()> {
         version == &format!("{}-{release}", world.release.version),
         "{version}"
     );
-    check_above("kernel", version, &world.release.kernel())?;
+    check_above(version, &world.release.kernel())?;
     for name in world.release.kernel_packages() {
         one(packages, name)?;
     }

@@ -77,8 +77,7 @@ impl Format for Proof {
             Err(error) => return Ok(Judged::Refused(message(&error))),
         };
         read.summary();
-        read.write(&path)
-            .map_err(|error| format!("cannot be written: {}", message(&error)))?;
+        fs::write(&path, read.to_json()).map_err(|error| error.to_string())?;
         match proof::Proof::read(&path) {
             Ok(again) if again == read => Ok(Judged::Accepted),
             Ok(_) => Err("is written as another proof".to_owned()),

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use lustre_packaging::overlay::patch::apply::{ApplyOptions, apply};
-use lustre_packaging::overlay::patch::{self as reader, ApplyError};
+use lustre_packaging::overlay::patch as reader;
+use lustre_packaging::overlay::patch::apply::{ApplyOptions, survey, survey_on};
 use lustre_packaging::overlay::series::{NamedPatch, Series};
 
 use crate::{Case, Format, Judged, message};
@@ -283,17 +283,27 @@ impl Format for Patch {
             content: input.to_vec(),
         }];
         let options = ApplyOptions::default();
-        if let Err(error) = apply(&ours, &patches, options) {
-            if !matches!(error, ApplyError::DoesNotApply(_)) {
-                return Ok(Judged::Refused(message(&error)));
+        let tried = match survey(&ours, &patches, options) {
+            Ok(tried) => tried,
+            Err(error) => return Ok(Judged::Refused(message(&error))),
+        };
+        for (name, content) in TREE {
+            if fs::read_to_string(ours.join(name)).ok().as_deref() != Some(content) {
+                return Err(format!("a patch that was tried changed {name}"));
             }
-            for (name, content) in TREE {
-                if fs::read_to_string(ours.join(name)).ok().as_deref() != Some(content) {
-                    return Err(format!("a patch that does not apply changed {name}"));
-                }
-            }
-            return Ok(Judged::Refused(message(&error)));
         }
+        let failures: Vec<String> = tried
+            .iter()
+            .flat_map(|result| result.failures.iter().map(ToString::to_string))
+            .collect();
+        if !failures.is_empty() {
+            return Ok(Judged::Refused(failures.join(
+                "
+",
+            )));
+        }
+        survey_on(&ours, &patches, options)
+            .map_err(|error| format!("it applies, and cannot be applied: {}", message(&error)))?;
         let file = folder.join("input.patch");
         fs::write(&file, input).map_err(io)?;
         let run = Command::new("patch")

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use lustre_packaging::archive::unpack_srpm;
-use lustre_packaging::sign::{self, Key, PublicKey, RpmSigner, Secret, Signer};
+use lustre_packaging::sign::{self, Key, PublicKey, Secret, Signer};
 use lustre_repository::repodata;
 use rpm::{CompressionType, CompressionWithLevel, Dependency, FileOptions};
 use sha2::{Digest, Sha256};
@@ -85,12 +85,17 @@ impl Rpm {
             builder.with_dir_entry(FileOptions::dir("/usr/share/a"))?;
             builder.with_symlink(FileOptions::symlink("/usr/bin/b", "a"))?;
         }
-        let package = match (signed, signer()) {
-            (true, Some(key)) => builder.build_and_sign(RpmSigner(&key))?,
-            _ => builder.build()?,
-        };
+        let package = builder.build()?;
         let mut bytes = Vec::new();
         package.write(&mut bytes)?;
+        if let (true, Some(key)) = (signed, signer()) {
+            let folder = tempfile::tempdir()?;
+            let [plain, signed] = ["plain.rpm", "signed.rpm"].map(|name| folder.path().join(name));
+            fs::write(&plain, &bytes)?;
+            sign::sign_package(&plain, &signed, &key, TIME)
+                .map_err(|error| rpm::Error::SignError(Box::new(error)))?;
+            bytes = fs::read(signed)?;
+        }
         if source {
             // The library makes binary packages; this is what makes the difference to it.
             let _ = as_source(&mut bytes);

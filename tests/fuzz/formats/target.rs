@@ -1,11 +1,10 @@
-//! Targets, and the other TOML files that a site may write: package groups, overlays.
+//! Targets, and the other TOML files that a site may write: overlays.
 
 use std::fs;
 use std::path::Path;
 
 use lustre_packaging::overlay::Manifest;
 use lustre_packaging::target;
-use lustre_repository::comps::Comps;
 
 use super::{spec_file, specs};
 use crate::{Case, Format, Judged, message};
@@ -127,16 +126,10 @@ impl Format for Specs {
     }
 
     fn seeds(&self) -> Vec<Case> {
-        vec![
-            Case::good(
-                "groups",
-                "[[group]]\nid = \"lustre-server\"\nname = \"Lustre Server\"\ndescription = \"Kernel & tools\"\nmandatory = [\"lustre\", \"kernel\"]\noptional = [\"lustre-tests\"]\n",
-            ),
-            Case::good(
-                "an overlay",
-                include_str!("../../../packaging/src/overlay/testdata/overlay/overlay.toml"),
-            ),
-        ]
+        vec![Case::good(
+            "an overlay",
+            include_str!("../../../packaging/src/overlay/testdata/overlay/overlay.toml"),
+        )]
     }
 
     fn hostile(&self) -> Vec<Case> {
@@ -149,19 +142,9 @@ impl Format for Specs {
 
     fn check(&self, input: &[u8], _: &Path) -> Result<Judged, String> {
         let text = super::text(input);
-        match (Comps::parse(&text), Manifest::parse(&text, "overlay.toml")) {
-            (Ok(comps), _) => {
-                // Well-formed for who reads it next, whatever the names are.
-                lustre_packaging::untrusted::well_formed(comps.to_xml().as_bytes())
-                    .map_err(|why| format!("the groups are written as XML that is none: {why}"))?;
-                Ok(Judged::Accepted)
-            }
-            (_, Ok(_)) => Ok(Judged::Accepted),
-            (Err(one), Err(other)) => Ok(Judged::Refused(format!(
-                "{}\n{}",
-                message(&one),
-                message(&other)
-            ))),
-        }
+        Ok(match Manifest::parse(&text, "overlay.toml") {
+            Ok(_) => Judged::Accepted,
+            Err(error) => Judged::Refused(message(&error)),
+        })
     }
 }

@@ -157,8 +157,8 @@ impl Lustre {
 /// The files that an overlay corrects in every case and the model does not have, with the lines that it looks for. Nothing builds
 /// them.
 fn corrected_files(tree: &Path, overlay: &str) -> Result<()> {
-    let path = project().join("specs").join(overlay).join("overlay.toml");
-    let overlay = Overlay::load(&path)?;
+    let specs = project().join("specs");
+    let overlay = Overlay::load_in(&specs, &specs.join(overlay), &[])?;
     let mut files = BTreeMap::<&str, String>::new();
     for edit in &overlay.manifest.edit {
         if let Some(file) = edit
@@ -196,8 +196,8 @@ mod tests {
             let dir = tempfile::tempdir().unwrap();
             let tree = dir.path().join("lustre");
             lustre.write(&tree).unwrap();
-            let path = project().join("specs").join(lustre.overlay());
-            let overlay = Overlay::load(&path.join("overlay.toml")).unwrap();
+            let specs = project().join("specs");
+            let overlay = Overlay::load_in(&specs, &specs.join(lustre.overlay()), &[]).unwrap();
             let changed = overlay.change_tree(&tree);
             assert!(changed.is_ok(), "{lustre:?}: {changed:?}");
         }

@@ -14,8 +14,8 @@ use lustre_packaging::store::StageDir;
 use crate::cli::TargetArgs;
 use crate::context::{self, Context};
 use crate::exit::Outcome;
-use crate::graph::preflight::{Misfit, REPORT};
-use crate::graph::{BuildGraph, name};
+use crate::road::preflight::{Misfit, REPORT};
+use crate::road::{Road, name};
 use crate::{lock, session, sources, ui};
 
 /// Tells of every check whether it fits.
@@ -26,20 +26,20 @@ pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
     let given = [sources::KERNEL, sources::LUSTRE]
         .iter()
         .all(|name| sources::is_replaced(arguments, name));
-    let (lock, graph);
-    let graph = match lock::find(&context)? {
+    let (lock, road);
+    let road = match lock::find(&context)? {
         (_, Found::Outdated(_)) if given => {
             lock = lock::none(&context)?;
-            graph = BuildGraph::of_given(&context, &lock)?;
-            &graph
+            road = Road::of_given(&context, &lock)?;
+            &road
         }
         _ => {
             lock = session::ready(&context)?;
-            graph = BuildGraph::new(&context, &lock)?;
-            &graph
+            road = Road::new(&context, &lock)?;
+            &road
         }
     };
-    let (report, _) = look(&context, graph)?;
+    let (report, _) = look(&context, road)?;
     let show = if report.fits { ui::say } else { ui::warn };
     for check in &report.checks {
         show(&check.to_string());
@@ -65,10 +65,10 @@ pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
 /// When something cannot be looked at.
 pub fn gate(
     context: &Context,
-    graph: &BuildGraph<'_>,
+    road: &Road<'_>,
 ) -> anyhow::Result<Option<BTreeMap<String, StageDir>>> {
     let before = context.screen.ran();
-    let (report, stages) = look(context, graph)?;
+    let (report, stages) = look(context, road)?;
     if report.fits {
         if context.screen.ran() > before {
             ui::say(&report.summary());
@@ -92,10 +92,10 @@ pub fn gate(
 
 fn look(
     context: &Context,
-    graph: &BuildGraph<'_>,
+    road: &Road<'_>,
 ) -> anyhow::Result<(Report, BTreeMap<String, StageDir>)> {
     let misfit = Misfit::default();
-    let stages = graph.preflight(&misfit)?;
+    let stages = road.preflight(&misfit)?;
     let ran = session::run_taking(context, &[name::PREFLIGHT], &stages);
     drop(stages);
     if process::interrupted() {

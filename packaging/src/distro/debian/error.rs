@@ -1,8 +1,5 @@
 //! What can go wrong with apt or the archive.
 
-use std::io;
-use std::path::PathBuf;
-
 use crate::process;
 
 /// What went wrong with apt or the archive.
@@ -29,14 +26,9 @@ pub enum Error {
         /// The component asked for.
         component: String,
     },
-    /// A file cannot be read or written.
-    #[error("{}: {source}", lustre_files::shown(path))]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// A file or folder cannot be used.
+    #[error(transparent)]
+    Path(#[from] lustre_files::PathError),
     /// apt failed.
     #[error("{doing}: {source}")]
     Apt {

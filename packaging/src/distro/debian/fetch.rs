@@ -4,6 +4,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use lustre_files::at;
+
 use super::{Apt, Error};
 use crate::lock::FilePin;
 use crate::process;
@@ -20,24 +22,20 @@ impl Apt {
     /// # Errors
     /// When a file is gone from the archive, or its contents are not those of the pin.
     pub fn fetch(&self, pins: &[FilePin], into: &Path) -> Result<(), Error> {
-        let io = |path: &Path, source| Error::Io {
-            path: path.to_owned(),
-            source,
-        };
-        fs::create_dir_all(into).map_err(|e| io(into, e))?;
+        fs::create_dir_all(into).map_err(at(into))?;
         let mut missing = Vec::new();
         for pin in pins {
             let path = into.join(&pin.file);
             if !path.is_file() {
                 missing.push(pin);
-            } else if sha256(&path).map_err(|e| io(&path, e))? != pin.sha256 {
-                fs::remove_file(&path).map_err(|e| io(&path, e))?;
+            } else if sha256(&path).map_err(at(&path))? != pin.sha256 {
+                fs::remove_file(&path).map_err(at(&path))?;
                 missing.push(pin);
             }
         }
         let part = into.join(".part");
         if !missing.is_empty() {
-            fs::create_dir_all(&part).map_err(|e| io(&part, e))?;
+            fs::create_dir_all(&part).map_err(at(&part))?;
         }
         for batch in missing.chunks(BATCH) {
             let mut command = self.command(APT_HELPER);
@@ -61,7 +59,7 @@ impl Apt {
                 return Err(error);
             }
         }
-        lustre_files::remove_tree(&part).map_err(|e| io(&part, e.into()))
+        Ok(lustre_files::remove_tree(&part).map_err(at(&part))?)
     }
 }
 
@@ -86,13 +84,9 @@ fn accept(
             ),
         });
     }
-    let io = |path: &Path, source| Error::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let found = sha256(candidate).map_err(|e| io(candidate, e))?;
+    let found = sha256(candidate).map_err(at(candidate))?;
     if found != pin.sha256 {
-        fs::remove_file(candidate).map_err(|e| io(candidate, e))?;
+        fs::remove_file(candidate).map_err(at(candidate))?;
         return Err(Error::Digest {
             file: pin.file.clone(),
             uri: pin.uri.clone(),
@@ -100,7 +94,7 @@ fn accept(
             pinned: pin.sha256.clone(),
         });
     }
-    fs::rename(candidate, &to).map_err(|e| io(&to, e))
+    Ok(fs::rename(candidate, &to).map_err(at(&to))?)
 }
 
 fn sha256(path: &Path) -> io::Result<String> {

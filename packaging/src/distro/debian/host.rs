@@ -3,6 +3,8 @@
 use std::io;
 use std::path::Path;
 
+use lustre_files::at;
+
 use super::Error;
 use crate::process;
 
@@ -46,9 +48,10 @@ pub(super) fn configuration(dir: &Path, acquire: &str) -> Result<String, Error> 
     let dir = dir
         .to_str()
         .filter(|d| !d.contains(['"', '\n']))
-        .ok_or_else(|| Error::Io {
-            path: dir.to_owned(),
-            source: io::Error::other("apt cannot have its state in a folder with such a name"),
+        .ok_or_else(|| {
+            at(dir)(io::Error::other(
+                "apt cannot have its state in a folder with such a name",
+            ))
         })?;
     // Parts and main configuration of the host are left out: its hooks (such as emptying the package cache) are not ours.
     Ok(format!(

@@ -21,6 +21,8 @@ use host::{check_host, configuration, host_acquire};
 pub(crate) use pins::lines;
 use sources::{Asked, Entry, Options};
 
+use lustre_files::at;
+
 use super::recipe::{Debian, Recipe};
 use crate::lock::{FilePin, PackagePin};
 use crate::process;
@@ -53,11 +55,7 @@ fn of_host(debian: &Debian, etc: Option<&Path>) -> Result<Vec<Entry>, Error> {
         if asked.component != debian.component || !debian.suites.contains(&asked.suite) {
             continue;
         }
-        let text =
-            lustre_files::read_to_string(&asked.file, LARGEST).map_err(|source| Error::Io {
-                path: asked.file.clone(),
-                source,
-            })?;
+        let text = lustre_files::read_to_string(&asked.file, LARGEST).map_err(at(&asked.file))?;
         let options = Options::of(&asked, &text).ok_or_else(|| Error::Answer {
             line: format!("{}:{}", asked.file.display(), asked.number),
         })?;
@@ -167,10 +165,6 @@ impl Apt {
     }
 
     fn prepare(debian: &Debian, entries: &[Entry], dir: &Path) -> Result<Self, Error> {
-        let io = |path: &Path, source| Error::Io {
-            path: path.to_owned(),
-            source,
-        };
         for name in [
             "lists/partial",
             "cache/archives/partial",
@@ -178,12 +172,12 @@ impl Apt {
             "empty.d",
         ] {
             let path = dir.join(name);
-            fs::create_dir_all(&path).map_err(|e| io(&path, e))?;
+            fs::create_dir_all(&path).map_err(at(&path))?;
         }
-        let dir = fs::canonicalize(dir).map_err(|e| io(dir, e))?;
+        let dir = fs::canonicalize(dir).map_err(at(dir))?;
         let write = |name: &str, text: &str| {
             let path = dir.join(name);
-            fs::write(&path, text).map_err(|e| io(&path, e))
+            fs::write(&path, text).map_err(at(&path))
         };
         let (stanzas, lines) = sources::written(entries);
         write("sources.list.d/archive.sources", &stanzas)?;
@@ -257,7 +251,7 @@ impl Apt {
         }
         preferences.push_str("Package: *\nPin: release *\nPin-Priority: -1\n");
         let path = self.dir.join("preferences");
-        fs::write(&path, preferences).map_err(|source| Error::Io { path, source })?;
+        fs::write(&path, preferences).map_err(at(&path))?;
         let out = process::output(
             self.command("apt-get")
                 .args([

@@ -1,8 +1,8 @@
 //! Whether patches apply to a tree, and applying them, with GNU `patch`.
 //!
 //! A series is tried cumulatively in a scratch folder that holds only the files it touches, so a whole kernel tree is
-//! neither copied nor changed. A patch that fails is left out whole and the next one is tried, so one run tells
-//! everything that does not fit. Only when every patch applies are the results moved into the tree.
+//! neither copied nor changed. Of a patch that fails those hunks stay that do apply, so that a later one is not blamed for what an earlier
+//! one lacks: as close as one run comes to naming every patch that has to be changed, and only those.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -11,6 +11,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
+
+use lustre_files::tried;
 
 use super::model::{Patch, PatchError};
 use super::said::{BUSY, Failure, failures};
@@ -30,13 +32,6 @@ impl Default for ApplyOptions {
     }
 }
 
-/// What became of each patch of a series.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SeriesReport {
-    /// One result per patch, in order.
-    pub results: Vec<PatchResult>,
-}
-
 /// What became of one patch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PatchResult {
@@ -52,16 +47,9 @@ pub enum ApplyError {
     /// A patch cannot be read.
     #[error(transparent)]
     Parse(#[from] PatchError),
-    /// A file cannot be read or written.
-    #[error("{what} {}: {source}", path.display())]
-    Io {
-        /// What was tried.
-        what: &'static str,
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    /// A file or folder cannot be used.
+    #[error(transparent)]
+    Path(#[from] lustre_files::PathError),
     /// A file the patch touches is reached through a symbolic link that leaves the tree, or is no regular file.
     #[error("patch {patch} touches {}, which leads out of {} or is no regular file; refused", file.display(), tree.display())]
     Unsafe {
@@ -75,112 +63,44 @@ pub enum ApplyError {
     /// `patch` is not there.
     #[error("{0}; install the package `patch`")]
     NoTool(process::Error),
-    /// The series does not apply.
-    #[error("{0}")]
-    DoesNotApply(SeriesReport),
-}
-
-impl SeriesReport {
-    /// True when every patch applies.
-    pub fn applies(&self) -> bool {
-        self.results.iter().all(|result| result.failures.is_empty())
-    }
-}
-
-impl std::fmt::Display for SeriesReport {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let good = self
-            .results
-            .iter()
-            .filter(|result| result.failures.is_empty());
-        write!(
-            out,
-            "{} of {} patches apply",
-            good.count(),
-            self.results.len()
-        )?;
-        for result in &self.results {
-            for failure in &result.failures {
-                write!(out, "\n  {}: {failure}", result.name)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn io_error(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> ApplyError {
-    let path = path.to_owned();
-    move |source| ApplyError::Io { what, path, source }
 }
 
 /// The scratch folder of a patch goes, whatever came of it.
 fn removed(work: &Path) -> Result<(), ApplyError> {
-    lustre_files::remove_tree(work).map_err(|error| io_error("cannot remove", work)(error.into()))
+    Ok(lustre_files::remove_tree(work).map_err(tried("remove", work))?)
 }
 
-/// Tries `patches` on `tree`, one upon the other, without changing the tree.
+/// Tries `patches` on `tree`, one upon the other, without changing the tree; with one result per patch, in order.
 ///
 /// # Errors
-/// When a patch cannot be read or is unsafe, or `patch` cannot be run. A patch that does not apply is no error here but
-/// part of the report.
-pub fn check(
-    tree: &Path,
-    patches: &[NamedPatch],
-    options: ApplyOptions,
-) -> Result<SeriesReport, ApplyError> {
-    Ok(Scratch::run(tree, patches, options, Failed::LeftOut)?.1)
-}
-
-/// As [`check`], but of a patch that fails those hunks stay that do apply, so that a later patch is not blamed for what an earlier one
-/// lacks: as close as one run comes to naming every patch that has to be changed, and only those.
-///
-/// # Errors
-/// As [`check`].
+/// When a patch cannot be read or is unsafe, or `patch` cannot be run. A patch that does not apply is no error here but has failures.
 pub fn survey(
     tree: &Path,
     patches: &[NamedPatch],
     options: ApplyOptions,
-) -> Result<SeriesReport, ApplyError> {
-    Ok(Scratch::run(tree, patches, options, Failed::KeptInPart)?.1)
+) -> Result<Vec<PatchResult>, ApplyError> {
+    Ok(Scratch::run(tree, patches, options)?.1)
 }
 
 /// As [`survey`], and leaves in `tree` all that applies: a copy that others are tried on.
 ///
 /// # Errors
-/// As [`check`], and when the tree cannot be written.
+/// As [`survey`], and when the tree cannot be written.
 pub fn survey_on(
     tree: &Path,
     patches: &[NamedPatch],
     options: ApplyOptions,
-) -> Result<SeriesReport, ApplyError> {
-    let (scratch, report) = Scratch::run(tree, patches, options, Failed::KeptInPart)?;
+) -> Result<Vec<PatchResult>, ApplyError> {
+    let (scratch, results) = Scratch::run(tree, patches, options)?;
     scratch.install(tree)?;
-    Ok(report)
-}
-
-/// Applies `patches` to `tree`: all of them, or none.
-///
-/// # Errors
-/// As [`check`], and [`ApplyError::DoesNotApply`] with every failure of the whole series.
-pub fn apply(
-    tree: &Path,
-    patches: &[NamedPatch],
-    options: ApplyOptions,
-) -> Result<SeriesReport, ApplyError> {
-    let (scratch, report) = Scratch::run(tree, patches, options, Failed::LeftOut)?;
-    if !report.applies() {
-        return Err(ApplyError::DoesNotApply(report));
-    }
-    scratch.install(tree)?;
-    Ok(report)
+    Ok(results)
 }
 
 /// What `patch` made in `work` and should not have. It knows other formats, and finds them in what we take for prose; and it makes
 /// symbolic links, through which a file of this machine would be copied into the tree.
 fn unwanted(work: &Path, touched: &[PathBuf]) -> Result<Option<Failure>, ApplyError> {
     for entry in WalkDir::new(work).sort_by_file_name() {
-        let entry =
-            entry.map_err(|error| io_error("cannot look through", work)(io::Error::from(error)))?;
+        let entry = entry.map_err(tried("look through", work))?;
         let file = entry.path().strip_prefix(work).unwrap_or(entry.path());
         if entry.file_type().is_dir() {
             continue;
@@ -195,15 +115,6 @@ fn unwanted(work: &Path, touched: &[PathBuf]) -> Result<Option<Failure>, ApplyEr
     Ok(None)
 }
 
-/// What happens to a patch that does not apply.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Failed {
-    /// Nothing of it counts for later ones.
-    LeftOut,
-    /// The hunks that apply count.
-    KeptInPart,
-}
-
 /// The files a series touches, as they are after the patches so far.
 struct Scratch {
     folder: tempfile::TempDir,
@@ -216,12 +127,9 @@ impl Scratch {
         tree: &Path,
         patches: &[NamedPatch],
         options: ApplyOptions,
-        failed: Failed,
-    ) -> Result<(Self, SeriesReport), ApplyError> {
-        let folder = tempfile::tempdir().map_err(io_error(
-            "cannot make a scratch folder in",
-            &std::env::temp_dir(),
-        ))?;
+    ) -> Result<(Self, Vec<PatchResult>), ApplyError> {
+        let folder = tempfile::tempdir()
+            .map_err(tried("make a scratch folder in", &std::env::temp_dir()))?;
         let mut scratch = Scratch {
             folder,
             known: BTreeSet::new(),
@@ -233,13 +141,13 @@ impl Scratch {
             .collect::<Result<_, _>>()?;
         let mut results = Vec::new();
         for (patch, parsed) in patches.iter().zip(&parsed) {
-            let failures = scratch.one(tree, patch, parsed, options, failed)?;
+            let failures = scratch.one(tree, patch, parsed, options)?;
             results.push(PatchResult {
                 name: patch.name.clone(),
                 failures,
             });
         }
-        Ok((scratch, SeriesReport { results }))
+        Ok((scratch, results))
     }
 
     /// The state after the patches so far.
@@ -254,14 +162,13 @@ impl Scratch {
         patch: &NamedPatch,
         parsed: &Patch,
         options: ApplyOptions,
-        failed: Failed,
     ) -> Result<Vec<Failure>, ApplyError> {
         let touched = parsed.touched();
         for file in &touched {
             self.fetch(tree, file, &patch.name)?;
         }
         let work = self.folder.path().join("work");
-        fs::create_dir_all(&work).map_err(io_error("cannot make", &work))?;
+        fs::create_dir_all(&work).map_err(tried("make", &work))?;
         for file in &touched {
             // Of two names for a new file, `patch` takes the one for which it has to make fewer folders.
             let is_there = |folder: &&Path| {
@@ -271,7 +178,7 @@ impl Scratch {
             };
             if let Some(folder) = file.ancestors().skip(1).find(is_there) {
                 let folder = work.join(folder);
-                fs::create_dir_all(&folder).map_err(io_error("cannot make", &folder))?;
+                fs::create_dir_all(&folder).map_err(tried("make", &folder))?;
             }
             let from = self.state().join(file);
             if from.exists() {
@@ -279,7 +186,7 @@ impl Scratch {
             }
         }
         let input = self.folder.path().join("input.patch");
-        fs::write(&input, &patch.content).map_err(io_error("cannot write", &input))?;
+        fs::write(&input, &patch.content).map_err(tried("write", &input))?;
         let mut command = process::command("patch");
         command
             .args([
@@ -308,14 +215,12 @@ impl Scratch {
             removed(&work)?;
             return Ok(vec![failure]);
         }
-        if done.status.success() || failed == Failed::KeptInPart {
-            for file in &touched {
-                let (from, to) = (work.join(file), self.state().join(file));
-                if from.exists() {
-                    copy(&from, &to)?;
-                } else if to.exists() {
-                    fs::remove_file(&to).map_err(io_error("cannot remove", &to))?;
-                }
+        for file in &touched {
+            let (from, to) = (work.join(file), self.state().join(file));
+            if from.exists() {
+                copy(&from, &to)?;
+            } else if to.exists() {
+                fs::remove_file(&to).map_err(tried("remove", &to))?;
             }
         }
         removed(&work)?;
@@ -339,7 +244,7 @@ impl Scratch {
         match fs::symlink_metadata(&from) {
             Ok(_) => copy(&from, &self.state().join(file)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            Err(error) => Err(io_error("cannot read", &from)(error)),
+            Err(error) => Err(tried("read", &from)(error).into()),
         }
     }
 
@@ -350,7 +255,7 @@ impl Scratch {
             if !from.exists() {
                 match fs::remove_file(&to) {
                     Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                        return Err(io_error("cannot remove", &to)(error));
+                        return Err(tried("remove", &to)(error).into());
                     }
                     _ => continue,
                 }
@@ -359,7 +264,7 @@ impl Scratch {
             aside.push(".patched~");
             let aside = PathBuf::from(aside);
             copy(&from, &aside)?;
-            fs::rename(&aside, &to).map_err(io_error("cannot replace", &to))?;
+            fs::rename(&aside, &to).map_err(tried("replace", &to))?;
         }
         Ok(())
     }
@@ -381,7 +286,7 @@ fn inside(tree: &Path, file: &Path, patch: &str) -> Result<PathBuf, ApplyError> 
             Ok(meta) if index + 1 == parts.len() && meta.is_file() => {}
             Ok(_) => return Err(refused()),
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(tree.join(file)),
-            Err(error) => return Err(io_error("cannot read", &path)(error)),
+            Err(error) => return Err(tried("read", &path)(error).into()),
         }
     }
     Ok(path)
@@ -390,15 +295,13 @@ fn inside(tree: &Path, file: &Path, patch: &str) -> Result<PathBuf, ApplyError> 
 /// Copies content and permissions, making folders as needed.
 fn copy(from: &Path, to: &Path) -> Result<(), ApplyError> {
     if let Some(parent) = to.parent() {
-        fs::create_dir_all(parent).map_err(io_error("cannot make", parent))?;
+        fs::create_dir_all(parent).map_err(tried("make", parent))?;
     }
-    lustre_files::copy(from, to).map_err(io_error("cannot copy to", to))?;
+    lustre_files::copy(from, to).map_err(tried("copy to", to))?;
     // A read-only source file (sources unpacked from some archives) must not stop the next patch.
-    let mut mode = fs::metadata(to)
-        .map_err(io_error("cannot read", to))?
-        .permissions();
+    let mut mode = fs::metadata(to).map_err(tried("read", to))?.permissions();
     mode.set_mode(mode.mode() | 0o200);
-    fs::set_permissions(to, mode).map_err(io_error("cannot change the mode of", to))
+    Ok(fs::set_permissions(to, mode).map_err(tried("change the mode of", to))?)
 }
 
 #[cfg(test)]

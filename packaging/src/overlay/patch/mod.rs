@@ -6,6 +6,6 @@ mod named;
 mod parse;
 mod said;
 
-pub use apply::{ApplyError, ApplyOptions, PatchResult, SeriesReport};
+pub use apply::{ApplyError, ApplyOptions, PatchResult};
 pub use model::{FilePatch, Hunk, Line, LineKind, Patch, PatchError};
 pub use said::Failure;

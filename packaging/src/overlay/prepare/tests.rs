@@ -1,4 +1,5 @@
 use super::super::config::Value;
+use super::super::patch::{ApplyOptions, apply};
 use super::*;
 
 const MANIFEST: &str = include_str!("../testdata/overlay/overlay.toml");
@@ -49,8 +50,12 @@ impl Place {
         fs::write(path, text.replacen(from, to, 1)).unwrap();
     }
 
+    fn overlay(&self) -> Result<Overlay, OverlayError> {
+        Overlay::load_in(self.dir.path(), &self.dir.path().join("overlay"), &[])
+    }
+
     fn prepare(&self) -> Result<Prepared, OverlayError> {
-        let overlay = Overlay::load(&self.dir.path().join("overlay/overlay.toml"))?;
+        let overlay = self.overlay()?;
         overlay.prepare(
             &self.dir.path().join("sources"),
             &self.dir.path().join("out"),
@@ -179,7 +184,7 @@ fn a_version_cannot_lead_out_of_the_folder() {
 fn the_config_of_the_build_is_compared() {
     let place = place();
     let merged = place.prepare().unwrap().config.unwrap();
-    let overlay = Overlay::load(&place.dir.path().join("overlay/overlay.toml")).unwrap();
+    let overlay = place.overlay().unwrap();
     let tree = place.dir.path().join("BUILD/kernel-6.1/linux-6.1");
     fs::create_dir_all(&tree).unwrap();
     fs::write(tree.join("Kconfig"), "config MD\nconfig DM_FLAKEY\n").unwrap();
@@ -217,10 +222,11 @@ fn a_tree_is_changed_all_or_nothing() {
     let toml = dir.path().join("overlay.toml");
     fs::write(&toml, manifest("nowhere")).unwrap();
     let tree = dir.path().join("tree");
-    assert!(Overlay::load(&toml).unwrap().change_tree(&tree).is_err());
+    let load = || Overlay::load_in(dir.path(), dir.path(), &[]).unwrap();
+    assert!(load().change_tree(&tree).is_err());
     assert_eq!(fs::read_to_string(&m4).unwrap(), "one\ntwo\n");
     fs::write(&toml, manifest("two")).unwrap();
-    let changed = Overlay::load(&toml).unwrap().change_tree(&tree).unwrap();
+    let changed = load().change_tree(&tree).unwrap();
     assert_eq!(changed, [m4.clone(), tree.join("fix.patch")]);
     assert_eq!(
         fs::read_to_string(&m4).unwrap(),
@@ -231,20 +237,23 @@ fn a_tree_is_changed_all_or_nothing() {
 #[test]
 fn series_are_tried_on_a_tree_with_their_fixups() {
     let place = place();
-    let overlay = Overlay::load(&place.dir.path().join("overlay/overlay.toml")).unwrap();
+    let overlay = place.overlay().unwrap();
     let tree = place.dir.path().join("tree");
     fs::create_dir_all(tree.join("fs")).unwrap();
     fs::write(tree.join("fs/set.c"), "zero\none\nthree\n").unwrap();
-    let reports = overlay.check_series(&tree, &place.inputs).unwrap();
-    assert!(reports.len() == 1 && reports[0].applies(), "{reports:?}");
+    let source = &overlay.manifest.series[0];
+    let patches = overlay.series_patches(source, &place.inputs).unwrap();
+    let options = ApplyOptions { fuzz: source.fuzz };
+    let failures = || -> Vec<String> {
+        let results = apply::survey(&tree, &patches, options).unwrap();
+        let failures = results.iter().flat_map(|result| &result.failures);
+        failures.map(ToString::to_string).collect()
+    };
+    assert_eq!(failures(), [""; 0]);
     // The overlay allows no fuzz, so one other line of context is enough to fail.
     fs::write(tree.join("fs/set.c"), "zero\none\nfour\n").unwrap();
-    let reports = overlay.check_series(&tree, &place.inputs).unwrap();
-    let text = reports[0].to_string();
-    assert!(
-        text.contains("0 of 1 patches apply\n  fix.patch: fs/set.c: hunk 1"),
-        "{text}"
-    );
+    let failures = failures();
+    assert!(failures[0].starts_with("fs/set.c: hunk 1"), "{failures:?}");
 }
 
 #[test]

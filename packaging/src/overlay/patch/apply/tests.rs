@@ -20,6 +20,10 @@ fn patch(name: &str, content: &str) -> NamedPatch {
     }
 }
 
+fn applies(results: &[PatchResult]) -> bool {
+    results.iter().all(|result| result.failures.is_empty())
+}
+
 const FIRST: &str = "--- a/fs/f\n+++ b/fs/f\n@@ -5,2 +5,3 @@\n 5\n+5.5\n 6\n";
 /// Needs what [`FIRST`] adds.
 const SECOND: &str = "--- a/fs/f\n+++ b/fs/f\n@@ -5,3 +5,3 @@\n 5\n-5.5\n+5.6\n 6\n\
@@ -30,14 +34,14 @@ const BAD: &str = include_str!("../../testdata/patch/bad.patch");
 fn a_series_is_tried_cumulatively_and_leaves_the_tree_alone() {
     let tree = tree();
     let series = [patch("first", FIRST), patch("second", SECOND)];
-    let report = check(tree.path(), &series, ApplyOptions::default()).unwrap();
-    assert!(report.applies(), "{report}");
+    let report = survey(tree.path(), &series, ApplyOptions::default()).unwrap();
+    assert!(applies(&report), "{report:?}");
     assert_eq!(
         fs::read_to_string(tree.path().join("fs/f")).unwrap(),
         numbers(1..=20)
     );
-    let alone = check(tree.path(), &series[1..], ApplyOptions::default()).unwrap();
-    assert!(!alone.applies());
+    let alone = survey(tree.path(), &series[1..], ApplyOptions::default()).unwrap();
+    assert!(!applies(&alone));
 }
 
 #[test]
@@ -46,13 +50,11 @@ fn a_survey_blames_no_later_patch_for_what_an_earlier_one_lacks() {
     let partly = format!("{FIRST}@@ -15,2 +16,3 @@\n not there\n+x\n nor this\n");
     let series = [patch("partly", &partly), patch("second", SECOND)];
     let options = ApplyOptions { fuzz: 0 };
-    let failing = |report: SeriesReport| -> Vec<String> {
+    let failing = |results: Vec<PatchResult>| -> Vec<String> {
         let failed = |result: &PatchResult| !result.failures.is_empty();
-        let results = report.results.into_iter();
+        let results = results.into_iter();
         results.filter(failed).map(|result| result.name).collect()
     };
-    let checked = check(tree.path(), &series, options).unwrap();
-    assert_eq!(failing(checked), ["partly", "second"]);
     let surveyed = survey(tree.path(), &series, options).unwrap();
     assert_eq!(failing(surveyed), ["partly"]);
     assert_eq!(
@@ -64,6 +66,7 @@ fn a_survey_blames_no_later_patch_for_what_an_earlier_one_lacks() {
     let text = fs::read_to_string(tree.path().join("fs/f")).unwrap();
     assert!(text.contains("\n5\n5.6\n6\n"), "{text}");
     assert!(tree.path().join("new/file").exists());
+    assert!(!tree.path().join("fs/f.patched~").exists());
 }
 
 #[test]
@@ -74,9 +77,9 @@ fn every_failure_is_reported_with_file_and_hunk() {
         patch("first", FIRST),
         patch("again", FIRST),
     ];
-    let report = check(tree.path(), &series, ApplyOptions { fuzz: 0 }).unwrap();
+    let report = survey(tree.path(), &series, ApplyOptions { fuzz: 0 }).unwrap();
     assert_eq!(
-        report.results[0].failures,
+        report[0].failures,
         [
             Failure::Hunk {
                 file: "fs/f".into(),
@@ -96,41 +99,13 @@ fn every_failure_is_reported_with_file_and_hunk() {
             },
         ]
     );
-    assert_eq!(report.results[1].failures, []);
-    assert_eq!(
-        report.results[2].failures,
-        [Failure::AlreadyApplied("fs/f".into())]
-    );
-    let text = report.to_string();
-    assert!(text.starts_with("1 of 3 patches apply"), "{text}");
+    assert_eq!(report[1].failures, []);
+    assert_eq!(report[2].failures, [Failure::AlreadyApplied("fs/f".into())]);
+    let text = report[0].failures[0].to_string();
     assert!(
-        text.contains("bad: fs/f: hunk 1 (line 3 of the patch)"),
+        text.contains("fs/f: hunk 1 (line 3 of the patch)"),
         "{text}"
     );
-}
-
-#[test]
-fn apply_is_all_or_nothing() {
-    let tree = tree();
-    let good = [patch("first", FIRST), patch("second", SECOND)];
-    let mixed = [patch("first", FIRST), patch("bad", BAD)];
-    let error = apply(tree.path(), &mixed, ApplyOptions::default()).unwrap_err();
-    assert!(matches!(error, ApplyError::DoesNotApply(_)), "{error}");
-    assert_eq!(
-        fs::read_to_string(tree.path().join("fs/f")).unwrap(),
-        numbers(1..=20)
-    );
-    apply(tree.path(), &good, ApplyOptions::default()).unwrap();
-    assert!(
-        fs::read_to_string(tree.path().join("fs/f"))
-            .unwrap()
-            .contains("5\n5.6\n6\n")
-    );
-    assert_eq!(
-        fs::read_to_string(tree.path().join("new/file")).unwrap(),
-        "hello\n"
-    );
-    assert!(!tree.path().join("fs/f.patched~").exists());
 }
 
 #[test]
@@ -141,7 +116,7 @@ fn deletions_and_renames_reach_the_tree() {
         "diff --git a/g b/h\nsimilarity index 100%\nrename from g\nrename to h\n\
          diff --git a/del b/del\ndeleted file mode 100644\n--- a/del\n+++ /dev/null\n@@ -1,2 +0,0 @@\n-x\n-y\n",
     );
-    apply(tree.path(), &[both], ApplyOptions { fuzz: 0 }).unwrap();
+    survey_on(tree.path(), &[both], ApplyOptions { fuzz: 0 }).unwrap();
     assert!(!tree.path().join("g").exists() && !tree.path().join("del").exists());
     assert_eq!(
         fs::read_to_string(tree.path().join("h")).unwrap(),
@@ -156,7 +131,7 @@ fn links_out_of_the_tree_are_refused() {
     fs::write(outside.path().join("f"), numbers(1..=20)).unwrap();
     fs::remove_dir_all(tree.path().join("fs")).unwrap();
     std::os::unix::fs::symlink(outside.path(), tree.path().join("fs")).unwrap();
-    let error = apply(
+    let error = survey_on(
         tree.path(),
         &[patch("first", FIRST)],
         ApplyOptions::default(),
@@ -174,7 +149,7 @@ fn paths_out_of_the_tree_are_refused_before_anything_is_done() {
     let tree = tree();
     let climbs = "--- a/../../f\n+++ b/../../f\n@@ -1 +1 @@\n-1\n+2\n";
     let series = [patch("first", FIRST), patch("climbs", climbs)];
-    let error = apply(tree.path(), &series, ApplyOptions::default()).unwrap_err();
+    let error = survey_on(tree.path(), &series, ApplyOptions::default()).unwrap_err();
     assert!(
         matches!(error, ApplyError::Parse(PatchError::Traversal { .. })),
         "{error}"
@@ -198,7 +173,7 @@ fn no_script_of_an_editor_is_run() {
         (format!("{FIRST}1,20s/.//\n"), 7),
         (format!("{FIRST}3a \nx\n.\n"), 7),
     ] {
-        let error = check(
+        let error = survey(
             tree.path(),
             &[patch("script", &script)],
             ApplyOptions::default(),
@@ -214,8 +189,8 @@ fn no_script_of_an_editor_is_run() {
     }
     for prose in ["3 dogs\n", "1,2a\n", "12\n", "3abc\n", " 1d\n"] {
         let series = [patch("prose", &format!("{prose}{FIRST}"))];
-        let report = check(tree.path(), &series, ApplyOptions::default()).unwrap();
-        assert!(report.applies(), "{prose}: {report}");
+        let report = survey(tree.path(), &series, ApplyOptions::default()).unwrap();
+        assert!(applies(&report), "{prose}: {report:?}");
     }
 }
 
@@ -241,7 +216,6 @@ fn patch_is_told_the_format() {
                 &patch("other", other),
                 &read,
                 ApplyOptions::default(),
-                Failed::KeptInPart,
             )
             .unwrap();
         let made = fs::read_to_string(scratch.state().join("fs/f")).unwrap();
@@ -261,7 +235,7 @@ fn no_file_is_made_that_the_patch_is_not_known_to_make() {
         name: "two".to_owned(),
         content: format!("{unified}{context}").into_bytes(),
     };
-    let error = apply(folder.path(), &[patch], ApplyOptions::default()).unwrap_err();
+    let error = survey_on(folder.path(), &[patch], ApplyOptions::default()).unwrap_err();
     assert!(
         error.to_string().contains("a diff that is not unified"),
         "{error}"
@@ -355,7 +329,7 @@ fn of_two_names_for_a_new_file_that_is_taken_whose_folder_is_there() {
     for (folder, made) in [("fs", "fs/longer.c"), ("x", "x/n.c")] {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join(folder)).unwrap();
-        apply(dir.path(), &[patch("new", text)], ApplyOptions::default()).unwrap();
+        survey_on(dir.path(), &[patch("new", text)], ApplyOptions::default()).unwrap();
         assert!(dir.path().join(made).is_file(), "{made}");
     }
 }
@@ -373,15 +347,9 @@ fn a_link_that_a_patch_makes_brings_no_file_of_this_machine_into_a_tree() {
     for to in [&secret, &elsewhere.path().join("nothing")] {
         let tree = tree();
         let series = [patch("link", &made(to)), patch("first", FIRST)];
-        let error = apply(tree.path(), &series, ApplyOptions::default()).unwrap_err();
-        let words = error.to_string();
-        assert!(
-            words.contains("1 of 2 patches apply")
-                && words.contains("made: the patch makes a symbolic link"),
-            "{words}"
-        );
-        let surveyed = survey_on(tree.path(), &series, ApplyOptions::default()).unwrap();
-        assert!(!surveyed.applies());
+        let report = survey_on(tree.path(), &series, ApplyOptions::default()).unwrap();
+        assert_eq!(report[0].failures, [Failure::NoFileMade("made".into())]);
+        assert_eq!(report[1].failures, []);
         assert!(!fs::exists(tree.path().join("made")).unwrap());
     }
 }

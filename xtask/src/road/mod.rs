@@ -1,4 +1,4 @@
-//! The build graph of a target.
+//! The road of a target as a graph of stages.
 //!
 //! - [`distribution`]: the base repositories, the bootstrap and the buildroots.
 //! - [`e2fsprogs`]: from the pinned archive or a tree to unsigned RPMs.
@@ -32,9 +32,9 @@ use lustre_packaging::stage::Stage;
 
 use finish::Signing;
 
-pub use inputs::{BuildGraph, KERNEL_PACKAGE, base};
+pub use inputs::{KERNEL_PACKAGE, Road, base};
 
-impl BuildGraph<'_> {
+impl Road<'_> {
     /// All stages up to the unsigned packages.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl BuildGraph<'_> {
     /// The same, and the assembled repository.
     ///
     /// # Errors
-    /// As [`BuildGraph::signed`].
+    /// As [`Road::signed`].
     pub fn assembled<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Vec<Stage<'s>>> {
         let mut stages = self.signed(signing)?;
         stages.push(self.assemble(signing)?);
