@@ -1,6 +1,6 @@
 //! Does the machine have what building a target takes? Found out before anything is fetched or built.
 //!
-//! What is taken is the target's data, `[needs]`, by parts of the road: those that are in the store already take nothing.
+//! What is taken is the target's data, `[needs]`, by parts of the build: those that are in the store already take nothing.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -82,7 +82,7 @@ fn fewer(needed: u64, available: u64, jobs: u64, job: u64) -> String {
     }
 }
 
-/// A part of the road that takes much of a machine.
+/// A part of the build that takes much of a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Part {
@@ -97,7 +97,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// The part of the road that the stage `name` belongs to, where it is one that takes much.
+    /// The part of the build that the stage `name` belongs to, where it is one that takes much.
     pub fn of_stage(name: &str) -> Option<Self> {
         Some(match name {
             "distribution" | "bootstrap" => Self::Base,

@@ -150,7 +150,7 @@ fn uses_are_found_whatever_way_they_are_written() {
             "packaging/src/store/tree.rs",
         ),
         // Of another crate.
-        ("xtask/src/road/kernel.rs", "packaging/src/build/kernel.rs"),
+        ("xtask/src/graph/kernel.rs", "packaging/src/build/kernel.rs"),
         ("packaging/src/build/workdir.rs", "process/src/run.rs"),
         // A method that is in another file than its type.
         (
@@ -159,8 +159,8 @@ fn uses_are_found_whatever_way_they_are_written() {
         ),
         // `super`.
         (
-            "xtask/src/road/distribution.rs",
-            "xtask/src/road/kernel_tree.rs",
+            "xtask/src/graph/distribution.rs",
+            "xtask/src/graph/kernel_tree.rs",
         ),
     ] {
         assert!(uses[by].contains(used), "{by} uses {used}: {:?}", uses[by]);

@@ -249,7 +249,7 @@ impl From<Color> for clap::ColorChoice {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Lock, fetch, build, sign, assemble and prove: the whole road.
+    /// Lock, fetch, build, sign, assemble, and prove: the whole pipeline.
     #[command(
         after_help = "Examples:\n  cargo xtask repo --setup\n  cargo xtask repo --target rehearsal -j 2 -o /srv/repo\n  \
                             cargo xtask repo --offline --locked\n  cargo xtask repo --prove boot      boot it before it is put there"

@@ -12,7 +12,7 @@ use lustre_packaging::process;
 use lustre_packaging::store::{Digest, Entry, EntryKind, StageDir, Store, list_tree};
 use lustre_repository::{files, layout, proof, sums};
 
-use crate::road::name::TREE;
+use crate::graph::name::TREE;
 use crate::ui::Screen;
 
 /// The folder of the store in which a run notes where it publishes, so that the next one finds what a kill leaves there.

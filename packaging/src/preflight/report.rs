@@ -186,7 +186,7 @@ impl fmt::Display for Check {
     }
 }
 
-/// All checks of a target, in the order of the road.
+/// All checks of a target, in the order of the graph.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The target.

@@ -9,7 +9,7 @@
 //! - [`Histories`] are the commits that a git source is made of, and those that came after (`commits`).
 //! - `download` fetches files through `curl`, `git` drives git (`git_command`), in repositories of our own (`borrowed`), `tag` checks the signatures of tags, `srpm` reads a dnf source repository by its signed metadata (`repodata`).
 //!
-//! Fetching is the only part of the road that uses the network.
+//! Fetching is the only part of the pipeline that uses the network.
 
 mod borrowed;
 mod certificate;

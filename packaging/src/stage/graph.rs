@@ -15,7 +15,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// A stage's recipe.
 pub type Recipe<'a> = Box<dyn Fn(&Work<'_>) -> Result<(), Failure> + Send + Sync + 'a>;
 
-/// One step of the road.
+/// One step of the build graph.
 pub struct Stage<'a> {
     /// Its name, unique in the graph.
     pub name: String,

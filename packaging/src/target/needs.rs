@@ -25,7 +25,7 @@ pub struct Needs {
     pub lustre: Share,
 }
 
-/// What one part of the road takes.
+/// What one part of the build takes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Share {

@@ -1,4 +1,4 @@
-//! The whole road of three targets.
+//! The whole pipeline of three targets.
 
 use std::collections::BTreeMap;
 use std::fs;

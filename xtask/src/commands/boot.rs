@@ -16,10 +16,10 @@ use crate::boot::{BootInput, boot_checks};
 use crate::cli::BootArgs;
 use crate::context::{self, Context};
 use crate::exit::Outcome;
+use crate::graph::finish::Signing;
+use crate::graph::name::tree;
+use crate::graph::{BuildGraph, name, recipes};
 use crate::prove::{InstallInput, Server};
-use crate::road::finish::Signing;
-use crate::road::name::tree;
-use crate::road::{Road, name, recipes};
 use crate::{session, ui};
 
 /// Said where the proofs before it do not hold.
@@ -33,14 +33,14 @@ pub fn run(arguments: &BootArgs) -> anyhow::Result<Outcome> {
     // Nothing leaves the store.
     needs::before_fetching(&context, &needs::ALL, context.store.root())?;
     let lock = session::ready(&context)?;
-    let road = Road::new(&context, &lock)?;
-    needs::before_building(&context, &road.assembled(&signing)?, context.store.root())?;
-    if preflight::gate(&context, &road)?.is_none() {
+    let graph = BuildGraph::new(&context, &lock)?;
+    needs::before_building(&context, &graph.assembled(&signing)?, context.store.root())?;
+    if preflight::gate(&context, &graph)?.is_none() {
         return Ok(Outcome::Misfit);
     }
-    release::settle_in_store(&context, &road, &mut signing)?;
-    let done = session::run_taking(&context, &[name::ASSEMBLE], &road.assembled(&signing)?)?;
-    let proved = prove(&context, &road, &signing, &done)?;
+    release::settle_in_store(&context, &graph, &mut signing)?;
+    let done = session::run_taking(&context, &[name::ASSEMBLE], &graph.assembled(&signing)?)?;
+    let proved = prove(&context, &graph, &signing, &done)?;
     if let Some(model) = &context.target.model {
         ui::warn(model);
     }
@@ -85,21 +85,25 @@ pub fn table(context: &Context) -> anyhow::Result<&Boot> {
 ///
 /// # Errors
 /// When an input of it cannot be read.
-pub fn stage_of<'s>(road: &Road<'_>, boot: &Boot, recipe: Recipe<'s>) -> anyhow::Result<Stage<'s>> {
+pub fn stage_of<'s>(
+    graph: &BuildGraph<'_>,
+    boot: &Boot,
+    recipe: Recipe<'s>,
+) -> anyhow::Result<Stage<'s>> {
     let mut inputs = recipes::of(name::BOOT);
     inputs.extend([
         ("boot".to_owned(), serde_json::to_string(boot)?),
         (
             "install".to_owned(),
-            serde_json::to_string(&road.target.install)?,
+            serde_json::to_string(&graph.target.install)?,
         ),
         (
             "guest".to_owned(),
-            digest_of(&road.specs.join(&boot.guest))?,
+            digest_of(&graph.specs.join(&boot.guest))?,
         ),
         (
             "kernel-log".to_owned(),
-            digest_of(&road.specs.join(&boot.kernel_log))?,
+            digest_of(&graph.specs.join(&boot.kernel_log))?,
         ),
     ]);
     Ok(proofs::stage_of(name::BOOT, inputs, recipe))
@@ -109,12 +113,16 @@ pub fn stage_of<'s>(road: &Road<'_>, boot: &Boot, recipe: Recipe<'s>) -> anyhow:
 ///
 /// # Errors
 /// When an input of a stage cannot be read.
-pub fn held_before(context: &Context, road: &Road<'_>, signing: &Signing) -> anyhow::Result<bool> {
+pub fn held_before(
+    context: &Context,
+    graph: &BuildGraph<'_>,
+    signing: &Signing,
+) -> anyhow::Result<bool> {
     let Some(boot) = &context.target.boot else {
         return Ok(false);
     };
-    let mut stages = road.assembled(signing)?;
-    let nothing = stage_of(road, boot, Box::new(|_| Err("nothing is run here".into())))?;
+    let mut stages = graph.assembled(signing)?;
+    let nothing = stage_of(graph, boot, Box::new(|_| Err("nothing is run here".into())))?;
     stages.push(nothing);
     let planned = stage::plan(&stages, &context.store)?;
     Ok(planned.iter().any(|one| {
@@ -128,18 +136,18 @@ pub fn held_before(context: &Context, road: &Road<'_>, signing: &Signing) -> any
 /// When it cannot be made. Checks that fail are no error but the answer.
 pub fn prove(
     context: &Context,
-    road: &Road<'_>,
+    graph: &BuildGraph<'_>,
     signing: &Signing,
     done: &BTreeMap<String, StageDir>,
 ) -> anyhow::Result<Proved> {
     let boot = table(context)?;
     proofs::in_stage(
         context,
-        road,
+        graph,
         signing,
         done,
-        |recipe| stage_of(road, boot, recipe),
-        |dist| checks(context, &Server::of(road, done)?, dist),
+        |recipe| stage_of(graph, boot, recipe),
+        |dist| checks(context, &Server::of(graph, done)?, dist),
     )
 }
 

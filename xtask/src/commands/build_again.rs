@@ -10,8 +10,8 @@ use super::{needs, preflight};
 use crate::cli::BuildArgs;
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
-use crate::road::packages::PACKAGES;
-use crate::road::{Road, name};
+use crate::graph::packages::PACKAGES;
+use crate::graph::{BuildGraph, name};
 use crate::session::{self, needed};
 use crate::ui;
 
@@ -29,8 +29,8 @@ pub fn run(arguments: &BuildArgs, wanted: &str) -> anyhow::Result<Outcome> {
         .collect();
     needs::before_fetching(&context, &parts(&package), output)?;
     let lock = session::ready(&context)?;
-    let road = Road::new(&context, &lock)?;
-    let all = road.builds()?;
+    let graph = BuildGraph::new(&context, &lock)?;
+    let all = graph.builds()?;
     if !all.iter().any(|stage| stage.name == wanted) {
         let names: Vec<&str> = all.iter().map(|stage| stage.name.as_str()).collect();
         return Err(Usage(format!(
@@ -43,7 +43,7 @@ pub fn run(arguments: &BuildArgs, wanted: &str) -> anyhow::Result<Outcome> {
     let stages = needed(all, &[wanted]);
     needs::before_building(&context, &stages, output)?;
     let of_lustre = stages.iter().any(|stage| stage.name == name::LUSTRE_TREE);
-    if of_lustre && preflight::gate(&context, &road)?.is_none() {
+    if of_lustre && preflight::gate(&context, &graph)?.is_none() {
         return Ok(Outcome::Misfit);
     }
     let Compared { made, differs } = again(&context, &stages, wanted)?;

@@ -7,8 +7,8 @@ use super::preflight;
 use crate::cli::LockArgs;
 use crate::context::{self, Context};
 use crate::exit::Outcome;
+use crate::graph::BuildGraph;
 use crate::lock::{Wanted, current, fetch, misfit, path, resolve, write};
-use crate::road::Road;
 use crate::ui;
 
 /// Writes the lock where there is none or an outdated one; with `--update`, always.
@@ -79,8 +79,8 @@ fn update(context: &Context) -> anyhow::Result<Outcome> {
     }
     if target.distribution.kind == DistributionKind::Repositories {
         fetch(context, &lock, Wanted::All)?;
-        let road = Road::new(context, &lock)?;
-        if preflight::gate(context, &road)?.is_none() {
+        let graph = BuildGraph::new(context, &lock)?;
+        if preflight::gate(context, &graph)?.is_none() {
             return Ok(Outcome::Misfit);
         }
     }

@@ -11,7 +11,7 @@ use lustre_packaging::store::{Store, Uses};
 use crate::cli::LogArgs;
 use crate::context::Context;
 use crate::exit::{Help, Outcome};
-use crate::road::name;
+use crate::graph::name;
 use crate::ui;
 
 /// A log.

@@ -11,7 +11,7 @@ use lustre_packaging::stage::{self, Planned, Stage, State};
 use crate::context::{Context, processor};
 use crate::{lock, ui};
 
-/// Where nothing is fetched yet, all of the road's `parts` are still to be built: compared with what the machine has, its repository to
+/// Where nothing is fetched yet, all `parts` of the graph are still to be built: compared with what the machine has, its repository to
 /// be put at `output`.
 ///
 /// # Errors
@@ -59,7 +59,7 @@ pub fn line(
     Ok(Some(Compared(&estimate, &machine).to_string()))
 }
 
-/// The parts of the road that `planned` says are to be done.
+/// The parts of the graph that `planned` says are to be done.
 pub fn left(planned: &[Planned]) -> BTreeSet<Part> {
     planned
         .iter()
@@ -68,7 +68,7 @@ pub fn left(planned: &[Planned]) -> BTreeSet<Part> {
         .collect()
 }
 
-/// All parts of the road.
+/// All parts of the graph.
 pub const ALL: [Part; 4] = [Part::Base, Part::E2fsprogs, Part::Kernel, Part::Lustre];
 
 fn check(context: &Context, parts: &BTreeSet<Part>, output: &Path) -> anyhow::Result<()> {

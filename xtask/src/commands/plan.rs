@@ -16,9 +16,9 @@ use super::{boot, needs, release, verify};
 use crate::cli::{PlanArgs, Prove};
 use crate::context::{self, Context};
 use crate::exit::Outcome;
-use crate::road::outline::outline;
-use crate::road::preflight::Misfit;
-use crate::road::{Road, name};
+use crate::graph::outline::outline;
+use crate::graph::preflight::Misfit;
+use crate::graph::{BuildGraph, name};
 use crate::{key, lock, session, ui};
 
 /// Shows every stage of the target, whether it would run, and why.
@@ -30,12 +30,12 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
             return unlocked(&context, arguments, &format!("{} {what}", path.display()));
         }
     };
-    let road = match Road::planned(&context, &lock) {
+    let graph = match BuildGraph::planned(&context, &lock) {
         // A plan asks nobody, so what depends on what is in a tree that was never fetched cannot be known yet.
         Err(error) if matches!(error.downcast_ref(), Some(Error::Offline { .. })) => {
             return unlocked(&context, arguments, &error.to_string());
         }
-        road => road?,
+        graph => graph?,
     };
     // A plan makes nothing, not even a development key, and needs no passphrase.
     let public = key::source(&arguments.key)?.public()?;
@@ -45,23 +45,23 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
         );
     }
     let mut signing = session::planned_signing(&context, public.as_ref())?;
-    release::planned(&context, &road, &mut signing)?;
+    release::planned(&context, &graph, &mut signing)?;
     let misfit = Misfit::default();
-    let mut stages = road.preflight(&misfit)?;
-    stages.extend(road.assembled(&signing)?);
+    let mut stages = graph.preflight(&misfit)?;
+    stages.extend(graph.assembled(&signing)?);
     stages.push(verify::stage_of(
-        &road,
+        &graph,
         Prove::Install,
         Box::new(|_| Err("a plan runs nothing".into())),
     )?);
     if let Some(table) = &context.target.boot {
         stages.push(boot::stage_of(
-            &road,
+            &graph,
             table,
             Box::new(|_| Err("a plan runs nothing".into())),
         )?);
     }
-    stages.push(road.finish(&signing, &[name::PROVE]));
+    stages.push(graph.finish(&signing, &[name::PROVE]));
     let planned = stage::plan(&stages, &context.store)?;
     let names: Vec<&str> = planned.iter().map(|one| one.stage.as_str()).collect();
     let times = context.store.stages().times(&names)?;

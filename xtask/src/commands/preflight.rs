@@ -14,8 +14,8 @@ use lustre_packaging::store::StageDir;
 use crate::cli::TargetArgs;
 use crate::context::{self, Context};
 use crate::exit::Outcome;
-use crate::road::preflight::{Misfit, REPORT};
-use crate::road::{Road, name};
+use crate::graph::preflight::{Misfit, REPORT};
+use crate::graph::{BuildGraph, name};
 use crate::{lock, session, sources, ui};
 
 /// Tells of every check whether it fits.
@@ -26,20 +26,20 @@ pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
     let given = [sources::KERNEL, sources::LUSTRE]
         .iter()
         .all(|name| sources::is_replaced(arguments, name));
-    let (lock, road);
-    let road = match lock::find(&context)? {
+    let (lock, graph);
+    let graph = match lock::find(&context)? {
         (_, Found::Outdated(_)) if given => {
             lock = lock::none(&context)?;
-            road = Road::of_given(&context, &lock)?;
-            &road
+            graph = BuildGraph::of_given(&context, &lock)?;
+            &graph
         }
         _ => {
             lock = session::ready(&context)?;
-            road = Road::new(&context, &lock)?;
-            &road
+            graph = BuildGraph::new(&context, &lock)?;
+            &graph
         }
     };
-    let (report, _) = look(&context, road)?;
+    let (report, _) = look(&context, graph)?;
     let show = if report.fits { ui::say } else { ui::warn };
     for check in &report.checks {
         show(&check.to_string());
@@ -65,10 +65,10 @@ pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
 /// When something cannot be looked at.
 pub fn gate(
     context: &Context,
-    road: &Road<'_>,
+    graph: &BuildGraph<'_>,
 ) -> anyhow::Result<Option<BTreeMap<String, StageDir>>> {
     let before = context.screen.ran();
-    let (report, stages) = look(context, road)?;
+    let (report, stages) = look(context, graph)?;
     if report.fits {
         if context.screen.ran() > before {
             ui::say(&report.summary());
@@ -92,10 +92,10 @@ pub fn gate(
 
 fn look(
     context: &Context,
-    road: &Road<'_>,
+    graph: &BuildGraph<'_>,
 ) -> anyhow::Result<(Report, BTreeMap<String, StageDir>)> {
     let misfit = Misfit::default();
-    let stages = road.preflight(&misfit)?;
+    let stages = graph.preflight(&misfit)?;
     let ran = session::run_taking(context, &[name::PREFLIGHT], &stages);
     drop(stages);
     if process::interrupted() {

@@ -11,9 +11,9 @@ use lustre_packaging::store::StageDir;
 use lustre_repository::proof::{self, Check, Outcome, Proof};
 
 use crate::context::Context;
-use crate::road::finish::Signing;
-use crate::road::name::tree;
-use crate::road::{Road, name};
+use crate::graph::finish::Signing;
+use crate::graph::name::tree;
+use crate::graph::{BuildGraph, name};
 use crate::{session, ui};
 
 /// The proofs of one repository.
@@ -133,7 +133,7 @@ pub fn stage_of<'s>(name: &str, inputs: Vec<(String, String)>, recipe: Recipe<'s
 /// When they cannot be made. Checks that fail are no error but the answer.
 pub fn in_stage(
     context: &Context,
-    road: &Road<'_>,
+    graph: &BuildGraph<'_>,
     signing: &Signing,
     done: &BTreeMap<String, StageDir>,
     make: impl for<'s> FnOnce(Recipe<'s>) -> anyhow::Result<Stage<'s>>,
@@ -141,7 +141,7 @@ pub fn in_stage(
 ) -> anyhow::Result<Proved> {
     let dist = tree(&session::folder(done, name::ASSEMBLE)?);
     let failed = Mutex::new(None);
-    let mut stages: Vec<Stage<'_>> = road.assembled(signing)?;
+    let mut stages: Vec<Stage<'_>> = graph.assembled(signing)?;
     let proving = make(Box::new(|work| {
         let proved = Proved::new(context, &dist, checks(&dist)?)?;
         if proved.good() {

@@ -17,9 +17,9 @@ use before::{Before, contradictions};
 use crate::cli::ReleaseArgs;
 use crate::context::{self, Context, variable};
 use crate::exit::Usage;
-use crate::road::finish::Signing;
-use crate::road::release::{Packages, has_packages, time};
-use crate::road::{Road, name};
+use crate::graph::finish::Signing;
+use crate::graph::release::{Packages, has_packages, time};
+use crate::graph::{BuildGraph, name};
 use crate::{session, ui};
 
 /// The variable that may give the release time.
@@ -83,13 +83,13 @@ pub fn begin(
 ///
 /// # Errors
 /// When one of them is lower than what is at `output`.
-pub fn before_building(road: &Road<'_>, asked: &Asked, output: &Path) -> anyhow::Result<()> {
+pub fn before_building(graph: &BuildGraph<'_>, asked: &Asked, output: &Path) -> anyhow::Result<()> {
     let Some(before) = Before::at(output)? else {
         return Ok(());
     };
     let versions = [
-        ("e2fsprogs", road.target.e2fsprogs.version.as_str()),
-        ("lustre", road.target.lustre.version.as_str()),
+        ("e2fsprogs", graph.target.e2fsprogs.version.as_str()),
+        ("lustre", graph.target.lustre.version.as_str()),
     ];
     let found = versions_contradict(&before.packages(), &versions);
     before.judge(&found, &asked.overrules).map(drop)
@@ -133,7 +133,7 @@ fn first_guess(
 /// When it contradicts what is there, or a stage fails.
 pub fn settle(
     context: &Context,
-    road: &Road<'_>,
+    graph: &BuildGraph<'_>,
     signing: &mut Signing,
     asked: &Asked,
     output: &Path,
@@ -145,7 +145,7 @@ pub fn settle(
         let same_time = asked
             .time
             .is_none_or(|time| u64::from(time) == before.time());
-        if same_time && is_same(context, road, signing, before)? {
+        if same_time && is_same(context, graph, signing, before)? {
             return Ok(0);
         }
         if let Some(time) = asked.time.filter(|_| same_time) {
@@ -155,15 +155,15 @@ pub fn settle(
             ))
             .into());
         }
-        let packages = packages(context, road, signing)?;
+        let packages = packages(context, graph, signing)?;
         overrules = before.judge(
-            &contradictions(before, &road.target, signing, &packages.known())?,
+            &contradictions(before, &graph.target, signing, &packages.known())?,
             &asked.overrules,
         )?;
     }
     chosen(
         context,
-        road,
+        graph,
         signing,
         asked.time,
         before.as_ref(),
@@ -177,19 +177,19 @@ pub fn settle(
 /// When a stage fails.
 pub fn settle_in_store(
     context: &Context,
-    road: &Road<'_>,
+    graph: &BuildGraph<'_>,
     signing: &mut Signing,
 ) -> anyhow::Result<()> {
     let output = context::default_output(&context.target.name);
     let before = Before::looked_at(&output, &mut ui::warn);
     if let Some(before) = &before
-        && is_same(context, road, signing, before)?
+        && is_same(context, graph, signing, before)?
     {
         return Ok(());
     }
     chosen(
         context,
-        road,
+        graph,
         signing,
         None,
         before.as_ref(),
@@ -202,7 +202,11 @@ pub fn settle_in_store(
 ///
 /// # Errors
 /// When an input of a stage cannot be read.
-pub fn planned(context: &Context, road: &Road<'_>, signing: &mut Signing) -> anyhow::Result<()> {
+pub fn planned(
+    context: &Context,
+    graph: &BuildGraph<'_>,
+    signing: &mut Signing,
+) -> anyhow::Result<()> {
     let output = context::default_output(&context.target.name);
     let before = Before::looked_at(&output, &mut ui::warn);
     signing.release = first_guess(&Asked::default(), before.as_ref(), signing)?;
@@ -210,8 +214,8 @@ pub fn planned(context: &Context, road: &Road<'_>, signing: &mut Signing) -> any
         return Ok(());
     }
     let known = {
-        let mut stages = road.signed(signing)?;
-        stages.push(road.release_time(signing, None)?);
+        let mut stages = graph.signed(signing)?;
+        stages.push(graph.release_time(signing, None)?);
         let planned = stage::plan(&stages, &context.store)?;
         let one = planned.into_iter().find(|one| {
             one.stage == name::RELEASE_TIME && one.state == State::Cached && one.assuming.is_empty()
@@ -228,12 +232,12 @@ pub fn planned(context: &Context, road: &Road<'_>, signing: &mut Signing) -> any
 /// Whether the repository would be what is there already but for its proof, with that one's time; where it is, that is its time.
 fn is_same(
     context: &Context,
-    road: &Road<'_>,
+    graph: &BuildGraph<'_>,
     signing: &mut Signing,
     before: &Before,
 ) -> anyhow::Result<bool> {
     signing.release = before.release()?;
-    let done = session::run(context, &road.signed(signing)?)?;
+    let done = session::run(context, &graph.signed(signing)?)?;
     // Nothing is assembled in vain.
     if !has_packages(
         session::stage(&done, name::SIGN)?,
@@ -241,20 +245,24 @@ fn is_same(
     ) {
         return Ok(false);
     }
-    let done = session::run(context, &road.assembled(signing)?)?;
+    let done = session::run(context, &graph.assembled(signing)?)?;
     Ok(before.is(session::stage(&done, name::ASSEMBLE)?))
 }
 
 /// The packages, signed.
-fn packages(context: &Context, road: &Road<'_>, signing: &Signing) -> anyhow::Result<Packages> {
-    let done = session::run_taking(context, &[name::SIGN], &road.signed(signing)?)?;
+fn packages(
+    context: &Context,
+    graph: &BuildGraph<'_>,
+    signing: &Signing,
+) -> anyhow::Result<Packages> {
+    let done = session::run_taking(context, &[name::SIGN], &graph.signed(signing)?)?;
     Packages::of(session::stage(&done, name::SIGN)?)
 }
 
 /// A time that is given or taken from the clock, with the rules overruled.
 fn chosen(
     context: &Context,
-    road: &Road<'_>,
+    graph: &BuildGraph<'_>,
     signing: &mut Signing,
     given: Option<u32>,
     before: Option<&Before>,
@@ -264,8 +272,8 @@ fn chosen(
         Some(time) => (time, 0),
         None => {
             let done = {
-                let mut stages = road.signed(signing)?;
-                stages.push(road.release_time(signing, before.map(Before::time))?);
+                let mut stages = graph.signed(signing)?;
+                stages.push(graph.release_time(signing, before.map(Before::time))?);
                 session::run_taking(context, &[name::RELEASE_TIME], &stages)?
             };
             (time(session::stage(&done, name::RELEASE_TIME)?)?, 1)

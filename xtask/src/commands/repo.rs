@@ -1,4 +1,4 @@
-//! `cargo xtask repo`, `assemble`, `build` and `fetch`: the road, as far as each goes.
+//! `cargo xtask repo`, `assemble`, `build` and `fetch`: the build graph, as far as each goes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,11 +16,11 @@ use super::{boot, needs, preflight, verify};
 use crate::cli::{BuildArgs, Prove, ProvenRepoArgs, RepoArgs, TargetArgs};
 use crate::context::{self, Context, default_output, who};
 use crate::exit::{Outcome, Usage};
+use crate::graph::finish::Signing;
+use crate::graph::name::tree;
+use crate::graph::packages::{PACKAGES, built};
+use crate::graph::{BuildGraph, name};
 use crate::publish::{self, Published};
-use crate::road::finish::Signing;
-use crate::road::name::tree;
-use crate::road::packages::{PACKAGES, built};
-use crate::road::{Road, name};
 use crate::session::{folder, needed, ready, run, run_taking, signing, stage};
 use crate::sources::Need;
 use crate::{sources, ui};
@@ -44,22 +44,22 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     }
     needs::before_fetching(&context, &needs::ALL, &output)?;
     let lock = ready(&context)?;
-    let road = Road::new(&context, &lock)?;
-    release::before_building(&road, &asked, &output)?;
-    needs::before_building(&context, &road.assembled(&signing)?, &output)?;
-    let Some(checked) = preflight::gate(&context, &road)? else {
+    let graph = BuildGraph::new(&context, &lock)?;
+    release::before_building(&graph, &asked, &output)?;
+    needs::before_building(&context, &graph.assembled(&signing)?, &output)?;
+    let Some(checked) = preflight::gate(&context, &graph)? else {
         return Ok(Outcome::Misfit);
     };
     let judged = publish::state(&output)?;
-    let decided = release::settle(&context, &road, &mut signing, &asked, &output)?;
+    let decided = release::settle(&context, &graph, &mut signing, &asked, &output)?;
     let mut attempts = 1;
     let (done, proof, booted) = loop {
-        let done = run(&context, &road.assembled(&signing)?)?;
-        let mut proof = verify::prove(&context, &road, &signing, &done, level)?;
-        let booted = level == Prove::Boot || boot::held_before(&context, &road, &signing)?;
+        let done = run(&context, &graph.assembled(&signing)?)?;
+        let mut proof = verify::prove(&context, &graph, &signing, &done, level)?;
+        let booted = level == Prove::Boot || boot::held_before(&context, &graph, &signing)?;
         if booted {
             if proof.good() {
-                proof.add(boot::prove(&context, &road, &signing, &done)?);
+                proof.add(boot::prove(&context, &graph, &signing, &done)?);
             } else {
                 ui::warn(boot::NOT_BOOTED);
             }
@@ -68,7 +68,7 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
         if !proof.good() {
             return unproven(&context, &proof, &tree(&assembled.path), &output);
         }
-        let finished = finished(&context, &road, &signing, level, booted)?;
+        let finished = finished(&context, &graph, &signing, level, booted)?;
         if put(&context, &finished, &output, judged, attempts)? {
             break (done, proof, booted);
         }
@@ -101,21 +101,21 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
 /// When it cannot be made.
 fn finished(
     context: &Context,
-    road: &Road<'_>,
+    graph: &BuildGraph<'_>,
     signing: &Signing,
     level: Prove,
     booted: bool,
 ) -> anyhow::Result<StageDir> {
     let held =
         || -> Recipe<'_> { Box::new(|_| Err("its proof is not in the store any more".into())) };
-    let mut stages = road.assembled(signing)?;
-    stages.push(verify::stage_of(road, level, held())?);
+    let mut stages = graph.assembled(signing)?;
+    stages.push(verify::stage_of(graph, level, held())?);
     let mut proofs = vec![name::PROVE];
     if booted {
-        stages.push(boot::stage_of(road, boot::table(context)?, held())?);
+        stages.push(boot::stage_of(graph, boot::table(context)?, held())?);
         proofs.push(name::BOOT);
     }
-    stages.push(road.finish(signing, &proofs));
+    stages.push(graph.finish(signing, &proofs));
     let mut done = run(context, &stages)?;
     done.remove(name::FINISH)
         .with_context(|| format!("the stage `{}` did not run", name::FINISH))
@@ -180,17 +180,17 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     release::begin(&context, &asked, &output, &mut signing)?;
     needs::before_fetching(&context, &needs::ALL, &output)?;
     let lock = ready(&context)?;
-    let road = Road::new(&context, &lock)?;
-    release::before_building(&road, &asked, &output)?;
-    needs::before_building(&context, &road.assembled(&signing)?, &output)?;
-    if preflight::gate(&context, &road)?.is_none() {
+    let graph = BuildGraph::new(&context, &lock)?;
+    release::before_building(&graph, &asked, &output)?;
+    needs::before_building(&context, &graph.assembled(&signing)?, &output)?;
+    if preflight::gate(&context, &graph)?.is_none() {
         return Ok(Outcome::Misfit);
     }
     let judged = publish::state(&output)?;
-    release::settle(&context, &road, &mut signing, &asked, &output)?;
+    release::settle(&context, &graph, &mut signing, &asked, &output)?;
     let mut attempts = 1;
     loop {
-        let done = run(&context, &road.assembled(&signing)?)?;
+        let done = run(&context, &graph.assembled(&signing)?)?;
         let assembled = stage(&done, name::ASSEMBLE)?;
         if put(&context, assembled, &output, judged, attempts)? {
             break;
@@ -240,15 +240,15 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
     let output = context.store.root();
     needs::before_fetching(&context, &parts(&wanted), output)?;
     let lock = ready(&context)?;
-    let road = Road::new(&context, &lock)?;
-    needs::before_building(&context, &needed(road.builds()?, &wanted), output)?;
+    let graph = BuildGraph::new(&context, &lock)?;
+    needs::before_building(&context, &needed(graph.builds()?, &wanted), output)?;
     // e2fsprogs alone depends on nothing of Lustre's.
     if wanted.iter().any(|package| *package != "e2fsprogs")
-        && preflight::gate(&context, &road)?.is_none()
+        && preflight::gate(&context, &graph)?.is_none()
     {
         return Ok(Outcome::Misfit);
     }
-    let stages = needed(road.builds()?, &wanted);
+    let stages = needed(graph.builds()?, &wanted);
     let done = run_taking(&context, &wanted, &stages)?;
     let mut folders = BTreeMap::new();
     for package in wanted {
@@ -264,7 +264,7 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The parts of the road up to the packages `wanted`.
+/// The parts of the graph up to the packages `wanted`.
 pub fn parts(wanted: &[&str]) -> Vec<Part> {
     let mut parts = needs::ALL.to_vec();
     // Lustre is built against all others.

@@ -13,7 +13,7 @@ use lustre_packaging::store::Digest;
 use crate::cli::ShellArgs;
 use crate::context::{self, Context};
 use crate::exit::{Help, Outcome, Usage};
-use crate::road::{Road, name};
+use crate::graph::{BuildGraph, name};
 use crate::{lock, terminal, ui};
 
 /// Where the source packages that the stage builds are seen.
@@ -33,9 +33,9 @@ pub fn run(arguments: &ShellArgs) -> anyhow::Result<Outcome> {
         let next = format!("`cargo xtask build --target {target}` builds it");
         return Err(error.context(Help(next)));
     };
-    let road = Road::new(&context, &lock)?;
-    let mut stages = road.builds()?;
-    let roots = road.roots()?.into_iter();
+    let graph = BuildGraph::new(&context, &lock)?;
+    let mut stages = graph.builds()?;
+    let roots = graph.roots()?.into_iter();
     stages.extend(roots.filter(|stage| stage.name == name::INSTALL_ROOT));
     let planned = stage::plan(&stages, &context.store)?;
     let names: Vec<&str> = planned.iter().map(|one| one.stage.as_str()).collect();

@@ -26,9 +26,9 @@ use super::proofs::{self, Proved};
 use crate::cli::{Prove, VerifyArgs};
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
+use crate::graph::finish::Signing;
+use crate::graph::{BuildGraph, name};
 use crate::prove::{InstallInput, Server, install_checks, not_installed};
-use crate::road::finish::Signing;
-use crate::road::{Road, name};
 use crate::{lock, session, ui};
 
 /// Where no target is named, it is the one that the manifest of the repository at PATH names. Gives what came of it where the repository
@@ -141,9 +141,9 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         Prove::Install,
         || {
             let lock = lock::current(&context)?;
-            let road = Road::of_servers(&context, &lock)?;
-            let done = session::run_servers(&context, &lock, &Server::STAGES, &road.roots()?)?;
-            Ok(made.insert(Server::of(&road, &done)?))
+            let graph = BuildGraph::of_servers(&context, &lock)?;
+            let done = session::run_servers(&context, &lock, &Server::STAGES, &graph.roots()?)?;
+            Ok(made.insert(Server::of(&graph, &done)?))
         },
     )?;
     proofs::uninterrupted()?;
@@ -195,11 +195,11 @@ fn dist(context: &Context, arguments: &VerifyArgs) -> anyhow::Result<PathBuf> {
 /// # Errors
 /// When an input of it cannot be written down.
 pub fn stage_of<'s>(
-    road: &Road<'_>,
+    graph: &BuildGraph<'_>,
     level: Prove,
     recipe: Recipe<'s>,
 ) -> anyhow::Result<Stage<'s>> {
-    let mut inputs = road.proof_inputs()?;
+    let mut inputs = graph.proof_inputs()?;
     if level == Prove::Static {
         inputs.push(("without".to_owned(), "installation".to_owned()));
     }
@@ -212,19 +212,19 @@ pub fn stage_of<'s>(
 /// When they cannot be made. Proofs that fail are no error but the answer.
 pub fn prove(
     context: &Context,
-    road: &Road<'_>,
+    graph: &BuildGraph<'_>,
     signing: &Signing,
     done: &BTreeMap<String, StageDir>,
     level: Prove,
 ) -> anyhow::Result<Proved> {
     proofs::in_stage(
         context,
-        road,
+        graph,
         signing,
         done,
-        |recipe| stage_of(road, level, recipe),
+        |recipe| stage_of(graph, level, recipe),
         |dist| {
-            let server = Server::of(road, done)?;
+            let server = Server::of(graph, done)?;
             let mut all = vec![key_check(context, dist, &Expected::signing(signing))?.0];
             all.extend(contents(
                 context,

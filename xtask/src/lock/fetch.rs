@@ -14,7 +14,7 @@ use lustre_packaging::target::DistributionKind;
 
 use super::debian;
 use crate::context::{self, Context};
-use crate::road::repositories::key_source;
+use crate::graph::repositories::key_source;
 use crate::sources;
 
 /// How many files come at a time: mirrors ask for no more from one place.

@@ -17,8 +17,8 @@ use lustre_packaging::target::{Distribution, Kernel, Source, Target};
 
 use super::misfit::misfit;
 use crate::context::{self, Context};
-use crate::road::KERNEL_PACKAGE;
-use crate::road::repositories::{key_source, modules_source};
+use crate::graph::KERNEL_PACKAGE;
+use crate::graph::repositories::{key_source, modules_source};
 use crate::sources;
 
 /// What the lock has to answer: a digest of everything that decides which files are pinned.

@@ -7,7 +7,7 @@ use lustre_packaging::buildroot::Base;
 use lustre_packaging::store::StageDir;
 use lustre_packaging::target::Target;
 
-use crate::road::{self, Road, name};
+use crate::graph::{self, BuildGraph, name};
 use crate::session;
 
 /// What a repository is for: a server of the distribution, as the stages made it.
@@ -27,15 +27,15 @@ impl Server {
     /// The stages that make it.
     pub const STAGES: [&str; 2] = [name::DISTRIBUTION, name::INSTALL_ROOT];
 
-    /// The server that the stages of `road` made.
+    /// The server that the stages of `graph` made.
     ///
     /// # Errors
     /// When one of them did not run.
-    pub fn of(road: &Road<'_>, done: &BTreeMap<String, StageDir>) -> anyhow::Result<Self> {
+    pub fn of(graph: &BuildGraph<'_>, done: &BTreeMap<String, StageDir>) -> anyhow::Result<Self> {
         Ok(Self {
-            target: road.target.as_ref().clone(),
-            own_kernel: road.own_kernel_release()?,
-            base: road::base(&road.target, &session::folder(done, name::DISTRIBUTION)?),
+            target: graph.target.as_ref().clone(),
+            own_kernel: graph.own_kernel_release()?,
+            base: graph::base(&graph.target, &session::folder(done, name::DISTRIBUTION)?),
             root: session::folder(done, name::INSTALL_ROOT)?.join("root"),
         })
     }

@@ -10,8 +10,8 @@ use lustre_packaging::store::StageDir;
 
 use super::run::{run_taking, user};
 use crate::context::Context;
+use crate::graph::name;
 use crate::lock;
-use crate::road::name;
 
 /// A current lock, and everything it pins in the store.
 pub fn ready(context: &Context) -> anyhow::Result<Lock> {

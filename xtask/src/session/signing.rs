@@ -5,8 +5,8 @@ use lustre_repository::release::Release;
 
 use crate::cli::KeyArgs;
 use crate::context::Context;
+use crate::graph::finish::Signing;
 use crate::key;
-use crate::road::finish::Signing;
 
 /// The key, and a signature time that does not change from run to run: that of the packages, or the first that every client takes from
 /// the key where that is later. The key is alive then and now.

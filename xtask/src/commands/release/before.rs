@@ -15,8 +15,8 @@ use lustre_repository::release::{
 use lustre_repository::repo_file::{self, KeyLocation, RepoFile};
 use lustre_repository::{proof, release_package, sums};
 
-use crate::road::finish::Signing;
-use crate::road::name::TREE;
+use crate::graph::finish::Signing;
+use crate::graph::name::TREE;
 
 /// The repository that another is about to replace.
 #[derive(Debug)]

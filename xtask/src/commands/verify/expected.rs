@@ -8,8 +8,8 @@ use lustre_repository::proof::Verdict;
 
 use crate::cli::VerifyArgs;
 use crate::exit::Usage;
+use crate::graph::finish::Signing;
 use crate::key;
-use crate::road::finish::Signing;
 
 /// Which key is expected.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -12,9 +12,9 @@ use lustre_repository::proof::{self, Check, StaticInput};
 use super::expected::Expected;
 use super::signatures::{Signatures, repo_file, signatures};
 use crate::context::Context;
+use crate::graph::{self, BuildGraph, name};
 use crate::lock;
 use crate::prove::not_installed;
-use crate::road::{self, Road, name};
 
 /// Why the proofs that install are not among the results.
 const NOT_ASKED: &str = "not run: --static asks for the static checks alone";
@@ -93,8 +93,8 @@ fn base(context: &Context) -> anyhow::Result<Base> {
             return Ok(Base::Missing(format!("{} {what}", path.display())));
         }
     };
-    let road = Road::new(context, &lock)?;
-    let planned = stage::plan(&road.roots()?, &context.store)?;
+    let graph = BuildGraph::new(context, &lock)?;
+    let planned = stage::plan(&graph.roots()?, &context.store)?;
     let one = planned.iter().find(|one| one.stage == name::DISTRIBUTION);
     let made = one
         .and_then(|one| one.key)
@@ -112,11 +112,11 @@ fn base(context: &Context) -> anyhow::Result<Base> {
             made.path.display()
         );
     }
-    let base = road::base(&road.target, &made.path);
+    let base = graph::base(&graph.target, &made.path);
     let folder = base.repos.into_iter().next().map(|repo| repo.folder);
     let folder = folder.context("the target has no base repository")?;
     Ok(Base::There {
-        target: Box::new(road.target.as_ref().clone()),
+        target: Box::new(graph.target.as_ref().clone()),
         folder,
     })
 }

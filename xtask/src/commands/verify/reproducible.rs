@@ -18,10 +18,10 @@ use super::super::{needs, preflight, release};
 use crate::cli::VerifyArgs;
 use crate::context::{self, Context, variable};
 use crate::exit::{Outcome, Usage};
-use crate::road::finish::Signing;
-use crate::road::name::tree;
-use crate::road::packages::built;
-use crate::road::{Road, name};
+use crate::graph::finish::Signing;
+use crate::graph::name::tree;
+use crate::graph::packages::built;
+use crate::graph::{BuildGraph, name};
 use crate::{key, lock, session, sources, ui};
 
 /// What the second build finds different from the first, besides its time, its folder and its number of jobs.
@@ -53,11 +53,11 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     // It is all built again, in the store.
     needs::before_fetching(&context, &needs::ALL, context.store.root())?;
     let pins = session::ready(&context)?;
-    let road = Road::new(&context, &pins)?;
+    let graph = BuildGraph::new(&context, &pins)?;
     let first = match published {
         Some(build) => build,
         None => {
-            if preflight::gate(&context, &road)?.is_none() {
+            if preflight::gate(&context, &graph)?.is_none() {
                 return Ok(Outcome::Misfit);
             }
             let mut taken = vec![name::ASSEMBLE.to_owned()];
@@ -65,8 +65,8 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
                 taken.extend([package.to_owned(), format!("{package}-srpm")]);
             }
             let taken: Vec<&str> = taken.iter().map(String::as_str).collect();
-            release::settle_in_store(&context, &road, &mut signing)?;
-            let done = session::run_taking(&context, &taken, &road.assembled(&signing)?)?;
+            release::settle_in_store(&context, &graph, &mut signing)?;
+            let done = session::run_taking(&context, &taken, &graph.assembled(&signing)?)?;
             Build {
                 tree: tree(&session::folder(&done, name::ASSEMBLE)?),
                 packages: Some(packages(&context.target, |stage| {

@@ -1,4 +1,4 @@
-//! The road of the context's target: what is locked, with what the user has in its place.
+//! The build graph of the context's target: what is locked, with what the user has in its place.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -11,12 +11,12 @@ use lustre_packaging::target::Target;
 use lustre_repository::manifest::Overrides;
 
 use super::e2fsprogs;
-use super::inputs::Road;
+use super::inputs::BuildGraph;
 use crate::context::{Context, specs};
 use crate::sources::Need;
 use crate::{sources, ui};
 
-/// What of a road is walked.
+/// How much of a graph is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Needs {
     /// All of it.
@@ -29,8 +29,8 @@ enum Needs {
     Servers,
 }
 
-impl<'a> Road<'a> {
-    /// The road of the context's target, as locked.
+impl<'a> BuildGraph<'a> {
+    /// The build graph of the context's target, as locked.
     ///
     /// # Errors
     /// When an argument of the command line makes no sense.
@@ -41,7 +41,7 @@ impl<'a> Road<'a> {
     /// The same for a plan, which builds nothing: of Lustre's tree it is enough to know which it is.
     ///
     /// # Errors
-    /// As [`Road::new`].
+    /// As [`BuildGraph::new`].
     pub fn planned(context: &'a Context, lock: &'a Lock) -> anyhow::Result<Self> {
         Self::with(context, lock, Needs::Plan)
     }
@@ -49,7 +49,7 @@ impl<'a> Road<'a> {
     /// The same for what any repository of the target is proven on: none of what is built here.
     ///
     /// # Errors
-    /// As [`Road::new`].
+    /// As [`BuildGraph::new`].
     pub fn of_servers(context: &'a Context, lock: &'a Lock) -> anyhow::Result<Self> {
         Self::with(context, lock, Needs::Servers)
     }
@@ -57,7 +57,7 @@ impl<'a> Road<'a> {
     /// The same for sources that are all given, of which no lock is needed to look whether they fit: what only a lock knows is left out.
     ///
     /// # Errors
-    /// As [`Road::new`].
+    /// As [`BuildGraph::new`].
     pub fn of_given(context: &'a Context, none: &'a Lock) -> anyhow::Result<Self> {
         Self::with(context, none, Needs::Given)
     }

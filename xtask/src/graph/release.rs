@@ -9,13 +9,13 @@ use lustre_repository::manifest::Package;
 use lustre_repository::release::Known;
 
 use super::finish::{SIGNED_LIST, Signed, Signing};
-use super::inputs::Road;
+use super::inputs::BuildGraph;
 use super::{name, recipes};
 
 /// The file with the time that the stage puts out.
 const TIME: &str = "time";
 
-impl Road<'_> {
+impl BuildGraph<'_> {
     /// The stage that takes the release time from the clock, for just this content in place of a repository of the time `replaced`. The
     /// time is later than that, and no earlier than those in the packages' signatures, wherever the clock stands.
     ///

@@ -20,7 +20,7 @@ pub struct Step {
     pub what: String,
 }
 
-/// All of them, in the order of the road.
+/// All of them, in the order of the graph.
 ///
 /// # Errors
 /// When an overlay cannot be read, or has no option that the target takes.

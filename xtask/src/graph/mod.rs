@@ -1,4 +1,4 @@
-//! The road of a target as a graph of stages.
+//! The build graph of a target.
 //!
 //! - [`distribution`]: the base repositories, the bootstrap and the buildroots.
 //! - [`e2fsprogs`]: from the pinned archive or a tree to unsigned RPMs.
@@ -32,9 +32,9 @@ use lustre_packaging::stage::Stage;
 
 use finish::Signing;
 
-pub use inputs::{KERNEL_PACKAGE, Road, base};
+pub use inputs::{BuildGraph, KERNEL_PACKAGE, base};
 
-impl Road<'_> {
+impl BuildGraph<'_> {
     /// All stages up to the unsigned packages.
     ///
     /// # Errors
@@ -74,7 +74,7 @@ impl Road<'_> {
     /// The same, and the assembled repository.
     ///
     /// # Errors
-    /// As [`Road::signed`].
+    /// As [`BuildGraph::signed`].
     pub fn assembled<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Vec<Stage<'s>>> {
         let mut stages = self.signed(signing)?;
         stages.push(self.assemble(signing)?);

@@ -9,10 +9,10 @@ use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::PathError;
 use lustre_packaging::target::Target;
 
-use super::inputs::{Road, list_input, needs};
+use super::inputs::{BuildGraph, list_input, needs};
 use super::{name, recipes};
 
-/// The packages that targets build, in the order of the road.
+/// The packages that targets build, in the order of the graph.
 pub const PACKAGES: [&str; 3] = ["e2fsprogs", "kernel", "lustre"];
 
 /// Those that `target` builds and its repository holds: no kernel where the servers run the distribution's own.
@@ -23,7 +23,7 @@ pub fn built(target: &Target) -> Vec<&'static str> {
         .collect()
 }
 
-impl Road<'_> {
+impl BuildGraph<'_> {
     /// The stages of all packages.
     pub(super) fn packages(&self) -> anyhow::Result<Vec<Stage<'_>>> {
         let mut stages = vec![self.lustre_tree()?];

@@ -20,7 +20,7 @@ use crate::sources::KERNEL_SOURCE;
 
 /// What the stages of a target are made from.
 #[derive(Debug)]
-pub struct Road<'a> {
+pub struct BuildGraph<'a> {
     /// The target, with the version of the Lustre that is built.
     pub target: Cow<'a, Target>,
     /// Its lock: every source pinned.
@@ -47,7 +47,7 @@ pub struct Road<'a> {
     pub overrides: Overrides,
 }
 
-impl Road<'_> {
+impl BuildGraph<'_> {
     /// The build settings.
     pub fn settings(&self) -> Settings {
         Settings::new(&self.target, self.jobs)
@@ -140,7 +140,7 @@ impl Road<'_> {
     }
 }
 
-impl Road<'_> {
+impl BuildGraph<'_> {
     /// What the proofs depend on besides the repository and the chroot.
     ///
     /// # Errors

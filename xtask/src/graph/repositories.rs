@@ -15,7 +15,7 @@ use lustre_packaging::store::{Digest, PathError};
 use lustre_packaging::target::KeyFile;
 use lustre_repository::repodata;
 
-use super::inputs::Road;
+use super::inputs::BuildGraph;
 use super::{name, recipes};
 
 /// The type of the metadata of module streams.
@@ -31,7 +31,7 @@ pub fn modules_source(id: &str) -> String {
     format!("{MODULES}-{id}")
 }
 
-impl Road<'_> {
+impl BuildGraph<'_> {
     /// The base repository of the pinned packages, the source repository with the kernel's source package, and all keys.
     pub(super) fn repositories(&self) -> anyhow::Result<Stage<'_>> {
         let wanted = &self.target.distribution;

@@ -9,12 +9,12 @@ use lustre_packaging::stage::{Failure, Stage, digest_of};
 use lustre_packaging::store::Store;
 use lustre_packaging::target::E2fsprogs;
 
-use super::inputs::{Road, list_input, needs};
+use super::inputs::{BuildGraph, list_input, needs};
 use super::packages::root_inputs;
 use super::{name, recipes};
 use crate::sources;
 
-impl Road<'_> {
+impl BuildGraph<'_> {
     pub(super) fn e2fsprogs_srpm(&self) -> anyhow::Result<Stage<'_>> {
         let wanted = &self.target.e2fsprogs;
         let folder = self.target.folder(&self.specs, &wanted.spec);

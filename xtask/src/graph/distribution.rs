@@ -12,11 +12,11 @@ use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::Digest;
 use lustre_packaging::target::DistributionKind;
 
-use super::inputs::{Road, list_input, needs};
+use super::inputs::{BuildGraph, list_input, needs};
 use super::kernel_tree::expect_release;
 use super::{name, recipes};
 
-impl Road<'_> {
+impl BuildGraph<'_> {
     /// The base and source repositories.
     pub(super) fn distribution(&self) -> anyhow::Result<Stage<'_>> {
         match self.target.distribution.kind {

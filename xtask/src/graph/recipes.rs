@@ -80,7 +80,7 @@ mod tests {
             ("tests/src/lib.rs", false),
             ("specs/targets/a.toml", false),
             ("xtask/Cargo.toml", true),
-            ("xtask/src/road/mod.rs", true),
+            ("xtask/src/graph/mod.rs", true),
             ("xtask/src/cli.rs", false),
             ("xtask/src/ui.rs", false),
         ];

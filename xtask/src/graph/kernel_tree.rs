@@ -12,13 +12,13 @@ use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::PathError;
 use lustre_packaging::target::DistributionKind;
 
-use super::inputs::Road;
+use super::inputs::BuildGraph;
 use super::recipes;
 
 /// The stage of the archive of a tree's own files.
 const ARCHIVE: &str = "kernel-archive";
 
-impl Road<'_> {
+impl BuildGraph<'_> {
     /// The stage of the archive that is made of a kernel's tree, where there is one. It has a gigabyte to compress, and changes with the
     /// tree alone.
     pub(super) fn kernel_archive_stage(&self) -> Option<Stage<'_>> {

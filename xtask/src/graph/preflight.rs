@@ -19,7 +19,7 @@ use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::PathError;
 use lustre_packaging::target::{DistributionKind, Source};
 
-use super::inputs::{Road, needs};
+use super::inputs::{BuildGraph, needs};
 use super::{name, recipes};
 use crate::sources;
 
@@ -37,7 +37,7 @@ pub const REPORT: &str = "preflight.json";
 /// Where the recipe puts a report of what does not fit: it is not kept as a result, so that the next run looks again.
 pub type Misfit = Mutex<Option<Report>>;
 
-impl Road<'_> {
+impl BuildGraph<'_> {
     /// The stages of preflight. That of the report fails where something does not fit, and leaves the report in `misfit`.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ use lustre_packaging::build::{kernel, rpmbuild};
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::target::{DistributionKind, SITE, Source};
 
-use super::inputs::{Road, needs};
+use super::inputs::{BuildGraph, needs};
 use super::packages::one_srpm;
 use super::{name, recipes};
 use crate::sources;
@@ -18,7 +18,7 @@ const EXT4_SPEC: &str = "kernel/ext4-source";
 /// The packages of a kernel that a server runs, of the distribution.
 const OF_A_SERVER: [&str; 3] = ["kernel", "kernel-core", "kernel-modules"];
 
-impl Road<'_> {
+impl BuildGraph<'_> {
     /// The distribution's kernel sources, changed. All that the kernel sees of Lustre's tree goes in here, so a change of Lustre
     /// that leaves its kernel patches alone leaves the kernel alone.
     pub(super) fn kernel_sources(&self) -> anyhow::Result<Stage<'_>> {
@@ -201,7 +201,7 @@ impl Road<'_> {
     /// The kernel of the servers where it is the distribution's own: exactly the one that the modules are for.
     ///
     /// # Errors
-    /// As [`Road::own_kernel`].
+    /// As [`BuildGraph::own_kernel`].
     pub(super) fn server_packages(&self, packages: &[String]) -> anyhow::Result<Vec<String>> {
         if self.target.kernel.kind.is_patched() {
             return Ok(packages.to_vec());

@@ -21,7 +21,7 @@ use lustre_repository::repo_file::RepoFile;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::inputs::{Road, kernel_source, needs};
+use super::inputs::{BuildGraph, kernel_source, needs};
 use super::name::{self, TREE, tree};
 use super::packages::built;
 use super::recipes;
@@ -62,7 +62,7 @@ pub(super) struct Signed {
 
 pub(super) const SIGNED_LIST: &str = "signed.json";
 
-impl Road<'_> {
+impl BuildGraph<'_> {
     /// The release package, unsigned.
     pub(super) fn release<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Stage<'s>> {
         let numbers = &self.target.repository.release_package;
