@@ -17,6 +17,8 @@ mod config;
 mod full;
 #[path = "cli/help.rs"]
 mod help;
+#[path = "cli/installed.rs"]
+mod installed;
 #[path = "cli/keys.rs"]
 mod keys;
 #[path = "cli/looking.rs"]

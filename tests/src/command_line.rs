@@ -12,7 +12,15 @@ pub fn project() -> &'static Path {
     here.parent().unwrap_or(here)
 }
 
-/// The program, built from the current code.
+/// The variable by which cargo tells the tool which checkout it is of.
+pub const CARGO_SAYS: &str = "CARGO_MANIFEST_DIR";
+
+/// What is in it where it is `cargo xtask` of this checkout.
+pub fn of_checkout() -> PathBuf {
+    project().join("xtask")
+}
+
+/// The program, built from the current code, as `cargo xtask` has it built.
 ///
 /// # Panics
 /// When it cannot be built.
@@ -27,6 +35,7 @@ pub fn program() -> &'static Path {
                 "--quiet",
                 "--package",
                 "xtask",
+                "--no-default-features",
                 "--message-format=json-render-diagnostics",
             ])
             .current_dir(project())
@@ -38,7 +47,7 @@ pub fn program() -> &'static Path {
         let executable = String::from_utf8_lossy(&built.stdout)
             .lines()
             .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-            .filter(|message| message["target"]["name"] == "xtask")
+            .filter(|message| message["target"]["name"] == "lustre-repo")
             .find_map(|message| message["executable"].as_str().map(PathBuf::from));
         executable.unwrap_or_else(|| panic!("cargo did not say where it put xtask"))
     })
@@ -108,7 +117,7 @@ impl Home {
         command
     }
 
-    /// Gives `command` this home and no other environment but the path and where temporary files go.
+    /// Gives `command` this home, this checkout, and no other environment but the path and where temporary files go.
     ///
     /// # Panics
     /// Where this checkout has a site's defaults: every test would be of that site.
@@ -122,6 +131,7 @@ impl Home {
         command
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env(CARGO_SAYS, of_checkout())
             .env("HOME", self.path())
             .env("TMPDIR", std::env::temp_dir())
             .env("LUSTRE_REPO_STORE", self.store())

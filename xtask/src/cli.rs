@@ -10,8 +10,7 @@ use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand,
 use clap_complete::Shell;
 use lustre_repository::release::Rule;
 
-/// The program that completions are for where no other name is given: `cargo` completes its own line.
-const PROGRAM: &str = "lustre-repo";
+use crate::called::PROGRAM;
 
 /// Builds patched e2fsprogs, the Lustre kernel and the Lustre server into signed RPMs, assembles a reproducible dnf repository and
 /// proves that it installs.
@@ -179,6 +178,12 @@ pub struct GlobalArgs {
     /// Without it, LUSTRE_REPO_STORE says; else it is `lustre-repo` in the user's cache folder.
     #[arg(long, global = true, value_name = "DIR")]
     pub store: Option<PathBuf>,
+    /// The specs: that folder of a checkout, or a copy of it.
+    ///
+    /// Without it, LUSTRE_REPO_SPECS says; else they are those of the checkout, or those that an installed program has with it. Locks are in
+    /// DIR/locks.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub specs: Option<PathBuf>,
     /// The result as JSON on standard output.
     #[arg(long, global = true)]
     pub json: bool,
@@ -332,11 +337,9 @@ pub enum Command {
     )]
     Shell(ShellArgs),
     /// Write the completions for a shell to standard output.
-    #[command(
-        after_help = "Examples:\n  ln -s $PWD/target/debug/xtask ~/.local/bin/lustre-repo\n  \
+    #[command(after_help = "Examples:\n  cargo install --locked --path xtask\n  \
                             cargo xtask completions bash > ~/.local/share/bash-completion/completions/lustre-repo\n\n\
-                            They are for a program, and cargo completes its own line: hence a link to it."
-    )]
+                            They are for a program, and cargo completes its own line: hence the installed one.")]
     Completions {
         /// Which shell.
         #[arg(value_enum)]

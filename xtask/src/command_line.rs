@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 
+use clap::builder::StyledStr;
 use clap::parser::ValueSource;
-use clap::{CommandFactory as _, ValueEnum};
+use clap::{Command, CommandFactory as _, ValueEnum};
 
+use crate::called::{CARGO, as_called, called};
 use crate::cli::{Cli, Color, MessageFormat};
 use crate::{config, exit, ui};
 
@@ -20,7 +22,7 @@ impl Cli {
         ui::set_color(color);
         let format: MessageFormat = said_for(&words, "--message-format").unwrap_or_default();
         ui::set_stream(format == MessageFormat::Json);
-        let parsed = Self::command()
+        let parsed = shown_as_called(Self::command())
             .color(color.into())
             .try_get_matches_from(words)
             .and_then(|line| Ok((Self::of_matches(&line)?, line)));
@@ -39,6 +41,35 @@ impl Cli {
         cli.hand_down();
         Ok(cli)
     }
+}
+
+/// The command line, with the name that the tool was started by in all its help.
+pub fn shown_as_called(command: Command) -> Command {
+    if called() == CARGO {
+        return command;
+    }
+    with_name(command.name(called()).bin_name(called()))
+}
+
+fn with_name(mut command: Command) -> Command {
+    let renamed = |text: &StyledStr| as_called(&text.to_string()).into_owned();
+    if let Some(text) = command.get_after_help().map(renamed) {
+        command = command.after_help(text);
+    }
+    if let Some(text) = command.get_long_about().map(renamed) {
+        command = command.long_about(text);
+    }
+    command
+        .mut_args(|mut argument| {
+            if let Some(text) = argument.get_help().map(renamed) {
+                argument = argument.help(text);
+            }
+            if let Some(text) = argument.get_long_help().map(renamed) {
+                argument = argument.long_help(text);
+            }
+            argument
+        })
+        .mut_subcommands(with_name)
 }
 
 /// What was chosen for `option` among the words of a command line, which may be wrong otherwise.

@@ -1,5 +1,5 @@
-//! A site's defaults: `lustre-repo.toml` at the top of the checkout, and `lustre-repo/config.toml` in the user's configuration folder. The
-//! command line counts first, then the environment, then the checkout's file, then the user's.
+//! A site's defaults: `lustre-repo.toml` in the folder that the tool works in, a checkout's top for one, and `lustre-repo/config.toml` in the user's configuration folder. The
+//! command line counts first, then the environment, then that folder's file, then the user's.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -7,11 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::cli::{Cli, KeyArgs, TargetArgs};
-use crate::context::{self, variable};
+use crate::context::variable;
 use crate::exit::Usage;
-
-/// The file at the top of the checkout.
-const IN_CHECKOUT: &str = "lustre-repo.toml";
+use crate::place;
 
 /// The file in the user's configuration folder.
 const OF_USER: &str = "lustre-repo/config.toml";
@@ -30,6 +28,8 @@ pub struct Config {
     target: Option<String>,
     /// `--store`.
     store: Option<PathBuf>,
+    /// `--specs`.
+    specs: Option<PathBuf>,
     /// `--jobs`.
     jobs: Option<NonZeroUsize>,
     /// `--key-file`.
@@ -45,9 +45,10 @@ impl Config {
     /// # Errors
     /// When one is there and cannot be read, or has a key that is none.
     fn load() -> Result<Self, Usage> {
-        let checkout = context::project().join(IN_CHECKOUT);
+        let here = place::folder()?.join(place::DEFAULTS);
+        place::judge_owner(&here)?;
         let user = folder().map(|folder| folder.join(OF_USER));
-        let mut config = Self::read(&checkout)?;
+        let mut config = Self::read(&here)?;
         if let Some(user) = user {
             config = config.over(Self::read(&user)?);
         }
@@ -66,7 +67,7 @@ impl Config {
         let mut config: Self = toml::from_str(&text)
             .map_err(|error| failed(&error.to_string().trim_end().to_owned()))?;
         let folder = path.parent().unwrap_or(Path::new("/"));
-        for path in [&mut config.store, &mut config.key_file] {
+        for path in [&mut config.store, &mut config.specs, &mut config.key_file] {
             *path = path.take().map(|path| folder.join(path));
         }
         // A target is a name, or the path of a file.
@@ -87,6 +88,7 @@ impl Config {
         Self {
             target: self.target.or(other.target),
             store: self.store.or(other.store),
+            specs: self.specs.or(other.specs),
             jobs: self.jobs.or(other.jobs),
             key_file: self.key_file.or(other.key_file),
             mirror: if self.mirror.is_empty() {
@@ -141,6 +143,11 @@ pub fn fill_in(cli: &mut Cli, named: bool) -> Result<(), Usage> {
         cli.global.store = variable("LUSTRE_REPO_STORE")
             .map(PathBuf::from)
             .or_else(|| config.store.clone());
+    }
+    if cli.global.specs.is_none() {
+        cli.global.specs = variable(place::SPECS_VARIABLE)
+            .map(PathBuf::from)
+            .or_else(|| config.specs.clone());
     }
     if let Some(arguments) = cli.command.target_mut() {
         config.about_target(arguments, named)?;

@@ -10,37 +10,23 @@ use lustre_packaging::sign::default_key_dir;
 use lustre_packaging::store::{Holder, Store};
 use lustre_packaging::target::{self, Target};
 
+use crate::called::called;
 use crate::cli::TargetArgs;
 use crate::exit::Usage;
+use crate::place;
 use crate::publish;
 use crate::ui::Screen;
-
-/// The project's folder: that of the checkout whose cargo runs this, and else the one that this was built in.
-pub fn project() -> PathBuf {
-    let told = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
-    let here = told.filter(|path| is_ours(path));
-    let here = here.unwrap_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")));
-    here.parent().unwrap_or(&here).to_owned()
-}
-
-/// Whether the package at `path`, which cargo says it runs, is this one: another program's may have started this, too.
-fn is_ours(path: &Path) -> bool {
-    path.is_absolute()
-        && path.ends_with("xtask")
-        && path.with_file_name("specs").join("targets").is_dir()
-}
-
-/// The project's `specs/`.
-pub fn specs() -> PathBuf {
-    project().join("specs")
-}
 
 /// The target that the arguments name, with the release of Lustre that they choose.
 ///
 /// # Errors
 /// As [`Target::load_with`].
 pub fn target(arguments: &TargetArgs) -> Result<Target, target::Error> {
-    Target::load_with(&specs(), &arguments.target, arguments.lustre.as_deref())
+    Target::load_with(
+        &place::specs(),
+        &arguments.target,
+        arguments.lustre.as_deref(),
+    )
 }
 
 /// What an environment variable holds. An empty one is one that is not set: CI systems give what is missing so.
@@ -113,14 +99,17 @@ fn cache_folder() -> Option<PathBuf> {
         .map(|base| base.join("lustre-repo"))
 }
 
-/// `dist/<target>` in the project's folder.
-pub fn default_output(target: &str) -> PathBuf {
-    project().join("dist").join(target)
+/// `dist/<target>` in the folder that the tool works in.
+///
+/// # Errors
+/// When there is no such folder any more.
+pub fn default_output(target: &str) -> Result<PathBuf, Usage> {
+    Ok(place::folder()?.join("dist").join(target))
 }
 
 /// How a run names itself to others that wait for it.
 pub fn who(command: &str, arguments: &TargetArgs) -> String {
-    format!("cargo xtask {command} --target {}", arguments.target)
+    format!("{} {command} --target {}", called(), arguments.target)
 }
 
 /// How many jobs may run at a time.

@@ -154,7 +154,7 @@ mod tests {
     /// The schema's own list of events: what is here and what is there are the same.
     #[test]
     fn every_event_is_as_the_schema_has_it() {
-        let schema = crate::context::project().join("docs/schema/events.schema.json");
+        let schema = crate::called::checkout().unwrap().join("docs/schema/events.schema.json");
         let schema: Value =
             serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
         let described = |name: &Value| {

@@ -6,6 +6,7 @@
 )]
 
 mod boot;
+mod called;
 mod cli;
 mod command_line;
 mod commands;
@@ -17,6 +18,8 @@ mod graph;
 mod key;
 mod lock;
 mod misplaced;
+mod own_specs;
+mod place;
 mod prove;
 mod publish;
 mod session;

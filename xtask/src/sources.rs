@@ -15,8 +15,9 @@ use lustre_packaging::store::Store;
 use lustre_packaging::target::{Distribution, Source, Target};
 
 use crate::cli::TargetArgs;
-use crate::context::{self, Context};
+use crate::context::Context;
 use crate::exit::Usage;
+use crate::place;
 use crate::ui;
 
 /// The name of Lustre's source on the command line and in locks.
@@ -50,7 +51,7 @@ pub enum Need {
 pub fn options(arguments: &TargetArgs) -> anyhow::Result<Options> {
     let mut options = Options {
         offline: arguments.offline,
-        keys: context::specs(),
+        keys: place::specs(),
         allow_incomplete: arguments.allow_incomplete.clone(),
         ..Options::default()
     };
@@ -131,7 +132,7 @@ fn certificates(distribution: &Distribution) -> Vec<Certificate> {
 fn tree_source(name: &str, source: &Source) -> anyhow::Result<Option<Fetchable>> {
     Ok(Some(match source {
         Source::Path(path) => Fetchable::Path(PathSource {
-            path: context::specs().join(path),
+            path: place::specs().join(path),
         }),
         Source::Git { url, tag, commit } => Fetchable::Git(GitSource {
             url: url.clone(),
@@ -226,7 +227,7 @@ fn check_tag(
     let key = resolve::key(
         fetcher.downloader(),
         &context.store,
-        &context::specs(),
+        &place::specs(),
         &format!("{name}.tag_key"),
         wanted,
     )?;
@@ -267,7 +268,7 @@ pub fn e2fsprogs(context: &Context, lock: &Lock, need: Need) -> anyhow::Result<O
         (None, _) if replaced => {
             // Nothing to compare it with: what it is in place of is an archive.
             let any = Fetchable::Path(PathSource {
-                path: context::specs(),
+                path: place::specs(),
             });
             Some(fetcher.lock(E2FSPROGS, &any)?)
         }
@@ -347,7 +348,7 @@ pub fn kernel(
     } else if is_replaced(&context.arguments, KERNEL) {
         // Nothing to compare it with: what it is in place of is an archive or a source package.
         Some(Fetchable::Path(PathSource {
-            path: context::specs(),
+            path: place::specs(),
         }))
     } else {
         None

@@ -1,5 +1,6 @@
 //! What a person sees: a live line for every running stage on a terminal, plain lines otherwise; all on standard error.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -14,6 +15,7 @@ use lustre_packaging::shown::{harmless, harmless_json, shortened};
 use lustre_packaging::stage::Event;
 use serde::de::IgnoredAny;
 
+use crate::called::as_called;
 use crate::cli::Color;
 use crate::events::{self, Running};
 
@@ -205,7 +207,7 @@ impl Screen {
     fn put(&self, line: &str) {
         match &self.live {
             // A terminal that cannot be written to has nobody to tell.
-            Some(live) => drop(live.println(line)),
+            Some(live) => drop(live.println(as_called(line))),
             None => write(line),
         }
     }
@@ -349,7 +351,7 @@ pub fn warn(text: &str) {
 
 /// Writes a line as it is; nobody to read it is no reason to fail.
 fn write(line: &str) {
-    let _ = writeln!(std::io::stderr(), "{line}");
+    let _ = writeln!(std::io::stderr(), "{}", as_called(line));
 }
 
 /// What a line of an error is about.
@@ -373,7 +375,7 @@ pub fn error(part: Part, text: &str) {
         Part::Log => "log:",
         Part::Help => "help:",
     };
-    let text = shortened(text);
+    let text = as_called(&shortened(text)).into_owned();
     if streams() {
         out(&events::error(
             match part {
@@ -395,10 +397,16 @@ static LOST: Mutex<Option<String>> = Mutex::new(None);
 /// A result, on standard output. A closed pipe ends the output, not the work: whoever closed it has seen enough. Whatever else keeps it
 /// from being written, a full disk for one, is told by [`lost`].
 pub fn print(text: &str) {
-    if streams() {
-        out(&events::output(text));
+    // What is data stays as it is.
+    let text = if text.starts_with(['{', '[']) {
+        Cow::Borrowed(text)
     } else {
-        out(text);
+        as_called(text)
+    };
+    if streams() {
+        out(&events::output(&text));
+    } else {
+        out(&text);
     }
 }
 

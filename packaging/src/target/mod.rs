@@ -141,11 +141,11 @@ impl Target {
         self.asked_by.clone()
     }
 
-    /// Where the target's lock is: `specs/locks/NAME.toml`, or `NAME.lock.toml` beside a file that was given by its path.
-    pub fn lock_path(&self, specs: &Path) -> PathBuf {
+    /// Where the target's lock is: `NAME.toml` in the folder of `locks`, or `NAME.lock.toml` beside a file that was given by its path.
+    pub fn lock_path(&self, locks: &Path) -> PathBuf {
         match &self.file {
             Some(path) => path.with_file_name(format!("{}.lock.toml", self.name)),
-            None => specs.join("locks").join(format!("{}.toml", self.name)),
+            None => locks.join(format!("{}.toml", self.name)),
         }
     }
 }

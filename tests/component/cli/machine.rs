@@ -92,13 +92,13 @@ fn run_without_privileges(home: &Home) -> Run {
         // The checkout may be where only root can read, /root for one. So that user sees a copy of what the tool reads, at the same path,
         // below folders that are open to all.
         let copy_of_project = elsewhere.path().join("project");
-        fs::create_dir_all(copy_of_project.join("specs")).unwrap();
-        for folder in [copy_of_project.clone(), copy_of_project.join("specs")] {
-            fs::set_permissions(folder, PermissionsExt::from_mode(0o755)).unwrap();
-        }
-        let list = copy_of_project.join("specs/host-tools.toml");
-        fs::copy(project().join("specs/host-tools.toml"), &list).unwrap();
-        fs::set_permissions(list, PermissionsExt::from_mode(0o644)).unwrap();
+        fs::create_dir(&copy_of_project).unwrap();
+        let copied = run(Command::new("cp")
+            .args(["--recursive", "--no-preserve=mode"])
+            .arg(project().join("specs"))
+            .arg(&copy_of_project));
+        assert_eq!(copied.code, 0, "{copied:?}");
+        fs::set_permissions(&copy_of_project, PermissionsExt::from_mode(0o755)).unwrap();
         let mut command = Command::new("bwrap");
         command.args(["--bind", "/", "/", "--dev", "/dev"]);
         // The first folder on the way that this test's own folders are not below is hidden by an empty one.

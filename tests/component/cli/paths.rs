@@ -132,7 +132,8 @@ fn a_checkout_that_some_program_cannot_deal_with_is_refused_before_any_work() {
     let ran = run(Home::new()
         .command(&["targets"])
         .env("CARGO_MANIFEST_DIR", elsewhere.path().join("xtask")));
-    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stderr.contains("outside of a checkout"), "{ran:?}");
 }
 
 #[test]

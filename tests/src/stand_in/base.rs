@@ -16,7 +16,7 @@ use sha2::{Digest, Sha256};
 
 use super::kernel::Release;
 use super::linux;
-use crate::command_line::{program, project};
+use crate::command_line::{CARGO_SAYS, of_checkout, program, project};
 
 /// What the stand-in's buildroot has, for the kernels that it builds itself.
 const BUILDROOT: &[&str] = &[
@@ -162,6 +162,7 @@ fn fetched(specs: &Path, store: &Path) -> Result<Lock> {
         }
     }
     run(Command::new(program())
+        .env(CARGO_SAYS, of_checkout())
         .args(["fetch", "--target", "rehearsal", "--store"])
         .arg(store))?;
     read()

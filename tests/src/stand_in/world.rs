@@ -12,7 +12,7 @@ use super::base::{Base, jobs};
 use super::kernel::Release;
 use super::lustre::Lustre;
 use super::{e2fsprogs, git, mirror};
-use crate::command_line::{Run, program, run};
+use crate::command_line::{CARGO_SAYS, Run, of_checkout, program, run};
 use crate::http::Server;
 
 /// The host of Lustre's sources.
@@ -164,6 +164,7 @@ impl World {
             .args(arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env(CARGO_SAYS, of_checkout())
             // The development key is made once.
             .env("HOME", self.base.cache.join("home"))
             .env("TMPDIR", std::env::temp_dir())

@@ -11,8 +11,9 @@ use lustre_packaging::target::{Source, Target};
 use serde_json::{Value, json};
 
 use crate::cli::TargetArgs;
-use crate::context::{self, Context};
+use crate::context::Context;
 use crate::exit::Outcome;
+use crate::place;
 use crate::{lock, sources, ui};
 
 /// How many letters of a commit's id are shown to people.
@@ -28,8 +29,8 @@ pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
     if let Some(model) = &target.model {
         anyhow::bail!("{model} Nobody mends it elsewhere: name a target with the real one");
     }
-    let ledger = Ledger::load(&context::specs())?;
-    ledger.check_mends(&context::specs())?;
+    let ledger = Ledger::load(&place::specs())?;
+    ledger.check_mends(&place::specs())?;
     let (fetched, _) = sources::lustre(&context, &lock::none(&context)?, sources::Need::Content).with_context(|| {
         format!(
             "what upstream has mended is told from a clone with all its history and branches: git clone --bare {} lustre.git, and \
@@ -51,7 +52,7 @@ pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
             )
         })?
     };
-    let overlay = overlay(&context::specs(), target)?;
+    let overlay = overlay(&place::specs(), target)?;
     let known = ledger.known(target, &version, overlay.as_ref());
     let history = History::new(histories.history.clone());
     let selection = advisories::select(&history, &histories.later);

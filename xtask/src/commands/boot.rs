@@ -166,7 +166,7 @@ pub fn checks(context: &Context, server: &Server, dist: &Path) -> anyhow::Result
             logs: &logs,
         },
         boot: table(context)?,
-        specs: &crate::context::specs(),
+        specs: &crate::place::specs(),
         tell: &|text| context.screen.line(text),
     })
 }

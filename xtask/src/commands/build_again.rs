@@ -12,6 +12,7 @@ use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
 use crate::graph::packages::PACKAGES;
 use crate::graph::{BuildGraph, name};
+use crate::place;
 use crate::session::{self, needed};
 use crate::ui;
 
@@ -128,7 +129,6 @@ mod tests {
 
     use super::*;
     use crate::cli::{Cli, Command};
-    use crate::context;
     use crate::ui::Screen;
 
     #[test]
@@ -141,7 +141,7 @@ mod tests {
             panic!("another command");
         };
         let context = Context {
-            target: Target::load(&context::specs(), "rehearsal").unwrap(),
+            target: Target::load(&place::specs(), "rehearsal").unwrap(),
             store: Store::open(&dir.path().join("store"), "a test", &mut |_| {}).unwrap(),
             screen: Screen::new(),
             jobs: 1,

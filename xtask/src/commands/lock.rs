@@ -21,7 +21,7 @@ pub fn run(arguments: &LockArgs) -> anyhow::Result<Outcome> {
         );
     }
     let context = Context::open(&arguments.target, "cargo xtask lock")?;
-    let path = path(&context.target);
+    let path = path(&context.target)?;
     if !arguments.update {
         current(&context)?;
     } else if update(&context)? == Outcome::Misfit {
@@ -40,11 +40,11 @@ pub fn run(arguments: &LockArgs) -> anyhow::Result<Outcome> {
 fn update(context: &Context) -> anyhow::Result<Outcome> {
     let target = &context.target;
     if context.arguments.offline {
-        let (path, target) = (path(target), target.argument());
+        let (path, target) = (path(target)?, target.argument());
         let what = "is to be made anew";
         return Err(Error::Offline { path, what, target }.into());
     }
-    let old = match Lock::read(&path(target)) {
+    let old = match Lock::read(&path(target)?) {
         Ok(old) => old,
         // One that is no lock is replaced: that is what its error asks for.
         Err(error @ Error::Malformed { .. }) => {
@@ -63,7 +63,7 @@ fn update(context: &Context) -> anyhow::Result<Outcome> {
             let lines = diff.older.join("\n  ");
             // Where the target asks for something else now, that is why.
             if old.request == lock.request {
-                let path = path(target);
+                let path = path(target)?;
                 anyhow::bail!(
                     "the repositories have older versions than {} pins:\n  {lines}\n  the mirror is behind, or somebody shows a state of \
                      before: try again later, or another with --mirror FROM=TO; where the distribution took the newer ones back, remove \
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn what_is_known_not_to_build_is_not_locked() {
-        let load = |name| Target::load(&context::specs(), name).unwrap();
+        let load = |name| Target::load(&crate::place::specs(), name).unwrap();
         let mut target = load("rocky-8.10-guide");
         judge(&target).unwrap();
         target.lustre.options.clear();

@@ -26,6 +26,7 @@ use lustre_packaging::target::{self, DistributionKind};
 use crate::cli::{Cli, Command, Prove};
 use crate::context;
 use crate::exit::Outcome;
+use crate::place;
 use crate::signals::{self, Then};
 use crate::ui;
 
@@ -34,12 +35,16 @@ use crate::ui;
 /// # Errors
 /// Whatever the command fails with.
 pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
+    context::judge_path(place::folder_is(), &place::folder()?, &[])?;
+    if reads_specs(&cli.command) {
+        place::settle(cli.global.specs.as_deref())?;
+        context::judge_path("the folder of the specs", &place::specs(), &[])?;
+    }
     if let Command::Verify(arguments) = &mut cli.command
         && let Some(outcome) = verify::name_target(arguments)?
     {
         return Ok(outcome);
     }
-    context::judge_path("the checkout", &context::project(), &[])?;
     // Chroots and the repository are read by others than their owner, whatever the umask of the shell. What is secret gets its mode
     // explicitly.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
@@ -58,15 +63,13 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
     let purpose = purpose(boots(&cli.command));
     match work(&cli.command, target.map(|target| target.distribution.kind)) {
         Work::Builds { setup } => {
-            host::ensure(&context::specs(), &purpose, setup, &mut |text| {
-                ui::say(text)
-            })?;
+            host::ensure(&place::specs(), &purpose, setup, &mut |text| ui::say(text))?;
             privileges(true)?;
             signals::heed(Then::CleanUp)?;
         }
         Work::Store { setup } => {
             if setup {
-                host::ensure(&context::specs(), &purpose, true, &mut |text| ui::say(text))?;
+                host::ensure(&place::specs(), &purpose, true, &mut |text| ui::say(text))?;
             }
             privileges(false)?;
             signals::heed(Then::End)?;
@@ -104,6 +107,14 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
         Command::Clean(arguments) => clean::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
     }
+}
+
+/// Whether a command looks at specs.
+fn reads_specs(command: &Command) -> bool {
+    !matches!(
+        command,
+        Command::Clean(_) | Command::Completions { .. } | Command::Key(_) | Command::Man { .. }
+    )
 }
 
 /// What a command works on.

@@ -19,6 +19,7 @@ use crate::exit::Outcome;
 use crate::graph::outline::outline;
 use crate::graph::preflight::Misfit;
 use crate::graph::{BuildGraph, name};
+use crate::place;
 use crate::{key, lock, session, ui};
 
 /// Shows every stage of the target, whether it would run, and why.
@@ -116,7 +117,7 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
 
 /// Shows the stages of a target that has no lock: what each will do, and what the lock has to find out. Mirrors are not asked.
 fn unlocked(context: &Context, arguments: &PlanArgs, why: &str) -> anyhow::Result<Outcome> {
-    let steps = outline(&context.target, &context::specs())?;
+    let steps = outline(&context.target, &place::specs())?;
     if let Some(format) = arguments.graph {
         let nodes = steps.into_iter().map(|step| Node {
             stage: step.stage,
@@ -153,7 +154,7 @@ fn unlocked(context: &Context, arguments: &PlanArgs, why: &str) -> anyhow::Resul
 
 /// Says what doing the parts `left` takes of this machine, where the target says it.
 fn takes(context: &Context, left: &BTreeSet<Part>) -> anyhow::Result<()> {
-    let output = context::default_output(&context.target.name);
+    let output = context::default_output(&context.target.name)?;
     if let Some(line) = needs::line(context, left, &output)? {
         ui::print(&format!("takes: {line}"));
     }

@@ -180,7 +180,7 @@ pub fn settle_in_store(
     graph: &BuildGraph<'_>,
     signing: &mut Signing,
 ) -> anyhow::Result<()> {
-    let output = context::default_output(&context.target.name);
+    let output = context::default_output(&context.target.name)?;
     let before = Before::looked_at(&output, &mut ui::warn);
     if let Some(before) = &before
         && is_same(context, graph, signing, before)?
@@ -207,7 +207,7 @@ pub fn planned(
     graph: &BuildGraph<'_>,
     signing: &mut Signing,
 ) -> anyhow::Result<()> {
-    let output = context::default_output(&context.target.name);
+    let output = context::default_output(&context.target.name)?;
     let before = Before::looked_at(&output, &mut ui::warn);
     signing.release = first_guess(&Asked::default(), before.as_ref(), signing)?;
     if before.is_some() {

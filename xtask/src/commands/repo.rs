@@ -319,7 +319,7 @@ fn recover(output: &Path) -> anyhow::Result<()> {
 fn output(arguments: &RepoArgs) -> anyhow::Result<PathBuf> {
     let output = match &arguments.output {
         Some(output) => output.clone(),
-        None => default_output(&context::target(&arguments.target)?.name),
+        None => default_output(&context::target(&arguments.target)?.name)?,
     };
     context::judge_path("the repository", &std::path::absolute(&output)?, &[])?;
     lustre_repository::layout::judge(&output).map_err(|error| Usage(error.to_string()))?;

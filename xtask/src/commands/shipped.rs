@@ -6,17 +6,19 @@ use anyhow::Context as _;
 use clap::CommandFactory as _;
 use clap_complete::{Shell, generate};
 
+use crate::called::{CARGO, called};
 use crate::cli::Cli;
+use crate::command_line::shown_as_called;
 use crate::exit::Outcome;
 use crate::ui;
 
-/// The name of the manual's pages: `cargo help xtask` shows the first.
+/// The name of the manual's pages, where cargo runs the tool: `cargo help xtask` shows the first.
 const PAGES: &str = "cargo-xtask";
 
 /// Writes the completions for `shell` to standard output, for the program called `name`.
 pub fn completions(shell: Shell, name: &str) -> anyhow::Result<Outcome> {
     let mut text = Vec::new();
-    generate(shell, &mut Cli::command(), name, &mut text);
+    generate(shell, &mut shown_as_called(Cli::command()), name, &mut text);
     // It is a program, and nothing in it is somebody else's.
     ui::print_as_is(&text);
     Ok(Outcome::Done)
@@ -25,7 +27,10 @@ pub fn completions(shell: Shell, name: &str) -> anyhow::Result<Outcome> {
 /// Writes a page for the tool and one for each of its commands into `folder`.
 pub fn man(folder: &Path) -> anyhow::Result<Outcome> {
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
-    let command = Cli::command().name(PAGES).display_name(PAGES);
+    let pages = if called() == CARGO { PAGES } else { called() };
+    let command = shown_as_called(Cli::command())
+        .name(pages)
+        .display_name(pages);
     clap_mangen::generate_to(command, folder)
         .with_context(|| format!("cannot write the pages into {}", folder.display()))?;
     ui::print(&folder.display().to_string());

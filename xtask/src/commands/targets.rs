@@ -4,13 +4,13 @@ use lustre_packaging::knowledge::{self, Knowledge, Outcome, Range};
 use lustre_packaging::target::{self, Target};
 use serde::Serialize;
 
-use crate::context;
 use crate::exit::Outcome as Exit;
+use crate::place;
 use crate::ui;
 
 /// Lists the targets with what each builds, or which Lustre goes with which kernel.
 pub fn run(matrix: bool, json: bool) -> anyhow::Result<Exit> {
-    let specs = context::specs();
+    let specs = place::specs();
     let mut targets = Vec::new();
     for name in target::list(&specs)? {
         targets.push(Target::load(&specs, &name)?);
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn the_matrix_says_what_goes_with_what_and_why_not() {
-        let specs = context::specs();
+        let specs = place::specs();
         let targets: Vec<Target> = ["rocky-8.10", "rocky-9.4", "rocky-9.5", "rocky-10.0"]
             .into_iter()
             .map(|name| Target::load(&specs, name).unwrap())

@@ -10,9 +10,10 @@ use anyhow::{Context as _, bail};
 use lustre_packaging::store::remove_tree;
 use lustre_packaging::{host, process};
 
+use crate::called;
 use crate::cli::TestArgs;
-use crate::context;
-use crate::exit::Outcome;
+use crate::exit::{Outcome, Usage};
+use crate::place;
 use crate::ui;
 
 /// What cargo's test runner says of one test binary.
@@ -25,8 +26,14 @@ struct Counts {
 
 /// Runs `cargo test` over the workspace and closes with one line that counts all tests.
 pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
+    let Some(checkout) = called::checkout() else {
+        return Err(Usage(
+            "the tests are in a checkout of the project; run `cargo xtask test` there".to_owned(),
+        )
+        .into());
+    };
     host::ensure(
-        &context::specs(),
+        &place::specs(),
         &["repo", "test"],
         arguments.setup,
         &mut |text| ui::say(text),
@@ -42,7 +49,7 @@ pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
         .env("TMPDIR", scratch.path())
         // A group of their own, so that all of them end when we are told to.
         .process_group(0)
-        .current_dir(context::project())
+        .current_dir(checkout)
         .args(["test", "--workspace", "--no-fail-fast", "--"])
         .args(&arguments.arguments);
     let mut total = Counts::default();

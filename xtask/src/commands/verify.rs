@@ -28,6 +28,7 @@ use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
 use crate::graph::finish::Signing;
 use crate::graph::{BuildGraph, name};
+use crate::place;
 use crate::prove::{InstallInput, Server, install_checks, not_installed};
 use crate::{lock, session, ui};
 
@@ -61,7 +62,7 @@ pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<Option<Outcome>
     })?;
     let release = manifest.overrides.lustre.as_deref();
     let name = target::own_name(&manifest.target, release);
-    let known = Target::load_with(&context::specs(), name, release).is_ok();
+    let known = Target::load_with(&place::specs(), name, release).is_ok();
     if !known {
         return Err(Usage(format!(
             "{} says that it is of the target `{}`, which is none of those that `cargo xtask targets` lists; name its file with --target PATH.toml",
@@ -178,10 +179,10 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
 
 /// The repository to look at.
 fn dist(context: &Context, arguments: &VerifyArgs) -> anyhow::Result<PathBuf> {
-    let dist = arguments
-        .path
-        .clone()
-        .unwrap_or_else(|| context::default_output(&context.target.name));
+    let dist = match &arguments.path {
+        Some(path) => path.clone(),
+        None => context::default_output(&context.target.name)?,
+    };
     std::fs::canonicalize(&dist).with_context(|| {
         format!(
             "no repository at {}; `cargo xtask repo` makes one",

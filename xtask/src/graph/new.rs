@@ -12,7 +12,8 @@ use lustre_repository::manifest::Overrides;
 
 use super::e2fsprogs;
 use super::inputs::BuildGraph;
-use crate::context::{Context, specs};
+use crate::context::Context;
+use crate::place::specs;
 use crate::sources::Need;
 use crate::{sources, ui};
 

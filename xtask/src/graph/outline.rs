@@ -322,7 +322,7 @@ fn finish(target: &Target) -> Vec<Step> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::context::specs;
+    use crate::place::specs;
 
     fn of(name: &str) -> Vec<Step> {
         let target = Target::load(&specs(), name).unwrap();

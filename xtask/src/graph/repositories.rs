@@ -232,7 +232,7 @@ mod tests {
     use lustre_packaging::sign::Signer as _;
 
     use super::*;
-    use crate::context::specs;
+    use crate::place::specs;
 
     #[test]
     fn a_package_is_placed_under_its_own_name_and_nowhere_else() {

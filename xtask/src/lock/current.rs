@@ -8,14 +8,16 @@ use lustre_packaging::store::Digest;
 use lustre_packaging::target::{DistributionKind, Target};
 
 use super::{debian, repositories};
-use crate::context::{self, Context};
+use crate::context::Context;
+use crate::exit::Usage;
+use crate::place;
 
 /// What stands where the target's lock should be.
 ///
 /// # Errors
 /// When it cannot be read.
 pub fn find(context: &Context) -> anyhow::Result<(PathBuf, Found)> {
-    let path = path(&context.target);
+    let path = path(&context.target)?;
     let found = Lock::find(&path, &request(&context.target)?)?;
     Ok((path, found))
 }
@@ -63,8 +65,11 @@ pub fn none(context: &Context) -> anyhow::Result<Lock> {
 }
 
 /// Where the target's lock is.
-pub fn path(target: &Target) -> PathBuf {
-    target.lock_path(&context::specs())
+///
+/// # Errors
+/// When there is no folder for it.
+pub fn path(target: &Target) -> Result<PathBuf, Usage> {
+    Ok(target.lock_path(&place::locks()?))
 }
 
 /// Puts `lock` where the target's is.
@@ -72,7 +77,7 @@ pub fn path(target: &Target) -> PathBuf {
 /// # Errors
 /// When it cannot be written.
 pub fn write(context: &Context, lock: &Lock) -> anyhow::Result<()> {
-    let path = path(&context.target);
+    let path = path(&context.target)?;
     lock.write(&path)?;
     context.screen.line(&format!("wrote {}", path.display()));
     Ok(())

@@ -9,13 +9,14 @@ use lustre_packaging::lock::{FilePin, Lock};
 use lustre_packaging::store::Digest;
 use lustre_packaging::target::{Source, Target};
 
-use crate::context::{self, Context};
+use crate::context::Context;
+use crate::place;
 use crate::sources;
 
 /// The distribution's recipe.
 fn recipe(target: &Target) -> anyhow::Result<Recipe> {
     Ok(Recipe::load(
-        &context::specs().join(&target.distribution.recipe),
+        &place::specs().join(&target.distribution.recipe),
     )?)
 }
 

@@ -13,8 +13,9 @@ use lustre_packaging::store::Digest;
 use lustre_packaging::target::DistributionKind;
 
 use super::debian;
-use crate::context::{self, Context};
+use crate::context::Context;
 use crate::graph::repositories::key_source;
+use crate::place;
 use crate::sources;
 
 /// How many files come at a time: mirrors ask for no more from one place.
@@ -119,7 +120,7 @@ fn from_project(context: &Context, lock: &Lock) -> anyhow::Result<()> {
         };
         let wanted = digest(pin)?;
         if context.store.file(&wanted).is_none()
-            && let Some(path) = resolve::from_specs(&context::specs(), key)
+            && let Some(path) = resolve::from_specs(&place::specs(), key)
             && Digest::of_file(&path)?.0 == wanted
         {
             context.store.insert_file(&path, Some(&wanted))?;

@@ -19,11 +19,12 @@ use super::misfit::misfit;
 use crate::context::{self, Context};
 use crate::graph::KERNEL_PACKAGE;
 use crate::graph::repositories::{key_source, modules_source};
+use crate::place;
 use crate::sources;
 
 /// What the lock has to answer: a digest of everything that decides which files are pinned.
 pub fn request(target: &Target) -> anyhow::Result<Digest> {
-    let specs = context::specs();
+    let specs = place::specs();
     let mut fields = vec![
         ("recipe".to_owned(), "1".to_owned()),
         json("distribution", &asked(&target.distribution)?)?,
@@ -110,7 +111,7 @@ pub fn resolve(context: &Context, update: bool) -> anyhow::Result<Lock> {
     }
     let options = sources::options(&context.arguments)?;
     let downloader = sources::downloader(context, &options);
-    let specs = context::specs();
+    let specs = place::specs();
     let scratch = context.store.temp_dir("lock")?;
     let keys = resolve::keys(&downloader, &context.store, &specs, &target.distribution)?;
     context.screen.line(&format!(
@@ -261,7 +262,7 @@ impl Maker<'_> {
     fn build_requires(&self, srpm: &SourcePackage) -> anyhow::Result<BuildRequires> {
         let target = &self.context.target;
         let spec = target
-            .folder(&context::specs(), &target.e2fsprogs.spec)
+            .folder(&place::specs(), &target.e2fsprogs.spec)
             .join(e2fsprogs::SPEC);
         let kernel = target.kernel.kind.is_patched();
         Ok(BuildRequires {
@@ -280,7 +281,7 @@ impl Maker<'_> {
             srpm.pin.size >> 20
         ));
         let package = self.checked(srpm)?;
-        let specs = context::specs();
+        let specs = place::specs();
         let load = |folder: &str, options: &[String]| {
             Overlay::load_in(&specs, &target.folder(&specs, folder), options)
         };

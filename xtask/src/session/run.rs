@@ -150,7 +150,7 @@ mod tests {
 
     use super::*;
     use crate::cli::{Cli, Command};
-    use crate::context;
+    use crate::place;
     use crate::ui::Screen;
 
     #[test]
@@ -161,7 +161,7 @@ mod tests {
             panic!("another command");
         };
         let context = Context {
-            target: Target::load(&context::specs(), "rehearsal").unwrap(),
+            target: Target::load(&place::specs(), "rehearsal").unwrap(),
             store: Store::open(&dir.path().join("store"), "a test", &mut |_| {}).unwrap(),
             screen: Screen::new(),
             jobs: 1,

@@ -30,7 +30,7 @@ fn another_release_is_chosen_whole_and_has_a_lock_of_its_own() {
     assert!(other.description.starts_with("Lustre 2.15.8 for Rocky"));
     assert_eq!(other.name, "rocky-8.10-lustre-2.15.8");
     assert_eq!(other.argument(), "rocky-8.10 --lustre 2.15.8");
-    let lock = other.lock_path(Path::new("specs"));
+    let lock = other.lock_path(Path::new("specs/locks"));
     assert_eq!(lock, Path::new("specs/locks/rocky-8.10-lustre-2.15.8.toml"));
     assert!(other.chosen.instead && !own.chosen.instead);
     assert_eq!(own_name(&other.name, Some("2.15.8")), "rocky-8.10");

@@ -76,7 +76,7 @@ fn who_only_looks_is_told_what_a_run_would_stop_at() {
 
 #[test]
 fn a_repository_of_another_target_is_told_from_another_release_of_its_own() {
-    let specs = crate::context::specs();
+    let specs = crate::place::specs();
     let load = |name, lustre| Target::load_with(&specs, name, lustre).unwrap();
     let folder = published(None);
     let mut before = Before::at(folder.path()).unwrap().unwrap();

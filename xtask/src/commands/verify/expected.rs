@@ -135,7 +135,7 @@ mod tests {
     use lustre_packaging::sign::{Key, Secret, Signer as _};
 
     use super::*;
-    use crate::context::specs;
+    use crate::place::specs;
 
     /// The rehearsal distribution's key, since making one takes seconds.
     fn key() -> Key {

@@ -22,6 +22,7 @@ use crate::graph::finish::Signing;
 use crate::graph::name::tree;
 use crate::graph::packages::built;
 use crate::graph::{BuildGraph, name};
+use crate::place;
 use crate::{key, lock, session, sources, ui};
 
 /// What the second build finds different from the first, besides its time, its folder and its number of jobs.
@@ -109,11 +110,15 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         .arg(scratch.join("dist"))
         .args(["--jobs", &jobs.to_string()])
         .args(["--release-time", &signing.release.time.to_string()])
+        .env(place::FOLDER_VARIABLE, place::folder()?)
         .envs(CIRCUMSTANCES)
         // A terminal's Ctrl-C is for us alone: what we hand on would be its second signal, which ends it without cleaning up.
         .process_group(0)
         .current_dir("/")
         .stdout(Stdio::null());
+    if let Some(specs) = place::named_specs() {
+        command.arg("--specs").arg(specs);
+    }
     for rule in &signing.release.overrules {
         command.args(["--overrule", rule.name()]);
     }

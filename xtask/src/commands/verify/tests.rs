@@ -30,7 +30,7 @@ impl World {
         };
         let store = dir.path().join("store");
         let context = Context {
-            target: Target::load(&context::specs(), "rehearsal").unwrap(),
+            target: Target::load(&place::specs(), "rehearsal").unwrap(),
             store: Store::open(&store, "a test", &mut |_| {}).unwrap(),
             screen: Screen::new(),
             jobs: 1,
@@ -47,7 +47,7 @@ impl World {
 
     /// Makes the repository, as released at `time`.
     fn release(&self, time: u32) {
-        let file = context::specs().join("distributions/rehearsal/key.asc");
+        let file = place::specs().join("distributions/rehearsal/key.asc");
         let text = Secret::new(std::fs::read(&file).unwrap());
         let key = Key::from_armored(&text, "the test", None).unwrap();
         let public_key = key.public_key_armored().unwrap();
