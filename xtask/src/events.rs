@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lustre_packaging::stage;
 use serde::Serialize;
@@ -38,6 +38,14 @@ enum Event<'e> {
     StageFailed {
         stage: &'e str,
         log: Option<String>,
+        seconds: f64,
+    },
+    /// A further tenth of what is fetched has come.
+    Fetched {
+        files: usize,
+        of_files: usize,
+        bytes: u64,
+        of_bytes: u64,
         seconds: f64,
     },
     /// What the command would have written to standard output: a value where it is JSON.
@@ -74,14 +82,45 @@ fn said(path: &Path) -> Cow<'_, str> {
     path.to_string_lossy()
 }
 
-/// What is known of the stages that run.
+/// What has come, or is to come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Amount {
+    /// Files, all of them.
+    pub files: usize,
+    /// Bytes, also of files that are not complete.
+    pub bytes: u64,
+}
+
+/// What is known of the stages that run, or ran.
 #[derive(Debug, Default)]
-pub struct Running(Mutex<BTreeMap<String, (PathBuf, Instant)>>);
+pub struct Running {
+    begun: Mutex<BTreeMap<String, (PathBuf, Instant)>>,
+    /// Where those are that were found or made.
+    over: Mutex<BTreeMap<String, PathBuf>>,
+}
 
 impl Running {
+    /// Whether an event tells something new: that a stage is found in the store is told once, and not of what this run made.
+    pub fn is_news(&self, event: &stage::Event<'_>) -> bool {
+        let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
+        match *event {
+            stage::Event::Cached { stage, folder }
+            | stage::Event::Finished { stage, folder, .. } => {
+                let before = over.insert(stage.to_owned(), folder.to_owned());
+                matches!(event, stage::Event::Finished { .. }) || before.as_deref() != Some(folder)
+            }
+            stage::Event::Started { stage, .. }
+            | stage::Event::Damaged { stage, .. }
+            | stage::Event::Failed { stage } => {
+                over.remove(stage);
+                true
+            }
+        }
+    }
+
     /// The line for what happened to a stage.
     pub fn line(&self, event: &stage::Event<'_>) -> String {
-        let mut running = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut running = self.begun.lock().unwrap_or_else(PoisonError::into_inner);
         let mut over = |stage: &str| {
             let (log, since) = running.remove(stage).unzip();
             let seconds = since.map_or(0.0, |since| since.elapsed().as_secs_f64());
@@ -122,6 +161,17 @@ impl Running {
     }
 }
 
+/// The line for how far fetching is.
+pub fn fetched(come: Amount, all: Amount, took: Duration) -> String {
+    line(Event::Fetched {
+        files: come.files,
+        of_files: all.files,
+        bytes: come.bytes,
+        of_bytes: all.bytes,
+        seconds: took.as_secs_f64(),
+    })
+}
+
 /// The line for what a command writes.
 pub fn output(text: &str) -> String {
     let value = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
@@ -147,14 +197,14 @@ pub fn ended(exit_code: u8) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     /// The schema's own list of events: what is here and what is there are the same.
     #[test]
     fn every_event_is_as_the_schema_has_it() {
-        let schema = crate::called::checkout().unwrap().join("docs/schema/events.schema.json");
+        let schema = crate::called::checkout()
+            .unwrap()
+            .join("docs/schema/events.schema.json");
         let schema: Value =
             serde_json::from_str(&std::fs::read_to_string(schema).unwrap()).unwrap();
         let described = |name: &Value| {
@@ -191,6 +241,17 @@ mod tests {
             }),
             running.line(&started("lustre")),
             running.line(&stage::Event::Failed { stage: "lustre" }),
+            fetched(
+                Amount {
+                    files: 1,
+                    bytes: 10,
+                },
+                Amount {
+                    files: 2,
+                    bytes: 100,
+                },
+                Duration::from_millis(500),
+            ),
             output("/srv/repo"),
             output("{\"a\": [1, 2]}"),
             error("error", "it broke"),
@@ -218,7 +279,7 @@ mod tests {
         }
         assert_eq!(read[3]["seconds"], 1.5);
         assert_eq!(read[5]["log"], log.to_str().unwrap());
-        assert_eq!(read[7]["value"]["a"][1], 2);
+        assert_eq!(read[8]["value"]["a"][1], 2);
         let listed: std::collections::BTreeSet<String> = schema["oneOf"]
             .as_array()
             .unwrap()
@@ -229,6 +290,26 @@ mod tests {
             })
             .collect();
         assert_eq!(kinds, listed, "each is tried, and each is described");
+    }
+
+    #[test]
+    fn what_is_in_the_store_is_told_once_and_not_of_what_this_run_made() {
+        let running = Running::default();
+        let (one, two) = (Path::new("/s/stages/a-1"), Path::new("/s/stages/a-2"));
+        let cached = |folder| stage::Event::Cached { stage: "a", folder };
+        assert!(running.is_news(&cached(one)));
+        assert!(!running.is_news(&cached(one)));
+        // Another of the same name is another.
+        assert!(running.is_news(&cached(two)));
+        let why = "a file is gone";
+        assert!(running.is_news(&stage::Event::Damaged { stage: "a", why }));
+        let made = stage::Event::Finished {
+            stage: "a",
+            folder: two,
+            took: Duration::ZERO,
+        };
+        assert!(running.is_news(&made));
+        assert!(!running.is_news(&cached(two)));
     }
 
     #[test]

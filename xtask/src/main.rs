@@ -26,6 +26,7 @@ mod session;
 mod signals;
 mod sources;
 mod terminal;
+mod transfer;
 mod ui;
 
 use anyhow::Context as _;

@@ -17,7 +17,7 @@ use serde::de::IgnoredAny;
 
 use crate::called::as_called;
 use crate::cli::Color;
-use crate::events::{self, Running};
+use crate::events::{self, Amount, Running};
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -186,6 +186,37 @@ impl Screen {
         }
     }
 
+    /// Fetching begins: the line for it, where lines move.
+    pub fn fetches(&self, all: Amount) -> Option<ProgressBar> {
+        let live = self.live.as_ref()?;
+        let bar = live.add(ProgressBar::new(all.bytes));
+        style(
+            &bar,
+            "{spinner} {elapsed:>5} {prefix:14} {bytes} of {total_bytes}, {bytes_per_sec}, {eta} left",
+        );
+        bar.set_prefix("fetching");
+        bar.enable_steady_tick(Duration::from_millis(250));
+        Some(bar)
+    }
+
+    /// A step of fetching was made; `line` says whether it is worth one.
+    pub fn fetched(&self, come: Amount, all: Amount, took: Duration, line: bool) {
+        if streams() {
+            out(&events::fetched(come, all, took));
+        }
+        // A line that moves has said so.
+        if line && self.live.is_none() {
+            self.line(&format!(
+                "fetched {} of {} files, {} of {} MiB, {}",
+                come.files,
+                all.files,
+                come.bytes >> 20,
+                all.bytes >> 20,
+                rate(come.bytes, took)
+            ));
+        }
+    }
+
     /// One line that stays.
     pub fn line(&self, text: &str) {
         if says(Verbosity::Normal) {
@@ -214,14 +245,16 @@ impl Screen {
 
     /// Shows what happens to a stage.
     pub fn event(&self, event: &Event<'_>) {
-        if streams() {
+        // A command may run several graphs, and most of their stages are in all of them.
+        let is_news = self.running.is_news(event);
+        if streams() && is_news {
             out(&self.running.line(event));
         }
         match event {
             Event::Started { stage, log, .. } => self.started(stage, log),
             Event::Cached { stage, folder } => {
                 self.over(stage);
-                if says(Verbosity::Verbose) {
+                if says(Verbosity::Verbose) && is_news {
                     self.happened("cached", &format!("{stage} in {}", folder.display()));
                 }
             }
@@ -332,6 +365,12 @@ pub fn duration(took: Duration) -> String {
     } else {
         format!("{} min {:02} s", seconds / 60, seconds % 60)
     }
+}
+
+/// How much comes in a second, in words.
+fn rate(bytes: u64, took: Duration) -> String {
+    let seconds = took.as_secs_f64().max(0.001);
+    format!("{:.1} MiB/s", bytes as f64 / (1 << 20) as f64 / seconds)
 }
 
 /// A line on standard error, for who wants to know how it goes.
@@ -453,6 +492,7 @@ mod tests {
     fn durations_read_well() {
         assert_eq!(duration(Duration::from_millis(1540)), "1.5 s");
         assert_eq!(duration(Duration::from_secs(754)), "12 min 34 s");
+        assert_eq!(rate(10 << 20, Duration::from_secs(4)), "2.5 MiB/s");
     }
 
     /// This program ends on a signal: the stream has its last line, unless nobody takes what comes before it.

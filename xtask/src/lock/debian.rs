@@ -1,7 +1,7 @@
 //! Locks of targets whose distribution is made of Debian's packages: apt resolves, by the archive's signed metadata.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use lustre_packaging::distro::{Apt, Recipe};
@@ -78,9 +78,14 @@ pub fn resolve(context: &Context) -> anyhow::Result<Lock> {
     ))
 }
 
+/// Where apt puts what it fetches, until that is in the store.
+pub fn fetched_into(context: &Context) -> PathBuf {
+    context.store.partial_dir().join("apt")
+}
+
 /// Fetches `missing` into the store.
 pub fn fetch(context: &Context, missing: &[FilePin]) -> anyhow::Result<()> {
-    let folder = context.store.partial_dir().join("apt");
+    let folder = fetched_into(context);
     apt(context, false)?.fetch(missing, &folder)?;
     for pin in missing {
         let from = folder.join(&pin.file);

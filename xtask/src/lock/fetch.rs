@@ -14,9 +14,11 @@ use lustre_packaging::target::DistributionKind;
 
 use super::debian;
 use crate::context::Context;
+use crate::events::Amount;
 use crate::graph::repositories::key_source;
 use crate::place;
 use crate::sources;
+use crate::transfer;
 
 /// How many files come at a time: mirrors ask for no more from one place.
 const WIDTH: usize = 4;
@@ -83,15 +85,21 @@ pub fn fetch(context: &Context, lock: &Lock, wanted: Wanted) -> anyhow::Result<(
     if missing.is_empty() {
         return Ok(());
     }
-    let megabytes: u64 = missing.iter().map(|pin| pin.size).sum::<u64>() >> 20;
-    context.screen.line(&format!(
-        "fetching {} files, {megabytes} MiB",
-        missing.len()
-    ));
-    match context.target.distribution.kind {
-        DistributionKind::Rehearsal => debian::fetch(context, &missing),
-        DistributionKind::Repositories => download(context, missing),
-    }
+    let all = Amount {
+        files: missing.len(),
+        bytes: missing.iter().map(|pin| pin.size).sum(),
+    };
+    let megabytes = all.bytes >> 20;
+    context
+        .screen
+        .line(&format!("fetching {} files, {megabytes} MiB", all.files));
+    let come = || come(context, &missing);
+    transfer::told(&context.screen, all, &come, || {
+        match context.target.distribution.kind {
+            DistributionKind::Rehearsal => debian::fetch(context, &missing),
+            DistributionKind::Repositories => download(context, missing.clone()),
+        }
+    })
 }
 
 /// The pinned files that this run uses: not those of sources that it replaces.
@@ -136,18 +144,12 @@ fn download(context: &Context, mut missing: Vec<FilePin>) -> anyhow::Result<()> 
     let downloader = sources::downloader(context, &options);
     let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
     let errors = Mutex::new(Vec::new());
-    let done = Mutex::new(Done::default());
     let work = || {
         while !failed.load(Ordering::Relaxed)
             && let Some(pin) = missing.get(next.fetch_add(1, Ordering::Relaxed))
         {
             match one(context, &downloader, pin) {
-                Ok(()) => {
-                    let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-                    if let Some(line) = done.add(pin, &missing) {
-                        context.screen.line(&line);
-                    }
-                }
+                Ok(()) => {}
                 Err(error) => {
                     failed.store(true, Ordering::Relaxed);
                     let mut errors = errors.lock().unwrap_or_else(PoisonError::into_inner);
@@ -165,37 +167,28 @@ fn download(context: &Context, mut missing: Vec<FilePin>) -> anyhow::Result<()> 
     errors.into_iter().next().map_or(Ok(()), Err)
 }
 
-/// From how many bytes on it takes long enough to be told of.
-const LARGE: u64 = 64 << 20;
-
-/// How much has come.
-#[derive(Default)]
-struct Done {
-    files: usize,
-    bytes: u64,
-    /// The last tenth that was told.
-    tenth: u64,
-}
-
-impl Done {
-    /// One more; a line for every tenth of many bytes but the last.
-    fn add(&mut self, pin: &FilePin, all: &[FilePin]) -> Option<String> {
-        let total = all.iter().map(|pin| pin.size).sum::<u64>().max(1);
-        self.files += 1;
-        self.bytes += pin.size;
-        let tenth = self.bytes.saturating_mul(10) / total;
-        let tell = total >= LARGE && tenth > self.tenth && tenth < 10;
-        self.tenth = self.tenth.max(tenth);
-        tell.then(|| {
-            format!(
-                "fetched {} of {} files, {} of {} MiB",
-                self.files,
-                all.len(),
-                self.bytes >> 20,
-                total >> 20
-            )
-        })
+/// What of the files `wanted` is there: in the store, or on its way into it.
+fn come(context: &Context, wanted: &[FilePin]) -> Amount {
+    let length = |path: &Path| std::fs::metadata(path).map_or(0, |data| data.len());
+    let partial = context.store.partial_dir();
+    let apt = debian::fetched_into(context);
+    let mut come = Amount::default();
+    for pin in wanted {
+        let is_there = digest(pin).is_ok_and(|digest| context.store.file(&digest).is_some());
+        come.files += usize::from(is_there);
+        come.bytes += if is_there {
+            pin.size
+        } else {
+            let places = [
+                partial.join(&pin.sha256),
+                apt.join(&pin.file),
+                apt.join(".part").join(&pin.file),
+            ];
+            let longest = places.iter().map(|path| length(path)).max();
+            longest.unwrap_or(0).min(pin.size)
+        };
     }
+    come
 }
 
 fn one(context: &Context, downloader: &Downloader<'_>, pin: &FilePin) -> anyhow::Result<()> {
@@ -235,30 +228,4 @@ pub fn share_files(context: &Context, lock: &Lock, store: &Path) -> anyhow::Resu
         other.insert_file(&file, Some(&digest))?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_tenth_is_told_once() {
-        let pin = |size| FilePin {
-            file: "f".to_owned(),
-            size,
-            sha256: String::new(),
-            uri: String::new(),
-        };
-        let all = [pin(50 << 20), pin(1 << 20), pin(49 << 20)];
-        let mut done = Done::default();
-        assert_eq!(
-            done.add(&all[0], &all).as_deref(),
-            Some("fetched 1 of 3 files, 50 of 100 MiB")
-        );
-        assert_eq!(done.add(&all[1], &all), None, "no further tenth");
-        assert_eq!(done.add(&all[2], &all), None, "all of it is said elsewhere");
-        // A few bytes are not worth a line, and none do not divide.
-        assert_eq!(Done::default().add(&pin(5), &[pin(5), pin(5)]), None);
-        assert_eq!(Done::default().add(&pin(0), &[pin(0)]), None);
-    }
 }
