@@ -158,12 +158,13 @@ impl Kernel<'_> {
         if let Some(overlay) = self.overlay {
             let inputs = self.source.overlay_inputs(overlay, self.lustre)?;
             for source in &overlay.manifest.series {
-                listed.push((source, load(overlay, source, &inputs)?));
+                let name = overlay.fill(&source.series, &inputs)?;
+                listed.push((source, name, load(overlay, source, &inputs)?));
             }
         }
         let without_series = listed.is_empty();
         let mut touched = series::touched(&own);
-        for (_, loaded) in &listed {
+        for (.., loaded) in &listed {
             touched.append(&mut series::touched(&loaded.patches));
         }
         // Kconfig files are most of what was unpacked, and only a patch makes one needed here.
@@ -181,13 +182,13 @@ impl Kernel<'_> {
             ));
         }
         let mut in_series = Vec::new();
-        for (source, mut loaded) in listed {
+        for (source, name, mut loaded) in listed {
             let tried = series::lay_on(scratch, &loaded.patches, source.fuzz)?;
             in_series.append(&mut loaded.files);
             loaded.problems.extend(tried.problems);
             let message = format!(
-                "{}: {} of {} patches apply to {on}",
-                source.series, tried.good, loaded.listed
+                "{name}: {} of {} patches apply to {on}",
+                tried.good, loaded.listed
             );
             checks.push(Check::of("kernel series", message, loaded.problems).hint(
                 "take a kernel that the series was made for, or another Lustre (--source lustre=PATH@REV); \

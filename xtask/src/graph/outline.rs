@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lustre_packaging::build::ext4;
 use lustre_packaging::overlay::{Manifest, Overlay, OverlayError};
-use lustre_packaging::target::{DistributionKind, Kernel, KernelKind, Source, Target};
+use lustre_packaging::target::{DistributionKind, KernelKind, Source, Target};
 
 use super::inputs::needs;
 use super::name;
@@ -51,7 +51,7 @@ pub fn outline(target: &Target, specs: &Path) -> Result<Vec<Step>, OverlayError>
             &[name::DISTRIBUTION, name::BOOTSTRAP, name::LUSTRE_TREE],
             format!(
                 "the ext4 source of {}, as a package for Lustre's buildroot",
-                package(&target.kernel)
+                package(target)
             ),
         )),
     }
@@ -89,7 +89,7 @@ fn lock(target: &Target) -> String {
     };
     format!(
         "{} from {}; e2fsprogs: {}; Lustre: {}; the packages of every root, chosen by dnf from {}",
-        package(&target.kernel),
+        package(target),
         ids(true),
         origin(&target.e2fsprogs.source),
         origin(&target.lustre.source),
@@ -98,8 +98,9 @@ fn lock(target: &Target) -> String {
 }
 
 /// The kernel's source package.
-fn package(kernel: &Kernel) -> String {
-    match (&kernel.source, &kernel.version) {
+fn package(target: &Target) -> String {
+    let version = target.kernel_version();
+    match (&target.kernel.source, version) {
         (Source::Srpm(name), Some(version)) => format!("{name}-{version}.src.rpm"),
         (Source::Srpm(name), None) => format!("the newest {name}-*.src.rpm"),
         (other, _) => origin(other),
@@ -132,7 +133,7 @@ fn preflight(target: &Target) -> String {
 fn distribution(target: &Target) -> String {
     format!(
         "the pinned packages and {}, each with its digest and signature checked, as repositories of our own",
-        package(&target.kernel)
+        package(target)
     )
 }
 
@@ -145,7 +146,7 @@ fn lustre_tree(target: &Target, specs: &Path) -> Result<String, OverlayError> {
             let overlay = load(target, specs, folder, &wanted.options)?;
             format!(
                 "{tree}, changed by {folder}: {}",
-                changes(&overlay.manifest)
+                changes(&overlay.manifest, None)
             )
         }
     })
@@ -161,7 +162,7 @@ fn load(
 }
 
 /// What an overlay changes, by the names that it gives it.
-fn changes(overlay: &Manifest) -> String {
+fn changes(overlay: &Manifest, kernel: Option<&str>) -> String {
     let mut parts = Vec::new();
     let mut add = |what: &str, names: Vec<&str>| {
         if !names.is_empty() {
@@ -172,14 +173,32 @@ fn changes(overlay: &Manifest) -> String {
     add("edits", edits.collect());
     let fixups = overlay.fixup.iter().map(|one| one.name.as_str());
     add("fixups", fixups.collect());
-    let series = overlay.series.iter().map(|one| one.series.as_str());
-    add("patches of", series.collect());
+    let series = overlay
+        .series
+        .iter()
+        .map(|one| series(overlay, &one.series, kernel));
+    let series: Vec<String> = series.collect();
+    add("patches of", series.iter().map(String::as_str).collect());
     let fragments = overlay.config.iter().flat_map(|config| &config.fragments);
     add("config", fragments.map(String::as_str).collect());
     if parts.is_empty() {
         return "nothing with these options".to_owned();
     }
     parts.join("; ")
+}
+
+/// A series by the name that it has for the distribution's kernel of the version `kernel`: the minor release is in the kernel's.
+fn series(overlay: &Manifest, name: &str, kernel: Option<&str>) -> String {
+    let minor = overlay
+        .release
+        .as_ref()
+        .zip(kernel)
+        .and_then(|(release, kernel)| release.minor(kernel).ok().flatten());
+    match minor {
+        Some(minor) => name.replace("{minor}", &minor),
+        // Only the lock says which kernel it is.
+        None => name.replace("{minor}", "MINOR"),
+    }
 }
 
 fn patched(target: &Target, specs: &Path) -> Result<Vec<Step>, OverlayError> {
@@ -192,9 +211,9 @@ fn patched(target: &Target, specs: &Path) -> Result<Vec<Step>, OverlayError> {
             &[name::DISTRIBUTION, name::LUSTRE_TREE],
             format!(
                 "{}, changed by {}: {}",
-                package(kernel),
+                package(target),
                 kernel.overlay,
-                changes(&overlay.manifest)
+                changes(&overlay.manifest, target.kernel_version().as_deref())
             ),
         ),
         step(
@@ -379,6 +398,19 @@ mod tests {
                     what(&steps, stage)
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_series_has_the_minor_release_of_the_kernel_in_its_name() {
+        for (name, series) in [
+            ("el-9.6-on-debian", "5.14-rhel9.6.series"),
+            ("rocky-8.10-guide", "4.18-rhel8.10.series"),
+        ] {
+            let target = Target::load(&specs(), name).unwrap();
+            let steps = patched(&target, &specs()).unwrap();
+            let what = what(&steps, "kernel-sources");
+            assert!(what.contains(series), "{name}: {what}");
         }
     }
 
