@@ -344,6 +344,7 @@ mod tests {
             ("mirror:/a", "-o/a", "the uri"),
             ("mirror:/a", "mirror:/a\\n", "the uri"),
             (&digest, "abc", "the sha256 `abc`"),
+            ("size = 3", "size = 17179869185", "the size 17179869185"),
             ("https://a.example/l", "ext::sh -c id", "no location"),
             (
                 "0123456789abcdef0123456789abcdef01234567",

@@ -44,6 +44,12 @@ fn file(place: &str, pin: &FilePin) -> Result<(), String> {
             pin.sha256.escape_debug()
         ));
     }
+    if pin.size > LARGEST_FILE {
+        return Err(format!(
+            "{place}: the size {} is none: no file has more than {LARGEST_FILE} bytes",
+            pin.size
+        ));
+    }
     let begins = |c: char| c.is_ascii_alphabetic() || c == '/';
     if !pin.uri.starts_with(begins) || !pin.uri.chars().all(|c| c.is_ascii_graphic()) {
         return Err(format!(
@@ -53,6 +59,9 @@ fn file(place: &str, pin: &FilePin) -> Result<(), String> {
     }
     Ok(())
 }
+
+/// No file is larger than this.
+const LARGEST_FILE: u64 = crate::source::LARGEST;
 
 /// A name of one part: it is, or becomes a part of, that of a file.
 fn name(place: &str, text: &str) -> Result<(), String> {

@@ -62,7 +62,7 @@ pub struct Downloader<'s> {
 const SMALL: u64 = 64 << 20;
 
 /// No file is larger than this: the largest package of a distribution stays far below.
-pub(super) const LARGEST: u64 = 16 << 30;
+pub(crate) const LARGEST: u64 = 16 << 30;
 
 impl<'s> Downloader<'s> {
     /// A downloader for one run.

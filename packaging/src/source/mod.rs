@@ -34,6 +34,7 @@ pub(crate) mod url;
 pub use certificate::Certificate;
 pub use commits::{Branch, Histories};
 pub(crate) use curl::url_line;
+pub(crate) use download::LARGEST;
 pub use download::{Downloader, Progress, Retry};
 pub use error::{BadLocation, Error, Tried};
 pub use fetch::{Fetcher, Options};

@@ -19,7 +19,24 @@ use crate::place;
 pub fn find(context: &Context) -> anyhow::Result<(PathBuf, Found)> {
     let path = path(&context.target)?;
     let found = Lock::find(&path, &request(&context.target)?)?;
+    // Repositories are on the web, and another place is given with --mirror. Where Debian's packages are, apt's own sources say.
+    if let Found::Current(lock) = &found
+        && context.target.distribution.kind == DistributionKind::Repositories
+        && let Some(pin) = lock.files().find(|pin| is_of_this_machine(&pin.uri))
+    {
+        let message = format!(
+            "{} is from {}, which is on this machine, and not where a distribution has its packages",
+            pin.file, pin.uri
+        );
+        return Err(Error::Malformed { path, message }.into());
+    }
     Ok((path, found))
+}
+
+/// Whether a location is a file's, of whatever machine it is read on.
+fn is_of_this_machine(uri: &str) -> bool {
+    let scheme = uri.split_once(':').map_or("", |(scheme, _)| scheme);
+    uri.starts_with('/') || scheme.eq_ignore_ascii_case("file")
 }
 
 /// The target's lock; resolved and written where it is missing or outdated.
@@ -99,5 +116,22 @@ pub fn resolve(context: &Context, update: bool) -> anyhow::Result<Lock> {
     match context.target.distribution.kind {
         DistributionKind::Rehearsal => debian::resolve(context),
         DistributionKind::Repositories => repositories::resolve(context, update),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_of_this_machine;
+
+    #[test]
+    fn a_file_of_this_machine_is_told_by_its_location() {
+        for (uri, is) in [
+            ("https://file.example/a.rpm", false),
+            ("file:///etc/shadow", true),
+            ("FILE:/etc/shadow", true),
+            ("/etc/shadow", true),
+        ] {
+            assert_eq!(is_of_this_machine(uri), is, "{uri}");
+        }
     }
 }
