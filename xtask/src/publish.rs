@@ -8,7 +8,10 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use lustre_packaging::process;
+use lustre_packaging::process::{
+    self,
+    room::{self, Place},
+};
 use lustre_packaging::store::{Digest, Entry, EntryKind, StageDir, Store, list_tree};
 use lustre_repository::{files, layout, proof, sums};
 
@@ -68,6 +71,7 @@ pub fn publish(
             ));
         }
     }
+    has_room(store, output, &wanted)?;
     let note = Note::write(store, output)?;
     // One at a time, from the last look at what is there to the swap.
     let parent = output.parent().filter(|parent| *parent != Path::new(""));
@@ -84,7 +88,13 @@ pub fn publish(
             .args(["-a", "--reflink=auto", "-T"])
             .arg(&tree)
             .arg(aside);
-        process::output(&mut command).map_err(std::io::Error::other)?;
+        let done = process::capture(&mut command).map_err(std::io::Error::other)?;
+        if !done.status.success() {
+            let said = String::from_utf8_lossy(&done.stderr);
+            return Err(no_room(aside, &said).unwrap_or_else(|| {
+                std::io::Error::other(format!("cp: {}: {}", done.status, said.trim()))
+            }));
+        }
         let copied = list_tree(aside).map_err(std::io::Error::other)?;
         if copied != wanted {
             let what =
@@ -113,6 +123,40 @@ pub fn publish(
         note.remove()?;
     }
     result
+}
+
+/// That there is room for `wanted` at `output`. On the file system of the store, copies may share what they are copies of.
+///
+/// # Errors
+/// When there is not.
+fn has_room(store: &Store, output: &Path, wanted: &[Entry]) -> anyhow::Result<()> {
+    let size = |entry: &Entry| match entry.kind {
+        EntryKind::File { size, .. } => size,
+        _ => 0,
+    };
+    let bytes: u64 = wanted.iter().map(size).sum();
+    let Some(place) = Place::of(output) else {
+        return Ok(());
+    };
+    let shares = Place::of(store.root()).is_some_and(|other| other.mount == place.mount);
+    if shares || (place.free >= bytes && !place.no_files) {
+        return Ok(());
+    }
+    anyhow::bail!(
+        "the disk is full: the repository at {} takes {} MiB, and {place}; {OTHER_DISK}",
+        output.display(),
+        bytes.div_ceil(1 << 20)
+    )
+}
+
+/// What to do where the output has no room: the store is not in question.
+const OTHER_DISK: &str = "make room there, or choose another folder with --output, and run the same command again: what was built is kept";
+
+/// That copying to `aside`, of which `said` was said, failed for lack of room there.
+fn no_room(aside: &Path, said: &str) -> Option<std::io::Error> {
+    let place = Place::of(aside)?;
+    (place.is_full() || room::says_full(said))
+        .then(|| std::io::Error::other(format!("the disk is full: {place}; {OTHER_DISK}")))
 }
 
 /// Makes each file in `aside` later than the one at `output` whose place it takes with other content, and no other earlier: rsync, proxies
