@@ -1,10 +1,10 @@
-//! What Ctrl-C, SIGTERM and SIGHUP do: the first ends everything that was started, and this program when it has cleaned up or waits for
+//! What Ctrl-C, Ctrl-\\, SIGTERM and SIGHUP do: the first ends everything that was started, and this program when it has cleaned up or waits for
 //! something that may never come; the second this program, at once.
 
 use std::time::Duration;
 
 use lustre_packaging::process;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::exit::INTERRUPTED;
@@ -30,7 +30,7 @@ const NOTHING: Duration = Duration::from_millis(10);
 /// # Errors
 /// When the system does not let us.
 pub fn heed(then: Then) -> anyhow::Result<()> {
-    let heeded: Vec<i32> = [SIGINT, SIGTERM, SIGHUP]
+    let heeded: Vec<i32> = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
         .into_iter()
         .filter(|signal| !is_ignored(*signal))
         .collect();
