@@ -6,9 +6,11 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::Serialize;
+
 use super::rich::Requirement;
 use super::universe::{Origin, Universe};
-use crate::repodata::Package;
+use crate::repodata::{Entry, Package};
 
 /// A kmod whose symbols no single kernel provides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +92,96 @@ pub fn mixtures(universe: &Universe) -> Vec<Mixture> {
         });
     }
     found
+}
+
+/// A kernel, and what modules ask of kernels that it does not have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fit {
+    /// The kernel, as `name-version-release.architecture`.
+    pub kernel: String,
+    /// In how many symbols it is asked for something.
+    pub symbols: usize,
+    /// What it lacks, by symbol.
+    pub lacking: Vec<Lacking>,
+}
+
+/// A symbol that a kernel does not have as modules were built for it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Lacking {
+    /// Its name.
+    pub symbol: String,
+    /// The checksum that the modules were built for.
+    pub wanted: String,
+    /// The kernel's; none where it does not have the symbol.
+    pub has: Option<String>,
+    /// The first of the modules' packages that asks for it.
+    pub by: String,
+}
+
+impl Fit {
+    /// Whether the modules load on it, as far as checksums tell.
+    pub fn loads(&self) -> bool {
+        self.lacking.is_empty()
+    }
+}
+
+/// For each kernel among `packages`, oldest first: whether the modules in `modules` load on it. A kernel counts with all its parts,
+/// whether a server installs them or not.
+pub fn fits(modules: &[Package], packages: &[Package]) -> Vec<Fit> {
+    // Symbol and checksum, and the first package that asks for it.
+    let mut wanted: BTreeMap<(&str, String), (&Entry, String)> = BTreeMap::new();
+    for package in modules {
+        for entry in &package.requires {
+            if let Some(symbol) = symbol(entry) {
+                wanted
+                    .entry((symbol, checksum(entry)))
+                    .or_insert_with(|| (entry, package.nevra()));
+            }
+        }
+    }
+    let mut kernels: BTreeMap<String, (&Package, BTreeMap<&str, Vec<&Entry>>)> = BTreeMap::new();
+    for package in packages.iter().filter(|one| provides_symbols(one)) {
+        let (_, has) = kernels
+            .entry(kernel_of(package))
+            .or_insert_with(|| (package, BTreeMap::new()));
+        for entry in &package.provides {
+            if let Some(symbol) = symbol(entry) {
+                has.entry(symbol).or_default().push(entry);
+            }
+        }
+    }
+    let mut kernels: Vec<_> = kernels.into_iter().collect();
+    kernels.sort_by(|(a, (one, _)), (b, (other, _))| one.evr.compare(&other.evr).then(a.cmp(b)));
+    let fit = |(kernel, (_, has)): (String, (&Package, BTreeMap<&str, Vec<&Entry>>))| {
+        let lacks =
+            |((symbol, checksum_wanted), (entry, by)): (&(&str, String), &(&Entry, String))| {
+                let there = has.get(symbol);
+                let is_there = there.is_some_and(|all| all.iter().any(|one| one.overlaps(entry)));
+                (!is_there).then(|| Lacking {
+                    symbol: (*symbol).to_owned(),
+                    wanted: checksum_wanted.clone(),
+                    has: there.and_then(|all| all.first()).map(|one| checksum(one)),
+                    by: by.clone(),
+                })
+            };
+        Fit {
+            kernel,
+            symbols: wanted.len(),
+            lacking: wanted.iter().filter_map(lacks).collect(),
+        }
+    };
+    kernels.into_iter().map(fit).collect()
+}
+
+/// The symbol of `kernel(symbol)`.
+fn symbol(entry: &Entry) -> Option<&str> {
+    entry.name.strip_prefix("kernel(")?.strip_suffix(')')
+}
+
+/// What follows the sign of equality: `0x0800473f`.
+fn checksum(entry: &Entry) -> String {
+    let evr = entry.evr.as_ref();
+    evr.map_or_else(|| "any".to_owned(), ToString::to_string)
 }
 
 fn provides_symbols(package: &Package) -> bool {

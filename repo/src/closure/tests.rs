@@ -201,6 +201,54 @@ fn symbols_must_come_from_one_kernel() {
 }
 
 #[test]
+fn modules_load_on_the_kernels_that_have_every_symbol_as_they_were_built_for_it() {
+    let modules = packages(&[
+        "kmod-lustre 2.17-1 | | kernel(a) = 0x1, kernel(b) = 0x2, ksym(c) = 0x9, /bin/sh",
+        "kmod-lustre-osd-ldiskfs 2.17-1 | | kernel(b) = 0x2, kernel(d) = 0x4",
+    ]);
+    let kernels = packages(&[
+        "kernel-core 5.14-10 | kernel(a) = 0x1, kernel(b) = 0x3",
+        "kernel-core 5.14-9 | kernel(a) = 0x1, kernel(b) = 0x2",
+        // The rest of it is in another package.
+        "kernel-modules-core 5.14-9 | kernel(d) = 0x4",
+        "kernel-debug-core 5.14-9 | kernel(a) = 0x5, kernel(b) = 0x2, kernel(d) = 0x4",
+        "kmod-other 1-1 | ksym(c) = 0x9",
+    ]);
+    let fits = kernel::fits(&modules, &kernels);
+    let names: Vec<_> = fits.iter().map(|one| one.kernel.as_str()).collect();
+    assert_eq!(
+        names,
+        [
+            "kernel-5.14-9.x86_64",
+            "kernel-debug-5.14-9.x86_64",
+            "kernel-5.14-10.x86_64"
+        ]
+    );
+    assert!(fits.iter().all(|one| one.symbols == 3));
+    assert!(fits[0].loads());
+    assert_eq!(fits[1].lacking.len(), 1);
+    let lacking = |symbol: &str, wanted: &str, has: Option<&str>, by: &str| kernel::Lacking {
+        symbol: symbol.to_owned(),
+        wanted: wanted.to_owned(),
+        has: has.map(str::to_owned),
+        by: by.to_owned(),
+    };
+    assert_eq!(
+        fits[2].lacking,
+        [
+            lacking("b", "0x2", Some("0x3"), "kmod-lustre-2.17-1.x86_64"),
+            lacking("d", "0x4", None, "kmod-lustre-osd-ldiskfs-2.17-1.x86_64"),
+        ]
+    );
+}
+
+#[test]
+fn a_distribution_without_checksums_has_no_kernel_that_could_be_judged() {
+    let modules = packages(&["kmod-lustre 2.17-1 | | kernel(a) = 0x1"]);
+    assert!(kernel::fits(&modules, &packages(&["kernel-core 5.14-9"])).is_empty());
+}
+
+#[test]
 fn an_upgrade_that_breaks_the_base_is_found() {
     let base = [
         "libs 1-1 | libfoo.so.1",
