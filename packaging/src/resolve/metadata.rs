@@ -3,21 +3,29 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::keys::Key;
 use super::modules::module_streams;
 use super::{Elsewhere, Error, at};
-use crate::archive::Compression;
+use crate::archive::{self, Compression};
 use crate::lock::FilePin;
 use crate::sign;
 use crate::source::repodata::{MetadataFile, files_of};
-use crate::source::{self, Downloader, url};
+use crate::source::updateinfo::advisories;
+use crate::source::{self, Advisory, Downloader, url};
 use crate::target::{BaseRepository, Distribution, Target};
 
 /// What dnf needs to choose packages; neither changelogs nor groups nor advisories.
 const FOR_DNF: &[&str] = &["primary", "filelists", MODULES];
+
+/// The kind of the distribution's advisories.
+const UPDATEINFO: &str = "updateinfo";
+
+/// The packages that an advisory of a kernel names.
+const OF_KERNELS: [&str; 2] = ["kernel", "kernel-core"];
 
 /// The kind of the metadata of module streams.
 const MODULES: &str = "modules";
@@ -36,6 +44,9 @@ pub struct Metadata {
     pub locations: BTreeMap<String, String>,
     /// The files with the modules of those that have some, by the repository's id; they are in the store.
     pub modules: BTreeMap<String, FilePin>,
+    /// The distribution's advisories of kernels, where they were asked for: by the id of each repository with packages, none where that has
+    /// no `updateinfo.xml`.
+    pub advisories: BTreeMap<String, Option<Vec<Advisory>>>,
 }
 
 /// Fetches the metadata of all repositories that `target` has a use for into `folder`, where each gets a folder `ID/repodata`.
@@ -48,24 +59,57 @@ pub fn metadata(
     keys: &BTreeMap<String, Key>,
     folder: &Path,
 ) -> Result<Metadata, Error> {
+    fetched(downloader, target, keys, folder, FOR_DNF)
+}
+
+/// The same, with the distribution's advisories of kernels.
+///
+/// # Errors
+/// As [`metadata`].
+pub fn metadata_and_advisories(
+    downloader: &Downloader<'_>,
+    target: &Target,
+    keys: &BTreeMap<String, Key>,
+    folder: &Path,
+) -> Result<Metadata, Error> {
+    let kinds = [FOR_DNF, &[UPDATEINFO]].concat();
+    fetched(downloader, target, keys, folder, &kinds)
+}
+
+fn fetched(
+    downloader: &Downloader<'_>,
+    target: &Target,
+    keys: &BTreeMap<String, Key>,
+    folder: &Path,
+    kinds: &[&str],
+) -> Result<Metadata, Error> {
     let mut all = Metadata::default();
     let wanted = target.asks_for();
     for repository in &target.distribution.repository {
         if !repository.is_used(&wanted) {
             continue;
         }
-        let (location, files) = found(downloader, &target.distribution, repository, keys)?;
+        let (location, files) = found(downloader, &target.distribution, repository, keys, kinds)?;
+        if kinds.contains(&UPDATEINFO) && !repository.source {
+            all.advisories.insert(repository.id.clone(), None);
+        }
         let mut here = Vec::new();
         for (file, path, from) in files {
-            if file.kind != MODULES {
-                here.push((file, path));
-                continue;
-            }
             let failed = |why: String| Error::Metadata {
                 repository: repository.id.clone(),
                 url: url::shown(&from),
                 why,
             };
+            if file.kind == UPDATEINFO {
+                let open = archive::open(&path).map_err(|e| failed(e.to_string()))?;
+                let read = advisories(BufReader::new(open), &OF_KERNELS).map_err(failed)?;
+                all.advisories.insert(repository.id.clone(), Some(read));
+                continue;
+            }
+            if file.kind != MODULES {
+                here.push((file, path));
+                continue;
+            }
             let text = module_streams(&path).map_err(|e| failed(e.to_string()))?;
             if text.is_empty() {
                 continue;
@@ -106,10 +150,11 @@ fn found(
     distribution: &Distribution,
     repository: &BaseRepository,
     keys: &BTreeMap<String, Key>,
+    kinds: &[&str],
 ) -> Result<(String, Vec<Fetched>), Error> {
     let mut failed: Vec<Elsewhere> = Vec::new();
     for location in distribution.locations(repository)? {
-        match settled(downloader, repository, &location, keys) {
+        match settled(downloader, repository, &location, keys, kinds) {
             Ok(files) => return Ok((location, files)),
             Err(error @ Error::Source(source::Error::Interrupted { .. })) => return Err(error),
             Err(error) => failed.push(Elsewhere {
@@ -137,10 +182,11 @@ fn settled(
     repository: &BaseRepository,
     location: &str,
     keys: &BTreeMap<String, Key>,
+    kinds: &[&str],
 ) -> Result<Vec<Fetched>, Error> {
     let mut pauses = PAUSES.iter();
     loop {
-        match once(downloader, repository, location, keys) {
+        match once(downloader, repository, location, keys, kinds) {
             Err(error) if error.is_between_states() => match pauses.next() {
                 Some(pause) => std::thread::sleep(*pause),
                 None => {
@@ -160,13 +206,14 @@ fn once(
     repository: &BaseRepository,
     location: &str,
     keys: &BTreeMap<String, Key>,
+    kinds: &[&str],
 ) -> Result<Vec<Fetched>, Error> {
     let place = url::join(&repository.id, location, "repodata/repomd.xml")?;
     let repomd = repomd(downloader, repository, &place, keys)?;
     let wanted = if repository.source {
         &["primary"]
     } else {
-        FOR_DNF
+        kinds
     };
     let failed = |url: &str, why: String| Error::Metadata {
         repository: repository.id.clone(),

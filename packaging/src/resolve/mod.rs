@@ -7,8 +7,9 @@
 //! - `signers`: who signed the packages that were chosen.
 //! - `spec`: what a spec file requires to be built.
 //! - `goals`: which sets of packages a target needs; `dnf`: which packages the host's dnf chooses for them (`resolve.py`).
+//! - `watched`: whether a repository has changed.
 //!
-//! Only `keys`, `metadata` and `signers` use the network. Nothing of the host's configuration of dnf counts.
+//! Only `keys`, `metadata`, `signers` and `watched` use the network. Nothing of the host's configuration of dnf counts.
 
 mod dnf;
 mod error;
@@ -19,14 +20,16 @@ mod modules;
 mod signers;
 mod spec;
 mod srpm;
+mod watched;
 
 pub use dnf::{Chosen, Solution, resolve, union};
 pub use error::{Elsewhere, Error, Problem};
 pub use goals::{BuildRequires, Goal, goals};
 pub use keys::{Key, from_specs, key, keys};
 use lustre_files::at;
-pub use metadata::{Metadata, metadata};
+pub use metadata::{Metadata, metadata, metadata_and_advisories};
 pub use modules::module_streams;
 pub use signers::signers;
 pub use spec::build_requires;
-pub use srpm::{SourcePackage, srpm};
+pub use srpm::{SourcePackage, srpm, srpms};
+pub use watched::{Seen, changed};

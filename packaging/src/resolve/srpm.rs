@@ -37,15 +37,7 @@ pub fn srpm(
     name: &str,
     version: Option<&str>,
 ) -> Result<SourcePackage, Error> {
-    let mut all: Vec<(String, repodata::SourcePackage)> = Vec::new();
-    for (id, primary) in &metadata.source {
-        let found = package::read_primary(id, primary, name)?.map_err(|why| Error::Metadata {
-            repository: id.clone(),
-            url: primary.display().to_string(),
-            why,
-        })?;
-        all.extend(found.into_iter().map(|one| (id.clone(), one)));
-    }
+    let all = listed(metadata, name)?;
     let packages = || all.iter().map(|(_, one)| one.clone()).collect();
     let chosen = package::choose(packages(), version).map_err(|found| Error::NoSourcePackage {
         wanted: match version {
@@ -56,11 +48,52 @@ pub fn srpm(
         found,
     })?;
     let newest = package::choose(packages(), None).unwrap_or_else(|_| chosen.clone());
-    let repository = all
-        .into_iter()
-        .find(|(_, one)| *one == chosen)
-        .map(|(id, _)| id)
-        .unwrap_or_default();
+    let newest = version_of(&newest);
+    let found = all.into_iter().find(|(_, one)| *one == chosen);
+    let repository = found.map(|(id, _)| id).unwrap_or_default();
+    pinned(metadata, repository, &chosen, newest)
+}
+
+/// All source packages called `name`, in the order of the repositories.
+///
+/// # Errors
+/// When one has no digest that can be pinned.
+pub fn srpms(metadata: &Metadata, name: &str) -> Result<Vec<SourcePackage>, Error> {
+    let all = listed(metadata, name)?;
+    let packages = all.iter().map(|(_, one)| one.clone()).collect();
+    let newest = package::choose(packages, None);
+    let newest = newest.as_ref().map(version_of).unwrap_or_default();
+    all.into_iter()
+        .map(|(repository, one)| pinned(metadata, repository, &one, newest.clone()))
+        .collect()
+}
+
+fn version_of(one: &repodata::SourcePackage) -> String {
+    format!("{}-{}", one.version, one.release)
+}
+
+fn listed(
+    metadata: &Metadata,
+    name: &str,
+) -> Result<Vec<(String, repodata::SourcePackage)>, Error> {
+    let mut all = Vec::new();
+    for (id, primary) in &metadata.source {
+        let found = package::read_primary(id, primary, name)?.map_err(|why| Error::Metadata {
+            repository: id.clone(),
+            url: primary.display().to_string(),
+            why,
+        })?;
+        all.extend(found.into_iter().map(|one| (id.clone(), one)));
+    }
+    Ok(all)
+}
+
+fn pinned(
+    metadata: &Metadata,
+    repository: String,
+    chosen: &repodata::SourcePackage,
+    newest: String,
+) -> Result<SourcePackage, Error> {
     let Some(sha256) = chosen.sha256 else {
         return Err(Error::Checksum {
             repository,
@@ -73,10 +106,9 @@ pub fn srpm(
         .get(&repository)
         .map(String::as_str)
         .unwrap_or_default();
-    let version_of = |one: &repodata::SourcePackage| format!("{}-{}", one.version, one.release);
     Ok(SourcePackage {
-        version: version_of(&chosen),
-        newest: version_of(&newest),
+        version: version_of(chosen),
+        newest,
         pin: FilePin {
             file: chosen
                 .href

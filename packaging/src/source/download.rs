@@ -48,18 +48,18 @@ pub struct Progress {
 
 /// Fetches files into the store.
 pub struct Downloader<'s> {
-    store: &'s Store,
+    pub(super) store: &'s Store,
     offline: bool,
     mirrors: &'s [Mirror],
     certificates: Vec<Certificate>,
-    retry: Retry,
+    pub(super) retry: Retry,
     progress: &'s (dyn Fn(&Progress) + Sync),
     /// The files that threads of this run are fetching: one thread per file.
     busy: Mutex<HashMap<PathBuf, Arc<Mutex<()>>>>,
 }
 
 /// A small file is not larger than this: keys, and what names the files of a repository, stay far below.
-const SMALL: u64 = 64 << 20;
+pub(super) const SMALL: u64 = 64 << 20;
 
 /// No file is larger than this: the largest package of a distribution stays far below.
 pub(crate) const LARGEST: u64 = 16 << 30;
@@ -248,7 +248,12 @@ impl<'s> Downloader<'s> {
     }
 
     /// Where to look, after mirrors, without what may not be reached.
-    fn places(&self, source: &str, urls: &[String], what: &str) -> Result<Vec<Location>, Error> {
+    pub(super) fn places(
+        &self,
+        source: &str,
+        urls: &[String],
+        what: &str,
+    ) -> Result<Vec<Location>, Error> {
         let mut places: Vec<Location> = urls
             .iter()
             .map(|text| rewrite(&Location::parse(text)?, self.mirrors))
@@ -274,7 +279,7 @@ impl<'s> Downloader<'s> {
         Arc::clone(busy.entry(partial.to_owned()).or_default())
     }
 
-    fn pause(&self, attempt: u32) {
+    pub(super) fn pause(&self, attempt: u32) {
         if attempt > 0 {
             std::thread::sleep(self.retry.first_pause * 2_u32.saturating_pow(attempt - 1));
         }
@@ -288,6 +293,24 @@ impl<'s> Downloader<'s> {
         total: Option<u64>,
         limit: u64,
         part: Part,
+    ) -> Result<Outcome, Error> {
+        self.curl_with(source, place, into, total, limit, part, "")
+    }
+
+    /// The same with further lines of curl's configuration.
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "they are those of one run of curl"
+    )]
+    pub(super) fn curl_with(
+        &self,
+        source: &str,
+        place: &Location,
+        into: &Path,
+        total: Option<u64>,
+        limit: u64,
+        part: Part,
+        lines: &str,
     ) -> Result<Outcome, Error> {
         if let Some(path) = place.local_path()
             && let Err(error) = lustre_files::open_within(&path, limit)
@@ -314,7 +337,8 @@ impl<'s> Downloader<'s> {
         let more = certificate
             .map(Certificate::lines)
             .transpose()?
-            .unwrap_or_default();
+            .unwrap_or_default()
+            + lines;
         curl(source, place, into, limit, part, &more, &report)
     }
 

@@ -7,13 +7,14 @@
 //! - [`Location`] is where something is, parsed (`url`).
 //! - [`Certificate`] is what a repository's server asks for (`certificate`).
 //! - [`Histories`] are the commits that a git source is made of, and those that came after (`commits`).
-//! - `download` fetches files through `curl`, `git` drives git (`git_command`), in repositories of our own (`borrowed`), `tag` checks the signatures of tags, `srpm` reads a dnf source repository by its signed metadata (`repodata`).
+//! - `download` fetches files through `curl`, `conditional` asks whether one changed, `updateinfo` reads a distribution's advisories, `git` drives git (`git_command`), in repositories of our own (`borrowed`), `tag` checks the signatures of tags, `srpm` reads a dnf source repository by its signed metadata (`repodata`).
 //!
 //! Fetching is the only part of the pipeline that uses the network.
 
 mod borrowed;
 mod certificate;
 mod commits;
+mod conditional;
 mod curl;
 mod download;
 mod error;
@@ -29,10 +30,12 @@ mod replacement;
 pub(crate) mod repodata;
 pub(crate) mod srpm;
 mod tag;
+pub(crate) mod updateinfo;
 pub(crate) mod url;
 
 pub use certificate::Certificate;
 pub use commits::{Branch, Histories};
+pub use conditional::{Answer, Validators, changed};
 pub(crate) use curl::url_line;
 pub(crate) use download::LARGEST;
 pub use download::{Downloader, Progress, Retry};
@@ -44,4 +47,5 @@ pub use model::{ArchiveSource, GitSource, Locked, PathSource, Source, SrpmSource
 pub use path::copy_tree;
 pub use replace::{Mirror, Override, ParseError};
 pub(crate) use tag::signed;
+pub use updateinfo::Advisory;
 pub use url::Location;

@@ -220,7 +220,8 @@ fn has_scheme(text: &str) -> bool {
 }
 
 /// Told of an element's beginning (with its attributes) and of its end (with its text), with the names above it and its own.
-type Visit<'v> = dyn FnMut(&[&str], Option<&BytesStart<'_>>, &str) -> Result<(), String> + 'v;
+pub(super) type Visit<'v> =
+    dyn FnMut(&[&str], Option<&BytesStart<'_>>, &str) -> Result<(), String> + 'v;
 
 /// No element of repodata is deeper; what nests without end is made to cost time and memory.
 const DEEPEST: usize = 32;
@@ -228,7 +229,7 @@ const DEEPEST: usize = 32;
 /// No tag and no text of repodata is longer (bytes): one of either is in memory as a whole.
 const LONGEST: u64 = 16 << 20;
 
-fn walk(input: impl BufRead, visit: &mut Visit<'_>) -> Result<(), String> {
+pub(super) fn walk(input: impl BufRead, visit: &mut Visit<'_>) -> Result<(), String> {
     let mut reader = Reader::from_reader(input.take(LONGEST));
     let mut buffer = Vec::new();
     let mut path: Vec<String> = Vec::new();
@@ -294,7 +295,7 @@ fn walk(input: impl BufRead, visit: &mut Visit<'_>) -> Result<(), String> {
     }
 }
 
-fn attribute(start: &BytesStart<'_>, name: &str) -> Result<Option<String>, String> {
+pub(super) fn attribute(start: &BytesStart<'_>, name: &str) -> Result<Option<String>, String> {
     let wrong = |error: String| format!("a bad attribute `{name}`: {error}");
     match start
         .try_get_attribute(name)

@@ -285,6 +285,11 @@ impl Store {
         self.root.join("apt")
     }
 
+    /// What was seen of repositories when they were looked at last.
+    pub fn watch_dir(&self) -> PathBuf {
+        self.root.join("watch")
+    }
+
     /// Logs.
     pub fn logs_dir(&self) -> PathBuf {
         self.logs.clone()

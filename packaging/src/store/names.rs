@@ -14,8 +14,9 @@ pub const LOCK: &str = "store.lock";
 pub(super) const READERS: &str = "store.use";
 
 /// The folders of a store.
-pub(super) const FOLDERS: [&str; 10] = [
-    "files", "stages", "targets", "outputs", "partial", "git", "apt", "logs", "second", "tmp",
+pub(super) const FOLDERS: [&str; 11] = [
+    "files", "stages", "targets", "outputs", "partial", "git", "apt", "logs", "second", "watch",
+    "tmp",
 ];
 
 /// How the folders of logs begin of runs that look on beside another.
