@@ -6,6 +6,7 @@
 )]
 
 pub mod closure;
+pub mod compat;
 pub mod comps;
 pub mod files;
 pub mod json_file;

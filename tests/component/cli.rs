@@ -43,8 +43,10 @@ mod verifying;
 mod waiting;
 
 /// The commands that take a target.
-const TARGET_COMMANDS: [&str; 11] = [
+const TARGET_COMMANDS: [&str; 13] = [
     "advisories",
+    "compat",
+    "watch",
     "repo",
     "plan",
     "preflight",

@@ -9,6 +9,8 @@
 mod assembled;
 #[path = "lock/checkout.rs"]
 mod checkout;
+#[path = "lock/compat.rs"]
+mod compat;
 #[path = "lock/metadata.rs"]
 mod metadata;
 #[path = "lock/places.rs"]
@@ -17,6 +19,8 @@ mod places;
 mod signers;
 #[path = "lock/trust.rs"]
 mod trust;
+#[path = "lock/watch.rs"]
+mod watch;
 #[path = "lock/world.rs"]
 mod world;
 

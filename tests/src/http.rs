@@ -1,4 +1,4 @@
-//! A small HTTP server on loopback that serves a folder, resumes, and misbehaves when told to.
+//! A small HTTP server on loopback that serves a folder, resumes, says whether something changed, and misbehaves when told to.
 
 use std::collections::HashMap;
 use std::fs;
@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
+
+use sha2::{Digest, Sha256};
 
 /// How the next requests for a path are answered, each used up by one request.
 #[derive(Debug, Clone)]
@@ -25,6 +27,8 @@ pub enum Fault {
     Unannounced,
     /// With this content instead.
     Instead(Vec<u8>),
+    /// As if nobody had asked whether it changed, and without saying what would tell.
+    Forgetful,
 }
 
 /// One request that was answered.
@@ -120,8 +124,15 @@ fn answer(stream: &TcpStream, root: &Path, state: &State) -> io::Result<()> {
     let target = first.split(' ').nth(1).unwrap_or("/").to_owned();
     let path = target.split('?').next().unwrap_or_default().to_owned();
     let (mut from, mut to): (Option<usize>, Option<usize>) = (None, None);
+    let mut known = None;
     for line in lines {
-        let line = line?.to_ascii_lowercase();
+        let line = line?;
+        if let Some((name, value)) = line.split_once(": ")
+            && name.eq_ignore_ascii_case("if-none-match")
+        {
+            known = Some(value.to_owned());
+        }
+        let line = line.to_ascii_lowercase();
         if line.is_empty() {
             break;
         }
@@ -136,9 +147,14 @@ fn answer(stream: &TcpStream, root: &Path, state: &State) -> io::Result<()> {
         _ => local(root, &path).and_then(|file| fs::read(file).ok()),
     };
     let range = from.filter(|_| !matches!(fault, Some(Fault::NoRange)));
-    let (status, body, extra) = match (&fault, content) {
+    let tag = content
+        .as_ref()
+        .filter(|_| !matches!(fault, Some(Fault::Forgetful)))
+        .map(|content| format!("\"{:x}\"", Sha256::digest(content)));
+    let (status, body, mut extra) = match (&fault, content) {
         (Some(Fault::Status(status)), _) => (*status, Vec::new(), String::new()),
         (_, None) => (404, Vec::new(), String::new()),
+        (_, Some(_)) if tag.is_some() && tag == known => (304, Vec::new(), String::new()),
         (_, Some(content)) => match range {
             None => (200, content, String::new()),
             Some(from) if from >= content.len() => {
@@ -152,6 +168,9 @@ fn answer(stream: &TcpStream, root: &Path, state: &State) -> io::Result<()> {
             }
         },
     };
+    if let Some(tag) = tag.filter(|_| status != 404) {
+        extra.push_str(&format!("ETag: {tag}\r\n"));
+    }
     lock(&state.requests).push(Request { path, from, status });
     let mut out = stream;
     let length = match fault {

@@ -6,7 +6,9 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::error::ErrorKind;
 use clap::parser::ValueSource;
-use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{
+    ArgAction, ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum,
+};
 use clap_complete::Shell;
 use lustre_repository::release::Rule;
 
@@ -44,6 +46,12 @@ impl Cli {
         if let (Command::Verify(arguments), Some((_, line))) = (&mut cli.command, line.subcommand())
         {
             arguments.target_given = line.value_source("target") == Some(ValueSource::CommandLine);
+        }
+        if let (Command::Watch(arguments), Some((_, line))) = (&mut cli.command, line.subcommand())
+            && line.value_source("target") == Some(ValueSource::CommandLine)
+        {
+            let names = line.get_many::<String>("target");
+            arguments.targets = names.into_iter().flatten().cloned().collect();
         }
         cli.hand_down();
         if let Some(why) = cli.command.has_no_json().filter(|_| cli.global.json) {
@@ -106,6 +114,8 @@ impl Command {
             Self::Lock(arguments) => &mut arguments.target,
             Self::Log(arguments) => &mut arguments.target,
             Self::Shell(arguments) => &mut arguments.target,
+            Self::Compat(arguments) => &mut arguments.target,
+            Self::Watch(arguments) => &mut arguments.target,
             Self::Clean(_)
             | Self::Completions { .. }
             | Self::Key(_)
@@ -130,6 +140,8 @@ impl Command {
             Self::Lock(arguments) => &arguments.target,
             Self::Log(arguments) => &arguments.target,
             Self::Shell(arguments) => &arguments.target,
+            Self::Compat(arguments) => &arguments.target,
+            Self::Watch(arguments) => &arguments.target,
             Self::Clean(_)
             | Self::Completions { .. }
             | Self::Key(_)
@@ -280,6 +292,25 @@ pub enum Command {
                             and is neither mended nor accepted."
     )]
     Advisories(TargetArgs),
+    /// On which kernels of the distribution the modules of a repository load: by the metadata, without building anything.
+    #[command(
+        after_help = "Examples:\n  cargo xtask compat --target rocky-10.0\n  cargo xtask compat --target rocky-10.0 /srv/repo/rocky-10.0\n  \
+                            cargo xtask compat --target rocky-10.0 --json | jq '.kernels[] | select(.verdict == \"loads\") | .kernel'\n\n\
+                            Ends with 0 where nothing speaks against the newest kernel: the modules load there, and ldiskfs lacks nothing \
+                            that its ext4 has. Ends with 3 where they do not load, where ext4 differs, and where either cannot be told."
+    )]
+    Compat(CompatArgs),
+    /// What is new in the repositories of targets: kernels, whether they fit, and the distribution's advisories of them.
+    #[command(
+        mut_arg("target", |target| target.num_args(1..).action(ArgAction::Append)),
+        after_help = "Examples:\n  cargo xtask watch --target rocky-9.6 rocky-10.0\n  \
+                            cargo xtask watch --update --markdown change.md     a new lock, and the text of a change request\n  \
+                            cargo xtask watch --json | jq '.targets[] | select(.new) | .kernels[].version'\n\n\
+                            Each repository is asked once whether it changed; where none did, nothing is written. Ends with 0 where nothing \
+                            is new, and where the newest kernel fits; with 3 where it does not, or that could not be looked at. Without \
+                            --target, it looks at all targets with repositories that have a lock."
+    )]
+    Watch(WatchArgs),
     /// Fetch all sources into the store: the only step that uses the network.
     #[command(after_help = "Example:\n  cargo xtask fetch && cargo xtask repo --offline")]
     Fetch(TargetArgs),
@@ -511,6 +542,43 @@ pub struct BootArgs {
     /// Which key signs.
     #[command(flatten)]
     pub key: KeyArgs,
+}
+
+/// Arguments of `compat`.
+#[derive(Debug, Clone, Args)]
+pub struct CompatArgs {
+    /// Which target, and how.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The repository with the modules; `dist/<target>` where not given, or what the store has of it.
+    #[arg(value_name = "PATH")]
+    pub path: Option<PathBuf>,
+}
+
+/// Arguments of `watch`.
+#[derive(Debug, Clone, Args)]
+pub struct WatchArgs {
+    /// Which target, and how.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The targets that the line names.
+    #[arg(skip)]
+    pub targets: Vec<String>,
+    /// Write the new lock where a kernel is new and everything fits it.
+    ///
+    /// As `lock --update` does: nothing goes down to an older version.
+    #[arg(long)]
+    pub update: bool,
+    /// Write what is new to this file, as the text of a change request.
+    ///
+    /// Nothing is written where nothing is new.
+    #[arg(long, value_name = "FILE")]
+    pub markdown: Option<PathBuf>,
+    /// Where the targets' repositories are; `dist` where not given.
+    ///
+    /// Each is in a folder of the target's name.
+    #[arg(long, value_name = "DIR")]
+    pub repositories: Option<PathBuf>,
 }
 
 /// Arguments of `plan`.

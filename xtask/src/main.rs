@@ -5,11 +5,13 @@
     allow(clippy::disallowed_methods, reason = "tests look from outside")
 )]
 
+mod base;
 mod boot;
 mod called;
 mod cli;
 mod command_line;
 mod commands;
+mod compat;
 mod config;
 mod context;
 mod events;
@@ -28,6 +30,7 @@ mod sources;
 mod terminal;
 mod transfer;
 mod ui;
+mod watch;
 
 use anyhow::Context as _;
 use lustre_packaging::process;

@@ -48,6 +48,31 @@ pub enum Error {
         /// Those it has.
         found: Vec<String>,
     },
+    /// A kernel's source without a file system that ldiskfs stands on.
+    #[error(
+        "{} has no {folder}; is it the source package of a kernel?",
+        lustre_files::shown(package)
+    )]
+    NoFileSystem {
+        /// The source package.
+        package: PathBuf,
+        /// The folder.
+        folder: &'static str,
+    },
+    /// Patches of the distribution's own that do not apply to its own source, or of which that cannot be told.
+    #[error(
+        "{}: of the distribution's own patches, {count} cannot be laid on its source, so what its file systems are like is not known; \
+         the first: {first}",
+        lustre_files::shown(package)
+    )]
+    OwnPatches {
+        /// The source package.
+        package: PathBuf,
+        /// How many.
+        count: usize,
+        /// What is wrong with the first.
+        first: String,
+    },
 }
 
 fn listed(found: &[String]) -> String {

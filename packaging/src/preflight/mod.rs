@@ -9,6 +9,7 @@
 //! - [`kernel`]: the kernel's spec, config, fixups and series.
 //! - [`ldiskfs`]: the series that makes ldiskfs of the kernel's ext4, tried as Lustre's own build applies it.
 //! - [`e2fsprogs`]: its series, and the version that Lustre's tree asks for.
+//! - [`file_systems`]: ext4 and jbd2 of two kernels, compared.
 //! - [`packages`]: the packages that chroots are made of, by name.
 //!
 //! `series` and `requirements` are what these share. Every check is run and tells everything it finds: a check that fails stops no
@@ -20,6 +21,7 @@ mod inputs;
 
 pub mod e2fsprogs;
 pub mod faults;
+pub mod file_systems;
 pub mod kernel;
 pub mod known;
 pub mod ldiskfs;

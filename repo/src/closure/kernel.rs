@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::rich::Requirement;
 use super::universe::{Origin, Universe};
@@ -95,18 +95,21 @@ pub fn mixtures(universe: &Universe) -> Vec<Mixture> {
 }
 
 /// A kernel, and what modules ask of kernels that it does not have.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Fit {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fit<'p> {
     /// The kernel, as `name-version-release.architecture`.
     pub kernel: String,
-    /// In how many symbols it is asked for something.
-    pub symbols: usize,
-    /// What it lacks, by symbol.
+    /// The first of its packages.
+    pub package: &'p Package,
+    /// How many symbols it provides; where it provides none, nothing can be told of it.
+    pub provides: usize,
+    /// What it lacks, by symbol; nothing where it provides none.
     pub lacking: Vec<Lacking>,
 }
 
 /// A symbol that a kernel does not have as modules were built for it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Lacking {
     /// Its name.
     pub symbol: String,
@@ -118,18 +121,21 @@ pub struct Lacking {
     pub by: String,
 }
 
-impl Fit {
-    /// Whether the modules load on it, as far as checksums tell.
-    pub fn loads(&self) -> bool {
-        self.lacking.is_empty()
-    }
+/// How many symbols with their checksums `modules` ask kernels for.
+pub fn symbols(modules: &[Package]) -> usize {
+    wanted(modules).len()
 }
 
-/// For each kernel among `packages`, oldest first: whether the modules in `modules` load on it. A kernel counts with all its parts,
-/// whether a server installs them or not.
-pub fn fits(modules: &[Package], packages: &[Package]) -> Vec<Fit> {
-    // Symbol and checksum, and the first package that asks for it.
-    let mut wanted: BTreeMap<(&str, String), (&Entry, String)> = BTreeMap::new();
+/// Whether a package asks kernels for symbols by their checksums.
+pub fn asks_for_symbols(package: &Package) -> bool {
+    package.requires.iter().any(|one| symbol(one).is_some())
+}
+
+type Wanted<'p> = BTreeMap<(&'p str, String), (&'p Entry, String)>;
+
+/// Symbol and checksum, and the first package that asks for it.
+fn wanted(modules: &[Package]) -> Wanted<'_> {
+    let mut wanted = Wanted::new();
     for package in modules {
         for entry in &package.requires {
             if let Some(symbol) = symbol(entry) {
@@ -139,8 +145,21 @@ pub fn fits(modules: &[Package], packages: &[Package]) -> Vec<Fit> {
             }
         }
     }
-    let mut kernels: BTreeMap<String, (&Package, BTreeMap<&str, Vec<&Entry>>)> = BTreeMap::new();
-    for package in packages.iter().filter(|one| provides_symbols(one)) {
+    wanted
+}
+
+/// A kernel's first package, and what all of its packages provide.
+type Kernel<'p> = (&'p Package, BTreeMap<&'p str, Vec<&'p Entry>>);
+
+/// For each kernel among `packages`, oldest first: what the modules in `modules` ask for that it does not have. A kernel counts with all
+/// its parts, whether a server installs them or not.
+pub fn fits<'p>(
+    modules: &[Package],
+    packages: impl IntoIterator<Item = &'p Package>,
+) -> Vec<Fit<'p>> {
+    let wanted = wanted(modules);
+    let mut kernels: BTreeMap<String, Kernel<'p>> = BTreeMap::new();
+    for package in packages.into_iter().filter(|one| is_kernel(one)) {
         let (_, has) = kernels
             .entry(kernel_of(package))
             .or_insert_with(|| (package, BTreeMap::new()));
@@ -152,30 +171,41 @@ pub fn fits(modules: &[Package], packages: &[Package]) -> Vec<Fit> {
     }
     let mut kernels: Vec<_> = kernels.into_iter().collect();
     kernels.sort_by(|(a, (one, _)), (b, (other, _))| one.evr.compare(&other.evr).then(a.cmp(b)));
-    let fit = |(kernel, (_, has)): (String, (&Package, BTreeMap<&str, Vec<&Entry>>))| {
-        let lacks =
-            |((symbol, checksum_wanted), (entry, by)): (&(&str, String), &(&Entry, String))| {
-                let there = has.get(symbol);
-                let is_there = there.is_some_and(|all| all.iter().any(|one| one.overlaps(entry)));
-                (!is_there).then(|| Lacking {
+    let fit = |(kernel, (package, has)): (String, Kernel<'p>)| {
+        let mut lacking = Vec::new();
+        for ((symbol, checksum_wanted), (entry, by)) in &wanted {
+            let there = has.get(symbol);
+            let fits = there.is_some_and(|all| all.iter().any(|one| one.overlaps(entry)));
+            if !fits && !has.is_empty() {
+                lacking.push(Lacking {
                     symbol: (*symbol).to_owned(),
                     wanted: checksum_wanted.clone(),
                     has: there.and_then(|all| all.first()).map(|one| checksum(one)),
                     by: by.clone(),
-                })
-            };
+                });
+            }
+        }
         Fit {
             kernel,
-            symbols: wanted.len(),
-            lacking: wanted.iter().filter_map(lacks).collect(),
+            package,
+            provides: has.len(),
+            lacking,
         }
     };
     kernels.into_iter().map(fit).collect()
 }
 
-/// The symbol of `kernel(symbol)`.
+/// Whether a package is part of a kernel that boots: it provides symbols, or is called as those are that should.
+pub fn is_kernel(package: &Package) -> bool {
+    let name = package.name.as_str();
+    let named = name == "kernel" || (name.starts_with("kernel-") && name.ends_with("-core"));
+    package.arch != "src" && (named || provides_symbols(package))
+}
+
+/// The symbol of `kernel(symbol)`. A package called `kernel` provides `kernel(x86-64)`, too, which is none.
 fn symbol(entry: &Entry) -> Option<&str> {
-    entry.name.strip_prefix("kernel(")?.strip_suffix(')')
+    let name = entry.name.strip_prefix("kernel(")?.strip_suffix(')')?;
+    (!name.contains('-')).then_some(name)
 }
 
 /// What follows the sign of equality: `0x0800473f`.
@@ -185,10 +215,7 @@ fn checksum(entry: &Entry) -> String {
 }
 
 fn provides_symbols(package: &Package) -> bool {
-    package
-        .provides
-        .iter()
-        .any(|p| p.name.starts_with("kernel("))
+    package.provides.iter().any(|one| symbol(one).is_some())
 }
 
 /// The kernel a package is a part of: `kernel-core` and `kernel-modules-extra` of one version are the same kernel,

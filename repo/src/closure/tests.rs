@@ -224,8 +224,10 @@ fn modules_load_on_the_kernels_that_have_every_symbol_as_they_were_built_for_it(
             "kernel-5.14-10.x86_64"
         ]
     );
-    assert!(fits.iter().all(|one| one.symbols == 3));
-    assert!(fits[0].loads());
+    assert_eq!(kernel::symbols(&modules), 3);
+    let provides: Vec<usize> = fits.iter().map(|one| one.provides).collect();
+    assert_eq!(provides, [3, 3, 2]);
+    assert!(fits[0].lacking.is_empty());
     assert_eq!(fits[1].lacking.len(), 1);
     let lacking = |symbol: &str, wanted: &str, has: Option<&str>, by: &str| kernel::Lacking {
         symbol: symbol.to_owned(),
@@ -243,9 +245,22 @@ fn modules_load_on_the_kernels_that_have_every_symbol_as_they_were_built_for_it(
 }
 
 #[test]
-fn a_distribution_without_checksums_has_no_kernel_that_could_be_judged() {
+fn a_kernel_without_checksums_is_there_and_nothing_is_said_of_it() {
     let modules = packages(&["kmod-lustre 2.17-1 | | kernel(a) = 0x1"]);
-    assert!(kernel::fits(&modules, &packages(&["kernel-core 5.14-9"])).is_empty());
+    let base = packages(&[
+        // As every package with an architecture does.
+        "kernel 5.14-9 | kernel(x86-64) = 5.14-9",
+        "kernel-core 5.14-9 | kernel-core(x86-64) = 5.14-9",
+        "kernel-headers 5.14-9",
+        "kernel-tools 5.14-9",
+    ]);
+    let fits = kernel::fits(&modules, &base);
+    assert_eq!(fits.len(), 1);
+    assert_eq!(
+        (fits[0].kernel.as_str(), fits[0].provides),
+        ("kernel-5.14-9.x86_64", 0)
+    );
+    assert!(fits[0].lacking.is_empty());
 }
 
 #[test]

@@ -20,10 +20,12 @@ use std::path::{Path, PathBuf};
 use lustre_files::tried;
 use walkdir::WalkDir;
 
+use crate::compat::{self, Compat, Ext4, Side};
 use crate::comps::Comps;
 use crate::files::{set_mode, set_mtime};
 use crate::manifest::{self, Manifest};
 use crate::repo_file::{self, KeyLocation, RepoFile};
+use crate::repodata::Package;
 use crate::{key, repodata, sums};
 
 pub use completion::Completion;
@@ -55,8 +57,21 @@ pub struct Assembly<'a> {
     pub public_key: &'a str,
     /// Tool, target, source date epoch, release, overrides and stages. Packages, format and fingerprint are filled in here.
     pub manifest: Manifest,
+    /// The distribution's packages, for the table of the kernels that the modules load on; without, there is none.
+    pub base: Option<Base<'a>>,
     /// Makes an armored detached signature by the primary key over the bytes of a `repomd.xml` or of `SHA256SUMS`.
     pub sign: &'a dyn Fn(&[u8]) -> Result<String, SignError>,
+}
+
+/// What the modules of a repository are held against.
+#[derive(Clone, Copy)]
+pub struct Base<'a> {
+    /// Which packages these are, in a few words.
+    pub of: &'a str,
+    /// The packages.
+    pub packages: &'a [Package],
+    /// What is known of the ext4 of a kernel that is among them.
+    pub ext4: &'a dyn Fn(&compat::Kernel) -> Ext4,
 }
 
 /// Makes the tree aside and puts it at `out`, in place of the one there. Gives the manifest as written.
@@ -91,6 +106,16 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
         fs::write(&path, text).map_err(tried("write", &path))?;
     }
     manifest.write(&tree.join(manifest::FILE))?;
+    if let Some(base) = assembly.base {
+        let table = kernels(&manifest.target, base, &tree.join(Kind::Binary.folder()))?;
+        for (name, text) in [
+            (compat::FILE, table.to_json()),
+            (compat::TEXT, table.to_text()),
+        ] {
+            let path = tree.join(name);
+            fs::write(&path, text).map_err(tried("write", &path))?;
+        }
+    }
     for kind in Kind::ALL {
         sign_beside(
             assembly,
@@ -162,6 +187,26 @@ fn place_packages(assembly: &Assembly<'_>, tree: &Path) -> Result<Vec<manifest::
         placed.insert(location, (input, package));
     }
     Ok(placed.into_values().map(|(_, package)| package).collect())
+}
+
+/// On which kernels the modules of the repository at `root` load: on its own, which they were made for, and on those of `base`.
+fn kernels(target: &str, base: Base<'_>, root: &Path) -> Result<Compat, repodata::Error> {
+    let ours = repodata::primary(root)?;
+    let sides = [
+        Side {
+            repository: compat::OWN,
+            packages: &ours,
+        },
+        Side {
+            repository: "base",
+            packages: base.packages,
+        },
+    ];
+    let mut ext4 = |kernel: &compat::Kernel| match kernel.repository.as_str() {
+        compat::OWN => Ext4::same(),
+        _ => (base.ext4)(kernel),
+    };
+    Ok(Compat::of(target, base.of, &ours, &sides, &mut ext4))
 }
 
 /// Writes the repodata of one repository with the time of the release as its revision and time.

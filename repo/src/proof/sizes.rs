@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::report;
 use crate::manifest::{self, Manifest};
-use crate::{repo_file, repodata, sums};
+use crate::{compat, repo_file, repodata, sums};
 
 /// What tells how large the files of a repository may be.
 #[derive(Debug)]
@@ -62,6 +62,8 @@ fn most(name: &str) -> Option<u64> {
         Some(_) => Some(repodata::MAX_FILE),
         None => [
             manifest::FILE,
+            compat::FILE,
+            compat::TEXT,
             repo_file::FILE,
             repo_file::KEY_FILE,
             report::FILE,

@@ -25,6 +25,6 @@ mod write;
 pub use error::Error;
 pub use model::{Changelog, Checksum, Entry, Evr, File, FileKind, Flag, Package, Relation};
 pub(crate) use read::MAX_FILE;
-pub use read::{Metadata, read};
+pub use read::{Metadata, primary, read};
 pub use repomd::{Record, Repomd};
 pub use write::{Options, write};

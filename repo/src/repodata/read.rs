@@ -70,6 +70,22 @@ pub fn read(root: &Path) -> Result<Metadata, Error> {
     Ok(Metadata { repomd, packages })
 }
 
+/// As [`read`], of the packages what `primary.xml` says alone: no other file is read.
+///
+/// # Errors
+/// As [`read`].
+pub fn primary(root: &Path) -> Result<Vec<Package>, Error> {
+    let index = root.join("repodata/repomd.xml");
+    let bytes = lustre_files::read(&index, lustre_files::TEXT).map_err(tried("read", &index))?;
+    let repomd = Repomd::parse(&bytes).map_err(|fault| Error::malformed(&index, fault))?;
+    let kind = "primary";
+    let record = repomd
+        .record(kind)
+        .ok_or(Error::Missing { path: index, kind })?;
+    let bytes = verified(root, record)?;
+    opened(root, record, &bytes, |source| parse::primary(source))
+}
+
 /// The bytes of a listed file, once size and digest are right.
 fn verified(root: &Path, record: &Record) -> Result<Vec<u8>, Error> {
     let index = root.join("repodata/repomd.xml");

@@ -50,6 +50,7 @@ fn once(key: &dyn Signer, packages: &[Input], tree: &Path) {
         repo_file: &RepoFile::new("https://repo.example.org/lustre", "Lustre test").unwrap(),
         public_key: &key.public_key_armored().unwrap(),
         manifest,
+        base: None,
         sign: &|content| Ok(key.sign_detached(content, TIME)?),
     };
     assemble(&assembly, tree).unwrap();

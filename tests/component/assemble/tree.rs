@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use lustre_packaging::sign::DEV_KEY_FILE;
 use lustre_repo_tests::secret_search::SecretParts;
+use lustre_repository::compat::{Compared, Compat, OWN, Verdict};
 use lustre_repository::layout::Error;
 use lustre_repository::manifest::Manifest;
 
@@ -59,6 +60,8 @@ fn two_assemblies_are_byte_for_byte_the_same() {
         "RPM-GPG-KEY-lustre-repo",
         "lustre-repo.repo",
         "manifest.json",
+        "compat.json",
+        "KERNELS.txt",
         "SHA256SUMS",
         "SHA256SUMS.asc",
     ] {
@@ -246,4 +249,37 @@ fn no_file_that_comes_of_signing_has_a_part_of_the_key() {
     let line = secret.lines().nth(20).unwrap();
     fs::write(tree.path().join("logs/a"), format!("x {} y", &line[5..25])).unwrap();
     assert!(parts.below(&[tree.path()], &[]).is_some());
+}
+
+#[test]
+fn the_table_of_kernels_is_in_the_tree_and_among_its_sums() {
+    let tree = Tree::published_at("https://repo.example.org/lustre");
+    tree.assemble().unwrap();
+    let read = |name: &str| fs::read_to_string(tree.dist().join(name)).unwrap();
+    let compat: Compat = serde_json::from_str(&read("compat.json")).unwrap();
+    let kernels: Vec<_> = compat
+        .kernels
+        .iter()
+        .map(|one| (one.repository.as_str(), one.verdict, one.ext4.result))
+        .collect();
+    // These modules have no ldiskfs.
+    assert_eq!(
+        kernels,
+        [
+            ("base", Verdict::DoesNotLoad, Compared::NotNeeded),
+            (OWN, Verdict::Loads, Compared::NotNeeded),
+        ]
+    );
+    let symbols: Vec<&str> = compat.kernels[0]
+        .lacking
+        .iter()
+        .map(|one| one.symbol.as_str())
+        .collect();
+    assert_eq!(symbols, ["bar", "foo"]);
+    let text = read("KERNELS.txt");
+    assert!(text.contains("foo 0x2: the kernel has 0x1"), "{text}");
+    let sums = read("SHA256SUMS");
+    for name in ["compat.json", "KERNELS.txt"] {
+        assert!(sums.contains(&format!("  {name}\n")), "{name}: {sums}");
+    }
 }

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use lustre_packaging::sign::{Key, Signer, dev_key, sign_package};
 use lustre_repo_tests::folder::Folder;
+use lustre_repository::compat::Ext4;
 use lustre_repository::comps::{Comps, Group};
 use lustre_repository::layout::{self, Assembly, Completion, Input};
 use lustre_repository::manifest::{Manifest, Stage, Tool};
@@ -15,6 +16,7 @@ use lustre_repository::proof::{Check, Outcome, Proof, StaticInput, static_checks
 use lustre_repository::release::Release;
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::repo_file::RepoFile;
+use lustre_repository::repodata;
 
 /// Build time, signing time and revision: 2024-01-01.
 pub const EPOCH: u32 = 1_704_067_200;
@@ -331,6 +333,7 @@ impl Tree {
         sign: &dyn Fn(&[u8]) -> Result<String, SignError>,
     ) -> Result<Manifest, layout::Error> {
         let public_key = public_key();
+        let base = repodata::primary(&world().base).unwrap();
         layout::assemble(
             &Assembly {
                 packages: &self.packages,
@@ -351,6 +354,11 @@ impl Tree {
                     stages: BTreeMap::from([("test".to_owned(), Stage::default())]),
                     ..Manifest::default()
                 },
+                base: Some(layout::Base {
+                    of: "the base of the test",
+                    packages: &base,
+                    ext4: &|kernel| Ext4::not_compared(format!("nobody has {}", kernel.source)),
+                }),
                 sign,
             },
             &self.dist(),

@@ -22,11 +22,12 @@ const RESULTS: [&[&str]; 11] = [
 ];
 
 /// The commands whose results need the built rehearsal, or a clone, or are files: they print in the one place that all of these do.
-const ELSEWHERE: [&str; 13] = [
+const ELSEWHERE: [&str; 15] = [
     "advisories",
     "assemble",
     "boot",
     "build",
+    "compat",
     "fetch",
     "lock",
     "log",
@@ -36,6 +37,7 @@ const ELSEWHERE: [&str; 13] = [
     "shell",
     "test",
     "verify",
+    "watch",
 ];
 
 /// The commands that a help lists.

@@ -1,14 +1,18 @@
 //! A small distribution on a mirror: repositories of tiny packages, made by rpmbuild and createrepo_c and signed by GnuPG, and a git
 //! repository; and a target's file that asks for them.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use lustre_packaging::store::Digest;
 use lustre_repo_tests::command_line::{Home, Run};
+use lustre_repo_tests::createrepo;
 use lustre_repo_tests::gpg::Gpg;
 use lustre_repo_tests::http::Server;
+use lustre_repository::manifest::{self, Manifest, Source, Stage};
 
 /// What the target calls the mirror.
 pub const MIRROR: &str = "https://mirror.example";
@@ -17,10 +21,10 @@ pub const KERNEL: &str = "55.41.1.el10_0";
 pub const LATER: &str = "60.1.1.el10_0";
 
 /// Name, what is in its preamble.
-type Package = (&'static str, &'static str);
+type Package<'a> = (&'a str, &'a str);
 
 /// What our e2fsprogs requires to be built is all in one package.
-const BASE: &[Package] = &[
+const BASE: &[Package<'static>] = &[
     ("site-release", "BuildArch: noarch"),
     ("tool", "Requires: (good or bad)\nRecommends: weak"),
     ("good", "Epoch: 2"),
@@ -52,7 +56,7 @@ fn build(
     folder: &Path,
     name: &str,
     evr: (&str, &str),
-    packages: &[Package],
+    packages: &[Package<'_>],
     source: Option<&Path>,
 ) {
     let work = tempfile::tempdir().unwrap();
@@ -138,7 +142,7 @@ fn shared() -> &'static Shared {
         let place = |name: &str| folder.path().join("mirror").join(name);
         build(&place("base"), "world", ("1.0", "1"), BASE, None);
         for release in [KERNEL, LATER] {
-            let kernel: &[Package] = &[
+            let kernel: &[Package<'_>] = &[
                 ("kernel", "Requires: kernel-core = %{version}-%{release}"),
                 ("kernel-core", "Provides: installonlypkg(kernel)"),
                 (
@@ -158,7 +162,7 @@ fn shared() -> &'static Shared {
                 Some(&place("source")),
             );
         }
-        let parser: &[Package] = &[("parser", "")];
+        let parser: &[Package<'_>] = &[("parser", "")];
         build(
             &place("streams"),
             "parsers",
@@ -345,7 +349,7 @@ impl World {
     pub fn replace_tool(&self, version: &str) {
         let old = self.mirror("base/x86_64/tool-1.0-1.x86_64.rpm");
         fs::remove_file(old).unwrap();
-        let tool: &[Package] = &[("tool", "Requires: (good or bad)")];
+        let tool: &[Package<'_>] = &[("tool", "Requires: (good or bad)")];
         build(&self.mirror("base"), "tools", (version, "1"), tool, None);
         let new = self.mirror(&format!("base/x86_64/tool-{version}-1.x86_64.rpm"));
         self.gpg().sign_package(&new);
@@ -356,5 +360,209 @@ impl World {
     pub fn again(&self, repository: &str) {
         createrepo(&self.mirror(repository));
         self.gpg().sign_repository(&self.mirror(repository));
+    }
+}
+
+/// The symbols that the modules of [`World::repository`] ask for, and others that a kernel may have.
+pub const SYMBOLS: &[(&str, &str)] = &[("d_path", "0x1a"), ("iput", "0x2b"), ("vfs_read", "0x3c")];
+
+/// The ext4 that ldiskfs was made of.
+pub const EXT4: &str = "int ext4;\n";
+
+impl World {
+    /// A kernel that provides `symbols`, with its source, whose ext4 is `ext4`. One of the same release is replaced.
+    pub fn publish_kernel(&self, release: &str, symbols: &[(&str, &str)], ext4: &str) {
+        self.build_kernel(release, symbols, ext4);
+        for folder in ["base/x86_64", "source"] {
+            let mut packages = Vec::new();
+            for entry in fs::read_dir(self.mirror(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                if name.starts_with("kernel") && name.contains(release) {
+                    packages.push(path);
+                }
+            }
+            self.gpg().sign_packages(&packages);
+        }
+        for repository in ["base", "source"] {
+            self.again(repository);
+        }
+    }
+
+    /// The packages of a kernel, and its source package as distributions have them: of the few files that are looked at.
+    fn build_kernel(&self, release: &str, symbols: &[(&str, &str)], ext4: &str) {
+        let work = tempfile::tempdir().unwrap();
+        let top = format!("linux-6.12.0-{release}");
+        for (file, text) in [
+            ("Makefile", "all:\n"),
+            ("fs/ext4/inode.c", ext4),
+            ("fs/ext4/super.c", "int super;\n"),
+            ("fs/jbd2/journal.c", "int journal;\n"),
+            ("fs/open.c", release),
+        ] {
+            let path = work.path().join(&top).join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let archive = format!("{top}.tar.xz");
+        succeed(
+            Command::new("tar")
+                .arg("-C")
+                .arg(work.path())
+                .args(["-cJf"])
+                .arg(work.path().join(&archive))
+                .arg(&top),
+        );
+        let patch = "--- a/fs/jbd2/journal.c\n+++ b/fs/jbd2/journal.c\n@@ -1 +1 @@\n-int journal;\n+int patched;\n";
+        fs::write(work.path().join("own.patch"), patch).unwrap();
+        let provides: String = symbols
+            .iter()
+            .map(|(symbol, sum)| format!("Provides: kernel({symbol}) = {sum}\n"))
+            .collect();
+        let core = "Requires: kernel-core = %{version}-%{release}";
+        let mut text = format!(
+            "Name: kernel\nVersion: 6.12.0\nRelease: {release}\nSummary: x\nLicense: GPL-2.0-only\nSource0: {archive}\n\
+             Patch1: own.patch\n{core}\n%description\nx\n%files\n"
+        );
+        for (name, preamble) in [
+            (
+                "core",
+                format!("Provides: installonlypkg(kernel)\n{provides}"),
+            ),
+            ("modules", core.to_owned()),
+            ("devel", String::new()),
+        ] {
+            text.push_str(&format!(
+                "%package {name}\nSummary: x\n{preamble}\n%description {name}\nx\n%files {name}\n"
+            ));
+        }
+        let spec = work.path().join("kernel.spec");
+        fs::write(&spec, text).unwrap();
+        let mut command = Command::new("rpmbuild");
+        command.args(["--quiet", "-ba", "--target", "x86_64"]);
+        command.args(["--define", "debug_package %{nil}"]);
+        command.args(["--define", "_build_id_links none"]);
+        for (name, path) in [
+            ("_topdir", work.path()),
+            ("_dbpath", work.path()),
+            ("_sourcedir", work.path()),
+            ("_rpmdir", &self.mirror("base")),
+            ("_srcrpmdir", &self.mirror("source")),
+        ] {
+            command
+                .arg("--define")
+                .arg(format!("{name} {}", path.display()));
+        }
+        succeed(command.arg(&spec));
+    }
+
+    /// The kernel's source package in the mirror.
+    pub fn kernel_source(&self, release: &str) -> PathBuf {
+        self.mirror("source")
+            .join(format!("kernel-6.12.0-{release}.src.rpm"))
+    }
+
+    /// Takes a kernel off the mirror.
+    pub fn withdraw_kernel(&self, release: &str) {
+        for folder in ["base/x86_64", "source"] {
+            for entry in fs::read_dir(self.mirror(folder)).unwrap() {
+                let path = entry.unwrap().path();
+                let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+                if name.starts_with("kernel") && name.contains(release) {
+                    fs::remove_file(path).unwrap();
+                }
+            }
+        }
+        for repository in ["base", "source"] {
+            self.again(repository);
+        }
+    }
+
+    /// Where the repositories of targets are.
+    pub fn repositories(&self) -> PathBuf {
+        self.folder.path().join("repositories")
+    }
+
+    /// The distribution says of a kernel in the repository `base` that it mends something: `updateinfo.xml` as createrepo_c writes it.
+    pub fn advise(&self, release: &str, severity: &str, cves: &[&str]) {
+        const WRITER: &str = "\
+import createrepo_c as cr, datetime, sys
+release, severity, cves = sys.argv[1], sys.argv[2], sys.argv[3:]
+one = cr.UpdateRecord()
+one.fromstr, one.status, one.type, one.version = 'x', 'final', 'security', '1'
+one.id, one.title, one.severity = 'SITE-2026:' + release, 'kernel & `more`', severity
+one.issued_date = datetime.datetime(2026, 1, 2, 3, 4, 5)
+for cve in cves:
+    reference = cr.UpdateReference()
+    reference.href, reference.id, reference.type, reference.title = 'https://x.example', cve, 'cve', 'x'
+    one.append_reference(reference)
+collection = cr.UpdateCollection()
+collection.shortname, collection.name = 'x', 'x'
+for name in ['kernel', 'kernel-core', 'bash']:
+    package = cr.UpdateCollectionPackage()
+    package.name, package.version, package.release, package.epoch = name, '6.12.0', release, '0'
+    package.arch, package.src, package.filename = 'x86_64', 'x', 'x.rpm'
+    collection.append(package)
+one.append_collection(collection)
+all = cr.UpdateInfo()
+all.append(one)
+print(all.xml_dump())
+";
+        let python = createrepo::program().unwrap().with_file_name("python");
+        let mut command = Command::new(python);
+        command.args(["-c", WRITER, release, severity]).args(cves);
+        let xml = succeed(&mut command);
+        let file = self.folder.path().join("updateinfo.xml");
+        fs::write(&file, xml).unwrap();
+        succeed(
+            Command::new("modifyrepo_c")
+                .arg("--mdtype=updateinfo")
+                .arg(&file)
+                .arg(self.mirror("base/repodata")),
+        );
+        self.gpg().sign_repository(&self.mirror("base"));
+    }
+
+    /// A repository as this tool makes them, whose modules are for [`SYMBOLS`] and whose ldiskfs is made of the source of the kernel
+    /// `release`.
+    pub fn repository(&self, release: &str) -> PathBuf {
+        let folder = self.repositories().join("site");
+        let requires = |symbols: &[(&str, &str)]| -> String {
+            let line =
+                |(symbol, sum): &(&str, &str)| format!("Requires: kernel({symbol}) = {sum}\n");
+            symbols.iter().map(line).collect()
+        };
+        let (lustre, ldiskfs) = (requires(&SYMBOLS[..2]), requires(&SYMBOLS[1..]));
+        let kmods: &[Package<'_>] = &[
+            ("kmod-lustre", &lustre),
+            ("kmod-lustre-osd-ldiskfs", &ldiskfs),
+        ];
+        build(
+            &folder.join("x86_64"),
+            "kmods",
+            ("2.17.0", "1"),
+            kmods,
+            None,
+        );
+        createrepo(&folder.join("x86_64"));
+        let source = fs::read(self.kernel_source(release)).unwrap();
+        let manifest = Manifest {
+            format: manifest::FORMAT,
+            target: "site".to_owned(),
+            stages: BTreeMap::from([(
+                "lustre".to_owned(),
+                Stage {
+                    sources: vec![Source {
+                        name: "kernel".to_owned(),
+                        location: format!("{MIRROR}/el10/source/kernel.src.rpm"),
+                        digest: format!("sha256:{}", Digest::of_bytes(&source)),
+                    }],
+                    ..Stage::default()
+                },
+            )]),
+            ..Manifest::default()
+        };
+        manifest.write(&folder.join(manifest::FILE)).unwrap();
+        folder
     }
 }

@@ -44,6 +44,24 @@ fn update(context: &Context) -> anyhow::Result<Outcome> {
         let what = "is to be made anew";
         return Err(Error::Offline { path, what, target }.into());
     }
+    let (lock, _) = next(context)?;
+    if target.distribution.kind == DistributionKind::Repositories {
+        fetch(context, &lock, Wanted::All)?;
+        let graph = BuildGraph::new(context, &lock)?;
+        if preflight::gate(context, &graph)?.is_none() {
+            return Ok(Outcome::Misfit);
+        }
+    }
+    write(context, &lock)?;
+    Ok(Outcome::Done)
+}
+
+/// A lock of what is newest now, and what it moves of the one there is; none of it is written.
+///
+/// # Errors
+/// When it cannot be resolved, or something would go down to an older version that the target does not ask for.
+pub fn next(context: &Context) -> anyhow::Result<(Lock, Option<Diff>)> {
+    let target = &context.target;
     let old = match Lock::read(&path(target)?) {
         Ok(old) => old,
         // One that is no lock is replaced: that is what its error asks for.
@@ -56,36 +74,29 @@ fn update(context: &Context) -> anyhow::Result<Outcome> {
         Err(error) => return Err(error.into()),
     };
     let lock = resolve(context, true)?;
-    if let Some(old) = &old {
-        let diff = Diff::of(old, &lock);
-        ui::say(&diff.to_string());
-        if !diff.older.is_empty() {
-            let lines = diff.older.join("\n  ");
-            // Where the target asks for something else now, that is why.
-            if old.request == lock.request {
-                let path = path(target)?;
-                anyhow::bail!(
-                    "the repositories have older versions than {} pins:\n  {lines}\n  the mirror is behind, or somebody shows a state of \
-                     before: try again later, or another with --mirror FROM=TO; where the distribution took the newer ones back, remove \
-                     the lock and run `cargo xtask lock --target {}`",
-                    path.display(),
-                    target.argument()
-                );
-            }
-            ui::say(&format!(
-                "older than before, as the target asks for it now:\n  {lines}"
-            ));
+    let Some(old) = old else {
+        return Ok((lock, None));
+    };
+    let diff = Diff::of(&old, &lock);
+    ui::say(&diff.to_string());
+    if !diff.older.is_empty() {
+        let lines = diff.older.join("\n  ");
+        // Where the target asks for something else now, that is why.
+        if old.request == lock.request {
+            let path = path(target)?;
+            anyhow::bail!(
+                "the repositories have older versions than {} pins:\n  {lines}\n  the mirror is behind, or somebody shows a state of \
+                 before: try again later, or another with --mirror FROM=TO; where the distribution took the newer ones back, remove \
+                 the lock and run `cargo xtask lock --target {}`",
+                path.display(),
+                target.argument()
+            );
         }
+        ui::say(&format!(
+            "older than before, as the target asks for it now:\n  {lines}"
+        ));
     }
-    if target.distribution.kind == DistributionKind::Repositories {
-        fetch(context, &lock, Wanted::All)?;
-        let graph = BuildGraph::new(context, &lock)?;
-        if preflight::gate(context, &graph)?.is_none() {
-            return Ok(Outcome::Misfit);
-        }
-    }
-    write(context, &lock)?;
-    Ok(Outcome::Done)
+    Ok((lock, Some(diff)))
 }
 
 /// Whether Lustre and the kernel's release that the target names are known to go together as it takes them. Of a kernel that the

@@ -4,6 +4,7 @@ mod advisories;
 mod boot;
 mod build_again;
 mod clean;
+mod compat;
 mod key;
 mod lock;
 mod log;
@@ -18,6 +19,7 @@ mod shipped;
 mod targets;
 mod test;
 mod verify;
+mod watch;
 
 use lustre_packaging::host;
 use lustre_packaging::process::secrets;
@@ -94,8 +96,10 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
         Command::Fetch(arguments) => repo::fetch(&arguments),
         Command::Preflight(arguments) => preflight::run(&arguments),
         Command::Advisories(arguments) => advisories::run(&arguments),
+        Command::Compat(arguments) => compat::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Watch(arguments) => watch::run(&arguments),
         Command::Boot(arguments) => boot::run(&arguments),
         Command::Lock(arguments) => lock::run(&arguments),
         Command::Targets { matrix, json } => targets::run(matrix, json),
@@ -145,7 +149,8 @@ fn work(command: &Command, distribution: Option<DistributionKind>) -> Work {
         | Command::Lock(_)
         | Command::Log(_)
         | Command::Clean(_)
-        | Command::Advisories(_) => Work::Store { setup },
+        | Command::Advisories(_)
+        | Command::Compat(_) => Work::Store { setup },
         // What it runs of the host is what the sandbox needs to look.
         Command::Verify(arguments) if arguments.only_static => Work::Store { setup },
         Command::Targets { .. }

@@ -90,7 +90,11 @@ pub fn gate(
     Ok(None)
 }
 
-fn look(
+/// The report, and the stages where all fits.
+///
+/// # Errors
+/// When something cannot be looked at.
+pub fn look(
     context: &Context,
     graph: &BuildGraph<'_>,
 ) -> anyhow::Result<(Report, BTreeMap<String, StageDir>)> {

@@ -11,17 +11,20 @@ use lustre_packaging::source::Locked;
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::{Digest, PathError};
 use lustre_packaging::target::{Source, Target};
+use lustre_repository::compat::{self, Ext4};
 use lustre_repository::comps::{Comps, Group};
-use lustre_repository::layout::{Assembly, Completion, Input, assemble, nevra_of};
+use lustre_repository::layout::{self, Assembly, Completion, Input, assemble, nevra_of};
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Proof};
 use lustre_repository::release::Release;
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::repo_file::RepoFile;
+use lustre_repository::repodata;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::inputs::{BuildGraph, kernel_source, needs};
+use super::kernels::{OF_LOCK, ext4_of};
 use super::name::{self, TREE, tree};
 use super::packages::built;
 use super::recipes;
@@ -168,7 +171,7 @@ impl BuildGraph<'_> {
 
     /// The stages whose outputs the repository is made of.
     pub(super) fn content_needs(&self) -> Vec<String> {
-        let mut names = needs(&[name::SIGN]);
+        let mut names = needs(&[name::SIGN, name::DISTRIBUTION]);
         let packages = built(&self.target).into_iter();
         names.extend(packages.map(|package| format!("{package}-root")));
         names
@@ -229,6 +232,14 @@ impl BuildGraph<'_> {
             stages: self.manifest_stages(work)?,
             ..Manifest::default()
         };
+        let mut base = Vec::new();
+        for repository in self.base(work)?.repos {
+            base.extend(repodata::primary(&repository.folder)?);
+        }
+        let ext4 = |kernel: &compat::Kernel| match &self.kernel {
+            Some(_) => Ext4::not_compared("ldiskfs was made of a tree that was given"),
+            None => ext4_of(&self.target, self.lock, kernel),
+        };
         assemble(
             &Assembly {
                 packages: &packages,
@@ -236,6 +247,11 @@ impl BuildGraph<'_> {
                 repo_file: &self.repo_file()?,
                 public_key: &signing.public_key,
                 manifest,
+                base: Some(layout::Base {
+                    of: OF_LOCK,
+                    packages: &base,
+                    ext4: &ext4,
+                }),
                 sign: &|data| {
                     Ok(signing
                         .signer()?

@@ -4,6 +4,7 @@
 //! - [`e2fsprogs`]: from the pinned archive or a tree to unsigned RPMs.
 //! - [`repositories`]: the base of a distribution that is there already, of the packages that the lock pins.
 //! - [`kernel`]: the kernel, rebuilt or the distribution's own.
+//! - [`kernels`]: which kernels the modules load on, of those that the lock pins.
 //! - [`kernel_tree`]: a tree in place of its source package.
 //! - [`packages`]: Lustre, from source to unsigned RPMs; what all builds share.
 //! - [`finish`]: signing, assembling and proving.
@@ -19,6 +20,7 @@ pub mod finish;
 mod inputs;
 pub mod kernel;
 pub mod kernel_tree;
+pub mod kernels;
 pub mod name;
 mod new;
 pub mod outline;

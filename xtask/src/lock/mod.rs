@@ -14,3 +14,4 @@ mod repositories;
 pub use current::{current, find, none, path, resolve, write};
 pub use fetch::{Wanted, fetch, missing, share_files};
 pub use misfit::misfit;
+pub use repositories::checked;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use lustre_packaging::build::{e2fsprogs, kernel};
@@ -280,7 +280,7 @@ impl Maker<'_> {
             srpm.pin.file,
             srpm.pin.size >> 20
         ));
-        let package = self.checked(srpm)?;
+        let package = checked(self.context, self.downloader, self.keys, srpm)?;
         let specs = place::specs();
         let load = |folder: &str, options: &[String]| {
             Overlay::load_in(&specs, &target.folder(&specs, folder), options)
@@ -324,34 +324,37 @@ impl Maker<'_> {
             &target.distribution,
         )?)
     }
+}
 
-    /// The source package in the store, with its digest and its signature checked.
-    fn checked(&self, srpm: &SourcePackage) -> anyhow::Result<std::path::PathBuf> {
-        let FilePin {
-            sha256, uri, size, ..
-        } = &srpm.pin;
-        let digest: Digest = sha256.parse()?;
-        let path = self.downloader.file(
-            KERNEL_PACKAGE,
-            &self.context.target.distribution.places(uri),
-            &digest,
-            Some(*size),
-        )?;
-        let repository = &self.context.target.distribution.repository;
-        let repository = repository
-            .iter()
-            .find(|one| one.id == srpm.repository)
-            .with_context(|| format!("there is no repository `{}`", srpm.repository))?;
-        let mut keys = Vec::new();
-        for name in repository.key.all() {
-            let key = self
-                .keys
-                .get(name)
-                .with_context(|| format!("there is no key `{name}`"))?;
-            keys.push(PublicKey::parse(&key.armored)?);
-        }
-        verify_package_by(&path, &keys)
-            .with_context(|| format!("the signature of {}", srpm.pin.file))?;
-        Ok(path)
+/// The source package in the store, with its digest and its signature checked.
+///
+/// # Errors
+/// When it cannot be fetched, or is signed with no key of its repository.
+pub fn checked(
+    context: &Context,
+    downloader: &Downloader<'_>,
+    keys: &BTreeMap<String, Key>,
+    srpm: &SourcePackage,
+) -> anyhow::Result<PathBuf> {
+    let FilePin {
+        sha256, uri, size, ..
+    } = &srpm.pin;
+    let digest: Digest = sha256.parse()?;
+    let distribution = &context.target.distribution;
+    let places = distribution.places(uri);
+    let path = downloader.file(KERNEL_PACKAGE, &places, &digest, Some(*size))?;
+    let mut repositories = distribution.repository.iter();
+    let repository = repositories
+        .find(|one| one.id == srpm.repository)
+        .with_context(|| format!("there is no repository `{}`", srpm.repository))?;
+    let mut all = Vec::new();
+    for name in repository.key.all() {
+        let key = keys
+            .get(name)
+            .with_context(|| format!("there is no key `{name}`"))?;
+        all.push(PublicKey::parse(&key.armored)?);
     }
+    verify_package_by(&path, &all)
+        .with_context(|| format!("the signature of {}", srpm.pin.file))?;
+    Ok(path)
 }

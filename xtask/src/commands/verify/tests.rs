@@ -87,6 +87,7 @@ impl World {
             repo_file: &repo_file,
             public_key: &public_key,
             manifest,
+            base: None,
             sign: &|data| Ok(key.sign_detached(data, time.max(created))?),
         };
         assemble(&assembly, &self.dist()).unwrap();

@@ -1,0 +1,63 @@
+//! The distribution's packages as the store has them.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use lustre_packaging::lock::{Found, Lock};
+use lustre_packaging::stage;
+use lustre_packaging::target::Target;
+
+use crate::context::Context;
+use crate::graph::{self, BuildGraph, name};
+use crate::lock;
+
+/// The distribution's packages, in the store.
+pub enum Base {
+    /// The target as it is built, and its base repository.
+    There {
+        target: Box<Target>,
+        folder: PathBuf,
+        /// Its lock.
+        lock: Box<Lock>,
+    },
+    /// Nobody has made them here, and why that is so.
+    Missing(String),
+}
+
+/// Looks for the distribution's packages. That they are not there is no error; that they cannot be read, or are damaged, is one: what they
+/// would show must not be left out for that.
+pub fn base(context: &Context) -> anyhow::Result<Base> {
+    let lock = match lock::find(context)? {
+        (_, Found::Current(lock)) => lock,
+        (path, Found::Outdated(what)) => {
+            return Ok(Base::Missing(format!("{} {what}", path.display())));
+        }
+    };
+    let graph = BuildGraph::new(context, &lock)?;
+    let planned = stage::plan(&graph.roots()?, &context.store)?;
+    let one = planned.iter().find(|one| one.stage == name::DISTRIBUTION);
+    let made = one
+        .and_then(|one| one.key)
+        .and_then(|key| context.store.stages().lookup(name::DISTRIBUTION, &key));
+    let Some(made) = made else {
+        return Ok(Base::Missing(format!(
+            "the stage `{}` of this target has not run",
+            name::DISTRIBUTION
+        )));
+    };
+    // What is read of it is as it was made.
+    if let Err(damage) = context.store.stages().check(&made) {
+        anyhow::bail!(
+            "{} is damaged ({damage}), and the repository cannot be held against it; run `cargo xtask clean --verify`, and the next build makes it again",
+            made.path.display()
+        );
+    }
+    let base = graph::base(&graph.target, &made.path);
+    let folder = base.repos.into_iter().next().map(|repo| repo.folder);
+    let folder = folder.context("the target has no base repository")?;
+    Ok(Base::There {
+        target: Box::new(graph.target.as_ref().clone()),
+        folder,
+        lock: Box::new(lock.clone()),
+    })
+}
