@@ -12,7 +12,6 @@ use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
 use crate::graph::packages::PACKAGES;
 use crate::graph::{BuildGraph, name};
-use crate::place;
 use crate::session::{self, needed};
 use crate::ui;
 
@@ -129,6 +128,7 @@ mod tests {
 
     use super::*;
     use crate::cli::{Cli, Command};
+    use crate::place;
     use crate::ui::Screen;
 
     #[test]
