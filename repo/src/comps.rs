@@ -79,6 +79,11 @@ impl Comps {
         Ok(())
     }
 
+    /// The groups, in the order shown to users.
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
     /// The comps XML that goes into repodata as `group`.
     pub fn to_xml(&self) -> String {
         let mut xml = String::from(

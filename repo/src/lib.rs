@@ -13,6 +13,7 @@ pub mod json_file;
 pub mod key;
 pub mod layout;
 pub mod manifest;
+pub mod page;
 pub mod proof;
 pub mod release;
 pub mod release_package;

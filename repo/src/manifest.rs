@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::json_file;
 pub use crate::json_file::Error;
-use crate::release::{Known, Release};
+use crate::release::{Known, Release, Replaced};
 
 /// The file's name at the top of the tree.
 pub const FILE: &str = "manifest.json";
@@ -38,6 +38,12 @@ pub struct Manifest {
     pub release: Option<Release>,
     /// The fingerprint of the signing key, upper-case hexadecimal.
     pub key_fingerprint: String,
+    /// What it tells servers of itself. Those of earlier versions of the tool do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<Repository>,
+    /// What nobody should overlook: that its Lustre is a model, for one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<String>,
     /// What the user replaced on the command line.
     #[serde(default)]
     pub overrides: Overrides,
@@ -60,6 +66,31 @@ pub struct Tool {
     pub name: String,
     /// Its version.
     pub version: String,
+}
+
+/// What a repository tells servers of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Repository {
+    /// Its name, as dnf shows it.
+    pub name: String,
+    /// Where it is published.
+    pub baseurl: String,
+    /// Its package groups.
+    #[serde(default)]
+    pub groups: Vec<Group>,
+}
+
+/// A package group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The packages that it always installs.
+    pub mandatory: Vec<String>,
 }
 
 /// What the user replaced.
@@ -96,6 +127,23 @@ pub struct KnownFault {
     pub title: String,
     /// How it stands: `mended by …`, `accepted: …`, or `open`.
     pub standing: String,
+}
+
+impl KnownFault {
+    /// How it stands, in one word: `mended`, `accepted`, `open`.
+    pub fn standing_word(&self) -> &str {
+        let end = self
+            .standing
+            .find([' ', ':'])
+            .unwrap_or(self.standing.len());
+        &self.standing[..end]
+    }
+
+    /// What is said of it beyond that.
+    pub fn standing_more(&self) -> Option<&str> {
+        let more = self.standing[self.standing_word().len()..].trim_start_matches([':', ' ']);
+        (!more.is_empty()).then_some(more)
+    }
 }
 
 /// A stage that made packages.
@@ -189,6 +237,25 @@ impl Manifest {
     /// When the file cannot be read, is not a manifest, or is one of a newer format.
     pub fn read(path: &Path) -> Result<Self, Error> {
         json_file::read(WHAT, path, FORMAT)
+    }
+}
+
+impl Manifest {
+    /// What the repository that comes in this one's place keeps of it. `sha256` is the digest of this manifest.
+    pub fn replaced(&self, sha256: String) -> Replaced {
+        let packages = self.packages.iter();
+        let faults = self.known_faults.iter();
+        Replaced {
+            target: self.target.clone(),
+            time: self.release_time(),
+            manifest_sha256: sha256,
+            packages: packages
+                .map(|one| (one.nevra.clone(), one.sha256_unsigned.clone()))
+                .collect(),
+            known_faults: faults
+                .map(|one| (one.ticket.clone(), one.standing.clone()))
+                .collect(),
+        }
     }
 }
 

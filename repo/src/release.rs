@@ -21,6 +21,26 @@ pub struct Release {
     /// The rules that it was put in place against.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub overrules: BTreeSet<Rule>,
+    /// The one it replaces; none where nothing was in its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Replaced>,
+}
+
+/// A repository that another replaces, as far as it is told what changed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replaced {
+    /// Its target.
+    pub target: String,
+    /// When it was released, in seconds since 1970.
+    pub time: u64,
+    /// The SHA-256 of its manifest.
+    pub manifest_sha256: String,
+    /// Its packages: the digest of each before it was signed, by NEVRA.
+    pub packages: BTreeMap<String, String>,
+    /// How each known fault of its Lustre stood, by ticket.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub known_faults: BTreeMap<String, String>,
 }
 
 /// What holds between a repository and the one that it replaces.
@@ -197,7 +217,7 @@ pub fn told_anew(
 }
 
 /// A package's name and architecture.
-type Of<'a> = (&'a str, &'a str);
+pub(crate) type Of<'a> = (&'a str, &'a str);
 
 /// Whether servers that have the package `old` take `new` as a version of it: dnf goes from an architecture to `noarch` and back.
 fn takes_over(old: Of<'_>, new: Of<'_>) -> bool {
@@ -238,7 +258,7 @@ fn newest<'a>(packages: &[Known<'a>]) -> BTreeMap<Of<'a>, (Evr, &'a str)> {
 }
 
 /// Name, architecture and version out of `name-[epoch:]version-release.arch`.
-fn parts(nevra: &str) -> Option<(Of<'_>, Evr)> {
+pub(crate) fn parts(nevra: &str) -> Option<(Of<'_>, Evr)> {
     let (rest, arch) = nevra.rsplit_once('.')?;
     let (rest, release) = rest.rsplit_once('-')?;
     let (name, version) = rest.rsplit_once('-')?;

@@ -1,5 +1,5 @@
 //! Assembling a repository and proving it, with packages from the real rpmbuild, and the users' own tools (sha256sum, gpg,
-//! rpmkeys, rpm, rpmlint, dnf) as judges.
+//! rpmkeys, rpm, rpmlint, dnf, browsers) as judges.
 
 // The helpers are part of the tests.
 #![allow(clippy::unwrap_used)]
@@ -8,6 +8,8 @@
 mod clients;
 #[path = "assemble/installs.rs"]
 mod installs;
+#[path = "assemble/page.rs"]
+mod page;
 #[path = "assemble/proofs.rs"]
 mod proofs;
 #[path = "assemble/releases.rs"]

@@ -494,6 +494,12 @@ pub struct ReleaseArgs {
     /// release package was not raised; `same-target`, it is of another target. The manifest records it.
     #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = rules(), hide_possible_values = true)]
     pub overrule: Vec<Rule>,
+    /// Release it just as this `manifest.json` says.
+    ///
+    /// With its time, the rules that were overruled for it, and what it says of the repository that it replaced: to make that repository
+    /// again elsewhere, byte for byte.
+    #[arg(long, value_name = "MANIFEST", conflicts_with_all = ["release_time", "overrule"])]
+    pub released_as: Option<PathBuf>,
 }
 
 /// Reads the name of a rule.

@@ -13,7 +13,7 @@ use lustre_packaging::process::{
     room::{self, Place},
 };
 use lustre_packaging::store::{Digest, Entry, EntryKind, StageDir, Store, list_tree};
-use lustre_repository::{files, layout, proof, sums};
+use lustre_repository::{files, layout, page, proof, sums};
 
 use crate::graph::name::TREE;
 use crate::ui::Screen;
@@ -183,11 +183,9 @@ fn outdate(output: &Path, here: &[Entry], aside: &Path, wanted: &[Entry]) -> std
 /// # Errors
 /// When the sums that are here cannot be read.
 fn is_proven(here: &[Entry], wanted: &[Entry], output: &Path) -> anyhow::Result<bool> {
-    /// What a proof adds and changes.
-    const WITH_PROOF: [&str; 3] = [proof::FILE, sums::FILE, sums::SIGNATURE];
     let rest = |entries: &[Entry]| -> Vec<Entry> {
         let others = entries.iter();
-        let others = others.filter(|entry| !WITH_PROOF.contains(&entry.path.as_str()));
+        let others = others.filter(|entry| !layout::COMPLETED.contains(&entry.path.as_str()));
         others.cloned().collect()
     };
     let has = |entries: &[Entry]| entries.iter().any(|entry| entry.path == proof::FILE);
@@ -203,7 +201,11 @@ fn is_proven(here: &[Entry], wanted: &[Entry], output: &Path) -> anyhow::Result<
     let Ok(sums) = String::from_utf8(bytes) else {
         return Ok(false);
     };
-    let assembled = sums::without(&sums, proof::FILE);
+    let mut pages = wanted.iter().filter(|entry| entry.path == page::FILE);
+    let Some(EntryKind::File { sha256, .. }) = pages.next().map(|entry| &entry.kind) else {
+        return Ok(false);
+    };
+    let assembled = layout::assembled_sums(&sums, &sha256.to_string());
     Ok(wanted.contains(&file_entry(sums::FILE, &assembled)))
 }
 
@@ -417,6 +419,8 @@ mod tests {
             fs::create_dir(&tree).unwrap();
             fs::write(tree.join("a.rpm"), package).unwrap();
             fs::write(tree.join(lustre_repository::manifest::FILE), MANIFEST).unwrap();
+            // It shows the proof.
+            fs::write(tree.join(page::FILE), proof.unwrap_or("no proof")).unwrap();
             if let Some(proof) = proof {
                 fs::write(tree.join(proof::FILE), proof).unwrap();
             }
@@ -492,7 +496,7 @@ mod tests {
             world.publish(&stage);
             assert_eq!(world.read("a.rpm"), "package");
             assert_eq!(world.read(proof::FILE), "proof");
-            assert_eq!(fs::read_dir(world.output()).unwrap().count(), 4);
+            assert_eq!(fs::read_dir(world.output()).unwrap().count(), 5);
         }
         // The proof of another repository goes with it.
         world.publish(&world.stage("other"));
@@ -549,7 +553,7 @@ mod tests {
         world.publish(&dated(&world, "package", Some("proof 2")));
         let second = times();
         for (file, time) in &second {
-            let moved = [proof::FILE, sums::FILE].contains(&file.as_str());
+            let moved = [proof::FILE, page::FILE, sums::FILE].contains(&file.as_str());
             assert_eq!(*time > first[file], moved, "{file}");
         }
         world.publish(&dated(&world, "packagE", Some("proof 3")));

@@ -6,13 +6,24 @@ use lustre_files::tried;
 
 use super::{Error, SignError, signature};
 use crate::files::set_mtime;
-use crate::{proof, sums};
+use crate::proof::{self, Proof};
+use crate::{page, sums};
+
+/// The names of the files that a proof changes or adds.
+pub const COMPLETED: [&str; 4] = [proof::FILE, page::FILE, sums::FILE, sums::SIGNATURE];
+
+/// The sums of a tree as they were before it was completed, from those that it has: `page` is the digest of the page that it had.
+pub fn assembled_sums(sums: &str, page: &str) -> String {
+    sums::with(&sums::without(sums, proof::FILE), page::FILE, page)
+}
 
 /// The files that complete a proven tree, in place of those that it has of these names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Completion {
     /// `proof.json`.
     pub proof: String,
+    /// `index.html`.
+    pub page: String,
     /// `SHA256SUMS`.
     pub sums: String,
     /// `SHA256SUMS.asc`.
@@ -23,20 +34,24 @@ impl Completion {
     /// Of the assembled tree `tree` and its proof. The tree is only read.
     ///
     /// # Errors
-    /// When the tree's sums cannot be read or the new ones cannot be signed with the key that `public_key` belongs to.
+    /// When the tree's sums or its manifest cannot be read or the new sums cannot be signed with the key that `public_key` belongs to.
     pub fn new(
         tree: &Path,
-        proof: String,
+        proof: &Proof,
         public_key: &str,
         sign: &dyn Fn(&[u8]) -> Result<String, SignError>,
     ) -> Result<Self, Error> {
         let path = tree.join(sums::FILE);
         let assembled = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE)
             .map_err(tried("read", &path))?;
+        let page = page::of_tree(tree, sums::names(&assembled), Some(proof))?;
+        let proof = proof.to_json();
         let sums = sums::with(&assembled, proof::FILE, &proof::digest(&proof));
+        let sums = sums::with(&sums, page::FILE, &proof::digest(&page));
         let signature = signature(&path, sums.as_bytes(), public_key, sign)?;
         Ok(Self {
             proof,
+            page,
             sums,
             signature,
         })
@@ -56,9 +71,10 @@ impl Completion {
     }
 
     /// The names of the files and their content.
-    pub fn files(&self) -> [(&'static str, &str); 3] {
+    pub fn files(&self) -> [(&'static str, &str); 4] {
         [
             (proof::FILE, &self.proof),
+            (page::FILE, &self.page),
             (sums::FILE, &self.sums),
             (sums::SIGNATURE, &self.signature),
         ]

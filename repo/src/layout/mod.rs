@@ -26,9 +26,9 @@ use crate::files::{set_mode, set_mtime};
 use crate::manifest::{self, Manifest};
 use crate::repo_file::{self, KeyLocation, RepoFile};
 use crate::repodata::Package;
-use crate::{key, repodata, sums};
+use crate::{key, page, repodata, sums};
 
-pub use completion::Completion;
+pub use completion::{COMPLETED, Completion, assembled_sums};
 pub use error::{Error, SignError};
 pub use inputs::{Kind, nevra, nevra_of};
 pub use output::judge;
@@ -55,7 +55,7 @@ pub struct Assembly<'a> {
     pub repo_file: &'a RepoFile,
     /// The armored public key.
     pub public_key: &'a str,
-    /// Tool, target, source date epoch, release, overrides and stages. Packages, format and fingerprint are filled in here.
+    /// Tool, target, source date epoch, release, notice, overrides and stages. All else is filled in here.
     pub manifest: Manifest,
     /// The distribution's packages, for the table of the kernels that the modules load on; without, there is none.
     pub base: Option<Base<'a>>,
@@ -87,6 +87,7 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
     let mut manifest = assembly.manifest.clone();
     manifest.format = manifest::FORMAT;
     manifest.key_fingerprint = fingerprint;
+    manifest.repository = Some(told(assembly));
     manifest.packages = place_packages(assembly, tree)?;
     let time = manifest.release_time();
 
@@ -122,6 +123,10 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
             &tree.join(kind.folder()).join("repodata/repomd.xml"),
         )?;
     }
+    let names = sums::files(tree)?;
+    let text = page::of_tree(tree, names.iter().map(String::as_str), None)?;
+    let path = tree.join(page::FILE);
+    fs::write(&path, text).map_err(tried("write", &path))?;
     sums::write(tree)?;
     sign_beside(assembly, &tree.join(sums::FILE))?;
     fix_modes_and_times(tree, time)?;
@@ -143,6 +148,22 @@ pub fn swap_in(out: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> Result
         .commit(|| output::nothing_foreign(out).map_err(io::Error::other))
         .map_err(tried("move the new tree to", out))?;
     Ok(())
+}
+
+/// What the repository tells servers of itself, for the manifest.
+fn told(assembly: &Assembly<'_>) -> manifest::Repository {
+    let groups = assembly.comps.groups().iter();
+    manifest::Repository {
+        name: assembly.repo_file.title.clone(),
+        baseurl: assembly.repo_file.base_url.clone(),
+        groups: groups
+            .map(|group| manifest::Group {
+                id: group.id.clone(),
+                name: group.name.clone(),
+                mandatory: group.mandatory.clone(),
+            })
+            .collect(),
+    }
 }
 
 /// Copies every package to its place. Copies, since a link would let a change in the tree reach the store.

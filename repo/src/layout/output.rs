@@ -11,7 +11,7 @@ use serde::Deserialize;
 use walkdir::WalkDir;
 
 use super::{Error, Kind};
-use crate::{manifest, proof, sums};
+use crate::{manifest, page, proof, sums};
 
 /// Whether a repository may be put at `out`. It looks at the place alone, whatever lies in it, and leaves it as it is.
 ///
@@ -105,7 +105,13 @@ fn ours(out: &Path) -> Result<(), Error> {
 }
 
 /// What a repository has that its sums do not list, or not in each of its states.
-const BY_NATURE: [&str; 4] = [sums::FILE, sums::SIGNATURE, manifest::FILE, proof::FILE];
+const BY_NATURE: [&str; 5] = [
+    sums::FILE,
+    sums::SIGNATURE,
+    manifest::FILE,
+    proof::FILE,
+    page::FILE,
+];
 
 /// That nothing is at `out` but what the sums there list and what every repository has: all else would go with what is replaced. Names
 /// alone are compared, and nothing is read but the sums.

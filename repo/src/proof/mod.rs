@@ -6,6 +6,7 @@
 //! - `signatures`, `metadata`: packages and `repomd.xml`, by ourselves and by the users' tools.
 //! - `inventory`: sums, manifest, expected packages, nothing twice. `repo_file`: what a server's dnf is told.
 //! - `metadata_content`: repodata against the packages.
+//! - `page`: what people read of it.
 //! - `dependencies`: closure, kernel symbols, the base after the upgrade, who sorts above whom.
 //! - `conflicts`: files.
 
@@ -16,6 +17,7 @@ mod input;
 mod inventory;
 mod metadata;
 mod metadata_content;
+mod page;
 mod repo_file;
 pub mod report;
 mod signatures;
@@ -55,7 +57,7 @@ pub const SUMS: &str = "sha256sums";
 pub const MANIFEST: &str = "manifest";
 
 /// The static checks: what needs no chroot and no network.
-const STATIC: [(&str, Run); 15] = [
+const STATIC: [(&str, Run); 16] = [
     ("package-signatures", Run::Tree(signatures::packages)),
     ("rpmkeys", Run::Tree(signatures::rpmkeys)),
     ("metadata-signatures", Run::Files(metadata::signatures)),
@@ -63,6 +65,7 @@ const STATIC: [(&str, Run); 15] = [
     (SUMS, Run::Tree(inventory::sums)),
     (MANIFEST, Run::Tree(inventory::manifest)),
     ("repo-file", Run::Tree(repo_file::check)),
+    ("page", Run::Tree(page::check)),
     ("repodata", Run::Tree(metadata_content::check)),
     ("closure", Run::Sides(dependencies::closure)),
     ("kernel-symbols", Run::Sides(dependencies::kernel_symbols)),
@@ -154,7 +157,8 @@ pub(crate) fn digest(text: &str) -> String {
 }
 
 impl Proof {
-    /// A report on the repository at `dist`, tied to its `SHA256SUMS`: to all of them but the one of the report itself.
+    /// A report on the repository at `dist`, tied to its `SHA256SUMS`: to all of them but that of the report itself and that of the page,
+    /// which shows it.
     ///
     /// # Errors
     /// When the sums cannot be read.
@@ -181,7 +185,10 @@ impl Proof {
             format: report::FORMAT,
             target: target.to_owned(),
             tool_version: tool_version.to_owned(),
-            sums_sha256: digest(&crate::sums::without(sums, FILE)),
+            sums_sha256: digest(&crate::sums::without(
+                &crate::sums::without(sums, FILE),
+                crate::page::FILE,
+            )),
             checks,
         }
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::report;
 use crate::manifest::{self, Manifest};
-use crate::{compat, repo_file, repodata, sums};
+use crate::{compat, page, repo_file, repodata, sums};
 
 /// What tells how large the files of a repository may be.
 #[derive(Debug)]
@@ -64,6 +64,7 @@ fn most(name: &str) -> Option<u64> {
             manifest::FILE,
             compat::FILE,
             compat::TEXT,
+            page::FILE,
             repo_file::FILE,
             repo_file::KEY_FILE,
             report::FILE,

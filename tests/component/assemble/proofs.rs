@@ -24,7 +24,7 @@ fn a_good_repository_passes_every_check() {
         .filter(|check| check.result != Outcome::Pass)
         .collect();
     assert!(failed.is_empty(), "{failed:#?}");
-    assert_eq!(checks.len(), 15);
+    assert_eq!(checks.len(), 16);
     for check in &checks {
         assert!(!check.checked.is_empty(), "{check:?}");
         assert!(check.message.is_empty(), "{check:?}");
@@ -385,6 +385,7 @@ fn what_is_larger_than_it_may_be_is_told_and_not_read() {
         ("lustre-repo.repo", &["repo-file", "sha256sums"]),
         ("manifest.json", &["manifest", "sha256sums"]),
         ("proof.json", &["sha256sums"]),
+        ("index.html", &["page", "sha256sums"]),
         (
             LUSTRE,
             &[

@@ -49,7 +49,7 @@ const METADATA: &[&str] = &[
     "repodata",
 ];
 
-const CHANGES: [Change; 29] = [
+const CHANGES: [Change; 31] = [
     (
         "a byte of a payload",
         |d| flip(&d.join(LUSTRE), -20),
@@ -227,6 +227,28 @@ const CHANGES: [Change; 29] = [
         "the proof",
         |d| edit(d, "proof.json", "\"pass\"", "\"fail\""),
         SUMS,
+        DoesNotLook,
+    ),
+    (
+        "a page with another key",
+        |d| {
+            edit(
+                d,
+                "index.html",
+                "rpm --import RPM",
+                "rpm --import https://example.org/RPM",
+            )
+        },
+        &["metadata-signatures", "gpg-verify", "page"],
+        DoesNotLook,
+    ),
+    (
+        "no page",
+        |d| {
+            fs::remove_file(d.join("index.html")).unwrap();
+            sums::write(d).unwrap();
+        },
+        &["metadata-signatures", "gpg-verify", "page"],
         DoesNotLook,
     ),
     (
@@ -469,11 +491,28 @@ fn dnf(folder: &Path, dist: &Path, repo_file: &str) -> (bool, String) {
     ]))
 }
 
+/// A site's target whose repository is the one at `dist`, in `folder`.
+pub fn site_target(folder: &Path, dist: &Path) -> PathBuf {
+    let target = folder.join("test.toml");
+    let repo_file = fs::read_to_string(dist.join("lustre-repo.repo")).unwrap();
+    let url = repo_file
+        .lines()
+        .find_map(|line| line.strip_prefix("baseurl="))
+        .and_then(|url| url.rsplit_once('/'))
+        .unwrap()
+        .0;
+    let text = format!(
+        "inherits = \"rehearsal\"\n[repository]\nname = \"Lustre test\"\nbaseurl = \"{url}\"\n"
+    );
+    fs::write(&target, text).unwrap();
+    target
+}
+
 /// Each of our checks that did not pass, with its result and its words.
-type Noticed = BTreeMap<String, (Outcome, String)>;
+pub type Noticed = BTreeMap<String, (Outcome, String)>;
 
 /// What `cargo xtask verify` says of the repository to somebody who expects the key: its exit code, and the checks that did not pass.
-fn verify(dist: &Path, target: &Path, more: &[&str]) -> (Run, Noticed) {
+pub fn verify(dist: &Path, target: &Path, more: &[&str]) -> (Run, Noticed) {
     verify_as(dist, target, more, Home::run)
 }
 
@@ -585,18 +624,7 @@ fn every_change_to_a_published_repository_is_noticed() {
     let folder = tempfile::tempdir().unwrap();
     let (installs, said) = dnf(folder.path(), &tree.dist(), &repo_file);
     assert!(installs, "untouched: {said}");
-    // A site's target whose repository it is.
-    let target = folder.path().join("test.toml");
-    let url = repo_file
-        .lines()
-        .find_map(|line| line.strip_prefix("baseurl="))
-        .and_then(|url| url.rsplit_once('/'))
-        .unwrap()
-        .0;
-    let text = format!(
-        "inherits = \"rehearsal\"\n[repository]\nname = \"Lustre test\"\nbaseurl = \"{url}\"\n"
-    );
-    fs::write(&target, text).unwrap();
+    let target = site_target(folder.path(), &tree.dist());
     let key = folder.path().join("expected.asc");
     fs::write(&key, public_key()).unwrap();
     // Nobody changed it: it gets as far as to what a server has besides, which is not here.

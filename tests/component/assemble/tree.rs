@@ -62,6 +62,7 @@ fn two_assemblies_are_byte_for_byte_the_same() {
         "manifest.json",
         "compat.json",
         "KERNELS.txt",
+        "index.html",
         "SHA256SUMS",
         "SHA256SUMS.asc",
     ] {

@@ -11,9 +11,9 @@ use lustre_repo_tests::folder::Folder;
 use lustre_repository::compat::Ext4;
 use lustre_repository::comps::{Comps, Group};
 use lustre_repository::layout::{self, Assembly, Completion, Input};
-use lustre_repository::manifest::{Manifest, Stage, Tool};
+use lustre_repository::manifest::{KnownFault, Manifest, Stage, Tool};
 use lustre_repository::proof::{Check, Outcome, Proof, StaticInput, static_checks};
-use lustre_repository::release::Release;
+use lustre_repository::release::{Release, Replaced};
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::repo_file::RepoFile;
 use lustre_repository::repodata;
@@ -264,6 +264,10 @@ pub struct Tree {
     pub expected: Vec<String>,
     /// When it is released; tests change it.
     pub released: u32,
+    /// What it replaces; tests change it.
+    pub replaces: Option<Replaced>,
+    /// What is known to be wrong with its Lustre; tests change it.
+    pub known_faults: Vec<KnownFault>,
     repo_file: RepoFile,
 }
 
@@ -292,6 +296,8 @@ impl Tree {
             packages,
             expected: EXPECTED.map(str::to_owned).to_vec(),
             released: EPOCH,
+            replaces: None,
+            known_faults: Vec::new(),
             repo_file,
         }
     }
@@ -343,14 +349,16 @@ impl Tree {
                 manifest: Manifest {
                     tool: Tool {
                         name: "lustre-repo".to_owned(),
-                        version: "0".to_owned(),
+                        version: env!("CARGO_PKG_VERSION").to_owned(),
                     },
                     target: "test".to_owned(),
                     source_date_epoch: u64::from(EPOCH),
                     release: Some(Release {
                         time: self.released,
+                        replaces: self.replaces.clone(),
                         ..Release::default()
                     }),
+                    known_faults: self.known_faults.clone(),
                     stages: BTreeMap::from([("test".to_owned(), Stage::default())]),
                     ..Manifest::default()
                 },
@@ -369,8 +377,7 @@ impl Tree {
     pub fn complete(&self) -> Proof {
         let proof = Proof::new(&self.dist(), "test", "0", self.check()).unwrap();
         let sign = |content: &[u8]| Ok(key().sign_detached(content, EPOCH)?);
-        let completion =
-            Completion::new(&self.dist(), proof.to_json(), &public_key(), &sign).unwrap();
+        let completion = Completion::new(&self.dist(), &proof, &public_key(), &sign).unwrap();
         for (name, text) in completion.files() {
             fs::write(self.dist().join(name), text).unwrap();
         }

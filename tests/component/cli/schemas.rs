@@ -10,7 +10,7 @@ use lustre_repo_tests::command_line::{Home, project};
 use lustre_repo_tests::json_schema::wrong;
 use lustre_repository::manifest::{self, KnownFault, Manifest, Overrides, Package, Stage, Tool};
 use lustre_repository::proof::{Check, Outcome};
-use lustre_repository::release::{Release, Rule};
+use lustre_repository::release::{Release, Replaced, Rule};
 use serde_json::{Value, json};
 
 use super::verifying::stranger;
@@ -63,8 +63,25 @@ fn a_manifest_with_everything_and_one_with_little_are_as_their_schema_has_them()
         release: Some(Release {
             time: 2,
             overrules: BTreeSet::from(Rule::ALL),
+            replaces: Some(Replaced {
+                target: "rehearsal".to_owned(),
+                time: 1,
+                manifest_sha256: sha.clone(),
+                packages: one("kernel-1-0.x86_64", &sha),
+                known_faults: one("LU-1", "open"),
+            }),
         }),
         key_fingerprint: "0123456789ABCDEF0123456789ABCDEF01234567".to_owned(),
+        repository: Some(manifest::Repository {
+            name: "Lustre".to_owned(),
+            baseurl: "https://a".to_owned(),
+            groups: vec![manifest::Group {
+                id: "lustre-server".to_owned(),
+                name: "Lustre Server".to_owned(),
+                mandatory: strings(["kernel"]),
+            }],
+        }),
+        notice: Some("a model".to_owned()),
         overrides: Overrides {
             sources: one("lustre", "/src"),
             lustre: Some("2.17.0".to_owned()),
@@ -101,9 +118,15 @@ fn a_manifest_with_everything_and_one_with_little_are_as_their_schema_has_them()
     };
     let schema = schema("manifest");
     let read = |manifest: &Manifest| serde_json::from_str::<Value>(&manifest.to_json()).unwrap();
-    exact(&schema, &read(&full), &["release", "known_faults"]);
+    exact(
+        &schema,
+        &read(&full),
+        &["release", "repository", "notice", "known_faults"],
+    );
     let little = Manifest {
         release: None,
+        repository: None,
+        notice: None,
         known_faults: Vec::new(),
         overrides: Overrides::default(),
         ..full

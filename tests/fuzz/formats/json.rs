@@ -104,6 +104,7 @@ impl Format for Manifest {
             release: Some(Release {
                 time: 7,
                 overrules: Rule::ALL.into(),
+                replaces: Some(manifest::Manifest::default().replaced("aa".repeat(32))),
             }),
             ..Default::default()
         };

@@ -8,8 +8,10 @@ mod before;
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use anyhow::Context as _;
 use lustre_packaging::sign::{PublicKey, utc};
 use lustre_packaging::stage::{self, State};
+use lustre_repository::manifest::Manifest;
 use lustre_repository::release::{Release, Rule, versions_contradict};
 
 use before::{Before, contradictions};
@@ -30,14 +32,26 @@ const TIME_VARIABLE: &str = "LUSTRE_REPO_RELEASE_TIME";
 pub struct Asked {
     time: Option<u32>,
     overrules: BTreeSet<Rule>,
+    /// All that a manifest says of the release, with the time and the rules above.
+    whole: Option<Release>,
 }
 
 impl Asked {
     /// Of the command line, else of the environment.
     ///
     /// # Errors
-    /// When the variable holds no time.
-    pub fn new(arguments: &ReleaseArgs) -> Result<Self, Usage> {
+    /// When the variable holds no time, or there is no such manifest.
+    pub fn new(arguments: &ReleaseArgs) -> anyhow::Result<Self> {
+        if let Some(path) = &arguments.released_as {
+            let option = || format!("--released-as {}", path.display());
+            let whole = Manifest::read(path).with_context(option)?;
+            let whole = whole.released().with_context(option)?;
+            return Ok(Self {
+                time: Some(whole.time),
+                overrules: whole.overrules.clone(),
+                whole: Some(whole),
+            });
+        }
         let mut time = arguments.release_time;
         if let (None, Some(text)) = (time, variable(TIME_VARIABLE)) {
             let read = text.to_str().and_then(|text| text.parse().ok());
@@ -50,6 +64,16 @@ impl Asked {
         Ok(Self {
             time,
             overrules: arguments.overrule.iter().copied().collect(),
+            whole: None,
+        })
+    }
+
+    /// The release of the time `time`, in place of `before` and over `overrules`.
+    fn release(&self, time: u32, before: Option<&Before>, overrules: BTreeSet<Rule>) -> Release {
+        self.whole.clone().unwrap_or_else(|| Release {
+            time,
+            overrules,
+            replaces: before.map(Before::replaced),
         })
     }
 }
@@ -119,10 +143,11 @@ fn first_guess(
     match (asked.time, before) {
         (None, Some(before)) => before.release(),
         (Some(time), Some(before)) if u64::from(time) == before.time() => before.release(),
-        (time, _) => Ok(Release {
-            time: time.unwrap_or(signing.time),
-            overrules: asked.overrules.clone(),
-        }),
+        (time, _) => Ok(asked.release(
+            time.unwrap_or(signing.time),
+            before,
+            asked.overrules.clone(),
+        )),
     }
 }
 
@@ -161,14 +186,7 @@ pub fn settle(
             &asked.overrules,
         )?;
     }
-    chosen(
-        context,
-        graph,
-        signing,
-        asked.time,
-        before.as_ref(),
-        overrules,
-    )
+    chosen(context, graph, signing, asked, before.as_ref(), overrules)
 }
 
 /// The same for what leaves the store for no place: nothing is replaced, so nothing is contradicted.
@@ -191,7 +209,7 @@ pub fn settle_in_store(
         context,
         graph,
         signing,
-        None,
+        &Asked::default(),
         before.as_ref(),
         BTreeSet::new(),
     )
@@ -264,11 +282,11 @@ fn chosen(
     context: &Context,
     graph: &BuildGraph<'_>,
     signing: &mut Signing,
-    given: Option<u32>,
+    asked: &Asked,
     before: Option<&Before>,
     overrules: BTreeSet<Rule>,
 ) -> anyhow::Result<usize> {
-    let (time, stages) = match given {
+    let (time, stages) = match asked.time {
         Some(time) => (time, 0),
         None => {
             let done = {
@@ -280,7 +298,7 @@ fn chosen(
         }
     };
     PublicKey::parse(&signing.public_key)?.check_usable(time)?;
-    signing.release = Release { time, overrules };
+    signing.release = asked.release(time, before, overrules);
     Ok(stages)
 }
 

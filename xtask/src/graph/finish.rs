@@ -197,6 +197,8 @@ impl BuildGraph<'_> {
             ("sources".to_owned(), self.sources_digest()),
         ];
         inputs.extend(self.faults_input()?);
+        let model = self.target.model.iter();
+        inputs.extend(model.map(|model| ("notice".to_owned(), model.clone())));
         Ok(inputs)
     }
 
@@ -227,6 +229,7 @@ impl BuildGraph<'_> {
             target: self.target.name.clone(),
             source_date_epoch: self.target.build.source_date_epoch.into(),
             release: Some(signing.release.clone()),
+            notice: self.target.model.clone(),
             overrides: overrides.clone(),
             known_faults: self.known_faults()?,
             stages: self.manifest_stages(work)?,
@@ -316,7 +319,7 @@ impl BuildGraph<'_> {
                 .signer()?
                 .sign_detached(data, signing.release.time)?)
         };
-        Completion::new(&assembled, proof.to_json(), &signing.public_key, &sign)?
+        Completion::new(&assembled, &proof, &signing.public_key, &sign)?
             .write(&to, signing.release.time.into())?;
         Ok(())
     }

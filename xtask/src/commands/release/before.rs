@@ -8,12 +8,14 @@ use anyhow::{Context as _, bail};
 use lustre_packaging::sign::utc;
 use lustre_packaging::store::{Digest, Entry, EntryKind, StageDir};
 use lustre_packaging::target::{Target, own_name};
+use lustre_repository::layout::assembled_sums;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::release::{
-    Contradiction, Known, Release, Rule, Said, packages_contradict, targets_contradict, told_anew,
+    Contradiction, Known, Release, Replaced, Rule, Said, packages_contradict, targets_contradict,
+    told_anew,
 };
 use lustre_repository::repo_file::{self, KeyLocation, RepoFile};
-use lustre_repository::{proof, release_package, sums};
+use lustre_repository::{page, release_package, sums};
 
 use crate::graph::finish::Signing;
 use crate::graph::name::TREE;
@@ -23,8 +25,9 @@ use crate::graph::name::TREE;
 pub struct Before {
     pub path: PathBuf,
     pub manifest: Manifest,
-    /// Its `SHA256SUMS` without the proof's.
+    /// Its `SHA256SUMS`.
     sums: String,
+    manifest_digest: String,
     key_digest: String,
     repo_file_digest: String,
 }
@@ -73,7 +76,8 @@ impl Before {
             path: output.to_owned(),
             key_digest: digest(repo_file::KEY_FILE)?,
             repo_file_digest: digest(repo_file::FILE)?,
-            sums: sums::without(&all, proof::FILE),
+            manifest_digest: digest(manifest::FILE)?,
+            sums: all,
             manifest,
         }))
     }
@@ -99,21 +103,33 @@ impl Before {
         Ok(self.manifest.released()?)
     }
 
+    /// What the repository in its place keeps of it.
+    pub fn replaced(&self) -> Replaced {
+        self.manifest.replaced(self.manifest_digest.clone())
+    }
+
     pub fn packages(&self) -> Vec<Known<'_>> {
         self.manifest.packages.iter().map(Known::from).collect()
     }
 
     /// Whether it is what the stage `assemble` recorded, but for its proof.
     pub fn is(&self, assembled: &StageDir) -> bool {
+        let outputs = &assembled.record.outputs;
+        let page = format!("{TREE}/{}", page::FILE);
+        let mut pages = outputs.iter().filter(|entry| entry.path == page);
+        let Some(EntryKind::File { sha256, .. }) = pages.next().map(|entry| &entry.kind) else {
+            return false;
+        };
+        let sums = assembled_sums(&self.sums, &sha256.to_string());
         let wanted = Entry {
             path: format!("{TREE}/{}", sums::FILE),
             kind: EntryKind::File {
-                sha256: Digest::of_bytes(self.sums.as_bytes()),
-                size: self.sums.len() as u64,
+                sha256: Digest::of_bytes(sums.as_bytes()),
+                size: sums.len() as u64,
                 executable: false,
             },
         };
-        assembled.record.outputs.contains(&wanted)
+        outputs.contains(&wanted)
     }
 
     /// Whether it is of another target.

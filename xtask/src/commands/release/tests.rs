@@ -5,7 +5,7 @@ use std::fs;
 use lustre_packaging::target::Target;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::release::Contradiction;
-use lustre_repository::{proof, repo_file, sums};
+use lustre_repository::{page, proof, repo_file, sums};
 
 use super::*;
 
@@ -19,7 +19,12 @@ fn published(release: Option<Release>) -> tempfile::TempDir {
         ..Manifest::default()
     };
     manifest.write(&dir.path().join(manifest::FILE)).unwrap();
-    for name in [repo_file::KEY_FILE, repo_file::FILE, proof::FILE] {
+    for name in [
+        repo_file::KEY_FILE,
+        repo_file::FILE,
+        proof::FILE,
+        page::FILE,
+    ] {
         fs::write(dir.path().join(name), name).unwrap();
     }
     sums::write(dir.path()).unwrap();
@@ -30,6 +35,7 @@ fn asked(time: Option<u32>) -> Asked {
     Asked {
         time,
         overrules: [Rule::LowerEvr].into(),
+        whole: None,
     }
 }
 
@@ -115,6 +121,7 @@ fn until_more_is_known_a_release_is_the_one_that_is_there() {
     let release = Release {
         time: 50,
         overrules: [Rule::SameNevra].into(),
+        replaces: None,
     };
     let folder = published(Some(release.clone()));
     let before = Before::at(folder.path()).unwrap();
@@ -129,13 +136,19 @@ fn until_more_is_known_a_release_is_the_one_that_is_there() {
     for time in [None, Some(50)] {
         assert_eq!(guess(time, before.as_ref()), release);
     }
-    let chosen = |time| Release {
+    let chosen = |time, before: Option<&Before>| Release {
         time,
         overrules: [Rule::LowerEvr].into(),
+        replaces: before.map(Before::replaced),
     };
-    assert_eq!(guess(Some(51), before.as_ref()), chosen(51));
-    assert_eq!(guess(Some(51), None), chosen(51));
-    assert_eq!(guess(None, None), chosen(7));
+    let later = guess(Some(51), before.as_ref());
+    assert_eq!(later, chosen(51, before.as_ref()));
+    let replaced = later.replaces.unwrap();
+    let file = folder.path().join(manifest::FILE);
+    assert_eq!(replaced.time, 50);
+    assert_eq!(replaced.manifest_sha256, sums::sha256(&file).unwrap().0);
+    assert_eq!(guess(Some(51), None), chosen(51, None));
+    assert_eq!(guess(None, None), chosen(7, None));
     let before = before.unwrap();
     for (time, goes) in [(None, true), (Some(50), true), (Some(49), false)] {
         assert_eq!(in_time(&asked(time), &before).is_ok(), goes, "{time:?}");

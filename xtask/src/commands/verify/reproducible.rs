@@ -12,7 +12,7 @@ use lustre_packaging::store::{Digest, Entry, EntryKind, list_tree};
 use lustre_packaging::target::Target;
 use lustre_packaging::{process, stage};
 use lustre_repository::manifest::{self, Manifest};
-use lustre_repository::{proof, sums};
+use lustre_repository::{page, proof, sums};
 
 use super::super::{needs, preflight, release};
 use crate::cli::VerifyArgs;
@@ -109,7 +109,8 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         .arg("--output")
         .arg(scratch.join("dist"))
         .args(["--jobs", &jobs.to_string()])
-        .args(["--release-time", &signing.release.time.to_string()])
+        .arg("--released-as")
+        .arg(first.tree.join(manifest::FILE))
         .env(place::FOLDER_VARIABLE, place::folder()?)
         .envs(CIRCUMSTANCES)
         // A terminal's Ctrl-C is for us alone: what we hand on would be its second signal, which ends it without cleaning up.
@@ -118,9 +119,6 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         .stdout(Stdio::null());
     if let Some(specs) = place::named_specs() {
         command.arg("--specs").arg(specs);
-    }
-    for rule in &signing.release.overrules {
-        command.args(["--overrule", rule.name()]);
     }
     if let Some(release) = &arguments.target.lustre {
         command.args(["--lustre", release]);
@@ -264,15 +262,16 @@ impl Build {
     }
 }
 
-/// The entries of a repository as it was before its proof, which says how long the checks took, came into it: without the proof, with
-/// the digests of all the rest, and without their signature, which is one over both.
+/// The entries of a repository as it was before its proof, which says how long the checks took, came into it: without the proof and the
+/// page that shows it, with the digests of all the rest, and without their signature, which is one over all.
 fn unproven(tree: &Path) -> anyhow::Result<Vec<Entry>> {
     let mut entries = entries(tree)?;
     let path = tree.join(sums::FILE);
     let all = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE)
         .with_context(|| path.display().to_string())?;
-    let text = sums::without(&all, proof::FILE);
-    entries.retain(|entry| ![proof::FILE, sums::SIGNATURE].contains(&entry.path.as_str()));
+    let text = sums::without(&sums::without(&all, proof::FILE), page::FILE);
+    let left_out = [proof::FILE, page::FILE, sums::SIGNATURE];
+    entries.retain(|entry| !left_out.contains(&entry.path.as_str()));
     for entry in entries.iter_mut().filter(|entry| entry.path == sums::FILE) {
         entry.kind = EntryKind::File {
             sha256: Digest::of_bytes(text.as_bytes()),
@@ -397,6 +396,7 @@ mod tests {
         }
         let published = folders[0].path();
         std::fs::write(published.join(proof::FILE), "took 7 ms").unwrap();
+        std::fs::write(published.join(page::FILE), "took 7 ms").unwrap();
         std::fs::write(published.join(sums::SIGNATURE), "another").unwrap();
         let build = |at: usize| {
             sums::write(folders[at].path()).unwrap();
