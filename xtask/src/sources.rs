@@ -153,11 +153,12 @@ fn tree_source(name: &str, source: &Source) -> anyhow::Result<Option<Fetchable>>
 /// The source trees that a lock pins: those in git. A folder of the project itself needs no pin.
 pub fn pinned_trees(target: &Target) -> Vec<(&'static str, &Source)> {
     [
-        (LUSTRE, &target.lustre.source),
-        (E2FSPROGS, &target.e2fsprogs.source),
-        (KERNEL, &target.distribution.kernel.source),
+        (LUSTRE, Some(&target.lustre.source)),
+        (E2FSPROGS, Some(&target.e2fsprogs.source)),
+        (KERNEL, target.distribution.kernel.source.as_ref()),
     ]
     .into_iter()
+    .filter_map(|(name, source)| Some((name, source?)))
     .filter(|(_, source)| matches!(source, Source::Git { .. } | Source::GitTag { .. }))
     .collect()
 }
@@ -343,8 +344,8 @@ pub fn kernel(
     lock: &Lock,
 ) -> anyhow::Result<Option<(KernelTree, Option<String>)>> {
     let wanted = &context.target.distribution.kernel;
-    let source = if wanted.is_tree() {
-        tree_source(KERNEL, &wanted.source)?
+    let source = if let (true, Some(source)) = (wanted.is_tree(), &wanted.source) {
+        tree_source(KERNEL, source)?
     } else if is_replaced(&context.arguments, KERNEL) {
         // Nothing to compare it with: what it is in place of is an archive or a source package.
         Some(Fetchable::Path(PathSource {

@@ -36,7 +36,7 @@ pub fn source_package(
 ) -> Result<PathBuf, Error> {
     let path = folder.join(SPEC);
     let spec = lustre_files::read_to_string(&path, lustre_files::TEXT).map_err(at(&path))?;
-    let patches = match wanted.series() {
+    let patches = match wanted.series.as_deref() {
         Some(series) => Some(listed(&folder.join(series))?),
         None => None,
     };
@@ -239,7 +239,7 @@ Patching is text.
             source: crate::target::Source::Path("x".to_owned()),
             tag_key: None,
             spec: "e2fsprogs".to_owned(),
-            series: "series".to_owned(),
+            series: Some("series".to_owned()),
             version: version.to_owned(),
             release: release.map(str::to_owned),
             packages: Vec::new(),

@@ -362,7 +362,7 @@ impl Knowledge {
             rule.series.clone()
         };
         let tag = match &target.distribution.kernel.source {
-            Source::Git { tag, .. } => tag.as_deref(),
+            Some(Source::Git { tag, .. }) => tag.as_deref(),
             _ => None,
         };
         let (_, own) = target.kernel.version.as_deref().or(tag)?.split_once('-')?;

@@ -153,7 +153,7 @@ fn no_target_of_the_project_is_a_misfit() {
     for name in target::list(&specs()).unwrap() {
         let target = Target::load(&specs(), &name).unwrap();
         let tag = match &target.distribution.kernel.source {
-            Source::Git { tag, .. } => tag.clone(),
+            Some(Source::Git { tag, .. }) => tag.clone(),
             _ => None,
         };
         let version = target.kernel.version.clone().or(tag);

@@ -32,7 +32,7 @@ pub(super) struct Inputs<'a> {
 
 /// Both checks; `scratch` is a folder to unpack to.
 pub(super) fn checks(inputs: &Inputs<'_>, scratch: &Path) -> Result<Vec<Check>, Error> {
-    let loaded = match inputs.wanted.series() {
+    let loaded = match inputs.wanted.series.as_deref() {
         Some(series) => series::load(inputs.folder, series, "patches", &[]),
         None => series::Loaded::default(),
     };
@@ -50,7 +50,7 @@ pub(super) fn checks(inputs: &Inputs<'_>, scratch: &Path) -> Result<Vec<Check>, 
         tried.good, loaded.listed, inputs.wanted.version
     );
     let name = "e2fsprogs series";
-    let series = match inputs.wanted.series() {
+    let series = match inputs.wanted.series.as_deref() {
         None => Check::not_needed(name, "the source brings its own support of Lustre"),
         Some(_) => Check::of(name, message, problems),
     };

@@ -50,7 +50,7 @@ impl Target {
         self.check_release_package()?;
         self.check_folders()?;
         under("e2fsprogs.spec", &self.e2fsprogs.spec)?;
-        if let Some(series) = self.e2fsprogs.series() {
+        if let Some(series) = &self.e2fsprogs.series {
             inside("e2fsprogs.series", series)?;
         }
         if let Some(overlay) = &self.lustre.overlay {
@@ -93,19 +93,28 @@ impl Target {
     fn check_rehearsal(&self) -> Result<(), String> {
         let distribution = &self.distribution;
         let kernel = &distribution.kernel;
-        if distribution.recipe.is_empty() || (kernel.spec.is_empty() && !kernel.is_tree()) {
+        let has_spec = kernel.spec.is_some() || kernel.is_tree();
+        let Some(recipe) = distribution
+            .recipe
+            .as_deref()
+            .filter(|_| has_spec && kernel.source.is_some())
+        else {
             return Err(
-                "a distribution of the kind `rehearsal` has a `recipe` and a [distribution.kernel]"
+                "a distribution of the kind `rehearsal` has a `recipe` and a [distribution.kernel] with a `source`, and a `spec` where \
+                 that is no tree"
                     .to_owned(),
             );
-        }
+        };
         if !distribution.repository.is_empty() || !distribution.keys.is_empty() {
             return Err(
                 "a distribution of the kind `rehearsal` makes its repositories; they cannot be named"
                     .to_owned(),
             );
         }
-        inside("distribution.recipe", &distribution.recipe)?;
+        inside("distribution.recipe", recipe)?;
+        if let Some(spec) = &kernel.spec {
+            inside("distribution.kernel.spec", spec)?;
+        }
         for fragment in &distribution.kernel.config {
             inside("distribution.kernel.config", fragment)?;
         }
@@ -121,12 +130,14 @@ impl Target {
             is_version_and_release(version, &self.distribution.arch)?;
         }
         match kernel.kind {
-            KernelKind::Patched if kernel.overlay.is_empty() => Err(
-                "kernel.kind is `patched`, and kernel.overlay is empty: name the overlay that the kernel is changed by, such as \
+            KernelKind::Patched => match &kernel.overlay {
+                Some(overlay) => under("kernel.overlay", overlay),
+                None => Err(
+                "kernel.kind is `patched`, and there is no kernel.overlay: name the overlay that the kernel is changed by, such as \
                  `kernel/el9`, with the packages that come out, or take the distribution's own kernel, `kind = \"distribution\"`"
                     .to_owned(),
-            ),
-            KernelKind::Patched => under("kernel.overlay", &kernel.overlay),
+                ),
+            },
             KernelKind::Distribution => {
                 if self.distribution.kind == DistributionKind::Rehearsal {
                     return Err(

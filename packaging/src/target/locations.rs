@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::model::Distribution;
+use super::model::{Distribution, DistributionKernel};
 use super::repositories::{BaseRepository, UnknownVariable, web};
 
 impl Distribution {
@@ -80,7 +80,7 @@ impl Distribution {
 
     /// What has to hold of the kind `repositories`.
     pub(super) fn check_repositories(&self) -> Result<(), String> {
-        if !self.recipe.is_empty() || !self.kernel.spec.is_empty() {
+        if self.recipe.is_some() || self.kernel != DistributionKernel::default() {
             return Err(
                 "a distribution of the kind `repositories` is there already: `recipe` and [distribution.kernel] belong to the \
                  kind `rehearsal`"

@@ -130,7 +130,6 @@ impl Target {
             instead: other.is_some(),
             ..chosen
         };
-        target.model = target.model.filter(|sentence| !sentence.is_empty());
         target.check().map_err(invalid)?;
         Ok(target)
     }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Boot;
 use super::chosen::Chosen;
@@ -31,6 +31,7 @@ pub struct Target {
     pub description: String,
     /// Set where the Lustre of this target is a model: the sentence that says so wherever a user could be mistaken. A target that
     /// inherits from a model's and has the real Lustre takes it back with an empty one.
+    #[serde(default, deserialize_with = "unless_empty")]
     pub model: Option<String>,
     /// The distribution the packages are for.
     pub distribution: Distribution,
@@ -70,9 +71,13 @@ pub enum DistributionKind {
 pub struct Distribution {
     /// How its repositories come to be.
     pub kind: DistributionKind,
-    /// The recipe's folder under `specs/`; only of the kind `rehearsal`, empty otherwise.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub recipe: String,
+    /// The recipe's folder under `specs/`; only of the kind `rehearsal`.
+    #[serde(
+        default,
+        deserialize_with = "unless_empty",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub recipe: Option<String>,
     /// Fingerprint of the key that signs its packages and metadata, upper-case hexadecimal.
     pub key: String,
     /// rpm's architecture.
@@ -109,31 +114,40 @@ pub struct Distribution {
 }
 
 /// The kernel that a distribution made on the spot offers as an SRPM.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DistributionKernel {
-    /// The folder under `specs/` that holds its spec and config. Empty where the source is a tree that brings its own.
-    #[serde(default)]
-    pub spec: String,
+    /// The folder under `specs/` that holds its spec and config; a tree brings its own, and an empty one takes back what is inherited.
+    #[serde(
+        default,
+        deserialize_with = "unless_empty",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub spec: Option<String>,
     /// Config fragments under `specs/`, laid over the spec's config for another series of kernels.
     #[serde(default)]
     pub config: Vec<String>,
     /// The config that they are laid over; every one beside the spec where not given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
-    /// The upstream source, or the tree of a distribution's kernel with the files of its source package.
-    pub source: Source,
+    /// The upstream source, or the tree of a distribution's kernel with the files of its source package. A distribution made on the spot
+    /// has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Source>,
 }
 
 impl DistributionKernel {
     /// True for the one of a distribution that is not made on the spot.
     fn is_none(&self) -> bool {
-        self.spec.is_empty() && self.source == Source::default()
+        *self == Self::default()
     }
 
     /// Whether the source is a tree in git.
     pub fn is_tree(&self) -> bool {
-        matches!(self.source, Source::Git { .. } | Source::GitTag { .. })
+        matches!(
+            self.source,
+            Some(Source::Git { .. } | Source::GitTag { .. })
+        )
     }
 }
 
@@ -184,10 +198,10 @@ pub enum Source {
     },
 }
 
-impl Default for Source {
-    fn default() -> Self {
-        Source::Path(String::new())
-    }
+/// What may be inherited and is taken back by an empty string, which TOML has no other word for.
+fn unless_empty<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.filter(|text| !text.is_empty()))
 }
 
 /// The patched e2fsprogs.
@@ -202,8 +216,8 @@ pub struct E2fsprogs {
     /// The folder under `specs/` that holds the spec, the series and the folder `patches`.
     pub spec: String,
     /// The series laid over the source: a file of that folder. Empty for a source that brings its own support of Lustre.
-    #[serde(default = "default_series")]
-    pub series: String,
+    #[serde(default = "default_series", deserialize_with = "unless_empty")]
+    pub series: Option<String>,
     /// The upstream version.
     pub version: String,
     /// The packages' release without the distribution's tag; that of the spec where not given.
@@ -212,15 +226,8 @@ pub struct E2fsprogs {
     pub packages: Vec<String>,
 }
 
-fn default_series() -> String {
-    "series".to_owned()
-}
-
-impl E2fsprogs {
-    /// The series, where there is one.
-    pub fn series(&self) -> Option<&str> {
-        Some(self.series.as_str()).filter(|series| !series.is_empty())
-    }
+fn default_series() -> Option<String> {
+    Some("series".to_owned())
 }
 
 /// Whose kernel the servers run.
@@ -257,8 +264,12 @@ pub struct Kernel {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub moves: bool,
     /// The overlay's folder under `specs/`; not used for the distribution's own kernel.
-    #[serde(default)]
-    pub overlay: String,
+    #[serde(
+        default,
+        deserialize_with = "unless_empty",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub overlay: Option<String>,
     /// The options of the overlay that are taken.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
@@ -268,6 +279,13 @@ pub struct Kernel {
     pub site: Option<String>,
     /// Every package that must come out; none for the distribution's own kernel.
     pub packages: Vec<String>,
+}
+
+impl Kernel {
+    /// The folder of the overlay that it is changed by; none for the distribution's own.
+    pub fn changed_by(&self) -> Option<&str> {
+        self.overlay.as_deref().filter(|_| self.kind.is_patched())
+    }
 }
 
 /// Lustre.

@@ -107,24 +107,23 @@ impl Target {
     /// # Errors
     /// As [`Overlay::load_in`].
     pub fn kernel_overlay(&self, specs: &Path) -> Result<Option<Overlay>, OverlayError> {
-        let kernel = &self.kernel;
-        if !kernel.kind.is_patched() {
-            return Ok(None);
-        }
-        let folder = self.folder(specs, &kernel.overlay);
-        Overlay::load_in(specs, &folder, &kernel.options).map(Some)
+        let load = |overlay| {
+            let folder = self.folder(specs, overlay);
+            Overlay::load_in(specs, &folder, &self.kernel.options)
+        };
+        self.kernel.changed_by().map(load).transpose()
     }
 
     /// What holds of folders beside the target's file: plain folders and files, nothing that leads out of them, and no more than a
     /// person would write.
     pub(super) fn check_folders(&self) -> Result<(), String> {
-        let lustre = self.lustre.overlay.as_deref().unwrap_or_default();
         for (key, path) in [
-            ("kernel.overlay", self.kernel.overlay.as_str()),
-            ("lustre.overlay", lustre),
-            ("e2fsprogs.spec", &self.e2fsprogs.spec),
+            ("kernel.overlay", self.kernel.overlay.as_deref()),
+            ("lustre.overlay", self.lustre.overlay.as_deref()),
+            ("e2fsprogs.spec", Some(self.e2fsprogs.spec.as_str())),
         ] {
-            let Some(rest) = path.strip_prefix(BESIDE) else {
+            let Some((path, rest)) = path.and_then(|path| Some((path, path.strip_prefix(BESIDE)?)))
+            else {
                 continue;
             };
             let Some(beside) = self.file.as_ref().and_then(|file| file.parent()) else {
@@ -206,7 +205,7 @@ mod tests {
         };
         let target = load("[kernel]\noverlay = './overlays/kernel'").unwrap();
         assert_eq!(
-            target.folder(&specs, &target.kernel.overlay),
+            target.folder(&specs, target.kernel.changed_by().unwrap()),
             at("overlays/kernel")
         );
         assert_eq!(

@@ -23,8 +23,8 @@ impl Target {
     /// Which version the distribution's kernel has, where the target says it: by itself, or as the tag of its tree.
     pub fn kernel_version(&self) -> Option<String> {
         let tag = match &self.distribution.kernel.source {
-            Source::Git { tag, .. } => tag.as_ref(),
-            Source::GitTag { tag, .. } => Some(tag),
+            Some(Source::Git { tag, .. }) => tag.as_ref(),
+            Some(Source::GitTag { tag, .. }) => Some(tag),
             _ => None,
         };
         self.kernel.version.as_ref().or(tag).cloned()
@@ -35,12 +35,14 @@ impl Target {
             (Source::Srpm(name), Some(version)) => format!("{name}-{version}"),
             (Source::Srpm(name), None) => match &self.distribution.kernel.source {
                 // The distribution's only kernel is made of it.
-                Source::Debian {
+                Some(Source::Debian {
                     package,
                     version: Some(version),
                     ..
-                } => format!("{name} of Debian's {package} {version}"),
-                Source::Debian { package, .. } => format!("{name} of Debian's newest {package}"),
+                }) => format!("{name} of Debian's {package} {version}"),
+                Some(Source::Debian { package, .. }) => {
+                    format!("{name} of Debian's newest {package}")
+                }
                 _ => format!("the newest {name}"),
             },
             (other, _) => format!("{other:?}"),

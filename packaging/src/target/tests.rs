@@ -101,7 +101,7 @@ fn a_child_overrides_key_by_key_and_replaces_sources_whole() {
     assert_eq!(target.build.host, "other");
     assert_eq!(target.build.source_date_epoch, 1_700_000_000);
     assert!(matches!(target.kernel.source, Source::Git { .. }));
-    assert_eq!(target.kernel.overlay, "kernel/rehearsal");
+    assert_eq!(target.kernel.changed_by(), Some("kernel/rehearsal"));
 }
 
 #[test]

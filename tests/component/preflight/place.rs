@@ -280,7 +280,7 @@ impl Place {
     /// Has the servers run the distribution's own kernel.
     pub fn with_own_kernel(&mut self) {
         self.target.kernel.kind = KernelKind::Distribution;
-        self.target.kernel.overlay.clear();
+        self.target.kernel.overlay = None;
     }
 
     /// Writes a file under `specs/`.

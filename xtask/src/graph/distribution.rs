@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use lustre_packaging::build::kernel_tree::KernelTree;
 use lustre_packaging::build::rpmbuild;
 use lustre_packaging::buildroot::{self, TargetDnf};
-use lustre_packaging::distro::{self, Recipe};
+use lustre_packaging::distro;
 use lustre_packaging::lock::Pinned;
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::Digest;
@@ -28,7 +28,7 @@ impl BuildGraph<'_> {
     /// The repositories of a distribution made on the spot, from the pinned packages and signed with its own key.
     fn rehearsal(&self) -> anyhow::Result<Stage<'_>> {
         let wanted = &self.target.distribution;
-        let recipe = Recipe::load(&self.specs.join(&wanted.recipe))?;
+        let recipe = self.recipe()?;
         // The archive that is pinned, or a tree.
         let pin = match &self.kernel {
             Some(_) => None,
@@ -40,7 +40,9 @@ impl BuildGraph<'_> {
             distro::inputs_digest(&recipe, &self.lock.package)?,
         ));
         if let Some(pin) = &pin {
-            inputs.push(self.spec_input("kernel-spec", &wanted.kernel.spec)?);
+            if let Some(spec) = &wanted.kernel.spec {
+                inputs.push(self.spec_input("kernel-spec", spec)?);
+            }
             inputs.push(("kernel-source".to_owned(), pin.sha256.to_string()));
         }
         inputs.extend([
@@ -123,7 +125,7 @@ impl BuildGraph<'_> {
             .iter()
             .map(|path| self.specs.join(path))
             .collect();
-        distro::release::for_archive(&self.specs.join(&wanted.spec), &pin.file, &fragments, &spec)?;
+        distro::release::for_archive(&self.kernel_spec()?, &pin.file, &fragments, &spec)?;
         Ok((spec, archive))
     }
 

@@ -28,7 +28,7 @@ impl BuildGraph<'_> {
             ),
             self.e2fsprogs_input()?,
         ]);
-        for file in e2fsprogs::files(&folder, wanted.series())? {
+        for file in e2fsprogs::files(&folder, wanted.series.as_deref())? {
             let name = file.strip_prefix(&folder).unwrap_or(&file);
             inputs.push((name.display().to_string(), digest_of(&file)?));
         }
@@ -110,8 +110,8 @@ pub fn of_tree(wanted: &E2fsprogs, tree: &Fetched, store: &Store) -> anyhow::Res
     let found = e2fsprogs::Tree::read(&text(e2fsprogs::VERSION)?, &text(e2fsprogs::FEATURES)?)?;
     let mut wanted = wanted.clone();
     if found.dirdata {
-        wanted.series.clear();
-    } else if wanted.series().is_none() {
+        wanted.series = None;
+    } else if wanted.series.is_none() {
         anyhow::bail!(
             "this e2fsprogs ({}) does not support `dirdata`, which Lustre formats its targets with, and the target names no series that \
              adds it; take a tree with Lustre's changes, or set `e2fsprogs.series`",

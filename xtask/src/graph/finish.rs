@@ -389,22 +389,24 @@ impl BuildGraph<'_> {
     /// The sources of `package`, for the manifest.
     fn manifest_sources(&self, package: &str) -> Vec<manifest::Source> {
         let tree = match package {
-            "kernel" => self
-                .kernel
-                .as_ref()
-                .map(|tree| (tree.source(), &self.target.distribution.kernel.source)),
-            "lustre" => Some((&self.lustre, &self.target.lustre.source)),
+            "kernel" => self.kernel.as_ref().map(|tree| {
+                (
+                    tree.source(),
+                    self.target.distribution.kernel.source.as_ref(),
+                )
+            }),
+            "lustre" => Some((&self.lustre, Some(&self.target.lustre.source))),
             "e2fsprogs" => self
                 .e2fsprogs
                 .as_ref()
-                .map(|tree| (tree, &self.target.e2fsprogs.source)),
+                .map(|tree| (tree, Some(&self.target.e2fsprogs.source))),
             _ => None,
         };
         if let Some((tree, source)) = tree {
             let location = match (&tree.replaced, source) {
                 (Some(by), _) => by.path.display().to_string(),
-                (None, Source::Path(path)) => format!("specs/{path}"),
-                (None, Source::Git { url, .. } | Source::GitTag { url, .. }) => url.clone(),
+                (None, Some(Source::Path(path))) => format!("specs/{path}"),
+                (None, Some(Source::Git { url, .. } | Source::GitTag { url, .. })) => url.clone(),
                 (None, other) => format!("{other:?}"),
             };
             let digest = match &tree.locked {

@@ -76,8 +76,9 @@ impl BuildGraph<'_> {
     }
 
     pub(super) fn kernel_overlay(&self) -> Result<Overlay, Failure> {
-        let kernel = &self.target.kernel;
-        self.overlay(&kernel.overlay, &kernel.options)
+        let overlay = self.target.kernel_overlay(&self.specs)?;
+        Ok(overlay
+            .ok_or("the target has the distribution's own kernel, which no overlay changes")?)
     }
 
     /// An overlay with its options as a stage's inputs; a target that takes none has no input of them.
@@ -106,10 +107,10 @@ impl BuildGraph<'_> {
         label: &str,
     ) -> anyhow::Result<Vec<(String, String)>> {
         let kernel = &self.target.kernel;
-        if !kernel.kind.is_patched() {
+        let Some(overlay) = kernel.changed_by() else {
             return Ok(Vec::new());
-        }
-        let mut inputs = self.overlay_inputs(label, &kernel.overlay, &kernel.options)?;
+        };
+        let mut inputs = self.overlay_inputs(label, overlay, &kernel.options)?;
         let overlay = self
             .kernel_overlay()
             .map_err(|error| anyhow::anyhow!("{error}"))?;

@@ -59,8 +59,8 @@ impl BuildGraph<'_> {
             "kernel-tree".to_owned(),
             tree.source().identity().to_string(),
         )];
-        if !wanted.spec.is_empty() {
-            inputs.push(self.spec_input("kernel-spec", &wanted.spec)?);
+        if let Some(spec) = &wanted.spec {
+            inputs.push(self.spec_input("kernel-spec", spec)?);
         }
         for fragment in &wanted.config {
             inputs.push(self.spec_input("kernel-config", fragment)?);
@@ -76,8 +76,8 @@ impl BuildGraph<'_> {
         let time = self.target.build.source_date_epoch.into();
         tree.sources(self.store, scratch, into, time)?;
         let wanted = &self.target.distribution.kernel;
-        if !wanted.spec.is_empty() {
-            let folder = self.specs.join(&wanted.spec);
+        if let Some(spec) = &wanted.spec {
+            let folder = self.specs.join(spec);
             release::for_release(&folder, &tree.version, &tree.release, into)?;
         }
         if let Some(base) = &wanted.base {

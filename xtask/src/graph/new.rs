@@ -152,10 +152,11 @@ impl<'a> BuildGraph<'a> {
         };
         if let Some(tree) = &e2fsprogs {
             let wanted = e2fsprogs::of_tree(&target.e2fsprogs, tree, &context.store)?;
-            if wanted.series() != target.e2fsprogs.series() {
+            if wanted.series != target.e2fsprogs.series {
+                let series = wanted.series.clone().unwrap_or_default();
                 overrides
                     .series
-                    .insert(sources::E2FSPROGS.to_owned(), wanted.series.clone());
+                    .insert(sources::E2FSPROGS.to_owned(), series);
             }
             target.to_mut().e2fsprogs = wanted;
         }

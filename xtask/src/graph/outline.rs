@@ -203,7 +203,8 @@ fn series(overlay: &Manifest, name: &str, kernel: Option<&str>) -> String {
 
 fn patched(target: &Target, specs: &Path) -> Result<Vec<Step>, OverlayError> {
     let kernel = &target.kernel;
-    let overlay = load(target, specs, &kernel.overlay, &kernel.options)?;
+    let folder = kernel.overlay.as_deref().unwrap_or_default();
+    let overlay = load(target, specs, folder, &kernel.options)?;
     let flags = overlay.manifest.build.flags().join(" ");
     Ok(vec![
         step(
@@ -212,7 +213,7 @@ fn patched(target: &Target, specs: &Path) -> Result<Vec<Step>, OverlayError> {
             format!(
                 "{}, changed by {}: {}",
                 package(target),
-                kernel.overlay,
+                folder,
                 changes(&overlay.manifest, target.kernel_version().as_deref())
             ),
         ),
@@ -236,7 +237,7 @@ fn patched(target: &Target, specs: &Path) -> Result<Vec<Step>, OverlayError> {
 
 fn e2fsprogs(target: &Target) -> Vec<Step> {
     let wanted = &target.e2fsprogs;
-    let series = match wanted.series() {
+    let series = match wanted.series.as_deref() {
         Some(series) => format!(" with the patches of {}/{series}", wanted.spec),
         None => ", which has Lustre's changes".to_owned(),
     };

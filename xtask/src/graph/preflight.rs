@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+use anyhow::Context as _;
 use lustre_packaging::advisories::Ledger;
 use lustre_packaging::archive;
 use lustre_packaging::distro::srpm::SpecTools;
@@ -56,7 +57,9 @@ impl BuildGraph<'_> {
                 if let Some(pin) = &pin {
                     texts.push(("kernel-archive".to_owned(), pin.file.clone()));
                     let wanted = &self.target.distribution.kernel;
-                    texts.push(self.spec_input("kernel-spec", &wanted.spec)?);
+                    if let Some(spec) = &wanted.spec {
+                        texts.push(self.spec_input("kernel-spec", spec)?);
+                    }
                     for fragment in &wanted.config {
                         texts.push(self.spec_input("kernel-config", fragment)?);
                     }
@@ -220,8 +223,17 @@ impl BuildGraph<'_> {
         })?)
     }
 
-    pub(super) fn recipe(&self) -> Result<Recipe, distro::recipe::Error> {
-        Recipe::load(&self.specs.join(&self.target.distribution.recipe))
+    pub(super) fn recipe(&self) -> anyhow::Result<Recipe> {
+        let recipe = self.target.distribution.recipe.as_deref();
+        let recipe = recipe.context("the target's distribution is not made on the spot")?;
+        Ok(Recipe::load(&self.specs.join(recipe))?)
+    }
+
+    /// The folder of the spec of the kernel that a distribution made on the spot offers.
+    pub(super) fn kernel_spec(&self) -> anyhow::Result<PathBuf> {
+        let spec = self.target.distribution.kernel.spec.as_deref();
+        let spec = spec.context("`distribution.kernel.spec` of the target is not given")?;
+        Ok(self.specs.join(spec))
     }
 
     /// The names of what the distribution's packages offer.
@@ -243,8 +255,7 @@ impl BuildGraph<'_> {
 
     /// The overlay of the kernel; none for the distribution's own.
     fn changed_kernel(&self) -> Result<Option<Overlay>, Failure> {
-        let patched = self.target.kernel.kind.is_patched();
-        patched.then(|| self.kernel_overlay()).transpose()
+        Ok(self.target.kernel_overlay(&self.specs)?)
     }
 
     /// The archive of the kernel's source: what is pinned, or out of the source package that is.
@@ -283,7 +294,7 @@ impl BuildGraph<'_> {
             .iter()
             .map(|path| self.specs.join(path))
             .collect();
-        let spec = self.specs.join(&distribution.kernel.spec);
+        let spec = self.kernel_spec()?;
         distro::release::for_archive(&spec, archive, &fragments, &folder)?;
         let recipe = self.recipe()?;
         let macros = recipe.macros();

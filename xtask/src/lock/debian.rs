@@ -15,18 +15,22 @@ use crate::sources;
 
 /// The distribution's recipe.
 fn recipe(target: &Target) -> anyhow::Result<Recipe> {
-    Ok(Recipe::load(
-        &place::specs().join(&target.distribution.recipe),
-    )?)
+    let recipe = target.distribution.recipe.as_deref();
+    let recipe = recipe.context("the target's distribution is not made on the spot")?;
+    Ok(Recipe::load(&place::specs().join(recipe))?)
 }
 
 /// The sources of a target that the lock pins as single files.
 fn pinned_sources(target: &Target) -> Vec<(&'static str, &Source)> {
     [
-        (sources::E2FSPROGS, &target.e2fsprogs.source),
-        (sources::KERNEL_SOURCE, &target.distribution.kernel.source),
+        (sources::E2FSPROGS, Some(&target.e2fsprogs.source)),
+        (
+            sources::KERNEL_SOURCE,
+            target.distribution.kernel.source.as_ref(),
+        ),
     ]
     .into_iter()
+    .filter_map(|(name, source)| Some((name, source?)))
     .filter(|(_, source)| matches!(source, Source::Debian { .. }))
     .collect()
 }

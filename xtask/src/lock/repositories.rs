@@ -42,8 +42,8 @@ pub fn request(target: &Target) -> anyhow::Result<Digest> {
             )?,
         ),
     ];
-    if target.kernel.kind.is_patched() {
-        let folder = target.folder(&specs, &target.kernel.overlay);
+    if let Some(overlay) = target.kernel.changed_by() {
+        let folder = target.folder(&specs, overlay);
         let overlay = folder.join("overlay.toml");
         fields.push(("kernel-requires".to_owned(), requires_in(&overlay)?));
         let overlay = Overlay::load_in(&specs, &folder, &target.kernel.options)?;
@@ -261,20 +261,25 @@ struct Maker<'a> {
 impl Maker<'_> {
     fn build_requires(&self, srpm: &SourcePackage) -> anyhow::Result<BuildRequires> {
         let target = &self.context.target;
+        let specs = place::specs();
         let spec = target
-            .folder(&place::specs(), &target.e2fsprogs.spec)
+            .folder(&specs, &target.e2fsprogs.spec)
             .join(e2fsprogs::SPEC);
-        let kernel = target.kernel.kind.is_patched();
+        let kernel = target.kernel_overlay(&specs)?;
+        let kernel = kernel.map(|overlay| self.kernel_requires(srpm, overlay));
         Ok(BuildRequires {
             e2fsprogs: resolve::build_requires(&spec, &[], &target.distribution)?,
-            kernel: kernel.then(|| self.kernel_requires(srpm)).transpose()?,
+            kernel: kernel.transpose()?,
         })
     }
 
     /// What the kernel's spec requires once it is changed: the overlay may add to it, and leaves parts out.
-    fn kernel_requires(&self, srpm: &SourcePackage) -> anyhow::Result<Vec<String>> {
+    fn kernel_requires(
+        &self,
+        srpm: &SourcePackage,
+        overlay: Overlay,
+    ) -> anyhow::Result<Vec<String>> {
         let target = &self.context.target;
-        let wanted = &target.kernel;
         self.context.screen.line(&format!(
             "reading the spec of {} ({} MiB)",
             srpm.pin.file,
@@ -282,10 +287,6 @@ impl Maker<'_> {
         ));
         let package = checked(self.context, self.downloader, self.keys, srpm)?;
         let specs = place::specs();
-        let load = |folder: &str, options: &[String]| {
-            Overlay::load_in(&specs, &target.folder(&specs, folder), options)
-        };
-        let overlay = load(&wanted.overlay, &wanted.options)?;
         // The overlay takes series of patches from Lustre's tree.
         let partial = Lock::new(
             &target.name,
@@ -302,7 +303,9 @@ impl Maker<'_> {
             target.build.source_date_epoch.into(),
         )?;
         if let Some(folder) = &target.lustre.overlay {
-            load(folder, &target.lustre.options)?.change_tree(&tree)?;
+            let folder = target.folder(&specs, folder);
+            let overlay = Overlay::load_in(&specs, &folder, &target.lustre.options)?;
+            overlay.change_tree(&tree)?;
         }
         let folder = |name: &str| -> anyhow::Result<_> {
             let path = self.scratch.path().join(name);
