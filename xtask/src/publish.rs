@@ -453,6 +453,31 @@ mod tests {
     }
 
     #[test]
+    fn what_does_not_fit_on_another_file_system_is_not_begun() {
+        let world = World::new();
+        let wanted = |size| {
+            [Entry {
+                path: "a.rpm".to_owned(),
+                kind: EntryKind::File {
+                    sha256: Digest::of_bytes(b""),
+                    size,
+                    executable: false,
+                },
+            }]
+        };
+        let elsewhere = Path::new("/dev/shm/no-such-folder/x");
+        has_room(&world.store, elsewhere, &wanted(1)).unwrap();
+        let error = has_room(&world.store, elsewhere, &wanted(1 << 60)).unwrap_err();
+        let said = error.to_string();
+        for part in ["/dev/shm has", "MiB free", "--output"] {
+            assert!(said.contains(part), "{part}: {said}");
+        }
+        assert!(!said.contains("--store"), "{said}");
+        // A copy on the store's own may take none.
+        has_room(&world.store, &world.output(), &wanted(1 << 60)).unwrap();
+    }
+
+    #[test]
     fn a_damaged_store_is_noticed_and_never_published() {
         let world = World::new();
         let good = world.proven("good", Some("proof"));

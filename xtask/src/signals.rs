@@ -1,4 +1,4 @@
-//! What Ctrl-C, Ctrl-\\, SIGTERM and SIGHUP do: the first ends everything that was started, and this program when it has cleaned up or waits for
+//! What Ctrl-C, `Ctrl-\`, SIGTERM and SIGHUP do: the first ends everything that was started, and this program when it has cleaned up or waits for
 //! something that may never come; the second this program, at once.
 
 use std::time::Duration;

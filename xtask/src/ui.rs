@@ -516,7 +516,8 @@ mod tests {
             return;
         }
         let name = "ui::tests::a_stream_has_its_end_where_a_signal_ends_the_program";
-        for does in ["nothing", WRITES] {
+        use rustix::process::Signal;
+        for (does, signal) in [("nothing", Signal::QUIT), (WRITES, Signal::TERM)] {
             let mut child = Command::new(std::env::current_exe().unwrap())
                 .args(["--exact", name, "--nocapture"])
                 .env(INSIDE, does)
@@ -533,7 +534,7 @@ mod tests {
             // By then, the pipe is full.
             std::thread::sleep(Duration::from_millis(300));
             let pid = rustix::process::Pid::from_child(&child);
-            rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+            rustix::process::kill_process(pid, signal).unwrap();
             assert_eq!(child.wait().unwrap().code(), Some(130), "{does}");
             let mut rest = String::new();
             stdout.read_to_string(&mut rest).unwrap();
