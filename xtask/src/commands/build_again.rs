@@ -141,7 +141,7 @@ mod tests {
             panic!("another command");
         };
         let context = Context {
-            target: Target::load(&place::specs(), "rehearsal").unwrap(),
+            target: Target::load(&crate::place::specs(), "rehearsal").unwrap(),
             store: Store::open(&dir.path().join("store"), "a test", &mut |_| {}).unwrap(),
             screen: Screen::new(),
             jobs: 1,
