@@ -1,4 +1,4 @@
-//! The dnf repository: repodata, layout, release package, closure and proofs.
+//! The dnf repository: repodata, layout, release package, kernel guard, closure and proofs.
 
 #![cfg_attr(
     test,
@@ -10,9 +10,11 @@ pub mod compat;
 pub mod comps;
 pub mod files;
 pub mod json_file;
+pub mod kernel_guard;
 pub mod key;
 pub mod layout;
 pub mod manifest;
+pub mod own_package;
 pub mod page;
 pub mod proof;
 pub mod release;

@@ -1,11 +1,12 @@
 //! `lustre-repo-release`: the package that makes a server know the repository and trust its key.
-//!
-//! Built with rpm-rs, which is right for a package of three small files, and the same bytes for the same inputs. Unsigned:
-//! it is signed with all others.
 
-use rpm::{BuildConfig, CompressionType, FileOptions, PackageBuilder};
+use rpm::{Dependency, FileOptions, PackageBuilder};
 
+use crate::kernel_guard;
+use crate::own_package::{self, Numbers};
 use crate::repo_file::{self, KeyLocation, RepoFile};
+
+pub use crate::own_package::Built;
 
 /// The package's name.
 pub const NAME: &str = "lustre-repo-release";
@@ -21,19 +22,9 @@ pub enum Error {
         "the public key for {NAME} cannot be read: {0}; export it again with `cargo xtask key export`"
     )]
     Key(String),
-    /// rpm-rs refuses one of the values.
-    #[error("cannot build {NAME}-{version}-{release}: {source}")]
-    Build {
-        /// The version.
-        version: String,
-        /// The release.
-        release: String,
-        /// What rpm-rs says.
-        source: Box<rpm::Error>,
-    },
-    /// The time does not fit into an RPM header.
-    #[error("the source date epoch {0} does not fit into an RPM header (it ends in 2106)")]
-    Time(u64),
+    /// The package.
+    #[error(transparent)]
+    Package(#[from] own_package::Error),
 }
 
 /// What the package is made of.
@@ -53,61 +44,29 @@ pub struct ReleasePackage<'a> {
     pub url: Option<&'a str>,
 }
 
-/// A built, unsigned package.
-#[derive(Clone, Debug)]
-pub struct Built {
-    /// `lustre-repo-release-VERSION-RELEASE.noarch.rpm`.
-    pub file_name: String,
-    /// The whole RPM file.
-    pub bytes: Vec<u8>,
-}
-
 /// Builds the package.
 ///
 /// # Errors
 /// When the key, a version or the time is unusable.
 pub fn build(input: &ReleasePackage<'_>) -> Result<Built, Error> {
     crate::key::fingerprint(input.public_key).map_err(|e| Error::Key(e.to_string()))?;
-    let time =
-        u32::try_from(input.source_date_epoch).map_err(|_| Error::Time(input.source_date_epoch))?;
-    let error = |source| Error::Build {
-        version: input.version.to_owned(),
-        release: input.release.to_owned(),
-        source: Box::new(source),
+    let numbers = Numbers {
+        name: NAME,
+        version: input.version,
+        release: input.release,
+        source_date_epoch: input.source_date_epoch,
     };
-    let package = header(input, time)
-        .and_then(|mut builder| builder.build())
-        .map_err(error)?;
-    let mut bytes = Vec::new();
-    package.write(&mut bytes).map_err(error)?;
-    Ok(Built {
-        file_name: format!("{NAME}-{}-{}.noarch.rpm", input.version, input.release),
-        bytes,
-    })
+    Ok(numbers.build(
+        "Repository configuration and key for Lustre server packages",
+        &format!("Repository at {}", input.repo_file.base_url),
+        |builder| fill(builder, input),
+    )?)
 }
 
-fn header(input: &ReleasePackage<'_>, time: u32) -> Result<PackageBuilder, rpm::Error> {
+fn fill(builder: &mut PackageBuilder, input: &ReleasePackage<'_>) -> Result<(), rpm::Error> {
     let repo = format!("/etc/yum.repos.d/{}", repo_file::FILE);
     let docs = format!("/usr/share/doc/{NAME}");
-    let mut builder = PackageBuilder::new(
-        NAME,
-        input.version,
-        "GPL-2.0-or-later",
-        "noarch",
-        "Repository configuration and key for Lustre server packages",
-    );
     builder
-        .using_config(
-            BuildConfig::v4()
-                .source_date(time)
-                // gzip: every rpm can unpack it, and there is nothing to gain on three small files.
-                .compression(CompressionType::Gzip),
-        )
-        .release(input.release)
-        .vendor("lustre-repo")
-        .packager("lustre-repo")
-        .group("System Environment/Base")
-        .build_host("lustre-repo")
         .description(format!(
             "Lets dnf install and update the Lustre server packages published at\n{}\n\
              and brings the public key they are signed with. It prefers the packages of\n\
@@ -116,11 +75,14 @@ fn header(input: &ReleasePackage<'_>, time: u32) -> Result<PackageBuilder, rpm::
              says how, and what to do where that is not wanted.",
             input.repo_file.base_url
         ))
-        .add_changelog_entry(
-            format!("lustre-repo - {}-{}", input.version, input.release),
-            format!("- Repository at {}", input.repo_file.base_url),
-            time,
-        )
+        // Only where there is something to guard: dnf takes a recommended package that could not be had when this one was installed, as
+        // from a file, for one that nobody wants, and leaves it out from then on, whatever it supplements.
+        .recommends(Dependency::any(format!(
+            "({} if {})",
+            kernel_guard::NAME,
+            kernel_guard::GUARDED
+        )))
+        .requires(Dependency::rpmlib("RichDependencies", "4.12.0-1"))
         .with_file_contents(
             input.repo_file.render(KeyLocation::Installed),
             FileOptions::new(repo)
@@ -142,5 +104,5 @@ fn header(input: &ReleasePackage<'_>, time: u32) -> Result<PackageBuilder, rpm::
     if let Some(url) = input.url {
         builder.url(url);
     }
-    Ok(builder)
+    Ok(())
 }

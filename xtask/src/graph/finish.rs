@@ -13,6 +13,7 @@ use lustre_packaging::store::{Digest, PathError};
 use lustre_packaging::target::{Source, Target};
 use lustre_repository::compat::{self, Ext4};
 use lustre_repository::comps::{Comps, Group};
+use lustre_repository::kernel_guard;
 use lustre_repository::layout::{self, Assembly, Completion, Input, assemble, nevra_of};
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Proof};
@@ -29,7 +30,7 @@ use super::name::{self, TREE, tree};
 use super::packages::built;
 use super::recipes;
 
-/// The stage of the release package, which is also the manifest's name for it.
+/// The stage of the release package and of the kernel guard that it recommends, which is also the manifest's name for them.
 pub(super) const RELEASE: &str = "release-package";
 
 /// Who signs, and with which time.
@@ -66,7 +67,7 @@ pub(super) struct Signed {
 pub(super) const SIGNED_LIST: &str = "signed.json";
 
 impl BuildGraph<'_> {
-    /// The release package, unsigned.
+    /// The release package and the kernel guard, unsigned.
     pub(super) fn release<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Stage<'s>> {
         let numbers = &self.target.repository.release_package;
         Ok(Stage {
@@ -78,6 +79,10 @@ impl BuildGraph<'_> {
                     (
                         "text".to_owned(),
                         Digest::of_bytes(release_package::KERNEL_PINNING.as_bytes()).to_string(),
+                    ),
+                    (
+                        "kernel-guard".to_owned(),
+                        Digest::of_bytes(kernel_guard::content().as_bytes()).to_string(),
                     ),
                     self.settings_input(),
                     (
@@ -98,9 +103,16 @@ impl BuildGraph<'_> {
                     source_date_epoch: self.target.build.source_date_epoch.into(),
                     url: numbers.url.as_deref(),
                 })?;
+                let guard = kernel_guard::build(
+                    &self.target.distribution.dist,
+                    self.target.build.source_date_epoch.into(),
+                    numbers.url.as_deref(),
+                )?;
                 let folder = work.output.join("RPMS");
                 fs::create_dir(&folder)?;
-                fs::write(folder.join(built.file_name), built.bytes)?;
+                for package in [built, guard] {
+                    fs::write(folder.join(package.file_name), package.bytes)?;
+                }
                 Ok(())
             }),
         })
