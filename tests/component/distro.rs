@@ -355,3 +355,28 @@ fn a_recipe_that_names_a_missing_package_is_refused() {
     assert!(matches!(error, assemble::Error::Unknown { .. }), "{error}");
     assert!(error.to_string().contains("libsample"), "{error}");
 }
+
+#[test]
+fn what_is_published_later_is_made_for_itself_and_its_scriptlets_make_boot_entries() {
+    let dir = tempfile::tempdir().unwrap();
+    let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
+    let recipe = Recipe::load(&specs.join("distributions/rehearsal")).unwrap();
+    let made = assemble::updates(&recipe, dir.path()).unwrap();
+    let [kernel] = made.as_slice() else {
+        panic!("not one package: {made:?}");
+    };
+    assert_eq!(
+        kernel.file_name().unwrap(),
+        "kernel-core-99.0-1.reh12.x86_64.rpm"
+    );
+    let scripts = output(
+        Command::new("rpm")
+            .args(["-qp", "--nosignature", "--scripts"])
+            .arg(kernel),
+    );
+    for command in ["kernel-install add 99.0-1", "kernel-install remove 99.0-1"] {
+        assert!(scripts.contains(command), "{scripts}");
+    }
+    let own = lustre_packaging::distro::own::folders(&recipe).unwrap();
+    assert!(own.iter().all(|folder| !folder.ends_with("kernel-core")));
+}

@@ -1,6 +1,7 @@
 //! Booting what was built: a disk image made of a chroot, started in QEMU, and what the guest reports.
 //!
 //! - [`needs`]: does the host have the memory and the disk for it?
+//! - [`loader`]: which kernel the boot loader's files say, with which initial RAM disk.
 //! - [`image`]: from a clone of a chroot to a root file system and its kernel; the guest's settings.
 //! - [`qemu`]: the command line.
 //! - [`accelerator`]: KVM where it works within a deadline, else emulation.
@@ -18,6 +19,7 @@ pub mod guest;
 pub mod image;
 pub mod judge;
 pub mod kernel_log;
+pub mod loader;
 pub mod needs;
 pub mod qemu;
 pub mod report;

@@ -131,6 +131,19 @@ pub fn packages(
     Ok(paths)
 }
 
+/// Makes the packages that the distribution publishes later in `dir` (created; must be empty). Gives the packages' paths.
+///
+/// # Errors
+/// When a package cannot be written.
+pub fn updates(recipe: &Recipe, dir: &Path) -> Result<Vec<PathBuf>, Error> {
+    fs::create_dir_all(dir).map_err(at(dir))?;
+    let mut paths = Vec::new();
+    for folder in own::updates(recipe)? {
+        paths.push(own::plan(&folder, recipe)?.write(dir)?);
+    }
+    Ok(paths)
+}
+
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex
         .lock()

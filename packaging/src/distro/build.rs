@@ -68,8 +68,11 @@ pub fn key(recipe: &Recipe) -> Result<Key, Error> {
     Ok(Key::from_armored(&text, &path.display().to_string(), None)?)
 }
 
-/// Makes the distribution in `output`: `base/` and `source/`, each with `Packages/`, `repodata/` and a signed
-/// `repomd.xml`, and `key.asc`, the public key. Gives the key's fingerprint.
+/// The folder of the repository of what the distribution publishes later, where its recipe has any.
+pub const UPDATES: &str = "updates";
+
+/// Makes the distribution in `output`: `base/` and `source/`, and `updates/` where there are any, each with `Packages/`, `repodata/` and a
+/// signed `repomd.xml`, and `key.asc`, the public key. Gives the key's fingerprint.
 ///
 /// The same inputs give the same bytes, file times included.
 ///
@@ -102,6 +105,7 @@ pub fn build(
             packages.push(plan.write(&unsigned)?);
         }
     }
+    let updates = assemble::updates(recipe, &scratch.join("updates"))?;
     let kernel_source = (
         inputs
             .kernel_source
@@ -130,6 +134,16 @@ pub fn build(
         inputs.jobs,
         log,
     )?;
+    if !updates.is_empty() {
+        repository(
+            &updates,
+            &output.join(UPDATES),
+            &key,
+            time,
+            inputs.jobs,
+            log,
+        )?;
+    }
     let public = output.join("key.asc");
     fs::write(&public, key.public_key_armored()?).map_err(at(&public))?;
     set_attributes(&public, time).map_err(at(&public))?;

@@ -107,9 +107,21 @@ pub enum Error {
 /// # Errors
 /// When the folder cannot be listed.
 pub fn folders(recipe: &Recipe) -> Result<Vec<PathBuf>, Error> {
+    below(recipe, "own")
+}
+
+/// The same of what the distribution publishes later.
+///
+/// # Errors
+/// When the folder cannot be listed.
+pub fn updates(recipe: &Recipe) -> Result<Vec<PathBuf>, Error> {
+    below(recipe, "updates")
+}
+
+fn below(recipe: &Recipe, folder: &str) -> Result<Vec<PathBuf>, Error> {
     let mut folders = Vec::new();
     for dir in recipe.folders() {
-        let own = dir.join("own");
+        let own = dir.join(folder);
         if !own.is_dir() {
             continue;
         }

@@ -15,7 +15,9 @@ use super::scriptlets;
 const DIST: &str = "/srv/lustre-repo";
 /// Where the base repository and its key are seen inside.
 const BASE: &str = "/srv/base";
-const BASE_KEY: &str = "/srv/base-key.asc";
+pub(super) const BASE_KEY: &str = "/srv/base-key.asc";
+/// Where the repository of what the distribution publishes later is seen inside.
+pub(super) const UPDATES: &str = "/srv/updates";
 
 /// Where dnf's files of repositories are.
 const REPOSITORIES: &str = "/etc/yum.repos.d";
@@ -118,6 +120,16 @@ impl Step<'_> {
         self.chroot.input.dist
     }
 
+    /// The base repository, outside.
+    pub fn base(&self) -> PathBuf {
+        self.chroot.input.server.base_repository().to_owned()
+    }
+
+    /// The repository of what the distribution publishes later, outside, where there is one.
+    pub fn updates(&self) -> Option<PathBuf> {
+        self.chroot.input.server.updates.clone()
+    }
+
     /// The path inside of a file at the top of the repository's tree.
     pub fn dist_file(name: &str) -> String {
         format!("{DIST}/{name}")
@@ -126,10 +138,14 @@ impl Step<'_> {
     /// How commands run in it.
     pub fn sandbox(&self) -> Sandbox<'_> {
         let input = self.chroot.input;
-        Sandbox::new(&self.chroot.clone, User::Root, "server")
+        let sandbox = Sandbox::new(&self.chroot.clone, User::Root, "server")
             .read_only(&self.chroot.dist, DIST)
             .read_only(input.server.base_repository(), BASE)
-            .read_only(&input.server.base.key, BASE_KEY)
+            .read_only(&input.server.base.key, BASE_KEY);
+        match &input.server.updates {
+            Some(updates) => sandbox.read_only(updates, UPDATES),
+            None => sandbox,
+        }
     }
 
     /// Runs a program, with its output in the log.

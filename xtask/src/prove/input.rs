@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lustre_packaging::buildroot::Base;
+use lustre_packaging::distro;
 use lustre_packaging::store::StageDir;
 use lustre_packaging::target::Target;
 
@@ -19,6 +20,8 @@ pub struct Server {
     pub own_kernel: Option<String>,
     /// The distribution's packages.
     pub base: Base,
+    /// The repository of what it publishes later, where it was made here.
+    pub updates: Option<PathBuf>,
     /// The chroot made from them alone.
     pub root: PathBuf,
 }
@@ -32,10 +35,13 @@ impl Server {
     /// # Errors
     /// When one of them did not run.
     pub fn of(graph: &BuildGraph<'_>, done: &BTreeMap<String, StageDir>) -> anyhow::Result<Self> {
+        let distribution = session::folder(done, name::DISTRIBUTION)?;
+        let updates = distribution.join(distro::build::UPDATES);
         Ok(Self {
             target: graph.target.as_ref().clone(),
             own_kernel: graph.own_kernel_release()?,
-            base: graph::base(&graph.target, &session::folder(done, name::DISTRIBUTION)?),
+            base: graph::base(&graph.target, &distribution),
+            updates: updates.is_dir().then_some(updates),
             root: session::folder(done, name::INSTALL_ROOT)?.join("root"),
         })
     }

@@ -2,9 +2,11 @@
 //!
 //! Static proofs are the `repo` library's; this joins what it knows of proofs with what `packaging` knows of chroots.
 
+pub(crate) mod boot_loader;
 pub(crate) mod checks;
 pub(crate) mod chroot;
 mod everything;
+mod guard;
 mod input;
 mod repoclosure;
 mod said;
@@ -22,7 +24,7 @@ pub use input::{InstallInput, Server};
 type Named = (&'static str, fn(&Step<'_>) -> Verdict);
 
 /// The checks, in the order they must run: each finds the chroot as the one before left it.
-const STEPS: [Named; 12] = [
+const STEPS: [Named; 13] = [
     ("install-release-package", checks::release_package),
     ("install", checks::install),
     ("rpm-verify", checks::rpm_verify),
@@ -33,6 +35,7 @@ const STEPS: [Named; 12] = [
     ("mke2fs", checks::mke2fs),
     ("group", checks::group),
     ("repoclosure", repoclosure::repoclosure),
+    ("kernel-guard", guard::kernel_guard),
     ("remove", checks::remove),
     // Last: what it installs, no server has.
     ("install-everything", everything::install),

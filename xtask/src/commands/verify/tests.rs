@@ -116,6 +116,7 @@ impl World {
                 signed_metadata: true,
                 module_platform: None,
             },
+            updates: None,
             root: self.dir.path().join("no-root"),
         };
         let level = Prove::Install;
