@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::loader::{self, Entry};
 use super::{Error, at};
 use crate::process;
 use crate::sandbox::{self, Sandbox};
@@ -22,6 +23,8 @@ pub struct Image {
     pub disk: PathBuf,
     /// The kernel.
     pub kernel: PathBuf,
+    /// Its initial RAM disk, where the boot entry has one.
+    pub initrd: Option<PathBuf>,
     /// The guest's first process.
     pub init: String,
 }
@@ -32,23 +35,26 @@ const OUT: &str = "/srv/boot-image";
 
 /// Puts the guest's scripts into the chroot, takes the kernel out of it, and makes a file system of it, by its own mke2fs.
 const SCRIPT: &str = r#"
-release=$1 size=$2 inside=$3
+size=$1 inside=$2
 mkdir -p "$inside"
 cp -R /srv/boot-guest/. "$inside/"
 cp /srv/boot-image/settings "$inside/settings"
 chmod 755 "$inside/init"
-for kernel in "/lib/modules/$release/vmlinuz" "/boot/vmlinuz-$release"; do
-    if [ -f "$kernel" ]; then cp "$kernel" /srv/boot-image/vmlinuz; break; fi
-done
-if [ ! -f /srv/boot-image/vmlinuz ]; then
-    echo "there is no kernel: neither /lib/modules/$release/vmlinuz nor /boot/vmlinuz-$release" >&2
+# Takes the first of two places that is there.
+take() {
+    for file in "$2" "$3"; do
+        if [ -f "$file" ]; then cp "$file" "/srv/boot-image/$1"; return; fi
+    done
+    echo "there is no $1: neither $2 nor $3" >&2
     exit 1
-fi
+}
+take vmlinuz "$3" "$4"
+if [ -n "$5" ]; then take initrd "$5" "$6"; fi
 mke2fs -q -F -t ext4 -d /srv/boot-root /srv/boot-image/root.img "$size"
 "#;
 
 /// Makes an image of the chroot that `sandbox` runs commands in, with what is in `guest` and the target's settings, in the new folder
-/// `out`. `release` is that of the kernel to boot.
+/// `out`. The kernel is what the boot loader's `entry` names; where nothing makes such entries, the one of the `release`.
 ///
 /// # Errors
 /// When a command in the chroot fails, or a file cannot be written.
@@ -57,6 +63,7 @@ pub fn make(
     boot: &Boot,
     guest: &Path,
     release: &str,
+    entry: Option<&Entry>,
     out: &Path,
     log: &Path,
 ) -> Result<Image, Error> {
@@ -71,13 +78,38 @@ pub fn make(
         .writable(out, OUT);
     sandbox.give(out).map_err(at(out))?;
     let size = format!("{}M", boot.disk_mib);
-    let mut command = sandbox.command("sh", &["-euc", SCRIPT, "sh", release, &size, GUEST_INSIDE]);
+    let [kernels, initrds] = files(release, entry);
+    let mut arguments = vec!["-euc", SCRIPT, "sh", &size, GUEST_INSIDE];
+    arguments.extend(kernels.iter().chain(&initrds).map(String::as_str));
+    let mut command = sandbox.command("sh", &arguments);
     process::run_logged(&mut command, log)?;
     Ok(Image {
         disk: out.join("root.img"),
         kernel: out.join("vmlinuz"),
+        initrd: (!initrds[0].is_empty()).then(|| out.join("initrd")),
         init: format!("{GUEST_INSIDE}/init"),
     })
+}
+
+/// Where the kernel may be in the chroot, and where its initial RAM disk; empty where it has none.
+fn files(release: &str, entry: Option<&Entry>) -> [[String; 2]; 2] {
+    match entry {
+        Some(entry) => [
+            loader::places(&entry.linux),
+            entry
+                .initrd
+                .as_deref()
+                .map(loader::places)
+                .unwrap_or_default(),
+        ],
+        None => [
+            [
+                format!("/lib/modules/{release}/vmlinuz"),
+                format!("/boot/vmlinuz-{release}"),
+            ],
+            <[String; 2]>::default(),
+        ],
+    }
 }
 
 /// The target's settings as the guest's shell reads them.
@@ -131,6 +163,18 @@ mod tests {
 
     use super::*;
     use crate::boot::judge::tests::boot;
+
+    #[test]
+    fn the_kernel_is_the_one_of_the_boot_entry_where_there_is_one() {
+        let [kernel, initrd] = files("6.1", None);
+        assert_eq!(kernel, ["/lib/modules/6.1/vmlinuz", "/boot/vmlinuz-6.1"]);
+        assert_eq!(initrd, ["", ""]);
+        let entry = |text| Entry::parse("x", text).unwrap();
+        let [kernel, initrd] = files("6.1", Some(&entry("linux /vmlinuz-9\ninitrd /i.img\n")));
+        assert_eq!(kernel, ["/boot/vmlinuz-9", "/vmlinuz-9"]);
+        assert_eq!(initrd, ["/boot/i.img", "/i.img"]);
+        assert_eq!(files("6.1", Some(&entry("linux /k")))[1], ["", ""]);
+    }
 
     #[test]
     fn the_guest_reads_the_settings_as_they_are_meant() {

@@ -33,6 +33,8 @@ pub struct Machine<'a> {
     pub cpus: usize,
     /// The kernel.
     pub kernel: &'a Path,
+    /// Its initial RAM disk, if it has one.
+    pub initrd: Option<&'a Path>,
     /// The root file system; without one, the kernel finds none and ends there.
     pub disk: Option<&'a Path>,
     /// The guest's first process, where there is a root file system.
@@ -47,6 +49,7 @@ pub struct Machine<'a> {
 
 /// Where QEMU sees what it is given.
 const KERNEL: &str = "/srv/machine/kernel";
+const INITRD: &str = "/srv/machine/initrd";
 const DISK: &str = "/srv/machine/disk";
 const CONSOLE: &str = "/srv/machine/console";
 const REPORT: &str = "/srv/machine/report";
@@ -72,6 +75,10 @@ impl Machine<'_> {
             .writable(self.console, CONSOLE)
             .writable(self.report, REPORT);
         let mut given = vec![self.kernel, self.console, self.report];
+        if let Some(initrd) = self.initrd {
+            sandbox = sandbox.read_only(initrd, INITRD);
+            given.push(initrd);
+        }
         if let Some(disk) = self.disk {
             sandbox = sandbox.writable(disk, DISK);
             given.push(disk);
@@ -132,6 +139,9 @@ impl Machine<'_> {
             line.extend(words(&["-device", "virtio-blk-pci,drive=root"]));
         }
         line.extend(words(&["-kernel", KERNEL, "-append", &arguments]));
+        if self.initrd.is_some() {
+            line.extend(words(&["-initrd", INITRD]));
+        }
         line
     }
 
@@ -221,6 +231,7 @@ mod tests {
             memory_mib: 2048,
             cpus: 2,
             kernel: Path::new("/s/vmlinuz"),
+            initrd: None,
             disk,
             init: "/init",
             arguments: &["extra=1".to_owned()],

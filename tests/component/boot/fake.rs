@@ -68,6 +68,7 @@ impl Fake {
             memory_mib: 64,
             cpus: 1,
             kernel: &self.path("vmlinuz"),
+            initrd: None,
             disk: None,
             init: "/init",
             arguments: &[],

@@ -42,9 +42,9 @@ pub fn boot_checks(input: &BootInput<'_>) -> anyhow::Result<Vec<Check>> {
 
     let mut checks = Vec::new();
     let chroot = Chroot::new(&input.install).map_err(anyhow::Error::msg)?;
-    let (check, release) = install::install(input, &chroot, &logs.of("install"));
+    let (check, kernel) = install::install(input, &chroot, &logs.of("install"));
     checks.push(check);
-    let Some(release) = release else {
+    let Some(booted) = kernel else {
         checks.extend(proof::not_run(input, "installing failed"));
         return Ok(checks);
     };
@@ -52,7 +52,8 @@ pub fn boot_checks(input: &BootInput<'_>) -> anyhow::Result<Vec<Check>> {
         &chroot.logging_to(logs.of("image")).sandbox(),
         input.boot,
         &input.specs.join(&input.boot.guest),
-        &release,
+        &booted.release,
+        booted.entry.as_ref(),
         &scratch.join("image"),
         &logs.of("image"),
     )
@@ -67,6 +68,7 @@ pub fn boot_checks(input: &BootInput<'_>) -> anyhow::Result<Vec<Check>> {
         memory_mib: input.boot.memory_mib,
         cpus: processors(input.boot.cpus),
         kernel: &image.kernel,
+        initrd: image.initrd.as_deref(),
         disk: Some(&image.disk),
         init: &image.init,
         arguments: &input.boot.arguments,
@@ -85,7 +87,7 @@ pub fn boot_checks(input: &BootInput<'_>) -> anyhow::Result<Vec<Check>> {
     })?;
     let expected = Expected {
         boot: input.boot,
-        release: &release,
+        release: &booted.release,
         kernel_log: &kernel_log,
     };
     for judged in judge(&expected, &ran) {
