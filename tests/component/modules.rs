@@ -1,4 +1,4 @@
-//! No files of the tool use each other in a circle: each can be read with what it builds on, and without what builds on it.
+//! No files of the tool depend on each other in a cycle: each can be read with what it builds on, and without what builds on it.
 
 // The helpers of a test fail as a test does.
 #![allow(clippy::unwrap_used)]
@@ -12,7 +12,7 @@ use lustre_repo_tests::tool_code::{Uses, project_files};
 type Named<'a> = BTreeMap<&'a str, BTreeMap<&'a str, BTreeSet<String>>>;
 
 /// The shortest way from `start` along the uses back to it.
-fn circle<'a>(named: &Named<'a>, start: &'a str) -> Option<Vec<&'a str>> {
+fn cycle<'a>(named: &Named<'a>, start: &'a str) -> Option<Vec<&'a str>> {
     let mut came_from: BTreeMap<&str, &str> = BTreeMap::new();
     let mut next = VecDeque::from([start]);
     while let Some(file) = next.pop_front() {
@@ -34,11 +34,11 @@ fn circle<'a>(named: &Named<'a>, start: &'a str) -> Option<Vec<&'a str>> {
     None
 }
 
-/// Each circle once, with what is used on the way.
-fn circles(named: &Named) -> BTreeMap<Vec<String>, String> {
+/// Each cycle once, with what is used on the way.
+fn cycles(named: &Named) -> BTreeMap<Vec<String>, String> {
     let mut all = BTreeMap::new();
     for &start in named.keys() {
-        let Some(way) = circle(named, start) else {
+        let Some(way) = cycle(named, start) else {
             continue;
         };
         let steps = way.windows(2).map(|pair| {
@@ -53,20 +53,20 @@ fn circles(named: &Named) -> BTreeMap<Vec<String>, String> {
 }
 
 #[test]
-fn no_files_use_each_other_in_a_circle() {
+fn no_files_use_each_other_in_a_cycle() {
     let read = Uses::read(project(), &project_files());
-    let circles = circles(&read.named());
-    let ways: Vec<&str> = circles.values().map(String::as_str).collect();
+    let cycles = cycles(&read.named());
+    let ways: Vec<&str> = cycles.values().map(String::as_str).collect();
     assert!(
         ways.is_empty(),
-        "{} circles; move what is used to a file that both build on:\n{}",
+        "{} cycles; move what is used to a file that both build on:\n{}",
         ways.len(),
         ways.join("\n")
     );
 }
 
 #[test]
-fn a_circle_is_found_whichever_of_its_files_is_asked() {
+fn a_cycle_is_found_whichever_of_its_files_is_asked() {
     let uses = |names: &[&'static str]| -> BTreeMap<&'static str, BTreeSet<String>> {
         let names = names.iter();
         names
@@ -79,9 +79,9 @@ fn a_circle_is_found_whichever_of_its_files_is_asked() {
         ("c", uses(&["a"])),
         ("d", uses(&[])),
     ]);
-    let circles = circles(&named);
-    assert_eq!(circles.len(), 1);
-    let (members, way) = circles.into_iter().next().unwrap();
+    let cycles = cycles(&named);
+    assert_eq!(cycles.len(), 1);
+    let (members, way) = cycles.into_iter().next().unwrap();
     assert_eq!(members, ["a", "b", "c"]);
     assert!(way.contains("b uses Name of c"), "{way}");
 }
