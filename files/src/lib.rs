@@ -181,7 +181,7 @@ fn content((file, size): (File, u64), limit: u64) -> io::Result<Vec<u8>> {
 fn text(bytes: Vec<u8>) -> io::Result<String> {
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        let why = format!("it is no text: byte {at} is not UTF-8");
+        let why = format!("it is not text: byte {at} is not UTF-8");
         io::Error::new(io::ErrorKind::InvalidData, why)
     })
 }
@@ -200,13 +200,13 @@ fn check(kind: FileType) -> io::Result<()> {
     } else {
         "a device"
     };
-    let why = format!("it is {found}, and a file is needed");
+    let why = format!("it is {found}, not a file");
     Err(io::Error::new(io::ErrorKind::InvalidInput, why))
 }
 
 fn too_large(size: u64, limit: u64) -> io::Error {
     let why = format!(
-        "it has {size} bytes, and such a file has no more than {limit}: is it the one that was meant?"
+        "it has {size} bytes, more than the {limit} that such a file may have: is it the right file?"
     );
     io::Error::new(io::ErrorKind::InvalidData, why)
 }

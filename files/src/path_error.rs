@@ -68,7 +68,7 @@ impl std::fmt::Display for PathError {
                 match room(&self.path) {
                     Some((free, total)) => write!(
                         f,
-                        " ({free} MiB of {total} MiB are free there; nothing half-written was kept: make room and run again)"
+                        " ({free} MiB of {total} MiB are free there; partial files were removed: make room and run again)"
                     ),
                     None => Ok(()),
                 }

@@ -14,7 +14,7 @@ use super::path_error::{PathError, tried};
 pub enum RemoveError {
     /// Something is mounted there: what is removed would be gone from where it comes from, too.
     #[error(
-        "something is mounted at {}, and nothing is removed while it is; unmount it (`umount {}`) and run again",
+        "something is mounted at {}, and nothing is removed while it is mounted; unmount it (`umount {}`) and run again",
         path.display(), path.display()
     )]
     Mounted {

@@ -21,7 +21,7 @@ pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, toml::de::Error> {
 const DEEPEST: usize = 64;
 
 /// What is wrong where brackets are deeper.
-pub const TOO_DEEP: &str = "brackets are more than 64 deep in one another; is one not closed?";
+pub const TOO_DEEP: &str = "brackets are nested more than 64 deep; is one not closed?";
 
 /// Where brackets are more than [`DEEPEST`] deep: the byte. Those in strings and comments do not count.
 pub fn too_deep(text: &str) -> Option<usize> {

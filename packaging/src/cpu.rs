@@ -54,8 +54,8 @@ const V4: &[Feature] = &[
 pub enum Error {
     /// This machine's.
     #[error(
-        "the distribution of `{target}` is compiled for {level}, and this machine's processor lacks {}: nothing of it can run here, so \
-         nothing can be built; use another machine{}",
+        "the distribution of `{target}` is compiled for {level}, and this machine's processor lacks {}: it cannot run or be built here; use \
+         another machine{}",
         missing.join(", "), virtual_machine(*.is_virtual)
     )]
     Host {
@@ -69,7 +69,7 @@ pub enum Error {
         is_virtual: bool,
     },
     /// The machine does not say.
-    #[error("cannot find out what this machine's processor has: {}: {source}", path.display())]
+    #[error("cannot read the features of this machine's processor: {}: {source}", path.display())]
     Unknown {
         /// Where it was looked for.
         path: std::path::PathBuf,
@@ -80,7 +80,7 @@ pub enum Error {
 
 fn virtual_machine(is_virtual: bool) -> &'static str {
     if is_virtual {
-        ", or give this virtual machine a processor that has it (libvirt: `host-passthrough`; QEMU: `-cpu host`)"
+        ", or give this virtual machine a processor with it (libvirt: `host-passthrough`; QEMU: `-cpu host`)"
     } else {
         ""
     }

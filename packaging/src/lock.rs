@@ -38,7 +38,7 @@ pub enum Error {
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
     /// The file is not a lock.
-    #[error("{} cannot be used as a lock: {message}\nmake it anew with `cargo xtask lock --update`", path.display())]
+    #[error("{} cannot be used as a lock: {message}\nwrite a new one with `cargo xtask lock --update`", path.display())]
     Malformed {
         /// The lock.
         path: PathBuf,
@@ -47,7 +47,7 @@ pub enum Error {
     },
     /// The lock pins nothing under this name.
     #[error(
-        "the lock of `{target}` pins no `{name}`; make it anew with `cargo xtask lock --update` for this target"
+        "the lock of `{target}` does not pin `{name}`; write a new one with `cargo xtask lock --update` for this target"
     )]
     Unpinned {
         /// The target.
@@ -108,7 +108,7 @@ pub struct Lock {
 
 /// What stands where a lock should be.
 #[derive(Debug)]
-pub enum Found {
+pub enum LockState {
     /// A lock that answers the target's request.
     Current(Lock),
     /// None, or one for another request: why it cannot be used.
@@ -155,10 +155,7 @@ impl Lock {
         if lock.version != VERSION {
             return Err(Error::Malformed {
                 path: path.to_owned(),
-                message: format!(
-                    "its version is {}, this tool writes {VERSION}",
-                    lock.version
-                ),
+                message: format!("its version is {}, this tool uses {VERSION}", lock.version),
             });
         }
         lock.check().map_err(|message| Error::Malformed {
@@ -172,9 +169,9 @@ impl Lock {
     ///
     /// # Errors
     /// When the file is there but cannot be read or is no lock.
-    pub fn find(path: &Path, request: &Digest) -> Result<Found, Error> {
+    pub fn find(path: &Path, request: &Digest) -> Result<LockState, Error> {
         let Some(lock) = Self::read(path)? else {
-            return Ok(Found::Outdated("does not exist"));
+            return Ok(LockState::Outdated("does not exist"));
         };
         // By its name: a target's lock is called after it, wherever its file is.
         let file = path.file_name().unwrap_or_default().to_string_lossy();
@@ -190,10 +187,10 @@ impl Lock {
             });
         }
         if lock.request == *request {
-            Ok(Found::Current(lock))
+            Ok(LockState::Current(lock))
         } else {
-            Ok(Found::Outdated(
-                "was made for other sources than the target asks for now",
+            Ok(LockState::Outdated(
+                "was written for other sources than the target's current ones",
             ))
         }
     }
@@ -280,8 +277,8 @@ mod tests {
         let lock = lock(b"one");
         lock.write(&path).unwrap();
         match Lock::find(&path, &Digest::of_bytes(b"one")).unwrap() {
-            Found::Current(found) => assert_eq!(found, lock),
-            Found::Outdated(why) => panic!("{why}"),
+            LockState::Current(found) => assert_eq!(found, lock),
+            LockState::Outdated(why) => panic!("{why}"),
         }
         assert_eq!(lock.package[0].name, "a", "pins are sorted");
         assert_eq!(lock.files().count(), 3);
@@ -293,12 +290,12 @@ mod tests {
         let path = dir.path().join("t.toml");
         assert!(matches!(
             Lock::find(&path, &Digest::of_bytes(b"")),
-            Ok(Found::Outdated(_))
+            Ok(LockState::Outdated(_))
         ));
         lock(b"one").write(&path).unwrap();
         assert!(matches!(
             Lock::find(&path, &Digest::of_bytes(b"two")),
-            Ok(Found::Outdated(_))
+            Ok(LockState::Outdated(_))
         ));
     }
 
@@ -325,27 +322,27 @@ mod tests {
             (
                 "file = \"a\"",
                 "file = \"../a\"",
-                "`../a` is no name of a file",
+                "`../a` is not a file name",
+            ),
+            ("file = \"a\"", "file = \"/etc/passwd\"", "not a file name"),
+            ("file = \"a\"", "file = \"a\\nb\"", "not a valid name"),
+            ("name = \"a\"", "name = \"-o\"", "not a valid name"),
+            (
+                "name = \"a\"",
+                "name = \"../a\"",
+                "`../a` is not a file name",
             ),
             (
-                "file = \"a\"",
-                "file = \"/etc/passwd\"",
-                "no name of a file",
+                "arch = \"all\"",
+                "arch = \"../x\"",
+                "`../x` is not a file name",
             ),
-            ("file = \"a\"", "file = \"a\\nb\"", "no name"),
-            ("name = \"a\"", "name = \"-o\"", "no name"),
-            ("name = \"a\"", "name = \"../a\"", "`../a` is no name"),
-            ("arch = \"all\"", "arch = \"../x\"", "`../x` is no name"),
-            (
-                "[tree.lustre.git]",
-                "[tree.'../l'.git]",
-                "`../l` is no name",
-            ),
-            ("mirror:/a", "-o/a", "the uri"),
-            ("mirror:/a", "mirror:/a\\n", "the uri"),
-            (&digest, "abc", "the sha256 `abc`"),
+            ("[tree.lustre.git]", "[tree.'../l'.git]", "`../l` is not a"),
+            ("mirror:/a", "-o/a", "invalid uri"),
+            ("mirror:/a", "mirror:/a\\n", "invalid uri"),
+            (&digest, "abc", "invalid sha256 `abc`"),
             ("size = 3", "size = 17179869185", "the size 17179869185"),
-            ("https://a.example/l", "ext::sh -c id", "no location"),
+            ("https://a.example/l", "ext::sh -c id", "not a location"),
             (
                 "0123456789abcdef0123456789abcdef01234567",
                 "HEAD",
@@ -354,7 +351,7 @@ mod tests {
             (
                 package,
                 &format!("{package}[[package]]{package}"),
-                "`a` is there twice",
+                "`a` is listed twice",
             ),
         ] {
             let wrong = good.replacen(from, to, 1);

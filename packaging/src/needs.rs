@@ -16,7 +16,8 @@ use crate::target::{Debuginfo, Share, Target};
 pub enum Error {
     /// Too little disk.
     #[error(
-        "what is to be built of `{target}` takes about {needed} GiB of disk in {} (`[needs]` of the target), and {} GiB are free there; make room, or {}{}",
+        "building `{target}` needs about {needed} GiB of disk in {} (`[needs]` of the target), and {} GiB are free there; make room, or \
+         {}{}",
         folder.display(), free_mib >> 10, .option, less(.debuginfo.as_deref())
     )]
     Disk {
@@ -35,8 +36,8 @@ pub enum Error {
     },
     /// Too little memory.
     #[error(
-        "what is to be built of `{target}` takes about {needed_mib} MiB of memory with {jobs} jobs at a time ({job_mib} MiB each), and \
-         {available_mib} MiB are available; end what uses it{}{}",
+        "building `{target}` needs about {needed_mib} MiB of memory with {jobs} parallel jobs ({job_mib} MiB each), and {available_mib} MiB \
+         are available; free memory{}{}",
         fewer(*.needed_mib, *.available_mib, *.jobs, *.job_mib), less(.debuginfo.as_deref())
     )]
     Memory {
@@ -54,7 +55,7 @@ pub enum Error {
         debuginfo: Option<Box<Debuginfo>>,
     },
     /// The host does not say.
-    #[error("cannot find out {what}: {source}")]
+    #[error("cannot determine {what}: {source}")]
     Unknown {
         /// What was asked for.
         what: String,
@@ -236,7 +237,7 @@ impl Machine {
             let option = "put it elsewhere with --output";
             (&self.output, estimate.output_gib, free, option, None)
         });
-        let option = "name a store on another file system with --store";
+        let option = "use a store on another file system with --store";
         let in_store = (
             &self.store,
             store,
@@ -280,7 +281,7 @@ impl fmt::Display for Compared<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(estimate, machine) = self;
         if estimate.parts.is_empty() {
-            return write!(out, "nothing of size is left to build");
+            return write!(out, "nothing large is left to build");
         }
         let shared = machine.output_mib.is_none();
         let disk = estimate.disk_gib + if shared { estimate.output_gib } else { 0 };

@@ -9,7 +9,7 @@ use crate::shown::program_name;
 /// Starts a child and remembers it.
 #[allow(
     clippy::disallowed_methods,
-    reason = "this is where programs are started"
+    reason = "the only place where programs are started"
 )]
 pub(crate) fn spawn(command: &mut Command) -> Result<Child, Error> {
     // Holding the lock while starting leaves no moment in which an interruption misses a child.

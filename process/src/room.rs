@@ -96,8 +96,8 @@ pub fn hint<'p>(said: &str, places: impl IntoIterator<Item = &'p Path>) -> Optio
         places.join(", ")
     };
     let full: Vec<&Place> = known.iter().filter(|place| place.is_full()).collect();
-    const NEXT: &str = "make room (`cargo xtask clean --dry-run` shows what of the store can go), or use another disk with --store, and \
-                        run the same command again: what was finished is kept";
+    const NEXT: &str = "make room (`cargo xtask clean --dry-run` lists what can be removed from the store), or use another disk with \
+                        --store, and run the same command again: finished stages are kept";
     if !full.is_empty() {
         return Some(format!("the disk is full: {}; {NEXT}", list(full)));
     }

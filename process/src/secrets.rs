@@ -206,7 +206,7 @@ fn unpacked(file: &mut File) -> io::Result<Values> {
 /// A command that runs `program`, without the variables that hold secrets.
 #[allow(
     clippy::disallowed_methods,
-    reason = "this is where programs are started"
+    reason = "the only place where programs are started"
 )]
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);

@@ -88,13 +88,13 @@ impl Rule {
                 "servers that have it keep the old one, and caches mix both: raise the release in its spec, overlay or target"
             }
             Self::LowerEvr => {
-                "servers that have it never take the lower one: raise the version or the release above it"
+                "servers that have it never install the lower one: raise the version or the release above it"
             }
             Self::ReleasePackage => {
                 "servers keep the old key, name and URL: raise `release` in the target's [repository.release_package]"
             }
             Self::SameTarget => {
-                "servers that use it would get what is built for others: choose another output"
+                "servers that use it would get packages for another target: choose another output"
             }
         }
     }
@@ -155,7 +155,7 @@ pub fn packages_contradict(before: &[Known<'_>], now: &[Known<'_>]) -> Vec<Contr
         {
             found.push(Contradiction {
                 rule: Rule::LowerEvr,
-                what: format!("{now} is lower than {nevra}, which was there before"),
+                what: format!("{now} is lower than the previous {nevra}"),
             });
         }
     }
@@ -180,7 +180,7 @@ pub fn versions_contradict(before: &[Known<'_>], now: &[(&str, &str)]) -> Vec<Co
         {
             found.push(Contradiction {
                 rule: Rule::LowerEvr,
-                what: format!("{name} {version} is lower than {nevra}, which was there before"),
+                what: format!("{name} {version} is lower than the previous {nevra}"),
             });
         }
     }
@@ -210,7 +210,7 @@ pub fn told_anew(
     Some(Contradiction {
         rule: Rule::ReleasePackage,
         what: format!(
-            "the {} changed, and the release package {now} is no higher than {nevra}, which was there before",
+            "the {} changed, but the release package {now} is not higher than the previous {nevra}",
             changed.join(" and the ")
         ),
     })

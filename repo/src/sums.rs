@@ -37,7 +37,7 @@ pub enum Error {
     },
     /// Something in the tree that is neither a file nor a folder, or has a name that a line of sums cannot hold.
     #[error(
-        "{} has no place in a repository: {what}; remove it and assemble again",
+        "{} does not belong in a repository: {what}; remove it and assemble again",
         lustre_files::shown(path)
     )]
     Unexpected {
@@ -95,7 +95,7 @@ impl std::fmt::Display for Difference {
                 found,
             } => write!(f, "{path} has sha256 {found}, {FILE} says {expected}"),
             Self::Unfit { path, why } => write!(f, "{path}: {why}"),
-            Self::Missing(path) => write!(f, "{path} is listed in {FILE} and is not there"),
+            Self::Missing(path) => write!(f, "{path} is listed in {FILE} and is missing"),
             Self::Extra(path) => write!(f, "{path} is not listed in {FILE}"),
         }
     }

@@ -64,7 +64,7 @@ impl Headers {
         let mut bytes = Vec::new();
         take(source, &mut bytes, LEAD)?;
         if bytes[..4] != LEAD_MAGIC {
-            return Err(malformed("it does not start as an RPM does"));
+            return Err(malformed("it does not start like an RPM"));
         }
         if !matches!(bytes[4], 3 | 4) || bytes[78..80] != HEADER_SIGNATURE {
             return Err(malformed("its lead is not one that rpm accepts"));
@@ -170,12 +170,12 @@ impl Headers {
             let folder = usize::try_from(index)
                 .ok()
                 .and_then(|index| folders.get(index))
-                .ok_or_else(|| malformed("one of its files is in a folder that is not there"))?;
+                .ok_or_else(|| malformed("one of its files is in an unknown folder"))?;
             total += folder.len() as u64;
         }
         if total > MAX_PATHS {
             return Err(malformed(format!(
-                "the paths of its files have more than {MAX_PATHS} bytes"
+                "the paths of its files are longer than {MAX_PATHS} bytes"
             )));
         }
         Ok(())

@@ -88,7 +88,7 @@ impl Section {
         let data = &bytes[self.data..self.end];
         if !is_region(index, data, limits.region) {
             return Err(malformed(format!(
-                "its {} does not begin with a sound region",
+                "its {} does not start with a valid region",
                 limits.name
             )));
         }
@@ -110,7 +110,7 @@ impl Section {
                 .map_err(|reason| wrong(format!("the tag {tag} {reason}")))?;
             extents.push((location.offset, length, tag));
             if self.index.insert(tag, location).is_some() {
-                return Err(wrong(format!("the tag {tag} is there twice in the index")));
+                return Err(wrong(format!("the tag {tag} is in the index twice")));
             }
         }
         // Empty ones take no place.
@@ -135,13 +135,15 @@ impl Section {
         };
         // STRING, STRING_ARRAY, I18NSTRING
         if !matches!(location.kind, 6 | 8 | 9) {
-            return Err(format!("the header's tag {tag} is not a text"));
+            return Err(format!("the header's tag {tag} is not a string"));
         }
         let mut rest = &bytes[self.data + location.offset..self.end];
         let mut texts = Vec::with_capacity(location.count);
         for _ in 0..location.count {
             let Some(length) = rest.iter().position(|byte| *byte == 0) else {
-                return Err(format!("a text of the header's tag {tag} has no end"));
+                return Err(format!(
+                    "a string of the header's tag {tag} is not terminated"
+                ));
             };
             texts.push(&rest[..length]);
             rest = &rest[length + 1..];
@@ -198,12 +200,12 @@ impl Location {
                 }
                 Ok(length)
             }
-            6 if self.count != 1 => Err("is one text with a count"),
+            6 if self.count != 1 => Err("is a single string with a count"),
             6 | 8 | 9 => {
                 let mut length = 0;
                 for _ in 0..self.count {
                     let end = rest[length..].iter().position(|byte| *byte == 0);
-                    length += 1 + end.ok_or("has a text without an end")?;
+                    length += 1 + end.ok_or("has a string that is not terminated")?;
                 }
                 Ok(length)
             }
@@ -244,7 +246,7 @@ pub(super) fn take(source: &mut impl Read, bytes: &mut Vec<u8>, count: usize) ->
     } else {
         Err(io::Error::new(
             io::ErrorKind::UnexpectedEof,
-            "it ends inside of its header",
+            "it ends inside its header",
         ))
     }
 }

@@ -63,7 +63,7 @@ fn values_and_the_place_of_the_payload() {
     assert_eq!(headers.numbers(5).unwrap(), [0x100, 2]);
     assert_eq!(headers.signature_number(1000).unwrap(), Some(0x102));
     assert!(headers.number(1085).unwrap_err().contains("not a number"));
-    assert!(headers.text(5).unwrap_err().contains("not a text"));
+    assert!(headers.text(5).unwrap_err().contains("not a string"));
 }
 
 #[test]
@@ -80,13 +80,13 @@ fn entries_that_leave_the_data_are_refused() {
         assert!(problem.contains("points outside"), "{entry:?}: {problem}");
     }
     for (entry, expected) in [
-        ([1000, 6, 0, 2], "one text with a count"),
-        ([1000, 8, 0, 30], "without an end"),
+        ([1000, 6, 0, 2], "a single string with a count"),
+        ([1000, 8, 0, 30], "not terminated"),
         ([1000, 17, 0, 1], "unknown type"),
         ([1000, 4, 2, 1], "not aligned"),
         ([1000, 5, 0, u32::MAX], "values"),
         ([1000, 0, 0, u32::MAX], "values"),
-        ([63, 7, 0, 1], "there twice"),
+        ([63, 7, 0, 1], "in the index twice"),
     ] {
         let problem = problem(&file(&main(&[entry], b"abcdefgh")));
         assert!(problem.contains(expected), "{entry:?}: {problem}");
@@ -122,7 +122,7 @@ fn files_whose_paths_are_out_of_proportion_are_refused() {
         &[[1116, 4, 0, 1], [1118, 8, 4, 1]],
         &[0, 0, 0, 1, 0],
     )));
-    assert!(text.contains("folder that is not there"), "{text}");
+    assert!(text.contains("unknown folder"), "{text}");
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn claims_cuts_and_other_files_are_refused() {
             "{length}"
         );
     }
-    assert!(problem(&[7; 400]).contains("as an RPM does"));
+    assert!(problem(&[7; 400]).contains("like an RPM"));
     let mut lead = whole.clone();
     lead[79] = 0;
     assert!(problem(&lead).contains("lead"));

@@ -191,14 +191,14 @@ fn check_secret(listing: &str, fingerprint: &str) -> Result<(), &'static str> {
             Some(&"fpr") if fields.get(9) == Some(&fingerprint) => {
                 return match primary {
                     Some(true) => Ok(()),
-                    Some(false) => Err("its secret part is not there"),
-                    None => Err("it is a subkey; name the primary key"),
+                    Some(false) => Err("its secret part is missing"),
+                    None => Err("it is a subkey; give the primary key"),
                 };
             }
             _ => {}
         }
     }
-    Err("it is not in gpg's list")
+    Err("gpg does not list it")
 }
 
 #[cfg(test)]
@@ -246,7 +246,7 @@ mod tests {
         assert!(
             check_secret(&listing("sec", "#"), FINGERPRINT)
                 .unwrap_err()
-                .contains("not there")
+                .contains("missing")
         );
         assert!(
             check_secret(&listing("ssb", "+"), FINGERPRINT)

@@ -64,10 +64,10 @@ pub enum Problem {
     #[error("no line of it begins with `-----BEGIN PGP {0}-----`")]
     NoBlock(&'static str),
     /// A quotation mark, for one.
-    #[error("something stands before `-----BEGIN PGP` on its line, a quotation mark perhaps")]
+    #[error("there is text before `-----BEGIN PGP` on its line, perhaps a quotation mark")]
     NotAtLineStart,
     /// A block of another kind.
-    #[error("it holds a `{found}`, and no `{wanted}`")]
+    #[error("it contains a `{found}`, not a `{wanted}`")]
     Other {
         /// What it holds.
         found: &'static str,
@@ -75,10 +75,10 @@ pub enum Problem {
         wanted: &'static str,
     },
     /// `\n` as two characters.
-    #[error("its line breaks are written out as `\\n`")]
+    #[error("its line breaks are written as `\\n`")]
     LineBreaksWritten,
     /// All on one line, headers included.
-    #[error("its line breaks are lost, so that its headers cannot be told from its content")]
+    #[error("its line breaks are missing, so its headers cannot be told from its content")]
     LineBreaksLost,
     /// No last line.
     #[error("its last line `-----END PGP …-----` is missing: it was cut off")]
@@ -90,16 +90,16 @@ pub enum Problem {
         line: usize,
     },
     /// Not a whole number of bytes.
-    #[error("it is not whole: characters are missing")]
+    #[error("it is incomplete: characters are missing")]
     Incomplete,
     /// The checksum is of something else.
     #[error("its checksum does not fit: a character was changed, or a line is missing")]
     Checksum,
     /// Not what OpenPGP has.
-    #[error("what it holds is damaged, or no OpenPGP")]
+    #[error("its content is damaged, or not OpenPGP")]
     Packets,
     /// More than any key has.
-    #[error("it is larger than {limit} bytes, and no key is")]
+    #[error("it is larger than {limit} bytes, too large for a key")]
     TooLarge {
         /// The most that is read.
         limit: usize,

@@ -15,7 +15,7 @@ pub enum Error {
     Path(#[from] lustre_files::PathError),
     /// Something else than a file or a pipe, or one that gives nothing or too much.
     #[error(
-        "{} {problem}; name a file with the secret, or a pipe that gives it",
+        "{} {problem}; give a file with the secret, or a pipe",
         lustre_files::shown(path)
     )]
     Unfit {
@@ -62,7 +62,7 @@ pub enum Error {
     },
     /// More than one key where one is expected.
     #[error(
-        "{origin} holds {count} keys, one is expected; export one alone: gpg --armor --export[-secret-keys] FINGERPRINT"
+        "{origin} has {count} keys, expected one; export only one: gpg --armor --export[-secret-keys] FINGERPRINT"
     )]
     SeveralKeys {
         /// Where they were read from.
@@ -83,8 +83,8 @@ pub enum Error {
     },
     /// The key is encrypted and there is no passphrase.
     #[error(
-        "key {fingerprint} from {origin} is encrypted and no passphrase was given; put the passphrase into a file (mode 0600) \
-         and name it in {variable}",
+        "key {fingerprint} from {origin} is encrypted and no passphrase was given; put the passphrase into a file (mode 0600) and set \
+         {variable} to its path",
         variable = secrets::PASSPHRASE_FILE_VARIABLE
     )]
     Encrypted {
@@ -120,8 +120,8 @@ pub enum Error {
     },
     /// The key did not exist yet, at the signing time or now.
     #[error(
-        "key {fingerprint} is valid only from {created}, after {at}; clients refuse a signature older than its key: sign at a \
-         later time or use an older key"
+        "key {fingerprint} is valid only from {created}, after {at}; clients reject a signature older than its key: sign at a later time or \
+         use an older key"
     )]
     NotYetValid {
         /// The key.
@@ -150,8 +150,8 @@ pub enum Error {
     },
     /// The key's self-signature is made with a broken hash.
     #[error(
-        "the self-signature of key {fingerprint} uses {hash}, which EL9 and later refuse; renew it: gpg --cert-digest-algo \
-         SHA512 --quick-set-expire {fingerprint} 2y, then export it again"
+        "the self-signature of key {fingerprint} uses {hash}, which EL9 and later reject; renew it: gpg --cert-digest-algo SHA512 \
+         --quick-set-expire {fingerprint} 2y, then export it again"
     )]
     WeakSelfSignature {
         /// The key.
@@ -170,8 +170,8 @@ pub enum Error {
     },
     /// The primary key may not sign data.
     #[error(
-        "the primary key of {fingerprint} may not sign data (its flags allow only certification), and a subkey will not do: \
-         dnf5 refuses metadata that a subkey signed; make a key with gpg --quick-generate-key 'Name <mail>' rsa4096 sign"
+        "the primary key of {fingerprint} may not sign data (its flags allow only certification), and dnf5 rejects metadata signed by a \
+         subkey; make a key with gpg --quick-generate-key 'Name <mail>' rsa4096 sign"
     )]
     CannotSign {
         /// The key.
@@ -179,8 +179,8 @@ pub enum Error {
     },
     /// The key's newest self-signature is newer than the signature would be.
     #[error(
-        "key {fingerprint} says what it may since {since}, which is after {at}; strict clients refuse a signature older than that: \
-         sign at a later time"
+        "the self-signature of key {fingerprint} is from {since}, after {at}; strict clients reject a signature older than that: sign at a \
+         later time"
     )]
     BeforeSelfSignature {
         /// The key.
@@ -192,8 +192,7 @@ pub enum Error {
     },
     /// The signing time is still to come.
     #[error(
-        "{at} is in the future: clients refuse a signature before its time has come; check this machine's clock, and the time \
-         that the target gives (`source_date_epoch`)"
+        "{at} is in the future, and clients reject such a signature; check this machine's clock, and the target's `source_date_epoch`"
     )]
     Future {
         /// The time, in words.
@@ -224,8 +223,8 @@ pub enum Error {
     },
     /// The name given for gpg-agent's key is not a whole fingerprint.
     #[error(
-        "what was given for gpg-agent's key is not a fingerprint, but {characters} characters: 40 hexadecimal digits are needed, because \
-         shorter ids can be forged; gpg --list-secret-keys --with-fingerprint shows them"
+        "the given key of gpg-agent is not a fingerprint: it has {characters} characters instead of 40 hexadecimal digits (shorter ids can \
+         be forged); gpg --list-secret-keys --with-fingerprint lists them"
     )]
     NotAFingerprint {
         /// How long it is. It is not shown: it may be the key itself.
@@ -233,8 +232,8 @@ pub enum Error {
     },
     /// gpg could not sign.
     #[error(
-        "gpg could not sign with key {fingerprint}: {source}; unlock it first (gpg-preset-passphrase, or sign anything by hand \
-         once), or name the passphrase's file in {variable}",
+        "gpg could not sign with key {fingerprint}: {source}; unlock it first (gpg-preset-passphrase, or sign something by hand once), or \
+         set {variable} to the passphrase's file",
         variable = secrets::PASSPHRASE_FILE_VARIABLE
     )]
     Agent {
@@ -258,7 +257,7 @@ pub enum Error {
     },
     /// A digest in the package does not agree with its content.
     #[error(
-        "{} is damaged: its {what} has digest {actual}, and {expected} is written in the package; build or download it again",
+        "{} is damaged: its {what} has digest {actual}, but the package says {expected}; build or download it again",
         lustre_files::shown(path)
     )]
     Digest {
@@ -273,7 +272,7 @@ pub enum Error {
     },
     /// The package has no signature.
     #[error(
-        "{} is not signed; sign it, or get it from where signed packages are",
+        "{} is not signed; sign it, or use a signed package",
         lustre_files::shown(path)
     )]
     Unsigned {
@@ -282,7 +281,7 @@ pub enum Error {
     },
     /// A signature of a package does not hold.
     #[error(
-        "the signature of {} does not hold: {source}",
+        "the signature of {} is not valid: {source}",
         lustre_files::shown(path)
     )]
     PackageSignature {
@@ -293,8 +292,8 @@ pub enum Error {
     },
     /// A signature was made by another key.
     #[error(
-        "it was made by key {found}, and {expected} is expected; someone else signed it, or the key was replaced: check the \
-         fingerprint with its publisher"
+        "it was made by key {found}, expected {expected}; someone else signed it, or the key was replaced: check the fingerprint with its \
+         publisher"
     )]
     OtherKey {
         /// The key or keys that are accepted.

@@ -63,7 +63,7 @@ pub(crate) fn read(
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 if start.elapsed() > PATIENCE {
-                    return Err(unfit("is a pipe into which nothing came for two minutes"));
+                    return Err(unfit("is a pipe that was silent for two minutes"));
                 }
                 wait(&file).map_err(failed)?;
             }

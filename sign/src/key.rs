@@ -419,12 +419,16 @@ mod tests {
         };
         for hash in [Sha3_256, Sha3_512] {
             for result in said(made(&key, Binary, hash, &[])) {
-                refused("hash", result, "is not known to rpm and gpg of EL9");
+                refused("hash", result, "is not supported by rpm and gpg of EL9");
             }
         }
         let [metadata, package] = said(made(&key, Text, Sha256, &[]));
         assert_eq!(metadata, Ok(time));
-        refused("text", package, "over text, and rpm knows those over bytes");
+        refused(
+            "text",
+            package,
+            "a text signature, and rpm only supports binary",
+        );
         let end = SubpacketData::SignatureExpirationTime(Duration::from_secs(5));
         for result in said(made(&key, Binary, Sha256, &[end])) {
             refused("end", result, "it expired at");
@@ -440,7 +444,7 @@ mod tests {
         refused(
             "type",
             result.map_err(|error| error.to_string()),
-            "Standalone signature, not one over data",
+            "Standalone signature, not one of data",
         );
         assert!(wrong.is_empty(), "{wrong:#?}");
     }

@@ -153,7 +153,7 @@ impl PublicKey {
     pub fn verify_packet(&self, data: &[u8], packet: &[u8]) -> Result<u32, Error> {
         match self.signatures(packet)?.as_slice() {
             [signature] if signature.typ() == Some(SignatureType::Text) => {
-                Err(self.bad("it is one over text, and rpm knows those over bytes alone"))
+                Err(self.bad("it is a text signature, and rpm only supports binary ones"))
             }
             [signature] => self.verify(signature, data, By::AnyKey),
             _ => Err(self.bad("it is not exactly one OpenPGP signature")),
@@ -167,7 +167,7 @@ impl PublicKey {
     fn verify_any(&self, data: &[u8], text: &[u8], by: By) -> Result<u32, Error> {
         let mut refused = None;
         let blocks = armor::blocks(text, Kind::Signature)
-            .map_err(|problem| self.bad(&format!("it is no OpenPGP signature: {problem}")))?;
+            .map_err(|problem| self.bad(&format!("it is not an OpenPGP signature: {problem}")))?;
         for block in blocks {
             for signature in self.signatures(&block.bytes)? {
                 match self.verify(&signature, data, by) {
@@ -180,7 +180,7 @@ impl PublicKey {
                 }
             }
         }
-        Err(refused.unwrap_or_else(|| self.bad("there is none in it")))
+        Err(refused.unwrap_or_else(|| self.bad("it has none")))
     }
 
     /// The signatures in a row of packets that holds nothing else.
@@ -188,8 +188,8 @@ impl PublicKey {
         PacketParser::new(packets)
             .map(|packet| match packet {
                 Ok(Packet::Signature(signature)) => Ok(signature),
-                Ok(_) => Err(self.bad("it is no OpenPGP signature, but something else of OpenPGP")),
-                Err(_) => Err(self.bad("it is no OpenPGP signature, or a damaged one")),
+                Ok(_) => Err(self.bad("it is another OpenPGP object, not a signature")),
+                Err(_) => Err(self.bad("it is not an OpenPGP signature, or a damaged one")),
             })
             .collect()
     }
@@ -198,9 +198,9 @@ impl PublicKey {
         match signature.typ() {
             Some(SignatureType::Binary | SignatureType::Text) => {}
             Some(other) => {
-                return Err(self.bad(&format!("it is a {other:?} signature, not one over data")));
+                return Err(self.bad(&format!("it is a {other:?} signature, not one of data")));
             }
-            None => return Err(self.bad("it is of a kind that nobody knows, not one over data")),
+            None => return Err(self.bad("it is of an unknown type, not one of data")),
         }
         let primary = issued_by(signature, &self.key.primary_key);
         let subkey = self
@@ -217,7 +217,7 @@ impl PublicKey {
         if !signature.hash_alg().is_some_and(is_strong) {
             let why = match signature.hash_alg() {
                 Some(HashAlgorithm::Sha3_256 | HashAlgorithm::Sha3_512) => {
-                    "is not known to rpm and gpg of EL9"
+                    "is not supported by rpm and gpg of EL9"
                 }
                 _ => "is broken",
             };
@@ -251,23 +251,23 @@ impl PublicKey {
         self.facts
             .check_alive(u64::from(created), "the time of the signature")?;
         let fits = |done: Result<(), pgp::errors::Error>| {
-            done.map_err(|_| self.bad("it does not fit the data"))
+            done.map_err(|_| self.bad("it does not match the data"))
         };
         let strong = |strength: Strength| {
             if strength.checks() {
                 return Ok(());
             }
-            Err(self.bad(&format!("it was made with {strength}, which EL9 refuses")))
+            Err(self.bad(&format!("it was made with {strength}, which EL9 rejects")))
         };
         if let Some(subkey) = subkey.filter(|_| !primary) {
             if by == By::Primary {
                 return Err(
-                    self.bad("it was made by a subkey, and dnf5 takes the primary key's alone")
+                    self.bad("it was made by a subkey, and dnf5 only accepts the primary key")
                 );
             }
             if !self.may_sign(subkey, created) {
                 return Err(self.bad(
-                    "it is by a subkey that is not bound to the key for signing at its time",
+                    "it is by a subkey that was not bound to the key for signing at that time",
                 ));
             }
             strong(Strength::of(&subkey.key))?;

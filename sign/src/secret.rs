@@ -89,7 +89,7 @@ impl Secret {
                 Ok(_) => Secret::from_file(path).map(Some),
                 Err(_) => Err(Error::Variable {
                     name: Self::PASSPHRASE_FILE_VARIABLE.to_owned(),
-                    problem: "names no file that is there (what it holds is not shown: it may be a passphrase)",
+                    problem: "is not the path of an existing file (its value is not shown: it may be a passphrase)",
                     wanted: "the path of the file with the passphrase",
                 }),
             };

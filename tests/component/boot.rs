@@ -10,7 +10,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use lustre_packaging::boot::accelerator::{self, Accelerator, Probe};
-use lustre_packaging::boot::guest::{self, End, Ran};
+use lustre_packaging::boot::guest::{self, End, GuestRun};
 use lustre_packaging::boot::judge::{Expected, judge};
 use lustre_packaging::boot::kernel_log::KernelLog;
 use lustre_packaging::boot::report::Report;
@@ -33,13 +33,13 @@ printf '%s\r\n' "lustre-repo-boot 1" "begin start 3.0" "end start 0 4.0" "begin 
 /// How machines are run here.
 trait Runs {
     /// As a guest, to its end or its limit.
-    fn run(&self, limit: Duration) -> Ran;
+    fn run(&self, limit: Duration) -> GuestRun;
     /// With KVM, to see whether that works.
     fn probe(&self, device: &Path) -> Probe;
 }
 
 impl Runs for Fake {
-    fn run(&self, limit: Duration) -> Ran {
+    fn run(&self, limit: Duration) -> GuestRun {
         let mut told = Vec::new();
         let ran = self.with(Accelerator::Tcg, |machine, log| {
             guest::run(machine, limit, log, &mut |check| {
@@ -76,7 +76,7 @@ fn boot() -> Boot {
 }
 
 /// What is wrong, by check.
-fn findings(ran: &Ran) -> Vec<(String, Vec<String>)> {
+fn findings(ran: &GuestRun) -> Vec<(String, Vec<String>)> {
     let boot = boot();
     let kernel_log = KernelLog::load(&project().join("specs").join(&boot.kernel_log)).unwrap();
     let expected = Expected {

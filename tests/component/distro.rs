@@ -334,7 +334,7 @@ fn a_deb_that_climbs_out_is_refused() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("climbs out") && error.contains(&pins[0].file.file),
+        error.contains("leaves") && error.contains(&pins[0].file.file),
         "{error}"
     );
     assert!(fs::read_dir(&out).unwrap().all(|entry| {

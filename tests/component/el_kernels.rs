@@ -400,9 +400,9 @@ fn an_option_that_is_not_there_is_told_with_those_that_are() -> Result<()> {
     for (options, part) in [
         (
             &["secure-boot"][..],
-            "there are: absent-patches, no-debuginfo, site-key, trimmed-config",
+            "available options: absent-patches, no-debuginfo, site-key, trimmed-config",
         ),
-        (&["site-key", "site-key"], "taken twice"),
+        (&["site-key", "site-key"], "listed twice"),
     ] {
         let error = overlay(9, options).err().context("an error")?.to_string();
         ensure!(

@@ -1,4 +1,4 @@
-//! Locks of targets whose distribution is there already: what is pinned of a small distribution on a mirror, and what a mirror may do.
+//! Locks of targets with an existing distribution: what is pinned of a small distribution on a mirror, and what a mirror may do.
 
 // The helpers of a test fail as a test does.
 #![allow(clippy::unwrap_used)]
@@ -275,7 +275,7 @@ fn an_update_moves_on_to_the_newest_kernel_where_the_target_lets_it() {
     // The first lock has what the target names, and says what there is.
     let ran = world.run(&["lock"]);
     assert!(
-        ran.code == 0 && ran.stderr.contains("lock --update` moves on to it"),
+        ran.code == 0 && ran.stderr.contains("lock --update` moves to it"),
         "{ran:?}"
     );
     let lock = fs::read_to_string(world.lock_file()).unwrap();
@@ -302,7 +302,9 @@ fn an_update_moves_on_to_the_newest_kernel_where_the_target_lets_it() {
     fs::write(world.file(), plain + "\n[kernel]\nmoves = false\n").unwrap();
     let stays = world.run(&["lock", "--update"]);
     assert!(
-        stays.stderr.contains("`version` of its [kernel] decides"),
+        stays
+            .stderr
+            .contains("set `version` in its [kernel] to change it"),
         "{}",
         stays.stderr
     );

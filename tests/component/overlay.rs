@@ -265,7 +265,7 @@ fn an_overlay_on_its_own_result_is_refused() -> Result<()> {
         .prepare(&prepared.folder, &again, &place.inputs)
         .err()
         .context("it was applied twice")?;
-    ensure!(error.to_string().contains("already there"), "{error}");
+    ensure!(error.to_string().contains("already present"), "{error}");
     ensure!(!again.exists(), "something was left behind");
     Ok(())
 }

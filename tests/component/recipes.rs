@@ -73,7 +73,7 @@ struct Without {
     by: String,
     /// What is used, a file or a folder.
     used: String,
-    /// Why it has no say in what the stage puts out.
+    /// Why it does not affect the stage's output.
     because: String,
 }
 

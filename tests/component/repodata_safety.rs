@@ -116,11 +116,11 @@ fn a_bad_package_is_an_error_that_names_it_and_changes_nothing() {
         bytes
     };
     for (bytes, expected) in [
-        (Vec::new(), "ends inside of its header"),
-        (b"<html>not found</html>".repeat(40), "as an RPM does"),
-        (good[..300].to_vec(), "ends inside of its header"),
+        (Vec::new(), "ends inside its header"),
+        (b"<html>not found</html>".repeat(40), "like an RPM"),
+        (good[..300].to_vec(), "ends inside its header"),
         (good[..good.len() - 10].to_vec(), "it was cut off"),
-        (changed(0), "as an RPM does"),
+        (changed(0), "like an RPM"),
         (changed(96), "no magic number"),
         // The type of the main header's first entry, which begins 16 bytes behind its magic number.
         (changed(main_header + 16 + 4), ""),

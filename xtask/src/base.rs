@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use lustre_packaging::lock::{Found, Lock};
+use lustre_packaging::lock::{Lock, LockState};
 use lustre_packaging::stage;
 use lustre_packaging::target::Target;
 
@@ -28,8 +28,8 @@ pub enum Base {
 /// would show must not be left out for that.
 pub fn base(context: &Context) -> anyhow::Result<Base> {
     let lock = match lock::find(context)? {
-        (_, Found::Current(lock)) => lock,
-        (path, Found::Outdated(what)) => {
+        (_, LockState::Current(lock)) => lock,
+        (path, LockState::Outdated(what)) => {
             return Ok(Base::Missing(format!("{} {what}", path.display())));
         }
     };
@@ -48,7 +48,8 @@ pub fn base(context: &Context) -> anyhow::Result<Base> {
     // What is read of it is as it was made.
     if let Err(damage) = context.store.stages().check(&made) {
         anyhow::bail!(
-            "{} is damaged ({damage}), and the repository cannot be held against it; run `cargo xtask clean --verify`, and the next build makes it again",
+            "{} is damaged ({damage}), so the repository cannot be checked against it; run `cargo xtask clean --verify`, and the next build \
+             makes it again",
             made.path.display()
         );
     }

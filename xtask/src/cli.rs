@@ -14,17 +14,20 @@ use lustre_repository::release::Rule;
 
 use crate::called::PROGRAM;
 
-/// Builds patched e2fsprogs, the Lustre kernel and the Lustre server into signed RPMs, assembles a reproducible dnf repository and
-/// proves that it installs.
+/// Build signed, reproducible dnf repositories for Lustre servers.
+///
+/// Builds a patched e2fsprogs, a Lustre kernel, and the Lustre server packages, assembles them into a signed repository, and proves that it
+/// installs.
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask",
     bin_name = "cargo xtask",
     version,
     long_version = concat!(env!("CARGO_PKG_VERSION"), "\ncode ", env!("LUSTRE_REPO_CODE")),
-    after_help = "Examples:\n  cargo xtask repo --setup           everything, from nothing, for the target `rehearsal`\n  \
-                  cargo xtask plan                   what would run, and why\n  \
-                  cargo xtask verify dist/rehearsal  is that repository whole and signed?\n\n\
+    after_help = "Examples:\n  cargo xtask repo --target rocky-9.6 --setup   build the repository for Rocky Linux 9.6\n  \
+                  cargo xtask repo --setup           try the whole pipeline, for the target `rehearsal`\n  \
+                  cargo xtask plan                   show what would run, and why\n  \
+                  cargo xtask verify dist/rehearsal  check a repository\n\n\
                   Exit codes: 0 done, 1 failed, 2 usage, 3 a proof failed or something does not fit, 130 interrupted."
 )]
 pub struct Cli {
@@ -163,18 +166,18 @@ impl Command {
     fn has_no_json(&self) -> Option<&'static str> {
         match self {
             Self::Key(KeyCommand::Export { .. }) => {
-                Some("what `key export` writes is the public key itself; `key show` has JSON")
+                Some("`key export` writes the public key itself; use `key show` for JSON")
             }
             Self::Key(KeyCommand::New { .. }) => {
-                Some("`key new` has no result but the file; `key show --key-file FILE` has JSON")
+                Some("`key new` only writes a file; use `key show --key-file FILE` for JSON")
             }
-            Self::Test(_) => Some("the tests tell their results themselves"),
+            Self::Test(_) => Some("the tests print their own results"),
             Self::Completions { .. } | Self::Man { .. } => {
-                Some("what it writes has a form of its own")
+                Some("the output has a format of its own")
             }
-            Self::Shell(_) => Some("what runs in a shell tells its results itself"),
+            Self::Shell(_) => Some("the output is that of the programs in the shell"),
             Self::Plan(arguments) if arguments.graph.is_some() => {
-                Some("a graph has a form of its own; without --graph, the plan can be JSON")
+                Some("a graph has a format of its own; omit --graph for JSON")
             }
             _ => None,
         }
@@ -185,27 +188,28 @@ impl Command {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct GlobalArgs {
-    /// Where fetched and built things are kept.
+    /// Directory for downloads and build results.
     ///
-    /// Without it, LUSTRE_REPO_STORE says; else it is `lustre-repo` in the user's cache folder.
+    /// Defaults to LUSTRE_REPO_STORE, or to `lustre-repo` in the user's cache directory.
     #[arg(long, global = true, value_name = "DIR")]
     pub store: Option<PathBuf>,
-    /// The specs: that folder of a checkout, or a copy of it.
+    /// Directory of the specs: `specs` of a checkout, or a copy of it.
     ///
-    /// Without it, LUSTRE_REPO_SPECS says; else they are those of the checkout, or those that an installed program has with it. Locks are in
-    /// DIR/locks.
+    /// Defaults to LUSTRE_REPO_SPECS, or to the specs of the checkout; an installed program contains its own. Locks are in DIR/locks.
     #[arg(long, global = true, value_name = "DIR")]
     pub specs: Option<PathBuf>,
-    /// The result as JSON on standard output.
+    /// Print the result as JSON on standard output.
     #[arg(long, global = true)]
     pub json: bool,
-    /// Say nothing but results, failures and warnings.
+    /// Print only results, errors and warnings.
     #[arg(short, long, global = true, conflicts_with = "verbose")]
     pub quiet: bool,
-    /// Say more: which stages come from the store, and where logs are.
+    /// Print more: which stages are cached, and where logs are.
     #[arg(short, long, global = true)]
     pub verbose: bool,
-    /// Colours: NO_COLOR and CLICOLOR_FORCE decide where this does not.
+    /// When to use colors: auto, always or never.
+    ///
+    /// `auto` respects NO_COLOR and CLICOLOR_FORCE.
     #[arg(
         long,
         global = true,
@@ -216,9 +220,9 @@ pub struct GlobalArgs {
         hide_default_value = true
     )]
     pub color: Color,
-    /// `json`: events for machines on standard output, a line each.
+    /// Output format: human, or json for one event per line.
     ///
-    /// docs/schema/events.schema.json describes them. What would be there otherwise is an event, too.
+    /// docs/schema/events.schema.json describes the events. Results are events, too.
     #[arg(
         long,
         global = true,
@@ -269,27 +273,27 @@ pub enum Command {
     /// Lock, fetch, build, sign, assemble, and prove: the whole pipeline.
     #[command(
         after_help = "Examples:\n  cargo xtask repo --setup\n  cargo xtask repo --target rehearsal -j 2 -o /srv/repo\n  \
-                            cargo xtask repo --offline --locked\n  cargo xtask repo --prove boot      boot it before it is put there"
+                            cargo xtask repo --offline --locked\n  cargo xtask repo --prove boot      boot it before it is published"
     )]
     Repo(ProvenRepoArgs),
-    /// What would run, and why.
+    /// Show what would run, and why.
     #[command(
         after_help = "Examples:\n  cargo xtask plan --json | jq '.[] | select(.runs)'\n  \
                             cargo xtask plan --graph dot | dot -Tsvg -o graph.svg"
     )]
     Plan(PlanArgs),
-    /// Do all patch series, overlays, configs and versions fit? In seconds, without building.
+    /// Check that all patch series, overlays, configs and versions fit: in seconds, without building.
     #[command(
         after_help = "Examples:\n  cargo xtask preflight\n  cargo xtask preflight --target debian-12 --source lustre=PATH@REV\n  \
                             cargo xtask preflight --json | jq '.checks[] | select(.result == \"fail\")'"
     )]
     Preflight(TargetArgs),
-    /// What is known to be wrong with the Lustre of a target, and what upstream has mended since: from a clone, without network.
+    /// List known faults of a target's Lustre, and what upstream has fixed since: from a clone, without network.
     #[command(
         after_help = "Examples:\n  cargo xtask advisories --target debian-12 --source lustre=CLONE\n  \
                             cargo xtask advisories --target rocky-9.6 --source lustre=CLONE --json | jq '.known[]'\n\n\
-                            CLONE has all of upstream's history and its branches. Ends with 3 where a known fault corrupts or loses data \
-                            and is neither mended nor accepted."
+                            CLONE must have upstream's full history and branches. The exit code is 3 if a known fault corrupts or loses \
+                            data and is neither fixed nor accepted."
     )]
     Advisories(TargetArgs),
     /// On which kernels of the distribution the modules of a repository load: by the metadata, without building anything.
@@ -314,81 +318,80 @@ pub enum Command {
     /// Fetch all sources into the store: the only step that uses the network.
     #[command(after_help = "Example:\n  cargo xtask fetch && cargo xtask repo --offline")]
     Fetch(TargetArgs),
-    /// Build packages, unsigned; all of them where none is named.
+    /// Build unsigned packages; all of them by default.
     #[command(
         after_help = "Examples:\n  cargo xtask build\n  cargo xtask build e2fsprogs lustre\n  \
-                            cargo xtask build --rebuild kernel    does it come out the same?"
+                            cargo xtask build --rebuild kernel    build it again and compare"
     )]
     Build(BuildArgs),
     /// Build, sign and assemble the repository without proving it.
     #[command(after_help = "Example:\n  cargo xtask assemble -o /tmp/repository")]
     Assemble(RepoArgs),
-    /// Prove a repository: every signature, digest and dependency.
+    /// Check a repository: every signature, digest and dependency.
     #[command(
         after_help = "Examples:\n  cargo xtask verify\n  cargo xtask verify /srv/repo/rehearsal --public-key release.pub.asc --json\n  \
                             cargo xtask verify --static         without a chroot\n  \
-                            cargo xtask verify --boot           boot it, too\n  \
+                            cargo xtask verify --boot           also boot it\n  \
                             cargo xtask verify --reproducible   build twice, compare byte by byte\n  \
                             cargo xtask verify --reproducible /srv/repo/rehearsal   build it again, compare with that"
     )]
     Verify(VerifyArgs),
     /// Install the repository into a fresh root, boot its kernel in QEMU, mount Lustre and check it from inside.
     #[command(
-        after_help = "Examples:\n  cargo xtask boot --setup                 with QEMU installed where it is missing\n  \
+        after_help = "Examples:\n  cargo xtask boot --setup                 install QEMU if it is missing\n  \
                             cargo xtask boot --json | jq '.checks[] | {name, result}'\n  \
-                            cargo xtask verify --boot /srv/repo/rehearsal   the same for a repository anywhere"
+                            cargo xtask verify --boot /srv/repo/rehearsal   the same for any repository"
     )]
     Boot(BootArgs),
-    /// Write the lock of a target, or move it to the newest sources.
+    /// Write the lock of a target, or update it to the newest sources.
     #[command(after_help = "Example:\n  cargo xtask lock --update")]
     Lock(LockArgs),
-    /// The targets there are; or which release of Lustre goes with which kernel, and why not otherwise.
+    /// List the targets, or which Lustre release works with which kernel.
     #[command(
         after_help = "Examples:\n  cargo xtask targets --json\n  cargo xtask targets --matrix\n  \
                             cargo xtask targets --matrix --json | jq '.[] | select(.result == \"no\")'"
     )]
     Targets {
-        /// Which release of Lustre goes with which kernel, as far as known.
+        /// Show which Lustre release works with which kernel.
         #[arg(long)]
         matrix: bool,
         /// As JSON: see [`GlobalArgs`].
         #[arg(skip)]
         json: bool,
     },
-    /// Show the newest log of a stage; or which logs there are.
+    /// Show the newest log of a stage, or list all logs.
     #[command(
         after_help = "Examples:\n  cargo xtask log\n  cargo xtask log kernel\n  less $(cargo xtask log --path kernel)"
     )]
     Log(LogArgs),
-    /// Open a shell in a throw-away copy of the buildroot of a stage, in the same sandbox as its build.
+    /// Open a shell in a temporary copy of a stage's buildroot, in the same sandbox as its build.
     #[command(
         after_help = "Examples:\n  cargo xtask shell kernel\n  cargo xtask shell lustre -- rpm -qa\n\n\
-                            There is no network in it, and what is changed is gone with the shell. The source package of the stage is in \
-                            /srv/srpms."
+                            The shell has no network, and its changes are discarded. The stage's source package is in /srv/srpms."
     )]
     Shell(ShellArgs),
     /// Write the completions for a shell to standard output.
     #[command(after_help = "Examples:\n  cargo install --locked --path xtask\n  \
                             cargo xtask completions bash > ~/.local/share/bash-completion/completions/lustre-repo\n\n\
-                            They are for a program, and cargo completes its own line: hence the installed one.")]
+                            cargo does not complete the arguments of `cargo xtask`; the completions are for the installed program.")]
     Completions {
-        /// Which shell.
+        /// The shell.
         #[arg(value_enum)]
         shell: Shell,
-        /// What the program is called.
+        /// The name of the program.
         #[arg(long, value_name = "PROGRAM", default_value = PROGRAM)]
         name: String,
     },
-    /// Write the manual: a page for the tool and one for every command.
+    /// Write man pages: one for the tool and one for each command.
     #[command(
         after_help = "Examples:\n  cargo xtask man -o ~/.local/share/man/man1\n  cargo help xtask    shows it then"
     )]
     Man {
-        /// The folder for the pages.
+        /// Directory for the pages.
         #[arg(short, long, value_name = "DIR")]
         output: PathBuf,
     },
-    /// The key that signs.
+    /// Create, show or export the signing key.
     #[command(
         subcommand,
         after_help = "Example:\n  cargo xtask key export > RPM-GPG-KEY-lustre-repo"
@@ -396,8 +399,8 @@ pub enum Command {
     Key(KeyCommand),
     /// Remove what no target needs any more: superseded results, downloads, git mirrors and logs; with `--all`, the whole store.
     #[command(
-        after_help = "Examples:\n  cargo xtask clean --dry-run    what would go, and how much room it takes\n  \
-                            cargo xtask clean\n  cargo xtask clean --verify     read all of the store, and remove what is damaged"
+        after_help = "Examples:\n  cargo xtask clean --dry-run    list what would be removed, with sizes\n  \
+                            cargo xtask clean\n  cargo xtask clean --verify     check the whole store, and remove what is damaged"
     )]
     Clean(CleanArgs),
     /// Run all tests of the project.
@@ -408,10 +411,10 @@ pub enum Command {
 /// What every command about a target takes.
 #[derive(Debug, Clone, Args)]
 pub struct TargetArgs {
-    /// What to build for: a name, or a file.
+    /// Target to build for: a name, or a file.
     ///
-    /// `cargo xtask targets` lists the names. A file (`./NAME.toml`) may inherit from one beside it or from those; its lock is written beside it,
-    /// as `NAME.lock.toml`.
+    /// `cargo xtask targets` lists the names. A file (`./NAME.toml`) may inherit from a file beside it or from a named target; its lock is
+    /// `NAME.lock.toml`, beside it.
     #[arg(
         long,
         default_value = "rehearsal",
@@ -419,35 +422,35 @@ pub struct TargetArgs {
         help_heading = "Target"
     )]
     pub target: String,
-    /// Another release of Lustre than the target's.
+    /// Use another Lustre release than the target's.
     ///
-    /// The name of a file of `specs/lustre/releases`. What comes of it has a lock and a folder of its own, NAME-lustre-RELEASE. `cargo
-    /// xtask targets --matrix` says which goes with which kernel.
+    /// The name of a file in `specs/lustre/releases`. Lock and output are named NAME-lustre-RELEASE. `cargo xtask targets --matrix`
+    /// shows which release works with which kernel.
     #[arg(long, value_name = "RELEASE", help_heading = "Target")]
     pub lustre: Option<String>,
-    /// Use what is in the store, and no network.
+    /// Run without network, from the store.
     #[arg(long, help_heading = "Sources")]
     pub offline: bool,
     /// Refuse to change the lock.
     #[arg(long, help_heading = "Sources")]
     pub locked: bool,
-    /// Take a source from a local path: NAME=PATH[@REV].
+    /// Use a local source: NAME=PATH[@REV].
     ///
-    /// NAME=PATH is a folder or a file, NAME=PATH@REV a commit of a clone.
+    /// NAME=PATH is a directory or a file, NAME=PATH@REV a commit of a clone.
     #[arg(long = "source", value_name = "NAME=PATH", help_heading = "Sources")]
     pub sources: Vec<String>,
-    /// Fetch what is at a location from another: FROM=TO.
+    /// Fetch from another location: FROM=TO.
     #[arg(long = "mirror", value_name = "FROM=TO", help_heading = "Sources")]
     pub mirrors: Vec<String>,
-    /// Go on where the clone of the source NAME lacks files.
+    /// Continue if the clone of the source NAME lacks files.
     ///
-    /// They are named, and empty in what is built.
+    /// They are listed, and empty in the build.
     #[arg(long, value_name = "NAME", help_heading = "Sources")]
     pub allow_incomplete: Vec<String>,
-    /// How many jobs a build runs; the number of cores by default.
+    /// Parallel jobs of a build; defaults to the number of cores.
     ///
-    /// So many stages run beside each other, too, four at most. Two builds can be under way at once, the kernel's and that of e2fsprogs, and
-    /// then there are up to 2 N jobs. What comes out does not depend on it.
+    /// Also the number of stages that run in parallel, up to four. The builds of the kernel and e2fsprogs can run at the same time, with up
+    /// to 2 N jobs. The result does not depend on it.
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
     /// Install missing host tools with apt or dnf, after naming them.
@@ -467,7 +470,7 @@ pub struct RepoArgs {
     /// Which target, and how.
     #[command(flatten)]
     pub target: TargetArgs,
-    /// The repository's folder; `dist/<target>` where not given.
+    /// Directory of the repository; defaults to `dist/<target>`.
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
     /// When it is released, and whether it may contradict what it replaces.
@@ -481,17 +484,17 @@ pub struct RepoArgs {
 /// What the user says of a release.
 #[derive(Debug, Clone, Default, Args)]
 pub struct ReleaseArgs {
-    /// The repository's release time, in seconds since 1970.
+    /// Release time of the repository, in seconds since 1970.
     ///
-    /// It is that of its metadata and of their signatures, recorded in the manifest. Where neither this nor LUSTRE_REPO_RELEASE_TIME gives one, it is that of the repository that is replaced, where nothing but the
-    /// time would differ, else the time now; always later than that of one with other content.
+    /// The time of its metadata and their signatures, recorded in the manifest. Defaults to LUSTRE_REPO_RELEASE_TIME; otherwise, an unchanged
+    /// repository keeps its time, and a changed one gets the current time, always later than the time of the one that it replaces.
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     pub release_time: Option<u32>,
-    /// Replace a repository that this one contradicts.
+    /// Replace a repository even though the new one contradicts it.
     ///
-    /// `same-nevra`, a package has other content than one of the same name, version and
-    /// release; `lower-evr`, a package's version goes back; `release-package`, the key, the name or the URL changed, and `release` of the
-    /// release package was not raised; `same-target`, it is of another target. The manifest records it.
+    /// `same-nevra`: a package has other content than the one with the same name, version and release; `lower-evr`: a package has a lower
+    /// version; `release-package`: the key, the name or the URL changed, and `release` of the release package was not raised;
+    /// `same-target`: it is of another target. The manifest records it.
     #[arg(long, value_name = "RULE", value_delimiter = ',', value_parser = rules(), hide_possible_values = true)]
     pub overrule: Vec<Rule>,
     /// Release it just as this `manifest.json` says.
@@ -514,10 +517,10 @@ pub struct ProvenRepoArgs {
     /// Which target, how, and where to.
     #[command(flatten)]
     pub repo: RepoArgs,
-    /// What must hold: `static`, `install` or `boot`.
+    /// What to prove: `static`, `install` or `boot`.
     ///
-    /// `static`: signatures, digests, metadata, dependencies. `install`: and that it installs, by the target's own dnf in a clean chroot.
-    /// `boot`: and that its kernel boots and Lustre works, in QEMU.
+    /// `static`: signatures, digests, metadata, dependencies. `install`: also that it installs, with the target's own dnf in a clean chroot.
+    /// `boot`: also that its kernel boots and Lustre works, in QEMU.
     #[arg(
         long,
         value_enum,
@@ -533,9 +536,9 @@ pub struct ProvenRepoArgs {
 pub enum Prove {
     /// Signatures, digests, metadata, dependencies.
     Static,
-    /// And that it installs, by the target's own dnf in a clean chroot.
+    /// Also that it installs, with the target's own dnf in a clean chroot.
     Install,
-    /// And that its kernel boots and Lustre works, in QEMU.
+    /// Also that its kernel boots and Lustre works, in QEMU.
     Boot,
 }
 
@@ -590,9 +593,9 @@ pub struct WatchArgs {
 /// Arguments of `plan`.
 #[derive(Debug, Clone, Args)]
 pub struct PlanArgs {
-    /// The build graph as a picture's source: mermaid or dot.
+    /// Print the build graph in a graph language: mermaid or dot.
     ///
-    /// With what is in the store, and how long each stage took the last time. Arrows that follow from others are left out.
+    /// Shows which stages are cached, and how long each took the last time. Arrows implied by others are left out.
     #[arg(
         long,
         value_name = "FORMAT",
@@ -625,10 +628,10 @@ pub struct LogArgs {
     /// Which target.
     #[command(flatten)]
     pub target: TargetArgs,
-    /// The stage; all that have a log are listed where none is named.
+    /// The stage; by default, all stages with a log are listed.
     #[arg(value_name = "STAGE")]
     pub stage: Option<String>,
-    /// Print only where the log is.
+    /// Print only the path of the log.
     #[arg(long, requires = "stage")]
     pub path: bool,
 }
@@ -639,10 +642,10 @@ pub struct ShellArgs {
     /// Which target, and how.
     #[command(flatten)]
     pub target: TargetArgs,
-    /// The stage: `kernel`, `lustre-srpm`, `e2fsprogs-root`.
+    /// The stage, such as `kernel`, `lustre-srpm` or `e2fsprogs-root`.
     #[arg(value_name = "STAGE")]
     pub stage: String,
-    /// What to run in place of a shell.
+    /// Command to run instead of a shell.
     #[arg(last = true, value_name = "COMMAND")]
     pub command: Vec<String>,
 }
@@ -650,14 +653,13 @@ pub struct ShellArgs {
 /// Which key signs.
 #[derive(Debug, Clone, Default, Args)]
 pub struct KeyArgs {
-    /// A file with the armored secret key, or a pipe (`/dev/stdin`).
+    /// File with the armored secret key, or a pipe (`/dev/stdin`).
     ///
-    /// Where no option names a key, LUSTRE_REPO_KEY_FILE,
-    /// LUSTRE_REPO_KEY_AGENT or LUSTRE_REPO_KEY, which holds the key itself, may. The passphrase, if any, comes from the file named
-    /// by LUSTRE_REPO_KEY_PASSPHRASE_FILE or the variable LUSTRE_REPO_KEY_PASSPHRASE.
+    /// Defaults to LUSTRE_REPO_KEY_FILE, LUSTRE_REPO_KEY_AGENT, or LUSTRE_REPO_KEY, which has the key itself. The passphrase, if any, comes
+    /// from the file named by LUSTRE_REPO_KEY_PASSPHRASE_FILE, or from LUSTRE_REPO_KEY_PASSPHRASE.
     #[arg(long, value_name = "FILE", help_heading = "Signing key")]
     pub key_file: Option<PathBuf>,
-    /// The fingerprint of a key that gpg-agent holds.
+    /// Fingerprint of a key in gpg-agent.
     #[arg(
         long,
         value_name = "FINGERPRINT",
@@ -676,9 +678,9 @@ pub struct BuildArgs {
     /// Which target, and how.
     #[command(flatten)]
     pub target: TargetArgs,
-    /// Run this stage again though it is in the store.
+    /// Run this stage again even if it is cached.
     ///
-    /// What it puts out takes the place of what is there, and is compared with it: the command ends with 3 where they differ.
+    /// The new output is compared with the cached one and replaces it; the exit code is 3 if they differ.
     #[arg(long, value_name = "STAGE", conflicts_with = "packages")]
     pub rebuild: Option<String>,
     /// The packages: e2fsprogs, kernel, lustre.
@@ -692,41 +694,41 @@ pub struct VerifyArgs {
     /// Which target, and how.
     #[command(flatten)]
     pub target: TargetArgs,
-    /// The repository; `dist/<target>` where not given.
+    /// The repository; defaults to `dist/<target>`.
     #[arg(value_name = "PATH")]
     pub path: Option<PathBuf>,
     /// Build everything a second time and compare byte by byte.
     ///
-    /// It is built elsewhere and under other circumstances, and compared with the repository at PATH, where that is given.
+    /// Builds elsewhere and under other circumstances, and compares with the repository at PATH, if given.
     #[arg(long, conflicts_with = "boot")]
     pub reproducible: bool,
-    /// Make the static checks alone: no chroot, no root.
+    /// Run only the static checks: no chroot, no root.
     ///
-    /// Signatures, digests, metadata and, where the distribution's packages are in the store, dependencies. What is not run is named.
+    /// Signatures, digests, metadata and, if the distribution's packages are in the store, dependencies. Checks that do not run are listed.
     #[arg(long = "static", conflicts_with_all = ["boot", "reproducible", "trust_on_first_use"])]
     pub only_static: bool,
     /// Boot it as well.
     ///
-    /// It is installed into a fresh root, its kernel booted in QEMU, Lustre mounted and checked from inside.
+    /// Installs it into a fresh root, boots its kernel in QEMU, mounts Lustre and checks it from inside.
     #[arg(long)]
     pub boot: bool,
-    /// Fail where what is signed is older than so many days.
+    /// Fail if the repository was signed more than DAYS days ago.
     ///
-    /// Somebody may serve an old repository again, with all its signatures.
+    /// An old repository that is served again still has all its signatures.
     #[arg(long, value_name = "DAYS", conflicts_with = "reproducible")]
     pub max_age: Option<u32>,
-    /// Install it though nobody has said whose key it must have.
+    /// Install it even if it is not known whose key to expect.
     ///
-    /// The scripts of its packages run, in a chroot, on the word of whoever made it.
+    /// The scriptlets of its packages run in a chroot, with no proof of who made them.
     #[arg(long, conflicts_with_all = ["public_key", "reproducible"])]
     pub trust_on_first_use: bool,
     /// Whether the target was named on the command line: else it is the one that the repository's manifest names.
     #[arg(skip)]
     pub target_given: bool,
-    /// The public key that it has to be signed with.
+    /// Public key that the repository must be signed with.
     ///
-    /// A file, or the fingerprint of 40 digits. Where neither this nor a
-    /// secret key is given, it is this machine's development key; without one, nothing of the repository is installed.
+    /// A file, or a fingerprint of 40 digits. Defaults to the secret key's, or to this machine's development key; without any, nothing of the
+    /// repository is installed.
     #[arg(
         long,
         value_name = "FILE|FINGERPRINT",
@@ -745,7 +747,7 @@ pub struct LockArgs {
     /// Which target, and how.
     #[command(flatten)]
     pub target: TargetArgs,
-    /// Move every pin to what is newest now.
+    /// Update all sources to the newest versions.
     #[arg(long)]
     pub update: bool,
 }
@@ -753,12 +755,12 @@ pub struct LockArgs {
 /// What to do with keys.
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {
-    /// Make a new release key (RSA-4096) in a file.
+    /// Create a new release key (RSA-4096) in a file.
     New {
         /// Name and address, as in "Site Lustre <lustre@example.org>".
         #[arg(long)]
         user_id: String,
-        /// The file that takes the armored secret key; it must not exist.
+        /// File for the armored secret key; it must not exist.
         #[arg(long, value_name = "FILE")]
         output: PathBuf,
     },
@@ -782,15 +784,15 @@ pub enum KeyCommand {
 /// Arguments of `clean`.
 #[derive(Debug, Clone, Args)]
 pub struct CleanArgs {
-    /// Remove the whole store: fetched sources, built packages and all.
+    /// Remove the whole store, with all downloads and build results.
     #[arg(long)]
     pub all: bool,
-    /// Only say what would be removed, and how much room it takes.
+    /// Only list what would be removed, with sizes.
     #[arg(long)]
     pub dry_run: bool,
-    /// Read the whole store, and remove what is damaged.
+    /// Check the whole store, and remove what is damaged.
     ///
-    /// What is no longer as it was recorded is made or fetched again by the next run.
+    /// The next run builds or fetches it again.
     #[arg(long, conflicts_with = "all")]
     pub verify: bool,
     /// The result as JSON: see [`GlobalArgs`].

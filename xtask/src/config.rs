@@ -118,7 +118,7 @@ impl Config {
                     let text = text.to_string_lossy();
                     text.parse().map_err(|_| {
                         Usage(format!(
-                            "{JOBS_VARIABLE} is {text:?}, which is no number of jobs from 1 on; set it to one, or unset it"
+                            "{JOBS_VARIABLE} is {text:?}, which is not a positive number of jobs; correct or unset it"
                         ))
                     })
                 })

@@ -46,11 +46,11 @@ pub fn judge_path(what: &str, path: &Path, not: &[char]) -> Result<(), Usage> {
             None => "it is not UTF-8".to_owned(),
             Some(text) => match text.chars().find(|c| c.is_control() || not.contains(c)) {
                 None => continue,
-                Some(letter) => format!("there is {letter:?} in it"),
+                Some(letter) => format!("it contains {letter:?}"),
             },
         };
         return Err(Usage(format!(
-            "{what} cannot be {path:?}: {why}, which not all of the programs that work there can deal with; choose another folder"
+            "{what} cannot be {path:?}: {why}, which some programs that work there cannot handle; choose another folder"
         )));
     }
     Ok(())
@@ -66,9 +66,7 @@ pub fn store_folder(chosen: Option<&Path>) -> anyhow::Result<PathBuf> {
         None => variable("LUSTRE_REPO_STORE")
             .map(PathBuf::from)
             .or_else(cache_folder)
-            .context(
-                "neither XDG_CACHE_HOME nor HOME is set; give the store's folder with --store",
-            )?,
+            .context("neither XDG_CACHE_HOME nor HOME is set; set the store with --store")?,
     };
     let folder =
         std::path::absolute(&folder).with_context(|| format!("the path {}", folder.display()))?;

@@ -190,10 +190,10 @@ fn is_of_others(cause: &(dyn std::error::Error + 'static)) -> bool {
 /// `chain` is the message and its causes, each with whether others wrote it: what a program printed, or what a name is made of, is no advice
 /// of ours, whatever it looks like.
 fn advice<'t>(text: &'t str, chain: &[(String, bool)]) -> (&'t str, Option<&'t str>) {
-    const VERBS: [&str; 26] = [
-        "add", "ask", "choose", "do", "export", "fetch", "get", "give", "install", "look", "make",
-        "mount", "move", "name", "remove", "rename", "run", "say", "set", "start", "take", "try",
-        "unset", "update", "upgrade", "use",
+    const VERBS: [&str; 31] = [
+        "add", "ask", "check", "choose", "clean", "do", "export", "fetch", "free", "get", "give",
+        "install", "look", "make", "mount", "move", "name", "remove", "rename", "run", "say",
+        "search", "set", "start", "take", "try", "unset", "update", "upgrade", "use", "write",
     ];
     let Some((thought, next)) = text.rsplit_once("; ") else {
         return (text, None);
@@ -208,7 +208,7 @@ fn advice<'t>(text: &'t str, chain: &[(String, bool)]) -> (&'t str, Option<&'t s
     let of_others = causes
         .find(|(cause, _)| cause.contains(next))
         .is_some_and(|(_, of_others)| *of_others);
-    // Our advice does not end with a cause; it names commands of this machine, and not where something is to be had; and it begins outside
+    // Our advice does not end with a cause; it names commands of this machine, and not locations; and it begins outside
     // of a name.
     let ends_with_a_cause = chain
         .iter()

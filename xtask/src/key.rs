@@ -64,8 +64,8 @@ fn named_file(value: OsString) -> Result<PathBuf, Usage> {
         return Ok(path);
     }
     Err(Usage(format!(
-        "{FILE_VARIABLE} names no file that is there (what it holds is not shown: it may be a key); set it to the path of the key's file, or \
-         put the key itself into {}",
+        "{FILE_VARIABLE} is not the path of an existing file (its value is not shown: it may be a key); set it to the path of the key's \
+         file, or put the key itself into {}",
         Secret::KEY_VARIABLE
     )))
 }
@@ -77,7 +77,7 @@ fn descriptor(path: &Path) -> anyhow::Result<()> {
         .any(|folder| path.starts_with(folder));
     if inherited && path.metadata().is_ok_and(|metadata| metadata.is_file()) {
         return Err(Usage(format!(
-            "{} is a file, and every program that is started would have it open; give its own path, or the key through a pipe",
+            "{} is a file that every started program would inherit; give its own path, or pass the key through a pipe",
             path.display()
         ))
         .into());
@@ -100,14 +100,14 @@ pub fn can_be_read_again(arguments: &KeyArgs) -> anyhow::Result<bool> {
 pub fn open(arguments: &KeyArgs) -> anyhow::Result<Box<dyn Signer>> {
     if let Some((name, id)) = secrets::seen_in() {
         ui::warn(&format!(
-            "warning: `{name}` (process {id}), which started this, has the key or its passphrase in its environment, where all programs of the \
-             same user can read it; start the tool with `exec`, or give the key through a pipe"
+            "warning: `{name}` (process {id}), which started this, has the key or its passphrase in its environment, where all programs of \
+             the same user can read it; start the tool with `exec`, or pass the key through a pipe"
         ));
     }
     let opened = source(arguments)?.open(Secret::passphrase_from_environment()?)?;
     if let Some(path) = opened.made {
         ui::warn(&format!(
-            "made a development key, {}: it signs what is built here and is worth nothing elsewhere; give a release key with --key-file",
+            "created a development key, {}, only for trying things out; use a release key with --key-file",
             path.display()
         ));
     }

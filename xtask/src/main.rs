@@ -38,7 +38,7 @@ use lustre_packaging::process;
 fn main() -> std::process::ExitCode {
     // Before anything is started, or read.
     let secrets = process::secrets::take().context(
-        "the key or its passphrase cannot be taken out of the environment, where every program could read it; give it in a file",
+        "cannot remove the key or its passphrase from the environment, where every program could read it; use a file instead",
     );
     let result = secrets
         .and_then(|()| Ok(misplaced::check()?))

@@ -46,8 +46,8 @@ fn option(word: &str) -> Option<String> {
 
 fn usage(place: &str) -> Usage {
     Usage(format!(
-        "{place} has what looks like a secret key, which is not shown; put it into a file, and its path into {}_FILE or after --key-file, or \
-         the key itself into {}",
+        "{place} looks like a secret key (not shown); put the key into a file and pass its path with --key-file or in {}_FILE, or put the \
+         key itself into {}",
         secrets::KEY_VARIABLE,
         secrets::KEY_VARIABLE
     ))

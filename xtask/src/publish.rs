@@ -66,7 +66,7 @@ pub fn publish(
         }
         if let Some(changed) = changed_by_hand(&here, &wanted, output) {
             screen.warn(&format!(
-                "{} is not as it was made ({changed}); it is replaced",
+                "{} was changed ({changed}); it is replaced",
                 output.display()
             ));
         }
@@ -104,7 +104,7 @@ pub fn publish(
         }
         if state(output).map_err(std::io::Error::other)? != judged {
             return Err(std::io::Error::other(
-                "another run has put a repository there since this one looked; run the same command again",
+                "another run has published there in the meantime; run the same command again",
             ));
         }
         outdate(output, &here, aside, &wanted)
@@ -112,11 +112,11 @@ pub fn publish(
     drop(alone);
     let result = match damage {
         Some(what) => Ok(Published::Damaged(format!(
-            "{what} is not as it was recorded"
+            "{what} differs from its record"
         ))),
         None => swapped
             .map(|()| Published::Done)
-            .with_context(|| format!("cannot put the repository at {}", output.display())),
+            .with_context(|| format!("cannot publish the repository at {}", output.display())),
     };
     // What could not be removed is left for the next run to find.
     if layout::leftovers(output).is_ok_and(|left| left.is_empty()) {
@@ -266,7 +266,7 @@ pub fn recover_and_tell(store: &Store, tell: &mut dyn FnMut(&str)) -> anyhow::Re
     for Left { output, why } in recover(store)? {
         if let Some(why) = why {
             tell(&format!(
-                "what a killed run left beside {} cannot be removed: {why}",
+                "cannot remove what a killed run left beside {}: {why}",
                 output.display()
             ));
         }
@@ -284,7 +284,7 @@ pub fn tell_leftovers(store: &Store, tell: &mut dyn FnMut(&str)) -> anyhow::Resu
             .with_context(|| format!("what a killed run left beside {}", output.display()))?;
         for folder in found {
             tell(&format!(
-                "a killed run left {}; the next that builds or cleans removes it",
+                "a killed run left {}; the next build or `clean` removes it",
                 folder.display()
             ));
         }
@@ -548,10 +548,7 @@ mod tests {
         for judged in [judged, None] {
             let ran = publish(&world.store, &late, &world.output(), judged, &world.screen);
             let why = format!("{:#}", ran.unwrap_err());
-            assert!(
-                why.contains("another run has put a repository there"),
-                "{why}"
-            );
+            assert!(why.contains("another run has published there"), "{why}");
             assert_eq!(list_tree(&world.output()).unwrap(), there);
             assert_eq!(
                 layout::leftovers(&world.output()).unwrap(),

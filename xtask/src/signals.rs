@@ -46,13 +46,15 @@ pub fn heed(then: Then) -> anyhow::Result<()> {
         }
         std::thread::spawn(move || {
             if then == Then::CleanUp {
-                ui::warn("interrupted: stopping builds and cleaning up; once more ends it at once");
+                ui::warn(
+                    "interrupted: stopping builds and cleaning up; press again to end at once",
+                );
             }
             process::interrupt();
             while then == Then::CleanUp && is_at_work() {}
             if then == Then::CleanUp {
                 ui::warn(
-                    "still waiting after the interruption: ended; the next run removes what is unfinished",
+                    "still waiting after the interruption: ended; the next run removes unfinished work",
                 );
             }
             end();

@@ -29,7 +29,7 @@ pub const E2FSPROGS: &str = "e2fsprogs";
 /// The name of the kernel's source on the command line and in locks.
 pub const KERNEL: &str = "kernel";
 
-/// The lock's name for the upstream source of the kernel of a distribution that is made on the spot.
+/// The lock's name for the upstream source of the kernel of a generated distribution.
 pub const KERNEL_SOURCE: &str = "distribution-kernel";
 
 /// The sources that can be replaced.
@@ -93,7 +93,7 @@ fn heard(progress: &Progress) {
     if progress.damaged {
         let Progress { source, url, .. } = progress;
         ui::warn(&format!(
-            "damaged {source}: what came from {url} has another digest; it is fetched again from the beginning"
+            "damaged {source}: the download from {url} has another digest; it is fetched again from the beginning"
         ));
     }
 }
@@ -287,8 +287,8 @@ pub fn lustre(
     lock: &Lock,
     need: Need,
 ) -> anyhow::Result<(Fetched, Option<String>)> {
-    let source =
-        tree_source(LUSTRE, &context.target.lustre.source)?.context("lustre.source is no tree")?;
+    let source = tree_source(LUSTRE, &context.target.lustre.source)?
+        .context("lustre.source is not a tree")?;
     fetch_lenient(context, lock, LUSTRE, &source, need)
 }
 

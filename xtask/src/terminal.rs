@@ -62,7 +62,7 @@ pub fn run(mut command: Command) -> anyhow::Result<ExitStatus> {
     carry(File::from(master), File::from(shown));
     let status = running.join();
     drop(raw);
-    let status = status.ok().context("a thread of this tool broke off")?;
+    let status = status.ok().context("a thread of this tool panicked")?;
     Ok(status?)
 }
 

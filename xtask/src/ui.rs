@@ -259,7 +259,7 @@ impl Screen {
                 }
             }
             Event::Damaged { stage, why } => {
-                self.happened("damaged", &format!("{stage}: {why}; it is made again"))
+                self.happened("damaged", &format!("{stage}: {why}; rebuilding it"))
             }
             Event::Finished {
                 stage,

@@ -25,7 +25,7 @@ pub struct Commit {
 
 /// What git said is not what it was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("git's log of commits is not understood at `{0}`")]
+#[error("cannot parse git's log at `{0}`")]
 pub struct BadLog(String);
 
 /// A commit that another one names.

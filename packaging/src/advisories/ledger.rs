@@ -95,7 +95,7 @@ pub struct Fault {
     pub changes: Vec<String>,
     /// Our own edits that mend it.
     #[serde(default)]
-    pub mend: Vec<Mend>,
+    pub mend: Vec<OwnFix>,
     /// How it is known.
     pub evidence: String,
 }
@@ -103,7 +103,7 @@ pub struct Fault {
 /// Edits of ours that mend a fault, all of them together.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Mend {
+pub struct OwnFix {
     /// The overlay, a folder under `specs/`.
     pub overlay: String,
     /// The names of its edits.
@@ -130,7 +130,7 @@ pub enum Error {
         problem: String,
     },
     /// An overlay that it names cannot be read.
-    #[error("{file}: {ticket} is mended by the overlay `{overlay}`: {source}")]
+    #[error("{file}: {ticket} is fixed by the overlay `{overlay}`: {source}")]
     Overlay {
         /// The ledger.
         file: String,
@@ -199,7 +199,7 @@ impl Ledger {
                     return Err(Error::Malformed {
                         file: Self::FILE.to_owned(),
                         problem: format!(
-                            "{} is mended by the edit `{edit}` of the overlay `{}`, which has none of that name",
+                            "{} is fixed by the edit `{edit}` of the overlay `{}`, which has no edit of that name",
                             fault.ticket, mend.overlay
                         ),
                     });
@@ -221,7 +221,7 @@ impl Ledger {
     }
 }
 
-impl Mend {
+impl OwnFix {
     /// The first edit that `overlay` does not have.
     pub(super) fn missing_in(&self, overlay: &Overlay) -> Option<&str> {
         let there = |name: &&String| overlay.manifest.edit.iter().any(|edit| edit.name == **name);
@@ -249,7 +249,7 @@ impl Fault {
         let ticket = &self.ticket;
         if !is_ticket(ticket) {
             return Err(format!(
-                "`{ticket}` is no ticket of Lustre: those look like LU-20192"
+                "`{ticket}` is not a Lustre ticket, such as LU-20192"
             ));
         }
         for (key, value) in [("since", Some(&self.since)), ("until", self.until.as_ref())] {
@@ -288,12 +288,12 @@ impl Fault {
         }
         if self.until.is_some() && self.changes.is_empty() {
             return Err(format!(
-                "{ticket}: it has an `until` and no `changes`: which commits mended it?"
+                "{ticket}: it has an `until` and no `changes`: which commits fixed it?"
             ));
         }
         match self.mend.iter().find(|mend| mend.edits.is_empty()) {
             Some(mend) => Err(format!(
-                "{ticket}: the overlay `{}` is said to mend it, with no edit",
+                "{ticket}: the overlay `{}` is listed as its fix, without an edit",
                 mend.overlay
             )),
             None => Ok(()),
@@ -321,9 +321,9 @@ mod tests {
         );
         assert!(one(&good).is_ok());
         for (from, to, words) in [
-            ("LU-1", "EX-1", "`EX-1` is no ticket"),
-            ("LU-1", "LU-", "`LU-` is no ticket"),
-            ("LU-1", "LU-1x", "no ticket of Lustre"),
+            ("LU-1", "EX-1", "`EX-1` is not a Lustre ticket"),
+            ("LU-1", "LU-", "`LU-` is not a Lustre ticket"),
+            ("LU-1", "LU-1x", "not a Lustre ticket"),
             (
                 "2.16.0-RC1",
                 "2.16.1",
@@ -333,7 +333,7 @@ mod tests {
             ("2.16.0-RC1", "b2_16", "`since` is a release"),
             (ID, "01234567", "40 digits"),
             (ID, &ID.to_uppercase(), "40 digits"),
-            ("changes", "causes", "which commits mended it"),
+            ("changes", "causes", "which commits fixed it"),
         ] {
             let error = one(&good.replace(from, to)).unwrap_err();
             assert!(error.contains(words), "{words}: {error}");
@@ -344,7 +344,10 @@ mod tests {
         assert!(one(&twice).unwrap_err().contains("LU-1 is there twice"));
         for (lines, words) in [
             ("seveirty = 'x'\n", "seveirty"),
-            ("mend = [{ overlay = 'a', edits = [] }]\n", "with no edit"),
+            (
+                "mend = [{ overlay = 'a', edits = [] }]\n",
+                "without an edit",
+            ),
         ] {
             let error = one(&format!("{good}{lines}")).unwrap_err();
             assert!(error.contains(words), "{words}: {error}");
@@ -391,7 +394,7 @@ mod tests {
         mend.edits.push("no-such-edit".to_owned());
         let error = wrong.check_mends(&specs).unwrap_err().to_string();
         assert!(error.contains("`no-such-edit`"), "{error}");
-        wrong.fault[0].mend = vec![Mend {
+        wrong.fault[0].mend = vec![OwnFix {
             overlay: "lustre/no".to_owned(),
             edits: vec!["x".to_owned()],
         }];

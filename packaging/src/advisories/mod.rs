@@ -3,19 +3,19 @@
 //! - [`commit`]: commits, out of what `git log` says.
 //! - [`history`]: the commits that a pinned one is made of, found by id, subject, Change-Id and ticket.
 //! - [`select`]: which of the later commits mend one of these, without those that it has under another id.
-//! - [`weight`]: what such a commit says and touches, for the order.
+//! - [`relevance`]: what such a commit says and touches, for the order.
 //! - [`ledger`]: `specs/lustre/safety.toml`, the faults that somebody has looked at.
-//! - [`standing`]: what of these concerns a target, and whether it is mended, accepted or open.
+//! - [`status`]: what of these concerns a target, and whether it is mended, accepted or open.
 
 pub mod commit;
 pub mod history;
 pub mod ledger;
+pub mod relevance;
 pub mod select;
-pub mod standing;
-pub mod weight;
+pub mod status;
 
 pub use commit::Commit;
 pub use history::History;
 pub use ledger::{Fault, Ledger, Severity};
 pub use select::{Advisory, Selection, select};
-pub use standing::{Known, Standing};
+pub use status::{FaultStatus, TargetFault};

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::commit::Commit;
 use super::history::{History, Same, undone};
-use super::weight::Weight;
+use super::relevance::Relevance;
 
 /// Something that a history has wrong, as the commits say that mend it elsewhere.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub struct Advisory<'a> {
     /// The commits of the history that have its ticket: earlier parts of the same work.
     pub of_ticket: Vec<&'a Commit>,
     /// What it says and touches.
-    pub weight: Weight,
+    pub weight: Relevance,
 }
 
 /// A commit that names one of the history and is no advisory.
@@ -139,7 +139,7 @@ fn grouped<'a>(
                     mends,
                     followed_by: Vec::new(),
                     of_ticket: ticket.map_or_else(Vec::new, |ticket| history.of_ticket(ticket)),
-                    weight: Weight::of(commit),
+                    weight: Relevance::of(commit),
                 });
             }
         }

@@ -67,7 +67,7 @@ impl Budget {
                 self.all.set(left);
                 Ok(())
             }
-            None => Err(too_much("it holds more than is ever unpacked")),
+            None => Err(too_much("it exceeds the limit for unpacking")),
         }
     }
 }
@@ -82,7 +82,7 @@ impl<R: Read> Read for Bounded<R> {
         let left = budget.description.get().unwrap_or(u64::MAX);
         let wanted = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
         if wanted == 0 && !buffer.is_empty() {
-            return Err(too_much("the description of a member has no end"));
+            return Err(too_much("the header of a member is not terminated"));
         }
         let read = self.inner.read(&mut buffer[..wanted])?;
         budget.take(read as u64)?;

@@ -61,7 +61,7 @@ pub enum Error {
     },
     /// The place to unpack to is taken.
     #[error(
-        "{} is not empty: an archive is unpacked into a folder of its own",
+        "{} is not empty: an archive is unpacked into an empty folder",
         lustre_files::shown(path)
     )]
     NotEmpty {
@@ -81,7 +81,7 @@ pub enum Error {
     },
     /// A symbolic link that leads out of its tree.
     #[error(
-        "the link {} -> {} leads out of the tree",
+        "the link {} -> {} points outside of the tree",
         lustre_files::shown(link),
         lustre_files::shown(target)
     )]
@@ -106,7 +106,7 @@ pub enum Error {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
     /// Its path has `..` in it.
-    #[error("climbs out of its folder by `..`")]
+    #[error("leaves its folder by `..`")]
     Climbs,
     /// Its path is absolute.
     #[error("has an absolute path")]
@@ -118,15 +118,15 @@ pub enum Refusal {
     #[error("would be written through the link `{0}`")]
     ThroughLink(String),
     /// A symbolic link to somewhere outside.
-    #[error("is a link that leads out of the archive, to `{0}`")]
+    #[error("is a link that points outside of the archive, to `{0}`")]
     LinkOut(String),
     /// A hard link to something that is not a file of the archive.
     #[error("is a hard link to `{0}`, which is not a file of the archive")]
     HardLink(String),
     /// A device, pipe or something unknown.
-    #[error("is {0}, and only files, folders and links are unpacked")]
+    #[error("is {0}; only files, folders and links are supported")]
     Kind(String),
     /// A file where there is a folder already, or the reverse.
-    #[error("has the name of another entry of another kind")]
+    #[error("has the same name as an entry of another kind")]
     Conflict,
 }

@@ -46,9 +46,9 @@ pub fn decide(probe: &Probe) -> Choice {
             accelerator: Accelerator::Kvm,
             why: "the guest runs with KVM".to_owned(),
         },
-        Probe::NoDevice(why) => tcg(format!("KVM cannot be had: {why}")),
+        Probe::NoDevice(why) => tcg(format!("KVM is not available: {why}")),
         Probe::Hung(time, last) => tcg(format!(
-            "with KVM the kernel did not get through its start in {} s; {}",
+            "with KVM, the kernel did not boot within {} s; {}",
             time.as_secs(),
             if last.is_empty() {
                 "it said nothing".to_owned()

@@ -26,8 +26,8 @@ pub enum Error {
     },
     /// An emulator without the processor that the target's packages are compiled for.
     #[error(
-        "{} cannot give a guest a processor of the level {level}, which the distribution's packages are compiled for: {said}; QEMU 7.2 \
-         and later can for x86-64-v3",
+        "{} cannot emulate a processor of the level {level}, which the distribution's packages are compiled for: {said}; QEMU 7.2 and later \
+         can emulate x86-64-v3",
         lustre_files::shown(program)
     )]
     Cpu {
@@ -39,6 +39,7 @@ pub enum Error {
         said: String,
     },
     /// There is no emulator.
-    #[error("no QEMU on this host: neither {} is there; the package is qemu-system-x86 on Debian, qemu-kvm on Enterprise Linux and Fedora", needs::PROGRAMS.join(" nor "))]
+    #[error("QEMU is missing on this host: neither {} exists; install the package qemu-system-x86 on Debian, qemu-kvm on Enterprise Linux \
+        and Fedora", needs::PROGRAMS.join(" nor "))]
     NoQemu,
 }

@@ -39,7 +39,7 @@ impl End {
 
 /// A guest that ran.
 #[derive(Debug)]
-pub struct Ran {
+pub struct GuestRun {
     /// What it said.
     pub report: Report,
     /// How it ended.
@@ -48,7 +48,7 @@ pub struct Ran {
     pub console: String,
 }
 
-impl Ran {
+impl GuestRun {
     /// The last lines of the console.
     pub fn last_lines(&self) -> Vec<&str> {
         /// How many an error shows.
@@ -73,7 +73,7 @@ pub fn run(
     limit: Duration,
     log: &Path,
     tell: &mut dyn FnMut(&str),
-) -> Result<Ran, Error> {
+) -> Result<GuestRun, Error> {
     for file in [machine.console, machine.report] {
         fs::write(file, "").map_err(at(file))?;
     }
@@ -111,12 +111,12 @@ pub fn run(
         _ if report.done => End::Done,
         Ended::TimedOut => End::TimedOut(limit),
         Ended::Exited(status) if status.success() => {
-            End::Died("it panicked or was switched off".to_owned())
+            End::Died("it panicked or powered off".to_owned())
         }
         Ended::Exited(status) => End::Died(format!("QEMU: {status}, {}", process::tail(log, 1))),
-        Ended::Stopped => End::Died("QEMU could not be waited for".to_owned()),
+        Ended::Stopped => End::Died("waiting for QEMU failed".to_owned()),
     };
-    Ok(Ran {
+    Ok(GuestRun {
         report,
         end,
         console: text(machine.console)?,

@@ -1,4 +1,4 @@
-//! Lines of the kernel's log that are no good, by patterns that are data.
+//! Error lines of the kernel log, by patterns that are data.
 
 use std::path::Path;
 
@@ -43,7 +43,7 @@ struct Entry {
 
 /// What was found in a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct LogFindings {
     /// Lines that must not be there, each with what it is.
     pub findings: Vec<String>,
     /// Lines worth showing that are known from clean runs, each with why.
@@ -84,7 +84,7 @@ impl KernelLog {
     fn parse(text: &str) -> Result<Self, String> {
         let file: File = crate::bounded_toml::from_str(text).map_err(|error| error.to_string())?;
         if file.bad.is_empty() {
-            return Err("there is no [[bad]] pattern: every log would be good".to_owned());
+            return Err("there is no [[bad]] pattern: every log would pass".to_owned());
         }
         let patterns = |entries: Vec<Entry>| -> Result<Vec<Pattern>, String> {
             entries
@@ -106,8 +106,8 @@ impl KernelLog {
     }
 
     /// Looks at every line.
-    pub fn look<'l>(&self, lines: impl IntoIterator<Item = &'l str>) -> Found {
-        let mut found = Found::default();
+    pub fn look<'l>(&self, lines: impl IntoIterator<Item = &'l str>) -> LogFindings {
+        let mut found = LogFindings::default();
         for line in lines {
             let line = beginning(line);
             let first = |patterns: &'_ [Pattern]| {
@@ -196,7 +196,7 @@ mod tests {
             "debug_locks: none, no debugger",
             "Lustre: Lustre: Build Version: 2.17.0",
         ];
-        assert_eq!(patterns.look(lines), Found::default());
+        assert_eq!(patterns.look(lines), LogFindings::default());
     }
 
     #[test]

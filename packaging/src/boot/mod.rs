@@ -8,7 +8,7 @@
 //! - [`guest`]: running the guest to its end, or to its limit.
 //! - [`report`]: what the guest says, line by line.
 //! - [`judge`]: what the report means: pass, or findings.
-//! - [`kernel_log`]: lines of the kernel's log that are no good.
+//! - [`kernel_log`]: error lines of the kernel log.
 //!
 //! The guest has no network but an interface that leads nowhere, and no disk but its own image.
 

@@ -26,8 +26,8 @@ pub const OVERHEAD_MIB: u64 = 512;
 pub enum Error {
     /// Too little memory.
     #[error(
-        "the guest needs {needed} MiB of memory ({guest} of its own, {} for QEMU), and {available} MiB are available; end what uses it, \
-         or lower boot.memory_mib in the target",
+        "the guest needs {needed} MiB of memory ({guest} of its own, {} for QEMU), and {available} MiB are available; free memory, or lower \
+         boot.memory_mib in the target",
         needed - guest
     )]
     Memory {

@@ -292,7 +292,7 @@ mod tests {
             "echo \"TCG doesn't support requested feature: CPUID.07H:EBX.avx2 [bit 5]\" >&2; exit 1",
         );
         let error = check_cpu(&old, Some(Level::V3)).unwrap_err().to_string();
-        for part in ["/old cannot give", "x86-64-v3", "EBX.avx2", "7.2"] {
+        for part in ["/old cannot emulate", "x86-64-v3", "EBX.avx2", "7.2"] {
             assert!(error.contains(part), "`{part}`: {error}");
         }
         check_cpu(&old, None).unwrap();

@@ -138,7 +138,7 @@ fn is_patch(line: &str) -> bool {
 fn misfit(what: &str) -> Error {
     Error::Result {
         what: format!("{SPEC} does not have {what}"),
-        hint: "the tool sets versions, archive and patches in such lines; put it back".to_owned(),
+        hint: "the tool sets versions, archive and patches in such lines; restore it".to_owned(),
     }
 }
 
@@ -167,7 +167,7 @@ impl Tree {
                     .to_owned(),
         };
         let found = release_of(version)
-            .ok_or_else(|| unclear(format!("{VERSION} names no E2FSPROGS_VERSION")))?;
+            .ok_or_else(|| unclear(format!("{VERSION} does not set E2FSPROGS_VERSION")))?;
         let supported = supported(features)
             .ok_or_else(|| unclear(format!("{FEATURES} has no `{SUPPORTED}`")))?;
         let (version, own) = split(&found);
@@ -177,7 +177,7 @@ impl Tree {
         };
         if version.is_empty() || !plain(version) || !own.as_deref().is_none_or(plain) {
             return Err(unclear(format!(
-                "{VERSION}: `{found}` is no version that a package may have"
+                "{VERSION}: `{found}` is not a valid package version"
             )));
         }
         Ok(Self {

@@ -18,13 +18,10 @@ pub enum Error {
     #[error("{0}")]
     Overlay(String),
     /// The kernel's source package has no source of ext4 that can be used.
-    #[error("cannot take the source of ext4 out of the kernel's source package: {0}")]
+    #[error("cannot extract the ext4 source from the kernel's source package: {0}")]
     KernelSource(Box<crate::preflight::Error>),
     /// A package could not be read.
-    #[error(
-        "{}: not a package that can be read: {message}",
-        lustre_files::shown(path)
-    )]
+    #[error("{}: cannot read the package: {message}", lustre_files::shown(path))]
     Package {
         /// The package.
         path: PathBuf,

@@ -11,7 +11,7 @@ use crate::archive;
 use crate::distro::tree::matches;
 use crate::overlay::patch::ApplyOptions;
 use crate::preflight::ldiskfs::{left_out, staged};
-use crate::preflight::{self, KernelSource, Wanted, kernel, series};
+use crate::preflight::{self, KernelFiles, KernelSource, kernel, series};
 
 /// The name of the package and of its spec.
 pub const NAME: &str = "ext4-source";
@@ -75,7 +75,7 @@ fn options(source: &KernelSource) -> Vec<String> {
 
 /// Writes what ldiskfs is made of, with the distribution's own patches, to the new folder `into`, by the paths in the kernel's tree.
 fn extract(source: &KernelSource, lustre: &Path, into: &Path) -> Result<(), Error> {
-    let wanted = Wanted::read(source, None, lustre).map_err(unusable)?;
+    let wanted = KernelFiles::read(source, None, lustre).map_err(unusable)?;
     let archive = source.archive().map_err(unusable)?;
     archive::unpack_only(&archive, &source.parts, 1, &|path| wanted.takes(path))
         .map_err(unusable)?;
@@ -87,12 +87,12 @@ fn extract(source: &KernelSource, lustre: &Path, into: &Path) -> Result<(), Erro
         let lines: Vec<String> = problems.iter().map(|one| one.message.clone()).collect();
         return Err(Error::Result {
             what: format!(
-                "of the distribution's own patches to the kernel, {} do not apply to {}:\n{}",
+                "{} of the distribution's own kernel patches do not apply to {}:\n{}",
                 problems.len(),
                 archive.file_name().unwrap_or_default().display(),
                 lines.join("\n")
             ),
-            hint: "is the source package whole? `cargo xtask preflight` looks at all of them"
+            hint: "is the source package complete? `cargo xtask preflight` checks all of them"
                 .to_owned(),
         });
     }
@@ -112,10 +112,10 @@ fn extract(source: &KernelSource, lustre: &Path, into: &Path) -> Result<(), Erro
     if count.get() == 0 {
         return Err(Error::Result {
             what: format!(
-                "{} holds no source of ext4",
+                "{} has no ext4 source",
                 archive.file_name().unwrap_or_default().display()
             ),
-            hint: "ldiskfs is made of it; is `kernel.source` of the target the kernel's source package?".to_owned(),
+            hint: "ldiskfs is built from it; is `kernel.source` of the target the kernel's source package?".to_owned(),
         });
     }
     Ok(())
@@ -222,7 +222,7 @@ mod tests {
         let none = source(dir.path(), &[("Makefile", "x\n"), ("fs/open.c", "o\n")]);
         let lustre = dir.path().join("lustre");
         let error = extract(&none, &lustre, &dir.path().join("out")).unwrap_err();
-        assert!(error.to_string().contains("no source of ext4"), "{error}");
+        assert!(error.to_string().contains("no ext4 source"), "{error}");
     }
 
     #[test]

@@ -240,7 +240,7 @@ fn refuse(compared: &Comparison, place: &str, overlay: &Overlay) -> Result<(), E
     let lines: Vec<String> = compared.fragments.iter().map(ToString::to_string).collect();
     Err(Error::Result {
         what: format!(
-            "the kernel's config ({place}) is not the one intended:\n{}",
+            "the kernel's config ({place}) is not the intended one:\n{}",
             lines.join("\n")
         ),
         hint: format!("the fragments are in {}", overlay.folder.display()),
@@ -280,9 +280,9 @@ fn packaged_config(packages: &[PathBuf]) -> Result<(String, String), Error> {
         }
     }
     Err(Error::Result {
-        what: "none of the kernel's packages has its config, /lib/modules/RELEASE/config"
+        what: "none of the kernel's packages contains its config, /lib/modules/RELEASE/config"
             .to_owned(),
-        hint: "without it nobody can tell what was built; the spec has to package it".to_owned(),
+        hint: "it is needed to check what was built; the spec must package it".to_owned(),
     })
 }
 
@@ -308,8 +308,8 @@ fn says_its_symbols(packages: &[PathBuf], text: &str, place: &str) -> Result<(),
         what: format!(
             "the kernel has CONFIG_MODVERSIONS ({place}), and none of its packages provides kernel(symbol) = checksum"
         ),
-        hint: "packages of modules require these, and could not be installed; what lists the symbols comes with \
-               kernel-rpm-macros, which the buildroot has to have"
+        hint: "module packages require these, and could not be installed; the generator is in kernel-rpm-macros, which the buildroot must \
+               have"
             .to_owned(),
     })
 }

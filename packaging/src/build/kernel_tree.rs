@@ -78,7 +78,7 @@ impl KernelTree {
         let (version, release) = match &shape {
             Shape::Unpacked(archive) => version_of(archive).ok_or_else(|| {
                 wrong(format!(
-                    "has {}, whose name says no release",
+                    "has {}, whose name has no release",
                     archive.display()
                 ))
             })?,
@@ -87,7 +87,7 @@ impl KernelTree {
                 let makefile = format!("{}\n{}", text("Makefile")?, text(RELEASE)?);
                 release_of(&makefile).ok_or_else(|| {
                     wrong(format!(
-                        "does not say in its Makefile and in {RELEASE} which release of a kernel it is"
+                        "does not say in its Makefile and in {RELEASE} which kernel release it is"
                     ))
                 })?
             }
@@ -222,10 +222,10 @@ fn shape(paths: &[PathBuf]) -> Result<Shape, String> {
         return match archives.collect::<Vec<_>>()[..] {
             [archive] => Ok(Shape::Unpacked(archive.clone())),
             [] => Err(format!(
-                "has {SPEC}, and no archive linux-VERSION-RELEASE.tar.xz of the kernel beside it"
+                "has {SPEC}, but no archive linux-VERSION-RELEASE.tar.xz of the kernel beside it"
             )),
             ref archives => Err(format!(
-                "has {SPEC}, and beside it the archives of several kernels: {}",
+                "has {SPEC} with the archives of several kernels: {}",
                 listed(archives.iter().map(|path| path.as_path()))
             )),
         };
@@ -238,7 +238,7 @@ fn shape(paths: &[PathBuf]) -> Result<Shape, String> {
         .collect();
     match folders[..] {
         [folder] if has("Makefile") => Ok(Shape::Tree(folder.to_owned())),
-        [_] => Err("has no Makefile of a kernel".to_owned()),
+        [_] => Err("has no kernel Makefile".to_owned()),
         [] => Err(format!("has no folder with a {SPEC}")),
         _ => Err(format!(
             "has a {SPEC} in each of {}",
@@ -259,12 +259,12 @@ fn told(source: &Fetched, problem: String) -> String {
         return problem;
     };
     if by.path.is_file() {
-        return "is one file. A source package is unpacked first, into a new folder (`rpm2cpio FILE | cpio -id`), and the folder is given"
+        return "is a file. Unpack the source package into a new folder (`rpm2cpio FILE | cpio -id`), and give the folder"
             .to_owned();
     }
     if matches!(source.locked, Locked::Git { .. }) && by.rev.is_none() {
         return format!(
-            "{problem} in the commit that is checked out (of a clone with a tag for each kernel, name the tag: kernel=PATH@TAG)"
+            "{problem} in the commit that is checked out (for a clone with a tag for each kernel, give the tag: kernel=PATH@TAG)"
         );
     }
     problem
@@ -326,7 +326,7 @@ mod tests {
         );
         for (names, part) in [
             (&["Makefile", "fs/a.c"][..], "no folder with a kernel.spec"),
-            (&["distro/kernel.spec"], "no Makefile"),
+            (&["distro/kernel.spec"], "no kernel Makefile"),
             (
                 &["Makefile", "a/kernel.spec", "b/kernel.spec"],
                 "each of a, b",

@@ -91,7 +91,7 @@ pub fn expect_built_series(work: &Workdir, wanted: &Lustre) -> Result<(), Error>
     }
     Err(Error::Result {
         what: format!(
-            "rpmbuild left no configured tree of Lustre in {}, so nobody can tell which series ldiskfs was made with",
+            "rpmbuild left no configured tree of Lustre in {}, so the series that ldiskfs was built with is unknown",
             build.display()
         ),
         hint: "does the spec run configure in its %build?".to_owned(),
@@ -112,15 +112,15 @@ fn expect_series(tree: &Path, wanted: Option<&str>) -> Result<(), Error> {
     Err(Error::Result {
         what: match chosen {
             Some(chosen) => format!(
-                "Lustre's configure chose the ldiskfs series {chosen}, and the target names {wanted} (`lustre.ldiskfs_series`), the one \
-                 that preflight has tried"
+                "Lustre's configure chose the ldiskfs series {chosen}, and the target sets {wanted} (`lustre.ldiskfs_series`), which \
+                 preflight has checked"
             ),
             None => format!(
-                "Lustre's configure chose no ldiskfs series for this kernel, and the target names {wanted} (`lustre.ldiskfs_series`)"
+                "Lustre's configure chose no ldiskfs series for this kernel, and the target sets {wanted} (`lustre.ldiskfs_series`)"
             ),
         },
         hint: format!(
-            "name the series that fits this kernel, or have configure take it: `LDISKFS_SERIES={wanted}.series` among the options of \
+            "set the series that fits this kernel, or make configure use it: `LDISKFS_SERIES={wanted}.series` among the options of \
              `lustre.configure` and, as configure_args, of `lustre.rpmbuild`"
         ),
     })
@@ -171,8 +171,8 @@ pub fn expect_modules(packages: &[PathBuf], modules: &[String]) -> Result<(), Er
     }
     Err(Error::Result {
         what: format!("Lustre was built without {}", missing.join(", ")),
-        hint: "its configure drops ldiskfs with a mere warning when kernel-devel has no usable ext4 source or a patch of the series \
-               does not fit: look for `ldiskfs` in the log of the stage `lustre-srpm`"
+        hint: "its configure only warns and drops ldiskfs if kernel-devel has no usable ext4 source or a patch of the series does not fit: \
+               search for `ldiskfs` in the log of the stage `lustre-srpm`"
             .to_owned(),
     })
 }
@@ -185,8 +185,13 @@ pub fn expect_clean(tree: &Path) -> Result<(), Error> {
     let left = tree.join("config.status");
     if fs::symlink_metadata(&left).is_ok() {
         return Err(Error::Result {
-            what: format!("{} was configured in place: {} exists", tree.display(), left.display()),
-            hint: "give a clean tree (`git clean -dfx` there), or a commit: `--source lustre=PATH@REV`".to_owned(),
+            what: format!(
+                "{} was configured in place: {} exists",
+                tree.display(),
+                left.display()
+            ),
+            hint: "clean the tree (`git clean -dfx`), or give a commit: `--source lustre=PATH@REV`"
+                .to_owned(),
         });
     }
     let autogen = tree.join("autogen.sh");

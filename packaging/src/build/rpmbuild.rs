@@ -30,7 +30,7 @@ pub fn source_package(
         (Some(one), true) => Ok(one),
         _ => Err(Error::Result {
             what: format!(
-                "rpmbuild -bs made no SRPM, or more than one, in {}",
+                "rpmbuild -bs did not make exactly one SRPM in {}",
                 folder.display()
             ),
             hint: format!("see {}", log.display()),
@@ -98,7 +98,7 @@ pub fn build(
     if made.is_empty() {
         return Err(Error::Result {
             what: format!(
-                "rpmbuild -bb of {} ended well but made no RPM",
+                "rpmbuild -bb of {} succeeded but made no RPM",
                 srpm.display()
             ),
             hint: format!("see {}", log.display()),
@@ -179,9 +179,9 @@ pub fn expect(what: &str, packages: &[PathBuf], expected: &[String]) -> Result<(
         return Ok(());
     }
     Err(Error::Result {
-        what: format!("the build of {what} did not make {}", missing.join(", ")),
+        what: format!("the build of {what} did not produce {}", missing.join(", ")),
         hint: format!(
-            "it made {}; the target's `{what}.packages` says what must come out",
+            "it produced {}; the target's `{what}.packages` lists the expected packages",
             names.join(", ")
         ),
     })

@@ -38,8 +38,8 @@ fn a_package_that_did_not_come_out_is_named_with_those_that_did() {
         .unwrap_err()
         .to_string();
     for part in [
-        "did not make kmod-lustre, kmod-lustre-osd-ldiskfs;",
-        "it made lustre, lustre-tests",
+        "did not produce kmod-lustre, kmod-lustre-osd-ldiskfs;",
+        "it produced lustre, lustre-tests",
         "`lustre.packages`",
     ] {
         assert!(error.contains(part), "{part} is not in: {error}");

@@ -34,7 +34,7 @@ pub enum Error {
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
     /// The recipe names packages that are not there.
-    #[error("the recipe's `{table}` names `{name}`, which is not among the packages")]
+    #[error("the recipe's `{table}` contains `{name}`, which is not one of the packages")]
     Unknown {
         /// The table.
         table: &'static str,

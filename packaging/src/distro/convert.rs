@@ -42,7 +42,7 @@ pub enum Error {
         source: version::Error,
     },
     /// Its version does not begin as the recipe says.
-    #[error("{}: version {version} does not begin with `{prefix}` (the recipe's `version_prefix`)", path.display())]
+    #[error("{}: version {version} does not start with `{prefix}` (the recipe's `version_prefix`)", path.display())]
     Prefix {
         /// The file.
         path: PathBuf,
@@ -60,7 +60,7 @@ pub enum Error {
         source: depends::Error,
     },
     /// Its architecture.
-    #[error("{}: architecture `{arch}` is not one this distribution has (amd64, all)", path.display())]
+    #[error("{}: architecture `{arch}` is not supported by this distribution (amd64, all)", path.display())]
     Architecture {
         /// The file.
         path: PathBuf,

@@ -28,7 +28,7 @@ pub enum Error {
     #[error("not a .deb: {0}")]
     Format(&'static str),
     /// A part is compressed in a way this tool does not read.
-    #[error("`{0}` is compressed in an unknown way (known: .tar, .tar.gz, .tar.xz, .tar.zst)")]
+    #[error("`{0}` has an unknown compression (supported: .tar, .tar.gz, .tar.xz, .tar.zst)")]
     Compression(String),
     /// A part is damaged.
     #[error("cannot unpack `{part}`: {source}")]
@@ -424,7 +424,7 @@ pub(super) mod tests {
         let deb = ar(&[("control.tar.gz", gzip(&bomb))]);
         assert!(deb.len() < 1 << 20);
         let error = Deb::read(&deb).unwrap_err().to_string();
-        assert!(error.contains("more than is ever unpacked"), "{error}");
+        assert!(error.contains("exceeds the limit for unpacking"), "{error}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A distribution made on the spot: Debian packages re-wrapped as RPMs, and packages of its own, in dnf repositories.
+//! A generated distribution: Debian packages re-wrapped as RPMs, and packages of its own, in dnf repositories.
 //!
 //! - [`recipe`]: `distribution.toml`, the data all of this works from.
 //! - [`debian`]: Debian's archive through apt: pins and files.

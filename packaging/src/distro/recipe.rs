@@ -225,7 +225,7 @@ pub enum Error {
 }
 
 impl Recipe {
-    /// Reads `distribution.toml` in `dir`. One that says `inherits = "OTHER"`, a folder beside its own, is laid over that one: its tables
+    /// Reads `distribution.toml` in `dir`. One that says `inherits = "OTHER"`, a folder beside its own, inherits from that one: its tables
     /// add keys, its lists more entries.
     ///
     /// # Errors
@@ -306,7 +306,7 @@ impl Recipe {
     }
 }
 
-/// `over` laid over `base`: tables key by key, lists one behind the other, every other value in place of the one below.
+/// `over` merged over `base`: tables key by key, lists concatenated, every other value overridden.
 fn extended(mut base: toml::Table, over: toml::Table) -> toml::Table {
     for (key, value) in over {
         let value = match (base.remove(&key), value) {

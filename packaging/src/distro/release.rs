@@ -21,13 +21,13 @@ pub enum Error {
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
     /// The archive's name says no version.
-    #[error("`{0}` is not named as Debian names a kernel's source, linux_VERSION.orig.tar.xz")]
+    #[error("`{0}` is not named like a Debian kernel source, linux_VERSION.orig.tar.xz")]
     Name(String),
     /// A config or a fragment.
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// The spec does not say its version where it should.
-    #[error("{} has {found} lines that begin with `{line}`, and must have one", spec.display())]
+    #[error("{} has {found} lines that start with `{line}`, expected one", spec.display())]
     Line {
         /// The spec.
         spec: PathBuf,
@@ -39,7 +39,7 @@ pub enum Error {
 }
 
 /// Copies the folder `spec_dir` to `into`, with the spec's release set to that of the archive named `archive` and the config fragments
-/// at `fragments` laid over its config.
+/// at `fragments` merged into its config.
 ///
 /// # Errors
 /// When the archive's name says no version, the spec has not exactly one line that does, or a config is malformed.

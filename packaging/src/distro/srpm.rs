@@ -23,7 +23,7 @@ pub enum Error {
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
     /// The folder has no spec, or more than one.
-    #[error("{} must hold exactly one .spec file, and holds {found}", dir.display())]
+    #[error("{} has {found} .spec files, expected one", dir.display())]
     Spec {
         /// The folder.
         dir: PathBuf,
@@ -31,7 +31,7 @@ pub enum Error {
         found: usize,
     },
     /// A source that the spec names is not there.
-    #[error("{} wants the source {wanted}, which is neither beside it nor among: {given}", spec.display())]
+    #[error("{} needs the source {wanted}, which is neither beside it nor one of: {given}", spec.display())]
     Source {
         /// The spec's folder.
         spec: PathBuf,

@@ -13,7 +13,7 @@ use super::writer::Plan;
 
 /// The recipe wants a package that the spec does not make.
 #[derive(Debug, thiserror::Error)]
-#[error("the recipe's `stock.packages` names `{name}`, but the spec makes only: {made}")]
+#[error("the recipe's `stock.packages` contains `{name}`, but the spec only makes: {made}")]
 pub struct Error {
     /// The package.
     pub name: String,

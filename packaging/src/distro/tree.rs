@@ -148,7 +148,7 @@ pub fn absolute(name: &str) -> Result<Option<String>, &'static str> {
     for part in name.split('/') {
         match part {
             "" | "." => {}
-            ".." => return Err("the name climbs out of the package"),
+            ".." => return Err("the name leaves the package"),
             part if part.contains('\0') => return Err("the name holds a NUL"),
             part => {
                 path.push('/');

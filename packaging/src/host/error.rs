@@ -17,7 +17,7 @@ pub enum Error {
     },
     /// Programs are missing.
     #[error(
-        "missing on this host:\n{}\ninstall with: {install}\nor let `--setup` do it",
+        "missing on this host:\n{}\ninstall with: {install}\nor pass `--setup`",
         missing_lines(missing)
     )]
     Missing {
@@ -27,7 +27,7 @@ pub enum Error {
         install: String,
     },
     /// Neither apt nor dnf is there to install with.
-    #[error("this host has neither apt-get nor dnf to install with; needed are: {0}")]
+    #[error("this host has neither apt-get nor dnf to install packages; missing programs: {0}")]
     NoInstaller(String),
     /// Installing failed.
     #[error("`{command}` failed{}", reason(message))]
@@ -39,8 +39,7 @@ pub enum Error {
     },
     /// Another program has the lock of the host's packages, and keeps it.
     #[error(
-        "`{name}` (process {process}) has the lock {} and did not let it go in {seconds} s; wait for its end and run the same command \
-         again",
+        "`{name}` (process {process}) has held the lock {} for {seconds} s; wait until it ends and run the same command again",
         lustre_files::shown(lock)
     )]
     Locked {
@@ -55,8 +54,8 @@ pub enum Error {
     },
     /// Neither root nor a user namespace with a range of ids.
     #[error(
-        "chroots cannot be made: not root, and a user namespace with a range of ids cannot be had ({0}); run as root, or have the \
-         administrator allow unprivileged user namespaces, install the package with `newuidmap` and give your user a range in \
+        "cannot create chroots: not root, and no user namespace with a range of ids is available ({0}); run as root, or ask the \
+         administrator to allow unprivileged user namespaces, install the package with `newuidmap`, and give your user a range in \
          /etc/subuid and /etc/subgid"
     )]
     Unprivileged(String),

@@ -54,7 +54,7 @@ pub(super) fn wait(
         }
         if told.as_ref() != Some(&holder) {
             tell(&format!(
-                "waiting for `{}` (process {}), which has the lock {}",
+                "waiting for `{}` (process {}), which holds the lock {}",
                 holder.name,
                 holder.process,
                 holder.lock.display()

@@ -83,7 +83,7 @@ pub enum Error {
         problem: String,
     },
     /// A kernel's release that is not one of Enterprise Linux.
-    #[error("`{0}` is no release of a kernel of Enterprise Linux: those look like 553.22.1.el8_10")]
+    #[error("`{0}` is not the release of an Enterprise Linux kernel, such as 553.22.1.el8_10")]
     Kernel(String),
 }
 
@@ -104,8 +104,8 @@ pub enum Misfit {
     },
     /// They build only with a fixup that the target does not take.
     #[error(
-        "Lustre {lustre} needs a fixup with kernel {kernel}: {why}; take the overlay `{overlay}` with \
-         `options = [\"{option}\"]` in the target's [lustre]"
+        "Lustre {lustre} needs a fixup with kernel {kernel}: {why}; use the overlay `{overlay}` with `options = [\"{option}\"]` in the \
+         target's [lustre]"
     )]
     FixupMissing {
         /// The Lustre.
@@ -121,8 +121,8 @@ pub enum Misfit {
     },
     /// The target takes a fixup that they do not need.
     #[error(
-        "Lustre {lustre} builds with kernel {kernel} as it is, and the fixup `{option}` would not fit; take it out of `options` \
-         in the target's [lustre]"
+        "Lustre {lustre} builds with kernel {kernel} without the fixup `{option}`, which would not apply; remove it from `options` in the \
+         target's [lustre]"
     )]
     FixupTooMany {
         /// The Lustre.
@@ -134,8 +134,8 @@ pub enum Misfit {
     },
     /// There are no patches to the core of this kernel.
     #[error(
-        "Lustre {lustre} has no patches to the core of kernel {kernel}; take the distribution's own: `kind = \"distribution\"` \
-         and `packages = []` in the target's [kernel]; or an overlay without its series, such as `kernel/el10-unpatched`"
+        "Lustre {lustre} has no patches for kernel {kernel} itself; use the distribution's own: `kind = \"distribution\"` and `packages = \
+         []` in the target's [kernel]; or an overlay without its series, such as `kernel/el10-unpatched`"
     )]
     Patchless {
         /// The Lustre.

@@ -74,7 +74,7 @@ fn what_a_target_has_wrong_is_told_with_what_to_do() {
             "553.89.1.el8_10",
             &fixup[..],
             true,
-            ["as it is", "would not fit"],
+            ["without the fixup", "would not apply"],
         ),
         (
             "2.15.7",
@@ -88,7 +88,7 @@ fn what_a_target_has_wrong_is_told_with_what_to_do() {
             "55.43.1.el10_0",
             &fixup[..],
             true,
-            ["no patches to the core", "kind = \"distribution\""],
+            ["no patches for kernel", "kind = \"distribution\""],
         ),
     ] {
         let misfit = knowledge.judge(lustre, kernel, options, patched).unwrap();
@@ -139,7 +139,7 @@ fn another_kernel_takes_the_fixup_that_it_is_known_to_need() {
     // Another overlay does not have it, and of this kernel nothing is known.
     assert_eq!(of("55.25.1.el10_0", "lustre/site", &none), none);
     assert_eq!(of("1.fc40", "lustre/2.17", &with), with);
-    // One that is laid over it has.
+    // One that extends it has.
     let both = ["./ours".to_owned(), "lustre/2.17".to_owned()];
     assert_eq!(
         knowledge.options("2.17.0", "55.25.1.el10_0", &both, &none),

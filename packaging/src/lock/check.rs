@@ -29,7 +29,7 @@ impl Lock {
             }
             file(&place, &pin.file)?;
             if !files.insert(&pin.file.file) {
-                return Err(format!("{place}: `{}` is there twice", pin.file.file));
+                return Err(format!("{place}: `{}` is listed twice", pin.file.file));
             }
         }
         Ok(())
@@ -40,7 +40,7 @@ fn file(place: &str, pin: &FilePin) -> Result<(), String> {
     name(place, &pin.file)?;
     if let Err(why) = pin.sha256.parse::<Digest>() {
         return Err(format!(
-            "{place}: the sha256 `{}` is none: {why}",
+            "{place}: invalid sha256 `{}`: {why}",
             pin.sha256.escape_debug()
         ));
     }
@@ -52,10 +52,7 @@ fn file(place: &str, pin: &FilePin) -> Result<(), String> {
     }
     let begins = |c: char| c.is_ascii_alphabetic() || c == '/';
     if !pin.uri.starts_with(begins) || !pin.uri.chars().all(|c| c.is_ascii_graphic()) {
-        return Err(format!(
-            "{place}: the uri `{}` is none",
-            pin.uri.escape_debug()
-        ));
+        return Err(format!("{place}: invalid uri `{}`", pin.uri.escape_debug()));
     }
     Ok(())
 }
@@ -68,7 +65,7 @@ fn name(place: &str, text: &str) -> Result<(), String> {
     plain(place, text)?;
     if text.contains('/') || text.starts_with('.') {
         return Err(format!(
-            "{place}: `{text}` is no name of a file in one folder, nor a part of one"
+            "{place}: `{text}` is not a file name without folders, or part of one"
         ));
     }
     Ok(())
@@ -80,7 +77,10 @@ fn plain(place: &str, text: &str) -> Result<(), String> {
         || text.starts_with('-')
         || text.chars().any(|c| c.is_control() || c.is_whitespace())
     {
-        return Err(format!("{place}: `{}` is no name", text.escape_debug()));
+        return Err(format!(
+            "{place}: `{}` is not a valid name",
+            text.escape_debug()
+        ));
     }
     Ok(())
 }
@@ -124,7 +124,10 @@ fn below(path: &str) -> Result<(), String> {
         .components()
         .all(|part| matches!(part, Component::Normal(_)));
     if path.is_empty() || !inside || path.chars().any(char::is_control) {
-        return Err(format!("`{}` is no path in the tree", path.escape_debug()));
+        return Err(format!(
+            "`{}` is not a path in the tree",
+            path.escape_debug()
+        ));
     }
     Ok(())
 }

@@ -33,11 +33,14 @@ impl Manifest {
         for name in names {
             let choice = options.remove(name).ok_or_else(|| {
                 invalid(if known.contains(name) {
-                    format!("the option `{name}` is taken twice")
+                    format!("the option `{name}` is listed twice")
                 } else if known.is_empty() {
-                    format!("it has no option `{name}`, and no other")
+                    format!("it has no option `{name}`, and no other options")
                 } else {
-                    format!("it has no option `{name}`; there are: {}", known.join(", "))
+                    format!(
+                        "it has no option `{name}`; available options: {}",
+                        known.join(", ")
+                    )
                 })
             })?;
             self.build.with.extend(choice.build.with);

@@ -84,8 +84,8 @@ pub enum EditError {
     },
     /// The edit's text is already beside its anchor.
     #[error(
-        "edit `{edit}` of {file}: its text is already there, at line {line}; overlays are applied to pristine sources, \
-         so take the file from its source again"
+        "edit `{edit}` of {file}: its text is already present, at line {line}; overlays are applied to pristine sources, so extract the \
+         file from its source again"
     )]
     AlreadyApplied {
         /// The edit's name.
@@ -96,7 +96,9 @@ pub enum EditError {
         line: usize,
     },
     /// Two edits replace the same line, or one replaces a line another is anchored to.
-    #[error("edits `{edit}` and `{other}` of {file} both claim line {line}; make them one edit")]
+    #[error(
+        "edits `{edit}` and `{other}` of {file} both change line {line}; combine them into one edit"
+    )]
     Overlap {
         /// The later edit's name.
         edit: String,
@@ -142,13 +144,13 @@ impl Edit {
         let problem = if self.anchor.trim().is_empty() {
             "its anchor is empty"
         } else if self.expect == 0 {
-            "`expect` is 0: an edit has to find its anchor at least once"
+            "`expect` is 0: the anchor of an edit must match at least once"
         } else if self.text.is_empty() && self.position != Position::Replace {
             "its text is empty"
         } else if self.name.trim().is_empty() {
             "it has no name"
         } else if self.why.trim().is_empty() {
-            "it gives no reason (`why`)"
+            "it has no reason (`why`)"
         } else {
             return Ok(());
         };

@@ -41,7 +41,9 @@ pub enum FixupError {
         source: Box<PatchError>,
     },
     /// The patch does not change the file, or in several places.
-    #[error("fixup `{fixup}`: {patch} is expected to change {file} once but does {found} times")]
+    #[error(
+        "fixup `{fixup}`: {patch} is expected to change {file} once, but changes it {found} times"
+    )]
     File {
         /// The fixup's name.
         fixup: String,
@@ -353,7 +355,10 @@ mod tests {
         let mut elsewhere = fixup();
         elsewhere.file = "fs/other.c".to_owned();
         let text = elsewhere.apply(PATCH).unwrap_err().to_string();
-        assert!(text.contains("fs/other.c once but does 0 times"), "{text}");
+        assert!(
+            text.contains("fs/other.c once, but changes it 0 times"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -14,14 +14,14 @@ use super::error::OverlayError;
 pub struct Overlay {
     /// The folder of its `overlay.toml`, where its fragments and extra sources are.
     pub folder: PathBuf,
-    /// The folders of those that it is laid over, by their names under `specs/`.
+    /// The folders of those that it extends, by their names under `specs/`.
     pub below: BTreeMap<String, PathBuf>,
     /// What it consists of.
     pub manifest: Manifest,
 }
 
 impl Overlay {
-    /// What an `overlay.toml` says itself, without those that it is laid over.
+    /// What an `overlay.toml` says itself, without those that it extends.
     pub(super) fn alone(path: &Path) -> Result<Self, OverlayError> {
         let manifest = Manifest::parse(&read_text(path)?, &path.display().to_string())?;
         Ok(Self {

@@ -15,7 +15,7 @@ use super::release::Release;
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    /// Other overlays that this one is laid over: folders under `specs/`, such as `kernel/el9`. What it says comes after what they say.
+    /// Overlays that this one extends: folders under `specs/`, such as `kernel/el9`. Its own changes come after theirs.
     #[serde(default)]
     pub with: Vec<String>,
     /// What of the overlays below it does not take: names of edits and of options, and the files that series are collated into.
@@ -79,7 +79,7 @@ impl Build {
     }
 }
 
-/// Where the kernel's config is and what is merged into it. An overlay that is laid over another may say only what it adds, the
+/// Where the kernel's config is and what is merged into it. An overlay that extends another may have only what it adds, the
 /// fragments.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -188,8 +188,7 @@ impl Manifest {
     pub(super) fn validate(&self) -> Result<(), String> {
         if self.with.is_empty() && !self.drop.is_empty() {
             return Err(
-                "`drop` says what is not taken of overlays below (`with`), and there are none"
-                    .to_owned(),
+                "`drop` needs overlays to inherit from (`with`), and there are none".to_owned(),
             );
         }
         if let Some(release) = &self.release {
@@ -197,7 +196,7 @@ impl Manifest {
         }
         for (name, choice) in &self.option {
             if choice.why.trim().is_empty() {
-                return Err(format!("the option `{name}` gives no reason (`why`)"));
+                return Err(format!("the option `{name}` has no reason (`why`)"));
             }
         }
         if let Some(config) = &self.config
@@ -222,7 +221,7 @@ impl Manifest {
             }
             if edit.file.is_none() && self.spec.is_none() && self.with.is_empty() {
                 return Err(format!(
-                    "edit `{}` names no file and the overlay no spec",
+                    "edit `{}` has no file, and the overlay has no spec",
                     edit.name
                 ));
             }
@@ -246,7 +245,7 @@ impl Manifest {
         {
             if name.contains('/') {
                 return Err(format!(
-                    "`{name}` has to be a plain file name: the spec's sources have no folders"
+                    "`{name}` must be a plain file name: the spec's sources have no folders"
                 ));
             }
         }
@@ -320,7 +319,7 @@ pub struct Choice {
     /// Conditionals of rpmbuild, besides the overlay's.
     #[serde(default)]
     pub build: Build,
-    /// Config fragments, laid over the overlay's.
+    /// Config fragments, applied after the overlay's.
     #[serde(default)]
     pub fragments: Vec<String>,
     /// Further sources of the spec.
@@ -416,7 +415,7 @@ mod tests {
                 "name = \"ext4\"",
                 "two edits are named `ext4`",
             ),
-            ("spec = \"kernel.spec\"", "", "names no file"),
+            ("spec = \"kernel.spec\"", "", "has no file"),
             ("_lustre", "-lustre", "buildid"),
         ] {
             let text = GOOD.replacen(from, to, 1);

@@ -22,8 +22,8 @@ pub mod patch;
 pub mod release;
 pub mod series;
 
-mod below;
 mod error;
+mod inherit;
 mod loaded;
 mod prepare;
 
@@ -49,18 +49,18 @@ impl Overlay {
         series.any(|source| source.root.as_deref() == Some(root))
     }
 
-    /// The names of the overlays that it is laid over, and of those below them.
+    /// The names of the overlays that it extends, directly and indirectly.
     pub fn laid_over(&self) -> impl Iterator<Item = &str> {
         self.below.keys().map(String::as_str)
     }
 
-    /// Loads the overlay in `folder`, laid over those under `specs` that it names, with the options `names` taken.
+    /// Loads the overlay in `folder`, merged with those under `specs` that it extends, with the options `names` enabled.
     ///
     /// # Errors
     /// As [`Overlay::load`], for an option that is not there, and for an overlay below that is not there or does not go together with it.
     pub fn load_in(specs: &Path, folder: &Path, names: &[String]) -> Result<Self, OverlayError> {
         let path = folder.join("overlay.toml");
-        let mut overlay = below::load(specs, &path, 0)?;
+        let mut overlay = inherit::load(specs, &path, 0)?;
         overlay.manifest = overlay
             .manifest
             .choose(names, &path.display().to_string())?;
@@ -176,7 +176,7 @@ impl Overlay {
 
     /// A fragment, in the overlay's own folder or in that of the overlay below whose name it begins with.
     fn file(&self, name: &str) -> PathBuf {
-        below::below_of(&self.below, name).unwrap_or_else(|| self.folder.join(name))
+        inherit::below_of(&self.below, name).unwrap_or_else(|| self.folder.join(name))
     }
 
     /// Compares what `merged` wants with the config of the tree that `%prep` left below `build`, rpmbuild's `BUILD` folder.

@@ -53,11 +53,11 @@ impl Overlay {
         inputs: &Inputs,
     ) -> Result<Prepared, OverlayError> {
         let spec_name = self.manifest.spec.clone().ok_or_else(|| {
-            self.input("it names no spec, so it cannot change an SRPM".to_owned())
+            self.input("it has no `spec`, so it cannot change an SRPM".to_owned())
         })?;
         if output.exists() {
             return Err(self.input(format!(
-                "{} is already there; sources are prepared in a new folder",
+                "{} already exists; sources are prepared in a new folder",
                 output.display()
             )));
         }
@@ -93,9 +93,9 @@ impl Overlay {
         }
         for (name, content) in added {
             if sources.join(&name).exists() || new.insert(name.clone(), content).is_some() {
-                return Err(self.input(format!(
-                    "it adds the source `{name}`, but there is one of that name already"
-                )));
+                return Err(
+                    self.input(format!("it adds the source `{name}`, which already exists"))
+                );
             }
         }
         new.insert(spec_name.clone(), spec.into_bytes());
@@ -158,7 +158,7 @@ impl Overlay {
         let found = inputs.roots.get(name).or_else(below);
         found.map(PathBuf::as_path).ok_or_else(|| {
             self.input(format!(
-                "it takes files from the source `{name}`, which is not among the target's sources"
+                "it uses files of the source `{name}`, which is not one of the target's sources"
             ))
         })
     }
@@ -213,7 +213,7 @@ impl Overlay {
             let value = inputs.vars.get(name).ok_or_else(|| {
                 let known: Vec<&str> = inputs.vars.keys().map(String::as_str).collect();
                 self.input(format!(
-                    "`{text}` has the unknown placeholder `{{{name}}}`; there are: {}",
+                    "`{text}` has the unknown placeholder `{{{name}}}`; known placeholders: {}",
                     known.join(", ")
                 ))
             })?;

@@ -26,8 +26,8 @@ pub struct Release {
 pub enum ReleaseError {
     /// The distribution's release does not have the mark that its `%dist` begins with.
     #[error(
-        "the release `{release}` of the distribution's source package has no `{mark}` in it, which `[release] dist_from` \
-         names as the beginning of %dist; is this overlay for another distribution?"
+        "the release `{release}` of the distribution's source package has no `{mark}` in it, which `[release] dist_from` sets as the start \
+         of %dist; is this overlay for another distribution?"
     )]
     NoMark {
         /// The distribution's release.
@@ -73,7 +73,7 @@ impl Release {
                 return invalid(
                     "dist",
                     self.dist.as_deref().unwrap_or_default(),
-                    "exactly one of `dist` and `dist_from` is to be given",
+                    "set exactly one of `dist` and `dist_from`",
                 );
             }
         };

@@ -70,7 +70,7 @@ pub enum SeriesError {
         name: String,
     },
     /// A listed patch is not there.
-    #[error("series line {line}: there is no patch `{name}` in {}: {source}", folder.display())]
+    #[error("series line {line}: cannot find the patch `{name}` in {}: {source}", folder.display())]
     Missing {
         /// The line, counted from 1.
         line: usize,
@@ -82,7 +82,7 @@ pub enum SeriesError {
         source: io::Error,
     },
     /// A listed patch lies outside its folder, through a symbolic link.
-    #[error("series line {line}: `{name}` leads out of {} to {}", folder.display(), target.display())]
+    #[error("series line {line}: `{name}` points outside of {}, to {}", folder.display(), target.display())]
     Escape {
         /// The line, counted from 1.
         line: usize,
@@ -129,7 +129,7 @@ impl Series {
                 .components()
                 .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
             if !inside {
-                return Err(syntax("the patch lies outside the patch folder"));
+                return Err(syntax("the patch is outside of the patch folder"));
             }
             // `a//b` and `./a/b` are the same patch as `a/b`.
             let plain: PathBuf = Path::new(name)

@@ -51,11 +51,11 @@ pub(super) fn checks(inputs: &Inputs<'_>, scratch: &Path) -> Result<Vec<Check>, 
     );
     let name = "e2fsprogs series";
     let series = match inputs.wanted.series.as_deref() {
-        None => Check::not_needed(name, "the source brings its own support of Lustre"),
+        None => Check::not_needed(name, "the source already supports Lustre"),
         Some(_) => Check::of(name, message, problems),
     };
     let series = series
-        .hint("rebase the patches on this release, or take the release that they were made for");
+        .hint("rebase the patches on this release, or use the release that they were made for");
     Ok(vec![series, version(inputs, scratch)?])
 }
 
@@ -88,7 +88,7 @@ fn version(inputs: &Inputs<'_>, source: &Path) -> Result<Check, Error> {
         let Some(holds) = holds else { return };
         asked.push(one.to_string());
         let why = if !one.is_plain() {
-            "its version is not known before configure has run".to_owned()
+            "its version is not known before configure runs".to_owned()
         } else if !holds {
             format!("the target has {}", inputs.wanted.version)
         } else {
@@ -99,7 +99,7 @@ fn version(inputs: &Inputs<'_>, source: &Path) -> Result<Check, Error> {
             ..Problem::of_file(
                 file,
                 format!(
-                    "{file}:{}: {} asks for {one}, {why}",
+                    "{file}:{}: {} requires {one}, {why}",
                     one.line, inputs.label
                 ),
             )
@@ -125,7 +125,7 @@ fn version(inputs: &Inputs<'_>, source: &Path) -> Result<Check, Error> {
     };
     let message = format!("{}; {} {asked}", inputs.wanted.version, inputs.label);
     Ok(Check::of(name, message, problems).hint(
-        "take a newer e2fsprogs in the target (`e2fsprogs.source`, `e2fsprogs.version`) or an older Lustre (--source lustre=PATH@REV)",
+        "use a newer e2fsprogs in the target (`e2fsprogs.source`, `e2fsprogs.version`) or an older Lustre (--source lustre=PATH@REV)",
     ))
 }
 

@@ -28,10 +28,7 @@ pub enum Error {
     #[error(transparent)]
     Apply(#[from] ApplyError),
     /// A package cannot be read.
-    #[error(
-        "{}: not a package that can be read: {message}",
-        lustre_files::shown(path)
-    )]
+    #[error("{}: cannot read the package: {message}", lustre_files::shown(path))]
     Package {
         /// It.
         path: PathBuf,

@@ -2,7 +2,7 @@
 
 use super::report::{Check, Problem, Verdict, counted};
 use super::{Error, Inputs};
-use crate::advisories::{Known, Ledger, Standing};
+use crate::advisories::{FaultStatus, Ledger, TargetFault};
 use crate::overlay::Overlay;
 
 /// The check's name.
@@ -19,30 +19,31 @@ pub(super) fn check(
     }
     let Some(version) = &inputs.lustre.version else {
         let why = format!(
-            "which release {} is, is not known: it is a folder, and somebody may have changed it",
+            "the release of {} is unknown: it is a folder that may have been changed",
             inputs.lustre.label
         );
         return Ok(Some(Check::not_run(NAME, why)));
     };
     let ledger = Ledger::load(inputs.specs)?;
     let known = ledger.known(inputs.target, version, overlay);
-    let count = |wanted: fn(&Known<'_>) -> bool| known.iter().filter(|one| wanted(one)).count();
-    let mended = count(|one| matches!(one.standing, Standing::Mended { .. }));
+    let count =
+        |wanted: fn(&TargetFault<'_>) -> bool| known.iter().filter(|one| wanted(one)).count();
+    let mended = count(|one| matches!(one.standing, FaultStatus::Mended { .. }));
     let accepted: Vec<Problem> = known.iter().filter_map(accepted).collect();
     let open: Vec<&str> = known
         .iter()
-        .filter(|one| one.standing == Standing::Open)
+        .filter(|one| one.standing == FaultStatus::Open)
         .map(|one| one.fault.ticket.as_str())
         .collect();
     let mut message = format!(
-        "Lustre {version} has {}: {mended} mended by our edits, {} accepted, {} open",
+        "Lustre {version} has {}: {mended} fixed by our edits, {} accepted, {} open",
         counted(known.len(), "known fault"),
         accepted.len(),
         open.len()
     );
     if !open.is_empty() {
         message.push_str(&format!(
-            " ({}; `cargo xtask advisories` tells of them)",
+            " ({}; `cargo xtask advisories` lists them)",
             open.join(", ")
         ));
     }
@@ -51,7 +52,7 @@ pub(super) fn check(
         .into_iter()
         .map(|ticket| {
             Problem::new(format!(
-                "lustre.accepts names {ticket}, and {} has no such fault: what it was meant to accept is not",
+                "lustre.accepts contains {ticket}, and {} has no such fault, so nothing is accepted",
                 Ledger::FILE
             ))
         })
@@ -70,15 +71,15 @@ pub(super) fn check(
         return Ok(Some(check));
     }
     let hint = known.iter().find(|one| one.stops()).map_or_else(
-        || "correct the ticket, or take it out of `accepts` in [lustre]".to_owned(),
+        || "correct the ticket, or remove it from `accepts` in [lustre]".to_owned(),
         |one| {
             let until = one.fault.until.as_ref();
-            let mended = until.map_or("no release has it mended".to_owned(), |until| {
+            let mended = until.map_or("no release has a fix".to_owned(), |until| {
                 format!("{until} has {} mended", one.fault.ticket)
             });
             format!(
-                "take another release of Lustre ({mended}; `cargo xtask targets --matrix` says what goes with this kernel), or accept it in \
-                 the target: `accepts = {{ {} = \"why\" }}` in [lustre]",
+                "use another release of Lustre ({mended}; `cargo xtask targets --matrix` shows which work with this kernel), or accept it \
+                 in the target: `accepts = {{ {} = \"why\" }}` in [lustre]",
                 one.fault.ticket
             )
         },
@@ -87,10 +88,10 @@ pub(super) fn check(
 }
 
 /// What the target takes all the same.
-fn accepted(known: &Known<'_>) -> Option<Problem> {
+fn accepted(known: &TargetFault<'_>) -> Option<Problem> {
     let fault = known.fault;
     match &known.standing {
-        Standing::Accepted { why } => Some(Problem::new(format!(
+        FaultStatus::Accepted { why } => Some(Problem::new(format!(
             "{} ({}): {}; accepted: {why}",
             fault.ticket, fault.severity, fault.title
         ))),

@@ -16,7 +16,7 @@ pub(super) const LUSTRE_SPEC: &str = "lustre.spec.in";
 pub struct KernelSource {
     /// The folder with the spec and its small sources, as the source package holds them.
     pub folder: PathBuf,
-    /// What [`Wanted`](super::Wanted) takes of the archive, unpacked.
+    /// What [`KernelFiles`](super::KernelFiles) takes of the archive, unpacked.
     pub parts: PathBuf,
     /// The source package's version.
     pub version: String,
@@ -44,7 +44,7 @@ pub struct TreeState {
 /// Lustre's tree.
 #[derive(Debug, Clone)]
 pub struct LustreSource {
-    /// The tree as it came, before any overlay; of its files, those that [`tree::Read`] takes are enough.
+    /// The tree as it came, before any overlay; of its files, those that [`tree::TreeFiles`] takes are enough.
     pub tree: PathBuf,
     /// What it is, for messages: a tag, a commit, a path.
     pub label: String,

@@ -54,7 +54,7 @@ impl Kernel<'_> {
                 return Ok(Check::not_run(
                     "kernel spec",
                     format!(
-                        "the clone lacks {file}, so whether {} of {} fit it is not known",
+                        "the clone lacks {file}, so it is not known whether {} of {} fit it",
                         counted(manifest.edit.len(), "edit"),
                         shown(overlay)
                     ),
@@ -75,7 +75,7 @@ impl Kernel<'_> {
             self.source.release
         );
         Ok(Check::of("kernel spec", message, problems).hint(
-            "compare the spec with the anchors and correct the overlay, or name another in the target (`kernel.overlay`)",
+            "compare the spec with the anchors and correct the overlay, or set another in the target (`kernel.overlay`)",
         ))
     }
 
@@ -98,7 +98,7 @@ impl Kernel<'_> {
                 format!("{}: the source package has no such config", wanted.base),
             );
             return Ok(Check::of(name, message, vec![problem]).hint(
-                "name the config that the spec really reads (`config.base` of the overlay)",
+                "set `config.base` of the overlay to the config that the spec really reads",
             ));
         }
         let merged = match overlay.merge_config(&read_text(&base)?) {
@@ -147,7 +147,7 @@ impl Kernel<'_> {
             self.source.version
         );
         Ok(Check::of(name, message, problems)
-            .hint("put the option behind `#@ where-known` or remove it from the fragment"))
+            .hint("put the option after `#@ where-known` or remove it from the fragment"))
     }
 
     /// Tries the distribution's own patches and every series of the overlay, one upon the other, on a copy in `scratch`. Gives the copy
@@ -178,7 +178,7 @@ impl Kernel<'_> {
             problems.extend(tried.problems);
             let message = format!("{} of {} apply to {on}", tried.good, own.len());
             checks.push(Check::of("kernel patches", message, problems).hint(
-                "these are the distribution's own: is the source package whole, and the archive the one that its spec names?",
+                "these are the distribution's own: is the source package complete, with the archive of its spec?",
             ));
         }
         let mut in_series = Vec::new();
@@ -191,8 +191,8 @@ impl Kernel<'_> {
                 tried.good, loaded.listed
             );
             checks.push(Check::of("kernel series", message, loaded.problems).hint(
-                "take a kernel that the series was made for, or another Lustre (--source lustre=PATH@REV); \
-                 where a patch only needs other context, a fixup in the overlay makes it fit",
+                "use a kernel that the series was made for, or another Lustre (--source lustre=PATH@REV); if a patch only needs other \
+                 context, add a fixup to the overlay",
             ));
         }
         if without_series {
@@ -246,7 +246,7 @@ pub(super) fn load(
             problems: vec![Problem::of_file(
                 &source.series,
                 format!(
-                    "{}: it comes from the source `{name}`, which is not among the target's",
+                    "{}: it comes from the source `{name}`, which is not one of the target's",
                     source.series
                 ),
             )],

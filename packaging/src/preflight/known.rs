@@ -26,13 +26,13 @@ pub(super) fn check(
     let mut problems: Vec<Problem> = misfit.iter().map(Problem::new).collect();
     match misfit {
         None if series == Verdict::Fail => problems.push(Problem::new(format!(
-            "{} says that they build, and the ldiskfs series does not apply to this kernel's ext4: the kernel is not what its release \
-             says, or the statement lacks a bound",
+            "{} says that they build, but the ldiskfs series does not apply to this kernel's ext4: the kernel is not what its release says, \
+             or the rule lacks a bound",
             Knowledge::FILE
         ))),
         Some(Misfit::FixupMissing { .. } | Misfit::FixupTooMany { .. }) if series == Verdict::Pass => {
             problems.clear();
-            message.push_str(": its ext4 is of another shape than is said of this release, and what the target takes fits it");
+            message.push_str(": its ext4 differs from what is known of this release, and the target's choice fits it");
         }
         _ => {}
     }

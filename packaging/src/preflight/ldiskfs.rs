@@ -111,10 +111,10 @@ pub(super) fn check(inputs: &Inputs<'_>, scratch: &Path) -> Result<Check, Error>
             return Ok(Check::not_needed(name, "the target builds no ldiskfs"));
         }
         let problem = Problem::new(
-            "the target wants ldiskfs.ko and does not say which series makes it of this kernel's ext4",
+            "the target needs ldiskfs.ko, but does not set the series for this kernel's ext4",
         );
         return Ok(Check::of(name, "none is named", vec![problem])
-            .hint("name it in the target: `lustre.ldiskfs_series`"));
+            .hint("set it in the target: `lustre.ldiskfs_series`"));
     };
     let stage = Stage::make(inputs, scratch)?;
     let there = names(inputs.tree)?;
@@ -122,10 +122,10 @@ pub(super) fn check(inputs: &Inputs<'_>, scratch: &Path) -> Result<Check, Error>
         let file = file_of(series);
         let mut problems = vec![Problem::of_file(
             &file,
-            format!("{file}: there is no such series in {}", inputs.label),
+            format!("{file}: {} has no such series", inputs.label),
         )];
         problems.push(Problem::new(if there.is_empty() {
-            "the tree has no series of ldiskfs at all".to_owned()
+            "the tree has no ldiskfs series".to_owned()
         } else {
             format!("it has: {}", there.join(", "))
         }));
@@ -171,8 +171,8 @@ fn never_chosen(inputs: &Inputs<'_>, series: &str) -> Result<Option<Problem>, Er
         }
     }
     let message = format!(
-        "no macro of its configure names {file}, so the build would use another series or none; \
-         `LDISKFS_SERIES={file}` among the target's configure options makes it use this one"
+        "no macro of its configure selects {file}, so the build would use another series or none; add `LDISKFS_SERIES={file}` to the \
+         target's configure options to use this one"
     );
     Ok(Some(Problem::of_file(&file_of(series), message)))
 }
@@ -209,7 +209,7 @@ impl<'a> Stage<'a> {
         if self.files == 0 {
             problems.push(Problem::of_file(
                 "fs/ext4",
-                "fs/ext4: the kernel's source has no ext4 to make ldiskfs of",
+                "fs/ext4: the kernel's source has no ext4 to build ldiskfs from",
             ));
             return Ok((0, problems));
         }
@@ -246,12 +246,12 @@ impl<'a> Stage<'a> {
             )
         } else {
             format!(
-                "of the tree's other series for it apply: {}",
+                "patches that apply of the tree's other series for it: {}",
                 parts.join(", ")
             )
         };
         Ok(format!(
-            "take another Lustre (--source lustre=PATH@REV) or a kernel that the series was made for; {others}"
+            "use another Lustre (--source lustre=PATH@REV) or a kernel that the series was made for; {others}"
         ))
     }
 }

@@ -1,8 +1,8 @@
-//! Whether everything that is laid over the sources fits, before anything is built.
+//! Whether all changes to the sources apply, before anything is built.
 //!
 //! - [`report`]: what was checked and how it came out.
 //! - [`srpm`]: the kernel's source out of a distribution's source package.
-//! - [`wanted`]: which few files of the kernel's archive the checks need.
+//! - [`kernel_files`]: which few files of the kernel's archive the checks need.
 //! - [`tree`]: Lustre's tree: is it whole, does the target's overlay fit it?
 //! - [`known`]: what is known of this Lustre with this kernel.
 //! - [`faults`]: what is known to be wrong with this Lustre.
@@ -23,13 +23,13 @@ pub mod e2fsprogs;
 pub mod faults;
 pub mod file_systems;
 pub mod kernel;
+pub mod kernel_files;
 pub mod known;
 pub mod ldiskfs;
 pub mod packages;
 pub mod report;
 pub mod srpm;
 pub mod tree;
-pub mod wanted;
 
 pub(crate) mod requirements;
 pub(crate) mod series;
@@ -39,9 +39,9 @@ use crate::overlay::Overlay;
 pub use error::Error;
 pub use inputs::{Inputs, KernelSource, LustreSource, TreeState};
 use inputs::{LUSTRE_SPEC, configure_texts, read_text, texts};
+pub use kernel_files::KernelFiles;
 pub(crate) use lustre_files::at;
 pub use report::{Check, Problem, Report, Verdict};
-pub use wanted::Wanted;
 
 /// Runs every check.
 ///
@@ -86,7 +86,7 @@ pub fn run(inputs: &Inputs<'_>) -> Result<Report, Error> {
     checks.splice(known_at..known_at, known);
     checks.push(ldiskfs);
     let lock = format!(
-        "there is no lock that pins them; `cargo xtask lock --target {}` makes one, with network",
+        "no lock pins them; `cargo xtask lock --target {}` writes one, with network",
         target.argument()
     );
     checks.extend(match inputs.e2fsprogs {

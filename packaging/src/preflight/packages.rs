@@ -47,9 +47,7 @@ pub(super) fn check(target: &Target, offered: &BTreeSet<String>) -> Check {
             let plain = name.split_whitespace().next().unwrap_or(name);
             looked_at.insert(plain);
             if !offered.contains(plain) {
-                let message = format!(
-                    "{list}: no package of the distribution is named or provides `{plain}`"
-                );
+                let message = format!("{list}: no package of the distribution provides `{plain}`");
                 problems.push(Problem::new(message));
             }
         }
@@ -60,8 +58,8 @@ pub(super) fn check(target: &Target, offered: &BTreeSet<String>) -> Check {
     );
     Check::of("packages", message, problems)
         .hint(
-            "correct the name; of a distribution made on the spot, add the package or its Provides to the recipe; of another, make the lock \
-             anew: `cargo xtask lock --update`",
+            "correct the name; for a generated distribution, add the package or its Provides to the recipe; for another, write a new lock: \
+             `cargo xtask lock --update`",
         )
 }
 

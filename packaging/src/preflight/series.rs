@@ -25,7 +25,7 @@ pub(super) struct Loaded {
 
 /// What became of a series on a tree.
 #[derive(Debug)]
-pub(crate) struct Tried {
+pub(crate) struct SeriesTrial {
     /// How many patches apply.
     pub(crate) good: usize,
     /// Why the others do not.
@@ -96,16 +96,16 @@ pub(super) fn touched(patches: &[NamedPatch]) -> BTreeSet<PathBuf> {
 }
 
 /// Tries `patches` on `tree`, without changing it.
-pub(super) fn try_on(tree: &Path, patches: &[NamedPatch], fuzz: u8) -> Result<Tried, Error> {
+pub(super) fn try_on(tree: &Path, patches: &[NamedPatch], fuzz: u8) -> Result<SeriesTrial, Error> {
     Ok(apply::survey(tree, patches, ApplyOptions { fuzz })?.into())
 }
 
 /// Tries `patches` on `tree`, a copy, and leaves there what applies.
-pub(crate) fn lay_on(tree: &Path, patches: &[NamedPatch], fuzz: u8) -> Result<Tried, Error> {
+pub(crate) fn lay_on(tree: &Path, patches: &[NamedPatch], fuzz: u8) -> Result<SeriesTrial, Error> {
     Ok(apply::survey_on(tree, patches, ApplyOptions { fuzz })?.into())
 }
 
-impl From<Vec<PatchResult>> for Tried {
+impl From<Vec<PatchResult>> for SeriesTrial {
     fn from(results: Vec<PatchResult>) -> Self {
         let failed = |result: &&PatchResult| !result.failures.is_empty();
         Self {

@@ -13,12 +13,12 @@ use crate::overlay::edit::{self, EditErrors};
 /// Which files of Lustre's tree the checks read: those of ldiskfs, series and patches, the inputs of configure, and what overlays
 /// change.
 #[derive(Debug, Clone, Default)]
-pub struct Read {
+pub struct TreeFiles {
     files: BTreeSet<PathBuf>,
     folders: BTreeSet<PathBuf>,
 }
 
-impl Read {
+impl TreeFiles {
     /// What the checks read of a tree that the overlay `lustre` changes and from which the kernel's overlay, where it has one, takes
     /// series.
     pub fn of(kernel: Option<&Overlay>, lustre: Option<&Overlay>) -> Self {
@@ -100,7 +100,7 @@ pub(super) fn whole(
         return check;
     }
     check.hint(format!(
-        "take a complete clone; or, where these files are not needed, go on with empty ones in their place: --allow-incomplete {source}"
+        "use a complete clone; or, if these files are not needed, pass --allow-incomplete {source} to continue with empty ones"
     ))
 }
 
@@ -127,7 +127,7 @@ pub(super) fn overlaid(
                 .map(|edit| format!("`{}`", edit.name))
                 .collect();
             let message = format!(
-                "{file}: there is no such file in the tree; it is edited by {}",
+                "{file}: the tree has no such file; it is edited by {}",
                 names.join(", ")
             );
             problems.push(Problem::of_file(file, message));
@@ -148,7 +148,7 @@ pub(super) fn overlaid(
         };
         if !path.is_file() {
             problems.push(wrong(format!(
-                "fixup `{}`: there is no {} in the tree",
+                "fixup `{}`: the tree has no {}",
                 fixup.name, fixup.patch
             )));
             continue;
@@ -166,7 +166,7 @@ pub(super) fn overlaid(
         source.label
     );
     let check = Check::of(name, message, problems)
-        .hint("the overlay was written for another Lustre: name one that fits this tree in the target (`lustre.overlay`)");
+        .hint("the overlay was written for another Lustre: set one that fits this tree in the target (`lustre.overlay`)");
     Ok((into.to_owned(), check))
 }
 

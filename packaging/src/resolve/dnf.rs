@@ -26,7 +26,7 @@ const SCRATCH: &str = "/srv/scratch";
 
 /// A package that dnf chose.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-pub struct Chosen {
+pub struct ResolvedPackage {
     /// Its name.
     pub name: String,
     /// Its epoch.
@@ -60,7 +60,7 @@ pub struct Solution {
     /// The goal.
     pub name: String,
     /// Everything that would be installed.
-    pub packages: Vec<Chosen>,
+    pub packages: Vec<ResolvedPackage>,
 }
 
 #[derive(Deserialize)]
@@ -103,7 +103,7 @@ pub fn resolve(
     let out =
         process::output_with_input(&mut command, request.to_string().as_bytes()).map_err(|e| {
             Error::Tool {
-                doing: "dnf cannot choose packages",
+                doing: "dnf cannot resolve packages",
                 source: e,
             }
         })?;
@@ -157,7 +157,7 @@ pub fn union(metadata: &Metadata, solutions: &[Solution]) -> Result<Vec<PackageP
                 repository: package.repository.clone(),
                 url: pin.file.uri,
                 why: format!(
-                    "{} is another file of the same name; one of the two repositories has a package that was built again",
+                    "{} is another file of the same name; one of the two repositories has a rebuilt package",
                     other.file.uri
                 ),
             });
@@ -169,7 +169,7 @@ pub fn union(metadata: &Metadata, solutions: &[Solution]) -> Result<Vec<PackageP
     Ok(pins)
 }
 
-pub(super) fn pin(metadata: &Metadata, package: &Chosen) -> Result<PackagePin, Error> {
+pub(super) fn pin(metadata: &Metadata, package: &ResolvedPackage) -> Result<PackagePin, Error> {
     let epoch = match package.epoch {
         0 => String::new(),
         epoch => format!("{epoch}:"),
@@ -211,8 +211,8 @@ pub(super) fn pin(metadata: &Metadata, package: &Chosen) -> Result<PackagePin, E
 mod tests {
     use super::*;
 
-    fn chosen(version: &str) -> Chosen {
-        Chosen {
+    fn chosen(version: &str) -> ResolvedPackage {
+        ResolvedPackage {
             name: "gcc".to_owned(),
             epoch: 0,
             version: version.to_owned(),
@@ -238,7 +238,7 @@ mod tests {
         }
     }
 
-    fn solutions(goals: &[&[Chosen]]) -> Vec<Solution> {
+    fn solutions(goals: &[&[ResolvedPackage]]) -> Vec<Solution> {
         goals
             .iter()
             .map(|packages| Solution {

@@ -40,7 +40,7 @@ pub enum Error {
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
     /// What should be a key cannot be read as one.
-    #[error("the key `{name}` from {place} cannot be read: {source}")]
+    #[error("cannot read the key `{name}` from {place}: {source}")]
     BadKey {
         /// Its name in the target's `[distribution.keys]`.
         name: String,
@@ -51,8 +51,8 @@ pub enum Error {
     },
     /// A key with another fingerprint.
     #[error(
-        "the key `{name}` from {place} is not the one that the target names\n  expected {expected}\n  found    {}\n  compare with \
-         what the distribution publishes; a target is changed only after that, in [distribution.keys.{name}]",
+        "the key `{name}` from {place} is not the one in the target\n  expected {expected}\n  found    {}\n  compare it with the one that \
+         the distribution publishes before you change [distribution.keys.{name}] in the target",
         list(found)
     )]
     Fingerprint {
@@ -67,11 +67,10 @@ pub enum Error {
     },
     /// Metadata without a signature, of a repository that signs it.
     #[error(
-        "repository `{repository}`: nobody has signed this metadata: {url}.asc is not there ({source})\n  the packages' own \
-         signatures are checked all the same; what is missing is the proof that this list of packages is the distribution's own and of \
-         today, and a vault often has none\n  where the distribution publishes it so, a target of your own says that for this one \
-         repository and inherits the rest:\n    inherits = \"THE TARGET\"\n    [distribution.repository.{repository}]\n    \
-         signed_metadata = false"
+        "repository `{repository}`: its metadata is not signed: {url}.asc is missing ({source})\n  the packages' own signatures are still \
+         checked, but nothing proves that this list of packages is the distribution's own and current; vaults often have no signature\n  if \
+         the distribution publishes it like this, accept it for this repository in your own target:\n    inherits = \"THE TARGET\"\n    \
+         [distribution.repository.{repository}]\n    signed_metadata = false"
     )]
     Unsigned {
         /// The repository.
@@ -89,8 +88,8 @@ pub enum Error {
     },
     /// The same fault with every `repomd.xml` that was fetched.
     #[error(
-        "{source}\n  it was so {times} times, with repomd.xml fetched anew each time: the mirror is between two states for longer, or \
-         is damaged; try again later, or another with --mirror FROM=TO"
+        "{source}\n  tried {times} times, each with a new repomd.xml: the mirror is being updated, or is damaged; try again later, or use \
+         another one with --mirror FROM=TO"
     )]
     Unsettled {
         /// How often.
@@ -100,7 +99,7 @@ pub enum Error {
     },
     /// No place of a repository has its metadata.
     #[error(
-        "repository `{repository}`: none of its places has it{}",
+        "repository `{repository}`: not found at any of its locations{}",
         places(tried)
     )]
     Nowhere {
@@ -111,8 +110,8 @@ pub enum Error {
     },
     /// The metadata's signature does not hold.
     #[error(
-        "repository `{repository}`: the signature of {url} does not hold: {source}\n  the mirror is not to be believed, or the \
-         repository is signed with another key than `{key}`; another mirror is given with --mirror FROM=TO"
+        "repository `{repository}`: the signature of {url} is not valid: {source}\n  the mirror is not trustworthy, or the repository is \
+         signed with another key than `{key}`; use another mirror with --mirror FROM=TO"
     )]
     Signature {
         /// The repository.
@@ -149,8 +148,8 @@ pub enum Error {
     },
     /// Packages that none of the keys of their repository signed.
     #[error(
-        "repository `{repository}`: {} that none of the keys that the target names for it signed ({})\n    {}\n  where the distribution \
-         signs with more than one key, a target names them all, each with its fingerprint in [distribution.keys.NAME]:\n    \
+        "repository `{repository}`: {} that are not signed with any of its keys in the target ({})\n    {}\n  if the distribution signs \
+         with more than one key, list them all in the target, each with its fingerprint in [distribution.keys.NAME]:\n    \
          [distribution.repository.{repository}]\n    key = [\"{}\", \"NAME\"]",
         counted(packages.len()), keys.join(", "), first_of(packages), key
     )]
@@ -166,7 +165,7 @@ pub enum Error {
     },
     /// dnf is not there, or is none that has Python.
     #[error(
-        "{}: {why}; packages are chosen by dnf 4 (the package dnf on Debian and on Enterprise Linux), through its Python interface",
+        "{}: {why}; packages are resolved by dnf 4 (the package dnf on Debian and on Enterprise Linux), through its Python interface",
         lustre_files::shown(path)
     )]
     NoDnf {
@@ -184,12 +183,12 @@ pub enum Error {
         source: process::Error,
     },
     /// dnf's answer is not understood.
-    #[error("dnf's answer cannot be read: {0}")]
+    #[error("cannot parse dnf's output: {0}")]
     Answer(String),
     /// Metadata that is what it should be by its digest, and that dnf cannot read.
     #[error(
-        "dnf cannot read the metadata of {}: {why}\n  the repository has to be made anew by whoever publishes it, or another is given \
-         with --mirror FROM=TO", repositories.join(", ")
+        "dnf cannot read the metadata of {}: {why}\n  its publisher must create the metadata again, or use another mirror with --mirror \
+         FROM=TO", repositories.join(", ")
     )]
     Unreadable {
         /// The repositories with binary packages, one of which it is.
@@ -199,7 +198,7 @@ pub enum Error {
     },
     /// A package without a digest that can be pinned.
     #[error(
-        "repository `{repository}`: {package} has the checksum {checksum} in the metadata, and a lock needs sha256"
+        "repository `{repository}`: {package} has the checksum {checksum} in the metadata; a lock needs sha256"
     )]
     Checksum {
         /// The repository.
@@ -211,8 +210,8 @@ pub enum Error {
     },
     /// Goals that cannot be met.
     #[error(
-        "{}\n  a name that no repository has is changed in the target; a dependency that nothing provides may need one more \
-         [distribution.repository.ID], or the mirror is between two states: try again later, or another with --mirror FROM=TO",
+        "{}\n  if no repository has a name, correct it in the target; if nothing provides a dependency, add a [distribution.repository.ID], \
+         or the mirror is being updated: try again later, or use another one with --mirror FROM=TO",
         unmet(.0)
     )]
     Unmet(Vec<Problem>),
@@ -278,8 +277,8 @@ fn there_is(found: &[String]) -> String {
     }
     let newest: Vec<&str> = found.iter().rev().take(SHOWN).map(String::as_str).collect();
     format!(
-        "; they have {}{}. A kernel that a current release dropped may be in the distribution's vault: the variable `location` of \
-         the target says where it looks",
+        "; they have {}{}. A kernel that the current release dropped may be in the distribution's vault: see the variable `location` of the \
+         target",
         newest.join(", "),
         if found.len() > SHOWN {
             " and older ones"
@@ -294,10 +293,7 @@ fn unmet(problems: &[Problem]) -> String {
         .iter()
         .map(|one| {
             let text = one.text.trim().replace('\n', "\n    ");
-            format!(
-                "the packages of `{}` cannot be chosen:\n    {text}",
-                one.goal
-            )
+            format!("cannot resolve the packages of `{}`:\n    {text}", one.goal)
         })
         .collect();
     texts.join("\n  ")

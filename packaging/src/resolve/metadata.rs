@@ -222,7 +222,7 @@ fn once(
     };
     let files = files_of(&repomd, wanted).map_err(|why| failed(&place, why))?;
     if !files.iter().any(|file| file.kind == "primary") {
-        return Err(failed(&place, "it names no primary.xml".to_owned()));
+        return Err(failed(&place, "it lists no primary.xml".to_owned()));
     }
     let mut fetched = Vec::new();
     for file in files {
@@ -246,7 +246,7 @@ fn once(
             return Err(failed(
                 &from,
                 format!(
-                    "its name says {named}, and what is in it is {found}; readers that go by the name, dnf among them, cannot read it"
+                    "its name says {named}, but its content is {found}; dnf and others that go by the name cannot read it"
                 ),
             ));
         }

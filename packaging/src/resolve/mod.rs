@@ -1,4 +1,4 @@
-//! What a target takes of a distribution that is there already (`kind = "repositories"`), exactly.
+//! What a target takes of an existing distribution (`kind = "repositories"`), exactly.
 //!
 //! - `keys`: the distribution's public keys, compared with the target's fingerprints.
 //! - `metadata`: the repositories' metadata, checked by signature and digests, as local copies.
@@ -22,7 +22,7 @@ mod spec;
 mod srpm;
 mod watched;
 
-pub use dnf::{Chosen, Solution, resolve, union};
+pub use dnf::{ResolvedPackage, Solution, resolve, union};
 pub use error::{Elsewhere, Error, Problem};
 pub use goals::{BuildRequires, Goal, goals};
 pub use keys::{Key, from_specs, key, keys};

@@ -16,15 +16,15 @@ pub enum Error {
     #[error(transparent)]
     Archive(#[from] archive::Error),
     /// It cannot be read to its end.
-    #[error("it cannot be read to its end: {0}")]
+    #[error("it cannot be read completely: {0}")]
     Damaged(#[from] std::io::Error),
     /// There is more of it than there is of any.
     #[error(
-        "it has more than {} MiB when it is unpacked, and no more is read", LONGEST >> 20
+        "it is larger than {} MiB when unpacked", LONGEST >> 20
     )]
     TooLarge,
     /// It is something else.
-    #[error("it is no metadata of module streams: {0}")]
+    #[error("it is not modulemd: {0}")]
     Other(&'static str),
 }
 
@@ -129,10 +129,7 @@ mod tests {
             "%TAG ! tag:x,2000:\n---\ndocument: modulemd\n",
         ] {
             let error = documents(text).unwrap_err().to_string();
-            assert!(
-                error.contains("no metadata of module streams"),
-                "{text}: {error}"
-            );
+            assert!(error.contains("not modulemd"), "{text}: {error}");
         }
     }
 

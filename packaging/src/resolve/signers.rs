@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use super::dnf::pin;
 use super::keys::Key;
 use super::metadata::Metadata;
-use super::{Chosen, Error, Solution, at};
+use super::{Error, ResolvedPackage, Solution, at};
 use crate::sign::{self, PublicKey, verify_headers};
 use crate::source::Downloader;
 use crate::store::{Digest, Store};
@@ -73,9 +73,9 @@ pub fn signers(
 }
 
 /// The packages of a repository among those that were chosen, each once.
-fn of<'s>(repository: &BaseRepository, solutions: &'s [Solution]) -> Vec<&'s Chosen> {
+fn of<'s>(repository: &BaseRepository, solutions: &'s [Solution]) -> Vec<&'s ResolvedPackage> {
     let all = solutions.iter().flat_map(|goal| &goal.packages);
-    let here: BTreeMap<&str, &Chosen> = all
+    let here: BTreeMap<&str, &ResolvedPackage> = all
         .filter(|one| one.repository == repository.id)
         .map(|one| (one.digest.as_str(), one))
         .collect();
@@ -91,7 +91,10 @@ struct Looking<'a> {
 }
 
 /// Those of `packages` that none of the keys signed, each with who did, in order; and how many could not be looked at.
-fn look(looking: &Looking<'_>, packages: &[&Chosen]) -> Result<(Vec<String>, usize), Error> {
+fn look(
+    looking: &Looking<'_>,
+    packages: &[&ResolvedPackage],
+) -> Result<(Vec<String>, usize), Error> {
     let next = AtomicUsize::new(0);
     let answers = Mutex::new(Vec::new());
     let failed = Mutex::new(None);
@@ -144,7 +147,7 @@ enum Answer {
     Unknown,
 }
 
-fn one(looking: &Looking<'_>, package: &Chosen) -> Result<Answer, Error> {
+fn one(looking: &Looking<'_>, package: &ResolvedPackage) -> Result<Answer, Error> {
     let pin = pin(looking.metadata, package)?;
     let digest: Option<Digest> = pin.file.sha256.parse().ok();
     let headers = match digest.and_then(|digest| looking.store.file(&digest)) {

@@ -36,7 +36,7 @@ pub fn build_requires(
         .read_only(folder, FOLDER)
         .command("rpmspec", &arguments);
     let out = process::output(&mut command).map_err(|source| Error::Tool {
-        doing: "what the spec requires to be built cannot be told",
+        doing: "cannot determine the build requirements of the spec",
         source,
     })?;
     let mut requires: Vec<String> = String::from_utf8_lossy(&out)

@@ -20,8 +20,8 @@ pub enum Error {
     Path(#[from] lustre_files::PathError),
     /// The user namespace or the filter that commands run with cannot be made.
     #[error(
-        "a sandbox cannot be made: {0}; the chroot belongs to ids of its own, which need user namespaces (`user.max_user_namespaces`): \
-         allow them, or remove the store's chroots with `cargo xtask clean --all`"
+        "cannot create a sandbox: {0}; the chroot has its own ids, which need user namespaces (`user.max_user_namespaces`): allow them, or \
+         remove the store's chroots with `cargo xtask clean --all`"
     )]
     Namespace(io::Error),
     /// None of the methods works between the chroot and the clone's folder.

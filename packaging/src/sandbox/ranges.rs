@@ -68,7 +68,7 @@ fn free_range(files: [&str; 4]) -> io::Result<Option<u32>> {
     let read = |path: &str| -> io::Result<String> {
         let bytes = lustre_files::if_there(lustre_files::read(path, lustre_files::TEXT));
         let bytes = bytes.map_err(|error| {
-            let why = format!("cannot read {path}, which says whose ids are whose: {error}");
+            let why = format!("cannot read {path}, which assigns ranges of ids: {error}");
             io::Error::new(error.kind(), why)
         })?;
         // A user may be called anything.

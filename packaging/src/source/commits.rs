@@ -57,7 +57,7 @@ impl Fetched {
         } = &self.content
         else {
             return Err(git.invalid(format!(
-                "it is no commit of a git repository, and has no history; name a clone: --source {}=PATH",
+                "it is not a commit of a git repository, and has no history; give a clone: --source {}=PATH",
                 self.name
             )));
         };
@@ -65,8 +65,8 @@ impl Fetched {
         let at = opened.path();
         if git.is_shallow(at)? {
             return Err(git.invalid(format!(
-                "the history in {} is shallow, and ends before its beginning, so what it has cannot be told; fetch the rest (git -C CLONE \
-                 fetch --unshallow), or take a whole clone: git clone --bare URL lustre.git, and --source {}=lustre.git",
+                "the history in {} is shallow, so it is not known which commits it has; fetch the rest (git -C CLONE fetch --unshallow), or \
+                 use a full clone: git clone --bare URL lustre.git, and --source {}=lustre.git",
                 repository.display(),
                 self.name
             )));
@@ -75,8 +75,8 @@ impl Fetched {
         branches.retain(|branch| branch.time >= *time);
         if branches.is_empty() {
             return Err(git.invalid(format!(
-                "all branches that {} has are older than {commit}, so what came after it is not there; fetch upstream's (git fetch), or take a \
-                 clone that has them: --source {}=PATH",
+                "all branches of {} are older than {commit}, so later commits are missing; fetch upstream's (git fetch), or use a clone \
+                 that has them: --source {}=PATH",
                 repository.display(),
                 self.name
             )));
@@ -151,7 +151,7 @@ impl Git<'_> {
         Ok(self.run(&mut command)? == "true")
     }
 
-    /// What git puts out, where that is not beyond all measure.
+    /// git's output, where that is not beyond all measure.
     fn bounded(&self, command: &mut Command) -> Result<Vec<u8>, Error> {
         let folder = self.store.temp_dir("git")?;
         let complaint = folder.path().join("stderr");
@@ -173,7 +173,7 @@ impl Git<'_> {
             })?;
         if too_much {
             return Err(self.invalid(format!(
-                "git lists more than {LARGEST} bytes of commits: this is no repository of {}",
+                "git lists more than {LARGEST} bytes of commits: this is not a repository of {}",
                 self.source
             )));
         }

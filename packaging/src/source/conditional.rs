@@ -109,7 +109,7 @@ pub fn changed(
                     break;
                 }
                 Outcome::TooLarge => {
-                    why = format!("it is larger than {SMALL} bytes, and no more is taken");
+                    why = format!("it is larger than the limit of {SMALL} bytes");
                     break;
                 }
             }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::certificate::Certificate;
 use super::curl::{Outcome, Part, curl, length};
 use super::replace::rewrite;
-use super::{Error, Location, Mirror, Tried, url};
+use super::{Attempt, Error, Location, Mirror, url};
 use crate::store::{self, Digest, PathError, Store};
 
 /// How often and how patiently a place is tried.
@@ -119,7 +119,7 @@ impl<'s> Downloader<'s> {
         for place in &places {
             match self.try_place(source, place, &partial, expected, size)? {
                 Ok(path) => return Ok(path),
-                Err(Failure::Unreachable(why)) => tried.push(Tried {
+                Err(Failure::Unreachable(why)) => tried.push(Attempt {
                     url: place.to_string(),
                     why,
                 }),
@@ -175,7 +175,7 @@ impl<'s> Downloader<'s> {
                         break;
                     }
                     Outcome::TooLarge => {
-                        why = format!("it is larger than {SMALL} bytes, and no more is taken");
+                        why = format!("it is larger than the limit of {SMALL} bytes");
                         break;
                     }
                 }
@@ -184,7 +184,7 @@ impl<'s> Downloader<'s> {
         Err(Error::Download {
             source_name: source.to_owned(),
             what: url::shown(location),
-            tried: vec![Tried {
+            tried: vec![Attempt {
                 url: places.first().map(Location::to_string).unwrap_or_default(),
                 why,
             }],
@@ -209,7 +209,7 @@ impl<'s> Downloader<'s> {
             if let Some(path) = place.local_path() {
                 match lustre_files::open(&path) {
                     Ok(file) => return part_of(file, &path, bytes).map(Some),
-                    Err(error) => tried.push(Tried {
+                    Err(error) => tried.push(Attempt {
                         url: place.to_string(),
                         why: error.to_string(),
                     }),
@@ -235,7 +235,7 @@ impl<'s> Downloader<'s> {
                     }
                 }
             }
-            tried.push(Tried {
+            tried.push(Attempt {
                 url: place.to_string(),
                 why,
             });
@@ -369,7 +369,9 @@ impl<'s> Downloader<'s> {
                 Outcome::Done => match self.adopt(place, partial, expected)? {
                     Ok(path) => return Ok(Ok(path)),
                     // The part that was there may be of another file: once more from the beginning.
-                    Err(_) if before > 0 => why = "the resumed file was not right".to_owned(),
+                    Err(_) if before > 0 => {
+                        why = "the resumed file has the wrong digest".to_owned()
+                    }
                     Err(_) if again => {
                         again = false;
                         (self.progress)(&Progress {

@@ -7,7 +7,7 @@ use crate::{archive, process, sign};
 
 /// What is no location.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no location to fetch from: {why}")]
+#[error("`{text}` is not a location to fetch from: {why}")]
 pub struct BadLocation {
     /// What was given, without a password, and with control characters written out.
     pub text: String,
@@ -17,7 +17,7 @@ pub struct BadLocation {
 
 /// One place that was tried.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Tried {
+pub struct Attempt {
     /// Its URL, without a password.
     pub url: String,
     /// What happened there.
@@ -68,9 +68,9 @@ pub enum Error {
     },
     /// A certificate that a server asks for cannot be read.
     #[error(
-        "repository `{repository}`: its server asks for the certificate of a subscription: {}: {why}\n  register this host \
-         (subscription-manager register), name the files in [distribution.repository.{repository}] (sslclientcert, sslclientkey, \
-         sslcacert), or name a site's own copy with --mirror FROM=TO",
+        "repository `{repository}`: its server requires the certificate of a subscription: {}: {why}\n  register this host \
+         (subscription-manager register), set the files in [distribution.repository.{repository}] (sslclientcert, sslclientkey, sslcacert), \
+         or use your own copy with --mirror FROM=TO",
         lustre_files::shown(path)
     )]
     Certificate {
@@ -83,8 +83,8 @@ pub enum Error {
     },
     /// Something is not in the store and may not be fetched.
     #[error(
-        "source `{source_name}`: {what} is not in the store, and nothing is fetched (--offline, or a command that only looks); \
-         `cargo xtask fetch` without --offline gets it"
+        "source `{source_name}`: {what} is not in the store, and fetching is disabled (--offline, or a command without network); run `cargo \
+         xtask fetch` without --offline"
     )]
     Offline {
         /// The source.
@@ -94,7 +94,7 @@ pub enum Error {
     },
     /// No place had it.
     #[error(
-        "source `{source_name}`: {what} could not be fetched{}\n  run again to go on where it stopped, or name another place with --mirror FROM=TO",
+        "source `{source_name}`: cannot fetch {what}{}\n  run again to resume, or use another location with --mirror FROM=TO",
         list(tried)
     )]
     Download {
@@ -103,12 +103,12 @@ pub enum Error {
         /// What was to be fetched.
         what: String,
         /// Where it was looked for.
-        tried: Vec<Tried>,
+        tried: Vec<Attempt>,
     },
     /// What came has another digest. It was not kept.
     #[error(
-        "source `{source_name}`: {url} has the wrong digest\n  expected sha256 {expected}\n  found    sha256 {found}\n  \
-         either the file there was replaced or the target's digest is wrong; what came was removed"
+        "source `{source_name}`: {url} has the wrong digest\n  expected sha256 {expected}\n  found    sha256 {found}\n  either the file was \
+         replaced or the target's digest is wrong; the download was removed"
     )]
     Digest {
         /// The source.
@@ -122,8 +122,8 @@ pub enum Error {
     },
     /// There is more than the file has. It was not kept.
     #[error(
-        "source `{source_name}`: {url} is larger than {limit} bytes, and the file with the digest sha256 {expected} is not\n  \
-         either the file there was replaced or the target's digest is wrong; what came was removed"
+        "source `{source_name}`: {url} is larger than {limit} bytes, unlike the file with the digest sha256 {expected}\n  either the file \
+         was replaced or the target's digest is wrong; the download was removed"
     )]
     Larger {
         /// The source.
@@ -136,9 +136,7 @@ pub enum Error {
         limit: u64,
     },
     /// The run was interrupted.
-    #[error(
-        "source `{source_name}`: the download of {url} was interrupted; run again to go on where it stopped"
-    )]
+    #[error("source `{source_name}`: the download of {url} was interrupted; run again to resume")]
     Interrupted {
         /// The source.
         source_name: String,
@@ -147,8 +145,8 @@ pub enum Error {
     },
     /// A tag names another commit than it did.
     #[error(
-        "source `{source_name}`: the tag {tag} of {url} has moved\n  locked commit {locked}\n  found  commit {found}\n  \
-         ask upstream why; `cargo xtask lock --update` takes the new one"
+        "source `{source_name}`: the tag {tag} of {url} has moved\n  locked commit {locked}\n  found  commit {found}\n  ask upstream why; \
+         `cargo xtask lock --update` accepts the new one"
     )]
     TagMoved {
         /// The source.
@@ -176,8 +174,8 @@ pub enum Error {
     },
     /// Parts of a source are not there.
     #[error(
-        "source `{source_name}`: {repository} is incomplete at {commit}: it lacks{}\n  \
-         use a complete clone; or, where these files are not needed, go on with empty ones in their place: --allow-incomplete {source_name}",
+        "source `{source_name}`: {repository} is incomplete at {commit}: it lacks{}\n  use a complete clone; or, if these files are not \
+         needed, pass --allow-incomplete {source_name} to continue with empty ones",
         paths(missing)
     )]
     Incomplete {
@@ -192,7 +190,7 @@ pub enum Error {
     },
     /// A work tree that has more than its commit.
     #[error(
-        "source `{source_name}`: {} has changes that are not committed{}\n  commit them, or name the commit to build: --source {source_name}={}@HEAD",
+        "source `{source_name}`: {} has uncommitted changes{}\n  commit them, or give the commit to build: --source {source_name}={}@HEAD",
         lustre_files::shown(path),
         paths(changed),
         lustre_files::shown(path)
@@ -245,7 +243,7 @@ pub enum Error {
 impl Error {
     /// Whether every place answered that it has no such file.
     pub(crate) fn is_gone(&self) -> bool {
-        let gone = |one: &Tried| {
+        let gone = |one: &Attempt| {
             ["404", "410"]
                 .iter()
                 .any(|status| one.why.contains(&format!("returned error: {status}")))
@@ -254,7 +252,7 @@ impl Error {
     }
 }
 
-fn list(tried: &[Tried]) -> String {
+fn list(tried: &[Attempt]) -> String {
     tried
         .iter()
         .map(|one| format!("\n  {}: {}", one.url, one.why))

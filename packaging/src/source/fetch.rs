@@ -176,7 +176,7 @@ impl<'s> Fetcher<'s> {
         else {
             return Err(invalid(
                 name,
-                "the lock is not of a source package".to_owned(),
+                "the lock is not for a source package".to_owned(),
             ));
         };
         if self.store.file(sha256).is_none() {
@@ -320,7 +320,7 @@ impl<'s> Fetcher<'s> {
                     source_name: name.to_owned(),
                     repository: url::shown(url),
                     what: format!("commit {commit}"),
-                    hint: format!("name a clone that has it: --source {name}=PATH"),
+                    hint: format!("give a clone that has it: --source {name}=PATH"),
                 });
             }
         }

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Error;
-use super::borrowed::{Borrowed, is_repository};
+use super::alternates::{Alternates, is_repository};
 use super::git_command::Git;
 use crate::archive;
 use crate::process;
@@ -24,14 +24,14 @@ pub fn mirror_folder(source: &str, url: &str) -> String {
 pub(super) enum Opened<'r> {
     /// A mirror in the store.
     Ours(&'r Path),
-    Borrowed(Borrowed),
+    Alternates(Alternates),
 }
 
 impl Opened<'_> {
     pub(super) fn path(&self) -> &Path {
         match self {
             Self::Ours(path) => path,
-            Self::Borrowed(borrowed) => borrowed.path(),
+            Self::Alternates(borrowed) => borrowed.path(),
         }
     }
 }
@@ -42,11 +42,11 @@ impl Git<'_> {
         if repository.starts_with(self.store.git_dir()) {
             return Ok(Opened::Ours(repository));
         }
-        Borrowed::new(self, repository).map(Opened::Borrowed)
+        Alternates::new(self, repository).map(Opened::Alternates)
     }
 
     /// What git is to fetch from: a local repository by way of one that borrows from it, so that none of its settings count.
-    fn source_of(&self, place: &str) -> Result<(String, Option<Borrowed>), Error> {
+    fn source_of(&self, place: &str) -> Result<(String, Option<Alternates>), Error> {
         if !place.starts_with('/') {
             return Ok((place.to_owned(), None));
         }
@@ -55,9 +55,9 @@ impl Git<'_> {
             .into_iter()
             .find(|path| is_repository(Path::new(path)));
         let Some(found) = found else {
-            return Err(self.invalid(format!("{place} is no git repository")));
+            return Err(self.invalid(format!("{place} is not a git repository")));
         };
-        let borrowed = Borrowed::new(self, Path::new(&found))?;
+        let borrowed = Alternates::new(self, Path::new(&found))?;
         Ok((borrowed.path().display().to_string(), Some(borrowed)))
     }
 
@@ -213,7 +213,7 @@ impl Git<'_> {
         if !repository.join(".git").exists() {
             return Ok(Vec::new());
         }
-        let borrowed = Borrowed::with_index(self, repository)?;
+        let borrowed = Alternates::with_index(self, repository)?;
         let mut command = self.at(borrowed.path());
         command
             .arg("--work-tree")
@@ -232,7 +232,7 @@ impl Git<'_> {
     /// Paths of a work tree that git knows or would add, relative to it.
     pub(super) fn files(&self, tree: &Path) -> Result<Vec<PathBuf>, Error> {
         use std::os::unix::ffi::OsStringExt;
-        let borrowed = Borrowed::with_index(self, tree)?;
+        let borrowed = Alternates::with_index(self, tree)?;
         let mut command = self.at(borrowed.path());
         command
             .arg("--work-tree")
@@ -279,7 +279,7 @@ impl Git<'_> {
                 source_name: self.source.to_owned(),
                 repository: super::url::shown(url),
                 what: format!("tag {tag}"),
-                hint: "`git ls-remote --tags` lists those it has".to_owned(),
+                hint: "`git ls-remote --tags` lists its tags".to_owned(),
             })
     }
 
@@ -353,7 +353,7 @@ impl Git<'_> {
 
     /// What of a commit's tree a repository lacks: files by path, submodules.
     pub(super) fn missing(&self, repository: &Path, commit: &str) -> Result<Vec<String>, Error> {
-        let own = Borrowed::for_export(self, repository)?;
+        let own = Alternates::for_export(self, repository)?;
         let mut command = self.at(own.path());
         command.args([
             "rev-list",
@@ -423,7 +423,7 @@ impl Git<'_> {
         into: &Path,
         takes: &dyn Fn(&Path) -> bool,
     ) -> Result<(), Error> {
-        let own = Borrowed::for_export(self, repository)?;
+        let own = Alternates::for_export(self, repository)?;
         let tar = own.path().join("tree.tar");
         self.part(&own, (repository, commit), missing, "", &tar, takes)?;
         archive::unpack(&tar, into, 0).map_err(|source| Error::Archive {
@@ -443,13 +443,13 @@ impl Git<'_> {
         out: &Path,
         takes: &dyn Fn(&Path) -> bool,
     ) -> Result<(), Error> {
-        let own = Borrowed::for_export(self, repository)?;
+        let own = Alternates::for_export(self, repository)?;
         self.part(&own, (repository, commit), missing, prefix, out, takes)
     }
 
     fn part(
         &self,
-        own: &Borrowed,
+        own: &Alternates,
         (repository, commit): (&Path, &str),
         missing: &[String],
         prefix: &str,
@@ -509,7 +509,7 @@ impl Git<'_> {
         missing: &[String],
         into: &Path,
     ) -> Result<(), Error> {
-        let own = Borrowed::for_export(self, repository)?;
+        let own = Alternates::for_export(self, repository)?;
         let lost = missing.iter().map(|path| path.as_bytes()).collect();
         self.check_tree(own.path(), (repository, commit), &lost, &|_| true)?;
         let tar = own.path().join("tree.tar");

@@ -11,7 +11,7 @@
 //!
 //! Fetching is the only part of the pipeline that uses the network.
 
-mod borrowed;
+mod alternates;
 mod certificate;
 mod commits;
 mod conditional;
@@ -39,7 +39,7 @@ pub use conditional::{Answer, Validators, changed};
 pub(crate) use curl::url_line;
 pub(crate) use download::LARGEST;
 pub use download::{Downloader, Progress, Retry};
-pub use error::{BadLocation, Error, Tried};
+pub use error::{Attempt, BadLocation, Error};
 pub use fetch::{Fetcher, Options};
 pub use fetched::{Content, Fetched};
 pub use git::mirror_folder;

@@ -143,7 +143,7 @@ impl Locked {
     pub fn check(&self, source: &Source) -> Result<(), String> {
         let differs = |what: &str, locked: &str, asked: &str| {
             Err(format!(
-                "the lock has {what} {locked}, the target asks for {asked}"
+                "the lock has {what} {locked}, the target requests {asked}"
             ))
         };
         match (self, source) {

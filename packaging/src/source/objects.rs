@@ -108,13 +108,13 @@ impl Git<'_> {
                 let why = why.trim_start_matches("error: ");
                 let place = repository.display();
                 let next = if repository.starts_with(self.store.git_dir()) {
-                    "remove it, and it is fetched anew".to_owned()
+                    "remove it to fetch it again".to_owned()
                 } else {
-                    format!("use another clone; git -C {place} fsck --full says what else is wrong")
+                    format!("use another clone; git -C {place} fsck --full reports all damage")
                 };
                 Err(self.invalid(format!(
-                    "{place} is damaged at {commit}{what}: an object does not have the content that its name stands for \
-                     (git: {why})\n  nothing was taken of it; {next}"
+                    "{place} is damaged at {commit}{what}: an object's content does not match its name (git: {why})\n  nothing of it was \
+                     used; {next}"
                 )))
             }
             Err(source) => Err(Error::Tool {

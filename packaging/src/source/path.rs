@@ -76,7 +76,7 @@ impl Room<'_> {
             return Err(Error::Invalid {
                 source_name: self.source.to_owned(),
                 why: format!(
-                    "{} holds more than {} GiB with {} ({} MiB), which no source does; take out what is none",
+                    "{} is larger than {} GiB with {} ({} MiB), too large for a source; remove what is not part of it",
                     self.dir.display(),
                     LARGEST >> 30,
                     path.display(),
@@ -132,10 +132,7 @@ fn copy_all(
                 if found != *sha256 {
                     return Err(Error::Invalid {
                         source_name: source.to_owned(),
-                        why: format!(
-                            "{} was changed while it was being read: run again",
-                            origin.display()
-                        ),
+                        why: format!("{} changed while it was read: run again", origin.display()),
                     });
                 }
                 let mode = if *executable { 0o755 } else { 0o644 };
@@ -187,7 +184,7 @@ mod tests {
             file.set_len(1 << 40).unwrap();
             let error = list(&store, "lustre", &source).unwrap_err().to_string();
             assert!(
-                error.contains("more than 16 GiB") && error.contains("/big (1048576 MiB)"),
+                error.contains("larger than 16 GiB") && error.contains("/big (1048576 MiB)"),
                 "{error}"
             );
         }

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::borrowed::is_repository;
+use super::alternates::is_repository;
 use super::download::LARGEST;
 use super::fetch::{invalid, missing_of, size_of};
 use super::git_command::Git;
@@ -94,10 +94,10 @@ impl Fetcher<'_> {
     ) -> Result<Fetched, Error> {
         let git = Git::new(self.store, name);
         let (rev, hint) = match (&by.rev, locked, source) {
-            (Some(rev), _, _) => (rev.clone(), "fetch it there, or name another".to_owned()),
+            (Some(rev), _, _) => (rev.clone(), "fetch it there, or give another".to_owned()),
             (None, Some(Locked::Git { commit, .. }), Source::Git(_)) => (
                 commit.clone(),
-                format!("fetch it there, or take another commit of it: --source {by}@REV"),
+                format!("fetch it there, or use another commit: --source {by}@REV"),
             ),
             (None, _, Source::Git(git)) => (
                 match (&git.rev, &git.tag) {
@@ -105,7 +105,7 @@ impl Fetcher<'_> {
                     (None, Some(tag)) => format!("refs/tags/{tag}"),
                     (None, None) => "HEAD".to_owned(),
                 },
-                format!("fetch it there, or take another commit of it: --source {by}@REV"),
+                format!("fetch it there, or use another commit: --source {by}@REV"),
             ),
             (None, _, _) => {
                 let changed = git.changes(&path)?;

@@ -59,7 +59,7 @@ impl SourcePackage {
 pub(super) fn primary_of(repomd: &[u8]) -> Result<MetadataFile, String> {
     files_of(repomd, &["primary"])?
         .pop()
-        .ok_or_else(|| "it names no primary.xml".to_owned())
+        .ok_or_else(|| "it lists no primary.xml".to_owned())
 }
 
 /// The files of a `repomd.xml` that are of one of these kinds, in its order; no kind twice.
@@ -193,8 +193,8 @@ pub(crate) fn web(what: &str, base: Option<&str>, href: &str) -> Result<(), Stri
         let relative = attribute == "href" && !has_scheme(value) && !value.starts_with('/');
         if !relative && !is_web(value) {
             return Err(format!(
-                "the {attribute} of {what} is `{value}`, which is neither http nor https: such metadata is of a disc or of one \
-                 machine; a copy with metadata of its own (createrepo_c) can be used"
+                "the {attribute} of {what} is `{value}`, which is neither http nor https: such metadata is for a disc or a single machine; \
+                 use a copy with new metadata (createrepo_c)"
             ));
         }
     }
@@ -255,7 +255,7 @@ pub(super) fn walk(input: impl BufRead, visit: &mut Visit<'_>) -> Result<(), Str
             Event::Start(start) => {
                 if path.len() == DEEPEST {
                     return Err(format!(
-                        "elements are more than {DEEPEST} deep in one another (byte {at})"
+                        "elements are nested more than {DEEPEST} deep (byte {at})"
                     ));
                 }
                 path.push(start.local_name().as_ref().to_owned());
@@ -284,7 +284,7 @@ pub(super) fn walk(input: impl BufRead, visit: &mut Visit<'_>) -> Result<(), Str
                     (Some(character), _) => text.push(character),
                     (None, Some(known)) => text.push_str(known),
                     (None, None) => {
-                        return Err(format!("`&{name};` at byte {at} stands for nothing"));
+                        return Err(format!("unknown entity `&{name};` at byte {at}"));
                     }
                 }
             }

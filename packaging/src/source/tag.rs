@@ -46,7 +46,7 @@ impl Fetcher<'_> {
             return Err(invalid(
                 name,
                 format!(
-                    "the tag {tag} of {} has no signature, and the target names a key that signs it (`tag_key`)",
+                    "the tag {tag} of {} is not signed, and the target requires a signature (`tag_key`)",
                     url::shown(url)
                 ),
             ));
@@ -62,7 +62,7 @@ impl Fetcher<'_> {
             return Err(invalid(
                 name,
                 format!(
-                    "what {} has as the tag {tag} was signed as {}: somebody passes one release off as another",
+                    "the tag {tag} of {} was signed as {}: one release is passed off as another",
                     url::shown(url),
                     known.map_or("a tag without a name".to_owned(), |known| format!(
                         "the tag {known}"

@@ -49,7 +49,7 @@ impl Location {
         // A parser of URLs drops some of these without a word.
         if let Some(control) = text.chars().find(|c| c.is_control()) {
             return Err(bad(format!(
-                "it has the control character {} in it",
+                "it contains the control character {}",
                 control.escape_default()
             )));
         }
@@ -59,9 +59,7 @@ impl Location {
             None => text.to_owned(),
         };
         if written.contains(char::is_whitespace) {
-            return Err(bad(
-                "it has a blank in it; in a URL that is written %20".to_owned()
-            ));
+            return Err(bad("it contains a blank; write %20 in a URL".to_owned()));
         }
         let url = Url::parse(&written).map_err(|error| match error {
             url::ParseError::RelativeUrlWithoutBase => {
@@ -71,7 +69,7 @@ impl Location {
         })?;
         if !schemes.contains(&url.scheme()) {
             return Err(bad(format!(
-                "the scheme `{}` is none of {}",
+                "the scheme `{}` is not one of {}",
                 url.scheme(),
                 schemes.join(", ")
             )));
@@ -81,7 +79,7 @@ impl Location {
             ("file", "") => {}
             ("file", _) => {
                 return Err(bad(format!(
-                    "a `file` URL is of this machine and names no host, this one `{host}`: write file:///PATH"
+                    "a `file` URL has no host, this one has `{host}`: write file:///PATH"
                 )));
             }
             (_, "") => return Err(bad("it names no host".to_owned())),
@@ -139,10 +137,10 @@ impl Location {
             return Err(bad("it is empty"));
         }
         if href.chars().any(char::is_control) {
-            return Err(bad("it has a control character in it"));
+            return Err(bad("it contains a control character"));
         }
         if href.split('/').any(|part| part == "..") {
-            return Err(bad("it leads out of its repository"));
+            return Err(bad("it leaves its repository"));
         }
         let base = self.url.as_str().trim_end_matches('/');
         Self::parse(&format!("{base}/{}", encode(href)))
@@ -301,7 +299,7 @@ mod tests {
             ("ext::sh", "scheme `ext`"),
             ("https://a b.example/x", "blank"),
             ("https:///x y", "blank"),
-            ("file://other/x", "names no host"),
+            ("file://other/x", "has no host"),
             ("ssh://-oProxyCommand=id/x", "scheme `ssh`"),
             ("https://a.example/\tx", "\\t"),
             ("https://[::1/x", "invalid"),

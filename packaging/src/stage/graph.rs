@@ -59,7 +59,9 @@ impl Work<'_> {
         self.done
             .get(name)
             .map(|stage| stage.path.as_path())
-            .ok_or_else(|| format!("the graph does not say that this stage needs `{name}`").into())
+            .ok_or_else(|| {
+                format!("the graph does not list `{name}` as a dependency of this stage").into()
+            })
     }
 
     /// The digest of the outputs of a stage this one needs.
@@ -129,7 +131,7 @@ pub enum Error {
     },
     /// A stage in the store was no longer as it was recorded, was made again, and is damaged once more.
     #[error(
-        "{} in the store is damaged ({why}), and was so after it had been made again; look at the disk and the memory of this machine",
+        "{} in the store is damaged ({why}), even after it was rebuilt; check this machine's disk and memory",
         stage.path.display()
     )]
     Damaged {
@@ -145,7 +147,7 @@ pub enum Error {
     #[error(transparent)]
     Store(#[from] crate::store::Error),
     /// Ctrl-C.
-    #[error("interrupted; what was finished is kept, run the same command to go on")]
+    #[error("interrupted; finished stages are kept: run the same command to continue")]
     Interrupted,
 }
 
@@ -194,7 +196,7 @@ pub(super) fn ordered<'s, 'a>(stages: &'s [Stage<'a>]) -> Result<Vec<&'s Stage<'
             .collect();
         if ready.is_empty() {
             return Err(Error::Graph(
-                "the stages need each other in a circle".to_owned(),
+                "the stages depend on each other in a cycle".to_owned(),
             ));
         }
         order.extend(ready);

@@ -185,7 +185,7 @@ fn panicked(stage: &str, panic: &(dyn std::any::Any + Send)) -> Error {
     Error::Stage {
         stage: stage.to_owned(),
         log: None,
-        source: format!("a mistake in this tool: {said}").into(),
+        source: format!("a bug in this tool: {said}").into(),
     }
 }
 

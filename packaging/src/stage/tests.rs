@@ -140,11 +140,11 @@ fn a_graph_that_cannot_run_says_why() {
     let (_dir, store) = store();
     let count = AtomicUsize::new(0);
     let missing = [stage("a", &["nobody"], "", writes("", &count))];
-    let circle = [
+    let cycle = [
         stage("a", &["b"], "", writes("", &count)),
         stage("b", &["a"], "", writes("", &count)),
     ];
-    for (graph, word) in [(&missing[..], "nobody"), (&circle[..], "circle")] {
+    for (graph, word) in [(&missing[..], "nobody"), (&cycle[..], "cycle")] {
         let error = plan(graph, &store).unwrap_err().to_string();
         assert!(error.contains(word), "{error}");
     }
@@ -206,7 +206,7 @@ fn a_mistake_in_a_recipe_is_a_failure_and_nobody_waits_for_ever() {
     assert!(store.stages().list().unwrap().is_empty());
 }
 
-/// A graph of two, whose first stage puts out a file and a folder that is recorded as one.
+/// A graph of two, whose first stage makes a file and a folder that is recorded as one.
 fn root_and_reader<'a>(
     made: &'a AtomicUsize,
     reads: &'a AtomicUsize,
@@ -234,13 +234,13 @@ fn root_and_reader<'a>(
 fn a_damaged_stage_is_named_and_made_again_when_it_is_met() {
     type Damage = fn(&Path);
     let cases: [(&str, Damage); 7] = [
-        ("packages.txt is not as", |dir| {
+        ("packages.txt differs", |dir| {
             std::fs::write(dir.join("packages.txt"), "gcc-1-2\n").unwrap()
         }),
         ("root/usr/gcc is not there", |dir| {
             std::fs::remove_file(dir.join("root/usr/gcc")).unwrap()
         }),
-        ("root/usr/gcc is not as", |dir| {
+        ("root/usr/gcc differs", |dir| {
             std::fs::write(dir.join("root/usr/gcc"), "Compiler").unwrap()
         }),
         ("root/usr/added was added", |dir| {
@@ -249,10 +249,10 @@ fn a_damaged_stage_is_named_and_made_again_when_it_is_met() {
         ("added.rpm was added", |dir| {
             std::fs::write(dir.join("added.rpm"), "").unwrap()
         }),
-        ("stage.contents is not as", |dir| {
+        ("stage.contents differs", |dir| {
             std::fs::write(dir.join("stage.contents"), "").unwrap()
         }),
-        ("root/usr/gcc is not as", |dir| {
+        ("root/usr/gcc differs", |dir| {
             let mode = std::os::unix::fs::PermissionsExt::from_mode(0o4755);
             std::fs::set_permissions(dir.join("root/usr/gcc"), mode).unwrap();
         }),

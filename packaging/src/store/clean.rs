@@ -501,7 +501,7 @@ mod tests {
             .collect();
         assert_eq!(words.len(), 2, "{words:?}");
         assert!(
-            words[0].contains("out is not as it was recorded"),
+            words[0].contains("out differs from its record"),
             "{words:?}"
         );
         assert!(

@@ -20,7 +20,7 @@ pub struct Digest([u8; 32]);
 pub enum ParseDigestError {
     /// Too short or too long.
     #[error(
-        "`{text}` is not a SHA-256 digest: 64 hexadecimal digits are wanted, {length} characters are given{}",
+        "`{text}` is not a SHA-256 digest: expected 64 hexadecimal digits, found {length} characters{}",
         what_has(*length)
     )]
     Length {

@@ -26,7 +26,7 @@ pub enum Error {
     },
     /// A folder that is somebody else's.
     #[error(
-        "{} is not a store of this tool ({why}), and is left as it is; name a folder that is new or empty",
+        "{} is not a store of this tool ({why}), and was not changed; give a new or empty folder",
         lustre_files::shown(path)
     )]
     NotAStore {
@@ -37,7 +37,8 @@ pub enum Error {
     },
     /// Something else where the store has a folder of its own.
     #[error(
-        "{} is a link or a file where the store has a folder of its own, and what a link names would be emptied; remove it, or link the whole store",
+        "{} is a link or a file instead of a folder of the store, and the target of a link would be emptied; remove it, or link the whole \
+         store",
         lustre_files::shown(path)
     )]
     Link {
@@ -46,7 +47,7 @@ pub enum Error {
     },
     /// Something that is mounted where it would be removed.
     #[error(
-        "something is mounted at {}, and nothing is removed while it is; unmount it (`umount {}`) and run again",
+        "something is mounted at {}, and nothing is removed while it is mounted; unmount it (`umount {}`) and run again",
         lustre_files::shown(path),
         lustre_files::shown(path)
     )]
@@ -91,7 +92,7 @@ pub enum Error {
         name: String,
     },
     /// A record that belongs to another stage than the one being finished.
-    #[error("the record of stage {record} does not belong to stage {pending}")]
+    #[error("the record is of stage {record}, not of stage {pending}")]
     WrongRecord {
         /// Name and key in the record.
         record: String,

@@ -39,7 +39,7 @@ impl Store {
         fs::remove_file(&place).map_err(|source| PathError::new("remove", &place, source))?;
         Err(Error::Digest {
             what: format!(
-                "{} (damaged since it was stored, and removed now: run again to fetch it)",
+                "{} (damaged in the store, and now removed: run again to fetch it)",
                 place.display()
             ),
             expected: *digest,

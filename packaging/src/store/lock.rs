@@ -36,7 +36,7 @@ pub struct Holder {
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.pid == 0 {
-            return write!(f, "a run that has not said its name yet");
+            return write!(f, "a run that has not recorded its name yet");
         }
         let ago = now().saturating_sub(self.started);
         let (minutes, seconds) = (ago / 60, ago % 60);

@@ -23,7 +23,7 @@ const SECOND: &str = "second/store";
 
 /// What a folder is, as far as a store goes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum FolderState {
     /// A store.
     Store,
     /// Nothing yet, or what an interrupted start left: it may become one.
@@ -33,14 +33,14 @@ pub(super) enum Found {
 }
 
 /// Looks at `root`, which exists, and changes nothing.
-pub(super) fn look(root: &Path) -> Result<Found, Error> {
+pub(super) fn look(root: &Path) -> Result<FolderState, Error> {
     let refused = |why: String| Error::NotAStore {
         path: root.to_owned(),
         why,
     };
     if let Some(around) = around(root)? {
         return Err(refused(format!(
-            "it lies in the store {}, and what lies there is removed with that",
+            "it is inside the store {}, and would be removed with it",
             around.display()
         )));
     }
@@ -51,7 +51,7 @@ pub(super) fn look(root: &Path) -> Result<Found, Error> {
                 .map_err(|source| PathError::new("read", &mark, source))?;
             if text.starts_with(FIRST_LINE.as_bytes()) {
                 no_links(root)?;
-                return Ok(Found::Store);
+                return Ok(FolderState::Store);
             }
             // Half written when the process or the machine stopped: what else is there decides.
             if !FIRST_LINE.as_bytes().starts_with(&text) {
@@ -79,16 +79,16 @@ pub(super) fn look(root: &Path) -> Result<Found, Error> {
         };
         if !known {
             return Err(refused(format!(
-                "it has no {MARK}, and holds {}",
+                "it has no {MARK}, and contains {}",
                 Path::new(&name).display()
             )));
         }
     }
     if empty {
-        return Ok(Found::New);
+        return Ok(FolderState::New);
     }
     unmarked(root)?;
-    Ok(Found::Unmarked)
+    Ok(FolderState::Unmarked)
 }
 
 /// That the folders of a store are its own: what a link leads to would be emptied, cleaned and written to.
@@ -149,7 +149,7 @@ fn unmarked(root: &Path) -> Result<(), Error> {
     // A run that was killed as it took the lock left it empty.
     if lock::parse(&text).is_none() && !(text.is_empty() && begun) {
         return Err(refused(format!(
-            "it has no {MARK}, and its {LOCK} names no run"
+            "it has no {MARK}, and its {LOCK} records no run"
         )));
     }
     let hexadecimal =
@@ -167,7 +167,7 @@ fn unmarked(root: &Path) -> Result<(), Error> {
             let name = item.file_name();
             if !name.to_str().is_some_and(fits) {
                 return Err(refused(format!(
-                    "it has no {MARK}, and holds {}",
+                    "it has no {MARK}, and contains {}",
                     item.path().display()
                 )));
             }
@@ -178,7 +178,7 @@ fn unmarked(root: &Path) -> Result<(), Error> {
 
 /// Marks `root` as a store, where it may be one and is not yet.
 pub(super) fn make(root: &Path) -> Result<(), Error> {
-    if look(root)? == Found::Store {
+    if look(root)? == FolderState::Store {
         return Ok(());
     }
     let path = root.join(MARK);
@@ -269,7 +269,7 @@ mod tests {
             let (made, path) = inner(name);
             let error = made.unwrap_err().to_string();
             assert!(
-                error.contains(&format!("in the store {}", dir.path().display())),
+                error.contains(&format!("inside the store {}", dir.path().display())),
                 "{error}"
             );
             assert!(!path.join(MARK).exists());
@@ -308,7 +308,7 @@ mod tests {
         let inner = dir.path().join("inner");
         let makes = |what: &str| {
             fs::create_dir_all(&inner).unwrap();
-            assert_eq!(look(&inner).unwrap(), Found::New, "{what}");
+            assert_eq!(look(&inner).unwrap(), FolderState::New, "{what}");
         };
         fs::write(&mark, "").unwrap();
         makes("an empty file");
@@ -328,7 +328,7 @@ mod tests {
         // The store itself may be called so.
         fs::create_dir(&mark).unwrap();
         make(&mark).unwrap();
-        assert_eq!(look(&mark).unwrap(), Found::Store);
+        assert_eq!(look(&mark).unwrap(), FolderState::Store);
     }
 
     #[test]
@@ -357,9 +357,9 @@ mod tests {
     fn new_folders_and_stores_of_earlier_versions_are_marked() {
         let lock = holder();
         for (files, found) in [
-            (&[][..], Found::New),
-            (&[(MARK, "")], Found::New),
-            (&[(MARK, "store of lus")], Found::New),
+            (&[][..], FolderState::New),
+            (&[(MARK, "")], FolderState::New),
+            (&[(MARK, "store of lus")], FolderState::New),
             (
                 &[
                     ("store.lock", lock.as_str()),
@@ -368,17 +368,17 @@ mod tests {
                     ("tmp/anything", ""),
                     ("second/store/x", ""),
                 ],
-                Found::Unmarked,
+                FolderState::Unmarked,
             ),
             // What an interrupted `clean --all` leaves last.
-            (&[("store.lock", lock.as_str())], Found::Unmarked),
+            (&[("store.lock", lock.as_str())], FolderState::Unmarked),
             (
                 &[
                     ("store.lock", ""),
                     ("files/sha256/ab/c", ""),
                     ("stages/a-0123456789abcdef/x", ""),
                 ],
-                Found::Unmarked,
+                FolderState::Unmarked,
             ),
         ] {
             let dir = tempfile::tempdir().unwrap();
@@ -389,7 +389,7 @@ mod tests {
             }
             assert_eq!(look(dir.path()).unwrap(), found, "{files:?}");
             make(dir.path()).unwrap();
-            assert_eq!(look(dir.path()).unwrap(), Found::Store, "{files:?}");
+            assert_eq!(look(dir.path()).unwrap(), FolderState::Store, "{files:?}");
         }
     }
 }

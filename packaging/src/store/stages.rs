@@ -359,7 +359,7 @@ impl<'s> StageStore<'s> {
         let text = lustre_files::read(&list, lustre_files::LARGE)
             .map_err(|error| format!("{CONTENTS}: {error}"))?;
         if Digest::of_bytes(&text) != wanted {
-            return Err(format!("{CONTENTS} is not as it was recorded"));
+            return Err(format!("{CONTENTS} differs from its record"));
         }
         let text = String::from_utf8_lossy(&text);
         let here = contents(path, whole.iter().map(|(folder, _)| *folder))
@@ -445,7 +445,7 @@ fn first_difference(recorded: &[Entry], here: &[Entry]) -> Option<String> {
         match sorted.get(entry.path.as_str()) {
             None => return Some(format!("{} is not there", entry.path)),
             Some(found) if **found != *entry => {
-                return Some(format!("{} is not as it was recorded", entry.path));
+                return Some(format!("{} differs from its record", entry.path));
             }
             Some(_) => {}
         }

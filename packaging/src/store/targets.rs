@@ -146,7 +146,7 @@ fn read(path: &Path) -> Result<Option<Uses>, Error> {
     let parse = |text: Vec<u8>| {
         serde_json::from_slice(&text).map_err(|error| {
             let why = format!(
-                "it is damaged ({error}); remove it, and the next run of its target writes what that uses anew"
+                "it is damaged ({error}); remove it, and the next run of its target writes it again"
             );
             let source = io::Error::new(io::ErrorKind::InvalidData, why);
             Error::from(PathError::new("read", path, source))

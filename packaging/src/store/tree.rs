@@ -153,7 +153,7 @@ pub(super) fn first_difference(recorded: &str, here: &str) -> Option<String> {
             (None, None) => return None,
             (Some(old), Some(new)) if old == new => {}
             (Some(old), Some(new)) if path(old) == path(new) => {
-                return Some(format!("{} is not as it was recorded", path(old)));
+                return Some(format!("{} differs from its record", path(old)));
             }
             (Some(old), Some(new)) if old > new => return Some(format!("{} was added", path(new))),
             (Some(old), _) => return Some(format!("{} is not there", path(old))),
@@ -211,7 +211,7 @@ pub(super) fn still_there(dir: &Path, entry: &Entry) -> Result<(), String> {
     if right {
         Ok(())
     } else {
-        Err(format!("{} is not as it was recorded", entry.path))
+        Err(format!("{} differs from its record", entry.path))
     }
 }
 

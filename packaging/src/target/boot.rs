@@ -29,9 +29,9 @@ pub struct Boot {
     pub checks: Vec<String>,
     /// The folder under `specs/` with what runs in the guest.
     pub guest: String,
-    /// The file under `specs/` that says which lines of the kernel's log are no good.
+    /// The file under `specs/` that says which lines of the kernel log are errors.
     pub kernel_log: String,
-    /// Lines that are no good and that this release of Lustre is known to say on this kernel, besides those in that file.
+    /// Known error lines of this Lustre release on this kernel, in addition to those in that file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known: Vec<KnownLine>,
     /// The environment of `llmount.sh` and the other scripts of lustre-tests.
@@ -113,18 +113,16 @@ impl Boot {
         }
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if self.checks.is_empty() {
-            return Err(
-                "boot.checks names no check: a boot that checks nothing proves nothing".to_owned(),
-            );
+            return Err("boot.checks is empty: a boot without checks proves nothing".to_owned());
         }
         for (at, check) in self.checks.iter().enumerate() {
             if check.is_empty() || !check.chars().all(plain) {
                 return Err(format!(
-                    "boot.checks: `{check}` is no name of a check: use small letters, digits and dashes"
+                    "boot.checks: `{check}` is not a valid name: use lower-case letters, digits and dashes"
                 ));
             }
             if self.checks[..at].contains(check) {
-                return Err(format!("boot.checks names `{check}` twice"));
+                return Err(format!("boot.checks lists `{check}` twice"));
             }
         }
         let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
@@ -134,7 +132,7 @@ impl Boot {
                 || name.starts_with(|c: char| c.is_ascii_digit())
         }) {
             return Err(format!(
-                "boot.environment: `{name}` is no name of a variable"
+                "boot.environment: `{name}` is not a valid variable name"
             ));
         }
         for one in &self.nameless {
@@ -154,7 +152,7 @@ impl Boot {
                 inner.split(':').count() != 3 || !inner.split(':').all(is_number)
             }) {
                 return Err(format!(
-                    "boot.nameless: `{}` is no identifier like `[0x200000001:0x101e:0x0]`, in small letters",
+                    "boot.nameless: `{}` is not an identifier like `[0x200000001:0x101e:0x0]`, in lower case",
                     one.fid
                 ));
             }

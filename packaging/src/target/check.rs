@@ -28,7 +28,7 @@ impl Target {
         self.check_kernel()?;
         if let Source::GitTag { tag, .. } = &self.lustre.source {
             return Err(format!(
-                "lustre.source names the tag `{tag}` and no commit: give it as `git`, with both"
+                "lustre.source has the tag `{tag}` and no commit: write it as `git`, with both"
             ));
         }
         for (place, source, key) in [
@@ -42,7 +42,7 @@ impl Target {
                 Source::Git { tag: Some(_), .. } | Source::GitTag { .. }
             ) {
                 return Err(format!(
-                    "{place}.tag_key is the key of a tag, and {place}.source names none"
+                    "{place}.tag_key is the key of a tag, but {place}.source has no tag"
                 ));
             }
         }
@@ -63,12 +63,12 @@ impl Target {
         for (ticket, why) in &self.lustre.accepts {
             if !is_ticket(ticket) {
                 return Err(format!(
-                    "lustre.accepts names known faults by their tickets, such as LU-20192, and `{ticket}` is none"
+                    "lustre.accepts lists known faults by ticket, such as LU-20192; `{ticket}` is not a ticket"
                 ));
             }
             if why.trim().is_empty() {
                 return Err(format!(
-                    "lustre.accepts.{ticket} gives no reason: say why the fault can be taken"
+                    "lustre.accepts.{ticket} has no reason: say why the fault is acceptable"
                 ));
             }
         }
@@ -107,7 +107,7 @@ impl Target {
         };
         if !distribution.repository.is_empty() || !distribution.keys.is_empty() {
             return Err(
-                "a distribution of the kind `rehearsal` makes its repositories; they cannot be named"
+                "a distribution of the kind `rehearsal` generates its repositories; they cannot be set"
                     .to_owned(),
             );
         }
@@ -133,8 +133,8 @@ impl Target {
             KernelKind::Patched => match &kernel.overlay {
                 Some(overlay) => under("kernel.overlay", overlay),
                 None => Err(
-                "kernel.kind is `patched`, and there is no kernel.overlay: name the overlay that the kernel is changed by, such as \
-                 `kernel/el9`, with the packages that come out, or take the distribution's own kernel, `kind = \"distribution\"`"
+                "kernel.kind is `patched`, but there is no kernel.overlay: set the overlay for the kernel, such as `kernel/el9`, and its \
+                 packages, or use the distribution's own kernel, `kind = \"distribution\"`"
                     .to_owned(),
                 ),
             },

@@ -31,7 +31,7 @@ fn says(table: &Table, key: &str) -> bool {
         .is_some_and(|value| key != "source" || !is_place_alone(value))
 }
 
-/// `over` laid over `base`, where it does not choose another release in place of what `base` says itself.
+/// `over` merged over `base`, where it does not choose another release in place of what `base` says itself.
 ///
 /// # Errors
 /// The key that says it, and what to do.
@@ -50,8 +50,8 @@ pub(super) fn laid(base: Table, over: Table) -> Result<Table, String> {
             .find(|key| said.is_some_and(|table| says(table, key)))
         {
             return Err(format!(
-                "{package}.{key} is said in what is inherited, and {RELEASES}.{package} chooses the release {chosen} in its place: take \
-                 what is said of the other one out there (source, version, overlay and what belongs to them), and name its release"
+                "{package}.{key} is inherited, and conflicts with the release {chosen} of {RELEASES}.{package}: remove the keys of the \
+                 other release from the inherited target (source, version, overlay and related keys), and set its release instead"
             ));
         }
     }
@@ -60,7 +60,7 @@ pub(super) fn laid(base: Table, over: Table) -> Result<Table, String> {
 
 /// What was chosen.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Chosen {
+pub struct ChosenReleases {
     /// The release of Lustre, by its file's name.
     pub lustre: Option<String>,
     /// The release of e2fsprogs, by its file's name.

@@ -9,14 +9,14 @@ use std::path::Path;
 
 use toml::{Table, Value};
 
-use super::chosen::{Chosen, FEATURES, RELEASES, laid};
+use super::chosen::{ChosenReleases, FEATURES, RELEASES, laid};
 use super::error::Error;
 use super::features::{self, Features};
 use super::load::{self, Place};
 use super::merge;
 use super::names::{folder, releases};
+use super::provenance::LoadedFile;
 use super::site;
-use super::whence::Read;
 use crate::knowledge::Knowledge;
 
 /// The release of Lustre that a target and its ancestors name.
@@ -39,8 +39,8 @@ pub(super) fn composed(
     specs: &Path,
     place: &Place,
     mut said: Table,
-    read: &mut Vec<Read>,
-) -> Result<(Table, Chosen), Error> {
+    read: &mut Vec<LoadedFile>,
+) -> Result<(Table, ChosenReleases), Error> {
     let invalid = |message: String| Error::Invalid {
         name: place.name.clone(),
         place: place.path.display().to_string(),
@@ -54,7 +54,7 @@ pub(super) fn composed(
         let known = releases(specs, package)?;
         if !known.contains(release) {
             return Err(invalid(format!(
-                "{RELEASES}.{package} is `{release}`, and specs/{} has no such file; there are: {}",
+                "{RELEASES}.{package} is `{release}`, and specs/{} has no such file; available releases: {}",
                 folder(package),
                 known.join(", ")
             )));
@@ -105,8 +105,8 @@ fn same_kinds(base: &Table, said: &Table) -> Result<(), String> {
         let kind = |source: &Value| Some(source.as_table()?.keys().next()?.clone());
         if merge::is_place_alone(&place) && kind(&release) != kind(&place) {
             return Err(format!(
-                "{package}.source says where the repository of {package} is, and the release that is chosen is not of such a \
-                 repository: its source is {release}. Take another release, or a target that does not say it"
+                "{package}.source sets the repository of {package}, but the source of the chosen release is not a repository: {release}. \
+                 Choose another release, or remove the key"
             ));
         }
     }
@@ -124,12 +124,12 @@ fn table_of(base: &mut Table, key: &str) -> Result<BTreeMap<String, String>, Str
 }
 
 /// Takes `releases` and `features` out of the table.
-fn chosen(said: &mut Table) -> Result<Chosen, String> {
-    let mut chosen = Chosen::default();
+fn chosen(said: &mut Table) -> Result<ChosenReleases, String> {
+    let mut chosen = ChosenReleases::default();
     if let Some(releases) = said.remove(RELEASES) {
         let wrong = || {
             format!(
-                "{RELEASES} is a table that names releases: `lustre = \"2.17.0\"`, `e2fsprogs = \"1.47.3-wc2\"`"
+                "{RELEASES} is a table of releases: `lustre = \"2.17.0\"`, `e2fsprogs = \"1.47.3-wc2\"`"
             )
         };
         let Value::Table(table) = releases else {

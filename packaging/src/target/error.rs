@@ -6,7 +6,7 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no such target.
-    #[error("no target `{name}`: {} does not exist; there are: {}", lustre_files::shown(path), known.join(", "))]
+    #[error("no target `{name}`: {} does not exist; available targets: {}", lustre_files::shown(path), known.join(", "))]
     Unknown {
         /// The name asked for.
         name: String,
@@ -20,8 +20,7 @@ pub enum Error {
     Name(String),
     /// A path that is not one of a target's file.
     #[error(
-        "`{0}` is not the path of a target: its file is named after the target and ends in `.toml`, with letters, digits, dots and \
-         dashes in front"
+        "`{0}` is not the path of a target: the file name must be letters, digits, dots and dashes, and end in `.toml`"
     )]
     Path(String),
     /// The file is not TOML, or not that of a target.

@@ -82,7 +82,7 @@ pub(super) fn add(
     let known: Vec<&str> = features.all().map(|(name, _)| name).collect();
     if let Some(name) = chosen.keys().find(|name| !known.contains(&name.as_str())) {
         return Err(format!(
-            "features.{name} is no feature of Lustre's; specs/{FILE} has: {}",
+            "features.{name} is not a feature of Lustre; specs/{FILE} has: {}",
             known.join(", ")
         ));
     }
@@ -95,7 +95,7 @@ pub(super) fn add(
             // What is not there is not to be left out, either.
             if on {
                 return Err(format!(
-                    "features.{name} is true, and this release of Lustre has no such choice: {why}"
+                    "features.{name} is true, but this release of Lustre does not have the feature: {why}"
                 ));
             }
             continue;
@@ -106,7 +106,7 @@ pub(super) fn add(
             .find(|other| on && chosen.get(*other) != Some(&true))
         {
             return Err(format!(
-                "features.{name} is true, and needs `{other} = true` beside it in [features]"
+                "features.{name} is true, and also needs `{other} = true` in [features]"
             ));
         }
         let (adds, opposite) = if on {
@@ -153,8 +153,8 @@ fn agrees(
             .find(|word| own.contains(word) && !both(word))
         {
             return Err(format!(
-                "lustre.{key} has `{word}`, and the feature `{name}` is {state}: say `{name} = {}` in [features], or take lustre.{key} out: \
-                 features add to it what they need",
+                "lustre.{key} has `{word}`, but the feature `{name}` is {state}: set `{name} = {}` in [features], or remove lustre.{key}: \
+                 features add what they need",
                 !on
             ));
         }
@@ -163,8 +163,8 @@ fn agrees(
             .find(|word| on && !own.contains(word) && !pairs(&own, word))
         {
             return Err(format!(
-                "lustre.{key} is given whole and lacks `{word}`, which the feature `{name}` takes: add it, say `{name} = false` in [features], \
-                 or take lustre.{key} out: features add to it what they need"
+                "lustre.{key} is set and lacks `{word}`, which the feature `{name}` needs: add it, set `{name} = false` in [features], or \
+                 remove lustre.{key}: features add what they need"
             ));
         }
     }
@@ -187,7 +187,7 @@ fn append(adds: &Table, said: &Table, whole: &mut Table) -> Result<(), String> {
                     .entry(key.clone())
                     .or_insert_with(|| Value::Table(Table::new()));
                 let Value::Table(below) = below else {
-                    return Err(format!("{FILE}: `{key}` is no table in a target"));
+                    return Err(format!("{FILE}: `{key}` is not a table of a target"));
                 };
                 let empty = Table::new();
                 let own = said.get(key).and_then(Value::as_table).unwrap_or(&empty);
@@ -203,7 +203,7 @@ fn append(adds: &Table, said: &Table, whole: &mut Table) -> Result<(), String> {
                     .entry(key.clone())
                     .or_insert_with(|| Value::Array(Vec::new()));
                 let Value::Array(list) = list else {
-                    return Err(format!("{FILE}: `{key}` is no list in a target"));
+                    return Err(format!("{FILE}: `{key}` is not a list of a target"));
                 };
                 for item in items {
                     // The words of a command come in pairs.

@@ -35,7 +35,7 @@ pub(super) fn fill<'t>(
     }
     match variables.keys().find(|name| !used.contains(*name)) {
         Some(name) => Err(format!(
-            "distribution.variables.{name}: nothing has `${name}` in it; {} are used",
+            "distribution.variables.{name}: `${name}` is not used anywhere; used variables: {}",
             used.iter()
                 .filter(|name| variables.contains_key(*name))
                 .cloned()
@@ -85,7 +85,7 @@ fn variables(table: &mut Table) -> Result<Option<BTreeMap<String, String>>, Stri
         walk(found, "distribution.variables", &now)?;
     }
     Err(
-        "distribution.variables: they stand in each other without an end, or have `$basearch`"
+        "distribution.variables: they refer to each other in a cycle, or contain `$basearch`"
             .to_owned(),
     )
 }
@@ -134,7 +134,7 @@ fn filled(text: &str, place: &str, variables: &BTreeMap<String, String>) -> Resu
             None => {
                 let known: Vec<&str> = variables.keys().map(String::as_str).collect();
                 return Err(format!(
-                    "{place}: `${name}` is none of the distribution's variables ({})",
+                    "{place}: `${name}` is not one of the distribution's variables ({})",
                     known.join(", ")
                 ));
             }
@@ -187,7 +187,7 @@ mod tests {
             "{error}"
         );
         let error = filled("[distribution.variables]\na = '$b'\nb = '$a'\n").unwrap_err();
-        assert!(error.contains("without an end"), "{error}");
+        assert!(error.contains("in a cycle"), "{error}");
         // One that nothing has was meant to be another.
         let mistyped = VARIABLES.replace(
             "releasever = '9.6'",

@@ -8,8 +8,8 @@ use super::chosen::{FEATURES, RELEASES, laid};
 use super::error::Error;
 use super::model::Target;
 use super::names::{self, list};
+use super::provenance::{self, LoadedFile};
 use super::syntax::inside;
-use super::whence::{self, Read};
 use crate::bounded_toml;
 
 /// No target's file is larger (bytes).
@@ -91,7 +91,7 @@ pub(super) fn table(
     specs: &Path,
     place: &Place,
     depth: usize,
-    read: &mut Vec<Read>,
+    read: &mut Vec<LoadedFile>,
 ) -> Result<Table, Error> {
     let path = &place.path;
     let text = match lustre_files::read_to_string(path, LARGEST) {
@@ -116,7 +116,7 @@ pub(super) fn table(
         place: path.display().to_string(),
         message,
     };
-    let read_last = Read {
+    let read_last = LoadedFile {
         path: path.clone(),
         text: text.clone(),
     };
@@ -129,7 +129,7 @@ pub(super) fn table(
             .ok_or_else(|| invalid("`inherits` is the name of a target, a string".to_owned()))?;
         if depth >= MAX_DEPTH {
             return Err(invalid(format!(
-                "targets inherit more than {MAX_DEPTH} deep: is there a loop at `{parent}`?"
+                "targets inherit more than {MAX_DEPTH} deep: is there a cycle at `{parent}`?"
             )));
         }
         base = self::table(specs, &place.parent(specs, parent)?, depth + 1, read)?;
@@ -152,7 +152,7 @@ fn is_composed(table: &Table) -> bool {
         .any(|key| table.contains_key(*key))
 }
 
-/// The parts that a table is laid over, which its `with` names.
+/// The parts that a table inherits from, by its `with`.
 fn parts(table: &mut Table) -> Result<Vec<String>, String> {
     let Some(with) = table.remove("with") else {
         return Ok(Vec::new());
@@ -177,13 +177,13 @@ fn parts(table: &mut Table) -> Result<Vec<String>, String> {
     }
 }
 
-/// The merged tables of the part `name` of the target at `place`: `specs/NAME.toml`, laid over the parts that it names itself.
+/// The merged tables of the part `name` of the target at `place`: `specs/NAME.toml`, merged over the parts that it includes itself.
 pub(super) fn part(
     specs: &Path,
     place: &Place,
     name: &str,
     depth: usize,
-    read: &mut Vec<Read>,
+    read: &mut Vec<LoadedFile>,
 ) -> Result<Table, Error> {
     let invalid = |message: String| Error::Invalid {
         name: place.name.clone(),
@@ -193,7 +193,7 @@ pub(super) fn part(
     inside("with", name).map_err(invalid)?;
     if depth >= MAX_DEPTH {
         return Err(invalid(format!(
-            "parts are more than {MAX_DEPTH} deep: is there a loop at `{name}`?"
+            "parts are nested more than {MAX_DEPTH} deep: is there a cycle at `{name}`?"
         )));
     }
     let path = specs.join(format!("{name}.toml"));
@@ -210,7 +210,7 @@ pub(super) fn part(
         let part = part(specs, place, &below, depth + 1, read)?;
         base = laid(base, part).map_err(invalid)?;
     }
-    read.push(Read { path, text });
+    read.push(LoadedFile { path, text });
     laid(base, table).map_err(invalid)
 }
 
@@ -227,13 +227,13 @@ fn no_part(specs: &Path, name: &str) -> String {
     } else {
         format!("; there are: {}", known.join(", "))
     };
-    format!("`with` names `{name}`, and specs/{name}.toml does not exist{known}")
+    format!("`with` contains `{name}`, but specs/{name}.toml does not exist{known}")
 }
 
 /// The table that a file's text is.
 fn parsed(path: &Path, text: &str) -> Result<Table, Error> {
     if let Some(at) = bounded_toml::too_deep(text) {
-        let (line, column) = whence::line_and_column(text, at);
+        let (line, column) = provenance::line_and_column(text, at);
         return Err(Error::Malformed {
             path: path.to_owned(),
             line,
@@ -245,7 +245,8 @@ fn parsed(path: &Path, text: &str) -> Result<Table, Error> {
 }
 
 fn malformed(path: &Path, text: &str, error: &toml::de::Error) -> Error {
-    let (line, column) = whence::line_and_column(text, error.span().map_or(0, |span| span.start));
+    let (line, column) =
+        provenance::line_and_column(text, error.span().map_or(0, |span| span.start));
     Error::Malformed {
         path: path.to_owned(),
         line,
@@ -349,6 +350,6 @@ mod tests {
         }
         let path = site.path().join("a.toml");
         let error = Target::load(specs.path(), path.to_str().unwrap()).unwrap_err();
-        assert!(error.to_string().contains("a loop"), "{error}");
+        assert!(error.to_string().contains("a cycle"), "{error}");
     }
 }

@@ -82,8 +82,8 @@ impl Distribution {
     pub(super) fn check_repositories(&self) -> Result<(), String> {
         if self.recipe.is_some() || self.kernel != DistributionKernel::default() {
             return Err(
-                "a distribution of the kind `repositories` is there already: `recipe` and [distribution.kernel] belong to the \
-                 kind `rehearsal`"
+                "a distribution of the kind `repositories` already exists: `recipe` and [distribution.kernel] belong to the kind \
+                 `rehearsal`"
                     .to_owned(),
             );
         }
@@ -92,7 +92,7 @@ impl Distribution {
         }
         if !self.keys.values().any(|key| key.fingerprint == self.key) {
             return Err(format!(
-                "distribution.key, {}, is the fingerprint of none of [distribution.keys]",
+                "distribution.key, {}, is not the fingerprint of any of [distribution.keys]",
                 self.key
             ));
         }
@@ -101,7 +101,9 @@ impl Distribution {
             let id = &repository.id;
             let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
             if id.is_empty() || !id.chars().all(plain) {
-                return Err(format!("distribution.repository: `{id}` is no id for dnf"));
+                return Err(format!(
+                    "distribution.repository: `{id}` is not a valid repository id"
+                ));
             }
             if !ids.insert(id) {
                 return Err(format!("distribution.repository: two have the id `{id}`"));
@@ -121,7 +123,9 @@ impl Distribution {
         for (source, what) in [(false, "binary packages"), (true, "source packages")] {
             let fits = |one: &BaseRepository| one.enabled && one.source == source;
             if !self.repository.iter().any(fits) {
-                return Err(format!("[distribution.repository] has none with {what}"));
+                return Err(format!(
+                    "[distribution.repository] has no repository with {what}"
+                ));
             }
         }
         Ok(())

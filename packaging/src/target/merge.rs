@@ -1,8 +1,8 @@
-//! Inheritance: one table laid over another.
+//! Inheritance: one table merged over another.
 
 use toml::{Table, Value};
 
-/// `over` laid over `base`: tables merge key by key, every other value replaces the one below.
+/// `over` merged over `base`: tables key by key, every other value is overridden.
 pub(super) fn merged(base: Table, over: Table) -> Table {
     laid(base, over, false)
 }

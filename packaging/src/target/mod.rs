@@ -1,6 +1,6 @@
 //! Targets: what a repository is built for, one TOML file each under `specs/targets/`, or a site's own file anywhere.
 //!
-//! A target may inherit from another (`inherits = "rehearsal"`) and be laid over parts (`with = ["distributions/el-9"]`): tables are
+//! A target may inherit from another (`inherits = "rehearsal"`) and include parts (`with = ["distributions/el-9"]`): tables are
 //! merged key by key, anything else replaces. Which releases of Lustre and e2fsprogs it names (`releases`) and which features it chooses
 //! (`features`) is composed with what these files say of them. `$NAME` in a string is one of the distribution's variables.
 //! [`Target::load`] reads a target with its ancestors and checks it; [`list`] names those that exist.
@@ -19,17 +19,17 @@ mod model;
 mod names;
 mod needs;
 mod one_or_more;
+mod provenance;
 mod repositories;
 mod site;
 mod summary;
 mod syntax;
 mod values;
-mod whence;
 
 use std::path::{Path, PathBuf};
 
 pub use boot::{Boot, Devices, KnownLine};
-pub use chosen::Chosen;
+pub use chosen::ChosenReleases;
 pub use error::Error;
 pub use features::Features;
 pub use model::{
@@ -106,15 +106,15 @@ impl Target {
         let at = |key: Option<String>, message: String| Error::Invalid {
             name: place.name.clone(),
             place: key
-                .and_then(|key| whence::find(&read, &key))
+                .and_then(|key| provenance::find(&read, &key))
                 .unwrap_or_else(|| place.path.display().to_string()),
             message,
         };
-        let invalid = |message: String| at(whence::key_of(&message), message);
+        let invalid = |message: String| at(provenance::key_of(&message), message);
         let texts = read.iter().map(|one| one.text.as_str());
         fill::fill(&mut table, texts).map_err(invalid)?;
         let mut target: Self = table.try_into().map_err(|error: toml::de::Error| {
-            let (key, message) = whence::said(&error);
+            let (key, message) = provenance::said(&error);
             at(key, message)
         })?;
         target.asked_by = argument;
@@ -126,7 +126,7 @@ impl Target {
             None => place.name.clone(),
         };
         target.file = place.by_path.then(|| place.path.clone());
-        target.chosen = Chosen {
+        target.chosen = ChosenReleases {
             instead: other.is_some(),
             ..chosen
         };

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Boot;
-use super::chosen::Chosen;
+use super::chosen::ChosenReleases;
 use super::needs::{Debuginfo, Needs};
 use super::repositories::{self, BaseRepository, KeyFile};
 use crate::cpu::Level;
@@ -26,7 +26,7 @@ pub struct Target {
     pub asked_by: String,
     /// The releases that it is composed of, and the features that it chooses: what came of them is in the tables.
     #[serde(skip)]
-    pub chosen: Chosen,
+    pub chosen: ChosenReleases,
     /// One line for `cargo xtask targets`; `$lustre` stands for the release of Lustre.
     pub description: String,
     /// Set where the Lustre of this target is a model: the sentence that says so wherever a user could be mistaken. A target that
@@ -95,7 +95,7 @@ pub struct Distribution {
     pub bootstrap: Vec<String>,
     /// Packages of every buildroot.
     pub buildroot: Vec<String>,
-    /// The kernel of its source repository; only of the kind `rehearsal`, where it is made on the spot.
+    /// The kernel of its source repository; only of the kind `rehearsal`, where it is generated.
     #[serde(default, skip_serializing_if = "DistributionKernel::is_none")]
     pub kernel: DistributionKernel,
     /// What stands for `$NAME` in the locations of the repositories, besides `$basearch`: `releasever` and whatever they need.
@@ -113,7 +113,7 @@ pub struct Distribution {
     pub keys: BTreeMap<String, KeyFile>,
 }
 
-/// The kernel that a distribution made on the spot offers as an SRPM.
+/// The kernel that a generated distribution offers as an SRPM.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DistributionKernel {
@@ -124,10 +124,10 @@ pub struct DistributionKernel {
         skip_serializing_if = "Option::is_none"
     )]
     pub spec: Option<String>,
-    /// Config fragments under `specs/`, laid over the spec's config for another series of kernels.
+    /// Config fragments under `specs/`, merged into the spec's config for another series of kernels.
     #[serde(default)]
     pub config: Vec<String>,
-    /// The config that they are laid over; every one beside the spec where not given.
+    /// The config that they are merged into; by default, every config beside the spec.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
     /// The upstream source, or the tree of a distribution's kernel with the files of its source package. A distribution made on the spot
@@ -137,7 +137,7 @@ pub struct DistributionKernel {
 }
 
 impl DistributionKernel {
-    /// True for the one of a distribution that is not made on the spot.
+    /// True for the one of a distribution that is not generated.
     fn is_none(&self) -> bool {
         *self == Self::default()
     }
@@ -215,7 +215,7 @@ pub struct E2fsprogs {
     pub tag_key: Option<KeyFile>,
     /// The folder under `specs/` that holds the spec, the series and the folder `patches`.
     pub spec: String,
-    /// The series laid over the source: a file of that folder. Empty for a source that brings its own support of Lustre.
+    /// The series applied to the source: a file of that folder. Empty for a source that already supports Lustre.
     #[serde(default = "default_series", deserialize_with = "unless_empty")]
     pub series: Option<String>,
     /// The upstream version.
@@ -361,7 +361,7 @@ pub struct Group {
     pub description: String,
     /// Packages that make the group.
     pub mandatory: Vec<String>,
-    /// Packages that come along unless left out.
+    /// Packages that the group offers, and does not install by default.
     #[serde(default)]
     pub optional: Vec<String>,
 }
@@ -372,7 +372,7 @@ pub struct Group {
 pub struct Install {
     /// What the clean chroot holds before ours is installed: the distribution's own packages.
     pub base: Vec<String>,
-    /// What our packages require of the distribution to be installed. Of a distribution that is there already, the lock pins these
+    /// What our packages require of the distribution to be installed. For an existing distribution, the lock pins these
     /// before our packages are built and can say so themselves; the proofs tell which one is not listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requires: Vec<String>,

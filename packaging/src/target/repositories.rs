@@ -1,4 +1,4 @@
-//! The repositories of a distribution that is there already: where they are, and which keys sign them.
+//! The repositories of an existing distribution: where they are, and which keys sign them.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -114,8 +114,7 @@ impl KeyFile {
 /// A location that cannot be told.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the baseurl `{baseurl}` of the repository `{repository}` has `${variable}` in it, which is none of the distribution's \
-     variables ({})", known.join(", ")
+    "the baseurl `{baseurl}` of the repository `{repository}` contains `${variable}`, which is not one of the distribution's variables ({})", known.join(", ")
 )]
 pub struct UnknownVariable {
     /// The repository.
@@ -172,6 +171,6 @@ pub(super) fn web(what: &str, url: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "{what} is an https URL, not `{url}`; another location is given with --mirror"
+        "{what} is an https URL, not `{url}`; for another location, use --mirror"
     ))
 }

@@ -24,7 +24,7 @@ pub(super) fn beside(file: &Path, path: &str) -> Option<PathBuf> {
     Some(file.parent()?.join(path.strip_prefix(BESIDE)?))
 }
 
-/// The overlay `name` of a target in `file` and, where it is one beside that file, those that it is laid over: their options are its own.
+/// The overlay `name` of a target in `file` and, where it is one beside that file, those that it extends: their options are its own.
 /// What is wrong with it is told where it is loaded to be used.
 pub(super) fn with_those_below(specs: &Path, file: Option<&Path>, name: &str) -> Vec<String> {
     let mut names = vec![name.to_owned()];
@@ -45,7 +45,7 @@ fn plain(beside: &Path, path: &str) -> Result<(), String> {
             fs::symlink_metadata(&at).map_err(|error| format!("{}: {error}", at.display()))?;
         if !found.is_dir() {
             return Err(format!(
-                "{} is no folder; a link is none either",
+                "{} is not a folder (links are not followed)",
                 at.display()
             ));
         }
@@ -56,7 +56,8 @@ fn plain(beside: &Path, path: &str) -> Result<(), String> {
         let kind = entry.file_type();
         if !kind.is_dir() && !kind.is_file() {
             return Err(format!(
-                "{} is neither a folder nor a plain file: a link or a device could stand for anything of this machine",
+                "{} is neither a folder nor a regular file; links and devices are refused because they could expose other files of this \
+                 machine",
                 entry.path().display()
             ));
         }
@@ -66,7 +67,7 @@ fn plain(beside: &Path, path: &str) -> Result<(), String> {
             .map_or(0, |found| if kind.is_file() { found.len() } else { 0 });
         if files > MOST || bytes > LARGEST {
             return Err(format!(
-                "{} has more than {MOST} files or {} MiB in it: it holds an overlay and patches, nothing else",
+                "{} has more than {MOST} files or {} MiB; it should only contain an overlay and patches",
                 at.display(),
                 LARGEST >> 20
             ));
@@ -95,7 +96,7 @@ impl Target {
             .unwrap_or_else(|| specs.join(path))
     }
 
-    /// The overlay of Lustre, and those whose options it has because it is laid over them.
+    /// The overlay of Lustre, and those whose options it has because it extends them.
     pub fn lustre_overlays(&self, specs: &Path) -> Vec<String> {
         let name = self.lustre.overlay.as_deref();
         name.map(|name| with_those_below(specs, self.file.as_deref(), name))
@@ -128,7 +129,8 @@ impl Target {
             };
             let Some(beside) = self.file.as_ref().and_then(|file| file.parent()) else {
                 return Err(format!(
-                    "{key}: `{path}` is beside a target that is given by its path (`--target PATH.toml`); this one is given by its name"
+                    "{key}: `{path}` is relative to the file of a target that is given by its path (`--target PATH.toml`); this target is \
+                     given by name"
                 ));
             };
             inside(key, rest)?;
@@ -158,13 +160,13 @@ impl Target {
             return match wanted.first() {
                 None => Ok(Vec::new()),
                 Some(file) => Err(format!(
-                    "kernel.options takes `{file}` of the site, and kernel.site names no folder that has it"
+                    "kernel.options needs the site's `{file}`, but kernel.site has no folder with it"
                 )),
             };
         };
         if wanted.is_empty() {
             return Err(format!(
-                "kernel.site is {}, and none of kernel.options takes anything of it: `site-key` does",
+                "kernel.site is {}, but none of kernel.options uses it; `site-key` does",
                 folder.display()
             ));
         }
@@ -223,7 +225,7 @@ mod tests {
                 "kernel.overlay",
             ),
             ("[kernel]\noverlay = './none'", "none"),
-            ("[lustre]\noverlay = './ours.toml'", "no folder"),
+            ("[lustre]\noverlay = './ours.toml'", "not a folder"),
             ("[e2fsprogs]\nspec = './/etc'", "e2fsprogs.spec"),
         ] {
             let error = load(wrong).unwrap_err();
@@ -231,11 +233,11 @@ mod tests {
         }
         std::os::unix::fs::symlink("/etc", at("overlays/link")).unwrap();
         let error = load("[kernel]\noverlay = './overlays/link'").unwrap_err();
-        assert!(error.contains("a link is none either"), "{error}");
+        assert!(error.contains("links are not followed"), "{error}");
         std::os::unix::fs::symlink("/etc/passwd", at("overlays/kernel/site.config")).unwrap();
         let error = load("[kernel]\noverlay = './overlays/kernel'").unwrap_err();
         assert!(
-            error.contains("neither a folder nor a plain file"),
+            error.contains("neither a folder nor a regular file"),
             "{error}"
         );
         std::fs::remove_file(at("overlays/kernel/site.config")).unwrap();
@@ -263,7 +265,7 @@ mod tests {
             target.site_files(&specs, &overlay)
         };
         let error = files(&load("options = ['site-key']")).unwrap_err();
-        assert!(error.contains("kernel.site names no folder"), "{error}");
+        assert!(error.contains("kernel.site has no folder"), "{error}");
         let target = load("options = ['site-key']\nsite = 'keys'");
         let error = files(&target).unwrap_err();
         assert!(error.contains("keys/module-signing.pem"), "{error}");

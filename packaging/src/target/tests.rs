@@ -111,7 +111,7 @@ fn a_loop_of_inheritance_is_an_error() {
         ("b.toml", "inherits = \"a\""),
     ]);
     let error = Target::load(dir.path(), "a").unwrap_err().to_string();
-    assert!(error.contains("loop"), "{error}");
+    assert!(error.contains("cycle"), "{error}");
 }
 
 #[test]
@@ -122,7 +122,7 @@ fn a_short_fingerprint_is_refused() {
     assert!(error.contains("fingerprint"), "{error}");
 }
 
-/// A target for a distribution that is there already.
+/// A target for an existing distribution.
 const THERE: &str = r#"
 description = "d"
 [distribution]
@@ -199,7 +199,7 @@ fn what_does_not_go_together_is_refused() {
         (
             "fingerprint = \"0123456789ABCDEF0123456789ABCDEF01234567\"",
             "fingerprint = \"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"",
-            "none of [distribution.keys]",
+            "not the fingerprint of any of [distribution.keys]",
         ),
         (
             "dist = \".el9\"",
@@ -340,7 +340,7 @@ fn a_tags_key_goes_with_a_tag() {
     let dir = specs(&[("one.toml", &format!("{WHOLE}{key}"))]);
     let error = Target::load(dir.path(), "one").unwrap_err().to_string();
     assert!(
-        error.contains("lustre.tag_key") && error.contains("names none"),
+        error.contains("lustre.tag_key") && error.contains("has no tag"),
         "{error}"
     );
     let tagged = WHOLE.replace(
@@ -469,7 +469,7 @@ fn a_target_is_laid_over_the_parts_that_it_names() {
         ("for Own", "base")
     );
     for (name, part) in [
-        ("loop", "a loop at `distributions/loop`"),
+        ("loop", "a cycle at `distributions/loop`"),
         ("out", "path under specs/"),
         ("none", "none.toml"),
         ("word", "`with` is a list"),
@@ -534,7 +534,7 @@ fn what_a_value_would_do_elsewhere_is_refused_where_it_is_read() {
         (
             "dist = \".t1\"",
             r#"dist = ".x%{lua:x}""#,
-            "distribution.dist starts with a dot",
+            "distribution.dist is a dot followed by",
         ),
         (
             "path = \"model/lustre\"",
@@ -549,7 +549,7 @@ fn what_a_value_would_do_elsewhere_is_refused_where_it_is_read() {
         (
             "mandatory = [\"lustre\"]",
             "mandatory = [\"lsutre\"]",
-            "`lsutre`, which is none of the packages",
+            "`lsutre`, which is not one of the built packages",
         ),
         (
             "name = \"G\"",

@@ -106,8 +106,7 @@ pub(super) fn check(target: &Target) -> Result<(), String> {
     ] {
         if let Some(package) = packages.iter().find(|package| !built.contains(package)) {
             return Err(format!(
-                "repository.group.{list} has `{package}`, which is none of the packages that are built ([e2fsprogs], [kernel] and \
-                 [lustre] list them)"
+                "repository.group.{list} has `{package}`, which is not one of the built packages (see [e2fsprogs], [kernel] and [lustre])"
             ));
         }
     }
@@ -187,7 +186,7 @@ fn line(text: &str) -> Result<(), String> {
     match text.chars().find(|c| c.is_control()) {
         None => Ok(()),
         Some(control) => Err(format!(
-            "is one line of text, and `{}` has the character {} in it",
+            "is one line of text, but `{}` contains the character {}",
             shown(text),
             control.escape_default()
         )),
@@ -199,7 +198,7 @@ fn dist(text: &str) -> Result<(), String> {
     match text.strip_prefix('.') {
         Some(rest) if !rest.is_empty() && rest.chars().all(plain) => Ok(()),
         _ => Err(format!(
-            "starts with a dot and has letters, digits and any of ._~^ behind it, not `{text}`"
+            "is a dot followed by letters, digits and any of ._~^, not `{text}`"
         )),
     }
 }
@@ -210,7 +209,7 @@ fn requirement(text: &str) -> Result<(), String> {
     if text.chars().all(plain) && text.starts_with(start) {
         return Ok(());
     }
-    Err(format!("is what dnf finds packages by, not `{text}`"))
+    Err(format!("is a package name or provide, not `{text}`"))
 }
 
 fn absolute(text: &str) -> Result<(), String> {
@@ -228,7 +227,7 @@ fn specs(text: &str) -> Result<(), String> {
         return Ok(());
     }
     inside("it", text).map_err(|_| {
-        format!("is a path under specs/, not `{text}`; a folder elsewhere is given with --source")
+        format!("is a path under specs/, not `{text}`; for another folder, use --source")
     })
 }
 
@@ -260,7 +259,7 @@ fn published(text: &str) -> Result<(), String> {
     let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
     if host.contains('@') {
         return Err(
-            "has a user's name or password in it, which everybody would get with the repository"
+            "contains a user name or password, which would be published with the repository"
                 .to_owned(),
         );
     }

@@ -29,7 +29,7 @@ impl fmt::Display for Mixture {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} requires {} symbols of the kernel, and no single kernel provides them all",
+            "{} requires {} kernel symbols, and no single kernel provides them all",
             self.package, self.symbols
         )?;
         if let Some(best) = &self.best {

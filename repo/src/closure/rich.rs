@@ -74,7 +74,7 @@ pub fn parse(text: &str) -> Result<Requirement, ParseError> {
     let found = found.map_err(error)?;
     in_context(&found).map_err(error)?;
     if !parser.rest.trim().is_empty() {
-        return Err(error("something follows its end"));
+        return Err(error("there is text after its end"));
     }
     Ok(found)
 }
@@ -416,8 +416,8 @@ mod tests {
             ("(a and b or c)", "different operators without parentheses"),
             ("(a if b or c)", "only `else` may follow a condition"),
             ("(a nor b)", "unknown operator"),
-            ("(a) b", "something follows its end"),
-            ("a b", "something follows its end"),
+            ("(a) b", "there is text after its end"),
+            ("a b", "there is text after its end"),
             ("(a or (b if c))", "`if` is no operand of `or`"),
             (
                 "(a and (b or (c if d else e)))",

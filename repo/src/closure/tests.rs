@@ -147,7 +147,7 @@ fn what_only_the_replaced_kernel_provides_is_missing() {
     assert_eq!(found.len(), 1);
     assert!(
         found[0].contains(
-            "kernel-core-6-1.x86_64 of the base provides it, but a package of this repository replaces that one"
+            "kernel-core-6-1.x86_64 of the base provides it, but a package of this repository replaces that package"
         ),
         "{found:?}"
     );

@@ -333,7 +333,7 @@ impl<'a> Universe<'a> {
                 let symbol = is_kernel_symbol(&wanted.name);
                 let line = match (provide.overlaps(wanted), member.replaced) {
                     (true, true) => format!(
-                        "{} of the base provides it, but a package of this repository replaces that one",
+                        "{} of the base provides it, but a package of this repository replaces that package",
                         package.nevra()
                     ),
                     (false, false) if symbol => format!(

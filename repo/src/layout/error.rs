@@ -15,7 +15,7 @@ pub enum Error {
     Path(#[from] lustre_files::PathError),
     /// There is something at the output's place that is no repository of this tool.
     #[error(
-        "{} is there and is not a repository of this tool ({why}): move it away or choose another output",
+        "{} exists and is not a repository of this tool ({why}): move it away or choose another output",
         lustre_files::shown(path)
     )]
     NotOurs {
@@ -26,7 +26,8 @@ pub enum Error {
     },
     /// There is something in the repository at the output's place that is not its own.
     #[error(
-        "{} would be replaced with all that is in it, also with what {why} ({count}): {names}; move that away, or choose another output",
+        "{} would be replaced with everything in it, including files that {why} ({count}): {names}; move them away, or choose another \
+         output",
         lustre_files::shown(path)
     )]
     Foreign {
@@ -60,7 +61,7 @@ pub enum Error {
     },
     /// A package for another machine.
     #[error(
-        "{} is for {arch}; the repository takes x86_64, noarch and source packages",
+        "{} is for {arch}; the repository only has x86_64, noarch and source packages",
         lustre_files::shown(path)
     )]
     Architecture {
@@ -113,7 +114,7 @@ pub enum Error {
     },
     /// The metadata's signature does not verify with the public key.
     #[error(
-        "the signature just made for {} does not verify: {source}; is the public key the signing key's?",
+        "the new signature of {} does not verify: {source}; does the public key belong to the signing key?",
         lustre_files::shown(path)
     )]
     Signature {

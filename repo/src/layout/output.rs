@@ -28,7 +28,7 @@ pub fn judge(out: &Path) -> Result<(), Error> {
         Err(error) => return Err(refused(error.to_string())),
         Ok(found) if found.is_symlink() => {
             return Err(refused(
-                "it is a link; name the folder that it leads to".to_owned(),
+                "it is a link; give the folder that it points to".to_owned(),
             ));
         }
         Ok(found) if !found.is_dir() => {
@@ -44,14 +44,13 @@ pub fn judge(out: &Path) -> Result<(), Error> {
                 lustre_files::mounted(&folder).map_err(|error| refused(error.to_string()))?;
             if folder.parent().is_none() || mounted.contains(&folder) {
                 return Err(refused(
-                    "something is mounted there, and a repository is put in place by renaming it; name a folder below".to_owned(),
+                    "something is mounted there, and a repository is published by renaming; give a folder below it".to_owned(),
                 ));
             }
             ours(out)?;
             if let Some(below) = mounted.first() {
                 return Err(refused(format!(
-                    "something is mounted below it, at {}, and would go with what is replaced; unmount it (`umount {}`), or name another \
-                     folder",
+                    "something is mounted below it, at {}, and would be removed; unmount it (`umount {}`), or give another folder",
                     below.display(),
                     below.display()
                 )));
@@ -65,12 +64,7 @@ pub fn judge(out: &Path) -> Result<(), Error> {
         .prefix(".lustre-repo-")
         .tempdir_in(&above)
         .and_then(tempfile::TempDir::close)
-        .map_err(|error| {
-            refused(format!(
-                "nothing can be written in {}: {error}",
-                above.display()
-            ))
-        })
+        .map_err(|error| refused(format!("cannot write to {}: {error}", above.display())))
 }
 
 /// The nearest folder above `out` that is there.
@@ -79,7 +73,7 @@ fn nearest(out: &Path) -> Result<PathBuf, String> {
         .or_else(|_| std::path::absolute(out))
         .map_err(|error| error.to_string())?;
     if full.file_name().is_none() {
-        return Err("its last part is no name".to_owned());
+        return Err("its last component is not a name".to_owned());
     }
     for above in full.ancestors().skip(1) {
         match fs::metadata(above) {
@@ -185,8 +179,8 @@ pub(super) fn nothing_foreign(out: &Path) -> Result<(), Error> {
         count,
         names: shown.join(", "),
         why: match sums {
-            Some(_) => "is not in its SHA256SUMS",
-            None => "cannot be told from its own, since it has no SHA256SUMS",
+            Some(_) => "are not in its SHA256SUMS",
+            None => "cannot be told from its own, because it has no SHA256SUMS",
         },
     })
 }
@@ -277,7 +271,7 @@ mod tests {
             (file.join("below"), "Not a directory"),
             (PathBuf::from("/"), "mounted"),
             (PathBuf::from("/proc"), "mounted"),
-            (PathBuf::from("/proc/new"), "written"),
+            (PathBuf::from("/proc/new"), "cannot write"),
         ] {
             let error = judge(&path).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");

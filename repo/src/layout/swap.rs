@@ -31,7 +31,7 @@ impl Aside {
         let Some(name) = target.file_name() else {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "the path has no last part to write next to",
+                "the path has no last component to write next to",
             ));
         };
         fs::create_dir_all(parent)?;
@@ -137,7 +137,7 @@ fn locked_folder(make: &mut dyn FnMut() -> io::Result<PathBuf>) -> io::Result<(F
         }
     }
     Err(io::Error::other(
-        "other runs on the same output take away whatever is begun there: wait for them",
+        "other runs on the same output removed what this one wrote: wait for them",
     ))
 }
 

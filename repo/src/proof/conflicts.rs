@@ -81,10 +81,7 @@ pub(super) fn check(sides: &Sides<'_>) -> Verdict {
                         (one, other) => one.is_some() != other.is_some(),
                     })
                     .map(|path| {
-                        format!(
-                            "{path} of {} conflicts with the one of {}",
-                            names.0, names.1
-                        )
+                        format!("{path} of {} conflicts with that of {}", names.0, names.1)
                     }),
             ),
             // A base repository may be metadata alone. Then nobody can say whether two files are the same; two folders
@@ -124,7 +121,7 @@ pub(super) fn check(sides: &Sides<'_>) -> Verdict {
     Verdict::Pass {
         checked,
         note: format!(
-            "not compared, since the base is metadata alone, with the packages of the same names for 32 bits: {}",
+            "not compared with the 32-bit packages of the same names, because the base only has metadata: {}",
             not_compared.join(", ")
         ),
     }
@@ -262,7 +259,7 @@ fn things(headers: &Headers, wanted: &BTreeSet<&str>) -> Result<HashMap<String, 
         let folder = usize::try_from(indexes[at])
             .ok()
             .and_then(|index| folders.get(index))
-            .ok_or_else(|| format!("file {at} is in a folder that is not there"))?;
+            .ok_or_else(|| format!("file {at} is in an unknown folder"))?;
         let path = [folder, *name].concat();
         let path = String::from_utf8_lossy(&path);
         let path = merged(&path);

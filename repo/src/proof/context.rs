@@ -120,7 +120,7 @@ impl<'a> Context<'a> {
             .all(|(_, metadata)| metadata.packages.is_empty())
         {
             return Err(
-                "there is no base repository to check against: name the distribution's repositories"
+                "there is no base repository to check against: give the distribution's repositories"
                     .to_owned(),
             );
         }

@@ -72,7 +72,7 @@ pub(super) fn newer(sides: &Sides<'_>) -> Verdict {
     let (ours, base) = (side(Origin::Ours), side(Origin::Base));
     let (pairs, mut findings) = compare(&ours, &base);
     findings.extend(obsoleting(&ours, &base));
-    Verdict::from_findings(format!("{pairs} pairs of one name"), findings)
+    Verdict::from_findings(format!("{pairs} pairs with the same name"), findings)
 }
 
 /// Packages of the base that replace ours: dnf takes them at the next upgrade, whatever the priorities.
@@ -88,7 +88,7 @@ fn obsoleting(ours: &[&Package], base: &[&Package]) -> Vec<String> {
                 // A package that has the name itself is an upgrade, which is compared above.
                 if is_obsoleted(ours, entry) && ours.name != theirs.name {
                     findings.push(format!(
-                        "{} of the base obsoletes {entry}, which {} is: an upgrade would replace ours; give ours a version above",
+                        "{} of the base obsoletes {entry}, which {} is: an upgrade would replace ours; raise our version",
                         theirs.nevra(),
                         ours.nevra()
                     ));

@@ -63,7 +63,7 @@ pub(super) fn manifest(context: &Context<'_>) -> Verdict {
             findings.push(format!("{} is listed twice", package.file));
         }
         if !rpms.contains(&package.file) {
-            findings.push(format!("{} is listed and not there", package.file));
+            findings.push(format!("{} is listed and missing", package.file));
             continue;
         }
         if let Err(why) = compare(context, package) {
@@ -109,7 +109,7 @@ pub(super) fn expected(context: &Context<'_>) -> Verdict {
         Err(why) => return Verdict::NotRun(why),
     };
     if context.input.expected.is_empty() {
-        return Verdict::NotRun("the target names no packages to expect".to_owned());
+        return Verdict::NotRun("the target lists no packages".to_owned());
     }
     let binary: BTreeSet<&str> = packages
         .iter()
@@ -144,7 +144,7 @@ pub(super) fn duplicates(context: &Context<'_>) -> Verdict {
         .filter(|(_, locations)| locations.len() > 1)
         .map(|((name, arch), locations)| {
             format!(
-                "{name}.{arch} is there {} times: {}",
+                "{name}.{arch} exists {} times: {}",
                 locations.len(),
                 locations.join(", ")
             )

@@ -121,7 +121,7 @@ fn gpg_findings(input: &StaticInput<'_>) -> Result<Vec<String>, String> {
                 .collect::<Vec<_>>()
                 .join(" / ");
             let reason = if reason.is_empty() {
-                "gpg says nothing of it"
+                "gpg reports nothing about it"
             } else {
                 &reason
             };

@@ -86,7 +86,7 @@ fn repository(kind: Kind, root: &Path, metadata: &Metadata) -> Result<(Vec<Strin
         .repomd
         .revision
         .parse()
-        .map_err(|_| format!("its revision `{}` is no time", metadata.repomd.revision))?;
+        .map_err(|_| format!("its revision `{}` is not a time", metadata.repomd.revision))?;
     let options = repodata::Options {
         revision,
         groupfile: groups,
@@ -107,7 +107,7 @@ fn repository(kind: Kind, root: &Path, metadata: &Metadata) -> Result<(Vec<Strin
     let other = |m: &Metadata| m.repomd.record("other").map(|r| r.open_checksum.clone());
     if other(metadata) != other(&rewritten) {
         findings.push(format!(
-            "{}/repodata: the change logs (other.xml) are not those of the packages",
+            "{}/repodata: the changelogs (other.xml) are not those of the packages",
             kind.folder()
         ));
     }
@@ -176,7 +176,7 @@ fn differences(listed: &[Package], rewritten: &[Package]) -> Vec<String> {
     listed
         .iter()
         .filter(|p| by_location.get(p.location.as_str()) != Some(p))
-        .map(|p| format!("{}: its metadata is not what its header says", p.location))
+        .map(|p| format!("{}: its metadata differs from its header", p.location))
         .collect()
 }
 

@@ -111,7 +111,7 @@ pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
             .map(String::as_str)
             .or_else(|| panic.downcast_ref::<&str>().copied())
             .unwrap_or("no message");
-        format!("the check itself broke off, which is a fault of this tool: {what}")
+        format!("the check itself crashed, which is a bug in this tool: {what}")
     })
 }
 

@@ -80,9 +80,7 @@ fn events(
                     seen_root = true;
                 }
                 if depth == DEEPEST {
-                    return Err(format!(
-                        "elements are more than {DEEPEST} deep in one another"
-                    ));
+                    return Err(format!("elements are nested more than {DEEPEST} deep"));
                 }
                 depth += 1;
                 path.push('/');
@@ -252,7 +250,7 @@ mod tests {
             ("<a><b>refused</b></a>", "no (byte 17, in /a/b)"),
             ("<a>&bomb;</a>", "unknown entity `&bomb;`"),
             ("<a><b></a>", "in /a/b"),
-            (&"<a>".repeat(40), "elements are more than 32 deep"),
+            (&"<a>".repeat(40), "elements are nested more than 32 deep"),
         ] {
             let fault = log(text).unwrap_err();
             assert!(fault.contains(expected), "{text}: {fault}");

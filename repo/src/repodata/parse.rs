@@ -208,7 +208,7 @@ fn announced(attributes: &Attributes<'_>) -> Result<Option<usize>, String> {
 fn counted(announced: Option<usize>, found: usize) -> Result<(), String> {
     match announced {
         Some(announced) if announced != found => Err(format!(
-            "{announced} packages are announced, but {found} are there"
+            "{announced} packages are announced, but {found} are listed"
         )),
         _ => Ok(()),
     }

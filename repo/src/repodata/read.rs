@@ -195,7 +195,7 @@ impl<R: Read> Read for Checked<R> {
         self.size += count as u64;
         if self.size > self.limit {
             return Err(io::Error::other(format!(
-                "it unpacks to more than the {} bytes that repomd.xml announces or that are read at all",
+                "it unpacks to more than the limit of {} bytes, or than repomd.xml announces",
                 self.limit
             )));
         }

@@ -68,7 +68,7 @@ impl Elements for Parser {
             ("location", Some(record)) => {
                 if let Some(base) = attributes.optional("base")? {
                     return Err(format!(
-                        "metadata at another place ({base}) is not supported"
+                        "metadata at another location ({base}) is not supported"
                     ));
                 }
                 record.location = attributes.required("href")?;

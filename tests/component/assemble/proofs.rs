@@ -195,7 +195,7 @@ fn a_kmod_for_the_distributions_kernel_fails_where_ours_replaces_it() {
     tree.assemble().unwrap();
     assert!(
         tree.failures()["closure"].contains(&format!(
-            "kernel-core-{BASE_KERNEL}.x86_64 of the base provides it, but a package of this repository replaces that one"
+            "kernel-core-{BASE_KERNEL}.x86_64 of the base provides it, but a package of this repository replaces that package"
         )),
         "{:#?}",
         tree.failures()

@@ -223,8 +223,8 @@ fn a_fault_that_nobody_mended_or_accepted_ends_with_3() {
         "{ran:?}"
     );
     for (wrong, words) in [
-        ("LU-x = 'a'", "`LU-x` is none"),
-        ("LU-1 = ' '", "gives no reason"),
+        ("LU-x = 'a'", "`LU-x` is not a ticket"),
+        ("LU-1 = ' '", "has no reason"),
     ] {
         let target = clone.target(&home, &pinned, &format!("[lustre.accepts]\n{wrong}\n"));
         let ran = clone.advisories(&target, &[]);

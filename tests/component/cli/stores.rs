@@ -89,7 +89,7 @@ fn only_what_a_store_is_made_of_is_ever_removed_of_it() {
     let ran = home.run(&["clean", "--all"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(
-        ran.stderr.contains("photos is not the store's"),
+        ran.stderr.contains("photos does not belong to the store"),
         "{}",
         ran.stderr
     );

@@ -40,11 +40,11 @@ fn the_target_is_the_one_that_the_manifest_names() {
     stranger(dist.path(), "nowhere-1");
     for (name, code, words) in [
         ("nowhere-1", 2, "--target PATH.toml"),
-        ("../../etc/site.toml", 3, "no target can be called"),
-        ("./site.toml", 3, "no target can be called"),
-        ("site.toml", 3, "no target can be called"),
-        ("", 3, "no target can be called"),
-        ("a\n\u{1b}[31mb", 3, "no target can be called"),
+        ("../../etc/site.toml", 3, "is not a valid name"),
+        ("./site.toml", 3, "is not a valid name"),
+        ("site.toml", 3, "is not a valid name"),
+        ("", 3, "is not a valid name"),
+        ("a\n\u{1b}[31mb", 3, "is not a valid name"),
     ] {
         fs::write(dist.path().join("manifest.json"), manifest(name)).unwrap();
         let home = Home::new();

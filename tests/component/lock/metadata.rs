@@ -74,11 +74,7 @@ fn module_metadata_is_read_in_every_shape() {
     refused(
         &world,
         &world.run(&["lock"]),
-        &[
-            "`streams`",
-            "modules.yaml.gz",
-            "no metadata of module streams",
-        ],
+        &["`streams`", "modules.yaml.gz", "not modulemd"],
     );
 }
 

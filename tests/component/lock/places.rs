@@ -74,7 +74,7 @@ fn a_lock_survives_the_move_to_the_vault() {
         &world.run(&["lock"]),
         &[
             "`base`",
-            "none of its places",
+            "not found at any of its locations",
             &format!("{MIRROR}/el10/base"),
             &format!("{MIRROR}/vault/base"),
             "404",
@@ -91,8 +91,8 @@ fn metadata_that_a_vault_does_not_sign_is_taken_where_a_target_says_so() {
         &world.run(&["lock"]),
         &[
             "`base`",
-            "nobody has signed this metadata",
-            "the packages' own signatures are checked all the same",
+            "its metadata is not signed",
+            "the packages' own signatures are still checked",
             "[distribution.repository.base]",
             "signed_metadata = false",
             "inherits",
@@ -126,20 +126,20 @@ fn a_kernel_that_is_not_there_is_told_with_the_newest_that_is() {
         fs::write(world.file(), plain.clone() + &kernel).unwrap();
     };
     wanting("99.1.1.el10_0", true);
-    let newest = format!("the newest that is: kernel-6.12.0-{LATER}");
+    let newest = format!("the newest available: kernel-6.12.0-{LATER}");
     let update = format!("lock --update --target {}", world.file().display());
     let parts = ["99.1.1.el10_0", &newest, &update];
     refused(&world, &world.run(&["lock"]), &parts);
     // Going down to it is said.
     let ran = world.run(&["lock", "--update"]);
-    let said = "older than 6.12.0-99.1.1.el10_0, which the target names";
+    let said = "older than the target's 6.12.0-99.1.1.el10_0";
     assert!(ran.stderr.contains(said), "{ran:?}");
     wanting("99.1.1.el10_0", false);
     let ran = world.run(&["lock"]);
     refused(
         &world,
         &ran,
-        &[&newest, "`version` of the target's [kernel]"],
+        &[&newest, "`version` in the target's [kernel]"],
     );
     assert!(!ran.stderr.contains("--update"), "{}", ran.stderr);
     // The source package is there, and what is built against is not.
@@ -182,7 +182,7 @@ fn an_update_never_goes_down_silently() {
     refused(&[
         "older versions than",
         &format!("kernel: 6.12.0-{LATER} -> 6.12.0-{KERNEL}"),
-        "the mirror is behind",
+        "the mirror is outdated",
     ]);
     fs::rename(&aside, &source).unwrap();
     world.again("source");

@@ -206,12 +206,12 @@ fn a_server_that_asks_for_a_certificate_gets_the_one_of_the_subscription() {
     assert_eq!(ran.code, 0, "{ran:?}");
     let lock = locked(&world);
     assert!(package(&lock, "tool").file.uri.starts_with(&location));
-    // This server gives no parts of files, and it is said what follows.
+    // This server does not support range requests, and it is said what follows.
     fs::remove_dir_all(world.home.store()).unwrap();
     fs::remove_file(world.lock_file()).unwrap();
     let ran = world.run(&["lock"]);
     assert!(
-        ran.code == 0 && ran.stderr.contains("gives no parts of files"),
+        ran.code == 0 && ran.stderr.contains("does not support range requests"),
         "{ran:?}"
     );
 }

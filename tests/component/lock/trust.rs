@@ -76,7 +76,7 @@ fn a_key_counts_by_its_fingerprint() {
     refused(
         &world,
         &world.run(&["lock"]),
-        &["`distribution`", "cannot be read"],
+        &["`distribution`", "cannot read the key"],
     );
     // A ring of keys will do, if the right one is in it.
     let mut ring = other.public_key();
@@ -105,7 +105,7 @@ fn a_tag_is_taken_with_the_signature_that_the_target_asks_for() {
         &[
             "the tag v1",
             "https://git.example/e2fsprogs",
-            "no signature",
+            "is not signed",
         ],
     );
     with("v2", &other.fingerprint(), "OTHER");

@@ -14,7 +14,7 @@ use lustre_packaging::sandbox::{self, ChrootClone, Ids, Sandbox, User};
 
 use super::chroot;
 
-/// What is not to be had inside, and the program that tries to have it.
+/// What is not available inside, and the program that tries to have it.
 struct Host {
     dir: tempfile::TempDir,
     process: Child,

@@ -228,7 +228,7 @@ fn what_is_wrong_with_a_signature_is_said_in_words() {
         }
     }
     let error = key.verify_detached(b"date", &good).unwrap_err().to_string();
-    assert!(error.contains("does not fit the data"), "{error}");
+    assert!(error.contains("does not match the data"), "{error}");
 }
 
 #[test]

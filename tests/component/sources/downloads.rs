@@ -61,7 +61,7 @@ fn a_download_goes_on_in_a_later_run() {
     let source = source(&[server.url("/a.tar.gz")], &content);
     server.faults("/a.tar.gz", [Fault::Truncate(1000)]);
     let error = place.lock(&source).unwrap_err();
-    assert!(error.contains("run again to go on"), "{error}");
+    assert!(error.contains("run again to resume"), "{error}");
     server.requests();
     place.lock(&source).unwrap();
     assert_eq!(server.requests()[0].from, Some(1000));

@@ -186,8 +186,8 @@ fn what_is_no_kernels_tree_is_told_with_what_to_give_instead() {
     fs::create_dir(&spec).unwrap();
     fs::write(spec.join("kernel.spec"), "Name: kernel\n").unwrap();
     for (path, parts) in [
-        (&package, ["is one file", "rpm2cpio"]),
-        (&repository.0, ["name the tag", "kernel=PATH@TAG"]),
+        (&package, ["is a file", "rpm2cpio"]),
+        (&repository.0, ["give the tag", "kernel=PATH@TAG"]),
         (
             &spec,
             ["has kernel.spec", "no archive linux-VERSION-RELEASE"],

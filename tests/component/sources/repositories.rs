@@ -148,7 +148,7 @@ fn what_metadata_names_is_in_its_repository() {
             "control character",
         ),
         ("file:///etc/passwd".to_owned(), "neither http nor https"),
-        (format!("../repository/{href}"), "leads out"),
+        (format!("../repository/{href}"), "leaves its repository"),
     ] {
         let hostile = format!("{before}type=\"primary\"{middle}href=\"{instead}\"{after}");
         fs::write(&repomd, hostile).unwrap();

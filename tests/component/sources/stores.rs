@@ -125,7 +125,7 @@ fn what_an_interruption_keeps_from_being_read_is_not_damaged() {
         String::from_utf8(done.stdout).unwrap()
     };
     assert_eq!(said(), "made\n1 stages\n");
-    let kept = "interrupted; what was finished is kept, run the same command to go on";
+    let kept = "interrupted; finished stages are kept: run the same command to continue";
     assert_eq!(said(), format!("{kept}\ninterrupted\n1 stages\n"));
 }
 

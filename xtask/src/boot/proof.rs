@@ -4,7 +4,7 @@ use std::fs;
 
 use anyhow::Context as _;
 use lustre_packaging::boot::accelerator::Choice;
-use lustre_packaging::boot::judge::Judged;
+use lustre_packaging::boot::judge::CheckOutcome;
 use lustre_packaging::boot::report::START;
 use lustre_repository::proof::{Check, Verdict};
 
@@ -13,7 +13,7 @@ use super::input::{BootInput, Logs};
 /// The check `judged`, under its name in the proof, with its log.
 pub fn check(
     input: &BootInput<'_>,
-    judged: Judged,
+    judged: CheckOutcome,
     choice: &Choice,
     logs: &Logs<'_>,
 ) -> anyhow::Result<Check> {
@@ -47,7 +47,7 @@ fn in_proof(name: &str) -> String {
     format!("boot-{name}")
 }
 
-fn verdict(judged: Judged, checked: String) -> Verdict {
+fn verdict(judged: CheckOutcome, checked: String) -> Verdict {
     match judged.not_run {
         Some(why) => Verdict::NotRun(why),
         None if judged.findings.is_empty() => Verdict::Pass {
@@ -83,7 +83,7 @@ fn description(input: &BootInput<'_>, name: &str, choice: &Choice) -> String {
 }
 
 /// Writes what a check printed, saw and found to its log.
-fn keep(judged: &Judged, logs: &Logs<'_>) -> anyhow::Result<Option<std::path::PathBuf>> {
+fn keep(judged: &CheckOutcome, logs: &Logs<'_>) -> anyhow::Result<Option<std::path::PathBuf>> {
     if judged.not_run.is_some() {
         return Ok(None);
     }

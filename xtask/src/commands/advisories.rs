@@ -3,7 +3,9 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use lustre_packaging::advisories::{self, Advisory, Commit, History, Known, Ledger, Selection};
+use lustre_packaging::advisories::{
+    self, Advisory, Commit, History, Ledger, Selection, TargetFault,
+};
 use lustre_packaging::overlay::Overlay;
 use lustre_packaging::shown::harmless;
 use lustre_packaging::source::Histories;
@@ -27,14 +29,13 @@ pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
     let context = Context::read_only(arguments, "cargo xtask advisories")?;
     let target = &context.target;
     if let Some(model) = &target.model {
-        anyhow::bail!("{model} Nobody mends it elsewhere: name a target with the real one");
+        anyhow::bail!("{model} Upstream does not fix it: choose a target with the real one");
     }
     let ledger = Ledger::load(&place::specs())?;
     ledger.check_mends(&place::specs())?;
     let (fetched, _) = sources::lustre(&context, &lock::none(&context)?, sources::Need::Content).with_context(|| {
         format!(
-            "what upstream has mended is told from a clone with all its history and branches: git clone --bare {} lustre.git, and \
-             --source lustre=lustre.git",
+            "this needs a clone with upstream's full history and branches: git clone --bare {} lustre.git, and --source lustre=lustre.git",
             place(&target.lustre.source)
         )
     })?;
@@ -47,7 +48,7 @@ pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
         let told = fetched.version(&context.store)?;
         told.with_context(|| {
             format!(
-                "no tag of a release is before {}, so which release it is cannot be told; fetch upstream's tags (git fetch --tags)",
+                "no release is tagged before {}, so its release is unknown; fetch upstream's tags (git fetch --tags)",
                 histories.commit
             )
         })?
@@ -80,11 +81,11 @@ pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
     }
     for ticket in ledger.unknown(target) {
         ui::say(&format!(
-            "lustre.accepts names {ticket}, and specs/{} has no such fault",
+            "lustre.accepts contains {ticket}, and specs/{} has no such fault",
             Ledger::FILE
         ));
     }
-    Ok(if known.iter().any(Known::stops) {
+    Ok(if known.iter().any(TargetFault::stops) {
         Outcome::Misfit
     } else {
         Outcome::Done
@@ -109,9 +110,9 @@ fn overlay(specs: &Path, target: &Target) -> anyhow::Result<Option<Overlay>> {
 /// The known fault that an advisory is of.
 fn standing<'k, 'l>(
     ledger: &Ledger,
-    known: &'k [Known<'l>],
+    known: &'k [TargetFault<'l>],
     advisory: &Advisory<'_>,
-) -> Option<&'k Known<'l>> {
+) -> Option<&'k TargetFault<'l>> {
     let all = [advisory.commit]
         .into_iter()
         .chain(advisory.also.iter().copied());
@@ -123,7 +124,7 @@ fn commit_json(commit: &Commit) -> Value {
     json!({ "commit": commit.id, "time": commit.time, "subject": commit.subject })
 }
 
-fn known_json(known: &Known<'_>) -> Value {
+fn known_json(known: &TargetFault<'_>) -> Value {
     let fault = known.fault;
     let mut value = json!({
         "ticket": fault.ticket,
@@ -140,7 +141,7 @@ fn known_json(known: &Known<'_>) -> Value {
     value
 }
 
-fn advisory_json(advisory: &Advisory<'_>, known: Option<&Known<'_>>) -> Value {
+fn advisory_json(advisory: &Advisory<'_>, known: Option<&TargetFault<'_>>) -> Value {
     let list = |commits: &[&Commit]| {
         commits
             .iter()
@@ -164,7 +165,7 @@ fn text(
     version: &str,
     selection: &Selection<'_>,
     ledger: &Ledger,
-    known: &[Known<'_>],
+    known: &[TargetFault<'_>],
 ) -> String {
     let branches: Vec<String> = histories
         .branches
@@ -185,7 +186,7 @@ fn text(
         ));
     }
     text.push_str(&format!(
-        "{} later commits on {}; {} name a commit of it that they mend, {} are left out, {} mends remain, the gravest first\n",
+        "{} later commits on {}; {} fix a commit of it, {} of these are left out, {} fixes remain, the most severe first\n",
         selection.later,
         branches.join(", "),
         selection.naming,

@@ -23,7 +23,7 @@ use crate::prove::{InstallInput, Server};
 use crate::{session, ui};
 
 /// Said where the proofs before it do not hold.
-pub const NOT_BOOTED: &str = "not booted: the proofs before that do not hold";
+pub const NOT_BOOTED: &str = "not booted: an earlier proof failed";
 
 /// Builds what is missing, boots it, and says what was seen.
 pub fn run(arguments: &BootArgs) -> anyhow::Result<Outcome> {

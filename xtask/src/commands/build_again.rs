@@ -1,4 +1,4 @@
-//! `cargo xtask build --rebuild STAGE`: a stage once more, and whether it puts out the same bytes.
+//! `cargo xtask build --rebuild STAGE`: a stage once more, and whether its output is the same.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,7 @@ pub fn run(arguments: &BuildArgs, wanted: &str) -> anyhow::Result<Outcome> {
     if !all.iter().any(|stage| stage.name == wanted) {
         let names: Vec<&str> = all.iter().map(|stage| stage.name.as_str()).collect();
         return Err(Usage(format!(
-            "no stage of the builds of `{}` is called `{wanted}`; there are: {}",
+            "no build of `{}` has a stage `{wanted}`; available stages: {}",
             context.target.name,
             names.join(", ")
         ))
@@ -58,12 +58,10 @@ pub fn run(arguments: &BuildArgs, wanted: &str) -> anyhow::Result<Outcome> {
         ui::print(&serde_json::to_string_pretty(&told)?);
     } else if differs.is_empty() {
         let files = made.record.outputs.len();
-        ui::print(&format!(
-            "{wanted}: the same as before, {files} files: {folder}"
-        ));
+        ui::print(&format!("{wanted}: identical, {files} files: {folder}"));
     } else {
         ui::print(&format!(
-            "{wanted}: not the same as before, which it takes the place of: {folder}"
+            "{wanted}: differs from the cached result, which it replaces: {folder}"
         ));
         for line in differs.iter().take(SHOWN) {
             ui::print(&format!("  {line}"));
@@ -106,7 +104,7 @@ fn differences(before: &[Entry], after: &[Entry]) -> Vec<String> {
     let mut found = Vec::new();
     for (path, kind) in before {
         match after.remove(&path) {
-            None => found.push(format!("{path} is not made any more")),
+            None => found.push(format!("{path} is no longer there")),
             Some(now) if now != kind => found.push(format!("{path} differs")),
             Some(_) => {}
         }

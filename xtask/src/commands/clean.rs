@@ -66,7 +66,7 @@ fn all(store: Store, folder: &Path, arguments: &CleanArgs) -> anyhow::Result<Out
         if let Some(why) = why {
             return Err(why).with_context(|| {
                 format!(
-                    "what a killed run left beside {} cannot be removed, so nothing is",
+                    "cannot remove what a killed run left beside {}, so nothing was removed",
                     output.display()
                 )
             });
@@ -84,13 +84,13 @@ fn all(store: Store, folder: &Path, arguments: &CleanArgs) -> anyhow::Result<Out
     for output in away {
         let name = output.file_name().unwrap_or_default().to_string_lossy();
         ui::warn(&format!(
-            "a run was killed while it published at {}, and the folder above is not there now; when it is, remove `.{name}.new-*` in it",
+            "a run was killed while it published at {}, and the parent folder does not exist now; remove `.{name}.new-*` there when it does",
             output.display()
         ));
     }
     for path in left {
         ui::say(&format!(
-            "{} is not the store's, and is left as it was",
+            "{} does not belong to the store, and was not removed",
             path.display()
         ));
     }
@@ -155,11 +155,11 @@ fn damaged(store: &Store, arguments: &CleanArgs) -> anyhow::Result<Outcome> {
         ui::print(&found.to_string());
     }
     if damage.is_empty() {
-        ui::say("all of the store is as it was recorded");
+        ui::say("the store is not damaged");
         return Ok(Outcome::Done);
     }
     ui::warn(&format!(
-        "{} things are damaged{}; the next run that needs them makes or fetches them again",
+        "{} entries are damaged{}; the next run that needs them builds or fetches them again",
         damage.len(),
         if arguments.dry_run {
             ""

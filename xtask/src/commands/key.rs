@@ -34,7 +34,11 @@ fn new(user_id: &str, output: &Path) -> anyhow::Result<Outcome> {
     }
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
-        .map_err(|_| anyhow!("this machine's clock is before 1970, and a key says when it was made; set the clock"))?
+        .map_err(|_| {
+            anyhow!(
+                "this machine's clock is before 1970, and a key has a creation time; set the clock"
+            )
+        })?
         .as_secs();
     let key = Key::generate(
         user_id,

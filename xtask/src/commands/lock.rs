@@ -8,7 +8,7 @@ use crate::cli::LockArgs;
 use crate::context::{self, Context};
 use crate::exit::Outcome;
 use crate::graph::BuildGraph;
-use crate::lock::{Wanted, current, fetch, misfit, path, resolve, write};
+use crate::lock::{PinScope, current, fetch, misfit, path, resolve, write};
 use crate::ui;
 
 /// Writes the lock where there is none or an outdated one; with `--update`, always.
@@ -25,7 +25,7 @@ pub fn run(arguments: &LockArgs) -> anyhow::Result<Outcome> {
     if !arguments.update {
         current(&context)?;
     } else if update(&context)? == Outcome::Misfit {
-        ui::say(&format!("{} is left as it was", path.display()));
+        ui::say(&format!("{} was not changed", path.display()));
         return Ok(Outcome::Misfit);
     }
     if context.arguments.json {
@@ -41,12 +41,12 @@ fn update(context: &Context) -> anyhow::Result<Outcome> {
     let target = &context.target;
     if context.arguments.offline {
         let (path, target) = (path(target)?, target.argument());
-        let what = "is to be made anew";
+        let what = "is resolved again";
         return Err(Error::Offline { path, what, target }.into());
     }
     let (lock, _) = next(context)?;
     if target.distribution.kind == DistributionKind::Repositories {
-        fetch(context, &lock, Wanted::All)?;
+        fetch(context, &lock, PinScope::All)?;
         let graph = BuildGraph::new(context, &lock)?;
         if preflight::gate(context, &graph)?.is_none() {
             return Ok(Outcome::Misfit);
@@ -67,7 +67,7 @@ pub fn next(context: &Context) -> anyhow::Result<(Lock, Option<Diff>)> {
         // One that is no lock is replaced: that is what its error asks for.
         Err(error @ Error::Malformed { .. }) => {
             ui::say(&format!(
-                "{error}\nit is made anew, and what moves is not known"
+                "{error}\nit is written again, and the changes are not known"
             ));
             None
         }
@@ -85,15 +85,15 @@ pub fn next(context: &Context) -> anyhow::Result<(Lock, Option<Diff>)> {
         if old.request == lock.request {
             let path = path(target)?;
             anyhow::bail!(
-                "the repositories have older versions than {} pins:\n  {lines}\n  the mirror is behind, or somebody shows a state of \
-                 before: try again later, or another with --mirror FROM=TO; where the distribution took the newer ones back, remove \
-                 the lock and run `cargo xtask lock --target {}`",
+                "the repositories have older versions than {} pins:\n  {lines}\n  the mirror is outdated, or serves an old state: try again \
+                 later, or use another one with --mirror FROM=TO; if the distribution withdrew the newer ones, remove the lock and run \
+                 `cargo xtask lock --target {}`",
                 path.display(),
                 target.argument()
             );
         }
         ui::say(&format!(
-            "older than before, as the target asks for it now:\n  {lines}"
+            "older than before, as the target now requests:\n  {lines}"
         ));
     }
     Ok((lock, Some(diff)))

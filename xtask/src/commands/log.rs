@@ -66,10 +66,10 @@ pub fn run(arguments: &LogArgs) -> anyhow::Result<Outcome> {
         let next = if names.is_empty() {
             format!("`cargo xtask repo --target {target}` runs its stages")
         } else {
-            format!("there are logs of: {}", names.join(", "))
+            format!("available logs: {}", names.join(", "))
         };
         let error = anyhow!(
-            "no run of target `{target}` has left a log of a stage `{stage}` in {}: a stage that says nothing leaves none",
+            "target `{target}` has no log of a stage `{stage}` in {}: a stage without output has none",
             context.store.root().display()
         );
         return Err(error.context(Help(next)));
@@ -138,7 +138,7 @@ fn list(logs: &BTreeMap<String, Log>, json: bool) -> anyhow::Result<()> {
         ui::print(&format!("{stage:16} {}", log.path.display()));
     }
     if logs.is_empty() {
-        ui::say("no run of this target has left a log here");
+        ui::say("this target has no logs");
     }
     Ok(())
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use lustre_packaging::lock::Found;
+use lustre_packaging::lock::LockState;
 use lustre_packaging::needs::{Compared, Estimate, Machine, Part};
 use lustre_packaging::stage::{self, Planned, Stage, State};
 
@@ -18,8 +18,8 @@ use crate::{lock, ui};
 /// When there is too little of something; the lock's where it cannot be read.
 pub fn before_fetching(context: &Context, parts: &[Part], output: &Path) -> anyhow::Result<()> {
     processor(context)?;
-    if let (_, Found::Current(lock)) = lock::find(context)?
-        && lock::missing(context, &lock, lock::Wanted::All)?.is_empty()
+    if let (_, LockState::Current(lock)) = lock::find(context)?
+        && lock::missing(context, &lock, lock::PinScope::All)?.is_empty()
     {
         return Ok(());
     }

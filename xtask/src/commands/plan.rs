@@ -5,7 +5,7 @@ pub mod graph;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use lustre_packaging::lock::Found;
+use lustre_packaging::lock::LockState;
 use lustre_packaging::needs::Part;
 use lustre_packaging::source::Error;
 use lustre_packaging::stage::{self, State};
@@ -26,8 +26,8 @@ use crate::{key, lock, session, ui};
 pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
     let context = Context::read_only(&arguments.target, "cargo xtask plan")?;
     let lock = match lock::find(&context)? {
-        (_, Found::Current(lock)) => lock,
-        (path, Found::Outdated(what)) => {
+        (_, LockState::Current(lock)) => lock,
+        (path, LockState::Outdated(what)) => {
             return unlocked(&context, arguments, &format!("{} {what}", path.display()));
         }
     };
@@ -42,7 +42,7 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
     let public = key::source(&arguments.key)?.public()?;
     if public.is_none() {
         ui::say(
-            "there is no key yet: the first run makes a development key; another is given with --key-file",
+            "there is no key yet: the first run creates a development key; use --key-file for another one",
         );
     }
     let mut signing = session::planned_signing(&context, public.as_ref())?;
@@ -105,7 +105,7 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
                 ui::print(&format!("  cached  {}", one.stage))
             }
             State::Cached => ui::print(&format!(
-                "  cached  {:16} if {} puts out what it did before",
+                "  cached  {:16} if the output of {} does not change",
                 one.stage,
                 one.assuming.join(", ")
             )),
@@ -142,7 +142,7 @@ fn unlocked(context: &Context, arguments: &PlanArgs, why: &str) -> anyhow::Resul
         return Ok(Outcome::Done);
     }
     ui::print(&format!(
-        "{why}; what will be done, and what `cargo xtask lock --target {}` or a fetch has to find out first:",
+        "{why}; the planned stages, and what `cargo xtask lock --target {}` or a fetch has to resolve first:",
         context.target.argument()
     ));
     takes(context, &needs::ALL.into_iter().collect())?;

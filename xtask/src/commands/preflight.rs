@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 use std::time::Instant;
 
 use anyhow::Context as _;
-use lustre_packaging::lock::Found;
+use lustre_packaging::lock::LockState;
 use lustre_packaging::preflight::{Report, Verdict};
 use lustre_packaging::process;
 use lustre_packaging::stage;
@@ -28,7 +28,7 @@ pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
         .all(|name| sources::is_replaced(arguments, name));
     let (lock, graph);
     let graph = match lock::find(&context)? {
-        (_, Found::Outdated(_)) if given => {
+        (_, LockState::Outdated(_)) if given => {
             lock = lock::none(&context)?;
             graph = BuildGraph::of_given(&context, &lock)?;
             &graph

@@ -3,7 +3,7 @@
 //! The time is an input that is recorded in the manifest: given, or that of the repository that is replaced where nothing but the time
 //! would differ, or else taken from the clock once.
 
-mod before;
+mod previous;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,7 +14,7 @@ use lustre_packaging::stage::{self, State};
 use lustre_repository::manifest::Manifest;
 use lustre_repository::release::{Release, Rule, versions_contradict};
 
-use before::{Before, contradictions};
+use previous::{PreviousRelease, contradictions};
 
 use crate::cli::ReleaseArgs;
 use crate::context::{self, Context, variable};
@@ -57,7 +57,7 @@ impl Asked {
             let read = text.to_str().and_then(|text| text.parse().ok());
             time = Some(read.filter(|time| *time > 0).ok_or_else(|| {
                 Usage(format!(
-                    "{TIME_VARIABLE} is {text:?}, which is no time in seconds since 1970"
+                    "{TIME_VARIABLE} is {text:?}, which is not a time in seconds since 1970"
                 ))
             })?);
         }
@@ -92,7 +92,7 @@ pub fn begin(
     if let Some(time) = asked.time {
         PublicKey::parse(&signing.public_key)?.check_usable(time)?;
     }
-    let before = Before::at(output)?;
+    let before = PreviousRelease::at(output)?;
     if let Some(before) = &before {
         in_time(asked, before)?;
         let mut found = Vec::from_iter(before.of_another(&context.target));
@@ -108,7 +108,7 @@ pub fn begin(
 /// # Errors
 /// When one of them is lower than what is at `output`.
 pub fn before_building(graph: &BuildGraph<'_>, asked: &Asked, output: &Path) -> anyhow::Result<()> {
-    let Some(before) = Before::at(output)? else {
+    let Some(before) = PreviousRelease::at(output)? else {
         return Ok(());
     };
     let versions = [
@@ -120,11 +120,11 @@ pub fn before_building(graph: &BuildGraph<'_>, asked: &Asked, output: &Path) -> 
 }
 
 /// That a time asked for is not before that of the repository it replaces.
-fn in_time(asked: &Asked, before: &Before) -> Result<(), Usage> {
+fn in_time(asked: &Asked, before: &PreviousRelease) -> Result<(), Usage> {
     match asked.time {
         Some(time) if u64::from(time) < before.time() => Err(Usage(format!(
-            "the release time {time} ({}) is before that of the repository at {}, {} ({}): mirrors and caches would keep what they have; \
-             give a later one, or none",
+            "the release time {time} ({}) is before that of the repository at {}, {} ({}): mirrors and caches would keep the old files; \
+             give a later time, or none",
             utc(time.into()),
             before.path.display(),
             before.time(),
@@ -137,7 +137,7 @@ fn in_time(asked: &Asked, before: &Before) -> Result<(), Usage> {
 /// The release that it is where nothing of the content changed.
 fn first_guess(
     asked: &Asked,
-    before: Option<&Before>,
+    before: Option<&PreviousRelease>,
     signing: &Signing,
 ) -> anyhow::Result<Release> {
     match (asked.time, before) {
@@ -163,7 +163,7 @@ pub fn settle(
     asked: &Asked,
     output: &Path,
 ) -> anyhow::Result<usize> {
-    let before = Before::at(output)?;
+    let before = PreviousRelease::at(output)?;
     let mut overrules = asked.overrules.clone();
     if let Some(before) = &before {
         in_time(asked, before)?;
@@ -175,7 +175,7 @@ pub fn settle(
         }
         if let Some(time) = asked.time.filter(|_| same_time) {
             return Err(Usage(format!(
-                "{time} is the release time of the repository at {}, which has other content: give a later one, or none",
+                "{time} is the release time of the repository at {}, which has other content: give a later time, or none",
                 before.path.display()
             ))
             .into());
@@ -199,7 +199,7 @@ pub fn settle_in_store(
     signing: &mut Signing,
 ) -> anyhow::Result<()> {
     let output = context::default_output(&context.target.name)?;
-    let before = Before::looked_at(&output, &mut ui::warn);
+    let before = PreviousRelease::looked_at(&output, &mut ui::warn);
     if let Some(before) = &before
         && is_same(context, graph, signing, before)?
     {
@@ -226,7 +226,7 @@ pub fn planned(
     signing: &mut Signing,
 ) -> anyhow::Result<()> {
     let output = context::default_output(&context.target.name)?;
-    let before = Before::looked_at(&output, &mut ui::warn);
+    let before = PreviousRelease::looked_at(&output, &mut ui::warn);
     signing.release = first_guess(&Asked::default(), before.as_ref(), signing)?;
     if before.is_some() {
         return Ok(());
@@ -252,7 +252,7 @@ fn is_same(
     context: &Context,
     graph: &BuildGraph<'_>,
     signing: &mut Signing,
-    before: &Before,
+    before: &PreviousRelease,
 ) -> anyhow::Result<bool> {
     signing.release = before.release()?;
     let done = session::run(context, &graph.signed(signing)?)?;
@@ -283,7 +283,7 @@ fn chosen(
     graph: &BuildGraph<'_>,
     signing: &mut Signing,
     asked: &Asked,
-    before: Option<&Before>,
+    before: Option<&PreviousRelease>,
     overrules: BTreeSet<Rule>,
 ) -> anyhow::Result<usize> {
     let (time, stages) = match asked.time {
@@ -291,7 +291,7 @@ fn chosen(
         None => {
             let done = {
                 let mut stages = graph.signed(signing)?;
-                stages.push(graph.release_time(signing, before.map(Before::time))?);
+                stages.push(graph.release_time(signing, before.map(PreviousRelease::time))?);
                 session::run_taking(context, &[name::RELEASE_TIME], &stages)?
             };
             (time(session::stage(&done, name::RELEASE_TIME)?)?, 1)

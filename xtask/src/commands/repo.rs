@@ -106,8 +106,7 @@ fn finished(
     level: Prove,
     booted: bool,
 ) -> anyhow::Result<StageDir> {
-    let held =
-        || -> Recipe<'_> { Box::new(|_| Err("its proof is not in the store any more".into())) };
+    let held = || -> Recipe<'_> { Box::new(|_| Err("its proof is no longer in the store".into())) };
     let mut stages = graph.assembled(signing)?;
     stages.push(verify::stage_of(graph, level, held())?);
     let mut proofs = vec![name::PROVE];
@@ -132,7 +131,7 @@ fn unproven(
     std::fs::write(&report, proof.text()).with_context(|| report.display().to_string())?;
     proof.show();
     ui::warn(&format!(
-        "{} is left as it was; the repository that does not hold is {}, its proofs are {}",
+        "{} was not changed; the rejected repository is {}, its proofs are {}",
         output.display(),
         assembled.display(),
         report.display()
@@ -197,7 +196,7 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
         }
         attempts += 1;
     }
-    ui::warn("not proven: `cargo xtask verify` does that");
+    ui::warn("not proven; run `cargo xtask verify`");
     if context.arguments.json {
         ui::print(&serde_json::json!({ "repository": output }).to_string());
     } else {
@@ -211,7 +210,7 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
     for package in &arguments.packages {
         if !PACKAGES.contains(&package.as_str()) {
             return Err(Usage(format!(
-                "no package `{package}`; there are: {}",
+                "no package `{package}`; available packages: {}",
                 PACKAGES.join(", ")
             ))
             .into());
@@ -225,7 +224,7 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
         .find(|one| !there.contains(&one.as_str()))
     {
         return Err(Usage(format!(
-            "`{other}` is not built for `{}`, whose servers run the distribution's own; there are: {}",
+            "`{other}` is not built for `{}`, whose servers run the distribution's own; available packages: {}",
             context.target.name,
             there.join(", ")
         ))
@@ -328,7 +327,7 @@ fn output(arguments: &RepoArgs) -> anyhow::Result<PathBuf> {
     let (there, kept) = (there?, kept?);
     if there.starts_with(&kept) || kept.starts_with(&there) {
         return Err(Usage(format!(
-            "the repository would be at {} and the store is at {}: one cannot be in the other; choose another --output or --store",
+            "the repository would be at {} and the store is at {}: one must not be in the other; choose another --output or --store",
             output.display(),
             store.display()
         ))
@@ -348,7 +347,7 @@ fn real(path: &Path) -> anyhow::Result<PathBuf> {
         // Where it leads is there once something is made there: the store, maybe.
         if std::fs::symlink_metadata(there).is_ok() {
             return Err(Usage(format!(
-                "{} cannot be used: {} is a link that leads to nothing; name the place itself",
+                "{} cannot be used: {} is a dangling link; give the folder itself",
                 path.display(),
                 there.display()
             ))

@@ -6,7 +6,7 @@ use std::process::ExitStatus;
 
 use anyhow::{Context as _, anyhow};
 use lustre_packaging::build::workdir::{Settings, Workdir};
-use lustre_packaging::lock::Found;
+use lustre_packaging::lock::LockState;
 use lustre_packaging::stage::{self, Planned};
 use lustre_packaging::store::Digest;
 
@@ -28,9 +28,12 @@ pub fn run(arguments: &ShellArgs) -> anyhow::Result<Outcome> {
     let context = Context::beside(&arguments.target, &who)?;
     let target = context.target.argument();
     let (path, found) = lock::find(&context)?;
-    let Found::Current(lock) = found else {
-        let error = anyhow!("{} is not current, so nothing is built yet", path.display());
-        let next = format!("`cargo xtask build --target {target}` builds it");
+    let LockState::Current(lock) = found else {
+        let error = anyhow!(
+            "{} is missing or outdated, so nothing is built yet",
+            path.display()
+        );
+        let next = format!("run `cargo xtask build --target {target}`");
         return Err(error.context(Help(next)));
     };
     let graph = BuildGraph::new(&context, &lock)?;
@@ -41,7 +44,7 @@ pub fn run(arguments: &ShellArgs) -> anyhow::Result<Outcome> {
     let names: Vec<&str> = planned.iter().map(|one| one.stage.as_str()).collect();
     let Some(buildroot) = buildroot(&arguments.stage, &planned) else {
         return Err(Usage(format!(
-            "no stage `{}` of `{target}` has a buildroot; there are: {}",
+            "no stage `{}` of `{target}` has a buildroot; available stages: {}",
             arguments.stage,
             names
                 .into_iter()
@@ -61,7 +64,7 @@ pub fn run(arguments: &ShellArgs) -> anyhow::Result<Outcome> {
             arguments.stage,
             context.store.root().display()
         );
-        let next = format!("`cargo xtask build --target {target}` makes it");
+        let next = format!("run `cargo xtask build --target {target}`");
         return Err(error.context(Help(next)));
     };
     let srpms = arguments
@@ -77,7 +80,7 @@ pub fn run(arguments: &ShellArgs) -> anyhow::Result<Outcome> {
     if let Some(srpms) = srpms.filter(|folder| folder.is_dir()) {
         sandbox = sandbox.read_only(&srpms, SRPMS);
         ui::say(&format!(
-            "the source package is in {SRPMS}; what is changed here is gone with the shell"
+            "the source package is in {SRPMS}; changes are discarded with the shell"
         ));
     }
     let on_terminal = std::io::stdin().is_terminal();
@@ -102,7 +105,7 @@ fn judged(status: ExitStatus, interactive: bool) -> anyhow::Result<Outcome> {
     if status.success() || (interactive && status.code().is_some()) {
         return Ok(Outcome::Done);
     }
-    Err(anyhow!("what ran there ended with {status}"))
+    Err(anyhow!("the command exited with {status}"))
 }
 
 /// The stage whose chroot `wanted` is built in: itself where it is one.
@@ -131,7 +134,7 @@ mod tests {
         assert_eq!(judged(exited(1), true).unwrap(), Outcome::Done);
         assert_eq!(judged(exited(0), false).unwrap(), Outcome::Done);
         let error = judged(exited(1), false).unwrap_err().to_string();
-        assert_eq!(error, "what ran there ended with exit status: 1");
+        assert_eq!(error, "the command exited with exit status: 1");
         judged(ExitStatus::from_raw(9), true).unwrap_err();
     }
 

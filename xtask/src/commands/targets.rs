@@ -24,7 +24,7 @@ pub fn run(matrix: bool, json: bool) -> anyhow::Result<Exit> {
             ui::print(&serde_json::to_string_pretty(&rows)?);
         } else {
             ui::say(
-                "what is known of the patches and the sources; docs/rocky.md says what of it was built, and on what",
+                "based on the patches and sources; docs/rocky.md says what was built, and where",
             );
             ui::print(table(&rows).trim_end());
         }
@@ -177,7 +177,7 @@ fn said(row: &Row) -> String {
             text(&row.why)
         ),
         "no" => return format!("no: {}; {}", text(&row.why), text(&row.instead)),
-        _ => return "nothing is known".to_owned(),
+        _ => return "unknown".to_owned(),
     };
     if row.kernel == Some("distribution") {
         said.push_str(", for the distribution's own kernel");

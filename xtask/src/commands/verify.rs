@@ -55,7 +55,7 @@ pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<Option<Outcome>
     let file = path.join(manifest::FILE);
     let manifest = Manifest::read(&file).with_context(|| {
         format!(
-            "no repository of this tool at {}, where its {} would say what it is for; `cargo xtask repo` makes one",
+            "no repository of this tool at {} ({} is missing); `cargo xtask repo` makes one",
             path.display(),
             manifest::FILE
         )
@@ -65,7 +65,7 @@ pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<Option<Outcome>
     let known = Target::load_with(&place::specs(), name, release).is_ok();
     if !known {
         return Err(Usage(format!(
-            "{} says that it is of the target `{}`, which is none of those that `cargo xtask targets` lists; name its file with --target PATH.toml",
+            "{} is for the target `{}`, which `cargo xtask targets` does not list; give its file with --target PATH.toml",
             file.display(),
             name.escape_debug()
         ))

@@ -22,7 +22,7 @@ use crate::compat::{Repository as Built, Upstream, line, name_and_version};
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
 use crate::graph::{BuildGraph, KERNEL_PACKAGE};
-use crate::lock::{Wanted, fetch, misfit, path, write};
+use crate::lock::{PinScope, fetch, misfit, path, write};
 use crate::watch::state::State;
 use crate::watch::{
     Advisory, FORMAT, Failed, Fits, Known, New, Preflight, Report, Repository, Watched, text,
@@ -93,7 +93,7 @@ pub fn run(arguments: &WatchArgs) -> anyhow::Result<Outcome> {
     })
 }
 
-/// The targets to look at: those that the line names, the site's own, or all that have a lock and a distribution that is there already.
+/// The targets to look at: those that the line names, the site's own, or all that have a lock and an existing distribution.
 fn names(arguments: &WatchArgs) -> anyhow::Result<Vec<String>> {
     if !arguments.targets.is_empty() {
         return Ok(arguments.targets.clone());
@@ -373,7 +373,7 @@ fn preflight(
         checks: Vec::new(),
     };
     if !context.target.kernel.moves && context.target.kernel.version.is_some() {
-        preflight.why = Some("`version` of the target's [kernel] decides".to_owned());
+        preflight.why = Some("set `version` in the target's [kernel]".to_owned());
         return Ok((preflight, None, Vec::new()));
     }
     let mut moves = Vec::new();
@@ -383,7 +383,7 @@ fn preflight(
             moves.extend(diff.sources);
             moves.extend(diff.packages);
         }
-        fetch(context, &lock, Wanted::All)?;
+        fetch(context, &lock, PinScope::All)?;
         let graph = BuildGraph::new(context, &lock)?;
         let report = look(context, &graph)?.0;
         drop(graph);

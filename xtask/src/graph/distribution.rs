@@ -25,7 +25,7 @@ impl BuildGraph<'_> {
         }
     }
 
-    /// The repositories of a distribution made on the spot, from the pinned packages and signed with its own key.
+    /// The repositories of a generated distribution, from the pinned packages and signed with its own key.
     fn rehearsal(&self) -> anyhow::Result<Stage<'_>> {
         let wanted = &self.target.distribution;
         let recipe = self.recipe()?;
@@ -93,7 +93,7 @@ impl BuildGraph<'_> {
                 )?;
                 if key != wanted.key {
                     return Err(format!(
-                        "the distribution's key is {key}, the target pins {}",
+                        "the distribution's key is {key}, but the target pins {}",
                         wanted.key
                     )
                     .into());
@@ -189,8 +189,7 @@ impl BuildGraph<'_> {
     /// The pinned file `file` in the store, with its content checked once more before it is used.
     pub(super) fn pinned(&self, digest: &Digest, file: &str) -> Result<PathBuf, Failure> {
         self.store.verified_file(digest)?.ok_or_else(|| {
-            format!("{file} (sha256 {digest}) is not in the store; get it with `cargo xtask fetch`")
-                .into()
+            format!("{file} (sha256 {digest}) is not in the store; run `cargo xtask fetch`").into()
         })
     }
 }

@@ -113,8 +113,8 @@ pub fn of_tree(wanted: &E2fsprogs, tree: &Fetched, store: &Store) -> anyhow::Res
         wanted.series = None;
     } else if wanted.series.is_none() {
         anyhow::bail!(
-            "this e2fsprogs ({}) does not support `dirdata`, which Lustre formats its targets with, and the target names no series that \
-             adds it; take a tree with Lustre's changes, or set `e2fsprogs.series`",
+            "this e2fsprogs ({}) does not support `dirdata`, which Lustre formats its targets with, and the target has no series that adds \
+             it; use a tree with Lustre's changes, or set `e2fsprogs.series`",
             found.version
         );
     }

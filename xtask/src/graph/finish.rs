@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use lustre_packaging::advisories::{Known, Ledger};
+use lustre_packaging::advisories::{Ledger, TargetFault};
 use lustre_packaging::build::rpmbuild;
 use lustre_packaging::process;
 use lustre_packaging::sign::{Signer, sign_package};
@@ -352,7 +352,7 @@ impl BuildGraph<'_> {
             .transpose()?;
         let ledger = Ledger::load(&self.specs)?;
         let known = ledger.known(&self.target, &version, overlay.as_ref());
-        let fault = |one: &Known<'_>| manifest::KnownFault {
+        let fault = |one: &TargetFault<'_>| manifest::KnownFault {
             ticket: one.fault.ticket.clone(),
             severity: one.fault.severity.name().to_owned(),
             title: one.fault.title.clone(),

@@ -168,7 +168,7 @@ pub fn base(target: &Target, folder: &Path) -> Base {
         }],
         key: folder.join("key.asc"),
         arch: distribution.arch.clone(),
-        // Of a distribution that is there already, the metadata here is made here: of packages that are checked by pinned digests and
+        // For an existing distribution, the metadata here is made here: of packages that are checked by pinned digests and
         // their own signatures.
         signed_metadata: distribution.kind == DistributionKind::Rehearsal,
         module_platform: distribution.module_platform.clone(),
@@ -183,7 +183,7 @@ pub fn kernel_source(target: &Target) -> &'static str {
     }
 }
 
-/// The lock's name for the source package of the kernel of a distribution that is there already.
+/// The lock's name for the source package of the kernel of an existing distribution.
 pub const KERNEL_PACKAGE: &str = "kernel";
 
 /// The names of the stages a stage needs, owned.

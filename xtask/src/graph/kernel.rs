@@ -38,7 +38,7 @@ impl BuildGraph<'_> {
             whole: None,
             recipe: Box::new(move |work| {
                 let Source::Srpm(package) = &self.target.kernel.source else {
-                    return Err("kernel.source: only `srpm` is there yet".into());
+                    return Err("kernel.source: only `srpm` is supported".into());
                 };
                 let srpm = self.distribution_kernel(work, package)?;
                 let tree = work.need(name::LUSTRE_TREE)?.join("tree");
@@ -147,7 +147,7 @@ impl BuildGraph<'_> {
             whole: None,
             recipe: Box::new(move |work| {
                 let Source::Srpm(package) = &self.target.kernel.source else {
-                    return Err("kernel.source: the distribution's own kernel is a source package of it (`srpm`)".into());
+                    return Err("kernel.source: the distribution's own kernel must be a source package (`srpm`)".into());
                 };
                 let srpm = self.distribution_kernel(work, package)?;
                 let build = self.workdir(work, &work.need(name::BOOTSTRAP)?.join("root"))?;
@@ -181,7 +181,7 @@ impl BuildGraph<'_> {
         };
         version.map(str::to_owned).ok_or_else(|| {
             anyhow::anyhow!(
-                "the lock's file of the kernel's source package, `{file}`, does not name its version; set `kernel.version` in the target"
+                "the file name of the kernel's source package in the lock, `{file}`, has no version; set `kernel.version` in the target"
             )
         })
     }

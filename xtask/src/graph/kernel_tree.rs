@@ -49,7 +49,7 @@ impl BuildGraph<'_> {
         tree.map(|_| ARCHIVE.to_owned()).collect()
     }
 
-    /// A kernel's tree as an input of stages that read all of it, and what is laid over its files.
+    /// A kernel's tree as an input of stages that read all of it, and what changes its files.
     pub(super) fn kernel_tree_inputs(
         &self,
         tree: &KernelTree,
@@ -194,8 +194,8 @@ impl BuildGraph<'_> {
         absent.retain(|name| !folder.join(name).is_file());
         if !absent.is_empty() && !self.kernel_incomplete_allowed {
             return Err(format!(
-                "the kernel's tree lacks what its spec declares: {}; take a complete source package, or, where these files are not \
-                 needed, go on with empty ones in their place: --allow-incomplete kernel",
+                "the kernel's tree lacks files that its spec declares: {}; use a complete source package, or, if these files are not \
+                 needed, pass --allow-incomplete kernel to continue with empty ones",
                 absent.join(", ")
             )
             .into());
@@ -237,7 +237,7 @@ pub(super) fn expect_release(tree: &KernelTree, srpm: &Path) -> Result<(), Failu
         return Ok(());
     }
     Err(format!(
-        "the spec of the kernel's tree makes {name}, and the tree's makefiles say that it is {}-{}",
+        "the spec of the kernel's tree makes {name}, but the tree's makefiles say {}-{}",
         tree.version, tree.release
     )
     .into())

@@ -2,7 +2,7 @@
 //!
 //! - [`distribution`]: the base repositories, the bootstrap and the buildroots.
 //! - [`e2fsprogs`]: from the pinned archive or a tree to unsigned RPMs.
-//! - [`repositories`]: the base of a distribution that is there already, of the packages that the lock pins.
+//! - [`repositories`]: the base of an existing distribution, of the packages that the lock pins.
 //! - [`kernel`]: the kernel, rebuilt or the distribution's own.
 //! - [`kernels`]: which kernels the modules load on, of those that the lock pins.
 //! - [`kernel_tree`]: a tree in place of its source package.

@@ -14,7 +14,7 @@ use lustre_packaging::distro::{self, Recipe};
 use lustre_packaging::knowledge::Knowledge;
 use lustre_packaging::lock::Pinned;
 use lustre_packaging::overlay::Overlay;
-use lustre_packaging::preflight::{self, Inputs, KernelSource, LustreSource, Report, Wanted};
+use lustre_packaging::preflight::{self, Inputs, KernelFiles, KernelSource, LustreSource, Report};
 use lustre_packaging::source::Locked;
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::PathError;
@@ -132,7 +132,7 @@ impl BuildGraph<'_> {
                         .map(|folder| self.overlay(folder, &wanted.options))
                         .transpose()?;
                     let kernel = self.changed_kernel()?;
-                    let read = preflight::tree::Read::of(kernel.as_ref(), lustre.as_ref());
+                    let read = preflight::tree::TreeFiles::of(kernel.as_ref(), lustre.as_ref());
                     Ok(read.copy(&whole, &work.output.join("tree"))?)
                 }),
             },
@@ -145,7 +145,7 @@ impl BuildGraph<'_> {
                     let source = self.kernel_source(work, &work.scratch.join("parts"))?;
                     let overlay = self.changed_kernel()?;
                     let tree = work.need(LUSTRE)?.join("tree");
-                    let wanted = Wanted::read(&source, overlay.as_ref(), &tree)?;
+                    let wanted = KernelFiles::read(&source, overlay.as_ref(), &tree)?;
                     Ok(fs::write(work.output.join(LIST), wanted.to_string())?)
                 }),
             },
@@ -158,7 +158,7 @@ impl BuildGraph<'_> {
                     let path = work.need(FILES)?.join(LIST);
                     let list = lustre_files::read_to_string(&path, lustre_files::SOURCE)
                         .map_err(|error| PathError::new("read", &path, error))?;
-                    let wanted = Wanted::from(list.as_str());
+                    let wanted = KernelFiles::from(list.as_str());
                     let into = work.output.join("tree");
                     let takes = |path: &Path| wanted.takes(path);
                     match (&self.kernel, &pin) {
@@ -229,7 +229,7 @@ impl BuildGraph<'_> {
         Ok(Recipe::load(&self.specs.join(recipe))?)
     }
 
-    /// The folder of the spec of the kernel that a distribution made on the spot offers.
+    /// The folder of the spec of the kernel that a generated distribution offers.
     pub(super) fn kernel_spec(&self) -> anyhow::Result<PathBuf> {
         let spec = self.target.distribution.kernel.spec.as_deref();
         let spec = spec.context("`distribution.kernel.spec` of the target is not given")?;
@@ -269,7 +269,7 @@ impl BuildGraph<'_> {
         Ok(KernelSource::of_srpm(&file, &folder, Path::new(""), arch)?.archive()?)
     }
 
-    /// The distribution's kernel source as its source package holds it; of a distribution made on the spot, without making that
+    /// The distribution's kernel source as its source package holds it; of a generated distribution, without making that
     /// package.
     fn kernel_source(&self, work: &Work<'_>, parts: &Path) -> Result<KernelSource, Failure> {
         if let Some(tree) = &self.kernel {

@@ -12,7 +12,7 @@ use super::finish::{SIGNED_LIST, Signed, Signing};
 use super::inputs::BuildGraph;
 use super::{name, recipes};
 
-/// The file with the time that the stage puts out.
+/// The file with the stage's time.
 const TIME: &str = "time";
 
 impl BuildGraph<'_> {
@@ -52,8 +52,8 @@ fn later(now: u64, replaced: Option<u64>, signed: u32) -> Result<u32, String> {
     let time = now.max(least).max(signed.into());
     u32::try_from(time).map_err(|_| {
         format!(
-            "the release time would be {time} seconds since 1970, and signatures end in 2106: set the clock, or move away the repository \
-             that is replaced"
+            "the release time would be {time} seconds since 1970, but signatures end in 2106: set the clock, or move away the repository \
+             that would be replaced"
         )
     })
 }

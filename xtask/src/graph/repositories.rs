@@ -1,4 +1,4 @@
-//! The base of a distribution that is there already: exactly the packages that the lock pins, as a repository of our own, so that nothing
+//! The base of an existing distribution: exactly the packages that the lock pins, as a repository of our own, so that nothing
 //! after this stage depends on a mirror or on the day.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -124,7 +124,8 @@ impl BuildGraph<'_> {
                 Some(same) if same == pin.file.sha256 => {}
                 Some(other) => {
                     return Err(format!(
-                        "the lock pins two different packages as {}: sha256 {other} and {}; make it anew with `cargo xtask lock --update`",
+                        "the lock pins two different packages as {}: sha256 {other} and {}; write a new one with `cargo xtask lock \
+                         --update`",
                         pin.file.file, pin.file.sha256
                     )
                     .into());
@@ -171,8 +172,8 @@ impl BuildGraph<'_> {
         }
         if !signed {
             return Err(format!(
-                "{}, the kernel's source package, is signed with no key of a source repository of the target: {}; if the \
-                 distribution has a new key, set it in `distribution.keys` and make the lock anew with `cargo xtask lock --update`",
+                "{}, the kernel's source package, is not signed with a key of the target's source repositories: {}; if the distribution has \
+                 a new key, set it in `distribution.keys` and write a new lock with `cargo xtask lock --update`",
                 kernel.file,
                 failures.join("; ")
             )
@@ -200,7 +201,8 @@ impl BuildGraph<'_> {
 /// Puts the file of the store at `from` into `folder` as `name`: as a link, which takes no room, where the file system can.
 fn place(from: &Path, folder: &Path, name: &str) -> Result<(), Failure> {
     if name.contains('/') || !name.ends_with(".rpm") {
-        return Err(format!("the lock pins a package as `{name}`, which is not a package's file name; make it anew with `cargo xtask lock --update`").into());
+        return Err(format!("the lock pins a package as `{name}`, which is not a package's file name; write a new one with `cargo xtask lock \
+            --update`").into());
     }
     let to = folder.join(name);
     if fs::hard_link(from, &to).is_err() {
@@ -218,7 +220,7 @@ fn pinned_key(name: &str, wanted: &KeyFile, text: &[u8]) -> Result<PublicKey, Fa
         .find(|key| key.fingerprint() == wanted.fingerprint.to_uppercase())
         .ok_or_else(|| {
             format!(
-                "the file of the key `{name}` has no key with the fingerprint {}, which the target names; it has {}",
+                "the file of the key `{name}` does not have the target's fingerprint {}; it has {}",
                 wanted.fingerprint,
                 found.join(", ")
             )

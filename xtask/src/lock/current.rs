@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use lustre_packaging::lock::{Error, Found, Lock};
+use lustre_packaging::lock::{Error, Lock, LockState};
 use lustre_packaging::store::Digest;
 use lustre_packaging::target::{DistributionKind, Target};
 
@@ -16,11 +16,11 @@ use crate::place;
 ///
 /// # Errors
 /// When it cannot be read.
-pub fn find(context: &Context) -> anyhow::Result<(PathBuf, Found)> {
+pub fn find(context: &Context) -> anyhow::Result<(PathBuf, LockState)> {
     let path = path(&context.target)?;
     let found = Lock::find(&path, &request(&context.target)?)?;
     // Repositories are on the web, and another place is given with --mirror. Where Debian's packages are, apt's own sources say.
-    if let Found::Current(lock) = &found
+    if let LockState::Current(lock) = &found
         && context.target.distribution.kind == DistributionKind::Repositories
         && let Some(pin) = lock.files().find(|pin| is_of_this_machine(&pin.uri))
     {
@@ -46,8 +46,8 @@ fn is_of_this_machine(uri: &str) -> bool {
 pub fn current(context: &Context) -> anyhow::Result<Lock> {
     let (path, found) = find(context)?;
     let what = match found {
-        Found::Current(lock) => return Ok(lock),
-        Found::Outdated(what) => what,
+        LockState::Current(lock) => return Ok(lock),
+        LockState::Outdated(what) => what,
     };
     let target = context.target.argument();
     if context.arguments.locked {

@@ -25,7 +25,7 @@ const WIDTH: usize = 4;
 
 /// Which of the pinned files are wanted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
+pub enum PinScope {
     /// All of them.
     All,
     /// Those that the distribution is made of.
@@ -36,12 +36,12 @@ pub enum Wanted {
 ///
 /// # Errors
 /// When a pin has no digest.
-pub fn missing(context: &Context, lock: &Lock, wanted: Wanted) -> anyhow::Result<Vec<FilePin>> {
+pub fn missing(context: &Context, lock: &Lock, wanted: PinScope) -> anyhow::Result<Vec<FilePin>> {
     // Two packages may be of the same bytes: one download.
     let mut missing: BTreeMap<&str, FilePin> = BTreeMap::new();
     let of_e2fsprogs = lock.source.get(sources::E2FSPROGS);
     for pin in needed(context, lock) {
-        if wanted == Wanted::Distribution && of_e2fsprogs == Some(pin) {
+        if wanted == PinScope::Distribution && of_e2fsprogs == Some(pin) {
             continue;
         }
         if context.store.file(&digest(pin)?).is_none() {
@@ -55,7 +55,7 @@ pub fn missing(context: &Context, lock: &Lock, wanted: Wanted) -> anyhow::Result
 ///
 /// # Errors
 /// When a file is missing and `--offline` is given, or it cannot be fetched any more.
-pub fn fetch(context: &Context, lock: &Lock, wanted: Wanted) -> anyhow::Result<()> {
+pub fn fetch(context: &Context, lock: &Lock, wanted: PinScope) -> anyhow::Result<()> {
     from_project(context, lock)?;
     let missing = missing(context, lock, wanted)?;
     if missing.is_empty() {
@@ -200,8 +200,8 @@ fn one(context: &Context, downloader: &Downloader<'_>, pin: &FilePin) -> anyhow:
         Err(error @ (source::Error::Download { .. } | source::Error::Digest { .. })) => {
             let target = context.target.argument();
             Err(anyhow::Error::new(error).context(format!(
-                "{} is pinned by the lock and is not to be had as it was; mirrors drop what a newer version replaced: `cargo xtask \
-                 lock --update --target {target}` pins what is there now",
+                "{} is pinned by the lock and no longer available; mirrors drop superseded versions: `cargo xtask lock --update --target \
+                 {target}` pins the current ones",
                 pin.file
             )))
         }

@@ -1,7 +1,7 @@
 //! What every command does before it builds: a current lock, and every pinned file in the store.
 //!
 //! - [`current`](mod@current): the lock there is, or a new one.
-//! - [`debian`]: locks of distributions made of Debian's packages; [`repositories`]: of those that are there already.
+//! - [`debian`]: locks of distributions made of Debian's packages; [`repositories`]: of existing ones.
 //! - [`fetch`](mod@fetch): the pinned files into the store.
 //! - [`misfit`](mod@misfit): what is known not to go together.
 
@@ -12,6 +12,6 @@ mod misfit;
 mod repositories;
 
 pub use current::{current, find, none, path, resolve, write};
-pub use fetch::{Wanted, fetch, missing, share_files};
+pub use fetch::{PinScope, fetch, missing, share_files};
 pub use misfit::misfit;
 pub use repositories::checked;

@@ -1,4 +1,4 @@
-//! Locks of targets whose distribution is there already: its repositories' metadata, checked, and dnf's choice of it.
+//! Locks of targets with an existing distribution: its repositories' metadata, checked, and dnf's choice of it.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -136,7 +136,7 @@ pub fn resolve(context: &Context, update: bool) -> anyhow::Result<Lock> {
     let requires = maker.build_requires(&srpm)?;
     let goals = resolve::goals(target, &srpm.version, &requires);
     context.screen.line(&format!(
-        "choosing the packages of {}",
+        "resolving the packages of {}",
         goals
             .iter()
             .map(|goal| goal.name.as_str())
@@ -160,7 +160,7 @@ pub fn resolve(context: &Context, update: bool) -> anyhow::Result<Lock> {
     )?;
     if unknown > 0 {
         context.screen.line(&format!(
-            "the mirror gives no parts of files: who signed {unknown} packages is seen when they are installed"
+            "the mirror does not support range requests: the signatures of {unknown} packages are checked when they are installed"
         ));
     }
     let mut files = BTreeMap::from([(KERNEL_PACKAGE.to_owned(), srpm.pin)]);
@@ -202,25 +202,25 @@ fn kernel_srpm(
         resolve::Error::NoSourcePackage { found, .. } if named.is_some() && !found.is_empty() => {
             let newest = found.last().cloned().unwrap_or_default();
             let what = if *moves {
-                format!("`cargo xtask lock --update --target {target}` takes it, if it fits")
+                format!("`cargo xtask lock --update --target {target}` moves to it, if it fits")
             } else {
-                "`version` of the target's [kernel] decides".to_owned()
+                "set `version` in the target's [kernel]".to_owned()
             };
             anyhow::Error::new(error).context(format!(
-                "the kernel that the target names is not there; the newest that is: {newest}; {what}"
+                "the target's kernel is not available; the newest available: {newest}; {what}"
             ))
         }
         _ => error.into(),
     })?;
     match named {
         Some(version) if srpm.newest != srpm.version => context.screen.line(&format!(
-            "{} has {name}-{}, newer than the {version} that the target names; {}",
+            "{} has {name}-{}, newer than the target's {version}; {}",
             srpm.repository,
             srpm.newest,
             if *moves {
-                "`cargo xtask lock --update` moves on to it, if it fits"
+                "`cargo xtask lock --update` moves to it, if it fits"
             } else {
-                "`version` of its [kernel] decides"
+                "set `version` in its [kernel] to change it"
             }
         )),
         Some(_) => {}
@@ -234,7 +234,7 @@ fn kernel_srpm(
                 && srpm.is_older_than(wanted)
             {
                 context.screen.line(&format!(
-                    "that is older than {wanted}, which the target names and the repositories do not have"
+                    "that is older than the target's {wanted}, which the repositories do not have"
                 ));
             }
         }

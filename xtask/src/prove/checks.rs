@@ -264,7 +264,7 @@ pub fn remove(step: &Step<'_>) -> Verdict {
         findings.extend(
             said.output
                 .lines()
-                .map(|file| format!("{file} was left behind")),
+                .map(|file| format!("{file} was not removed")),
         );
         Ok(findings)
     })

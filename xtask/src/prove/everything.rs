@@ -70,7 +70,7 @@ fn installed(step: &Step<'_>) -> Result<(String, String), (String, String)> {
     if tried {
         options.push("--setopt=tsflags=test");
         notes.push(format!(
-            "the debug symbols unpack to {size} bytes: the transaction was tried, not done"
+            "the debug symbols unpack to {size} bytes: the transaction was only tested"
         ));
     }
     install(&options, &symbols)?;
@@ -89,7 +89,7 @@ fn installed(step: &Step<'_>) -> Result<(String, String), (String, String)> {
         Ok((checked, notes.join("\n")))
     } else {
         let why = format!(
-            "dnf ended well, and these are not installed: {}",
+            "dnf succeeded, but these are not installed: {}",
             missing.join(", ")
         );
         Err((checked, why))

@@ -62,9 +62,9 @@ pub fn install_checks(input: &InstallInput<'_>) -> Vec<Check> {
         .and_then(|()| Chroot::new(input));
     for (name, step) in STEPS {
         let check = Check::run(name, input.logs, || match (&chroot, broken) {
-            (Err(why), _) => Verdict::NotRun(format!("the chroot could not be made: {why}")),
+            (Err(why), _) => Verdict::NotRun(format!("cannot create the chroot: {why}")),
             (_, Some(before)) => {
-                Verdict::NotRun(format!("`{before}` failed, and this builds on it"))
+                Verdict::NotRun(format!("`{before}` failed, and this check depends on it"))
             }
             (Ok(chroot), None) => step(&chroot.at(name)),
         });

@@ -16,7 +16,7 @@ use crate::lock;
 /// A current lock, and everything it pins in the store.
 pub fn ready(context: &Context) -> anyhow::Result<Lock> {
     let lock = lock::current(context)?;
-    lock::fetch(context, &lock, lock::Wanted::All)?;
+    lock::fetch(context, &lock, lock::PinScope::All)?;
     uses(context, &lock)?;
     Ok(lock)
 }
@@ -40,13 +40,13 @@ pub fn run_servers(
     };
     let was_there = is_there()?;
     if !was_there {
-        lock::fetch(context, lock, lock::Wanted::Distribution)?;
+        lock::fetch(context, lock, lock::PinScope::Distribution)?;
     }
     uses(context, lock)?;
     let ran = run_taking(context, taken, roots);
     // What was taken for whole until its bytes were read is made again, of what nobody has fetched yet.
     if ran.is_err() && was_there && !process::interrupted() && !is_there()? {
-        lock::fetch(context, lock, lock::Wanted::Distribution)?;
+        lock::fetch(context, lock, lock::PinScope::Distribution)?;
         return run_taking(context, taken, roots);
     }
     ran

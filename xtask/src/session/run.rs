@@ -44,13 +44,13 @@ pub fn run_again(
 }
 
 type Tell<'t> = dyn Fn(Event<'_>) + Sync + 't;
-type Ran = Result<BTreeMap<String, StageDir>, stage::Error>;
+type RunResult = Result<BTreeMap<String, StageDir>, stage::Error>;
 
 /// Runs `stages` by `run`: what is used is recorded, and what happens is shown.
 fn recorded(
     context: &Context,
     stages: &[Stage<'_>],
-    run: &dyn Fn(Options, &Tell<'_>) -> Ran,
+    run: &dyn Fn(Options, &Tell<'_>) -> RunResult,
 ) -> anyhow::Result<BTreeMap<String, StageDir>> {
     let options = Options {
         // More stages than cores would only take each other's time.

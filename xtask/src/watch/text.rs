@@ -154,7 +154,7 @@ fn of_kernel(kernel: &New, say: &mut Say<'_>) {
     say(0, "new kernel ", Some(text));
     match &kernel.known.why {
         Some(why) => say(1, "known not to go with this Lustre: ", Some(why.clone())),
-        None => say(1, "nothing is known against it with this Lustre", None),
+        None => say(1, "no known problem with this Lustre", None),
     }
     match (&kernel.compat, &kernel.why_no_compat) {
         (Some(fit), _) => {

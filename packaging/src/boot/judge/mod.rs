@@ -3,18 +3,18 @@
 //! A check holds where it ended with status 0 and without a finding. The output of some is judged here as well, where what is
 //! expected is known and a test can look: [`outputs`].
 
-mod judged;
+mod outcome;
 mod outputs;
 
-pub use judged::{Expected, Judged};
+pub use outcome::{CheckOutcome, Expected};
 
-use super::guest::{End, Ran};
+use super::guest::{End, GuestRun};
 use super::report::{Reported, START};
 
 /// Judges all checks that the target names, and the start before them.
-pub fn judge(expected: &Expected<'_>, ran: &Ran) -> Vec<Judged> {
+pub fn judge(expected: &Expected<'_>, ran: &GuestRun) -> Vec<CheckOutcome> {
     let names = std::iter::once(START).chain(expected.boot.checks.iter().map(String::as_str));
-    let mut all: Vec<Judged> = names.map(|name| one(expected, ran, name)).collect();
+    let mut all: Vec<CheckOutcome> = names.map(|name| one(expected, ran, name)).collect();
     let all_ended = all.iter().all(|judged| judged.not_run.is_none());
     if let (Some(last), true) = (all.last_mut(), all_ended)
         && ran.end != End::Done
@@ -34,19 +34,19 @@ pub fn judge(expected: &Expected<'_>, ran: &Ran) -> Vec<Judged> {
     all
 }
 
-fn one(expected: &Expected<'_>, ran: &Ran, name: &str) -> Judged {
+fn one(expected: &Expected<'_>, ran: &GuestRun, name: &str) -> CheckOutcome {
     let mut judged = match ran.report.check(name) {
         Some(reported) => reported_check(expected, ran, reported),
-        None if name == START => Judged {
-            findings: broken_off(ran, "before its user space had begun"),
-            ..Judged::default()
+        None if name == START => CheckOutcome {
+            findings: broken_off(ran, "before its user space started"),
+            ..CheckOutcome::default()
         },
-        None => Judged {
+        None => CheckOutcome {
             not_run: Some(match &ran.end {
-                End::Done => "the guest does not know it".to_owned(),
+                End::Done => "the guest has no such check".to_owned(),
                 end => format!("{} before", end.words()),
             }),
-            ..Judged::default()
+            ..CheckOutcome::default()
         },
     };
     name.clone_into(&mut judged.name);
@@ -62,12 +62,12 @@ fn one(expected: &Expected<'_>, ran: &Ran, name: &str) -> Judged {
     judged
 }
 
-fn reported_check(expected: &Expected<'_>, ran: &Ran, reported: &Reported) -> Judged {
-    let mut judged = Judged {
+fn reported_check(expected: &Expected<'_>, ran: &GuestRun, reported: &Reported) -> CheckOutcome {
+    let mut judged = CheckOutcome {
         evidence: reported.evidence.clone(),
         findings: reported.findings.clone(),
         output: reported.output.clone(),
-        ..Judged::default()
+        ..CheckOutcome::default()
     };
     let Some((status, when)) = reported.ended else {
         judged
@@ -79,7 +79,7 @@ fn reported_check(expected: &Expected<'_>, ran: &Ran, reported: &Reported) -> Ju
     outputs::judge(expected, reported, &mut judged);
     if status != 0 && judged.findings.is_empty() {
         judged.findings.push(format!(
-            "it ended with status {status}; its last lines:\n{}",
+            "it exited with status {status}; its last lines:\n{}",
             last(&reported.output).join("\n")
         ));
     }
@@ -87,7 +87,7 @@ fn reported_check(expected: &Expected<'_>, ran: &Ran, reported: &Reported) -> Ju
 }
 
 /// What to say of a guest that ended in the middle.
-fn broken_off(ran: &Ran, when: &str) -> Vec<String> {
+fn broken_off(ran: &GuestRun, when: &str) -> Vec<String> {
     let mut findings = vec![format!("{}, {when}", ran.end.words())];
     if let Some(running) = ran.report.running() {
         findings.extend(

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::{Expected, Judged};
+use super::{CheckOutcome, Expected};
 use crate::boot::report::Reported;
 
 /// The check that prints the kernel's log.
 pub(super) const KERNEL_LOG: &str = "kernel-log";
 
 /// Adds what the output of `reported` shows to `judged`.
-pub(super) fn judge(expected: &Expected<'_>, reported: &Reported, judged: &mut Judged) {
+pub(super) fn judge(expected: &Expected<'_>, reported: &Reported, judged: &mut CheckOutcome) {
     let output = &reported.output;
     match reported.name.as_str() {
         "kernel" => kernel(expected.release, output, judged),
@@ -21,7 +21,7 @@ pub(super) fn judge(expected: &Expected<'_>, reported: &Reported, judged: &mut J
 }
 
 /// `uname -r` is the packaged kernel.
-fn kernel(release: &str, output: &[String], judged: &mut Judged) {
+fn kernel(release: &str, output: &[String], judged: &mut CheckOutcome) {
     match output {
         [said] if said == release => judged.evidence.push(format!("uname -r: {said}")),
         said => judged.findings.push(format!(
@@ -32,7 +32,7 @@ fn kernel(release: &str, output: &[String], judged: &mut Judged) {
 }
 
 /// `lctl dl` shows every device UP, and as many of each type as there must be.
-fn devices(expected: &Expected<'_>, output: &[String], judged: &mut Judged) {
+fn devices(expected: &Expected<'_>, output: &[String], judged: &mut CheckOutcome) {
     let mut types: BTreeMap<&str, usize> = BTreeMap::new();
     for line in output {
         // Number, state, type, name, uuid, references.
@@ -58,7 +58,7 @@ fn devices(expected: &Expected<'_>, output: &[String], judged: &mut Judged) {
         let found = types.get(wanted.kind.as_str()).copied().unwrap_or_default();
         if found < wanted.count {
             judged.findings.push(format!(
-                "{found} devices of type {} are UP, {} were expected",
+                "{found} devices of type {} are UP, expected {}",
                 wanted.kind, wanted.count
             ));
         }
@@ -66,7 +66,7 @@ fn devices(expected: &Expected<'_>, output: &[String], judged: &mut Judged) {
 }
 
 /// Every case asked for has passed, or said that it was skipped; at least one has passed.
-fn sanity(wanted: &[String], output: &[String], judged: &mut Judged) {
+fn sanity(wanted: &[String], output: &[String], judged: &mut CheckOutcome) {
     let said = |verdict: &str| -> Vec<String> {
         output
             .iter()
@@ -114,8 +114,8 @@ fn sanity(wanted: &[String], output: &[String], judged: &mut Judged) {
     }
 }
 
-/// The log has no line that is no good.
-fn kernel_log(expected: &Expected<'_>, output: &[String], judged: &mut Judged) {
+/// The log has no error lines.
+fn kernel_log(expected: &Expected<'_>, output: &[String], judged: &mut CheckOutcome) {
     if !output.iter().any(|line| line.contains("Linux version ")) {
         judged.findings.push(format!(
             "the log does not begin with the kernel's first line: {} lines were read",

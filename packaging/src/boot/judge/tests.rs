@@ -16,7 +16,7 @@ pub(crate) fn boot() -> Boot {
 const RELEASE: &str = "6.1.176-1.reh12_lustre.x86_64";
 
 /// Judges a report on a target that has the checks `checks`.
-fn judged(checks: &[&str], text: &str, end: End, console: &str) -> Vec<Judged> {
+fn judged(checks: &[&str], text: &str, end: End, console: &str) -> Vec<CheckOutcome> {
     let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
     let mut boot = boot();
     boot.checks = checks.iter().map(|check| (*check).to_owned()).collect();
@@ -27,7 +27,7 @@ fn judged(checks: &[&str], text: &str, end: End, console: &str) -> Vec<Judged> {
         release: RELEASE,
         kernel_log: &kernel_log,
     };
-    let ran = Ran {
+    let ran = GuestRun {
         report: Report::parse(text),
         end,
         console: console.to_owned(),
@@ -36,7 +36,7 @@ fn judged(checks: &[&str], text: &str, end: End, console: &str) -> Vec<Judged> {
 }
 
 /// Judges one check that ended with `status` after it had printed `lines`.
-fn one_check(name: &str, lines: &[&str], status: i32) -> Judged {
+fn one_check(name: &str, lines: &[&str], status: i32) -> CheckOutcome {
     let mut text = "lustre-repo-boot 1\nbegin start 1\nend start 0 2\n".to_owned();
     text.push_str(&format!("begin {name} 2.5\n"));
     for line in lines {
@@ -93,10 +93,7 @@ fn every_device_is_up_and_all_are_there() {
         "{good:?}"
     );
     let few = one_check("devices", &all[1..], 0).findings;
-    assert_eq!(
-        few,
-        ["2 devices of type osd-ldiskfs are UP, 3 were expected"]
-    );
+    assert_eq!(few, ["2 devices of type osd-ldiskfs are UP, expected 3"]);
     let mut down = all;
     down[3] = "|   3 ST llite lustre-client - 1";
     let findings = one_check("devices", &down, 0).findings;

@@ -17,8 +17,8 @@ pub enum Error {
     },
     /// The host's sources do not name the archive.
     #[error(
-        "no apt source of this host that is Debian's own (`Origin: Debian`) has the suite `{suite}` with the component `{component}` \
-         for amd64; add Debian's archive to the sources, and look whether it is enabled: `apt-get indextargets` shows them"
+        "none of this host's apt sources of Debian (`Origin: Debian`) has the suite `{suite}` with the component `{component}` for amd64; \
+         add Debian's archive to the sources, or enable it (`apt-get indextargets` lists them)"
     )]
     NoSource {
         /// The suite asked for.
@@ -38,14 +38,14 @@ pub enum Error {
         source: process::Error,
     },
     /// apt's answer has another form than `'uri' file size SHA256:digest`.
-    #[error("apt's answer cannot be read: `{line}`")]
+    #[error("cannot parse apt's output: `{line}`")]
     Answer {
         /// The line.
         line: String,
     },
     /// A pinned file is not in the archive any more.
     #[error(
-        "{file} cannot be fetched from {uri}: {reason}. Debian's archive keeps only current versions: `cargo xtask lock --update` pins what it has now"
+        "cannot fetch {file} from {uri}: {reason}. Debian's archive keeps only current versions; `cargo xtask lock --update` pins those"
     )]
     Gone {
         /// The file.
@@ -57,7 +57,7 @@ pub enum Error {
     },
     /// A file is another one than the pinned.
     #[error(
-        "{file} from {uri}: its SHA256 is {found}, pinned is {pinned}; the archive or a mirror of it is damaged, or the lock is not for it"
+        "{file} from {uri} has SHA256 {found}, expected {pinned}; the archive or mirror is damaged, or the lock is for another one"
     )]
     Digest {
         /// The file.

@@ -35,7 +35,7 @@ fn ask(mut apt: Command) -> Result<Vec<Asked>, Error> {
     apt.args(["indextargets", "--format", sources::FORMAT])
         .arg("Created-By: Packages");
     let out = process::output(&mut apt).map_err(|source| Error::Apt {
-        doing: "apt does not say which sources it has".to_owned(),
+        doing: "apt does not list its sources".to_owned(),
         source,
     })?;
     sources::asked(&String::from_utf8_lossy(&out)).map_err(|line| Error::Answer { line })
@@ -264,7 +264,7 @@ impl Apt {
                 .args(packages),
         )
         .map_err(|source| Error::Apt {
-            doing: "apt finds no way to install the recipe's seeds".to_owned(),
+            doing: "apt cannot resolve the recipe's seeds".to_owned(),
             source,
         })?;
         lines(&out)?

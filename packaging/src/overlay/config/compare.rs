@@ -28,10 +28,10 @@ impl fmt::Display for Difference {
         )?;
         if !self.known {
             return out.write_str(
-                ": this kernel does not know the option; put it behind `#@ where-known` or remove it",
+                ": this kernel does not have the option; put it after `#@ where-known` or remove it",
             );
         }
-        out.write_str(": a dependency or a `select` overrules it; correct the fragment")
+        out.write_str(": a dependency or a `select` overrides it; correct the fragment")
     }
 }
 

@@ -18,7 +18,7 @@ pub enum KnownError {
         source: io::Error,
     },
     /// There are no Kconfig files.
-    #[error("{}: no Kconfig file declares an option there; this is not an unpacked kernel source", .0.display())]
+    #[error("{}: no Kconfig file declares an option; this is not an unpacked kernel source", .0.display())]
     NotAKernel(PathBuf),
 }
 

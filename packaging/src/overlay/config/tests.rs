@@ -158,10 +158,10 @@ fn what_was_overruled_or_is_unknown_is_named() {
     assert_eq!(
         shown,
         [
-            "CONFIG_DEFAULT_IOSCHED: wanted \"deadline\" (lustre.config, line 7), the build used not set: a dependency or \
-             a `select` overrules it; correct the fragment",
-            "CONFIG_DM_FLAKEY: wanted y (site.config, line 1), the build used m: this kernel does not know the option; \
-             put it behind `#@ where-known` or remove it",
+            "CONFIG_DEFAULT_IOSCHED: wanted \"deadline\" (lustre.config, line 7), the build used not set: a dependency or a `select` \
+             overrides it; correct the fragment",
+            "CONFIG_DM_FLAKEY: wanted y (site.config, line 1), the build used m: this kernel does not have the option; put it after `#@ \
+             where-known` or remove it",
         ]
     );
     let base: Vec<&str> = comparison

@@ -113,12 +113,12 @@ impl Config {
                 text: raw.to_owned(),
             };
             let parsed = match read_line(raw).map_err(malformed)? {
-                Read::Nothing => continue,
-                Read::WhereKnown(switch) => {
+                ParsedLine::Nothing => continue,
+                ParsedLine::WhereKnown(switch) => {
                     where_known = switch;
                     continue;
                 }
-                Read::Option(option, value) => Entry {
+                ParsedLine::Option(option, value) => Entry {
                     option,
                     value,
                     line,
@@ -154,30 +154,30 @@ impl Config {
 }
 
 /// What a line says.
-enum Read {
+enum ParsedLine {
     Nothing,
     WhereKnown(bool),
     Option(String, Value),
 }
 
-fn read_line(raw: &str) -> Result<Read, &'static str> {
+fn read_line(raw: &str) -> Result<ParsedLine, &'static str> {
     let line = raw.trim();
     if let Some(directive) = line.strip_prefix("#@") {
         return match directive.trim() {
-            "where-known" => Ok(Read::WhereKnown(true)),
-            "always" => Ok(Read::WhereKnown(false)),
+            "where-known" => Ok(ParsedLine::WhereKnown(true)),
+            "always" => Ok(ParsedLine::WhereKnown(false)),
             _ => Err("unknown directive, expected `#@ where-known` or `#@ always`"),
         };
     }
     if let Some(comment) = line.strip_prefix('#') {
         let option = comment.trim().strip_suffix(" is not set");
         return Ok(match option.filter(|option| is_option(option)) {
-            Some(option) => Read::Option(option.to_owned(), Value::No),
-            None => Read::Nothing,
+            Some(option) => ParsedLine::Option(option.to_owned(), Value::No),
+            None => ParsedLine::Nothing,
         });
     }
     if line.is_empty() {
-        return Ok(Read::Nothing);
+        return Ok(ParsedLine::Nothing);
     }
     let (option, value) = line
         .split_once('=')
@@ -193,7 +193,7 @@ fn read_line(raw: &str) -> Result<Read, &'static str> {
         number if is_number(number) => Value::Number(number.to_owned()),
         _ => return Err("the value is not y, m, n, a number or a \"string\""),
     };
-    Ok(Read::Option(option.to_owned(), value))
+    Ok(ParsedLine::Option(option.to_owned(), value))
 }
 
 fn is_option(name: &str) -> bool {

@@ -15,7 +15,7 @@ use walkdir::WalkDir;
 use lustre_files::tried;
 
 use super::model::{Patch, PatchError};
-use super::said::{BUSY, Failure, failures};
+use super::output::{BUSY, Failure, failures};
 use crate::overlay::series::NamedPatch;
 use crate::process::{self, Bounded};
 
@@ -51,7 +51,7 @@ pub enum ApplyError {
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
     /// A file the patch touches is reached through a symbolic link that leaves the tree, or is no regular file.
-    #[error("patch {patch} touches {}, which leads out of {} or is no regular file; refused", file.display(), tree.display())]
+    #[error("patch {patch} changes {}, which is outside of {} or is not a regular file; refused", file.display(), tree.display())]
     Unsafe {
         /// The patch.
         patch: String,

@@ -3,9 +3,9 @@
 pub mod apply;
 mod model;
 mod named;
+mod output;
 mod parse;
-mod said;
 
 pub use apply::{ApplyError, ApplyOptions, PatchResult};
 pub use model::{FilePatch, Hunk, Line, LineKind, Patch, PatchError};
-pub use said::Failure;
+pub use output::Failure;

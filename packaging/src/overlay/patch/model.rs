@@ -65,13 +65,13 @@ pub enum LineKind {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PatchError {
     /// There is no diff in the file.
-    #[error("{patch}: there is no diff in it (no `---`/`+++` headers and no git headers)")]
+    #[error("{patch}: it contains no diff (no `---`/`+++` headers and no git headers)")]
     Empty {
         /// The patch's name.
         patch: String,
     },
     /// A path in a header is absolute or climbs out of the tree.
-    #[error("{patch}, line {line}: the path `{path}` leads out of the tree; the patch is refused")]
+    #[error("{patch}, line {line}: the path `{path}` leaves the tree; the patch is refused")]
     Traversal {
         /// The patch's name.
         patch: String,

@@ -122,7 +122,7 @@ fn an_overlay_is_not_applied_upon_itself() {
     let place = place();
     place.prepare().unwrap();
     let text = place.prepare().unwrap_err().to_string();
-    assert!(text.contains("already there"), "{text}");
+    assert!(text.contains("already exists"), "{text}");
     fs::remove_dir_all(place.dir.path().join("sources")).unwrap();
     fs::rename(
         place.dir.path().join("out"),
@@ -130,7 +130,7 @@ fn an_overlay_is_not_applied_upon_itself() {
     )
     .unwrap();
     let text = place.prepare().unwrap_err().to_string();
-    assert!(text.contains("its text is already there"), "{text}");
+    assert!(text.contains("its text is already present"), "{text}");
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn what_does_not_fit_is_named_and_leaves_nothing() {
         (
             "{version}-lustre",
             "{flavour}-lustre",
-            "unknown placeholder `{flavour}`; there are: version",
+            "unknown placeholder `{flavour}`; known placeholders: version",
         ),
         ("root = \"lustre\"", "root = \"zfs\"", "the source `zfs`"),
         (
@@ -302,7 +302,7 @@ fn whatever_is_no_file_of_its_size_ends_in_an_error_that_names_it() {
             let file = path.file_name().unwrap().to_str().unwrap();
             assert!(error.contains(file), "{name} as a {kind}: {error}");
             // A link is refused as one first, where none is expected.
-            let refused = [why, "plain files", "leads out of"];
+            let refused = [why, "plain files", "points outside of"];
             assert!(
                 refused.iter().any(|why| error.contains(why)),
                 "{name} as a {kind}: {error}"

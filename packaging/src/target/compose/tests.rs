@@ -46,7 +46,7 @@ fn another_release_is_chosen_whole_and_has_a_lock_of_its_own() {
     // The model is in no repository, and a target says where that is.
     let error = Target::load_with(&specs(), "debian-12", Some("model")).unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("lustre.source says where"), "{text}");
+    assert!(text.contains("lustre.source sets the repository"), "{text}");
     assert!(text.contains("model/lustre"), "{text}");
     // What stood for the model is said of no other.
     let real = Target::load_with(&specs(), "rehearsal", Some("2.17.0")).unwrap();
@@ -93,7 +93,7 @@ fn an_overlay_of_a_site_has_the_fixups_of_those_that_it_is_laid_over() {
     let target = overlay("with = ['lustre/2.17']").unwrap();
     assert_eq!(target.lustre.overlay.as_deref(), Some("./ours"));
     assert_eq!(target.lustre.options, ["ext4-delayed-iput"]);
-    // One that is laid over nothing has none to take, and what is missing is told by preflight.
+    // One that extends nothing has none to take, and what is missing is told by preflight.
     let target = overlay("").unwrap();
     assert!(target.lustre.options.is_empty());
 }
@@ -121,7 +121,7 @@ fn a_release_over_what_was_said_outside_of_one_is_refused_with_what_to_write() {
     for part in [
         "--lustre 2.16.1",
         "lustre.source",
-        "take what is said of the other one out",
+        "remove the keys of the other release",
     ] {
         assert!(error.contains(part), "{part}: {error}");
     }
@@ -136,7 +136,10 @@ fn a_release_over_what_was_said_outside_of_one_is_refused_with_what_to_write() {
         ("https://a.example/l", Some("2.15.8"))
     );
     for (text, part) in [
-        ("releases = { lustre = '9.9' }", "there are: 2.15.8"),
+        (
+            "releases = { lustre = '9.9' }",
+            "available releases: 2.15.8",
+        ),
         ("releases = { lustre = 2 }", "releases is a table"),
         ("releases = { kernel = '6' }", "releases.kernel is unknown"),
         ("releases = 'a'", "releases is a table"),
@@ -182,7 +185,7 @@ fn a_feature_adds_what_it_needs_and_its_proofs() {
         "kmod-lustre-lnet-socklnd"
     ));
     for (features, part) in [
-        ("gps = true", "features.gps is no feature"),
+        ("gps = true", "features.gps is not a feature"),
         ("multiple-lnds = true", "needs `o2ib = true`"),
         ("gss = 1", "each true or false"),
     ] {
@@ -214,12 +217,12 @@ fn a_list_that_a_target_gives_whole_stays_and_contradicts_no_feature() {
         (
             "gss = true",
             "configure = ['--disable-gss']",
-            "say `gss = false` in [features]",
+            "set `gss = false` in [features]",
         ),
         (
             "gss = false",
             "configure = ['--enable-gss']",
-            "say `gss = true` in [features]",
+            "set `gss = true` in [features]",
         ),
         (
             "gss = true",
@@ -229,7 +232,7 @@ fn a_list_that_a_target_gives_whole_stays_and_contradicts_no_feature() {
         (
             "gss = true",
             "rpmbuild = ['--with', 'systemd']",
-            "lustre.rpmbuild is given whole",
+            "lustre.rpmbuild is set",
         ),
     ] {
         let error = with(features, lustre).unwrap_err();

@@ -104,9 +104,7 @@ fn files(headers: &Headers) -> Result<Vec<File>, String> {
     let names = headers.texts(Tag::RPMTAG_BASENAMES as u32)?;
     if names.is_empty() {
         if !headers.texts(Tag::RPMTAG_OLDFILENAMES as u32)?.is_empty() {
-            return Err(
-                "it lists its files as packages before rpm 4 did: build it again".to_owned(),
-            );
+            return Err("it lists its files in the format before rpm 4: build it again".to_owned());
         }
         return Ok(Vec::new());
     }
@@ -131,7 +129,7 @@ fn files(headers: &Headers) -> Result<Vec<File>, String> {
         let folder = usize::try_from(indexes[number])
             .ok()
             .and_then(|index| folders.get(index))
-            .ok_or_else(|| format!("file {number} is in a folder that is not there"))?;
+            .ok_or_else(|| format!("file {number} is in an unknown folder"))?;
         files.push(File {
             path: to_text(&[folder, *name].concat(), "path of a file")?,
             kind: if modes[number] & 0o170_000 == 0o040_000 {

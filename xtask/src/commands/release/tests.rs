@@ -43,17 +43,20 @@ fn asked(time: Option<u32>) -> Asked {
 fn what_is_not_there_is_told_from_what_cannot_be_read() {
     let empty = tempfile::tempdir().unwrap();
     for folder in [empty.path(), &empty.path().join("none")] {
-        assert!(Before::at(folder).unwrap().is_none());
+        assert!(PreviousRelease::at(folder).unwrap().is_none());
     }
     let before = published(None);
-    assert_eq!(Before::at(before.path()).unwrap().unwrap().time(), 7);
+    assert_eq!(
+        PreviousRelease::at(before.path()).unwrap().unwrap().time(),
+        7
+    );
     for (name, text) in [
         (sums::FILE, ""),
         (manifest::FILE, "{\"format\": 99}"),
         (manifest::FILE, "no manifest"),
     ] {
         fs::write(before.path().join(name), text).unwrap();
-        let error = Before::at(before.path()).unwrap_err();
+        let error = PreviousRelease::at(before.path()).unwrap_err();
         let said = format!("{error:#}");
         assert!(
             said.contains("move it away") && said.contains(name),
@@ -67,7 +70,8 @@ fn who_only_looks_is_told_what_a_run_would_stop_at() {
     let before = published(None);
     let looked = || {
         let mut told = Vec::new();
-        let found = Before::looked_at(before.path(), &mut |line| told.push(line.to_owned()));
+        let found =
+            PreviousRelease::looked_at(before.path(), &mut |line| told.push(line.to_owned()));
         (found.map(|before| before.time()), told)
     };
     assert_eq!(looked(), (Some(7), Vec::new()));
@@ -85,7 +89,7 @@ fn a_repository_of_another_target_is_told_from_another_release_of_its_own() {
     let specs = crate::place::specs();
     let load = |name, lustre| Target::load_with(&specs, name, lustre).unwrap();
     let folder = published(None);
-    let mut before = Before::at(folder.path()).unwrap().unwrap();
+    let mut before = PreviousRelease::at(folder.path()).unwrap().unwrap();
     let (own, other) = (load("rocky-8.10", None), load("rehearsal", None));
     let instead = load("rocky-8.10", Some("2.15.8"));
     before.manifest.target = own.name.clone();
@@ -124,7 +128,7 @@ fn until_more_is_known_a_release_is_the_one_that_is_there() {
         replaces: None,
     };
     let folder = published(Some(release.clone()));
-    let before = Before::at(folder.path()).unwrap();
+    let before = PreviousRelease::at(folder.path()).unwrap();
     let signing = Signing {
         fingerprint: String::new(),
         public_key: String::new(),
@@ -158,7 +162,7 @@ fn until_more_is_known_a_release_is_the_one_that_is_there() {
 #[test]
 fn only_what_is_broken_is_overruled_and_what_is_not_allowed_is_said() {
     let folder = published(None);
-    let before = Before::at(folder.path()).unwrap().unwrap();
+    let before = PreviousRelease::at(folder.path()).unwrap().unwrap();
     let broken = |rule, what: &str| Contradiction {
         rule,
         what: what.to_owned(),

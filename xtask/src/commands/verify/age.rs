@@ -11,7 +11,7 @@ use lustre_repository::sums;
 pub const CHECK: &str = "age";
 
 /// What is said of checks that would run the scripts of packages that may have been replaced for a reason.
-pub const NOT_INSTALLED: &str = "not installed: it is not as recent as it has to be";
+pub const NOT_INSTALLED: &str = "not installed: it is older than --max-age";
 
 const DAY: u64 = 24 * 60 * 60;
 
@@ -46,7 +46,7 @@ fn judge(signed: u32, now: SystemTime, max_days: Option<u32>) -> Verdict {
         return Verdict::Fail {
             checked,
             findings: vec![
-                "that is later than this machine's clock: set the clock, or ask who signed it"
+                "that is later than this machine's clock: set the clock, or ask its signer"
                     .to_owned(),
             ],
         };
@@ -57,18 +57,16 @@ fn judge(signed: u32, now: SystemTime, max_days: Option<u32>) -> Verdict {
         Some(max) if age > Duration::from_secs(u64::from(max) * DAY) => Verdict::Fail {
             checked,
             findings: vec![format!(
-                "that is {days} days ago, more than the {max} of --max-age: an older repository may be served in place of the newest"
+                "{days} days ago, more than the {max} of --max-age: an old repository may be served instead of the newest"
             )],
         },
         Some(max) => Verdict::Pass {
             checked,
-            note: format!("{days} days ago, of {max} that --max-age allows"),
+            note: format!("{days} days ago; --max-age allows {max}"),
         },
         None => Verdict::Pass {
             checked,
-            note: format!(
-                "{days} days ago; whether that is the newest there is, only --max-age can ask"
-            ),
+            note: format!("{days} days ago; use --max-age to refuse an old repository"),
         },
     }
 }

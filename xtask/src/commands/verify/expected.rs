@@ -28,7 +28,8 @@ pub enum Expected {
 }
 
 /// What is said of checks that would run packages' scripts on a stranger's word.
-pub const NOT_INSTALLED: &str = "not installed: nobody has said whose packages' scripts may run";
+pub const NOT_INSTALLED: &str =
+    "not installed: no key is known to be the expected one, and scriptlets would run";
 
 impl Expected {
     /// What the command line and the environment say; else this machine's development key, if there is one.
@@ -112,19 +113,19 @@ impl Expected {
             Self::Key { fingerprint, from } => Verdict::Fail {
                 checked: found.clone(),
                 findings: vec![format!(
-                    "the repository brings the key {found}; expected is {fingerprint} ({from}). Nothing else of it was looked at. \
-                     If you know the other key to be right, say so with --public-key"
+                    "the repository has the key {found}, expected {fingerprint} ({from}). Nothing else of it was checked. If you know that \
+                     the other key is right, pass it with --public-key"
                 )],
             },
             Self::FirstUse => Verdict::Pass {
                 checked: found,
-                note: "the key is the repository's own, trusted on first use: what holds says that the repository is whole, and \
-                       nothing of who made it"
+                note: "the key is the repository's own, trusted on first use: passed checks show that the repository is complete, not who \
+                       made it"
                     .to_owned(),
             },
             Self::Unknown => Verdict::NotRun(format!(
-                "the repository is signed with its own key {found}, and nobody has said which to expect. Give the one that you expect \
-                 with --public-key FILE or FINGERPRINT; or, to install what this key has signed, --trust-on-first-use"
+                "the repository is signed with its own key {found}, and no key is expected. Give the expected key with --public-key FILE or \
+                 FINGERPRINT; or pass --trust-on-first-use to install packages signed with this key"
             )),
         }
     }

@@ -40,7 +40,7 @@ pub fn broken(dist: &Path) -> Vec<Check> {
             result: Outcome::Fail,
             checked: file.to_owned(),
             message: format!(
-                "{file}: {}. Nothing else of the repository was looked at",
+                "{file}: {}. Nothing else of the repository was checked",
                 why?
             ),
             duration_ms: 0,
@@ -69,7 +69,7 @@ fn odd_target(manifest: &Manifest) -> Option<String> {
         .chain(release)
         .find(|name| !is_name(name))?;
     Some(format!(
-        "it says that it is of the target `{}`, which no target can be called",
+        "it is for the target `{}`, which is not a valid name",
         odd.escape_debug()
     ))
 }

@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::prove::not_installed;
 
 /// Why the proofs that install are not among the results.
-const NOT_ASKED: &str = "not run: --static asks for the static checks alone";
+const NOT_ASKED: &str = "not run: --static only runs the static checks";
 
 /// The checks that were made, and those that were not, with the reason.
 pub struct Checked {

@@ -41,7 +41,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     )?;
     if !key::can_be_read_again(&arguments.key)? {
         return Err(Usage(
-            "everything is signed twice, and the key comes from a pipe, which gives it once; name a file or set LUSTRE_REPO_KEY"
+            "everything is signed twice, and a pipe can be read only once; give a file or set LUSTRE_REPO_KEY"
                 .to_owned(),
         )
         .into());
@@ -179,7 +179,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         ui::print(difference);
     }
     ui::warn(&format!(
-        "{} differences; both are kept for a look (diffoscope): {} and {}",
+        "{} differences; both are kept for comparison (diffoscope): {} and {}",
         differences.len(),
         first.tree.display(),
         second.tree.display()
@@ -223,7 +223,7 @@ fn published_at(path: &Path, signing: &mut Signing) -> anyhow::Result<Build> {
     let manifest = Manifest::read(&tree.join(manifest::FILE))?;
     if manifest.key_fingerprint != signing.fingerprint {
         return Err(Usage(format!(
-            "{} is signed with the key {}, and what is built here would be with {}: to compare byte by byte, give that key with --key-file \
+            "{} is signed with the key {}, but this build would be signed with {}: to compare byte by byte, give that key with --key-file \
              or --key-agent",
             path.display(),
             manifest.key_fingerprint.escape_debug(),

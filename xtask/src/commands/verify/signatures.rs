@@ -68,7 +68,7 @@ pub fn signatures(
     all.checks.extend(signed);
     if !broken.is_empty() {
         let why = format!(
-            "not looked at: {} did not hold, and what nobody answers for is not read on",
+            "not checked: {} failed, and unsigned files are not read",
             broken.join(", ")
         );
         all.checks.extend(proof::content_not_checked(&why));
@@ -93,7 +93,7 @@ pub fn key_check(
     expected: &Expected,
 ) -> anyhow::Result<(Check, String)> {
     let published = lustre_files::read_no_link_to_string(dist.join(KEY_FILE), lustre_files::SOURCE)
-        .with_context(|| format!("{} is no repository of this tool", dist.display()))?;
+        .with_context(|| format!("{} is not a repository of this tool", dist.display()))?;
     let check = Check::run(proof::KEY, &context.store.logs_dir(), || {
         expected.check(&published)
     });

@@ -16,7 +16,7 @@ pub struct Expected<'a> {
 
 /// A check, judged.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Judged {
+pub struct CheckOutcome {
     /// Its name.
     pub name: String,
     /// What was seen.

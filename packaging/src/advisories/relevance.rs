@@ -118,7 +118,7 @@ const HARMLESS: [&str; 7] = [
 
 /// What a commit says and touches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Weight {
+pub struct Relevance {
     /// What its message speaks of.
     pub says: Says,
     /// The parts of Lustre whose files it changes, the gravest first.
@@ -128,7 +128,7 @@ pub struct Weight {
     place: usize,
 }
 
-impl Weight {
+impl Relevance {
     /// That of `commit`.
     pub fn of(commit: &Commit) -> Self {
         let text = format!("{}\n{}", commit.subject, commit.body).to_lowercase();
@@ -189,8 +189,8 @@ fn has_word(text: &str, word: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn weight(subject: &str, files: &[&str]) -> Weight {
-        Weight::of(&Commit {
+    fn weight(subject: &str, files: &[&str]) -> Relevance {
+        Relevance::of(&Commit {
             subject: subject.to_owned(),
             files: files.iter().map(|file| (*file).to_owned()).collect(),
             ..Commit::default()
@@ -221,7 +221,7 @@ mod tests {
             weight("hang", &["lustre/osd-ldiskfs/a.c", "lustre/llite/b.c"]),
             weight("corrupt", &["lnet/klnds/a.c"]),
         ];
-        all.sort_by_key(Weight::order);
+        all.sort_by_key(Relevance::order);
         let touched: Vec<String> = all.iter().map(|one| one.touches.join(" ")).collect();
         assert_eq!(
             touched,

@@ -22,7 +22,7 @@ use crate::graph::name::TREE;
 
 /// The repository that another is about to replace.
 #[derive(Debug)]
-pub struct Before {
+pub struct PreviousRelease {
     pub path: PathBuf,
     pub manifest: Manifest,
     /// Its `SHA256SUMS`.
@@ -32,7 +32,7 @@ pub struct Before {
     repo_file_digest: String,
 }
 
-impl Before {
+impl PreviousRelease {
     /// That at `output`, if one is there.
     ///
     /// # Errors
@@ -40,7 +40,7 @@ impl Before {
     pub fn at(output: &Path) -> anyhow::Result<Option<Self>> {
         let unreadable = || {
             format!(
-                "cannot tell what {} is, which would be replaced: move it away or choose another output",
+                "cannot read {}, which would be replaced: move it away or choose another output",
                 output.display()
             )
         };
@@ -65,7 +65,7 @@ impl Before {
             .with_context(unreadable)?;
         if Digest::of_bytes(&bytes).to_string() != digest(manifest::FILE)? {
             return Err(anyhow::anyhow!(
-                "{} is not what {} says of it",
+                "{} differs from {}",
                 file.display(),
                 path.display()
             ))
@@ -82,7 +82,7 @@ impl Before {
         }))
     }
 
-    /// As [`Before::at`], for those who put nothing there: what cannot be told of it is said, and taken for nothing.
+    /// As [`PreviousRelease::at`], for those who put nothing there: what cannot be told of it is said, and taken for nothing.
     pub fn looked_at(output: &Path, tell: &mut dyn FnMut(&str)) -> Option<Self> {
         let found = Self::at(output).and_then(|before| {
             // A plan takes its time and rules from there.
@@ -90,7 +90,7 @@ impl Before {
             Ok(before)
         });
         found.unwrap_or_else(|error| {
-            tell(&format!("{error:#}; this goes on without it"));
+            tell(&format!("{error:#}; continuing without it"));
             None
         })
     }
@@ -198,7 +198,7 @@ impl Before {
             }
             let _ = write!(
                 text,
-                "\n  {}; where no server has the old one, `--overrule {rule}` does it all the same, and the manifest says so",
+                "\n  {}; if no server has the old one, pass `--overrule {rule}`, which the manifest records",
                 rule.remedy()
             );
         }
@@ -223,7 +223,7 @@ fn release_package(target: &Target) -> String {
 /// # Errors
 /// When what the target tells servers cannot be written.
 pub fn contradictions(
-    before: &Before,
+    before: &PreviousRelease,
     target: &Target,
     signing: &Signing,
     packages: &[Known<'_>],

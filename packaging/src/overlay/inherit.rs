@@ -1,4 +1,4 @@
-//! Overlays that are laid over others: a site's own three patches on what the project changes anyway, and the kernels of one release of
+//! Overlays that extend others: a site's own three patches on what the project changes anyway, and the kernels of one release of
 //! Enterprise Linux on those of another.
 
 use std::collections::BTreeMap;
@@ -7,10 +7,10 @@ use std::path::{Component, Path, PathBuf};
 use super::manifest::{ExtraSource, KernelConfig, Manifest, ManifestError, SeriesSource};
 use super::{Overlay, OverlayError};
 
-/// How deep overlays may be laid over each other; deeper is a loop.
+/// How deep overlays may extend each other; deeper is a cycle.
 const MAX_DEPTH: usize = 4;
 
-/// The overlay at `path`, laid over those that it names.
+/// The overlay at `path`, merged with those that it extends.
 pub(super) fn load(specs: &Path, path: &Path, depth: usize) -> Result<Overlay, OverlayError> {
     let mut overlay = Overlay::alone(path)?;
     let file = path.display().to_string();
@@ -27,19 +27,19 @@ pub(super) fn load(specs: &Path, path: &Path, depth: usize) -> Result<Overlay, O
             .all(|part| matches!(part, Component::Normal(_)));
         if name.is_empty() || !inside {
             return Err(invalid(format!(
-                "`{name}` in `with` is no folder under specs/, such as `kernel/el9`"
+                "`{name}` in `with` is not a folder under specs/, such as `kernel/el9`"
             )));
         }
         if depth >= MAX_DEPTH {
             return Err(invalid(format!(
-                "overlays are laid over each other more than {MAX_DEPTH} deep: is there a loop at `{name}`?"
+                "overlays extend each other more than {MAX_DEPTH} deep: is there a cycle at `{name}`?"
             )));
         }
         let folder = specs.join(&name);
         let mut one = load(specs, &folder.join("overlay.toml"), depth + 1)?;
         if one.manifest.package != overlay.manifest.package {
             return Err(invalid(format!(
-                "it is for the package `{}`, and `{name}`, which it is laid over, for `{}`",
+                "it is for the package `{}`, and `{name}`, which it extends, for `{}`",
                 overlay.manifest.package, one.manifest.package
             )));
         }
@@ -71,12 +71,12 @@ fn dropped(below: &mut Manifest, name: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "`drop` names `{name}`, which is no edit, no option and no collated series of the overlays below"
+        "`drop` contains `{name}`, which is not an edit, option or collated series of the overlays that it extends"
     ))
 }
 
 /// The files of an overlay's own folder, by the name of the overlay: they are not in the folder of the one above. Those of overlays that
-/// it is laid over itself, `lower`, have their names already.
+/// it extends itself, `lower`, have their names already.
 fn named(manifest: &mut Manifest, name: &str, lower: &BTreeMap<String, PathBuf>) {
     let own = |root: &mut Option<String>| {
         if root.is_none() {
@@ -118,13 +118,13 @@ pub(super) fn below_of(below: &BTreeMap<String, PathBuf>, fragment: &str) -> Opt
     })
 }
 
-/// `above` laid over `below`: lists one behind the other, and of anything else what stands above.
+/// `above` merged over `below`: lists are concatenated, anything else is overridden.
 fn over(below: Manifest, above: Manifest) -> Result<Manifest, String> {
     let mut option = below.option;
     for (name, choice) in above.option {
         if option.insert(name.clone(), choice).is_some() {
             return Err(format!(
-                "it has an option `{name}`, as the overlay that it is laid over"
+                "the overlay that it extends already has an option `{name}`"
             ));
         }
     }
@@ -249,7 +249,7 @@ mod tests {
             fs::write(folder.join("overlay.toml"), text).unwrap();
         }
         let error = Overlay::load_in(specs.path(), &specs.path().join("a"), &[]).unwrap_err();
-        let said = "more than 4 deep: is there a loop at `b`?";
+        let said = "more than 4 deep: is there a cycle at `b`?";
         assert!(error.to_string().contains(said), "{error}");
     }
 
@@ -261,14 +261,14 @@ mod tests {
                 "package = 'lustre'",
                 "for the package `lustre`",
             ),
-            ("kernel/el9", "../el9", "no folder under specs/"),
+            ("kernel/el9", "../el9", "not a folder under specs/"),
             ("kernel/el9", "kernel/none", "kernel/none"),
             ("declare-site-patch", "declare-patch", "two edits are named"),
             ("with = ['kernel/el9']\n", "", "no `base`"),
             (
                 "[config]",
                 "drop = ['none']\n[config]",
-                "`drop` names `none`",
+                "`drop` contains `none`",
             ),
             (
                 "with = ['kernel/el9']\n",

@@ -35,9 +35,9 @@ pub(super) fn is_repository(path: &Path) -> bool {
 }
 
 /// A bare repository with the objects of another, and copies of its references.
-pub(super) struct Borrowed(TempDir);
+pub(super) struct Alternates(TempDir);
 
-impl Borrowed {
+impl Alternates {
     /// Borrows from `repository`, a clone's work tree or a bare repository.
     pub(super) fn new(git: &Git<'_>, repository: &Path) -> Result<Self, Error> {
         let from = Places::of(git, repository)?;
@@ -186,7 +186,7 @@ impl Places {
         let references = setting("extensions.refstorage")?;
         if !matches!(references.as_str(), "" | "files") {
             return Err(git.invalid(format!(
-                "{} keeps its references as `{references}`, which is not read here: clone it with --ref-format=files",
+                "{} has references in the format `{references}`, which is not supported: clone it with --ref-format=files",
                 self.common.display()
             )));
         }
@@ -195,7 +195,7 @@ impl Places {
             "sha256" => "[extensions]\n\tobjectFormat = sha256\n",
             other => {
                 return Err(git.invalid(format!(
-                    "{} names its objects by `{other}`, which is not known here",
+                    "{} has the object format `{other}`, which is not supported",
                     self.common.display()
                 )));
             }
@@ -224,7 +224,7 @@ fn no_special_files(git: &Git<'_>, objects: &Path) -> Result<(), Error> {
             let item = item.map_err(|error| PathError::new("read", &objects, error.into()))?;
             if !item.file_type().is_file() && !item.file_type().is_dir() {
                 return Err(git.invalid(format!(
-                    "{} is neither a file nor a folder, and no part of a repository",
+                    "{} is neither a file nor a folder, and not part of a repository",
                     item.path().display()
                 )));
             }

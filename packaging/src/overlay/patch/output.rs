@@ -1,4 +1,4 @@
-//! Reading what GNU `patch` says (2.6 and later, in the C locale).
+//! The output of GNU `patch` (2.6 and later, in the C locale).
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ pub enum Failure {
         near: usize,
     },
     /// The file to change is not there.
-    #[error("{}: there is no such file in the tree", .0.display())]
+    #[error("{}: the tree has no such file", .0.display())]
     NoFile(PathBuf),
     /// The patch, or its part for this file, is already in the tree.
     #[error("{}: the patch seems to be applied already (or is reversed)", .0.display())]
@@ -33,10 +33,10 @@ pub enum Failure {
     #[error("{}: not empty after the patch that deletes it", .0.display())]
     NotEmpty(PathBuf),
     /// `patch` made a file of what does not look like a unified diff to us.
-    #[error("{}: is made by a part of the patch that is not a unified diff; make the patch anew with `diff -u` or git", .0.display())]
+    #[error("{}: is made by a part of the patch that is not a unified diff; make the patch again with `diff -u` or git", .0.display())]
     Stray(PathBuf),
     /// `patch` made a symbolic link, or something else that is no file.
-    #[error("{}: the patch makes a symbolic link or another thing that is no file; make it in the spec instead", .0.display())]
+    #[error("{}: the patch makes a symbolic link or another special file; make it in the spec instead", .0.display())]
     NoFileMade(PathBuf),
     /// `patch` was ended because it took too long.
     #[error(

@@ -10,17 +10,17 @@ use crate::target::Target;
 
 /// A known fault of the Lustre that a target builds.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known<'l> {
+pub struct TargetFault<'l> {
     /// The fault.
     pub fault: &'l Fault,
     /// How it stands.
-    pub standing: Standing,
+    pub standing: FaultStatus,
 }
 
 /// How a fault stands in what a target builds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case", tag = "standing")]
-pub enum Standing {
+pub enum FaultStatus {
     /// Our edits mend it.
     Mended {
         /// The overlay and its edits.
@@ -35,7 +35,7 @@ pub enum Standing {
     Open,
 }
 
-impl fmt::Display for Standing {
+impl fmt::Display for FaultStatus {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Mended { by } => write!(out, "mended by {by}"),
@@ -45,10 +45,10 @@ impl fmt::Display for Standing {
     }
 }
 
-impl Known<'_> {
+impl TargetFault<'_> {
     /// Whether nothing may be built with it: it is grave, and nobody has mended or accepted it.
     pub fn stops(&self) -> bool {
-        self.fault.severity.is_grave() && self.standing == Standing::Open
+        self.fault.severity.is_grave() && self.standing == FaultStatus::Open
     }
 }
 
@@ -60,37 +60,37 @@ impl Ledger {
         target: &Target,
         version: &str,
         overlay: Option<&Overlay>,
-    ) -> Vec<Known<'l>> {
+    ) -> Vec<TargetFault<'l>> {
         let lustre = &target.lustre;
         let standing = |fault: &Fault| {
             let mended = fault.mend.iter().find(|mend| {
                 overlay.is_some_and(|overlay| {
-                    // A site's own may be laid over it, and may drop an edit.
+                    // A site's own may extend it, and may drop an edit.
                     let taken = lustre.overlay.as_ref() == Some(&mend.overlay)
                         || overlay.below.contains_key(&mend.overlay);
                     taken && mend.missing_in(overlay).is_none()
                 })
             });
             match (mended, lustre.accepts.get(&fault.ticket)) {
-                (Some(mend), _) => Standing::Mended {
+                (Some(mend), _) => FaultStatus::Mended {
                     by: format!("{} of {}", mend.edits.join(", "), mend.overlay),
                 },
-                (None, Some(why)) => Standing::Accepted { why: why.clone() },
-                (None, None) => Standing::Open,
+                (None, Some(why)) => FaultStatus::Accepted { why: why.clone() },
+                (None, None) => FaultStatus::Open,
             }
         };
         let series = lustre.ldiskfs_series.as_deref();
-        let mut known: Vec<Known<'l>> = self
+        let mut known: Vec<TargetFault<'l>> = self
             .fault
             .iter()
             .filter(|fault| fault.concerns(version, series))
-            .map(|fault| Known {
+            .map(|fault| TargetFault {
                 fault,
                 standing: standing(fault),
             })
             .collect();
         known.sort_by(|a, b| {
-            let order = |one: &Known<'_>| (!one.stops(), one.fault.severity);
+            let order = |one: &TargetFault<'_>| (!one.stops(), one.fault.severity);
             order(a).cmp(&order(b))
         });
         known

@@ -20,12 +20,12 @@ const ALWAYS: [&str; 5] = [
 
 /// The files that checks read of an unpacked kernel, besides its Kconfig files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Wanted {
+pub struct KernelFiles {
     /// Patterns of paths, relative to the kernel's tree; `*` stands for any characters but `/`.
     patterns: BTreeSet<String>,
 }
 
-impl Wanted {
+impl KernelFiles {
     /// What the series of the kernel's `overlay` (none for a kernel that is not rebuilt), its distribution's own patches and Lustre's
     /// build of ldiskfs read. `lustre` is
     /// Lustre's tree, as it came or with its overlay.
@@ -70,7 +70,7 @@ impl Wanted {
 }
 
 /// One pattern a line.
-impl std::fmt::Display for Wanted {
+impl std::fmt::Display for KernelFiles {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.patterns
             .iter()
@@ -78,7 +78,7 @@ impl std::fmt::Display for Wanted {
     }
 }
 
-impl From<&str> for Wanted {
+impl From<&str> for KernelFiles {
     /// Reads what [`Display`](std::fmt::Display) wrote.
     fn from(text: &str) -> Self {
         Self {
@@ -114,8 +114,8 @@ mod tests {
 
     #[test]
     fn a_list_comes_back_as_it_was_written_and_takes_what_it_names() {
-        let wanted = Wanted::from("Makefile\nfs/ext4/*.c\nfs/namespace.c\n");
-        assert_eq!(Wanted::from(wanted.to_string().as_str()), wanted);
+        let wanted = KernelFiles::from("Makefile\nfs/ext4/*.c\nfs/namespace.c\n");
+        assert_eq!(KernelFiles::from(wanted.to_string().as_str()), wanted);
         for path in [
             "Makefile",
             "fs/ext4/super.c",

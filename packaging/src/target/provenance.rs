@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use toml::de::{DeTable, DeValue};
 
 /// A file that was read for a target.
-pub(super) struct Read {
+pub(super) struct LoadedFile {
     pub path: PathBuf,
     pub text: String,
 }
@@ -21,7 +21,7 @@ pub(super) fn line_and_column(text: &str, at: usize) -> (usize, usize) {
 }
 
 /// Where the key `key`, such as `kernel.options`, stands: in the last of the files that has it, which is the one that counts.
-pub(super) fn find(read: &[Read], key: &str) -> Option<String> {
+pub(super) fn find(read: &[LoadedFile], key: &str) -> Option<String> {
     read.iter().rev().find_map(|one| {
         let at = position(&one.text, key)?;
         let (line, column) = line_and_column(&one.text, at);
