@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::curl::{Outcome, Part};
 use super::download::SMALL;
-use super::{Downloader, Error, Location, Tried, url};
+use super::{Attempt, Downloader, Error, Location, url};
 use crate::store::PathError;
 
 /// What a server said of a file, for asking whether it changed.
@@ -118,7 +118,7 @@ pub fn changed(
     Err(Error::Download {
         source_name: source.to_owned(),
         what: url::shown(location),
-        tried: vec![Tried {
+        tried: vec![Attempt {
             url: places.first().map(Location::to_string).unwrap_or_default(),
             why,
         }],
