@@ -55,10 +55,10 @@ pub(crate) fn advisories(xml: impl BufRead, names: &[&str]) -> Result<Vec<Adviso
             (["title"], None) => text.clone_into(&mut one.title),
             (["severity"], None) => one.severity = said(),
             (["issued"], Some(start)) => one.issued = attribute(start, "date")?,
-            (["references", "reference"], Some(start)) => {
-                if attribute(start, "type")?.as_deref() == Some("cve") {
-                    one.cves.extend(attribute(start, "id")?);
-                }
+            (["references", "reference"], Some(start))
+                if attribute(start, "type")?.as_deref() == Some("cve") =>
+            {
+                one.cves.extend(attribute(start, "id")?);
             }
             (["pkglist", "collection", "package"], Some(start)) => {
                 let value = |name| Ok::<_, String>(attribute(start, name)?.unwrap_or_default());
