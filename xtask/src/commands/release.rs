@@ -69,11 +69,16 @@ impl Asked {
     }
 
     /// The release of the time `time`, in place of `before` and over `overrules`.
-    fn release(&self, time: u32, before: Option<&Before>, overrules: BTreeSet<Rule>) -> Release {
+    fn release(
+        &self,
+        time: u32,
+        before: Option<&PreviousRelease>,
+        overrules: BTreeSet<Rule>,
+    ) -> Release {
         self.whole.clone().unwrap_or_else(|| Release {
             time,
             overrules,
-            replaces: before.map(Before::replaced),
+            replaces: before.map(PreviousRelease::replaced),
         })
     }
 }

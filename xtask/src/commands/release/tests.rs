@@ -140,10 +140,10 @@ fn until_more_is_known_a_release_is_the_one_that_is_there() {
     for time in [None, Some(50)] {
         assert_eq!(guess(time, before.as_ref()), release);
     }
-    let chosen = |time, before: Option<&Before>| Release {
+    let chosen = |time, before: Option<&PreviousRelease>| Release {
         time,
         overrules: [Rule::LowerEvr].into(),
-        replaces: before.map(Before::replaced),
+        replaces: before.map(PreviousRelease::replaced),
     };
     let later = guess(Some(51), before.as_ref());
     assert_eq!(later, chosen(51, before.as_ref()));
