@@ -126,7 +126,6 @@ mod tests {
 
     use super::*;
     use crate::cli::{Cli, Command};
-    use crate::place;
     use crate::ui::Screen;
 
     #[test]
