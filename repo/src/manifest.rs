@@ -38,6 +38,9 @@ pub struct Manifest {
     pub release: Option<Release>,
     /// The fingerprint of the signing key, upper-case hexadecimal.
     pub key_fingerprint: String,
+    /// The SHA-256 of the target's lock. Those of earlier versions of the tool do not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock_sha256: Option<String>,
     /// What it tells servers of itself. Those of earlier versions of the tool do not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<Repository>,

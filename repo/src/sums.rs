@@ -13,8 +13,14 @@ pub const FILE: &str = "SHA256SUMS";
 /// The name of the file with their signature.
 pub const SIGNATURE: &str = "SHA256SUMS.asc";
 
-/// Files at the top of the tree that the sums leave out: themselves, and their signature.
-pub const LEFT_OUT: [&str; 2] = [FILE, SIGNATURE];
+/// The name of the file that says how what they list was made, and so has their digest.
+pub const PROVENANCE: &str = "provenance.intoto.json";
+
+/// The name of the file with the signature of that.
+pub const PROVENANCE_SIGNATURE: &str = "provenance.intoto.json.asc";
+
+/// Files at the top of the tree that the sums leave out: themselves and what speaks of them, and the signatures of both.
+pub const LEFT_OUT: [&str; 4] = [FILE, SIGNATURE, PROVENANCE, PROVENANCE_SIGNATURE];
 
 /// Sums that cannot be written or read.
 #[derive(Debug, thiserror::Error)]

@@ -14,6 +14,8 @@ mod page;
 mod proofs;
 #[path = "assemble/releases.rs"]
 mod releases;
+#[path = "assemble/sbom.rs"]
+mod sbom;
 #[path = "assemble/tamper.rs"]
 mod tamper;
 #[path = "assemble/tree.rs"]

@@ -4,14 +4,13 @@
 //! digest. [`VARIABLE`] names another one to use, where there is no network.
 
 use std::env;
-use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use lustre_packaging::process;
-use rustix::fs::{FlockOperation, flock};
-use sha2::{Digest, Sha256};
+
+use crate::python;
 
 /// The environment variable with the path of the createrepo_c (1.2 or later) to use.
 pub const VARIABLE: &str = "LUSTRE_REPO_CREATEREPO_C";
@@ -73,54 +72,9 @@ fn is_recent(text: &str) -> bool {
 }
 
 fn installed() -> Result<PathBuf> {
-    let tools = tools()?;
-    let digest = format!("{:x}", Sha256::digest(REQUIREMENTS));
-    let home = tools.join(format!("createrepo_c-{}", &digest[..12]));
-    let program = home.join("bin/createrepo_c");
-    let done = home.join("installed");
-    // Test programs run side by side; the lock goes with the file.
-    let lock = File::create(tools.join("createrepo_c.lock"))?;
-    flock(&lock, FlockOperation::LockExclusive)?;
-    if done.exists() {
-        return Ok(program);
-    }
-    if home.exists() {
-        fs::remove_dir_all(&home).with_context(|| format!("remove {}", home.display()))?;
-    }
-    process::output(Command::new("python3").args(["-m", "venv"]).arg(&home))?;
-    let requirements = home.join("requirements.txt");
-    fs::write(&requirements, REQUIREMENTS)?;
-    process::output(
-        Command::new(home.join("bin/python"))
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-            ])
-            .args(["--no-deps", "--only-binary=:all:", "--require-hashes", "-r"])
-            .arg(&requirements),
-    )?;
-    if !program.is_file() {
-        bail!("pip left no {}", program.display());
-    }
-    fs::write(done, "")?;
+    let program = python::environment("createrepo_c", REQUIREMENTS)?.join("bin/createrepo_c");
+    ensure!(program.is_file(), "pip left no {}", program.display());
     Ok(program)
-}
-
-/// Where tools and what takes long to make are kept between runs: `tools` below Cargo's target folder.
-///
-/// # Errors
-/// When it cannot be created.
-pub fn tools() -> Result<PathBuf> {
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
-        PathBuf::from,
-    );
-    let tools = target.join("tools");
-    fs::create_dir_all(&tools).with_context(|| format!("create {}", tools.display()))?;
-    Ok(tools.canonicalize()?)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub mod folder;
 pub mod gpg;
 pub mod http;
 pub mod json_schema;
+pub mod python;
 pub mod repodata_diff;
 pub mod rpm_corpus;
 pub mod secret_search;

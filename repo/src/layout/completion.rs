@@ -6,11 +6,19 @@ use lustre_files::tried;
 
 use super::{Error, SignError, signature};
 use crate::files::set_mtime;
+use crate::manifest::{self, Manifest};
 use crate::proof::{self, Proof};
-use crate::{page, sums};
+use crate::{page, provenance, sums};
 
 /// The names of the files that a proof changes or adds.
-pub const COMPLETED: [&str; 4] = [proof::FILE, page::FILE, sums::FILE, sums::SIGNATURE];
+pub const COMPLETED: [&str; 6] = [
+    proof::FILE,
+    page::FILE,
+    sums::FILE,
+    sums::SIGNATURE,
+    provenance::FILE,
+    provenance::SIGNATURE,
+];
 
 /// The sums of a tree as they were before it was completed, from those that it has: `page` is the digest of the page that it had.
 pub fn assembled_sums(sums: &str, page: &str) -> String {
@@ -28,6 +36,10 @@ pub struct Completion {
     pub sums: String,
     /// `SHA256SUMS.asc`.
     pub signature: String,
+    /// How all of it was made, which has the digest of the sums.
+    pub provenance: String,
+    /// The signature of that.
+    pub provenance_signature: String,
 }
 
 impl Completion {
@@ -48,12 +60,17 @@ impl Completion {
         let proof = proof.to_json();
         let sums = sums::with(&assembled, proof::FILE, &proof::digest(&proof));
         let sums = sums::with(&sums, page::FILE, &proof::digest(&page));
-        let signature = signature(&path, sums.as_bytes(), public_key, sign)?;
+        let manifest = Manifest::read(&tree.join(manifest::FILE))?;
+        let provenance = provenance::statement(&manifest, &sums);
+        let signed =
+            |name: &str, text: &str| signature(&tree.join(name), text.as_bytes(), public_key, sign);
         Ok(Self {
+            signature: signed(sums::FILE, &sums)?,
+            provenance_signature: signed(provenance::FILE, &provenance)?,
             proof,
             page,
             sums,
-            signature,
+            provenance,
         })
     }
 
@@ -71,12 +88,14 @@ impl Completion {
     }
 
     /// The names of the files and their content.
-    pub fn files(&self) -> [(&'static str, &str); 4] {
+    pub fn files(&self) -> [(&'static str, &str); 6] {
         [
             (proof::FILE, &self.proof),
             (page::FILE, &self.page),
             (sums::FILE, &self.sums),
             (sums::SIGNATURE, &self.signature),
+            (provenance::FILE, &self.provenance),
+            (provenance::SIGNATURE, &self.provenance_signature),
         ]
     }
 }

@@ -53,6 +53,8 @@ pub(super) struct Header {
     pub(super) file_name: String,
     /// Seconds since 1970.
     pub(super) build_time: u64,
+    /// What it says of its licence.
+    pub(super) license: String,
 }
 
 /// Reads a package's header.
@@ -95,6 +97,7 @@ pub(super) fn read(path: &Path) -> Result<Header, Error> {
         nevra: parts.nevra(),
         file_name: format!("{name}-{version}-{release}.{arch}.rpm"),
         build_time: metadata.get_build_time().map_err(error)?,
+        license: metadata.get_license().unwrap_or_default().to_owned(),
     })
 }
 

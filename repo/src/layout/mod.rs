@@ -26,7 +26,8 @@ use crate::files::{set_mode, set_mtime};
 use crate::manifest::{self, Manifest};
 use crate::repo_file::{self, KeyLocation, RepoFile};
 use crate::repodata::Package;
-use crate::{key, page, repodata, sums};
+use crate::sbom::{self, Bom, MadeWith};
+use crate::{key, page, provenance, repodata, sums};
 
 pub use completion::{COMPLETED, Completion, assembled_sums};
 pub use error::{Error, SignError};
@@ -59,6 +60,8 @@ pub struct Assembly<'a> {
     pub manifest: Manifest,
     /// The distribution's packages, for the table of the kernels that the modules load on; without, there is none.
     pub base: Option<Base<'a>>,
+    /// What the packages were made with besides what the manifest says.
+    pub made_with: &'a MadeWith,
     /// Makes an armored detached signature by the primary key over the bytes of a `repomd.xml` or of `SHA256SUMS`.
     pub sign: &'a dyn Fn(&[u8]) -> Result<String, SignError>,
 }
@@ -88,7 +91,8 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
     manifest.format = manifest::FORMAT;
     manifest.key_fingerprint = fingerprint;
     manifest.repository = Some(told(assembly));
-    manifest.packages = place_packages(assembly, tree)?;
+    let licenses;
+    (manifest.packages, licenses) = place_packages(assembly, tree)?;
     let time = manifest.release_time();
 
     let scratch = tempfile::tempdir().map_err(tried("make a folder in", &std::env::temp_dir()))?;
@@ -123,12 +127,25 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
             &tree.join(kind.folder()).join("repodata/repomd.xml"),
         )?;
     }
+    let bom = Bom {
+        manifest: &manifest,
+        licenses: &licenses,
+        made_with: assembly.made_with,
+    };
+    for (name, text) in sbom::files(&bom) {
+        let path = tree.join(name);
+        fs::write(&path, text).map_err(tried("write", &path))?;
+    }
     let names = sums::files(tree)?;
     let text = page::of_tree(tree, names.iter().map(String::as_str), None)?;
     let path = tree.join(page::FILE);
     fs::write(&path, text).map_err(tried("write", &path))?;
     sums::write(tree)?;
     sign_beside(assembly, &tree.join(sums::FILE))?;
+    let text = provenance::statement(&manifest, &sums::render(tree)?);
+    let path = tree.join(provenance::FILE);
+    fs::write(&path, text).map_err(tried("write", &path))?;
+    sign_beside(assembly, &path)?;
     fix_modes_and_times(tree, time)?;
     aside
         .commit(|| output::nothing_foreign(out).map_err(io::Error::other))
@@ -166,8 +183,15 @@ fn told(assembly: &Assembly<'_>) -> manifest::Repository {
     }
 }
 
+/// What each package says of its licence, by its path in the tree.
+type Licenses = BTreeMap<String, String>;
+
 /// Copies every package to its place. Copies, since a link would let a change in the tree reach the store.
-fn place_packages(assembly: &Assembly<'_>, tree: &Path) -> Result<Vec<manifest::Package>, Error> {
+fn place_packages(
+    assembly: &Assembly<'_>,
+    tree: &Path,
+) -> Result<(Vec<manifest::Package>, Licenses), Error> {
+    let mut licenses = Licenses::new();
     for kind in Kind::ALL {
         let folder = tree.join(kind.folder()).join("Packages");
         fs::create_dir_all(&folder).map_err(tried("create", &folder))?;
@@ -205,9 +229,11 @@ fn place_packages(assembly: &Assembly<'_>, tree: &Path) -> Result<Vec<manifest::
             sha256,
             stage: input.stage.clone(),
         };
+        licenses.insert(package.file.clone(), header.license);
         placed.insert(location, (input, package));
     }
-    Ok(placed.into_values().map(|(_, package)| package).collect())
+    let packages = placed.into_values().map(|(_, package)| package);
+    Ok((packages.collect(), licenses))
 }
 
 /// On which kernels the modules of the repository at `root` load: on its own, which they were made for, and on those of `base`.

@@ -99,12 +99,14 @@ fn ours(out: &Path) -> Result<(), Error> {
 }
 
 /// What a repository has that its sums do not list, or not in each of its states.
-const BY_NATURE: [&str; 5] = [
+const BY_NATURE: [&str; 7] = [
     sums::FILE,
     sums::SIGNATURE,
     manifest::FILE,
     proof::FILE,
     page::FILE,
+    sums::PROVENANCE,
+    sums::PROVENANCE_SIGNATURE,
 ];
 
 /// That nothing is at `out` but what the sums there list and what every repository has: all else would go with what is replaced. Names

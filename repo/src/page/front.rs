@@ -10,7 +10,7 @@ use super::words::{grouped, href, shown, word};
 use crate::manifest::{self, Manifest};
 use crate::proof::report::{self, Outcome, Proof};
 use crate::release::parts;
-use crate::{compat, release_package, repo_file, sums};
+use crate::{compat, release_package, repo_file, sbom, sums};
 
 /// A point in time.
 pub(super) fn time(seconds: u64) -> Markup {
@@ -156,7 +156,7 @@ pub(super) fn commands(manifest: &Manifest) -> Markup {
 }
 
 /// What the files at the top are.
-const KNOWN: [(&str, &str); 8] = [
+const KNOWN: [(&str, &str); 12] = [
     (compat::FILE, "on which kernels its modules load"),
     (compat::TEXT, "the same as text"),
     (
@@ -176,6 +176,16 @@ const KNOWN: [(&str, &str); 8] = [
     (
         sums::SIGNATURE,
         "the signature of the digests, by the key above",
+    ),
+    (sbom::SPDX, "what it is made of, as SPDX 2.3"),
+    (sbom::CYCLONEDX, "the same as CycloneDX 1.6"),
+    (
+        sums::PROVENANCE,
+        "how the files of these digests were made, as an in-toto statement (SLSA)",
+    ),
+    (
+        sums::PROVENANCE_SIGNATURE,
+        "the signature of that, by the same key",
     ),
 ];
 

@@ -68,6 +68,7 @@ fn manifest() -> Manifest {
                 known_faults: [("LU-1".to_owned(), "open".to_owned())].into(),
             }),
         }),
+        lock_sha256: Some("56".repeat(32)),
         key_fingerprint: "0123456789ABCDEF0123456789ABCDEF01234567".to_owned(),
         repository: Some(Repository {
             name: "Lustre 2.17.0 for Rocky Linux 9.6".to_owned(),

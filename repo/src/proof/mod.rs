@@ -6,7 +6,7 @@
 //! - `signatures`, `metadata`: packages and `repomd.xml`, by ourselves and by the users' tools.
 //! - `inventory`: sums, manifest, expected packages, nothing twice. `repo_file`: what a server's dnf is told.
 //! - `metadata_content`: repodata against the packages.
-//! - `page`: what people read of it.
+//! - `page`: what people read of it. `provenance`: what is said of how it was made.
 //! - `dependencies`: closure, kernel symbols, the base after the upgrade, who sorts above whom.
 //! - `conflicts`: files.
 
@@ -18,6 +18,7 @@ mod inventory;
 mod metadata;
 mod metadata_content;
 mod page;
+mod provenance;
 mod repo_file;
 pub mod report;
 mod signatures;
@@ -57,11 +58,12 @@ pub const SUMS: &str = "sha256sums";
 pub const MANIFEST: &str = "manifest";
 
 /// The static checks: what needs no chroot and no network.
-const STATIC: [(&str, Run); 16] = [
+const STATIC: [(&str, Run); 17] = [
     ("package-signatures", Run::Tree(signatures::packages)),
     ("rpmkeys", Run::Tree(signatures::rpmkeys)),
     ("metadata-signatures", Run::Files(metadata::signatures)),
     ("gpg-verify", Run::Files(metadata::gpg)),
+    ("provenance", Run::Tree(provenance::check)),
     (SUMS, Run::Tree(inventory::sums)),
     (MANIFEST, Run::Tree(inventory::manifest)),
     ("repo-file", Run::Tree(repo_file::check)),
@@ -77,7 +79,7 @@ const STATIC: [(&str, Run); 16] = [
 ];
 
 /// How many of [`STATIC`], from its start, say who made a repository and that nobody changed it since.
-const SIGNATURES: usize = 5;
+const SIGNATURES: usize = 6;
 
 /// Runs every static check: those of [`signature_checks`], then those of [`content_checks`].
 pub fn static_checks(input: &StaticInput<'_>) -> Vec<Check> {

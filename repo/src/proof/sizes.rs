@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::report;
 use crate::manifest::{self, Manifest};
-use crate::{compat, page, repo_file, repodata, sums};
+use crate::{compat, page, repo_file, repodata, sbom, sums};
 
 /// What tells how large the files of a repository may be.
 #[derive(Debug)]
@@ -70,6 +70,10 @@ fn most(name: &str) -> Option<u64> {
             report::FILE,
             sums::FILE,
             sums::SIGNATURE,
+            sums::PROVENANCE,
+            sums::PROVENANCE_SIGNATURE,
+            sbom::SPDX,
+            sbom::CYCLONEDX,
         ]
         .contains(&name)
         .then_some(lustre_files::SOURCE),

@@ -11,6 +11,7 @@ use lustre_repository::comps::Comps;
 use lustre_repository::layout::{Assembly, Input, assemble};
 use lustre_repository::manifest::{Manifest, Stage};
 use lustre_repository::repo_file::RepoFile;
+use lustre_repository::sbom::MadeWith;
 use lustre_repository::sums::sha256;
 
 const TIME: u32 = 1_704_067_200;
@@ -51,6 +52,7 @@ fn once(key: &dyn Signer, packages: &[Input], tree: &Path) {
         public_key: &key.public_key_armored().unwrap(),
         manifest,
         base: None,
+        made_with: &MadeWith::default(),
         sign: &|content| Ok(key.sign_detached(content, TIME)?),
     };
     assemble(&assembly, tree).unwrap();

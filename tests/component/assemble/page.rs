@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use lustre_packaging::sign::Signer as _;
-use lustre_repository::manifest::KnownFault;
+use lustre_repository::manifest::{KnownFault, Manifest};
 use lustre_repository::proof::Outcome;
-use lustre_repository::sums;
+use lustre_repository::{provenance, sums};
 
 use crate::tamper::{site_target, verify};
 use crate::world::{EPOCH, Spec, Tree, key, public_key};
@@ -20,7 +20,7 @@ fn published() -> Tree {
     tree.assemble().unwrap();
     let before = fs::read(tree.dist().join("manifest.json")).unwrap();
     let digest = sums::sha256(&tree.dist().join("manifest.json")).unwrap().0;
-    let before: lustre_repository::manifest::Manifest = serde_json::from_slice(&before).unwrap();
+    let before: Manifest = serde_json::from_slice(&before).unwrap();
     tree.replaces = Some(before.replaced(digest));
     tree.released = EPOCH + 86_400;
     tree.with(&Spec {
@@ -78,7 +78,7 @@ fn the_page_goes_with_the_repository_from_its_assembly_to_its_proof() {
     let tree = published();
     let text = page(&tree.dist());
     for words in [
-        "16 of 16 checks hold",
+        "17 of 17 checks hold",
         "site-tool-1.0-1.x86_64",
         "LU-20192",
         "2024-01-02 00:00:00 UTC",
@@ -130,12 +130,17 @@ fn a_page_that_says_other_than_the_manifest_fails_though_it_is_signed() {
     assert_ne!(edited, page(&dist));
     fs::write(dist.join("index.html"), edited).unwrap();
     sums::write(&dist).unwrap();
-    let content = fs::read(dist.join(sums::FILE)).unwrap();
-    fs::write(
-        dist.join(sums::SIGNATURE),
-        key().sign_detached(&content, EPOCH).unwrap(),
-    )
-    .unwrap();
+    let content = fs::read_to_string(dist.join(sums::FILE)).unwrap();
+    let manifest = Manifest::read(&dist.join("manifest.json")).unwrap();
+    let statement = provenance::statement(&manifest, &content);
+    fs::write(dist.join(provenance::FILE), &statement).unwrap();
+    for (name, text) in [
+        (sums::SIGNATURE, &content),
+        (provenance::SIGNATURE, &statement),
+    ] {
+        let signature = key().sign_detached(text.as_bytes(), EPOCH).unwrap();
+        fs::write(dist.join(name), signature).unwrap();
+    }
     let (ran, said) = verify(&dist, &target, &static_checks);
     assert_eq!(
         (ran.code, failed(&said)),

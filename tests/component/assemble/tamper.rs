@@ -49,7 +49,7 @@ const METADATA: &[&str] = &[
     "repodata",
 ];
 
-const CHANGES: [Change; 31] = [
+const CHANGES: [Change; 33] = [
     (
         "a byte of a payload",
         |d| flip(&d.join(LUSTRE), -20),
@@ -240,6 +240,25 @@ const CHANGES: [Change; 31] = [
             )
         },
         &["metadata-signatures", "gpg-verify", "page"],
+        DoesNotLook,
+    ),
+    (
+        "the provenance",
+        |d| {
+            edit(
+                d,
+                "provenance.intoto.json",
+                "\"target\": \"test\"",
+                "\"target\": \"other\"",
+            )
+        },
+        &["provenance"],
+        DoesNotLook,
+    ),
+    (
+        "the list of parts",
+        |d| edit(d, "sbom.spdx.json", "NOASSERTION", "NONE"),
+        &["metadata-signatures", "gpg-verify", "provenance"],
         DoesNotLook,
     ),
     (

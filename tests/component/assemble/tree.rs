@@ -63,6 +63,10 @@ fn two_assemblies_are_byte_for_byte_the_same() {
         "compat.json",
         "KERNELS.txt",
         "index.html",
+        "sbom.spdx.json",
+        "sbom.cdx.json",
+        "provenance.intoto.json",
+        "provenance.intoto.json.asc",
         "SHA256SUMS",
         "SHA256SUMS.asc",
     ] {

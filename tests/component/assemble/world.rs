@@ -17,6 +17,7 @@ use lustre_repository::release::{Release, Replaced};
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::repo_file::RepoFile;
 use lustre_repository::repodata;
+use lustre_repository::sbom::MadeWith;
 
 /// Build time, signing time and revision: 2024-01-01.
 pub const EPOCH: u32 = 1_704_067_200;
@@ -268,6 +269,10 @@ pub struct Tree {
     pub replaces: Option<Replaced>,
     /// What is known to be wrong with its Lustre; tests change it.
     pub known_faults: Vec<KnownFault>,
+    /// What its packages are made of; tests change it.
+    pub stage: Stage,
+    /// What they are made with besides; tests change it.
+    pub made_with: MadeWith,
     repo_file: RepoFile,
 }
 
@@ -298,6 +303,8 @@ impl Tree {
             released: EPOCH,
             replaces: None,
             known_faults: Vec::new(),
+            stage: Stage::default(),
+            made_with: MadeWith::default(),
             repo_file,
         }
     }
@@ -359,7 +366,7 @@ impl Tree {
                         ..Release::default()
                     }),
                     known_faults: self.known_faults.clone(),
-                    stages: BTreeMap::from([("test".to_owned(), Stage::default())]),
+                    stages: BTreeMap::from([("test".to_owned(), self.stage.clone())]),
                     ..Manifest::default()
                 },
                 base: Some(layout::Base {
@@ -367,6 +374,7 @@ impl Tree {
                     packages: &base,
                     ext4: &|kernel| Ext4::not_compared(format!("nobody has {}", kernel.source)),
                 }),
+                made_with: &self.made_with,
                 sign,
             },
             &self.dist(),

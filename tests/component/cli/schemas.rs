@@ -72,6 +72,7 @@ fn a_manifest_with_everything_and_one_with_little_are_as_their_schema_has_them()
             }),
         }),
         key_fingerprint: "0123456789ABCDEF0123456789ABCDEF01234567".to_owned(),
+        lock_sha256: Some(sha.clone()),
         repository: Some(manifest::Repository {
             name: "Lustre".to_owned(),
             baseurl: "https://a".to_owned(),
@@ -121,10 +122,17 @@ fn a_manifest_with_everything_and_one_with_little_are_as_their_schema_has_them()
     exact(
         &schema,
         &read(&full),
-        &["release", "repository", "notice", "known_faults"],
+        &[
+            "release",
+            "lock_sha256",
+            "repository",
+            "notice",
+            "known_faults",
+        ],
     );
     let little = Manifest {
         release: None,
+        lock_sha256: None,
         repository: None,
         notice: None,
         known_faults: Vec::new(),

@@ -209,6 +209,12 @@ impl BuildGraph<'_> {
             ("sources".to_owned(), self.sources_digest()),
         ];
         inputs.extend(self.faults_input()?);
+        let made_with = self
+            .made_with()
+            .and_then(|with| Ok((with, self.lock_digest()?)))
+            .map_err(|error| anyhow::anyhow!("{error}"))?;
+        let digest = Digest::of_bytes(format!("{made_with:?}").as_bytes());
+        inputs.push(("made-with".to_owned(), digest.to_string()));
         let model = self.target.model.iter();
         inputs.extend(model.map(|model| ("notice".to_owned(), model.clone())));
         Ok(inputs)
@@ -242,6 +248,7 @@ impl BuildGraph<'_> {
             source_date_epoch: self.target.build.source_date_epoch.into(),
             release: Some(signing.release.clone()),
             notice: self.target.model.clone(),
+            lock_sha256: Some(self.lock_digest()?),
             overrides: overrides.clone(),
             known_faults: self.known_faults()?,
             stages: self.manifest_stages(work)?,
@@ -267,6 +274,7 @@ impl BuildGraph<'_> {
                     packages: &base,
                     ext4: &ext4,
                 }),
+                made_with: &self.made_with()?,
                 sign: &|data| {
                     Ok(signing
                         .signer()?
@@ -465,6 +473,11 @@ impl BuildGraph<'_> {
             .flat_map(|package| self.manifest_sources(package))
             .collect();
         Digest::of_bytes(json!(all).to_string().as_bytes()).to_string()
+    }
+
+    /// The digest of the lock, as its file is.
+    fn lock_digest(&self) -> Result<String, Failure> {
+        Ok(Digest::of_bytes(self.lock.to_toml()?.as_bytes()).to_string())
     }
 
     fn repo_file(&self) -> Result<RepoFile, Failure> {

@@ -21,6 +21,7 @@ mod inputs;
 pub mod kernel;
 pub mod kernel_tree;
 pub mod kernels;
+mod made_with;
 pub mod name;
 mod new;
 pub mod outline;

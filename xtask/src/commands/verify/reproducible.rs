@@ -11,6 +11,7 @@ use lustre_packaging::source::Locked;
 use lustre_packaging::store::{Digest, Entry, EntryKind, list_tree};
 use lustre_packaging::target::Target;
 use lustre_packaging::{process, stage};
+use lustre_repository::layout::COMPLETED;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::{page, proof, sums};
 
@@ -270,8 +271,8 @@ fn unproven(tree: &Path) -> anyhow::Result<Vec<Entry>> {
     let all = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE)
         .with_context(|| path.display().to_string())?;
     let text = sums::without(&sums::without(&all, proof::FILE), page::FILE);
-    let left_out = [proof::FILE, page::FILE, sums::SIGNATURE];
-    entries.retain(|entry| !left_out.contains(&entry.path.as_str()));
+    let left_out = |path: &str| path != sums::FILE && COMPLETED.contains(&path);
+    entries.retain(|entry| !left_out(&entry.path));
     for entry in entries.iter_mut().filter(|entry| entry.path == sums::FILE) {
         entry.kind = EntryKind::File {
             sha256: Digest::of_bytes(text.as_bytes()),

@@ -88,6 +88,7 @@ impl World {
             public_key: &public_key,
             manifest,
             base: None,
+            made_with: &lustre_repository::sbom::MadeWith::default(),
             sign: &|data| Ok(key.sign_detached(data, time.max(created))?),
         };
         assemble(&assembly, &self.dist()).unwrap();
