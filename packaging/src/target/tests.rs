@@ -714,7 +714,7 @@ fn what_is_mistyped_is_told_with_what_there_is() {
         (
             "rocky-10.0",
             "kernel.kind = 'patched'",
-            &["kernel.overlay is empty", "such as `kernel/el9`"],
+            &["there is no kernel.overlay", "such as `kernel/el9`"],
         ),
     ] {
         std::fs::write(&path, format!("inherits = '{parent}'\n{text}\n")).unwrap();
