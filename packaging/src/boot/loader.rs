@@ -60,11 +60,11 @@ impl Entry {
             why,
         };
         let value = |key: &str| {
-            let lines = text.lines().filter_map(|line| {
+            let mut lines = text.lines().filter_map(|line| {
                 let (word, rest) = line.trim().split_once([' ', '\t'])?;
                 (word == key).then(|| rest.trim().to_owned())
             });
-            lines.filter(|value| !value.is_empty()).last()
+            lines.rfind(|value| !value.is_empty())
         };
         let linux = value("linux").ok_or_else(|| wrong("names no kernel"))?;
         // GRUB's variables stand behind the file, as `$tuned_initrd`.

@@ -141,7 +141,7 @@ impl Machine {
         fs::write(self.path(&format!("boot/vmlinuz-{release}")), "kernel").unwrap();
         self.entry(
             &format!("{ID}-{release}"),
-            &format!("title Linux ({release})\nversion {release}\nlinux /vmlinuz-{release}\noptions root=/dev/vda ro\n"),
+            format!("title Linux ({release})\nversion {release}\nlinux /vmlinuz-{release}\noptions root=/dev/vda ro\n"),
         );
         self.save(&format!("{ID}-{release}"));
     }
