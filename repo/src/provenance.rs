@@ -7,8 +7,8 @@ use serde_json::{Map, Value, json};
 
 use crate::json_file;
 use crate::manifest::{self, Manifest};
-use crate::proof::digest;
 use crate::sums;
+use crate::sums::of_text;
 
 /// The file's name at the top of the tree.
 pub const FILE: &str = sums::PROVENANCE;
@@ -31,7 +31,7 @@ pub fn statement(manifest: &Manifest, sums: &str) -> String {
         .collect();
     json_file::text(&json!({
         "_type": "https://in-toto.io/Statement/v1",
-        "subject": [{ "name": sums::FILE, "digest": { "sha256": digest(sums) } }],
+        "subject": [{ "name": sums::FILE, "digest": { "sha256": of_text(sums) } }],
         "predicateType": "https://slsa.dev/provenance/v1",
         "predicate": {
             "buildDefinition": {
@@ -62,7 +62,7 @@ pub fn statement(manifest: &Manifest, sums: &str) -> String {
                 },
                 "byproducts": [{
                     "name": manifest::FILE,
-                    "digest": { "sha256": digest(&manifest.to_json()) },
+                    "digest": { "sha256": of_text(&manifest.to_json()) },
                 }],
             },
         },
@@ -137,7 +137,7 @@ mod tests {
         let value: Value = serde_json::from_str(&text).unwrap();
         let subject = &value["subject"][0];
         assert_eq!(subject["name"], "SHA256SUMS");
-        assert_eq!(subject["digest"]["sha256"], digest("sums\n"));
+        assert_eq!(subject["digest"]["sha256"], of_text("sums\n"));
         let build = &value["predicate"]["buildDefinition"];
         let wanted = json!([
             { "name": "lock", "digest": { "sha256": "ab".repeat(32) } },

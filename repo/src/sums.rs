@@ -190,6 +190,12 @@ pub fn render(tree: &Path) -> Result<String, Error> {
     Ok(text)
 }
 
+/// The SHA-256 of `text`, as it is written in sums.
+pub(crate) fn of_text(text: &str) -> String {
+    use sha2::Digest as _;
+    hex(&sha2::Sha256::digest(text))
+}
+
 /// The digest that the sums have of the file `name`.
 pub fn digest_of<'s>(sums: &'s str, name: &str) -> Option<&'s str> {
     let mut lines = sums.lines().filter_map(listed);

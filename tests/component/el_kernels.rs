@@ -15,6 +15,7 @@ use lustre_packaging::overlay::edit::Match;
 use lustre_packaging::overlay::{Inputs, Overlay};
 use lustre_packaging::process;
 use lustre_repo_tests::version_order::check_above;
+use lustre_repository::files;
 
 /// A kernel of the distribution that a stand-in stands for.
 struct Kernel {
@@ -122,6 +123,48 @@ fn pahole_is_asked_for_one_thread_in_every_form_that_a_kernel_has() -> Result<()
             let text = fs::read_to_string(dir.path().join(file))?;
             ensure!(text == after, "EL{el}, {file}: {text}");
         }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_symbols_of_a_kernel_are_compressed_without_the_time_of_the_build() -> Result<()> {
+    for el in [8, 9, 10] {
+        let overlay = overlay(el, &[])?;
+        let mut edits = overlay.manifest.edit.iter();
+        let edit = edits
+            .find(|edit| edit.name == "symvers-without-time")
+            .context("no edit of it")?;
+        let build = |time: u64| -> Result<Vec<Vec<u8>>> {
+            let dir = tempfile::tempdir()?;
+            let (root, modules) = (dir.path(), dir.path().join("lib/modules/5.14"));
+            fs::create_dir_all(&modules)?;
+            fs::create_dir(root.join("boot"))?;
+            let symvers = root.join("Module.symvers");
+            fs::write(&symvers, "0x1\tone\tvmlinux\tEXPORT_SYMBOL\n")?;
+            files::set_mtime(&symvers, time)?;
+            // As the distribution's specs have it.
+            let text = format!(
+                "gzip -c9 < Module.symvers > boot/symvers-5.14.gz\ncp boot/symvers-5.14.gz lib/modules/5.14/symvers.gz\n{}",
+                edit.text
+            );
+            let mut shell = Command::new("sh");
+            shell.args(["-ec", &text]).current_dir(root);
+            shell.env("RPM_BUILD_ROOT", root).env("KernelVer", "5.14");
+            process::output(&mut shell)?;
+            let mut found = Vec::new();
+            for file in [
+                root.join("boot/symvers-5.14.gz"),
+                modules.join("symvers.gz"),
+            ] {
+                let read = process::output(Command::new("gzip").arg("-dc").arg(&file))?;
+                ensure!(read.starts_with(b"0x1\tone"), "EL{el}: {file:?}");
+                found.push(fs::read(file)?);
+            }
+            ensure!(!root.join("lib/modules/5.14/symvers.xz").exists());
+            Ok(found)
+        };
+        ensure!(build(1_000_000_000)? == build(1_700_000_000)?, "EL{el}");
     }
     Ok(())
 }

@@ -1,10 +1,15 @@
 //! The tool as its users run it: the program `xtask`, in a home of its own, with both outputs caught.
 
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
+
+use crate::python;
 
 /// The project's folder.
 pub fn project() -> &'static Path {
@@ -27,6 +32,7 @@ pub fn of_checkout() -> PathBuf {
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
     PROGRAM.get_or_init(|| {
+        let _alone = alone();
         // It is in another package, so cargo does not hand its path to this one.
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
         let built = Command::new(cargo)
@@ -49,8 +55,28 @@ pub fn program() -> &'static Path {
             .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
             .filter(|message| message["target"]["name"] == "lustre-repo")
             .find_map(|message| message["executable"].as_str().map(PathBuf::from));
-        executable.unwrap_or_else(|| panic!("cargo did not say where it put xtask"))
+        let executable =
+            executable.unwrap_or_else(|| panic!("cargo did not say where it put xtask"));
+        // A link of its own: cargo puts the program with other features, which is installed by a test, at the same place.
+        let inode = fs::metadata(&executable).unwrap().ino();
+        let program = python::tools()
+            .unwrap()
+            .join(format!("lustre-repo-{inode}"));
+        if !program.exists() {
+            fs::hard_link(&executable, &program).unwrap();
+        }
+        program
     })
+}
+
+/// Held while cargo puts the program into the target folder, where each set of features replaces the other.
+///
+/// # Panics
+/// When there is no such folder.
+pub fn alone() -> File {
+    let lock = File::create(python::tools().unwrap().join("program.lock")).unwrap();
+    flock(&lock, FlockOperation::LockExclusive).unwrap();
+    lock
 }
 
 /// How a run ended.

@@ -58,8 +58,8 @@ impl Completion {
             .map_err(tried("read", &path))?;
         let page = page::of_tree(tree, sums::names(&assembled), Some(proof))?;
         let proof = proof.to_json();
-        let sums = sums::with(&assembled, proof::FILE, &proof::digest(&proof));
-        let sums = sums::with(&sums, page::FILE, &proof::digest(&page));
+        let sums = sums::with(&assembled, proof::FILE, &sums::of_text(&proof));
+        let sums = sums::with(&sums, page::FILE, &sums::of_text(&page));
         let manifest = Manifest::read(&tree.join(manifest::FILE))?;
         let provenance = provenance::statement(&manifest, &sums);
         let signed =

@@ -152,12 +152,6 @@ fn all(checks: &[(&'static str, Run)], input: &StaticInput<'_>) -> Vec<Check> {
     done
 }
 
-/// The SHA-256 of a text.
-pub(crate) fn digest(text: &str) -> String {
-    use sha2::Digest as _;
-    crate::sums::hex(&sha2::Sha256::digest(text))
-}
-
 impl Proof {
     /// A report on the repository at `dist`, tied to its `SHA256SUMS`: to all of them but that of the report itself and that of the page,
     /// which shows it.
@@ -187,7 +181,7 @@ impl Proof {
             format: report::FORMAT,
             target: target.to_owned(),
             tool_version: tool_version.to_owned(),
-            sums_sha256: digest(&crate::sums::without(
+            sums_sha256: crate::sums::of_text(&crate::sums::without(
                 &crate::sums::without(sums, FILE),
                 crate::page::FILE,
             )),

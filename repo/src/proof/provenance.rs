@@ -41,7 +41,7 @@ fn findings(context: &Context<'_>) -> Result<Vec<String>, String> {
                 sums::FILE
             ));
         }
-    } else if !found.contains(&super::digest(&sums)) {
+    } else if !found.contains(&crate::sums::of_text(&sums)) {
         findings.push(format!(
             "{} is not of {}: it does not have its digest",
             provenance::FILE,

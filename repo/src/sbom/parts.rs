@@ -52,7 +52,7 @@ pub struct Bom<'a> {
 impl Bom<'_> {
     /// An id of just this repository, as both forms want it: from the digest of its manifest.
     pub(super) fn uuid(&self) -> String {
-        let digest = crate::proof::digest(&self.manifest.to_json());
+        let digest = crate::sums::of_text(&self.manifest.to_json());
         // Version 8, which leaves the bits to who makes it, and the variant of RFC 9562.
         format!(
             "urn:uuid:{}-{}-8{}-a{}-{}",

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use super::parts::{Bom, crate_purl, is_sha256, is_source, name_and_version, purl, sha256, web};
 use crate::json_file;
-use crate::proof::digest;
+use crate::sums::of_text;
 
 /// The file's name at the top of the tree.
 pub const FILE: &str = "sbom.spdx.json";
@@ -118,7 +118,7 @@ pub(super) fn document(bom: &Bom<'_>) -> String {
 
 /// An id that the form can have, whatever the thing is called.
 fn id(kind: &str, name: &str) -> String {
-    format!("SPDXRef-{kind}-{}", &digest(name)[..24])
+    format!("SPDXRef-{kind}-{}", &of_text(name)[..24])
 }
 
 /// A package of the document.

@@ -122,7 +122,7 @@ fn missing_and_extra_packages_are_found() {
         ["file-conflicts", "manifest", "repodata", "sha256sums"]
     );
     assert!(failures["file-conflicts"].contains("cannot be compared"));
-    assert!(failures["manifest"].contains("lustre-2.17.0-1.x86_64.rpm is listed and not there"));
+    assert!(failures["manifest"].contains("lustre-2.17.0-1.x86_64.rpm is listed and missing"));
     assert!(failures["manifest"].contains("other-name.rpm is not in the manifest"));
     assert!(failures["repodata"].contains("other-name.rpm is not in the metadata"));
 
@@ -287,7 +287,7 @@ fn two_versions_of_one_package_are_found() {
         files: &[],
     });
     tree.assemble().unwrap();
-    assert!(tree.failures()["duplicates"].starts_with("e2fsprogs.x86_64 is there 2 times"));
+    assert!(tree.failures()["duplicates"].starts_with("e2fsprogs.x86_64 exists 2 times"));
 }
 
 #[test]

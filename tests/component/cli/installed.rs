@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lustre_repo_tests::command_line::{CARGO_SAYS, Home, Run, project, run};
+use lustre_repo_tests::command_line::{CARGO_SAYS, Home, Run, alone, project, run};
 use tempfile::TempDir;
 
 /// A place for an ordinary user: the program, a home, and a folder to work in.
@@ -22,6 +22,7 @@ impl Place {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
+        let alone = alone();
         let installed = Command::new(cargo)
             .args([
                 "install",
@@ -40,6 +41,7 @@ impl Place {
             .env_remove(CARGO_SAYS)
             .status()
             .unwrap();
+        drop(alone);
         assert!(installed.success());
         let programs = fs::read_dir(folder.path().join("bin")).unwrap();
         let programs: Vec<_> = programs.map(|entry| entry.unwrap().file_name()).collect();
