@@ -218,12 +218,17 @@ impl Manifest {
     /// The manifest as JSON, with lists in a fixed order and a line break at the end.
     pub fn to_json(&self) -> String {
         let mut sorted = self.clone();
-        sorted.packages.sort_by(|a, b| a.file.cmp(&b.file));
-        for stage in sorted.stages.values_mut() {
+        sorted.sort();
+        json_file::text(&sorted)
+    }
+
+    /// Puts its lists into the order in which it is written, so that what is made of it is what is made of it when it is read back.
+    pub fn sort(&mut self) {
+        self.packages.sort_by(|a, b| a.file.cmp(&b.file));
+        for stage in self.stages.values_mut() {
             stage.sources.sort();
             stage.build_packages.sort();
         }
-        json_file::text(&sorted)
     }
 
     /// Writes the manifest whole.

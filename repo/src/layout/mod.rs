@@ -93,6 +93,7 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
     manifest.repository = Some(told(assembly));
     let licenses;
     (manifest.packages, licenses) = place_packages(assembly, tree)?;
+    manifest.sort();
     let time = manifest.release_time();
 
     let scratch = tempfile::tempdir().map_err(tried("make a folder in", &std::env::temp_dir()))?;

@@ -25,7 +25,9 @@ fn tree() -> Tree {
     let digest = "0123456789abcdef".repeat(4);
     tree.stage = Stage {
         digest: digest.clone(),
+        // Stages name them in whatever order.
         sources: vec![
+            source("specs/model/lustre", format!("tree-sha256:{digest}")),
             source(
                 "https://example.org/a b.src.rpm",
                 format!("sha256:{digest}"),
@@ -38,7 +40,6 @@ fn tree() -> Tree {
                 "https://example.org/lustre.git",
                 format!("git:{}", &digest[..40]),
             ),
-            source("specs/model/lustre", format!("tree-sha256:{digest}")),
         ],
         build_packages: vec![
             "gcc-c++-12.2.0-14.x86_64".to_owned(),
