@@ -5,7 +5,9 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::time::Duration;
 
+use anyhow::{Context as _, Result, ensure};
 use rustix::fs::{FlockOperation, flock};
 use tempfile::TempDir;
 
@@ -31,42 +33,61 @@ pub fn of_checkout() -> PathBuf {
 /// When it cannot be built.
 pub fn program() -> &'static Path {
     static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| {
-        let _alone = alone();
-        // It is in another package, so cargo does not hand its path to this one.
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
-        let built = Command::new(cargo)
-            .args([
-                "build",
-                "--quiet",
-                "--package",
-                "xtask",
-                "--no-default-features",
-                "--message-format=json-render-diagnostics",
-            ])
-            .current_dir(project())
-            .stdin(Stdio::null())
-            .stderr(Stdio::inherit())
-            .output();
-        let built = built.unwrap_or_else(|error| panic!("cannot start cargo: {error}"));
-        assert!(built.status.success(), "xtask cannot be built");
-        let executable = String::from_utf8_lossy(&built.stdout)
-            .lines()
-            .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-            .filter(|message| message["target"]["name"] == "lustre-repo")
-            .find_map(|message| message["executable"].as_str().map(PathBuf::from));
-        let executable =
-            executable.unwrap_or_else(|| panic!("cargo did not say where it put xtask"));
-        // A link of its own: cargo puts the program with other features, which is installed by a test, at the same place.
-        let inode = fs::metadata(&executable).unwrap().ino();
-        let program = python::tools()
-            .unwrap()
-            .join(format!("lustre-repo-{inode}"));
-        if !program.exists() {
-            fs::hard_link(&executable, &program).unwrap();
+    PROGRAM.get_or_init(|| build().unwrap_or_else(|error| panic!("{error:#}")))
+}
+
+fn build() -> Result<PathBuf> {
+    let _alone = alone();
+    // It is in another package, so cargo does not hand its path to this one.
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
+    let built = Command::new(cargo)
+        .args([
+            "build",
+            "--quiet",
+            "--package",
+            "xtask",
+            "--no-default-features",
+            "--message-format=json-render-diagnostics",
+        ])
+        .current_dir(project())
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot start cargo")?;
+    ensure!(built.status.success(), "xtask cannot be built");
+    let executable = String::from_utf8_lossy(&built.stdout)
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter(|message| message["target"]["name"] == "lustre-repo")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+        .context("cargo did not say where it put xtask")?;
+    // A link of its own: cargo puts the program with other features, which is installed by a test, at the same place.
+    let inode = fs::metadata(&executable)?.ino();
+    let tools = python::tools()?;
+    forget_old_programs(&tools)?;
+    let program = tools.join(format!("lustre-repo-{inode}"));
+    if !program.exists() {
+        fs::hard_link(&executable, &program)?;
+    }
+    Ok(program)
+}
+
+/// Removes the links to programs that cargo has replaced, once no run of the tests can be left that uses them.
+fn forget_old_programs(tools: &Path) -> Result<()> {
+    const LONGEST_RUN: Duration = Duration::from_secs(4 * 60 * 60);
+    for entry in fs::read_dir(tools)? {
+        let entry = entry?;
+        let is_program = entry
+            .file_name()
+            .to_string_lossy()
+            .starts_with("lustre-repo-");
+        let metadata = entry.metadata()?;
+        let age = metadata.modified()?.elapsed().unwrap_or_default();
+        if is_program && metadata.nlink() == 1 && age > LONGEST_RUN {
+            fs::remove_file(entry.path())?;
         }
-        program
-    })
+    }
+    Ok(())
 }
 
 /// Held while cargo puts the program into the target folder, where each set of features replaces the other.
@@ -74,9 +95,12 @@ pub fn program() -> &'static Path {
 /// # Panics
 /// When there is no such folder.
 pub fn alone() -> File {
-    let lock = File::create(python::tools().unwrap().join("program.lock")).unwrap();
-    flock(&lock, FlockOperation::LockExclusive).unwrap();
-    lock
+    let lock = || -> Result<File> {
+        let lock = File::create(python::tools()?.join("program.lock"))?;
+        flock(&lock, FlockOperation::LockExclusive)?;
+        Ok(lock)
+    };
+    lock().unwrap_or_else(|error| panic!("the target folder cannot be locked: {error:#}"))
 }
 
 /// How a run ended.
