@@ -51,7 +51,7 @@ fn a_release_is_later_than_the_one_it_replaces_and_does_not_contradict_it() {
     fs::write(&file, text.replace(&first.time.to_string(), "1767225601")).unwrap();
     let ran = world.with(0, &[]);
     assert_eq!(ran.code, 1, "{ran:?}");
-    for words in ["manifest.json is not what", "SHA256SUMS", "move it away"] {
+    for words in ["manifest.json differs from", "SHA256SUMS", "move it away"] {
         assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
     }
     world.put_manifest_back(&file, &text);
