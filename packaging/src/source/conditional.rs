@@ -1,13 +1,11 @@
 //! Asking whether a small file has changed since it was read last: by what its server said of it then, in one request.
 
-use std::fs;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::curl::{Outcome, Part};
 use super::download::SMALL;
-use super::{Attempt, Downloader, Error, Location, url};
+use super::{Downloader, Error};
 use crate::store::PathError;
 
 /// What a server said of a file, for asking whether it changed.
@@ -89,40 +87,12 @@ pub fn changed(
     location: &str,
     known: &Validators,
 ) -> Result<Answer, Error> {
-    let places = downloader.places(source, &[location.to_owned()], &url::shown(location))?;
     let folder = downloader.store.temp_dir("watch")?;
     let (file, headers) = (folder.path().join("file"), folder.path().join("headers"));
     let path = headers.display().to_string();
     let more = format!("{}dump-header = \"{}\"\n", known.request(), quoted(&path));
-    let mut why = String::new();
-    for place in &places {
-        for attempt in 0..downloader.retry.attempts {
-            downloader.pause(attempt);
-            for old in [&file, &headers] {
-                let _ = fs::remove_file(old);
-            }
-            match downloader.curl_with(source, place, &file, None, SMALL, Part::Rest, &more)? {
-                Outcome::Done => return answer(&file, &headers),
-                Outcome::Again { why: reason, .. } => why = reason,
-                Outcome::GiveUp { why: reason } => {
-                    why = reason;
-                    break;
-                }
-                Outcome::TooLarge => {
-                    why = format!("it is larger than the limit of {SMALL} bytes");
-                    break;
-                }
-            }
-        }
-    }
-    Err(Error::Download {
-        source_name: source.to_owned(),
-        what: url::shown(location),
-        tried: vec![Attempt {
-            url: places.first().map(Location::to_string).unwrap_or_default(),
-            why,
-        }],
-    })
+    downloader.small_into(source, location, &file, Some(&headers), &more)?;
+    answer(&file, &headers)
 }
 
 fn answer(file: &Path, headers: &Path) -> Result<Answer, Error> {

@@ -156,19 +156,33 @@ impl<'s> Downloader<'s> {
     /// # Errors
     /// When it cannot be fetched.
     pub fn small(&self, source: &str, location: &str) -> Result<Vec<u8>, Error> {
-        let places = self.places(source, &[location.to_owned()], &url::shown(location))?;
         let dir = self.store.temp_dir("download")?;
         let file = dir.path().join("file");
+        self.small_into(source, location, &file, None, "")?;
+        lustre_files::read(&file, SMALL)
+            .map_err(|source| PathError::new("read", &file, source).into())
+    }
+
+    /// Fetches a small file with further lines of curl's configuration, which may have curl write another file, `beside`. What an attempt
+    /// left is gone before the next.
+    pub(super) fn small_into(
+        &self,
+        source: &str,
+        location: &str,
+        into: &Path,
+        beside: Option<&Path>,
+        lines: &str,
+    ) -> Result<(), Error> {
+        let places = self.places(source, &[location.to_owned()], &url::shown(location))?;
         let mut why = String::new();
         for place in &places {
             for attempt in 0..self.retry.attempts {
                 self.pause(attempt);
-                let _ = fs::remove_file(&file);
-                match self.curl(source, place, &file, None, SMALL, Part::Rest)? {
-                    Outcome::Done => {
-                        return lustre_files::read(&file, SMALL)
-                            .map_err(|source| PathError::new("read", &file, source).into());
-                    }
+                for old in [Some(into), beside].into_iter().flatten() {
+                    let _ = fs::remove_file(old);
+                }
+                match self.curl_with(source, place, into, None, SMALL, Part::Rest, lines)? {
+                    Outcome::Done => return Ok(()),
                     Outcome::Again { why: reason, .. } => why = reason,
                     Outcome::GiveUp { why: reason } => {
                         why = reason;
@@ -279,7 +293,7 @@ impl<'s> Downloader<'s> {
         Arc::clone(busy.entry(partial.to_owned()).or_default())
     }
 
-    pub(super) fn pause(&self, attempt: u32) {
+    fn pause(&self, attempt: u32) {
         if attempt > 0 {
             std::thread::sleep(self.retry.first_pause * 2_u32.saturating_pow(attempt - 1));
         }
@@ -302,7 +316,7 @@ impl<'s> Downloader<'s> {
         clippy::too_many_arguments,
         reason = "they are those of one run of curl"
     )]
-    pub(super) fn curl_with(
+    fn curl_with(
         &self,
         source: &str,
         place: &Location,
