@@ -85,6 +85,8 @@ impl Place {
         };
         command.args(line);
         self.home.prepare(&mut command);
+        // Everybody may write in /tmp; the folder that the tests have for theirs is root's.
+        command.env("TMPDIR", self.home.path());
         command.env_remove(CARGO_SAYS).current_dir(self.work());
         command
     }
