@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use lustre_files::at;
 
-use crate::source::Locked;
+use crate::source::{Advisory, Locked};
 use crate::store::Digest;
 
 pub use diff::Diff;
@@ -104,6 +104,10 @@ pub struct Lock {
     /// The packages that a distribution is made from.
     #[serde(default)]
     pub package: Vec<PackagePin>,
+    /// The distribution's advisories of the kernel and of those before it, where it publishes some. They decide on no package, but are
+    /// published with the kernel that is made of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub advisory: Vec<Advisory>,
 }
 
 /// What stands where a lock should be.
@@ -132,7 +136,16 @@ impl Lock {
             source,
             tree,
             package,
+            advisory: Vec::new(),
         }
+    }
+
+    /// The lock with the distribution's advisories of its kernel.
+    #[must_use]
+    pub fn with_advisories(mut self, advisories: Vec<Advisory>) -> Self {
+        self.advisory = advisories;
+        self.advisory.sort();
+        self
     }
 
     /// The lock at `path`; none where there is no file.

@@ -24,3 +24,4 @@ pub mod repo_file;
 pub mod repodata;
 pub mod sbom;
 pub mod sums;
+pub mod updateinfo;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::json_file;
 pub use crate::json_file::Error;
 use crate::release::{Known, Release, Replaced};
+use crate::updateinfo::Advisory;
 
 /// The file's name at the top of the tree.
 pub const FILE: &str = "manifest.json";
@@ -53,6 +54,10 @@ pub struct Manifest {
     /// What is known to be wrong with the release of Lustre that was built, and how each fault stands in these packages.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_faults: Vec<KnownFault>,
+    /// What updating to these packages mends: the distribution's advisories of the kernel, and those of Lustre's known faults. A
+    /// distribution may have none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub advisories: Vec<Advisory>,
     /// The stages that made the packages, by name.
     #[serde(default)]
     pub stages: BTreeMap<String, Stage>,
@@ -225,6 +230,7 @@ impl Manifest {
     /// Puts its lists into the order in which it is written, so that what is made of it is what is made of it when it is read back.
     pub fn sort(&mut self) {
         self.packages.sort_by(|a, b| a.file.cmp(&b.file));
+        self.advisories.sort();
         for stage in self.stages.values_mut() {
             stage.sources.sort();
             stage.build_packages.sort();

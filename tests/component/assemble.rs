@@ -4,6 +4,8 @@
 // The helpers are part of the tests.
 #![allow(clippy::unwrap_used)]
 
+#[path = "assemble/advisories.rs"]
+mod advisories;
 #[path = "assemble/clients.rs"]
 mod clients;
 #[path = "assemble/installs.rs"]

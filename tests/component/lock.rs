@@ -61,6 +61,38 @@ fn refused(world: &World, ran: &Run, parts: &[&str]) {
 }
 
 #[test]
+fn what_the_distribution_says_of_the_kernel_and_of_those_before_it_is_kept() {
+    let world = World::new();
+    locked(&world);
+    let plain = Lock::read(&world.lock_file()).unwrap().unwrap();
+    assert_eq!(plain.advisory, [], "the distribution says nothing");
+    world.advise(KERNEL, "Important", &["CVE-2026-2", "CVE-2026-1"]);
+    fs::remove_file(world.lock_file()).unwrap();
+    locked(&world);
+    let lock = Lock::read(&world.lock_file()).unwrap().unwrap();
+    let one = &lock.advisory[0];
+    assert_eq!(
+        (one.id.as_str(), one.kind.as_str(), one.title.as_str()),
+        (
+            format!("SITE-2026:{KERNEL}").as_str(),
+            "security",
+            "kernel & `more`"
+        )
+    );
+    assert_eq!(one.cves, ["CVE-2026-1", "CVE-2026-2"]);
+    assert_eq!(one.issued.as_deref(), Some("2026-01-02 03:04:05"));
+    assert_eq!(lock.advisory.len(), 1);
+    // They decide on nothing that is built.
+    assert_eq!(lock.request, plain.request);
+    assert_eq!(lock.package, plain.package);
+    // What is said of a later one is not of this one.
+    world.advise(LATER, "Critical", &["CVE-2026-3"]);
+    fs::remove_file(world.lock_file()).unwrap();
+    locked(&world);
+    assert_eq!(Lock::read(&world.lock_file()).unwrap().unwrap(), plain);
+}
+
+#[test]
 fn every_root_is_pinned_and_nothing_else() {
     let world = World::new();
     let ran = world.run(&["lock"]);

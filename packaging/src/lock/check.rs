@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Component, Path};
 
 use super::{FilePin, Lock};
-use crate::source::{Location, Locked};
+use crate::source::{Advisory, Location, Locked};
 use crate::store::Digest;
 
 impl Lock {
@@ -32,8 +32,27 @@ impl Lock {
                 return Err(format!("{place}: `{}` is listed twice", pin.file.file));
             }
         }
-        Ok(())
+        self.advisory.iter().try_for_each(advisory)
     }
+}
+
+/// An advisory: every part of it is one line of text, and goes into an XML document.
+fn advisory(one: &Advisory) -> Result<(), String> {
+    let place = format!("advisory {}", one.id.escape_debug());
+    let texts = [&one.id, &one.kind, &one.title];
+    let texts = texts.into_iter().chain(&one.severity).chain(&one.issued);
+    for text in texts.chain(&one.cves) {
+        if text.chars().any(char::is_control) {
+            return Err(format!(
+                "{place}: `{}` is not one line of text",
+                text.escape_debug()
+            ));
+        }
+    }
+    if one.id.is_empty() {
+        return Err(format!("{place}: it has no id"));
+    }
+    Ok(())
 }
 
 fn file(place: &str, pin: &FilePin) -> Result<(), String> {

@@ -2,6 +2,7 @@
 //!
 //! - `keys`: the distribution's public keys, compared with the target's fingerprints.
 //! - `metadata`: the repositories' metadata, checked by signature and digests, as local copies.
+//! - `advisories`: the distribution's, of a kernel.
 //! - `modules`: the text of module streams.
 //! - `srpm`: the kernel's source package in the source repositories.
 //! - `signers`: who signed the packages that were chosen.
@@ -11,6 +12,7 @@
 //!
 //! Only `keys`, `metadata`, `signers` and `watched` use the network. Nothing of the host's configuration of dnf counts.
 
+mod advisories;
 mod dnf;
 mod error;
 mod goals;
@@ -22,6 +24,7 @@ mod spec;
 mod srpm;
 mod watched;
 
+pub use advisories::advisories;
 pub use dnf::{ResolvedPackage, Solution, resolve, union};
 pub use error::{Elsewhere, Error, Problem};
 pub use goals::{BuildRequires, Goal, goals};

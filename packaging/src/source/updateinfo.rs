@@ -2,24 +2,31 @@
 
 use std::io::BufRead;
 
+use serde::{Deserialize, Serialize};
+
 use super::repodata::{attribute, walk};
 
 /// A distribution's advisory.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Advisory {
     /// Its name: `RLSA-2026:0001`.
     pub id: String,
-    /// What it is for: `security`, `bugfix`, `enhancement`.
+    /// What it is for: `security`, `bugfix`, `enhancement`, `newpackage`.
     pub kind: String,
     /// How grave it is, where the distribution says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub severity: Option<String>,
     /// What it is, in a few words.
     pub title: String,
     /// When it was issued, as the distribution writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issued: Option<String>,
     /// The CVEs that it is about, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub cves: Vec<String>,
-    /// The packages that have what it is about, as name and `version-release`.
+    /// The packages that have what it is about, as name and `version-release`; a lock does not keep them.
+    #[serde(skip)]
     pub packages: Vec<(String, String)>,
 }
 

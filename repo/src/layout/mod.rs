@@ -27,7 +27,7 @@ use crate::manifest::{self, Manifest};
 use crate::repo_file::{self, KeyLocation, RepoFile};
 use crate::repodata::Package;
 use crate::sbom::{self, Bom, MadeWith};
-use crate::{key, page, provenance, repodata, sums};
+use crate::{key, page, provenance, repodata, sums, updateinfo};
 
 pub use completion::{COMPLETED, Completion, assembled_sums};
 pub use error::{Error, SignError};
@@ -99,9 +99,23 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
     let scratch = tempfile::tempdir().map_err(tried("make a folder in", &std::env::temp_dir()))?;
     let groups = scratch.path().join("comps.xml");
     fs::write(&groups, assembly.comps.to_xml()).map_err(tried("write", &groups))?;
+    let mut more = BTreeMap::new();
+    if let Some(text) = updateinfo::of(&manifest) {
+        let path = scratch.path().join(updateinfo::FILE);
+        fs::write(&path, text).map_err(tried("write", &path))?;
+        more.insert(updateinfo::TYPE.to_owned(), path);
+    }
     for kind in Kind::ALL {
-        let groups = (kind == Kind::Binary).then_some(groups.as_path());
-        write_repodata(&tree.join(kind.folder()), time, groups)?;
+        let mut options = repodata::Options {
+            revision: time,
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            ..repodata::Options::default()
+        };
+        if kind == Kind::Binary {
+            options.groupfile = Some(groups.clone());
+            options.more.clone_from(&more);
+        }
+        repodata::write(&tree.join(kind.folder()), &options)?;
     }
     let published = assembly.repo_file.render(KeyLocation::Published);
     for (name, text) in [
@@ -255,17 +269,6 @@ fn kernels(target: &str, base: Base<'_>, root: &Path) -> Result<Compat, repodata
         _ => (base.ext4)(kernel),
     };
     Ok(Compat::of(target, base.of, &ours, &sides, &mut ext4))
-}
-
-/// Writes the repodata of one repository with the time of the release as its revision and time.
-fn write_repodata(root: &Path, time: u64, groups: Option<&Path>) -> Result<(), repodata::Error> {
-    let options = repodata::Options {
-        revision: time,
-        groupfile: groups.map(Path::to_owned),
-        workers: std::thread::available_parallelism().map_or(1, usize::from),
-        ..repodata::Options::default()
-    };
-    repodata::write(root, &options).map(|_| ())
 }
 
 /// Puts a file's signature beside it.

@@ -42,6 +42,10 @@ pub(super) fn summary(page: &Page<'_>) -> Markup {
                 dt { "Known faults" }
                 dd { a href="#faults" { (faults(manifest)) } }
             }
+            @if !manifest.advisories.is_empty() {
+                dt { "Advisories" }
+                dd { (manifest.advisories.len()) ", listed by " code { "dnf updateinfo list" } }
+            }
             dt { "Signing key" }
             dd { code { (shown(&grouped(&manifest.key_fingerprint))) } }
         }

@@ -9,8 +9,10 @@ use std::path::{Path, PathBuf};
 use super::context::Context;
 use super::report::Verdict;
 use crate::layout::Kind;
+use crate::manifest::{self, Manifest};
 use crate::repodata::{self, Metadata, Package};
 use crate::sums;
+use crate::updateinfo;
 
 /// Every listed package is there as listed, every package there is listed, and all fields are those of the headers.
 pub(super) fn check(context: &Context<'_>) -> Verdict {
@@ -29,10 +31,21 @@ pub(super) fn check(context: &Context<'_>) -> Verdict {
     let mut findings = Vec::new();
     let mut note = String::new();
     let mut count = 0;
+    let advisories = Manifest::read(&context.input.dist.join(manifest::FILE))
+        .map(|manifest| updateinfo::of(&manifest))
+        .map_err(|error| error.to_string());
     for (kind, metadata) in ours {
         count += metadata.packages.len();
         let root = context.input.dist.join(kind.folder());
-        match repository(*kind, &root, metadata) {
+        let advisories = match (kind, &advisories) {
+            (Kind::Binary, Err(why)) => {
+                findings.push(why.clone());
+                continue;
+            }
+            (Kind::Binary, Ok(text)) => text.as_deref(),
+            _ => None,
+        };
+        match repository(*kind, &root, metadata, advisories) {
             Ok((found, same_bytes)) => {
                 if found.is_empty() && !same_bytes {
                     note =
@@ -53,7 +66,12 @@ pub(super) fn check(context: &Context<'_>) -> Verdict {
 }
 
 /// What is wrong with one repository, and whether its metadata is byte for byte what would be written now.
-fn repository(kind: Kind, root: &Path, metadata: &Metadata) -> Result<(Vec<String>, bool), String> {
+fn repository(
+    kind: Kind,
+    root: &Path,
+    metadata: &Metadata,
+    advisories: Option<&str>,
+) -> Result<(Vec<String>, bool), String> {
     let mut findings = Vec::new();
     let mut listed: BTreeSet<&str> = BTreeSet::new();
     for package in &metadata.packages {
@@ -79,7 +97,8 @@ fn repository(kind: Kind, root: &Path, metadata: &Metadata) -> Result<(Vec<Strin
         return Ok((findings, false));
     }
 
-    let again = tempfile::tempdir().map_err(|e| format!("cannot make a scratch folder: {e}"))?;
+    let scratch = || tempfile::tempdir().map_err(|e| format!("cannot make a scratch folder: {e}"));
+    let (again, aside) = (scratch()?, scratch()?);
     let groups = prepare(root, again.path(), &rpms, metadata)
         .map_err(|e| format!("cannot prepare {}: {e}", again.path().display()))?;
     let revision = metadata
@@ -87,9 +106,17 @@ fn repository(kind: Kind, root: &Path, metadata: &Metadata) -> Result<(Vec<Strin
         .revision
         .parse()
         .map_err(|_| format!("its revision `{}` is not a time", metadata.repomd.revision))?;
+    let mut more = BTreeMap::new();
+    if let Some(text) = advisories {
+        // Not in the folder that is read back.
+        let path = aside.path().join(updateinfo::FILE);
+        fs::write(&path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
+        more.insert(updateinfo::TYPE.to_owned(), path);
+    }
     let options = repodata::Options {
         revision,
         groupfile: groups,
+        more,
         workers: std::thread::available_parallelism().map_or(1, usize::from),
         // The packages in the scratch folder are links to those of the repository.
         read_only: true,
@@ -103,13 +130,21 @@ fn repository(kind: Kind, root: &Path, metadata: &Metadata) -> Result<(Vec<Strin
         .collect();
     let same_bytes = same_folder(&root.join("repodata"), &again.path().join("repodata"))
         .map_err(|e| format!("cannot compare the repodata: {e}"))?;
-    // `other` (change logs) is not part of what `read` gives, so its bytes have to tell.
-    let other = |m: &Metadata| m.repomd.record("other").map(|r| r.open_checksum.clone());
-    if other(metadata) != other(&rewritten) {
-        findings.push(format!(
-            "{}/repodata: the changelogs (other.xml) are not those of the packages",
-            kind.folder()
-        ));
+    // These are not part of what `read` gives, so their bytes have to tell.
+    for (name, what) in [
+        (
+            "other",
+            "the changelogs (other.xml) are not those of the packages",
+        ),
+        (
+            updateinfo::TYPE,
+            "the advisories (updateinfo.xml) are not those of manifest.json",
+        ),
+    ] {
+        let digest = |m: &Metadata| m.repomd.record(name).map(|r| r.open_checksum.clone());
+        if digest(metadata) != digest(&rewritten) {
+            findings.push(format!("{}/repodata: {what}", kind.folder()));
+        }
     }
     Ok((findings, same_bytes))
 }

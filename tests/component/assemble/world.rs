@@ -18,6 +18,7 @@ use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::repo_file::RepoFile;
 use lustre_repository::repodata;
 use lustre_repository::sbom::MadeWith;
+use lustre_repository::updateinfo::Advisory;
 
 /// Build time, signing time and revision: 2024-01-01.
 pub const EPOCH: u32 = 1_704_067_200;
@@ -269,6 +270,8 @@ pub struct Tree {
     pub replaces: Option<Replaced>,
     /// What is known to be wrong with its Lustre; tests change it.
     pub known_faults: Vec<KnownFault>,
+    /// What updating to it mends; tests change it.
+    pub advisories: Vec<Advisory>,
     /// What its packages are made of; tests change it.
     pub stage: Stage,
     /// What they are made with besides; tests change it.
@@ -303,6 +306,7 @@ impl Tree {
             released: EPOCH,
             replaces: None,
             known_faults: Vec::new(),
+            advisories: Vec::new(),
             stage: Stage::default(),
             made_with: MadeWith::default(),
             repo_file,
@@ -366,6 +370,7 @@ impl Tree {
                         ..Release::default()
                     }),
                     known_faults: self.known_faults.clone(),
+                    advisories: self.advisories.clone(),
                     stages: BTreeMap::from([("test".to_owned(), self.stage.clone())]),
                     ..Manifest::default()
                 },

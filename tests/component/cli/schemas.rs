@@ -11,6 +11,7 @@ use lustre_repo_tests::json_schema::wrong;
 use lustre_repository::manifest::{self, KnownFault, Manifest, Overrides, Package, Stage, Tool};
 use lustre_repository::proof::{Check, Outcome};
 use lustre_repository::release::{Release, Replaced, Rule};
+use lustre_repository::updateinfo::Advisory;
 use serde_json::{Value, json};
 
 use super::verifying::stranger;
@@ -96,6 +97,16 @@ fn a_manifest_with_everything_and_one_with_little_are_as_their_schema_has_them()
             title: "t".to_owned(),
             standing: "open".to_owned(),
         }],
+        advisories: vec![Advisory {
+            id: "RLSA-1".to_owned(),
+            kind: "security".to_owned(),
+            severity: Some("Important".to_owned()),
+            title: "t".to_owned(),
+            description: "d".to_owned(),
+            issued: Some("2026-01-02 03:04:05".to_owned()),
+            cves: strings(["CVE-1"]),
+            stage: "kernel".to_owned(),
+        }],
         stages: BTreeMap::from([(
             "kernel".to_owned(),
             Stage {
@@ -128,6 +139,7 @@ fn a_manifest_with_everything_and_one_with_little_are_as_their_schema_has_them()
             "repository",
             "notice",
             "known_faults",
+            "advisories",
         ],
     );
     let little = Manifest {
@@ -136,6 +148,7 @@ fn a_manifest_with_everything_and_one_with_little_are_as_their_schema_has_them()
         repository: None,
         notice: None,
         known_faults: Vec::new(),
+        advisories: Vec::new(),
         overrides: Overrides::default(),
         ..full
     };
@@ -224,10 +237,23 @@ fn a_lock_is_as_its_schema_has_it() {
             arch: "x86_64".to_owned(),
             file: pin("bash.rpm"),
         }],
-    );
+    )
+    .with_advisories(vec![lustre_packaging::source::Advisory {
+        id: "RLSA-1".to_owned(),
+        kind: "security".to_owned(),
+        severity: Some("Important".to_owned()),
+        title: "t".to_owned(),
+        issued: Some("2026-01-02 03:04:05".to_owned()),
+        cves: strings(["CVE-1"]),
+        packages: Vec::new(),
+    }]);
     let read: toml::Value = toml::from_str(&lock.to_toml().unwrap()).unwrap();
     let value = serde_json::to_value(read).unwrap();
-    exact(&schema("lock"), &value, &["source", "tree", "package"]);
+    exact(
+        &schema("lock"),
+        &value,
+        &["source", "tree", "package", "advisory"],
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use lustre_packaging::advisories::{Ledger, TargetFault};
 use lustre_packaging::build::rpmbuild;
 use lustre_packaging::process;
 use lustre_packaging::sign::{Signer, sign_package};
-use lustre_packaging::source::Locked;
+use lustre_packaging::source::{self, Locked};
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::{Digest, PathError};
 use lustre_packaging::target::{Source, Target};
@@ -21,6 +21,7 @@ use lustre_repository::release::Release;
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::repo_file::RepoFile;
 use lustre_repository::repodata;
+use lustre_repository::updateinfo::{self, Advisory};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -239,6 +240,12 @@ impl BuildGraph<'_> {
                 stage: signed.stage,
             })
             .collect();
+        let known_faults = self.known_faults()?;
+        // A kernel that is the distribution's own is in the distribution's advisories, and of a tree that was given nobody knows.
+        let of_kernel = match &self.kernel {
+            None if self.target.kernel.kind.is_patched() => self.lock.advisory.as_slice(),
+            _ => &[],
+        };
         let manifest = Manifest {
             tool: manifest::Tool {
                 name: "lustre-repo".to_owned(),
@@ -250,7 +257,8 @@ impl BuildGraph<'_> {
             notice: self.target.model.clone(),
             lock_sha256: Some(self.lock_digest()?),
             overrides: overrides.clone(),
-            known_faults: self.known_faults()?,
+            advisories: advisories(of_kernel, &known_faults, signing.release.time.into()),
+            known_faults,
             stages: self.manifest_stages(work)?,
             ..Manifest::default()
         };
@@ -497,6 +505,31 @@ fn signed_stages(target: &Target) -> Vec<String> {
     stages
 }
 
+/// What updating to the packages mends: what the distribution's advisories of the kernel are about that ours is made of, and the known
+/// faults of Lustre that are mended in ours. `time` is the release's, in seconds since 1970.
+fn advisories(
+    of_kernel: &[source::Advisory],
+    faults: &[manifest::KnownFault],
+    time: u64,
+) -> Vec<Advisory> {
+    let kernels = of_kernel.iter().map(|one| Advisory {
+        id: one.id.clone(),
+        kind: one.kind.clone(),
+        severity: one.severity.clone(),
+        title: one.title.clone(),
+        description: format!(
+            "{} of the distribution: this repository's kernel is made of the one that it is about, or of a later one.",
+            one.id
+        ),
+        issued: one.issued.clone(),
+        cves: one.cves.clone(),
+        stage: "kernel".to_owned(),
+    });
+    let faults = faults.iter();
+    let of_lustre = faults.filter_map(|fault| updateinfo::of_fault(fault, "lustre", time));
+    kernels.chain(of_lustre).collect()
+}
+
 fn comps(target: &Target) -> Result<Comps, Failure> {
     let group = &target.repository.group;
     Ok(Comps::new(vec![Group {
@@ -507,4 +540,43 @@ fn comps(target: &Target) -> Result<Comps, Failure> {
         optional: group.optional.clone(),
         default: Vec::new(),
     }])?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_update_mends_what_the_kernel_and_lustre_mend() {
+        let of_kernel = source::Advisory {
+            id: "SITE-2026:1".to_owned(),
+            kind: "security".to_owned(),
+            severity: Some("Important".to_owned()),
+            issued: Some("2026-01-02 03:04:05".to_owned()),
+            cves: vec!["CVE-2026-1".to_owned()],
+            ..source::Advisory::default()
+        };
+        let fault = |ticket: &str, standing: &str| manifest::KnownFault {
+            ticket: ticket.to_owned(),
+            severity: "corruption".to_owned(),
+            title: "names are lost".to_owned(),
+            standing: standing.to_owned(),
+        };
+        let faults = [fault("LU-1", "mended by an edit"), fault("LU-2", "open")];
+        let all = advisories(&[of_kernel.clone()], &faults, 0);
+        let names: Vec<_> = all
+            .iter()
+            .map(|one| (one.id.as_str(), one.stage.as_str()))
+            .collect();
+        assert_eq!(
+            names,
+            [("SITE-2026:1", "kernel"), ("lustre-repo:LU-1", "lustre")]
+        );
+        assert_eq!(all[0].cves, of_kernel.cves);
+        assert_eq!(
+            (&all[0].severity, &all[0].issued),
+            (&of_kernel.severity, &of_kernel.issued)
+        );
+        assert_eq!(advisories(&[], &faults[1..], 0), []);
+    }
 }

@@ -123,8 +123,10 @@ pub fn resolve(context: &Context, update: bool) -> anyhow::Result<Lock> {
             .filter(|one| one.is_used(&target.asks_for()))
             .count()
     ));
-    let metadata = resolve::metadata(&downloader, target, &keys, &scratch.path().join("metadata"))?;
+    let folder = scratch.path().join("metadata");
+    let metadata = resolve::metadata_and_advisories(&downloader, target, &keys, &folder)?;
     let srpm = kernel_srpm(context, &metadata, update)?;
+    let advisories = resolve::advisories(&metadata, &srpm.version);
     let trees = sources::resolve(context)?;
     let maker = Maker {
         context,
@@ -170,13 +172,10 @@ pub fn resolve(context: &Context, update: bool) -> anyhow::Result<Lock> {
     for (id, pin) in metadata.modules {
         files.insert(modules_source(&id), pin);
     }
-    Ok(Lock::new(
-        &target.name,
-        request(target)?,
-        files,
-        trees,
-        packages,
-    ))
+    Ok(
+        Lock::new(&target.name, request(target)?, files, trees, packages)
+            .with_advisories(advisories),
+    )
 }
 
 /// The kernel's source package that the target names, or the newest; where a newer one is there than the target names, that is said.
