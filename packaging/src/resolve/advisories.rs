@@ -53,8 +53,11 @@ fn text(text: &str) -> String {
 
 /// `YYYY-MM-DD hh:mm:ss` out of what distributions write: with or without the time of day, or `T` in place of the blank.
 fn date(text: &str) -> Option<String> {
-    let text = text.trim().replace('T', " ");
-    let text = text.trim_end_matches('Z').trim_end_matches(" UTC");
+    let text = text.trim().trim_end_matches('Z').trim_end_matches(" UTC");
+    let text = match text.split_once('T') {
+        Some((day, time)) => format!("{day} {time}"),
+        None => text.to_owned(),
+    };
     let fits = |text: &str, form: &str| {
         text.len() == form.len()
             && text.bytes().zip(form.bytes()).all(|(c, f)| match f {
@@ -62,9 +65,9 @@ fn date(text: &str) -> Option<String> {
                 _ => c == f,
             })
     };
-    if fits(text, "0000-00-00 00:00:00") {
-        Some(text.to_owned())
-    } else if fits(text, "0000-00-00") {
+    if fits(&text, "0000-00-00 00:00:00") {
+        Some(text)
+    } else if fits(&text, "0000-00-00") {
         Some(format!("{text} 00:00:00"))
     } else {
         None

@@ -7,6 +7,7 @@ use super::*;
 use crate::manifest::{Group, KnownFault, Overrides, Package, Repository, Source, Stage, Tool};
 use crate::proof::report::{Check, Outcome};
 use crate::release::{Release, Replaced, Rule};
+use crate::updateinfo::Advisory;
 
 fn check(name: &str, result: Outcome, message: &str) -> Check {
     Check {
@@ -90,6 +91,7 @@ fn manifest() -> Manifest {
             fault("LU-2", "accepted: nobody archives here"),
             fault("LU-3", "open"),
         ],
+        advisories: vec![Advisory::default()],
         stages: [
             (
                 "kernel".to_owned(),
