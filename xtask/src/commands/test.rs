@@ -24,6 +24,9 @@ struct Counts {
     skipped: usize,
 }
 
+/// The modules with unit tests that need root.
+const AS_ROOT: &str = "as_root";
+
 /// Runs `cargo test` over the workspace and closes with one line that counts all tests.
 pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
     let Some(checkout) = called::checkout() else {
@@ -44,27 +47,42 @@ pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
         .permissions(Permissions::from_mode(0o755))
         .tempdir()
         .context("cannot make a folder for the tests")?;
-    let mut command = process::command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command
-        .env("TMPDIR", scratch.path())
-        // A group of their own, so that all of them end when we are told to.
-        .process_group(0)
-        .current_dir(checkout)
-        .args(["test", "--workspace", "--no-fail-fast", "--"])
-        .args(&arguments.arguments);
     let mut total = Counts::default();
-    let status = process::lines(&mut command, &mut |line| {
-        let line = String::from_utf8_lossy(line);
-        ui::print(&line);
-        if let Some(counts) = counts(&line) {
-            total.passed += counts.passed;
-            total.failed += counts.failed;
-            total.skipped += counts.skipped;
+    let mut failed = false;
+    for run in [
+        &["--workspace", "--no-fail-fast", "--"][..],
+        // Unit tests that need root are ignored, so that `cargo test` is for everybody.
+        &["--workspace", "--lib", "--bins", "--no-fail-fast", "--", "--ignored", AS_ROOT],
+    ] {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut command = process::command(cargo);
+        command
+            .env("TMPDIR", scratch.path())
+            // A group of their own, so that all of them end when we are told to.
+            .process_group(0)
+            .current_dir(checkout)
+            .arg("test")
+            .args(run)
+            .args(&arguments.arguments);
+        let status = process::lines(&mut command, &mut |line| {
+            let line = String::from_utf8_lossy(line);
+            ui::print(&line);
+            if let Some(counts) = counts(&line) {
+                total.passed += counts.passed;
+                total.failed += counts.failed;
+                total.skipped += counts.skipped;
+            }
+        });
+        match status {
+            Ok(status) => failed |= !status.success(),
+            Err(error) => {
+                remove(&scratch.keep())?;
+                return Err(error).context("cannot run the tests");
+            }
         }
-    });
+    }
     remove(&scratch.keep())?;
-    let status = status.context("cannot run the tests")?;
-    if !status.success() {
+    if failed {
         // Also where nothing could be compiled, and so nothing was counted.
         total.failed = total.failed.max(1);
     }
@@ -72,7 +90,7 @@ pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
         "{} passed, {} failed, {} skipped",
         total.passed, total.failed, total.skipped
     ));
-    if !status.success() {
+    if failed {
         bail!("cargo test failed; the failures are listed above");
     }
     if total.passed == 0 {

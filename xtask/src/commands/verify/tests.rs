@@ -138,66 +138,6 @@ impl World {
 }
 
 #[test]
-fn a_strangers_repository_is_not_installed_before_somebody_says_so() {
-    let world = World::new();
-    let found = world.check(&Expected::Unknown, None, true);
-    assert_eq!(found[proof::KEY].result, Result_::NotRun);
-    for held in [
-        "package-signatures",
-        "metadata-signatures",
-        "sha256sums",
-        age::CHECK,
-        "repodata",
-        "repo-file",
-    ] {
-        let one = &found[held];
-        assert_eq!(one.result, Result_::Pass, "{one:?}");
-    }
-    for step in [
-        "install-release-package",
-        "install",
-        "remove",
-        "install-everything",
-    ] {
-        assert_eq!(found[step].message, expected::NOT_INSTALLED);
-    }
-    // Somebody has said so: a chroot is made, or here would be.
-    let found = world.check(&Expected::FirstUse, None, true);
-    assert_eq!(found[proof::KEY].result, Result_::Pass);
-    let why = &found["install"].message;
-    assert!(why.contains("cannot create the chroot"), "{why}");
-}
-
-/// Served again, an old repository has all its signatures.
-#[test]
-fn what_is_older_than_a_site_allows_is_refused_and_not_installed() {
-    let world = World::new();
-    let found = world.check(&Expected::FirstUse, Some(0), true);
-    assert_eq!(found["metadata-signatures"].result, Result_::Pass);
-    assert_eq!(found[age::CHECK].result, Result_::Fail);
-    assert_eq!(found["install"].message, age::NOT_INSTALLED);
-}
-
-/// A bound of days is one between releases: their packages have one time for ever, and themselves each their own.
-#[test]
-fn an_old_release_is_refused_and_the_newest_passes() {
-    let world = World::new();
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-    let now = u32::try_from(now.unwrap().as_secs()).unwrap();
-    for (days, passes) in [(40, false), (31, false), (29, true), (0, true)] {
-        world.release(now - days * 24 * 60 * 60 - 60);
-        let found = world.check(&Expected::FirstUse, Some(30), true);
-        let age = &found[age::CHECK];
-        assert_eq!(age.result == Result_::Pass, passes, "{age:?}");
-        assert!(age.message.contains(&format!("{days} days ago")), "{age:?}");
-        assert_eq!(found["install"].message == age::NOT_INSTALLED, !passes);
-        for held in ["sha256sums", "metadata-signatures", "manifest", "repodata"] {
-            assert_eq!(found[held].result, Result_::Pass, "{:?}", found[held]);
-        }
-    }
-}
-
-#[test]
 fn what_is_not_as_it_was_signed_is_not_read_on() {
     let world = World::new();
     std::fs::write(world.dist().join("index.html"), "more").unwrap();
@@ -207,4 +147,72 @@ fn what_is_not_as_it_was_signed_is_not_read_on() {
     let why = &found["repodata"].message;
     assert!(why.contains("`sha256sums` failed"), "{why}");
     assert!(!found.contains_key("install"));
+}
+
+/// What gpg and rpmkeys have a sandbox for.
+mod as_root {
+    use super::*;
+
+    #[test]
+    #[ignore = "needs root"]
+    fn a_strangers_repository_is_not_installed_before_somebody_says_so() {
+        let world = World::new();
+        let found = world.check(&Expected::Unknown, None, true);
+        assert_eq!(found[proof::KEY].result, Result_::NotRun);
+        for held in [
+            "package-signatures",
+            "metadata-signatures",
+            "sha256sums",
+            age::CHECK,
+            "repodata",
+            "repo-file",
+        ] {
+            let one = &found[held];
+            assert_eq!(one.result, Result_::Pass, "{one:?}");
+        }
+        for step in [
+            "install-release-package",
+            "install",
+            "remove",
+            "install-everything",
+        ] {
+            assert_eq!(found[step].message, expected::NOT_INSTALLED);
+        }
+        // Somebody has said so: a chroot is made, or here would be.
+        let found = world.check(&Expected::FirstUse, None, true);
+        assert_eq!(found[proof::KEY].result, Result_::Pass);
+        let why = &found["install"].message;
+        assert!(why.contains("cannot create the chroot"), "{why}");
+    }
+
+    /// Served again, an old repository has all its signatures.
+    #[test]
+    #[ignore = "needs root"]
+    fn what_is_older_than_a_site_allows_is_refused_and_not_installed() {
+        let world = World::new();
+        let found = world.check(&Expected::FirstUse, Some(0), true);
+        assert_eq!(found["metadata-signatures"].result, Result_::Pass);
+        assert_eq!(found[age::CHECK].result, Result_::Fail);
+        assert_eq!(found["install"].message, age::NOT_INSTALLED);
+    }
+
+    /// A bound of days is one between releases: their packages have one time for ever, and themselves each their own.
+    #[test]
+    #[ignore = "needs root"]
+    fn an_old_release_is_refused_and_the_newest_passes() {
+        let world = World::new();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+        let now = u32::try_from(now.unwrap().as_secs()).unwrap();
+        for (days, passes) in [(40, false), (31, false), (29, true), (0, true)] {
+            world.release(now - days * 24 * 60 * 60 - 60);
+            let found = world.check(&Expected::FirstUse, Some(30), true);
+            let age = &found[age::CHECK];
+            assert_eq!(age.result == Result_::Pass, passes, "{age:?}");
+            assert!(age.message.contains(&format!("{days} days ago")), "{age:?}");
+            assert_eq!(found["install"].message == age::NOT_INSTALLED, !passes);
+            for held in ["sha256sums", "metadata-signatures", "manifest", "repodata"] {
+                assert_eq!(found[held].result, Result_::Pass, "{:?}", found[held]);
+            }
+        }
+    }
 }
