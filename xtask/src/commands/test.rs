@@ -52,7 +52,15 @@ pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
     for run in [
         &["--workspace", "--no-fail-fast", "--"][..],
         // Unit tests that need root are ignored, so that `cargo test` is for everybody.
-        &["--workspace", "--lib", "--bins", "--no-fail-fast", "--", "--ignored", AS_ROOT],
+        &[
+            "--workspace",
+            "--lib",
+            "--bins",
+            "--no-fail-fast",
+            "--",
+            "--ignored",
+            AS_ROOT,
+        ],
     ] {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut command = process::command(cargo);
@@ -60,7 +68,7 @@ pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
             .env("TMPDIR", scratch.path())
             // A group of their own, so that all of them end when we are told to.
             .process_group(0)
-            .current_dir(checkout)
+            .current_dir(&checkout)
             .arg("test")
             .args(run)
             .args(&arguments.arguments);
