@@ -169,7 +169,7 @@ mod tests {
     use super::*;
 
     /// The digest of what the version stands for.
-    const CONTENT: &str = "945305d818963ab6a88e66729b74d10fd24366eb8a339c9fea413293d1e27109";
+    const CONTENT: &str = "46abaaaec3e035a3f150420a3cfe6c2729ef9dfd8a6b9781db3c18cb91d1643d";
 
     #[test]
     fn what_changes_has_another_version() {

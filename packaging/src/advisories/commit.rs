@@ -95,6 +95,11 @@ impl Commit {
         values.filter(|value| value.len() > 8)
     }
 
+    /// Whether it says its review.
+    pub fn is_reviewed(&self) -> bool {
+        self.change_ids().next().is_some()
+    }
+
     /// The commits that it says it mends, in its lines `Fixes:`.
     pub fn fixes(&self) -> Vec<Named<'_>> {
         let mut named = Vec::new();

@@ -11,9 +11,10 @@ pub struct History {
     commits: Vec<Commit>,
     subjects: HashMap<String, Vec<usize>>,
     tickets: BTreeMap<String, Vec<usize>>,
-    /// The reviews and subjects of those that no later one takes back.
+    /// The reviews of those that no later one takes back.
     kept_changes: HashSet<String>,
-    kept_subjects: HashSet<String>,
+    /// Their subjects, with whether each of them says its review.
+    kept_subjects: HashMap<String, bool>,
 }
 
 /// By what a commit is in a history under another id.
@@ -22,7 +23,7 @@ pub struct History {
 pub enum Same {
     /// By the id of its review.
     ChangeId,
-    /// By its subject.
+    /// By its subject, where one of the two does not say its review.
     Subject,
 }
 
@@ -39,7 +40,7 @@ impl History {
             subjects: HashMap::new(),
             tickets: BTreeMap::new(),
             kept_changes: HashSet::new(),
-            kept_subjects: HashSet::new(),
+            kept_subjects: HashMap::new(),
             commits,
         };
         for (number, commit) in history.commits.iter().enumerate() {
@@ -52,7 +53,8 @@ impl History {
             if !undone.contains(&commit.id) {
                 let changes = commit.change_ids().map(str::to_owned);
                 history.kept_changes.extend(changes);
-                history.kept_subjects.insert(commit.subject.clone());
+                let all_reviewed = history.kept_subjects.entry(commit.subject.clone());
+                *all_reviewed.or_insert(true) &= commit.is_reviewed();
             }
         }
         history
@@ -86,7 +88,8 @@ impl History {
             .collect()
     }
 
-    /// Whether `commit`, which is not in the history, is there under another id. One that was taken back again is not.
+    /// Whether `commit`, which is not in the history, is there under another id. One that was taken back again is not. Two that have one
+    /// subject and name different reviews are two changes: the second part of a work is often called as the first.
     pub fn has(&self, commit: &Commit) -> Option<Same> {
         if commit
             .change_ids()
@@ -94,9 +97,8 @@ impl History {
         {
             return Some(Same::ChangeId);
         }
-        self.kept_subjects
-            .contains(&commit.subject)
-            .then_some(Same::Subject)
+        let all_reviewed = self.kept_subjects.get(&commit.subject)?;
+        (!(*all_reviewed && commit.is_reviewed())).then_some(Same::Subject)
     }
 
     /// The commits of the history that `named` means. `outside` finds commits elsewhere by the beginning of their id: one that was
@@ -200,6 +202,14 @@ mod tests {
         let picked = commit("e", "other", "Change-Id: I0123456789\n");
         let whole = History::new(log.to_vec());
         assert_eq!(whole.has(&picked), Some(Same::ChangeId));
+        // The same subject and another review is another change; one without a review may be the same.
+        let part_two = commit("f", "one", "Change-Id: I9876543210\n");
+        assert_eq!(whole.has(&part_two), None);
+        assert_eq!(whole.has(&commit("f", "one", "")), Some(Same::Subject));
+        assert_eq!(
+            whole.has(&commit("f", "two", "Change-Id: I9876543210\n")),
+            Some(Same::Subject)
+        );
         let taken_back = History::new(log[1..].to_vec());
         assert_eq!(taken_back.has(&picked), None);
         assert_eq!(taken_back.has(&commit("e", "two", "")), Some(Same::Subject));

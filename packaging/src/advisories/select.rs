@@ -39,7 +39,7 @@ pub struct LeftOut<'a> {
 pub enum Reason {
     /// The history has the change under another id: the same id of its review.
     SameChangeId,
-    /// The history has a commit of that subject.
+    /// The history has a commit of that subject, and one of the two does not say its review.
     SameSubject,
     /// A later commit takes it back.
     TakenBack,
@@ -104,23 +104,32 @@ pub fn select<'a>(history: &'a History, later: &'a [Commit]) -> Selection<'a> {
     }
 }
 
-/// One advisory for each change: commits with the id of one review, or with the same subject, are the same.
+/// One advisory for each change: commits with the id of one review are the same, and those with one subject, where not both say their
+/// review.
 fn grouped<'a>(
     history: &'a History,
     mut found: Vec<(&'a Commit, Vec<&'a Commit>)>,
 ) -> Vec<Advisory<'a>> {
     found.sort_by_key(|(commit, _)| commit.time);
     let mut places: HashMap<&str, usize> = HashMap::new();
+    // The first of a subject, and the first of them that does not say its review.
+    let mut by_subject: HashMap<&str, (usize, Option<usize>)> = HashMap::new();
     let mut advisories: Vec<Advisory<'a>> = Vec::new();
     for (commit, mends) in found {
-        let names: Vec<&str> = commit
+        let of_subject = by_subject.get(commit.subject.as_str());
+        let place = commit
             .change_ids()
-            .chain([commit.subject.as_str()])
-            .collect();
-        let place = names.iter().find_map(|name| places.get(name)).copied();
-        let place = place.unwrap_or(advisories.len());
-        for name in names {
-            places.insert(name, place);
+            .find_map(|change| places.get(change))
+            .copied()
+            .or_else(|| match commit.is_reviewed() {
+                true => of_subject.and_then(|(_, unreviewed)| *unreviewed),
+                false => of_subject.map(|(first, _)| *first),
+            })
+            .unwrap_or(advisories.len());
+        places.extend(commit.change_ids().map(|change| (change, place)));
+        let (_, unreviewed) = by_subject.entry(&commit.subject).or_insert((place, None));
+        if !commit.is_reviewed() {
+            unreviewed.get_or_insert(place);
         }
         match advisories.get_mut(place) {
             Some(same) => {
@@ -268,5 +277,49 @@ mod tests {
                 (19, [vec![], vec![1], vec![], vec![]]),
             ]
         );
+    }
+
+    #[test]
+    fn two_reviews_of_one_subject_are_two_changes() {
+        let reviewed = |number: u64, review: &str| {
+            let body = format!("{}Change-Id: I{review}\n", fixes(1));
+            commit(number, "LU-9 use strscpy", &body)
+        };
+        let history = History::new(vec![
+            commit(2, "LU-9 use strscpy", "Change-Id: I00000000002\n"),
+            commit(1, "LU-1 a", ""),
+        ]);
+        let later = [
+            commit(23, "LU-9 use strscpy", &fixes(1)),
+            reviewed(22, "00000000022"),
+            reviewed(21, "00000000022"),
+            reviewed(20, "00000000020"),
+        ];
+        let selection = select(&history, &later);
+        // The one without a review may be any of them, and that which the history has, too.
+        let left: Vec<_> = selection
+            .left_out
+            .iter()
+            .map(|one| one.commit.time)
+            .collect();
+        assert_eq!(left, [23]);
+        let found: Vec<_> = selection
+            .advisories
+            .iter()
+            .map(|one| {
+                let also: Vec<_> = one.also.iter().map(|one| one.time).collect();
+                (one.commit.time, also)
+            })
+            .collect();
+        assert_eq!(found, [(21, vec![22]), (20, vec![])]);
+
+        let without = History::new(vec![commit(1, "LU-1 a", "")]);
+        let selection = select(&without, &later);
+        let found: Vec<_> = selection
+            .advisories
+            .iter()
+            .map(|one| (one.commit.time, one.also.len()))
+            .collect();
+        assert_eq!(found, [(21, 1), (20, 1)]);
     }
 }

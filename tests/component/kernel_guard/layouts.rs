@@ -7,6 +7,16 @@ use crate::machine::{ID, Machine};
 const OURS: &str = "5.14.0-570.32.1_lustre.el9_6.x86_64";
 const NEWER: &str = "5.14.0-570.60.1.el9_6.x86_64";
 
+/// What `grub2-mkconfig` writes of the default, whatever that is: it names the saved entry all the same.
+fn configuration(default: &str) -> String {
+    format!(
+        "if [ \"${{next_entry}}\" ] ; then\n   set default=\"${{next_entry}}\"\n   set next_entry=\n   save_env next_entry\n\
+         \x20  set boot_once=true\nelse\n   set default=\"{default}\"\nfi\n\nif [ \"${{prev_saved_entry}}\" ]; then\n\
+         \x20 set saved_entry=\"${{prev_saved_entry}}\"\n  save_env saved_entry\nfi\n\nfunction savedefault {{\n\
+         \x20 saved_entry=\"${{chosen}}\"\n  save_env saved_entry\n}}\n\ninsmod part_gpt\ninsmod blscfg\nblscfg\n"
+    )
+}
+
 /// A server whose distribution has just installed a newer kernel.
 fn server() -> Machine {
     let machine = Machine::new();
@@ -126,7 +136,7 @@ type Layout = (&'static str, fn(&Machine), &'static str);
 
 #[test]
 fn another_layout_is_left_alone_and_said() {
-    let layouts: [Layout; 7] = [
+    let layouts: [Layout; 10] = [
         (
             "no entries",
             |machine| fs::remove_dir_all(machine.path("boot/loader")).unwrap(),
@@ -154,14 +164,29 @@ fn another_layout_is_left_alone_and_said() {
         ),
         (
             "fixed",
+            |machine| fs::write(machine.path("boot/grub2/grub.cfg"), configuration("0")).unwrap(),
+            "does not boot the saved one",
+        ),
+        (
+            "named",
             |machine| {
-                fs::write(
-                    machine.path("boot/grub2/grub.cfg"),
-                    "set default=0\nblscfg\n",
-                )
-                .unwrap()
+                let text = configuration("0").replace("blscfg", "true") + "# no blscfg\n";
+                fs::write(machine.path("boot/grub2/grub.cfg"), text).unwrap()
             },
             "does not boot the saved one",
+        ),
+        (
+            "deployments",
+            |machine| fs::create_dir_all(machine.path("ostree/repo")).unwrap(),
+            "ostree boots deployments here",
+        ),
+        (
+            "booted deployment",
+            |machine| {
+                fs::create_dir_all(machine.path("run")).unwrap();
+                fs::write(machine.path("run/ostree-booted"), "").unwrap();
+            },
+            "ostree boots deployments here",
         ),
         (
             "half",
@@ -210,12 +235,142 @@ fn a_configuration_that_boots_the_saved_entry_is_known_wherever_it_is() {
     for file in ["boot/grub2/grub.cfg", "boot/efi/EFI/rocky/grub.cfg"] {
         let machine = server();
         fs::create_dir_all(machine.path(file).parent().unwrap()).unwrap();
-        fs::write(
-            machine.path(file),
-            "set default=\"${saved_entry}\"\nblscfg\n",
-        )
-        .unwrap();
+        fs::write(machine.path(file), configuration("${saved_entry}")).unwrap();
         machine.update();
         assert_eq!(machine.saved(), OURS, "{file}");
     }
+}
+
+#[test]
+fn with_grubby_too_the_entry_of_this_installation_is_taken() {
+    let machine = server();
+    machine.grubby();
+    // Its name sorts before ours: grubby takes the first entry with that kernel.
+    machine.entry(
+        &format!("0000000{}-{OURS}", &ID[7..]),
+        format!("linux /vmlinuz-{OURS}\noptions root=/dev/another\n"),
+    );
+    machine.update();
+    assert_eq!(machine.saved(), OURS);
+}
+
+#[test]
+fn the_place_in_the_menu_counts_what_the_boot_loader_has_there() {
+    let machine = server();
+    // Another installation, a kernel that is gone, and a rescue system stand in the menu, too: by name, then by version, the last first.
+    let other = format!("9{}", &ID[1..]);
+    machine.entry(
+        &format!("{other}-{NEWER}"),
+        format!("linux /vmlinuz-{NEWER}\n"),
+    );
+    machine.entry(
+        &format!("{ID}-5.14.0-570.50.1.el9_6.x86_64"),
+        "linux /vmlinuz-5.14.0-570.50.1.el9_6.x86_64\n",
+    );
+    let rescue = format!("vmlinuz-0-rescue-{ID}");
+    fs::write(machine.path(&format!("boot/{rescue}")), "kernel").unwrap();
+    machine.entry(&format!("{ID}-0-rescue"), format!("linux /{rescue}\n"));
+    for (place, stays) in [
+        ("0", false),
+        ("1", false),
+        ("2", false),
+        ("3", true),
+        ("4", false),
+        ("", false),
+    ] {
+        machine.save(place);
+        machine.update();
+        let expected = if stays { place } else { OURS };
+        assert_eq!(machine.saved(), expected, "{place}");
+        machine.guard(&["release"]);
+    }
+}
+
+#[test]
+fn a_rescue_system_that_boots_by_default_gives_way() {
+    let machine = server();
+    let rescue = format!("vmlinuz-0-rescue-{ID}");
+    fs::write(machine.path(&format!("boot/{rescue}")), "kernel").unwrap();
+    machine.entry(&format!("{ID}-0-rescue"), format!("linux /{rescue}\n"));
+    machine.save(&format!("{ID}-0-rescue"));
+    machine.update().says(&["or the rescue system"]);
+    assert_eq!(machine.saved(), OURS);
+    machine.guard(&["release"]);
+    assert_eq!(machine.saved(), "0-rescue");
+}
+
+#[test]
+fn entries_below_a_subvolume_are_read() {
+    let machine = server();
+    for release in [OURS, NEWER] {
+        machine.entry(
+            &format!("{ID}-{release}"),
+            format!("linux /@/boot/vmlinuz-{release}\n"),
+        );
+    }
+    let said = machine.update();
+    assert!(!said.text.contains("left alone"), "{}", said.text);
+    assert_eq!(machine.saved(), OURS);
+}
+
+#[test]
+fn the_kernel_to_boot_is_named_as_its_entry_names_it() {
+    let machine = server();
+    let kernel = format!("{ID}/{OURS}/linux");
+    fs::create_dir_all(machine.path(&format!("boot/{ID}/{OURS}"))).unwrap();
+    fs::write(machine.path(&format!("boot/{kernel}")), "kernel").unwrap();
+    machine.entry(&format!("{ID}-{OURS}"), format!("linux /{kernel}\n"));
+    machine.runs(NEWER);
+    let said = machine.guard(&["check"]);
+    said.says(&[&format!("`grubby --set-default=/boot/{kernel}`")]);
+}
+
+#[test]
+fn names_with_blanks_and_line_breaks_are_names() {
+    let machine = server();
+    let odd = format!("{ID}-{OURS} (a copy) $(exit 3) [0]");
+    fs::rename(
+        machine.path(&format!("boot/loader/entries/{ID}-{OURS}.conf")),
+        machine.path(&format!("boot/loader/entries/{odd}.conf")),
+    )
+    .unwrap();
+    machine.entry("two\nlines", format!("linux /vmlinuz-{NEWER}\n"));
+    // Every line that is said begins with the guard's name; the helper looks at that.
+    let said = machine.update();
+    said.says(&["two?lines.conf has a name that is no entry's"]);
+    assert_eq!(machine.saved(), odd.replace(&format!("{ID}-"), ""));
+}
+
+#[test]
+fn what_was_said_of_a_boot_loader_that_came_later_is_taken_back_at_boot() {
+    let machine = server();
+    // As where an image is made: modules and kernel come before the boot loader.
+    let entries = machine.path("boot/loader/entries");
+    let aside = machine.path("boot/loader/aside");
+    fs::rename(&entries, &aside).unwrap();
+    machine.update();
+    assert!(machine.notes().contains("there are no boot entries"));
+    fs::rename(&aside, &entries).unwrap();
+    machine.runs(OURS);
+    assert_eq!(machine.guard(&["check"]).code, 0);
+    assert!(
+        machine.notes().contains(&format!("boots {OURS}")),
+        "{}",
+        machine.notes()
+    );
+    assert_eq!(machine.saved(), OURS);
+}
+
+#[test]
+fn what_cannot_be_written_is_said_and_fails_nothing() {
+    let machine = server();
+    // A file where a folder has to be.
+    fs::write(machine.path("etc/motd.d"), "").unwrap();
+    fs::write(machine.path("var"), "").unwrap();
+    let said = machine.update();
+    assert_eq!((said.code, machine.saved()), (0, OURS.to_owned()));
+    said.says(&[
+        "motd.d/lustre-repo-kernel-guard cannot be written",
+        "state cannot be written",
+    ]);
 }

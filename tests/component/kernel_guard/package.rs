@@ -25,6 +25,34 @@ fn the_scripts_are_clean() {
     );
 }
 
+/// At boot there may be no folder for temporary files yet, and in a chroot no /dev/fd: bash needs the one for what it reads of a text of
+/// its own, the other for what it reads of a command.
+#[test]
+fn the_guard_needs_neither_temporary_files_nor_dev_fd() {
+    let text = fs::read_to_string(project().join("specs/kernel-guard/kernel-guard")).unwrap();
+    for needs in ["<<", "<(", ">(", "mktemp", "/tmp"] {
+        let lines = text.lines().filter(|line| line.contains(needs));
+        assert_eq!(lines.collect::<Vec<_>>(), [] as [&str; 0], "{needs}");
+    }
+}
+
+/// A target that others order themselves by is there only where a unit wants it.
+#[test]
+fn the_unit_asks_for_the_target_of_mounts_that_it_goes_before() {
+    let path = "specs/kernel-guard/lustre-repo-kernel-guard.service";
+    let text = fs::read_to_string(project().join(path)).unwrap();
+    let values = |key: &str| -> Vec<String> {
+        let lines = text.lines().filter_map(|line| line.strip_prefix(key));
+        lines
+            .flat_map(str::split_whitespace)
+            .map(str::to_owned)
+            .collect()
+    };
+    let passive = "remote-fs-pre.target".to_owned();
+    assert!(values("Before=").contains(&passive), "{text}");
+    assert!(values("Wants=").contains(&passive), "{text}");
+}
+
 #[test]
 fn the_plugin_never_fails_an_installation() {
     let plugin = project().join("specs/kernel-guard/99-lustre-repo-kernel-guard.install");
