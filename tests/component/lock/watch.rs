@@ -6,6 +6,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use lustre_packaging::lock::Lock;
 use lustre_repo_tests::command_line::{Run, project};
 use lustre_repo_tests::http::Fault;
 use lustre_repo_tests::json_schema::wrong;
@@ -29,7 +30,10 @@ const INDEX: [&str; 3] = [
 
 /// A mirror with the one kernel that is locked, and a repository of modules for it.
 fn world() -> World {
-    let world = World::new();
+    world_of(World::new())
+}
+
+fn world_of(world: World) -> World {
     world.withdraw_kernel(LATER);
     world.publish_kernel(KERNEL, SYMBOLS, EXT4);
     locked(&world);
@@ -276,4 +280,76 @@ fn what_cannot_be_looked_at_is_told_and_hides_nothing_else() {
             .count(),
         1
     );
+}
+
+/// The kernel that a target's lock pins.
+fn pinned(world: &World) -> String {
+    let lock = Lock::read(&world.lock_file()).unwrap().unwrap();
+    lock.source["kernel"].file.clone()
+}
+
+#[test]
+fn the_lock_moves_to_a_kernel_that_everything_fits_and_to_no_other() {
+    let world = World::new();
+    let source = world.small_lustre();
+    let world = world_of(world);
+    let text = world.home.path().join("change.md");
+    let update = ["--update", &source, "--markdown", text.to_str().unwrap()];
+    assert_eq!(watch(&world, &update).code, 0);
+    let of = |release: &str| format!("kernel-6.12.0-{release}.src.rpm");
+    assert_eq!(pinned(&world), of(KERNEL));
+
+    // What ldiskfs is made of is another: the lock stays.
+    world.publish_kernel(MENDED, SYMBOLS, "int mended;\n");
+    let ran = watch(&world, &update);
+    let said = one(&ran);
+    assert_eq!((ran.code, &said["updated"]), (3, &json!(false)), "{said:#}");
+    assert_eq!(said["preflight"]["result"], "fail");
+    assert_eq!(pinned(&world), of(KERNEL));
+    world.withdraw_kernel(MENDED);
+    fs::remove_file(&text).unwrap();
+
+    // The mirror moves on while it is looked at: its source package is listed, and not there yet.
+    world.publish_kernel(SAME, SYMBOLS, EXT4);
+    let listed = world.kernel_source(SAME);
+    let aside = listed.with_extension("aside");
+    fs::rename(&listed, &aside).unwrap();
+    let ran = watch(&world, &update);
+    let said = one(&ran);
+    assert_eq!((ran.code, &said["updated"]), (3, &json!(false)), "{said:#}");
+    assert_eq!(said["preflight"]["result"], "not-run", "{said:#}");
+    assert_eq!(pinned(&world), of(KERNEL));
+    fs::rename(&aside, &listed).unwrap();
+
+    // It is whole, and everything fits.
+    let ran = watch(&world, &update);
+    let said = one(&ran);
+    assert_eq!((ran.code, &said["updated"]), (0, &json!(true)), "{said:#}");
+    assert_eq!(said["preflight"]["result"], "pass", "{said:#}");
+    assert_eq!(pinned(&world), of(SAME));
+    let moves = said["moves"].as_array().unwrap();
+    assert!(
+        moves.iter().any(|one| one.as_str().unwrap().contains(SAME)),
+        "{said:#}"
+    );
+    let change = fs::read_to_string(&text).unwrap();
+    for part in ["what the new lock moves", "the lock was moved", SAME] {
+        assert!(change.contains(part), "`{part}`: {change}");
+    }
+    // It is a lock that everything else takes as it is, and nothing is new against it.
+    let lock = fs::read_to_string(world.lock_file()).unwrap();
+    let plain = world.run(&["lock", "--locked"]);
+    assert_eq!(plain.code, 0, "{plain:?}");
+    fs::remove_file(&text).unwrap();
+    let before = files(&world);
+    let ran = watch(&world, &update);
+    assert_eq!((ran.code, &one(&ran)["new"]), (0, &json!(false)), "{ran:?}");
+    assert_eq!(files(&world), before);
+    assert_eq!(fs::read_to_string(world.lock_file()).unwrap(), lock);
+
+    // A mirror that serves an old state takes nothing back.
+    world.withdraw_kernel(SAME);
+    let ran = watch(&world, &update);
+    assert_eq!(one(&ran)["updated"], false, "{ran:?}");
+    assert_eq!(fs::read_to_string(world.lock_file()).unwrap(), lock);
 }

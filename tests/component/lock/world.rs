@@ -478,6 +478,34 @@ impl World {
         }
     }
 
+    /// The target builds a Lustre whose ldiskfs is made of [`EXT4`]; gives the option with its tree of a few files.
+    pub fn small_lustre(&self) -> String {
+        let tree = self.folder.path().join("lustre");
+        let series = "ldiskfs/kernel_patches/series/ldiskfs-6.12-site.series";
+        let patch = "--- a/fs/ext4/inode.c\n+++ b/fs/ext4/inode.c\n@@ -1 +1 @@\n-int ext4;\n+int ldiskfs;\n";
+        for (file, text) in [
+            ("configure.ac", "AC_INIT\n"),
+            ("config/ldiskfs.m4", "LDISKFS_SERIES=\"6.12-site.series\"\n"),
+            ("lustre.spec.in", "Name: lustre\n"),
+            (series, "one.patch\n"),
+            ("ldiskfs/kernel_patches/patches/one.patch", patch),
+        ] {
+            let path = tree.join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        let text = fs::read_to_string(self.file()).unwrap();
+        let overlay = self.file().with_file_name("plain");
+        fs::create_dir_all(&overlay).unwrap();
+        fs::write(overlay.join("overlay.toml"), "package = 'lustre'\n").unwrap();
+        let plain = "source = { path = 'model/lustre' }\n";
+        let small = format!(
+            "{plain}version = '1.0.0'\noverlay = './plain'\nldiskfs_series = '6.12-site'\n"
+        );
+        fs::write(self.file(), text.replace(plain, &small)).unwrap();
+        format!("--source=lustre={}", tree.display())
+    }
+
     /// Where the repositories of targets are.
     pub fn repositories(&self) -> PathBuf {
         self.folder.path().join("repositories")
