@@ -58,6 +58,13 @@ pub struct Selection<'a> {
     pub advisories: Vec<Advisory<'a>>,
 }
 
+impl Selection<'_> {
+    /// How many commits the advisories are of: some are the same change on several branches.
+    pub fn commits(&self) -> usize {
+        self.advisories.iter().map(|one| 1 + one.also.len()).sum()
+    }
+}
+
 /// What `later` commits, which are not in `history`, mend of it. They are in the order of git's log, newest first.
 pub fn select<'a>(history: &'a History, later: &'a [Commit]) -> Selection<'a> {
     let undone = undone(later);

@@ -194,6 +194,8 @@ fn what_upstream_mended_since_is_listed_and_what_the_history_has_is_not() {
     for part in [
         "mended by large-directory of lustre/2.17",
         "LU-4 osd: silent corruption",
+        // That of the maintenance branch is the same fix, and the numbers add up.
+        "; 5 fix or revert a commit of it (5 say so by `Fixes:`), 2 of these are left out, and 3 remain: 2 fixes, the most severe first",
     ] {
         assert!(ran.stdout.contains(part), "{part}: {ran:?}");
     }
@@ -281,5 +283,30 @@ fn a_clone_that_lacks_the_history_is_told_with_what_to_fetch() {
         ran.code == 1 && ran.stderr.contains("git clone --bare"),
         "{ran:?}"
     );
+    // What is fetched for builds has no history.
+    assert!(!ran.stderr.contains("cargo xtask fetch"), "{ran:?}");
     assert!(home.is_untouched());
+}
+
+#[test]
+fn a_second_part_that_is_called_as_the_first_is_not_taken_for_it() {
+    let home = Home::new();
+    let mut clone = Clone::new();
+    let cause = clone.commit("lnet/a.c", "LU-1 lnet: cause", "");
+    let fixes = format!("Fixes: {cause}\n");
+    let pinned = clone.commit(
+        "lnet/a.c",
+        "LU-2 lnet: use strscpy",
+        &format!("{fixes}Change-Id: I1111111111\n"),
+    );
+    let second = clone.commit(
+        "lnet/a.c",
+        "LU-2 lnet: use strscpy",
+        &format!("{fixes}Change-Id: I2222222222\n"),
+    );
+    let ran = clone.ran(&home, &clone.target(&home, &pinned, ""), &["--json"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let report: Value = serde_json::from_str(&ran.stdout).unwrap();
+    assert_eq!(report["left_out"], serde_json::json!([]), "{report:#}");
+    assert_eq!(report["advisories"][0]["commit"], second.as_str());
 }

@@ -4,11 +4,11 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use lustre_packaging::advisories::{
-    self, Advisory, Commit, History, Ledger, Selection, TargetFault,
+    self, Advisory, Commit, Fault, History, Ledger, Selection, TargetFault,
 };
 use lustre_packaging::overlay::Overlay;
 use lustre_packaging::shown::harmless;
-use lustre_packaging::source::Histories;
+use lustre_packaging::source::{Error, Histories};
 use lustre_packaging::target::{Source, Target};
 use serde_json::{Value, json};
 
@@ -33,12 +33,17 @@ pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
     }
     let ledger = Ledger::load(&place::specs())?;
     ledger.check_mends(&place::specs())?;
-    let (fetched, _) = sources::lustre(&context, &lock::none(&context)?, sources::Need::Content).with_context(|| {
-        format!(
-            "this needs a clone with upstream's full history and branches: git clone --bare {} lustre.git, and --source lustre=lustre.git",
+    let what = "this needs a clone with upstream's full history and branches";
+    let found = sources::lustre(&context, &lock::none(&context)?, sources::Need::Content);
+    let (fetched, _) = match found {
+        Ok(found) => found,
+        // What fetches sources for builds fetches no history.
+        Err(error) if matches!(error.downcast_ref(), Some(Error::Offline { .. })) => anyhow::bail!(
+            "{what}, and none is given; run `git clone --bare {} lustre.git`, then add --source lustre=lustre.git",
             place(&target.lustre.source)
-        )
-    })?;
+        ),
+        Err(error) => return Err(error.context(what)),
+    };
     let histories = fetched.histories(&context.store)?;
     let pinned =
         matches!(&target.lustre.source, Source::Git { commit, .. } if *commit == histories.commit);
@@ -113,11 +118,16 @@ fn standing<'k, 'l>(
     known: &'k [TargetFault<'l>],
     advisory: &Advisory<'_>,
 ) -> Option<&'k TargetFault<'l>> {
-    let all = [advisory.commit]
+    let fault = fault(ledger, advisory)?;
+    known.iter().find(|one| one.fault.ticket == fault.ticket)
+}
+
+/// The fault of the ledger that an advisory mends, whether the target has it or not.
+fn fault<'l>(ledger: &'l Ledger, advisory: &Advisory<'_>) -> Option<&'l Fault> {
+    let mut all = [advisory.commit]
         .into_iter()
         .chain(advisory.also.iter().copied());
-    let fault = all.into_iter().find_map(|one| ledger.of_change(&one.id))?;
-    known.iter().find(|one| one.fault.ticket == fault.ticket)
+    all.find_map(|one| ledger.of_change(&one.id))
 }
 
 fn commit_json(commit: &Commit) -> Value {
@@ -185,12 +195,15 @@ fn text(
             fault.severity, fault.ticket, fault.title, "", one.standing
         ));
     }
+    let left_out = selection.left_out.len();
+    let remain = selection.commits();
     text.push_str(&format!(
-        "{} later commits on {}; {} fix a commit of it, {} of these are left out, {} fixes remain, the most severe first\n",
+        "{} later commits on {}; {} fix or revert a commit of it ({} say so by `Fixes:`), {left_out} of these are left out, and {remain} \
+         remain: {} fixes, the most severe first\n",
         selection.later,
         branches.join(", "),
+        left_out + remain,
         selection.naming,
-        selection.left_out.len(),
         selection.advisories.len()
     ));
     for one in &selection.advisories {
@@ -203,6 +216,19 @@ fn text(
         ));
         if let Some(known) = standing(ledger, known, one) {
             text.push_str(&format!("{:25}{}\n", "", known.standing));
+        } else if let Some(fault) = fault(ledger, one) {
+            let has = if fault.concerns(version, None) {
+                format!("only with the series {}", fault.series.join(", "))
+            } else {
+                let until = fault.until.as_deref();
+                let until = until.map_or_else(String::new, |until| format!(" before {until}"));
+                format!("only from {}{until}", fault.since)
+            };
+            text.push_str(&format!(
+                "{:25}not in this target: {has}, by specs/{}\n",
+                "",
+                Ledger::FILE
+            ));
         }
         for (what, commits) in [
             ("and", &one.also),
