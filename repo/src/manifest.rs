@@ -138,6 +138,12 @@ pub struct KnownFault {
 }
 
 impl KnownFault {
+    /// Whether it corrupts or loses data. What is not known to do less may.
+    pub fn is_grave(&self) -> bool {
+        let less = ["crash", "hang", "security", "wrong-result"];
+        !less.contains(&self.severity.as_str())
+    }
+
     /// How it stands, in one word: `mended`, `accepted`, `open`.
     pub fn standing_word(&self) -> &str {
         let end = self

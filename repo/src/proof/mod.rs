@@ -6,7 +6,7 @@
 //! - `signatures`, `metadata`: packages and `repomd.xml`, by ourselves and by the users' tools.
 //! - `inventory`: sums, manifest, expected packages, nothing twice. `repo_file`: what a server's dnf is told.
 //! - `metadata_content`: repodata against the packages.
-//! - `page`: what people read of it. `provenance`: what is said of how it was made.
+//! - `page`: what people read of it. `known_faults`: what is wrong with its Lustre. `provenance`: what is said of how it was made.
 //! - `dependencies`: closure, kernel symbols, the base after the upgrade, who sorts above whom.
 //! - `conflicts`: files.
 
@@ -15,6 +15,7 @@ mod context;
 mod dependencies;
 mod input;
 mod inventory;
+mod known_faults;
 mod metadata;
 mod metadata_content;
 mod page;
@@ -58,7 +59,7 @@ pub const SUMS: &str = "sha256sums";
 pub const MANIFEST: &str = "manifest";
 
 /// The static checks: what needs no chroot and no network.
-const STATIC: [(&str, Run); 17] = [
+const STATIC: [(&str, Run); 18] = [
     ("package-signatures", Run::Tree(signatures::packages)),
     ("rpmkeys", Run::Tree(signatures::rpmkeys)),
     ("metadata-signatures", Run::Files(metadata::signatures)),
@@ -68,6 +69,7 @@ const STATIC: [(&str, Run); 17] = [
     (MANIFEST, Run::Tree(inventory::manifest)),
     ("repo-file", Run::Tree(repo_file::check)),
     ("page", Run::Tree(page::check)),
+    ("known-faults", Run::Tree(known_faults::check)),
     ("repodata", Run::Tree(metadata_content::check)),
     ("closure", Run::Sides(dependencies::closure)),
     ("kernel-symbols", Run::Sides(dependencies::kernel_symbols)),

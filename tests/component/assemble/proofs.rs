@@ -5,6 +5,7 @@ use std::process::Command;
 
 use lustre_packaging::sign::{DEV_KEY_CREATED, Key, Signer};
 use lustre_repository::layout::{Error, Input};
+use lustre_repository::manifest::KnownFault;
 use lustre_repository::proof::{Outcome, Proof};
 
 use crate::world::{BASE_KERNEL, EPOCH, Spec, Tree, public_key, run, world};
@@ -24,7 +25,7 @@ fn a_good_repository_passes_every_check() {
         .filter(|check| check.result != Outcome::Pass)
         .collect();
     assert!(failed.is_empty(), "{failed:#?}");
-    assert_eq!(checks.len(), 17);
+    assert_eq!(checks.len(), 18);
     for check in &checks {
         assert!(!check.checked.is_empty(), "{check:?}");
         assert!(check.message.is_empty(), "{check:?}");
@@ -426,4 +427,44 @@ fn what_is_larger_than_it_may_be_is_told_and_not_read() {
             "{check}: {failures:?}"
         );
     }
+}
+
+fn fault(severity: &str, standing: &str) -> KnownFault {
+    KnownFault {
+        ticket: "LU-19829".to_owned(),
+        severity: severity.to_owned(),
+        title: "a file counts as archived".to_owned(),
+        standing: standing.to_owned(),
+    }
+}
+
+#[test]
+fn a_waived_fault_stands_in_the_published_proof_and_on_the_page() {
+    let mut tree = Tree::new();
+    tree.known_faults = vec![fault("data-loss", "accepted: nobody archives here")];
+    tree.assemble().unwrap();
+    assert!(tree.complete().holds());
+    for file in ["proof.json", "index.html"] {
+        let text = fs::read_to_string(tree.dist().join(file)).unwrap();
+        for part in ["waived: LU-19829 (data-loss)", "nobody archives here"] {
+            assert!(text.contains(part), "{file}: `{part}`");
+        }
+    }
+}
+
+#[test]
+fn a_fault_that_loses_data_and_that_nobody_took_is_no_proof() {
+    let mut tree = Tree::new();
+    tree.known_faults = vec![fault("data-loss", "open")];
+    tree.assemble().unwrap();
+    assert_eq!(names(&tree), ["known-faults"]);
+    let failures = tree.failures();
+    assert!(
+        failures["known-faults"].starts_with("LU-19829 (data-loss) is neither fixed nor accepted"),
+        "{failures:?}"
+    );
+    // A crash is told and stops nothing.
+    tree.known_faults = vec![fault("crash", "open")];
+    tree.assemble().unwrap();
+    assert_eq!(names(&tree), [] as [&str; 0]);
 }
