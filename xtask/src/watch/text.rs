@@ -11,6 +11,9 @@ use super::{Fits, New, Preflight, Report, Watched};
 /// How many of a kind are listed to people; `--json` has all.
 const SHOWN: usize = 20;
 
+/// No text of a change request is longer (characters): GitHub takes 65,536, and an advisory of a kernel may have hundreds of CVEs.
+const LONGEST: usize = 60_000;
+
 /// What was found of a target, on a terminal.
 pub fn plain(watched: &Watched) -> String {
     let mut text = String::new();
@@ -41,7 +44,19 @@ pub fn markdown(report: &Report) -> String {
         }
         text.push('\n');
     }
-    text
+    cut(text)
+}
+
+/// The text as far as a change request has room for it, in whole lines.
+fn cut(text: String) -> String {
+    let Some((end, _)) = text.char_indices().nth(LONGEST) else {
+        return text;
+    };
+    let end = text[..end].rfind('\n').map_or(0, |at| at + 1);
+    format!(
+        "{}\nThis text was too long: the rest is in what `watch --json` says.\n",
+        &text[..end]
+    )
 }
 
 /// A line: words of ours, and after them what others may have written.
@@ -192,14 +207,22 @@ fn of_kernel(kernel: &New, say: &mut Say<'_>) {
             why.clone(),
         ),
     }
-    for one in &kernel.advisories {
+    for one in kernel.advisories.iter().take(SHOWN) {
         let severity = one.severity.as_deref().unwrap_or("no severity");
         let cves = match one.cves.len() {
             0 => "no CVE".to_owned(),
-            _ => one.cves.join(", "),
+            number if number <= SHOWN => one.cves.join(", "),
+            number => format!(
+                "{}, and {} more CVEs",
+                one.cves[..SHOWN].join(", "),
+                number - SHOWN
+            ),
         };
         let text = format!("{} {} {severity}: {} ({cves})", one.id, one.kind, one.title);
         say(1, "advisory ", Some(text));
+    }
+    if let Some(more) = kernel.advisories.len().checked_sub(SHOWN + 1) {
+        say(1, &format!("and {} more advisories", more + 1), None);
     }
     if kernel.advisories.is_empty() {
         say(1, "no advisory of the distribution names it", None);
@@ -246,5 +269,58 @@ mod tests {
             "`a ](https://x) @you # b`"
         );
         assert_eq!(code("6.12.0-1"), "`6.12.0-1`");
+    }
+
+    #[test]
+    fn a_change_request_has_room_for_the_text_whatever_a_mirror_says() {
+        let kernel = |number: usize| New {
+            version: format!("6.12.0-{number}"),
+            repository: "base".to_owned(),
+            known: super::super::Known {
+                result: "pass",
+                why: None,
+            },
+            compat: None,
+            why_no_compat: Some("none".to_owned()),
+            advisories: (0..30)
+                .map(|number| super::super::Advisory {
+                    id: format!("RLSA-2026:{number}"),
+                    kind: "security".to_owned(),
+                    severity: None,
+                    title: "kernel".to_owned(),
+                    issued: None,
+                    cves: (0..900).map(|one| format!("CVE-2026-{one:05}")).collect(),
+                    repository: "base".to_owned(),
+                })
+                .collect(),
+        };
+        let report = |kernels: usize| Report {
+            format: super::super::FORMAT,
+            new: true,
+            targets: vec![Watched {
+                target: "site".to_owned(),
+                lustre: "2.17.0".to_owned(),
+                locked: "6.12.0-0".to_owned(),
+                repositories: Vec::new(),
+                new: true,
+                kernels: (0..kernels).map(kernel).collect(),
+                preflight: None,
+                faults: Vec::new(),
+                moves: Vec::new(),
+                updated: false,
+            }],
+            failed: Vec::new(),
+        };
+        let short = markdown(&report(1));
+        assert!(
+            short.contains("CVE-2026-00019, and 880 more CVEs)`")
+                && short.contains("and 10 more advisories")
+                && !short.contains("too long"),
+            "{short}"
+        );
+        let long = markdown(&report(40));
+        assert!(long.chars().count() < 65_536);
+        assert!(long.ends_with("the rest is in what `watch --json` says.\n"));
+        assert!(long.starts_with("## `site, Lustre 2.17.0: kernel 6.12.0-39 in place of"));
     }
 }
