@@ -21,6 +21,8 @@ mod signers;
 mod trust;
 #[path = "lock/watch.rs"]
 mod watch;
+#[path = "lock/workflows.rs"]
+mod workflows;
 #[path = "lock/world.rs"]
 mod world;
 
