@@ -353,3 +353,68 @@ fn the_lock_moves_to_a_kernel_that_everything_fits_and_to_no_other() {
     assert_eq!(one(&ran)["updated"], false, "{ran:?}");
     assert_eq!(fs::read_to_string(world.lock_file()).unwrap(), lock);
 }
+
+/// How the check of known faults came out, and what it lists.
+fn known_faults(report: &Value) -> (String, String) {
+    let checks = report["checks"].as_array().unwrap();
+    let one = checks.iter().find(|one| one["check"] == "known faults");
+    let one = one.unwrap_or_else(|| panic!("{report:#}"));
+    let result = one["result"].as_str().unwrap().to_owned();
+    (result, one["problems"].to_string())
+}
+
+#[test]
+fn a_lustre_that_corrupts_is_not_built_and_no_lock_moves_for_it_until_somebody_takes_it() {
+    const GRAVE: [&str; 3] = ["LU-12268", "LU-19955", "LU-19791"];
+    let world = World::new();
+    let source = world.small_lustre_tagged("2.17.50");
+    let world = world_of(world);
+    for command in ["preflight", "repo", "build", "assemble"] {
+        let ran = world.run(&[command, &source]);
+        assert_eq!(ran.code, 3, "{command}: {ran:?}");
+        let said = ran.stdout.clone() + &ran.stderr;
+        for part in GRAVE
+            .iter()
+            .chain(&["known faults", "or accept it in the target"])
+        {
+            assert!(said.contains(part), "{command}: `{part}`: {said}");
+        }
+    }
+    // Nothing was built for it.
+    let stages = fs::read_dir(world.home.path().join("store/stages")).unwrap();
+    let stages: Vec<String> = stages
+        .map(|one| one.unwrap().file_name().into_string().unwrap())
+        .collect();
+    assert!(
+        stages.iter().all(|one| one.starts_with("preflight-")),
+        "{stages:?}"
+    );
+
+    world.publish_kernel(SAME, SYMBOLS, EXT4);
+    let ran = watch(&world, &["--update", &source]);
+    let said = one(&ran);
+    assert_eq!((ran.code, &said["updated"]), (3, &json!(false)), "{said:#}");
+    let (result, problems) = known_faults(&said["preflight"]);
+    assert!(
+        result == "fail" && problems.contains(GRAVE[0]),
+        "{problems}"
+    );
+
+    // With a reason for each, it is a waiver that is told, and without one it is none.
+    let text = fs::read_to_string(world.file()).unwrap();
+    let accepts = |why: &str| {
+        let lines = GRAVE.map(|ticket| format!("{ticket} = '{why}'\n"));
+        fs::write(
+            world.file(),
+            format!("{text}\n[lustre.accepts]\n{}", lines.concat()),
+        )
+        .unwrap();
+        world.run(&["preflight", "--json", &source])
+    };
+    let ran = accepts("we have backups");
+    let (result, problems) = known_faults(&serde_json::from_str(&ran.stdout).unwrap());
+    assert_eq!(result, "waived", "{problems}");
+    assert_eq!(problems.matches("accepted: we have backups").count(), 3);
+    let ran = accepts("");
+    assert!(ran.code == 1 && ran.stderr.contains("no reason"), "{ran:?}");
+}

@@ -506,6 +506,28 @@ impl World {
         format!("--source=lustre={}", tree.display())
     }
 
+    /// The same as a release of Lustre, by its tag in a clone.
+    pub fn small_lustre_tagged(&self, tag: &str) -> String {
+        let option = self.small_lustre();
+        let tree = self.folder.path().join("lustre");
+        for arguments in [
+            &["init", "--quiet"][..],
+            &["add", "."],
+            &["commit", "--quiet", "--message=x"],
+            &["tag", "--annotate", "--message=x", tag],
+        ] {
+            let mut command = Command::new("git");
+            command
+                .arg("-C")
+                .arg(&tree)
+                .args(["-c", "user.name=x", "-c", "user.email=x@example.org"])
+                .args(arguments)
+                .env("HOME", self.folder.path());
+            succeed(&mut command);
+        }
+        format!("{option}@{tag}")
+    }
+
     /// Where the repositories of targets are.
     pub fn repositories(&self) -> PathBuf {
         self.folder.path().join("repositories")
