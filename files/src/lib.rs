@@ -6,7 +6,7 @@
 //! - [`open_folder`] is for locks and for `fsync`.
 //! - [`if_there`] tells a file that is not there from one that cannot be read.
 //! - [`shown`] is a path in a message, and [`PathError`] what could not be done with it.
-//! - [`write_whole`] replaces a file by a whole one.
+//! - [`write_whole`] replaces a file by a whole one, and [`copy_whole`] by a copy of another.
 //! - [`remove_tree`] removes folders, and never what is mounted in them.
 
 #![cfg_attr(
@@ -132,6 +132,33 @@ pub fn write_whole(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
         .set_permissions(fs::Permissions::from_mode(0o644))?;
     aside.persist(path).map_err(|error| error.error)?;
     Ok(())
+}
+
+/// Copies the file `from` to `path` by way of `aside`, a path in a folder of the same file system that nobody reads: a reader of `path` sees
+/// what was there or all of the copy. `judge` looks at the copy before. It has the mode 0644 and the time of `from`. What is left at
+/// `aside` where this fails is the caller's.
+///
+/// # Errors
+/// As [`open`], when the copy cannot be written, and what `judge` says.
+pub fn copy_whole(
+    from: impl AsRef<Path>,
+    path: impl AsRef<Path>,
+    aside: impl AsRef<Path>,
+    judge: impl FnOnce(&Path) -> io::Result<()>,
+) -> io::Result<()> {
+    let aside = aside.as_ref();
+    let mut source = open(from)?;
+    let mut copy = File::options()
+        .write(true)
+        .create_new(true)
+        .mode(0o644)
+        .open(aside)?;
+    copy.set_permissions(fs::Permissions::from_mode(0o644))?;
+    io::copy(&mut source, &mut copy)?;
+    copy.set_modified(source.metadata()?.modified()?)?;
+    drop(copy);
+    judge(aside)?;
+    fs::rename(aside, path)
 }
 
 /// None where what was asked for is not there. Every other error stays one: what cannot be read may be there.
@@ -280,6 +307,35 @@ mod tests {
             fs::metadata(&to).unwrap().permissions().mode() & 0o7777,
             0o750
         );
+    }
+
+    #[test]
+    fn a_copy_takes_its_place_whole_or_not_at_all() {
+        let dir = tempfile::tempdir().unwrap();
+        let [from, to, aside] = ["from", "to", "aside"].map(|name| dir.path().join(name));
+        fs::write(&from, "new").unwrap();
+        fs::write(&to, "what was there").unwrap();
+        let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(1_704_067_200);
+        File::options()
+            .write(true)
+            .open(&from)
+            .unwrap()
+            .set_modified(time)
+            .unwrap();
+        copy_whole(&from, &to, &aside, |copy| {
+            assert_eq!(fs::read(copy).unwrap(), b"new");
+            Err(io::Error::other("no"))
+        })
+        .unwrap_err();
+        assert_eq!(fs::read(&to).unwrap(), b"what was there");
+        // What another run left is not written into.
+        copy_whole(&from, &to, &aside, |_| Ok(())).unwrap_err();
+        fs::remove_file(&aside).unwrap();
+        copy_whole(&from, &to, &aside, |_| Ok(())).unwrap();
+        let found = fs::metadata(&to).unwrap();
+        assert_eq!(fs::read(&to).unwrap(), b"new");
+        assert_eq!(found.modified().unwrap(), time);
+        assert_eq!(found.permissions().mode() & 0o7777, 0o644);
     }
 
     #[test]

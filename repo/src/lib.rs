@@ -18,6 +18,7 @@ pub mod own_package;
 pub mod page;
 pub mod proof;
 pub mod provenance;
+pub mod publishing;
 pub mod release;
 pub mod release_package;
 pub mod repo_file;

@@ -207,6 +207,11 @@ pub fn names(sums: &str) -> impl Iterator<Item = &str> {
     sums.lines().filter_map(listed).map(|(_, file)| file)
 }
 
+/// The digests and the paths that the sums list.
+pub fn all(sums: &str) -> impl Iterator<Item = (&str, &str)> {
+    sums.lines().filter_map(listed)
+}
+
 /// The sums without those of the file `name`.
 pub fn without(sums: &str, name: &str) -> String {
     sums.split_inclusive('\n')

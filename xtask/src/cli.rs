@@ -96,6 +96,7 @@ impl Command {
             Self::Assemble(arguments) => Some(&mut arguments.key),
             Self::Boot(arguments) => Some(&mut arguments.key),
             Self::Plan(arguments) => Some(&mut arguments.key),
+            Self::Publish(arguments) => Some(&mut arguments.key),
             Self::Verify(arguments) => Some(&mut arguments.key),
             Self::Key(KeyCommand::Show { key, .. } | KeyCommand::Export { key }) => Some(key),
             _ => None,
@@ -112,6 +113,7 @@ impl Command {
             Self::Fetch(arguments) | Self::Preflight(arguments) | Self::Advisories(arguments) => {
                 arguments
             }
+            Self::Publish(arguments) => &mut arguments.target,
             Self::Verify(arguments) => &mut arguments.target,
             Self::Plan(arguments) => &mut arguments.target,
             Self::Lock(arguments) => &mut arguments.target,
@@ -138,6 +140,7 @@ impl Command {
             Self::Fetch(arguments) | Self::Preflight(arguments) | Self::Advisories(arguments) => {
                 arguments
             }
+            Self::Publish(arguments) => &arguments.target,
             Self::Verify(arguments) => &arguments.target,
             Self::Plan(arguments) => &arguments.target,
             Self::Lock(arguments) => &arguments.target,
@@ -336,6 +339,17 @@ pub enum Command {
                             cargo xtask verify --reproducible /srv/repo/rehearsal   build it again, compare with that"
     )]
     Verify(VerifyArgs),
+    /// Put a proven repository where clients read it: a folder, a place for rsync, an object store.
+    #[command(
+        after_help = "Examples:\n  cargo xtask publish --dry-run /srv/www/lustre      list what would be sent, replaced and removed\n  \
+                            cargo xtask publish --target rocky-9.6 rsync://mirror.example.org/lustre/9.6\n  \
+                            cargo xtask publish --url https://repo.example.org/lustre web:/srv/www/lustre\n  \
+                            cargo xtask publish s3://BUCKET/lustre             with rclone, and the variables of AWS\n  \
+                            cargo xtask publish rclone:REMOTE:PATH             with a remote of rclone's configuration\n\n\
+                            Clients can read it at any moment. Interrupted, run it again. Ends with 3 where the proofs of the repository do \
+                            not hold, and nothing is sent; or where clients do not see it at its URL afterwards. See docs/releases.md."
+    )]
+    Publish(PublishArgs),
     /// Install the repository into a fresh root, boot its kernel in QEMU, mount Lustre and check it from inside.
     #[command(
         after_help = "Examples:\n  cargo xtask boot --setup                 install QEMU if it is missing\n  \
@@ -734,6 +748,46 @@ pub struct VerifyArgs {
         value_name = "FILE|FINGERPRINT",
         help_heading = "Signing key",
         conflicts_with_all = ["key_file", "key_agent", "reproducible"]
+    )]
+    pub public_key: Option<String>,
+    /// The secret key that the repository is signed with.
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+/// Arguments of `publish`.
+#[derive(Debug, Clone, Args)]
+pub struct PublishArgs {
+    /// Which target, and how.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// Where to: a folder, rsync://HOST/MODULE/PATH, HOST:PATH, s3://BUCKET/PATH or rclone:REMOTE:PATH.
+    #[arg(value_name = "TO")]
+    pub to: String,
+    /// Repository to publish; defaults to `dist/<target>`.
+    #[arg(long, value_name = "DIR")]
+    pub from: Option<PathBuf>,
+    /// Only list what would be sent, replaced and removed, with sizes.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Replace what is published even though this repository does not follow it.
+    ///
+    /// It is another target's, newer, signed by another key or unreadable, or packages contradict it.
+    #[arg(long)]
+    pub replace_anyway: bool,
+    /// Where clients read it, to look at it afterwards as they do; `none` not to.
+    ///
+    /// Defaults to the URL that the repository says of itself, unless that is an example.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// Public key that the repository must be signed with.
+    ///
+    /// A file, or a fingerprint of 40 digits. Defaults to the secret key's, or to this machine's development key.
+    #[arg(
+        long,
+        value_name = "FILE|FINGERPRINT",
+        help_heading = "Signing key",
+        conflicts_with_all = ["key_file", "key_agent"]
     )]
     pub public_key: Option<String>,
     /// The secret key that the repository is signed with.

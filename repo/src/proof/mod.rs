@@ -96,6 +96,19 @@ pub fn signature_checks(input: &StaticInput<'_>) -> Vec<Check> {
     all(&STATIC[..SIGNATURES], input)
 }
 
+/// Those of [`signature_checks`] that our own code makes, and that of the manifest: what is to be published is looked at once more, after all
+/// proofs were made and recorded.
+pub fn own_checks(input: &StaticInput<'_>) -> Vec<Check> {
+    let by_tools = ["rpmkeys", "gpg-verify"];
+    let wanted = STATIC
+        .iter()
+        .enumerate()
+        .filter(|(at, (name, _))| *at < SIGNATURES || *name == MANIFEST)
+        .filter(|(_, (name, _))| !by_tools.contains(name))
+        .map(|(_, check)| *check);
+    all(&wanted.collect::<Vec<_>>(), input)
+}
+
 /// All other static checks. What is not signed as it should be is not unpacked for them.
 pub fn content_checks(input: &StaticInput<'_>) -> Vec<Check> {
     all(&STATIC[SIGNATURES..], input)

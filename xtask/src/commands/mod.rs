@@ -12,6 +12,7 @@ mod needs;
 mod plan;
 mod preflight;
 mod proofs;
+mod publish;
 mod release;
 mod repo;
 mod shell;
@@ -81,7 +82,7 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
                 secrets::hide_memory()?;
             }
             signals::heed(match cli.command {
-                Command::Test(_) => Then::CleanUp,
+                Command::Test(_) | Command::Publish(_) => Then::CleanUp,
                 _ => Then::End,
             })?
         }
@@ -98,6 +99,7 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
         Command::Advisories(arguments) => advisories::run(&arguments),
         Command::Compat(arguments) => compat::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
+        Command::Publish(arguments) => publish::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Watch(arguments) => watch::run(&arguments),
         Command::Boot(arguments) => boot::run(&arguments),
@@ -157,6 +159,8 @@ fn work(command: &Command, distribution: Option<DistributionKind>) -> Work {
         | Command::Completions { .. }
         | Command::Man { .. }
         | Command::Key(_)
+        // It is the user's ssh that it starts, with the user's keys: no namespace of our own.
+        | Command::Publish(_)
         | Command::Test(_) => Work::Other,
         _ => Work::Builds { setup },
     }

@@ -1,8 +1,8 @@
 //! `cargo xtask verify`: the proofs, of a repository of ours anywhere; and the comparison of two builds.
 
 mod age;
-mod expected;
-mod identity;
+pub mod expected;
+pub mod identity;
 mod only_static;
 mod reproducible;
 mod signatures;
@@ -95,7 +95,11 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     if arguments.reproducible {
         return reproducible::run(arguments);
     }
-    let expected = Expected::of(arguments)?;
+    let expected = Expected::of(
+        arguments.public_key.as_deref(),
+        &arguments.key,
+        arguments.trust_on_first_use,
+    )?;
     let who = context::who("verify", &arguments.target);
     if arguments.only_static {
         let context = Context::beside(&arguments.target, &who)?;

@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use lustre_packaging::sign::{KeySource, PublicKey, parse_fingerprint};
 use lustre_repository::proof::Verdict;
 
-use crate::cli::VerifyArgs;
+use crate::cli::KeyArgs;
 use crate::exit::Usage;
 use crate::graph::finish::Signing;
 use crate::key;
@@ -36,13 +36,17 @@ impl Expected {
     ///
     /// # Errors
     /// When a key that is named cannot be read.
-    pub fn of(arguments: &VerifyArgs) -> anyhow::Result<Self> {
-        if let Some(given) = &arguments.public_key {
+    pub fn of(
+        public_key: Option<&str>,
+        key: &KeyArgs,
+        trust_on_first_use: bool,
+    ) -> anyhow::Result<Self> {
+        if let Some(given) = public_key {
             return Self::given(given);
         }
-        let source = key::source(&arguments.key)?;
+        let source = key::source(key)?;
         // Said aloud, it counts for more than a key that happens to be on this machine.
-        if arguments.trust_on_first_use && matches!(source, KeySource::Development(_)) {
+        if trust_on_first_use && matches!(source, KeySource::Development(_)) {
             return Ok(Self::FirstUse);
         }
         let from = match &source {

@@ -1,0 +1,475 @@
+//! From what is to be published, and what is there, to a list of steps. A run that ends after any of them leaves a repository that can be
+//! read, and the same command goes on from there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::release::{
+    self, Release, entry, is_id, is_index_file, is_named_by_content, is_package, listed,
+};
+use super::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE};
+use crate::layout::Kind;
+use crate::{manifest, sums};
+
+/// How releases lie at the destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// What changes lies in a folder for each release, and clients come to it by one link: it is the only thing that is switched.
+    Linked,
+    /// Everything lies where clients find it: object stores have no links.
+    Flat,
+}
+
+/// Something at the destination.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A file.
+    File {
+        /// Its size in bytes.
+        size: u64,
+        /// Its digest, where it is known.
+        sha256: Option<String>,
+    },
+    /// A link, and what it points to.
+    Link(String),
+    /// A folder.
+    Folder,
+}
+
+/// What is at the destination, by path.
+pub type Listing = BTreeMap<String, Found>;
+
+/// What a listing shows, as far as it is told by names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum There {
+    /// Nothing that clients read, and nothing of somebody else: a first publish may have begun.
+    Nothing,
+    /// The release of this name, by the link.
+    Linked(String),
+    /// A repository whose files lie where clients find them.
+    Plain,
+    /// Something else, by this name for one.
+    Foreign(String),
+}
+
+/// What is there.
+pub fn there(listing: &Listing) -> There {
+    let name = manifest::FILE;
+    match (listing.get(name), listing.get(CURRENT)) {
+        (Some(Found::Link(to)), Some(Found::Link(id))) if *to == link_to(name) && is_id(id) => {
+            return There::Linked(id.clone());
+        }
+        (Some(Found::File { .. }), _) => return There::Plain,
+        _ => {}
+    }
+    let home = format!("{HOME}/");
+    match listing.keys().next() {
+        Some(first) if listing.keys().all(|path| *path != HOME && !path.starts_with(&home)) => {
+            There::Foreign(first.clone())
+        }
+        _ => There::Nothing,
+    }
+}
+
+/// The destination as it is.
+#[derive(Clone, Debug, Default)]
+pub struct State {
+    /// All of it.
+    pub listing: Listing,
+    /// The repository that clients read there.
+    pub published: Option<Release>,
+    /// The sums of the releases whose folders are there, by their names.
+    pub sums: BTreeMap<String, String>,
+}
+
+/// Where a file comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The repository that is published: a path in it.
+    Tree(String),
+    /// The one that clients read so far: a path in that.
+    Published(String),
+}
+
+/// A file that is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// Its path at the destination.
+    pub path: String,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// Its size, where it is known.
+    pub size: Option<u64>,
+    /// Its digest.
+    pub sha256: String,
+    /// Whether something else has been there.
+    pub replaces: bool,
+}
+
+/// A step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Puts files in their places, each whole or not at all.
+    Put(Vec<Put>),
+    /// Makes links, by path; each takes the place of another link in one step.
+    Link(BTreeMap<String, String>),
+    /// The same where a file or a folder is, of the same content as what the link leads to.
+    TakeOver(BTreeMap<String, String>),
+    /// Looks whether a file is seen through a link: before anything depends on it.
+    Probe(String),
+    /// Looks whether these files are there, in their sizes.
+    Complete(BTreeMap<String, u64>),
+    /// From here on, clients read the new release.
+    Switch(String),
+    /// Removes files, links and folders.
+    Remove(Vec<String>),
+}
+
+/// What is done to publish a release.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The release's name at the destination.
+    pub release: String,
+    /// The one that clients read so far, where that is another.
+    pub replaces: Option<String>,
+    /// The steps, in their order. None is without work.
+    pub steps: Vec<Step>,
+}
+
+impl Plan {
+    /// All files that are sent.
+    pub fn sent(&self) -> impl Iterator<Item = &Put> {
+        self.steps.iter().flat_map(|step| match step {
+            Step::Put(puts) => puts.as_slice(),
+            _ => &[],
+        })
+    }
+
+    /// All that is removed, but for what this tool keeps for itself.
+    pub fn removed(&self) -> impl Iterator<Item = &str> {
+        let paths = self.steps.iter().flat_map(|step| match step {
+            Step::Remove(paths) => paths.as_slice(),
+            _ => &[],
+        });
+        let own = [PARTIAL, PROBE];
+        paths.map(String::as_str).filter(move |it| !own.contains(it))
+    }
+
+    /// Whether clients read another release afterwards.
+    pub fn switches(&self) -> bool {
+        self.steps.iter().any(|it| matches!(it, Step::Switch(_)))
+    }
+}
+
+/// How `new` is published where it is as `state` says.
+pub fn plan(shape: Shape, new: &Release, state: &State) -> Plan {
+    let before = state.published.as_ref().filter(|it| it.id != new.id);
+    let made = Planning { new, state, before };
+    let mut steps = match shape {
+        Shape::Linked => made.linked(),
+        Shape::Flat => made.flat(),
+    };
+    steps.retain(|step| match step {
+        Step::Put(puts) => !puts.is_empty(),
+        Step::Link(links) | Step::TakeOver(links) => !links.is_empty(),
+        Step::Remove(paths) => !paths.is_empty(),
+        Step::Probe(_) | Step::Complete(_) | Step::Switch(_) => true,
+    });
+    Plan {
+        release: new.id.clone(),
+        replaces: before.map(|it| it.id.clone()),
+        steps,
+    }
+}
+
+/// The place of a file that stays where it is in the tree, if it is one of those.
+fn only(is: fn(&str) -> bool) -> impl Fn(&str) -> Option<String> {
+    move |path| is(path).then(|| path.to_owned())
+}
+
+/// Both sides.
+struct Planning<'a> {
+    new: &'a Release,
+    state: &'a State,
+    /// What is replaced, where that is another.
+    before: Option<&'a Release>,
+}
+
+/// The path of a file in the folder of a release.
+fn kept(id: &str, path: &str) -> String {
+    format!("{HOME}/{id}/{path}")
+}
+
+/// What leads from where clients look to the release that they read.
+fn link_to(path: &str) -> String {
+    let up = "../".repeat(path.matches('/').count());
+    format!("{up}{CURRENT}/{path}")
+}
+
+impl Planning<'_> {
+    fn linked(&self) -> Vec<Step> {
+        let new = self.new;
+        let listing = &self.state.listing;
+        let is_current = |id: &str| listing.get(CURRENT) == Some(&Found::Link(id.to_owned()));
+        let mut steps = vec![Step::Put(self.puts(
+            |path| (path == sums::FILE).then(|| kept(&new.id, path)),
+            false,
+        ))];
+        // What was put there by other means gets a folder as all others have, and is read from it before anything changes.
+        if let Some(old) = self.before
+            && !is_current(&old.id)
+        {
+            let files = old.files.iter().filter(|file| !is_package(&file.path));
+            let missing = files.filter_map(|file| {
+                let path = kept(&old.id, &file.path);
+                self.put(path, Origin::Published(file.path.clone()), file)
+            });
+            steps.push(Step::Put(missing.collect()));
+        }
+        let (anew, others): (Vec<Put>, Vec<Put>) = self
+            .puts(|path| is_package(path).then(|| path.to_owned()), false)
+            .into_iter()
+            .partition(|put| put.replaces);
+        steps.push(Step::Put(others));
+        let own = |path: &str| {
+            let is_own = !is_package(path) && path != sums::FILE;
+            is_own.then(|| kept(&new.id, path))
+        };
+        let mut rest = self.puts(own, false);
+        rest.extend(self.carried());
+        steps.push(Step::Put(rest));
+        let mut links = BTreeMap::from([(PROBE.to_owned(), new.id.clone())]);
+        if let Some(old) = self.before {
+            links.insert(kept(&new.id, PREVIOUS), format!("../{}", old.id));
+            if !is_current(&old.id) {
+                links.insert(CURRENT.to_owned(), old.id.clone());
+            }
+        }
+        links.retain(|path, to| listing.get(path) != Some(&Found::Link(to.clone())));
+        steps.push(Step::Link(links));
+        steps.push(Step::Probe(format!("{PROBE}/{}", sums::FILE)));
+        steps.push(Step::Put(anew));
+        steps.push(Step::Complete(self.complete()));
+        // The same repository, put there by other means, is in a folder of its own by now.
+        let same = self.before.is_none() && self.state.published.is_some();
+        let switch = (!is_current(&new.id)).then(|| Step::Switch(new.id.clone()));
+        let (first, last) = if same { (switch, None) } else { (None, switch) };
+        steps.extend(first);
+        let (mut free, mut taken) = (BTreeMap::new(), BTreeMap::new());
+        for path in self.entries(new) {
+            let to = link_to(path);
+            match listing.get(path) {
+                Some(Found::Link(there)) if *there == to => {}
+                None | Some(Found::Link(_)) => drop(free.insert(path.to_owned(), to)),
+                Some(Found::File { .. } | Found::Folder) => {
+                    drop(taken.insert(path.to_owned(), to));
+                }
+            }
+        }
+        steps.push(Step::Link(free));
+        steps.push(Step::TakeOver(taken));
+        steps.extend(last);
+        steps.extend(self.removals().map(Step::Remove));
+        steps
+    }
+
+    fn flat(&self) -> Vec<Step> {
+        let new = self.new;
+        let note = |path: &str, id: &str| (path == sums::FILE).then(|| kept(id, path));
+        let mut first = self.puts(|path| note(path, &new.id), false);
+        if let Some(old) = self.before
+            && let Some(file) = old.file(sums::FILE)
+        {
+            let origin = Origin::Published(sums::FILE.to_owned());
+            first.extend(self.put(kept(&old.id, sums::FILE), origin, file));
+        }
+        let (anew, packages): (Vec<Put>, Vec<Put>) = self
+            .puts(only(is_package), false)
+            .into_iter()
+            .partition(|put| put.replaces);
+        let plain =
+            |path: &str| !is_package(path) && !is_named_by_content(path) && !is_index_file(path);
+        // What the sums there say of what keeps its name may not be so: the run that put them may have ended before the index.
+        let others = self.puts(|path| plain(path).then(|| path.to_owned()), true);
+        let mut index = self.puts(only(is_index_file), true);
+        // Each with its signature behind it, and what servers install from last.
+        let of = |put: &Put| Kind::ALL.iter().position(|kind| put.path.starts_with(&format!("{}/", kind.folder())));
+        index.sort_by_key(|put| (std::cmp::Reverse(of(put)), put.path.clone()));
+        let mut steps = vec![
+            Step::Put(first),
+            Step::Put(packages),
+            Step::Put(self.puts(only(is_named_by_content), false)),
+            Step::Put(anew),
+            Step::Put(others),
+            Step::Put(index),
+            Step::Complete(self.complete_flat()),
+        ];
+        steps.extend(self.removals_flat().map(Step::Remove));
+        steps
+    }
+
+    /// The files of the release that `place` has a path for and that are not there, or not so; with `all`, those that are there as well.
+    fn puts(&self, place: impl Fn(&str) -> Option<String>, all: bool) -> Vec<Put> {
+        let files = self.new.files.iter();
+        let puts = files.filter_map(|file| {
+            let path = place(&file.path)?;
+            let origin = Origin::Tree(file.path.clone());
+            match self.put(path.clone(), origin.clone(), file) {
+                None if all => Some(Put {
+                    path,
+                    origin,
+                    size: file.size,
+                    sha256: file.sha256.clone(),
+                    replaces: false,
+                }),
+                put => put,
+            }
+        });
+        puts.collect()
+    }
+
+    /// That a file has to be put at `path`; none where it is there.
+    fn put(&self, path: String, origin: Origin, file: &release::File) -> Option<Put> {
+        let there = self.state.listing.get(&path);
+        let replaces = match there {
+            None => false,
+            Some(Found::File { size, sha256 }) => {
+                let size = file.size.is_none_or(|wanted| wanted == *size);
+                let known = sha256.as_ref().map(|it| *it == file.sha256);
+                if size && known == Some(true) {
+                    return None;
+                }
+                !size || known == Some(false)
+            }
+            Some(_) => true,
+        };
+        Some(Put {
+            path,
+            origin,
+            size: file.size,
+            sha256: file.sha256.clone(),
+            replaces,
+        })
+    }
+
+    /// The metadata of what is replaced, for clients that hold its index: they ask for it where they asked before.
+    fn carried(&self) -> Vec<Put> {
+        let old = self.before.iter().flat_map(|old| &old.files);
+        let files = old.filter(|file| is_named_by_content(&file.path));
+        let others = files.filter(|file| self.new.file(&file.path).is_none());
+        let puts = others.filter_map(|file| {
+            let path = kept(&self.new.id, &file.path);
+            self.put(path, Origin::Published(file.path.clone()), file)
+        });
+        puts.collect()
+    }
+
+    /// Where clients look for what is in the folder of a release.
+    fn entries<'r>(&self, release: &'r Release) -> BTreeSet<&'r str> {
+        let paths = release.files.iter().map(|file| file.path.as_str());
+        paths.filter(|path| !is_package(path)).map(entry).collect()
+    }
+
+    fn complete(&self) -> BTreeMap<String, u64> {
+        self.sizes(|path| match is_package(path) {
+            true => path.to_owned(),
+            false => kept(&self.new.id, path),
+        })
+    }
+
+    fn complete_flat(&self) -> BTreeMap<String, u64> {
+        self.sizes(str::to_owned)
+    }
+
+    fn sizes(&self, place: impl Fn(&str) -> String) -> BTreeMap<String, u64> {
+        let files = self.new.files.iter();
+        files
+            .filter_map(|file| Some((place(&file.path), file.size?)))
+            .collect()
+    }
+
+    /// The releases that have a folder at the destination.
+    fn ids(&self) -> BTreeSet<&str> {
+        let paths = self.state.listing.keys();
+        let inside = paths.filter_map(|path| path.strip_prefix(HOME)?.strip_prefix('/'));
+        inside
+            .filter_map(|rest| rest.split('/').next())
+            .filter(|name| is_id(name))
+            .collect()
+    }
+
+    /// The one before the one that clients read afterwards.
+    fn predecessor(&self) -> Option<&str> {
+        if let Some(old) = self.before {
+            return Some(&old.id);
+        }
+        match self.state.listing.get(&kept(&self.new.id, PREVIOUS)) {
+            Some(Found::Link(to)) => to.strip_prefix("../"),
+            _ => None,
+        }
+    }
+
+    /// The files that the releases `dropped` list, that are there, and that neither the new one nor the one before lists. None where it is
+    /// not known what that one lists.
+    fn unnamed(&self, dropped: &[&str], is: fn(&str) -> bool) -> Vec<String> {
+        let mut named: BTreeSet<String> = self.new.files.iter().map(|it| it.path.clone()).collect();
+        match (self.before, self.predecessor()) {
+            (Some(old), _) => named.extend(old.files.iter().map(|it| it.path.clone())),
+            (None, Some(id)) => match self.state.sums.get(id) {
+                Some(text) => named.extend(listed(text).map(|file| file.path)),
+                None => return Vec::new(),
+            },
+            (None, None) => {}
+        }
+        let texts = dropped.iter().filter_map(|id| self.state.sums.get(*id));
+        let files: BTreeSet<String> = texts
+            .flat_map(|text| listed(text).map(|file| file.path))
+            .filter(|path| is(path) && !named.contains(path))
+            .filter(|path| self.state.listing.contains_key(path))
+            .collect();
+        files.into_iter().collect()
+    }
+
+    /// What goes once nobody reads it: packages first, since it is a folder that tells which of them were a release's.
+    fn removals(&self) -> [Vec<String>; 2] {
+        let listing = &self.state.listing;
+        let kept_ids = [Some(self.new.id.as_str()), self.predecessor()];
+        let ids = self.ids().into_iter();
+        let dropped: Vec<&str> = ids.filter(|id| !kept_ids.contains(&Some(id))).collect();
+        let packages = self.unnamed(&dropped, is_package);
+        let mut rest: Vec<String> = dropped.iter().map(|id| format!("{HOME}/{id}")).collect();
+        let entries = self.entries(self.new);
+        let links = listing.iter().filter(|(path, found)| {
+            **found == Found::Link(link_to(path)) && !path.starts_with(HOME)
+        });
+        let links = links.map(|(path, _)| path.as_str());
+        let old = self.before.iter().flat_map(|old| self.entries(old));
+        let old = old.filter(|path| listing.contains_key(*path));
+        let stale: BTreeSet<&str> = links.chain(old).filter(|it| !entries.contains(it)).collect();
+        rest.extend(stale.into_iter().map(str::to_owned));
+        rest.extend([PROBE, PARTIAL].map(str::to_owned));
+        [packages, rest]
+    }
+
+    /// The same where nothing says which release was before, but for a publish that replaces one.
+    fn removals_flat(&self) -> [Vec<String>; 2] {
+        let Some(old) = self.before else {
+            return [Vec::new(), Vec::new()];
+        };
+        let listing = &self.state.listing;
+        let kept_ids = [self.new.id.as_str(), &old.id];
+        let ids = self.ids().into_iter();
+        let dropped: Vec<&str> = ids.filter(|id| !kept_ids.contains(id)).collect();
+        let mut files = self.unnamed(&dropped, |it| is_package(it) || is_named_by_content(it));
+        let stale = old.files.iter().map(|file| file.path.as_str());
+        let stale = stale.filter(|path| !is_package(path) && !is_named_by_content(path));
+        let stale = stale.filter(|path| self.new.file(path).is_none());
+        let stale = stale.filter(|path| listing.contains_key(*path));
+        files.extend(stale.map(str::to_owned));
+        let notes = dropped.iter().map(|id| kept(id, sums::FILE));
+        [files, notes.collect()]
+    }
+}
+
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,21 @@
+//! Publishing small repositories: to a folder, by rsync to a daemon and through a shell, to an object store; killed at any moment, and to
+//! places that do not take it.
+
+// The helpers are part of the tests.
+#![allow(clippy::unwrap_used)]
+
+#[path = "publish/client.rs"]
+mod client;
+#[path = "publish/faults.rs"]
+mod faults;
+#[path = "publish/kills.rs"]
+mod kills;
+#[path = "publish/places.rs"]
+mod places;
+#[path = "publish/releases.rs"]
+mod releases;
+#[path = "publish/servers.rs"]
+mod servers;
+#[path = "assemble/world.rs"]
+#[allow(dead_code, reason = "the tests of assembling use all of it")]
+mod world;

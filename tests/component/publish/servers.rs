@@ -1,0 +1,172 @@
+//! Servers on loopback, each for as long as a test holds it.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use lustre_repo_tests::python;
+
+/// A free port, which may be taken by somebody else until it is used.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+/// A server of one process.
+struct Process(Child);
+
+impl Process {
+    fn start(command: &mut Command, port: u16, log: &Path) -> Self {
+        let out = fs::File::create(log).unwrap();
+        let err = out.try_clone().unwrap();
+        let child = command.stdin(Stdio::null()).stdout(out).stderr(err).spawn();
+        let mut process = Self(child.unwrap());
+        let clock = Instant::now();
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
+            let ended = process.0.try_wait().unwrap();
+            assert!(
+                ended.is_none() && clock.elapsed() < Duration::from_secs(120),
+                "{command:?}: {ended:?}: {}",
+                fs::read_to_string(log).unwrap()
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        process
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// rsync's daemon with one module.
+pub struct Rsyncd {
+    _process: Process,
+    folder: tempfile::TempDir,
+    port: u16,
+}
+
+impl Rsyncd {
+    /// With these further lines for the module.
+    pub fn new(more: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let module = folder.path().join("module");
+        fs::create_dir(&module).unwrap();
+        let config = folder.path().join("rsyncd.conf");
+        let who = match rustix::process::geteuid().is_root() {
+            true => "uid = root\ngid = root\n",
+            false => "",
+        };
+        let text = format!(
+            "use chroot = no\n[m]\npath = {}\nread only = no\n{who}{more}\n",
+            module.display()
+        );
+        fs::write(&config, text).unwrap();
+        let port = free_port();
+        let mut command = Command::new("rsync");
+        command
+            .args(["--daemon", "--no-detach", "--address=127.0.0.1"])
+            .arg(format!("--port={port}"))
+            .arg(format!("--config={}", config.display()));
+        let process = Process::start(&mut command, port, &folder.path().join("log"));
+        Self {
+            _process: process,
+            folder,
+            port,
+        }
+    }
+
+    /// The URL of a path in the module.
+    pub fn url(&self, path: &str) -> String {
+        format!("rsync://127.0.0.1:{}/m/{path}", self.port)
+    }
+
+    /// The same on the disk.
+    pub fn path(&self, path: &str) -> PathBuf {
+        self.folder.path().join("module").join(path)
+    }
+}
+
+/// What stands in for ssh: it runs what it is given on this machine, by a shell as ssh does.
+pub fn shell(folder: &Path) -> PathBuf {
+    let script = folder.join("local-shell");
+    fs::write(&script, "#!/bin/sh\nshift\nexec sh -c \"$*\"\n").unwrap();
+    fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
+    script
+}
+
+const MOTO: &str = include_str!("../../tools/moto.txt");
+
+/// An S3 server with one bucket.
+pub struct S3 {
+    _process: Process,
+    folder: tempfile::TempDir,
+    port: u16,
+}
+
+/// What it takes for a secret.
+pub const SECRET: &str = "a-secret-of-the-tests-0123456789";
+
+impl S3 {
+    pub fn new() -> Self {
+        let home = python::environment("moto", MOTO).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let mut command = Command::new(home.join("bin/moto_server"));
+        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
+        let process = Process::start(&mut command, port, &folder.path().join("log"));
+        let server = Self {
+            _process: process,
+            folder,
+            port,
+        };
+        let made = server.rclone(&["mkdir", ":s3:bucket"]).output().unwrap();
+        assert!(made.status.success(), "{made:?}");
+        server
+    }
+
+    /// The variables by which it is found.
+    pub fn variables(&self) -> [(&'static str, String); 4] {
+        [
+            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port)),
+            ("AWS_ACCESS_KEY_ID", "tester".to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", SECRET.to_owned()),
+            ("AWS_REGION", "us-east-1".to_owned()),
+        ]
+    }
+
+    /// rclone, to look from outside.
+    pub fn rclone(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new("rclone");
+        command
+            .args(arguments)
+            .env("HOME", self.folder.path())
+            .env("RCLONE_S3_PROVIDER", "Other")
+            .env("RCLONE_S3_ENV_AUTH", "true")
+            .env("RCLONE_S3_ENDPOINT", &self.variables()[0].1)
+            .envs(self.variables())
+            .env("no_proxy", "*");
+        command
+    }
+
+    /// A folder with what is at a path in the bucket.
+    pub fn fetched(&self, path: &str) -> PathBuf {
+        let to = self.folder.path().join("fetched");
+        let _ = fs::remove_dir_all(&to);
+        let from = format!(":s3:bucket/{path}");
+        let done = self.rclone(&["copy", &from, to.to_str().unwrap()]).output();
+        assert!(done.unwrap().status.success());
+        to
+    }
+
+    /// The headers of a file.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}/bucket/{path}", self.port)
+    }
+}

@@ -1,0 +1,242 @@
+//! What a client sees of what was published: the index and its signature over the URL, and what dnf makes of it.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, anyhow};
+use lustre_packaging::host;
+use lustre_packaging::process;
+use lustre_packaging::sign::PublicKey;
+use lustre_packaging::source::{Downloader, Location, Retry};
+use lustre_packaging::store::{Digest, Store};
+use lustre_repository::layout::Kind;
+use lustre_repository::sums;
+
+use super::source::Source;
+use crate::cli::PublishArgs;
+use crate::context;
+use crate::exit::Usage;
+use crate::ui;
+
+/// What was seen.
+pub enum Seen {
+    /// What was published, whole.
+    Whole {
+        /// Where.
+        url: String,
+        /// Why dnf did not read it, where it did not.
+        without_dnf: Option<String>,
+    },
+    /// Something else.
+    Broken {
+        /// Where.
+        url: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Nobody looked, for this reason.
+    NotLooked(String),
+}
+
+impl Seen {
+    /// For machines.
+    pub fn json(&self) -> serde_json::Value {
+        match self {
+            Self::Whole { url, without_dnf } => {
+                serde_json::json!({ "result": "pass", "url": url, "without_dnf": without_dnf })
+            }
+            Self::Broken { url, why } => {
+                serde_json::json!({ "result": "fail", "url": url, "why": why })
+            }
+            Self::NotLooked(why) => serde_json::json!({ "result": "not-run", "why": why }),
+        }
+    }
+}
+
+/// The word that says that nobody looks.
+const NONE: &str = "none";
+
+/// That `url` can be looked at.
+///
+/// # Errors
+/// When it is none.
+pub fn judge(url: &str) -> Result<(), Usage> {
+    let bad = |why: String| Usage(format!("--url: {why}; give http(s)://…, file:///… or `{NONE}`"));
+    if url == NONE {
+        return Ok(());
+    }
+    Location::parse(url).map(drop).map_err(|error| bad(error.to_string()))
+}
+
+/// Looks, and says what was seen.
+///
+/// # Errors
+/// When it cannot be looked at for a reason that is this machine's.
+pub fn look(
+    arguments: &PublishArgs,
+    dist: &Path,
+    source: &Source,
+    scratch: &Path,
+) -> anyhow::Result<Seen> {
+    let told = source.manifest.repository.as_ref();
+    let url = match (&arguments.url, told) {
+        (Some(url), _) if url == NONE => Err("--url none"),
+        (Some(url), _) => Ok(url.as_str()),
+        (None, Some(told)) => own(&told.baseurl, dist),
+        (None, None) => Err("the repository does not say its URL"),
+    };
+    let seen = match url {
+        Err(why) => Seen::NotLooked(why.to_owned()),
+        Ok(url) => {
+            let url = url.trim_end_matches('/').to_owned();
+            match whole(arguments, &url, source, scratch) {
+                Ok(without_dnf) => Seen::Whole { url, without_dnf },
+                Err(error) => Seen::Broken {
+                    url,
+                    why: format!("{error:#}"),
+                },
+            }
+        }
+    };
+    match &seen {
+        Seen::Whole { url, without_dnf } => {
+            let dnf = match without_dnf {
+                None => "dnf reads it".to_owned(),
+                Some(why) => format!("dnf did NOT read it: {why}"),
+            };
+            ui::say(&format!(
+                "clients see it at {url}: index, sums and signatures are those of this release; {dnf}"
+            ));
+        }
+        Seen::Broken { url, why } => ui::warn(&format!(
+            "warning: it is published, but clients do not see it at {url}: {why}; if they look somewhere else, give --url"
+        )),
+        Seen::NotLooked(why) => ui::warn(&format!(
+            "the view of a client was NOT checked: {why}; check it with --url URL"
+        )),
+    }
+    Ok(seen)
+}
+
+/// The URL that a repository says of itself, if it is one to look at.
+fn own<'u>(url: &'u str, dist: &Path) -> Result<&'u str, &'static str> {
+    if let Some(path) = url.strip_prefix("file://") {
+        let is_source = fs::canonicalize(path).is_ok_and(|path| path == dist);
+        return match is_source {
+            true => Err("its own URL is that of the folder that it was published from"),
+            false => Ok(url),
+        };
+    }
+    let host = url.split("://").nth(1).unwrap_or_default();
+    let host = host.split(['/', ':']).next().unwrap_or_default();
+    let reserved = ["example.org", "example.com", "example.net", "example", "invalid"];
+    let is_reserved = |name: &&str| host == *name || host.ends_with(&format!(".{name}"));
+    match reserved.iter().any(is_reserved) {
+        true => Err("its own URL is an example"),
+        false => Ok(url),
+    }
+}
+
+/// That what is at `url` is the release; gives why dnf did not read it, if it did not.
+fn whole(
+    arguments: &PublishArgs,
+    url: &str,
+    source: &Source,
+    scratch: &Path,
+) -> anyhow::Result<Option<String>> {
+    let folder = context::store_folder(arguments.target.store.as_deref())?;
+    let who = context::who("publish", &arguments.target);
+    let store = Store::beside(&folder, &who, &mut |_| {})
+        .with_context(|| format!("the store {}", folder.display()))?;
+    let downloader = Downloader::new(&store, false, &[], Retry::default(), &|_| {});
+    let get = |path: &str| downloader.small("published", &format!("{url}/{path}"));
+    let key = PublicKey::parse(&source.public_key)?;
+    let signed = |path: &str| -> anyhow::Result<Vec<u8>> {
+        let content = get(path)?;
+        let signature = get(&format!("{path}.asc"))?;
+        key.verify_detached(&content, &signature)
+            .with_context(|| format!("{path}: its signature does not hold"))?;
+        Ok(content)
+    };
+    if signed(sums::FILE)? != source.sums.as_bytes() {
+        return Err(anyhow!(
+            "{} is that of another release: a cache may still have it",
+            sums::FILE
+        ));
+    }
+    for kind in Kind::ALL {
+        let path = format!("{}/repodata/repomd.xml", kind.folder());
+        let digest = Digest::of_bytes(&signed(&path)?).to_string();
+        if sums::digest_of(&source.sums, &path) != Some(digest.as_str()) {
+            return Err(anyhow!("{path} is that of another release"));
+        }
+    }
+    if host::find_program("dnf").is_none() {
+        return Ok(Some("it is not installed here".to_owned()));
+    }
+    dnf(url, source, scratch)?;
+    Ok(None)
+}
+
+/// Has dnf read the metadata, with nothing of this machine's configuration.
+fn dnf(url: &str, source: &Source, scratch: &Path) -> anyhow::Result<()> {
+    let folder = scratch.join("dnf");
+    let at = |name: &str| folder.join(name).display().to_string();
+    fs::create_dir_all(folder.join("root")).context("a folder for dnf")?;
+    let config = format!(
+        "[main]\ncachedir={}\npersistdir={}\nlogdir={}\nreposdir={}\nplugins=0\n",
+        at("cache"),
+        at("persist"),
+        at("log"),
+        at("none")
+    );
+    for (name, text) in [("dnf.conf", &config), ("key.asc", &source.public_key)] {
+        let path = folder.join(name);
+        fs::write(&path, text).with_context(|| path.display().to_string())?;
+    }
+    let mut command = process::command("dnf");
+    command
+        .args(["--assumeyes", "--quiet", "--releasever=0", "--config"])
+        .arg(folder.join("dnf.conf"))
+        .arg(format!("--installroot={}", at("root")))
+        .arg(format!(
+            "--repofrompath=published,{url}/{}",
+            Kind::Binary.folder()
+        ))
+        .args(["--repo=published", "--setopt=published.repo_gpgcheck=1"])
+        .arg(format!("--setopt=published.gpgkey=file://{}", at("key.asc")))
+        .args(["makecache", "--refresh"]);
+    process::output(&mut command).context("dnf does not read it")?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_example_and_the_folder_itself_are_no_places_to_look_at() {
+        let dist = tempfile::tempdir().unwrap();
+        let dist = fs::canonicalize(dist.path()).unwrap();
+        let own = |url: &str| super::own(url, &dist).is_ok();
+        for url in [
+            "https://repo.example.org/lustre",
+            "https://example.com:8443/a",
+            "http://a.invalid",
+        ] {
+            assert!(!own(url), "{url}");
+        }
+        assert!(!own(&format!("file://{}", dist.display())));
+        for url in [
+            "https://repo.example.org.evil.test/a",
+            "https://notexample.org/a",
+            "file:///srv/www/lustre",
+        ] {
+            assert!(own(url), "{url}");
+        }
+        judge("none").unwrap();
+        judge("http://127.0.0.1:80/a").unwrap();
+        judge("ftp://a/b").unwrap_err();
+        judge("x").unwrap_err();
+    }
+}

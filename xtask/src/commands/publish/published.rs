@@ -1,0 +1,261 @@
+//! The repository that clients read so far, and whether another follows it.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, anyhow, bail};
+use lustre_packaging::sign::{PublicKey, utc};
+use lustre_packaging::store::Digest;
+use lustre_repository::manifest::{self, Manifest};
+use lustre_repository::publishing::{
+    self, Found, HOME, Listing, Place, Release, Shape, State, There, is_id,
+};
+use lustre_repository::release::{
+    Known, Said, packages_contradict, targets_contradict, told_anew,
+};
+use lustre_repository::{key, release_package, repo_file, sums};
+
+use super::destination::Destination;
+use super::source::{self, Source};
+use crate::exit::Usage;
+
+/// A destination, and the repository there.
+pub struct Seen {
+    pub state: State,
+    /// Where the files of the one that clients read are on this machine, its packages left out.
+    pub root: PathBuf,
+    /// What it says of itself; or why it cannot be told. None where there is none.
+    told: Option<anyhow::Result<Told>>,
+}
+
+/// What a repository says of itself.
+struct Told {
+    manifest: Manifest,
+    manifest_sha256: String,
+    sums: String,
+}
+
+/// Looks at what is there.
+///
+/// # Errors
+/// When it cannot be read, or is something else than a repository.
+pub fn look(destination: &dyn Destination, scratch: &Path) -> anyhow::Result<Seen> {
+    let listing = destination.list()?;
+    let (prefix, told) = match publishing::there(&listing) {
+        There::Foreign(name) => {
+            return Err(Usage(format!(
+                "the destination has `{}` and no repository of this tool: nothing was sent; choose an empty folder, or one that is not \
+                 there yet",
+                name.escape_debug()
+            ))
+            .into());
+        }
+        There::Nothing => (String::new(), false),
+        There::Plain => (String::new(), true),
+        There::Linked(id) => (format!("{HOME}/{id}/"), true),
+    };
+    let mut wanted = notes(&listing);
+    if told {
+        wanted.extend(files(&listing, &prefix, destination.shape()));
+    }
+    let there = destination.local(&wanted, scratch)?;
+    let root = there.join(prefix.trim_end_matches('/'));
+    let mut seen = Seen {
+        state: State {
+            sums: sums_of(&there, &notes(&listing))?,
+            listing,
+            published: None,
+        },
+        root,
+        told: None,
+    };
+    if told {
+        let read = read(&seen.root);
+        if let Ok(told) = &read {
+            let more = source::left_out(&seen.root)?;
+            let release = Release::new(told.manifest.release_time(), &told.sums, more);
+            know(&mut seen.state.listing, &release, &prefix);
+            seen.state.published = Some(release);
+        }
+        seen.told = Some(read);
+    }
+    Ok(seen)
+}
+
+/// The sums that the folders of releases have.
+fn notes(listing: &Listing) -> Vec<String> {
+    let is_note = |path: &str| {
+        let within = path.strip_prefix(HOME).and_then(|it| it.strip_prefix('/'));
+        let parts = within.and_then(|it| it.split_once('/'));
+        parts.is_some_and(|(id, file)| is_id(id) && file == sums::FILE)
+    };
+    let files = listing.iter().filter(|(path, found)| {
+        matches!(found, Found::File { .. }) && is_note(path)
+    });
+    files.map(|(path, _)| path.clone()).collect()
+}
+
+fn sums_of(root: &Path, notes: &[String]) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut all = BTreeMap::new();
+    for note in notes {
+        let path = root.join(note);
+        let text = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE)
+            .with_context(|| path.display().to_string())?;
+        if let Some(id) = note.split('/').nth(1) {
+            all.insert(id.to_owned(), text);
+        }
+    }
+    Ok(all)
+}
+
+/// The files of the repository below `prefix` that say what it is, and its metadata.
+fn files(listing: &Listing, prefix: &str, shape: Shape) -> Vec<String> {
+    let small = [
+        sums::FILE,
+        sums::SIGNATURE,
+        manifest::FILE,
+        repo_file::KEY_FILE,
+    ];
+    let wanted = |path: &str| match shape {
+        Shape::Flat => small.contains(&path),
+        Shape::Linked => !path.contains('/') || path.contains("/repodata/") && !path.starts_with('.'),
+    };
+    let files = listing.iter().filter(|(path, found)| {
+        let within = path.strip_prefix(prefix);
+        matches!(found, Found::File { .. }) && within.is_some_and(wanted)
+    });
+    files.map(|(path, _)| path.clone()).collect()
+}
+
+/// What the repository says of itself.
+fn read(root: &Path) -> anyhow::Result<Told> {
+    let path = root.join(sums::FILE);
+    let all = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE)
+        .context(sums::FILE)?;
+    let path = root.join(manifest::FILE);
+    let bytes = lustre_files::read_no_link(&path, lustre_files::SOURCE).context(manifest::FILE)?;
+    let manifest_sha256 = Digest::of_bytes(&bytes).to_string();
+    if sums::digest_of(&all, manifest::FILE) != Some(manifest_sha256.as_str()) {
+        bail!("its {} is not the one that its {} lists", manifest::FILE, sums::FILE);
+    }
+    Ok(Told {
+        manifest: Manifest::read(&path)?,
+        manifest_sha256,
+        sums: all,
+    })
+}
+
+/// The digests that the published sums know: what they list was there before they were.
+fn know(listing: &mut Listing, release: &Release, prefix: &str) {
+    for file in &release.files {
+        for path in [file.path.clone(), format!("{prefix}{}", file.path)] {
+            if let Some(Found::File { sha256, .. }) = listing.get_mut(&path) {
+                sha256.get_or_insert_with(|| file.sha256.clone());
+            }
+        }
+    }
+}
+
+/// That the repository may take the place of what is there; with `anyway`, gives what speaks against it.
+///
+/// # Errors
+/// When it may not.
+pub fn follows(
+    place: &Place,
+    source: &Source,
+    seen: &Seen,
+    anyway: bool,
+) -> anyhow::Result<Vec<String>> {
+    let against = match &seen.told {
+        None => Vec::new(),
+        Some(Err(error)) => vec![format!("what is there cannot be told: {error:#}")],
+        Some(Ok(told)) => against(source, &seen.root, told)?,
+    };
+    if against.is_empty() || anyway {
+        return Ok(against);
+    }
+    Err(anyhow!(
+        "this repository does not follow the one that is published at {place}, and nothing was sent:\n  {}\n  If the old one may be \
+         replaced all the same, pass --replace-anyway",
+        against.join("\n  ")
+    ))
+}
+
+/// What speaks against the repository in place of `told`.
+fn against(source: &Source, root: &Path, told: &Told) -> anyhow::Result<Vec<String>> {
+    if let Some(why) = other_signer(source, root, told) {
+        return Ok(vec![why]);
+    }
+    let before = &told.manifest;
+    let now = &source.manifest;
+    let replaces = now.release.as_ref().and_then(|it| it.replaces.as_ref());
+    if told.sums == source.sums
+        || replaces.is_some_and(|it| it.manifest_sha256 == told.manifest_sha256)
+    {
+        return Ok(Vec::new());
+    }
+    // It was made in place of another one, or of none: then it is held against this one here.
+    let mut found = Vec::new();
+    if now.release_time() <= before.release_time() {
+        found.push(format!(
+            "it was released {}, and what is published {}: mirrors and caches would keep the files that they have; release it anew with \
+             `cargo xtask repo --release-time`",
+            utc(now.release_time()),
+            utc(before.release_time())
+        ));
+    }
+    let known = |manifest: &'_ Manifest| -> Vec<(String, String)> {
+        let packages = manifest.packages.iter();
+        packages
+            .map(|it| (it.nevra.clone(), it.sha256_unsigned.clone()))
+            .collect()
+    };
+    let (old, new) = (known(before), known(now));
+    let old: Vec<Known<'_>> = old.iter().map(one).collect();
+    let new: Vec<Known<'_>> = new.iter().map(one).collect();
+    let mut broken = packages_contradict(&old, &new);
+    broken.extend(targets_contradict(&before.target, &now.target));
+    let digest = |sums, name| sums::digest_of(sums, name).unwrap_or_default();
+    let said = |sums| Said {
+        public_key: digest(sums, repo_file::KEY_FILE),
+        repo_file: digest(sums, repo_file::FILE),
+    };
+    let prefix = format!("{}-", release_package::NAME);
+    let own = new.iter().find(|it| it.nevra.starts_with(&prefix));
+    if let Some(own) = own {
+        broken.extend(told_anew(&old, said(&told.sums), own.nevra, said(&source.sums)));
+    }
+    found.extend(
+        broken
+            .iter()
+            .map(|it| format!("{} ({}): {}", it.what, it.rule, it.rule.remedy())),
+    );
+    Ok(found)
+}
+
+fn one<'a>((nevra, content): &'a (String, String)) -> Known<'a> {
+    Known { nevra, content }
+}
+
+/// Why it is not known to be of whoever signs the new one.
+fn other_signer(source: &Source, root: &Path, told: &Told) -> Option<String> {
+    let path = root.join(sums::SIGNATURE);
+    let signature = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE);
+    let verified = signature
+        .map_err(anyhow::Error::from)
+        .and_then(|signature| {
+            let key = PublicKey::parse(&source.public_key)?;
+            Ok(key.verify_detached(told.sums.as_bytes(), &signature)?)
+        });
+    let error = verified.err()?;
+    let its = source::key_of(root)
+        .ok()
+        .and_then(|text| key::fingerprint(&text).ok());
+    let ours = key::fingerprint(&source.public_key).ok();
+    Some(match its {
+        Some(its) if Some(&its) != ours.as_ref() => format!(
+            "what is published is signed by another key, {its}: servers have that one, and not the key of this repository"
+        ),
+        _ => format!("the signature of what is published does not hold: {error:#}"),
+    })
+}
