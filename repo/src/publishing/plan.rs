@@ -63,7 +63,11 @@ pub fn there(listing: &Listing) -> There {
     }
     let home = format!("{HOME}/");
     match listing.keys().next() {
-        Some(first) if listing.keys().all(|path| *path != HOME && !path.starts_with(&home)) => {
+        Some(first)
+            if listing
+                .keys()
+                .all(|path| *path != HOME && !path.starts_with(&home)) =>
+        {
             There::Foreign(first.clone())
         }
         _ => There::Nothing,
@@ -151,7 +155,9 @@ impl Plan {
             _ => &[],
         });
         let own = [PARTIAL, PROBE];
-        paths.map(String::as_str).filter(move |it| !own.contains(it))
+        paths
+            .map(String::as_str)
+            .filter(move |it| !own.contains(it))
     }
 
     /// Whether clients read another release afterwards.
@@ -292,7 +298,11 @@ impl Planning<'_> {
         let others = self.puts(|path| plain(path).then(|| path.to_owned()), true);
         let mut index = self.puts(only(is_index_file), true);
         // Each with its signature behind it, and what servers install from last.
-        let of = |put: &Put| Kind::ALL.iter().position(|kind| put.path.starts_with(&format!("{}/", kind.folder())));
+        let of = |put: &Put| {
+            Kind::ALL
+                .iter()
+                .position(|kind| put.path.starts_with(&format!("{}/", kind.folder())))
+        };
         index.sort_by_key(|put| (std::cmp::Reverse(of(put)), put.path.clone()));
         let mut steps = vec![
             Step::Put(first),
@@ -444,7 +454,10 @@ impl Planning<'_> {
         let links = links.map(|(path, _)| path.as_str());
         let old = self.before.iter().flat_map(|old| self.entries(old));
         let old = old.filter(|path| listing.contains_key(*path));
-        let stale: BTreeSet<&str> = links.chain(old).filter(|it| !entries.contains(it)).collect();
+        let stale: BTreeSet<&str> = links
+            .chain(old)
+            .filter(|it| !entries.contains(it))
+            .collect();
         rest.extend(stale.into_iter().map(str::to_owned));
         rest.extend([PROBE, PARTIAL].map(str::to_owned));
         [packages, rest]
@@ -469,7 +482,6 @@ impl Planning<'_> {
         [files, notes.collect()]
     }
 }
-
 
 #[cfg(test)]
 mod tests;

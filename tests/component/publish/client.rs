@@ -17,9 +17,8 @@ const KINDS: [&str; 3] = ["x86_64", "x86_64-debuginfo", "source"];
 #[track_caller]
 pub fn whole(place: &Path) -> usize {
     let key = PublicKey::parse(public_key()).unwrap();
-    let read = |path: &str| {
-        fs::read(place.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
-    };
+    let read =
+        |path: &str| fs::read(place.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
     let mut signed = vec!["SHA256SUMS".to_owned()];
     signed.extend(KINDS.map(|kind| format!("{kind}/repodata/repomd.xml")));
     for path in signed {
@@ -32,17 +31,19 @@ pub fn whole(place: &Path) -> usize {
         let metadata = repodata::read(&root).unwrap_or_else(|error| panic!("{kind}: {error}"));
         for package in metadata.packages {
             let (digest, _) = sums::sha256(&root.join(&package.location)).unwrap();
-            assert_eq!(digest, package.checksum.value, "{}", package.location);
+            assert_eq!(digest, package.checksum.hex, "{}", package.location);
         }
     }
     let text = String::from_utf8(read("SHA256SUMS")).unwrap();
     for (digest, path) in sums::all(&text) {
-        let (found, _) = sums::sha256(&place.join(path))
-            .unwrap_or_else(|error| panic!("{path}: {error}"));
+        let (found, _) =
+            sums::sha256(&place.join(path)).unwrap_or_else(|error| panic!("{path}: {error}"));
         assert_eq!(found, digest, "{path}");
     }
     (0..3)
-        .find(|number| fs::read(releases().at(*number).join("SHA256SUMS")).unwrap() == text.as_bytes())
+        .find(|number| {
+            fs::read(releases().at(*number).join("SHA256SUMS")).unwrap() == text.as_bytes()
+        })
         .unwrap()
 }
 
@@ -104,7 +105,12 @@ impl Dnf {
             .arg("-c")
             .arg(config)
             .arg(format!("--installroot={folder}/root"))
-            .args(["--releasever=8", "--forcearch=x86_64", "-y", "--disableplugin=local"])
+            .args([
+                "--releasever=8",
+                "--forcearch=x86_64",
+                "-y",
+                "--disableplugin=local",
+            ])
             .arg(format!("--repofrompath=ours,{url}/x86_64"))
             .args(["--repo=ours", "--setopt=ours.repo_gpgcheck=1"])
             .arg(format!("--setopt=ours.gpgkey=file://{folder}/key.asc"))
@@ -131,7 +137,11 @@ impl Dnf {
     pub fn downloads(&self, url: &str, number: usize) {
         let to = self.0.path().join("downloaded");
         let mut command = self.command(url);
-        command.args(["--setopt=metadata_expire=never", "download", "site-tool.x86_64"]);
+        command.args([
+            "--setopt=metadata_expire=never",
+            "download",
+            "site-tool.x86_64",
+        ]);
         let (success, text) = run(command.arg(format!("--destdir={}", to.display())));
         assert!(success, "{text}");
         let name = tool(number);

@@ -174,12 +174,15 @@ fn a_place_that_takes_nothing_is_told_and_clients_read_what_they_read() {
     let to = at.to_str().unwrap();
     published(&home, 0, to);
     // Other things fill it.
-    let mut size = 4 << 20;
-    while size > 4096 {
-        let name = disk.path().join(format!("fill-{size}"));
+    let mut size = 1 << 20;
+    for number in 0.. {
+        let name = disk.path().join(format!("fill-{number}"));
         if fs::write(&name, vec![0; size]).is_err() {
-            let _ = fs::remove_file(name);
+            fs::remove_file(name).unwrap();
             size /= 2;
+        }
+        if size < 4096 {
+            break;
         }
     }
     let ran = publish(&home, 1, to, &[]);

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use lustre_repo_tests::command_line::{Home, Run, run};
 use lustre_repo_tests::http::Server;
@@ -44,6 +45,36 @@ fn follow(to: &str, at: &Path, publish: &dyn Fn(usize) -> Run) {
     drop(home);
 }
 
+/// Does `work` while somebody reads these files all the time, and finds each of them each time.
+fn while_read(at: &Path, paths: &[&str], work: impl FnOnce()) {
+    struct Over<'a>(&'a AtomicBool);
+    impl Drop for Over<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::SeqCst);
+        }
+    }
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut read = 0u64;
+            while !over.load(Ordering::SeqCst) {
+                for path in paths {
+                    fs::read(at.join(path)).unwrap();
+                }
+                read += 1;
+                // The machine is for those who publish.
+                std::thread::sleep(Duration::from_micros(200));
+            }
+            read
+        });
+        // Also where the work fails.
+        let ends = Over(&over);
+        work();
+        drop(ends);
+        assert!(reader.join().unwrap() > 10);
+    });
+}
+
 #[test]
 fn a_folder_has_one_release_after_the_other() {
     let folder = tempfile::tempdir().unwrap();
@@ -51,7 +82,10 @@ fn a_folder_has_one_release_after_the_other() {
     let home = Home::new();
     let to = at.to_str().unwrap();
     let done = published(&home, 0, to);
-    assert!(done.stderr.contains("its own URL is an example"), "{done:?}");
+    assert!(
+        done.stderr.contains("its own URL is an example"),
+        "{done:?}"
+    );
     assert_eq!(whole(&at), 0);
     // dnf takes no blanks in a URL.
     let at = folder.path().join("plain");
@@ -125,7 +159,11 @@ fn an_object_store_has_one_release_after_the_other() {
     let names = repodata.map(|it| it.unwrap().file_name().into_string().unwrap());
     for name in names {
         let path = format!("deep/lustre/x86_64/repodata/{name}");
-        let headers = succeed(Command::new("curl").args(["-sI", "--noproxy", "*"]).arg(server.url(&path)));
+        let headers = succeed(
+            Command::new("curl")
+                .args(["-sI", "--noproxy", "*"])
+                .arg(server.url(&path)),
+        );
         let wanted = match name.starts_with("repomd.xml") {
             true => "no-cache",
             false => "immutable",
@@ -142,20 +180,9 @@ fn a_repository_that_was_put_there_by_hand_is_taken_over_while_it_is_read() {
     copy(releases().at(0), &at);
     // Somebody's own.
     fs::write(at.join("favicon.ico"), "icon").unwrap();
-    let over = AtomicBool::new(false);
-    let index = at.join("x86_64/repodata/repomd.xml");
-    std::thread::scope(|scope| {
-        let reader = scope.spawn(|| {
-            let mut read = 0u64;
-            while !over.load(Ordering::SeqCst) {
-                fs::read(&index).unwrap();
-                read += 1;
-            }
-            read
-        });
+    let paths = ["x86_64/repodata/repomd.xml", "SHA256SUMS"];
+    while_read(&at, &paths, || {
         published(&home, 1, at.to_str().unwrap());
-        over.store(true, Ordering::SeqCst);
-        assert!(reader.join().unwrap() > 10);
     });
     assert_eq!(whole(&at), 1);
     serves(&at, 0);
@@ -187,24 +214,11 @@ fn while_a_release_takes_the_place_of_another_every_file_is_found() {
         (server.url("www"), server.path("www")),
     ] {
         published(&home, 0, &to);
-        let over = AtomicBool::new(false);
         let paths = ["x86_64/repodata/repomd.xml", "SHA256SUMS", "manifest.json"];
-        std::thread::scope(|scope| {
-            let reader = scope.spawn(|| {
-                let mut read = 0u64;
-                while !over.load(Ordering::SeqCst) {
-                    for path in paths {
-                        fs::read(at.join(path)).unwrap();
-                    }
-                    read += 1;
-                }
-                read
-            });
+        while_read(&at, &paths, || {
             for number in [1, 2] {
                 published(&home, number, &to);
             }
-            over.store(true, Ordering::SeqCst);
-            assert!(reader.join().unwrap() > 10, "{to}");
         });
         assert_eq!(whole(&at), 2);
     }

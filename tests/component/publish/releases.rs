@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+use lustre_packaging::sign::Signer as _;
 use lustre_repo_tests::command_line::{Home, Run, run};
 use lustre_repository::layout::Completion;
 use lustre_repository::proof::Proof;

@@ -101,6 +101,15 @@ pub fn shell(folder: &Path) -> PathBuf {
     script
 }
 
+/// Makes the bucket, from which everybody may read, as sites have theirs.
+const BUCKET: &str = r#"
+import boto3, json
+s3 = boto3.client("s3")
+s3.create_bucket(Bucket="bucket")
+s3.put_bucket_policy(Bucket="bucket", Policy=json.dumps({"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bucket/*"}]}))
+"#;
+
 const MOTO: &str = include_str!("../../tools/moto.txt");
 
 /// An S3 server with one bucket.
@@ -126,7 +135,14 @@ impl S3 {
             folder,
             port,
         };
-        let made = server.rclone(&["mkdir", ":s3:bucket"]).output().unwrap();
+        let mut command = Command::new(home.join("bin/python"));
+        let made = command
+            .args(["-c", BUCKET])
+            .envs(server.variables())
+            .env_remove("AWS_CA_BUNDLE")
+            .env("no_proxy", "*")
+            .output()
+            .unwrap();
         assert!(made.status.success(), "{made:?}");
         server
     }
@@ -134,10 +150,13 @@ impl S3 {
     /// The variables by which it is found.
     pub fn variables(&self) -> [(&'static str, String); 4] {
         [
-            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{}", self.port)),
+            (
+                "AWS_ENDPOINT_URL",
+                format!("http://127.0.0.1:{}", self.port),
+            ),
             ("AWS_ACCESS_KEY_ID", "tester".to_owned()),
             ("AWS_SECRET_ACCESS_KEY", SECRET.to_owned()),
-            ("AWS_REGION", "us-east-1".to_owned()),
+            ("AWS_DEFAULT_REGION", "us-east-1".to_owned()),
         ]
     }
 
@@ -151,6 +170,8 @@ impl S3 {
             .env("RCLONE_S3_ENV_AUTH", "true")
             .env("RCLONE_S3_ENDPOINT", &self.variables()[0].1)
             .envs(self.variables())
+            // Of this machine's.
+            .env_remove("AWS_CA_BUNDLE")
             .env("no_proxy", "*");
         command
     }

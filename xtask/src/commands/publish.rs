@@ -78,7 +78,9 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
     let there = published::look(&*destination, scratch.path())?;
     let overruled = published::follows(&place, &source, &there, arguments.replace_anyway)?;
     for what in overruled {
-        ui::warn(&format!("warning: {what}; replaced anyway (--replace-anyway)"));
+        ui::warn(&format!(
+            "warning: {what}; replaced anyway (--replace-anyway)"
+        ));
     }
     let mut state = there.state;
     destination.compare(&source.release, &mut state.listing)?;
@@ -212,7 +214,9 @@ fn summary(plan: &Plan) -> String {
         Some(_) => format!("{} sent", amount(plan.sent())),
     };
     if let Some(old) = &plan.replaces {
-        text.push_str(&format!("; it replaces {old}, which stays for clients that have its metadata"));
+        text.push_str(&format!(
+            "; it replaces {old}, which stays for clients that have its metadata"
+        ));
     }
     if removed > 0 {
         text.push_str(&format!("; {removed} old ones removed"));

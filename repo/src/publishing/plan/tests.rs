@@ -51,11 +51,10 @@ fn three() -> [(Release, String); 3] {
     ]
 }
 
-/// A destination in memory, and all sums that there ever were.
+/// A destination in memory.
 #[derive(Clone, Default)]
 struct There {
     listing: Listing,
-    texts: BTreeMap<String, String>,
 }
 
 impl There {
@@ -83,7 +82,8 @@ impl There {
             if let Some(Found::File { sha256, .. }) = self.listing.get(&path) {
                 return sha256.as_deref();
             }
-            for (at, _) in path.match_indices('/').chain([(path.len(), "")]) {
+            let ends: Vec<usize> = path.match_indices('/').map(|(at, _)| at).collect();
+            for at in ends.into_iter().chain([path.len()]) {
                 if let Some(Found::Link(to)) = self.listing.get(&path[..at]) {
                     let mut parts: Vec<&str> = path[..at].split('/').collect();
                     parts.pop();
@@ -263,7 +263,6 @@ fn a_repository_that_was_put_there_by_other_means_is_taken_over_while_it_is_read
     for new in [a, b] {
         let plain = There {
             listing: There::plain(a),
-            ..There::default()
         };
         let states = publish(&plain, new, &all, Shape::Linked);
         for (at, state) in states.iter().enumerate() {
@@ -275,9 +274,10 @@ fn a_repository_that_was_put_there_by_other_means_is_taken_over_while_it_is_read
         }
         let last = states.last().unwrap();
         assert!(last.is(new));
-        let plain = last.listing.iter().filter(|(path, found)| {
-            matches!(found, Found::File { .. }) && !path.starts_with(HOME)
-        });
+        let plain = last
+            .listing
+            .iter()
+            .filter(|(path, found)| matches!(found, Found::File { .. }) && !path.starts_with(HOME));
         for (path, _) in plain {
             assert!(is_package(path), "{path} is not behind the link");
         }
@@ -296,7 +296,10 @@ fn where_there_are_no_links_the_index_and_its_signature_are_last() {
         let sent: Vec<&str> = made.sent().map(|put| put.path.as_str()).collect();
         assert_eq!(
             sent[sent.len() - 2..],
-            ["x86_64/repodata/repomd.xml", "x86_64/repodata/repomd.xml.asc"]
+            [
+                "x86_64/repodata/repomd.xml",
+                "x86_64/repodata/repomd.xml.asc"
+            ]
         );
         let mut broken = 0;
         for (at, state) in publish(&there, new, &all, Shape::Flat).iter().enumerate() {
@@ -378,13 +381,18 @@ fn what_is_there_is_told_by_names() {
     };
     let listing = |found: &[(&str, Found)]| -> Listing {
         let found = found.iter().cloned();
-        found.map(|(path, found)| (path.to_owned(), found)).collect()
+        found
+            .map(|(path, found)| (path.to_owned(), found))
+            .collect()
     };
     let id = "1-0123456789abcdef";
     let link = |to: &str| Found::Link(to.to_owned());
     for (found, wanted) in [
         (vec![], super::There::Nothing),
-        (vec![(".releases/.partial", Found::Folder)], super::There::Nothing),
+        (
+            vec![(".releases/.partial", Found::Folder)],
+            super::There::Nothing,
+        ),
         (vec![("manifest.json", file())], super::There::Plain),
         (
             vec![

@@ -61,11 +61,17 @@ const NONE: &str = "none";
 /// # Errors
 /// When it is none.
 pub fn judge(url: &str) -> Result<(), Usage> {
-    let bad = |why: String| Usage(format!("--url: {why}; give http(s)://…, file:///… or `{NONE}`"));
+    let bad = |why: String| {
+        Usage(format!(
+            "--url: {why}; give http(s)://…, file:///… or `{NONE}`"
+        ))
+    };
     if url == NONE {
         return Ok(());
     }
-    Location::parse(url).map(drop).map_err(|error| bad(error.to_string()))
+    Location::parse(url)
+        .map(drop)
+        .map_err(|error| bad(error.to_string()))
 }
 
 /// Looks, and says what was seen.
@@ -129,7 +135,13 @@ fn own<'u>(url: &'u str, dist: &Path) -> Result<&'u str, &'static str> {
     }
     let host = url.split("://").nth(1).unwrap_or_default();
     let host = host.split(['/', ':']).next().unwrap_or_default();
-    let reserved = ["example.org", "example.com", "example.net", "example", "invalid"];
+    let reserved = [
+        "example.org",
+        "example.com",
+        "example.net",
+        "example",
+        "invalid",
+    ];
     let is_reserved = |name: &&str| host == *name || host.ends_with(&format!(".{name}"));
     match reserved.iter().any(is_reserved) {
         true => Err("its own URL is an example"),
@@ -204,7 +216,10 @@ fn dnf(url: &str, source: &Source, scratch: &Path) -> anyhow::Result<()> {
             Kind::Binary.folder()
         ))
         .args(["--repo=published", "--setopt=published.repo_gpgcheck=1"])
-        .arg(format!("--setopt=published.gpgkey=file://{}", at("key.asc")))
+        .arg(format!(
+            "--setopt=published.gpgkey=file://{}",
+            at("key.asc")
+        ))
         .args(["makecache", "--refresh"]);
     process::output(&mut command).context("dnf does not read it")?;
     Ok(())

@@ -70,7 +70,9 @@ fn real(path: &Path) -> io::Result<PathBuf> {
     let there = full.ancestors().find(|it| it.symlink_metadata().is_ok());
     let there = there.unwrap_or(Path::new("/"));
     let rest = full.strip_prefix(there).unwrap_or(Path::new(""));
-    let up = rest.components().any(|it| it == std::path::Component::ParentDir);
+    let up = rest
+        .components()
+        .any(|it| it == std::path::Component::ParentDir);
     if up {
         return Err(io::Error::other("`..` of a folder that is not there"));
     }
@@ -113,7 +115,10 @@ impl Destination for Folder {
         let reading = || format!("cannot read {}", self.path.display());
         for entry in WalkDir::new(&self.path).min_depth(1) {
             let entry = entry.with_context(reading)?;
-            let within = entry.path().strip_prefix(&self.path).with_context(reading)?;
+            let within = entry
+                .path()
+                .strip_prefix(&self.path)
+                .with_context(reading)?;
             let found = match entry.file_type() {
                 kind if kind.is_dir() => Found::Folder,
                 kind if kind.is_symlink() => {
@@ -141,7 +146,8 @@ impl Destination for Folder {
             if own && sizes.contains(size) {
                 let path = self.path.join(path);
                 let read = sums::sha256(&path);
-                let (digest, _) = read.with_context(|| format!("cannot read {}", path.display()))?;
+                let (digest, _) =
+                    read.with_context(|| format!("cannot read {}", path.display()))?;
                 *sha256 = Some(digest);
             }
         }

@@ -10,9 +10,7 @@ use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::publishing::{
     self, Found, HOME, Listing, Place, Release, Shape, State, There, is_id,
 };
-use lustre_repository::release::{
-    Known, Said, packages_contradict, targets_contradict, told_anew,
-};
+use lustre_repository::release::{Known, Said, packages_contradict, targets_contradict, told_anew};
 use lustre_repository::{key, release_package, repo_file, sums};
 
 use super::destination::Destination;
@@ -89,9 +87,9 @@ fn notes(listing: &Listing) -> Vec<String> {
         let parts = within.and_then(|it| it.split_once('/'));
         parts.is_some_and(|(id, file)| is_id(id) && file == sums::FILE)
     };
-    let files = listing.iter().filter(|(path, found)| {
-        matches!(found, Found::File { .. }) && is_note(path)
-    });
+    let files = listing
+        .iter()
+        .filter(|(path, found)| matches!(found, Found::File { .. }) && is_note(path));
     files.map(|(path, _)| path.clone()).collect()
 }
 
@@ -118,7 +116,9 @@ fn files(listing: &Listing, prefix: &str, shape: Shape) -> Vec<String> {
     ];
     let wanted = |path: &str| match shape {
         Shape::Flat => small.contains(&path),
-        Shape::Linked => !path.contains('/') || path.contains("/repodata/") && !path.starts_with('.'),
+        Shape::Linked => {
+            !path.contains('/') || path.contains("/repodata/") && !path.starts_with('.')
+        }
     };
     let files = listing.iter().filter(|(path, found)| {
         let within = path.strip_prefix(prefix);
@@ -130,13 +130,17 @@ fn files(listing: &Listing, prefix: &str, shape: Shape) -> Vec<String> {
 /// What the repository says of itself.
 fn read(root: &Path) -> anyhow::Result<Told> {
     let path = root.join(sums::FILE);
-    let all = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE)
-        .context(sums::FILE)?;
+    let all =
+        lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE).context(sums::FILE)?;
     let path = root.join(manifest::FILE);
     let bytes = lustre_files::read_no_link(&path, lustre_files::SOURCE).context(manifest::FILE)?;
     let manifest_sha256 = Digest::of_bytes(&bytes).to_string();
     if sums::digest_of(&all, manifest::FILE) != Some(manifest_sha256.as_str()) {
-        bail!("its {} is not the one that its {} lists", manifest::FILE, sums::FILE);
+        bail!(
+            "its {} is not the one that its {} lists",
+            manifest::FILE,
+            sums::FILE
+        );
     }
     Ok(Told {
         manifest: Manifest::read(&path)?,
@@ -223,7 +227,12 @@ fn against(source: &Source, root: &Path, told: &Told) -> anyhow::Result<Vec<Stri
     let prefix = format!("{}-", release_package::NAME);
     let own = new.iter().find(|it| it.nevra.starts_with(&prefix));
     if let Some(own) = own {
-        broken.extend(told_anew(&old, said(&told.sums), own.nevra, said(&source.sums)));
+        broken.extend(told_anew(
+            &old,
+            said(&told.sums),
+            own.nevra,
+            said(&source.sums),
+        ));
     }
     found.extend(
         broken

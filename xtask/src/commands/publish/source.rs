@@ -93,7 +93,10 @@ fn recorded(dist: &Path, sums: &str) -> Verdict {
     let checked = proof::FILE.to_owned();
     let fail = |why: String| Verdict::from_findings(proof::FILE, vec![why]);
     if lustre_files::if_there(path.symlink_metadata()).is_ok_and(|found| found.is_none()) {
-        return fail("there is none: `cargo xtask repo` proves what it makes, `assemble` does not".to_owned());
+        return fail(
+            "there is none: `cargo xtask repo` proves what it makes, `assemble` does not"
+                .to_owned(),
+        );
     }
     match Proof::read(&path) {
         Err(error) => fail(error.to_string()),

@@ -60,19 +60,34 @@ impl ObjectStore {
             command.env("RCLONE_S3_ENV_AUTH", "true");
             for (name, from, or) in [
                 ("RCLONE_S3_PROVIDER", "RCLONE_S3_PROVIDER", ""),
-                ("RCLONE_S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"),
+                (
+                    "RCLONE_S3_ENDPOINT",
+                    "AWS_ENDPOINT_URL_S3",
+                    "AWS_ENDPOINT_URL",
+                ),
                 ("RCLONE_S3_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"),
             ] {
-                let value = variable(name).or_else(|| variable(from)).or_else(|| variable(or));
+                let value = variable(name)
+                    .or_else(|| variable(from))
+                    .or_else(|| variable(or));
                 if let Some(value) = value {
                     command.env(name, value);
                 }
             }
-            let endpoint = ["RCLONE_S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"];
+            let endpoint = [
+                "RCLONE_S3_ENDPOINT",
+                "AWS_ENDPOINT_URL_S3",
+                "AWS_ENDPOINT_URL",
+            ];
             if variable("RCLONE_S3_PROVIDER").is_none() {
                 let other = endpoint.iter().any(|name| variable(name).is_some());
                 command.env("RCLONE_S3_PROVIDER", if other { "Other" } else { "AWS" });
             }
+            // It cannot take that one as AWS's own programs do, and fails where it is set.
+            if let Some(certificates) = variable("AWS_CA_BUNDLE") {
+                command.env("RCLONE_CA_CERT", certificates);
+            }
+            command.env_remove("AWS_CA_BUNDLE");
             // The bucket is there, and whoever publishes need not be allowed to make one.
             command.env("RCLONE_S3_NO_CHECK_BUCKET", "true");
         }
@@ -80,7 +95,8 @@ impl ObjectStore {
     }
 
     fn run(&self, mut command: Command) -> anyhow::Result<Vec<u8>> {
-        process::output(&mut command).with_context(|| format!("rclone cannot publish to {}", self.remote))
+        process::output(&mut command)
+            .with_context(|| format!("rclone cannot publish to {}", self.remote))
     }
 
     fn list_of<'p>(&self, paths: impl Iterator<Item = &'p str>) -> anyhow::Result<PathBuf> {
@@ -117,9 +133,7 @@ impl ObjectStore {
 /// Whether what is at `path` can be kept by caches for ever.
 fn never_changes(path: &str) -> bool {
     let index = path.ends_with("/repomd.xml") || path.ends_with("/repomd.xml.asc");
-    path.starts_with('.')
-        || path.contains("/Packages/")
-        || (path.contains("/repodata/") && !index)
+    path.starts_with('.') || path.contains("/Packages/") || (path.contains("/repodata/") && !index)
 }
 
 impl Destination for ObjectStore {
@@ -129,7 +143,12 @@ impl Destination for ObjectStore {
 
     fn list(&self) -> anyhow::Result<Listing> {
         let mut command = self.command("lsjson");
-        command.args(["--recursive", "--files-only", "--no-mimetype", "--no-modtime"]);
+        command.args([
+            "--recursive",
+            "--files-only",
+            "--no-mimetype",
+            "--no-modtime",
+        ]);
         command.arg(&self.remote);
         let done = process::capture(&mut command)?;
         if done.status.code() == Some(NO_FOLDER) {
@@ -137,7 +156,12 @@ impl Destination for ObjectStore {
         }
         if !done.status.success() {
             let said = String::from_utf8_lossy(&done.stderr);
-            bail!("rclone cannot list {}: {}: {}", self.remote, done.status, said.trim());
+            bail!(
+                "rclone cannot list {}: {}: {}",
+                self.remote,
+                done.status,
+                said.trim()
+            );
         }
         let items: Vec<Item> = serde_json::from_slice(&done.stdout)
             .with_context(|| format!("what rclone lists of {}", self.remote))?;
