@@ -69,7 +69,7 @@ fn killed(to: &str, at: &Path) {
         serves(at, 0);
         second += u32::from(read == 1);
         // The same command goes on, whatever is left.
-        if attempt % 5 == 0 {
+        if attempt % 10 == 0 {
             published(&home, 1, to);
             assert_eq!(whole(at), 1, "attempt {attempt}");
             serves(at, 0);

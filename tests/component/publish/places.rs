@@ -161,7 +161,7 @@ fn an_object_store_has_one_release_after_the_other() {
         let path = format!("deep/lustre/x86_64/repodata/{name}");
         let headers = succeed(
             Command::new("curl")
-                .args(["-sI", "--noproxy", "*"])
+                .args(["-s", "-D", "-", "-o", "/dev/null", "--noproxy", "*"])
                 .arg(server.url(&path)),
         );
         let wanted = match name.starts_with("repomd.xml") {

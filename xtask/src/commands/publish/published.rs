@@ -122,7 +122,9 @@ fn files(listing: &Listing, prefix: &str, shape: Shape) -> Vec<String> {
     };
     let files = listing.iter().filter(|(path, found)| {
         let within = path.strip_prefix(prefix);
-        matches!(found, Found::File { .. }) && within.is_some_and(wanted)
+        // No file of ours that is read whole is larger.
+        matches!(found, Found::File { size, .. } if *size <= lustre_files::LARGE)
+            && within.is_some_and(wanted)
     });
     files.map(|(path, _)| path.clone()).collect()
 }

@@ -185,7 +185,6 @@ impl Destination for ObjectStore {
         command
             .args(["--no-traverse", "--ignore-times", "--files-from-raw"])
             .arg(self.list_of(paths.iter().map(String::as_str))?)
-            .arg(format!("--max-size={}b", lustre_files::SOURCE))
             .arg(&self.remote)
             .arg(&into);
         self.run(command)?;
