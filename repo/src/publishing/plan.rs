@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE};
 use super::release::{
     self, Release, entry, is_id, is_index_file, is_named_by_content, is_package, listed,
 };
-use super::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE};
 use crate::layout::Kind;
 use crate::{manifest, sums};
 

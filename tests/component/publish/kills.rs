@@ -38,12 +38,20 @@ fn killed(to: &str, at: &Path) {
     copy(at, &first);
     let clock = Instant::now();
     published(&home, 1, to);
-    let took = clock.elapsed();
+    let mut took = clock.elapsed();
     let seed = 20_260_731;
     eprintln!("seed {seed}, a whole run takes {took:?}");
     let mut chance = Chance(seed);
     let (mut died, mut second) = (0, 0);
-    for attempt in 0..KILLS {
+    // A run that ends before its moment comes is none that was killed.
+    for attempt in 0.. {
+        if died == KILLS {
+            break;
+        }
+        assert!(
+            attempt < 3 * KILLS,
+            "of {attempt} runs only {died} were killed"
+        );
         copy(&first, at);
         let mut child = command(&home, releases().at(1), to, &[])
             .stdout(Stdio::null())
@@ -58,6 +66,10 @@ fn killed(to: &str, at: &Path) {
             std::thread::sleep(Duration::from_millis(1));
         }
         let running = child.try_wait().unwrap().is_none();
+        if !running {
+            // It was measured on a machine that had other things to do.
+            took = took.min(clock.elapsed());
+        }
         if running {
             let group = Pid::from_child(&child);
             kill_process_group(group, Signal::KILL).unwrap();
@@ -78,8 +90,8 @@ fn killed(to: &str, at: &Path) {
             tidy(at, 2);
         }
     }
-    eprintln!("{died} of {KILLS} were killed, {second} had switched");
-    assert!(died > KILLS / 2, "{died}");
+    eprintln!("{died} were killed, {second} runs had switched");
+    assert!(second > 0, "none had switched");
     let _ = fs::remove_dir_all(&first);
 }
 

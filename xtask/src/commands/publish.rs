@@ -21,7 +21,6 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use lustre_packaging::host;
 use lustre_repository::publishing::{Found, Origin, Place, Plan, Put, Step, plan};
-use lustre_repository::repo_file;
 
 use client::Seen;
 use destination::Destination;
@@ -267,9 +266,4 @@ fn tell(
         ));
     }
     Ok(())
-}
-
-/// The public key that a repository brings.
-fn key_file(root: &Path) -> PathBuf {
-    root.join(repo_file::KEY_FILE)
 }

@@ -12,7 +12,6 @@ use lustre_repository::sums;
 
 use super::super::proofs::Proved;
 use super::super::verify::{expected::Expected, identity};
-use super::key_file;
 
 /// A repository whose proofs hold.
 pub struct Source {
@@ -151,5 +150,5 @@ fn sized(mut release: Release, dist: &Path) -> anyhow::Result<Release> {
 /// # Errors
 /// When it cannot be read.
 pub fn key_of(root: &Path) -> std::io::Result<String> {
-    lustre_files::read_no_link_to_string(key_file(root), lustre_files::SOURCE)
+    lustre_files::read_no_link_to_string(root.join(repo_file::KEY_FILE), lustre_files::SOURCE)
 }
