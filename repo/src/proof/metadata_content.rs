@@ -120,7 +120,6 @@ fn repository(
         workers: std::thread::available_parallelism().map_or(1, usize::from),
         // The packages in the scratch folder are links to those of the repository.
         read_only: true,
-        ..repodata::Options::default()
     };
     repodata::write(again.path(), &options).map_err(|e| e.to_string())?;
     let rewritten = repodata::read(again.path()).map_err(|e| e.to_string())?;
