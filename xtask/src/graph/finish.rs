@@ -563,7 +563,7 @@ mod tests {
             standing: standing.to_owned(),
         };
         let faults = [fault("LU-1", "mended by an edit"), fault("LU-2", "open")];
-        let all = advisories(&[of_kernel.clone()], &faults, 0);
+        let all = advisories(std::slice::from_ref(&of_kernel), &faults, 0);
         let names: Vec<_> = all
             .iter()
             .map(|one| (one.id.as_str(), one.stage.as_str()))
