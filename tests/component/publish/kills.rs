@@ -30,6 +30,10 @@ impl Chance {
 }
 
 /// Kills publishes of the second release in place of the first at `to`, which is `at` on the disk, and looks each time.
+#[allow(
+    clippy::print_stderr,
+    reason = "whoever looks into a failure needs the seed"
+)]
 fn killed(to: &str, at: &Path) {
     let home = Home::new();
     let kept = tempfile::tempdir().unwrap();
