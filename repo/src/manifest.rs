@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use crate::json_file;
 pub use crate::json_file::Error;
 use crate::release::{Known, Release, Replaced};
-use crate::updateinfo::Advisory;
 
 /// The file's name at the top of the tree.
 pub const FILE: &str = "manifest.json";
@@ -121,6 +120,31 @@ pub struct Overrides {
     /// what ours adds.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub series: BTreeMap<String, String>,
+}
+
+/// An advisory of the repository.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Advisory {
+    /// Its name: the distribution's, such as `RLSA-2026:0001`, or `lustre-repo:` and a ticket of Lustre.
+    pub id: String,
+    /// `security`, `bugfix`, `enhancement` or `newpackage`.
+    pub kind: String,
+    /// How grave it is: `Critical`, `Important`, `Moderate`, `Low`, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub severity: Option<String>,
+    /// What it is, in a few words.
+    pub title: String,
+    /// What it is about and where it comes from.
+    pub description: String,
+    /// When it was issued, as `YYYY-MM-DD hh:mm:ss` in UTC, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issued: Option<String>,
+    /// The CVEs that it is about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cves: Vec<String>,
+    /// The stage whose packages have what mends it, a key of the manifest's stages.
+    pub stage: String,
 }
 
 /// A known fault of the release of Lustre.

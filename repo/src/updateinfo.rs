@@ -5,10 +5,9 @@
 use std::fmt::Write as _;
 
 use lustre_sign::utc;
-use serde::{Deserialize, Serialize};
 
 use crate::layout::Kind;
-use crate::manifest::{KnownFault, Manifest, Package};
+use crate::manifest::{Advisory, KnownFault, Manifest, Package};
 use crate::release::parts;
 
 /// The type of this metadata in `repomd.xml`.
@@ -16,31 +15,6 @@ pub const TYPE: &str = "updateinfo";
 
 /// The file's name, before its digest is put in front of it.
 pub const FILE: &str = "updateinfo.xml";
-
-/// An advisory of the repository.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Advisory {
-    /// Its name: the distribution's, such as `RLSA-2026:0001`, or `lustre-repo:` and a ticket of Lustre.
-    pub id: String,
-    /// `security`, `bugfix`, `enhancement` or `newpackage`.
-    pub kind: String,
-    /// How grave it is: `Critical`, `Important`, `Moderate`, `Low`, where that is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub severity: Option<String>,
-    /// What it is, in a few words.
-    pub title: String,
-    /// What it is about and where it comes from.
-    pub description: String,
-    /// When it was issued, as `YYYY-MM-DD hh:mm:ss` in UTC, where that is known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub issued: Option<String>,
-    /// The CVEs that it is about.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub cves: Vec<String>,
-    /// The stage whose packages have what mends it, a key of the manifest's stages.
-    pub stage: String,
-}
 
 /// What our own advisories begin with.
 const OWN: &str = "lustre-repo:";

@@ -6,9 +6,7 @@ use rpm_version::Evr;
 
 use super::Metadata;
 use crate::source::Advisory;
-
-/// What an advisory may be for; dnf knows no other.
-const KINDS: [&str; 4] = ["security", "bugfix", "enhancement", "newpackage"];
+use crate::source::updateinfo::KINDS;
 
 /// The advisories of the kernel `version` (`version-release`) and of all before it: it mends what they mend. Each once, sorted by name,
 /// without its packages, and with no more of its text than a lock, a terminal and an XML document can take.

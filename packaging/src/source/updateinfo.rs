@@ -2,9 +2,26 @@
 
 use std::io::BufRead;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::repodata::{attribute, walk};
+
+/// What an advisory may be for; dnf knows no other.
+pub(crate) const KINDS: [&str; 4] = ["security", "bugfix", "enhancement", "newpackage"];
+
+/// Reads what an advisory of a lock is for.
+fn kind<'de, D: Deserializer<'de>>(reader: D) -> Result<String, D::Error> {
+    let kind = String::deserialize(reader)?;
+    match KINDS.contains(&kind.as_str()) {
+        true => Ok(kind),
+        false => Err(D::Error::custom(format!(
+            "an advisory is for {}, not `{}`",
+            KINDS.join(", "),
+            kind.escape_debug()
+        ))),
+    }
+}
 
 /// A distribution's advisory.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -12,7 +29,8 @@ use super::repodata::{attribute, walk};
 pub struct Advisory {
     /// Its name: `RLSA-2026:0001`.
     pub id: String,
-    /// What it is for: `security`, `bugfix`, `enhancement`, `newpackage`.
+    /// What it is for: `security`, `bugfix`, `enhancement` or `newpackage`.
+    #[serde(deserialize_with = "kind")]
     pub kind: String,
     /// How grave it is, where the distribution says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -4,10 +4,11 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use super::*;
-use crate::manifest::{Group, KnownFault, Overrides, Package, Repository, Source, Stage, Tool};
+use crate::manifest::{
+    Advisory, Group, KnownFault, Overrides, Package, Repository, Source, Stage, Tool,
+};
 use crate::proof::report::{Check, Outcome};
 use crate::release::{Release, Replaced, Rule};
-use crate::updateinfo::Advisory;
 
 fn check(name: &str, result: Outcome, message: &str) -> Check {
     Check {

@@ -5,8 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use lustre_repo_tests::createrepo;
-use lustre_repository::manifest::{self, Manifest};
-use lustre_repository::updateinfo::Advisory;
+use lustre_repository::manifest::{self, Advisory, Manifest};
 
 use crate::clients::Dnf;
 use crate::world::{OUR_KERNEL, Tree, succeed};

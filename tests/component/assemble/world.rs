@@ -11,14 +11,13 @@ use lustre_repo_tests::folder::Folder;
 use lustre_repository::compat::Ext4;
 use lustre_repository::comps::{Comps, Group};
 use lustre_repository::layout::{self, Assembly, Completion, Input};
-use lustre_repository::manifest::{KnownFault, Manifest, Stage, Tool};
+use lustre_repository::manifest::{Advisory, KnownFault, Manifest, Stage, Tool};
 use lustre_repository::proof::{Check, Outcome, Proof, StaticInput, static_checks};
 use lustre_repository::release::{Release, Replaced};
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::repo_file::RepoFile;
 use lustre_repository::repodata;
 use lustre_repository::sbom::MadeWith;
-use lustre_repository::updateinfo::Advisory;
 
 /// Build time, signing time and revision: 2024-01-01.
 pub const EPOCH: u32 = 1_704_067_200;

@@ -8,10 +8,11 @@ use lustre_packaging::source::Locked;
 use lustre_packaging::store::Digest;
 use lustre_repo_tests::command_line::{Home, project};
 use lustre_repo_tests::json_schema::wrong;
-use lustre_repository::manifest::{self, KnownFault, Manifest, Overrides, Package, Stage, Tool};
+use lustre_repository::manifest::{
+    self, Advisory, KnownFault, Manifest, Overrides, Package, Stage, Tool,
+};
 use lustre_repository::proof::{Check, Outcome};
 use lustre_repository::release::{Release, Replaced, Rule};
-use lustre_repository::updateinfo::Advisory;
 use serde_json::{Value, json};
 
 use super::verifying::stranger;

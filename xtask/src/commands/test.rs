@@ -62,8 +62,8 @@ pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
             AS_ROOT,
         ],
     ] {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut command = process::command(cargo);
+        let mut command =
+            process::command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command
             .env("TMPDIR", scratch.path())
             // A group of their own, so that all of them end when we are told to.

@@ -15,13 +15,13 @@ use lustre_repository::compat::{self, Ext4};
 use lustre_repository::comps::{Comps, Group};
 use lustre_repository::kernel_guard;
 use lustre_repository::layout::{self, Assembly, Completion, Input, assemble, nevra_of};
-use lustre_repository::manifest::{self, Manifest};
+use lustre_repository::manifest::{self, Advisory, Manifest};
 use lustre_repository::proof::{self, Proof};
 use lustre_repository::release::Release;
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::repo_file::RepoFile;
 use lustre_repository::repodata;
-use lustre_repository::updateinfo::{self, Advisory};
+use lustre_repository::updateinfo;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
