@@ -10,6 +10,9 @@ use crate::process;
 /// How long the other program may take: unattended upgrades may be installing a kernel.
 pub(super) const PATIENCE: Duration = Duration::from_secs(15 * 60);
 
+/// How many looks have to find nobody.
+const LOOKS: usize = 4;
+
 /// How often is looked.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -74,8 +77,12 @@ pub(super) fn any_held(locks: &[&Path]) -> bool {
 /// Who holds `lock`, if anybody does.
 fn held(lock: &Path) -> Option<Holder> {
     let of = lock.metadata().ok()?;
-    let text = lustre_files::read_to_string("/proc/locks", lustre_files::SOURCE).ok()?;
-    let process = holder(&text, of.dev(), of.ino())?;
+    // The kernel gives the list in pieces: where another lock goes between two of them, a line is left out. So one look that finds
+    // nothing proves nothing.
+    let process = (0..LOOKS).find_map(|_| {
+        let text = lustre_files::read_to_string("/proc/locks", lustre_files::SOURCE).ok()?;
+        holder(&text, of.dev(), of.ino())
+    })?;
     let name = lustre_files::read_to_string(format!("/proc/{process}/comm"), lustre_files::TEXT)
         .unwrap_or_default();
     Some(Holder {
@@ -111,6 +118,39 @@ mod tests {
         assert_eq!(holder(text, device, 77), Some(11));
         assert_eq!(holder(text, device, 79), None);
         assert_eq!(holder(text, makedev(8, 1), 78), None);
+    }
+
+    #[test]
+    fn a_lock_is_seen_while_others_come_and_go() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let dir = tempfile::tempdir().unwrap();
+        let file = |name: &str| std::fs::File::create(dir.path().join(name)).unwrap();
+        let mine = file("lock");
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for thread in 0..2 {
+                let (over, file) = (&over, &file);
+                scope.spawn(move || {
+                    let mut held = Vec::new();
+                    while !over.load(Ordering::Relaxed) {
+                        // More than the kernel gives at once.
+                        let names = 0..200;
+                        let files = names.map(|number| file(&format!("{thread}-{number}")));
+                        for file in files.collect::<Vec<_>>() {
+                            rustix::fs::flock(&file, FlockOperation::LockExclusive).unwrap();
+                            held.push(file);
+                        }
+                        // From the first on, which is in front of all others in the list or behind them.
+                        held.drain(..).for_each(drop);
+                    }
+                });
+            }
+            fcntl_lock(&mine, FlockOperation::LockExclusive).unwrap();
+            let missed = (0..3000).filter(|_| held(&dir.path().join("lock")).is_none());
+            let missed = missed.count();
+            over.store(true, Ordering::Relaxed);
+            assert_eq!(missed, 0);
+        });
     }
 
     #[test]
