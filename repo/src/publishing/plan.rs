@@ -211,6 +211,20 @@ fn link_to(path: &str) -> String {
     format!("{up}{CURRENT}/{path}")
 }
 
+/// Whether a link is one of ours under the name that rsync gives what it is about to rename: `.NAME.XXXXXX`.
+fn is_half_made(path: &str, to: &str) -> bool {
+    let (folder, name) = match path.rsplit_once('/') {
+        Some((folder, name)) => (format!("{folder}/"), name),
+        None => (String::new(), path),
+    };
+    let rest = name.strip_prefix('.').and_then(|it| it.rsplit_once('.'));
+    let Some((name, end)) = rest else {
+        return false;
+    };
+    let own = format!("{folder}{name}");
+    end.len() == 6 && (own.starts_with(&format!("{HOME}/")) || to == link_to(&own))
+}
+
 impl Planning<'_> {
     fn linked(&self) -> Vec<Step> {
         let new = self.new;
@@ -459,6 +473,11 @@ impl Planning<'_> {
             .filter(|it| !entries.contains(it))
             .collect();
         rest.extend(stale.into_iter().map(str::to_owned));
+        let links = listing.iter().filter_map(|(path, found)| match found {
+            Found::Link(to) if is_half_made(path, to) => Some(path.clone()),
+            _ => None,
+        });
+        rest.extend(links);
         rest.extend([PROBE, PARTIAL].map(str::to_owned));
         [packages, rest]
     }

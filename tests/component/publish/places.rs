@@ -9,7 +9,7 @@ use std::time::Duration;
 use lustre_repo_tests::command_line::{Home, Run, run};
 use lustre_repo_tests::http::Server;
 
-use crate::client::{Dnf, serves, snapshot, tidy, whole};
+use crate::client::{Dnf, Watch, serves, snapshot, tidy, whole};
 use crate::releases::{command, copy, publish, published, releases, tool};
 use crate::servers::{Rsyncd, S3, SECRET, shell};
 use crate::world::succeed;
@@ -20,9 +20,15 @@ fn follow(to: &str, at: &Path, publish: &dyn Fn(usize) -> Run) {
     let client = Dnf::new();
     let url = format!("file://{}", at.display());
     for number in 0..3 {
+        let watch = (number > 0).then(|| Watch::new(&[at, &at.join(".releases")]));
         let done = publish(number);
         assert_eq!(done.code, 0, "{to}: {done:?}");
         assert!(done.stderr.contains("was NOT checked"), "{done:?}");
+        let missed = watch.map(Watch::missed).unwrap_or_default();
+        assert!(
+            missed.is_empty(),
+            "{to}: not there for a moment: {missed:?}"
+        );
         assert_eq!(whole(at), number, "{to}");
         tidy(at, number);
         if number > 0 {
