@@ -722,7 +722,9 @@ pub struct VerifyArgs {
     /// An old repository that is served again still has all its signatures.
     #[arg(long, value_name = "DAYS", conflicts_with = "reproducible")]
     pub max_age: Option<u32>,
-    /// Fail if the key expires within DAYS days; 0 only refuses an expired one.
+    /// Fail if the key expires within DAYS days.
+    ///
+    /// With 0, only if it has expired.
     #[arg(long, value_name = "DAYS", default_value_t = key::RENEWAL_DAYS, conflicts_with = "reproducible")]
     pub key_days: u32,
     /// Install it even if it is not known whose key to expect.
