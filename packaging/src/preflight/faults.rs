@@ -32,7 +32,12 @@ pub(super) fn check(
     let accepted: Vec<Problem> = known.iter().filter_map(accepted).collect();
     let open: Vec<&str> = known
         .iter()
-        .filter(|one| one.standing == FaultStatus::Open)
+        .filter(|one| {
+            matches!(
+                one.standing,
+                FaultStatus::Open | FaultStatus::Unknown { .. }
+            )
+        })
         .map(|one| one.fault.ticket.as_str())
         .collect();
     let mut message = format!(
@@ -60,8 +65,12 @@ pub(super) fn check(
     let stopping = known.iter().filter(|one| one.stops());
     problems.extend(stopping.map(|one| {
         let fault = one.fault;
+        let unknown = match &one.standing {
+            FaultStatus::Unknown { .. } => format!("; {}", one.standing),
+            _ => String::new(),
+        };
         Problem::new(format!(
-            "{} ({}): {}; {}",
+            "{} ({}): {}; {}{unknown}",
             fault.ticket, fault.severity, fault.title, fault.does
         ))
     }));
@@ -73,6 +82,14 @@ pub(super) fn check(
     let hint = known.iter().find(|one| one.stops()).map_or_else(
         || "correct the ticket, or remove it from `accepts` in [lustre]".to_owned(),
         |one| {
+            let ticket = &one.fault.ticket;
+            if let FaultStatus::Unknown { series } = &one.standing {
+                let listed = one.fault.series.join(", ");
+                return format!(
+                    "compare the patches of {series} with those of {listed}, which have {ticket}; without it, or once your patch is mended, \
+                     say so in the target: `accepts = {{ {ticket} = \"why\" }}` in [lustre]"
+                );
+            }
             let until = one.fault.until.as_ref();
             let mended = until.map_or("no release has a fix".to_owned(), |until| {
                 format!("{until} has {} mended", one.fault.ticket)
