@@ -523,7 +523,7 @@ fn a_fault_that_costs_data_is_mended_or_accepted_or_nothing_is_built() {
         let told = faults.to_string();
         assert_eq!(faults.result, result, "{told}");
         assert!(told.contains(part), "{part}: {told}");
-        let compare = "compare the patches of 6.1-test with those of 6.1-other";
+        let compare = "compare the patches of the target's series with those of 6.1-other";
         assert_eq!(told.contains(compare), accepts.is_empty(), "{told}");
     }
     place.specs("lustre/safety.toml", FAULTS);

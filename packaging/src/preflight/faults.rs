@@ -2,7 +2,7 @@
 
 use super::report::{Check, Problem, Verdict, counted};
 use super::{Error, Inputs};
-use crate::advisories::{FaultStatus, Ledger, TargetFault};
+use crate::advisories::{Fault, FaultStatus, Ledger, TargetFault};
 use crate::overlay::Overlay;
 
 /// The check's name.
@@ -79,29 +79,46 @@ pub(super) fn check(
         check.result = Verdict::Waived;
         return Ok(Some(check));
     }
-    let hint = known.iter().find(|one| one.stops()).map_or_else(
-        || "correct the ticket, or remove it from `accepts` in [lustre]".to_owned(),
-        |one| {
-            let ticket = &one.fault.ticket;
-            if let FaultStatus::Unknown { series } = &one.standing {
-                let listed = one.fault.series.join(", ");
-                return format!(
-                    "compare the patches of {series} with those of {listed}, which have {ticket}; without it, or once your patch is mended, \
-                     say so in the target: `accepts = {{ {ticket} = \"why\" }}` in [lustre]"
-                );
-            }
-            let until = one.fault.until.as_ref();
-            let mended = until.map_or("no release has a fix".to_owned(), |until| {
-                format!("{until} has {} mended", one.fault.ticket)
-            });
-            format!(
-                "use another release of Lustre ({mended}; `cargo xtask targets --matrix` shows which work with this kernel), or accept it \
-                 in the target: `accepts = {{ {} = \"why\" }}` in [lustre]",
-                one.fault.ticket
-            )
-        },
-    );
+    let stopping = |unknown: bool| {
+        known.iter().find(|one| {
+            one.stops() && matches!(one.standing, FaultStatus::Unknown { .. }) == unknown
+        })
+    };
+    let hints: Vec<String> = [
+        stopping(false).map(|one| at_hand(one.fault)),
+        stopping(true).map(looked_for),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let hint = match hints.is_empty() {
+        true => "correct the ticket, or remove it from `accepts` in [lustre]".to_owned(),
+        false => hints.join("; "),
+    };
     Ok(Some(Check::of(NAME, message, problems).hint(hint)))
+}
+
+/// What to do about a fault that is there.
+fn at_hand(fault: &Fault) -> String {
+    let until = fault.until.as_ref();
+    let mended = until.map_or("no release has a fix".to_owned(), |until| {
+        format!("{until} has {} mended", fault.ticket)
+    });
+    format!(
+        "use another release of Lustre ({mended}; `cargo xtask targets --matrix` shows which work with this kernel), or accept it in the \
+         target: `accepts = {{ {} = \"why\" }}` in [lustre]",
+        fault.ticket
+    )
+}
+
+/// What to do about one that may be in a series of a site's own.
+fn looked_for(known: &TargetFault<'_>) -> String {
+    let Fault { ticket, series, .. } = known.fault;
+    format!(
+        "compare the patches of the target's series with those of {}, which have {ticket}: where yours do not have it, or no longer, say so in \
+         the target: `accepts = {{ {ticket} = \"why\" }}` in [lustre]",
+        series.join(", ")
+    )
 }
 
 /// What the target takes all the same.
