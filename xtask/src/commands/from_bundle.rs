@@ -1,0 +1,206 @@
+//! `cargo xtask repo --from-bundle`: what a target is built from comes out of one file, and not from a network.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use anyhow::{Context as _, bail};
+use lustre_packaging::bundle::{Bundle, Made};
+use lustre_packaging::target;
+
+use super::bundle::specs;
+use crate::cli::ProvenRepoArgs;
+use crate::context::Context;
+use crate::events::Amount;
+use crate::exit::Usage;
+use crate::{lock, place, transfer, ui};
+
+/// How many files that differ are named.
+const NAMED: usize = 3;
+
+/// Where a run has a bundle, it uses no network; where no target is named, it is the bundle's. What the bundle has of a site's files is put
+/// where they are missing: beside the target that is named, else into the folder that the tool works in.
+///
+/// # Errors
+/// When the bundle cannot be used, or a site's file is there and is another.
+pub fn name_target(arguments: &mut ProvenRepoArgs) -> anyhow::Result<()> {
+    let Some(path) = &arguments.from_bundle else {
+        return Ok(());
+    };
+    let target = &mut arguments.repo.target;
+    target.offline = true;
+    let bundle = Bundle::open(path)?;
+    let made = &bundle.index().made;
+    let site = bundle.site()?;
+    let name = target::own_name(&made.target, made.lustre.as_deref());
+    if !arguments.target_given {
+        target.target = match site.is_empty() {
+            true => name.to_owned(),
+            false => text(place::folder()?.join(format!("{name}.toml")))?,
+        };
+        if target.lustre.is_none() {
+            target.lustre.clone_from(&made.lustre);
+        }
+    }
+    if site.is_empty() {
+        return Ok(());
+    }
+    let file = Path::new(&target.target);
+    let is_file = target.target.contains('/') || target.target.ends_with(".toml");
+    if !is_file || file.file_stem().and_then(|stem| stem.to_str()) != Some(name) {
+        return Err(Usage(format!(
+            "{} is for a site's own target, `{name}.toml`, not for `{}`; give its file with --target, or leave it out",
+            path.display(),
+            target.target
+        ))
+        .into());
+    }
+    let file = std::path::absolute(file).with_context(|| target.target.clone())?;
+    put(path, file.parent().unwrap_or(Path::new("/")), &site)
+}
+
+/// Puts a site's files where they are missing; all of them, or none where one is there and is another.
+fn put(bundle: &Path, folder: &Path, site: &[(String, Vec<u8>)]) -> anyhow::Result<()> {
+    let mut missing = Vec::new();
+    for (below, content) in site {
+        let path = folder.join(below);
+        nothing_else(folder, &path)?;
+        let there = lustre_files::read_no_link(&path, lustre_files::SOURCE);
+        match lustre_files::if_there(there).with_context(|| path.display().to_string())? {
+            None => missing.push((path, content)),
+            Some(there) if there == *content => {}
+            Some(_) => bail!(
+                "{} is not the file that {} has; move it away to use the bundle's",
+                path.display(),
+                bundle.display()
+            ),
+        }
+    }
+    for (path, content) in missing {
+        if let Some(above) = path.parent() {
+            fs::create_dir_all(above).with_context(|| above.display().to_string())?;
+        }
+        lustre_files::write_whole(&path, content).with_context(|| path.display().to_string())?;
+        ui::say(&format!("wrote {}, from the bundle", path.display()));
+    }
+    Ok(())
+}
+
+/// That between `folder` and `path` are folders alone, as far as something is there: through a link, something else would be written.
+fn nothing_else(folder: &Path, path: &Path) -> anyhow::Result<()> {
+    let mut above = path.ancestors().skip(1).take_while(|it| *it != folder);
+    let other = above.find(|it| fs::symlink_metadata(it).is_ok_and(|found| !found.is_dir()));
+    match other {
+        None => Ok(()),
+        Some(other) => bail!(
+            "{} is not a folder, and a file of the bundle would be put into it; move it away",
+            other.display()
+        ),
+    }
+}
+
+fn text(path: PathBuf) -> Result<String, Usage> {
+    let text = path.into_os_string().into_string();
+    text.map_err(|path| Usage(format!("{} is not UTF-8", path.display())))
+}
+
+/// Brings everything of the bundle at `path` into the store, and its lock to where the target's is.
+///
+/// # Errors
+/// When it is for another target or for other specs, something in it is damaged, or --locked forbids its lock.
+pub fn take(context: &Context, path: &Path) -> anyhow::Result<()> {
+    let bundle = Bundle::open(path)?;
+    let made = &bundle.index().made;
+    if made.target != context.target.name {
+        return Err(Usage(format!(
+            "{} is for the target `{}`, not for `{}`; give that with --target, or leave it out",
+            path.display(),
+            made.target,
+            context.target.name
+        ))
+        .into());
+    }
+    let at = lock::path(&context.target)?;
+    let there = lustre_files::if_there(lustre_files::read(&at, lustre_files::SOURCE))
+        .with_context(|| at.display().to_string())?;
+    let is_there = there.as_deref() == Some(bundle.lock_text().as_bytes());
+    if context.arguments.locked && !is_there {
+        bail!(
+            "{} is not the lock in {}, and --locked was given; run without it to use the lock of the bundle",
+            at.display(),
+            path.display()
+        );
+    }
+    let differences = differences(made)?;
+    if !lock::answers(context, path, bundle.lock())? {
+        bail!(
+            "the lock in {} is for other sources than the target asks for here{differences}; use the same version of the tool, and the same \
+             specs, on both machines",
+            path.display()
+        );
+    }
+    if !differences.is_empty() {
+        ui::warn(&format!(
+            "warning: the result may differ from that of the machine that made {}{differences}",
+            path.display()
+        ));
+    }
+    let (files, bytes) = bundle.amount();
+    let all = Amount { files, bytes };
+    let (come_files, come_bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
+    let told = |bytes: u64| {
+        come_files.fetch_add(1, Ordering::Relaxed);
+        come_bytes.fetch_add(bytes, Ordering::Relaxed);
+    };
+    let so_far = || Amount {
+        files: come_files.load(Ordering::Relaxed),
+        bytes: come_bytes.load(Ordering::Relaxed),
+    };
+    let taken = transfer::told(&context.screen, all, &so_far, || {
+        bundle.take(&context.store, &told)
+    })?;
+    context.screen.line(&format!(
+        "{}: {} files copied into the store, {} were there",
+        path.display(),
+        taken.copied,
+        taken.there
+    ));
+    if !is_there {
+        let above = at.parent().unwrap_or(Path::new("."));
+        fs::create_dir_all(above).with_context(|| above.display().to_string())?;
+        lustre_files::write_whole(&at, bundle.lock_text().as_bytes())
+            .with_context(|| at.display().to_string())?;
+        let how = if there.is_some() { "replaced" } else { "wrote" };
+        context
+            .screen
+            .line(&format!("{how} {}, from the bundle", at.display()));
+    }
+    Ok(())
+}
+
+/// How the tool and the specs differ from those that made the bundle; nothing where they are the same.
+fn differences(made: &Made) -> anyhow::Result<String> {
+    let here = specs()?;
+    let names: BTreeSet<&String> = here.keys().chain(made.specs.keys()).collect();
+    let mut other = names
+        .into_iter()
+        .filter(|name| here.get(*name) != made.specs.get(*name));
+    let named: Vec<&str> = other.by_ref().take(NAMED).map(String::as_str).collect();
+    let more = other.count();
+    let mut all = Vec::new();
+    if made.code != env!("LUSTRE_REPO_CODE") {
+        all.push(format!("another tool (version {})", made.tool));
+    }
+    if !named.is_empty() {
+        let more = match more {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        all.push(format!("other specs: {}{more}", named.join(", ")));
+    }
+    Ok(match all.is_empty() {
+        true => String::new(),
+        false => format!(" (made with {})", all.join(", and ")),
+    })
+}
