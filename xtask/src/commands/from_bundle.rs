@@ -34,6 +34,10 @@ pub fn name_target(arguments: &mut ProvenRepoArgs) -> anyhow::Result<()> {
     let made = &bundle.index().made;
     let site = bundle.site()?;
     let name = target::own_name(&made.target, made.lustre.as_deref());
+    let is_file = |target: &str| target.contains('/') || target.ends_with(".toml");
+    if arguments.target_given && !is_file(&target.target) && target.target != name {
+        return Err(other_target(path, &made.target, &target.target).into());
+    }
     if !arguments.target_given {
         target.target = match site.is_empty() {
             true => name.to_owned(),
@@ -47,8 +51,7 @@ pub fn name_target(arguments: &mut ProvenRepoArgs) -> anyhow::Result<()> {
         return Ok(());
     }
     let file = Path::new(&target.target);
-    let is_file = target.target.contains('/') || target.target.ends_with(".toml");
-    if !is_file || file.file_stem().and_then(|stem| stem.to_str()) != Some(name) {
+    if !is_file(&target.target) || file.file_stem().and_then(|stem| stem.to_str()) != Some(name) {
         return Err(Usage(format!(
             "{} is for a site's own target, `{name}.toml`, not for `{}`; give its file with --target, or leave it out",
             path.display(),
@@ -100,26 +103,36 @@ fn nothing_else(folder: &Path, path: &Path) -> anyhow::Result<()> {
     }
 }
 
+fn other_target(bundle: &Path, made: &str, wanted: &str) -> Usage {
+    Usage(format!(
+        "{} is for the target `{}`, not for `{wanted}`; give that with --target, or leave it out",
+        bundle.display(),
+        made.escape_debug()
+    ))
+}
+
 fn text(path: PathBuf) -> Result<String, Usage> {
     let text = path.into_os_string().into_string();
     text.map_err(|path| Usage(format!("{} is not UTF-8", path.display())))
 }
 
-/// Brings everything of the bundle at `path` into the store, and its lock to where the target's is.
+/// A bundle that fits the target of this run.
+pub struct Fitting {
+    bundle: Bundle,
+    path: PathBuf,
+    /// Where its lock goes; none where that is there.
+    lock: Option<PathBuf>,
+}
+
+/// The bundle at `path`, before anything is done with it.
 ///
 /// # Errors
-/// When it is for another target or for other specs, something in it is damaged, or --locked forbids its lock.
-pub fn take(context: &Context, path: &Path) -> anyhow::Result<()> {
+/// When it cannot be used, is for another target or for other specs, or --locked forbids its lock.
+pub fn fitting(context: &Context, path: &Path) -> anyhow::Result<Fitting> {
     let bundle = Bundle::open(path)?;
     let made = &bundle.index().made;
     if made.target != context.target.name {
-        return Err(Usage(format!(
-            "{} is for the target `{}`, not for `{}`; give that with --target, or leave it out",
-            path.display(),
-            made.target,
-            context.target.name
-        ))
-        .into());
+        return Err(other_target(path, &made.target, &context.target.name).into());
     }
     let at = lock::path(&context.target)?;
     let there = lustre_files::if_there(lustre_files::read(&at, lustre_files::SOURCE))
@@ -146,37 +159,51 @@ pub fn take(context: &Context, path: &Path) -> anyhow::Result<()> {
             path.display()
         ));
     }
-    let (files, bytes) = bundle.amount();
-    let all = Amount { files, bytes };
-    let (come_files, come_bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
-    let told = |bytes: u64| {
-        come_files.fetch_add(1, Ordering::Relaxed);
-        come_bytes.fetch_add(bytes, Ordering::Relaxed);
-    };
-    let so_far = || Amount {
-        files: come_files.load(Ordering::Relaxed),
-        bytes: come_bytes.load(Ordering::Relaxed),
-    };
-    let taken = transfer::told(&context.screen, all, &so_far, || {
-        bundle.take(&context.store, &told)
-    })?;
-    context.screen.line(&format!(
-        "{}: {} files copied into the store, {} were there",
-        path.display(),
-        taken.copied,
-        taken.there
-    ));
-    if !is_there {
-        let above = at.parent().unwrap_or(Path::new("."));
-        fs::create_dir_all(above).with_context(|| above.display().to_string())?;
-        lustre_files::write_whole(&at, bundle.lock_text().as_bytes())
-            .with_context(|| at.display().to_string())?;
-        let how = if there.is_some() { "replaced" } else { "wrote" };
-        context
-            .screen
-            .line(&format!("{how} {}, from the bundle", at.display()));
+    Ok(Fitting {
+        bundle,
+        path: path.to_owned(),
+        lock: (!is_there).then_some(at),
+    })
+}
+
+impl Fitting {
+    /// Brings everything of it into the store, and its lock to where the target's is.
+    ///
+    /// # Errors
+    /// When something in it is damaged, or cannot be stored.
+    pub fn take(self, context: &Context) -> anyhow::Result<()> {
+        let Self { bundle, path, lock } = self;
+        let (files, bytes) = bundle.amount();
+        let all = Amount { files, bytes };
+        let (come_files, come_bytes) = (AtomicUsize::new(0), AtomicU64::new(0));
+        let told = |bytes: u64| {
+            come_files.fetch_add(1, Ordering::Relaxed);
+            come_bytes.fetch_add(bytes, Ordering::Relaxed);
+        };
+        let so_far = || Amount {
+            files: come_files.load(Ordering::Relaxed),
+            bytes: come_bytes.load(Ordering::Relaxed),
+        };
+        let taken = transfer::told(&context.screen, all, &so_far, || {
+            bundle.take(&context.store, &told)
+        })?;
+        context.screen.line(&format!(
+            "{}: {} files copied into the store, {} were there",
+            path.display(),
+            taken.copied,
+            taken.there
+        ));
+        if let Some(at) = lock {
+            let above = at.parent().unwrap_or(Path::new("."));
+            fs::create_dir_all(above).with_context(|| above.display().to_string())?;
+            let text = bundle.lock_text().as_bytes();
+            lustre_files::write_whole(&at, text).with_context(|| at.display().to_string())?;
+            context
+                .screen
+                .line(&format!("wrote {}, from the bundle", at.display()));
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// How the tool and the specs differ from those that made the bundle; nothing where they are the same.

@@ -34,6 +34,9 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     let clock = Instant::now();
     let output = output(arguments)?;
     let context = Context::open(&arguments.target, &who("repo", &arguments.target))?;
+    let bundle = from_bundle
+        .map(|path| from_bundle::fitting(&context, path))
+        .transpose()?;
     // What is wrong with the key is said now, not after hours of building.
     let mut signing = signing(&context, &arguments.key)?;
     let asked = Asked::new(&arguments.release)?;
@@ -45,8 +48,8 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
         boot::table(&context)?;
     }
     needs::before_fetching(&context, &needs::ALL, &output)?;
-    if let Some(bundle) = from_bundle {
-        from_bundle::take(&context, bundle)?;
+    if let Some(bundle) = bundle {
+        bundle.take(&context)?;
     }
     let lock = ready(&context)?;
     let graph = BuildGraph::new(&context, &lock)?;
