@@ -25,6 +25,9 @@ pub(super) const LARGEST_LOCK: u64 = 64 << 20;
 /// No file of a site is larger (bytes).
 pub(super) const LARGEST_OF_SITE: u64 = 64 << 20;
 
+/// No site has more bytes in all of its files: they are held whole.
+const LARGEST_SITE: u64 = 256 << 20;
+
 /// What the format is called.
 const FORMAT: &str = "lustre-repo bundle";
 
@@ -160,6 +163,7 @@ impl Index {
             return Err((LOCK.to_owned(), why));
         }
         let mut wanted = pinned(lock);
+        let mut of_site = 0;
         let mut last: Option<&Member> = None;
         for member in &self.members {
             if member.size > LARGEST {
@@ -177,8 +181,10 @@ impl Index {
                 if !leads_nowhere_else(&member.path) {
                     return wrong(member, "it leads out of the folder of the target");
                 }
-                if member.name.is_some() || member.size > LARGEST_OF_SITE {
-                    return wrong(member, "it is not a file of a target");
+                of_site += member.size;
+                let large = member.size > LARGEST_OF_SITE || of_site > LARGEST_SITE;
+                if member.name.is_some() || large {
+                    return wrong(member, "it is no file of a target, or too large");
                 }
                 continue;
             }

@@ -5,13 +5,12 @@
 
 mod release;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use lustre_packaging::bundle::{Contents, INDEX, Made, Written, begins_with};
-use lustre_packaging::store::{Digest, EntryKind, list_tree};
 
+use super::from_bundle::specs;
 use super::repo::fetched;
 use crate::cli::BundleArgs;
 use crate::context::{self, Context, who};
@@ -135,19 +134,4 @@ fn sources(arguments: &BundleArgs, output: &Path) -> anyhow::Result<(Written, St
         made.target
     );
     Ok((written, what))
-}
-
-/// The specs of this run, without locks, each with its digest.
-///
-/// # Errors
-/// When they cannot be read.
-pub fn specs() -> anyhow::Result<BTreeMap<String, Digest>> {
-    let entries = list_tree(&place::specs())?;
-    let files = entries.into_iter().filter_map(|entry| match entry.kind {
-        EntryKind::File { sha256, .. } => Some((entry.path, sha256)),
-        _ => None,
-    });
-    Ok(files
-        .filter(|(path, _)| !path.starts_with("locks/"))
-        .collect())
 }

@@ -1,15 +1,15 @@
 //! `cargo xtask repo --from-bundle`: what a target is built from comes out of one file, and not from a network.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use anyhow::{Context as _, bail};
 use lustre_packaging::bundle::{Bundle, Made};
+use lustre_packaging::store::{Digest, EntryKind, list_tree};
 use lustre_packaging::target;
 
-use super::bundle::specs;
 use crate::cli::ProvenRepoArgs;
 use crate::context::Context;
 use crate::events::Amount;
@@ -230,4 +230,19 @@ fn differences(made: &Made) -> anyhow::Result<String> {
         true => String::new(),
         false => format!(" (made with {})", all.join(", and ")),
     })
+}
+
+/// The specs of this run, without locks, each with its digest.
+///
+/// # Errors
+/// When they cannot be read.
+pub fn specs() -> anyhow::Result<BTreeMap<String, Digest>> {
+    let entries = list_tree(&place::specs())?;
+    let files = entries.into_iter().filter_map(|entry| match entry.kind {
+        EntryKind::File { sha256, .. } => Some((entry.path, sha256)),
+        _ => None,
+    });
+    Ok(files
+        .filter(|(path, _)| !path.starts_with("locks/"))
+        .collect())
 }
