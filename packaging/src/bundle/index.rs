@@ -162,6 +162,15 @@ impl Index {
             );
             return Err((LOCK.to_owned(), why));
         }
+        // A target that is asked for by such a name is one of the project's, and no file somewhere.
+        let names = [Some(&self.made.target), self.made.lustre.as_ref()];
+        if let Some(odd) = names.into_iter().flatten().find(|name| !is_name(name)) {
+            let why = format!(
+                "it is for `{}`, which is not a valid name",
+                odd.escape_debug()
+            );
+            return Err((INDEX.to_owned(), why));
+        }
         let mut wanted = pinned(lock);
         let mut of_site = 0;
         let mut last: Option<&Member> = None;
@@ -211,6 +220,15 @@ impl Index {
             }
         }
     }
+}
+
+/// Whether a target or a release can be called so.
+fn is_name(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    !name.is_empty()
+        && !name.starts_with(['.', '-'])
+        && !name.ends_with(".toml")
+        && name.chars().all(plain)
 }
 
 /// What the lock says of a member.

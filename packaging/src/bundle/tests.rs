@@ -193,7 +193,8 @@ fn what_broke_off_is_told_and_goes_on_where_it_stopped() {
     let world = World::new();
     let bytes = world.good();
     let other = open(&world.at("other"));
-    for length in 0..bytes.len() {
+    let ends = [511, 512, 513, bytes.len() - 1];
+    for length in (0..bytes.len()).step_by(61).chain(ends) {
         let error = world.used(&bytes[..length], &other).unwrap_err();
         let right = match error {
             Error::Incomplete { found, .. } => found == length as u64,
@@ -434,6 +435,34 @@ fn what_the_lock_does_not_name_is_refused_before_anything_is_copied() {
         let error = world.used(&forged(&index, &members), &other).unwrap_err();
         assert!(error.to_string().contains(part), "{what}: {error}");
         assert_eq!(files(&other), 0, "{what}");
+    }
+    // A name that would be read as the path of a target's file.
+    for name in [
+        "/etc/site.toml",
+        "../site",
+        ".site",
+        "site.toml",
+        "",
+        "--all",
+        "a b",
+    ] {
+        let mut lock = world.lock.clone();
+        lock.target = name.to_owned();
+        let text = lock.to_toml().unwrap();
+        let (mut index, mut members) = (index.clone(), members.clone());
+        index.made.target = name.to_owned();
+        index.members[0].size = text.len() as u64;
+        index.members[0].sha256 = Digest::of_bytes(text.as_bytes());
+        members[0].1 = text.into_bytes();
+        let members: Vec<(&str, &[u8])> = members
+            .iter()
+            .map(|(path, content)| (path.as_str(), content.as_slice()))
+            .collect();
+        let error = world.used(&forged(&index, &members), &other).unwrap_err();
+        assert!(
+            error.to_string().contains("not a valid name"),
+            "{name}: {error}"
+        );
     }
     // Sizes that no disk has are told before anything is read; sums of them do not go round.
     for size in [u64::MAX, u64::MAX / 2, 1 << 40] {

@@ -99,83 +99,91 @@ fn what_is_no_bundle_for_the_target_is_refused_before_any_work() {
     );
 }
 
-const SITE: &str = "inherits = 'rehearsal'\ndescription = 'a site'\n";
+const SITE: &str = "inherits = 'rehearsal'\n[kernel]\noverlay = './kernel'\n";
+
+const OVERLAY: &str = "with = ['kernel/rehearsal']\npackage = 'kernel'\n";
 
 #[test]
-fn a_sites_files_are_put_where_they_are_missing_and_nowhere_else() {
+fn a_sites_files_are_put_into_a_folder_of_their_own_and_nowhere_else() {
     let folder = tempfile::tempdir().unwrap();
-    let files = [
-        ("site.toml", SITE),
-        ("overlays/kernel/a.patch", "a patch\n"),
-    ];
-    let bundle = bundle(folder.path(), "site", &files);
+    let files = [("site.toml", SITE), ("kernel/overlay.toml", OVERLAY)];
+    let whole = bundle(folder.path(), "site", &files);
     let specs = project().join("specs");
     let there = |place: &Path| {
         for (name, text) in files {
-            assert_eq!(
-                fs::read_to_string(place.join(name)).unwrap(),
-                text,
-                "{name}"
-            );
+            let found = fs::read_to_string(place.join(name)).unwrap();
+            assert_eq!(found, text, "{name}");
         }
         // Its lock is not taken: it is for something else.
         assert!(!place.join("site.lock.toml").exists());
     };
     let refused = "is for other sources than the target asks for here";
 
-    // Beside the target that is named, also when they are there.
+    // Where the target is named, in a new folder; also when they are there, and whatever else is there then.
     let home = Home::new();
     let named = folder.path().join("named");
-    fs::create_dir(&named).unwrap();
     let target = named.join("site.toml").display().to_string();
-    for _ in 0..2 {
-        let ran = repo(&home, &bundle, &["--target", &target]);
+    for name in ["kernel/mine", "mine"] {
+        let ran = repo(&home, &whole, &["--target", &target]);
         assert!(ran.code == 1 && ran.stderr.contains(refused), "{ran:?}");
         there(&named);
+        fs::write(named.join(name), "mine").unwrap();
     }
-    // Into the folder that the program works in, where none is named.
+    // Where none is named, in a folder of the target's name where the program works.
     let works = folder.path().join("works");
-    fs::create_dir(&works).unwrap();
+    fs::create_dir_all(works.join("other")).unwrap();
     let mut command = home.command(&["repo", "--from-bundle"]);
-    command.arg(&bundle).current_dir(&works);
+    command.arg(&whole).current_dir(&works);
     command
         .env_remove(CARGO_SAYS)
         .env("LUSTRE_REPO_SPECS", &specs);
     let ran = run(&mut command);
     assert!(ran.code == 1 && ran.stderr.contains(refused), "{ran:?}");
-    there(&works);
+    there(&works.join("site"));
 
-    // A file of the user is not changed, and no other is put beside it; nothing is written through a link.
-    let own = folder.path().join("own");
-    fs::create_dir_all(own.join("overlays/kernel")).unwrap();
-    fs::write(own.join("overlays/kernel/a.patch"), "mine\n").unwrap();
-    let linked = folder.path().join("linked");
+    // Nothing is added to a folder that has something else, changed in it, or written through a link.
     let elsewhere = folder.path().join("elsewhere");
-    fs::create_dir(&linked).unwrap();
     fs::create_dir(&elsewhere).unwrap();
-    symlink(&elsewhere, linked.join("overlays")).unwrap();
-    for (place, words) in [
-        (&own, "a.patch is not the file that"),
-        (&linked, "overlays is not a folder"),
+    let checkout: &dyn Fn(&Path) = &|at| fs::write(at.join("Cargo.toml"), "mine").unwrap();
+    let other: &dyn Fn(&Path) = &|at| fs::write(at.join("kernel/build.rs"), "mine").unwrap();
+    let changed: &dyn Fn(&Path) = &|at| fs::write(at.join("kernel/overlay.toml"), "mine").unwrap();
+    let linked: &dyn Fn(&Path) = &|at| {
+        fs::remove_dir(at.join("kernel")).unwrap();
+        symlink(&elsewhere, at.join("kernel")).unwrap();
+    };
+    for (name, make, words) in [
+        ("checkout", checkout, "Cargo.toml; name a new folder"),
+        ("other", other, "kernel/build.rs; name a new folder"),
+        ("changed", changed, "overlay.toml is not the file that"),
+        ("linked", linked, "kernel; name a new folder"),
     ] {
+        let place = folder.path().join(name);
+        fs::create_dir_all(place.join("kernel")).unwrap();
+        make(&place);
         let target = place.join("site.toml").display().to_string();
-        let ran = repo(&home, &bundle, &["--target", &target]);
-        assert!(
-            ran.code == 1 && ran.stderr.contains(words),
-            "{words}: {ran:?}"
-        );
-        assert!(!place.join("site.toml").exists());
+        let ran = repo(&home, &whole, &["--target", &target]);
+        let said = ran.stderr.replace("\nhelp: ", "; ");
+        assert!(ran.code == 1 && said.contains(words), "{words}: {ran:?}");
+        assert!(!place.join("site.toml").exists(), "{name}");
+        let left = fs::read_to_string(place.join("kernel/overlay.toml"));
+        assert!(left.is_err() || name == "changed" && left.unwrap() == "mine");
     }
-    assert_eq!(
-        fs::read_to_string(own.join("overlays/kernel/a.patch")).unwrap(),
-        "mine\n"
-    );
     assert_eq!(fs::read_dir(&elsewhere).unwrap().count(), 0);
-    // Another target's file is not its.
+    // Another target's file is not its, and what its target does not name does not belong.
     for target in ["rehearsal", "./other.toml"] {
-        let ran = repo(&home, &bundle, &["--target", target]);
+        let ran = repo(&home, &whole, &["--target", target]);
         assert!(ran.code == 2 && ran.stderr.contains("site"), "{ran:?}");
     }
+    let files = [
+        ("site.toml", SITE),
+        ("kernel/overlay.toml", OVERLAY),
+        ("more.toml", ""),
+    ];
+    let more = bundle(folder.path(), "site", &files);
+    let target = folder.path().join("more/site.toml").display().to_string();
+    let ran = repo(&home, &more, &["--target", &target]);
+    let said = "more.toml is not a file that the target needs";
+    assert!(ran.code == 1 && ran.stderr.contains(said), "{ran:?}");
 }
 
 #[test]

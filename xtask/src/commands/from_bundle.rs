@@ -9,6 +9,7 @@ use anyhow::{Context as _, bail};
 use lustre_packaging::bundle::{Bundle, Made};
 use lustre_packaging::store::{Digest, EntryKind, list_tree};
 use lustre_packaging::target;
+use walkdir::WalkDir;
 
 use crate::cli::ProvenRepoArgs;
 use crate::context::Context;
@@ -20,10 +21,10 @@ use crate::{lock, place, transfer, ui};
 const NAMED: usize = 3;
 
 /// Where a run has a bundle, it uses no network; where no target is named, it is the bundle's. What the bundle has of a site's files is put
-/// where they are missing: beside the target that is named, else into the folder that the tool works in.
+/// where the target is: in the folder that is named, else in one of the target's name, where the tool works.
 ///
 /// # Errors
-/// When the bundle cannot be used, or a site's file is there and is another.
+/// When the bundle cannot be used, or its files cannot be put there.
 pub fn name_target(arguments: &mut ProvenRepoArgs) -> anyhow::Result<()> {
     let Some(path) = &arguments.from_bundle else {
         return Ok(());
@@ -41,7 +42,7 @@ pub fn name_target(arguments: &mut ProvenRepoArgs) -> anyhow::Result<()> {
     if !arguments.target_given {
         target.target = match site.is_empty() {
             true => name.to_owned(),
-            false => text(place::folder()?.join(format!("{name}.toml")))?,
+            false => text(place::folder()?.join(name).join(format!("{name}.toml")))?,
         };
         if target.lustre.is_none() {
             target.lustre.clone_from(&made.lustre);
@@ -63,12 +64,12 @@ pub fn name_target(arguments: &mut ProvenRepoArgs) -> anyhow::Result<()> {
     put(path, file.parent().unwrap_or(Path::new("/")), &site)
 }
 
-/// Puts a site's files where they are missing; all of them, or none where one is there and is another.
+/// Puts a site's files into `folder`, where they are not there: one that is new, empty, or has some of them and nothing else. Among other
+/// files, they could become part of what those are.
 fn put(bundle: &Path, folder: &Path, site: &[(String, Vec<u8>)]) -> anyhow::Result<()> {
     let mut missing = Vec::new();
     for (below, content) in site {
         let path = folder.join(below);
-        nothing_else(folder, &path)?;
         let there = lustre_files::read_no_link(&path, lustre_files::SOURCE);
         match lustre_files::if_there(there).with_context(|| path.display().to_string())? {
             None => missing.push((path, content)),
@@ -80,6 +81,16 @@ fn put(bundle: &Path, folder: &Path, site: &[(String, Vec<u8>)]) -> anyhow::Resu
             ),
         }
     }
+    let Some((first, _)) = missing.first() else {
+        return Ok(());
+    };
+    if let Some(other) = other_than(folder, site)? {
+        bail!(
+            "{} is not there, and is not put into a folder that has {}; name a new folder with --target DIR/NAME.toml",
+            first.display(),
+            other.display()
+        );
+    }
     for (path, content) in missing {
         if let Some(above) = path.parent() {
             fs::create_dir_all(above).with_context(|| above.display().to_string())?;
@@ -90,17 +101,27 @@ fn put(bundle: &Path, folder: &Path, site: &[(String, Vec<u8>)]) -> anyhow::Resu
     Ok(())
 }
 
-/// That between `folder` and `path` are folders alone, as far as something is there: through a link, something else would be written.
-fn nothing_else(folder: &Path, path: &Path) -> anyhow::Result<()> {
-    let mut above = path.ancestors().skip(1).take_while(|it| *it != folder);
-    let other = above.find(|it| fs::symlink_metadata(it).is_ok_and(|found| !found.is_dir()));
-    match other {
-        None => Ok(()),
-        Some(other) => bail!(
-            "{} is not a folder, and a file of the bundle would be put into it; move it away",
-            other.display()
-        ),
+/// Something in `folder` that is none of a site's files, and no folder of them.
+fn other_than(folder: &Path, site: &[(String, Vec<u8>)]) -> anyhow::Result<Option<PathBuf>> {
+    if lustre_files::if_there(fs::symlink_metadata(folder))
+        .with_context(|| folder.display().to_string())?
+        .is_none()
+    {
+        return Ok(None);
     }
+    for entry in WalkDir::new(folder).min_depth(1) {
+        let entry = entry.with_context(|| folder.display().to_string())?;
+        let below = entry.path().strip_prefix(folder)?;
+        let mut site = site.iter().map(|(own, _)| Path::new(own));
+        let is_own = match entry.file_type().is_dir() {
+            true => site.any(|own| own.starts_with(below)),
+            false => entry.file_type().is_file() && site.any(|own| own == below),
+        };
+        if !is_own {
+            return Ok(Some(entry.into_path()));
+        }
+    }
+    Ok(None)
 }
 
 fn other_target(bundle: &Path, made: &str, wanted: &str) -> Usage {
@@ -133,6 +154,20 @@ pub fn fitting(context: &Context, path: &Path) -> anyhow::Result<Fitting> {
     let made = &bundle.index().made;
     if made.target != context.target.name {
         return Err(other_target(path, &made.target, &context.target.name).into());
+    }
+    let needs = context
+        .target
+        .site_needs(&place::specs())
+        .map_err(anyhow::Error::msg)?;
+    if let Some((more, _)) = bundle
+        .site()?
+        .iter()
+        .find(|(below, _)| !needs.contains_key(below))
+    {
+        bail!(
+            "{} is refused: {more} is not a file that the target needs; make it again with `cargo xtask bundle`",
+            path.display()
+        );
     }
     let at = lock::path(&context.target)?;
     let there = lustre_files::if_there(lustre_files::read(&at, lustre_files::SOURCE))

@@ -47,10 +47,11 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
         // Said now, not after an hour of building.
         boot::table(&context)?;
     }
-    needs::before_fetching(&context, &needs::ALL, &output)?;
     if let Some(bundle) = bundle {
+        // What is left to do, and takes, is known once it is in the store.
         bundle.take(&context)?;
     }
+    needs::before_fetching(&context, &needs::ALL, &output)?;
     let lock = ready(&context)?;
     let graph = BuildGraph::new(&context, &lock)?;
     release::before_building(&graph, &asked, &output)?;
