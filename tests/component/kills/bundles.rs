@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use lustre_packaging::process;
 use lustre_packaging::store::Store;
 use lustre_repo_tests::command_line::{Home, namespaces, program, project, run};
-use lustre_repository::{page, proof, sums};
+use lustre_repository::{manifest, page, proof, sums};
 use rustix::process::{Pid, Signal, kill_process};
 use walkdir::WalkDir;
 
@@ -108,7 +108,7 @@ impl Site {
     }
 
     /// `repo --from-bundle` where there is no interface but a loopback that is down.
-    fn command(&self, bundle: &Path, key: &Path, time: u32) -> Command {
+    fn command(&self, bundle: &Path, key: &Path, manifest: &Path) -> Command {
         let mut command = namespaces(&["--net"]);
         command.arg(program());
         command.args(["repo", "--prove", "static", "--from-bundle"]);
@@ -117,7 +117,7 @@ impl Site {
             .arg("--specs")
             .arg(self.base.join("specs"));
         command.arg("--key-file").arg(key);
-        command.args(["--release-time", &time.to_string()]);
+        command.arg("--released-as").arg(manifest);
         command.arg("--output").arg(self.base.join("dist"));
         self.home.prepare(&mut command);
         command.env("LUSTRE_REPO_STORE", self.base.join("store"));
@@ -170,15 +170,15 @@ fn without_interfaces_a_bundle_gives_the_same_sums_and_goes_on_where_it_was_kill
     assert_eq!((again.code, &again.stdout), (0, &first.stdout), "{again:?}");
 
     let site = Site::new(&world);
-    let key = &world.keys[0];
+    let (key, manifest) = (&world.keys[0], kept.join(manifest::FILE));
     let some = || site.files() > 20;
     ended(
-        started(&mut site.command(&file, key, time)),
+        started(&mut site.command(&file, key, &manifest)),
         Signal::KILL,
         &some,
     );
     let come = site.files();
-    let ran = run(&mut site.command(&file, key, time));
+    let ran = run(&mut site.command(&file, key, &manifest));
     assert_eq!(ran.code, 0, "{ran:?}");
     let said = ran
         .stderr
