@@ -12,7 +12,7 @@ mod destination;
 mod folder;
 mod published;
 mod rsync;
-mod source;
+pub(super) mod source;
 mod store;
 
 use std::collections::BTreeMap;
