@@ -130,7 +130,7 @@ fn every_root_is_pinned_and_nothing_else() {
     // The stream of the module, although a newer package is in none.
     assert_eq!(package(&lock, "parser").version, "0.9-1.module");
     // Exactly the target's kernel, although there is a later one; of that, what the install proof has boot entries made by.
-    for name in ["kernel", "kernel-core", "kernel-devel"] {
+    for name in ["kernel", "kernel-modules", "kernel-devel"] {
         assert_eq!(package(&lock, name).version, format!("6.12.0-{KERNEL}"));
     }
     let cores = lock.package.iter().filter(|it| it.name == "kernel-core");
