@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use staging::{NotPromoted, NotStaged, promote, stage, staged, staged_at};
 
-use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE};
+use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE, STAGED, STAGING};
 use super::release::{
     self, Release, entry, is_id, is_index_file, is_named_by_content, is_package, listed,
 };
@@ -226,6 +226,21 @@ fn kept(id: &str, path: &str) -> String {
 fn link_to(path: &str) -> String {
     let up = "../".repeat(path.matches('/').count());
     format!("{up}{CURRENT}/{path}")
+}
+
+/// Whether a link is one of ours under the name that rsync gives what it is about to rename: `.NAME.XXXXXX`.
+fn is_half_made(path: &str, to: &str) -> bool {
+    let (folder, name) = match path.rsplit_once('/') {
+        Some((folder, name)) => (format!("{folder}/"), name),
+        None => (String::new(), path),
+    };
+    let rest = name.strip_prefix('.').and_then(|it| it.rsplit_once('.'));
+    let Some((name, end)) = rest else {
+        return false;
+    };
+    let own = format!("{folder}{name}");
+    let leads = to == link_to(&own) || (own == STAGING && to == STAGED);
+    end.len() == 6 && (own.starts_with(&format!("{HOME}/")) || leads)
 }
 
 impl<'a> Planning<'a> {
@@ -527,8 +542,18 @@ impl<'a> Planning<'a> {
             .filter(|it| !entries.contains(it))
             .collect();
         rest.extend(stale.into_iter().map(str::to_owned));
+        rest.extend(self.half_made());
         rest.extend([PROBE, PARTIAL].map(str::to_owned));
         [packages, rest]
+    }
+
+    /// Links that a run left under another name.
+    fn half_made(&self) -> impl Iterator<Item = String> {
+        let listing = self.state.listing.iter();
+        listing.filter_map(|(path, found)| match found {
+            Found::Link(to) if is_half_made(path, to) => Some(path.clone()),
+            _ => None,
+        })
     }
 
     /// The same where nothing says which release was before, but for a publish that replaces one.

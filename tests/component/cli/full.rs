@@ -22,7 +22,7 @@ const RESULTS: [&[&str]; 11] = [
 ];
 
 /// The commands whose results need the built rehearsal, or a clone, or are files: they print in the one place that all of these do.
-const ELSEWHERE: [&str; 16] = [
+const ELSEWHERE: [&str; 17] = [
     "advisories",
     "assemble",
     "boot",
@@ -33,6 +33,7 @@ const ELSEWHERE: [&str; 16] = [
     "log",
     "man",
     "preflight",
+    "promote",
     "publish",
     "repo",
     "shell",

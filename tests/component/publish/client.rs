@@ -1,12 +1,15 @@
 //! What clients make of a destination.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lustre_packaging::sign::PublicKey;
 use lustre_repository::{repodata, sums};
+use rustix::fs::inotify;
 
 use crate::releases::{releases, tool};
 use crate::world::{public_key, run};
@@ -80,6 +83,46 @@ pub fn tidy(place: &Path, number: usize) {
         let name = entry.file_name().to_string_lossy().into_owned();
         let half = name.starts_with('.') && entry.depth() > 1;
         assert!(!half, "{} was left", entry.path().display());
+    }
+}
+
+/// Watches folders for names that go, if only for a moment.
+pub struct Watch {
+    inotify: OwnedFd,
+    folders: BTreeMap<i32, PathBuf>,
+}
+
+impl Watch {
+    pub fn new(folders: &[&Path]) -> Self {
+        let inotify = inotify::init(inotify::CreateFlags::NONBLOCK).unwrap();
+        let what = inotify::WatchFlags::DELETE | inotify::WatchFlags::MOVED_FROM;
+        let watched = folders.iter().map(|folder| {
+            let number = inotify::add_watch(&inotify, *folder, what).unwrap();
+            (number, folder.to_path_buf())
+        });
+        let folders = watched.collect();
+        Self { inotify, folders }
+    }
+
+    /// What is there, and was not for a moment.
+    pub fn missed(self) -> BTreeSet<PathBuf> {
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut events = inotify::Reader::new(&self.inotify, &mut buffer);
+        let mut gone = BTreeSet::new();
+        loop {
+            match events.next() {
+                Ok(event) => {
+                    let Some(name) = event.file_name() else {
+                        continue;
+                    };
+                    gone.insert(self.folders[&event.wd()].join(name.to_str().unwrap()));
+                }
+                Err(rustix::io::Errno::AGAIN) => break,
+                Err(error) => panic!("{error}"),
+            }
+        }
+        gone.retain(|path| path.symlink_metadata().is_ok());
+        gone
     }
 }
 

@@ -101,3 +101,16 @@ pub fn published(home: &Home, number: usize, to: &str) -> Run {
     assert_eq!(ran.code, 0, "{ran:?}");
     ran
 }
+
+/// `promote` of what is staged, about to run.
+pub fn promote_command(home: &Home, to: &str, more: &[&str]) -> Command {
+    let key = releases().at(0).join("RPM-GPG-KEY-lustre-repo");
+    let mut command = home.command(&["promote", "--public-key"]);
+    command.arg(key).args(more).arg(to);
+    command
+}
+
+/// Promotes what is staged.
+pub fn promote(home: &Home, to: &str, more: &[&str]) -> Run {
+    run(&mut promote_command(home, to, more))
+}

@@ -107,9 +107,14 @@ pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
         false => destination.alone()?,
     };
     let there = published::look(&*destination, scratch.path())?;
-    let staged = Staged::fetch(&*destination, &there, scratch.path())?.with_context(|| {
-        format!("nothing is staged at {place}; `cargo xtask publish --staging {place}` does that")
-    })?;
+    let Some(staged) = Staged::fetch(&*destination, &there, scratch.path())? else {
+        let found = publishing::staged(destination.shape(), &there.state.listing);
+        let what = match found {
+            None => "nothing is staged",
+            Some(_) => "what is staged cannot be told, or is not what it is called,",
+        };
+        bail!("{what} at {place}; `cargo xtask publish --staging {place}` stages a release");
+    };
     let source = match source::proven(&staged.tree, &expected, scratch.path())? {
         Ok(source) => source,
         Err(unproven) => {

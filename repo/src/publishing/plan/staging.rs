@@ -200,7 +200,9 @@ fn linked(new: &Release, state: &State) -> Result<Plan, NotStaged> {
     steps.push(Step::Remove(packages));
     let folders = dropped.iter().map(|id| format!("{HOME}/{id}"));
     let own = [PROBE, PARTIAL].map(str::to_owned);
-    steps.push(Step::Remove(folders.chain(own).collect()));
+    steps.push(Step::Remove(
+        folders.chain(made.half_made()).chain(own).collect(),
+    ));
     let replaced = state.staged.as_ref().filter(|it| it.id != new.id);
     Ok(Plan::of(new, replaced, steps))
 }

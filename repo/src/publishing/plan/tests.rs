@@ -1,4 +1,4 @@
-use super::super::names::STAGING;
+use super::super::names::{STAGED, STAGING};
 use super::super::release::File;
 use super::*;
 
@@ -639,5 +639,53 @@ fn what_would_change_what_clients_read_is_not_staged_and_what_is_not_whole_is_no
         there.listing.insert(path.to_owned(), found);
         let made = stage(shape, &new, &there.state(&all, shape));
         assert_eq!(made, Err(NotStaged::Foreign), "{path}");
+    }
+}
+
+#[test]
+fn links_that_rsync_did_not_get_to_rename_go_and_nothing_of_somebody_else() {
+    let all = three();
+    let [first, second, _] = &all;
+    let mut at = There::default();
+    let state = at.state(&all, Shape::Linked);
+    at.perform(&plan(Shape::Linked, &first.0, &state), &mut |_| {});
+    let id = &first.0.id;
+    let half = [
+        (".releases/.current.a1B2c3".to_owned(), id.clone()),
+        (".releases/.probe.a1B2c3".to_owned(), id.clone()),
+        (
+            format!(".releases/{id}/.previous.a1B2c3"),
+            "../x".to_owned(),
+        ),
+        (".SHA256SUMS.a1B2c3".to_owned(), link_to("SHA256SUMS")),
+        (
+            "x86_64/.repodata.a1B2c3".to_owned(),
+            link_to("x86_64/repodata"),
+        ),
+        (".staging.a1B2c3".to_owned(), STAGED.to_owned()),
+    ];
+    let foreign = [
+        (".SHA256SUMS.a1B2c4", "elsewhere"),
+        (".hidden", "SHA256SUMS"),
+        (".x.abcdef", "y"),
+        ("latest.a1B2c3", "x86_64"),
+    ];
+    let foreign = foreign.map(|(path, to)| (path.to_owned(), to.to_owned()));
+    for (path, to) in half.iter().chain(&foreign) {
+        at.listing.insert(path.clone(), Found::Link(to.clone()));
+    }
+    let state = at.state(&all, Shape::Linked);
+    for made in [
+        plan(Shape::Linked, &second.0, &state),
+        stage(Shape::Linked, &second.0, &state).unwrap(),
+    ] {
+        let mut at = at.clone();
+        at.perform(&made, &mut |_| {});
+        for (path, _) in &half {
+            assert!(!at.listing.contains_key(path), "{path}");
+        }
+        for (path, _) in &foreign {
+            assert!(at.listing.contains_key(path), "{path}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use lustre_packaging::sign::{PublicKey, utc};
 use lustre_packaging::store::Digest;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::publishing::{
-    self, Found, HOME, Listing, Place, Release, STAGING, Shape, State, There, is_id,
+    self, Found, HOME, Listing, Place, Release, STAGING, Shape, State, There, is_id, staged_at,
 };
 use lustre_repository::release::{Known, Said, packages_contradict, targets_contradict, told_anew};
 use lustre_repository::{key, release_package, repo_file, sums};
@@ -62,7 +62,7 @@ pub fn look(destination: &dyn Destination, scratch: &Path) -> anyhow::Result<See
     }
     let staged = publishing::staged(destination.shape(), &listing);
     if let Some((folder, _)) = &staged {
-        wanted.extend(files(&listing, folder, Shape::Flat));
+        wanted.extend(files(&listing, folder, destination.shape()));
     }
     let there = destination.local(&wanted, scratch, lustre_files::LARGE)?;
     let root = there.join(prefix.trim_end_matches('/'));
@@ -83,7 +83,9 @@ pub fn look(destination: &dyn Destination, scratch: &Path) -> anyhow::Result<See
         let (read, release) = release(&seen.root, &seen.state.sums)?;
         if let Some(release) = release {
             if read.is_ok() {
-                know(&mut seen.state.listing, &release, &prefix);
+                let listing = &mut seen.state.listing;
+                know_at(listing, &release, str::to_owned);
+                know_at(listing, &release, |path| format!("{prefix}{path}"));
             }
             seen.state.published = Some(release);
         }
@@ -94,8 +96,16 @@ pub fn look(destination: &dyn Destination, scratch: &Path) -> anyhow::Result<See
         if let Some(release) = release
             && id.is_none_or(|id| id == release.id)
         {
-            if read.is_ok() && destination.shape() == Shape::Flat {
-                know_at(&mut seen.state.listing, &release, &folder);
+            if read.is_ok() {
+                let listing = &mut seen.state.listing;
+                let at = |path: &str| staged_at(destination.shape(), &folder, path);
+                know_at(listing, &release, at);
+                // It has the metadata of what it is to replace as well.
+                if let Some(published) = &seen.state.published
+                    && destination.shape() == Shape::Linked
+                {
+                    know_at(listing, published, |path| format!("{folder}{path}"));
+                }
             }
             seen.state.staged = Some(release.clone());
             seen.staged = Some((folder, release));
@@ -199,17 +209,10 @@ fn read(root: &Path) -> anyhow::Result<Told> {
     })
 }
 
-/// The digests that the published sums know: what they list was there before they were.
-fn know(listing: &mut Listing, release: &Release, prefix: &str) {
-    know_at(listing, release, "");
-    know_at(listing, release, prefix);
-}
-
-/// That what is below `prefix` is the release.
-fn know_at(listing: &mut Listing, release: &Release, prefix: &str) {
+/// The digests that the sums of a release know, of its files at these paths: what they list was there before they were.
+fn know_at(listing: &mut Listing, release: &Release, at: impl Fn(&str) -> String) {
     for file in &release.files {
-        if let Some(Found::File { sha256, .. }) = listing.get_mut(&format!("{prefix}{}", file.path))
-        {
+        if let Some(Found::File { sha256, .. }) = listing.get_mut(&at(&file.path)) {
             sha256.get_or_insert_with(|| file.sha256.clone());
         }
     }

@@ -101,7 +101,7 @@ impl Rsync {
         Ok(folder)
     }
 
-    /// Has rsync send these paths of `from`, with half-sent ones where nobody looks.
+    /// Has rsync send these paths of `from`.
     fn send_paths<'p>(
         &self,
         from: &Path,
@@ -113,7 +113,6 @@ impl Rsync {
         command
             .args(options)
             .args(["--chmod=D755,F644", "--from0"])
-            .arg(format!("--temp-dir={PARTIAL}"))
             .arg(arg("--files-from=", &self.list_of(paths)?));
         self.send(command, from)
     }
@@ -138,6 +137,8 @@ impl Rsync {
         Ok(())
     }
 
+    /// Sends links. With a folder for half-sent files, rsync would remove the link that is there before it makes the new one; without, it
+    /// renames it from a name beside it.
     fn send_links(&self, links: &BTreeMap<String, String>, options: &[&str]) -> anyhow::Result<()> {
         let from = self.folder("links")?;
         for (path, to) in links {
@@ -223,8 +224,15 @@ impl Destination for Rsync {
             symlink(file, &path).with_context(|| path.display().to_string())?;
         }
         let paths = puts.iter().map(|(_, put)| put.path.as_str());
-        // Time and size tell nothing of a file that was there before.
-        let options = ["--copy-links", "--times", "--omit-dir-times", "--checksum"];
+        // Half-sent files lie where nobody looks. Time and size tell nothing of a file that was there before.
+        let temporary = format!("--temp-dir={PARTIAL}");
+        let options = [
+            temporary.as_str(),
+            "--copy-links",
+            "--times",
+            "--omit-dir-times",
+            "--checksum",
+        ];
         self.send_paths(&from, paths, &options)
     }
 
