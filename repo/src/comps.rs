@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use quick_xml::escape::escape;
+
 /// A description of groups that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -125,10 +127,6 @@ impl Group {
             .chain(sorted("default", &self.default))
             .chain(sorted("optional", &self.optional))
     }
-}
-
-fn escape(text: &str) -> std::borrow::Cow<'_, str> {
-    quick_xml::escape::escape(text)
 }
 
 #[cfg(test)]

@@ -83,6 +83,9 @@ pub struct Repository {
     pub name: String,
     /// Where it is published.
     pub baseurl: String,
+    /// The fingerprint of the key that will sign later releases, where servers are told of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_key: Option<String>,
     /// Its package groups.
     #[serde(default)]
     pub groups: Vec<Group>,

@@ -91,7 +91,7 @@ impl Rule {
                 "servers that have it never install the lower one: raise the version or the release above it"
             }
             Self::ReleasePackage => {
-                "servers keep the old key, name and URL: raise `release` in the target's [repository.release_package]"
+                "servers keep the old keys, name and URL: raise `release` in the target's [repository.release_package]"
             }
             Self::SameTarget => {
                 "servers that use it would get packages for another target: choose another output"
@@ -131,6 +131,8 @@ pub struct Said<'a> {
     pub public_key: &'a str,
     /// The text of `lustre-repo.repo`.
     pub repo_file: &'a str,
+    /// The next key, as the first; empty where there is none.
+    pub next_key: &'a str,
 }
 
 /// Where packages go back, or have other content under the same name. The release package's own content is for [`told_anew`] to judge.
@@ -196,6 +198,7 @@ pub fn told_anew(
 ) -> Option<Contradiction> {
     let changed: Vec<&str> = [
         ("key", said_before.public_key != said.public_key),
+        ("next key", said_before.next_key != said.next_key),
         ("name or URL", said_before.repo_file != said.repo_file),
     ]
     .into_iter()
@@ -373,6 +376,7 @@ mod tests {
         let said = Said {
             public_key: "key",
             repo_file: "file",
+            next_key: "",
         };
         let other_key = Said {
             public_key: "other",
@@ -382,10 +386,18 @@ mod tests {
             repo_file: "other",
             ..said
         };
+        let other_next = Said {
+            next_key: "other",
+            ..said
+        };
         let judged = |now: &str, said_now| told_anew(&before, said, now, said_now);
         let same = "lustre-repo-release-9-2.el9.noarch";
         assert_eq!(judged(same, said), None);
-        for (now_said, word) in [(other_key, "key"), (other_url, "URL")] {
+        for (now_said, word) in [
+            (other_key, "key"),
+            (other_next, "next key"),
+            (other_url, "URL"),
+        ] {
             assert_eq!(judged("lustre-repo-release-9-3.el9.noarch", now_said), None);
             for now in [same, "lustre-repo-release-9-1.el9.noarch"] {
                 let found = judged(now, now_said).unwrap();

@@ -49,7 +49,10 @@ pub struct ReleasePackage<'a> {
 /// # Errors
 /// When the key, a version or the time is unusable.
 pub fn build(input: &ReleasePackage<'_>) -> Result<Built, Error> {
-    crate::key::fingerprint(input.public_key).map_err(|e| Error::Key(e.to_string()))?;
+    for key in [Some(input.public_key), input.repo_file.next_key.as_deref()] {
+        let read = key.map(crate::key::fingerprint).transpose();
+        read.map_err(|e| Error::Key(e.to_string()))?;
+    }
     let numbers = Numbers {
         name: NAME,
         version: input.version,
@@ -101,6 +104,12 @@ fn fill(builder: &mut PackageBuilder, input: &ReleasePackage<'_>) -> Result<(), 
                 .permissions(0o644)
                 .doc(),
         )?;
+    if let Some(next) = &input.repo_file.next_key {
+        builder.with_file_contents(
+            next.as_str(),
+            FileOptions::new(repo_file::NEXT_KEY_PATH).permissions(0o644),
+        )?;
+    }
     if let Some(url) = input.url {
         builder.url(url);
     }

@@ -8,6 +8,12 @@ pub const FILE: &str = "lustre-repo.repo";
 /// The name of the public key's file under `/etc/pki/rpm-gpg` and at the top of the repository.
 pub const KEY_FILE: &str = "RPM-GPG-KEY-lustre-repo";
 
+/// The name of the next key's file in the same places.
+pub const NEXT_KEY_FILE: &str = "RPM-GPG-KEY-lustre-repo-next";
+
+/// The next key's path on a server that has the release package.
+pub const NEXT_KEY_PATH: &str = "/etc/pki/rpm-gpg/RPM-GPG-KEY-lustre-repo-next";
+
 /// The key's path on a server that has the release package.
 pub const KEY_PATH: &str = "/etc/pki/rpm-gpg/RPM-GPG-KEY-lustre-repo";
 
@@ -41,6 +47,8 @@ pub struct RepoFile {
     pub base_url: String,
     /// For people: `Lustre 2.17.0 for Rocky Linux 8.10`.
     pub title: String,
+    /// The armored public key that will sign later releases, where servers are told of one.
+    pub next_key: Option<String>,
 }
 
 /// Where the file's `gpgkey` points.
@@ -88,15 +96,34 @@ impl RepoFile {
         Ok(Self {
             base_url: base_url.trim_end_matches('/').to_owned(),
             title: title.to_owned(),
+            next_key: None,
         })
+    }
+
+    /// With the armored public key that will sign later releases, if there is one: dnf takes both.
+    #[must_use]
+    pub fn with_next_key(self, next_key: Option<&str>) -> Self {
+        Self {
+            next_key: next_key.map(str::to_owned),
+            ..self
+        }
     }
 
     /// The file's text: the main section on, debuginfo and source off.
     pub fn render(&self, key: KeyLocation) -> String {
-        let key = match key {
-            KeyLocation::Installed => format!("file://{KEY_PATH}"),
-            KeyLocation::Published => format!("{}/{KEY_FILE}", self.base_url),
+        let (mut key, next) = match key {
+            KeyLocation::Installed => (
+                format!("file://{KEY_PATH}"),
+                format!("file://{NEXT_KEY_PATH}"),
+            ),
+            KeyLocation::Published => (
+                format!("{}/{KEY_FILE}", self.base_url),
+                format!("{}/{NEXT_KEY_FILE}", self.base_url),
+            ),
         };
+        if self.next_key.is_some() {
+            key = format!("{key} {next}");
+        }
         let sections = [
             ("lustre", "", "x86_64", 1),
             ("lustre-debuginfo", " - debuginfo", "x86_64-debuginfo", 0),
@@ -131,7 +158,11 @@ mod tests {
         assert!(text.contains("baseurl=https://repo.example.org/lustre/x86_64\nenabled=1"));
         assert!(text.contains("gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-lustre-repo"));
         let text = file.render(KeyLocation::Published);
-        assert!(text.contains("gpgkey=https://repo.example.org/lustre/RPM-GPG-KEY-lustre-repo"));
+        assert!(text.contains("gpgkey=https://repo.example.org/lustre/RPM-GPG-KEY-lustre-repo\n"));
+        let both = file.with_next_key(Some("a key"));
+        let text = both.render(KeyLocation::Published);
+        let next = "/lustre/RPM-GPG-KEY-lustre-repo https://repo.example.org/lustre/RPM-GPG-KEY-lustre-repo-next\n";
+        assert_eq!(text.matches(next).count(), 3);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 use std::fmt::Write as _;
 
 use lustre_sign::utc;
+use quick_xml::escape::escape;
 
 use crate::layout::Kind;
 use crate::manifest::{Advisory, KnownFault, Manifest, Package};
@@ -136,10 +137,6 @@ fn package(package: &Package) -> Option<String> {
         escape(file),
         escape(&package.sha256),
     ))
-}
-
-fn escape(text: &str) -> std::borrow::Cow<'_, str> {
-    quick_xml::escape::escape(text)
 }
 
 #[cfg(test)]

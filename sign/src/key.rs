@@ -3,29 +3,20 @@
 use std::fmt;
 use std::path::Path;
 
-use pgp::composed::{
-    ArmorOptions, Deserializable, DetachedSignature, KeyType, SignedKeyDetails, SignedSecretKey,
-};
+use pgp::composed::{ArmorOptions, Deserializable, DetachedSignature, SignedSecretKey};
 use pgp::crypto::hash::HashAlgorithm;
-use pgp::crypto::public_key::PublicKeyAlgorithm;
 use pgp::packet::{
-    KeyFlags, PacketTrait, PubKeyInner, PublicKey as PublicKeyPacket, SecretKey, Signature,
-    SignatureConfig, SignatureType, Subpacket, SubpacketData, UserId,
+    PacketTrait, Signature, SignatureConfig, SignatureType, Subpacket, SubpacketData,
 };
-use pgp::types::{
-    Duration, KeyDetails, KeyVersion, PacketHeaderVersion, Password, S2kParams, SecretParams,
-    SignedUser, StringToKey, Tag, Timestamp,
-};
+use pgp::types::{KeyDetails, Password, S2kParams, SecretParams, StringToKey, Timestamp};
 use rand::rngs::OsRng;
 use zeroize::Zeroizing;
 
 use super::armor::{self, Kind};
-use super::facts::{Facts, fingerprint, now};
+use super::certify;
+use super::facts::{Facts, fingerprint, now, utc};
 use super::secret::quietly;
 use super::{Error, Problem, PublicKey, Secret, Signer, input};
-
-/// Bits of the keys we make.
-const RSA_BITS: u32 = 4096;
 
 /// A secret key, opened and checked: RSA of at least 3072 bits whose primary key may sign.
 ///
@@ -64,7 +55,7 @@ impl Key {
         created: u32,
         lifetime: Option<u32>,
     ) -> Result<Key, Error> {
-        let secret = make(user_id, created, lifetime).map_err(Error::pgp("make a key"))?;
+        let secret = certify::make(user_id, created, lifetime).map_err(Error::pgp("make a key"))?;
         Key::checked(secret)
     }
 
@@ -190,6 +181,44 @@ impl Key {
             .map_err(Error::pgp("write out the key"))
     }
 
+    /// The same key with another end, which it says from `now` on: `until`, in seconds since 1970, or none. Other keys under it stay as
+    /// they are: none of them signs.
+    ///
+    /// # Errors
+    /// When `until` is not later than `now`, when the key says already what holds at a later time, and when the OpenPGP library fails.
+    pub fn renewed(&self, now: u32, until: Option<u32>) -> Result<Key, Error> {
+        if now < self.facts.says_since {
+            return Err(Error::BeforeSelfSignature {
+                fingerprint: self.facts.fingerprint.clone(),
+                since: utc(u64::from(self.facts.says_since)),
+                at: format!("the present ({})", utc(u64::from(now))),
+            });
+        }
+        if let Some(until) = until.filter(|until| *until <= now) {
+            return Err(Error::Expired {
+                fingerprint: self.facts.fingerprint.clone(),
+                expired: utc(u64::from(until)),
+                at: format!("the present ({})", utc(u64::from(now))),
+            });
+        }
+        let lifetime = until.map(|until| until - self.facts.created);
+        let secret = certify::again(&self.secret, &self.facts.user_ids, now, lifetime)
+            .map_err(Error::pgp("renew a key"))?;
+        Key::checked(secret)
+    }
+
+    /// The public key as its owner takes it back, from `now` on: whoever imports it takes no signature by it any more.
+    ///
+    /// # Errors
+    /// When the OpenPGP library fails.
+    pub fn revoked(&self, now: u32, compromised: bool) -> Result<PublicKey, Error> {
+        let mut public = self.secret.to_public_key();
+        let signature = certify::revocation(&self.secret, now, compromised)
+            .map_err(Error::pgp("revoke a key"))?;
+        public.details.revocation_signatures.push(signature);
+        Ok(PublicKey::new(public))
+    }
+
     fn sign(&self, data: &[u8], hash: HashAlgorithm, time: u32) -> Result<Signature, Error> {
         self.check_usable(time)?;
         let sign = || -> Result<Signature, pgp::errors::Error> {
@@ -297,62 +326,10 @@ fn parse(text: &[u8], origin: &str) -> Result<SignedSecretKey, Error> {
     }
 }
 
-/// A new key: primary only, one user id, SHA-512 self-signature made at `created`.
-fn make(
-    user_id: &str,
-    created: u32,
-    lifetime: Option<u32>,
-) -> Result<SignedSecretKey, pgp::errors::Error> {
-    let created = Timestamp::from_secs(created);
-    let (public, secret) = KeyType::Rsa(RSA_BITS).generate(OsRng)?;
-    let public = PublicKeyPacket::from_inner(PubKeyInner::new(
-        KeyVersion::V4,
-        PublicKeyAlgorithm::RSA,
-        created,
-        None,
-        public,
-    )?)?;
-    let key = SecretKey::new(public.clone(), secret)?;
-    let id = UserId::from_str(PacketHeaderVersion::New, user_id)?;
-
-    let mut flags = KeyFlags::default();
-    flags.set_certify(true);
-    flags.set_sign(true);
-    let mut config = SignatureConfig::v4(
-        SignatureType::CertPositive,
-        PublicKeyAlgorithm::RSA,
-        HashAlgorithm::Sha512,
-    );
-    config.hashed_subpackets = vec![
-        Subpacket::regular(SubpacketData::SignatureCreationTime(created))?,
-        Subpacket::regular(SubpacketData::IssuerFingerprint(key.fingerprint()))?,
-        Subpacket::regular(SubpacketData::KeyFlags(flags))?,
-        Subpacket::regular(SubpacketData::IsPrimary(true))?,
-    ];
-    if let Some(lifetime) = lifetime {
-        config
-            .hashed_subpackets
-            .push(Subpacket::regular(SubpacketData::KeyExpirationTime(
-                Duration::from_secs(lifetime),
-            ))?);
-    }
-    config.unhashed_subpackets = vec![Subpacket::regular(SubpacketData::IssuerKeyId(
-        key.legacy_key_id(),
-    ))?];
-    let signature =
-        config.sign_certification(&key, &public, &Password::empty(), Tag::UserId, &id)?;
-    let details = SignedKeyDetails::new(
-        Vec::new(),
-        Vec::new(),
-        vec![SignedUser::new(id, vec![signature])],
-        Vec::new(),
-    );
-    Ok(SignedSecretKey::new(key, details, Vec::new(), Vec::new()))
-}
-
 #[cfg(test)]
 mod tests {
-    use pgp::composed::SecretKeyParamsBuilder;
+    use pgp::composed::{KeyType, SecretKeyParamsBuilder};
+    use pgp::types::Duration;
 
     use super::*;
     use crate::policy::Strength;

@@ -17,6 +17,7 @@
 
 mod agent;
 mod armor;
+mod certify;
 mod dev;
 mod error;
 mod facts;

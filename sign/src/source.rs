@@ -59,6 +59,18 @@ impl KeySource {
         })
     }
 
+    /// The secret key itself: none where gpg-agent keeps it, and none of a development key, which nobody relies on.
+    ///
+    /// # Errors
+    /// As [`Key::from_file`] and [`Key::from_variable`].
+    pub fn secret(&self, passphrase: Option<Secret>) -> Result<Option<Key>, super::Error> {
+        match self {
+            KeySource::File(path) => Key::from_file(path, passphrase.as_ref()).map(Some),
+            KeySource::Variable(name) => Key::from_variable(name, passphrase.as_ref()).map(Some),
+            KeySource::Agent { .. } | KeySource::Development(_) => Ok(None),
+        }
+    }
+
     /// The public part of the key, without a passphrase and without making anything: nothing where the development key is not there
     /// yet.
     ///

@@ -16,6 +16,8 @@ mod page;
 mod proofs;
 #[path = "assemble/releases.rs"]
 mod releases;
+#[path = "assemble/rotation.rs"]
+mod rotation;
 #[path = "assemble/sbom.rs"]
 mod sbom;
 #[path = "assemble/tamper.rs"]

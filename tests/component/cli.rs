@@ -19,6 +19,8 @@ mod full;
 mod help;
 #[path = "cli/installed.rs"]
 mod installed;
+#[path = "cli/key_life.rs"]
+mod key_life;
 #[path = "cli/keys.rs"]
 mod keys;
 #[path = "cli/looking.rs"]

@@ -14,6 +14,8 @@ mod kills;
 mod places;
 #[path = "publish/releases.rs"]
 mod releases;
+#[path = "publish/rotation.rs"]
+mod rotation;
 #[path = "publish/servers.rs"]
 mod servers;
 #[path = "publish/staging.rs"]

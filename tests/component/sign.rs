@@ -9,6 +9,8 @@ mod agent;
 mod detached;
 #[path = "sign/keys.rs"]
 mod keys;
+#[path = "sign/life.rs"]
+mod life;
 #[path = "sign/tools.rs"]
 mod tools;
 

@@ -14,6 +14,11 @@ use lustre_repository::release::Rule;
 
 use crate::called::PROGRAM;
 
+pub mod key;
+
+pub use key::KeyArgs;
+use key::KeyCommand;
+
 /// Build signed, reproducible dnf repositories for Lustre servers.
 ///
 /// Builds a patched e2fsprogs, a Lustre kernel, and the Lustre server packages, assembles them into a signed repository, and proves that it
@@ -99,7 +104,12 @@ impl Command {
             Self::Promote(arguments) => Some(&mut arguments.key),
             Self::Publish(arguments) => Some(&mut arguments.place.key),
             Self::Verify(arguments) => Some(&mut arguments.key),
-            Self::Key(KeyCommand::Show { key, .. } | KeyCommand::Export { key }) => Some(key),
+            Self::Key(
+                KeyCommand::Show { key, .. }
+                | KeyCommand::Export { key }
+                | KeyCommand::Renew { key, .. }
+                | KeyCommand::Revoke { key, .. },
+            ) => Some(key),
             _ => None,
         }
     }
@@ -174,9 +184,10 @@ impl Command {
             Self::Key(KeyCommand::Export { .. }) => {
                 Some("`key export` writes the public key itself; use `key show` for JSON")
             }
-            Self::Key(KeyCommand::New { .. }) => {
-                Some("`key new` only writes a file; use `key show --key-file FILE` for JSON")
+            Self::Key(KeyCommand::New { .. } | KeyCommand::Renew { .. }) => {
+                Some("it only writes a file; use `key show --key-file FILE` for JSON")
             }
+            Self::Key(KeyCommand::Revoke { .. }) => Some("it only writes a file"),
             Self::Test(_) => Some("the tests print their own results"),
             Self::Completions { .. } | Self::Man { .. } => {
                 Some("the output has a format of its own")
@@ -420,10 +431,12 @@ pub enum Command {
         #[arg(short, long, value_name = "DIR")]
         output: PathBuf,
     },
-    /// Create, show or export the signing key.
+    /// Create, show, export, renew or revoke the signing key.
     #[command(
         subcommand,
-        after_help = "Example:\n  cargo xtask key export > RPM-GPG-KEY-lustre-repo"
+        after_help = "Examples:\n  cargo xtask key new --user-id \"Site Lustre <lustre@example.org>\" --output release.key.asc\n  \
+                      cargo xtask key show --key-file release.key.asc    until when it is valid\n  \
+                      cargo xtask key export > RPM-GPG-KEY-lustre-repo"
     )]
     Key(KeyCommand),
     /// Remove what no target needs any more: superseded results, downloads, git mirrors and logs; with `--all`, the whole store.
@@ -679,28 +692,6 @@ pub struct ShellArgs {
     pub command: Vec<String>,
 }
 
-/// Which key signs.
-#[derive(Debug, Clone, Default, Args)]
-pub struct KeyArgs {
-    /// File with the armored secret key, or a pipe (`/dev/stdin`).
-    ///
-    /// Defaults to LUSTRE_REPO_KEY_FILE, LUSTRE_REPO_KEY_AGENT, or LUSTRE_REPO_KEY, which has the key itself. The passphrase, if any, comes
-    /// from the file named by LUSTRE_REPO_KEY_PASSPHRASE_FILE, or from LUSTRE_REPO_KEY_PASSPHRASE.
-    #[arg(long, value_name = "FILE", help_heading = "Signing key")]
-    pub key_file: Option<PathBuf>,
-    /// Fingerprint of a key in gpg-agent.
-    #[arg(
-        long,
-        value_name = "FINGERPRINT",
-        conflicts_with = "key_file",
-        help_heading = "Signing key"
-    )]
-    pub key_agent: Option<String>,
-    /// The key file of a site's defaults, for where neither the line nor the environment names a key.
-    #[arg(skip)]
-    pub default: Option<PathBuf>,
-}
-
 /// Arguments of `build`.
 #[derive(Debug, Clone, Args)]
 pub struct BuildArgs {
@@ -746,6 +737,11 @@ pub struct VerifyArgs {
     /// An old repository that is served again still has all its signatures.
     #[arg(long, value_name = "DAYS", conflicts_with = "reproducible")]
     pub max_age: Option<u32>,
+    /// Fail if the key expires within DAYS days.
+    ///
+    /// With 0, only if it has expired.
+    #[arg(long, value_name = "DAYS", default_value_t = key::RENEWAL_DAYS, conflicts_with = "reproducible")]
+    pub key_days: u32,
     /// Install it even if it is not known whose key to expect.
     ///
     /// The scriptlets of its packages run in a chroot, with no proof of who made them.
@@ -830,35 +826,6 @@ pub struct LockArgs {
     /// Update all sources to the newest versions.
     #[arg(long)]
     pub update: bool,
-}
-
-/// What to do with keys.
-#[derive(Debug, Subcommand)]
-pub enum KeyCommand {
-    /// Create a new release key (RSA-4096) in a file.
-    New {
-        /// Name and address, as in "Site Lustre <lustre@example.org>".
-        #[arg(long)]
-        user_id: String,
-        /// File for the armored secret key; it must not exist.
-        #[arg(long, value_name = "FILE")]
-        output: PathBuf,
-    },
-    /// Show the key that would sign.
-    Show {
-        /// Which key.
-        #[command(flatten)]
-        key: KeyArgs,
-        /// As JSON: see [`GlobalArgs`].
-        #[arg(skip)]
-        json: bool,
-    },
-    /// Write the public key to standard output.
-    Export {
-        /// Which key.
-        #[command(flatten)]
-        key: KeyArgs,
-    },
 }
 
 /// Arguments of `clean`.

@@ -2,11 +2,13 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use lustre_packaging::process::secrets;
-use lustre_packaging::sign::{KeySource, Secret, Signer};
+use lustre_packaging::sign::{Key, KeySource, PublicKey, Secret, Signer, utc};
 
 use crate::cli::KeyArgs;
+use crate::cli::key::RENEWAL_DAYS;
 use crate::context::{self, variable};
 use crate::exit::Usage;
 use crate::ui;
@@ -98,12 +100,7 @@ pub fn can_be_read_again(arguments: &KeyArgs) -> anyhow::Result<bool> {
 /// # Errors
 /// When the key cannot be read, is encrypted and no passphrase is given, or cannot sign.
 pub fn open(arguments: &KeyArgs) -> anyhow::Result<Box<dyn Signer>> {
-    if let Some((name, id)) = secrets::seen_in() {
-        ui::warn(&format!(
-            "warning: `{name}` (process {id}), which started this, has the key or its passphrase in its environment, where all programs of \
-             the same user can read it; start the tool with `exec`, or pass the key through a pipe"
-        ));
-    }
+    warn_of_a_copy();
     let opened = source(arguments)?.open(Secret::passphrase_from_environment()?)?;
     if let Some(path) = opened.made {
         ui::warn(&format!(
@@ -111,12 +108,70 @@ pub fn open(arguments: &KeyArgs) -> anyhow::Result<Box<dyn Signer>> {
             path.display()
         ));
     }
+    let public = PublicKey::parse(&opened.signer.public_key_armored()?)?;
+    if let Some(text) = public
+        .expires()
+        .and_then(|end| ending(end, SystemTime::now()))
+    {
+        ui::warn(&text);
+    }
     Ok(opened.signer)
+}
+
+/// What is said of a key that ends at `end`, in seconds since 1970, where that is soon.
+fn ending(end: u64, now: SystemTime) -> Option<String> {
+    let end_time = UNIX_EPOCH + Duration::from_secs(end);
+    let left = end_time.duration_since(now).ok()?;
+    let days = left.as_secs() / (24 * 60 * 60);
+    (days < u64::from(RENEWAL_DAYS)).then(|| {
+        format!(
+            "warning: the key that signs expires on {}, in {days} days; docs/keys.md says how to renew or replace it",
+            utc(end)
+        )
+    })
+}
+
+/// The secret key of [`source`], for what only its owner does with it.
+///
+/// # Errors
+/// As [`open`], and when it is a development key or gpg-agent's.
+pub fn open_secret(arguments: &KeyArgs) -> anyhow::Result<Key> {
+    warn_of_a_copy();
+    let source = source(arguments)?;
+    let key = source.secret(Secret::passphrase_from_environment()?)?;
+    key.ok_or_else(|| {
+        let why = match source {
+            KeySource::Agent { .. } => "gpg-agent gives no secret key away; use gpg for this",
+            _ => "this is for release keys, and none is named; give its file with --key-file",
+        };
+        Usage(why.to_owned()).into()
+    })
+}
+
+fn warn_of_a_copy() {
+    if let Some((name, id)) = secrets::seen_in() {
+        ui::warn(&format!(
+            "warning: `{name}` (process {id}), which started this, has the key or its passphrase in its environment, where all programs of \
+             the same user can read it; start the tool with `exec`, or pass the key through a pipe"
+        ));
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_end_of_a_key_is_told_in_time() {
+        let end = 1_800_000_000;
+        let left = |days: u64| UNIX_EPOCH + Duration::from_secs(end - days * 86_400);
+        assert_eq!(ending(end, left(60)), None);
+        let text = ending(end, left(10)).unwrap();
+        assert!(
+            text.contains("2027-01-15") && text.contains("in 10 days"),
+            "{text}"
+        );
+    }
 
     #[test]
     fn a_key_file_that_is_not_there_is_named() {

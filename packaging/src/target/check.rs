@@ -5,6 +5,7 @@ use super::model::{DistributionKind, KernelKind, Source, Target};
 use super::site::BESIDE;
 use super::syntax::{fingerprint, inside};
 use crate::advisories::commit::is_ticket;
+use crate::sign::PublicKey;
 
 impl Target {
     /// Checks what the types leave open.
@@ -86,6 +87,11 @@ impl Target {
         }
         if numbers.release == 0 {
             return Err("repository.release_package.release starts with 1".to_owned());
+        }
+        if let Some(text) = &self.repository.next_key {
+            PublicKey::parse(text)
+                .and_then(|key| key.check_published())
+                .map_err(|error| format!("repository.next_key: {error}"))?;
         }
         Ok(())
     }

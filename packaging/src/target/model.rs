@@ -331,6 +331,9 @@ pub struct Repository {
     pub name: String,
     /// Where servers will find it; `$basearch` may stand in it.
     pub baseurl: String,
+    /// The armored public key that will sign later releases: servers get to know it before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_key: Option<String>,
     /// The package that makes a server know the repository.
     pub release_package: ReleasePackage,
     /// The comps group.

@@ -90,7 +90,7 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
     let mut manifest = assembly.manifest.clone();
     manifest.format = manifest::FORMAT;
     manifest.key_fingerprint = fingerprint;
-    manifest.repository = Some(told(assembly));
+    manifest.repository = Some(told(assembly)?);
     let licenses;
     (manifest.packages, licenses) = place_packages(assembly, tree)?;
     manifest.sort();
@@ -118,10 +118,13 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
         repodata::write(&tree.join(kind.folder()), &options)?;
     }
     let published = assembly.repo_file.render(KeyLocation::Published);
-    for (name, text) in [
+    let next = assembly.repo_file.next_key.as_deref();
+    let next = next.map(|text| (repo_file::NEXT_KEY_FILE, text));
+    let own = [
         (repo_file::KEY_FILE, assembly.public_key),
         (repo_file::FILE, published.as_str()),
-    ] {
+    ];
+    for (name, text) in own.into_iter().chain(next) {
         let path = tree.join(name);
         fs::write(&path, text).map_err(tried("write", &path))?;
     }
@@ -183,11 +186,13 @@ pub fn swap_in(out: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> Result
 }
 
 /// What the repository tells servers of itself, for the manifest.
-fn told(assembly: &Assembly<'_>) -> manifest::Repository {
+fn told(assembly: &Assembly<'_>) -> Result<manifest::Repository, Error> {
     let groups = assembly.comps.groups().iter();
-    manifest::Repository {
+    let next = assembly.repo_file.next_key.as_deref();
+    Ok(manifest::Repository {
         name: assembly.repo_file.title.clone(),
         baseurl: assembly.repo_file.base_url.clone(),
+        next_key: next.map(key::fingerprint).transpose()?,
         groups: groups
             .map(|group| manifest::Group {
                 id: group.id.clone(),
@@ -195,7 +200,7 @@ fn told(assembly: &Assembly<'_>) -> manifest::Repository {
                 mandatory: group.mandatory.clone(),
             })
             .collect(),
-    }
+    })
 }
 
 /// What each package says of its licence, by its path in the tree.

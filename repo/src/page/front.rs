@@ -48,6 +48,10 @@ pub(super) fn summary(page: &Page<'_>) -> Markup {
             }
             dt { "Signing key" }
             dd { code { (shown(&grouped(&manifest.key_fingerprint))) } }
+            @if let Some(next) = manifest.repository.as_ref().and_then(|it| it.next_key.as_ref()) {
+                dt { "Next key" }
+                dd { code { (shown(&grouped(next))) } ", which will sign later releases" }
+            }
         }
     }
 }
@@ -160,7 +164,7 @@ pub(super) fn commands(manifest: &Manifest) -> Markup {
 }
 
 /// What the files at the top are.
-const KNOWN: [(&str, &str); 12] = [
+const KNOWN: [(&str, &str); 13] = [
     (compat::FILE, "on which kernels its modules load"),
     (compat::TEXT, "the same as text"),
     (
@@ -172,6 +176,10 @@ const KNOWN: [(&str, &str); 12] = [
         "every check, what it looked at, and its result",
     ),
     (repo_file::KEY_FILE, "the public key"),
+    (
+        repo_file::NEXT_KEY_FILE,
+        "the public key that will sign later releases",
+    ),
     (
         repo_file::FILE,
         "for /etc/yum.repos.d, without the release package",

@@ -75,6 +75,7 @@ fn manifest() -> Manifest {
         repository: Some(Repository {
             name: "Lustre 2.17.0 for Rocky Linux 9.6".to_owned(),
             baseurl: "https://repo.example.org/lustre/$basearch".to_owned(),
+            next_key: None,
             groups: vec![Group {
                 id: "lustre-server".to_owned(),
                 name: "Lustre Server".to_owned(),

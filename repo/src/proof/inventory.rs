@@ -1,12 +1,13 @@
 //! What there is: sums, manifest, expected packages, nothing twice.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
 use super::context::Context;
 use super::report::Verdict;
 use crate::layout::Kind;
 use crate::manifest::{self, Manifest};
-use crate::{key, sums};
+use crate::{key, repo_file, sums};
 
 /// Every file against `SHA256SUMS`.
 pub(super) fn sums(context: &Context<'_>) -> Verdict {
@@ -57,6 +58,7 @@ pub(super) fn manifest(context: &Context<'_>) -> Verdict {
             manifest.target, input.target
         ));
     }
+    findings.extend(next_key(input.dist, &manifest));
     let mut listed: BTreeSet<&str> = BTreeSet::new();
     for package in &manifest.packages {
         if !listed.insert(&package.file) {
@@ -80,6 +82,28 @@ pub(super) fn manifest(context: &Context<'_>) -> Verdict {
         findings.push(format!("{rpm} is not in the manifest"));
     }
     Verdict::from_findings(format!("{} packages", manifest.packages.len()), findings)
+}
+
+/// What is wrong with the key that servers are told of for later.
+fn next_key(dist: &Path, manifest: &Manifest) -> Option<String> {
+    let told = manifest.repository.as_ref()?.next_key.as_ref();
+    let name = repo_file::NEXT_KEY_FILE;
+    let read = lustre_files::read_no_link_to_string(dist.join(name), lustre_files::SOURCE);
+    match (told, lustre_files::if_there(read)) {
+        (None, Ok(None)) => None,
+        (None, _) => Some(format!(
+            "{name} is there, and the manifest names no next key"
+        )),
+        (Some(told), Ok(Some(text))) => match key::fingerprint(&text) {
+            Ok(found) if found == *told => None,
+            Ok(found) => Some(format!(
+                "{name} is the key {found}, the manifest names {told}"
+            )),
+            Err(error) => Some(format!("{name}: {error}")),
+        },
+        (Some(_), Ok(None)) => Some(format!("{name} is missing")),
+        (Some(_), Err(error)) => Some(format!("{name}: {error}")),
+    }
 }
 
 fn compare(context: &Context<'_>, listed: &manifest::Package) -> Result<(), String> {

@@ -67,6 +67,7 @@ fn most(name: &str) -> Option<u64> {
             page::FILE,
             repo_file::FILE,
             repo_file::KEY_FILE,
+            repo_file::NEXT_KEY_FILE,
             report::FILE,
             sums::FILE,
             sums::SIGNATURE,

@@ -110,6 +110,12 @@ pub fn key() -> &'static Key {
     KEY.get_or_init(|| dev_key(&keys()).unwrap().key)
 }
 
+/// The key that follows it, made likewise.
+pub fn next_key() -> &'static Key {
+    static KEY: OnceLock<Key> = OnceLock::new();
+    KEY.get_or_init(|| dev_key(&keys().join("next")).unwrap().key)
+}
+
 /// The folder that the key is in.
 pub fn keys() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).join("assemble-keys")
@@ -243,9 +249,13 @@ impl World {
 
 /// Signs a package into `dir` and gives it as an input.
 pub fn signed(package: &Path, dir: &Path) -> Input {
+    signed_by(key(), package, dir)
+}
+
+fn signed_by(key: &Key, package: &Path, dir: &Path) -> Input {
     let path = dir.join("signed").join(package.file_name().unwrap());
     fs::create_dir_all(path.parent().unwrap()).unwrap();
-    let done = sign_package(package, &path, key(), EPOCH).unwrap();
+    let done = sign_package(package, &path, key, EPOCH).unwrap();
     Input {
         path,
         sha256_unsigned: done.unsigned_sha256,
@@ -271,6 +281,8 @@ pub struct Tree {
     pub known_faults: Vec<KnownFault>,
     /// What updating to it mends; tests change it.
     pub advisories: Vec<Advisory>,
+    /// The key that signs.
+    signer: &'static Key,
     /// What its packages are made of; tests change it.
     pub stage: Stage,
     /// What they are made with besides; tests change it.
@@ -306,6 +318,7 @@ impl Tree {
             replaces: None,
             known_faults: Vec::new(),
             advisories: Vec::new(),
+            signer: key(),
             stage: Stage::default(),
             made_with: MadeWith::default(),
             repo_file,
@@ -334,13 +347,57 @@ impl Tree {
     /// Adds a package, built and signed for it.
     pub fn with(&mut self, spec: &Spec<'_>) -> &mut Self {
         let (binary, _) = spec.build(&self.dir.path().join("more"));
-        self.packages.push(signed(&binary, self.dir.path()));
+        let input = signed_by(self.signer, &binary, self.dir.path());
+        self.packages.push(input);
         self
+    }
+
+    /// Has all of it signed by `signer`, with a release package of that number which tells servers of the next key.
+    pub fn signed_anew(
+        &mut self,
+        signer: &'static Key,
+        next_key: Option<&Key>,
+        release: &str,
+    ) -> &mut Self {
+        let next = next_key.map(|key| key.public_key_armored().unwrap());
+        self.signer = signer;
+        self.repo_file = self.repo_file.clone().with_next_key(next.as_deref());
+        self.packages.retain(|input| {
+            let name = input.path.file_name().unwrap().to_string_lossy();
+            !name.starts_with(release_package::NAME)
+        });
+        let folder = self.dir.path().join(release);
+        for input in &mut self.packages {
+            // What it was before anybody signed it stays.
+            let path = signed_by(signer, &input.path, &folder).path;
+            *input = Input {
+                path,
+                ..input.clone()
+            };
+        }
+        let built = release_package::build(&ReleasePackage {
+            version: "1.0",
+            release,
+            repo_file: &self.repo_file,
+            public_key: &signer.public_key_armored().unwrap(),
+            source_date_epoch: u64::from(EPOCH),
+            url: None,
+        })
+        .unwrap();
+        let path = folder.join(&built.file_name);
+        fs::write(&path, built.bytes).unwrap();
+        self.packages.push(signed_by(signer, &path, &folder));
+        self
+    }
+
+    /// The armored public key of what signs it.
+    pub fn public_key(&self) -> String {
+        self.signer.public_key_armored().unwrap()
     }
 
     /// Assembles it with the test key.
     pub fn assemble(&self) -> Result<Manifest, layout::Error> {
-        self.assemble_with(&|content| Ok(key().sign_detached(content, self.released)?))
+        self.assemble_with(&|content| Ok(self.signer.sign_detached(content, self.released)?))
     }
 
     /// Assembles it with another signing function.
@@ -348,7 +405,7 @@ impl Tree {
         &self,
         sign: &dyn Fn(&[u8]) -> Result<String, SignError>,
     ) -> Result<Manifest, layout::Error> {
-        let public_key = public_key();
+        let public_key = self.public_key();
         let base = repodata::primary(&world().base).unwrap();
         layout::assemble(
             &Assembly {
@@ -388,8 +445,8 @@ impl Tree {
     /// Completes the assembled tree with its proof, as it is published; gives the proof.
     pub fn complete(&self) -> Proof {
         let proof = Proof::new(&self.dist(), "test", "0", self.check()).unwrap();
-        let sign = |content: &[u8]| Ok(key().sign_detached(content, EPOCH)?);
-        let completion = Completion::new(&self.dist(), &proof, &public_key(), &sign).unwrap();
+        let sign = |content: &[u8]| Ok(self.signer.sign_detached(content, self.released)?);
+        let completion = Completion::new(&self.dist(), &proof, &self.public_key(), &sign).unwrap();
         for (name, text) in completion.files() {
             fs::write(self.dist().join(name), text).unwrap();
         }
@@ -414,7 +471,7 @@ impl Tree {
             expected: &self.expected,
             target: "test",
             repo_file: &self.repo_file,
-            public_key: &public_key(),
+            public_key: &self.public_key(),
             logs: &self.dir.path().join("logs"),
             confine: lustre_packaging::sandbox::looking,
         })

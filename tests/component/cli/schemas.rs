@@ -54,6 +54,7 @@ fn a_manifest_with_everything_and_one_with_little_are_as_their_schema_has_them()
         repository: Some(manifest::Repository {
             name: "Lustre".to_owned(),
             baseurl: "https://a".to_owned(),
+            next_key: Some("0123456789ABCDEF0123456789ABCDEF01234567".to_owned()),
             groups: vec![manifest::Group {
                 id: "lustre-server".to_owned(),
                 name: "Lustre Server".to_owned(),

@@ -99,7 +99,7 @@ impl Rpmkeys {
         this
     }
 
-    fn command(&self) -> Command {
+    pub fn command(&self) -> Command {
         let mut command = Command::new("rpmkeys");
         command
             .env("LC_ALL", "C")

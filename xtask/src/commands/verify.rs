@@ -3,6 +3,7 @@
 mod age;
 pub mod expected;
 pub mod identity;
+mod key_life;
 mod only_static;
 mod reproducible;
 mod signatures;
@@ -19,7 +20,7 @@ use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Check, Outcome as Result_, StaticInput};
 
 use expected::Expected;
-use signatures::{Signatures, key_check, repo_file, signatures};
+use signatures::{Limits, Signatures, key_check, repo_file, signatures};
 
 use super::boot;
 use super::proofs::{self, Proved};
@@ -108,7 +109,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
             return Ok(outcome);
         }
         let only_static::Checked { made, left } =
-            only_static::checks(&context, &dist, &expected, arguments.max_age)?;
+            only_static::checks(&context, &dist, &expected, Limits::of(arguments))?;
         proofs::uninterrupted()?;
         let mut proved = Proved::new(&context, &dist, made)?;
         // What nobody asked for does not fail.
@@ -142,7 +143,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         &context,
         &dist,
         &expected,
-        arguments.max_age,
+        Limits::of(arguments),
         Prove::Install,
         || {
             let lock = lock::current(&context)?;
@@ -153,7 +154,8 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     )?;
     proofs::uninterrupted()?;
     for check in &all {
-        if [proof::KEY, age::CHECK].contains(&check.name.as_str()) && check.result == Result_::Pass
+        if [proof::KEY, age::CHECK, key_life::CHECK].contains(&check.name.as_str())
+            && check.result == Result_::Pass
         {
             ui::say(&format!(
                 "{} {}: {}",
@@ -250,7 +252,7 @@ fn checks<'s>(
     context: &Context,
     dist: &Path,
     expected: &Expected,
-    max_age: Option<u32>,
+    limits: Limits,
     level: Prove,
     server: impl FnOnce() -> anyhow::Result<&'s mut Server>,
 ) -> anyhow::Result<Vec<Check>> {
@@ -260,7 +262,7 @@ fn checks<'s>(
         read_on,
         trusted,
         recent,
-    } = signatures(context, dist, expected, max_age)?;
+    } = signatures(context, dist, expected, limits)?;
     if !read_on {
         return Ok(all);
     }

@@ -497,7 +497,8 @@ impl BuildGraph<'_> {
 
     fn repo_file(&self) -> Result<RepoFile, Failure> {
         let repository = &self.target.repository;
-        Ok(RepoFile::new(&repository.baseurl, &repository.name)?)
+        Ok(RepoFile::new(&repository.baseurl, &repository.name)?
+            .with_next_key(repository.next_key.as_deref()))
     }
 }
 

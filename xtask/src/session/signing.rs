@@ -1,5 +1,6 @@
 //! The key, and the times that it signs with.
 
+use anyhow::bail;
 use lustre_packaging::sign::PublicKey;
 use lustre_repository::release::Release;
 
@@ -15,6 +16,13 @@ pub fn signing(context: &Context, arguments: &KeyArgs) -> anyhow::Result<Signing
     let public = PublicKey::parse(signer.public_key_armored()?)?;
     let planned = planned_signing(context, Some(&public))?;
     public.check_usable(planned.time)?;
+    let next = context.target.repository.next_key.as_deref();
+    if next.map(lustre_repository::key::fingerprint).transpose()? == Some(public.fingerprint()) {
+        bail!(
+            "repository.next_key of the target `{}` is the key that signs; remove it there, and raise `release` in [repository.release_package]",
+            context.target.name
+        );
+    }
     Ok(Signing {
         signer: Some(signer),
         ..planned

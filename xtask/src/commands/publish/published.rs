@@ -281,6 +281,7 @@ fn against(source: &Source, root: &Path, told: &Told) -> anyhow::Result<Vec<Stri
     let said = |sums| Said {
         public_key: digest(sums, repo_file::KEY_FILE),
         repo_file: digest(sums, repo_file::FILE),
+        next_key: digest(sums, repo_file::NEXT_KEY_FILE),
     };
     let prefix = format!("{}-", release_package::NAME);
     let own = new.iter().find(|it| it.nevra.starts_with(&prefix));
@@ -308,17 +309,23 @@ fn one<'a>((nevra, content): &'a (String, String)) -> Known<'a> {
 fn other_signer(source: &Source, root: &Path, told: &Told) -> Option<String> {
     let path = root.join(sums::SIGNATURE);
     let signature = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE);
+    let own = source::key_of(root).ok();
+    let its = own.as_ref().and_then(|text| key::fingerprint(text).ok());
+    let ours = key::fingerprint(&source.public_key).ok();
+    // Servers know the key of this repository by now, where the one that is published tells them of it.
+    let next = told.manifest.repository.as_ref();
+    let next = next.and_then(|it| it.next_key.as_ref());
+    let by = match &own {
+        Some(own) if next.is_some() && next == ours.as_ref() => own,
+        _ => &source.public_key,
+    };
     let verified = signature
         .map_err(anyhow::Error::from)
         .and_then(|signature| {
-            let key = PublicKey::parse(&source.public_key)?;
+            let key = PublicKey::parse(by)?;
             Ok(key.verify_detached(told.sums.as_bytes(), &signature)?)
         });
     let error = verified.err()?;
-    let its = source::key_of(root)
-        .ok()
-        .and_then(|text| key::fingerprint(&text).ok());
-    let ours = key::fingerprint(&source.public_key).ok();
     Some(match its {
         Some(its) if Some(&its) != ours.as_ref() => format!(
             "what is published is signed by another key, {its}: servers have that one, and not the key of this repository"

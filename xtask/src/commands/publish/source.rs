@@ -60,7 +60,10 @@ pub fn proven(
     if good(&checks) {
         let told = manifest.repository.as_ref();
         let url = told.map_or("https://unknown.invalid/", |it| it.baseurl.as_str());
-        let repo_file = RepoFile::new(url, told.map_or("unknown", |it| it.name.as_str()))?;
+        let next = told.and_then(|it| it.next_key.as_ref());
+        let next = next.map(|_| text(repo_file::NEXT_KEY_FILE)).transpose()?;
+        let repo_file = RepoFile::new(url, told.map_or("unknown", |it| it.name.as_str()))?
+            .with_next_key(next.as_deref());
         checks.extend(proof::own_checks(&StaticInput {
             dist,
             base_repos: &[],

@@ -53,7 +53,7 @@ impl<'s> Staged<'s> {
             fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
             // It may be elsewhere, or somebody else's.
             if !to.exists() && fs::hard_link(&from, &to).is_err() {
-                fs::copy(&from, &to).with_context(failed)?;
+                lustre_files::copy(&from, &to).with_context(failed)?;
             }
         }
         Ok(Some(Self {

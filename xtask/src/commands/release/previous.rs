@@ -30,6 +30,8 @@ pub struct PreviousRelease {
     manifest_digest: String,
     key_digest: String,
     repo_file_digest: String,
+    /// Empty where there is none.
+    next_key_digest: String,
 }
 
 impl PreviousRelease {
@@ -76,6 +78,9 @@ impl PreviousRelease {
             path: output.to_owned(),
             key_digest: digest(repo_file::KEY_FILE)?,
             repo_file_digest: digest(repo_file::FILE)?,
+            next_key_digest: sums::digest_of(&all, repo_file::NEXT_KEY_FILE)
+                .unwrap_or_default()
+                .to_owned(),
             manifest_digest: digest(manifest::FILE)?,
             sums: all,
             manifest,
@@ -150,7 +155,8 @@ impl PreviousRelease {
         signing: &Signing,
     ) -> anyhow::Result<Option<Contradiction>> {
         let repository = &target.repository;
-        let text = RepoFile::new(&repository.baseurl, &repository.name)?;
+        let next = repository.next_key.as_deref();
+        let text = RepoFile::new(&repository.baseurl, &repository.name)?.with_next_key(next);
         let text = text.render(KeyLocation::Published);
         let digest = |text: &str| Digest::of_bytes(text.as_bytes()).to_string();
         Ok(told_anew(
@@ -158,11 +164,13 @@ impl PreviousRelease {
             Said {
                 public_key: &self.key_digest,
                 repo_file: &self.repo_file_digest,
+                next_key: &self.next_key_digest,
             },
             &release_package(target),
             Said {
                 public_key: &digest(&signing.public_key),
                 repo_file: &digest(&text),
+                next_key: &next.map(digest).unwrap_or_default(),
             },
         ))
     }

@@ -6,7 +6,7 @@ use lustre_packaging::sandbox;
 use lustre_repository::proof::{self, Check, StaticInput};
 
 use super::expected::Expected;
-use super::signatures::{Signatures, repo_file, signatures};
+use super::signatures::{Limits, Signatures, repo_file, signatures};
 use crate::base::{Base, base};
 use crate::context::Context;
 use crate::prove::not_installed;
@@ -26,14 +26,14 @@ pub fn checks(
     context: &Context,
     dist: &Path,
     expected: &Expected,
-    max_age: Option<u32>,
+    limits: Limits,
 ) -> anyhow::Result<Checked> {
     let Signatures {
         checks: mut made,
         published,
         read_on,
         ..
-    } = signatures(context, dist, expected, max_age)?;
+    } = signatures(context, dist, expected, limits)?;
     let mut left = not_installed(NOT_ASKED);
     if !read_on {
         return Ok(Checked { made, left });

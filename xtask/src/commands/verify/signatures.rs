@@ -10,7 +10,28 @@ use lustre_repository::repo_file::{KEY_FILE, RepoFile};
 
 use super::age;
 use super::expected::Expected;
+use super::key_life;
+use crate::cli::VerifyArgs;
 use crate::context::Context;
+
+/// What a repository's times are held against.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// How many days ago it may have been signed.
+    pub max_age: Option<u32>,
+    /// How many days its key has to be valid for.
+    pub key_days: u32,
+}
+
+impl Limits {
+    /// Those of the command line.
+    pub fn of(arguments: &VerifyArgs) -> Self {
+        Self {
+            max_age: arguments.max_age,
+            key_days: arguments.key_days,
+        }
+    }
+}
 
 /// Who made a repository, and when.
 pub struct Signatures {
@@ -33,7 +54,7 @@ pub fn signatures(
     context: &Context,
     dist: &Path,
     expected: &Expected,
-    max_age: Option<u32>,
+    limits: Limits,
 ) -> anyhow::Result<Signatures> {
     let (key, published) = key_check(context, dist, expected)?;
     let trusted = key.result == Outcome::Pass;
@@ -75,11 +96,14 @@ pub fn signatures(
         return Ok(all);
     }
     let age = Check::run(age::CHECK, &logs, || {
-        age::check(dist, &all.published, SystemTime::now(), max_age)
+        age::check(dist, &all.published, SystemTime::now(), limits.max_age)
     });
     all.recent = age.result == Outcome::Pass;
     all.read_on = true;
     all.checks.push(age);
+    all.checks.push(Check::run(key_life::CHECK, &logs, || {
+        key_life::check(&all.published, SystemTime::now(), limits.key_days)
+    }));
     Ok(all)
 }
 
@@ -106,5 +130,6 @@ pub fn key_check(
 /// When the target says it in letters that cannot stand there.
 pub fn repo_file(context: &Context) -> anyhow::Result<RepoFile> {
     let repository = &context.target.repository;
-    Ok(RepoFile::new(&repository.baseurl, &repository.name)?)
+    Ok(RepoFile::new(&repository.baseurl, &repository.name)?
+        .with_next_key(repository.next_key.as_deref()))
 }

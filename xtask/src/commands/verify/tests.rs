@@ -125,7 +125,10 @@ impl World {
             &self.context,
             &self.dist(),
             expected,
-            max_age,
+            Limits {
+                max_age,
+                key_days: 60,
+            },
             level,
             || {
                 assert!(server, "a server was made for what nobody signed");
