@@ -1,11 +1,7 @@
 //! From what is to be published, and what is there, to a list of steps. A run that ends after any of them leaves a repository that can be
 //! read, and the same command goes on from there.
 
-mod staging;
-
 use std::collections::{BTreeMap, BTreeSet};
-
-pub use staging::{NotPromoted, NotStaged, promote, stage, staged, staged_at};
 
 use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE, STAGED, STAGING};
 use super::release::{
@@ -179,7 +175,7 @@ impl Plan {
     }
 
     /// That of these steps, but for those without work.
-    fn of(release: &Release, replaces: Option<&Release>, mut steps: Vec<Step>) -> Self {
+    pub(super) fn of(release: &Release, replaces: Option<&Release>, mut steps: Vec<Step>) -> Self {
         steps.retain(|step| match step {
             Step::Put(puts) => !puts.is_empty(),
             Step::Link(links) | Step::TakeOver(links) => !links.is_empty(),
@@ -210,15 +206,15 @@ fn only(is: fn(&str) -> bool) -> impl Fn(&str) -> Option<String> {
 }
 
 /// Both sides.
-struct Planning<'a> {
+pub(super) struct Planning<'a> {
     new: &'a Release,
     state: &'a State,
     /// What is replaced, where that is another.
-    before: Option<&'a Release>,
+    pub(super) before: Option<&'a Release>,
 }
 
 /// The path of a file in the folder of a release.
-fn kept(id: &str, path: &str) -> String {
+pub(super) fn kept(id: &str, path: &str) -> String {
     format!("{HOME}/{id}/{path}")
 }
 
@@ -244,13 +240,13 @@ fn is_half_made(path: &str, to: &str) -> bool {
 }
 
 impl<'a> Planning<'a> {
-    fn new(new: &'a Release, state: &'a State) -> Self {
+    pub(super) fn new(new: &'a Release, state: &'a State) -> Self {
         let before = state.published.as_ref().filter(|it| it.id != new.id);
         Self { new, state, before }
     }
 
     /// What says that the folder of the new release is one, before anything else is sent.
-    fn note(&self) -> Vec<Put> {
+    pub(super) fn note(&self) -> Vec<Put> {
         let new = self.new;
         self.puts(
             |path| (path == sums::FILE).then(|| kept(&new.id, path)),
@@ -259,14 +255,14 @@ impl<'a> Planning<'a> {
     }
 
     /// The packages that take the place of others, and all others.
-    fn packages(&self) -> (Vec<Put>, Vec<Put>) {
+    pub(super) fn packages(&self) -> (Vec<Put>, Vec<Put>) {
         self.puts(only(is_package), false)
             .into_iter()
             .partition(|put| put.replaces)
     }
 
     /// What is in the folder of the new release but for the note.
-    fn inside(&self) -> Vec<Put> {
+    pub(super) fn inside(&self) -> Vec<Put> {
         let own = |path: &str| {
             let is_own = !is_package(path) && path != sums::FILE;
             is_own.then(|| kept(&self.new.id, path))
@@ -277,7 +273,7 @@ impl<'a> Planning<'a> {
     }
 
     /// The links that are not there, or not so.
-    fn missing(&self, mut links: BTreeMap<String, String>) -> Step {
+    pub(super) fn missing(&self, mut links: BTreeMap<String, String>) -> Step {
         links.retain(|path, to| self.state.listing.get(path) != Some(&Found::Link(to.clone())));
         Step::Link(links)
     }
@@ -441,7 +437,7 @@ impl<'a> Planning<'a> {
         paths.filter(|path| !is_package(path)).map(entry).collect()
     }
 
-    fn complete(&self) -> BTreeMap<String, u64> {
+    pub(super) fn complete(&self) -> BTreeMap<String, u64> {
         self.sizes(|path| match is_package(path) {
             true => path.to_owned(),
             false => kept(&self.new.id, path),
@@ -460,7 +456,7 @@ impl<'a> Planning<'a> {
     }
 
     /// The releases that have a folder at the destination.
-    fn ids(&self) -> BTreeSet<&str> {
+    pub(super) fn ids(&self) -> BTreeSet<&str> {
         let paths = self.state.listing.keys();
         let inside = paths.filter_map(|path| path.strip_prefix(HOME)?.strip_prefix('/'));
         inside
@@ -491,7 +487,7 @@ impl<'a> Planning<'a> {
 
     /// The files that the releases `dropped` list, that are there, and that none of those that stay lists. None where it is not known what
     /// one of those lists.
-    fn unnamed(
+    pub(super) fn unnamed(
         &self,
         dropped: &[&str],
         stay: &BTreeSet<&str>,
@@ -548,7 +544,7 @@ impl<'a> Planning<'a> {
     }
 
     /// Links that a run left under another name.
-    fn half_made(&self) -> impl Iterator<Item = String> {
+    pub(super) fn half_made(&self) -> impl Iterator<Item = String> {
         let listing = self.state.listing.iter();
         listing.filter_map(|(path, found)| match found {
             Found::Link(to) if is_half_made(path, to) => Some(path.clone()),

@@ -1,5 +1,6 @@
 use super::super::names::{STAGED, STAGING};
 use super::super::release::File;
+use super::super::staging::{NotPromoted, NotStaged, promote, stage, staged};
 use super::*;
 
 /// Releases of three versions of a tool, as their sums list them; each file's digest is made of what it is.

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::super::names::{CURRENT, PARTIAL, PREVIOUS, PROBE, STAGED, STAGED_ON, STAGING};
-use super::super::release::{File, Release, is_id, is_package, listed};
-use super::{Found, HOME, Listing, Origin, Plan, Planning, Put, Shape, State, Step, kept, plan};
+use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE, STAGED, STAGED_ON, STAGING};
+use super::plan::{Found, Listing, Origin, Plan, Planning, Put, Shape, State, Step, kept, plan};
+use super::release::{File, Release, is_id, is_package, listed};
 use crate::layout::Kind;
 use crate::sums;
 
