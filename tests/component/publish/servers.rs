@@ -144,7 +144,18 @@ impl Sshd {
         let mut command = Command::new("bwrap");
         command
             .args(["--unshare-user", "--uid", "1000", "--gid", "1000"])
-            .args(["--bind", "/", "/", "--dev-bind", "/dev", "/dev"])
+            // All of it ends with the test.
+            .args(["--die-with-parent", "--unshare-pid"])
+            .args([
+                "--bind",
+                "/",
+                "/",
+                "--dev-bind",
+                "/dev",
+                "/dev",
+                "--proc",
+                "/proc",
+            ])
             .arg("--ro-bind")
             .arg(at("passwd"))
             .arg("/etc/passwd")
