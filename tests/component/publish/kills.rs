@@ -193,6 +193,34 @@ fn an_object_store_has_one_release_whole_whenever_a_publish_is_killed_but_betwee
 }
 
 #[test]
+fn an_object_store_that_has_the_sums_of_a_release_and_not_yet_the_rest_gets_it_by_the_same_command()
+{
+    let home = Home::new();
+    let server = S3::new();
+    let publish = |number: usize| {
+        let mut command = command(&home, releases().at(number), "s3://bucket/lustre", &[]);
+        run(command.envs(server.variables()))
+    };
+    let put = |number: usize, name: &str| {
+        let file = releases().at(number).join(name);
+        let to = format!(":s3:bucket/lustre/{name}");
+        let done = server.rclone(&["copyto", file.to_str().unwrap(), &to]);
+        assert!({ done }.status().unwrap().success());
+    };
+    let first = publish(0);
+    assert_eq!(first.code, 0, "{first:?}");
+    for more in [&["SHA256SUMS"][..], &["manifest.json", "SHA256SUMS.asc"]] {
+        put(1, "SHA256SUMS");
+        more.iter().for_each(|name| put(1, name));
+        let ran = publish(1);
+        assert_eq!(ran.code, 0, "{more:?}: {ran:?}");
+        assert_eq!(whole(&server.fetched("lustre")), 1);
+        put(0, "manifest.json");
+        put(0, "SHA256SUMS.asc");
+    }
+}
+
+#[test]
 fn what_rsync_sends_is_whole_whenever_a_publish_is_killed() {
     let server = Rsyncd::new("munge symlinks = no");
     killed(&server.url("www"), &server.path("www"));
