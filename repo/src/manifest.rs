@@ -53,6 +53,9 @@ pub struct Manifest {
     /// What is known to be wrong with the release of Lustre that was built, and how each fault stands in these packages.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub known_faults: Vec<KnownFault>,
+    /// Why nobody looked up what is known to be wrong, where that is so: the release of Lustre is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub known_faults_not_looked_up: Option<String>,
     /// What updating to these packages mends: the distribution's advisories of the kernel, and those of Lustre's known faults. A
     /// distribution may have none.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -370,6 +373,10 @@ mod tests {
             ..Manifest::default()
         };
         assert!(!plain.to_json().contains("known_faults"));
+        let unknown = Manifest {
+            known_faults_not_looked_up: Some("a folder".to_owned()),
+            ..plain.clone()
+        };
         let with = Manifest {
             known_faults: vec![KnownFault {
                 ticket: "LU-1".to_owned(),
@@ -381,7 +388,7 @@ mod tests {
         };
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join(FILE);
-        for one in [plain, with] {
+        for one in [plain, with, unknown] {
             one.write(&path).unwrap();
             assert_eq!(Manifest::read(&path).unwrap(), one);
         }

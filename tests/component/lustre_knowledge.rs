@@ -13,7 +13,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 use lustre_packaging::advisories::select::Reason;
-use lustre_packaging::advisories::{self, Commit, History, Ledger};
+use lustre_packaging::advisories::{self, Commit, Concerns, History, Ledger};
 use lustre_packaging::knowledge::{Knowledge, Outcome, in_order};
 use lustre_packaging::overlay::Overlay;
 use lustre_packaging::overlay::patch::{ApplyOptions, Patch, apply};
@@ -737,22 +737,91 @@ fn the_ledger_agrees_with_lustre_s_history() -> Result<()> {
             }
         }
     }
-    // A series that no tree has is a mistake.
-    let mut trees = BTreeSet::new();
-    for (revision, _) in REVISIONS {
-        let path = "ldiskfs/kernel_patches/series/";
-        let names = git(&["ls-tree", "--name-only", revision, path])?;
-        trees.extend(String::from_utf8(names)?.lines().map(str::to_owned));
-    }
-    for fault in &ledger.fault {
-        for series in &fault.series {
-            let path = format!("ldiskfs/kernel_patches/series/ldiskfs-{series}.series");
-            if !trees.contains(&path) {
-                wrong.push(format!("{}: no tree has the series {series}", fault.ticket));
-            }
-        }
-    }
     println!("{compared} statements compared");
     ensure!(wrong.is_empty() && compared > 50, "{}", wrong.join("\n"));
+    Ok(())
+}
+
+/// The series of ldiskfs in the tree of `revision`, each with the patches that it names.
+fn series_of(revision: &str) -> Result<BTreeMap<String, BTreeSet<String>>> {
+    let folder = "ldiskfs/kernel_patches/series/";
+    let names = git(&["ls-tree", "--name-only", revision, folder])?;
+    let mut all = BTreeMap::new();
+    for path in String::from_utf8(names)?.lines() {
+        let name = path.strip_prefix(&format!("{folder}ldiskfs-"));
+        let Some(name) = name.and_then(|name| name.strip_suffix(".series")) else {
+            continue;
+        };
+        let text = file(revision, path).with_context(|| format!("{revision}:{path}"))?;
+        let patches = text.lines().map(str::trim);
+        let patches = patches.filter(|line| !line.is_empty() && !line.starts_with('#'));
+        all.insert(name.to_owned(), patches.map(str::to_owned).collect());
+    }
+    Ok(all)
+}
+
+/// All of upstream's releases that the ledger is about, and those of its development branch, with their tags.
+fn releases() -> Result<Vec<String>> {
+    let tags = String::from_utf8(git(&["tag", "--list", "2.1[5-9].*"])?)?;
+    let plain = |tag: &&str| tag.chars().all(|c| c.is_ascii_digit() || c == '.');
+    let tags: Vec<String> = tags.lines().filter(plain).map(str::to_owned).collect();
+    ensure!(tags.len() > 40, "only {tags:?}");
+    Ok(tags)
+}
+
+#[test]
+#[cfg_attr(
+    not(lustre_git),
+    ignore = "needs LUSTRE_GIT=REPOSITORY, a clone of Lustre's"
+)]
+fn the_ledger_s_series_are_those_of_lustre_s_trees() -> Result<()> {
+    let ledger = Ledger::load(&specs())?;
+    let of_index: Vec<_> = ["LU-18471", "LU-20192"]
+        .into_iter()
+        .filter_map(|ticket| ledger.of_ticket(ticket))
+        .collect();
+    ensure!(of_index.len() == 2, "only {of_index:?}");
+    let mut wrong = BTreeSet::new();
+    let mut there = BTreeSet::new();
+    let mut faulty = 0;
+    let mut revisions = releases()?;
+    revisions.push("master".to_owned());
+    for revision in &revisions {
+        let series = series_of(revision)?;
+        there.extend(series.keys().cloned());
+        if revision == "master" {
+            continue;
+        }
+        // Exit code 1: no patch has the line.
+        let pattern = r"^\+\s*info->indirect_levels = 1;";
+        let folder = "ldiskfs/kernel_patches/patches";
+        let found = git(&["grep", "-l", "-P", pattern, revision, "--", folder]).unwrap_or_default();
+        let begin = format!("{revision}:{folder}/");
+        let patches: BTreeSet<&str> = std::str::from_utf8(&found)?
+            .lines()
+            .filter_map(|line| line.strip_prefix(&begin))
+            .collect();
+        for (name, taken) in &series {
+            let has = taken.iter().any(|one| patches.contains(one.as_str()));
+            faulty += usize::from(has);
+            let said = of_index
+                .iter()
+                .filter(|fault| ledger.concerns(fault, revision, Some(name)) == Concerns::Yes);
+            match (has, said.count()) {
+                (true, 0) => wrong.insert(format!("{name} of {revision} has the fault")),
+                (false, 1..) => wrong.insert(format!("{name} of {revision} has it not")),
+                _ => continue,
+            };
+        }
+    }
+    for name in there.difference(&ledger.series) {
+        wrong.insert(format!("{name} is not in `series`"));
+    }
+    for name in ledger.series.difference(&there) {
+        wrong.insert(format!("no tree has the series {name}"));
+    }
+    println!("{faulty} faulty series in {} trees", revisions.len());
+    let wrong: Vec<String> = wrong.into_iter().collect();
+    ensure!(wrong.is_empty() && faulty > 100, "{}", wrong.join("\n"));
     Ok(())
 }

@@ -389,8 +389,9 @@ fn the_distributions_own_patches_come_first() {
     assert_eq!(check(&report.checks, "kernel series").result, Verdict::Pass);
 }
 
-/// Two faults of one release: one that an edit mends, one that nothing does.
+/// Faults of one release: one that an edit mends, two that nothing does, and one in another series than the target's.
 const FAULTS: &str = r#"
+series = ["6.1-other", "6.1-test"]
 [[fault]]
 ticket = "LU-1"
 title = "names are lost"
@@ -415,6 +416,15 @@ severity = "crash"
 does = "at times"
 since = "1.0"
 evidence = "e"
+[[fault]]
+ticket = "LU-5"
+title = "levels are miscounted"
+severity = "corruption"
+does = "in a patch"
+since = "1.0"
+series = ["6.1-other"]
+evidence = "e"
+mend = [{ overlay = "lustre/t", edits = ["mended"] }]
 "#;
 
 #[test]
@@ -491,6 +501,32 @@ fn a_fault_that_costs_data_is_mended_or_accepted_or_nothing_is_built() {
         }
         assert!(!told.contains("LU-3 ("), "{told}");
     }
+    // What a series that is none of upstream's is made of, nobody knows: the edit is of a patch that it may not take.
+    let of_a_site = FAULTS.replace(", \"6.1-test\"", "");
+    place.specs("lustre/safety.toml", &of_a_site);
+    place.specs("lustre/t/overlay.toml", &edit("mended"));
+    for (accepts, result, part) in [
+        (
+            "",
+            Verdict::Fail,
+            "LU-5 (corruption): levels are miscounted; in a patch; open: it may be in the series 6.1-test",
+        ),
+        (
+            ", LU-5 = \"not in ours\"",
+            Verdict::Waived,
+            "LU-5 (corruption): levels are miscounted; accepted: not in ours",
+        ),
+    ] {
+        place.target(&real(&format!("accepts = {{ LU-2 = \"x\"{accepts} }}\n")));
+        let report = place.run();
+        let faults = check(&report.checks, "known faults");
+        let told = faults.to_string();
+        assert_eq!(faults.result, result, "{told}");
+        assert!(told.contains(part), "{part}: {told}");
+        let compare = "compare the patches of the target's series with those of 6.1-other";
+        assert_eq!(told.contains(compare), accepts.is_empty(), "{told}");
+    }
+    place.specs("lustre/safety.toml", FAULTS);
     place.target(&real("version = \"1.1\"\n"));
     place.lustre_version = Some("1.1".to_owned());
     let told = check(&place.run().checks, "known faults").to_string();

@@ -18,6 +18,10 @@ const LARGEST: u64 = 1 << 20;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Ledger {
+    /// The series of ldiskfs of upstream's releases, by the name between `ldiskfs-` and `.series`. A fault that lists its series is in
+    /// none of the others; of a series that is not among these, nobody knows.
+    #[serde(default)]
+    pub series: BTreeSet<String>,
     /// The faults.
     #[serde(default)]
     pub fault: Vec<Fault>,
@@ -100,6 +104,17 @@ pub struct Fault {
     pub evidence: String,
 }
 
+/// Whether a fault is in what a target builds, before any edit of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Concerns {
+    /// It is there.
+    Yes,
+    /// It is not.
+    No,
+    /// The series of ldiskfs is none of upstream's, so nobody knows.
+    Unknown,
+}
+
 /// Edits of ours that mend a fault, all of them together.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -173,6 +188,12 @@ impl Ledger {
         let mut known = BTreeSet::new();
         for fault in &ledger.fault {
             fault.check().map_err(malformed)?;
+            if let Some(series) = (fault.series.iter()).find(|one| !ledger.series.contains(*one)) {
+                return Err(malformed(format!(
+                    "{} is in the series {series}, which the `series` of upstream's releases do not have",
+                    fault.ticket
+                )));
+            }
             if !known.insert(&fault.ticket) {
                 return Err(malformed(format!("{} is there twice", fault.ticket)));
             }
@@ -209,6 +230,22 @@ impl Ledger {
         Ok(())
     }
 
+    /// Whether `fault` is in the release `version` with the series `series` of ldiskfs. A target that does not say its series may have any,
+    /// and in a series that is none of upstream's may be what any of these has.
+    pub fn concerns(&self, fault: &Fault, version: &str, series: Option<&str>) -> Concerns {
+        let listed = fault.series.is_empty()
+            || series.is_none_or(|series| fault.series.iter().any(|one| one == series));
+        if !fault.is_in(version) {
+            Concerns::No
+        } else if listed {
+            Concerns::Yes
+        } else if series.is_some_and(|series| self.series.contains(series)) {
+            Concerns::No
+        } else {
+            Concerns::Unknown
+        }
+    }
+
     /// The fault of a ticket.
     pub fn of_ticket(&self, ticket: &str) -> Option<&Fault> {
         self.fault.iter().find(|fault| fault.ticket == ticket)
@@ -233,12 +270,9 @@ impl OwnFix {
 }
 
 impl Fault {
-    /// Whether the release `version` has it, with the series `series` of ldiskfs. A target that does not say its series may have any.
-    pub fn concerns(&self, version: &str, series: Option<&str>) -> bool {
-        let in_series = self.series.is_empty()
-            || series.is_none_or(|series| self.series.iter().any(|one| one == series));
-        in_series
-            && in_order(version, &self.since).is_ge()
+    /// Whether the release `version` has it, with one series of ldiskfs or another.
+    pub fn is_in(&self, version: &str) -> bool {
+        in_order(version, &self.since).is_ge()
             && self
                 .until
                 .as_ref()
@@ -358,22 +392,28 @@ mod tests {
 
     #[test]
     fn a_fault_concerns_releases_and_series() {
-        let ledger = one(&format!(
-            "ticket = 'LU-1'\nsince = '2.16.0'\nuntil = '2.17.53'\nchanges = ['{ID}']\nseries = ['a', 'b']\n"
-        ))
-        .unwrap();
+        let text = format!(
+            "[[fault]]\nticket = 'LU-1'\ntitle = 't'\nseverity = 'corruption'\ndoes = 'd'\nevidence = 'e'\nsince = '2.16.0'\n\
+             until = '2.17.53'\nchanges = ['{ID}']\nseries = ['a', 'b']\n"
+        );
+        let error = Ledger::parse(&text, "safety.toml").unwrap_err().to_string();
+        assert!(error.contains("LU-1 is in the series a"), "{error}");
+        let text = format!("series = ['a', 'b', 'c']\n{text}");
+        let ledger = Ledger::parse(&text, "safety.toml").unwrap();
         let fault = &ledger.fault[0];
         for (version, series, concerned) in [
-            ("2.16.0", Some("a"), true),
-            ("2.16.0-RC1", Some("a"), false),
-            ("2.17.52", Some("b"), true),
-            ("2.17.53", Some("a"), false),
-            ("2.17.57_62_gc881f8e", Some("a"), false),
-            ("2.17.0", Some("c"), false),
-            ("2.17.0", None, true),
+            ("2.16.0", Some("a"), Concerns::Yes),
+            ("2.16.0-RC1", Some("a"), Concerns::No),
+            ("2.17.52", Some("b"), Concerns::Yes),
+            ("2.17.53", Some("a"), Concerns::No),
+            ("2.17.57_62_gc881f8e", Some("a"), Concerns::No),
+            ("2.17.0", Some("c"), Concerns::No),
+            ("2.17.0", None, Concerns::Yes),
+            ("2.17.0", Some("a-of-a-site"), Concerns::Unknown),
+            ("2.17.53", Some("a-of-a-site"), Concerns::No),
         ] {
             assert_eq!(
-                fault.concerns(version, series),
+                ledger.concerns(fault, version, series),
                 concerned,
                 "{version} {series:?}"
             );

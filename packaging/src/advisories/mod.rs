@@ -16,6 +16,6 @@ pub mod status;
 
 pub use commit::Commit;
 pub use history::History;
-pub use ledger::{Fault, Ledger, Severity};
+pub use ledger::{Concerns, Fault, Ledger, Severity};
 pub use select::{Advisory, Selection, select};
 pub use status::{FaultStatus, TargetFault};

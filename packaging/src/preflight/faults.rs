@@ -2,7 +2,7 @@
 
 use super::report::{Check, Problem, Verdict, counted};
 use super::{Error, Inputs};
-use crate::advisories::{FaultStatus, Ledger, TargetFault};
+use crate::advisories::{Fault, FaultStatus, Ledger, TargetFault};
 use crate::overlay::Overlay;
 
 /// The check's name.
@@ -32,7 +32,12 @@ pub(super) fn check(
     let accepted: Vec<Problem> = known.iter().filter_map(accepted).collect();
     let open: Vec<&str> = known
         .iter()
-        .filter(|one| one.standing == FaultStatus::Open)
+        .filter(|one| {
+            matches!(
+                one.standing,
+                FaultStatus::Open | FaultStatus::Unknown { .. }
+            )
+        })
         .map(|one| one.fault.ticket.as_str())
         .collect();
     let mut message = format!(
@@ -60,8 +65,12 @@ pub(super) fn check(
     let stopping = known.iter().filter(|one| one.stops());
     problems.extend(stopping.map(|one| {
         let fault = one.fault;
+        let unknown = match &one.standing {
+            FaultStatus::Unknown { .. } => format!("; {}", one.standing),
+            _ => String::new(),
+        };
         Problem::new(format!(
-            "{} ({}): {}; {}",
+            "{} ({}): {}; {}{unknown}",
             fault.ticket, fault.severity, fault.title, fault.does
         ))
     }));
@@ -70,21 +79,46 @@ pub(super) fn check(
         check.result = Verdict::Waived;
         return Ok(Some(check));
     }
-    let hint = known.iter().find(|one| one.stops()).map_or_else(
-        || "correct the ticket, or remove it from `accepts` in [lustre]".to_owned(),
-        |one| {
-            let until = one.fault.until.as_ref();
-            let mended = until.map_or("no release has a fix".to_owned(), |until| {
-                format!("{until} has {} mended", one.fault.ticket)
-            });
-            format!(
-                "use another release of Lustre ({mended}; `cargo xtask targets --matrix` shows which work with this kernel), or accept it \
-                 in the target: `accepts = {{ {} = \"why\" }}` in [lustre]",
-                one.fault.ticket
-            )
-        },
-    );
+    let stopping = |unknown: bool| {
+        known.iter().find(|one| {
+            one.stops() && matches!(one.standing, FaultStatus::Unknown { .. }) == unknown
+        })
+    };
+    let hints: Vec<String> = [
+        stopping(false).map(|one| at_hand(one.fault)),
+        stopping(true).map(looked_for),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let hint = match hints.is_empty() {
+        true => "correct the ticket, or remove it from `accepts` in [lustre]".to_owned(),
+        false => hints.join("; "),
+    };
     Ok(Some(Check::of(NAME, message, problems).hint(hint)))
+}
+
+/// What to do about a fault that is there.
+fn at_hand(fault: &Fault) -> String {
+    let until = fault.until.as_ref();
+    let mended = until.map_or("no release has a fix".to_owned(), |until| {
+        format!("{until} has {} mended", fault.ticket)
+    });
+    format!(
+        "use another release of Lustre ({mended}; `cargo xtask targets --matrix` shows which work with this kernel), or accept it in the \
+         target: `accepts = {{ {} = \"why\" }}` in [lustre]",
+        fault.ticket
+    )
+}
+
+/// What to do about one that may be in a series of a site's own.
+fn looked_for(known: &TargetFault<'_>) -> String {
+    let Fault { ticket, series, .. } = known.fault;
+    format!(
+        "compare the patches of the target's series with those of {}, which have {ticket}: where yours do not have it, or no longer, say so in \
+         the target: `accepts = {{ {ticket} = \"why\" }}` in [lustre]",
+        series.join(", ")
+    )
 }
 
 /// What the target takes all the same.

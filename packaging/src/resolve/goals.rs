@@ -25,6 +25,12 @@ pub struct BuildRequires {
 /// The packages of a kernel that the install proof has, where it is the distribution's own.
 const KERNEL: [&str; 3] = ["kernel", "kernel-core", "kernel-modules"];
 
+/// What a server has after a later kernel of the distribution was installed beside its own.
+pub const LATER_KERNEL: &str = "later-kernel";
+
+/// The one of them whose scriptlet has the boot entry made.
+const KERNEL_CORE: &str = "kernel-core";
+
 /// The goals of `target`, with the kernel's `version-release`.
 pub fn goals(target: &Target, version: &str, requires: &BuildRequires) -> Vec<Goal> {
     let distribution = &target.distribution;
@@ -60,6 +66,10 @@ pub fn goals(target: &Target, version: &str, requires: &BuildRequires) -> Vec<Go
     }
     goals.push(goal("lustre-root", &[&distribution.buildroot, &lustre]));
     goals.push(goal("install-root", &[&servers]));
+    if own {
+        // The newest as well, beside it: the install proof shows that a server does not boot it.
+        goals.push(goal(LATER_KERNEL, &[&servers, &[KERNEL_CORE.to_owned()]]));
+    }
     goals
 }
 
@@ -117,7 +127,13 @@ mod tests {
         let goals = goals(&load("rocky-10.0"), "6.12.0-55.43.1.el10_0", &requires);
         assert_eq!(
             names(&goals),
-            ["bootstrap", "e2fsprogs-root", "lustre-root", "install-root"]
+            [
+                "bootstrap",
+                "e2fsprogs-root",
+                "lustre-root",
+                "install-root",
+                "later-kernel"
+            ]
         );
         assert!(has(
             &goals,
@@ -130,5 +146,8 @@ mod tests {
             "kernel-core-6.12.0-55.43.1.el10_0"
         ));
         assert!(!has(&goals, "install-root", "kernel"));
+        for package in ["kernel-core-6.12.0-55.43.1.el10_0", "kernel-core"] {
+            assert!(has(&goals, "later-kernel", package), "{package}");
+        }
     }
 }

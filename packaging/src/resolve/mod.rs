@@ -27,7 +27,7 @@ mod watched;
 pub use advisories::advisories;
 pub use dnf::{ResolvedPackage, Solution, resolve, union};
 pub use error::{Elsewhere, Error, Problem};
-pub use goals::{BuildRequires, Goal, goals};
+pub use goals::{BuildRequires, Goal, LATER_KERNEL, goals};
 pub use keys::{Key, from_specs, key, keys};
 use lustre_files::at;
 pub use metadata::{Metadata, metadata, metadata_and_advisories};

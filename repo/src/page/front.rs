@@ -38,7 +38,10 @@ pub(super) fn summary(page: &Page<'_>) -> Markup {
             dd { (time(manifest.release_time())) ", made by " (page.made_by()) }
             dt { "Proofs" }
             dd { a href="#proofs" { (told(page.proof)) } }
-            @if !manifest.known_faults.is_empty() {
+            @if manifest.known_faults_not_looked_up.is_some() {
+                dt { "Known faults" }
+                dd { a href="#faults" { "not looked up" } }
+            } @else if !manifest.known_faults.is_empty() {
                 dt { "Known faults" }
                 dd { a href="#faults" { (faults(manifest)) } }
             }

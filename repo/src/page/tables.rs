@@ -129,6 +129,9 @@ pub(super) fn kernels(kernels: Option<&[Kernel]>) -> Markup {
 
 /// What is known to be wrong with its Lustre.
 pub(super) fn faults(manifest: &Manifest) -> Markup {
+    if let Some(why) = &manifest.known_faults_not_looked_up {
+        return html! { p.notice { "Known faults were not looked up: " (shown(why)) "." } };
+    }
     if manifest.known_faults.is_empty() {
         return html! { p { "None are recorded." } };
     }

@@ -88,6 +88,7 @@ fn manifest() -> Manifest {
             incomplete: [("lustre".to_owned(), vec!["a.tar".to_owned()])].into(),
             ..Overrides::default()
         },
+        known_faults_not_looked_up: None,
         known_faults: vec![
             fault("LU-1", "mended by an edit of ours"),
             fault("LU-2", "accepted: nobody archives here"),
@@ -265,6 +266,29 @@ fn what_is_not_known_is_said() {
         "None are recorded",
         "is not recorded here",
         "does not say where it is published",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+}
+
+#[test]
+fn faults_that_were_not_looked_up_are_not_told_as_none() {
+    let mut unknown = Manifest {
+        target: "t".to_owned(),
+        ..Manifest::default()
+    };
+    let count = |manifest: &Manifest| {
+        let (_, _, text) = parse(&page_of(manifest, None, None));
+        let count = text.matches("None are recorded").count();
+        (count, text)
+    };
+    let (before, _) = count(&unknown);
+    unknown.known_faults_not_looked_up = Some("nobody knows its release".to_owned());
+    let (after, text) = count(&unknown);
+    assert_eq!(after + 1, before, "{text}");
+    for words in [
+        "Known faults were not looked up: nobody knows its release.",
+        "not looked up",
     ] {
         assert!(text.contains(words), "{words}: {text}");
     }

@@ -453,6 +453,26 @@ fn a_waived_fault_stands_in_the_published_proof_and_on_the_page() {
 }
 
 #[test]
+fn faults_that_nobody_looked_up_are_not_told_as_none() {
+    let mut tree = Tree::new();
+    let why = "its source is a folder";
+    tree.known_faults_not_looked_up = Some(why.to_owned());
+    tree.assemble().unwrap();
+    assert!(tree.complete().holds());
+    for file in ["proof.json", "index.html"] {
+        let text = fs::read_to_string(tree.dist().join(file)).unwrap();
+        let words = format!("nown faults were not looked up: {why}");
+        assert!(text.contains(&words), "{file}: `{words}`");
+        assert!(!text.contains("no known fault is recorded"), "{file}");
+    }
+    let page = fs::read_to_string(tree.dist().join("index.html")).unwrap();
+    let at = page.find("id=\"faults\"").unwrap();
+    let section = &page[at..];
+    let section = &section[..section.find("</section>").unwrap()];
+    assert!(!section.contains("None are recorded"), "{section}");
+}
+
+#[test]
 fn a_fault_that_loses_data_and_that_nobody_took_is_no_proof() {
     let mut tree = Tree::new();
     tree.known_faults = vec![fault("data-loss", "open")];

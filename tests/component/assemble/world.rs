@@ -279,6 +279,8 @@ pub struct Tree {
     pub replaces: Option<Replaced>,
     /// What is known to be wrong with its Lustre; tests change it.
     pub known_faults: Vec<KnownFault>,
+    /// Why nobody knows; tests change it.
+    pub known_faults_not_looked_up: Option<String>,
     /// What updating to it mends; tests change it.
     pub advisories: Vec<Advisory>,
     /// The key that signs.
@@ -317,6 +319,7 @@ impl Tree {
             released: EPOCH,
             replaces: None,
             known_faults: Vec::new(),
+            known_faults_not_looked_up: None,
             advisories: Vec::new(),
             signer: key(),
             stage: Stage::default(),
@@ -426,6 +429,7 @@ impl Tree {
                         ..Release::default()
                     }),
                     known_faults: self.known_faults.clone(),
+                    known_faults_not_looked_up: self.known_faults_not_looked_up.clone(),
                     advisories: self.advisories.clone(),
                     stages: BTreeMap::from([("test".to_owned(), self.stage.clone())]),
                     ..Manifest::default()

@@ -75,6 +75,7 @@ fn a_manifest_with_everything_and_one_with_little_are_as_their_schema_has_them()
             title: "t".to_owned(),
             standing: "open".to_owned(),
         }],
+        known_faults_not_looked_up: Some("a folder".to_owned()),
         advisories: vec![Advisory {
             id: "RLSA-1".to_owned(),
             kind: "security".to_owned(),
@@ -117,6 +118,7 @@ fn a_manifest_with_everything_and_one_with_little_are_as_their_schema_has_them()
             "repository",
             "notice",
             "known_faults",
+            "known_faults_not_looked_up",
             "advisories",
         ],
     );
@@ -126,6 +128,7 @@ fn a_manifest_with_everything_and_one_with_little_are_as_their_schema_has_them()
         repository: None,
         notice: None,
         known_faults: Vec::new(),
+        known_faults_not_looked_up: None,
         advisories: Vec::new(),
         overrides: Overrides::default(),
         ..full

@@ -365,7 +365,8 @@ fn known_faults(report: &Value) -> (String, String) {
 
 #[test]
 fn a_lustre_that_corrupts_is_not_built_and_no_lock_moves_for_it_until_somebody_takes_it() {
-    const GRAVE: [&str; 3] = ["LU-12268", "LU-19955", "LU-19791"];
+    // The last is of some series of upstream's, and nobody knows whether it is in that of this target.
+    const GRAVE: [&str; 4] = ["LU-12268", "LU-19955", "LU-19791", "LU-20192"];
     let world = World::new();
     let source = world.small_lustre_tagged("2.17.50");
     let world = world_of(world);
@@ -373,10 +374,11 @@ fn a_lustre_that_corrupts_is_not_built_and_no_lock_moves_for_it_until_somebody_t
         let ran = world.run(&[command, &source]);
         assert_eq!(ran.code, 3, "{command}: {ran:?}");
         let said = ran.stdout.clone() + &ran.stderr;
-        for part in GRAVE
-            .iter()
-            .chain(&["known faults", "or accept it in the target"])
-        {
+        for part in GRAVE.iter().chain(&[
+            "known faults",
+            "or accept it in the target",
+            "may be in the series 6.12-site",
+        ]) {
             assert!(said.contains(part), "{command}: `{part}`: {said}");
         }
     }
@@ -414,7 +416,10 @@ fn a_lustre_that_corrupts_is_not_built_and_no_lock_moves_for_it_until_somebody_t
     let ran = accepts("we have backups");
     let (result, problems) = known_faults(&serde_json::from_str(&ran.stdout).unwrap());
     assert_eq!(result, "waived", "{problems}");
-    assert_eq!(problems.matches("accepted: we have backups").count(), 3);
+    assert_eq!(
+        problems.matches("accepted: we have backups").count(),
+        GRAVE.len()
+    );
     let ran = accepts("");
     assert!(ran.code == 1 && ran.stderr.contains("no reason"), "{ran:?}");
 }

@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use lustre_packaging::lock::{Lock, PackagePin};
 use lustre_packaging::process;
-use lustre_repo_tests::stand_in::mirror::SWIG;
+use lustre_repo_tests::stand_in::mirror::{LATER, SWIG};
 use lustre_repo_tests::stand_in::world::{Wanted, World};
 use lustre_repo_tests::version_order::check_above;
 
@@ -149,6 +150,32 @@ fn tools(packages: &Packages, version: &str) -> Result<()> {
     Ok(())
 }
 
+/// A later kernel of the distribution was installed beside the one that has Lustre's modules, and is not what boots.
+fn guarded(world: &World, ours: &str, later: &str) -> Result<()> {
+    let report: serde_json::Value =
+        serde_json::from_slice(&fs::read(world.output().join("proof.json"))?)?;
+    let checks = report["checks"]
+        .as_array()
+        .context("proof.json has no checks")?;
+    let check = checks
+        .iter()
+        .find(|check| check["name"] == "kernel-guard")
+        .context("proof.json has no check of the kernel guard")?;
+    let note = format!("{ours} stays the default with {later}, which is it without the guard");
+    ensure!(
+        check["result"] == "pass" && check["message"] == note.as_str(),
+        "{check}"
+    );
+    let lock = Lock::read(&world.lock())?.context("a lock")?;
+    let version = later.strip_suffix(".x86_64").unwrap_or(later);
+    let pinned = |pin: &&PackagePin| pin.name == "kernel-core" && pin.version == version;
+    ensure!(
+        lock.package.iter().filter(pinned).count() == 1,
+        "the lock does not pin kernel-core-{later}"
+    );
+    Ok(())
+}
+
 #[test]
 fn the_guide_for_8_10() -> Result<()> {
     let _alone = alone();
@@ -174,7 +201,7 @@ fn a_patched_kernel_for_9_6() -> Result<()> {
 #[test]
 fn the_distribution_s_own_kernel_for_10_0() -> Result<()> {
     let _alone = alone();
-    let (_world, packages) = made(&PATCHLESS)?;
+    let (world, packages) = made(&PATCHLESS)?;
     let kernels: Vec<&String> = packages
         .keys()
         .filter(|name| name.starts_with("kernel"))
@@ -184,5 +211,9 @@ fn the_distribution_s_own_kernel_for_10_0() -> Result<()> {
     modules(&packages, "6.12.0-55.41.1.el10_0.x86_64")?;
     tools(&packages, "1.47.3-100.wc2.el10")?;
     ensure!(one(&packages, "lustre")?.0 == "2.17.0-1.el10");
-    Ok(())
+    guarded(
+        &world,
+        "6.12.0-55.41.1.el10_0.x86_64",
+        &format!("6.12.0-{LATER}.el10_0.x86_64"),
+    )
 }

@@ -11,7 +11,7 @@ use lustre_packaging::sign::Signer as _;
 use super::TIME;
 use super::base::Base;
 use super::kernel::Release;
-use super::packages::Small;
+use super::packages::{LaterKernel, Small};
 use crate::createrepo;
 
 /// Where the mirrors of the distribution's hosts are below the served folder: one folder for each host.
@@ -19,6 +19,9 @@ pub const DISTRIBUTION: &str = "dl.rockylinux.org";
 
 /// The release of the module stream of swig that is the default, and of the other.
 pub const SWIG: [(&str, &str); 2] = [("3.0", "3.0.12"), ("4.0", "4.0.2")];
+
+/// The release of the kernel that the distribution publishes after its own of 10, without the distribution's tag.
+pub const LATER: &str = "55.99.1";
 
 /// One of the distribution's repositories.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,6 +172,12 @@ fn base_os(base: &Base, release: &Release, packages: &Path) -> Result<()> {
             let signed = packages.join(path.file_name().unwrap_or_default());
             lustre_packaging::sign::sign_package(&path, &signed, &base.key, TIME)?;
         }
+        // Enterprise Linux publishes updates where the packages of the release are.
+        LaterKernel {
+            version: release.version,
+            release: &format!("{LATER}{}", release.dist()),
+        }
+        .write(packages, &base.key)?;
         return Ok(());
     }
     // Nothing runs or is built with the kernel that ours replaces, so its name, version and release do.

@@ -217,7 +217,7 @@ fn text(
         if let Some(known) = standing(ledger, known, one) {
             text.push_str(&format!("{:25}{}\n", "", known.standing));
         } else if let Some(fault) = fault(ledger, one) {
-            let has = if fault.concerns(version, None) {
+            let has = if fault.is_in(version) {
                 format!("only with the series {}", fault.series.join(", "))
             } else {
                 let until = fault.until.as_deref();

@@ -241,6 +241,7 @@ impl BuildGraph<'_> {
             })
             .collect();
         let known_faults = self.known_faults()?;
+        let known_faults_not_looked_up = self.faults_not_looked_up();
         // A kernel that is the distribution's own is in the distribution's advisories, and of a tree that was given nobody knows.
         let of_kernel = match &self.kernel {
             None if self.target.kernel.kind.is_patched() => self.lock.advisory.as_slice(),
@@ -259,6 +260,7 @@ impl BuildGraph<'_> {
             overrides: overrides.clone(),
             advisories: advisories(of_kernel, &known_faults, signing.release.time.into()),
             known_faults,
+            known_faults_not_looked_up,
             stages: self.manifest_stages(work)?,
             ..Manifest::default()
         };
@@ -379,11 +381,19 @@ impl BuildGraph<'_> {
         Ok(known.iter().map(fault).collect())
     }
 
+    /// Why nobody can look them up, where that is so.
+    fn faults_not_looked_up(&self) -> Option<String> {
+        not_looked_up(&self.target, self.lustre_release().as_deref())
+    }
+
     /// The same, for the key of the stage that writes it: nothing where there is nothing.
     fn faults_input(&self) -> anyhow::Result<Vec<(String, String)>> {
         let faults = self
             .known_faults()
             .map_err(|error| anyhow::anyhow!("{error}"))?;
+        if let Some(why) = self.faults_not_looked_up() {
+            return Ok(vec![("faults-not-looked-up".to_owned(), why)]);
+        }
         if faults.is_empty() {
             return Ok(Vec::new());
         }
@@ -538,6 +548,15 @@ fn advisories(
     kernels.chain(of_lustre).collect()
 }
 
+/// Why nobody can look up what is known to be wrong with the Lustre of `target`, of this `release`, where that is so. Of a model nothing is
+/// to be known.
+fn not_looked_up(target: &Target, release: Option<&str>) -> Option<String> {
+    (target.model.is_none() && release.is_none()).then(|| {
+        "the release of Lustre is not known, since its source is a folder that may have been changed"
+            .to_owned()
+    })
+}
+
 fn comps(target: &Target) -> Result<Comps, Failure> {
     let group = &target.repository.group;
     Ok(Comps::new(vec![Group {
@@ -553,6 +572,16 @@ fn comps(target: &Target) -> Result<Comps, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn faults_of_a_release_that_is_not_known_are_not_looked_up() {
+        let load = |name: &str| Target::load(&crate::place::specs(), name).unwrap();
+        let real = load("rocky-9.6");
+        let why = not_looked_up(&real, None).unwrap();
+        assert!(why.contains("release of Lustre is not known"), "{why}");
+        assert_eq!(not_looked_up(&real, Some("2.17.0")), None);
+        assert_eq!(not_looked_up(&load("rehearsal"), None), None);
+    }
 
     #[test]
     fn an_update_mends_what_the_kernel_and_lustre_mend() {

@@ -13,7 +13,7 @@ use lustre_packaging::resolve::{self, BuildRequires, Key, SourcePackage};
 use lustre_packaging::sign::{PublicKey, verify_package_by};
 use lustre_packaging::source::{Downloader, Locked};
 use lustre_packaging::store::{Digest, TempDir};
-use lustre_packaging::target::{Distribution, Kernel, Source, Target};
+use lustre_packaging::target::{Distribution, Kernel, KernelKind, Source, Target};
 
 use super::misfit::misfit;
 use crate::context::{self, Context};
@@ -51,6 +51,9 @@ pub fn request(target: &Target) -> anyhow::Result<Digest> {
             let below = requires_in(&below.join("overlay.toml"))?;
             fields.push((format!("kernel-requires-{name}"), below));
         }
+    }
+    if target.kernel.kind == KernelKind::Distribution {
+        fields.push((resolve::LATER_KERNEL.to_owned(), "newest".to_owned()));
     }
     for (name, source) in sources::pinned_trees(target) {
         fields.push((name.to_owned(), format!("{source:?}")));

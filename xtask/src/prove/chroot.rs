@@ -243,6 +243,11 @@ impl Step<'_> {
         Ok(lines)
     }
 
+    /// Whether servers run the distribution's own kernel.
+    pub fn runs_own_kernel(&self) -> bool {
+        self.chroot.input.server.own_kernel.is_some()
+    }
+
     /// The release of the kernel that our modules are for, as `uname -r` will say it: that of ours, or of the distribution's own.
     pub fn kernel_release(&self) -> Result<String, String> {
         if let Some(own) = &self.chroot.input.server.own_kernel {

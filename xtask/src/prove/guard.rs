@@ -69,6 +69,12 @@ fn checks(step: &Step<'_>) -> Result<(Vec<String>, String), String> {
     };
 
     let there = step.output("rpm", &["-q", &nevra]).is_ok();
+    if there && step.runs_own_kernel() {
+        // The chroot was made with the one that they are for, and no other.
+        findings.push(format!(
+            "{nevra} came with our packages, which are for {ours}: one of them requires what only the newer kernel provides"
+        ));
+    }
     with(&[if there { "reinstall" } else { "install" }, &nevra])?;
     expect(
         &default(step)?,
@@ -146,8 +152,7 @@ fn left(step: &Step<'_>, when: &str) -> Result<Vec<String>, String> {
 
 /// The newest kernel of the distribution, where it is newer than `ours`.
 fn newest(step: &Step<'_>, ours: &str) -> Result<Option<Package>, String> {
-    let ours = ours.rsplit_once('.').map_or(ours, |(version, _)| version);
-    let ours = Evr::parse(ours).ok_or_else(|| format!("{ours} is no version of a kernel"))?;
+    let ours = version_of(ours)?;
     let folders: Vec<PathBuf> = step.updates().into_iter().chain([step.base()]).collect();
     let mut newest: Option<Package> = None;
     for folder in folders {
@@ -163,6 +168,41 @@ fn newest(step: &Step<'_>, ours: &str) -> Result<Option<Package>, String> {
         }
     }
     Ok(newest)
+}
+
+/// The version and release of the kernel `release`, as `uname -r` says it.
+fn version_of(release: &str) -> Result<Evr, String> {
+    let version = release
+        .rsplit_once('.')
+        .map_or(release, |(version, _)| version);
+    Evr::parse(version).ok_or_else(|| format!("{version} is no version of a kernel"))
+}
+
+/// The packages of the base that belong to kernels newer than the distribution's own that our modules are for: what is only there to be
+/// installed beside it, and meets no requirement of ours. None where servers run a kernel of ours.
+pub(super) fn of_later_kernels(step: &Step<'_>) -> Result<Vec<String>, String> {
+    if !step.runs_own_kernel() {
+        return Ok(Vec::new());
+    }
+    let ours = version_of(&step.kernel_release()?)?;
+    let metadata = repodata::read(&step.base()).map_err(|error| error.to_string())?;
+    Ok(later(&metadata.packages, &ours))
+}
+
+/// Those of `packages` that are parts of a kernel newer than `ours`.
+fn later(packages: &[Package], ours: &Evr) -> Vec<String> {
+    let of_kernel = |package: &&Package| {
+        package
+            .provides
+            .iter()
+            .any(|one| one.name.starts_with("kernel(") || one.name.ends_with("-uname-r"))
+    };
+    packages
+        .iter()
+        .filter(of_kernel)
+        .filter(|package| package.evr.compare(ours).is_gt())
+        .map(Package::nevra)
+        .collect()
 }
 
 /// What `uname -r` would say.
@@ -184,5 +224,52 @@ impl Step<'_> {
                 ),
             ],
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lustre_repository::repodata::Entry;
+
+    use super::*;
+
+    fn package(name: &str, evr: &str, provides: &str) -> Package {
+        Package {
+            name: name.to_owned(),
+            evr: Evr::parse(evr).unwrap(),
+            arch: "x86_64".to_owned(),
+            provides: vec![Entry {
+                name: provides.to_owned(),
+                ..Entry::default()
+            }],
+            ..Package::default()
+        }
+    }
+
+    #[test]
+    fn parts_of_kernels_that_are_newer_than_the_one_of_the_modules_are_found() {
+        let ours = version_of("6.12.0-55.9.1.el10_0.x86_64").unwrap();
+        let packages = [
+            package("kernel-core", "6.12.0-55.9.1.el10_0", "kernel(iput)"),
+            package("kernel-core", "6.12.0-55.10.1.el10_0", "kernel(iput)"),
+            package(
+                "kernel-modules-core",
+                "6.12.0-55.10.1.el10_0",
+                "kernel-modules-core-uname-r",
+            ),
+            package(
+                "kernel-headers",
+                "6.12.0-55.10.1.el10_0",
+                "glibc-kernheaders",
+            ),
+            package("bash", "7-1", "/bin/sh"),
+        ];
+        assert_eq!(
+            later(&packages, &ours),
+            [
+                "kernel-core-6.12.0-55.10.1.el10_0.x86_64",
+                "kernel-modules-core-6.12.0-55.10.1.el10_0.x86_64"
+            ]
+        );
     }
 }
