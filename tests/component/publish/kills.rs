@@ -42,6 +42,14 @@ fn killed_at(command: &mut Command, until: Duration) -> (bool, Duration) {
     (running, ran)
 }
 
+/// How long a whole run takes, as far as the last one tells: the machine has other things to do, now more and now less of them.
+fn next_guess(took: Duration, killed: bool, ran: Duration) -> Duration {
+    match killed {
+        true => took.mul_f64(1.02),
+        false => took.min(ran),
+    }
+}
+
 /// Kills publishes of the second release in place of the first at `to`, which is `at` on the disk, and looks each time.
 #[allow(
     clippy::print_stderr,
@@ -73,10 +81,7 @@ fn killed(to: &str, at: &Path) {
         // What it looks at before it sends anything takes most of the time of so small a repository.
         let until = took.mul_f64(0.2 + 0.85 * chance.next());
         let (running, ran) = killed_at(&mut command(&home, releases().at(1), to, &[]), until);
-        if !running {
-            // It was measured on a machine that had other things to do.
-            took = took.min(ran);
-        }
+        took = next_guess(took, running, ran);
         died += u32::from(running);
         let read = whole(at);
         assert!(read < 2, "attempt {attempt}");
@@ -168,9 +173,7 @@ fn an_object_store_has_one_release_whole_whenever_a_publish_is_killed_but_betwee
         copied(&at);
         let until = took.mul_f64(0.3 + 0.75 * chance.next());
         let (running, ran) = killed_at(&mut publish(1, &at), until);
-        if !running {
-            took = took.min(ran);
-        }
+        took = next_guess(took, running, ran);
         died += u32::from(running);
         let there = server.fetched(&at);
         // Whoever has the index of the first finds all that it names; and so does whoever has that of the second.
