@@ -160,11 +160,18 @@ impl Lock {
             }
             Err(error) => return Err(at(path)(error).into()),
         };
-        let lock: Self =
-            crate::bounded_toml::from_str(&text).map_err(|error| Error::Malformed {
-                path: path.to_owned(),
-                message: error.to_string().trim_end().to_owned(),
-            })?;
+        Self::parse(path, &text).map(Some)
+    }
+
+    /// The lock that `text` is; `path` names it in errors.
+    ///
+    /// # Errors
+    /// When it is no lock.
+    pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
+        let lock: Self = crate::bounded_toml::from_str(text).map_err(|error| Error::Malformed {
+            path: path.to_owned(),
+            message: error.to_string().trim_end().to_owned(),
+        })?;
         if lock.version != VERSION {
             return Err(Error::Malformed {
                 path: path.to_owned(),
@@ -175,7 +182,7 @@ impl Lock {
             path: path.to_owned(),
             message,
         })?;
-        Ok(Some(lock))
+        Ok(lock)
     }
 
     /// Reads the lock at `path` and looks whether it answers `request`.

@@ -11,6 +11,8 @@ use lustre_repo_tests::command_line::{Home, project, run};
 
 #[path = "cli/advisories.rs"]
 mod advisories;
+#[path = "cli/bundles.rs"]
+mod bundles;
 #[path = "cli/config.rs"]
 mod config;
 #[path = "cli/full.rs"]

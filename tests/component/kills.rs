@@ -21,6 +21,8 @@ use lustre_repository::{proof, sums};
 
 #[path = "kills/beside.rs"]
 mod beside;
+#[path = "kills/bundles.rs"]
+mod bundles;
 #[path = "kills/full.rs"]
 mod full;
 #[path = "kills/named.rs"]

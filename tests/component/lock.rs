@@ -115,6 +115,7 @@ fn every_root_is_pinned_and_nothing_else() {
             "good",
             "kernel",
             "kernel-core",
+            "kernel-core",
             "kernel-devel",
             "kernel-modules",
             "linker",
@@ -128,10 +129,14 @@ fn every_root_is_pinned_and_nothing_else() {
     assert_eq!(package(&lock, "site-release").arch, "noarch");
     // The stream of the module, although a newer package is in none.
     assert_eq!(package(&lock, "parser").version, "0.9-1.module");
-    // Exactly the target's kernel, although there is a later one.
-    for name in ["kernel", "kernel-core", "kernel-devel"] {
+    // Exactly the target's kernel, although there is a later one; of that, what the install proof has boot entries made by.
+    for name in ["kernel", "kernel-modules", "kernel-devel"] {
         assert_eq!(package(&lock, name).version, format!("6.12.0-{KERNEL}"));
     }
+    let cores = lock.package.iter().filter(|it| it.name == "kernel-core");
+    let cores: Vec<&str> = cores.map(|it| it.version.as_str()).collect();
+    let wanted = [KERNEL, LATER].map(|release| format!("6.12.0-{release}"));
+    assert_eq!(cores, wanted);
     let tool = package(&lock, "tool");
     assert_eq!(
         tool.file.uri,

@@ -6,6 +6,8 @@
 
 #[path = "publish/client.rs"]
 mod client;
+#[path = "publish/disks.rs"]
+mod disks;
 #[path = "publish/faults.rs"]
 mod faults;
 #[path = "publish/kills.rs"]

@@ -11,6 +11,8 @@ mod downloads;
 mod hostile;
 #[path = "sources/kernel_trees.rs"]
 mod kernel_trees;
+#[path = "sources/packs.rs"]
+mod packs;
 #[path = "sources/repositories.rs"]
 mod repositories;
 #[path = "sources/stores.rs"]

@@ -55,6 +55,9 @@ impl Cli {
         {
             arguments.target_given = line.value_source("target") == Some(ValueSource::CommandLine);
         }
+        if let (Command::Repo(arguments), Some((_, line))) = (&mut cli.command, line.subcommand()) {
+            arguments.target_given = line.value_source("target") == Some(ValueSource::CommandLine);
+        }
         if let (Command::Watch(arguments), Some((_, line))) = (&mut cli.command, line.subcommand())
             && line.value_source("target") == Some(ValueSource::CommandLine)
         {
@@ -103,6 +106,7 @@ impl Command {
             Self::Plan(arguments) => Some(&mut arguments.key),
             Self::Promote(arguments) => Some(&mut arguments.key),
             Self::Publish(arguments) => Some(&mut arguments.place.key),
+            Self::Bundle(arguments) => Some(&mut arguments.key),
             Self::Verify(arguments) => Some(&mut arguments.key),
             Self::Key(
                 KeyCommand::Show { key, .. }
@@ -121,6 +125,7 @@ impl Command {
             Self::Assemble(arguments) => &mut arguments.target,
             Self::Boot(arguments) => &mut arguments.target,
             Self::Build(arguments) => &mut arguments.target,
+            Self::Bundle(arguments) => &mut arguments.target,
             Self::Fetch(arguments) | Self::Preflight(arguments) | Self::Advisories(arguments) => {
                 arguments
             }
@@ -149,6 +154,7 @@ impl Command {
             Self::Assemble(arguments) => &arguments.target,
             Self::Boot(arguments) => &arguments.target,
             Self::Build(arguments) => &arguments.target,
+            Self::Bundle(arguments) => &arguments.target,
             Self::Fetch(arguments) | Self::Preflight(arguments) | Self::Advisories(arguments) => {
                 arguments
             }
@@ -290,7 +296,8 @@ pub enum Command {
     /// Lock, fetch, build, sign, assemble, and prove: the whole pipeline.
     #[command(
         after_help = "Examples:\n  cargo xtask repo --setup\n  cargo xtask repo --target rehearsal -j 2 -o /srv/repo\n  \
-                            cargo xtask repo --offline --locked\n  cargo xtask repo --prove boot      boot it before it is published"
+                            cargo xtask repo --offline --locked\n  cargo xtask repo --prove boot      boot it before it is published\n  \
+                            cargo xtask repo --from-bundle rocky-9.6.bundle    without a network, of what `bundle` wrote elsewhere"
     )]
     Repo(ProvenRepoArgs),
     /// Show what would run, and why.
@@ -376,6 +383,15 @@ pub enum Command {
                             not hold, and nothing is changed; or where clients do not see it at its URL afterwards. See docs/releases.md."
     )]
     Promote(PlaceArgs),
+    /// Write one file for a site without a network: all that a target is built from, or a proven repository.
+    #[command(
+        after_help = "Examples:\n  cargo xtask bundle --target rocky-9.6 -o rocky-9.6.bundle     then, at the site: cargo xtask repo --from-bundle\n  \
+                            cargo xtask bundle --release -o lustre.tar                     dist/<target>, for dnf from a disk\n  \
+                            cargo xtask bundle --release /srv/repo/rocky-9.6 -o lustre.tar --public-key release.pub.asc\n\n\
+                            The result is a line of sha256sum: compare it after the file was copied. Ends with 3 where the proofs of the \
+                            repository do not hold, and nothing is written. See docs/air-gapped.md."
+    )]
+    Bundle(BundleArgs),
     /// Install the repository into a fresh root, boot its kernel in QEMU, mount Lustre and check it from inside.
     #[command(
         after_help = "Examples:\n  cargo xtask boot --setup                 install QEMU if it is missing\n  \
@@ -571,6 +587,15 @@ pub struct ProvenRepoArgs {
         hide_possible_values = true
     )]
     pub prove: Prove,
+    /// Build from this bundle alone, without a network.
+    ///
+    /// A file that `cargo xtask bundle` wrote. It is checked, brought into the store, and its lock is used in place of the target's; --locked
+    /// refuses another than the one there is. The target is the bundle's, unless --target names it.
+    #[arg(long, value_name = "FILE", help_heading = "Sources")]
+    pub from_bundle: Option<PathBuf>,
+    /// Whether the target was named on the command line: else it is the bundle's, where there is one.
+    #[arg(skip)]
+    pub target_given: bool,
 }
 
 /// How much is proven; each level includes those before.
@@ -591,6 +616,34 @@ pub struct BootArgs {
     #[command(flatten)]
     pub target: TargetArgs,
     /// Which key signs.
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+/// Arguments of `bundle`.
+#[derive(Debug, Clone, Args)]
+pub struct BundleArgs {
+    /// Which target, and how.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The file to write; another bundle there is replaced.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Bundle a proven repository instead, for dnf from a disk; defaults to `dist/<target>`.
+    #[arg(long, value_name = "DIR", num_args = 0..=1)]
+    pub release: Option<Option<PathBuf>>,
+    /// Public key that the repository must be signed with.
+    ///
+    /// A file, or a fingerprint of 40 digits. Defaults to the secret key's, or to this machine's development key.
+    #[arg(
+        long,
+        value_name = "FILE|FINGERPRINT",
+        help_heading = "Signing key",
+        requires = "release",
+        conflicts_with_all = ["key_file", "key_agent"]
+    )]
+    pub public_key: Option<String>,
+    /// The secret key that the repository is signed with.
     #[command(flatten)]
     pub key: KeyArgs,
 }

@@ -5,6 +5,7 @@
 //! - [`Override`] replaces a source by something local, [`Mirror`] a location by another (`replace`,
 //!   `replacement`).
 //! - [`Location`] is where something is, parsed (`url`).
+//! - [`Packed`] is a commit as one file ([`pack`], [`unpack`]).
 //! - [`Certificate`] is what a repository's server asks for (`certificate`).
 //! - [`Histories`] are the commits that a git source is made of, and those that came after (`commits`).
 //! - `download` fetches files through `curl`, `conditional` asks whether one changed, `updateinfo` reads a distribution's advisories, `git` drives git (`git_command`), in repositories of our own (`borrowed`), `tag` checks the signatures of tags, `srpm` reads a dnf source repository by its signed metadata (`repodata`).
@@ -24,6 +25,7 @@ mod git;
 mod git_command;
 mod model;
 mod objects;
+mod packed;
 mod path;
 mod replace;
 mod replacement;
@@ -44,6 +46,7 @@ pub use fetch::{Fetcher, Options};
 pub use fetched::{Content, Fetched};
 pub use git::mirror_folder;
 pub use model::{ArchiveSource, GitSource, Locked, PathSource, Source, SrpmSource};
+pub use packed::{Packed, has, pack, unpack};
 pub use path::copy_tree;
 pub use replace::{Mirror, Override, ParseError};
 pub(crate) use tag::signed;

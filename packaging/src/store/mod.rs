@@ -41,8 +41,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 pub use clean::Spare;
-pub(crate) use digest::copy as copy_bytes;
 pub use digest::{Digest, ParseDigestError};
+pub(crate) use digest::{Hasher, copy as copy_bytes};
 pub use error::Error;
 use folder::create;
 pub use lock::{Holder, OnWait};

@@ -126,6 +126,11 @@ impl Target {
             None => place.name.clone(),
         };
         target.file = place.by_path.then(|| place.path.clone());
+        if let Some(folder) = target.file.as_ref().and_then(|file| file.parent()) {
+            let read = read.iter().map(|one| &one.path);
+            let beside = read.filter(|path| path.parent() == Some(folder));
+            target.beside = beside.cloned().collect();
+        }
         target.chosen = ChosenReleases {
             instead: other.is_some(),
             ..chosen

@@ -21,6 +21,9 @@ pub struct Target {
     /// Its file, where it was given by its path. It changes nothing of what is built.
     #[serde(skip)]
     pub file: Option<PathBuf>,
+    /// That file, and those beside it that it inherits from.
+    #[serde(skip)]
+    pub beside: Vec<PathBuf>,
     /// What it was asked for by.
     #[serde(skip)]
     pub asked_by: String,

@@ -1,5 +1,6 @@
 //! What a site gives to the build of its kernel: files of a folder of its own, such as the certificate that its modules are signed with.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -115,6 +116,54 @@ impl Target {
         self.kernel.changed_by().map(load).transpose()
     }
 
+    /// The files that a target which is given by its path needs beside the project's specs: its own, those that it inherits from, the
+    /// overlays that it names there, and what its kernel takes of the site's folder. By their paths beside the target's file; none of a
+    /// target that is given by name.
+    ///
+    /// # Errors
+    /// When one cannot be read, or is not beside the target's file.
+    pub fn site_needs(&self, specs: &Path) -> Result<BTreeMap<String, PathBuf>, String> {
+        let Some(home) = self.file.as_ref().and_then(|file| file.parent()) else {
+            return Ok(BTreeMap::new());
+        };
+        let mut all = self.beside.clone();
+        for path in [
+            self.kernel.overlay.as_deref(),
+            self.lustre.overlay.as_deref(),
+            Some(self.e2fsprogs.spec.as_str()),
+        ] {
+            let Some(below) = path.and_then(|path| path.strip_prefix(BESIDE)) else {
+                continue;
+            };
+            plain(home, below)?;
+            for entry in WalkDir::new(home.join(below)) {
+                let entry = entry.map_err(|error| error.to_string())?;
+                if entry.file_type().is_file() {
+                    all.push(entry.into_path());
+                }
+            }
+        }
+        if let (Some(folder), Some(overlay)) = (
+            self.site(specs),
+            self.kernel_overlay(specs)
+                .map_err(|error| error.to_string())?,
+        ) {
+            let files = self.site_files(specs, &overlay)?;
+            all.extend(files.into_iter().map(|(file, _)| folder.join(file)));
+        }
+        let named = all.into_iter().map(|path| {
+            let below = path.strip_prefix(home).ok().and_then(|it| it.to_str());
+            match below.map(str::to_owned) {
+                Some(below) => Ok((below, path)),
+                None => Err(format!(
+                    "{} is not beside the target's file, or has a name that is not UTF-8",
+                    path.display()
+                )),
+            }
+        });
+        named.collect()
+    }
+
     /// What holds of folders beside the target's file: plain folders and files, nothing that leads out of them, and no more than a
     /// person would write.
     pub(super) fn check_folders(&self) -> Result<(), String> {
@@ -215,6 +264,8 @@ mod tests {
             specs.join("kernel/el9")
         );
         target.kernel_overlay(&specs).unwrap().unwrap();
+        let needs: Vec<String> = target.site_needs(&specs).unwrap().into_keys().collect();
+        assert_eq!(needs, ["ours.toml", "overlays/kernel/overlay.toml"]);
         // Where the site's folder is, decides nothing of what is built.
         let json = serde_json::to_string(&target).unwrap();
         assert!(!json.contains(site.path().to_str().unwrap()), "{json}");
@@ -278,6 +329,9 @@ mod tests {
                 Digest::of_bytes(b"x")
             )])
         );
+        std::fs::write(site.path().join("keys/secret.pem"), "x").unwrap();
+        let needs: Vec<String> = target.site_needs(&specs).unwrap().into_keys().collect();
+        assert_eq!(needs, ["keys/module-signing.pem", "ours.toml"]);
         let error = files(&load("options = []\nsite = 'keys'")).unwrap_err();
         assert!(error.contains("`site-key` does"), "{error}");
         let without = load("options = []");

@@ -22,11 +22,12 @@ const RESULTS: [&[&str]; 11] = [
 ];
 
 /// The commands whose results need the built rehearsal, or a clone, or are files: they print in the one place that all of these do.
-const ELSEWHERE: [&str; 17] = [
+const ELSEWHERE: [&str; 18] = [
     "advisories",
     "assemble",
     "boot",
     "build",
+    "bundle",
     "compat",
     "fetch",
     "lock",

@@ -2,6 +2,7 @@
 
 mod apt;
 mod archive;
+mod bundle;
 mod deb;
 mod fixup;
 mod guest;
@@ -41,6 +42,7 @@ pub fn all() -> Vec<Box<Boxed>> {
         Box::new(patch::Patch),
         Box::new(deb::Deb),
         Box::new(archive::Archive),
+        Box::new(bundle::Bundle),
         Box::new(target::Target),
         Box::new(target::Specs),
         Box::new(lock::Lock),

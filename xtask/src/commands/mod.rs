@@ -3,8 +3,10 @@
 mod advisories;
 mod boot;
 mod build_again;
+mod bundle;
 mod clean;
 mod compat;
+mod from_bundle;
 mod key;
 mod lock;
 mod log;
@@ -48,6 +50,9 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
     {
         return Ok(outcome);
     }
+    if let Command::Repo(arguments) = &mut cli.command {
+        from_bundle::name_target(arguments)?;
+    }
     // Chroots and the repository are read by others than their owner, whatever the umask of the shell. What is secret gets its mode
     // explicitly.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
@@ -82,7 +87,10 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
                 secrets::hide_memory()?;
             }
             signals::heed(match cli.command {
-                Command::Test(_) | Command::Publish(_) | Command::Promote(_) => Then::CleanUp,
+                Command::Bundle(_)
+                | Command::Promote(_)
+                | Command::Publish(_)
+                | Command::Test(_) => Then::CleanUp,
                 _ => Then::End,
             })?
         }
@@ -94,6 +102,7 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
             Some(stage) => build_again::run(&arguments, stage),
             None => repo::build(&arguments),
         },
+        Command::Bundle(arguments) => bundle::run(&arguments),
         Command::Fetch(arguments) => repo::fetch(&arguments),
         Command::Preflight(arguments) => preflight::run(&arguments),
         Command::Advisories(arguments) => advisories::run(&arguments),
@@ -156,6 +165,8 @@ fn work(command: &Command, distribution: Option<DistributionKind>) -> Work {
         | Command::Compat(_) => Work::Store { setup },
         // What it runs of the host is what the sandbox needs to look.
         Command::Verify(arguments) if arguments.only_static => Work::Store { setup },
+        // A proven repository is read, and nothing is started.
+        Command::Bundle(arguments) if arguments.release.is_some() => Work::Other,
         Command::Targets { .. }
         | Command::Completions { .. }
         | Command::Man { .. }

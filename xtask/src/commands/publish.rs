@@ -14,7 +14,7 @@ mod destination;
 mod folder;
 mod published;
 mod rsync;
-mod source;
+pub(super) mod source;
 mod staged;
 mod store;
 

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
+use lustre_packaging::lock::Lock;
 use lustre_packaging::needs::Part;
-use lustre_packaging::source::Locked;
+use lustre_packaging::source::{Fetched, Locked};
 use lustre_packaging::stage::{self, Recipe};
 use lustre_packaging::store::{Digest, StageDir};
 
 use super::proofs::Proved;
 use super::release::{self, Asked};
-use super::{boot, needs, preflight, verify};
+use super::{boot, from_bundle, needs, preflight, verify};
 use crate::cli::{BuildArgs, Prove, ProvenRepoArgs, RepoArgs, TargetArgs};
 use crate::context::{self, Context, default_output, who};
 use crate::exit::{Outcome, Usage};
@@ -28,10 +29,14 @@ use crate::{sources, ui};
 /// Everything: lock, fetch, build, sign, assemble, prove.
 pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     let level = arguments.prove;
+    let from_bundle = arguments.from_bundle.as_deref();
     let arguments = &arguments.repo;
     let clock = Instant::now();
     let output = output(arguments)?;
     let context = Context::open(&arguments.target, &who("repo", &arguments.target))?;
+    let bundle = from_bundle
+        .map(|path| from_bundle::fitting(&context, path))
+        .transpose()?;
     // What is wrong with the key is said now, not after hours of building.
     let mut signing = signing(&context, &arguments.key)?;
     let asked = Asked::new(&arguments.release)?;
@@ -41,6 +46,10 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     if level == Prove::Boot {
         // Said now, not after an hour of building.
         boot::table(&context)?;
+    }
+    if let Some(bundle) = bundle {
+        // What is left to do, and takes, is known once it is in the store.
+        bundle.take(&context)?;
     }
     needs::before_fetching(&context, &needs::ALL, &output)?;
     let lock = ready(&context)?;
@@ -281,19 +290,8 @@ pub fn parts(wanted: &[&str]) -> Vec<Part> {
 /// Every source into the store: the files that the lock pins, and the trees.
 pub fn fetch(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
     let context = Context::open(arguments, &who("fetch", arguments))?;
-    let lock = ready(&context)?;
+    let (lock, mut trees) = fetched(&context)?;
     let files = lock.files().count();
-    let (lustre, incomplete) = sources::lustre(&context, &lock, Need::Content)?;
-    if let Some(why) = incomplete {
-        bail!("{why}");
-    }
-    let kernel = sources::kernel(&context, &lock)?;
-    if let Some((_, Some(why))) = &kernel {
-        bail!("{why}");
-    }
-    let mut trees = vec![lustre];
-    trees.extend(kernel.map(|(tree, _)| tree.source().clone()));
-    trees.extend(sources::e2fsprogs(&context, &lock, Need::Content)?);
     // A folder of the project, or one that --source names, is where it is.
     trees.retain(|tree| tree.replaced.is_none() && !matches!(tree.locked, Locked::Path { .. }));
     if context.arguments.json {
@@ -306,6 +304,26 @@ pub fn fetch(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
         .collect();
     ui::say(&format!("{files} files are in the store{trees}"));
     Ok(Outcome::Done)
+}
+
+/// A current lock, with all that it pins in the store, and the source trees.
+///
+/// # Errors
+/// When something cannot be fetched, or is not complete.
+pub fn fetched(context: &Context) -> anyhow::Result<(Lock, Vec<Fetched>)> {
+    let lock = ready(context)?;
+    let (lustre, incomplete) = sources::lustre(context, &lock, Need::Content)?;
+    if let Some(why) = incomplete {
+        bail!("{why}");
+    }
+    let kernel = sources::kernel(context, &lock)?;
+    if let Some((_, Some(why))) = &kernel {
+        bail!("{why}");
+    }
+    let mut trees = vec![lustre];
+    trees.extend(kernel.map(|(tree, _)| tree.source().clone()));
+    trees.extend(sources::e2fsprogs(context, &lock, Need::Content)?);
+    Ok((lock, trees))
 }
 
 /// Removes what was left beside the output by killed runs, of whichever store.

@@ -1,7 +1,7 @@
 //! The target's lock as it is, and made where there is none that answers the target.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lustre_packaging::lock::{Error, Lock, LockState};
 use lustre_packaging::store::Digest;
@@ -19,18 +19,34 @@ use crate::place;
 pub fn find(context: &Context) -> anyhow::Result<(PathBuf, LockState)> {
     let path = path(&context.target)?;
     let found = Lock::find(&path, &request(&context.target)?)?;
-    // Repositories are on the web, and another place is given with --mirror. Where Debian's packages are, apt's own sources say.
-    if let LockState::Current(lock) = &found
-        && context.target.distribution.kind == DistributionKind::Repositories
+    if let LockState::Current(lock) = &found {
+        judge(context, &path, lock)?;
+    }
+    Ok((path, found))
+}
+
+/// Whether `lock`, which is at `path`, answers what the target asks for now.
+///
+/// # Errors
+/// When it can be no lock of it, or what the target asks for cannot be read.
+pub fn answers(context: &Context, path: &Path, lock: &Lock) -> anyhow::Result<bool> {
+    judge(context, path, lock)?;
+    Ok(lock.request == request(&context.target)?)
+}
+
+/// Repositories are on the web, and another place is given with --mirror. Where Debian's packages are, apt's own sources say.
+fn judge(context: &Context, path: &Path, lock: &Lock) -> anyhow::Result<()> {
+    if context.target.distribution.kind == DistributionKind::Repositories
         && let Some(pin) = lock.files().find(|pin| is_of_this_machine(&pin.uri))
     {
         let message = format!(
             "{} is from {}, which is on this machine, and not where a distribution has its packages",
             pin.file, pin.uri
         );
+        let path = path.to_owned();
         return Err(Error::Malformed { path, message }.into());
     }
-    Ok((path, found))
+    Ok(())
 }
 
 /// Whether a location is a file's, of whatever machine it is read on.
