@@ -106,17 +106,28 @@ pub struct Group {
     pub mandatory: Vec<String>,
 }
 
+/// What stands for a place on the machine that built: its path says nothing to whoever reads the manifest, and something of the machine.
+pub const LOCAL: &str = "local";
+
+/// A place as others may read it.
+pub fn place(location: &str) -> &str {
+    match location.starts_with('/') || location.starts_with("file:") {
+        true => LOCAL,
+        false => location,
+    }
+}
+
 /// What the user replaced.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Overrides {
-    /// `--source NAME=PATH`.
+    /// `--source NAME=PATH@REV`: by name, that it came from the machine that built, and of which revision it is where that was said.
     #[serde(default)]
     pub sources: BTreeMap<String, String>,
     /// `--lustre RELEASE`: another release of Lustre than the target's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lustre: Option<String>,
-    /// `--mirror FROM=TO`.
+    /// `--mirror FROM=TO`, as far as both are no places of the machine that built.
     #[serde(default)]
     pub mirrors: BTreeMap<String, String>,
     /// `--allow-incomplete NAME`: the files of the source that were missing, which are empty in what was built.
@@ -210,7 +221,7 @@ pub struct Stage {
 pub struct Source {
     /// Its name in the target.
     pub name: String,
-    /// Where it came from: URL, archive and package, or path.
+    /// Where it came from: URL, archive and package, [`LOCAL`], or a path in the project.
     pub location: String,
     /// What pins it: `sha256:…` or `git:<commit>`.
     pub digest: String,

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use lustre_packaging::process;
 use lustre_packaging::store::{Entry, Store, list_tree};
+use lustre_repo_tests::chance::Chance;
 use lustre_repo_tests::command_line::{Home, Run, run};
 use lustre_repo_tests::secret_search::SecretParts;
 use lustre_repository::layout::COMPLETED;
@@ -26,6 +27,8 @@ mod bundles;
 mod full;
 #[path = "kills/named.rs"]
 mod named;
+#[path = "kills/paths.rs"]
+mod paths;
 #[path = "kills/releases.rs"]
 mod releases;
 #[path = "kills/second.rs"]
@@ -237,19 +240,6 @@ fn wait_at_most(child: &mut Child, time: Duration) -> bool {
     false
 }
 
-/// Numbers as if by chance, another list for another seed.
-struct Chance(u64);
-
-impl Chance {
-    fn next(&mut self) -> f64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as f64 / f64::from(1u32 << 31)
-    }
-}
-
 #[test]
 #[ignore = "needs the store of the built rehearsal, and minutes: a step of .ci/run"]
 fn killed_at_any_moment_store_and_repository_are_whole_and_the_next_run_ends_with_the_same_bytes() {
@@ -282,7 +272,7 @@ fn killed_at_any_moment_store_and_repository_are_whole_and_the_next_run_ends_wit
         assert_ne!(before[key], wanted[key]);
     }
     let seed = u64::from(std::process::id());
-    let mut chance = Chance(seed);
+    let mut chance = Chance::new(seed);
     let (mut killed, mut replaced) = (0, 0);
     // A run that ends before its moment comes is none that was killed.
     for attempt in 0.. {

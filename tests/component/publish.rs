@@ -1,4 +1,4 @@
-//! Publishing small repositories: to a folder, by rsync to a daemon and through a shell, to an object store; killed at any moment, and to
+//! Publishing small repositories: to a folder, by rsync to a daemon and through a shell, to an object store; staged first; killed at any moment, and to
 //! places that do not take it.
 
 // The helpers are part of the tests.
@@ -20,6 +20,8 @@ mod releases;
 mod rotation;
 #[path = "publish/servers.rs"]
 mod servers;
+#[path = "publish/staging.rs"]
+mod staging;
 #[path = "assemble/world.rs"]
 #[allow(dead_code, reason = "the tests of assembling use all of it")]
 mod world;

@@ -1,7 +1,11 @@
 //! Whether JSON is as a schema of `docs/schema` has it. It knows the keywords that these use and refuses all others, so that none is passed over:
 //! a whole implementation would be forty crates for a few tests.
 
+use std::fs;
+
 use serde_json::Value;
+
+use crate::command_line::project;
 
 /// What is wrong with `value`, each with its place; nothing where it is as `schema` has it.
 ///
@@ -11,6 +15,45 @@ pub fn wrong(schema: &Value, value: &Value) -> Vec<String> {
     let mut found = Vec::new();
     look(schema, value, "", &mut found);
     found
+}
+
+/// The schema `name` of `docs/schema`.
+///
+/// # Panics
+/// When it cannot be read.
+#[allow(
+    clippy::unwrap_used,
+    reason = "a test without its schema has nothing to say"
+)]
+pub fn schema(name: &str) -> Value {
+    let path = project().join(format!("docs/schema/{name}.schema.json"));
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// That `value` is as `schema` has it, and is not without any of its keys at the top, but for those named; nor with another.
+///
+/// # Panics
+/// When it is otherwise.
+#[track_caller]
+pub fn exact(schema: &Value, value: &Value, optional: &[&str]) {
+    let found = wrong(schema, value);
+    assert!(found.is_empty(), "{}\n{value:#}", found.join("\n"));
+    let keys = value
+        .as_object()
+        .into_iter()
+        .flat_map(|object| object.keys());
+    for key in keys {
+        let mut without = value.clone();
+        without.as_object_mut().map(|object| object.remove(key));
+        assert_eq!(
+            wrong(schema, &without).is_empty(),
+            optional.contains(&key.as_str()),
+            "without `{key}`"
+        );
+    }
+    let mut more = value.clone();
+    more["no-such-key"] = Value::from(1);
+    assert!(!wrong(schema, &more).is_empty());
 }
 
 /// Keywords that say nothing of the value.

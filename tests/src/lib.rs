@@ -1,7 +1,10 @@
 //! What the component and end-to-end tests share.
 
+pub mod caching;
+pub mod chance;
 pub mod command_line;
 pub mod createrepo;
+pub mod debian;
 pub mod folder;
 pub mod gpg;
 pub mod http;

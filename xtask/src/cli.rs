@@ -104,8 +104,9 @@ impl Command {
             Self::Assemble(arguments) => Some(&mut arguments.key),
             Self::Boot(arguments) => Some(&mut arguments.key),
             Self::Plan(arguments) => Some(&mut arguments.key),
+            Self::Promote(arguments) => Some(&mut arguments.key),
+            Self::Publish(arguments) => Some(&mut arguments.place.key),
             Self::Bundle(arguments) => Some(&mut arguments.key),
-            Self::Publish(arguments) => Some(&mut arguments.key),
             Self::Verify(arguments) => Some(&mut arguments.key),
             Self::Key(
                 KeyCommand::Show { key, .. }
@@ -128,7 +129,8 @@ impl Command {
             Self::Fetch(arguments) | Self::Preflight(arguments) | Self::Advisories(arguments) => {
                 arguments
             }
-            Self::Publish(arguments) => &mut arguments.target,
+            Self::Promote(arguments) => &mut arguments.target,
+            Self::Publish(arguments) => &mut arguments.place.target,
             Self::Verify(arguments) => &mut arguments.target,
             Self::Plan(arguments) => &mut arguments.target,
             Self::Lock(arguments) => &mut arguments.target,
@@ -156,7 +158,8 @@ impl Command {
             Self::Fetch(arguments) | Self::Preflight(arguments) | Self::Advisories(arguments) => {
                 arguments
             }
-            Self::Publish(arguments) => &arguments.target,
+            Self::Promote(arguments) => &arguments.target,
+            Self::Publish(arguments) => &arguments.place.target,
             Self::Verify(arguments) => &arguments.target,
             Self::Plan(arguments) => &arguments.target,
             Self::Lock(arguments) => &arguments.target,
@@ -363,11 +366,23 @@ pub enum Command {
                             cargo xtask publish --target rocky-9.6 rsync://mirror.example.org/lustre/9.6\n  \
                             cargo xtask publish --url https://repo.example.org/lustre web:/srv/www/lustre\n  \
                             cargo xtask publish s3://BUCKET/lustre             with rclone, and the variables of AWS\n  \
-                            cargo xtask publish rclone:REMOTE:PATH             with a remote of rclone's configuration\n\n\
+                            cargo xtask publish rclone:REMOTE:PATH             with a remote of rclone's configuration\n  \
+                            cargo xtask publish --staging /srv/www/lustre      beside what clients read, to be tested first\n\n\
                             Clients can read it at any moment. Interrupted, run it again. Ends with 3 where the proofs of the repository do \
                             not hold, and nothing is sent; or where clients do not see it at its URL afterwards. See docs/releases.md."
     )]
     Publish(PublishArgs),
+    /// Publish what is staged: exactly that, by digest.
+    #[command(
+        after_help = "Examples:\n  cargo xtask publish --staging /srv/www/lustre\n  \
+                            cargo xtask promote --dry-run /srv/www/lustre      check what is staged, and list what would be done\n  \
+                            cargo xtask promote /srv/www/lustre\n  \
+                            cargo xtask promote --url https://repo.example.org/lustre web:/srv/www/lustre\n\n\
+                            Every file of what is staged is read and held against its signed sums. Interrupted, run it again. It is refused \
+                            where another release was published since it was staged. Ends with 3 where a digest, a signature or a proof does \
+                            not hold, and nothing is changed; or where clients do not see it at its URL afterwards. See docs/releases.md."
+    )]
+    Promote(PlaceArgs),
     /// Write one file for a site without a network: all that a target is built from, or a proven repository.
     #[command(
         after_help = "Examples:\n  cargo xtask bundle --target rocky-9.6 -o rocky-9.6.bundle     then, at the site: cargo xtask repo --from-bundle\n  \
@@ -807,15 +822,26 @@ pub struct VerifyArgs {
 /// Arguments of `publish`.
 #[derive(Debug, Clone, Args)]
 pub struct PublishArgs {
-    /// Which target, and how.
+    /// Where to, and how.
     #[command(flatten)]
-    pub target: TargetArgs,
-    /// Where to: a folder, rsync://HOST/MODULE/PATH, HOST:PATH, s3://BUCKET/PATH or rclone:REMOTE:PATH.
-    #[arg(value_name = "TO")]
-    pub to: String,
+    pub place: PlaceArgs,
     /// Repository to publish; defaults to `dist/<target>`.
     #[arg(long, value_name = "DIR")]
     pub from: Option<PathBuf>,
+    /// Put it beside what is published, at TO/staging: other clients see nothing of it until it is promoted.
+    #[arg(long)]
+    pub staging: bool,
+}
+
+/// A place where clients read a repository, and how it is changed: the arguments of `promote`, and of `publish`.
+#[derive(Debug, Clone, Args)]
+pub struct PlaceArgs {
+    /// Which target, and how.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The place: a folder, rsync://HOST/MODULE/PATH, HOST:PATH, s3://BUCKET/PATH or rclone:REMOTE:PATH.
+    #[arg(value_name = "TO")]
+    pub to: String,
     /// Only list what would be sent, replaced and removed, with sizes.
     #[arg(long)]
     pub dry_run: bool,
@@ -824,7 +850,7 @@ pub struct PublishArgs {
     /// It is another target's, newer, signed by another key or unreadable, or packages contradict it.
     #[arg(long)]
     pub replace_anyway: bool,
-    /// Where clients read it, to look at it afterwards as they do; `none` not to.
+    /// Where clients read TO, to look at it afterwards as they do; `none` not to.
     ///
     /// Defaults to the URL that the repository says of itself, unless that is an example.
     #[arg(long, value_name = "URL")]

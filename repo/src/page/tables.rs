@@ -9,7 +9,7 @@ use super::front::time;
 use super::input::{Kernel, Page};
 use super::words::{duration, href, shown, size};
 use crate::layout::Kind;
-use crate::manifest::{Manifest, Package};
+use crate::manifest::{self, Manifest, Package};
 use crate::proof::report::Outcome;
 use crate::release::parts;
 
@@ -326,7 +326,7 @@ fn place(location: &str) -> Markup {
     html! {
         @if is_web {
             a href=(location) rel="noreferrer" { (shown(location)) }
-        } @else if location.starts_with('/') {
+        } @else if manifest::place(location) == manifest::LOCAL {
             "who built it"
         } @else {
             (shown(location))

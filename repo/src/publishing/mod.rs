@@ -4,14 +4,16 @@
 //! - `names`: what is called how at the destination.
 //! - `place`: where to.
 //! - `release`: the files of a repository, and what they are for.
-//! - `plan`: from both sides to a list of steps.
+//! - `plan`: from both sides to a list of steps; `staging`: the same for a release that only some clients read, until it is promoted.
 
 mod names;
 mod place;
 mod plan;
 mod release;
+mod staging;
 
-pub use names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE};
+pub use names::{HOME, PARTIAL, STAGING};
 pub use place::{BadPlace, Place};
 pub use plan::{Found, Listing, Origin, Plan, Put, Shape, State, Step, There, plan, there};
 pub use release::{File, Release, is_id};
+pub use staging::{NotPromoted, NotStaged, promote, stage, staged, staged_at};

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE};
+use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE, STAGED, STAGING};
 use super::release::{
     self, Release, entry, is_id, is_index_file, is_named_by_content, is_package, listed,
 };
@@ -81,6 +81,8 @@ pub struct State {
     pub listing: Listing,
     /// The repository that clients read there.
     pub published: Option<Release>,
+    /// The one that is staged there.
+    pub staged: Option<Release>,
     /// The sums of the releases whose folders are there, by their names.
     pub sums: BTreeMap<String, String>,
 }
@@ -122,8 +124,13 @@ pub enum Step {
     Probe(String),
     /// Looks whether these files are there, in their sizes.
     Complete(BTreeMap<String, u64>),
-    /// From here on, clients read the new release.
-    Switch(String),
+    /// From here on, the clients that come by a link read another release.
+    Switch {
+        /// The link.
+        link: &'static str,
+        /// The release's name.
+        to: String,
+    },
     /// Removes files, links and folders.
     Remove(Vec<String>),
 }
@@ -162,29 +169,35 @@ impl Plan {
 
     /// Whether clients read another release afterwards.
     pub fn switches(&self) -> bool {
-        self.steps.iter().any(|it| matches!(it, Step::Switch(_)))
+        self.steps
+            .iter()
+            .any(|it| matches!(it, Step::Switch { .. }))
+    }
+
+    /// That of these steps, but for those without work.
+    pub(super) fn of(release: &Release, replaces: Option<&Release>, mut steps: Vec<Step>) -> Self {
+        steps.retain(|step| match step {
+            Step::Put(puts) => !puts.is_empty(),
+            Step::Link(links) | Step::TakeOver(links) => !links.is_empty(),
+            Step::Remove(paths) => !paths.is_empty(),
+            Step::Probe(_) | Step::Complete(_) | Step::Switch { .. } => true,
+        });
+        Self {
+            release: release.id.clone(),
+            replaces: replaces.map(|it| it.id.clone()),
+            steps,
+        }
     }
 }
 
 /// How `new` is published where it is as `state` says.
 pub fn plan(shape: Shape, new: &Release, state: &State) -> Plan {
-    let before = state.published.as_ref().filter(|it| it.id != new.id);
-    let made = Planning { new, state, before };
-    let mut steps = match shape {
+    let made = Planning::new(new, state);
+    let steps = match shape {
         Shape::Linked => made.linked(),
         Shape::Flat => made.flat(),
     };
-    steps.retain(|step| match step {
-        Step::Put(puts) => !puts.is_empty(),
-        Step::Link(links) | Step::TakeOver(links) => !links.is_empty(),
-        Step::Remove(paths) => !paths.is_empty(),
-        Step::Probe(_) | Step::Complete(_) | Step::Switch(_) => true,
-    });
-    Plan {
-        release: new.id.clone(),
-        replaces: before.map(|it| it.id.clone()),
-        steps,
-    }
+    Plan::of(new, made.before, steps)
 }
 
 /// The place of a file that stays where it is in the tree, if it is one of those.
@@ -193,15 +206,15 @@ fn only(is: fn(&str) -> bool) -> impl Fn(&str) -> Option<String> {
 }
 
 /// Both sides.
-struct Planning<'a> {
+pub(super) struct Planning<'a> {
     new: &'a Release,
     state: &'a State,
     /// What is replaced, where that is another.
-    before: Option<&'a Release>,
+    pub(super) before: Option<&'a Release>,
 }
 
 /// The path of a file in the folder of a release.
-fn kept(id: &str, path: &str) -> String {
+pub(super) fn kept(id: &str, path: &str) -> String {
     format!("{HOME}/{id}/{path}")
 }
 
@@ -222,18 +235,54 @@ fn is_half_made(path: &str, to: &str) -> bool {
         return false;
     };
     let own = format!("{folder}{name}");
-    end.len() == 6 && (own.starts_with(&format!("{HOME}/")) || to == link_to(&own))
+    let leads = to == link_to(&own) || (own == STAGING && to == STAGED);
+    end.len() == 6 && (own.starts_with(&format!("{HOME}/")) || leads)
 }
 
-impl Planning<'_> {
+impl<'a> Planning<'a> {
+    pub(super) fn new(new: &'a Release, state: &'a State) -> Self {
+        let before = state.published.as_ref().filter(|it| it.id != new.id);
+        Self { new, state, before }
+    }
+
+    /// What says that the folder of the new release is one, before anything else is sent.
+    pub(super) fn note(&self) -> Vec<Put> {
+        let new = self.new;
+        self.puts(
+            |path| (path == sums::FILE).then(|| kept(&new.id, path)),
+            false,
+        )
+    }
+
+    /// The packages that take the place of others, and all others.
+    pub(super) fn packages(&self) -> (Vec<Put>, Vec<Put>) {
+        self.puts(only(is_package), false)
+            .into_iter()
+            .partition(|put| put.replaces)
+    }
+
+    /// What is in the folder of the new release but for the note.
+    pub(super) fn inside(&self) -> Vec<Put> {
+        let own = |path: &str| {
+            let is_own = !is_package(path) && path != sums::FILE;
+            is_own.then(|| kept(&self.new.id, path))
+        };
+        let mut inside = self.puts(own, false);
+        inside.extend(self.carried());
+        inside
+    }
+
+    /// The links that are not there, or not so.
+    pub(super) fn missing(&self, mut links: BTreeMap<String, String>) -> Step {
+        links.retain(|path, to| self.state.listing.get(path) != Some(&Found::Link(to.clone())));
+        Step::Link(links)
+    }
+
     fn linked(&self) -> Vec<Step> {
         let new = self.new;
         let listing = &self.state.listing;
         let is_current = |id: &str| listing.get(CURRENT) == Some(&Found::Link(id.to_owned()));
-        let mut steps = vec![Step::Put(self.puts(
-            |path| (path == sums::FILE).then(|| kept(&new.id, path)),
-            false,
-        ))];
+        let mut steps = vec![Step::Put(self.note())];
         // What was put there by other means gets a folder as all others have, and is read from it before anything changes.
         if let Some(old) = self.before
             && !is_current(&old.id)
@@ -245,18 +294,9 @@ impl Planning<'_> {
             });
             steps.push(Step::Put(missing.collect()));
         }
-        let (anew, others): (Vec<Put>, Vec<Put>) = self
-            .puts(|path| is_package(path).then(|| path.to_owned()), false)
-            .into_iter()
-            .partition(|put| put.replaces);
+        let (anew, others) = self.packages();
         steps.push(Step::Put(others));
-        let own = |path: &str| {
-            let is_own = !is_package(path) && path != sums::FILE;
-            is_own.then(|| kept(&new.id, path))
-        };
-        let mut rest = self.puts(own, false);
-        rest.extend(self.carried());
-        steps.push(Step::Put(rest));
+        steps.push(Step::Put(self.inside()));
         let mut links = BTreeMap::from([(PROBE.to_owned(), new.id.clone())]);
         if let Some(old) = self.before {
             links.insert(kept(&new.id, PREVIOUS), format!("../{}", old.id));
@@ -264,14 +304,16 @@ impl Planning<'_> {
                 links.insert(CURRENT.to_owned(), old.id.clone());
             }
         }
-        links.retain(|path, to| listing.get(path) != Some(&Found::Link(to.clone())));
-        steps.push(Step::Link(links));
+        steps.push(self.missing(links));
         steps.push(Step::Probe(format!("{PROBE}/{}", sums::FILE)));
         steps.push(Step::Put(anew));
         steps.push(Step::Complete(self.complete()));
         // The same repository, put there by other means, is in a folder of its own by now.
         let same = self.before.is_none() && self.state.published.is_some();
-        let switch = (!is_current(&new.id)).then(|| Step::Switch(new.id.clone()));
+        let switch = (!is_current(&new.id)).then(|| Step::Switch {
+            link: CURRENT,
+            to: new.id.clone(),
+        });
         let (first, last) = if same { (switch, None) } else { (None, switch) };
         steps.extend(first);
         let (mut free, mut taken) = (BTreeMap::new(), BTreeMap::new());
@@ -302,14 +344,15 @@ impl Planning<'_> {
             let origin = Origin::Published(sums::FILE.to_owned());
             first.extend(self.put(kept(&old.id, sums::FILE), origin, file));
         }
-        let (anew, packages): (Vec<Put>, Vec<Put>) = self
-            .puts(only(is_package), false)
-            .into_iter()
-            .partition(|put| put.replaces);
+        let (anew, packages) = self.packages();
         let plain =
             |path: &str| !is_package(path) && !is_named_by_content(path) && !is_index_file(path);
         // What the sums there say of what keeps its name may not be so: the run that put them may have ended before the index.
-        let others = self.puts(|path| plain(path).then(|| path.to_owned()), true);
+        // They come first, so that whoever goes on knows which release that was.
+        let (sums, others): (Vec<Put>, Vec<Put>) = self
+            .puts(|path| plain(path).then(|| path.to_owned()), true)
+            .into_iter()
+            .partition(|put| put.path == sums::FILE);
         let mut index = self.puts(only(is_index_file), true);
         // Each with its signature behind it, and what servers install from last.
         let of = |put: &Put| {
@@ -323,6 +366,7 @@ impl Planning<'_> {
             Step::Put(packages),
             Step::Put(self.puts(only(is_named_by_content), false)),
             Step::Put(anew),
+            Step::Put(sums),
             Step::Put(others),
             Step::Put(index),
             Step::Complete(self.complete_flat()),
@@ -393,7 +437,7 @@ impl Planning<'_> {
         paths.filter(|path| !is_package(path)).map(entry).collect()
     }
 
-    fn complete(&self) -> BTreeMap<String, u64> {
+    pub(super) fn complete(&self) -> BTreeMap<String, u64> {
         self.sizes(|path| match is_package(path) {
             true => path.to_owned(),
             false => kept(&self.new.id, path),
@@ -412,7 +456,7 @@ impl Planning<'_> {
     }
 
     /// The releases that have a folder at the destination.
-    fn ids(&self) -> BTreeSet<&str> {
+    pub(super) fn ids(&self) -> BTreeSet<&str> {
         let paths = self.state.listing.keys();
         let inside = paths.filter_map(|path| path.strip_prefix(HOME)?.strip_prefix('/'));
         inside
@@ -432,17 +476,38 @@ impl Planning<'_> {
         }
     }
 
-    /// The files that the releases `dropped` list, that are there, and that neither the new one nor the one before lists. None where it is
-    /// not known what that one lists.
-    fn unnamed(&self, dropped: &[&str], is: fn(&str) -> bool) -> Vec<String> {
-        let mut named: BTreeSet<String> = self.new.files.iter().map(|it| it.path.clone()).collect();
-        match (self.before, self.predecessor()) {
-            (Some(old), _) => named.extend(old.files.iter().map(|it| it.path.clone())),
-            (None, Some(id)) => match self.state.sums.get(id) {
+    /// The releases that stay, by their names: the new one, the one before, and the one that is staged.
+    fn kept(&self) -> BTreeSet<&str> {
+        let staged = self.state.staged.as_ref().map(|it| it.id.as_str());
+        [Some(self.new.id.as_str()), self.predecessor(), staged]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    /// The files that the releases `dropped` list, that are there, and that none of those that stay lists. None where it is not known what
+    /// one of those lists.
+    pub(super) fn unnamed(
+        &self,
+        dropped: &[&str],
+        stay: &BTreeSet<&str>,
+        is: fn(&str) -> bool,
+    ) -> Vec<String> {
+        let state = self.state;
+        let known = [
+            Some(self.new),
+            state.published.as_ref(),
+            state.staged.as_ref(),
+        ];
+        let known: Vec<&Release> = known.into_iter().flatten().collect();
+        let files = known.iter().flat_map(|release| &release.files);
+        let mut named: BTreeSet<String> = files.map(|it| it.path.clone()).collect();
+        for id in stay {
+            match self.state.sums.get(*id) {
+                _ if known.iter().any(|release| release.id == *id) => {}
                 Some(text) => named.extend(listed(text).map(|file| file.path)),
                 None => return Vec::new(),
-            },
-            (None, None) => {}
+            }
         }
         let texts = dropped.iter().filter_map(|id| self.state.sums.get(*id));
         let files: BTreeSet<String> = texts
@@ -456,10 +521,10 @@ impl Planning<'_> {
     /// What goes once nobody reads it: packages first, since it is a folder that tells which of them were a release's.
     fn removals(&self) -> [Vec<String>; 2] {
         let listing = &self.state.listing;
-        let kept_ids = [Some(self.new.id.as_str()), self.predecessor()];
+        let stay = self.kept();
         let ids = self.ids().into_iter();
-        let dropped: Vec<&str> = ids.filter(|id| !kept_ids.contains(&Some(id))).collect();
-        let packages = self.unnamed(&dropped, is_package);
+        let dropped: Vec<&str> = ids.filter(|id| !stay.contains(id)).collect();
+        let packages = self.unnamed(&dropped, &stay, is_package);
         let mut rest: Vec<String> = dropped.iter().map(|id| format!("{HOME}/{id}")).collect();
         let entries = self.entries(self.new);
         let links = listing.iter().filter(|(path, found)| {
@@ -473,13 +538,18 @@ impl Planning<'_> {
             .filter(|it| !entries.contains(it))
             .collect();
         rest.extend(stale.into_iter().map(str::to_owned));
-        let links = listing.iter().filter_map(|(path, found)| match found {
-            Found::Link(to) if is_half_made(path, to) => Some(path.clone()),
-            _ => None,
-        });
-        rest.extend(links);
+        rest.extend(self.half_made());
         rest.extend([PROBE, PARTIAL].map(str::to_owned));
         [packages, rest]
+    }
+
+    /// Links that a run left under another name.
+    pub(super) fn half_made(&self) -> impl Iterator<Item = String> {
+        let listing = self.state.listing.iter();
+        listing.filter_map(|(path, found)| match found {
+            Found::Link(to) if is_half_made(path, to) => Some(path.clone()),
+            _ => None,
+        })
     }
 
     /// The same where nothing says which release was before, but for a publish that replaces one.
@@ -488,10 +558,11 @@ impl Planning<'_> {
             return [Vec::new(), Vec::new()];
         };
         let listing = &self.state.listing;
-        let kept_ids = [self.new.id.as_str(), &old.id];
+        let stay = BTreeSet::from([self.new.id.as_str(), &old.id]);
         let ids = self.ids().into_iter();
-        let dropped: Vec<&str> = ids.filter(|id| !kept_ids.contains(id)).collect();
-        let mut files = self.unnamed(&dropped, |it| is_package(it) || is_named_by_content(it));
+        let dropped: Vec<&str> = ids.filter(|id| !stay.contains(id)).collect();
+        let is = |path: &str| is_package(path) || is_named_by_content(path);
+        let mut files = self.unnamed(&dropped, &stay, is);
         let stale = old.files.iter().map(|file| file.path.as_str());
         let stale = stale.filter(|path| !is_package(path) && !is_named_by_content(path));
         let stale = stale.filter(|path| self.new.file(path).is_none());

@@ -36,6 +36,14 @@ impl Release {
         }
     }
 
+    /// That with the sums `text`, of which the name is known and nothing else.
+    pub fn of_id(id: &str, text: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            ..Self::new(0, text, [])
+        }
+    }
+
     /// The file at `path`.
     pub fn file(&self, path: &str) -> Option<&File> {
         let at = self

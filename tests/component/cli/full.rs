@@ -22,7 +22,7 @@ const RESULTS: [&[&str]; 11] = [
 ];
 
 /// The commands whose results need the built rehearsal, or a clone, or are files: they print in the one place that all of these do.
-const ELSEWHERE: [&str; 17] = [
+const ELSEWHERE: [&str; 18] = [
     "advisories",
     "assemble",
     "boot",
@@ -34,6 +34,7 @@ const ELSEWHERE: [&str; 17] = [
     "log",
     "man",
     "preflight",
+    "promote",
     "publish",
     "repo",
     "shell",

@@ -1,13 +1,12 @@
 //! The schemas of what machines read, against what the tool writes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 
 use lustre_packaging::lock::{FilePin, Lock, PackagePin};
 use lustre_packaging::source::Locked;
 use lustre_packaging::store::Digest;
-use lustre_repo_tests::command_line::{Home, project};
-use lustre_repo_tests::json_schema::wrong;
+use lustre_repo_tests::command_line::Home;
+use lustre_repo_tests::json_schema::{exact, schema, wrong};
 use lustre_repository::manifest::{
     self, Advisory, KnownFault, Manifest, Overrides, Package, Stage, Tool,
 };
@@ -17,33 +16,10 @@ use serde_json::{Value, json};
 
 use super::verifying::stranger;
 
-fn schema(name: &str) -> Value {
-    let path = project().join(format!("docs/schema/{name}.schema.json"));
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
-}
-
 #[track_caller]
 fn valid(schema: &Value, value: &Value) {
     let wrong = wrong(schema, value);
     assert!(wrong.is_empty(), "{}\n{value:#}", wrong.join("\n"));
-}
-
-/// Without any of its keys at the top, it is not valid, but for those named; and with another, neither.
-#[track_caller]
-fn exact(schema: &Value, value: &Value, optional: &[&str]) {
-    valid(schema, value);
-    for key in value.as_object().unwrap().keys() {
-        let mut without = value.clone();
-        without.as_object_mut().unwrap().remove(key);
-        assert_eq!(
-            wrong(schema, &without).is_empty(),
-            optional.contains(&key.as_str()),
-            "without `{key}`"
-        );
-    }
-    let mut more = value.clone();
-    more["no-such-key"] = json!(1);
-    assert!(!wrong(schema, &more).is_empty());
 }
 
 fn strings<const N: usize>(items: [&str; N]) -> Vec<String> {

@@ -3,29 +3,50 @@
 use std::fs;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lustre_repo_tests::command_line::Home;
+use lustre_repo_tests::chance::Chance;
+use lustre_repo_tests::command_line::{Home, run};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::client::{serves, tidy, whole};
-use crate::releases::{command, copy, published, releases};
-use crate::servers::Rsyncd;
+use crate::releases::{command, copy, published, releases, tool};
+use crate::servers::{Rsyncd, S3};
 
 /// How often a run is killed.
 const KILLS: u32 = 50;
 
-/// Numbers as if by chance, another list for another seed.
-struct Chance(u64);
+/// The same where each takes longer.
+const KILLS_OF_A_STORE: u32 = 20;
 
-impl Chance {
-    fn next(&mut self) -> f64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) as f64 / f64::from(1u32 << 31)
+/// Starts a command and kills it and all that it started after that time. Whether it was still running, and how long it ran.
+fn killed_at(command: &mut Command, until: Duration) -> (bool, Duration) {
+    let mut child = command
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .unwrap();
+    let clock = Instant::now();
+    while clock.elapsed() < until && child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let running = child.try_wait().unwrap().is_none();
+    let ran = clock.elapsed();
+    if running {
+        let group = Pid::from_child(&child);
+        kill_process_group(group, Signal::KILL).unwrap();
+    }
+    child.wait().unwrap();
+    (running, ran)
+}
+
+/// How long a whole run takes, as far as the last one tells: the machine has other things to do, now more and now less of them.
+fn next_guess(took: Duration, killed: bool, ran: Duration) -> Duration {
+    match killed {
+        true => took.mul_f64(1.02),
+        false => took.min(ran),
     }
 }
 
@@ -45,7 +66,7 @@ fn killed(to: &str, at: &Path) {
     let mut took = clock.elapsed();
     let seed = 20_260_731;
     eprintln!("seed {seed}, a whole run takes {took:?}");
-    let mut chance = Chance(seed);
+    let mut chance = Chance::new(seed);
     let (mut died, mut second) = (0, 0);
     // A run that ends before its moment comes is none that was killed.
     for attempt in 0.. {
@@ -57,28 +78,10 @@ fn killed(to: &str, at: &Path) {
             "of {attempt} runs only {died} were killed"
         );
         copy(&first, at);
-        let mut child = command(&home, releases().at(1), to, &[])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .process_group(0)
-            .spawn()
-            .unwrap();
         // What it looks at before it sends anything takes most of the time of so small a repository.
         let until = took.mul_f64(0.2 + 0.85 * chance.next());
-        let clock = Instant::now();
-        while clock.elapsed() < until && child.try_wait().unwrap().is_none() {
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        let running = child.try_wait().unwrap().is_none();
-        if !running {
-            // It was measured on a machine that had other things to do.
-            took = took.min(clock.elapsed());
-        }
-        if running {
-            let group = Pid::from_child(&child);
-            kill_process_group(group, Signal::KILL).unwrap();
-        }
-        child.wait().unwrap();
+        let (running, ran) = killed_at(&mut command(&home, releases().at(1), to, &[]), until);
+        took = next_guess(took, running, ran);
         died += u32::from(running);
         let read = whole(at);
         assert!(read < 2, "attempt {attempt}");
@@ -104,6 +107,120 @@ fn a_folder_is_whole_whenever_a_publish_is_killed() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().join("www");
     killed(at.to_str().unwrap(), &at);
+}
+
+/// How many of the objects that are switched are those of the second release: the indexes and their signatures, in the order in which
+/// `docs/releases.md` says that they are put. Each behind them is that of the first.
+#[track_caller]
+fn switched(at: &Path) -> usize {
+    let mut found = Vec::new();
+    for kind in ["source", "x86_64-debuginfo", "x86_64"] {
+        for name in ["repomd.xml", "repomd.xml.asc"] {
+            let path = format!("{kind}/repodata/{name}");
+            let content = fs::read(at.join(&path)).unwrap();
+            let of = |number| content == fs::read(releases().at(number).join(&path)).unwrap();
+            assert!(of(0) || of(1), "{path} is of no release");
+            found.push(of(1));
+        }
+    }
+    let number = found.iter().take_while(|new| **new).count();
+    assert!(found[number..].iter().all(|new| !new), "{found:?}");
+    number
+}
+
+#[test]
+#[allow(
+    clippy::print_stderr,
+    reason = "whoever looks into a failure needs the seed"
+)]
+fn an_object_store_has_one_release_whole_whenever_a_publish_is_killed_but_between_an_index_and_its_signature()
+ {
+    let home = Home::new();
+    let server = S3::new();
+    let publish = |number: usize, at: &str| {
+        let to = format!("s3://bucket/{at}");
+        let mut command = command(&home, releases().at(number), &to, &[]);
+        command.envs(server.variables());
+        command
+    };
+    let whole_run = |number: usize, at: &str| {
+        let ran = run(&mut publish(number, at));
+        assert_eq!(ran.code, 0, "{at}: {ran:?}");
+    };
+    let copied = |to: &str| {
+        let [from, to] = ["first", to].map(|at| format!(":s3:bucket/{at}"));
+        let done = server.rclone(&["copy", &from, &to]).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    };
+    whole_run(0, "first");
+    copied("measured");
+    let clock = Instant::now();
+    whole_run(1, "measured");
+    let mut took = clock.elapsed();
+    let seed = u64::from(std::process::id());
+    eprintln!("seed {seed}, a whole run takes {took:?}");
+    let mut chance = Chance::new(seed);
+    let (mut died, mut begun, mut between) = (0, 0, 0);
+    for attempt in 0.. {
+        if died == KILLS_OF_A_STORE {
+            break;
+        }
+        assert!(
+            attempt < 3 * KILLS_OF_A_STORE,
+            "of {attempt} runs only {died} were killed"
+        );
+        let at = format!("at-{attempt}");
+        copied(&at);
+        let until = took.mul_f64(0.3 + 0.75 * chance.next());
+        let (running, ran) = killed_at(&mut publish(1, &at), until);
+        took = next_guess(took, running, ran);
+        died += u32::from(running);
+        let there = server.fetched(&at);
+        // Whoever has the index of the first finds all that it names; and so does whoever has that of the second.
+        serves(&there, 0);
+        let number = switched(&there);
+        if number > 0 {
+            serves(&there, 1);
+        }
+        between += usize::from(number % 2 == 1);
+        begun += usize::from(there.join(tool(1)).exists());
+        whole_run(1, &at);
+        let there = server.fetched(&at);
+        assert_eq!(whole(&there), 1, "attempt {attempt}");
+        serves(&there, 0);
+    }
+    eprintln!(
+        "{died} were killed, {begun} had sent a package, {between} an index without its signature"
+    );
+    assert!(begun > 0, "none had begun");
+}
+
+#[test]
+fn an_object_store_that_has_the_sums_of_a_release_and_not_yet_the_rest_gets_it_by_the_same_command()
+{
+    let home = Home::new();
+    let server = S3::new();
+    let publish = |number: usize| {
+        let mut command = command(&home, releases().at(number), "s3://bucket/lustre", &[]);
+        run(command.envs(server.variables()))
+    };
+    let put = |number: usize, name: &str| {
+        let file = releases().at(number).join(name);
+        let to = format!(":s3:bucket/lustre/{name}");
+        let done = server.rclone(&["copyto", file.to_str().unwrap(), &to]);
+        assert!({ done }.status().unwrap().success());
+    };
+    let first = publish(0);
+    assert_eq!(first.code, 0, "{first:?}");
+    for more in [&["SHA256SUMS"][..], &["manifest.json", "SHA256SUMS.asc"]] {
+        put(1, "SHA256SUMS");
+        more.iter().for_each(|name| put(1, name));
+        let ran = publish(1);
+        assert_eq!(ran.code, 0, "{more:?}: {ran:?}");
+        assert_eq!(whole(&server.fetched("lustre")), 1);
+        put(0, "manifest.json");
+        put(0, "SHA256SUMS.asc");
+    }
 }
 
 #[test]

@@ -6,12 +6,13 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use lustre_repo_tests::caching::{proxy, server};
 use lustre_repo_tests::command_line::{Home, Run, run};
 use lustre_repo_tests::http::Server;
 
 use crate::client::{Dnf, Watch, serves, snapshot, tidy, whole};
-use crate::releases::{command, copy, publish, published, releases, tool};
-use crate::servers::{Rsyncd, S3, SECRET, shell};
+use crate::releases::{command, copy, promote, publish, published, releases, tool};
+use crate::servers::{HOST, Rsyncd, S3, SECRET, Sshd};
 use crate::world::succeed;
 
 /// Publishes all releases to `to`, which is `at` on the disk.
@@ -113,25 +114,49 @@ fn rsyncs_daemon_has_one_release_after_the_other() {
 }
 
 #[test]
-fn rsync_through_a_shell_has_one_release_after_the_other_whatever_its_path() {
+fn a_machine_behind_ssh_has_one_release_after_the_other_whatever_its_path() {
     let home = Home::new();
-    let shell = shell(home.path());
-    let folder = tempfile::tempdir().unwrap();
+    let server = Sshd::new();
     let sent = |path: &Path, number| {
-        let to = format!("localhost:{}", path.display());
+        let to = format!("{HOST}:{}", path.display());
         let mut command = command(&home, releases().at(number), &to, &[]);
-        run(command.env("RSYNC_RSH", &shell))
+        run(command.env("RSYNC_RSH", server.shell()))
     };
-    let at = folder.path().join("plain");
-    follow("a shell", &at, &|number| sent(&at, number));
+    let folder = server.path("www");
+    fs::create_dir(&folder).unwrap();
+    let at = folder.join("plain");
+    follow("ssh", &at, &|number| sent(&at, number));
     for name in ["with blank", "$(touch evil)", "a'b;c"] {
-        let at = folder.path().join(name);
+        let at = folder.join(name);
         let done = sent(&at, 0);
         assert_eq!(done.code, 0, "{name}: {done:?}");
         assert_eq!(whole(&at), 0, "{name}");
     }
-    let names: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
-    assert_eq!(names.len(), 4, "{names:?}");
+    // Its home is where a path without a slash begins.
+    let done = sent(Path::new("www/relative"), 0);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert_eq!(whole(&folder.join("relative")), 0);
+    let names: Vec<_> = fs::read_dir(&folder).unwrap().collect();
+    assert_eq!(names.len(), 5, "{names:?}");
+    assert!(!server.path("evil").exists());
+    // A machine that is another one by its key, and one that does not let in whoever asks.
+    let known = server.path("known_hosts");
+    let other = fs::read_to_string(server.path("user.pub")).unwrap();
+    let right = fs::read_to_string(&known).unwrap();
+    let name = right.split(' ').next().unwrap();
+    fs::write(&known, format!("{name} {other}")).unwrap();
+    let refused = sent(&folder.join("refused"), 0);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(
+        refused.stderr.contains("HOST IDENTIFICATION"),
+        "{refused:?}"
+    );
+    fs::write(&known, right).unwrap();
+    fs::remove_file(server.path("user.pub")).unwrap();
+    let refused = sent(&folder.join("refused"), 0);
+    assert_eq!(refused.code, 1, "{refused:?}");
+    assert!(refused.stderr.contains("Permission denied"), "{refused:?}");
+    assert!(!folder.join("refused").exists());
 }
 
 #[test]
@@ -295,4 +320,41 @@ fn the_view_of_a_client_is_told_right_or_wrong() {
     fs::remove_file(at.join(".releases/current")).unwrap();
     let ran = publish(&home, 1, to, &["--url", &file]);
     assert_eq!((ran.code, whole(&at)), (0, 1), "{ran:?}");
+}
+
+#[test]
+fn through_a_cache_that_goes_by_time_and_size_clients_read_each_release_that_is_published() {
+    let home = Home::new();
+    let rsyncd = Rsyncd::new("munge symlinks = no");
+    let folder = tempfile::tempdir().unwrap();
+    let plain = folder.path().join("www");
+    for (to, at) in [
+        (plain.to_str().unwrap().to_owned(), plain.clone()),
+        (rsyncd.url("www"), rsyncd.path("www")),
+    ] {
+        let (address, hits) = proxy(server(&at));
+        let url = format!("http://{address}");
+        let client = Dnf::new();
+        let looked = ["--url", url.as_str()];
+        for number in 0..3 {
+            let ran = match number {
+                // Each way to a release.
+                1 => {
+                    let staged = publish(&home, 1, &to, &["--staging", "--url", &url]);
+                    assert_eq!(staged.code, 0, "{staged:?}");
+                    let tester = Dnf::new();
+                    assert_eq!(tester.sees(&format!("{url}/staging")), 1);
+                    assert_eq!(client.sees(&url), 0);
+                    promote(&home, &to, &looked)
+                }
+                number => publish(&home, number, &to, &looked),
+            };
+            assert_eq!(ran.code, 0, "{to}: {ran:?}");
+            assert!(ran.stderr.contains("dnf reads it"), "{ran:?}");
+            let before = hits();
+            assert_eq!(client.sees(&url), number, "{to}");
+            client.downloads(&url, number);
+            assert!(hits() > before, "nothing was kept");
+        }
+    }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::{Duration, SystemTime};
 
 use lustre_packaging::sign::Signer as _;
 use lustre_repo_tests::command_line::{Home, Run, run};
@@ -71,7 +72,12 @@ fn complete(tree: &Tree) {
     let sign = |content: &[u8]| Ok(key().sign_detached(content, tree.released)?);
     let completion = Completion::new(&dist, &proof, &public_key(), &sign).unwrap();
     for (name, text) in completion.files() {
-        fs::write(dist.join(name), text).unwrap();
+        let file = dist.join(name);
+        fs::write(&file, text).unwrap();
+        // As the tool does it: two of the same second and size would be the same to a cache.
+        let time = SystemTime::UNIX_EPOCH + Duration::from_secs(tree.released.into());
+        let file = fs::File::options().write(true).open(file).unwrap();
+        file.set_modified(time).unwrap();
     }
 }
 
@@ -100,4 +106,17 @@ pub fn published(home: &Home, number: usize, to: &str) -> Run {
     let ran = publish(home, number, to, &[]);
     assert_eq!(ran.code, 0, "{ran:?}");
     ran
+}
+
+/// `promote` of what is staged, about to run.
+pub fn promote_command(home: &Home, to: &str, more: &[&str]) -> Command {
+    let key = releases().at(0).join("RPM-GPG-KEY-lustre-repo");
+    let mut command = home.command(&["promote", "--public-key"]);
+    command.arg(key).args(more).arg(to);
+    command
+}
+
+/// Promotes what is staged.
+pub fn promote(home: &Home, to: &str, more: &[&str]) -> Run {
+    run(&mut promote_command(home, to, more))
 }

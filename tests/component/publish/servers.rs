@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use lustre_repo_tests::python;
+use lustre_repo_tests::{debian, python};
+
+use crate::world::succeed;
 
 /// A free port, which may be taken by somebody else until it is used.
 fn free_port() -> u16 {
@@ -93,12 +94,99 @@ impl Rsyncd {
     }
 }
 
-/// What stands in for ssh: it runs what it is given on this machine, by a shell as ssh does.
-pub fn shell(folder: &Path) -> PathBuf {
-    let script = folder.join("local-shell");
-    fs::write(&script, "#!/bin/sh\nshift\nexec sh -c \"$*\"\n").unwrap();
-    fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).unwrap();
-    script
+/// The name that ssh's configuration has for the machine.
+pub const HOST: &str = "web";
+
+/// sshd of an ordinary user, with keys of its own.
+pub struct Sshd {
+    _process: Process,
+    folder: tempfile::TempDir,
+}
+
+impl Sshd {
+    /// As Debian has it. In a namespace of its own, it is nobody's server but a user's, also where root runs the tests: the user has a home and
+    /// a shell there, and whatever it writes is of whoever runs the tests.
+    pub fn new() -> Self {
+        let root = debian::unpacked(&["openssh-server", "libwrap0"]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        for name in ["host", "user"] {
+            succeed(
+                Command::new("ssh-keygen")
+                    .args(["-q", "-t", "ed25519", "-N", "", "-f"])
+                    .arg(at(name)),
+            );
+        }
+        let port = free_port();
+        let home = folder.path().display();
+        let host_key = fs::read_to_string(at("host.pub")).unwrap();
+        let files = [
+            ("passwd", format!("tester:x:1000:1000::{home}:/bin/sh\n")),
+            (
+                "sshd_config",
+                format!(
+                    "ListenAddress 127.0.0.1\nPort {port}\nHostKey {home}/host\nPidFile none\nAuthorizedKeysFile {home}/user.pub\n\
+                     StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n"
+                ),
+            ),
+            (
+                "ssh_config",
+                format!(
+                    "Host {HOST}\nHostName 127.0.0.1\nPort {port}\nUser tester\nIdentityFile {home}/user\nIdentitiesOnly yes\n\
+                     UserKnownHostsFile {home}/known_hosts\nBatchMode yes\n"
+                ),
+            ),
+            ("known_hosts", format!("[127.0.0.1]:{port} {host_key}")),
+        ];
+        for (name, text) in files {
+            fs::write(at(name), text).unwrap();
+        }
+        let mut command = Command::new("bwrap");
+        command
+            .args(["--unshare-user", "--uid", "1000", "--gid", "1000"])
+            // All of it ends with the test.
+            .args(["--die-with-parent", "--unshare-pid"])
+            .args([
+                "--bind",
+                "/",
+                "/",
+                "--dev-bind",
+                "/dev",
+                "/dev",
+                "--proc",
+                "/proc",
+            ])
+            .arg("--ro-bind")
+            .arg(at("passwd"))
+            .arg("/etc/passwd")
+            .arg(root.join("usr/sbin/sshd"))
+            .args(["-D", "-e", "-f"])
+            .arg(at("sshd_config"))
+            .env(
+                "LD_LIBRARY_PATH",
+                root.join("lib/x86_64-linux-gnu")
+                    .into_os_string()
+                    .into_string()
+                    .unwrap()
+                    + ":"
+                    + root.join("usr/lib/x86_64-linux-gnu").to_str().unwrap(),
+            );
+        let process = Process::start(&mut command, port, &at("log"));
+        Self {
+            _process: process,
+            folder,
+        }
+    }
+
+    /// What rsync has to start to get there.
+    pub fn shell(&self) -> String {
+        format!("ssh -F {}/ssh_config", self.folder.path().display())
+    }
+
+    /// A path on this machine, which is that of the server too.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
 }
 
 /// Makes the bucket, from which everybody may read, as sites have theirs.
@@ -186,7 +274,12 @@ impl S3 {
         to
     }
 
-    /// The headers of a file.
+    /// A path on this machine, for what a test puts there.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The URL of a file.
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}/bucket/{path}", self.port)
     }

@@ -87,7 +87,10 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
                 secrets::hide_memory()?;
             }
             signals::heed(match cli.command {
-                Command::Bundle(_) | Command::Test(_) | Command::Publish(_) => Then::CleanUp,
+                Command::Bundle(_)
+                | Command::Promote(_)
+                | Command::Publish(_)
+                | Command::Test(_) => Then::CleanUp,
                 _ => Then::End,
             })?
         }
@@ -105,6 +108,7 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
         Command::Advisories(arguments) => advisories::run(&arguments),
         Command::Compat(arguments) => compat::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
+        Command::Promote(arguments) => publish::promote(&arguments),
         Command::Publish(arguments) => publish::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Watch(arguments) => watch::run(&arguments),
@@ -169,6 +173,7 @@ fn work(command: &Command, distribution: Option<DistributionKind>) -> Work {
         | Command::Key(_)
         // It is the user's ssh that it starts, with the user's keys: no namespace of our own.
         | Command::Publish(_)
+        | Command::Promote(_)
         | Command::Test(_) => Work::Other,
         _ => Work::Builds { setup },
     }

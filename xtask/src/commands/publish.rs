@@ -1,8 +1,10 @@
-//! `cargo xtask publish`: puts a proven repository where clients read it, in an order in which they can read it at any moment.
+//! `cargo xtask publish`: puts a proven repository where clients read it, in an order in which they can read it at any moment; or beside what
+//! they read, and `cargo xtask promote` switches to it.
 //!
 //! - `source`: the repository, looked at once more.
 //! - `published`: the one that clients read so far, and whether this one follows it.
 //! - `destination`: what a destination does; `folder`, `rsync` and `store` are the three kinds.
+//! - `staged`: what is staged there, fetched.
 //! - `client`: what a client sees afterwards.
 //!
 //! What is done, and in which order, is decided in `lustre_repository::publishing`.
@@ -13,36 +15,150 @@ mod folder;
 mod published;
 mod rsync;
 pub(super) mod source;
+mod staged;
 mod store;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow, bail};
 use lustre_packaging::host;
-use lustre_repository::publishing::{Found, Origin, Place, Plan, Put, Step, plan};
+use lustre_repository::publishing::{
+    self, Found, Origin, Place, Plan, Put, STAGING, Step, plan, stage,
+};
 
 use client::Seen;
 use destination::Destination;
 use folder::Folder;
 use rsync::Rsync;
+use source::Source;
+use staged::Staged;
 use store::ObjectStore;
 
+use super::proofs::Proved;
 use super::verify::expected::Expected;
-use crate::cli::PublishArgs;
+use crate::cli::{PlaceArgs, PublishArgs};
 use crate::context;
 use crate::exit::{Outcome, Usage};
 use crate::place;
 use crate::ui;
 
-/// Publishes a repository.
+/// Publishes a repository, or stages it.
 ///
 /// # Errors
 /// When the destination is none, has something else, or a step fails. What is not proven is no error but the answer.
 pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
-    let place = Place::parse(&arguments.to).map_err(|error| Usage(error.to_string()))?;
+    let place = parsed(&arguments.place)?;
     let dist = repository(arguments)?;
-    let destination = destination(&place, &dist)?;
+    let destination = destination(&place, Some(&dist))?;
+    let expected = prepared(&arguments.place, &place)?;
+    let scratch = tempfile::tempdir().context("a temporary folder")?;
+    let source = match source::proven(&dist, &expected, scratch.path())? {
+        Ok(source) => source,
+        Err(unproven) => {
+            return Ok(not_published(
+                &arguments.place,
+                &unproven,
+                &dist.display().to_string(),
+            ));
+        }
+    };
+    // One at a time where that can be had, from the first look at what is there.
+    let _alone = match arguments.place.dry_run {
+        true => None,
+        false => destination.alone()?,
+    };
+    let there = published::look(&*destination, scratch.path())?;
+    follows(&arguments.place, &place, &source, &there)?;
+    let mut state = there.state;
+    destination.compare(&source.release, &mut state.listing)?;
+    let shape = destination.shape();
+    let plan = match arguments.staging {
+        false => plan(shape, &source.release, &state),
+        true => stage(shape, &source.release, &state)
+            .map_err(|error| anyhow!("cannot stage {} at {place}: {error}", dist.display()))?,
+    };
+    let work = Work {
+        arguments: &arguments.place,
+        place: &place,
+        destination: &*destination,
+        plan: &plan,
+        staging: arguments.staging,
+        from: Some(&dist),
+        files: Files {
+            tree: &dist,
+            published: &there.root,
+        },
+    };
+    work.done(&source, scratch.path())
+}
+
+/// Publishes what is staged.
+///
+/// # Errors
+/// When nothing is, something else was published meanwhile, or a step fails. What is not proven is no error but the answer.
+pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
+    let place = parsed(arguments)?;
+    let destination = destination(&place, None)?;
+    let expected = prepared(arguments, &place)?;
+    let scratch = tempfile::tempdir().context("a temporary folder")?;
+    let _alone = match arguments.dry_run {
+        true => None,
+        false => destination.alone()?,
+    };
+    let there = published::look(&*destination, scratch.path())?;
+    let Some(staged) = Staged::fetch(&*destination, &there, scratch.path())? else {
+        let found = publishing::staged(destination.shape(), &there.state.listing);
+        let what = match found {
+            None => "nothing is staged",
+            Some(_) => "what is staged cannot be told, or is not what it is called,",
+        };
+        bail!("{what} at {place}; `cargo xtask publish --staging {place}` stages a release");
+    };
+    let source = match source::proven(&staged.tree, &expected, scratch.path())? {
+        Ok(source) => source,
+        Err(unproven) => {
+            let what = format!("{}, as it is staged at {place},", staged.id);
+            return Ok(not_published(arguments, &unproven, &what));
+        }
+    };
+    if source.release.id != staged.id {
+        bail!(
+            "what is staged at {place} as {} is {}; stage it again",
+            staged.id,
+            source.release.id
+        );
+    }
+    follows(arguments, &place, &source, &there)?;
+    let mut state = there.state.clone();
+    destination.compare(&source.release, &mut state.listing)?;
+    staged.know(&*destination, &source.release, &mut state.listing);
+    let plan = publishing::promote(destination.shape(), &source.release, &state).map_err(|error| {
+        anyhow!(
+            "what is staged at {place} is not published: {error}; stage it again with `cargo xtask publish --staging`, and test it there"
+        )
+    })?;
+    let work = Work {
+        arguments,
+        place: &place,
+        destination: &*destination,
+        plan: &plan,
+        staging: false,
+        from: None,
+        files: Files {
+            tree: &staged.tree,
+            published: &there.root,
+        },
+    };
+    work.done(&source, scratch.path())
+}
+
+fn parsed(arguments: &PlaceArgs) -> Result<Place, Usage> {
+    Place::parse(&arguments.to).map_err(|error| Usage(error.to_string()))
+}
+
+/// Looks at the rest of the command line and for the programs that it takes; gives which key is expected.
+fn prepared(arguments: &PlaceArgs, place: &Place) -> anyhow::Result<Expected> {
     if let Some(url) = &arguments.url {
         client::judge(url)?;
     }
@@ -53,66 +169,38 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
     tools.push("publish");
     let setup = arguments.target.setup;
     host::ensure(&place::specs(), &tools, setup, &mut |text| ui::say(text))?;
-    let expected = Expected::of(arguments.public_key.as_deref(), &arguments.key, false)?;
-    let scratch = tempfile::tempdir().context("a temporary folder")?;
-    let source = match source::proven(&dist, &expected, scratch.path())? {
-        Ok(source) => source,
-        Err(unproven) => {
-            unproven.show();
-            if arguments.target.json {
-                ui::print(unproven.text().trim_end());
-            }
-            ui::warn(&format!(
-                "{} is not published: its proofs do not hold",
-                dist.display()
-            ));
-            return Ok(Outcome::Unproven);
-        }
-    };
-    // One at a time where that can be had, from the first look at what is there.
-    let _alone = match arguments.dry_run {
-        true => None,
-        false => destination.alone()?,
-    };
-    let there = published::look(&*destination, scratch.path())?;
-    let overruled = published::follows(&place, &source, &there, arguments.replace_anyway)?;
-    for what in overruled {
+    Expected::of(arguments.public_key.as_deref(), &arguments.key, false)
+}
+
+fn not_published(arguments: &PlaceArgs, unproven: &Proved, what: &str) -> Outcome {
+    unproven.show();
+    if arguments.target.json {
+        ui::print(unproven.text().trim_end());
+    }
+    ui::warn(&format!("{what} is not published: its proofs do not hold"));
+    Outcome::Unproven
+}
+
+/// That the repository may take the place of what is there; what speaks against it is said.
+fn follows(
+    arguments: &PlaceArgs,
+    place: &Place,
+    source: &Source,
+    there: &published::Seen,
+) -> anyhow::Result<()> {
+    for what in published::follows(place, source, there, arguments.replace_anyway)? {
         ui::warn(&format!(
             "warning: {what}; replaced anyway (--replace-anyway)"
         ));
     }
-    let mut state = there.state;
-    destination.compare(&source.release, &mut state.listing)?;
-    let plan = plan(destination.shape(), &source.release, &state);
-    if arguments.dry_run {
-        tell(arguments, &place, &plan, None)?;
-        return Ok(Outcome::Done);
-    }
-    let files = Files {
-        tree: &dist,
-        published: &there.root,
-    };
-    for step in &plan.steps {
-        perform(&*destination, step, &files)?;
-    }
-    ui::say(&format!(
-        "published {} to {place}: {}",
-        plan.release,
-        summary(&plan)
-    ));
-    let seen = client::look(arguments, &dist, &source, scratch.path())?;
-    tell(arguments, &place, &plan, Some(&seen))?;
-    Ok(match seen {
-        Seen::Broken { .. } => Outcome::Unproven,
-        Seen::Whole { .. } | Seen::NotLooked(_) => Outcome::Done,
-    })
+    Ok(())
 }
 
 /// The repository to publish.
 fn repository(arguments: &PublishArgs) -> anyhow::Result<PathBuf> {
     let dist = match &arguments.from {
         Some(path) => path.clone(),
-        None => context::default_output(&context::target(&arguments.target)?.name)?,
+        None => context::default_output(&context::target(&arguments.place.target)?.name)?,
     };
     context::judge_path("the repository", &dist, &[])?;
     std::fs::canonicalize(&dist).with_context(|| {
@@ -124,7 +212,7 @@ fn repository(arguments: &PublishArgs) -> anyhow::Result<PathBuf> {
 }
 
 /// What is at the place.
-fn destination(place: &Place, dist: &Path) -> anyhow::Result<Box<dyn Destination>> {
+fn destination(place: &Place, dist: Option<&Path>) -> anyhow::Result<Box<dyn Destination>> {
     Ok(match place {
         Place::Folder(path) => {
             context::judge_path("the destination", path, &[])?;
@@ -140,6 +228,118 @@ struct Files<'a> {
     tree: &'a Path,
     published: &'a Path,
 }
+
+/// A plan, and what it is carried out with.
+struct Work<'a> {
+    arguments: &'a PlaceArgs,
+    place: &'a Place,
+    destination: &'a dyn Destination,
+    plan: &'a Plan,
+    staging: bool,
+    /// The folder that is published, where it is not the destination's own.
+    from: Option<&'a Path>,
+    files: Files<'a>,
+}
+
+impl Work<'_> {
+    /// Carries it out, looks at the result, and tells it; or only tells it.
+    fn done(&self, source: &Source, scratch: &Path) -> anyhow::Result<Outcome> {
+        if self.arguments.dry_run {
+            self.tell(None)?;
+            return Ok(Outcome::Done);
+        }
+        for step in &self.plan.steps {
+            perform(self.destination, step, &self.files)?;
+        }
+        let word = if self.staging { "staged" } else { "published" };
+        ui::say(&format!(
+            "{word} {} {} {}: {}",
+            self.plan.release,
+            if self.staging { "at" } else { "to" },
+            self.place,
+            self.summary()
+        ));
+        let below = match self.staging {
+            true => format!("/{STAGING}"),
+            false => String::new(),
+        };
+        let seen = client::look(self.arguments, self.from, &below, source, scratch)?;
+        self.tell(Some(&seen))?;
+        Ok(match seen {
+            Seen::Broken { .. } => Outcome::Unproven,
+            Seen::Whole { .. } | Seen::NotLooked(_) => Outcome::Done,
+        })
+    }
+
+    fn summary(&self) -> String {
+        let plan = self.plan;
+        let removed = plan.removed().count();
+        let mut text = match plan.sent().next() {
+            None => "everything was there".to_owned(),
+            Some(_) => format!("{} sent", amount(plan.sent())),
+        };
+        if let Some(old) = &plan.replaces {
+            let stays = match self.staging {
+                true => "there",
+                false => "which stays for clients that have its metadata",
+            };
+            text.push_str(&format!("; it replaces {old}, {stays}"));
+        }
+        if removed > 0 {
+            text.push_str(&format!("; {removed} old ones removed"));
+        }
+        text
+    }
+
+    /// The result, for machines or, of a dry run, for people.
+    fn tell(&self, seen: Option<&Seen>) -> anyhow::Result<()> {
+        let plan = self.plan;
+        let removed: Vec<&str> = plan.removed().collect();
+        if self.arguments.target.json {
+            let sent: Vec<_> = plan
+                .sent()
+                .map(|put| {
+                    serde_json::json!({ "path": put.path, "size": put.size, "replaces": put.replaces })
+                })
+                .collect();
+            let result = serde_json::json!({
+                "format": FORMAT,
+                "to": self.place.to_string(),
+                "staging": self.staging,
+                "release": plan.release,
+                "replaces": plan.replaces,
+                "dry_run": self.arguments.dry_run,
+                "sent": sent,
+                "removed": removed,
+                "client": seen.map(Seen::json),
+            });
+            ui::print(&serde_json::to_string_pretty(&result)?);
+            return Ok(());
+        }
+        if self.arguments.dry_run {
+            for put in plan.sent() {
+                let word = if put.replaces { "replace" } else { "send" };
+                let bytes = put.size.map_or_else(|| "old".to_owned(), size);
+                ui::print(&format!("{word:8}{bytes:>9}  {}", put.path));
+            }
+            for path in removed {
+                ui::print(&format!("remove            {path}"));
+            }
+            let word = if self.staging { "staged" } else { "published" };
+            ui::say(&format!(
+                "nothing was sent: {} would be {word} {} {}: {}",
+                plan.release,
+                if self.staging { "at" } else { "to" },
+                self.place,
+                self.summary()
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The version of the format of the result for machines.
+const FORMAT: u32 = 1;
 
 fn perform(destination: &dyn Destination, step: &Step, files: &Files<'_>) -> anyhow::Result<()> {
     match step {
@@ -158,10 +358,9 @@ fn perform(destination: &dyn Destination, step: &Step, files: &Files<'_>) -> any
         Step::TakeOver(links) => destination.take_over(links),
         Step::Probe(path) => destination.probe(path),
         Step::Complete(wanted) => complete(destination, wanted),
-        Step::Switch(id) => {
+        Step::Switch { link, to } => {
             destination.settle()?;
-            let current = lustre_repository::publishing::CURRENT.to_owned();
-            destination.link(&BTreeMap::from([(current, id.clone())]))
+            destination.link(&BTreeMap::from([((*link).to_owned(), to.clone())]))
         }
         Step::Remove(paths) => {
             // Clients read the new release by now: what cannot be removed is no reason to fail.
@@ -204,66 +403,4 @@ fn size(bytes: u64) -> String {
         0..0x10_0000 => format!("{} KiB", bytes.div_ceil(1 << 10)),
         _ => format!("{} MiB", bytes.div_ceil(1 << 20)),
     }
-}
-
-fn summary(plan: &Plan) -> String {
-    let removed = plan.removed().count();
-    let mut text = match plan.sent().next() {
-        None => "everything was there".to_owned(),
-        Some(_) => format!("{} sent", amount(plan.sent())),
-    };
-    if let Some(old) = &plan.replaces {
-        text.push_str(&format!(
-            "; it replaces {old}, which stays for clients that have its metadata"
-        ));
-    }
-    if removed > 0 {
-        text.push_str(&format!("; {removed} old ones removed"));
-    }
-    text
-}
-
-/// The result, for machines or, of a dry run, for people.
-fn tell(
-    arguments: &PublishArgs,
-    place: &Place,
-    plan: &Plan,
-    seen: Option<&Seen>,
-) -> anyhow::Result<()> {
-    let removed: Vec<&str> = plan.removed().collect();
-    if arguments.target.json {
-        let sent: Vec<_> = plan
-            .sent()
-            .map(|put| {
-                serde_json::json!({ "path": put.path, "size": put.size, "replaces": put.replaces })
-            })
-            .collect();
-        let result = serde_json::json!({
-            "to": place.to_string(),
-            "release": plan.release,
-            "replaces": plan.replaces,
-            "dry_run": arguments.dry_run,
-            "sent": sent,
-            "removed": removed,
-            "client": seen.map(Seen::json),
-        });
-        ui::print(&serde_json::to_string_pretty(&result)?);
-        return Ok(());
-    }
-    if arguments.dry_run {
-        for put in plan.sent() {
-            let word = if put.replaces { "replace" } else { "send" };
-            let bytes = put.size.map_or_else(|| "old".to_owned(), size);
-            ui::print(&format!("{word:8}{bytes:>9}  {}", put.path));
-        }
-        for path in removed {
-            ui::print(&format!("remove            {path}"));
-        }
-        ui::say(&format!(
-            "nothing was sent: {} would be published to {place}: {}",
-            plan.release,
-            summary(plan)
-        ));
-    }
-    Ok(())
 }

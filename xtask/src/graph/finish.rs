@@ -333,9 +333,11 @@ impl BuildGraph<'_> {
             }
         }
         let assembled = tree(work.need(name::ASSEMBLE)?);
+        let mut folders = vec![assembled.as_path(), self.store.root(), &self.specs];
+        folders.extend(self.specs.parent());
         let proof = proof
             .ok_or("a repository is published with its proof")?
-            .published(&[&assembled, self.store.root()]);
+            .published(&folders);
         let to = work.output.join(TREE);
         // The store never writes into a file that is there, and neither does what follows.
         let mut command = process::command("cp");
@@ -442,9 +444,14 @@ impl BuildGraph<'_> {
         };
         if let Some((tree, source)) = tree {
             let location = match (&tree.replaced, source) {
-                (Some(by), _) => by.path.display().to_string(),
-                (None, Some(Source::Path(path))) => format!("specs/{path}"),
-                (None, Some(Source::Git { url, .. } | Source::GitTag { url, .. })) => url.clone(),
+                (Some(_), _) => manifest::LOCAL.to_owned(),
+                (None, Some(Source::Path(path))) if manifest::place(path) == path => {
+                    format!("specs/{path}")
+                }
+                (None, Some(Source::Path(_))) => manifest::LOCAL.to_owned(),
+                (None, Some(Source::Git { url, .. } | Source::GitTag { url, .. })) => {
+                    manifest::place(url).to_owned()
+                }
                 (None, other) => format!("{other:?}"),
             };
             let digest = match &tree.locked {
@@ -479,7 +486,7 @@ impl BuildGraph<'_> {
     fn manifest_pin(&self, name: &str, pinned: &str) -> Option<manifest::Source> {
         self.lock.source.get(pinned).map(|pin| manifest::Source {
             name: name.to_owned(),
-            location: pin.uri.clone(),
+            location: manifest::place(&pin.uri).to_owned(),
             digest: format!("sha256:{}", pin.sha256),
         })
     }

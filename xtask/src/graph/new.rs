@@ -8,7 +8,7 @@ use lustre_packaging::knowledge::Knowledge;
 use lustre_packaging::lock::Lock;
 use lustre_packaging::source::{Content, Options};
 use lustre_packaging::target::Target;
-use lustre_repository::manifest::Overrides;
+use lustre_repository::manifest::{self, Overrides};
 
 use super::e2fsprogs;
 use super::inputs::BuildGraph;
@@ -187,12 +187,24 @@ fn asked_for(target: &Target, options: &Options) -> Overrides {
         sources: options
             .overrides
             .iter()
-            .map(|by| (by.name.clone(), by.to_string()))
+            .map(|by| {
+                let rev = by.rev.iter().map(|rev| format!("@{rev}"));
+                (
+                    by.name.clone(),
+                    manifest::LOCAL.to_owned() + &rev.collect::<String>(),
+                )
+            })
             .collect(),
         mirrors: options
             .mirrors
             .iter()
-            .map(|mirror| (mirror.from.to_string(), mirror.to.to_string()))
+            .map(|mirror| {
+                let place = |location: &str| manifest::place(location).to_owned();
+                (
+                    place(&mirror.from.to_string()),
+                    place(&mirror.to.to_string()),
+                )
+            })
             .collect(),
         lustre: own.filter(|_| target.chosen.instead),
         ..Overrides::default()
@@ -202,6 +214,32 @@ fn asked_for(target: &Target, options: &Options) -> Overrides {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_given_in_place_of_something_is_in_the_manifest_without_its_path() {
+        let target = Target::load(&specs(), "rehearsal").unwrap();
+        let options = Options {
+            overrides: ["lustre=/home/me/lustre@v2", "e2fsprogs=../e2fsprogs"]
+                .map(|text| text.parse().unwrap())
+                .to_vec(),
+            mirrors: [
+                "https://a.example/1=/home/me/mirror",
+                "https://a.example/2=file:///home/me/mirror",
+                "file:///home/me/old=https://b.example/",
+            ]
+            .map(|text| text.parse().unwrap())
+            .to_vec(),
+            ..Options::default()
+        };
+        let asked = serde_json::to_value(asked_for(&target, &options)).unwrap();
+        let text = asked.to_string();
+        for path in ["/home/me", "file:", ".."] {
+            assert!(!text.contains(path), "{path}: {text}");
+        }
+        assert_eq!(asked["sources"]["lustre"], "local@v2");
+        assert_eq!(asked["sources"]["e2fsprogs"], "local");
+        assert_eq!(asked["mirrors"]["https://a.example/1"], "local");
+    }
 
     #[test]
     fn another_release_of_lustre_than_the_targets_own_is_in_the_manifest() {

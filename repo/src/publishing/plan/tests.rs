@@ -1,4 +1,6 @@
+use super::super::names::{STAGED, STAGING};
 use super::super::release::File;
+use super::super::staging::{NotPromoted, NotStaged, promote, stage, staged};
 use super::*;
 
 /// Releases of three versions of a tool, as their sums list them; each file's digest is made of what it is.
@@ -104,21 +106,31 @@ impl There {
 
     /// Which of `releases` a client reads whole.
     fn read<'r>(&self, releases: &'r [(Release, String)]) -> Option<&'r Release> {
-        let index = self.get("x86_64/repodata/repomd.xml")?;
+        self.read_at("", releases)
+    }
+
+    /// The same for one that looks below `at`.
+    fn read_at<'r>(&self, at: &str, releases: &'r [(Release, String)]) -> Option<&'r Release> {
+        let index = self.get(&format!("{at}x86_64/repodata/repomd.xml"))?;
         let (release, _) = releases.iter().find(|(release, _)| {
             release.file("x86_64/repodata/repomd.xml").unwrap().sha256 == index
         })?;
         let own = |file: &&File| file.path.starts_with("x86_64/");
         let mut files = release.files.iter().filter(own);
         files
-            .all(|file| self.get(&file.path) == Some(&file.sha256))
+            .all(|file| self.get(&format!("{at}{}", file.path)) == Some(&file.sha256))
             .then_some(release)
     }
 
     /// Whether all of a release is there, where people look for it as well.
     fn is(&self, release: &Release) -> bool {
+        self.is_at("", release)
+    }
+
+    /// The same below `at`.
+    fn is_at(&self, at: &str, release: &Release) -> bool {
         let mut files = release.files.iter();
-        files.all(|file| self.get(&file.path) == Some(&file.sha256))
+        files.all(|file| self.get(&format!("{at}{}", file.path)) == Some(&file.sha256))
     }
 
     /// Whether a client that has the index of `release` finds all that it names.
@@ -140,25 +152,34 @@ impl There {
             }
         };
         let published = published.map(|(release, _)| release.clone());
+        let staged = staged(shape, &self.listing).and_then(|(folder, _)| {
+            let at = self.get(&format!("{folder}{}", sums::FILE))?;
+            let is = |it: &&(Release, String)| it.0.file(sums::FILE).unwrap().sha256 == at;
+            releases.iter().find(is).map(|(release, _)| release.clone())
+        });
         let mut listing = self.listing.clone();
         if shape == Shape::Flat {
             // Nothing tells what an object is but the sums that are published.
+            let known = [("", &published), ("staging/", &staged)];
             for (path, found) in &mut listing {
                 if let Found::File { sha256, .. } = found {
-                    *sha256 = published
-                        .as_ref()
-                        .and_then(|release| release.file(path))
-                        .map(|file| file.sha256.clone());
+                    let mut known = known.iter().filter_map(|(at, release)| {
+                        let file = release.as_ref()?.file(path.strip_prefix(at)?)?;
+                        Some(file.sha256.clone())
+                    });
+                    *sha256 = known.next();
                 }
             }
         }
         let ids = releases.iter().filter(|(release, _)| {
-            self.listing
-                .contains_key(&format!("{HOME}/{}/{}", release.id, sums::FILE))
+            let note = format!("{HOME}/{}/{}", release.id, sums::FILE);
+            let there = |path: &str| self.listing.contains_key(path);
+            there(&note) || there(&format!("{STAGING}/{note}"))
         });
         State {
             listing,
             published,
+            staged,
             sums: ids
                 .map(|(release, text)| (release.id.clone(), text.clone()))
                 .collect(),
@@ -187,9 +208,9 @@ impl There {
                         look(self);
                     }
                 }
-                Step::Switch(id) => {
+                Step::Switch { link, to } => {
                     self.listing
-                        .insert(CURRENT.to_owned(), Found::Link(id.clone()));
+                        .insert((*link).to_owned(), Found::Link(to.clone()));
                     look(self);
                 }
                 Step::Probe(path) => assert!(self.get(path).is_some(), "{path}"),
@@ -211,14 +232,30 @@ impl There {
     }
 }
 
-/// The states behind each act of a publish, and that at its end.
-fn publish(from: &There, new: &Release, all: &[(Release, String)], shape: Shape) -> Vec<There> {
+/// The states behind each act of a plan, and that at its end.
+fn states(from: &There, plan: &Plan) -> Vec<There> {
     let mut now = from.clone();
-    let plan = plan(shape, new, &from.state(all, shape));
     let mut states = vec![from.clone()];
-    now.perform(&plan, &mut |state| states.push(state.clone()));
+    now.perform(plan, &mut |state| states.push(state.clone()));
     states.push(now);
     states
+}
+
+/// Those of a publish.
+fn publish(from: &There, new: &Release, all: &[(Release, String)], shape: Shape) -> Vec<There> {
+    states(from, &plan(shape, new, &from.state(all, shape)))
+}
+
+/// Those of one beside what is published.
+fn staging(from: &There, new: &Release, all: &[(Release, String)], shape: Shape) -> Vec<There> {
+    states(from, &stage(shape, new, &from.state(all, shape)).unwrap())
+}
+
+/// Those of a promotion.
+fn promotion(from: &There, all: &[(Release, String)], shape: Shape) -> Vec<There> {
+    let state = from.state(all, shape);
+    let staged = state.staged.clone().unwrap();
+    states(from, &promote(shape, &staged, &state).unwrap())
 }
 
 #[test]
@@ -301,6 +338,9 @@ fn where_there_are_no_links_the_index_and_its_signature_are_last() {
                 "x86_64/repodata/repomd.xml.asc"
             ]
         );
+        // Whoever goes on after a run that was killed knows by the sums which release it was to be.
+        let at = |path: &str| sent.iter().position(|it| *it == path).unwrap();
+        assert!(at(sums::FILE) < at("index.html") && at(sums::FILE) < at("manifest.json"));
         let mut broken = 0;
         for (at, state) in publish(&there, new, &all, Shape::Flat).iter().enumerate() {
             match state.read(&all) {
@@ -418,6 +458,195 @@ fn what_is_there_is_told_by_names() {
 }
 
 #[test]
+fn wherever_a_staging_ends_clients_read_what_they_read_and_it_goes_on() {
+    let all = three();
+    let [a, b, c] = [&all[0].0, &all[1].0, &all[2].0];
+    for shape in [Shape::Linked, Shape::Flat] {
+        let mut there = publish(&There::default(), a, &all, shape).pop().unwrap();
+        let live = there.state(&all, shape).published.unwrap();
+        for new in [b, c] {
+            let before = there.state(&all, shape).staged;
+            let mut between = 0;
+            let made = staging(&there, new, &all, shape);
+            for (at, state) in made.iter().enumerate() {
+                assert_eq!(state.read(&all), Some(a), "{at}");
+                assert!(state.is(a) && state.serves(a), "{at}");
+                match state.read_at("staging/", &all) {
+                    Some(read) => assert!(read == new || Some(read) == before.as_ref(), "{at}"),
+                    None => between += usize::from(before.is_some()),
+                }
+                let again = staging(state, new, &all, shape).pop().unwrap();
+                assert!(again.is_at("staging/", new) && again.is(a), "{at}");
+                let promoted = promotion(&again, &all, shape).pop().unwrap();
+                assert!(promoted.is(new) && promoted.serves(a), "{at}");
+            }
+            // Where there are no links, an index is there a moment before its signature.
+            let index = usize::from(shape == Shape::Flat && before.is_some());
+            assert_eq!(between, index, "{shape:?}");
+            there = made.last().unwrap().clone();
+            assert!(there.is_at("staging/", new));
+            assert_eq!(there.state(&all, shape).published.as_ref(), Some(&live));
+            let done = stage(shape, new, &there.state(&all, shape)).unwrap();
+            assert_eq!(done.removed().count(), 0, "{done:#?}");
+            assert!(
+                shape == Shape::Flat || done.sent().count() == 0,
+                "{done:#?}"
+            );
+        }
+        // What was staged before is gone, but where its clients have a folder of their own.
+        let gone = there.get("x86_64/Packages/tool-2.rpm");
+        assert_eq!(gone, None, "{shape:?}");
+    }
+}
+
+#[test]
+fn wherever_a_promotion_ends_clients_read_one_release_whole_and_the_same_command_goes_on() {
+    let all = three();
+    let [a, b, c] = [&all[0].0, &all[1].0, &all[2].0];
+    for shape in [Shape::Linked, Shape::Flat] {
+        let mut there = There::default();
+        for new in [a, b, c] {
+            let before = there.state(&all, shape).published;
+            there = staging(&there, new, &all, shape).pop().unwrap();
+            assert_eq!(there.state(&all, shape).published, before);
+            let mut between = 0;
+            let made = promotion(&there, &all, shape);
+            for (at, state) in made.iter().enumerate() {
+                match (state.read(&all), &before) {
+                    (Some(read), Some(before)) => {
+                        assert!(*read == *new || read == before, "{at}");
+                        assert!(state.serves(before), "{at}");
+                        assert!(shape == Shape::Flat || state.is(read), "{at}");
+                    }
+                    (Some(read), None) => assert_eq!(read, new),
+                    (None, before) => between += usize::from(before.is_some()),
+                }
+                assert!(state.is_at("staging/", new), "{at}: testers lost it");
+                let again = promotion(state, &all, shape).pop().unwrap();
+                assert!(again.is(new), "{at}");
+                assert!(before.as_ref().is_none_or(|it| again.serves(it)), "{at}");
+            }
+            let index = usize::from(shape == Shape::Flat && before.is_some());
+            assert_eq!(between, index, "{shape:?}");
+            there = made.last().unwrap().clone();
+            let state = there.state(&all, shape);
+            let done = promote(shape, new, &state).unwrap();
+            assert_eq!(done.removed().count(), 0, "{done:#?}");
+            assert!(!done.switches());
+            // A publish of the same goes on as well, and so does one of the next.
+            let direct = publish(&there, new, &all, shape).pop().unwrap();
+            assert!(direct.is(new) && direct.is_at("staging/", new));
+        }
+        assert!(there.serves(b) && !there.serves(a), "{shape:?}");
+    }
+}
+
+#[test]
+fn what_was_put_there_by_other_means_is_left_alone_until_a_promotion_takes_it_over() {
+    let all = three();
+    let [a, b, _] = [&all[0].0, &all[1].0, &all[2].0];
+    let plain = There {
+        listing: There::plain(a),
+    };
+    let staged = staging(&plain, b, &all, Shape::Linked);
+    for (at, state) in staged.iter().enumerate() {
+        for (path, found) in &plain.listing {
+            assert_eq!(state.listing.get(path), Some(found), "{at}");
+        }
+    }
+    let staged = staged.last().unwrap();
+    assert!(staged.is_at("staging/", b));
+    for (at, state) in promotion(staged, &all, Shape::Linked).iter().enumerate() {
+        let read = state.read(&all).unwrap_or_else(|| panic!("{at}: nothing"));
+        assert!(state.is(read) && state.serves(a), "{at}");
+        let again = promotion(state, &all, Shape::Linked).pop().unwrap();
+        assert!(again.is(b) && again.serves(a), "{at}");
+    }
+}
+
+#[test]
+fn a_publish_meanwhile_leaves_what_is_staged_and_keeps_it_from_being_promoted() {
+    let all = three();
+    let [a, b, c] = [&all[0].0, &all[1].0, &all[2].0];
+    for shape in [Shape::Linked, Shape::Flat] {
+        let first = publish(&There::default(), a, &all, shape).pop().unwrap();
+        let there = staging(&first, c, &all, shape).pop().unwrap();
+        let made = publish(&there, b, &all, shape);
+        for (at, state) in made.iter().enumerate() {
+            assert!(state.is_at("staging/", c), "{at}: testers lost it");
+        }
+        let there = made.last().unwrap();
+        assert!(there.is(b));
+        let refused = promote(shape, c, &there.state(&all, shape)).unwrap_err();
+        let id = |release: &Release| BTreeSet::from([release.id.clone()]);
+        let wanted = NotPromoted::Changed {
+            staged: c.id.clone(),
+            on: id(a),
+            live: id(b),
+        };
+        assert_eq!(refused, wanted, "{shape:?}");
+        // Staged again, it is beside what is published now.
+        let again = staging(there, c, &all, shape).pop().unwrap();
+        let promoted = promotion(&again, &all, shape).pop().unwrap();
+        assert!(promoted.is(c) && promoted.serves(b), "{shape:?}");
+    }
+    let there = staging(&There::default(), a, &all, Shape::Linked)
+        .pop()
+        .unwrap();
+    let there = publish(&there, b, &all, Shape::Linked).pop().unwrap();
+    let refused = promote(Shape::Linked, a, &there.state(&all, Shape::Linked));
+    assert!(refused.unwrap_err().to_string().contains("beside nothing"));
+}
+
+#[test]
+fn what_would_change_what_clients_read_is_not_staged_and_what_is_not_whole_is_not_promoted() {
+    let (old, text) = release(1, &[("a-1", "old")], &[]);
+    let (new, more) = release(2, &[("a-1", "new")], &[]);
+    let all = [(old.clone(), text), (new.clone(), more)];
+    for shape in [Shape::Linked, Shape::Flat] {
+        let there = publish(&There::default(), &old, &all, shape).pop().unwrap();
+        let made = stage(shape, &new, &there.state(&all, shape));
+        match shape {
+            Shape::Linked => assert_eq!(
+                made,
+                Err(NotStaged::Contradicts("x86_64/Packages/a-1.rpm".to_owned()))
+            ),
+            // It lies in a folder of its own.
+            Shape::Flat => assert!(made.is_ok()),
+        }
+        // What only testers read may change.
+        let there = staging(&There::default(), &old, &all, shape).pop().unwrap();
+        let there = staging(&there, &new, &all, shape).pop().unwrap();
+        assert!(there.is_at("staging/", &new));
+    }
+    let mut there = staging(&There::default(), &new, &all, Shape::Linked)
+        .pop()
+        .unwrap();
+    there.listing.remove("x86_64/Packages/a-1.rpm");
+    let refused = promote(Shape::Linked, &new, &there.state(&all, Shape::Linked));
+    let missing = "x86_64/Packages/a-1.rpm".to_owned();
+    assert_eq!(refused, Err(NotPromoted::NotWhole(missing)));
+    // The name may be somebody's own.
+    for (shape, path, found) in [
+        (Shape::Linked, "staging", Found::Folder),
+        (Shape::Linked, "staging", Found::Link("photos".to_owned())),
+        (
+            Shape::Flat,
+            "staging/1.jpg",
+            Found::File {
+                size: 1,
+                sha256: None,
+            },
+        ),
+    ] {
+        let mut there = publish(&There::default(), &old, &all, shape).pop().unwrap();
+        there.listing.insert(path.to_owned(), found);
+        let made = stage(shape, &new, &there.state(&all, shape));
+        assert_eq!(made, Err(NotStaged::Foreign), "{path}");
+    }
+}
+
+#[test]
 fn links_that_rsync_did_not_get_to_rename_go_and_nothing_of_somebody_else() {
     let all = three();
     let [first, second, _] = &all;
@@ -437,6 +666,7 @@ fn links_that_rsync_did_not_get_to_rename_go_and_nothing_of_somebody_else() {
             "x86_64/.repodata.a1B2c3".to_owned(),
             link_to("x86_64/repodata"),
         ),
+        (".staging.a1B2c3".to_owned(), STAGED.to_owned()),
     ];
     let foreign = [
         (".SHA256SUMS.a1B2c4", "elsewhere"),
@@ -449,11 +679,17 @@ fn links_that_rsync_did_not_get_to_rename_go_and_nothing_of_somebody_else() {
         at.listing.insert(path.clone(), Found::Link(to.clone()));
     }
     let state = at.state(&all, Shape::Linked);
-    at.perform(&plan(Shape::Linked, &second.0, &state), &mut |_| {});
-    for (path, _) in &half {
-        assert!(!at.listing.contains_key(path), "{path}");
-    }
-    for (path, _) in &foreign {
-        assert!(at.listing.contains_key(path), "{path}");
+    for made in [
+        plan(Shape::Linked, &second.0, &state),
+        stage(Shape::Linked, &second.0, &state).unwrap(),
+    ] {
+        let mut at = at.clone();
+        at.perform(&made, &mut |_| {});
+        for (path, _) in &half {
+            assert!(!at.listing.contains_key(path), "{path}");
+        }
+        for (path, _) in &foreign {
+            assert!(at.listing.contains_key(path), "{path}");
+        }
     }
 }

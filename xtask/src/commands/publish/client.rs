@@ -13,7 +13,7 @@ use lustre_repository::layout::Kind;
 use lustre_repository::sums;
 
 use super::source::Source;
-use crate::cli::PublishArgs;
+use crate::cli::PlaceArgs;
 use crate::context;
 use crate::exit::Usage;
 use crate::ui;
@@ -74,13 +74,14 @@ pub fn judge(url: &str) -> Result<(), Usage> {
         .map_err(|error| bad(error.to_string()))
 }
 
-/// Looks, and says what was seen.
+/// Looks, and says what was seen `below` the URL of the place; `from` is the folder that it was published from.
 ///
 /// # Errors
 /// When it cannot be looked at for a reason that is this machine's.
 pub fn look(
-    arguments: &PublishArgs,
-    dist: &Path,
+    arguments: &PlaceArgs,
+    from: Option<&Path>,
+    below: &str,
     source: &Source,
     scratch: &Path,
 ) -> anyhow::Result<Seen> {
@@ -88,13 +89,13 @@ pub fn look(
     let url = match (&arguments.url, told) {
         (Some(url), _) if url == NONE => Err("--url none"),
         (Some(url), _) => Ok(url.as_str()),
-        (None, Some(told)) => own(&told.baseurl, dist),
+        (None, Some(told)) => own(&told.baseurl, from),
         (None, None) => Err("the repository does not say its URL"),
     };
     let seen = match url {
         Err(why) => Seen::NotLooked(why.to_owned()),
         Ok(url) => {
-            let url = url.trim_end_matches('/').to_owned();
+            let url = format!("{}{below}", url.trim_end_matches('/'));
             match whole(arguments, &url, source, scratch) {
                 Ok(without_dnf) => Seen::Whole { url, without_dnf },
                 Err(error) => Seen::Broken {
@@ -115,7 +116,7 @@ pub fn look(
             ));
         }
         Seen::Broken { url, why } => ui::warn(&format!(
-            "warning: it is published, but clients do not see it at {url}: {why}; if they look somewhere else, give --url"
+            "warning: it is there, but clients do not see it at {url}: {why}; if they look somewhere else, give --url"
         )),
         Seen::NotLooked(why) => ui::warn(&format!(
             "the view of a client was NOT checked: {why}; check it with --url URL"
@@ -125,9 +126,9 @@ pub fn look(
 }
 
 /// The URL that a repository says of itself, if it is one to look at.
-fn own<'u>(url: &'u str, dist: &Path) -> Result<&'u str, &'static str> {
+fn own<'u>(url: &'u str, from: Option<&Path>) -> Result<&'u str, &'static str> {
     if let Some(path) = url.strip_prefix("file://") {
-        let is_source = fs::canonicalize(path).is_ok_and(|path| path == dist);
+        let is_source = fs::canonicalize(path).is_ok_and(|path| Some(path.as_path()) == from);
         return match is_source {
             true => Err("its own URL is that of the folder that it was published from"),
             false => Ok(url),
@@ -151,7 +152,7 @@ fn own<'u>(url: &'u str, dist: &Path) -> Result<&'u str, &'static str> {
 
 /// That what is at `url` is the release; gives why dnf did not read it, if it did not.
 fn whole(
-    arguments: &PublishArgs,
+    arguments: &PlaceArgs,
     url: &str,
     source: &Source,
     scratch: &Path,
@@ -233,7 +234,7 @@ mod tests {
     fn an_example_and_the_folder_itself_are_no_places_to_look_at() {
         let dist = tempfile::tempdir().unwrap();
         let dist = fs::canonicalize(dist.path()).unwrap();
-        let own = |url: &str| super::own(url, &dist).is_ok();
+        let own = |url: &str| super::own(url, Some(&dist)).is_ok();
         for url in [
             "https://repo.example.org/lustre",
             "https://example.com:8443/a",

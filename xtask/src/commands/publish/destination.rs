@@ -33,11 +33,12 @@ pub trait Destination {
         Ok(())
     }
 
-    /// A folder of this machine in which these files are, by their paths; they are fetched into `scratch` for that.
+    /// A folder of this machine in which these files are, by their paths; they are fetched into `scratch` for that. None is larger than
+    /// `largest`.
     ///
     /// # Errors
     /// When they cannot be fetched.
-    fn local(&self, paths: &[String], scratch: &Path) -> anyhow::Result<PathBuf>;
+    fn local(&self, paths: &[String], scratch: &Path, largest: u64) -> anyhow::Result<PathBuf>;
 
     /// Puts files in their places.
     ///

@@ -23,14 +23,16 @@ pub struct Folder {
 }
 
 impl Folder {
-    /// The folder `path`, which need not be there, for the repository at `dist`.
+    /// The folder `path`, which need not be there, for the repository at `dist`, where there is one.
     ///
     /// # Errors
     /// When it is no folder, or one of the two is in the other.
-    pub fn new(path: &Path, dist: &Path) -> anyhow::Result<Self> {
+    pub fn new(path: &Path, dist: Option<&Path>) -> anyhow::Result<Self> {
         let refused = |why: &str| Usage(format!("cannot publish to {}: {why}", path.display()));
         let path = real(path).map_err(|error| refused(&error.to_string()))?;
-        if path.starts_with(dist) || dist.starts_with(&path) {
+        if let Some(dist) = dist
+            && (path.starts_with(dist) || dist.starts_with(&path))
+        {
             return Err(refused(&format!(
                 "it is the repository at {} itself, or one is in the other; give another folder",
                 dist.display()
@@ -154,7 +156,7 @@ impl Destination for Folder {
         Ok(())
     }
 
-    fn local(&self, _paths: &[String], _scratch: &Path) -> anyhow::Result<PathBuf> {
+    fn local(&self, _: &[String], _: &Path, _: u64) -> anyhow::Result<PathBuf> {
         Ok(self.path.clone())
     }
 

@@ -8,7 +8,7 @@ use lustre_packaging::sign::{PublicKey, utc};
 use lustre_packaging::store::Digest;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::publishing::{
-    self, Found, HOME, Listing, Place, Release, Shape, State, There, is_id,
+    self, Found, HOME, Listing, Place, Release, STAGING, Shape, State, There, is_id, staged_at,
 };
 use lustre_repository::release::{Known, Said, packages_contradict, targets_contradict, told_anew};
 use lustre_repository::{key, release_package, repo_file, sums};
@@ -24,6 +24,10 @@ pub struct Seen {
     pub root: PathBuf,
     /// What it says of itself; or why it cannot be told. None where there is none.
     told: Option<anyhow::Result<Told>>,
+    /// Its sums, where they can be read.
+    sums: Option<String>,
+    /// What is staged, and in which folder there, with a slash at its end.
+    pub staged: Option<(String, Release)>,
 }
 
 /// What a repository says of itself.
@@ -56,33 +60,89 @@ pub fn look(destination: &dyn Destination, scratch: &Path) -> anyhow::Result<See
     if told {
         wanted.extend(files(&listing, &prefix, destination.shape()));
     }
-    let there = destination.local(&wanted, scratch)?;
+    let staged = publishing::staged(destination.shape(), &listing);
+    if let Some((folder, _)) = &staged {
+        wanted.extend(files(&listing, folder, destination.shape()));
+    }
+    let there = destination.local(&wanted, scratch, lustre_files::LARGE)?;
     let root = there.join(prefix.trim_end_matches('/'));
     let mut seen = Seen {
         state: State {
             sums: sums_of(&there, &notes(&listing))?,
             listing,
             published: None,
+            staged: None,
         },
         root,
         told: None,
+        sums: None,
+        staged: None,
     };
     if told {
-        let read = read(&seen.root);
-        if let Ok(told) = &read {
-            let more = source::left_out(&seen.root)?;
-            let release = Release::new(told.manifest.release_time(), &told.sums, more);
-            know(&mut seen.state.listing, &release, &prefix);
+        seen.sums = sums_at(&seen.root).ok();
+        let (read, release) = release(&seen.root, &seen.state.sums)?;
+        if let Some(release) = release {
+            if read.is_ok() {
+                let listing = &mut seen.state.listing;
+                know_at(listing, &release, str::to_owned);
+                know_at(listing, &release, |path| format!("{prefix}{path}"));
+            }
             seen.state.published = Some(release);
         }
         seen.told = Some(read);
     }
+    if let Some((folder, id)) = staged {
+        let (read, release) = release(&there.join(&folder), &seen.state.sums)?;
+        if let Some(release) = release
+            && id.is_none_or(|id| id == release.id)
+        {
+            if read.is_ok() {
+                let listing = &mut seen.state.listing;
+                let at = |path: &str| staged_at(destination.shape(), &folder, path);
+                know_at(listing, &release, at);
+                // It has the metadata of what it is to replace as well.
+                if let Some(published) = &seen.state.published
+                    && destination.shape() == Shape::Linked
+                {
+                    know_at(listing, published, |path| format!("{folder}{path}"));
+                }
+            }
+            seen.state.staged = Some(release.clone());
+            seen.staged = Some((folder, release));
+        }
+    }
     Ok(seen)
+}
+
+/// What the repository in the folder `root` says of itself, and which one it is. One that a run left half in place of another is known by its
+/// sums: the run noted them before it sent anything else.
+fn release(
+    root: &Path,
+    notes: &BTreeMap<String, String>,
+) -> anyhow::Result<(anyhow::Result<Told>, Option<Release>)> {
+    let read = read(root);
+    let release = match &read {
+        Ok(told) => {
+            let more = source::left_out(root)?;
+            Some(Release::new(told.manifest.release_time(), &told.sums, more))
+        }
+        Err(_) => sums_at(root).ok().and_then(|text| {
+            let noted = notes.iter().find(|(_, note)| **note == text);
+            noted.map(|(id, text)| Release::of_id(id, text))
+        }),
+    };
+    Ok((read, release))
+}
+
+fn sums_at(root: &Path) -> std::io::Result<String> {
+    lustre_files::read_no_link_to_string(root.join(sums::FILE), lustre_files::SOURCE)
 }
 
 /// The sums that the folders of releases have.
 fn notes(listing: &Listing) -> Vec<String> {
+    let staging = format!("{STAGING}/");
     let is_note = |path: &str| {
+        let path = path.strip_prefix(&staging).unwrap_or(path);
         let within = path.strip_prefix(HOME).and_then(|it| it.strip_prefix('/'));
         let parts = within.and_then(|it| it.split_once('/'));
         parts.is_some_and(|(id, file)| is_id(id) && file == sums::FILE)
@@ -99,7 +159,7 @@ fn sums_of(root: &Path, notes: &[String]) -> anyhow::Result<BTreeMap<String, Str
         let path = root.join(note);
         let text = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE)
             .with_context(|| path.display().to_string())?;
-        if let Some(id) = note.split('/').nth(1) {
+        if let Some(id) = note.rsplit('/').nth(1) {
             all.insert(id.to_owned(), text);
         }
     }
@@ -131,9 +191,7 @@ fn files(listing: &Listing, prefix: &str, shape: Shape) -> Vec<String> {
 
 /// What the repository says of itself.
 fn read(root: &Path) -> anyhow::Result<Told> {
-    let path = root.join(sums::FILE);
-    let all =
-        lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE).context(sums::FILE)?;
+    let all = sums_at(root).context(sums::FILE)?;
     let path = root.join(manifest::FILE);
     let bytes = lustre_files::read_no_link(&path, lustre_files::SOURCE).context(manifest::FILE)?;
     let manifest_sha256 = Digest::of_bytes(&bytes).to_string();
@@ -151,13 +209,11 @@ fn read(root: &Path) -> anyhow::Result<Told> {
     })
 }
 
-/// The digests that the published sums know: what they list was there before they were.
-fn know(listing: &mut Listing, release: &Release, prefix: &str) {
+/// The digests that the sums of a release know, of its files at these paths: what they list was there before they were.
+fn know_at(listing: &mut Listing, release: &Release, at: impl Fn(&str) -> String) {
     for file in &release.files {
-        for path in [file.path.clone(), format!("{prefix}{}", file.path)] {
-            if let Some(Found::File { sha256, .. }) = listing.get_mut(&path) {
-                sha256.get_or_insert_with(|| file.sha256.clone());
-            }
+        if let Some(Found::File { sha256, .. }) = listing.get_mut(&at(&file.path)) {
+            sha256.get_or_insert_with(|| file.sha256.clone());
         }
     }
 }
@@ -174,6 +230,8 @@ pub fn follows(
 ) -> anyhow::Result<Vec<String>> {
     let against = match &seen.told {
         None => Vec::new(),
+        // A run that puts the same there ended before all of it was there.
+        Some(_) if seen.sums.as_ref() == Some(&source.sums) => Vec::new(),
         Some(Err(error)) => vec![format!("what is there cannot be told: {error:#}")],
         Some(Ok(told)) => against(source, &seen.root, told)?,
     };
@@ -195,9 +253,7 @@ fn against(source: &Source, root: &Path, told: &Told) -> anyhow::Result<Vec<Stri
     let before = &told.manifest;
     let now = &source.manifest;
     let replaces = now.release.as_ref().and_then(|it| it.replaces.as_ref());
-    if told.sums == source.sums
-        || replaces.is_some_and(|it| it.manifest_sha256 == told.manifest_sha256)
-    {
+    if replaces.is_some_and(|it| it.manifest_sha256 == told.manifest_sha256) {
         return Ok(Vec::new());
     }
     // It was made in place of another one, or of none: then it is held against this one here.

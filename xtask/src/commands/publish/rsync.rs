@@ -195,7 +195,7 @@ impl Destination for Rsync {
         listed(&text).with_context(|| format!("the listing of {}", self.to))
     }
 
-    fn local(&self, paths: &[String], scratch: &Path) -> anyhow::Result<PathBuf> {
+    fn local(&self, paths: &[String], scratch: &Path, largest: u64) -> anyhow::Result<PathBuf> {
         let into = scratch.join("there");
         fs::create_dir_all(&into).with_context(|| into.display().to_string())?;
         if paths.is_empty() {
@@ -206,7 +206,7 @@ impl Destination for Rsync {
         let mut command = self.command();
         command
             .args(["--recursive", "--times", "--from0"])
-            .arg(format!("--max-size={}", lustre_files::LARGE))
+            .arg(format!("--max-size={largest}"))
             .arg(arg("--include-from=", &list))
             .args(["--exclude=*", "--"])
             .arg(&self.to)

@@ -175,7 +175,7 @@ impl Destination for ObjectStore {
         Ok(listing.collect())
     }
 
-    fn local(&self, paths: &[String], scratch: &Path) -> anyhow::Result<PathBuf> {
+    fn local(&self, paths: &[String], scratch: &Path, _: u64) -> anyhow::Result<PathBuf> {
         let into = scratch.join("there");
         fs::create_dir_all(&into).with_context(|| into.display().to_string())?;
         if paths.is_empty() {

@@ -1,0 +1,275 @@
+//! A release beside the one that clients read: it lies there whole, some clients read it by a way of their own, and it is what is switched to
+//! when it is promoted.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE, STAGED, STAGED_ON, STAGING};
+use super::plan::{Found, Listing, Origin, Plan, Planning, Put, Shape, State, Step, kept, plan};
+use super::release::{File, Release, is_id, is_package, listed};
+use crate::layout::Kind;
+use crate::sums;
+
+/// Why a release cannot be staged.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotStaged {
+    /// The name under which it would be read is taken.
+    #[error("`{STAGING}` there is none of this tool; move it away")]
+    Foreign,
+    /// A package that clients read would be another one.
+    #[error(
+        "{0} has other content there, and those who read what is published would get this one; raise the package's release, or publish \
+         without --staging"
+    )]
+    Contradicts(String),
+}
+
+/// Why what is staged is not published.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotPromoted {
+    /// It was staged beside another release than the one that clients read.
+    #[error(
+        "{staged} was staged beside {}, and {} is published now",
+        told(on),
+        told(live)
+    )]
+    Changed {
+        /// What is staged.
+        staged: String,
+        /// Beside which releases.
+        on: BTreeSet<String>,
+        /// What is published.
+        live: BTreeSet<String>,
+    },
+    /// A file of it is not there.
+    #[error("{0} of what is staged is not there, or is another one")]
+    NotWhole(String),
+}
+
+fn told(ids: &BTreeSet<String>) -> String {
+    match ids.is_empty() {
+        true => "nothing".to_owned(),
+        false => Vec::from_iter(ids.iter().map(String::as_str)).join(" and "),
+    }
+}
+
+/// Where what is staged lies, and its name where that is told: a folder, with a slash at its end. None where nothing is staged.
+pub fn staged(shape: Shape, listing: &Listing) -> Option<(String, Option<String>)> {
+    match (shape, listing.get(STAGED)) {
+        (Shape::Linked, Some(Found::Link(id))) if is_id(id) => {
+            Some((kept(id, ""), Some(id.clone())))
+        }
+        (Shape::Linked, _) => None,
+        (Shape::Flat, _) => {
+            let folder = format!("{STAGING}/");
+            let sums = format!("{folder}{}", sums::FILE);
+            matches!(listing.get(&sums), Some(Found::File { .. })).then_some((folder, None))
+        }
+    }
+}
+
+/// Where a file of what is staged lies; `folder` is where all of it does, but for packages that other releases have as well.
+pub fn staged_at(shape: Shape, folder: &str, path: &str) -> String {
+    match shape {
+        Shape::Linked if is_package(path) => path.to_owned(),
+        Shape::Linked | Shape::Flat => format!("{folder}{path}"),
+    }
+}
+
+/// How `new` is put beside what clients read.
+///
+/// # Errors
+/// When that would change what they read, or something else is in the way.
+pub fn stage(shape: Shape, new: &Release, state: &State) -> Result<Plan, NotStaged> {
+    match shape {
+        Shape::Linked => linked(new, state),
+        Shape::Flat => flat(new, state),
+    }
+}
+
+/// How what is staged takes the place of what clients read.
+///
+/// # Errors
+/// When they read another release by now, or it is not whole.
+pub fn promote(shape: Shape, staged: &Release, state: &State) -> Result<Plan, NotPromoted> {
+    let live: BTreeSet<String> = state.published.iter().map(|it| it.id.clone()).collect();
+    let on = staged_on(shape, staged, &state.listing);
+    // Whoever goes on where a run ended has published it already.
+    if !live.contains(&staged.id) && live != on {
+        return Err(NotPromoted::Changed {
+            staged: staged.id.clone(),
+            on,
+            live,
+        });
+    }
+    let plan = plan(shape, staged, state);
+    let missing = plan
+        .sent()
+        .find(|put| shape == Shape::Linked && matches!(put.origin, Origin::Tree(_)));
+    match missing {
+        None => Ok(plan),
+        Some(put) => Err(NotPromoted::NotWhole(put.path.clone())),
+    }
+}
+
+/// What clients read when `release` was staged.
+fn staged_on(shape: Shape, release: &Release, listing: &Listing) -> BTreeSet<String> {
+    match (shape, listing.get(&kept(&release.id, PREVIOUS))) {
+        (Shape::Linked, Some(Found::Link(to))) => BTreeSet::from([to.replacen("../", "", 1)]),
+        (Shape::Linked, _) => BTreeSet::new(),
+        (Shape::Flat, _) => {
+            let below = format!("{STAGED_ON}/");
+            let names = listing.keys().filter_map(|path| path.strip_prefix(&below));
+            names.map(str::to_owned).collect()
+        }
+    }
+}
+
+fn linked(new: &Release, state: &State) -> Result<Plan, NotStaged> {
+    let listing = &state.listing;
+    let is_link = |path: &str, to: &str| listing.get(path) == Some(&Found::Link(to.to_owned()));
+    if listing.contains_key(STAGING) && !is_link(STAGING, STAGED) {
+        return Err(NotStaged::Foreign);
+    }
+    let made = Planning::new(new, state);
+    let live = state.published.as_ref();
+    let before_live = live.and_then(|it| match listing.get(&kept(&it.id, PREVIOUS)) {
+        Some(Found::Link(to)) => to.strip_prefix("../"),
+        _ => None,
+    });
+    let (anew, others) = made.packages();
+    // What neither of them lists nobody reads.
+    let texts = before_live.and_then(|id| state.sums.get(id));
+    let mut read = live
+        .into_iter()
+        .flat_map(|it| it.files.iter().cloned())
+        .chain(texts.into_iter().flat_map(|text| listed(text)));
+    let is_read = |file: File| anew.iter().any(|put| put.path == file.path);
+    if let Some(file) = read.find(|file| is_read(file.clone())) {
+        return Err(NotStaged::Contradicts(file.path));
+    }
+    let mut links = BTreeMap::from([(PROBE.to_owned(), new.id.clone())]);
+    if let Some(old) = made.before {
+        links.insert(kept(&new.id, PREVIOUS), format!("../{}", old.id));
+    }
+    for kind in Kind::ALL {
+        let packages = format!("{}/Packages", kind.folder());
+        let is_inside = |path: &str| is_package(path) && path.starts_with(&packages);
+        if new.files.iter().any(|file| is_inside(&file.path)) {
+            let up = "../".repeat(3);
+            links.insert(kept(&new.id, &packages), format!("{up}{packages}"));
+        }
+    }
+    let switch = (!is_link(STAGED, &new.id)).then(|| Step::Switch {
+        link: STAGED,
+        to: new.id.clone(),
+    });
+    let entry = BTreeMap::from([(STAGING.to_owned(), STAGED.to_owned())]);
+    let mut steps = vec![
+        Step::Put(made.note()),
+        Step::Put(others),
+        Step::Put(made.inside()),
+        made.missing(links),
+        Step::Probe(format!("{PROBE}/{}", sums::FILE)),
+        Step::Put(anew),
+        Step::Complete(made.complete()),
+    ];
+    if live.is_none() && listing.contains_key(&kept(&new.id, PREVIOUS)) {
+        steps.push(Step::Remove(vec![kept(&new.id, PREVIOUS)]));
+    }
+    steps.extend(switch);
+    steps.push(made.missing(entry));
+    let mut stay = BTreeSet::from([new.id.as_str()]);
+    stay.extend(live.map(|it| it.id.as_str()));
+    stay.extend(before_live);
+    // The link may lead to a release although that cannot be told.
+    let current = match listing.get(CURRENT) {
+        Some(Found::Link(id)) => Some(id.as_str()),
+        _ => None,
+    };
+    stay.extend(current);
+    let dropped: Vec<&str> = made
+        .ids()
+        .into_iter()
+        .filter(|id| !stay.contains(id))
+        .collect();
+    let without = State {
+        staged: None,
+        ..state.clone()
+    };
+    let packages = Planning::new(new, &without).unnamed(&dropped, &stay, is_package);
+    steps.push(Step::Remove(packages));
+    let folders = dropped.iter().map(|id| format!("{HOME}/{id}"));
+    let own = [PROBE, PARTIAL].map(str::to_owned);
+    steps.push(Step::Remove(
+        folders.chain(made.half_made()).chain(own).collect(),
+    ));
+    let replaced = state.staged.as_ref().filter(|it| it.id != new.id);
+    Ok(Plan::of(new, replaced, steps))
+}
+
+/// As a release is published, in a folder.
+fn flat(new: &Release, state: &State) -> Result<Plan, NotStaged> {
+    let folder = format!("{STAGING}/");
+    let own = format!("{folder}{HOME}/");
+    let inside = state
+        .listing
+        .iter()
+        .filter_map(|(path, found)| Some((path.strip_prefix(&folder)?.to_owned(), found.clone())));
+    let within = State {
+        listing: inside.collect(),
+        published: state.staged.clone(),
+        staged: None,
+        sums: state.sums.clone(),
+    };
+    if !within.listing.is_empty() && !state.listing.keys().any(|path| path.starts_with(&own)) {
+        return Err(NotStaged::Foreign);
+    }
+    // That this is a place of ours is said first, and not only in the folder.
+    let mut steps = vec![Step::Put(Planning::new(new, state).note())];
+    let made = plan(Shape::Flat, new, &within);
+    let at = |path: String| format!("{folder}{path}");
+    let moved = |put: Put| Put {
+        path: at(put.path),
+        origin: match put.origin {
+            Origin::Published(path) => Origin::Published(at(path)),
+            tree @ Origin::Tree(_) => tree,
+        },
+        ..put
+    };
+    let steps_within = made.steps.into_iter().map(|step| match step {
+        Step::Put(puts) => Step::Put(puts.into_iter().map(moved).collect()),
+        Step::Complete(wanted) => Step::Complete(
+            wanted
+                .into_iter()
+                .map(|(path, it)| (at(path), it))
+                .collect(),
+        ),
+        Step::Remove(paths) => Step::Remove(paths.into_iter().map(at).collect()),
+        linked @ (Step::Link(_) | Step::TakeOver(_) | Step::Probe(_) | Step::Switch { .. }) => {
+            linked
+        }
+    });
+    steps.extend(steps_within);
+    // Behind the release itself: as long as it is not so, nothing is promoted.
+    let on = staged_on(Shape::Flat, new, &state.listing);
+    let live = state.published.as_ref();
+    if let Some(live) = live
+        && !on.contains(&live.id)
+        && let Some(file) = live.file(sums::FILE)
+    {
+        steps.push(Step::Put(vec![Put {
+            path: format!("{STAGED_ON}/{}", live.id),
+            origin: Origin::Published(sums::FILE.to_owned()),
+            size: file.size,
+            sha256: file.sha256.clone(),
+            replaces: false,
+        }]));
+    }
+    let stale = on
+        .iter()
+        .filter(|id| live.is_none_or(|live| live.id != **id))
+        .map(|id| format!("{STAGED_ON}/{id}"));
+    steps.push(Step::Remove(stale.collect()));
+    let replaced = state.staged.as_ref().filter(|it| it.id != new.id);
+    Ok(Plan::of(new, replaced, steps))
+}
