@@ -16,7 +16,6 @@ use lustre_packaging::store::{Entry, Store, list_tree};
 use lustre_repo_tests::chance::Chance;
 use lustre_repo_tests::command_line::{Home, Run, run};
 use lustre_repo_tests::secret_search::SecretParts;
-use lustre_repository::layout::COMPLETED;
 use lustre_repository::{proof, sums};
 
 #[path = "kills/beside.rs"]
@@ -217,15 +216,12 @@ impl World {
         list_tree(&self.dist()).unwrap()
     }
 
-    /// What is published but for the proof, whose durations are another's every time, and the sums that name it; whole, and with its
-    /// proof.
+    /// What is published, which is whole and proven.
     fn repository(&self) -> Vec<Entry> {
         assert_eq!(sums::verify(&self.dist(), &|_, _| None).unwrap(), []);
         let proof = proof::Proof::read(&self.dist().join(proof::FILE)).unwrap();
         assert!(proof.holds());
-        let mut entries = self.published();
-        entries.retain(|entry| !COMPLETED.contains(&entry.path.as_str()));
-        entries
+        self.published()
     }
 }
 

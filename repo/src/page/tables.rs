@@ -7,7 +7,7 @@ use maud::{Markup, html};
 use super::changes::Changes;
 use super::front::time;
 use super::input::{Kernel, Page};
-use super::words::{duration, href, shown, size};
+use super::words::{href, shown, size};
 use crate::layout::Kind;
 use crate::manifest::{self, Manifest, Package};
 use crate::proof::report::Outcome;
@@ -180,7 +180,6 @@ pub(super) fn proofs(page: &Page<'_>) -> Markup {
                 td { (result(check.result)) }
                 td.said { (shown(&check.checked)) }
                 td.said { (shown(&check.message)) }
-                td.number { (duration(check.duration_ms)) }
             }
         }
     };
@@ -194,7 +193,7 @@ pub(super) fn proofs(page: &Page<'_>) -> Markup {
                 a href="#faults" { "Why" } "."
             }
         }
-        (table("Checks", &["Check", "Result", "What was checked", "What was found", "Took"], &rows))
+        (table("Checks", &["Check", "Result", "What was checked", "What was found"], &rows))
     }
 }
 

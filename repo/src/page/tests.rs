@@ -16,7 +16,7 @@ fn check(name: &str, result: Outcome, message: &str) -> Check {
         result,
         checked: "14 packages".to_owned(),
         message: message.to_owned(),
-        duration_ms: 17_200,
+        duration_ms: None,
         log: None,
     }
 }
@@ -220,7 +220,6 @@ fn the_page_says_what_the_repository_says_of_itself() {
         // Proofs.
         "1 of 2 checks hold, 1 not run",
         "Known faults were waived for it by whoever built it: LU-2",
-        "17.2 s",
         // Packages and sources.
         "For servers: 3, 27.6 MiB",
         "git:4b0407a4",

@@ -34,19 +34,6 @@ pub(super) fn size(bytes: u64) -> String {
     }
 }
 
-/// How long something took.
-pub(super) fn duration(milliseconds: u64) -> String {
-    match milliseconds {
-        0..1_000 => format!("{milliseconds} ms"),
-        1_000..60_000 => format!("{}.{} s", milliseconds / 1_000, milliseconds % 1_000 / 100),
-        _ => format!(
-            "{} min {} s",
-            milliseconds / 60_000,
-            milliseconds % 60_000 / 1_000
-        ),
-    }
-}
-
 /// The address of a file of the tree, from the page: never one that leads out of it, whatever the file is called.
 pub(super) fn href(file: &str) -> String {
     let mut text = String::new();
@@ -97,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_times_are_rounded() {
+    fn sizes_are_rounded() {
         for (bytes, words) in [
             (0, "0 B"),
             (1023, "1023 B"),
@@ -109,9 +96,6 @@ mod tests {
         ] {
             assert_eq!(size(bytes), words, "{bytes}");
         }
-        assert_eq!(duration(999), "999 ms");
-        assert_eq!(duration(17_200), "17.2 s");
-        assert_eq!(duration(173_906), "2 min 53 s");
     }
 
     #[test]

@@ -11,8 +11,8 @@ use crate::json_file;
 /// The report's file at the top of a repository.
 pub const FILE: &str = "proof.json";
 
-/// The format's version; a reader refuses a higher one.
-pub const FORMAT: u32 = 1;
+/// The format's version; a reader refuses a higher one. Version 1 had durations in every check.
+pub const FORMAT: u32 = 2;
 
 /// What the file is, in errors.
 const WHAT: &str = "proof";
@@ -58,8 +58,9 @@ pub struct Check {
     pub checked: String,
     /// What was found; several lines where several things are wrong.
     pub message: String,
-    /// How long it took, in milliseconds.
-    pub duration_ms: u64,
+    /// How long it took, in milliseconds; not in what is published, which is the same whoever checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
     /// The file with all findings or the output of the tool, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub log: Option<PathBuf>,
@@ -123,7 +124,7 @@ impl Check {
             result: Outcome::NotRun,
             checked: String::new(),
             message: why.to_owned(),
-            duration_ms: 0,
+            duration_ms: None,
             log: None,
         }
     }
@@ -138,7 +139,7 @@ impl Check {
         let begun = lustre_process::begin_log(&path);
         let start = Instant::now();
         let verdict = guarded(check).unwrap_or_else(Verdict::NotRun);
-        let duration_ms = u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let duration_ms = u64::try_from(start.elapsed().as_millis()).ok();
         let (result, checked, message, log) = match verdict {
             Verdict::Pass { checked, note } => (Outcome::Pass, checked, note, None),
             Verdict::NotRun(why) => (Outcome::NotRun, String::new(), why, None),
@@ -186,7 +187,7 @@ pub struct Proof {
 }
 
 impl Proof {
-    /// As it is published: with no log of the machine that checked, and without what `folders` of it are called. The first of them that a
+    /// As it is published: without the durations and logs of the machine that checked, and without what `folders` of it are called. The first of them that a
     /// path begins with counts, so the deeper ones come first.
     #[must_use]
     pub fn published(mut self, folders: &[&Path]) -> Self {
@@ -199,6 +200,7 @@ impl Proof {
             without(&mut check.checked);
             without(&mut check.message);
             check.log = None;
+            check.duration_ms = None;
         }
         self
     }
@@ -271,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_published_names_no_folder_of_the_machine_that_checked() {
+    fn what_is_published_says_nothing_of_the_machine_that_checked() {
         let said =
             "/srv/store/stages/assemble-1/tree/x86_64/a.rpm: not signed; see /srv/store/logs/a";
         let many = vec![said.to_owned(); 20];
@@ -294,6 +296,7 @@ mod tests {
             !text.contains("/srv") && !text.contains(logs.path().to_str().unwrap()),
             "{text}"
         );
+        assert!(!text.contains("duration"), "{text}");
     }
 
     #[test]

@@ -57,7 +57,7 @@ impl Format for Proof {
     fn seeds(&self) -> Vec<Case> {
         vec![Case::good(
             "two checks",
-            "{\n  \"format\": 1,\n  \"target\": \"t\",\n  \"tool_version\": \"1\",\n  \"sums_sha256\": \"aa\",\n  \"checks\": [\n    {\"name\": \"closure\", \"result\": \"pass\", \"checked\": \"2 packages\", \"message\": \"\", \"duration_ms\": 5},\n    {\"name\": \"sums\", \"result\": \"not-run\", \"checked\": \"\", \"message\": \"no tool\", \"duration_ms\": 0, \"log\": \"/x\"}\n  ]\n}\n",
+            "{\n  \"format\": 2,\n  \"target\": \"t\",\n  \"tool_version\": \"1\",\n  \"sums_sha256\": \"aa\",\n  \"checks\": [\n    {\"name\": \"closure\", \"result\": \"pass\", \"checked\": \"2 packages\", \"message\": \"\", \"duration_ms\": 5},\n    {\"name\": \"sums\", \"result\": \"not-run\", \"checked\": \"\", \"message\": \"no tool\", \"duration_ms\": 0, \"log\": \"/x\"}\n  ]\n}\n",
         )]
     }
 

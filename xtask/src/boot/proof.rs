@@ -24,7 +24,7 @@ pub fn check(
         verdict(judged, description(input, &name, choice))
     });
     Ok(Check {
-        duration_ms: (seconds * 1000.0) as u64,
+        duration_ms: Some((seconds * 1000.0) as u64),
         log,
         ..check
     })

@@ -43,7 +43,7 @@ pub fn broken(dist: &Path) -> Vec<Check> {
                 "{file}: {}. Nothing else of the repository was checked",
                 why?
             ),
-            duration_ms: 0,
+            duration_ms: None,
             log: None,
         })
     });
