@@ -8,6 +8,8 @@
 mod advisories;
 #[path = "assemble/clients.rs"]
 mod clients;
+#[path = "assemble/dnf5.rs"]
+mod dnf5;
 #[path = "assemble/installs.rs"]
 mod installs;
 #[path = "assemble/page.rs"]

@@ -24,7 +24,7 @@ fn advisory(id: &str, kind: &str) -> Advisory {
 }
 
 /// A repository with one advisory of its packages, and one of packages that it has not.
-fn advised() -> Tree {
+pub fn advised() -> Tree {
     let mut tree = Tree::new();
     tree.advisories = vec![
         advisory("SITE-2026:1", "security"),
