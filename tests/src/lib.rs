@@ -1,6 +1,5 @@
 //! What the component and end-to-end tests share.
 
-pub mod caching;
 pub mod chance;
 pub mod command_line;
 pub mod createrepo;
@@ -9,6 +8,8 @@ pub mod folder;
 pub mod gpg;
 pub mod http;
 pub mod json_schema;
+pub mod loopback;
+pub mod nginx;
 pub mod python;
 pub mod repodata_diff;
 pub mod rpm_corpus;

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use lustre_packaging::sign::PublicKey;
-use lustre_repo_tests::caching::{proxy, server};
+use lustre_repo_tests::nginx::Nginx;
 use lustre_repository::repodata;
 
 use crate::clients::Dnf;
@@ -153,14 +153,15 @@ fn plain_rsync_takes_the_second_release() {
 #[test]
 fn a_proxy_that_goes_by_time_and_size_gives_dnf_the_second_release() {
     let mut releases = Releases::first("https://repo.example.org/lustre");
-    let (address, hits) = proxy(server(&releases.0.dist()));
-    let url = format!("http://{address}/x86_64");
+    let nginx = Nginx::caching(&releases.0.dist());
+    let url = format!("{}/x86_64", nginx.url());
     let client = tempfile::tempdir().unwrap();
     assert_eq!(seen_by_dnf(client.path(), &url), "1.0-1");
     // The proxy has it, and the server says so.
     assert_eq!(seen_by_dnf(client.path(), &url), "1.0-1");
-    assert!(hits() > 0, "nothing was kept");
+    assert!(nginx.hits() > 0, "nothing was kept");
     releases.second();
+    nginx.ages();
     assert_eq!(seen_by_dnf(client.path(), &url), "1.0-2");
     assert!(downloads(client.path(), &url));
 }

@@ -6,9 +6,9 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use lustre_repo_tests::caching::{proxy, server};
 use lustre_repo_tests::command_line::{Home, Run, run};
 use lustre_repo_tests::http::Server;
+use lustre_repo_tests::nginx::Nginx;
 
 use crate::client::{Dnf, Watch, serves, snapshot, tidy, whole};
 use crate::releases::{command, copy, promote, publish, published, releases, tool};
@@ -332,11 +332,12 @@ fn through_a_cache_that_goes_by_time_and_size_clients_read_each_release_that_is_
         (plain.to_str().unwrap().to_owned(), plain.clone()),
         (rsyncd.url("www"), rsyncd.path("www")),
     ] {
-        let (address, hits) = proxy(server(&at));
-        let url = format!("http://{address}");
+        let nginx = Nginx::caching(&at);
+        let url = nginx.url();
         let client = Dnf::new();
         let looked = ["--url", url.as_str()];
         for number in 0..3 {
+            nginx.ages();
             let ran = match number {
                 // Each way to a release.
                 1 => {
@@ -345,16 +346,17 @@ fn through_a_cache_that_goes_by_time_and_size_clients_read_each_release_that_is_
                     let tester = Dnf::new();
                     assert_eq!(tester.sees(&format!("{url}/staging")), 1);
                     assert_eq!(client.sees(&url), 0);
+                    nginx.ages();
                     promote(&home, &to, &looked)
                 }
                 number => publish(&home, number, &to, &looked),
             };
             assert_eq!(ran.code, 0, "{to}: {ran:?}");
             assert!(ran.stderr.contains("dnf reads it"), "{ran:?}");
-            let before = hits();
+            let before = nginx.hits();
             assert_eq!(client.sees(&url), number, "{to}");
             client.downloads(&url, number);
-            assert!(hits() > before, "nothing was kept");
+            assert!(nginx.hits() > before, "nothing was kept");
         }
     }
 }

@@ -1,50 +1,13 @@
 //! Servers on loopback, each for as long as a test holds it.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::path::PathBuf;
+use std::process::Command;
 
+use lustre_repo_tests::loopback::{Process, free_port};
 use lustre_repo_tests::{debian, python};
 
 use crate::world::succeed;
-
-/// A free port, which may be taken by somebody else until it is used.
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().port()
-}
-
-/// A server of one process.
-struct Process(Child);
-
-impl Process {
-    fn start(command: &mut Command, port: u16, log: &Path) -> Self {
-        let out = fs::File::create(log).unwrap();
-        let err = out.try_clone().unwrap();
-        let child = command.stdin(Stdio::null()).stdout(out).stderr(err).spawn();
-        let mut process = Self(child.unwrap());
-        let clock = Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            let ended = process.0.try_wait().unwrap();
-            assert!(
-                ended.is_none() && clock.elapsed() < Duration::from_secs(120),
-                "{command:?}: {ended:?}: {}",
-                fs::read_to_string(log).unwrap()
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        process
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// rsync's daemon with one module.
 pub struct Rsyncd {
