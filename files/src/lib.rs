@@ -6,6 +6,7 @@
 //! - [`open_folder`] is for locks and for `fsync`.
 //! - [`if_there`] tells a file that is not there from one that cannot be read.
 //! - [`shown`] is a path in a message, and [`PathError`] what could not be done with it.
+//! - [`Help`] in a message is what to do about it, and [`apart`] tells it from the rest.
 //! - [`write_whole`] replaces a file by a whole one, and [`copy_whole`] by a copy of another.
 //! - [`remove_tree`] removes folders, and never what is mounted in them.
 
@@ -21,10 +22,12 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
+mod help;
 mod path_error;
 mod remove;
 mod shown;
 
+pub use help::{Advised, Help, advised, apart};
 pub use path_error::{PathError, at, tried};
 pub use remove::{RemoveError, mounted, nothing_mounted, remove_tree};
 pub use shown::shown;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use lustre_files::help;
 use serde::{Deserialize, Serialize};
 
 /// A level; each has what is in those below it.
@@ -54,9 +55,9 @@ const V4: &[Feature] = &[
 pub enum Error {
     /// This machine's.
     #[error(
-        "the distribution of `{target}` is compiled for {level}, and this machine's processor lacks {}: it cannot run or be built here; use \
-         another machine{}",
-        missing.join(", "), virtual_machine(*.is_virtual)
+        "the distribution of `{target}` is compiled for {level}, and this machine's processor lacks {}: it cannot run or be built here{}",
+        missing.join(", "),
+        help!("use another machine{}", virtual_machine(*.is_virtual))
     )]
     Host {
         /// The target.

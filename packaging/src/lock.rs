@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use lustre_files::at;
+use lustre_files::{at, help};
 
 use crate::source::{Advisory, Locked};
 use crate::store::Digest;
@@ -38,7 +38,10 @@ pub enum Error {
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
     /// The file is not a lock.
-    #[error("{} cannot be used as a lock: {message}\nwrite a new one with `cargo xtask lock --update`", path.display())]
+    #[error(
+        "{} cannot be used as a lock: {message}\nwrite a new one with `cargo xtask lock --update`",
+        path.display()
+    )]
     Malformed {
         /// The lock.
         path: PathBuf,
@@ -47,7 +50,8 @@ pub enum Error {
     },
     /// The lock pins nothing under this name.
     #[error(
-        "the lock of `{target}` does not pin `{name}`; write a new one with `cargo xtask lock --update` for this target"
+        "the lock of `{target}` does not pin `{name}`{}",
+        help!("write a new one with `cargo xtask lock --update` for this target")
     )]
     Unpinned {
         /// The target.
@@ -56,7 +60,11 @@ pub enum Error {
         name: String,
     },
     /// There is no lock, or an outdated one, and `--locked` forbids writing it.
-    #[error("{} {what}, and --locked was given; run `cargo xtask lock --target {target}`", path.display())]
+    #[error(
+        "{} {what}, and --locked was given{}",
+        path.display(),
+        help!("run `cargo xtask lock --target {target}`")
+    )]
     Locked {
         /// The lock.
         path: PathBuf,
@@ -66,7 +74,11 @@ pub enum Error {
         target: String,
     },
     /// There is no lock, or an outdated one, and `--offline` forbids asking the network.
-    #[error("{} {what}, and --offline was given; run `cargo xtask lock --target {target}` with network", path.display())]
+    #[error(
+        "{} {what}, and --offline was given{}",
+        path.display(),
+        help!("run `cargo xtask lock --target {target}` with network")
+    )]
     Offline {
         /// The lock.
         path: PathBuf,

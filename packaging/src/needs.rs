@@ -7,6 +7,7 @@ use std::fmt;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
+use lustre_files::help;
 use serde::Serialize;
 
 use crate::target::{Debuginfo, Share, Target};
@@ -16,9 +17,10 @@ use crate::target::{Debuginfo, Share, Target};
 pub enum Error {
     /// Too little disk.
     #[error(
-        "building `{target}` needs about {needed} GiB of disk in {} (`[needs]` of the target), and {} GiB are free there; make room, or \
-         {}{}",
-        folder.display(), free_mib >> 10, .option, less(.debuginfo.as_deref())
+        "building `{target}` needs about {needed} GiB of disk in {} (`[needs]` of the target), and {} GiB are free there{}",
+        folder.display(),
+        free_mib >> 10,
+        help!("make room, or {}{}", .option, less(.debuginfo.as_deref()))
     )]
     Disk {
         /// The target.
@@ -36,9 +38,9 @@ pub enum Error {
     },
     /// Too little memory.
     #[error(
-        "building `{target}` needs about {needed_mib} MiB of memory with {jobs} parallel jobs ({job_mib} MiB each), and {available_mib} MiB \
-         are available; free memory{}{}",
-        fewer(*.needed_mib, *.available_mib, *.jobs, *.job_mib), less(.debuginfo.as_deref())
+        "building `{target}` needs about {needed_mib} MiB of memory with {jobs} parallel jobs ({job_mib} MiB each), and {available_mib} \
+         MiB are available{}",
+        help!("free memory{}{}", fewer(*.needed_mib, *.available_mib, *.jobs, *.job_mib), less(.debuginfo.as_deref()))
     )]
     Memory {
         /// The target.

@@ -1,5 +1,6 @@
 //! `lustre-repo-release`: the package that makes a server know the repository and trust its key.
 
+use lustre_files::help;
 use rpm::{Dependency, FileOptions, PackageBuilder};
 
 use crate::kernel_guard;
@@ -19,7 +20,9 @@ pub const KERNEL_PINNING: &str = include_str!("../../docs/kernel-pinning.md");
 pub enum Error {
     /// The key is not an armored OpenPGP public key.
     #[error(
-        "the public key for {NAME} cannot be read: {0}; export it again with `cargo xtask key export`"
+        "the public key for {NAME} cannot be read: {}{}",
+        .0,
+        help!("export it again with `cargo xtask key export`")
     )]
     Key(String),
     /// The package.

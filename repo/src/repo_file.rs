@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use lustre_files::help;
+
 /// The name of the file under `/etc/yum.repos.d` and at the top of the repository.
 pub const FILE: &str = "lustre-repo.repo";
 
@@ -27,7 +29,8 @@ pub const PRIORITY: u8 = 50;
 pub enum Error {
     /// The URL is not one a repository can be at.
     #[error(
-        "the base URL `{url}` of the repository {what}; set the target's publish URL to http://…, https://… or file:///…"
+        "the base URL `{url}` of the repository {what}{}",
+        help!("set the target's publish URL to http://…, https://… or file:///…")
     )]
     Url {
         /// The URL.

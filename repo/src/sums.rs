@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
+use lustre_files::help;
 use sha2::{Digest, Sha256};
 use walkdir::WalkDir;
 
@@ -43,8 +44,9 @@ pub enum Error {
     },
     /// Something in the tree that is neither a file nor a folder, or has a name that a line of sums cannot hold.
     #[error(
-        "{} does not belong in a repository: {what}; remove it and assemble again",
-        lustre_files::shown(path)
+        "{} does not belong in a repository: {what}{}",
+        lustre_files::shown(path),
+        help!("remove it and assemble again")
     )]
     Unexpected {
         /// The path.

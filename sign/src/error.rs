@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use lustre_files::help;
 use lustre_process::{self as process, secrets};
 
 use super::Problem;
@@ -15,8 +16,9 @@ pub enum Error {
     Path(#[from] lustre_files::PathError),
     /// Something else than a file or a pipe, or one that gives nothing or too much.
     #[error(
-        "{} {problem}; give a file with the secret, or a pipe",
-        lustre_files::shown(path)
+        "{} {problem}{}",
+        lustre_files::shown(path),
+        help!("give a file with the secret, or a pipe")
     )]
     Unfit {
         /// Its path.
@@ -25,7 +27,7 @@ pub enum Error {
         problem: &'static str,
     },
     /// An environment variable that should hold a key or passphrase is not set, or is not text.
-    #[error("the environment variable {name} {problem}; set it to {wanted}")]
+    #[error("the environment variable {name} {problem}{}", help!("set it to {wanted}"))]
     Variable {
         /// The variable's name. Its content is never shown.
         name: String,
@@ -36,9 +38,9 @@ pub enum Error {
     },
     /// An unencrypted secret key, or the folder of one, that other users can open.
     #[error(
-        "{} is open to other users (mode {mode:04o}); run: chmod {wanted:o} '{}'",
+        "{} is open to other users (mode {mode:04o}){}",
         lustre_files::shown(path),
-        lustre_files::shown(path)
+        help!("run: chmod {wanted:o} '{}'", lustre_files::shown(path))
     )]
     OpenToOthers {
         /// The file or folder.
@@ -49,7 +51,7 @@ pub enum Error {
         wanted: u32,
     },
     /// The text is not an OpenPGP key.
-    #[error("{origin} is not an OpenPGP {wanted} key: {problem}; {hint}")]
+    #[error("{origin} is not an OpenPGP {wanted} key: {problem}{}", help!("{hint}"))]
     NotAKey {
         /// Where it was read from.
         origin: String,
@@ -62,7 +64,8 @@ pub enum Error {
     },
     /// More than one key where one is expected.
     #[error(
-        "{origin} has {count} keys, expected one; export only one: gpg --armor --export[-secret-keys] FINGERPRINT"
+        "{origin} has {count} keys, expected one{}",
+        help!("export only one: gpg --armor --export[-secret-keys] FINGERPRINT")
     )]
     SeveralKeys {
         /// Where they were read from.
@@ -72,8 +75,8 @@ pub enum Error {
     },
     /// The secret part of the primary key is missing.
     #[error(
-        "key {fingerprint} from {origin} has no secret part for its primary key, which must sign the metadata; export it \
-         with: gpg --armor --export-secret-keys {fingerprint} (not --export-secret-subkeys)"
+        "key {fingerprint} from {origin} has no secret part for its primary key, which must sign the metadata{}",
+        help!("export it with: gpg --armor --export-secret-keys {fingerprint} (not --export-secret-subkeys)")
     )]
     NoSecret {
         /// Where the key was read from.
@@ -95,9 +98,8 @@ pub enum Error {
     },
     /// The passphrase does not open the key.
     #[error(
-        "the passphrase does not open key {fingerprint} from {origin}; check the file that {variable} names (one trailing line \
-         end is ignored) and that it belongs to this key",
-        variable = secrets::PASSPHRASE_FILE_VARIABLE
+        "the passphrase does not open key {fingerprint} from {origin}{}",
+        help!("check the file that {variable} names (one trailing line end is ignored) and that it belongs to this key", variable = secrets::PASSPHRASE_FILE_VARIABLE)
     )]
     WrongPassphrase {
         /// Where the key was read from.
@@ -107,8 +109,8 @@ pub enum Error {
     },
     /// The key's lifetime is over, at the signing time or now.
     #[error(
-        "key {fingerprint} expired at {expired}, before {at}; extend it (gpg --quick-set-expire {fingerprint} 2y, then export it \
-         again and publish the new public key) or use another key"
+        "key {fingerprint} expired at {expired}, before {at}{}",
+        help!("extend it (gpg --quick-set-expire {fingerprint} 2y, then export it again and publish the new public key) or use another key")
     )]
     Expired {
         /// The key.
@@ -120,8 +122,8 @@ pub enum Error {
     },
     /// The key did not exist yet, at the signing time or now.
     #[error(
-        "key {fingerprint} is valid only from {created}, after {at}; clients reject a signature older than its key: sign at a later time or \
-         use an older key"
+        "key {fingerprint} is valid only from {created}, after {at}{}",
+        help!("clients reject a signature older than its key: sign at a later time or use an older key")
     )]
     NotYetValid {
         /// The key.
@@ -132,15 +134,16 @@ pub enum Error {
         at: String,
     },
     /// The key was revoked.
-    #[error("key {fingerprint} was revoked by its owner; use another key")]
+    #[error("key {fingerprint} was revoked by its owner{}", help!("use another key"))]
     Revoked {
         /// The key.
         fingerprint: String,
     },
     /// The key's algorithm or size is not what rpm on EL8 to EL10 takes.
     #[error(
-        "key {fingerprint} is {found}; rpm on EL8 and later needs RSA with at least 3072 bits: make a key with `cargo xtask key \
-         new` or gpg --quick-generate-key 'Name <mail>' rsa4096 sign"
+        "key {fingerprint} is {found}{}",
+        help!("rpm on EL8 and later needs RSA with at least 3072 bits: make a key with `cargo xtask key new` or gpg --quick-generate-key \
+               'Name <mail>' rsa4096 sign")
     )]
     TooWeak {
         /// The key.
@@ -171,7 +174,8 @@ pub enum Error {
     /// The primary key may not sign data.
     #[error(
         "the primary key of {fingerprint} may not sign data (its flags allow only certification), and dnf5 rejects metadata signed by a \
-         subkey; make a key with gpg --quick-generate-key 'Name <mail>' rsa4096 sign"
+         subkey{}",
+        help!("make a key with gpg --quick-generate-key 'Name <mail>' rsa4096 sign")
     )]
     CannotSign {
         /// The key.
@@ -179,8 +183,8 @@ pub enum Error {
     },
     /// The key's newest self-signature is newer than the signature would be.
     #[error(
-        "the self-signature of key {fingerprint} is from {since}, after {at}; strict clients reject a signature older than that: sign at a \
-         later time"
+        "the self-signature of key {fingerprint} is from {since}, after {at}{}",
+        help!("strict clients reject a signature older than that: sign at a later time")
     )]
     BeforeSelfSignature {
         /// The key.
@@ -192,28 +196,35 @@ pub enum Error {
     },
     /// The signing time is still to come.
     #[error(
-        "{at} is in the future, and clients reject such a signature; check this machine's clock, and the target's `source_date_epoch`"
+        "{at} is in the future, and clients reject such a signature{}",
+        help!("check this machine's clock, and the target's `source_date_epoch`")
     )]
     Future {
         /// The time, in words.
         at: String,
     },
     /// OpenPGP's library does not do it. What it says could carry a part of the secret, and is not shown.
-    #[error("cannot {action}: the key is damaged; export it again from where it was made")]
+    #[error(
+        "cannot {action}: the key is damaged{}",
+        help!("export it again from where it was made")
+    )]
     OpenPgp {
         /// What was tried.
         action: &'static str,
     },
     /// gpg could not be started.
-    #[error("{source}; a key in gpg-agent needs GnuPG: install the package gnupg (gnupg2 on EL)")]
+    #[error(
+        "{source}{}",
+        help!("a key in gpg-agent needs GnuPG: install the package gnupg (gnupg2 on EL)")
+    )]
     NoGpg {
         /// Why it did not start.
         source: process::Error,
     },
     /// gpg-agent does not have the key.
     #[error(
-        "gpg has no secret key {fingerprint} ({reason}); list the keys with gpg --list-secret-keys, and check GNUPGHOME and \
-         that the card is in its reader"
+        "gpg has no secret key {fingerprint} ({reason}){}",
+        help!("list the keys with gpg --list-secret-keys, and check GNUPGHOME and that the card is in its reader")
     )]
     AgentKey {
         /// The fingerprint asked for.
@@ -232,9 +243,8 @@ pub enum Error {
     },
     /// gpg could not sign.
     #[error(
-        "gpg could not sign with key {fingerprint}: {source}; unlock it first (gpg-preset-passphrase, or sign something by hand once), or \
-         set {variable} to the passphrase's file",
-        variable = secrets::PASSPHRASE_FILE_VARIABLE
+        "gpg could not sign with key {fingerprint}: {source}{}",
+        help!("unlock it first (gpg-preset-passphrase, or sign something by hand once), or set {variable} to the passphrase's file", variable = secrets::PASSPHRASE_FILE_VARIABLE)
     )]
     Agent {
         /// The key.
@@ -244,8 +254,9 @@ pub enum Error {
     },
     /// The file is not a package, or is damaged so that it cannot be read.
     #[error(
-        "{} is not a readable RPM package: {reason}; {hint}",
-        lustre_files::shown(path)
+        "{} is not a readable RPM package: {reason}{}",
+        lustre_files::shown(path),
+        help!("{hint}")
     )]
     BadPackage {
         /// The package.
@@ -257,8 +268,9 @@ pub enum Error {
     },
     /// A digest in the package does not agree with its content.
     #[error(
-        "{} is damaged: its {what} has digest {actual}, but the package says {expected}; build or download it again",
-        lustre_files::shown(path)
+        "{} is damaged: its {what} has digest {actual}, but the package says {expected}{}",
+        lustre_files::shown(path),
+        help!("build or download it again")
     )]
     Digest {
         /// The package.
@@ -292,8 +304,8 @@ pub enum Error {
     },
     /// A signature was made by another key.
     #[error(
-        "it was made by key {found}, expected {expected}; someone else signed it, or the key was replaced: check the fingerprint with its \
-         publisher"
+        "it was made by key {found}, expected {expected}{}",
+        help!("someone else signed it, or the key was replaced: check the fingerprint with its publisher")
     )]
     OtherKey {
         /// The key or keys that are accepted.
@@ -303,7 +315,8 @@ pub enum Error {
     },
     /// A signature does not fit its data.
     #[error(
-        "signature by key {fingerprint}: {reason}; the data or the signature was changed: get both again"
+        "signature by key {fingerprint}: {reason}{}",
+        help!("the data or the signature was changed: get both again")
     )]
     BadSignature {
         /// The key it should be by.

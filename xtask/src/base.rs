@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use lustre_files::advised;
 use lustre_packaging::lock::{Lock, LockState};
 use lustre_packaging::stage;
 use lustre_packaging::target::Target;
@@ -47,11 +48,13 @@ pub fn base(context: &Context) -> anyhow::Result<Base> {
     };
     // What is read of it is as it was made.
     if let Err(damage) = context.store.stages().check(&made) {
-        anyhow::bail!(
-            "{} is damaged ({damage}), so the repository cannot be checked against it; run `cargo xtask clean --verify`, and the next build \
-             makes it again",
-            made.path.display()
-        );
+        anyhow::bail!(advised(
+            format!(
+                "{} is damaged ({damage}), so the repository cannot be checked against it",
+                made.path.display()
+            ),
+            "run `cargo xtask clean --verify`, and the next build makes it again"
+        ));
     }
     let base = graph::base(&graph.target, &made.path);
     let folder = base.repos.into_iter().next().map(|repo| repo.folder);

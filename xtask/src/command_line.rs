@@ -94,7 +94,7 @@ fn streamed(said: &clap::Error) -> anyhow::Error {
     let text = said.render().to_string();
     if said.use_stderr() {
         let text = text.trim_end();
-        return exit::Usage(text.strip_prefix("error: ").unwrap_or(text).to_owned()).into();
+        return exit::Usage::new(text.strip_prefix("error: ").unwrap_or(text).to_owned()).into();
     }
     ui::print(text.trim_end());
     ui::ended(0);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use lustre_files::advised;
 use lustre_packaging::preflight::file_systems::{self, Files};
 use lustre_packaging::resolve::{self, Key, Metadata, SourcePackage};
 use lustre_packaging::source::Downloader;
@@ -77,15 +78,18 @@ impl Repository {
     pub fn on_locked(&self, context: &Context) -> anyhow::Result<Compat> {
         let (folder, lock) = match base(context)? {
             Base::There { folder, lock, .. } => (folder, lock),
-            Base::Missing(why) => anyhow::bail!(
-                "the packages of the distribution are not in the store ({why}); run `cargo xtask repo --target {}`, which fetches them{}",
-                context.target.argument(),
-                if context.arguments.offline {
-                    ", or this without --offline"
-                } else {
-                    ""
-                }
-            ),
+            Base::Missing(why) => anyhow::bail!(advised(
+                format!("the packages of the distribution are not in the store ({why})"),
+                format!(
+                    "run `cargo xtask repo --target {}`, which fetches them{}",
+                    context.target.argument(),
+                    if context.arguments.offline {
+                        ", or this without --offline"
+                    } else {
+                        ""
+                    }
+                )
+            )),
         };
         let packages = repodata::primary(&folder)?;
         let sides = [

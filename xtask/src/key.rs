@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use lustre_files::advised;
 use lustre_packaging::process::secrets;
 use lustre_packaging::sign::{Key, KeySource, PublicKey, Secret, Signer, utc};
 
@@ -33,8 +34,9 @@ pub fn source(arguments: &KeyArgs) -> anyhow::Result<KeySource> {
     };
     Ok(match (file, agent) {
         (Some(_), Some(_)) => {
-            return Err(Usage(format!(
-                "{FILE_VARIABLE} and {AGENT_VARIABLE} both name a key; unset one of them"
+            return Err(Usage::new(advised(
+                format!("{FILE_VARIABLE} and {AGENT_VARIABLE} both name a key"),
+                "unset one of them",
             ))
             .into());
         }
@@ -65,10 +67,14 @@ fn named_file(value: OsString) -> Result<PathBuf, Usage> {
     if path.symlink_metadata().is_ok() {
         return Ok(path);
     }
-    Err(Usage(format!(
-        "{FILE_VARIABLE} is not the path of an existing file (its value is not shown: it may be a key); set it to the path of the key's \
-         file, or put the key itself into {}",
-        Secret::KEY_VARIABLE
+    Err(Usage::new(advised(
+        format!(
+            "{FILE_VARIABLE} is not the path of an existing file (its value is not shown: it may be a key)"
+        ),
+        format!(
+            "set it to the path of the key's file, or put the key itself into {}",
+            Secret::KEY_VARIABLE
+        ),
     )))
 }
 
@@ -78,9 +84,12 @@ fn descriptor(path: &Path) -> anyhow::Result<()> {
         .iter()
         .any(|folder| path.starts_with(folder));
     if inherited && path.metadata().is_ok_and(|metadata| metadata.is_file()) {
-        return Err(Usage(format!(
-            "{} is a file that every started program would inherit; give its own path, or pass the key through a pipe",
-            path.display()
+        return Err(Usage::new(advised(
+            format!(
+                "{} is a file that every started program would inherit",
+                path.display()
+            ),
+            "give its own path, or pass the key through a pipe",
         ))
         .into());
     }
@@ -120,15 +129,43 @@ pub fn open(arguments: &KeyArgs) -> anyhow::Result<Box<dyn Signer>> {
 
 /// What is said of a key that ends at `end`, in seconds since 1970, where that is soon.
 fn ending(end: u64, now: SystemTime) -> Option<String> {
-    let end_time = UNIX_EPOCH + Duration::from_secs(end);
-    let left = end_time.duration_since(now).ok()?;
-    let days = left.as_secs() / (24 * 60 * 60);
-    (days < u64::from(RENEWAL_DAYS)).then(|| {
+    let left = Left::of(end, now);
+    (!left.is_over() && left.is_within(RENEWAL_DAYS)).then(|| {
         format!(
-            "warning: the key that signs expires on {}, in {days} days; docs/keys.md says how to renew or replace it",
-            utc(end)
+            "warning: the key that signs expires on {}, in {} days; docs/keys.md says how to renew or replace it",
+            utc(end),
+            left.days()
         )
     })
+}
+
+/// How long a key is still valid.
+#[derive(Debug, Clone, Copy)]
+pub struct Left(Duration);
+
+impl Left {
+    const DAY: u64 = 24 * 60 * 60;
+
+    /// At `now`, where it expires at `end`, in seconds since 1970.
+    pub fn of(end: u64, now: SystemTime) -> Self {
+        let end = UNIX_EPOCH + Duration::from_secs(end);
+        Self(end.duration_since(now).unwrap_or_default())
+    }
+
+    /// Whole days.
+    pub fn days(self) -> u64 {
+        self.0.as_secs() / Self::DAY
+    }
+
+    /// Whether it has expired.
+    pub fn is_over(self) -> bool {
+        self.0.is_zero()
+    }
+
+    /// Whether it is not valid for longer than `days` days.
+    pub fn is_within(self, days: u32) -> bool {
+        self.0 <= Duration::from_secs(u64::from(days) * Self::DAY)
+    }
 }
 
 /// The secret key of [`source`], for what only its owner does with it.
@@ -141,10 +178,15 @@ pub fn open_secret(arguments: &KeyArgs) -> anyhow::Result<Key> {
     let key = source.secret(Secret::passphrase_from_environment()?)?;
     key.ok_or_else(|| {
         let why = match source {
-            KeySource::Agent { .. } => "gpg-agent gives no secret key away; use gpg for this",
-            _ => "this is for release keys, and none is named; give its file with --key-file",
+            KeySource::Agent { .. } => {
+                advised("gpg-agent gives no secret key away", "use gpg for this")
+            }
+            _ => advised(
+                "this is for release keys, and none is named",
+                "give its file with --key-file",
+            ),
         };
-        Usage(why.to_owned()).into()
+        Usage::new(why).into()
     })
 }
 
@@ -165,7 +207,10 @@ mod tests {
     fn the_end_of_a_key_is_told_in_time() {
         let end = 1_800_000_000;
         let left = |days: u64| UNIX_EPOCH + Duration::from_secs(end - days * 86_400);
-        assert_eq!(ending(end, left(60)), None);
+        assert_eq!(ending(end, left(61)), None);
+        // As `verify` judges it.
+        assert!(ending(end, left(60)).is_some());
+        assert_eq!(ending(end, UNIX_EPOCH + Duration::from_secs(end)), None);
         let text = ending(end, left(10)).unwrap();
         assert!(
             text.contains("2027-01-15") && text.contains("in 10 days"),

@@ -33,12 +33,13 @@ mod ui;
 mod watch;
 
 use anyhow::Context as _;
+use lustre_files::advised;
 use lustre_packaging::process;
 
 fn main() -> std::process::ExitCode {
     // Before anything is started, or read.
     let secrets = process::secrets::take().context(
-        "cannot remove the key or its passphrase from the environment, where every program could read it; use a file instead",
+        advised("cannot remove the key or its passphrase from the environment, where every program could read it", "use a file instead"),
     );
     let result = secrets
         .and_then(|()| Ok(misplaced::check()?))

@@ -45,7 +45,7 @@ fn option(word: &str) -> Option<String> {
 }
 
 fn usage(place: &str) -> Usage {
-    Usage(format!(
+    Usage::new(format!(
         "{place} looks like a secret key (not shown); put the key into a file and pass its path with --key-file or in {}_FILE, or put the \
          key itself into {}",
         secrets::KEY_VARIABLE,

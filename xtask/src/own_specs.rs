@@ -6,6 +6,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use lustre_files::advised;
 use lustre_packaging::store::remove_tree;
 use rustix::fs::{FlockOperation, flock, syncfs};
 use walkdir::WalkDir;
@@ -27,14 +28,16 @@ const UNFINISHED: &str = ".new-";
 /// When the program has none; it cannot be written; or it is no longer as it was written.
 pub fn put(data: Option<&Path>) -> Result<PathBuf, Usage> {
     if FILES.is_empty() {
-        return Err(Usage(
-            "this program was built without the specs, and runs outside of a checkout; name them with --specs, or install it with `cargo \
-             install --locked --path xtask`, which has them with it"
-                .to_owned(),
-        ));
+        return Err(Usage::new(advised(
+            "this program was built without the specs, and runs outside of a checkout",
+            "name them with --specs, or install it with `cargo install --locked --path xtask`, which has them with it",
+        )));
     }
     let data = data.ok_or_else(|| {
-        Usage("neither XDG_DATA_HOME nor HOME is set, and the specs have to be put somewhere; set one, or give them with --specs".to_owned())
+        Usage::new(advised(
+            "neither XDG_DATA_HOME nor HOME is set, and the specs have to be put somewhere",
+            "set one, or give them with --specs",
+        ))
     })?;
     put_below(&data.join("specs"), DIGEST, FILES)
 }
@@ -43,19 +46,23 @@ fn put_below(parent: &Path, digest: &str, files: &[Own]) -> Result<PathBuf, Usag
     let folder = parent.join(&digest[..16]);
     if !folder.exists() {
         write(parent, &folder, files).map_err(|error| {
-            Usage(format!(
-                "the program's own specs cannot be put into {}: {error}; give a copy of them with --specs, or another data folder in \
-                 XDG_DATA_HOME",
-                folder.display()
+            Usage::new(advised(
+                format!(
+                    "the program's own specs cannot be put into {}: {error}",
+                    folder.display()
+                ),
+                "give a copy of them with --specs, or another data folder in XDG_DATA_HOME",
             ))
         })?;
     }
     match difference(&folder, files) {
         None => Ok(folder),
-        Some(what) => Err(Usage(format!(
-            "{what} is not as this program put it there; remove {}, and it is written anew (to change specs, copy them, and name the copy \
-             with --specs)",
-            folder.display()
+        Some(what) => Err(Usage::new(advised(
+            format!("{what} is not as this program put it there"),
+            format!(
+                "remove {}, and it is written anew (to change specs, copy them, and name the copy with --specs)",
+                folder.display()
+            ),
         ))),
     }
 }
@@ -192,7 +199,7 @@ mod tests {
             let parent = dir.path().join("specs");
             let folder = put_below(&parent, DIGEST, TWO).unwrap();
             change(&folder).unwrap();
-            let Usage(said) = put_below(&parent, DIGEST, TWO).unwrap_err();
+            let said = put_below(&parent, DIGEST, TWO).unwrap_err().to_string();
             for part in [named, "remove", "--specs"] {
                 assert!(said.contains(part), "{part}: {said}");
             }

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use lustre_files::advised;
 use lustre_packaging::sign::default_key_dir;
 
 use crate::called::checkout;
@@ -45,8 +46,9 @@ pub fn folder() -> Result<PathBuf, Usage> {
         None => std::env::current_dir(),
     };
     here.map_err(|error| {
-        Usage(format!(
-            "the current folder, where the program works: {error}; name another with {FOLDER_VARIABLE}"
+        Usage::new(advised(
+            format!("the current folder, where the program works: {error}"),
+            format!("name another with {FOLDER_VARIABLE}"),
         ))
     })
 }
@@ -67,12 +69,14 @@ pub fn settle(named: Option<&Path>) -> Result<(), Usage> {
     let specs = match (named, checkout()) {
         (Some(path), _) => {
             let path = std::path::absolute(path)
-                .map_err(|error| Usage(format!("--specs {}: {error}", path.display())))?;
+                .map_err(|error| Usage::new(format!("--specs {}: {error}", path.display())))?;
             if !path.join("targets").is_dir() {
-                return Err(Usage(format!(
-                    "{} has no folder `targets`, as the specs of this project have one; give the folder `specs` of a checkout, or a copy of \
-                     it, with --specs",
-                    path.display()
+                return Err(Usage::new(advised(
+                    format!(
+                        "{} has no folder `targets`, as the specs of this project have one",
+                        path.display()
+                    ),
+                    "give the folder `specs` of a checkout, or a copy of it, with --specs",
                 )));
             }
             path
@@ -134,9 +138,11 @@ pub fn judge_owner(path: &Path) -> Result<(), Usage> {
     if [Some(own), Some(0), owner(Path::new("/"))].contains(&Some(uid)) {
         return Ok(());
     }
-    Err(Usage(format!(
-        "the defaults in {} belong to another user (id {uid}), who would decide what is built; move to a folder of your own, or make the \
-         file yours with `chown`",
-        path.display()
+    Err(Usage::new(advised(
+        format!(
+            "the defaults in {} belong to another user (id {uid}), who would decide what is built",
+            path.display()
+        ),
+        "move to a folder of your own, or make the file yours with `chown`",
     )))
 }

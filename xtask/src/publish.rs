@@ -8,6 +8,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use lustre_files::advised;
 use lustre_packaging::process::{
     self,
     room::{self, Place},
@@ -103,9 +104,10 @@ pub fn publish(
             return Err(std::io::Error::other("it is damaged"));
         }
         if state(output).map_err(std::io::Error::other)? != judged {
-            return Err(std::io::Error::other(
-                "another run has published there in the meantime; run the same command again",
-            ));
+            return Err(std::io::Error::other(advised(
+                "another run has published there in the meantime",
+                "run the same command again",
+            )));
         }
         outdate(output, &here, aside, &wanted)
     });
@@ -142,11 +144,14 @@ fn has_room(store: &Store, output: &Path, wanted: &[Entry]) -> anyhow::Result<()
     if shares || (place.free >= bytes && !place.no_files) {
         return Ok(());
     }
-    anyhow::bail!(
-        "the disk is full: the repository at {} takes {} MiB, and {place}; {OTHER_DISK}",
-        output.display(),
-        bytes.div_ceil(1 << 20)
-    )
+    anyhow::bail!(advised(
+        format!(
+            "the disk is full: the repository at {} takes {} MiB, and {place}",
+            output.display(),
+            bytes.div_ceil(1 << 20)
+        ),
+        OTHER_DISK
+    ))
 }
 
 /// What to do where the output has no room: the store is not in question.
@@ -156,7 +161,7 @@ const OTHER_DISK: &str = "make room there, or choose another folder with --outpu
 fn no_room(aside: &Path, said: &str) -> Option<std::io::Error> {
     let place = Place::of(aside)?;
     (place.is_full() || room::says_full(said))
-        .then(|| std::io::Error::other(format!("the disk is full: {place}; {OTHER_DISK}")))
+        .then(|| std::io::Error::other(advised(format!("the disk is full: {place}"), OTHER_DISK)))
 }
 
 /// Makes each file in `aside` later than the one at `output` whose place it takes with other content, and no other earlier: rsync, proxies

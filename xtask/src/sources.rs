@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use lustre_files::Advised;
 use lustre_packaging::build::kernel_tree::KernelTree;
 use lustre_packaging::lock::Lock;
 use lustre_packaging::resolve;
@@ -57,7 +58,7 @@ pub fn options(arguments: &TargetArgs) -> anyhow::Result<Options> {
     };
     for name in &arguments.allow_incomplete {
         if name != LUSTRE && name != KERNEL {
-            return Err(Usage(format!(
+            return Err(Usage::new(format!(
                 "--allow-incomplete {name}: only `{LUSTRE}` and `{KERNEL}` are trees that can be incomplete"
             ))
             .into());
@@ -66,23 +67,25 @@ pub fn options(arguments: &TargetArgs) -> anyhow::Result<Options> {
     for text in &arguments.sources {
         let by: Override = text
             .parse()
-            .map_err(|e| Usage(format!("--source {text}: {e}")))?;
+            .map_err(|e| Usage::new(Advised::of(&format_args!("--source {text}: {e}"))))?;
         if !TREES.contains(&by.name.as_str()) {
-            return Err(Usage(format!(
+            return Err(Usage::new(format!(
                 "--source {text}: only `{LUSTRE}`, `{E2FSPROGS}` and `{KERNEL}` can be replaced, not `{}`",
                 by.name
             ))
             .into());
         }
         if options.overrides.iter().any(|one| one.name == by.name) {
-            return Err(Usage(format!("--source {text}: `{}` is replaced twice", by.name)).into());
+            return Err(
+                Usage::new(format!("--source {text}: `{}` is replaced twice", by.name)).into(),
+            );
         }
         options.overrides.push(by);
     }
     for text in &arguments.mirrors {
         let mirror: Mirror = text
             .parse()
-            .map_err(|e| Usage(format!("--mirror {text}: {e}")))?;
+            .map_err(|e| Usage::new(Advised::of(&format_args!("--mirror {text}: {e}"))))?;
         options.mirrors.push(mirror);
     }
     Ok(options)

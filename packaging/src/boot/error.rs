@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use lustre_files::help;
+
 use super::needs;
 
 /// A boot that could not be made. That a guest fails is no error but an answer.
@@ -26,9 +28,9 @@ pub enum Error {
     },
     /// An emulator without the processor that the target's packages are compiled for.
     #[error(
-        "{} cannot emulate a processor of the level {level}, which the distribution's packages are compiled for: {said}; QEMU 7.2 and later \
-         can emulate x86-64-v3",
-        lustre_files::shown(program)
+        "{} cannot emulate a processor of the level {level}, which the distribution's packages are compiled for: {said}{}",
+        lustre_files::shown(program),
+        help!("QEMU 7.2 and later can emulate x86-64-v3")
     )]
     Cpu {
         /// The emulator.
@@ -39,7 +41,10 @@ pub enum Error {
         said: String,
     },
     /// There is no emulator.
-    #[error("QEMU is missing on this host: neither {} exists; install the package qemu-system-x86 on Debian, qemu-kvm on Enterprise Linux \
-        and Fedora", needs::PROGRAMS.join(" nor "))]
+    #[error(
+        "QEMU is missing on this host: neither {} exists{}",
+        needs::PROGRAMS.join(" nor "),
+        help!("install the package qemu-system-x86 on Debian, qemu-kvm on Enterprise Linux and Fedora")
+    )]
     NoQemu,
 }

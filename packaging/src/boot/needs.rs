@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use lustre_files::help;
+
 use crate::host;
 use crate::needs;
 use crate::target::Boot;
@@ -26,9 +28,9 @@ pub const OVERHEAD_MIB: u64 = 512;
 pub enum Error {
     /// Too little memory.
     #[error(
-        "the guest needs {needed} MiB of memory ({guest} of its own, {} for QEMU), and {available} MiB are available; free memory, or lower \
-         boot.memory_mib in the target",
-        needed - guest
+        "the guest needs {needed} MiB of memory ({guest} of its own, {} for QEMU), and {available} MiB are available{}",
+        needed - guest,
+        help!("free memory, or lower boot.memory_mib in the target")
     )]
     Memory {
         /// With QEMU's own, in MiB.
@@ -40,9 +42,9 @@ pub enum Error {
     },
     /// Too little disk.
     #[error(
-        "the guest's disk may grow to {needed} MiB, and {} has {available} MiB left; make room, name another store with --store, or \
-         lower boot.disk_mib in the target",
-        folder.display()
+        "the guest's disk may grow to {needed} MiB, and {} has {available} MiB left{}",
+        folder.display(),
+        help!("make room, name another store with --store, or lower boot.disk_mib in the target")
     )]
     Disk {
         /// Where the disk would be.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use lustre_files::help;
+
 /// A build that did not give what it should.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -29,7 +31,7 @@ pub enum Error {
         message: String,
     },
     /// The build ended well, but what it made is not what it should be.
-    #[error("{what}; {hint}")]
+    #[error("{what}{}", help!("{hint}"))]
     Result {
         /// What is wrong.
         what: String,

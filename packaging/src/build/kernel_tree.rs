@@ -4,6 +4,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use lustre_files::help;
+
 use crate::archive;
 use crate::source::{self, Fetched, Locked};
 use crate::store::Store;
@@ -25,8 +27,9 @@ pub enum Error {
     Archive(#[from] archive::Error),
     /// It has another shape.
     #[error(
-        "the source `kernel`, {place}, {problem}; it is the tree of a distribution's kernel with the files of its source package \
-         ({SPEC} and its configs) in one folder, or the folder of an unpacked source package"
+        "the source `kernel`, {place}, {problem}{}",
+        help!("it is the tree of a distribution's kernel with the files of its source package ({SPEC} and its configs) in one folder, or \
+               the folder of an unpacked source package")
     )]
     Shape {
         /// Where it is.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lustre_files::PathError;
+use lustre_files::{PathError, help};
 
 use crate::{lock, source, store};
 
@@ -26,8 +26,9 @@ pub enum Error {
     Interrupted,
     /// The file is something else.
     #[error(
-        "{} is not a bundle: {why}; make one with `cargo xtask bundle`",
-        lustre_files::shown(path)
+        "{} is not a bundle: {why}{}",
+        lustre_files::shown(path),
+        help!("make one with `cargo xtask bundle`")
     )]
     NotABundle {
         /// The file.
@@ -37,9 +38,9 @@ pub enum Error {
     },
     /// A part of the file is missing: a copy that broke off.
     #[error(
-        "{} has {found} bytes, and {wanted} according to its index: the copy is not complete; run the copy again, which goes on where it \
-         stopped with `rsync --append-verify`",
-        lustre_files::shown(path)
+        "{} has {found} bytes, and {wanted} according to its index: the copy is not complete{}",
+        lustre_files::shown(path),
+        help!("run the copy again, which goes on where it stopped with `rsync --append-verify`")
     )]
     Incomplete {
         /// The file.
@@ -51,8 +52,9 @@ pub enum Error {
     },
     /// A member is not what the index says.
     #[error(
-        "{} is damaged: {member}: {why}; check the copy with `sha256sum` on both machines, and copy it again",
-        lustre_files::shown(path)
+        "{} is damaged: {member}: {why}{}",
+        lustre_files::shown(path),
+        help!("check the copy with `sha256sum` on both machines, and copy it again")
     )]
     Damaged {
         /// The file.
@@ -64,8 +66,9 @@ pub enum Error {
     },
     /// Something in it that does not belong there, or something that is missing.
     #[error(
-        "{} is refused: {member}: {why}; make it again with `cargo xtask bundle`",
-        lustre_files::shown(path)
+        "{} is refused: {member}: {why}{}",
+        lustre_files::shown(path),
+        help!("make it again with `cargo xtask bundle`")
     )]
     Refused {
         /// The file.
@@ -77,8 +80,9 @@ pub enum Error {
     },
     /// A secret key among the site's files.
     #[error(
-        "{} contains a private key, and a bundle is for other machines to read; remove the key from that file",
-        lustre_files::shown(path)
+        "{} contains a private key, and a bundle is for other machines to read{}",
+        lustre_files::shown(path),
+        help!("remove the key from that file")
     )]
     Secret {
         /// The file.

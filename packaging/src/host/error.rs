@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use lustre_files::help;
 use serde::Deserialize;
 
 /// A host that cannot do the work, or cannot be made to.
@@ -54,9 +55,10 @@ pub enum Error {
     },
     /// Neither root nor a user namespace with a range of ids.
     #[error(
-        "cannot create chroots: not root, and no user namespace with a range of ids is available ({0}); run as root, or ask the \
-         administrator to allow unprivileged user namespaces, install the package with `newuidmap`, and give your user a range in \
-         /etc/subuid and /etc/subgid"
+        "cannot create chroots: not root, and no user namespace with a range of ids is available ({}){}",
+        .0,
+        help!("run as root, or ask the administrator to allow unprivileged user namespaces, install the package with `newuidmap`, and give \
+               your user a range in /etc/subuid and /etc/subgid")
     )]
     Unprivileged(String),
 }

@@ -4,6 +4,7 @@
 use std::cmp::Ordering;
 use std::path::{Path, PathBuf};
 
+use lustre_files::help;
 use rpm_version::Evr;
 use serde::Deserialize;
 
@@ -91,7 +92,7 @@ pub enum Error {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
     /// They do not build.
-    #[error("Lustre {lustre} does not build with kernel {kernel}: {why}; {instead}")]
+    #[error("Lustre {lustre} does not build with kernel {kernel}: {why}{}", help!("{instead}"))]
     No {
         /// The Lustre.
         lustre: String,
@@ -104,8 +105,8 @@ pub enum Misfit {
     },
     /// They build only with a fixup that the target does not take.
     #[error(
-        "Lustre {lustre} needs a fixup with kernel {kernel}: {why}; use the overlay `{overlay}` with `options = [\"{option}\"]` in the \
-         target's [lustre]"
+        "Lustre {lustre} needs a fixup with kernel {kernel}: {why}{}",
+        help!("use the overlay `{overlay}` with `options = [\"{option}\"]` in the target's [lustre]")
     )]
     FixupMissing {
         /// The Lustre.
@@ -121,8 +122,8 @@ pub enum Misfit {
     },
     /// The target takes a fixup that they do not need.
     #[error(
-        "Lustre {lustre} builds with kernel {kernel} without the fixup `{option}`, which would not apply; remove it from `options` in the \
-         target's [lustre]"
+        "Lustre {lustre} builds with kernel {kernel} without the fixup `{option}`, which would not apply{}",
+        help!("remove it from `options` in the target's [lustre]")
     )]
     FixupTooMany {
         /// The Lustre.
@@ -134,8 +135,9 @@ pub enum Misfit {
     },
     /// There are no patches to the core of this kernel.
     #[error(
-        "Lustre {lustre} has no patches for kernel {kernel} itself; use the distribution's own: `kind = \"distribution\"` and `packages = \
-         []` in the target's [kernel]; or an overlay without its series, such as `kernel/el10-unpatched`"
+        "Lustre {lustre} has no patches for kernel {kernel} itself{}",
+        help!("use the distribution's own: `kind = \"distribution\"` and `packages = []` in the target's [kernel]; or an overlay without \
+               its series, such as `kernel/el10-unpatched`")
     )]
     Patchless {
         /// The Lustre.

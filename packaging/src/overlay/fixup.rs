@@ -9,6 +9,7 @@
 
 use std::collections::BTreeMap;
 
+use lustre_files::help;
 use serde::Deserialize;
 
 use super::patch::{FilePatch, Hunk, LineKind, Patch, PatchError};
@@ -56,8 +57,10 @@ pub enum FixupError {
     },
     /// A context line is not there, or more than once.
     #[error(
-        "fixup `{fixup}`: the context line `{text}` is expected once in the hunks of {file} in {patch} but found at \
-         {} place(s){}; where upstream corrected the patch, remove the fixup", found.len(), at_lines(found)
+        "fixup `{fixup}`: the context line `{text}` is expected once in the hunks of {file} in {patch} but found at {} place(s){}{}",
+        found.len(),
+        at_lines(found),
+        help!("where upstream corrected the patch, remove the fixup")
     )]
     Context {
         /// The fixup's name.

@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use lustre_files::help;
+
 /// A parsed series.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Series {
@@ -57,7 +59,8 @@ pub enum SeriesError {
     },
     /// A patch is listed twice.
     #[error(
-        "series {series}, line {line}: `{name}` is already on line {first}; a patch is applied once, so remove one line"
+        "series {series}, line {line}: `{name}` is already on line {first}{}",
+        help!("a patch is applied once, so remove one line")
     )]
     Duplicate {
         /// The series.
@@ -82,7 +85,11 @@ pub enum SeriesError {
         source: io::Error,
     },
     /// A listed patch lies outside its folder, through a symbolic link.
-    #[error("series line {line}: `{name}` points outside of {}, to {}", folder.display(), target.display())]
+    #[error(
+        "series line {line}: `{name}` points outside of {}, to {}",
+        folder.display(),
+        target.display()
+    )]
     Escape {
         /// The line, counted from 1.
         line: usize,

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use lustre_files::help;
+
 use crate::target::UnknownVariable;
 use crate::{process, sign, source, store};
 
@@ -88,8 +90,8 @@ pub enum Error {
     },
     /// The same fault with every `repomd.xml` that was fetched.
     #[error(
-        "{source}\n  tried {times} times, each with a new repomd.xml: the mirror is being updated, or is damaged; try again later, or use \
-         another one with --mirror FROM=TO"
+        "{source}\n  tried {times} times, each with a new repomd.xml: the mirror is being updated, or is damaged{}",
+        help!("try again later, or use another one with --mirror FROM=TO")
     )]
     Unsettled {
         /// How often.
@@ -111,7 +113,8 @@ pub enum Error {
     /// The metadata's signature does not hold.
     #[error(
         "repository `{repository}`: the signature of {url} is not valid: {source}\n  the mirror is not trustworthy, or the repository is \
-         signed with another key than `{key}`; use another mirror with --mirror FROM=TO"
+         signed with another key than `{key}`{}",
+        help!("use another mirror with --mirror FROM=TO")
     )]
     Signature {
         /// The repository.
@@ -165,8 +168,9 @@ pub enum Error {
     },
     /// dnf is not there, or is none that has Python.
     #[error(
-        "{}: {why}; packages are resolved by dnf 4 (the package dnf on Debian and on Enterprise Linux), through its Python interface",
-        lustre_files::shown(path)
+        "{}: {why}{}",
+        lustre_files::shown(path),
+        help!("packages are resolved by dnf 4 (the package dnf on Debian and on Enterprise Linux), through its Python interface")
     )]
     NoDnf {
         /// The program.

@@ -6,7 +6,7 @@ use std::io;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use lustre_files::at;
+use lustre_files::{at, help};
 
 use super::root::Root;
 use super::{Entrance, Ids, Sandbox, User, View};
@@ -20,8 +20,10 @@ pub enum Error {
     Path(#[from] lustre_files::PathError),
     /// The user namespace or the filter that commands run with cannot be made.
     #[error(
-        "cannot create a sandbox: {0}; the chroot has its own ids, which need user namespaces (`user.max_user_namespaces`): allow them, or \
-         remove the store's chroots with `cargo xtask clean --all`"
+        "cannot create a sandbox: {}{}",
+        .0,
+        help!("the chroot has its own ids, which need user namespaces (`user.max_user_namespaces`): allow them, or remove the store's \
+               chroots with `cargo xtask clean --all`")
     )]
     Namespace(io::Error),
     /// None of the methods works between the chroot and the clone's folder.

@@ -4,6 +4,8 @@ use std::fs::File;
 use std::path::Path;
 use std::process::Command;
 
+use lustre_files::advised;
+
 use super::git_command::Git;
 use super::{Content, Error, Fetched};
 use crate::advisories::Commit;
@@ -56,29 +58,37 @@ impl Fetched {
             ..
         } = &self.content
         else {
-            return Err(git.invalid(format!(
-                "it is not a commit of a git repository, and has no history; give a clone: --source {}=PATH",
-                self.name
+            return Err(git.invalid(advised(
+                "it is not a commit of a git repository, and has no history",
+                format!("give a clone: --source {}=PATH", self.name),
             )));
         };
         let opened = git.open(repository)?;
         let at = opened.path();
         if git.is_shallow(at)? {
-            return Err(git.invalid(format!(
-                "the history in {} is shallow, so it is not known which commits it has; fetch the rest (git -C CLONE fetch --unshallow), or \
-                 use a full clone: git clone --bare URL lustre.git, and --source {}=lustre.git",
-                repository.display(),
+            let what = format!(
+                "the history in {} is shallow, so it is not known which commits it has",
+                repository.display()
+            );
+            let next = format!(
+                "fetch the rest (git -C CLONE fetch --unshallow), or use a full clone: git clone --bare URL lustre.git, and --source \
+                 {}=lustre.git",
                 self.name
-            )));
+            );
+            return Err(git.invalid(advised(what, next)));
         }
         let mut branches = git.branches(at)?;
         branches.retain(|branch| branch.time >= *time);
         if branches.is_empty() {
-            return Err(git.invalid(format!(
-                "all branches of {} are older than {commit}, so later commits are missing; fetch upstream's (git fetch), or use a clone \
-                 that has them: --source {}=PATH",
-                repository.display(),
-                self.name
+            return Err(git.invalid(advised(
+                format!(
+                    "all branches of {} are older than {commit}, so later commits are missing",
+                    repository.display()
+                ),
+                format!(
+                    "fetch upstream's (git fetch), or use a clone that has them: --source {}=PATH",
+                    self.name
+                ),
             )));
         }
         let tips: Vec<&str> = branches.iter().map(|one| one.commit.as_str()).collect();

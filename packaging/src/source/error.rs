@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use lustre_files::{Advised, help};
+
 use crate::store::{self, Digest, PathError};
 use crate::{archive, process, sign};
 
@@ -56,7 +58,7 @@ pub enum Error {
         /// The source.
         source_name: String,
         /// What is wrong, and what to write instead.
-        why: String,
+        why: Advised,
     },
     /// What a target, a lock or a mirror gives as a location is none.
     #[error("source `{source_name}`: {source}")]
@@ -83,8 +85,8 @@ pub enum Error {
     },
     /// Something is not in the store and may not be fetched.
     #[error(
-        "source `{source_name}`: {what} is not in the store, and fetching is disabled (--offline, or a command without network); run `cargo \
-         xtask fetch` without --offline"
+        "source `{source_name}`: {what} is not in the store, and fetching is disabled (--offline, or a command without network){}",
+        help!("run `cargo xtask fetch` without --offline")
     )]
     Offline {
         /// The source.
@@ -136,7 +138,10 @@ pub enum Error {
         limit: u64,
     },
     /// The run was interrupted.
-    #[error("source `{source_name}`: the download of {url} was interrupted; run again to resume")]
+    #[error(
+        "source `{source_name}`: the download of {url} was interrupted{}",
+        help!("run again to resume")
+    )]
     Interrupted {
         /// The source.
         source_name: String,
@@ -145,8 +150,8 @@ pub enum Error {
     },
     /// A tag names another commit than it did.
     #[error(
-        "source `{source_name}`: the tag {tag} of {url} has moved\n  locked commit {locked}\n  found  commit {found}\n  ask upstream why; \
-         `cargo xtask lock --update` accepts the new one"
+        "source `{source_name}`: the tag {tag} of {url} has moved\n  locked commit {locked}\n  found  commit {found}\n  ask upstream why{}",
+        help!("`cargo xtask lock --update` accepts the new one")
     )]
     TagMoved {
         /// The source.
@@ -161,7 +166,7 @@ pub enum Error {
         found: String,
     },
     /// A tag or revision that a repository does not have.
-    #[error("source `{source_name}`: {repository} has no {what}; {hint}")]
+    #[error("source `{source_name}`: {repository} has no {what}{}", help!("{hint}"))]
     NoRevision {
         /// The source.
         source_name: String,

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lustre_files::{Advised, advised};
+
 use super::git_command::Git;
 use super::replace::rewrite;
 use super::srpm::{Keys, find};
@@ -91,7 +93,7 @@ impl<'s> Fetcher<'s> {
         }
         locked.check(source).map_err(|why| Error::Invalid {
             source_name: name.to_owned(),
-            why: format!("{why}; `cargo xtask lock --update` writes a new lock"),
+            why: advised(why, "`cargo xtask lock --update` writes a new lock"),
         })?;
         match (source, locked) {
             (
@@ -373,10 +375,10 @@ pub(super) fn missing_of(content: &Content) -> Vec<String> {
     }
 }
 
-pub(super) fn invalid(name: &str, why: String) -> Error {
+pub(super) fn invalid(name: &str, why: impl Into<Advised>) -> Error {
     Error::Invalid {
         source_name: name.to_owned(),
-        why,
+        why: why.into(),
     }
 }
 

@@ -176,7 +176,7 @@ impl Fetched {
             }
             Content::Archive(_) | Content::Srpm(_) => Err(Error::Invalid {
                 source_name: self.name.clone(),
-                why: "it is a single file, not a tree".to_owned(),
+                why: "it is a single file, not a tree".into(),
             }),
             Content::Elsewhere => Err(self.elsewhere()),
         }

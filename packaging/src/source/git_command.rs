@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::process::Command;
 
+use lustre_files::Advised;
+
 use super::Error;
 use crate::process;
 use crate::store::Store;
@@ -87,10 +89,10 @@ impl<'s> Git<'s> {
         })
     }
 
-    pub(super) fn invalid(&self, why: String) -> Error {
+    pub(super) fn invalid(&self, why: impl Into<Advised>) -> Error {
         Error::Invalid {
             source_name: self.source.to_owned(),
-            why,
+            why: why.into(),
         }
     }
 }

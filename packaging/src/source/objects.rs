@@ -8,6 +8,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 
+use lustre_files::advised;
+
 use super::Error;
 use super::git_command::Git;
 use crate::process;
@@ -112,10 +114,11 @@ impl Git<'_> {
                 } else {
                     format!("use another clone; git -C {place} fsck --full reports all damage")
                 };
-                Err(self.invalid(format!(
+                let what = format!(
                     "{place} is damaged at {commit}{what}: an object's content does not match its name (git: {why})\n  nothing of it was \
-                     used; {next}"
-                )))
+                     used"
+                );
+                Err(self.invalid(advised(what, next)))
             }
             Err(source) => Err(Error::Tool {
                 source_name: self.source.to_owned(),

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lustre_files::advised;
+
 use super::Error;
 use super::download::LARGEST;
 use super::git_command::Git;
@@ -13,7 +15,7 @@ pub(super) fn list(store: &Store, source: &str, dir: &Path) -> Result<Vec<Entry>
     if !dir.is_dir() {
         return Err(Error::Invalid {
             source_name: source.to_owned(),
-            why: format!("{} is not a folder", dir.display()),
+            why: format!("{} is not a folder", dir.display()).into(),
         });
     }
     let mut room = Room {
@@ -54,7 +56,7 @@ pub(super) fn list(store: &Store, source: &str, dir: &Path) -> Result<Vec<Entry>
     if entries.is_empty() {
         return Err(Error::Invalid {
             source_name: source.to_owned(),
-            why: format!("{} holds no files", dir.display()),
+            why: format!("{} holds no files", dir.display()).into(),
         });
     }
     Ok(entries)
@@ -75,12 +77,15 @@ impl Room<'_> {
         let Some(left) = self.left.checked_sub(size) else {
             return Err(Error::Invalid {
                 source_name: self.source.to_owned(),
-                why: format!(
-                    "{} is larger than {} GiB with {} ({} MiB), too large for a source; remove what is not part of it",
-                    self.dir.display(),
-                    LARGEST >> 30,
-                    path.display(),
-                    size >> 20
+                why: advised(
+                    format!(
+                        "{} is larger than {} GiB with {} ({} MiB), too large for a source",
+                        self.dir.display(),
+                        LARGEST >> 30,
+                        path.display(),
+                        size >> 20
+                    ),
+                    "remove what is not part of it",
                 ),
             });
         };
@@ -132,7 +137,8 @@ fn copy_all(
                 if found != *sha256 {
                     return Err(Error::Invalid {
                         source_name: source.to_owned(),
-                        why: format!("{} changed while it was read: run again", origin.display()),
+                        why: format!("{} changed while it was read: run again", origin.display())
+                            .into(),
                     });
                 }
                 let mode = if *executable { 0o755 } else { 0o644 };

@@ -41,7 +41,8 @@ impl Keys {
                     "{} has no key with the fingerprint {wanted}; it has {}",
                     path.display(),
                     found.join(", ")
-                ),
+                )
+                .into(),
             });
         }
         Ok(Self { keys })

@@ -59,7 +59,7 @@ impl Location {
             None => text.to_owned(),
         };
         if written.contains(char::is_whitespace) {
-            return Err(bad("it contains a blank; write %20 in a URL".to_owned()));
+            return Err(bad("it contains a blank: write %20 in a URL".to_owned()));
         }
         let url = Url::parse(&written).map_err(|error| match error {
             url::ParseError::RelativeUrlWithoutBase => {

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lustre_files::help;
+
 use crate::store::{Digest, StageDir};
 
 /// The label of the input that stands for the code that a stage runs.
@@ -131,8 +133,9 @@ pub enum Error {
     },
     /// A stage in the store was no longer as it was recorded, was made again, and is damaged once more.
     #[error(
-        "{} in the store is damaged ({why}), even after it was rebuilt; check this machine's disk and memory",
-        stage.path.display()
+        "{} in the store is damaged ({why}), even after it was rebuilt{}",
+        stage.path.display(),
+        help!("check this machine's disk and memory")
     )]
     Damaged {
         /// Which.

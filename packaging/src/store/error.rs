@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use lustre_files::help;
+
 use super::{Digest, PathError};
 
 /// What can go wrong in the store.
@@ -26,8 +28,9 @@ pub enum Error {
     },
     /// A folder that is somebody else's.
     #[error(
-        "{} is not a store of this tool ({why}), and was not changed; give a new or empty folder",
-        lustre_files::shown(path)
+        "{} is not a store of this tool ({why}), and was not changed{}",
+        lustre_files::shown(path),
+        help!("give a new or empty folder")
     )]
     NotAStore {
         /// The folder.
@@ -37,9 +40,9 @@ pub enum Error {
     },
     /// Something else where the store has a folder of its own.
     #[error(
-        "{} is a link or a file instead of a folder of the store, and the target of a link would be emptied; remove it, or link the whole \
-         store",
-        lustre_files::shown(path)
+        "{} is a link or a file instead of a folder of the store, and the target of a link would be emptied{}",
+        lustre_files::shown(path),
+        help!("remove it, or link the whole store")
     )]
     Link {
         /// The link.
@@ -47,9 +50,9 @@ pub enum Error {
     },
     /// Something that is mounted where it would be removed.
     #[error(
-        "something is mounted at {}, and nothing is removed while it is mounted; unmount it (`umount {}`) and run again",
+        "something is mounted at {}, and nothing is removed while it is mounted{}",
         lustre_files::shown(path),
-        lustre_files::shown(path)
+        help!("unmount it (`umount {}`) and run again", lustre_files::shown(path))
     )]
     MountPoint {
         /// The mount point.
@@ -57,9 +60,9 @@ pub enum Error {
     },
     /// Something mounted in the store's `tmp` could not be unmounted, so nothing there may be removed.
     #[error(
-        "{} is still mounted from an earlier run and cannot be unmounted: {source}; unmount it (`umount {}`) and run again",
+        "{} is still mounted from an earlier run and cannot be unmounted: {source}{}",
         lustre_files::shown(path),
-        lustre_files::shown(path)
+        help!("unmount it (`umount {}`) and run again", lustre_files::shown(path))
     )]
     Mounted {
         /// The mount point.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use lustre_files::advised;
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
@@ -145,8 +146,9 @@ fn read(path: &Path) -> Result<Option<Uses>, Error> {
         .map_err(|source| PathError::new("read", path, source))?;
     let parse = |text: Vec<u8>| {
         serde_json::from_slice(&text).map_err(|error| {
-            let why = format!(
-                "it is damaged ({error}); remove it, and the next run of its target writes it again"
+            let why = advised(
+                format!("it is damaged ({error})"),
+                "remove it, and the next run of its target writes it again",
             );
             let source = io::Error::new(io::ErrorKind::InvalidData, why);
             Error::from(PathError::new("read", path, source))

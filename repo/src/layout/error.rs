@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use lustre_files::{Advised, help};
+
 use crate::{key, manifest, repodata, sums};
 
 /// Any error of the caller's signing function.
@@ -26,9 +28,9 @@ pub enum Error {
     },
     /// There is something in the repository at the output's place that is not its own.
     #[error(
-        "{} would be replaced with everything in it, including files that {why} ({count}): {names}; move them away, or choose another \
-         output",
-        lustre_files::shown(path)
+        "{} would be replaced with everything in it, including files that {why} ({count}): {names}{}",
+        lustre_files::shown(path),
+        help!("move them away, or choose another output")
     )]
     Foreign {
         /// The output.
@@ -49,7 +51,7 @@ pub enum Error {
         /// The output.
         path: PathBuf,
         /// Why not, and what to do.
-        why: String,
+        why: Advised,
     },
     /// A package's header cannot be read.
     #[error("cannot read the package {}: {source}", lustre_files::shown(path))]
@@ -114,8 +116,9 @@ pub enum Error {
     },
     /// The metadata's signature does not verify with the public key.
     #[error(
-        "the new signature of {} does not verify: {source}; does the public key belong to the signing key?",
-        lustre_files::shown(path)
+        "the new signature of {} does not verify: {source}{}",
+        lustre_files::shown(path),
+        help!("does the public key belong to the signing key?")
     )]
     Signature {
         /// `repomd.xml`.

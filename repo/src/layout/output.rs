@@ -6,7 +6,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use lustre_files::tried;
+use lustre_files::{Advised, advised, tried};
 use serde::Deserialize;
 use walkdir::WalkDir;
 
@@ -19,17 +19,18 @@ use crate::{manifest, page, proof, sums};
 /// When it is a link, a mount point or the root, has something mounted below it, is somebody else's or has something of somebody else, or
 /// is where this user cannot write.
 pub fn judge(out: &Path) -> Result<(), Error> {
-    let refused = |why: String| Error::Output {
+    let refused = |why: Advised| Error::Output {
         path: out.to_owned(),
         why,
     };
     match fs::symlink_metadata(out) {
         Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(refused(error.to_string())),
+        Err(error) => return Err(refused(error.to_string().into())),
         Ok(found) if found.is_symlink() => {
-            return Err(refused(
-                "it is a link; give the folder that it points to".to_owned(),
-            ));
+            return Err(refused(advised(
+                "it is a link",
+                "give the folder that it points to",
+            )));
         }
         Ok(found) if !found.is_dir() => {
             return Err(Error::NotOurs {
@@ -39,32 +40,39 @@ pub fn judge(out: &Path) -> Result<(), Error> {
         }
         Ok(_) => {
             // Under its own name, whatever `..` led to it.
-            let folder = fs::canonicalize(out).map_err(|error| refused(error.to_string()))?;
-            let mounted =
-                lustre_files::mounted(&folder).map_err(|error| refused(error.to_string()))?;
+            let folder =
+                fs::canonicalize(out).map_err(|error| refused(error.to_string().into()))?;
+            let mounted = lustre_files::mounted(&folder)
+                .map_err(|error| refused(error.to_string().into()))?;
             if folder.parent().is_none() || mounted.contains(&folder) {
-                return Err(refused(
-                    "something is mounted there, and a repository is published by renaming; give a folder below it".to_owned(),
-                ));
+                return Err(refused(advised(
+                    "something is mounted there, and a repository is published by renaming",
+                    "give a folder below it",
+                )));
             }
             ours(out)?;
             if let Some(below) = mounted.first() {
-                return Err(refused(format!(
-                    "something is mounted below it, at {}, and would be removed; unmount it (`umount {}`), or give another folder",
-                    below.display(),
-                    below.display()
+                return Err(refused(advised(
+                    format!(
+                        "something is mounted below it, at {}, and would be removed",
+                        below.display()
+                    ),
+                    format!(
+                        "unmount it (`umount {}`), or give another folder",
+                        below.display()
+                    ),
                 )));
             }
             nothing_foreign(out)?;
         }
     }
-    let above = nearest(out).map_err(refused)?;
+    let above = nearest(out).map_err(|why| refused(why.into()))?;
     // What permissions say is not all: a file system may take no folders, or nothing at all.
     tempfile::Builder::new()
         .prefix(".lustre-repo-")
         .tempdir_in(&above)
         .and_then(tempfile::TempDir::close)
-        .map_err(|error| refused(format!("cannot write to {}: {error}", above.display())))
+        .map_err(|error| refused(format!("cannot write to {}: {error}", above.display()).into()))
 }
 
 /// The nearest folder above `out` that is there.

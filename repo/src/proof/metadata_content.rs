@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::context::Context;
 use super::report::Verdict;
+use super::sizes::not_read;
 use crate::layout::Kind;
 use crate::manifest::{self, Manifest};
 use crate::repodata::{self, Metadata, Package};
@@ -154,10 +155,8 @@ fn present(root: &Path, package: &Package) -> Result<(), String> {
         .map_err(|e| e.to_string())?
         .len();
     if size != package.size_package {
-        return Err(format!(
-            "it has {size} bytes, the metadata says {}; it was not read",
-            package.size_package
-        ));
+        let says = format!("the metadata says {}", package.size_package);
+        return Err(not_read(size, &says));
     }
     let (digest, size) = sums::sha256(&path).map_err(|e| e.to_string())?;
     if package.checksum.kind != "sha256" {

@@ -36,15 +36,15 @@ impl Sizes {
                 Some(listed) => *listed == size,
                 None => packages.values().any(|one| *one >= size),
             };
-            let says = match listed {
-                Some(listed) => format!("says {listed}"),
-                None => "does not list it, nor one as large".to_owned(),
-            };
             let file = manifest::FILE;
-            return (!fits).then(|| format!("it has {size} bytes, {file} {says}; it was not read"));
+            let says = match listed {
+                Some(listed) => format!("{file} says {listed}"),
+                None => format!("{file} does not list it, nor one as large"),
+            };
+            return (!fits).then(|| not_read(size, &says));
         }
         let most = most(name)?;
-        (size > most).then(|| format!("it has {size} bytes, more than {most}; it was not read"))
+        (size > most).then(|| not_read(size, &format!("more than {most}")))
     }
 
     /// The same of the file `name` at `dist`. What is not there, others say.
@@ -52,6 +52,11 @@ impl Sizes {
         let size = fs::symlink_metadata(dist.join(name)).ok()?.len();
         self.unfit(name, size)
     }
+}
+
+/// The words on a file of `size` bytes that is none to be read, because of what `says` of it.
+pub(super) fn not_read(size: u64, says: &str) -> String {
+    format!("it has {size} bytes, {says}; it was not read")
 }
 
 /// How large a file of that name may be, where its kind tells.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use lustre_files::help;
+
 /// A place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
@@ -22,8 +24,9 @@ pub enum Place {
 /// What can be no place.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "cannot publish to `{}`: {why}; give a folder, rsync://HOST/MODULE/PATH, HOST:PATH, s3://BUCKET/PATH or rclone:REMOTE:PATH",
-    text.escape_debug()
+    "cannot publish to `{}`: {why}{}",
+    text.escape_debug(),
+    help!("give a folder, rsync://HOST/MODULE/PATH, HOST:PATH, s3://BUCKET/PATH or rclone:REMOTE:PATH")
 )]
 pub struct BadPlace {
     text: String,

@@ -3,6 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lustre_files::help;
+
 use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE, STAGED, STAGED_ON, STAGING};
 use super::plan::{Found, Listing, Origin, Plan, Planning, Put, Shape, State, Step, kept, plan};
 use super::release::{File, Release, is_id, is_package, listed};
@@ -13,7 +15,7 @@ use crate::sums;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotStaged {
     /// The name under which it would be read is taken.
-    #[error("`{STAGING}` there is none of this tool; move it away")]
+    #[error("`{STAGING}` there is none of this tool{}", help!("move it away"))]
     Foreign,
     /// A package that clients read would be another one.
     #[error(

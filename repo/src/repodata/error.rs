@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use lustre_files::help;
+
 use super::Checksum;
 
 /// Repodata that could not be written or read.
@@ -12,8 +14,9 @@ pub enum Error {
     Path(#[from] lustre_files::PathError),
     /// An RPM whose header cannot be read.
     #[error(
-        "cannot read the package {}: {source}; remove it from the repository or build it again (`rpm -K` says what is wrong with it)",
-        lustre_files::shown(path)
+        "cannot read the package {}: {source}{}",
+        lustre_files::shown(path),
+        help!("remove it from the repository or build it again (`rpm -K` says what is wrong with it)")
     )]
     Rpm {
         /// The package.
@@ -57,8 +60,9 @@ pub enum Error {
     },
     /// A file of the metadata is not the one that `repomd.xml` lists.
     #[error(
-        "{} is not what repomd.xml lists: {what} is {found}, expected {expected}; fetch or write the repodata again",
-        lustre_files::shown(path)
+        "{} is not what repomd.xml lists: {what} is {found}, expected {expected}{}",
+        lustre_files::shown(path),
+        help!("fetch or write the repodata again")
     )]
     Mismatch {
         /// The file.

@@ -11,17 +11,7 @@ use lustre_repo_tests::nginx::Nginx;
 use lustre_repository::repodata;
 
 use crate::clients::Dnf;
-use crate::world::{EPOCH, Spec, Tree, public_key, run, succeed};
-
-/// A package that both releases have, each another version of it.
-fn tool(evr: &str) -> Spec<'_> {
-    Spec {
-        name: "site-tool",
-        evr,
-        tags: "",
-        files: &[("/usr/share/site-tool", "a tool")],
-    }
-}
+use crate::world::{EPOCH, Tree, public_key, run, site_tool, succeed};
 
 /// A tree in which a release with the first tool, of the time [`EPOCH`], is replaced by one with the second.
 struct Releases(Tree);
@@ -29,14 +19,14 @@ struct Releases(Tree);
 impl Releases {
     fn first(url: &str) -> Self {
         let mut tree = Tree::published_at(url);
-        tree.with(&tool("1.0-1"));
+        tree.with(&site_tool("1.0-1"));
         tree.assemble().unwrap();
         Self(tree)
     }
 
     fn second(&mut self) {
         self.0.without("site-tool-1.0-1.x86_64.rpm");
-        self.0.with(&tool("1.0-2"));
+        self.0.with(&site_tool("1.0-2"));
         self.0.released = EPOCH + 86_400;
         self.0.assemble().unwrap();
     }

@@ -7,25 +7,16 @@ use std::process::Command;
 use lustre_packaging::sign::{Key, Signer as _};
 
 use crate::clients::Dnf;
-use crate::world::{EPOCH, Spec, Tree, key, next_key, run, succeed};
+use crate::world::{EPOCH, Tree, key, next_key, run, site_tool, succeed};
 
 const NEXT_FILE: &str = "RPM-GPG-KEY-lustre-repo-next";
-
-fn tool(evr: &str) -> Spec<'_> {
-    Spec {
-        name: "site-tool",
-        evr,
-        tags: "",
-        files: &[("/usr/share/site-tool", "a tool")],
-    }
-}
 
 /// A release of the tool in this version.
 fn release(tree: &mut Tree, by: &'static Key, next: Option<&Key>, number: u32) {
     if number > 1 {
         tree.without(&format!("site-tool-1.0-{}.x86_64.rpm", number - 1));
     }
-    tree.with(&tool(&format!("1.0-{number}")));
+    tree.with(&site_tool(&format!("1.0-{number}")));
     tree.signed_anew(by, next, &format!("{number}.el8"));
     tree.released = EPOCH + 86_400 * number;
     tree.assemble().unwrap();

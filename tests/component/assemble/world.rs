@@ -58,6 +58,16 @@ pub struct Spec<'a> {
     pub files: &'a [(&'a str, &'a str)],
 }
 
+/// A package that each release has another version of.
+pub fn site_tool(evr: &str) -> Spec<'_> {
+    Spec {
+        name: "site-tool",
+        evr,
+        tags: "",
+        files: &[("/usr/share/site-tool", "a tool")],
+    }
+}
+
 impl Spec<'_> {
     /// Builds it into `to` and gives the paths of the binary and the source package.
     pub fn build(&self, to: &Path) -> (PathBuf, PathBuf) {

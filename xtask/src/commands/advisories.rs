@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use lustre_files::advised;
 use lustre_packaging::advisories::{
     self, Advisory, Commit, Fault, History, Ledger, Selection, TargetFault,
 };
@@ -38,10 +39,15 @@ pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
     let (fetched, _) = match found {
         Ok(found) => found,
         // What fetches sources for builds fetches no history.
-        Err(error) if matches!(error.downcast_ref(), Some(Error::Offline { .. })) => anyhow::bail!(
-            "{what}, and none is given; run `git clone --bare {} lustre.git`, then add --source lustre=lustre.git",
-            place(&target.lustre.source)
-        ),
+        Err(error) if matches!(error.downcast_ref(), Some(Error::Offline { .. })) => {
+            anyhow::bail!(advised(
+                format!("{what}, and none is given"),
+                format!(
+                    "run `git clone --bare {} lustre.git`, then add --source lustre=lustre.git",
+                    place(&target.lustre.source)
+                )
+            ))
+        }
         Err(error) => return Err(error.context(what)),
     };
     let histories = fetched.histories(&context.store)?;
@@ -52,9 +58,12 @@ pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
     } else {
         let told = fetched.version(&context.store)?;
         told.with_context(|| {
-            format!(
-                "no release is tagged before {}, so its release is unknown; fetch upstream's tags (git fetch --tags)",
-                histories.commit
+            advised(
+                format!(
+                    "no release is tagged before {}, so its release is unknown",
+                    histories.commit
+                ),
+                "fetch upstream's tags (git fetch --tags)",
             )
         })?
     };

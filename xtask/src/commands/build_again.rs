@@ -33,7 +33,7 @@ pub fn run(arguments: &BuildArgs, wanted: &str) -> anyhow::Result<Outcome> {
     let all = graph.builds()?;
     if !all.iter().any(|stage| stage.name == wanted) {
         let names: Vec<&str> = all.iter().map(|stage| stage.name.as_str()).collect();
-        return Err(Usage(format!(
+        return Err(Usage::new(format!(
             "no build of `{}` has a stage `{wanted}`; available stages: {}",
             context.target.name,
             names.join(", ")
@@ -120,30 +120,14 @@ mod tests {
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use clap::Parser;
     use lustre_packaging::store::Store;
-    use lustre_packaging::target::Target;
 
     use super::*;
-    use crate::cli::{Cli, Command};
-    use crate::ui::Screen;
 
     #[test]
     fn a_stage_runs_again_and_what_it_puts_out_is_compared() {
         let dir = tempfile::tempdir().unwrap();
-        let Command::Build(arguments) = Cli::try_parse_from(["cargo xtask", "build"])
-            .unwrap()
-            .command
-        else {
-            panic!("another command");
-        };
-        let context = Context {
-            target: Target::load(&crate::place::specs(), "rehearsal").unwrap(),
-            store: Store::open(&dir.path().join("store"), "a test", &mut |_| {}).unwrap(),
-            screen: Screen::new(),
-            jobs: 1,
-            arguments: arguments.target,
-        };
+        let context = Context::of_a_test(dir.path());
         let (runs, base) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let changes = AtomicUsize::new(0);
         let root = context.store.root().to_owned();

@@ -8,6 +8,7 @@ mod release;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use lustre_files::advised;
 use lustre_packaging::bundle::{Contents, INDEX, Made, Written, begins_with};
 
 use super::from_bundle::specs;
@@ -62,9 +63,9 @@ fn output(arguments: &BundleArgs) -> anyhow::Result<PathBuf> {
     let output = &arguments.output;
     context::judge_path("the bundle", &std::path::absolute(output)?, &[])?;
     if output.file_name().is_none() || output.is_dir() {
-        return Err(Usage(format!(
-            "{} is a folder; name the file to write",
-            output.display()
+        return Err(Usage::new(advised(
+            format!("{} is a folder", output.display()),
+            "name the file to write",
         ))
         .into());
     }
@@ -80,9 +81,12 @@ fn output(arguments: &BundleArgs) -> anyhow::Result<PathBuf> {
     };
     match ours {
         true => Ok(output.clone()),
-        false => Err(Usage(format!(
-            "{} is there and is something else, and was not changed; choose another --output",
-            output.display()
+        false => Err(Usage::new(advised(
+            format!(
+                "{} is there and is something else, and was not changed",
+                output.display()
+            ),
+            "choose another --output",
         ))
         .into()),
     }
@@ -91,9 +95,9 @@ fn output(arguments: &BundleArgs) -> anyhow::Result<PathBuf> {
 /// All that the target is built from.
 fn sources(arguments: &BundleArgs, output: &Path) -> anyhow::Result<(Written, String)> {
     if let Some(replaced) = arguments.target.sources.first() {
-        return Err(Usage(format!(
-            "--source {replaced}: a bundle has what the lock pins; give a clone of it with --mirror URL=PATH, or another commit in the \
-             target's file"
+        return Err(Usage::new(advised(
+            format!("--source {replaced}: a bundle has what the lock pins"),
+            "give a clone of it with --mirror URL=PATH, or another commit in the target's file",
         ))
         .into());
     }
@@ -107,7 +111,10 @@ fn sources(arguments: &BundleArgs, output: &Path) -> anyhow::Result<(Written, St
     let text = lustre_files::read_to_string(&path, lustre_files::SOURCE)
         .with_context(|| path.display().to_string())?;
     if lustre_packaging::lock::Lock::parse(&path, &text)? != lock {
-        bail!("{} was changed meanwhile; run again", path.display());
+        bail!(advised(
+            format!("{} was changed meanwhile", path.display()),
+            "run again"
+        ));
     }
     let instead = context.target.chosen.instead;
     let made = Made {

@@ -1,6 +1,7 @@
 //! `cargo xtask compat`
 
 use anyhow::Context as _;
+use lustre_files::advised;
 use lustre_packaging::target::DistributionKind;
 use lustre_repository::compat::{Compared, Kernel, Verdict};
 
@@ -18,13 +19,7 @@ pub fn run(arguments: &CompatArgs) -> anyhow::Result<Outcome> {
     )?;
     let put = context::default_output(&context.target.name)?;
     let repository = Repository::find(&context, arguments.path.as_deref(), put.clone())?.with_context(|| {
-        format!(
-            "there is no repository of `{}` whose modules could be looked at, neither at {} nor in the store; name its folder, or run \
-             `cargo xtask repo --target {}`",
-            context.target.name,
-            put.display(),
-            context.target.argument()
-        )
+        advised(format!("there is no repository of `{}` whose modules could be looked at, neither at {} nor in the store", context.target.name, put.display()), format!("name its folder, or run `cargo xtask repo --target {}`", context.target.argument()))
     })?;
     context
         .screen

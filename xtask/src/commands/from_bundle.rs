@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use anyhow::{Context as _, bail};
+use lustre_files::advised;
 use lustre_packaging::bundle::{Bundle, Made};
 use lustre_packaging::store::{Digest, EntryKind, list_tree};
 use lustre_packaging::target;
@@ -53,10 +54,13 @@ pub fn name_target(arguments: &mut ProvenRepoArgs) -> anyhow::Result<()> {
     }
     let file = Path::new(&target.target);
     if !is_file(&target.target) || file.file_stem().and_then(|stem| stem.to_str()) != Some(name) {
-        return Err(Usage(format!(
-            "{} is for a site's own target, `{name}.toml`, not for `{}`; give its file with --target, or leave it out",
-            path.display(),
-            target.target
+        return Err(Usage::new(advised(
+            format!(
+                "{} is for a site's own target, `{name}.toml`, not for `{}`",
+                path.display(),
+                target.target
+            ),
+            "give its file with --target, or leave it out",
         ))
         .into());
     }
@@ -74,22 +78,28 @@ fn put(bundle: &Path, folder: &Path, site: &[(String, Vec<u8>)]) -> anyhow::Resu
         match lustre_files::if_there(there).with_context(|| path.display().to_string())? {
             None => missing.push((path, content)),
             Some(there) if there == *content => {}
-            Some(_) => bail!(
-                "{} is not the file that {} has; move it away to use the bundle's",
-                path.display(),
-                bundle.display()
-            ),
+            Some(_) => bail!(advised(
+                format!(
+                    "{} is not the file that {} has",
+                    path.display(),
+                    bundle.display()
+                ),
+                "move it away to use the bundle's"
+            )),
         }
     }
     let Some((first, _)) = missing.first() else {
         return Ok(());
     };
     if let Some(other) = other_than(folder, site)? {
-        bail!(
-            "{} is not there, and is not put into a folder that has {}; name a new folder with --target DIR/NAME.toml",
-            first.display(),
-            other.display()
-        );
+        bail!(advised(
+            format!(
+                "{} is not there, and is not put into a folder that has {}",
+                first.display(),
+                other.display()
+            ),
+            "name a new folder with --target DIR/NAME.toml"
+        ));
     }
     for (path, content) in missing {
         if let Some(above) = path.parent() {
@@ -125,16 +135,19 @@ fn other_than(folder: &Path, site: &[(String, Vec<u8>)]) -> anyhow::Result<Optio
 }
 
 fn other_target(bundle: &Path, made: &str, wanted: &str) -> Usage {
-    Usage(format!(
-        "{} is for the target `{}`, not for `{wanted}`; give that with --target, or leave it out",
-        bundle.display(),
-        made.escape_debug()
+    Usage::new(advised(
+        format!(
+            "{} is for the target `{}`, not for `{wanted}`",
+            bundle.display(),
+            made.escape_debug()
+        ),
+        "give that with --target, or leave it out",
     ))
 }
 
 fn text(path: PathBuf) -> Result<String, Usage> {
     let text = path.into_os_string().into_string();
-    text.map_err(|path| Usage(format!("{} is not UTF-8", path.display())))
+    text.map_err(|path| Usage::new(format!("{} is not UTF-8", path.display())))
 }
 
 /// A bundle that fits the target of this run.
@@ -164,29 +177,37 @@ pub fn fitting(context: &Context, path: &Path) -> anyhow::Result<Fitting> {
         .iter()
         .find(|(below, _)| !needs.contains_key(below))
     {
-        bail!(
-            "{} is refused: {more} is not a file that the target needs; make it again with `cargo xtask bundle`",
-            path.display()
-        );
+        bail!(advised(
+            format!(
+                "{} is refused: {more} is not a file that the target needs",
+                path.display()
+            ),
+            "make it again with `cargo xtask bundle`"
+        ));
     }
     let at = lock::path(&context.target)?;
     let there = lustre_files::if_there(lustre_files::read(&at, lustre_files::SOURCE))
         .with_context(|| at.display().to_string())?;
     let is_there = there.as_deref() == Some(bundle.lock_text().as_bytes());
     if context.arguments.locked && !is_there {
-        bail!(
-            "{} is not the lock in {}, and --locked was given; run without it to use the lock of the bundle",
-            at.display(),
-            path.display()
-        );
+        bail!(advised(
+            format!(
+                "{} is not the lock in {}, and --locked was given",
+                at.display(),
+                path.display()
+            ),
+            "run without it to use the lock of the bundle"
+        ));
     }
     let differences = differences(made)?;
     if !lock::answers(context, path, bundle.lock())? {
-        bail!(
-            "the lock in {} is for other sources than the target asks for here{differences}; use the same version of the tool, and the same \
-             specs, on both machines",
-            path.display()
-        );
+        bail!(advised(
+            format!(
+                "the lock in {} is for other sources than the target asks for here{differences}",
+                path.display()
+            ),
+            "use the same version of the tool, and the same specs, on both machines"
+        ));
     }
     if !differences.is_empty() {
         ui::warn(&format!(

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, anyhow, bail};
+use lustre_files::advised;
 use lustre_packaging::sign::{Key, PublicKey, Secret, Signer as _, utc};
 
 use crate::cli::KeyArgs;
@@ -42,7 +43,7 @@ pub fn run(command: &KeyCommand) -> anyhow::Result<Outcome> {
 fn new(user_id: &str, output: &Path, expires: Period) -> anyhow::Result<Outcome> {
     if user_id.trim().is_empty() || user_id.contains(char::is_control) {
         let why = "--user-id is one line of text, as in \"Example site <root@example.org>\"";
-        return Err(Usage(why.to_owned()).into());
+        return Err(Usage::new(why.to_owned()).into());
     }
     free(output)?;
     let now = now()?;
@@ -86,9 +87,10 @@ fn now() -> anyhow::Result<u32> {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_err(|_| {
-            anyhow!(
-                "this machine's clock is before 1970, and a key says since when it is valid; set the clock"
-            )
+            anyhow!(advised(
+                "this machine's clock is before 1970, and a key says since when it is valid",
+                "set the clock"
+            ))
         })?
         .as_secs();
     u32::try_from(now).context("the clock is past 2106")

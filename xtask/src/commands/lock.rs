@@ -17,7 +17,7 @@ pub fn run(arguments: &LockArgs) -> anyhow::Result<Outcome> {
     judge(&target)?;
     if arguments.update && arguments.target.locked {
         return Err(
-            crate::exit::Usage("--update and --locked exclude each other".to_owned()).into(),
+            crate::exit::Usage::new("--update and --locked exclude each other".to_owned()).into(),
         );
     }
     let context = Context::open(&arguments.target, "cargo xtask lock")?;
@@ -85,7 +85,8 @@ pub fn next(context: &Context) -> anyhow::Result<(Lock, Option<Diff>)> {
         if old.request == lock.request {
             let path = path(target)?;
             anyhow::bail!(
-                "the repositories have older versions than {} pins:\n  {lines}\n  the mirror is outdated, or serves an old state: try again \
+                "the repositories have older versions than {} pins:\n  {lines}\n  the mirror is outdated, or serves an old state: try \
+                 again \
                  later, or use another one with --mirror FROM=TO; if the distribution withdrew the newer ones, remove the lock and run \
                  `cargo xtask lock --target {}`",
                 path.display(),

@@ -5,12 +5,13 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
+use lustre_files::advised;
 use lustre_packaging::store::{Store, Uses};
 
 use crate::cli::LogArgs;
 use crate::context::Context;
-use crate::exit::{Help, Outcome};
+use crate::exit::Outcome;
 use crate::graph::name;
 use crate::ui;
 
@@ -68,11 +69,11 @@ pub fn run(arguments: &LogArgs) -> anyhow::Result<Outcome> {
         } else {
             format!("available logs: {}", names.join(", "))
         };
-        let error = anyhow!(
+        let what = format!(
             "target `{target}` has no log of a stage `{stage}` in {}: a stage without output has none",
             context.store.root().display()
         );
-        return Err(error.context(Help(next)));
+        return Err(advised(what, next).into());
     };
     if json {
         ui::print(&serde_json::to_string_pretty(&log.json(stage))?);

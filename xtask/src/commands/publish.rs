@@ -21,7 +21,8 @@ mod store;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::{Context as _, bail};
+use lustre_files::{Advised, advised};
 use lustre_packaging::host;
 use lustre_repository::publishing::{
     self, Found, Origin, Place, Plan, Put, STAGING, Step, plan, stage,
@@ -75,8 +76,12 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
     let shape = destination.shape();
     let plan = match arguments.staging {
         false => plan(shape, &source.release, &state),
-        true => stage(shape, &source.release, &state)
-            .map_err(|error| anyhow!("cannot stage {} at {place}: {error}", dist.display()))?,
+        true => stage(shape, &source.release, &state).map_err(|error| {
+            Advised::of(&format_args!(
+                "cannot stage {} at {place}: {error}",
+                dist.display()
+            ))
+        })?,
     };
     let work = Work {
         arguments: &arguments.place,
@@ -113,7 +118,10 @@ pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
             None => "nothing is staged",
             Some(_) => "what is staged cannot be told, or is not what it is called,",
         };
-        bail!("{what} at {place}; `cargo xtask publish --staging {place}` stages a release");
+        bail!(advised(
+            format!("{what} at {place}"),
+            format!("`cargo xtask publish --staging {place}` stages a release")
+        ));
     };
     let source = match source::proven(&staged.tree, &expected, scratch.path())? {
         Ok(source) => source,
@@ -123,21 +131,23 @@ pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
         }
     };
     if source.release.id != staged.id {
-        bail!(
-            "what is staged at {place} as {} is {}; stage it again",
-            staged.id,
-            source.release.id
+        let what = format!(
+            "what is staged at {place} as {} is {}",
+            staged.id, source.release.id
         );
+        bail!(advised(what, "stage it again"));
     }
     follows(arguments, &place, &source, &there)?;
     let mut state = there.state.clone();
     destination.compare(&source.release, &mut state.listing)?;
     staged.know(&*destination, &source.release, &mut state.listing);
-    let plan = publishing::promote(destination.shape(), &source.release, &state).map_err(|error| {
-        anyhow!(
-            "what is staged at {place} is not published: {error}; stage it again with `cargo xtask publish --staging`, and test it there"
-        )
-    })?;
+    let plan =
+        publishing::promote(destination.shape(), &source.release, &state).map_err(|error| {
+            advised(
+                format!("what is staged at {place} is not published: {error}"),
+                "stage it again with `cargo xtask publish --staging`, and test it there",
+            )
+        })?;
     let work = Work {
         arguments,
         place: &place,
@@ -154,7 +164,7 @@ pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
 }
 
 fn parsed(arguments: &PlaceArgs) -> Result<Place, Usage> {
-    Place::parse(&arguments.to).map_err(|error| Usage(error.to_string()))
+    Place::parse(&arguments.to).map_err(|error| Usage::new(Advised::of(&error)))
 }
 
 /// Looks at the rest of the command line and for the programs that it takes; gives which key is expected.
@@ -204,9 +214,9 @@ fn repository(arguments: &PublishArgs) -> anyhow::Result<PathBuf> {
     };
     context::judge_path("the repository", &dist, &[])?;
     std::fs::canonicalize(&dist).with_context(|| {
-        format!(
-            "no repository at {}; `cargo xtask repo` makes one",
-            dist.display()
+        advised(
+            format!("no repository at {}", dist.display()),
+            "`cargo xtask repo` makes one",
         )
     })
 }
@@ -382,10 +392,12 @@ fn complete(destination: &dyn Destination, wanted: &BTreeMap<String, u64>) -> an
     });
     match missing {
         None => Ok(()),
-        Some((path, size)) => anyhow::bail!(
-            "{path} is not at the destination with its {size} bytes, although it was sent: another run may be publishing there; \
-             run the same command again"
-        ),
+        Some((path, size)) => anyhow::bail!(advised(
+            format!(
+                "{path} is not at the destination with its {size} bytes, although it was sent: another run may be publishing there"
+            ),
+            "run the same command again"
+        )),
     }
 }
 

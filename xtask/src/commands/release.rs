@@ -56,7 +56,7 @@ impl Asked {
         if let (None, Some(text)) = (time, variable(TIME_VARIABLE)) {
             let read = text.to_str().and_then(|text| text.parse().ok());
             time = Some(read.filter(|time| *time > 0).ok_or_else(|| {
-                Usage(format!(
+                Usage::new(format!(
                     "{TIME_VARIABLE} is {text:?}, which is not a time in seconds since 1970"
                 ))
             })?);
@@ -127,7 +127,7 @@ pub fn before_building(graph: &BuildGraph<'_>, asked: &Asked, output: &Path) -> 
 /// That a time asked for is not before that of the repository it replaces.
 fn in_time(asked: &Asked, before: &PreviousRelease) -> Result<(), Usage> {
     match asked.time {
-        Some(time) if u64::from(time) < before.time() => Err(Usage(format!(
+        Some(time) if u64::from(time) < before.time() => Err(Usage::new(format!(
             "the release time {time} ({}) is before that of the repository at {}, {} ({}): mirrors and caches would keep the old files; \
              give a later time, or none",
             utc(time.into()),
@@ -179,7 +179,7 @@ pub fn settle(
             return Ok(0);
         }
         if let Some(time) = asked.time.filter(|_| same_time) {
-            return Err(Usage(format!(
+            return Err(Usage::new(format!(
                 "{time} is the release time of the repository at {}, which has other content: give a later time, or none",
                 before.path.display()
             ))

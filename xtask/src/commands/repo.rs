@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, bail};
+use lustre_files::{Advised, advised};
 use lustre_packaging::lock::Lock;
 use lustre_packaging::needs::Part;
 use lustre_packaging::source::{Fetched, Locked};
@@ -218,7 +219,7 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
 pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
     for package in &arguments.packages {
         if !PACKAGES.contains(&package.as_str()) {
-            return Err(Usage(format!(
+            return Err(Usage::new(format!(
                 "no package `{package}`; available packages: {}",
                 PACKAGES.join(", ")
             ))
@@ -232,7 +233,7 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
         .iter()
         .find(|one| !there.contains(&one.as_str()))
     {
-        return Err(Usage(format!(
+        return Err(Usage::new(format!(
             "`{other}` is not built for `{}`, whose servers run the distribution's own; available packages: {}",
             context.target.name,
             there.join(", ")
@@ -339,16 +340,12 @@ fn output(arguments: &RepoArgs) -> anyhow::Result<PathBuf> {
         None => default_output(&context::target(&arguments.target)?.name)?,
     };
     context::judge_path("the repository", &std::path::absolute(&output)?, &[])?;
-    lustre_repository::layout::judge(&output).map_err(|error| Usage(error.to_string()))?;
+    lustre_repository::layout::judge(&output).map_err(|error| Usage::new(Advised::of(&error)))?;
     let store = context::store_folder(arguments.target.store.as_deref())?;
     let [there, kept] = [&output, &store].map(|path| real(path));
     let (there, kept) = (there?, kept?);
     if there.starts_with(&kept) || kept.starts_with(&there) {
-        return Err(Usage(format!(
-            "the repository would be at {} and the store is at {}: one must not be in the other; choose another --output or --store",
-            output.display(),
-            store.display()
-        ))
+        return Err(Usage::new(advised(format!("the repository would be at {} and the store is at {}: one must not be in the other", output.display(), store.display()), "choose another --output or --store"))
         .into());
     }
     Ok(output)
@@ -364,10 +361,13 @@ fn real(path: &Path) -> anyhow::Result<PathBuf> {
         }
         // Where it leads is there once something is made there: the store, maybe.
         if std::fs::symlink_metadata(there).is_ok() {
-            return Err(Usage(format!(
-                "{} cannot be used: {} is a dangling link; give the folder itself",
-                path.display(),
-                there.display()
+            return Err(Usage::new(advised(
+                format!(
+                    "{} cannot be used: {} is a dangling link",
+                    path.display(),
+                    there.display()
+                ),
+                "give the folder itself",
             ))
             .into());
         }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitStatus;
 
 use anyhow::{Context as _, anyhow};
+use lustre_files::advised;
 use lustre_packaging::build::workdir::{Settings, Workdir};
 use lustre_packaging::lock::LockState;
 use lustre_packaging::stage::{self, Planned};
@@ -12,7 +13,7 @@ use lustre_packaging::store::Digest;
 
 use crate::cli::ShellArgs;
 use crate::context::{self, Context};
-use crate::exit::{Help, Outcome, Usage};
+use crate::exit::{Outcome, Usage};
 use crate::graph::{BuildGraph, name};
 use crate::{lock, terminal, ui};
 
@@ -29,12 +30,12 @@ pub fn run(arguments: &ShellArgs) -> anyhow::Result<Outcome> {
     let target = context.target.argument();
     let (path, found) = lock::find(&context)?;
     let LockState::Current(lock) = found else {
-        let error = anyhow!(
+        let what = format!(
             "{} is missing or outdated, so nothing is built yet",
             path.display()
         );
         let next = format!("run `cargo xtask build --target {target}`");
-        return Err(error.context(Help(next)));
+        return Err(advised(what, next).into());
     };
     let graph = BuildGraph::new(&context, &lock)?;
     let mut stages = graph.builds()?;
@@ -43,7 +44,7 @@ pub fn run(arguments: &ShellArgs) -> anyhow::Result<Outcome> {
     let planned = stage::plan(&stages, &context.store)?;
     let names: Vec<&str> = planned.iter().map(|one| one.stage.as_str()).collect();
     let Some(buildroot) = buildroot(&arguments.stage, &planned) else {
-        return Err(Usage(format!(
+        return Err(Usage::new(format!(
             "no stage `{}` of `{target}` has a buildroot; available stages: {}",
             arguments.stage,
             names
@@ -59,13 +60,13 @@ pub fn run(arguments: &ShellArgs) -> anyhow::Result<Outcome> {
         Some(context.store.stages().lookup(name, &key)?.path)
     };
     let Some(root) = place(buildroot) else {
-        let error = anyhow!(
+        let what = format!(
             "the stage `{buildroot}` of `{target}`, the buildroot of `{}`, is not in {}, or is outdated",
             arguments.stage,
             context.store.root().display()
         );
         let next = format!("run `cargo xtask build --target {target}`");
-        return Err(error.context(Help(next)));
+        return Err(advised(what, next).into());
     };
     let srpms = arguments
         .stage

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use lustre_files::advised;
 use lustre_packaging::store::remove_tree;
 use lustre_packaging::{host, process};
 
@@ -30,9 +31,10 @@ const AS_ROOT: &str = "as_root";
 /// Runs `cargo test` over the workspace and closes with one line that counts all tests.
 pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
     let Some(checkout) = called::checkout() else {
-        return Err(Usage(
-            "the tests are in a checkout of the project; run `cargo xtask test` there".to_owned(),
-        )
+        return Err(Usage::new(advised(
+            "the tests are in a checkout of the project",
+            "run `cargo xtask test` there",
+        ))
         .into());
     };
     host::ensure(

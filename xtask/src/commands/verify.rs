@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use lustre_files::advised;
 use lustre_packaging::sandbox;
 use lustre_packaging::stage::{Recipe, Stage};
 use lustre_packaging::store::StageDir;
@@ -20,14 +21,14 @@ use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Check, Outcome as Result_, StaticInput};
 
 use expected::Expected;
-use signatures::{Limits, Signatures, key_check, repo_file, signatures};
+use signatures::{Limits, Signatures, key_check, signatures};
 
 use super::boot;
 use super::proofs::{self, Proved};
 use crate::cli::{Prove, VerifyArgs};
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
-use crate::graph::finish::Signing;
+use crate::graph::finish::{Signing, repo_file};
 use crate::graph::{BuildGraph, name};
 use crate::place;
 use crate::prove::{InstallInput, Server, install_checks, not_installed};
@@ -55,20 +56,26 @@ pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<Option<Outcome>
     }
     let file = path.join(manifest::FILE);
     let manifest = Manifest::read(&file).with_context(|| {
-        format!(
-            "no repository of this tool at {} ({} is missing); `cargo xtask repo` makes one",
-            path.display(),
-            manifest::FILE
+        advised(
+            format!(
+                "no repository of this tool at {} ({} is missing)",
+                path.display(),
+                manifest::FILE
+            ),
+            "`cargo xtask repo` makes one",
         )
     })?;
     let release = manifest.overrides.lustre.as_deref();
     let name = target::own_name(&manifest.target, release);
     let known = Target::load_with(&place::specs(), name, release).is_ok();
     if !known {
-        return Err(Usage(format!(
-            "{} is for the target `{}`, which `cargo xtask targets` does not list; give its file with --target PATH.toml",
-            file.display(),
-            name.escape_debug()
+        return Err(Usage::new(advised(
+            format!(
+                "{} is for the target `{}`, which `cargo xtask targets` does not list",
+                file.display(),
+                name.escape_debug()
+            ),
+            "give its file with --target PATH.toml",
         ))
         .into());
     }
@@ -190,9 +197,9 @@ fn dist(context: &Context, arguments: &VerifyArgs) -> anyhow::Result<PathBuf> {
         None => context::default_output(&context.target.name)?,
     };
     std::fs::canonicalize(&dist).with_context(|| {
-        format!(
-            "no repository at {}; `cargo xtask repo` makes one",
-            dist.display()
+        advised(
+            format!("no repository at {}", dist.display()),
+            "`cargo xtask repo` makes one",
         )
     })
 }
@@ -272,7 +279,7 @@ fn checks<'s>(
         base_repos: &[server.base_repository().to_owned()],
         expected: &server.target.expected_packages(),
         target: &context.target.name,
-        repo_file: &repo_file(context)?,
+        repo_file: &repo_file(&context.target)?,
         public_key: &published,
         logs: &context.store.logs_dir(),
         confine: sandbox::looking,
@@ -302,7 +309,7 @@ fn contents(
         base_repos: &[server.base_repository().to_owned()],
         expected: &server.target.expected_packages(),
         target: &context.target.name,
-        repo_file: &repo_file(context)?,
+        repo_file: &repo_file(&context.target)?,
         public_key,
         logs: &context.store.logs_dir(),
         confine: sandbox::looking,

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use lustre_files::tried;
+use lustre_files::{advised, tried};
 use lustre_packaging::advisories::Ledger;
 use lustre_packaging::knowledge::Misfit;
 use lustre_packaging::lock::Lock;
@@ -32,10 +32,12 @@ use crate::{place, sources, ui};
 /// Asks the repositories of targets what is new.
 pub fn run(arguments: &WatchArgs) -> anyhow::Result<Outcome> {
     if arguments.target.offline {
-        return Err(Usage("watch asks repositories, and --offline forbids it".to_owned()).into());
+        return Err(
+            Usage::new("watch asks repositories, and --offline forbids it".to_owned()).into(),
+        );
     }
     if arguments.update && arguments.target.locked {
-        return Err(Usage("--update and --locked exclude each other".to_owned()).into());
+        return Err(Usage::new("--update and --locked exclude each other".to_owned()).into());
     }
     let names = names(arguments)?;
     // That it can be written is known before anything is asked.
@@ -112,11 +114,10 @@ fn names(arguments: &WatchArgs) -> anyhow::Result<Vec<String>> {
         }
     }
     if names.is_empty() {
-        return Err(Usage(
-            "no target with repositories of a distribution has a lock yet; name some with --target, and run `cargo xtask lock --target T` \
-             for each"
-                .to_owned(),
-        )
+        return Err(Usage::new(advised(
+            "no target with repositories of a distribution has a lock yet",
+            "name some with --target, and run `cargo xtask lock --target T` for each",
+        ))
         .into());
     }
     Ok(names)
@@ -130,7 +131,7 @@ fn look_at(
     let context = Context::beside(arguments, &context::who("watch", arguments))?;
     let target = &context.target;
     if target.distribution.kind != DistributionKind::Repositories {
-        return Err(Usage(format!(
+        return Err(Usage::new(format!(
             "`{}` has no repositories that could be asked: its distribution is made here, of packages that apt resolves",
             target.name
         ))
@@ -222,10 +223,15 @@ fn look_at(
 fn locked(context: &Context) -> anyhow::Result<String> {
     let path = path(&context.target)?;
     let lock = Lock::read(&path)?.with_context(|| {
-        format!(
-            "{} does not exist, and what is new is told against it; run `cargo xtask lock --target {}`",
-            path.display(),
-            context.target.argument()
+        advised(
+            format!(
+                "{} does not exist, and what is new is told against it",
+                path.display()
+            ),
+            format!(
+                "run `cargo xtask lock --target {}`",
+                context.target.argument()
+            ),
         )
     })?;
     let pin = lock.file(KERNEL_PACKAGE)?;

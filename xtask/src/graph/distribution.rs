@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lustre_files::advised;
 use lustre_packaging::build::kernel_tree::KernelTree;
 use lustre_packaging::build::rpmbuild;
 use lustre_packaging::buildroot::{self, TargetDnf};
@@ -189,7 +190,11 @@ impl BuildGraph<'_> {
     /// The pinned file `file` in the store, with its content checked once more before it is used.
     pub(super) fn pinned(&self, digest: &Digest, file: &str) -> Result<PathBuf, Failure> {
         self.store.verified_file(digest)?.ok_or_else(|| {
-            format!("{file} (sha256 {digest}) is not in the store; run `cargo xtask fetch`").into()
+            advised(
+                format!("{file} (sha256 {digest}) is not in the store"),
+                "run `cargo xtask fetch`",
+            )
+            .into()
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use lustre_files::advised;
 use lustre_packaging::archive;
 use lustre_packaging::build::{e2fsprogs, rpmbuild};
 use lustre_packaging::source::Fetched;
@@ -112,11 +113,14 @@ pub fn of_tree(wanted: &E2fsprogs, tree: &Fetched, store: &Store) -> anyhow::Res
     if found.dirdata {
         wanted.series = None;
     } else if wanted.series.is_none() {
-        anyhow::bail!(
-            "this e2fsprogs ({}) does not support `dirdata`, which Lustre formats its targets with, and the target has no series that adds \
-             it; use a tree with Lustre's changes, or set `e2fsprogs.series`",
-            found.version
-        );
+        anyhow::bail!(advised(
+            format!(
+                "this e2fsprogs ({}) does not support `dirdata`, which Lustre formats its targets with, and the target has no series that \
+                 adds it",
+                found.version
+            ),
+            "use a tree with Lustre's changes, or set `e2fsprogs.series`"
+        ));
     }
     wanted.version = found.version;
     wanted.release = found.release.or(wanted.release);

@@ -19,7 +19,7 @@ use lustre_repository::manifest::{self, Advisory, Manifest};
 use lustre_repository::proof::{self, Proof};
 use lustre_repository::release::Release;
 use lustre_repository::release_package::{self, ReleasePackage};
-use lustre_repository::repo_file::RepoFile;
+use lustre_repository::repo_file::{self, RepoFile};
 use lustre_repository::repodata;
 use lustre_repository::updateinfo;
 use serde::{Deserialize, Serialize};
@@ -99,7 +99,7 @@ impl BuildGraph<'_> {
                 let built = release_package::build(&ReleasePackage {
                     version: &numbers.version,
                     release: &format!("{}{}", numbers.release, self.target.distribution.dist),
-                    repo_file: &self.repo_file()?,
+                    repo_file: &repo_file(&self.target)?,
                     public_key: &signing.public_key,
                     source_date_epoch: self.target.build.source_date_epoch.into(),
                     url: numbers.url.as_deref(),
@@ -213,7 +213,7 @@ impl BuildGraph<'_> {
         let made_with = self
             .made_with()
             .and_then(|with| Ok((with, self.lock_digest()?)))
-            .map_err(|error| anyhow::anyhow!("{error}"))?;
+            .map_err(|error| anyhow::anyhow!(error))?;
         let digest = Digest::of_bytes(format!("{made_with:?}").as_bytes());
         inputs.push(("made-with".to_owned(), digest.to_string()));
         let model = self.target.model.iter();
@@ -276,7 +276,7 @@ impl BuildGraph<'_> {
             &Assembly {
                 packages: &packages,
                 comps: &comps(&self.target)?,
-                repo_file: &self.repo_file()?,
+                repo_file: &repo_file(&self.target)?,
                 public_key: &signing.public_key,
                 manifest,
                 base: Some(layout::Base {
@@ -390,7 +390,7 @@ impl BuildGraph<'_> {
     fn faults_input(&self) -> anyhow::Result<Vec<(String, String)>> {
         let faults = self
             .known_faults()
-            .map_err(|error| anyhow::anyhow!("{error}"))?;
+            .map_err(|error| anyhow::anyhow!(error))?;
         if let Some(why) = self.faults_not_looked_up() {
             return Ok(vec![("faults-not-looked-up".to_owned(), why)]);
         }
@@ -504,12 +504,16 @@ impl BuildGraph<'_> {
     fn lock_digest(&self) -> Result<String, Failure> {
         Ok(Digest::of_bytes(self.lock.to_toml()?.as_bytes()).to_string())
     }
+}
 
-    fn repo_file(&self) -> Result<RepoFile, Failure> {
-        let repository = &self.target.repository;
-        Ok(RepoFile::new(&repository.baseurl, &repository.name)?
-            .with_next_key(repository.next_key.as_deref()))
-    }
+/// What the repository of a target tells a server's dnf.
+///
+/// # Errors
+/// When the target says it in letters that cannot stand there.
+pub fn repo_file(target: &Target) -> Result<RepoFile, repo_file::Error> {
+    let repository = &target.repository;
+    Ok(RepoFile::new(&repository.baseurl, &repository.name)?
+        .with_next_key(repository.next_key.as_deref()))
 }
 
 /// The stages whose packages are signed.

@@ -94,7 +94,7 @@ impl BuildGraph<'_> {
         }
         let overlay = self
             .overlay(folder, options)
-            .map_err(|error| anyhow::anyhow!("{error}"))?;
+            .map_err(|error| anyhow::anyhow!(error))?;
         for (name, below) in &overlay.below {
             inputs.push((format!("{label}-over-{name}"), digest_of(below)?));
         }
@@ -113,7 +113,7 @@ impl BuildGraph<'_> {
         let mut inputs = self.overlay_inputs(label, overlay, &kernel.options)?;
         let overlay = self
             .kernel_overlay()
-            .map_err(|error| anyhow::anyhow!("{error}"))?;
+            .map_err(|error| anyhow::anyhow!(error))?;
         let files = self
             .target
             .site_files(&self.specs, &overlay)

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use lustre_files::advised;
 use lustre_packaging::build::ext4::{self, Ext4};
 use lustre_packaging::build::{kernel, rpmbuild};
 use lustre_packaging::stage::{Failure, Stage, Work};
@@ -180,9 +181,7 @@ impl BuildGraph<'_> {
             _ => None,
         };
         version.map(str::to_owned).ok_or_else(|| {
-            anyhow::anyhow!(
-                "the file name of the kernel's source package in the lock, `{file}`, has no version; set `kernel.version` in the target"
-            )
+            anyhow::anyhow!(advised(format!("the file name of the kernel's source package in the lock, `{file}`, has no version"), "set `kernel.version` in the target"))
         })
     }
 

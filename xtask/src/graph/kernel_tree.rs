@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lustre_files::advised;
 use lustre_packaging::build::kernel_tree::KernelTree;
 use lustre_packaging::distro::release;
 use lustre_packaging::distro::srpm::SpecTools;
@@ -193,11 +194,7 @@ impl BuildGraph<'_> {
         absent.extend(tree.missing_sources());
         absent.retain(|name| !folder.join(name).is_file());
         if !absent.is_empty() && !self.kernel_incomplete_allowed {
-            return Err(format!(
-                "the kernel's tree lacks files that its spec declares: {}; use a complete source package, or, if these files are not \
-                 needed, pass --allow-incomplete kernel to continue with empty ones",
-                absent.join(", ")
-            )
+            return Err(advised(format!("the kernel's tree lacks files that its spec declares: {}", absent.join(", ")), "use a complete source package, or, if these files are not needed, pass --allow-incomplete kernel to continue with empty ones")
             .into());
         }
         for name in &absent {

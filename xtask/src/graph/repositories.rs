@@ -7,6 +7,7 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use lustre_files::advised;
 use lustre_packaging::lock::Pinned;
 use lustre_packaging::resolve;
 use lustre_packaging::sign::{PublicKey, verify_package};
@@ -123,10 +124,12 @@ impl BuildGraph<'_> {
                 }
                 Some(same) if same == pin.file.sha256 => {}
                 Some(other) => {
-                    return Err(format!(
-                        "the lock pins two different packages as {}: sha256 {other} and {}; write a new one with `cargo xtask lock \
-                         --update`",
-                        pin.file.file, pin.file.sha256
+                    return Err(advised(
+                        format!(
+                            "the lock pins two different packages as {}: sha256 {other} and {}",
+                            pin.file.file, pin.file.sha256
+                        ),
+                        "write a new one with `cargo xtask lock --update`",
                     )
                     .into());
                 }
@@ -171,12 +174,7 @@ impl BuildGraph<'_> {
             }
         }
         if !signed {
-            return Err(format!(
-                "{}, the kernel's source package, is not signed with a key of the target's source repositories: {}; if the distribution has \
-                 a new key, set it in `distribution.keys` and write a new lock with `cargo xtask lock --update`",
-                kernel.file,
-                failures.join("; ")
-            )
+            return Err(advised(format!("{}, the kernel's source package, is not signed with a key of the target's source repositories: {}", kernel.file, failures.join("; ")), "if the distribution has a new key, set it in `distribution.keys` and write a new lock with `cargo xtask lock --update`")
             .into());
         }
         let source = work.output.join("source");
@@ -201,8 +199,11 @@ impl BuildGraph<'_> {
 /// Puts the file of the store at `from` into `folder` as `name`: as a link, which takes no room, where the file system can.
 fn place(from: &Path, folder: &Path, name: &str) -> Result<(), Failure> {
     if name.contains('/') || !name.ends_with(".rpm") {
-        return Err(format!("the lock pins a package as `{name}`, which is not a package's file name; write a new one with `cargo xtask lock \
-            --update`").into());
+        return Err(advised(
+            format!("the lock pins a package as `{name}`, which is not a package's file name"),
+            "write a new one with `cargo xtask lock --update`",
+        )
+        .into());
     }
     let to = folder.join(name);
     if fs::hard_link(from, &to).is_err() {

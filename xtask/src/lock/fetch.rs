@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, bail};
+use lustre_files::advised;
 use lustre_packaging::lock::{FilePin, Lock};
 use lustre_packaging::resolve;
 use lustre_packaging::source::{self, Downloader};
@@ -67,17 +68,22 @@ pub fn fetch(context: &Context, lock: &Lock, wanted: PinScope) -> anyhow::Result
             .take(5)
             .map(|pin| pin.file.as_str())
             .collect();
-        bail!(
-            "{} of the files that the lock pins are not in the store ({}{}), and --offline was given; run `cargo xtask fetch --target {}` with network",
-            missing.len(),
-            names.join(", "),
-            if missing.len() > names.len() {
-                ", …"
-            } else {
-                ""
-            },
-            context.target.argument()
-        );
+        bail!(advised(
+            format!(
+                "{} of the files that the lock pins are not in the store ({}{}), and --offline was given",
+                missing.len(),
+                names.join(", "),
+                if missing.len() > names.len() {
+                    ", …"
+                } else {
+                    ""
+                }
+            ),
+            format!(
+                "run `cargo xtask fetch --target {}` with network",
+                context.target.argument()
+            )
+        ));
     }
     // Another run may be at the same files.
     context.alone()?;

@@ -144,29 +144,12 @@ pub fn needed<'a>(stages: Vec<Stage<'a>>, wanted: &[&str]) -> Vec<Stage<'a>> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
-    use lustre_packaging::store::Store;
-    use lustre_packaging::target::Target;
-
     use super::*;
-    use crate::cli::{Cli, Command};
-    use crate::place;
-    use crate::ui::Screen;
 
     #[test]
     fn what_a_run_makes_is_its_targets_before_the_run_is_over() {
         let dir = tempfile::tempdir().unwrap();
-        let line = ["cargo xtask", "repo"];
-        let Command::Repo(arguments) = Cli::try_parse_from(line).unwrap().command else {
-            panic!("another command");
-        };
-        let context = Context {
-            target: Target::load(&place::specs(), "rehearsal").unwrap(),
-            store: Store::open(&dir.path().join("store"), "a test", &mut |_| {}).unwrap(),
-            screen: Screen::new(),
-            jobs: 1,
-            arguments: arguments.repo.target,
-        };
+        let context = Context::of_a_test(dir.path());
         let current = || -> Vec<String> {
             let uses = context.store.all_uses().unwrap();
             uses.iter().flat_map(Uses::current).cloned().collect()

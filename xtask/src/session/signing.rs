@@ -1,6 +1,7 @@
 //! The key, and the times that it signs with.
 
 use anyhow::bail;
+use lustre_files::advised;
 use lustre_packaging::sign::PublicKey;
 use lustre_repository::release::Release;
 
@@ -18,10 +19,13 @@ pub fn signing(context: &Context, arguments: &KeyArgs) -> anyhow::Result<Signing
     public.check_usable(planned.time)?;
     let next = context.target.repository.next_key.as_deref();
     if next.map(lustre_repository::key::fingerprint).transpose()? == Some(public.fingerprint()) {
-        bail!(
-            "repository.next_key of the target `{}` is the key that signs; remove it there, and raise `release` in [repository.release_package]",
-            context.target.name
-        );
+        bail!(advised(
+            format!(
+                "repository.next_key of the target `{}` is the key that signs",
+                context.target.name
+            ),
+            "remove it there, and raise `release` in [repository.release_package]"
+        ));
     }
     Ok(Signing {
         signer: Some(signer),

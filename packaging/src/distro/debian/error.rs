@@ -1,13 +1,15 @@
 //! What can go wrong with apt or the archive.
 
 use crate::process;
+use lustre_files::help;
 
 /// What went wrong with apt or the archive.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The host is another system.
     #[error(
-        "this target's packages are made from Debian's `{wanted}`, and this host is {found}; run it on Debian `{wanted}`, or choose another target (`cargo xtask targets`)"
+        "this target's packages are made from Debian's `{wanted}`, and this host is {found}{}",
+        help!("run it on Debian `{wanted}`, or choose another target (`cargo xtask targets`)")
     )]
     Host {
         /// The code name asked for.
@@ -17,8 +19,8 @@ pub enum Error {
     },
     /// The host's sources do not name the archive.
     #[error(
-        "none of this host's apt sources of Debian (`Origin: Debian`) has the suite `{suite}` with the component `{component}` for amd64; \
-         add Debian's archive to the sources, or enable it (`apt-get indextargets` lists them)"
+        "none of this host's apt sources of Debian (`Origin: Debian`) has the suite `{suite}` with the component `{component}` for amd64{}",
+        help!("add Debian's archive to the sources, or enable it (`apt-get indextargets` lists them)")
     )]
     NoSource {
         /// The suite asked for.
@@ -45,7 +47,8 @@ pub enum Error {
     },
     /// A pinned file is not in the archive any more.
     #[error(
-        "cannot fetch {file} from {uri}: {reason}. Debian's archive keeps only current versions; `cargo xtask lock --update` pins those"
+        "cannot fetch {file} from {uri}: {reason}. Debian's archive keeps only current versions{}",
+        help!("`cargo xtask lock --update` pins those")
     )]
     Gone {
         /// The file.

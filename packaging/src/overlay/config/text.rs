@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use lustre_files::help;
+
 /// The value of an option.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {
@@ -82,7 +84,7 @@ pub enum ConfigError {
         text: String,
     },
     /// An option has two different values.
-    #[error("{name}, line {line}: {option} has another value on line {first}; keep one")]
+    #[error("{name}, line {line}: {option} has another value on line {first}{}", help!("keep one"))]
     Contradiction {
         /// The config's name.
         name: String,

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use lustre_files::tried;
+use lustre_files::{help, tried};
 
 use super::model::{Patch, PatchError};
 use super::output::{BUSY, Failure, failures};
@@ -51,7 +51,11 @@ pub enum ApplyError {
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
     /// A file the patch touches is reached through a symbolic link that leaves the tree, or is no regular file.
-    #[error("patch {patch} changes {}, which is outside of {} or is not a regular file; refused", file.display(), tree.display())]
+    #[error(
+        "patch {patch} changes {}, which is outside of {} or is not a regular file; refused",
+        file.display(),
+        tree.display()
+    )]
     Unsafe {
         /// The patch.
         patch: String,
@@ -61,7 +65,7 @@ pub enum ApplyError {
         tree: PathBuf,
     },
     /// `patch` is not there.
-    #[error("{0}; install the package `patch`")]
+    #[error("{}{}", .0, help!("install the package `patch`"))]
     NoTool(process::Error),
 }
 

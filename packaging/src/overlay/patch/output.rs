@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lustre_files::help;
+
 use super::model::Patch;
 /// How much processor time `patch` may take for one patch file. Those of whole kernels take seconds.
 pub(super) const BUSY: Duration = Duration::from_secs(60);
@@ -12,7 +14,10 @@ pub(super) const BUSY: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// A hunk found no place.
-    #[error("{}: hunk {hunk} (line {line} of the patch) does not apply near line {near}", file.display())]
+    #[error(
+        "{}: hunk {hunk} (line {line} of the patch) does not apply near line {near}",
+        file.display()
+    )]
     Hunk {
         /// The file.
         file: PathBuf,
@@ -33,15 +38,24 @@ pub enum Failure {
     #[error("{}: not empty after the patch that deletes it", .0.display())]
     NotEmpty(PathBuf),
     /// `patch` made a file of what does not look like a unified diff to us.
-    #[error("{}: is made by a part of the patch that is not a unified diff; make the patch again with `diff -u` or git", .0.display())]
+    #[error(
+        "{}: is made by a part of the patch that is not a unified diff{}",
+        .0.display(),
+        help!("make the patch again with `diff -u` or git")
+    )]
     Stray(PathBuf),
     /// `patch` made a symbolic link, or something else that is no file.
-    #[error("{}: the patch makes a symbolic link or another special file; make it in the spec instead", .0.display())]
+    #[error(
+        "{}: the patch makes a symbolic link or another special file{}",
+        .0.display(),
+        help!("make it in the spec instead")
+    )]
     NoFileMade(PathBuf),
     /// `patch` was ended because it took too long.
     #[error(
-        "patch takes more than {} s of processor time with it and was ended: its hunks are not as `diff` writes them, or it is meant to; make the patch anew",
-        BUSY.as_secs()
+        "patch takes more than {} s of processor time with it and was ended: its hunks are not as `diff` writes them, or it is meant to{}",
+        BUSY.as_secs(),
+        help!("make the patch anew")
     )]
     Busy,
     /// `patch` failed in another way; its words.

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
+use lustre_files::advised;
 use lustre_packaging::bundle::{Archive, Written};
 use lustre_packaging::store::Digest;
 use lustre_repository::manifest::Manifest;
@@ -46,9 +47,9 @@ pub fn write(
     };
     context::judge_path("the repository", &dist, &[])?;
     let dist = std::fs::canonicalize(&dist).with_context(|| {
-        format!(
-            "no repository at {}; `cargo xtask repo` makes one",
-            dist.display()
+        advised(
+            format!("no repository at {}", dist.display()),
+            "`cargo xtask repo` makes one",
         )
     })?;
     let expected = Expected::of(arguments.public_key.as_deref(), &arguments.key, false)?;

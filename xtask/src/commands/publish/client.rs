@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
+use lustre_files::advised;
 use lustre_packaging::host;
 use lustre_packaging::process;
 use lustre_packaging::sign::PublicKey;
@@ -62,8 +63,9 @@ const NONE: &str = "none";
 /// When it is none.
 pub fn judge(url: &str) -> Result<(), Usage> {
     let bad = |why: String| {
-        Usage(format!(
-            "--url: {why}; give http(s)://…, file:///… or `{NONE}`"
+        Usage::new(advised(
+            format!("--url: {why}"),
+            format!("give http(s)://…, file:///… or `{NONE}`"),
         ))
     };
     if url == NONE {

@@ -2,12 +2,14 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use lustre_files::{Advised, advised};
 use lustre_repository::publishing::{Found, HOME, Listing, PARTIAL, Put, Release, Shape};
 use lustre_repository::sums;
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with, syncfs};
@@ -28,20 +30,26 @@ impl Folder {
     /// # Errors
     /// When it is no folder, or one of the two is in the other.
     pub fn new(path: &Path, dist: Option<&Path>) -> anyhow::Result<Self> {
-        let refused = |why: &str| Usage(format!("cannot publish to {}: {why}", path.display()));
-        let path = real(path).map_err(|error| refused(&error.to_string()))?;
+        let refused = |why: &dyn Display| {
+            let what = format_args!("cannot publish to {}: {why}", path.display());
+            Usage::new(Advised::of(&what))
+        };
+        let path = real(path).map_err(|error| refused(&error))?;
         if let Some(dist) = dist
             && (path.starts_with(dist) || dist.starts_with(&path))
         {
-            return Err(refused(&format!(
-                "it is the repository at {} itself, or one is in the other; give another folder",
-                dist.display()
+            return Err(refused(&advised(
+                format!(
+                    "it is the repository at {} itself, or one is in the other",
+                    dist.display()
+                ),
+                "give another folder",
             ))
             .into());
         }
         let found = lustre_files::if_there(fs::metadata(&path));
-        match found.map_err(|error| refused(&error.to_string()))? {
-            Some(found) if !found.is_dir() => Err(refused("it is no folder").into()),
+        match found.map_err(|error| refused(&error))? {
+            Some(found) if !found.is_dir() => Err(refused(&"it is no folder").into()),
             _ => Ok(Self { path }),
         }
     }
@@ -92,9 +100,9 @@ impl Destination for Folder {
 
     fn alone(&self) -> anyhow::Result<Option<Box<dyn Any>>> {
         let unfit = || {
-            format!(
-                "cannot publish to {}; choose a folder that this user can write to",
-                self.path.display()
+            advised(
+                format!("cannot publish to {}", self.path.display()),
+                "choose a folder that this user can write to",
             )
         };
         fs::create_dir_all(&self.path).with_context(unfit)?;
@@ -177,14 +185,17 @@ impl Destination for Folder {
                 let _ = fs::remove_file(&aside);
             }
             copied.with_context(|| {
-                format!(
-                    "cannot copy {} to {}; clients read what they read before: run the same command again when that is mended",
-                    from.display(),
-                    to.display()
+                advised(
+                    format!("cannot copy {} to {}", from.display(), to.display()),
+                    "clients read what they read before: run the same \
+                    command again when that is mended",
                 )
             })?;
             if lustre_packaging::process::interrupted() {
-                bail!("interrupted; run the same command again to go on");
+                bail!(advised(
+                    "interrupted",
+                    "run the same command again to go on"
+                ));
             }
         }
         Ok(())

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow, bail};
+use lustre_files::advised;
 use lustre_packaging::sign::{PublicKey, utc};
 use lustre_packaging::store::Digest;
 use lustre_repository::manifest::{self, Manifest};
@@ -45,10 +46,12 @@ pub fn look(destination: &dyn Destination, scratch: &Path) -> anyhow::Result<See
     let listing = destination.list()?;
     let (prefix, told) = match publishing::there(&listing) {
         There::Foreign(name) => {
-            return Err(Usage(format!(
-                "the destination has `{}` and no repository of this tool: nothing was sent; choose an empty folder, or one that is not \
-                 there yet",
-                name.escape_debug()
+            return Err(Usage::new(advised(
+                format!(
+                    "the destination has `{}` and no repository of this tool: nothing was sent",
+                    name.escape_debug()
+                ),
+                "choose an empty folder, or one that is not there yet",
             ))
             .into());
         }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use anyhow::{Context as _, bail};
+use lustre_files::advised;
 use lustre_packaging::process;
 use lustre_repository::publishing::{Found, Listing, PARTIAL, Put, Shape};
 
@@ -75,14 +76,17 @@ impl Rsync {
         }
         let said = String::from_utf8_lossy(&done.stderr);
         let said = said.trim();
-        let advice = if said.contains("No space left") {
-            "; make room there, and run the same command again"
+        let failed = format!("rsync to {}: {}: {said}", self.to, done.status);
+        bail!(if said.contains("No space left") {
+            advised(failed, "make room there, and run the same command again")
         } else if said.contains("read only") || said.contains("read-only") {
-            "; set `read only = no` for the module in its rsyncd.conf"
+            advised(
+                failed,
+                "set `read only = no` for the module in its rsyncd.conf",
+            )
         } else {
-            ""
-        };
-        bail!("rsync to {}: {}: {said}{advice}", self.to, done.status)
+            failed.into()
+        })
     }
 
     /// A list of paths for `--files-from`.
@@ -258,12 +262,14 @@ impl Destination for Rsync {
             return Ok(());
         }
         let said = String::from_utf8_lossy(&done.stderr);
-        bail!(
-            "links at {} do not lead anywhere, and clients have read what they read before: {}; set `munge symlinks = no` for the module \
-             in its rsyncd.conf, or publish by HOST:PATH",
-            self.to,
-            said.trim()
-        )
+        bail!(advised(
+            format!(
+                "links at {} do not lead anywhere, and clients have read what they read before: {}",
+                self.to,
+                said.trim()
+            ),
+            "set `munge symlinks = no` for the module in its rsyncd.conf, or publish by HOST:PATH"
+        ))
     }
 
     fn remove(&self, paths: &[String]) -> anyhow::Result<()> {

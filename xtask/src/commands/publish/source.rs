@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use lustre_files::advised;
 use lustre_packaging::sandbox;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Check, Proof, StaticInput, Verdict};
@@ -40,9 +41,9 @@ pub fn proven(
     }
     let file = dist.join(manifest::FILE);
     let manifest = Manifest::read(&file).with_context(|| {
-        format!(
-            "no repository of this tool at {}; `cargo xtask repo` makes one",
-            dist.display()
+        advised(
+            format!("no repository of this tool at {}", dist.display()),
+            "`cargo xtask repo` makes one",
         )
     })?;
     let text = |name: &str| {

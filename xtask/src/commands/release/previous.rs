@@ -14,10 +14,10 @@ use lustre_repository::release::{
     Contradiction, Known, Release, Replaced, Rule, Said, packages_contradict, targets_contradict,
     told_anew,
 };
-use lustre_repository::repo_file::{self, KeyLocation, RepoFile};
+use lustre_repository::repo_file::{self, KeyLocation};
 use lustre_repository::{page, release_package, sums};
 
-use crate::graph::finish::Signing;
+use crate::graph::finish::{Signing, repo_file};
 use crate::graph::name::TREE;
 
 /// The repository that another is about to replace.
@@ -154,10 +154,8 @@ impl PreviousRelease {
         target: &Target,
         signing: &Signing,
     ) -> anyhow::Result<Option<Contradiction>> {
-        let repository = &target.repository;
-        let next = repository.next_key.as_deref();
-        let text = RepoFile::new(&repository.baseurl, &repository.name)?.with_next_key(next);
-        let text = text.render(KeyLocation::Published);
+        let next = target.repository.next_key.as_deref();
+        let text = repo_file(target)?.render(KeyLocation::Published);
         let digest = |text: &str| Digest::of_bytes(text.as_bytes()).to_string();
         Ok(told_anew(
             &self.packages(),

@@ -78,7 +78,7 @@ impl Expected {
         let path = Path::new(given);
         if !path.exists() {
             let fingerprint = parse_fingerprint(given).map_err(|_| {
-                Usage(format!(
+                Usage::new(format!(
                     "--public-key {given}: neither a file nor a fingerprint of 40 hexadecimal digits"
                 ))
             })?;
@@ -128,7 +128,8 @@ impl Expected {
                     .to_owned(),
             },
             Self::Unknown => Verdict::NotRun(format!(
-                "the repository is signed with its own key {found}, and no key is expected. Give the expected key with --public-key FILE or \
+                "the repository is signed with its own key {found}, and no key is expected. Give the expected key with --public-key FILE \
+                 or \
                  FINGERPRINT; or pass --trust-on-first-use to install packages signed with this key"
             )),
         }

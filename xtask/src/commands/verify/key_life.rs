@@ -1,14 +1,14 @@
 //! How long the key that a repository is signed with is still valid: a site has to renew it, or to tell servers of the next one, before.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use lustre_packaging::sign::{PublicKey, utc};
 use lustre_repository::proof::Verdict;
 
+use crate::key::Left;
+
 /// The name of the check.
 pub const CHECK: &str = "key-expiry";
-
-const DAY: u64 = 24 * 60 * 60;
 
 /// Judges the repository's own key at the time `now`: whether it is valid for `days` days more.
 pub fn check(public_key: &str, now: SystemTime, days: u32) -> Verdict {
@@ -16,11 +16,6 @@ pub fn check(public_key: &str, now: SystemTime, days: u32) -> Verdict {
         Ok(key) => judge(&key.fingerprint(), key.expires(), now, days),
         Err(error) => Verdict::NotRun(error.to_string()),
     }
-}
-
-fn left(expires: u64, now: SystemTime) -> Duration {
-    let end = UNIX_EPOCH + Duration::from_secs(expires);
-    end.duration_since(now).unwrap_or_default()
 }
 
 fn judge(fingerprint: &str, expires: Option<u64>, now: SystemTime, days: u32) -> Verdict {
@@ -31,9 +26,9 @@ fn judge(fingerprint: &str, expires: Option<u64>, now: SystemTime, days: u32) ->
         };
     };
     let checked = format!("{fingerprint}, until {}", utc(expires));
-    let left = left(expires, now);
-    let whole = left.as_secs() / DAY;
-    if left.is_zero() {
+    let left = Left::of(expires, now);
+    let whole = left.days();
+    if left.is_over() {
         return Verdict::Fail {
             checked,
             findings: vec![
@@ -42,7 +37,7 @@ fn judge(fingerprint: &str, expires: Option<u64>, now: SystemTime, days: u32) ->
             ],
         };
     }
-    if left <= Duration::from_secs(u64::from(days) * DAY) {
+    if left.is_within(days) {
         return Verdict::Fail {
             checked,
             findings: vec![format!(
@@ -58,6 +53,8 @@ fn judge(fingerprint: &str, expires: Option<u64>, now: SystemTime, days: u32) ->
 
 #[cfg(test)]
 mod tests {
+    use std::time::{Duration, UNIX_EPOCH};
+
     use super::*;
 
     #[test]
@@ -68,7 +65,7 @@ mod tests {
             let now = UNIX_EPOCH + Duration::from_secs(now);
             judge("F", Some(u64::try_from(end).unwrap()), now, days)
         };
-        let day = i64::try_from(DAY).unwrap();
+        let day = 24 * 60 * 60;
         for (left, days, passes) in [
             (60 * day + 1, 60, true),
             (60 * day, 60, false),

@@ -6,9 +6,10 @@ use lustre_packaging::sandbox;
 use lustre_repository::proof::{self, Check, StaticInput};
 
 use super::expected::Expected;
-use super::signatures::{Limits, Signatures, repo_file, signatures};
+use super::signatures::{Limits, Signatures, signatures};
 use crate::base::{Base, base};
 use crate::context::Context;
+use crate::graph::finish::repo_file;
 use crate::prove::not_installed;
 
 /// Why the proofs that install are not among the results.
@@ -43,7 +44,7 @@ pub fn checks(
         Base::Missing(why) => (Box::new(context.target.clone()), Err(why)),
     };
     let repos: Vec<PathBuf> = base.iter().cloned().collect();
-    let repo_file = repo_file(context)?;
+    let repo_file = repo_file(&context.target)?;
     let input = StaticInput {
         dist,
         base_repos: &repos,

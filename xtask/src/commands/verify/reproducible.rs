@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context as _, bail};
+use lustre_files::advised;
 use lustre_packaging::lock::Lock;
 use lustre_packaging::sign::{KeySource, Secret};
 use lustre_packaging::source::Locked;
@@ -41,10 +42,10 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         &context::who("verify --reproducible", &arguments.target),
     )?;
     if !key::can_be_read_again(&arguments.key)? {
-        return Err(Usage(
-            "everything is signed twice, and a pipe can be read only once; give a file or set LUSTRE_REPO_KEY"
-                .to_owned(),
-        )
+        return Err(Usage::new(advised(
+            "everything is signed twice, and a pipe can be read only once",
+            "give a file or set LUSTRE_REPO_KEY",
+        ))
         .into());
     }
     let mut signing = session::signing(&context, &arguments.key)?;
@@ -223,7 +224,7 @@ fn published_at(path: &Path, signing: &mut Signing) -> anyhow::Result<Build> {
         .with_context(|| format!("no repository at {}", path.display()))?;
     let manifest = Manifest::read(&tree.join(manifest::FILE))?;
     if manifest.key_fingerprint != signing.fingerprint {
-        return Err(Usage(format!(
+        return Err(Usage::new(format!(
             "{} is signed with the key {}, but this build would be signed with {}: to compare byte by byte, give that key with --key-file \
              or --key-agent",
             path.display(),

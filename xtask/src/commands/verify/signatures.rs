@@ -6,13 +6,14 @@ use std::time::SystemTime;
 use anyhow::Context as _;
 use lustre_packaging::sandbox;
 use lustre_repository::proof::{self, Check, Outcome, StaticInput};
-use lustre_repository::repo_file::{KEY_FILE, RepoFile};
+use lustre_repository::repo_file::KEY_FILE;
 
 use super::age;
 use super::expected::Expected;
 use super::key_life;
 use crate::cli::VerifyArgs;
 use crate::context::Context;
+use crate::graph::finish::repo_file;
 
 /// What a repository's times are held against.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +70,7 @@ pub fn signatures(
         return Ok(all);
     }
     let logs = context.store.logs_dir();
-    let repo_file = repo_file(context)?;
+    let repo_file = repo_file(&context.target)?;
     let input = StaticInput {
         dist,
         base_repos: &[],
@@ -122,14 +123,4 @@ pub fn key_check(
         expected.check(&published)
     });
     Ok((check, published))
-}
-
-/// What the repository of the target tells a server's dnf.
-///
-/// # Errors
-/// When the target says it in letters that cannot stand there.
-pub fn repo_file(context: &Context) -> anyhow::Result<RepoFile> {
-    let repository = &context.target.repository;
-    Ok(RepoFile::new(&repository.baseurl, &repository.name)?
-        .with_next_key(repository.next_key.as_deref()))
 }

@@ -2,10 +2,8 @@
 
 use std::time::SystemTime;
 
-use clap::Parser as _;
 use lustre_packaging::buildroot::{Base, BaseRepo};
 use lustre_packaging::sign::{Key, PublicKey, Secret, Signer as _, sign_package};
-use lustre_packaging::store::Store;
 use lustre_repository::comps::Comps;
 use lustre_repository::layout::{Assembly, Input, assemble};
 use lustre_repository::release::Release;
@@ -13,8 +11,6 @@ use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::repodata;
 
 use super::*;
-use crate::cli::{Cli, Command};
-use crate::ui::Screen;
 
 struct World {
     dir: tempfile::TempDir,
@@ -24,18 +20,7 @@ struct World {
 impl World {
     fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let line = ["cargo xtask", "verify"];
-        let Command::Verify(arguments) = Cli::try_parse_from(line).unwrap().command else {
-            panic!("another command");
-        };
-        let store = dir.path().join("store");
-        let context = Context {
-            target: Target::load(&place::specs(), "rehearsal").unwrap(),
-            store: Store::open(&store, "a test", &mut |_| {}).unwrap(),
-            screen: Screen::new(),
-            jobs: 1,
-            arguments: arguments.target,
-        };
+        let context = Context::of_a_test(dir.path());
         let world = Self { dir, context };
         world.release(world.context.target.build.source_date_epoch);
         world
@@ -51,7 +36,7 @@ impl World {
         let text = Secret::new(std::fs::read(&file).unwrap());
         let key = Key::from_armored(&text, "the test", None).unwrap();
         let public_key = key.public_key_armored().unwrap();
-        let repo_file = repo_file(&self.context).unwrap();
+        let repo_file = repo_file(&self.context.target).unwrap();
         let epoch = self.context.target.build.source_date_epoch;
         let created = PublicKey::parse(&public_key).unwrap().created();
         let built = release_package::build(&ReleasePackage {
