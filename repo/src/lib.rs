@@ -9,6 +9,7 @@ pub mod closure;
 pub mod compat;
 pub mod comps;
 pub mod files;
+pub mod history;
 pub mod json_file;
 pub mod kernel_guard;
 pub mod key;
