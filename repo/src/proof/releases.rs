@@ -17,11 +17,11 @@ pub(super) fn check(context: &Context<'_>) -> Verdict {
     };
     let dist = context.input.dist;
     let path = dist.join(manifest::FILE);
-    let read = Manifest::read(&path).map_err(|error| error.to_string());
-    let digest = sums::sha256(&path).map_err(|error| format!("{}: {error}", manifest::FILE));
-    let (manifest, digest) = match (read, digest) {
-        (Ok(manifest), Ok((digest, _))) => (manifest, digest),
-        (Err(why), _) | (_, Err(why)) => return Verdict::NotRun(why),
+    let text = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE);
+    let (manifest, digest) = match (Manifest::read(&path), text) {
+        (Ok(manifest), Ok(text)) => (manifest, sums::of_text(&text)),
+        (Err(error), _) => return Verdict::NotRun(error.to_string()),
+        (_, Err(error)) => return Verdict::NotRun(format!("{}: {error}", manifest::FILE)),
     };
     let keeps = manifest.release.as_ref();
     let keeps = keeps.and_then(|release| release.keeps_sha256.clone());
