@@ -63,6 +63,7 @@ fn manifest() -> Manifest {
         release: Some(Release {
             time: 1_790_000_000,
             overrules: [Rule::LowerEvr].into(),
+            keeps_sha256: None,
             replaces: Some(Replaced {
                 target: "rocky-9.5".to_owned(),
                 time: 1_780_000_000,
