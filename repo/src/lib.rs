@@ -8,7 +8,9 @@
 pub mod closure;
 pub mod compat;
 pub mod comps;
+pub mod earlier;
 pub mod files;
+pub mod history;
 pub mod json_file;
 pub mod kernel_guard;
 pub mod key;

@@ -10,6 +10,8 @@ mod advisories;
 mod clients;
 #[path = "assemble/dnf5.rs"]
 mod dnf5;
+#[path = "assemble/history.rs"]
+mod history;
 #[path = "assemble/installs.rs"]
 mod installs;
 #[path = "assemble/page.rs"]

@@ -3,6 +3,7 @@
 use anyhow::bail;
 use lustre_files::advised;
 use lustre_packaging::sign::PublicKey;
+use lustre_repository::earlier::Earlier;
 use lustre_repository::release::Release;
 
 use crate::cli::KeyArgs;
@@ -49,6 +50,7 @@ pub fn planned_signing(context: &Context, public: Option<&PublicKey>) -> anyhow:
             time,
             ..Release::default()
         },
+        earlier: Earlier::default(),
         signer: None,
     })
 }

@@ -5,11 +5,14 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use lustre_packaging::sign::utc;
+use lustre_packaging::sign::{PublicKey, utc};
 use lustre_packaging::store::{Digest, Entry, EntryKind, StageDir};
 use lustre_packaging::target::{Target, own_name};
+use lustre_repository::earlier::{Candidate, Earlier};
+use lustre_repository::history::{self, History, Set};
 use lustre_repository::layout::assembled_sums;
 use lustre_repository::manifest::{self, Manifest};
+use lustre_repository::proof::{self, Proof};
 use lustre_repository::release::{
     Contradiction, Known, Release, Replaced, Rule, Said, packages_contradict, targets_contradict,
     told_anew,
@@ -25,6 +28,8 @@ use crate::graph::name::TREE;
 pub struct PreviousRelease {
     pub path: PathBuf,
     pub manifest: Manifest,
+    /// The releases that it has. Those of earlier versions of the tool do not say it.
+    releases: Option<History>,
     /// Its `SHA256SUMS`.
     sums: String,
     manifest_digest: String,
@@ -40,42 +45,56 @@ impl PreviousRelease {
     /// # Errors
     /// When what is there does not say what it is.
     pub fn at(output: &Path) -> anyhow::Result<Option<Self>> {
-        let unreadable = || {
+        Self::read(output).with_context(|| {
             format!(
                 "cannot read {}, which would be replaced: move it away or choose another output",
                 output.display()
             )
-        };
-        let file = output.join(manifest::FILE);
-        let there = lustre_files::if_there(std::fs::symlink_metadata(&file));
-        if there.with_context(unreadable)?.is_none() {
+        })
+    }
+
+    /// The repository at `folder`, if one is there.
+    ///
+    /// # Errors
+    /// When what is there does not say what it is.
+    pub fn read(folder: &Path) -> anyhow::Result<Option<Self>> {
+        let file = folder.join(manifest::FILE);
+        if lustre_files::if_there(std::fs::symlink_metadata(&file))?.is_none() {
             return Ok(None);
         }
-        let path = output.join(sums::FILE);
+        let path = folder.join(sums::FILE);
         let all = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE)
-            .with_context(|| path.display().to_string())
-            .with_context(unreadable)?;
+            .with_context(|| path.display().to_string())?;
         let digest = |name| {
             sums::digest_of(&all, name)
                 .map(str::to_owned)
                 .with_context(|| format!("{} has no {name}", path.display()))
-                .with_context(unreadable)
         };
-        // What it says of itself decides what may replace it.
-        let bytes = lustre_files::read_no_link(&file, lustre_files::SOURCE)
-            .with_context(|| file.display().to_string())
-            .with_context(unreadable)?;
-        if Digest::of_bytes(&bytes).to_string() != digest(manifest::FILE)? {
-            return Err(anyhow::anyhow!(
-                "{} differs from {}",
-                file.display(),
-                path.display()
-            ))
-            .with_context(unreadable);
+        // What it says of itself decides what may replace it, and what is kept of it.
+        let as_listed = |name| -> anyhow::Result<()> {
+            let file = folder.join(name);
+            let bytes = lustre_files::read_no_link(&file, lustre_files::SOURCE)
+                .with_context(|| file.display().to_string())?;
+            if Digest::of_bytes(&bytes).to_string() != digest(name)? {
+                bail!("{} differs from {}", file.display(), path.display());
+            }
+            Ok(())
+        };
+        as_listed(manifest::FILE)?;
+        let manifest = Manifest::read(&file)?;
+        let releases = History::read(folder)?;
+        if let Some(releases) = &releases {
+            as_listed(history::FILE)?;
+            if releases.target != manifest.target {
+                bail!(
+                    "{} is of another target than {}",
+                    history::FILE,
+                    manifest::FILE
+                );
+            }
         }
-        let manifest = Manifest::read(&file).with_context(unreadable)?;
         Ok(Some(Self {
-            path: output.to_owned(),
+            path: folder.to_owned(),
             key_digest: digest(repo_file::KEY_FILE)?,
             repo_file_digest: digest(repo_file::FILE)?,
             next_key_digest: sums::digest_of(&all, repo_file::NEXT_KEY_FILE)
@@ -83,6 +102,7 @@ impl PreviousRelease {
                 .to_owned(),
             manifest_digest: digest(manifest::FILE)?,
             sums: all,
+            releases,
             manifest,
         }))
     }
@@ -113,8 +133,79 @@ impl PreviousRelease {
         self.manifest.replaced(self.manifest_digest.clone())
     }
 
+    /// The packages of all releases that it has.
     pub fn packages(&self) -> Vec<Known<'_>> {
-        self.manifest.packages.iter().map(Known::from).collect()
+        let sets = self.releases.iter().flat_map(|all| &all.sets).skip(1);
+        let older = sets.flat_map(|set| &set.packages).map(Known::from);
+        let packages = self.manifest.packages.iter().map(Known::from);
+        packages.chain(older).collect()
+    }
+
+    /// How many releases it has.
+    pub fn kept(&self) -> usize {
+        self.releases.as_ref().map_or(1, |all| all.sets.len())
+    }
+
+    /// What it keeps of earlier releases.
+    pub fn earlier(&self) -> Earlier {
+        let releases = self.releases.as_ref();
+        Earlier {
+            folder: self.path.clone(),
+            sets: releases.map_or_else(Vec::new, |all| all.sets.iter().skip(1).cloned().collect()),
+            dropped: releases.map_or_else(Vec::new, |all| all.dropped.clone()),
+        }
+    }
+
+    /// Why it is not known to be signed by `key`, where that is so.
+    pub fn not_signed_by(&self, key: &PublicKey) -> Option<String> {
+        let (own, other) = (key.fingerprint(), &self.manifest.key_fingerprint);
+        if own != *other {
+            return Some(format!(
+                "it is signed with the key {}, and this repository with {own}",
+                other.escape_debug()
+            ));
+        }
+        let path = self.path.join(sums::SIGNATURE);
+        let read = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE);
+        let verified = match read {
+            Ok(signature) => key
+                .verify_detached(self.sums.as_bytes(), &signature)
+                .map(drop)
+                .map_err(|error| error.to_string()),
+            Err(error) => Err(error.kind().to_string()),
+        };
+        let why = verified.err()?;
+        Some(format!("{} does not hold: {why}", sums::SIGNATURE))
+    }
+
+    /// The releases that may be kept where everything is signed with `key`.
+    ///
+    /// # Errors
+    /// When it has a time that no release has.
+    pub fn candidates(&self, key: &PublicKey, target: &Target) -> anyhow::Result<Vec<Candidate>> {
+        let unfit = self
+            .of_another(target)
+            .map(|found| found.what)
+            .or_else(|| self.not_signed_by(key));
+        let own = Candidate {
+            set: Set::of(&self.manifest, &self.manifest_digest)?,
+            unfit: unfit.clone().or_else(|| self.unproven()),
+        };
+        let older = self.earlier().sets.into_iter().map(|set| Candidate {
+            set,
+            unfit: unfit.clone(),
+        });
+        Ok([own].into_iter().chain(older).collect())
+    }
+
+    /// Why it does not count as proven, where that is so.
+    fn unproven(&self) -> Option<String> {
+        let path = self.path.join(proof::FILE);
+        let is = sums::digest_of(&self.sums, proof::FILE)
+            .zip(sums::sha256(&path).ok())
+            .is_some_and(|(listed, (found, _))| listed == found)
+            && Proof::read(&path).is_ok_and(|proof| proof.holds());
+        (!is).then(|| "it was not proven".to_owned())
     }
 
     /// Whether it is what the stage `assemble` recorded, but for its proof.
