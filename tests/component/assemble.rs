@@ -24,5 +24,7 @@ mod sbom;
 mod tamper;
 #[path = "assemble/tree.rs"]
 mod tree;
+#[path = "assemble/upgrade.rs"]
+mod upgrade;
 #[path = "assemble/world.rs"]
 mod world;

@@ -7,9 +7,9 @@ use lustre_packaging::process;
 use lustre_packaging::sandbox::{self, ChrootClone, Sandbox, User};
 use lustre_packaging::target::Target;
 use lustre_repository::layout::Kind;
+use lustre_repository::scriptlets;
 
 use super::input::{InstallInput, log_of};
-use super::scriptlets;
 
 /// Where the repository's tree is seen inside.
 const DIST: &str = "/srv/lustre-repo";

@@ -10,7 +10,6 @@ mod guard;
 mod input;
 mod repoclosure;
 mod said;
-mod scriptlets;
 
 use lustre_packaging::process;
 use lustre_repository::proof::{Check, Verdict};
