@@ -216,18 +216,8 @@ pub struct Journey<'a> {
     moved: bool,
 }
 
-/// The checks `upgrade` and `undo` on `server`, where the repository has a release before; `wanted` are the names of the packages that a
-/// server installs.
-pub fn checks(
-    server: &dyn Server,
-    history: Option<&History>,
-    wanted: &[String],
-    logs: &Path,
-) -> Vec<Check> {
-    let pair = match Pair::of(history) {
-        Ok(pair) => pair,
-        Err(why) => return CHECKS.map(|name| Check::not_needed(name, &why)).to_vec(),
-    };
+/// The checks `upgrade` and `undo` on `server`; `wanted` are the names of the packages that a server installs.
+pub fn checks(pair: Pair<'_>, server: &dyn Server, wanted: &[String], logs: &Path) -> Vec<Check> {
     let checked = pair.words();
     let mut journey = None;
     let there = Check::run(UPGRADE, logs, || {

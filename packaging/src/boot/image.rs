@@ -53,6 +53,36 @@ if [ -n "$5" ]; then take initrd "$5" "$6"; fi
 mke2fs -q -F -t ext4 -d /srv/boot-root /srv/boot-image/root.img "$size"
 "#;
 
+/// Where the disk that other machines have, too, is mounted; and what the guest's settings say where there is none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept<'a> {
+    /// There is none.
+    Nothing,
+    /// Here.
+    At(&'a str),
+}
+
+/// Makes a file system of `mib` MiB without files in the new folder `out`, by the mke2fs of the chroot that `sandbox` runs commands in.
+///
+/// # Errors
+/// When a command in the chroot fails, or a file cannot be written.
+pub fn empty_disk(
+    sandbox: &Sandbox<'_>,
+    mib: u64,
+    out: &Path,
+    log: &Path,
+) -> Result<PathBuf, Error> {
+    fs::create_dir_all(out).map_err(at(out))?;
+    let sandbox = sandbox.clone().writable(out, OUT);
+    sandbox.give(out).map_err(at(out))?;
+    let file = "kept.img";
+    let (inside, size) = (format!("{OUT}/{file}"), format!("{mib}M"));
+    let arguments = ["-q", "-F", "-t", "ext4", &inside, &size];
+    let mut command = sandbox.command("mke2fs", &arguments);
+    process::run_logged(&mut command, log)?;
+    Ok(out.join(file))
+}
+
 /// Makes an image of the chroot that `sandbox` runs commands in, with what is in `guest` and the target's settings, in the new folder
 /// `out`. The kernel is what the boot loader's `entry` names; where nothing makes such entries, the one of the `release`.
 ///
@@ -61,6 +91,7 @@ mke2fs -q -F -t ext4 -d /srv/boot-root /srv/boot-image/root.img "$size"
 pub fn make(
     sandbox: &Sandbox<'_>,
     boot: &Boot,
+    kept: Kept<'_>,
     guest: &Path,
     release: &str,
     entry: Option<&Entry>,
@@ -69,7 +100,7 @@ pub fn make(
 ) -> Result<Image, Error> {
     fs::create_dir_all(out).map_err(at(out))?;
     let path = out.join("settings");
-    fs::write(&path, settings(boot)).map_err(at(&path))?;
+    fs::write(&path, settings(boot, kept)).map_err(at(&path))?;
     let guest = &sandbox::readable(guest, &out.join("guest"))?;
     let sandbox = sandbox
         .clone()
@@ -113,13 +144,20 @@ fn files(release: &str, entry: Option<&Entry>) -> [[String; 2]; 2] {
 }
 
 /// The target's settings as the guest's shell reads them.
-fn settings(boot: &Boot) -> String {
+fn settings(boot: &Boot, kept: Kept<'_>) -> String {
     let mut text = "# What the target expects, for the checks.\n".to_owned();
     let mut one = |name: &str, value: &str| text.push_str(&format!("{name}={}\n", quoted(value)));
     one("HOST", HOST);
     one("ADDRESS", ADDRESS);
     one("TESTS", &boot.tests);
     one("CLIENT", &boot.client);
+    one(
+        "KEPT",
+        match kept {
+            Kept::Nothing => "",
+            Kept::At(folder) => folder,
+        },
+    );
     let users: Vec<String> = boot
         .users
         .iter()
@@ -183,13 +221,13 @@ mod tests {
         boot.environment
             .insert("ODD".to_owned(), "a \"b\" 'c'".to_owned());
         let script = format!(
-            "{}printf '%s|' \"${{#UNCHECKED[@]}}\" \"${{UNCHECKED[0]}}\" \"${{CHECKS[0]}}\" \"$CLIENT\"; sh -c 'echo \"$ODD\"'",
-            settings(&boot)
+            "{}printf '%s|' \"${{#UNCHECKED[@]}}\" \"${{UNCHECKED[0]}}\" \"${{CHECKS[0]}}\" \"$CLIENT\" \"$KEPT\"; sh -c 'echo \"$ODD\"'",
+            settings(&boot, Kept::At("/tmp"))
         );
         let said = process::capture(process::command("bash").args(["-uc", &script])).unwrap();
         assert_eq!(
             String::from_utf8_lossy(&said.stdout),
-            "2|it's $HOME; `x`|kernel|/mnt/lustre|a \"b\" 'c'\n"
+            "2|it's $HOME; `x`|kernel|/mnt/lustre|/tmp|a \"b\" 'c'\n"
         );
     }
 
@@ -199,12 +237,11 @@ mod tests {
             .join("../specs")
             .join(boot().guest);
         let mut scripts = vec![guest.join("init"), guest.join("functions")];
-        scripts.extend(
-            boot()
-                .checks
-                .iter()
-                .map(|check| guest.join("checks").join(check)),
-        );
+        let boot = boot();
+        let upgrade = &boot.upgrade;
+        let later = [&upgrade.predecessor, &upgrade.upgraded, &upgrade.undone];
+        let checks = boot.checks.iter().chain(later.into_iter().flatten());
+        scripts.extend(checks.map(|check| guest.join("checks").join(check)));
         for script in scripts {
             let parsed = process::capture(process::command("bash").arg("-n").arg(&script)).unwrap();
             assert!(parsed.status.success(), "{}: {parsed:?}", script.display());

@@ -8,7 +8,7 @@ use std::process::Command;
 use lustre_repository::history::{FORMAT, History, Set, SetPackage, path_of};
 use lustre_repository::proof::{Check, Outcome};
 use lustre_repository::said::Said;
-use lustre_repository::upgrade::{self, Server};
+use lustre_repository::upgrade::{self, Pair, Server};
 
 use crate::clients::Dnf;
 use crate::world::{Spec, Tree, succeed};
@@ -49,7 +49,7 @@ impl<'a> Machine<'a> {
                 .arg("--import")
                 .arg(tree.dist().join("RPM-GPG-KEY-lustre-repo")),
         );
-        succeed(machine.dnf.with_base().args(["install", "kernel-core", "e2fsprogs"]));
+        succeed(machine.dnf.with_base().args(["install", "bash", "kernel-core", "e2fsprogs"]));
         machine
     }
 
@@ -226,6 +226,11 @@ impl Releases {
             });
         }
         tree.assemble().unwrap();
+        (tree, self.history())
+    }
+
+    /// What the list of its releases says.
+    fn history(&self) -> History {
         let set = |time: u32, packages: &[Package]| {
             let nevras = packages
                 .iter()
@@ -250,13 +255,12 @@ impl Releases {
                 ..Set::default()
             }
         };
-        let history = History {
+        History {
             format: FORMAT,
             target: "test".to_owned(),
             sets: vec![set(2, &self.now), set(1, &self.before)],
             dropped: Vec::new(),
-        };
-        (tree, history)
+        }
     }
 
     /// The two checks, on a server whose boot loader boots what is said.
@@ -264,15 +268,15 @@ impl Releases {
         let (tree, history) = self.assemble();
         let folder = tree.path().join("server");
         let machine = Machine::new(&tree, &folder, boots);
-        checks(&machine, Some(&history))
+        checks(&machine, &history)
     }
 }
 
-fn checks(machine: &Machine<'_>, history: Option<&History>) -> [Check; 2] {
+fn checks(machine: &Machine<'_>, history: &History) -> [Check; 2] {
     let wanted = WANTED.map(str::to_owned);
     let logs = machine.tree.path().join("logs");
-    fs::create_dir_all(&logs).unwrap();
-    upgrade::checks(machine, history, &wanted, &logs)
+    let pair = Pair::of(Some(history)).unwrap();
+    upgrade::checks(pair, machine, &wanted, &logs)
         .try_into()
         .unwrap()
 }
@@ -282,7 +286,7 @@ fn a_server_upgrades_and_goes_back_to_what_it_had() {
     let (tree, history) = Releases::new().assemble();
     let folder = tree.path().join("server");
     let machine = Machine::new(&tree, &folder, Boots::Fitting);
-    let checks = checks(&machine, Some(&history));
+    let checks = checks(&machine, &history);
     for check in &checks {
         assert_eq!(check.result, Outcome::Pass, "{check:?}");
     }
@@ -301,6 +305,7 @@ fn a_server_upgrades_and_goes_back_to_what_it_had() {
     assert_eq!(
         machine.packages(),
         [
+            "bash-5.2-1",
             "e2fsprogs-1.47.0-1",
             "kernel-6.1-553.1.el8_10_lustre",
             "kernel-core-6.1-553.1.el8_10_lustre",
@@ -315,12 +320,10 @@ fn a_server_upgrades_and_goes_back_to_what_it_had() {
 }
 
 #[test]
-fn where_there_is_nothing_to_upgrade_from_the_checks_say_so_and_do_not_pass() {
+fn where_there_is_nothing_to_upgrade_from_it_is_said() {
     let mut same = Releases::new();
     same.now = same.before.clone();
-    let (tree, history) = same.assemble();
-    let folder = tree.path().join("server");
-    let machine = Machine::new(&tree, &folder, Boots::Nothing);
+    let history = same.history();
     let first = History {
         sets: history.sets[..1].to_vec(),
         ..history.clone()
@@ -330,11 +333,18 @@ fn where_there_is_nothing_to_upgrade_from_the_checks_say_so_and_do_not_pass() {
         (Some(&first), "no predecessor"),
         (Some(&history), "has the same packages"),
     ] {
-        for check in checks(&machine, history) {
-            assert_eq!(check.result, Outcome::NotNeeded, "{check:?}");
-            assert!(check.message.contains(why), "{check:?}");
-        }
+        let said = Pair::of(history).unwrap_err();
+        assert!(said.contains(why), "{said}");
     }
+    // What boots is the same where only tools of ours are others.
+    let mut tools = Releases::new();
+    tools.now = tools.before.clone();
+    Releases::package(&mut tools.now, "lustre-guard").evr = "2.17.0-2";
+    let history = tools.history();
+    let alike = Pair::of(Some(&history)).unwrap().alike().unwrap();
+    assert!(alike.contains("the same kernel, Lustre and e2fsprogs"), "{alike}");
+    let history = Releases::new().history();
+    assert_eq!(Pair::of(Some(&history)).unwrap().alike(), None);
 }
 
 /// What a release does wrong; how the two checks end, and what is said.
@@ -346,7 +356,7 @@ const FAILS: &str = "-p <lua>\nerror('it failed')";
 #[test]
 fn what_goes_wrong_on_the_way_and_back_is_found() {
     use Outcome::{Fail, NotRun, Pass};
-    let faults: [Fault; 12] = [
+    let faults: [Fault; 13] = [
         (
             "a scriptlet of the release fails when it goes, of which dnf only warns",
             |all| all.now("lustre", &format!("%postun {FAILS}")),
@@ -386,7 +396,7 @@ fn what_goes_wrong_on_the_way_and_back_is_found() {
             "lustre-tests-2.17.0-1.x86_64 stayed",
         ),
         (
-            "a package takes the place of another for good, so dnf cannot bring that back",
+            "a package takes the place of another, and does not let go of it",
             |all| {
                 all.now.retain(|one| one.name != "e2fsprogs");
                 let tags = "Provides: e2fsprogs = 1.48\nObsoletes: e2fsprogs < 9\nConflicts: e2fsprogs\n\
@@ -394,9 +404,16 @@ fn what_goes_wrong_on_the_way_and_back_is_found() {
                 all.now.push(Package::new("ldiskfsprogs", "1.48-1", tags, &["/usr/sbin/mke2fs"]));
                 all.now("lustre", "Requires: ldiskfsprogs");
                 all.now("lustre-guard", "Requires: ldiskfsprogs");
+                all.now("ldiskfsprogs", &format!("%preun {FAILS}"));
             },
             [Pass, Fail],
             "ldiskfsprogs",
+        ),
+        (
+            "a package takes the place of one of the distribution's",
+            |all| all.now("lustre", "Obsoletes: bash"),
+            [Fail, Pass],
+            "the upgrade removed bash-5.2-1.x86_64",
         ),
         (
             "a file of ours changes at the upgrade",
@@ -438,7 +455,7 @@ fn what_goes_wrong_on_the_way_and_back_is_found() {
                 modules.files[0].0 = "/lib/modules/6.1-999.x86_64/extra/lustre.ko".to_owned();
             },
             [Fail, Pass],
-            "the boot default is 6.1-553.el8_10.x86_64, which has no lustre.ko",
+            "the boot default is 6.1-553.el8_10, which has no lustre.ko",
         ),
         (
             "the predecessor was never whole",
