@@ -212,7 +212,7 @@ pub struct Journey<'a> {
     ours: BTreeSet<String>,
     /// Those that stay when a newer one comes.
     side_by_side: BTreeSet<String>,
-    /// Whether the upgrade changed anything that can be undone.
+    /// Whether the upgrade changed anything: only then is there anything to undo.
     moved: bool,
 }
 
@@ -221,7 +221,7 @@ pub fn checks(pair: Pair<'_>, server: &dyn Server, wanted: &[String], logs: &Pat
     let checked = pair.words();
     let mut journey = None;
     let there = Check::run(UPGRADE, logs, || {
-        match Journey::begin(pair, server, wanted) {
+        match Journey::begin(pair, server, wanted, &[]) {
             Ok(mut begun) => {
                 let step = begun.upgrade();
                 journey = Some(begun);
@@ -249,7 +249,8 @@ pub fn checks(pair: Pair<'_>, server: &dyn Server, wanted: &[String], logs: &Pat
 }
 
 impl<'a> Journey<'a> {
-    /// Makes `server` one that has the predecessor's packages, those named `wanted` with what they need, and no others of ours.
+    /// Makes `server` one that has the predecessor's packages, those named `wanted` with what they need, and no others of ours; and of the
+    /// distribution's those named `besides`.
     ///
     /// # Errors
     /// When it cannot be, or what it has then is not whole.
@@ -257,6 +258,7 @@ impl<'a> Journey<'a> {
         pair: Pair<'a>,
         server: &'a dyn Server,
         wanted: &[String],
+        besides: &[String],
     ) -> Result<Self, NotBegun> {
         let mut journey = Self {
             before: State::default(),
@@ -267,7 +269,7 @@ impl<'a> Journey<'a> {
             server,
         };
         let bare = journey.installed()?;
-        journey.install(&bare, wanted)?;
+        journey.install(&bare, wanted, besides)?;
         let state = journey.state()?;
         let of_set = nevras(journey.pair.before);
         journey.ours = state.packages.intersection(&of_set).cloned().collect();
@@ -311,7 +313,12 @@ impl<'a> Journey<'a> {
     }
 
     /// As the documentation has a server do it when the predecessor was the newest: its dnf sees no other package of ours.
-    fn install(&self, bare: &BTreeSet<String>, wanted: &[String]) -> Result<(), NotBegun> {
+    fn install(
+        &self,
+        bare: &BTreeSet<String>,
+        wanted: &[String],
+        besides: &[String],
+    ) -> Result<(), NotBegun> {
         let before = self.pair.before;
         let release = packages_of(before)
             .find(|one| name_of(&one.nevra) == Some(release_package::NAME))
@@ -325,6 +332,7 @@ impl<'a> Journey<'a> {
             .map(nevra_of)
             .collect();
         packages.extend(self.kernel_of_the_distribution(bare, &packages)?);
+        packages.extend_from_slice(besides);
         let of_set = nevras(before);
         let hidden: Vec<String> = self
             .pair
@@ -355,9 +363,9 @@ impl<'a> Journey<'a> {
         }
         let mut kernels = BTreeSet::new();
         for one in packages_of(before).filter(|one| packages.contains(&nevra_of(one))) {
-            let said = self
-                .server
-                .rpm(&["-qpl", "--nosignature", &self.server.place(&one.path)])?;
+            let said =
+                self.server
+                    .rpm(&["-qpl", "--nosignature", &self.server.place(&one.path)])?;
             if let Some(failed) = said.failed(&format!("rpm -qpl {}", one.path)) {
                 return Err(failed.into());
             }
@@ -377,6 +385,23 @@ impl<'a> Journey<'a> {
                  no server of this proof can have it"
             ))),
         }
+    }
+
+    /// The kernel of the predecessor, as `uname -r` says it, where it is ours and installed.
+    pub fn kernel_before(&self) -> Option<String> {
+        kernels(&self.before, self.pair.before).into_iter().next()
+    }
+
+    /// As [`Journey::kernel_before`], of the release, where nothing was undone.
+    ///
+    /// # Errors
+    /// When rpm does not say what is installed.
+    pub fn kernel_now(&self) -> Result<Option<String>, String> {
+        let state = State {
+            packages: self.installed()?,
+            ..State::default()
+        };
+        Ok(kernels(&state, self.pair.now).into_iter().next())
     }
 
     /// `dnf upgrade`, and what the server has then.
@@ -521,7 +546,9 @@ impl<'a> Journey<'a> {
         let ours: Vec<String> = self.pair.all.iter().map(|one| without_epoch(one)).collect();
         let mut findings = scriptlets::findings(&said, &ours);
         let errors = said.lines().map(str::trim).filter(|line| {
-            line.starts_with("error:") && !line.contains("scriptlet") && !line.contains("lua script")
+            line.starts_with("error:")
+                && !line.contains("scriptlet")
+                && !line.contains("lua script")
         });
         findings.extend(errors.map(|line| format!("dnf {}: {line}", arguments.join(" "))));
         Ok(findings)
@@ -576,9 +603,7 @@ impl<'a> Journey<'a> {
             .map(|said| format!("rpm -V: {said}"))
             .collect();
         for said in &state.complaints {
-            if !known.contains(said)
-                || said.contains("Unsatisfied")
-                || said.starts_with("missing")
+            if !known.contains(said) || said.contains("Unsatisfied") || said.starts_with("missing")
             {
                 findings.insert(format!("rpm -V: {said}"));
             }
@@ -597,12 +622,11 @@ impl<'a> Journey<'a> {
             .iter()
             .any(|path| with_lustre(path).is_some_and(|kernel| kernel == *boots));
         if !fits {
-            findings.push(format!("the boot default is {boots}, which has no lustre.ko"));
+            findings.push(format!(
+                "the boot default is {boots}, which has no lustre.ko"
+            ));
         }
-        let ours: Vec<String> = packages_of(set)
-            .filter_map(|one| Some(one.nevra.strip_prefix(KERNEL)?.strip_prefix('-')?.to_owned()))
-            .filter(|release| state.packages.contains(&format!("{KERNEL}-{release}")))
-            .collect();
+        let ours = kernels(state, set);
         if !ours.is_empty() && !ours.contains(boots) {
             findings.push(format!(
                 "the boot default is {boots}, not {}",
@@ -611,6 +635,17 @@ impl<'a> Journey<'a> {
         }
         findings
     }
+}
+
+/// The kernels of a set that are installed, as `uname -r` says them.
+fn kernels(state: &State, set: &Set) -> Vec<String> {
+    packages_of(set)
+        .filter_map(|one| {
+            let release = one.nevra.strip_prefix(KERNEL)?.strip_prefix('-')?;
+            Some(release.to_owned())
+        })
+        .filter(|release| state.packages.contains(&format!("{KERNEL}-{release}")))
+        .collect()
 }
 
 /// The kernel that a file is Lustre's module of.

@@ -53,13 +53,15 @@ if [ -n "$5" ]; then take initrd "$5" "$6"; fi
 mke2fs -q -F -t ext4 -d /srv/boot-root /srv/boot-image/root.img "$size"
 "#;
 
-/// Where the disk that other machines have, too, is mounted; and what the guest's settings say where there is none.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept<'a> {
-    /// There is none.
-    Nothing,
-    /// Here.
-    At(&'a str),
+/// What runs in a guest.
+#[derive(Debug, Clone, Copy)]
+pub struct Guest<'a> {
+    /// The target's table.
+    pub boot: &'a Boot,
+    /// The folder with the scripts.
+    pub scripts: &'a Path,
+    /// Where the disk that other machines have, too, is mounted.
+    pub kept: Option<&'a str>,
 }
 
 /// Makes a file system of `mib` MiB without files in the new folder `out`, by the mke2fs of the chroot that `sandbox` runs commands in.
@@ -83,16 +85,14 @@ pub fn empty_disk(
     Ok(out.join(file))
 }
 
-/// Makes an image of the chroot that `sandbox` runs commands in, with what is in `guest` and the target's settings, in the new folder
+/// Makes an image of the chroot that `sandbox` runs commands in, with `guest`'s scripts and the target's settings, in the new folder
 /// `out`. The kernel is what the boot loader's `entry` names; where nothing makes such entries, the one of the `release`.
 ///
 /// # Errors
 /// When a command in the chroot fails, or a file cannot be written.
 pub fn make(
     sandbox: &Sandbox<'_>,
-    boot: &Boot,
-    kept: Kept<'_>,
-    guest: &Path,
+    guest: Guest<'_>,
     release: &str,
     entry: Option<&Entry>,
     out: &Path,
@@ -100,15 +100,15 @@ pub fn make(
 ) -> Result<Image, Error> {
     fs::create_dir_all(out).map_err(at(out))?;
     let path = out.join("settings");
-    fs::write(&path, settings(boot, kept)).map_err(at(&path))?;
-    let guest = &sandbox::readable(guest, &out.join("guest"))?;
+    fs::write(&path, settings(guest)).map_err(at(&path))?;
+    let scripts = &sandbox::readable(guest.scripts, &out.join("guest"))?;
     let sandbox = sandbox
         .clone()
         .itself(ROOT)
-        .read_only(guest, GUEST)
+        .read_only(scripts, GUEST)
         .writable(out, OUT);
     sandbox.give(out).map_err(at(out))?;
-    let size = format!("{}M", boot.disk_mib);
+    let size = format!("{}M", guest.boot.disk_mib);
     let [kernels, initrds] = files(release, entry);
     let mut arguments = vec!["-euc", SCRIPT, "sh", &size, GUEST_INSIDE];
     arguments.extend(kernels.iter().chain(&initrds).map(String::as_str));
@@ -144,20 +144,15 @@ fn files(release: &str, entry: Option<&Entry>) -> [[String; 2]; 2] {
 }
 
 /// The target's settings as the guest's shell reads them.
-fn settings(boot: &Boot, kept: Kept<'_>) -> String {
+fn settings(guest: Guest<'_>) -> String {
+    let boot = guest.boot;
     let mut text = "# What the target expects, for the checks.\n".to_owned();
     let mut one = |name: &str, value: &str| text.push_str(&format!("{name}={}\n", quoted(value)));
     one("HOST", HOST);
     one("ADDRESS", ADDRESS);
     one("TESTS", &boot.tests);
     one("CLIENT", &boot.client);
-    one(
-        "KEPT",
-        match kept {
-            Kept::Nothing => "",
-            Kept::At(folder) => folder,
-        },
-    );
+    one("KEPT", guest.kept.unwrap_or_default());
     let users: Vec<String> = boot
         .users
         .iter()
@@ -222,7 +217,11 @@ mod tests {
             .insert("ODD".to_owned(), "a \"b\" 'c'".to_owned());
         let script = format!(
             "{}printf '%s|' \"${{#UNCHECKED[@]}}\" \"${{UNCHECKED[0]}}\" \"${{CHECKS[0]}}\" \"$CLIENT\" \"$KEPT\"; sh -c 'echo \"$ODD\"'",
-            settings(&boot, Kept::At("/tmp"))
+            settings(Guest {
+                boot: &boot,
+                scripts: Path::new("/scripts"),
+                kept: Some("/tmp"),
+            })
         );
         let said = process::capture(process::command("bash").args(["-uc", &script])).unwrap();
         assert_eq!(

@@ -14,7 +14,13 @@ use crate::clients::Dnf;
 use crate::world::{Spec, Tree, succeed};
 
 /// What a server of the tests installs.
-const WANTED: [&str; 5] = ["kernel", "kmod-lustre", "lustre", "e2fsprogs", "lustre-tests"];
+const WANTED: [&str; 5] = [
+    "kernel",
+    "kmod-lustre",
+    "lustre",
+    "e2fsprogs",
+    "lustre-tests",
+];
 
 /// A server: a root, with the machine's dnf and rpm.
 pub struct Machine<'a> {
@@ -49,7 +55,12 @@ impl<'a> Machine<'a> {
                 .arg("--import")
                 .arg(tree.dist().join("RPM-GPG-KEY-lustre-repo")),
         );
-        succeed(machine.dnf.with_base().args(["install", "bash", "kernel-core", "e2fsprogs"]));
+        succeed(
+            machine
+                .dnf
+                .with_base()
+                .args(["install", "bash", "kernel-core", "e2fsprogs"]),
+        );
         machine
     }
 
@@ -78,7 +89,8 @@ impl Server for Machine<'_> {
         // The path of the key in the file is the server's; from outside of the root it is this one.
         let key = format!(
             "--setopt=lustre.gpgkey=file://{}",
-            self.path("etc/pki/rpm-gpg/RPM-GPG-KEY-lustre-repo").display()
+            self.path("etc/pki/rpm-gpg/RPM-GPG-KEY-lustre-repo")
+                .display()
         );
         let (success, text) = crate::world::run(self.dnf.with_base().arg(key).args(arguments));
         match success {
@@ -146,7 +158,12 @@ impl Package {
 }
 
 /// The packages of a release: the kernel of the number `build`, Lustre of `version`.
-fn release(build: u32, kernel: &'static str, lustre: &'static str, e2fsprogs: &'static str) -> Vec<Package> {
+fn release(
+    build: u32,
+    kernel: &'static str,
+    lustre: &'static str,
+    e2fsprogs: &'static str,
+) -> Vec<Package> {
     let modules = format!("/lib/modules/{kernel}.x86_64");
     vec![
         Package::new(
@@ -155,7 +172,12 @@ fn release(build: u32, kernel: &'static str, lustre: &'static str, e2fsprogs: &'
             &format!("Provides: installonlypkg(kernel)\nProvides: kernel(foo) = 0x{build}"),
             &[&format!("{modules}/vmlinuz")],
         ),
-        Package::new("kernel", kernel, "Requires: kernel-core = %{version}-%{release}", &[]),
+        Package::new(
+            "kernel",
+            kernel,
+            "Requires: kernel-core = %{version}-%{release}",
+            &[],
+        ),
         Package::new(
             "kmod-lustre",
             lustre,
@@ -169,7 +191,12 @@ fn release(build: u32, kernel: &'static str, lustre: &'static str, e2fsprogs: &'
             &["/usr/sbin/lctl"],
         ),
         Package::new("e2fsprogs", e2fsprogs, "", &["/usr/sbin/mke2fs"]),
-        Package::new("lustre-guard", lustre, "Supplements: lustre", &["/usr/libexec/guard"]),
+        Package::new(
+            "lustre-guard",
+            lustre,
+            "Supplements: lustre",
+            &["/usr/libexec/guard"],
+        ),
     ]
 }
 
@@ -291,14 +318,27 @@ fn a_server_upgrades_and_goes_back_to_what_it_had() {
         assert_eq!(check.result, Outcome::Pass, "{check:?}");
     }
     let [upgrade, undo] = checks;
-    assert_eq!((upgrade.name.as_str(), undo.name.as_str()), ("upgrade", "undo"));
-    for part in ["2.17.0-1", "2.17.1-1", "6.1-553.1.el8_10_lustre", "1.47.1-1"] {
+    assert_eq!(
+        (upgrade.name.as_str(), undo.name.as_str()),
+        ("upgrade", "undo")
+    );
+    for part in [
+        "2.17.0-1",
+        "2.17.1-1",
+        "6.1-553.1.el8_10_lustre",
+        "1.47.1-1",
+    ] {
         assert!(upgrade.checked.contains(part), "{part}: {upgrade:?}");
     }
     // The kernel came beside the other; four packages took the place of their predecessors.
-    assert!(upgrade.message.contains("6 packages came, 4 went"), "{upgrade:?}");
     assert!(
-        upgrade.message.contains("boots 6.1-553.2.el8_10_lustre.x86_64"),
+        upgrade.message.contains("6 packages came, 4 went"),
+        "{upgrade:?}"
+    );
+    assert!(
+        upgrade
+            .message
+            .contains("boots 6.1-553.2.el8_10_lustre.x86_64"),
         "{upgrade:?}"
     );
     // The machine has the predecessor again, with what came as a weak dependency.
@@ -316,7 +356,10 @@ fn a_server_upgrades_and_goes_back_to_what_it_had() {
             "lustre-repo-release-1.0-1.el8",
         ]
     );
-    assert_eq!(machine.boots().unwrap().unwrap(), "6.1-553.1.el8_10_lustre.x86_64");
+    assert_eq!(
+        machine.boots().unwrap().unwrap(),
+        "6.1-553.1.el8_10_lustre.x86_64"
+    );
 }
 
 #[test]
@@ -342,7 +385,10 @@ fn where_there_is_nothing_to_upgrade_from_it_is_said() {
     Releases::package(&mut tools.now, "lustre-guard").evr = "2.17.0-2";
     let history = tools.history();
     let alike = Pair::of(Some(&history)).unwrap().alike().unwrap();
-    assert!(alike.contains("the same kernel, Lustre and e2fsprogs"), "{alike}");
+    assert!(
+        alike.contains("the same kernel, Lustre and e2fsprogs"),
+        "{alike}"
+    );
     let history = Releases::new().history();
     assert_eq!(Pair::of(Some(&history)).unwrap().alike(), None);
 }
@@ -390,7 +436,12 @@ fn what_goes_wrong_on_the_way_and_back_is_found() {
         (
             "a package has no successor, and nothing takes it off",
             |all| {
-                all.before.push(Package::new("lustre-tests", "2.17.0-1", "", &["/usr/lib/tests"]));
+                all.before.push(Package::new(
+                    "lustre-tests",
+                    "2.17.0-1",
+                    "",
+                    &["/usr/lib/tests"],
+                ));
             },
             [Fail, Pass],
             "lustre-tests-2.17.0-1.x86_64 stayed",
@@ -401,7 +452,12 @@ fn what_goes_wrong_on_the_way_and_back_is_found() {
                 all.now.retain(|one| one.name != "e2fsprogs");
                 let tags = "Provides: e2fsprogs = 1.48\nObsoletes: e2fsprogs < 9\nConflicts: e2fsprogs\n\
                             Provides: ldiskfsprogs";
-                all.now.push(Package::new("ldiskfsprogs", "1.48-1", tags, &["/usr/sbin/mke2fs"]));
+                all.now.push(Package::new(
+                    "ldiskfsprogs",
+                    "1.48-1",
+                    tags,
+                    &["/usr/sbin/mke2fs"],
+                ));
                 all.now("lustre", "Requires: ldiskfsprogs");
                 all.now("lustre-guard", "Requires: ldiskfsprogs");
                 all.now("ldiskfsprogs", &format!("%preun {FAILS}"));
@@ -481,7 +537,9 @@ fn what_goes_wrong_on_the_way_and_back_is_found() {
             .map(|check| check.message.as_str())
             .collect();
         if results != ends || !text.iter().all(|text| text.contains(said)) {
-            wrong.push(format!("{what}: {results:?} is not {ends:?} with `{said}`: {checks:#?}"));
+            wrong.push(format!(
+                "{what}: {results:?} is not {ends:?} with `{said}`: {checks:#?}"
+            ));
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
@@ -491,7 +549,10 @@ fn what_goes_wrong_on_the_way_and_back_is_found() {
 fn a_kernel_that_boots_and_has_no_lustre_is_found() {
     // As without the guard: the kernel of the predecessor still boots, and its modules are gone.
     let [upgrade, undo] = Releases::new().checks(Boots::First);
-    assert_eq!((upgrade.result, undo.result), (Outcome::Fail, Outcome::Pass));
+    assert_eq!(
+        (upgrade.result, undo.result),
+        (Outcome::Fail, Outcome::Pass)
+    );
     let old = "the boot default is 6.1-553.1.el8_10_lustre.x86_64";
     for part in [
         format!("{old}, which has no lustre.ko"),

@@ -82,9 +82,9 @@ pub fn install_checks(input: &InstallInput<'_>) -> Vec<Check> {
     drop(chroot);
     checks.extend(match broken {
         None => upgrade::upgrade_checks(input),
-        Some(before) => upgrade::not_run(&format!(
-            "`{before}` failed, and this check depends on it"
-        )),
+        Some(before) => {
+            upgrade::not_run(&format!("`{before}` failed, and this check depends on it"))
+        }
     });
     checks
 }
