@@ -4,14 +4,16 @@
 //! The first set is the release itself. A package that several of them have is one file.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::json_file;
+pub use crate::json_file::Error;
 use crate::layout::Kind;
 use crate::manifest::{self, Manifest};
-use crate::release::parts;
+use crate::release::{Known, parts};
+use crate::repodata::Package;
 
 /// The file's name at the top of the tree.
 pub const FILE: &str = "releases.json";
@@ -96,22 +98,6 @@ pub struct Dropped {
     pub why: String,
 }
 
-/// A list of releases that cannot be read, or is none.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The file.
-    #[error(transparent)]
-    File(#[from] json_file::Error),
-    /// It says what cannot be.
-    #[error("{} is no {WHAT}: {why}", lustre_files::shown(path))]
-    Wrong {
-        /// The file.
-        path: PathBuf,
-        /// What it says.
-        why: String,
-    },
-}
-
 impl History {
     /// Reads and checks the list of the repository at `repository_root`. Repositories of earlier versions of the tool have none.
     ///
@@ -120,7 +106,7 @@ impl History {
     pub fn read(repository_root: &Path) -> Result<Option<Self>, Error> {
         let path = repository_root.join(FILE);
         let there = lustre_files::if_there(std::fs::symlink_metadata(&path));
-        let there = there.map_err(|source| json_file::Error::Read {
+        let there = there.map_err(|source| Error::Read {
             what: WHAT,
             path: path.clone(),
             source,
@@ -131,7 +117,11 @@ impl History {
         let history: Self = json_file::read(WHAT, &path, FORMAT)?;
         match history.wrong() {
             None => Ok(Some(history)),
-            Some(why) => Err(Error::Wrong { path, why }),
+            Some(why) => Err(Error::Wrong {
+                what: WHAT,
+                path,
+                why,
+            }),
         }
     }
 
@@ -193,6 +183,12 @@ impl History {
             }
         }
         None
+    }
+
+    /// Takes out of `packages`, which the metadata in the folder `kind` list, those that the release itself has not.
+    pub fn retain_release(&self, kind: Kind, packages: &mut Vec<Package>) {
+        let older = self.older_paths();
+        packages.retain(|one| !older.contains(location(kind, one).as_str()));
     }
 
     /// The paths of the packages that only older sets have.
@@ -305,6 +301,25 @@ impl From<&manifest::Package> for SetPackage {
             stage: package.stage.clone(),
         }
     }
+}
+
+impl<'a> From<&'a SetPackage> for Known<'a> {
+    fn from(package: &'a SetPackage) -> Self {
+        Self {
+            nevra: &package.nevra,
+            content: &package.sha256_unsigned,
+        }
+    }
+}
+
+/// What is compared of packages.
+pub fn known(packages: &[SetPackage]) -> Vec<Known<'_>> {
+    packages.iter().map(Known::from).collect()
+}
+
+/// Where a package that the metadata in the folder `kind` list is in the repository.
+pub fn location(kind: Kind, package: &Package) -> String {
+    format!("{}/{}", kind.folder(), package.location)
 }
 
 /// Where the package `nevra` is in a repository, if it can be in one.

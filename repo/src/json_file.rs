@@ -39,6 +39,16 @@ pub enum Error {
         /// What is wrong, with line and column.
         source: serde_json::Error,
     },
+    /// It says what cannot be.
+    #[error("{} is not a {what}: {why}", path.display())]
+    Wrong {
+        /// Which kind of file.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// What it says.
+        why: String,
+    },
     /// A newer tool wrote it.
     #[error("{} has format {found}, this tool reads up to {newest}: use the tool that wrote it, or a newer one", path.display())]
     Format {

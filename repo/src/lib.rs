@@ -8,6 +8,7 @@
 pub mod closure;
 pub mod compat;
 pub mod comps;
+pub mod earlier;
 pub mod files;
 pub mod history;
 pub mod json_file;

@@ -45,6 +45,7 @@ pub fn statement(manifest: &Manifest, sums: &str) -> String {
                     "releaseTime": manifest.release_time(),
                     "overrules": release.overrules,
                     "replaces": release.replaces.map(|it| it.manifest_sha256),
+                    "keeps": release.keeps_sha256,
                 },
                 "internalParameters": {
                     "sourceDateEpoch": manifest.source_date_epoch,

@@ -24,6 +24,9 @@ pub struct Release {
     /// The one it replaces; none where nothing was in its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<Replaced>,
+    /// The SHA-256 of what it keeps of earlier releases; none where it keeps nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keeps_sha256: Option<String>,
 }
 
 /// A repository that another replaces, as far as it is told what changed.

@@ -91,10 +91,17 @@ impl<'h> Pair<'h> {
     pub fn of(history: Option<&'h History>) -> Result<Self, String> {
         let sets = history.map_or(&[][..], |history| &history.sets);
         let [now, before, ..] = sets else {
-            return Err(
+            let mut why =
                 "no predecessor: the repository has the packages of no release before this one"
-                    .to_owned(),
-            );
+                    .to_owned();
+            for dropped in history.into_iter().flat_map(|history| &history.dropped) {
+                let _ = write!(
+                    why,
+                    "; Lustre {} was not kept: {}",
+                    dropped.lustre, dropped.why
+                );
+            }
+            return Err(why);
         };
         let all: BTreeSet<String> = sets
             .iter()

@@ -8,6 +8,8 @@
 mod advisories;
 #[path = "assemble/clients.rs"]
 mod clients;
+#[path = "assemble/history.rs"]
+mod history;
 #[path = "assemble/installs.rs"]
 mod installs;
 #[path = "assemble/page.rs"]

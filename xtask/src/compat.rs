@@ -11,6 +11,7 @@ use lustre_packaging::source::Downloader;
 use lustre_packaging::store::{Digest, TempDir};
 use lustre_repository::closure::kernel::is_kernel;
 use lustre_repository::compat::{Compat, Ext4, Kernel, OWN, Side, Verdict};
+use lustre_repository::history::History;
 use lustre_repository::layout::Kind;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::repodata::{self, Package};
@@ -53,8 +54,12 @@ impl Repository {
     }
 
     fn read(path: &Path) -> anyhow::Result<Self> {
-        let packages = repodata::primary(&root(path))
+        let mut packages = repodata::primary(&root(path))
             .with_context(|| format!("no repository that can be read at {}", path.display()))?;
+        // Servers get the newest.
+        if let Some(releases) = History::read(path)? {
+            releases.retain_release(Kind::Binary, &mut packages);
+        }
         Ok(Self {
             path: path.to_owned(),
             packages,

@@ -34,7 +34,7 @@ pub use error::Error;
 pub use features::Features;
 pub use model::{
     Build, Distribution, DistributionKernel, DistributionKind, E2fsprogs, Group, Install, Kernel,
-    KernelKind, Lustre, Repository, Source, Target,
+    KernelKind, Lustre, MOST_KEPT, Repository, Source, Target,
 };
 pub use names::{list, releases};
 pub use needs::{Debuginfo, Needs, Share};

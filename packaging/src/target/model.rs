@@ -337,10 +337,21 @@ pub struct Repository {
     /// The armored public key that will sign later releases: servers get to know it before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_key: Option<String>,
+    /// How many releases it has the packages of, with the newest: servers can go back to the others.
+    #[serde(default = "kept")]
+    pub keep: usize,
     /// The package that makes a server know the repository.
     pub release_package: ReleasePackage,
     /// The comps group.
     pub group: Group,
+}
+
+/// The most releases that a repository may keep.
+pub const MOST_KEPT: usize = 32;
+
+/// How many releases a repository keeps where the target does not say.
+fn kept() -> usize {
+    3
 }
 
 /// The numbers of `lustre-repo-release`. They are its own, whatever Lustre's are: dnf replaces it only by one with higher numbers.

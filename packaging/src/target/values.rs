@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::model::Target;
+use super::model::{MOST_KEPT, Target};
 use super::syntax::inside;
 use crate::source::Location;
 
@@ -99,6 +99,12 @@ const RULES: &[(&str, Kind)] = &[
 pub(super) fn check(target: &Target) -> Result<(), String> {
     let all = serde_json::to_value(target).map_err(|error| error.to_string())?;
     walk(&all, "")?;
+    let keep = target.repository.keep;
+    if !(1..=MOST_KEPT).contains(&keep) {
+        return Err(format!(
+            "repository.keep is {keep}; it is the number of releases that the repository has the packages of, from 1 to {MOST_KEPT}"
+        ));
+    }
     let built = target.expected_packages();
     for (list, packages) in [
         ("mandatory", &target.repository.group.mandatory),

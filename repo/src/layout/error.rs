@@ -101,6 +101,20 @@ pub enum Error {
         /// The stage.
         stage: String,
     },
+    /// A package of an earlier release that cannot be kept.
+    #[error(
+        "{} is of an earlier release that this one keeps, and not as that had it: {why}",
+        lustre_files::shown(path)
+    )]
+    Earlier {
+        /// The package, where it was.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// Releases that cannot be listed.
+    #[error("the releases that the repository has cannot be listed: {0}")]
+    Releases(String),
     /// The public key cannot be used.
     #[error("the public key of the repository: {0}")]
     Key(#[from] key::Error),

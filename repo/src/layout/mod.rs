@@ -22,7 +22,9 @@ use walkdir::WalkDir;
 
 use crate::compat::{self, Compat, Ext4, Side};
 use crate::comps::Comps;
+use crate::earlier::Earlier;
 use crate::files::{set_mode, set_mtime};
+use crate::history::{self, History, Set};
 use crate::manifest::{self, Manifest};
 use crate::repo_file::{self, KeyLocation, RepoFile};
 use crate::repodata::Package;
@@ -62,6 +64,8 @@ pub struct Assembly<'a> {
     pub base: Option<Base<'a>>,
     /// What the packages were made with besides what the manifest says.
     pub made_with: &'a MadeWith,
+    /// The releases before it whose packages it keeps.
+    pub earlier: &'a Earlier,
     /// Makes an armored detached signature by the primary key over the bytes of a `repomd.xml` or of `SHA256SUMS`.
     pub sign: &'a dyn Fn(&[u8]) -> Result<String, SignError>,
 }
@@ -93,8 +97,16 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
     manifest.repository = Some(told(assembly)?);
     let licenses;
     (manifest.packages, licenses) = place_packages(assembly, tree)?;
+    if let Some(release) = &mut manifest.release {
+        release.keeps_sha256 = assembly.earlier.digest();
+    }
     manifest.sort();
     let time = manifest.release_time();
+    let releases = releases(
+        assembly,
+        &manifest,
+        place_earlier(assembly, &manifest, tree)?,
+    )?;
 
     let scratch = tempfile::tempdir().map_err(tried("make a folder in", &std::env::temp_dir()))?;
     let groups = scratch.path().join("comps.xml");
@@ -129,8 +141,10 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
         fs::write(&path, text).map_err(tried("write", &path))?;
     }
     manifest.write(&tree.join(manifest::FILE))?;
+    let path = tree.join(history::FILE);
+    fs::write(&path, releases.to_json()).map_err(tried("write", &path))?;
     if let Some(base) = assembly.base {
-        let table = kernels(&manifest.target, base, &tree.join(Kind::Binary.folder()))?;
+        let table = kernels(&releases, base, &tree.join(Kind::Binary.folder()))?;
         for (name, text) in [
             (compat::FILE, table.to_json()),
             (compat::TEXT, table.to_text()),
@@ -256,9 +270,87 @@ fn place_packages(
     Ok((packages.collect(), licenses))
 }
 
+/// Copies the packages of earlier releases to their places, but for those that the release has as well. Gives their sets.
+fn place_earlier(
+    assembly: &Assembly<'_>,
+    manifest: &Manifest,
+    tree: &Path,
+) -> Result<Vec<Set>, Error> {
+    let own: BTreeMap<&str, &manifest::Package> = manifest
+        .packages
+        .iter()
+        .map(|one| (one.file.as_str(), one))
+        .collect();
+    let earlier = assembly.earlier;
+    let mut sets = earlier.sets.clone();
+    for package in sets.iter_mut().flat_map(|set| &mut set.packages) {
+        if let Some(own) = own.get(package.path.as_str()) {
+            // The one file that there is.
+            *package = history::SetPackage {
+                stage: package.stage.clone(),
+                ..history::SetPackage::from(*own)
+            };
+            continue;
+        }
+        let (from, to) = (earlier.folder.join(&package.path), tree.join(&package.path));
+        if to.exists() {
+            continue;
+        }
+        let unfit = |why: String| Error::Earlier {
+            path: from.clone(),
+            why,
+        };
+        let there = fs::symlink_metadata(&from).map_err(|error| unfit(error.to_string()))?;
+        if !there.is_file() || there.len() != package.size {
+            return Err(unfit(format!("it is no file of {} bytes", package.size)));
+        }
+        lustre_files::copy(&from, &to).map_err(tried("copy", &from))?;
+        let (sha256, _) = sums::sha256(&to).map_err(tried("read the copy of", &from))?;
+        if sha256 != package.sha256 {
+            return Err(unfit(format!(
+                "it has SHA-256 {sha256}, not {}",
+                package.sha256
+            )));
+        }
+        let header = inputs::read(&to)?;
+        if header.nevra != package.nevra {
+            return Err(unfit(format!(
+                "it is {}, not {}",
+                header.nevra, package.nevra
+            )));
+        }
+        set_mode(&to, 0o644).map_err(tried("set the mode of the copy of", &from))?;
+        set_mtime(&to, header.build_time).map_err(tried("set the time of the copy of", &from))?;
+    }
+    Ok(sets)
+}
+
+/// The releases that the repository has.
+fn releases(
+    assembly: &Assembly<'_>,
+    manifest: &Manifest,
+    earlier: Vec<Set>,
+) -> Result<History, Error> {
+    let digest = sums::of_text(&manifest.to_json());
+    let own = Set::of(manifest, &digest).map_err(|error| Error::Releases(error.to_string()))?;
+    let mut sets = vec![own];
+    sets.extend(earlier);
+    let releases = History {
+        format: history::FORMAT,
+        target: manifest.target.clone(),
+        sets,
+        dropped: assembly.earlier.dropped.clone(),
+    };
+    match releases.wrong() {
+        None => Ok(releases),
+        Some(why) => Err(Error::Releases(why)),
+    }
+}
+
 /// On which kernels the modules of the repository at `root` load: on its own, which they were made for, and on those of `base`.
-fn kernels(target: &str, base: Base<'_>, root: &Path) -> Result<Compat, repodata::Error> {
-    let ours = repodata::primary(root)?;
+fn kernels(releases: &History, base: Base<'_>, root: &Path) -> Result<Compat, repodata::Error> {
+    let mut ours = repodata::primary(root)?;
+    releases.retain_release(Kind::Binary, &mut ours);
     let sides = [
         Side {
             repository: compat::OWN,
@@ -273,6 +365,7 @@ fn kernels(target: &str, base: Base<'_>, root: &Path) -> Result<Compat, repodata
         compat::OWN => Ext4::same(),
         _ => (base.ext4)(kernel),
     };
+    let target = &releases.target;
     Ok(Compat::of(target, base.of, &ours, &sides, &mut ext4))
 }
 

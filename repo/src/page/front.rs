@@ -10,7 +10,7 @@ use super::words::{grouped, href, shown, word};
 use crate::manifest::{self, Manifest};
 use crate::proof::report::{self, Outcome, Proof};
 use crate::release::parts;
-use crate::{compat, release_package, repo_file, sbom, sums};
+use crate::{compat, history, release_package, repo_file, sbom, sums};
 
 /// A point in time.
 pub(super) fn time(seconds: u64) -> Markup {
@@ -171,12 +171,16 @@ pub(super) fn commands(manifest: &Manifest) -> Markup {
 }
 
 /// What the files at the top are.
-const KNOWN: [(&str, &str); 13] = [
+const KNOWN: [(&str, &str); 14] = [
     (compat::FILE, "on which kernels its modules load"),
     (compat::TEXT, "the same as text"),
     (
         manifest::FILE,
         "what every package was made from: sources, build packages, digests",
+    ),
+    (
+        history::FILE,
+        "the releases whose packages it has, with the packages of each",
     ),
     (
         report::FILE,

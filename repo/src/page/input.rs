@@ -1,6 +1,7 @@
 //! What the page is made of.
 
 use super::words;
+use crate::history::History;
 use crate::manifest::Manifest;
 use crate::proof::report::Proof;
 
@@ -9,6 +10,8 @@ use crate::proof::report::Proof;
 pub struct Page<'a> {
     /// What the repository is made of.
     pub manifest: &'a Manifest,
+    /// The releases that it has; none where it does not say.
+    pub releases: Option<&'a History>,
     /// What was checked of it; none where it was not.
     pub proof: Option<&'a Proof>,
     /// On which kernels its modules load; none where that is not known.

@@ -3,7 +3,7 @@
 //!
 //! - `input`: what it is made of.
 //! - `front`: what it is, how to use it, its files.
-//! - `tables`: what changed, kernels, faults, proofs, packages, sources.
+//! - `tables`: what changed, earlier releases, kernels, faults, proofs, packages, sources.
 //! - `changes`: what is other than in the repository that was replaced.
 //! - `words`: texts, sizes and addresses.
 //!
@@ -22,6 +22,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 pub use input::{Kernel, Page};
 
 use crate::compat::{self, Compat};
+use crate::history::{self, History};
 use crate::json_file::{self, Error};
 use crate::manifest::{self, Manifest};
 use crate::proof::report::{self, Proof};
@@ -84,6 +85,11 @@ fn sections(page: &Page<'_>) -> Vec<(&'static str, &'static str, Markup)> {
     vec![
         ("use", "Use it", front::commands(manifest)),
         ("changes", "What changed", tables::changed(manifest)),
+        (
+            "releases",
+            "Releases to go back to",
+            tables::releases(page.releases),
+        ),
         ("kernels", "Kernels", tables::kernels(page.kernels)),
         (
             "faults",
@@ -108,6 +114,10 @@ pub fn of_tree<'n>(
 ) -> Result<String, Error> {
     let manifest = Manifest::read(&tree.join(manifest::FILE))?;
     let names: Vec<&str> = names.into_iter().collect();
+    let releases = match names.contains(&history::FILE) {
+        true => History::read(tree)?,
+        false => None,
+    };
     let kernels = match names.contains(&compat::FILE) {
         true => Some(kernels(&tree.join(compat::FILE))?),
         false => None,
@@ -121,6 +131,7 @@ pub fn of_tree<'n>(
     files.sort();
     Ok(render(&Page {
         manifest: &manifest,
+        releases: releases.as_ref(),
         proof,
         kernels: kernels.as_deref(),
         files: &files,

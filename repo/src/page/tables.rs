@@ -8,6 +8,7 @@ use super::changes::Changes;
 use super::front::time;
 use super::input::{Kernel, Page};
 use super::words::{duration, href, shown, size};
+use crate::history::{self, History};
 use crate::layout::Kind;
 use crate::manifest::{self, Manifest, Package};
 use crate::proof::report::Outcome;
@@ -94,6 +95,57 @@ pub(super) fn changed(manifest: &Manifest) -> Markup {
                 }
             }))
         }
+    }
+}
+
+/// The earlier releases whose packages it has, and those that it has no more.
+pub(super) fn releases(releases: Option<&History>) -> Markup {
+    let sets = releases.map(|it| it.sets.as_slice()).unwrap_or_default();
+    let dropped = releases.map(|it| it.dropped.as_slice()).unwrap_or_default();
+    let rows = html! {
+        @for set in sets {
+            tr {
+                td.name { (time(set.time.into())) }
+                td { (version(&set.lustre)) }
+                td { (version(&set.kernel)) }
+                td { (version(&set.e2fsprogs)) }
+                td { (set.packages.len()) }
+            }
+        }
+    };
+    html! {
+        @if sets.len() < 2 {
+            p { "It has the packages of this release alone." }
+        } @else {
+            p {
+                "It has the packages of " (sets.len()) " releases, each as it was proven. " code { "dnf" }
+                " installs the newest; " code { "dnf history undo last" } " takes back an update, and "
+                code { "dnf install NAME-VERSION-RELEASE" } " installs an earlier one. "
+                a href=(href(history::FILE)) { (history::FILE) } " lists the packages of each."
+            }
+            (table("Releases", &["Released", "Lustre", "Kernel", "e2fsprogs", "Packages"], &rows))
+        }
+        @if !dropped.is_empty() {
+            h3 { "No longer here" }
+            (table("Releases that are no longer here", &["Released", "Lustre", "Kernel", "Why"], &html! {
+                @for one in dropped {
+                    tr {
+                        td.name { (time(one.time.into())) }
+                        td { (version(&one.lustre)) }
+                        td { (version(&one.kernel)) }
+                        td.said { (shown(&one.why)) }
+                    }
+                }
+            }))
+        }
+    }
+}
+
+/// A version; where there is none, it is the distribution's.
+fn version(text: &str) -> String {
+    match text {
+        "" => "the distribution's".to_owned(),
+        text => shown(text),
     }
 }
 

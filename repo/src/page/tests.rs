@@ -4,6 +4,7 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use super::*;
+use crate::history::{Dropped, Set};
 use crate::manifest::{
     Advisory, Group, KnownFault, Overrides, Package, Repository, Source, Stage, Tool,
 };
@@ -62,6 +63,7 @@ fn manifest() -> Manifest {
         release: Some(Release {
             time: 1_790_000_000,
             overrules: [Rule::LowerEvr].into(),
+            keeps_sha256: None,
             replaces: Some(Replaced {
                 target: "rocky-9.5".to_owned(),
                 time: 1_780_000_000,
@@ -130,10 +132,47 @@ fn proof() -> Proof {
     }
 }
 
+fn releases() -> History {
+    let set = |time, lustre: &str, kernel: &str| Set {
+        time,
+        lustre: lustre.to_owned(),
+        kernel: kernel.to_owned(),
+        ..Set::default()
+    };
+    History {
+        sets: vec![set(9, "2.17.1-1", "6.12-1"), set(8, "2.16.9-1", "")],
+        dropped: vec![Dropped {
+            time: 7,
+            lustre: "2.15.7-<b>1".to_owned(),
+            kernel: "5.14-7".to_owned(),
+            why: "this repository keeps 2 releases".to_owned(),
+        }],
+        ..History::default()
+    }
+}
+
+#[test]
+fn releases_that_it_has_and_has_no_more_are_told() {
+    let (_, _, text) = parse(&page_of(&manifest(), None, None));
+    for words in [
+        "of 2 releases",
+        "1970-01-01 00:00:08 UTC",
+        "2.16.9-1",
+        "the distribution's",
+        "2.15.7-<b>1",
+        "this repository keeps 2 releases",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let alone = tables::releases(None).into_string();
+    assert!(alone.contains("this release alone"), "{alone}");
+}
+
 fn page_of(manifest: &Manifest, proof: Option<&Proof>, kernels: Option<&[Kernel]>) -> String {
     let files = ["manifest.json", "lustre-repo.repo"].map(str::to_owned);
     render(&Page {
         manifest,
+        releases: Some(&releases()),
         proof,
         kernels,
         files: &files,

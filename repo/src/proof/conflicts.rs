@@ -410,6 +410,7 @@ mod tests {
         let base = theirs("i686");
         let sides = Sides {
             universe: Universe::new([&ours], [&base]),
+            earlier: Vec::new(),
             files: vec!["/nonexistent/a.rpm".into(), "/nonexistent/c.rpm".into()],
         };
         let Verdict::Pass { note, .. } = check(&sides) else {
@@ -441,6 +442,7 @@ mod tests {
         base.files[0].kind = FileKind::Dir;
         let sides = Sides {
             universe: Universe::new([&ours], [&base]),
+            earlier: Vec::new(),
             files: vec!["/nonexistent/a.rpm".into(), "/nonexistent/c.rpm".into()],
         };
         let Verdict::Fail { findings, .. } = check(&sides) else {

@@ -1,5 +1,6 @@
 //! What the static checks look at, read once, and not before a check asks for it.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -8,6 +9,7 @@ use super::metadata;
 use super::report::guarded;
 use super::sizes::Sizes;
 use crate::closure::Universe;
+use crate::history::{History, Set, location};
 use crate::layout::Kind;
 use crate::repodata::{self, Metadata, Package};
 
@@ -18,6 +20,8 @@ pub(super) struct Context<'a> {
     pub(super) rpms: Result<Vec<String>, String>,
     /// How large its files may be.
     pub(super) sizes: Sizes,
+    /// The releases that it has; none where it does not say.
+    pub(super) releases: Option<History>,
     /// The metadata of our repositories, with the folder of each.
     ours: OnceLock<Result<Vec<(Kind, Metadata)>, String>>,
     /// The metadata of the distribution's repositories, with the folder of each.
@@ -30,6 +34,8 @@ pub(super) struct Sides<'a> {
     pub(super) universe: Universe<'a>,
     /// Where each member's RPM file is, or would be: base repositories may be metadata alone.
     pub(super) files: Vec<PathBuf>,
+    /// For each earlier release that is kept, when that was and its packages with the base's.
+    pub(super) earlier: Vec<(u32, Universe<'a>)>,
 }
 
 impl<'a> Context<'a> {
@@ -41,6 +47,8 @@ impl<'a> Context<'a> {
             input,
             rpms,
             sizes: Sizes::load(input.dist),
+            // The check of it says what is wrong with it.
+            releases: History::read(input.dist).ok().flatten(),
             ours: OnceLock::new(),
             base: OnceLock::new(),
         }
@@ -83,8 +91,17 @@ impl<'a> Context<'a> {
             .map_err(Clone::clone)
     }
 
-    /// Our packages of some kinds.
+    /// Our packages of some kinds, without those that only earlier releases have.
     pub(super) fn our_packages(&self, kinds: &[Kind]) -> Result<Vec<(Kind, &Package)>, String> {
+        let older = self.releases.as_ref().map(History::older_paths);
+        let older = older.unwrap_or_default();
+        let mut all = self.all_packages(kinds)?;
+        all.retain(|(kind, package)| !older.contains(location(*kind, package).as_str()));
+        Ok(all)
+    }
+
+    /// Those of all releases that it has.
+    fn all_packages(&self, kinds: &[Kind]) -> Result<Vec<(Kind, &Package)>, String> {
         Ok(self
             .ours()?
             .iter()
@@ -93,18 +110,39 @@ impl<'a> Context<'a> {
             .collect())
     }
 
+    /// The packages of each earlier release, with when that was.
+    fn earlier_packages(&self, kinds: &[Kind]) -> Result<Vec<(u32, Vec<&Package>)>, String> {
+        let all = self.all_packages(kinds)?;
+        let all: BTreeMap<String, &Package> = all
+            .into_iter()
+            .map(|(kind, package)| (location(kind, package), package))
+            .collect();
+        let sets = self.releases.iter().flat_map(|releases| &releases.sets);
+        // What is in no metadata, others say.
+        let of = |set: &Set| {
+            set.paths()
+                .filter_map(|path| all.get(path).copied())
+                .collect()
+        };
+        Ok(sets.skip(1).map(|set| (set.time, of(set))).collect())
+    }
+
     /// The universe of our packages (debug packages require each other, so they are part of it) and the base's.
     pub(super) fn sides(&self) -> Result<Sides<'_>, String> {
-        let ours = self.our_packages(&[Kind::Binary, Kind::Debuginfo])?;
+        let kinds = [Kind::Binary, Kind::Debuginfo];
+        let ours = self.our_packages(&kinds)?;
         let base = self.base_packages()?;
+        let universe = |ours: Vec<_>| Universe::new(ours, base.iter().map(|(_, p)| *p));
+        let earlier = self.earlier_packages(&kinds)?.into_iter();
         let dist = self.input.dist;
         Ok(Sides {
-            universe: Universe::new(ours.iter().map(|(_, p)| *p), base.iter().map(|(_, p)| *p)),
+            universe: universe(ours.iter().map(|(_, p)| *p).collect()),
             files: ours
                 .iter()
                 .map(|(kind, p)| dist.join(kind.folder()).join(&p.location))
                 .chain(base.iter().map(|(root, p)| root.join(&p.location)))
                 .collect(),
+            earlier: earlier.map(|(time, ours)| (time, universe(ours))).collect(),
         })
     }
 

@@ -3,28 +3,53 @@
 use std::cmp::Ordering;
 use std::collections::HashMap;
 
+use lustre_sign::utc;
+
 use super::context::Sides;
 use super::report::Verdict;
 use crate::closure::universe::is_obsoleted;
-use crate::closure::{Missing, Origin, kernel};
+use crate::closure::{Missing, Origin, Universe, kernel};
 use crate::repodata::Package;
 
 fn texts(missing: &[Missing]) -> Vec<String> {
     missing.iter().map(ToString::to_string).collect()
 }
 
-/// Every requirement of every package of ours, kernel symbol checksums included, has a provider.
+/// Every requirement of every package of ours, kernel symbol checksums included, has a provider; those of an earlier release among its own.
 pub(super) fn closure(sides: &Sides<'_>) -> Verdict {
     let universe = &sides.universe;
     let requirements: usize = universe.ours().map(|m| m.requires.len()).sum();
     let packages = universe.ours().count();
+    let mut findings = texts(&universe.missing());
+    findings.extend(of_earlier(sides, |universe| texts(&universe.missing())));
     Verdict::from_findings(
         format!(
-            "{requirements} requirements of {packages} packages, against {} packages of the base",
-            universe.members().len() - packages
+            "{requirements} requirements of {packages} packages, against {} packages of the base{}",
+            universe.members().len() - packages,
+            and_earlier(sides)
         ),
-        texts(&universe.missing()),
+        findings,
     )
+}
+
+/// What is found in each earlier release, with which that is.
+fn of_earlier(
+    sides: &Sides<'_>,
+    find: impl Fn(&Universe<'_>) -> Vec<String>,
+) -> impl Iterator<Item = String> {
+    sides.earlier.iter().flat_map(move |(time, universe)| {
+        let found = find(universe).into_iter();
+        found.map(move |what| format!("the release of {}: {what}", utc((*time).into())))
+    })
+}
+
+/// How many earlier releases were looked at besides, in words.
+fn and_earlier(sides: &Sides<'_>) -> String {
+    match sides.earlier.len() {
+        0 => String::new(),
+        1 => "; and the same of 1 earlier release".to_owned(),
+        count => format!("; and the same of {count} earlier releases"),
+    }
 }
 
 /// The kernel symbols of each kmod come from one kernel.
@@ -39,12 +64,15 @@ pub(super) fn kernel_symbols(sides: &Sides<'_>) -> Verdict {
                 .any(|r| r.name.starts_with("kernel("))
         })
         .count();
+    let mixed = |universe: &Universe<'_>| -> Vec<String> {
+        let mixed = kernel::mixtures(universe);
+        mixed.iter().map(ToString::to_string).collect()
+    };
+    let mut findings = mixed(universe);
+    findings.extend(of_earlier(sides, mixed));
     Verdict::from_findings(
-        format!("{kmods} packages with kernel symbols"),
-        kernel::mixtures(universe)
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        format!("{kmods} packages with kernel symbols{}", and_earlier(sides)),
+        findings,
     )
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use super::context::Context;
 use super::report::Verdict;
+use crate::history::{History, SetPackage};
 use crate::layout::Kind;
 use crate::manifest::{self, Manifest};
 use crate::{key, repo_file, sums};
@@ -68,7 +69,7 @@ pub(super) fn manifest(context: &Context<'_>) -> Verdict {
             findings.push(format!("{} is listed and missing", package.file));
             continue;
         }
-        if let Err(why) = compare(context, package) {
+        if let Err(why) = compare(context, &SetPackage::from(package), manifest::FILE) {
             findings.push(format!("{}: {why}", package.file));
         }
         if !manifest.stages.contains_key(&package.stage) {
@@ -78,6 +79,9 @@ pub(super) fn manifest(context: &Context<'_>) -> Verdict {
             ));
         }
     }
+    // What is there of earlier releases, the check of these looks at.
+    let older = context.releases.as_ref().map(History::older_paths);
+    listed.extend(older.unwrap_or_default());
     for rpm in rpms.iter().filter(|rpm| !listed.contains(rpm.as_str())) {
         findings.push(format!("{rpm} is not in the manifest"));
     }
@@ -106,22 +110,26 @@ fn next_key(dist: &Path, manifest: &Manifest) -> Option<String> {
     }
 }
 
-fn compare(context: &Context<'_>, listed: &manifest::Package) -> Result<(), String> {
-    let path = context.input.dist.join(&listed.file);
-    if let Some(why) = context.sizes.unfit_at(context.input.dist, &listed.file) {
+/// That a package is as the file `by` lists it.
+///
+/// # Errors
+/// What is other.
+pub(super) fn compare(context: &Context<'_>, listed: &SetPackage, by: &str) -> Result<(), String> {
+    let path = context.input.dist.join(&listed.path);
+    if let Some(why) = context.sizes.unfit_at(context.input.dist, &listed.path) {
         return Err(why);
     }
     let (sha256, size) = sums::sha256(&path).map_err(|e| e.to_string())?;
     if size != listed.size || sha256 != listed.sha256 {
         return Err(format!(
-            "it has {size} bytes and SHA-256 {sha256}, the manifest says {} and {}",
+            "it has {size} bytes and SHA-256 {sha256}, {by} says {} and {}",
             listed.size, listed.sha256
         ));
     }
     let metadata = lustre_rpm_header::metadata(&path).map_err(|e| e.to_string())?;
     let nevra = crate::layout::nevra(&metadata).map_err(|e| e.to_string())?;
     if nevra != listed.nevra {
-        return Err(format!("it is {nevra}, the manifest says {}", listed.nevra));
+        return Err(format!("it is {nevra}, {by} says {}", listed.nevra));
     }
     Ok(())
 }

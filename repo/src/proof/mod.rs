@@ -5,7 +5,7 @@
 //! - `sizes`: what of it is not read.
 //! - `signatures`, `metadata`: packages and `repomd.xml`, by ourselves and by the users' tools.
 //! - `inventory`: sums, manifest, expected packages, nothing twice. `repo_file`: what a server's dnf is told.
-//! - `metadata_content`: repodata against the packages.
+//! - `metadata_content`: repodata against the packages. `releases`: what is there of earlier ones.
 //! - `page`: what people read of it. `known_faults`: what is wrong with its Lustre. `provenance`: what is said of how it was made.
 //! - `dependencies`: closure, kernel symbols, the base after the upgrade, who sorts above whom.
 //! - `conflicts`: files.
@@ -20,6 +20,7 @@ mod metadata;
 mod metadata_content;
 mod page;
 mod provenance;
+mod releases;
 mod repo_file;
 pub mod report;
 mod signatures;
@@ -58,8 +59,11 @@ pub const SUMS: &str = "sha256sums";
 /// The name of the check that holds the packages against the manifest.
 pub const MANIFEST: &str = "manifest";
 
+/// The name of the check that holds the packages of earlier releases against the list of these.
+pub const RELEASES: &str = "releases";
+
 /// The static checks: what needs no chroot and no network.
-const STATIC: [(&str, Run); 18] = [
+const STATIC: [(&str, Run); 19] = [
     ("package-signatures", Run::Tree(signatures::packages)),
     ("rpmkeys", Run::Tree(signatures::rpmkeys)),
     ("metadata-signatures", Run::Files(metadata::signatures)),
@@ -67,6 +71,7 @@ const STATIC: [(&str, Run); 18] = [
     ("provenance", Run::Tree(provenance::check)),
     (SUMS, Run::Tree(inventory::sums)),
     (MANIFEST, Run::Tree(inventory::manifest)),
+    (RELEASES, Run::Tree(releases::check)),
     ("repo-file", Run::Tree(repo_file::check)),
     ("page", Run::Tree(page::check)),
     ("known-faults", Run::Tree(known_faults::check)),
@@ -96,14 +101,14 @@ pub fn signature_checks(input: &StaticInput<'_>) -> Vec<Check> {
     all(&STATIC[..SIGNATURES], input)
 }
 
-/// Those of [`signature_checks`] that our own code makes, and that of the manifest: what is to be published is looked at once more, after all
+/// Those of [`signature_checks`] that our own code makes, and those of the manifest and of the releases: what is to be published is looked at once more, after all
 /// proofs were made and recorded.
 pub fn own_checks(input: &StaticInput<'_>) -> Vec<Check> {
     let by_tools = ["rpmkeys", "gpg-verify"];
     let wanted = STATIC
         .iter()
         .enumerate()
-        .filter(|(at, (name, _))| *at < SIGNATURES || *name == MANIFEST)
+        .filter(|(at, (name, _))| *at < SIGNATURES || [MANIFEST, RELEASES].contains(name))
         .filter(|(_, (name, _))| !by_tools.contains(name))
         .map(|(_, check)| *check);
     all(&wanted.collect::<Vec<_>>(), input)

@@ -5,13 +5,15 @@ use std::fs;
 use std::path::Path;
 
 use super::report;
+use crate::history::{self, History};
 use crate::manifest::{self, Manifest};
 use crate::{compat, page, repo_file, repodata, sbom, sums};
 
 /// What tells how large the files of a repository may be.
 #[derive(Debug)]
 pub(super) struct Sizes {
-    /// The packages by the manifest; none where that cannot be read, which the check of it says.
+    /// The packages by the manifest, and those that only earlier releases have; none where the manifest cannot be read, which the check of
+    /// it says.
     packages: Option<BTreeMap<String, u64>>,
 }
 
@@ -20,8 +22,14 @@ impl Sizes {
     pub(super) fn load(dist: &Path) -> Self {
         let manifest = Manifest::read(&dist.join(manifest::FILE)).ok();
         let packages = manifest.map(|manifest| {
+            let releases = History::read(dist).ok().flatten();
+            let sets = releases.into_iter().flat_map(|releases| releases.sets);
+            let older = sets.skip(1).flat_map(|set| set.packages);
+            let older = older.map(|one| (one.path, one.size));
             let packages = manifest.packages.into_iter();
-            packages.map(|one| (one.file, one.size)).collect()
+            older
+                .chain(packages.map(|one| (one.file, one.size)))
+                .collect()
         });
         Self { packages }
     }
@@ -62,6 +70,7 @@ fn most(name: &str) -> Option<u64> {
         Some(_) => Some(repodata::MAX_FILE),
         None => [
             manifest::FILE,
+            history::FILE,
             compat::FILE,
             compat::TEXT,
             page::FILE,

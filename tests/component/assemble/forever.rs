@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use lustre_packaging::sign::{Signer, dev_key};
 use lustre_repository::comps::Comps;
+use lustre_repository::earlier::Earlier;
 use lustre_repository::layout::{Assembly, Input, assemble};
 use lustre_repository::manifest::{Manifest, Stage};
 use lustre_repository::repo_file::RepoFile;
@@ -53,6 +54,7 @@ fn once(key: &dyn Signer, packages: &[Input], tree: &Path) {
         manifest,
         base: None,
         made_with: &MadeWith::default(),
+        earlier: &Earlier::default(),
         sign: &|content| Ok(key.sign_detached(content, TIME)?),
     };
     assemble(&assembly, tree).unwrap();

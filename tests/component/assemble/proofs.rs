@@ -25,7 +25,7 @@ fn a_good_repository_passes_every_check() {
         .filter(|check| check.result != Outcome::Pass)
         .collect();
     assert!(failed.is_empty(), "{failed:#?}");
-    assert_eq!(checks.len(), 18);
+    assert_eq!(checks.len(), 19);
     for check in &checks {
         assert!(!check.checked.is_empty(), "{check:?}");
         assert!(check.message.is_empty(), "{check:?}");

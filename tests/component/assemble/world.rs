@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use lustre_packaging::sign::{Key, Signer, dev_key, sign_package};
+use lustre_packaging::sign::{Key, PublicKey, Signer, dev_key, sign_package};
 use lustre_repo_tests::folder::Folder;
 use lustre_repository::compat::Ext4;
 use lustre_repository::comps::{Comps, Group};
+use lustre_repository::earlier::{Candidate, Choice, Earlier, choose};
+use lustre_repository::history::{History, SetPackage, path_of};
 use lustre_repository::layout::{self, Assembly, Completion, Input};
 use lustre_repository::manifest::{Advisory, KnownFault, Manifest, Stage, Tool};
 use lustre_repository::proof::{Check, Outcome, Proof, StaticInput, static_checks};
@@ -277,6 +279,8 @@ pub struct Tree {
     pub released: u32,
     /// What it replaces; tests change it.
     pub replaces: Option<Replaced>,
+    /// What it keeps of earlier releases; tests change it.
+    pub earlier: Earlier,
     /// What is known to be wrong with its Lustre; tests change it.
     pub known_faults: Vec<KnownFault>,
     /// Why nobody knows; tests change it.
@@ -318,6 +322,7 @@ impl Tree {
             expected: EXPECTED.map(str::to_owned).to_vec(),
             released: EPOCH,
             replaces: None,
+            earlier: Earlier::default(),
             known_faults: Vec::new(),
             known_faults_not_looked_up: None,
             advisories: Vec::new(),
@@ -440,10 +445,39 @@ impl Tree {
                     ext4: &|kernel| Ext4::not_compared(format!("nobody has {}", kernel.source)),
                 }),
                 made_with: &self.made_with,
+                earlier: &self.earlier,
                 sign,
             },
             &self.dist(),
         )
+    }
+
+    /// Has it keep `keep` releases with its own, of those that the tree has.
+    pub fn keeping(&mut self, keep: usize) -> &mut Self {
+        let there = History::read(&self.dist()).unwrap().unwrap();
+        let fit = |set| Candidate { set, unfit: None };
+        let candidates: Vec<Candidate> = there.sets.into_iter().map(fit).collect();
+        let now = self.packages.iter().map(|input| {
+            let nevra = layout::nevra_of(&input.path).unwrap();
+            let (sha256, size) = lustre_repository::sums::sha256(&input.path).unwrap();
+            SetPackage {
+                path: path_of(&nevra).unwrap(),
+                nevra,
+                size,
+                sha256,
+                sha256_unsigned: input.sha256_unsigned.clone(),
+                stage: input.stage.clone(),
+            }
+        });
+        self.earlier = choose(&Choice {
+            folder: &self.dist(),
+            candidates: &candidates,
+            now: &now.collect::<Vec<_>>(),
+            keep,
+            key: &PublicKey::parse(self.public_key()).unwrap(),
+            base: &repodata::read(&world().base).unwrap().packages,
+        });
+        self
     }
 
     /// Completes the assembled tree with its proof, as it is published; gives the proof.

@@ -7,6 +7,7 @@ use lustre_packaging::source::Locked;
 use lustre_packaging::store::Digest;
 use lustre_repo_tests::command_line::Home;
 use lustre_repo_tests::json_schema::{exact, schema, wrong};
+use lustre_repository::history::{self, Dropped, History, Set, SetPackage};
 use lustre_repository::manifest::{
     self, Advisory, KnownFault, Manifest, Overrides, Package, Stage, Tool,
 };
@@ -48,6 +49,7 @@ fn a_manifest_with_everything_and_one_with_little_are_as_their_schema_has_them()
                 packages: one("kernel-1-0.x86_64", &sha),
                 known_faults: one("LU-1", "open"),
             }),
+            keeps_sha256: Some(sha.clone()),
         }),
         key_fingerprint: "0123456789ABCDEF0123456789ABCDEF01234567".to_owned(),
         lock_sha256: Some(sha.clone()),
@@ -134,6 +136,43 @@ fn a_manifest_with_everything_and_one_with_little_are_as_their_schema_has_them()
         ..full
     };
     valid(&schema, &read(&little));
+}
+
+#[test]
+fn a_list_of_releases_is_as_its_schema_has_it() {
+    let sha = Digest::of_bytes(b"x").to_string();
+    let set = |time| Set {
+        time,
+        lustre: "2.17.0-1".to_owned(),
+        kernel: "6.12-1".to_owned(),
+        e2fsprogs: String::new(),
+        manifest_sha256: sha.clone(),
+        packages: vec![SetPackage {
+            nevra: "lustre-2.17.0-1.src".to_owned(),
+            path: "source/Packages/lustre-2.17.0-1.src.rpm".to_owned(),
+            size: 3,
+            sha256: sha.clone(),
+            sha256_unsigned: sha.clone(),
+            stage: "lustre".to_owned(),
+        }],
+    };
+    let mut releases = History {
+        format: history::FORMAT,
+        target: "rehearsal".to_owned(),
+        sets: vec![set(3), set(2)],
+        dropped: vec![Dropped {
+            time: 1,
+            lustre: "2.16.1-1".to_owned(),
+            kernel: String::new(),
+            why: "this repository keeps 2 releases".to_owned(),
+        }],
+    };
+    assert_eq!(releases.wrong(), None);
+    let schema = schema("releases");
+    let read = |all: &History| serde_json::from_str::<Value>(&all.to_json()).unwrap();
+    exact(&schema, &read(&releases), &["dropped"]);
+    releases.dropped.clear();
+    valid(&schema, &read(&releases));
 }
 
 #[test]

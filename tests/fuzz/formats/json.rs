@@ -1,10 +1,10 @@
-//! `proof.json` and `manifest.json` of a repository that somebody gives us.
+//! `proof.json`, `manifest.json` and `releases.json` of a repository that somebody gives us.
 
 use std::fs;
 use std::path::Path;
 
 use lustre_repository::release::{Release, Rule};
-use lustre_repository::{manifest, proof};
+use lustre_repository::{history, manifest, proof};
 
 use crate::{Case, Format, Judged, message};
 
@@ -105,6 +105,7 @@ impl Format for Manifest {
                 time: 7,
                 overrules: Rule::ALL.into(),
                 replaces: Some(manifest::Manifest::default().replaced("aa".repeat(32))),
+                keeps_sha256: Some("bb".repeat(32)),
             }),
             ..Default::default()
         };
@@ -138,6 +139,100 @@ impl Format for Manifest {
         match manifest::Manifest::read(&path) {
             Ok(again) if again.to_json() == text => Ok(Judged::Accepted),
             Ok(_) => Err("is written as another manifest".to_owned()),
+            Err(error) => Err(format!(
+                "what is written cannot be read: {}",
+                message(&error)
+            )),
+        }
+    }
+}
+
+pub(super) struct Releases;
+
+impl Releases {
+    /// Two releases that share a package, and one that is gone.
+    fn made() -> history::History {
+        let package = |nevra: &str| history::SetPackage {
+            nevra: nevra.to_owned(),
+            path: history::path_of(nevra).unwrap_or_default(),
+            size: 3,
+            sha256: "aa".repeat(32),
+            sha256_unsigned: "bb".repeat(32),
+            stage: "lustre".to_owned(),
+        };
+        let set = |time, nevra| history::Set {
+            time,
+            lustre: "2-1".to_owned(),
+            manifest_sha256: "cc".repeat(32),
+            packages: vec![package("a-1:1-1.src"), package(nevra)],
+            ..Default::default()
+        };
+        history::History {
+            format: history::FORMAT,
+            target: "t".to_owned(),
+            sets: vec![set(9, "b-2-1.noarch"), set(8, "b-1-1.noarch")],
+            dropped: vec![history::Dropped {
+                time: 7,
+                why: "why".to_owned(),
+                ..Default::default()
+            }],
+        }
+    }
+}
+
+impl Format for Releases {
+    fn name(&self) -> &'static str {
+        "releases"
+    }
+
+    fn seeds(&self) -> Vec<Case> {
+        vec![Case::good("two releases", Self::made().to_json())]
+    }
+
+    fn hostile(&self) -> Vec<Case> {
+        let changed = |from: &str, to: &str| Self::made().to_json().replace(from, to);
+        let mut all = trouble();
+        all.extend([
+            Case::bad(
+                "a path outside",
+                changed("source/Packages/", "../Packages/"),
+            ),
+            Case::bad("a path from the root", changed("source/", "/source/")),
+            Case::bad(
+                "a release of no time",
+                changed("\"time\": 8", "\"time\": 0"),
+            ),
+            Case::bad("two of one time", changed("\"time\": 8", "\"time\": 9")),
+            Case::bad("a name of two lines", changed("\"2-1\"", "\"2\\n1\"")),
+        ]);
+        all
+    }
+
+    fn words(&self) -> &'static [&'static str] {
+        WORDS
+    }
+
+    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
+        let path = folder.join(history::FILE);
+        fs::write(&path, input).map_err(|error| error.to_string())?;
+        let read = match history::History::read(folder) {
+            Ok(Some(read)) => read,
+            Ok(None) => return Err("a file that is there is not seen".to_owned()),
+            Err(error) => return Ok(Judged::Refused(message(&error))),
+        };
+        for path in read.sets.iter().flat_map(|set| set.paths()) {
+            let parts = Path::new(path).components();
+            let inside = parts
+                .clone()
+                .all(|part| matches!(part, std::path::Component::Normal(_)));
+            if !inside || parts.count() != 3 {
+                return Err(format!("{path:?} is taken for a package's place"));
+            }
+        }
+        fs::write(&path, read.to_json()).map_err(|error| error.to_string())?;
+        match history::History::read(folder) {
+            Ok(Some(again)) if again == read => Ok(Judged::Accepted),
+            Ok(_) => Err("is written as another list".to_owned()),
             Err(error) => Err(format!(
                 "what is written cannot be read: {}",
                 message(&error)

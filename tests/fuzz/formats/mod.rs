@@ -52,6 +52,7 @@ pub fn all() -> Vec<Box<Boxed>> {
         Box::new(tag::Tag),
         Box::new(json::Proof),
         Box::new(json::Manifest),
+        Box::new(json::Releases),
         Box::new(guest::Guest),
         Box::new(modules::Modules),
         Box::new(sums::Sums),

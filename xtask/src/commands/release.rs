@@ -5,14 +5,19 @@
 
 mod previous;
 
-use std::collections::BTreeSet;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use lustre_packaging::sign::{PublicKey, utc};
-use lustre_packaging::stage::{self, State};
-use lustre_repository::manifest::Manifest;
+use lustre_packaging::stage::{self, Stage, State};
+use lustre_packaging::store::StageDir;
+use lustre_packaging::target::MOST_KEPT;
+use lustre_repository::earlier::{Choice, Earlier, choose, holds};
+use lustre_repository::history::{self, MOST_SETS};
+use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::release::{Release, Rule, versions_contradict};
+use lustre_repository::repodata;
 
 use previous::{PreviousRelease, contradictions};
 
@@ -21,8 +26,11 @@ use crate::context::{self, Context, variable};
 use crate::exit::Usage;
 use crate::graph::finish::Signing;
 use crate::graph::release::{Packages, has_packages, time};
-use crate::graph::{BuildGraph, name};
+use crate::graph::{self, BuildGraph, name};
 use crate::{session, ui};
+
+// What a target may keep, a repository can list.
+const _: () = assert!(MOST_KEPT <= MOST_SETS);
 
 /// The variable that may give the release time.
 const TIME_VARIABLE: &str = "LUSTRE_REPO_RELEASE_TIME";
@@ -32,8 +40,8 @@ const TIME_VARIABLE: &str = "LUSTRE_REPO_RELEASE_TIME";
 pub struct Asked {
     time: Option<u32>,
     overrules: BTreeSet<Rule>,
-    /// All that a manifest says of the release, with the time and the rules above.
-    whole: Option<Release>,
+    /// All that a manifest says of the release, with the time and the rules above, and the folder that it is in.
+    whole: Option<(Release, PathBuf)>,
 }
 
 impl Asked {
@@ -46,10 +54,11 @@ impl Asked {
             let option = || format!("--released-as {}", path.display());
             let whole = Manifest::read(path).with_context(option)?;
             let whole = whole.released().with_context(option)?;
+            let folder = path.parent().unwrap_or(Path::new("")).to_owned();
             return Ok(Self {
                 time: Some(whole.time),
                 overrules: whole.overrules.clone(),
-                whole: Some(whole),
+                whole: Some((whole, folder)),
             });
         }
         let mut time = arguments.release_time;
@@ -68,18 +77,65 @@ impl Asked {
         })
     }
 
-    /// The release of the time `time`, in place of `before` and over `overrules`.
+    /// The release of the time `time`, in place of `before`, over `overrules`, which keeps `earlier`.
     fn release(
         &self,
         time: u32,
         before: Option<&PreviousRelease>,
         overrules: BTreeSet<Rule>,
+        earlier: &Earlier,
     ) -> Release {
-        self.whole.clone().unwrap_or_else(|| Release {
-            time,
-            overrules,
-            replaces: before.map(PreviousRelease::replaced),
-        })
+        match &self.whole {
+            Some((whole, _)) => whole.clone(),
+            None => Release {
+                time,
+                overrules,
+                replaces: before.map(PreviousRelease::replaced),
+                keeps_sha256: earlier.digest(),
+            },
+        }
+    }
+
+    /// What the release of the manifest keeps of earlier ones, which is not built here: it is taken from the repository that the manifest is
+    /// in. None where nobody gave a manifest.
+    ///
+    /// # Errors
+    /// When it is not there, or not signed by `key`.
+    fn earlier(&self, key: &PublicKey) -> anyhow::Result<Option<Earlier>> {
+        let Some((whole, folder)) = &self.whole else {
+            return Ok(None);
+        };
+        if whole.keeps_sha256.is_none() {
+            return Ok(Some(Earlier::default()));
+        }
+        let there = PreviousRelease::at(folder).and_then(|there| {
+            let there = there.with_context(|| format!("there is no {}", manifest::FILE))?;
+            if let Some(why) = there.not_signed_by(key) {
+                bail!("{why}");
+            }
+            let earlier = there.earlier();
+            if earlier.digest() != whole.keeps_sha256 {
+                bail!("{} is not the one of the manifest", history::FILE);
+            }
+            let packages = earlier.sets.iter().flat_map(|set| &set.packages);
+            for package in packages {
+                let found = std::fs::symlink_metadata(folder.join(&package.path));
+                if !found.is_ok_and(|it| it.is_file() && it.len() == package.size) {
+                    bail!("{} is missing, or not whole", package.path);
+                }
+            }
+            Ok(earlier)
+        });
+        let earlier = there.with_context(|| {
+            format!(
+                "--released-as: the release keeps packages of earlier releases, which are not built again but taken from the repository \
+                 that the manifest is in, {}: give the manifest of a whole copy of it, signed with the key of this run; or \
+                 `--release-time {}` to make the release without them",
+                folder.display(),
+                whole.time
+            )
+        })?;
+        Ok(Some(earlier))
     }
 }
 
@@ -94,9 +150,11 @@ pub fn begin(
     output: &Path,
     signing: &mut Signing,
 ) -> anyhow::Result<()> {
+    let key = PublicKey::parse(&signing.public_key)?;
     if let Some(time) = asked.time {
-        PublicKey::parse(&signing.public_key)?.check_usable(time)?;
+        key.check_usable(time)?;
     }
+    asked.earlier(&key)?;
     let before = PreviousRelease::at(output)?;
     if let Some(before) = &before {
         in_time(asked, before)?;
@@ -152,6 +210,7 @@ fn first_guess(
             time.unwrap_or(signing.time),
             before,
             asked.overrules.clone(),
+            &Earlier::default(),
         )),
     }
 }
@@ -170,6 +229,7 @@ pub fn settle(
 ) -> anyhow::Result<usize> {
     let before = PreviousRelease::at(output)?;
     let mut overrules = asked.overrules.clone();
+    let mut replaced = None;
     if let Some(before) = &before {
         in_time(asked, before)?;
         let same_time = asked
@@ -185,13 +245,16 @@ pub fn settle(
             ))
             .into());
         }
-        let packages = packages(context, graph, signing)?;
+        let made = made(context, graph, signing)?;
+        let known = made.packages.known();
         overrules = before.judge(
-            &contradictions(before, &graph.target, signing, &packages.known())?,
+            &contradictions(before, &graph.target, signing, &known)?,
             &asked.overrules,
         )?;
+        replaced = Some((before, made));
     }
-    chosen(context, graph, signing, asked, before.as_ref(), overrules)
+    let replaced = replaced.as_ref().map(|(before, made)| (*before, made));
+    chosen(context, graph, signing, asked, replaced, overrules)
 }
 
 /// The same for what leaves the store for no place: nothing is replaced, so nothing is contradicted.
@@ -205,20 +268,16 @@ pub fn settle_in_store(
 ) -> anyhow::Result<()> {
     let output = context::default_output(&context.target.name)?;
     let before = PreviousRelease::looked_at(&output, &mut ui::warn);
-    if let Some(before) = &before
-        && is_same(context, graph, signing, before)?
-    {
-        return Ok(());
+    let mut replaced = None;
+    if let Some(before) = &before {
+        if is_same(context, graph, signing, before)? {
+            return Ok(());
+        }
+        replaced = Some((before, made(context, graph, signing)?));
     }
-    chosen(
-        context,
-        graph,
-        signing,
-        &Asked::default(),
-        before.as_ref(),
-        BTreeSet::new(),
-    )
-    .map(drop)
+    let replaced = replaced.as_ref().map(|(before, made)| (*before, made));
+    let asked = Asked::default();
+    chosen(context, graph, signing, &asked, replaced, BTreeSet::new()).map(drop)
 }
 
 /// The release in a plan, which runs nothing: what is there already, or what the store knows.
@@ -259,7 +318,11 @@ fn is_same(
     signing: &mut Signing,
     before: &PreviousRelease,
 ) -> anyhow::Result<bool> {
+    if before.kept() > graph.target.repository.keep {
+        return Ok(false);
+    }
     signing.release = before.release()?;
+    signing.earlier = before.earlier();
     let done = session::run(context, &graph.signed(signing)?)?;
     // Nothing is assembled in vain.
     if !has_packages(
@@ -268,18 +331,89 @@ fn is_same(
     ) {
         return Ok(false);
     }
-    let done = session::run(context, &graph.assembled(signing)?)?;
+    let assembled = graph.assembled(signing)?;
+    if !signing.earlier.sets.is_empty() && !is_stored(context, &assembled, name::ASSEMBLE)? {
+        // It would be copied into what is signed here.
+        let key = PublicKey::parse(&signing.public_key)?;
+        let base = base(graph, &done)?;
+        let unfit = before.not_signed_by(&key);
+        let unfit = unfit.or_else(|| holds(&signing.earlier, &key, &base).err());
+        if let Some(why) = unfit {
+            ui::warn(&format!(
+                "the earlier releases in {} cannot be kept as they are: {why}",
+                before.path.display()
+            ));
+            return Ok(false);
+        }
+    }
+    let done = session::run(context, &assembled)?;
     Ok(before.is(session::stage(&done, name::ASSEMBLE)?))
 }
 
-/// The packages, signed.
-fn packages(
-    context: &Context,
+/// Whether a stage is in the store, as a plan tells it.
+fn is_stored(context: &Context, stages: &[Stage<'_>], name: &str) -> anyhow::Result<bool> {
+    let planned = stage::plan(stages, &context.store)?;
+    let one = planned.into_iter().find(|one| one.stage == name);
+    Ok(one.is_some_and(|one| one.state == State::Cached))
+}
+
+/// The distribution's packages.
+fn base(
+    graph: &BuildGraph<'_>,
+    done: &BTreeMap<String, StageDir>,
+) -> anyhow::Result<Vec<repodata::Package>> {
+    let base = graph::base(&graph.target, &session::folder(done, name::DISTRIBUTION)?);
+    let mut packages = Vec::new();
+    for repository in base.repos {
+        packages.extend(repodata::read(&repository.folder)?.packages);
+    }
+    Ok(packages)
+}
+
+/// What the release that is `made` keeps of `before`; what it does not keep is said.
+fn chosen_earlier(
     graph: &BuildGraph<'_>,
     signing: &Signing,
-) -> anyhow::Result<Packages> {
+    before: &PreviousRelease,
+    made: &Made,
+) -> anyhow::Result<Earlier> {
+    let key = PublicKey::parse(&signing.public_key)?;
+    let earlier = choose(&Choice {
+        folder: &before.path,
+        candidates: &before.candidates(&key, &graph.target)?,
+        now: &made.packages.published()?,
+        keep: graph.target.repository.keep,
+        key: &key,
+        base: &base(graph, &made.done)?,
+    });
+    for one in &earlier.dropped {
+        let version = |name: &str, version: &str| match version {
+            "" => String::new(),
+            version => format!(", {name} {version}"),
+        };
+        ui::warn(&format!(
+            "the release of {}{}{} is not kept: {}",
+            utc(one.time.into()),
+            version("Lustre", &one.lustre),
+            version("kernel", &one.kernel),
+            one.why
+        ));
+    }
+    Ok(earlier)
+}
+
+/// The packages, signed, with the stages that made them.
+struct Made {
+    packages: Packages,
+    done: BTreeMap<String, StageDir>,
+}
+
+fn made(context: &Context, graph: &BuildGraph<'_>, signing: &Signing) -> anyhow::Result<Made> {
     let done = session::run_taking(context, &[name::SIGN], &graph.signed(signing)?)?;
-    Packages::of(session::stage(&done, name::SIGN)?)
+    Ok(Made {
+        packages: Packages::of(session::stage(&done, name::SIGN)?)?,
+        done,
+    })
 }
 
 /// A time that is given or taken from the clock, with the rules overruled.
@@ -288,7 +422,7 @@ fn chosen(
     graph: &BuildGraph<'_>,
     signing: &mut Signing,
     asked: &Asked,
-    before: Option<&PreviousRelease>,
+    before: Option<(&PreviousRelease, &Made)>,
     overrules: BTreeSet<Rule>,
 ) -> anyhow::Result<usize> {
     let (time, stages) = match asked.time {
@@ -296,14 +430,22 @@ fn chosen(
         None => {
             let done = {
                 let mut stages = graph.signed(signing)?;
-                stages.push(graph.release_time(signing, before.map(PreviousRelease::time))?);
+                let replaced = before.map(|(before, _)| before.time());
+                stages.push(graph.release_time(signing, replaced)?);
                 session::run_taking(context, &[name::RELEASE_TIME], &stages)?
             };
             (time(session::stage(&done, name::RELEASE_TIME)?)?, 1)
         }
     };
-    PublicKey::parse(&signing.public_key)?.check_usable(time)?;
-    signing.release = asked.release(time, before, overrules);
+    let key = PublicKey::parse(&signing.public_key)?;
+    key.check_usable(time)?;
+    signing.earlier = match (asked.earlier(&key)?, before) {
+        (Some(told), _) => told,
+        (None, Some((before, made))) => chosen_earlier(graph, signing, before, made)?,
+        (None, None) => Earlier::default(),
+    };
+    let before = before.map(|(before, _)| before);
+    signing.release = asked.release(time, before, overrules, &signing.earlier);
     Ok(stages)
 }
 

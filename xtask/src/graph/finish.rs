@@ -13,6 +13,7 @@ use lustre_packaging::store::{Digest, PathError};
 use lustre_packaging::target::{Source, Target};
 use lustre_repository::compat::{self, Ext4};
 use lustre_repository::comps::{Comps, Group};
+use lustre_repository::earlier::Earlier;
 use lustre_repository::kernel_guard;
 use lustre_repository::layout::{self, Assembly, Completion, Input, assemble, nevra_of};
 use lustre_repository::manifest::{self, Advisory, Manifest};
@@ -44,6 +45,8 @@ pub struct Signing {
     pub time: u32,
     /// When the repository is released; the time in the signatures of its metadata and sums.
     pub release: Release,
+    /// What it keeps of earlier releases, of which the release has the digest.
+    pub earlier: Earlier,
     /// The key itself; a plan has none.
     pub signer: Option<Box<dyn Signer>>,
 }
@@ -59,9 +62,9 @@ impl Signing {
 /// A signed package, as the stage `sign` records it.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Signed {
-    file: String,
+    pub(super) file: String,
     pub(super) nevra: String,
-    stage: String,
+    pub(super) stage: String,
     pub(super) unsigned_sha256: String,
 }
 
@@ -285,6 +288,7 @@ impl BuildGraph<'_> {
                     ext4: &ext4,
                 }),
                 made_with: &self.made_with()?,
+                earlier: &signing.earlier,
                 sign: &|data| {
                     Ok(signing
                         .signer()?

@@ -1,10 +1,13 @@
 //! When a repository is released, where nobody says it: a stage, so that it is decided once for a content, and then an input like any other.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use anyhow::Context as _;
 use lustre_packaging::stage::Stage;
 use lustre_packaging::store::{EntryKind, PathError, StageDir};
+use lustre_repository::history::{SetPackage, path_of};
 use lustre_repository::manifest::Package;
 use lustre_repository::release::Known;
 
@@ -71,7 +74,11 @@ pub fn time(stage: &StageDir) -> anyhow::Result<u32> {
 
 /// The packages that the stage `sign` put out.
 #[derive(Debug)]
-pub struct Packages(Vec<Signed>);
+pub struct Packages {
+    listed: Vec<Signed>,
+    /// Size and digest of each file.
+    files: BTreeMap<String, (u64, String)>,
+}
 
 impl Packages {
     /// Reads the stage's list.
@@ -79,15 +86,51 @@ impl Packages {
     /// # Errors
     /// When it cannot be read.
     pub fn of(sign: &StageDir) -> anyhow::Result<Self> {
+        let outputs = sign.record.outputs.iter();
+        let files = outputs.filter_map(|entry| match &entry.kind {
+            EntryKind::File { sha256, size, .. } => {
+                let file = entry.path.strip_prefix("packages/")?;
+                Some((file.to_owned(), (*size, sha256.to_string())))
+            }
+            _ => None,
+        });
         let path = sign.path.join(SIGNED_LIST);
         let text = lustre_files::read(&path, lustre_files::TEXT)
             .map_err(|error| PathError::new("read", &path, error))?;
-        Ok(Self(serde_json::from_slice(&text)?))
+        Ok(Self {
+            listed: serde_json::from_slice(&text)?,
+            files: files.collect(),
+        })
+    }
+
+    /// The packages, as they are published.
+    ///
+    /// # Errors
+    /// When the stage did not put out a package that it lists.
+    pub fn published(&self) -> anyhow::Result<Vec<SetPackage>> {
+        let listed = self.listed.iter();
+        let published = listed.map(|signed| {
+            let nevra = &signed.nevra;
+            let (size, sha256) = self
+                .files
+                .get(&signed.file)
+                .with_context(|| format!("the stage `{}` did not put out {nevra}", name::SIGN))?;
+            Ok(SetPackage {
+                nevra: nevra.clone(),
+                path: path_of(nevra)
+                    .with_context(|| format!("a repository has no place for {nevra}"))?,
+                size: *size,
+                sha256: sha256.clone(),
+                sha256_unsigned: signed.unsigned_sha256.clone(),
+                stage: signed.stage.clone(),
+            })
+        });
+        published.collect()
     }
 
     /// What is compared of them.
     pub fn known(&self) -> Vec<Known<'_>> {
-        self.0
+        self.listed
             .iter()
             .map(|signed| Known {
                 nevra: &signed.nevra,

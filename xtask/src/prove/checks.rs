@@ -1,8 +1,10 @@
 //! What is checked in the chroot, one function a check.
 
+use lustre_repository::history::location;
+use lustre_repository::layout::Kind;
 use lustre_repository::proof::Verdict;
-use lustre_repository::release_package;
 use lustre_repository::repo_file::KEY_FILE;
+use lustre_repository::{release_package, repodata};
 
 use super::chroot::Step;
 
@@ -19,12 +21,18 @@ pub(super) fn verdict(
 pub fn release_package(step: &Step<'_>) -> Verdict {
     verdict(release_package::NAME, || {
         step.run("rpm", &["--import", &Step::dist_file(KEY_FILE)])?;
-        let pattern = format!("{}-*.rpm", release_package::NAME);
-        let package = step.output(
-            "sh",
-            &["-c", &format!("ls /srv/lustre-repo/*/Packages/{pattern}")],
-        )?;
-        step.dnf(&["install", package.trim()])?;
+        let root = step.dist().join(Kind::Binary.folder());
+        let mut packages = repodata::primary(&root).map_err(|error| error.to_string())?;
+        step.retain_release(Kind::Binary, &mut packages);
+        packages.retain(|one| one.name == release_package::NAME);
+        let [package] = packages.as_slice() else {
+            return Err(format!(
+                "the repository has {} packages of that name",
+                packages.len()
+            ));
+        };
+        let path = location(Kind::Binary, package);
+        step.dnf(&["install", &Step::dist_file(&path)])?;
         Ok(Vec::new())
     })
 }

@@ -1,12 +1,15 @@
 //! The clean chroot and running commands in it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use lustre_packaging::buildroot::Base;
 use lustre_packaging::process;
 use lustre_packaging::sandbox::{self, ChrootClone, Sandbox, User};
 use lustre_packaging::target::Target;
+use lustre_repository::history::History;
 use lustre_repository::layout::Kind;
+use lustre_repository::repodata::Package;
 use lustre_repository::scriptlets;
 
 use super::input::{InstallInput, log_of};
@@ -66,6 +69,8 @@ pub struct Chroot<'a> {
     clone: ChrootClone,
     /// The repository's tree, for everybody to read.
     dist: PathBuf,
+    /// The releases whose packages it has; none where it does not say.
+    releases: Option<History>,
 }
 
 /// The chroot as one check sees it: with the check's log.
@@ -100,7 +105,13 @@ impl<'a> Chroot<'a> {
         }
         let dist = sandbox::readable(input.dist, &input.scratch.join(format!("{name}-dist")))
             .map_err(|error| error.to_string())?;
-        Ok(Self { input, clone, dist })
+        let releases = History::read(input.dist).map_err(|error| error.to_string())?;
+        Ok(Self {
+            input,
+            clone,
+            dist,
+            releases,
+        })
     }
 
     /// The chroot for the check `name`.
@@ -133,6 +144,25 @@ impl Step<'_> {
     /// The repository of what the distribution publishes later, outside, where there is one.
     pub fn updates(&self) -> Option<PathBuf> {
         self.chroot.input.server.updates.clone()
+    }
+
+    /// Takes out of `packages`, which the metadata in the folder `kind` list, those that only earlier releases have.
+    pub fn retain_release(&self, kind: Kind, packages: &mut Vec<Package>) {
+        if let Some(releases) = &self.chroot.releases {
+            releases.retain_release(kind, packages);
+        }
+    }
+
+    /// The paths of the packages that only earlier releases have.
+    pub fn of_earlier(&self) -> BTreeSet<&str> {
+        let releases = self.chroot.releases.as_ref();
+        releases.map(History::older_paths).unwrap_or_default()
+    }
+
+    /// Whether the release has the binary package in the file `name`.
+    fn has(&self, name: &str) -> bool {
+        let path = format!("{}/Packages/{name}", Kind::Binary.folder());
+        self.dist().join(&path).exists() && !self.of_earlier().contains(path.as_str())
     }
 
     /// The path inside of a file at the top of the repository's tree.
@@ -275,16 +305,7 @@ impl Step<'_> {
             "kernel-core",
         ])?;
         // Kernels are installed beside each other; ours sorts above the distribution's, which is a check of its own.
-        releases.retain(|release| {
-            self.chroot
-                .input
-                .dist
-                .join(format!(
-                    "{}/Packages/kernel-core-{release}.rpm",
-                    Kind::Binary.folder()
-                ))
-                .exists()
-        });
+        releases.retain(|release| self.has(&format!("kernel-core-{release}.rpm")));
         match releases.as_slice() {
             [one] => Ok(one.clone()),
             [] => Err("no kernel of ours is installed".to_owned()),
@@ -295,23 +316,17 @@ impl Step<'_> {
         }
     }
 
-    /// The names of our binary packages that are installed.
+    /// The names of the release's binary packages that are installed.
     pub fn ours_installed(&self) -> Result<Vec<String>, String> {
         let all = self.rpm_lines(&[
             "-qa",
             "--qf",
             "%{NAME} %{NAME}-%{VERSION}-%{RELEASE}.%{ARCH}.rpm\\n",
         ])?;
-        let folder = self
-            .chroot
-            .input
-            .dist
-            .join(Kind::Binary.folder())
-            .join("Packages");
         Ok(all
             .iter()
             .filter_map(|line| line.split_once(' '))
-            .filter(|(_, file)| folder.join(file).exists())
+            .filter(|(_, file)| self.has(file))
             .map(|(name, _)| name.to_owned())
             .collect())
     }

@@ -1,4 +1,4 @@
-//! All our packages at once: `-devel`, debug symbols and what no target installs by itself.
+//! All packages of the release at once: `-devel`, debug symbols and what no target installs by itself.
 
 use lustre_repository::closure::exclusion::together;
 use lustre_repository::layout::Kind;
@@ -24,11 +24,13 @@ pub fn install(step: &Step<'_>) -> Verdict {
 /// What was installed and what is worth saying; or the same with what went wrong.
 fn installed(step: &Step<'_>) -> Result<(String, String), (String, String)> {
     let unread = |why: String| ("all our packages".to_owned(), why);
-    let read = |kind: Kind| {
+    let read = |kind: Kind| -> Result<Vec<Package>, (String, String)> {
         let root = step.dist().join(kind.folder());
-        repodata::read(&root)
-            .map(|metadata| metadata.packages)
-            .map_err(|error| unread(error.to_string()))
+        let mut packages = repodata::read(&root)
+            .map_err(|error| unread(error.to_string()))?
+            .packages;
+        step.retain_release(kind, &mut packages);
+        Ok(packages)
     };
     let (binary, debuginfo) = (read(Kind::Binary)?, read(Kind::Debuginfo)?);
     let all: Vec<&Package> = binary.iter().chain(&debuginfo).collect();

@@ -4,6 +4,7 @@
 //! wherever `b` is in no repository, although it asks for nothing there: whether anybody provides `b` is asked besides.
 
 use lustre_repository::closure::{Requirement, rich};
+use lustre_repository::layout::Kind;
 use lustre_repository::proof::Verdict;
 
 use super::checks::verdict;
@@ -14,10 +15,12 @@ use super::guard;
 pub fn repoclosure(step: &Step<'_>) -> Verdict {
     verdict("dnf repoclosure of our repository over the base", || {
         // It asks the newest package of a name alone, and a kernel that is installed beside the one of our modules is none for them.
-        let later = guard::of_later_kernels(step)?;
-        let excluded = format!("--exclude={}", later.join(","));
+        // Nor are the packages of earlier releases, which only go with each other.
+        let mut left_out = guard::of_later_kernels(step)?;
+        left_out.extend(of_earlier(step));
+        let excluded = format!("--exclude={}", left_out.join(","));
         let mut line = vec!["--disableplugin=local", "repoclosure", "--check", "lustre"];
-        if !later.is_empty() {
+        if !left_out.is_empty() {
             line.push(&excluded);
         }
         let said = step.dnf_says(&line)?;
@@ -40,6 +43,14 @@ pub fn repoclosure(step: &Step<'_>) -> Verdict {
             }
         })
     })
+}
+
+/// The packages that only earlier releases have, as name, version, release and architecture.
+fn of_earlier(step: &Step<'_>) -> Vec<String> {
+    let folder = format!("{}/Packages/", Kind::Binary.folder());
+    let paths = step.of_earlier().into_iter();
+    let files = paths.filter_map(|path| path.strip_prefix(&folder)?.strip_suffix(".rpm"));
+    files.map(str::to_owned).collect()
 }
 
 /// What is left of repoclosure's `lines` when conditions that nobody provides are taken into account; `provided` says whether some

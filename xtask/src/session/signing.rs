@@ -2,6 +2,7 @@
 
 use anyhow::bail;
 use lustre_packaging::sign::PublicKey;
+use lustre_repository::earlier::Earlier;
 use lustre_repository::release::Release;
 
 use crate::cli::KeyArgs;
@@ -45,6 +46,7 @@ pub fn planned_signing(context: &Context, public: Option<&PublicKey>) -> anyhow:
             time,
             ..Release::default()
         },
+        earlier: Earlier::default(),
         signer: None,
     })
 }

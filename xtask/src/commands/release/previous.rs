@@ -5,11 +5,14 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use lustre_packaging::sign::utc;
+use lustre_packaging::sign::{PublicKey, utc};
 use lustre_packaging::store::{Digest, Entry, EntryKind, StageDir};
 use lustre_packaging::target::{Target, own_name};
+use lustre_repository::earlier::{Candidate, Earlier};
+use lustre_repository::history::{self, History, Set};
 use lustre_repository::layout::assembled_sums;
 use lustre_repository::manifest::{self, Manifest};
+use lustre_repository::proof::{self, Proof};
 use lustre_repository::release::{
     Contradiction, Known, Release, Replaced, Rule, Said, packages_contradict, targets_contradict,
     told_anew,
@@ -25,6 +28,8 @@ use crate::graph::name::TREE;
 pub struct PreviousRelease {
     pub path: PathBuf,
     pub manifest: Manifest,
+    /// The releases that it has. Those of earlier versions of the tool do not say it.
+    releases: Option<History>,
     /// Its `SHA256SUMS`.
     sums: String,
     manifest_digest: String,
@@ -74,6 +79,21 @@ impl PreviousRelease {
             .with_context(unreadable);
         }
         let manifest = Manifest::read(&file).with_context(unreadable)?;
+        let releases = History::read(output).with_context(unreadable)?;
+        if let Some(releases) = &releases {
+            let path = output.join(history::FILE);
+            let (found, _) = sums::sha256(&path)
+                .with_context(|| path.display().to_string())
+                .with_context(unreadable)?;
+            if found != digest(history::FILE)? || releases.target != manifest.target {
+                return Err(anyhow::anyhow!(
+                    "{} differs from its {}, or is of another target",
+                    path.display(),
+                    sums::FILE
+                ))
+                .with_context(unreadable);
+            }
+        }
         Ok(Some(Self {
             path: output.to_owned(),
             key_digest: digest(repo_file::KEY_FILE)?,
@@ -83,6 +103,7 @@ impl PreviousRelease {
                 .to_owned(),
             manifest_digest: digest(manifest::FILE)?,
             sums: all,
+            releases,
             manifest,
         }))
     }
@@ -113,8 +134,79 @@ impl PreviousRelease {
         self.manifest.replaced(self.manifest_digest.clone())
     }
 
+    /// The packages of all releases that it has.
     pub fn packages(&self) -> Vec<Known<'_>> {
-        self.manifest.packages.iter().map(Known::from).collect()
+        let sets = self.releases.iter().flat_map(|all| &all.sets).skip(1);
+        let older = sets.flat_map(|set| &set.packages).map(Known::from);
+        let packages = self.manifest.packages.iter().map(Known::from);
+        packages.chain(older).collect()
+    }
+
+    /// How many releases it has.
+    pub fn kept(&self) -> usize {
+        self.releases.as_ref().map_or(1, |all| all.sets.len())
+    }
+
+    /// What it keeps of earlier releases.
+    pub fn earlier(&self) -> Earlier {
+        let releases = self.releases.as_ref();
+        Earlier {
+            folder: self.path.clone(),
+            sets: releases.map_or_else(Vec::new, |all| all.sets.iter().skip(1).cloned().collect()),
+            dropped: releases.map_or_else(Vec::new, |all| all.dropped.clone()),
+        }
+    }
+
+    /// Why it is not known to be signed by `key`, where that is so.
+    pub fn not_signed_by(&self, key: &PublicKey) -> Option<String> {
+        let (own, other) = (key.fingerprint(), &self.manifest.key_fingerprint);
+        if own != *other {
+            return Some(format!(
+                "it is signed with the key {}, and this repository with {own}",
+                other.escape_debug()
+            ));
+        }
+        let path = self.path.join(sums::SIGNATURE);
+        let read = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE);
+        let verified = match read {
+            Ok(signature) => key
+                .verify_detached(self.sums.as_bytes(), &signature)
+                .map(drop)
+                .map_err(|error| error.to_string()),
+            Err(error) => Err(error.kind().to_string()),
+        };
+        let why = verified.err()?;
+        Some(format!("{} does not hold: {why}", sums::SIGNATURE))
+    }
+
+    /// The releases that may be kept where everything is signed with `key`.
+    ///
+    /// # Errors
+    /// When it has a time that no release has.
+    pub fn candidates(&self, key: &PublicKey, target: &Target) -> anyhow::Result<Vec<Candidate>> {
+        let unfit = self
+            .of_another(target)
+            .map(|found| found.what)
+            .or_else(|| self.not_signed_by(key));
+        let own = Candidate {
+            set: Set::of(&self.manifest, &self.manifest_digest)?,
+            unfit: unfit.clone().or_else(|| self.unproven()),
+        };
+        let older = self.earlier().sets.into_iter().map(|set| Candidate {
+            set,
+            unfit: unfit.clone(),
+        });
+        Ok([own].into_iter().chain(older).collect())
+    }
+
+    /// Why it does not count as proven, where that is so.
+    fn unproven(&self) -> Option<String> {
+        let path = self.path.join(proof::FILE);
+        let is = sums::digest_of(&self.sums, proof::FILE)
+            .zip(sums::sha256(&path).ok())
+            .is_some_and(|(listed, (found, _))| listed == found)
+            && Proof::read(&path).is_ok_and(|proof| proof.holds());
+        (!is).then(|| "it was not proven".to_owned())
     }
 
     /// Whether it is what the stage `assemble` recorded, but for its proof.

@@ -126,6 +126,7 @@ fn until_more_is_known_a_release_is_the_one_that_is_there() {
         time: 50,
         overrules: [Rule::SameNevra].into(),
         replaces: None,
+        keeps_sha256: None,
     };
     let folder = published(Some(release.clone()));
     let before = PreviousRelease::at(folder.path()).unwrap();
@@ -134,6 +135,7 @@ fn until_more_is_known_a_release_is_the_one_that_is_there() {
         public_key: String::new(),
         time: 7,
         release: Release::default(),
+        earlier: Earlier::default(),
         signer: None,
     };
     let guess = |time, before| first_guess(&asked(time), before, &signing).unwrap();
@@ -144,6 +146,7 @@ fn until_more_is_known_a_release_is_the_one_that_is_there() {
         time,
         overrules: [Rule::LowerEvr].into(),
         replaces: before.map(PreviousRelease::replaced),
+        keeps_sha256: None,
     };
     let later = guess(Some(51), before.as_ref());
     assert_eq!(later, chosen(51, before.as_ref()));

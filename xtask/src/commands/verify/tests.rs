@@ -7,6 +7,7 @@ use lustre_packaging::buildroot::{Base, BaseRepo};
 use lustre_packaging::sign::{Key, PublicKey, Secret, Signer as _, sign_package};
 use lustre_packaging::store::Store;
 use lustre_repository::comps::Comps;
+use lustre_repository::earlier::Earlier;
 use lustre_repository::layout::{Assembly, Input, assemble};
 use lustre_repository::release::Release;
 use lustre_repository::release_package::{self, ReleasePackage};
@@ -89,6 +90,7 @@ impl World {
             manifest,
             base: None,
             made_with: &lustre_repository::sbom::MadeWith::default(),
+            earlier: &Earlier::default(),
             sign: &|data| Ok(key.sign_detached(data, time.max(created))?),
         };
         assemble(&assembly, &self.dist()).unwrap();
