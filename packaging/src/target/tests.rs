@@ -571,6 +571,11 @@ fn what_a_value_would_do_elsewhere_is_refused_where_it_is_read() {
             "\"file:///srv a\"",
             "repository.baseurl is a URL",
         ),
+        (
+            "baseurl = \"file:///srv\"",
+            "baseurl = \"file:///srv\"\nkeep = 0",
+            "keep is 0; it is the number",
+        ),
         ("host = \"builder\"", "host = \"b --x\"", "build.host"),
         (
             "buildroot = [\"gcc\"]",

@@ -78,7 +78,7 @@ fn the_page_goes_with_the_repository_from_its_assembly_to_its_proof() {
     let tree = published();
     let text = page(&tree.dist());
     for words in [
-        "18 of 18 checks hold",
+        "19 of 19 checks hold",
         "site-tool-1.0-1.x86_64",
         "LU-20192",
         "2024-01-02 00:00:00 UTC",

@@ -72,7 +72,7 @@ fn an_unsigned_package_is_found() {
     tree.without("e2fsprogs-1.47-1.x86_64.rpm");
     tree.packages.push(Input {
         path: world().unsigned.clone(),
-        sha256_unsigned: String::new(),
+        sha256_unsigned: "0".repeat(64),
         stage: "test".to_owned(),
     });
     tree.assemble().unwrap();

@@ -108,7 +108,7 @@ impl Asked {
         if whole.keeps_sha256.is_none() {
             return Ok(Some(Earlier::default()));
         }
-        let there = PreviousRelease::at(folder).and_then(|there| {
+        let there = PreviousRelease::read(folder).and_then(|there| {
             let there = there.with_context(|| format!("there is no {}", manifest::FILE))?;
             if let Some(why) = there.not_signed_by(key) {
                 bail!("{why}");

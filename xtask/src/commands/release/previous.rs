@@ -45,57 +45,56 @@ impl PreviousRelease {
     /// # Errors
     /// When what is there does not say what it is.
     pub fn at(output: &Path) -> anyhow::Result<Option<Self>> {
-        let unreadable = || {
+        Self::read(output).with_context(|| {
             format!(
                 "cannot read {}, which would be replaced: move it away or choose another output",
                 output.display()
             )
-        };
-        let file = output.join(manifest::FILE);
-        let there = lustre_files::if_there(std::fs::symlink_metadata(&file));
-        if there.with_context(unreadable)?.is_none() {
+        })
+    }
+
+    /// The repository at `folder`, if one is there.
+    ///
+    /// # Errors
+    /// When what is there does not say what it is.
+    pub fn read(folder: &Path) -> anyhow::Result<Option<Self>> {
+        let file = folder.join(manifest::FILE);
+        if lustre_files::if_there(std::fs::symlink_metadata(&file))?.is_none() {
             return Ok(None);
         }
-        let path = output.join(sums::FILE);
+        let path = folder.join(sums::FILE);
         let all = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE)
-            .with_context(|| path.display().to_string())
-            .with_context(unreadable)?;
+            .with_context(|| path.display().to_string())?;
         let digest = |name| {
             sums::digest_of(&all, name)
                 .map(str::to_owned)
                 .with_context(|| format!("{} has no {name}", path.display()))
-                .with_context(unreadable)
         };
-        // What it says of itself decides what may replace it.
-        let bytes = lustre_files::read_no_link(&file, lustre_files::SOURCE)
-            .with_context(|| file.display().to_string())
-            .with_context(unreadable)?;
-        if Digest::of_bytes(&bytes).to_string() != digest(manifest::FILE)? {
-            return Err(anyhow::anyhow!(
-                "{} differs from {}",
-                file.display(),
-                path.display()
-            ))
-            .with_context(unreadable);
-        }
-        let manifest = Manifest::read(&file).with_context(unreadable)?;
-        let releases = History::read(output).with_context(unreadable)?;
+        // What it says of itself decides what may replace it, and what is kept of it.
+        let as_listed = |name| -> anyhow::Result<()> {
+            let file = folder.join(name);
+            let bytes = lustre_files::read_no_link(&file, lustre_files::SOURCE)
+                .with_context(|| file.display().to_string())?;
+            if Digest::of_bytes(&bytes).to_string() != digest(name)? {
+                bail!("{} differs from {}", file.display(), path.display());
+            }
+            Ok(())
+        };
+        as_listed(manifest::FILE)?;
+        let manifest = Manifest::read(&file)?;
+        let releases = History::read(folder)?;
         if let Some(releases) = &releases {
-            let path = output.join(history::FILE);
-            let (found, _) = sums::sha256(&path)
-                .with_context(|| path.display().to_string())
-                .with_context(unreadable)?;
-            if found != digest(history::FILE)? || releases.target != manifest.target {
-                return Err(anyhow::anyhow!(
-                    "{} differs from its {}, or is of another target",
-                    path.display(),
-                    sums::FILE
-                ))
-                .with_context(unreadable);
+            as_listed(history::FILE)?;
+            if releases.target != manifest.target {
+                bail!(
+                    "{} is of another target than {}",
+                    history::FILE,
+                    manifest::FILE
+                );
             }
         }
         Ok(Some(Self {
-            path: output.to_owned(),
+            path: folder.to_owned(),
             key_digest: digest(repo_file::KEY_FILE)?,
             repo_file_digest: digest(repo_file::FILE)?,
             next_key_digest: sums::digest_of(&all, repo_file::NEXT_KEY_FILE)

@@ -2,8 +2,11 @@
 
 use std::fs;
 
+use lustre_packaging::sign::{Key, Secret, Signer as _};
 use lustre_packaging::target::Target;
+use lustre_repository::history::{History, Set, SetPackage};
 use lustre_repository::manifest::{self, Manifest};
+use lustre_repository::proof::{Check, Outcome, Proof};
 use lustre_repository::release::Contradiction;
 use lustre_repository::{page, proof, repo_file, sums};
 
@@ -185,4 +188,165 @@ fn only_what_is_broken_is_overruled_and_what_is_not_allowed_is_said() {
     for not in ["a is lower", "package 5"] {
         assert!(!error.contains(not), "{not}: {error}");
     }
+}
+
+/// The key of these tests.
+fn key() -> Key {
+    let file = crate::place::specs().join("distributions/rehearsal/key.asc");
+    let text = Secret::new(fs::read(file).unwrap());
+    Key::from_armored(&text, "the test", None).unwrap()
+}
+
+/// A folder as [`published`], of the target `rehearsal`, which keeps one release, signed with the key.
+fn keeping(key: &Key) -> tempfile::TempDir {
+    let dir = published(None);
+    let at = |name: &str| dir.path().join(name);
+    let package = |nevra: &str| SetPackage {
+        nevra: nevra.to_owned(),
+        path: history::path_of(nevra).unwrap(),
+        size: 1,
+        sha256: "1".repeat(64),
+        sha256_unsigned: "2".repeat(64),
+        stage: "lustre".to_owned(),
+    };
+    let set = |time, nevra| Set {
+        time,
+        manifest_sha256: "3".repeat(64),
+        packages: vec![package(nevra)],
+        ..Set::default()
+    };
+    let earlier = Earlier {
+        sets: vec![set(6, "lustre-1-1.x86_64")],
+        ..Earlier::default()
+    };
+    let manifest = Manifest {
+        format: manifest::FORMAT,
+        target: "rehearsal".to_owned(),
+        key_fingerprint: key.fingerprint(),
+        release: Some(Release {
+            time: 7,
+            keeps_sha256: earlier.digest(),
+            ..Release::default()
+        }),
+        ..Manifest::default()
+    };
+    manifest.write(&at(manifest::FILE)).unwrap();
+    let mut sets = vec![set(7, "lustre-2-1.x86_64")];
+    sets.extend(earlier.sets);
+    let releases = History {
+        format: history::FORMAT,
+        target: "rehearsal".to_owned(),
+        sets,
+        dropped: Vec::new(),
+    };
+    fs::write(at(history::FILE), releases.to_json()).unwrap();
+    let held = Check {
+        result: Outcome::Pass,
+        ..Check::not_run("closure", "")
+    };
+    let proof = Proof::of_sums("", "rehearsal", "0", vec![held]);
+    fs::write(at(proof::FILE), proof.to_json()).unwrap();
+    sign(key, dir.path());
+    dir
+}
+
+fn sign(key: &Key, folder: &Path) {
+    sums::write(folder).unwrap();
+    let text = fs::read(folder.join(sums::FILE)).unwrap();
+    let public = PublicKey::parse(key.public_key_armored().unwrap()).unwrap();
+    let signature = key.sign_detached(&text, public.signs_from()).unwrap();
+    fs::write(folder.join(sums::SIGNATURE), signature).unwrap();
+}
+
+#[test]
+fn what_is_kept_is_of_a_proven_repository_that_the_same_key_signed() {
+    let key = key();
+    let public = PublicKey::parse(key.public_key_armored().unwrap()).unwrap();
+    let folder = keeping(&key);
+    let load = |name: &str| Target::load(&crate::place::specs(), name).unwrap();
+    let unfit = |target: &str| -> Vec<Option<String>> {
+        let before = PreviousRelease::at(folder.path()).unwrap().unwrap();
+        assert_eq!((before.kept(), before.packages().len()), (2, 1));
+        let candidates = before.candidates(&public, &load(target)).unwrap();
+        assert_eq!(candidates[1].set.time, 6);
+        candidates.into_iter().map(|one| one.unfit).collect()
+    };
+    let all = |words: &str, found: Vec<Option<String>>| {
+        let said = |one: &Option<String>| one.as_ref().is_some_and(|one| one.contains(words));
+        assert!(found.iter().all(said), "{words}: {found:?}");
+    };
+    assert_eq!(unfit("rehearsal"), [None, None]);
+    all("of the target", unfit("debian-12"));
+    // The packages of a release that nobody proved are none to go back to; those before it are.
+    let path = folder.path().join(proof::FILE);
+    fs::write(&path, proof::FILE).unwrap();
+    sign(&key, folder.path());
+    assert_eq!(
+        unfit("rehearsal"),
+        [Some("it was not proven".to_owned()), None]
+    );
+    // Somebody who cannot sign wrote other sums.
+    fs::write(&path, "other").unwrap();
+    sums::write(folder.path()).unwrap();
+    all("SHA256SUMS.asc does not hold", unfit("rehearsal"));
+    let path = folder.path().join(manifest::FILE);
+    let mut manifest = Manifest::read(&path).unwrap();
+    manifest.key_fingerprint = "0".repeat(40);
+    manifest.write(&path).unwrap();
+    sign(&key, folder.path());
+    all(&key.fingerprint(), unfit("rehearsal"));
+    // A list that is not the one of the sums says nothing.
+    let path = folder.path().join(history::FILE);
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replacen("111", "444", 1)).unwrap();
+    let error = PreviousRelease::at(folder.path()).unwrap_err();
+    let said = format!("{error:#}");
+    assert!(
+        said.contains(history::FILE) && said.contains("move it away"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_release_is_made_again_with_what_it_keeps_or_not_at_all() {
+    let key = key();
+    let public = PublicKey::parse(key.public_key_armored().unwrap()).unwrap();
+    let folder = keeping(&key);
+    let asked = || Asked {
+        whole: Some((
+            Manifest::read(&folder.path().join(manifest::FILE))
+                .unwrap()
+                .released()
+                .unwrap(),
+            folder.path().to_owned(),
+        )),
+        ..Asked::default()
+    };
+    let refused = |word: &str| {
+        let said = format!("{:#}", asked().earlier(&public).unwrap_err());
+        for word in [word, "whole copy", "--release-time 7"] {
+            assert!(said.contains(word), "{word}: {said}");
+        }
+    };
+    let path = "x86_64/Packages/lustre-1-1.x86_64.rpm";
+    refused(path);
+    let package = folder.path().join(path);
+    fs::create_dir_all(package.parent().unwrap()).unwrap();
+    fs::write(&package, "1").unwrap();
+    let earlier = asked().earlier(&public).unwrap().unwrap();
+    assert_eq!(earlier.sets.len(), 1);
+    let whole = asked();
+    let release = whole.release(7, None, BTreeSet::new(), &earlier);
+    assert_eq!(release.keeps_sha256, earlier.digest());
+    fs::write(folder.path().join(sums::SIGNATURE), "none").unwrap();
+    refused("does not hold");
+    fs::remove_file(folder.path().join(history::FILE)).unwrap();
+    refused("SHA256SUMS");
+    // One that keeps nothing needs nothing.
+    let plain = Asked {
+        whole: Some((Release::default(), folder.path().join("none"))),
+        ..Asked::default()
+    };
+    assert_eq!(plain.earlier(&public).unwrap(), Some(Earlier::default()));
+    assert_eq!(Asked::default().earlier(&public).unwrap(), None);
 }
