@@ -28,5 +28,7 @@ mod tamper;
 mod tree;
 #[path = "assemble/upgrade.rs"]
 mod upgrade;
+#[path = "assemble/upstream.rs"]
+mod upstream;
 #[path = "assemble/world.rs"]
 mod world;

@@ -144,3 +144,40 @@ fn lines_of(judged: &CheckOutcome) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_is_good_where_all_of_its_checks_ran_and_found_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let logs = Logs(dir.path());
+        let one = |name: &str| CheckOutcome {
+            name: name.to_owned(),
+            evidence: vec!["seen".to_owned()],
+            output: vec!["printed".to_owned()],
+            ..CheckOutcome::default()
+        };
+        let judge = |all: &[CheckOutcome]| machine("upgrade", "what", all, &logs).unwrap();
+        let mut all = [one("kernel"), one("fsck")];
+        let Verdict::Pass { note, .. } = judge(&all) else {
+            panic!("it did not pass")
+        };
+        assert_eq!(note, "kernel: seen\nfsck: seen");
+        all[1].findings.push("not clean".to_owned());
+        all[0].not_run = Some("the guest died".to_owned());
+        let Verdict::Fail { findings, .. } = judge(&all) else {
+            panic!("it passed")
+        };
+        assert_eq!(
+            findings,
+            ["kernel: not run: the guest died", "fsck: not clean"]
+        );
+        let log = fs::read_to_string(logs.of("upgrade")).unwrap();
+        assert!(
+            log.contains("fsck:\nprinted\n") && log.contains("finding: not clean"),
+            "{log}"
+        );
+    }
+}
