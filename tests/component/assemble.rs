@@ -28,5 +28,9 @@ mod sbom;
 mod tamper;
 #[path = "assemble/tree.rs"]
 mod tree;
+#[path = "assemble/upgrade.rs"]
+mod upgrade;
+#[path = "assemble/upstream.rs"]
+mod upstream;
 #[path = "assemble/world.rs"]
 mod world;

@@ -255,9 +255,17 @@ fn no_check_of_the_mounted_file_system_passes_without_one() {
     let boot = boot();
     let checks = project().join("specs").join(&boot.guest).join("checks");
     let folder = tempfile::tempdir().unwrap();
-    for name in ["striping", "data", "sanity", "restart"] {
+    for name in [
+        "striping",
+        "data",
+        "sanity",
+        "restart",
+        "kept-made",
+        "kept-upgraded",
+        "kept-undone",
+    ] {
         let report = guest_says(&format!(
-            "CLIENT='{}'; TESTS=/nonexistent; TARGETS=(lustre-OST0000); SANITY=(0); . '{}'",
+            "CLIENT='{}'; KEPT=$CLIENT; TESTS=/nonexistent; TARGETS=(lustre-OST0000); SANITY=(0); . '{}'",
             folder.path().display(),
             checks.join(name).display()
         ));
@@ -269,6 +277,46 @@ fn no_check_of_the_mounted_file_system_passes_without_one() {
         0,
         "nothing was written to it"
     );
+}
+
+#[test]
+fn what_a_machine_left_is_whole_or_what_is_not_is_said() {
+    // Attributes are stood in for: not every folder of a test has any.
+    let left = |change: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let report = guest_says(&format!(
+            "cd '{}'; mkdir client kept; CLIENT=$PWD/client; KEPT=$PWD/kept; attribute=before\n\
+             drop_caches() {{ :; }}\nsetfattr() {{ :; }}\ngetfattr() {{ printf %s \"$attribute\"; }}\n\
+             leave predecessor\n{change}\nwhole predecessor",
+            folder.path().display()
+        ));
+        report.check("it").unwrap().clone()
+    };
+    let good = left("");
+    assert_eq!(good.findings, [""; 0]);
+    assert!(
+        good.evidence
+            .iter()
+            .any(|it| it.contains("what predecessor left is whole")),
+        "{good:?}"
+    );
+    for (change, said) in [
+        (
+            "printf x | dd of=client/kept-predecessor/of-1024 bs=1 seek=5 conv=notrunc status=none",
+            "of-1024",
+        ),
+        ("rm client/kept-predecessor/names/name-7", "name-7"),
+        ("ln -sfn of-1 client/kept-predecessor/link", "of-17"),
+        ("attribute=after", "before"),
+        ("rm -r client/kept-predecessor", "is not what it was"),
+        (
+            "rm kept/kept-predecessor",
+            "no machine before this one left predecessor",
+        ),
+    ] {
+        let findings = left(change).findings.join("\n");
+        assert!(findings.contains(said), "{change}: {findings}");
+    }
 }
 
 #[test]

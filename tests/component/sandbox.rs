@@ -276,7 +276,12 @@ fn a_guest_s_disk_that_fills_the_one_it_is_on_is_told_so() {
         let small = SmallDisk::new(size);
         let sandbox = Sandbox::new(&clone, User::Root, "server");
         let (out, log) = (small.path().join("image"), dir.path().join("log"));
-        let made = image::make(&sandbox, &boot, &guest, "1", None, &out, &log);
+        let runs = image::Guest {
+            boot: &boot,
+            scripts: &guest,
+            kept: None,
+        };
+        let made = image::make(&sandbox, runs, "1", None, &out, &log);
         let error = made.unwrap_err().to_string();
         let place = small.path().display().to_string();
         for part in ["the disk", "full", &place, "make room"] {

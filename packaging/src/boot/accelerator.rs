@@ -63,7 +63,7 @@ pub fn decide(probe: &Probe) -> Choice {
 /// What a kernel says at first, and where it ends without a disk.
 const WAY: [&str; 2] = ["Linux version ", "Kernel panic - not syncing: VFS: "];
 
-/// Tries KVM (`device`, which is `/dev/kvm` unless in a test) on `machine`, whose accelerator and disk are left aside.
+/// Tries KVM (`device`, which is `/dev/kvm` unless in a test) on `machine`, whose accelerator and disks are left aside.
 ///
 /// # Errors
 /// When QEMU cannot be started at all, or a file cannot be written.
@@ -79,6 +79,7 @@ pub fn probe(
     let machine = Machine {
         accelerator: Accelerator::Kvm,
         disk: None,
+        kept: None,
         ..machine.clone()
     };
     for file in [machine.console, machine.report] {

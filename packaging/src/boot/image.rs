@@ -53,15 +53,46 @@ if [ -n "$5" ]; then take initrd "$5" "$6"; fi
 mke2fs -q -F -t ext4 -d /srv/boot-root /srv/boot-image/root.img "$size"
 "#;
 
-/// Makes an image of the chroot that `sandbox` runs commands in, with what is in `guest` and the target's settings, in the new folder
+/// What runs in a guest.
+#[derive(Debug, Clone, Copy)]
+pub struct Guest<'a> {
+    /// The target's table.
+    pub boot: &'a Boot,
+    /// The folder with the scripts.
+    pub scripts: &'a Path,
+    /// Where the disk that other machines have, too, is mounted.
+    pub kept: Option<&'a str>,
+}
+
+/// Makes a file system of `mib` MiB without files in the new folder `out`, by the mke2fs of the chroot that `sandbox` runs commands in.
+///
+/// # Errors
+/// When a command in the chroot fails, or a file cannot be written.
+pub fn empty_disk(
+    sandbox: &Sandbox<'_>,
+    mib: u64,
+    out: &Path,
+    log: &Path,
+) -> Result<PathBuf, Error> {
+    fs::create_dir_all(out).map_err(at(out))?;
+    let sandbox = sandbox.clone().writable(out, OUT);
+    sandbox.give(out).map_err(at(out))?;
+    let file = "kept.img";
+    let (inside, size) = (format!("{OUT}/{file}"), format!("{mib}M"));
+    let arguments = ["-q", "-F", "-t", "ext4", &inside, &size];
+    let mut command = sandbox.command("mke2fs", &arguments);
+    process::run_logged(&mut command, log)?;
+    Ok(out.join(file))
+}
+
+/// Makes an image of the chroot that `sandbox` runs commands in, with `guest`'s scripts and the target's settings, in the new folder
 /// `out`. The kernel is what the boot loader's `entry` names; where nothing makes such entries, the one of the `release`.
 ///
 /// # Errors
 /// When a command in the chroot fails, or a file cannot be written.
 pub fn make(
     sandbox: &Sandbox<'_>,
-    boot: &Boot,
-    guest: &Path,
+    guest: Guest<'_>,
     release: &str,
     entry: Option<&Entry>,
     out: &Path,
@@ -69,15 +100,15 @@ pub fn make(
 ) -> Result<Image, Error> {
     fs::create_dir_all(out).map_err(at(out))?;
     let path = out.join("settings");
-    fs::write(&path, settings(boot)).map_err(at(&path))?;
-    let guest = &sandbox::readable(guest, &out.join("guest"))?;
+    fs::write(&path, settings(guest)).map_err(at(&path))?;
+    let scripts = &sandbox::readable(guest.scripts, &out.join("guest"))?;
     let sandbox = sandbox
         .clone()
         .itself(ROOT)
-        .read_only(guest, GUEST)
+        .read_only(scripts, GUEST)
         .writable(out, OUT);
     sandbox.give(out).map_err(at(out))?;
-    let size = format!("{}M", boot.disk_mib);
+    let size = format!("{}M", guest.boot.disk_mib);
     let [kernels, initrds] = files(release, entry);
     let mut arguments = vec!["-euc", SCRIPT, "sh", &size, GUEST_INSIDE];
     arguments.extend(kernels.iter().chain(&initrds).map(String::as_str));
@@ -113,13 +144,15 @@ fn files(release: &str, entry: Option<&Entry>) -> [[String; 2]; 2] {
 }
 
 /// The target's settings as the guest's shell reads them.
-fn settings(boot: &Boot) -> String {
+fn settings(guest: Guest<'_>) -> String {
+    let boot = guest.boot;
     let mut text = "# What the target expects, for the checks.\n".to_owned();
     let mut one = |name: &str, value: &str| text.push_str(&format!("{name}={}\n", quoted(value)));
     one("HOST", HOST);
     one("ADDRESS", ADDRESS);
     one("TESTS", &boot.tests);
     one("CLIENT", &boot.client);
+    one("KEPT", guest.kept.unwrap_or_default());
     let users: Vec<String> = boot
         .users
         .iter()
@@ -183,13 +216,17 @@ mod tests {
         boot.environment
             .insert("ODD".to_owned(), "a \"b\" 'c'".to_owned());
         let script = format!(
-            "{}printf '%s|' \"${{#UNCHECKED[@]}}\" \"${{UNCHECKED[0]}}\" \"${{CHECKS[0]}}\" \"$CLIENT\"; sh -c 'echo \"$ODD\"'",
-            settings(&boot)
+            "{}printf '%s|' \"${{#UNCHECKED[@]}}\" \"${{UNCHECKED[0]}}\" \"${{CHECKS[0]}}\" \"$CLIENT\" \"$KEPT\"; sh -c 'echo \"$ODD\"'",
+            settings(Guest {
+                boot: &boot,
+                scripts: Path::new("/scripts"),
+                kept: Some("/tmp"),
+            })
         );
         let said = process::capture(process::command("bash").args(["-uc", &script])).unwrap();
         assert_eq!(
             String::from_utf8_lossy(&said.stdout),
-            "2|it's $HOME; `x`|kernel|/mnt/lustre|a \"b\" 'c'\n"
+            "2|it's $HOME; `x`|kernel|/mnt/lustre|/tmp|a \"b\" 'c'\n"
         );
     }
 
@@ -199,12 +236,11 @@ mod tests {
             .join("../specs")
             .join(boot().guest);
         let mut scripts = vec![guest.join("init"), guest.join("functions")];
-        scripts.extend(
-            boot()
-                .checks
-                .iter()
-                .map(|check| guest.join("checks").join(check)),
-        );
+        let boot = boot();
+        let upgrade = &boot.upgrade;
+        let later = [&upgrade.predecessor, &upgrade.upgraded, &upgrade.undone];
+        let checks = boot.checks.iter().chain(later.into_iter().flatten());
+        scripts.extend(checks.map(|check| guest.join("checks").join(check)));
         for script in scripts {
             let parsed = process::capture(process::command("bash").arg("-n").arg(&script)).unwrap();
             assert!(parsed.status.success(), "{}: {parsed:?}", script.display());

@@ -37,6 +37,8 @@ pub struct Machine<'a> {
     pub initrd: Option<&'a Path>,
     /// The root file system; without one, the kernel finds none and ends there.
     pub disk: Option<&'a Path>,
+    /// A second disk, which other machines have before and after this one.
+    pub kept: Option<&'a Path>,
     /// The guest's first process, where there is a root file system.
     pub init: &'a str,
     /// More arguments of the kernel.
@@ -51,6 +53,7 @@ pub struct Machine<'a> {
 const KERNEL: &str = "/srv/machine/kernel";
 const INITRD: &str = "/srv/machine/initrd";
 const DISK: &str = "/srv/machine/disk";
+const KEPT: &str = "/srv/machine/kept";
 const CONSOLE: &str = "/srv/machine/console";
 const REPORT: &str = "/srv/machine/report";
 
@@ -79,9 +82,11 @@ impl Machine<'_> {
             sandbox = sandbox.read_only(initrd, INITRD);
             given.push(initrd);
         }
-        if let Some(disk) = self.disk {
-            sandbox = sandbox.writable(disk, DISK);
-            given.push(disk);
+        for (disk, inside) in [(self.disk, DISK), (self.kept, KEPT)] {
+            if let Some(disk) = disk {
+                sandbox = sandbox.writable(disk, inside);
+                given.push(disk);
+            }
         }
         for path in given {
             sandbox.give(path).map_err(at(path))?;
@@ -128,15 +133,17 @@ impl Machine<'_> {
             line.extend(words(&["-chardev", &format!("file,id={name},path={file}")]));
             line.extend(words(&["-serial", &format!("chardev:{name}")]));
         }
-        if self.disk.is_some() {
-            // The disk lives no longer than the guest: nothing of it has to reach the host's. Where the host's is full, the guest is
-            // told; by default it would be stopped, and wait for the limit of its time.
+        let root = self.disk.map(|_| ("root", DISK));
+        let kept = self.kept.map(|_| ("kept", KEPT));
+        for (id, file) in root.into_iter().chain(kept) {
+            // No disk outlives the proof: nothing of it has to reach the host's. Where the host's is full, the guest is told; by default it
+            // would be stopped, and wait for the limit of its time.
             let errors = "werror=report,rerror=report";
             let drive = format!(
-                "if=none,id=root,format=raw,cache=unsafe,discard=unmap,{errors},file={DISK}"
+                "if=none,id={id},format=raw,cache=unsafe,discard=unmap,{errors},file={file}"
             );
             line.extend(words(&["-drive", &drive]));
-            line.extend(words(&["-device", "virtio-blk-pci,drive=root"]));
+            line.extend(words(&["-device", &format!("virtio-blk-pci,drive={id}")]));
         }
         line.extend(words(&["-kernel", KERNEL, "-append", &arguments]));
         if self.initrd.is_some() {
@@ -233,6 +240,7 @@ mod tests {
             kernel: Path::new("/s/vmlinuz"),
             initrd: None,
             disk,
+            kept: None,
             init: "/init",
             arguments: &["extra=1".to_owned()],
             console: Path::new("/s/console.log"),
@@ -301,6 +309,30 @@ mod tests {
             Some(program) => check_cpu(&program, Some(Level::V3)).unwrap(),
             None => eprintln!("skipped: there is no QEMU to ask here"),
         }
+    }
+
+    #[test]
+    fn the_disk_that_is_kept_is_the_second() {
+        let mut machine = Machine {
+            program: Path::new("/usr/bin/qemu"),
+            accelerator: Accelerator::Tcg,
+            cpu: None,
+            memory_mib: 2048,
+            cpus: 2,
+            kernel: Path::new("/s/vmlinuz"),
+            initrd: None,
+            disk: Some(Path::new("/s/root.img")),
+            kept: None,
+            init: "/init",
+            arguments: &[],
+            console: Path::new("/s/console.log"),
+            report: Path::new("/s/report"),
+        };
+        assert!(!machine.options().join(" ").contains("kept"));
+        machine.kept = Some(Path::new("/s/kept.img"));
+        let line = machine.options().join(" ");
+        assert!(line.contains("file=/srv/machine/kept -device"), "{line}");
+        assert!(line.find("drive=root") < line.find("drive=kept"), "{line}");
     }
 
     #[test]

@@ -69,6 +69,20 @@ pub struct Boot {
     pub nameless: Vec<Nameless>,
     /// What `e2fsck` cannot check, one sentence each; it is said in the proof.
     pub unchecked: Vec<String>,
+    /// The three machines that have one file system, where the repository has the packages of a release before.
+    pub upgrade: Upgrade,
+}
+
+/// The checks of three machines with one disk besides their own: it is mounted where the images are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Upgrade {
+    /// With the release before, which makes the file system.
+    pub predecessor: Vec<String>,
+    /// After the upgrade.
+    pub upgraded: Vec<String>,
+    /// After that was undone.
+    pub undone: Vec<String>,
 }
 
 /// A line of the kernel's log that is known, and why it says nothing against what was built.
@@ -103,6 +117,28 @@ pub struct Devices {
 }
 
 impl Boot {
+    /// The folder that all images are in.
+    pub fn images_folder(&self) -> Option<&str> {
+        let folder = |image: &'_ String| image.rsplit_once('/').map(|(folder, _)| folder.len());
+        let first = self.images.first()?;
+        let length = folder(first).filter(|length| *length > 0)?;
+        let here = &first[..length];
+        let same = |image: &String| folder(image) == Some(length) && image.starts_with(here);
+        self.images.iter().all(same).then_some(here)
+    }
+
+    /// The same for a machine of an upgrade, which makes these checks. What a file system has of features is what the release that made it
+    /// gives it.
+    #[must_use]
+    pub fn with_checks(&self, checks: &[String]) -> Self {
+        Self {
+            checks: checks.to_vec(),
+            features: Vec::new(),
+            unchecked: Vec::new(),
+            ..self.clone()
+        }
+    }
+
     /// What no type can say.
     pub(super) fn check(&self) -> Result<(), String> {
         for (what, path) in [
@@ -112,18 +148,33 @@ impl Boot {
             inside(what, path)?;
         }
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if self.checks.is_empty() {
-            return Err("boot.checks is empty: a boot without checks proves nothing".to_owned());
-        }
-        for (at, check) in self.checks.iter().enumerate() {
-            if check.is_empty() || !check.chars().all(plain) {
+        for (key, checks) in [
+            ("boot.checks", &self.checks),
+            ("boot.upgrade.predecessor", &self.upgrade.predecessor),
+            ("boot.upgrade.upgraded", &self.upgrade.upgraded),
+            ("boot.upgrade.undone", &self.upgrade.undone),
+        ] {
+            if checks.is_empty() {
                 return Err(format!(
-                    "boot.checks: `{check}` is not a valid name: use lower-case letters, digits and dashes"
+                    "{key} is empty: a boot without checks proves nothing"
                 ));
             }
-            if self.checks[..at].contains(check) {
-                return Err(format!("boot.checks lists `{check}` twice"));
+            for (at, check) in checks.iter().enumerate() {
+                if check.is_empty() || !check.chars().all(plain) {
+                    return Err(format!(
+                        "{key}: `{check}` is not a valid name: use lower-case letters, digits and dashes"
+                    ));
+                }
+                if checks[..at].contains(check) {
+                    return Err(format!("{key} lists `{check}` twice"));
+                }
             }
+        }
+        if self.images_folder().is_none() {
+            return Err(
+                "boot.images are not all in one folder: that of the file system that an upgrade keeps"
+                    .to_owned(),
+            );
         }
         let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if let Some(name) = self.environment.keys().find(|name| {
@@ -186,8 +237,15 @@ mod tests {
     #[test]
     fn what_cannot_be_is_said_by_its_key() {
         type Change = fn(&mut Boot);
-        let wrong: [(&str, Change); 7] = [
+        let wrong: [(&str, Change); 10] = [
             ("boot.checks", |boot| boot.checks.clear()),
+            ("boot.upgrade.undone", |boot| boot.upgrade.undone.clear()),
+            ("boot.upgrade.upgraded", |boot| {
+                boot.upgrade.upgraded.push("Fsck".to_owned());
+            }),
+            ("boot.images", |boot| {
+                boot.images.push("/var/tmp/lustre-ost9".to_owned());
+            }),
             ("boot.checks", |boot| {
                 boot.checks.push("../../etc".to_owned())
             }),
@@ -220,7 +278,9 @@ mod tests {
                 continue;
             };
             booted += 1;
-            for check in &boot.checks {
+            let upgrade = &boot.upgrade;
+            let later = [&upgrade.predecessor, &upgrade.upgraded, &upgrade.undone];
+            for check in boot.checks.iter().chain(later.into_iter().flatten()) {
                 let script = specs.join(&boot.guest).join("checks").join(check);
                 assert!(script.is_file(), "{name}: {}", script.display());
             }

@@ -90,7 +90,11 @@ fn told(proof: Option<&Proof>) -> String {
         count(Outcome::Pass),
         proof.checks.len()
     )];
-    for (outcome, words) in [(Outcome::Fail, "failed"), (Outcome::NotRun, "not run")] {
+    for (outcome, words) in [
+        (Outcome::Fail, "failed"),
+        (Outcome::NotRun, "not run"),
+        (Outcome::NotNeeded, "not needed"),
+    ] {
         let number = count(outcome);
         if number > 0 {
             said.push(format!("{number} {words}"));

@@ -253,6 +253,7 @@ fn result(outcome: Outcome) -> Markup {
     let class = match outcome {
         Outcome::Pass => "good",
         Outcome::Fail | Outcome::NotRun => "bad",
+        Outcome::NotNeeded => "none",
     };
     html! { span class=(class) { (outcome) } }
 }

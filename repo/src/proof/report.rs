@@ -35,6 +35,8 @@ pub enum Outcome {
     Fail,
     /// It could not be checked: a tool or an input was not there. Counts as a failure.
     NotRun,
+    /// There is nothing that it could be checked on: a first release has none to upgrade from. Neither a failure nor a pass.
+    NotNeeded,
 }
 
 impl fmt::Display for Outcome {
@@ -43,6 +45,7 @@ impl fmt::Display for Outcome {
             Self::Pass => "pass",
             Self::Fail => "fail",
             Self::NotRun => "not run",
+            Self::NotNeeded => "not needed",
         })
     }
 }
@@ -85,6 +88,8 @@ pub enum Verdict {
     },
     /// Nothing could be said.
     NotRun(String),
+    /// There is nothing to check, and why.
+    NotNeeded(String),
 }
 
 impl Verdict {
@@ -119,9 +124,18 @@ pub(super) fn guarded<T>(work: impl FnOnce() -> T) -> Result<T, String> {
 impl Check {
     /// A check that was not made.
     pub fn not_run(name: &str, why: &str) -> Self {
+        Self::unmade(name, Outcome::NotRun, why)
+    }
+
+    /// A check that there is nothing for.
+    pub fn not_needed(name: &str, why: &str) -> Self {
+        Self::unmade(name, Outcome::NotNeeded, why)
+    }
+
+    fn unmade(name: &str, result: Outcome, why: &str) -> Self {
         Self {
             name: name.to_owned(),
-            result: Outcome::NotRun,
+            result,
             checked: String::new(),
             message: why.to_owned(),
             duration_ms: None,
@@ -143,6 +157,7 @@ impl Check {
         let (result, checked, message, log) = match verdict {
             Verdict::Pass { checked, note } => (Outcome::Pass, checked, note, None),
             Verdict::NotRun(why) => (Outcome::NotRun, String::new(), why, None),
+            Verdict::NotNeeded(why) => (Outcome::NotNeeded, String::new(), why, None),
             Verdict::Fail { checked, findings } => {
                 let mut message = findings[..findings.len().min(SHOWN)].join("\n");
                 let mut log = None;
@@ -205,20 +220,26 @@ impl Proof {
         self
     }
 
-    /// Whether every check passed, and there was one at all.
+    /// Whether every check that is needed passed, and there was one at all.
     pub fn holds(&self) -> bool {
-        !self.checks.is_empty()
-            && self
-                .checks
-                .iter()
-                .all(|check| check.result == Outcome::Pass)
+        let mut needed = self
+            .checks
+            .iter()
+            .filter(|check| check.result != Outcome::NotNeeded)
+            .peekable();
+        needed.peek().is_some() && needed.all(|check| check.result == Outcome::Pass)
     }
 
     /// One line: `14 checks: 12 pass, 1 fail (closure), 1 not run (repoclosure)`.
     pub fn summary(&self) -> String {
         let mut text = format!("{} checks", self.checks.len());
         let mut separator = ": ";
-        for outcome in [Outcome::Pass, Outcome::Fail, Outcome::NotRun] {
+        for outcome in [
+            Outcome::Pass,
+            Outcome::Fail,
+            Outcome::NotRun,
+            Outcome::NotNeeded,
+        ] {
             let names: Vec<&str> = self
                 .checks
                 .iter()
@@ -318,6 +339,19 @@ mod tests {
     #[test]
     fn nothing_checked_proves_nothing() {
         assert!(!proof(vec![]).holds());
+        assert!(!proof(vec![Check::not_needed("two", "nothing before")]).holds());
+    }
+
+    #[test]
+    fn what_is_not_needed_neither_fails_nor_passes() {
+        let pass = check("one", Verdict::from_findings("1 file", vec![]));
+        let not_needed = check("two", Verdict::NotNeeded("nothing before".to_owned()));
+        let mut proof = proof(vec![pass, not_needed]);
+        assert!(proof.holds());
+        assert_eq!(proof.summary(), "2 checks: 1 pass, 1 not needed (two)");
+        assert!(proof.to_json().contains("\"result\": \"not-needed\""));
+        proof.checks.push(Check::not_run("three", "no tool"));
+        assert!(!proof.holds());
     }
 
     #[test]

@@ -70,6 +70,7 @@ impl Fake {
             kernel: &self.path("vmlinuz"),
             initrd: None,
             disk: None,
+            kept: None,
             init: "/init",
             arguments: &[],
             console: &self.path("console"),

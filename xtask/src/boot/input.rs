@@ -19,6 +19,17 @@ pub struct BootInput<'a> {
     pub tell: &'a (dyn Fn(&str) + Sync),
 }
 
+/// The logs of the machines of an upgrade.
+const UPGRADE: [&str; 7] = [
+    "upgrades",
+    "predecessor",
+    "predecessor-console",
+    "upgrade",
+    "upgrade-console",
+    "undo",
+    "undo-console",
+];
+
 /// Where the logs of a boot are.
 pub(super) struct Logs<'a>(pub(super) &'a Path);
 
@@ -31,8 +42,10 @@ impl Logs<'_> {
     /// Removes those of an earlier boot: they would only mislead.
     pub(super) fn clear(&self, boot: &Boot) -> anyhow::Result<()> {
         let own = ["install", "image", "console", "qemu", "kvm", "start"];
+        let of_upgrade = UPGRADE.into_iter();
         for name in own
             .into_iter()
+            .chain(of_upgrade)
             .chain(boot.checks.iter().map(String::as_str))
         {
             let path = self.of(name);

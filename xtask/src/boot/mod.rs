@@ -3,23 +3,26 @@
 //! The machine and what it says are `packaging`'s; this joins them with what `prove` knows of installing, and with the `repo`
 //! library's proofs.
 
+mod host;
 mod input;
 mod install;
 mod proof;
+mod upgrade;
 
 use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use lustre_packaging::boot::accelerator::{self, Choice};
+use lustre_packaging::boot::image;
 use lustre_packaging::boot::judge::{Expected, judge};
 use lustre_packaging::boot::qemu::{self, Machine};
-use lustre_packaging::boot::{Accelerator, Error, KernelLog, needs};
-use lustre_packaging::boot::{guest, image};
+use lustre_packaging::boot::{Error, KernelLog, needs};
 use lustre_packaging::target::Boot;
 use lustre_repository::proof::Check;
 
 use crate::prove::chroot::Chroot;
+use host::Host;
 use input::Logs;
 
 pub use input::BootInput;
@@ -50,8 +53,11 @@ pub fn boot_checks(input: &BootInput<'_>) -> anyhow::Result<Vec<Check>> {
     };
     let image = image::make(
         &chroot.logging_to(logs.of("image")).sandbox(),
-        input.boot,
-        &input.specs.join(&input.boot.guest),
+        image::Guest {
+            boot: input.boot,
+            scripts: &input.specs.join(&input.boot.guest),
+            kept: None,
+        },
         &booted.release,
         booted.entry.as_ref(),
         &scratch.join("image"),
@@ -60,31 +66,20 @@ pub fn boot_checks(input: &BootInput<'_>) -> anyhow::Result<Vec<Check>> {
     .context("cannot make a disk image of the root that everything is installed in")?;
     drop(chroot);
 
-    let (console, report) = (logs.of("console"), scratch.join("report"));
-    let machine = Machine {
+    let host = Host {
         program: &program,
-        accelerator: Accelerator::Kvm,
-        cpu: input.install.server.target.distribution.cpu,
-        memory_mib: input.boot.memory_mib,
-        cpus: processors(input.boot.cpus),
-        kernel: &image.kernel,
-        initrd: image.initrd.as_deref(),
-        disk: Some(&image.disk),
-        init: &image.init,
-        arguments: &input.boot.arguments,
-        console: &console,
-        report: &report,
+        kernel_log: &kernel_log,
+        logs: &logs,
     };
+    let (console, report) = (logs.of("console"), scratch.join("report"));
+    let machine = host.machine(input, &image, &console, &report);
     let choice = choose(input.boot, &machine, &logs)?;
     (input.tell)(&format!("boot: {}", choice.why));
     let machine = Machine {
         accelerator: choice.accelerator,
         ..machine
     };
-    let limit = Duration::from_secs(input.boot.limit_seconds);
-    let ran = guest::run(&machine, limit, &logs.of("qemu"), &mut |check| {
-        (input.tell)(&format!("boot: {check}"));
-    })?;
+    let ran = host.run(input, &machine, "", &logs.of("qemu"))?;
     let expected = Expected {
         boot: input.boot,
         release: &booted.release,
@@ -93,6 +88,10 @@ pub fn boot_checks(input: &BootInput<'_>) -> anyhow::Result<Vec<Check>> {
     for judged in judge(&expected, &ran) {
         checks.push(proof::check(input, judged, &choice, &logs)?);
     }
+    // Its disk makes room for those of the upgrade.
+    let folder = scratch.join("image");
+    lustre_files::remove_tree(&folder).with_context(|| folder.display().to_string())?;
+    checks.extend(upgrade::checks(input, &host, &choice)?);
     Ok(checks)
 }
 
@@ -101,10 +100,4 @@ fn choose(boot: &Boot, machine: &Machine<'_>, logs: &Logs<'_>) -> Result<Choice,
     let deadline = Duration::from_secs(boot.kvm_seconds);
     let probe = accelerator::probe(machine, Path::new(KVM), deadline, &logs.of("kvm"))?;
     Ok(accelerator::decide(&probe))
-}
-
-/// As many processors as wanted, but no more than there are: those would only wait for each other.
-fn processors(wanted: usize) -> usize {
-    let here = std::thread::available_parallelism().map_or(1, usize::from);
-    wanted.min(here).max(1)
 }

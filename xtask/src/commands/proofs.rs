@@ -102,7 +102,7 @@ impl Proved {
         let mut lines = Vec::new();
         for check in &self.0.checks {
             lines.push(format!(
-                "{:8}{}: {}",
+                "{:7} {}: {}",
                 check.result.to_string(),
                 check.name,
                 check.checked

@@ -10,9 +10,9 @@ use lustre_packaging::target::Target;
 use lustre_repository::history::History;
 use lustre_repository::layout::Kind;
 use lustre_repository::repodata::Package;
+use lustre_repository::scriptlets;
 
 use super::input::{InstallInput, log_of};
-use super::scriptlets;
 
 /// Where the repository's tree is seen inside.
 const DIST: &str = "/srv/lustre-repo";
@@ -83,8 +83,13 @@ pub struct Step<'a> {
 impl<'a> Chroot<'a> {
     /// Clones the chroot and tells its dnf where the base is, as the distribution's own `.repo` file would.
     pub fn new(input: &'a InstallInput<'a>) -> Result<Self, String> {
+        Self::named(input, "install")
+    }
+
+    /// As [`Chroot::new`], where another may be.
+    pub fn named(input: &'a InstallInput<'a>, name: &str) -> Result<Self, String> {
         let server = input.server;
-        let clone = ChrootClone::new(&server.root, &input.scratch.join("install"), User::Root)
+        let clone = ChrootClone::new(&server.root, &input.scratch.join(name), User::Root)
             .map_err(|error| error.to_string())?;
         let folder = Path::new(REPOSITORIES);
         let mut files = vec![(folder.join("base.repo"), base_repo(&server.base))];
@@ -98,7 +103,7 @@ impl<'a> Chroot<'a> {
                 .write(&inside, &text)
                 .map_err(|error| error.to_string())?;
         }
-        let dist = sandbox::readable(input.dist, &input.scratch.join("dist"))
+        let dist = sandbox::readable(input.dist, &input.scratch.join(format!("{name}-dist")))
             .map_err(|error| error.to_string())?;
         let releases = History::read(input.dist).map_err(|error| error.to_string())?;
         Ok(Self {
@@ -194,6 +199,16 @@ impl Step<'_> {
     /// Runs the chroot's own dnf. Our repository is where the proof has it, whatever its published location will be; all checks of
     /// signatures stay as the release package has them. A scriptlet of ours that fails is an error, although dnf ends well.
     pub fn dnf(&self, arguments: &[&str]) -> Result<(), String> {
+        let said = self.dnf_output(arguments)?;
+        let findings = scriptlets::findings(&said, &self.ours()?);
+        match findings.is_empty() {
+            true => Ok(()),
+            false => Err(findings.join("; ")),
+        }
+    }
+
+    /// As [`Step::dnf`], whatever scriptlets do; gives what dnf said.
+    pub fn dnf_output(&self, arguments: &[&str]) -> Result<String, String> {
         let options = self.options();
         let mut line = vec![
             "--assumeyes",
@@ -206,12 +221,7 @@ impl Step<'_> {
         let before = self.logged()?.len();
         self.run("dnf", &line)?;
         let said = self.logged()?;
-        let said = String::from_utf8_lossy(said.get(before..).unwrap_or(&said));
-        let findings = scriptlets::findings(&said, &self.ours()?);
-        match findings.is_empty() {
-            true => Ok(()),
-            false => Err(findings.join("; ")),
-        }
+        Ok(String::from_utf8_lossy(said.get(before..).unwrap_or(&said)).into_owned())
     }
 
     /// What the log holds so far.

@@ -10,7 +10,7 @@ mod guard;
 mod input;
 mod repoclosure;
 mod said;
-mod scriptlets;
+pub(crate) mod upgrade;
 
 use lustre_packaging::process;
 use lustre_repository::proof::{Check, Verdict};
@@ -46,6 +46,7 @@ pub fn not_installed(why: &str) -> Vec<Check> {
     STEPS
         .iter()
         .map(|(name, _)| Check::not_run(name, why))
+        .chain(upgrade::not_run(why))
         .collect()
 }
 
@@ -78,5 +79,12 @@ pub fn install_checks(input: &InstallInput<'_>) -> Vec<Check> {
             ..check
         });
     }
+    drop(chroot);
+    checks.extend(match broken {
+        None => upgrade::upgrade_checks(input),
+        Some(before) => {
+            upgrade::not_run(&format!("`{before}` failed, and this check depends on it"))
+        }
+    });
     checks
 }

@@ -31,7 +31,7 @@ fn named(text: &str) -> Option<&str> {
 
 /// What is wrong with the packages `ours` (names with version and release, without epoch) by what dnf and rpm said. A scriptlet of the
 /// distribution's own is the distribution's.
-pub(super) fn findings(said: &str, ours: &[String]) -> Vec<String> {
+pub fn findings(said: &str, ours: &[String]) -> Vec<String> {
     failed(said)
         .into_iter()
         .filter(|(scriptlet, _)| {
