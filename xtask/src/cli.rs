@@ -58,6 +58,16 @@ impl Cli {
         if let (Command::Repo(arguments), Some((_, line))) = (&mut cli.command, line.subcommand()) {
             arguments.target_given = line.value_source("target") == Some(ValueSource::CommandLine);
         }
+        if let (
+            Command::Publish(PublishArgs {
+                place: arguments, ..
+            })
+            | Command::Promote(arguments),
+            Some((_, line)),
+        ) = (&mut cli.command, line.subcommand())
+        {
+            arguments.target_given = line.value_source("target") == Some(ValueSource::CommandLine);
+        }
         if let (Command::Watch(arguments), Some((_, line))) = (&mut cli.command, line.subcommand())
             && line.value_source("target") == Some(ValueSource::CommandLine)
         {
@@ -364,6 +374,7 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n  cargo xtask publish --dry-run /srv/www/lustre      list what would be sent, replaced and removed\n  \
                             cargo xtask publish --target rocky-9.6 rsync://mirror.example.org/lustre/9.6\n  \
+                            cargo xtask verify https://repo.example.org/lustre --public-key release.pub.asc\n  \
                             cargo xtask publish --url https://repo.example.org/lustre web:/srv/www/lustre\n  \
                             cargo xtask publish s3://BUCKET/lustre             with rclone, and the variables of AWS\n  \
                             cargo xtask publish rclone:REMOTE:PATH             with a remote of rclone's configuration\n  \
@@ -375,6 +386,7 @@ pub enum Command {
     /// Publish what is staged: exactly that, by digest.
     #[command(
         after_help = "Examples:\n  cargo xtask publish --staging /srv/www/lustre\n  \
+                            cargo xtask publish --check install /srv/www/lustre    and install from its URL, in a clean chroot\n  \
                             cargo xtask promote --dry-run /srv/www/lustre      check what is staged, and list what would be done\n  \
                             cargo xtask promote /srv/www/lustre\n  \
                             cargo xtask promote --url https://repo.example.org/lustre web:/srv/www/lustre\n\n\
@@ -768,7 +780,9 @@ pub struct VerifyArgs {
     #[command(flatten)]
     pub target: TargetArgs,
     /// The repository; defaults to `dist/<target>`.
-    #[arg(value_name = "PATH")]
+    ///
+    /// Of a URL, all files are fetched as clients see them, without a cache of this machine.
+    #[arg(value_name = "PATH|URL")]
     pub path: Option<PathBuf>,
     /// Build everything a second time and compare byte by byte.
     ///
@@ -897,6 +911,21 @@ pub struct CleanArgs {
     pub verify: bool,
     /// The result as JSON: see [`GlobalArgs`].
     #[arg(skip)]
+    /// How far it is looked into there: `index` or `install`.
+    ///
+    /// `index`: index, sums and signatures, and dnf reads the metadata. `install`: also all of `verify URL`: every file is fetched, and it is
+    /// installed from what came, with the target's own dnf in a clean chroot.
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = Look::Index,
+        value_name = "LEVEL",
+        hide_possible_values = true
+    )]
+    pub check: Look,
+    /// Whether the target was named on the command line: else it is the one that the repository's manifest names.
+    #[arg(skip)]
+    pub target_given: bool,
     pub json: bool,
     /// Where fetched and built things are kept: see [`GlobalArgs`].
     #[arg(skip)]
@@ -912,6 +941,15 @@ pub struct TestArgs {
     /// Arguments for the tests, such as a part of their names.
     #[arg(last = true, value_name = "ARG")]
     pub arguments: Vec<String>,
+/// How far a client's view of what was published is looked into; each level includes those before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Look {
+    /// Index, sums and signatures, and that dnf reads the metadata.
+    Index,
+    /// Also every file, and that it installs.
+    Install,
+}
+
 }
 
 #[cfg(test)]

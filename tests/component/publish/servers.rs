@@ -46,6 +46,56 @@ impl Drop for Process {
     }
 }
 
+/// nginx with one server.
+pub struct Nginx {
+    _process: Process,
+    _folder: tempfile::TempDir,
+    port: u16,
+}
+
+impl Nginx {
+    /// With these lines for the server.
+    pub fn new(server: &str) -> Self {
+        let root = debian::unpacked(&["nginx", "libpcre2-8-0"]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let port = free_port();
+        // Whoever runs the tests may read what they serve.
+        let user = match rustix::process::geteuid().is_root() {
+            true => "user root;",
+            false => "",
+        };
+        let home = folder.path().display();
+        let text = format!(
+            "daemon off; master_process off; {user} pid {home}/pid; error_log stderr;\nevents {{}}\nhttp {{ access_log off; \
+             client_body_temp_path {home}/a; proxy_temp_path {home}/b; fastcgi_temp_path {home}/c; uwsgi_temp_path {home}/d; \
+             scgi_temp_path {home}/e;\nserver {{ listen 127.0.0.1:{port};\n{server}\n}} }}\n"
+        );
+        fs::write(at("nginx.conf"), text).unwrap();
+        let mut command = Command::new(root.join("usr/sbin/nginx"));
+        command
+            .arg("-e")
+            .arg("stderr")
+            .arg("-c")
+            .arg(at("nginx.conf"))
+            .env(
+                "LD_LIBRARY_PATH",
+                root.join("usr/lib/x86_64-linux-gnu").as_os_str(),
+            );
+        let process = Process::start(&mut command, port, &at("log"));
+        Self {
+            _process: process,
+            _folder: folder,
+            port,
+        }
+    }
+
+    /// The URL of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://127.0.0.1:{}/{path}", self.port)
+    }
+}
+
 /// rsync's daemon with one module.
 pub struct Rsyncd {
     _process: Process,

@@ -80,7 +80,9 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
                 host::ensure(&place::specs(), &purpose, true, &mut |text| ui::say(text))?;
             }
             privileges(false)?;
-            signals::heed(Then::End)?;
+            let cleans =
+                matches!(&cli.command, Command::Verify(arguments) if verify::fetches(arguments));
+            signals::heed(if cleans { Then::CleanUp } else { Then::End })?;
         }
         Work::Other => {
             if matches!(cli.command, Command::Key(_)) {
