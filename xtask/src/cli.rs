@@ -790,7 +790,7 @@ pub struct BuildArgs {
     /// The new output is compared with the cached one and replaces it; the exit code is 3 if they differ.
     #[arg(long, value_name = "STAGE", conflicts_with = "packages")]
     pub rebuild: Option<String>,
-    /// Write all unsigned packages into this folder, for another machine to compare or to sign.
+    /// Write all unsigned packages to this folder, to be compared or signed.
     ///
     /// `compare` holds two of them against each other, `repo --from-build` signs. The result is the line of sha256sum of the folder's index,
     /// which stands for all of it. An earlier one there is replaced.
