@@ -11,6 +11,7 @@ pub mod boot;
 mod bounded_toml;
 pub mod build;
 pub mod buildroot;
+pub mod built;
 pub mod bundle;
 pub mod cpu;
 pub mod distro;

@@ -34,6 +34,8 @@ mod releases;
 mod second;
 #[path = "kills/site.rs"]
 mod site;
+#[path = "kills/workflow.rs"]
+mod workflow;
 
 /// How often a run is killed.
 const KILLS: u32 = 50;

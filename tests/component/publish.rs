@@ -18,6 +18,8 @@ mod places;
 mod releases;
 #[path = "publish/rotation.rs"]
 mod rotation;
+#[path = "publish/served.rs"]
+mod served;
 #[path = "publish/servers.rs"]
 mod servers;
 #[path = "publish/staging.rs"]

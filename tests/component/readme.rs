@@ -12,6 +12,8 @@ use serde_json::Value;
 mod documented;
 #[path = "readme/schema.rs"]
 mod schema;
+#[path = "readme/workflows.rs"]
+mod workflows;
 
 /// A fenced block of shell commands.
 #[derive(Debug)]

@@ -19,3 +19,4 @@ pub mod stand_in;
 pub mod started;
 pub mod tool_code;
 pub mod version_order;
+pub mod workflow;

@@ -58,6 +58,16 @@ impl Cli {
         if let (Command::Repo(arguments), Some((_, line))) = (&mut cli.command, line.subcommand()) {
             arguments.target_given = line.value_source("target") == Some(ValueSource::CommandLine);
         }
+        if let (
+            Command::Publish(PublishArgs {
+                place: arguments, ..
+            })
+            | Command::Promote(arguments),
+            Some((_, line)),
+        ) = (&mut cli.command, line.subcommand())
+        {
+            arguments.target_given = line.value_source("target") == Some(ValueSource::CommandLine);
+        }
         if let (Command::Watch(arguments), Some((_, line))) = (&mut cli.command, line.subcommand())
             && line.value_source("target") == Some(ValueSource::CommandLine)
         {
@@ -89,6 +99,7 @@ impl Cli {
                 arguments.json = *json;
                 arguments.store.clone_from(store);
             }
+            Command::Compare(arguments) => arguments.json = *json,
             Command::Targets { json: wanted, .. } => *wanted = *json,
             Command::Key(KeyCommand::Show { json: wanted, .. }) => *wanted = *json,
             _ => {}
@@ -139,6 +150,7 @@ impl Command {
             Self::Compat(arguments) => &mut arguments.target,
             Self::Watch(arguments) => &mut arguments.target,
             Self::Clean(_)
+            | Self::Compare(_)
             | Self::Completions { .. }
             | Self::Key(_)
             | Self::Man { .. }
@@ -168,6 +180,7 @@ impl Command {
             Self::Compat(arguments) => &arguments.target,
             Self::Watch(arguments) => &arguments.target,
             Self::Clean(_)
+            | Self::Compare(_)
             | Self::Completions { .. }
             | Self::Key(_)
             | Self::Man { .. }
@@ -297,7 +310,8 @@ pub enum Command {
     #[command(
         after_help = "Examples:\n  cargo xtask repo --setup\n  cargo xtask repo --target rehearsal -j 2 -o /srv/repo\n  \
                             cargo xtask repo --offline --locked\n  cargo xtask repo --prove boot      boot it before it is published\n  \
-                            cargo xtask repo --from-bundle rocky-9.6.bundle    without a network, of what `bundle` wrote elsewhere"
+                            cargo xtask repo --from-bundle rocky-9.6.bundle    without a network, of what `bundle` wrote elsewhere\n  \
+                            cargo xtask repo --from-build first --from-build second    sign what two builders agree on"
     )]
     Repo(ProvenRepoArgs),
     /// Show what would run, and why.
@@ -345,15 +359,22 @@ pub enum Command {
     /// Build unsigned packages; all of them by default.
     #[command(
         after_help = "Examples:\n  cargo xtask build\n  cargo xtask build e2fsprogs lustre\n  \
-                            cargo xtask build --rebuild kernel    build it again and compare"
+                            cargo xtask build --rebuild kernel    build it again and compare\n  \
+                            cargo xtask build --output unsigned   for another machine to sign: cargo xtask repo --from-build"
     )]
     Build(BuildArgs),
+    /// Compare the unsigned packages of two builders, byte by byte.
+    #[command(after_help = "Example:\n  cargo xtask compare build-1 build-2\n\n\
+                            The folders are those of `cargo xtask build --output`. Ends with 3 where they differ, and names what does. Two \
+                            builds of another lock, specs, sources or tool are not the same, whatever their packages are.")]
+    Compare(CompareArgs),
     /// Build, sign and assemble the repository without proving it.
     #[command(after_help = "Example:\n  cargo xtask assemble -o /tmp/repository")]
     Assemble(RepoArgs),
     /// Check a repository: every signature, digest and dependency.
     #[command(
         after_help = "Examples:\n  cargo xtask verify\n  cargo xtask verify /srv/repo/rehearsal --public-key release.pub.asc --json\n  \
+                            cargo xtask verify https://repo.example.org/lustre --public-key release.pub.asc\n  \
                             cargo xtask verify --static         without a chroot\n  \
                             cargo xtask verify --boot           also boot it\n  \
                             cargo xtask verify --reproducible   build twice, compare byte by byte\n  \
@@ -365,6 +386,7 @@ pub enum Command {
         after_help = "Examples:\n  cargo xtask publish --dry-run /srv/www/lustre      list what would be sent, replaced and removed\n  \
                             cargo xtask publish --target rocky-9.6 rsync://mirror.example.org/lustre/9.6\n  \
                             cargo xtask publish --url https://repo.example.org/lustre web:/srv/www/lustre\n  \
+                            cargo xtask publish --check install /srv/www/lustre    and install from its URL, in a clean chroot\n  \
                             cargo xtask publish s3://BUCKET/lustre             with rclone, and the variables of AWS\n  \
                             cargo xtask publish rclone:REMOTE:PATH             with a remote of rclone's configuration\n  \
                             cargo xtask publish --staging /srv/www/lustre      beside what clients read, to be tested first\n\n\
@@ -593,6 +615,18 @@ pub struct ProvenRepoArgs {
     /// refuses another than the one there is. The target is the bundle's, unless --target names it.
     #[arg(long, value_name = "FILE", help_heading = "Sources")]
     pub from_bundle: Option<PathBuf>,
+    /// Sign these packages, and build none.
+    ///
+    /// A folder that `cargo xtask build --output` wrote, on this machine or on another, of the same lock, sources, specs and tool. Given more
+    /// than once, all of them must have the same packages, byte for byte: what two builders agree on. Otherwise, nothing is signed, and the
+    /// exit code is 3.
+    #[arg(
+        long,
+        value_name = "DIR",
+        help_heading = "Sources",
+        conflicts_with = "from_bundle"
+    )]
+    pub from_build: Vec<PathBuf>,
     /// Whether the target was named on the command line: else it is the bundle's, where there is one.
     #[arg(skip)]
     pub target_given: bool,
@@ -756,9 +790,29 @@ pub struct BuildArgs {
     /// The new output is compared with the cached one and replaces it; the exit code is 3 if they differ.
     #[arg(long, value_name = "STAGE", conflicts_with = "packages")]
     pub rebuild: Option<String>,
+    /// Write all unsigned packages to this folder, to be compared or signed.
+    ///
+    /// `compare` holds two of them against each other, `repo --from-build` signs. The result is the line of sha256sum of the folder's index,
+    /// which stands for all of it. An earlier one there is replaced.
+    #[arg(short, long, value_name = "DIR", conflicts_with_all = ["packages", "rebuild"])]
+    pub output: Option<PathBuf>,
     /// The packages: e2fsprogs, kernel, lustre.
     #[arg(value_name = "PACKAGE")]
     pub packages: Vec<String>,
+}
+
+/// Arguments of `compare`.
+#[derive(Debug, Clone, Args)]
+pub struct CompareArgs {
+    /// A folder that `cargo xtask build --output` wrote.
+    #[arg(value_name = "FIRST")]
+    pub first: PathBuf,
+    /// The same of another builder.
+    #[arg(value_name = "SECOND")]
+    pub second: PathBuf,
+    /// The result as JSON: see [`GlobalArgs`].
+    #[arg(skip)]
+    pub json: bool,
 }
 
 /// Arguments of `verify`.
@@ -768,7 +822,9 @@ pub struct VerifyArgs {
     #[command(flatten)]
     pub target: TargetArgs,
     /// The repository; defaults to `dist/<target>`.
-    #[arg(value_name = "PATH")]
+    ///
+    /// Of a URL, all files are fetched as clients see them, without a cache of this machine.
+    #[arg(value_name = "PATH|URL")]
     pub path: Option<PathBuf>,
     /// Build everything a second time and compare byte by byte.
     ///
@@ -855,6 +911,21 @@ pub struct PlaceArgs {
     /// Defaults to the URL that the repository says of itself, unless that is an example.
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
+    /// How far it is looked into there: `index` or `install`.
+    ///
+    /// `index`: index, sums and signatures, and dnf reads the metadata. `install`: also all of `verify URL`: every file is fetched, and it is
+    /// installed from what came, with the target's own dnf in a clean chroot.
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = Look::Index,
+        value_name = "LEVEL",
+        hide_possible_values = true
+    )]
+    pub check: Look,
+    /// Whether the target was named on the command line: else it is the one that the repository's manifest names.
+    #[arg(skip)]
+    pub target_given: bool,
     /// Public key that the repository must be signed with.
     ///
     /// A file, or a fingerprint of 40 digits. Defaults to the secret key's, or to this machine's development key.
@@ -868,6 +939,15 @@ pub struct PlaceArgs {
     /// The secret key that the repository is signed with.
     #[command(flatten)]
     pub key: KeyArgs,
+}
+
+/// How far a client's view of what was published is looked into; each level includes those before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Look {
+    /// Index, sums and signatures, and that dnf reads the metadata.
+    Index,
+    /// Also every file, and that it installs.
+    Install,
 }
 
 /// Arguments of `lock`.

@@ -114,10 +114,58 @@ impl<'s> Downloader<'s> {
             urls,
             &format!("{} (sha256 {expected})", url::shown(first(urls))),
         )?;
+        let adopt = |place: &Location| self.adopt(place, &partial, expected);
+        self.from_places(source, urls, &places, &partial, expected, size, &adopt)
+    }
+
+    /// Fetches the file with the digest `expected`, of at most `limit` bytes, from `location` into the file `into`, and not into the store:
+    /// whatever is there already. Tried again and resumed as any other.
+    ///
+    /// # Errors
+    /// As [`Downloader::file`].
+    pub fn file_at(
+        &self,
+        source: &str,
+        location: &str,
+        expected: &Digest,
+        limit: u64,
+        into: &Path,
+    ) -> Result<(), Error> {
+        let urls = [location.to_owned()];
+        let places = self.places(source, &urls, &url::shown(location))?;
+        let adopt = |_: &Location| {
+            if length(into) == 0 {
+                // curl makes no file for an empty one.
+                File::create(into).map_err(|source| PathError::new("create", into, source))?;
+            }
+            let (found, _) = Digest::of_file(into)?;
+            if found == *expected {
+                return Ok(Ok(into.to_owned()));
+            }
+            remove(into)?;
+            Ok(Err(found))
+        };
+        let size = Some(limit);
+        self.from_places(source, &urls, &places, into, expected, size, &adopt)
+            .map(drop)
+    }
+
+    /// The file with the digest `expected`, which comes into `partial` and is adopted from there, from the first of `places` that has it.
+    #[allow(clippy::too_many_arguments, reason = "they are those of one download")]
+    fn from_places(
+        &self,
+        source: &str,
+        urls: &[String],
+        places: &[Location],
+        partial: &Path,
+        expected: &Digest,
+        size: Option<u64>,
+        adopt: &Adopt<'_>,
+    ) -> Result<PathBuf, Error> {
         let mut tried = Vec::new();
         let mut mismatch = None;
-        for place in &places {
-            match self.try_place(source, place, &partial, expected, size)? {
+        for place in places {
+            match self.try_place(source, place, partial, size, adopt)? {
                 Ok(path) => return Ok(path),
                 Err(Failure::Unreachable(why)) => tried.push(Attempt {
                     url: place.to_string(),
@@ -361,8 +409,8 @@ impl<'s> Downloader<'s> {
         source: &str,
         place: &Location,
         partial: &Path,
-        expected: &Digest,
         size: Option<u64>,
+        adopt: &Adopt<'_>,
     ) -> Result<Result<PathBuf, Failure>, Error> {
         let limit = size.unwrap_or(LARGEST);
         let mut why = String::new();
@@ -380,7 +428,7 @@ impl<'s> Downloader<'s> {
                 self.curl(source, place, partial, size, limit, Part::Rest)?
             };
             match outcome {
-                Outcome::Done => match self.adopt(place, partial, expected)? {
+                Outcome::Done => match adopt(place)? {
                     Ok(path) => return Ok(Ok(path)),
                     // The part that was there may be of another file: once more from the beginning.
                     Err(_) if before > 0 => {
@@ -454,6 +502,9 @@ fn part_of(file: File, path: &Path, bytes: u64) -> Result<Vec<u8>, Error> {
         .map_err(|source| PathError::new("read", path, source))?;
     Ok(part)
 }
+
+/// Takes what came from a place where it is to be; or gives the digest that it has, where that is another one, and removes it.
+type Adopt<'a> = dyn Fn(&Location) -> Result<Result<PathBuf, Digest>, Error> + 'a;
 
 /// Why a place did not give the file.
 enum Failure {

@@ -22,12 +22,13 @@ const RESULTS: [&[&str]; 11] = [
 ];
 
 /// The commands whose results need the built rehearsal, or a clone, or are files: they print in the one place that all of these do.
-const ELSEWHERE: [&str; 18] = [
+const ELSEWHERE: [&str; 19] = [
     "advisories",
     "assemble",
     "boot",
     "build",
     "bundle",
+    "compare",
     "compat",
     "fetch",
     "lock",

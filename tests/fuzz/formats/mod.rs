@@ -2,6 +2,7 @@
 
 mod apt;
 mod archive;
+mod built;
 mod bundle;
 mod deb;
 mod fixup;
@@ -43,6 +44,7 @@ pub fn all() -> Vec<Box<Boxed>> {
         Box::new(deb::Deb),
         Box::new(archive::Archive),
         Box::new(bundle::Bundle),
+        Box::new(built::Built),
         Box::new(target::Target),
         Box::new(target::Specs),
         Box::new(lock::Lock),

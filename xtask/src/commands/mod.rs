@@ -5,6 +5,7 @@ mod boot;
 mod build_again;
 mod bundle;
 mod clean;
+mod compare;
 mod compat;
 mod from_bundle;
 mod key;
@@ -80,7 +81,9 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
                 host::ensure(&place::specs(), &purpose, true, &mut |text| ui::say(text))?;
             }
             privileges(false)?;
-            signals::heed(Then::End)?;
+            let cleans =
+                matches!(&cli.command, Command::Verify(arguments) if verify::fetches(arguments));
+            signals::heed(if cleans { Then::CleanUp } else { Then::End })?;
         }
         Work::Other => {
             if matches!(cli.command, Command::Key(_)) {
@@ -106,6 +109,7 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
         Command::Fetch(arguments) => repo::fetch(&arguments),
         Command::Preflight(arguments) => preflight::run(&arguments),
         Command::Advisories(arguments) => advisories::run(&arguments),
+        Command::Compare(arguments) => compare::run(&arguments),
         Command::Compat(arguments) => compat::run(&arguments),
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Promote(arguments) => publish::promote(&arguments),
@@ -129,7 +133,11 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
 fn reads_specs(command: &Command) -> bool {
     !matches!(
         command,
-        Command::Clean(_) | Command::Completions { .. } | Command::Key(_) | Command::Man { .. }
+        Command::Clean(_)
+            | Command::Compare(_)
+            | Command::Completions { .. }
+            | Command::Key(_)
+            | Command::Man { .. }
     )
 }
 
@@ -168,6 +176,7 @@ fn work(command: &Command, distribution: Option<DistributionKind>) -> Work {
         // A proven repository is read, and nothing is started.
         Command::Bundle(arguments) if arguments.release.is_some() => Work::Other,
         Command::Targets { .. }
+        | Command::Compare(_)
         | Command::Completions { .. }
         | Command::Man { .. }
         | Command::Key(_)

@@ -5,13 +5,14 @@
 //! - `published`: the one that clients read so far, and whether this one follows it.
 //! - `destination`: what a destination does; `folder`, `rsync` and `store` are the three kinds.
 //! - `staged`: what is staged there, fetched.
-//! - `client`: what a client sees afterwards.
+//! - `client`: what a client sees afterwards; `installs`: that it installs from there.
 //!
 //! What is done, and in which order, is decided in `lustre_repository::publishing`.
 
 mod client;
 mod destination;
 mod folder;
+mod installs;
 mod published;
 mod rsync;
 pub(super) mod source;
@@ -38,7 +39,7 @@ use store::ObjectStore;
 
 use super::proofs::Proved;
 use super::verify::expected::Expected;
-use crate::cli::{PlaceArgs, PublishArgs};
+use crate::cli::{Look, PlaceArgs, PublishArgs};
 use crate::context;
 use crate::exit::{Outcome, Usage};
 use crate::place;
@@ -64,6 +65,7 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
             ));
         }
     };
+    client::can_look(&arguments.place, Some(&dist), &source)?;
     // One at a time where that can be had, from the first look at what is there.
     let _alone = match arguments.place.dry_run {
         true => None,
@@ -130,6 +132,7 @@ pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
             return Ok(not_published(arguments, &unproven, &what));
         }
     };
+    client::can_look(arguments, None, &source)?;
     if source.release.id != staged.id {
         let what = format!(
             "what is staged at {place} as {} is {}",
@@ -177,6 +180,12 @@ fn prepared(arguments: &PlaceArgs, place: &Place) -> anyhow::Result<Expected> {
         _ => "publish-store",
     }));
     tools.push("publish");
+    if arguments.check == Look::Install {
+        tools.push("repo");
+        if !rustix::process::geteuid().is_root() {
+            tools.push("repo-unprivileged");
+        }
+    }
     let setup = arguments.target.setup;
     host::ensure(&place::specs(), &tools, setup, &mut |text| ui::say(text))?;
     Expected::of(arguments.public_key.as_deref(), &arguments.key, false)

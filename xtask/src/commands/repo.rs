@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use lustre_files::{Advised, advised};
+use lustre_packaging::built;
 use lustre_packaging::lock::Lock;
 use lustre_packaging::needs::Part;
 use lustre_packaging::source::{Fetched, Locked};
@@ -14,13 +15,13 @@ use lustre_packaging::store::{Digest, StageDir};
 
 use super::proofs::Proved;
 use super::release::{self, Asked};
-use super::{boot, from_bundle, needs, preflight, verify};
+use super::{boot, compare, from_bundle, needs, preflight, verify};
 use crate::cli::{BuildArgs, Prove, ProvenRepoArgs, RepoArgs, TargetArgs};
 use crate::context::{self, Context, default_output, who};
 use crate::exit::{Outcome, Usage};
 use crate::graph::finish::Signing;
 use crate::graph::name::tree;
-use crate::graph::packages::{PACKAGES, built};
+use crate::graph::packages::{self, PACKAGES};
 use crate::graph::{BuildGraph, name};
 use crate::publish::{self, Published};
 use crate::session::{folder, needed, ready, run, run_taking, signing, stage};
@@ -31,9 +32,18 @@ use crate::{sources, ui};
 pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     let level = arguments.prove;
     let from_bundle = arguments.from_bundle.as_deref();
+    let from_build = &arguments.from_build;
     let arguments = &arguments.repo;
     let clock = Instant::now();
     let output = output(arguments)?;
+    // Before a key is looked at.
+    let built = compare::compared(from_build)?;
+    if !built.differs.is_empty() {
+        compare::tell(&built.differs, &mut |line| ui::warn(line));
+        ui::warn("the builders do not agree: nothing was signed");
+        return Ok(Outcome::Unproven);
+    }
+    let built = built.built.into_iter().next();
     let context = Context::open(&arguments.target, &who("repo", &arguments.target))?;
     let bundle = from_bundle
         .map(|path| from_bundle::fitting(&context, path))
@@ -52,11 +62,19 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
         // What is left to do, and takes, is known once it is in the store.
         bundle.take(&context)?;
     }
-    needs::before_fetching(&context, &needs::ALL, &output)?;
+    let left: &[Part] = match &built {
+        Some(_) => &[Part::Base],
+        None => &needs::ALL,
+    };
+    needs::before_fetching(&context, left, &output)?;
     let lock = ready(&context)?;
-    let graph = BuildGraph::new(&context, &lock)?;
+    let mut graph = BuildGraph::new(&context, &lock)?;
+    if let Some(built) = &built {
+        graph = of_built(graph, built)?;
+    } else {
+        needs::before_building(&context, &graph.assembled(&signing)?, &output)?;
+    }
     release::before_building(&graph, &asked, &output)?;
-    needs::before_building(&context, &graph.assembled(&signing)?, &output)?;
     let Some(checked) = preflight::gate(&context, &graph)? else {
         return Ok(Outcome::Misfit);
     };
@@ -102,6 +120,31 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
         ui::print(&output.display().to_string());
     }
     Ok(Outcome::Done)
+}
+
+/// The graph with the packages of `from` in place of its builds: packages of just what this run would build of.
+///
+/// # Errors
+/// When they are of something else.
+fn of_built<'a>(graph: BuildGraph<'a>, from: &'a built::Built) -> anyhow::Result<BuildGraph<'a>> {
+    let path = from.path().display();
+    let mut here = from.index().clone();
+    here.made_of = graph.made_of()?;
+    let differs = built::differences(&here, from.index());
+    if !differs.is_empty() {
+        compare::tell(&differs, &mut |line| ui::warn(&format!("{path}: {line}")));
+        bail!(
+            "what {path} has was not built of what this run would build of, as told above, and was not signed; use the same commit, the same \
+             lock and the same options on all machines"
+        );
+    }
+    ui::say(&format!(
+        "packages of {path}, whose index has the sha256 {}; nothing is built",
+        from.sha256()
+    ));
+    graph
+        .of_built(from)
+        .map_err(|why| anyhow::anyhow!("{path}: {why}"))
 }
 
 /// The stage that puts the repository and its proofs together: those of `level`, and the boot proof where it was `booted`. All of them
@@ -226,8 +269,16 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
             .into());
         }
     }
+    if let Some(output) = &arguments.output {
+        context::judge_path(
+            "the folder of the packages",
+            &std::path::absolute(output)?,
+            &[],
+        )?;
+        built::judge(output).map_err(|error| Usage::new(Advised::of(&error)))?;
+    }
     let context = Context::open(&arguments.target, &who("build", &arguments.target))?;
-    let there = built(&context.target);
+    let there = packages::built(&context.target);
     if let Some(other) = arguments
         .packages
         .iter()
@@ -257,6 +308,9 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
     {
         return Ok(Outcome::Misfit);
     }
+    if let Some(output) = &arguments.output {
+        return handed_on(&context, &graph, output);
+    }
     let stages = needed(graph.builds()?, &wanted);
     let done = run_taking(&context, &wanted, &stages)?;
     let mut folders = BTreeMap::new();
@@ -269,6 +323,27 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
         for folder in folders.values() {
             ui::print(&folder.display().to_string());
         }
+    }
+    Ok(Outcome::Done)
+}
+
+/// All unsigned packages, written into the folder `output` for another machine.
+fn handed_on(context: &Context, graph: &BuildGraph<'_>, output: &Path) -> anyhow::Result<Outcome> {
+    let names = graph.handed_on();
+    let taken: Vec<&str> = names.iter().map(String::as_str).collect();
+    let done = run_taking(context, &taken, &graph.builds()?)?;
+    let mut stages = BTreeMap::new();
+    for name in &names {
+        stages.insert(name.clone(), stage(&done, name)?);
+    }
+    let sha256 = built::write(output, graph.made_of()?, &stages)?;
+    let index = output.join(built::INDEX);
+    if context.arguments.json {
+        let result = serde_json::json!({ "output": output, "sha256": sha256 });
+        ui::print(&result.to_string());
+    } else {
+        // As sha256sum has it: the same on every machine that built the same.
+        ui::print(&format!("{sha256}  {}", index.display()));
     }
     Ok(Outcome::Done)
 }

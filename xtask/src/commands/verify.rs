@@ -1,4 +1,4 @@
-//! `cargo xtask verify`: the proofs, of a repository of ours anywhere; and the comparison of two builds.
+//! `cargo xtask verify`: the proofs, of a repository of ours anywhere, also where it is served (`served`); and the comparison of two builds.
 
 mod age;
 pub mod expected;
@@ -6,6 +6,7 @@ pub mod identity;
 mod key_life;
 mod only_static;
 mod reproducible;
+mod served;
 mod signatures;
 
 use std::collections::BTreeMap;
@@ -13,10 +14,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use lustre_files::advised;
-use lustre_packaging::sandbox;
 use lustre_packaging::stage::{Recipe, Stage};
 use lustre_packaging::store::StageDir;
 use lustre_packaging::target::{self, Target};
+use lustre_packaging::{host, sandbox};
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Check, Outcome as Result_, StaticInput};
 
@@ -43,6 +44,14 @@ pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<Option<Outcome>
     let Some(path) = arguments.path.as_ref() else {
         return Ok(None);
     };
+    // Of a URL, it is named once that is fetched and signed.
+    if served::url(path)?.is_some() {
+        let setup = arguments.target.setup;
+        host::ensure(&place::specs(), &["publish"], setup, &mut |text| {
+            ui::say(text);
+        })?;
+        return Ok(None);
+    }
     context::judge_path("the repository", path, &[])?;
     let target = match arguments.target_given {
         true => &arguments.target.target,
@@ -65,14 +74,22 @@ pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<Option<Outcome>
             "`cargo xtask repo` makes one",
         )
     })?;
+    named(arguments, &manifest, &file.display().to_string())?;
+    Ok(None)
+}
+
+/// The target of this run is the one that the manifest `shown` names.
+///
+/// # Errors
+/// When it is none of the targets there are.
+fn named(arguments: &mut VerifyArgs, manifest: &Manifest, shown: &str) -> anyhow::Result<()> {
     let release = manifest.overrides.lustre.as_deref();
     let name = target::own_name(&manifest.target, release);
     let known = Target::load_with(&place::specs(), name, release).is_ok();
     if !known {
         return Err(Usage::new(advised(
             format!(
-                "{} is for the target `{}`, which `cargo xtask targets` does not list",
-                file.display(),
+                "{shown} is for the target `{}`, which `cargo xtask targets` does not list",
                 name.escape_debug()
             ),
             "give its file with --target PATH.toml",
@@ -81,7 +98,7 @@ pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<Option<Outcome>
     }
     arguments.target.lustre = manifest.overrides.lustre.clone();
     arguments.target.target = name.to_owned();
-    Ok(None)
+    Ok(())
 }
 
 /// What came of it where the repository at `dist` cannot even say what it is.
@@ -98,10 +115,25 @@ fn broken(dist: &Path, target: &str, json: bool) -> Option<Outcome> {
     Some(Outcome::Unproven)
 }
 
+/// Whether the repository has to be fetched.
+pub fn fetches(arguments: &VerifyArgs) -> bool {
+    let path = arguments.path.as_deref();
+    path.is_some_and(|path| served::url(path).is_ok_and(|url| url.is_some()))
+}
+
 /// Proves the repository given, or compares two builds.
 pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
+    let url = arguments.path.as_deref().map(served::url).transpose()?;
+    let url = url.flatten();
     if arguments.reproducible {
-        return reproducible::run(arguments);
+        return match url {
+            None => reproducible::run(arguments),
+            Some(url) => Err(Usage::new(advised(
+                format!("--reproducible compares with a folder, and {url} is a URL"),
+                "fetch the repository, and give its folder",
+            ))
+            .into()),
+        };
     }
     let expected = Expected::of(
         arguments.public_key.as_deref(),
@@ -109,20 +141,65 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         arguments.trust_on_first_use,
     )?;
     let who = context::who("verify", &arguments.target);
-    if arguments.only_static {
-        let context = Context::beside(&arguments.target, &who)?;
+    // What a run that builds is about to replace has to be waited for; anything else does not.
+    let context = match &arguments.path {
+        None if !arguments.only_static => Context::open(&arguments.target, &who)?,
+        _ => Context::beside(&arguments.target, &who)?,
+    };
+    let Some(url) = url else {
         let dist = dist(&context, arguments)?;
-        if let Some(outcome) = broken(&dist, &context.target.name, context.arguments.json) {
-            return Ok(outcome);
+        return proven(&context, arguments, &dist, &expected, Vec::new());
+    };
+    let mut context = context;
+    let mut arguments = arguments.clone();
+    let fetched = served::fetch(&context, &url, &expected, &mut |manifest| match arguments
+        .target_given
+    {
+        true => Ok(()),
+        false => named(&mut arguments, manifest, &url.to_string()),
+    })?;
+    let fetched = match fetched {
+        Ok(fetched) => fetched,
+        Err(broken) => {
+            broken.show();
+            if arguments.target.json {
+                ui::print(broken.text().trim_end());
+            }
+            return Ok(Outcome::Unproven);
         }
+    };
+    ui::say(&format!("{url}: {}", fetched.check.message));
+    context.target = context::target(&arguments.target)?;
+    context.arguments = arguments.target.clone();
+    let before = vec![fetched.check];
+    proven(&context, &arguments, &fetched.tree, &expected, before)
+}
+
+/// Proves the repository at `dist`, of which the checks `before` were made already.
+fn proven(
+    context: &Context,
+    arguments: &VerifyArgs,
+    dist: &Path,
+    expected: &Expected,
+    before: Vec<Check>,
+) -> anyhow::Result<Outcome> {
+    if arguments.boot {
+        boot::table(context)?;
+    }
+    if let Some(outcome) = broken(dist, &context.target.name, context.arguments.json) {
+        return Ok(outcome);
+    }
+    let mut all = before;
+    if arguments.only_static {
         let only_static::Checked { made, left } =
-            only_static::checks(&context, &dist, &expected, Limits::of(arguments))?;
+            only_static::checks(context, dist, expected, Limits::of(arguments))?;
         proofs::uninterrupted()?;
-        let mut proved = Proved::new(&context, &dist, made)?;
+        all.extend(made);
+        let mut proved = Proved::new(context, dist, all)?;
         // What nobody asked for does not fail.
         let good = proved.good();
         proved.show();
-        proved.add(Proved::new(&context, &dist, left)?);
+        proved.add(Proved::new(context, dist, left)?);
         ui::warn(&proved.left());
         if context.arguments.json {
             ui::print(proved.text().trim_end());
@@ -133,32 +210,20 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
             Outcome::Unproven
         });
     }
-    // What a run that builds is about to replace has to be waited for; anything else does not.
-    let context = match &arguments.path {
-        Some(_) => Context::beside(&arguments.target, &who)?,
-        None => Context::open(&arguments.target, &who)?,
-    };
-    if arguments.boot {
-        boot::table(&context)?;
-    }
-    let dist = dist(&context, arguments)?;
-    if let Some(outcome) = broken(&dist, &context.target.name, context.arguments.json) {
-        return Ok(outcome);
-    }
     let mut made = None;
-    let all = checks(
-        &context,
-        &dist,
-        &expected,
+    all.extend(checks(
+        context,
+        dist,
+        expected,
         Limits::of(arguments),
         Prove::Install,
         || {
-            let lock = lock::current(&context)?;
-            let graph = BuildGraph::of_servers(&context, &lock)?;
-            let done = session::run_servers(&context, &lock, &Server::STAGES, &graph.roots()?)?;
+            let lock = lock::current(context)?;
+            let graph = BuildGraph::of_servers(context, &lock)?;
+            let done = session::run_servers(context, &lock, &Server::STAGES, &graph.roots()?)?;
             Ok(made.insert(Server::of(&graph, &done)?))
         },
-    )?;
+    )?);
     proofs::uninterrupted()?;
     for check in &all {
         if [proof::KEY, age::CHECK, key_life::CHECK].contains(&check.name.as_str())
@@ -170,12 +235,12 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
             ));
         }
     }
-    let mut proved = Proved::new(&context, &dist, all)?;
+    let mut proved = Proved::new(context, dist, all)?;
     // What does not even install is not booted.
     if let Some(server) = made.filter(|_| arguments.boot && proved.good()) {
-        let booted = boot::checks(&context, &server, &dist);
+        let booted = boot::checks(context, &server, dist);
         proofs::uninterrupted()?;
-        proved.add(Proved::new(&context, &dist, booted?)?);
+        proved.add(Proved::new(context, dist, booted?)?);
     } else if arguments.boot {
         ui::warn(boot::NOT_BOOTED);
     }

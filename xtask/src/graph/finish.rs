@@ -496,7 +496,7 @@ impl BuildGraph<'_> {
     }
 
     /// A digest of what the manifest says of sources, for the key of the stage that writes it.
-    fn sources_digest(&self) -> String {
+    pub(super) fn sources_digest(&self) -> String {
         let all: Vec<manifest::Source> = built(&self.target)
             .into_iter()
             .flat_map(|package| self.manifest_sources(package))
@@ -505,7 +505,7 @@ impl BuildGraph<'_> {
     }
 
     /// The digest of the lock, as its file is.
-    fn lock_digest(&self) -> Result<String, Failure> {
+    pub(super) fn lock_digest(&self) -> Result<String, Failure> {
         Ok(Digest::of_bytes(self.lock.to_toml()?.as_bytes()).to_string())
     }
 }

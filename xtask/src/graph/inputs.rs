@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use lustre_packaging::build::kernel_tree::KernelTree;
 use lustre_packaging::build::workdir::Settings;
 use lustre_packaging::buildroot::{Base, BaseRepo};
+use lustre_packaging::built::Built;
 use lustre_packaging::lock::{self, Lock, Pinned};
 use lustre_packaging::overlay::Overlay;
 use lustre_packaging::source::Fetched;
@@ -45,6 +46,8 @@ pub struct BuildGraph<'a> {
     pub locked: bool,
     /// What the user replaced, for the manifest.
     pub overrides: Overrides,
+    /// What was built elsewhere, in place of the builds.
+    pub built: Option<&'a Built>,
 }
 
 impl BuildGraph<'_> {

@@ -1,5 +1,6 @@
 //! The build graph of a target.
 //!
+//! - [`built`](mod@built): packages that were built elsewhere, in place of their builds.
 //! - [`distribution`]: the base repositories, the bootstrap and the buildroots.
 //! - [`e2fsprogs`]: from the pinned archive or a tree to unsigned RPMs.
 //! - [`repositories`]: the base of an existing distribution, of the packages that the lock pins.
@@ -14,6 +15,7 @@
 //! - [`recipes`]: what stands in a stage's key for its code.
 //! - [`preflight`]: whether everything fits, before any of these.
 
+pub mod built;
 pub mod distribution;
 pub mod e2fsprogs;
 pub mod finish;
@@ -43,6 +45,12 @@ impl BuildGraph<'_> {
     /// # Errors
     /// When an input of a stage cannot be read, or Lustre's tree is incomplete.
     pub fn builds(&self) -> anyhow::Result<Vec<Stage<'_>>> {
+        if let Some(from) = self.built {
+            let mut stages = self.copied(from);
+            stages.extend(self.kernel_archive_stage());
+            stages.extend([self.distribution()?, self.bootstrap()]);
+            return Ok(stages);
+        }
         if let Some(why) = self.incomplete.values().next() {
             anyhow::bail!("{why}");
         }

@@ -176,6 +176,7 @@ impl<'a> BuildGraph<'a> {
             incomplete,
             locked: needs != Needs::Given,
             overrides,
+            built: None,
         })
     }
 }

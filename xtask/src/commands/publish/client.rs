@@ -1,9 +1,12 @@
-//! What a client sees of what was published: the index and its signature over the URL, and what dnf makes of it.
+//! What a client sees of what was published: the index and its signature over the URL, and what dnf makes of it; where that is asked for, also
+//! every file, and that it installs (`installs`).
 
 use std::fs;
 use std::path::Path;
 
 use anyhow::{Context as _, anyhow};
+use clap::ValueEnum as _;
+use clap::builder::PossibleValue;
 use lustre_files::advised;
 use lustre_packaging::host;
 use lustre_packaging::process;
@@ -13,8 +16,9 @@ use lustre_packaging::store::{Digest, Store};
 use lustre_repository::layout::Kind;
 use lustre_repository::sums;
 
+use super::installs;
 use super::source::Source;
-use crate::cli::PlaceArgs;
+use crate::cli::{Look, PlaceArgs};
 use crate::context;
 use crate::exit::Usage;
 use crate::ui;
@@ -27,6 +31,8 @@ pub enum Seen {
         url: String,
         /// Why dnf did not read it, where it did not.
         without_dnf: Option<String>,
+        /// How far that was looked into.
+        check: Look,
     },
     /// Something else.
     Broken {
@@ -43,8 +49,14 @@ impl Seen {
     /// For machines.
     pub fn json(&self) -> serde_json::Value {
         match self {
-            Self::Whole { url, without_dnf } => {
-                serde_json::json!({ "result": "pass", "url": url, "without_dnf": without_dnf })
+            Self::Whole {
+                url,
+                without_dnf,
+                check,
+            } => {
+                let check = check.to_possible_value();
+                let check = check.as_ref().map(PossibleValue::get_name);
+                serde_json::json!({ "result": "pass", "url": url, "without_dnf": without_dnf, "check": check })
             }
             Self::Broken { url, why } => {
                 serde_json::json!({ "result": "fail", "url": url, "why": why })
@@ -76,6 +88,36 @@ pub fn judge(url: &str) -> Result<(), Usage> {
         .map_err(|error| bad(error.to_string()))
 }
 
+/// Where clients read it; or why nobody can look there. `from` is the folder that it was published from.
+fn place<'a>(
+    arguments: &'a PlaceArgs,
+    from: Option<&Path>,
+    source: &'a Source,
+) -> Result<&'a str, &'static str> {
+    match (&arguments.url, &source.manifest.repository) {
+        (Some(url), _) if url == NONE => Err("--url none"),
+        (Some(url), _) => Ok(url.as_str()),
+        (None, Some(told)) => own(&told.baseurl, from),
+        (None, None) => Err("the repository does not say its URL"),
+    }
+}
+
+/// Before anything is sent: that what was asked for can be done afterwards.
+///
+/// # Errors
+/// When nobody knows where to look.
+pub fn can_look(arguments: &PlaceArgs, from: Option<&Path>, source: &Source) -> Result<(), Usage> {
+    if arguments.check == Look::Index {
+        return Ok(());
+    }
+    place(arguments, from, source).map(drop).map_err(|why| {
+        Usage::new(advised(
+            format!("--check install: {why}"),
+            "give the URL that clients read with --url URL",
+        ))
+    })
+}
+
 /// Looks, and says what was seen `below` the URL of the place; `from` is the folder that it was published from.
 ///
 /// # Errors
@@ -87,19 +129,19 @@ pub fn look(
     source: &Source,
     scratch: &Path,
 ) -> anyhow::Result<Seen> {
-    let told = source.manifest.repository.as_ref();
-    let url = match (&arguments.url, told) {
-        (Some(url), _) if url == NONE => Err("--url none"),
-        (Some(url), _) => Ok(url.as_str()),
-        (None, Some(told)) => own(&told.baseurl, from),
-        (None, None) => Err("the repository does not say its URL"),
-    };
-    let seen = match url {
+    let seen = match place(arguments, from, source) {
         Err(why) => Seen::NotLooked(why.to_owned()),
         Ok(url) => {
             let url = format!("{}{below}", url.trim_end_matches('/'));
             match whole(arguments, &url, source, scratch) {
-                Ok(without_dnf) => Seen::Whole { url, without_dnf },
+                Ok(without_dnf) => match installs::installs(arguments, &url, source)? {
+                    Ok(()) => Seen::Whole {
+                        url,
+                        without_dnf,
+                        check: arguments.check,
+                    },
+                    Err(why) => Seen::Broken { url, why },
+                },
                 Err(error) => Seen::Broken {
                     url,
                     why: format!("{error:#}"),
@@ -108,11 +150,18 @@ pub fn look(
         }
     };
     match &seen {
-        Seen::Whole { url, without_dnf } => {
-            let dnf = match without_dnf {
+        Seen::Whole {
+            url,
+            without_dnf,
+            check,
+        } => {
+            let mut dnf = match without_dnf {
                 None => "dnf reads it".to_owned(),
                 Some(why) => format!("dnf did NOT read it: {why}"),
             };
+            if *check == Look::Install {
+                dnf.push_str("; every file is served, and it installs");
+            }
             ui::say(&format!(
                 "clients see it at {url}: index, sums and signatures are those of this release; {dnf}"
             ));

@@ -1,0 +1,157 @@
+//! The index: what was built, and of what.
+
+use std::collections::BTreeMap;
+use std::path::{Component, Path};
+
+use serde::{Deserialize, Serialize};
+
+use crate::store::Digest;
+
+/// The index's name in the folder.
+pub const INDEX: &str = "build.json";
+
+/// No index is larger (bytes): it has a few lines for each package, and one for each file of the specs.
+pub(super) const LARGEST_INDEX: u64 = 64 << 20;
+
+/// No file is larger (bytes).
+pub(super) const LARGEST: u64 = 16 << 30;
+
+/// What the format is called.
+const FORMAT: &str = "lustre-repo build";
+
+/// Its version.
+const VERSION: u32 = 1;
+
+/// What it was built of: two builds of the same are to have the same packages.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MadeOf {
+    /// The version of the tool.
+    pub tool: String,
+    /// The digest of its code.
+    pub code: String,
+    /// The target's name.
+    pub target: String,
+    /// The digest of what the target says.
+    pub target_sha256: Digest,
+    /// The digest of the lock.
+    pub lock_sha256: String,
+    /// The digest of what the sources are, in place of which others may have been given.
+    pub sources_sha256: String,
+    /// The specs, without locks, each with its digest.
+    pub specs: BTreeMap<String, Digest>,
+}
+
+/// A file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listed {
+    /// Its path in the folder of its stage.
+    pub path: String,
+    /// Its size in bytes.
+    pub size: u64,
+    /// Its digest.
+    pub sha256: Digest,
+}
+
+/// The index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Index {
+    format: String,
+    version: u32,
+    /// What it was built of.
+    pub made_of: MadeOf,
+    /// What each stage put out.
+    pub stages: BTreeMap<String, Vec<Listed>>,
+}
+
+/// What every version of the format begins with.
+#[derive(Deserialize)]
+struct Head {
+    format: String,
+    version: u32,
+}
+
+impl Index {
+    pub(super) fn new(made_of: MadeOf, stages: BTreeMap<String, Vec<Listed>>) -> Self {
+        Self {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            made_of,
+            stages,
+        }
+    }
+
+    /// Its text: the same for the same content.
+    pub(super) fn to_json(&self) -> Result<String, serde_json::Error> {
+        let mut text = serde_json::to_string_pretty(self)?;
+        text.push('\n');
+        Ok(text)
+    }
+
+    /// Reads its text.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
+        let said = |error: serde_json::Error| format!("{INDEX}: {error}");
+        let head: Head = serde_json::from_slice(text).map_err(said)?;
+        if head.format != FORMAT {
+            return Err(format!("its format is `{}`", head.format.escape_debug()));
+        }
+        if head.version != VERSION {
+            return Err(format!(
+                "its format has the version {}, this tool reads {VERSION}",
+                head.version
+            ));
+        }
+        let index: Self = serde_json::from_slice(text).map_err(said)?;
+        // One text for one content: its digest stands for it.
+        if index.to_json().is_ok_and(|again| again.as_bytes() == text) {
+            Ok(index)
+        } else {
+            Err(format!("{INDEX} is not written as this tool writes it"))
+        }
+    }
+
+    /// Every file with its path in the folder.
+    pub fn files(&self) -> impl Iterator<Item = (String, &Listed)> {
+        self.stages.iter().flat_map(|(stage, files)| {
+            let path = move |file: &Listed| format!("{stage}/{}", file.path);
+            files.iter().map(move |file| (path(file), file))
+        })
+    }
+
+    /// That its paths stay in the folder, and are there once; else the first that does not, and why.
+    ///
+    /// # Errors
+    /// The file, and what is wrong with it.
+    pub(super) fn check(&self) -> Result<(), (String, String)> {
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-._+~^".contains(c);
+        for (path, file) in self.files() {
+            let wrong = |why: &str| Err((path.escape_debug().to_string(), why.to_owned()));
+            let stays = path
+                .split('/')
+                .all(|part| !part.is_empty() && !part.starts_with('.') && part.chars().all(plain))
+                && Path::new(&path)
+                    .components()
+                    .all(|part| matches!(part, Component::Normal(_)));
+            if !stays || path.split('/').count() > 3 {
+                return wrong("it is no path of what a stage puts out");
+            }
+            if file.size > LARGEST {
+                return wrong("no package is that large");
+            }
+        }
+        for (stage, files) in &self.stages {
+            for pair in files.windows(2) {
+                if pair[0].path >= pair[1].path {
+                    let path = format!("{stage}/{}", pair[1].path);
+                    return Err((path, "it is not in its place, or there twice".to_owned()));
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,80 @@
+//! `cargo xtask compare`: whether two builders have the same unsigned packages.
+
+use std::path::PathBuf;
+
+use lustre_packaging::built::{Built, differences};
+
+use crate::cli::CompareArgs;
+use crate::exit::Outcome;
+use crate::ui;
+
+/// How many differences are told to people.
+const SHOWN: usize = 20;
+
+/// Compares two folders.
+///
+/// # Errors
+/// When one of them is none, or has a file that is not as it is listed there.
+pub fn run(arguments: &CompareArgs) -> anyhow::Result<Outcome> {
+    let compared = compared(&[arguments.first.clone(), arguments.second.clone()])?;
+    let differs = compared.differs;
+    let first = &compared.built[0];
+    let files = first.index().files().count();
+    if arguments.json {
+        let told = serde_json::json!({
+            "same": differs.is_empty(),
+            "files": files,
+            "sha256": compared.built.iter().map(Built::sha256).collect::<Vec<_>>(),
+            "differs": differs,
+        });
+        ui::print(&serde_json::to_string_pretty(&told)?);
+    } else if differs.is_empty() {
+        ui::print(&format!(
+            "byte-identical: {files} files of {}; sha256 of the index {}",
+            first.index().made_of.target,
+            first.sha256()
+        ));
+    } else {
+        tell(&differs, &mut |line| ui::print(line));
+    }
+    Ok(match differs.is_empty() {
+        true => Outcome::Done,
+        false => Outcome::Unproven,
+    })
+}
+
+/// Some differences, and how many more there are.
+pub fn tell(differs: &[String], say: &mut dyn FnMut(&str)) {
+    for line in differs.iter().take(SHOWN) {
+        say(line);
+    }
+    if differs.len() > SHOWN {
+        say(&format!("… and {} more", differs.len() - SHOWN));
+    }
+}
+
+/// What several builders have.
+pub struct Compared {
+    /// Each of them, every file as it is listed.
+    pub built: Vec<Built>,
+    /// How others differ from the first.
+    pub differs: Vec<String>,
+}
+
+/// Opens the folders `paths`, reads all of each, and compares them with the first.
+///
+/// # Errors
+/// When one of them is none, or has a file that is not as it is listed there.
+pub fn compared(paths: &[PathBuf]) -> anyhow::Result<Compared> {
+    let mut built: Vec<Built> = Vec::new();
+    let mut differs = Vec::new();
+    for path in paths {
+        let one = Built::open(path)?;
+        one.check()?;
+        if let Some(first) = built.first() {
+            differs.extend(differences(first.index(), one.index()));
+        }
+        built.push(one);
+    }
+    Ok(Compared { built, differs })
+}
