@@ -4,6 +4,8 @@
 // The helpers are part of the tests.
 #![allow(clippy::unwrap_used)]
 
+#[path = "publish/assets.rs"]
+mod assets;
 #[path = "publish/client.rs"]
 mod client;
 #[path = "publish/disks.rs"]

@@ -115,7 +115,7 @@ impl<'s> Downloader<'s> {
             &format!("{} (sha256 {expected})", url::shown(first(urls))),
         )?;
         let adopt = |place: &Location| self.adopt(place, &partial, expected);
-        self.from_places(source, urls, &places, &partial, expected, size, &adopt)
+        self.try_places(source, urls, &places, &partial, expected, size, &adopt)
     }
 
     /// Fetches the file with the digest `expected`, of at most `limit` bytes, from `location` into the file `into`, and not into the store:
@@ -146,13 +146,13 @@ impl<'s> Downloader<'s> {
             Ok(Err(found))
         };
         let size = Some(limit);
-        self.from_places(source, &urls, &places, into, expected, size, &adopt)
+        self.try_places(source, &urls, &places, into, expected, size, &adopt)
             .map(drop)
     }
 
     /// The file with the digest `expected`, which comes into `partial` and is adopted from there, from the first of `places` that has it.
     #[allow(clippy::too_many_arguments, reason = "they are those of one download")]
-    fn from_places(
+    fn try_places(
         &self,
         source: &str,
         urls: &[String],

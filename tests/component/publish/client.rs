@@ -161,6 +161,18 @@ impl Dnf {
         command
     }
 
+    /// Installs a package of `url`, whose signature it checks; gives whether that worked, and what it said.
+    pub fn installs(&self, url: &str, package: &str) -> (bool, String) {
+        let mut command = self.command(url);
+        command.args(["--setopt=ours.gpgcheck=1", "install", package]);
+        run(&mut command)
+    }
+
+    /// Where it installs.
+    pub fn root(&self) -> PathBuf {
+        self.0.path().join("root")
+    }
+
     /// The release of the tool that it sees at `url`, asking whether there is something new.
     #[track_caller]
     pub fn sees(&self, url: &str) -> usize {
