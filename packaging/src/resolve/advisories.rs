@@ -1,6 +1,6 @@
 //! The distribution's advisories of a kernel, as a lock keeps them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rpm_version::Evr;
 
@@ -8,9 +8,17 @@ use super::Metadata;
 use crate::source::Advisory;
 use crate::source::updateinfo::KINDS;
 
-/// The advisories of the kernel `version` (`version-release`) and of all before it: it mends what they mend. Each once, sorted by name,
-/// without its packages, and with no more of its text than a lock, a terminal and an XML document can take.
-pub fn advisories(metadata: &Metadata, version: &str) -> Vec<Advisory> {
+/// The advisories of a kernel.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Advisories {
+    /// Each once, sorted by name, without its packages, and with no more of its text than a lock, a terminal and an XML document can take.
+    pub kept: Vec<Advisory>,
+    /// Those that a lock cannot keep, and why, in words.
+    pub left_out: BTreeSet<String>,
+}
+
+/// The advisories of the kernel `version` (`version-release`) and of all before it: it mends what they mend.
+pub fn advisories(metadata: &Metadata, version: &str) -> Advisories {
     let version = Evr::parse(version);
     let all = metadata.advisories.values().flatten().flatten();
     let of_it = all.filter(|one| {
@@ -19,9 +27,15 @@ pub fn advisories(metadata: &Metadata, version: &str) -> Vec<Advisory> {
             .any(|(_, other)| Evr::parse(other) <= version)
     });
     let mut found = BTreeMap::new();
+    let mut left_out = BTreeSet::new();
     for one in of_it {
         let id = text(&one.id);
-        if id.is_empty() || !KINDS.contains(&one.kind.as_str()) {
+        if id.is_empty() {
+            left_out.insert(format!("one without a name (`{}`)", text(&one.title)));
+            continue;
+        }
+        if !KINDS.contains(&one.kind.as_str()) {
+            left_out.insert(format!("{id} (of the kind `{}`)", text(&one.kind)));
             continue;
         }
         // The same advisory may be in two repositories, each with the packages that it has.
@@ -37,7 +51,10 @@ pub fn advisories(metadata: &Metadata, version: &str) -> Vec<Advisory> {
         kept.cves.sort();
         kept.cves.dedup();
     }
-    found.into_values().collect()
+    Advisories {
+        kept: found.into_values().collect(),
+        left_out,
+    }
 }
 
 /// One line of text without control characters.
@@ -99,6 +116,9 @@ mod tests {
                         advisory("A-32", "security", "5.14.0-570.32.1.el9_6", &[]),
                         advisory("A-33", "security", "5.14.0-570.33.1.el9_6", &[]),
                         advisory("A-X", "odd", "5.14.0-570.9.1.el9_6", &[]),
+                        advisory("", "security", "5.14.0-570.9.1.el9_6", &[]),
+                        // Of a later kernel: nobody asked.
+                        advisory("A-Y", "odd", "5.14.0-570.33.1.el9_6", &[]),
                     ]),
                 ),
                 ("b".to_owned(), None),
@@ -114,7 +134,18 @@ mod tests {
             ]),
             ..Metadata::default()
         };
-        let found = advisories(&metadata, "5.14.0-570.32.1.el9_6");
+        let Advisories {
+            kept: found,
+            left_out,
+        } = advisories(&metadata, "5.14.0-570.32.1.el9_6");
+        let left_out: Vec<String> = left_out.into_iter().collect();
+        assert_eq!(
+            left_out,
+            [
+                "A-X (of the kind `odd`)",
+                "one without a name (`kernel [2J update`)"
+            ]
+        );
         let names: Vec<&str> = found.iter().map(|one| one.id.as_str()).collect();
         assert_eq!(names, ["A-32", "A-9"]);
         assert_eq!(found[1].cves, ["CVE-1", "CVE-2"]);

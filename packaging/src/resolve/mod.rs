@@ -24,7 +24,7 @@ mod spec;
 mod srpm;
 mod watched;
 
-pub use advisories::advisories;
+pub use advisories::{Advisories, advisories};
 pub use dnf::{ResolvedPackage, Solution, resolve, union};
 pub use error::{Elsewhere, Error, Problem};
 pub use goals::{BuildRequires, Goal, LATER_KERNEL, goals};

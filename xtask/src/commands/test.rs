@@ -25,8 +25,20 @@ struct Counts {
     skipped: usize,
 }
 
-/// The modules with unit tests that need root.
-const AS_ROOT: &str = "as_root";
+/// What `cargo test` is told, before what somebody names of the tests.
+const RUNS: [&[&str]; 2] = [
+    &["--workspace", "--no-fail-fast", "--"],
+    // Unit tests that need root are ignored, so that `cargo test` is for everybody. Those are all that are: another name here would be one
+    // more that is run, whatever was named.
+    &[
+        "--workspace",
+        "--lib",
+        "--bins",
+        "--no-fail-fast",
+        "--",
+        "--ignored",
+    ],
+];
 
 /// Runs `cargo test` over the workspace and closes with one line that counts all tests.
 pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
@@ -51,19 +63,7 @@ pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
         .context("cannot make a folder for the tests")?;
     let mut total = Counts::default();
     let mut failed = false;
-    for run in [
-        &["--workspace", "--no-fail-fast", "--"][..],
-        // Unit tests that need root are ignored, so that `cargo test` is for everybody.
-        &[
-            "--workspace",
-            "--lib",
-            "--bins",
-            "--no-fail-fast",
-            "--",
-            "--ignored",
-            AS_ROOT,
-        ],
-    ] {
+    for run in RUNS {
         let mut command =
             process::command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         command
@@ -143,6 +143,16 @@ fn counts(line: &str) -> Option<Counts> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_was_named_is_run() {
+        for run in RUNS {
+            let to_the_tests = run.iter().skip_while(|word| **word != "--").skip(1);
+            for word in to_the_tests {
+                assert!(word.starts_with('-'), "{word}");
+            }
+        }
+    }
 
     #[test]
     fn the_runners_line_is_counted() {

@@ -130,6 +130,14 @@ pub fn resolve(context: &Context, update: bool) -> anyhow::Result<Lock> {
     let metadata = resolve::metadata_and_advisories(&downloader, target, &keys, &folder)?;
     let srpm = kernel_srpm(context, &metadata, update)?;
     let advisories = resolve::advisories(&metadata, &srpm.version);
+    if !advisories.left_out.is_empty() {
+        let left_out: Vec<&str> = advisories.left_out.iter().map(String::as_str).collect();
+        context.screen.warn(&format!(
+            "warning: the lock does not have all advisories of kernel {}, because dnf would not read them: {}",
+            srpm.version,
+            left_out.join(", ")
+        ));
+    }
     let trees = sources::resolve(context)?;
     let maker = Maker {
         context,
@@ -177,7 +185,7 @@ pub fn resolve(context: &Context, update: bool) -> anyhow::Result<Lock> {
     }
     Ok(
         Lock::new(&target.name, request(target)?, files, trees, packages)
-            .with_advisories(advisories),
+            .with_advisories(advisories.kept),
     )
 }
 
