@@ -5,9 +5,9 @@ use std::path::Path;
 
 use lustre_packaging::sign::Signer as _;
 use lustre_repo_tests::createrepo;
+use lustre_repo_tests::nginx::Nginx;
 
 use crate::client::Dnf;
-use crate::servers::Nginx;
 use crate::world::{EPOCH, Spec, key, signed};
 
 /// What GitHub calls an asset: it takes letters, digits and a few signs as they are, and a period for any other.
@@ -48,11 +48,13 @@ fn packages_behind_a_redirect_are_installed_by_the_names_that_the_forge_gives_th
     let package = signed(&package, &at("built")).path;
     let name = package.file_name().unwrap().to_str().unwrap();
     // What it does to the names of assets, and where a browser is sent to.
-    let server = Nginx::new(&format!(
-        "root {};\nlocation /assets/ {{ rewrite ^/assets/([A-Za-z0-9._+-]+)$ /storage/$1?signature=abc redirect; return 404; }}\n\
-         location /storage/ {{ if ($arg_signature != abc) {{ return 403; }} }}",
-        folder.path().display()
-    ));
+    let server = Nginx::start(|_| {
+        format!(
+            "server {{ listen 127.0.0.1:PORT; root {};\nlocation /assets/ {{ rewrite ^/assets/([A-Za-z0-9._+-]+)$ /storage/$1?signature=abc redirect; return 404; }}\n\
+         location /storage/ {{ if ($arg_signature != abc) {{ return 403; }} }} }}",
+            folder.path().display()
+        )
+    });
     for folder in ["storage", "renamed/x86_64", "as-it-is/x86_64"] {
         fs::create_dir_all(at(folder)).unwrap();
     }
@@ -62,10 +64,10 @@ fn packages_behind_a_redirect_are_installed_by_the_names_that_the_forge_gives_th
     for (pages, href) in [("renamed", renamed.as_str()), ("as-it-is", name)] {
         let root = at(pages).join("x86_64");
         fs::copy(&package, root.join(href)).unwrap();
-        metadata(&root, &server.url("assets/"));
+        metadata(&root, &format!("{}/assets/", server.url()));
         assert!(!root.join(href).exists());
         let client = Dnf::new();
-        let (success, text) = client.installs(&server.url(pages), "site-tool");
+        let (success, text) = client.installs(&format!("{}/{pages}", server.url()), "site-tool");
         assert_eq!(success, href == renamed, "{pages}: {text}");
         let installed = client.root().join("usr/share/site-tool");
         assert_eq!(installed.is_file(), success, "{pages}: {text}");
