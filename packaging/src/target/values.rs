@@ -376,6 +376,7 @@ mod tests {
             "boot.known.",
             "boot.nameless.",
             "boot.unchecked",
+            "boot.upgrade.",
             "description",
             "distribution.cpu",
             "distribution.key",

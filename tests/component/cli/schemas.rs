@@ -189,7 +189,12 @@ fn a_proof_is_as_its_schema_has_it() {
     let mut proof: Value = serde_json::from_str(&ran.stdout).unwrap();
     let schema = schema("proof");
     exact(&schema, &proof, &[]);
-    for result in [Outcome::Pass, Outcome::Fail, Outcome::NotRun] {
+    for result in [
+        Outcome::Pass,
+        Outcome::Fail,
+        Outcome::NotRun,
+        Outcome::NotNeeded,
+    ] {
         let check = Check {
             result,
             log: Some("/store/logs/a.log".into()),

@@ -26,6 +26,7 @@ const WORDS: &[&str] = &[
     "\"x\": {}",
     "\"pass\"",
     "\"not-run\"",
+    "\"not-needed\"",
     "\"result\"",
 ];
 
