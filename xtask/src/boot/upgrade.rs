@@ -11,7 +11,6 @@ use lustre_packaging::boot::judge::{Expected, judge};
 use lustre_packaging::boot::loader::Entry;
 use lustre_packaging::boot::qemu::Machine;
 use lustre_packaging::boot::{Error, needs};
-use lustre_packaging::target::Boot;
 use lustre_repository::history::History;
 use lustre_repository::proof::{Check, Outcome, Verdict};
 use lustre_repository::upgrade::{Journey, NotBegun, Pair};
@@ -46,13 +45,9 @@ pub fn checks(
     if let Some(why) = pair.alike() {
         return Ok(all(|name| Check::not_needed(name, &why)));
     }
-    // The root's disk, and the one with the file system.
-    let both = Boot {
-        disk_mib: input.boot.disk_mib * 2,
-        ..input.boot.clone()
-    };
+    // What the disk that is kept has is what the root's does without: together they grow to what one may.
     let scratch = input.install.scratch;
-    needs::check(&both, scratch).map_err(Error::from)?;
+    needs::check(input.boot, scratch).map_err(Error::from)?;
     let chroot = Chroot::named(&input.install, LOG).map_err(anyhow::Error::msg)?;
     let step = chroot.logging_to(host.logs.of(LOG));
     let server = match OnServer::new(&step) {
