@@ -6,6 +6,8 @@
 
 #[path = "assemble/advisories.rs"]
 mod advisories;
+#[path = "assemble/changes.rs"]
+mod changes;
 #[path = "assemble/clients.rs"]
 mod clients;
 #[path = "assemble/dnf5.rs"]

@@ -13,6 +13,8 @@ mod checkout;
 mod compat;
 #[path = "lock/metadata.rs"]
 mod metadata;
+#[path = "lock/mirror.rs"]
+mod mirror;
 #[path = "lock/places.rs"]
 mod places;
 #[path = "lock/signers.rs"]

@@ -14,8 +14,8 @@ use lustre_packaging::target::{self, Target};
 use crate::called::called;
 use crate::cli::TargetArgs;
 use crate::exit::Usage;
+use crate::leftovers;
 use crate::place;
-use crate::publish;
 use crate::ui::Screen;
 
 /// The target that the arguments name, with the release of Lustre that they choose.
@@ -226,8 +226,8 @@ impl Context {
         .with_context(|| format!("the store {}", folder.display()))?;
         let mut tell = |line: &str| screen.warn(line);
         match how {
-            Use::Builds => publish::recover_and_tell(&store, &mut tell)?,
-            Use::Looks | Use::Reads => publish::tell_leftovers(&store, &mut tell)?,
+            Use::Builds => leftovers::recover_and_tell(&store, &mut tell)?,
+            Use::Looks | Use::Reads => leftovers::tell_leftovers(&store, &mut tell)?,
         }
         // What a killed run leaves there, the next one removes. Only the first call counts, and there is one store in a run.
         let _ = tempfile::env::override_temp_dir(store.tmp_dir());

@@ -1,24 +1,16 @@
-//! Git repositories: mirrors in the store, commits out of them or out of any local clone.
+//! Git repositories: what is asked of one, a mirror in the store (`git_fetch`) or any local clone; its files come by `git_export`.
 //!
 //! git runs without the user's and the system's configuration, without prompts, and never fetches what is missing behind
 //! our back. It is never run in a repository that is not our own, whoever owns that: what such a one has in its configuration can
 //! start any program. Its objects are borrowed by a repository of our own, which has copies of its references (`borrowed`).
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::Error;
-use super::alternates::{Alternates, is_repository};
+use super::alternates::Alternates;
 use super::git_command::Git;
-use crate::archive;
 use crate::process;
-use crate::store::PathError;
-
-/// The folder in the store's `git/` of the mirror of `url` for the source `source`.
-pub fn mirror_folder(source: &str, url: &str) -> String {
-    super::url::folder_name(source, url).display().to_string()
-}
 
 /// A repository in which git may run.
 pub(super) enum Opened<'r> {
@@ -43,22 +35,6 @@ impl Git<'_> {
             return Ok(Opened::Ours(repository));
         }
         Alternates::new(self, repository).map(Opened::Alternates)
-    }
-
-    /// What git is to fetch from: a local repository by way of one that borrows from it, so that none of its settings count.
-    fn source_of(&self, place: &str) -> Result<(String, Option<Alternates>), Error> {
-        if !place.starts_with('/') {
-            return Ok((place.to_owned(), None));
-        }
-        // As git has it: a repository may be named without its suffix.
-        let found = [place.to_owned(), format!("{place}.git")]
-            .into_iter()
-            .find(|path| is_repository(Path::new(path)));
-        let Some(found) = found else {
-            return Err(self.invalid(format!("{place} is not a git repository")));
-        };
-        let borrowed = Alternates::new(self, Path::new(&found))?;
-        Ok((borrowed.path().display().to_string(), Some(borrowed)))
     }
 
     /// The commit that a revision of a repository names; `None` where it has none.
@@ -256,284 +232,12 @@ impl Git<'_> {
             .collect();
         Ok(names.into_iter().collect())
     }
-
-    /// The commit that a tag names at a URL.
-    pub(super) fn remote_tag(&self, url: &str, tag: &str) -> Result<String, Error> {
-        let name = format!("refs/tags/{tag}");
-        let peeled = format!("{name}^{{}}");
-        let (from, _held) = self.source_of(url)?;
-        let mut command = self.command();
-        command.args(["ls-remote", "--", &from, &name, &peeled]);
-        let listed = self.run(&mut command)?;
-        // An annotated tag has two lines; the one with `^{}` is the commit.
-        let find = |wanted: &str| {
-            listed
-                .lines()
-                .filter_map(|line| line.split_once('\t'))
-                .find(|(_, found)| *found == wanted)
-                .map(|(id, _)| id.to_owned())
-        };
-        find(&peeled)
-            .or_else(|| find(&name))
-            .ok_or_else(|| Error::NoRevision {
-                source_name: self.source.to_owned(),
-                repository: super::url::shown(url),
-                what: format!("tag {tag}"),
-                hint: "`git ls-remote --tags` lists its tags".to_owned(),
-            })
-    }
-
-    /// The store's mirror for `url`, made where it is missing.
-    ///
-    /// # Errors
-    /// When it cannot be made.
-    pub(super) fn mirror(&self, url: &str) -> Result<PathBuf, Error> {
-        let path = self.mirror_path(url);
-        if !path.exists() {
-            let temp = self.store.temp_dir("git")?;
-            self.run(
-                self.command()
-                    .args(["init", "--quiet", "--bare"])
-                    .arg(temp.path()),
-            )?;
-            fs::rename(temp.path(), &path)
-                .map_err(|source| PathError::new("rename to", &path, source))?;
-            temp.keep();
-        }
-        // Left by a git that was killed; no other run is here, because the store is locked.
-        for lock in [
-            "shallow.lock",
-            "packed-refs.lock",
-            "config.lock",
-            "HEAD.lock",
-        ] {
-            let _ = fs::remove_file(path.join(lock));
-        }
-        Ok(path)
-    }
-
-    pub(super) fn mirror_path(&self, url: &str) -> PathBuf {
-        self.store.git_dir().join(mirror_folder(self.source, url))
-    }
-
-    /// Fetches a commit, by its tag or by its id, from `place` into `mirror`: alone where the server gives it, otherwise with
-    /// all branches and tags.
-    pub(super) fn fetch(
-        &self,
-        mirror: &Path,
-        place: &str,
-        tag: Option<&str>,
-        commit: &str,
-    ) -> Result<(), Error> {
-        let pin = format!("refs/pins/{commit}");
-        let one = match tag {
-            Some(tag) => format!("+refs/tags/{tag}:refs/tags/{tag}"),
-            None => format!("+{commit}:{pin}"),
-        };
-        let (from, _held) = self.source_of(place)?;
-        let fetch = |arguments: &[&str]| {
-            let mut command = self.at(mirror);
-            command.args(["fetch", "--quiet", "--no-tags", "--no-auto-gc"]);
-            command.arg("--no-recurse-submodules");
-            command.args(arguments);
-            self.run(&mut command)
-        };
-        let alone = fetch(&["--depth=1", "--", &from, &one]);
-        if alone.is_err() {
-            let all = ["+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*"];
-            // The first error is about the commit itself, and the one to tell.
-            fetch(&["--", &from, all[0], all[1]]).or(alone)?;
-        }
-        // Named, so that no clean-up of git's takes it.
-        if self.commit(mirror, commit)?.is_some() {
-            self.run(self.at(mirror).args(["update-ref", &pin, commit]))?;
-        }
-        Ok(())
-    }
-
-    /// What of a commit's tree a repository lacks: files by path, submodules.
-    pub(super) fn missing(&self, repository: &Path, commit: &str) -> Result<Vec<String>, Error> {
-        let own = Alternates::for_export(self, repository)?;
-        let mut command = self.at(own.path());
-        command.args([
-            "rev-list",
-            "--objects",
-            "--no-walk",
-            "--missing=print",
-            commit,
-        ]);
-        let listed = self.run(&mut command)?;
-        let lost: BTreeSet<&str> = listed
-            .lines()
-            .filter_map(|line| line.strip_prefix('?'))
-            .collect();
-        let mut command = self.at(own.path());
-        command.args(["ls-tree", "-r", "-z", "--full-tree", commit]);
-        let Ok(tree) = process::output(&mut command) else {
-            // A folder's own list is missing: only ids are known.
-            return Ok(lost.iter().map(|id| format!("object {id}")).collect());
-        };
-        let mut missing = Vec::new();
-        for line in tree.split(|byte| *byte == 0) {
-            let line = String::from_utf8_lossy(line);
-            let Some((what, path)) = line.split_once('\t') else {
-                continue;
-            };
-            match what.split(' ').collect::<Vec<_>>()[..] {
-                [_, "commit", _] => missing.push(path.to_owned()),
-                [_, _, id] if lost.contains(id) => missing.push(path.to_owned()),
-                _ => {}
-            }
-        }
-        Ok(missing)
-    }
-
-    /// The paths of all files of a commit, also of those whose content is missing.
-    pub(super) fn paths(&self, repository: &Path, commit: &str) -> Result<Vec<PathBuf>, Error> {
-        use std::os::unix::ffi::OsStringExt;
-        let opened = self.open(repository)?;
-        let lines = self.entries(opened.path(), commit)?;
-        let path = |line: &[u8]| {
-            let tab = line.iter().position(|byte| *byte == b'\t')?;
-            let name = std::ffi::OsString::from_vec(line[tab + 1..].to_vec());
-            Some(PathBuf::from(name))
-        };
-        Ok(lines.iter().filter_map(|line| path(line)).collect())
-    }
-
-    /// `MODE TYPE ID<tab>PATH` of every file of a commit in a repository of our own.
-    fn entries(&self, repository: &Path, commit: &str) -> Result<Vec<Vec<u8>>, Error> {
-        let mut command = self.at(repository);
-        command.args(["ls-tree", "-r", "-z", "--full-tree", commit]);
-        let out = self.bytes(&mut command, &[])?;
-        let lines = out.split(|byte| *byte == 0);
-        Ok(lines
-            .filter(|line| !line.is_empty())
-            .map(<[u8]>::to_vec)
-            .collect())
-    }
-
-    /// Writes those files of a commit that `takes` wants, without those `missing`, into `into`, a folder that is empty or not there. All
-    /// get the commit's time. Of the commit no other file is read.
-    pub(super) fn export_only(
-        &self,
-        repository: &Path,
-        commit: &str,
-        missing: &[String],
-        into: &Path,
-        takes: &dyn Fn(&Path) -> bool,
-    ) -> Result<(), Error> {
-        let own = Alternates::for_export(self, repository)?;
-        let tar = own.path().join("tree.tar");
-        self.part(&own, (repository, commit), missing, "", &tar, takes)?;
-        archive::unpack(&tar, into, 0).map_err(|source| Error::Archive {
-            source_name: self.source.to_owned(),
-            source: Box::new(source),
-        })?;
-        Ok(())
-    }
-
-    /// The same files as a tar archive at `out`, every path behind `prefix`.
-    pub(super) fn archive_only(
-        &self,
-        repository: &Path,
-        commit: &str,
-        missing: &[String],
-        prefix: &str,
-        out: &Path,
-        takes: &dyn Fn(&Path) -> bool,
-    ) -> Result<(), Error> {
-        let own = Alternates::for_export(self, repository)?;
-        self.part(&own, (repository, commit), missing, prefix, out, takes)
-    }
-
-    fn part(
-        &self,
-        own: &Alternates,
-        (repository, commit): (&Path, &str),
-        missing: &[String],
-        prefix: &str,
-        tar: &Path,
-        takes: &dyn Fn(&Path) -> bool,
-    ) -> Result<(), Error> {
-        use std::os::unix::ffi::OsStrExt;
-        let time = self.time(repository, commit)?;
-        let missing: BTreeSet<&[u8]> = missing.iter().map(|path| path.as_bytes()).collect();
-        self.check_tree(own.path(), (repository, commit), &missing, takes)?;
-        let mut wanted = Vec::new();
-        for line in self.entries(own.path(), commit)? {
-            let Some(tab) = line.iter().position(|byte| *byte == b'\t') else {
-                continue;
-            };
-            let path = &line[tab + 1..];
-            let taken = takes(Path::new(std::ffi::OsStr::from_bytes(path)));
-            if taken && !missing.contains(path) {
-                wanted.extend_from_slice(&line);
-                wanted.push(0);
-            }
-        }
-        let mut command = self.at(own.path());
-        command.args(["update-index", "-z", "--index-info"]);
-        self.bytes(&mut command, &wanted)?;
-        let tree = self.run(self.at(own.path()).args(["write-tree", "--missing-ok"]))?;
-        // The archive of a commit has the commit's time, that of a tree the time of the day.
-        let mut command = self.at(own.path());
-        command.args(["commit-tree", "-m", "part", &tree]);
-        for who in ["AUTHOR", "COMMITTER"] {
-            command
-                .env(format!("GIT_{who}_NAME"), "part")
-                .env(format!("GIT_{who}_EMAIL"), "")
-                .env(format!("GIT_{who}_DATE"), format!("@{time} +0000"));
-        }
-        let part = self.run(&mut command)?;
-        let mut command = self.at(own.path());
-        command
-            .args([
-                "archive",
-                "--format=tar",
-                &format!("--prefix={prefix}"),
-                "--output",
-            ])
-            .arg(tar)
-            .arg(&part);
-        self.run(&mut command)?;
-        Ok(())
-    }
-
-    /// Writes the files of a commit, without those `missing`, into `into`, a folder that is empty or not there. All get the
-    /// commit's time.
-    pub(super) fn export(
-        &self,
-        repository: &Path,
-        commit: &str,
-        missing: &[String],
-        into: &Path,
-    ) -> Result<(), Error> {
-        let own = Alternates::for_export(self, repository)?;
-        let lost = missing.iter().map(|path| path.as_bytes()).collect();
-        self.check_tree(own.path(), (repository, commit), &lost, &|_| true)?;
-        let tar = own.path().join("tree.tar");
-        let mut command = self.at(own.path());
-        command
-            .args(["archive", "--format=tar", "--output"])
-            .arg(&tar)
-            .args([commit, "--", "."])
-            .args(
-                missing
-                    .iter()
-                    .map(|path| format!(":(top,exclude,literal){path}")),
-            );
-        self.run(&mut command)?;
-        archive::unpack(&tar, into, 0).map_err(|source| Error::Archive {
-            source_name: self.source.to_owned(),
-            source: Box::new(source),
-        })?;
-        Ok(())
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::store::Store;
 

@@ -8,7 +8,7 @@
 //! - [`Packed`] is a commit as one file ([`pack`], [`unpack`]).
 //! - [`Certificate`] is what a repository's server asks for (`certificate`).
 //! - [`Histories`] are the commits that a git source is made of, and those that came after (`commits`).
-//! - `download` fetches files through `curl`, `conditional` asks whether one changed, `updateinfo` reads a distribution's advisories, `git` drives git (`git_command`), in repositories of our own (`borrowed`), `tag` checks the signatures of tags, `srpm` reads a dnf source repository by its signed metadata (`repodata`).
+//! - `download` fetches files through `curl`, `conditional` asks whether one changed, `updateinfo` reads a distribution's advisories, `git` drives git (`git_command`, `git_fetch`, `git_export`), in repositories of our own (`borrowed`), `tag` checks the signatures of tags, `srpm` reads a dnf source repository by its signed metadata (`repodata`).
 //!
 //! Fetching is the only part of the pipeline that uses the network.
 
@@ -23,6 +23,8 @@ mod fetch;
 mod fetched;
 mod git;
 mod git_command;
+mod git_export;
+mod git_fetch;
 mod model;
 mod objects;
 mod packed;
@@ -44,7 +46,7 @@ pub use download::{Downloader, Progress, Retry};
 pub use error::{Attempt, BadLocation, Error};
 pub use fetch::{Fetcher, Options};
 pub use fetched::{Content, Fetched};
-pub use git::mirror_folder;
+pub use git_fetch::mirror_folder;
 pub use model::{ArchiveSource, GitSource, Locked, PathSource, Source, SrpmSource};
 pub use packed::{Packed, has, pack, unpack};
 pub use path::copy_tree;

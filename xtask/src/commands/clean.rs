@@ -8,7 +8,7 @@ use lustre_packaging::store::{Spare, Store};
 use crate::cli::CleanArgs;
 use crate::context;
 use crate::exit::Outcome;
-use crate::publish::{self, Left};
+use crate::leftovers::{self, Left};
 use crate::ui;
 
 /// Removes what no target needs any more; with `--all`, the whole store; with `--verify`, what is damaged.
@@ -35,9 +35,9 @@ pub fn run(arguments: &CleanArgs) -> anyhow::Result<Outcome> {
     .with_context(|| format!("the store {}", folder.display()))?;
     let mut tell = |line: &str| ui::warn(line);
     if arguments.dry_run {
-        publish::tell_leftovers(&store, &mut tell)?;
+        leftovers::tell_leftovers(&store, &mut tell)?;
     } else if !arguments.all {
-        publish::recover_and_tell(&store, &mut tell)?;
+        leftovers::recover_and_tell(&store, &mut tell)?;
     }
     match (arguments.all, arguments.verify) {
         (true, _) => all(store, &folder, arguments),
@@ -62,7 +62,7 @@ fn all(store: Store, folder: &Path, arguments: &CleanArgs) -> anyhow::Result<Out
     }
     // The only record of what killed runs left is in the store.
     let mut away = Vec::new();
-    for Left { output, why } in publish::recover(&store)? {
+    for Left { output, why } in leftovers::recover(&store)? {
         if let Some(why) = why {
             return Err(why).with_context(|| {
                 format!(
