@@ -18,6 +18,7 @@ mod events;
 mod exit;
 mod graph;
 mod key;
+mod laid_out;
 mod lock;
 mod misplaced;
 mod own_specs;
