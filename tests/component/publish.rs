@@ -16,6 +16,8 @@ mod faults;
 mod kills;
 #[path = "publish/places.rs"]
 mod places;
+#[path = "publish/planted.rs"]
+mod planted;
 #[path = "publish/releases.rs"]
 mod releases;
 #[path = "publish/rotation.rs"]

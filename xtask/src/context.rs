@@ -10,6 +10,7 @@ use lustre_packaging::cpu;
 use lustre_packaging::sign::default_key_dir;
 use lustre_packaging::store::{Holder, Store};
 use lustre_packaging::target::{self, Target};
+use lustre_repository::layout;
 
 use crate::called::called;
 use crate::cli::TargetArgs;
@@ -58,6 +59,24 @@ pub fn judge_path(what: &str, path: &Path, not: &[char]) -> Result<(), Usage> {
         )));
     }
     Ok(())
+}
+
+/// That `path`, where something is written that `what` names, is in no repository: that would not be one any more.
+///
+/// # Errors
+/// When it is in one.
+pub fn judge_beside(what: &str, path: &Path) -> Result<(), Usage> {
+    match layout::around(path) {
+        None => Ok(()),
+        Some(around) => Err(Usage::new(advised(
+            format!(
+                "{what} cannot be {}: it is inside the repository at {}, which would not be one any more",
+                path.display(),
+                around.display()
+            ),
+            "choose a place beside that",
+        ))),
+    }
 }
 
 /// Where fetched and built things are kept: `chosen`, or the user's cache folder.

@@ -18,6 +18,7 @@ mod events;
 mod exit;
 mod graph;
 mod key;
+mod laid_out;
 mod leftovers;
 mod lock;
 mod misplaced;

@@ -2,11 +2,30 @@
 
 use std::path::PathBuf;
 
+use lustre_files::Help;
+
+/// What to write instead of a target's name that is none.
+fn instead(name: &str, known: &[String]) -> String {
+    let stem = name.strip_suffix(".toml");
+    match stem.filter(|stem| known.iter().any(|one| one == stem)) {
+        Some(stem) => format!("write `{stem}`, without `.toml`"),
+        None if stem.is_some() => format!(
+            "write the name without `.toml`, or give a path with a `/`; available targets: {}",
+            known.join(", ")
+        ),
+        None => format!("available targets: {}", known.join(", ")),
+    }
+}
+
 /// A target that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// There is no such target.
-    #[error("no target `{name}`: {} does not exist; available targets: {}", lustre_files::shown(path), known.join(", "))]
+    #[error(
+        "no target `{name}`: {} does not exist{}",
+        lustre_files::shown(path),
+        Help(instead(name, known))
+    )]
     Unknown {
         /// The name asked for.
         name: String,

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use walkdir::WalkDir;
 
 use super::{Error, Kind};
-use crate::{manifest, page, proof, sums};
+use crate::{manifest, page, proof, publishing, sums};
 
 /// Whether a repository may be put at `out`. It looks at the place alone, whatever lies in it, and leaves it as it is.
 ///
@@ -67,12 +67,37 @@ pub fn judge(out: &Path) -> Result<(), Error> {
         }
     }
     let above = nearest(out).map_err(|why| refused(why.into()))?;
+    if let Some(around) = around(out) {
+        return Err(refused(advised(
+            format!(
+                "it is inside the repository at {}, which would not be one any more",
+                around.display()
+            ),
+            "give a folder beside that",
+        )));
+    }
     // What permissions say is not all: a file system may take no folders, or nothing at all.
     tempfile::Builder::new()
         .prefix(".lustre-repo-")
         .tempdir_in(&above)
         .and_then(tempfile::TempDir::close)
         .map_err(|error| refused(format!("cannot write to {}: {error}", above.display()).into()))
+}
+
+/// The repository of this tool, published or not, that `path` is in, whether it is there or not: what is put there is none of its files.
+pub fn around(path: &Path) -> Option<PathBuf> {
+    let full = std::path::absolute(path).ok()?;
+    // By its real name, as far as it is there.
+    let there = full.ancestors().find(|it| it.exists())?;
+    let rest = full.strip_prefix(there).ok()?;
+    let full = fs::canonicalize(there).ok()?.join(rest);
+    let is_one = |folder: &&Path| {
+        let manifest = folder.join(manifest::FILE);
+        let link = fs::read_link(&manifest);
+        let published = link.is_ok_and(|to| to.to_str().is_some_and(publishing::behind));
+        published || manifest_is_ours(&manifest).is_ok()
+    };
+    full.ancestors().skip(1).find(is_one).map(Path::to_owned)
 }
 
 /// The nearest folder above `out` that is there.
@@ -253,8 +278,10 @@ mod tests {
         ] {
             let dir = folder(files);
             judge(dir.path()).unwrap();
-            judge(&dir.path().join("new")).unwrap();
-            judge(&dir.path().join("new/below/it")).unwrap();
+            if files.is_empty() {
+                judge(&dir.path().join("new")).unwrap();
+                judge(&dir.path().join("new/below/it")).unwrap();
+            }
         }
         let web_app =
             r#"{"name": "Photos", "short_name": "Photos", "icons": [], "start_url": "/"}"#;
@@ -286,6 +313,29 @@ mod tests {
             let error = judge(&path).unwrap_err().to_string();
             assert!(error.contains(word), "{error}");
         }
+    }
+
+    #[test]
+    fn nothing_is_put_into_a_repository() {
+        let dir = folder(&[(manifest::FILE, OURS)]);
+        let link = dir.path().with_extension("link");
+        std::os::unix::fs::symlink(dir.path(), &link).unwrap();
+        let published = tempfile::tempdir().unwrap();
+        let to = ".releases/current/manifest.json";
+        std::os::unix::fs::symlink(to, published.path().join(manifest::FILE)).unwrap();
+        for around in [dir.path(), &link, published.path()] {
+            for name in ["sub", "x86_64/Packages/sub", "new/deep/sub"] {
+                let out = around.join(name);
+                let error = judge(&out).unwrap_err().to_string();
+                assert!(error.contains("inside the repository"), "{error}");
+                assert!(super::around(&out).is_some());
+            }
+        }
+        fs::remove_file(&link).unwrap();
+        // What is somebody else's is none, and a repository is not in itself.
+        let other = folder(&[(manifest::FILE, "{}")]);
+        judge(&other.path().join("sub")).unwrap();
+        judge(dir.path()).unwrap();
     }
 
     #[test]

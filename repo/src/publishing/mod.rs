@@ -4,6 +4,7 @@
 //! - `names`: what is called how at the destination.
 //! - `place`: where to.
 //! - `release`: the files of a repository, and what they are for.
+//! - `way`: what somebody put where a release has to lie.
 //! - `plan`: from both sides to a list of steps; `staging`: the same for a release that only some clients read, until it is promoted.
 
 mod names;
@@ -11,9 +12,11 @@ mod place;
 mod plan;
 mod release;
 mod staging;
+mod way;
 
-pub use names::{HOME, PARTIAL, STAGING};
+pub use names::{CURRENT, HOME, PARTIAL, STAGING};
 pub use place::{BadPlace, Place};
 pub use plan::{Found, Listing, Origin, Plan, Put, Shape, State, Step, There, plan, there};
 pub use release::{File, Release, is_id};
 pub use staging::{NotPromoted, NotStaged, promote, stage, staged, staged_at};
+pub use way::{InTheWay, above, behind, called_by_content, folder_of, leads_to, only_its_own};

@@ -155,6 +155,13 @@ impl Plan {
         })
     }
 
+    /// The packages that take the place of others of the same name: a client that has the metadata of what was there refuses them.
+    pub fn anew(&self) -> impl Iterator<Item = &str> {
+        let anew = self.sent().filter(|put| put.replaces);
+        anew.map(|put| put.path.as_str())
+            .filter(|path| is_package(path))
+    }
+
     /// All that is removed, but for what this tool keeps for itself.
     pub fn removed(&self) -> impl Iterator<Item = &str> {
         let paths = self.steps.iter().flat_map(|step| match step {
@@ -219,13 +226,13 @@ pub(super) fn kept(id: &str, path: &str) -> String {
 }
 
 /// What leads from where clients look to the release that they read.
-fn link_to(path: &str) -> String {
+pub(super) fn link_to(path: &str) -> String {
     let up = "../".repeat(path.matches('/').count());
     format!("{up}{CURRENT}/{path}")
 }
 
 /// Whether a link is one of ours under the name that rsync gives what it is about to rename: `.NAME.XXXXXX`.
-fn is_half_made(path: &str, to: &str) -> bool {
+pub(super) fn is_half_made(path: &str, to: &str) -> bool {
     let (folder, name) = match path.rsplit_once('/') {
         Some((folder, name)) => (format!("{folder}/"), name),
         None => (String::new(), path),
@@ -252,6 +259,16 @@ impl<'a> Planning<'a> {
             |path| (path == sums::FILE).then(|| kept(&new.id, path)),
             false,
         )
+    }
+
+    /// That note, and whether there are links: before what takes long to send.
+    pub(super) fn first(&self) -> Vec<Step> {
+        let probe = BTreeMap::from([(PROBE.to_owned(), self.new.id.clone())]);
+        vec![
+            Step::Put(self.note()),
+            self.missing(probe),
+            Step::Probe(format!("{PROBE}/{}", sums::FILE)),
+        ]
     }
 
     /// The packages that take the place of others, and all others.
@@ -282,7 +299,7 @@ impl<'a> Planning<'a> {
         let new = self.new;
         let listing = &self.state.listing;
         let is_current = |id: &str| listing.get(CURRENT) == Some(&Found::Link(id.to_owned()));
-        let mut steps = vec![Step::Put(self.note())];
+        let mut steps = self.first();
         // What was put there by other means gets a folder as all others have, and is read from it before anything changes.
         if let Some(old) = self.before
             && !is_current(&old.id)
@@ -297,7 +314,7 @@ impl<'a> Planning<'a> {
         let (anew, others) = self.packages();
         steps.push(Step::Put(others));
         steps.push(Step::Put(self.inside()));
-        let mut links = BTreeMap::from([(PROBE.to_owned(), new.id.clone())]);
+        let mut links = BTreeMap::new();
         if let Some(old) = self.before {
             links.insert(kept(&new.id, PREVIOUS), format!("../{}", old.id));
             if !is_current(&old.id) {
@@ -305,7 +322,6 @@ impl<'a> Planning<'a> {
             }
         }
         steps.push(self.missing(links));
-        steps.push(Step::Probe(format!("{PROBE}/{}", sums::FILE)));
         steps.push(Step::Put(anew));
         steps.push(Step::Complete(self.complete()));
         // The same repository, put there by other means, is in a folder of its own by now.

@@ -8,7 +8,7 @@ use lustre_files::help;
 use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE, STAGED, STAGED_ON, STAGING};
 use super::plan::{Found, Listing, Origin, Plan, Planning, Put, Shape, State, Step, kept, plan};
 use super::release::{File, Release, is_id, is_package, listed};
-use crate::layout::Kind;
+use super::way::{own_links, staging_is};
 use crate::sums;
 
 /// Why a release cannot be staged.
@@ -19,8 +19,9 @@ pub enum NotStaged {
     Foreign,
     /// A package that clients read would be another one.
     #[error(
-        "{0} has other content there, and those who read what is published would get this one; raise the package's release, or publish \
-         without --staging"
+        "{file} has other content there, and those who read what is published would get this one (another signature is enough for that){}",
+        help!("raise the package's release; or publish without --staging, as with another key"),
+        file = .0
     )]
     Contradicts(String),
 }
@@ -42,6 +43,11 @@ pub enum NotPromoted {
         /// What is published.
         live: BTreeSet<String>,
     },
+    /// Those who tested it may have read something else.
+    #[error(
+        "`{STAGING}` there {0}, where a link to `{STAGED}` has to be: whoever tested there read something else"
+    )]
+    Elsewhere(String),
     /// A file of it is not there.
     #[error("{0} of what is staged is not there, or is another one")]
     NotWhole(String),
@@ -103,7 +109,19 @@ pub fn promote(shape: Shape, staged: &Release, state: &State) -> Result<Plan, No
             live,
         });
     }
-    let plan = plan(shape, staged, state);
+    if shape == Shape::Linked
+        && let Some(instead) = staging_is(&state.listing)
+    {
+        return Err(NotPromoted::Elsewhere(instead));
+    }
+    let mut plan = plan(shape, staged, state);
+    // What was put beside the release that clients read may be what somebody has tested, although no link leads to it.
+    let beside = Found::Link(format!("../{}", staged.id));
+    let links = state.listing.iter().filter(|(_, to)| **to == beside);
+    let mut links = links.map(|(path, _)| path.as_str());
+    if live.contains(&staged.id) && links.any(|path| path.ends_with(&format!("/{PREVIOUS}"))) {
+        plan.steps.retain(|step| !matches!(step, Step::Remove(_)));
+    }
     let missing = plan
         .sent()
         .find(|put| shape == Shape::Linked && matches!(put.origin, Origin::Tree(_)));
@@ -149,32 +167,25 @@ fn linked(new: &Release, state: &State) -> Result<Plan, NotStaged> {
     if let Some(file) = read.find(|file| is_read(file.clone())) {
         return Err(NotStaged::Contradicts(file.path));
     }
-    let mut links = BTreeMap::from([(PROBE.to_owned(), new.id.clone())]);
+    let mut links = BTreeMap::new();
     if let Some(old) = made.before {
         links.insert(kept(&new.id, PREVIOUS), format!("../{}", old.id));
     }
-    for kind in Kind::ALL {
-        let packages = format!("{}/Packages", kind.folder());
-        let is_inside = |path: &str| is_package(path) && path.starts_with(&packages);
-        if new.files.iter().any(|file| is_inside(&file.path)) {
-            let up = "../".repeat(3);
-            links.insert(kept(&new.id, &packages), format!("{up}{packages}"));
-        }
-    }
+    let own = own_links(new).into_iter();
+    links.extend(own.map(|(path, to)| (kept(&new.id, &path), to)));
     let switch = (!is_link(STAGED, &new.id)).then(|| Step::Switch {
         link: STAGED,
         to: new.id.clone(),
     });
     let entry = BTreeMap::from([(STAGING.to_owned(), STAGED.to_owned())]);
-    let mut steps = vec![
-        Step::Put(made.note()),
+    let mut steps = made.first();
+    steps.extend([
         Step::Put(others),
         Step::Put(made.inside()),
         made.missing(links),
-        Step::Probe(format!("{PROBE}/{}", sums::FILE)),
         Step::Put(anew),
         Step::Complete(made.complete()),
-    ];
+    ]);
     if live.is_none() && listing.contains_key(&kept(&new.id, PREVIOUS)) {
         steps.push(Step::Remove(vec![kept(&new.id, PREVIOUS)]));
     }

@@ -187,3 +187,53 @@ fn a_repository_in_the_store_and_a_store_in_the_repository_are_refused_before_an
     assert_eq!(ran.code, 1, "{ran:?}");
     assert!(ran.stderr.contains("in the future"), "{}", ran.stderr);
 }
+
+#[test]
+fn nothing_is_written_into_a_repository_nor_where_there_is_no_folder() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let at = |name: &str| elsewhere.path().join(name).display().to_string();
+    for name in ["dist", "www"] {
+        fs::create_dir_all(elsewhere.path().join(name).join("x86_64/Packages")).unwrap();
+    }
+    fs::write(elsewhere.path().join("dist/manifest.json"), MANIFEST).unwrap();
+    let link = elsewhere.path().join("www/manifest.json");
+    symlink(".releases/current/manifest.json", link).unwrap();
+    let commands: [(&[&str], i32); 5] = [
+        (&["repo", "--offline", "--output"], 2),
+        (&["assemble", "--offline", "--output"], 2),
+        (&["build", "--offline", "--output"], 2),
+        (&["bundle", "--offline", "--output"], 2),
+        (
+            &["key", "new", "--user-id", "A <a@example.org>", "--output"],
+            1,
+        ),
+    ];
+    for (command, code) in commands {
+        for output in ["dist/sub", "dist/x86_64/Packages/new/sub", "www/sub"] {
+            let home = Home::new();
+            let output = at(output);
+            let ran = home.run(&[command, &[output.as_str()]].concat());
+            assert_eq!(ran.code, code, "{command:?} {output}: {ran:?}");
+            let folder = command[0] == "key" || command[0] == "bundle";
+            let words = ["inside the repository", "is no folder"];
+            let told = words.iter().any(|words| ran.stderr.contains(words));
+            assert!(told && (folder || ran.stderr.contains(words[0])), "{ran:?}");
+            assert!(home.is_untouched(), "{command:?} {output}");
+        }
+    }
+    for command in [
+        &["bundle", "--offline", "--output"][..],
+        &["key", "new", "--user-id", "A <a@example.org>", "--output"],
+    ] {
+        let home = Home::new();
+        let ran = home.run(&[command, &[at("none/file").as_str()]].concat());
+        let told = ran.stderr.contains("none is no folder") && ran.stderr.contains("make it");
+        assert!(ran.code != 0 && told, "{ran:?}");
+        assert!(home.is_untouched(), "{command:?}");
+    }
+    // A name with what its file ends in.
+    let site = elsewhere.path().join("own.toml");
+    fs::write(&site, "inherits = \"rehearsal.toml\"\n").unwrap();
+    let ran = Home::new().run(&["plan", "--target", site.to_str().unwrap()]);
+    assert!(ran.stderr.contains("write `rehearsal`"), "{ran:?}");
+}

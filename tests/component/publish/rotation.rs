@@ -42,6 +42,13 @@ fn the_next_key_signs_what_follows_and_no_other_key_does() {
     assert!(page.contains("Next key") && page.contains(&end), "{page}");
     let followed = released(&mut tree, next_key(), None, 4, to);
     assert_eq!(followed.code, 0, "{followed:?}");
+    // Each package has another signature under its name: what clients have does not fit.
+    let words = "packages take the place of others";
+    assert!(followed.stderr.contains(words), "{followed:?}");
+    for ran in [&told, &followed] {
+        let stays = ran.stderr.contains("which stays for clients");
+        assert_eq!(stays, !ran.stderr.contains(words), "{ran:?}");
+    }
     // And there is no way back.
     let back = released(&mut tree, key(), None, 5, to);
     assert_eq!(back.code, 1, "{back:?}");

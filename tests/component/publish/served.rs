@@ -17,7 +17,7 @@ use crate::releases::{copy, published, releases, tool};
 use crate::world::{EPOCH, key};
 
 /// What the small releases say of themselves.
-const TARGET: &str = "inherits = \"rehearsal\"\n\n[repository]\nname = \"Lustre\"\nbaseurl = \"https://repo.example.org/lustre\"\n";
+pub const TARGET: &str = "inherits = \"rehearsal\"\n\n[repository]\nname = \"Lustre\"\nbaseurl = \"https://repo.example.org/lustre\"\n";
 
 /// The files that are fetched before anything is known to be signed.
 const HEAD: [&str; 4] = [

@@ -62,10 +62,24 @@ pub fn run(arguments: &BundleArgs) -> anyhow::Result<Outcome> {
 fn output(arguments: &BundleArgs) -> anyhow::Result<PathBuf> {
     let output = &arguments.output;
     context::judge_path("the bundle", &std::path::absolute(output)?, &[])?;
+    context::judge_beside("the bundle", output)?;
     if output.file_name().is_none() || output.is_dir() {
         return Err(Usage::new(advised(
             format!("{} is a folder", output.display()),
             "name the file to write",
+        ))
+        .into());
+    }
+    let folder = output.parent().filter(|it| *it != Path::new(""));
+    if let Some(folder) = folder
+        && !folder.is_dir()
+    {
+        return Err(Usage::new(advised(
+            format!(
+                "{} is no folder, and the bundle is to be in it",
+                folder.display()
+            ),
+            "make it, or choose another --output",
         ))
         .into());
     }

@@ -77,7 +77,36 @@ fn revoke(arguments: &KeyArgs, output: &Path, compromised: bool) -> anyhow::Resu
 
 fn free(output: &Path) -> anyhow::Result<()> {
     if output.symlink_metadata().is_ok() {
-        bail!("{} exists; a key is never overwritten", output.display());
+        bail!(advised(
+            format!(
+                "{} exists, and a key is never overwritten",
+                output.display()
+            ),
+            "choose another --output",
+        ));
+    }
+    // Before the key is made, which takes long.
+    let folder = output.parent().filter(|it| *it != Path::new(""));
+    if let Some(folder) = folder
+        && !folder.is_dir()
+    {
+        bail!(advised(
+            format!(
+                "{} is no folder, and the key is to be in it",
+                folder.display()
+            ),
+            "make it, or choose another --output",
+        ));
+    }
+    if let Some(around) = lustre_repository::layout::around(output) {
+        bail!(advised(
+            format!(
+                "{} is inside the repository at {}, which is published",
+                output.display(),
+                around.display()
+            ),
+            "keep the key where nobody else gets it",
+        ));
     }
     Ok(())
 }

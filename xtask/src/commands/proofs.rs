@@ -37,6 +37,16 @@ impl Proved {
         Self(Proof::of_sums("", target, version, checks))
     }
 
+    /// The same of a repository that is at `place`, and was looked at in the folder `tree`.
+    pub fn seen_at(mut self, tree: &Path, place: &str) -> Self {
+        let tree = tree.display().to_string();
+        for check in &mut self.0.checks {
+            check.message = check.message.replace(&tree, place);
+            check.checked = check.checked.replace(&tree, place);
+        }
+        self
+    }
+
     /// `proof.json`.
     pub fn text(&self) -> String {
         self.0.to_json()

@@ -25,9 +25,12 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use lustre_files::{Advised, advised};
 use lustre_packaging::host;
+use lustre_packaging::store::{Store, TempDir};
 use lustre_repository::publishing::{
-    self, Found, Origin, Place, Plan, Put, STAGING, Step, plan, stage,
+    self, Found, Listing, Origin, PARTIAL, Place, Plan, Put, Release, STAGING, Shape, Step, plan,
+    stage,
 };
+use lustre_repository::sums;
 
 use client::Seen;
 use destination::Destination;
@@ -52,10 +55,10 @@ use crate::ui;
 pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
     let place = parsed(&arguments.place)?;
     let dist = repository(arguments)?;
+    let own = Own::open("publish", &arguments.place)?;
     let destination = destination(&place, Some(&dist))?;
     let expected = prepared(&arguments.place, &place)?;
-    let scratch = tempfile::tempdir().context("a temporary folder")?;
-    let source = match source::proven(&dist, &expected, scratch.path())? {
+    let source = match source::proven(&dist, &expected, &own.store.logs_dir())? {
         Ok(source) => source,
         Err(unproven) => {
             return Ok(not_published(
@@ -69,9 +72,9 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
     // One at a time where that can be had, from the first look at what is there.
     let _alone = match arguments.place.dry_run {
         true => None,
-        false => destination.alone()?,
+        false => destination.alone(true)?,
     };
-    let there = published::look(&*destination, scratch.path())?;
+    let there = published::look(&*destination, own.scratch.path())?;
     follows(&arguments.place, &place, &source, &there)?;
     let mut state = there.state;
     destination.compare(&source.release, &mut state.listing)?;
@@ -85,7 +88,13 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
             ))
         })?,
     };
+    clear(&*destination, &plan, &source, &mut state.listing, &own)?;
+    if !arguments.place.dry_run {
+        destination.has_room(plan.sent().filter_map(|put| put.size).sum())?;
+    }
     let work = Work {
+        own: &own,
+        staged: there.staged.as_ref().map(|(_, release)| release),
         arguments: &arguments.place,
         place: &place,
         destination: &*destination,
@@ -97,7 +106,7 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
             published: &there.root,
         },
     };
-    work.done(&source, scratch.path())
+    work.done(&source)
 }
 
 /// Publishes what is staged.
@@ -106,15 +115,18 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
 /// When nothing is, something else was published meanwhile, or a step fails. What is not proven is no error but the answer.
 pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
     let place = parsed(arguments)?;
+    let own = Own::open("promote", arguments)?;
     let destination = destination(&place, None)?;
     let expected = prepared(arguments, &place)?;
-    let scratch = tempfile::tempdir().context("a temporary folder")?;
     let _alone = match arguments.dry_run {
         true => None,
-        false => destination.alone()?,
+        false => destination.alone(false)?,
     };
-    let there = published::look(&*destination, scratch.path())?;
-    let Some(staged) = Staged::fetch(&*destination, &there, scratch.path())? else {
+    let there = published::look(&*destination, own.scratch.path())?;
+    // Before a folder of ours is used there.
+    publishing::above(&there.state.listing, &format!("{PARTIAL}/"))?;
+    let scratch = own.scratch.path();
+    let Some(staged) = Staged::fetch(&*destination, &there, scratch, !arguments.dry_run)? else {
         let found = publishing::staged(destination.shape(), &there.state.listing);
         let what = match found {
             None => "nothing is staged",
@@ -125,9 +137,22 @@ pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
             format!("`cargo xtask publish --staging {place}` stages a release")
         ));
     };
-    let source = match source::proven(&staged.tree, &expected, scratch.path())? {
+    let proven = source::proven(&staged.tree, &expected, &own.store.logs_dir());
+    let proven = proven.map_err(|error| {
+        let why = lustre_files::apart(error.root_cause()).0;
+        advised(
+            format!(
+                "what is staged at {place} as {} is damaged: {why}",
+                staged.id
+            ),
+            "look who changed it, and stage it again with `cargo xtask publish --staging`",
+        )
+    })?;
+    let source = match proven {
         Ok(source) => source,
         Err(unproven) => {
+            // Where it lies, and not where it was looked at.
+            let unproven = unproven.seen_at(&staged.tree, &format!("{place}/{STAGING}"));
             let what = format!("{}, as it is staged at {place},", staged.id);
             return Ok(not_published(arguments, &unproven, &what));
         }
@@ -151,7 +176,10 @@ pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
                 "stage it again with `cargo xtask publish --staging`, and test it there",
             )
         })?;
+    clear(&*destination, &plan, &source, &mut state.listing, &own)?;
     let work = Work {
+        own: &own,
+        staged: there.staged.as_ref().map(|(_, release)| release),
         arguments,
         place: &place,
         destination: &*destination,
@@ -163,7 +191,63 @@ pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
             published: &there.root,
         },
     };
-    work.done(&source, scratch.path())
+    work.done(&source)
+}
+
+/// What a run has of its own.
+struct Own {
+    store: Store,
+    /// For what is fetched.
+    scratch: TempDir,
+}
+
+impl Own {
+    /// With the store: its logs are there afterwards, and what a killed run leaves in it, the next one removes.
+    fn open(command: &str, arguments: &PlaceArgs) -> anyhow::Result<Self> {
+        let folder = context::store_folder(arguments.target.store.as_deref())?;
+        let who = context::who(command, &arguments.target);
+        let store = Store::beside(&folder, &who, &mut |_| {})
+            .with_context(|| format!("the store {}", folder.display()))?;
+        // Only the first call counts, and there is one store in a run.
+        let _ = tempfile::env::override_temp_dir(store.tmp_dir());
+        let scratch = store.temp_dir(command)?;
+        Ok(Self { store, scratch })
+    }
+}
+
+/// That nothing is in the way of the plan, and nothing in the folder of the release that would be public with it and is none of it.
+///
+/// # Errors
+/// When something is.
+fn clear(
+    destination: &dyn Destination,
+    plan: &Plan,
+    source: &Source,
+    listing: &mut Listing,
+    own: &Own,
+) -> anyhow::Result<()> {
+    const NOTHING_SENT: &str = "nothing was sent";
+    plan.judge(listing).context(NOTHING_SENT)?;
+    if destination.shape() == Shape::Flat {
+        return Ok(());
+    }
+    // Metadata for clients of the release before: nothing lists them there, so they are what they are called.
+    let called = publishing::called_by_content(&source.release, listing);
+    let paths: Vec<String> = called.iter().map(|(path, _)| path.clone()).collect();
+    let folder = own.scratch.path().join("called");
+    let there = destination.local(&paths, &folder, lustre_files::LARGE)?;
+    for (path, _) in called {
+        let file = there.join(&path);
+        let read = lustre_files::if_there(sums::sha256(&file));
+        let read = read.with_context(|| format!("cannot read {}", file.display()))?;
+        if let (Some((digest, _)), Some(Found::File { sha256, .. })) =
+            (read, listing.get_mut(&path))
+        {
+            *sha256 = Some(digest);
+        }
+    }
+    publishing::only_its_own(&source.release, listing).context(NOTHING_SENT)?;
+    Ok(())
 }
 
 fn parsed(arguments: &PlaceArgs) -> Result<Place, Usage> {
@@ -250,6 +334,9 @@ struct Files<'a> {
 
 /// A plan, and what it is carried out with.
 struct Work<'a> {
+    own: &'a Own,
+    /// What is staged there.
+    staged: Option<&'a Release>,
     arguments: &'a PlaceArgs,
     place: &'a Place,
     destination: &'a dyn Destination,
@@ -262,7 +349,8 @@ struct Work<'a> {
 
 impl Work<'_> {
     /// Carries it out, looks at the result, and tells it; or only tells it.
-    fn done(&self, source: &Source, scratch: &Path) -> anyhow::Result<Outcome> {
+    fn done(&self, source: &Source) -> anyhow::Result<Outcome> {
+        self.warn_of_packages();
         if self.arguments.dry_run {
             self.tell(None)?;
             return Ok(Outcome::Done);
@@ -282,12 +370,39 @@ impl Work<'_> {
             true => format!("/{STAGING}"),
             false => String::new(),
         };
-        let seen = client::look(self.arguments, self.from, &below, source, scratch)?;
+        let seen = client::look(self.arguments, self.from, &below, source, self.own)?;
         self.tell(Some(&seen))?;
         Ok(match seen {
             Seen::Broken { .. } => Outcome::Unproven,
             Seen::Whole { .. } | Seen::NotLooked(_) => Outcome::Done,
         })
+    }
+
+    /// What a package with other content under the same name means for those who read the one that is there.
+    fn warn_of_packages(&self) {
+        let anew: Vec<&str> = self.plan.anew().collect();
+        let Some(first) = anew.first() else {
+            return;
+        };
+        ui::warn(&format!(
+            "warning: {} packages take the place of others of the same name with other content, such as {first}: clients fail until they have \
+             fetched the new metadata (`dnf makecache --refresh`)",
+            anew.len()
+        ));
+        let differs = |release: &&Release| {
+            let listed = anew.iter().filter_map(|path| release.file(path));
+            let sent = |path: &str| self.plan.sent().find(|put| put.path == path);
+            release.id != self.plan.release
+                && listed
+                    .into_iter()
+                    .any(|file| sent(&file.path).is_some_and(|put| put.sha256 != file.sha256))
+        };
+        if let Some(staged) = self.staged.filter(differs) {
+            ui::warn(&format!(
+                "warning: {}, which is staged there, has the old ones, and cannot be promoted any more: stage it anew",
+                staged.id
+            ));
+        }
     }
 
     fn summary(&self) -> String {
@@ -298,9 +413,10 @@ impl Work<'_> {
             Some(_) => format!("{} sent", amount(plan.sent())),
         };
         if let Some(old) = &plan.replaces {
-            let stays = match self.staging {
-                true => "there",
-                false => "which stays for clients that have its metadata",
+            let stays = match (self.staging, plan.anew().next()) {
+                (true, _) => "there",
+                (false, None) => "which stays for clients that have its metadata",
+                (false, Some(_)) => "whose metadata does not fit any more (see the warning)",
             };
             text.push_str(&format!("; it replaces {old}, {stays}"));
         }

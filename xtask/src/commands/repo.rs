@@ -275,6 +275,7 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
             &std::path::absolute(output)?,
             &[],
         )?;
+        context::judge_beside("the folder of the packages", output)?;
         built::judge(output).map_err(|error| Usage::new(Advised::of(&error)))?;
     }
     let context = Context::open(&arguments.target, &who("build", &arguments.target))?;

@@ -31,6 +31,7 @@ use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
 use crate::graph::finish::{Signing, repo_file};
 use crate::graph::{BuildGraph, name};
+use crate::laid_out;
 use crate::place;
 use crate::prove::{InstallInput, Server, install_checks, not_installed};
 use crate::{lock, session, ui};
@@ -57,13 +58,15 @@ pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<Option<Outcome>
         true => &arguments.target.target,
         false => "unknown",
     };
-    if let Some(outcome) = broken(path, target, arguments.target.json) {
+    // Of what was published, it is told where clients are led to.
+    let told = laid_out::told_in(path);
+    if let Some(outcome) = broken(&told, target, arguments.target.json) {
         return Ok(Some(outcome));
     }
     if arguments.target_given {
         return Ok(None);
     }
-    let file = path.join(manifest::FILE);
+    let file = told.join(manifest::FILE);
     let manifest = Manifest::read(&file).with_context(|| {
         advised(
             format!(
@@ -148,7 +151,10 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     };
     let Some(url) = url else {
         let dist = dist(&context, arguments)?;
-        return proven(&context, arguments, &dist, &expected, Vec::new());
+        let scratch = context.store.temp_dir("verify")?;
+        let shown = dist.display().to_string();
+        let dist = laid_out::published(&dist, scratch.path())?.unwrap_or(dist);
+        return proven(&context, arguments, (&dist, &shown), &expected, Vec::new());
     };
     let mut context = context;
     let mut arguments = arguments.clone();
@@ -172,14 +178,15 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     context.target = context::target(&arguments.target)?;
     context.arguments = arguments.target.clone();
     let before = vec![fetched.check];
-    proven(&context, &arguments, &fetched.tree, &expected, before)
+    let at = (fetched.tree.as_path(), url.to_string());
+    proven(&context, &arguments, (at.0, &at.1), &expected, before)
 }
 
-/// Proves the repository at `dist`, of which the checks `before` were made already.
+/// Proves the repository that is `shown`, and is looked at in the folder `dist`; the checks `before` were made already.
 fn proven(
     context: &Context,
     arguments: &VerifyArgs,
-    dist: &Path,
+    (dist, shown): (&Path, &str),
     expected: &Expected,
     before: Vec<Check>,
 ) -> anyhow::Result<Outcome> {
@@ -195,11 +202,11 @@ fn proven(
             only_static::checks(context, dist, expected, Limits::of(arguments))?;
         proofs::uninterrupted()?;
         all.extend(made);
-        let mut proved = Proved::new(context, dist, all)?;
+        let mut proved = Proved::new(context, dist, all)?.seen_at(dist, shown);
         // What nobody asked for does not fail.
         let good = proved.good();
         proved.show();
-        proved.add(Proved::new(context, dist, left)?);
+        proved.add(Proved::new(context, dist, left)?.seen_at(dist, shown));
         ui::warn(&proved.left());
         if context.arguments.json {
             ui::print(proved.text().trim_end());
@@ -235,12 +242,12 @@ fn proven(
             ));
         }
     }
-    let mut proved = Proved::new(context, dist, all)?;
+    let mut proved = Proved::new(context, dist, all)?.seen_at(dist, shown);
     // What does not even install is not booted.
     if let Some(server) = made.filter(|_| arguments.boot && proved.good()) {
         let booted = boot::checks(context, &server, dist);
         proofs::uninterrupted()?;
-        proved.add(Proved::new(context, dist, booted?)?);
+        proved.add(Proved::new(context, dist, booted?)?.seen_at(dist, shown));
     } else if arguments.boot {
         ui::warn(boot::NOT_BOOTED);
     }

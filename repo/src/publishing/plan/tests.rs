@@ -1,6 +1,7 @@
 use super::super::names::{STAGED, STAGING};
 use super::super::release::File;
 use super::super::staging::{NotPromoted, NotStaged, promote, stage, staged};
+use super::super::way::{called_by_content, only_its_own};
 use super::*;
 
 /// Releases of three versions of a tool, as their sums list them; each file's digest is made of what it is.
@@ -375,6 +376,7 @@ fn a_package_with_other_content_under_the_same_name_comes_last_and_is_told() {
         .map(|put| put.path.as_str())
         .collect();
     assert_eq!(replaced, ["x86_64/Packages/a-1.rpm"]);
+    assert!(made.anew().eq(replaced));
 }
 
 #[test]
@@ -691,5 +693,162 @@ fn links_that_rsync_did_not_get_to_rename_go_and_nothing_of_somebody_else() {
         for (path, _) in &foreign {
             assert!(at.listing.contains_key(path), "{path}");
         }
+    }
+}
+
+#[test]
+fn nothing_is_written_through_a_link_and_nothing_over_a_folder() {
+    let all = three();
+    let [a, b, _] = all.each_ref().map(|(release, _)| release);
+    let there = publish(&There::default(), a, &all, Shape::Linked)
+        .pop()
+        .unwrap();
+    let link = || Found::Link("/elsewhere".to_owned());
+    let file = || Found::File {
+        size: 1,
+        sha256: None,
+    };
+    let plans = |state: &State| {
+        let staged = stage(Shape::Linked, b, state).ok();
+        [Some(plan(Shape::Linked, b, state)), staged]
+    };
+    let plain = there.state(&all, Shape::Linked);
+    for made in plans(&plain).into_iter().flatten() {
+        assert_eq!(made.judge(&plain.listing), Ok(()));
+    }
+    let folder = |path: &str| format!("{HOME}/{}/{path}", b.id);
+    for (path, found) in [
+        (HOME.to_owned(), link()),
+        (PARTIAL.to_owned(), link()),
+        (PARTIAL.to_owned(), file()),
+        ("x86_64".to_owned(), link()),
+        ("x86_64/Packages".to_owned(), link()),
+        ("x86_64/Packages".to_owned(), file()),
+        (folder("x86_64"), link()),
+        (folder("x86_64/repodata"), link()),
+        (PROBE.to_owned(), Found::Folder),
+        ("x86_64/Packages/tool-2.rpm".to_owned(), Found::Folder),
+        (folder("index.html"), Found::Folder),
+    ] {
+        let mut state = plain.clone();
+        state.listing.insert(path.clone(), found);
+        for made in plans(&state).into_iter().flatten() {
+            let error = made.judge(&state.listing).unwrap_err().to_string();
+            assert!(error.contains(&format!("`{path}`")), "{path}: {error}");
+        }
+    }
+}
+
+#[test]
+fn the_folder_of_a_release_has_its_files_alone() {
+    let all = three();
+    let [a, b, _] = all.each_ref().map(|(release, _)| release);
+    let there = publish(&There::default(), a, &all, Shape::Linked)
+        .pop()
+        .unwrap();
+    let there = staging(&there, b, &all, Shape::Linked).pop().unwrap();
+    let listing = there.state(&all, Shape::Linked).listing;
+    assert_eq!(only_its_own(b, &listing), Ok(()));
+    // It carries the metadata of the one before, which are called by their content.
+    let carried = called_by_content(b, &listing);
+    assert_eq!(carried.len(), 3);
+    assert!(carried.iter().all(|(path, digest)| path.contains(digest)));
+    let digest = sums::of_text("another");
+    let file = |sha256: Option<&String>| Found::File {
+        size: 1,
+        sha256: sha256.cloned(),
+    };
+    let to = |to: &str| Found::Link(to.to_owned());
+    for (path, found, own) in [
+        ("evil", file(None), false),
+        ("evil", Found::Folder, false),
+        ("x86_64/repodata/evil.xml", file(None), false),
+        ("x86_64/repodata/0-evil.xml", file(None), false),
+        (
+            &format!("x86_64/repodata/{digest}-x"),
+            file(Some(&digest)),
+            true,
+        ),
+        (
+            &format!("x86_64/repodata/{digest}-x"),
+            file(Some(&a.id)),
+            false,
+        ),
+        (&format!("{digest}-x"), file(Some(&digest)), false),
+        ("x86_64/repodata", Found::Folder, true),
+        ("x86_64/Packages", to("../../../x86_64/Packages"), true),
+        ("x86_64/Packages", to("/etc"), false),
+        ("x86_64/Packages", Found::Folder, true),
+        ("x86_64/Packages/tool-2.rpm", file(None), false),
+        ("previous", to(&format!("../{}", a.id)), true),
+        ("previous", to("../../.."), false),
+        (".previous.abcdef", to(&format!("../{}", a.id)), true),
+        (".evil.abcdef", to("/etc"), false),
+        (
+            "x86_64/.Packages.abcdef",
+            to("../../../x86_64/Packages"),
+            true,
+        ),
+        ("x86_64/.Packages.abcdef", to("/etc"), false),
+        // A file takes its place, or it is not whole.
+        ("index.html", to("/etc/passwd"), true),
+    ] {
+        let mut listing = listing.clone();
+        listing.insert(format!("{HOME}/{}/{path}", b.id), found.clone());
+        let found = (only_its_own(b, &listing), found);
+        assert_eq!(found.0.is_ok(), own, "{path}: {found:?}");
+    }
+}
+
+#[test]
+fn only_what_testers_read_is_promoted_and_nothing_staged_is_lost() {
+    let all = three();
+    let [a, b, c] = all.each_ref().map(|(release, _)| release);
+    let there = publish(&There::default(), a, &all, Shape::Linked)
+        .pop()
+        .unwrap();
+    let there = publish(&there, b, &all, Shape::Linked).pop().unwrap();
+    let there = staging(&there, c, &all, Shape::Linked).pop().unwrap();
+    for found in [
+        None,
+        Some(Found::Folder),
+        Some(Found::Link(".releases/current".to_owned())),
+    ] {
+        let mut other = there.clone();
+        other.listing.remove(STAGING);
+        if let Some(found) = found {
+            other.listing.insert(STAGING.to_owned(), found);
+        }
+        let refused = promote(Shape::Linked, c, &other.state(&all, Shape::Linked));
+        assert!(matches!(refused, Err(NotPromoted::Elsewhere(_))));
+    }
+    let mut other = there;
+    let link = Found::Link(b.id.clone());
+    other.listing.insert(STAGED.to_owned(), link);
+    let made = promote(Shape::Linked, b, &other.state(&all, Shape::Linked)).unwrap();
+    assert_eq!(made.removed().count(), 0, "{made:?}");
+}
+
+#[test]
+fn whether_there_are_links_is_known_before_the_packages_are_sent() {
+    let all = three();
+    let a = &all[0].0;
+    let state = State::default();
+    for made in [
+        plan(Shape::Linked, a, &state),
+        stage(Shape::Linked, a, &state).unwrap(),
+    ] {
+        let probe = made
+            .steps
+            .iter()
+            .position(|it| matches!(it, Step::Probe(_)));
+        let before = made.steps[..probe.unwrap()]
+            .iter()
+            .flat_map(|step| match step {
+                Step::Put(puts) => puts.as_slice(),
+                _ => &[],
+            });
+        let paths: Vec<&str> = before.map(|put| put.path.as_str()).collect();
+        assert_eq!(paths, [format!("{HOME}/{}/{}", a.id, sums::FILE)]);
     }
 }

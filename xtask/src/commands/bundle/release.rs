@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use lustre_files::advised;
 use lustre_packaging::bundle::{Archive, Written};
-use lustre_packaging::store::Digest;
+use lustre_packaging::store::{Digest, Store};
 use lustre_repository::manifest::Manifest;
 use lustre_repository::release_package;
 use lustre_repository::repo_file::{KEY_FILE, KeyLocation, RepoFile};
@@ -16,6 +16,7 @@ use super::super::publish::source::{self, Source};
 use super::super::verify::expected::Expected;
 use crate::cli::BundleArgs;
 use crate::context;
+use crate::laid_out;
 
 /// The text, beside the repository: it is no part of that, and of its sums.
 const README: &str = "README.txt";
@@ -53,10 +54,20 @@ pub fn write(
         )
     })?;
     let expected = Expected::of(arguments.public_key.as_deref(), &arguments.key, false)?;
-    let scratch = tempfile::tempdir().context("a temporary folder")?;
-    let source = match source::proven(&dist, &expected, scratch.path())? {
+    let folder = context::store_folder(arguments.target.store.as_deref())?;
+    let store = Store::beside(
+        &folder,
+        &context::who("bundle", &arguments.target),
+        &mut |_| {},
+    )
+    .with_context(|| format!("the store {}", folder.display()))?;
+    let _ = tempfile::env::override_temp_dir(store.tmp_dir());
+    let scratch = store.temp_dir("bundle")?;
+    let shown = dist.display().to_string();
+    let dist = laid_out::published(&dist, scratch.path())?.unwrap_or(dist);
+    let source = match source::proven(&dist, &expected, &store.logs_dir())? {
         Ok(source) => source,
-        Err(unproven) => return Ok(Err(unproven)),
+        Err(unproven) => return Ok(Err(unproven.seen_at(&dist, &shown))),
     };
     let Source {
         manifest, release, ..

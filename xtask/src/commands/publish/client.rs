@@ -7,19 +7,19 @@ use std::path::Path;
 use anyhow::{Context as _, anyhow};
 use clap::ValueEnum as _;
 use clap::builder::PossibleValue;
-use lustre_files::advised;
+use lustre_files::{advised, apart};
 use lustre_packaging::host;
 use lustre_packaging::process;
 use lustre_packaging::sign::PublicKey;
 use lustre_packaging::source::{Downloader, Location, Retry};
-use lustre_packaging::store::{Digest, Store};
+use lustre_packaging::store::Digest;
 use lustre_repository::layout::Kind;
 use lustre_repository::sums;
 
+use super::Own;
 use super::installs;
 use super::source::Source;
 use crate::cli::{Look, PlaceArgs};
-use crate::context;
 use crate::exit::Usage;
 use crate::ui;
 
@@ -127,13 +127,13 @@ pub fn look(
     from: Option<&Path>,
     below: &str,
     source: &Source,
-    scratch: &Path,
+    own: &Own,
 ) -> anyhow::Result<Seen> {
     let seen = match place(arguments, from, source) {
         Err(why) => Seen::NotLooked(why.to_owned()),
         Ok(url) => {
             let url = format!("{}{below}", url.trim_end_matches('/'));
-            match whole(arguments, &url, source, scratch) {
+            match whole(&url, source, own) {
                 Ok(without_dnf) => match installs::installs(arguments, &url, source)? {
                     Ok(()) => Seen::Whole {
                         url,
@@ -144,7 +144,7 @@ pub fn look(
                 },
                 Err(error) => Seen::Broken {
                     url,
-                    why: format!("{error:#}"),
+                    why: without_advice(&error),
                 },
             }
         }
@@ -176,6 +176,18 @@ pub fn look(
     Ok(seen)
 }
 
+/// What went wrong, without what a download advises: whoever published has another thing to do first.
+fn without_advice(error: &anyhow::Error) -> String {
+    let mut said: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let (text, _) = apart(cause);
+        if !said.last().is_some_and(|last| last.contains(&text)) {
+            said.push(text);
+        }
+    }
+    said.join(": ")
+}
+
 /// The URL that a repository says of itself, if it is one to look at.
 fn own<'u>(url: &'u str, from: Option<&Path>) -> Result<&'u str, &'static str> {
     if let Some(path) = url.strip_prefix("file://") {
@@ -202,17 +214,8 @@ fn own<'u>(url: &'u str, from: Option<&Path>) -> Result<&'u str, &'static str> {
 }
 
 /// That what is at `url` is the release; gives why dnf did not read it, if it did not.
-fn whole(
-    arguments: &PlaceArgs,
-    url: &str,
-    source: &Source,
-    scratch: &Path,
-) -> anyhow::Result<Option<String>> {
-    let folder = context::store_folder(arguments.target.store.as_deref())?;
-    let who = context::who("publish", &arguments.target);
-    let store = Store::beside(&folder, &who, &mut |_| {})
-        .with_context(|| format!("the store {}", folder.display()))?;
-    let downloader = Downloader::new(&store, false, &[], Retry::default(), &|_| {});
+fn whole(url: &str, source: &Source, own: &Own) -> anyhow::Result<Option<String>> {
+    let downloader = Downloader::new(&own.store, false, &[], Retry::default(), &|_| {});
     let get = |path: &str| downloader.small("published", &format!("{url}/{path}"));
     let key = PublicKey::parse(&source.public_key)?;
     let signed = |path: &str| -> anyhow::Result<Vec<u8>> {
@@ -238,7 +241,7 @@ fn whole(
     if host::find_program("dnf").is_none() {
         return Ok(Some("it is not installed here".to_owned()));
     }
-    dnf(url, source, scratch)?;
+    dnf(url, source, own.scratch.path())?;
     Ok(None)
 }
 

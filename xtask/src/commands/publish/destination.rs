@@ -11,11 +11,11 @@ pub trait Destination {
     /// How releases lie there.
     fn shape(&self) -> Shape;
 
-    /// Keeps others of this tool out for as long as what it gives is there; none where that cannot be had.
+    /// Keeps others of this tool out for as long as what it gives is there; none where that cannot be had. With `make`, the place is made for that.
     ///
     /// # Errors
     /// When nothing can be put there at all.
-    fn alone(&self) -> anyhow::Result<Option<Box<dyn Any>>> {
+    fn alone(&self, _make: bool) -> anyhow::Result<Option<Box<dyn Any>>> {
         Ok(None)
     }
 
@@ -39,6 +39,22 @@ pub trait Destination {
     /// # Errors
     /// When they cannot be fetched.
     fn local(&self, paths: &[String], scratch: &Path, largest: u64) -> anyhow::Result<PathBuf>;
+
+    /// That there is room for so many bytes, where that can be asked.
+    ///
+    /// # Errors
+    /// When there is not.
+    fn has_room(&self, _bytes: u64) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// A folder of this machine, made below the place, in which its files can be linked: nobody looks there, and the next run removes it.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    fn for_links(&self) -> anyhow::Result<Option<PathBuf>> {
+        Ok(None)
+    }
 
     /// Puts files in their places.
     ///

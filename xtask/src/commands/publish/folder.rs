@@ -5,18 +5,23 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::fs;
 use std::io;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use lustre_files::{Advised, advised};
+use lustre_packaging::process::room::Place;
 use lustre_repository::publishing::{Found, HOME, Listing, PARTIAL, Put, Release, Shape};
-use lustre_repository::sums;
-use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with, syncfs};
-use walkdir::WalkDir;
+use lustre_repository::{layout, sums};
+use rustix::fs::{
+    CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, mkdirat, openat, renameat_with, syncfs,
+};
+use rustix::io::Errno;
 
 use super::destination::Destination;
 use crate::exit::Usage;
+use crate::laid_out;
 use crate::ui;
 
 /// A folder.
@@ -47,6 +52,13 @@ impl Folder {
             ))
             .into());
         }
+        if let Some(around) = layout::around(&path) {
+            return Err(refused(&advised(
+                format!("it is inside the repository at {}", around.display()),
+                "give a folder beside that",
+            ))
+            .into());
+        }
         let found = lustre_files::if_there(fs::metadata(&path));
         match found.map_err(|error| refused(&error))? {
             Some(found) if !found.is_dir() => Err(refused(&"it is no folder").into()),
@@ -58,20 +70,104 @@ impl Folder {
         self.path.join(path)
     }
 
-    /// A path for something that is not in its place yet. What a killed run left there goes.
-    fn aside(&self) -> anyhow::Result<PathBuf> {
-        let folder = self.at(PARTIAL);
-        let making = || format!("cannot make {}", folder.display());
-        fs::create_dir_all(&folder).with_context(making)?;
-        let path = folder.join("next");
-        lustre_files::remove_tree(&path)?;
-        Ok(path)
+    /// The folder `path` below this one; no link is followed on the way to it. None where it is not there.
+    fn there(&self, path: &str) -> anyhow::Result<Option<Opened>> {
+        self.open(path, false)
     }
 
-    fn make_parent(&self, path: &Path) -> anyhow::Result<()> {
-        let parent = path.parent().unwrap_or(&self.path);
-        fs::create_dir_all(parent).with_context(|| format!("cannot make {}", parent.display()))
+    /// The same, made where it is not there.
+    fn made(&self, path: &str) -> anyhow::Result<Opened> {
+        let made = self.open(path, true)?;
+        made.with_context(|| format!("{} was removed meanwhile", self.at(path).display()))
     }
+
+    fn open(&self, path: &str, make: bool) -> anyhow::Result<Option<Opened>> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let failed = |at: &str, error: Errno| {
+            let at = self.at(at);
+            match error {
+                Errno::NOTDIR | Errno::LOOP => anyhow::Error::from(advised(
+                    format!("{} has to be a folder, and is none", at.display()),
+                    "look who put it there, and remove it",
+                )),
+                _ => self.failing(&format!("cannot make {}", at.display()), error.into()),
+            }
+        };
+        let mut folder =
+            openat(CWD, &self.path, flags, Mode::empty()).map_err(|error| failed("", error))?;
+        for (end, _) in path.match_indices('/').chain([(path.len(), "")]) {
+            let so_far = &path[..end];
+            let name = so_far.rsplit('/').next().unwrap_or_default();
+            if name.is_empty() {
+                continue;
+            }
+            if make {
+                match mkdirat(&folder, name, Mode::from_raw_mode(0o777)) {
+                    Ok(()) | Err(Errno::EXIST) => {}
+                    Err(error) => return Err(failed(so_far, error)),
+                }
+            }
+            folder = match openat(&folder, name, flags, Mode::empty()) {
+                Ok(folder) => folder,
+                Err(Errno::NOENT) => return Ok(None),
+                Err(error) => return Err(failed(so_far, error)),
+            };
+        }
+        Ok(Some(Opened(folder)))
+    }
+
+    /// Where something is put that is not in its place yet, below the name `next`. What a killed run left there goes.
+    fn aside(&self) -> anyhow::Result<Opened> {
+        let folder = self.made(PARTIAL)?;
+        lustre_files::remove_tree(&folder.at(NEXT))
+            .with_context(|| format!("cannot empty {}", self.at(PARTIAL).display()))?;
+        Ok(folder)
+    }
+
+    /// What could not be done here, with what to do about it.
+    fn failing(&self, what: &str, error: io::Error) -> anyhow::Error {
+        const BEFORE: &str = "clients read what they read before";
+        let (what, help) = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+                let place = Place::of(&self.path).map(|place| format!(" (now {place})"));
+                (
+                    format!("the disk was full: {what}{}", place.unwrap_or_default()),
+                    format!("{BEFORE}: make room there, and run the same command again"),
+                )
+            }
+            io::ErrorKind::ReadOnlyFilesystem => (
+                what.to_owned(),
+                "make the file system writable, or choose another folder".to_owned(),
+            ),
+            io::ErrorKind::PermissionDenied => (
+                what.to_owned(),
+                "choose a folder that this user can write to".to_owned(),
+            ),
+            _ => (
+                what.to_owned(),
+                format!("{BEFORE}: run the same command again when that is mended"),
+            ),
+        };
+        anyhow::Error::new(error).context(advised(what, help))
+    }
+}
+
+/// What is not in its place yet is called in its folder.
+const NEXT: &str = "next";
+
+/// A folder that was opened: whatever is put in its place meanwhile, this one is meant.
+struct Opened(OwnedFd);
+
+impl Opened {
+    /// A path of what is in it.
+    fn at(&self, name: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/self/fd/{}/{name}", self.0.as_raw_fd()))
+    }
+}
+
+/// The folder that something is in, and its name there.
+fn parted(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
 }
 
 /// The path without links and `..`, also of what is not there yet.
@@ -98,7 +194,10 @@ impl Destination for Folder {
         Shape::Linked
     }
 
-    fn alone(&self) -> anyhow::Result<Option<Box<dyn Any>>> {
+    fn alone(&self, make: bool) -> anyhow::Result<Option<Box<dyn Any>>> {
+        if !make && !self.path.exists() {
+            return Ok(None);
+        }
         let unfit = || {
             advised(
                 format!("cannot publish to {}", self.path.display()),
@@ -118,31 +217,7 @@ impl Destination for Folder {
     }
 
     fn list(&self) -> anyhow::Result<Listing> {
-        let mut listing = Listing::new();
-        if !self.path.exists() {
-            return Ok(listing);
-        }
-        let reading = || format!("cannot read {}", self.path.display());
-        for entry in WalkDir::new(&self.path).min_depth(1) {
-            let entry = entry.with_context(reading)?;
-            let within = entry
-                .path()
-                .strip_prefix(&self.path)
-                .with_context(reading)?;
-            let found = match entry.file_type() {
-                kind if kind.is_dir() => Found::Folder,
-                kind if kind.is_symlink() => {
-                    let to = fs::read_link(entry.path()).with_context(reading)?;
-                    Found::Link(to.to_string_lossy().into_owned())
-                }
-                _ => Found::File {
-                    size: entry.metadata().with_context(reading)?.len(),
-                    sha256: None,
-                },
-            };
-            listing.insert(within.to_string_lossy().into_owned(), found);
-        }
-        Ok(listing)
+        laid_out::list(&self.path)
     }
 
     fn compare(&self, release: &Release, listing: &mut Listing) -> anyhow::Result<()> {
@@ -168,11 +243,33 @@ impl Destination for Folder {
         Ok(self.path.clone())
     }
 
+    fn has_room(&self, bytes: u64) -> anyhow::Result<()> {
+        let Some(place) = Place::of(&self.path) else {
+            return Ok(());
+        };
+        if place.free >= bytes && !place.no_files {
+            return Ok(());
+        }
+        bail!(advised(
+            format!(
+                "the disk is full: {} MiB are to be sent to {}, and {place}",
+                bytes.div_ceil(1 << 20),
+                self.path.display()
+            ),
+            "make room there, or choose another folder, and run the same command again"
+        ))
+    }
+
+    fn for_links(&self) -> anyhow::Result<Option<PathBuf>> {
+        self.aside()?;
+        Ok(Some(self.at(PARTIAL)))
+    }
+
     fn put(&self, puts: &[(PathBuf, &Put)]) -> anyhow::Result<()> {
         for (from, put) in puts {
-            let to = self.at(&put.path);
             let aside = self.aside()?;
-            self.make_parent(&to)?;
+            let (folder, name) = parted(&put.path);
+            let folder = self.made(folder)?;
             let judge = |copy: &Path| match sums::sha256(copy)? {
                 (digest, _) if digest == put.sha256 => Ok(()),
                 (digest, _) => Err(io::Error::other(format!(
@@ -180,16 +277,15 @@ impl Destination for Folder {
                     put.sha256
                 ))),
             };
-            let copied = lustre_files::copy_whole(from, &to, &aside, judge);
+            let next = aside.at(NEXT);
+            let copied = lustre_files::copy_whole(from, folder.at(name), &next, judge);
             if copied.is_err() {
-                let _ = fs::remove_file(&aside);
+                let _ = fs::remove_file(&next);
             }
-            copied.with_context(|| {
-                advised(
-                    format!("cannot copy {} to {}", from.display(), to.display()),
-                    "clients read what they read before: run the same \
-                    command again when that is mended",
-                )
+            copied.map_err(|error| {
+                let to = self.at(&put.path);
+                let what = format!("cannot copy {} to {}", from.display(), to.display());
+                self.failing(&what, error)
             })?;
             if lustre_packaging::process::interrupted() {
                 bail!(advised(
@@ -203,36 +299,45 @@ impl Destination for Folder {
 
     fn link(&self, links: &BTreeMap<String, String>) -> anyhow::Result<()> {
         for (path, to) in links {
-            let path = self.at(path);
-            self.make_parent(&path)?;
+            let (folder, name) = parted(path);
+            let folder = self.made(folder)?;
             let aside = self.aside()?;
-            let made = symlink(to, &aside).and_then(|()| fs::rename(&aside, &path));
-            made.with_context(|| format!("cannot make the link {}", path.display()))?;
+            let next = aside.at(NEXT);
+            let made = symlink(to, &next).and_then(|()| fs::rename(&next, folder.at(name)));
+            made.map_err(|error| {
+                let what = format!("cannot make the link {}", self.at(path).display());
+                self.failing(&what, error)
+            })?;
         }
         Ok(())
     }
 
     fn take_over(&self, links: &BTreeMap<String, String>) -> anyhow::Result<()> {
         for (path, to) in links {
-            let path = self.at(path);
+            let (folder, name) = parted(path);
+            let folder = self.made(folder)?;
             let aside = self.aside()?;
-            let making = || format!("cannot put a link in place of {}", path.display());
-            symlink(to, &aside).with_context(making)?;
-            if path.is_dir() {
+            let (next, place) = (aside.at(NEXT), folder.at(name));
+            let making = |error: io::Error| {
+                let what = format!("cannot put a link in place of {}", self.at(path).display());
+                self.failing(&what, error)
+            };
+            symlink(to, &next).map_err(making)?;
+            if place.symlink_metadata().map_err(making)?.is_dir() {
                 // Both in one step, where the file system can.
-                let swapped = renameat_with(CWD, &aside, CWD, &path, RenameFlags::EXCHANGE);
+                let swapped = renameat_with(CWD, &next, CWD, &place, RenameFlags::EXCHANGE);
                 if swapped.is_err() {
                     ui::warn(&format!(
                         "warning: the file system of {} cannot exchange two names: for a moment, clients do not find it",
-                        path.display()
+                        self.at(path).display()
                     ));
-                    let old = aside.with_file_name("old");
-                    fs::rename(&path, &old).with_context(making)?;
-                    fs::rename(&aside, &path).with_context(making)?;
+                    let old = aside.at("old");
+                    fs::rename(&place, &old).map_err(making)?;
+                    fs::rename(&next, &place).map_err(making)?;
                 }
-                lustre_files::remove_tree(&self.at(PARTIAL))?;
+                self.remove(&[PARTIAL.to_owned()])?;
             } else {
-                fs::rename(&aside, &path).with_context(making)?;
+                fs::rename(&next, &place).map_err(making)?;
             }
         }
         Ok(())
@@ -247,20 +352,20 @@ impl Destination for Folder {
 
     fn settle(&self) -> anyhow::Result<()> {
         let folder = lustre_files::open_folder(&self.path)?;
-        syncfs(&folder).with_context(|| format!("cannot write {} to the disk", self.path.display()))
+        syncfs(&folder).map_err(|error| {
+            let what = format!("cannot write {} to the disk", self.path.display());
+            self.failing(&what, error.into())
+        })
     }
 
     fn remove(&self, paths: &[String]) -> anyhow::Result<()> {
         for path in paths {
-            let path = self.at(path);
-            let Some(found) = lustre_files::if_there(path.symlink_metadata())? else {
+            let (folder, name) = parted(path);
+            let Some(folder) = self.there(folder)? else {
                 continue;
             };
-            if found.is_dir() {
-                lustre_files::remove_tree(&path)?;
-            } else {
-                fs::remove_file(&path).with_context(|| path.display().to_string())?;
-            }
+            lustre_files::remove_tree(&folder.at(name))
+                .with_context(|| format!("cannot remove {}", self.at(path).display()))?;
         }
         Ok(())
     }

@@ -67,6 +67,10 @@ pub fn look(destination: &dyn Destination, scratch: &Path) -> anyhow::Result<See
     if let Some((folder, _)) = &staged {
         wanted.extend(files(&listing, folder, destination.shape()));
     }
+    // Another folder than ours would be read, and taken for what is published.
+    for folder in [Some(&prefix), staged.as_ref().map(|(folder, _)| folder)] {
+        publishing::above(&listing, folder.map_or("", String::as_str))?;
+    }
     let there = destination.local(&wanted, scratch, lustre_files::LARGE)?;
     let root = there.join(prefix.trim_end_matches('/'));
     let mut seen = Seen {

@@ -78,7 +78,10 @@ impl Rsync {
         let said = said.trim();
         let failed = format!("rsync to {}: {}: {said}", self.to, done.status);
         bail!(if said.contains("No space left") {
-            advised(failed, "make room there, and run the same command again")
+            advised(
+                format!("there is no room left at the place: {failed}"),
+                "make room there, and run the same command again",
+            )
         } else if said.contains("read only") || said.contains("read-only") {
             advised(
                 failed,

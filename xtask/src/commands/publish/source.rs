@@ -26,14 +26,14 @@ pub struct Source {
 /// The name of the check of the recorded proofs.
 const RECORDED: &str = "proof";
 
-/// The repository at `dist`; or the checks, where one of them does not hold.
+/// The repository at `dist`; or the checks, where one of them does not hold: their logs are in the folder `logs`.
 ///
 /// # Errors
 /// When it cannot be read.
 pub fn proven(
     dist: &Path,
     expected: &Expected,
-    scratch: &Path,
+    logs: &Path,
 ) -> anyhow::Result<Result<Source, Proved>> {
     let broken = identity::broken(dist);
     if !broken.is_empty() {
@@ -53,10 +53,7 @@ pub fn proven(
     };
     let public_key = text(repo_file::KEY_FILE)?;
     let sums = text(sums::FILE)?;
-    let logs = scratch.join("logs");
-    let mut checks = vec![Check::run(proof::KEY, &logs, || {
-        expected.check(&public_key)
-    })];
+    let mut checks = vec![Check::run(proof::KEY, logs, || expected.check(&public_key))];
     let good = |checks: &[Check]| checks.iter().all(|it| it.result == proof::Outcome::Pass);
     if good(&checks) {
         let told = manifest.repository.as_ref();
@@ -72,10 +69,10 @@ pub fn proven(
             target: &manifest.target,
             repo_file: &repo_file,
             public_key: &public_key,
-            logs: &logs,
+            logs,
             confine: sandbox::looking,
         }));
-        checks.push(Check::run(RECORDED, &logs, || recorded(dist, &sums)));
+        checks.push(Check::run(RECORDED, logs, || recorded(dist, &sums)));
     }
     if !good(&checks) {
         return Ok(Err(Proved::broken(&manifest.target, checks)));

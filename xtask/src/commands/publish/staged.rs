@@ -3,25 +3,39 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use lustre_repository::publishing::{Found, Release, staged_at};
 use lustre_repository::sums;
 
 use super::destination::Destination;
 use super::published::Seen;
+use crate::laid_out;
 
 /// What is staged at a destination.
 pub struct Staged<'s> {
     /// A folder of this machine, laid out as a repository.
     pub tree: PathBuf,
+    /// Where it is at the place itself.
+    _links: Option<Links>,
     /// Where its files lie at the destination.
     folder: &'s str,
     /// What it is called there.
     pub id: &'s str,
 }
 
+/// A folder of links, which goes with this; what a kill leaves of it, the next run removes.
+struct Links(PathBuf);
+
+impl Drop for Links {
+    fn drop(&mut self) {
+        let _ = lustre_files::remove_tree(&self.0);
+        // Where nothing else is in it.
+        let _ = self.0.parent().map(fs::remove_dir);
+    }
+}
+
 impl<'s> Staged<'s> {
-    /// Fetches it; none where nothing is staged. What is not there is missing in it.
+    /// Fetches it; none where nothing is staged. What is not there is missing in it. What lies on this machine is linked and not copied, below the
+    /// place itself where `scratch` is elsewhere, unless nothing may be written there.
     ///
     /// # Errors
     /// When it cannot be fetched.
@@ -29,6 +43,7 @@ impl<'s> Staged<'s> {
         destination: &dyn Destination,
         seen: &'s Seen,
         scratch: &Path,
+        write: bool,
     ) -> anyhow::Result<Option<Self>> {
         let Some((folder, release)) = &seen.staged else {
             return Ok(None);
@@ -45,22 +60,20 @@ impl<'s> Staged<'s> {
         }
         let wanted: Vec<String> = files.iter().map(|(at, _)| at.clone()).collect();
         let there = destination.local(&wanted, &scratch.join("whole"), largest)?;
-        let tree = scratch.join("staged");
-        for (at, path) in files {
-            let (from, to) = (there.join(at), tree.join(path));
-            let failed = || format!("cannot read {}", from.display());
-            let parent = to.parent().unwrap_or(&tree);
-            fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
-            // It may be elsewhere, or somebody else's.
-            if !to.exists() && fs::hard_link(&from, &to).is_err() {
-                lustre_files::copy(&from, &to).with_context(failed)?;
-            }
-        }
-        Ok(Some(Self {
+        let near = write && !laid_out::on_one_disk(&there, scratch).unwrap_or(false);
+        let beside = match near {
+            true => destination.for_links()?,
+            false => None,
+        };
+        let tree = beside.as_deref().unwrap_or(scratch).join("staged");
+        let staged = Self {
+            _links: beside.map(|_| Links(tree.clone())),
             tree,
             folder,
             id: &release.id,
-        }))
+        };
+        laid_out::lay_out(&there, files.into_iter(), &staged.tree)?;
+        Ok(Some(staged))
     }
 
     /// Has the listing say that the files are those of `release`: they were all read.

@@ -1,0 +1,213 @@
+//! What lies where a release has to: links and files where folders of ours have to be, and in the folder of a release what is none of it.
+
+use lustre_files::help;
+
+use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, STAGED, STAGING};
+use super::plan::{Found, Listing, Plan, Step, is_half_made, kept, link_to};
+use super::release::{Release, entry, is_id, is_named_by_content, is_package};
+use crate::layout::Kind;
+
+/// Something that is in the way.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InTheWay {
+    /// What leads somewhere else, or nowhere.
+    #[error(
+        "`{}` there is {what}, and has to be a folder{}",
+        path.escape_debug(),
+        help!("look who put it there, and remove it")
+    )]
+    NoFolder {
+        /// Where.
+        path: String,
+        /// What it is.
+        what: &'static str,
+    },
+    /// A folder in the place of a file or of a link.
+    #[error(
+        "`{}` there is a folder, and has to be a file or a link of this tool{}",
+        path.escape_debug(),
+        help!("look who put it there, and remove it")
+    )]
+    Folder {
+        /// Where.
+        path: String,
+    },
+    /// Something that the release does not have, and that would be public with it.
+    #[error(
+        "`{}` there is no file of that release{}",
+        path.escape_debug(),
+        help!("look who put it there, and remove it")
+    )]
+    Foreign {
+        /// Where.
+        path: String,
+    },
+}
+
+/// That each folder above `path`, as far as it is there, is one.
+///
+/// # Errors
+/// When one is something else.
+pub fn above(listing: &Listing, path: &str) -> Result<(), InTheWay> {
+    let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
+    for folder in folders {
+        let what = match listing.get(folder) {
+            None | Some(Found::Folder) => continue,
+            Some(Found::Link(_)) => "a link",
+            Some(Found::File { .. }) => "a file",
+        };
+        return Err(InTheWay::NoFolder {
+            path: folder.to_owned(),
+            what,
+        });
+    }
+    Ok(())
+}
+
+impl Plan {
+    /// That nothing is in the way of any of its steps: a link would have them write or remove somewhere else.
+    ///
+    /// # Errors
+    /// When something is.
+    pub fn judge(&self, listing: &Listing) -> Result<(), InTheWay> {
+        above(listing, &format!("{PARTIAL}/"))?;
+        for step in &self.steps {
+            let (paths, replaces): (Vec<&str>, bool) = match step {
+                Step::Put(puts) => (puts.iter().map(|put| put.path.as_str()).collect(), false),
+                Step::Link(links) => (links.keys().map(String::as_str).collect(), false),
+                Step::TakeOver(links) => (links.keys().map(String::as_str).collect(), true),
+                Step::Switch { link, .. } => (vec![*link], false),
+                Step::Remove(paths) => (paths.iter().map(String::as_str).collect(), true),
+                Step::Probe(_) | Step::Complete(_) => continue,
+            };
+            for path in paths {
+                above(listing, path)?;
+                if !replaces && listing.get(path) == Some(&Found::Folder) {
+                    return Err(InTheWay::Folder {
+                        path: path.to_owned(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// That the folder of `release` has nothing but its files, those that are called by their content, and links of ours.
+///
+/// # Errors
+/// When something else is there.
+pub fn only_its_own(release: &Release, listing: &Listing) -> Result<(), InTheWay> {
+    let folder = kept(&release.id, "");
+    let links = own_links(release);
+    let is_link = |path: &str, to: &str| {
+        if path == PREVIOUS {
+            return to.strip_prefix("../").is_some_and(is_id);
+        }
+        links.iter().any(|(own, leads)| own == path && leads == to)
+    };
+    let is_file = |path: &str| release.file(path).is_some() && !is_package(path);
+    for (path, found) in listing.range(folder.clone()..) {
+        let Some(within) = path.strip_prefix(&folder) else {
+            break;
+        };
+        let own = match found {
+            Found::Folder => {
+                let below = format!("{within}/");
+                let mut files = release.files.iter();
+                files.any(|file| file.path.starts_with(&below))
+            }
+            Found::File { sha256, .. } => {
+                let named = named_by(within);
+                let is_so = |digest: &str| sha256.as_deref().is_none_or(|it| it == digest);
+                is_file(within) || named.is_some_and(is_so)
+            }
+            // A file of the release is put in the place of any other link.
+            Found::Link(to) => {
+                let half = is_half_made(path, to).then(|| whole_name(within));
+                is_file(within)
+                    || is_link(within, to)
+                    || half.is_some_and(|within| is_link(&within, to))
+            }
+        };
+        if !own {
+            return Err(InTheWay::Foreign { path: path.clone() });
+        }
+    }
+    Ok(())
+}
+
+/// The files in the folder of `release` that are none of it and are called by their content, with the digests that they have to have.
+pub fn called_by_content(release: &Release, listing: &Listing) -> Vec<(String, String)> {
+    let folder = kept(&release.id, "");
+    let below = listing.range(folder.clone()..);
+    let within = below.map_while(|(path, found)| Some((path, path.strip_prefix(&folder)?, found)));
+    within
+        .filter(|(_, _, found)| matches!(found, Found::File { .. }))
+        .filter(|(_, within, _)| release.file(within).is_none())
+        .filter_map(|(path, within, _)| Some((path.clone(), named_by(within)?.to_owned())))
+        .collect()
+}
+
+/// Whether clients come to the file `path` of the release `id`, which is published, by our own link, and by no other.
+pub fn leads_to(listing: &Listing, id: &str, path: &str) -> bool {
+    let link = |at: &str, to: &str| listing.get(at) == Some(&Found::Link(to.to_owned()));
+    let at = entry(path);
+    is_package(path) || link(at, &link_to(at)) && link(CURRENT, id)
+}
+
+/// What `staging` is instead of our own link; none where it is that.
+pub(super) fn staging_is(listing: &Listing) -> Option<String> {
+    match listing.get(STAGING) {
+        Some(Found::Link(to)) if to == STAGED => None,
+        Some(Found::Link(to)) => Some(format!("leads to `{}`", to.escape_debug())),
+        Some(Found::Folder) => Some("is a folder".to_owned()),
+        Some(Found::File { .. }) => Some("is a file".to_owned()),
+        None => Some("is not there".to_owned()),
+    }
+}
+
+/// The links in the folder of a release, but for the one to its predecessor, and what they lead to.
+pub(super) fn own_links(release: &Release) -> Vec<(String, String)> {
+    let mut links = Vec::new();
+    for kind in Kind::ALL {
+        let packages = format!("{}/Packages", kind.folder());
+        let is_inside = |path: &str| is_package(path) && path.starts_with(&packages);
+        if release.files.iter().any(|file| is_inside(&file.path)) {
+            let to = format!("../../../{packages}");
+            links.push((packages, to));
+        }
+    }
+    links
+}
+
+/// The digest that a file of metadata has in its name.
+fn named_by(path: &str) -> Option<&str> {
+    let name = path.rsplit('/').next()?;
+    let (digest, _) = name.split_once('-')?;
+    let is_digest = digest.len() == 64
+        && digest
+            .bytes()
+            .all(|byte| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte));
+    (is_named_by_content(path) && is_digest).then_some(digest)
+}
+
+/// The name that a link is to get: of `.NAME.XXXXXX`, that is NAME.
+fn whole_name(path: &str) -> String {
+    let (folder, name) = match path.rsplit_once('/') {
+        Some((folder, name)) => (format!("{folder}/"), name),
+        None => (String::new(), path),
+    };
+    let inner = name.strip_prefix('.').and_then(|it| it.rsplit_once('.'));
+    format!("{folder}{}", inner.map_or(name, |(name, _)| name))
+}
+
+/// The release that a link to it at the place leads to, where all that clients read is behind our own link.
+pub fn behind(link: &str) -> bool {
+    link == format!("{CURRENT}/{}", crate::manifest::FILE)
+}
+
+/// The folder of what is published or staged, as a path of the listing.
+pub fn folder_of(id: &str) -> String {
+    format!("{HOME}/{id}/")
+}
