@@ -7,6 +7,12 @@ use serde::de::{DeserializeOwned, Error as _};
 /// # Errors
 /// Brackets that are too deep in one another, with their line, and what is no such TOML.
 pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, toml::de::Error> {
+    // The reader's errors show the line, and those of values the value.
+    if crate::sign::begins_a_secret(text) {
+        return Err(toml::de::Error::custom(
+            "it contains a secret key (not shown); take it out: this is not kept from others",
+        ));
+    }
     match too_deep(text) {
         None => toml::from_str(text),
         Some(at) => {

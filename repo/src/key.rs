@@ -11,6 +11,33 @@ fn read(armored: &str) -> Result<PublicKey, Error> {
     Ok(key)
 }
 
+/// What is published of an armored public key: the one key in it, written anew. rpm and gpg read less than we do.
+///
+/// # Errors
+/// As [`fingerprint`].
+pub fn published(armored: &str) -> Result<String, Error> {
+    read(armored)?.armored()
+}
+
+/// What is wrong with the text of a file of a public key that should be that of `expected`.
+pub(crate) fn wrong(text: &str, expected: &str) -> Option<String> {
+    match read(text) {
+        Err(error) => Some(error.to_string()),
+        Ok(key) if key.fingerprint() != expected => Some(format!(
+            "it is the key {}, expected {expected}",
+            key.fingerprint()
+        )),
+        Ok(key) => match key.armored() {
+            Ok(own) if own == text => None,
+            Ok(_) => Some(
+                "it has the key, and not as this tool writes it: rpm or gpg may not read it"
+                    .to_owned(),
+            ),
+            Err(error) => Some(error.to_string()),
+        },
+    }
+}
+
 /// The fingerprint of an armored public key's primary key, in upper-case hexadecimal.
 ///
 /// # Errors

@@ -199,10 +199,15 @@ pub fn told_anew(
     now: &str,
     said: Said<'_>,
 ) -> Option<Contradiction> {
+    // Its `.repo` file names the next key, where there is one: whether it says anything else otherwise, cannot be told then.
+    let same_keys = said_before.next_key.is_empty() == said.next_key.is_empty();
     let changed: Vec<&str> = [
         ("key", said_before.public_key != said.public_key),
         ("next key", said_before.next_key != said.next_key),
-        ("name or URL", said_before.repo_file != said.repo_file),
+        (
+            "name or URL",
+            same_keys && said_before.repo_file != said.repo_file,
+        ),
     ]
     .into_iter()
     .filter_map(|(what, changed)| changed.then_some(what))
@@ -411,6 +416,13 @@ mod tests {
                 );
             }
         }
+        // The file names the next key, so it is another one where there is a next key for the first time.
+        let first_next = Said {
+            repo_file: "other",
+            ..other_next
+        };
+        let found = judged(same, first_next).unwrap().what;
+        assert!(found.contains("the next key changed"), "{found}");
         // There was none that servers could have.
         assert_eq!(told_anew(&[], said, same, other_key), None);
     }

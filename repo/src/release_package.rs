@@ -4,6 +4,7 @@ use lustre_files::help;
 use rpm::{Dependency, FileOptions, PackageBuilder};
 
 use crate::kernel_guard;
+use crate::key;
 use crate::own_package::{self, Numbers};
 use crate::repo_file::{self, KeyLocation, RepoFile};
 
@@ -52,10 +53,10 @@ pub struct ReleasePackage<'a> {
 /// # Errors
 /// When the key, a version or the time is unusable.
 pub fn build(input: &ReleasePackage<'_>) -> Result<Built, Error> {
-    for key in [Some(input.public_key), input.repo_file.next_key.as_deref()] {
-        let read = key.map(crate::key::fingerprint).transpose();
-        read.map_err(|e| Error::Key(e.to_string()))?;
-    }
+    let own = key::published(input.public_key).map_err(|e| Error::Key(e.to_string()))?;
+    // Both in the file that every server's dnf reads: where an administrator has changed the `.repo` file, rpm keeps that as it is, and it
+    // names this one alone.
+    let keys = own + input.repo_file.next_key().unwrap_or_default();
     let numbers = Numbers {
         name: NAME,
         version: input.version,
@@ -65,11 +66,15 @@ pub fn build(input: &ReleasePackage<'_>) -> Result<Built, Error> {
     Ok(numbers.build(
         "Repository configuration and key for Lustre server packages",
         &format!("Repository at {}", input.repo_file.base_url),
-        |builder| fill(builder, input),
+        |builder| fill(builder, input, &keys),
     )?)
 }
 
-fn fill(builder: &mut PackageBuilder, input: &ReleasePackage<'_>) -> Result<(), rpm::Error> {
+fn fill(
+    builder: &mut PackageBuilder,
+    input: &ReleasePackage<'_>,
+    keys: &str,
+) -> Result<(), rpm::Error> {
     let repo = format!("/etc/yum.repos.d/{}", repo_file::FILE);
     let docs = format!("/usr/share/doc/{NAME}");
     builder
@@ -97,7 +102,7 @@ fn fill(builder: &mut PackageBuilder, input: &ReleasePackage<'_>) -> Result<(), 
                 .noreplace(),
         )?
         .with_file_contents(
-            input.public_key,
+            keys,
             FileOptions::new(repo_file::KEY_PATH).permissions(0o644),
         )?
         .with_dir_entry(FileOptions::dir(docs.clone()).permissions(0o755))?
@@ -107,9 +112,9 @@ fn fill(builder: &mut PackageBuilder, input: &ReleasePackage<'_>) -> Result<(), 
                 .permissions(0o644)
                 .doc(),
         )?;
-    if let Some(next) = &input.repo_file.next_key {
+    if let Some(next) = input.repo_file.next_key() {
         builder.with_file_contents(
-            next.as_str(),
+            next,
             FileOptions::new(repo_file::NEXT_KEY_PATH).permissions(0o644),
         )?;
     }

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use lustre_files::help;
 
+use crate::key;
+
 /// The name of the file under `/etc/yum.repos.d` and at the top of the repository.
 pub const FILE: &str = "lustre-repo.repo";
 
@@ -38,6 +40,9 @@ pub enum Error {
         /// What is wrong with it.
         what: &'static str,
     },
+    /// The next key is not one that can be published.
+    #[error("the next key of the repository cannot be used: {0}")]
+    NextKey(String),
     /// A title with a line break or another control character.
     #[error("the title `{0}` of the repository has control characters")]
     Title(String),
@@ -51,7 +56,7 @@ pub struct RepoFile {
     /// For people: `Lustre 2.17.0 for Rocky Linux 8.10`.
     pub title: String,
     /// The armored public key that will sign later releases, where servers are told of one.
-    pub next_key: Option<String>,
+    next_key: Option<String>,
 }
 
 /// Where the file's `gpgkey` points.
@@ -103,18 +108,28 @@ impl RepoFile {
         })
     }
 
-    /// With the armored public key that will sign later releases, if there is one: dnf takes both.
+    /// With the armored public key that will sign later releases, if there is one: dnf takes both. Only the key itself is taken, written
+    /// anew.
+    ///
+    /// # Errors
+    /// When the text is not one key that can be published.
+    pub fn with_next_key(self, next_key: Option<&str>) -> Result<Self, Error> {
+        let next_key = next_key
+            .map(key::published)
+            .transpose()
+            .map_err(|error| Error::NextKey(error.to_string()))?;
+        Ok(Self { next_key, ..self })
+    }
+
+    /// The armored public key that will sign later releases, as it is published.
     #[must_use]
-    pub fn with_next_key(self, next_key: Option<&str>) -> Self {
-        Self {
-            next_key: next_key.map(str::to_owned),
-            ..self
-        }
+    pub fn next_key(&self) -> Option<&str> {
+        self.next_key.as_deref()
     }
 
     /// The file's text: the main section on, debuginfo and source off.
-    pub fn render(&self, key: KeyLocation) -> String {
-        let (mut key, next) = match key {
+    pub fn render(&self, location: KeyLocation) -> String {
+        let (mut key, next) = match location {
             KeyLocation::Installed => (
                 format!("file://{KEY_PATH}"),
                 format!("file://{NEXT_KEY_PATH}"),
@@ -162,7 +177,12 @@ mod tests {
         assert!(text.contains("gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-lustre-repo"));
         let text = file.render(KeyLocation::Published);
         assert!(text.contains("gpgkey=https://repo.example.org/lustre/RPM-GPG-KEY-lustre-repo\n"));
-        let both = file.with_next_key(Some("a key"));
+        let error = file.clone().with_next_key(Some("a key")).unwrap_err();
+        assert!(matches!(error, Error::NextKey(_)), "{error}");
+        let both = RepoFile {
+            next_key: Some("a key".to_owned()),
+            ..file
+        };
         let text = both.render(KeyLocation::Published);
         let next = "/lustre/RPM-GPG-KEY-lustre-repo https://repo.example.org/lustre/RPM-GPG-KEY-lustre-repo-next\n";
         assert_eq!(text.matches(next).count(), 3);

@@ -8,6 +8,8 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
+use super::shape;
+
 const BEGIN: &[u8] = b"-----BEGIN PGP ";
 const END: &[u8] = b"-----END PGP ";
 const DASHES: &[u8] = b"-----";
@@ -74,6 +76,9 @@ pub enum Problem {
         /// What it should hold.
         wanted: &'static str,
     },
+    /// A secret key beside what it should hold: whoever wrote it there publishes it.
+    #[error("it contains a secret key as well, and is for what everybody may have")]
+    Secret,
     /// `\n` as two characters.
     #[error("its line breaks are written as `\\n`")]
     LineBreaksWritten,
@@ -125,6 +130,13 @@ pub(crate) fn blocks(text: &[u8], wanted: Kind) -> Result<Vec<Block>, Problem> {
         }
         Some(_) => armored(text)?,
     };
+    // Wherever it stands: one that is not at the start of its line is no block, and secret all the same.
+    if wanted != Kind::SecretKey
+        && all.iter().any(|block| block.kind == wanted)
+        && shape::begins_a_secret(text)
+    {
+        return Err(Problem::Secret);
+    }
     let other = all.first().map(|block| block.kind.label());
     let found: Vec<Block> = all
         .into_iter()
@@ -265,7 +277,7 @@ fn begins(line: &[u8]) -> Option<(Kind, &[u8])> {
     Some((Kind::of(&rest[..end])?, &rest[end + DASHES.len()..]))
 }
 
-fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+pub(crate) fn find(text: &[u8], part: &[u8]) -> Option<usize> {
     text.windows(part.len()).position(|window| window == part)
 }
 
@@ -313,6 +325,25 @@ mod tests {
         );
         assert_eq!(read(&all).unwrap(), [CONTENT, CONTENT]);
         assert_eq!(blocks(all.as_bytes(), Kind::Signature).unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_everybody_may_have_has_no_secret_beside_it() {
+        let public = text();
+        let secret = public.replace("PUBLIC", "PRIVATE");
+        for both in [
+            format!("{public}{secret}"),
+            format!("{secret}{public}"),
+            format!("{public}> {}", secret.replace('\n', "\n> ")),
+        ] {
+            assert_eq!(read(&both), Err(Problem::Secret), "{both}");
+            let signed = both.replace("PUBLIC KEY BLOCK", "SIGNATURE");
+            let signature = blocks(signed.as_bytes(), Kind::Signature);
+            assert_eq!(signature.err(), Some(Problem::Secret), "{both}");
+        }
+        // The owner's own file may have both.
+        let both = format!("{public}{secret}");
+        assert_eq!(blocks(both.as_bytes(), Kind::SecretKey).unwrap().len(), 1);
     }
 
     #[test]

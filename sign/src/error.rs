@@ -110,7 +110,7 @@ pub enum Error {
     /// The key's lifetime is over, at the signing time or now.
     #[error(
         "key {fingerprint} expired at {expired}, before {at}{}",
-        help!("extend it (gpg --quick-set-expire {fingerprint} 2y, then export it again and publish the new public key) or use another key")
+        help!("its owner can give it a later end, with `cargo xtask key renew` (in gpg-agent: gpg --quick-set-expire {fingerprint} 2y), and has to give out its public key again; or use another key: see docs/keys.md")
     )]
     Expired {
         /// The key.

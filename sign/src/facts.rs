@@ -100,6 +100,31 @@ impl Facts {
         self.check(Strength::checks)
     }
 
+    /// Fails unless the key's owner stands by it.
+    pub fn check_stands(&self) -> Result<(), Error> {
+        if self.revoked {
+            return Err(Error::Revoked {
+                fingerprint: self.fingerprint.clone(),
+            });
+        }
+        if self.user_ids.is_empty() {
+            return Err(Error::NoSelfSignature {
+                fingerprint: self.fingerprint.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    /// Fails unless the key is alive now, but for what two clocks may differ.
+    pub fn check_alive_here(&self, now: u64) -> Result<(), Error> {
+        let created = u64::from(self.created);
+        let moment = match created > now && created <= now + CLOCKS {
+            true => created,
+            false => now,
+        };
+        self.check_alive(moment, "the present")
+    }
+
     fn check(&self, strong: impl Fn(&Strength) -> bool) -> Result<(), Error> {
         let fingerprint = || self.fingerprint.clone();
         if self.revoked {

@@ -162,7 +162,7 @@ impl Key {
         PublicKey::new(self.secret.to_public_key())
     }
 
-    /// The whole key, ASCII-armored; encrypted when a passphrase is given.
+    /// The whole key, ASCII-armored; encrypted, with all keys under it, when a passphrase is given.
     ///
     /// # Errors
     /// When the OpenPGP library fails.
@@ -170,9 +170,14 @@ impl Key {
         let export = || -> Result<Vec<u8>, pgp::errors::Error> {
             let mut secret = self.secret.clone();
             if let Some(passphrase) = passphrase {
-                secret
-                    .primary_key
-                    .set_password(OsRng, &password(passphrase))?;
+                let password = password(passphrase);
+                secret.primary_key.set_password(OsRng, &password)?;
+                // Those that are encrypted already, perhaps by another one, stay so.
+                for subkey in &mut secret.secret_subkeys {
+                    if !subkey.key.secret_params().is_encrypted() {
+                        subkey.key.set_password(OsRng, &password)?;
+                    }
+                }
             }
             secret.to_armored_bytes(ArmorOptions::default())
         };
@@ -290,10 +295,17 @@ fn is_missing(params: &S2kParams) -> bool {
 fn in_file(path: &Path) -> Result<SignedSecretKey, Error> {
     let (bytes, metadata) = input::read(path, "read the key file")?;
     let secret = parse(&bytes, &path.display().to_string())?;
-    if metadata.is_file() && !secret.primary_key.secret_params().is_encrypted() {
+    if metadata.is_file() && has_open_part(&secret) {
         input::closed_to_others(path, &metadata, 0o600)?;
     }
     Ok(secret)
+}
+
+/// Whether the secret part of the key, or of one under it, is not encrypted.
+fn has_open_part(secret: &SignedSecretKey) -> bool {
+    let subkeys = secret.secret_subkeys.iter();
+    let mut params = subkeys.map(|subkey| subkey.key.secret_params());
+    !secret.primary_key.secret_params().is_encrypted() || params.any(|one| !one.is_encrypted())
 }
 
 /// The one secret key in an armored text or a binary file. What a library says of it could carry a part of it, and goes no further.
@@ -328,7 +340,7 @@ fn parse(text: &[u8], origin: &str) -> Result<SignedSecretKey, Error> {
 
 #[cfg(test)]
 mod tests {
-    use pgp::composed::{KeyType, SecretKeyParamsBuilder};
+    use pgp::composed::{KeyType, SecretKeyParamsBuilder, SubkeyParamsBuilder};
     use pgp::types::Duration;
 
     use super::*;
@@ -424,6 +436,71 @@ mod tests {
             "Standalone signature, not one of data",
         );
         assert!(wrong.is_empty(), "{wrong:#?}");
+    }
+
+    /// The key with another one under it that is made for the test.
+    fn with_a_subkey() -> Key {
+        let below = SecretKeyParamsBuilder::default()
+            .key_type(KeyType::Ed25519Legacy)
+            .can_sign(true)
+            .primary_user_id("A".to_owned())
+            .subkeys(vec![
+                SubkeyParamsBuilder::default()
+                    .key_type(KeyType::Ed25519Legacy)
+                    .can_sign(true)
+                    .build()
+                    .unwrap(),
+            ])
+            .build()
+            .unwrap()
+            .generate(OsRng)
+            .unwrap();
+        let mut key = key();
+        key.secret.secret_subkeys = below.secret_subkeys;
+        key
+    }
+
+    #[test]
+    fn no_secret_part_is_left_open_where_there_is_a_passphrase() {
+        let key = with_a_subkey();
+        assert!(!key.secret.secret_subkeys.is_empty() && has_open_part(&key.secret));
+        let passphrase = Secret::new("a passphrase");
+        let text = key.secret_armored(Some(&passphrase)).unwrap();
+        let written = parse(text.bytes(), "a test").unwrap();
+        assert!(!has_open_part(&written), "{written:?}");
+        // And again, with what is encrypted already.
+        let read = Key::from_armored(&text, "a test", Some(&passphrase)).unwrap();
+        let text = read.secret_armored(Some(&passphrase)).unwrap();
+        let written = parse(text.bytes(), "a test").unwrap();
+        assert!(!has_open_part(&written), "{written:?}");
+        let open = written.secret_subkeys[0]
+            .key
+            .unlock(&password(&passphrase), |_, _| Ok(()));
+        open.unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_has_no_open_part_at_all() {
+        use std::os::unix::fs::PermissionsExt;
+        let mut key = with_a_subkey();
+        let passphrase = Secret::new("a passphrase");
+        key.secret
+            .primary_key
+            .set_password(OsRng, &password(&passphrase))
+            .unwrap();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let text = key.secret.to_armored_bytes(ArmorOptions::default());
+        std::fs::write(file.path(), text.unwrap()).unwrap();
+        let mode = |mode| {
+            std::fs::set_permissions(file.path(), PermissionsExt::from_mode(mode)).unwrap();
+        };
+        mode(0o600);
+        Key::from_file(file.path(), Some(&passphrase)).unwrap();
+        mode(0o644);
+        let error = Key::from_file(file.path(), Some(&passphrase)).unwrap_err();
+        assert!(matches!(error, Error::OpenToOthers { .. }), "{error}");
+        let error = Key::public_in_file(file.path()).unwrap_err();
+        assert!(matches!(error, Error::OpenToOthers { .. }), "{error}");
     }
 
     #[test]

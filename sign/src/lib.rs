@@ -27,6 +27,7 @@ mod package;
 mod policy;
 mod public;
 mod secret;
+mod shape;
 mod source;
 
 pub use agent::{GpgAgent, parse_fingerprint};
@@ -38,8 +39,9 @@ pub use key::Key;
 pub use package::{
     SignedPackage, VerifiedPackage, sign_package, verify_headers, verify_package, verify_package_by,
 };
-pub use public::{PublicKey, verify_detached, verify_detached_by};
+pub use public::{PublicKey, Purpose, verify_detached, verify_detached_by};
 pub use secret::Secret;
+pub use shape::{begins_a_secret, may_be_a_key};
 pub use source::{KeySource, Opened};
 
 /// What signs packages and metadata: a key in memory or one behind gpg-agent.

@@ -20,6 +20,17 @@ pub struct PublicKey {
     facts: Facts,
 }
 
+/// What a public key that somebody gives is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To check what a distribution signed, at whatever time: each signature is held against the key's life by itself.
+    Distribution,
+    /// To check a repository of this tool.
+    Repository,
+    /// To sign later releases of a repository.
+    Next,
+}
+
 impl fmt::Debug for PublicKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PublicKey")
@@ -72,6 +83,33 @@ impl PublicKey {
             found.extend(keys.into_iter().map(PublicKey::new));
         }
         Ok(found)
+    }
+
+    /// The one key in a text that comes from outside, as far as it will do for `purpose`.
+    ///
+    /// # Errors
+    /// As [`PublicKey::parse`] and [`PublicKey::check_for`].
+    pub fn given(text: impl AsRef<[u8]>, purpose: Purpose) -> Result<PublicKey, Error> {
+        let key = PublicKey::parse(text)?;
+        key.check_for(purpose)?;
+        Ok(key)
+    }
+
+    /// Fails unless the key will do for `purpose`, now.
+    ///
+    /// # Errors
+    /// When its owner took it back, it has ended or is yet to begin, or it is too weak.
+    pub fn check_for(&self, purpose: Purpose) -> Result<(), Error> {
+        match purpose {
+            Purpose::Distribution => self.facts.check_stands(),
+            Purpose::Repository => self
+                .check_published()
+                .and_then(|()| self.facts.check_alive_here(now())),
+            Purpose::Next => self
+                .facts
+                .check_to_sign()
+                .and_then(|()| self.facts.check_alive_here(now())),
+        }
     }
 
     /// The primary key's fingerprint: 40 upper-case hexadecimal digits.

@@ -41,6 +41,8 @@ mod releases;
 mod schemas;
 #[path = "cli/stores.rs"]
 mod stores;
+#[path = "cli/target_keys.rs"]
+mod target_keys;
 #[path = "cli/verifying.rs"]
 mod verifying;
 #[path = "cli/waiting.rs"]

@@ -4,6 +4,7 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
+use lustre_packaging::sign::may_be_a_key;
 use serde::Deserialize;
 
 use crate::cli::{Cli, KeyArgs, TargetArgs};
@@ -64,6 +65,11 @@ impl Config {
         let Some(text) = lustre_files::if_there(text).map_err(|error| failed(&error))? else {
             return Ok(Self::default());
         };
+        if may_be_a_key(&text) {
+            return Err(failed(
+                &"it contains what looks like a secret key (not shown); put the key into a file of its own, and name that as `key-file`",
+            ));
+        }
         let mut config: Self = toml::from_str(&text)
             .map_err(|error| failed(&error.to_string().trim_end().to_owned()))?;
         let folder = path.parent().unwrap_or(Path::new("/"));

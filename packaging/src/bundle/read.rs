@@ -89,6 +89,22 @@ impl Bundle {
         })
     }
 
+    /// How many bytes of its files and commits the store does not have.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn missing(&self, store: &Store) -> Result<u64, Error> {
+        let mut bytes = 0;
+        for (member, _) in self.content() {
+            let is_there = match member.kind {
+                Kind::Tree => source::has(store, &self.packed(member)?)?,
+                _ => store.file(&member.sha256).is_some(),
+            };
+            bytes += if is_there { 0 } else { member.size };
+        }
+        Ok(bytes)
+    }
+
     /// The site's files, by their paths beside the target's own, with what is in them.
     ///
     /// # Errors
@@ -146,15 +162,7 @@ impl Bundle {
     }
 
     fn take_tree(&self, store: &Store, member: &Member, place: u64) -> Result<bool, Error> {
-        let named = self
-            .lock
-            .tree
-            .iter()
-            .find(|(name, _)| pack(name) == member.path);
-        let Some((name, Locked::Git { url, commit, .. })) = named else {
-            return Err(self.members.refused(member, "the lock does not name it"));
-        };
-        let packed = Packed { name, url, commit };
+        let packed = self.packed(member)?;
         if source::has(store, &packed)? {
             return Ok(false);
         }
@@ -177,9 +185,23 @@ impl Bundle {
         if source::has(store, &packed)? {
             return Ok(true);
         }
-        Err(self
-            .members
-            .refused(member, &format!("the commit {commit} is not in it")))
+        Err(self.members.refused(
+            member,
+            &format!("the commit {} is not in it", packed.commit),
+        ))
+    }
+
+    /// The commit that a member is.
+    fn packed(&self, member: &Member) -> Result<Packed<'_>, Error> {
+        let named = self
+            .lock
+            .tree
+            .iter()
+            .find(|(name, _)| pack(name) == member.path);
+        match named {
+            Some((name, Locked::Git { url, commit, .. })) => Ok(Packed { name, url, commit }),
+            _ => Err(self.members.refused(member, "the lock does not name it")),
+        }
     }
 }
 

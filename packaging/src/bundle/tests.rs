@@ -175,7 +175,10 @@ fn the_same_content_is_the_same_bytes_and_a_store_takes_it_once() {
     assert_eq!(bundle.amount(), (3, 19));
     let other = open(&world.at("other"));
     let taken = |copied, there| Taken { copied, there };
+    let all: usize = CONTENTS.iter().map(|content| content.len()).sum();
+    assert_eq!(bundle.missing(&other).unwrap(), all as u64);
     assert_eq!(bundle.take(&other, &|_| {}).unwrap(), taken(3, 0));
+    assert_eq!(bundle.missing(&other).unwrap(), 0);
     assert_eq!(bundle.take(&other, &|_| {}).unwrap(), taken(0, 3));
     for content in CONTENTS {
         let digest = Digest::of_bytes(content.as_bytes());

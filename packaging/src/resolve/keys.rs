@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Error, at};
 use crate::lock::FilePin;
-use crate::sign::PublicKey;
+use crate::sign::{PublicKey, Purpose};
 use crate::source::{Downloader, url};
 use crate::store::Store;
 use crate::target::{Distribution, KeyFile};
@@ -93,7 +93,10 @@ fn check(name: &str, wanted: &KeyFile, bytes: &[u8], place: &str) -> Result<Stri
     let found: Vec<String> = read.iter().map(PublicKey::fingerprint).collect();
     let fits = |key: &&PublicKey| key.fingerprint().eq_ignore_ascii_case(&wanted.fingerprint);
     match read.iter().find(fits) {
-        Some(key) => key.armored().map_err(bad),
+        Some(key) => key
+            .check_for(Purpose::Distribution)
+            .and_then(|()| key.armored())
+            .map_err(bad),
         None => Err(Error::Fingerprint {
             name: name.to_owned(),
             place: place.to_owned(),

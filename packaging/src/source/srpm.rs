@@ -8,7 +8,7 @@ use super::model::version_fits;
 use super::repodata::{SourcePackage, primary_of, source_packages};
 use super::{Downloader, Error, SrpmSource, url};
 use crate::archive;
-use crate::sign::{self, PublicKey};
+use crate::sign::{self, PublicKey, Purpose};
 use crate::store::PathError;
 
 /// The keys that a source repository may be signed with.
@@ -44,6 +44,9 @@ impl Keys {
                 )
                 .into(),
             });
+        }
+        for key in &keys {
+            key.check_for(Purpose::Distribution).map_err(failed)?;
         }
         Ok(Self { keys })
     }

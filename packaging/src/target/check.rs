@@ -5,7 +5,20 @@ use super::model::{DistributionKind, KernelKind, Source, Target};
 use super::site::BESIDE;
 use super::syntax::{fingerprint, inside};
 use crate::advisories::commit::is_ticket;
-use crate::sign::PublicKey;
+use crate::sign::{PublicKey, Purpose};
+
+/// The one key of a target that has more than one line.
+pub(super) const NEXT_KEY: &str = "repository.next_key";
+
+/// The next key as it is published: the key that `text` has, and nothing that stands around it.
+///
+/// # Errors
+/// When it is not exactly one public key, or one that could not sign, as a sentence without a part of it.
+pub(super) fn next_key(text: &str) -> Result<String, String> {
+    PublicKey::given(text, Purpose::Next)
+        .and_then(|key| key.armored())
+        .map_err(|error| format!("{NEXT_KEY}: {error}"))
+}
 
 impl Target {
     /// Checks what the types leave open.
@@ -87,11 +100,6 @@ impl Target {
         }
         if numbers.release == 0 {
             return Err("repository.release_package.release starts with 1".to_owned());
-        }
-        if let Some(text) = &self.repository.next_key {
-            PublicKey::parse(text)
-                .and_then(|key| key.check_published())
-                .map_err(|error| format!("repository.next_key: {error}"))?;
         }
         Ok(())
     }

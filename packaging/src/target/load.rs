@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use toml::Table;
 
+use super::check::NEXT_KEY;
 use super::chosen::{FEATURES, RELEASES, laid};
 use super::error::Error;
 use super::model::Target;
@@ -11,6 +12,7 @@ use super::names::{self, list};
 use super::provenance::{self, LoadedFile};
 use super::syntax::inside;
 use crate::bounded_toml;
+use crate::sign::{begins_a_secret, may_be_a_key};
 
 /// No target's file is larger (bytes).
 const LARGEST: u64 = 1 << 20;
@@ -241,7 +243,66 @@ fn parsed(path: &Path, text: &str) -> Result<Table, Error> {
             message: bounded_toml::TOO_DEEP.to_owned(),
         });
     }
-    toml::from_str(text).map_err(|e| malformed(path, text, &e))
+    // Said before anything else looks at it: an error of any reader could show it.
+    if begins_a_secret(text) {
+        let line = 1 + text
+            .lines()
+            .take_while(|line| !begins_a_secret(line))
+            .count();
+        return Err(secret(path, (line.min(text.lines().count()), 1), "this"));
+    }
+    let table = toml::from_str(text).map_err(|e| malformed(path, text, &e))?;
+    match misplaced(&table, "") {
+        None => Ok(table),
+        Some(place) => {
+            let at = provenance::position(text, &place).unwrap_or_default();
+            let what = match place.as_str() {
+                "" => "the name of a key",
+                place => place,
+            };
+            Err(secret(path, provenance::line_and_column(text, at), what))
+        }
+    }
+}
+
+/// Where a table has what may be a secret key, or a part of one: the key, or the one above where it is its name. Only `next_key` has a
+/// key, which is read by what shows nothing of it.
+fn misplaced(table: &Table, above: &str) -> Option<String> {
+    fn within(value: &toml::Value, place: &str) -> Option<String> {
+        match value {
+            toml::Value::String(text) => {
+                (place != NEXT_KEY && may_be_a_key(text)).then(|| place.to_owned())
+            }
+            toml::Value::Array(list) => list.iter().find_map(|item| match item {
+                // A list of them is no key.
+                toml::Value::String(text) => may_be_a_key(text).then(|| place.to_owned()),
+                other => within(other, place),
+            }),
+            toml::Value::Table(table) => misplaced(table, place),
+            _ => None,
+        }
+    }
+    table.iter().find_map(|(name, value)| {
+        if may_be_a_key(name) {
+            return Some(above.to_owned());
+        }
+        let place = match above {
+            "" => name.clone(),
+            above => format!("{above}.{name}"),
+        };
+        within(value, &place)
+    })
+}
+
+fn secret(path: &Path, (line, column): (usize, usize), what: &str) -> Error {
+    Error::Malformed {
+        path: path.to_owned(),
+        line,
+        column,
+        message: format!(
+            "{what} looks like a secret key (not shown); take it out, and give it with --key-file; a target has public keys only (`cargo              xtask key export` prints one), in {NEXT_KEY}"
+        ),
+    }
 }
 
 fn malformed(path: &Path, text: &str, error: &toml::de::Error) -> Error {

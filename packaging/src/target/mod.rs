@@ -135,6 +135,9 @@ impl Target {
             instead: other.is_some(),
             ..chosen
         };
+        if let Some(text) = &mut target.repository.next_key {
+            *text = check::next_key(text).map_err(invalid)?;
+        }
         target.check().map_err(invalid)?;
         Ok(target)
     }

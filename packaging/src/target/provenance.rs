@@ -29,7 +29,8 @@ pub(super) fn find(read: &[LoadedFile], key: &str) -> Option<String> {
     })
 }
 
-fn position(text: &str, key: &str) -> Option<usize> {
+/// Where the key `key` stands in a text: its byte.
+pub(super) fn position(text: &str, key: &str) -> Option<usize> {
     let table = DeTable::parse(text).ok()?;
     in_table(table.get_ref(), key)
 }

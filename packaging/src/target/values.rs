@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::check::NEXT_KEY;
 use super::model::{MOST_KEPT, Target};
 use super::syntax::inside;
 use crate::source::Location;
@@ -143,6 +144,10 @@ fn walk(value: &Value, place: &str) -> Result<(), String> {
 }
 
 fn one(place: &str, text: &str) -> Result<(), String> {
+    // As it was written anew when it was read.
+    if place == NEXT_KEY {
+        return Ok(());
+    }
     let at = |why: String| format!("{place} {why}");
     line(text).map_err(at)?;
     let Some((_, kind)) = RULES.iter().find(|(pattern, _)| fits(pattern, place)) else {
@@ -174,9 +179,17 @@ fn fits(pattern: &str, place: &str) -> bool {
     }
 }
 
-/// On one line, whatever is in it.
+/// On one line, whatever is in it, and no more than tells which it is.
 fn shown(text: &str) -> String {
-    text.chars()
+    const MOST: usize = 60;
+    let more = if text.chars().nth(MOST).is_some() {
+        "…"
+    } else {
+        ""
+    };
+    let start: String = text
+        .chars()
+        .take(MOST)
         .flat_map(|c| {
             let written = if c.is_control() {
                 c.escape_default().collect()
@@ -185,7 +198,8 @@ fn shown(text: &str) -> String {
             };
             written.into_iter()
         })
-        .collect()
+        .collect();
+    start + more
 }
 
 fn line(text: &str) -> Result<(), String> {

@@ -88,6 +88,7 @@ pub struct Base<'a> {
 pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> {
     judge(out)?;
     let fingerprint = key::fingerprint(assembly.public_key)?;
+    let public_key = key::published(assembly.public_key)?;
     let aside = swap::Aside::new(out).map_err(tried("write next to", out))?;
     let tree = aside.path();
 
@@ -130,10 +131,12 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
         repodata::write(&tree.join(kind.folder()), &options)?;
     }
     let published = assembly.repo_file.render(KeyLocation::Published);
-    let next = assembly.repo_file.next_key.as_deref();
-    let next = next.map(|text| (repo_file::NEXT_KEY_FILE, text));
+    let next = assembly
+        .repo_file
+        .next_key()
+        .map(|text| (repo_file::NEXT_KEY_FILE, text));
     let own = [
-        (repo_file::KEY_FILE, assembly.public_key),
+        (repo_file::KEY_FILE, public_key.as_str()),
         (repo_file::FILE, published.as_str()),
     ];
     for (name, text) in own.into_iter().chain(next) {
@@ -202,7 +205,7 @@ pub fn swap_in(out: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> Result
 /// What the repository tells servers of itself, for the manifest.
 fn told(assembly: &Assembly<'_>) -> Result<manifest::Repository, Error> {
     let groups = assembly.comps.groups().iter();
-    let next = assembly.repo_file.next_key.as_deref();
+    let next = assembly.repo_file.next_key();
     Ok(manifest::Repository {
         name: assembly.repo_file.title.clone(),
         baseurl: assembly.repo_file.base_url.clone(),

@@ -98,13 +98,7 @@ fn next_key(dist: &Path, manifest: &Manifest) -> Option<String> {
         (None, _) => Some(format!(
             "{name} is there, and the manifest names no next key"
         )),
-        (Some(told), Ok(Some(text))) => match key::fingerprint(&text) {
-            Ok(found) if found == *told => None,
-            Ok(found) => Some(format!(
-                "{name} is the key {found}, the manifest names {told}"
-            )),
-            Err(error) => Some(format!("{name}: {error}")),
-        },
+        (Some(told), Ok(Some(text))) => key::wrong(&text, told).map(|why| format!("{name}: {why}")),
         (Some(_), Ok(None)) => Some(format!("{name} is missing")),
         (Some(_), Err(error)) => Some(format!("{name}: {error}")),
     }

@@ -18,14 +18,9 @@ pub(super) fn signatures(input: &StaticInput<'_>) -> Verdict {
         lustre_files::SOURCE,
     ) {
         Err(error) => findings.push(format!("{}: {error}", repo_file::KEY_FILE)),
-        Ok(text) => match key::fingerprint(&text) {
-            Ok(found) if found == expected => {}
-            Ok(found) => findings.push(format!(
-                "{} is the key {found}, expected {expected}",
-                repo_file::KEY_FILE
-            )),
-            Err(error) => findings.push(format!("{}: {error}", repo_file::KEY_FILE)),
-        },
+        Ok(text) => findings.extend(
+            key::wrong(&text, &expected).map(|why| format!("{}: {why}", repo_file::KEY_FILE)),
+        ),
     }
     findings.extend(
         signed()
@@ -87,6 +82,19 @@ fn gpg_findings(input: &StaticInput<'_>) -> Result<Vec<String>, String> {
         ));
     }
     let mut findings = Vec::new();
+    // As a user has them: read where they are, and put into no key ring.
+    for name in tool::published_keys(input) {
+        let mut args = common.to_vec();
+        let file = format!("{FILES}/{name}");
+        args.extend(["--import-options", "show-only", "--import", &file]);
+        let said = tool::run(input, "gpg", &args, home.path(), &log)?;
+        if !said.success {
+            findings.push(format!(
+                "{name}: gpg cannot import it: {}",
+                said.text.trim()
+            ));
+        }
+    }
     for name in signed() {
         let signature = format!("{name}.asc");
         // gpg would read a device or a pipe for ever, and through any link.

@@ -65,6 +65,18 @@ fn rpmkeys_findings(context: &Context<'_>) -> Result<(usize, Vec<String>), Strin
         ));
     }
     let mut findings = Vec::new();
+    // As a user has them, each by itself: rpm reads less of a key's file than we do.
+    for name in tool::published_keys(&context.input) {
+        let define = format!("_dbpath {HOME}/{name}");
+        let file = format!("{FILES}/{name}");
+        let said = run(&["--define", &define, "--import", &file])?;
+        if !said.success {
+            findings.push(format!(
+                "{name}: rpm cannot import it: {}",
+                said.text.trim()
+            ));
+        }
+    }
     let mut fit = Vec::new();
     for rpm in rpms {
         match context.sizes.unfit_at(context.input.dist, rpm) {

@@ -8,6 +8,7 @@ use std::path::Path;
 use lustre_process as process;
 
 use super::input::StaticInput;
+use crate::repo_file;
 
 /// Where it has the public key.
 pub(super) const KEY: &str = "/home/key.asc";
@@ -44,6 +45,15 @@ pub(super) fn run(
         success: done.status.success(),
         text,
     })
+}
+
+/// The files of public keys that the repository has, as far as a tool may read them; what is wrong with others, other checks say.
+pub(super) fn published_keys(input: &StaticInput<'_>) -> Vec<&'static str> {
+    let all = [repo_file::KEY_FILE, repo_file::NEXT_KEY_FILE];
+    let fit = |name: &&str| {
+        lustre_files::read_no_link(input.dist.join(name), lustre_files::SOURCE).is_ok()
+    };
+    all.into_iter().filter(fit).collect()
 }
 
 /// A private folder for a tool's key store, with the public key in a file in it.

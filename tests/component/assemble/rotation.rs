@@ -74,6 +74,81 @@ impl<'a> Server<'a> {
     }
 }
 
+/// rpm keeps the `.repo` file of whoever has edited it, which names the first key's file alone.
+#[test]
+fn a_server_whose_administrator_edited_the_repo_file_follows_as_well() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut tree = Tree::new();
+    release(&mut tree, key(), None, 1);
+    let server = folder.path().join("server");
+    let server = Server::new(&server, &tree);
+    let repo_file = server.0.root().join("etc/yum.repos.d/lustre-repo.repo");
+    let edited = fs::read_to_string(&repo_file).unwrap() + "# ours\n";
+    fs::write(&repo_file, &edited).unwrap();
+    release(&mut tree, key(), Some(next_key()), 2);
+    let (updated, said) = server.dnf(&["upgrade"]);
+    assert!(
+        updated && server.has("lustre-repo-release-1.0-2.el8"),
+        "{said}"
+    );
+    assert_eq!(fs::read_to_string(&repo_file).unwrap(), edited);
+    assert!(repo_file.with_extension("repo.rpmnew").exists());
+    release(&mut tree, next_key(), None, 3);
+    let (updated, said) = server.dnf(&["upgrade"]);
+    assert!(updated && server.has("site-tool-1.0-3"), "{said}");
+    release(&mut tree, next_key(), None, 4);
+    let (updated, said) = server.dnf(&["upgrade"]);
+    assert!(updated && server.has("site-tool-1.0-4"), "{said}");
+}
+
+/// What we read and others do not: a file of a key is proven by those who import it.
+#[test]
+fn a_key_that_rpm_and_gpg_cannot_import_fails_the_proofs() {
+    let mut tree = Tree::new();
+    tree.signed_anew(key(), Some(next_key()), "2.el8");
+    tree.assemble().unwrap();
+    for (name, ours) in [
+        (NEXT_FILE, "manifest"),
+        ("RPM-GPG-KEY-lustre-repo", "metadata-signatures"),
+    ] {
+        let file = tree.dist().join(name);
+        let good = fs::read_to_string(&file).unwrap();
+        fs::write(&file, good.replace('\n', " ")).unwrap();
+        let failures = tree.failures();
+        let named: Vec<&String> = failures
+            .iter()
+            .filter(|(_, why)| why.contains(&format!("{name}: ")))
+            .map(|(check, _)| check)
+            .collect();
+        assert!(named.iter().any(|check| *check == ours), "{failures:?}");
+        assert!(named.len() >= 3, "gpg's and rpm's, too: {failures:?}");
+        fs::write(&file, good).unwrap();
+    }
+    assert_eq!(tree.failures(), Default::default());
+}
+
+/// Whatever stands around the key in what a site gives: only the key is published.
+#[test]
+fn of_a_next_key_that_is_given_the_key_alone_is_published() {
+    let mut tree = Tree::new();
+    let armored = next_key().public_key_armored().unwrap();
+    let given = format!("Not for others: x\n{}", armored.replace('\n', " "));
+    tree.repo_file = tree.repo_file.clone().with_next_key(Some(&given)).unwrap();
+    tree.assemble().unwrap();
+    let written = fs::read_to_string(tree.dist().join(NEXT_FILE)).unwrap();
+    assert_eq!(written, armored);
+    let both = format!("{armored}\n{}", armored.replace("PUBLIC", "PRIVATE"));
+    let error = tree
+        .repo_file
+        .clone()
+        .with_next_key(Some(&both))
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("contains a secret key"),
+        "{error}"
+    );
+}
+
 #[test]
 fn servers_that_were_told_of_the_next_key_follow_and_others_stay() {
     let folder = tempfile::tempdir().unwrap();

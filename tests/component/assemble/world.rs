@@ -303,7 +303,7 @@ pub struct Tree {
     pub stage: Stage,
     /// What they are made with besides; tests change it.
     pub made_with: MadeWith,
-    repo_file: RepoFile,
+    pub repo_file: RepoFile,
 }
 
 impl Tree {
@@ -379,7 +379,8 @@ impl Tree {
     ) -> &mut Self {
         let next = next_key.map(|key| key.public_key_armored().unwrap());
         self.signer = signer;
-        self.repo_file = self.repo_file.clone().with_next_key(next.as_deref());
+        let repo_file = self.repo_file.clone();
+        self.repo_file = repo_file.with_next_key(next.as_deref()).unwrap();
         self.packages.retain(|input| {
             let name = input.path.file_name().unwrap().to_string_lossy();
             !name.starts_with(release_package::NAME)

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use lustre_packaging::sign::{Key, PublicKey};
+use lustre_packaging::sign::{DEV_KEY_CREATED, Key, PublicKey};
 use lustre_repo_tests::command_line::{Home, Run};
 use serde_json::Value;
 
@@ -94,4 +94,24 @@ fn only_a_release_key_is_renewed_or_revoked() {
         assert!(ran.stderr.contains("gpg"), "{ran:?}");
         assert!(!output.exists());
     }
+}
+
+#[test]
+fn a_key_that_has_ended_is_shown_as_that() {
+    let home = Home::new();
+    let ended = Key::generate_with_lifetime("A", DEV_KEY_CREATED, Some(86_400)).unwrap();
+    let file = home.path().join("ended.key");
+    let secret = ended.secret_armored(None).unwrap();
+    secret.write_new_file(&file).unwrap();
+    let shown = home.run(&["key", "show", "--key-file", path(&file)]);
+    assert_eq!(shown.code, 0, "{shown:?}");
+    assert!(shown.stdout.contains("expired on 2020-01-02"), "{shown:?}");
+    assert!(!shown.stdout.contains("valid until"), "{shown:?}");
+    assert!(
+        shown.stderr.contains("warning") && shown.stderr.contains("key renew"),
+        "{shown:?}"
+    );
+    let shown = home.run(&["key", "show", "--json", "--key-file", path(&file)]);
+    let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
+    assert_eq!(shown["state"], "expired");
 }

@@ -13,7 +13,7 @@ use lustre_repo_tests::secret_search::{SecretParts, body, decoded};
 use lustre_repo_tests::started::Programs;
 
 /// The rehearsal distribution's key, without headers, as gpg exports one: it is no secret, and looks like one.
-fn armored() -> String {
+pub fn armored() -> String {
     let project = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let text = fs::read_to_string(project.join("specs/distributions/rehearsal/key.asc")).unwrap();
     let lines = text.lines().filter(|line| !line.contains(':'));
@@ -21,7 +21,7 @@ fn armored() -> String {
 }
 
 /// A key in the many ways in which it gets lost on its way into a CI system, and whether it can be understood all the same.
-fn manglings(key: &str) -> Vec<(&'static str, String, bool)> {
+pub fn manglings(key: &str) -> Vec<(&'static str, String, bool)> {
     let body = body(key);
     let sum = key.lines().find(|line| line.starts_with('=')).unwrap();
     let middle = &body[200..220];

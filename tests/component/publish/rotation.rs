@@ -54,3 +54,32 @@ fn the_next_key_signs_what_follows_and_no_other_key_does() {
     assert_eq!(back.code, 1, "{back:?}");
     assert!(back.stderr.contains("another key"), "{back:?}");
 }
+
+/// docs/keys.md, "A key that others may have".
+#[test]
+fn nothing_holds_by_a_key_that_its_owner_took_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let tree = Tree::published_at("https://repo.example.org/lustre");
+    tree.assemble().unwrap();
+    assert!(tree.complete().holds());
+    let file = folder.path().join("revoked.asc");
+    let since = key().public_key().signs_from();
+    let revoked = key().revoked(since, false).unwrap();
+    fs::write(&file, revoked.armored().unwrap()).unwrap();
+    let (dist, home) = (tree.dist(), Home::new());
+    let (dist, file) = (dist.to_str().unwrap(), file.to_str().unwrap());
+    let to = folder.path().join("www");
+    let to = to.to_str().unwrap();
+    for line in [
+        &["verify", dist, "--static", "--offline"][..],
+        &["publish", "--from", dist, "--dry-run", to],
+        &["bundle", "--release", dist, "-o", to],
+    ] {
+        let ran = home.run(&[line, &["--public-key", file]].concat());
+        assert_eq!(ran.code, 3, "{line:?}: {ran:?}");
+        assert!(
+            ran.stderr.contains("was revoked by its owner"),
+            "{line:?}: {ran:?}"
+        );
+    }
+}

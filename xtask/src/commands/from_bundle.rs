@@ -8,14 +8,18 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use anyhow::{Context as _, bail};
 use lustre_files::advised;
 use lustre_packaging::bundle::{Bundle, Made};
+use lustre_packaging::source::Error;
 use lustre_packaging::store::{Digest, EntryKind, list_tree};
-use lustre_packaging::target;
+use lustre_packaging::{stage, target};
 use walkdir::WalkDir;
 
 use crate::cli::ProvenRepoArgs;
+use crate::commands::needs;
 use crate::context::Context;
 use crate::events::Amount;
 use crate::exit::Usage;
+use crate::graph::BuildGraph;
+use crate::graph::finish::Signing;
 use crate::{lock, place, transfer, ui};
 
 /// How many files that differ are named.
@@ -223,6 +227,30 @@ pub fn fitting(context: &Context, path: &Path) -> anyhow::Result<Fitting> {
 }
 
 impl Fitting {
+    /// Whether there is room for what comes into the store, and for what is built of it.
+    ///
+    /// # Errors
+    /// When there is too little of something.
+    pub fn room(&self, context: &Context, signing: &Signing, output: &Path) -> anyhow::Result<()> {
+        let bytes = self.bundle.missing(&context.store)?;
+        if bytes == 0 {
+            return Ok(());
+        }
+        let left = || -> anyhow::Result<_> {
+            let graph = BuildGraph::planned(context, self.bundle.lock())?;
+            let planned = stage::plan(&graph.assembled(signing)?, &context.store)?;
+            Ok(needs::left(&planned))
+        };
+        let left = match left() {
+            // What depends on what is in a tree is known once it is in the store: nothing was built of it here.
+            Err(error) if matches!(error.downcast_ref(), Some(Error::Offline { .. })) => {
+                needs::ALL.into()
+            }
+            left => left?,
+        };
+        needs::before_taking(context, bytes, &left, output)
+    }
+
     /// Brings everything of it into the store, and its lock to where the target's is.
     ///
     /// # Errors

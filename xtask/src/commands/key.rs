@@ -5,12 +5,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, anyhow, bail};
 use lustre_files::advised;
-use lustre_packaging::sign::{Key, PublicKey, Secret, Signer as _, utc};
+use lustre_packaging::sign::{Error as SignError, Key, PublicKey, Secret, Signer as _, utc};
 
 use crate::cli::KeyArgs;
 use crate::cli::key::{KeyCommand, Period};
 use crate::exit::{Outcome, Usage};
-use crate::key::{open, open_secret};
+use crate::key::{Left, open, open_secret};
 use crate::ui;
 
 /// Makes, shows or exports a key.
@@ -147,6 +147,9 @@ fn write(key: &Key, output: &Path, made: &str) -> anyhow::Result<()> {
 /// Until when a key is valid, for people.
 fn until(expires: Option<u64>) -> String {
     match expires {
+        Some(time) if Left::of(time, SystemTime::now()).is_over() => {
+            format!("expired on {}", utc(time))
+        }
         Some(time) => format!("valid until {}", utc(time)),
         None => "never expires".to_owned(),
     }
@@ -155,12 +158,24 @@ fn until(expires: Option<u64>) -> String {
 fn show(arguments: &KeyArgs, json: bool) -> anyhow::Result<Outcome> {
     let signer = open(arguments)?;
     let public = PublicKey::parse(&signer.public_key_armored()?)?;
+    // What is wrong with it for signing; it can still be looked at, exported and renewed.
+    let now = now()?;
+    let alive = public.check_usable(now);
+    let state = match &alive {
+        Ok(()) => "valid",
+        Err(SignError::Expired { .. }) => "expired",
+        Err(_) => "not-yet-valid",
+    };
+    if let Err(error) = &alive {
+        ui::warn(&format!("warning: {error}"));
+    }
     if json {
         let shown = serde_json::json!({
             "fingerprint": public.fingerprint(),
             "user_ids": public.user_ids(),
             "created": public.created(),
             "expires": public.expires(),
+            "state": state,
         });
         ui::print(&serde_json::to_string_pretty(&shown)?);
     } else {

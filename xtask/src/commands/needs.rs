@@ -4,8 +4,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use anyhow::bail;
+use lustre_files::advised;
 use lustre_packaging::lock::LockState;
-use lustre_packaging::needs::{Compared, Estimate, Machine, Part};
+use lustre_packaging::needs::{Compared, Estimate, Machine, Part, free_mib};
 use lustre_packaging::stage::{self, Planned, Stage, State};
 
 use crate::context::{Context, processor};
@@ -24,6 +26,36 @@ pub fn before_fetching(context: &Context, parts: &[Part], output: &Path) -> anyh
         return Ok(());
     }
     check(context, &parts.iter().copied().collect(), output)
+}
+
+/// Where `bytes` of what comes from a bundle are not in the store: room for them, and for
+/// what is left to build.
+///
+/// # Errors
+/// When there is too little of something.
+pub fn before_taking(
+    context: &Context,
+    bytes: u64,
+    left: &BTreeSet<Part>,
+    output: &Path,
+) -> anyhow::Result<()> {
+    processor(context)?;
+    let store = context.store.root();
+    let free = free_mib(store)?;
+    if free < bytes >> 20 {
+        bail!(advised(
+            format!(
+                "the bundle has {} MiB that are not in the store {}, and {free} MiB are free there",
+                bytes >> 20,
+                store.display()
+            ),
+            "make room, or use a store on another file system with --store"
+        ));
+    }
+    if left.is_empty() {
+        return Ok(());
+    }
+    check(context, left, output)
 }
 
 /// The same for those of `stages` that are not in the store.

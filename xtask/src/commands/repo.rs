@@ -59,7 +59,8 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
         boot::table(&context)?;
     }
     if let Some(bundle) = bundle {
-        // What is left to do, and takes, is known once it is in the store.
+        // Before all of it is copied to where there is no room to build it.
+        bundle.room(&context, &signing, &output)?;
         bundle.take(&context)?;
     }
     let left: &[Part] = match &built {

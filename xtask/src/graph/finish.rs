@@ -516,8 +516,8 @@ impl BuildGraph<'_> {
 /// When the target says it in letters that cannot stand there.
 pub fn repo_file(target: &Target) -> Result<RepoFile, repo_file::Error> {
     let repository = &target.repository;
-    Ok(RepoFile::new(&repository.baseurl, &repository.name)?
-        .with_next_key(repository.next_key.as_deref()))
+    RepoFile::new(&repository.baseurl, &repository.name)?
+        .with_next_key(repository.next_key.as_deref())
 }
 
 /// The stages whose packages are signed.

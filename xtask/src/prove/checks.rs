@@ -3,7 +3,7 @@
 use lustre_repository::history::location;
 use lustre_repository::layout::Kind;
 use lustre_repository::proof::Verdict;
-use lustre_repository::repo_file::KEY_FILE;
+use lustre_repository::repo_file::{KEY_FILE, NEXT_KEY_FILE};
 use lustre_repository::{release_package, repodata};
 
 use super::chroot::Step;
@@ -21,6 +21,11 @@ pub(super) fn verdict(
 pub fn release_package(step: &Step<'_>) -> Verdict {
     verdict(release_package::NAME, || {
         step.run("rpm", &["--import", &Step::dist_file(KEY_FILE)])?;
+        // Into a database of its own: nothing here is signed by it.
+        if step.dist().join(NEXT_KEY_FILE).exists() {
+            let next = Step::dist_file(NEXT_KEY_FILE);
+            step.run("rpm", &["--dbpath", "/tmp/next-key", "--import", &next])?;
+        }
         let root = step.dist().join(Kind::Binary.folder());
         let mut packages = repodata::primary(&root).map_err(|error| error.to_string())?;
         step.retain_release(Kind::Binary, &mut packages);

@@ -18,16 +18,6 @@ pub fn signing(context: &Context, arguments: &KeyArgs) -> anyhow::Result<Signing
     let public = PublicKey::parse(signer.public_key_armored()?)?;
     let planned = planned_signing(context, Some(&public))?;
     public.check_usable(planned.time)?;
-    let next = context.target.repository.next_key.as_deref();
-    if next.map(lustre_repository::key::fingerprint).transpose()? == Some(public.fingerprint()) {
-        bail!(advised(
-            format!(
-                "repository.next_key of the target `{}` is the key that signs",
-                context.target.name
-            ),
-            "remove it there, and raise `release` in [repository.release_package]"
-        ));
-    }
     Ok(Signing {
         signer: Some(signer),
         ..planned
@@ -36,6 +26,17 @@ pub fn signing(context: &Context, arguments: &KeyArgs) -> anyhow::Result<Signing
 
 /// The same as far as its stages' keys need it. Where there is no key yet, those stages will run in any case.
 pub fn planned_signing(context: &Context, public: Option<&PublicKey>) -> anyhow::Result<Signing> {
+    let next = context.target.repository.next_key.as_deref();
+    let next = next.map(lustre_repository::key::fingerprint).transpose()?;
+    if next.is_some() && next == public.map(PublicKey::fingerprint) {
+        bail!(advised(
+            format!(
+                "repository.next_key of the target `{}` is the key that signs",
+                context.target.name
+            ),
+            "remove it there, and raise `release` in [repository.release_package]"
+        ));
+    }
     let packages = context.target.build.source_date_epoch;
     let time = public.map_or(packages, |key| packages.max(key.signs_from()));
     Ok(Signing {

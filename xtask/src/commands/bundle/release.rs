@@ -131,8 +131,9 @@ fn readme(manifest: &Manifest, folder: &str) -> anyhow::Result<String> {
          you were told elsewhere.\n\n    {}\n\n\
          \x20   cd /MOUNTED/{folder}/{REPOSITORY}\n\
          \x20   gpg --show-keys --with-fingerprint {KEY_FILE}\n\
-         \x20   gpg --dearmor --output /tmp/lustre-repo.gpg {KEY_FILE}\n\
-         \x20   gpgv --keyring /tmp/lustre-repo.gpg SHA256SUMS.asc SHA256SUMS\n\
+         \x20   keys=$(mktemp -d)\n\
+         \x20   gpg --dearmor --output \"$keys/lustre-repo.gpg\" {KEY_FILE}\n\
+         \x20   gpgv --keyring \"$keys/lustre-repo.gpg\" SHA256SUMS.asc SHA256SUMS\n\
          \x20   sha256sum --check --quiet SHA256SUMS\n\n\
          The last command prints nothing where every file is whole. `cargo xtask verify /MOUNTED/{folder}/{REPOSITORY}` of lustre-repo checks\n\
          more, on a machine that has it.\n\n\n",
@@ -187,10 +188,13 @@ mod tests {
             ..Manifest::default()
         };
         let text = readme(&manifest, "lustre-rehearsal").unwrap();
+        // A name in /tmp that is known beforehand is anybody's.
+        assert!(!text.contains("/tmp"), "{text}");
         for part in [
+            "keys=$(mktemp -d)\n",
             "0123 4567 89AB CDEF",
             "\nits Lustre is a model\n",
-            "gpgv --keyring /tmp/lustre-repo.gpg SHA256SUMS.asc SHA256SUMS\n",
+            "gpgv --keyring \"$keys/lustre-repo.gpg\" SHA256SUMS.asc SHA256SUMS\n",
             "sha256sum --check --quiet SHA256SUMS\n",
             "\n    baseurl=file:///MOUNTED/lustre-rehearsal/repository/x86_64\n",
             "\n    repo_gpgcheck=1\n",

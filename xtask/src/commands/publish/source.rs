@@ -62,6 +62,15 @@ pub fn proven(
         let next = next.map(|_| text(repo_file::NEXT_KEY_FILE)).transpose()?;
         let repo_file = RepoFile::new(url, told.map_or("unknown", |it| it.name.as_str()))?
             .with_next_key(next.as_deref());
+        let repo_file = match repo_file {
+            Ok(repo_file) => repo_file,
+            Err(error) => {
+                checks.push(Check::run(proof::KEY, &logs, || {
+                    Verdict::from_findings(repo_file::NEXT_KEY_FILE, vec![error.to_string()])
+                }));
+                return Ok(Err(Proved::broken(&manifest.target, checks)));
+            }
+        };
         checks.extend(proof::own_checks(&StaticInput {
             dist,
             base_repos: &[],

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
-use lustre_packaging::sign::{KeySource, PublicKey, parse_fingerprint};
+use lustre_packaging::sign::{KeySource, PublicKey, Purpose, parse_fingerprint};
 use lustre_repository::proof::Verdict;
 
 use crate::cli::KeyArgs;
@@ -20,6 +20,11 @@ pub enum Expected {
         fingerprint: String,
         /// Where that is known from.
         from: String,
+    },
+    /// A key that proves nothing: its owner took it back, it has ended, or it is too weak.
+    Refused {
+        /// Why.
+        why: String,
     },
     /// Nobody has said.
     Unknown,
@@ -56,10 +61,7 @@ impl Expected {
             KeySource::Development(_) => "this machine's development key".to_owned(),
         };
         Ok(match source.public()? {
-            Some(public) => Self::Key {
-                fingerprint: public.fingerprint(),
-                from,
-            },
+            Some(public) => Self::public(&public, from),
             None => Self::Unknown,
         })
     }
@@ -86,10 +88,20 @@ impl Expected {
         }
         let text = lustre_files::read(path, lustre_files::TEXT).context(from.clone())?;
         let key = PublicKey::parse(&text).context(from.clone())?;
-        Ok(Self::Key {
-            fingerprint: key.fingerprint(),
-            from,
-        })
+        Ok(Self::public(&key, from))
+    }
+
+    /// A public key that was given, as far as it proves anything.
+    fn public(key: &PublicKey, from: String) -> Self {
+        match key.check_for(Purpose::Repository) {
+            Ok(()) => Self::Key {
+                fingerprint: key.fingerprint(),
+                from,
+            },
+            Err(error) => Self::Refused {
+                why: format!("the expected key ({from}) proves nothing: {error}"),
+            },
+        }
     }
 
     /// Compares the key that the repository brings, `published`, with the one expected.
@@ -120,6 +132,10 @@ impl Expected {
                     "the repository has the key {found}, expected {fingerprint} ({from}). Nothing else of it was checked. If you know that \
                      the other key is right, pass it with --public-key"
                 )],
+            },
+            Self::Refused { why } => Verdict::Fail {
+                checked: found,
+                findings: vec![why.clone()],
             },
             Self::FirstUse => Verdict::Pass {
                 checked: found,
@@ -201,6 +217,32 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_its_owner_took_back_or_that_has_ended_proves_nothing() {
+        let key = key();
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("key.asc");
+        let since = key.public_key().signs_from();
+        let ended = key.renewed(since + 1, Some(since + 2)).unwrap();
+        for (given, why) in [
+            (
+                key.revoked(since, true).unwrap(),
+                "was revoked by its owner",
+            ),
+            (ended.public_key(), "expired at"),
+        ] {
+            std::fs::write(&file, given.armored().unwrap()).unwrap();
+            let expected = Expected::given(file.to_str().unwrap()).unwrap();
+            // Whatever the repository says of its own.
+            match expected.check(&key.public_key_armored().unwrap()) {
+                Verdict::Fail { findings, .. } => {
+                    assert!(findings[0].contains(why), "{findings:?}")
+                }
+                verdict => panic!("{verdict:?}"),
+            }
+        }
+    }
+
+    #[test]
     fn a_public_key_is_given_as_a_file_or_as_a_whole_fingerprint() {
         let key = key();
         let dir = tempfile::tempdir().unwrap();
@@ -209,7 +251,7 @@ mod tests {
         let ours = key.fingerprint();
         let fingerprint = |given: &str| match Expected::given(given).unwrap() {
             Expected::Key { fingerprint, .. } => fingerprint,
-            Expected::Unknown | Expected::FirstUse => panic!("{given}"),
+            other => panic!("{given}: {other:?}"),
         };
         assert_eq!(fingerprint(file.to_str().unwrap()), ours);
         assert_eq!(fingerprint(&ours.to_lowercase()), ours);
