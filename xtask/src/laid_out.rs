@@ -9,8 +9,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use lustre_files::advised;
 use lustre_packaging::process::room::Place;
+use lustre_repository::layout::is_published as is_published_link;
 use lustre_repository::publishing::{
-    self, Found, Listing, Release, Shape, There, behind, leads_to, staged_at, there,
+    self, Found, Listing, Release, Shape, There, leads_to, staged_at, there,
 };
 use lustre_repository::{manifest, sums};
 use walkdir::WalkDir;
@@ -55,7 +56,7 @@ pub fn told_in(path: &Path) -> PathBuf {
 /// Whether that is a folder that was published to.
 pub fn is_published(path: &Path) -> bool {
     let link = fs::read_link(path.join(manifest::FILE));
-    link.is_ok_and(|to| to.to_str().is_some_and(behind))
+    link.is_ok_and(|to| to.to_str().is_some_and(is_published_link))
 }
 
 /// What clients read at `path`, laid out in `scratch`, through our own links alone; none where that is no folder that was published to.

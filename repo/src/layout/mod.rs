@@ -34,7 +34,7 @@ use crate::{key, page, provenance, repodata, sums, updateinfo};
 pub use completion::{COMPLETED, Completion, assembled_sums};
 pub use error::{Error, SignError};
 pub use inputs::{Kind, nevra, nevra_of};
-pub use output::{around, judge};
+pub use output::{around, is_published, judge};
 pub use swap::{leftovers, recover};
 
 /// A signed package for the repository.

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use walkdir::WalkDir;
 
 use super::{Error, Kind};
-use crate::{manifest, page, proof, publishing, sums};
+use crate::{manifest, page, proof, sums};
 
 /// Whether a repository may be put at `out`. It looks at the place alone, whatever lies in it, and leaves it as it is.
 ///
@@ -84,6 +84,11 @@ pub fn judge(out: &Path) -> Result<(), Error> {
         .map_err(|error| refused(format!("cannot write to {}: {error}", above.display()).into()))
 }
 
+/// Whether the manifest of a folder that is such a link is one that was published there.
+pub fn is_published(link: &str) -> bool {
+    link == ".releases/current/manifest.json"
+}
+
 /// The repository of this tool, published or not, that `path` is in, whether it is there or not: what is put there is none of its files.
 pub fn around(path: &Path) -> Option<PathBuf> {
     let full = std::path::absolute(path).ok()?;
@@ -94,7 +99,7 @@ pub fn around(path: &Path) -> Option<PathBuf> {
     let is_one = |folder: &&Path| {
         let manifest = folder.join(manifest::FILE);
         let link = fs::read_link(&manifest);
-        let published = link.is_ok_and(|to| to.to_str().is_some_and(publishing::behind));
+        let published = link.is_ok_and(|to| to.to_str().is_some_and(is_published));
         published || manifest_is_ours(&manifest).is_ok()
     };
     full.ancestors().skip(1).find(is_one).map(Path::to_owned)

@@ -2,7 +2,7 @@
 
 use lustre_files::help;
 
-use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, STAGED, STAGING};
+use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE, STAGED, STAGING};
 use super::plan::{Found, Listing, Plan, Step, is_half_made, kept, link_to};
 use super::release::{Release, entry, is_id, is_named_by_content, is_package};
 use crate::layout::Kind;
@@ -71,6 +71,16 @@ impl Plan {
     /// When something is.
     pub fn judge(&self, listing: &Listing) -> Result<(), InTheWay> {
         above(listing, &format!("{PARTIAL}/"))?;
+        // Whatever is done: clients, or the next run, go by these.
+        let links = [CURRENT, STAGED, PROBE];
+        if let Some(path) = links
+            .iter()
+            .find(|path| listing.get(**path) == Some(&Found::Folder))
+        {
+            return Err(InTheWay::Folder {
+                path: (*path).to_owned(),
+            });
+        }
         for step in &self.steps {
             let (paths, replaces): (Vec<&str>, bool) = match step {
                 Step::Put(puts) => (puts.iter().map(|put| put.path.as_str()).collect(), false),
@@ -200,11 +210,6 @@ fn whole_name(path: &str) -> String {
     };
     let inner = name.strip_prefix('.').and_then(|it| it.rsplit_once('.'));
     format!("{folder}{}", inner.map_or(name, |(name, _)| name))
-}
-
-/// The release that a link to it at the place leads to, where all that clients read is behind our own link.
-pub fn behind(link: &str) -> bool {
-    link == format!("{CURRENT}/{}", crate::manifest::FILE)
 }
 
 /// The folder of what is published or staged, as a path of the listing.

@@ -237,7 +237,8 @@ fn what_is_staged_and_damaged_is_told_where_it_is_with_a_log_that_is_there() {
         assert!([1, 3].contains(&ran.code), "{ran:?}");
         assert!(ran.stderr.contains(told), "{told}: {ran:?}");
         for words in [
-            "/tmp/.tmp",
+            "/store/tmp/",
+            ".partial",
             "cargo xtask repo` makes one",
             "lustre-repo repo` makes",
         ] {
@@ -254,8 +255,9 @@ fn what_is_staged_and_damaged_is_told_where_it_is_with_a_log_that_is_there() {
     let ran = promote(&home, to, &[]);
     refused(&ran, 3, &[]);
     logs_are_there(&ran);
-    let tmp = std::env::temp_dir().join(".tmp").display().to_string();
-    assert!(!ran.stderr.contains(&tmp), "{ran:?}");
+    for words in ["/store/tmp/", ".partial"] {
+        assert!(!ran.stderr.contains(words), "{ran:?}");
+    }
     let dist = folder.path().join("dist");
     copy(releases().at(1), &dist);
     for entry in fs::read_dir(dist.join("x86_64/Packages")).unwrap() {
@@ -383,34 +385,55 @@ fn what_was_published_is_verified_and_bundled_where_it_lies() {
     let target = target.to_str().unwrap();
     let bundle = folder.path().join("disk.tar");
     let bundle = bundle.to_str().unwrap();
-    let commands = |at: &str| {
-        [
-            home.run(&[
-                "verify",
-                "--static",
-                "--target",
-                target,
-                "--public-key",
-                key,
-                at,
-            ]),
-            home.run(&["bundle", "--release", at, "--public-key", key, "-o", bundle]),
-        ]
+    let results = |checks: &[&str]| {
+        let ran = home.run(&[
+            "verify",
+            "--static",
+            "--json",
+            "--target",
+            target,
+            "--public-key",
+            key,
+            to,
+        ]);
+        let proof: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        let all = proof["checks"].as_array().unwrap().clone();
+        let all = all
+            .into_iter()
+            .filter(|check| checks.iter().any(|name| check["name"] == *name));
+        let results: Vec<String> = all
+            .map(|check| check["result"].as_str().unwrap().to_owned())
+            .collect();
+        assert_eq!(results.len(), checks.len(), "{ran:?}");
+        // It is told where it lies.
+        for words in ["/store/tmp/", "symbolic link"] {
+            assert!(
+                !ran.stderr.contains(words) && !ran.stdout.contains(words),
+                "{ran:?}"
+            );
+        }
+        assert_eq!(proof["target"], "test", "{ran:?}");
+        results
     };
-    for ran in commands(to) {
-        assert_eq!(ran.code, 0, "{ran:?}");
-    }
+    let bundled = || home.run(&["bundle", "--release", to, "--public-key", key, "-o", bundle]);
+    let own = [
+        "key",
+        "sha256sums",
+        "manifest",
+        "package-signatures",
+        "metadata-signatures",
+    ];
+    assert!(results(&own).iter().all(|it| it == "pass"));
+    let ran = bundled();
+    assert_eq!(ran.code, 0, "{ran:?}");
     // Through our own links alone.
     let evil = at.join("index.html");
+    let page = folder.path().join("page");
+    let real = fs::read(&evil).unwrap();
+    fs::write(&page, real).unwrap();
     fs::remove_file(&evil).unwrap();
-    fs::copy(
-        releases().at(2).join("index.html"),
-        folder.path().join("page"),
-    )
-    .unwrap();
-    symlink(folder.path().join("page"), &evil).unwrap();
-    for ran in commands(to) {
-        assert_ne!(ran.code, 0, "{ran:?}");
-        assert!(ran.stderr.contains("index.html"), "{ran:?}");
-    }
+    symlink(page, &evil).unwrap();
+    assert_eq!(results(&["sha256sums"]), ["fail"]);
+    let ran = bundled();
+    refused(&ran, 3, &["index.html"]);
 }

@@ -2,6 +2,7 @@
 //! they read, and `cargo xtask promote` switches to it.
 //!
 //! - `source`: the repository, looked at once more.
+//! - `own`: the store and a folder for what is fetched.
 //! - `published`: the one that clients read so far, and whether this one follows it.
 //! - `destination`: what a destination does; `folder`, `rsync` and `store` are the three kinds.
 //! - `staged`: what is staged there, fetched.
@@ -13,6 +14,7 @@ mod client;
 mod destination;
 mod folder;
 mod installs;
+pub(super) mod own;
 mod published;
 mod rsync;
 pub(super) mod source;
@@ -25,7 +27,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use lustre_files::{Advised, advised};
 use lustre_packaging::host;
-use lustre_packaging::store::{Store, TempDir};
 use lustre_repository::publishing::{
     self, Found, Listing, Origin, PARTIAL, Place, Plan, Put, Release, STAGING, Shape, Step, plan,
     stage,
@@ -35,6 +36,7 @@ use lustre_repository::sums;
 use client::Seen;
 use destination::Destination;
 use folder::Folder;
+use own::Own;
 use rsync::Rsync;
 use source::Source;
 use staged::Staged;
@@ -55,7 +57,7 @@ use crate::ui;
 pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
     let place = parsed(&arguments.place)?;
     let dist = repository(arguments)?;
-    let own = Own::open("publish", &arguments.place)?;
+    let own = Own::open("publish", &arguments.place.target)?;
     let destination = destination(&place, Some(&dist))?;
     let expected = prepared(&arguments.place, &place)?;
     let source = match source::proven(&dist, &expected, &own.store.logs_dir())? {
@@ -115,7 +117,7 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
 /// When nothing is, something else was published meanwhile, or a step fails. What is not proven is no error but the answer.
 pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
     let place = parsed(arguments)?;
-    let own = Own::open("promote", arguments)?;
+    let own = Own::open("promote", &arguments.target)?;
     let destination = destination(&place, None)?;
     let expected = prepared(arguments, &place)?;
     let _alone = match arguments.dry_run {
@@ -139,7 +141,11 @@ pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
     };
     let proven = source::proven(&staged.tree, &expected, &own.store.logs_dir());
     let proven = proven.map_err(|error| {
-        let why = lustre_files::apart(error.root_cause()).0;
+        // Why, and not what a folder is that has no repository; where it lies, and not where it was looked at.
+        let causes = error.chain().skip(usize::from(error.chain().len() > 1));
+        let why: Vec<String> = causes.map(|cause| lustre_files::apart(cause).0).collect();
+        let tree = staged.tree.display().to_string();
+        let why = why.join(": ").replace(&tree, &format!("{place}/{STAGING}"));
         advised(
             format!(
                 "what is staged at {place} as {} is damaged: {why}",
@@ -192,27 +198,6 @@ pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
         },
     };
     work.done(&source)
-}
-
-/// What a run has of its own.
-struct Own {
-    store: Store,
-    /// For what is fetched.
-    scratch: TempDir,
-}
-
-impl Own {
-    /// With the store: its logs are there afterwards, and what a killed run leaves in it, the next one removes.
-    fn open(command: &str, arguments: &PlaceArgs) -> anyhow::Result<Self> {
-        let folder = context::store_folder(arguments.target.store.as_deref())?;
-        let who = context::who(command, &arguments.target);
-        let store = Store::beside(&folder, &who, &mut |_| {})
-            .with_context(|| format!("the store {}", folder.display()))?;
-        // Only the first call counts, and there is one store in a run.
-        let _ = tempfile::env::override_temp_dir(store.tmp_dir());
-        let scratch = store.temp_dir(command)?;
-        Ok(Self { store, scratch })
-    }
 }
 
 /// That nothing is in the way of the plan, and nothing in the folder of the release that would be public with it and is none of it.

@@ -741,6 +741,7 @@ fn nothing_is_written_through_a_link_and_nothing_over_a_folder() {
 
 #[test]
 fn the_folder_of_a_release_has_its_files_alone() {
+    assert!(crate::layout::is_published(&link_to(manifest::FILE)));
     let all = three();
     let [a, b, _] = all.each_ref().map(|(release, _)| release);
     let there = publish(&There::default(), a, &all, Shape::Linked)

@@ -6,12 +6,13 @@ use std::path::Path;
 use anyhow::Context as _;
 use lustre_files::advised;
 use lustre_packaging::bundle::{Archive, Written};
-use lustre_packaging::store::{Digest, Store};
+use lustre_packaging::store::Digest;
 use lustre_repository::manifest::Manifest;
 use lustre_repository::release_package;
 use lustre_repository::repo_file::{KEY_FILE, KeyLocation, RepoFile};
 
 use super::super::proofs::Proved;
+use super::super::publish::own::Own;
 use super::super::publish::source::{self, Source};
 use super::super::verify::expected::Expected;
 use crate::cli::BundleArgs;
@@ -54,18 +55,10 @@ pub fn write(
         )
     })?;
     let expected = Expected::of(arguments.public_key.as_deref(), &arguments.key, false)?;
-    let folder = context::store_folder(arguments.target.store.as_deref())?;
-    let store = Store::beside(
-        &folder,
-        &context::who("bundle", &arguments.target),
-        &mut |_| {},
-    )
-    .with_context(|| format!("the store {}", folder.display()))?;
-    let _ = tempfile::env::override_temp_dir(store.tmp_dir());
-    let scratch = store.temp_dir("bundle")?;
+    let own = Own::open("bundle", &arguments.target)?;
     let shown = dist.display().to_string();
-    let dist = laid_out::published(&dist, scratch.path())?.unwrap_or(dist);
-    let source = match source::proven(&dist, &expected, &store.logs_dir())? {
+    let dist = laid_out::published(&dist, own.scratch.path())?.unwrap_or(dist);
+    let source = match source::proven(&dist, &expected, &own.store.logs_dir())? {
         Ok(source) => source,
         Err(unproven) => return Ok(Err(unproven.seen_at(&dist, &shown))),
     };

@@ -16,8 +16,8 @@ use lustre_packaging::store::Digest;
 use lustre_repository::layout::Kind;
 use lustre_repository::sums;
 
-use super::Own;
 use super::installs;
+use super::own::Own;
 use super::source::Source;
 use crate::cli::{Look, PlaceArgs};
 use crate::exit::Usage;
