@@ -109,7 +109,7 @@ fn after<'t>(text: &'t str, before: &str) -> Vec<&'t str> {
 }
 
 /// Where the program that is started is no word in the code: which it can be.
-const CHOSEN: [(&str, &str, &[&str]); 7] = [
+const CHOSEN: [(&str, &str, &[&str]); 8] = [
     // What `specs/host-tools.toml` has a check for, and an installer.
     ("packaging/src/host.rs", "program", &["dnf", "python3"]),
     (
@@ -128,6 +128,11 @@ const CHOSEN: [(&str, &str, &[&str]); 7] = [
         "packaging/src/distro/debian/mod.rs",
         "program",
         &["apt-get", "apt-helper"],
+    ),
+    (
+        "xtask/src/commands/bench.rs",
+        "std::env::var_os(\"CARGO\"",
+        &["cargo"],
     ),
     (
         "xtask/src/commands/test.rs",
