@@ -22,7 +22,9 @@ pub mod publishing;
 pub mod release;
 pub mod release_package;
 pub mod repo_file;
-pub mod repodata;
 pub mod sbom;
 pub mod sums;
 pub mod updateinfo;
+
+/// Of a crate of its own, which is optimised in every build.
+pub use lustre_repodata as repodata;

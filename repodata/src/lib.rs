@@ -9,6 +9,11 @@
 //!
 //! `docs/decisions/0001-repodata.md` says why this is written here instead of taken from a library.
 
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests look from outside")
+)]
+
 mod document;
 mod error;
 mod header;
@@ -24,7 +29,6 @@ mod write;
 
 pub use error::Error;
 pub use model::{Changelog, Checksum, Entry, Evr, File, FileKind, Flag, Package, Relation};
-pub(crate) use read::MAX_FILE;
-pub use read::{Metadata, primary, read};
+pub use read::{MAX_FILE, Metadata, primary, read};
 pub use repomd::{Record, Repomd};
 pub use write::{Options, write};

@@ -22,7 +22,7 @@ pub struct Metadata {
 }
 
 /// The most that a metadata file may have, and the most that it may unpack to: several times what whole distributions have.
-pub(crate) const MAX_FILE: u64 = 256 << 20;
+pub const MAX_FILE: u64 = 256 << 20;
 const MAX_OPEN: u64 = 1 << 30;
 
 /// Reads `root/repodata`: verifies every file that `repomd.xml` lists, by size and digest, and parses the packages with
