@@ -5,7 +5,6 @@
     allow(clippy::disallowed_methods, reason = "tests look from outside")
 )]
 
-pub mod closure;
 pub mod compat;
 pub mod comps;
 pub mod files;
@@ -26,5 +25,6 @@ pub mod sbom;
 pub mod sums;
 pub mod updateinfo;
 
-/// Of a crate of its own, which is optimised in every build.
+/// Of a crate of their own, which is optimised in every build.
 pub use lustre_repodata as repodata;
+pub use lustre_repodata::closure;

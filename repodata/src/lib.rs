@@ -6,6 +6,7 @@
 //! - `header`: an RPM's header to the model.
 //! - `render`: the model to XML. `document` and `parse`: XML to the model. `repomd`: the index, `repomd.xml`.
 //! - `output`: compressed, hashed and named files, and the swap of the whole folder.
+//! - [`closure`]: whether packages find what they require, by their metadata.
 //!
 //! `docs/decisions/0001-repodata.md` says why this is written here instead of taken from a library.
 
@@ -14,6 +15,7 @@
     allow(clippy::disallowed_methods, reason = "tests look from outside")
 )]
 
+pub mod closure;
 mod document;
 mod error;
 mod header;
