@@ -5,7 +5,6 @@
     allow(clippy::disallowed_methods, reason = "tests look from outside")
 )]
 
-pub mod closure;
 pub mod compat;
 pub mod comps;
 pub mod earlier;
@@ -24,10 +23,13 @@ pub mod publishing;
 pub mod release;
 pub mod release_package;
 pub mod repo_file;
-pub mod repodata;
 pub mod said;
 pub mod sbom;
 pub mod scriptlets;
 pub mod sums;
 pub mod updateinfo;
 pub mod upgrade;
+
+/// Of a crate of their own, which is optimised in every build.
+pub use lustre_repodata as repodata;
+pub use lustre_repodata::closure;

@@ -20,7 +20,10 @@ use std::io::{self, BufRead, BufReader, Cursor, Read};
 use std::ops::Range;
 use std::path::Path;
 
-use rpm::{IndexTag, Package, PackageMetadata, PackageReader};
+use rpm::{IndexSignatureTag, IndexTag, Package, PackageMetadata, PackageReader};
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+use sha3::Sha3_256;
 
 use section::{Limits, Section, malformed, take};
 
@@ -107,6 +110,24 @@ impl Headers {
         self.main.start..self.main.end
     }
 
+    /// Whether there is such a tag in the main header.
+    pub fn has(&self, tag: u32) -> bool {
+        self.main.has(tag)
+    }
+
+    /// Compares the main header with the digests of it in the signature header; those that are there.
+    ///
+    /// # Errors
+    /// When one is of another header.
+    pub fn check_digests(&self) -> Result<(), rpm::Error> {
+        let main = &self.bytes[self.main()];
+        compared::<Sha1>(self, IndexSignatureTag::RPMSIGTAG_SHA1, "header SHA1", main)?;
+        let tag = IndexSignatureTag::RPMSIGTAG_SHA256;
+        compared::<Sha256>(self, tag, "header SHA-256", main)?;
+        let tag = IndexSignatureTag::RPMSIGTAG_SHA3_256;
+        compared::<Sha3_256>(self, tag, "header SHA3-256", main)
+    }
+
     /// What `rpm-rs` makes of them.
     ///
     /// # Errors
@@ -180,6 +201,30 @@ impl Headers {
         }
         Ok(())
     }
+}
+
+/// Compares a digest of the signature header, where there is one.
+fn compared<D: Digest>(
+    headers: &Headers,
+    tag: IndexSignatureTag,
+    what: &'static str,
+    main: &[u8],
+) -> Result<(), rpm::Error> {
+    let texts = headers.signature.texts(&headers.bytes, tag as u32);
+    let texts = texts.map_err(malformed)?;
+    let Some(expected) = texts.first() else {
+        return Ok(());
+    };
+    let digest = D::digest(main);
+    let actual: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    if actual.as_bytes() == *expected {
+        return Ok(());
+    }
+    Err(rpm::Error::DigestMismatchError {
+        digest: what,
+        expected: String::from_utf8_lossy(expected).into_owned(),
+        actual,
+    })
 }
 
 /// A package's headers, by `rpm-rs`.

@@ -15,6 +15,8 @@ const INTRODUCTION: usize = 16;
 const ENTRY: usize = 16;
 /// rpm's type for binary data.
 const BINARY: u32 = 7;
+/// Bytes of a header that is not large.
+const ORDINARY: usize = 16 * 1024;
 /// How many values all tags may have together. Parsed, each takes up to 24 bytes; a package of 100,000 files has some two million.
 const MAX_VALUES: usize = 16 * 1024 * 1024;
 
@@ -129,6 +131,10 @@ impl Section {
         Ok(self)
     }
 
+    pub(super) fn has(&self, tag: u32) -> bool {
+        self.index.contains_key(&tag)
+    }
+
     pub(super) fn texts<'a>(&self, bytes: &'a [u8], tag: u32) -> Result<Vec<&'a [u8]>, String> {
         let Some(location) = self.index.get(&tag) else {
             return Ok(Vec::new());
@@ -240,6 +246,8 @@ fn word(bytes: &[u8], at: usize) -> u32 {
 
 /// Appends `count` bytes of the source. What is allocated grows with what is there, not with what a damaged file claims.
 pub(super) fn take(source: &mut impl Read, bytes: &mut Vec<u8>, count: usize) -> io::Result<()> {
+    // Room for what an ordinary header has, at once.
+    bytes.reserve(count.min(ORDINARY));
     let got = source.take(count as u64).read_to_end(bytes)?;
     if got == count {
         Ok(())

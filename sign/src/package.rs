@@ -65,7 +65,7 @@ pub struct VerifiedPackage {
 ///
 /// # Errors
 /// When the input is damaged (then nothing is written), has no SHA-256 payload digest or is of format v6, when the key cannot
-/// sign, or when the output cannot be written. An existing `signed` stays as it was until the new one is whole.
+/// sign, or when the output cannot be written. An existing `signed` stays as it was until the new one is whole, and on the disk.
 pub fn sign_package(
     unsigned: &Path,
     signed: &Path,
@@ -116,7 +116,10 @@ pub fn sign_package(
         let built = UNIX_EPOCH + Duration::from_secs(built);
         file.set_modified(built).map_err(writing)?;
     }
-    file.sync_all().map_err(writing)?;
+    // A new file is the caller's to bring to the disk, with all others at once: a stage does.
+    if signed.exists() {
+        file.sync_all().map_err(writing)?;
+    }
     temporary
         .persist(signed)
         .map_err(|error| writing(error.error))?;

@@ -84,21 +84,20 @@ impl Gpg {
 
     /// Signs packages in place.
     pub fn sign_packages(&self, packages: &[PathBuf]) {
-        succeed(
-            Command::new("rpmsign")
-                .arg("--define")
-                .arg(format!("_gpg_name {}", self.fingerprint()))
-                .args([
-                    "--define",
-                    "_gpg_digest_algo sha256",
-                    "--define",
-                    "__gpg /usr/bin/gpg",
-                    "--addsign",
-                ])
-                .args(packages)
-                .env("GNUPGHOME", self.home())
-                .env("HOME", self.home()),
-        );
+        succeed(self.rpmsign().args(packages));
+    }
+
+    /// `rpmsign` with this key, about to sign in place what is added to its arguments.
+    pub fn rpmsign(&self) -> Command {
+        let mut command = Command::new("rpmsign");
+        command
+            .arg("--define")
+            .arg(format!("_gpg_name {}", self.fingerprint()))
+            .args(["--define", "_gpg_digest_algo sha256"])
+            .args(["--define", "__gpg /usr/bin/gpg", "--addsign"])
+            .env("GNUPGHOME", self.home())
+            .env("HOME", self.home());
+        command
     }
 }
 

@@ -95,6 +95,10 @@ impl Cli {
             target.store.clone_from(store);
         }
         match &mut self.command {
+            Command::Bench(arguments) => {
+                arguments.json = *json;
+                arguments.store.clone_from(store);
+            }
             Command::Clean(arguments) => {
                 arguments.json = *json;
                 arguments.store.clone_from(store);
@@ -149,7 +153,8 @@ impl Command {
             Self::Shell(arguments) => &mut arguments.target,
             Self::Compat(arguments) => &mut arguments.target,
             Self::Watch(arguments) => &mut arguments.target,
-            Self::Clean(_)
+            Self::Bench(_)
+            | Self::Clean(_)
             | Self::Compare(_)
             | Self::Completions { .. }
             | Self::Key(_)
@@ -179,7 +184,8 @@ impl Command {
             Self::Shell(arguments) => &arguments.target,
             Self::Compat(arguments) => &arguments.target,
             Self::Watch(arguments) => &arguments.target,
-            Self::Clean(_)
+            Self::Bench(_)
+            | Self::Clean(_)
             | Self::Compare(_)
             | Self::Completions { .. }
             | Self::Key(_)
@@ -486,6 +492,15 @@ pub enum Command {
     /// Run all tests of the project.
     #[command(after_help = "Examples:\n  cargo xtask test --setup\n  cargo xtask test -- sign::")]
     Test(TestArgs),
+    /// Measure the tool beside createrepo_c, rpmsign, dnf and rpm, with the same work in one run.
+    #[command(
+        after_help = "Examples:\n  cargo xtask bench\n  cargo xtask bench repodata closure     these, and their variants\n  \
+                            cargo xtask bench --short              on fewer packages, in a minute or two\n  \
+                            cargo xtask bench --json | jq '.rows[] | {name, ratio}'\n\n\
+                            tests/bench/rows.toml has what is measured, and what each has to reach. Ends with 3 where one is slower than its \
+                            floor by more than the noise of the run."
+    )]
+    Bench(BenchArgs),
 }
 
 /// What every command about a target takes.
@@ -975,6 +990,37 @@ pub struct CleanArgs {
     /// The next run builds or fetches it again.
     #[arg(long, conflicts_with = "all")]
     pub verify: bool,
+    /// The result as JSON: see [`GlobalArgs`].
+    #[arg(skip)]
+    pub json: bool,
+    /// Where fetched and built things are kept: see [`GlobalArgs`].
+    #[arg(skip)]
+    pub store: Option<PathBuf>,
+}
+
+/// Arguments of `bench`.
+#[derive(Debug, Clone, Args)]
+pub struct BenchArgs {
+    /// What to measure, such as `repodata`; all by default.
+    #[arg(value_name = "NAME")]
+    pub names: Vec<String>,
+    /// Measure on fewer packages.
+    ///
+    /// What takes no part in a short run is left out.
+    #[arg(long)]
+    pub short: bool,
+    /// How often each side runs.
+    #[arg(long, value_name = "N", default_value_t = NonZeroUsize::new(5).unwrap_or(NonZeroUsize::MIN))]
+    pub rounds: NonZeroUsize,
+    /// Put the table into this file, such as docs/performance.md.
+    #[arg(long, value_name = "FILE")]
+    pub write: Option<PathBuf>,
+    /// Target whose repository and buildroots are measured, where it was built.
+    #[arg(long, value_name = "NAME", default_value = "rehearsal")]
+    pub target: String,
+    /// Install missing host tools with apt or dnf, after naming them.
+    #[arg(long)]
+    pub setup: bool,
     /// The result as JSON: see [`GlobalArgs`].
     #[arg(skip)]
     pub json: bool,

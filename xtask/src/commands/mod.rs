@@ -1,6 +1,7 @@
 //! One module a command.
 
 mod advisories;
+mod bench;
 mod boot;
 mod build_again;
 mod bundle;
@@ -90,7 +91,8 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
                 secrets::hide_memory()?;
             }
             signals::heed(match cli.command {
-                Command::Bundle(_)
+                Command::Bench(_)
+                | Command::Bundle(_)
                 | Command::Promote(_)
                 | Command::Publish(_)
                 | Command::Test(_) => Then::CleanUp,
@@ -126,6 +128,7 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
         Command::Shell(arguments) => shell::run(&arguments),
         Command::Clean(arguments) => clean::run(&arguments),
         Command::Test(arguments) => test::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
     }
 }
 
@@ -183,6 +186,7 @@ fn work(command: &Command, distribution: Option<DistributionKind>) -> Work {
         // It is the user's ssh that it starts, with the user's keys: no namespace of our own.
         | Command::Publish(_)
         | Command::Promote(_)
+        | Command::Bench(_)
         | Command::Test(_) => Work::Other,
         _ => Work::Builds { setup },
     }

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::rich::Requirement;
 use super::universe::{Origin, Universe};
-use crate::repodata::{Entry, Package};
+use crate::{Entry, Package};
 
 /// A kmod whose symbols no single kernel provides.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use crate::repodata::{Entry, Evr, Flag};
+use crate::{Entry, Evr, Flag};
 
 /// How deep expressions may be nested. Packagers get to three; every level takes from the stack.
 const MAX_DEPTH: usize = 32;

@@ -2,7 +2,7 @@
 
 use super::rich::{self, Requirement};
 use super::universe::is_obsoleted;
-use crate::repodata::{Entry, Package};
+use crate::{Entry, Package};
 
 /// Whether one of the two says that it cannot be installed with the other: by a conflict (plain, by a path or rich) or by replacing it.
 pub fn exclude_each_other(a: &Package, b: &Package) -> bool {

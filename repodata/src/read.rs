@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
+use std::panic::resume_unwind;
 use std::path::Path;
+use std::thread;
 
 use lustre_files::tried;
 use sha2::{Digest, Sha256, Sha512};
@@ -22,7 +24,7 @@ pub struct Metadata {
 }
 
 /// The most that a metadata file may have, and the most that it may unpack to: several times what whole distributions have.
-pub(crate) const MAX_FILE: u64 = 256 << 20;
+pub const MAX_FILE: u64 = 256 << 20;
 const MAX_OPEN: u64 = 1 << 30;
 
 /// Reads `root/repodata`: verifies every file that `repomd.xml` lists, by size and digest, and parses the packages with
@@ -51,22 +53,36 @@ pub fn read(root: &Path) -> Result<Metadata, Error> {
             _ => {}
         }
     }
-    let mut packages = Vec::new();
-    if let Some((record, bytes)) = primary {
-        packages = opened(root, record, &bytes, |source| parse::primary(source))?;
-        if let Some(outside) = packages.iter().find(|it| !is_inside(&it.location)) {
-            let reason = format!(
-                "the package `{}` has its location `{}` outside of the repository",
-                outside.name, outside.location
-            );
-            return Err(Error::malformed(root.join(&record.location), reason));
-        }
+    let (Some((primary, primary_bytes)), Some((filelists, filelists_bytes))) = (primary, filelists)
+    else {
+        // Both are listed, as was seen above.
+        let kind = "primary";
+        return Err(Error::Missing { path: index, kind });
+    };
+    // One thread each: they have little to do with each other.
+    let (packages, lists) = thread::scope(|scope| {
+        let lists = scope.spawn(|| {
+            opened(root, filelists, &filelists_bytes, |source| {
+                parse::filelists(source)
+            })
+        });
+        let packages = opened(root, primary, &primary_bytes, |source| {
+            parse::primary(source)
+        });
+        (packages, lists.join())
+    });
+    let mut packages = packages?;
+    if let Some(outside) = packages.iter().find(|it| !is_inside(&it.location)) {
+        let reason = format!(
+            "the package `{}` has its location `{}` outside of the repository",
+            outside.name, outside.location
+        );
+        return Err(Error::malformed(root.join(&primary.location), reason));
     }
-    if let Some((record, bytes)) = filelists {
-        opened(root, record, &bytes, |source| {
-            parse::filelists(source, &mut packages)
-        })?;
-    }
+    lists
+        .unwrap_or_else(|panic| resume_unwind(panic))?
+        .add_to(&mut packages)
+        .map_err(|reason| Error::malformed(root.join(&filelists.location), reason))?;
     Ok(Metadata { repomd, packages })
 }
 

@@ -21,7 +21,7 @@ const CHANGELOGS: usize = 10;
 ///
 /// # Errors
 /// The reason, where the header contradicts itself or a text cannot be in XML.
-pub(super) fn package(headers: &Headers, is_source: bool) -> Result<Package, String> {
+pub(super) fn package(headers: &Headers) -> Result<Package, String> {
     let text = |tag: Tag, what: &str| match headers.text(tag as u32)? {
         None => Ok(String::new()),
         Some(bytes) => to_text(bytes, what),
@@ -30,7 +30,7 @@ pub(super) fn package(headers: &Headers, is_source: bool) -> Result<Package, Str
     let epoch = number(Tag::RPMTAG_EPOCH)?;
     let mut package = Package {
         name: text(Tag::RPMTAG_NAME, "name")?,
-        arch: if is_source {
+        arch: if is_source(headers)? {
             "src".to_owned()
         } else {
             text(Tag::RPMTAG_ARCH, "architecture")?
@@ -72,6 +72,20 @@ pub(super) fn package(headers: &Headers, is_source: bool) -> Result<Package, Str
     }
     relations::add(headers, &mut package)?;
     Ok(package)
+}
+
+/// Whether it is a source package: the old ones say so only by the one folder, without a name, in which all their files are.
+fn is_source(headers: &Headers) -> Result<bool, String> {
+    if headers.has(Tag::RPMTAG_SOURCEPACKAGE as u32) {
+        return Ok(true);
+    }
+    if headers.has(Tag::RPMTAG_SOURCERPM as u32) {
+        return Ok(false);
+    }
+    Ok(matches!(
+        headers.texts(Tag::RPMTAG_DIRNAMES as u32)?[..],
+        [folder] if folder.is_empty()
+    ))
 }
 
 /// The unpacked payload's size, from the main header or, where v4 packages have it, from the signature header. A

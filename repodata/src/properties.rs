@@ -127,7 +127,8 @@ proptest! {
             kind.head(packages.len()) + &body + kind.tail()
         };
         let mut read = parse::primary(document(Document::Primary).as_bytes()).map_err(|fault| TestCaseError::fail(fault.to_string()))?;
-        parse::filelists(document(Document::Filelists).as_bytes(), &mut read).map_err(|fault| TestCaseError::fail(fault.to_string()))?;
+        let lists = parse::filelists(document(Document::Filelists).as_bytes()).map_err(|fault| TestCaseError::fail(fault.to_string()))?;
+        lists.add_to(&mut read).map_err(TestCaseError::fail)?;
         prop_assert_eq!(read, packages);
     }
 

@@ -2,7 +2,7 @@
 
 use super::rich::{Requirement, parse};
 use super::{Universe, kernel};
-use crate::repodata::{Entry, Evr, File, FileKind, Flag, Package};
+use crate::{Entry, Evr, File, FileKind, Flag, Package};
 
 /// A package: `name evr | provides, … | requires, … | files …`, all parts after the first optional.
 fn package(text: &str) -> Package {

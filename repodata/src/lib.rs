@@ -6,9 +6,16 @@
 //! - `header`: an RPM's header to the model.
 //! - `render`: the model to XML. `document` and `parse`: XML to the model. `repomd`: the index, `repomd.xml`.
 //! - `output`: compressed, hashed and named files, and the swap of the whole folder.
+//! - [`closure`]: whether packages find what they require, by their metadata.
 //!
 //! `docs/decisions/0001-repodata.md` says why this is written here instead of taken from a library.
 
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests look from outside")
+)]
+
+pub mod closure;
 mod document;
 mod error;
 mod header;
@@ -24,7 +31,6 @@ mod write;
 
 pub use error::Error;
 pub use model::{Changelog, Checksum, Entry, Evr, File, FileKind, Flag, Package, Relation};
-pub(crate) use read::MAX_FILE;
-pub use read::{Metadata, primary, read};
+pub use read::{MAX_FILE, Metadata, primary, read};
 pub use repomd::{Record, Repomd};
 pub use write::{Options, write};

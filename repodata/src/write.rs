@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::Read;
+use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError, mpsc};
@@ -113,6 +113,9 @@ fn packages(root: &Path) -> Result<Vec<PathBuf>, Error> {
     found.sort_by(|a, b| (a.file_name(), a.parent()).cmp(&(b.file_name(), b.parent())));
     Ok(found)
 }
+
+/// How much of a package is read at once: most have no more.
+const BUFFER: usize = 64 * 1024;
 
 /// How many packages are read at a time at most, on however many processors: each may have as much as a header can.
 const MAX_WORKERS: usize = 8;
@@ -247,20 +250,18 @@ fn load(root: &Path, path: &Path, read_only: bool) -> Result<Package, Error> {
     let location = location.to_str().ok_or_else(|| Error::Name {
         path: path.to_owned(),
     })?;
-    let mut file = lustre_files::open(path).map_err(tried("open", path))?;
-    let headers = Headers::read(&mut file).map_err(|source| Error::Rpm {
+    let file = lustre_files::open(path).map_err(tried("open", path))?;
+    let mut source = BufReader::with_capacity(BUFFER, &file);
+    let headers = Headers::read(&mut source).map_err(|source| Error::Rpm {
         path: path.to_owned(),
         source: source.into(),
     })?;
-    let metadata = headers
-        .metadata()
-        .and_then(|metadata| metadata.check_digests()?.result().map(|()| metadata))
-        .map_err(|source| Error::Rpm {
-            path: path.to_owned(),
-            source,
-        })?;
-    let mut package = header::package(&headers, metadata.is_source_package()).map_err(refused)?;
-    let (checksum, size) = digest(headers.bytes(), &mut file).map_err(tried("read", path))?;
+    headers.check_digests().map_err(|source| Error::Rpm {
+        path: path.to_owned(),
+        source,
+    })?;
+    let mut package = header::package(&headers).map_err(refused)?;
+    let (checksum, size) = digest(headers.bytes(), source).map_err(tried("read", path))?;
     if let Some(expected) = header::file_size(&headers).map_err(refused)?
         && expected != size
     {
@@ -279,19 +280,21 @@ fn load(root: &Path, path: &Path, read_only: bool) -> Result<Package, Error> {
 }
 
 /// The digest and the size of a file of which the `head` has been read already.
-fn digest(head: &[u8], rest: &mut impl Read) -> std::io::Result<(Checksum, u64)> {
+fn digest(head: &[u8], mut rest: impl BufRead) -> std::io::Result<(Checksum, u64)> {
     let mut hasher = Sha256::new();
     hasher.update(head);
     let mut size = head.len() as u64;
-    let mut buffer = vec![0; 128 * 1024];
     loop {
-        match rest.read(&mut buffer)? {
-            0 => return Ok((sha256(hasher), size)),
-            count => {
-                hasher.update(&buffer[..count]);
-                size += count as u64;
-            }
-        }
+        let bytes = match rest.fill_buf() {
+            Ok([]) => return Ok((sha256(hasher), size)),
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        hasher.update(bytes);
+        let count = bytes.len();
+        size += count as u64;
+        rest.consume(count);
     }
 }
 
@@ -357,6 +360,7 @@ fn groups(staged: &Staged, path: &Path, time: u64) -> Result<[Record; 2], Error>
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::io::Read;
 
     use super::*;
 

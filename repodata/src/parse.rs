@@ -1,6 +1,6 @@
 //! `primary.xml` and `filelists.xml` to packages.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::BufRead;
 use std::path::{Component, Path};
 
@@ -14,22 +14,67 @@ pub(super) fn primary(source: impl BufRead) -> Result<Vec<Package>, Fault> {
     Ok(parser.packages)
 }
 
-/// Adds the files of `filelists.xml` to the packages.
-pub(super) fn filelists(source: impl BufRead, packages: &mut [Package]) -> Result<(), Fault> {
-    let mut by_id: HashMap<String, Vec<usize>> = HashMap::with_capacity(packages.len());
-    for (index, package) in packages.iter().enumerate() {
-        // The same RPM may be in the repository at two places.
-        by_id
-            .entry(package.checksum.hex.clone())
-            .or_default()
-            .push(index);
+/// The lists of `filelists.xml`.
+pub(super) fn filelists(source: impl BufRead) -> Result<FileLists, Fault> {
+    let mut parser = Filelists::default();
+    document::parse(source, "filelists", &mut parser)?;
+    Ok(FileLists(parser.lists))
+}
+
+/// What `filelists.xml` says, in its order.
+pub(super) struct FileLists(Vec<FileList>);
+
+/// The files of one package.
+#[derive(Default)]
+struct FileList {
+    /// The package's id: the digest of its file.
+    id: String,
+    name: String,
+    files: Vec<File>,
+}
+
+impl FileLists {
+    /// Gives the packages of `primary.xml` their files.
+    ///
+    /// # Errors
+    /// The reason, where the two documents are not of the same packages.
+    pub(super) fn add_to(self, packages: &mut [Package]) -> Result<(), String> {
+        let mut by_id: HashMap<String, Vec<usize>> = HashMap::with_capacity(packages.len());
+        for (index, package) in packages.iter().enumerate() {
+            // The same RPM may be in the repository at two places.
+            by_id
+                .entry(package.checksum.hex.clone())
+                .or_default()
+                .push(index);
+        }
+        // Each of a package's places gets its list once, though it is listed for each of them.
+        let mut listed = HashSet::new();
+        for FileList { id, name, files } in self.0 {
+            let Some(indexes) = by_id.remove(&id) else {
+                if listed.contains(&id) {
+                    continue;
+                }
+                return Err(format!(
+                    "the package `{name}` with the id {id} is not in primary.xml"
+                ));
+            };
+            if let [index] = indexes[..] {
+                packages[index].files = files;
+            } else {
+                for index in indexes {
+                    packages[index].files.clone_from(&files);
+                }
+            }
+            listed.insert(id);
+        }
+        match by_id.values().flatten().min() {
+            Some(index) => Err(format!(
+                "the package {} of primary.xml has no list of files",
+                packages[*index].nevra()
+            )),
+            None => Ok(()),
+        }
     }
-    let mut parser = Filelists {
-        packages,
-        by_id,
-        ..Filelists::default()
-    };
-    document::parse(source, "filelists", &mut parser)
 }
 
 #[derive(Default)]
@@ -120,34 +165,23 @@ impl Elements for Primary {
 }
 
 #[derive(Default)]
-struct Filelists<'a> {
+struct Filelists {
     announced: Option<usize>,
-    packages: &'a mut [Package],
-    by_id: HashMap<String, Vec<usize>>,
-    /// The packages that the element in hand is about; taken out of `by_id`, so that what is left has no file list.
-    current: Option<Vec<usize>>,
-    count: usize,
+    lists: Vec<FileList>,
+    list: Option<FileList>,
     kind: Option<FileKind>,
-    files: Vec<File>,
 }
 
-impl Elements for Filelists<'_> {
+impl Elements for Filelists {
     fn open(&mut self, name: &str, attributes: &Attributes<'_>) -> Result<(), String> {
         match name {
             "filelists" => self.announced = announced(attributes)?,
             "package" => {
-                let id = attributes.required("pkgid")?;
-                // A repository with the same RPM twice lists its files twice.
-                self.current = self.by_id.remove(&id).or_else(|| {
-                    let same = |p: &Package| p.checksum.hex == id;
-                    self.packages.iter().any(same).then(Vec::new)
+                self.list = Some(FileList {
+                    id: attributes.required("pkgid")?,
+                    name: attributes.optional("name")?.unwrap_or_default(),
+                    files: Vec::new(),
                 });
-                if self.current.is_none() {
-                    let name = attributes.optional("name")?.unwrap_or_default();
-                    return Err(format!(
-                        "the package `{name}` with the id {id} is not in primary.xml"
-                    ));
-                }
             }
             "file" => {
                 self.kind = Some(match attributes.optional("type")?.as_deref() {
@@ -166,32 +200,14 @@ impl Elements for Filelists<'_> {
         match name {
             "file" => {
                 let kind = self.kind.take().ok_or("a file inside of a file")?;
-                self.files.push(File {
+                let list = self.list.as_mut().ok_or("a file of no package")?;
+                list.files.push(File {
                     path: text.to_owned(),
                     kind,
                 });
             }
-            "package" => {
-                self.count += 1;
-                let files = std::mem::take(&mut self.files);
-                let indexes = self.current.take().unwrap_or_default();
-                if let [index] = indexes[..] {
-                    self.packages[index].files = files;
-                } else {
-                    for index in indexes {
-                        self.packages[index].files.clone_from(&files);
-                    }
-                }
-            }
-            "filelists" => {
-                if let Some(index) = self.by_id.values().flatten().min() {
-                    return Err(format!(
-                        "the package {} of primary.xml has no list of files",
-                        self.packages[*index].nevra()
-                    ));
-                }
-                return counted(self.announced, self.count);
-            }
+            "package" => self.lists.extend(self.list.take()),
+            "filelists" => return counted(self.announced, self.lists.len()),
             _ => {}
         }
         Ok(())
@@ -330,10 +346,16 @@ mod tests {
 </package>
 </filelists>"#;
 
+    /// Adds the files of a document.
+    fn add(document: &str, packages: &mut [Package]) -> Result<(), String> {
+        let lists = filelists(document.as_bytes()).map_err(|fault| fault.to_string())?;
+        lists.add_to(packages)
+    }
+
     #[test]
     fn a_package() {
         let mut packages = primary(PRIMARY.as_bytes()).unwrap();
-        filelists(FILELISTS.as_bytes(), &mut packages).unwrap();
+        add(FILELISTS, &mut packages).unwrap();
         let package = &packages[0];
         assert_eq!(package.nevra(), "kmod-x-1.0-2.el8.x86_64");
         assert_eq!(package.summary, "A & B");
@@ -368,21 +390,34 @@ mod tests {
         for (from, to, expected) in [
             ("pkgid=\"aa\"", "pkgid=\"bb\"", "is not in primary.xml"),
             ("type=\"dir\"", "type=\"x\"", "unknown type of file"),
+            (
+                "<package ",
+                "<file>/a</file><package ",
+                "a file of no package",
+            ),
         ] {
-            let error = filelists(
-                FILELISTS.replace(from, to).as_bytes(),
-                &mut packages.clone(),
-            )
-            .unwrap_err()
-            .to_string();
+            let error = add(&FILELISTS.replace(from, to), &mut packages.clone()).unwrap_err();
             assert!(error.contains(expected), "{error}");
         }
         let empty = "<filelists packages=\"0\"/>";
-        let error = filelists(empty.as_bytes(), &mut packages.clone()).unwrap_err();
-        assert!(
-            error.to_string().contains("has no list of files"),
-            "{error}"
-        );
+        let error = add(empty, &mut packages.clone()).unwrap_err();
+        assert!(error.contains("has no list of files"), "{error}");
+    }
+
+    #[test]
+    fn a_package_at_two_places_is_listed_once_or_twice() {
+        let one = primary(PRIMARY.as_bytes()).unwrap();
+        let mut twice = [one.clone(), one].concat();
+        add(FILELISTS, &mut twice).unwrap();
+        assert_eq!(twice[0].files.len(), 3);
+        assert_eq!(twice[0].files, twice[1].files);
+        let (_, list) = FILELISTS.split_once('\n').unwrap();
+        let listed = list.replace("</filelists>", "");
+        let both = format!("<filelists packages=\"2\">{listed}{listed}</filelists>");
+        let mut again = twice.clone();
+        again[1].files.clear();
+        add(&both, &mut again).unwrap();
+        assert_eq!(again, twice);
     }
 
     #[test]

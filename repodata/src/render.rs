@@ -295,23 +295,34 @@ impl Xml {
 
 /// Appends `text` so that a parser gives back the same, line ends and tabs included. Attributes are in ASCII, as
 /// libxml2 writes them for createrepo_c, so that even the bytes are the same.
-fn escape(out: &mut String, text: &str, attribute: bool) {
-    for c in text.chars() {
-        match c {
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '&' => out.push_str("&amp;"),
-            '\r' => out.push_str("&#13;"),
-            '"' if attribute => out.push_str("&quot;"),
-            '\n' if attribute => out.push_str("&#10;"),
-            '\t' if attribute => out.push_str("&#9;"),
-            _ if attribute && !c.is_ascii() => {
+fn escape(out: &mut String, mut text: &str, attribute: bool) {
+    let is_special = |byte: u8| match byte {
+        b'<' | b'>' | b'&' | b'\r' => true,
+        b'"' | b'\n' | b'\t' | 0x80.. => attribute,
+        _ => false,
+    };
+    // Most texts have nothing of this, so what is between is taken as a whole. What is special starts a character.
+    while let Some(at) = text.bytes().position(is_special) {
+        let (plain, rest) = text.split_at(at);
+        out.push_str(plain);
+        let mut rest = rest.chars();
+        match rest.next() {
+            Some('<') => out.push_str("&lt;"),
+            Some('>') => out.push_str("&gt;"),
+            Some('&') => out.push_str("&amp;"),
+            Some('\r') => out.push_str("&#13;"),
+            Some('"') => out.push_str("&quot;"),
+            Some('\n') => out.push_str("&#10;"),
+            Some('\t') => out.push_str("&#9;"),
+            Some(other) => {
                 // Writing to a String cannot fail.
-                let _ = write!(out, "&#x{:X};", u32::from(c));
+                let _ = write!(out, "&#x{:X};", u32::from(other));
             }
-            _ => out.push(c),
+            None => {}
         }
+        text = rest.as_str();
     }
+    out.push_str(text);
 }
 
 #[cfg(test)]
@@ -365,7 +376,8 @@ mod tests {
         let package = sample();
         let document = |kind: Document| kind.head(1) + &kind.package(&package) + kind.tail();
         let mut packages = parse::primary(document(Document::Primary).as_bytes()).unwrap();
-        parse::filelists(document(Document::Filelists).as_bytes(), &mut packages).unwrap();
+        let lists = parse::filelists(document(Document::Filelists).as_bytes()).unwrap();
+        lists.add_to(&mut packages).unwrap();
         assert_eq!(packages, [package]);
     }
 

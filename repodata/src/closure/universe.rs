@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use super::rich::{self, ParseError, Requirement};
-use crate::repodata::{Entry, Flag, Package};
+use crate::{Entry, Flag, Package};
 
 /// Which side a package is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
