@@ -24,10 +24,10 @@ pub const SPECS_VARIABLE: &str = "LUSTRE_REPO_SPECS";
 pub const DEFAULTS: &str = "lustre-repo.toml";
 
 /// What was chosen, from the moment that it is known.
-static CHOSEN: OnceLock<Chosen> = OnceLock::new();
+static CHOSEN: OnceLock<Specs> = OnceLock::new();
 
 #[derive(Debug)]
-struct Chosen {
+struct Specs {
     specs: PathBuf,
     /// Whether the specs are a folder that the user named.
     named: bool,
@@ -86,7 +86,7 @@ pub fn settle(named: Option<&Path>) -> Result<(), Usage> {
     };
     let named = named.is_some();
     // Only the first call counts, and there is one command in a run.
-    CHOSEN.get_or_init(|| Chosen { specs, named });
+    CHOSEN.get_or_init(|| Specs { specs, named });
     Ok(())
 }
 

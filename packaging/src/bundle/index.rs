@@ -37,7 +37,7 @@ const VERSION: u32 = 1;
 /// What a bundle was made with and for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Made {
+pub struct Provenance {
     /// The version of the tool.
     pub tool: String,
     /// The digest of its code.
@@ -89,7 +89,7 @@ pub struct Index {
     format: String,
     version: u32,
     /// What it was made with and for.
-    pub made: Made,
+    pub made: Provenance,
     /// Everything behind it, in its order.
     pub members: Vec<Member>,
 }
@@ -102,7 +102,7 @@ struct Head {
 }
 
 impl Index {
-    pub(super) fn new(made: Made, mut members: Vec<Member>) -> Self {
+    pub(super) fn new(made: Provenance, mut members: Vec<Member>) -> Self {
         members.sort_by(|a, b| (a.kind, &a.path).cmp(&(b.kind, &b.path)));
         Self {
             format: FORMAT.to_owned(),

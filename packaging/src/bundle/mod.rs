@@ -24,6 +24,6 @@ mod write;
 
 pub use archive::{Archive, Written, begins_with};
 pub use error::Error;
-pub use index::{INDEX, Index, Kind, Made, Member};
+pub use index::{INDEX, Index, Kind, Member, Provenance};
 pub use read::{Bundle, Taken};
 pub use write::Contents;

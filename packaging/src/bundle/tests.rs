@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tar::{EntryType, Header};
 
 use super::archive::{BLOCK, header, padded};
-use super::index::{INDEX, Index, Kind, LOCK, Made, Member};
+use super::index::{INDEX, Index, Kind, LOCK, Member, Provenance};
 use super::*;
 use crate::lock::{FilePin, Lock, PackagePin};
 use crate::store::{Digest, Store};
@@ -18,7 +18,7 @@ const CONTENTS: [&str; 3] = ["first", "second, longer", ""];
 struct World {
     dir: tempfile::TempDir,
     store: Store,
-    made: Made,
+    made: Provenance,
     lock: Lock,
     text: String,
 }
@@ -47,7 +47,7 @@ impl World {
         let (none, trees) = (BTreeMap::new(), BTreeMap::new());
         let lock = Lock::new("site", request, none, trees, packages.collect());
         let text = lock.to_toml().unwrap();
-        let made = Made {
+        let made = Provenance {
             tool: "1".to_owned(),
             code: "2".to_owned(),
             target: "site".to_owned(),

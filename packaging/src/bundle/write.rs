@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use lustre_files::PathError;
 
 use super::index::{
-    INDEX, Index, Kind, LARGEST_OF_SITE, LOCK, Made, Member, OF_SITE, pack, pinned,
+    INDEX, Index, Kind, LARGEST_OF_SITE, LOCK, Member, OF_SITE, Provenance, pack, pinned,
 };
 use super::{Archive, Error, Written};
 use crate::lock::Lock;
@@ -17,7 +17,7 @@ use crate::store::{Digest, Store};
 #[derive(Debug, Clone, Copy)]
 pub struct Contents<'a> {
     /// What it is made with and for.
-    pub made: &'a Made,
+    pub made: &'a Provenance,
     /// The lock: everything that it pins is in the store.
     pub lock: &'a Lock,
     /// Its text, byte for byte.

@@ -19,7 +19,7 @@ pub struct Recipe {
     /// The folder the recipe was read from; own packages and the key lie in it.
     #[serde(skip)]
     pub dir: PathBuf,
-    /// The folders of the recipes that were laid over it, the nearest first; more own packages lie in them.
+    /// The folders of the recipes that inherit from it, the nearest first; more own packages lie in them.
     #[serde(skip)]
     pub over: Vec<PathBuf>,
     /// The distribution itself.

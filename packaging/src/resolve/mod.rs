@@ -35,4 +35,4 @@ pub use modules::module_streams;
 pub use signers::signers;
 pub use spec::build_requires;
 pub use srpm::{SourcePackage, srpm, srpms};
-pub use watched::{Seen, changed};
+pub use watched::{RepositoryState, changed};

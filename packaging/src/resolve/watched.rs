@@ -10,7 +10,7 @@ use crate::target::{BaseRepository, Distribution};
 /// A repository's `repomd.xml` as it was seen. It says that something changed and no more: what is believed is read and checked anew.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Seen {
+pub struct RepositoryState {
     /// Where the repository was, before mirrors.
     pub location: String,
     /// The digest of the file.
@@ -29,8 +29,8 @@ pub fn changed(
     downloader: &Downloader<'_>,
     distribution: &Distribution,
     repository: &BaseRepository,
-    seen: Option<&Seen>,
-) -> Result<Option<Seen>, Error> {
+    seen: Option<&RepositoryState>,
+) -> Result<Option<RepositoryState>, Error> {
     let mut places = distribution.locations(repository)?;
     let seen = seen.filter(|seen| places.contains(&seen.location));
     if let Some(seen) = seen {
@@ -62,7 +62,7 @@ pub fn changed(
                 if seen.is_some_and(|seen| seen.sha256 == sha256) {
                     return Ok(None);
                 }
-                return Ok(Some(Seen {
+                return Ok(Some(RepositoryState {
                     location,
                     sha256,
                     validators,

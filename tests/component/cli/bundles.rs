@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 
-use lustre_packaging::bundle::{Contents, Made};
+use lustre_packaging::bundle::{Contents, Provenance};
 use lustre_packaging::lock::Lock;
 use lustre_packaging::store::{Digest, Store};
 use lustre_repo_tests::command_line::{CARGO_SAYS, Home, Run, project, run};
@@ -15,7 +15,7 @@ fn bundle(folder: &Path, target: &str, site: &[(&str, &str)]) -> PathBuf {
     let store = Store::open(&folder.join("made"), "a test", &mut |_| {}).unwrap();
     let (files, trees) = (BTreeMap::new(), BTreeMap::new());
     let lock = Lock::new(target, Digest::of_bytes(b"x"), files, trees, Vec::new());
-    let made = Made {
+    let made = Provenance {
         tool: "9.9.9".to_owned(),
         code: "other".to_owned(),
         target: target.to_owned(),

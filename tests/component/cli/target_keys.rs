@@ -11,6 +11,9 @@ use lustre_repo_tests::secret_search::SecretParts;
 
 use crate::keys::{armored, manglings};
 
+/// A target's file with a value in one of its places.
+type Place = fn(&str) -> String;
+
 /// The rehearsal distribution's key: it is no secret, and looks like one.
 fn secret() -> Key {
     let file = project().join("specs/distributions/rehearsal/key.asc");
@@ -70,7 +73,7 @@ fn no_error_of_a_target_shows_a_byte_of_a_secret_key_wherever_it_stands() {
     ));
     let joined = format!("{public}{armored}").replace('\n', " ");
     all.push(("behind its public key, on one line".to_owned(), joined));
-    let places: [(&str, fn(&str) -> String); 10] = [
+    let places: [(&str, Place); 10] = [
         ("next_key", |value| {
             format!("[repository]\nnext_key = {value}\n")
         }),

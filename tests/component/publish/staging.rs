@@ -15,7 +15,12 @@ use crate::servers::{HOST, Rsyncd, S3, Sshd};
 const STAGING: &[&str] = &["--staging"];
 
 /// From the first release to the third, each staged first: what clients and testers see at `at`, and what becomes of it.
-fn road(home: &Home, to: &str, at: &Path, change: &dyn Fn(&mut std::process::Command)) {
+fn from_the_first_to_the_third(
+    home: &Home,
+    to: &str,
+    at: &Path,
+    change: &dyn Fn(&mut std::process::Command),
+) {
     let ran = |mut command: std::process::Command| -> Run {
         change(&mut command);
         run(&mut command)
@@ -76,14 +81,14 @@ fn what_is_staged_in_a_folder_is_what_goes_live() {
     let home = Home::new();
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path().join("www");
-    road(&home, at.to_str().unwrap(), &at, &|_| {});
+    from_the_first_to_the_third(&home, at.to_str().unwrap(), &at, &|_| {});
 }
 
 #[test]
 fn what_is_staged_by_rsync_is_what_goes_live() {
     let home = Home::new();
     let server = Rsyncd::new("munge symlinks = no");
-    road(
+    from_the_first_to_the_third(
         &home,
         &server.url("deep/www"),
         &server.path("deep/www"),
@@ -91,7 +96,7 @@ fn what_is_staged_by_rsync_is_what_goes_live() {
     );
     let server = Sshd::new();
     let at = server.path("www");
-    road(
+    from_the_first_to_the_third(
         &home,
         &format!("{HOST}:{}", at.display()),
         &at,

@@ -82,7 +82,7 @@ impl Format for Apt {
             ("sources.list", 1),
             ("sources.list", 2),
         ] {
-            let named = sources::Asked {
+            let named = sources::IndexTarget {
                 origin: String::new(),
                 suite: "bookworm".to_owned(),
                 component: "main".to_owned(),

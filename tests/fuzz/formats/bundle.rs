@@ -45,7 +45,7 @@ fn good() -> Vec<u8> {
         fs::write(&own, "inherits = 'rehearsal'\n")?;
         let out = folder.path().join("out");
         bundle::Contents {
-            made: &bundle::Made {
+            made: &bundle::Provenance {
                 tool: "1".to_owned(),
                 code: "2".to_owned(),
                 target: "site".to_owned(),

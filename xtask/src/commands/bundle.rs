@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use lustre_files::advised;
-use lustre_packaging::bundle::{Contents, INDEX, Made, Written, begins_with};
+use lustre_packaging::bundle::{Contents, INDEX, Provenance, Written, begins_with};
 
 use super::from_bundle::specs;
 use super::repo::fetched;
@@ -131,7 +131,7 @@ fn sources(arguments: &BundleArgs, output: &Path) -> anyhow::Result<(Written, St
         ));
     }
     let instead = context.target.chosen.instead;
-    let made = Made {
+    let made = Provenance {
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         code: env!("LUSTRE_REPO_CODE").to_owned(),
         target: context.target.name.clone(),

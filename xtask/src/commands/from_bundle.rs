@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use anyhow::{Context as _, bail};
 use lustre_files::advised;
-use lustre_packaging::bundle::{Bundle, Made};
+use lustre_packaging::bundle::{Bundle, Provenance};
 use lustre_packaging::source::Error;
 use lustre_packaging::store::{Digest, EntryKind, list_tree};
 use lustre_packaging::{stage, target};
@@ -291,7 +291,7 @@ impl Fitting {
 }
 
 /// How the tool and the specs differ from those that made the bundle; nothing where they are the same.
-fn differences(made: &Made) -> anyhow::Result<String> {
+fn differences(made: &Provenance) -> anyhow::Result<String> {
     let here = specs()?;
     let names: BTreeSet<&String> = here.keys().chain(made.specs.keys()).collect();
     let mut other = names

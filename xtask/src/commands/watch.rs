@@ -25,7 +25,8 @@ use crate::graph::{BuildGraph, KERNEL_PACKAGE};
 use crate::lock::{PinScope, fetch, misfit, path, write};
 use crate::watch::state::State;
 use crate::watch::{
-    Advisory, FORMAT, Failed, Fits, Known, New, Preflight, Report, Repository, Watched, text,
+    Advisory, Compatibility, FORMAT, Failed, Fits, New, Preflight, Report, Repository, Watched,
+    text,
 };
 use crate::{place, sources, ui};
 
@@ -308,7 +309,7 @@ fn tell(
         watched.kernels.push(New {
             version: version.clone(),
             repository: one.repository.clone(),
-            known: Known {
+            known: Compatibility {
                 result: if known.is_some() { "fail" } else { "pass" },
                 why: known,
             },

@@ -81,7 +81,7 @@ pub struct New {
     /// The repository with its source package.
     pub repository: String,
     /// What is known of it with the target's Lustre.
-    pub known: Known,
+    pub known: Compatibility,
     /// Whether the modules of the target's repository load on it; none where that is not known.
     pub compat: Option<Kernel>,
     /// Why not.
@@ -92,7 +92,7 @@ pub struct New {
 
 /// What is known of a kernel with a Lustre.
 #[derive(Debug, Serialize)]
-pub struct Known {
+pub struct Compatibility {
     /// `fail` where they are known not to go together, else `pass`.
     pub result: &'static str,
     /// Why not.

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use lustre_packaging::resolve::Seen;
+use lustre_packaging::resolve::RepositoryState;
 use lustre_packaging::store::{Digest, Store};
 use serde::{Deserialize, Serialize};
 
@@ -24,7 +24,7 @@ pub struct State {
     /// The newer kernels that were told.
     pub told: Vec<String>,
     /// The repositories, by their ids.
-    pub repositories: BTreeMap<String, Seen>,
+    pub repositories: BTreeMap<String, RepositoryState>,
 }
 
 impl State {

@@ -276,7 +276,7 @@ mod tests {
         let kernel = |number: usize| New {
             version: format!("6.12.0-{number}"),
             repository: "base".to_owned(),
-            known: super::super::Known {
+            known: super::super::Compatibility {
                 result: "pass",
                 why: None,
             },

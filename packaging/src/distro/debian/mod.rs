@@ -19,7 +19,7 @@ use std::process::Command;
 pub use error::Error;
 use host::{check_host, configuration, host_acquire};
 pub(crate) use pins::lines;
-use sources::{Asked, Entry, Options};
+use sources::{Entry, IndexTarget, Options};
 
 use lustre_files::at;
 
@@ -31,7 +31,7 @@ use crate::process;
 const ORIGIN: &str = "Debian";
 
 /// What apt answers of its sources.
-fn ask(mut apt: Command) -> Result<Vec<Asked>, Error> {
+fn ask(mut apt: Command) -> Result<Vec<IndexTarget>, Error> {
     apt.args(["indextargets", "--format", sources::FORMAT])
         .arg("Created-By: Packages");
     let out = process::output(&mut apt).map_err(|source| Error::Apt {
@@ -201,7 +201,7 @@ impl Apt {
     }
 
     /// What is in the lists that were fetched.
-    fn ask(&self) -> Result<Vec<Asked>, Error> {
+    fn ask(&self) -> Result<Vec<IndexTarget>, Error> {
         ask(self.command("apt-get"))
     }
 

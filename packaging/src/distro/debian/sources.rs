@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 /// One archive, suite and component that apt uses, and the entry that it is from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Asked {
+pub struct IndexTarget {
     /// Who publishes it, by its own words; empty where its list was not fetched yet.
     pub origin: String,
     /// The suite, as the entry has it: `bookworm-updates`.
@@ -28,7 +28,7 @@ pub const FORMAT: &str =
 ///
 /// # Errors
 /// A line of another form.
-pub fn asked(answer: &str) -> Result<Vec<Asked>, String> {
+pub fn asked(answer: &str) -> Result<Vec<IndexTarget>, String> {
     let mut all = Vec::new();
     for line in answer.lines().filter(|line| !line.is_empty()) {
         let parts: Vec<&str> = line.split('\t').collect();
@@ -39,7 +39,7 @@ pub fn asked(answer: &str) -> Result<Vec<Asked>, String> {
         if *arch != "amd64" {
             continue;
         }
-        all.push(Asked {
+        all.push(IndexTarget {
             // What apt does not know, it leaves as it stands.
             origin: Some(*origin)
                 .filter(|origin| !origin.starts_with("$("))
@@ -79,7 +79,7 @@ pub enum Options {
 
 impl Options {
     /// Those of the entry that apt named, in the text of its file; none where the text has no such entry.
-    pub fn of(asked: &Asked, text: &str) -> Option<Self> {
+    pub fn of(asked: &IndexTarget, text: &str) -> Option<Self> {
         let stanzas = asked.file.extension().is_some_and(|end| end == "sources");
         if stanzas {
             of_stanza(asked, text).map(Self::Fields)
@@ -99,7 +99,7 @@ fn of_line(line: &str) -> Option<String> {
     })
 }
 
-fn of_stanza(asked: &Asked, text: &str) -> Option<String> {
+fn of_stanza(asked: &IndexTarget, text: &str) -> Option<String> {
     let lines: Vec<&str> = text.lines().filter(|l| !l.starts_with('#')).collect();
     let stanzas: Vec<Vec<(&str, String)>> = lines
         .split(|line| line.trim().is_empty())
@@ -180,7 +180,7 @@ pub fn written(entries: &[Entry]) -> (String, String) {
 mod tests {
     use super::*;
 
-    fn one(file: &str, number: usize, uri: &str) -> Asked {
+    fn one(file: &str, number: usize, uri: &str) -> IndexTarget {
         let line = format!("Debian\tbookworm\tmain\tamd64\t{uri}\t{file}:{number}");
         asked(&line).unwrap().remove(0)
     }
