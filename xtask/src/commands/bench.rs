@@ -4,6 +4,7 @@ use std::os::unix::process::CommandExt;
 use std::path::absolute;
 
 use anyhow::{Context as _, bail};
+use lustre_files::advised;
 use lustre_packaging::{host, process};
 
 use crate::called;
@@ -19,9 +20,10 @@ const BELOW: i32 = 3;
 /// Builds the bench and runs it.
 pub fn run(arguments: &BenchArgs) -> anyhow::Result<Outcome> {
     let Some(checkout) = called::checkout() else {
-        return Err(Usage(
-            "the bench is in a checkout of the project; run `cargo xtask bench` there".to_owned(),
-        )
+        return Err(Usage::new(advised(
+            "the bench is in a checkout of the project",
+            "run `cargo xtask bench` there",
+        ))
         .into());
     };
     host::ensure(
