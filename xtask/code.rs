@@ -10,14 +10,24 @@ use sha2::{Digest as _, Sha256};
 const NOT_A_PART: &str = "tests";
 
 /// What no stage runs: it reads the command line, talks to people, or does things with what stages made. Only such may be named here.
-pub const NOT_RUN_BY_STAGES: [&str; 25] = [
+pub const NOT_RUN_BY_STAGES: [&str; 35] = [
     "xtask/src/called.rs",
     "xtask/src/cli.rs",
+    "xtask/src/cli/build.rs",
+    "xtask/src/cli/global.rs",
+    "xtask/src/cli/key.rs",
+    "xtask/src/cli/look.rs",
+    "xtask/src/cli/publish.rs",
+    "xtask/src/cli/repo.rs",
+    "xtask/src/cli/target.rs",
+    "xtask/src/cli/upkeep.rs",
+    "xtask/src/cli/verify.rs",
     "xtask/src/command_line.rs",
     "xtask/src/config.rs",
     "xtask/src/events.rs",
     "xtask/src/exit.rs",
     "xtask/src/key.rs",
+    "xtask/src/leftovers.rs",
     "xtask/src/main.rs",
     "xtask/src/own_specs.rs",
     "xtask/src/place.rs",

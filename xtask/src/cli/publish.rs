@@ -1,0 +1,111 @@
+//! The arguments of `publish`, `promote` and `bundle`.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use crate::cli::key::KeyArgs;
+use crate::cli::target::TargetArgs;
+
+/// Arguments of `publish`.
+#[derive(Debug, Clone, Args)]
+pub struct PublishArgs {
+    /// Where to, and how.
+    #[command(flatten)]
+    pub place: PlaceArgs,
+    /// Repository to publish; defaults to `dist/<target>`.
+    #[arg(long, value_name = "DIR")]
+    pub from: Option<PathBuf>,
+    /// Put it beside what is published, at TO/staging: other clients see nothing of it until it is promoted.
+    #[arg(long)]
+    pub staging: bool,
+}
+
+/// A place where clients read a repository, and how it is changed: the arguments of `promote`, and of `publish`.
+#[derive(Debug, Clone, Args)]
+pub struct PlaceArgs {
+    /// Which target, and how.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The place: a folder, rsync://HOST/MODULE/PATH, HOST:PATH, s3://BUCKET/PATH or rclone:REMOTE:PATH.
+    #[arg(value_name = "TO")]
+    pub to: String,
+    /// Only list what would be sent, replaced and removed, with sizes.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Replace what is published even though this repository does not follow it.
+    ///
+    /// It is another target's, newer, signed by another key or unreadable, or packages contradict it.
+    #[arg(long)]
+    pub replace_anyway: bool,
+    /// Where clients read TO, to look at it afterwards as they do; `none` not to.
+    ///
+    /// Defaults to the URL that the repository says of itself, unless that is an example.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
+    /// How far it is looked into there: `index` or `install`.
+    ///
+    /// `index`: index, sums and signatures, and dnf reads the metadata. `install`: also all of `verify URL`: every file is fetched, and it is
+    /// installed from what came, with the target's own dnf in a clean chroot.
+    #[arg(
+        long,
+        value_enum,
+        default_value_t = Look::Index,
+        value_name = "LEVEL",
+        hide_possible_values = true
+    )]
+    pub check: Look,
+    /// Whether the target was named on the command line: else it is the one that the repository's manifest names.
+    #[arg(skip)]
+    pub target_given: bool,
+    /// Public key that the repository must be signed with.
+    ///
+    /// A file, or a fingerprint of 40 digits. Defaults to the secret key's, or to this machine's development key.
+    #[arg(
+        long,
+        value_name = "FILE|FINGERPRINT",
+        help_heading = "Signing key",
+        conflicts_with_all = ["key_file", "key_agent"]
+    )]
+    pub public_key: Option<String>,
+    /// The secret key that the repository is signed with.
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
+/// How far a client's view of what was published is looked into; each level includes those before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub enum Look {
+    /// Index, sums and signatures, and that dnf reads the metadata.
+    Index,
+    /// Also every file, and that it installs.
+    Install,
+}
+
+/// Arguments of `bundle`.
+#[derive(Debug, Clone, Args)]
+pub struct BundleArgs {
+    /// Which target, and how.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The file to write; another bundle there is replaced.
+    #[arg(short, long, value_name = "FILE")]
+    pub output: PathBuf,
+    /// Bundle a proven repository instead, for dnf from a disk; defaults to `dist/<target>`.
+    #[arg(long, value_name = "DIR", num_args = 0..=1)]
+    pub release: Option<Option<PathBuf>>,
+    /// Public key that the repository must be signed with.
+    ///
+    /// A file, or a fingerprint of 40 digits. Defaults to the secret key's, or to this machine's development key.
+    #[arg(
+        long,
+        value_name = "FILE|FINGERPRINT",
+        help_heading = "Signing key",
+        requires = "release",
+        conflicts_with_all = ["key_file", "key_agent"]
+    )]
+    pub public_key: Option<String>,
+    /// The secret key that the repository is signed with.
+    #[command(flatten)]
+    pub key: KeyArgs,
+}

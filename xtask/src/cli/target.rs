@@ -1,0 +1,62 @@
+//! The arguments of every command about a target.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use clap::Args;
+
+/// What every command about a target takes.
+#[derive(Debug, Clone, Args)]
+pub struct TargetArgs {
+    /// Target to build for: a name, or a file.
+    ///
+    /// `cargo xtask targets` lists the names. A file (`./NAME.toml`) may inherit from a file beside it or from a named target; its lock is
+    /// `NAME.lock.toml`, beside it.
+    #[arg(
+        long,
+        default_value = "rehearsal",
+        value_name = "NAME|PATH.toml",
+        help_heading = "Target"
+    )]
+    pub target: String,
+    /// Use another Lustre release than the target's.
+    ///
+    /// The name of a file in `specs/lustre/releases`. Lock and output are named NAME-lustre-RELEASE. `cargo xtask targets --matrix`
+    /// shows which release works with which kernel.
+    #[arg(long, value_name = "RELEASE", help_heading = "Target")]
+    pub lustre: Option<String>,
+    /// Run without network, from the store.
+    #[arg(long, help_heading = "Sources")]
+    pub offline: bool,
+    /// Refuse to change the lock.
+    #[arg(long, help_heading = "Sources")]
+    pub locked: bool,
+    /// Use a local source: NAME=PATH[@REV].
+    ///
+    /// NAME=PATH is a directory or a file, NAME=PATH@REV a commit of a clone.
+    #[arg(long = "source", value_name = "NAME=PATH", help_heading = "Sources")]
+    pub sources: Vec<String>,
+    /// Fetch from another location: FROM=TO.
+    #[arg(long = "mirror", value_name = "FROM=TO", help_heading = "Sources")]
+    pub mirrors: Vec<String>,
+    /// Continue if the clone of the source NAME lacks files.
+    ///
+    /// They are listed, and empty in the build.
+    #[arg(long, value_name = "NAME", help_heading = "Sources")]
+    pub allow_incomplete: Vec<String>,
+    /// Parallel jobs of a build; defaults to the number of cores.
+    ///
+    /// Also the number of stages that run in parallel, up to four. The builds of the kernel and e2fsprogs can run at the same time, with up
+    /// to 2 N jobs. The result does not depend on it.
+    #[arg(short, long, value_name = "N")]
+    pub jobs: Option<NonZeroUsize>,
+    /// Install missing host tools with apt or dnf, after naming them.
+    #[arg(long)]
+    pub setup: bool,
+    /// Results as JSON: see `GlobalArgs`.
+    #[arg(skip)]
+    pub json: bool,
+    /// Where fetched and built things are kept: see `GlobalArgs`.
+    #[arg(skip)]
+    pub store: Option<PathBuf>,
+}

@@ -1,0 +1,68 @@
+//! The arguments of `verify`.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use crate::cli::key::{KeyArgs, RENEWAL_DAYS};
+use crate::cli::target::TargetArgs;
+
+/// Arguments of `verify`.
+#[derive(Debug, Clone, Args)]
+pub struct VerifyArgs {
+    /// Which target, and how.
+    #[command(flatten)]
+    pub target: TargetArgs,
+    /// The repository; defaults to `dist/<target>`.
+    ///
+    /// Of a URL, all files are fetched as clients see them, without a cache of this machine.
+    #[arg(value_name = "PATH|URL")]
+    pub path: Option<PathBuf>,
+    /// Build everything a second time and compare byte by byte.
+    ///
+    /// Builds elsewhere and under other circumstances, and compares with the repository at PATH, if given.
+    #[arg(long, conflicts_with = "boot")]
+    pub reproducible: bool,
+    /// Run only the static checks: no chroot, no root.
+    ///
+    /// Signatures, digests, metadata and, if the distribution's packages are in the store, dependencies. Checks that do not run are listed.
+    #[arg(long = "static", conflicts_with_all = ["boot", "reproducible", "trust_on_first_use"])]
+    pub only_static: bool,
+    /// Boot it as well.
+    ///
+    /// Installs it into a fresh root, boots its kernel in QEMU, mounts Lustre and checks it from inside.
+    #[arg(long)]
+    pub boot: bool,
+    /// Fail if the repository was signed more than DAYS days ago.
+    ///
+    /// An old repository that is served again still has all its signatures.
+    #[arg(long, value_name = "DAYS", conflicts_with = "reproducible")]
+    pub max_age: Option<u32>,
+    /// Fail if the key expires within DAYS days.
+    ///
+    /// With 0, only if it has expired.
+    #[arg(long, value_name = "DAYS", default_value_t = RENEWAL_DAYS, conflicts_with = "reproducible")]
+    pub key_days: u32,
+    /// Install it even if it is not known whose key to expect.
+    ///
+    /// The scriptlets of its packages run in a chroot, with no proof of who made them.
+    #[arg(long, conflicts_with_all = ["public_key", "reproducible"])]
+    pub trust_on_first_use: bool,
+    /// Whether the target was named on the command line: else it is the one that the repository's manifest names.
+    #[arg(skip)]
+    pub target_given: bool,
+    /// Public key that the repository must be signed with.
+    ///
+    /// A file, or a fingerprint of 40 digits. Defaults to the secret key's, or to this machine's development key; without any, nothing of the
+    /// repository is installed.
+    #[arg(
+        long,
+        value_name = "FILE|FINGERPRINT",
+        help_heading = "Signing key",
+        conflicts_with_all = ["key_file", "key_agent", "reproducible"]
+    )]
+    pub public_key: Option<String>,
+    /// The secret key that the repository is signed with.
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
