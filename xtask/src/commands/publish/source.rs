@@ -65,7 +65,7 @@ pub fn proven(
         let repo_file = match repo_file {
             Ok(repo_file) => repo_file,
             Err(error) => {
-                checks.push(Check::run(proof::KEY, &logs, || {
+                checks.push(Check::run(proof::KEY, logs, || {
                     Verdict::from_findings(repo_file::NEXT_KEY_FILE, vec![error.to_string()])
                 }));
                 return Ok(Err(Proved::broken(&manifest.target, checks)));
