@@ -8,7 +8,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use zeroize::Zeroizing;
 
-use super::shape;
+use super::shape::{self, find};
 
 const BEGIN: &[u8] = b"-----BEGIN PGP ";
 const END: &[u8] = b"-----END PGP ";
@@ -275,10 +275,6 @@ fn begins(line: &[u8]) -> Option<(Kind, &[u8])> {
     let rest = line.strip_prefix(BEGIN)?;
     let end = find(rest, DASHES)?;
     Some((Kind::of(&rest[..end])?, &rest[end + DASHES.len()..]))
-}
-
-pub(crate) fn find(text: &[u8], part: &[u8]) -> Option<usize> {
-    text.windows(part.len()).position(|window| window == part)
 }
 
 #[cfg(test)]

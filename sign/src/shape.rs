@@ -1,7 +1,5 @@
 //! What a secret key looks like where none belongs: in a file of settings, a variable, a word of the command line.
 
-use super::armor::find;
-
 /// What its armor is called, without all that may have come between the letters.
 const NAMES: [&[u8]; 6] = [
     b"BEGINPGPPRIVATEKEY",
@@ -33,6 +31,11 @@ pub fn may_be_a_key(text: impl AsRef<[u8]>) -> bool {
             && count(u8::is_ascii_digit) >= 4
     });
     coded || find(&letters(text), b"PRIVATEKEYBLOCK").is_some()
+}
+
+/// Where a text has `part`.
+pub(crate) fn find(text: &[u8], part: &[u8]) -> Option<usize> {
+    text.windows(part.len()).position(|window| window == part)
 }
 
 fn letters(text: &[u8]) -> Vec<u8> {

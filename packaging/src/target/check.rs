@@ -3,12 +3,9 @@
 use super::boot::Boot;
 use super::model::{DistributionKind, KernelKind, Source, Target};
 use super::site::BESIDE;
-use super::syntax::{fingerprint, inside};
+use super::syntax::{NEXT_KEY, fingerprint, inside};
 use crate::advisories::commit::is_ticket;
 use crate::sign::{PublicKey, Purpose};
-
-/// The one key of a target that has more than one line.
-pub(super) const NEXT_KEY: &str = "repository.next_key";
 
 /// The next key as it is published: the key that `text` has, and nothing that stands around it.
 ///

@@ -4,13 +4,12 @@ use std::path::{Path, PathBuf};
 
 use toml::Table;
 
-use super::check::NEXT_KEY;
 use super::chosen::{FEATURES, RELEASES, laid};
 use super::error::Error;
 use super::model::Target;
 use super::names::{self, list};
 use super::provenance::{self, LoadedFile};
-use super::syntax::inside;
+use super::syntax::{NEXT_KEY, inside};
 use crate::bounded_toml;
 use crate::sign::{begins_a_secret, may_be_a_key};
 

@@ -1,5 +1,8 @@
 //! What a fingerprint and a path look like in a target.
 
+/// The one value of a target that has more than one line.
+pub(super) const NEXT_KEY: &str = "repository.next_key";
+
 /// A fingerprint as targets have it.
 pub(super) fn fingerprint(what: &str, key: &str) -> Result<(), String> {
     if key.len() == 40 && key.chars().all(|c| c.is_ascii_hexdigit()) {

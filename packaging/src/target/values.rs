@@ -5,9 +5,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::check::NEXT_KEY;
 use super::model::{MOST_KEPT, Target};
-use super::syntax::inside;
+use super::syntax::{NEXT_KEY, inside};
 use crate::source::Location;
 
 /// What a value is, and how it is said where it is something else.
