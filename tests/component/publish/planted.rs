@@ -25,6 +25,9 @@ fn refused(ran: &Run, code: i32, words: &[&str]) {
 /// What is put in the place of a folder at a path, or at one where a file has to be.
 type Plant<'p> = (&'p str, &'p dyn Fn(&Path, &Path));
 
+/// What is put at a path in the folder of a release.
+type Change<'c> = (&'c str, &'c dyn Fn(&Path));
+
 #[test]
 fn no_link_is_followed_where_a_folder_has_to_be_and_nothing_is_sent() {
     let home = Home::new();
@@ -115,7 +118,7 @@ fn only_what_is_listed_is_promoted_or_published() {
             .find(|name| name.contains("primary"))
             .unwrap();
         let carried = format!("x86_64/repodata/{carried}");
-        let changes: [(&str, &dyn Fn(&Path)); 7] = [
+        let changes: [Change<'_>; 7] = [
             ("x86_64/repodata/evil.xml", &|at| {
                 fs::write(at, "evil").unwrap();
             }),
@@ -345,7 +348,7 @@ fn a_promotion_copies_nothing_of_a_folder_and_leaves_nothing_where_it_is_killed(
 }
 
 #[test]
-fn a_place_without_room_or_that_is_read_only_is_told_with_its_disk_and_before_anything_is_sent() {
+fn a_place_without_room_is_told_with_its_disk_and_before_anything_is_sent() {
     let home = Home::new();
     let disk = SmallDisk::new("1m");
     let at = disk.path().join("www");
