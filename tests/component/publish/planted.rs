@@ -11,6 +11,9 @@ use crate::client::{snapshot, whole};
 use crate::releases::{copy, promote, promote_command, publish, published, releases};
 use crate::servers::{Rsyncd, Sshd};
 
+/// What somebody does to a file.
+type Change<'a> = &'a dyn Fn(&Path);
+
 const STAGING: &[&str] = &["--staging"];
 
 /// Refused, with these words, and neither the place nor what links there lead to was touched.
@@ -24,9 +27,6 @@ fn refused(ran: &Run, code: i32, words: &[&str]) {
 
 /// What is put in the place of a folder at a path, or at one where a file has to be.
 type Plant<'p> = (&'p str, &'p dyn Fn(&Path, &Path));
-
-/// What is put at a path in the folder of a release.
-type Change<'c> = (&'c str, &'c dyn Fn(&Path));
 
 #[test]
 fn no_link_is_followed_where_a_folder_has_to_be_and_nothing_is_sent() {
@@ -118,7 +118,7 @@ fn only_what_is_listed_is_promoted_or_published() {
             .find(|name| name.contains("primary"))
             .unwrap();
         let carried = format!("x86_64/repodata/{carried}");
-        let changes: [Change<'_>; 7] = [
+        let changes: [(&str, Change<'_>); 7] = [
             ("x86_64/repodata/evil.xml", &|at| {
                 fs::write(at, "evil").unwrap();
             }),
