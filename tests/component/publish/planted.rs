@@ -348,7 +348,7 @@ fn a_promotion_copies_nothing_of_a_folder_and_leaves_nothing_where_it_is_killed(
 }
 
 #[test]
-fn a_place_without_room_or_that_is_read_only_is_told_with_its_disk_and_before_anything_is_sent() {
+fn a_place_without_room_is_told_with_its_disk_and_before_anything_is_sent() {
     let home = Home::new();
     let disk = SmallDisk::new("1m");
     let at = disk.path().join("www");
