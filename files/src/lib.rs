@@ -44,9 +44,6 @@ pub const SOURCE: u64 = 64 << 20;
 pub const LARGE: u64 = 1 << 30;
 
 /// Opens the file `path`, however large it is.
-///
-/// # Errors
-/// When it cannot be opened or is something else than a file.
 pub fn open(path: impl AsRef<Path>) -> io::Result<File> {
     let path = path.as_ref();
     // Before it is opened: that alone can wait for ever, or do something.
@@ -55,41 +52,26 @@ pub fn open(path: impl AsRef<Path>) -> io::Result<File> {
 }
 
 /// Opens the file `path`, of at most `limit` bytes; with its size.
-///
-/// # Errors
-/// As [`open`], and when it is larger.
 pub fn open_within(path: impl AsRef<Path>, limit: u64) -> io::Result<(File, u64)> {
     within(open(path)?, limit)
 }
 
 /// Opens the folder `path`, to lock it or to write it to the disk.
-///
-/// # Errors
-/// When it cannot be opened or is no folder.
 pub fn open_folder(path: impl AsRef<Path>) -> io::Result<File> {
     flags(OFlags::DIRECTORY).open(path)
 }
 
 /// The content of the file `path`, of at most `limit` bytes.
-///
-/// # Errors
-/// As [`open_within`].
 pub fn read(path: impl AsRef<Path>, limit: u64) -> io::Result<Vec<u8>> {
     content(open_within(path, limit)?, limit)
 }
 
 /// As [`read`], of text.
-///
-/// # Errors
-/// As [`read`], and when it is not UTF-8.
 pub fn read_to_string(path: impl AsRef<Path>, limit: u64) -> io::Result<String> {
     text(read(path, limit)?)
 }
 
 /// As [`read`], of a file that is itself there, and no link to one somewhere else.
-///
-/// # Errors
-/// As [`read`], and when it is a link.
 pub fn read_no_link(path: impl AsRef<Path>, limit: u64) -> io::Result<Vec<u8>> {
     let path = path.as_ref();
     check(fs::symlink_metadata(path)?.file_type())?;
@@ -97,17 +79,11 @@ pub fn read_no_link(path: impl AsRef<Path>, limit: u64) -> io::Result<Vec<u8>> {
 }
 
 /// As [`read_no_link`], of text.
-///
-/// # Errors
-/// As [`read_no_link`], and when it is not UTF-8.
 pub fn read_no_link_to_string(path: impl AsRef<Path>, limit: u64) -> io::Result<String> {
     text(read_no_link(path, limit)?)
 }
 
 /// Copies the file `from`, with its mode, over `to`; by sharing the blocks where the file system can.
-///
-/// # Errors
-/// As [`open`], and when the copy cannot be written.
 pub fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u64> {
     let mut source = open(from)?;
     let mode = source.metadata()?.permissions();
@@ -122,9 +98,6 @@ pub fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u64> {
 }
 
 /// Writes the file `path` aside and renames it: a reader sees the old content or the new, never a part. Its mode is 0644.
-///
-/// # Errors
-/// When it cannot be written.
 pub fn write_whole(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
     let path = path.as_ref();
     let folder = path.parent().filter(|folder| *folder != Path::new(""));
@@ -140,9 +113,6 @@ pub fn write_whole(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
 /// Copies the file `from` to `path` by way of `aside`, a path in a folder of the same file system that nobody reads: a reader of `path` sees
 /// what was there or all of the copy. `judge` looks at the copy before. It has the mode 0644 and the time of `from`. What is left at
 /// `aside` where this fails is the caller's.
-///
-/// # Errors
-/// As [`open`], when the copy cannot be written, and what `judge` says.
 pub fn copy_whole(
     from: impl AsRef<Path>,
     path: impl AsRef<Path>,
@@ -165,9 +135,6 @@ pub fn copy_whole(
 }
 
 /// None where what was asked for is not there. Every other error stays one: what cannot be read may be there.
-///
-/// # Errors
-/// As `result`.
 pub fn if_there<T>(result: io::Result<T>) -> io::Result<Option<T>> {
     match result {
         Ok(value) => Ok(Some(value)),

@@ -10,9 +10,7 @@ use super::shown::shown;
 pub struct PathError {
     /// What was tried: "read", "write", "rename". None where the path alone says enough.
     pub action: Option<&'static str>,
-    /// On what.
     pub path: PathBuf,
-    /// Why not.
     pub source: io::Error,
 }
 

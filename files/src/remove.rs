@@ -21,7 +21,6 @@ pub enum RemoveError {
         /// The mount point.
         path: PathBuf,
     },
-    /// A file or folder cannot be used.
     #[error(transparent)]
     Path(#[from] PathError),
 }
@@ -37,9 +36,6 @@ impl From<RemoveError> for io::Error {
 }
 
 /// Removes `path` and all below it. Folders without write permission are no obstacle. Something that is not there is no error.
-///
-/// # Errors
-/// When something is mounted there, and then nothing is removed; or something cannot be removed.
 #[allow(
     clippy::disallowed_methods,
     reason = "this is where trees are removed, once nothing is mounted there"
@@ -60,8 +56,6 @@ pub fn remove_tree(path: &Path) -> Result<(), RemoveError> {
     Ok(())
 }
 
-/// # Errors
-/// When something is mounted at `path` or below, or that cannot be known.
 pub fn nothing_mounted(path: &Path) -> Result<(), RemoveError> {
     match mounted(path)?.into_iter().next() {
         Some(path) => Err(RemoveError::Mounted { path }),
@@ -70,9 +64,6 @@ pub fn nothing_mounted(path: &Path) -> Result<(), RemoveError> {
 }
 
 /// What is mounted at `path` or below, in the order in which it was mounted.
-///
-/// # Errors
-/// When that cannot be known.
 pub fn mounted(path: &Path) -> Result<Vec<PathBuf>, RemoveError> {
     let path = real(path).map_err(tried("find", path))?;
     let table = Path::new("/proc/self/mountinfo");

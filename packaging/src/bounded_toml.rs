@@ -3,9 +3,6 @@
 use serde::de::{DeserializeOwned, Error as _};
 
 /// What `text` is.
-///
-/// # Errors
-/// Brackets that are too deep in one another, with their line, and what is no such TOML.
 pub fn from_str<T: DeserializeOwned>(text: &str) -> Result<T, toml::de::Error> {
     // The reader's errors show the line, and those of values the value.
     if crate::sign::begins_a_secret(text) {

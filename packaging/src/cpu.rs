@@ -53,14 +53,12 @@ const V4: &[Feature] = &[
 /// A processor that a distribution does not run on.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// This machine's.
     #[error(
         "the distribution of `{target}` is compiled for {level}, and this machine's processor lacks {}: it cannot run or be built here{}",
         missing.join(", "),
         help!("use another machine{}", virtual_machine(*.is_virtual))
     )]
     Host {
-        /// The target.
         target: String,
         /// What is needed.
         level: Level,
@@ -69,12 +67,10 @@ pub enum Error {
         /// Whether this machine is a guest itself.
         is_virtual: bool,
     },
-    /// The machine does not say.
     #[error("cannot read the features of this machine's processor: {}: {source}", path.display())]
     Unknown {
         /// Where it was looked for.
         path: std::path::PathBuf,
-        /// Why.
         source: std::io::Error,
     },
 }
@@ -132,9 +128,6 @@ impl std::fmt::Display for Level {
 }
 
 /// That this machine's processor runs what is compiled for `level`, for the target called `target`.
-///
-/// # Errors
-/// When it does not, or does not say.
 pub fn check(target: &str, level: Option<Level>) -> Result<(), Error> {
     let Some(level) = level else {
         return Ok(());

@@ -35,9 +35,6 @@ struct List {
 }
 
 /// The tools that `purpose` needs and that are not in the path; `specs/host-tools.toml` lists all.
-///
-/// # Errors
-/// When the list cannot be read.
 pub fn missing(specs: &Path, purpose: &[&str]) -> Result<Vec<Tool>, Error> {
     let path = specs.join("host-tools.toml");
     let bad = |message: String| Error::List {
@@ -110,9 +107,6 @@ impl Installer {
 }
 
 /// Checks that nothing is missing; with `setup`, installs what is, after telling what.
-///
-/// # Errors
-/// When something is missing and `setup` is not given (the error has the line that installs it), or installing fails.
 pub fn ensure(
     specs: &Path,
     purpose: &[&str],
@@ -210,9 +204,6 @@ const NAMESPACE: [&str; 9] = [
 ];
 
 /// For root: nothing. For others: the command that runs `program`, which is this one, with `arguments` as root of a user namespace.
-///
-/// # Errors
-/// When such a namespace cannot be had.
 pub fn privileges(
     program: &Path,
     arguments: &[impl AsRef<OsStr>],

@@ -34,31 +34,18 @@ const HEADER: &str = "# Made by `cargo xtask lock`: what exactly this target is 
 /// A lock that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file or folder cannot be used.
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
-    /// The file is not a lock.
     #[error(
         "{} cannot be used as a lock: {message}\nwrite a new one with `cargo xtask lock --update`",
         path.display()
     )]
-    Malformed {
-        /// The lock.
-        path: PathBuf,
-        /// What is wrong.
-        message: String,
-    },
-    /// The lock pins nothing under this name.
+    Malformed { path: PathBuf, message: String },
     #[error(
         "the lock of `{target}` does not pin `{name}`{}",
         help!("write a new one with `cargo xtask lock --update` for this target")
     )]
-    Unpinned {
-        /// The target.
-        target: String,
-        /// The source.
-        name: String,
-    },
+    Unpinned { target: String, name: String },
     /// There is no lock, or an outdated one, and `--locked` forbids writing it.
     #[error(
         "{} {what}, and --locked was given{}",
@@ -66,11 +53,8 @@ pub enum Error {
         help!("run `cargo xtask lock --target {target}`")
     )]
     Locked {
-        /// The lock.
         path: PathBuf,
-        /// What is wrong with it.
         what: &'static str,
-        /// The target.
         target: String,
     },
     /// There is no lock, or an outdated one, and `--offline` forbids asking the network.
@@ -80,11 +64,8 @@ pub enum Error {
         help!("run `cargo xtask lock --target {target}` with network")
     )]
     Offline {
-        /// The lock.
         path: PathBuf,
-        /// What is wrong with it.
         what: &'static str,
-        /// The target.
         target: String,
     },
 }
@@ -92,9 +73,7 @@ pub enum Error {
 /// One pinned file: where it was, and what it must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pinned {
-    /// Its name.
     pub file: String,
-    /// Its digest.
     pub sha256: Digest,
 }
 
@@ -103,7 +82,6 @@ pub struct Pinned {
 #[serde(deny_unknown_fields)]
 pub struct Lock {
     version: u32,
-    /// The target.
     pub target: String,
     /// Digest of what was asked for when the pins were resolved.
     pub request: Digest,
@@ -161,9 +139,6 @@ impl Lock {
     }
 
     /// The lock at `path`; none where there is no file.
-    ///
-    /// # Errors
-    /// When the file is there but cannot be read or is no lock.
     pub fn read(path: &Path) -> Result<Option<Self>, Error> {
         let text = match lustre_files::read_to_string(path, LARGEST) {
             Ok(text) => text,
@@ -176,9 +151,6 @@ impl Lock {
     }
 
     /// The lock that `text` is; `path` names it in errors.
-    ///
-    /// # Errors
-    /// When it is no lock.
     pub fn parse(path: &Path, text: &str) -> Result<Self, Error> {
         let lock: Self = crate::bounded_toml::from_str(text).map_err(|error| Error::Malformed {
             path: path.to_owned(),
@@ -198,9 +170,6 @@ impl Lock {
     }
 
     /// Reads the lock at `path` and looks whether it answers `request`.
-    ///
-    /// # Errors
-    /// When the file is there but cannot be read or is no lock.
     pub fn find(path: &Path, request: &Digest) -> Result<LockState, Error> {
         let Some(lock) = Self::read(path)? else {
             return Ok(LockState::Outdated("does not exist"));
@@ -228,17 +197,11 @@ impl Lock {
     }
 
     /// The lock's text: stable, one pin a block, so that its diff reads well.
-    ///
-    /// # Errors
-    /// When it cannot be written as TOML.
     pub fn to_toml(&self) -> Result<String, toml::ser::Error> {
         Ok(format!("{HEADER}{}", toml::to_string(self)?))
     }
 
     /// Writes the lock whole or not at all.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
         let text = self
             .to_toml()
@@ -249,9 +212,6 @@ impl Lock {
     }
 
     /// The pinned file of the source `name`.
-    ///
-    /// # Errors
-    /// When there is none.
     pub fn file(&self, name: &str) -> Result<Pinned, Error> {
         let unpinned = || Error::Unpinned {
             target: self.target.clone(),

@@ -15,7 +15,6 @@ use crate::target::{Debuginfo, Share, Target};
 /// A machine that is too small.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Too little disk.
     #[error(
         "building `{target}` needs about {needed} GiB of disk in {} (`[needs]` of the target), and {} GiB are free there{}",
         folder.display(),
@@ -23,31 +22,25 @@ pub enum Error {
         help!("make room, or {}{}", .option, less(.debuginfo.as_deref()))
     )]
     Disk {
-        /// The target.
         target: String,
-        /// Where.
         folder: PathBuf,
         /// What it takes, in GiB.
         needed: u64,
-        /// What is free, in MiB.
         free_mib: u64,
         /// The option of the command line that moves it elsewhere.
         option: &'static str,
         /// What leaving the kernel's debuginfo out would save.
         debuginfo: Option<Box<Debuginfo>>,
     },
-    /// Too little memory.
     #[error(
         "building `{target}` needs about {needed_mib} MiB of memory with {jobs} parallel jobs ({job_mib} MiB each), and {available_mib} \
          MiB are available{}",
         help!("free memory{}{}", fewer(*.needed_mib, *.available_mib, *.jobs, *.job_mib), less(.debuginfo.as_deref()))
     )]
     Memory {
-        /// The target.
         target: String,
         /// What it takes, in MiB.
         needed_mib: u64,
-        /// What is available, in MiB.
         available_mib: u64,
         /// How many jobs run at a time.
         jobs: u64,
@@ -56,7 +49,6 @@ pub enum Error {
         /// What leaving the kernel's debuginfo out would save.
         debuginfo: Option<Box<Debuginfo>>,
     },
-    /// The host does not say.
     #[error("cannot determine {what}: {source}")]
     Unknown {
         /// What was asked for.
@@ -91,11 +83,8 @@ fn fewer(needed: u64, available: u64, jobs: u64, job: u64) -> String {
 pub enum Part {
     /// Fetching, base repositories, chroots, the finished repository.
     Base,
-    /// e2fsprogs.
     E2fsprogs,
-    /// The kernel.
     Kernel,
-    /// Lustre.
     Lustre,
 }
 
@@ -123,7 +112,6 @@ pub struct Estimate {
     pub output_gib: u64,
     /// Memory, in MiB, that of the jobs included.
     pub memory_mib: u64,
-    /// The memory of one job, in MiB.
     pub job_memory_mib: u64,
     /// How many jobs run at a time.
     pub jobs: u64,
@@ -189,7 +177,6 @@ impl Estimate {
 /// What the machine has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Machine {
-    /// The store.
     pub store: PathBuf,
     /// What is free there, in MiB.
     pub store_mib: u64,
@@ -199,15 +186,11 @@ pub struct Machine {
     pub output_mib: Option<u64>,
     /// Available memory, in MiB.
     pub memory_mib: u64,
-    /// Cores.
     pub cores: u64,
 }
 
 impl Machine {
     /// This machine, with the store at `store` and the repository to be put at `output`, which need not be there yet.
-    ///
-    /// # Errors
-    /// When it does not say.
     pub fn here(store: &Path, output: &Path) -> Result<Self, Error> {
         let (store_there, output_there) = (existing(store), existing(output));
         let device = |path: &Path| {
@@ -226,9 +209,6 @@ impl Machine {
     }
 
     /// Checks that there is enough of everything for `estimate` of `target`.
-    ///
-    /// # Errors
-    /// The first thing of which there is too little.
     pub fn check(&self, target: &str, estimate: &Estimate) -> Result<(), Error> {
         let debuginfo = estimate.debuginfo.clone().map(Box::new);
         let mut store = estimate.disk_gib;
@@ -322,9 +302,6 @@ fn unknown(what: impl fmt::Display) -> impl FnOnce(std::io::Error) -> Error {
 }
 
 /// What is free for us in the file system of `folder`, in MiB.
-///
-/// # Errors
-/// When it does not say.
 pub fn free_mib(folder: &Path) -> Result<u64, Error> {
     let stat = rustix::fs::statvfs(folder)
         .map_err(|error| unknown(format!("what is free in {}", folder.display()))(error.into()))?;
@@ -332,9 +309,6 @@ pub fn free_mib(folder: &Path) -> Result<u64, Error> {
 }
 
 /// The memory that is available without swapping, in MiB.
-///
-/// # Errors
-/// When the kernel does not say.
 pub fn available_memory_mib() -> Result<u64, Error> {
     let path = "/proc/meminfo";
     let text = lustre_files::read_to_string(path, lustre_files::TEXT).map_err(unknown(path))?;

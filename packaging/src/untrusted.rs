@@ -11,25 +11,16 @@ use crate::preflight::{e2fsprogs, kernel, ldiskfs, requirements};
 use crate::source::{self, Location};
 
 /// How many files for dnf a `repomd.xml` names.
-///
-/// # Errors
-/// What is wrong, in words.
 pub fn repomd(bytes: &[u8]) -> Result<usize, String> {
     source::repodata::files_of(bytes, &["primary", "filelists", "modules"]).map(|files| files.len())
 }
 
 /// How many source packages called `name` a `primary.xml` lists.
-///
-/// # Errors
-/// What is wrong, in words.
 pub fn source_packages(bytes: &[u8], name: &str) -> Result<usize, String> {
     source::repodata::source_packages(BufReader::new(bytes), name).map(|packages| packages.len())
 }
 
 /// How many files `apt-get --print-uris` answers.
-///
-/// # Errors
-/// What is wrong, in words.
 pub fn apt_uris(bytes: &[u8]) -> Result<usize, String> {
     debian::lines(bytes)
         .map(|files| files.len())
@@ -47,9 +38,6 @@ pub fn curl_line(place: &Location) -> String {
 }
 
 /// Reads a text as every file of a source tree of which something is read: makefiles, macros of configure, specs, Kconfig, a log.
-///
-/// # Errors
-/// What does not hold.
 pub fn tree_texts(text: &str) -> Result<usize, String> {
     // As long as the name of a file can be.
     let long = "a".repeat(255);

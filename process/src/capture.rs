@@ -14,17 +14,11 @@ use crate::room;
 use crate::shown::describe;
 
 /// Runs `command` and gives its standard output, as bytes.
-///
-/// # Errors
-/// When the program cannot be started or ends with anything but success; the error shows its standard error.
 pub fn output(command: &mut Command) -> Result<Vec<u8>, Error> {
     output_with_input(command, &[])
 }
 
 /// Runs `command` with `input` on its standard input and gives its standard output.
-///
-/// # Errors
-/// As [`output`].
 pub fn output_with_input(command: &mut Command, input: &[u8]) -> Result<Vec<u8>, Error> {
     let done = capture_with_input(command, input)?;
     if done.status.success() {
@@ -40,9 +34,6 @@ pub fn output_with_input(command: &mut Command, input: &[u8]) -> Result<Vec<u8>,
 }
 
 /// Runs `command`, without standard input, and gives both outputs and how it ended, whatever that is.
-///
-/// # Errors
-/// When the program cannot be started or the run was interrupted.
 pub fn capture(command: &mut Command) -> Result<Output, Error> {
     capture_with_input(command, &[])
 }
@@ -58,9 +49,6 @@ pub enum Bounded {
 
 /// As [`capture`], and ends the program when it has taken `time` of the processor, which is the same on a busy machine. For programs that
 /// whoever wrote their input could keep busy without end.
-///
-/// # Errors
-/// As [`capture`].
 pub fn capture_bounded(command: &mut Command, time: Duration) -> Result<Bounded, Error> {
     let seconds = time.as_secs().max(1);
     let done = capture_child(command, &[], |child| bound_processor_time(child, seconds))?;

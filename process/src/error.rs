@@ -7,20 +7,12 @@ use std::process::ExitStatus;
 /// A program that could not be run or that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The program is not there or could not be started.
     #[error("cannot start `{program}`: {source}")]
-    Start {
-        /// The program's name.
-        program: String,
-        /// Why.
-        source: io::Error,
-    },
-    /// The program ran and ended with a failure.
+    Start { program: String, source: io::Error },
     #[error("`{program}` failed ({status}); log: {}\n{tail}", log.display())]
     Failed {
         /// The program and its first arguments.
         program: String,
-        /// How it ended.
         status: ExitStatus,
         /// The whole of its output.
         log: PathBuf,
@@ -32,20 +24,16 @@ pub enum Error {
     Output {
         /// The program and its first arguments.
         program: String,
-        /// How it ended.
         status: ExitStatus,
         /// What it wrote to standard error, and a hint where the disk was full.
         stderr: String,
     },
-    /// The log could not be written.
     #[error("cannot write the log {}: {source}", log.display())]
     Log {
         /// The log's path.
         log: PathBuf,
-        /// Why.
         source: io::Error,
     },
-    /// The run was interrupted (Ctrl-C).
     #[error("`{program}` was interrupted")]
     Interrupted {
         /// The program and its first arguments.

@@ -30,18 +30,12 @@ pub(crate) fn open_log(log: &Path, shown: &str) -> Result<File, Error> {
 }
 
 /// The log at `log`, opened for more of what this run has to say.
-///
-/// # Errors
-/// As [`begin_log`]; or it cannot be made.
 pub fn log_file(log: &Path) -> io::Result<File> {
     begin_log(log)?;
     File::options().create(true).append(true).open(log)
 }
 
 /// Removes what an earlier run left at `log`, where this one has not begun it yet: it would mislead.
-///
-/// # Errors
-/// When it cannot be removed, or there can be no file.
 pub fn begin_log(log: &Path) -> io::Result<()> {
     let log = std::path::absolute(log)?;
     let mut begun = BEGUN.lock().unwrap_or_else(PoisonError::into_inner);

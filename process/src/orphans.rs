@@ -13,9 +13,6 @@ const ENDED: Duration = Duration::from_millis(200);
 
 /// From here on, what a program started and left behind when it ended is ours, and ends with the run: an interruption finds it below us.
 /// What ends before that does not stay as a process that nobody waits for.
-///
-/// # Errors
-/// When the system does not let us.
 pub fn adopt_orphans() -> io::Result<()> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     std::thread::Builder::new()

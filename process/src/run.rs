@@ -19,9 +19,6 @@ const TAIL_LINES: usize = 25;
 const LOOK: Duration = Duration::from_millis(100);
 
 /// Runs `command` with both outputs appended to `log`, which holds this run alone, without standard input.
-///
-/// # Errors
-/// When the program cannot be started or ends with anything but success; the error shows the log's last lines.
 pub fn run_logged(command: &mut Command, log: &Path) -> Result<(), Error> {
     let shown = describe(command);
     let out = open_log(log, &shown)?;
@@ -45,9 +42,6 @@ pub fn run_logged(command: &mut Command, log: &Path) -> Result<(), Error> {
 }
 
 /// Runs `command` with the outputs that it was given, and says how it ended.
-///
-/// # Errors
-/// As [`capture`].
 pub fn status(command: &mut Command) -> Result<ExitStatus, Error> {
     let child = spawn(command)?;
     let status = wait(child, command)?;
@@ -61,9 +55,6 @@ pub fn status(command: &mut Command) -> Result<ExitStatus, Error> {
 
 /// Runs `command`, without standard input, gives every line of its standard output to `each`, and says how it ended. Its standard error
 /// is ours.
-///
-/// # Errors
-/// As [`capture`].
 pub fn lines(command: &mut Command, each: &mut dyn FnMut(&[u8])) -> Result<ExitStatus, Error> {
     let mut child = spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
     if let Some(output) = child.stdout.take() {
@@ -81,9 +72,6 @@ pub fn lines(command: &mut Command, each: &mut dyn FnMut(&[u8])) -> Result<ExitS
 }
 
 /// Starts `command`, has `work` do what it does with it, and waits for its end once its standard input is closed.
-///
-/// # Errors
-/// When the program cannot be started.
 pub fn with_child<T>(
     command: &mut Command,
     work: impl FnOnce(&mut Child) -> T,
@@ -108,9 +96,6 @@ pub enum Ended {
 
 /// Runs `command` with both outputs appended to `log`, without standard input, until it ends, `enough` says yes, or `limit` is
 /// over. In the latter two cases it is killed.
-///
-/// # Errors
-/// When the program cannot be started, the log cannot be written, or the run was interrupted.
 pub fn watch(
     command: &mut Command,
     log: &Path,

@@ -44,9 +44,6 @@ static TAKEN: OnceLock<Values> = OnceLock::new();
 
 /// Takes the secrets out of the environment: where there are any, the program starts again without them. To be called before anything is
 /// started. It comes back in a process whose environment has none, and never had.
-///
-/// # Errors
-/// When they cannot be handed over, or cannot be read where they were.
 pub fn take() -> io::Result<()> {
     let mut values = handed_over()?;
     let given = in_environment();
@@ -81,9 +78,6 @@ pub fn become_again(command: &mut Command) -> io::Error {
 }
 
 /// Has `command`, which becomes this very program again, find the secrets at its standard input, which is empty when it has read them.
-///
-/// # Errors
-/// When there can be no such file.
 pub fn give(command: &mut Command) -> io::Result<&mut Command> {
     let values = TAKEN.get().map_or(&[][..], Vec::as_slice);
     if values.is_empty() {
@@ -95,9 +89,6 @@ pub fn give(command: &mut Command) -> io::Result<&mut Command> {
 
 /// Keeps other programs of this user, those that this one starts among them, from reading its memory, where a key may be. Root still can.
 /// No sandbox can be made afterwards without being root: what makes one looks at this process's open files.
-///
-/// # Errors
-/// When the system does not let us.
 pub fn hide_memory() -> io::Result<()> {
     use rustix::process::{DumpableBehavior, set_dumpable_behavior};
     Ok(set_dumpable_behavior(DumpableBehavior::NotDumpable)?)

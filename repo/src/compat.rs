@@ -32,7 +32,6 @@ const PLAIN: &str = "kernel-";
 pub struct Compat {
     /// [`FORMAT`].
     pub format: u32,
-    /// The target.
     pub target: String,
     /// Which kernels were looked at.
     pub of: String,
@@ -70,7 +69,6 @@ pub struct Kernel {
 pub enum Verdict {
     /// It has every symbol that they ask for, as they were built for it.
     Loads,
-    /// It does not.
     DoesNotLoad,
     /// It provides no symbols, or the modules ask for none: nothing can be said.
     Unknown,
@@ -140,7 +138,6 @@ impl Ext4 {
 pub struct Side<'p> {
     /// Its id, or [`OWN`].
     pub repository: &'p str,
-    /// Its packages.
     pub packages: &'p [Package],
 }
 

@@ -7,20 +7,12 @@ use quick_xml::escape::escape;
 /// A description of groups that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A group's id is not one dnf takes.
     #[error("the group id `{0}` may only have lower-case letters, digits and `-`")]
     Id(String),
-    /// Two groups of one id.
     #[error("the group id `{0}` appears twice")]
     Twice(String),
-    /// A package in two lists of one group.
     #[error("group `{group}`: the package `{package}` is listed twice")]
-    Package {
-        /// The group.
-        group: String,
-        /// The package.
-        package: String,
-    },
+    Package { group: String, package: String },
 }
 
 /// The groups of a repository, checked.
@@ -49,9 +41,6 @@ pub struct Group {
 
 impl Comps {
     /// The groups, checked.
-    ///
-    /// # Errors
-    /// When an id is unusable or used twice, or a group lists a package twice.
     pub fn new(groups: Vec<Group>) -> Result<Self, Error> {
         let comps = Self { groups };
         comps.check()?;

@@ -121,9 +121,6 @@ pub fn choose(choice: &Choice<'_>) -> Earlier {
 }
 
 /// That what is kept already can be kept further: its files are as they were, and nothing that it needs went out of the base.
-///
-/// # Errors
-/// What is wrong with the first set of which something is.
 pub fn holds(earlier: &Earlier, key: &PublicKey, base: &[Package]) -> Result<(), String> {
     if earlier.sets.is_empty() {
         return Ok(());

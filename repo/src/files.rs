@@ -8,9 +8,6 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, UTIME_OMIT, utimensat};
 
 /// Sets a file's or folder's modification time, in seconds since 1970.
-///
-/// # Errors
-/// When it is not there, or somebody else's.
 pub fn set_mtime(path: &Path, seconds: u64) -> io::Result<()> {
     let omitted = Timespec {
         tv_sec: 0,

@@ -100,9 +100,6 @@ pub struct Dropped {
 
 impl History {
     /// Reads and checks the list of the repository at `repository_root`. Repositories of earlier versions of the tool have none.
-    ///
-    /// # Errors
-    /// When the file cannot be read, is of a newer format, or says what cannot be.
     pub fn read(repository_root: &Path) -> Result<Option<Self>, Error> {
         let path = repository_root.join(FILE);
         let there = lustre_files::if_there(std::fs::symlink_metadata(&path));
@@ -126,9 +123,6 @@ impl History {
     }
 
     /// Of a text.
-    ///
-    /// # Errors
-    /// When it is not JSON of this kind, or says what cannot be.
     pub fn parse(text: &str) -> Result<Self, String> {
         let history: Self = serde_json::from_str(text).map_err(|error| error.to_string())?;
         history.wrong().map_or(Ok(history), Err)
@@ -205,9 +199,6 @@ impl History {
 
 impl Set {
     /// The release that `manifest` is of, whose file has the digest `manifest_sha256`.
-    ///
-    /// # Errors
-    /// When the time that it says is none that a release can have.
     pub fn of(
         manifest: &Manifest,
         manifest_sha256: &str,

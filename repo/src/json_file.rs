@@ -9,50 +9,37 @@ use serde::{Deserialize, Serialize};
 /// A file that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It cannot be read.
     #[error("cannot read the {what} {}: {source}", path.display())]
     Read {
         /// Which kind of file: `manifest`, `proof`.
         what: &'static str,
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
-    /// It cannot be written.
     #[error("cannot write the {what} {}: {source}", path.display())]
     Write {
         /// Which kind of file.
         what: &'static str,
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
-    /// It is no such file.
     #[error("{} is not a {what}: {source}", path.display())]
     Json {
         /// Which kind of file.
         what: &'static str,
-        /// The file.
         path: PathBuf,
         /// What is wrong, with line and column.
         source: serde_json::Error,
     },
-    /// It says what cannot be.
     #[error("{} is not a {what}: {why}", path.display())]
     Wrong {
         /// Which kind of file.
         what: &'static str,
-        /// The file.
         path: PathBuf,
-        /// What it says.
         why: String,
     },
-    /// A newer tool wrote it.
     #[error("{} has format {found}, this tool reads up to {newest}: use the tool that wrote it, or a newer one", path.display())]
     Format {
-        /// The file.
         path: PathBuf,
         /// Its format.
         found: u32,

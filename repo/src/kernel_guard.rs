@@ -84,9 +84,6 @@ pub fn content() -> String {
 }
 
 /// Builds the package, with the distribution's tag in its release.
-///
-/// # Errors
-/// When the tag or the time is unusable.
 pub fn build(dist: &str, source_date_epoch: u64, url: Option<&str>) -> Result<Built, Error> {
     let numbers = Numbers {
         name: NAME,

@@ -12,9 +12,6 @@ fn read(armored: &str) -> Result<PublicKey, Error> {
 }
 
 /// What is published of an armored public key: the one key in it, written anew. rpm and gpg read less than we do.
-///
-/// # Errors
-/// As [`fingerprint`].
 pub fn published(armored: &str) -> Result<String, Error> {
     read(armored)?.armored()
 }
@@ -39,18 +36,12 @@ pub(crate) fn wrong(text: &str, expected: &str) -> Option<String> {
 }
 
 /// The fingerprint of an armored public key's primary key, in upper-case hexadecimal.
-///
-/// # Errors
-/// When the text is not one such key, the key's own signatures do not hold, or it is too weak.
 pub fn fingerprint(armored: &str) -> Result<String, Error> {
     Ok(read(armored)?.fingerprint())
 }
 
 /// Verifies an armored detached signature over `content`, made by the *primary* key: dnf5 refuses metadata signed by a
 /// subkey.
-///
-/// # Errors
-/// When key or signature cannot be read, or the signature does not hold.
 pub fn verify_detached(armored_key: &str, signature: &str, content: &[u8]) -> Result<(), Error> {
     read(armored_key)?
         .verify_detached_by_primary(content, signature)

@@ -72,9 +72,7 @@ pub struct Manifest {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tool {
-    /// Its name.
     pub name: String,
-    /// Its version.
     pub version: String,
 }
 
@@ -98,9 +96,7 @@ pub struct Repository {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Group {
-    /// Its id.
     pub id: String,
-    /// Its name.
     pub name: String,
     /// The packages that it always installs.
     pub mandatory: Vec<String>,
@@ -168,7 +164,6 @@ pub struct Advisory {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct KnownFault {
-    /// Its ticket.
     pub ticket: String,
     /// What it does at its worst: `corruption`, `data-loss`, `crash`, `hang`, `security`, `wrong-result`.
     pub severity: String,
@@ -247,9 +242,6 @@ pub struct Package {
 
 impl Manifest {
     /// When it was released, and over which rules.
-    ///
-    /// # Errors
-    /// When the time that it has in place of one is none that a signature can have.
     pub fn released(&self) -> Result<Release, std::num::TryFromIntError> {
         Ok(match &self.release {
             Some(release) => release.clone(),
@@ -285,17 +277,11 @@ impl Manifest {
     }
 
     /// Writes the manifest whole.
-    ///
-    /// # Errors
-    /// When the file cannot be written.
     pub fn write(&self, path: &Path) -> Result<(), Error> {
         json_file::write(WHAT, path, &self.to_json())
     }
 
     /// Reads a manifest.
-    ///
-    /// # Errors
-    /// When the file cannot be read, is not a manifest, or is one of a newer format.
     pub fn read(path: &Path) -> Result<Self, Error> {
         json_file::read(WHAT, path, FORMAT)
     }

@@ -6,19 +6,14 @@ use rpm::{BuildConfig, CompressionType, PackageBuilder};
 /// A package that cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// rpm-rs refuses one of the values.
     #[error("cannot build {name}-{version}-{release}: {source}")]
     Build {
-        /// The package.
         name: &'static str,
-        /// The version.
         version: String,
-        /// The release.
         release: String,
         /// What rpm-rs says.
         source: Box<rpm::Error>,
     },
-    /// The time does not fit into an RPM header.
     #[error("the source date epoch {0} does not fit into an RPM header (it ends in 2106)")]
     Time(u64),
 }

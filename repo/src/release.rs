@@ -33,7 +33,6 @@ pub struct Release {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Replaced {
-    /// Its target.
     pub target: String,
     /// When it was released, in seconds since 1970.
     pub time: u64,
@@ -56,7 +55,6 @@ pub enum Rule {
     LowerEvr,
     /// The key, the name and the URL change only with a higher release package.
     ReleasePackage,
-    /// It is of the same target.
     SameTarget,
 }
 

@@ -19,14 +19,12 @@ pub const KERNEL_PINNING: &str = include_str!("../../docs/kernel-pinning.md");
 /// A release package that cannot be built.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The key is not an armored OpenPGP public key.
     #[error(
         "the public key for {NAME} cannot be read: {}{}",
         .0,
         help!("export it again with `cargo xtask key export`")
     )]
     Key(String),
-    /// The package.
     #[error(transparent)]
     Package(#[from] own_package::Error),
 }
@@ -49,9 +47,6 @@ pub struct ReleasePackage<'a> {
 }
 
 /// Builds the package.
-///
-/// # Errors
-/// When the key, a version or the time is unusable.
 pub fn build(input: &ReleasePackage<'_>) -> Result<Built, Error> {
     let own = key::published(input.public_key).map_err(|e| Error::Key(e.to_string()))?;
     // Both in the file that every server's dnf reads: where an administrator has changed the `.repo` file, rpm keeps that as it is, and it

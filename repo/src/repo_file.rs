@@ -29,21 +29,13 @@ pub const PRIORITY: u8 = 50;
 /// A repository file that cannot be written.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum Error {
-    /// The URL is not one a repository can be at.
     #[error(
         "the base URL `{url}` of the repository {what}{}",
         help!("set the target's publish URL to http://…, https://… or file:///…")
     )]
-    Url {
-        /// The URL.
-        url: String,
-        /// What is wrong with it.
-        what: &'static str,
-    },
-    /// The next key is not one that can be published.
+    Url { url: String, what: &'static str },
     #[error("the next key of the repository cannot be used: {0}")]
     NextKey(String),
-    /// A title with a line break or another control character.
     #[error("the title `{0}` of the repository has control characters")]
     Title(String),
 }
@@ -70,9 +62,6 @@ pub enum KeyLocation {
 
 impl RepoFile {
     /// Checks the values and takes slashes off the URL's end.
-    ///
-    /// # Errors
-    /// When the URL or the title cannot be written into a `.repo` file.
     pub fn new(base_url: &str, title: &str) -> Result<Self, Error> {
         let error = |what| Error::Url {
             url: base_url.to_owned(),
@@ -110,9 +99,6 @@ impl RepoFile {
 
     /// With the armored public key that will sign later releases, if there is one: dnf takes both. Only the key itself is taken, written
     /// anew.
-    ///
-    /// # Errors
-    /// When the text is not one key that can be published.
     pub fn with_next_key(self, next_key: Option<&str>) -> Result<Self, Error> {
         let next_key = next_key
             .map(key::published)

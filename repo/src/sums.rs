@@ -26,22 +26,10 @@ pub const LEFT_OUT: [&str; 4] = [FILE, SIGNATURE, PROVENANCE, PROVENANCE_SIGNATU
 /// Sums that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file or folder of the tree cannot be read.
     #[error("cannot read {}: {source}", lustre_files::shown(path))]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The sums cannot be written.
+    Read { path: PathBuf, source: io::Error },
     #[error("cannot write {}: {source}", lustre_files::shown(path))]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Write { path: PathBuf, source: io::Error },
     /// Something in the tree that is neither a file nor a folder, or has a name that a line of sums cannot hold.
     #[error(
         "{} does not belong in a repository: {what}{}",
@@ -49,7 +37,6 @@ pub enum Error {
         help!("remove it and assemble again")
     )]
     Unexpected {
-        /// The path.
         path: PathBuf,
         /// What it is.
         what: &'static str,
@@ -64,7 +51,6 @@ pub enum Error {
         path: PathBuf,
         /// The line's number, from 1.
         line: usize,
-        /// The line.
         text: String,
     },
 }
@@ -110,9 +96,6 @@ impl std::fmt::Display for Difference {
 }
 
 /// The SHA-256 of a file's content, in lower-case hexadecimal, and its length in bytes.
-///
-/// # Errors
-/// When the file cannot be read.
 pub fn sha256(path: &Path) -> io::Result<(String, u64)> {
     let mut file = lustre_files::open(path)?;
     let mut hash = Sha256::new();
@@ -138,9 +121,6 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 }
 
 /// The files of a tree by path relative to it, [`LEFT_OUT`] left out, sorted by bytes.
-///
-/// # Errors
-/// When a folder cannot be read or holds something that is not a file or folder.
 pub fn files(tree: &Path) -> Result<Vec<String>, Error> {
     let mut found = Vec::new();
     for entry in WalkDir::new(tree).min_depth(1) {
@@ -176,9 +156,6 @@ pub fn files(tree: &Path) -> Result<Vec<String>, Error> {
 }
 
 /// The text of `SHA256SUMS` for a tree.
-///
-/// # Errors
-/// As [`files`], and when a file cannot be read.
 pub fn render(tree: &Path) -> Result<String, Error> {
     let mut text = String::new();
     for name in files(tree)? {
@@ -232,9 +209,6 @@ pub fn with(sums: &str, name: &str, digest: &str) -> String {
 }
 
 /// Writes a tree's `SHA256SUMS`, replacing it whole.
-///
-/// # Errors
-/// As [`render`], and when the file cannot be written.
 pub fn write(tree: &Path) -> Result<(), Error> {
     let text = render(tree)?;
     let path = tree.join(FILE);
@@ -244,9 +218,6 @@ pub fn write(tree: &Path) -> Result<(), Error> {
 
 /// Compares a tree with its `SHA256SUMS`, without reading the files of which `unfit` says by their path and size why they cannot be the
 /// ones listed.
-///
-/// # Errors
-/// When the sums or a file cannot be read.
 pub fn verify(
     tree: &Path,
     unfit: &dyn Fn(&str, u64) -> Option<String>,

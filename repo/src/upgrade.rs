@@ -47,27 +47,15 @@ const PUT_ASIDE: [&str; 3] = [".rpmnew", ".rpmsave", ".rpmorig"];
 /// A server.
 pub trait Server {
     /// Runs its dnf, which asks nothing; gives what that said.
-    ///
-    /// # Errors
-    /// When it fails, in words.
     fn dnf(&self, arguments: &[&str]) -> Result<String, String>;
 
     /// Runs its rpm, which may fail.
-    ///
-    /// # Errors
-    /// When it cannot be run.
     fn rpm(&self, arguments: &[&str]) -> Result<Said, String>;
 
     /// The paths of all files below a folder of it; none where there is no such folder.
-    ///
-    /// # Errors
-    /// When they cannot be listed.
     fn files(&self, folder: &str) -> Result<Vec<String>, String>;
 
     /// The release of the kernel that its boot loader boots by default; none where nothing makes boot entries.
-    ///
-    /// # Errors
-    /// When the boot loader's files cannot be read.
     fn boots(&self) -> Result<Option<String>, String>;
 
     /// Where it sees a file of the repository, by its path from the repository's root.
@@ -85,9 +73,6 @@ pub struct Pair<'h> {
 
 impl<'h> Pair<'h> {
     /// Of the releases that a repository has.
-    ///
-    /// # Errors
-    /// Why there is nothing to upgrade from.
     pub fn of(history: Option<&'h History>) -> Result<Self, String> {
         let sets = history.map_or(&[][..], |history| &history.sets);
         let [now, before, ..] = sets else {
@@ -172,7 +157,6 @@ impl From<String> for NotBegun {
 /// What a step did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Step {
-    /// What is wrong.
     pub findings: Vec<String>,
     /// What is worth saying.
     pub note: String,
@@ -203,7 +187,6 @@ struct State {
     complaints: BTreeSet<String>,
     /// The kernel that boots by default.
     boots: Option<String>,
-    /// Its modules.
     modules: BTreeSet<String>,
     /// Configuration files that rpm put aside.
     put_aside: BTreeSet<String>,
@@ -258,9 +241,6 @@ pub fn checks(pair: Pair<'_>, server: &dyn Server, wanted: &[String], logs: &Pat
 impl<'a> Journey<'a> {
     /// Makes `server` one that has the predecessor's packages, those named `wanted` with what they need, and no others of ours; and of the
     /// distribution's those named `besides`.
-    ///
-    /// # Errors
-    /// When it cannot be, or what it has then is not whole.
     pub fn begin(
         pair: Pair<'a>,
         server: &'a dyn Server,
@@ -400,9 +380,6 @@ impl<'a> Journey<'a> {
     }
 
     /// As [`Journey::kernel_before`], of the release, where nothing was undone.
-    ///
-    /// # Errors
-    /// When rpm does not say what is installed.
     pub fn kernel_now(&self) -> Result<Option<String>, String> {
         let state = State {
             packages: self.installed()?,

@@ -35,9 +35,6 @@ struct FileList {
 
 impl FileLists {
     /// Gives the packages of `primary.xml` their files.
-    ///
-    /// # Errors
-    /// The reason, where the two documents are not of the same packages.
     pub(super) fn add_to(self, packages: &mut [Package]) -> Result<(), String> {
         let mut by_id: HashMap<String, Vec<usize>> = HashMap::with_capacity(packages.len());
         for (index, package) in packages.iter().enumerate() {

@@ -31,9 +31,6 @@ const MAX_OPEN: u64 = 1 << 30;
 /// their files. Who signed `repomd.xml` is the caller's to check, before.
 ///
 /// Metadata may be plain or compressed with gzip or zstd.
-///
-/// # Errors
-/// When a listed file is missing, is not the one listed or is not valid, and when there is no `primary` or `filelists`.
 pub fn read(root: &Path) -> Result<Metadata, Error> {
     let index = root.join("repodata/repomd.xml");
     let bytes = lustre_files::read(&index, lustre_files::TEXT).map_err(tried("read", &index))?;
@@ -87,9 +84,6 @@ pub fn read(root: &Path) -> Result<Metadata, Error> {
 }
 
 /// As [`read`], of the packages what `primary.xml` says alone: no other file is read.
-///
-/// # Errors
-/// As [`read`].
 pub fn primary(root: &Path) -> Result<Vec<Package>, Error> {
     let index = root.join("repodata/repomd.xml");
     let bytes = lustre_files::read(&index, lustre_files::TEXT).map_err(tried("read", &index))?;

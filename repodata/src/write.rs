@@ -47,10 +47,6 @@ pub struct Options {
 /// - An existing `repodata` is replaced as a whole, its signature with it: sign the new `repomd.xml`. After an error
 ///   it is as it was.
 /// - Packages are streamed: of each, only the header is ever in memory.
-///
-/// # Errors
-/// When any package cannot be read or does not fit into XML (no package is ever left out), when a file cannot be read or
-/// written, and when another run is at work on the same repository.
 pub fn write(root: &Path, options: &Options) -> Result<Repomd, Error> {
     let staged = Staged::begin(root)?;
     let paths = packages(root)?;

@@ -60,9 +60,6 @@ pub struct Headers {
 
 impl Headers {
     /// Reads everything up to the payload, and leaves the source there.
-    ///
-    /// # Errors
-    /// When the source cannot be read, ends too early or is no sound RPM.
     pub fn read(source: &mut impl Read) -> io::Result<Self> {
         let mut bytes = Vec::new();
         take(source, &mut bytes, LEAD)?;
@@ -86,9 +83,6 @@ impl Headers {
     }
 
     /// Opens a package; the file is left at its payload.
-    ///
-    /// # Errors
-    /// As [`read`](Self::read).
     pub fn open(path: &Path) -> io::Result<(Self, File)> {
         let mut file = lustre_files::open(path)?;
         let headers = Self::read(&mut file)?;
@@ -116,9 +110,6 @@ impl Headers {
     }
 
     /// Compares the main header with the digests of it in the signature header; those that are there.
-    ///
-    /// # Errors
-    /// When one is of another header.
     pub fn check_digests(&self) -> Result<(), rpm::Error> {
         let main = &self.bytes[self.main()];
         compared::<Sha1>(self, IndexSignatureTag::RPMSIGTAG_SHA1, "header SHA1", main)?;
@@ -129,9 +120,6 @@ impl Headers {
     }
 
     /// What `rpm-rs` makes of them.
-    ///
-    /// # Errors
-    /// When it cannot.
     pub fn metadata(&self) -> Result<PackageMetadata, rpm::Error> {
         // The one place where `rpm-rs` gets a header.
         #[allow(clippy::disallowed_methods)]
@@ -139,41 +127,26 @@ impl Headers {
     }
 
     /// The texts of a tag of the main header; empty where there is none.
-    ///
-    /// # Errors
-    /// When the tag is of another type.
     pub fn texts(&self, tag: u32) -> Result<Vec<&[u8]>, String> {
         self.main.texts(&self.bytes, tag)
     }
 
     /// The first text of a tag of the main header. Of a translated text that is the one in the C locale.
-    ///
-    /// # Errors
-    /// When the tag is of another type.
     pub fn text(&self, tag: u32) -> Result<Option<&[u8]>, String> {
         Ok(self.texts(tag)?.first().copied())
     }
 
     /// The numbers of a tag of the main header; empty where there is none.
-    ///
-    /// # Errors
-    /// When the tag is of another type.
     pub fn numbers(&self, tag: u32) -> Result<Vec<u64>, String> {
         self.main.numbers(&self.bytes, tag)
     }
 
     /// The first number of a tag of the main header.
-    ///
-    /// # Errors
-    /// When the tag is of another type.
     pub fn number(&self, tag: u32) -> Result<Option<u64>, String> {
         Ok(self.numbers(tag)?.first().copied())
     }
 
     /// The first number of a tag of the signature header.
-    ///
-    /// # Errors
-    /// When the tag is of another type.
     pub fn signature_number(&self, tag: u32) -> Result<Option<u64>, String> {
         Ok(self.signature.numbers(&self.bytes, tag)?.first().copied())
     }
@@ -228,26 +201,17 @@ fn compared<D: Digest>(
 }
 
 /// A package's headers, by `rpm-rs`.
-///
-/// # Errors
-/// When the file cannot be read or is no sound RPM.
 pub fn metadata(path: &Path) -> Result<PackageMetadata, rpm::Error> {
     Headers::open(path)?.0.metadata()
 }
 
 /// A package's headers and, file by file, its payload.
-///
-/// # Errors
-/// As [`metadata`].
 pub fn reader(path: &Path) -> Result<PackageReader, rpm::Error> {
     #[allow(clippy::disallowed_methods)]
     PackageReader::parse(checked(path)?)
 }
 
 /// A package with its compressed payload in memory.
-///
-/// # Errors
-/// As [`metadata`].
 pub fn package(path: &Path) -> Result<Package, rpm::Error> {
     #[allow(clippy::disallowed_methods)]
     Package::parse(&mut checked(path)?)

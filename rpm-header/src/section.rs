@@ -26,7 +26,6 @@ pub(super) struct Limits {
     pub(super) name: &'static str,
     /// The tag of its region.
     pub(super) region: u32,
-    /// Entries.
     pub(super) entries: u32,
     /// Bytes of data.
     pub(super) data: u32,

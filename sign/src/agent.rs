@@ -35,9 +35,6 @@ impl fmt::Debug for GpgAgent {
 impl GpgAgent {
     /// The key of this fingerprint (40 hexadecimal digits; spaces and a leading `0x` do not matter) in the GnuPG folder
     /// `home`, or in the user's own.
-    ///
-    /// # Errors
-    /// When gpg is missing or does not have the secret key, when the key is revoked, too weak or may not sign.
     pub fn new(
         fingerprint: &str,
         home: Option<&Path>,
@@ -164,9 +161,6 @@ fn gpg(home: Option<&Path>) -> Command {
 }
 
 /// 40 upper-case hexadecimal digits from the forms gpg prints a fingerprint in: blanks and a leading `0x` do not matter.
-///
-/// # Errors
-/// When it is something else, such as a short key id, which anybody can make a key for.
 pub fn parse_fingerprint(given: &str) -> Result<String, Error> {
     let text: String = given.chars().filter(|c| !c.is_whitespace()).collect();
     let digits = text.strip_prefix("0x").unwrap_or(&text).to_uppercase();

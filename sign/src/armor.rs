@@ -59,16 +59,12 @@ pub(crate) struct Block {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// Nothing at all.
     #[error("it is empty")]
     Empty,
-    /// No armor, and not binary either.
     #[error("no line of it begins with `-----BEGIN PGP {0}-----`")]
     NoBlock(&'static str),
-    /// A quotation mark, for one.
     #[error("there is text before `-----BEGIN PGP` on its line, perhaps a quotation mark")]
     NotAtLineStart,
-    /// A block of another kind.
     #[error("it contains a `{found}`, not a `{wanted}`")]
     Other {
         /// What it holds.
@@ -82,28 +78,21 @@ pub enum Problem {
     /// `\n` as two characters.
     #[error("its line breaks are written as `\\n`")]
     LineBreaksWritten,
-    /// All on one line, headers included.
     #[error("its line breaks are missing, so its headers cannot be told from its content")]
     LineBreaksLost,
-    /// No last line.
     #[error("its last line `-----END PGP …-----` is missing: it was cut off")]
     NoEnd,
-    /// A character that is not of base64.
     #[error("line {line} has a character that does not belong there")]
     Character {
         /// Which line, from 1.
         line: usize,
     },
-    /// Not a whole number of bytes.
     #[error("it is incomplete: characters are missing")]
     Incomplete,
-    /// The checksum is of something else.
     #[error("its checksum does not fit: a character was changed, or a line is missing")]
     Checksum,
-    /// Not what OpenPGP has.
     #[error("its content is damaged, or not OpenPGP")]
     Packets,
-    /// More than any key has.
     #[error("it is larger than {limit} bytes, too large for a key")]
     TooLarge {
         /// The most that is read.

@@ -22,7 +22,6 @@ const USER_ID: &str = "lustre-repo development key, do not trust";
 /// A development key and whether this call made it.
 #[derive(Debug)]
 pub struct DevKey {
-    /// The key.
     pub key: Key,
     /// Its file.
     pub path: PathBuf,
@@ -40,9 +39,6 @@ pub fn default_key_dir(xdg_data_home: Option<OsString>, home: Option<OsString>) 
 
 /// The development key in the folder `dir`, made if it is not there (some seconds of one core). The folder is for keys alone:
 /// made with mode 0700, the file with 0600. Two processes at once end up with the same key.
-///
-/// # Errors
-/// When folder or file is open to other users or cannot be written, or the file is no usable key.
 pub fn dev_key(dir: &Path) -> Result<DevKey, Error> {
     DirBuilder::new()
         .recursive(true)

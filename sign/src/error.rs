@@ -11,7 +11,6 @@ use super::Problem;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file or folder cannot be used.
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
     /// Something else than a file or a pipe, or one that gives nothing or too much.
@@ -21,9 +20,7 @@ pub enum Error {
         help!("give a file with the secret, or a pipe")
     )]
     Unfit {
-        /// Its path.
         path: PathBuf,
-        /// What is wrong.
         problem: &'static str,
     },
     /// An environment variable that should hold a key or passphrase is not set, or is not text.
@@ -31,7 +28,6 @@ pub enum Error {
     Variable {
         /// The variable's name. Its content is never shown.
         name: String,
-        /// What is wrong.
         problem: &'static str,
         /// What it should hold.
         wanted: &'static str,
@@ -50,7 +46,6 @@ pub enum Error {
         /// The permission bits it should have.
         wanted: u32,
     },
-    /// The text is not an OpenPGP key.
     #[error("{origin} is not an OpenPGP {wanted} key: {problem}{}", help!("{hint}"))]
     NotAKey {
         /// Where it was read from.
@@ -62,7 +57,6 @@ pub enum Error {
         /// What to do next.
         hint: &'static str,
     },
-    /// More than one key where one is expected.
     #[error(
         "{origin} has {count} keys, expected one{}",
         help!("export only one: gpg --armor --export[-secret-keys] FINGERPRINT")
@@ -73,7 +67,6 @@ pub enum Error {
         /// How many.
         count: usize,
     },
-    /// The secret part of the primary key is missing.
     #[error(
         "key {fingerprint} from {origin} has no secret part for its primary key, which must sign the metadata{}",
         help!("export it with: gpg --armor --export-secret-keys {fingerprint} (not --export-secret-subkeys)")
@@ -81,10 +74,8 @@ pub enum Error {
     NoSecret {
         /// Where the key was read from.
         origin: String,
-        /// The key.
         fingerprint: String,
     },
-    /// The key is encrypted and there is no passphrase.
     #[error(
         "key {fingerprint} from {origin} is encrypted and no passphrase was given; put the passphrase into a file (mode 0600) and set \
          {variable} to its path",
@@ -93,10 +84,8 @@ pub enum Error {
     Encrypted {
         /// Where the key was read from.
         origin: String,
-        /// The key.
         fingerprint: String,
     },
-    /// The passphrase does not open the key.
     #[error(
         "the passphrase does not open key {fingerprint} from {origin}{}",
         help!("check the file that {variable} names (one trailing line end is ignored) and that it belongs to this key", variable = secrets::PASSPHRASE_FILE_VARIABLE)
@@ -104,41 +93,32 @@ pub enum Error {
     WrongPassphrase {
         /// Where the key was read from.
         origin: String,
-        /// The key.
         fingerprint: String,
     },
-    /// The key's lifetime is over, at the signing time or now.
     #[error(
         "key {fingerprint} expired at {expired}, before {at}{}",
         help!("its owner can give it a later end, with `cargo xtask key renew` (in gpg-agent: gpg --quick-set-expire {fingerprint} 2y), and has to give out its public key again; or use another key: see docs/keys.md")
     )]
     Expired {
-        /// The key.
         fingerprint: String,
         /// The end of its lifetime.
         expired: String,
         /// The moment it was needed, in words.
         at: String,
     },
-    /// The key did not exist yet, at the signing time or now.
     #[error(
         "key {fingerprint} is valid only from {created}, after {at}{}",
         help!("clients reject a signature older than its key: sign at a later time or use an older key")
     )]
     NotYetValid {
-        /// The key.
         fingerprint: String,
         /// When it was made.
         created: String,
         /// The moment it was needed, in words.
         at: String,
     },
-    /// The key was revoked.
     #[error("key {fingerprint} was revoked by its owner{}", help!("use another key"))]
-    Revoked {
-        /// The key.
-        fingerprint: String,
-    },
+    Revoked { fingerprint: String },
     /// The key's algorithm or size is not what rpm on EL8 to EL10 takes.
     #[error(
         "key {fingerprint} is {found}{}",
@@ -146,18 +126,15 @@ pub enum Error {
                'Name <mail>' rsa4096 sign")
     )]
     TooWeak {
-        /// The key.
         fingerprint: String,
         /// Algorithm and size.
         found: String,
     },
-    /// The key's self-signature is made with a broken hash.
     #[error(
         "the self-signature of key {fingerprint} uses {hash}, which EL9 and later reject; renew it: gpg --cert-digest-algo SHA512 \
          --quick-set-expire {fingerprint} 2y, then export it again"
     )]
     WeakSelfSignature {
-        /// The key.
         fingerprint: String,
         /// The hash found.
         hash: String,
@@ -167,34 +144,25 @@ pub enum Error {
         "key {fingerprint} has no user id with a valid self-signature; the file is damaged or was changed: export the key \
          again from where it was made"
     )]
-    NoSelfSignature {
-        /// The key.
-        fingerprint: String,
-    },
-    /// The primary key may not sign data.
+    NoSelfSignature { fingerprint: String },
     #[error(
         "the primary key of {fingerprint} may not sign data (its flags allow only certification), and dnf5 rejects metadata signed by a \
          subkey{}",
         help!("make a key with gpg --quick-generate-key 'Name <mail>' rsa4096 sign")
     )]
-    CannotSign {
-        /// The key.
-        fingerprint: String,
-    },
+    CannotSign { fingerprint: String },
     /// The key's newest self-signature is newer than the signature would be.
     #[error(
         "the self-signature of key {fingerprint} is from {since}, after {at}{}",
         help!("strict clients reject a signature older than that: sign at a later time")
     )]
     BeforeSelfSignature {
-        /// The key.
         fingerprint: String,
         /// The time of its newest self-signature.
         since: String,
         /// The moment it was needed, in words.
         at: String,
     },
-    /// The signing time is still to come.
     #[error(
         "{at} is in the future, and clients reject such a signature{}",
         help!("check this machine's clock, and the target's `source_date_epoch`")
@@ -208,11 +176,7 @@ pub enum Error {
         "cannot {action}: the key is damaged{}",
         help!("export it again from where it was made")
     )]
-    OpenPgp {
-        /// What was tried.
-        action: &'static str,
-    },
-    /// gpg could not be started.
+    OpenPgp { action: &'static str },
     #[error(
         "{source}{}",
         help!("a key in gpg-agent needs GnuPG: install the package gnupg (gnupg2 on EL)")
@@ -221,7 +185,6 @@ pub enum Error {
         /// Why it did not start.
         source: process::Error,
     },
-    /// gpg-agent does not have the key.
     #[error(
         "gpg has no secret key {fingerprint} ({reason}){}",
         help!("list the keys with gpg --list-secret-keys, and check GNUPGHOME and that the card is in its reader")
@@ -241,13 +204,11 @@ pub enum Error {
         /// How long it is. It is not shown: it may be the key itself.
         characters: usize,
     },
-    /// gpg could not sign.
     #[error(
         "gpg could not sign with key {fingerprint}: {source}{}",
         help!("unlock it first (gpg-preset-passphrase, or sign something by hand once), or set {variable} to the passphrase's file", variable = secrets::PASSPHRASE_FILE_VARIABLE)
     )]
     Agent {
-        /// The key.
         fingerprint: String,
         /// How gpg ended.
         source: process::Error,
@@ -259,21 +220,17 @@ pub enum Error {
         help!("{hint}")
     )]
     BadPackage {
-        /// The package.
         path: PathBuf,
-        /// What is wrong.
         reason: String,
         /// What to do next.
         hint: &'static str,
     },
-    /// A digest in the package does not agree with its content.
     #[error(
         "{} is damaged: its {what} has digest {actual}, but the package says {expected}{}",
         lustre_files::shown(path),
         help!("build or download it again")
     )]
     Digest {
-        /// The package.
         path: PathBuf,
         /// Which part.
         what: &'static str,
@@ -282,27 +239,16 @@ pub enum Error {
         /// The digest found.
         actual: String,
     },
-    /// The package has no signature.
     #[error(
         "{} is not signed; sign it, or use a signed package",
         lustre_files::shown(path)
     )]
-    Unsigned {
-        /// The package.
-        path: PathBuf,
-    },
-    /// A signature of a package does not hold.
+    Unsigned { path: PathBuf },
     #[error(
         "the signature of {} is not valid: {source}",
         lustre_files::shown(path)
     )]
-    PackageSignature {
-        /// The package.
-        path: PathBuf,
-        /// Why.
-        source: Box<Error>,
-    },
-    /// A signature was made by another key.
+    PackageSignature { path: PathBuf, source: Box<Error> },
     #[error(
         "it was made by key {found}, expected {expected}{}",
         help!("someone else signed it, or the key was replaced: check the fingerprint with its publisher")
@@ -313,7 +259,6 @@ pub enum Error {
         /// The issuer the signature names.
         found: String,
     },
-    /// A signature does not fit its data.
     #[error(
         "signature by key {fingerprint}: {reason}{}",
         help!("the data or the signature was changed: get both again")

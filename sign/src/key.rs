@@ -39,17 +39,11 @@ impl Key {
     /// Makes a new RSA-4096 key without subkeys, valid from `created` (seconds since 1970) and without end.
     ///
     /// The key is random; everything else in it is given. It takes some seconds of one core.
-    ///
-    /// # Errors
-    /// When the OpenPGP library fails.
     pub fn generate(user_id: &str, created: u32) -> Result<Key, Error> {
         Key::generate_with_lifetime(user_id, created, None)
     }
 
     /// As [`Key::generate`], for a key that ends `lifetime` seconds after `created`.
-    ///
-    /// # Errors
-    /// As [`Key::generate`].
     pub fn generate_with_lifetime(
         user_id: &str,
         created: u32,
@@ -60,25 +54,16 @@ impl Key {
     }
 
     /// The key in a file, armored or binary, opened with `passphrase` if it is encrypted.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or holds an unencrypted key and is open to other users, and as [`Key::from_armored`].
     pub fn from_file(path: &Path, passphrase: Option<&Secret>) -> Result<Key, Error> {
         Key::opened(in_file(path)?, &path.display().to_string(), passphrase)
     }
 
     /// The public part of the secret key in an ASCII-armored file. No passphrase is needed.
-    ///
-    /// # Errors
-    /// When the file cannot be read, is not exactly one secret key, or holds an unencrypted key and is open to other users.
     pub fn public_in_file(path: &Path) -> Result<PublicKey, Error> {
         Ok(PublicKey::new(in_file(path)?.to_public_key()))
     }
 
     /// The public part of the secret key in an environment variable's content (ASCII-armored). No passphrase is needed.
-    ///
-    /// # Errors
-    /// When the variable is not set or is not exactly one secret key.
     pub fn public_in_variable(name: &str) -> Result<PublicKey, Error> {
         let text = Secret::from_variable(name)?;
         let secret = parse(text.bytes(), &format!("the variable {name}"))?;
@@ -86,9 +71,6 @@ impl Key {
     }
 
     /// The key in an environment variable's content (ASCII-armored), opened with `passphrase` if it is encrypted.
-    ///
-    /// # Errors
-    /// When the variable is not set, and as [`Key::from_armored`].
     pub fn from_variable(name: &str, passphrase: Option<&Secret>) -> Result<Key, Error> {
         let text = Secret::from_variable(name)?;
         Key::from_armored(&text, &format!("the variable {name}"), passphrase)
@@ -96,9 +78,7 @@ impl Key {
 
     /// The key in an ASCII-armored text; `origin` says in errors where it came from.
     ///
-    /// # Errors
-    /// When the text is not exactly one secret key, when it is encrypted and `passphrase` does not open it, when it is
-    /// revoked, too weak or may not sign. Whether it has expired is checked when it signs.
+    /// Whether it has expired is checked when it signs.
     pub fn from_armored(
         text: &Secret,
         origin: &str,
@@ -150,9 +130,6 @@ impl Key {
     }
 
     /// Fails unless the key can make a signature of the given time today.
-    ///
-    /// # Errors
-    /// When the key is not alive at `time` or now.
     pub fn check_usable(&self, time: u32) -> Result<(), Error> {
         self.facts.check_times(time, now())
     }
@@ -163,9 +140,6 @@ impl Key {
     }
 
     /// The whole key, ASCII-armored; encrypted, with all keys under it, when a passphrase is given.
-    ///
-    /// # Errors
-    /// When the OpenPGP library fails.
     pub fn secret_armored(&self, passphrase: Option<&Secret>) -> Result<Secret, Error> {
         let export = || -> Result<Vec<u8>, pgp::errors::Error> {
             let mut secret = self.secret.clone();
@@ -188,9 +162,6 @@ impl Key {
 
     /// The same key with another end, which it says from `now` on: `until`, in seconds since 1970, or none. Other keys under it stay as
     /// they are: none of them signs.
-    ///
-    /// # Errors
-    /// When `until` is not later than `now`, when the key says already what holds at a later time, and when the OpenPGP library fails.
     pub fn renewed(&self, now: u32, until: Option<u32>) -> Result<Key, Error> {
         if now < self.facts.says_since {
             return Err(Error::BeforeSelfSignature {
@@ -213,9 +184,6 @@ impl Key {
     }
 
     /// The public key as its owner takes it back, from `now` on: whoever imports it takes no signature by it any more.
-    ///
-    /// # Errors
-    /// When the OpenPGP library fails.
     pub fn revoked(&self, now: u32, compromised: bool) -> Result<PublicKey, Error> {
         let mut public = self.secret.to_public_key();
         let signature = certify::revocation(&self.secret, now, compromised)

@@ -52,20 +52,11 @@ pub trait Signer: Send + Sync {
     fn fingerprint(&self) -> String;
 
     /// The public key, ASCII-armored, as clients import it.
-    ///
-    /// # Errors
-    /// When the key cannot be written out.
     fn public_key_armored(&self) -> Result<String, Error>;
 
     /// An ASCII-armored detached signature (SHA-512) over `data`.
-    ///
-    /// # Errors
-    /// When the key is not valid at `time` or now, or signing fails.
     fn sign_detached(&self, data: &[u8], time: u32) -> Result<String, Error>;
 
     /// A binary OpenPGP signature packet (SHA-256) over a package's main header, for the `RSA` tag of its signature header.
-    ///
-    /// # Errors
-    /// As [`Signer::sign_detached`].
     fn sign_rpm_header(&self, header: &[u8], time: u32) -> Result<Vec<u8>, Error>;
 }

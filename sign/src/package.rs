@@ -63,9 +63,7 @@ pub struct VerifiedPackage {
 /// not. Legacy MD5 and reserved space go; the other digests and sizes stay. The file's modification time is the package's
 /// build time, because `primary.xml` records it.
 ///
-/// # Errors
-/// When the input is damaged (then nothing is written), has no SHA-256 payload digest or is of format v6, when the key cannot
-/// sign, or when the output cannot be written. An existing `signed` stays as it was until the new one is whole, and on the disk.
+/// An existing `signed` stays as it was until the new one is whole, and on the disk.
 pub fn sign_package(
     unsigned: &Path,
     signed: &Path,
@@ -136,17 +134,11 @@ pub fn sign_package(
 ///
 /// Signatures over header and payload together (tags `PGP`, `GPG`) and MD5, which old packages carry besides, are not looked at:
 /// the header signature and the payload digest cover all of the package.
-///
-/// # Errors
-/// When the file is damaged or was changed, is not signed, or is signed by another key.
 pub fn verify_package(path: &Path, key: &PublicKey) -> Result<VerifiedPackage, Error> {
     verify_package_by(path, std::slice::from_ref(key))
 }
 
 /// The same, for a package that any of several keys may have signed.
-///
-/// # Errors
-/// As [`verify_package`].
 pub fn verify_package_by(path: &Path, keys: &[PublicKey]) -> Result<VerifiedPackage, Error> {
     let mut package = Opened::read(path)?;
     package.check_header()?;
@@ -162,9 +154,6 @@ pub fn verify_package_by(path: &Path, keys: &[PublicKey]) -> Result<VerifiedPack
 
 /// Checks that every header signature of a package is a valid one by one of `keys`, by its headers alone: what `headers` begins with.
 /// `path` is for errors. Whether the payload is the one that was signed, this does not say.
-///
-/// # Errors
-/// When the headers are damaged, not signed, or signed by another key.
 pub fn verify_headers(path: &Path, mut headers: &[u8], keys: &[PublicKey]) -> Result<(), Error> {
     let bad = |reason: String| Error::BadPackage {
         path: path.to_owned(),

@@ -47,9 +47,6 @@ impl PublicKey {
     }
 
     /// The one key in an armored text or a binary file.
-    ///
-    /// # Errors
-    /// When there is no public key in it, or there are several.
     pub fn parse(text: impl AsRef<[u8]>) -> Result<PublicKey, Error> {
         let mut keys = PublicKey::parse_many(text)?;
         match (keys.pop(), keys.len()) {
@@ -63,9 +60,6 @@ impl PublicKey {
 
     /// All keys in an armored text or a binary file; at least one. As for gpg and rpm, there may be several blocks (some distributions put
     /// the old and the new key into one file), and prose around them.
-    ///
-    /// # Errors
-    /// When there is no public key in it, or one is damaged.
     pub fn parse_many(text: impl AsRef<[u8]>) -> Result<Vec<PublicKey>, Error> {
         let not_a_key = |problem| Error::NotAKey {
             origin: "the public key file".to_owned(),
@@ -86,9 +80,6 @@ impl PublicKey {
     }
 
     /// The one key in a text that comes from outside, as far as it will do for `purpose`.
-    ///
-    /// # Errors
-    /// As [`PublicKey::parse`] and [`PublicKey::check_for`].
     pub fn given(text: impl AsRef<[u8]>, purpose: Purpose) -> Result<PublicKey, Error> {
         let key = PublicKey::parse(text)?;
         key.check_for(purpose)?;
@@ -96,9 +87,6 @@ impl PublicKey {
     }
 
     /// Fails unless the key will do for `purpose`, now.
-    ///
-    /// # Errors
-    /// When its owner took it back, it has ended or is yet to begin, or it is too weak.
     pub fn check_for(&self, purpose: Purpose) -> Result<(), Error> {
         match purpose {
             Purpose::Distribution => self.facts.check_stands(),
@@ -133,9 +121,6 @@ impl PublicKey {
     }
 
     /// The key, ASCII-armored.
-    ///
-    /// # Errors
-    /// When the OpenPGP library fails.
     pub fn armored(&self) -> Result<String, Error> {
         self.key
             .to_armored_string(ArmorOptions::default())
@@ -143,17 +128,11 @@ impl PublicKey {
     }
 
     /// Fails unless EL9 takes this key as that of a repository: see [`crate::policy`] for the rules.
-    ///
-    /// # Errors
-    /// When it is revoked, weak, may not sign, or does not stand by itself.
     pub fn check_published(&self) -> Result<(), Error> {
         self.facts.check_to_publish()
     }
 
     /// Fails unless the key can make a signature of the given time today.
-    ///
-    /// # Errors
-    /// When it is not alive at `time` or now, or says what it may only since a later time.
     pub fn check_usable(&self, time: u32) -> Result<(), Error> {
         self.facts.check_times(time, now())
     }
@@ -165,17 +144,11 @@ impl PublicKey {
     }
 
     /// Checks a detached signature over `data`, armored or binary; gives the signature's time. Of several signatures one has to hold.
-    ///
-    /// # Errors
-    /// When none holds, is by this key, or is as it must be: a strong hash, a time within the key's life, and so on.
     pub fn verify_detached(&self, data: &[u8], signature: impl AsRef<[u8]>) -> Result<u32, Error> {
         self.verify_any(data, signature.as_ref(), By::AnyKey)
     }
 
     /// The same, for a signature by the primary key itself: dnf5 refuses metadata that a subkey signed.
-    ///
-    /// # Errors
-    /// As [`PublicKey::verify_detached`].
     pub fn verify_detached_by_primary(
         &self,
         data: &[u8],
@@ -185,9 +158,6 @@ impl PublicKey {
     }
 
     /// Checks a binary signature packet over `data`, as in a package's signature header; gives the signature's time.
-    ///
-    /// # Errors
-    /// As [`PublicKey::verify_detached`].
     pub fn verify_packet(&self, data: &[u8], packet: &[u8]) -> Result<u32, Error> {
         match self.signatures(packet)?.as_slice() {
             [signature] if signature.typ() == Some(SignatureType::Text) => {
@@ -374,9 +344,6 @@ impl PublicKey {
 
 /// Checks a detached signature over `data` with a file of public keys, as a distribution publishes it, both armored or binary; gives the
 /// fingerprint of the key that made it.
-///
-/// # Errors
-/// When no key of the file made a signature that holds, as [`PublicKey::verify_detached`].
 pub fn verify_detached(
     data: &[u8],
     signature: impl AsRef<[u8]>,
@@ -386,9 +353,6 @@ pub fn verify_detached(
 }
 
 /// The same, with keys that are read already.
-///
-/// # Errors
-/// As [`verify_detached`].
 pub fn verify_detached_by(
     data: &[u8],
     signature: impl AsRef<[u8]>,

@@ -33,9 +33,6 @@ impl Secret {
     }
 
     /// A passphrase from a file; one line end at the end of the file does not belong to it.
-    ///
-    /// # Errors
-    /// When the file cannot be read, is empty or is open to other users.
     pub fn from_file(path: &Path) -> Result<Secret, Error> {
         let (mut bytes, metadata) = input::read(path, "read the passphrase file")?;
         // A pipe has no mode that counts.
@@ -58,9 +55,6 @@ impl Secret {
     }
 
     /// A passphrase or key from an environment variable's content.
-    ///
-    /// # Errors
-    /// When the variable is not set or is not UTF-8.
     pub fn from_variable(name: &str) -> Result<Secret, Error> {
         let bad = |problem| Error::Variable {
             name: name.to_owned(),
@@ -77,9 +71,6 @@ impl Secret {
     /// The passphrase the environment gives, if any: the file that [`Secret::PASSPHRASE_FILE_VARIABLE`] names, else the
     /// content of [`Secret::PASSPHRASE_VARIABLE`]. An empty variable is one that is not set: CI systems give a secret that is missing
     /// so.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or a variable is not UTF-8.
     pub fn passphrase_from_environment() -> Result<Option<Secret>, Error> {
         let path = env::var_os(Self::PASSPHRASE_FILE_VARIABLE).filter(|path| !path.is_empty());
         if let Some(path) = path {
@@ -101,9 +92,6 @@ impl Secret {
     }
 
     /// Writes the secret into a file that is not there yet, for its owner alone (mode 0600), whole or not at all.
-    ///
-    /// # Errors
-    /// When the file exists or cannot be written.
     pub fn write_new_file(&self, path: &Path) -> Result<(), Error> {
         let writing = tried("write the secret file", path);
         let write = || -> io::Result<()> {

@@ -26,7 +26,6 @@ pub enum KeySource {
 
 /// A signer that is ready, and what to tell about it.
 pub struct Opened {
-    /// The signer.
     pub signer: Box<dyn Signer>,
     /// The file of a development key that was made just now.
     pub made: Option<PathBuf>,
@@ -34,9 +33,6 @@ pub struct Opened {
 
 impl KeySource {
     /// Opens the key, and checks all but its lifetime, which is checked when it signs.
-    ///
-    /// # Errors
-    /// As [`Key::from_file`], [`Key::from_variable`], [`GpgAgent::new`] and [`dev_key`].
     pub fn open(&self, passphrase: Option<Secret>) -> Result<Opened, super::Error> {
         let ready = |signer: Box<dyn Signer>| Opened { signer, made: None };
         Ok(match self {
@@ -60,9 +56,6 @@ impl KeySource {
     }
 
     /// The secret key itself: none where gpg-agent keeps it, and none of a development key, which nobody relies on.
-    ///
-    /// # Errors
-    /// As [`Key::from_file`] and [`Key::from_variable`].
     pub fn secret(&self, passphrase: Option<Secret>) -> Result<Option<Key>, super::Error> {
         match self {
             KeySource::File(path) => Key::from_file(path, passphrase.as_ref()).map(Some),
@@ -73,9 +66,6 @@ impl KeySource {
 
     /// The public part of the key, without a passphrase and without making anything: nothing where the development key is not there
     /// yet.
-    ///
-    /// # Errors
-    /// As [`Key::public_in_file`], [`Key::public_in_variable`] and [`GpgAgent::new`].
     pub fn public(&self) -> Result<Option<PublicKey>, super::Error> {
         Ok(Some(match self {
             KeySource::File(path) => Key::public_in_file(path)?,

@@ -30,13 +30,11 @@ pub enum Outcome {
     Clean(Counts),
     /// An input that something is wrong with.
     Found {
-        /// What is wrong.
         what: String,
         /// Its number or place.
         at: u64,
         /// Which input: of which seed and number, or the name of an example.
         which: String,
-        /// The input.
         input: Vec<u8>,
         /// The end of what the worker said on standard error.
         words: String,
@@ -44,9 +42,6 @@ pub enum Outcome {
 }
 
 /// Runs one worker of `program`, which is the `fuzz` binary, on the inputs.
-///
-/// # Errors
-/// When the worker cannot be started or watched.
 pub fn run(program: &Path, format: &dyn Format, inputs: &Inputs) -> anyhow::Result<Outcome> {
     let scratch = tempfile::Builder::new()
         .prefix("fuzz-")
@@ -192,9 +187,6 @@ fn tail(words: &str) -> String {
 }
 
 /// Keeps a failing input in a file of `folder`.
-///
-/// # Errors
-/// When it cannot be written.
 pub fn keep(folder: &Path, format: &str, input: &[u8]) -> anyhow::Result<PathBuf> {
     use sha2::Digest;
     let digest = format!("{:x}", sha2::Sha256::digest(input));

@@ -131,8 +131,5 @@ pub trait Format {
     }
 
     /// Reads the input as the tool does. `folder` is empty and the format's own.
-    ///
-    /// # Errors
-    /// What was promised and does not hold.
     fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String>;
 }

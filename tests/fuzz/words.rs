@@ -31,9 +31,6 @@ const INSIDE: &[&str] = &[
 ];
 
 /// Why a message is none that the tool may show, for an `input`.
-///
-/// # Errors
-/// What is wrong with it.
 pub fn check(message: &str, input: &[u8]) -> Result<(), String> {
     let shown = || {
         message

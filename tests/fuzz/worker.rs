@@ -33,7 +33,6 @@ pub enum Inputs {
     },
     /// Made ones, from this number on, until the time is over or so many are done.
     Made {
-        /// The seed.
         seed: u64,
         /// The first number.
         from: u64,
@@ -60,14 +59,10 @@ pub struct Counts {
 pub struct Finding {
     /// Which, as [`number`] says it.
     pub at: u64,
-    /// What is wrong.
     pub what: String,
 }
 
 /// Feeds the inputs, in order, until one of them is a finding. `progress` always holds the number of the one at hand.
-///
-/// # Errors
-/// When a folder or file of its own cannot be written.
 fn run(
     format: &dyn Format,
     cases: &[Case],
@@ -149,9 +144,6 @@ pub fn cases(format: &dyn Format) -> Vec<Case> {
 }
 
 /// As [`run`], with this process's memory bounded and a stack like that of the tool's threads.
-///
-/// # Errors
-/// As [`run`], and when the bounds cannot be set.
 pub fn bounded(
     format: &(dyn Format + Sync),
     inputs: &Inputs,

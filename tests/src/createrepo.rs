@@ -18,9 +18,6 @@ pub const VARIABLE: &str = "LUSTRE_REPO_CREATEREPO_C";
 const REQUIREMENTS: &str = include_str!("../tools/createrepo_c.txt");
 
 /// The path of createrepo_c.
-///
-/// # Errors
-/// When it is not there and cannot be installed: a comparison that did not happen must not look like one that did.
 pub fn program() -> Result<PathBuf> {
     let program = match env::var_os(VARIABLE) {
         Some(path) => PathBuf::from(path),
@@ -43,9 +40,6 @@ pub fn program() -> Result<PathBuf> {
 }
 
 /// Writes `root/repodata` with createrepo_c, gzip and a fixed revision.
-///
-/// # Errors
-/// When it fails.
 pub fn run(root: &Path, revision: u64, extra: &[&str]) -> Result<()> {
     let revision = revision.to_string();
     process::output(

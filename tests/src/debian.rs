@@ -13,9 +13,6 @@ use rustix::fs::{FlockOperation, flock};
 use crate::python::tools;
 
 /// A folder with what is in these packages, in the versions that the machine's apt would install.
-///
-/// # Errors
-/// When they are not there and cannot be fetched.
 pub fn unpacked(packages: &[&str]) -> Result<PathBuf> {
     let tools = tools()?;
     let name = packages.join("+");
@@ -50,9 +47,6 @@ pub fn unpacked(packages: &[&str]) -> Result<PathBuf> {
 
 /// A root with these packages of Debian unstable and all that they need, without running their scriptlets: programs that the machine's own
 /// release does not have yet. It is as new as the day on which it is made, and kept for a week.
-///
-/// # Errors
-/// When unstable cannot be read or has no such packages at the moment.
 pub fn unstable(packages: &[&str]) -> Result<PathBuf> {
     const KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
     let tools = tools()?;

@@ -18,9 +18,6 @@ pub struct Folder {
 
 impl Folder {
     /// Makes one.
-    ///
-    /// # Errors
-    /// When the folder cannot be made or the shell not be started.
     pub fn new() -> anyhow::Result<Self> {
         let folder = tempfile::tempdir().context("a temporary folder")?;
         let remover = Command::new("sh")

@@ -34,7 +34,6 @@ pub enum Fault {
 /// One request that was answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
-    /// Its path.
     pub path: String,
     /// The offset that it asked to begin at.
     pub from: Option<usize>,
@@ -58,9 +57,6 @@ pub struct Server {
 
 impl Server {
     /// Serves the files below `root` on a free port of 127.0.0.1.
-    ///
-    /// # Errors
-    /// When no port can be had.
     pub fn start(root: &Path) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let address = listener.local_addr()?;

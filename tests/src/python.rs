@@ -11,9 +11,6 @@ use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 
 /// The virtual environment `name` with the packages of `requirements`, which name each wheel by digest.
-///
-/// # Errors
-/// When it is not there and cannot be made, for want of a network or of Python's `venv`.
 pub fn environment(name: &str, requirements: &str) -> Result<PathBuf> {
     let tools = tools()?;
     let digest = format!("{:x}", Sha256::digest(requirements));
@@ -48,9 +45,6 @@ pub fn environment(name: &str, requirements: &str) -> Result<PathBuf> {
 }
 
 /// Where tools and what takes long to make are kept between runs: `tools` below Cargo's target folder.
-///
-/// # Errors
-/// When it cannot be created.
 pub fn tools() -> Result<PathBuf> {
     let target = env::var_os("CARGO_TARGET_DIR").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),

@@ -17,7 +17,6 @@ use quick_xml::{Reader, XmlVersion};
 pub struct Node {
     /// The name, with its prefix.
     pub name: String,
-    /// The attributes.
     pub attributes: BTreeMap<String, String>,
     /// The text of an element without inner elements.
     pub text: String,
@@ -43,9 +42,6 @@ impl Node {
 ///
 /// Compared are the kinds, order, locations and content of all documents. Left out is what follows from how the same
 /// content is laid out and compressed (digests and sizes of the metadata, timestamps), and the RPM files' times.
-///
-/// # Errors
-/// When either cannot be read.
 pub fn diff(ours: &Path, theirs: &Path) -> Result<Vec<String>> {
     let (our_index, their_index) = (index(ours)?, index(theirs)?);
     let mut differences = Vec::new();
@@ -65,9 +61,6 @@ pub fn diff(ours: &Path, theirs: &Path) -> Result<Vec<String>> {
 }
 
 /// `repodata/repomd.xml` as a tree.
-///
-/// # Errors
-/// When it cannot be read.
 pub fn index(root: &Path) -> Result<Node> {
     let path = root.join("repodata/repomd.xml");
     let file = File::open(&path).with_context(|| path.display().to_string())?;
@@ -75,9 +68,6 @@ pub fn index(root: &Path) -> Result<Node> {
 }
 
 /// One of the documents that `repomd.xml` lists, as a tree.
-///
-/// # Errors
-/// When it is not listed or cannot be read.
 pub fn document(root: &Path, index: &Node, kind: &str) -> Result<Node> {
     let data = index
         .children

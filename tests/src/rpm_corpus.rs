@@ -25,9 +25,6 @@ fn spec_files() -> Result<Vec<PathBuf>> {
 
 /// The corpus, built once for the same specs and the same rpmbuild, and kept below Cargo's target folder. Not to be
 /// changed: copy it.
-///
-/// # Errors
-/// When a package cannot be built.
 pub fn cached() -> Result<PathBuf> {
     let mut hasher = Sha256::new();
     hasher.update(include_str!("rpm_corpus.rs"));
@@ -52,9 +49,6 @@ pub fn cached() -> Result<PathBuf> {
 }
 
 /// A copy of the corpus that a test can change.
-///
-/// # Errors
-/// When a package cannot be built or copied.
 pub fn copy() -> Result<TempDir> {
     let copy = tempfile::tempdir()?;
     let corpus = cached()?;
@@ -72,9 +66,6 @@ pub fn copy() -> Result<TempDir> {
 
 /// Builds the whole corpus, binary and source packages, and spreads it over folders of `root` as repositories do. `work`
 /// is for what is needed meanwhile. Gives the packages' paths.
-///
-/// # Errors
-/// When a package cannot be built.
 fn build(root: &Path, work: &Path) -> Result<Vec<PathBuf>> {
     let sources = work.join("SOURCES");
     fs::create_dir_all(&sources)?;
@@ -165,9 +156,6 @@ fn by_rpm_rs(root: &Path) -> Result<()> {
 }
 
 /// A small package built by rpm-rs.
-///
-/// # Errors
-/// When rpm-rs refuses.
 pub fn of_rpm_rs(name: &str) -> Result<rpm::Package> {
     let config = rpm::BuildConfig::v4().compression(rpm::CompressionType::Gzip);
     Ok(
@@ -186,9 +174,6 @@ pub fn of_rpm_rs(name: &str) -> Result<rpm::Package> {
 }
 
 /// Writes a package with some tags of its header replaced.
-///
-/// # Errors
-/// When it cannot be written.
 pub fn doctored(mut package: rpm::Package, tags: Vec<(u32, IndexData)>, path: &Path) -> Result<()> {
     let region = IndexTag::RPMTAG_HEADERIMMUTABLE;
     let kept = package.metadata.header.get_all_entries()?;

@@ -18,7 +18,6 @@ pub struct Programs {
 /// A program that was started.
 #[derive(Debug)]
 pub struct Started {
-    /// Its name.
     pub program: String,
     /// Its arguments, a line each.
     pub arguments: String,
@@ -30,9 +29,6 @@ pub struct Started {
 
 impl Programs {
     /// Makes it in `folder`, which is there and is kept. The programs `failing` do nothing, and fail.
-    ///
-    /// # Errors
-    /// When something cannot be written there.
     pub fn new(folder: &Path, failing: &[&str]) -> io::Result<Self> {
         let [programs, notes] = ["programs", "notes"].map(|name| folder.join(name));
         fs::create_dir(&programs)?;
@@ -94,17 +90,11 @@ exit 127
     }
 
     /// Takes a program away.
-    ///
-    /// # Errors
-    /// When there is none of that name.
     pub fn remove(&self, program: &str) -> io::Result<()> {
         fs::remove_file(self.folder.join(program))
     }
 
     /// Runs `command` with these programs in its path to its end, and gives what was started by it.
-    ///
-    /// # Errors
-    /// When the notes cannot be read.
     ///
     /// # Panics
     /// As [`run`].

@@ -18,7 +18,6 @@ pub enum Base {
     There {
         target: Box<Target>,
         folder: PathBuf,
-        /// Its lock.
         lock: Box<Lock>,
     },
     /// Nobody has made them here, and why that is so.

@@ -12,9 +12,6 @@ use crate::{config, exit, ui};
 
 impl Cli {
     /// The arguments of this process, with a site's defaults where they say nothing. Ends it where they are wrong or ask for help.
-    ///
-    /// # Errors
-    /// When the defaults cannot be used.
     pub fn of_process() -> anyhow::Result<Self> {
         let words: Vec<OsString> = std::env::args_os().collect();
         // The error that clap may find, and the help, are coloured as asked for, too.

@@ -38,9 +38,6 @@ pub struct Repository {
 
 impl Repository {
     /// The repository at `path`; else that of the target: at `put`, or as the store has it. None where there is none.
-    ///
-    /// # Errors
-    /// When what is there cannot be read.
     pub fn find(
         context: &Context,
         path: Option<&Path>,
@@ -77,9 +74,6 @@ impl Repository {
     }
 
     /// The table of the kernels among the packages that the lock pins, without network.
-    ///
-    /// # Errors
-    /// When these packages are not in the store.
     pub fn on_locked(&self, context: &Context) -> anyhow::Result<Compat> {
         let (folder, lock) = match base(context)? {
             Base::There { folder, lock, .. } => (folder, lock),
@@ -122,9 +116,6 @@ impl Repository {
     }
 
     /// The table of all kernels in the target's repositories.
-    ///
-    /// # Errors
-    /// When the run was interrupted.
     pub fn on(&self, upstream: &Upstream<'_>) -> anyhow::Result<Compat> {
         let mut sides = vec![self.side()];
         sides.extend(upstream.packages.iter().map(|(id, packages)| Side {
@@ -204,9 +195,6 @@ pub struct Upstream<'a> {
 
 impl<'a> Upstream<'a> {
     /// Fetches the metadata of all repositories that the target has a use for; with `advisories`, those of the distribution, too.
-    ///
-    /// # Errors
-    /// When it cannot be fetched or read, or its signature is wrong.
     pub fn fetch(
         context: &'a Context,
         downloader: &'a Downloader<'a>,

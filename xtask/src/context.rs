@@ -20,9 +20,6 @@ use crate::place;
 use crate::ui::Screen;
 
 /// The target that the arguments name, with the release of Lustre that they choose.
-///
-/// # Errors
-/// As [`Target::load_with`].
 pub fn target(arguments: &TargetArgs) -> Result<Target, target::Error> {
     Target::load_with(
         &place::specs(),
@@ -37,9 +34,6 @@ pub fn variable(name: &str) -> Option<OsString> {
 }
 
 /// That `path` can be where we keep or put things, which `what` names: other programs are told of it line by line, and as text.
-///
-/// # Errors
-/// When it has a character, of `not` or for control, that some program does not take; or is no text.
 pub fn judge_path(what: &str, path: &Path, not: &[char]) -> Result<(), Usage> {
     // A link may lead to it.
     let real = path.canonicalize();
@@ -62,9 +56,6 @@ pub fn judge_path(what: &str, path: &Path, not: &[char]) -> Result<(), Usage> {
 }
 
 /// That `path`, where something is written that `what` names, is in no repository: that would not be one any more.
-///
-/// # Errors
-/// When it is in one.
 pub fn judge_beside(what: &str, path: &Path) -> Result<(), Usage> {
     match layout::around(path) {
         None => Ok(()),
@@ -80,9 +71,6 @@ pub fn judge_beside(what: &str, path: &Path) -> Result<(), Usage> {
 }
 
 /// Where fetched and built things are kept: `chosen`, or the user's cache folder.
-///
-/// # Errors
-/// When neither `XDG_CACHE_HOME` nor `HOME` is set; or it cannot be there for its name.
 pub fn store_folder(chosen: Option<&Path>) -> anyhow::Result<PathBuf> {
     let folder = match chosen {
         Some(path) => path.to_owned(),
@@ -102,9 +90,6 @@ pub fn store_folder(chosen: Option<&Path>) -> anyhow::Result<PathBuf> {
 }
 
 /// Where the development key is kept: outside any checkout, so that no commit can take it along.
-///
-/// # Errors
-/// When neither `XDG_DATA_HOME` nor `HOME` is set.
 pub fn key_folder() -> anyhow::Result<PathBuf> {
     let variable = |name: &str| std::env::var_os(name);
     default_key_dir(variable("XDG_DATA_HOME"), variable("HOME")).context(advised(
@@ -126,9 +111,6 @@ fn cache_folder() -> Option<PathBuf> {
 }
 
 /// `dist/<target>` in the folder that the tool works in.
-///
-/// # Errors
-/// When there is no such folder any more.
 pub fn default_output(target: &str) -> Result<PathBuf, Usage> {
     Ok(place::folder()?.join("dist").join(target))
 }
@@ -148,11 +130,9 @@ pub fn jobs(chosen: Option<NonZeroUsize>) -> usize {
 /// An open store and a loaded target.
 #[derive(Debug)]
 pub struct Context {
-    /// The target.
     pub target: Target,
     /// The open store: no other run uses it meanwhile.
     pub store: Store,
-    /// The screen.
     pub screen: Screen,
     /// How many jobs may run at a time.
     pub jobs: usize,
@@ -170,7 +150,6 @@ fn waiting(screen: &Screen, store: &Path, holder: &Holder) {
 /// How a command uses the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Use {
-    /// It builds.
     Builds,
     /// It looks at something, and does not wait for a run that builds.
     Looks,
@@ -195,25 +174,16 @@ impl Context {
     }
 
     /// Loads the target and opens the store, waiting where another run builds in it.
-    ///
-    /// # Errors
-    /// When the target is unknown or malformed, or the store cannot be opened.
     pub fn open(arguments: &TargetArgs, who: &str) -> anyhow::Result<Self> {
         Self::opened(arguments, who, Use::Builds)
     }
 
     /// The same for a command that looks at something: it waits for another run only where it needs what that one may be making.
-    ///
-    /// # Errors
-    /// As [`Context::open`].
     pub fn beside(arguments: &TargetArgs, who: &str) -> anyhow::Result<Self> {
         Self::opened(arguments, who, Use::Looks)
     }
 
     /// The same for a command that changes nothing, waits for nobody and asks nobody; the store need not exist.
-    ///
-    /// # Errors
-    /// As [`Context::open`].
     pub fn read_only(arguments: &TargetArgs, who: &str) -> anyhow::Result<Self> {
         let arguments = TargetArgs {
             offline: true,
@@ -223,9 +193,6 @@ impl Context {
     }
 
     /// Waits until no other run builds in the store: before anything is fetched.
-    ///
-    /// # Errors
-    /// When the run was interrupted meanwhile.
     pub fn alone(&self) -> anyhow::Result<()> {
         Ok(self.store.alone(&mut |holder| {
             waiting(&self.screen, self.store.root(), holder);
@@ -261,9 +228,6 @@ impl Context {
 }
 
 /// That this machine's processor runs the distribution's packages.
-///
-/// # Errors
-/// When it does not.
 pub fn processor(context: &Context) -> anyhow::Result<()> {
     Ok(cpu::check(
         &context.target.name,

@@ -20,9 +20,6 @@ const FILE_VARIABLE: &str = "LUSTRE_REPO_KEY_FILE";
 const AGENT_VARIABLE: &str = "LUSTRE_REPO_KEY_AGENT";
 
 /// The key that the arguments and the environment name; the development key where they name none.
-///
-/// # Errors
-/// When there is no folder for a development key.
 pub fn source(arguments: &KeyArgs) -> anyhow::Result<KeySource> {
     // What the line says counts; what is exported is for lines that say nothing.
     let (file, agent) = match (&arguments.key_file, &arguments.key_agent) {
@@ -105,9 +102,6 @@ pub fn can_be_read_again(arguments: &KeyArgs) -> anyhow::Result<bool> {
 }
 
 /// Opens the key of [`source`].
-///
-/// # Errors
-/// When the key cannot be read, is encrypted and no passphrase is given, or cannot sign.
 pub fn open(arguments: &KeyArgs) -> anyhow::Result<Box<dyn Signer>> {
     warn_of_a_copy();
     let opened = source(arguments)?.open(Secret::passphrase_from_environment()?)?;
@@ -169,9 +163,6 @@ impl Left {
 }
 
 /// The secret key of [`source`], for what only its owner does with it.
-///
-/// # Errors
-/// As [`open`], and when it is a development key or gpg-agent's.
 pub fn open_secret(arguments: &KeyArgs) -> anyhow::Result<Key> {
     warn_of_a_copy();
     let source = source(arguments)?;

@@ -17,9 +17,6 @@ use lustre_repository::{manifest, sums};
 use walkdir::WalkDir;
 
 /// All that is in the folder, links as they are; nothing where it is not there.
-///
-/// # Errors
-/// When it cannot be read.
 pub fn list(folder: &Path) -> anyhow::Result<Listing> {
     let mut listing = Listing::new();
     if !folder.exists() {
@@ -60,9 +57,6 @@ pub fn is_published(path: &Path) -> bool {
 }
 
 /// What clients read at `path`, laid out in `scratch`, through our own links alone; none where that is no folder that was published to.
-///
-/// # Errors
-/// When it cannot be read, or there is no room for what has to be copied.
 pub fn published(path: &Path, scratch: &Path) -> anyhow::Result<Option<PathBuf>> {
     if !is_published(path) {
         return Ok(None);
@@ -96,9 +90,6 @@ pub fn published(path: &Path, scratch: &Path) -> anyhow::Result<Option<PathBuf>>
 
 /// Lays out files of `from`, by where they lie there and what they are in the repository, as the tree `to`. Nothing is copied on one file system, but
 /// where somebody else's files may not be linked.
-///
-/// # Errors
-/// When one cannot be read, or there is no room.
 pub fn lay_out<'p>(
     from: &Path,
     files: impl Iterator<Item = (String, &'p str)>,

@@ -14,7 +14,6 @@ pub const NOTES: &str = "outputs";
 /// An output beside which a killed run may have left something that is there still.
 #[derive(Debug)]
 pub struct Left {
-    /// The output.
     pub output: PathBuf,
     /// Why it could not be removed; none where the folder that the output was in is not there now.
     pub why: Option<std::io::Error>,
@@ -22,9 +21,6 @@ pub struct Left {
 
 /// Removes what runs of this store that were killed while they published left beside their outputs, and gives those where it is not known
 /// to be gone; the notes of these stay.
-///
-/// # Errors
-/// When the notes of such runs cannot be read.
 pub fn recover(store: &Store) -> anyhow::Result<Vec<Left>> {
     let mut left = Vec::new();
     for (note, output) in notes(store)? {
@@ -42,9 +38,6 @@ pub fn recover(store: &Store) -> anyhow::Result<Vec<Left>> {
 }
 
 /// As [`recover`], for a run that goes on where something cannot be removed, and says so.
-///
-/// # Errors
-/// As [`recover`].
 pub fn recover_and_tell(store: &Store, tell: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
     for Left { output, why } in recover(store)? {
         if let Some(why) = why {
@@ -58,9 +51,6 @@ pub fn recover_and_tell(store: &Store, tell: &mut dyn FnMut(&str)) -> anyhow::Re
 }
 
 /// The same for a run that only looks: it says what is there, and leaves it.
-///
-/// # Errors
-/// As [`recover`].
 pub fn tell_leftovers(store: &Store, tell: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
     for (_, output) in notes(store)? {
         let found = layout::leftovers(&output)

@@ -11,9 +11,6 @@ use lustre_packaging::sign::may_be_a_key;
 use crate::exit::Usage;
 
 /// Refuses a line and an environment with a key in the wrong place.
-///
-/// # Errors
-/// Where, and where it belongs.
 pub fn check() -> Result<(), Usage> {
     // The variables of this tool all begin as that of the key does.
     let ours = secrets::KEY_VARIABLE.trim_end_matches("KEY");

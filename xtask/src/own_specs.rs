@@ -23,9 +23,6 @@ include!(concat!(env!("OUT_DIR"), "/specs.rs"));
 const UNFINISHED: &str = ".new-";
 
 /// The folder with the program's own specs: written into the user's `data` folder where it is not there.
-///
-/// # Errors
-/// When the program has none; it cannot be written; or it is no longer as it was written.
 pub fn put(data: Option<&Path>) -> Result<PathBuf, Usage> {
     if FILES.is_empty() {
         return Err(Usage::new(advised(

@@ -34,9 +34,6 @@ struct Specs {
 }
 
 /// Where `dist/` and a site's defaults are: the checkout; for the program by itself the current folder, or the one that the variable names.
-///
-/// # Errors
-/// When there is no current folder any more.
 pub fn folder() -> Result<PathBuf, Usage> {
     if let Some(checkout) = checkout() {
         return Ok(checkout);
@@ -62,9 +59,6 @@ pub fn folder_is() -> &'static str {
 }
 
 /// Uses the specs at `named`, or those that come with the tool: the checkout's, or the program's own, which are put where they can be read.
-///
-/// # Errors
-/// When there are none.
 pub fn settle(named: Option<&Path>) -> Result<(), Usage> {
     let specs = match (named, checkout()) {
         (Some(path), _) => {
@@ -113,9 +107,6 @@ fn data_folder() -> Option<PathBuf> {
 
 /// Where locks are: with the specs, where those are the user's. The program's own are the same for all who use it, and then it is `locks/`
 /// of the folder that it works in.
-///
-/// # Errors
-/// As [`folder`].
 pub fn locks() -> Result<PathBuf, Usage> {
     if checkout().is_some() || named_specs().is_some() {
         return Ok(specs().join("locks"));
@@ -124,9 +115,6 @@ pub fn locks() -> Result<PathBuf, Usage> {
 }
 
 /// That the defaults in `path` are the user's own, or the machine's: in a folder that others can write to, they would be theirs.
-///
-/// # Errors
-/// When they are somebody else's.
 pub fn judge_owner(path: &Path) -> Result<(), Usage> {
     let owner = |path: &Path| std::fs::metadata(path).ok().map(|data| data.uid());
     let Some(uid) = owner(path) else {

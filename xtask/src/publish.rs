@@ -29,9 +29,6 @@ pub enum Published {
 }
 
 /// Which repository lies at `output`, by the digest of its sums; none where there is none.
-///
-/// # Errors
-/// When that cannot be read.
 pub fn state(output: &Path) -> anyhow::Result<Option<Digest>> {
     let path = output.join(sums::FILE);
     let read = lustre_files::if_there(lustre_files::read_no_link(&path, lustre_files::SOURCE));
@@ -42,9 +39,6 @@ pub fn state(output: &Path) -> anyhow::Result<Option<Digest>> {
 /// Makes `output` what the stage `made` recorded of a repository: in one step, and nothing is written where it is so already. Where that
 /// is one without its proof, and the same lies there with one, that is left there. It was judged against what had the [`state`] `judged`:
 /// what another run, of whatever store, has put there since is not replaced.
-///
-/// # Errors
-/// When the output is something else than a repository, cannot be written, or is not what was judged any more.
 pub fn publish(
     store: &Store,
     made: &StageDir,
@@ -125,9 +119,6 @@ pub fn publish(
 }
 
 /// That there is room for `wanted` at `output`. On the file system of the store, copies may share what they are copies of.
-///
-/// # Errors
-/// When there is not.
 fn has_room(store: &Store, output: &Path, wanted: &[Entry]) -> anyhow::Result<()> {
     let size = |entry: &Entry| match entry.kind {
         EntryKind::File { size, .. } => size,
@@ -181,9 +172,6 @@ fn outdate(output: &Path, here: &[Entry], aside: &Path, wanted: &[Entry]) -> std
 }
 
 /// Whether what is here is what is wanted, with a proof of just that.
-///
-/// # Errors
-/// When the sums that are here cannot be read.
 fn is_proven(here: &[Entry], wanted: &[Entry], output: &Path) -> anyhow::Result<bool> {
     let rest = |entries: &[Entry]| -> Vec<Entry> {
         let others = entries.iter();

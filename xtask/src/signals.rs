@@ -26,9 +26,6 @@ const IDLE: Duration = Duration::from_secs(10);
 const NOTHING: Duration = Duration::from_millis(10);
 
 /// From here on, signals are heeded.
-///
-/// # Errors
-/// When the system does not let us.
 pub fn heed(then: Then) -> anyhow::Result<()> {
     let heeded: Vec<i32> = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
         .into_iter()

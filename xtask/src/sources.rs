@@ -46,9 +46,6 @@ pub enum Need {
 }
 
 /// How this run fetches, from the command line.
-///
-/// # Errors
-/// When `--source` or `--mirror` is malformed, or names a source that cannot be replaced.
 pub fn options(arguments: &TargetArgs) -> anyhow::Result<Options> {
     let mut options = Options {
         offline: arguments.offline,
@@ -170,9 +167,6 @@ pub fn pinned_trees(target: &Target) -> Vec<(&'static str, &Source)> {
 ///
 /// Where a target names the commit, that is what is pinned, wherever this run takes it from: `--source` is no part of a lock. Of a tag
 /// alone, its repository is asked.
-///
-/// # Errors
-/// When a repository cannot be asked, or has no such tag.
 pub fn resolve(context: &Context) -> anyhow::Result<BTreeMap<String, Locked>> {
     let options = Options {
         overrides: Vec::new(),
@@ -248,9 +242,6 @@ pub fn is_replaced(arguments: &TargetArgs, name: &str) -> bool {
 
 /// The source tree of e2fsprogs, where it is one: the target's, or what `--source` names. Otherwise it is an archive that the lock
 /// pins as a file.
-///
-/// # Errors
-/// When it cannot be fetched or is not what the lock pins.
 pub fn e2fsprogs(context: &Context, lock: &Lock, need: Need) -> anyhow::Result<Option<Fetched>> {
     let source = tree_source(E2FSPROGS, &context.target.e2fsprogs.source)?;
     let replaced = is_replaced(&context.arguments, E2FSPROGS);
@@ -282,9 +273,6 @@ pub fn e2fsprogs(context: &Context, lock: &Lock, need: Need) -> anyhow::Result<O
 
 /// Lustre's source tree: in the store, or where `--source` says. Where files of it are missing and nobody said to go on without
 /// them, the second is the error that says so: such a tree may be looked at and not built.
-///
-/// # Errors
-/// When it cannot be fetched or is not what the lock pins.
 pub fn lustre(
     context: &Context,
     lock: &Lock,
@@ -339,9 +327,6 @@ fn fetches(
 }
 
 /// The tree that the kernel's source package is made of, where the target or `--source` names one; the second as [`lustre`] says.
-///
-/// # Errors
-/// When it cannot be fetched, is not what the lock pins, or has not the shape of one.
 pub fn kernel(
     context: &Context,
     lock: &Lock,
@@ -366,9 +351,6 @@ pub fn kernel(
 
 /// The SRPM `package` of the source repository at `repository`, a folder: its metadata's signature is checked, its digest, and its own
 /// signature.
-///
-/// # Errors
-/// When any of these does not hold, or there is no such package.
 pub fn distribution_srpm(
     store: &Store,
     repository: &std::path::Path,

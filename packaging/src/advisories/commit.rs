@@ -11,7 +11,6 @@ const FIELDS: usize = 5;
 /// A commit, as far as it matters here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Commit {
-    /// Its id.
     pub id: String,
     /// When it was committed, in seconds since 1970.
     pub time: u64,
@@ -33,15 +32,11 @@ pub struct BadLog(String);
 pub struct Named<'a> {
     /// The beginning of its id, in lower case.
     pub id: Option<String>,
-    /// Its subject.
     pub subject: Option<Cow<'a, str>>,
 }
 
 impl Commit {
     /// The commits of a log in [`FORMAT`], in its order.
-    ///
-    /// # Errors
-    /// [`BadLog`].
     pub fn parse_log(log: &[u8]) -> Result<Vec<Self>, BadLog> {
         let mut fields = log.split(|byte| *byte == 0);
         // What stands before the first one.

@@ -22,7 +22,6 @@ pub struct Ledger {
     /// none of the others; of a series that is not among these, nobody knows.
     #[serde(default)]
     pub series: BTreeSet<String>,
-    /// The faults.
     #[serde(default)]
     pub fault: Vec<Fault>,
 }
@@ -74,7 +73,6 @@ impl fmt::Display for Severity {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// Its ticket.
     pub ticket: String,
     /// What it is, in a few words.
     pub title: String,
@@ -128,32 +126,20 @@ pub struct OwnFix {
 /// A ledger that cannot be read, or says what cannot be.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
     /// The file says something that is not understood, or that cannot be.
     #[error("{file}: {problem}")]
-    Malformed {
-        /// The file.
-        file: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// An overlay that it names cannot be read.
+    Malformed { file: String, problem: String },
     #[error("{file}: {ticket} is fixed by the overlay `{overlay}`: {source}")]
     Overlay {
         /// The ledger.
         file: String,
-        /// The ticket.
         ticket: String,
-        /// The overlay.
         overlay: String,
-        /// Why.
         source: Box<OverlayError>,
     },
 }
@@ -163,9 +149,6 @@ impl Ledger {
     pub const FILE: &str = "lustre/safety.toml";
 
     /// Reads `specs/lustre/safety.toml`.
-    ///
-    /// # Errors
-    /// A file that cannot be read or says something that is not understood.
     pub fn load(specs: &Path) -> Result<Self, Error> {
         let path = specs.join(Self::FILE);
         let text = lustre_files::read_to_string(&path, LARGEST).map_err(|source| Error::Read {
@@ -176,9 +159,6 @@ impl Ledger {
     }
 
     /// Reads the text of such a file; `file` is for messages.
-    ///
-    /// # Errors
-    /// Text that is not understood, or says what cannot be.
     pub fn parse(text: &str, file: &str) -> Result<Self, Error> {
         let malformed = |problem: String| Error::Malformed {
             file: file.to_owned(),
@@ -202,9 +182,6 @@ impl Ledger {
     }
 
     /// That the overlays and edits that it names are there.
-    ///
-    /// # Errors
-    /// The first that is not.
     pub fn check_mends(&self, specs: &Path) -> Result<(), Error> {
         for fault in &self.fault {
             for mend in &fault.mend {

@@ -27,9 +27,7 @@ pub struct Advisory<'a> {
 /// A commit that names one of the history and is no advisory.
 #[derive(Debug)]
 pub struct LeftOut<'a> {
-    /// The commit.
     pub commit: &'a Commit,
-    /// Why.
     pub why: Reason,
 }
 

@@ -11,7 +11,6 @@ use crate::target::Target;
 /// A known fault of the Lustre that a target builds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetFault<'l> {
-    /// The fault.
     pub fault: &'l Fault,
     /// How it stands.
     pub standing: FaultStatus,
@@ -27,17 +26,11 @@ pub enum FaultStatus {
         by: String,
     },
     /// The target takes it.
-    Accepted {
-        /// Why.
-        why: String,
-    },
+    Accepted { why: String },
     /// It is there.
     Open,
     /// It may be there: the target's series of ldiskfs is none of upstream's, and nobody has said what is in it.
-    Unknown {
-        /// The series.
-        series: String,
-    },
+    Unknown { series: String },
 }
 
 impl fmt::Display for FaultStatus {

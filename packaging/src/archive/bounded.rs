@@ -44,9 +44,6 @@ impl Budget {
     }
 
     /// The next member of an archive. The one before has to be read to its end: skipping it would count.
-    ///
-    /// # Errors
-    /// When it cannot be read, or its description is larger than any is.
     pub(crate) fn next<'a, R: Read>(
         &self,
         entries: &mut tar::Entries<'a, R>,
@@ -58,9 +55,6 @@ impl Budget {
     }
 
     /// Takes `bytes` that come without being read: the holes of a file.
-    ///
-    /// # Errors
-    /// When that is more than is left.
     pub(crate) fn take(&self, bytes: u64) -> io::Result<()> {
         match self.all.get().checked_sub(bytes) {
             Some(left) => {
@@ -98,9 +92,6 @@ fn too_much(why: &str) -> io::Error {
 }
 
 /// What xz compressed, one stream or several, in bounded memory.
-///
-/// # Errors
-/// When liblzma cannot be set up.
 pub(crate) fn xz<R: Read>(compressed: R) -> io::Result<XzDecoder<R>> {
     let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED).map_err(io::Error::other)?;
     Ok(XzDecoder::new_stream(compressed, stream))

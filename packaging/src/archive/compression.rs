@@ -34,9 +34,6 @@ impl Compression {
     }
 
     /// What the first bytes of a file say.
-    ///
-    /// # Errors
-    /// When the file cannot be read or is compressed in another way.
     pub fn of_file(path: &Path) -> Result<Self, Error> {
         let failed = |source| PathError::new("read", path, source);
         let mut file = BufReader::new(lustre_files::open(path).map_err(failed)?);
@@ -74,9 +71,6 @@ impl std::fmt::Display for Compression {
 }
 
 /// Opens a file that may be compressed by gzip, xz, zstd or bzip2, told by its first bytes, and gives its content.
-///
-/// # Errors
-/// When the file cannot be read or is compressed in another way.
 pub fn open(path: &Path) -> Result<Box<dyn Read>, Error> {
     let compression = Compression::of_file(path)?;
     let failed = |source| PathError::new("read", path, source);

@@ -15,9 +15,6 @@ const MAX_LINKS: usize = 40;
 
 /// Checks that no symbolic link below `root` leads out of it, followed as the system would follow it. A link to something
 /// that is not there, or in circles, leads nowhere and is allowed.
-///
-/// # Errors
-/// On the first such link, in the order of their paths.
 pub fn check_links(root: &Path) -> Result<(), Error> {
     for item in WalkDir::new(root).min_depth(1).sort_by_file_name() {
         let item = item.map_err(|error| PathError::new("read", root, error.into()))?;

@@ -19,9 +19,6 @@ const OS_UNKNOWN: u8 = 255;
 /// Packs all in `dir` as `out`, a tar archive compressed by gzip, in which every path begins with `prefix/`. Entries are
 /// sorted, belong to root, have the modes 0644 or 0755 and the time `mtime` (seconds since 1970), so that the same content
 /// gives the same bytes. `.git` is left out. `out` is there only when it is complete.
-///
-/// # Errors
-/// When something cannot be read or written, or is neither a file nor a folder nor a link.
 pub fn pack_tar_gz(dir: &Path, prefix: &str, mtime: u64, out: &Path) -> Result<(), Error> {
     pack(dir, prefix, mtime, out, |file| {
         GzBuilder::new()
@@ -32,17 +29,11 @@ pub fn pack_tar_gz(dir: &Path, prefix: &str, mtime: u64, out: &Path) -> Result<(
 }
 
 /// As [`pack_tar_gz`], compressed by xz as fast as it goes: for a tree of a gigabyte that is unpacked once.
-///
-/// # Errors
-/// As [`pack_tar_gz`].
 pub fn pack_tar_xz(dir: &Path, prefix: &str, mtime: u64, out: &Path) -> Result<(), Error> {
     pack(dir, prefix, mtime, out, |file| XzEncoder::new(file, 0))
 }
 
 /// Compresses the file `from` by xz as fast as it goes. `out` is there only when it is complete.
-///
-/// # Errors
-/// When something cannot be read or written.
 pub fn compress_xz(from: &Path, out: &Path) -> Result<(), Error> {
     let failed = |source| PathError::new("write", out, source);
     let mut file =

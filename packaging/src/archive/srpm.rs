@@ -22,9 +22,6 @@ pub struct Srpm {
 /// Unpacks the source package `package` into `into`, a folder that is empty or not there: all files side by side, as a
 /// source package has them. They get the mode 0644 or 0755 and the times of the package. Signatures and digests are
 /// not checked here.
-///
-/// # Errors
-/// When it cannot be read, is no source package, or holds anything but files with plain names and one spec file.
 pub fn unpack_srpm(package: &Path, into: &Path) -> Result<Srpm, Error> {
     let bad = |why: String| Error::Package {
         package: package.to_owned(),

@@ -37,9 +37,7 @@ pub struct Unpacked {
 /// every path (entries that are not deeper are left out, as tar does). Files get the mode 0644 or 0755 and the time that the archive has for them; owners are not restored. Folders that the archive has
 /// no entry for get the time of the newest that made them necessary.
 ///
-/// # Errors
-/// When the archive is damaged or empty, or has an entry that leads out of its folder or is neither a file nor a folder nor a
-/// link. Then nothing is left in `into`.
+/// Where it fails, nothing is left in `into`.
 pub fn unpack(archive: &Path, into: &Path, strip: usize) -> Result<Unpacked, Error> {
     unpack_only(archive, into, strip, &|_| true)
 }
@@ -47,8 +45,7 @@ pub fn unpack(archive: &Path, into: &Path, strip: usize) -> Result<Unpacked, Err
 /// As [`unpack`], but only what `wanted` takes of its paths, which come without their first `strip` folders; the folders above come
 /// with them. The whole archive is read all the same, so that damage anywhere is noticed.
 ///
-/// # Errors
-/// As [`unpack`]; that nothing is wanted of an archive that holds files counts as empty. A hard link to a file that was left out is refused.
+/// A hard link to a file that was left out is refused.
 pub fn unpack_only(
     archive: &Path,
     into: &Path,

@@ -29,7 +29,6 @@ pub enum Probe {
 /// An accelerator, and why it is that one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choice {
-    /// Which.
     pub accelerator: Accelerator,
     /// Words for people.
     pub why: String,
@@ -64,9 +63,6 @@ pub fn decide(probe: &Probe) -> Choice {
 const WAY: [&str; 2] = ["Linux version ", "Kernel panic - not syncing: VFS: "];
 
 /// Tries KVM (`device`, which is `/dev/kvm` unless in a test) on `machine`, whose accelerator and disks are left aside.
-///
-/// # Errors
-/// When QEMU cannot be started at all, or a file cannot be written.
 pub fn probe(
     machine: &Machine<'_>,
     device: &Path,

@@ -9,23 +9,15 @@ use super::needs;
 /// A boot that could not be made. That a guest fails is no error but an answer.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A program failed.
     #[error(transparent)]
     Process(#[from] crate::process::Error),
-    /// The host lacks memory or disk.
     #[error(transparent)]
     Needs(#[from] needs::Error),
-    /// A file or folder cannot be used.
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
     /// A file of `specs/` does not say what it should.
     #[error("{}: {message}", lustre_files::shown(path))]
-    Data {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        message: String,
-    },
+    Data { path: PathBuf, message: String },
     /// An emulator without the processor that the target's packages are compiled for.
     #[error(
         "{} cannot emulate a processor of the level {level}, which the distribution's packages are compiled for: {said}{}",
@@ -37,10 +29,8 @@ pub enum Error {
         program: PathBuf,
         /// What is needed.
         level: crate::cpu::Level,
-        /// What it says.
         said: String,
     },
-    /// There is no emulator.
     #[error(
         "QEMU is missing on this host: neither {} exists{}",
         needs::PROGRAMS.join(" nor "),

@@ -42,9 +42,7 @@ impl End {
 pub struct GuestRun {
     /// What it said.
     pub report: Report,
-    /// How it ended.
     pub end: End,
-    /// Its console.
     pub console: String,
 }
 
@@ -65,9 +63,6 @@ impl GuestRun {
 
 /// Starts `machine` and waits for its end, at most `limit`. `tell` is called with the name of every check that begins. What QEMU
 /// itself says goes to `log`.
-///
-/// # Errors
-/// When QEMU cannot be started, a file cannot be read or written, or the run is interrupted.
 pub fn run(
     machine: &Machine<'_>,
     limit: Duration,
@@ -125,9 +120,6 @@ pub fn run(
 
 /// What a serial port said, as far as it can be shown: a guest may say anything, and must not move a reader's cursor. Nothing where there
 /// is no file.
-///
-/// # Errors
-/// When it cannot be read, or is larger than a log can be: what is not read may be a panic.
 pub(super) fn text(path: &Path) -> Result<String, Error> {
     let bytes = lustre_files::if_there(lustre_files::read(path, lustre_files::LARGE))
         .map_err(at(path))?

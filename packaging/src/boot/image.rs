@@ -21,7 +21,6 @@ const ADDRESS: &str = "192.168.100.1";
 pub struct Image {
     /// The root file system: ext4, sparse.
     pub disk: PathBuf,
-    /// The kernel.
     pub kernel: PathBuf,
     /// Its initial RAM disk, where the boot entry has one.
     pub initrd: Option<PathBuf>,
@@ -65,9 +64,6 @@ pub struct Guest<'a> {
 }
 
 /// Makes a file system of `mib` MiB without files in the new folder `out`, by the mke2fs of the chroot that `sandbox` runs commands in.
-///
-/// # Errors
-/// When a command in the chroot fails, or a file cannot be written.
 pub fn empty_disk(
     sandbox: &Sandbox<'_>,
     mib: u64,
@@ -87,9 +83,6 @@ pub fn empty_disk(
 
 /// Makes an image of the chroot that `sandbox` runs commands in, with `guest`'s scripts and the target's settings, in the new folder
 /// `out`. The kernel is what the boot loader's `entry` names; where nothing makes such entries, the one of the `release`.
-///
-/// # Errors
-/// When a command in the chroot fails, or a file cannot be written.
 pub fn make(
     sandbox: &Sandbox<'_>,
     guest: Guest<'_>,

@@ -52,9 +52,6 @@ pub struct LogFindings {
 
 impl KernelLog {
     /// Reads patterns from a file of `specs/`.
-    ///
-    /// # Errors
-    /// When it cannot be read, or a pattern is none.
     pub fn load(path: &Path) -> Result<Self, Error> {
         let text = lustre_files::read_to_string(path, lustre_files::TEXT).map_err(at(path))?;
         Self::parse(&text).map_err(|message| Error::Data {
@@ -64,9 +61,6 @@ impl KernelLog {
     }
 
     /// Adds the lines that a target knows of.
-    ///
-    /// # Errors
-    /// When a pattern is none.
     pub fn knowing(mut self, lines: &[KnownLine]) -> Result<Self, Error> {
         for line in lines {
             let regex = Regex::new(&line.pattern).map_err(|error| Error::Data {

@@ -20,18 +20,14 @@ const SIZE: usize = 1024;
 /// What cannot be read of a boot loader's files.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// An entry.
     #[error("the boot entry {id} {why}")]
     Entry {
         /// The name of its file, without `.conf`.
         id: String,
-        /// What is wrong.
         why: &'static str,
     },
-    /// The environment.
     #[error("{ENVIRONMENT} is no environment of GRUB's: {0}")]
     Environment(&'static str),
-    /// Nothing boots.
     #[error("there is no boot entry in {ENTRIES}")]
     NoEntry,
 }
@@ -51,9 +47,6 @@ pub struct Entry {
 
 impl Entry {
     /// Reads the text of the entry `id`.
-    ///
-    /// # Errors
-    /// When it names no kernel, or one outside.
     pub fn parse(id: &str, text: &str) -> Result<Self, Error> {
         let wrong = |why| Error::Entry {
             id: id.to_owned(),
@@ -97,9 +90,6 @@ pub fn places(path: &str) -> [String; 2] {
 }
 
 /// The saved entry in GRUB's environment; none where none is saved.
-///
-/// # Errors
-/// When it is none.
 pub fn saved(environment: &str) -> Result<Option<&str>, Error> {
     let wrong = Error::Environment;
     let body = environment
@@ -115,9 +105,6 @@ pub fn saved(environment: &str) -> Result<Option<&str>, Error> {
 }
 
 /// The entry that boots by default: the saved one, by its file, its place in the menu or its title; else the first of the menu.
-///
-/// # Errors
-/// When there is no entry.
 pub fn default<'e>(entries: &'e [Entry], saved: Option<&str>) -> Result<&'e Entry, Error> {
     let mut menu: Vec<&Entry> = entries.iter().collect();
     menu.sort_by(|one, other| newer(one, other));

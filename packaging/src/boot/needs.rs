@@ -26,7 +26,6 @@ pub const OVERHEAD_MIB: u64 = 512;
 /// A host that is too small.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Too little memory.
     #[error(
         "the guest needs {needed} MiB of memory ({guest} of its own, {} for QEMU), and {available} MiB are available{}",
         needed - guest,
@@ -40,7 +39,6 @@ pub enum Error {
         /// What there is, in MiB.
         available: u64,
     },
-    /// Too little disk.
     #[error(
         "the guest's disk may grow to {needed} MiB, and {} has {available} MiB left{}",
         folder.display(),
@@ -54,15 +52,11 @@ pub enum Error {
         /// What there is, in MiB.
         available: u64,
     },
-    /// The host does not say.
     #[error(transparent)]
     Unknown(needs::Error),
 }
 
 /// Checks that the host has the memory for the guest, and the file system of `folder` the room for its disk.
-///
-/// # Errors
-/// When it has not, or does not say.
 pub fn check(boot: &Boot, folder: &Path) -> Result<(), Error> {
     let available = needs::available_memory_mib().map_err(Error::Unknown)?;
     enough_memory(boot, available)?;

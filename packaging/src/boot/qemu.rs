@@ -27,11 +27,9 @@ pub struct Machine<'a> {
     pub accelerator: Accelerator,
     /// The level of x86-64 that its processor has at least; QEMU ends where it cannot give that.
     pub cpu: Option<Level>,
-    /// Memory, in MiB.
     pub memory_mib: u64,
     /// Processors.
     pub cpus: usize,
-    /// The kernel.
     pub kernel: &'a Path,
     /// Its initial RAM disk, if it has one.
     pub initrd: Option<&'a Path>,
@@ -63,9 +61,6 @@ const KVM: &str = "/dev/kvm";
 impl Machine<'_> {
     /// The command. QEMU sees its own programs and these files, which become its own until [`Machine::take_back`], and ends with the
     /// process that starts it: what a guest makes of an error in QEMU gets it no further.
-    ///
-    /// # Errors
-    /// When a file is not there or its owner cannot be set, or QEMU's sandbox cannot be made.
     pub fn command(&self) -> Result<Command, Error> {
         // KVM is for root, or for a group of the host.
         let ids = match self.accelerator {
@@ -106,9 +101,6 @@ impl Machine<'_> {
     }
 
     /// Takes the files that a guest wrote for ourselves again.
-    ///
-    /// # Errors
-    /// When an owner cannot be set.
     pub fn take_back(&self) -> Result<(), Error> {
         for path in [self.console, self.report] {
             sandbox::own(path).map_err(at(path))?;
@@ -192,9 +184,6 @@ fn model(accelerator: Accelerator, cpu: Option<Level>) -> String {
 }
 
 /// That the emulator at `program` can give a guest a processor of this level: emulated, which is what is left where there is no KVM.
-///
-/// # Errors
-/// What it says, when it cannot.
 pub fn check_cpu(program: &Path, cpu: Option<Level>) -> Result<(), Error> {
     let Some(level) = cpu else {
         return Ok(());

@@ -22,7 +22,6 @@ pub struct Report {
 /// What the guest said of one check.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reported {
-    /// Its name.
     pub name: String,
     /// When it began, in seconds since power-on.
     pub began: f64,
@@ -32,7 +31,6 @@ pub struct Reported {
     pub output: Vec<String>,
     /// What it saw.
     pub evidence: Vec<String>,
-    /// What is wrong.
     pub findings: Vec<String>,
 }
 

@@ -24,9 +24,6 @@ const SUPPORTED: &str = "#define EXT2_LIB_FEATURE_INCOMPAT_SUPP";
 ///
 /// `archive` is the file and the name it has as a source; `folder` is the target's `e2fsprogs.spec` folder: the spec, the series and
 /// `patches/`.
-///
-/// # Errors
-/// When a file is missing, the spec has no place for what is asked, or rpmbuild fails.
 pub fn source_package(
     work: &Workdir,
     wanted: &E2fsprogs,
@@ -53,9 +50,6 @@ pub fn source_package(
 }
 
 /// The files of `folder` that a source package with `series` is made of: the spec, the series and its patches.
-///
-/// # Errors
-/// When the series cannot be read.
 pub fn files(folder: &Path, series: Option<&str>) -> Result<Vec<PathBuf>, Error> {
     let mut files = vec![folder.join(SPEC)];
     if let Some(series) = series {
@@ -75,9 +69,6 @@ fn listed(path: &Path) -> Result<Vec<String>, Error> {
 
 /// The spec for what is wanted: the values that it gives its macros where nobody else does, and its list of patches. So the source
 /// package says all that it was made with, and builds the same again without this tool. A spec that fits as it is stays as it is.
-///
-/// # Errors
-/// When the spec has no place for it.
 pub fn fitted(
     spec: &str,
     wanted: &E2fsprogs,
@@ -156,9 +147,6 @@ pub struct Tree {
 
 impl Tree {
     /// Reads [`VERSION`] and [`FEATURES`] of a tree.
-    ///
-    /// # Errors
-    /// When they do not say what they should.
     pub fn read(version: &str, features: &str) -> Result<Self, Error> {
         let unclear = |what: String| Error::Result {
             what,

@@ -7,33 +7,22 @@ use lustre_files::help;
 /// A build that did not give what it should.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A program failed.
     #[error(transparent)]
     Process(#[from] crate::process::Error),
-    /// The chroot could not be cloned.
     #[error(transparent)]
     Clone(#[from] crate::sandbox::Error),
-    /// A file or folder cannot be used.
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
-    /// An overlay, a series or a config does not fit.
     #[error("{0}")]
     Overlay(String),
     /// The kernel's source package has no source of ext4 that can be used.
     #[error("cannot extract the ext4 source from the kernel's source package: {0}")]
     KernelSource(Box<crate::preflight::Error>),
-    /// A package could not be read.
     #[error("{}: cannot read the package: {message}", lustre_files::shown(path))]
-    Package {
-        /// The package.
-        path: PathBuf,
-        /// Why.
-        message: String,
-    },
+    Package { path: PathBuf, message: String },
     /// The build ended well, but what it made is not what it should be.
     #[error("{what}{}", help!("{hint}"))]
     Result {
-        /// What is wrong.
         what: String,
         /// What to do next.
         hint: String,

@@ -30,9 +30,6 @@ pub struct Ext4<'a> {
 }
 
 /// Makes the package: those files that ldiskfs is made of and that kernel-devel does not have.
-///
-/// # Errors
-/// When the source package is not a kernel's, has no ext4, or one of its own patches does not apply.
 pub fn package(
     work: &Workdir,
     wanted: &Ext4<'_>,

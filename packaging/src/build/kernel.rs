@@ -19,9 +19,6 @@ const BASE_RELEASE: &str = "base.release";
 /// Unpacks the distribution's `srpm` and changes it by the overlay: `output/sources` holds spec and sources.
 ///
 /// `trees` are the source trees that the overlay takes series from, by name.
-///
-/// # Errors
-/// When the SRPM cannot be unpacked, or an edit, a series or a fragment does not fit.
 pub fn sources(
     srpm: &Path,
     overlay: &Overlay,
@@ -56,9 +53,6 @@ pub fn sources(
 }
 
 /// The spec that [`sources`] left in `prepared`, beside its sources, and rpmbuild's options for it.
-///
-/// # Errors
-/// When the overlay names no spec.
 pub fn spec(prepared: &Path, overlay: &Overlay) -> Result<(PathBuf, Vec<String>), Error> {
     let (overlay, _) = as_prepared(overlay, prepared)?;
     Ok((
@@ -68,9 +62,6 @@ pub fn spec(prepared: &Path, overlay: &Overlay) -> Result<(PathBuf, Vec<String>)
 }
 
 /// Makes the SRPM from what [`sources`] left in `prepared`.
-///
-/// # Errors
-/// When rpmbuild fails.
 pub fn source_package(
     work: &Workdir,
     prepared: &Path,
@@ -94,9 +85,6 @@ pub fn source_package(
 }
 
 /// Builds the SRPM and checks, after `%prep` and again after the build, that the config is the one intended.
-///
-/// # Errors
-/// When the build fails, or an option that a fragment asks for did not come out.
 pub fn build(
     work: &Workdir,
     srpm: &Path,

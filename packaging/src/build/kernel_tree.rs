@@ -19,13 +19,10 @@ const RELEASE: &str = "Makefile.rhelver";
 /// A tree that is no kernel's, or cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The tree.
     #[error(transparent)]
     Source(#[from] source::Error),
-    /// The archive that is made of it.
     #[error(transparent)]
     Archive(#[from] archive::Error),
-    /// It has another shape.
     #[error(
         "the source `kernel`, {place}, {problem}{}",
         help!("it is the tree of a distribution's kernel with the files of its source package ({SPEC} and its configs) in one folder, or \
@@ -34,7 +31,6 @@ pub enum Error {
     Shape {
         /// Where it is.
         place: String,
-        /// What is wrong with it.
         problem: String,
     },
 }
@@ -64,9 +60,6 @@ impl KernelTree {
     pub const SPEC: &str = "kernel.spec";
 
     /// Looks at a source that is a folder or a commit.
-    ///
-    /// # Errors
-    /// When it has another shape.
     pub fn of(fetched: Fetched, store: &Store) -> Result<Self, Error> {
         let place = match &fetched.replaced {
             Some(by) => by.to_string(),
@@ -133,9 +126,6 @@ impl KernelTree {
     }
 
     /// Puts the files of the source package into `into`, a new folder, without the archive of the kernel.
-    ///
-    /// # Errors
-    /// When they cannot be read or written.
     pub fn sources(
         &self,
         store: &Store,
@@ -162,9 +152,6 @@ impl KernelTree {
     }
 
     /// Puts those of the kernel's own files into `into`, a new folder, that `takes` wants.
-    ///
-    /// # Errors
-    /// When they cannot be read or written.
     pub fn parts(
         &self,
         store: &Store,
@@ -197,9 +184,6 @@ impl KernelTree {
     }
 
     /// The archive of the kernel's own files, in `folder`. The same tree gives the same bytes.
-    ///
-    /// # Errors
-    /// When it cannot be made.
     pub fn archive(&self, store: &Store, folder: &Path, time: u64) -> Result<PathBuf, Error> {
         let file = folder.join(self.archive_name());
         match &self.shape {

@@ -34,9 +34,6 @@ done
 "#;
 
 /// Makes the SRPM from the source tree `tree` (a folder that is copied, never changed).
-///
-/// # Errors
-/// When the tree's autogen, configure or `make dist` fails, or rpmbuild does.
 pub fn source_package(
     work: &Workdir,
     wanted: &Lustre,
@@ -70,9 +67,6 @@ pub fn build_options(wanted: &Lustre) -> Vec<String> {
 
 /// Checks that the configure of the package's build, too, chose the series that the target names. To be called when rpmbuild is done:
 /// its options are not those that the source package was made with.
-///
-/// # Errors
-/// When it chose another or none, or the build left no configured tree.
 pub fn expect_built_series(work: &Workdir, wanted: &Lustre) -> Result<(), Error> {
     let Some(series) = wanted.ldiskfs_series.as_deref() else {
         return Ok(());
@@ -139,9 +133,6 @@ pub(crate) fn chosen_series(config_log: &str) -> Option<String> {
 /// Checks that every kernel module the target asks for is in one of `packages`.
 ///
 /// Lustre's configure only warns when the kernel's ext4 cannot be used, drops ldiskfs and succeeds: what came out is all that counts.
-///
-/// # Errors
-/// When a module is missing.
 pub fn expect_modules(packages: &[PathBuf], modules: &[String]) -> Result<(), Error> {
     let mut names = Vec::new();
     for package in packages {
@@ -178,9 +169,6 @@ pub fn expect_modules(packages: &[PathBuf], modules: &[String]) -> Result<(), Er
 }
 
 /// A tree's digest depends on names and bytes only; what a build leaves behind must not get in.
-///
-/// # Errors
-/// When the tree was configured in place.
 pub fn expect_clean(tree: &Path) -> Result<(), Error> {
     let left = tree.join("config.status");
     if fs::symlink_metadata(&left).is_ok() {

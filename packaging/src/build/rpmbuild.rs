@@ -9,9 +9,6 @@ use crate::process;
 use crate::sandbox::{self, copy_anew};
 
 /// Makes the SRPM of the spec `SPECS/<spec>` in `work`, whose sources are in place, and gives its path.
-///
-/// # Errors
-/// When rpmbuild fails or does not make exactly one SRPM.
 pub fn source_package(
     work: &Workdir,
     spec: &str,
@@ -39,9 +36,6 @@ pub fn source_package(
 }
 
 /// What `srpm` requires to be built, as dnf takes it: `gcc`, `make >= 4`, `(a or b)`.
-///
-/// # Errors
-/// When rpm cannot read it.
 pub fn requirements(srpm: &Path) -> Result<Vec<String>, Error> {
     // rpm takes a path for a pattern of the shell, so it gets one without any.
     const INSIDE: &str = "/files/package.src.rpm";
@@ -61,17 +55,11 @@ pub fn requirements(srpm: &Path) -> Result<Vec<String>, Error> {
 }
 
 /// Unpacks and patches `srpm`: `%prep` alone.
-///
-/// # Errors
-/// When rpmbuild fails.
 pub fn prepare(work: &Workdir, srpm: &Path, options: &[String], log: &Path) -> Result<(), Error> {
     run(work, srpm, "-bp", options, log)
 }
 
 /// Builds what [`prepare`] unpacked and patched, and gives the paths of all binary RPMs, sorted.
-///
-/// # Errors
-/// As [`build`].
 pub fn build_prepared(
     work: &Workdir,
     srpm: &Path,
@@ -84,9 +72,6 @@ pub fn build_prepared(
 }
 
 /// Builds `srpm`, a file on the host, and gives the paths of all binary RPMs, sorted.
-///
-/// # Errors
-/// When rpmbuild fails or makes no RPM.
 pub fn build(
     work: &Workdir,
     srpm: &Path,
@@ -129,9 +114,6 @@ fn run(
 }
 
 /// All packages under `folder`, sorted by path.
-///
-/// # Errors
-/// When the folder cannot be walked.
 pub fn packages_under(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
     for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
@@ -144,9 +126,6 @@ pub fn packages_under(folder: &Path) -> Result<Vec<PathBuf>, Error> {
 }
 
 /// Moves `packages` into `into` under their own names.
-///
-/// # Errors
-/// When a package cannot be moved.
 pub fn collect(packages: &[PathBuf], into: &Path) -> Result<(), Error> {
     fs::create_dir_all(into).map_err(at(into))?;
     for package in packages {
@@ -162,9 +141,6 @@ pub fn collect(packages: &[PathBuf], into: &Path) -> Result<(), Error> {
 }
 
 /// Checks that every name in `expected` is the name of one of `packages`.
-///
-/// # Errors
-/// When one is missing: the error names all that are, and those that came out.
 pub fn expect(what: &str, packages: &[PathBuf], expected: &[String]) -> Result<(), Error> {
     let mut names = Vec::new();
     for path in packages {
@@ -188,9 +164,6 @@ pub fn expect(what: &str, packages: &[PathBuf], expected: &[String]) -> Result<(
 }
 
 /// The name in the header of the package at `path`.
-///
-/// # Errors
-/// When it is not a package.
 pub fn package_name(path: &Path) -> Result<String, Error> {
     let unreadable = |message: String| Error::Package {
         path: path.to_owned(),

@@ -61,9 +61,6 @@ pub struct Workdir {
 
 impl Workdir {
     /// Clones `chroot` and makes the builder's home, both under the new folder `folder`.
-    ///
-    /// # Errors
-    /// When the chroot cannot be cloned or a file cannot be written.
     pub fn new(chroot: &Path, folder: &Path, settings: &Settings) -> Result<Self, Error> {
         let home = folder.join("home");
         for part in ["BUILD", "BUILDROOT", "RPMS", "SOURCES", "SPECS", "SRPMS"] {
@@ -87,9 +84,6 @@ impl Workdir {
     }
 
     /// Gives the builder everything under the home; to be called after files were put there.
-    ///
-    /// # Errors
-    /// When an owner cannot be set.
     pub fn hand_over(&self) -> Result<(), Error> {
         let ids = self.clone.ids();
         ids.give(&self.home, BUILDER_ID).map_err(at(&self.home))?;
@@ -130,9 +124,6 @@ impl Workdir {
     }
 
     /// Runs a shell script as the builder; its arguments are `$1` and so on.
-    ///
-    /// # Errors
-    /// When it fails; the error shows the log's last lines.
     pub fn script(&self, script: &str, arguments: &[&str], log: &Path) -> Result<(), Error> {
         let script = format!("umask 022; {script}");
         let mut line = vec!["-ec", script.as_str(), "sh"];
@@ -160,9 +151,6 @@ fn source_mode(path: &Path) -> Result<(), Error> {
 }
 
 /// Gives a file the mode 0644, whatever the umask of the build was.
-///
-/// # Errors
-/// When the mode cannot be set.
 pub(super) fn plain_mode(path: &Path) -> Result<(), Error> {
     use std::os::unix::fs::PermissionsExt;
     Ok(fs::set_permissions(path, fs::Permissions::from_mode(0o644)).map_err(at(path))?)

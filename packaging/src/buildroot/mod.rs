@@ -14,13 +14,10 @@ use crate::sandbox::{self, ChrootClone, Ids, Sandbox, User};
 /// A chroot that could not be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A program failed.
     #[error(transparent)]
     Process(#[from] process::Error),
-    /// The bootstrap could not be cloned.
     #[error(transparent)]
     Clone(#[from] sandbox::Error),
-    /// A file or folder cannot be used.
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
 }
@@ -85,9 +82,6 @@ fn dnf_conf(base: &Base, repos: &[(String, String)], key: &str, cache: &str) -> 
 /// Makes the bootstrap in the new folder `root` with the host's dnf, which sees its own programs, the base, and that folder.
 ///
 /// `scratch` is for what dnf needs meanwhile.
-///
-/// # Errors
-/// When dnf fails: a bad signature is one of the reasons, and the log says which package or repository.
 pub fn bootstrap(
     base: &Base,
     packages: &[String],
@@ -149,9 +143,6 @@ pub struct TargetDnf {
 
 impl TargetDnf {
     /// A clone of the bootstrap `chroot` in the new folder `folder`.
-    ///
-    /// # Errors
-    /// When the chroot cannot be cloned or dnf's configuration not written.
     pub fn new(chroot: &Path, folder: &Path, base: &Base) -> Result<Self, Error> {
         let clone = ChrootClone::new(chroot, folder, User::Root)?;
         let repos: Vec<(String, String)> = base.repos.iter().map(BaseRepo::inside).collect();
@@ -184,9 +175,6 @@ impl TargetDnf {
     }
 
     /// Installs `packages` from the base, and the files `local` (packages just built, checked by their digests before), into `root`.
-    ///
-    /// # Errors
-    /// When dnf fails.
     pub fn install(
         &mut self,
         root: &Path,
@@ -220,9 +208,6 @@ impl TargetDnf {
     }
 
     /// The packages in `root` as lines `NEVRA digest-of-header`, sorted.
-    ///
-    /// # Errors
-    /// When rpm fails.
     pub fn installed(&self, root: &Path) -> Result<String, Error> {
         let mut command = self.sandbox(root).command(
             "rpm",

@@ -50,7 +50,6 @@ pub struct Listed {
     pub path: String,
     /// Its size in bytes.
     pub size: u64,
-    /// Its digest.
     pub sha256: Digest,
 }
 
@@ -91,9 +90,6 @@ impl Index {
     }
 
     /// Reads its text.
-    ///
-    /// # Errors
-    /// What is wrong with it.
     pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
         let said = |error: serde_json::Error| format!("{INDEX}: {error}");
         let head: Head = serde_json::from_slice(text).map_err(said)?;
@@ -124,9 +120,6 @@ impl Index {
     }
 
     /// That its paths stay in the folder, and are there once; else the first that does not, and why.
-    ///
-    /// # Errors
-    /// The file, and what is wrong with it.
     pub(super) fn check(&self) -> Result<(), (String, String)> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-._+~^".contains(c);
         for (path, file) in self.files() {

@@ -26,9 +26,6 @@ pub struct Built {
 
 impl Built {
     /// Opens the folder `path`.
-    ///
-    /// # Errors
-    /// When it cannot be read, is something else, or does not have the files that its index lists and no others.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let file = path.join(INDEX);
         let other = |why: String| Error::Other {
@@ -65,9 +62,6 @@ impl Built {
     }
 
     /// Reads every file, and compares it with the index.
-    ///
-    /// # Errors
-    /// When one is not as it is listed.
     pub fn check(&self) -> Result<(), Error> {
         for (path, file) in self.index.files() {
             self.read(&path, file, &mut |_| Ok(()))?;
@@ -76,9 +70,6 @@ impl Built {
     }
 
     /// Copies what the stage `stage` put out into the folder `to`, each file compared with the index while it is.
-    ///
-    /// # Errors
-    /// When there is no such stage, or a file is not as it is listed or cannot be written.
     pub fn take(&self, stage: &str, to: &Path) -> Result<(), Error> {
         let Some(files) = self.index.stages.get(stage) else {
             return Err(self.refused(

@@ -12,9 +12,6 @@ use crate::process;
 use crate::store::{Digest, EntryKind, StageDir, remove_tree};
 
 /// That what was built can be written to `out`: it is not there, is empty, or has an earlier one.
-///
-/// # Errors
-/// When it is or has something else.
 pub fn judge(out: &Path) -> Result<(), Error> {
     let failed = |source| PathError::new("read", out, source);
     let Some(there) = lustre_files::if_there(fs::symlink_metadata(out)).map_err(failed)? else {
@@ -31,9 +28,6 @@ pub fn judge(out: &Path) -> Result<(), Error> {
 
 /// Writes what `stages` put out into the folder `out`, in place of an earlier one: all of it, or nothing. Gives the digest of its index.
 /// Folders that are recorded as one are left out.
-///
-/// # Errors
-/// When it cannot be written, or a stage put out something that is no plain file.
 pub fn write(
     out: &Path,
     made_of: MadeOf,

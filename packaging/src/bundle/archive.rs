@@ -45,9 +45,6 @@ pub(super) fn header(path: &str, size: u64, mtime: u64) -> io::Result<Header> {
 }
 
 /// Whether the file `path` begins with a member that one of ours begins with: one by the name that `is` takes.
-///
-/// # Errors
-/// When the file is there and cannot be read.
 pub fn begins_with(path: &Path, is: impl FnOnce(&str) -> bool) -> Result<bool, Error> {
     let file = lustre_files::open(path).map_err(|source| PathError::new("read", path, source))?;
     let mut block = [0; BLOCK as usize];
@@ -74,7 +71,6 @@ pub fn begins_with(path: &Path, is: impl FnOnce(&str) -> bool) -> Result<bool, E
 pub struct Written {
     /// Its size in bytes.
     pub size: u64,
-    /// Its digest.
     pub sha256: Digest,
 }
 
@@ -89,9 +85,6 @@ pub struct Archive {
 
 impl Archive {
     /// Begins the archive `out`, in place of what is there.
-    ///
-    /// # Errors
-    /// When a file cannot be made beside it.
     pub fn create(out: &Path) -> Result<Self, Error> {
         let name = out.file_name().unwrap_or_default().to_string_lossy();
         // One name for all runs: what a killed one left there, the next one removes.
@@ -114,9 +107,6 @@ impl Archive {
     }
 
     /// Adds a file of `size` bytes, which `reader` gives and `from` names; `sha256` is its digest.
-    ///
-    /// # Errors
-    /// When it cannot be read, is not what it has to be, or cannot be written.
     pub fn add(
         &mut self,
         path: &str,
@@ -158,9 +148,6 @@ impl Archive {
     }
 
     /// Ends the archive, and gives it its name.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn finish(mut self) -> Result<Written, Error> {
         self.write(&[0; END as usize])?;
         let failed = |path: &Path, source| PathError::new("write", path, source);

@@ -55,7 +55,6 @@ pub struct Provenance {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// The lock.
     Lock,
     /// A file of the site: the target's own, or one that it names.
     Target,
@@ -78,7 +77,6 @@ pub struct Member {
     pub name: Option<String>,
     /// Its size in bytes.
     pub size: u64,
-    /// Its digest.
     pub sha256: Digest,
 }
 
@@ -113,9 +111,6 @@ impl Index {
     }
 
     /// Its text: the same for the same content.
-    ///
-    /// # Errors
-    /// When it cannot be written as JSON.
     pub(super) fn to_json(&self) -> Result<String, serde_json::Error> {
         let mut text = serde_json::to_string_pretty(self)?;
         text.push('\n');
@@ -123,9 +118,6 @@ impl Index {
     }
 
     /// Reads its text.
-    ///
-    /// # Errors
-    /// What is wrong with it.
     pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
         let said = |error: serde_json::Error| format!("{INDEX}: {error}");
         let head: Head = serde_json::from_slice(text).map_err(said)?;
@@ -149,9 +141,6 @@ impl Index {
 
     /// That its members are those that `lock` names, each once, in their order, of the sizes that are pinned; else the first that is not,
     /// and why.
-    ///
-    /// # Errors
-    /// The member, and what is wrong with it.
     pub(super) fn check(&self, lock: &Lock) -> Result<(), (String, String)> {
         let wrong = |member: &Member, why: &str| Err((member.path.clone(), why.to_owned()));
         if lock.target != self.made.target {

@@ -45,9 +45,6 @@ pub struct Taken {
 
 impl Bundle {
     /// Opens the bundle `path`.
-    ///
-    /// # Errors
-    /// When it cannot be read, is none, is not complete, or has something in it that its lock does not name, or not all that it names.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let members = Members::open(path)?;
         let (lock, lock_text) = members.lock()?;
@@ -90,9 +87,6 @@ impl Bundle {
     }
 
     /// How many bytes of its files and commits the store does not have.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub fn missing(&self, store: &Store) -> Result<u64, Error> {
         let mut bytes = 0;
         for (member, _) in self.content() {
@@ -106,9 +100,6 @@ impl Bundle {
     }
 
     /// The site's files, by their paths beside the target's own, with what is in them.
-    ///
-    /// # Errors
-    /// When one is damaged.
     pub fn site(&self) -> Result<Vec<(String, Vec<u8>)>, Error> {
         let members = self.members.index.members.iter().zip(&self.members.places);
         members
@@ -123,8 +114,7 @@ impl Bundle {
     /// Brings what is not there yet into the store, each checked while it is copied: a file is there whole or not at all. `told` hears how
     /// many bytes more were gone through.
     ///
-    /// # Errors
-    /// When something in it is damaged or cannot be stored. What was copied before stays, and is not copied again.
+    /// What was copied before stays, and is not copied again.
     pub fn take(&self, store: &Store, told: &dyn Fn(u64)) -> Result<Taken, Error> {
         let mut taken = Taken::default();
         for (member, place) in self.content() {

@@ -36,9 +36,6 @@ enum Origin {
 
 impl Contents<'_> {
     /// Writes the bundle `out`, in place of what is there: all of it, or nothing. `told` hears how many bytes more were written.
-    ///
-    /// # Errors
-    /// When something is not in the store, is not what the lock pins, or cannot be written; when a file of the site has a private key.
     pub fn write(&self, store: &Store, out: &Path, told: &dyn Fn(u64)) -> Result<Written, Error> {
         let folder = store.temp_dir("bundle")?;
         let mut members = Vec::new();

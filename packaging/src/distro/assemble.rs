@@ -21,27 +21,16 @@ const FORMAT: &str = "1";
 /// A distribution that cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A Debian package.
     #[error(transparent)]
     Convert(#[from] convert::Error),
-    /// An own package.
     #[error(transparent)]
     Own(#[from] own::Error),
-    /// An RPM.
     #[error(transparent)]
     Write(#[from] writer::Error),
-    /// A file or folder cannot be used.
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
-    /// The recipe names packages that are not there.
     #[error("the recipe's `{table}` contains `{name}`, which is not one of the packages")]
-    Unknown {
-        /// The table.
-        table: &'static str,
-        /// The package.
-        name: String,
-    },
-    /// createrepo_c.
+    Unknown { table: &'static str, name: String },
     #[error("cannot write repository metadata: {0}")]
     Metadata(#[from] process::Error),
 }
@@ -55,9 +44,6 @@ enum Job {
 
 /// What a repository made from these pins with this recipe depends on, as a SHA256 in hexadecimal: pins, recipe, own
 /// packages, and the conversion itself.
-///
-/// # Errors
-/// When the recipe's folder cannot be read.
 pub fn inputs_digest(recipe: &Recipe, pins: &[PackagePin]) -> Result<String, Error> {
     let mut hasher = Sha256::new();
     let mut add = |bytes: &[u8]| {
@@ -92,9 +78,6 @@ pub fn inputs_digest(recipe: &Recipe, pins: &[PackagePin]) -> Result<String, Err
 
 /// Makes the packages of the base repository in `dir` (created; must be empty), `jobs` at a time. The .debs lie in `debs`
 /// under their pins' file names. Gives the packages' paths, sorted.
-///
-/// # Errors
-/// When a package cannot be converted or written, or the recipe names packages that are not there.
 pub fn packages(
     recipe: &Recipe,
     pins: &[PackagePin],
@@ -132,9 +115,6 @@ pub fn packages(
 }
 
 /// Makes the packages that the distribution publishes later in `dir` (created; must be empty). Gives the packages' paths.
-///
-/// # Errors
-/// When a package cannot be written.
 pub fn updates(recipe: &Recipe, dir: &Path) -> Result<Vec<PathBuf>, Error> {
     fs::create_dir_all(dir).map_err(at(dir))?;
     let mut paths = Vec::new();
@@ -213,9 +193,6 @@ fn plan_jobs(recipe: &Recipe, pins: &[PackagePin], debs: &Path) -> Result<Vec<Jo
 }
 
 /// Writes `repodata/` of the repository in `dir` with createrepo_c, deterministically.
-///
-/// # Errors
-/// When createrepo_c fails; its log lies next to `dir`.
 pub fn metadata(dir: &Path, time: u32, log: &Path) -> Result<(), Error> {
     let time = time.to_string();
     process::run_logged(

@@ -37,31 +37,22 @@ pub struct Inputs<'a> {
 /// A distribution that cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The packages or the metadata.
     #[error(transparent)]
     Assemble(#[from] assemble::Error),
-    /// The source package.
     #[error(transparent)]
     SourcePackage(#[from] srpm::Error),
-    /// The stock packages.
     #[error(transparent)]
     Stock(#[from] stock::Error),
-    /// A stock package.
     #[error(transparent)]
     Write(#[from] writer::Error),
-    /// The key or a signature.
     #[error(transparent)]
     Sign(#[from] sign::Error),
-    /// A file or folder cannot be used.
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
 }
 
 /// The distribution's key from its folder. It is public on purpose: it signs nothing but this distribution, which has to come
 /// out the same on every machine.
-///
-/// # Errors
-/// When the file cannot be read or holds no usable key.
 pub fn key(recipe: &Recipe) -> Result<Key, Error> {
     let path = recipe.dir.join(KEY_FILE);
     let text = Secret::new(lustre_files::read(&path, lustre_files::TEXT).map_err(at(&path))?);
@@ -75,9 +66,6 @@ pub const UPDATES: &str = "updates";
 /// signed `repomd.xml`, and `key.asc`, the public key. Gives the key's fingerprint.
 ///
 /// The same inputs give the same bytes, file times included.
-///
-/// # Errors
-/// When any package cannot be made or signed.
 pub fn build(
     recipe: &Recipe,
     inputs: &Inputs<'_>,

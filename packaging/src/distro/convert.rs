@@ -17,57 +17,33 @@ use super::writer::Plan;
 /// A package that cannot be converted.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The .deb cannot be read from disk.
     #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The .deb is damaged or refused.
+    Read { path: PathBuf, source: io::Error },
     #[error("{}: {source}", path.display())]
-    Deb {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: deb::Error,
-    },
-    /// Its version.
+    Deb { path: PathBuf, source: deb::Error },
     #[error("{}: {source}", path.display())]
     Version {
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: version::Error,
     },
-    /// Its version does not begin as the recipe says.
     #[error("{}: version {version} does not start with `{prefix}` (the recipe's `version_prefix`)", path.display())]
     Prefix {
-        /// The file.
         path: PathBuf,
-        /// The version.
         version: String,
         /// What it should begin with.
         prefix: String,
     },
-    /// Its relations.
     #[error("{}: {source}", path.display())]
     Relation {
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: depends::Error,
     },
-    /// Its architecture.
     #[error("{}: architecture `{arch}` is not supported by this distribution (amd64, all)", path.display())]
     Architecture {
-        /// The file.
         path: PathBuf,
         /// The architecture.
         arch: String,
     },
-    /// Two paths that became one.
     #[error("{}: two files become {target}", path.display())]
     Clash {
         /// The .deb.
@@ -75,20 +51,14 @@ pub enum Error {
         /// The path both get.
         target: String,
     },
-    /// What its files provide.
     #[error("{}: {source}", path.display())]
     Provides {
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: provides::Error,
     },
 }
 
 /// The plan of the RPM `name`, made from one or more .debs; the first gives version, summary and description.
-///
-/// # Errors
-/// When one of them cannot be read or holds what an RPM cannot.
 pub fn plan(name: &str, debs: &[PathBuf], recipe: &Recipe) -> Result<Plan, Error> {
     let names = recipe.names();
     let extra = recipe.extra(name);

@@ -24,39 +24,24 @@ pub struct Deb {
 /// A .deb that cannot be read. The caller knows the file.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The outer archive.
     #[error("not a .deb: {0}")]
     Format(&'static str),
-    /// A part is compressed in a way this tool does not read.
     #[error("`{0}` has an unknown compression (supported: .tar, .tar.gz, .tar.xz, .tar.zst)")]
     Compression(String),
-    /// A part is damaged.
     #[error("cannot unpack `{part}`: {source}")]
     Unpack {
         /// The part: `control` or `data`.
         part: &'static str,
-        /// Why.
         source: io::Error,
     },
-    /// A member that must not be unpacked.
     #[error("member `{name}`: {reason}")]
-    Member {
-        /// Its name.
-        name: String,
-        /// Why.
-        reason: &'static str,
-    },
-    /// The control file.
+    Member { name: String, reason: &'static str },
     #[error("the control file has no `{0}` field")]
     Field(&'static str),
 }
 
 impl Deb {
     /// Reads a .deb from its bytes.
-    ///
-    /// # Errors
-    /// When it is damaged, when a member's name or link leaves the package, or on files an RPM of this tool does not carry
-    /// (devices, pipes).
     pub fn read(bytes: &[u8]) -> Result<Self, Error> {
         let (mut control, mut data) = (None, None);
         for (name, member) in ar_members(bytes)? {
@@ -89,9 +74,6 @@ impl Deb {
     }
 
     /// A field of the control file that must be there.
-    ///
-    /// # Errors
-    /// When it is not.
     pub fn required(&self, name: &'static str) -> Result<&str, Error> {
         self.control
             .get(name)

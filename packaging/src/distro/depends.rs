@@ -47,19 +47,12 @@ impl Operator {
 pub enum Error {
     /// A relation has another form than `name[:arch] [(op version)]`.
     #[error("`{relation}` is not a Debian relation")]
-    Syntax {
-        /// The relation.
-        relation: String,
-    },
-    /// The version in a relation.
+    Syntax { relation: String },
     #[error(transparent)]
     Version(#[from] version::Error),
 }
 
 /// Reads a field such as `libc6 (>= 2.34), debconf | debconf-2.0`: groups of alternatives.
-///
-/// # Errors
-/// When a relation has another form.
 pub fn parse(field: &str) -> Result<Vec<Vec<Relation>>, Error> {
     field
         .split(',')

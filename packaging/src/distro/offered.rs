@@ -8,9 +8,6 @@ use crate::lock::PackagePin;
 
 /// The names of all packages that are made of `pins` by `recipe`, of its own and its stock packages, and what the recipe says they
 /// provide. What a package provides by its files (sonames, `pkgconfig(…)`) is not among them.
-///
-/// # Errors
-/// When an own package's `package.toml` cannot be read.
 pub fn offered(recipe: &Recipe, pins: &[PackagePin]) -> Result<BTreeSet<String>, own::Error> {
     let names = recipe.names();
     let mut offered: BTreeSet<String> = pins

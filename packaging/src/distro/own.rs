@@ -74,46 +74,30 @@ pub enum Error {
     /// `package.toml`.
     #[error(transparent)]
     Recipe(#[from] recipe::Error),
-    /// A file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// An entry of `package.toml` is wrong.
     #[error("{}: {entry}: {reason}", path.display())]
     Entry {
         /// The `package.toml`.
         path: PathBuf,
-        /// The entry.
         entry: String,
-        /// What is wrong.
         reason: &'static str,
     },
-    /// What its files provide.
     #[error("{}: {source}", path.display())]
     Provides {
         /// The `package.toml`.
         path: PathBuf,
-        /// Why.
         source: provides::Error,
     },
 }
 
 /// The folders of a recipe's own packages, in order. None where the recipe has no `own` folder.
-///
-/// # Errors
-/// When the folder cannot be listed.
 pub fn folders(recipe: &Recipe) -> Result<Vec<PathBuf>, Error> {
     below(recipe, "own")
 }
 
 /// The same of what the distribution publishes later.
-///
-/// # Errors
-/// When the folder cannot be listed.
 pub fn updates(recipe: &Recipe) -> Result<Vec<PathBuf>, Error> {
     below(recipe, "updates")
 }
@@ -141,18 +125,12 @@ fn below(recipe: &Recipe, folder: &str) -> Result<Vec<PathBuf>, Error> {
 }
 
 /// The name of the own package in `folder`, and what its `package.toml` says it provides.
-///
-/// # Errors
-/// When its `package.toml` is not one.
 pub fn name_and_provides(folder: &Path) -> Result<(String, Vec<String>), Error> {
     let package: Package = read_toml(&folder.join("package.toml"))?;
     Ok((package.name, package.provides))
 }
 
 /// The plan of the own package in `folder`.
-///
-/// # Errors
-/// When its `package.toml` is not one, or names a file that is not there.
 pub fn plan(folder: &Path, recipe: &Recipe) -> Result<Plan, Error> {
     let path = folder.join("package.toml");
     let package: Package = read_toml(&path)?;

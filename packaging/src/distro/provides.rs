@@ -16,18 +16,13 @@ const ELFDEPS: &str = "/usr/lib/rpm/elfdeps";
 /// Provides that cannot be found out.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The files cannot be laid out for the tool.
     #[error("cannot write a library for {ELFDEPS} to read: {0}")]
     Write(#[from] io::Error),
-    /// The tool failed.
     #[error("{0} (the host package `rpm` has this tool)")]
     Tool(#[from] process::Error),
 }
 
 /// Everything the files of a package provide.
-///
-/// # Errors
-/// When rpm's ELF reader cannot be run.
 pub fn of(tree: &Tree, from: &ProvidesFrom) -> Result<Vec<Dependency>, Error> {
     let mut all = sonames(tree, &from.libraries)?;
     for (path, entry) in tree {

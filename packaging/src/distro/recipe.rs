@@ -116,7 +116,6 @@ pub struct Debian {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Instead {
-    /// The suite.
     pub suite: String,
     /// The packages, without what they need.
     pub packages: Vec<String>,
@@ -142,9 +141,7 @@ pub struct Extra {
     pub provides: Vec<String>,
     /// Requires, as a spec file writes them.
     pub requires: Vec<String>,
-    /// Conflicts.
     pub conflicts: Vec<String>,
-    /// Obsoletes.
     pub obsoletes: Vec<String>,
     /// What is left out at the front of Debian's version: some source packages put a version of their own before it.
     pub version_prefix: String,
@@ -154,7 +151,6 @@ pub struct Extra {
     pub drop: Vec<String>,
     /// Symbolic links: path to target.
     pub links: BTreeMap<String, String>,
-    /// Scriptlets.
     pub scriptlets: Scriptlets,
     /// File triggers.
     pub triggers: Vec<FileTrigger>,
@@ -206,18 +202,10 @@ pub enum TriggerKind {
 /// A recipe that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file is not what it should be.
+    Read { path: PathBuf, source: io::Error },
     #[error("{}: {source}", path.display())]
     Parse {
-        /// The file.
         path: PathBuf,
         /// Line, column and reason.
         source: Box<toml::de::Error>,
@@ -227,9 +215,6 @@ pub enum Error {
 impl Recipe {
     /// Reads `distribution.toml` in `dir`. One that says `inherits = "OTHER"`, a folder beside its own, inherits from that one: its tables
     /// add keys, its lists more entries.
-    ///
-    /// # Errors
-    /// When it cannot be read, or with line and column when it is not a recipe.
     pub fn load(dir: &Path) -> Result<Self, Error> {
         let path = dir.join(FILE);
         let mut table: toml::Table = read_toml(&path)?;

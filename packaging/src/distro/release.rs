@@ -17,19 +17,14 @@ const RELEASE_LINE: &str = "%global pkgrelease ";
 /// A spec that cannot be made to fit.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file or folder cannot be used.
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
-    /// The archive's name says no version.
     #[error("`{0}` is not named like a Debian kernel source, linux_VERSION.orig.tar.xz")]
     Name(String),
-    /// A config or a fragment.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The spec does not say its version where it should.
     #[error("{} has {found} lines that start with `{line}`, expected one", spec.display())]
     Line {
-        /// The spec.
         spec: PathBuf,
         /// How the line begins.
         line: &'static str,
@@ -40,9 +35,6 @@ pub enum Error {
 
 /// Copies the folder `spec_dir` to `into`, with the spec's release set to that of the archive named `archive` and the config fragments
 /// at `fragments` merged into its config.
-///
-/// # Errors
-/// When the archive's name says no version, the spec has not exactly one line that does, or a config is malformed.
 pub fn for_archive(
     spec_dir: &Path,
     archive: &str,
@@ -98,9 +90,6 @@ pub fn for_archive(
 }
 
 /// Copies the folder `spec_dir` over `into`, with the spec's version and release set to those of a distribution's kernel.
-///
-/// # Errors
-/// When the spec has not exactly one line for each.
 pub fn for_release(
     spec_dir: &Path,
     version: &str,

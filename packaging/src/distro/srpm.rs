@@ -19,18 +19,14 @@ const INSIDE: &str = "/tmp/rehearsal";
 /// A source package that cannot be made.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file or folder cannot be used.
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
-    /// The folder has no spec, or more than one.
     #[error("{} has {found} .spec files, expected one", dir.display())]
     Spec {
-        /// The folder.
         dir: PathBuf,
         /// How many it has.
         found: usize,
     },
-    /// A source that the spec names is not there.
     #[error("{} needs the source {wanted}, which is neither beside it nor one of: {given}", spec.display())]
     Source {
         /// The spec's folder.
@@ -40,17 +36,14 @@ pub enum Error {
         /// The files given.
         given: String,
     },
-    /// rpmbuild or rpmspec failed.
     #[error(transparent)]
     Tool(#[from] process::Error),
-    /// rpmbuild made something else than one source package.
     #[error("rpmbuild -bs of {} made {found} source packages; see {}", spec.display(), log.display())]
     Result {
         /// The spec's folder.
         spec: PathBuf,
         /// How many.
         found: usize,
-        /// The log.
         log: PathBuf,
     },
 }
@@ -58,11 +51,8 @@ pub enum Error {
 /// A package as its spec names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SpecPackage {
-    /// Name.
     pub name: String,
-    /// Version.
     pub version: String,
-    /// Release.
     pub release: String,
 }
 
@@ -134,9 +124,6 @@ impl SpecTools<'_> {
     }
 
     /// The packages that the spec in `spec_dir` makes.
-    ///
-    /// # Errors
-    /// When there is not exactly one spec, or it cannot be read.
     pub fn packages(&self, spec_dir: &Path) -> Result<Vec<SpecPackage>, Error> {
         let spec = self.lay_out(spec_dir)?;
         let out = process::output(&mut self.command(
@@ -163,9 +150,6 @@ impl SpecTools<'_> {
 
     /// Makes the source package of the spec in `spec_dir`, its sources being the folder's other files and `extra` (name and
     /// path), and moves it into `out`. The same inputs give the same bytes, for any user.
-    ///
-    /// # Errors
-    /// When a source that the spec names is missing, or rpmbuild fails.
     pub fn build_srpm(
         &self,
         spec_dir: &Path,
@@ -206,9 +190,6 @@ impl SpecTools<'_> {
     }
 
     /// The sources and patches that the spec in `spec_dir` declares and that are not beside it.
-    ///
-    /// # Errors
-    /// When there is not exactly one spec, or it cannot be read.
     pub fn absent(&self, spec_dir: &Path) -> Result<Vec<String>, Error> {
         let spec = self.lay_out(spec_dir)?;
         let mut absent = self.declared(&spec)?;

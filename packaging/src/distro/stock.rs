@@ -15,16 +15,12 @@ use super::writer::Plan;
 #[derive(Debug, thiserror::Error)]
 #[error("the recipe's `stock.packages` contains `{name}`, but the spec only makes: {made}")]
 pub struct Error {
-    /// The package.
     pub name: String,
     /// What the spec makes.
     pub made: String,
 }
 
 /// The plans of the stock packages of a spec.
-///
-/// # Errors
-/// When the spec does not make one of them.
 pub fn plans(stock: &Stock, made: &[SpecPackage], recipe: &Recipe) -> Result<Vec<Plan>, Error> {
     let find = |name: &String| {
         made.iter()

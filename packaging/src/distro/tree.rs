@@ -11,7 +11,6 @@ pub enum Kind {
     File(Vec<u8>),
     /// A hard link to the regular file with this path in the same package.
     HardLink(String),
-    /// A directory.
     Directory,
     /// A symbolic link and its target.
     Symlink(String),
@@ -140,9 +139,6 @@ fn component_matches(pattern: &str, text: &str) -> bool {
 }
 
 /// An archive member's name as an absolute path, without `.`; none for the root itself.
-///
-/// # Errors
-/// The reason, when the name leaves the tree (`..`) or has an empty part in its middle.
 pub fn absolute(name: &str) -> Result<Option<String>, &'static str> {
     let mut path = String::new();
     for part in name.split('/') {

@@ -23,17 +23,12 @@ pub struct Evr {
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("`{text}` is not a Debian version: {reason}")]
 pub struct Error {
-    /// The text.
     pub text: String,
-    /// What is wrong with it.
     pub reason: &'static str,
 }
 
 impl Evr {
     /// Reads a Debian version such as `1:2.36-9+deb12u10`.
-    ///
-    /// # Errors
-    /// When the text has no upstream part, a bad epoch, or characters deb-version(7) does not allow.
     pub fn from_debian(text: &str) -> Result<Self, Error> {
         let error = |reason| Error {
             text: text.to_owned(),

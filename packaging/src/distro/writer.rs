@@ -20,7 +20,6 @@ const ZSTD_LEVEL: i32 = 1;
 /// Everything that goes into one RPM.
 #[derive(Debug, Default)]
 pub struct Plan {
-    /// Name.
     pub name: String,
     /// Epoch, version and release.
     pub evr: Evr,
@@ -46,7 +45,6 @@ pub struct Plan {
     pub obsoletes: Vec<Dependency>,
     /// Its files.
     pub tree: Tree,
-    /// Its scriptlets.
     pub scriptlets: Scriptlets,
     /// Its file triggers.
     pub triggers: Vec<FileTrigger>,
@@ -57,15 +55,12 @@ pub struct Plan {
 /// A package that cannot be written.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The builder refuses it.
     #[error("cannot make the RPM of `{name}`: {source}")]
     Build {
         /// The package's name.
         name: String,
-        /// Why.
         source: Box<rpm::Error>,
     },
-    /// A hard link's other end is gone.
     #[error("`{name}`: {path} is a hard link to {target}, which is not in the package")]
     HardLink {
         /// The package's name.
@@ -75,14 +70,8 @@ pub enum Error {
         /// Its other end.
         target: String,
     },
-    /// The file cannot be written.
     #[error("cannot write {}: {source}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Write { path: PathBuf, source: io::Error },
 }
 
 impl Plan {
@@ -95,9 +84,6 @@ impl Plan {
     }
 
     /// Builds the package and writes it into `dir`, under a temporary name first. Gives its path.
-    ///
-    /// # Errors
-    /// When the plan is not one rpm accepts, or the file cannot be written.
     pub fn write(self, dir: &Path) -> Result<PathBuf, Error> {
         let path = dir.join(self.file_name());
         let (time, name) = (self.time, self.name.clone());

@@ -8,15 +8,8 @@ use serde::Deserialize;
 /// A host that cannot do the work, or cannot be made to.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The list of tools cannot be used.
     #[error("{}: {message}", lustre_files::shown(path))]
-    List {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong.
-        message: String,
-    },
-    /// Programs are missing.
+    List { path: PathBuf, message: String },
     #[error(
         "missing on this host:\n{}\ninstall with: {install}\nor pass `--setup`",
         missing_lines(missing)
@@ -27,10 +20,8 @@ pub enum Error {
         /// The line that installs them.
         install: String,
     },
-    /// Neither apt nor dnf is there to install with.
     #[error("this host has neither apt-get nor dnf to install packages; missing programs: {0}")]
     NoInstaller(String),
-    /// Installing failed.
     #[error("`{command}` failed{}", reason(message))]
     Install {
         /// What was run.
@@ -44,16 +35,13 @@ pub enum Error {
         lustre_files::shown(lock)
     )]
     Locked {
-        /// The lock.
         lock: PathBuf,
         /// The other program.
         name: String,
-        /// Its process.
         process: u32,
         /// How long it was waited for.
         seconds: u64,
     },
-    /// Neither root nor a user namespace with a range of ids.
     #[error(
         "cannot create chroots: not root, and no user namespace with a range of ids is available ({}){}",
         .0,

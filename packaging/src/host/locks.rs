@@ -36,9 +36,6 @@ struct Holder {
 }
 
 /// Waits until nobody holds any of `locks`, or `patience` is over. `tell` gets words for each holder.
-///
-/// # Errors
-/// When one is still held, or the run is interrupted.
 pub(super) fn wait(
     locks: &[&Path],
     patience: Duration,

@@ -56,7 +56,6 @@ pub struct Rule {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// It builds as it is.
     Builds,
     /// It builds with a fixup.
     Fixup,
@@ -67,23 +66,13 @@ pub enum Outcome {
 /// Knowledge that cannot be read, or a question that is none.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file cannot be read.
     #[error("cannot read {}: {source}", path.display())]
     Read {
-        /// The file.
         path: PathBuf,
-        /// Why.
         source: std::io::Error,
     },
-    /// The file says something that is not understood.
     #[error("{file}: {problem}")]
-    Malformed {
-        /// The file.
-        file: String,
-        /// What is wrong.
-        problem: String,
-    },
-    /// A kernel's release that is not one of Enterprise Linux.
+    Malformed { file: String, problem: String },
     #[error("`{0}` is not the release of an Enterprise Linux kernel, such as 553.22.1.el8_10")]
     Kernel(String),
 }
@@ -91,56 +80,43 @@ pub enum Error {
 /// A target's Lustre and kernel that do not go together as the target has them.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Misfit {
-    /// They do not build.
     #[error("Lustre {lustre} does not build with kernel {kernel}: {why}{}", help!("{instead}"))]
     No {
-        /// The Lustre.
         lustre: String,
         /// The kernel's release.
         kernel: String,
-        /// Why.
         why: String,
         /// What to take instead.
         instead: String,
     },
-    /// They build only with a fixup that the target does not take.
     #[error(
         "Lustre {lustre} needs a fixup with kernel {kernel}: {why}{}",
         help!("use the overlay `{overlay}` with `options = [\"{option}\"]` in the target's [lustre]")
     )]
     FixupMissing {
-        /// The Lustre.
         lustre: String,
         /// The kernel's release.
         kernel: String,
-        /// Why.
         why: String,
-        /// The overlay.
         overlay: String,
-        /// Its option.
         option: String,
     },
-    /// The target takes a fixup that they do not need.
     #[error(
         "Lustre {lustre} builds with kernel {kernel} without the fixup `{option}`, which would not apply{}",
         help!("remove it from `options` in the target's [lustre]")
     )]
     FixupTooMany {
-        /// The Lustre.
         lustre: String,
         /// The kernel's release.
         kernel: String,
-        /// The option.
         option: String,
     },
-    /// There are no patches to the core of this kernel.
     #[error(
         "Lustre {lustre} has no patches for kernel {kernel} itself{}",
         help!("use the distribution's own: `kind = \"distribution\"` and `packages = []` in the target's [kernel]; or an overlay without \
                its series, such as `kernel/el10-unpatched`")
     )]
     Patchless {
-        /// The Lustre.
         lustre: String,
         /// The kernel's release.
         kernel: String,
@@ -233,9 +209,6 @@ impl Knowledge {
     pub const FILE: &str = "lustre/knowledge.toml";
 
     /// Reads `specs/lustre/knowledge.toml`.
-    ///
-    /// # Errors
-    /// A file that cannot be read or says something that is not understood.
     pub fn load(specs: &Path) -> Result<Self, Error> {
         let path = specs.join(Self::FILE);
         let text = lustre_files::read_to_string(&path, lustre_files::TEXT).map_err(|source| {
@@ -248,9 +221,6 @@ impl Knowledge {
     }
 
     /// Reads the text of such a file; `file` is for messages.
-    ///
-    /// # Errors
-    /// Text that is not understood.
     pub fn parse(text: &str, file: &str) -> Result<Self, Error> {
         let malformed = |problem: String| Error::Malformed {
             file: file.to_owned(),
@@ -265,9 +235,6 @@ impl Knowledge {
     }
 
     /// The rule for a release of Lustre (`2.16.0-RC1`) and a kernel's release (`553.22.1.el8_10`); nothing where nothing is known.
-    ///
-    /// # Errors
-    /// [`Error::Kernel`].
     pub fn rule(&self, lustre: &str, kernel: &str) -> Result<Option<&Rule>, Error> {
         let kernel = Kernel::parse(kernel)?;
         Ok(self.rule.iter().find(|rule| rule.fits(lustre, &kernel)))
@@ -275,9 +242,6 @@ impl Knowledge {
 
     /// Whether a target's choice is right: `options` are those of its Lustre overlay, `patched` says whether it builds the
     /// kernel with Lustre's patches. Where nothing is known there is nothing wrong.
-    ///
-    /// # Errors
-    /// [`Error::Kernel`].
     pub fn judge(
         &self,
         lustre: &str,

@@ -9,9 +9,6 @@ use crate::store::Digest;
 
 impl Lock {
     /// Checks what the types leave open.
-    ///
-    /// # Errors
-    /// The first thing that is wrong, as a sentence that begins with its key.
     pub(super) fn check(&self) -> Result<(), String> {
         for (source, pin) in &self.source {
             name(&format!("source.{}", source.escape_debug()), source)?;

@@ -12,7 +12,6 @@ pub struct PackagePin {
     pub version: String,
     /// Its architecture: `amd64` or `all`, and of RPMs `x86_64` or `noarch`.
     pub arch: String,
-    /// Its file.
     #[serde(flatten)]
     pub file: FilePin,
 }

@@ -20,9 +20,6 @@ impl Manifest {
     }
 
     /// The manifest with the options `names` taken, and no options left.
-    ///
-    /// # Errors
-    /// An option that is not there, or one that does not go together with the rest.
     pub fn choose(mut self, names: &[String], file: &str) -> Result<Self, ManifestError> {
         let invalid = |problem| ManifestError::Invalid {
             file: file.to_owned(),

@@ -71,7 +71,6 @@ pub enum EditError {
         edit: Box<str>,
         /// The edited file.
         file: Box<str>,
-        /// The anchor.
         anchor: Box<str>,
         /// How often it should be there.
         expected: usize,
@@ -82,7 +81,6 @@ pub enum EditError {
         /// The edit's reason.
         why: Box<str>,
     },
-    /// The edit's text is already beside its anchor.
     #[error(
         "edit `{edit}` of {file}: its text is already present, at line {line}; overlays are applied to pristine sources, so extract the \
          file from its source again"
@@ -109,12 +107,10 @@ pub enum EditError {
         /// The line, counted from 1.
         line: usize,
     },
-    /// The edit itself makes no sense.
     #[error("edit `{edit}`: {problem}")]
     Invalid {
         /// The edit's name.
         edit: String,
-        /// What is wrong with it.
         problem: &'static str,
     },
 }
@@ -137,9 +133,6 @@ fn found_text(found: &[usize]) -> String {
 
 impl Edit {
     /// Checks what can be checked without a text.
-    ///
-    /// # Errors
-    /// [`EditError::Invalid`] for an empty anchor, an expected count of zero or a text that would do nothing.
     pub fn validate(&self) -> Result<(), EditError> {
         let problem = if self.anchor.trim().is_empty() {
             "its anchor is empty"
@@ -231,9 +224,6 @@ fn has_lines(lines: &[&str], at: usize, text: &[&str]) -> bool {
 }
 
 /// Applies all of `edits` to `text`, the content of `file` (used in messages only), and gives the new text.
-///
-/// # Errors
-/// All edits that do not fit, not only the first.
 pub fn apply<'a>(
     text: &str,
     file: &str,

@@ -33,29 +33,23 @@ pub struct Fixup {
 /// A fixup that does not fit its patch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FixupError {
-    /// The patch cannot be read.
     #[error("fixup `{fixup}`: {source}")]
     Patch {
         /// The fixup's name.
         fixup: String,
-        /// Why.
         source: Box<PatchError>,
     },
-    /// The patch does not change the file, or in several places.
     #[error(
         "fixup `{fixup}`: {patch} is expected to change {file} once, but changes it {found} times"
     )]
     File {
         /// The fixup's name.
         fixup: String,
-        /// The patch.
         patch: String,
-        /// The file.
         file: String,
         /// How often the patch has the file.
         found: usize,
     },
-    /// A context line is not there, or more than once.
     #[error(
         "fixup `{fixup}`: the context line `{text}` is expected once in the hunks of {file} in {patch} but found at {} place(s){}{}",
         found.len(),
@@ -65,16 +59,13 @@ pub enum FixupError {
     Context {
         /// The fixup's name.
         fixup: Box<str>,
-        /// The patch.
         patch: Box<str>,
-        /// The file.
         file: Box<str>,
         /// The line that is wanted.
         text: Box<str>,
         /// Its lines in the patch file, counted from 1.
         found: Vec<usize>,
     },
-    /// Without the line a hunk could be applied anywhere.
     #[error(
         "fixup `{fixup}`: without `{text}` the hunk at line {line} of {patch} has no context left on one side; \
          replace the patch instead"
@@ -82,14 +73,12 @@ pub enum FixupError {
     NoContextLeft {
         /// The fixup's name.
         fixup: String,
-        /// The patch.
         patch: String,
         /// The line of the hunk's header, counted from 1.
         line: usize,
         /// The dropped line.
         text: String,
     },
-    /// The fixup names no lines.
     #[error("fixup `{0}` drops nothing: `drop_context` is empty or has an empty line")]
     Nothing(String),
 }
@@ -120,9 +109,6 @@ fn ends(hunk: &Hunk, dropped: &[usize]) -> (usize, usize) {
 impl Fixup {
     /// Applies the fixup to the bytes of its patch and gives the fixed patch. Everything but the dropped lines and the
     /// headers of the file's hunks stays as it is, byte for byte.
-    ///
-    /// # Errors
-    /// When the patch cannot be read, or the file or a line is not there exactly once.
     pub fn apply(&self, content: &[u8]) -> Result<Vec<u8>, FixupError> {
         if self.drop_context.is_empty()
             || self.drop_context.iter().any(|text| text.trim().is_empty())

@@ -138,33 +138,21 @@ pub struct ExtraSource {
 /// An `overlay.toml` that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ManifestError {
-    /// It is not TOML, or has unknown or missing fields.
     #[error("{file}:{line}:{column}: {problem}")]
     Syntax {
-        /// The file.
         file: String,
         /// The line, counted from 1.
         line: usize,
         /// The column in characters, counted from 1.
         column: usize,
-        /// What is wrong.
         problem: String,
     },
-    /// It says something that makes no sense.
     #[error("{file}: {problem}")]
-    Invalid {
-        /// The file.
-        file: String,
-        /// What is wrong.
-        problem: String,
-    },
+    Invalid { file: String, problem: String },
 }
 
 impl Manifest {
     /// Parses the text of an `overlay.toml`; `file` is used in messages.
-    ///
-    /// # Errors
-    /// Syntax errors with line and column, and everything that can be seen to be wrong without the sources.
     pub fn parse(text: &str, file: &str) -> Result<Self, ManifestError> {
         let manifest: Manifest =
             crate::bounded_toml::from_str(text).map_err(|error: toml::de::Error| {

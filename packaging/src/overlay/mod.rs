@@ -55,9 +55,6 @@ impl Overlay {
     }
 
     /// Loads the overlay in `folder`, merged with those under `specs` that it extends, with the options `names` enabled.
-    ///
-    /// # Errors
-    /// As [`Overlay::load`], for an option that is not there, and for an overlay below that is not there or does not go together with it.
     pub fn load_in(specs: &Path, folder: &Path, names: &[String]) -> Result<Self, OverlayError> {
         let path = folder.join("overlay.toml");
         let mut overlay = inherit::load(specs, &path, 0)?;
@@ -69,9 +66,6 @@ impl Overlay {
 
     /// The overlay for a source package of the distribution whose release is `base`, and what that release adds to the
     /// placeholders: `distrelease`, the release itself, and `minor`, the distribution's minor release (`9.6`).
-    ///
-    /// # Errors
-    /// A release that does not have the mark that `[release] dist_from` names.
     pub fn for_release(&self, base: &str) -> Result<(Self, Vec<(String, String)>), OverlayError> {
         let mut overlay = self.clone();
         let mut vars = Vec::new();
@@ -95,9 +89,6 @@ impl Overlay {
     }
 
     /// Applies the edits of the spec to its text.
-    ///
-    /// # Errors
-    /// Every edit that does not fit.
     pub fn edit_spec(&self, spec: &str) -> Result<String, EditErrors> {
         let name = self.manifest.spec.as_deref().unwrap_or("the spec");
         let edits = self.manifest.edit.iter().filter(|edit| edit.file.is_none());
@@ -126,9 +117,6 @@ impl Overlay {
     }
 
     /// Applies the file edits and the fixups to an unpacked source tree: all of them, or none. Gives the changed files.
-    ///
-    /// # Errors
-    /// Files that cannot be read or written, edits and fixups that do not fit.
     pub fn change_tree(&self, tree: &Path) -> Result<Vec<PathBuf>, OverlayError> {
         let mut changed: BTreeMap<PathBuf, Vec<u8>> = self
             .edited_files(tree)?
@@ -152,9 +140,6 @@ impl Overlay {
 
     /// Merges the overlay's config fragments into `base`, the text of the distribution's config; `None` for an overlay
     /// without a config.
-    ///
-    /// # Errors
-    /// Fragments that cannot be read, malformed lines.
     pub fn merge_config(&self, base: &str) -> Result<Option<Merged>, OverlayError> {
         let Some(config) = &self.manifest.config else {
             return Ok(None);
@@ -181,8 +166,7 @@ impl Overlay {
 
     /// Compares what `merged` wants with the config of the tree that `%prep` left below `build`, rpmbuild's `BUILD` folder.
     ///
-    /// # Errors
-    /// A tree or config that is not there or cannot be read. Differences are no error but the answer.
+    /// Differences are no error but the answer.
     pub fn compare_config(
         &self,
         merged: &Merged,
@@ -203,9 +187,6 @@ impl Overlay {
     }
 
     /// The options that the kernel in the tree that `%prep` left below `build` knows, without `CONFIG_`.
-    ///
-    /// # Errors
-    /// When the overlay has no config, or the tree cannot be read.
     pub fn known_options(
         &self,
         build: &Path,

@@ -27,7 +27,6 @@ pub struct Inputs {
 pub struct Prepared {
     /// The folder with the spec and all its sources.
     pub folder: PathBuf,
-    /// The spec in it.
     pub spec: PathBuf,
     /// The names of the files that were changed or added, sorted.
     pub changed: Vec<String>,
@@ -43,9 +42,6 @@ impl Overlay {
     /// Makes `output`, a new folder, from `sources`, a folder with the spec and all sources as an SRPM holds them.
     ///
     /// `sources` is only read. `output` appears whole or not at all.
-    ///
-    /// # Errors
-    /// Everything that does not fit: see [`OverlayError`].
     pub fn prepare(
         &self,
         sources: &Path,
@@ -118,9 +114,6 @@ impl Overlay {
 
     /// The patches of one series, read, with the fixups applied. [`Overlay::check_series`]
     /// tries them.
-    ///
-    /// # Errors
-    /// Unknown roots, missing or unreadable patches, fixups that do not fit.
     pub fn series_patches(
         &self,
         source: &SeriesSource,
@@ -164,9 +157,6 @@ impl Overlay {
     }
 
     /// Every series as one patch, with its file name.
-    ///
-    /// # Errors
-    /// As [`Overlay::series_patches`], and a fixup of a patch that is in no series.
     fn collated(&self, inputs: &Inputs) -> Result<Vec<(String, Vec<u8>)>, OverlayError> {
         let mut out = Vec::new();
         let mut used = BTreeSet::new();

@@ -32,7 +32,6 @@ pub enum ReleaseError {
     NoMark {
         /// The distribution's release.
         release: String,
-        /// The mark.
         mark: String,
     },
     /// `%dist` is only known once the distribution's source package is.
@@ -40,24 +39,16 @@ pub enum ReleaseError {
         "`[release] dist_from` is not resolved: the release of the distribution's source package is not known yet"
     )]
     Unresolved,
-    /// A part of the release cannot be part of one.
     #[error("`[release] {field}` is `{value}`: {problem}")]
     Invalid {
-        /// The field.
         field: &'static str,
-        /// Its value.
         value: String,
-        /// What is wrong.
         problem: &'static str,
     },
 }
 
 impl Release {
     /// Checks the two parts by themselves.
-    ///
-    /// # Errors
-    /// [`ReleaseError::Invalid`] for letters a release cannot have, and for a build id that begins where rpm would see
-    /// an older version (`~`) or a new part (`-`).
     pub fn validate(&self) -> Result<(), ReleaseError> {
         let invalid = |field, value: &str, problem| {
             Err(ReleaseError::Invalid {
@@ -114,9 +105,6 @@ impl Release {
     }
 
     /// The release with its `%dist` known, for a source package of the distribution whose release is `base`.
-    ///
-    /// # Errors
-    /// [`ReleaseError::NoMark`], and [`ReleaseError::Invalid`] for a `%dist` that cannot be one.
     pub fn resolved(&self, base: &str) -> Result<Self, ReleaseError> {
         let Some(mark) = &self.dist_from else {
             return Ok(self.clone());
@@ -136,9 +124,6 @@ impl Release {
 
     /// The distribution's minor release as `%dist` has it behind the mark: `8.10` of `.el8_10`; nothing where `%dist` is
     /// given, or has no minor release.
-    ///
-    /// # Errors
-    /// As [`Release::resolved`].
     pub fn minor(&self, base: &str) -> Result<Option<String>, ReleaseError> {
         let Some(mark) = &self.dist_from else {
             return Ok(None);
@@ -154,9 +139,6 @@ impl Release {
     }
 
     /// The macros to define for rpmbuild, name and value.
-    ///
-    /// # Errors
-    /// [`ReleaseError::Unresolved`] where `%dist` has to be found first, by [`Release::resolved`].
     pub fn defines(&self) -> Result<[(&'static str, &str); 2], ReleaseError> {
         let dist = self.dist.as_deref().ok_or(ReleaseError::Unresolved)?;
         Ok([("dist", dist), ("buildid", &self.buildid)])

@@ -37,51 +37,37 @@ pub struct NamedPatch {
 /// A series that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SeriesError {
-    /// A file could not be read.
     #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// A line is not `name`, `name -p1`, a comment or blank.
     #[error("series {series}, line {line}: {problem}: `{text}`")]
     Syntax {
-        /// The series.
         series: String,
         /// The line, counted from 1.
         line: usize,
-        /// What is wrong.
         problem: &'static str,
         /// The line's text.
         text: String,
     },
-    /// A patch is listed twice.
     #[error(
         "series {series}, line {line}: `{name}` is already on line {first}{}",
         help!("a patch is applied once, so remove one line")
     )]
     Duplicate {
-        /// The series.
         series: String,
         /// The second line.
         line: usize,
         /// The first line.
         first: usize,
-        /// The patch.
         name: String,
     },
-    /// A listed patch is not there.
     #[error("series line {line}: cannot find the patch `{name}` in {}: {source}", folder.display())]
     Missing {
         /// The line, counted from 1.
         line: usize,
-        /// The patch.
         name: String,
         /// The patch folder.
         folder: PathBuf,
-        /// Why.
         source: io::Error,
     },
     /// A listed patch lies outside its folder, through a symbolic link.
@@ -93,7 +79,6 @@ pub enum SeriesError {
     Escape {
         /// The line, counted from 1.
         line: usize,
-        /// The patch.
         name: String,
         /// The patch folder.
         folder: PathBuf,
@@ -104,9 +89,6 @@ pub enum SeriesError {
 
 impl Series {
     /// Parses the text of a series; `label` names it in messages.
-    ///
-    /// # Errors
-    /// Lines that are not understood, names that climb out of the patch folder, patches listed twice.
     pub fn parse(text: &str, label: &str) -> Result<Self, SeriesError> {
         let mut entries: Vec<Entry> = Vec::new();
         let mut lines: BTreeMap<String, usize> = BTreeMap::new();
@@ -161,9 +143,6 @@ impl Series {
     }
 
     /// Reads and parses a series file.
-    ///
-    /// # Errors
-    /// As [`Series::parse`], and when the file cannot be read.
     pub fn read(path: &Path) -> Result<Self, SeriesError> {
         let text = lustre_files::read_to_string(path, lustre_files::TEXT).map_err(|source| {
             SeriesError::Read {
@@ -175,9 +154,6 @@ impl Series {
     }
 
     /// Reads every patch of the series from `folder`, in order.
-    ///
-    /// # Errors
-    /// A patch that is not there, or that a symbolic link leads out of the folder.
     pub fn load(&self, folder: &Path) -> Result<Vec<NamedPatch>, SeriesError> {
         let real_folder = folder.canonicalize().map_err(|source| SeriesError::Read {
             path: folder.to_owned(),

@@ -9,30 +9,22 @@ use crate::{advisories, archive, knowledge};
 /// A check that cannot be made at all; what does not fit is no error but part of the report.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file or folder cannot be used.
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
-    /// An archive.
     #[error(transparent)]
     Archive(#[from] archive::Error),
-    /// An overlay that cannot be read.
     #[error(transparent)]
     Overlay(#[from] OverlayError),
-    /// What is known to be wrong cannot be read.
     #[error(transparent)]
     Faults(#[from] advisories::ledger::Error),
-    /// What is known cannot be read.
     #[error(transparent)]
     Knowledge(#[from] knowledge::Error),
-    /// Patches cannot be tried.
     #[error(transparent)]
     Apply(#[from] ApplyError),
-    /// A package cannot be read.
     #[error("{}: cannot read the package: {message}", lustre_files::shown(path))]
     Package {
         /// It.
         path: PathBuf,
-        /// Why.
         message: String,
     },
     /// A source package that does not hold the one archive of the kernel's source.
@@ -53,7 +45,6 @@ pub enum Error {
     NoFileSystem {
         /// The source package.
         package: PathBuf,
-        /// The folder.
         folder: &'static str,
     },
     /// Patches of the distribution's own that do not apply to its own source, or of which that cannot be told.

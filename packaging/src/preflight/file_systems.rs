@@ -21,9 +21,6 @@ pub type Files = BTreeMap<String, Digest>;
 
 /// The files of the kernel's source package `srpm`, with the distribution's own patches, as its spec has them. Of the archive, no more is
 /// unpacked, to the new folder `scratch`.
-///
-/// # Errors
-/// When it cannot be read, has none of them, or one of its own patches to them does not apply.
 pub fn files(srpm: &Path, scratch: &Path, arch: &str) -> Result<Files, Error> {
     fs::create_dir_all(scratch).map_err(at(scratch))?;
     let tree = scratch.join("tree");

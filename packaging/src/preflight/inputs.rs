@@ -59,13 +59,10 @@ pub struct LustreSource {
 /// Everything that is looked at.
 #[derive(Debug)]
 pub struct Inputs<'a> {
-    /// The target.
     pub target: &'a Target,
     /// The project's `specs/`.
     pub specs: &'a Path,
-    /// The kernel.
     pub kernel: &'a KernelSource,
-    /// Lustre.
     pub lustre: &'a LustreSource,
     /// The archive of e2fsprogs; none where there is no lock that pins it.
     pub e2fsprogs: Option<&'a Path>,

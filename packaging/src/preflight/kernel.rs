@@ -19,7 +19,6 @@ use crate::overlay::{Inputs, Overlay, OverlayError};
 /// What the checks look at.
 #[derive(Debug)]
 pub(super) struct Kernel<'a> {
-    /// The source.
     pub(super) source: &'a KernelSource,
     /// The target's overlay of it; none for the distribution's own kernel.
     pub(super) overlay: Option<&'a Overlay>,

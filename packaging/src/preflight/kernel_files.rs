@@ -30,8 +30,7 @@ impl KernelFiles {
     /// build of ldiskfs read. `lustre` is
     /// Lustre's tree, as it came or with its overlay.
     ///
-    /// # Errors
-    /// When a file of the kernel's sources or of Lustre's tree cannot be read. What does not fit is told by the checks.
+    /// What does not fit is told by the checks.
     pub fn read(
         kernel: &KernelSource,
         overlay: Option<&Overlay>,

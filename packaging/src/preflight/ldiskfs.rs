@@ -41,7 +41,6 @@ pub(super) struct Inputs<'a> {
     pub(super) label: &'a str,
     /// The kernel's tree, with its patches.
     pub(super) kernel: &'a Path,
-    /// The kernel's version.
     pub(super) kernel_version: &'a str,
 }
 

@@ -44,9 +44,6 @@ pub(crate) use lustre_files::at;
 pub use report::{Check, Problem, Report, Verdict};
 
 /// Runs every check.
-///
-/// # Errors
-/// When something cannot be looked at; see [`Error`].
 pub fn run(inputs: &Inputs<'_>) -> Result<Report, Error> {
     let target = inputs.target;
     let mut checks = vec![tree::complete(inputs.lustre)];

@@ -9,9 +9,6 @@ use super::report::{Check, Problem};
 use crate::target::Target;
 
 /// What the packages at `paths` offer: their names, what they provide, and their files.
-///
-/// # Errors
-/// When one cannot be read.
 pub fn offered<'p>(paths: impl IntoIterator<Item = &'p Path>) -> Result<BTreeSet<String>, Error> {
     let mut offered = BTreeSet::new();
     for path in paths {

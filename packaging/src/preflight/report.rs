@@ -189,11 +189,9 @@ impl fmt::Display for Check {
 /// All checks of a target, in the order of the graph.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    /// The target.
     pub target: String,
     /// Whether nothing fails.
     pub fits: bool,
-    /// The checks.
     pub checks: Vec<Check>,
 }
 

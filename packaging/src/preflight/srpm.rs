@@ -8,9 +8,6 @@ use crate::archive;
 
 impl KernelSource {
     /// Unpacks the source package `srpm` to the new folder `folder`. `parts` is where what is needed of the archive is or will be.
-    ///
-    /// # Errors
-    /// When it cannot be read or unpacked.
     pub fn of_srpm(srpm: &Path, folder: &Path, parts: &Path, arch: &str) -> Result<Self, Error> {
         let unreadable = |error: rpm::Error| Error::Package {
             path: srpm.to_owned(),
@@ -29,9 +26,6 @@ impl KernelSource {
     }
 
     /// The archive of the kernel's source among the unpacked files: `linux-6.12.0-55.43.1.el10_0.tar.xz`.
-    ///
-    /// # Errors
-    /// When there is none, or more than one.
     pub fn archive(&self) -> Result<PathBuf, Error> {
         let mut found = Vec::new();
         for entry in fs::read_dir(&self.folder).map_err(at(&self.folder))? {

@@ -59,9 +59,6 @@ impl TreeFiles {
     }
 
     /// Copies what is read of the tree at `from` to `to`.
-    ///
-    /// # Errors
-    /// When a file cannot be read or written.
     pub fn copy(&self, from: &Path, to: &Path) -> Result<(), Error> {
         copy_tree(from, to, &|path| self.takes(path))
     }

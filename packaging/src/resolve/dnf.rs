@@ -27,13 +27,9 @@ const SCRATCH: &str = "/srv/scratch";
 /// A package that dnf chose.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct ResolvedPackage {
-    /// Its name.
     pub name: String,
-    /// Its epoch.
     pub epoch: u64,
-    /// Its version.
     pub version: String,
-    /// Its release.
     pub release: String,
     /// Its architecture.
     pub arch: String,
@@ -73,9 +69,6 @@ struct Answer {
 
 /// Has dnf choose the packages of every goal, each for an empty root, without network and without anything of the host's
 /// configuration. `scratch` is for dnf's own files.
-///
-/// # Errors
-/// When dnf cannot be run, or a goal cannot be met: all of these with what dnf says.
 pub fn resolve(
     distribution: &Distribution,
     metadata: &Metadata,
@@ -143,9 +136,6 @@ fn python(dnf: &Path) -> Result<PathBuf, Error> {
 }
 
 /// The pins of all packages of all goals, each once, sorted. Where two goals take other versions of a package, both are pinned.
-///
-/// # Errors
-/// When a package has no sha256, or its file has the name of another's.
 pub fn union(metadata: &Metadata, solutions: &[Solution]) -> Result<Vec<PackagePin>, Error> {
     let mut pins: BTreeMap<String, PackagePin> = BTreeMap::new();
     for package in solutions.iter().flat_map(|goal| &goal.packages) {

@@ -10,7 +10,6 @@ use crate::{process, sign, source, store};
 /// A goal that dnf finds no packages for.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
 pub struct Problem {
-    /// The goal.
     pub goal: String,
     /// What dnf says.
     pub text: String,
@@ -29,29 +28,22 @@ pub struct Elsewhere {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A file cannot be fetched, or is not what it should be.
     #[error(transparent)]
     Source(#[from] source::Error),
-    /// The store refused something.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// A location cannot be told.
     #[error(transparent)]
     Variable(#[from] UnknownVariable),
-    /// A file or folder cannot be used.
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
-    /// What should be a key cannot be read as one.
     #[error("cannot read the key `{name}` from {place}: {source}")]
     BadKey {
         /// Its name in the target's `[distribution.keys]`.
         name: String,
         /// Where it is from.
         place: String,
-        /// Why.
         source: Box<sign::Error>,
     },
-    /// A key with another fingerprint.
     #[error(
         "the key `{name}` from {place} is not the one in the target\n  expected {expected}\n  found    {}\n  compare it with the one that \
          the distribution publishes before you change [distribution.keys.{name}] in the target",
@@ -75,7 +67,6 @@ pub enum Error {
          [distribution.repository.{repository}]\n    signed_metadata = false"
     )]
     Unsigned {
-        /// The repository.
         repository: String,
         /// Its `repomd.xml`.
         url: String,
@@ -84,10 +75,7 @@ pub enum Error {
     },
     /// A file that `repomd.xml` names is not there, or is another.
     #[error(transparent)]
-    Unlike {
-        /// Why.
-        source: Box<source::Error>,
-    },
+    Unlike { source: Box<source::Error> },
     /// The same fault with every `repomd.xml` that was fetched.
     #[error(
         "{source}\n  tried {times} times, each with a new repomd.xml: the mirror is being updated, or is damaged{}",
@@ -96,47 +84,36 @@ pub enum Error {
     Unsettled {
         /// How often.
         times: usize,
-        /// What is wrong.
         source: Box<Error>,
     },
-    /// No place of a repository has its metadata.
     #[error(
         "repository `{repository}`: not found at any of its locations{}",
         places(tried)
     )]
     Nowhere {
-        /// The repository.
         repository: String,
         /// All of them.
         tried: Vec<Elsewhere>,
     },
-    /// The metadata's signature does not hold.
     #[error(
         "repository `{repository}`: the signature of {url} is not valid: {source}\n  the mirror is not trustworthy, or the repository is \
          signed with another key than `{key}`{}",
         help!("use another mirror with --mirror FROM=TO")
     )]
     Signature {
-        /// The repository.
         repository: String,
         /// The metadata.
         url: String,
         /// The key's name.
         key: String,
-        /// Why.
         source: Box<sign::Error>,
     },
-    /// Metadata that cannot be read, or lacks something.
     #[error("repository `{repository}`: {url}: {why}")]
     Metadata {
-        /// The repository.
         repository: String,
-        /// The file.
         url: String,
-        /// Why.
         why: String,
     },
-    /// No source repository has the package.
     #[error(
         "the source repositories ({}) have no source package {wanted}{}",
         repositories.join(", "), there_is(found)
@@ -149,7 +126,6 @@ pub enum Error {
         /// The versions they have of it, oldest first.
         found: Vec<String>,
     },
-    /// Packages that none of the keys of their repository signed.
     #[error(
         "repository `{repository}`: {} that are not signed with any of its keys in the target ({})\n    {}\n  if the distribution signs \
          with more than one key, list them all in the target, each with its fingerprint in [distribution.keys.NAME]:\n    \
@@ -157,7 +133,6 @@ pub enum Error {
         counted(packages.len()), keys.join(", "), first_of(packages), key
     )]
     Signers {
-        /// The repository.
         repository: String,
         /// The name of the first of its keys.
         key: String,
@@ -166,27 +141,18 @@ pub enum Error {
         /// The packages, each with who signed it.
         packages: Vec<String>,
     },
-    /// dnf is not there, or is none that has Python.
     #[error(
         "{}: {why}{}",
         lustre_files::shown(path),
         help!("packages are resolved by dnf 4 (the package dnf on Debian and on Enterprise Linux), through its Python interface")
     )]
-    NoDnf {
-        /// The program.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
-    /// A program failed.
+    NoDnf { path: PathBuf, why: String },
     #[error("{doing}: {source}")]
     Tool {
         /// What it was to do.
         doing: &'static str,
-        /// Why.
         source: process::Error,
     },
-    /// dnf's answer is not understood.
     #[error("cannot parse dnf's output: {0}")]
     Answer(String),
     /// Metadata that is what it should be by its digest, and that dnf cannot read.
@@ -200,19 +166,15 @@ pub enum Error {
         /// What dnf says.
         why: String,
     },
-    /// A package without a digest that can be pinned.
     #[error(
         "repository `{repository}`: {package} has the checksum {checksum} in the metadata; a lock needs sha256"
     )]
     Checksum {
-        /// The repository.
         repository: String,
-        /// The package.
         package: String,
         /// The kind of checksum.
         checksum: String,
     },
-    /// Goals that cannot be met.
     #[error(
         "{}\n  if no repository has a name, correct it in the target; if nothing provides a dependency, add a [distribution.repository.ID], \
          or the mirror is being updated: try again later, or use another one with --mirror FROM=TO",

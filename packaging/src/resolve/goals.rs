@@ -16,7 +16,6 @@ pub struct Goal {
 /// What the builds require, by their specs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BuildRequires {
-    /// Of e2fsprogs.
     pub e2fsprogs: Vec<String>,
     /// Of the kernel; none where it is the distribution's own.
     pub kernel: Option<Vec<String>>,

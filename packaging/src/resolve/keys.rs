@@ -22,9 +22,6 @@ pub struct Key {
 }
 
 /// All keys of `distribution`, by their names.
-///
-/// # Errors
-/// As [`key`].
 pub fn keys(
     downloader: &Downloader<'_>,
     store: &Store,
@@ -48,9 +45,6 @@ pub fn from_specs(specs: &Path, wanted: &KeyFile) -> Option<PathBuf> {
 }
 
 /// The key `name`: its file under `specs` where that is there, otherwise fetched from its URL. It is put into the store.
-///
-/// # Errors
-/// When it cannot be fetched, or has no key with the target's fingerprint.
 pub fn key(
     downloader: &Downloader<'_>,
     store: &Store,

@@ -50,9 +50,6 @@ pub struct Metadata {
 }
 
 /// Fetches the metadata of all repositories that `target` has a use for into `folder`, where each gets a folder `ID/repodata`.
-///
-/// # Errors
-/// When a file cannot be fetched from any of a repository's places, its signature or digest is wrong, or it cannot be read.
 pub fn metadata(
     downloader: &Downloader<'_>,
     target: &Target,
@@ -63,9 +60,6 @@ pub fn metadata(
 }
 
 /// The same, with the distribution's advisories of kernels.
-///
-/// # Errors
-/// As [`metadata`].
 pub fn metadata_and_advisories(
     downloader: &Downloader<'_>,
     target: &Target,

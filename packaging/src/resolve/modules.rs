@@ -12,27 +12,20 @@ const LONGEST: u64 = 64 << 20;
 /// Metadata of module streams that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file cannot be read.
     #[error(transparent)]
     Archive(#[from] archive::Error),
-    /// It cannot be read to its end.
     #[error("it cannot be read completely: {0}")]
     Damaged(#[from] std::io::Error),
-    /// There is more of it than there is of any.
     #[error(
         "it is larger than {} MiB when unpacked", LONGEST >> 20
     )]
     TooLarge,
-    /// It is something else.
     #[error("it is not modulemd: {0}")]
     Other(&'static str),
 }
 
 /// The row of YAML documents in `file`, whichever way it is compressed: it begins with `---` and ends with a line's end, so that others
 /// can follow it. Empty where there is none.
-///
-/// # Errors
-/// When the file cannot be read, or is something else.
 pub fn module_streams(file: &Path) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
     archive::open(file)?

@@ -23,9 +23,6 @@ const LARGEST: u64 = 256 << 20;
 
 /// Checks the signature over each chosen package's headers with the keys of its repository; only the headers are fetched. Gives the
 /// number of packages whose server gives no parts of files: of those it is seen when they are installed.
-///
-/// # Errors
-/// When packages of a repository are signed by none of its keys, or one is not there.
 pub fn signers(
     downloader: &Downloader<'_>,
     store: &Store,

@@ -9,9 +9,6 @@ use crate::target::Distribution;
 
 /// The build requirements of `spec`, as dnf takes them. `options` are rpmbuild's, such as `--with baseonly`; the sources are beside
 /// the spec. A spec may run programs: they see the host's, and the spec's folder.
-///
-/// # Errors
-/// When rpmspec cannot read the spec.
 pub fn build_requires(
     spec: &Path,
     options: &[String],

@@ -29,9 +29,6 @@ impl SourcePackage {
 }
 
 /// Finds the source package `name` in the version asked for, otherwise the newest of all source repositories.
-///
-/// # Errors
-/// When there is none, or it has no digest that can be pinned.
 pub fn srpm(
     metadata: &Metadata,
     name: &str,
@@ -55,9 +52,6 @@ pub fn srpm(
 }
 
 /// All source packages called `name`, in the order of the repositories.
-///
-/// # Errors
-/// When one has no digest that can be pinned.
 pub fn srpms(metadata: &Metadata, name: &str) -> Result<Vec<SourcePackage>, Error> {
     let all = listed(metadata, name)?;
     let packages = all.iter().map(|(_, one)| one.clone()).collect();

@@ -22,9 +22,6 @@ pub struct RepositoryState {
 
 /// What `repository` has now, at the first of its places that answers, that where it was `seen` before the others; none where it is as it
 /// was then.
-///
-/// # Errors
-/// When no place answers.
 pub fn changed(
     downloader: &Downloader<'_>,
     distribution: &Distribution,

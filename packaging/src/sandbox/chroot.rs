@@ -15,7 +15,6 @@ use crate::process;
 /// A clone that could not be made or removed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file or folder cannot be used.
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
     /// The user namespace or the filter that commands run with cannot be made.
@@ -29,7 +28,6 @@ pub enum Error {
     /// None of the methods works between the chroot and the clone's folder.
     #[error("cannot clone the chroot {}: {source}", chroot.display())]
     NoMethod {
-        /// The chroot.
         chroot: PathBuf,
         /// What the last attempt said.
         source: process::Error,
@@ -46,9 +44,6 @@ pub struct ChrootClone {
 
 impl ChrootClone {
     /// Clones `chroot` into the new folder `folder`, by the best method that works there, for commands that `user` will run in it.
-    ///
-    /// # Errors
-    /// When no method works or a folder cannot be made.
     pub fn new(chroot: &Path, folder: &Path, user: User) -> Result<Self, Error> {
         let mut clone = Self::prepare(chroot, folder, user)?;
         let mut probe = Sandbox::new(&clone, user, "probe").prepared();
@@ -100,9 +95,6 @@ impl ChrootClone {
     }
 
     /// Makes the folder `inside`, an absolute path in the clone, before any command runs; it belongs to root inside.
-    ///
-    /// # Errors
-    /// When it cannot be made, or a link is on the way: it could lead out of the clone.
     pub fn make_folder(&self, inside: &str) -> Result<PathBuf, Error> {
         let mut path = self.root.top();
         let mut below = self.root.lower.clone();
@@ -128,9 +120,6 @@ impl ChrootClone {
     }
 
     /// Writes the file `inside`, an absolute path in the clone, before any command runs; it belongs to root inside.
-    ///
-    /// # Errors
-    /// As [`ChrootClone::make_folder`].
     pub fn write(&self, inside: &str, text: &str) -> Result<(), Error> {
         let (folder, name) = inside.rsplit_once('/').unwrap_or(("", inside));
         let path = self.make_folder(folder)?.join(name);

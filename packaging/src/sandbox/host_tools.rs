@@ -9,9 +9,6 @@ use super::{Ids, Sandbox, User};
 use crate::process;
 
 /// A sandbox in which a program of the host reads `path`, which somebody else made, at `inside`.
-///
-/// # Errors
-/// When its user namespace cannot be made.
 pub fn reading(path: &Path, inside: &str) -> io::Result<Sandbox<'static>> {
     // What is for its owner alone is read by him, without any capability.
     let ids = if is_open(path) {
@@ -24,9 +21,6 @@ pub fn reading(path: &Path, inside: &str) -> io::Result<Sandbox<'static>> {
 
 /// The command by which a program of the host looks at `files`, which somebody else made and which it sees at `/files`; it may write in
 /// `home`, at `/home`.
-///
-/// # Errors
-/// When there can be no sandbox, or `home` cannot be given to who runs inside.
 pub fn looking(
     program: &str,
     arguments: &[&str],
@@ -57,9 +51,6 @@ fn is_open(path: &Path) -> bool {
 
 /// `folder` where everybody may read everything in it, and else a copy of it that is so, at `copy`: the users of a sandbox are nobody
 /// on the host, and a checkout or a repository may be for its owner alone.
-///
-/// # Errors
-/// When it cannot be looked at or copied.
 pub fn readable(folder: &Path, copy: &Path) -> Result<PathBuf, process::Error> {
     if is_open(folder) {
         return Ok(folder.to_owned());

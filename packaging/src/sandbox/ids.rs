@@ -41,9 +41,6 @@ impl Ids {
     }
 
     /// Gives `path`, and everything in it, to `id` inside. Links are not followed.
-    ///
-    /// # Errors
-    /// When an owner cannot be set.
     pub fn give(self, path: &Path, id: u32) -> io::Result<()> {
         let owner = self.outside(id);
         for entry in walkdir::WalkDir::new(path) {

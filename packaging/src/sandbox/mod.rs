@@ -130,9 +130,6 @@ pub struct Sandbox<'a> {
 
 impl<'a> Sandbox<'a> {
     /// A sandbox with the programs of the host in `/usr`, and what they need of `/etc`.
-    ///
-    /// # Errors
-    /// When the user namespace of `ids` cannot be made.
     pub fn with_host_programs(ids: Ids, user: User, hostname: &str) -> io::Result<Self> {
         let entrance = Entrance::new(ids)?;
         Ok(Self::with(
@@ -208,9 +205,6 @@ impl<'a> Sandbox<'a> {
     }
 
     /// Gives `path` on the host, with everything in it, to the user inside.
-    ///
-    /// # Errors
-    /// When an owner cannot be set.
     pub fn give(&self, path: &Path) -> io::Result<()> {
         self.ids.give(path, self.user.id())
     }
@@ -314,18 +308,12 @@ impl<'a> Sandbox<'a> {
 }
 
 /// Takes a file that was made inside for ourselves. A link stays one.
-///
-/// # Errors
-/// When its owner cannot be set.
 pub fn own(path: &Path) -> io::Result<()> {
     let (user, group) = (rustix::process::geteuid(), rustix::process::getegid());
     std::os::unix::fs::lchown(path, Some(user.as_raw()), Some(group.as_raw()))
 }
 
 /// Copies a file to where something from inside may be: a link there is replaced, and not written through.
-///
-/// # Errors
-/// When it cannot be copied.
 pub fn copy_anew(from: &Path, to: &Path) -> io::Result<()> {
     match std::fs::remove_file(to) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

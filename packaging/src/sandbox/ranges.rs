@@ -18,9 +18,6 @@ const LAST: u32 = 0x7FFE_0000;
 
 impl Ids {
     /// Those of chroots that are made from now on: a range of their own where this host has one to give.
-    ///
-    /// # Errors
-    /// When it cannot be known which ids somebody has.
     pub fn for_new_chroots() -> io::Result<Self> {
         static FOUND: OnceLock<Ids> = OnceLock::new();
         if let Some(found) = FOUND.get() {
@@ -39,9 +36,6 @@ impl Ids {
     }
 
     /// Those of `user` in the chroot `root`, which belongs to root inside.
-    ///
-    /// # Errors
-    /// When the folder cannot be looked at, or as [`Ids::for_new_chroots`].
     pub fn in_chroot(root: &Path, user: User) -> io::Result<Self> {
         let owner = fs::metadata(root)?.uid();
         if owner != rustix::process::geteuid().as_raw() {

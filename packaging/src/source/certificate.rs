@@ -9,7 +9,6 @@ use super::{Error, Location};
 /// What a server below a location asks for, and who its own certificate is by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Certificate {
-    /// The repository.
     pub repository: String,
     /// Where it is. A mirror in its place is another server, which is shown nothing.
     pub below: String,

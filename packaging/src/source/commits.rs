@@ -46,9 +46,6 @@ pub struct Histories {
 impl Fetched {
     /// The source's history, and what came after it on every branch whose newest commit is not older than the source: an older one
     /// has nothing that the source could have been waiting for.
-    ///
-    /// # Errors
-    /// When the source is not git's, its history is not whole, its repository has no such branch, or git fails.
     pub fn histories(&self, store: &Store) -> Result<Histories, Error> {
         let git = Git::new(store, &self.name);
         let Content::Git {

@@ -78,9 +78,6 @@ fn quoted(value: &str) -> String {
 }
 
 /// The small file at `location`, unless it is as it was when the server said `known` of it. Not kept.
-///
-/// # Errors
-/// When it cannot be fetched.
 pub fn changed(
     downloader: &Downloader<'_>,
     source: &str,

@@ -34,7 +34,6 @@ impl Default for Retry {
 /// How far a download is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Progress {
-    /// The source.
     pub source: String,
     /// Where it comes from, without a password.
     pub url: String,
@@ -93,9 +92,6 @@ impl<'s> Downloader<'s> {
 
     /// The file with the digest `expected` in the store: it is there, or it is fetched from the first of `urls` that has it.
     /// An interrupted download goes on where it stopped, also in a later run.
-    ///
-    /// # Errors
-    /// When no place has it, what came has another digest, it may not be fetched, or one of `urls` is no location.
     pub fn file(
         &self,
         source: &str,
@@ -120,9 +116,6 @@ impl<'s> Downloader<'s> {
 
     /// Fetches the file with the digest `expected`, of at most `limit` bytes, from `location` into the file `into`, and not into the store:
     /// whatever is there already. Tried again and resumed as any other.
-    ///
-    /// # Errors
-    /// As [`Downloader::file`].
     pub fn file_at(
         &self,
         source: &str,
@@ -200,9 +193,6 @@ impl<'s> Downloader<'s> {
     }
 
     /// The content of a small file whose digest is not known beforehand, such as signed metadata. Not kept.
-    ///
-    /// # Errors
-    /// When it cannot be fetched.
     pub fn small(&self, source: &str, location: &str) -> Result<Vec<u8>, Error> {
         let dir = self.store.temp_dir("download")?;
         let file = dir.path().join("file");
@@ -254,9 +244,6 @@ impl<'s> Downloader<'s> {
     }
 
     /// The first `bytes` of a file, from the first of `urls` that has it; none where that gives no parts of files. Not kept.
-    ///
-    /// # Errors
-    /// When no place has it.
     pub fn beginning(
         &self,
         source: &str,

@@ -13,7 +13,6 @@ use crate::{archive, process, sign};
 pub struct BadLocation {
     /// What was given, without a password, and with control characters written out.
     pub text: String,
-    /// What is wrong with it.
     pub why: String,
 }
 
@@ -30,32 +29,22 @@ pub struct Attempt {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The system refused something.
     #[error(transparent)]
     Path(#[from] PathError),
-    /// The store refused something.
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// An archive or source package cannot be unpacked.
     #[error("source `{source_name}`: {source}")]
     Archive {
-        /// The source.
         source_name: String,
-        /// Why.
         source: Box<archive::Error>,
     },
-    /// git or another tool failed or is not there.
     #[error("source `{source_name}`: {source}")]
     Tool {
-        /// The source.
         source_name: String,
-        /// Why.
         source: Box<process::Error>,
     },
-    /// The target asks for something that cannot be meant.
     #[error("source `{source_name}`: {why}")]
     Invalid {
-        /// The source.
         source_name: String,
         /// What is wrong, and what to write instead.
         why: Advised,
@@ -63,12 +52,9 @@ pub enum Error {
     /// What a target, a lock or a mirror gives as a location is none.
     #[error("source `{source_name}`: {source}")]
     Location {
-        /// The source.
         source_name: String,
-        /// What is wrong.
         source: BadLocation,
     },
-    /// A certificate that a server asks for cannot be read.
     #[error(
         "repository `{repository}`: its server requires the certificate of a subscription: {}: {why}\n  register this host \
          (subscription-manager register), set the files in [distribution.repository.{repository}] (sslclientcert, sslclientkey, sslcacert), \
@@ -76,44 +62,36 @@ pub enum Error {
         lustre_files::shown(path)
     )]
     Certificate {
-        /// The repository.
         repository: String,
         /// The file or folder.
         path: PathBuf,
-        /// What is wrong with it.
         why: String,
     },
-    /// Something is not in the store and may not be fetched.
     #[error(
         "source `{source_name}`: {what} is not in the store, and fetching is disabled (--offline, or a command without network){}",
         help!("run `cargo xtask fetch` without --offline")
     )]
     Offline {
-        /// The source.
         source_name: String,
         /// What is missing.
         what: String,
     },
-    /// No place had it.
     #[error(
         "source `{source_name}`: cannot fetch {what}{}\n  run again to resume, or use another location with --mirror FROM=TO",
         list(tried)
     )]
     Download {
-        /// The source.
         source_name: String,
         /// What was to be fetched.
         what: String,
         /// Where it was looked for.
         tried: Vec<Attempt>,
     },
-    /// What came has another digest. It was not kept.
     #[error(
         "source `{source_name}`: {url} has the wrong digest\n  expected sha256 {expected}\n  found    sha256 {found}\n  either the file was \
          replaced or the target's digest is wrong; the download was removed"
     )]
     Digest {
-        /// The source.
         source_name: String,
         /// Where it came from.
         url: String,
@@ -122,13 +100,11 @@ pub enum Error {
         /// The digest it has.
         found: Digest,
     },
-    /// There is more than the file has. It was not kept.
     #[error(
         "source `{source_name}`: {url} is larger than {limit} bytes, unlike the file with the digest sha256 {expected}\n  either the file \
          was replaced or the target's digest is wrong; the download was removed"
     )]
     Larger {
-        /// The source.
         source_name: String,
         /// Where it came from.
         url: String,
@@ -137,63 +113,49 @@ pub enum Error {
         /// How many bytes it has at most.
         limit: u64,
     },
-    /// The run was interrupted.
     #[error(
         "source `{source_name}`: the download of {url} was interrupted{}",
         help!("run again to resume")
     )]
     Interrupted {
-        /// The source.
         source_name: String,
         /// What was being fetched.
         url: String,
     },
-    /// A tag names another commit than it did.
     #[error(
         "source `{source_name}`: the tag {tag} of {url} has moved\n  locked commit {locked}\n  found  commit {found}\n  ask upstream why{}",
         help!("`cargo xtask lock --update` accepts the new one")
     )]
     TagMoved {
-        /// The source.
         source_name: String,
-        /// The repository.
         url: String,
-        /// The tag.
         tag: String,
         /// The commit it has to name.
         locked: String,
         /// The commit it names.
         found: String,
     },
-    /// A tag or revision that a repository does not have.
     #[error("source `{source_name}`: {repository} has no {what}{}", help!("{hint}"))]
     NoRevision {
-        /// The source.
         source_name: String,
-        /// The repository.
         repository: String,
         /// The tag, commit or revision.
         what: String,
         /// What to do.
         hint: String,
     },
-    /// Parts of a source are not there.
     #[error(
         "source `{source_name}`: {repository} is incomplete at {commit}: it lacks{}\n  use a complete clone; or, if these files are not \
          needed, pass --allow-incomplete {source_name} to continue with empty ones",
         paths(missing)
     )]
     Incomplete {
-        /// The source.
         source_name: String,
-        /// The repository.
         repository: String,
-        /// The commit.
         commit: String,
         /// What it lacks: paths, and what they are where they are not files.
         missing: Vec<String>,
     },
-    /// A work tree that has more than its commit.
     #[error(
         "source `{source_name}`: {} has uncommitted changes{}\n  commit them, or give the commit to build: --source {source_name}={}@HEAD",
         lustre_files::shown(path),
@@ -201,31 +163,23 @@ pub enum Error {
         lustre_files::shown(path)
     )]
     Uncommitted {
-        /// The source.
         source_name: String,
         /// The work tree.
         path: PathBuf,
-        /// What is changed.
         changed: Vec<String>,
     },
-    /// A signature that does not hold.
     #[error("source `{source_name}`: {what}: {source}")]
     Signature {
-        /// The source.
         source_name: String,
         /// What is signed.
         what: String,
         /// Why it does not hold, with the keys expected and found.
         source: Box<sign::Error>,
     },
-    /// Repository metadata that cannot be read or lacks something.
     #[error("source `{source_name}`: {url}: {why}")]
     Metadata {
-        /// The source.
         source_name: String,
-        /// The file.
         url: String,
-        /// Why.
         why: String,
     },
     /// A package or version that a source repository does not have.
@@ -234,9 +188,7 @@ pub enum Error {
         has(found)
     )]
     NoPackage {
-        /// The source.
         source_name: String,
-        /// The repository.
         repository: String,
         /// What was looked for.
         wanted: String,

@@ -65,9 +65,6 @@ impl<'s> Fetcher<'s> {
     }
 
     /// Resolves a source anew (a tag to its commit, a package to its newest version) and fetches it.
-    ///
-    /// # Errors
-    /// When it cannot be found, fetched or believed.
     pub fn lock(&self, name: &str, source: &Source) -> Result<Fetched, Error> {
         if let Some(fetched) = self.replacement(name, source, None)? {
             return Ok(fetched);
@@ -84,9 +81,6 @@ impl<'s> Fetcher<'s> {
     }
 
     /// Fetches what a lock pins: exactly that, or an error. What is in the store is not fetched again.
-    ///
-    /// # Errors
-    /// When the lock is not of this source, or the source cannot be fetched or believed.
     pub fn fetch(&self, name: &str, source: &Source, locked: &Locked) -> Result<Fetched, Error> {
         if let Some(fetched) = self.replacement(name, source, Some(locked))? {
             return Ok(fetched);
@@ -113,9 +107,6 @@ impl<'s> Fetcher<'s> {
     }
 
     /// As [`Fetcher::fetch`], where it is enough to know what it is: a commit that may not be fetched stays where it is.
-    ///
-    /// # Errors
-    /// As [`Fetcher::fetch`].
     pub fn pinned(&self, name: &str, source: &Source, locked: &Locked) -> Result<Fetched, Error> {
         match self.fetch(name, source, locked) {
             Err(Error::Offline { .. }) if matches!(locked, Locked::Git { .. }) => Ok(Fetched {
@@ -237,9 +228,6 @@ impl<'s> Fetcher<'s> {
     }
 
     /// Pins a git source without fetching it: its tag's commit, or the commit it names.
-    ///
-    /// # Errors
-    /// When the repository has no such tag, or cannot be asked.
     pub fn pin(&self, name: &str, source: &GitSource) -> Result<Locked, Error> {
         Ok(Locked::Git {
             url: source.url.clone(),

@@ -32,7 +32,6 @@ pub enum Content {
     Git {
         /// The repository: the store's mirror, or the clone that replaces it.
         repository: PathBuf,
-        /// The commit.
         commit: String,
         /// Its time, in seconds since 1970.
         time: u64,
@@ -41,7 +40,6 @@ pub enum Content {
     },
     /// A folder.
     Tree {
-        /// The folder.
         path: PathBuf,
         /// Its files and links that count.
         entries: Vec<Entry>,
@@ -57,9 +55,6 @@ impl Fetched {
     }
 
     /// The version that the repository's own release tags give the commit, as a package may have it: `2.17.57_62_gc881f8e`.
-    ///
-    /// # Errors
-    /// When git cannot be set up.
     pub fn version(&self, store: &Store) -> Result<Option<String>, Error> {
         let Content::Git {
             repository, commit, ..
@@ -73,9 +68,6 @@ impl Fetched {
     }
 
     /// The text of one file of the source, without writing out the others; none where the source has no such file.
-    ///
-    /// # Errors
-    /// When the source is damaged or no longer there.
     pub fn text(&self, store: &Store, file: &str) -> Result<Option<String>, Error> {
         let lossy = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
         let read = |path: &Path| -> Result<Option<String>, Error> {
@@ -129,9 +121,6 @@ impl Fetched {
 
     /// The paths of all files of a commit or a folder, also of those whose content is missing. An archive or a source package is one file,
     /// and has none.
-    ///
-    /// # Errors
-    /// When the source is no longer there.
     pub fn paths(&self, store: &Store) -> Result<Vec<PathBuf>, Error> {
         match &self.content {
             Content::Git {
@@ -149,9 +138,6 @@ impl Fetched {
     }
 
     /// As [`Fetched::export`], of a commit or a folder those files alone that `takes` wants: no other is read.
-    ///
-    /// # Errors
-    /// As [`Fetched::export`], and for an archive or a source package.
     pub fn export_only(
         &self,
         store: &Store,
@@ -184,9 +170,6 @@ impl Fetched {
 
     /// Packs the files that [`Fetched::export_only`] would write as `out`, a tar archive compressed by xz in which every path begins with
     /// `top/`. The same files give the same bytes.
-    ///
-    /// # Errors
-    /// As [`Fetched::export_only`].
     pub fn pack_only(
         &self,
         store: &Store,
@@ -220,9 +203,6 @@ impl Fetched {
     }
 
     /// The source as one file in the store, for an archive or a source package. Its digest is checked.
-    ///
-    /// # Errors
-    /// When the file in the store is damaged.
     pub fn file(&self, store: &Store) -> Result<Option<PathBuf>, Error> {
         match &self.content {
             Content::Archive(digest) | Content::Srpm(digest) => Ok(store.verified_file(digest)?),
@@ -233,10 +213,6 @@ impl Fetched {
     /// Writes the source's files into `into`, a folder that is empty or not there: an archive's without its top folder, a
     /// source package's side by side, a commit's with the commit's time, a folder's with the time `tree_time` (seconds since
     /// 1970). Modes are 0644 or 0755; the same source gives the same tree.
-    ///
-    /// # Errors
-    /// When the content is no longer there or changed, leads out of its folder, or cannot be written; then nothing is left in
-    /// `into`.
     pub fn export(&self, store: &Store, into: &Path, tree_time: u64) -> Result<(), Error> {
         let bad_archive = |source| Error::Archive {
             source_name: self.name.clone(),

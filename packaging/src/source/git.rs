@@ -38,9 +38,6 @@ impl Git<'_> {
     }
 
     /// The commit that a revision of a repository names; `None` where it has none.
-    ///
-    /// # Errors
-    /// When the repository cannot be read.
     pub(super) fn commit(&self, repository: &Path, rev: &str) -> Result<Option<String>, Error> {
         let name = format!("{rev}^{{commit}}");
         if !repository.exists() {
@@ -75,9 +72,6 @@ impl Git<'_> {
 
     /// The name that the repository's annotated release tags, those that begin with a digit, give a commit: `2.17.0`, or
     /// `2.17.0-12-gabcdef0` for the twelfth commit after it.
-    ///
-    /// # Errors
-    /// When the repository cannot be read.
     pub(super) fn describe(
         &self,
         repository: &Path,
@@ -101,9 +95,6 @@ impl Git<'_> {
     }
 
     /// The text of a file of a commit, where it has one of that path.
-    ///
-    /// # Errors
-    /// When the repository cannot be read.
     pub(super) fn text(
         &self,
         repository: &Path,
@@ -128,9 +119,6 @@ impl Git<'_> {
 
     /// The content of an annotated tag: what it names, its message, and its signature where it has one. None for a tag that is only a
     /// name.
-    ///
-    /// # Errors
-    /// When the repository, or what the tag names, cannot be read.
     pub(super) fn tag_object(
         &self,
         repository: &Path,

@@ -57,9 +57,6 @@ impl Git<'_> {
     }
 
     /// The store's mirror for `url`, made where it is missing.
-    ///
-    /// # Errors
-    /// When it cannot be made.
     pub(super) fn mirror(&self, url: &str) -> Result<PathBuf, Error> {
         let path = self.mirror_path(url);
         if !path.exists() {

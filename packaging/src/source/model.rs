@@ -88,11 +88,9 @@ pub enum Locked {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         missing: Vec<String>,
     },
-    /// An archive.
     Archive {
         /// Where it is, the first place first.
         urls: Vec<String>,
-        /// Its digest.
         sha256: Digest,
         /// Its size in bytes.
         size: u64,
@@ -105,14 +103,12 @@ pub enum Locked {
         repository: String,
         /// Its path in the repository.
         href: String,
-        /// Its digest.
         sha256: Digest,
         /// Its size in bytes.
         size: u64,
     },
     /// A folder. The digest says what it held; a folder is not pinned by it.
     Path {
-        /// The folder.
         path: PathBuf,
         /// The digest of its tree.
         sha256: Digest,
@@ -137,9 +133,6 @@ impl Locked {
     }
 
     /// Whether this is a pin of what `source` asks for now; otherwise what the target changed since the lock was written.
-    ///
-    /// # Errors
-    /// What differs, in words.
     pub fn check(&self, source: &Source) -> Result<(), String> {
         let differs = |what: &str, locked: &str, asked: &str| {
             Err(format!(

@@ -17,9 +17,6 @@ use crate::process;
 impl Git<'_> {
     /// Compares the objects of a commit with their names, in `own`, which has those of `repository`: the commit, its folders, and
     /// the files that `takes` wants, without those `missing`.
-    ///
-    /// # Errors
-    /// When one is damaged.
     pub(super) fn check_tree(
         &self,
         own: &Path,
@@ -65,9 +62,6 @@ impl Git<'_> {
     }
 
     /// Compares a file of a commit, and all that leads to it from there, with their names.
-    ///
-    /// # Errors
-    /// When one is damaged.
     pub(super) fn check_file(
         &self,
         own: &Path,

@@ -20,9 +20,6 @@ pub struct Packed<'a> {
 }
 
 /// Whether the store has the commit.
-///
-/// # Errors
-/// When its mirror cannot be read.
 pub fn has(store: &Store, packed: &Packed<'_>) -> Result<bool, Error> {
     let git = Git::new(store, packed.name);
     let found = git.commit(&git.mirror_path(packed.url), packed.commit)?;
@@ -31,9 +28,6 @@ pub fn has(store: &Store, packed: &Packed<'_>) -> Result<bool, Error> {
 
 /// Writes a commit of the store's mirror into a file of `folder`: the same bytes for the same commit, by the same git, whatever else the
 /// mirror has and however it came there.
-///
-/// # Errors
-/// When the store does not have all of it, or an object is not what its name says.
 pub fn pack(store: &Store, packed: &Packed<'_>, folder: &Path) -> Result<PathBuf, Error> {
     let Packed { name, url, commit } = *packed;
     let git = Git::new(store, name);
@@ -79,9 +73,6 @@ pub fn pack(store: &Store, packed: &Packed<'_>, folder: &Path) -> Result<PathBuf
 }
 
 /// Brings the commit of a pack into the store's mirror: all of it or, where the pack has not all of it, nothing.
-///
-/// # Errors
-/// When the file is no pack, or has not the whole commit.
 pub fn unpack(store: &Store, packed: &Packed<'_>, pack: &Path) -> Result<(), Error> {
     let Packed { name, url, commit } = *packed;
     let git = Git::new(store, name);

@@ -96,9 +96,6 @@ impl Room<'_> {
 
 /// Copies the listed files and links of `from` into `into`, a folder that is empty or not there, with the modes 0644 or 0755
 /// and the time `mtime` (seconds since 1970), and checks that they are what was listed.
-///
-/// # Errors
-/// When a file cannot be copied or was changed since it was listed.
 pub fn copy_tree(
     source: &str,
     from: &Path,

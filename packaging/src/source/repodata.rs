@@ -53,9 +53,6 @@ impl SourcePackage {
 }
 
 /// The file of type `primary` in a `repomd.xml`.
-///
-/// # Errors
-/// What is wrong, in words.
 pub(super) fn primary_of(repomd: &[u8]) -> Result<MetadataFile, String> {
     files_of(repomd, &["primary"])?
         .pop()
@@ -63,9 +60,6 @@ pub(super) fn primary_of(repomd: &[u8]) -> Result<MetadataFile, String> {
 }
 
 /// The files of a `repomd.xml` that are of one of these kinds, in its order; no kind twice.
-///
-/// # Errors
-/// What is wrong, in words: such a file without a sha256, or one that is twice there.
 pub(crate) fn files_of(repomd: &[u8], kinds: &[&str]) -> Result<Vec<MetadataFile>, String> {
     let mut files: Vec<MetadataFile> = Vec::new();
     let mut kind: Option<String> = None;
@@ -119,9 +113,6 @@ pub(crate) fn files_of(repomd: &[u8], kinds: &[&str]) -> Result<Vec<MetadataFile
 }
 
 /// All source packages called `name` in a `primary.xml` (uncompressed).
-///
-/// # Errors
-/// What is wrong, in words.
 pub(crate) fn source_packages(
     primary: impl BufRead,
     name: &str,
@@ -184,9 +175,6 @@ fn location(start: &BytesStart<'_>, what: &str) -> Result<String, String> {
 }
 
 /// That a package or file with this `xml:base` and `href` is in the repository itself or on the web.
-///
-/// # Errors
-/// What is wrong, in words.
 pub(crate) fn web(what: &str, base: Option<&str>, href: &str) -> Result<(), String> {
     for (attribute, value) in [("xml:base", base), ("href", Some(href))] {
         let Some(value) = value else { continue };

@@ -10,9 +10,6 @@ use crate::sign;
 impl Fetcher<'_> {
     /// Checks that the tag `tag` of the repository at `url` is signed by one of the armored keys as a tag of that name, and that it is at
     /// `commit`. Both are fetched for that.
-    ///
-    /// # Errors
-    /// When the tag has no signature, it does not hold, what is signed has another name, or the tag is at another commit.
     pub fn check_tag(
         &self,
         name: &str,

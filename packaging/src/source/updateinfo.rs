@@ -49,9 +49,6 @@ pub struct Advisory {
 }
 
 /// The advisories that are about a package called by one of `names`, with these packages alone.
-///
-/// # Errors
-/// What is wrong, in words.
 pub(crate) fn advisories(xml: impl BufRead, names: &[&str]) -> Result<Vec<Advisory>, String> {
     let mut found = Vec::new();
     let mut one = Advisory::default();

@@ -26,17 +26,11 @@ const GIT: &[&str] = &["http", "https", "file", "git", "ssh"];
 
 impl Location {
     /// The location of files: an absolute path, or a URL.
-    ///
-    /// # Errors
-    /// When it is neither, or has something in it that no location has.
     pub fn parse(text: &str) -> Result<Self, BadLocation> {
         Self::of(text, FILES)
     }
 
     /// The location of a git repository: an absolute path, or a URL.
-    ///
-    /// # Errors
-    /// As [`parse`](Self::parse).
     pub fn git(text: &str) -> Result<Self, BadLocation> {
         Self::of(text, GIT)
     }
@@ -118,9 +112,6 @@ impl Location {
 
     /// What lies at `href` below this folder: as a repository's metadata says it, which nobody vouches for. A whole URL is taken as
     /// it is, but no repository elsewhere names files of this machine.
-    ///
-    /// # Errors
-    /// When it has something in it that no location has, or leads out of the folder.
     pub fn join(&self, href: &str) -> Result<Self, BadLocation> {
         let bad = |why: &str| BadLocation {
             text: shown(href),

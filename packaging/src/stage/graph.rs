@@ -47,16 +47,12 @@ pub struct Work<'w> {
     pub output: &'w Path,
     /// A folder for what it needs meanwhile; removed afterwards.
     pub scratch: &'w Path,
-    /// Its log.
     pub log: &'w Path,
     pub(super) done: &'w BTreeMap<String, StageDir>,
 }
 
 impl Work<'_> {
     /// The output folder of a stage this one needs.
-    ///
-    /// # Errors
-    /// When the stage is not one of those needed: a mistake in the graph.
     pub fn need(&self, name: &str) -> Result<&Path, Failure> {
         self.done
             .get(name)
@@ -67,9 +63,6 @@ impl Work<'_> {
     }
 
     /// The digest of the outputs of a stage this one needs.
-    ///
-    /// # Errors
-    /// As [`Work::need`].
     pub fn digest(&self, name: &str) -> Result<String, Failure> {
         self.need(name)?;
         Ok(self.done[name].record.digest().to_string())
@@ -81,54 +74,34 @@ impl Work<'_> {
 pub enum Event<'e> {
     /// A stage begins.
     Started {
-        /// Its name.
         stage: &'e str,
         /// Where it will be, once it is finished.
         folder: &'e Path,
-        /// Its log.
         log: &'e Path,
     },
     /// A stage was found in the store.
-    Cached {
-        /// Its name.
-        stage: &'e str,
-        /// Its folder.
-        folder: &'e Path,
-    },
+    Cached { stage: &'e str, folder: &'e Path },
     /// A stage in the store is no longer as it was recorded, and is made again.
-    Damaged {
-        /// Its name.
-        stage: &'e str,
-        /// What is wrong.
-        why: &'e str,
-    },
+    Damaged { stage: &'e str, why: &'e str },
     /// A stage ended well.
     Finished {
-        /// Its name.
         stage: &'e str,
-        /// Its folder.
         folder: &'e Path,
         /// How long it took.
         took: Duration,
     },
     /// A stage failed.
-    Failed {
-        /// Its name.
-        stage: &'e str,
-    },
+    Failed { stage: &'e str },
 }
 
 /// A graph that could not be run to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A stage failed.
     #[error("stage `{stage}` failed")]
     Stage {
-        /// Which.
         stage: String,
         /// Its log, where it wrote one.
         log: Option<PathBuf>,
-        /// Why.
         source: Failure,
     },
     /// A stage in the store was no longer as it was recorded, was made again, and is damaged once more.
@@ -137,19 +110,12 @@ pub enum Error {
         stage.path.display(),
         help!("check this machine's disk and memory")
     )]
-    Damaged {
-        /// Which.
-        stage: Box<StageDir>,
-        /// What is wrong.
-        why: String,
-    },
+    Damaged { stage: Box<StageDir>, why: String },
     /// The graph needs a stage that is not in it, or goes in a circle.
     #[error("the graph of stages is wrong: {0}")]
     Graph(String),
-    /// The store failed.
     #[error(transparent)]
     Store(#[from] crate::store::Error),
-    /// Ctrl-C.
     #[error("interrupted; finished stages are kept: run the same command to continue")]
     Interrupted,
 }

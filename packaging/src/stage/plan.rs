@@ -31,9 +31,6 @@ pub struct Planned {
 }
 
 /// Looks at every stage, in the order in which they would run, without running any.
-///
-/// # Errors
-/// When the graph is wrong or the store cannot be read.
 pub fn plan(stages: &[Stage<'_>], store: &Store) -> Result<Vec<Planned>, Error> {
     let mut outputs: BTreeMap<String, Digest> = BTreeMap::new();
     let mut planned: Vec<Planned> = Vec::new();

@@ -28,9 +28,6 @@ struct Shared {
 
 /// Runs all `stages` that are not in the store yet and gives every stage's folder by name. One that another reads, or that is among `taken`,
 /// which the caller takes out of the store or reads itself, and that is no longer as it was recorded, is made again.
-///
-/// # Errors
-/// The first stage that fails, after those running beside it have ended; or that the run was interrupted.
 pub fn run_taking(
     taken: &[&str],
     stages: &[Stage<'_>],
@@ -42,9 +39,6 @@ pub fn run_taking(
 }
 
 /// As [`run_taking`] of the stage `wanted`, which is made once more where it is finished. What is there of it stays in its place until then.
-///
-/// # Errors
-/// As [`run_taking`].
 pub fn run_again(
     wanted: &str,
     stages: &[Stage<'_>],
@@ -294,9 +288,6 @@ fn one(
 }
 
 /// A stage's input that is a folder or file of the project: its digest.
-///
-/// # Errors
-/// When it cannot be read.
 pub fn digest_of(path: &Path) -> Result<String, crate::store::Error> {
     if path.is_dir() {
         Ok(crate::store::tree_digest(path)?.to_string())

@@ -23,9 +23,6 @@ pub struct Spare {
 impl Store {
     /// What no target needs any more: results, downloads, git mirrors and logs that others took the place of, and what a killed download
     /// or comparison left. What no target is known to have used stays, but for results that a newer one of the same kind is there of.
-    ///
-    /// # Errors
-    /// When the store cannot be read.
     pub fn superseded(&self) -> Result<Vec<Spare>, Error> {
         let uses = self.all_uses()?;
         let listed = self.stages().list()?;
@@ -77,9 +74,6 @@ impl Store {
     }
 
     /// Removes what [`Store::superseded`] gave.
-    ///
-    /// # Errors
-    /// When something is mounted there, or cannot be removed.
     pub fn remove(&self, spare: &Spare) -> Result<(), Error> {
         let path = self.root().join(&spare.path);
         if spare.path.starts_with("stages/") {
@@ -104,9 +98,6 @@ impl Store {
 
     /// Reads all finished stages and all files, and gives what is no longer as it was recorded, with what is wrong; `tell` hears of what
     /// is read.
-    ///
-    /// # Errors
-    /// When the store cannot be listed.
     pub fn damage(&self, tell: &mut dyn FnMut(&str)) -> Result<Vec<(Spare, String)>, Error> {
         let mut damage = Vec::new();
         let mut found = |path: String, why: String| {

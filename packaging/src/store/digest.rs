@@ -18,7 +18,6 @@ pub struct Digest([u8; 32]);
 /// A text that is not a SHA-256 digest.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ParseDigestError {
-    /// Too short or too long.
     #[error(
         "`{text}` is not a SHA-256 digest: expected 64 hexadecimal digits, found {length} characters{}",
         what_has(*length)
@@ -29,7 +28,6 @@ pub enum ParseDigestError {
         /// Its length in characters.
         length: usize,
     },
-    /// A character that is no hexadecimal digit.
     #[error(
         "`{text}` is not a SHA-256 digest: `{found}` at character {position} is not a hexadecimal digit"
     )]
@@ -59,9 +57,6 @@ impl Digest {
     }
 
     /// The digest and the length of all that a reader gives.
-    ///
-    /// # Errors
-    /// The reader's.
     pub fn of_reader(reader: &mut dyn Read) -> io::Result<(Self, u64)> {
         let mut hasher = Hasher::new();
         let length = copy(reader, &mut |bytes| {
@@ -72,9 +67,6 @@ impl Digest {
     }
 
     /// The digest and the length of a file.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
     pub fn of_file(path: &Path) -> Result<(Self, u64), PathError> {
         let failed = |source| PathError::new("read", path, source);
         let mut file = lustre_files::open(path).map_err(failed)?;

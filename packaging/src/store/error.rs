@@ -10,13 +10,11 @@ use super::{Digest, PathError};
 /// What can go wrong in the store.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The system refused something.
     #[error(transparent)]
     Path(#[from] PathError),
     /// Ctrl-C while another run was waited for, or the store was read.
     #[error("interrupted")]
     Interrupted,
-    /// A file is not what it has to be.
     #[error("{what} has the wrong digest\n  expected sha256 {expected}\n  found    sha256 {found}")]
     Digest {
         /// Which file, and where it is from.
@@ -26,19 +24,16 @@ pub enum Error {
         /// The digest it has.
         found: Digest,
     },
-    /// A folder that is somebody else's.
     #[error(
         "{} is not a store of this tool ({why}), and was not changed{}",
         lustre_files::shown(path),
         help!("give a new or empty folder")
     )]
     NotAStore {
-        /// The folder.
         path: PathBuf,
         /// What tells so.
         why: String,
     },
-    /// Something else where the store has a folder of its own.
     #[error(
         "{} is a link or a file instead of a folder of the store, and the target of a link would be emptied{}",
         lustre_files::shown(path),
@@ -48,7 +43,6 @@ pub enum Error {
         /// The link.
         path: PathBuf,
     },
-    /// Something that is mounted where it would be removed.
     #[error(
         "something is mounted at {}, and nothing is removed while it is mounted{}",
         lustre_files::shown(path),
@@ -70,30 +64,19 @@ pub enum Error {
         /// Why it cannot be unmounted.
         source: io::Error,
     },
-    /// A file's name cannot be recorded.
     #[error(
         "{} has a name that is not UTF-8, which a stage cannot record",
         lustre_files::shown(path)
     )]
-    NotUtf8 {
-        /// The file.
-        path: PathBuf,
-    },
+    NotUtf8 { path: PathBuf },
     /// A device, socket or pipe where only files, folders and links belong.
     #[error(
         "{} is neither a file nor a folder nor a link",
         lustre_files::shown(path)
     )]
-    Special {
-        /// The path.
-        path: PathBuf,
-    },
-    /// A name for a stage that does not make a folder's name.
+    Special { path: PathBuf },
     #[error("`{name}` is not a stage's name: letters, digits, `-`, `_`, `.` and `+` are allowed")]
-    StageName {
-        /// The name.
-        name: String,
-    },
+    StageName { name: String },
     /// A record that belongs to another stage than the one being finished.
     #[error("the record is of stage {record}, not of stage {pending}")]
     WrongRecord {
@@ -102,12 +85,10 @@ pub enum Error {
         /// Name and key of the stage begun.
         pending: String,
     },
-    /// A record that cannot be written or read as JSON.
     #[error("the record {}: {source}", lustre_files::shown(path))]
     Record {
         /// The record's path.
         path: PathBuf,
-        /// Why.
         source: serde_json::Error,
     },
 }

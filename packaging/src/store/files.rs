@@ -25,9 +25,6 @@ impl Store {
     }
 
     /// As [`Store::file`], with the content checked. A file that no longer has its digest is removed from the store.
-    ///
-    /// # Errors
-    /// When the file cannot be read, or when its content has changed since it was stored.
     pub fn verified_file(&self, digest: &Digest) -> Result<Option<PathBuf>, Error> {
         let Some(place) = self.file(digest) else {
             return Ok(None);
@@ -48,9 +45,6 @@ impl Store {
     }
 
     /// Copies a file into the store. With `expected`, only that content is taken.
-    ///
-    /// # Errors
-    /// When the file cannot be read or stored, or has another digest than expected; the error names both and the file.
     pub fn insert_file(
         &self,
         from: &Path,
@@ -62,9 +56,6 @@ impl Store {
     }
 
     /// Stores what `reader` gives; `what` names it in errors. With `expected`, only that content is taken.
-    ///
-    /// # Errors
-    /// As [`Store::insert_file`].
     pub fn insert_reader(
         &self,
         reader: &mut dyn Read,
@@ -101,8 +92,7 @@ impl Store {
 
     /// Moves a file that lies on the store's file system (a finished download) into the store, without a copy.
     ///
-    /// # Errors
-    /// As [`Store::insert_file`]. On an error the file stays where it is.
+    /// On an error the file stays where it is.
     pub fn adopt_file(
         &self,
         from: &Path,

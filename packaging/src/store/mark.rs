@@ -24,7 +24,6 @@ const SECOND: &str = "second/store";
 /// What a folder is, as far as a store goes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum FolderState {
-    /// A store.
     Store,
     /// Nothing yet, or what an interrupted start left: it may become one.
     New,

@@ -101,34 +101,22 @@ impl Store {
     /// Opens the store in `root` for the run that users know as `who`, which builds: while another run does, waits, and tells `on_wait`
     /// for whom. A folder that is new or empty becomes a store; any other that is none is refused as it is. What an interrupted run left
     /// in `tmp` is removed.
-    ///
-    /// # Errors
-    /// When `root` is somebody else's, the folders or locks cannot be made, or something in `tmp` cannot be removed.
     pub fn open(root: &Path, who: &str, on_wait: &mut OnWait<'_>) -> Result<Self, Error> {
         Self::opened(root, who, Use::Alone, on_wait)
     }
 
     /// The same for a run that looks at something and seldom makes anything: it does not wait for one that builds, until it calls
     /// [`Store::alone`].
-    ///
-    /// # Errors
-    /// As [`Store::open`].
     pub fn beside(root: &Path, who: &str, on_wait: &mut OnWait<'_>) -> Result<Self, Error> {
         Self::opened(root, who, Use::Beside, on_wait)
     }
 
     /// The same for a run that removes: no other run uses the store meanwhile.
-    ///
-    /// # Errors
-    /// As [`Store::open`].
     pub fn clear(root: &Path, who: &str, on_wait: &mut OnWait<'_>) -> Result<Self, Error> {
         Self::opened(root, who, Use::Clear, on_wait)
     }
 
     /// The store in `root` for reading alone: nothing is written, nobody is waited for, and it need not exist.
-    ///
-    /// # Errors
-    /// When `root` is somebody else's.
     pub fn look(root: &Path, who: &str) -> Result<Self, Error> {
         let root = match fs::canonicalize(root) {
             Ok(root) => {
@@ -238,9 +226,6 @@ impl Store {
     }
 
     /// Waits until no other run builds in the store, and keeps it so while the value lives.
-    ///
-    /// # Errors
-    /// When the lock cannot be taken, the store was removed meanwhile, or Ctrl-C came first.
     pub fn alone(&self, on_wait: &mut OnWait<'_>) -> Result<(), Error> {
         if self.locks(on_wait)? {
             return Ok(());
@@ -296,9 +281,6 @@ impl Store {
     }
 
     /// A new folder in `tmp`, removed when the value is dropped; `purpose` becomes part of its name.
-    ///
-    /// # Errors
-    /// When it cannot be made.
     pub fn temp_dir(&self, purpose: &str) -> Result<TempDir, Error> {
         TempDir::new(self.tmp_dir(), purpose)
     }
@@ -320,9 +302,6 @@ impl Store {
     }
 
     /// Removes all that a store holds, and its folder where nothing else is in it and no link leads to it. Gives what is left.
-    ///
-    /// # Errors
-    /// When something is mounted there outside `tmp`, and then nothing is removed; or something cannot be removed.
     pub fn remove_all(self, given: &Path) -> Result<Vec<PathBuf>, Error> {
         for folder in FOLDERS {
             if folder != "tmp" {

@@ -18,9 +18,6 @@ impl From<RemoveError> for Error {
 }
 
 /// Removes `path` and all below it. Folders without write permission are no obstacle. Something that is not there is no error.
-///
-/// # Errors
-/// When something is mounted there, and then nothing is removed; or something cannot be removed.
 pub fn remove_tree(path: &Path) -> Result<(), Error> {
     Ok(lustre_files::remove_tree(path)?)
 }

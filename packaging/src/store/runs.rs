@@ -102,9 +102,6 @@ pub(super) fn sweep(tmp: &Path) -> Result<Vec<PathBuf>, Error> {
 }
 
 /// A run that uses the store now, but for the one whose file is `own`.
-///
-/// # Errors
-/// When it cannot be known: the folder, or a run's file, cannot be read.
 pub(super) fn other(tmp: &Path, own: Option<&Folder>) -> Result<Option<Holder>, Error> {
     for item in folder::list(tmp)? {
         let path = item.path();

@@ -70,17 +70,11 @@ impl PendingStage {
     }
 
     /// All that is in the folder now, with digests. `whole` are folders that are recorded as one entry with the digest given.
-    ///
-    /// # Errors
-    /// When something cannot be read, is not a file, folder or link, or has a name that is not UTF-8.
     pub fn outputs(&self, whole: &[(&str, Digest)]) -> Result<Vec<Entry>, Error> {
         outputs(self.dir(), whole)
     }
 
     /// Writes the list of what is in the folders `whole`, so that damage there is noticed, and gives its digest.
-    ///
-    /// # Errors
-    /// When something cannot be read or written.
     pub fn list_contents(&self, whole: &[(&str, Digest)]) -> Result<Option<Digest>, Error> {
         if whole.is_empty() {
             return Ok(None);
@@ -141,7 +135,6 @@ fn contents<'f>(dir: &Path, folders: impl Iterator<Item = &'f str>) -> Result<St
 pub struct StageDir {
     /// Its folder. Nothing in it may be changed.
     pub path: PathBuf,
-    /// Its record.
     pub record: StageRecord,
 }
 
@@ -159,7 +152,6 @@ pub enum StageState {
 /// A folder in `stages`.
 #[derive(Debug)]
 pub struct Listed {
-    /// The folder.
     pub path: PathBuf,
     /// Its record, or why it has none that can be used.
     pub record: Result<StageRecord, String>,
@@ -193,9 +185,6 @@ impl<'s> StageStore<'s> {
     }
 
     /// Begins a stage.
-    ///
-    /// # Errors
-    /// When the name does not make a folder's name or the folder cannot be made.
     pub fn begin(&self, name: &str, key: &Digest) -> Result<PendingStage, Error> {
         if !is_name(name) {
             return Err(Error::StageName {
@@ -211,9 +200,6 @@ impl<'s> StageStore<'s> {
 
     /// Finishes a stage: writes its record, brings all to the disk and gives the folder its final name. A damaged stage of
     /// the same key is replaced.
-    ///
-    /// # Errors
-    /// When the record is another stage's, or anything cannot be written; then nothing is left behind.
     pub fn finish(&self, pending: PendingStage, record: &StageRecord) -> Result<StageDir, Error> {
         // Another run beside this one was as quick: what it made is in use.
         let keeps = |state| match state {
@@ -225,9 +211,6 @@ impl<'s> StageStore<'s> {
 
     /// As [`StageStore::finish`], for a stage that was made again: a finished one of the same key is replaced, too, in one step. What a run
     /// beside reads of it stays until that is over.
-    ///
-    /// # Errors
-    /// As [`StageStore::finish`], and when something is mounted in the one that is there.
     pub fn finish_again(
         &self,
         pending: PendingStage,
@@ -321,9 +304,6 @@ impl<'s> StageStore<'s> {
 
     /// Whether all that a finished stage put out is as it was recorded, every byte of it, and nothing was added; otherwise what is not.
     /// What held once is not read again by the same run, and neither is what it made itself.
-    ///
-    /// # Errors
-    /// What is wrong.
     pub fn check(&self, stage: &StageDir) -> Result<(), String> {
         if self.store.has_held(&stage.path) {
             return Ok(());
@@ -371,25 +351,18 @@ impl<'s> StageStore<'s> {
     }
 
     /// Removes a finished stage, so that it is made again when it is needed.
-    ///
-    /// # Errors
-    /// When it cannot be removed.
     pub fn forget(&self, stage: &StageDir) -> Result<(), Error> {
         self.discard(&stage.path)
     }
 
     /// That what is there of a stage can be replaced by what is made of it: said before it is made.
-    ///
-    /// # Errors
-    /// When something is mounted there.
     pub fn can_be_replaced(&self, name: &str, key: &Digest) -> Result<(), Error> {
         Ok(lustre_files::nothing_mounted(&self.place(name, key))?)
     }
 
     /// All stages, sorted by folder.
     ///
-    /// # Errors
-    /// When the folder cannot be listed. A store that does not exist has none.
+    /// A store that does not exist has none.
     pub fn list(&self) -> Result<Vec<Listed>, Error> {
         let folder = self.folder();
         let failed = |source| PathError::new("list", &folder, source);
@@ -413,9 +386,6 @@ impl<'s> StageStore<'s> {
     }
 
     /// How long each of the stages `names` took the last time that it was made.
-    ///
-    /// # Errors
-    /// As [`StageStore::list`].
     pub fn times(&self, names: &[&str]) -> Result<BTreeMap<String, Duration>, Error> {
         let mut latest: BTreeMap<String, (u64, Duration)> = BTreeMap::new();
         for listed in self.list()? {

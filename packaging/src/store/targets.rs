@@ -95,9 +95,6 @@ impl Store {
     }
 
     /// Changes what is recorded of `target`; nothing is written where nothing changed.
-    ///
-    /// # Errors
-    /// When it cannot be read or written: what it says is what other runs must not remove.
     pub fn record_uses(&self, target: &str, change: impl FnOnce(&mut Uses)) -> Result<(), Error> {
         let path = self.uses_place(target);
         let folder = self.root().join("targets");
@@ -127,9 +124,6 @@ impl Store {
     }
 
     /// What is recorded of all targets.
-    ///
-    /// # Errors
-    /// When one of them cannot be read: then nothing is known to be superseded.
     pub fn all_uses(&self) -> Result<Vec<Uses>, Error> {
         let folder = self.root().join("targets");
         let mut all = Vec::new();

@@ -26,7 +26,6 @@ pub struct Entry {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum EntryKind {
-    /// A file.
     File {
         /// The digest of its content.
         sha256: Digest,
@@ -63,9 +62,6 @@ pub(crate) fn walk(dir: &Path) -> impl Iterator<Item = Result<walkdir::DirEntry,
 }
 
 /// Lists all files and links below `dir` (not folders), sorted by path, without version control's `.git`.
-///
-/// # Errors
-/// When something cannot be read, is a device, socket or pipe, or has a name that is not UTF-8.
 pub fn list_tree(dir: &Path) -> Result<Vec<Entry>, Error> {
     let mut entries = Vec::new();
     for item in walk(dir) {
@@ -191,9 +187,6 @@ pub fn digest_entries(entries: &[Entry]) -> Digest {
 }
 
 /// One digest of a tree: [`digest_entries`] of [`list_tree`].
-///
-/// # Errors
-/// As [`list_tree`].
 pub fn tree_digest(dir: &Path) -> Result<Digest, Error> {
     Ok(digest_entries(&list_tree(dir)?))
 }

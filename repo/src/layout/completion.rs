@@ -38,15 +38,11 @@ pub struct Completion {
     pub signature: String,
     /// How all of it was made, which has the digest of the sums.
     pub provenance: String,
-    /// The signature of that.
     pub provenance_signature: String,
 }
 
 impl Completion {
     /// Of the assembled tree `tree` and its proof. The tree is only read.
-    ///
-    /// # Errors
-    /// When the tree's sums or its manifest cannot be read or the new sums cannot be signed with the key that `public_key` belongs to.
     pub fn new(
         tree: &Path,
         proof: &Proof,
@@ -75,9 +71,6 @@ impl Completion {
     }
 
     /// Puts the files into a copy of the tree, whose times are `time`. Where the copy is made of links, what they lead to stays.
-    ///
-    /// # Errors
-    /// When one cannot be written.
     pub fn write(&self, copy: &Path, time: u64) -> Result<(), Error> {
         for (name, text) in self.files() {
             let path = copy.join(name);

@@ -12,7 +12,6 @@ pub type SignError = Box<dyn std::error::Error + Send + Sync>;
 /// A repository that cannot be assembled. The tree that was there before is untouched.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A file or folder cannot be used.
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
     /// There is something at the output's place that is no repository of this tool.
@@ -42,7 +41,6 @@ pub enum Error {
         /// What tells so.
         why: &'static str,
     },
-    /// A place where no folder can be put.
     #[error(
         "{} cannot be the repository's folder: {why}",
         lustre_files::shown(path)
@@ -53,57 +51,40 @@ pub enum Error {
         /// Why not, and what to do.
         why: Advised,
     },
-    /// A package's header cannot be read.
     #[error("cannot read the package {}: {source}", lustre_files::shown(path))]
     Package {
-        /// The package.
         path: PathBuf,
         /// What rpm-rs says.
         source: Box<rpm::Error>,
     },
-    /// A package for another machine.
     #[error(
         "{} is for {arch}; the repository only has x86_64, noarch and source packages",
         lustre_files::shown(path)
     )]
     Architecture {
-        /// The package.
         path: PathBuf,
         /// Its architecture.
         arch: String,
     },
-    /// A package whose name, version or release has a slash.
     #[error(
         "{}: its name, version or release has a slash",
         lustre_files::shown(path)
     )]
-    Name {
-        /// The package.
-        path: PathBuf,
-    },
-    /// Two packages for one place.
+    Name { path: PathBuf },
     #[error(
         "two packages are {nevra}: {} and {}",
         lustre_files::shown(first),
         lustre_files::shown(second)
     )]
     Twice {
-        /// The NEVRA.
         nevra: String,
         /// The one.
         first: PathBuf,
         /// The other.
         second: PathBuf,
     },
-    /// A package of a stage that the manifest does not describe.
     #[error("{nevra} comes from the stage `{stage}`, which the manifest does not describe")]
-    Stage {
-        /// The package.
-        nevra: String,
-        /// The stage.
-        stage: String,
-    },
-    /// A package of an earlier release that cannot be kept.
+    Stage { nevra: String, stage: String },
     #[error(
         "{} is of an earlier release that this one keeps, and not as that had it: {why}",
         lustre_files::shown(path)
@@ -111,16 +92,12 @@ pub enum Error {
     Earlier {
         /// The package, where it was.
         path: PathBuf,
-        /// What is wrong.
         why: String,
     },
-    /// Releases that cannot be listed.
     #[error("the releases that the repository has cannot be listed: {0}")]
     Releases(String),
-    /// The public key cannot be used.
     #[error("the public key of the repository: {0}")]
     Key(#[from] key::Error),
-    /// The metadata could not be signed.
     #[error("cannot sign {}: {source}", lustre_files::shown(path))]
     Sign {
         /// `repomd.xml`.
@@ -137,16 +114,12 @@ pub enum Error {
     Signature {
         /// `repomd.xml`.
         path: PathBuf,
-        /// What is wrong.
         source: Box<key::Error>,
     },
-    /// The repodata could not be written.
     #[error(transparent)]
     Repodata(#[from] repodata::Error),
-    /// The manifest could not be written.
     #[error(transparent)]
     Manifest(#[from] manifest::Error),
-    /// The sums could not be written.
     #[error(transparent)]
     Sums(#[from] sums::Error),
 }

@@ -139,17 +139,11 @@ impl Parts {
 }
 
 /// `name-[epoch:]version-release.arch` of a package; the architecture of a source package is `src`.
-///
-/// # Errors
-/// When the header lacks one of them.
 pub fn nevra(metadata: &PackageMetadata) -> Result<String, rpm::Error> {
     Parts::of(metadata).map(|parts| parts.nevra())
 }
 
 /// The same of the package at `path`.
-///
-/// # Errors
-/// When it is no package that a repository takes.
 pub fn nevra_of(path: &Path) -> Result<String, Error> {
     read(path).map(|header| header.nevra)
 }

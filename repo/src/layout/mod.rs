@@ -40,7 +40,6 @@ pub use swap::{leftovers, recover};
 /// A signed package for the repository.
 #[derive(Clone, Debug)]
 pub struct Input {
-    /// The file.
     pub path: PathBuf,
     /// The SHA-256 it had before it was signed.
     pub sha256_unsigned: String,
@@ -75,16 +74,12 @@ pub struct Assembly<'a> {
 pub struct Base<'a> {
     /// Which packages these are, in a few words.
     pub of: &'a str,
-    /// The packages.
     pub packages: &'a [Package],
     /// What is known of the ext4 of a kernel that is among them.
     pub ext4: &'a dyn Fn(&compat::Kernel) -> Ext4,
 }
 
 /// Makes the tree aside and puts it at `out`, in place of the one there. Gives the manifest as written.
-///
-/// # Errors
-/// See [`Error`]; in every case `out` is as it was before, and nothing half-made stays next to it.
 pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> {
     judge(out)?;
     let fingerprint = key::fingerprint(assembly.public_key)?;
@@ -190,8 +185,7 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
 
 /// Puts a copy of a finished tree at `out`: `fill` makes it in the folder it is given, and it is swapped in whole.
 ///
-/// # Errors
-/// As [`assemble`]; `out` is as it was before.
+/// Where it fails, `out` is as it was before.
 pub fn swap_in(out: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), Error> {
     judge(out)?;
     let aside = swap::Aside::new(out).map_err(tried("write next to", out))?;

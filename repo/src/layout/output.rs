@@ -14,10 +14,6 @@ use super::{Error, Kind};
 use crate::{manifest, page, proof, sums};
 
 /// Whether a repository may be put at `out`. It looks at the place alone, whatever lies in it, and leaves it as it is.
-///
-/// # Errors
-/// When it is a link, a mount point or the root, has something mounted below it, is somebody else's or has something of somebody else, or
-/// is where this user cannot write.
 pub fn judge(out: &Path) -> Result<(), Error> {
     let refused = |why: Advised| Error::Output {
         path: out.to_owned(),
@@ -149,9 +145,6 @@ const BY_NATURE: [&str; 7] = [
 
 /// That nothing is at `out` but what the sums there list and what every repository has: all else would go with what is replaced. Names
 /// alone are compared, and nothing is read but the sums.
-///
-/// # Errors
-/// When there is something else, or it cannot be told.
 pub(super) fn nothing_foreign(out: &Path) -> Result<(), Error> {
     /// How many names are said.
     const SHOWN: usize = 5;

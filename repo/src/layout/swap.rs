@@ -189,9 +189,6 @@ fn prefix(name: &OsStr) -> OsString {
 
 /// Removes what processes that were killed left beside `target`: trees in the making, and the old tree that a new one replaced. Where the
 /// process was killed between the two renames that some file systems need, the old tree gets its name back.
-///
-/// # Errors
-/// When something cannot be looked at or removed.
 pub fn recover(target: &Path) -> io::Result<()> {
     for (folder, is_old) in beside(target)? {
         let Some(_lock) = left(&folder, FlockOperation::NonBlockingLockExclusive)? else {
@@ -207,9 +204,6 @@ pub fn recover(target: &Path) -> io::Result<()> {
 }
 
 /// What [`recover`] would remove, or give its name back: for those who only look.
-///
-/// # Errors
-/// When something cannot be looked at.
 pub fn leftovers(target: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for (folder, _) in beside(target)? {

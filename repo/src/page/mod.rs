@@ -104,9 +104,6 @@ fn sections(page: &Page<'_>) -> Vec<(&'static str, &'static str, Markup)> {
 }
 
 /// The page of the repository at `tree`, which has the files of these names and `proof`.
-///
-/// # Errors
-/// When its manifest or its table of kernels cannot be read.
 pub fn of_tree<'n>(
     tree: &Path,
     names: impl IntoIterator<Item = &'n str>,

@@ -105,9 +105,6 @@ fn next_key(dist: &Path, manifest: &Manifest) -> Option<String> {
 }
 
 /// That a package is as the file `by` lists it.
-///
-/// # Errors
-/// What is other.
 pub(super) fn compare(context: &Context<'_>, listed: &SetPackage, by: &str) -> Result<(), String> {
     let path = context.input.dist.join(&listed.path);
     if let Some(why) = context.sizes.unfit_at(context.input.dist, &listed.path) {

@@ -175,9 +175,6 @@ fn all(checks: &[(&'static str, Run)], input: &StaticInput<'_>) -> Vec<Check> {
 impl Proof {
     /// A report on the repository at `dist`, tied to its `SHA256SUMS`: to all of them but that of the report itself and that of the page,
     /// which shows it.
-    ///
-    /// # Errors
-    /// When the sums cannot be read.
     pub fn new(
         dist: &Path,
         target: &str,

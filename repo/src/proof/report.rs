@@ -20,7 +20,6 @@ const WHAT: &str = "proof";
 /// A report that cannot be written, read or changed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file cannot be written or read.
     #[error(transparent)]
     File(#[from] json_file::Error),
 }
@@ -55,7 +54,6 @@ impl fmt::Display for Outcome {
 pub struct Check {
     /// The name: lower case, with dashes.
     pub name: String,
-    /// How it ended.
     pub result: Outcome,
     /// What was looked at: `14 packages`, …
     pub checked: String,
@@ -265,9 +263,6 @@ impl Proof {
     }
 
     /// Reads a report.
-    ///
-    /// # Errors
-    /// When the file cannot be read, is no report, or is one of a newer format.
     pub fn read(path: &Path) -> Result<Self, Error> {
         Ok(json_file::read(WHAT, path, FORMAT)?)
     }

@@ -35,9 +35,6 @@ pub struct BadPlace {
 
 impl Place {
     /// Reads what was said. As with rsync, a colon before the first slash makes it another machine's: `./a:b` is a folder.
-    ///
-    /// # Errors
-    /// When it is nothing that is known, or could be taken for an option or for more than one word by what it is handed to.
     pub fn parse(text: &str) -> Result<Self, BadPlace> {
         let bad = |why: &str| BadPlace {
             text: text.to_owned(),

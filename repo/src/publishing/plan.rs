@@ -22,7 +22,6 @@ pub enum Shape {
 /// Something at the destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// A file.
     File {
         /// Its size in bytes.
         size: u64,
@@ -31,7 +30,6 @@ pub enum Found {
     },
     /// A link, and what it points to.
     Link(String),
-    /// A folder.
     Folder,
 }
 
@@ -105,7 +103,6 @@ pub struct Put {
     pub origin: Origin,
     /// Its size, where it is known.
     pub size: Option<u64>,
-    /// Its digest.
     pub sha256: String,
     /// Whether something else has been there.
     pub replaces: bool,
@@ -126,7 +123,6 @@ pub enum Step {
     Complete(BTreeMap<String, u64>),
     /// From here on, the clients that come by a link read another release.
     Switch {
-        /// The link.
         link: &'static str,
         /// The release's name.
         to: String,

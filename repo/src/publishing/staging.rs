@@ -14,10 +14,8 @@ use crate::sums;
 /// Why a release cannot be staged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotStaged {
-    /// The name under which it would be read is taken.
     #[error("`{STAGING}` there is none of this tool{}", help!("move it away"))]
     Foreign,
-    /// A package that clients read would be another one.
     #[error(
         "{file} has other content there, and those who read what is published would get this one (another signature is enough for that){}",
         help!("raise the package's release; or publish without --staging, as with another key"),
@@ -36,19 +34,16 @@ pub enum NotPromoted {
         told(live)
     )]
     Changed {
-        /// What is staged.
         staged: String,
         /// Beside which releases.
         on: BTreeSet<String>,
         /// What is published.
         live: BTreeSet<String>,
     },
-    /// Those who tested it may have read something else.
     #[error(
         "`{STAGING}` there {0}, where a link to `{STAGED}` has to be: whoever tested there read something else"
     )]
     Elsewhere(String),
-    /// A file of it is not there.
     #[error("{0} of what is staged is not there, or is another one")]
     NotWhole(String),
 }
@@ -84,9 +79,6 @@ pub fn staged_at(shape: Shape, folder: &str, path: &str) -> String {
 }
 
 /// How `new` is put beside what clients read.
-///
-/// # Errors
-/// When that would change what they read, or something else is in the way.
 pub fn stage(shape: Shape, new: &Release, state: &State) -> Result<Plan, NotStaged> {
     match shape {
         Shape::Linked => linked(new, state),
@@ -95,9 +87,6 @@ pub fn stage(shape: Shape, new: &Release, state: &State) -> Result<Plan, NotStag
 }
 
 /// How what is staged takes the place of what clients read.
-///
-/// # Errors
-/// When they read another release by now, or it is not whole.
 pub fn promote(shape: Shape, staged: &Release, state: &State) -> Result<Plan, NotPromoted> {
     let live: BTreeSet<String> = state.published.iter().map(|it| it.id.clone()).collect();
     let on = staged_on(shape, staged, &state.listing);

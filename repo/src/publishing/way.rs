@@ -10,44 +10,32 @@ use crate::layout::Kind;
 /// Something that is in the way.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InTheWay {
-    /// What leads somewhere else, or nowhere.
     #[error(
         "`{}` there is {what}, and has to be a folder{}",
         path.escape_debug(),
         help!("look who put it there, and remove it")
     )]
     NoFolder {
-        /// Where.
         path: String,
         /// What it is.
         what: &'static str,
     },
-    /// A folder in the place of a file or of a link.
     #[error(
         "`{}` there is a folder, and has to be a file or a link of this tool{}",
         path.escape_debug(),
         help!("look who put it there, and remove it")
     )]
-    Folder {
-        /// Where.
-        path: String,
-    },
+    Folder { path: String },
     /// Something that the release does not have, and that would be public with it.
     #[error(
         "`{}` there is no file of that release{}",
         path.escape_debug(),
         help!("look who put it there, and remove it")
     )]
-    Foreign {
-        /// Where.
-        path: String,
-    },
+    Foreign { path: String },
 }
 
 /// That each folder above `path`, as far as it is there, is one.
-///
-/// # Errors
-/// When one is something else.
 pub fn above(listing: &Listing, path: &str) -> Result<(), InTheWay> {
     let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
     for folder in folders {
@@ -66,9 +54,6 @@ pub fn above(listing: &Listing, path: &str) -> Result<(), InTheWay> {
 
 impl Plan {
     /// That nothing is in the way of any of its steps: a link would have them write or remove somewhere else.
-    ///
-    /// # Errors
-    /// When something is.
     pub fn judge(&self, listing: &Listing) -> Result<(), InTheWay> {
         above(listing, &format!("{PARTIAL}/"))?;
         // Whatever is done: clients, or the next run, go by these.
@@ -104,9 +89,6 @@ impl Plan {
 }
 
 /// That the folder of `release` has nothing but its files, those that are called by their content, and links of ours.
-///
-/// # Errors
-/// When something else is there.
 pub fn only_its_own(release: &Release, listing: &Listing) -> Result<(), InTheWay> {
     let folder = kept(&release.id, "");
     let links = own_links(release);

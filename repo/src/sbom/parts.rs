@@ -19,20 +19,16 @@ pub struct MadeWith {
 /// A file of ours that changes a source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Patch {
-    /// The stage.
     pub stage: String,
     /// Its path in the project.
     pub file: String,
-    /// Its digest.
     pub sha256: String,
 }
 
 /// A crate of the tool.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Crate {
-    /// Its name.
     pub name: String,
-    /// Its version.
     pub version: String,
     /// The digest of its archive; the project's own have none.
     pub sha256: Option<String>,

@@ -111,7 +111,6 @@ pub struct Fit<'p> {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lacking {
-    /// Its name.
     pub symbol: String,
     /// The checksum that the modules were built for.
     pub wanted: String,

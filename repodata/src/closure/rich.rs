@@ -21,16 +21,13 @@ pub enum Requirement {
     Or(Vec<Requirement>),
     /// `wanted` where `condition` is installed, else `otherwise`.
     If {
-        /// What is wanted.
         wanted: Box<Requirement>,
-        /// When.
         condition: Box<Requirement>,
         /// What is wanted when not.
         otherwise: Option<Box<Requirement>>,
     },
     /// `wanted` where `condition` is *not* installed, else `otherwise`.
     Unless {
-        /// What is wanted.
         wanted: Box<Requirement>,
         /// When not.
         condition: Box<Requirement>,
@@ -49,14 +46,10 @@ pub enum Requirement {
 pub struct ParseError {
     /// The whole requirement.
     pub text: String,
-    /// What is wrong with it.
     pub what: &'static str,
 }
 
 /// Reads a requirement as a header or a spec file writes it: `name`, `name OP evr` or `( … )`.
-///
-/// # Errors
-/// When the text is empty, has an unknown or misplaced operator, or its parentheses do not match.
 pub fn parse(text: &str) -> Result<Requirement, ParseError> {
     let mut parser = Parser {
         rest: text.trim(),
@@ -80,9 +73,6 @@ pub fn parse(text: &str) -> Result<Requirement, ParseError> {
 }
 
 /// Reads a requirement as repodata gives it: a rich one is the entry's whole name.
-///
-/// # Errors
-/// As [`parse`].
 pub fn of_entry(entry: &Entry) -> Result<Requirement, ParseError> {
     if entry.name.starts_with('(') {
         parse(&entry.name)

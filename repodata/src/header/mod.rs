@@ -18,9 +18,6 @@ const GHOST: u64 = 1 << 6;
 const CHANGELOGS: usize = 10;
 
 /// What the header says of the package. Location, checksum, file size and file time are the caller's to add.
-///
-/// # Errors
-/// The reason, where the header contradicts itself or a text cannot be in XML.
 pub(super) fn package(headers: &Headers) -> Result<Package, String> {
     let text = |tag: Tag, what: &str| match headers.text(tag as u32)? {
         None => Ok(String::new()),

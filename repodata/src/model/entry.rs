@@ -145,7 +145,6 @@ impl Flag {
 pub struct Evr {
     /// The epoch; 0 where none is given.
     pub epoch: u32,
-    /// The version.
     pub version: String,
     /// The release; a dependency may come without.
     pub release: Option<String>,

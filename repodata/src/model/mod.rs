@@ -58,7 +58,6 @@ pub struct Package {
     pub location: String,
     /// The licence expression.
     pub license: String,
-    /// The vendor.
     pub vendor: String,
     /// The RPM group, a leftover that EL's macros still set.
     pub group: String,
@@ -70,7 +69,6 @@ pub struct Package {
     pub header_start: u64,
     /// Offset of the first byte after the main header, where the payload starts.
     pub header_end: u64,
-    /// What it provides.
     pub provides: Vec<Entry>,
     /// What it requires; for a source package, what its build requires.
     pub requires: Vec<Entry>,
@@ -220,6 +218,5 @@ pub struct Changelog {
     pub author: String,
     /// Seconds since 1970.
     pub date: i64,
-    /// The text.
     pub text: String,
 }

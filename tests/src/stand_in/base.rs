@@ -67,9 +67,6 @@ pub struct Base {
 
 impl Base {
     /// Makes what is not there.
-    ///
-    /// # Errors
-    /// When something cannot be fetched or made.
     pub fn open() -> Result<Self> {
         let cache = target_folder()?.join("stand-in");
         fs::create_dir_all(&cache)?;
@@ -132,9 +129,6 @@ impl Base {
     }
 
     /// The packages of the distribution's own kernel of `release`, built where they are not there.
-    ///
-    /// # Errors
-    /// When they cannot be built.
     pub fn kernel(&self, release: &Release) -> Result<PathBuf> {
         let _alone = alone(&self.cache)?;
         own_kernel(release, &self.linux, &self.distribution, &self.cache)
@@ -205,9 +199,6 @@ fn own_kernel(
 }
 
 /// A chroot with what builds a kernel, made by the host's dnf where it is not there.
-///
-/// # Errors
-/// When dnf fails.
 pub fn buildroot(distribution: &Path, cache: &Path) -> Result<PathBuf> {
     let name = distribution
         .file_name()

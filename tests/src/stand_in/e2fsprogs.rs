@@ -28,9 +28,6 @@ const TESTS: &[&str] = &[
 const SMALL: usize = 300;
 
 /// Writes the tree of `version` (`1.47.0-wc1`) into the new folder `into`, of the upstream archive.
-///
-/// # Errors
-/// When the archive cannot be unpacked, or does not have what is changed.
 pub fn write(archive: &Path, version: &str, into: &Path) -> Result<()> {
     archive::unpack(archive, into, 1)?;
     let folder = project().join("specs/e2fsprogs");

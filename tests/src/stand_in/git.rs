@@ -8,9 +8,6 @@ use lustre_packaging::process;
 
 /// Makes the bare repository `bare` with a commit for each of `trees`, given as tag and folder, each upon the one before. The same
 /// trees give the same commits, whose ids come back.
-///
-/// # Errors
-/// When git fails.
 pub fn publish(bare: &Path, trees: &[(&str, &Path)]) -> Result<Vec<String>> {
     let git = |work: &Path, arguments: &[&str]| -> Result<String> {
         let out = process::output(

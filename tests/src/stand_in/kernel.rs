@@ -84,9 +84,6 @@ impl Release {
     }
 
     /// Writes the kernel's spec and its small sources into the new folder `into`. With `signs`, it signs as the real one does.
-    ///
-    /// # Errors
-    /// When a file cannot be read or written.
     pub fn spec(&self, into: &Path, signs: bool) -> Result<()> {
         let data = project().join("tests/data/stand_in/kernel");
         fs::create_dir_all(into)?;
@@ -119,9 +116,6 @@ impl Release {
     }
 
     /// Makes the source package in `out`, of the cut-down source in `linux`.
-    ///
-    /// # Errors
-    /// When rpmbuild fails.
     pub fn source_package(&self, linux: &Path, signs: bool, out: &Path) -> Result<PathBuf> {
         let scratch = tempfile::tempdir()?;
         let folder = scratch.path().join("spec");
@@ -144,9 +138,6 @@ impl Release {
 
     /// Builds the distribution's own kernel in a clone of the buildroot `root` and puts its packages into `out`. They are kept in
     /// `cache`, under what they were made of.
-    ///
-    /// # Errors
-    /// When the build fails.
     pub fn build(&self, linux: &Path, root: &Path, jobs: usize, out: &Path) -> Result<()> {
         let scratch = tempfile::tempdir_in(out.parent().context("a folder to work in")?)?;
         let srpm = self.source_package(linux, false, &scratch.path().join("srpm"))?;

@@ -53,9 +53,6 @@ const PROTOCOLS: &[&str] = &[
 const NOT_OF_X86: &[&str] = &["kvm"];
 
 /// The cut-down source of `archive`, a kernel's upstream release of this `digest`, in the folder `cache`: made where it is not there.
-///
-/// # Errors
-/// When the archive cannot be read or the result not be written.
 pub fn cut(archive: &Path, digest: &str, cache: &Path) -> Result<PathBuf> {
     let name = format!("linux-{}-{FORMAT}.tar.xz", &digest[..digest.len().min(16)]);
     let made = cache.join(&name);

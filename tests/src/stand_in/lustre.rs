@@ -61,9 +61,6 @@ impl Lustre {
     }
 
     /// Writes the tree into the new folder `into`.
-    ///
-    /// # Errors
-    /// When the model cannot be read, or does not have what is changed.
     pub fn write(self, into: &Path) -> Result<()> {
         let data = project().join("tests/data/stand_in/lustre");
         copy_tree(&project().join("specs/model/lustre"), into)?;

@@ -88,9 +88,6 @@ impl Part {
 
 /// Writes the mirror of `release` below `root`, as the mirrors in `hosts` have it: `location` is the path of its releases' folder, as
 /// `dl.rockylinux.org/pub/rocky`.
-///
-/// # Errors
-/// When a package or the metadata cannot be made or signed.
 pub fn write(base: &Base, release: &Release, location: &str, root: &Path) -> Result<()> {
     let top = root.join(location).join(release.releasever());
     for part in Part::ALL {
@@ -246,9 +243,6 @@ fn modules(repository: &Path, release: &Release) -> Result<()> {
 }
 
 /// Signs the metadata as it is now.
-///
-/// # Errors
-/// When it cannot be read or signed.
 pub fn sign(base: &Base, repository: &Path) -> Result<()> {
     let repomd = repository.join("repodata/repomd.xml");
     let text = fs::read(&repomd).with_context(|| repomd.display().to_string())?;

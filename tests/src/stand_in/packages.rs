@@ -9,11 +9,8 @@ use rpm::{Dependency, FileOptions};
 /// A package without files.
 #[derive(Debug, Clone, Default)]
 pub struct Small<'a> {
-    /// Its name.
     pub name: &'a str,
-    /// Its version.
     pub version: &'a str,
-    /// Its release.
     pub release: &'a str,
     /// `x86_64` or `noarch`.
     pub arch: &'a str,
@@ -27,9 +24,6 @@ pub struct Small<'a> {
 
 impl Small<'_> {
     /// Writes it into `folder`, signed.
-    ///
-    /// # Errors
-    /// When it cannot be made, written or signed.
     pub fn write(&self, folder: &Path, key: &Key) -> Result<PathBuf> {
         let Self {
             name,
@@ -72,7 +66,6 @@ impl Small<'_> {
 /// of its own. There is no kernel in it, and no module.
 #[derive(Debug, Clone)]
 pub struct LaterKernel<'a> {
-    /// Its version.
     pub version: &'a str,
     /// Its release, with the distribution's tag.
     pub release: &'a str,
@@ -85,9 +78,6 @@ impl LaterKernel<'_> {
     }
 
     /// Writes its `kernel-core` into `folder`, signed.
-    ///
-    /// # Errors
-    /// When it cannot be made, written or signed.
     pub fn write(&self, folder: &Path, key: &Key) -> Result<PathBuf> {
         let uname = self.uname();
         let modules = format!("/lib/modules/{uname}");

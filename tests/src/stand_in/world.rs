@@ -22,9 +22,7 @@ pub const SOURCES: &str = "review.whamcloud.com";
 pub struct World {
     /// What it is made of.
     pub base: Base,
-    /// The release.
     pub release: Release,
-    /// The server.
     pub server: Server,
     /// The store that runs use.
     pub store: PathBuf,
@@ -36,11 +34,9 @@ pub struct World {
 pub struct Wanted {
     /// The project's target.
     pub target: &'static str,
-    /// The release that it is for.
     pub release: Release,
     /// Where its mirrors have the releases: `dl.rockylinux.org/pub/rocky`.
     pub location: &'static str,
-    /// Its Lustre.
     pub lustre: Lustre,
     /// Its e2fsprogs: the tag, without its `v`.
     pub e2fsprogs: &'static str,
@@ -48,9 +44,6 @@ pub struct Wanted {
 
 impl World {
     /// Makes it and starts to serve.
-    ///
-    /// # Errors
-    /// When a part cannot be made.
     pub fn new(wanted: &Wanted) -> Result<Self> {
         let base = Base::open()?;
         // Beside the base, so that packages are links.
@@ -87,9 +80,6 @@ impl World {
     }
 
     /// The same with a store of its own, which begins with the files of the base's: what a run does there is seen by no other.
-    ///
-    /// # Errors
-    /// When it cannot be made.
     pub fn with_own_store(mut self) -> Result<Self> {
         self.store = self.folder.path().join("store");
         drop(Store::open(&self.store, "a test", &mut |_| {})?);
@@ -174,9 +164,6 @@ impl World {
     }
 
     /// Runs it.
-    ///
-    /// # Errors
-    /// When the home cannot be made.
     ///
     /// # Panics
     /// When it cannot be started.

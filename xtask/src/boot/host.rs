@@ -47,9 +47,6 @@ impl Host<'_> {
     }
 
     /// Runs it to its end, and tells of every check that begins, with what it is of.
-    ///
-    /// # Errors
-    /// When QEMU cannot be run.
     pub fn run(
         &self,
         input: &BootInput<'_>,

@@ -31,9 +31,6 @@ pub use input::BootInput;
 const KVM: &str = "/dev/kvm";
 
 /// Installs, boots and checks. What a failed step leaves no ground for is not run, and says so.
-///
-/// # Errors
-/// When the host lacks something, QEMU cannot be run, or data of the project is wrong: nothing is known of the repository then.
 pub fn boot_checks(input: &BootInput<'_>) -> anyhow::Result<Vec<Check>> {
     let logs = Logs(input.install.logs);
     let scratch = input.install.scratch;

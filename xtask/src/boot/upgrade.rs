@@ -26,9 +26,6 @@ use crate::prove::upgrade::OnServer;
 const LOG: &str = "upgrades";
 
 /// The checks of the three machines, where the repository has a release before that boots or keeps its data with something else.
-///
-/// # Errors
-/// When a guest cannot be made or started.
 pub fn checks(
     input: &BootInput<'_>,
     host: &Host<'_>,

@@ -65,9 +65,6 @@ pub fn run(arguments: &BootArgs) -> anyhow::Result<Outcome> {
 }
 
 /// The table `[boot]` of the target.
-///
-/// # Errors
-/// When there is none, or this host's emulator has no processor for the target's packages.
 pub fn table(context: &Context) -> anyhow::Result<&Boot> {
     let cpu = context.target.distribution.cpu;
     if let Some(program) = qemu::find() {
@@ -82,9 +79,6 @@ pub fn table(context: &Context) -> anyhow::Result<&Boot> {
 }
 
 /// The stage of the boot proof, with its recipe still to be said.
-///
-/// # Errors
-/// When an input of it cannot be read.
 pub fn stage_of<'s>(
     graph: &BuildGraph<'_>,
     boot: &Boot,
@@ -110,9 +104,6 @@ pub fn stage_of<'s>(
 }
 
 /// Whether this very repository was booted before, and all checks held: then the proof says so whatever this run asks for.
-///
-/// # Errors
-/// When an input of a stage cannot be read.
 pub fn held_before(
     context: &Context,
     graph: &BuildGraph<'_>,
@@ -132,8 +123,7 @@ pub fn held_before(
 
 /// The boot proof of what the stage `assemble` made.
 ///
-/// # Errors
-/// When it cannot be made. Checks that fail are no error but the answer.
+/// Checks that fail are no error but the answer.
 pub fn prove(
     context: &Context,
     graph: &BuildGraph<'_>,
@@ -152,9 +142,6 @@ pub fn prove(
 }
 
 /// The boot checks of the tree `dist`, installed on `server`.
-///
-/// # Errors
-/// When the guest cannot be made or started.
 pub fn checks(context: &Context, server: &Server, dist: &Path) -> anyhow::Result<Vec<Check>> {
     let scratch = context.store.temp_dir("boot")?;
     let logs = context.store.logs_dir();

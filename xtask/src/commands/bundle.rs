@@ -20,9 +20,7 @@ use crate::{lock, place, ui};
 
 /// Writes a bundle, or a repository's archive.
 ///
-/// # Errors
-/// When the file cannot be written, or what goes into it cannot be fetched or read. A repository whose proofs do not hold is no error but
-/// the answer.
+/// A repository whose proofs do not hold is no error but the answer.
 pub fn run(arguments: &BundleArgs) -> anyhow::Result<Outcome> {
     let output = output(arguments)?;
     let (written, what) = match &arguments.release {

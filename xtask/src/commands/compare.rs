@@ -12,9 +12,6 @@ use crate::ui;
 const SHOWN: usize = 20;
 
 /// Compares two folders.
-///
-/// # Errors
-/// When one of them is none, or has a file that is not as it is listed there.
 pub fn run(arguments: &CompareArgs) -> anyhow::Result<Outcome> {
     let compared = compared(&[arguments.first.clone(), arguments.second.clone()])?;
     let differs = compared.differs;
@@ -62,9 +59,6 @@ pub struct Compared {
 }
 
 /// Opens the folders `paths`, reads all of each, and compares them with the first.
-///
-/// # Errors
-/// When one of them is none, or has a file that is not as it is listed there.
 pub fn compared(paths: &[PathBuf]) -> anyhow::Result<Compared> {
     let mut built: Vec<Built> = Vec::new();
     let mut differs = Vec::new();

@@ -27,9 +27,6 @@ const NAMED: usize = 3;
 
 /// Where a run has a bundle, it uses no network; where no target is named, it is the bundle's. What the bundle has of a site's files is put
 /// where the target is: in the folder that is named, else in one of the target's name, where the tool works.
-///
-/// # Errors
-/// When the bundle cannot be used, or its files cannot be put there.
 pub fn name_target(arguments: &mut ProvenRepoArgs) -> anyhow::Result<()> {
     let Some(path) = &arguments.from_bundle else {
         return Ok(());
@@ -163,9 +160,6 @@ pub struct Fitting {
 }
 
 /// The bundle at `path`, before anything is done with it.
-///
-/// # Errors
-/// When it cannot be used, is for another target or for other specs, or --locked forbids its lock.
 pub fn fitting(context: &Context, path: &Path) -> anyhow::Result<Fitting> {
     let bundle = Bundle::open(path)?;
     let made = &bundle.index().made;
@@ -228,9 +222,6 @@ pub fn fitting(context: &Context, path: &Path) -> anyhow::Result<Fitting> {
 
 impl Fitting {
     /// Whether there is room for what comes into the store, and for what is built of it.
-    ///
-    /// # Errors
-    /// When there is too little of something.
     pub fn room(&self, context: &Context, signing: &Signing, output: &Path) -> anyhow::Result<()> {
         let bytes = self.bundle.missing(&context.store)?;
         if bytes == 0 {
@@ -252,9 +243,6 @@ impl Fitting {
     }
 
     /// Brings everything of it into the store, and its lock to where the target's is.
-    ///
-    /// # Errors
-    /// When something in it is damaged, or cannot be stored.
     pub fn take(self, context: &Context) -> anyhow::Result<()> {
         let Self { bundle, path, lock } = self;
         let (files, bytes) = bundle.amount();
@@ -317,9 +305,6 @@ fn differences(made: &Provenance) -> anyhow::Result<String> {
 }
 
 /// The specs of this run, without locks, each with its digest.
-///
-/// # Errors
-/// When they cannot be read.
 pub fn specs() -> anyhow::Result<BTreeMap<String, Digest>> {
     let entries = list_tree(&place::specs())?;
     let files = entries.into_iter().filter_map(|entry| match entry.kind {

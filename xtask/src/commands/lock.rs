@@ -57,9 +57,6 @@ fn update(context: &Context) -> anyhow::Result<Outcome> {
 }
 
 /// A lock of what is newest now, and what it moves of the one there is; none of it is written.
-///
-/// # Errors
-/// When it cannot be resolved, or something would go down to an older version that the target does not ask for.
 pub fn next(context: &Context) -> anyhow::Result<(Lock, Option<Diff>)> {
     let target = &context.target;
     let old = match Lock::read(&path(target)?) {
@@ -102,9 +99,6 @@ pub fn next(context: &Context) -> anyhow::Result<(Lock, Option<Diff>)> {
 
 /// Whether Lustre and the kernel's release that the target names are known to go together as it takes them. Of a kernel that the
 /// target does not name, preflight tells.
-///
-/// # Errors
-/// A [`Misfit`], or knowledge that cannot be read.
 fn judge(target: &Target) -> anyhow::Result<()> {
     let Some(version) = target.kernel.version.as_deref() else {
         return Ok(());

@@ -38,9 +38,6 @@ use crate::signals::{self, Then};
 use crate::ui;
 
 /// Runs the command given.
-///
-/// # Errors
-/// Whatever the command fails with.
 pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
     context::judge_path(place::folder_is(), &place::folder()?, &[])?;
     if reads_specs(&cli.command) {

@@ -15,9 +15,6 @@ use crate::{lock, ui};
 
 /// Where nothing is fetched yet, all `parts` of the graph are still to be built: compared with what the machine has, its repository to
 /// be put at `output`.
-///
-/// # Errors
-/// When there is too little of something; the lock's where it cannot be read.
 pub fn before_fetching(context: &Context, parts: &[Part], output: &Path) -> anyhow::Result<()> {
     processor(context)?;
     if let (_, LockState::Current(lock)) = lock::find(context)?
@@ -30,9 +27,6 @@ pub fn before_fetching(context: &Context, parts: &[Part], output: &Path) -> anyh
 
 /// Where `bytes` of what comes from a bundle are not in the store: room for them, and for
 /// what is left to build.
-///
-/// # Errors
-/// When there is too little of something.
 pub fn before_taking(
     context: &Context,
     bytes: u64,
@@ -59,9 +53,6 @@ pub fn before_taking(
 }
 
 /// The same for those of `stages` that are not in the store.
-///
-/// # Errors
-/// When there is too little of something.
 pub fn before_building(
     context: &Context,
     stages: &[Stage<'_>],
@@ -76,9 +67,6 @@ pub fn before_building(
 }
 
 /// What is left to do takes, beside what there is, in a line; none for a target that does not say.
-///
-/// # Errors
-/// When the machine does not say what it has.
 pub fn line(
     context: &Context,
     left: &BTreeSet<Part>,

@@ -60,9 +60,6 @@ pub fn run(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
 }
 
 /// Looks before anything is built. Gives the stages where all fits; otherwise says what does not, and nothing may be built.
-///
-/// # Errors
-/// When something cannot be looked at.
 pub fn gate(
     context: &Context,
     graph: &BuildGraph<'_>,
@@ -91,9 +88,6 @@ pub fn gate(
 }
 
 /// The report, and the stages where all fits.
-///
-/// # Errors
-/// When something cannot be looked at.
 pub fn look(
     context: &Context,
     graph: &BuildGraph<'_>,

@@ -22,9 +22,6 @@ pub struct Proved(Proof);
 
 impl Proved {
     /// The proof that `checks` make of the repository at `dist`.
-    ///
-    /// # Errors
-    /// When the repository cannot be read.
     pub fn new(context: &Context, dist: &Path, checks: Vec<Check>) -> anyhow::Result<Self> {
         let version = env!("CARGO_PKG_VERSION");
         let proof = Proof::new(dist, &context.target.name, version, checks)?;
@@ -139,8 +136,7 @@ pub fn stage_of<'s>(name: &str, inputs: Vec<(String, String)>, recipe: Recipe<'s
 /// Runs `checks` on what the stage `assemble` made, as the stage that `make` makes of its recipe; from the store where they held
 /// before.
 ///
-/// # Errors
-/// When they cannot be made. Checks that fail are no error but the answer.
+/// Checks that fail are no error but the answer.
 pub fn in_stage(
     context: &Context,
     graph: &BuildGraph<'_>,
@@ -177,9 +173,6 @@ pub fn in_stage(
 }
 
 /// What an interruption broke says nothing about the repository: checks that ended that way are no proof that failed.
-///
-/// # Errors
-/// When the run was interrupted.
 pub fn uninterrupted() -> Result<(), stage::Error> {
     if process::interrupted() {
         return Err(stage::Error::Interrupted);

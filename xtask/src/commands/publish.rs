@@ -52,8 +52,7 @@ use crate::ui;
 
 /// Publishes a repository, or stages it.
 ///
-/// # Errors
-/// When the destination is none, has something else, or a step fails. What is not proven is no error but the answer.
+/// What is not proven is no error but the answer.
 pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
     let place = parsed(&arguments.place)?;
     let dist = repository(arguments)?;
@@ -113,8 +112,7 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
 
 /// Publishes what is staged.
 ///
-/// # Errors
-/// When nothing is, something else was published meanwhile, or a step fails. What is not proven is no error but the answer.
+/// What is not proven is no error but the answer.
 pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
     let place = parsed(arguments)?;
     let own = Own::open("promote", &arguments.target)?;
@@ -201,9 +199,6 @@ pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
 }
 
 /// That nothing is in the way of the plan, and nothing in the folder of the release that would be public with it and is none of it.
-///
-/// # Errors
-/// When something is.
 fn clear(
     destination: &dyn Destination,
     plan: &Plan,

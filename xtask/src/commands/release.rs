@@ -46,9 +46,6 @@ pub struct Asked {
 
 impl Asked {
     /// Of the command line, else of the environment.
-    ///
-    /// # Errors
-    /// When the variable holds no time, or there is no such manifest.
     pub fn new(arguments: &ReleaseArgs) -> anyhow::Result<Self> {
         if let Some(path) = &arguments.released_as {
             let option = || format!("--released-as {}", path.display());
@@ -98,9 +95,6 @@ impl Asked {
 
     /// What the release of the manifest keeps of earlier ones, which is not built here: it is taken from the repository that the manifest is
     /// in. None where nobody gave a manifest.
-    ///
-    /// # Errors
-    /// When it is not there, or not signed by `key`.
     fn earlier(&self, key: &PublicKey) -> anyhow::Result<Option<Earlier>> {
         let Some((whole, folder)) = &self.whole else {
             return Ok(None);
@@ -141,9 +135,6 @@ impl Asked {
 
 /// What can be said before anything is built: whether what the user asks for goes back in time, or changes what servers are told without
 /// a release package that they take. Until [`settle`] knows better, the release is the one that is there already.
-///
-/// # Errors
-/// When it does, or it cannot be told what would be replaced.
 pub fn begin(
     context: &Context,
     asked: &Asked,
@@ -167,9 +158,6 @@ pub fn begin(
 }
 
 /// What more can be said before anything is built, once it is known which releases of e2fsprogs and Lustre it would be.
-///
-/// # Errors
-/// When one of them is lower than what is at `output`.
 pub fn before_building(graph: &BuildGraph<'_>, asked: &Asked, output: &Path) -> anyhow::Result<()> {
     let Some(before) = PreviousRelease::at(output)? else {
         return Ok(());
@@ -217,9 +205,6 @@ fn first_guess(
 
 /// Decides when the repository is released, and whether it may be put at `output`: that of the repository there, where it is the same but
 /// for its time. The packages are built and signed for that. Gives how many stages decided it.
-///
-/// # Errors
-/// When it contradicts what is there, or a stage fails.
 pub fn settle(
     context: &Context,
     graph: &BuildGraph<'_>,
@@ -258,9 +243,6 @@ pub fn settle(
 }
 
 /// The same for what leaves the store for no place: nothing is replaced, so nothing is contradicted.
-///
-/// # Errors
-/// When a stage fails.
 pub fn settle_in_store(
     context: &Context,
     graph: &BuildGraph<'_>,
@@ -281,9 +263,6 @@ pub fn settle_in_store(
 }
 
 /// The release in a plan, which runs nothing: what is there already, or what the store knows.
-///
-/// # Errors
-/// When an input of a stage cannot be read.
 pub fn planned(
     context: &Context,
     graph: &BuildGraph<'_>,

@@ -124,9 +124,6 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
 }
 
 /// The graph with the packages of `from` in place of its builds: packages of just what this run would build of.
-///
-/// # Errors
-/// When they are of something else.
 fn of_built<'a>(graph: BuildGraph<'a>, from: &'a built::Built) -> anyhow::Result<BuildGraph<'a>> {
     let path = from.path().display();
     let mut here = from.index().clone();
@@ -150,9 +147,6 @@ fn of_built<'a>(graph: BuildGraph<'a>, from: &'a built::Built) -> anyhow::Result
 
 /// The stage that puts the repository and its proofs together: those of `level`, and the boot proof where it was `booted`. All of them
 /// held.
-///
-/// # Errors
-/// When it cannot be made.
 fn finished(
     context: &Context,
     graph: &BuildGraph<'_>,
@@ -385,9 +379,6 @@ pub fn fetch(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
 }
 
 /// A current lock, with all that it pins in the store, and the source trees.
-///
-/// # Errors
-/// When something cannot be fetched, or is not complete.
 pub fn fetched(context: &Context) -> anyhow::Result<(Lock, Vec<Fetched>)> {
     let lock = ready(context)?;
     let (lustre, incomplete) = sources::lustre(context, &lock, Need::Content)?;

@@ -38,9 +38,6 @@ use crate::{lock, session, ui};
 
 /// Where no target is named, it is the one that the manifest of the repository at PATH names. Gives what came of it where the repository
 /// cannot even say what it is.
-///
-/// # Errors
-/// When there is no such manifest, or it names none of the targets there are.
 pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<Option<Outcome>> {
     let Some(path) = arguments.path.as_ref() else {
         return Ok(None);
@@ -82,9 +79,6 @@ pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<Option<Outcome>
 }
 
 /// The target of this run is the one that the manifest `shown` names.
-///
-/// # Errors
-/// When it is none of the targets there are.
 fn named(arguments: &mut VerifyArgs, manifest: &Manifest, shown: &str) -> anyhow::Result<()> {
     let release = manifest.overrides.lustre.as_deref();
     let name = target::own_name(&manifest.target, release);
@@ -277,9 +271,6 @@ fn dist(context: &Context, arguments: &VerifyArgs) -> anyhow::Result<PathBuf> {
 }
 
 /// The stage of the proofs, with its recipe still to be said.
-///
-/// # Errors
-/// When an input of it cannot be written down.
 pub fn stage_of<'s>(
     graph: &BuildGraph<'_>,
     level: Prove,
@@ -294,8 +285,7 @@ pub fn stage_of<'s>(
 
 /// The static proofs, and from [`Prove::Install`] on the install proof, of what the stage `assemble` made.
 ///
-/// # Errors
-/// When they cannot be made. Proofs that fail are no error but the answer.
+/// Proofs that fail are no error but the answer.
 pub fn prove(
     context: &Context,
     graph: &BuildGraph<'_>,

@@ -18,9 +18,6 @@ const LABEL: &str = "built-elsewhere";
 
 impl<'a> BuildGraph<'a> {
     /// The same graph with the packages of `built` in place of its builds: none of these is ever run.
-    ///
-    /// # Errors
-    /// When it does not have just the stages that this target builds.
     pub fn of_built(self, from: &'a Built) -> Result<Self, String> {
         let wanted = self.handed_on();
         let there: Vec<&String> = from.index().stages.keys().collect();
@@ -46,9 +43,6 @@ impl<'a> BuildGraph<'a> {
     }
 
     /// What packages of this graph are built of.
-    ///
-    /// # Errors
-    /// When it cannot be read or written down.
     pub fn made_of(&self) -> anyhow::Result<MadeOf> {
         // Where they are fetched from changes nothing of what is built.
         let overrides = Overrides {

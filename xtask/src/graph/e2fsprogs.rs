@@ -103,9 +103,6 @@ impl BuildGraph<'_> {
 
 /// What the target wants of e2fsprogs, where its source is this tree: the tree's version, and the target's series unless the tree
 /// supports what Lustre needs without it.
-///
-/// # Errors
-/// When the tree does not say what it is, or lacks that support and there is no series that adds it.
 pub fn of_tree(wanted: &E2fsprogs, tree: &Fetched, store: &Store) -> anyhow::Result<E2fsprogs> {
     let text = |file| anyhow::Ok(tree.text(store, file)?.unwrap_or_default());
     let found = e2fsprogs::Tree::read(&text(e2fsprogs::VERSION)?, &text(e2fsprogs::FEATURES)?)?;

@@ -511,9 +511,6 @@ impl BuildGraph<'_> {
 }
 
 /// What the repository of a target tells a server's dnf.
-///
-/// # Errors
-/// When the target says it in letters that cannot stand there.
 pub fn repo_file(target: &Target) -> Result<RepoFile, repo_file::Error> {
     let repository = &target.repository;
     RepoFile::new(&repository.baseurl, &repository.name)?

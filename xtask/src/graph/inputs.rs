@@ -146,9 +146,6 @@ impl BuildGraph<'_> {
 
 impl BuildGraph<'_> {
     /// What the proofs depend on besides the repository and the chroot.
-    ///
-    /// # Errors
-    /// When the target cannot be written as JSON.
     pub fn proof_inputs(&self) -> anyhow::Result<Vec<(String, String)>> {
         // What boots is another stage's.
         let target = Target {

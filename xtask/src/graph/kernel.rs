@@ -165,9 +165,6 @@ impl BuildGraph<'_> {
     }
 
     /// `VERSION-RELEASE` of the distribution's own kernel, which the servers run.
-    ///
-    /// # Errors
-    /// When neither the target nor the lock names it.
     pub(super) fn own_kernel(&self) -> anyhow::Result<String> {
         if let Some(tree) = &self.kernel {
             return Ok(format!("{}-{}", tree.version, tree.release));
@@ -186,9 +183,6 @@ impl BuildGraph<'_> {
     }
 
     /// What `uname -r` says on servers that run the distribution's own kernel; none where they run ours.
-    ///
-    /// # Errors
-    /// When neither the target nor the lock names it.
     pub fn own_kernel_release(&self) -> anyhow::Result<Option<String>> {
         if self.target.kernel.kind.is_patched() {
             return Ok(None);
@@ -198,9 +192,6 @@ impl BuildGraph<'_> {
     }
 
     /// The kernel of the servers where it is the distribution's own: exactly the one that the modules are for.
-    ///
-    /// # Errors
-    /// As [`BuildGraph::own_kernel`].
     pub(super) fn server_packages(&self, packages: &[String]) -> anyhow::Result<Vec<String>> {
         if self.target.kernel.kind.is_patched() {
             return Ok(packages.to_vec());

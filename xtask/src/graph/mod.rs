@@ -41,9 +41,6 @@ pub use inputs::{BuildGraph, KERNEL_PACKAGE, base};
 
 impl BuildGraph<'_> {
     /// All stages up to the unsigned packages.
-    ///
-    /// # Errors
-    /// When an input of a stage cannot be read, or Lustre's tree is incomplete.
     pub fn builds(&self) -> anyhow::Result<Vec<Stage<'_>>> {
         if let Some(from) = self.built {
             let mut stages = self.copied(from);
@@ -61,9 +58,6 @@ impl BuildGraph<'_> {
     }
 
     /// The stages that the proofs of any repository need: the distribution and a clean chroot.
-    ///
-    /// # Errors
-    /// When an input of a stage cannot be read.
     pub fn roots(&self) -> anyhow::Result<Vec<Stage<'_>>> {
         let mut stages: Vec<Stage<'_>> = self.kernel_archive_stage().into_iter().collect();
         stages.extend([self.distribution()?, self.bootstrap(), self.install_root()?]);
@@ -71,9 +65,6 @@ impl BuildGraph<'_> {
     }
 
     /// All stages up to the signed packages, and the chroot of the install proof.
-    ///
-    /// # Errors
-    /// When an input of a stage cannot be read.
     pub fn signed<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Vec<Stage<'s>>> {
         let mut stages: Vec<Stage<'s>> = self.builds()?;
         stages.push(self.install_root()?);
@@ -83,9 +74,6 @@ impl BuildGraph<'_> {
     }
 
     /// The same, and the assembled repository.
-    ///
-    /// # Errors
-    /// As [`BuildGraph::signed`].
     pub fn assembled<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Vec<Stage<'s>>> {
         let mut stages = self.signed(signing)?;
         stages.push(self.assemble(signing)?);

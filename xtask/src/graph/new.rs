@@ -20,7 +20,6 @@ use crate::{sources, ui};
 /// How much of a graph is used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Needs {
-    /// All of it.
     All,
     /// All of it, without a step.
     Plan,
@@ -32,33 +31,21 @@ enum Needs {
 
 impl<'a> BuildGraph<'a> {
     /// The build graph of the context's target, as locked.
-    ///
-    /// # Errors
-    /// When an argument of the command line makes no sense.
     pub fn new(context: &'a Context, lock: &'a Lock) -> anyhow::Result<Self> {
         Self::with(context, lock, Needs::All)
     }
 
     /// The same for a plan, which builds nothing: of Lustre's tree it is enough to know which it is.
-    ///
-    /// # Errors
-    /// As [`BuildGraph::new`].
     pub fn planned(context: &'a Context, lock: &'a Lock) -> anyhow::Result<Self> {
         Self::with(context, lock, Needs::Plan)
     }
 
     /// The same for what any repository of the target is proven on: none of what is built here.
-    ///
-    /// # Errors
-    /// As [`BuildGraph::new`].
     pub fn of_servers(context: &'a Context, lock: &'a Lock) -> anyhow::Result<Self> {
         Self::with(context, lock, Needs::Servers)
     }
 
     /// The same for sources that are all given, of which no lock is needed to look whether they fit: what only a lock knows is left out.
-    ///
-    /// # Errors
-    /// As [`BuildGraph::new`].
     pub fn of_given(context: &'a Context, none: &'a Lock) -> anyhow::Result<Self> {
         Self::with(context, none, Needs::Given)
     }

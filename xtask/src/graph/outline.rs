@@ -21,9 +21,6 @@ pub struct Step {
 }
 
 /// All of them, in the order of the graph.
-///
-/// # Errors
-/// When an overlay cannot be read, or has no option that the target takes.
 pub fn outline(target: &Target, specs: &Path) -> Result<Vec<Step>, OverlayError> {
     let mut steps = vec![
         step("lock", &[], lock(target)),

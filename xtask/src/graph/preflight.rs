@@ -40,9 +40,6 @@ pub type Misfit = Mutex<Option<Report>>;
 
 impl BuildGraph<'_> {
     /// The stages of preflight. That of the report fails where something does not fit, and leaves the report in `misfit`.
-    ///
-    /// # Errors
-    /// When an input of a stage cannot be read.
     pub fn preflight<'s>(&'s self, misfit: &'s Misfit) -> anyhow::Result<Vec<Stage<'s>>> {
         // What is pinned, or a tree.
         let pin = match &self.kernel {

@@ -21,9 +21,6 @@ const TIME: &str = "time";
 impl BuildGraph<'_> {
     /// The stage that takes the release time from the clock, for just this content in place of a repository of the time `replaced`. The
     /// time is later than that, and no earlier than those in the packages' signatures, wherever the clock stands.
-    ///
-    /// # Errors
-    /// When an input of it cannot be written down.
     pub fn release_time<'s>(
         &'s self,
         signing: &'s Signing,
@@ -62,9 +59,6 @@ fn later(now: u64, replaced: Option<u64>, signed: u32) -> Result<u32, String> {
 }
 
 /// The time that the stage put out.
-///
-/// # Errors
-/// When it cannot be read.
 pub fn time(stage: &StageDir) -> anyhow::Result<u32> {
     let path = stage.path.join(TIME);
     let text = lustre_files::read_to_string(&path, lustre_files::TEXT)
@@ -82,9 +76,6 @@ pub struct Packages {
 
 impl Packages {
     /// Reads the stage's list.
-    ///
-    /// # Errors
-    /// When it cannot be read.
     pub fn of(sign: &StageDir) -> anyhow::Result<Self> {
         let outputs = sign.record.outputs.iter();
         let files = outputs.filter_map(|entry| match &entry.kind {
@@ -104,9 +95,6 @@ impl Packages {
     }
 
     /// The packages, as they are published.
-    ///
-    /// # Errors
-    /// When the stage did not put out a package that it lists.
     pub fn published(&self) -> anyhow::Result<Vec<SetPackage>> {
         let listed = self.listed.iter();
         let published = listed.map(|signed| {

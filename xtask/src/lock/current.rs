@@ -13,9 +13,6 @@ use crate::exit::Usage;
 use crate::place;
 
 /// What stands where the target's lock should be.
-///
-/// # Errors
-/// When it cannot be read.
 pub fn find(context: &Context) -> anyhow::Result<(PathBuf, LockState)> {
     let path = path(&context.target)?;
     let found = Lock::find(&path, &request(&context.target)?)?;
@@ -26,9 +23,6 @@ pub fn find(context: &Context) -> anyhow::Result<(PathBuf, LockState)> {
 }
 
 /// Whether `lock`, which is at `path`, answers what the target asks for now.
-///
-/// # Errors
-/// When it can be no lock of it, or what the target asks for cannot be read.
 pub fn answers(context: &Context, path: &Path, lock: &Lock) -> anyhow::Result<bool> {
     judge(context, path, lock)?;
     Ok(lock.request == request(&context.target)?)
@@ -56,9 +50,6 @@ fn is_of_this_machine(uri: &str) -> bool {
 }
 
 /// The target's lock; resolved and written where it is missing or outdated.
-///
-/// # Errors
-/// When `--locked` or `--offline` forbids that, or a source cannot be resolved.
 pub fn current(context: &Context) -> anyhow::Result<Lock> {
     let (path, found) = find(context)?;
     let what = match found {
@@ -82,9 +73,6 @@ pub fn current(context: &Context) -> anyhow::Result<Lock> {
 }
 
 /// A lock that pins nothing.
-///
-/// # Errors
-/// When what it would answer cannot be read.
 pub fn none(context: &Context) -> anyhow::Result<Lock> {
     let target = &context.target;
     let (files, trees) = (BTreeMap::new(), BTreeMap::new());
@@ -98,17 +86,11 @@ pub fn none(context: &Context) -> anyhow::Result<Lock> {
 }
 
 /// Where the target's lock is.
-///
-/// # Errors
-/// When there is no folder for it.
 pub fn path(target: &Target) -> Result<PathBuf, Usage> {
     Ok(target.lock_path(&place::locks()?))
 }
 
 /// Puts `lock` where the target's is.
-///
-/// # Errors
-/// When it cannot be written.
 pub fn write(context: &Context, lock: &Lock) -> anyhow::Result<()> {
     let path = path(&context.target)?;
     lock.write(&path)?;
@@ -125,9 +107,6 @@ fn request(target: &Target) -> anyhow::Result<Digest> {
 }
 
 /// A new lock; with `update`, of what is newest now.
-///
-/// # Errors
-/// When a source cannot be resolved.
 pub fn resolve(context: &Context, update: bool) -> anyhow::Result<Lock> {
     match context.target.distribution.kind {
         DistributionKind::Rehearsal => debian::resolve(context),

@@ -34,9 +34,6 @@ pub enum PinScope {
 }
 
 /// The pinned files that this run uses and that are not in the store.
-///
-/// # Errors
-/// When a pin has no digest.
 pub fn missing(context: &Context, lock: &Lock, wanted: PinScope) -> anyhow::Result<Vec<FilePin>> {
     // Two packages may be of the same bytes: one download.
     let mut missing: BTreeMap<&str, FilePin> = BTreeMap::new();
@@ -53,9 +50,6 @@ pub fn missing(context: &Context, lock: &Lock, wanted: PinScope) -> anyhow::Resu
 }
 
 /// Puts every pinned file that is not in the store there, checked by its digest.
-///
-/// # Errors
-/// When a file is missing and `--offline` is given, or it cannot be fetched any more.
 pub fn fetch(context: &Context, lock: &Lock, wanted: PinScope) -> anyhow::Result<()> {
     from_project(context, lock)?;
     let missing = missing(context, lock, wanted)?;
@@ -216,9 +210,6 @@ fn one(context: &Context, downloader: &Downloader<'_>, pin: &FilePin) -> anyhow:
 }
 
 /// Puts the pinned files into another store, so that a build there needs no network.
-///
-/// # Errors
-/// When a file cannot be copied.
 pub fn share_files(context: &Context, lock: &Lock, store: &Path) -> anyhow::Result<()> {
     let other = lustre_packaging::store::Store::open(
         store,

@@ -6,9 +6,6 @@ use lustre_packaging::target::Target;
 use crate::place;
 
 /// What is known against the target's Lustre with the kernel `version`, a `version-release`.
-///
-/// # Errors
-/// When what is known, or the overlay, cannot be read.
 pub fn misfit(target: &Target, version: &str) -> anyhow::Result<Option<Misfit>> {
     let Some((_, release)) = version.split_once('-') else {
         return Ok(None);

@@ -340,9 +340,6 @@ impl Maker<'_> {
 }
 
 /// The source package in the store, with its digest and its signature checked.
-///
-/// # Errors
-/// When it cannot be fetched, or is signed with no key of its repository.
 pub fn checked(
     context: &Context,
     downloader: &Downloader<'_>,

@@ -5,9 +5,6 @@ use lustre_packaging::boot::loader::{self, Entry};
 use super::chroot::Step;
 
 /// The entry that boots by default; none where nothing in the chroot makes boot entries.
-///
-/// # Errors
-/// When an entry or the environment is damaged, or cannot be read.
 pub fn default(step: &Step<'_>) -> Result<Option<Entry>, String> {
     let list = format!(
         "if [ -d {0} ]; then cd {0} && for one in *.conf; do if [ -e \"$one\" ]; then echo \"$one\"; fi; done; fi",

@@ -31,9 +31,6 @@ impl Server {
     pub const STAGES: [&str; 2] = [name::DISTRIBUTION, name::INSTALL_ROOT];
 
     /// The server that the stages of `graph` made.
-    ///
-    /// # Errors
-    /// When one of them did not run.
     pub fn of(graph: &BuildGraph<'_>, done: &BTreeMap<String, StageDir>) -> anyhow::Result<Self> {
         let distribution = session::folder(done, name::DISTRIBUTION)?;
         let updates = distribution.join(distro::build::UPDATES);

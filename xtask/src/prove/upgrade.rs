@@ -68,9 +68,6 @@ pub struct OnServer<'a> {
 
 impl<'a> OnServer<'a> {
     /// That of `step`.
-    ///
-    /// # Errors
-    /// When the key cannot be imported, or the base cannot be read.
     pub fn new(step: &'a Step<'a>) -> Result<Self, String> {
         step.run("rpm", &["--import", &Step::dist_file(KEY_FILE)])?;
         let later = guard::of_later_kernels(step)?.into_iter();

@@ -23,9 +23,6 @@ pub fn ready(context: &Context) -> anyhow::Result<Lock> {
 
 /// Runs the stages of `roots`, those that any repository is proven on, as far as the stages `taken`. What the lock pins is fetched where they
 /// take it from the store, which they do not where they are there.
-///
-/// # Errors
-/// When it cannot be fetched, or a stage fails.
 pub fn run_servers(
     context: &Context,
     lock: &Lock,

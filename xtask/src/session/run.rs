@@ -106,9 +106,6 @@ fn past(context: &Context, stages: &[Stage<'_>]) -> BTreeMap<String, Duration> {
 }
 
 /// A finished stage.
-///
-/// # Errors
-/// When it did not run.
 pub fn stage<'d>(
     done: &'d BTreeMap<String, StageDir>,
     stage: &str,

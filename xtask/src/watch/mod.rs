@@ -29,22 +29,18 @@ pub struct Report {
 /// A target that could not be looked at.
 #[derive(Debug, Serialize)]
 pub struct Failed {
-    /// Its name.
     pub target: String,
-    /// Why.
     pub error: String,
 }
 
 /// What was found of a target.
 #[derive(Debug, Serialize)]
 pub struct Watched {
-    /// Its name.
     pub target: String,
     /// Its release of Lustre.
     pub lustre: String,
     /// The kernel that its lock pins, as `version-release`.
     pub locked: String,
-    /// Its repositories.
     pub repositories: Vec<Repository>,
     /// Whether there is a kernel newer than the locked one that was not told yet.
     pub new: bool,
@@ -63,7 +59,6 @@ pub struct Watched {
 /// A repository of a target.
 #[derive(Debug, Serialize)]
 pub struct Repository {
-    /// Its id.
     pub id: String,
     /// Where it was found, before mirrors.
     pub location: String,
@@ -84,7 +79,6 @@ pub struct New {
     pub known: Compatibility,
     /// Whether the modules of the target's repository load on it; none where that is not known.
     pub compat: Option<Kernel>,
-    /// Why not.
     pub why_no_compat: Option<String>,
     /// The distribution's advisories of it.
     pub advisories: Vec<Advisory>,
@@ -95,14 +89,12 @@ pub struct New {
 pub struct Compatibility {
     /// `fail` where they are known not to go together, else `pass`.
     pub result: &'static str,
-    /// Why not.
     pub why: Option<String>,
 }
 
 /// An advisory of the distribution.
 #[derive(Debug, Serialize)]
 pub struct Advisory {
-    /// Its name.
     pub id: String,
     /// What it is for.
     pub kind: String,
@@ -112,7 +104,6 @@ pub struct Advisory {
     pub title: String,
     /// When it was issued.
     pub issued: Option<String>,
-    /// Its CVEs.
     pub cves: Vec<String>,
     /// The repository that has it.
     pub repository: String,
@@ -123,11 +114,9 @@ pub struct Advisory {
 pub struct Preflight {
     /// How it came out.
     pub result: Fits,
-    /// The kernel.
     pub kernel: String,
     /// Why it does not fit, or was not looked at, where no check says so.
     pub why: Option<String>,
-    /// The checks.
     pub checks: Vec<Check>,
 }
 

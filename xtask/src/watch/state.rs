@@ -40,8 +40,7 @@ impl State {
 
     /// What was seen of `target`, as long as its lock pins the kernel `locked`: for another, something else is new.
     ///
-    /// # Errors
-    /// When the file is there and cannot be read. One that is damaged, or of another version of the tool, says nothing.
+    /// One that is damaged, or of another version of the tool, says nothing.
     pub fn read(store: &Store, target: &str, locked: &str) -> anyhow::Result<Self> {
         let path = place(store, target);
         let text = lustre_files::if_there(lustre_files::read(&path, lustre_files::TEXT))
@@ -56,9 +55,6 @@ impl State {
     }
 
     /// Writes it whole or not at all.
-    ///
-    /// # Errors
-    /// When it cannot be written.
     pub fn write(&self, store: &Store) -> anyhow::Result<()> {
         let path = place(store, &self.target);
         let folder = store.watch_dir();

@@ -17,11 +17,9 @@ pub struct Expected<'a> {
 /// A check, judged.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct CheckOutcome {
-    /// Its name.
     pub name: String,
     /// What was seen.
     pub evidence: Vec<String>,
-    /// What is wrong.
     pub findings: Vec<String>,
     /// Why it did not run.
     pub not_run: Option<String>,

@@ -6,7 +6,6 @@ use lustre_files::help;
 /// What went wrong with apt or the archive.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The host is another system.
     #[error(
         "this target's packages are made from Debian's `{wanted}`, and this host is {found}{}",
         help!("run it on Debian `{wanted}`, or choose another target (`cargo xtask targets`)")
@@ -17,7 +16,6 @@ pub enum Error {
         /// What the host says it is.
         found: String,
     },
-    /// The host's sources do not name the archive.
     #[error(
         "none of this host's apt sources of Debian (`Origin: Debian`) has the suite `{suite}` with the component `{component}` for amd64{}",
         help!("add Debian's archive to the sources, or enable it (`apt-get indextargets` lists them)")
@@ -28,46 +26,35 @@ pub enum Error {
         /// The component asked for.
         component: String,
     },
-    /// A file or folder cannot be used.
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
-    /// apt failed.
     #[error("{doing}: {source}")]
     Apt {
         /// What it was to do.
         doing: String,
-        /// Why.
         source: process::Error,
     },
     /// apt's answer has another form than `'uri' file size SHA256:digest`.
     #[error("cannot parse apt's output: `{line}`")]
-    Answer {
-        /// The line.
-        line: String,
-    },
-    /// A pinned file is not in the archive any more.
+    Answer { line: String },
     #[error(
         "cannot fetch {file} from {uri}: {reason}. Debian's archive keeps only current versions{}",
         help!("`cargo xtask lock --update` pins those")
     )]
     Gone {
-        /// The file.
         file: String,
         /// Its place.
         uri: String,
         /// What the downloader says.
         reason: String,
     },
-    /// A file is another one than the pinned.
     #[error(
         "{file} from {uri} has SHA256 {found}, expected {pinned}; the archive or mirror is damaged, or the lock is for another one"
     )]
     Digest {
-        /// The file.
         file: String,
         /// Its place.
         uri: String,
-        /// Its digest.
         found: String,
         /// The pin's.
         pinned: String,

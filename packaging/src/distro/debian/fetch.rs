@@ -18,9 +18,6 @@ const BATCH: usize = 40;
 
 impl Apt {
     /// Sees to it that every pinned file lies in `into` with the right contents, and fetches what does not.
-    ///
-    /// # Errors
-    /// When a file is gone from the archive, or its contents are not those of the pin.
     pub fn fetch(&self, pins: &[FilePin], into: &Path) -> Result<(), Error> {
         fs::create_dir_all(into).map_err(at(into))?;
         let mut missing = Vec::new();

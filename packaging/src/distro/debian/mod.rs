@@ -114,18 +114,12 @@ pub struct Apt {
 impl Apt {
     /// Sets up a private state below `dir` and fetches the package lists, which apt checks against the archive's keys. What calls itself
     /// something else than Debian is left out, whatever its suites are called.
-    ///
-    /// # Errors
-    /// When the host is not the Debian release asked for, has no source for it, or the lists cannot be fetched.
     pub fn update(debian: &Debian, extra_suites: &[String], dir: &Path) -> Result<Self, Error> {
         check_host(Path::new("/etc"), &debian.codename)?;
         Self::update_from(debian, extra_suites, dir, None)
     }
 
     /// As [`update`](Self::update), with the sources of another configuration directory than `/etc/apt`, on any host with apt.
-    ///
-    /// # Errors
-    /// As [`update`](Self::update).
     pub fn update_from(
         debian: &Debian,
         extra_suites: &[String],
@@ -154,9 +148,6 @@ impl Apt {
     }
 
     /// As [`update`](Self::update), with the package lists as they are: enough to fetch what is pinned.
-    ///
-    /// # Errors
-    /// When the host is not the Debian release asked for, or has no source for it.
     pub fn open(debian: &Debian, extra_suites: &[String], dir: &Path) -> Result<Self, Error> {
         check_host(Path::new("/etc"), &debian.codename)?;
         let mut entries = of_host(debian, None)?;
@@ -216,9 +207,6 @@ impl Apt {
 
     /// Pins everything the recipe takes from Debian: its seeds with what they need, less what it drops, and the packages
     /// that come from other suites. Sorted by name.
-    ///
-    /// # Errors
-    /// When apt finds no set of packages that fits together.
     pub fn resolve(&self, recipe: &Recipe) -> Result<Vec<PackagePin>, Error> {
         let seeds: Vec<&str> = recipe.debian.seeds.iter().map(String::as_str).collect();
         let mut pins: BTreeMap<String, PackagePin> = self
@@ -297,9 +285,6 @@ impl Apt {
     }
 
     /// Pins the files of a source package: its `.dsc` and archives. Without a version, the newest of the suite.
-    ///
-    /// # Errors
-    /// When apt does not find it.
     pub fn resolve_source(
         &self,
         name: &str,

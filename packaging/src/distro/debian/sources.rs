@@ -25,9 +25,6 @@ pub const FORMAT: &str =
     "$(ORIGIN)\t$(RELEASE)\t$(COMPONENT)\t$(ARCHITECTURE)\t$(REPO_URI)\t$(SOURCESENTRY)";
 
 /// Reads that answer, as far as it is of packages for this architecture.
-///
-/// # Errors
-/// A line of another form.
 pub fn asked(answer: &str) -> Result<Vec<IndexTarget>, String> {
     let mut all = Vec::new();
     for line in answer.lines().filter(|line| !line.is_empty()) {
@@ -60,9 +57,7 @@ pub fn asked(answer: &str) -> Result<Vec<IndexTarget>, String> {
 pub struct Entry {
     /// Where the archive is.
     pub uri: String,
-    /// The suite.
     pub suite: String,
-    /// The component.
     pub component: String,
     /// What else the host's entry says.
     pub options: Options,

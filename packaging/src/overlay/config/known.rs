@@ -9,23 +9,13 @@ use walkdir::WalkDir;
 /// A tree whose options cannot be told.
 #[derive(Debug, thiserror::Error)]
 pub enum KnownError {
-    /// A file or folder cannot be read.
     #[error("cannot read {}: {source}", path.display())]
-    Read {
-        /// The path.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// There are no Kconfig files.
+    Read { path: PathBuf, source: io::Error },
     #[error("{}: no Kconfig file declares an option; this is not an unpacked kernel source", .0.display())]
     NotAKernel(PathBuf),
 }
 
 /// The names, without `CONFIG_`, of all options that any Kconfig file below `tree` declares, whatever the architecture.
-///
-/// # Errors
-/// Unreadable files, and a tree that declares none.
 pub fn known_symbols(tree: &Path) -> Result<BTreeSet<String>, KnownError> {
     let mut symbols = BTreeSet::new();
     // These folders hold most of the files and none of the options.

@@ -9,14 +9,12 @@ use super::{Config, ConfigError, Value};
 pub struct Fragment<'a> {
     /// Its name, for provenance and messages.
     pub name: &'a str,
-    /// Its text.
     pub text: &'a str,
 }
 
 /// What an option is meant to be, and who said so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Setting {
-    /// The value.
     pub value: Value,
     /// The name of the fragment, or of the base config.
     pub from: String,
@@ -40,9 +38,6 @@ pub struct Merged {
 /// Merges `fragments` into `base`. A later fragment overrules an earlier one, and every fragment the base.
 ///
 /// The base's comments stay: some specs read the architecture from its first line.
-///
-/// # Errors
-/// A line that cannot be read, with the file it is in.
 pub fn merge(base: Fragment<'_>, fragments: &[Fragment<'_>]) -> Result<Merged, ConfigError> {
     let base_config = Config::parse(base.text, base.name)?;
     let mut settings = BTreeMap::new();

@@ -53,7 +53,6 @@ impl Value {
 pub struct Entry {
     /// The option, with its `CONFIG_`.
     pub option: String,
-    /// Its value.
     pub value: Value,
     /// Its line, counted from 1.
     pub line: usize,
@@ -71,19 +70,16 @@ pub struct Config {
 /// A config that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
-    /// A line is neither an option nor a comment.
     #[error("{name}, line {line}: {problem}: `{text}`")]
     Malformed {
         /// The config's name.
         name: String,
         /// The line, counted from 1.
         line: usize,
-        /// What is wrong.
         problem: &'static str,
         /// The line's text.
         text: String,
     },
-    /// An option has two different values.
     #[error("{name}, line {line}: {option} has another value on line {first}{}", help!("keep one"))]
     Contradiction {
         /// The config's name.
@@ -92,16 +88,12 @@ pub enum ConfigError {
         line: usize,
         /// The first line.
         first: usize,
-        /// The option.
         option: String,
     },
 }
 
 impl Config {
     /// Parses a config or a fragment; `name` is used in messages.
-    ///
-    /// # Errors
-    /// See [`ConfigError`].
     pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
         let mut config = Config::default();
         let mut seen: BTreeMap<String, usize> = BTreeMap::new();

@@ -44,10 +44,8 @@ pub struct PatchResult {
 /// A series that could not be tried or that does not apply.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// A patch cannot be read.
     #[error(transparent)]
     Parse(#[from] PatchError),
-    /// A file or folder cannot be used.
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
     /// A file the patch touches is reached through a symbolic link that leaves the tree, or is no regular file.
@@ -57,11 +55,9 @@ pub enum ApplyError {
         tree.display()
     )]
     Unsafe {
-        /// The patch.
         patch: String,
         /// The file, as the patch names it.
         file: PathBuf,
-        /// The tree.
         tree: PathBuf,
     },
     /// `patch` is not there.
@@ -76,8 +72,7 @@ fn removed(work: &Path) -> Result<(), ApplyError> {
 
 /// Tries `patches` on `tree`, one upon the other, without changing the tree; with one result per patch, in order.
 ///
-/// # Errors
-/// When a patch cannot be read or is unsafe, or `patch` cannot be run. A patch that does not apply is no error here but has failures.
+/// A patch that does not apply is no error here but has failures.
 pub fn survey(
     tree: &Path,
     patches: &[NamedPatch],
@@ -87,9 +82,6 @@ pub fn survey(
 }
 
 /// As [`survey`], and leaves in `tree` all that applies: a copy that others are tried on.
-///
-/// # Errors
-/// As [`survey`], and when the tree cannot be written.
 pub fn survey_on(
     tree: &Path,
     patches: &[NamedPatch],

@@ -64,13 +64,11 @@ pub enum LineKind {
 /// A patch that cannot be read. Line numbers are those of the patch file, counted from 1.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PatchError {
-    /// There is no diff in the file.
     #[error("{patch}: it contains no diff (no `---`/`+++` headers and no git headers)")]
     Empty {
         /// The patch's name.
         patch: String,
     },
-    /// A path in a header is absolute or climbs out of the tree.
     #[error("{patch}, line {line}: the path `{path}` leaves the tree; the patch is refused")]
     Traversal {
         /// The patch's name.
@@ -80,19 +78,16 @@ pub enum PatchError {
         /// The path as it stands there.
         path: String,
     },
-    /// A header that is not understood or not complete.
     #[error("{patch}, line {line}: {problem}: `{text}`")]
     Header {
         /// The patch's name.
         patch: String,
         /// The header's line.
         line: usize,
-        /// What is wrong.
         problem: &'static str,
         /// The line's text.
         text: String,
     },
-    /// A hunk's body has not the number of lines its header says.
     #[error(
         "{patch}, line {line}: hunk {hunk} of {file} says {expected_old} old and {expected_new} new lines but has {old} \
          and {new} or more (the body ends at line {end}); the header or the body was edited by hand, recount it"
@@ -104,7 +99,6 @@ pub enum PatchError {
         line: usize,
         /// The hunk's number in its file, counted from 1.
         hunk: usize,
-        /// The file.
         file: String,
         /// Old lines by the header.
         expected_old: usize,

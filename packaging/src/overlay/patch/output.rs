@@ -13,13 +13,11 @@ pub(super) const BUSY: Duration = Duration::from_secs(60);
 /// One reason why a patch does not apply.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
-    /// A hunk found no place.
     #[error(
         "{}: hunk {hunk} (line {line} of the patch) does not apply near line {near}",
         file.display()
     )]
     Hunk {
-        /// The file.
         file: PathBuf,
         /// The hunk's number among those of this file in this patch, counted from 1.
         hunk: usize,
@@ -28,13 +26,11 @@ pub enum Failure {
         /// The line of the file at which it was expected.
         near: usize,
     },
-    /// The file to change is not there.
     #[error("{}: the tree has no such file", .0.display())]
     NoFile(PathBuf),
     /// The patch, or its part for this file, is already in the tree.
     #[error("{}: the patch seems to be applied already (or is reversed)", .0.display())]
     AlreadyApplied(PathBuf),
-    /// A file to delete has more content than the patch removes.
     #[error("{}: not empty after the patch that deletes it", .0.display())]
     NotEmpty(PathBuf),
     /// `patch` made a file of what does not look like a unified diff to us.

@@ -42,8 +42,7 @@ struct GitHeader {
 impl Patch {
     /// Parses the bytes of a patch file; `name` is used in messages.
     ///
-    /// # Errors
-    /// See [`PatchError`]. A binary diff in git's form is refused, GNU `patch` cannot apply it.
+    /// A binary diff in git's form is refused, GNU `patch` cannot apply it.
     pub fn parse(content: &[u8], name: &str) -> Result<Self, PatchError> {
         Parser::new(content, name).run()
     }

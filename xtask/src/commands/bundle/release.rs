@@ -35,9 +35,6 @@ pub fn is_first(path: &str) -> bool {
 }
 
 /// Writes the repository at `dist`, or where the target's is, as the archive `output`; or gives the checks, where one does not hold.
-///
-/// # Errors
-/// When it cannot be read or written.
 pub fn write(
     arguments: &BundleArgs,
     dist: Option<&Path>,

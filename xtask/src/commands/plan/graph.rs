@@ -9,7 +9,6 @@ use crate::ui;
 /// A stage in the picture.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node {
-    /// Its name.
     pub stage: String,
     /// The stages it needs.
     pub needs: Vec<String>,

@@ -27,7 +27,6 @@ use crate::ui;
 pub enum Seen {
     /// What was published, whole.
     Whole {
-        /// Where.
         url: String,
         /// Why dnf did not read it, where it did not.
         without_dnf: Option<String>,
@@ -35,12 +34,7 @@ pub enum Seen {
         check: Look,
     },
     /// Something else.
-    Broken {
-        /// Where.
-        url: String,
-        /// What is wrong.
-        why: String,
-    },
+    Broken { url: String, why: String },
     /// Nobody looked, for this reason.
     NotLooked(String),
 }
@@ -70,9 +64,6 @@ impl Seen {
 const NONE: &str = "none";
 
 /// That `url` can be looked at.
-///
-/// # Errors
-/// When it is none.
 pub fn judge(url: &str) -> Result<(), Usage> {
     let bad = |why: String| {
         Usage::new(advised(
@@ -103,9 +94,6 @@ fn place<'a>(
 }
 
 /// Before anything is sent: that what was asked for can be done afterwards.
-///
-/// # Errors
-/// When nobody knows where to look.
 pub fn can_look(arguments: &PlaceArgs, from: Option<&Path>, source: &Source) -> Result<(), Usage> {
     if arguments.check == Look::Index {
         return Ok(());
@@ -119,9 +107,6 @@ pub fn can_look(arguments: &PlaceArgs, from: Option<&Path>, source: &Source) -> 
 }
 
 /// Looks, and says what was seen `below` the URL of the place; `from` is the folder that it was published from.
-///
-/// # Errors
-/// When it cannot be looked at for a reason that is this machine's.
 pub fn look(
     arguments: &PlaceArgs,
     from: Option<&Path>,

@@ -31,9 +31,6 @@ pub struct Folder {
 
 impl Folder {
     /// The folder `path`, which need not be there, for the repository at `dist`, where there is one.
-    ///
-    /// # Errors
-    /// When it is no folder, or one of the two is in the other.
     pub fn new(path: &Path, dist: Option<&Path>) -> anyhow::Result<Self> {
         let refused = |why: &dyn Display| {
             let what = format_args!("cannot publish to {}: {why}", path.display());

@@ -16,9 +16,6 @@ use crate::ui;
 const UNPROVEN: i32 = 3;
 
 /// Fetches what is served at `url`, and proves and installs it, where that is asked for; or gives why it is not what it has to be.
-///
-/// # Errors
-/// When that cannot be done here.
 pub fn installs(
     arguments: &PlaceArgs,
     url: &str,

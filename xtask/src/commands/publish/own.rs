@@ -16,9 +16,6 @@ pub struct Own {
 
 impl Own {
     /// In the store: what a killed run leaves there, the next one removes.
-    ///
-    /// # Errors
-    /// When there can be no store.
     pub fn open(command: &str, arguments: &TargetArgs) -> anyhow::Result<Self> {
         let folder = context::store_folder(arguments.store.as_deref())?;
         let who = context::who(command, arguments);

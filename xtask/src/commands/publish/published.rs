@@ -39,9 +39,6 @@ struct Told {
 }
 
 /// Looks at what is there.
-///
-/// # Errors
-/// When it cannot be read, or is something else than a repository.
 pub fn look(destination: &dyn Destination, scratch: &Path) -> anyhow::Result<Seen> {
     let listing = destination.list()?;
     let (prefix, told) = match publishing::there(&listing) {
@@ -226,9 +223,6 @@ fn know_at(listing: &mut Listing, release: &Release, at: impl Fn(&str) -> String
 }
 
 /// That the repository may take the place of what is there; with `anyway`, gives what speaks against it.
-///
-/// # Errors
-/// When it may not.
 pub fn follows(
     place: &Place,
     source: &Source,

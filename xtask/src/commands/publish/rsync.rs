@@ -36,9 +36,6 @@ pub struct Rsync {
 
 impl Rsync {
     /// The place `to`, without a slash at its end.
-    ///
-    /// # Errors
-    /// When there can be no temporary folder.
     pub fn new(to: &str) -> anyhow::Result<Self> {
         Ok(Self {
             to: format!("{to}/"),

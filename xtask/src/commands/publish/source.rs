@@ -27,9 +27,6 @@ pub struct Source {
 const RECORDED: &str = "proof";
 
 /// The repository at `dist`; or the checks, where one of them does not hold: their logs are in the folder `logs`.
-///
-/// # Errors
-/// When it cannot be read.
 pub fn proven(
     dist: &Path,
     expected: &Expected,
@@ -156,9 +153,6 @@ fn sized(mut release: Release, dist: &Path) -> anyhow::Result<Release> {
 }
 
 /// The key's file, read as text.
-///
-/// # Errors
-/// When it cannot be read.
 pub fn key_of(root: &Path) -> std::io::Result<String> {
     lustre_files::read_no_link_to_string(root.join(repo_file::KEY_FILE), lustre_files::SOURCE)
 }

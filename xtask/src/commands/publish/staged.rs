@@ -36,9 +36,6 @@ impl Drop for Links {
 impl<'s> Staged<'s> {
     /// Fetches it; none where nothing is staged. What is not there is missing in it. What lies on this machine is linked and not copied, below the
     /// place itself where `scratch` is elsewhere, unless nothing may be written there.
-    ///
-    /// # Errors
-    /// When it cannot be fetched.
     pub fn fetch(
         destination: &dyn Destination,
         seen: &'s Seen,

@@ -41,9 +41,6 @@ struct Item {
 
 impl ObjectStore {
     /// The place `remote`.
-    ///
-    /// # Errors
-    /// When there can be no temporary folder.
     pub fn new(remote: &str, s3: bool) -> anyhow::Result<Self> {
         Ok(Self {
             remote: remote.to_owned(),

@@ -41,9 +41,6 @@ pub struct PreviousRelease {
 
 impl PreviousRelease {
     /// That at `output`, if one is there.
-    ///
-    /// # Errors
-    /// When what is there does not say what it is.
     pub fn at(output: &Path) -> anyhow::Result<Option<Self>> {
         Self::read(output).with_context(|| {
             format!(
@@ -54,9 +51,6 @@ impl PreviousRelease {
     }
 
     /// The repository at `folder`, if one is there.
-    ///
-    /// # Errors
-    /// When what is there does not say what it is.
     pub fn read(folder: &Path) -> anyhow::Result<Option<Self>> {
         let file = folder.join(manifest::FILE);
         if lustre_files::if_there(std::fs::symlink_metadata(&file))?.is_none() {
@@ -179,9 +173,6 @@ impl PreviousRelease {
     }
 
     /// The releases that may be kept where everything is signed with `key`.
-    ///
-    /// # Errors
-    /// When it has a time that no release has.
     pub fn candidates(&self, key: &PublicKey, target: &Target) -> anyhow::Result<Vec<Candidate>> {
         let unfit = self
             .of_another(target)
@@ -265,9 +256,6 @@ impl PreviousRelease {
     }
 
     /// The rules of `overruled` that are needed for what contradicts this one.
-    ///
-    /// # Errors
-    /// When another rule is broken.
     pub fn judge(
         &self,
         found: &[Contradiction],
@@ -316,9 +304,6 @@ fn release_package(target: &Target) -> String {
 }
 
 /// All that contradicts `before`.
-///
-/// # Errors
-/// When what the target tells servers cannot be written.
 pub fn contradictions(
     before: &PreviousRelease,
     target: &Target,

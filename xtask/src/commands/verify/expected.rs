@@ -22,10 +22,7 @@ pub enum Expected {
         from: String,
     },
     /// A key that proves nothing: its owner took it back, it has ended, or it is too weak.
-    Refused {
-        /// Why.
-        why: String,
-    },
+    Refused { why: String },
     /// Nobody has said.
     Unknown,
     /// Nobody has said, and the user takes the repository's own on its word.
@@ -38,9 +35,6 @@ pub const NOT_INSTALLED: &str =
 
 impl Expected {
     /// What the command line and the environment say; else this machine's development key, if there is one.
-    ///
-    /// # Errors
-    /// When a key that is named cannot be read.
     pub fn of(
         public_key: Option<&str>,
         key: &KeyArgs,

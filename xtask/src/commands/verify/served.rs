@@ -41,9 +41,6 @@ const LARGEST: u64 = 64 << 20;
 const MOST: usize = 1000;
 
 /// The URL that `path` is, if it is one.
-///
-/// # Errors
-/// When it is one that nothing lies below.
 pub fn url(path: &Path) -> Result<Option<Location>, Usage> {
     let Some(text) = path.to_str().filter(|text| text.contains("://")) else {
         return Ok(None);
@@ -63,7 +60,6 @@ pub fn url(path: &Path) -> Result<Option<Location>, Usage> {
 pub struct Fetched {
     /// The folder that it is in, removed with this.
     _folder: TempDir,
-    /// The repository.
     pub tree: PathBuf,
     /// What was seen of it where it is served.
     pub check: Check,
@@ -71,9 +67,6 @@ pub struct Fetched {
 
 /// Fetches what is at `url`, whatever of it is on this machine already; or gives the checks, where one of them does not hold. `name` hears which
 /// target its signed manifest names, before anything else is fetched.
-///
-/// # Errors
-/// When there is no repository, the target is none, or this machine cannot fetch it.
 pub fn fetch(
     context: &Context,
     url: &Location,

@@ -48,9 +48,6 @@ pub struct Signatures {
 }
 
 /// The checks of the key, of the signatures and of the age: what needs the least trust.
-///
-/// # Errors
-/// When the key that it brings cannot be read.
 pub fn signatures(
     context: &Context,
     dist: &Path,
@@ -109,9 +106,6 @@ pub fn signatures(
 }
 
 /// The key that the repository at `dist` brings, compared with the one expected; and that key.
-///
-/// # Errors
-/// When there is no such key.
 pub fn key_check(
     context: &Context,
     dist: &Path,
