@@ -87,6 +87,7 @@ fn measured(world: &World, row: &Row) -> Result<Measured> {
         "sign" => signing::small(world),
         "sign-large" => signing::large(world),
         "clone" => target::clone(world),
+        "stage" => target::stage(world),
         "unchanged" => target::unchanged(world),
         "verify" => target::verify(world),
         "preflight" => target::preflight(world),

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use lustre_packaging::process;
 use lustre_repo_tests::command_line::{CARGO_SAYS, of_checkout, program, project};
 use walkdir::WalkDir;
@@ -16,14 +16,15 @@ use crate::world::{NotHere, World};
 fn tool(world: &World, words: &[&str]) -> Command {
     let tool = world.options.tool.as_deref();
     let mut command = Command::new(tool.unwrap_or_else(|| program()));
-    command
-        .args(words)
-        .args(["--target", &world.options.target])
-        .env(CARGO_SAYS, of_checkout())
-        .current_dir(project());
+    let (name, rest) = words.split_first().unwrap_or((&"--help", &[]));
+    command.arg(name).args(["--target", &world.options.target]);
     if let Some(store) = &world.options.store {
         command.arg("--store").arg(store);
     }
+    command
+        .args(rest)
+        .env(CARGO_SAYS, of_checkout())
+        .current_dir(project());
     command
 }
 
@@ -60,10 +61,7 @@ pub fn clone(world: &World) -> Result<Measured> {
         command.arg("clone").arg(&root).arg(&folder);
         command
     })
-    .prepared(|| {
-        fs::remove_dir_all(&folder)?;
-        Ok(fs::create_dir(&folder)?)
-    });
+    .prepared(|| world.new_folder("clone").map(drop));
     alone(world.options.rounds, world.folder(), &ours)
 }
 
@@ -80,6 +78,29 @@ fn newest_root(stages: &Path) -> Option<PathBuf> {
     found.into_iter().max().map(|(_, root)| root)
 }
 
+/// The stage whose overhead is measured: the shortest that has rpmbuild compile.
+const STAGE: &str = "lustre";
+
+/// A whole stage, from the plan to the comparison with what was built before, beside its rpmbuild alone, in the same root.
+pub fn stage(world: &World) -> Result<Measured> {
+    // It says how long rpmbuild took, so what opens the root does not count.
+    const BY_HAND: &str = "umask 022; rpm -i /srv/srpms/*.src.rpm; cat /proc/uptime; \
+        rpmbuild -bb --noclean build/SPECS/*.spec >build.log 2>&1; cat /proc/uptime";
+    dist(world)?;
+    let ours = Side::new(|| tool(world, &["build", "--rebuild", STAGE]));
+    let theirs =
+        Side::new(|| tool(world, &["shell", STAGE, "--", "sh", "-ec", BY_HAND])).timed(|output| {
+            let text = String::from_utf8_lossy(output);
+            let uptime = |line: &str| line.split(' ').next()?.parse::<f64>().ok();
+            let times: Vec<f64> = text.lines().filter_map(uptime).collect();
+            match times[..] {
+                [start, end] => Ok(end - start),
+                _ => bail!("it does not say how long rpmbuild took: {text}"),
+            }
+        });
+    pair(world.options.rounds, world.folder(), &ours, &theirs)
+}
+
 /// The whole of `cargo xtask repo`, where all of it is in the store, without cargo.
 pub fn unchanged(world: &World) -> Result<Measured> {
     dist(world)?;
@@ -89,6 +110,8 @@ pub fn unchanged(world: &World) -> Result<Measured> {
         .iter()
         .filter(|stage| stage["runs"].as_bool() == Some(true))
         .filter_map(|stage| stage["stage"].as_str())
+        // That is for `repo --prove boot`.
+        .filter(|stage| *stage != "boot")
         .collect();
     if !runs.is_empty() {
         return Err(NotHere(format!(

@@ -177,28 +177,24 @@ impl<'a> Universe<'a> {
     }
 
     fn all_providers(&self, capability: &Entry) -> Vec<usize> {
-        let mut found: Vec<usize> = Vec::new();
-        for (at, nth) in self
-            .by_name
-            .get(capability.name.as_str())
-            .into_iter()
-            .flatten()
-        {
-            if self.members[*at].package.provides[*nth].overlaps(capability) {
-                found.push(*at);
-            }
-        }
-        if capability.flags.is_none() {
-            found.extend(
-                self.by_file
-                    .get(capability.name.as_str())
-                    .into_iter()
-                    .flatten(),
-            );
-        }
+        let mut found: Vec<usize> = self.each_provider(capability).collect();
         found.sort_unstable();
         found.dedup();
         found
+    }
+
+    /// The packages that provide `capability`, in no order, and some of them more than once.
+    fn each_provider(&self, capability: &Entry) -> impl Iterator<Item = usize> {
+        let by_name = self.by_name.get(capability.name.as_str());
+        let by_name = by_name
+            .into_iter()
+            .flatten()
+            .filter(|(at, nth)| self.members[*at].package.provides[*nth].overlaps(capability));
+        let by_file = self.by_file.get(capability.name.as_str());
+        let by_file = by_file.filter(|_| capability.flags.is_none());
+        by_name
+            .map(|(at, _)| *at)
+            .chain(by_file.into_iter().flatten().copied())
     }
 
     /// Whether `requirement` can be met by packages for which `usable` holds.
@@ -213,7 +209,8 @@ impl<'a> Universe<'a> {
         };
         match requirement {
             Requirement::Plain(c) if c.name.starts_with("rpmlib(") => true,
-            Requirement::Plain(_) | Requirement::With(_) | Requirement::Without(..) => self
+            Requirement::Plain(c) => self.each_provider(c).any(|at| usable(&self.members[at])),
+            Requirement::With(_) | Requirement::Without(..) => self
                 .packages_for(requirement)
                 .into_iter()
                 .any(|at| usable(&self.members[at])),

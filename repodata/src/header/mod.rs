@@ -5,6 +5,8 @@
 mod relations;
 mod text;
 
+use std::borrow::Cow;
+
 use lustre_rpm_header::Headers;
 use rpm::{IndexSignatureTag as Sig, IndexTag as Tag};
 
@@ -20,8 +22,8 @@ const CHANGELOGS: usize = 10;
 /// What the header says of the package. Location, checksum, file size and file time are the caller's to add.
 pub(super) fn package(headers: &Headers) -> Result<Package, String> {
     let text = |tag: Tag, what: &str| match headers.text(tag as u32)? {
-        None => Ok(String::new()),
-        Some(bytes) => to_text(bytes, what),
+        None => Ok::<_, String>(String::new()),
+        Some(bytes) => Ok(to_text(bytes, what)?.into_owned()),
     };
     let number = |tag: Tag| Ok::<_, String>(headers.number(tag as u32)?.unwrap_or(0));
     let epoch = number(Tag::RPMTAG_EPOCH)?;
@@ -142,7 +144,7 @@ fn files(headers: &Headers) -> Result<Vec<File>, String> {
             .and_then(|index| folders.get(index))
             .ok_or_else(|| format!("file {number} is in an unknown folder"))?;
         files.push(File {
-            path: to_text(&[folder, *name].concat(), "path of a file")?,
+            path: path(folder, name)?,
             kind: if modes[number] & 0o170_000 == 0o040_000 {
                 FileKind::Dir
             } else if flags[number] & GHOST != 0 {
@@ -153,6 +155,16 @@ fn files(headers: &Headers) -> Result<Vec<File>, String> {
         });
     }
     Ok(files)
+}
+
+/// The path of a file, which is one text: neither part of it need be UTF-8 by itself.
+fn path(folder: &[u8], name: &[u8]) -> Result<String, String> {
+    let whole = [folder, name].concat();
+    match to_text(&whole, "path of a file")? {
+        Cow::Owned(text) => Ok(text),
+        // As it is.
+        Cow::Borrowed(_) => String::from_utf8(whole).map_err(|error| error.to_string()),
+    }
 }
 
 /// The newest entries, oldest first. Of entries of the same time, the newer ones get later times, a second apart.
@@ -186,7 +198,7 @@ fn changelogs(headers: &Headers) -> Result<Vec<Changelog>, String> {
         entries.push(Changelog {
             author: author.trim_end_matches(' ').to_owned(),
             date,
-            text: to_text(text, "text of a changelog entry")?,
+            text: to_text(text, "text of a changelog entry")?.into_owned(),
         });
     }
     entries.reverse();

@@ -87,7 +87,7 @@ struct Raw<'a> {
     version: &'a [u8],
 }
 
-impl Raw<'_> {
+impl<'a> Raw<'a> {
     fn entry(&self) -> Result<Entry, String> {
         let name = to_text(self.name, "name of a dependency")?;
         let version = to_text(self.version, "version of a dependency")?;
@@ -100,7 +100,7 @@ impl Raw<'_> {
             ));
         }
         Ok(Entry {
-            name,
+            name: name.into_owned(),
             flags,
             evr: flags.and(evr),
             pre: false,
@@ -108,7 +108,7 @@ impl Raw<'_> {
     }
 
     /// What two equal entries have in common.
-    fn identity(&self) -> (&[u8], u64, &[u8]) {
+    fn identity(&self) -> (&'a [u8], u64, &'a [u8]) {
         let flags = Flag::from_sense((self.sense & 0xf) as u32);
         (
             self.name,
@@ -160,10 +160,7 @@ pub(super) fn add(headers: &Headers, package: &mut Package) -> Result<(), String
         let entries: Vec<Entry> = raws.iter().map(Raw::entry).collect::<Result<_, _>>()?;
         package.relation_mut(relation).extend(entries);
         if relation == Relation::Provides {
-            provided.extend(raws.iter().map(|raw| {
-                let (name, flags, version) = raw.identity();
-                (name.to_vec(), flags, version.to_vec())
-            }));
+            provided.extend(raws.iter().map(Raw::identity));
         }
     }
     old_weak(headers, package)
@@ -173,27 +170,25 @@ pub(super) fn add(headers: &Headers, package: &mut Package) -> Result<(), String
 /// the C library's symbols (last in the list).
 fn requires(
     raws: &[Raw<'_>],
-    provided: &HashSet<(Vec<u8>, u64, Vec<u8>)>,
+    provided: &HashSet<(&[u8], u64, &[u8])>,
     package: &mut Package,
 ) -> Result<(), String> {
-    let own: HashSet<String> = package
+    let own: HashSet<&str> = package
         .files
         .iter()
-        .filter(|file| is_primary(&file.path))
-        .map(|file| file.path.clone())
+        .map(|file| file.path.as_str())
+        .filter(|path| is_primary(path))
         .collect();
     // Only the latest entry of a name counts as repeated, so this is no set of entries.
     let mut latest: HashMap<&[u8], (u64, &[u8], bool)> = HashMap::new();
     let mut libc: Option<Entry> = None;
     for raw in raws {
         let (name, flags, version) = raw.identity();
-        if name.starts_with(b"rpmlib(")
-            || provided.contains(&(name.to_vec(), flags, version.to_vec()))
-        {
+        if name.starts_with(b"rpmlib(") || provided.contains(&(name, flags, version)) {
             continue;
         }
         let mut entry = raw.entry()?;
-        if entry.name.starts_with('/') && own.contains(&entry.name) {
+        if entry.name.starts_with('/') && own.contains(entry.name.as_str()) {
             continue;
         }
         entry.pre = raw.sense & PRE != 0;

@@ -1,8 +1,10 @@
 //! Texts of a header.
 
+use std::borrow::Cow;
+
 /// A header's text. What is not UTF-8 is taken as Latin-1, without that set's control range (0x80 to 0xbf), as
 /// createrepo_c does. Characters that XML cannot hold are refused, as there.
-pub(super) fn to_text(bytes: &[u8], what: &str) -> Result<String, String> {
+pub(super) fn to_text<'b>(bytes: &'b [u8], what: &str) -> Result<Cow<'b, str>, String> {
     if let Some(byte) = bytes
         .iter()
         .find(|byte| **byte < 32 && !matches!(byte, b'\t' | b'\n' | b'\r'))
@@ -13,11 +15,11 @@ pub(super) fn to_text(bytes: &[u8], what: &str) -> Result<String, String> {
         ));
     }
     match std::str::from_utf8(bytes) {
-        Ok(text) if text.contains(['\u{fffe}', '\u{ffff}']) => Err(format!(
+        Ok(text) if !text.is_ascii() && text.contains(['\u{fffe}', '\u{ffff}']) => Err(format!(
             "the {what} has a character that XML cannot hold: {}",
             text.escape_debug()
         )),
-        Ok(text) => Ok(text.to_owned()),
+        Ok(text) => Ok(text.into()),
         Err(_) => Ok(bytes
             .iter()
             .filter(|byte| !(0x80..=0xbf).contains(*byte))

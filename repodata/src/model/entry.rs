@@ -176,23 +176,27 @@ impl Evr {
     /// this is not the order of `Ord`.
     #[must_use]
     pub fn compare(&self, other: &Self) -> Ordering {
-        self.as_rpm(true).cmp(&other.as_rpm(true))
+        self.compare_with(other, true)
     }
 
     /// rpm's comparison of two dependencies' versions: where either has no release, releases are not compared.
     #[must_use]
     pub fn compare_as_dependency(&self, other: &Self) -> Ordering {
         let with_release = self.release.is_some() && other.release.is_some();
-        self.as_rpm(with_release).cmp(&other.as_rpm(with_release))
+        self.compare_with(other, with_release)
     }
 
-    fn as_rpm(&self, with_release: bool) -> rpm_version::Evr<'_> {
+    fn compare_with(&self, other: &Self, with_release: bool) -> Ordering {
+        // Epochs are numbers already, and need not become texts for each comparison.
+        self.epoch.cmp(&other.epoch).then_with(|| {
+            self.without_epoch(with_release)
+                .cmp(&other.without_epoch(with_release))
+        })
+    }
+
+    fn without_epoch(&self, with_release: bool) -> rpm_version::Evr<'_> {
         let release = self.release.as_deref().filter(|_| with_release);
-        rpm_version::Evr::new(
-            std::borrow::Cow::Owned(self.epoch.to_string()),
-            self.version.as_str().into(),
-            release.unwrap_or_default().into(),
-        )
+        rpm_version::Evr::new("", self.version.as_str(), release.unwrap_or_default())
     }
 }
 
