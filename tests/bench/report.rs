@@ -15,7 +15,7 @@ use crate::statistics::{median, spread};
 use crate::world::{THREADS, World};
 
 /// Lines between which `docs/performance.md` has the table.
-const BEGIN: &str = "<!-- made by `cargo xtask bench --write` -->";
+const BEGIN: &str = "<!-- made by `cargo xtask bench --write docs/performance.md` -->";
 const END: &str = "<!-- end -->";
 
 /// What became of a row.

@@ -144,21 +144,30 @@ fn a_release_goes_the_way_of_its_workflow() {
         refused.stdout.contains("kernel-root/packages.txt differs"),
         "{refused:?}"
     );
-    let sign = runner.lines("sign", "1");
-    let refused = runner.runs(&sign[0], true);
+    // Nothing is published yet.
+    let [before, sign, carry] = &runner.lines("sign", "1")[..] else {
+        panic!("{:?}", runner.lines("sign", "1"));
+    };
+    assert!(
+        arguments(before).unwrap().starts_with("verify "),
+        "{before}"
+    );
+    let refused = runner.runs(sign, true);
     assert_eq!(refused.code, 3, "{refused:?}");
     assert!(refused.stderr.contains("nothing was signed"), "{refused:?}");
     assert!(!runner.folder.join("dist").exists());
     runner.done("build", "2", false);
     let checkout = fs::metadata(project().join("dist/rehearsal/SHA256SUMS")).ok();
 
-    let signed = runner.done("sign", "1", true);
-    assert!(
-        signed[0].stderr.contains("nothing is built"),
-        "{:?}",
-        signed[0]
-    );
-    assert!(!signed[0].stderr.contains("rpmbuild"), "{:?}", signed[0]);
+    let signs = |line: &str| {
+        let ran = runner.runs(line, true);
+        assert_eq!(ran.code, 0, "{line}: {ran:?}");
+        ran
+    };
+    let signed = signs(sign);
+    assert!(signed.stderr.contains("nothing is built"), "{signed:?}");
+    assert!(!signed.stderr.contains("rpmbuild"), "{signed:?}");
+    signs(carry);
     let carried = Command::new("tar")
         .args(["--extract", "--file", "repository.tar"])
         .current_dir(&runner.folder)
@@ -185,6 +194,15 @@ fn a_release_goes_the_way_of_its_workflow() {
     let after = fs::metadata(project().join("dist/rehearsal/SHA256SUMS")).ok();
     let time = |it: &Option<fs::Metadata>| it.as_ref().map(|it| it.modified().unwrap());
     assert_eq!(time(&checkout), time(&after));
+    // The next release is made on another machine, and knows of this one what is published.
+    let first = sums("www/SHA256SUMS");
+    fs::remove_dir_all(runner.folder.join("dist")).unwrap();
+    let kept = runner.runs(before, false);
+    assert_eq!(kept.code, 0, "{kept:?}");
+    assert_eq!(sums("dist/rehearsal/SHA256SUMS"), first);
+    // With nothing that changed, it is this one.
+    signs(sign);
+    assert_eq!(sums("dist/rehearsal/SHA256SUMS"), first);
     // What is not served any more is what somebody who verifies is told.
     let packages = fs::read_dir(runner.folder.join("www/source/Packages")).unwrap();
     for package in packages {

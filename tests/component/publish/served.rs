@@ -132,6 +132,26 @@ fn every_file_is_fetched_from_where_it_is_served_each_time() {
     });
     let (ran, proof) = user.verifies(&format!("{}/www", nginx.url()));
     assert_eq!(result(&proof, "served").0, "pass", "{ran:?}");
+    // What holds can be kept, for the next release; in place of nothing but a repository.
+    let kept = folder.path().join("kept/test");
+    let url = format!("{}/www", nginx.url());
+    let keep = |url: &str, to: &Path| run(user.command(url).arg("--output").arg(to));
+    let ran = keep(&url, &kept);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(sums::verify(&kept, &|_, _| None).unwrap(), []);
+    let own = folder.path().join("own");
+    fs::create_dir(&own).unwrap();
+    fs::write(own.join("mine"), "").unwrap();
+    for (from, to) in [
+        (url.as_str(), own.as_path()),
+        (&url, &kept.join("x86_64/below")),
+        (kept.to_str().unwrap(), &folder.path().join("other")),
+    ] {
+        let ran = keep(from, to);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(!to.join("SHA256SUMS").exists(), "{}", to.display());
+    }
+    user.is_tidy();
     let file = format!("file://{}", at.display());
     let (ran, proof) = user.verifies(&file);
     assert_eq!(result(&proof, "served").0, "pass", "{ran:?}");
@@ -194,6 +214,10 @@ fn what_is_not_served_as_it_was_signed_is_told() {
     assert_eq!(ran.code, 3, "{ran:?}");
     let (_, said) = result(&proof, "served");
     assert!(said.contains("not tried any more"), "{said}");
+    let kept = folder.path().join("kept");
+    let ran = run(user.command(&url).arg("--output").arg(&kept));
+    assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(!kept.exists());
     // No repository at all is an answer about the URL, and not about a repository.
     let (ran, _) = user.verifies(&server.url("/nothing"));
     assert_eq!((ran.code, ran.stdout.as_str()), (1, ""), "{ran:?}");

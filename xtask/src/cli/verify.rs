@@ -18,6 +18,11 @@ pub struct VerifyArgs {
     /// Of a URL, all files are fetched as clients see them, without a cache of this machine.
     #[arg(value_name = "PATH|URL")]
     pub path: Option<PathBuf>,
+    /// Keep what was fetched from the URL in DIR, if it holds.
+    ///
+    /// Where `repo` puts the next release, that release keeps its packages.
+    #[arg(short, long, value_name = "DIR", conflicts_with = "reproducible")]
+    pub output: Option<PathBuf>,
     /// Build everything a second time and compare byte by byte.
     ///
     /// Builds elsewhere and under other circumstances, and compares with the repository at PATH, if given.

@@ -132,6 +132,16 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
             .into()),
         };
     }
+    if let Some(output) = &arguments.output {
+        if url.is_none() {
+            return Err(Usage::new(advised(
+                "--output is for what is fetched from a URL",
+                "give the URL of a published repository",
+            ))
+            .into());
+        }
+        served::judge_output(output)?;
+    }
     let expected = Expected::of(
         arguments.public_key.as_deref(),
         &arguments.key,
@@ -173,7 +183,12 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     context.arguments = arguments.target.clone();
     let before = vec![fetched.check];
     let at = (fetched.tree.as_path(), url.to_string());
-    proven(&context, &arguments, (at.0, &at.1), &expected, before)
+    let outcome = proven(&context, &arguments, (at.0, &at.1), &expected, before)?;
+    if let (Outcome::Done, Some(output)) = (&outcome, &arguments.output) {
+        served::keep(&fetched.tree, output)?;
+        ui::say(&format!("{url} is in {}", output.display()));
+    }
+    Ok(outcome)
 }
 
 /// Proves the repository that is `shown`, and is looked at in the folder `dist`; the checks `before` were made already.

@@ -10,17 +10,19 @@ use std::time::Instant;
 
 use anyhow::{Context as _, bail};
 use lustre_files::{Advised, advised};
+use lustre_packaging::process;
 use lustre_packaging::sign::PublicKey;
 use lustre_packaging::source::{self, Downloader, Location, Retry};
 use lustre_packaging::store::{Digest, TempDir};
+use lustre_repository::history::{self, History};
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Check, Outcome};
-use lustre_repository::{repo_file, sums};
+use lustre_repository::{layout, repo_file, sums};
 
 use super::super::proofs::{self, Proved};
 use super::expected::Expected;
 use super::identity;
-use crate::context::Context;
+use crate::context::{self, Context};
 use crate::events::Amount;
 use crate::exit::Usage;
 use crate::transfer;
@@ -140,7 +142,29 @@ pub fn fetch(
     }
     let manifest = Manifest::read(&tree.join(manifest::FILE))?;
     name(&manifest)?;
-    let files = match sized(wanted, &manifest) {
+    // Of packages of earlier releases, it has the sizes.
+    let releases = match wanted.get(history::FILE) {
+        None => None,
+        Some(sha256) => {
+            let file = File {
+                path: history::FILE.to_owned(),
+                sha256: *sha256,
+                size: None,
+            };
+            if let Err(why) = served.one(&file)? {
+                let why = format!("{}: {why}", file.path);
+                return broken(&manifest.target, vec![failed(vec![why])]);
+            }
+            match History::read(&tree) {
+                Ok(releases) => releases,
+                Err(error) => {
+                    return broken(&manifest.target, vec![failed(vec![error.to_string()])]);
+                }
+            }
+        }
+    };
+    wanted.remove(history::FILE);
+    let files = match sized(wanted, &manifest, releases.as_ref()) {
         Ok(files) => files,
         Err(why) => return broken(&manifest.target, vec![failed(vec![why])]),
     };
@@ -197,6 +221,32 @@ fn check(url: &Location, since: Instant, findings: Vec<String>, note: &str) -> C
     }
 }
 
+/// That a repository can be kept at `output`, which is found out before anything is fetched.
+pub fn judge_output(output: &Path) -> anyhow::Result<()> {
+    let absolute = std::path::absolute(output)?;
+    context::judge_path("the repository", &absolute, &[])?;
+    context::judge_beside("the repository", &absolute)?;
+    layout::judge(output).map_err(|error| Usage::new(Advised::of(&error)))?;
+    Ok(())
+}
+
+/// Puts what was fetched and holds at `output`: all of it, or nothing.
+pub fn keep(tree: &Path, output: &Path) -> anyhow::Result<()> {
+    let parent = output.parent().filter(|parent| *parent != Path::new(""));
+    let parent = parent.unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
+    layout::swap_in(output, |aside| {
+        let mut command = process::command("cp");
+        command
+            .args(["-a", "--reflink=auto", "-T"])
+            .args([tree, aside]);
+        process::output(&mut command).map_err(std::io::Error::other)?;
+        Ok(())
+    })
+    .with_context(|| format!("cannot keep it in {}", output.display()))?;
+    Ok(())
+}
+
 /// The files that the sums list, by path.
 fn wanted(text: &str) -> Result<BTreeMap<String, Digest>, String> {
     let mut all = BTreeMap::new();
@@ -233,9 +283,18 @@ struct File {
 }
 
 /// The files with their sizes, the largest first.
-fn sized(wanted: BTreeMap<String, Digest>, manifest: &Manifest) -> Result<Vec<File>, String> {
+fn sized(
+    wanted: BTreeMap<String, Digest>,
+    manifest: &Manifest,
+    releases: Option<&History>,
+) -> Result<Vec<File>, String> {
     let packages = manifest.packages.iter();
-    let sizes: BTreeMap<&str, u64> = packages.map(|one| (one.file.as_str(), one.size)).collect();
+    let earlier = releases.into_iter().flat_map(|all| &all.sets);
+    let earlier = earlier.flat_map(|set| &set.packages);
+    let sizes: BTreeMap<&str, u64> = packages
+        .map(|one| (one.file.as_str(), one.size))
+        .chain(earlier.map(|one| (one.path.as_str(), one.size)))
+        .collect();
     let mut files: Vec<File> = wanted
         .into_iter()
         .map(|(path, sha256)| File {
@@ -377,4 +436,33 @@ fn told<T>(got: Result<T, source::Error>) -> anyhow::Result<Result<T, String>> {
     // What an interruption broke says nothing of a server.
     proofs::uninterrupted()?;
     Ok(Err(why))
+}
+
+#[cfg(test)]
+mod tests {
+    use lustre_repository::history::{Set, SetPackage};
+
+    use super::*;
+
+    #[test]
+    fn a_package_of_an_earlier_release_is_as_large_as_the_list_of_releases_says() {
+        let path = "x86_64-debuginfo/Packages/kernel-debuginfo-1-1.x86_64.rpm";
+        let large = 20 * LARGEST;
+        let wanted = BTreeMap::from([(path.to_owned(), Digest::of_bytes(b"kernel"))]);
+        let releases = History {
+            sets: vec![Set {
+                packages: vec![SetPackage {
+                    path: path.to_owned(),
+                    size: large,
+                    ..SetPackage::default()
+                }],
+                ..Set::default()
+            }],
+            ..History::default()
+        };
+        let manifest = Manifest::default();
+        let size = |releases| sized(wanted.clone(), &manifest, releases).unwrap()[0].size;
+        assert_eq!(size(Some(&releases)), Some(large));
+        assert_eq!(size(None), None);
+    }
 }
