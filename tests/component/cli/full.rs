@@ -22,9 +22,10 @@ const RESULTS: [&[&str]; 11] = [
 ];
 
 /// The commands whose results need the built rehearsal, or a clone, or are files: they print in the one place that all of these do.
-const ELSEWHERE: [&str; 19] = [
+const ELSEWHERE: [&str; 20] = [
     "advisories",
     "assemble",
+    "bench",
     "boot",
     "build",
     "bundle",
