@@ -9,16 +9,22 @@ use lustre_packaging::process;
 
 use crate::statistics::{median, spread};
 
+/// How many seconds a run says that it took.
+type Seconds = fn(&[u8]) -> Result<f64>;
+
+/// What is done before a run.
+type Prepare<'a> = Box<dyn Fn() -> Result<()> + 'a>;
+
 /// One side of a comparison.
 pub struct Side<'a> {
     /// The program, with its arguments.
     pub command: Box<dyn Fn() -> Command + 'a>,
     /// What has to be as it was before each run; its time does not count.
-    pub prepare: Box<dyn Fn() -> Result<()> + 'a>,
+    pub prepare: Prepare<'a>,
     /// Whether it ended as it should.
     pub good: fn(&Output) -> bool,
     /// Where not all of it counts: how many seconds do, as it says itself.
-    pub seconds: Option<fn(&[u8]) -> Result<f64>>,
+    pub seconds: Option<Seconds>,
 }
 
 impl<'a> Side<'a> {
