@@ -6,6 +6,7 @@ use lustre_packaging::sign::{Key, Signer as _};
 use lustre_repo_tests::command_line::{Home, Run, run};
 
 use crate::releases::command;
+use crate::served::TARGET;
 use crate::world::{EPOCH, Spec, Tree, key, next_key};
 
 /// Makes a release signed by `by`, and publishes it to `to`.
@@ -70,8 +71,11 @@ fn nothing_holds_by_a_key_that_its_owner_took_back() {
     let (dist, file) = (dist.to_str().unwrap(), file.to_str().unwrap());
     let to = folder.path().join("www");
     let to = to.to_str().unwrap();
+    let target = folder.path().join("test.toml");
+    fs::write(&target, TARGET).unwrap();
+    let target = target.to_str().unwrap();
     for line in [
-        &["verify", dist, "--static", "--offline"][..],
+        &["verify", dist, "--static", "--offline", "--target", target][..],
         &["publish", "--from", dist, "--dry-run", to],
         &["bundle", "--release", dist, "-o", to],
     ] {
