@@ -259,12 +259,15 @@ fn killed_at_any_moment_store_and_repository_are_whole_and_the_next_run_ends_wit
         assert_eq!(ran.code, 0, "{ran:?}");
         took = clock.elapsed();
         wanted.push(world.repository());
-        // Its manifest says all that it takes to make it again where nothing is.
-        let manifest = world.base.join("manifest.json");
-        fs::rename(world.dist().join("manifest.json"), &manifest).unwrap();
-        fs::remove_dir_all(world.dist()).unwrap();
+        // Its manifest and its list of releases say all that it takes to make it again where nothing is.
+        let made = world.base.join("made");
+        fs::rename(world.dist(), &made).unwrap();
         world.forget(&CHEAP);
-        let ran = run(world.command(key).arg("--released-as").arg(&manifest));
+        let ran = run(world
+            .command(key)
+            .arg("--released-as")
+            .arg(made.join("manifest.json")));
+        fs::remove_dir_all(&made).unwrap();
         assert_eq!(ran.code, 0, "{ran:?}");
         assert_eq!(world.repository(), wanted[key]);
         assert_ne!(before[key], wanted[key]);

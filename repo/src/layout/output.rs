@@ -96,7 +96,9 @@ pub fn around(path: &Path) -> Option<PathBuf> {
         let manifest = folder.join(manifest::FILE);
         let link = fs::read_link(&manifest);
         let published = link.is_ok_and(|to| to.to_str().is_some_and(is_published));
-        published || manifest_is_ours(&manifest).is_ok()
+        // A manifest alone is a copy that somebody keeps, for --released-as.
+        let whole = || folder.join(sums::FILE).is_file() && manifest_is_ours(&manifest).is_ok();
+        published || whole()
     };
     full.ancestors().skip(1).find(is_one).map(Path::to_owned)
 }
@@ -315,7 +317,9 @@ mod tests {
 
     #[test]
     fn nothing_is_put_into_a_repository() {
-        let dir = folder(&[(manifest::FILE, OURS)]);
+        let copy = folder(&[(manifest::FILE, OURS)]);
+        assert_eq!(super::around(&copy.path().join("dist")), None);
+        let dir = folder(&[(manifest::FILE, OURS), (sums::FILE, "")]);
         let link = dir.path().with_extension("link");
         std::os::unix::fs::symlink(dir.path(), &link).unwrap();
         let published = tempfile::tempdir().unwrap();
