@@ -196,6 +196,7 @@ fn nothing_is_written_into_a_repository_nor_where_there_is_no_folder() {
         fs::create_dir_all(elsewhere.path().join(name).join("x86_64/Packages")).unwrap();
     }
     fs::write(elsewhere.path().join("dist/manifest.json"), MANIFEST).unwrap();
+    fs::write(elsewhere.path().join("dist/SHA256SUMS"), "").unwrap();
     let link = elsewhere.path().join("www/manifest.json");
     symlink(".releases/current/manifest.json", link).unwrap();
     let commands: [(&[&str], i32); 5] = [
