@@ -225,7 +225,6 @@ fn check(url: &Location, since: Instant, findings: Vec<String>, note: &str) -> C
 pub fn judge_output(output: &Path) -> anyhow::Result<()> {
     let absolute = std::path::absolute(output)?;
     context::judge_path("the repository", &absolute, &[])?;
-    context::judge_beside("the repository", &absolute)?;
     layout::judge(output).map_err(|error| Usage::new(Advised::of(&error)))?;
     Ok(())
 }
