@@ -28,6 +28,8 @@ mod served;
 mod servers;
 #[path = "publish/staging.rs"]
 mod staging;
+#[path = "publish/two_releases.rs"]
+mod two_releases;
 #[path = "assemble/world.rs"]
 #[allow(dead_code, reason = "the tests of assembling use all of it")]
 mod world;

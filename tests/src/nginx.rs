@@ -26,15 +26,25 @@ impl Nginx {
     /// and size.
     pub fn caching(folder: &Path) -> Self {
         let origin = free_port();
+        let root = folder.display();
+        let server =
+            format!("server {{ listen 127.0.0.1:{origin}; root {root}; access_log off; }}\n");
+        Self::cache_of(&format!("http://127.0.0.1:{origin}/"), &server)
+    }
+
+    /// The same in front of what somebody else serves at a URL, which ends with `/`.
+    pub fn caching_url(url: &str) -> Self {
+        Self::cache_of(url, "")
+    }
+
+    fn cache_of(url: &str, servers: &str) -> Self {
         Self::start(|own| {
             format!(
                 "proxy_cache_path {own}/cache keys_zone=all:1m;\n\
-                 log_format caching '$upstream_cache_status $uri';\n\
-                 server {{ listen 127.0.0.1:{origin}; root {}; access_log off; }}\n\
+                 log_format caching '$upstream_cache_status $uri';\n{servers}\
                  server {{ listen 127.0.0.1:PORT; access_log {own}/caching.log caching; location / {{\n\
-                 proxy_pass http://127.0.0.1:{origin}; proxy_cache all; proxy_cache_valid 200 {}s; proxy_cache_revalidate on;\n\
+                 proxy_pass {url}; proxy_cache all; proxy_cache_valid 200 {}s; proxy_cache_revalidate on;\n\
                  proxy_ignore_headers Cache-Control Expires; }} }}\n",
-                folder.display(),
                 KEPT.as_secs()
             )
         })

@@ -131,8 +131,13 @@ pub struct Dnf(tempfile::TempDir);
 
 impl Dnf {
     pub fn new() -> Self {
+        Self::with_key(&public_key())
+    }
+
+    /// One that accepts this key.
+    pub fn with_key(key: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("key.asc"), public_key()).unwrap();
+        fs::write(folder.path().join("key.asc"), key).unwrap();
         Self(folder)
     }
 
@@ -185,6 +190,31 @@ impl Dnf {
             .and_then(|it| it.trim().parse().ok())
             .unwrap_or_else(|| panic!("{text}"));
         release - 1
+    }
+
+    /// The version and release of a package that it sees at `url`, asking whether there is something new.
+    #[track_caller]
+    pub fn newest(&self, url: &str, package: &str) -> String {
+        let mut command = self.command(url);
+        command.args(["--refresh", "repoquery", "--quiet", "--latest-limit=1"]);
+        command.args(["--qf", "seen %{version}-%{release}"]);
+        let (success, text) = run(command.arg(format!("{package}.x86_64")));
+        let line = text.lines().find_map(|line| line.strip_prefix("seen "));
+        let line = line.filter(|_| success);
+        line.unwrap_or_else(|| panic!("{text}")).trim().to_owned()
+    }
+
+    /// It gets a package of this version and release by the metadata that it has.
+    #[track_caller]
+    pub fn fetches(&self, url: &str, package: &str, version: &str) {
+        let mut command = self.command(url);
+        command.args(["--setopt=metadata_expire=never", "download"]);
+        let to = self.0.path().join("downloaded");
+        command.arg(format!("--destdir={}", to.display()));
+        let (success, text) = run(command.arg(format!("{package}-{version}")));
+        assert!(success, "{text}");
+        let file = to.join(format!("{package}-{version}.x86_64.rpm"));
+        assert!(file.is_file(), "{text}");
     }
 
     /// It gets the tool by the metadata that it has, without asking whether there is something new.
