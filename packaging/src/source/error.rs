@@ -56,10 +56,12 @@ pub enum Error {
         source: BadLocation,
     },
     #[error(
-        "repository `{repository}`: its server requires the certificate of a subscription: {}: {why}\n  register this host \
-         (subscription-manager register), set the files in [distribution.repository.{repository}] (sslclientcert, sslclientkey, sslcacert), \
-         or use your own copy with --mirror FROM=TO",
-        lustre_files::shown(path)
+        "repository `{repository}`: its server requires the certificate of a subscription: {}: {why}{}",
+        lustre_files::shown(path),
+        help!(
+            "register this host (subscription-manager register), set the files in [distribution.repository.{repository}] \
+             (sslclientcert, sslclientkey, sslcacert), or use your own copy with --mirror FROM=TO"
+        )
     )]
     Certificate {
         repository: String,
@@ -77,8 +79,9 @@ pub enum Error {
         what: String,
     },
     #[error(
-        "source `{source_name}`: cannot fetch {what}{}\n  run again to resume, or use another location with --mirror FROM=TO",
-        list(tried)
+        "source `{source_name}`: cannot fetch {what}{}{}",
+        list(tried),
+        help!("run again to resume, or use another location with --mirror FROM=TO")
     )]
     Download {
         source_name: String,
@@ -145,9 +148,11 @@ pub enum Error {
         hint: String,
     },
     #[error(
-        "source `{source_name}`: {repository} is incomplete at {commit}: it lacks{}\n  use a complete clone; or, if these files are not \
-         needed, pass --allow-incomplete {source_name} to continue with empty ones",
-        paths(missing)
+        "source `{source_name}`: {repository} is incomplete at {commit}: it lacks{}{}",
+        paths(missing),
+        help!(
+            "use a complete clone; or, if these files are not needed, pass --allow-incomplete {source_name} to continue with empty ones"
+        )
     )]
     Incomplete {
         source_name: String,
@@ -157,10 +162,13 @@ pub enum Error {
         missing: Vec<String>,
     },
     #[error(
-        "source `{source_name}`: {} has uncommitted changes{}\n  commit them, or give the commit to build: --source {source_name}={}@HEAD",
+        "source `{source_name}`: {} has uncommitted changes{}{}",
         lustre_files::shown(path),
         paths(changed),
-        lustre_files::shown(path)
+        help!(
+            "commit them, or give the commit to build: --source {source_name}={}@HEAD",
+            lustre_files::shown(path)
+        )
     )]
     Uncommitted {
         source_name: String,
