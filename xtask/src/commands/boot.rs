@@ -100,7 +100,7 @@ pub fn stage_of<'s>(
             digest_of(&graph.specs.join(&boot.kernel_log))?,
         ),
     ]);
-    Ok(proofs::stage_of(name::BOOT, inputs, recipe))
+    Ok(proofs::stage_of(graph, name::BOOT, inputs, recipe))
 }
 
 /// Whether this very repository was booted before, and all checks held: then the proof says so whatever this run asks for.

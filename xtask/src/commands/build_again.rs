@@ -10,7 +10,7 @@ use super::{needs, preflight};
 use crate::cli::BuildArgs;
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
-use crate::graph::packages::PACKAGES;
+use crate::graph::shape::PACKAGES;
 use crate::graph::{BuildGraph, name};
 use crate::session::{self, needed};
 use crate::ui;

@@ -13,7 +13,7 @@ use lustre_repository::proof::{self, Check, Outcome, Proof};
 use crate::context::Context;
 use crate::graph::finish::Signing;
 use crate::graph::name::tree;
-use crate::graph::{BuildGraph, name};
+use crate::graph::{BuildGraph, name, shape};
 use crate::{session, ui};
 
 /// The proofs of one repository.
@@ -121,12 +121,15 @@ impl Proved {
 }
 
 /// The stage `name` that proves something of the assembled repository in the clean chroot.
-pub fn stage_of<'s>(name: &str, inputs: Vec<(String, String)>, recipe: Recipe<'s>) -> Stage<'s> {
+pub fn stage_of<'s>(
+    graph: &BuildGraph<'_>,
+    name: &str,
+    inputs: Vec<(String, String)>,
+    recipe: Recipe<'s>,
+) -> Stage<'s> {
     Stage {
         name: name.to_owned(),
-        needs: [name::ASSEMBLE, name::DISTRIBUTION, name::INSTALL_ROOT]
-            .map(str::to_owned)
-            .to_vec(),
+        needs: shape::needs(&graph.target, name),
         inputs,
         whole: None,
         recipe,

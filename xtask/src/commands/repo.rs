@@ -21,7 +21,7 @@ use crate::context::{self, Context, default_output, who};
 use crate::exit::{Outcome, Usage};
 use crate::graph::finish::Signing;
 use crate::graph::name::tree;
-use crate::graph::packages::{self, PACKAGES};
+use crate::graph::shape::{self, PACKAGES};
 use crate::graph::{BuildGraph, name};
 use crate::publish::{self, Published};
 use crate::session::{folder, needed, ready, run, run_taking, signing, stage};
@@ -274,7 +274,7 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
         built::judge(output).map_err(|error| Usage::new(Advised::of(&error)))?;
     }
     let context = Context::open(&arguments.target, &who("build", &arguments.target))?;
-    let there = packages::built(&context.target);
+    let there = shape::built(&context.target);
     if let Some(other) = arguments
         .packages
         .iter()

@@ -295,7 +295,7 @@ pub fn stage_of<'s>(
     if level == Prove::Static {
         inputs.push(("without".to_owned(), "installation".to_owned()));
     }
-    Ok(proofs::stage_of(name::PROVE, inputs, recipe))
+    Ok(proofs::stage_of(graph, name::PROVE, inputs, recipe))
 }
 
 /// The static proofs, and from [`Prove::Install`] on the install proof, of what the stage `assemble` made.

@@ -10,7 +10,7 @@ use lustre_repository::manifest::Overrides;
 use serde_json::json;
 
 use super::inputs::BuildGraph;
-use super::packages::built;
+use super::shape::built;
 use crate::place::specs;
 
 /// The label of the input that stands for what was built elsewhere.

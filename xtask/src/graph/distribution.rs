@@ -13,7 +13,7 @@ use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::Digest;
 use lustre_packaging::target::DistributionKind;
 
-use super::inputs::{BuildGraph, list_input, needs};
+use super::inputs::{BuildGraph, list_input};
 use super::kernel_tree::expect_release;
 use super::{name, recipes};
 
@@ -141,7 +141,7 @@ impl BuildGraph<'_> {
         inputs.extend(self.module_input());
         Stage {
             name: name::BOOTSTRAP.to_owned(),
-            needs: needs(&[name::DISTRIBUTION]),
+            needs: self.needs(name::BOOTSTRAP),
             inputs,
             whole: Some(("root".to_owned(), "packages.txt".to_owned())),
             recipe: Box::new(move |work| {
@@ -164,7 +164,7 @@ impl BuildGraph<'_> {
         inputs.extend(self.module_input());
         Ok(Stage {
             name: name::INSTALL_ROOT.to_owned(),
-            needs: needs(&[name::DISTRIBUTION, name::BOOTSTRAP]),
+            needs: self.needs(name::INSTALL_ROOT),
             inputs,
             whole: Some(("root".to_owned(), "packages.txt".to_owned())),
             recipe: Box::new(move |work| self.make_root(work, &packages, None)),

@@ -10,7 +10,7 @@ use lustre_packaging::stage::{Failure, Stage, digest_of};
 use lustre_packaging::store::Store;
 use lustre_packaging::target::E2fsprogs;
 
-use super::inputs::{BuildGraph, list_input, needs};
+use super::inputs::{BuildGraph, list_input};
 use super::packages::root_inputs;
 use super::{name, recipes};
 use crate::sources;
@@ -35,7 +35,7 @@ impl BuildGraph<'_> {
         }
         Ok(Stage {
             name: "e2fsprogs-srpm".to_owned(),
-            needs: needs(&[name::BOOTSTRAP]),
+            needs: self.needs("e2fsprogs-srpm"),
             inputs,
             whole: None,
             recipe: Box::new(move |work| {
@@ -84,7 +84,7 @@ impl BuildGraph<'_> {
         let wanted = &self.target.e2fsprogs;
         Ok(Stage {
             name: "e2fsprogs".to_owned(),
-            needs: needs(&["e2fsprogs-srpm", "e2fsprogs-root"]),
+            needs: self.needs("e2fsprogs"),
             inputs: [
                 recipes::of("e2fsprogs"),
                 vec![

@@ -26,14 +26,11 @@ use lustre_repository::updateinfo;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::inputs::{BuildGraph, kernel_source, needs};
+use super::inputs::{BuildGraph, kernel_source};
 use super::kernels::{OF_LOCK, ext4_of};
 use super::name::{self, TREE, tree};
-use super::packages::built;
 use super::recipes;
-
-/// The stage of the release package and of the kernel guard that it recommends, which is also the manifest's name for them.
-pub(super) const RELEASE: &str = "release-package";
+use super::shape::built;
 
 /// Who signs, and with which time.
 pub struct Signing {
@@ -75,10 +72,10 @@ impl BuildGraph<'_> {
     pub(super) fn release<'s>(&'s self, signing: &'s Signing) -> anyhow::Result<Stage<'s>> {
         let numbers = &self.target.repository.release_package;
         Ok(Stage {
-            name: RELEASE.to_owned(),
+            name: name::RELEASE_PACKAGE.to_owned(),
             needs: Vec::new(),
             inputs: [
-                recipes::of(RELEASE),
+                recipes::of(name::RELEASE_PACKAGE),
                 vec![
                     (
                         "text".to_owned(),
@@ -124,7 +121,7 @@ impl BuildGraph<'_> {
 
     /// Every package, signed.
     pub(super) fn sign<'s>(&'s self, signing: &'s Signing) -> Stage<'s> {
-        let from = signed_stages(&self.target);
+        let from = self.needs(name::SIGN);
         Stage {
             name: name::SIGN.to_owned(),
             needs: from.clone(),
@@ -178,19 +175,11 @@ impl BuildGraph<'_> {
         ));
         Ok(Stage {
             name: name::ASSEMBLE.to_owned(),
-            needs: self.content_needs(),
+            needs: self.needs(name::ASSEMBLE),
             inputs,
             whole: None,
             recipe: Box::new(move |work| self.assemble_in(work, signing, &self.overrides)),
         })
-    }
-
-    /// The stages whose outputs the repository is made of.
-    pub(super) fn content_needs(&self) -> Vec<String> {
-        let mut names = needs(&[name::SIGN, name::DISTRIBUTION]);
-        let packages = built(&self.target).into_iter();
-        names.extend(packages.map(|package| format!("{package}-root")));
-        names
     }
 
     /// What else of it there is besides its time.
@@ -304,11 +293,10 @@ impl BuildGraph<'_> {
     /// signed.
     pub fn finish<'s>(&'s self, signing: &'s Signing, proofs: &[&str]) -> Stage<'s> {
         let proofs: Vec<String> = proofs.iter().map(|stage| (*stage).to_owned()).collect();
-        let mut names = needs(&[name::ASSEMBLE]);
-        names.extend(proofs.clone());
+        let assembled = [name::ASSEMBLE.to_owned()].into_iter();
         Stage {
             name: name::FINISH.to_owned(),
-            needs: names,
+            needs: assembled.chain(proofs.clone()).collect(),
             inputs: [
                 recipes::of(name::FINISH),
                 vec![
@@ -426,7 +414,7 @@ impl BuildGraph<'_> {
             };
             stages.insert(package.to_owned(), stage);
         }
-        stages.insert(RELEASE.to_owned(), manifest::Stage::default());
+        stages.insert(name::RELEASE_PACKAGE.to_owned(), manifest::Stage::default());
         Ok(stages)
     }
 
@@ -515,17 +503,6 @@ pub fn repo_file(target: &Target) -> Result<RepoFile, repo_file::Error> {
     let repository = &target.repository;
     RepoFile::new(&repository.baseurl, &repository.name)?
         .with_next_key(repository.next_key.as_deref())
-}
-
-/// The stages whose packages are signed.
-fn signed_stages(target: &Target) -> Vec<String> {
-    let mut stages: Vec<String> = Vec::new();
-    for package in built(target) {
-        stages.push(package.to_owned());
-        stages.push(format!("{package}-srpm"));
-    }
-    stages.push(RELEASE.to_owned());
-    stages
 }
 
 /// What updating to the packages mends: what the distribution's advisories of the kernel are about that ours is made of, and the known

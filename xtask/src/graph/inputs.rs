@@ -16,7 +16,7 @@ use lustre_packaging::store::Store;
 use lustre_packaging::target::{DistributionKind, Target};
 use lustre_repository::manifest::Overrides;
 
-use super::{name, recipes};
+use super::{name, recipes, shape};
 use crate::sources::KERNEL_SOURCE;
 
 /// What the stages of a target are made from.
@@ -51,6 +51,11 @@ pub struct BuildGraph<'a> {
 }
 
 impl BuildGraph<'_> {
+    /// The stages that `stage` needs.
+    pub(super) fn needs(&self, stage: &str) -> Vec<String> {
+        shape::needs(&self.target, stage)
+    }
+
     /// The build settings.
     pub fn settings(&self) -> Settings {
         Settings::new(&self.target, self.jobs)
@@ -185,11 +190,6 @@ pub fn kernel_source(target: &Target) -> &'static str {
 
 /// The lock's name for the source package of the kernel of an existing distribution.
 pub const KERNEL_PACKAGE: &str = "kernel";
-
-/// The names of the stages a stage needs, owned.
-pub(super) fn needs(names: &[&str]) -> Vec<String> {
-    names.iter().map(|name| (*name).to_owned()).collect()
-}
 
 /// A list as a stage's input: as JSON, so that no two lists look the same.
 pub(super) fn list_input(label: &str, list: &[String]) -> (String, String) {

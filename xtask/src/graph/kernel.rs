@@ -8,7 +8,7 @@ use lustre_packaging::build::{kernel, rpmbuild};
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::target::{DistributionKind, SITE, Source};
 
-use super::inputs::{BuildGraph, needs};
+use super::inputs::BuildGraph;
 use super::packages::one_srpm;
 use super::{name, recipes};
 use crate::sources;
@@ -34,7 +34,7 @@ impl BuildGraph<'_> {
         inputs.extend(self.kernel_overlay_inputs("overlay")?);
         Ok(Stage {
             name: "kernel-sources".to_owned(),
-            needs: needs(&[name::DISTRIBUTION, name::LUSTRE_TREE]),
+            needs: self.needs("kernel-sources"),
             inputs,
             whole: None,
             recipe: Box::new(move |work| {
@@ -64,7 +64,7 @@ impl BuildGraph<'_> {
         inputs.extend(self.kernel_overlay_inputs("overlay")?);
         Ok(Stage {
             name: "kernel-srpm".to_owned(),
-            needs: needs(&["kernel-sources", name::BOOTSTRAP]),
+            needs: self.needs("kernel-srpm"),
             inputs,
             whole: None,
             recipe: Box::new(move |work| {
@@ -94,7 +94,7 @@ impl BuildGraph<'_> {
         inputs.extend(self.kernel_overlay_inputs("overlay")?);
         Ok(Stage {
             name: "kernel".to_owned(),
-            needs: needs(&["kernel-sources", "kernel-srpm", "kernel-root"]),
+            needs: self.needs("kernel"),
             inputs,
             whole: None,
             recipe: Box::new(move |work| {
@@ -139,7 +139,7 @@ impl BuildGraph<'_> {
     pub(super) fn ext4_source(&self) -> anyhow::Result<Stage<'_>> {
         Ok(Stage {
             name: ext4::NAME.to_owned(),
-            needs: needs(&[name::DISTRIBUTION, name::BOOTSTRAP, name::LUSTRE_TREE]),
+            needs: self.needs(ext4::NAME),
             inputs: [
                 recipes::of(ext4::NAME),
                 vec![self.settings_input(), self.spec_input("spec", EXT4_SPEC)?],

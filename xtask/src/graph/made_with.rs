@@ -9,7 +9,7 @@ use lustre_repository::sbom::{Crate, MadeWith, Patch};
 use serde::Deserialize;
 
 use super::inputs::BuildGraph;
-use super::packages::built;
+use super::shape::built;
 
 /// What the tool was built of.
 const LOCK: &str = include_str!("../../../Cargo.lock");

@@ -11,7 +11,7 @@
 //! - [`finish`]: signing, assembling and proving.
 //! - [`release`]: when a repository is released.
 //! - [`inputs`]: what the stages are made from; [`new`](mod@new): the same of a command's target; [`name`]: what stages are called.
-//! - [`outline`]: the same in words, where nothing is locked yet.
+//! - [`shape`]: which stages there are and what each needs; [`outline`]: the same in words, where nothing is locked yet.
 //! - [`recipes`]: what stands in a stage's key for its code.
 //! - [`preflight`]: whether everything fits, before any of these.
 
@@ -32,6 +32,7 @@ pub mod preflight;
 pub mod recipes;
 pub mod release;
 pub mod repositories;
+pub mod shape;
 
 use lustre_packaging::stage::Stage;
 

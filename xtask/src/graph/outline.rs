@@ -6,8 +6,7 @@ use lustre_packaging::build::ext4;
 use lustre_packaging::overlay::{Manifest, Overlay, OverlayError};
 use lustre_packaging::target::{DistributionKind, KernelKind, Source, Target};
 
-use super::inputs::needs;
-use super::name;
+use super::{name, shape};
 
 /// A stage that is not there yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,48 +21,98 @@ pub struct Step {
 
 /// All of them, in the order of the graph.
 pub fn outline(target: &Target, specs: &Path) -> Result<Vec<Step>, OverlayError> {
-    let mut steps = vec![
-        step("lock", &[], lock(target)),
-        step(
+    let first = [
+        ("lock", lock(target)),
+        (
             "fetch",
-            &[],
             "all that the lock pins, into the store, by digest".to_owned(),
         ),
-        step(name::PREFLIGHT, &[], preflight(target)),
-        step(name::DISTRIBUTION, &[], distribution(target)),
-        step(
-            name::BOOTSTRAP,
-            &[name::DISTRIBUTION],
-            format!(
-                "a chroot with {}, by the host's dnf",
-                target.distribution.bootstrap.join(", ")
-            ),
-        ),
-        step(name::LUSTRE_TREE, &[], lustre_tree(target, specs)?),
+        (name::PREFLIGHT, preflight(target)),
     ];
-    match target.kernel.kind {
-        KernelKind::Patched => steps.extend(patched(target, specs)?),
-        KernelKind::Distribution => steps.push(step(
-            ext4::NAME,
-            &[name::DISTRIBUTION, name::BOOTSTRAP, name::LUSTRE_TREE],
-            format!(
-                "the ext4 source of {}, as a package for Lustre's buildroot",
-                package(target)
-            ),
-        )),
+    let mut steps: Vec<Step> = first
+        .into_iter()
+        .map(|(stage, what)| Step {
+            stage: stage.to_owned(),
+            needs: Vec::new(),
+            what,
+        })
+        .collect();
+    for stage in shape::stages(target) {
+        steps.push(Step {
+            stage: stage.to_owned(),
+            needs: shape::needs(target, stage),
+            what: what(target, specs, stage)?,
+        });
     }
-    steps.extend(e2fsprogs(target));
-    steps.extend(lustre(target));
-    steps.extend(finish(target));
     Ok(steps)
 }
 
-fn step(stage: &str, on: &[&str], what: String) -> Step {
-    Step {
-        stage: stage.to_owned(),
-        needs: needs(on),
-        what,
-    }
+/// What a stage does.
+fn what(target: &Target, specs: &Path, stage: &str) -> Result<String, OverlayError> {
+    let (e2fsprogs, wanted) = (&target.e2fsprogs, &target.lustre);
+    Ok(match stage {
+        name::DISTRIBUTION => distribution(target),
+        name::BOOTSTRAP => format!(
+            "a chroot with {}, by the host's dnf",
+            target.distribution.bootstrap.join(", ")
+        ),
+        name::LUSTRE_TREE => lustre_tree(target, specs)?,
+        "kernel-sources" => kernel_sources(target, specs)?,
+        "kernel" => {
+            let flags = kernel_overlay(target, specs)?.manifest.build.flags();
+            let packages = target.kernel.packages.join(", ");
+            format!("{}: {packages}", rpmbuild(&flags))
+        }
+        ext4::NAME => format!(
+            "the ext4 source of {}, as a package for Lustre's buildroot",
+            package(target)
+        ),
+        "kernel-srpm" => "its source package".to_owned(),
+        "kernel-root" | "e2fsprogs-root" => "a chroot with what its spec requires".to_owned(),
+        "e2fsprogs-srpm" => {
+            let series = match e2fsprogs.series.as_deref() {
+                Some(series) => format!(" with the patches of {}/{series}", e2fsprogs.spec),
+                None => ", which has Lustre's changes".to_owned(),
+            };
+            format!(
+                "the source package of e2fsprogs {}{series}",
+                e2fsprogs.version
+            )
+        }
+        "e2fsprogs" => format!("rpmbuild: {}", e2fsprogs.packages.join(", ")),
+        "lustre-root" => {
+            let devel = match target.kernel.kind {
+                KernelKind::Patched => "our kernel-devel",
+                KernelKind::Distribution => "the distribution's kernel-devel and its ext4",
+            };
+            format!("a chroot with {devel}, our e2fsprogs and what Lustre requires")
+        }
+        "lustre-srpm" => format!(
+            "autogen.sh, configure {}, the source package",
+            wanted.configure.join(" ")
+        ),
+        "lustre" => format!(
+            "{}: {}; with the modules {}",
+            rpmbuild(&wanted.rpmbuild),
+            wanted.packages.join(", "),
+            wanted.modules.join(", ")
+        ),
+        name::INSTALL_ROOT => format!(
+            "a server of the distribution alone: {}",
+            target.install.base.join(", ")
+        ),
+        name::RELEASE_PACKAGE => format!("the release package for {}", target.repository.baseurl),
+        name::SIGN => "every package, signed".to_owned(),
+        name::ASSEMBLE => "x86_64, x86_64-debuginfo and source, with signed metadata".to_owned(),
+        name::PROVE => format!(
+            "signatures, digests, dependencies; {} installed on that server",
+            target.install.packages.join(", ")
+        ),
+        name::FINISH => {
+            "the repository with its proof, and the digests of all of it signed".to_owned()
+        }
+        _ => String::new(),
+    })
 }
 
 fn lock(target: &Target) -> String {
@@ -198,146 +247,35 @@ fn series(overlay: &Manifest, name: &str, kernel: Option<&str>) -> String {
     }
 }
 
-fn patched(target: &Target, specs: &Path) -> Result<Vec<Step>, OverlayError> {
+fn rpmbuild<T: AsRef<str>>(flags: &[T]) -> String {
+    let words = ["rpmbuild"]
+        .into_iter()
+        .chain(flags.iter().map(AsRef::as_ref));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+fn kernel_overlay(target: &Target, specs: &Path) -> Result<Overlay, OverlayError> {
     let kernel = &target.kernel;
     let folder = kernel.overlay.as_deref().unwrap_or_default();
-    let overlay = load(target, specs, folder, &kernel.options)?;
-    let flags = overlay.manifest.build.flags().join(" ");
-    Ok(vec![
-        step(
-            "kernel-sources",
-            &[name::DISTRIBUTION, name::LUSTRE_TREE],
-            format!(
-                "{}, changed by {}: {}",
-                package(target),
-                folder,
-                changes(&overlay.manifest, target.kernel_version().as_deref())
-            ),
-        ),
-        step(
-            "kernel-srpm",
-            &["kernel-sources", name::BOOTSTRAP],
-            "its source package".to_owned(),
-        ),
-        step(
-            "kernel-root",
-            &[name::DISTRIBUTION, name::BOOTSTRAP, "kernel-srpm"],
-            "a chroot with what its spec requires".to_owned(),
-        ),
-        step(
-            "kernel",
-            &["kernel-sources", "kernel-srpm", "kernel-root"],
-            format!("rpmbuild {flags}: {}", kernel.packages.join(", ")),
-        ),
-    ])
+    load(target, specs, folder, &kernel.options)
 }
 
-fn e2fsprogs(target: &Target) -> Vec<Step> {
-    let wanted = &target.e2fsprogs;
-    let series = match wanted.series.as_deref() {
-        Some(series) => format!(" with the patches of {}/{series}", wanted.spec),
-        None => ", which has Lustre's changes".to_owned(),
-    };
-    vec![
-        step(
-            "e2fsprogs-srpm",
-            &[name::BOOTSTRAP],
-            format!("the source package of e2fsprogs {}{series}", wanted.version),
-        ),
-        step(
-            "e2fsprogs-root",
-            &[name::DISTRIBUTION, name::BOOTSTRAP, "e2fsprogs-srpm"],
-            "a chroot with what its spec requires".to_owned(),
-        ),
-        step(
-            "e2fsprogs",
-            &["e2fsprogs-srpm", "e2fsprogs-root"],
-            format!("rpmbuild: {}", wanted.packages.join(", ")),
-        ),
-    ]
-}
-
-fn lustre(target: &Target) -> Vec<Step> {
-    let wanted = &target.lustre;
-    let (kernel, devel) = match target.kernel.kind {
-        KernelKind::Patched => ("kernel", "our kernel-devel"),
-        KernelKind::Distribution => (ext4::NAME, "the distribution's kernel-devel and its ext4"),
-    };
-    vec![
-        step(
-            "lustre-root",
-            &[name::DISTRIBUTION, name::BOOTSTRAP, kernel, "e2fsprogs"],
-            format!("a chroot with {devel}, our e2fsprogs and what Lustre requires"),
-        ),
-        step(
-            "lustre-srpm",
-            &["lustre-root", name::LUSTRE_TREE],
-            format!(
-                "autogen.sh, configure {}, the source package",
-                wanted.configure.join(" ")
-            ),
-        ),
-        step(
-            "lustre",
-            &["lustre-srpm", "lustre-root"],
-            format!(
-                "rpmbuild {}: {}; with the modules {}",
-                wanted.rpmbuild.join(" "),
-                wanted.packages.join(", "),
-                wanted.modules.join(", ")
-            ),
-        ),
-    ]
-}
-
-fn finish(target: &Target) -> Vec<Step> {
-    let repository = &target.repository;
-    let signed: &[&str] = match target.kernel.kind {
-        KernelKind::Patched => &["kernel", "e2fsprogs", "lustre", super::finish::RELEASE],
-        KernelKind::Distribution => &["e2fsprogs", "lustre", super::finish::RELEASE],
-    };
-    let steps = [
-        (
-            name::INSTALL_ROOT,
-            &[name::DISTRIBUTION, name::BOOTSTRAP][..],
-            format!(
-                "a server of the distribution alone: {}",
-                target.install.base.join(", ")
-            ),
-        ),
-        (
-            super::finish::RELEASE,
-            &[][..],
-            format!("the release package for {}", repository.baseurl),
-        ),
-        (name::SIGN, signed, "every package, signed".to_owned()),
-        (
-            name::ASSEMBLE,
-            &[name::SIGN][..],
-            "x86_64, x86_64-debuginfo and source, with signed metadata".to_owned(),
-        ),
-        (
-            name::PROVE,
-            &[name::ASSEMBLE, name::DISTRIBUTION, name::INSTALL_ROOT][..],
-            format!(
-                "signatures, digests, dependencies; {} installed on that server",
-                target.install.packages.join(", ")
-            ),
-        ),
-        (
-            name::FINISH,
-            &[name::ASSEMBLE, name::PROVE][..],
-            "the repository with its proof, and the digests of all of it signed".to_owned(),
-        ),
-    ];
-    steps
-        .into_iter()
-        .map(|(stage, on, what)| step(stage, on, what))
-        .collect()
+fn kernel_sources(target: &Target, specs: &Path) -> Result<String, OverlayError> {
+    let overlay = kernel_overlay(target, specs)?;
+    Ok(format!(
+        "{}, changed by {}: {}",
+        package(target),
+        target.kernel.overlay.as_deref().unwrap_or_default(),
+        changes(&overlay.manifest, target.kernel_version().as_deref())
+    ))
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
+    use lustre_packaging::target::list;
+
     use super::*;
     use crate::place::specs;
 
@@ -346,7 +284,7 @@ mod tests {
         outline(&target, &specs()).unwrap()
     }
 
-    fn what<'s>(steps: &'s [Step], stage: &str) -> &'s str {
+    fn said<'s>(steps: &'s [Step], stage: &str) -> &'s str {
         let found = steps.iter().find(|step| step.stage == stage);
         &found.unwrap_or_else(|| panic!("no {stage}")).what
     }
@@ -391,9 +329,9 @@ mod tests {
         ] {
             for part in parts {
                 assert!(
-                    what(&steps, stage).contains(part),
+                    said(&steps, stage).contains(part),
                     "{part}: {}",
-                    what(&steps, stage)
+                    said(&steps, stage)
                 );
             }
         }
@@ -406,27 +344,16 @@ mod tests {
             ("rocky-8.10-guide", "4.18-rhel8.10.series"),
         ] {
             let target = Target::load(&specs(), name).unwrap();
-            let steps = patched(&target, &specs()).unwrap();
-            let what = what(&steps, "kernel-sources");
+            let what = super::what(&target, &specs(), "kernel-sources").unwrap();
             assert!(what.contains(series), "{name}: {what}");
         }
     }
 
     #[test]
-    fn every_need_comes_before() {
-        for name in [
-            "rocky-8.10-guide",
-            "rocky-9.6",
-            "rocky-10.0",
-            "rocky-10.2",
-            "rhel-9.7",
-        ] {
-            let steps = of(name);
-            for (at, step) in steps.iter().enumerate() {
-                for need in &step.needs {
-                    let before = steps[..at].iter().any(|one| one.stage == *need);
-                    assert!(before, "{name}: {} needs {need}", step.stage);
-                }
+    fn every_stage_says_what_it_does() {
+        for name in list(&specs()).unwrap() {
+            for step in of(&name) {
+                assert!(!step.what.is_empty(), "{name}: {}", step.stage);
             }
         }
     }
@@ -435,7 +362,40 @@ mod tests {
     fn with_the_distributions_kernel_none_is_built() {
         let steps = of("rocky-10.0");
         assert!(steps.iter().all(|step| !step.stage.starts_with("kernel")));
-        assert!(what(&steps, ext4::NAME).contains("kernel-6.12.0-55.41.1.el10_0.src.rpm"));
-        assert!(what(&steps, "lustre-root").contains("the distribution's kernel-devel"));
+        assert!(said(&steps, ext4::NAME).contains("kernel-6.12.0-55.41.1.el10_0.src.rpm"));
+        assert!(said(&steps, "lustre-root").contains("the distribution's kernel-devel"));
+    }
+
+    /// The graph of every target, as the files in tests/data/graphs have it: stages, what each needs and does.
+    #[test]
+    fn the_graph_of_every_target_is_the_recorded_one() {
+        let folder = specs().join("../tests/data/graphs");
+        let mut differ = Vec::new();
+        let mut recorded: Vec<String> = fs::read_dir(&folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        for name in list(&specs()).unwrap() {
+            let lines = of(&name).into_iter().map(|step| {
+                let needs = match step.needs.is_empty() {
+                    true => String::new(),
+                    false => format!(" <- {}", step.needs.join(", ")),
+                };
+                format!("{}{needs}\n    {}\n", step.stage, step.what)
+            });
+            let text: String = lines.collect();
+            let file = format!("{name}.txt");
+            recorded.retain(|one| *one != file);
+            if std::env::var("GRAPHS").as_deref() == Ok("write") {
+                fs::write(folder.join(&file), &text).unwrap();
+            } else if fs::read_to_string(folder.join(&file)).unwrap_or_default() != text {
+                differ.push(file);
+            }
+        }
+        assert!(
+            differ.is_empty() && recorded.is_empty(),
+            "other graphs than recorded: {differ:?}; no such targets: {recorded:?}; if that is meant, run \
+             GRAPHS=write cargo test --bin lustre-repo recorded, remove those of no target, and look at `git diff`"
+        );
     }
 }

@@ -7,21 +7,9 @@ use lustre_packaging::build::workdir::Workdir;
 use lustre_packaging::build::{ext4, lustre, rpmbuild};
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::PathError;
-use lustre_packaging::target::Target;
 
-use super::inputs::{BuildGraph, list_input, needs};
+use super::inputs::{BuildGraph, list_input};
 use super::{name, recipes};
-
-/// The packages that targets build, in the order of the graph.
-pub const PACKAGES: [&str; 3] = ["e2fsprogs", "kernel", "lustre"];
-
-/// Those that `target` builds and its repository holds: no kernel where the servers run the distribution's own.
-pub fn built(target: &Target) -> Vec<&'static str> {
-    let patched = target.kernel.kind.is_patched();
-    let all = PACKAGES.into_iter();
-    all.filter(|package| patched || *package != "kernel")
-        .collect()
-}
 
 impl BuildGraph<'_> {
     /// The stages of all packages.
@@ -108,7 +96,7 @@ impl BuildGraph<'_> {
         let wanted = &self.target.lustre;
         Ok(Stage {
             name: "lustre-srpm".to_owned(),
-            needs: needs(&["lustre-root", name::LUSTRE_TREE]),
+            needs: self.needs("lustre-srpm"),
             inputs: [
                 recipes::of("lustre-srpm"),
                 vec![
@@ -137,7 +125,7 @@ impl BuildGraph<'_> {
         let wanted = &self.target.lustre;
         Ok(Stage {
             name: "lustre".to_owned(),
-            needs: needs(&["lustre-srpm", "lustre-root"]),
+            needs: self.needs("lustre"),
             inputs: [
                 recipes::of("lustre"),
                 vec![
@@ -174,19 +162,13 @@ impl BuildGraph<'_> {
         inputs: Vec<(String, String)>,
         built: &'static [&str],
     ) -> Stage<'_> {
-        let srpm = format!("{package}-srpm");
-        let mut names = vec![name::DISTRIBUTION, name::BOOTSTRAP];
+        let name = format!("{package}-root");
         let from_srpm = built.is_empty();
-        if from_srpm {
-            names.push(&srpm);
-        }
-        names.extend(built);
-        let needs = needs(&names);
         let mut inputs = inputs;
         inputs.extend(self.module_input());
         Stage {
-            name: format!("{package}-root"),
-            needs,
+            needs: self.needs(&name),
+            name,
             inputs,
             whole: Some(("root".to_owned(), "packages.txt".to_owned())),
             recipe: Box::new(move |work| {

@@ -20,7 +20,7 @@ use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::PathError;
 use lustre_packaging::target::{DistributionKind, Source};
 
-use super::inputs::{BuildGraph, needs};
+use super::inputs::BuildGraph;
 use super::{name, recipes};
 use crate::sources;
 
@@ -135,7 +135,7 @@ impl BuildGraph<'_> {
             },
             Stage {
                 name: FILES.to_owned(),
-                needs: needs(&[LUSTRE]),
+                needs: vec![LUSTRE.to_owned()],
                 inputs: texts,
                 whole: None,
                 recipe: Box::new(move |work| {
@@ -148,7 +148,7 @@ impl BuildGraph<'_> {
             },
             Stage {
                 name: KERNEL.to_owned(),
-                needs: needs(&[FILES]),
+                needs: vec![FILES.to_owned()],
                 inputs: [recipes::of(KERNEL), vec![("archive".to_owned(), archive)]].concat(),
                 whole: None,
                 recipe: Box::new(move |work| {
@@ -174,7 +174,7 @@ impl BuildGraph<'_> {
             },
             Stage {
                 name: name::PREFLIGHT.to_owned(),
-                needs: needs(&[LUSTRE, KERNEL]),
+                needs: [LUSTRE, KERNEL].map(str::to_owned).to_vec(),
                 inputs: all,
                 whole: None,
                 recipe: Box::new(move |work| {

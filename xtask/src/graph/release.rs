@@ -33,7 +33,7 @@ impl BuildGraph<'_> {
         inputs.push(("signed".to_owned(), signing.time.to_string()));
         Ok(Stage {
             name: name::RELEASE_TIME.to_owned(),
-            needs: self.content_needs(),
+            needs: self.needs(name::RELEASE_TIME),
             inputs,
             whole: None,
             recipe: Box::new(move |work| {

@@ -22,7 +22,7 @@ use crate::context::{self, Context, variable};
 use crate::exit::{Outcome, Usage};
 use crate::graph::finish::Signing;
 use crate::graph::name::tree;
-use crate::graph::packages::built;
+use crate::graph::shape::built;
 use crate::graph::{BuildGraph, name};
 use crate::place;
 use crate::{key, lock, session, sources, ui};
