@@ -3,12 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use sha2::{Digest, Sha256};
 
-use lustre_files::at;
+use lustre_files::{at, side_by_side};
 
 use super::recipe::Recipe;
 use super::{convert, own, writer};
@@ -87,29 +85,9 @@ pub fn packages(
 ) -> Result<Vec<PathBuf>, Error> {
     fs::create_dir_all(dir).map_err(at(dir))?;
     let todo = plan_jobs(recipe, pins, debs)?;
-    let next = AtomicUsize::new(0);
-    let results: Mutex<Vec<PathBuf>> = Mutex::new(Vec::new());
-    let failed: Mutex<Option<Error>> = Mutex::new(None);
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.max(1) {
-            scope.spawn(|| {
-                while let Some(job) = todo.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let made = make(job, recipe).and_then(|plan| Ok(plan.write(dir)?));
-                    match made {
-                        Ok(path) => lock(&results).push(path),
-                        Err(error) => {
-                            lock(&failed).get_or_insert(error);
-                            next.store(todo.len(), Ordering::Relaxed);
-                        }
-                    }
-                }
-            });
-        }
-    });
-    if let Some(error) = lock(&failed).take() {
-        return Err(error);
-    }
-    let mut paths = std::mem::take(&mut *lock(&results));
+    let mut paths = side_by_side(&todo, jobs, |job| {
+        Ok::<_, Error>(make(job, recipe)?.write(dir)?)
+    })?;
     paths.sort();
     Ok(paths)
 }
@@ -122,12 +100,6 @@ pub fn updates(recipe: &Recipe, dir: &Path) -> Result<Vec<PathBuf>, Error> {
         paths.push(own::plan(&folder, recipe)?.write(dir)?);
     }
     Ok(paths)
-}
-
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
 fn make(job: &Job, recipe: &Recipe) -> Result<writer::Plan, Error> {

@@ -2,10 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use lustre_files::at;
+use lustre_files::{at, side_by_side};
 
 use super::recipe::Recipe;
 use super::srpm::SpecTools;
@@ -149,23 +147,9 @@ fn repository(
 ) -> Result<(), Error> {
     let folder = dir.join("Packages");
     fs::create_dir_all(&folder).map_err(at(&folder))?;
-    let next = AtomicUsize::new(0);
-    let failed: Mutex<Option<Error>> = Mutex::new(None);
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.max(1) {
-            scope.spawn(|| {
-                while let Some(unsigned) = packages.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    if let Err(error) = sign_into(unsigned, &folder, key, time) {
-                        assemble::lock(&failed).get_or_insert(error);
-                        next.store(packages.len(), Ordering::Relaxed);
-                    }
-                }
-            });
-        }
-    });
-    if let Some(error) = assemble::lock(&failed).take() {
-        return Err(error);
-    }
+    side_by_side(packages, jobs, |unsigned| {
+        sign_into(unsigned, &folder, key, time)
+    })?;
     assemble::metadata(dir, time, log)?;
     let repomd = dir.join("repodata/repomd.xml");
     let text = lustre_files::read(&repomd, lustre_files::TEXT).map_err(at(&repomd))?;

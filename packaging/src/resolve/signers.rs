@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+
+use lustre_files::side_by_side;
 
 use super::dnf::pin;
 use super::keys::Key;
@@ -92,36 +92,7 @@ fn look(
     looking: &Looking<'_>,
     packages: &[&ResolvedPackage],
 ) -> Result<(Vec<String>, usize), Error> {
-    let next = AtomicUsize::new(0);
-    let answers = Mutex::new(Vec::new());
-    let failed = Mutex::new(None);
-    let work = || {
-        while failed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_none()
-            && let Some(package) = packages.get(next.fetch_add(1, Ordering::Relaxed))
-        {
-            match one(looking, package) {
-                Ok(answer) => answers
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .push(answer),
-                Err(error) => {
-                    *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
-                }
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..WIDTH.min(packages.len()) {
-            scope.spawn(work);
-        }
-    });
-    if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
-        return Err(error);
-    }
-    let answers = answers.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let answers = side_by_side(packages, WIDTH, |package| one(looking, package))?;
     let unknown = answers
         .iter()
         .filter(|answer| matches!(answer, Answer::Unknown))

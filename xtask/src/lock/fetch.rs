@@ -2,11 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, bail};
-use lustre_files::advised;
+use lustre_files::{advised, side_by_side};
 use lustre_packaging::lock::{FilePin, Lock};
 use lustre_packaging::resolve;
 use lustre_packaging::source::{self, Downloader};
@@ -142,29 +140,8 @@ fn download(context: &Context, mut missing: Vec<FilePin>) -> anyhow::Result<()> 
     missing.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.file.cmp(&b.file)));
     let options = sources::options(&context.arguments)?;
     let downloader = sources::downloader(context, &options);
-    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let errors = Mutex::new(Vec::new());
-    let work = || {
-        while !failed.load(Ordering::Relaxed)
-            && let Some(pin) = missing.get(next.fetch_add(1, Ordering::Relaxed))
-        {
-            match one(context, &downloader, pin) {
-                Ok(()) => {}
-                Err(error) => {
-                    failed.store(true, Ordering::Relaxed);
-                    let mut errors = errors.lock().unwrap_or_else(PoisonError::into_inner);
-                    errors.push(error);
-                }
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 0..WIDTH.min(missing.len()) {
-            scope.spawn(work);
-        }
-    });
-    let errors = errors.into_inner().unwrap_or_else(PoisonError::into_inner);
-    errors.into_iter().next().map_or(Ok(()), Err)
+    side_by_side(&missing, WIDTH, |pin| one(context, &downloader, pin))?;
+    Ok(())
 }
 
 /// What of the files `wanted` is there: in the store, or on its way into it.
