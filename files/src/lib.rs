@@ -7,7 +7,7 @@
 //! - [`if_there`] tells a file that is not there from one that cannot be read.
 //! - [`shown`] is a path in a message, and [`PathError`] what could not be done with it.
 //! - [`Help`] in a message is what to do about it, and [`apart`] tells it from the rest.
-//! - [`write_whole`] replaces a file by a whole one, and [`copy_whole`] by a copy of another.
+//! - [`write_whole`] replaces a file by a whole one, [`Aside`] by one that is written bit by bit, and [`copy_whole`] by a copy of another.
 //! - [`side_by_side`] does the same with many of them, several at a time.
 //! - [`remove_tree`] removes folders, and never what is mounted in them.
 
@@ -23,12 +23,14 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
+mod aside;
 mod help;
 mod path_error;
 mod remove;
 mod shown;
 mod side_by_side;
 
+pub use aside::Aside;
 pub use help::{Advised, Help, advised, apart};
 pub use path_error::{PathError, at, tried};
 pub use remove::{RemoveError, mounted, nothing_mounted, remove_tree};
@@ -103,14 +105,9 @@ pub fn copy(from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<u64> {
 /// Writes the file `path` aside and renames it: a reader sees the old content or the new, never a part. Its mode is 0644.
 pub fn write_whole(path: impl AsRef<Path>, bytes: &[u8]) -> io::Result<()> {
     let path = path.as_ref();
-    let folder = path.parent().filter(|folder| *folder != Path::new(""));
-    let mut aside = tempfile::NamedTempFile::new_in(folder.unwrap_or(Path::new(".")))?;
+    let mut aside = Aside::beside(path)?;
     aside.write_all(bytes)?;
-    aside
-        .as_file()
-        .set_permissions(fs::Permissions::from_mode(0o644))?;
-    aside.persist(path).map_err(|error| error.error)?;
-    Ok(())
+    aside.put(path)
 }
 
 /// Copies the file `from` to `path` by way of `aside`, a path in a folder of the same file system that nobody reads: a reader of `path` sees

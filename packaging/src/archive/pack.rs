@@ -2,12 +2,13 @@
 
 use std::fs::{self};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use flate2::write::GzEncoder;
 use flate2::{Compression, GzBuilder};
 use liblzma::write::XzEncoder;
+use lustre_files::Aside;
 use tar::{Builder, EntryType, Header};
 
 use super::Error;
@@ -38,35 +39,28 @@ pub fn compress_xz(from: &Path, out: &Path) -> Result<(), Error> {
     let failed = |source| PathError::new("write", out, source);
     let mut file =
         lustre_files::open(from).map_err(|source| PathError::new("read", from, source))?;
-    let parent = out.parent().unwrap_or(Path::new("."));
-    let temp = tempfile::Builder::new()
-        .prefix(".packing-")
-        .tempfile_in(parent)
-        .map_err(|source| PathError::new("create a file in", parent, source))?;
+    let temp = Aside::beside(out).map_err(failed)?;
     let mut xz = XzEncoder::new(BufWriter::new(temp), 0);
     io::copy(&mut file, &mut xz).map_err(failed)?;
     let temp = Finish::finish(xz)
         .and_then(|file| file.into_inner().map_err(io::IntoInnerError::into_error))
         .map_err(failed)?;
-    temp.as_file().sync_all().map_err(failed)?;
-    fs::set_permissions(temp.path(), PermissionsExt::from_mode(0o644)).map_err(failed)?;
-    temp.persist(out).map_err(|error| failed(error.error))?;
-    Ok(())
+    Ok(temp.put_synced(out).map_err(failed)?)
 }
 
 /// A compression that ends with what it wrote to.
 trait Finish: Write {
-    fn finish(self) -> io::Result<BufWriter<tempfile::NamedTempFile>>;
+    fn finish(self) -> io::Result<BufWriter<Aside>>;
 }
 
-impl Finish for GzEncoder<BufWriter<tempfile::NamedTempFile>> {
-    fn finish(self) -> io::Result<BufWriter<tempfile::NamedTempFile>> {
+impl Finish for GzEncoder<BufWriter<Aside>> {
+    fn finish(self) -> io::Result<BufWriter<Aside>> {
         GzEncoder::finish(self)
     }
 }
 
-impl Finish for XzEncoder<BufWriter<tempfile::NamedTempFile>> {
-    fn finish(self) -> io::Result<BufWriter<tempfile::NamedTempFile>> {
+impl Finish for XzEncoder<BufWriter<Aside>> {
+    fn finish(self) -> io::Result<BufWriter<Aside>> {
         XzEncoder::finish(self)
     }
 }
@@ -76,14 +70,10 @@ fn pack<W: Finish>(
     prefix: &str,
     mtime: u64,
     out: &Path,
-    compressed: impl FnOnce(BufWriter<tempfile::NamedTempFile>) -> W,
+    compressed: impl FnOnce(BufWriter<Aside>) -> W,
 ) -> Result<(), Error> {
     let failed = |source| PathError::new("write", out, source);
-    let parent = out.parent().unwrap_or(Path::new("."));
-    let temp = tempfile::Builder::new()
-        .prefix(".packing-")
-        .tempfile_in(parent)
-        .map_err(|source| PathError::new("create a file in", parent, source))?;
+    let temp = Aside::beside(out).map_err(failed)?;
     let mut tar = Builder::new(compressed(BufWriter::new(temp)));
     for path in sorted(dir)? {
         add(&mut tar, dir, &path, prefix, mtime).map_err(|error| match error {
@@ -99,10 +89,7 @@ fn pack<W: Finish>(
         .and_then(Finish::finish)
         .and_then(|file| file.into_inner().map_err(io::IntoInnerError::into_error))
         .map_err(failed)?;
-    temp.as_file().sync_all().map_err(failed)?;
-    fs::set_permissions(temp.path(), PermissionsExt::from_mode(0o644)).map_err(failed)?;
-    temp.persist(out).map_err(|error| failed(error.error))?;
-    Ok(())
+    Ok(temp.put_synced(out).map_err(failed)?)
 }
 
 fn sorted(dir: &Path) -> Result<Vec<PathBuf>, Error> {

@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use lustre_files::Aside;
 use rpm::{
     BuildConfig, CompressionWithLevel, Dependency, FileMode, FileOptions, FileVerifyFlags,
     PackageBuilder, Scriptlet, Timestamp,
@@ -98,18 +99,15 @@ impl Plan {
             path: path.clone(),
             source,
         };
-        let mut file = tempfile::Builder::new()
-            .prefix(".new-")
-            .tempfile_in(dir)
-            .map_err(write)?;
-        let mut out = io::BufWriter::new(file.as_file_mut());
+        let mut file = Aside::new(dir).map_err(write)?;
+        let mut out = io::BufWriter::new(&mut file);
         package
             .write(&mut out)
             .map_err(|e| write(io::Error::other(e.to_string())))?;
         out.flush().map_err(write)?;
         drop(out);
         set_attributes(file.path(), time).map_err(write)?;
-        file.persist(&path).map_err(|e| write(e.error))?;
+        file.put(&path).map_err(write)?;
         Ok(path)
     }
 

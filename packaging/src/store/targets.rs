@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use lustre_files::advised;
+use lustre_files::{Aside, advised};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
@@ -113,14 +113,11 @@ impl Store {
         // Names and paths can always be said.
         let mut text = serde_json::to_string_pretty(&uses).unwrap_or_default();
         text.push('\n');
-        let mut file = tempfile::NamedTempFile::new_in(self.tmp_dir()).map_err(failed)?;
+        let mut file = Aside::new(self.tmp_dir()).map_err(failed)?;
         let written = file.write_all(text.as_bytes());
         // After a power failure, too, it is what other runs must not remove.
-        written
-            .and_then(|()| file.as_file().sync_all())
-            .map_err(failed)?;
-        file.persist(&path).map_err(|error| failed(error.error))?;
-        Ok(())
+        let put = written.and_then(|()| file.put_synced(&path));
+        Ok(put.map_err(failed)?)
     }
 
     /// What is recorded of all targets.

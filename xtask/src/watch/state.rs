@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
+use lustre_files::Aside;
 use lustre_packaging::resolve::RepositoryState;
 use lustre_packaging::store::{Digest, Store};
 use serde::{Deserialize, Serialize};
@@ -60,10 +61,10 @@ impl State {
         let folder = store.watch_dir();
         let write = || -> anyhow::Result<()> {
             std::fs::create_dir_all(&folder)?;
-            let mut file = tempfile::NamedTempFile::new_in(store.tmp_dir())?;
+            let mut file = Aside::new(store.tmp_dir())?;
             file.write_all(serde_json::to_string_pretty(self)?.as_bytes())?;
             file.write_all(b"\n")?;
-            file.persist(&path)?;
+            file.put(&path)?;
             Ok(())
         };
         write().with_context(|| path.display().to_string())
