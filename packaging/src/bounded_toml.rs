@@ -102,7 +102,6 @@ mod tests {
             crate::overlay::Manifest::parse(&text, "overlay.toml")
                 .unwrap_err()
                 .to_string(),
-            format!("{:?}", crate::distro::Recipe::load(dir.path()).unwrap_err()),
             crate::boot::kernel_log::KernelLog::load(&file)
                 .unwrap_err()
                 .to_string(),

@@ -8,13 +8,13 @@
 pub mod advisories;
 pub mod archive;
 pub mod boot;
-mod bounded_toml;
+pub mod bounded_toml;
 pub mod build;
 pub mod buildroot;
 pub mod built;
 pub mod bundle;
 pub mod cpu;
-pub mod distro;
+pub mod glob;
 pub mod host;
 pub mod knowledge;
 pub mod lock;

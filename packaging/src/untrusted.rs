@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::io::BufReader;
 
 use crate::build;
-use crate::distro::debian;
-use crate::distro::tree::matches;
+use crate::glob::matches;
 use crate::overlay::config::declared_options;
 use crate::preflight::{e2fsprogs, kernel, ldiskfs, requirements};
 use crate::source::{self, Location};
@@ -18,13 +17,6 @@ pub fn repomd(bytes: &[u8]) -> Result<usize, String> {
 /// How many source packages called `name` a `primary.xml` lists.
 pub fn source_packages(bytes: &[u8], name: &str) -> Result<usize, String> {
     source::repodata::source_packages(BufReader::new(bytes), name).map(|packages| packages.len())
-}
-
-/// How many files `apt-get --print-uris` answers.
-pub fn apt_uris(bytes: &[u8]) -> Result<usize, String> {
-    debian::lines(bytes)
-        .map(|files| files.len())
-        .map_err(|error| error.to_string())
 }
 
 /// What of an annotated tag's object is signed, and the signature.

@@ -13,9 +13,9 @@ use std::path::Path;
 use std::process::Command;
 
 use debs::{only, output, recipe, samples, write};
-use lustre_packaging::distro::Recipe;
-use lustre_packaging::distro::assemble::{self, metadata, packages};
-use lustre_packaging::distro::version::Evr;
+use lustre_distro::Recipe;
+use lustre_distro::assemble::{self, metadata, packages};
+use lustre_distro::version::Evr;
 
 #[test]
 fn versions_keep_the_order_that_dpkg_gives_them() {
@@ -377,6 +377,6 @@ fn what_is_published_later_is_made_for_itself_and_its_scriptlets_make_boot_entri
     for command in ["kernel-install add 99.0-1", "kernel-install remove 99.0-1"] {
         assert!(scripts.contains(command), "{scripts}");
     }
-    let own = lustre_packaging::distro::own::folders(&recipe).unwrap();
+    let own = lustre_distro::own::folders(&recipe).unwrap();
     assert!(own.iter().all(|folder| !folder.ends_with("kernel-core")));
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use lustre_packaging::distro::release;
+use lustre_distro::release;
 use lustre_packaging::overlay::edit::Match;
 use lustre_packaging::overlay::{Inputs, Overlay};
 use lustre_packaging::process;

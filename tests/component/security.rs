@@ -123,9 +123,9 @@ const CHOSEN: [(&str, &str, &[&str]); 8] = [
         "program",
         &["qemu-system-x86_64"],
     ),
-    ("packaging/src/distro/provides.rs", "ELFDEPS", &["elfdeps"]),
+    ("distro/src/provides.rs", "ELFDEPS", &["elfdeps"]),
     (
-        "packaging/src/distro/debian/mod.rs",
+        "distro/src/debian/mod.rs",
         "program",
         &["apt-get", "apt-helper"],
     ),

@@ -14,14 +14,14 @@ const DESCRIPTION: u64 = 1 << 20;
 const XZ_MEMORY: u64 = 768 << 20;
 
 /// Reads a tar archive, and no more of it than is allowed at the moment.
-pub(crate) struct Bounded<R> {
+pub struct Bounded<R> {
     inner: R,
     budget: Budget,
 }
 
 /// How much may still be read, shared by an archive's reader and the one who walks through its members.
 #[derive(Clone)]
-pub(crate) struct Budget {
+pub struct Budget {
     all: Rc<Cell<u64>>,
     /// As much of it as the description of the next member may take, while that is read.
     description: Rc<Cell<Option<u64>>>,
@@ -29,14 +29,14 @@ pub(crate) struct Budget {
 
 impl Budget {
     /// At most `bytes` of a tar archive, uncompressed.
-    pub(crate) fn new(bytes: u64) -> Self {
+    pub fn new(bytes: u64) -> Self {
         Self {
             all: Rc::new(Cell::new(bytes)),
             description: Rc::default(),
         }
     }
 
-    pub(crate) fn reader<R: Read>(&self, inner: R) -> Bounded<R> {
+    pub fn reader<R: Read>(&self, inner: R) -> Bounded<R> {
         Bounded {
             inner,
             budget: self.clone(),
@@ -44,7 +44,7 @@ impl Budget {
     }
 
     /// The next member of an archive. The one before has to be read to its end: skipping it would count.
-    pub(crate) fn next<'a, R: Read>(
+    pub fn next<'a, R: Read>(
         &self,
         entries: &mut tar::Entries<'a, R>,
     ) -> io::Result<Option<tar::Entry<'a, R>>> {
@@ -55,7 +55,7 @@ impl Budget {
     }
 
     /// Takes `bytes` that come without being read: the holes of a file.
-    pub(crate) fn take(&self, bytes: u64) -> io::Result<()> {
+    pub fn take(&self, bytes: u64) -> io::Result<()> {
         match self.all.get().checked_sub(bytes) {
             Some(left) => {
                 self.all.set(left);
@@ -92,7 +92,7 @@ fn too_much(why: &str) -> io::Error {
 }
 
 /// What xz compressed, one stream or several, in bounded memory.
-pub(crate) fn xz<R: Read>(compressed: R) -> io::Result<XzDecoder<R>> {
+pub fn xz<R: Read>(compressed: R) -> io::Result<XzDecoder<R>> {
     let stream = Stream::new_stream_decoder(XZ_MEMORY, CONCATENATED).map_err(io::Error::other)?;
     Ok(XzDecoder::new_stream(compressed, stream))
 }

@@ -5,7 +5,7 @@
 //! - [`pack_tar_gz`], [`pack_tar_xz`]: a folder as a tar archive, the same bytes for the same content.
 //! - [`check_links`]: that no symbolic link of a tree leads out of it.
 
-pub(crate) mod bounded;
+pub mod bounded;
 mod compression;
 mod error;
 mod links;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::workdir::Workdir;
 use super::{Error, at, rpmbuild};
 use crate::archive;
-use crate::distro::tree::matches;
+use crate::glob::matches;
 use crate::overlay::patch::ApplyOptions;
 use crate::preflight::ldiskfs::{left_out, staged};
 use crate::preflight::{self, KernelFiles, KernelSource, kernel, series};

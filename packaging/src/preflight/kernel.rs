@@ -8,7 +8,7 @@ use super::report::{Check, Problem, counted};
 use super::series::{self, Loaded};
 use super::tree::shown;
 use super::{Error, KernelSource, TreeState, read_text, tree};
-use crate::distro::tree::matches;
+use crate::glob::matches;
 use crate::overlay::config::{self, KnownError};
 use crate::overlay::edit::{self, EditErrors};
 use crate::overlay::manifest::SeriesSource;

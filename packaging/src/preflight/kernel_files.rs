@@ -6,7 +6,7 @@ use std::path::Path;
 use super::kernel::is_kconfig;
 use super::series;
 use super::{Error, KernelSource, ldiskfs};
-use crate::distro::tree::matches;
+use crate::glob::matches;
 use crate::overlay::{Inputs, Overlay};
 
 /// What is taken whatever Lustre's tree says, so that the list changes seldom: ext4, its headers, the kernel's own version.

@@ -8,7 +8,7 @@ use std::path::Path;
 use super::report::{Check, Problem};
 use super::series::{self, Loaded};
 use super::{Error, at, read_text};
-use crate::distro::tree::matches;
+use crate::glob::matches;
 use crate::overlay::patch::ApplyOptions;
 use crate::target::Lustre;
 

@@ -5,9 +5,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use lustre_packaging::distro::debian::Error;
-use lustre_packaging::distro::srpm::SpecTools;
-use lustre_packaging::distro::{Apt, Recipe, build, inputs_digest, own};
+use lustre_distro::debian::Error;
+use lustre_distro::srpm::SpecTools;
+use lustre_distro::{Apt, Recipe, build, inputs_digest, own};
 use lustre_packaging::lock::FilePin;
 use lustre_packaging::sign::{PublicKey, Signer};
 use lustre_repo_tests::gpg::Gpg;

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lustre_packaging::distro::recipe::Recipe;
+use lustre_distro::recipe::Recipe;
 use lustre_packaging::lock::{FilePin, PackagePin};
 
 /// What a program printed; fails when it failed.

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use lustre_packaging::distro::debian::sources;
-use lustre_packaging::untrusted;
+use lustre_distro::debian::{self, sources};
 
 use crate::{Case, Format, Judged};
 
@@ -72,7 +71,7 @@ impl Format for Apt {
 
     fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
         let text = String::from_utf8_lossy(input);
-        let pinned = untrusted::apt_uris(input);
+        let pinned = debian::lines(input);
         let asked = sources::asked(&text);
         // The text as a file of sources, whatever apt says of it.
         let mut found = false;

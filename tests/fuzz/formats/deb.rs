@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use lustre_packaging::distro::deb;
-use lustre_packaging::distro::depends;
+use lustre_distro::deb;
+use lustre_distro::depends;
 use tar::EntryType as T;
 
 use super::archive::archive;

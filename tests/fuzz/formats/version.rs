@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use lustre_packaging::distro::{depends, version};
+use lustre_distro::{depends, version};
 use lustre_repository::repodata::Evr;
 
 use crate::{Case, Format, Judged, message};

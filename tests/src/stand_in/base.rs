@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
+use lustre_distro::Recipe;
 use lustre_packaging::buildroot;
-use lustre_packaging::distro::{self, Recipe};
 use lustre_packaging::lock::Lock;
 use lustre_packaging::sign::Key;
 use lustre_packaging::store::Store;
@@ -76,7 +76,7 @@ impl Base {
         let specs = project().join("specs");
         let lock = fetched(&specs, &store)?;
         let recipe = Recipe::load(&specs.join("distributions/rehearsal"))?;
-        let key = distro::build::key(&recipe)?;
+        let key = lustre_distro::build::key(&recipe)?;
         let file = |digest: &str| -> Result<PathBuf> {
             let path = place(&store, digest);
             ensure!(path.is_file(), "the store has no {}", path.display());
@@ -91,7 +91,7 @@ impl Base {
         let linux = linux::cut(&source, &archive.sha256, &cache)?;
         let distribution = cache.join(format!(
             "distribution-{}",
-            &distro::inputs_digest(&recipe, &lock.package)?[..16]
+            &lustre_distro::inputs_digest(&recipe, &lock.package)?[..16]
         ));
         if !distribution.exists() {
             let scratch = tempfile::tempdir_in(&cache)?;
@@ -106,7 +106,7 @@ impl Base {
             let (work, made) = (scratch.path().join("work"), scratch.path().join("made"));
             fs::create_dir_all(&work)?;
             fs::create_dir_all(&made)?;
-            let inputs = distro::Inputs {
+            let inputs = lustre_distro::Inputs {
                 pins: &lock.package,
                 debs: &debs,
                 kernel_spec: &specs.join("distributions/rehearsal/kernel"),
@@ -114,7 +114,7 @@ impl Base {
                 kernel_dist: None,
                 jobs: jobs(),
             };
-            distro::build(&recipe, &inputs, &work, &made, &scratch.path().join("log"))?;
+            lustre_distro::build(&recipe, &inputs, &work, &made, &scratch.path().join("log"))?;
             fs::rename(&made, &distribution)?;
         }
         let e2fsprogs = file(&pin("e2fsprogs")?.sha256)?;

@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result};
+use lustre_distro::srpm::SpecTools;
 use lustre_packaging::build::rpmbuild;
 use lustre_packaging::build::workdir::{Settings, Workdir};
-use lustre_packaging::distro::srpm::SpecTools;
 
 use crate::command_line::project;
 

@@ -7,7 +7,6 @@ use lustre_files::advised;
 use lustre_packaging::build::kernel_tree::KernelTree;
 use lustre_packaging::build::rpmbuild;
 use lustre_packaging::buildroot::{self, TargetDnf};
-use lustre_packaging::distro;
 use lustre_packaging::lock::Pinned;
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::Digest;
@@ -38,7 +37,7 @@ impl BuildGraph<'_> {
         let mut inputs = recipes::of(name::DISTRIBUTION);
         inputs.push((
             "packages".to_owned(),
-            distro::inputs_digest(&recipe, &self.lock.package)?,
+            lustre_distro::inputs_digest(&recipe, &self.lock.package)?,
         ));
         if let Some(pin) = &pin {
             if let Some(spec) = &wanted.kernel.spec {
@@ -78,9 +77,9 @@ impl BuildGraph<'_> {
                     (Some(pin), None) => self.archive_sources(work, pin, &debs)?,
                     (None, None) => return Err("there is no source of the kernel".into()),
                 };
-                let key = distro::build(
+                let key = lustre_distro::build(
                     &recipe,
-                    &distro::Inputs {
+                    &lustre_distro::Inputs {
                         pins: &self.lock.package,
                         debs: &debs,
                         kernel_spec: &spec,
@@ -126,7 +125,7 @@ impl BuildGraph<'_> {
             .iter()
             .map(|path| self.specs.join(path))
             .collect();
-        distro::release::for_archive(&self.kernel_spec()?, &pin.file, &fragments, &spec)?;
+        lustre_distro::release::for_archive(&self.kernel_spec()?, &pin.file, &fragments, &spec)?;
         Ok((spec, archive))
     }
 

@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lustre_distro::release;
+use lustre_distro::srpm::SpecTools;
 use lustre_files::advised;
 use lustre_packaging::build::kernel_tree::KernelTree;
-use lustre_packaging::distro::release;
-use lustre_packaging::distro::srpm::SpecTools;
 use lustre_packaging::overlay::config;
 use lustre_packaging::preflight::{KernelSource, TreeState};
 use lustre_packaging::stage::{Failure, Stage, Work};

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context as _;
+use lustre_distro::Recipe;
+use lustre_distro::srpm::SpecTools;
 use lustre_packaging::advisories::Ledger;
 use lustre_packaging::archive;
-use lustre_packaging::distro::srpm::SpecTools;
-use lustre_packaging::distro::{self, Recipe};
 use lustre_packaging::knowledge::Knowledge;
 use lustre_packaging::lock::Pinned;
 use lustre_packaging::overlay::Overlay;
@@ -61,7 +61,7 @@ impl BuildGraph<'_> {
                         texts.push(self.spec_input("kernel-config", fragment)?);
                     }
                 }
-                distro::inputs_digest(&recipe, &self.lock.package)?
+                lustre_distro::inputs_digest(&recipe, &self.lock.package)?
             }
             DistributionKind::Repositories => {
                 if let Some(pin) = &pin {
@@ -236,7 +236,7 @@ impl BuildGraph<'_> {
     /// The names of what the distribution's packages offer.
     fn offered(&self) -> Result<BTreeSet<String>, Failure> {
         if self.target.distribution.kind == DistributionKind::Rehearsal {
-            return Ok(distro::offered::offered(
+            return Ok(lustre_distro::offered::offered(
                 &self.recipe()?,
                 &self.lock.package,
             )?);
@@ -292,7 +292,7 @@ impl BuildGraph<'_> {
             .map(|path| self.specs.join(path))
             .collect();
         let spec = self.kernel_spec()?;
-        distro::release::for_archive(&spec, archive, &fragments, &folder)?;
+        lustre_distro::release::for_archive(&spec, archive, &fragments, &folder)?;
         let recipe = self.recipe()?;
         let macros = recipe.macros();
         let rpmspec = work.scratch.join("rpmspec");

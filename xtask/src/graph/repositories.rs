@@ -231,7 +231,7 @@ fn pinned_key(name: &str, wanted: &KeyFile, text: &[u8]) -> Result<PublicKey, Fa
 
 #[cfg(test)]
 mod tests {
-    use lustre_packaging::distro::{self, Recipe};
+    use lustre_distro::Recipe;
     use lustre_packaging::sign::Signer as _;
 
     use super::*;
@@ -259,7 +259,7 @@ mod tests {
     #[test]
     fn of_a_file_of_keys_only_the_one_named_is_taken() {
         let recipe = Recipe::load(&specs().join("distributions/rehearsal")).unwrap();
-        let text = distro::build::key(&recipe).unwrap();
+        let text = lustre_distro::build::key(&recipe).unwrap();
         let text = text.public_key_armored().unwrap();
         let wanted = |fingerprint: &str| KeyFile {
             fingerprint: fingerprint.to_owned(),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use lustre_packaging::distro::{Apt, Recipe};
+use lustre_distro::{Apt, Recipe};
 use lustre_packaging::lock::{FilePin, Lock};
 use lustre_packaging::store::Digest;
 use lustre_packaging::target::{Source, Target};

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use lustre_packaging::buildroot::Base;
-use lustre_packaging::distro;
 use lustre_packaging::store::StageDir;
 use lustre_packaging::target::Target;
 
@@ -33,7 +32,7 @@ impl Server {
     /// The server that the stages of `graph` made.
     pub fn of(graph: &BuildGraph<'_>, done: &BTreeMap<String, StageDir>) -> anyhow::Result<Self> {
         let distribution = session::folder(done, name::DISTRIBUTION)?;
-        let updates = distribution.join(distro::build::UPDATES);
+        let updates = distribution.join(lustre_distro::build::UPDATES);
         Ok(Self {
             target: graph.target.as_ref().clone(),
             own_kernel: graph.own_kernel_release()?,

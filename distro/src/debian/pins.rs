@@ -1,30 +1,28 @@
 //! Pins: files of the archive, exactly, as apt names them.
 
 use super::Error;
-use crate::lock::{FilePin, PackagePin};
+use lustre_packaging::lock::{FilePin, PackagePin};
 
-impl PackagePin {
-    /// Name, version and architecture are in the file's name, as apt writes it.
-    pub(super) fn from_file(file: FilePin) -> Result<Self, Error> {
-        let parts: Vec<&str> = file
-            .file
-            .strip_suffix(".deb")
-            .map(|stem| stem.split('_').collect())
-            .unwrap_or_default();
-        let [name, version, arch] = parts.as_slice() else {
-            return Err(Error::Answer { line: file.file });
-        };
-        Ok(Self {
-            name: (*name).to_owned(),
-            version: version.replace("%3a", ":"),
-            arch: (*arch).to_owned(),
-            file,
-        })
-    }
+/// The package in a file: name, version and architecture are in the file's name, as apt writes it.
+pub(super) fn package(file: FilePin) -> Result<PackagePin, Error> {
+    let parts: Vec<&str> = file
+        .file
+        .strip_suffix(".deb")
+        .map(|stem| stem.split('_').collect())
+        .unwrap_or_default();
+    let [name, version, arch] = parts.as_slice() else {
+        return Err(Error::Answer { line: file.file });
+    };
+    Ok(PackagePin {
+        name: (*name).to_owned(),
+        version: version.replace("%3a", ":"),
+        arch: (*arch).to_owned(),
+        file,
+    })
 }
 
 /// Reads `--print-uris` lines: `'uri' file size SHA256:digest`.
-pub(crate) fn lines(out: &[u8]) -> Result<Vec<FilePin>, Error> {
+pub fn lines(out: &[u8]) -> Result<Vec<FilePin>, Error> {
     String::from_utf8_lossy(out)
         .lines()
         .filter(|line| line.starts_with('\''))
@@ -61,7 +59,7 @@ mod tests {
         let text = format!(
             "'http://s/p/zlib1g_1%253a1.2-1_amd64.deb' zlib1g_1%3a1.2-1_amd64.deb 42 SHA256:{digest}\n"
         );
-        let pin = PackagePin::from_file(lines(text.as_bytes()).unwrap().remove(0)).unwrap();
+        let pin = package(lines(text.as_bytes()).unwrap().remove(0)).unwrap();
         assert_eq!(
             (pin.name.as_str(), pin.version.as_str()),
             ("zlib1g", "1:1.2-1")

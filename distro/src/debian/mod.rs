@@ -18,14 +18,14 @@ use std::process::Command;
 
 pub use error::Error;
 use host::{check_host, configuration, host_acquire};
-pub(crate) use pins::lines;
+pub use pins::lines;
 use sources::{Entry, IndexTarget, Options};
 
 use lustre_files::at;
 
 use super::recipe::{Debian, Recipe};
-use crate::lock::{FilePin, PackagePin};
-use crate::process;
+use lustre_packaging::lock::{FilePin, PackagePin};
+use lustre_process as process;
 
 /// What the archive calls itself.
 const ORIGIN: &str = "Debian";
@@ -255,10 +255,7 @@ impl Apt {
             doing: "apt cannot resolve the recipe's seeds".to_owned(),
             source,
         })?;
-        lines(&out)?
-            .into_iter()
-            .map(PackagePin::from_file)
-            .collect()
+        lines(&out)?.into_iter().map(pins::package).collect()
     }
 
     /// Packages of a suite as they are, without what they need.
@@ -278,10 +275,7 @@ impl Apt {
             doing: format!("apt does not find packages of the suite `{suite}`"),
             source,
         })?;
-        lines(&out)?
-            .into_iter()
-            .map(PackagePin::from_file)
-            .collect()
+        lines(&out)?.into_iter().map(pins::package).collect()
     }
 
     /// Pins the files of a source package: its `.dsc` and archives. Without a version, the newest of the suite.

@@ -6,11 +6,13 @@ use std::path::{Path, PathBuf};
 
 use rpm::Dependency;
 
+use lustre_packaging::glob::matches;
+
 use super::deb::{self, Deb};
 use super::depends::{self, from_spec};
 use super::provides;
 use super::recipe::{Extra, Recipe};
-use super::tree::{Entry, Kind, PathRules, Tree, matches};
+use super::tree::{Entry, Kind, PathRules, Tree};
 use super::version::{self, Evr};
 use super::writer::Plan;
 

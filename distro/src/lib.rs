@@ -17,6 +17,11 @@
 //! Debian's maintainer scripts are not carried over: what they would have set up is data in the recipe (links, file
 //! triggers) or in an own package (users, configuration).
 
+#![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests look from outside")
+)]
+
 pub mod assemble;
 pub mod build;
 pub mod convert;

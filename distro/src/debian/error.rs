@@ -1,7 +1,7 @@
 //! What can go wrong with apt or the archive.
 
-use crate::process;
 use lustre_files::help;
+use lustre_process as process;
 
 /// What went wrong with apt or the archive.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use std::path::Path;
 use lustre_files::at;
 
 use super::Error;
-use crate::process;
+use lustre_process as process;
 
 pub(super) fn check_host(etc: &Path, wanted: &str) -> Result<(), Error> {
     let text = lustre_files::read_to_string(etc.join("os-release"), lustre_files::TEXT)

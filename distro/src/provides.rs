@@ -7,8 +7,10 @@ use std::io;
 use rpm::Dependency;
 
 use super::recipe::ProvidesFrom;
-use super::tree::{Kind, Tree, matches};
-use crate::process;
+use lustre_packaging::glob::matches;
+
+use super::tree::{Kind, Tree};
+use lustre_process as process;
 
 /// rpm's own reader of ELF files; the format of its output is the format of the dependencies.
 const ELFDEPS: &str = "/usr/lib/rpm/elfdeps";

@@ -9,8 +9,8 @@ use super::recipe::Recipe;
 use super::srpm::SpecTools;
 use super::writer::set_attributes;
 use super::{assemble, srpm, stock, writer};
-use crate::lock::PackagePin;
-use crate::sign::{self, Key, Secret, Signer, sign_package};
+use lustre_packaging::lock::PackagePin;
+use lustre_sign::{self, Key, Secret, Signer, sign_package};
 
 /// The distribution's key, secret part included, in its folder.
 const KEY_FILE: &str = "key.asc";
@@ -44,7 +44,7 @@ pub enum Error {
     #[error(transparent)]
     Write(#[from] writer::Error),
     #[error(transparent)]
-    Sign(#[from] sign::Error),
+    Sign(#[from] lustre_sign::Error),
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
 }

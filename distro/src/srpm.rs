@@ -9,9 +9,9 @@ use std::process::Command;
 use lustre_files::at;
 
 use super::writer::set_attributes;
-use crate::process;
-use crate::sandbox::{Ids, Sandbox, User, copy_anew, own};
-use crate::store::remove_tree;
+use lustre_packaging::sandbox::{Ids, Sandbox, User, copy_anew, own};
+use lustre_packaging::store::remove_tree;
+use lustre_process as process;
 
 /// Where rpmbuild sees the scratch folder: a source package records the expanded spec, paths included.
 const INSIDE: &str = "/tmp/rehearsal";

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::own;
 use super::recipe::Recipe;
-use crate::lock::PackagePin;
+use lustre_packaging::lock::PackagePin;
 
 /// The names of all packages that are made of `pins` by `recipe`, of its own and its stock packages, and what the recipe says they
 /// provide. What a package provides by its files (sonames, `pkgconfig(…)`) is not among them.
@@ -36,7 +36,7 @@ pub fn offered(recipe: &Recipe, pins: &[PackagePin]) -> Result<BTreeSet<String>,
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lock::FilePin;
+    use lustre_packaging::lock::FilePin;
 
     #[test]
     fn names_come_from_pins_tables_and_own_packages() {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use lustre_files::at;
 
-use crate::overlay::config::{self, ConfigError, Fragment};
+use lustre_packaging::overlay::config::{self, ConfigError, Fragment};
 
 /// The line of the spec that says which upstream release it packages.
 const VERSION_LINE: &str = "%global rpmversion ";

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use super::depends::Names;
-use super::tree::{PathRules, matches};
+use lustre_packaging::glob::matches;
+
+use super::tree::PathRules;
 
 /// The file of a recipe in its folder.
 const FILE: &str = "distribution.toml";
@@ -316,7 +318,7 @@ pub(super) fn read_toml<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T
             path: path.to_owned(),
             source,
         })?;
-    crate::bounded_toml::from_str(&text).map_err(|source| Error::Parse {
+    lustre_packaging::bounded_toml::from_str(&text).map_err(|source| Error::Parse {
         path: path.to_owned(),
         source: Box::new(source),
     })
@@ -358,5 +360,14 @@ mod tests {
             let error = Recipe::load(&folder).unwrap_err().to_string();
             assert!(error.contains(part), "{error}");
         }
+    }
+
+    #[test]
+    fn a_recipe_that_is_nested_without_end_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = format!("\na = {}", "[".repeat(1_000_000));
+        fs::write(dir.path().join(FILE), text).unwrap();
+        let error = format!("{:?}", Recipe::load(dir.path()).unwrap_err());
+        assert!(error.contains("more than 64 deep"), "{error}");
     }
 }

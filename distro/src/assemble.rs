@@ -10,8 +10,8 @@ use lustre_files::{at, side_by_side};
 
 use super::recipe::Recipe;
 use super::{convert, own, writer};
-use crate::lock::PackagePin;
-use crate::process;
+use lustre_packaging::lock::PackagePin;
+use lustre_process as process;
 
 /// Raised whenever the conversion changes what it makes from the same inputs.
 const FORMAT: &str = "1";

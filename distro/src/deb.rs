@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read};
 
 use super::tree::{Entry, Kind, Tree, absolute};
-use crate::archive::bounded::{self, Budget};
+use lustre_packaging::archive::bounded::{self, Budget};
 
 /// No more than this is unpacked of a package's files (bytes). They are kept in memory.
 const DATA: u64 = 1 << 30;
@@ -278,10 +278,7 @@ pub(super) mod tests {
     use super::*;
 
     /// A .deb of the given control text and tar members (type, name, link or contents).
-    pub(in super::super) fn sample(
-        control: &str,
-        members: &[(tar::EntryType, &str, &str)],
-    ) -> Vec<u8> {
+    pub(crate) fn sample(control: &str, members: &[(tar::EntryType, &str, &str)]) -> Vec<u8> {
         fn tarball(members: &[(tar::EntryType, &str, &str)]) -> Vec<u8> {
             let mut builder = tar::Builder::new(Vec::new());
             for (kind, name, content) in members {

@@ -7,9 +7,9 @@ use std::path::Path;
 use lustre_files::at;
 
 use super::{Apt, Error};
-use crate::lock::FilePin;
-use crate::process;
-use crate::store::Digest;
+use lustre_packaging::lock::FilePin;
+use lustre_packaging::store::Digest;
+use lustre_process as process;
 
 /// apt's own downloader: it knows every kind of location that a sources file may hold, and the host's proxies.
 const APT_HELPER: &str = "/usr/lib/apt/apt-helper";
