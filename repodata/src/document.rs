@@ -22,7 +22,7 @@ pub(super) trait Elements {
 /// Why a document is not what it should be.
 #[derive(Debug, thiserror::Error)]
 #[error("{reason} (byte {offset}, in {element})")]
-pub(super) struct Fault {
+pub struct Fault {
     reason: String,
     offset: u64,
     element: String,
@@ -45,6 +45,41 @@ pub(super) fn parse(
             path
         },
     })
+}
+
+/// Told of an element's beginning (with its attributes) and of its end (with its text, trimmed), with the names above it and its own.
+pub type Visit<'v> = dyn FnMut(&[&str], Option<&Attributes<'_>>, &str) -> Result<(), String> + 'v;
+
+/// Reads the whole of `source`, whose outermost element has to be `root`, and tells `visit` of each element.
+pub fn visit(source: impl BufRead, root: &str, visit: &mut Visit<'_>) -> Result<(), Fault> {
+    let path = Vec::new();
+    parse(source, root, &mut Paths { path, visit })
+}
+
+/// Tells of elements by their paths.
+struct Paths<'a, 'v> {
+    path: Vec<String>,
+    visit: &'a mut Visit<'v>,
+}
+
+impl Paths<'_, '_> {
+    fn tell(&mut self, attributes: Option<&Attributes<'_>>, text: &str) -> Result<(), String> {
+        let names: Vec<&str> = self.path.iter().map(String::as_str).collect();
+        (self.visit)(&names, attributes, text.trim())
+    }
+}
+
+impl Elements for Paths<'_, '_> {
+    fn open(&mut self, name: &str, attributes: &Attributes<'_>) -> Result<(), String> {
+        self.path.push(name.to_owned());
+        self.tell(Some(attributes), "")
+    }
+
+    fn close(&mut self, _: &str, text: &str) -> Result<(), String> {
+        self.tell(None, text)?;
+        self.path.pop();
+        Ok(())
+    }
 }
 
 fn events(
@@ -135,7 +170,7 @@ fn entity(name: &str) -> Result<char, String> {
 }
 
 /// The attributes of an element.
-pub(super) struct Attributes<'a>(&'a BytesStart<'a>);
+pub struct Attributes<'a>(&'a BytesStart<'a>);
 
 impl Attributes<'_> {
     /// Calls `take` with the name, without prefix, and the value of each.
@@ -160,7 +195,7 @@ impl Attributes<'_> {
     }
 
     /// The value of one attribute.
-    pub(super) fn optional(&self, name: &str) -> Result<Option<String>, String> {
+    pub fn optional(&self, name: &str) -> Result<Option<String>, String> {
         let mut found = None;
         self.each(|key, value| {
             if key == name {

@@ -4,7 +4,7 @@
 //!   for the same packages; [`read()`] verifies and parses it, ours or anybody's.
 //! - `model`: what one package's metadata is. Both directions share it.
 //! - `header`: an RPM's header to the model.
-//! - `render`: the model to XML. `document` and `parse`: XML to the model. `repomd`: the index, `repomd.xml`.
+//! - `render`: the model to XML. [`document`] and `parse`: XML to the model; [`document::visit`] for what of it somebody wants to know. `repomd`: the index, `repomd.xml`.
 //! - `output`: compressed, hashed and named files, and the swap of the whole folder.
 //! - [`closure`]: whether packages find what they require, by their metadata.
 //!
@@ -16,7 +16,7 @@
 )]
 
 pub mod closure;
-mod document;
+pub mod document;
 mod error;
 mod header;
 mod model;

@@ -2,8 +2,7 @@
 
 use std::io::BufRead;
 
-use quick_xml::events::{BytesStart, Event};
-use quick_xml::{Reader, XmlVersion};
+use lustre_repodata::document::{Attributes, Visit, visit};
 
 use crate::store::Digest;
 
@@ -64,10 +63,12 @@ pub(crate) fn files_of(repomd: &[u8], kinds: &[&str]) -> Result<Vec<MetadataFile
     let mut files: Vec<MetadataFile> = Vec::new();
     let mut kind: Option<String> = None;
     let (mut href, mut sha256, mut size) = (None, None, None);
-    walk(repomd, &mut |path, start, text| {
+    walk(repomd, "repomd", &mut |path, start, text| {
         match (path, start) {
             (["repomd", "data"], Some(start)) => {
-                kind = attribute(start, "type")?.filter(|kind| kinds.contains(&kind.as_str()));
+                kind = start
+                    .optional("type")?
+                    .filter(|kind| kinds.contains(&kind.as_str()));
                 (href, sha256, size) = (None, None, None);
             }
             (["repomd", "data"], None) => {
@@ -92,7 +93,7 @@ pub(crate) fn files_of(repomd: &[u8], kinds: &[&str]) -> Result<Vec<MetadataFile
                 }
             }
             (["repomd", "data", "checksum"], Some(start)) => {
-                let digest = attribute(start, "type")?.unwrap_or_default();
+                let digest = start.optional("type")?.unwrap_or_default();
                 if let Some(kind) = &kind
                     && digest != "sha256"
                 {
@@ -121,7 +122,7 @@ pub(crate) fn source_packages(
     let mut package = SourcePackage::default();
     let mut arch = String::new();
     let mut checksum = String::new();
-    walk(primary, &mut |path, start, text| {
+    walk(primary, "metadata", &mut |path, start, text| {
         let ["metadata", "package", rest @ ..] = path else {
             return Ok(());
         };
@@ -136,18 +137,18 @@ pub(crate) fn source_packages(
             (["name"], None) => package.name = text.to_owned(),
             (["arch"], None) => arch = text.to_owned(),
             (["version"], Some(start)) => {
-                package.epoch = attribute(start, "epoch")?.unwrap_or_default();
-                package.version = attribute(start, "ver")?.unwrap_or_default();
-                package.release = attribute(start, "rel")?.unwrap_or_default();
+                package.epoch = start.optional("epoch")?.unwrap_or_default();
+                package.version = start.optional("ver")?.unwrap_or_default();
+                package.release = start.optional("rel")?.unwrap_or_default();
             }
             (["checksum"], Some(start)) => {
-                checksum = attribute(start, "type")?.unwrap_or_default();
+                checksum = start.optional("type")?.unwrap_or_default();
             }
             (["checksum"], None) if checksum == "sha256" => {
                 package.sha256 = Some(text.parse::<Digest>().map_err(|error| error.to_string())?);
             }
             (["size"], Some(start)) => {
-                let size = attribute(start, "package")?.unwrap_or_default();
+                let size = start.optional("package")?.unwrap_or_default();
                 package.size = size
                     .parse()
                     .map_err(|_| format!("`{size}` is not the size of a package"))?;
@@ -164,9 +165,9 @@ pub(crate) fn source_packages(
 
 /// Where a `location` says that `what` is: a path in the repository, or a URL on the web. A repository that is reached over the network
 /// has no say in what is read on this machine.
-fn location(start: &BytesStart<'_>, what: &str) -> Result<String, String> {
-    let href = attribute(start, "href")?.unwrap_or_default();
-    let base = attribute(start, "xml:base")?;
+fn location(start: &Attributes<'_>, what: &str) -> Result<String, String> {
+    let href = start.optional("href")?.unwrap_or_default();
+    let base = start.optional("base")?;
     web(what, base.as_deref(), &href)?;
     Ok(match base {
         Some(base) if !is_web(&href) => format!("{}/{href}", base.trim_end_matches('/')),
@@ -207,94 +208,9 @@ fn has_scheme(text: &str) -> bool {
     })
 }
 
-/// Told of an element's beginning (with its attributes) and of its end (with its text), with the names above it and its own.
-pub(super) type Visit<'v> =
-    dyn FnMut(&[&str], Option<&BytesStart<'_>>, &str) -> Result<(), String> + 'v;
-
-/// No element of repodata is deeper; what nests without end is made to cost time and memory.
-const DEEPEST: usize = 32;
-
-/// No tag and no text of repodata is longer (bytes): one of either is in memory as a whole.
-const LONGEST: u64 = 16 << 20;
-
-pub(super) fn walk(input: impl BufRead, visit: &mut Visit<'_>) -> Result<(), String> {
-    let mut reader = Reader::from_reader(input.take(LONGEST));
-    let mut buffer = Vec::new();
-    let mut path: Vec<String> = Vec::new();
-    let mut text = String::new();
-    let tell =
-        |path: &[String], start: Option<&BytesStart<'_>>, text: &str, visit: &mut Visit<'_>| {
-            let names: Vec<&str> = path.iter().map(String::as_str).collect();
-            visit(&names, start, text.trim())
-        };
-    loop {
-        buffer.clear();
-        let at = reader.buffer_position();
-        reader.get_mut().set_limit(LONGEST);
-        let event = reader.read_event_into(&mut buffer);
-        if reader.get_ref().limit() == 0 || text.len() as u64 > LONGEST {
-            return Err(format!(
-                "a tag or text at byte {at} is longer than {} MiB",
-                LONGEST >> 20
-            ));
-        }
-        let event = event.map_err(|error| format!("not well-formed XML at byte {at}: {error}"))?;
-        match event {
-            Event::Start(start) => {
-                if path.len() == DEEPEST {
-                    return Err(format!(
-                        "elements are nested more than {DEEPEST} deep (byte {at})"
-                    ));
-                }
-                path.push(start.local_name().as_ref().to_owned());
-                text.clear();
-                tell(&path, Some(&start), "", visit)?;
-            }
-            Event::Empty(start) => {
-                path.push(start.local_name().as_ref().to_owned());
-                tell(&path, Some(&start), "", visit)?;
-                tell(&path, None, "", visit)?;
-                path.pop();
-            }
-            Event::End(_) => {
-                tell(&path, None, &text, visit)?;
-                path.pop();
-                text.clear();
-            }
-            Event::Text(part) => text.push_str(&part.xml10_content()),
-            Event::CData(part) => text.push_str(&part.xml10_content()),
-            Event::GeneralRef(name) => {
-                let number = name
-                    .resolve_char_ref()
-                    .map_err(|error| format!("not well-formed XML at byte {at}: {error}"))?;
-                let name = name.xml10_content();
-                match (number, quick_xml::escape::resolve_predefined_entity(&name)) {
-                    (Some(character), _) => text.push(character),
-                    (None, Some(known)) => text.push_str(known),
-                    (None, None) => {
-                        return Err(format!("unknown entity `&{name};` at byte {at}"));
-                    }
-                }
-            }
-            Event::Eof if path.is_empty() => return Ok(()),
-            Event::Eof => return Err(format!("it ends inside <{}>", path.join("><"))),
-            Event::Decl(_) | Event::Comment(_) | Event::PI(_) | Event::DocType(_) => {}
-        }
-    }
-}
-
-pub(super) fn attribute(start: &BytesStart<'_>, name: &str) -> Result<Option<String>, String> {
-    let wrong = |error: String| format!("a bad attribute `{name}`: {error}");
-    match start
-        .try_get_attribute(name)
-        .map_err(|error| wrong(error.to_string()))?
-    {
-        None => Ok(None),
-        Some(found) => found
-            .normalized_value(XmlVersion::Implicit1_0)
-            .map(|value| Some(value.into_owned()))
-            .map_err(|error| wrong(error.to_string())),
-    }
+/// Reads a document of repodata, and tells `tell` of its elements.
+pub(super) fn walk(input: impl BufRead, root: &str, tell: &mut Visit<'_>) -> Result<(), String> {
+    visit(input, root, tell).map_err(|fault| fault.to_string())
 }
 
 #[cfg(test)]
@@ -311,7 +227,7 @@ mod tests {
         };
         let found = source_packages(xml("ker&#110;e&#x6c;").as_bytes(), "kernel").unwrap();
         assert_eq!(found[0].href, "Packages/a+b.rpm");
-        for (name, part) in [("a&nbsp;b", "`&nbsp;`"), ("a&#0;b", "not well-formed")] {
+        for (name, part) in [("a&nbsp;b", "`&nbsp;`"), ("a&#0;b", "invalid character")] {
             let error = source_packages(xml(name).as_bytes(), "kernel").unwrap_err();
             assert!(error.contains(part), "{name}: {error}");
         }
@@ -399,9 +315,15 @@ mod tests {
         let error = primary_of(b"<repomd></repomd>").unwrap_err();
         assert!(error.contains("no primary.xml"), "{error}");
         let error = primary_of(b"<repomd><data>").unwrap_err();
-        assert!(error.contains("ends inside <repomd><data>"), "{error}");
-        let error = primary_of(b"<html>404</htm>").unwrap_err();
-        assert!(error.contains("not well-formed"), "{error}");
+        assert!(
+            error.contains("ends too early (byte 14, in /repomd/data)"),
+            "{error}"
+        );
+        let error = primary_of(b"<html>404</html>").unwrap_err();
+        assert!(
+            error.contains("element `html`, expected one `repomd`"),
+            "{error}"
+        );
     }
 
     #[test]

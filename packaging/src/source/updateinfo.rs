@@ -5,7 +5,7 @@ use std::io::BufRead;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::repodata::{attribute, walk};
+use super::repodata::walk;
 
 /// What an advisory may be for; dnf knows no other.
 pub(crate) const KINDS: [&str; 4] = ["security", "bugfix", "enhancement", "newpackage"];
@@ -52,7 +52,7 @@ pub struct Advisory {
 pub(crate) fn advisories(xml: impl BufRead, names: &[&str]) -> Result<Vec<Advisory>, String> {
     let mut found = Vec::new();
     let mut one = Advisory::default();
-    walk(xml, &mut |path, start, text| {
+    walk(xml, "updates", &mut |path, start, text| {
         let ["updates", "update", rest @ ..] = path else {
             return Ok(());
         };
@@ -60,7 +60,7 @@ pub(crate) fn advisories(xml: impl BufRead, names: &[&str]) -> Result<Vec<Adviso
         match (rest, start) {
             ([], Some(start)) => {
                 one = Advisory {
-                    kind: attribute(start, "type")?.unwrap_or_default(),
+                    kind: start.optional("type")?.unwrap_or_default(),
                     ..Advisory::default()
                 };
             }
@@ -76,14 +76,14 @@ pub(crate) fn advisories(xml: impl BufRead, names: &[&str]) -> Result<Vec<Adviso
             (["id"], None) => text.clone_into(&mut one.id),
             (["title"], None) => text.clone_into(&mut one.title),
             (["severity"], None) => one.severity = said(),
-            (["issued"], Some(start)) => one.issued = attribute(start, "date")?,
+            (["issued"], Some(start)) => one.issued = start.optional("date")?,
             (["references", "reference"], Some(start))
-                if attribute(start, "type")?.as_deref() == Some("cve") =>
+                if start.optional("type")?.as_deref() == Some("cve") =>
             {
-                one.cves.extend(attribute(start, "id")?);
+                one.cves.extend(start.optional("id")?);
             }
             (["pkglist", "collection", "package"], Some(start)) => {
-                let value = |name| Ok::<_, String>(attribute(start, name)?.unwrap_or_default());
+                let value = |name| Ok::<_, String>(start.optional(name)?.unwrap_or_default());
                 let name = value("name")?;
                 if names.contains(&name.as_str()) && value("arch")? != "src" {
                     let version = format!("{}-{}", value("version")?, value("release")?);
