@@ -1,7 +1,7 @@
 //! The files of a repository, as they are published.
 
 use crate::layout::Kind;
-use crate::sums;
+use crate::{assets, sums};
 
 /// A file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,7 +80,8 @@ pub fn is_id(name: &str) -> bool {
 
 /// Whether it is a package: those of several releases lie in one folder.
 pub(super) fn is_package(path: &str) -> bool {
-    within(path, "Packages").is_some_and(|name| name.ends_with(".rpm"))
+    let of_assets = path.starts_with(assets::FOLDER);
+    !of_assets && within(path, "Packages").is_some_and(|name| name.ends_with(".rpm"))
 }
 
 /// Whether it is metadata that has its digest in its name: those of two releases can lie in one folder.
@@ -99,6 +100,11 @@ fn is_index(name: &str) -> bool {
 
 /// The name of a file in `folder` of one of the repositories.
 fn within<'p>(path: &'p str, folder: &str) -> Option<&'p str> {
+    // Metadata of assets are metadata like any other.
+    let below = path.strip_prefix(assets::FOLDER);
+    let path = below
+        .and_then(|rest| rest.strip_prefix('/'))
+        .unwrap_or(path);
     let mut parts = path.split('/');
     let (kind, of, name) = (parts.next()?, parts.next()?, parts.next()?);
     let known = Kind::ALL.iter().any(|one| one.folder() == kind);
