@@ -326,6 +326,29 @@ fn whatever_is_not_as_it_should_be_is_noticed_also_where_it_is_signed() {
 }
 
 #[test]
+fn plain_metadata_that_lead_elsewhere_are_noticed_also_where_they_are_signed() {
+    let tree = Tree::new();
+    tree.assemble().unwrap();
+    let plain = tree.dist().join("x86_64");
+    let elsewhere = |location: &str| {
+        Some(Place {
+            base: "https://evil.test/".to_owned(),
+            href: location.to_owned(),
+        })
+    };
+    repodata::relocate(&plain, &plain, &elsewhere).unwrap();
+    let index = plain.join("repodata/repomd.xml");
+    let signature = key().sign_detached(&fs::read(&index).unwrap(), EPOCH);
+    fs::write(plain.join("repodata/repomd.xml.asc"), signature.unwrap()).unwrap();
+    sign(&tree.dist());
+    let failures = tree.failures();
+    assert!(
+        failures["repodata"].contains("differs from its header"),
+        "{failures:?}"
+    );
+}
+
+#[test]
 fn a_repository_of_a_target_without_assets_has_no_check_of_them_and_no_list() {
     let tree = Tree::new();
     tree.assemble().unwrap();
