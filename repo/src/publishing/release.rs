@@ -118,3 +118,28 @@ pub(super) fn entry(path: &str) -> &str {
         None => path,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_of_assets_are_metadata_and_have_no_packages_beside_them() {
+        let named = "assets/x86_64/repodata/ab-primary.xml.gz";
+        let index = "assets/x86_64/repodata/repomd.xml";
+        assert!(is_named_by_content(named) && !is_named_by_content(index));
+        assert!(is_index_file(index) && !is_index_file(named));
+        for path in [named, index] {
+            assert_eq!(entry(path), "assets/x86_64/repodata");
+        }
+        assert!(is_package("x86_64/Packages/a.rpm"));
+        for path in [
+            "assets/x86_64/Packages/a.rpm",
+            "assets/Packages/a.rpm",
+            "assets.json",
+        ] {
+            assert!(!is_package(path), "{path}");
+            assert_eq!(entry(path), path);
+        }
+    }
+}
