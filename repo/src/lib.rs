@@ -5,6 +5,7 @@
     allow(clippy::disallowed_methods, reason = "tests look from outside")
 )]
 
+pub mod assets;
 pub mod compat;
 pub mod comps;
 pub mod earlier;
