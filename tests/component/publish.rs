@@ -12,6 +12,8 @@ mod client;
 mod disks;
 #[path = "publish/faults.rs"]
 mod faults;
+#[path = "publish/kept.rs"]
+mod kept;
 #[path = "publish/kills.rs"]
 mod kills;
 #[path = "publish/places.rs"]

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
@@ -11,10 +11,12 @@ use lustre_files::advised;
 use lustre_packaging::process::room::Place;
 use lustre_repository::layout::is_published as is_published_link;
 use lustre_repository::publishing::{
-    self, Found, Listing, Release, Shape, There, leads_to, staged_at, there,
+    self, Foreign, Found, Listing, Release, Shape, There, leads_to, staged_at, there,
 };
 use lustre_repository::{manifest, sums};
 use walkdir::WalkDir;
+
+use crate::exit::Usage;
 
 /// All that is in the folder, links as they are; nothing where it is not there.
 pub fn list(folder: &Path) -> anyhow::Result<Listing> {
@@ -56,9 +58,15 @@ pub fn is_published(path: &Path) -> bool {
     link.is_ok_and(|to| to.to_str().is_some_and(is_published_link))
 }
 
-/// What clients read at `path`, laid out in `scratch`, through our own links alone; none where that is no folder that was published to.
-pub fn published(path: &Path, scratch: &Path) -> anyhow::Result<Option<PathBuf>> {
+/// What clients read at `path`, laid out in `scratch`, through our own links alone; none where that is no folder that was published to. What lies in
+/// its folders and is of no release comes along: whoever looks at the tree tells of it.
+pub fn published(
+    path: &Path,
+    scratch: &Path,
+    tell: &mut dyn FnMut(&str),
+) -> anyhow::Result<Option<PathBuf>> {
     if !is_published(path) {
+        whole(path)?;
         return Ok(None);
     }
     let listing = list(path)?;
@@ -85,7 +93,84 @@ pub fn published(path: &Path, scratch: &Path) -> anyhow::Result<Option<PathBuf>>
         .filter(|(at, _)| matches!(listing.get(at), Some(Found::File { .. })));
     let tree = scratch.join("published");
     lay_out(path, files, &tree)?;
+    let sums = sums_of(path, &listing)?;
+    let Foreign { inside, beside } =
+        publishing::foreign(&listing, &release, sums.iter().map(String::as_str));
+    let (links, files): (Vec<_>, Vec<_>) = inside
+        .iter()
+        .partition(|(at, _)| matches!(listing.get(at), Some(Found::Link(_))));
+    let files = files
+        .into_iter()
+        .map(|(at, within)| (at.clone(), within.as_str()));
+    lay_out(path, files, &tree)?;
+    for (at, within) in links {
+        let (at, link) = (path.join(at), tree.join(within));
+        if let Some(above) = link.parent() {
+            fs::create_dir_all(above).with_context(|| above.display().to_string())?;
+        }
+        let to = fs::read_link(&at).with_context(|| at.display().to_string())?;
+        match symlink(to, &link) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(error).with_context(|| link.display().to_string());
+            }
+            _ => {}
+        }
+    }
+    if !beside.is_empty() {
+        let names: Vec<String> = beside
+            .iter()
+            .take(SHOWN)
+            .map(|name| name.escape_debug().to_string())
+            .collect();
+        let more = match beside.len() - names.len() {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        tell(&format!(
+            "warning: {} has what is of no release, and clients can read it: {}{more}",
+            path.display(),
+            names.join(", ")
+        ));
+    }
     Ok(Some(tree))
+}
+
+/// How many files beside a repository are named.
+const SHOWN: usize = 5;
+
+/// The sums of all releases whose folders are there.
+fn sums_of(path: &Path, listing: &Listing) -> anyhow::Result<Vec<String>> {
+    let home = format!("{}/", publishing::HOME);
+    let mut all = Vec::new();
+    for (at, found) in listing {
+        let parts = at.strip_prefix(&home).and_then(|it| it.split_once('/'));
+        let is_one = parts.is_some_and(|(id, file)| publishing::is_id(id) && file == sums::FILE);
+        if is_one && matches!(found, Found::File { .. }) {
+            let file = path.join(at);
+            let text = lustre_files::read_no_link_to_string(&file, lustre_files::SOURCE)
+                .with_context(|| format!("cannot read {}", file.display()))?;
+            all.push(text);
+        }
+    }
+    Ok(all)
+}
+
+/// That `path` is not the folder that a release has in one that was published to: its packages lie elsewhere.
+pub fn whole(path: &Path) -> anyhow::Result<()> {
+    let real = fs::canonicalize(path).with_context(|| path.display().to_string())?;
+    let home = real.parent().filter(|it| it.ends_with(publishing::HOME));
+    match home.and_then(Path::parent) {
+        Some(root) if is_published(root) => Err(Usage::new(advised(
+            format!(
+                "{} is not all of a repository: it is the folder in which {} has what changes from release to release",
+                path.display(),
+                root.display()
+            ),
+            format!("give {}", root.display()),
+        ))
+        .into()),
+        _ => Ok(()),
+    }
 }
 
 /// Lays out files of `from`, by where they lie there and what they are in the repository, as the tree `to`. Nothing is copied on one file system, but

@@ -66,27 +66,11 @@ pub fn publish(
     has_room(store, output, &wanted)?;
     let note = Note::write(store, output)?;
     // One at a time, from the last look at what is there to the swap.
-    let parent = output.parent().filter(|parent| *parent != Path::new(""));
-    let parent = parent.unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
-    let alone = lustre_files::open_folder(parent).with_context(|| parent.display().to_string())?;
-    rustix::fs::flock(&alone, rustix::fs::FlockOperation::LockExclusive)
-        .with_context(|| format!("cannot lock {}", parent.display()))?;
+    let alone = alone(output)?;
     let mut damage = None;
     let swapped = layout::swap_in(output, |aside| {
         // Copies, since a link would let a change in the output reach the store.
-        let mut command = process::command("cp");
-        command
-            .args(["-a", "--reflink=auto", "-T"])
-            .arg(&tree)
-            .arg(aside);
-        let done = process::capture(&mut command).map_err(std::io::Error::other)?;
-        if !done.status.success() {
-            let said = String::from_utf8_lossy(&done.stderr);
-            return Err(no_room(aside, &said).unwrap_or_else(|| {
-                std::io::Error::other(format!("cp: {}: {}", done.status, said.trim()))
-            }));
-        }
+        copy(&tree, aside, OTHER_DISK)?;
         let copied = list_tree(aside).map_err(std::io::Error::other)?;
         if copied != wanted {
             let what =
@@ -118,6 +102,32 @@ pub fn publish(
     result
 }
 
+/// Waits until nobody else puts anything at `output` or beside it; others wait until this is dropped.
+pub fn alone(output: &Path) -> anyhow::Result<fs::File> {
+    let parent = output.parent().filter(|parent| *parent != Path::new(""));
+    let parent = parent.unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
+    let alone = lustre_files::open_folder(parent).with_context(|| parent.display().to_string())?;
+    rustix::fs::flock(&alone, rustix::fs::FlockOperation::LockExclusive)
+        .with_context(|| format!("cannot lock {}", parent.display()))?;
+    Ok(alone)
+}
+
+/// Copies all of `tree` into the folder `aside`. `advice` is what to do where there is no room.
+pub fn copy(tree: &Path, aside: &Path, advice: &str) -> std::io::Result<()> {
+    let mut command = process::command("cp");
+    command
+        .args(["-a", "--reflink=auto", "-T"])
+        .args([tree, aside]);
+    let done = process::capture(&mut command).map_err(std::io::Error::other)?;
+    if done.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&done.stderr);
+    Err(no_room(aside, &said, advice)
+        .unwrap_or_else(|| std::io::Error::other(format!("cp: {}: {}", done.status, said.trim()))))
+}
+
 /// That there is room for `wanted` at `output`. On the file system of the store, copies may share what they are copies of.
 fn has_room(store: &Store, output: &Path, wanted: &[Entry]) -> anyhow::Result<()> {
     let size = |entry: &Entry| match entry.kind {
@@ -146,10 +156,10 @@ fn has_room(store: &Store, output: &Path, wanted: &[Entry]) -> anyhow::Result<()
 const OTHER_DISK: &str = "make room there, or choose another folder with --output, and run the same command again: what was built is kept";
 
 /// That copying to `aside`, of which `said` was said, failed for lack of room there.
-fn no_room(aside: &Path, said: &str) -> Option<std::io::Error> {
+fn no_room(aside: &Path, said: &str, advice: &str) -> Option<std::io::Error> {
     let place = Place::of(aside)?;
     (place.is_full() || room::says_full(said))
-        .then(|| std::io::Error::other(advised(format!("the disk is full: {place}"), OTHER_DISK)))
+        .then(|| std::io::Error::other(advised(format!("the disk is full: {place}"), advice)))
 }
 
 /// Makes each file in `aside` later than the one at `output` whose place it takes with other content, and no other earlier: rsync, proxies

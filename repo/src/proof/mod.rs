@@ -66,6 +66,12 @@ pub const RELEASES: &str = "releases";
 /// The name of the check that holds the packages against the list of the assets that they are.
 pub const ASSETS: &str = "assets";
 
+/// The name of the check that the page is the one that this tool makes.
+pub const PAGE: &str = "page";
+
+/// The name of the check that the packages are there that the target promises.
+pub const EXPECTED: &str = "expected-packages";
+
 /// The static checks: what needs no chroot and no network.
 const STATIC: [(&str, Run); 20] = [
     ("package-signatures", Run::Tree(signatures::packages)),
@@ -77,7 +83,7 @@ const STATIC: [(&str, Run); 20] = [
     (MANIFEST, Run::Tree(inventory::manifest)),
     (RELEASES, Run::Tree(releases::check)),
     ("repo-file", Run::Tree(repo_file::check)),
-    ("page", Run::Tree(page::check)),
+    (PAGE, Run::Tree(page::check)),
     ("known-faults", Run::Tree(known_faults::check)),
     ("repodata", Run::Tree(metadata_content::check)),
     (ASSETS, Run::Tree(assets::check)),
@@ -86,7 +92,7 @@ const STATIC: [(&str, Run); 20] = [
     ("base-upgrade", Run::Sides(dependencies::base_upgrade)),
     ("file-conflicts", Run::Sides(conflicts::check)),
     ("newer-than-base", Run::Sides(dependencies::newer)),
-    ("expected-packages", Run::Tree(inventory::expected)),
+    (EXPECTED, Run::Tree(inventory::expected)),
     ("duplicates", Run::Tree(inventory::duplicates)),
 ];
 
@@ -209,16 +215,16 @@ impl Proof {
         Ok(Self::of_sums(&sums, target, tool_version, checks))
     }
 
-    /// The same where the sums are known: none, where they cannot be read.
+    /// The same where the sums are known.
     pub fn of_sums(sums: &str, target: &str, tool_version: &str, checks: Vec<Check>) -> Self {
         Self {
             format: report::FORMAT,
             target: target.to_owned(),
             tool_version: tool_version.to_owned(),
-            sums_sha256: crate::sums::of_text(&crate::sums::without(
+            sums_sha256: Some(crate::sums::of_text(&crate::sums::without(
                 &crate::sums::without(sums, FILE),
                 crate::page::FILE,
-            )),
+            ))),
             checks,
         }
     }

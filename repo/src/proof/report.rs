@@ -193,8 +193,9 @@ pub struct Proof {
     pub target: String,
     /// The version of the tool that checked.
     pub tool_version: String,
-    /// The SHA-256 of the `SHA256SUMS` that was checked: it ties the proof to one repository.
-    pub sums_sha256: String,
+    /// The SHA-256 of the `SHA256SUMS` that was checked: it ties the proof to one repository. None where there was none that could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sums_sha256: Option<String>,
     /// The checks, in the order they ran.
     pub checks: Vec<Check>,
 }
@@ -279,7 +280,7 @@ mod tests {
             format: FORMAT,
             target: "test".to_owned(),
             tool_version: "1".to_owned(),
-            sums_sha256: String::new(),
+            sums_sha256: None,
             checks,
         }
     }

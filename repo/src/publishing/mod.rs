@@ -19,4 +19,6 @@ pub use place::{BadPlace, Place};
 pub use plan::{Found, Listing, Origin, Plan, Put, Shape, State, Step, There, plan, there};
 pub use release::{File, Release, is_id};
 pub use staging::{NotPromoted, NotStaged, promote, stage, staged, staged_at};
-pub use way::{InTheWay, above, called_by_content, folder_of, leads_to, only_its_own};
+pub use way::{
+    Foreign, InTheWay, above, called_by_content, folder_of, foreign, leads_to, only_its_own,
+};

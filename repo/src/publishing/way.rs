@@ -1,10 +1,13 @@
 //! What lies where a release has to: links and files where folders of ours have to be, and in the folder of a release what is none of it.
 
+use std::collections::BTreeSet;
+
 use lustre_files::help;
 
 use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE, STAGED, STAGING};
 use super::plan::{Found, Listing, Plan, Step, is_half_made, kept, link_to};
-use super::release::{Release, entry, is_id, is_named_by_content, is_package};
+use super::release::{Release, entry, is_id, is_named_by_content, is_package, listed};
+use crate::assets;
 use crate::layout::Kind;
 
 /// Something that is in the way.
@@ -90,43 +93,103 @@ impl Plan {
 
 /// That the folder of `release` has nothing but its files, those that are called by their content, and links of ours.
 pub fn only_its_own(release: &Release, listing: &Listing) -> Result<(), InTheWay> {
+    match others_in(release, listing).next() {
+        None => Ok(()),
+        Some(path) => Err(InTheWay::Foreign { path: path.clone() }),
+    }
+}
+
+/// What the folder of `release` has besides.
+fn others_in<'l>(release: &Release, listing: &'l Listing) -> impl Iterator<Item = &'l String> {
     let folder = kept(&release.id, "");
     let links = own_links(release);
-    let is_link = |path: &str, to: &str| {
+    let is_link = move |path: &str, to: &str| {
         if path == PREVIOUS {
             return to.strip_prefix("../").is_some_and(is_id);
         }
         links.iter().any(|(own, leads)| own == path && leads == to)
     };
     let is_file = |path: &str| release.file(path).is_some() && !is_package(path);
-    for (path, found) in listing.range(folder.clone()..) {
-        let Some(within) = path.strip_prefix(&folder) else {
-            break;
-        };
-        let own = match found {
-            Found::Folder => {
-                let below = format!("{within}/");
-                let mut files = release.files.iter();
-                files.any(|file| file.path.starts_with(&below))
-            }
-            Found::File { sha256, .. } => {
-                let named = named_by(within);
-                let is_so = |digest: &str| sha256.as_deref().is_none_or(|it| it == digest);
-                is_file(within) || named.is_some_and(is_so)
-            }
-            // A file of the release is put in the place of any other link.
+    let own = move |within: &str, found: &Found| match found {
+        Found::Folder => {
+            let below = format!("{within}/");
+            let mut files = release.files.iter();
+            files.any(|file| file.path.starts_with(&below))
+        }
+        Found::File { sha256, .. } => {
+            let named = named_by(within);
+            let is_so = |digest: &str| sha256.as_deref().is_none_or(|it| it == digest);
+            is_file(within) || named.is_some_and(is_so)
+        }
+        // A file of the release is put in the place of any other link.
+        Found::Link(to) => {
+            let half = is_half_made(&kept(&release.id, within), to).then(|| whole_name(within));
+            is_file(within)
+                || is_link(within, to)
+                || half.is_some_and(|within| is_link(&within, to))
+        }
+    };
+    let below = listing.range(folder.clone()..);
+    let within = below.map_while(move |(path, found)| {
+        let within = path.strip_prefix(&folder)?;
+        Some((path, within, found))
+    });
+    within
+        .filter(move |(_, within, found)| !own(within, found))
+        .map(|(path, ..)| path)
+}
+
+/// What lies where clients of the release `published` look, and is of no release of this tool.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Foreign {
+    /// In the folders of the repository: where it lies, and where clients find it.
+    pub inside: Vec<(String, String)>,
+    /// Beside them, where a site may have files of its own.
+    pub beside: Vec<String>,
+}
+
+/// What is there of somebody else. `sums` are those of the releases whose folders are there.
+pub fn foreign<'s>(
+    listing: &Listing,
+    published: &Release,
+    sums: impl Iterator<Item = &'s str>,
+) -> Foreign {
+    let mut known: BTreeSet<String> = sums.flat_map(listed).map(|file| file.path).collect();
+    known.extend(published.files.iter().map(|file| file.path.clone()));
+    let entries: BTreeSet<&str> = known.iter().map(|path| entry(path)).collect();
+    let folders = Kind::ALL
+        .map(Kind::folder)
+        .into_iter()
+        .chain([assets::FOLDER]);
+    let folders: Vec<String> = folders.map(|folder| format!("{folder}/")).collect();
+    let home = format!("{HOME}/");
+    let staging = format!("{STAGING}/");
+    let mut found = Foreign::default();
+    for (path, what) in listing {
+        let own = match what {
+            Found::Folder => true,
+            _ if path.starts_with(&home) || path.starts_with(&staging) => true,
+            Found::File { .. } => is_package(path) && known.contains(path),
             Found::Link(to) => {
-                let half = is_half_made(path, to).then(|| whole_name(within));
-                is_file(within)
-                    || is_link(within, to)
-                    || half.is_some_and(|within| is_link(&within, to))
+                let ours = entries.contains(path.as_str()) && *to == link_to(path);
+                ours || path == STAGING || is_half_made(path, to)
             }
         };
-        if !own {
-            return Err(InTheWay::Foreign { path: path.clone() });
+        if own {
+            continue;
+        }
+        match folders.iter().any(|folder| path.starts_with(folder)) {
+            true => found.inside.push((path.clone(), path.clone())),
+            false => found.beside.push(path.clone()),
         }
     }
-    Ok(())
+    let folder = folder_of(&published.id);
+    let others = others_in(published, listing)
+        .filter(|path| !matches!(listing.get(*path), Some(Found::Folder)));
+    let within =
+        others.filter_map(|path| Some((path.clone(), path.strip_prefix(&folder)?.to_owned())));
+    found.inside.extend(within);
+    found
 }
 
 /// The files in the folder of `release` that are none of it and are called by their content, with the digests that they have to have.

@@ -60,14 +60,15 @@ pub struct PlaceArgs {
     pub target_given: bool,
     /// Public key that the repository must be signed with.
     ///
-    /// A file, or a fingerprint of 40 digits. Defaults to the secret key's, or to this machine's development key.
+    /// A file, a fingerprint of 40 digits, or several with commas between them; also given more than once: then one of these keys.
+    /// Defaults to the secret key's, or to this machine's development key.
     #[arg(
         long,
         value_name = "FILE|FINGERPRINT",
         help_heading = "Signing key",
         conflicts_with_all = ["key_file", "key_agent"]
     )]
-    pub public_key: Option<String>,
+    pub public_key: Vec<String>,
     /// The secret key that the repository is signed with.
     #[command(flatten)]
     pub key: KeyArgs,
@@ -96,7 +97,8 @@ pub struct BundleArgs {
     pub release: Option<Option<PathBuf>>,
     /// Public key that the repository must be signed with.
     ///
-    /// A file, or a fingerprint of 40 digits. Defaults to the secret key's, or to this machine's development key.
+    /// A file, a fingerprint of 40 digits, or several with commas between them; also given more than once: then one of these keys.
+    /// Defaults to the secret key's, or to this machine's development key.
     #[arg(
         long,
         value_name = "FILE|FINGERPRINT",
@@ -104,7 +106,7 @@ pub struct BundleArgs {
         requires = "release",
         conflicts_with_all = ["key_file", "key_agent"]
     )]
-    pub public_key: Option<String>,
+    pub public_key: Vec<String>,
     /// The secret key that the repository is signed with.
     #[command(flatten)]
     pub key: KeyArgs,

@@ -20,7 +20,7 @@ pub struct VerifyArgs {
     pub path: Option<PathBuf>,
     /// Keep what was fetched from the URL in DIR, if it holds.
     ///
-    /// Where `repo` puts the next release, that release keeps its packages.
+    /// Where `repo` puts the next release, that release keeps its packages. A repository there is replaced by a later release of its own.
     #[arg(short, long, value_name = "DIR", conflicts_with = "reproducible")]
     pub output: Option<PathBuf>,
     /// Build everything a second time and compare byte by byte.
@@ -33,6 +33,12 @@ pub struct VerifyArgs {
     /// Signatures, digests, metadata and, if the distribution's packages are in the store, dependencies. Checks that do not run are listed.
     #[arg(long = "static", conflicts_with_all = ["boot", "reproducible", "trust_on_first_use"])]
     pub only_static: bool,
+    /// Hold it against what it says of itself, and not against the target: as the release before the next one.
+    ///
+    /// The static checks that need nothing but the repository. Its target may have another name, URL, key or other packages by now, and its
+    /// key may be near its end.
+    #[arg(long, requires = "path", conflicts_with_all = ["boot", "reproducible", "trust_on_first_use"])]
+    pub as_published: bool,
     /// Boot it as well.
     ///
     /// Installs it into a fresh root, boots its kernel in QEMU, mounts Lustre and checks it from inside.
@@ -45,8 +51,14 @@ pub struct VerifyArgs {
     pub max_age: Option<u32>,
     /// Fail if the key expires within DAYS days.
     ///
-    /// With 0, only if it has expired.
-    #[arg(long, value_name = "DAYS", default_value_t = RENEWAL_DAYS, conflicts_with = "reproducible")]
+    /// With 0, only if it has expired; so it is with --as-published.
+    #[arg(
+        long,
+        value_name = "DAYS",
+        default_value_t = RENEWAL_DAYS,
+        default_value_if("as_published", "true", "0"),
+        conflicts_with = "reproducible"
+    )]
     pub key_days: u32,
     /// Install it even if it is not known whose key to expect.
     ///
@@ -58,16 +70,24 @@ pub struct VerifyArgs {
     pub target_given: bool,
     /// Public key that the repository must be signed with.
     ///
-    /// A file, or a fingerprint of 40 digits. Defaults to the secret key's, or to this machine's development key; without any, nothing of the
-    /// repository is installed.
+    /// A file, a fingerprint of 40 digits, or several with commas between them; also given more than once: then one of these keys.
+    /// Defaults to the secret key's, or to this machine's development key; without any, nothing of the repository is
+    /// installed.
     #[arg(
         long,
         value_name = "FILE|FINGERPRINT",
         help_heading = "Signing key",
         conflicts_with_all = ["key_file", "key_agent", "reproducible"]
     )]
-    pub public_key: Option<String>,
+    pub public_key: Vec<String>,
     /// The secret key that the repository is signed with.
     #[command(flatten)]
     pub key: KeyArgs,
+}
+
+impl VerifyArgs {
+    /// Whether nothing is installed.
+    pub fn is_static(&self) -> bool {
+        self.only_static || self.as_published
+    }
 }

@@ -172,7 +172,7 @@ fn work(command: &Command, distribution: Option<DistributionKind>) -> Work {
         | Command::Advisories(_)
         | Command::Compat(_) => Work::Store { setup },
         // What it runs of the host is what the sandbox needs to look.
-        Command::Verify(arguments) if arguments.only_static => Work::Store { setup },
+        Command::Verify(arguments) if arguments.is_static() => Work::Store { setup },
         // A proven repository is read, and nothing is started.
         Command::Bundle(arguments) if arguments.release.is_some() => Work::Other,
         Command::Targets { .. }

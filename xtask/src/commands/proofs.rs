@@ -9,6 +9,7 @@ use lustre_packaging::process;
 use lustre_packaging::stage::{self, Recipe, Stage};
 use lustre_packaging::store::StageDir;
 use lustre_repository::proof::{self, Check, Outcome, Proof};
+use lustre_repository::sums;
 
 use crate::context::Context;
 use crate::graph::finish::Signing;
@@ -23,15 +24,27 @@ pub struct Proved(Proof);
 impl Proved {
     /// The proof that `checks` make of the repository at `dist`.
     pub fn new(context: &Context, dist: &Path, checks: Vec<Check>) -> anyhow::Result<Self> {
-        let version = env!("CARGO_PKG_VERSION");
-        let proof = Proof::new(dist, &context.target.name, version, checks)?;
-        Ok(Self(proof))
+        Self::of_target(&context.target.name, dist, checks)
     }
 
-    /// The same of a repository of which not even its files that say what it is can be told, whatever its sums are.
-    pub fn broken(target: &str, checks: Vec<Check>) -> Self {
+    /// The same of a repository of the target `target`.
+    pub fn of_target(target: &str, dist: &Path, checks: Vec<Check>) -> anyhow::Result<Self> {
         let version = env!("CARGO_PKG_VERSION");
-        Self(Proof::of_sums("", target, version, checks))
+        Ok(Self(Proof::new(dist, target, version, checks)?))
+    }
+
+    /// The same of a repository of which not even its files that say what it is can be told. Which one it is, is said as far as it can be
+    /// read.
+    pub fn broken(dist: &Path, target: &str, checks: Vec<Check>) -> Self {
+        let version = env!("CARGO_PKG_VERSION");
+        let sums =
+            lustre_files::read_no_link_to_string(dist.join(sums::FILE), lustre_files::SOURCE);
+        let unread = sums.is_err();
+        let mut proof = Proof::of_sums(&sums.unwrap_or_default(), target, version, checks);
+        if unread {
+            proof.sums_sha256 = None;
+        }
+        Self(proof)
     }
 
     /// The same of a repository that is at `place`, and was looked at in the folder `tree`.

@@ -48,7 +48,7 @@ use crate::cli::{Look, PlaceArgs, PublishArgs};
 use crate::context;
 use crate::exit::{Outcome, Usage};
 use crate::place;
-use crate::ui;
+use crate::{laid_out, ui};
 
 /// Publishes a repository, or stages it.
 ///
@@ -252,7 +252,7 @@ fn prepared(arguments: &PlaceArgs, place: &Place) -> anyhow::Result<Expected> {
     }
     let setup = arguments.target.setup;
     host::ensure(&place::specs(), &tools, setup, &mut |text| ui::say(text))?;
-    Expected::of(arguments.public_key.as_deref(), &arguments.key, false)
+    Expected::of(&arguments.public_key, &arguments.key, false)
 }
 
 fn not_published(arguments: &PlaceArgs, unproven: &Proved, what: &str) -> Outcome {
@@ -286,12 +286,14 @@ fn repository(arguments: &PublishArgs) -> anyhow::Result<PathBuf> {
         None => context::default_output(&context::target(&arguments.place.target)?.name)?,
     };
     context::judge_path("the repository", &dist, &[])?;
-    std::fs::canonicalize(&dist).with_context(|| {
+    let dist = std::fs::canonicalize(&dist).with_context(|| {
         advised(
             format!("no repository at {}", dist.display()),
             "`cargo xtask repo` makes one",
         )
-    })
+    })?;
+    laid_out::whole(&dist)?;
+    Ok(dist)
 }
 
 /// What is at the place.

@@ -20,7 +20,8 @@ use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::release::{Release, Rule, versions_contradict};
 use lustre_repository::repodata;
 
-use previous::{PreviousRelease, contradictions};
+pub use previous::PreviousRelease;
+use previous::contradictions;
 
 use crate::cli::ReleaseArgs;
 use crate::context::{self, Context, variable};

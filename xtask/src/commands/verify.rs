@@ -3,7 +3,9 @@
 mod age;
 pub mod expected;
 pub mod identity;
+mod keep;
 mod key_life;
+pub mod measure;
 mod only_static;
 mod reproducible;
 mod served;
@@ -12,8 +14,9 @@ mod signatures;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use lustre_files::advised;
+use anyhow::{Context as _, anyhow};
+use lustre_files::{advised, help};
+use lustre_packaging::lock::LockState;
 use lustre_packaging::stage::{Recipe, Stage};
 use lustre_packaging::store::StageDir;
 use lustre_packaging::target::{self, Target};
@@ -22,11 +25,12 @@ use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Check, Outcome as Result_, StaticInput};
 
 use expected::Expected;
+use measure::Measure;
 use signatures::{Limits, Signatures, key_check, signatures};
 
 use super::boot;
 use super::proofs::{self, Proved};
-use crate::cli::{Prove, VerifyArgs};
+use crate::cli::{Prove, TargetArgs, VerifyArgs};
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
 use crate::graph::finish::{Signing, repo_file};
@@ -43,7 +47,14 @@ pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<Option<Outcome>
         return Ok(None);
     };
     // Of a URL, it is named once that is fetched and signed.
-    if served::url(path)?.is_some() {
+    if let Some(url) = served::url(path)? {
+        if arguments.target.offline && url.is_remote() {
+            return Err(Usage::new(advised(
+                format!("--offline: {url} cannot be fetched without the network"),
+                "leave out --offline, or give the folder of a copy",
+            ))
+            .into());
+        }
         let setup = arguments.target.setup;
         host::ensure(&place::specs(), &["publish"], setup, &mut |text| {
             ui::say(text);
@@ -60,7 +71,7 @@ pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<Option<Outcome>
     if let Some(outcome) = broken(&told, target, arguments.target.json) {
         return Ok(Some(outcome));
     }
-    if arguments.target_given {
+    if arguments.target_given || arguments.as_published {
         return Ok(None);
     }
     let file = told.join(manifest::FILE);
@@ -104,7 +115,7 @@ fn broken(dist: &Path, target: &str, json: bool) -> Option<Outcome> {
     if broken.is_empty() {
         return None;
     }
-    let proved = Proved::broken(target, broken);
+    let proved = Proved::broken(dist, target, broken);
     proved.show();
     if json {
         ui::print(proved.text().trim_end());
@@ -143,30 +154,45 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         served::judge_output(output)?;
     }
     let expected = Expected::of(
-        arguments.public_key.as_deref(),
+        &arguments.public_key,
         &arguments.key,
         arguments.trust_on_first_use,
     )?;
     let who = context::who("verify", &arguments.target);
     // What a run that builds is about to replace has to be waited for; anything else does not.
     let context = match &arguments.path {
-        None if !arguments.only_static => Context::open(&arguments.target, &who)?,
+        None if !arguments.is_static() => Context::open(&arguments.target, &who)?,
         _ => Context::beside(&arguments.target, &who)?,
     };
     let Some(url) = url else {
         let dist = dist(&context, arguments)?;
         let scratch = context.store.temp_dir("verify")?;
         let shown = dist.display().to_string();
-        let dist = laid_out::published(&dist, scratch.path())?.unwrap_or(dist);
+        let dist =
+            laid_out::published(&dist, scratch.path(), &mut |line| ui::warn(line))?.unwrap_or(dist);
         return proven(&context, arguments, (&dist, &shown), &expected, Vec::new());
     };
     let mut context = context;
     let mut arguments = arguments.clone();
-    let fetched = served::fetch(&context, &url, &expected, &mut |manifest| match arguments
-        .target_given
-    {
-        true => Ok(()),
-        false => named(&mut arguments, manifest, &url.to_string()),
+    let given = arguments.target_given.then(|| context.target.name.clone());
+    let output = arguments.output.clone();
+    let wanted = served::Wanted {
+        url: &url,
+        expected: &expected,
+        target: given.as_deref(),
+        output: output.as_deref(),
+    };
+    let fetched = served::fetch(&context, &wanted, &mut |manifest| {
+        if arguments.as_published {
+            return Ok(());
+        }
+        if !arguments.target_given {
+            named(&mut arguments, manifest, &url.to_string())?;
+        }
+        match arguments.is_static() {
+            true => Ok(()),
+            false => pinned(&arguments.target),
+        }
     })?;
     let fetched = match fetched {
         Ok(fetched) => fetched,
@@ -179,13 +205,15 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         }
     };
     ui::say(&format!("{url}: {}", fetched.check.message));
-    context.target = context::target(&arguments.target)?;
-    context.arguments = arguments.target.clone();
+    if !arguments.as_published {
+        context.target = context::target(&arguments.target)?;
+        context.arguments = arguments.target.clone();
+    }
     let before = vec![fetched.check];
     let at = (fetched.tree.as_path(), url.to_string());
     let outcome = proven(&context, &arguments, (at.0, &at.1), &expected, before)?;
     if let (Outcome::Done, Some(output)) = (&outcome, &arguments.output) {
-        served::keep(&fetched.tree, output)?;
+        keep::keep(&fetched.tree, output, &expected)?;
         ui::say(&format!("{url} is in {}", output.display()));
     }
     Ok(outcome)
@@ -206,16 +234,23 @@ fn proven(
         return Ok(outcome);
     }
     let mut all = before;
-    if arguments.only_static {
-        let only_static::Checked { made, left } =
-            only_static::checks(context, dist, expected, Limits::of(arguments))?;
+    if arguments.is_static() {
+        let limits = Limits::of(arguments);
+        let target = match arguments.as_published {
+            true => Manifest::read(&dist.join(manifest::FILE))?.target,
+            false => context.target.name.clone(),
+        };
+        let only_static::Checked { made, left } = match arguments.as_published {
+            true => only_static::as_published(context, dist, expected, limits)?,
+            false => only_static::checks(context, dist, expected, limits)?,
+        };
         proofs::uninterrupted()?;
         all.extend(made);
-        let mut proved = Proved::new(context, dist, all)?.seen_at(dist, shown);
+        let mut proved = Proved::of_target(&target, dist, all)?.seen_at(dist, shown);
         // What nobody asked for does not fail.
         let good = proved.good();
         proved.show();
-        proved.add(Proved::new(context, dist, left)?.seen_at(dist, shown));
+        proved.add(Proved::of_target(&target, dist, left)?.seen_at(dist, shown));
         ui::warn(&proved.left());
         if context.arguments.json {
             ui::print(proved.text().trim_end());
@@ -234,6 +269,9 @@ fn proven(
         Limits::of(arguments),
         Prove::Install,
         || {
+            if arguments.path.is_some() {
+                pinned(&context.arguments)?;
+            }
             let lock = lock::current(context)?;
             let graph = BuildGraph::of_servers(context, &lock)?;
             let done = session::run_servers(context, &lock, &Server::STAGES, &graph.roots()?)?;
@@ -269,6 +307,29 @@ fn proven(
     } else {
         Outcome::Unproven
     })
+}
+
+/// That the packages of the distribution are pinned that a repository is installed on: whoever verifies what somebody gives him does not ask for
+/// a lock of today in his checkout.
+fn pinned(arguments: &TargetArgs) -> anyhow::Result<()> {
+    let target = context::target(arguments)?;
+    let (path, found) = lock::of_target(&target)?;
+    let LockState::Outdated(what) = found else {
+        return Ok(());
+    };
+    // Of these, it is an error by itself.
+    if arguments.locked || arguments.offline {
+        return Ok(());
+    }
+    Err(anyhow!(
+        "{} {what}: it pins the packages of the distribution on which the repository is installed{}",
+        path.display(),
+        help!(
+            "take the lock that the repository was made with, or make one with `cargo xtask lock --target {}`; or pass --static, which installs \
+             nothing",
+            target.argument()
+        )
+    ))
 }
 
 /// The repository to look at.
@@ -340,13 +401,14 @@ fn checks<'s>(
     level: Prove,
     server: impl FnOnce() -> anyhow::Result<&'s mut Server>,
 ) -> anyhow::Result<Vec<Check>> {
+    let measure = Measure::of(&context.target)?;
     let Signatures {
         checks: mut all,
         published,
         read_on,
         trusted,
         recent,
-    } = signatures(context, dist, expected, limits)?;
+    } = signatures(context, dist, &measure, expected, limits)?;
     if !read_on {
         return Ok(all);
     }
@@ -355,8 +417,8 @@ fn checks<'s>(
         dist,
         base_repos: &[server.base_repository().to_owned()],
         expected: &server.target.expected_packages(),
-        target: &context.target.name,
-        repo_file: &repo_file(&context.target)?,
+        target: &measure.target,
+        repo_file: &measure.repo_file,
         public_key: &published,
         logs: &context.store.logs_dir(),
         confine: sandbox::looking,

@@ -14,11 +14,17 @@ use crate::place;
 
 /// What stands where the target's lock should be.
 pub fn find(context: &Context) -> anyhow::Result<(PathBuf, LockState)> {
-    let path = path(&context.target)?;
-    let found = Lock::find(&path, &request(&context.target)?)?;
+    let (path, found) = of_target(&context.target)?;
     if let LockState::Current(lock) = &found {
         judge(context, &path, lock)?;
     }
+    Ok((path, found))
+}
+
+/// The same of any target, whatever is in its lock.
+pub fn of_target(target: &Target) -> anyhow::Result<(PathBuf, LockState)> {
+    let path = path(target)?;
+    let found = Lock::find(&path, &request(target)?)?;
     Ok((path, found))
 }
 

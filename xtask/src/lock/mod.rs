@@ -11,7 +11,7 @@ mod fetch;
 mod misfit;
 mod repositories;
 
-pub use current::{answers, current, find, none, path, resolve, write};
+pub use current::{answers, current, find, none, of_target, path, resolve, write};
 pub use fetch::{PinScope, fetch, missing, share_files};
 pub use misfit::misfit;
 pub use repositories::checked;

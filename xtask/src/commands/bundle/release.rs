@@ -17,7 +17,7 @@ use super::super::publish::source::{self, Source};
 use super::super::verify::expected::Expected;
 use crate::cli::BundleArgs;
 use crate::context;
-use crate::laid_out;
+use crate::{laid_out, ui};
 
 /// The text, beside the repository: it is no part of that, and of its sums.
 const README: &str = "README.txt";
@@ -51,10 +51,11 @@ pub fn write(
             "`cargo xtask repo` makes one",
         )
     })?;
-    let expected = Expected::of(arguments.public_key.as_deref(), &arguments.key, false)?;
+    let expected = Expected::of(&arguments.public_key, &arguments.key, false)?;
     let own = Own::open("bundle", &arguments.target)?;
     let shown = dist.display().to_string();
-    let dist = laid_out::published(&dist, own.scratch.path())?.unwrap_or(dist);
+    let dist =
+        laid_out::published(&dist, own.scratch.path(), &mut |line| ui::warn(line))?.unwrap_or(dist);
     let source = match source::proven(&dist, &expected, &own.store.logs_dir())? {
         Ok(source) => source,
         Err(unproven) => return Ok(Err(unproven.seen_at(&dist, &shown))),

@@ -8,11 +8,11 @@ use lustre_packaging::sandbox;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Check, Proof, StaticInput, Verdict};
 use lustre_repository::publishing::{File, Release};
-use lustre_repository::repo_file::{self, RepoFile};
+use lustre_repository::repo_file;
 use lustre_repository::sums;
 
 use super::super::proofs::Proved;
-use super::super::verify::{expected::Expected, identity};
+use super::super::verify::{expected::Expected, identity, measure};
 
 /// A repository whose proofs hold.
 pub struct Source {
@@ -34,7 +34,7 @@ pub fn proven(
 ) -> anyhow::Result<Result<Source, Proved>> {
     let broken = identity::broken(dist);
     if !broken.is_empty() {
-        return Ok(Err(Proved::broken("unknown", broken)));
+        return Ok(Err(Proved::broken(dist, "unknown", broken)));
     }
     let file = dist.join(manifest::FILE);
     let manifest = Manifest::read(&file).with_context(|| {
@@ -53,20 +53,13 @@ pub fn proven(
     let mut checks = vec![Check::run(proof::KEY, logs, || expected.check(&public_key))];
     let good = |checks: &[Check]| checks.iter().all(|it| it.result == proof::Outcome::Pass);
     if good(&checks) {
-        let told = manifest.repository.as_ref();
-        let url = told.map_or("https://unknown.invalid/", |it| it.baseurl.as_str());
-        let next = told.and_then(|it| it.next_key.as_ref());
-        let next = next.map(|_| text(repo_file::NEXT_KEY_FILE)).transpose()?;
-        let repo_file = RepoFile::new(url, told.map_or("unknown", |it| it.name.as_str()))?
-            .with_assets(told.and_then(|it| it.assets_url.as_deref()))?
-            .with_next_key(next.as_deref());
-        let repo_file = match repo_file {
+        let repo_file = match measure::said(dist, &manifest) {
             Ok(repo_file) => repo_file,
-            Err(error) => {
-                checks.push(Check::run(proof::KEY, logs, || {
-                    Verdict::from_findings(repo_file::NEXT_KEY_FILE, vec![error.to_string()])
+            Err(why) => {
+                checks.push(Check::run(proof::MANIFEST, logs, || {
+                    Verdict::from_findings(manifest::FILE, vec![why])
                 }));
-                return Ok(Err(Proved::broken(&manifest.target, checks)));
+                return Ok(Err(Proved::broken(dist, &manifest.target, checks)));
             }
         };
         checks.extend(proof::own_checks(&StaticInput {
@@ -82,7 +75,7 @@ pub fn proven(
         checks.push(Check::run(RECORDED, logs, || recorded(dist, &sums)));
     }
     if !good(&checks) {
-        return Ok(Err(Proved::broken(&manifest.target, checks)));
+        return Ok(Err(Proved::broken(dist, &manifest.target, checks)));
     }
     let release = Release::new(manifest.release_time(), &sums, left_out(dist)?);
     let release = sized(release, dist)?;

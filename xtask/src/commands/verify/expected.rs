@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use anyhow::Context as _;
+use lustre_files::advised;
 use lustre_packaging::sign::{KeySource, PublicKey, Purpose, parse_fingerprint};
 use lustre_repository::proof::Verdict;
 
@@ -22,7 +23,13 @@ pub enum Expected {
         from: String,
     },
     /// A key that proves nothing: its owner took it back, it has ended, or it is too weak.
-    Refused { why: String },
+    Refused {
+        /// As that of [`Self::Key`].
+        fingerprint: String,
+        why: String,
+    },
+    /// One of several: while a site goes from one key to the next, releases of both are right.
+    OneOf(Vec<Self>),
     /// Nobody has said.
     Unknown,
     /// Nobody has said, and the user takes the repository's own on its word.
@@ -36,12 +43,12 @@ pub const NOT_INSTALLED: &str =
 impl Expected {
     /// What the command line and the environment say; else this machine's development key, if there is one.
     pub fn of(
-        public_key: Option<&str>,
+        public_keys: &[String],
         key: &KeyArgs,
         trust_on_first_use: bool,
     ) -> anyhow::Result<Self> {
-        if let Some(given) = public_key {
-            return Self::given(given);
+        if !public_keys.is_empty() {
+            return Self::all_given(public_keys);
         }
         let source = key::source(key)?;
         // Said aloud, it counts for more than a key that happens to be on this machine.
@@ -68,21 +75,41 @@ impl Expected {
         }
     }
 
-    /// `--public-key`: a fingerprint, or the file of a public key.
-    fn given(given: &str) -> anyhow::Result<Self> {
+    /// Every `--public-key`.
+    fn all_given(given: &[String]) -> anyhow::Result<Self> {
+        let mut all = Vec::new();
+        for one in given {
+            all.extend(Self::given(one)?);
+        }
+        match <[Self; 1]>::try_from(all) {
+            Ok([one]) => Ok(one),
+            Err(all) => Ok(Self::OneOf(all)),
+        }
+    }
+
+    /// `--public-key`: the file of a public key, a fingerprint, or several of these with commas or blanks between them, as a variable of
+    /// CI has them.
+    fn given(given: &str) -> anyhow::Result<Vec<Self>> {
         let from = format!("--public-key {given}");
         let path = Path::new(given);
         if !path.exists() {
-            let fingerprint = parse_fingerprint(given).map_err(|_| {
-                Usage::new(format!(
-                    "--public-key {given}: neither a file nor a fingerprint of 40 hexadecimal digits"
+            let all = fingerprints(given).ok_or_else(|| {
+                Usage::new(advised(
+                    format!(
+                        "--public-key {given}: neither a file nor a fingerprint of 40 hexadecimal digits"
+                    ),
+                    "`cargo xtask key show` prints that of a key; several have commas between them",
                 ))
             })?;
-            return Ok(Self::Key { fingerprint, from });
+            let key = |fingerprint| Self::Key {
+                fingerprint,
+                from: from.clone(),
+            };
+            return Ok(all.into_iter().map(key).collect());
         }
         let text = lustre_files::read(path, lustre_files::TEXT).context(from.clone())?;
         let key = PublicKey::parse(&text).context(from.clone())?;
-        Ok(Self::public(&key, from))
+        Ok(vec![Self::public(&key, from)])
     }
 
     /// A public key that was given, as far as it proves anything.
@@ -93,9 +120,37 @@ impl Expected {
                 from,
             },
             Err(error) => Self::Refused {
+                fingerprint: key.fingerprint(),
                 why: format!("the expected key ({from}) proves nothing: {error}"),
             },
         }
+    }
+
+    /// Which of `all` speaks of this key. What its owner took back is not expected by its fingerprint either.
+    fn for_key<'a>(all: &'a [Self], fingerprint: &str) -> Option<&'a Self> {
+        let mut of_it: Vec<&Self> = all
+            .iter()
+            .filter(|one| one.fingerprint() == Some(fingerprint))
+            .collect();
+        of_it.sort_by_key(|one| !matches!(one, Self::Refused { .. }));
+        of_it.first().copied()
+    }
+
+    /// Of one key.
+    fn fingerprint(&self) -> Option<&str> {
+        match self {
+            Self::Key { fingerprint, .. } | Self::Refused { fingerprint, .. } => Some(fingerprint),
+            Self::OneOf(_) | Self::Unknown | Self::FirstUse => None,
+        }
+    }
+
+    /// Whether somebody has said that this key is right.
+    pub fn names(&self, fingerprint: &str) -> bool {
+        let one = match self {
+            Self::OneOf(all) => Self::for_key(all, fingerprint),
+            one => Some(one),
+        };
+        matches!(one, Some(Self::Key { fingerprint: its, .. }) if its == fingerprint)
     }
 
     /// Compares the key that the repository brings, `published`, with the one expected.
@@ -127,9 +182,23 @@ impl Expected {
                      the other key is right, pass it with --public-key"
                 )],
             },
-            Self::Refused { why } => Verdict::Fail {
+            Self::Refused { why, .. } => Verdict::Fail {
                 checked: found,
                 findings: vec![why.clone()],
+            },
+            Self::OneOf(all) => match Self::for_key(all, &found) {
+                Some(one) => one.check(published),
+                None => Verdict::Fail {
+                    checked: found.clone(),
+                    findings: vec![format!(
+                        "the repository has the key {found}, and none of those that are expected ({}). Nothing else of it was checked. If you \
+                         know that the other key is right, pass it with --public-key",
+                        all.iter()
+                            .filter_map(Self::fingerprint)
+                            .collect::<Vec<_>>()
+                            .join(", ")
+                    )],
+                },
             },
             Self::FirstUse => Verdict::Pass {
                 checked: found,
@@ -144,6 +213,18 @@ impl Expected {
             )),
         }
     }
+}
+
+/// All fingerprints in a text. gpg prints one in groups, with blanks between them.
+fn fingerprints(text: &str) -> Option<Vec<String>> {
+    let with_commas = text.split(',').map(|it| parse_fingerprint(it).ok());
+    let with_blanks = text
+        .split(|c: char| c == ',' || c.is_whitespace())
+        .filter(|it| !it.is_empty())
+        .map(|it| parse_fingerprint(it).ok());
+    let all: Option<Vec<_>> = with_commas.collect();
+    all.or_else(|| with_blanks.collect())
+        .filter(|all| !all.is_empty())
 }
 
 #[cfg(test)]
@@ -225,14 +306,58 @@ mod tests {
             (ended.public_key(), "expired at"),
         ] {
             std::fs::write(&file, given.armored().unwrap()).unwrap();
-            let expected = Expected::given(file.to_str().unwrap()).unwrap();
-            // Whatever the repository says of its own.
-            match expected.check(&key.public_key_armored().unwrap()) {
-                Verdict::Fail { findings, .. } => {
-                    assert!(findings[0].contains(why), "{findings:?}")
+            let file = file.to_str().unwrap().to_owned();
+            let ours = key.fingerprint();
+            // Whatever the repository says of its own, and whatever else is given.
+            for given in [vec![file.clone()], vec![ours.clone(), file.clone(), ours]] {
+                let expected = Expected::all_given(&given).unwrap();
+                match expected.check(&key.public_key_armored().unwrap()) {
+                    Verdict::Fail { findings, .. } => {
+                        assert!(findings[0].contains(why), "{findings:?}")
+                    }
+                    verdict => panic!("{verdict:?}"),
                 }
-                verdict => panic!("{verdict:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn while_a_site_goes_to_another_key_each_of_several_is_expected() {
+        let key = key();
+        let public = key.public_key_armored().unwrap();
+        let ours = key.fingerprint();
+        let groups = |text: &str| {
+            let digits: Vec<char> = text.chars().collect();
+            let groups = digits.chunks(4).map(|it| it.iter().collect::<String>());
+            groups.collect::<Vec<_>>().join(" ")
+        };
+        let other = "0123456789ABCDEF0123456789ABCDEF01234567";
+        let checked = |given: &[String]| Expected::all_given(given).unwrap().check(&public);
+        for given in [
+            vec![other.to_owned(), ours.clone()],
+            vec![format!("{other} {ours}")],
+            vec![format!("{other},{ours}")],
+            vec![format!(" {other},\n{ours} ")],
+            vec![format!("{}, {}", groups(other), groups(&ours))],
+            vec![groups(&ours)],
+        ] {
+            match checked(&given) {
+                Verdict::Pass { checked, .. } => assert_eq!(checked, ours),
+                verdict => panic!("{given:?}: {verdict:?}"),
+            }
+        }
+        let third = other.replace('0', "F");
+        match checked(&[format!("{other} {third}")]) {
+            Verdict::Fail { findings, .. } => {
+                for text in [ours.as_str(), other, &third] {
+                    assert!(findings[0].contains(text), "{findings:?}");
+                }
+            }
+            verdict => panic!("{verdict:?}"),
+        }
+        for wrong in ["", ",", " ", &format!("{ours} {}", &ours[1..])] {
+            let error = Expected::all_given(&[wrong.to_owned()]).unwrap_err();
+            assert!(error.is::<Usage>(), "{wrong}: {error:?}");
         }
     }
 
@@ -243,7 +368,8 @@ mod tests {
         let file = dir.path().join("key.asc");
         std::fs::write(&file, key.public_key_armored().unwrap()).unwrap();
         let ours = key.fingerprint();
-        let fingerprint = |given: &str| match Expected::given(given).unwrap() {
+        let all = |given: &str| Expected::all_given(&[given.to_owned()]);
+        let fingerprint = |given: &str| match all(given).unwrap() {
             Expected::Key { fingerprint, .. } => fingerprint,
             other => panic!("{given}: {other:?}"),
         };
@@ -251,11 +377,11 @@ mod tests {
         assert_eq!(fingerprint(&ours.to_lowercase()), ours);
         assert_eq!(fingerprint(&format!("0x{ours}")), ours);
         for wrong in [&ours[24..], "/no/such/key.asc"] {
-            let error = Expected::given(wrong).unwrap_err();
+            let error = all(wrong).unwrap_err();
             assert!(error.is::<Usage>(), "{error:?}");
         }
         std::fs::write(&file, "no key").unwrap();
-        let error = Expected::given(file.to_str().unwrap()).unwrap_err();
+        let error = all(file.to_str().unwrap()).unwrap_err();
         assert!(
             format!("{error:#}").contains("key.asc") && !error.is::<Usage>(),
             "{error:#}"

@@ -1,18 +1,18 @@
 //! A published repository: fetched from its URL as clients see it, into a temporary folder. What it lists is fetched once the signature of the list
 //! is known to hold, and nothing is larger than what was signed says.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fmt;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 use lustre_files::{Advised, advised};
-use lustre_packaging::process;
 use lustre_packaging::sign::PublicKey;
-use lustre_packaging::source::{self, Downloader, Location, Retry};
+use lustre_packaging::source::{self, Downloader, Location, Progress, Retry};
 use lustre_packaging::store::{Digest, TempDir};
 use lustre_repository::assets::{self, Assets};
 use lustre_repository::history::{self, History};
@@ -22,14 +22,18 @@ use lustre_repository::{layout, repo_file, sums};
 
 use super::super::proofs::{self, Proved};
 use super::expected::Expected;
-use super::identity;
+use super::{identity, keep};
 use crate::context::{self, Context};
 use crate::events::Amount;
 use crate::exit::Usage;
 use crate::transfer;
+use crate::ui::Screen;
 
 /// The name of the check that every file is served as it was signed.
 pub const CHECK: &str = "served";
+
+/// After how long without a byte that is told, and told again.
+const QUIET: Duration = Duration::from_secs(20);
 
 /// How many files come at a time.
 const WIDTH: usize = 4;
@@ -68,28 +72,49 @@ pub struct Fetched {
     pub check: Check,
 }
 
-/// Fetches what is at `url`, whatever of it is on this machine already; or gives the checks, where one of them does not hold. `name` hears which
+/// What is fetched, and what for.
+pub struct Wanted<'a> {
+    pub url: &'a Location,
+    pub expected: &'a Expected,
+    /// The target, if the user named one.
+    pub target: Option<&'a str>,
+    /// Where it is to be kept.
+    pub output: Option<&'a Path>,
+}
+
+/// Fetches what is wanted, whatever of it is on this machine already; or gives the checks, where one of them does not hold. `name` hears which
 /// target its signed manifest names, before anything else is fetched.
 pub fn fetch(
     context: &Context,
-    url: &Location,
-    expected: &Expected,
+    of: &Wanted<'_>,
     name: &mut dyn FnMut(&Manifest) -> anyhow::Result<()>,
 ) -> anyhow::Result<Result<Fetched, Proved>> {
+    let Wanted {
+        url,
+        expected,
+        output,
+        ..
+    } = *of;
+    let unknown = of.target.unwrap_or("unknown");
     let since = Instant::now();
     let folder = context.store.temp_dir(CHECK)?;
     let tree = folder.path().join("tree");
     fs::create_dir(&tree).with_context(|| tree.display().to_string())?;
     let offline = context.arguments.offline;
+    let silence = Silence::new(&context.screen);
+    let progress = |progress: &Progress| silence.heard(progress);
     let served = Served {
         url,
         tree: &tree,
-        downloader: Downloader::new(&context.store, offline, &[], Retry::default(), &|_| {}),
+        downloader: Downloader::new(&context.store, offline, &[], Retry::default(), &progress),
     };
-    let broken = |target: &str, checks| Ok(Err(Proved::broken(target, checks)));
+    let broken = |target: &str, checks| {
+        let proved = Proved::broken(&tree, target, checks);
+        Ok(Err(proved.seen_at(&tree, &url.to_string())))
+    };
     let failed = |findings| check(url, since, findings, "");
     if let Err(why) = served.small(sums::FILE)? {
-        bail!("no repository of this tool at {url}: {}: {why}", sums::FILE);
+        return Err(none_there(url, &why).into());
     }
     let mut findings = Vec::new();
     for file in [sums::SIGNATURE, repo_file::KEY_FILE, manifest::FILE] {
@@ -98,11 +123,11 @@ pub fn fetch(
         }
     }
     if !findings.is_empty() {
-        return broken("unknown", vec![failed(findings)]);
+        return broken(unknown, vec![failed(findings)]);
     }
     let odd = identity::broken(&tree);
     if !odd.is_empty() {
-        return broken("unknown", odd);
+        return broken(unknown, odd);
     }
     let text = |file: &str| {
         let path = tree.join(file);
@@ -114,7 +139,7 @@ pub fn fetch(
         expected.check(&key)
     });
     if trusted.result == Outcome::Fail {
-        return broken("unknown", vec![trusted]);
+        return broken(unknown, vec![trusted]);
     }
     let listed = text(sums::FILE)?;
     let signed = PublicKey::parse(&key)?
@@ -125,7 +150,7 @@ pub fn fetch(
         Ok(wanted) => wanted,
         Err(why) => {
             let why = format!("{why}. Nothing that it lists was fetched");
-            return broken("unknown", vec![failed(vec![why])]);
+            return broken(unknown, vec![failed(vec![why])]);
         }
     };
     // Of what was fetched before the list was: it is that of this release, too.
@@ -139,10 +164,14 @@ pub fn fetch(
         }
     }
     if !findings.is_empty() {
-        return broken("unknown", vec![failed(findings)]);
+        return broken(unknown, vec![failed(findings)]);
     }
     let manifest = Manifest::read(&tree.join(manifest::FILE))?;
     name(&manifest)?;
+    // Said now, and not after hours of fetching.
+    if let Some(output) = output {
+        keep::judge(&tree, output, expected)?;
+    }
     // The one has the sizes of packages of earlier releases, the other where packages are that are not beside the metadata.
     for name in [history::FILE, assets::FILE] {
         let Some(sha256) = wanted.remove(name) else {
@@ -176,6 +205,9 @@ pub fn fetch(
         bytes: files.iter().filter_map(|file| file.size).sum(),
     };
     room(folder.path(), all.bytes)?;
+    if let Some(output) = output {
+        keep::room(&tree, output, all.bytes)?;
+    }
     context.screen.line(&format!(
         "fetching {} files, {} MiB of packages, from {url}",
         all.files,
@@ -229,23 +261,6 @@ pub fn judge_output(output: &Path) -> anyhow::Result<()> {
     let absolute = std::path::absolute(output)?;
     context::judge_path("the repository", &absolute, &[])?;
     layout::judge(output).map_err(|error| Usage::new(Advised::of(&error)))?;
-    Ok(())
-}
-
-/// Puts what was fetched and holds at `output`: all of it, or nothing.
-pub fn keep(tree: &Path, output: &Path) -> anyhow::Result<()> {
-    let parent = output.parent().filter(|parent| *parent != Path::new(""));
-    let parent = parent.unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
-    layout::swap_in(output, |aside| {
-        let mut command = process::command("cp");
-        command
-            .args(["-a", "--reflink=auto", "-T"])
-            .args([tree, aside]);
-        process::output(&mut command).map_err(std::io::Error::other)?;
-        Ok(())
-    })
-    .with_context(|| format!("cannot keep it in {}", output.display()))?;
     Ok(())
 }
 
@@ -359,17 +374,19 @@ struct Served<'a> {
 
 impl Served<'_> {
     /// Fetches a small file whose digest is not known yet; or gives why what is served is none.
-    fn small(&self, file: &str) -> anyhow::Result<Result<(), String>> {
+    fn small(&self, file: &str) -> anyhow::Result<Result<(), Refusal>> {
         let location = self.url.join(file)?;
-        let got = told(self.downloader.small(CHECK, location.as_str()))?;
-        Ok(match got {
+        let got = self.downloader.small(CHECK, location.as_str());
+        // A file of this machine that cannot be read is told as what it is, too.
+        let gone = !location.is_remote() || got.as_ref().is_err_and(source::Error::is_gone);
+        Ok(match told(got)? {
             Ok(content) => {
                 let path = self.tree.join(file);
                 lustre_files::write_whole(&path, &content)
                     .with_context(|| path.display().to_string())?;
                 Ok(())
             }
-            Err(why) => Err(why),
+            Err(why) => Err(Refusal { why, gone }),
         })
     }
 
@@ -445,6 +462,83 @@ impl Served<'_> {
     }
 }
 
+/// Why a file did not come.
+#[derive(Debug)]
+struct Refusal {
+    why: String,
+    /// Whether that is because there is none.
+    gone: bool,
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
+/// What is said of a URL whose first file did not come: that there is no repository, or that nobody can tell.
+fn none_there(url: &Location, refusal: &Refusal) -> Advised {
+    let file = sums::FILE;
+    match refusal.gone {
+        true => advised(
+            format!("no repository of this tool at {url}: {file}: {refusal}"),
+            format!("give the URL of the folder with {file}: the `baseurl` of the target"),
+        ),
+        false => advised(
+            format!("cannot tell whether there is a repository at {url}: {file}: {refusal}"),
+            format!(
+                "see whether the URL is right and what its server answers (`curl --location {}/{file}`), and run the same command again",
+                url.to_string().trim_end_matches('/')
+            ),
+        ),
+    }
+}
+
+/// Servers that take a connection and give nothing: people are told of them while they are waited for.
+struct Silence<'a> {
+    screen: &'a Screen,
+    /// How much of a file had come when something last came, when that was, and how often its silence was told since.
+    heard: Mutex<HashMap<String, (u64, Instant, u32)>>,
+}
+
+impl<'a> Silence<'a> {
+    fn new(screen: &'a Screen) -> Self {
+        Self {
+            screen,
+            heard: Mutex::default(),
+        }
+    }
+
+    fn heard(&self, progress: &Progress) {
+        if let Some(line) = self.told(progress, Instant::now()) {
+            self.screen.line(&line);
+        }
+    }
+
+    /// What there is to say at the time `now`.
+    fn told(&self, progress: &Progress, now: Instant) -> Option<String> {
+        let mut all = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = all
+            .entry(progress.url.clone())
+            .or_insert((progress.bytes, now, 0));
+        if heard.0 != progress.bytes {
+            *heard = (progress.bytes, now, 0);
+            return None;
+        }
+        let silent = now.duration_since(heard.1);
+        if silent < QUIET * (heard.2 + 1) {
+            return None;
+        }
+        heard.2 += 1;
+        Some(format!(
+            "nothing from {} for {} s; it is asked up to {} times",
+            progress.url,
+            silent.as_secs(),
+            Retry::default().attempts
+        ))
+    }
+}
+
 /// What a server gave, or why that is not what it has to give; an error where it was not asked at all.
 fn told<T>(got: Result<T, source::Error>) -> anyhow::Result<Result<T, String>> {
     let why = match got {
@@ -471,6 +565,29 @@ mod tests {
     use lustre_repository::history::{Set, SetPackage};
 
     use super::*;
+
+    #[test]
+    fn a_server_that_gives_nothing_is_told_of_while_it_is_waited_for() {
+        let screen = Screen::new();
+        let silence = Silence::new(&screen);
+        let start = Instant::now();
+        let at = |seconds, bytes| {
+            let progress = Progress {
+                source: CHECK.to_owned(),
+                url: "http://a.example/b".to_owned(),
+                bytes,
+                total: None,
+                damaged: false,
+            };
+            silence.told(&progress, start + Duration::from_secs(seconds))
+        };
+        let told: Vec<u64> = (0..90).filter(|second| at(*second, 0).is_some()).collect();
+        assert_eq!(told, [20, 40, 60, 80]);
+        // Slow is not silent.
+        assert!((90..200).all(|second| at(second, second).is_none()));
+        let line = at(219, 199).unwrap();
+        assert!(line.contains("http://a.example/b for 20 s"), "{line}");
+    }
 
     #[test]
     fn a_package_of_an_earlier_release_is_as_large_as_the_list_of_releases_says() {

@@ -11,9 +11,9 @@ use lustre_repository::repo_file::KEY_FILE;
 use super::age;
 use super::expected::Expected;
 use super::key_life;
+use super::measure::Measure;
 use crate::cli::VerifyArgs;
 use crate::context::Context;
-use crate::graph::finish::repo_file;
 
 /// What a repository's times are held against.
 #[derive(Debug, Clone, Copy)]
@@ -51,6 +51,7 @@ pub struct Signatures {
 pub fn signatures(
     context: &Context,
     dist: &Path,
+    measure: &Measure,
     expected: &Expected,
     limits: Limits,
 ) -> anyhow::Result<Signatures> {
@@ -67,13 +68,12 @@ pub fn signatures(
         return Ok(all);
     }
     let logs = context.store.logs_dir();
-    let repo_file = repo_file(&context.target)?;
     let input = StaticInput {
         dist,
         base_repos: &[],
         expected: &[],
-        target: &context.target.name,
-        repo_file: &repo_file,
+        target: &measure.target,
+        repo_file: &measure.repo_file,
         public_key: &all.published,
         logs: &logs,
         confine: sandbox::looking,
