@@ -35,12 +35,14 @@ impl Runner {
             fs::write(&path, text).unwrap();
             fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
         }
-        let key = world.keys[0].to_str().unwrap();
-        let shown = world
-            .home
-            .run(&["key", "show", "--json", "--key-file", key]);
-        let shown: Value = serde_json::from_str(&shown.stdout).unwrap();
-        let fingerprint = shown["fingerprint"].as_str().unwrap().to_owned();
+        // As where a site goes from one key to the next.
+        let fingerprint = [1, 0].map(|number| {
+            let key: &PathBuf = &world.keys[number];
+            let line = ["key", "show", "--json", "--key-file", key.to_str().unwrap()];
+            let shown: Value = serde_json::from_str(&world.home.run(&line).stdout).unwrap();
+            shown["fingerprint"].as_str().unwrap().to_owned()
+        });
+        let fingerprint = fingerprint.join(" ");
         let server = Server::start(&folder).unwrap();
         Self {
             world,
@@ -179,10 +181,20 @@ fn a_release_goes_the_way_of_its_workflow() {
     let ran = runner.runs(&boot.replace(" --boot ", " "), false);
     assert_eq!(ran.code, 0, "{ran:?}");
 
-    let published = runner.done("publish", "1", false);
-    let [staged, promoted, verified] = &published[..] else {
-        panic!("{published:?}");
+    let all = runner.lines("publish", "1");
+    let [stages, promotes, publishes, verifies] = &all[..] else {
+        panic!("{all:?}");
     };
+    assert!(arguments(publishes).unwrap().starts_with("publish "));
+    let done = |line: &str| {
+        let ran = runner.runs(line, false);
+        assert_eq!(ran.code, 0, "{line}: {ran:?}");
+        ran
+    };
+    let (staged, promoted, verified) = (done(stages), done(promotes), done(verifies));
+    // Without staging: what is there stays.
+    assert!(!publishes.contains("--staging"), "{publishes}");
+    done(&publishes.replace(" --check install", ""));
     assert!(staged.stderr.contains("and it installs"), "{staged:?}");
     assert!(promoted.stderr.contains("published "), "{promoted:?}");
     assert!(
@@ -208,7 +220,7 @@ fn a_release_goes_the_way_of_its_workflow() {
     for package in packages {
         fs::remove_file(package.unwrap().path()).unwrap();
     }
-    let gone = runner.runs(&runner.lines("publish", "1")[2], false);
+    let gone = runner.runs(verifies, false);
     assert_eq!(gone.code, 3, "{gone:?}");
     assert!(gone.stderr.contains("source/Packages/"), "{gone:?}");
 }

@@ -417,6 +417,17 @@ fn whoever_verifies_gets_no_lock_of_today() {
         !asked.iter().any(|it| it.path.ends_with(".rpm")),
         "{asked:?}"
     );
+    // Nor does whoever publishes: that is said before anything is sent.
+    let to = place.at("new");
+    let mut command = crate::releases::command(
+        &place.home,
+        releases().at(0),
+        to.to_str().unwrap(),
+        &["--check", "install", "--url", &place.url()],
+    );
+    let ran = run(command.arg("--target").arg(&target));
+    assert!(ran.code != 0 && !to.exists(), "{ran:?}");
+    assert!(ran.stderr.contains("cargo xtask lock --target"), "{ran:?}");
 }
 
 #[test]

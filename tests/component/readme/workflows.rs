@@ -11,22 +11,29 @@ use super::{understood, words};
 /// The files, and how many lines of each run the tool.
 const FILES: [(&str, usize); 4] = [
     (".github/workflows/ci.yml", 2),
-    (".github/workflows/release.yml", 10),
+    (".github/workflows/release.yml", 11),
     (".github/workflows/watch.yml", 0),
-    (".gitlab-ci.yml", 10),
+    (".gitlab-ci.yml", 11),
 ];
 
 /// The workflows that release.
 const RELEASES: [&str; 2] = [".github/workflows/release.yml", ".gitlab-ci.yml"];
 
 /// What forges put in place of names.
-const VALUES: [(&str, &str); 8] = [
+const VALUES: [(&str, &str); 9] = [
+    (
+        "${BEFORE_URL:-$PUBLISH_URL}",
+        "https://old.example.org/lustre",
+    ),
     ("${GITHUB_REF_NAME%%/*}", "rehearsal"),
     ("${CI_COMMIT_TAG%%/*}", "rehearsal"),
     ("${{ matrix.jobs }}", "2"),
     ("${{ matrix.builder }}", "1"),
     ("$BUILDER", "1"),
-    ("$FINGERPRINT", "0123456789ABCDEF0123456789ABCDEF01234567"),
+    (
+        "$FINGERPRINT",
+        "0123456789ABCDEF0123456789ABCDEF01234567,1123456789ABCDEF0123456789ABCDEF01234567",
+    ),
     ("$PUBLISH_URL", "https://repo.example.org/lustre"),
     ("$PUBLISH_TO", "/srv/www/lustre"),
 ];

@@ -85,12 +85,16 @@ pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<Option<Outcome>
             "`cargo xtask repo` makes one",
         )
     })?;
-    named(arguments, &manifest, &file.display().to_string())?;
+    named(
+        &mut arguments.target,
+        &manifest,
+        &file.display().to_string(),
+    )?;
     Ok(None)
 }
 
 /// The target of this run is the one that the manifest `shown` names.
-fn named(arguments: &mut VerifyArgs, manifest: &Manifest, shown: &str) -> anyhow::Result<()> {
+fn named(arguments: &mut TargetArgs, manifest: &Manifest, shown: &str) -> anyhow::Result<()> {
     let release = manifest.overrides.lustre.as_deref();
     let name = target::own_name(&manifest.target, release);
     let known = Target::load_with(&place::specs(), name, release).is_ok();
@@ -104,8 +108,8 @@ fn named(arguments: &mut VerifyArgs, manifest: &Manifest, shown: &str) -> anyhow
         ))
         .into());
     }
-    arguments.target.lustre = manifest.overrides.lustre.clone();
-    arguments.target.target = name.to_owned();
+    arguments.lustre = manifest.overrides.lustre.clone();
+    arguments.target = name.to_owned();
     Ok(())
 }
 
@@ -187,7 +191,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
             return Ok(());
         }
         if !arguments.target_given {
-            named(&mut arguments, manifest, &url.to_string())?;
+            named(&mut arguments.target, manifest, &url.to_string())?;
         }
         match arguments.is_static() {
             true => Ok(()),
@@ -309,6 +313,20 @@ fn proven(
     })
 }
 
+/// That a repository with this manifest can be installed by `verify`, for those who run it later; `given` is whether the target was named.
+pub fn can_install(
+    arguments: &TargetArgs,
+    given: bool,
+    manifest: &Manifest,
+    shown: &str,
+) -> anyhow::Result<()> {
+    let mut arguments = arguments.clone();
+    if !given {
+        named(&mut arguments, manifest, shown)?;
+    }
+    pinned(&arguments)
+}
+
 /// That the packages of the distribution are pinned that a repository is installed on: whoever verifies what somebody gives him does not ask for
 /// a lock of today in his checkout.
 fn pinned(arguments: &TargetArgs) -> anyhow::Result<()> {
@@ -317,10 +335,6 @@ fn pinned(arguments: &TargetArgs) -> anyhow::Result<()> {
     let LockState::Outdated(what) = found else {
         return Ok(());
     };
-    // Of these, it is an error by itself.
-    if arguments.locked || arguments.offline {
-        return Ok(());
-    }
     Err(anyhow!(
         "{} {what}: it pins the packages of the distribution on which the repository is installed{}",
         path.display(),

@@ -16,6 +16,7 @@ use lustre_packaging::store::Digest;
 use lustre_repository::layout::Kind;
 use lustre_repository::sums;
 
+use super::super::verify;
 use super::installs;
 use super::own::Own;
 use super::source::Source;
@@ -94,16 +95,18 @@ fn place<'a>(
 }
 
 /// Before anything is sent: that what was asked for can be done afterwards.
-pub fn can_look(arguments: &PlaceArgs, from: Option<&Path>, source: &Source) -> Result<(), Usage> {
+pub fn can_look(arguments: &PlaceArgs, from: Option<&Path>, source: &Source) -> anyhow::Result<()> {
     if arguments.check == Look::Index {
         return Ok(());
     }
-    place(arguments, from, source).map(drop).map_err(|why| {
+    let url = place(arguments, from, source).map_err(|why| {
         Usage::new(advised(
             format!("--check install: {why}"),
             "give the URL that clients read with --url URL",
         ))
-    })
+    })?;
+    let given = arguments.target_given;
+    verify::can_install(&arguments.target, given, &source.manifest, &url).context("--check install")
 }
 
 /// Looks, and says what was seen `below` the URL of the place; `from` is the folder that it was published from.
