@@ -33,9 +33,9 @@ pub struct VerifyArgs {
     /// Signatures, digests, metadata and, if the distribution's packages are in the store, dependencies. Checks that do not run are listed.
     #[arg(long = "static", conflicts_with_all = ["boot", "reproducible", "trust_on_first_use"])]
     pub only_static: bool,
-    /// Hold it against what it says of itself, and not against the target: as the release before the next one.
+    /// Hold it against what it says of itself, not the target.
     ///
-    /// The static checks that need nothing but the repository. Its target may have another name, URL, key or other packages by now, and its
+    /// As the release before the next one: the static checks that need nothing but the repository. Its target may have another name, URL, key or other packages by now, and its
     /// key may be near its end.
     #[arg(long, requires = "path", conflicts_with_all = ["boot", "reproducible", "trust_on_first_use"])]
     pub as_published: bool,
