@@ -1,5 +1,6 @@
 //! The files of a repository, as they are published.
 
+use crate::assets;
 use crate::layout::Kind;
 use crate::sums;
 
@@ -79,7 +80,7 @@ pub fn is_id(name: &str) -> bool {
 }
 
 /// Whether it is a package: those of several releases lie in one folder.
-pub(super) fn is_package(path: &str) -> bool {
+pub fn is_package(path: &str) -> bool {
     within(path, "Packages").is_some_and(|name| name.ends_with(".rpm"))
 }
 
@@ -97,9 +98,13 @@ fn is_index(name: &str) -> bool {
     matches!(name, "repomd.xml" | "repomd.xml.asc")
 }
 
-/// The name of a file in `folder` of one of the repositories.
+/// The name of a file in `folder` of one of the repositories, or of the metadata that locate packages elsewhere.
 fn within<'p>(path: &'p str, folder: &str) -> Option<&'p str> {
-    let mut parts = path.split('/');
+    let beside = path
+        .strip_prefix(assets::FOLDER)
+        .and_then(|rest| rest.strip_prefix('/'))
+        .filter(|_| folder == "repodata");
+    let mut parts = beside.unwrap_or(path).split('/');
     let (kind, of, name) = (parts.next()?, parts.next()?, parts.next()?);
     let known = Kind::ALL.iter().any(|one| one.folder() == kind);
     (known && of == folder && parts.next().is_none()).then_some(name)
