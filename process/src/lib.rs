@@ -17,7 +17,9 @@ pub mod secrets;
 mod shown;
 mod table;
 
-pub use capture::{Bounded, capture, capture_bounded, capture_with_input, output, output_with_input};
+pub use capture::{
+    Bounded, capture, capture_bounded, capture_with_input, output, output_with_input,
+};
 pub use error::Error;
 pub use interruption::{interrupt, interrupted, kill, ourselves};
 pub use log::{begin_log, log_file, tail};

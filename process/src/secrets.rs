@@ -82,10 +82,7 @@ pub fn value(name: &str) -> Option<Zeroizing<Vec<u8>>> {
 
 /// Becomes `command`, which becomes this very program again: it gets the secrets. Comes back only with an error.
 pub fn become_again(command: &mut Command) -> io::Error {
-    exec(
-        with_tokens(command),
-        TAKEN.get().map_or(&[], Vec::as_slice),
-    )
+    exec(with_tokens(command), TAKEN.get().map_or(&[], Vec::as_slice))
 }
 
 /// Has `command`, which becomes this very program again, find the secrets at its standard input, which is empty when it has read them.

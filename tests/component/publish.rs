@@ -12,6 +12,8 @@ mod client;
 mod disks;
 #[path = "publish/faults.rs"]
 mod faults;
+#[path = "publish/github.rs"]
+mod github;
 #[path = "publish/kills.rs"]
 mod kills;
 #[path = "publish/places.rs"]

@@ -148,13 +148,15 @@ impl Listed {
             return Some("its upload broke off".to_owned());
         }
         if self.size != package.size {
-            return Some(format!("it has {} bytes and not {}", self.size, package.size));
+            return Some(format!(
+                "it has {} bytes and not {}",
+                self.size, package.size
+            ));
         }
         match &self.sha256 {
-            Some(digest) if *digest != package.sha256 => Some(format!(
-                "it has sha256 {digest} and not {}",
-                package.sha256
-            )),
+            Some(digest) if *digest != package.sha256 => {
+                Some(format!("it has sha256 {digest} and not {}", package.sha256))
+            }
             _ => None,
         }
     }
@@ -315,10 +317,16 @@ mod tests {
         let all = PAGES + 1;
         assert_eq!(error, TooMuch::Pages { all, own });
         let said = error.to_string();
-        assert!(said.contains("assets_url") && said.contains("1001 MB") && said.contains("1000 MB"), "{said}");
+        assert!(
+            said.contains("assets_url") && said.contains("1001 MB") && said.contains("1000 MB"),
+            "{said}"
+        );
         let error = pages_fit(&plan_of(&[put("d", FILE)]), &listing, 0).unwrap_err();
         let said = error.to_string();
-        assert!(said.starts_with("d has 100 MiB") && said.contains("assets_url"), "{said}");
+        assert!(
+            said.starts_with("d has 100 MiB") && said.contains("assets_url"),
+            "{said}"
+        );
     }
 
     #[test]
@@ -327,7 +335,10 @@ mod tests {
         let all: Vec<&Asset> = all.iter().collect();
         assets_fit("t-1", &all[..ASSETS]).unwrap();
         let error = assets_fit("t-1", &all).unwrap_err().to_string();
-        assert!(error.contains("1001 packages") && error.contains("at most 1000"), "{error}");
+        assert!(
+            error.contains("1001 packages") && error.contains("at most 1000"),
+            "{error}"
+        );
         assets_fit("t-1", &[&package("a", ASSET - 1)]).unwrap();
         let error = assets_fit("t-1", &[&package("a", ASSET)]).unwrap_err();
         assert!(error.to_string().contains("a has 2048 MiB"), "{error}");
@@ -356,14 +367,23 @@ mod tests {
             (vec![untold], vec![], vec![&b]),
             (vec![listed("a", 7), listed("b", 7)], vec![], vec![]),
             (vec![broken.clone()], vec![broken.clone()], vec![&a, &b]),
-            (vec![other.clone(), listed("b", 7)], vec![other.clone()], vec![&a]),
+            (
+                vec![other.clone(), listed("b", 7)],
+                vec![other.clone()],
+                vec![&a],
+            ),
             (vec![listed("b", 8)], vec![listed("b", 8)], vec![&a, &b]),
         ] {
             let found = uploads("t-1", &all, &there).unwrap();
             assert_eq!((found.remove, found.upload), (remove, upload), "{there:?}");
         }
-        let error = uploads("t-1", &all, &[listed("x\u{1b}", 1)]).unwrap_err().to_string();
-        assert!(error.contains("draft t-1") && !error.contains('\u{1b}'), "{error}");
+        let error = uploads("t-1", &all, &[listed("x\u{1b}", 1)])
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("draft t-1") && !error.contains('\u{1b}'),
+            "{error}"
+        );
         // What is published is never touched, whatever else somebody has added.
         let there = [listed("a", 7), listed("b", 7), listed("x", 1)];
         published_has("t-1", &all, &there).unwrap();
@@ -374,7 +394,10 @@ mod tests {
             (vec![broken, listed("b", 7)], "broke off"),
         ] {
             let error = published_has("t-1", &all, &there).unwrap_err().to_string();
-            assert!(error.contains(word) && error.contains("t-1"), "{word}: {error}");
+            assert!(
+                error.contains(word) && error.contains("t-1"),
+                "{word}: {error}"
+            );
         }
     }
 }

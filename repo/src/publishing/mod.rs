@@ -16,9 +16,7 @@ mod release;
 mod staging;
 mod way;
 
-pub use forge::{
-    Listed, NotSo, TooMuch, Uploads, assets_fit, pages_fit, published_has, uploads,
-};
+pub use forge::{Listed, NotSo, TooMuch, Uploads, assets_fit, pages_fit, published_has, uploads};
 pub use names::{CURRENT, HOME, PARTIAL, STAGING};
 pub use place::{BadPlace, Place};
 pub use plan::{Found, Listing, Origin, Plan, Put, Shape, State, Step, There, plan, there};

@@ -328,10 +328,7 @@ fn repository(arguments: &PublishArgs) -> anyhow::Result<PathBuf> {
 }
 
 /// What is at the place; none where that is not told by its name alone.
-fn destination(
-    place: &Place,
-    dist: Option<&Path>,
-) -> anyhow::Result<Option<Box<dyn Destination>>> {
+fn destination(place: &Place, dist: Option<&Path>) -> anyhow::Result<Option<Box<dyn Destination>>> {
     Ok(Some(match place {
         Place::Folder(path) => {
             context::judge_path("the destination", path, &[])?;

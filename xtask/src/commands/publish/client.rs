@@ -121,7 +121,9 @@ pub fn look(
         Err(why) => Seen::NotLooked(why.to_owned()),
         Ok(url) => {
             let url = format!("{}{below}", url.trim_end_matches('/'));
-            match patiently(destination.patience(), || whole(&url, source, own, destination))? {
+            match patiently(destination.patience(), || {
+                whole(&url, source, own, destination)
+            })? {
                 Ok(without_dnf) => match installs::installs(arguments, &url, source)? {
                     Ok(()) => Seen::Whole {
                         url,

@@ -110,7 +110,12 @@ impl GitHub {
             None => folder(owner, name, url, None),
             Some(entry) => {
                 let site = branch.read(entry)?;
-                folder(owner, name, url, Some(String::from_utf8_lossy(&site).trim()))
+                folder(
+                    owner,
+                    name,
+                    url,
+                    Some(String::from_utf8_lossy(&site).trim()),
+                )
             }
         }?;
         let fingerprint = key::fingerprint(&source.public_key)?;
@@ -120,7 +125,9 @@ impl GitHub {
             branch,
             files: RefCell::new(files),
             folder,
-            title: assets.as_ref().map_or_else(String::new, |it| it.tag.clone()),
+            title: assets
+                .as_ref()
+                .map_or_else(String::new, |it| it.tag.clone()),
             notes: format!(
                 "Packages of a dnf repository. Its metadata, and how to use it: {}\n\nSHA-256 of `SHA256SUMS`: `{sums}`\nKey: `{fingerprint}`\n",
                 baseurl.unwrap_or("unknown"),
@@ -203,7 +210,8 @@ impl Destination for GitHub {
             .iter()
             .filter_map(|(path, entry)| Some((path.strip_prefix(&self.folder)?, entry)));
         // What every branch of pages may have at its top is nothing that somebody else keeps in our folder.
-        let of_site = |path: &str| self.folder.is_empty() && [NAME_OF_SITE, AS_IT_IS].contains(&path);
+        let of_site =
+            |path: &str| self.folder.is_empty() && [NAME_OF_SITE, AS_IT_IS].contains(&path);
         let mut listing = Listing::new();
         for (path, entry) in within.filter(|(path, _)| !of_site(path)) {
             for (end, _) in path.match_indices('/') {

@@ -220,19 +220,25 @@ fn judged(code: Option<i32>, said: &str) -> (bool, Option<&'static str>) {
     if code == Some(NO_TOKEN) {
         return (
             false,
-            Some("set GH_TOKEN to a token that may write to the repository's contents, or run `gh auth login`"),
+            Some(
+                "set GH_TOKEN to a token that may write to the repository's contents, or run `gh auth login`",
+            ),
         );
     }
     if has("rate limit") {
         return (
             false,
-            Some("wait until the limit is over, an hour at most, and run the same command again: it goes on"),
+            Some(
+                "wait until the limit is over, an hour at most, and run the same command again: it goes on",
+            ),
         );
     }
     if has("HTTP 401") {
         return (
             false,
-            Some("the token is none, or has expired: set GH_TOKEN to another, or run `gh auth login`"),
+            Some(
+                "the token is none, or has expired: set GH_TOKEN to another, or run `gh auth login`",
+            ),
         );
     }
     if has("HTTP 403") {
@@ -244,7 +250,9 @@ fn judged(code: Option<i32>, said: &str) -> (bool, Option<&'static str>) {
     if has("HTTP 404") {
         return (
             false,
-            Some("see whether there is a repository of that name, and whether the token may see it and write to its contents"),
+            Some(
+                "see whether there is a repository of that name, and whether the token may see it and write to its contents",
+            ),
         );
     }
     // What is there by the name already, servers that are busy, and what never got there.

@@ -343,11 +343,7 @@ mod tests {
                 "l",
                 Found::Link("somewhere".to_owned()),
             ),
-            (
-                format!("160000 commit {id}       -\tm"),
-                "m",
-                Found::Folder,
-            ),
+            (format!("160000 commit {id}       -\tm"), "m", Found::Folder),
         ] {
             let (name, entry) = entry(line.as_bytes()).unwrap();
             assert_eq!((name.as_str(), entry.found()), (path, found));

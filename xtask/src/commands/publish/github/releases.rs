@@ -6,9 +6,7 @@ use anyhow::bail;
 use lustre_files::advised;
 use lustre_packaging::process;
 use lustre_repository::assets::{Asset, Assets};
-use lustre_repository::publishing::{
-    Listed, NotSo, Uploads, assets_fit, published_has, uploads,
-};
+use lustre_repository::publishing::{Listed, NotSo, Uploads, assets_fit, published_has, uploads};
 use std::path::Path;
 
 use super::super::destination::Beside;
@@ -53,7 +51,12 @@ impl Uploading {
         let published = releases.iter().position(|it| !it.draft);
         if published.is_none() && releases.len() > 1 {
             bail!(advised(
-                format!("{} has {} drafts of {}", api.repository, releases.len(), assets.tag),
+                format!(
+                    "{} has {} drafts of {}",
+                    api.repository,
+                    releases.len(),
+                    assets.tag
+                ),
                 "another run may be publishing; else remove them, and run the same command again"
             ));
         }
@@ -147,7 +150,10 @@ impl Uploading {
         if release.draft {
             bail!("the release {tag} is a draft still, although it was published");
         }
-        ui::say(&format!("the release {tag} of {} is published", api.repository));
+        ui::say(&format!(
+            "the release {tag} of {} is published",
+            api.repository
+        ));
         Ok(())
     }
 
@@ -179,7 +185,11 @@ impl Uploading {
                     "run the same command again to go on"
                 ));
             }
-            ui::say(&format!("uploading {} of {count}: {}", number + 1, asset.asset));
+            ui::say(&format!(
+                "uploading {} of {count}: {}",
+                number + 1,
+                asset.asset
+            ));
             judge(api.upload(release, &asset.asset, &self.dist.join(&asset.path)))?;
         }
         Ok(failed)
