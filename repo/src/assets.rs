@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::json_file;
 use crate::layout::Kind;
+use crate::repodata::Place;
 
 /// The file's name at the top of the tree.
 pub const FILE: &str = "assets.json";
@@ -217,6 +218,15 @@ impl Assets {
     /// Where `asset` is fetched from.
     pub fn url_of(&self, asset: &Asset) -> String {
         format!("{}/{}", self.url, asset.place())
+    }
+
+    /// Where the package is that the metadata in the folder `kind` have at `location`.
+    pub fn place(&self, kind: Kind, location: &str) -> Option<Place> {
+        let asset = self.at(&format!("{}/{location}", kind.folder()))?;
+        Some(Place {
+            base: format!("{}/{}/", self.url, asset.tag),
+            href: asset.asset.clone(),
+        })
     }
 
     /// What it says that cannot be: whoever reads it fetches, uploads and signs for what it names.
@@ -442,6 +452,16 @@ mod tests {
             format!("{URL}/rocky-9.6-100/tool-1.0.rc1.git2.3-1.noarch.rpm")
         );
         assert_eq!(assets.at("x86_64/Packages/tool"), None);
+        let place = assets.place(Kind::Source, "Packages/lustre-2.17.0-1.src.rpm");
+        let wanted = Place {
+            base: format!("{URL}/rocky-9.6-100/"),
+            href: "lustre-2.17.0-1.src.rpm".to_owned(),
+        };
+        assert_eq!(place, Some(wanted));
+        assert_eq!(
+            assets.place(Kind::Binary, "Packages/lustre-2.17.0-1.src.rpm"),
+            None
+        );
         let dir = tempfile::tempdir().unwrap();
         assert_eq!(Assets::read(dir.path()).unwrap(), None);
         std::fs::write(dir.path().join(FILE), assets.to_json()).unwrap();

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use lustre_sign::{PublicKey, verify_package};
 
+use crate::assets::Asset;
 use crate::closure::{Universe, kernel};
 use crate::history::{Dropped, Set, SetPackage, known, location};
 use crate::json_file;
@@ -26,13 +27,19 @@ pub struct Earlier {
     pub sets: Vec<Set>,
     /// Those that are not kept any more.
     pub dropped: Vec<Dropped>,
+    /// The packages of the new repository that are assets of earlier releases; sorted by path.
+    pub assets: Vec<Asset>,
 }
 
 impl Earlier {
     /// The digest of what it is; none where there is nothing.
     pub fn digest(&self) -> Option<String> {
-        let nothing = self.sets.is_empty() && self.dropped.is_empty();
-        (!nothing).then(|| sums::of_text(&json_file::text(&(&self.sets, &self.dropped))))
+        let (sets, dropped, assets) = (&self.sets, &self.dropped, &self.assets);
+        match (sets.is_empty() && dropped.is_empty(), assets.is_empty()) {
+            (true, true) => None,
+            (_, true) => Some(sums::of_text(&json_file::text(&(sets, dropped)))),
+            (_, false) => Some(sums::of_text(&json_file::text(&(sets, dropped, assets)))),
+        }
     }
 }
 
@@ -60,6 +67,8 @@ pub struct Choice<'a> {
     pub key: &'a PublicKey,
     /// The distribution's packages.
     pub base: &'a [Package],
+    /// Which assets the packages of the repository that is replaced are.
+    pub assets: &'a [Asset],
 }
 
 /// Chooses. A release with the same packages as a newer one is that one, released once more: nothing is lost with it.
@@ -117,6 +126,12 @@ pub fn choose(choice: &Choice<'_>) -> Earlier {
             }),
         }
     }
+    let is_there = |asset: &&Asset| {
+        let there = files.get(&asset.path);
+        there.is_some_and(|there| there.sha256 == asset.sha256)
+    };
+    let assets = choice.assets.iter().filter(is_there);
+    earlier.assets = assets.cloned().collect();
     earlier
 }
 

@@ -84,6 +84,9 @@ pub struct Repository {
     pub name: String,
     /// Where it is published.
     pub baseurl: String,
+    /// Where its packages are as assets, if they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assets_url: Option<String>,
     /// The fingerprint of the key that will sign later releases, where servers are told of one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_key: Option<String>,

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use lustre_files::help;
 
-use crate::key;
+use crate::layout::Kind;
+use crate::{assets, key};
 
 /// The name of the file under `/etc/yum.repos.d` and at the top of the repository.
 pub const FILE: &str = "lustre-repo.repo";
@@ -34,6 +35,8 @@ pub enum Error {
         help!("set the target's publish URL to http://…, https://… or file:///…")
     )]
     Url { url: String, what: &'static str },
+    #[error(transparent)]
+    Assets(#[from] assets::Error),
     #[error("the next key of the repository cannot be used: {0}")]
     NextKey(String),
     #[error("the title `{0}` of the repository has control characters")]
@@ -49,6 +52,8 @@ pub struct RepoFile {
     pub title: String,
     /// The armored public key that will sign later releases, where servers are told of one.
     next_key: Option<String>,
+    /// Where the packages are as assets, if they are: servers then read the metadata that say so.
+    assets_url: Option<String>,
 }
 
 /// Where the file's `gpgkey` points.
@@ -94,6 +99,7 @@ impl RepoFile {
             base_url: base_url.trim_end_matches('/').to_owned(),
             title: title.to_owned(),
             next_key: None,
+            assets_url: None,
         })
     }
 
@@ -105,6 +111,21 @@ impl RepoFile {
             .transpose()
             .map_err(|error| Error::NextKey(error.to_string()))?;
         Ok(Self { next_key, ..self })
+    }
+
+    /// With the URL of the assets that its packages are, if they are.
+    pub fn with_assets(self, url: Option<&str>) -> Result<Self, Error> {
+        let assets_url = url.map(assets::checked_url).transpose()?;
+        Ok(Self {
+            assets_url: assets_url.map(str::to_owned),
+            ..self
+        })
+    }
+
+    /// The URL of the assets that its packages are, if they are.
+    #[must_use]
+    pub fn assets_url(&self) -> Option<&str> {
+        self.assets_url.as_deref()
     }
 
     /// The armored public key that will sign later releases, as it is published.
@@ -129,12 +150,16 @@ impl RepoFile {
             key = format!("{key} {next}");
         }
         let sections = [
-            ("lustre", "", "x86_64", 1),
-            ("lustre-debuginfo", " - debuginfo", "x86_64-debuginfo", 0),
-            ("lustre-source", " - source", "source", 0),
+            ("lustre", "", Kind::Binary, 1),
+            ("lustre-debuginfo", " - debuginfo", Kind::Debuginfo, 0),
+            ("lustre-source", " - source", Kind::Source, 0),
         ];
         let mut text = String::new();
-        for (at, (id, suffix, folder, enabled)) in sections.into_iter().enumerate() {
+        for (at, (id, suffix, kind, enabled)) in sections.into_iter().enumerate() {
+            let folder = match self.assets_url {
+                Some(_) => assets::folder(kind),
+                None => kind.folder().to_owned(),
+            };
             if at > 0 {
                 text.push('\n');
             }
@@ -161,6 +186,19 @@ mod tests {
         assert_eq!(text.matches("enabled=1").count(), 1);
         assert!(text.contains("baseurl=https://repo.example.org/lustre/x86_64\nenabled=1"));
         assert!(text.contains("gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-lustre-repo"));
+        let assets = file.clone().with_assets(Some("https://github.com/a/b"));
+        let text = assets.unwrap().render(KeyLocation::Published);
+        for folder in [
+            "x86_64\nenabled=1",
+            "x86_64-debuginfo\nenabled=0",
+            "source\nenabled=0",
+        ] {
+            let line = format!("\nbaseurl=https://repo.example.org/lustre/assets/{folder}\n");
+            assert!(text.contains(&line), "{text}");
+        }
+        assert!(text.contains("gpgkey=https://repo.example.org/lustre/RPM-GPG-KEY-lustre-repo\n"));
+        let error = file.clone().with_assets(Some("github.com/a")).unwrap_err();
+        assert!(error.to_string().contains("https://"), "{error}");
         let text = file.render(KeyLocation::Published);
         assert!(text.contains("gpgkey=https://repo.example.org/lustre/RPM-GPG-KEY-lustre-repo\n"));
         let error = file.clone().with_next_key(Some("a key")).unwrap_err();

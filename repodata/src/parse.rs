@@ -106,7 +106,10 @@ impl Elements for Primary {
                 package.size_installed = attributes.number("installed")?;
                 package.size_archive = attributes.number("archive")?;
             }
-            "location" => package.location = attributes.required("href")?,
+            "location" => {
+                package.location = attributes.required("href")?;
+                package.location_base = attributes.optional("base")?.unwrap_or_default();
+            }
             "header-range" => {
                 package.header_start = attributes.number("start")?;
                 package.header_end = attributes.number("end")?;

@@ -27,17 +27,18 @@ pub struct Metadata {
 pub const MAX_FILE: u64 = 256 << 20;
 const MAX_OPEN: u64 = 1 << 30;
 
+/// The index, relative to the repository's root.
+const INDEX: &str = "repodata/repomd.xml";
+
 /// Reads `root/repodata`: verifies every file that `repomd.xml` lists, by size and digest, and parses the packages with
 /// their files. Who signed `repomd.xml` is the caller's to check, before.
 ///
 /// Metadata may be plain or compressed with gzip or zstd.
 pub fn read(root: &Path) -> Result<Metadata, Error> {
-    let index = root.join("repodata/repomd.xml");
-    let bytes = lustre_files::read(&index, lustre_files::TEXT).map_err(tried("read", &index))?;
-    let repomd = Repomd::parse(&bytes).map_err(|fault| Error::malformed(&index, fault))?;
+    let (path, repomd) = (root.join(INDEX), index(root)?);
     for kind in ["primary", "filelists"] {
         if repomd.record(kind).is_none() {
-            return Err(Error::Missing { path: index, kind });
+            return Err(Error::Missing { path, kind });
         }
     }
     let mut primary = None;
@@ -54,7 +55,7 @@ pub fn read(root: &Path) -> Result<Metadata, Error> {
     else {
         // Both are listed, as was seen above.
         let kind = "primary";
-        return Err(Error::Missing { path: index, kind });
+        return Err(Error::Missing { path, kind });
     };
     // One thread each: they have little to do with each other.
     let (packages, lists) = thread::scope(|scope| {
@@ -85,20 +86,23 @@ pub fn read(root: &Path) -> Result<Metadata, Error> {
 
 /// As [`read`], of the packages what `primary.xml` says alone: no other file is read.
 pub fn primary(root: &Path) -> Result<Vec<Package>, Error> {
-    let index = root.join("repodata/repomd.xml");
-    let bytes = lustre_files::read(&index, lustre_files::TEXT).map_err(tried("read", &index))?;
-    let repomd = Repomd::parse(&bytes).map_err(|fault| Error::malformed(&index, fault))?;
+    let (path, repomd) = (root.join(INDEX), index(root)?);
     let kind = "primary";
-    let record = repomd
-        .record(kind)
-        .ok_or(Error::Missing { path: index, kind })?;
+    let record = repomd.record(kind).ok_or(Error::Missing { path, kind })?;
     let bytes = verified(root, record)?;
     opened(root, record, &bytes, |source| parse::primary(source))
 }
 
+/// What `repomd.xml` says.
+pub(super) fn index(root: &Path) -> Result<Repomd, Error> {
+    let path = root.join(INDEX);
+    let bytes = lustre_files::read(&path, lustre_files::TEXT).map_err(tried("read", &path))?;
+    Repomd::parse(&bytes).map_err(|fault| Error::malformed(&path, fault))
+}
+
 /// The bytes of a listed file, once size and digest are right.
-fn verified(root: &Path, record: &Record) -> Result<Vec<u8>, Error> {
-    let index = root.join("repodata/repomd.xml");
+pub(super) fn verified(root: &Path, record: &Record) -> Result<Vec<u8>, Error> {
+    let index = root.join(INDEX);
     if !is_inside(&record.location) {
         let reason = format!(
             "the `{}` has its location `{}` outside of the repository",
@@ -130,11 +134,11 @@ fn verified(root: &Path, record: &Record) -> Result<Vec<u8>, Error> {
 }
 
 /// Gives the decompressed content of a verified file to `parse` and compares what came out with what is listed.
-fn opened<T>(
+pub(super) fn opened<T, E: ToString>(
     root: &Path,
     record: &Record,
     bytes: &[u8],
-    parse: impl FnOnce(&mut dyn BufRead) -> Result<T, super::document::Fault>,
+    parse: impl FnOnce(&mut dyn BufRead) -> Result<T, E>,
 ) -> Result<T, Error> {
     let path = root.join(&record.location);
     let source: Box<dyn Read + '_> = match bytes {

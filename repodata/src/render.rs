@@ -99,7 +99,7 @@ fn primary(package: &Package) -> String {
         ("archive", &archive),
     ];
     xml.line(1, "size", &sizes, Body::None);
-    xml.line(1, "location", &[("href", &package.location)], Body::None);
+    xml.location(package);
     xml.line(1, "format", &[], Body::Open);
     xml.text(2, "rpm:license", &package.license);
     xml.text(2, "rpm:vendor", &package.vendor);
@@ -148,6 +148,13 @@ fn other(package: &Package) -> String {
         xml.line(1, "changelog", &attributes, Body::Text(&entry.text));
     }
     xml.close(0, "package");
+    xml.0
+}
+
+/// The line of `primary.xml` that says where a package is.
+pub(super) fn location(package: &Package) -> String {
+    let mut xml = Xml::default();
+    xml.location(package);
     xml.0
 }
 
@@ -244,6 +251,15 @@ impl Xml {
             ("arch", &package.arch),
         ];
         self.line(0, "package", &attributes, Body::Open);
+    }
+
+    fn location(&mut self, package: &Package) {
+        let own = ("href", &*package.location);
+        let base = ("xml:base", &*package.location_base);
+        match package.location_base.is_empty() {
+            true => self.line(1, "location", &[own], Body::None),
+            false => self.line(1, "location", &[base, own], Body::None),
+        }
     }
 
     fn version(&mut self, package: &Package) {
@@ -373,12 +389,17 @@ mod tests {
 
     #[test]
     fn what_is_written_reads_back() {
-        let package = sample();
-        let document = |kind: Document| kind.head(1) + &kind.package(&package) + kind.tail();
-        let mut packages = parse::primary(document(Document::Primary).as_bytes()).unwrap();
-        let lists = parse::filelists(document(Document::Filelists).as_bytes()).unwrap();
-        lists.add_to(&mut packages).unwrap();
-        assert_eq!(packages, [package]);
+        let elsewhere = Package {
+            location_base: "https://example.org/a&b/".to_owned(),
+            ..sample()
+        };
+        for package in [sample(), elsewhere] {
+            let document = |kind: Document| kind.head(1) + &kind.package(&package) + kind.tail();
+            let mut packages = parse::primary(document(Document::Primary).as_bytes()).unwrap();
+            let lists = parse::filelists(document(Document::Filelists).as_bytes()).unwrap();
+            lists.add_to(&mut packages).unwrap();
+            assert_eq!(packages, [package]);
+        }
     }
 
     #[test]

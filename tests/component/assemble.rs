@@ -6,6 +6,8 @@
 
 #[path = "assemble/advisories.rs"]
 mod advisories;
+#[path = "assemble/assets.rs"]
+mod assets;
 #[path = "assemble/changes.rs"]
 mod changes;
 #[path = "assemble/clients.rs"]

@@ -199,7 +199,7 @@ pub enum Error {
 
 impl Error {
     /// Whether every place answered that it has no such file.
-    pub(crate) fn is_gone(&self) -> bool {
+    pub fn is_gone(&self) -> bool {
         let gone = |one: &Attempt| {
             ["404", "410"]
                 .iter()

@@ -334,6 +334,10 @@ pub struct Repository {
     pub name: String,
     /// Where servers will find it; `$basearch` may stand in it.
     pub baseurl: String,
+    /// Where the packages are as assets of releases of a forge: a release's tag and the asset's name follow. Without it, they are beside
+    /// the metadata.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assets_url: Option<String>,
     /// The armored public key that will sign later releases: servers get to know it before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_key: Option<String>,

@@ -70,6 +70,7 @@ const RULES: &[(&str, Kind)] = &[
     ("*.group.mandatory", PACKAGE),
     ("*.group.optional", PACKAGE),
     ("repository.baseurl", Kind::Is(published)),
+    ("repository.assets_url", Kind::Is(assets)),
     ("repository.release_package.url", URL),
     ("install.base", REQUIREMENT),
     ("install.requires", REQUIREMENT),
@@ -285,6 +286,23 @@ fn published(text: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// What every location in signed metadata starts with.
+fn assets(text: &str) -> Result<(), String> {
+    published(text)?;
+    let example = "https://github.com/OWNER/NAME/releases/download";
+    let on_loopback = text.starts_with("http://127.0.0.1:");
+    if !text.starts_with("https://") && !on_loopback {
+        return Err(format!("is an https URL, as {example}, not `{text}`"));
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-~/:".contains(c);
+    if !text.chars().all(plain) || text.ends_with('/') {
+        return Err(format!(
+            "is a URL of letters, digits and ._-~/:, without a slash at the end, as {example}, not `{text}`"
+        ));
+    }
+    Ok(())
+}
+
 fn repository(text: &str) -> Result<(), String> {
     Location::git(text)
         .map(drop)
@@ -351,8 +369,25 @@ mod tests {
             "https://me@example.org",
         ] {
             assert!(one("repository.baseurl", wrong).is_err(), "{wrong}");
+            assert!(one("repository.assets_url", wrong).is_err(), "{wrong}");
         }
         one("repository.baseurl", "https://example.org/a@b").unwrap();
+        for url in [
+            "https://github.com/site/lustre/releases/download",
+            "http://127.0.0.1:8080/assets",
+        ] {
+            one("repository.assets_url", url).unwrap();
+        }
+        for wrong in [
+            "http://github.com/a",
+            "file:///srv/repo",
+            "https://github.com/a/",
+            "https://github.com/a?b",
+            "https://github.com/$basearch",
+            "https://github.com/a b",
+        ] {
+            assert!(one("repository.assets_url", wrong).is_err(), "{wrong}");
+        }
         one("repository.baseurl", "file:///srv/repo").unwrap();
         let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
         let mut target = Target::load(&specs, "rehearsal").unwrap();

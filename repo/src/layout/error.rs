@@ -96,6 +96,8 @@ pub enum Error {
     },
     #[error("the releases that the repository has cannot be listed: {0}")]
     Releases(String),
+    #[error("{0}")]
+    Assets(Advised),
     #[error("the public key of the repository: {0}")]
     Key(#[from] key::Error),
     #[error("cannot sign {}: {source}", lustre_files::shown(path))]

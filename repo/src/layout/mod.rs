@@ -17,9 +17,10 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use lustre_files::tried;
+use lustre_files::{Advised, tried};
 use walkdir::WalkDir;
 
+use crate::assets::{self, Assets, Placed};
 use crate::compat::{self, Compat, Ext4, Side};
 use crate::comps::Comps;
 use crate::earlier::Earlier;
@@ -151,11 +152,12 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
             fs::write(&path, text).map_err(tried("write", &path))?;
         }
     }
-    for kind in Kind::ALL {
-        sign_beside(
-            assembly,
-            &tree.join(kind.folder()).join("repodata/repomd.xml"),
-        )?;
+    let mut repositories = Kind::ALL.map(|kind| tree.join(kind.folder())).to_vec();
+    if let Some(url) = assembly.repo_file.assets_url() {
+        repositories.extend(place_assets(assembly, url, &releases, tree)?);
+    }
+    for repository in repositories {
+        sign_beside(assembly, &repository.join("repodata/repomd.xml"))?;
     }
     let bom = Bom {
         manifest: &manifest,
@@ -203,6 +205,7 @@ fn told(assembly: &Assembly<'_>) -> Result<manifest::Repository, Error> {
     Ok(manifest::Repository {
         name: assembly.repo_file.title.clone(),
         baseurl: assembly.repo_file.base_url.clone(),
+        assets_url: assembly.repo_file.assets_url().map(str::to_owned),
         next_key: next.map(key::fingerprint).transpose()?,
         groups: groups
             .map(|group| manifest::Group {
@@ -342,6 +345,43 @@ fn releases(
         None => Ok(releases),
         Some(why) => Err(Error::Releases(why)),
     }
+}
+
+/// Writes which assets of `url` the packages of all `releases` are, and metadata that say so; gives the folders with these.
+fn place_assets(
+    assembly: &Assembly<'_>,
+    url: &str,
+    releases: &History,
+    tree: &Path,
+) -> Result<Vec<PathBuf>, Error> {
+    let packages = releases.sets.iter().flat_map(|set| &set.packages);
+    let packages: BTreeMap<&str, Placed> = packages
+        .map(|one| {
+            let placed = Placed {
+                path: one.path.clone(),
+                sha256: one.sha256.clone(),
+                size: one.size,
+            };
+            (one.path.as_str(), placed)
+        })
+        .collect();
+    let time = releases.sets.first().map_or(0, |own| own.time);
+    let before = &assembly.earlier.assets;
+    let packages = packages.into_values();
+    let all = Assets::of(&releases.target, url, time.into(), packages, before)
+        .map_err(|error| Error::Assets(Advised::of(&error)))?;
+    let path = tree.join(assets::FILE);
+    fs::write(&path, all.to_json()).map_err(tried("write", &path))?;
+    Kind::ALL
+        .into_iter()
+        .map(|kind| {
+            let folder = tree.join(assets::folder(kind));
+            fs::create_dir_all(&folder).map_err(tried("create", &folder))?;
+            let place = |location: &str| all.place(kind, location);
+            repodata::relocate(&tree.join(kind.folder()), &folder, &place)?;
+            Ok(folder)
+        })
+        .collect()
 }
 
 /// On which kernels the modules of the repository at `root` load: on its own, which they were made for, and on those of `base`.

@@ -10,7 +10,7 @@ use super::words::{grouped, href, shown, word};
 use crate::manifest::{self, Manifest};
 use crate::proof::report::{self, Outcome, Proof};
 use crate::release::parts;
-use crate::{compat, history, release_package, repo_file, sbom, sums};
+use crate::{assets, compat, history, release_package, repo_file, sbom, sums};
 
 /// A point in time.
 pub(super) fn time(seconds: u64) -> Markup {
@@ -117,7 +117,8 @@ fn faults(manifest: &Manifest) -> String {
 }
 
 /// The commands that make a server use it.
-pub(super) fn commands(manifest: &Manifest) -> Markup {
+pub(super) fn commands(page: &Page<'_>) -> Markup {
+    let manifest = page.manifest;
     let Some(repository) = &manifest.repository else {
         return html! {
             p { "This repository does not say where it is published. Its file " a href=(href(repo_file::FILE)) { (repo_file::FILE) } " is for " code { "/etc/yum.repos.d" } "." }
@@ -138,7 +139,11 @@ pub(super) fn commands(manifest: &Manifest) -> Markup {
     if let Some(release) = release {
         install.push_str(&format!(
             "dnf --setopt=localpkg_gpgcheck=1 install {}\n",
-            word(&format!("{url}/{}", release.file))
+            word(
+                &page
+                    .asset(&release.file)
+                    .unwrap_or_else(|| format!("{url}/{}", release.file))
+            )
         ));
     }
     for group in &repository.groups {
@@ -171,7 +176,7 @@ pub(super) fn commands(manifest: &Manifest) -> Markup {
 }
 
 /// What the files at the top are.
-const KNOWN: [(&str, &str); 14] = [
+const KNOWN: [(&str, &str); 15] = [
     (compat::FILE, "on which kernels its modules load"),
     (compat::TEXT, "the same as text"),
     (
@@ -185,6 +190,10 @@ const KNOWN: [(&str, &str); 14] = [
     (
         report::FILE,
         "every check, what it looked at, and its result",
+    ),
+    (
+        assets::FILE,
+        "where the packages are as assets of releases, with the digest of each",
     ),
     (repo_file::KEY_FILE, "the public key"),
     (

@@ -1,6 +1,7 @@
 //! What the page is made of.
 
 use super::words;
+use crate::assets::Assets;
 use crate::history::History;
 use crate::manifest::Manifest;
 use crate::proof::report::Proof;
@@ -12,6 +13,8 @@ pub struct Page<'a> {
     pub manifest: &'a Manifest,
     /// The releases that it has; none where it does not say.
     pub releases: Option<&'a History>,
+    /// Which assets its packages are; none where they are beside it.
+    pub assets: Option<&'a Assets>,
     /// What was checked of it; none where it was not.
     pub proof: Option<&'a Proof>,
     /// On which kernels its modules load; none where that is not known.
@@ -34,6 +37,17 @@ pub struct Kernel {
 }
 
 impl Page<'_> {
+    /// Where a package is, as a link on the page: beside it, or as an asset.
+    pub(super) fn link(&self, file: &str) -> String {
+        self.asset(file).unwrap_or_else(|| words::href(file))
+    }
+
+    /// Where a package is as an asset.
+    pub(super) fn asset(&self, file: &str) -> Option<String> {
+        let assets = self.assets?;
+        assets.at(file).map(|asset| assets.url_of(asset))
+    }
+
     /// What the repository is called.
     pub(super) fn title(&self) -> String {
         words::shown(&match &self.manifest.repository {

@@ -21,6 +21,7 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 pub use input::{Kernel, Page};
 
+use crate::assets::{self, Assets};
 use crate::compat::{self, Compat};
 use crate::history::{self, History};
 use crate::json_file::{self, Error};
@@ -83,7 +84,7 @@ pub fn render(page: &Page<'_>) -> String {
 fn sections(page: &Page<'_>) -> Vec<(&'static str, &'static str, Markup)> {
     let manifest = page.manifest;
     vec![
-        ("use", "Use it", front::commands(manifest)),
+        ("use", "Use it", front::commands(page)),
         ("changes", "What changed", tables::changed(manifest)),
         (
             "releases",
@@ -97,7 +98,7 @@ fn sections(page: &Page<'_>) -> Vec<(&'static str, &'static str, Markup)> {
             tables::faults(manifest),
         ),
         ("proofs", "Proofs", tables::proofs(page)),
-        ("packages", "Packages", tables::packages(manifest)),
+        ("packages", "Packages", tables::packages(page)),
         ("sources", "Sources", tables::sources(manifest)),
         ("files", "Files and sums", front::files(page)),
     ]
@@ -115,6 +116,10 @@ pub fn of_tree<'n>(
         true => History::read(tree)?,
         false => None,
     };
+    let assets = match names.contains(&assets::FILE) {
+        true => Assets::read(tree)?,
+        false => None,
+    };
     let kernels = match names.contains(&compat::FILE) {
         true => Some(kernels(&tree.join(compat::FILE))?),
         false => None,
@@ -129,6 +134,7 @@ pub fn of_tree<'n>(
     Ok(render(&Page {
         manifest: &manifest,
         releases: releases.as_ref(),
+        assets: assets.as_ref(),
         proof,
         kernels: kernels.as_deref(),
         files: &files,

@@ -259,7 +259,8 @@ fn result(outcome: Outcome) -> Markup {
 }
 
 /// The packages, by what they are for.
-pub(super) fn packages(manifest: &Manifest) -> Markup {
+pub(super) fn packages(page: &Page<'_>) -> Markup {
+    let manifest = page.manifest;
     html! {
         @for (kind, heading) in [
             (Kind::Binary, "For servers"),
@@ -272,7 +273,7 @@ pub(super) fn packages(manifest: &Manifest) -> Markup {
                 summary { (heading) ": " (all.len()) ", " (size(total)) }
                 @if !all.is_empty() {
                     (table(heading, &["Package", "Version", "Architecture", "Size"], &html! {
-                        @for one in all { (package(one)) }
+                        @for one in all { (package(page, one)) }
                     }))
                 }
             }
@@ -280,14 +281,14 @@ pub(super) fn packages(manifest: &Manifest) -> Markup {
     }
 }
 
-fn package(one: &Package) -> Markup {
+fn package(page: &Page<'_>, one: &Package) -> Markup {
     let (name, arch, evr) = match parts(&one.nevra) {
         Some(((name, arch), evr)) => (name, arch, evr.to_string()),
         None => (one.nevra.as_str(), "", String::new()),
     };
     html! {
         tr {
-            td.name { a href=(href(&one.file)) { (shown(name)) } }
+            td.name { a href=(page.link(&one.file)) { (shown(name)) } }
             td.name { (shown(&evr)) }
             td { (shown(arch)) }
             td.number title={ (one.size) " bytes" } { (size(one.size)) }

@@ -4,6 +4,7 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use super::*;
+use crate::assets::{Assets, Placed};
 use crate::history::{Dropped, Set};
 use crate::manifest::{
     Advisory, Group, KnownFault, Overrides, Package, Repository, Source, Stage, Tool,
@@ -77,6 +78,7 @@ fn manifest() -> Manifest {
         repository: Some(Repository {
             name: "Lustre 2.17.0 for Rocky Linux 9.6".to_owned(),
             baseurl: "https://repo.example.org/lustre/$basearch".to_owned(),
+            assets_url: None,
             next_key: None,
             groups: vec![Group {
                 id: "lustre-server".to_owned(),
@@ -173,10 +175,41 @@ fn page_of(manifest: &Manifest, proof: Option<&Proof>, kernels: Option<&[Kernel]
     render(&Page {
         manifest,
         releases: Some(&releases()),
+        assets: None,
         proof,
         kernels,
         files: &files,
     })
+}
+
+#[test]
+fn packages_that_are_assets_are_linked_where_they_are() {
+    let manifest = manifest();
+    let placed = manifest.packages.iter().map(|one| Placed {
+        path: one.file.clone(),
+        sha256: "ab".repeat(32),
+        size: 1,
+    });
+    let url = "https://github.com/site/lustre/releases/download";
+    let assets = Assets::of(&manifest.target, url, 7, placed, &[]).unwrap();
+    let page = render(&Page {
+        manifest: &manifest,
+        releases: None,
+        assets: Some(&assets),
+        proof: None,
+        kernels: None,
+        files: &["assets.json".to_owned()],
+    });
+    let (_, attributes, text) = parse(&page);
+    for package in &assets.packages {
+        let link = ("href".to_owned(), assets.url_of(package));
+        assert!(attributes.contains(&link), "{link:?} of {attributes:?}");
+    }
+    let installs = format!("install {url}/rocky-9.6-7/lustre-repo-release-9-1.el9.noarch.rpm");
+    assert!(text.contains(&installs), "{text}");
+    let key = "https://repo.example.org/lustre/x86_64/RPM-GPG-KEY-lustre-repo";
+    assert!(text.contains(key), "{text}");
+    assert!(text.contains("as assets of releases"), "{text}");
 }
 
 /// The names of the elements, the attributes, and the text of a page. It has to be well-formed but for elements that have no end.

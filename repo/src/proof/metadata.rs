@@ -2,7 +2,7 @@
 
 use super::input::{FILES, StaticInput};
 use super::report::Verdict;
-use super::tool;
+use super::{assets, tool};
 use crate::layout::Kind;
 use crate::{key, repo_file, sums};
 
@@ -23,21 +23,29 @@ pub(super) fn signatures(input: &StaticInput<'_>) -> Verdict {
         ),
     }
     findings.extend(
-        signed()
+        signed(input)
             .iter()
             .filter_map(|name| verified(input, name).err()),
     );
     Verdict::from_findings(
-        format!("3 repomd.xml, {} and the exported key", sums::FILE),
+        format!("{} and the exported key", checked(input, ", ")),
         findings,
     )
 }
 
 /// The files that have a signature beside them.
-fn signed() -> Vec<String> {
+fn signed(input: &StaticInput<'_>) -> Vec<String> {
     let mut names: Vec<String> = Kind::ALL.into_iter().map(index).collect();
+    if assets::are_there(input) {
+        names.extend(Kind::ALL.into_iter().map(assets::index));
+    }
     names.push(sums::FILE.to_owned());
     names
+}
+
+/// How many these are, in a few words.
+fn checked(input: &StaticInput<'_>, and: &str) -> String {
+    format!("{} repomd.xml{and}{}", signed(input).len() - 1, sums::FILE)
 }
 
 /// The path of a repository's index in the tree.
@@ -60,9 +68,7 @@ pub(super) fn verified(input: &StaticInput<'_>, name: &str) -> Result<(), String
 /// gpg's verification, with a key ring that holds our key alone.
 pub(super) fn gpg(input: &StaticInput<'_>) -> Verdict {
     match gpg_findings(input) {
-        Ok(findings) => {
-            Verdict::from_findings(format!("3 repomd.xml and {}", sums::FILE), findings)
-        }
+        Ok(findings) => Verdict::from_findings(checked(input, " and "), findings),
         Err(why) => Verdict::NotRun(why),
     }
 }
@@ -95,7 +101,7 @@ fn gpg_findings(input: &StaticInput<'_>) -> Result<Vec<String>, String> {
             ));
         }
     }
-    for name in signed() {
+    for name in signed(input) {
         let signature = format!("{name}.asc");
         // gpg would read a device or a pipe for ever, and through any link.
         let unfit = [&name, &signature].into_iter().find_map(|file| {

@@ -5,11 +5,12 @@
 //! - `sizes`: what of it is not read.
 //! - `signatures`, `metadata`: packages and `repomd.xml`, by ourselves and by the users' tools.
 //! - `inventory`: sums, manifest, expected packages, nothing twice. `repo_file`: what a server's dnf is told.
-//! - `metadata_content`: repodata against the packages. `releases`: what is there of earlier ones.
+//! - `metadata_content`: repodata against the packages. `assets`: where else the packages are. `releases`: what is there of earlier ones.
 //! - `page`: what people read of it. `known_faults`: what is wrong with its Lustre. `provenance`: what is said of how it was made.
 //! - `dependencies`: closure, kernel symbols, the base after the upgrade, who sorts above whom.
 //! - `conflicts`: files.
 
+mod assets;
 mod conflicts;
 mod context;
 mod dependencies;
@@ -62,8 +63,11 @@ pub const MANIFEST: &str = "manifest";
 /// The name of the check that holds the packages of earlier releases against the list of these.
 pub const RELEASES: &str = "releases";
 
+/// The name of the check that holds the packages against the list of the assets that they are.
+pub const ASSETS: &str = "assets";
+
 /// The static checks: what needs no chroot and no network.
-const STATIC: [(&str, Run); 19] = [
+const STATIC: [(&str, Run); 20] = [
     ("package-signatures", Run::Tree(signatures::packages)),
     ("rpmkeys", Run::Tree(signatures::rpmkeys)),
     ("metadata-signatures", Run::Files(metadata::signatures)),
@@ -76,6 +80,7 @@ const STATIC: [(&str, Run); 19] = [
     ("page", Run::Tree(page::check)),
     ("known-faults", Run::Tree(known_faults::check)),
     ("repodata", Run::Tree(metadata_content::check)),
+    (ASSETS, Run::Tree(assets::check)),
     ("closure", Run::Sides(dependencies::closure)),
     ("kernel-symbols", Run::Sides(dependencies::kernel_symbols)),
     ("base-upgrade", Run::Sides(dependencies::base_upgrade)),
@@ -101,14 +106,14 @@ pub fn signature_checks(input: &StaticInput<'_>) -> Vec<Check> {
     all(&STATIC[..SIGNATURES], input)
 }
 
-/// Those of [`signature_checks`] that our own code makes, and those of the manifest and of the releases: what is to be published is looked at once more, after all
+/// Those of [`signature_checks`] that our own code makes, and those of the manifest, of the releases and of the assets: what is to be published is looked at once more, after all
 /// proofs were made and recorded.
 pub fn own_checks(input: &StaticInput<'_>) -> Vec<Check> {
     let by_tools = ["rpmkeys", "gpg-verify"];
     let wanted = STATIC
         .iter()
         .enumerate()
-        .filter(|(at, (name, _))| *at < SIGNATURES || [MANIFEST, RELEASES].contains(name))
+        .filter(|(at, (name, _))| *at < SIGNATURES || [MANIFEST, RELEASES, ASSETS].contains(name))
         .filter(|(_, (name, _))| !by_tools.contains(name))
         .map(|(_, check)| *check);
     all(&wanted.collect::<Vec<_>>(), input)
@@ -125,21 +130,33 @@ pub fn content_checks_without_base(input: &StaticInput<'_>, why: &str) -> (Vec<C
         .iter()
         .copied()
         .partition(|(_, run)| matches!(run, Run::Tree(_)));
-    let left = others.iter().map(|(name, _)| Check::not_run(name, why));
+    let left = others.iter().filter(|(name, _)| applies(name, input));
+    let left = left.map(|(name, _)| Check::not_run(name, why));
     (all(&own, input), left.collect())
 }
 
 /// The result for every other static check, where none of them is made.
-pub fn content_not_checked(why: &str) -> Vec<Check> {
+pub fn content_not_checked(input: &StaticInput<'_>, why: &str) -> Vec<Check> {
     STATIC[SIGNATURES..]
         .iter()
+        .filter(|(name, _)| applies(name, input))
         .map(|(name, _)| Check::not_run(name, why))
         .collect()
+}
+
+/// Whether a check has something to look at. Most repositories have no assets, and nobody should have any that the target does not.
+fn applies(name: &str, input: &StaticInput<'_>) -> bool {
+    name != ASSETS || assets::are_there(input)
 }
 
 /// Runs checks, as many at a time as there are processors, and gives the results in a fixed order. A check that cannot be made says so
 /// in its result; none is ever left out.
 fn all(checks: &[(&'static str, Run)], input: &StaticInput<'_>) -> Vec<Check> {
+    let checks: Vec<(&'static str, Run)> = checks
+        .iter()
+        .filter(|(name, _)| applies(name, input))
+        .copied()
+        .collect();
     let context = Context::load(*input);
     let sides = if checks.iter().any(|(_, run)| matches!(run, Run::Sides(_))) {
         report::guarded(|| context.sides()).and_then(|sides| sides)

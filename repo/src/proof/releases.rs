@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::inventory::compare;
 use super::report::Verdict;
+use crate::assets::{Asset, Assets};
 use crate::earlier::Earlier;
 use crate::history::{FILE, History, Set, SetPackage, known};
 use crate::manifest::{self, Manifest};
@@ -43,7 +44,16 @@ pub(super) fn check(context: &Context<'_>) -> Verdict {
         }
         Err(error) => return failed(error.to_string()),
     };
-    let mut findings = against(&releases, &manifest, &digest, keeps);
+    // What is wrong with that list, the check of it says.
+    let assets = Assets::read(dist).ok().flatten();
+    let assets = assets.map(|assets| assets.of_earlier());
+    let mut findings = against(
+        &releases,
+        &manifest,
+        &digest,
+        keeps,
+        assets.unwrap_or_default(),
+    );
     if let Err(error) = &context.rpms {
         return Verdict::NotRun(error.clone());
     }
@@ -78,6 +88,7 @@ fn against(
     manifest: &Manifest,
     digest: &str,
     keeps: Option<String>,
+    assets: Vec<Asset>,
 ) -> Vec<String> {
     let mut findings = Vec::new();
     if releases.target != manifest.target {
@@ -100,11 +111,12 @@ fn against(
     let earlier = Earlier {
         sets: older.to_vec(),
         dropped: releases.dropped.clone(),
+        assets,
         ..Earlier::default()
     };
     if earlier.digest() != keeps {
         findings.push(format!(
-            "the earlier releases of {FILE} are not those that {} says are kept",
+            "the earlier releases of {FILE}, or the assets that packages of theirs are, are not those that {} says are kept",
             manifest::FILE
         ));
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::report;
 use crate::history::{self, History};
 use crate::manifest::{self, Manifest};
-use crate::{compat, page, repo_file, repodata, sbom, sums};
+use crate::{assets, compat, page, repo_file, repodata, sbom, sums};
 
 /// What tells how large the files of a repository may be.
 #[derive(Debug)]
@@ -76,6 +76,7 @@ fn most(name: &str) -> Option<u64> {
         None => [
             manifest::FILE,
             history::FILE,
+            assets::FILE,
             compat::FILE,
             compat::TEXT,
             page::FILE,

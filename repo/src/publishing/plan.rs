@@ -8,7 +8,7 @@ use super::release::{
     self, Release, entry, is_id, is_index_file, is_named_by_content, is_package, listed,
 };
 use crate::layout::Kind;
-use crate::{manifest, sums};
+use crate::{assets, manifest, sums};
 
 /// How releases lie at the destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -384,9 +384,10 @@ impl<'a> Planning<'a> {
         let mut index = self.puts(only(is_index_file), true);
         // Each with its signature behind it, and what servers install from last.
         let of = |put: &Put| {
-            Kind::ALL
-                .iter()
-                .position(|kind| put.path.starts_with(&format!("{}/", kind.folder())))
+            let folders = Kind::ALL.map(|kind| (assets::folder(kind), kind.folder().to_owned()));
+            let (with_assets, plain): (Vec<_>, Vec<_>) = folders.into_iter().unzip();
+            let mut all = with_assets.iter().chain(&plain);
+            all.position(|folder| put.path.starts_with(&format!("{folder}/")))
         };
         index.sort_by_key(|put| (std::cmp::Reverse(of(put)), put.path.clone()));
         let mut steps = vec![

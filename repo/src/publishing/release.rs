@@ -1,8 +1,7 @@
 //! The files of a repository, as they are published.
 
-use crate::assets;
 use crate::layout::Kind;
-use crate::sums;
+use crate::{assets, sums};
 
 /// A file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -81,7 +80,8 @@ pub fn is_id(name: &str) -> bool {
 
 /// Whether it is a package: those of several releases lie in one folder.
 pub fn is_package(path: &str) -> bool {
-    within(path, "Packages").is_some_and(|name| name.ends_with(".rpm"))
+    let of_assets = path.starts_with(assets::FOLDER);
+    !of_assets && within(path, "Packages").is_some_and(|name| name.ends_with(".rpm"))
 }
 
 /// Whether it is metadata that has its digest in its name: those of two releases can lie in one folder.
@@ -98,13 +98,14 @@ fn is_index(name: &str) -> bool {
     matches!(name, "repomd.xml" | "repomd.xml.asc")
 }
 
-/// The name of a file in `folder` of one of the repositories, or of the metadata that locate packages elsewhere.
+/// The name of a file in `folder` of one of the repositories.
 fn within<'p>(path: &'p str, folder: &str) -> Option<&'p str> {
-    let beside = path
-        .strip_prefix(assets::FOLDER)
+    // Metadata of assets are metadata like any other.
+    let below = path.strip_prefix(assets::FOLDER);
+    let path = below
         .and_then(|rest| rest.strip_prefix('/'))
-        .filter(|_| folder == "repodata");
-    let mut parts = beside.unwrap_or(path).split('/');
+        .unwrap_or(path);
+    let mut parts = path.split('/');
     let (kind, of, name) = (parts.next()?, parts.next()?, parts.next()?);
     let known = Kind::ALL.iter().any(|one| one.folder() == kind);
     (known && of == folder && parts.next().is_none()).then_some(name)
@@ -115,5 +116,30 @@ pub(super) fn entry(path: &str) -> &str {
     match within(path, "repodata") {
         Some(name) => &path[..path.len() - name.len() - 1],
         None => path,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn metadata_of_assets_are_metadata_and_have_no_packages_beside_them() {
+        let named = "assets/x86_64/repodata/ab-primary.xml.gz";
+        let index = "assets/x86_64/repodata/repomd.xml";
+        assert!(is_named_by_content(named) && !is_named_by_content(index));
+        assert!(is_index_file(index) && !is_index_file(named));
+        for path in [named, index] {
+            assert_eq!(entry(path), "assets/x86_64/repodata");
+        }
+        assert!(is_package("x86_64/Packages/a.rpm"));
+        for path in [
+            "assets/x86_64/Packages/a.rpm",
+            "assets/Packages/a.rpm",
+            "assets.json",
+        ] {
+            assert!(!is_package(path), "{path}");
+            assert_eq!(entry(path), path);
+        }
     }
 }

@@ -54,8 +54,10 @@ pub struct Package {
     pub size_installed: u64,
     /// The size of the unpacked payload in bytes; 0 where the package does not say.
     pub size_archive: u64,
-    /// Where the RPM is, relative to the repository's root.
+    /// Where the RPM is, relative to the repository's root, or to `location_base`.
     pub location: String,
+    /// The URL of another place that has the RPM (`xml:base`); empty where it is in the repository.
+    pub location_base: String,
     /// The licence expression.
     pub license: String,
     pub vendor: String,

@@ -300,7 +300,7 @@ fn a_release_that_needs_what_is_gone_is_not_kept() {
     tree.earlier = Earlier {
         folder: tree.dist(),
         sets: releases(&tree).sets,
-        dropped: Vec::new(),
+        ..Earlier::default()
     };
     tree.without("site-tool-1-1.x86_64.rpm");
     with_lustre(&mut tree, 1);

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 
 use lustre_packaging::sign::{Key, PublicKey, Signer, dev_key, sign_package};
 use lustre_repo_tests::folder::Folder;
+use lustre_repository::assets::Assets;
 use lustre_repository::compat::Ext4;
 use lustre_repository::comps::{Comps, Group};
 use lustre_repository::earlier::{Candidate, Choice, Earlier, choose};
@@ -480,6 +481,7 @@ impl Tree {
                 stage: input.stage.clone(),
             }
         });
+        let assets = Assets::read(&self.dist()).unwrap();
         self.earlier = choose(&Choice {
             folder: &self.dist(),
             candidates: &candidates,
@@ -487,6 +489,7 @@ impl Tree {
             keep,
             key: &PublicKey::parse(self.public_key()).unwrap(),
             base: &repodata::read(&world().base).unwrap().packages,
+            assets: &assets.map_or_else(Vec::new, |all| all.packages),
         });
         self
     }

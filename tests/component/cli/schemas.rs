@@ -7,6 +7,7 @@ use lustre_packaging::source::Locked;
 use lustre_packaging::store::Digest;
 use lustre_repo_tests::command_line::Home;
 use lustre_repo_tests::json_schema::{exact, schema, wrong};
+use lustre_repository::assets::{Assets, Placed};
 use lustre_repository::history::{self, Dropped, History, Set, SetPackage};
 use lustre_repository::manifest::{
     self, Advisory, KnownFault, Manifest, Overrides, Package, Stage, Tool,
@@ -56,6 +57,7 @@ fn a_manifest_with_everything_and_one_with_little_are_as_their_schema_has_them()
         repository: Some(manifest::Repository {
             name: "Lustre".to_owned(),
             baseurl: "https://a".to_owned(),
+            assets_url: Some("https://b".to_owned()),
             next_key: Some("0123456789ABCDEF0123456789ABCDEF01234567".to_owned()),
             groups: vec![manifest::Group {
                 id: "lustre-server".to_owned(),
@@ -173,6 +175,18 @@ fn a_list_of_releases_is_as_its_schema_has_it() {
     exact(&schema, &read(&releases), &["dropped"]);
     releases.dropped.clear();
     valid(&schema, &read(&releases));
+}
+
+#[test]
+fn a_list_of_assets_is_as_its_schema_has_it() {
+    let placed = Placed {
+        path: "source/Packages/lustre-2.17.0-1.src.rpm".to_owned(),
+        sha256: Digest::of_bytes(b"x").to_string(),
+        size: 3,
+    };
+    let assets = Assets::of("rehearsal", "https://a/b", 7, [placed], &[]).unwrap();
+    let value = serde_json::from_str::<Value>(&assets.to_json()).unwrap();
+    exact(&schema("assets"), &value, &[]);
 }
 
 #[test]

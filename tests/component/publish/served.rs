@@ -71,7 +71,7 @@ impl User {
     }
 }
 
-fn result<'p>(proof: &'p Value, name: &str) -> (&'p str, &'p str) {
+pub fn result<'p>(proof: &'p Value, name: &str) -> (&'p str, &'p str) {
     let checks = proof["checks"].as_array().into_iter().flatten();
     let check = checks.into_iter().find(|check| check["name"] == name);
     check.map_or(("none", ""), |check| {

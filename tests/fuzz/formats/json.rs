@@ -1,10 +1,10 @@
-//! `proof.json`, `manifest.json` and `releases.json` of a repository that somebody gives us.
+//! `proof.json`, `manifest.json`, `releases.json` and `assets.json` of a repository that somebody gives us.
 
 use std::fs;
 use std::path::Path;
 
 use lustre_repository::release::{Release, Rule};
-use lustre_repository::{history, manifest, proof};
+use lustre_repository::{assets, history, manifest, proof};
 
 use crate::{Case, Format, Judged, message};
 
@@ -232,6 +232,91 @@ impl Format for Releases {
         }
         fs::write(&path, read.to_json()).map_err(|error| error.to_string())?;
         match history::History::read(folder) {
+            Ok(Some(again)) if again == read => Ok(Judged::Accepted),
+            Ok(_) => Err("is written as another list".to_owned()),
+            Err(error) => Err(format!(
+                "what is written cannot be read: {}",
+                message(&error)
+            )),
+        }
+    }
+}
+
+pub(super) struct Assets;
+
+impl Assets {
+    /// A package of this release, and one of an earlier one.
+    fn made() -> String {
+        let url = "https://example.org/releases/download";
+        let placed = |path: &str| assets::Placed {
+            path: path.to_owned(),
+            sha256: "aa".repeat(32),
+            size: 3,
+        };
+        let all = |time, paths: &[&str], before: &[assets::Asset]| {
+            let packages: Vec<_> = paths.iter().map(|path| placed(path)).collect();
+            assets::Assets::of("t", url, time, packages, before)
+        };
+        let old = "source/Packages/a-1~1-1.src.rpm";
+        let new = "x86_64/Packages/b-2-1.noarch.rpm";
+        let before = all(8, &[old], &[]).map_or_else(|_| Vec::new(), |all| all.packages);
+        let made = all(9, &[old, new], &before);
+        made.map_or_else(|error| error.to_string(), |all| all.to_json())
+    }
+}
+
+impl Format for Assets {
+    fn name(&self) -> &'static str {
+        "assets"
+    }
+
+    fn seeds(&self) -> Vec<Case> {
+        vec![Case::good("two releases", Self::made())]
+    }
+
+    fn hostile(&self) -> Vec<Case> {
+        let changed = |from: &str, to: &str| Self::made().replace(from, to);
+        let mut all = trouble();
+        all.extend([
+            Case::bad(
+                "a path outside",
+                changed("source/Packages/", "../Packages/"),
+            ),
+            Case::bad("a tag that leads away", changed("t-8", "t-8/../../evil")),
+            Case::bad("a tag of a later release", changed("t-8", "t-10")),
+            Case::bad("another name", changed("a-1.1-1.src.rpm", "evil.rpm")),
+            Case::bad("plain text on the way", changed("https://", "http://")),
+            Case::bad(
+                "somebody's password",
+                changed("example.org", "me:word@example.org"),
+            ),
+        ]);
+        all
+    }
+
+    fn words(&self) -> &'static [&'static str] {
+        WORDS
+    }
+
+    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
+        let path = folder.join(assets::FILE);
+        fs::write(&path, input).map_err(|error| error.to_string())?;
+        let read = match assets::Assets::read(folder) {
+            Ok(Some(read)) => read,
+            Ok(None) => return Err("a file that is there is not seen".to_owned()),
+            Err(error) => return Ok(Judged::Refused(message(&error))),
+        };
+        for package in &read.packages {
+            let below = read.url_of(package);
+            let rest = below.strip_prefix(&format!("{}/{}-", read.url, read.target));
+            let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+            let is_asset = |rest: &str| rest.chars().all(plain) && rest.matches('/').count() == 1;
+            if !rest.is_some_and(is_asset) || below.contains("..") {
+                return Err(format!("{below:?} is taken for an asset"));
+            }
+        }
+        fs::write(&path, read.to_json()).map_err(|error| error.to_string())?;
+        match assets::Assets::read(folder) {
             Ok(Some(again)) if again == read => Ok(Judged::Accepted),
             Ok(_) => Err("is written as another list".to_owned()),
             Err(error) => Err(format!(

@@ -55,6 +55,7 @@ pub fn all() -> Vec<Box<Boxed>> {
         Box::new(json::Proof),
         Box::new(json::Manifest),
         Box::new(json::Releases),
+        Box::new(json::Assets),
         Box::new(guest::Guest),
         Box::new(modules::Modules),
         Box::new(sums::Sums),

@@ -13,6 +13,7 @@ use lustre_packaging::sign::{PublicKey, utc};
 use lustre_packaging::stage::{self, Stage, State};
 use lustre_packaging::store::StageDir;
 use lustre_packaging::target::MOST_KEPT;
+use lustre_repository::assets;
 use lustre_repository::earlier::{Choice, Earlier, choose, holds};
 use lustre_repository::history::{self, MOST_SETS};
 use lustre_repository::manifest::{self, Manifest};
@@ -109,7 +110,11 @@ impl Asked {
             }
             let earlier = there.earlier();
             if earlier.digest() != whole.keeps_sha256 {
-                bail!("{} is not the one of the manifest", history::FILE);
+                bail!(
+                    "{} or {} is not the one of the manifest",
+                    history::FILE,
+                    assets::FILE
+                );
             }
             let packages = earlier.sets.iter().flat_map(|set| &set.packages);
             for package in packages {
@@ -311,7 +316,8 @@ fn is_same(
         return Ok(false);
     }
     let assembled = graph.assembled(signing)?;
-    if !signing.earlier.sets.is_empty() && !is_stored(context, &assembled, name::ASSEMBLE)? {
+    let keeps = !signing.earlier.sets.is_empty() || !signing.earlier.assets.is_empty();
+    if keeps && !is_stored(context, &assembled, name::ASSEMBLE)? {
         // It would be copied into what is signed here.
         let key = PublicKey::parse(&signing.public_key)?;
         let base = base(graph, &done)?;
@@ -364,6 +370,7 @@ fn chosen_earlier(
         keep: graph.target.repository.keep,
         key: &key,
         base: &base(graph, &made.done)?,
+        assets: before.assets(graph.target.repository.assets_url.as_deref(), &key),
     });
     for one in &earlier.dropped {
         let version = |name: &str, version: &str| match version {

@@ -514,6 +514,7 @@ impl BuildGraph<'_> {
 pub fn repo_file(target: &Target) -> Result<RepoFile, repo_file::Error> {
     let repository = &target.repository;
     RepoFile::new(&repository.baseurl, &repository.name)?
+        .with_assets(repository.assets_url.as_deref())?
         .with_next_key(repository.next_key.as_deref())
 }
 

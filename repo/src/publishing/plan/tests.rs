@@ -323,6 +323,28 @@ fn a_repository_that_was_put_there_by_other_means_is_taken_over_while_it_is_read
 }
 
 #[test]
+fn where_there_are_no_links_what_servers_install_from_is_last_of_the_metadata_of_assets_as_well() {
+    let kinds = Kind::ALL.map(|kind| kind.folder().to_owned());
+    let folders = kinds.iter().cloned().chain(Kind::ALL.map(assets::folder));
+    let index = |folder: &str| format!("{folder}/repodata/repomd.xml");
+    let text: String = folders
+        .map(|folder| format!("{}  {}\n", "1".repeat(64), index(&folder)))
+        .collect();
+    let new = Release::new(7, &text, []);
+    let made = plan(Shape::Flat, &new, &There::default().state(&[], Shape::Flat));
+    let sent: Vec<&str> = made.sent().map(|put| put.path.as_str()).collect();
+    let wanted = [
+        "source",
+        "x86_64-debuginfo",
+        "x86_64",
+        "assets/source",
+        "assets/x86_64-debuginfo",
+        "assets/x86_64",
+    ];
+    assert_eq!(sent[sent.len() - 6..], wanted.map(index));
+}
+
+#[test]
 fn where_there_are_no_links_the_index_and_its_signature_are_last() {
     let all = three();
     let [a, b, c] = [&all[0].0, &all[1].0, &all[2].0];

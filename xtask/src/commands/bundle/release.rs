@@ -168,6 +168,7 @@ mod tests {
             repository: Some(lustre_repository::manifest::Repository {
                 name: "Lustre for a test".to_owned(),
                 baseurl: "https://repo.example.org/lustre".to_owned(),
+                assets_url: None,
                 next_key: None,
                 groups: vec![lustre_repository::manifest::Group {
                     id: "lustre-server".to_owned(),

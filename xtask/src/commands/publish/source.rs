@@ -58,6 +58,7 @@ pub fn proven(
         let next = told.and_then(|it| it.next_key.as_ref());
         let next = next.map(|_| text(repo_file::NEXT_KEY_FILE)).transpose()?;
         let repo_file = RepoFile::new(url, told.map_or("unknown", |it| it.name.as_str()))?
+            .with_assets(told.and_then(|it| it.assets_url.as_deref()))?
             .with_next_key(next.as_deref());
         let repo_file = match repo_file {
             Ok(repo_file) => repo_file,

@@ -8,6 +8,7 @@ use anyhow::{Context as _, bail};
 use lustre_packaging::sign::{PublicKey, utc};
 use lustre_packaging::store::{Digest, Entry, EntryKind, StageDir};
 use lustre_packaging::target::{Target, own_name};
+use lustre_repository::assets::{self, Asset, Assets};
 use lustre_repository::earlier::{Candidate, Earlier};
 use lustre_repository::history::{self, History, Set};
 use lustre_repository::layout::assembled_sums;
@@ -30,6 +31,8 @@ pub struct PreviousRelease {
     pub manifest: Manifest,
     /// The releases that it has. Those of earlier versions of the tool do not say it.
     releases: Option<History>,
+    /// Which assets its packages are, where its target has any.
+    assets: Option<Assets>,
     /// Its `SHA256SUMS`.
     sums: String,
     manifest_digest: String,
@@ -87,6 +90,17 @@ impl PreviousRelease {
                 );
             }
         }
+        let assets = Assets::read(folder)?;
+        if let Some(assets) = &assets {
+            as_listed(assets::FILE)?;
+            if assets.target != manifest.target {
+                bail!(
+                    "{} is of another target than {}",
+                    assets::FILE,
+                    manifest::FILE
+                );
+            }
+        }
         Ok(Some(Self {
             path: folder.to_owned(),
             key_digest: digest(repo_file::KEY_FILE)?,
@@ -97,6 +111,7 @@ impl PreviousRelease {
             manifest_digest: digest(manifest::FILE)?,
             sums: all,
             releases,
+            assets,
             manifest,
         }))
     }
@@ -147,6 +162,21 @@ impl PreviousRelease {
             folder: self.path.clone(),
             sets: releases.map_or_else(Vec::new, |all| all.sets.iter().skip(1).cloned().collect()),
             dropped: releases.map_or_else(Vec::new, |all| all.dropped.clone()),
+            assets: self
+                .assets
+                .as_ref()
+                .map(Assets::of_earlier)
+                .unwrap_or_default(),
+        }
+    }
+
+    /// Which assets of `url` its packages are, if all that says so is signed with `key`.
+    pub fn assets(&self, url: Option<&str>, key: &PublicKey) -> &[Asset] {
+        match &self.assets {
+            Some(assets) if url == Some(&*assets.url) && self.not_signed_by(key).is_none() => {
+                &assets.packages
+            }
+            _ => &[],
         }
     }
 

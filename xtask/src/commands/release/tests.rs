@@ -4,6 +4,7 @@ use std::fs;
 
 use lustre_packaging::sign::{Key, Secret, Signer as _};
 use lustre_packaging::target::Target;
+use lustre_repository::assets::{Asset, Assets};
 use lustre_repository::history::{History, Set, SetPackage};
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{Check, Outcome, Proof};
@@ -305,6 +306,69 @@ fn what_is_kept_is_of_a_proven_repository_that_the_same_key_signed() {
         said.contains(history::FILE) && said.contains("move it away"),
         "{said}"
     );
+}
+
+#[test]
+fn which_assets_packages_are_is_taken_from_who_signed_it_for_the_same_place() {
+    const URL: &str = "https://github.com/site/lustre/releases/download";
+    let key = key();
+    let public = PublicKey::parse(key.public_key_armored().unwrap()).unwrap();
+    let folder = keeping(&key);
+    let at = |name: &str| folder.path().join(name);
+    let placed = |nevra: &str| assets::Placed {
+        path: history::path_of(nevra).unwrap(),
+        sha256: "1".repeat(64),
+        size: 1,
+    };
+    let of = |time, nevras: &[&str], before: &[Asset]| {
+        let packages: Vec<_> = nevras.iter().map(|nevra| placed(nevra)).collect();
+        Assets::of("rehearsal", URL, time, packages, before).unwrap()
+    };
+    let first = of(6, &["lustre-1-1.x86_64"], &[]);
+    let all = ["lustre-1-1.x86_64", "lustre-2-1.x86_64"];
+    let second = of(7, &all, &first.packages);
+    fs::write(at(assets::FILE), second.to_json()).unwrap();
+    let read = || PreviousRelease::at(folder.path()).unwrap().unwrap();
+    // A list that is not among what was signed says nothing.
+    assert!(PreviousRelease::at(folder.path()).is_err());
+    sign(&key, folder.path());
+    let before = read();
+    assert_eq!(before.assets(Some(URL), &public), second.packages);
+    assert_eq!(before.earlier().assets, first.packages);
+    for url in [
+        None,
+        Some("https://github.com/other/lustre/releases/download"),
+    ] {
+        assert_eq!(before.assets(url, &public), []);
+    }
+    // What is made again needs the same list: the manifest has its digest.
+    let package = at("x86_64/Packages/lustre-1-1.x86_64.rpm");
+    fs::create_dir_all(package.parent().unwrap()).unwrap();
+    fs::write(&package, "1").unwrap();
+    let asked = |keeps_sha256| Asked {
+        whole: Some((
+            Release {
+                time: 7,
+                keeps_sha256,
+                ..Release::default()
+            },
+            folder.path().to_owned(),
+        )),
+        ..Asked::default()
+    };
+    let earlier = before.earlier();
+    let again = asked(earlier.digest()).earlier(&public).unwrap();
+    assert_eq!(again, Some(earlier.clone()));
+    let without = Earlier {
+        assets: Vec::new(),
+        ..earlier
+    };
+    let error = asked(without.digest()).earlier(&public).unwrap_err();
+    assert!(format!("{error:#}").contains(assets::FILE), "{error:#}");
+    // Somebody who cannot sign wrote other sums.
+    fs::write(at("more"), "").unwrap();
+    sums::write(folder.path()).unwrap();
+    assert_eq!(read().assets(Some(URL), &public), []);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use lustre_packaging::process;
 use lustre_packaging::sign::PublicKey;
 use lustre_packaging::source::{self, Downloader, Location, Retry};
 use lustre_packaging::store::{Digest, TempDir};
+use lustre_repository::assets::{self, Assets};
 use lustre_repository::history::{self, History};
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Check, Outcome};
@@ -142,29 +143,31 @@ pub fn fetch(
     }
     let manifest = Manifest::read(&tree.join(manifest::FILE))?;
     name(&manifest)?;
-    // Of packages of earlier releases, it has the sizes.
-    let releases = match wanted.get(history::FILE) {
-        None => None,
-        Some(sha256) => {
-            let file = File {
-                path: history::FILE.to_owned(),
-                sha256: *sha256,
-                size: None,
-            };
-            if let Err(why) = served.one(&file)? {
-                let why = format!("{}: {why}", file.path);
-                return broken(&manifest.target, vec![failed(vec![why])]);
-            }
-            match History::read(&tree) {
-                Ok(releases) => releases,
-                Err(error) => {
-                    return broken(&manifest.target, vec![failed(vec![error.to_string()])]);
-                }
-            }
+    // The one has the sizes of packages of earlier releases, the other where packages are that are not beside the metadata.
+    for name in [history::FILE, assets::FILE] {
+        let Some(sha256) = wanted.remove(name) else {
+            continue;
+        };
+        let file = File {
+            path: name.to_owned(),
+            sha256,
+            size: None,
+            asset: None,
+        };
+        if let Err(why) = served.one(&file)? {
+            let why = format!("{name}: {why}");
+            return broken(&manifest.target, vec![failed(vec![why])]);
         }
+    }
+    let lists = History::read(&tree)
+        .and_then(|releases| Ok((releases, Assets::read(&tree)?)))
+        .map_err(|error| error.to_string())
+        .and_then(|(releases, assets)| Ok((releases, ours(assets, &manifest)?)));
+    let (releases, assets) = match lists {
+        Ok(lists) => lists,
+        Err(why) => return broken(&manifest.target, vec![failed(vec![why])]),
     };
-    wanted.remove(history::FILE);
-    let files = match sized(wanted, &manifest, releases.as_ref()) {
+    let files = match sized(wanted, &manifest, releases.as_ref(), assets.as_ref()) {
         Ok(files) => files,
         Err(why) => return broken(&manifest.target, vec![failed(vec![why])]),
     };
@@ -273,12 +276,28 @@ fn wanted(text: &str) -> Result<BTreeMap<String, Digest>, String> {
     Ok(all)
 }
 
+/// The assets, where they are those that the manifest says.
+fn ours(assets: Option<Assets>, manifest: &Manifest) -> Result<Option<Assets>, String> {
+    let told = manifest.repository.as_ref();
+    let told = told.and_then(|it| it.assets_url.as_deref());
+    match assets {
+        Some(all) if told != Some(&*all.url) || all.target != manifest.target => Err(format!(
+            "{} is of another target or of another URL than {}",
+            assets::FILE,
+            manifest::FILE
+        )),
+        assets => Ok(assets),
+    }
+}
+
 /// A file that is fetched.
 struct File {
     path: String,
     sha256: Digest,
     /// What the manifest says that it has; of packages alone.
     size: Option<u64>,
+    /// Where it is if it is not beside the metadata; of packages alone.
+    asset: Option<String>,
 }
 
 /// The files with their sizes, the largest first.
@@ -286,6 +305,7 @@ fn sized(
     wanted: BTreeMap<String, Digest>,
     manifest: &Manifest,
     releases: Option<&History>,
+    assets: Option<&Assets>,
 ) -> Result<Vec<File>, String> {
     let packages = manifest.packages.iter();
     let earlier = releases.into_iter().flat_map(|all| &all.sets);
@@ -298,6 +318,7 @@ fn sized(
         .into_iter()
         .map(|(path, sha256)| File {
             size: sizes.get(path.as_str()).copied(),
+            asset: assets.and_then(|all| all.at(&path).map(|asset| all.url_of(asset))),
             path,
             sha256,
         })
@@ -400,10 +421,18 @@ impl Served<'_> {
         let to = self.tree.join(&file.path);
         let above = to.parent().unwrap_or(self.tree);
         fs::create_dir_all(above).with_context(|| above.display().to_string())?;
-        told(
+        let from = |location: &str| {
             self.downloader
-                .file_at(CHECK, location.as_str(), &file.sha256, most, &to),
-        )
+                .file_at(CHECK, location, &file.sha256, most, &to)
+        };
+        // A mirror of the whole tree has it where it belongs.
+        match (from(location.as_str()), &file.asset) {
+            (Err(error), Some(asset)) if error.is_gone() => {
+                let got = told(from(asset))?;
+                Ok(got.map_err(|why| format!("not there, and as {asset}: {why}")))
+            }
+            (got, _) => told(got),
+        }
     }
 
     /// How much of a package has come.
@@ -460,7 +489,7 @@ mod tests {
             ..History::default()
         };
         let manifest = Manifest::default();
-        let size = |releases| sized(wanted.clone(), &manifest, releases).unwrap()[0].size;
+        let size = |releases| sized(wanted.clone(), &manifest, releases, None).unwrap()[0].size;
         assert_eq!(size(Some(&releases)), Some(large));
         assert_eq!(size(None), None);
     }

@@ -90,7 +90,7 @@ pub fn signatures(
             "not checked: {} failed, and unsigned files are not read",
             broken.join(", ")
         );
-        all.checks.extend(proof::content_not_checked(&why));
+        all.checks.extend(proof::content_not_checked(&input, &why));
         return Ok(all);
     }
     let age = Check::run(age::CHECK, &logs, || {
