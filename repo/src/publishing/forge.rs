@@ -180,11 +180,6 @@ pub enum NotSo {
     )]
     Missing { tag: String, asset: String },
     #[error(
-        "the release {tag} is not published, and has packages that this repository's metadata names, such as {asset}{}",
-        help!("publish the repository that was made with that tag first; or make this one again with the published repository, or none, at its output")
-    )]
-    Unpublished { tag: String, asset: String },
-    #[error(
         "the draft {tag} has `{}`, which is no package of this repository, and would be public with it{}",
         asset.escape_debug(),
         help!("look who put it there, and remove it")

@@ -97,7 +97,7 @@ fn the_pages_have_one_release_after_the_other_and_what_others_have_there_stays()
         ("index.html", "theirs"),
         ("lustre/10.0/SHA256SUMS", "another target"),
         ("lustre/9.6x/manifest.json", "another again"),
-        (".gitattributes", "* text eol=crlf ident export-subst\n"),
+        (".gitattributes", "* text=auto\n"),
     ];
     github.commits(&theirs);
     let client = Dnf::new();
@@ -365,9 +365,11 @@ fn without_a_token_that_may_the_reason_is_said_and_nothing_is_done() {
         ),
     ] {
         github.fault(method, path, fault);
+        github.requests();
         let ran = publisher.publish(0, &[]);
-        assert_eq!(ran.code, 1, "{word}: {ran:?}");
-        assert!(ran.stderr.contains(word), "{word}: {ran:?}");
+        let asked = github.requests();
+        assert_eq!(ran.code, 1, "{word}: {ran:?} {asked:?}");
+        assert!(ran.stderr.contains(word), "{word}: {ran:?} {asked:?}");
     }
     assert_eq!(github.commit(BRANCH), None);
     github.fault("GET", "/repos/", Fault::Slow(Duration::from_secs(2)));

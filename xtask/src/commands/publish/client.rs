@@ -14,6 +14,7 @@ use lustre_packaging::process;
 use lustre_packaging::sign::PublicKey;
 use lustre_packaging::source::{Downloader, Location, Retry};
 use lustre_packaging::store::Digest;
+use lustre_repository::assets;
 use lustre_repository::layout::Kind;
 use lustre_repository::sums;
 
@@ -262,8 +263,11 @@ fn whole(
             sums::FILE
         ));
     }
-    for kind in Kind::ALL {
-        let path = format!("{}/repodata/repomd.xml", kind.folder());
+    let plain = Kind::ALL.map(|kind| kind.folder().to_owned());
+    let folders = plain.into_iter().chain(Kind::ALL.map(assets::folder));
+    let indexes = folders.map(|folder| format!("{folder}/repodata/repomd.xml"));
+    // Not every repository has metadata of assets.
+    for path in indexes.filter(|path| sums::digest_of(&source.sums, path).is_some()) {
         let digest = Digest::of_bytes(&signed(&path)?).to_string();
         if sums::digest_of(&source.sums, &path) != Some(digest.as_str()) {
             return Err(anyhow!("{path} is that of another release"));

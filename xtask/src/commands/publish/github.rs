@@ -59,7 +59,6 @@ pub struct GitHub {
     /// The packages that are to be assets, and where they are here.
     assets: Option<(Assets, PathBuf)>,
     uploading: RefCell<Option<Uploading>>,
-    title: String,
     notes: String,
     message: String,
     time: u64,
@@ -125,9 +124,6 @@ impl GitHub {
             branch,
             files: RefCell::new(files),
             folder,
-            title: assets
-                .as_ref()
-                .map_or_else(String::new, |it| it.tag.clone()),
             notes: format!(
                 "Packages of a dnf repository. Its metadata, and how to use it: {}\n\nSHA-256 of `SHA256SUMS`: `{sums}`\nKey: `{fingerprint}`\n",
                 baseurl.unwrap_or("unknown"),
@@ -295,7 +291,7 @@ impl Destination for GitHub {
     fn begin(&self) -> anyhow::Result<()> {
         match &*self.uploading.borrow() {
             None => Ok(()),
-            Some(uploading) => uploading.done(&self.api, &self.title, &self.notes),
+            Some(uploading) => uploading.done(&self.api, &self.notes),
         }
     }
 

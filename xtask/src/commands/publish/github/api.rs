@@ -21,7 +21,7 @@ pub struct Api {
 }
 
 /// A release.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 pub struct Release {
     pub id: u64,
     pub tag_name: String,
@@ -89,17 +89,17 @@ impl Api {
     }
 
     /// Makes a draft, which nobody sees but those who may write to the repository.
-    pub fn draft(&self, tag: &str, title: &str, notes: &str) -> anyhow::Result<Release> {
+    pub fn draft(&self, tag: &str, notes: &str) -> anyhow::Result<Release> {
         let body = serde_json::json!({
-            "tag_name": tag, "name": title, "body": notes, "draft": true, "prerelease": false,
+            "tag_name": tag, "name": tag, "body": notes, "draft": true, "prerelease": false,
         });
         self.sends("POST", "/releases", &body)
     }
 
     /// Publishes a draft: from here on everybody sees it.
-    pub fn publish(&self, release: &Release, title: &str, notes: &str) -> anyhow::Result<Release> {
+    pub fn publish(&self, release: &Release, notes: &str) -> anyhow::Result<Release> {
         let path = format!("/releases/{}", release.id);
-        let body = serde_json::json!({ "name": title, "body": notes, "draft": false });
+        let body = serde_json::json!({ "body": notes, "draft": false });
         self.sends("PATCH", &path, &body)
     }
 
@@ -177,8 +177,8 @@ impl Api {
     fn program(&self) -> Command {
         let mut command = process::command("gh");
         process::with_tokens(&mut command);
-        // What they would have it say has the token in it.
-        for name in ["GH_DEBUG", "DEBUG", "GH_FORCE_TTY", "GH_REPO"] {
+        // What the first would have it say has the token in it; with the last, it takes having no token for having one.
+        for name in ["GH_DEBUG", "DEBUG", "GH_FORCE_TTY", "GH_REPO", "GH_HOST"] {
             command.env_remove(name);
         }
         command

@@ -286,7 +286,8 @@ impl Branch {
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_ATTR_NOSYSTEM", "1")
             .env("GIT_TERMINAL_PROMPT", "0")
-            .env("GIT_ASKPASS", "true")
+            // Nobody is asked.
+            .env("GIT_ASKPASS", "")
             .env("GIT_NO_REPLACE_OBJECTS", "1")
             .env("LC_ALL", "C");
         for setting in SETTINGS {

@@ -1,16 +1,15 @@
 //! The releases that have the packages: a draft gets them, and is published when all are there.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::bail;
+use anyhow::{Context as _, bail};
 use lustre_files::advised;
 use lustre_packaging::process;
 use lustre_repository::assets::{Asset, Assets};
-use lustre_repository::publishing::{Listed, NotSo, Uploads, assets_fit, published_has, uploads};
-use std::path::Path;
+use lustre_repository::publishing::{Listed, Uploads, assets_fit, published_has, uploads};
 
 use super::super::destination::Beside;
-use super::api::{Api, Release};
+use super::api::{Api, Failed, Release};
 use crate::ui;
 
 /// How often what is missing is uploaded until all of it is there.
@@ -18,180 +17,173 @@ const TRIES: usize = 4;
 
 /// What has to be uploaded.
 pub struct Uploading {
-    assets: Assets,
     /// Where the packages are here.
     dist: PathBuf,
-    /// The release of that tag, and what it has; none where there is none yet.
+    /// The releases that are not published yet, that of the repository itself last: those before it were made and never published.
+    releases: Vec<Unpublished>,
+}
+
+/// A release that is not published.
+struct Unpublished {
+    tag: String,
+    packages: Vec<Asset>,
+    /// Its draft, and what that has; none where there is none.
     there: Option<(Release, Vec<Listed>)>,
 }
 
 impl Uploading {
-    /// Looks at what is there: earlier releases have to have what they are named for, and this one, if it is published already.
+    /// Looks at what is there: the releases that are published have to have what they are named for.
     pub fn look(api: &Api, assets: &Assets, dist: &Path) -> anyhow::Result<Self> {
-        let own: Vec<&Asset> = assets.with_tag(&assets.tag).collect();
-        assets_fit(&assets.tag, &own)?;
-        let mut releases = api.releases()?;
-        for tag in assets.tags() {
-            if tag == assets.tag {
+        let mut tags: Vec<&str> = assets.tags().into_iter().collect();
+        tags.sort_by_key(|tag| *tag == assets.tag);
+        let all = api.releases()?;
+        let mut releases = Vec::new();
+        for tag in tags {
+            let packages: Vec<&Asset> = assets.with_tag(tag).collect();
+            let of_tag = || all.iter().filter(|it| it.tag_name == tag);
+            if let Some(release) = of_tag().find(|it| !it.draft) {
+                published_has(tag, &packages, &api.assets(release)?)?;
                 continue;
             }
-            let packages: Vec<&Asset> = assets.with_tag(tag).collect();
-            let release = releases.iter().find(|it| it.tag_name == tag && !it.draft);
-            let Some(release) = release else {
-                let asset = packages.first().map_or("", |it| it.asset.as_str());
-                return Err(NotSo::Unpublished {
-                    tag: tag.to_owned(),
-                    asset: asset.to_owned(),
-                }
-                .into());
-            };
-            published_has(tag, &packages, &api.assets(release)?)?;
-        }
-        releases.retain(|it| it.tag_name == assets.tag);
-        let published = releases.iter().position(|it| !it.draft);
-        if published.is_none() && releases.len() > 1 {
-            bail!(advised(
-                format!(
-                    "{} has {} drafts of {}",
-                    api.repository,
-                    releases.len(),
-                    assets.tag
-                ),
-                "another run may be publishing; else remove them, and run the same command again"
-            ));
-        }
-        let there = match releases.into_iter().nth(published.unwrap_or_default()) {
-            None => None,
-            Some(release) => {
-                let listed = api.assets(&release)?;
-                match release.draft {
-                    true => drop(uploads(&assets.tag, &own, &listed)?),
-                    false => published_has(&assets.tag, &own, &listed)?,
-                }
-                Some((release, listed))
+            assets_fit(tag, &packages)?;
+            let drafts = of_tag().count();
+            if drafts > 1 {
+                bail!(advised(
+                    format!("{} has {drafts} drafts of {tag}", api.repository),
+                    "another run may be publishing; else remove them, and run the same command again"
+                ));
             }
-        };
+            let there = match of_tag().next() {
+                None => None,
+                Some(release) => {
+                    let listed = api.assets(release)?;
+                    uploads(tag, &packages, &listed)?;
+                    Some((release.clone(), listed))
+                }
+            };
+            releases.push(Unpublished {
+                tag: tag.to_owned(),
+                packages: packages.into_iter().cloned().collect(),
+                there,
+            });
+        }
         Ok(Self {
-            assets: assets.clone(),
             dist: dist.to_owned(),
-            there,
+            releases,
         })
     }
 
-    fn own(&self) -> Vec<&Asset> {
-        self.assets.with_tag(&self.assets.tag).collect()
-    }
-
-    /// What is to be done, as far as it is known.
-    fn uploads(&self) -> Uploads<'_> {
-        let own = self.own();
-        match &self.there {
-            Some((release, _)) if !release.draft => Uploads::default(),
-            Some((_, listed)) => uploads(&self.assets.tag, &own, listed).unwrap_or_default(),
-            None => Uploads {
-                remove: Vec::new(),
-                upload: own,
-            },
-        }
-    }
-
-    /// The same, to be told.
+    /// What is to be done, to be told.
     pub fn told(&self) -> Vec<Beside> {
-        let found = self.uploads();
-        let told = found.upload.iter().map(|asset| Beside {
-            path: format!("releases/download/{}", asset.place()),
-            size: asset.size,
-            replaces: found.remove.iter().any(|it| it.name == asset.asset),
-        });
-        told.collect()
+        let mut told = Vec::new();
+        for one in &self.releases {
+            let all: Vec<&Asset> = one.packages.iter().collect();
+            let listed = one.there.as_ref().map_or(&[][..], |(_, listed)| listed);
+            // It was judged when it was looked at.
+            let found = uploads(&one.tag, &all, listed).unwrap_or_default();
+            told.extend(found.upload.iter().map(|asset| Beside {
+                path: format!("releases/download/{}", asset.place()),
+                size: asset.size,
+                replaces: found.remove.iter().any(|it| it.name == asset.asset),
+            }));
+        }
+        told
     }
 
-    /// Uploads what is missing, looks whether all of it is there, and publishes the release.
-    pub fn done(&self, api: &Api, title: &str, notes: &str) -> anyhow::Result<()> {
-        let tag = &self.assets.tag;
-        let own = self.own();
-        // An unchanged set of packages needs no release of its own.
-        if own.is_empty() {
-            return Ok(());
+    /// Uploads what is missing, looks whether all of it is there, and publishes each release.
+    pub fn done(&self, api: &Api, notes: &str) -> anyhow::Result<()> {
+        for one in &self.releases {
+            one.published(api, &self.dist, notes).with_context(|| {
+                format!(
+                    "the release {} of {} is not published, and clients read what they read before",
+                    one.tag, api.repository
+                )
+            })?;
+            ui::say(&format!(
+                "the release {} of {} is published",
+                one.tag, api.repository
+            ));
         }
+        Ok(())
+    }
+}
+
+impl Unpublished {
+    fn published(&self, api: &Api, dist: &Path, notes: &str) -> anyhow::Result<()> {
+        let tag = &self.tag;
+        let all: Vec<&Asset> = self.packages.iter().collect();
         let made;
         let release = match &self.there {
-            Some((release, _)) if !release.draft => return Ok(()),
             Some((release, _)) => release,
             None => {
-                made = api.draft(tag, title, notes)?;
+                made = api.draft(tag, notes)?;
                 if made.tag_name != *tag || !made.draft {
-                    bail!("the draft {tag} is {} there", made.tag_name.escape_debug());
+                    bail!(
+                        "the draft {tag} is no draft of that name there, but `{}`",
+                        made.tag_name.escape_debug()
+                    );
                 }
                 &made
             }
         };
         let mut failed = None;
-        for turn in 1..=TRIES {
+        for turn in 1.. {
             let listed = api.assets(release)?;
-            let found = uploads(tag, &own, &listed)?;
+            let found = uploads(tag, &all, &listed)?;
             if found.remove.is_empty() && found.upload.is_empty() {
                 break;
             }
-            if turn == TRIES {
-                let first = found.upload.first().map_or("", |it| it.asset.as_str());
-                return Err(match failed {
-                    Some(error) => error,
-                    None => advised(
-                        format!("{first} of the draft {tag} is not there, although it was uploaded: another run may be publishing"),
+            if turn > TRIES {
+                return Err(failed.unwrap_or_else(|| {
+                    let first = found.upload.first().map_or("", |it| it.asset.as_str());
+                    advised(
+                        format!("{first} is not there, although it was uploaded: another run may be publishing"),
                         "run the same command again: it goes on",
                     )
-                    .into(),
-                });
+                    .into()
+                }));
             }
-            failed = self.turn(api, release, &found)?;
+            failed = turned(api, release, &found, dist)?;
         }
-        let release = api.publish(release, title, notes)?;
+        let release = api.publish(release, notes)?;
         if release.draft {
-            bail!("the release {tag} is a draft still, although it was published");
+            bail!("it is a draft still, although it was published");
         }
-        ui::say(&format!(
-            "the release {tag} of {} is published",
-            api.repository
-        ));
         Ok(())
     }
+}
 
-    /// Goes through all that is to be done once; gives the last failure that another try may mend.
-    fn turn(
-        &self,
-        api: &Api,
-        release: &Release,
-        found: &Uploads<'_>,
-    ) -> anyhow::Result<Option<anyhow::Error>> {
-        let mut failed = None;
-        let mut judge = |done: Result<(), super::api::Failed>| match done {
-            Err(error) if !error.again => Err(error.error),
-            Err(error) => {
-                ui::say(&format!("not yet: {:#}", error.error));
-                failed = Some(error.error);
-                Ok(())
-            }
-            Ok(()) => Ok(()),
-        };
-        for asset in &found.remove {
-            judge(api.remove(asset))?;
+/// Does all of it once; gives the last failure that another try may mend.
+fn turned(
+    api: &Api,
+    release: &Release,
+    found: &Uploads<'_>,
+    dist: &Path,
+) -> anyhow::Result<Option<anyhow::Error>> {
+    let mut failed = None;
+    let mut judge = |done: Result<(), Failed>| match done {
+        Err(failure) if !failure.again => Err(failure.error),
+        Err(failure) => {
+            ui::say(&format!("once more: {:#}", failure.error));
+            failed = Some(failure.error);
+            Ok(())
         }
-        let count = found.upload.len();
-        for (number, asset) in found.upload.iter().enumerate() {
-            if process::interrupted() {
-                bail!(advised(
-                    "interrupted",
-                    "run the same command again to go on"
-                ));
-            }
-            ui::say(&format!(
-                "uploading {} of {count}: {}",
-                number + 1,
-                asset.asset
-            ));
-            judge(api.upload(release, &asset.asset, &self.dist.join(&asset.path)))?;
-        }
-        Ok(failed)
+        Ok(()) => Ok(()),
+    };
+    for asset in &found.remove {
+        judge(api.remove(asset))?;
     }
+    let count = found.upload.len();
+    for (number, asset) in found.upload.iter().enumerate() {
+        if process::interrupted() {
+            bail!(advised(
+                "interrupted",
+                "run the same command again to go on"
+            ));
+        }
+        let (number, name) = (number + 1, &asset.asset);
+        ui::say(&format!("uploading {number} of {count}: {name}"));
+        judge(api.upload(release, name, &dist.join(&asset.path)))?;
+    }
+    Ok(failed)
 }
