@@ -14,6 +14,8 @@ mod disks;
 mod faults;
 #[path = "publish/github.rs"]
 mod github;
+#[path = "publish/github_releases.rs"]
+mod github_releases;
 #[path = "publish/kills.rs"]
 mod kills;
 #[path = "publish/places.rs"]

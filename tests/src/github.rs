@@ -88,8 +88,8 @@ struct State {
     shared: Mutex<Shared>,
     ended: AtomicBool,
     folder: tempfile::TempDir,
-    /// Where nginx takes TLS for it.
-    secure: Mutex<Option<SocketAddr>>,
+    /// Where nginx takes TLS for it, and where it serves the pages.
+    nginx: Mutex<Option<[SocketAddr; 2]>>,
 }
 
 /// The stand-in; dropping it ends it.
@@ -137,7 +137,7 @@ impl GitHub {
             }),
             ended: AtomicBool::new(false),
             folder,
-            secure: Mutex::new(None),
+            nginx: Mutex::new(None),
         });
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
@@ -172,8 +172,11 @@ impl GitHub {
                 at("www").display()
             )
         });
-        let port: u16 = secure.url().rsplit(':').next().unwrap().parse().unwrap();
-        *state.secure.lock().unwrap() = Some((Ipv4Addr::LOCALHOST, port).into());
+        let of = |nginx: &Nginx| -> SocketAddr {
+            let url = nginx.url();
+            url.strip_prefix("http://").unwrap().parse().unwrap()
+        };
+        *state.nginx.lock().unwrap() = Some([of(&secure), of(&pages)]);
         let repository = state.repository();
         git(
             &["init", "--quiet", "--bare", "--initial-branch=main"],
@@ -495,10 +498,12 @@ impl State {
             };
             headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
         }
+        let nginx = *self.nginx.lock().unwrap_or_else(PoisonError::into_inner);
         if method == "CONNECT" {
-            let to = *self.secure.lock().unwrap_or_else(PoisonError::into_inner);
-            return match to {
-                Some(to) if target.ends_with(&format!("{HOST}:443")) => tunnel(stream, reader, to),
+            return match nginx {
+                Some([to, _]) if target.ends_with(&format!("{HOST}:443")) => {
+                    tunnel(stream, reader, to)
+                }
                 _ => answer(&stream, &Answer::message(502, "no such host")),
             };
         }
@@ -513,6 +518,14 @@ impl State {
                 target.to_owned(),
             ),
         };
+        if let Some([_, pages]) = nginx
+            && host == pages.to_string()
+        {
+            let mut server = TcpStream::connect(pages)?;
+            write!(server, "{method} {rest} HTTP/1.0\r\nHost: {host}\r\n\r\n")?;
+            io::copy(&mut server, &mut &stream)?;
+            return Ok(());
+        }
         let (path, raw_query) = rest.split_once('?').unwrap_or((&rest, ""));
         let query = raw_query.split('&').filter_map(|pair| {
             let (name, value) = pair.split_once('=')?;
@@ -544,10 +557,15 @@ impl State {
             Some(Fault::Cut(bytes)) => *bytes,
             _ => length,
         };
-        (&mut reader)
-            .take(wanted as u64)
-            .read_to_end(&mut request.body)?;
-        let whole = request.body.len() == length;
+        match request.headers.get("transfer-encoding") {
+            Some(_) => request.body = chunks(&mut reader)?,
+            None => drop(
+                (&mut reader)
+                    .take(wanted as u64)
+                    .read_to_end(&mut request.body)?,
+            ),
+        }
+        let whole = request.body.len() >= length;
         let found = match fault {
             Some(Fault::Status(status, message)) => Answer::message(status, message),
             Some(Fault::Cut(_)) => {
@@ -987,14 +1005,34 @@ fn tunnel(stream: TcpStream, mut reader: BufReader<TcpStream>, to: SocketAddr) -
     Ok(())
 }
 
-/// What it calls an asset: letters, digits and a few signs stay, any other is a period, and none is at either end.
+/// What it calls an asset: letters, digits and a few signs stay, others in a row are one period, and none is at either end.
 fn stored(name: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "._-+".contains(c);
-    let name: String = name
-        .chars()
-        .map(|c| if plain(c) { c } else { '.' })
-        .collect();
-    name.trim_matches('.').to_owned()
+    let mut stored = String::new();
+    for c in name.chars() {
+        match plain(c) {
+            true => stored.push(c),
+            false if stored.ends_with('.') => {}
+            false => stored.push('.'),
+        }
+    }
+    stored.trim_matches('.').to_owned()
+}
+
+/// A body that comes in parts, each with its length.
+fn chunks(reader: &mut impl BufRead) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line)?;
+        let length = usize::from_str_radix(line.trim(), 16).map_err(io::Error::other)?;
+        let mut part = vec![0; length + 2];
+        reader.read_exact(&mut part)?;
+        if length == 0 {
+            return Ok(body);
+        }
+        body.extend_from_slice(&part[..length]);
+    }
 }
 
 /// A value of a query.
@@ -1043,6 +1081,6 @@ mod tests {
         assert_eq!(base64(b"a"), "YQ==");
         assert_eq!(base64(b"ab:"), "YWI6");
         assert_eq!(decoded("a%2Bb+c%7E%"), "a+b c~%");
-        assert_eq!(stored(".a b~1+2-3.rpm."), "a.b.1+2-3.rpm");
+        assert_eq!(stored(".a b~^1+2-3.rpm."), "a.b.1+2-3.rpm");
     }
 }

@@ -127,18 +127,30 @@ impl Watch {
 }
 
 /// A dnf that remembers what it read.
-pub struct Dnf(tempfile::TempDir);
+pub struct Dnf {
+    folder: tempfile::TempDir,
+    /// Options of its repository, where it reads that through a proxy.
+    more: Vec<String>,
+}
 
 impl Dnf {
     pub fn new() -> Self {
+        Self::through(&[])
+    }
+
+    /// With these options of its repository, which name a proxy.
+    pub fn through(more: &[String]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("key.asc"), public_key()).unwrap();
-        Self(folder)
+        Self {
+            folder,
+            more: more.to_vec(),
+        }
     }
 
     fn command(&self, url: &str) -> Command {
-        let folder = self.0.path().display();
-        let config = self.0.path().join("dnf.conf");
+        let folder = self.folder.path().display();
+        let config = self.folder.path().join("dnf.conf");
         let text = format!(
             "[main]\ncachedir={folder}/cache\npersistdir={folder}/persist\nlogdir={folder}/log\nreposdir={folder}/none\n"
         );
@@ -157,7 +169,11 @@ impl Dnf {
             .arg(format!("--repofrompath=ours,{url}/x86_64"))
             .args(["--repo=ours", "--setopt=ours.repo_gpgcheck=1"])
             .arg(format!("--setopt=ours.gpgkey=file://{folder}/key.asc"))
-            .env("no_proxy", "*");
+            .args(&self.more);
+        match self.more.is_empty() {
+            true => command.env("no_proxy", "*"),
+            false => command.env_remove("no_proxy").env_remove("NO_PROXY"),
+        };
         command
     }
 
@@ -170,7 +186,7 @@ impl Dnf {
 
     /// Where it installs.
     pub fn root(&self) -> PathBuf {
-        self.0.path().join("root")
+        self.folder.path().join("root")
     }
 
     /// The release of the tool that it sees at `url`, asking whether there is something new.
@@ -190,7 +206,7 @@ impl Dnf {
     /// It gets the tool by the metadata that it has, without asking whether there is something new.
     #[track_caller]
     pub fn downloads(&self, url: &str, number: usize) {
-        let to = self.0.path().join("downloaded");
+        let to = self.folder.path().join("downloaded");
         let mut command = self.command(url);
         command.args([
             "--setopt=metadata_expire=never",
