@@ -302,6 +302,22 @@ impl GitHub {
         self.state.commits(files);
     }
 
+    /// The same of a file of zeros, of which there may be many.
+    pub fn commits_zeros(&self, path: &str, size: u64) {
+        let zeros = self.state.folder.path().join("zeros");
+        fs::File::create(&zeros).unwrap().set_len(size).unwrap();
+        let id = self
+            .state
+            .git(&["hash-object", "-w", zeros.to_str().unwrap()], b"");
+        let tree = self.state.git(
+            &["mktree"],
+            format!("100644 blob {id}\t{path}\n").as_bytes(),
+        );
+        let commit = self.state.git(&["commit-tree", &tree, "-m", "large"], b"");
+        let name = format!("refs/heads/{BRANCH}");
+        self.state.git(&["update-ref", &name, &commit], b"");
+    }
+
     /// The same later, from a fault.
     pub fn committing(&self, files: &'static [(&'static str, &'static str)]) -> Fault {
         let state = Arc::clone(&self.state);

@@ -410,6 +410,28 @@ fn what_cannot_be_there_is_refused_before_anything_is_asked() {
     assert!(HOST.starts_with("github."));
 }
 
+#[test]
+fn pages_that_would_be_too_much_are_refused_and_nothing_is_sent() {
+    let publisher = Publisher::new();
+    let github = &publisher.github;
+    github.commits_zeros("theirs", 1_000_000_000);
+    let before = github.commit(BRANCH);
+    for more in [&[][..], &["--dry-run"]] {
+        let ran = publisher.publish(0, more);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        for words in [
+            "1001 MB",
+            "at most 1000 MB",
+            "assets_url",
+            "nothing was sent",
+        ] {
+            assert!(ran.stderr.contains(words), "{words}: {ran:?}");
+        }
+    }
+    assert_eq!(changes(github), Vec::<String>::new());
+    assert_eq!(github.commit(BRANCH), before);
+}
+
 /// How often a run is killed.
 const KILLS: u32 = 10;
 

@@ -87,6 +87,13 @@ impl GitHub {
             Some(url) => url,
             None => baseurl.unwrap_or_default(),
         };
+        if url.is_empty() {
+            return Err(Usage::new(advised(
+                "the repository does not say where its pages are read",
+                "give that URL with --url URL",
+            ))
+            .into());
+        }
         let assets = Assets::read(dist)?;
         if let Some(assets) = &assets {
             let wanted = format!("https://{host}/{owner}/{name}/releases/download");
