@@ -24,7 +24,7 @@ use lustre_repository::publishing::{
 };
 
 use self::api::Api;
-use self::branch::{Branch, Entry};
+use self::branch::{BRANCH, Branch, Entry};
 use self::releases::Uploading;
 use super::destination::{Beside, Destination};
 use super::source::Source;
@@ -32,9 +32,6 @@ use crate::cli::PlaceArgs;
 use crate::context::variable;
 use crate::exit::Usage;
 use crate::ui;
-
-/// The branch that is served.
-pub const BRANCH: &str = "gh-pages";
 
 /// The host, where no other is named by `GH_HOST`.
 const HOST: &str = "github.com";

@@ -10,8 +10,10 @@ use lustre_files::advised;
 use lustre_packaging::process;
 use lustre_repository::publishing::Found;
 
-use super::BRANCH;
 use crate::context::variable;
+
+/// The branch that is served.
+pub const BRANCH: &str = "gh-pages";
 
 /// Settings that hold for every run: nothing is started but gh for the token, nothing is asked, nothing of a configuration counts. Packages are
 /// compressed already.
