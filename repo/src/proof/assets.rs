@@ -1,7 +1,6 @@
 //! `assets.json`: every package of the repository is the asset that it should be, and the metadata which say so are the plain ones but for that.
 
 use std::collections::BTreeSet;
-use std::fs;
 
 use super::context::Context;
 use super::input::StaticInput;
@@ -11,17 +10,6 @@ use crate::assets::{self, Asset, Assets, FILE, FOLDER};
 use crate::layout::Kind;
 use crate::manifest::{self, Manifest};
 use crate::{repodata, sums};
-
-/// Whether the target has assets, or the repository what speaks of them.
-pub(super) fn are_there(input: &StaticInput<'_>) -> bool {
-    let there = |name: &str| fs::symlink_metadata(input.dist.join(name)).is_ok();
-    input.repo_file.assets_url().is_some() || there(FILE) || there(FOLDER)
-}
-
-/// The path of an index in the tree.
-pub(super) fn index(kind: Kind) -> String {
-    format!("{}/repodata/repomd.xml", assets::folder(kind))
-}
 
 /// The list of assets and their metadata against the target, the packages and the plain metadata.
 pub(super) fn check(context: &Context<'_>) -> Verdict {
@@ -105,7 +93,7 @@ fn compare(context: &Context<'_>, listed: &Asset) -> Result<(), String> {
 /// How the metadata of one kind differ from the plain ones otherwise than by where the packages are.
 fn metadata(input: &StaticInput<'_>, assets: &Assets, kind: Kind) -> Result<Vec<String>, String> {
     // What nobody signed may unpack to anything.
-    for index in [metadata::index(kind), index(kind)] {
+    for index in [metadata::index(kind), metadata::assets_index(kind)] {
         metadata::verified(input, &index).map_err(|why| format!("{why}; it was not read"))?;
     }
     let (plain, other) = (

@@ -1,9 +1,11 @@
 //! What to check, and what the host's tools see of it.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::assets;
 use crate::repo_file::RepoFile;
 
 /// What to check, and against what.
@@ -25,6 +27,14 @@ pub struct StaticInput<'a> {
     pub logs: &'a Path,
     /// How tools of the host are kept from everything but what they look at.
     pub confine: Confine,
+}
+
+impl StaticInput<'_> {
+    /// Whether the target has assets, or the repository what speaks of them.
+    pub(super) fn has_assets(&self) -> bool {
+        let there = |name: &str| fs::symlink_metadata(self.dist.join(name)).is_ok();
+        self.repo_file.assets_url().is_some() || there(assets::FILE) || there(assets::FOLDER)
+    }
 }
 
 /// The command by which a tool of the host, with arguments, looks at a folder and has another one as its home. It sees the first at

@@ -2,9 +2,9 @@
 
 use super::input::{FILES, StaticInput};
 use super::report::Verdict;
-use super::{assets, tool};
+use super::tool;
 use crate::layout::Kind;
-use crate::{key, repo_file, sums};
+use crate::{assets, key, repo_file, sums};
 
 /// Our own verification of every `repomd.xml.asc` and of `SHA256SUMS.asc`, and that the exported key is the one everything is signed with.
 pub(super) fn signatures(input: &StaticInput<'_>) -> Verdict {
@@ -36,8 +36,8 @@ pub(super) fn signatures(input: &StaticInput<'_>) -> Verdict {
 /// The files that have a signature beside them.
 fn signed(input: &StaticInput<'_>) -> Vec<String> {
     let mut names: Vec<String> = Kind::ALL.into_iter().map(index).collect();
-    if assets::are_there(input) {
-        names.extend(Kind::ALL.into_iter().map(assets::index));
+    if input.has_assets() {
+        names.extend(Kind::ALL.into_iter().map(assets_index));
     }
     names.push(sums::FILE.to_owned());
     names
@@ -51,6 +51,11 @@ fn checked(input: &StaticInput<'_>, and: &str) -> String {
 /// The path of a repository's index in the tree.
 pub(super) fn index(kind: Kind) -> String {
     format!("{}/repodata/repomd.xml", kind.folder())
+}
+
+/// The path of the index that locates the packages as assets.
+pub(super) fn assets_index(kind: Kind) -> String {
+    format!("{}/repodata/repomd.xml", assets::folder(kind))
 }
 
 /// Verifies the signature beside the file `name` of the tree.

@@ -146,7 +146,7 @@ pub fn content_not_checked(input: &StaticInput<'_>, why: &str) -> Vec<Check> {
 
 /// Whether a check has something to look at. Most repositories have no assets, and nobody should have any that the target does not.
 fn applies(name: &str, input: &StaticInput<'_>) -> bool {
-    name != ASSETS || assets::are_there(input)
+    name != ASSETS || input.has_assets()
 }
 
 /// Runs checks, as many at a time as there are processors, and gives the results in a fixed order. A check that cannot be made says so
