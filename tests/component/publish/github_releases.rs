@@ -102,9 +102,17 @@ fn whole(publisher: &Publisher) -> Option<usize> {
     Some(number)
 }
 
-/// That each package that a release's metadata name is fetched as it is.
+/// That who has the index of a release finds the metadata that it names, and each package that those name, as it is.
 #[track_caller]
 fn serves(publisher: &Publisher, number: usize) {
+    let text = fs::read_to_string(releases()[number].join("SHA256SUMS")).unwrap();
+    for (digest, path) in sums::all(&text) {
+        if path.contains("/repodata/") && !path.contains("/repomd.xml") {
+            let found = sums::sha256(&at(publisher).join(path));
+            let (found, _) = found.unwrap_or_else(|error| panic!("{path} of {number}: {error}"));
+            assert_eq!(found, digest, "{path}");
+        }
+    }
     let there = publisher.github.releases();
     for package in listed(number).packages {
         let release = there
@@ -185,6 +193,9 @@ fn servers_install_from_pages_and_releases_and_what_is_published_stays() {
         assert_eq!(order, wanted);
         if number > 0 {
             assert_eq!(own, [format!("site-tool-{}.x86_64.rpm", TOOLS[number])]);
+        }
+        if number > 0 {
+            serves(&publisher, number - 1);
         }
         // What is published is as it was.
         let after = github.releases();
