@@ -12,7 +12,7 @@ use lustre_repository::manifest::Manifest;
 use lustre_repository::sums;
 
 use crate::client::Dnf;
-use crate::github::{Publisher, changes, killed, place};
+use crate::github::{Publisher, changes, killed};
 use crate::releases::{complete, copy};
 use crate::world::{EPOCH, Spec, Tree, key, world};
 
@@ -329,6 +329,9 @@ fn a_run_that_cannot_go_on_leaves_a_draft_which_the_same_command_completes() {
     assert_eq!((github.releases(), whole(&publisher)), (kept, Some(0)));
 }
 
+/// What somebody does to the releases that are there.
+type Change = Box<dyn Fn(&mut Vec<Release>)>;
+
 #[test]
 fn nothing_that_is_published_is_replaced_and_nothing_of_somebody_else_is_published() {
     let first = Publisher::new();
@@ -340,7 +343,7 @@ fn nothing_that_is_published_is_replaced_and_nothing_of_somebody_else_is_publish
         name: "theirs".to_owned(),
         content,
     };
-    let changed: Vec<(&str, Box<dyn Fn(&mut Vec<Release>)>)> = vec![
+    let changed: Vec<(&str, Change)> = vec![
         ("has sha256", {
             Box::new(|all| {
                 all.push(Release {
@@ -377,10 +380,8 @@ fn nothing_that_is_published_is_replaced_and_nothing_of_somebody_else_is_publish
         (
             "has sha256",
             Box::new(|all| {
-                let name = all[0].assets[0].name.clone();
                 let content = all[0].assets[0].content.as_mut().unwrap();
                 content[0] ^= 1;
-                assert!(!name.is_empty());
             }),
         ),
     ];
@@ -461,7 +462,6 @@ fn a_dry_run_lists_assets_and_changes_nothing_and_other_places_are_refused() {
     let ran = run(&mut command);
     assert_eq!(ran.code, 2, "{ran:?}");
     assert!(ran.stderr.contains(&GitHub::assets_url()), "{ran:?}");
-    assert!(place() != "github:site/other");
     // A folder has all of it, as ever.
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("www");
