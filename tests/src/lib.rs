@@ -5,6 +5,7 @@ pub mod command_line;
 pub mod createrepo;
 pub mod debian;
 pub mod folder;
+pub mod github;
 pub mod gpg;
 pub mod http;
 pub mod json_schema;
