@@ -314,6 +314,7 @@ mod tests {
                 milliseconds: 0,
                 log: None,
                 contents: None,
+                taken: None,
             };
             stages.finish(pending, &record).unwrap()
         }

@@ -45,6 +45,7 @@ impl World {
             milliseconds: 0,
             log: None,
             contents: None,
+            taken: None,
         };
         self.store.stages().finish(pending, &record).unwrap()
     }

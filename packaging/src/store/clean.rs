@@ -313,6 +313,7 @@ mod tests {
             milliseconds: 0,
             log: None,
             contents: None,
+            taken: None,
         };
         store.stages().finish(pending, &record).unwrap()
     }

@@ -50,7 +50,11 @@ pub use lustre_files::PathError;
 use names::{BESIDE, FOLDERS, READERS};
 pub use names::{LOCK, MARK};
 pub use remove::remove_tree;
-pub use stages::{Listed, PendingStage, RECORD, StageDir, StageRecord, StageState, StageStore};
+pub(crate) use stages::Reserved;
+pub(crate) use stages::first_difference;
+pub use stages::{
+    Listed, PendingStage, RECORD, StageDir, StageRecord, StageState, StageStore, Taken,
+};
 pub use targets::Uses;
 pub use tree::{Entry, EntryKind, digest_entries, list_tree, tree_digest};
 pub(crate) use tree::{entry, walk};

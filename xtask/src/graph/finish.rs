@@ -33,7 +33,7 @@ use super::packages::built;
 use super::recipes;
 
 /// The stage of the release package and of the kernel guard that it recommends, which is also the manifest's name for them.
-pub(super) const RELEASE: &str = "release-package";
+pub(super) const RELEASE: &str = name::RELEASE_PACKAGE;
 
 /// Who signs, and with which time.
 pub struct Signing {

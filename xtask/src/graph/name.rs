@@ -12,6 +12,8 @@ pub const BOOTSTRAP: &str = "bootstrap";
 pub const LUSTRE_TREE: &str = "lustre-tree";
 /// The chroot of the install proof: the base alone.
 pub const INSTALL_ROOT: &str = "install-root";
+/// The package that configures the repository on a server.
+pub const RELEASE_PACKAGE: &str = "release-package";
 /// All packages, signed.
 pub const SIGN: &str = "sign";
 /// When a repository with just this content was first released.

@@ -26,6 +26,7 @@ fn make(store: &Store, content: &str) -> StageDir {
         milliseconds: 2,
         log: None,
         contents: None,
+        taken: None,
     };
     store.stages().finish(pending, &record).unwrap()
 }
