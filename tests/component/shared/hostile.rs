@@ -255,7 +255,8 @@ fn hostile_archives_of_a_trusted_builder_leave_their_folder_in_no_way() {
     let builder = Builder::new();
     let made = builder.run(&place, &reads(other_key()));
     let tree = folder.path().join("tree");
-    let changes: [(&dyn Fn(&Path), &str); 3] = [
+    type Change<'c> = (&'c dyn Fn(&Path), &'c str);
+    let changes: [Change<'_>; 3] = [
         (
             &|tree| fs::write(tree.join("more"), "x").unwrap(),
             "more was added",

@@ -1,7 +1,7 @@
 //! Builds the stages with a shared store, which is a folder or a URL, in a process that can be killed. With a public key, it only takes what is
 //! there.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr)]
 
 use std::path::Path;
 
