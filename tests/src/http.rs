@@ -50,6 +50,8 @@ struct State {
     faults: Mutex<HashMap<String, Vec<Fault>>>,
     requests: Mutex<Vec<Request>>,
     takes: AtomicBool,
+    /// How many requests are being answered slowly, and how many were at most.
+    at_once: Mutex<(usize, usize)>,
     ended: AtomicBool,
 }
 
@@ -91,6 +93,12 @@ impl Server {
         format!("http://{}{path}", self.address)
     }
 
+    /// How many requests were answered slowly at once at most, since the last call.
+    pub fn most_at_once(&self) -> usize {
+        let mut at_once = lock(&self.state.at_once);
+        std::mem::replace(&mut at_once.1, 0)
+    }
+
     /// From now on, it takes what is put there.
     pub fn takes(&self) {
         self.state.takes.store(true, Ordering::SeqCst);
@@ -122,6 +130,25 @@ impl Drop for Server {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One of those that are counted.
+struct Counted<'c>(&'c Mutex<(usize, usize)>);
+
+impl<'c> Counted<'c> {
+    fn new(counter: &'c Mutex<(usize, usize)>) -> Self {
+        let mut counts = lock(counter);
+        counts.0 += 1;
+        counts.1 = counts.1.max(counts.0);
+        drop(counts);
+        Self(counter)
+    }
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        lock(self.0).0 -= 1;
+    }
 }
 
 fn answer(stream: &TcpStream, root: &Path, state: &State) -> io::Result<()> {
@@ -215,11 +242,16 @@ fn answer(stream: &TcpStream, root: &Path, state: &State) -> io::Result<()> {
     match fault {
         Some(Fault::Truncate(length)) => out.write_all(&body[..length.min(body.len())])?,
         Some(Fault::Slow(piece, pause)) => {
-            for part in body.chunks(piece) {
+            let counted = Counted::new(&state.at_once);
+            // Until the client has all of it, which may ask for the next at once.
+            let (most, last) = body.split_at(body.len().saturating_sub(1));
+            for part in most.chunks(piece) {
                 out.write_all(part)?;
                 out.flush()?;
                 std::thread::sleep(pause);
             }
+            drop(counted);
+            out.write_all(last)?;
         }
         _ => out.write_all(&body)?,
     }
