@@ -261,6 +261,30 @@ fn another_result_of_the_same_inputs_is_named_and_left() {
     fs::remove_dir_all(&shared.0).unwrap();
 }
 
+#[test]
+fn what_was_compiled_with_a_cache_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = Folder(folder.path().to_owned());
+    let builder = Builder::new();
+    let ran = run(&builder.store, &place, &writes(key()), &|made| {
+        let mut graph = graph("1", SIZE, made);
+        graph[0].recipe = Box::new(|work| {
+            work.cached.store(true, std::sync::atomic::Ordering::SeqCst);
+            Ok(fs::write(work.output.join("a"), "b")?)
+        });
+        graph
+    });
+    assert!(ran.done["first"].record.compiler_cache);
+    assert!(!ran.done["second"].record.compiler_cache);
+    assert_eq!(ran.given, ["last", "root", "second"]);
+    assert_eq!(ran.warnings.len(), 1, "{ran:?}");
+    let warning = &ran.warnings[0];
+    assert!(
+        warning.starts_with("first kept: it was compiled with a compiler cache"),
+        "{warning}"
+    );
+}
+
 /// What is known of a chroot alone is what it was elsewhere.
 #[test]
 fn what_is_made_here_and_is_otherwise_than_what_was_said_of_it_counts() {

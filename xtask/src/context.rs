@@ -196,6 +196,15 @@ impl Context {
         Self::opened(&arguments, who, Use::Reads)
     }
 
+    /// Where what is compiled is kept, if it is.
+    pub fn ccache(&self) -> Option<PathBuf> {
+        let given = self.arguments.ccache.as_ref()?;
+        Some(match given {
+            None => self.store.ccache_dir(),
+            Some(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+        })
+    }
+
     /// Waits until no other run builds in the store: before anything is fetched.
     pub fn alone(&self) -> anyhow::Result<()> {
         Ok(self.store.alone(&mut |holder| {

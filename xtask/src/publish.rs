@@ -315,6 +315,7 @@ mod tests {
                 log: None,
                 contents: None,
                 taken: None,
+                compiler_cache: false,
             };
             stages.finish(pending, &record).unwrap()
         }

@@ -46,6 +46,7 @@ impl World {
             log: None,
             contents: None,
             taken: None,
+            compiler_cache: false,
         };
         self.store.stages().finish(pending, &record).unwrap()
     }

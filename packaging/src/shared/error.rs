@@ -23,6 +23,11 @@ pub enum Error {
         path: String,
         why: Failure,
     },
+    #[error(
+        "it was compiled with a compiler cache, which any build could have changed{}",
+        help!("build it once more without --ccache: `cargo xtask build --rebuild STAGE --push`")
+    )]
+    CompilerCache,
     #[error("only the digests of it are there")]
     NoContent,
     #[error("{place} does not take it, and is given nothing more in this run: {why}")]

@@ -271,6 +271,9 @@ impl Remote for Shared<'_> {
         if record.taken.is_some() || (self.shares)(&record.name) == Share::Nothing {
             return Ok(Given::Own);
         }
+        if record.compiler_cache {
+            return Err(Error::CompilerCache.into());
+        }
         if self.is_given_up() {
             return Ok(Given::Own);
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use lustre_files::help;
@@ -48,6 +49,8 @@ pub struct Work<'w> {
     /// A folder for what it needs meanwhile; removed afterwards.
     pub scratch: &'w Path,
     pub log: &'w Path,
+    /// Set where the stage compiles with a cache: what comes out is what is in there.
+    pub cached: &'w AtomicBool,
     pub(super) done: &'w BTreeMap<String, StageDir>,
 }
 

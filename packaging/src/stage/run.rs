@@ -477,6 +477,7 @@ impl Run<'_, '_> {
             log: None,
             contents: None,
             taken: Some(offer.taken.clone()),
+            compiler_cache: false,
         };
         let done = self.store.stages().finish(pending, &record)?;
         (self.tell)(Event::Taken {
@@ -579,7 +580,9 @@ fn one(
     };
     let pending = store.stages().begin(&stage.name, &key)?;
     let scratch = store.temp_dir(&format!("scratch-{}", stage.name))?;
+    let cached = AtomicBool::new(false);
     let work = Work {
+        cached: &cached,
         output: pending.dir(),
         scratch: scratch.path(),
         log: &log,
@@ -609,6 +612,7 @@ fn one(
         log: log.exists().then(|| log.clone()),
         contents: pending.list_contents(&whole)?,
         taken: None,
+        compiler_cache: cached.load(Ordering::SeqCst),
     };
     let done = match again {
         Some(again) => {

@@ -314,6 +314,7 @@ mod tests {
             log: None,
             contents: None,
             taken: None,
+            compiler_cache: false,
         };
         store.stages().finish(pending, &record).unwrap()
     }

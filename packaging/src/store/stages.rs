@@ -62,6 +62,9 @@ pub struct StageRecord {
     /// Where it was made, if not here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub taken: Option<Taken>,
+    /// Whether it was compiled with a cache.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compiler_cache: bool,
 }
 
 /// That a stage was not made here, but taken from a shared store.

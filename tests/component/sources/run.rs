@@ -131,6 +131,7 @@ fn full(store: &Store, file: &Path) {
         log: None,
         contents: None,
         taken: None,
+        compiler_cache: false,
     };
     say(
         "finish",

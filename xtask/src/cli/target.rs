@@ -58,6 +58,12 @@ pub struct TargetArgs {
     /// Put the stages that are built here into the shared store.
     #[arg(long, help_heading = "Shared store")]
     pub push: bool,
+    /// Compile the kernel, e2fsprogs and Lustre with the host's ccache.
+    ///
+    /// --ccache=DIR keeps what was compiled in DIR, and not in the store. DIR then belongs to the builder's user id. The packages are the
+    /// same, byte for byte; see docs/security.md for whom that trusts.
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    pub ccache: Option<Option<PathBuf>>,
     /// Parallel jobs of a build; defaults to the number of cores.
     ///
     /// Also the number of stages that run in parallel, up to four. The builds of the kernel and e2fsprogs can run at the same time, with up

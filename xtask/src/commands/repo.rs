@@ -331,6 +331,17 @@ fn handed_on(context: &Context, graph: &BuildGraph<'_>, output: &Path) -> anyhow
     let names = graph.handed_on();
     let taken: Vec<&str> = names.iter().map(String::as_str).collect();
     let done = run_taking(context, &taken, &graph.builds()?)?;
+    if let Some(stage) = done.values().find(|stage| stage.record.compiler_cache) {
+        let name = &stage.record.name;
+        bail!(advised(
+            format!(
+                "the stage `{name}` was compiled with a compiler cache, and what `build --output` writes is what the compiler of its buildroot made"
+            ),
+            format!(
+                "build it once more with `cargo xtask build --rebuild {name}`, without --ccache"
+            )
+        ));
+    }
     // Two builders that take from one place agree on what a third one built.
     let not_ours = |stage: &&StageDir| stage.record.taken.is_some();
     if let Some(stage) = done.values().find(not_ours) {

@@ -27,6 +27,7 @@ fn make(store: &Store, content: &str) -> StageDir {
         log: None,
         contents: None,
         taken: None,
+        compiler_cache: false,
     };
     store.stages().finish(pending, &record).unwrap()
 }
