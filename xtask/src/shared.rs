@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use lustre_files::advised;
 use lustre_packaging::shared::{Folder, Keys, Objects, Place, Share, Web};
 use lustre_packaging::sign::{Key, PublicKey, Purpose, Signer, begins_a_secret};
+use lustre_packaging::store::MARK;
 use lustre_packaging::target::{DistributionKind, Target};
 use lustre_repository::publishing;
 use zeroize::Zeroizing;
@@ -66,6 +67,7 @@ impl SharedStore {
             return Ok(None);
         };
         let place = place(named)?;
+        // Also for commands that never ask anybody.
         if arguments.offline {
             return Ok(None);
         }
@@ -90,9 +92,17 @@ fn place(named: &str) -> anyhow::Result<Box<dyn Place>> {
     })?;
     let shown = parsed.to_string();
     Ok(match parsed {
-        publishing::Place::Folder(path) => Box::new(Folder(
-            std::path::absolute(&path).with_context(|| path.display().to_string())?,
-        )),
+        publishing::Place::Folder(path) => {
+            let path = std::path::absolute(&path).with_context(|| path.display().to_string())?;
+            if path.ancestors().any(|above| above.join(MARK).is_file()) {
+                return Err(bad(&format!(
+                    "{} is in a store that only this machine uses",
+                    path.display()
+                ))
+                .into());
+            }
+            Box::new(Folder(path))
+        }
         publishing::Place::Store { remote, s3 } => Box::new(Objects { remote, s3, shown }),
         publishing::Place::Rsync(_) => {
             return Err(bad(&format!("`{shown}` is a place for rsync")).into());

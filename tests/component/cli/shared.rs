@@ -51,6 +51,15 @@ fn what_cannot_be_trusted_or_reached_is_refused_before_anything_is_done() {
         refused(&ran, &["--store-remote", word, "s3://BUCKET/PATH"]);
         assert!(!ran.stderr.contains("publish"), "{ran:?}");
     }
+    // What the runs of this machine use.
+    let folder = home.path().join("other");
+    fs::create_dir_all(folder.join("below")).unwrap();
+    fs::write(folder.join("lustre-repo-store"), "").unwrap();
+    for place in [folder.clone(), folder.join("below")] {
+        let place = place.to_str().unwrap();
+        let ran = build(&["--store-remote", place, "--store-key", &public]);
+        refused(&ran, &["that only this machine uses", "give a folder"]);
+    }
     let missing = with(&["--store-key", "/no/such/key"]);
     assert_eq!(missing.code, 1, "{missing:?}");
     assert!(missing.stderr.contains("--store-key /no/such/key"));
