@@ -192,7 +192,7 @@ fn a_release_goes_the_way_of_its_workflow() {
         ran
     };
     let (staged, promoted, verified) = (done(stages), done(promotes), done(verifies));
-    // Without staging: what is there stays.
+    // At once, as at GitHub: what is there stays.
     assert!(!publishes.contains("--staging"), "{publishes}");
     done(&publishes.replace(" --check install", ""));
     assert!(staged.stderr.contains("and it installs"), "{staged:?}");

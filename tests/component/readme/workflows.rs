@@ -141,6 +141,8 @@ fn a_release_may_do_no_more_than_it_has_to() {
                 "id-token: write",
             ],
             "install" => &["said"],
+            // A place may be the pages and the releases of this repository.
+            "publish" => &["said", "contents: write"],
             _ => &["said", "contents: read"],
         };
         let wanted = wanted.iter().map(|right| (*right).to_owned()).collect();
