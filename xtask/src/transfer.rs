@@ -12,10 +12,15 @@ const TICK: Duration = Duration::from_millis(250);
 /// From how many bytes on it takes long enough to tell people line by line.
 const LARGE: u64 = 64 << 20;
 
+/// After how long without a line there is one, however little has come.
+const SLOW: Duration = Duration::from_secs(60);
+
 /// Which steps were told: ten at most, however much there is.
 #[derive(Debug, Default)]
 struct Steps {
     told: u64,
+    /// When something was last told, since the beginning.
+    last: Duration,
 }
 
 impl Steps {
@@ -25,6 +30,15 @@ impl Steps {
         let further = tenth > self.told;
         self.told = self.told.max(tenth);
         further
+    }
+
+    /// Whether it goes so slowly that it is told at `now`, since the beginning.
+    fn slow(&mut self, now: Duration) -> bool {
+        let slow = now.saturating_sub(self.last) >= SLOW;
+        if slow {
+            self.last = now;
+        }
+        slow
     }
 }
 
@@ -47,10 +61,16 @@ pub fn told<T>(
                 if let Some(bar) = &bar {
                     bar.set_position(now.bytes);
                 }
+                let took = since.elapsed();
                 if steps.next(now, all) {
                     // All of it is told by what comes next.
                     let lines = all.bytes >= LARGE && steps.told < 10;
-                    screen.fetched(now, all, since.elapsed(), lines);
+                    if lines {
+                        steps.last = took;
+                    }
+                    screen.fetched(now, all, took, lines);
+                } else if !last && steps.slow(took) {
+                    screen.fetched(now, all, took, true);
                 }
                 if last {
                     break;
@@ -95,6 +115,15 @@ mod tests {
         // What is removed and comes again is not told again, and nothing at all does not divide.
         assert!(!steps.next(Amount { files: 1, bytes: 1 }, all));
         assert!(!Steps::default().next(Amount::default(), Amount::default()));
+    }
+
+    #[test]
+    fn what_comes_slowly_is_told_each_minute() {
+        let mut steps = Steps::default();
+        let told: Vec<u64> = (0..200)
+            .filter(|second| steps.slow(Duration::from_secs(*second)))
+            .collect();
+        assert_eq!(told, [60, 120, 180]);
     }
 
     #[test]

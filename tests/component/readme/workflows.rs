@@ -113,6 +113,102 @@ fn the_key_is_in_one_job_which_builds_nothing_and_waits_for_builders_that_agree(
     }
 }
 
+/// What is published is held against itself, the last days of a key stop no release, and what cannot be staged can be published.
+#[test]
+fn a_release_may_follow_one_with_another_key_url_or_packages() {
+    for file in RELEASES {
+        let text = read(file);
+        let jobs = jobs(&text);
+        let given = |name: &str, command: &str| -> Vec<String> {
+            let (_, job) = jobs.iter().find(|(job, _)| job == name).unwrap();
+            let lines = lines(job);
+            let given = lines.into_iter().filter_map(arguments);
+            let given = given.filter(|it| it.starts_with(command));
+            given.map(str::to_owned).collect()
+        };
+        let before = given("sign", "verify ");
+        assert!(
+            before.len() == 1 && before[0].contains(" --as-published "),
+            "{file}: {before:?}"
+        );
+        for name in ["boot", "publish"] {
+            let verified = given(name, "verify ");
+            assert!(
+                verified.len() == 1 && verified[0].contains(" --key-days 0 "),
+                "{file}: {name}: {verified:?}"
+            );
+        }
+        let published = given("publish", "publish ");
+        let staged = published.iter().filter(|it| it.contains(" --staging "));
+        assert_eq!((published.len(), staged.count()), (2, 1), "{file}");
+    }
+}
+
+/// The status with which bash ends that runs these lines of a workflow.
+fn ended(script: &str, variables: &[(&str, &str)]) -> Option<i32> {
+    let mut command = std::process::Command::new("bash");
+    command.args([
+        "--noprofile",
+        "--norc",
+        "-e",
+        "-o",
+        "pipefail",
+        "-c",
+        script,
+    ]);
+    command.envs(variables.iter().copied());
+    command.status().unwrap().code()
+}
+
+#[test]
+fn only_a_key_that_was_told_is_taken_and_only_where_nothing_is_known_nothing_may_be_there() {
+    let line = |text: &str, words: &str| {
+        let found = text.lines().find(|line| line.trim().starts_with(words));
+        found.unwrap().trim().to_owned()
+    };
+    let text = read(".github/workflows/release.yml");
+    let script = [
+        line(&text, "told=$("),
+        line(&text, "grep --fixed-strings --line-regexp"),
+    ]
+    .join("\n");
+    let (one, two) = ("A".repeat(40), "B".repeat(40));
+    let both = format!("{one}\n{two}");
+    for (told, found, taken) in [
+        (one.clone(), one.as_str(), true),
+        (format!("{one},{two}"), &two, true),
+        (format!(" {one}, {two} "), &two, true),
+        (format!("{one}\n{two}"), &two, true),
+        (one.clone(), &two, false),
+        (format!("{one},"), &two, false),
+        (String::new(), &one, false),
+        (one[..39].to_owned(), &one, false),
+        (two.clone(), &both, true),
+    ] {
+        let code = ended(&script, &[("FINGERPRINT", &told), ("found", found)]);
+        assert_eq!(code == Some(0), taken, "{told:?} {found:?}: {code:?}");
+    }
+    for file in RELEASES {
+        let script = line(&read(file), "case $status");
+        for (status, before, goes_on) in [
+            ("200", "", true),
+            ("404", "", true),
+            ("500", "", false),
+            ("000", "", false),
+            ("200", "https://old.example.org", true),
+            ("404", "https://old.example.org", false),
+            ("500", "https://200.example.org", false),
+        ] {
+            let code = ended(&script, &[("status", status), ("BEFORE_URL", before)]);
+            assert_eq!(
+                code == Some(0),
+                goes_on,
+                "{file}: {status} {before}: {code:?}"
+            );
+        }
+    }
+}
+
 #[test]
 fn a_release_may_do_no_more_than_it_has_to() {
     let text = read(".github/workflows/release.yml");

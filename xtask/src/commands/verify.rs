@@ -441,7 +441,10 @@ fn checks<'s>(
         return Ok(all);
     }
     all.extend(match (trusted, recent) {
-        (true, true) => installed(context, server, dist)?,
+        (true, true) => {
+            ui::say("installing it in a clean chroot: this takes minutes");
+            installed(context, server, dist)?
+        }
         (true, false) => not_installed(age::NOT_INSTALLED),
         (false, _) => not_installed(expected::NOT_INSTALLED),
     });
