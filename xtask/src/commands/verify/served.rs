@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use lustre_files::{Advised, advised};
 use lustre_packaging::sign::PublicKey;
 use lustre_packaging::source::{self, Downloader, Location, Progress, Retry};
@@ -166,7 +166,11 @@ pub fn fetch(
     if !findings.is_empty() {
         return broken(unknown, vec![failed(findings)]);
     }
-    let manifest = Manifest::read(&tree.join(manifest::FILE))?;
+    // One of a later version of the tool is told where it is served.
+    let manifest = Manifest::read(&tree.join(manifest::FILE)).map_err(|error| {
+        let (here, there) = (tree.display().to_string(), url.to_string());
+        anyhow!("{}", error.to_string().replace(&here, &there))
+    })?;
     name(&manifest)?;
     // Said now, and not after hours of fetching.
     if let Some(output) = output {
