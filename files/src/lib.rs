@@ -8,6 +8,7 @@
 //! - [`shown`] is a path in a message, and [`PathError`] what could not be done with it.
 //! - [`Help`] in a message is what to do about it, and [`apart`] tells it from the rest.
 //! - [`write_whole`] replaces a file by a whole one, and [`copy_whole`] by a copy of another.
+//! - [`Stamp`] tells whether a file is still the one that was read.
 //! - [`remove_tree`] removes folders, and never what is mounted in them.
 
 #![cfg_attr(
@@ -26,11 +27,13 @@ mod help;
 mod path_error;
 mod remove;
 mod shown;
+mod stamp;
 
 pub use help::{Advised, Help, advised, apart};
 pub use path_error::{PathError, at, tried};
 pub use remove::{RemoveError, mounted, nothing_mounted, remove_tree};
 pub use shown::shown;
+pub use stamp::Stamp;
 
 /// How large a file may be that somebody writes, or in which a program says a few lines: a spec, an overlay, a series, a config, a key,
 /// settings. The largest, a kernel's spec with its changelog, has some megabytes.

@@ -22,6 +22,8 @@ pub struct Options {
 #[derive(Default)]
 struct Shared {
     done: BTreeMap<String, StageDir>,
+    /// The digests of what they put out.
+    outputs: BTreeMap<String, Digest>,
     started: Vec<String>,
     error: Option<Error>,
 }
@@ -144,19 +146,24 @@ fn worker(
             continue;
         };
         state.started.push(stage.name.clone());
-        let needs: BTreeMap<String, StageDir> = stage
-            .needs
-            .iter()
-            .filter_map(|need| Some((need.clone(), state.done.get(need)?.clone())))
-            .collect();
+        let outputs: BTreeMap<String, Digest> = of_needs(stage, &state.outputs);
         drop(state);
+        let needs = || {
+            let state = shared.lock().unwrap_or_else(PoisonError::into_inner);
+            of_needs(stage, &state.done)
+        };
         // A panic that ended this thread would leave the others waiting for a stage that never ends.
-        let result = catch_unwind(AssertUnwindSafe(|| one(again, stage, &needs, store, tell)))
-            .unwrap_or_else(|panic| Err(panicked(&stage.name, panic.as_ref())));
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            let done = one(again, stage, &outputs, &needs, store, tell)?;
+            let digest = done.record.digest();
+            Ok((done, digest))
+        }))
+        .unwrap_or_else(|panic| Err(panicked(&stage.name, panic.as_ref())));
         state = shared.lock().unwrap_or_else(PoisonError::into_inner);
         match result {
-            Ok(done) => {
+            Ok((done, digest)) => {
                 state.done.insert(stage.name.clone(), done);
+                state.outputs.insert(stage.name.clone(), digest);
             }
             Err(error) => {
                 if !matches!(error, Error::Damaged { .. }) {
@@ -168,6 +175,14 @@ fn worker(
         }
         changed.notify_all();
     }
+}
+
+/// What `all` has of the stages that a stage needs.
+fn of_needs<T: Clone>(stage: &Stage<'_>, all: &BTreeMap<String, T>) -> BTreeMap<String, T> {
+    let needs = stage.needs.iter();
+    needs
+        .filter_map(|need| Some((need.clone(), all.get(need)?.clone())))
+        .collect()
 }
 
 fn panicked(stage: &str, panic: &(dyn std::any::Any + Send)) -> Error {
@@ -186,15 +201,12 @@ fn panicked(stage: &str, panic: &(dyn std::any::Any + Send)) -> Error {
 fn one(
     again: Option<&Again<'_>>,
     stage: &Stage<'_>,
-    needs: &BTreeMap<String, StageDir>,
+    outputs: &BTreeMap<String, Digest>,
+    needs: &dyn Fn() -> BTreeMap<String, StageDir>,
     store: &Store,
     tell: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<StageDir, Error> {
-    let outputs: BTreeMap<String, Digest> = needs
-        .iter()
-        .map(|(name, done)| (name.clone(), done.record.digest()))
-        .collect();
-    let (key, inputs) = key(stage, &outputs);
+    let (key, inputs) = key(stage, outputs);
     let again = again.filter(|again| again.stage == stage.name);
     let again = again.filter(|again| !again.made.load(Ordering::SeqCst));
     match store.stages().state(&stage.name, &key) {
@@ -218,6 +230,7 @@ fn one(
         }
         StageState::Absent => {}
     }
+    let needs = needs();
     // Reading them costs little beside making something of them.
     needs.values().try_for_each(|need| held(store, need))?;
     let log = store
@@ -245,7 +258,7 @@ fn one(
         output: pending.dir(),
         scratch: scratch.path(),
         log: &log,
-        done: needs,
+        done: &needs,
     };
     let result = (stage.recipe)(&work);
     if process::interrupted() {

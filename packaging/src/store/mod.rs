@@ -35,7 +35,7 @@ mod stages;
 mod targets;
 mod tree;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -47,6 +47,7 @@ pub use error::Error;
 use folder::create;
 pub use lock::{Holder, OnWait};
 pub use lustre_files::PathError;
+use lustre_files::Stamp;
 use names::{BESIDE, FOLDERS, READERS};
 pub use names::{LOCK, MARK};
 pub use remove::remove_tree;
@@ -73,6 +74,10 @@ pub struct Store {
     readers: Option<File>,
     /// The folders of stages that this run has read, or made itself, and found as recorded.
     held: Mutex<BTreeSet<PathBuf>>,
+    /// The records of stages that this run has read: each is looked at many times.
+    records: Mutex<BTreeMap<PathBuf, (Stamp, StageRecord)>>,
+    /// What it has read or written of what targets use.
+    uses: Mutex<BTreeMap<PathBuf, (Stamp, Uses)>>,
 }
 
 impl Drop for Store {
@@ -139,6 +144,8 @@ impl Store {
             lock: Mutex::new(None),
             readers: None,
             held: Mutex::default(),
+            records: Mutex::default(),
+            uses: Mutex::default(),
         })
     }
 
@@ -183,6 +190,8 @@ impl Store {
             lock: Mutex::new(None),
             readers: Some(readers),
             held: Mutex::default(),
+            records: Mutex::default(),
+            uses: Mutex::default(),
         };
         if how != Use::Beside && !store.locks(on_wait)? {
             return Ok(None);

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::time::Duration;
 
+use lustre_files::Stamp;
 use serde::{Deserialize, Serialize};
 
 use super::folder::sync_folder;
@@ -286,7 +288,7 @@ impl<'s> StageStore<'s> {
         if fs::symlink_metadata(&path).is_err() {
             return StageState::Absent;
         }
-        let checked = read_record(&path).and_then(|record| {
+        let checked = self.record(&path).and_then(|record| {
             if record.name != name || record.key != *key {
                 return Err(format!("it is stage {}-{}", record.name, record.key));
             }
@@ -378,11 +380,29 @@ impl<'s> StageStore<'s> {
             if !item.file_name().to_str().is_some_and(is_place) {
                 continue;
             }
-            let record = read_record(&path);
+            let record = self.record(&path);
             all.push(Listed { path, record });
         }
         all.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(all)
+    }
+
+    /// The record in a stage's folder. One that is still the file that this run has read is not parsed again.
+    fn record(&self, dir: &Path) -> Result<StageRecord, String> {
+        let known = || self.store.records.lock().unwrap_or_else(PoisonError::into_inner);
+        let stamp = fs::symlink_metadata(dir.join(RECORD)).map(|meta| Stamp::of(&meta));
+        if let (Ok(stamp), Some((read, record))) = (&stamp, known().get(dir))
+            && stamp == read
+        {
+            return Ok(record.clone());
+        }
+        let record = read_record(dir)?;
+        if let Ok(stamp) = stamp
+            && stamp.is_settled()
+        {
+            known().insert(dir.to_owned(), (stamp, record.clone()));
+        }
+        Ok(record)
     }
 
     /// How long each of the stages `names` took the last time that it was made.

@@ -4,8 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
-use lustre_files::advised;
+use lustre_files::{Stamp, advised};
 use rustix::fs::{FlockOperation, flock};
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,14 @@ impl Uses {
         }
     }
 
+    /// Whether all of what [`Uses::stage`] records is so.
+    fn is_stage(&self, name: &str, folder: &str) -> bool {
+        let path = format!("stages/{folder}");
+        self.stages.get(name) == Some(&path)
+            && !self.begun.contains_key(name)
+            && !self.superseded.contains(&path)
+    }
+
     /// The target's lock pins these files, and its trees are in these folders of `git/`.
     pub fn sources(
         &mut self,
@@ -94,6 +103,17 @@ impl Store {
         self.root().join("targets").join(format!("{name}.json"))
     }
 
+    /// The target uses the folder `folder` of `stages/` for the stage `name`, as [`Uses::stage`] has it.
+    pub fn record_stage(&self, target: &str, name: &str, folder: &str) -> Result<(), Error> {
+        let path = self.uses_place(target);
+        let is_so = |uses: &Uses| uses.is_stage(name, folder);
+        // A run says it of every stage several times. What others have written since has another stamp.
+        if self.known_uses(&path, &stamp(&path), is_so) == Some(true) {
+            return Ok(());
+        }
+        self.record_uses(target, |uses| uses.stage(name, folder))
+    }
+
     /// Changes what is recorded of `target`; nothing is written where nothing changed.
     pub fn record_uses(&self, target: &str, change: impl FnOnce(&mut Uses)) -> Result<(), Error> {
         let path = self.uses_place(target);
@@ -102,11 +122,13 @@ impl Store {
         let held = lustre_files::open_folder(&folder)
             .and_then(|held| Ok(flock(&held, FlockOperation::LockExclusive).map(|()| held)?));
         let _held = held.map_err(|source| PathError::new("lock", &folder, source))?;
+        let read_now = stamp(&path);
         let before = read(&path)?;
         let mut uses = before.clone().unwrap_or_default();
         uses.target = target.to_owned();
         change(&mut uses);
         if before.as_ref() == Some(&uses) {
+            self.knows_uses(path, read_now, uses);
             return Ok(());
         }
         let failed = |source| PathError::new("write", &path, source);
@@ -123,6 +145,26 @@ impl Store {
         Ok(())
     }
 
+    /// What is so of what this run knows to be recorded at `path`; nothing where that has another stamp by `now`.
+    fn known_uses<T>(
+        &self,
+        path: &Path,
+        now: &Option<Stamp>,
+        what: impl FnOnce(&Uses) -> T,
+    ) -> Option<T> {
+        let known = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        let (read, uses) = known.get(path)?;
+        (now.as_ref() == Some(read)).then(|| what(uses))
+    }
+
+    fn knows_uses(&self, path: PathBuf, read: Option<Stamp>, uses: Uses) {
+        // One that was written just now may be written again without another stamp.
+        if let Some(stamp) = read.filter(Stamp::is_settled) {
+            let mut known = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(path, (stamp, uses));
+        }
+    }
+
     /// What is recorded of all targets.
     pub fn all_uses(&self) -> Result<Vec<Uses>, Error> {
         let folder = self.root().join("targets");
@@ -132,6 +174,11 @@ impl Store {
         }
         Ok(all)
     }
+}
+
+/// What tells whether what is at `path` is still what was read.
+fn stamp(path: &Path) -> Option<Stamp> {
+    Some(Stamp::of(&std::fs::symlink_metadata(path).ok()?))
 }
 
 /// What is recorded at `path`, where something is.

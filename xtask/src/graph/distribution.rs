@@ -38,7 +38,7 @@ impl BuildGraph<'_> {
         let mut inputs = recipes::of(name::DISTRIBUTION);
         inputs.push((
             "packages".to_owned(),
-            distro::inputs_digest(&recipe, &self.lock.package)?,
+            distro::inputs_digest(recipe, &self.lock.package)?,
         ));
         if let Some(pin) = &pin {
             if let Some(spec) = &wanted.kernel.spec {

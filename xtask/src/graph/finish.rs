@@ -506,7 +506,11 @@ impl BuildGraph<'_> {
 
     /// The digest of the lock, as its file is.
     pub(super) fn lock_digest(&self) -> Result<String, Failure> {
-        Ok(Digest::of_bytes(self.lock.to_toml()?.as_bytes()).to_string())
+        if let Some(digest) = self.known.lock.get() {
+            return Ok(digest.clone());
+        }
+        let digest = Digest::of_bytes(self.lock.to_toml()?.as_bytes()).to_string();
+        Ok(self.known.lock.get_or_init(|| digest).clone())
     }
 }
 
