@@ -2,7 +2,7 @@
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// What tells a file from any other, and from itself after somebody wrote into it. Nobody can set the time of the last change, so two equal
 /// stamps are of the same content, where the first [settled](Stamp::is_settled).
@@ -15,9 +15,8 @@ pub struct Stamp {
     changed: (i64, i64),
 }
 
-/// For how long two changes of a file may have the same time (seconds): file systems keep it in steps, and those of the network by another
-/// clock.
-const STEP: i64 = 2;
+/// For how long two changes of a file may have the same time: file systems keep it in steps of some milliseconds.
+const STEP: Duration = Duration::from_millis(100);
 
 impl Stamp {
     /// That of a file, by what the file system says of it.
@@ -34,15 +33,17 @@ impl Stamp {
     /// Whether the last change was so long ago that another one would have another time.
     pub fn is_settled(&self) -> bool {
         let now = SystemTime::now().duration_since(UNIX_EPOCH);
-        let now = now.map_or(0, |since| since.as_secs().cast_signed());
-        self.changed.0 < now - STEP
+        let then = Duration::new(
+            u64::try_from(self.changed.0).unwrap_or_default(),
+            u32::try_from(self.changed.1).unwrap_or_default(),
+        );
+        now.is_ok_and(|now| then + STEP < now)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs::{self, File, FileTimes};
-    use std::time::Duration;
 
     use super::*;
 

@@ -7,6 +7,7 @@
 
 pub mod compat;
 pub mod comps;
+pub mod digests;
 pub mod earlier;
 pub mod files;
 pub mod history;

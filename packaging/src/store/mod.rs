@@ -28,12 +28,14 @@ mod folder;
 mod lock;
 mod mark;
 mod names;
+mod record;
 mod remove;
 mod replaced;
 mod runs;
 mod stages;
 mod targets;
 mod tree;
+mod uses;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -50,11 +52,12 @@ pub use lustre_files::PathError;
 use lustre_files::Stamp;
 use names::{BESIDE, FOLDERS, READERS};
 pub use names::{LOCK, MARK};
+pub use record::StageRecord;
 pub use remove::remove_tree;
-pub use stages::{Listed, PendingStage, RECORD, StageDir, StageRecord, StageState, StageStore};
-pub use targets::Uses;
+pub use stages::{Listed, PendingStage, RECORD, StageDir, StageState, StageStore};
 pub use tree::{Entry, EntryKind, digest_entries, list_tree, tree_digest};
 pub(crate) use tree::{entry, walk};
+pub use uses::Uses;
 
 /// An opened store.
 #[derive(Debug)]

@@ -10,52 +10,18 @@ use std::path::{Path, PathBuf};
 use std::sync::PoisonError;
 use std::time::Duration;
 
-use lustre_files::Stamp;
-use serde::{Deserialize, Serialize};
-
 use super::folder::sync_folder;
 use super::names::{is_name, is_place, place_name};
+use super::record::StageRecord;
 use super::tree::still_there;
-use super::{
-    Digest, Entry, EntryKind, Error, PathError, Store, TempDir, digest_entries, list_tree, replaced,
-};
+use super::{Digest, Entry, EntryKind, Error, PathError, Store, TempDir, list_tree, replaced};
+use lustre_files::Stamp;
 
 /// The name of a stage's record in its folder.
 pub const RECORD: &str = "stage.json";
 
 /// The name of the list of what is in the folders of a stage that are recorded as one.
 const CONTENTS: &str = "stage.contents";
-
-/// What a stage was made from and what came out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StageRecord {
-    /// The stage: "kernel", "lustre".
-    pub name: String,
-    /// The digest of all it depends on.
-    pub key: Digest,
-    /// What it depends on, by name, as digests or short values: what `plan` compares to say why a stage would run.
-    pub inputs: BTreeMap<String, String>,
-    /// What came out, without the record itself.
-    pub outputs: Vec<Entry>,
-    /// When it began, in seconds since 1970.
-    pub started: u64,
-    /// How long it took, in milliseconds.
-    pub milliseconds: u64,
-    /// Its log, where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub log: Option<PathBuf>,
-    /// The digest of the list of what is in the folders that are recorded as one, where there are such. It is no part of
-    /// [`StageRecord::digest`]: such a folder is not the same twice.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contents: Option<Digest>,
-}
-
-impl StageRecord {
-    /// The digest of the outputs: what a stage that takes them as input depends on.
-    pub fn digest(&self) -> Digest {
-        digest_entries(&self.outputs)
-    }
-}
 
 /// A stage that is being made.
 #[derive(Debug)]
@@ -389,7 +355,12 @@ impl<'s> StageStore<'s> {
 
     /// The record in a stage's folder. One that is still the file that this run has read is not parsed again.
     fn record(&self, dir: &Path) -> Result<StageRecord, String> {
-        let known = || self.store.records.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = || {
+            self.store
+                .records
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
         let stamp = fs::symlink_metadata(dir.join(RECORD)).map(|meta| Stamp::of(&meta));
         if let (Ok(stamp), Some((read, record))) = (&stamp, known().get(dir))
             && stamp == read
