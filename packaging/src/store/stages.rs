@@ -281,6 +281,30 @@ impl<'s> StageStore<'s> {
         Ok(())
     }
 
+    /// As [`StageStore::check`], of what is in `folder` alone, for who reads nothing else.
+    pub fn check_folder(&self, stage: &StageDir, folder: &str) -> Result<(), String> {
+        let is_whole = |entry: &Entry| matches!(entry.kind, EntryKind::Folder { .. });
+        if self.store.has_held(&stage.path) || stage.record.outputs.iter().any(is_whole) {
+            return self.check(stage);
+        }
+        let within = |path: &str| {
+            let rest = path.strip_prefix(folder);
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        let recorded = stage.record.outputs.iter();
+        let recorded = recorded.filter(|entry| within(&entry.path)).cloned();
+        let found = list_tree(&stage.path.join(folder)).map_err(|error| error.to_string())?;
+        let here = found.into_iter().map(|inner| Entry {
+            path: format!("{folder}/{}", inner.path),
+            kind: inner.kind,
+        });
+        let here: Vec<Entry> = here.collect();
+        match first_difference(&recorded.collect::<Vec<_>>(), &here) {
+            Some(what) => Err(what),
+            None => Ok(()),
+        }
+    }
+
     fn read_all(&self, stage: &StageDir) -> Result<(), String> {
         let StageDir { path, record } = stage;
         let whole: Vec<(&str, Digest)> = record
