@@ -79,7 +79,7 @@ impl BuildGraph<'_> {
                     (None, None) => return Err("there is no source of the kernel".into()),
                 };
                 let key = distro::build(
-                    &recipe,
+                    recipe,
                     &distro::Inputs {
                         pins: &self.lock.package,
                         debs: &debs,

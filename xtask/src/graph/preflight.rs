@@ -61,7 +61,7 @@ impl BuildGraph<'_> {
                         texts.push(self.spec_input("kernel-config", fragment)?);
                     }
                 }
-                distro::inputs_digest(&recipe, &self.lock.package)?
+                distro::inputs_digest(recipe, &self.lock.package)?
             }
             DistributionKind::Repositories => {
                 if let Some(pin) = &pin {
