@@ -21,6 +21,7 @@ use lustre_packaging::stage::{Recipe, Stage};
 use lustre_packaging::store::StageDir;
 use lustre_packaging::target::{self, Target};
 use lustre_packaging::{host, sandbox};
+use lustre_repository::digests::Digests;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Check, Outcome as Result_, StaticInput};
 
@@ -418,6 +419,7 @@ fn checks<'s>(
     let measure = Measure::of(&context.target)?;
     let Signatures {
         checks: mut all,
+        digests,
         published,
         read_on,
         trusted,
@@ -434,6 +436,7 @@ fn checks<'s>(
         target: &measure.target,
         repo_file: &measure.repo_file,
         public_key: &published,
+        digests: &digests,
         logs: &context.store.logs_dir(),
         confine: sandbox::looking,
     }));
@@ -467,6 +470,7 @@ fn contents(
         target: &context.target.name,
         repo_file: &repo_file(&context.target)?,
         public_key,
+        digests: &Digests::default(),
         logs: &context.store.logs_dir(),
         confine: sandbox::looking,
     });

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use lustre_packaging::sandbox;
+use lustre_repository::digests::Digests;
 use lustre_repository::proof::{self, Check, StaticInput};
 
 use super::expected::Expected;
@@ -33,8 +34,8 @@ pub fn checks(
     limits: Limits,
 ) -> anyhow::Result<Checked> {
     let measure = Measure::of(&context.target)?;
-    let (mut checked, published) = signed(context, dist, &measure, expected, limits, NOT_ASKED)?;
-    let Some(published) = published else {
+    let (mut checked, read) = signed(context, dist, &measure, expected, limits, NOT_ASKED)?;
+    let Some((published, digests)) = read else {
         return Ok(checked);
     };
     let (target, base) = match base(context)? {
@@ -49,6 +50,7 @@ pub fn checks(
         target: &measure.target,
         repo_file: &measure.repo_file,
         public_key: &published,
+        digests: &digests,
         logs: &context.store.logs_dir(),
         confine: sandbox::looking,
     };
@@ -84,8 +86,8 @@ pub fn as_published(
             });
         }
     };
-    let (mut checked, published) = signed(context, dist, &measure, expected, limits, AS_PUBLISHED)?;
-    let Some(published) = published else {
+    let (mut checked, read) = signed(context, dist, &measure, expected, limits, AS_PUBLISHED)?;
+    let Some((published, digests)) = read else {
         return Ok(checked);
     };
     let input = StaticInput {
@@ -95,6 +97,7 @@ pub fn as_published(
         target: &measure.target,
         repo_file: &measure.repo_file,
         public_key: &published,
+        digests: &digests,
         logs: &logs,
         confine: sandbox::looking,
     };
@@ -110,7 +113,7 @@ pub fn as_published(
     Ok(checked)
 }
 
-/// The checks of who made it; and its key, where what is signed may be looked into. The others are left, with `why`.
+/// The checks of who made it; and its key and what its files are, where what is signed may be looked into. The others are left, with `why`.
 fn signed(
     context: &Context,
     dist: &Path,
@@ -118,13 +121,14 @@ fn signed(
     expected: &Expected,
     limits: Limits,
     why: &str,
-) -> anyhow::Result<(Checked, Option<String>)> {
+) -> anyhow::Result<(Checked, Option<(String, Digests)>)> {
     let Signatures {
         checks: made,
+        digests,
         published,
         read_on,
         ..
     } = signatures(context, dist, measure, expected, limits)?;
     let left = not_installed(why);
-    Ok((Checked { made, left }, read_on.then_some(published)))
+    Ok((Checked { made, left }, read_on.then_some((published, digests))))
 }
