@@ -130,5 +130,8 @@ fn signed(
         ..
     } = signatures(context, dist, measure, expected, limits)?;
     let left = not_installed(why);
-    Ok((Checked { made, left }, read_on.then_some((published, digests))))
+    Ok((
+        Checked { made, left },
+        read_on.then_some((published, digests)),
+    ))
 }
