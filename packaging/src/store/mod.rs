@@ -47,6 +47,7 @@ pub use error::Error;
 use folder::create;
 pub use lock::{Holder, OnWait};
 pub use lustre_files::PathError;
+pub use mark::store_around;
 use names::{BESIDE, FOLDERS, READERS};
 pub use names::{LOCK, MARK};
 pub use remove::remove_tree;
