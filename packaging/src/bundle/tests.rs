@@ -495,7 +495,7 @@ fn what_is_hidden_is_found_and_what_is_something_else_is_told() {
     assert!(used(&more).contains("something is behind the last member"));
 
     // Other archives and other files.
-    let mut release = Archive::create(&world.at("release")).unwrap();
+    let mut release = Archive::create(&world.at("release"), 0).unwrap();
     let digest = Digest::of_bytes(b"text");
     release
         .add(
