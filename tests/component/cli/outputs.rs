@@ -354,7 +354,8 @@ fn every_command_that_writes_a_folder_judges_its_name_before_any_work() {
             "{ran:?}"
         );
     }
-    for command in FILES {
+    // A key is written into a new file of its own name.
+    for command in &FILES[..2] {
         let home = Home::new();
         let ran = home.run(&[command, &[long.as_str()]].concat());
         assert_eq!(ran.code, 2, "{command:?}: {ran:?}");
