@@ -357,7 +357,7 @@ fn every_command_that_writes_a_folder_judges_its_name_before_any_work() {
     // A key is written into a new file of its own name.
     for command in &FILES[..2] {
         let home = Home::new();
-        let ran = home.run(&[command, &[long.as_str()]].concat());
+        let ran = home.run(&[*command, &[long.as_str()]].concat());
         assert_eq!(ran.code, 2, "{command:?}: {ran:?}");
         assert!(
             ran.stderr.contains("give a shorter one"),
