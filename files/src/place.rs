@@ -111,7 +111,12 @@ pub fn can_be_made(out: &Path) -> Result<(), Advised> {
         .prefix(".lustre-repo-")
         .tempdir_in(&above)
         .and_then(tempfile::TempDir::close)
-        .map_err(|error| format!("cannot write to {}: {error}", shown(&above)).into())
+        .map_err(|error| {
+            advised(
+                format!("cannot write to {}: {error}", shown(&above)),
+                "give a place that can be written to",
+            )
+        })
 }
 
 /// The nearest folder above `out` that is there, and the names from that of `out` up to it.

@@ -71,7 +71,8 @@ fn bound_processor_time(child: &Child, seconds: u64) {
     }
 }
 
-fn capture_with_input(command: &mut Command, input: &[u8]) -> Result<Output, Error> {
+/// As [`capture`], with `input` on its standard input.
+pub fn capture_with_input(command: &mut Command, input: &[u8]) -> Result<Output, Error> {
     capture_child(command, input, |_| {})
 }
 

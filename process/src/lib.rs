@@ -17,13 +17,15 @@ pub mod secrets;
 mod shown;
 mod table;
 
-pub use capture::{Bounded, capture, capture_bounded, output, output_with_input};
+pub use capture::{
+    Bounded, capture, capture_bounded, capture_with_input, output, output_with_input,
+};
 pub use error::Error;
 pub use interruption::{interrupt, interrupted, kill, ourselves};
 pub use log::{begin_log, log_file, tail};
 pub use orphans::adopt_orphans;
 pub use run::{Ended, lines, run_logged, status, watch, with_child};
-pub use secrets::command;
+pub use secrets::{command, with_tokens};
 
 #[cfg(test)]
 mod tests;

@@ -30,6 +30,14 @@ pub const PASSPHRASE_FILE_VARIABLE: &str = "LUSTRE_REPO_KEY_PASSPHRASE_FILE";
 /// The variables that hold secrets.
 pub(crate) const VARIABLES: [&str; 2] = [KEY_VARIABLE, PASSPHRASE_VARIABLE];
 
+/// The variables by which the programs of a forge get a token. We read none of them, and only those programs get them ([`with_tokens`]).
+const TOKENS: [&str; 4] = [
+    "GH_TOKEN",
+    "GITHUB_TOKEN",
+    "GH_ENTERPRISE_TOKEN",
+    "GITHUB_ENTERPRISE_TOKEN",
+];
+
 /// What the file is called in which they are handed over.
 const NAME: &str = "lustre-repo-secrets";
 
@@ -59,7 +67,7 @@ pub fn take() -> io::Result<()> {
     if let Some(name) = arguments.next() {
         command.arg0(name);
     }
-    Err(exec(command.args(arguments), &values))
+    Err(exec(with_tokens(command.args(arguments)), &values))
 }
 
 /// The secret of the variable `name`, where it was set to anything: what [`take`] took, else what the environment has.
@@ -74,7 +82,7 @@ pub fn value(name: &str) -> Option<Zeroizing<Vec<u8>>> {
 
 /// Becomes `command`, which becomes this very program again: it gets the secrets. Comes back only with an error.
 pub fn become_again(command: &mut Command) -> io::Error {
-    exec(command, TAKEN.get().map_or(&[], Vec::as_slice))
+    exec(with_tokens(command), TAKEN.get().map_or(&[], Vec::as_slice))
 }
 
 /// Has `command`, which becomes this very program again, find the secrets at its standard input, which is empty when it has read them.
@@ -194,6 +202,14 @@ fn unpacked(file: &mut File) -> io::Result<Values> {
         .collect())
 }
 
+/// Has `command`, which talks to a forge, or becomes this very program again, find the tokens in its environment as we do in ours.
+pub fn with_tokens(command: &mut Command) -> &mut Command {
+    let there = TOKENS
+        .iter()
+        .filter_map(|name| Some((name, env::var_os(name)?)));
+    command.envs(there)
+}
+
 /// A command that runs `program`, without the variables that hold secrets.
 #[allow(
     clippy::disallowed_methods,
@@ -201,7 +217,7 @@ fn unpacked(file: &mut File) -> io::Result<Values> {
 )]
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
-    for secret in VARIABLES {
+    for secret in VARIABLES.iter().chain(&TOKENS) {
         command.env_remove(secret);
     }
     command

@@ -12,6 +12,10 @@ mod client;
 mod disks;
 #[path = "publish/faults.rs"]
 mod faults;
+#[path = "publish/github.rs"]
+mod github;
+#[path = "publish/github_releases.rs"]
+mod github_releases;
 #[path = "publish/kills.rs"]
 mod kills;
 #[path = "publish/places.rs"]

@@ -317,7 +317,7 @@ pub enum Command {
                             cargo xtask verify --reproducible /srv/repo/rehearsal   build it again, compare with that"
     )]
     Verify(VerifyArgs),
-    /// Put a proven repository where clients read it: a folder, a place for rsync, an object store.
+    /// Put a proven repository where clients read it: a folder, a place for rsync, an object store, GitHub.
     #[command(
         after_help = "Examples:\n  cargo xtask publish --dry-run /srv/www/lustre      list what would be sent, replaced and removed\n  \
                             cargo xtask publish --target rocky-9.6 rsync://mirror.example.org/lustre/9.6\n  \
@@ -325,6 +325,7 @@ pub enum Command {
                             cargo xtask publish --check install /srv/www/lustre    and install from its URL, in a clean chroot\n  \
                             cargo xtask publish s3://BUCKET/lustre             with rclone, and the variables of AWS\n  \
                             cargo xtask publish rclone:REMOTE:PATH             with a remote of rclone's configuration\n  \
+                            cargo xtask publish github:OWNER/NAME              its pages, and its releases where the target has assets_url\n  \
                             cargo xtask publish --staging /srv/www/lustre      beside what clients read, to be tested first\n\n\
                             Clients can read it at any moment. Interrupted, run it again. Ends with 3 where the proofs of the repository do \
                             not hold, and nothing is sent; or where clients do not see it at its URL afterwards. See docs/releases.md."
@@ -442,6 +443,25 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_folder_of_the_compiler_cache_is_no_package() {
+        for (line, folder) in [
+            (&["build", "--ccache", "e2fsprogs"][..], None),
+            (
+                &["build", "--ccache=/srv/cache", "e2fsprogs"],
+                Some("/srv/cache"),
+            ),
+        ] {
+            let line = ["cargo xtask"].iter().chain(line);
+            let matches = Cli::command().get_matches_from(line);
+            let Command::Build(arguments) = Cli::of_matches(&matches).unwrap().command else {
+                panic!("another command");
+            };
+            assert_eq!(arguments.packages, ["e2fsprogs"]);
+            assert_eq!(arguments.target.ccache, Some(folder.map(Into::into)));
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@
 //! apt/                apt's lists and archives
 //! logs/               logs
 //! second/             a second build, to be compared with the first
+//! ccache/             what was compiled with --ccache
 //! tmp/                everything unfinished, by run (runs), and stages that were replaced (replaced)
 //! ```
 //!
@@ -48,10 +49,14 @@ use folder::create;
 pub use lock::{Holder, OnWait};
 pub use lustre_files::PathError;
 pub use mark::store_around;
-use names::{BESIDE, FOLDERS, READERS};
+use names::{BESIDE, FOLDERS, READERS, SELDOM};
 pub use names::{LOCK, MARK};
 pub use remove::remove_tree;
-pub use stages::{Listed, PendingStage, RECORD, StageDir, StageRecord, StageState, StageStore};
+pub(crate) use stages::Reserved;
+pub(crate) use stages::first_difference;
+pub use stages::{
+    Listed, PendingStage, RECORD, StageDir, StageRecord, StageState, StageStore, Taken,
+};
 pub use targets::Uses;
 pub use tree::{Entry, EntryKind, digest_entries, list_tree, tree_digest};
 pub(crate) use tree::{entry, walk};
@@ -210,7 +215,7 @@ impl Store {
     }
 
     fn begin(&self) -> Result<(), Error> {
-        for folder in FOLDERS.iter().filter(|folder| **folder != "second") {
+        for folder in FOLDERS.iter().filter(|folder| !SELDOM.contains(folder)) {
             create(&self.root.join(folder))?;
         }
         create(&self.root.join("files/sha256"))?;
@@ -274,6 +279,11 @@ impl Store {
     /// What was seen of repositories when they were looked at last.
     pub fn watch_dir(&self) -> PathBuf {
         self.root.join("watch")
+    }
+
+    /// What was compiled with a compiler cache.
+    pub fn ccache_dir(&self) -> PathBuf {
+        self.root.join("ccache")
     }
 
     /// Logs.

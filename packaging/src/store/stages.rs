@@ -24,6 +24,19 @@ pub const RECORD: &str = "stage.json";
 /// The name of the list of what is in the folders of a stage that are recorded as one.
 const CONTENTS: &str = "stage.contents";
 
+/// What in a stage's folder is none of its outputs.
+pub(crate) struct Reserved;
+
+impl Reserved {
+    /// Whether the path in a stage's folder is such a thing.
+    pub(crate) fn is(path: &Path) -> bool {
+        [RECORD, CONTENTS]
+            .iter()
+            .any(|name| path == Path::new(name))
+            || path.components().any(|part| part.as_os_str() == ".git")
+    }
+}
+
 /// What a stage was made from and what came out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageRecord {
@@ -46,6 +59,21 @@ pub struct StageRecord {
     /// [`StageRecord::digest`]: such a folder is not the same twice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contents: Option<Digest>,
+    /// Where it was made, if not here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub taken: Option<Taken>,
+    /// Whether it was compiled with a cache.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub compiler_cache: bool,
+}
+
+/// That a stage was not made here, but taken from a shared store.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Taken {
+    /// Where the shared store is, without a password.
+    pub from: String,
+    /// The fingerprint of the key that signed it.
+    pub signer: String,
 }
 
 impl StageRecord {
@@ -409,7 +437,7 @@ impl<'s> StageStore<'s> {
 }
 
 /// What of the entries recorded is not so any more, or what is there besides.
-fn first_difference(recorded: &[Entry], here: &[Entry]) -> Option<String> {
+pub(crate) fn first_difference(recorded: &[Entry], here: &[Entry]) -> Option<String> {
     let sorted: BTreeMap<&str, &Entry> = here.iter().map(|e| (e.path.as_str(), e)).collect();
     for entry in recorded {
         match sorted.get(entry.path.as_str()) {

@@ -4,9 +4,11 @@
 //! - `names`: what is called how at the destination.
 //! - `place`: where to.
 //! - `release`: the files of a repository, and what they are for.
+//! - `forge`: what a forge takes, on its pages and as assets of its releases.
 //! - `way`: what somebody put where a release has to lie.
 //! - `plan`: from both sides to a list of steps; `staging`: the same for a release that only some clients read, until it is promoted.
 
+mod forge;
 mod names;
 mod place;
 mod plan;
@@ -14,9 +16,10 @@ mod release;
 mod staging;
 mod way;
 
+pub use forge::{Listed, NotSo, TooMuch, Uploads, assets_fit, pages_fit, published_has, uploads};
 pub use names::{CURRENT, HOME, PARTIAL, STAGING};
 pub use place::{BadPlace, Place};
 pub use plan::{Found, Listing, Origin, Plan, Put, Shape, State, Step, There, plan, there};
-pub use release::{File, Release, is_id};
+pub use release::{File, Release, is_id, is_package};
 pub use staging::{NotPromoted, NotStaged, promote, stage, staged, staged_at};
 pub use way::{InTheWay, above, called_by_content, folder_of, leads_to, only_its_own};

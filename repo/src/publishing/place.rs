@@ -19,6 +19,12 @@ pub enum Place {
         /// Whether it is S3 by the variables of AWS, and not a remote of rclone's own configuration.
         s3: bool,
     },
+    /// A repository of a forge whose pages are served: `github:OWNER/NAME`.
+    GitHub {
+        owner: String,
+        /// The repository's own name.
+        name: String,
+    },
 }
 
 /// What can be no place.
@@ -26,7 +32,7 @@ pub enum Place {
 #[error(
     "cannot publish to `{}`: {why}{}",
     text.escape_debug(),
-    help!("give a folder, rsync://HOST/MODULE/PATH, HOST:PATH, s3://BUCKET/PATH or rclone:REMOTE:PATH")
+    help!("give a folder, rsync://HOST/MODULE/PATH, HOST:PATH, s3://BUCKET/PATH, rclone:REMOTE:PATH or github:OWNER/NAME")
 )]
 pub struct BadPlace {
     text: String,
@@ -83,6 +89,17 @@ impl Place {
                 s3: false,
             });
         }
+        if let Some(rest) = text.strip_prefix("github:") {
+            return match rest.split_once('/') {
+                Some((owner, name)) if is_owner(owner) && is_repository(name) => Ok(Self::GitHub {
+                    owner: owner.to_owned(),
+                    name: name.to_owned(),
+                }),
+                _ => Err(bad(
+                    "behind `github:`, OWNER/NAME has to be the name of a repository",
+                )),
+            };
+        }
         if let Some(rest) = text.strip_prefix("rsync://") {
             let (host, path) = rest.split_once('/').unwrap_or((rest, ""));
             if !is_host(host) {
@@ -125,12 +142,13 @@ impl Place {
         Ok(Self::Folder(Path::new(text).to_owned()))
     }
 
-    /// Which program it takes, if any.
-    pub const fn program(&self) -> Option<&'static str> {
+    /// What the programs that it takes are for, as the table of the host's tools has it; none where it takes none.
+    pub const fn tools(&self) -> Option<&'static str> {
         match self {
             Self::Folder(_) => None,
-            Self::Rsync(_) => Some("rsync"),
-            Self::Store { .. } => Some("rclone"),
+            Self::Rsync(_) => Some("publish-rsync"),
+            Self::Store { .. } => Some("publish-store"),
+            Self::GitHub { .. } => Some("publish-github"),
         }
     }
 }
@@ -144,6 +162,7 @@ impl fmt::Display for Place {
                 write!(f, "s3://{}", remote.trim_start_matches(":s3:"))
             }
             Self::Store { remote, s3: false } => write!(f, "rclone:{remote}"),
+            Self::GitHub { owner, name } => write!(f, "github:{owner}/{name}"),
         }
     }
 }
@@ -161,6 +180,20 @@ fn inner(path: &str) -> Option<&str> {
 fn is_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
     !name.is_empty() && !name.starts_with(['-', '.']) && name.chars().all(plain)
+}
+
+/// A name of a user or an organization.
+fn is_owner(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
+    is_name(name) && name.len() <= 39 && name.chars().all(plain)
+}
+
+/// A name of a repository: without the end that its address has for git.
+fn is_repository(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-._".contains(c);
+    let is_dots = name.chars().all(|c| c == '.');
+    let begins = !name.starts_with('-');
+    begins && !is_dots && name.len() <= 100 && name.chars().all(plain) && !name.ends_with(".git")
 }
 
 /// `[USER@]HOST[:PORT]`, of letters that no shell and no ssh takes for anything else.
@@ -222,6 +255,13 @@ mod tests {
             ("s3://bucket", store(":s3:bucket", true)),
             ("rclone:azure:box/a", store("azure:box/a", false)),
             ("rclone:disk:/srv/a", store("disk:/srv/a", false)),
+            (
+                "github:some-owner/.a_b-c.d",
+                Place::GitHub {
+                    owner: "some-owner".to_owned(),
+                    name: ".a_b-c.d".to_owned(),
+                },
+            ),
         ] {
             assert_eq!(Place::parse(text), Ok(place), "{text}");
         }
@@ -257,6 +297,19 @@ mod tests {
             "rclone::s3,secret_access_key=x:bucket",
             "rclone:-x:bucket",
             "rclone:disk:/",
+            "github:owner",
+            "github:owner/",
+            "github:/name",
+            "github:owner/name/",
+            "github:owner/name/folder",
+            "github:owner/..",
+            "github:owner/-name",
+            "github:owner/name.git",
+            "github:-owner/name",
+            "github:own.er/name",
+            "github:user:secret@owner/name",
+            "github:owner/na me",
+            "github:owner/name?x",
             "a\nb",
         ] {
             let error = Place::parse(text).unwrap_err().to_string();

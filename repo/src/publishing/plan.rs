@@ -143,6 +143,22 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Without the files that are there as they have to be: where all of it is switched in one step, none has to be put once more.
+    #[must_use]
+    pub fn without(mut self, listing: &Listing) -> Self {
+        for step in &mut self.steps {
+            if let Step::Put(puts) = step {
+                puts.retain(|put| {
+                    let there = listing.get(&put.path);
+                    !matches!(there, Some(Found::File { sha256, .. }) if sha256.as_ref() == Some(&put.sha256))
+                });
+            }
+        }
+        self.steps
+            .retain(|step| !matches!(step, Step::Put(puts) if puts.is_empty()));
+        self
+    }
+
     /// All files that are sent.
     pub fn sent(&self) -> impl Iterator<Item = &Put> {
         self.steps.iter().flat_map(|step| match step {

@@ -79,7 +79,7 @@ pub fn is_id(name: &str) -> bool {
 }
 
 /// Whether it is a package: those of several releases lie in one folder.
-pub(super) fn is_package(path: &str) -> bool {
+pub fn is_package(path: &str) -> bool {
     let of_assets = path.starts_with(assets::FOLDER);
     !of_assets && within(path, "Packages").is_some_and(|name| name.ends_with(".rpm"))
 }

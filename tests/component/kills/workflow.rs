@@ -84,6 +84,11 @@ impl Runner {
             .into_iter()
             .find(|(name, _)| name == job)
             .unwrap();
+        // Not the step for a place at GitHub.
+        let steps = text.split("\n      - ");
+        let steps =
+            steps.filter(|step| !step.contains("if: startsWith(vars.PUBLISH_TO, 'github:')\n"));
+        let text = steps.collect::<Vec<_>>().join("\n      - ");
         let found = lines(&text).into_iter().map(|line| {
             line.replace("${{ matrix.builder }}", builder)
                 .replace("${{ matrix.jobs }}", "2")

@@ -127,23 +127,39 @@ impl Watch {
 }
 
 /// A dnf that remembers what it read.
-pub struct Dnf(tempfile::TempDir);
+pub struct Dnf {
+    folder: tempfile::TempDir,
+    /// Options of its repository, where it reads that through a proxy.
+    more: Vec<String>,
+}
 
 impl Dnf {
     pub fn new() -> Self {
-        Self::with_key(&public_key())
+        Self::of(&public_key(), &[])
     }
 
     /// One that accepts this key.
     pub fn with_key(key: &str) -> Self {
+        Self::of(key, &[])
+    }
+
+    /// With these options of its repository, which name a proxy.
+    pub fn through(more: &[String]) -> Self {
+        Self::of(&public_key(), more)
+    }
+
+    fn of(key: &str, more: &[String]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::write(folder.path().join("key.asc"), key).unwrap();
-        Self(folder)
+        Self {
+            folder,
+            more: more.to_vec(),
+        }
     }
 
     fn command(&self, url: &str) -> Command {
-        let folder = self.0.path().display();
-        let config = self.0.path().join("dnf.conf");
+        let folder = self.folder.path().display();
+        let config = self.folder.path().join("dnf.conf");
         let text = format!(
             "[main]\ncachedir={folder}/cache\npersistdir={folder}/persist\nlogdir={folder}/log\nreposdir={folder}/none\n"
         );
@@ -162,7 +178,11 @@ impl Dnf {
             .arg(format!("--repofrompath=ours,{url}/x86_64"))
             .args(["--repo=ours", "--setopt=ours.repo_gpgcheck=1"])
             .arg(format!("--setopt=ours.gpgkey=file://{folder}/key.asc"))
-            .env("no_proxy", "*");
+            .args(&self.more);
+        match self.more.is_empty() {
+            true => command.env("no_proxy", "*"),
+            false => command.env_remove("no_proxy").env_remove("NO_PROXY"),
+        };
         command
     }
 
@@ -175,7 +195,7 @@ impl Dnf {
 
     /// Where it installs.
     pub fn root(&self) -> PathBuf {
-        self.0.path().join("root")
+        self.folder.path().join("root")
     }
 
     /// The release of the tool that it sees at `url`, asking whether there is something new.
@@ -209,7 +229,7 @@ impl Dnf {
     pub fn fetches(&self, url: &str, package: &str, version: &str) {
         let mut command = self.command(url);
         command.args(["--setopt=metadata_expire=never", "download"]);
-        let to = self.0.path().join("downloaded");
+        let to = self.folder.path().join("downloaded");
         command.arg(format!("--destdir={}", to.display()));
         let (success, text) = run(command.arg(format!("{package}-{version}")));
         assert!(success, "{text}");
@@ -220,7 +240,7 @@ impl Dnf {
     /// It gets the tool by the metadata that it has, without asking whether there is something new.
     #[track_caller]
     pub fn downloads(&self, url: &str, number: usize) {
-        let to = self.0.path().join("downloaded");
+        let to = self.folder.path().join("downloaded");
         let mut command = self.command(url);
         command.args([
             "--setopt=metadata_expire=never",

@@ -21,7 +21,7 @@ const KILLS: u32 = 50;
 const KILLS_OF_A_STORE: u32 = 20;
 
 /// Starts a command and kills it and all that it started after that time. Whether it was still running, and how long it ran.
-fn killed_at(command: &mut Command, until: Duration) -> (bool, Duration) {
+pub fn killed_at(command: &mut Command, until: Duration) -> (bool, Duration) {
     let mut child = command
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -43,7 +43,7 @@ fn killed_at(command: &mut Command, until: Duration) -> (bool, Duration) {
 }
 
 /// How long a whole run takes, as far as the last one tells: the machine has other things to do, now more and now less of them.
-fn next_guess(took: Duration, killed: bool, ran: Duration) -> Duration {
+pub fn next_guess(took: Duration, killed: bool, ran: Duration) -> Duration {
     match killed {
         true => took.mul_f64(1.02),
         false => took.min(ran),

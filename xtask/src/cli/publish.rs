@@ -27,7 +27,7 @@ pub struct PlaceArgs {
     /// Which target, and how.
     #[command(flatten)]
     pub target: TargetArgs,
-    /// The place: a folder, rsync://HOST/MODULE/PATH, HOST:PATH, s3://BUCKET/PATH or rclone:REMOTE:PATH.
+    /// The place: a folder, rsync://HOST/MODULE/PATH, HOST:PATH, s3://BUCKET/PATH, rclone:REMOTE:PATH or github:OWNER/NAME.
     #[arg(value_name = "TO")]
     pub to: String,
     /// Only list what would be sent, replaced and removed, with sizes.

@@ -4,7 +4,7 @@
 //! - `source`: the repository, looked at once more.
 //! - `own`: the store and a folder for what is fetched.
 //! - `published`: the one that clients read so far, and whether this one follows it.
-//! - `destination`: what a destination does; `folder`, `rsync` and `store` are the three kinds.
+//! - `destination`: what a destination does; `folder`, `rsync`, `store` and `github` are the four kinds.
 //! - `staged`: what is staged there, fetched.
 //! - `client`: what a client sees afterwards; `installs`: that it installs from there.
 //!
@@ -13,6 +13,7 @@
 mod client;
 mod destination;
 mod folder;
+mod github;
 mod installs;
 pub(super) mod own;
 mod published;
@@ -36,6 +37,7 @@ use lustre_repository::sums;
 use client::Seen;
 use destination::Destination;
 use folder::Folder;
+use github::GitHub;
 use own::Own;
 use rsync::Rsync;
 use source::Source;
@@ -55,9 +57,13 @@ use crate::ui;
 /// What is not proven is no error but the answer.
 pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
     let place = parsed(&arguments.place)?;
+    if arguments.staging {
+        can_stage(&place)?;
+    }
     let dist = repository(arguments)?;
     let own = Own::open("publish", &arguments.place.target)?;
-    let destination = destination(&place, Some(&dist))?;
+    // Where it lies at a forge, and what of it, the repository says.
+    let early = destination(&place, Some(&dist))?;
     let expected = prepared(&arguments.place, &place)?;
     let source = match source::proven(&dist, &expected, &own.store.logs_dir())? {
         Ok(source) => source,
@@ -70,6 +76,13 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
         }
     };
     client::can_look(&arguments.place, Some(&dist), &source)?;
+    let destination: Box<dyn Destination> = match (early, &place) {
+        (Some(destination), _) => destination,
+        (None, Place::GitHub { owner, name }) => {
+            Box::new(GitHub::new(owner, name, &arguments.place, &source, &dist)?)
+        }
+        (None, _) => bail!("{place} is no place"),
+    };
     // One at a time where that can be had, from the first look at what is there.
     let _alone = match arguments.place.dry_run {
         true => None,
@@ -78,18 +91,23 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
     let there = published::look(&*destination, own.scratch.path())?;
     follows(&arguments.place, &place, &source, &there)?;
     let mut state = there.state;
-    destination.compare(&source.release, &mut state.listing)?;
+    let release = destination.kept(&source.release);
+    destination.compare(&dist, &release, &mut state.listing)?;
     let shape = destination.shape();
-    let plan = match arguments.staging {
-        false => plan(shape, &source.release, &state),
-        true => stage(shape, &source.release, &state).map_err(|error| {
+    let mut plan = match arguments.staging {
+        false => plan(shape, &release, &state),
+        true => stage(shape, &release, &state).map_err(|error| {
             Advised::of(&format_args!(
                 "cannot stage {} at {place}: {error}",
                 dist.display()
             ))
         })?,
     };
+    if destination.at_once() {
+        plan = plan.without(&state.listing);
+    }
     clear(&*destination, &plan, &source, &mut state.listing, &own)?;
+    destination.fits(&plan).context(NOTHING_SENT)?;
     if !arguments.place.dry_run {
         destination.has_room(plan.sent().filter_map(|put| put.size).sum())?;
     }
@@ -115,8 +133,11 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
 /// What is not proven is no error but the answer.
 pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
     let place = parsed(arguments)?;
+    can_stage(&place)?;
     let own = Own::open("promote", &arguments.target)?;
-    let destination = destination(&place, None)?;
+    let Some(destination) = destination(&place, None)? else {
+        bail!("{place} is no place");
+    };
     let expected = prepared(arguments, &place)?;
     let _alone = match arguments.dry_run {
         true => None,
@@ -171,7 +192,7 @@ pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
     }
     follows(arguments, &place, &source, &there)?;
     let mut state = there.state.clone();
-    destination.compare(&source.release, &mut state.listing)?;
+    destination.compare(&staged.tree, &source.release, &mut state.listing)?;
     staged.know(&*destination, &source.release, &mut state.listing);
     let plan =
         publishing::promote(destination.shape(), &source.release, &state).map_err(|error| {
@@ -198,6 +219,9 @@ pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
     work.done(&source)
 }
 
+/// What an error says that comes before anything is done.
+const NOTHING_SENT: &str = "nothing was sent";
+
 /// That nothing is in the way of the plan, and nothing in the folder of the release that would be public with it and is none of it.
 fn clear(
     destination: &dyn Destination,
@@ -206,7 +230,6 @@ fn clear(
     listing: &mut Listing,
     own: &Own,
 ) -> anyhow::Result<()> {
-    const NOTHING_SENT: &str = "nothing was sent";
     plan.judge(listing).context(NOTHING_SENT)?;
     if destination.shape() == Shape::Flat {
         return Ok(());
@@ -234,15 +257,25 @@ fn parsed(arguments: &PlaceArgs) -> Result<Place, Usage> {
     Place::parse(&arguments.to).map_err(|error| Usage::new(Advised::of(&error)))
 }
 
+/// That a release can be staged there.
+fn can_stage(place: &Place) -> Result<(), Usage> {
+    match place {
+        Place::GitHub { .. } => Err(Usage::new(advised(
+            format!(
+                "nothing can be staged at {place}: what is not published there is read by nobody but those who may write to it"
+            ),
+            "publish to another repository of GitHub, or to another place, to test it; or publish it without --staging",
+        ))),
+        Place::Folder(_) | Place::Rsync(_) | Place::Store { .. } => Ok(()),
+    }
+}
+
 /// Looks at the rest of the command line and for the programs that it takes; gives which key is expected.
 fn prepared(arguments: &PlaceArgs, place: &Place) -> anyhow::Result<Expected> {
     if let Some(url) = &arguments.url {
         client::judge(url)?;
     }
-    let mut tools = Vec::from_iter(place.program().map(|program| match program {
-        "rsync" => "publish-rsync",
-        _ => "publish-store",
-    }));
+    let mut tools = Vec::from_iter(place.tools());
     tools.push("publish");
     if arguments.check == Look::Install {
         tools.push("repo");
@@ -294,16 +327,17 @@ fn repository(arguments: &PublishArgs) -> anyhow::Result<PathBuf> {
     })
 }
 
-/// What is at the place.
-fn destination(place: &Place, dist: Option<&Path>) -> anyhow::Result<Box<dyn Destination>> {
-    Ok(match place {
+/// What is at the place; none where that is not told by its name alone.
+fn destination(place: &Place, dist: Option<&Path>) -> anyhow::Result<Option<Box<dyn Destination>>> {
+    Ok(Some(match place {
         Place::Folder(path) => {
             context::judge_path("the destination", path, &[])?;
             Box::new(Folder::new(path, dist)?)
         }
         Place::Rsync(to) => Box::new(Rsync::new(to)?),
         Place::Store { remote, s3 } => Box::new(ObjectStore::new(remote, *s3)?),
-    })
+        Place::GitHub { .. } => return Ok(None),
+    }))
 }
 
 /// Where the files of a plan are.
@@ -335,9 +369,11 @@ impl Work<'_> {
             self.tell(None)?;
             return Ok(Outcome::Done);
         }
+        self.destination.begin()?;
         for step in &self.plan.steps {
             perform(self.destination, step, &self.files)?;
         }
+        self.destination.end()?;
         let word = if self.staging { "staged" } else { "published" };
         ui::say(&format!(
             "{word} {} {} {}: {}",
@@ -350,7 +386,14 @@ impl Work<'_> {
             true => format!("/{STAGING}"),
             false => String::new(),
         };
-        let seen = client::look(self.arguments, self.from, &below, source, self.own)?;
+        let seen = client::look(
+            self.arguments,
+            self.from,
+            &below,
+            source,
+            self.own,
+            self.destination,
+        )?;
         self.tell(Some(&seen))?;
         Ok(match seen {
             Seen::Broken { .. } => Outcome::Unproven,
@@ -388,9 +431,12 @@ impl Work<'_> {
     fn summary(&self) -> String {
         let plan = self.plan;
         let removed = plan.removed().count();
-        let mut text = match plan.sent().next() {
-            None => "everything was there".to_owned(),
-            Some(_) => format!("{} sent", amount(plan.sent())),
+        let beside = self.destination.beside();
+        let sizes = beside.iter().map(|it| Some(it.size));
+        let sizes: Vec<Option<u64>> = plan.sent().map(|put| put.size).chain(sizes).collect();
+        let mut text = match sizes.is_empty() {
+            true => "everything was there".to_owned(),
+            false => format!("{} sent", amount(sizes.into_iter())),
         };
         if let Some(old) = &plan.replaces {
             let stays = match (self.staging, plan.anew().next()) {
@@ -410,13 +456,14 @@ impl Work<'_> {
     fn tell(&self, seen: Option<&Seen>) -> anyhow::Result<()> {
         let plan = self.plan;
         let removed: Vec<&str> = plan.removed().collect();
+        let beside = self.destination.beside();
         if self.arguments.target.json {
-            let sent: Vec<_> = plan
-                .sent()
-                .map(|put| {
-                    serde_json::json!({ "path": put.path, "size": put.size, "replaces": put.replaces })
-                })
-                .collect();
+            let one = |path: &str, size: Option<u64>, replaces: bool| serde_json::json!({ "path": path, "size": size, "replaces": replaces });
+            let puts = plan.sent();
+            let puts = puts.map(|put| one(&put.path, put.size, put.replaces));
+            let beside = beside.iter();
+            let beside = beside.map(|it| one(&it.path, Some(it.size), it.replaces));
+            let sent: Vec<_> = beside.chain(puts).collect();
             let result = serde_json::json!({
                 "format": FORMAT,
                 "to": self.place.to_string(),
@@ -432,10 +479,16 @@ impl Work<'_> {
             return Ok(());
         }
         if self.arguments.dry_run {
+            let line = |path: &str, bytes: Option<u64>, replaces: bool| {
+                let word = if replaces { "replace" } else { "send" };
+                let bytes = bytes.map_or_else(|| "old".to_owned(), size);
+                ui::print(&format!("{word:8}{bytes:>9}  {path}"));
+            };
+            for it in &beside {
+                line(&it.path, Some(it.size), it.replaces);
+            }
             for put in plan.sent() {
-                let word = if put.replaces { "replace" } else { "send" };
-                let bytes = put.size.map_or_else(|| "old".to_owned(), size);
-                ui::print(&format!("{word:8}{bytes:>9}  {}", put.path));
+                line(&put.path, put.size, put.replaces);
             }
             for path in removed {
                 ui::print(&format!("remove            {path}"));
@@ -459,7 +512,10 @@ const FORMAT: u32 = 1;
 fn perform(destination: &dyn Destination, step: &Step, files: &Files<'_>) -> anyhow::Result<()> {
     match step {
         Step::Put(puts) => {
-            ui::say(&format!("sending {}", amount(puts.iter())));
+            ui::say(&format!(
+                "sending {}",
+                amount(puts.iter().map(|put| put.size))
+            ));
             let with_source: Vec<(PathBuf, &Put)> = puts
                 .iter()
                 .map(|put| match &put.origin {
@@ -506,11 +562,11 @@ fn complete(destination: &dyn Destination, wanted: &BTreeMap<String, u64>) -> an
     }
 }
 
-fn amount<'p>(puts: impl Iterator<Item = &'p Put>) -> String {
+fn amount(sizes: impl Iterator<Item = Option<u64>>) -> String {
     let (mut files, mut bytes) = (0, 0);
-    for put in puts {
+    for size in sizes {
         files += 1;
-        bytes += put.size.unwrap_or_default();
+        bytes += size.unwrap_or_default();
     }
     format!("{files} files, {}", size(bytes))
 }

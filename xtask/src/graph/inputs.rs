@@ -32,6 +32,8 @@ pub struct BuildGraph<'a> {
     pub specs: PathBuf,
     /// How many jobs may run at a time.
     pub jobs: usize,
+    /// Where a compiler cache keeps what was compiled; none where nothing is compiled with one.
+    pub ccache: Option<PathBuf>,
     /// Lustre's source tree.
     pub lustre: Fetched,
     /// The tree of e2fsprogs, where it is not the archive that the lock pins.

@@ -153,6 +153,7 @@ impl<'a> BuildGraph<'a> {
             store: &context.store,
             specs: specs(),
             jobs: context.jobs,
+            ccache: context.ccache(),
             lustre,
             e2fsprogs,
             kernel,

@@ -26,6 +26,8 @@ fn make(store: &Store, content: &str) -> StageDir {
         milliseconds: 2,
         log: None,
         contents: None,
+        taken: None,
+        compiler_cache: false,
     };
     store.stages().finish(pending, &record).unwrap()
 }

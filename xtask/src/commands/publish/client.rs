@@ -3,8 +3,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, anyhow};
+use anyhow::{Context as _, anyhow, bail};
 use clap::ValueEnum as _;
 use clap::builder::PossibleValue;
 use lustre_files::{advised, apart};
@@ -13,9 +14,11 @@ use lustre_packaging::process;
 use lustre_packaging::sign::PublicKey;
 use lustre_packaging::source::{Downloader, Location, Retry};
 use lustre_packaging::store::Digest;
+use lustre_repository::assets;
 use lustre_repository::layout::Kind;
 use lustre_repository::sums;
 
+use super::destination::Destination;
 use super::installs;
 use super::own::Own;
 use super::source::Source;
@@ -113,12 +116,15 @@ pub fn look(
     below: &str,
     source: &Source,
     own: &Own,
+    destination: &dyn Destination,
 ) -> anyhow::Result<Seen> {
     let seen = match place(arguments, from, source) {
         Err(why) => Seen::NotLooked(why.to_owned()),
         Ok(url) => {
             let url = format!("{}{below}", url.trim_end_matches('/'));
-            match whole(&url, source, own) {
+            match patiently(destination.patience(), || {
+                whole(&url, source, own, destination)
+            })? {
                 Ok(without_dnf) => match installs::installs(arguments, &url, source)? {
                     Ok(()) => Seen::Whole {
                         url,
@@ -161,6 +167,42 @@ pub fn look(
     Ok(seen)
 }
 
+/// Does `look` again and again until it succeeds, or for so long.
+fn patiently<T>(
+    patience: Duration,
+    look: impl Fn() -> anyhow::Result<T>,
+) -> anyhow::Result<anyhow::Result<T>> {
+    const PAUSE: Duration = Duration::from_secs(10);
+    let clock = Instant::now();
+    let mut told = false;
+    loop {
+        let seen = look();
+        let over = clock.elapsed() + PAUSE > patience;
+        let error = match seen {
+            Err(error) if !over => error,
+            seen => return Ok(seen),
+        };
+        if !told {
+            let minutes = patience.as_secs() / 60;
+            ui::say(&format!(
+                "waiting until clients see it, {minutes} minutes at most: {}",
+                without_advice(&error)
+            ));
+            told = true;
+        }
+        let again = Instant::now() + PAUSE;
+        while Instant::now() < again {
+            if process::interrupted() {
+                bail!(advised(
+                    "interrupted: it is published, and nobody looked whether clients see it",
+                    "run the same command again to look"
+                ));
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+    }
+}
+
 /// What went wrong, without what a download advises: whoever published has another thing to do first.
 fn without_advice(error: &anyhow::Error) -> String {
     let mut said: Vec<String> = Vec::new();
@@ -199,7 +241,12 @@ fn own<'u>(url: &'u str, from: Option<&Path>) -> Result<&'u str, &'static str> {
 }
 
 /// That what is at `url` is the release; gives why dnf did not read it, if it did not.
-fn whole(url: &str, source: &Source, own: &Own) -> anyhow::Result<Option<String>> {
+fn whole(
+    url: &str,
+    source: &Source,
+    own: &Own,
+    destination: &dyn Destination,
+) -> anyhow::Result<Option<String>> {
     let downloader = Downloader::new(&own.store, false, &[], Retry::default(), &|_| {});
     let get = |path: &str| downloader.small("published", &format!("{url}/{path}"));
     let key = PublicKey::parse(&source.public_key)?;
@@ -216,8 +263,11 @@ fn whole(url: &str, source: &Source, own: &Own) -> anyhow::Result<Option<String>
             sums::FILE
         ));
     }
-    for kind in Kind::ALL {
-        let path = format!("{}/repodata/repomd.xml", kind.folder());
+    let plain = Kind::ALL.map(|kind| kind.folder().to_owned());
+    let folders = plain.into_iter().chain(Kind::ALL.map(assets::folder));
+    let indexes = folders.map(|folder| format!("{folder}/repodata/repomd.xml"));
+    // Not every repository has metadata of assets.
+    for path in indexes.filter(|path| sums::digest_of(&source.sums, path).is_some()) {
         let digest = Digest::of_bytes(&signed(&path)?).to_string();
         if sums::digest_of(&source.sums, &path) != Some(digest.as_str()) {
             return Err(anyhow!("{path} is that of another release"));
@@ -226,7 +276,11 @@ fn whole(url: &str, source: &Source, own: &Own) -> anyhow::Result<Option<String>
     if host::find_program("dnf").is_none() {
         return Ok(Some("it is not installed here".to_owned()));
     }
-    dnf(url, source, own.scratch.path())?;
+    let metadata = match destination.metadata() {
+        "" => url.to_owned(),
+        folder => format!("{url}/{folder}"),
+    };
+    dnf(&metadata, source, own.scratch.path())?;
     Ok(None)
 }
 

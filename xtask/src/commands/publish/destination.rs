@@ -3,13 +3,32 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use lustre_repository::publishing::{Listing, Put, Release, Shape};
+use lustre_repository::publishing::{Listing, Plan, Put, Release, Shape};
+
+/// A file that goes elsewhere than where the metadata are.
+pub struct Beside {
+    pub path: String,
+    pub size: u64,
+    /// Whether something else has been there.
+    pub replaces: bool,
+}
 
 /// A destination.
 pub trait Destination {
     /// How releases lie there.
     fn shape(&self) -> Shape;
+
+    /// Whether all of it is changed in one step, at the end.
+    fn at_once(&self) -> bool {
+        false
+    }
+
+    /// `release` without the files that do not lie there.
+    fn kept(&self, release: &Release) -> Release {
+        release.clone()
+    }
 
     /// Keeps others of this tool out for as long as what it gives is there; none where that cannot be had. With `make`, the place is made for that.
     fn alone(&self, _make: bool) -> anyhow::Result<Option<Box<dyn Any>>> {
@@ -19,14 +38,34 @@ pub trait Destination {
     /// All that is there, without digests.
     fn list(&self) -> anyhow::Result<Listing>;
 
-    /// Finds out the digests of what could be a file of `release` by its size, where that can be had.
-    fn compare(&self, _release: &Release, _listing: &mut Listing) -> anyhow::Result<()> {
+    /// Finds out the digests of what could be a file of `release`, which is at `_from`, by its size, where that can be had.
+    fn compare(
+        &self,
+        _from: &Path,
+        _release: &Release,
+        _listing: &mut Listing,
+    ) -> anyhow::Result<()> {
         Ok(())
     }
 
     /// A folder of this machine in which these files are, by their paths; they are fetched into `scratch` for that. None is larger than
     /// `largest`.
     fn local(&self, paths: &[String], scratch: &Path, largest: u64) -> anyhow::Result<PathBuf>;
+
+    /// That what is there after the plan is not more than the place takes.
+    fn fits(&self, _plan: &Plan) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// What goes elsewhere: known when it was looked whether the plan fits.
+    fn beside(&self) -> Vec<Beside> {
+        Vec::new()
+    }
+
+    /// Puts that there, before the first step.
+    fn begin(&self) -> anyhow::Result<()> {
+        Ok(())
+    }
 
     /// That there is room for so many bytes, where that can be asked.
     fn has_room(&self, _bytes: u64) -> anyhow::Result<()> {
@@ -57,4 +96,19 @@ pub trait Destination {
 
     /// Removes what is there of these.
     fn remove(&self, paths: &[String]) -> anyhow::Result<()>;
+
+    /// Has clients read it, behind the last step, where all of it is changed at once.
+    fn end(&self) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// For how long clients may still see what was there.
+    fn patience(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    /// The folder with the metadata that servers read, where that is not the top.
+    fn metadata(&self) -> &'static str {
+        ""
+    }
 }

@@ -217,7 +217,7 @@ impl Destination for Folder {
         laid_out::list(&self.path)
     }
 
-    fn compare(&self, release: &Release, listing: &mut Listing) -> anyhow::Result<()> {
+    fn compare(&self, _: &Path, release: &Release, listing: &mut Listing) -> anyhow::Result<()> {
         let sizes: std::collections::BTreeSet<u64> =
             release.files.iter().filter_map(|file| file.size).collect();
         for (path, found) in listing {
