@@ -244,7 +244,7 @@ mod tests {
     use lustre_packaging::store::StageRecord;
 
     use super::*;
-    use crate::leftovers::{NOTES, recover, tell_leftovers};
+    use crate::leftovers::{NOTES, Note, recover, tell_leftovers};
 
     const MANIFEST: &str = r#"{"format": 1, "tool": {"name": "lustre-repo", "version": "1"}, "target": "x", "source_date_epoch": 1,
         "key_fingerprint": "0123456789ABCDEF0123456789ABCDEF01234567"}"#;
@@ -418,7 +418,7 @@ mod tests {
             assert!(why.contains("another run has published there"), "{why}");
             assert_eq!(list_tree(&world.output()).unwrap(), there);
             assert_eq!(
-                swap::leftovers(&world.output()).unwrap(),
+                lustre_files::swap::leftovers(&world.output()).unwrap(),
                 [] as [PathBuf; 0]
             );
         }
