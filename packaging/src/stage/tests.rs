@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::store::{StageDir, Store};
+use crate::store::{StageDir, StageState, Store};
 
 fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
@@ -70,6 +70,63 @@ fn a_finished_stage_is_not_repeated_and_an_equal_output_stops_a_change() {
         1,
         "what it read never changed"
     );
+}
+
+#[test]
+fn a_stage_is_finished_where_all_that_it_needs_is() {
+    let (_dir, store) = store();
+    let count = AtomicUsize::new(0);
+    let graph = |input: &'static str| {
+        vec![
+            stage("last", &["first"], "", writes("b", &count)),
+            stage("first", &[], input, writes("a", &count)),
+            stage("beside", &[], "", writes("c", &count)),
+        ]
+    };
+    let finished = |name: &str, input| is_finished(name, &graph(input), &store).unwrap();
+    assert!(!finished("last", "1"));
+    run(
+        &graph("1")[..2],
+        &store,
+        Options {
+            width: 1,
+            remote: None,
+            keeps: &[],
+        },
+        &quiet,
+    )
+    .unwrap();
+    assert!(finished("last", "1") && !finished("beside", "1"));
+    // That it would put out the same, nobody knows before.
+    assert!(!finished("last", "2") && !finished("first", "2"));
+}
+
+#[test]
+fn a_record_is_read_again_where_it_is_another_file() {
+    let (_dir, store) = store();
+    let count = AtomicUsize::new(0);
+    let graph = [stage("one", &[], "", writes("a", &count))];
+    let done = run(
+        &graph,
+        &store,
+        Options {
+            width: 1,
+            remote: None,
+            keeps: &[],
+        },
+        &quiet,
+    )
+    .unwrap();
+    let record = done["one"].path.join(crate::store::RECORD);
+    let stamp = || lustre_files::Stamp::of(&std::fs::metadata(&record).unwrap());
+    while !stamp().is_settled() {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    let state = || store.stages().state("one", &done["one"].record.key);
+    assert!(matches!(state(), StageState::Done(_)));
+    let text = std::fs::read_to_string(&record).unwrap();
+    std::fs::write(&record, text.replace("\"one\"", "\"two\"")).unwrap();
+    assert!(matches!(state(), StageState::Damaged(_)));
 }
 
 #[test]

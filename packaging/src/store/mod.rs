@@ -29,14 +29,16 @@ mod folder;
 mod lock;
 mod mark;
 mod names;
+mod record;
 mod remove;
 mod replaced;
 mod runs;
 mod stages;
 mod targets;
 mod tree;
+mod uses;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -48,18 +50,18 @@ pub use error::Error;
 use folder::create;
 pub use lock::{Holder, OnWait};
 pub use lustre_files::PathError;
+use lustre_files::Stamp;
 pub use mark::store_around;
 use names::{BESIDE, FOLDERS, READERS, SELDOM};
 pub use names::{LOCK, MARK};
+pub use record::{StageRecord, Taken};
 pub use remove::remove_tree;
 pub(crate) use stages::Reserved;
 pub(crate) use stages::first_difference;
-pub use stages::{
-    Listed, PendingStage, RECORD, StageDir, StageRecord, StageState, StageStore, Taken,
-};
-pub use targets::Uses;
+pub use stages::{Listed, PendingStage, RECORD, StageDir, StageState, StageStore};
 pub use tree::{Entry, EntryKind, digest_entries, list_tree, tree_digest};
 pub(crate) use tree::{entry, walk};
+pub use uses::Uses;
 
 /// An opened store.
 #[derive(Debug)]
@@ -79,6 +81,10 @@ pub struct Store {
     readers: Option<File>,
     /// The folders of stages that this run has read, or made itself, and found as recorded.
     held: Mutex<BTreeSet<PathBuf>>,
+    /// The records of stages that this run has read: each is looked at many times.
+    records: Mutex<BTreeMap<PathBuf, (Stamp, StageRecord)>>,
+    /// What it has read or written of what targets use.
+    uses: Mutex<BTreeMap<PathBuf, (Stamp, Uses)>>,
 }
 
 impl Drop for Store {
@@ -145,6 +151,8 @@ impl Store {
             lock: Mutex::new(None),
             readers: None,
             held: Mutex::default(),
+            records: Mutex::default(),
+            uses: Mutex::default(),
         })
     }
 
@@ -189,6 +197,8 @@ impl Store {
             lock: Mutex::new(None),
             readers: Some(readers),
             held: Mutex::default(),
+            records: Mutex::default(),
+            uses: Mutex::default(),
         };
         if how != Use::Beside && !store.locks(on_wait)? {
             return Ok(None);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use lustre_packaging::shared::Shared;
 use lustre_packaging::stage::{self, Event, Options, Remote, Stage};
-use lustre_packaging::store::{StageDir, Uses};
+use lustre_packaging::store::{self, StageDir, Uses};
 
 use crate::context::Context;
 use crate::graph::name;
@@ -78,12 +78,9 @@ fn recorded(
     let user = user(context);
     let unrecorded = Mutex::new(None);
     // At once: a run may be killed, and what it made is not to be taken for nobody's.
-    let record = |folder: &Path, change: &dyn Fn(&mut Uses, &str)| {
+    let record = |folder: &Path, how: &dyn Fn(&str) -> Result<(), store::Error>| {
         let folder = folder.file_name().unwrap_or_default().to_string_lossy();
-        let recorded = context
-            .store
-            .record_uses(&user, |uses| change(uses, &folder));
-        if let Err(error) = recorded {
+        if let Err(error) = how(&folder) {
             let mut first = unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
             first.get_or_insert(error);
         }
@@ -92,12 +89,17 @@ fn recorded(
     let ran = run(options, &|event| {
         match &event {
             Event::Started { stage, folder, .. } => {
-                record(folder, &|uses, folder| uses.begins(stage, folder));
+                record(folder, &|folder| {
+                    let begins = |uses: &mut Uses| uses.begins(stage, folder);
+                    context.store.record_uses(&user, begins)
+                });
             }
             Event::Cached { stage, folder }
             | Event::Finished { stage, folder, .. }
             | Event::Taken { stage, folder, .. } => {
-                record(folder, &|uses, folder| uses.stage(stage, folder));
+                record(folder, &|folder| {
+                    context.store.record_stage(&user, stage, folder)
+                });
             }
             Event::Damaged { .. }
             | Event::Failed { .. }
