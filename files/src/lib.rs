@@ -10,6 +10,7 @@
 //! - [`write_whole`] replaces a file by a whole one, [`Aside`] by one that is written bit by bit, and [`copy_whole`] by a copy of another.
 //! - [`Stamp`] tells whether a file is still the one that was read.
 //! - [`side_by_side`] does the same with many of them, several at a time.
+//! - [`place`] says whether something can be put where somebody names it, and [`swap`] makes it aside and puts it there.
 //! - [`remove_tree`] removes folders, and never what is mounted in them.
 
 #![cfg_attr(
@@ -27,10 +28,12 @@ use rustix::fs::OFlags;
 mod aside;
 mod help;
 mod path_error;
+pub mod place;
 mod remove;
 mod shown;
 mod side_by_side;
 mod stamp;
+pub mod swap;
 
 pub use aside::Aside;
 pub use help::{Advised, Help, advised, apart};

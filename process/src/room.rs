@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use lustre_files::{Advised, advised};
 use rustix::fs::StatVfsMountFlags;
 
 /// What programs say, in small letters: the C library's words, dnf's, rpm's, and sqlite's.
@@ -76,6 +77,30 @@ impl std::fmt::Display for Place {
     }
 }
 
+/// What to do where an output has no room: the store is not in question.
+pub const OTHER_DISK: &str = "make room there, or choose another place with --output, and run the same command again: what was built or fetched is kept";
+
+/// That there is room at `output` for `what`, which takes `bytes`. Where that is copied from `of` on the same file system, both may share
+/// what they are made of.
+pub fn at_output(what: &str, bytes: u64, output: &Path, of: Option<&Path>) -> Result<(), Advised> {
+    let Some(place) = Place::of(output) else {
+        return Ok(());
+    };
+    let shares = of
+        .and_then(Place::of)
+        .is_some_and(|other| other.mount == place.mount);
+    if shares || (place.free >= bytes && !place.no_files) {
+        return Ok(());
+    }
+    Err(advised(
+        format!(
+            "the disk is full: {what} takes {} MiB, and {place}",
+            bytes.div_ceil(1 << 20)
+        ),
+        OTHER_DISK,
+    ))
+}
+
 /// Whether a program's words say that there was no room.
 pub fn says_full(text: &str) -> bool {
     let text = text.to_lowercase();
@@ -136,6 +161,20 @@ pub(crate) fn explain(command: &Command, said: &mut String, more: &[&Path]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_output_has_to_have_room_unless_it_may_share_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let out = dir.path().join("new/out");
+        at_output("it", 1 << 10, &out, None).unwrap();
+        let error = at_output("the bundle out", 1 << 60, &out, Some(Path::new("/proc")));
+        let error = error.unwrap_err().to_string();
+        let mount = Place::of(dir.path()).unwrap().mount.display().to_string();
+        for part in ["the bundle out takes", &mount, "MiB free", "--output"] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+        at_output("it", 1 << 60, &out, Some(dir.path())).unwrap();
+    }
 
     #[test]
     fn what_programs_say_of_a_full_disk_is_understood() {

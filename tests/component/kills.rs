@@ -20,6 +20,8 @@ use lustre_repository::{proof, sums};
 
 #[path = "kills/beside.rs"]
 mod beside;
+#[path = "kills/builds.rs"]
+mod builds;
 #[path = "kills/bundles.rs"]
 mod bundles;
 #[path = "kills/full.rs"]

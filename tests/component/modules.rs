@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fs;
 
 use lustre_repo_tests::command_line::project;
 use lustre_repo_tests::tool_code::{Uses, project_files};
@@ -63,6 +64,28 @@ fn no_files_use_each_other_in_a_cycle() {
         ways.len(),
         ways.join("\n")
     );
+}
+
+/// Text that was broken into lines and joined again without its `\`.
+#[test]
+fn no_message_has_the_blanks_of_lines_that_were_joined() {
+    let mut joined = Vec::new();
+    for file in project_files() {
+        let text = fs::read_to_string(project().join(&file)).unwrap();
+        for (at, line) in text.lines().enumerate() {
+            let mut parts = line.trim_start().split("        ");
+            let before = parts.next().unwrap();
+            let after = parts.next().map(str::trim_start).unwrap_or_default();
+            let goes_on = |c: char| c.is_ascii_lowercase() || c == '`';
+            if before.ends_with(|c| goes_on(c) || c == ',')
+                && after.starts_with(goes_on)
+                && before.matches('"').count() % 2 == 1
+            {
+                joined.push(format!("{file}:{}: {}", at + 1, line.trim()));
+            }
+        }
+    }
+    assert!(joined.is_empty(), "{}", joined.join("\n"));
 }
 
 #[test]

@@ -5,11 +5,12 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use lustre_files::advised;
-use lustre_packaging::cpu;
+use lustre_files::place::real;
+use lustre_files::{Advised, advised};
 use lustre_packaging::sign::default_key_dir;
-use lustre_packaging::store::{Holder, Store};
+use lustre_packaging::store::{Holder, Store, store_around};
 use lustre_packaging::target::{self, Target};
+use lustre_packaging::{built, cpu};
 use lustre_repository::layout;
 
 use crate::called::called;
@@ -56,19 +57,49 @@ pub fn judge_path(what: &str, path: &Path, not: &[char]) -> Result<(), Usage> {
     Ok(())
 }
 
-/// That `path`, where something is written that `what` names, is in no repository: that would not be one any more.
-pub fn judge_beside(what: &str, path: &Path) -> Result<(), Usage> {
-    match layout::around(path) {
-        None => Ok(()),
-        Some(around) => Err(Usage::new(advised(
+/// That `path`, where something is written that `what` names, is in nothing that we keep as a whole: a repository, what `build --output`
+/// wrote, or a store.
+pub fn judge_beside(what: &str, path: &Path) -> anyhow::Result<()> {
+    let (is, around, so) = if let Some(around) = layout::around(path) {
+        ("repository at", around, "would not be one any more")
+    } else if let Some(around) = built::around(path) {
+        let so = "`build --output` wrote, and which would be refused then";
+        ("folder", around, so)
+    } else if let Some(around) = store_around(path)? {
+        ("store", around, "is cleaned and removed as a whole")
+    } else {
+        return Ok(());
+    };
+    Err(Usage::new(advised(
+        format!(
+            "{what} cannot be {}: it is inside the {is} {}, which {so}",
+            path.display(),
+            around.display()
+        ),
+        "choose a place beside that",
+    ))
+    .into())
+}
+
+/// That `output`, where something is put that `what` names, can be written by other programs, is beside all that is kept as a whole, and is
+/// not in the store that was `chosen`, nor that in it: one of them would go with the other.
+pub fn judge_output(what: &str, output: &Path, chosen: Option<&Path>) -> anyhow::Result<()> {
+    judge_path(what, &std::path::absolute(output)?, &[])?;
+    let store = store_folder(chosen)?;
+    let real = |path: &Path| real(path).map_err(|why| Usage::new(Advised::of(&why)));
+    let (there, kept) = (real(output)?, real(&store)?);
+    if there.starts_with(&kept) || kept.starts_with(&there) {
+        return Err(Usage::new(advised(
             format!(
-                "{what} cannot be {}: it is inside the repository at {}, which would not be one any more",
-                path.display(),
-                around.display()
+                "{what} would be at {} and the store is at {}: one must not be in the other",
+                output.display(),
+                store.display()
             ),
-            "choose a place beside that",
-        ))),
+            "choose another --output or --store",
+        ))
+        .into());
     }
+    judge_beside(what, output)
 }
 
 /// Where fetched and built things are kept: `chosen`, or the user's cache folder.

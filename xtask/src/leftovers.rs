@@ -5,8 +5,8 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
+use lustre_files::swap;
 use lustre_packaging::store::{Digest, Store};
-use lustre_repository::layout;
 
 /// The folder of the store in which a run notes where it publishes, so that the next one finds what a kill leaves there.
 pub const NOTES: &str = "outputs";
@@ -25,7 +25,7 @@ pub fn recover(store: &Store) -> anyhow::Result<Vec<Left>> {
     let mut left = Vec::new();
     for (note, output) in notes(store)? {
         let there = output.parent().is_some_and(Path::is_dir);
-        match layout::recover(&output) {
+        match swap::recover(&output) {
             Ok(()) if there => note.remove()?,
             Ok(()) => left.push(Left { output, why: None }),
             Err(error) => left.push(Left {
@@ -53,7 +53,7 @@ pub fn recover_and_tell(store: &Store, tell: &mut dyn FnMut(&str)) -> anyhow::Re
 /// The same for a run that only looks: it says what is there, and leaves it.
 pub fn tell_leftovers(store: &Store, tell: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
     for (_, output) in notes(store)? {
-        let found = layout::leftovers(&output)
+        let found = swap::leftovers(&output)
             .with_context(|| format!("what a killed run left beside {}", output.display()))?;
         for folder in found {
             tell(&format!(
@@ -63,6 +63,21 @@ pub fn tell_leftovers(store: &Store, tell: &mut dyn FnMut(&str)) -> anyhow::Resu
         }
     }
     Ok(())
+}
+
+/// Does `work`, which puts something at `output`; what it leaves there if it is killed is found by the next run that uses the store.
+pub fn noted<T>(
+    store: &Store,
+    output: &Path,
+    work: impl FnOnce() -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let note = Note::write(store, output)?;
+    let done = work();
+    // What could not be removed is left for the next run to find.
+    if swap::leftovers(output).is_ok_and(|left| left.is_empty()) {
+        note.remove()?;
+    }
+    done
 }
 
 /// What is noted of runs that publish, or did when they were killed, with the outputs.

@@ -16,7 +16,7 @@ use lustre_packaging::store::{Digest, Entry, EntryKind, StageDir, Store, list_tr
 use lustre_repository::{files, layout, page, proof, sums};
 
 use crate::graph::name::TREE;
-use crate::leftovers::Note;
+use crate::leftovers;
 use crate::ui::Screen;
 
 /// What came of publishing.
@@ -64,42 +64,38 @@ pub fn publish(
         }
     }
     has_room(store, output, &wanted)?;
-    let note = Note::write(store, output)?;
-    // One at a time, from the last look at what is there to the swap.
-    let alone = alone(output)?;
-    let mut damage = None;
-    let swapped = layout::swap_in(output, |aside| {
-        // Copies, since a link would let a change in the output reach the store.
-        copy(&tree, aside, OTHER_DISK)?;
-        let copied = list_tree(aside).map_err(std::io::Error::other)?;
-        if copied != wanted {
-            let what =
-                odd(&copied, &wanted).map(|entry| tree.join(&entry.path).display().to_string());
-            damage = Some(what.unwrap_or_else(|| tree.display().to_string()));
-            return Err(std::io::Error::other("it is damaged"));
+    leftovers::noted(store, output, || {
+        // One at a time, from the last look at what is there to the swap.
+        let alone = alone(output)?;
+        let mut damage = None;
+        let swapped = layout::swap_in(output, |aside| {
+            // Copies, since a link would let a change in the output reach the store.
+            copy(&tree, aside, room::OTHER_DISK)?;
+            let copied = list_tree(aside).map_err(std::io::Error::other)?;
+            if copied != wanted {
+                let what =
+                    odd(&copied, &wanted).map(|entry| tree.join(&entry.path).display().to_string());
+                damage = Some(what.unwrap_or_else(|| tree.display().to_string()));
+                return Err(std::io::Error::other("it is damaged"));
+            }
+            if state(output).map_err(std::io::Error::other)? != judged {
+                return Err(std::io::Error::other(advised(
+                    "another run has published there in the meantime",
+                    "run the same command again",
+                )));
+            }
+            outdate(output, &here, aside, &wanted)
+        });
+        drop(alone);
+        match damage {
+            Some(what) => Ok(Published::Damaged(format!(
+                "{what} differs from its record"
+            ))),
+            None => swapped
+                .map(|()| Published::Done)
+                .with_context(|| format!("cannot publish the repository at {}", output.display())),
         }
-        if state(output).map_err(std::io::Error::other)? != judged {
-            return Err(std::io::Error::other(advised(
-                "another run has published there in the meantime",
-                "run the same command again",
-            )));
-        }
-        outdate(output, &here, aside, &wanted)
-    });
-    drop(alone);
-    let result = match damage {
-        Some(what) => Ok(Published::Damaged(format!(
-            "{what} differs from its record"
-        ))),
-        None => swapped
-            .map(|()| Published::Done)
-            .with_context(|| format!("cannot publish the repository at {}", output.display())),
-    };
-    // What could not be removed is left for the next run to find.
-    if layout::leftovers(output).is_ok_and(|left| left.is_empty()) {
-        note.remove()?;
-    }
-    result
+    })
 }
 
 /// Waits until nobody else puts anything at `output` or beside it; others wait until this is dropped.
@@ -135,25 +131,9 @@ fn has_room(store: &Store, output: &Path, wanted: &[Entry]) -> anyhow::Result<()
         _ => 0,
     };
     let bytes: u64 = wanted.iter().map(size).sum();
-    let Some(place) = Place::of(output) else {
-        return Ok(());
-    };
-    let shares = Place::of(store.root()).is_some_and(|other| other.mount == place.mount);
-    if shares || (place.free >= bytes && !place.no_files) {
-        return Ok(());
-    }
-    anyhow::bail!(advised(
-        format!(
-            "the disk is full: the repository at {} takes {} MiB, and {place}",
-            output.display(),
-            bytes.div_ceil(1 << 20)
-        ),
-        OTHER_DISK
-    ))
+    let what = format!("the repository at {}", output.display());
+    Ok(room::at_output(&what, bytes, output, Some(store.root()))?)
 }
-
-/// What to do where the output has no room: the store is not in question.
-const OTHER_DISK: &str = "make room there, or choose another folder with --output, and run the same command again: what was built is kept";
 
 /// That copying to `aside`, of which `said` was said, failed for lack of room there.
 fn no_room(aside: &Path, said: &str, advice: &str) -> Option<std::io::Error> {
@@ -269,7 +249,7 @@ mod tests {
     use lustre_packaging::store::StageRecord;
 
     use super::*;
-    use crate::leftovers::{NOTES, recover, tell_leftovers};
+    use crate::leftovers::{NOTES, Note, recover, tell_leftovers};
 
     const MANIFEST: &str = r#"{"format": 1, "tool": {"name": "lustre-repo", "version": "1"}, "target": "x", "source_date_epoch": 1,
         "key_fingerprint": "0123456789ABCDEF0123456789ABCDEF01234567"}"#;
@@ -443,7 +423,7 @@ mod tests {
             assert!(why.contains("another run has published there"), "{why}");
             assert_eq!(list_tree(&world.output()).unwrap(), there);
             assert_eq!(
-                layout::leftovers(&world.output()).unwrap(),
+                lustre_files::swap::leftovers(&world.output()).unwrap(),
                 [] as [PathBuf; 0]
             );
         }
@@ -487,13 +467,13 @@ mod tests {
     fn what_a_killed_run_left_beside_an_output_is_found_by_the_next_whatever_it_publishes() {
         let world = World::new();
         world.publish(&world.stage("package"));
-        let left = world.dir.path().join("dist/.x.new-aBcD01");
+        let left = world.dir.path().join("dist/.x.lustre-repo-aBcD01");
         fs::create_dir(&left).unwrap();
         let note = Note::write(&world.store, &world.output()).unwrap();
         let mut told = Vec::new();
         tell_leftovers(&world.store, &mut |line| told.push(line.to_owned())).unwrap();
         assert!(
-            told.len() == 1 && told[0].contains(".x.new-aBcD01"),
+            told.len() == 1 && told[0].contains(".x.lustre-repo-aBcD01"),
             "{told:?}"
         );
         assert!(left.exists() && note.0.exists());

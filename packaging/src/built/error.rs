@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use lustre_files::PathError;
+use lustre_files::place::Foreign;
+use lustre_files::{Advised, PathError, help};
 
 use super::INDEX;
 use crate::store;
@@ -25,16 +26,41 @@ pub enum Error {
         /// What tells so.
         why: String,
     },
-    /// The folder where it is to be written has something else in it.
+    /// There is something else where it is to be written.
     #[error(
-        "{} is there and has no {INDEX}, and was not changed; choose another --output",
+        "{} is there and is not what `build --output` writes ({why}), and was not changed{}",
+        lustre_files::shown(path),
+        help!("choose another --output")
+    )]
+    Taken {
+        path: PathBuf,
+        /// What tells so.
+        why: String,
+    },
+    /// There is something in the folder that is to be replaced that is not its own.
+    #[error(
+        "{} would be replaced with everything in it, including files that its {INDEX} does not list ({}): {}{}",
+        lustre_files::shown(path), foreign.count, foreign.names,
+        help!("move them away, or choose another --output")
+    )]
+    Foreign { path: PathBuf, foreign: Foreign },
+    #[error(
+        "{} cannot be the folder of what is built: {why}",
         lustre_files::shown(path)
     )]
-    Taken { path: PathBuf },
+    Place {
+        path: PathBuf,
+        /// Why not, and what to do.
+        why: Advised,
+    },
+    /// There is no room.
+    #[error(transparent)]
+    Room(#[from] Advised),
     /// A file is not what the index says, or does not belong there.
     #[error(
-        "{} is refused: {file}: {why}; fetch it again from the machine that built it, or build it again",
-        lustre_files::shown(path)
+        "{} is refused: {file}: {why}{}",
+        lustre_files::shown(path),
+        help!("fetch it again from the machine that built it, or build it again")
     )]
     Refused {
         path: PathBuf,

@@ -11,7 +11,7 @@ use crate::store::Digest;
 pub const INDEX: &str = "build.json";
 
 /// No index is larger (bytes): it has a few lines for each package, and one for each file of the specs.
-pub(super) const LARGEST_INDEX: u64 = 64 << 20;
+const LARGEST_INDEX: u64 = 64 << 20;
 
 /// No file is larger (bytes).
 pub(super) const LARGEST: u64 = 16 << 30;
@@ -63,6 +63,14 @@ pub struct Index {
     pub made_of: MadeOf,
     /// What each stage put out.
     pub stages: BTreeMap<String, Vec<Listed>>,
+}
+
+/// The index in the file `path`, with the digest of its text; or why it is none.
+pub(super) fn read(path: &Path) -> Result<(Index, Digest), String> {
+    let text = lustre_files::if_there(lustre_files::read_no_link(path, LARGEST_INDEX))
+        .map_err(|error| format!("{INDEX}: {error}"))?
+        .ok_or_else(|| format!("it has no {INDEX}"))?;
+    Ok((Index::parse(&text)?, Digest::of_bytes(&text)))
 }
 
 /// What every version of the format begins with.

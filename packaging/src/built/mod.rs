@@ -18,4 +18,4 @@ mod write;
 pub use error::Error;
 pub use index::{INDEX, Index, Listed, MadeOf};
 pub use read::{Built, differences};
-pub use write::{judge, write};
+pub use write::{around, judge, write};

@@ -3,13 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use lustre_files::PathError;
 use walkdir::WalkDir;
 
 use super::Error;
-use super::index::{INDEX, Index, LARGEST_INDEX, Listed};
+use super::index::{INDEX, Index, Listed, read};
 use crate::process;
 use crate::store::{Digest, Hasher};
 
@@ -27,18 +28,14 @@ pub struct Built {
 impl Built {
     /// Opens the folder `path`.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let file = path.join(INDEX);
-        let other = |why: String| Error::Other {
+        let (index, sha256) = read(&path.join(INDEX)).map_err(|why| Error::Other {
             path: path.to_owned(),
             why,
-        };
-        let text = lustre_files::read_no_link(&file, LARGEST_INDEX)
-            .map_err(|error| other(format!("{INDEX}: {error}")))?;
-        let index = Index::parse(&text).map_err(other)?;
+        })?;
         let built = Self {
             path: path.to_owned(),
             index,
-            sha256: Digest::of_bytes(&text),
+            sha256,
         };
         let refused = |(file, why)| built.refused(file, why);
         built.index.check().map_err(refused)?;
@@ -49,6 +46,21 @@ impl Built {
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Whether it is the folder that `other` is, by another name, or has its index: a copy of it cannot be told from what another builder
+    /// made, but one file can.
+    pub fn is_same(&self, other: &Self) -> Result<bool, Error> {
+        let same = |below: &str| -> Result<bool, Error> {
+            let [one, two] = [self, other].map(|built| {
+                let path = built.path.join(below);
+                let found = fs::metadata(&path);
+                found.map_err(|source| PathError::new("read", &path, source))
+            });
+            let (one, two) = (one?, two?);
+            Ok((one.dev(), one.ino()) == (two.dev(), two.ino()))
+        };
+        Ok(same("")? || same(INDEX)?)
     }
 
     /// What it was built of, and what came out.

@@ -232,25 +232,137 @@ fn what_is_not_as_it_is_listed_is_refused() {
     }
 }
 
+fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<String> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
 #[test]
 fn a_folder_of_somebody_else_stays_as_it_is() {
     let world = World::new();
-    for name in ["photos", "empty"] {
+    for name in ["photos", "empty", "other"] {
         fs::create_dir(world.at(name)).unwrap();
     }
     fs::write(world.at("photos/a.jpg"), "x").unwrap();
+    fs::write(world.at("other").join(INDEX), "{}").unwrap();
     fs::write(world.at("file"), "x").unwrap();
     std::os::unix::fs::symlink(world.at("empty"), world.at("link")).unwrap();
-    for name in ["photos", "file", "link"] {
-        let error = world.write(name, "kernel").unwrap_err();
-        assert!(matches!(error, Error::Taken { .. }), "{name}: {error}");
+    for (name, words) in [
+        ("photos", "it has no build.json"),
+        ("other", "missing field"),
+        ("file", "it is no folder"),
+        ("link", "it is a link"),
+    ] {
+        let error = world.write(name, "kernel").unwrap_err().to_string();
+        assert!(error.contains(words), "{name}: {error}");
     }
     assert_eq!(content(&world.at("photos")).len(), 1);
     world.write("empty", "kernel").unwrap();
-    // What a killed run left.
-    fs::create_dir(world.at(".empty.part")).unwrap();
-    fs::write(world.at(".empty.part/x"), "x").unwrap();
+    // What is beside it is somebody's, whatever it is called; what a killed run left has a name that nobody gives.
+    let mine = [
+        ".empty.part",
+        ".empty.new-backup",
+        ".empty.lustre-repo-mine",
+    ];
+    let left = world.at(".empty.lustre-repo-dEad00");
+    for name in mine {
+        fs::create_dir(world.at(name)).unwrap();
+        fs::write(world.at(name).join("notes"), "mine").unwrap();
+    }
+    fs::create_dir(&left).unwrap();
     world.write("empty", "kernel").unwrap();
-    assert!(!world.at(".empty.part").exists());
+    for name in mine {
+        assert_eq!(
+            fs::read_to_string(world.at(name).join("notes")).unwrap(),
+            "mine"
+        );
+    }
+    assert!(!left.exists());
     Built::open(&world.at("empty")).unwrap().check().unwrap();
+}
+
+/// What was begun, killed, or damaged by hand is no obstacle, and what somebody put there is.
+#[test]
+fn what_is_its_own_is_replaced_however_it_is_and_the_rest_is_named() {
+    let world = World::new();
+    let package = "kernel/RPMS/kernel-1~rc1.rpm";
+    let index = world.write("out", "kernel").unwrap();
+    let damages: [fn(&Path, &str); 3] = [
+        |at, _| fs::write(at.join("kernel-root/packages.txt"), "changed").unwrap(),
+        |at, package| fs::remove_file(at.join(package)).unwrap(),
+        |at, _| fs::remove_dir_all(at.join("kernel")).unwrap(),
+    ];
+    for damage in damages {
+        damage(&world.at("out"), package);
+        assert_eq!(world.write("out", "kernel").unwrap(), index);
+        Built::open(&world.at("out")).unwrap().check().unwrap();
+    }
+    // Killed between the two renames of a file system that has no exchange; or while the old one is removed, with nothing left of its index.
+    let old = world.at(".out.lustre-repo-dEad00.old");
+    fs::rename(world.at("out"), &old).unwrap();
+    world.write("out", "kernal").unwrap();
+    fs::create_dir(&old).unwrap();
+    fs::write(old.join("part"), "").unwrap();
+    world.write("out", "kernel").unwrap();
+    assert_eq!(names(world.dir.path()), ["out", "store"]);
+    // Somebody's.
+    for name in ["NOTES", "kernel/RPMS/mine.rpm", "mine/deep"] {
+        let mine = world.at("out").join(name);
+        fs::create_dir_all(mine.parent().unwrap()).unwrap();
+        fs::write(mine, "mine").unwrap();
+    }
+    let error = world.write("out", "kernel").unwrap_err().to_string();
+    for part in ["(3): NOTES, kernel/RPMS/mine.rpm, mine/", "move them away"] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert_eq!(content(&world.at("out")).len(), 6);
+    let error = world
+        .write("out/mine/sub", "kernel")
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("it is inside"), "{error}");
+    assert_eq!(around(&world.at("out")), None);
+}
+
+/// On a disk of its own, and a mount point.
+#[test]
+fn a_disk_without_room_and_a_mount_point_are_told_before_anything_is_copied() {
+    const PLACE: &str = "LUSTRE_REPO_TEST_DISK";
+    let Some(place) = std::env::var_os(PLACE) else {
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = std::process::Command::new("unshare");
+        command.arg("--mount");
+        if !rustix::process::geteuid().is_root() {
+            command.args(["--user", "--map-root-user"]);
+        }
+        let script = "mount -t tmpfs -o size=256k none \"$1\" && shift && exec \"$@\"";
+        command.args(["sh", "-c", script, "sh"]).arg(dir.path());
+        command.arg(std::env::current_exe().unwrap());
+        let name = "built::tests::a_disk_without_room_and_a_mount_point_are_told_before_anything_is_copied";
+        let ran = command.args(["--exact", name]).env(PLACE, dir.path());
+        let ran = ran.output().unwrap();
+        let said = String::from_utf8_lossy(&ran.stdout);
+        assert!(ran.status.success() && said.contains("1 passed"), "{ran:?}");
+        return;
+    };
+    let (world, disk) = (World::new(), PathBuf::from(place));
+    let large = "x".repeat(1 << 20);
+    let shown = disk.display().to_string();
+    let out = disk.join("out");
+    let error = world.write(out.to_str().unwrap(), &large).unwrap_err();
+    assert!(matches!(error, Error::Room(_)), "{error}");
+    let error = error.to_string();
+    for part in [&shown, "takes 2 MiB", "--output"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    assert!(!error.contains("--store"), "{error}");
+    let error = world.write(&shown, "kernel").unwrap_err().to_string();
+    assert!(error.contains("something is mounted there"), "{error}");
+    assert_eq!(names(&disk), [] as [&str; 0]);
+    world.write(out.to_str().unwrap(), "kernel").unwrap();
+    Built::open(&out).unwrap().check().unwrap();
 }

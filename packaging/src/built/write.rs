@@ -1,29 +1,85 @@
 //! Writing what was built.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use lustre_files::PathError;
+use lustre_files::place::{self, There};
+use lustre_files::swap::FolderAside;
+use lustre_files::{Advised, PathError};
 
-use super::index::{INDEX, Index, Listed, MadeOf};
-use super::{Built, Error};
-use crate::process;
-use crate::store::{Digest, EntryKind, StageDir, remove_tree};
+use super::Error;
+use super::index::{INDEX, Index, Listed, MadeOf, read};
+use crate::process::{self, room};
+use crate::store::{Digest, EntryKind, StageDir};
 
-/// That what was built can be written to `out`: it is not there, is empty, or has an earlier one.
+/// That what was built can be written to `out`: it is not there, is empty, or has an earlier one and nothing else, changed or not; and
+/// something can be put there.
 pub fn judge(out: &Path) -> Result<(), Error> {
-    let failed = |source| PathError::new("read", out, source);
-    let Some(there) = lustre_files::if_there(fs::symlink_metadata(out)).map_err(failed)? else {
-        return Ok(());
+    let refused = |why: Advised| Error::Place {
+        path: out.to_owned(),
+        why,
     };
-    let is_empty = || fs::read_dir(out).map(|mut items| items.next().is_none());
-    if there.is_dir() && (is_empty().map_err(failed)? || Built::open(out).is_ok()) {
+    let taken = |why: &str| Error::Taken {
+        path: out.to_owned(),
+        why: why.to_owned(),
+    };
+    match place::there(out).map_err(refused)? {
+        There::Nothing => {}
+        There::Other => return Err(taken("it is no folder")),
+        There::Folder => {
+            let mut entries =
+                fs::read_dir(out).map_err(|source| PathError::new("read", out, source))?;
+            if entries.next().is_some() {
+                read(&out.join(INDEX)).map_err(|why| taken(&why))?;
+            }
+            place::can_go(out).map_err(refused)?;
+            nothing_foreign(out)?;
+        }
+    }
+    if let Some(around) = around(out) {
+        return Err(refused(lustre_files::advised(
+            format!(
+                "it is inside {}, which `build --output` wrote",
+                around.display()
+            ),
+            "choose a folder beside that",
+        )));
+    }
+    place::can_be_made(out).map_err(refused)
+}
+
+/// The folder that has what was built, which `path` is in, whether it is there or not: what is put there is none of its files.
+pub fn around(path: &Path) -> Option<PathBuf> {
+    let full = place::real(path).ok()?;
+    let is_one = |folder: &&Path| read(&folder.join(INDEX)).is_ok();
+    full.ancestors().skip(1).find(is_one).map(Path::to_owned)
+}
+
+/// That nothing is in `out` but what its index lists: all else would go with what is replaced. Names alone are compared.
+fn nothing_foreign(out: &Path) -> Result<(), Error> {
+    let there = place::there(out).map_err(|why| Error::Place {
+        path: out.to_owned(),
+        why,
+    })?;
+    if there == There::Nothing {
         return Ok(());
     }
-    Err(Error::Taken {
-        path: out.to_owned(),
-    })
+    // One that is gone lists nothing.
+    let index = read(&out.join(INDEX)).ok();
+    let files = index.iter().flat_map(|(index, _)| index.files());
+    let files: Vec<String> = files.map(|(path, _)| path).collect();
+    let mut own: HashSet<&Path> = files.iter().map(Path::new).collect();
+    if index.is_some() {
+        own.insert(Path::new(INDEX));
+    }
+    match place::foreign(out, &own, &[])? {
+        None => Ok(()),
+        Some(foreign) => Err(Error::Foreign {
+            path: out.to_owned(),
+            foreign,
+        }),
+    }
 }
 
 /// Writes what `stages` put out into the folder `out`, in place of an earlier one: all of it, or nothing. Gives the digest of its index.
@@ -34,62 +90,9 @@ pub fn write(
     stages: &BTreeMap<String, &StageDir>,
 ) -> Result<Digest, Error> {
     judge(out)?;
-    let name = out.file_name().unwrap_or_default().to_string_lossy();
-    // One name for all runs: what a killed one left there, the next one removes.
-    let aside = out.with_file_name(format!(".{name}.part"));
-    remove_tree(&aside)?;
-    let done = write_to(&aside, out, made_of, stages);
-    if done.is_err() {
-        // What is left is removed by the next run.
-        let _ = remove_tree(&aside);
-    }
-    done
-}
-
-fn write_to(
-    aside: &Path,
-    out: &Path,
-    made_of: MadeOf,
-    stages: &BTreeMap<String, &StageDir>,
-) -> Result<Digest, Error> {
     let mut listed = BTreeMap::new();
     for (name, stage) in stages {
-        let mut files = Vec::new();
-        for entry in &stage.record.outputs {
-            let refused = |why: &str| Error::Refused {
-                path: stage.path.clone(),
-                file: entry.path.clone(),
-                why: why.to_owned(),
-            };
-            let (sha256, size) = match &entry.kind {
-                EntryKind::Folder { .. } => continue,
-                EntryKind::File {
-                    sha256,
-                    size,
-                    executable: false,
-                } => (*sha256, *size),
-                EntryKind::File { .. } | EntryKind::Link { .. } => {
-                    return Err(refused("it is no plain file"));
-                }
-            };
-            if process::interrupted() {
-                return Err(Error::Interrupted);
-            }
-            let (from, to) = (
-                stage.path.join(&entry.path),
-                aside.join(name).join(&entry.path),
-            );
-            make_folder(to.parent().unwrap_or(aside))?;
-            lustre_files::copy(&from, &to)
-                .map_err(|source| PathError::new("copy", &from, source))?;
-            files.push(Listed {
-                path: entry.path.clone(),
-                size,
-                sha256,
-            });
-        }
-        files.sort_by(|a, b| a.path.cmp(&b.path));
-        listed.insert(name.clone(), files);
+        listed.insert(name.clone(), files(stage)?);
     }
     let index = Index::new(made_of, listed);
     // What is not read again is not written.
@@ -98,18 +101,75 @@ fn write_to(
         file,
         why,
     })?;
-    let path = aside.join(INDEX);
+    let bytes = index.files().map(|(_, file)| file.size).sum();
+    let what = format!("what was built, at {},", out.display());
+    let of = stages.values().next().map(|stage| stage.path.as_path());
+    room::at_output(&what, bytes, out, of)?;
+
+    let failed = |action| move |source| PathError::new(action, out, source);
+    let aside = FolderAside::new(out).map_err(failed("write next to"))?;
+    for (name, stage) in stages {
+        for file in &index.stages[name] {
+            if process::interrupted() {
+                return Err(Error::Interrupted);
+            }
+            copy(
+                &stage.path.join(&file.path),
+                &aside.path().join(name).join(&file.path),
+            )?;
+        }
+    }
+    let path = aside.path().join(INDEX);
     let text = index
         .to_json()
         .map_err(|error| PathError::new("write", &path, error.into()))?;
-    make_folder(aside)?;
     lustre_files::write_whole(&path, text.as_bytes())
         .map_err(|source| PathError::new("write", &path, source))?;
-    remove_tree(out)?;
-    fs::rename(aside, out).map_err(|source| PathError::new("rename to", out, source))?;
+    aside
+        .commit(|| nothing_foreign(out).map_err(std::io::Error::other))
+        .map_err(failed("move what was built to"))?;
     Ok(Digest::of_bytes(text.as_bytes()))
 }
 
-fn make_folder(path: &Path) -> Result<(), PathError> {
-    fs::create_dir_all(path).map_err(|source| PathError::new("create", path, source))
+/// The files that a stage put out.
+fn files(stage: &StageDir) -> Result<Vec<Listed>, Error> {
+    let mut files = Vec::new();
+    for entry in &stage.record.outputs {
+        match &entry.kind {
+            EntryKind::Folder { .. } => {}
+            EntryKind::File {
+                sha256,
+                size,
+                executable: false,
+            } => files.push(Listed {
+                path: entry.path.clone(),
+                size: *size,
+                sha256: *sha256,
+            }),
+            EntryKind::File { .. } | EntryKind::Link { .. } => {
+                return Err(Error::Refused {
+                    path: stage.path.clone(),
+                    file: entry.path.clone(),
+                    why: "it is no plain file".to_owned(),
+                });
+            }
+        }
+    }
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(files)
+}
+
+fn copy(from: &Path, to: &Path) -> Result<(), Error> {
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder).map_err(|source| PathError::new("create", folder, source))?;
+    }
+    let Err(source) = lustre_files::copy(from, to) else {
+        return Ok(());
+    };
+    // Room is lacking where it is written to, and all else is said of what is read.
+    let read = PathError::new("copy", from, source);
+    Err(match read.is_full() {
+        true => PathError::new("write", to, read.source).into(),
+        false => read.into(),
+    })
 }

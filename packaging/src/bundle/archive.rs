@@ -1,16 +1,17 @@
 //! Tar archives of plain files, one way to write each: the same files give the same bytes, and what is read is compared with what would
 //! have been written.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Read, Write};
-use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
 use lustre_files::PathError;
+use lustre_files::swap::FileAside;
 use tar::{EntryType, Header};
 
 use super::Error;
-use crate::process;
+use crate::process::{self, room};
 use crate::store::{Digest, Hasher};
 
 /// A block: the unit of the format.
@@ -77,30 +78,24 @@ pub struct Written {
 /// An archive in the making. It is there under its name once it is complete, and not at all before.
 pub struct Archive {
     out: PathBuf,
-    aside: PathBuf,
-    file: Option<BufWriter<File>>,
+    /// Gone with this, unless it got its name.
+    aside: FileAside,
+    file: BufWriter<File>,
     hasher: Hasher,
     size: u64,
 }
 
 impl Archive {
-    /// Begins the archive `out`, in place of what is there.
-    pub fn create(out: &Path) -> Result<Self, Error> {
-        let name = out.file_name().unwrap_or_default().to_string_lossy();
-        // One name for all runs: what a killed one left there, the next one removes.
-        let aside = out.with_file_name(format!(".{name}.part"));
-        lustre_files::if_there(fs::remove_file(&aside))
-            .map_err(|source| PathError::new("remove", &aside, source))?;
-        let file = File::options()
-            .write(true)
-            .create_new(true)
-            .mode(0o644)
-            .open(&aside)
-            .map_err(|source| PathError::new("create", &aside, source))?;
+    /// Begins the archive `out` of members that have `bytes` in all, in place of what is there.
+    pub fn create(out: &Path, bytes: u64) -> Result<Self, Error> {
+        room::at_output(&out.display().to_string(), bytes, out, None)?;
+        let failed = |action| move |source| PathError::new(action, out, source);
+        let mut aside = FileAside::new(out).map_err(failed("write next to"))?;
+        let file = aside.file().try_clone().map_err(failed("write"))?;
         Ok(Self {
             out: out.to_owned(),
             aside,
-            file: Some(BufWriter::with_capacity(PIECE, file)),
+            file: BufWriter::with_capacity(PIECE, file),
             hasher: Hasher::new(),
             size: 0,
         })
@@ -150,38 +145,24 @@ impl Archive {
     /// Ends the archive, and gives it its name.
     pub fn finish(mut self) -> Result<Written, Error> {
         self.write(&[0; END as usize])?;
-        let failed = |path: &Path, source| PathError::new("write", path, source);
-        let file = self.file.take().map(BufWriter::into_inner);
-        let file = file
-            .transpose()
-            .map_err(|error| failed(&self.aside, error.into_error()))?;
-        if let Some(file) = file {
-            file.sync_all()
-                .map_err(|source| failed(&self.aside, source))?;
-        }
-        fs::rename(&self.aside, &self.out)
+        self.file
+            .flush()
+            .map_err(|source| PathError::new("write", &self.out, source))?;
+        self.aside
+            .commit()
             .map_err(|source| PathError::new("rename to", &self.out, source))?;
-        let hasher = std::mem::replace(&mut self.hasher, Hasher::new());
         Ok(Written {
             size: self.size,
-            sha256: hasher.finish(),
+            sha256: self.hasher.finish(),
         })
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<(), Error> {
-        if let Some(file) = &mut self.file {
-            file.write_all(bytes)
-                .map_err(|source| PathError::new("write", &self.aside, source))?;
-        }
+        self.file
+            .write_all(bytes)
+            .map_err(|source| PathError::new("write", &self.out, source))?;
         self.hasher.update(bytes);
         self.size += bytes.len() as u64;
         Ok(())
-    }
-}
-
-impl Drop for Archive {
-    fn drop(&mut self) {
-        // Under its own name, or not complete.
-        let _ = fs::remove_file(&self.aside);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use lustre_files::{PathError, help};
+use lustre_files::{Advised, PathError, help};
 
 use crate::{lock, source, store};
 
@@ -19,6 +19,9 @@ pub enum Error {
     Lock(#[from] lock::Error),
     #[error("interrupted")]
     Interrupted,
+    /// There is no room for it.
+    #[error(transparent)]
+    Room(#[from] Advised),
     #[error(
         "{} is not a bundle: {why}{}",
         lustre_files::shown(path),

@@ -495,7 +495,7 @@ fn what_is_hidden_is_found_and_what_is_something_else_is_told() {
     assert!(used(&more).contains("something is behind the last member"));
 
     // Other archives and other files.
-    let mut release = Archive::create(&world.at("release")).unwrap();
+    let mut release = Archive::create(&world.at("release"), 0).unwrap();
     let digest = Digest::of_bytes(b"text");
     release
         .add(
@@ -546,9 +546,10 @@ fn a_bundle_is_there_whole_or_not_at_all_and_has_no_secret() {
         names.sort();
         names
     };
-    // What a killed run left is replaced.
-    fs::write(world.at(".a.part"), "left").unwrap();
-    let before = vec!["store".to_owned()];
+    // What a killed run left goes, and what is somebody's stays.
+    fs::write(world.at(".a.lustre-repo-dEad00"), "left").unwrap();
+    fs::write(world.at(".a.part"), "mine").unwrap();
+    let before = vec![".a.part".to_owned(), "store".to_owned()];
     let site = |text: &str| {
         fs::write(world.at("store/site.toml"), text).unwrap();
         BTreeMap::from([("site.toml".to_owned(), world.at("store/site.toml"))])

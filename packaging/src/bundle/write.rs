@@ -93,7 +93,8 @@ impl Contents<'_> {
                 member,
                 why,
             })?;
-        let mut archive = Archive::create(out)?;
+        let bytes = index.members.iter().map(|member| member.size).sum();
+        let mut archive = Archive::create(out, bytes)?;
         let text = index
             .to_json()
             .map_err(|error| PathError::new("write", out, error.into()))?

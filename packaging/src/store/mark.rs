@@ -6,7 +6,9 @@
 use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::MetadataExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use lustre_files::place;
 
 use super::folder::{list, sync_folder};
 use super::names::{self, FOLDERS, LOCK, MARK, READERS};
@@ -101,6 +103,20 @@ fn no_links(root: &Path) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// The store that `path` is in, whether it is there or not: what is put there is removed with what the store does not know.
+pub fn store_around(path: &Path) -> Result<Option<PathBuf>, Error> {
+    let Ok(full) = place::real(path) else {
+        return Ok(None);
+    };
+    let marked = full
+        .ancestors()
+        .skip(1)
+        .map(|above| Ok((above, is_marked(above)?)));
+    let marked: Result<Vec<(&Path, bool)>, Error> = marked.collect();
+    let found = marked?.into_iter().find(|(_, marked)| *marked);
+    Ok(found.map(|(above, _)| above.to_owned()))
 }
 
 /// The store that `root` lies in, where it does: one empties folders of its own and removes what it does not know in them. The one that

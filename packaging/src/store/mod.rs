@@ -51,6 +51,7 @@ use folder::create;
 pub use lock::{Holder, OnWait};
 pub use lustre_files::PathError;
 use lustre_files::Stamp;
+pub use mark::store_around;
 use names::{BESIDE, FOLDERS, READERS, SELDOM};
 pub use names::{LOCK, MARK};
 pub use record::{StageRecord, Taken};

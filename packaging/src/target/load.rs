@@ -299,7 +299,7 @@ fn secret(path: &Path, (line, column): (usize, usize), what: &str) -> Error {
         line,
         column,
         message: format!(
-            "{what} looks like a secret key (not shown); take it out, and give it with --key-file; a target has public keys only (`cargo              xtask key export` prints one), in {NEXT_KEY}"
+            "{what} looks like a secret key (not shown); take it out, and give it with --key-file; a target has public keys only (`cargo xtask key export` prints one), in {NEXT_KEY}"
         ),
     }
 }
@@ -311,7 +311,7 @@ fn malformed(path: &Path, text: &str, error: &toml::de::Error) -> Error {
         path: path.to_owned(),
         line,
         column,
-        message: error.message().to_owned(),
+        message: provenance::plain(error.message()),
     }
 }
 

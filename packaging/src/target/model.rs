@@ -1,8 +1,10 @@
 //! What a target's file holds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::PathBuf;
 
+use serde::de::{Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::Boot;
@@ -342,7 +344,7 @@ pub struct Repository {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_key: Option<String>,
     /// How many releases it has the packages of, with the newest: servers can go back to the others.
-    #[serde(default = "kept")]
+    #[serde(default = "kept", deserialize_with = "number_kept")]
     pub keep: usize,
     /// The package that makes a server know the repository.
     pub release_package: ReleasePackage,
@@ -356,6 +358,31 @@ pub const MOST_KEPT: usize = 32;
 /// How many releases a repository keeps where the target does not say.
 fn kept() -> usize {
     3
+}
+
+/// Reads [`Repository::keep`]; what is no such number hears what it is.
+fn number_kept<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    struct Number;
+    impl Visitor<'_> for Number {
+        type Value = usize;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            write!(
+                f,
+                "the number of releases that the repository has the packages of, from 1 to {MOST_KEPT}"
+            )
+        }
+
+        fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<usize, E> {
+            usize::try_from(number).map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
+        }
+
+        fn visit_u64<E: serde::de::Error>(self, number: u64) -> Result<usize, E> {
+            usize::try_from(number)
+                .map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))
+        }
+    }
+    deserializer.deserialize_any(Number)
 }
 
 /// The numbers of `lustre-repo-release`. They are its own, whatever Lustre's are: dnf replaces it only by one with higher numbers.

@@ -62,9 +62,36 @@ pub(super) fn key_of(sentence: &str) -> Option<String> {
     (word.contains('.') && word.chars().all(plain)).then(|| word.to_owned())
 }
 
+/// What a reader says, without the words of the language that it is written in.
+pub(super) fn plain(message: &str) -> String {
+    const KINDS: [(&[&str], &str); 3] = [
+        (
+            &["u8", "u16", "u32", "u64", "u128", "usize"],
+            "a whole number, 0 or more",
+        ),
+        (
+            &["i8", "i16", "i32", "i64", "i128", "isize"],
+            "a whole number",
+        ),
+        // It reads any value but one number.
+        (&["any valid TOML value"], "a number that fits into 64 bits"),
+    ];
+    let Some((found, expected)) = message.rsplit_once(", expected ") else {
+        return message.to_owned();
+    };
+    let kind = KINDS.iter().find(|(words, _)| words.contains(&expected));
+    let expected = kind.map_or(expected, |(_, kind)| kind);
+    let found = ["i128", "u128"]
+        .iter()
+        .fold(found.to_owned(), |said, word| {
+            said.replace(&format!("` as {word}"), "`")
+        });
+    format!("{found}, expected {expected}")
+}
+
 /// What the reader of the merged tables says: of which key, and what. It knows the tables above a key and not where they were read.
 pub(super) fn said(error: &toml::de::Error) -> (Option<String>, String) {
-    let message = error.message().to_owned();
+    let message = plain(error.message());
     let whole = error.to_string();
     let above = whole
         .lines()

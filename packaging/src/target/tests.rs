@@ -603,6 +603,36 @@ fn what_a_value_would_do_elsewhere_is_refused_where_it_is_read() {
 }
 
 #[test]
+fn what_is_no_such_number_is_told_in_the_words_of_those_who_write_targets() {
+    let keep = "the number of releases that the repository has the packages of, from 1 to 32";
+    for (from, to, part) in [
+        ("baseurl =", "keep = -1\nbaseurl =", keep),
+        ("baseurl =", "keep = \"3\"\nbaseurl =", keep),
+        ("baseurl =", "keep = 3.5\nbaseurl =", keep),
+        ("baseurl =", "keep = [3]\nbaseurl =", keep),
+        (
+            "baseurl =",
+            "keep = 1000000000000000000000\nbaseurl =",
+            "a number that fits into 64 bits",
+        ),
+        (
+            "source_date_epoch = 1",
+            "source_date_epoch = -1",
+            "a whole number, 0 or more",
+        ),
+    ] {
+        let wrong = WHOLE.replacen(from, to, 1);
+        assert_ne!(wrong, WHOLE, "{from}");
+        let dir = specs(&[("one.toml", &wrong)]);
+        let error = Target::load(dir.path(), "one").unwrap_err().to_string();
+        assert!(error.contains(part), "{to}: {error}");
+        for word in ["usize", "u32", "i128", "valid TOML"] {
+            assert!(!error.contains(word), "{to}: {error}");
+        }
+    }
+}
+
+#[test]
 fn a_key_has_its_line_whichever_of_the_files_has_it() {
     for (child, place, part) in [
         (

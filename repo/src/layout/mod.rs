@@ -4,19 +4,18 @@
 //! - `error`: what can go wrong.
 //! - `inputs`: where a package goes.
 //! - `output`: whether a place may be replaced.
-//! - `swap`: made aside, then put in place.
 
 mod completion;
 mod error;
 mod inputs;
 mod output;
-mod swap;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use lustre_files::swap::FolderAside;
 use lustre_files::{Advised, tried};
 use walkdir::WalkDir;
 
@@ -36,7 +35,6 @@ pub use completion::{COMPLETED, Completion, assembled_sums};
 pub use error::{Error, SignError};
 pub use inputs::{Kind, nevra, nevra_of};
 pub use output::{around, is_published, judge};
-pub use swap::{leftovers, recover};
 
 /// A signed package for the repository.
 #[derive(Clone, Debug)]
@@ -85,7 +83,7 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
     judge(out)?;
     let fingerprint = key::fingerprint(assembly.public_key)?;
     let public_key = key::published(assembly.public_key)?;
-    let aside = swap::Aside::new(out).map_err(tried("write next to", out))?;
+    let aside = FolderAside::new(out).map_err(tried("write next to", out))?;
     let tree = aside.path();
 
     let mut manifest = assembly.manifest.clone();
@@ -215,7 +213,7 @@ fn of_kind(kind: Kind, all: &BTreeMap<&str, (&str, u64)>) -> BTreeMap<String, (S
 /// Where it fails, `out` is as it was before.
 pub fn swap_in(out: &Path, fill: impl FnOnce(&Path) -> io::Result<()>) -> Result<(), Error> {
     judge(out)?;
-    let aside = swap::Aside::new(out).map_err(tried("write next to", out))?;
+    let aside = FolderAside::new(out).map_err(tried("write next to", out))?;
     fill(aside.path()).map_err(tried("copy a tree to", out))?;
     aside
         .commit(|| output::nothing_foreign(out).map_err(io::Error::other))

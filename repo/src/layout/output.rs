@@ -3,12 +3,11 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
+use lustre_files::place::{self, There};
 use lustre_files::{Advised, advised, tried};
 use serde::Deserialize;
-use walkdir::WalkDir;
 
 use super::{Error, Kind};
 use crate::{manifest, page, proof, sums};
@@ -19,50 +18,20 @@ pub fn judge(out: &Path) -> Result<(), Error> {
         path: out.to_owned(),
         why,
     };
-    match fs::symlink_metadata(out) {
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(refused(error.to_string().into())),
-        Ok(found) if found.is_symlink() => {
-            return Err(refused(advised(
-                "it is a link",
-                "give the folder that it points to",
-            )));
-        }
-        Ok(found) if !found.is_dir() => {
+    match place::there(out).map_err(refused)? {
+        There::Nothing => {}
+        There::Other => {
             return Err(Error::NotOurs {
                 path: out.to_owned(),
                 why: "it is no folder".to_owned(),
             });
         }
-        Ok(_) => {
-            // Under its own name, whatever `..` led to it.
-            let folder =
-                fs::canonicalize(out).map_err(|error| refused(error.to_string().into()))?;
-            let mounted = lustre_files::mounted(&folder)
-                .map_err(|error| refused(error.to_string().into()))?;
-            if folder.parent().is_none() || mounted.contains(&folder) {
-                return Err(refused(advised(
-                    "something is mounted there, and a repository is published by renaming",
-                    "give a folder below it",
-                )));
-            }
+        There::Folder => {
             ours(out)?;
-            if let Some(below) = mounted.first() {
-                return Err(refused(advised(
-                    format!(
-                        "something is mounted below it, at {}, and would be removed",
-                        below.display()
-                    ),
-                    format!(
-                        "unmount it (`umount {}`), or give another folder",
-                        below.display()
-                    ),
-                )));
-            }
+            place::can_go(out).map_err(refused)?;
             nothing_foreign(out)?;
         }
     }
-    let above = nearest(out).map_err(|why| refused(why.into()))?;
     if let Some(around) = around(out) {
         return Err(refused(advised(
             format!(
@@ -72,12 +41,7 @@ pub fn judge(out: &Path) -> Result<(), Error> {
             "give a folder beside that",
         )));
     }
-    // What permissions say is not all: a file system may take no folders, or nothing at all.
-    tempfile::Builder::new()
-        .prefix(".lustre-repo-")
-        .tempdir_in(&above)
-        .and_then(tempfile::TempDir::close)
-        .map_err(|error| refused(format!("cannot write to {}: {error}", above.display()).into()))
+    place::can_be_made(out).map_err(refused)
 }
 
 /// Whether the manifest of a folder that is such a link is one that was published there.
@@ -87,11 +51,7 @@ pub fn is_published(link: &str) -> bool {
 
 /// The repository of this tool, published or not, that `path` is in, whether it is there or not: what is put there is none of its files.
 pub fn around(path: &Path) -> Option<PathBuf> {
-    let full = std::path::absolute(path).ok()?;
-    // By its real name, as far as it is there.
-    let there = full.ancestors().find(|it| it.exists())?;
-    let rest = full.strip_prefix(there).ok()?;
-    let full = fs::canonicalize(there).ok()?.join(rest);
+    let full = place::real(path).ok()?;
     let is_one = |folder: &&Path| {
         let manifest = folder.join(manifest::FILE);
         let link = fs::read_link(&manifest);
@@ -101,25 +61,6 @@ pub fn around(path: &Path) -> Option<PathBuf> {
         published || whole()
     };
     full.ancestors().skip(1).find(is_one).map(Path::to_owned)
-}
-
-/// The nearest folder above `out` that is there.
-fn nearest(out: &Path) -> Result<PathBuf, String> {
-    let full = fs::canonicalize(out)
-        .or_else(|_| std::path::absolute(out))
-        .map_err(|error| error.to_string())?;
-    if full.file_name().is_none() {
-        return Err("its last component is not a name".to_owned());
-    }
-    for above in full.ancestors().skip(1) {
-        match fs::metadata(above) {
-            Ok(meta) if meta.is_dir() => return Ok(above.to_owned()),
-            Ok(_) => return Err(format!("{} is no folder", above.display())),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(format!("{}: {error}", above.display())),
-        }
-    }
-    Err("there is no folder above it".to_owned())
 }
 
 /// A folder that is empty, or whose manifest is one of this tool.
@@ -148,8 +89,6 @@ const BY_NATURE: [&str; 7] = [
 /// That nothing is at `out` but what the sums there list and what every repository has: all else would go with what is replaced. Names
 /// alone are compared, and nothing is read but the sums.
 pub(super) fn nothing_foreign(out: &Path) -> Result<(), Error> {
-    /// How many names are said.
-    const SHOWN: usize = 5;
     if lustre_files::if_there(fs::symlink_metadata(out))
         .map_err(tried("read", out))?
         .is_none()
@@ -170,49 +109,13 @@ pub(super) fn nothing_foreign(out: &Path) -> Result<(), Error> {
         .map(Path::new)
         .collect();
     let packages = Kind::ALL.map(|kind| Path::new(kind.folder()).join("Packages"));
-    let all = own
-        .iter()
-        .copied()
-        .chain(packages.iter().map(PathBuf::as_path));
-    let folders: HashSet<&Path> = all
-        .flat_map(|path| path.ancestors().skip(1))
-        .chain(packages.iter().map(PathBuf::as_path))
-        .collect();
-    let (mut shown, mut count) = (Vec::new(), 0);
-    let mut walk = WalkDir::new(out)
-        .min_depth(1)
-        .sort_by_file_name()
-        .into_iter();
-    while let Some(entry) = walk.next() {
-        let entry = entry.map_err(|error| {
-            let path = error.path().unwrap_or(out).to_owned();
-            tried("read", &path)(error)
-        })?;
-        let name = entry.path().strip_prefix(out).unwrap_or(entry.path());
-        let is_folder = entry.file_type().is_dir();
-        if if is_folder { &folders } else { &own }.contains(name) {
-            continue;
-        }
-        if is_folder {
-            // One name for all that is in it.
-            walk.skip_current_dir();
-        }
-        count += 1;
-        if shown.len() < SHOWN {
-            let slash = if is_folder { "/" } else { "" };
-            shown.push(format!("{}{slash}", lustre_files::shown(name)));
-        }
-    }
-    if count == 0 {
+    let Some(foreign) = place::foreign(out, &own, &packages)? else {
         return Ok(());
-    }
-    if count > shown.len() {
-        shown.push(format!("and {} more", count - shown.len()));
-    }
+    };
     Err(Error::Foreign {
         path: out.to_owned(),
-        count,
-        names: shown.join(", "),
+        count: foreign.count,
+        names: foreign.names,
         why: match sums {
             Some(_) => "are not in its SHA256SUMS",
             None => "cannot be told from its own, because it has no SHA256SUMS",
@@ -424,6 +327,9 @@ mod tests {
         let error = error.unwrap_err().to_string();
         assert!(error.contains("NOTES"), "{error}");
         assert_eq!(fs::read_to_string(out.join("NOTES")).unwrap(), "mine");
-        assert_eq!(super::super::leftovers(&out).unwrap(), [] as [PathBuf; 0]);
+        assert_eq!(
+            lustre_files::swap::leftovers(&out).unwrap(),
+            [] as [PathBuf; 0]
+        );
     }
 }

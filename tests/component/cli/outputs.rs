@@ -1,8 +1,12 @@
 //! Where a repository may be put: judged before anything is done for it.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::path::Path;
 
+use lustre_packaging::built::{self, MadeOf};
+use lustre_packaging::store::{Digest, Store};
 use lustre_repo_tests::command_line::{Home, run};
 
 #[test]
@@ -206,7 +210,7 @@ fn nothing_is_written_into_a_repository_nor_where_there_is_no_folder() {
         (&["bundle", "--offline", "--output"], 2),
         (
             &["key", "new", "--user-id", "A <a@example.org>", "--output"],
-            1,
+            2,
         ),
     ];
     for (command, code) in commands {
@@ -237,4 +241,177 @@ fn nothing_is_written_into_a_repository_nor_where_there_is_no_folder() {
     fs::write(&site, "inherits = \"rehearsal.toml\"\n").unwrap();
     let ran = Home::new().run(&["plan", "--target", site.to_str().unwrap()]);
     assert!(ran.stderr.contains("write `rehearsal`"), "{ran:?}");
+}
+
+/// What `build --output` writes, of nothing.
+fn build_folder(out: &Path) {
+    let made_of = MadeOf {
+        tool: "1".to_owned(),
+        code: "2".to_owned(),
+        target: "site".to_owned(),
+        target_sha256: Digest::of_bytes(b"target"),
+        lock_sha256: "3".to_owned(),
+        sources_sha256: "4".to_owned(),
+        specs: BTreeMap::new(),
+    };
+    built::write(out, made_of, &BTreeMap::new()).unwrap();
+}
+
+/// Commands that write a folder, and those that write a file into one that is there.
+const FOLDERS: [&[&str]; 4] = [
+    &["repo", "--offline", "--output"],
+    &["assemble", "--offline", "--output"],
+    &["build", "--offline", "--output"],
+    &["verify", "http://127.0.0.1:1/r", "--output"],
+];
+const FILES: [&[&str]; 3] = [
+    &["bundle", "--offline", "--output"],
+    &["bundle", "--release", "--output"],
+    &["key", "new", "--user-id", "A <a@example.org>", "--output"],
+];
+
+#[test]
+fn nothing_is_written_into_a_store_or_into_what_was_built() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let at = |name: &str| elsewhere.path().join(name).display().to_string();
+    build_folder(Path::new(&at("first")));
+    drop(Store::open(Path::new(&at("other")), "a test", &mut |_| {}).unwrap());
+    symlink(at("first"), at("to-first")).unwrap();
+    let before = walkdir::WalkDir::new(elsewhere.path()).into_iter().count();
+    let man: &[&str] = &["man", "--output"];
+    for command in FOLDERS.into_iter().chain(FILES).chain([man]) {
+        for (place, words) in [
+            ("first/sub", "`build --output` wrote"),
+            ("to-first/sub", "`build --output` wrote"),
+            ("other/sub", "inside the store"),
+            ("other/tmp/sub", "inside the store"),
+        ] {
+            let home = Home::new();
+            let ran = home.run(&[command, &[at(place).as_str()]].concat());
+            assert_eq!(ran.code, 2, "{command:?} {place}: {ran:?}");
+            assert!(ran.stderr.contains(words), "{command:?} {place}: {ran:?}");
+            assert!(ran.stderr.contains("help: "), "{command:?}: {ran:?}");
+            assert!(home.is_untouched(), "{command:?} {place}");
+        }
+    }
+    // That of the run, which is not there yet.
+    for command in FOLDERS {
+        let home = Home::new();
+        let place = home.store().join("new/sub").display().to_string();
+        let ran = home.run(&[command, &[place.as_str()]].concat());
+        assert_eq!(ran.code, 2, "{command:?}: {ran:?}");
+        let words = "one must not be in the other";
+        assert!(ran.stderr.contains(words), "{command:?}: {ran:?}");
+        assert!(home.is_untouched(), "{command:?}");
+    }
+    let after = walkdir::WalkDir::new(elsewhere.path()).into_iter().count();
+    assert_eq!(before, after);
+    // Beside them, that is not what stops the run; what was built is replaced by what is built.
+    for place in [at("beside"), at("first")] {
+        let ran = Home::new().run(&["build", "--offline", "--output", &place]);
+        assert!(ran.code != 2 && !ran.stderr.contains(&place), "{ran:?}");
+    }
+}
+
+#[test]
+fn every_command_that_writes_a_folder_judges_its_name_before_any_work() {
+    let elsewhere = tempfile::tempdir().unwrap();
+    let at = |name: &str| elsewhere.path().join(name).display().to_string();
+    let [long, longer] = [240, 300].map(|length| at(&"a".repeat(length)));
+    let mine = elsewhere.path().join("mine");
+    fs::create_dir_all(mine.join("below")).unwrap();
+    fs::write(mine.join("photo.jpg"), "mine").unwrap();
+    fs::create_dir(elsewhere.path().join("empty")).unwrap();
+    symlink(at("empty"), at("link")).unwrap();
+    for command in FOLDERS {
+        let ours = match command[0] {
+            "build" => "it has no build.json",
+            _ => "it has no manifest.json",
+        };
+        for (place, words) in [
+            (long.as_str(), "give a shorter one"),
+            (&longer, "give a shorter one"),
+            (&at("none/.."), "is not a name"),
+            (&at("link"), "it is a link"),
+            ("/proc", "mounted"),
+            ("/", "mounted"),
+            ("/proc/new", "cannot write to"),
+            (&at("mine"), ours),
+            (&at("mine/below/.."), ours),
+        ] {
+            let home = Home::new();
+            let ran = home.run(&[command, &[place]].concat());
+            assert_eq!(ran.code, 2, "{command:?} {place}: {ran:?}");
+            assert!(ran.stderr.contains(words), "{command:?} {place}: {ran:?}");
+            assert!(home.is_untouched(), "{command:?} {place}");
+        }
+        // Where it runs, the folder would go with all that runs there.
+        let home = Home::new();
+        let mut here = home.command(&[command, &["."]].concat());
+        let ran = run(here.current_dir(elsewhere.path().join("empty")));
+        assert!(
+            ran.code == 2 && ran.stderr.contains("runs in it"),
+            "{ran:?}"
+        );
+    }
+    // A key is written into a new file of its own name.
+    for command in &FILES[..2] {
+        let home = Home::new();
+        let ran = home.run(&[*command, &[long.as_str()]].concat());
+        assert_eq!(ran.code, 2, "{command:?}: {ran:?}");
+        assert!(
+            ran.stderr.contains("give a shorter one"),
+            "{command:?}: {ran:?}"
+        );
+    }
+    let names = fs::read_dir(elsewhere.path()).unwrap().count();
+    assert_eq!(names, 3);
+}
+
+#[test]
+fn one_folder_by_two_names_is_not_two_builders() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name).display().to_string();
+    for name in ["first", "second", "linked"] {
+        build_folder(Path::new(&at(name)));
+    }
+    symlink(at("first"), at("link")).unwrap();
+    fs::remove_file(at("linked/build.json")).unwrap();
+    fs::hard_link(at("first/build.json"), at("linked/build.json")).unwrap();
+    let first = at("first");
+    for other in [
+        "first",
+        "first/",
+        "first/.",
+        "link",
+        "second/../first",
+        "linked",
+    ] {
+        let other = at(other);
+        for line in [
+            &["compare", &first, &other][..],
+            &[
+                "repo",
+                "--offline",
+                "--from-build",
+                &first,
+                "--from-build",
+                &other,
+            ],
+        ] {
+            let home = Home::new();
+            let ran = home.run(line);
+            assert_eq!(ran.code, 2, "{line:?}: {ran:?}");
+            assert!(
+                ran.stderr.contains("one builder, not two"),
+                "{line:?}: {ran:?}"
+            );
+            assert!(home.is_untouched(), "{line:?}");
+        }
+    }
+    let ran = Home::new().run(&["compare", &first, &at("second")]);
+    assert!(
+        ran.code == 0 && ran.stdout.contains("byte-identical"),
+        "{ran:?}"
+    );
 }

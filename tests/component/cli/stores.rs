@@ -184,7 +184,7 @@ fn what_is_mounted_in_a_result_that_would_go_stays_mounted_and_the_result_stays(
 /// What a run that was killed while it published leaves: a tree in the making, and its note in the store.
 fn killed_while_publishing(home: &Home, output: &Path) -> PathBuf {
     fs::create_dir_all(output.parent().unwrap()).unwrap();
-    let left = output.with_file_name(".rehearsal.new-aBcD01");
+    let left = output.with_file_name(".rehearsal.lustre-repo-aBcD01");
     fs::create_dir(&left).unwrap();
     fs::write(left.join("a.rpm"), "half of it").unwrap();
     drop(Store::open(&home.store(), "a test", &mut |_| {}).unwrap());
@@ -238,7 +238,7 @@ fn the_only_word_of_what_a_killed_run_left_is_not_removed_before_that() {
     assert_eq!(ran.code, 0, "{ran:?}");
     let words = output.display().to_string();
     assert!(
-        ran.stderr.contains(&words) && ran.stderr.contains(".rehearsal.new-"),
+        ran.stderr.contains(&words) && ran.stderr.contains(".rehearsal.lustre-repo-"),
         "{ran:?}"
     );
 }

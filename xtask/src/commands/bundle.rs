@@ -8,7 +8,7 @@ mod release;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use lustre_files::advised;
+use lustre_files::{Advised, advised, place, swap};
 use lustre_packaging::bundle::{Contents, INDEX, Provenance, Written, begins_with};
 
 use super::from_bundle::specs;
@@ -16,7 +16,7 @@ use super::repo::fetched;
 use crate::cli::BundleArgs;
 use crate::context::{self, Context, who};
 use crate::exit::{Outcome, Usage};
-use crate::{lock, place, ui};
+use crate::{leftovers, lock, ui};
 
 /// Writes a bundle, or a repository's archive.
 ///
@@ -59,8 +59,6 @@ pub fn run(arguments: &BundleArgs) -> anyhow::Result<Outcome> {
 /// The file to write: one that is not there, or one of the same kind.
 fn output(arguments: &BundleArgs) -> anyhow::Result<PathBuf> {
     let output = &arguments.output;
-    context::judge_path("the bundle", &std::path::absolute(output)?, &[])?;
-    context::judge_beside("the bundle", output)?;
     if output.file_name().is_none() || output.is_dir() {
         return Err(Usage::new(advised(
             format!("{} is a folder", output.display()),
@@ -81,6 +79,14 @@ fn output(arguments: &BundleArgs) -> anyhow::Result<PathBuf> {
         ))
         .into());
     }
+    place::can_be_made(output).map_err(|why| {
+        let why = format_args!("the bundle cannot be {}: {why}", output.display());
+        Usage::new(Advised::of(&why))
+    })?;
+    let store = arguments.target.store.as_deref();
+    context::judge_output("the bundle", output, store)?;
+    swap::recover(output)
+        .with_context(|| format!("what a killed run left beside {}", output.display()))?;
     if lustre_files::if_there(std::fs::symlink_metadata(output))
         .with_context(|| output.display().to_string())?
         .is_none()
@@ -116,7 +122,7 @@ fn sources(arguments: &BundleArgs, output: &Path) -> anyhow::Result<(Written, St
     let context = Context::open(&arguments.target, &who("bundle", &arguments.target))?;
     let site = context
         .target
-        .site_needs(&place::specs())
+        .site_needs(&crate::place::specs())
         .map_err(anyhow::Error::msg)?;
     let (lock, _) = fetched(&context)?;
     let path = lock::path(&context.target)?;
@@ -145,7 +151,9 @@ fn sources(arguments: &BundleArgs, output: &Path) -> anyhow::Result<(Written, St
     context
         .screen
         .line(&format!("writing {}", output.display()));
-    let written = contents.write(&context.store, output, &|_| {})?;
+    let written = leftovers::noted(&context.store, output, || {
+        Ok(contents.write(&context.store, output, &|_| {})?)
+    })?;
     let what = format!(
         "{} files and {} trees of {}",
         lock.files().count(),

@@ -84,7 +84,7 @@ fn all(store: Store, folder: &Path, arguments: &CleanArgs) -> anyhow::Result<Out
     for output in away {
         let name = output.file_name().unwrap_or_default().to_string_lossy();
         ui::warn(&format!(
-            "a run was killed while it published at {}, and the parent folder does not exist now; remove `.{name}.new-*` there when it does",
+            "a run was killed while it published at {}, and the parent folder does not exist now; remove `.{name}.lustre-repo-*` there when it does",
             output.display()
         ));
     }

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use lustre_packaging::built::{Built, differences};
+use lustre_files::advised;
+use lustre_packaging::built::{Built, INDEX, differences};
 
 use crate::cli::CompareArgs;
-use crate::exit::Outcome;
+use crate::exit::{Outcome, Usage};
 use crate::ui;
 
 /// How many differences are told to people.
@@ -58,12 +59,26 @@ pub struct Compared {
     pub differs: Vec<String>,
 }
 
-/// Opens the folders `paths`, reads all of each, and compares them with the first.
+/// Opens the folders `paths`, reads all of each, and compares them with the first. One folder by two names is refused; a copy of it cannot
+/// be told.
 pub fn compared(paths: &[PathBuf]) -> anyhow::Result<Compared> {
     let mut built: Vec<Built> = Vec::new();
     let mut differs = Vec::new();
     for path in paths {
         let one = Built::open(path)?;
+        for other in &built {
+            if one.is_same(other)? {
+                return Err(Usage::new(advised(
+                    format!(
+                        "{} and {} are one folder, or have one {INDEX}: that is one builder, not two",
+                        other.path().display(),
+                        path.display()
+                    ),
+                    "give the folders that two machines wrote",
+                ))
+                .into());
+            }
+        }
         one.check()?;
         if let Some(first) = built.first() {
             differs.extend(differences(first.index(), one.index()));

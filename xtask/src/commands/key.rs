@@ -9,6 +9,7 @@ use lustre_packaging::sign::{Error as SignError, Key, PublicKey, Secret, Signer 
 
 use crate::cli::KeyArgs;
 use crate::cli::key::{KeyCommand, Period};
+use crate::context;
 use crate::exit::{Outcome, Usage};
 use crate::key::{Left, open, open_secret};
 use crate::ui;
@@ -90,24 +91,17 @@ fn free(output: &Path) -> anyhow::Result<()> {
     if let Some(folder) = folder
         && !folder.is_dir()
     {
-        bail!(advised(
+        return Err(Usage::new(advised(
             format!(
                 "{} is no folder, and the key is to be in it",
                 folder.display()
             ),
             "make it, or choose another --output",
-        ));
+        ))
+        .into());
     }
-    if let Some(around) = lustre_repository::layout::around(output) {
-        bail!(advised(
-            format!(
-                "{} is inside the repository at {}, which is published",
-                output.display(),
-                around.display()
-            ),
-            "keep the key where nobody else gets it",
-        ));
-    }
+    // It would be published, or removed with the store.
+    context::judge_beside("the file of the key", output)?;
     Ok(())
 }
 

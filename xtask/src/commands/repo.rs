@@ -26,7 +26,7 @@ use crate::graph::{BuildGraph, name};
 use crate::publish::{self, Published};
 use crate::session::{folder, needed, ready, run, run_taking, signing, stage};
 use crate::sources::Need;
-use crate::{sources, ui};
+use crate::{leftovers, sources, ui};
 
 /// Everything: lock, fetch, build, sign, assemble, prove.
 pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
@@ -265,13 +265,9 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
         }
     }
     if let Some(output) = &arguments.output {
-        context::judge_path(
-            "the folder of the packages",
-            &std::path::absolute(output)?,
-            &[],
-        )?;
-        context::judge_beside("the folder of the packages", output)?;
         built::judge(output).map_err(|error| Usage::new(Advised::of(&error)))?;
+        let store = arguments.target.store.as_deref();
+        context::judge_output("the folder of the packages", output, store)?;
     }
     let mut context = Context::open(&arguments.target, &who("build", &arguments.target))?;
     if arguments.output.is_some() && context.shared.take().is_some() {
@@ -295,8 +291,13 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
     } else {
         arguments.packages.iter().map(String::as_str).collect()
     };
-    // Nothing leaves the store.
-    let output = context.store.root();
+    // Without one, nothing leaves the store.
+    let chosen = arguments.output.as_deref();
+    let output = chosen.unwrap_or(context.store.root());
+    if chosen.is_some() {
+        // What it replaces may have to get its name back first.
+        recover(output)?;
+    }
     needs::before_fetching(&context, &parts(&wanted), output)?;
     let lock = ready(&context)?;
     let graph = BuildGraph::new(&context, &lock)?;
@@ -359,7 +360,10 @@ fn handed_on(context: &Context, graph: &BuildGraph<'_>, output: &Path) -> anyhow
     for name in &names {
         stages.insert(name.clone(), stage(&done, name)?);
     }
-    let sha256 = built::write(output, graph.made_of()?, &stages)?;
+    let made_of = graph.made_of()?;
+    let sha256 = leftovers::noted(&context.store, output, || {
+        Ok(built::write(output, made_of, &stages)?)
+    })?;
     let index = output.join(built::INDEX);
     if context.arguments.json {
         let result = serde_json::json!({ "output": output, "sha256": sha256 });
@@ -424,7 +428,7 @@ pub fn fetched(context: &Context) -> anyhow::Result<(Lock, Vec<Fetched>)> {
 
 /// Removes what was left beside the output by killed runs, of whichever store.
 fn recover(output: &Path) -> anyhow::Result<()> {
-    lustre_repository::layout::recover(output)
+    lustre_files::swap::recover(output)
         .with_context(|| format!("what a killed run left beside {}", output.display()))
 }
 
@@ -434,38 +438,8 @@ fn output(arguments: &RepoArgs) -> anyhow::Result<PathBuf> {
         Some(output) => output.clone(),
         None => default_output(&context::target(&arguments.target)?.name)?,
     };
-    context::judge_path("the repository", &std::path::absolute(&output)?, &[])?;
     lustre_repository::layout::judge(&output).map_err(|error| Usage::new(Advised::of(&error)))?;
-    let store = context::store_folder(arguments.target.store.as_deref())?;
-    let [there, kept] = [&output, &store].map(|path| real(path));
-    let (there, kept) = (there?, kept?);
-    if there.starts_with(&kept) || kept.starts_with(&there) {
-        return Err(Usage::new(advised(format!("the repository would be at {} and the store is at {}: one must not be in the other", output.display(), store.display()), "choose another --output or --store"))
-        .into());
-    }
+    let store = arguments.target.store.as_deref();
+    context::judge_output("the repository", &output, store)?;
     Ok(output)
-}
-
-/// The path without links, as far as it is there.
-fn real(path: &Path) -> anyhow::Result<PathBuf> {
-    let path = std::path::absolute(path)?;
-    for there in path.ancestors() {
-        let found = lustre_files::if_there(std::fs::canonicalize(there));
-        if let Some(found) = found.with_context(|| path.display().to_string())? {
-            return Ok(found.join(path.strip_prefix(there)?));
-        }
-        // Where it leads is there once something is made there: the store, maybe.
-        if std::fs::symlink_metadata(there).is_ok() {
-            return Err(Usage::new(advised(
-                format!(
-                    "{} cannot be used: {} is a dangling link",
-                    path.display(),
-                    there.display()
-                ),
-                "give the folder itself",
-            ))
-            .into());
-        }
-    }
-    Ok(path)
 }

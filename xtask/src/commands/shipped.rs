@@ -9,6 +9,7 @@ use clap_complete::{Shell, generate};
 use crate::called::{CARGO, called};
 use crate::cli::Cli;
 use crate::command_line::shown_as_called;
+use crate::context;
 use crate::exit::Outcome;
 use crate::ui;
 
@@ -26,6 +27,7 @@ pub fn completions(shell: Shell, name: &str) -> anyhow::Result<Outcome> {
 
 /// Writes a page for the tool and one for each of its commands into `folder`.
 pub fn man(folder: &Path) -> anyhow::Result<Outcome> {
+    context::judge_beside("the folder of the pages", folder)?;
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let pages = if called() == CARGO { PAGES } else { called() };
     let command = shown_as_called(Cli::command())

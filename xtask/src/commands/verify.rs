@@ -156,7 +156,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
             ))
             .into());
         }
-        served::judge_output(output)?;
+        served::judge_output(output, arguments.target.store.as_deref())?;
     }
     let expected = Expected::of(
         &arguments.public_key,

@@ -65,7 +65,8 @@ pub fn write(
     } = &source;
     let folder = format!("{FOLDER}{}", manifest.target);
     let time = manifest.release_time();
-    let mut archive = Archive::create(output)?;
+    let bytes = release.files.iter().filter_map(|file| file.size).sum();
+    let mut archive = Archive::create(output, bytes)?;
     let text = readme(manifest, &folder)?;
     let content = (text.len() as u64, &Digest::of_bytes(text.as_bytes()));
     let path = format!("{folder}/{README}");

@@ -109,7 +109,7 @@ pub fn can_look(arguments: &PlaceArgs, from: Option<&Path>, source: &Source) -> 
         ))
     })?;
     let given = arguments.target_given;
-    verify::can_install(&arguments.target, given, &source.manifest, &url).context("--check install")
+    verify::can_install(&arguments.target, given, &source.manifest, url).context("--check install")
 }
 
 /// Looks, and says what was seen `below` the URL of the place; `from` is the folder that it was published from.

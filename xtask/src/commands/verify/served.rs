@@ -261,11 +261,9 @@ fn check(url: &Location, since: Instant, findings: Vec<String>, note: &str) -> C
 }
 
 /// That a repository can be kept at `output`, which is found out before anything is fetched.
-pub fn judge_output(output: &Path) -> anyhow::Result<()> {
-    let absolute = std::path::absolute(output)?;
-    context::judge_path("the repository", &absolute, &[])?;
+pub fn judge_output(output: &Path, store: Option<&Path>) -> anyhow::Result<()> {
     layout::judge(output).map_err(|error| Usage::new(Advised::of(&error)))?;
-    Ok(())
+    context::judge_output("the repository", output, store)
 }
 
 /// The files that the sums list, by path.

@@ -1,58 +1,62 @@
-//! A folder made aside and swapped in whole: whenever the process ends, the old tree is there or the new one is.
+//! A folder or a file made aside and swapped in whole: whenever the process ends, the old one is there or the new one is.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with, syncfs};
 use rustix::io::Errno;
 
+/// What tells a name that is given here from one that somebody else gives.
+const MARK: &str = ".lustre-repo-";
+
 /// How many characters of a name are random.
 const RANDOM: usize = 6;
 
-/// A tree in the making, next to where it will be: `dist/.rehearsal.new-XXXXXX` for `dist/rehearsal`.
+/// How the name of an old tree ends that stepped aside.
+const OLD: &str = ".old";
+
+/// How much longer than a place's own name those are that are given beside it (bytes).
+pub const LONGER: usize = ".".len() + MARK.len() + RANDOM + OLD.len();
+
+/// A tree in the making, next to where it will be: `dist/.rehearsal.lustre-repo-XXXXXX` for `dist/rehearsal`.
 ///
 /// Dropped without [`commit`](Self::commit), it goes away. What a killed process left is removed by the next one: a tree in
 /// the making is locked, and a lock ends with its process.
 #[derive(Debug)]
-pub(super) struct Aside {
-    folder: Folder,
+pub struct FolderAside {
+    folder: Unfinished,
     /// Holds the lock.
     lock: File,
     target: PathBuf,
 }
 
-impl Aside {
+impl FolderAside {
     /// Starts a tree that will replace `target`.
-    pub(super) fn new(target: &Path) -> io::Result<Self> {
-        let parent = parent(target);
-        let Some(name) = target.file_name() else {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "the path has no last component to write next to",
-            ));
-        };
+    pub fn new(target: &Path) -> io::Result<Self> {
+        let target = named(target)?;
+        let (parent, prefix) = (parent(&target), prefix(&target)?);
         fs::create_dir_all(parent)?;
-        let prefix = prefix(name);
-        recover(target)?;
-        let (folder, lock) = locked_folder(&mut || {
+        recover(&target)?;
+        let (folder, lock) = locked(&mut || {
             let folder = tempfile::Builder::new()
                 .rand_bytes(RANDOM)
                 .prefix(&prefix)
                 .tempdir_in(parent)?;
-            Ok(folder.keep())
+            let path = folder.keep();
+            Ok((opened(&path)?, path))
         })?;
         Ok(Self {
             folder,
             lock,
-            target: target.to_owned(),
+            target,
         })
     }
 
     /// Where to write.
-    pub(super) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.folder.path()
     }
 
@@ -62,7 +66,7 @@ impl Aside {
     ///
     /// The data is on the disk before the names change, so that not even a power failure leaves a tree of empty files. That takes its
     /// time: what is at the place is judged by `last_look` after it.
-    pub(super) fn commit(self, last_look: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+    pub fn commit(self, last_look: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
         syncfs(&self.lock)?;
         last_look()?;
         let new = self.folder.path();
@@ -76,13 +80,13 @@ impl Aside {
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => return self.two_renames(),
             Err(error) => return Err(error.into()),
         }
-        lustre_files::nothing_mounted(&self.target)?;
+        crate::nothing_mounted(&self.target)?;
         // Nobody else is to take the old tree for one that was left.
-        let old = lustre_files::open_folder(&self.target)?;
+        let old = crate::open_folder(&self.target)?;
         let _ = flock(&old, FlockOperation::NonBlockingLockExclusive);
         match renameat_with(CWD, new, CWD, &self.target, RenameFlags::EXCHANGE) {
             // The old tree now has the temporary name and goes with it.
-            Ok(()) => Ok(lustre_files::remove_tree(&self.folder.keep())?),
+            Ok(()) => Ok(crate::remove_tree(&self.folder.keep())?),
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => self.two_renames(),
             Err(error) => Err(error.into()),
         }
@@ -91,11 +95,11 @@ impl Aside {
     /// For file systems without `renameat2`: the old tree steps aside, the new one takes its place. A process killed between
     /// the two leaves neither under the name, but the old one whole next to it.
     fn two_renames(self) -> io::Result<()> {
-        lustre_files::nothing_mounted(&self.target)?;
+        crate::nothing_mounted(&self.target)?;
         let mut old = self.folder.path().as_os_str().to_owned();
         old.push(".old");
         let old = PathBuf::from(old);
-        let held = lustre_files::open_folder(&self.target);
+        let held = crate::open_folder(&self.target);
         if let Ok(held) = &held {
             let _ = flock(held, FlockOperation::NonBlockingLockExclusive);
         }
@@ -112,28 +116,75 @@ impl Aside {
         }
         self.folder.keep();
         if had_old {
-            lustre_files::remove_tree(&old)?;
+            crate::remove_tree(&old)?;
         }
         Ok(())
     }
 }
 
-/// How often a folder is made that another run takes for one that was left: each time, one would have to come just then.
+/// A file in the making, next to where it will be, as a [`FolderAside`] is. Its mode is 0644.
+#[derive(Debug)]
+pub struct FileAside {
+    path: Unfinished,
+    file: File,
+    target: PathBuf,
+}
+
+impl FileAside {
+    /// Starts a file that will replace `target`.
+    pub fn new(target: &Path) -> io::Result<Self> {
+        let target = named(target)?;
+        let (parent, prefix) = (parent(&target), prefix(&target)?);
+        recover(&target)?;
+        let (path, file) = locked(&mut || {
+            let file = tempfile::Builder::new()
+                .rand_bytes(RANDOM)
+                .prefix(&prefix)
+                .permissions(fs::Permissions::from_mode(0o644))
+                .tempfile_in(parent)?;
+            let (file, path) = file.keep().map_err(|error| error.error)?;
+            Ok((Some(file), path))
+        })?;
+        Ok(Self { path, file, target })
+    }
+
+    /// Where it is now.
+    pub fn path(&self) -> &Path {
+        self.path.path()
+    }
+
+    /// What to write to.
+    pub fn file(&mut self) -> &mut File {
+        &mut self.file
+    }
+
+    /// Puts it in the place of what is there; its content is on the disk before.
+    pub fn commit(self) -> io::Result<()> {
+        self.file.sync_all()?;
+        fs::rename(self.path.path(), &self.target)?;
+        self.path.keep();
+        Ok(())
+    }
+}
+
+/// How often something is made that another run takes for what was left: each time, one would have to come just then.
 const TRIES: usize = 100;
 
-/// A folder that `make` makes, locked. Until it is, another run may take it for one that a killed process left, and remove it: then
-/// there is another.
-fn locked_folder(make: &mut dyn FnMut() -> io::Result<PathBuf>) -> io::Result<(Folder, File)> {
+/// What `make` makes and opens, locked. Until it is, another run may take it for what a killed process left, and remove it: then there is
+/// another.
+fn locked(
+    make: &mut dyn FnMut() -> io::Result<(Option<File>, PathBuf)>,
+) -> io::Result<(Unfinished, File)> {
     for _ in 0..TRIES {
-        let folder = Folder(make()?);
-        let opened = lustre_files::if_there(lustre_files::open_folder(folder.path()));
-        let Some(lock) = opened.map_err(of(folder.path()))? else {
+        let (lock, path) = make()?;
+        let unfinished = Unfinished(path);
+        let Some(lock) = lock else {
             continue;
         };
         // Who only looks at what is left beside an output holds it for a moment.
         flock(&lock, FlockOperation::LockExclusive)?;
-        if is_at(&lock, folder.path())? {
-            return Ok((folder, lock));
+        if is_at(&lock, unfinished.path())? {
+            return Ok((unfinished, lock));
         }
     }
     Err(io::Error::other(
@@ -141,33 +192,42 @@ fn locked_folder(make: &mut dyn FnMut() -> io::Result<PathBuf>) -> io::Result<(F
     ))
 }
 
-/// Whether the open folder is the one at `path` still.
+/// The folder or file, open, where it is there.
+fn opened(path: &Path) -> io::Result<Option<File>> {
+    let open = || match fs::symlink_metadata(path)?.is_dir() {
+        true => crate::open_folder(path),
+        false => crate::open(path),
+    };
+    crate::if_there(open()).map_err(of(path))
+}
+
+/// Whether the open folder or file is the one at `path` still.
 fn is_at(opened: &File, path: &Path) -> io::Result<bool> {
-    let there = lustre_files::if_there(fs::symlink_metadata(path)).map_err(of(path))?;
+    let there = crate::if_there(fs::symlink_metadata(path)).map_err(of(path))?;
     let opened = opened.metadata().map_err(of(path))?;
     Ok(there.is_some_and(|there| (there.dev(), there.ino()) == (opened.dev(), opened.ino())))
 }
 
-/// A folder that goes away with the value.
+/// A folder or file that goes away with the value.
 #[derive(Debug)]
-struct Folder(PathBuf);
+struct Unfinished(PathBuf);
 
-impl Folder {
+impl Unfinished {
     fn path(&self) -> &Path {
         &self.0
     }
 
-    /// Gives the folder up: it stays where it is.
+    /// Gives it up: it stays where it is.
     fn keep(mut self) -> PathBuf {
         std::mem::take(&mut self.0)
     }
 }
 
-impl Drop for Folder {
+impl Drop for Unfinished {
     fn drop(&mut self) {
         if !self.0.as_os_str().is_empty() {
             // What cannot be removed now is found by the next run.
-            let _ = lustre_files::remove_tree(&self.0);
+            let _ = crate::remove_tree(&self.0);
         }
     }
 }
@@ -179,17 +239,35 @@ fn parent(target: &Path) -> &Path {
     }
 }
 
-/// How the names begin that a tree for `name` has in the making.
-fn prefix(name: &OsStr) -> OsString {
-    let mut prefix = OsString::from(".");
-    prefix.push(name);
-    prefix.push(".new-");
-    prefix
+/// The target by a path that ends in its name, whatever `..` led to it.
+fn named(target: &Path) -> io::Result<PathBuf> {
+    match target.file_name() {
+        Some(_) => Ok(target.to_owned()),
+        None => fs::canonicalize(target).map_err(of(target)),
+    }
 }
 
-/// Removes what processes that were killed left beside `target`: trees in the making, and the old tree that a new one replaced. Where the
-/// process was killed between the two renames that some file systems need, the old tree gets its name back.
+/// How the names begin that what replaces `target` has in the making.
+fn prefix(target: &Path) -> io::Result<OsString> {
+    let Some(name) = target.file_name() else {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "the path has no last component to write next to",
+        ));
+    };
+    let mut prefix = OsString::from(".");
+    prefix.push(name);
+    prefix.push(MARK);
+    Ok(prefix)
+}
+
+/// Removes what processes that were killed left beside `target`: trees and files in the making, and the old tree that a new one replaced.
+/// Where the process was killed between the two renames that some file systems need, the old tree gets its name back.
 pub fn recover(target: &Path) -> io::Result<()> {
+    let Some(target) = crate::if_there(named(target))? else {
+        return Ok(());
+    };
+    let target = target.as_path();
     for (folder, is_old) in beside(target)? {
         let Some(_lock) = left(&folder, FlockOperation::NonBlockingLockExclusive)? else {
             continue;
@@ -197,7 +275,7 @@ pub fn recover(target: &Path) -> io::Result<()> {
         if is_old && !target.try_exists().map_err(of(target))? {
             fs::rename(&folder, target)?;
         } else {
-            lustre_files::remove_tree(&folder)?;
+            crate::remove_tree(&folder)?;
         }
     }
     Ok(())
@@ -206,7 +284,10 @@ pub fn recover(target: &Path) -> io::Result<()> {
 /// What [`recover`] would remove, or give its name back: for those who only look.
 pub fn leftovers(target: &Path) -> io::Result<Vec<PathBuf>> {
     let mut found = Vec::new();
-    for (folder, _) in beside(target)? {
+    let Some(target) = crate::if_there(named(target))? else {
+        return Ok(found);
+    };
+    for (folder, _) in beside(&target)? {
         if left(&folder, FlockOperation::NonBlockingLockShared)?.is_some() {
             found.push(folder);
         }
@@ -214,16 +295,14 @@ pub fn leftovers(target: &Path) -> io::Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-/// The folders beside `target` that have the names that are given here, and whether each is an old tree that stepped aside.
+/// The folders and files beside `target` that have the names that are given here, and whether each is an old tree that stepped aside.
 fn beside(target: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
     use std::os::unix::ffi::OsStrExt;
-    const OLD: &[u8] = b".old";
     let parent = parent(target);
-    let Some(name) = target.file_name() else {
+    let Ok(prefix) = prefix(target) else {
         return Ok(Vec::new());
     };
-    let prefix = prefix(name);
-    let entries = lustre_files::if_there(fs::read_dir(parent)).map_err(of(parent))?;
+    let entries = crate::if_there(fs::read_dir(parent)).map_err(of(parent))?;
     let mut found = Vec::new();
     for entry in entries.into_iter().flatten() {
         let entry = entry?;
@@ -231,13 +310,14 @@ fn beside(target: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
         let Some(rest) = name.as_bytes().strip_prefix(prefix.as_bytes()) else {
             continue;
         };
-        let (random, is_old) = match rest.strip_suffix(OLD) {
+        let (random, is_old) = match rest.strip_suffix(OLD.as_bytes()) {
             Some(random) => (random, true),
             None => (rest, false),
         };
         // Exactly the names that are given here: what else looks like them is somebody's.
         let given = random.len() == RANDOM && random.iter().all(u8::is_ascii_alphanumeric);
-        if given && entry.file_type()?.is_dir() {
+        let kind = entry.file_type()?;
+        if given && (kind.is_dir() || kind.is_file()) {
             found.push((entry.path(), is_old));
         }
     }
@@ -245,10 +325,9 @@ fn beside(target: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
     Ok(found)
 }
 
-/// The lock, of the kind `how`, of a folder that nobody makes a tree in any more; none where somebody does, or it went away meanwhile.
+/// The lock, of the kind `how`, of what nobody makes any more; none where somebody does, or it went away meanwhile.
 fn left(folder: &Path, how: FlockOperation) -> io::Result<Option<File>> {
-    let opened = lustre_files::if_there(lustre_files::open_folder(folder)).map_err(of(folder))?;
-    let Some(folder_lock) = opened else {
+    let Some(folder_lock) = opened(folder)? else {
         return Ok(None);
     };
     match flock(&folder_lock, how) {
@@ -282,13 +361,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("dist/target");
         for content in ["one", "two"] {
-            let aside = Aside::new(&target).unwrap();
+            let aside = FolderAside::new(&target).unwrap();
             fs::write(aside.path().join("file"), content).unwrap();
             aside.commit(|| Ok(())).unwrap();
             assert_eq!(fs::read_to_string(target.join("file")).unwrap(), content);
             assert_eq!(names(&dir.path().join("dist")), ["target"]);
         }
-        let aside = Aside::new(&target).unwrap();
+        let aside = FolderAside::new(&target).unwrap();
         fs::write(aside.path().join("file"), "three").unwrap();
         aside.two_renames().unwrap();
         assert_eq!(fs::read_to_string(target.join("file")).unwrap(), "three");
@@ -301,7 +380,7 @@ mod tests {
         let target = dir.path().join("target");
         fs::create_dir(&target).unwrap();
         fs::write(target.join("file"), "old").unwrap();
-        drop(Aside::new(&target).unwrap());
+        drop(FolderAside::new(&target).unwrap());
         assert_eq!(names(dir.path()), ["target"]);
         assert_eq!(fs::read_to_string(target.join("file")).unwrap(), "old");
     }
@@ -311,14 +390,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("target");
         let (dead, mine) = (
-            dir.path().join(".target.new-dEad00"),
-            dir.path().join(".target.new-backup-of-mine"),
+            dir.path().join(".target.lustre-repo-dEad00"),
+            dir.path().join(".target.new-backup"),
         );
         for folder in [&dead, &mine] {
             fs::create_dir(folder).unwrap();
         }
-        let living = Aside::new(&target).unwrap();
-        let other = Aside::new(&target).unwrap();
+        let living = FolderAside::new(&target).unwrap();
+        let other = FolderAside::new(&target).unwrap();
         assert!(living.path().is_dir());
         assert!(other.path().is_dir());
         assert!(!dead.exists());
@@ -337,7 +416,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("target");
         let [first, second] =
-            ["dEad00", "dEad01"].map(|end| dir.path().join(format!(".target.new-{end}")));
+            ["dEad00", "dEad01"].map(|end| dir.path().join(format!(".target.lustre-repo-{end}")));
         // It waits for the lock that the other run has on it, and gets it when the folder is gone.
         let mut made = 0;
         let mut make = || {
@@ -353,9 +432,9 @@ mod tests {
                     drop(held);
                 });
             }
-            Ok(folder.clone())
+            Ok((opened(folder)?, folder.clone()))
         };
-        let (folder, _lock) = locked_folder(&mut make).unwrap();
+        let (folder, _lock) = locked(&mut make).unwrap();
         assert_eq!(folder.path(), second);
         recover(&target).unwrap();
         assert!(second.is_dir() && !first.exists());
@@ -367,24 +446,24 @@ mod tests {
             if made < 3 {
                 recover(&target)?;
             }
-            Ok(first.clone())
+            Ok((opened(&first)?, first.clone()))
         };
-        let (folder, _lock) = locked_folder(&mut make).unwrap();
+        let (folder, _lock) = locked(&mut make).unwrap();
         assert!(folder.path().is_dir());
         assert_eq!(made, 3);
         // One that somebody takes away for ever is an error at some time.
-        let mut make = || Ok(dir.path().join("never"));
-        assert!(locked_folder(&mut make).is_err());
+        let mut make = || Ok((None, dir.path().join("never")));
+        assert!(locked(&mut make).is_err());
     }
 
     #[test]
     fn what_cannot_be_looked_at_is_neither_passed_over_nor_taken_for_absent() {
         let dir = tempfile::tempdir().unwrap();
-        let [target, folder, old] =
-            ["target", "folder", ".target.new-dEad00.old"].map(|name| dir.path().join(name));
+        let [target, folder, old] = ["target", "folder", ".target.lustre-repo-dEad00.old"]
+            .map(|name| dir.path().join(name));
         let left = |folder: &Path| left(folder, FlockOperation::NonBlockingLockExclusive);
         assert!(left(&folder).unwrap().is_none());
-        fs::write(&folder, "no folder").unwrap();
+        std::os::unix::fs::symlink(&folder, &folder).unwrap();
         let error = left(&folder).unwrap_err().to_string();
         assert!(error.contains(folder.to_str().unwrap()), "{error}");
         fs::create_dir(&old).unwrap();
@@ -398,10 +477,40 @@ mod tests {
     }
 
     #[test]
+    fn a_file_takes_the_place_whole_and_a_killed_one_goes() {
+        use std::io::Write as _;
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("target");
+        fs::write(&target, "old").unwrap();
+        let mine = [
+            ".target.part",
+            ".target.new-backup",
+            ".target.lustre-repo-backups",
+        ];
+        let dead = dir.path().join(".target.lustre-repo-dEad00");
+        for name in mine {
+            fs::write(dir.path().join(name), "mine").unwrap();
+        }
+        fs::write(&dead, "left").unwrap();
+        assert_eq!(leftovers(&target).unwrap(), [dead.as_path()]);
+        drop(FileAside::new(&target).unwrap());
+        assert!(!dead.exists());
+        assert_eq!(fs::read_to_string(&target).unwrap(), "old");
+        let mut aside = FileAside::new(&target).unwrap();
+        aside.file().write_all(b"new").unwrap();
+        recover(&target).unwrap();
+        aside.commit().unwrap();
+        assert_eq!(fs::read_to_string(&target).unwrap(), "new");
+        let mode = fs::metadata(&target).unwrap().permissions().mode();
+        assert_eq!(mode & 0o133, 0);
+        assert_eq!(names(dir.path()).len(), mine.len() + 1);
+    }
+
+    #[test]
     fn an_old_tree_gets_its_name_back_where_there_is_no_new_one() {
         let dir = tempfile::tempdir().unwrap();
         let target = dir.path().join("target");
-        let old = dir.path().join(".target.new-dEad00.old");
+        let old = dir.path().join(".target.lustre-repo-dEad00.old");
         fs::create_dir(&old).unwrap();
         fs::write(old.join("file"), "old").unwrap();
         recover(&target).unwrap();
@@ -440,7 +549,7 @@ mod tests {
             command.args(["sh", "-c", script, "sh"]);
             command.args([&mine, &target.join("below")]);
             command.arg(std::env::current_exe().unwrap());
-            let name = "layout::swap::tests::a_tree_with_a_mount_in_it_is_not_replaced";
+            let name = "swap::tests::a_tree_with_a_mount_in_it_is_not_replaced";
             let ran = command.args(["--exact", name]).env(PLACE, dir.path());
             let ran = ran.output().unwrap();
             let said = String::from_utf8_lossy(&ran.stdout);
@@ -450,10 +559,10 @@ mod tests {
             return;
         };
         let target = PathBuf::from(place).join("target");
-        let ways: [fn(Aside) -> io::Result<()>; 2] =
-            [|aside| aside.commit(|| Ok(())), Aside::two_renames];
+        let ways: [fn(FolderAside) -> io::Result<()>; 2] =
+            [|aside| aside.commit(|| Ok(())), FolderAside::two_renames];
         for way in ways {
-            let aside = Aside::new(&target).unwrap();
+            let aside = FolderAside::new(&target).unwrap();
             let error = way(aside).unwrap_err().to_string();
             assert!(error.contains("target/below"), "{error}");
             assert_eq!(
