@@ -10,7 +10,7 @@ use crate::interruption::interrupt;
 /// The variable that says who started the program, to end with it.
 const VARIABLE: &str = "LUSTRE_REPO_ENDS_WITH";
 
-/// Has `command`, which becomes this very program again, end with us.
+/// Has `command`, which becomes this very program again, end with us. It has to be our own child: no other process is between the two.
 pub fn ends_with_us(command: &mut Command) -> &mut Command {
     command.env(VARIABLE, getpid().as_raw_pid().to_string())
 }
@@ -22,11 +22,9 @@ pub fn end_with_parent() -> io::Result<()> {
     let Some(parent) = parent else {
         return Ok(());
     };
-    // Whoever stands between the two, and waits for this one, is no reason to end.
-    if getppid() == Some(parent) {
-        set_parent_process_death_signal(Some(Signal::TERM))?;
-    }
-    if rustix::process::test_kill_process(parent).is_err() {
+    set_parent_process_death_signal(Some(Signal::TERM))?;
+    // It may have ended before.
+    if getppid() != Some(parent) {
         interrupt();
     }
     Ok(())

@@ -21,7 +21,9 @@ pub use names::{CURRENT, HOME, PARTIAL, STAGING};
 pub use place::{BadPlace, Place};
 pub use plan::{Found, Listing, Origin, Plan, Put, Shape, State, Step, There, newest, plan, there};
 pub use release::{File, Release, is_id, is_package, time_of};
-pub use staging::{NotPromoted, NotStaged, promote, stage, staged, staged_at, staged_beside};
+pub use staging::{
+    NotPromoted, NotStaged, promote, something_is_staged, stage, staged, staged_at, staged_beside,
+};
 pub use way::{
     InTheWay, Instead, above, called_by_content, folder_of, instead, leads_to, only_its_own,
     own_are_so, staging_has_its_own,

@@ -60,12 +60,13 @@ pub fn there(listing: &Listing) -> There {
         _ => {}
     }
     let home = format!("{HOME}/");
-    let mut outside = listing
-        .keys()
-        .filter(|path| *path != HOME && !path.starts_with(&home));
+    // Folders without anything in them are nobody's: what a file system has at its top, and what a killed run has made.
+    let mut outside = listing.iter().filter(|(path, found)| {
+        **found != Found::Folder && *path != HOME && !path.starts_with(&home)
+    });
     // What a run begins with is the folder of its release.
     let is_ours = listing.contains_key(CURRENT) || !ids(listing).is_empty();
-    if let Some(first) = outside.next()
+    if let Some((first, _)) = outside.next()
         && !is_ours
     {
         return There::Foreign(first.clone());

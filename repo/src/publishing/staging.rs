@@ -70,6 +70,11 @@ pub fn staged(shape: Shape, listing: &Listing) -> Option<(String, Option<String>
     }
 }
 
+/// Whether something leads to what is staged, whatever that is, where there are links.
+pub fn something_is_staged(listing: &Listing) -> bool {
+    listing.contains_key(STAGED)
+}
+
 /// Where a file of what is staged lies; `folder` is where all of it does, but for packages that other releases have as well.
 pub fn staged_at(shape: Shape, folder: &str, path: &str) -> String {
     match shape {

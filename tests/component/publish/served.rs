@@ -420,6 +420,11 @@ fn who_is_ended_while_it_is_verified_says_what_is_published_and_leaves_nobody_ve
         }
         server.faults("/www/SHA256SUMS", head());
         kill_process(Pid::from_child(&child), signal).unwrap();
+        let clock = Instant::now();
+        while !running(&url).is_empty() || child.try_wait().unwrap().is_none() {
+            assert!(clock.elapsed() < Duration::from_secs(30), "{signal:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
         let done = child.wait_with_output().unwrap();
         let said = String::from_utf8_lossy(&done.stderr);
         if signal != Signal::KILL {
@@ -428,11 +433,6 @@ fn who_is_ended_while_it_is_verified_says_what_is_published_and_leaves_nobody_ve
                 assert!(said.contains(words), "{words}: {said}");
             }
             assert!(!said.contains("cannot start"), "{said}");
-        }
-        let clock = Instant::now();
-        while !running(&url).is_empty() {
-            assert!(clock.elapsed() < Duration::from_secs(20), "{signal:?}");
-            std::thread::sleep(Duration::from_millis(50));
         }
         server.faults("/www/SHA256SUMS", []);
         assert_eq!(crate::client::whole(Path::new(to)), 0);

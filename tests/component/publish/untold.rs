@@ -293,3 +293,42 @@ fn a_first_publish_that_was_begun_is_followed_by_the_same_or_a_later_release() {
         }
     }
 }
+
+/// Nor is what somebody tests removed where it cannot be told which that is.
+#[test]
+fn what_is_staged_and_cannot_be_told_stays() {
+    let home = Home::new();
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("www");
+    let kind = Kind {
+        to: at.display().to_string(),
+        at,
+        variables: &[],
+    };
+    kind.published(&home, 0);
+    let ran = kind.publish(&home, 2, &["--staging"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let link = kind.at.join(".releases/staged");
+    let id = fs::read_link(&link).unwrap();
+    lead(&link, "../../elsewhere");
+    kind.published(&home, 1);
+    assert!(kind.at.join(".releases").join(&id).is_dir());
+    assert!(kind.at.join(tool(2)).exists());
+    lead(&link, id.to_str().unwrap());
+    assert_eq!(whole(&kind.at.join("staging")), 2);
+}
+
+#[test]
+fn a_folder_with_empty_folders_alone_is_empty() {
+    let home = Home::new();
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("www");
+    fs::create_dir_all(at.join("lost+found")).unwrap();
+    fs::create_dir_all(at.join("a/b")).unwrap();
+    let kind = Kind {
+        to: at.display().to_string(),
+        at,
+        variables: &[],
+    };
+    kind.published(&home, 0);
+}

@@ -531,7 +531,11 @@ fn what_is_there_is_told_by_names() {
         ),
         (
             vec![("photos", Found::Folder), ("photos/1.jpg", file())],
-            super::There::Foreign("photos".to_owned()),
+            super::There::Foreign("photos/1.jpg".to_owned()),
+        ),
+        (
+            vec![("lost+found", Found::Folder), ("a", Found::Folder)],
+            super::There::Nothing,
         ),
     ] {
         assert_eq!(there(&listing(&found)), wanted, "{found:?}");

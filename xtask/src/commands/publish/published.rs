@@ -154,6 +154,10 @@ pub fn look(destination: &dyn Destination, scratch: &Path) -> anyhow::Result<See
             seen.staged = Some((folder, release));
         }
     }
+    // It may be any of them that somebody tests.
+    let staged_untold =
+        publishing::something_is_staged(&seen.state.listing) && seen.state.staged.is_none();
+    seen.state.all_stay |= staged_untold;
     Ok(seen)
 }
 
