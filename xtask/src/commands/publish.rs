@@ -35,7 +35,7 @@ use lustre_repository::publishing::{
 use lustre_repository::sums;
 
 use client::Seen;
-use destination::Destination;
+use destination::{Destination, NOTHING_SENT};
 use folder::Folder;
 use github::GitHub;
 use own::Own;
@@ -235,9 +235,6 @@ pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
     };
     work.done(&source)
 }
-
-/// What an error says that comes before anything is done.
-const NOTHING_SENT: &str = "nothing was sent";
 
 /// That nothing is in the way of the plan, and nothing in the folder of the release that would be public with it and is none of it.
 fn clear(

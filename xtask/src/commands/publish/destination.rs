@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use lustre_repository::publishing::{Listing, Plan, Put, Release, Shape};
 
+/// What an error says that comes before anything is done.
+pub const NOTHING_SENT: &str = "nothing was sent";
+
 /// A file that goes elsewhere than where the metadata are.
 pub struct Beside {
     pub path: String,

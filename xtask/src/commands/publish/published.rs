@@ -15,8 +15,7 @@ use lustre_repository::publishing::{
 use lustre_repository::release::{Known, Said, packages_contradict, targets_contradict, told_anew};
 use lustre_repository::{key, release_package, repo_file, sums};
 
-use super::NOTHING_SENT;
-use super::destination::Destination;
+use super::destination::{Destination, NOTHING_SENT};
 use super::source::{self, Source};
 use crate::exit::Usage;
 
