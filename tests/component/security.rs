@@ -83,7 +83,7 @@ fn what_is_reported_is_read_where_it_is_said() {
 /// The code of the tool without its tests, by file.
 fn sources() -> Vec<(String, String)> {
     let mut all = Vec::new();
-    for part in ["packaging", "repo", "repodata", "sign", "xtask"] {
+    for part in ["distro", "packaging", "repo", "repodata", "sign", "xtask"] {
         for entry in WalkDir::new(project().join(part).join("src")).sort_by_file_name() {
             let entry = entry.unwrap();
             let name = entry.path().strip_prefix(project()).unwrap();
