@@ -8,6 +8,7 @@
 //! - [`shown`] is a path in a message, and [`PathError`] what could not be done with it.
 //! - [`Help`] in a message is what to do about it, and [`apart`] tells it from the rest.
 //! - [`write_whole`] replaces a file by a whole one, [`Aside`] by one that is written bit by bit, and [`copy_whole`] by a copy of another.
+//! - [`Stamp`] tells whether a file is still the one that was read.
 //! - [`side_by_side`] does the same with many of them, several at a time.
 //! - [`remove_tree`] removes folders, and never what is mounted in them.
 
@@ -29,6 +30,7 @@ mod path_error;
 mod remove;
 mod shown;
 mod side_by_side;
+mod stamp;
 
 pub use aside::Aside;
 pub use help::{Advised, Help, advised, apart};
@@ -36,6 +38,7 @@ pub use path_error::{PathError, at, tried};
 pub use remove::{RemoveError, mounted, nothing_mounted, remove_tree};
 pub use shown::shown;
 pub use side_by_side::side_by_side;
+pub use stamp::Stamp;
 
 /// How large a file may be that somebody writes, or in which a program says a few lines: a spec, an overlay, a series, a config, a key,
 /// settings. The largest, a kernel's spec with its changelog, has some megabytes.

@@ -30,17 +30,17 @@ pub const TOO_DEEP: &str = "brackets are nested more than 64 deep; is one not cl
 pub fn too_deep(text: &str) -> Option<usize> {
     // What closes the brackets that are open. One of the other kind closes none: the reader goes on inside.
     let mut open = Vec::new();
+    let bytes = text.as_bytes();
     let mut at = 0;
-    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
-        let quote = ["\"\"\"", "'''", "\"", "'"]
-            .into_iter()
-            .find(|quote| rest.starts_with(quote));
-        if let Some(quote) = quote {
-            at += quote.len() + string(&rest[quote.len()..], quote);
-            continue;
-        }
-        match rest.as_bytes()[0] {
-            b'#' => at += rest.find('\n').unwrap_or(rest.len()),
+    // All that counts is ASCII, of which no other character has a byte.
+    while at < bytes.len() {
+        match bytes[at] {
+            quote @ (b'"' | b'\'') => at = string(bytes, at, quote),
+            b'#' => {
+                while at < bytes.len() && bytes[at] != b'\n' {
+                    at += 1;
+                }
+            }
             b'[' | b'{' if open.len() == DEEPEST => return Some(at),
             bracket @ (b'[' | b'{') => {
                 open.push(if bracket == b'[' { b']' } else { b'}' });
@@ -52,27 +52,28 @@ pub fn too_deep(text: &str) -> Option<usize> {
                 }
                 at += 1;
             }
-            _ => at += rest.chars().next().map_or(1, char::len_utf8),
+            _ => at += 1,
         }
     }
     None
 }
 
-/// The bytes of a string behind its opening quote, its end with it; one of a single line ends with the line at the latest.
-fn string(rest: &str, quote: &str) -> usize {
-    let mut escaped = false;
-    for (at, c) in rest.char_indices() {
-        if escaped {
-            escaped = false;
-        } else if rest[at..].starts_with(quote) {
-            return at + quote.len();
-        } else if c == '\n' && quote.len() == 1 {
-            return at;
-        } else {
-            escaped = c == '\\' && quote.starts_with('"');
+/// Where the string ends that the `quote` at `at` opens, its end with it; one of a single line ends with the line at the latest.
+fn string(text: &[u8], mut at: usize, quote: u8) -> usize {
+    let three = [quote; 3];
+    let long = text[at..].starts_with(&three);
+    let ends: &[u8] = if long { &three } else { &three[..1] };
+    at += ends.len();
+    while at < text.len() {
+        match text[at] {
+            byte if byte == quote && text[at..].starts_with(ends) => return at + ends.len(),
+            b'\n' if !long => return at,
+            // With what it escapes.
+            b'\\' if quote == b'"' => at += 2,
+            _ => at += 1,
         }
     }
-    rest.len()
+    text.len()
 }
 
 #[cfg(test)]

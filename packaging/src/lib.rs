@@ -23,6 +23,7 @@ pub mod overlay;
 pub mod preflight;
 pub mod resolve;
 pub mod sandbox;
+pub mod shared;
 pub mod shown;
 pub mod source;
 pub mod stage;

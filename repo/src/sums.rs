@@ -157,11 +157,21 @@ pub fn files(tree: &Path) -> Result<Vec<String>, Error> {
 
 /// The text of `SHA256SUMS` for a tree.
 pub fn render(tree: &Path) -> Result<String, Error> {
+    render_knowing(tree, &BTreeMap::new())
+}
+
+/// The same where the digests of some files, by their paths in the tree, are known.
+pub fn render_knowing(tree: &Path, known: &BTreeMap<&str, &str>) -> Result<String, Error> {
     let mut text = String::new();
     for name in files(tree)? {
-        let path = tree.join(&name);
-        let (digest, _) = sha256(&path).map_err(|source| Error::Read { path, source })?;
-        text.push_str(&digest);
+        match known.get(name.as_str()) {
+            Some(digest) => text.push_str(digest),
+            None => {
+                let path = tree.join(&name);
+                let (digest, _) = sha256(&path).map_err(|source| Error::Read { path, source })?;
+                text.push_str(&digest);
+            }
+        }
         text.push_str("  ");
         text.push_str(&name);
         text.push('\n');
@@ -210,7 +220,11 @@ pub fn with(sums: &str, name: &str, digest: &str) -> String {
 
 /// Writes a tree's `SHA256SUMS`, replacing it whole.
 pub fn write(tree: &Path) -> Result<(), Error> {
-    let text = render(tree)?;
+    write_text(tree, &render(tree)?)
+}
+
+/// The same of a text that is known.
+pub fn write_text(tree: &Path, text: &str) -> Result<(), Error> {
     let path = tree.join(FILE);
     lustre_files::write_whole(&path, text.as_bytes())
         .map_err(|source| Error::Write { path, source })
@@ -221,6 +235,15 @@ pub fn write(tree: &Path) -> Result<(), Error> {
 pub fn verify(
     tree: &Path,
     unfit: &dyn Fn(&str, u64) -> Option<String>,
+) -> Result<Vec<Difference>, Error> {
+    verify_by(tree, unfit, &|_, path| Ok(sha256(path)?.0))
+}
+
+/// The same with the digests that `digest` gives of files, by their names in the tree and their paths.
+pub fn verify_by(
+    tree: &Path,
+    unfit: &dyn Fn(&str, u64) -> Option<String>,
+    digest: &dyn Fn(&str, &Path) -> io::Result<String>,
 ) -> Result<Vec<Difference>, Error> {
     let path = tree.join(FILE);
     let text =
@@ -247,7 +270,7 @@ pub fn verify(
             differences.push(Difference::Unfit { path: name, why });
             continue;
         }
-        let (found, _) = sha256(&path).map_err(read)?;
+        let found = digest(&name, &path).map_err(read)?;
         if found != expected {
             differences.push(Difference::Changed {
                 path: name,

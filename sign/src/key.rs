@@ -241,6 +241,10 @@ impl Signer for Key {
             .map_err(Error::pgp("write out a signature"))?;
         Ok(packet)
     }
+
+    fn at_a_time(&self) -> usize {
+        std::thread::available_parallelism().map_or(1, usize::from)
+    }
 }
 
 fn password(passphrase: &Secret) -> Password {

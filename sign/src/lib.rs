@@ -37,7 +37,8 @@ pub use error::Error;
 pub use facts::utc;
 pub use key::Key;
 pub use package::{
-    SignedPackage, VerifiedPackage, sign_package, verify_headers, verify_package, verify_package_by,
+    SignedPackage, VerifiedPackage, sign_package, sign_packages, verify_headers, verify_package,
+    verify_package_by,
 };
 pub use public::{PublicKey, Purpose, verify_detached, verify_detached_by};
 pub use secret::Secret;
@@ -59,4 +60,9 @@ pub trait Signer: Send + Sync {
 
     /// A binary OpenPGP signature packet (SHA-256) over a package's main header, for the `RSA` tag of its signature header.
     fn sign_rpm_header(&self, header: &[u8], time: u32) -> Result<Vec<u8>, Error>;
+
+    /// How many signatures it makes at a time. One, where somebody may be asked for a passphrase.
+    fn at_a_time(&self) -> usize {
+        1
+    }
 }

@@ -5,9 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::fs::{File, Permissions};
-use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::panic::resume_unwind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
 use lustre_files::tried;
@@ -22,8 +27,14 @@ use super::facts::hex;
 use super::public::by_any;
 use super::{Error, PublicKey, Signer};
 
-/// How much of a payload is in memory at a time.
+/// How much of a payload is read at a time.
 const CHUNK: usize = 128 * 1024;
+/// How many such pieces wait for the other digest.
+const PIECES: usize = 4;
+/// From how many bytes on a package is large.
+const LARGE: u64 = 4 << 20;
+/// How many packages are signed at a time at most: of each, the header is in memory.
+const MOST: usize = 8;
 /// rpm's number for SHA-256 among its digest algorithms (those of OpenPGP).
 const DIGEST_SHA256: u32 = 8;
 const REBUILD: &str = "build or download it again";
@@ -33,8 +44,6 @@ const REBUILD: &str = "build or download it again";
 pub struct SignedPackage {
     /// SHA-256 of the input file, in hexadecimal digits.
     pub unsigned_sha256: String,
-    /// SHA-256 of the signed file, in hexadecimal digits.
-    pub signed_sha256: String,
     /// Size of the signed file in bytes.
     pub size: u64,
     /// The key that signed it: 40 upper-case hexadecimal digits.
@@ -100,12 +109,11 @@ pub fn sign_package(
         .tempfile_in(folder)
         .map_err(tried("make a temporary file in", folder))?;
     let writing = |source: io::Error| Error::from(tried("write", signed)(source));
-    let mut output = Hashed::new(BufWriter::with_capacity(CHUNK, temporary.as_file()));
+    let mut output = temporary.as_file();
     output.write_all(&front).map_err(writing)?;
-    drop(front);
-    let unsigned_sha256 = package.stream_payload(Some((&mut output, signed)))?.0;
-    output.flush().map_err(writing)?;
-    let (signed_sha256, size) = output.finish();
+    let (unsigned_sha256, unsigned_size) = package.stream_payload(Some((&mut output, signed)))?;
+    let payload = unsigned_size - package.headers.bytes().len() as u64;
+    let size = front.len() as u64 + payload;
 
     let file = temporary.as_file();
     file.set_permissions(Permissions::from_mode(0o644))
@@ -123,11 +131,45 @@ pub fn sign_package(
         .map_err(|error| writing(error.error))?;
     Ok(SignedPackage {
         unsigned_sha256,
-        signed_sha256,
         size,
         fingerprint: signer.fingerprint(),
         time,
     })
+}
+
+/// As [`sign_package`], of several: of each pair, the first into the second. As many are signed at a time as the signer says. The first
+/// error in their order ends it.
+pub fn sign_packages(
+    packages: &[(PathBuf, PathBuf)],
+    signer: &dyn Signer,
+    time: u32,
+) -> Result<Vec<SignedPackage>, Error> {
+    let next = AtomicUsize::new(0);
+    let failed = AtomicBool::new(false);
+    let worker = || {
+        let mut done = Vec::new();
+        while !failed.load(Ordering::Relaxed) {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some((unsigned, signed)) = packages.get(at) else {
+                break;
+            };
+            let result = sign_package(unsigned, signed, signer, time);
+            failed.fetch_or(result.is_err(), Ordering::Relaxed);
+            done.push((at, result));
+        }
+        done
+    };
+    let threads = signer.at_a_time().clamp(1, MOST).min(packages.len());
+    let mut done = thread::scope(|scope| {
+        let all: Vec<_> = (0..threads).map(|_| scope.spawn(worker)).collect();
+        let done = all.into_iter().flat_map(|one| {
+            let joined = one.join();
+            joined.unwrap_or_else(|panic| resume_unwind(panic))
+        });
+        done.collect::<Vec<_>>()
+    });
+    done.sort_by_key(|(at, _)| *at);
+    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// Checks a package's header digests, its payload digest and that every header signature is a valid one by `key`.
@@ -259,35 +301,63 @@ impl<'a> Opened<'a> {
 
     /// Reads the payload to its end, compares it with its digest and copies it to `output`, whose path is for errors. Gives
     /// the SHA-256 and the size of the whole file.
+    ///
+    /// Of a large one, both digests are taken at a time, and a few pieces of it are in memory.
     fn stream_payload(
         &mut self,
         mut output: Option<(&mut dyn Write, &Path)>,
     ) -> Result<(String, u64), Error> {
         let expected = self.payload_digest()?;
-        let mut whole = Sha256::new_with_prefix(self.headers.bytes());
+        let meta = self.input.get_ref().metadata();
+        let is_large = meta.is_ok_and(|meta| meta.len() >= LARGE);
         let mut payload = Sha256::new();
         let mut size = self.headers.bytes().len() as u64;
-        let mut chunk = vec![0; CHUNK];
-        loop {
-            let count = match self.input.read(&mut chunk) {
-                Ok(0) => break,
-                Ok(count) => count,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                Err(error) => return Err(tried("read the package", self.path)(error).into()),
-            };
-            let bytes = &chunk[..count];
-            whole.update(bytes);
-            payload.update(bytes);
-            size += count as u64;
-            if let Some((output, path)) = &mut output {
-                output.write_all(bytes).map_err(tried("write", *path))?;
+        let whole = thread::scope(|scope| {
+            let mut whole = Sha256::new_with_prefix(self.headers.bytes());
+            // In here, so that an error ends who waits for more.
+            let (pieces, more) = sync_channel::<Arc<Vec<u8>>>(PIECES);
+            let beside = is_large.then(|| {
+                let mut whole = whole.clone();
+                scope.spawn(move || {
+                    more.iter().for_each(|piece| whole.update(&*piece));
+                    whole
+                })
+            });
+            loop {
+                let piece = Arc::new(self.chunk()?);
+                if piece.is_empty() {
+                    break;
+                }
+                match &beside {
+                    // Nobody takes it where the other has panicked, which is found below.
+                    Some(_) => drop(pieces.send(Arc::clone(&piece))),
+                    None => whole.update(&*piece),
+                }
+                payload.update(&*piece);
+                size += piece.len() as u64;
+                if let Some((output, path)) = &mut output {
+                    output.write_all(&piece).map_err(tried("write", *path))?;
+                }
             }
-        }
+            drop(pieces);
+            Ok::<_, Error>(match beside {
+                Some(beside) => beside.join().unwrap_or_else(|panic| resume_unwind(panic)),
+                None => whole,
+            })
+        })?;
         let actual = hex(&payload.finalize());
         if actual != expected {
             return Err(self.mismatch("payload", expected, actual));
         }
         Ok((hex(&whole.finalize()), size))
+    }
+
+    /// The next piece of the payload, of [`CHUNK`] bytes but for the last; empty at the end.
+    fn chunk(&mut self) -> Result<Vec<u8>, Error> {
+        let mut bytes = Vec::with_capacity(CHUNK);
+        let read = (&mut self.input).take(CHUNK as u64).read_to_end(&mut bytes);
+        read.map_err(tried("read the package", self.path))?;
+        Ok(bytes)
     }
 
     /// The payload's SHA-256 as the main header has it.
@@ -390,38 +460,4 @@ fn header_signatures(metadata: &PackageMetadata) -> Result<Vec<Vec<u8>>, rpm::Er
         found.dedup();
     }
     Ok(found)
-}
-
-/// A writer that hashes and counts what goes through it.
-struct Hashed<W> {
-    inner: W,
-    hash: Sha256,
-    size: u64,
-}
-
-impl<W: Write> Hashed<W> {
-    fn new(inner: W) -> Hashed<W> {
-        Hashed {
-            inner,
-            hash: Sha256::new(),
-            size: 0,
-        }
-    }
-
-    fn finish(self) -> (String, u64) {
-        (hex(&self.hash.finalize()), self.size)
-    }
-}
-
-impl<W: Write> Write for Hashed<W> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = self.inner.write(bytes)?;
-        self.hash.update(&bytes[..count]);
-        self.size += count as u64;
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
-    }
 }

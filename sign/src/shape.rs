@@ -35,7 +35,7 @@ pub fn may_be_a_key(text: impl AsRef<[u8]>) -> bool {
 
 /// Where a text has `part`.
 pub(crate) fn find(text: &[u8], part: &[u8]) -> Option<usize> {
-    text.windows(part.len()).position(|window| window == part)
+    memchr::memmem::find(text, part)
 }
 
 fn letters(text: &[u8]) -> Vec<u8> {

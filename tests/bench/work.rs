@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use lustre_packaging::sandbox::{ChrootClone, User};
-use lustre_packaging::sign::{Key, sign_package};
+use lustre_packaging::sign::{Key, sign_packages};
 use lustre_repository::closure::Universe;
 use lustre_repository::repodata::{self, Options};
 
@@ -39,11 +39,14 @@ pub fn run(arguments: &[String]) -> Result<()> {
         ["sign", key, from, to, time] => {
             let key = Key::from_file(Path::new(key), None)?;
             let time = time.parse()?;
+            let mut packages = Vec::new();
             for entry in fs::read_dir(from)? {
                 let path = entry?.path();
                 let name = path.file_name().context("a file")?;
-                sign_package(&path, &Path::new(to).join(name), &key, time)?;
+                let signed = Path::new(to).join(name);
+                packages.push((path, signed));
             }
+            sign_packages(&packages, &key, time)?;
         }
         ["clone", chroot, folder] => {
             ChrootClone::new(Path::new(chroot), Path::new(folder), User::Builder)?;

@@ -39,6 +39,8 @@ mod planning;
 mod releases;
 #[path = "cli/schemas.rs"]
 mod schemas;
+#[path = "cli/shared.rs"]
+mod shared;
 #[path = "cli/stores.rs"]
 mod stores;
 #[path = "cli/target_keys.rs"]

@@ -248,6 +248,28 @@ fn what_is_pinned_is_fetched_through_faults_and_then_never_again() {
     assert_eq!(world.server.requests(), []);
 }
 
+/// As many as a mirror does not mind.
+#[test]
+fn several_files_are_fetched_at_a_time_and_no_more_than_four() {
+    let world = World::new();
+    let lock = locked(&world);
+    let prefix = format!("{MIRROR}/el10");
+    let files: Vec<String> = lock
+        .files()
+        .map(|pin| pin.uri.replace(&prefix, ""))
+        .filter(|path| path.ends_with(".rpm"))
+        .collect();
+    assert!(files.len() > 4, "{files:?}");
+    for path in &files {
+        let slow = Fault::Slow(1000, Duration::from_millis(30));
+        world.server.faults(path, [slow]);
+    }
+    world.server.most_at_once();
+    let ran = world.run(&["fetch", "--locked"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(world.server.most_at_once(), 4);
+}
+
 #[test]
 fn a_package_that_was_replaced_is_told_with_what_to_do() {
     let world = World::new();

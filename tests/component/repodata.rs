@@ -55,6 +55,36 @@ fn every_field_is_createrepo_c_s() {
     assert_eq!(sums(ours.path()), sums(theirs.path()));
 }
 
+/// What the caller has read is not read again, but where it cannot be this file.
+#[test]
+fn digests_that_are_known_are_taken_and_the_same_comes_of_it() {
+    let root = rpm_corpus::copy().unwrap();
+    let written = repodata::write(root.path(), &options(2)).unwrap();
+    let packages = repodata::read(root.path()).unwrap().packages;
+    let known = |package: &Package, hex: &str, more: u64| {
+        let size = package.size_package + more;
+        (package.location.clone(), (hex.to_owned(), size))
+    };
+    let again = |known: Vec<(String, (String, u64))>| {
+        let options = Options {
+            known: known.into_iter().collect(),
+            ..options(2)
+        };
+        repodata::write(root.path(), &options).unwrap()
+    };
+    let all = |package: &Package| known(package, &package.checksum.hex, 0);
+    assert_eq!(again(packages.iter().map(all).collect()), written);
+    let other = "0".repeat(64);
+    again(vec![known(&packages[0], &other, 0)]);
+    assert_eq!(
+        repodata::read(root.path()).unwrap().packages[0]
+            .checksum
+            .hex,
+        other
+    );
+    assert_eq!(again(vec![known(&packages[0], &other, 1)]), written);
+}
+
 /// That both sides agree proves little if the corpus has nothing to agree on.
 #[test]
 fn the_corpus_has_what_it_promises() {

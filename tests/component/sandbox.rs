@@ -15,6 +15,8 @@ use lustre_packaging::sandbox::{ChrootClone, Ids, Sandbox, User};
 use lustre_packaging::target::Target;
 use lustre_repo_tests::small_disk::SmallDisk;
 
+#[path = "sandbox/compiler_cache.rs"]
+mod compiler_cache;
 #[path = "sandbox/escape.rs"]
 mod escape;
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use walkdir::WalkDir;
+use lustre_repo_tests::tool_code::project_files;
 
 fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
@@ -82,22 +82,17 @@ fn what_is_reported_is_read_where_it_is_said() {
 
 /// The code of the tool without its tests, by file.
 fn sources() -> Vec<(String, String)> {
-    let mut all = Vec::new();
-    for part in ["distro", "packaging", "repo", "repodata", "sign", "xtask"] {
-        for entry in WalkDir::new(project().join(part).join("src")).sort_by_file_name() {
-            let entry = entry.unwrap();
-            let name = entry.path().strip_prefix(project()).unwrap();
-            let name = name.display().to_string();
-            let is_test = name.ends_with("tests.rs") || name.contains("/tests/");
-            if !name.ends_with(".rs") || is_test {
-                continue;
-            }
-            let text = fs::read_to_string(entry.path()).unwrap();
+    // The crate `process` is what the programs are started by, and `files` starts none.
+    let files = project_files().into_iter();
+    let files = files.filter(|name| !name.starts_with("process/"));
+    files
+        .map(|name| {
+            let text = fs::read_to_string(project().join(&name)).unwrap();
             let end = text.find("\n#[cfg(test)]\nmod tests {");
-            all.push((name, text[..end.unwrap_or(text.len())].to_owned()));
-        }
-    }
-    all
+            let code = text[..end.unwrap_or(text.len())].to_owned();
+            (name, code)
+        })
+        .collect()
 }
 
 /// What stands after `before` up to a bracket or a comma, everywhere.

@@ -19,7 +19,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lustre_packaging::sign::{Error, Key, Signer, sign_package, verify_package};
+use lustre_packaging::sign::{Error, Key, Signer, sign_package, sign_packages, verify_package};
 use sha2::{Digest, Sha256};
 use tools::{BUILT, Gpg, Rpmkeys, TIME, Unreachable, key, packages, rpmbuild, succeed};
 
@@ -71,12 +71,11 @@ fn rpm_accepts_what_we_sign() {
 
         let bytes = fs::read(&path).unwrap();
         assert_eq!(made.unsigned_sha256, sha256(&fs::read(unsigned).unwrap()));
-        assert_eq!(made.signed_sha256, sha256(&bytes));
         assert_eq!((made.size, made.time), (bytes.len() as u64, TIME));
         let verified = verify_package(&path, &key().public_key()).unwrap();
         assert_eq!(
             (verified.sha256, verified.size),
-            (made.signed_sha256, made.size)
+            (sha256(&bytes), made.size)
         );
         assert_eq!(
             (verified.time, verified.fingerprint),
@@ -286,6 +285,57 @@ fn a_damaged_input_is_an_error_and_leaves_nothing() {
     }
     let error = sign_package(Path::new("/no/such.rpm"), &output, key(), TIME).unwrap_err();
     assert!(error.to_string().contains("/no/such.rpm"), "{error}");
+}
+
+/// A package of which both digests are taken at a time.
+#[test]
+fn a_large_package_is_signed_and_checked_as_a_small_one_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let [unsigned, signed] = ["in.rpm", "out.rpm"].map(|name| dir.path().join(name));
+    // Of no size that a buffer has.
+    let content: Vec<u8> = (0..9_000_001_u32).map(|at| (at % 251) as u8).collect();
+    let mut builder = rpm::PackageBuilder::new("large", "1", "MIT", "noarch", "x");
+    let config = rpm::BuildConfig::v4().compression(rpm::CompressionType::None);
+    builder.using_config(config);
+    let options = rpm::FileOptions::new("/large");
+    builder.with_file_contents(content, options).unwrap();
+    builder.build().unwrap().write_file(&unsigned).unwrap();
+    let made = sign_package(&unsigned, &signed, key(), TIME).unwrap();
+    assert_eq!(made.unsigned_sha256, sha256(&fs::read(&unsigned).unwrap()));
+    let bytes = fs::read(&signed).unwrap();
+    let verified = verify_package(&signed, &key().public_key()).unwrap();
+    assert_eq!(
+        (verified.sha256, verified.size),
+        (sha256(&bytes), made.size)
+    );
+    let (accepted, words) = rpmkeys().check(&signed);
+    assert!(accepted, "{words}");
+    let mut changed = bytes;
+    *changed.last_mut().unwrap() ^= 1;
+    fs::write(&signed, changed).unwrap();
+    let error = verify_package(&signed, &key().public_key()).unwrap_err();
+    assert!(matches!(error, Error::Digest { .. }), "{error}");
+}
+
+#[test]
+fn several_packages_are_signed_as_each_is_and_the_first_error_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let from = [&packages().binary, &packages().source, &packages().binary];
+    let pairs: Vec<_> = (0..9)
+        .map(|at| (from[at % 3].clone(), dir.path().join(format!("{at}.rpm"))))
+        .collect();
+    let made = sign_packages(&pairs, key(), TIME).unwrap();
+    for ((unsigned, signed), made) in pairs.iter().zip(&made) {
+        let alone = dir.path().join("alone");
+        assert_eq!(&sign_package(unsigned, &alone, key(), TIME).unwrap(), made);
+        assert_eq!(fs::read(&alone).unwrap(), fs::read(signed).unwrap());
+    }
+    let mut pairs = pairs;
+    for at in [3, 7] {
+        pairs[at].0 = format!("/no/such/{at}.rpm").into();
+    }
+    let error = sign_packages(&pairs, key(), TIME).unwrap_err().to_string();
+    assert!(error.contains("/no/such/3.rpm"), "{error}");
 }
 
 #[test]

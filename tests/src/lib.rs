@@ -14,6 +14,7 @@ pub mod nginx;
 pub mod python;
 pub mod repodata_diff;
 pub mod rpm_corpus;
+pub mod s3;
 pub mod secret_search;
 pub mod small_disk;
 pub mod stand_in;

@@ -1,6 +1,6 @@
 //! The distribution's packages as the store has them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use lustre_files::advised;
@@ -45,8 +45,17 @@ pub fn base(context: &Context) -> anyhow::Result<Base> {
             name::DISTRIBUTION
         )));
     };
+    let base = graph::base(&graph.target, &made.path);
+    let folder = base.repos.into_iter().next().map(|repo| repo.folder);
+    let folder = folder.context("the target has no base repository")?;
     // What is read of it is as it was made.
-    if let Err(damage) = context.store.stages().check(&made) {
+    let stages = context.store.stages();
+    let within = folder.strip_prefix(&made.path).ok();
+    let checked = match within.and_then(Path::to_str) {
+        Some(within) => stages.check_folder(&made, within),
+        None => stages.check(&made),
+    };
+    if let Err(damage) = checked {
         anyhow::bail!(advised(
             format!(
                 "{} is damaged ({damage}), so the repository cannot be checked against it",
@@ -55,9 +64,6 @@ pub fn base(context: &Context) -> anyhow::Result<Base> {
             "run `cargo xtask clean --verify`, and the next build makes it again"
         ));
     }
-    let base = graph::base(&graph.target, &made.path);
-    let folder = base.repos.into_iter().next().map(|repo| repo.folder);
-    let folder = folder.context("the target has no base repository")?;
     Ok(Base::There {
         target: Box::new(graph.target.as_ref().clone()),
         folder,

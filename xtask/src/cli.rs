@@ -446,6 +446,25 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_of_the_compiler_cache_is_no_package() {
+        for (line, folder) in [
+            (&["build", "--ccache", "e2fsprogs"][..], None),
+            (
+                &["build", "--ccache=/srv/cache", "e2fsprogs"],
+                Some("/srv/cache"),
+            ),
+        ] {
+            let line = ["cargo xtask"].iter().chain(line);
+            let matches = Cli::command().get_matches_from(line);
+            let Command::Build(arguments) = Cli::of_matches(&matches).unwrap().command else {
+                panic!("another command");
+            };
+            assert_eq!(arguments.packages, ["e2fsprogs"]);
+            assert_eq!(arguments.target.ccache, Some(folder.map(Into::into)));
+        }
+    }
+
+    #[test]
     fn verify_knows_whether_the_target_was_named() {
         for (line, given) in [
             (&["verify", "/srv/repo"][..], false),

@@ -21,6 +21,12 @@ const TARGET_VARIABLE: &str = "LUSTRE_REPO_TARGET";
 /// The variable that says how many jobs a build runs.
 const JOBS_VARIABLE: &str = "LUSTRE_REPO_JOBS";
 
+/// The variable that names the shared store.
+const REMOTE_VARIABLE: &str = "LUSTRE_REPO_STORE_REMOTE";
+
+/// The variable that names the file of a key for it.
+const REMOTE_KEY_VARIABLE: &str = "LUSTRE_REPO_STORE_KEY_FILE";
+
 /// What is taken where neither the command line nor the environment says anything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -29,6 +35,11 @@ pub struct Config {
     target: Option<String>,
     /// `--store`.
     store: Option<PathBuf>,
+    /// `--store-remote`.
+    store_remote: Option<String>,
+    /// `--store-key`, each a file.
+    #[serde(default)]
+    store_key: Vec<PathBuf>,
     /// `--specs`.
     specs: Option<PathBuf>,
     /// `--jobs`.
@@ -76,6 +87,18 @@ impl Config {
         for path in [&mut config.store, &mut config.specs, &mut config.key_file] {
             *path = path.take().map(|path| folder.join(path));
         }
+        for path in &mut config.store_key {
+            *path = folder.join(&path);
+        }
+        // A folder, or where another machine has it: as `publish` tells them apart.
+        if let Some(remote) = &mut config.store_remote
+            && !remote.split('/').next().unwrap_or_default().contains(':')
+        {
+            let path = folder.join(&remote).into_os_string();
+            *remote = path
+                .into_string()
+                .map_err(|_| failed(&"the path of the shared store is not UTF-8"))?;
+        }
         // A target is a name, or the path of a file.
         if let Some(target) = &mut config.target
             && target.ends_with(".toml")
@@ -94,6 +117,12 @@ impl Config {
         Self {
             target: self.target.or(other.target),
             store: self.store.or(other.store),
+            store_remote: self.store_remote.or(other.store_remote),
+            store_key: if self.store_key.is_empty() {
+                other.store_key
+            } else {
+                self.store_key
+            },
             specs: self.specs.or(other.specs),
             jobs: self.jobs.or(other.jobs),
             key_file: self.key_file.or(other.key_file),
@@ -130,6 +159,19 @@ impl Config {
                 })
                 .transpose()?
                 .or(self.jobs);
+        }
+        if arguments.store_remote.is_none() {
+            let said = variable(REMOTE_VARIABLE)
+                .map(|url| {
+                    let unfit = |_| Usage::new(format!("{REMOTE_VARIABLE} is not UTF-8"));
+                    url.into_string().map_err(unfit)
+                })
+                .transpose()?;
+            arguments.store_remote = said.or_else(|| self.store_remote.clone());
+        }
+        if arguments.store_keys.is_empty() {
+            let said = variable(REMOTE_KEY_VARIABLE).map(|path| vec![PathBuf::from(path)]);
+            arguments.store_keys = said.unwrap_or_else(|| self.store_key.clone());
         }
         // Several are looked through in their order, and one place can have only one other.
         if arguments.mirrors.is_empty() {

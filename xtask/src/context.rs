@@ -17,6 +17,7 @@ use crate::cli::TargetArgs;
 use crate::exit::Usage;
 use crate::leftovers;
 use crate::place;
+use crate::shared::SharedStore;
 use crate::ui::Screen;
 
 /// The target that the arguments name, with the release of Lustre that they choose.
@@ -136,6 +137,8 @@ pub struct Context {
     pub screen: Screen,
     /// How many jobs may run at a time.
     pub jobs: usize,
+    /// Where finished stages are taken from, if anywhere.
+    pub shared: Option<SharedStore>,
     /// What was given on the command line.
     pub arguments: TargetArgs,
 }
@@ -169,6 +172,7 @@ impl Context {
             store: Store::open(&folder.join("store"), "a test", &mut |_| {}).expect("a store"),
             screen: Screen::new(),
             jobs: 1,
+            shared: None,
             arguments: line.command.target_mut().expect("its target").clone(),
         }
     }
@@ -192,6 +196,15 @@ impl Context {
         Self::opened(&arguments, who, Use::Reads)
     }
 
+    /// Where what is compiled is kept, if it is.
+    pub fn ccache(&self) -> Option<PathBuf> {
+        let given = self.arguments.ccache.as_ref()?;
+        Some(match given {
+            None => self.store.ccache_dir(),
+            Some(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
+        })
+    }
+
     /// Waits until no other run builds in the store: before anything is fetched.
     pub fn alone(&self) -> anyhow::Result<()> {
         Ok(self.store.alone(&mut |holder| {
@@ -201,6 +214,7 @@ impl Context {
 
     fn opened(arguments: &TargetArgs, who: &str, how: Use) -> anyhow::Result<Self> {
         let target = target(arguments)?;
+        let shared = SharedStore::of(arguments)?;
         let screen = Screen::new();
         let folder = store_folder(arguments.store.as_deref())?;
         let mut wait = |holder: &Holder| waiting(&screen, &folder, holder);
@@ -222,6 +236,7 @@ impl Context {
             store,
             screen,
             jobs: jobs(arguments.jobs),
+            shared,
             arguments: arguments.clone(),
         })
     }

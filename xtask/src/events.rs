@@ -40,6 +40,23 @@ enum Event<'e> {
         log: Option<String>,
         seconds: f64,
     },
+    /// A stage was taken from a shared store.
+    StageTaken {
+        stage: &'e str,
+        folder: Cow<'e, str>,
+        from: &'e str,
+        signer: &'e str,
+        seconds: f64,
+    },
+    /// A stage could not be taken from there, and is made here.
+    StageNotTaken { stage: &'e str, why: &'e str },
+    /// A stage was put there; without its files for the reason given.
+    StageShared {
+        stage: &'e str,
+        without: Option<&'e str>,
+    },
+    /// A stage could not be put there.
+    StageNotShared { stage: &'e str, why: &'e str },
     /// A further tenth of what is fetched has come.
     Fetched {
         files: usize,
@@ -105,9 +122,10 @@ impl Running {
         let mut over = self.over.lock().unwrap_or_else(PoisonError::into_inner);
         match *event {
             stage::Event::Cached { stage, folder }
-            | stage::Event::Finished { stage, folder, .. } => {
+            | stage::Event::Finished { stage, folder, .. }
+            | stage::Event::Taken { stage, folder, .. } => {
                 let before = over.insert(stage.to_owned(), folder.to_owned());
-                matches!(event, stage::Event::Finished { .. }) || before.as_deref() != Some(folder)
+                !matches!(event, stage::Event::Cached { .. }) || before.as_deref() != Some(folder)
             }
             stage::Event::Started { stage, .. }
             | stage::Event::Damaged { stage, .. }
@@ -115,6 +133,9 @@ impl Running {
                 over.remove(stage);
                 true
             }
+            stage::Event::NotTaken { .. }
+            | stage::Event::Given { .. }
+            | stage::Event::NotGiven { .. } => true,
         }
     }
 
@@ -149,6 +170,21 @@ impl Running {
                 log: over(stage).0,
                 seconds: took.as_secs_f64(),
             },
+            stage::Event::Taken {
+                stage,
+                folder,
+                taken,
+                took,
+            } => Event::StageTaken {
+                stage,
+                folder: said(folder),
+                from: &taken.from,
+                signer: &taken.signer,
+                seconds: took.as_secs_f64(),
+            },
+            stage::Event::NotTaken { stage, why } => Event::StageNotTaken { stage, why },
+            stage::Event::Given { stage, without } => Event::StageShared { stage, without },
+            stage::Event::NotGiven { stage, why } => Event::StageNotShared { stage, why },
             stage::Event::Failed { stage } => {
                 let (log, seconds) = over(stage);
                 Event::StageFailed {
@@ -197,6 +233,8 @@ pub fn ended(exit_code: u8) -> String {
 
 #[cfg(test)]
 mod tests {
+    use lustre_packaging::store::Taken;
+
     use super::*;
 
     /// The schema's own list of events: what is here and what is there are the same.
@@ -241,6 +279,27 @@ mod tests {
             }),
             running.line(&started("lustre")),
             running.line(&stage::Event::Failed { stage: "lustre" }),
+            running.line(&stage::Event::Taken {
+                stage: "kernel",
+                folder: place,
+                taken: &Taken {
+                    from: "/srv/shared".to_owned(),
+                    signer: "0123456789ABCDEF".to_owned(),
+                },
+                took: Duration::from_millis(1500),
+            }),
+            running.line(&stage::Event::NotTaken {
+                stage: "kernel",
+                why: "nobody signed it",
+            }),
+            running.line(&stage::Event::Given {
+                stage: "kernel",
+                without: None,
+            }),
+            running.line(&stage::Event::NotGiven {
+                stage: "kernel",
+                why: "the disk is full",
+            }),
             fetched(
                 Amount {
                     files: 1,
@@ -279,7 +338,7 @@ mod tests {
         }
         assert_eq!(read[3]["seconds"], 1.5);
         assert_eq!(read[5]["log"], log.to_str().unwrap());
-        assert_eq!(read[8]["value"]["a"][1], 2);
+        assert_eq!(read[12]["value"]["a"][1], 2);
         let listed: std::collections::BTreeSet<String> = schema["oneOf"]
             .as_array()
             .unwrap()

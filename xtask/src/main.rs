@@ -27,6 +27,7 @@ mod place;
 mod prove;
 mod publish;
 mod session;
+mod shared;
 mod signals;
 mod sources;
 mod terminal;

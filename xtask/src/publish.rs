@@ -314,6 +314,8 @@ mod tests {
                 milliseconds: 0,
                 log: None,
                 contents: None,
+                taken: None,
+                compiler_cache: false,
             };
             stages.finish(pending, &record).unwrap()
         }

@@ -13,6 +13,7 @@ use clap::builder::styling::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use lustre_packaging::shown::{harmless, harmless_json, shortened};
 use lustre_packaging::stage::Event;
+use lustre_packaging::store::Taken;
 use serde::de::IgnoredAny;
 
 use crate::called::as_called;
@@ -122,6 +123,8 @@ pub struct Screen {
     live: Option<MultiProgress>,
     bars: Mutex<BTreeMap<String, ProgressBar>>,
     ran: Mutex<BTreeSet<String>>,
+    /// The stages of which it was said that they were taken from others.
+    taken: Mutex<BTreeSet<String>>,
     graph: Mutex<Graph>,
     running: Running,
 }
@@ -154,6 +157,7 @@ impl Screen {
             live: live.then(MultiProgress::new),
             bars: Mutex::default(),
             ran: Mutex::default(),
+            taken: Mutex::default(),
             graph: Mutex::default(),
             running: Running::default(),
         }
@@ -286,6 +290,47 @@ impl Screen {
                 self.ended(stage);
                 self.happened("failed", stage);
             }
+            Event::Taken {
+                stage, taken, took, ..
+            } => {
+                held(&self.taken).insert((*stage).to_owned());
+                let count = self.over(stage);
+                if says(Verbosity::Normal) {
+                    let took = duration(*took);
+                    let Taken { from, signer } = taken;
+                    self.happened(
+                        "taken",
+                        &format!(
+                            "{stage} from {from}, signed by {signer}, in {took} ({count} stages)"
+                        ),
+                    );
+                }
+            }
+            Event::NotTaken { stage, why } => self.happened(
+                "warning:",
+                &format!(" {stage} is not taken from the shared store, and is built here: {why}"),
+            ),
+            Event::Given { stage, without } => match without {
+                None if says(Verbosity::Normal) => self.happened("shared", stage),
+                Some(why) if says(Verbosity::Verbose) => {
+                    self.happened("shared", &format!("{stage}, only its digests: {why}"));
+                }
+                _ => {}
+            },
+            Event::NotGiven { stage, why } => self.happened(
+                "warning:",
+                &format!(" {stage} is not put into the shared store: {why}"),
+            ),
+        }
+    }
+
+    /// Says of a stage in the store that it was not made here, where that was not said yet.
+    pub fn was_taken(&self, stage: &str, taken: &Taken) {
+        if held(&self.taken).insert(stage.to_owned()) {
+            let Taken { from, signer } = taken;
+            self.line(&format!(
+                "{stage} was not built here: it was taken from {from}, signed by {signer}"
+            ));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs::{self};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use flate2::write::GzEncoder;
@@ -14,6 +14,15 @@ use tar::{Builder, EntryType, Header};
 use super::Error;
 use crate::store::{PathError, walk};
 
+/// When the members of an archive were changed last.
+#[derive(Debug, Clone, Copy)]
+enum Times {
+    /// All of them then, in seconds since 1970.
+    At(u64),
+    /// As the files say.
+    Own,
+}
+
 /// The operating system of a gzip header: unknown (RFC 1952).
 const OS_UNKNOWN: u8 = 255;
 
@@ -21,17 +30,32 @@ const OS_UNKNOWN: u8 = 255;
 /// sorted, belong to root, have the modes 0644 or 0755 and the time `mtime` (seconds since 1970), so that the same content
 /// gives the same bytes. `.git` is left out. `out` is there only when it is complete.
 pub fn pack_tar_gz(dir: &Path, prefix: &str, mtime: u64, out: &Path) -> Result<(), Error> {
-    pack(dir, prefix, mtime, out, |file| {
-        GzBuilder::new()
+    pack(dir, prefix, Times::At(mtime), &|_| true, out, |file| {
+        Ok(GzBuilder::new()
             .mtime(0)
             .operating_system(OS_UNKNOWN)
-            .write(file, Compression::new(6))
+            .write(file, Compression::new(6)))
     })
 }
 
 /// As [`pack_tar_gz`], compressed by xz as fast as it goes: for a tree of a gigabyte that is unpacked once.
 pub fn pack_tar_xz(dir: &Path, prefix: &str, mtime: u64, out: &Path) -> Result<(), Error> {
-    pack(dir, prefix, mtime, out, |file| XzEncoder::new(file, 0))
+    pack(dir, prefix, Times::At(mtime), &|_| true, out, |file| {
+        Ok(XzEncoder::new(file, 0))
+    })
+}
+
+/// As [`pack_tar_gz`], compressed by zstd, with the times that the files have, and with what of `dir` is `wanted` alone: for what is to be
+/// as it was where it is unpacked.
+pub fn pack_tar_zst(
+    dir: &Path,
+    prefix: &str,
+    wanted: &dyn Fn(&Path) -> bool,
+    out: &Path,
+) -> Result<(), Error> {
+    pack(dir, prefix, Times::Own, wanted, out, |file| {
+        zstd::Encoder::new(file, 3)
+    })
 }
 
 /// Compresses the file `from` by xz as fast as it goes. `out` is there only when it is complete.
@@ -59,6 +83,12 @@ impl Finish for GzEncoder<BufWriter<Aside>> {
     }
 }
 
+impl Finish for zstd::Encoder<'_, BufWriter<Aside>> {
+    fn finish(self) -> io::Result<BufWriter<Aside>> {
+        zstd::Encoder::finish(self)
+    }
+}
+
 impl Finish for XzEncoder<BufWriter<Aside>> {
     fn finish(self) -> io::Result<BufWriter<Aside>> {
         XzEncoder::finish(self)
@@ -68,15 +98,23 @@ impl Finish for XzEncoder<BufWriter<Aside>> {
 fn pack<W: Finish>(
     dir: &Path,
     prefix: &str,
-    mtime: u64,
+    times: Times,
+    wanted: &dyn Fn(&Path) -> bool,
     out: &Path,
-    compressed: impl FnOnce(BufWriter<Aside>) -> W,
+    compressed: impl FnOnce(BufWriter<Aside>) -> io::Result<W>,
 ) -> Result<(), Error> {
     let failed = |source| PathError::new("write", out, source);
     let temp = Aside::beside(out).map_err(failed)?;
-    let mut tar = Builder::new(compressed(BufWriter::new(temp)));
+    let mut tar = Builder::new(compressed(BufWriter::new(temp)).map_err(failed)?);
     for path in sorted(dir)? {
-        add(&mut tar, dir, &path, prefix, mtime).map_err(|error| match error {
+        if !wanted(&path) {
+            continue;
+        }
+        // A kernel's tree takes minutes.
+        if crate::process::interrupted() {
+            return Err(failed(io::Error::other("interrupted")).into());
+        }
+        add(&mut tar, dir, &path, prefix, times).map_err(|error| match error {
             // What fails on the archive's side is told as the archive's.
             Error::Path(inner) if inner.is_full() => {
                 PathError::new("write", out, inner.source).into()
@@ -112,14 +150,17 @@ fn add<W: Write>(
     dir: &Path,
     path: &Path,
     prefix: &str,
-    mtime: u64,
+    times: Times,
 ) -> Result<(), Error> {
     let full = dir.join(path);
     let failed = |source| PathError::new("pack", &full, source);
     let meta = fs::symlink_metadata(&full).map_err(failed)?;
     let name = Path::new(prefix).join(path);
     let mut header = Header::new_gnu();
-    header.set_mtime(mtime);
+    header.set_mtime(match times {
+        Times::At(time) => time,
+        Times::Own => u64::try_from(meta.mtime()).unwrap_or_default(),
+    });
     header.set_uid(0);
     header.set_gid(0);
     header.set_size(0);

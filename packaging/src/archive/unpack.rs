@@ -42,6 +42,16 @@ pub fn unpack(archive: &Path, into: &Path, strip: usize) -> Result<Unpacked, Err
     unpack_only(archive, into, strip, &|_| true)
 }
 
+/// As [`unpack`], of an archive of which somebody said how much is in it: it gives no more than `most` bytes.
+pub fn unpack_within(
+    archive: &Path,
+    into: &Path,
+    strip: usize,
+    most: u64,
+) -> Result<Unpacked, Error> {
+    unpack_part(archive, into, strip, most.min(LARGEST), &|_| true)
+}
+
 /// As [`unpack`], but only what `wanted` takes of its paths, which come without their first `strip` folders; the folders above come
 /// with them. The whole archive is read all the same, so that damage anywhere is noticed.
 ///
@@ -52,12 +62,23 @@ pub fn unpack_only(
     strip: usize,
     wanted: &dyn Fn(&Path) -> bool,
 ) -> Result<Unpacked, Error> {
+    unpack_part(archive, into, strip, LARGEST, wanted)
+}
+
+fn unpack_part(
+    archive: &Path,
+    into: &Path,
+    strip: usize,
+    most: u64,
+    wanted: &dyn Fn(&Path) -> bool,
+) -> Result<Unpacked, Error> {
     let content = super::open(archive)?;
     in_new_folder(into, |folder| {
         let mut run = Run {
             archive,
             folder,
             strip,
+            most,
             wanted,
             done: Unpacked { files: 0, bytes: 0 },
             folders: BTreeMap::new(),
@@ -116,6 +137,8 @@ struct Run<'a> {
     archive: &'a Path,
     folder: &'a Path,
     strip: usize,
+    /// How many bytes it may give.
+    most: u64,
     /// Which files and links are unpacked.
     wanted: &'a dyn Fn(&Path) -> bool,
     done: Unpacked,
@@ -133,7 +156,7 @@ impl Run<'_> {
             archive: self.archive.to_owned(),
             source,
         };
-        let budget = Budget::new(LARGEST);
+        let budget = Budget::new(self.most);
         let mut tar = tar::Archive::new(budget.reader(content));
         let mut entries = tar.entries().map_err(damaged)?;
         let mut members = 0;

@@ -3,11 +3,13 @@
 //! - [`workdir`]: the builder's home, the fixed `_topdir` and the macros that make a build repeatable.
 //! - [`rpmbuild`]: making an SRPM and building it.
 //! - [`kernel`], [`e2fsprogs`], [`lustre`]: what each package needs before and after.
+//! - [`ccache`]: a compiler cache.
 //! - [`kernel_tree`]: a kernel's tree in place of its source package.
 //! - [`ext4`]: the ext4 source for a Lustre that is built for the distribution's own kernel.
 
 mod error;
 
+pub mod ccache;
 pub mod e2fsprogs;
 pub mod ext4;
 pub mod kernel;

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::ccache::{CompilerCache, Hits};
 use super::{Error, at};
-use crate::sandbox::{BUILDER_HOME, BUILDER_ID, ChrootClone, Sandbox, User};
+use crate::sandbox::{BUILDER_HOME, BUILDER_ID, ChrootClone, PATH, Sandbox, User};
 use crate::target::Target;
 
 /// What of a target ends up in the macros of a build.
@@ -57,7 +58,11 @@ pub struct Workdir {
     clone: ChrootClone,
     home: PathBuf,
     settings: Settings,
+    cache: Option<CompilerCache>,
 }
+
+/// What ccache writes its results to, in the builder's home.
+const RESULTS: &str = ".compiler-cache.results";
 
 impl Workdir {
     /// Clones `chroot` and makes the builder's home, both under the new folder `folder`.
@@ -75,7 +80,30 @@ impl Workdir {
             clone,
             home,
             settings: settings.clone(),
+            cache: None,
         })
+    }
+
+    /// The same with a compiler cache.
+    pub fn with_compiler_cache(mut self, cache: CompilerCache) -> Result<Self, Error> {
+        let folder = cache.folder();
+        let ids = self.clone.ids();
+        ids.give(folder, BUILDER_ID).map_err(at(folder))?;
+        self.cache = Some(cache);
+        Ok(self)
+    }
+
+    /// What came of the compiler cache, where there is one.
+    pub fn hits(&self) -> Result<Option<Hits>, Error> {
+        if self.cache.is_none() {
+            return Ok(None);
+        }
+        let path = self.path(RESULTS);
+        // The builder could have put anything there.
+        let read = lustre_files::read_no_link(&path, lustre_files::LARGE);
+        let log = lustre_files::if_there(read).map_err(at(&path))?;
+        let log = log.unwrap_or_default();
+        Ok(Some(Hits::of(&String::from_utf8_lossy(&log))))
     }
 
     /// A path under the builder's home, on the host.
@@ -113,14 +141,18 @@ impl Workdir {
 
     /// A sandbox in which the builder works, without network.
     pub fn sandbox(&self) -> Sandbox<'_> {
-        Sandbox::new(&self.clone, User::Builder, &self.settings.host)
+        let sandbox = Sandbox::new(&self.clone, User::Builder, &self.settings.host)
             .writable(&self.home, BUILDER_HOME)
             .env("RPM_BUILD_NCPUS", &self.settings.jobs.to_string())
             .env(
                 "SOURCE_DATE_EPOCH",
                 &self.settings.source_date_epoch.to_string(),
             )
-            .directory(BUILDER_HOME)
+            .directory(BUILDER_HOME);
+        match &self.cache {
+            None => sandbox,
+            Some(cache) => cache.shown(sandbox, PATH, &format!("{BUILDER_HOME}/{RESULTS}")),
+        }
     }
 
     /// Runs a shell script as the builder; its arguments are `$1` and so on.

@@ -45,6 +45,8 @@ impl World {
             milliseconds: 0,
             log: None,
             contents: None,
+            taken: None,
+            compiler_cache: false,
         };
         self.store.stages().finish(pending, &record).unwrap()
     }

@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 use crate::process;
 
 /// Where programs are, inside and outside.
-pub(super) const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+pub(crate) const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// How many ids a sandbox has.
 pub(super) const COUNT: u32 = 0x1_0000;

@@ -26,7 +26,7 @@ use std::process::Command;
 pub use chroot::{ChrootClone, Error};
 pub use host_tools::{looking, readable, reading};
 pub use ids::Ids;
-use ids::PATH;
+pub(crate) use ids::PATH;
 use root::Root;
 
 use crate::process;

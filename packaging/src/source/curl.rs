@@ -113,6 +113,44 @@ pub(super) fn curl(
     }
 }
 
+/// One run of curl that puts `file` at `place`, which is not asked where else it may go.
+pub(super) fn upload(source: &str, place: &Location, file: &Path) -> Result<Outcome, Error> {
+    let mut command = process::command("curl");
+    let options = OPTIONS.iter().filter(|option| **option != "--location");
+    command
+        .args(options)
+        .args(["--proto", "=http,https", "--output", "/dev/null"])
+        .args(["--write-out", "%{http_code}", "--upload-file"])
+        .arg(file)
+        .args(["--config", "-"]);
+    match process::output_with_input(&mut command, url_line(place).as_bytes()) {
+        // It takes a redirection for an answer.
+        Ok(status) if status.starts_with(b"2") => Ok(Outcome::Done),
+        Ok(status) => Ok(Outcome::GiveUp {
+            why: format!(
+                "it answered with the status {}",
+                String::from_utf8_lossy(&status)
+            ),
+        }),
+        Err(process::Error::Output { status, stderr, .. }) if status.code().is_some() => judge(
+            place,
+            Path::new("/dev/null"),
+            status.code().unwrap_or_default(),
+            &stderr,
+        ),
+        Err(process::Error::Interrupted { .. } | process::Error::Output { .. }) => {
+            Err(Error::Interrupted {
+                source_name: source.to_owned(),
+                url: place.to_string(),
+            })
+        }
+        Err(error) => Err(Error::Tool {
+            source_name: source.to_owned(),
+            source: Box::new(error),
+        }),
+    }
+}
+
 /// The line of curl's configuration that names the URL: it may hold a password, which is not for the process list. A location has no
 /// blank and no control character in it, so it stays on its line; these two have a meaning between quotation marks.
 pub(crate) fn url_line(place: &Location) -> String {
@@ -151,7 +189,7 @@ fn judge(place: &Location, into: &Path, code: i32, stderr: &str) -> Result<Outco
 }
 
 /// The HTTP status in curl's message ("The requested URL returned error: 503").
-fn status_in(message: &str) -> Option<u16> {
+pub(super) fn status_in(message: &str) -> Option<u16> {
     let (_, rest) = message.split_once("returned error: ")?;
     rest.split(|c: char| !c.is_ascii_digit())
         .next()?

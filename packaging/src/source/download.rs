@@ -22,6 +22,15 @@ pub struct Retry {
     pub first_pause: Duration,
 }
 
+impl Retry {
+    /// Waits before the try `attempt`, counted from zero.
+    pub(super) fn pause(self, attempt: u32) {
+        if attempt > 0 {
+            std::thread::sleep(self.first_pause * 2_u32.saturating_pow(attempt - 1));
+        }
+    }
+}
+
 impl Default for Retry {
     fn default() -> Self {
         Self {
@@ -329,9 +338,7 @@ impl<'s> Downloader<'s> {
     }
 
     fn pause(&self, attempt: u32) {
-        if attempt > 0 {
-            std::thread::sleep(self.retry.first_pause * 2_u32.saturating_pow(attempt - 1));
-        }
+        self.retry.pause(attempt);
     }
 
     fn curl(

@@ -34,6 +34,7 @@ mod replacement;
 pub(crate) mod repodata;
 pub(crate) mod srpm;
 mod tag;
+mod transfer;
 pub(crate) mod updateinfo;
 pub(crate) mod url;
 
@@ -52,5 +53,6 @@ pub use packed::{Packed, has, pack, unpack};
 pub use path::copy_tree;
 pub use replace::{Mirror, Override, ParseError};
 pub(crate) use tag::signed;
+pub use transfer::{Transfer, TransferError};
 pub use updateinfo::Advisory;
 pub use url::Location;

@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use lustre_files::help;
 
-use crate::store::{Digest, StageDir};
+use crate::store::{Digest, StageDir, Taken};
 
 /// The label of the input that stands for the code that a stage runs.
 pub const CODE: &str = "code";
@@ -48,6 +49,8 @@ pub struct Work<'w> {
     /// A folder for what it needs meanwhile; removed afterwards.
     pub scratch: &'w Path,
     pub log: &'w Path,
+    /// Set where the stage compiles with a cache: what comes out is what is in there.
+    pub cached: &'w AtomicBool,
     pub(super) done: &'w BTreeMap<String, StageDir>,
 }
 
@@ -92,6 +95,24 @@ pub enum Event<'e> {
     },
     /// A stage failed.
     Failed { stage: &'e str },
+    /// A stage was taken from where others put it.
+    Taken {
+        stage: &'e str,
+        folder: &'e Path,
+        /// Where it is from, and who signed it.
+        taken: &'e Taken,
+        /// How long that took.
+        took: Duration,
+    },
+    /// A stage could not be taken from there, and is made here.
+    NotTaken { stage: &'e str, why: &'e str },
+    /// A finished stage was given to others; without its content for the reason given.
+    Given {
+        stage: &'e str,
+        without: Option<&'e str>,
+    },
+    /// It could not be given to others.
+    NotGiven { stage: &'e str, why: &'e str },
 }
 
 /// A graph that could not be run to its end.

@@ -5,10 +5,12 @@
 
 mod graph;
 mod plan;
+mod remote;
 mod run;
 
 pub use graph::{CODE, Error, Event, Failure, Recipe, Stage, Work};
-pub use plan::{Planned, State, plan};
+pub use plan::{Planned, State, is_finished, plan};
+pub use remote::{Given, Offer, Remote};
 pub use run::{Options, digest_of, run_again, run_taking};
 
 #[cfg(test)]

@@ -91,6 +91,21 @@ pub fn plan(stages: &[Stage<'_>], store: &Store) -> Result<Vec<Planned>, Error> 
     Ok(planned)
 }
 
+/// Whether the stage `wanted` of `stages` and all that it needs are in the store: as [`plan`] would tell, without why not.
+pub fn is_finished(wanted: &str, stages: &[Stage<'_>], store: &Store) -> Result<bool, Error> {
+    let mut outputs: BTreeMap<String, Digest> = BTreeMap::new();
+    for stage in ordered(stages)? {
+        if !stage.needs.iter().all(|need| outputs.contains_key(need)) {
+            continue;
+        }
+        let (key, _) = key(stage, &outputs);
+        if let StageState::Done(done) = store.stages().state(&stage.name, &key) {
+            outputs.insert(stage.name.clone(), done.record.digest());
+        }
+    }
+    Ok(outputs.contains_key(wanted))
+}
+
 /// The stage's run that is most like this one, the latest of such, and which inputs differ from its.
 fn nearest(
     stage: &Stage<'_>,

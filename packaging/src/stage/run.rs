@@ -8,22 +8,104 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::graph::{Error, Event, Failure, Stage, Work, key, ordered};
+use super::remote::{Given, Offer, Remote};
 use crate::process;
-use crate::store::{Digest, StageDir, StageRecord, StageState, Store};
+use crate::store::{Digest, StageDir, StageRecord, StageState, Store, first_difference};
 
 /// How to run.
 #[derive(Debug, Clone, Copy)]
-pub struct Options {
+pub struct Options<'r> {
     /// How many stages may run at a time.
     pub width: usize,
+    /// Where results of others are, if anywhere. With one, stages that nothing needs here are left out: what is made of them is there.
+    pub remote: Option<&'r dyn Remote>,
+    /// The stages that are not left out in any case.
+    pub keeps: &'r [&'r str],
 }
 
 /// What the threads share.
 #[derive(Default)]
 struct Shared {
     done: BTreeMap<String, StageDir>,
-    started: Vec<String>,
+    /// The stages for which something is being done.
+    busy: BTreeSet<String>,
+    /// What is known of those that are not done, where results of others are asked for.
+    stands: BTreeMap<String, Stand>,
+    /// What is to be given to others.
+    to_give: Vec<StageDir>,
+    /// Whether what was assumed of a stage turned out to be otherwise.
+    stale: bool,
     error: Option<Error>,
+}
+
+/// What is known of a stage that is not in the store.
+#[derive(Default)]
+struct Stand {
+    /// What others made of it.
+    offer: Option<Offer>,
+    /// It is made here all the same.
+    make: bool,
+}
+
+impl Stand {
+    /// What can be fetched in place of making it.
+    fn to_take(&self) -> Option<&Offer> {
+        let offer = self.offer.as_ref().filter(|_| !self.make)?;
+        offer.content.is_some().then_some(offer)
+    }
+}
+
+/// One thing to do.
+enum Task {
+    Look,
+    Take(Box<Offer>),
+    Make,
+    Give(Box<StageDir>),
+}
+
+/// What came of it.
+enum Came {
+    Done(StageDir),
+    Seen(Option<Offer>),
+    Refused,
+    Given,
+}
+
+/// One run of a graph.
+struct Run<'g, 'a> {
+    again: Option<&'g Again<'g>>,
+    order: Vec<&'g Stage<'a>>,
+    /// The stages that have to be there in the end.
+    goals: Vec<&'g str>,
+    store: &'g Store,
+    remote: Option<&'g dyn Remote>,
+    tell: &'g (dyn Fn(Event<'_>) + Sync),
+    shared: Mutex<Shared>,
+    changed: Condvar,
+}
+
+/// Those that are `taken`, and those that no other stage needs; or all.
+fn goals<'g>(order: &[&'g Stage<'_>], taken: &[&str], all: bool) -> Vec<&'g str> {
+    let needed: BTreeSet<&str> = order
+        .iter()
+        .flat_map(|stage| stage.needs.iter().map(String::as_str))
+        .collect();
+    let names = order.iter().map(|stage| stage.name.as_str());
+    names
+        .filter(|name| all || taken.contains(name) || !needed.contains(name))
+        .collect()
+}
+
+/// Whether the stage is the one that is made once more, and was not yet.
+fn is_made_again(again: Option<&Again<'_>>, stage: &Stage<'_>) -> bool {
+    again.is_some_and(|again| again.stage == stage.name && !again.made.load(Ordering::SeqCst))
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 /// Runs all `stages` that are not in the store yet and gives every stage's folder by name. One that another reads, or that is among `taken`,
@@ -32,7 +114,7 @@ pub fn run_taking(
     taken: &[&str],
     stages: &[Stage<'_>],
     store: &Store,
-    options: Options,
+    options: Options<'_>,
     tell: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<BTreeMap<String, StageDir>, Error> {
     run_mending(None, taken, stages, store, options, tell)
@@ -43,7 +125,7 @@ pub fn run_again(
     wanted: &str,
     stages: &[Stage<'_>],
     store: &Store,
-    options: Options,
+    options: Options<'_>,
     tell: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<BTreeMap<String, StageDir>, Error> {
     let again = Again {
@@ -65,7 +147,7 @@ fn run_mending(
     taken: &[&str],
     stages: &[Stage<'_>],
     store: &Store,
-    options: Options,
+    options: Options<'_>,
     tell: &(dyn Fn(Event<'_>) + Sync),
 ) -> Result<BTreeMap<String, StageDir>, Error> {
     let mut mended = BTreeSet::new();
@@ -74,7 +156,12 @@ fn run_mending(
         taken.into_iter().try_for_each(|stage| held(store, stage))
     };
     loop {
-        let ran = once(again, stages, store, options, tell);
+        let ran = match once(again, taken, stages, store, options, tell) {
+            // A stage more is in the store than before.
+            Ok(None) => continue,
+            Ok(Some(done)) => Ok(done),
+            Err(error) => Err(error),
+        };
         match ran.and_then(|done| whole(&done).map(|()| done)) {
             // What was not read to its end is not damaged.
             Err(Error::Damaged { .. }) if process::interrupted() => return Err(Error::Interrupted),
@@ -98,75 +185,329 @@ fn held(store: &Store, stage: &StageDir) -> Result<(), Error> {
     })
 }
 
+/// Runs the graph once; none where what was assumed of a stage turned out to be otherwise, and all has to be looked at anew.
 fn once(
     again: Option<&Again<'_>>,
+    taken: &[&str],
     stages: &[Stage<'_>],
     store: &Store,
-    options: Options,
+    options: Options<'_>,
     tell: &(dyn Fn(Event<'_>) + Sync),
-) -> Result<BTreeMap<String, StageDir>, Error> {
+) -> Result<Option<BTreeMap<String, StageDir>>, Error> {
     let order = ordered(stages)?;
-    let shared = Mutex::new(Shared::default());
-    let changed = Condvar::new();
+    let run = Run {
+        again,
+        goals: goals(
+            &order,
+            &[taken, options.keeps].concat(),
+            options.remote.is_none(),
+        ),
+        order,
+        store,
+        remote: options.remote,
+        tell,
+        shared: Mutex::default(),
+        changed: Condvar::new(),
+    };
     std::thread::scope(|scope| {
-        for _ in 0..options.width.max(1).min(order.len()) {
-            scope.spawn(|| worker(again, &order, store, tell, &shared, &changed));
+        for _ in 0..options.width.max(1).min(run.order.len()) {
+            scope.spawn(|| run.worker());
         }
     });
-    let shared = shared.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let shared = run.shared.into_inner();
+    let shared = shared.unwrap_or_else(PoisonError::into_inner);
     match shared.error {
         Some(error) => Err(error),
         None if process::interrupted() => Err(Error::Interrupted),
-        None => Ok(shared.done),
+        None if shared.stale => Ok(None),
+        None => Ok(Some(shared.done)),
     }
 }
 
-fn worker(
-    again: Option<&Again<'_>>,
-    order: &[&Stage<'_>],
-    store: &Store,
-    tell: &(dyn Fn(Event<'_>) + Sync),
-    shared: &Mutex<Shared>,
-    changed: &Condvar,
-) {
-    let mut state = shared.lock().unwrap_or_else(PoisonError::into_inner);
-    loop {
-        if state.error.is_some() || state.started.len() == order.len() || process::interrupted() {
-            changed.notify_all();
-            return;
-        }
-        let next = order.iter().find(|stage| {
-            !state.started.contains(&stage.name)
-                && stage.needs.iter().all(|need| state.done.contains_key(need))
-        });
-        let Some(stage) = next else {
-            state = changed.wait(state).unwrap_or_else(PoisonError::into_inner);
-            continue;
-        };
-        state.started.push(stage.name.clone());
-        let needs: BTreeMap<String, StageDir> = stage
-            .needs
-            .iter()
-            .filter_map(|need| Some((need.clone(), state.done.get(need)?.clone())))
-            .collect();
-        drop(state);
-        // A panic that ended this thread would leave the others waiting for a stage that never ends.
-        let result = catch_unwind(AssertUnwindSafe(|| one(again, stage, &needs, store, tell)))
+impl Run<'_, '_> {
+    fn worker(&self) {
+        let mut state = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if state.error.is_some() || state.stale || process::interrupted() || self.over(&state) {
+                self.changed.notify_all();
+                return;
+            }
+            let Some((stage, task)) = self.next(&state) else {
+                state = self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            state.busy.insert(stage.name.clone());
+            if matches!(task, Task::Give(_)) {
+                state.to_give.remove(0);
+            }
+            let needs: BTreeMap<String, StageDir> = stage
+                .needs
+                .iter()
+                .filter_map(|need| Some((need.clone(), state.done.get(need)?.clone())))
+                .collect();
+            let outputs = self.outputs(&state, stage);
+            drop(state);
+            // A panic that ended this thread would leave the others waiting for a stage that never ends.
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                self.does(stage, task, &outputs, &needs)
+            }))
             .unwrap_or_else(|panic| Err(panicked(&stage.name, panic.as_ref())));
-        state = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        match result {
-            Ok(done) => {
-                state.done.insert(stage.name.clone(), done);
-            }
-            Err(error) => {
-                if !matches!(error, Error::Damaged { .. }) {
-                    tell(Event::Failed { stage: &stage.name });
+            state = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+            state.busy.remove(&stage.name);
+            match result {
+                Ok(came) => self.came(&mut state, stage, came),
+                Err(error) => {
+                    if !matches!(error, Error::Damaged { .. }) {
+                        (self.tell)(Event::Failed { stage: &stage.name });
+                    }
+                    // The first failure is the one to read; what fails beside it often fails because of it.
+                    state.error.get_or_insert(error);
                 }
-                // The first failure is the one to read; what fails beside it often fails because of it.
-                state.error.get_or_insert(error);
+            }
+            self.changed.notify_all();
+        }
+    }
+
+    /// Does one thing for a stage.
+    fn does(
+        &self,
+        stage: &Stage<'_>,
+        task: Task,
+        outputs: &BTreeMap<String, Digest>,
+        needs: &BTreeMap<String, StageDir>,
+    ) -> Result<Came, Error> {
+        match task {
+            Task::Look => self.look(stage, outputs),
+            Task::Take(offer) => self.take(stage, outputs, &offer),
+            Task::Make => one(self.again, stage, needs, self.store, self.tell).map(Came::Done),
+            Task::Give(done) => {
+                self.give(&done);
+                Ok(Came::Given)
             }
         }
-        changed.notify_all();
+    }
+
+    fn came(&self, state: &mut Shared, stage: &Stage<'_>, came: Came) {
+        let name = stage.name.clone();
+        match came {
+            Came::Done(done) => {
+                let offer = state.stands.get(&name).and_then(|it| it.offer.as_ref());
+                // What others made of it is not what is made of it here: neither is what follows.
+                state.stale |= offer.is_some_and(|it| it.digest() != done.record.digest());
+                if self.remote.is_some_and(Remote::receives) {
+                    state.to_give.push(done.clone());
+                }
+                state.done.insert(name, done);
+            }
+            Came::Seen(offer) => {
+                let stand = Stand { offer, make: false };
+                state.stands.insert(name, stand);
+            }
+            Came::Refused => {
+                state.stands.entry(name).or_default().make = true;
+            }
+            Came::Given => {}
+        }
+    }
+
+    /// Whether there is nothing left to do.
+    fn over(&self, state: &Shared) -> bool {
+        let done = |name: &&str| state.done.contains_key(*name);
+        state.to_give.is_empty() && self.goals.iter().all(done)
+    }
+
+    /// The digest of what a stage puts out, as far as it is known.
+    fn digest(state: &Shared, name: &str) -> Option<Digest> {
+        let done = state.done.get(name).map(|done| done.record.digest());
+        let offered = || state.stands.get(name)?.offer.as_ref().map(Offer::digest);
+        done.or_else(offered)
+    }
+
+    /// The digests of what it needs, of those that are known.
+    fn outputs(&self, state: &Shared, stage: &Stage<'_>) -> BTreeMap<String, Digest> {
+        let needs = stage.needs.iter();
+        needs
+            .filter_map(|need| Some((need.clone(), Self::digest(state, need)?)))
+            .collect()
+    }
+
+    /// What to do next, and for which stage.
+    fn next(&self, state: &Shared) -> Option<(&Stage<'_>, Task)> {
+        let idle = |stage: &&&Stage<'_>| {
+            !state.busy.contains(&stage.name) && !state.done.contains_key(&stage.name)
+        };
+        let ready = |stage: &Stage<'_>| {
+            let mut needs = stage.needs.iter();
+            needs.all(|need| state.done.contains_key(need))
+        };
+        if self.remote.is_none() {
+            let next = self.order.iter().filter(idle).find(|stage| ready(stage));
+            return next.map(|stage| (*stage, Task::Make));
+        }
+        // Whoever waits for it, waits for all of it.
+        if let Some(done) = state.to_give.first() {
+            let of = |stage: &&&Stage<'_>| stage.name == done.record.name;
+            let stage = self.order.iter().find(of)?;
+            return Some((*stage, Task::Give(Box::new(done.clone()))));
+        }
+        for stage in self.order.iter().filter(idle) {
+            let mut needs = stage.needs.iter();
+            if !state.stands.contains_key(&stage.name)
+                && needs.all(|need| Self::digest(state, need).is_some())
+            {
+                return Some((*stage, Task::Look));
+            }
+        }
+        let wanted = self.wanted(state);
+        for stage in self.order.iter().filter(idle) {
+            if !wanted.contains(stage.name.as_str()) {
+                continue;
+            }
+            let Some(stand) = state.stands.get(&stage.name) else {
+                continue;
+            };
+            match stand.to_take() {
+                Some(offer) => return Some((*stage, Task::Take(Box::new(offer.clone())))),
+                None if ready(stage) => return Some((*stage, Task::Make)),
+                None => {}
+            }
+        }
+        None
+    }
+
+    /// The stages that have to be there, as far as that can be known yet, beginning at the end.
+    fn wanted<'s>(&'s self, state: &Shared) -> BTreeSet<&'s str> {
+        let mut wanted = BTreeSet::new();
+        let mut next = self.goals.clone();
+        while let Some(name) = next.pop() {
+            if state.done.contains_key(name) || !wanted.insert(name) {
+                continue;
+            }
+            let Some(stage) = self.order.iter().find(|stage| stage.name == name) else {
+                continue;
+            };
+            match state.stands.get(name) {
+                // Its key has to be known first, and that depends on what these put out.
+                None => {
+                    let needs = stage.needs.iter();
+                    let unknown = needs.filter(|need| Self::digest(state, need).is_none());
+                    next.extend(unknown.map(String::as_str));
+                }
+                Some(stand) if stand.to_take().is_some() => {}
+                Some(_) => next.extend(stage.needs.iter().map(String::as_str)),
+            }
+        }
+        wanted
+    }
+
+    /// Looks whether a stage is in the store, or where others put theirs.
+    fn look(&self, stage: &Stage<'_>, outputs: &BTreeMap<String, Digest>) -> Result<Came, Error> {
+        let (key, _) = key(stage, outputs);
+        if is_made_again(self.again, stage) {
+            return Ok(Came::Refused);
+        }
+        if let StageState::Done(done) = self.store.stages().state(&stage.name, &key) {
+            (self.tell)(Event::Cached {
+                stage: &stage.name,
+                folder: &done.path,
+            });
+            return Ok(Came::Done(*done));
+        }
+        let Some(remote) = self.remote else {
+            return Ok(Came::Seen(None));
+        };
+        match remote.look(&stage.name, &key) {
+            Ok(offer) => Ok(Came::Seen(offer)),
+            Err(_) if process::interrupted() => Err(Error::Interrupted),
+            Err(why) => {
+                self.not_taken(stage, &*why);
+                Ok(Came::Refused)
+            }
+        }
+    }
+
+    fn not_taken(&self, stage: &Stage<'_>, why: &dyn std::fmt::Display) {
+        (self.tell)(Event::NotTaken {
+            stage: &stage.name,
+            why: &why.to_string(),
+        });
+    }
+
+    /// Fetches what others made of a stage.
+    fn take(
+        &self,
+        stage: &Stage<'_>,
+        outputs: &BTreeMap<String, Digest>,
+        offer: &Offer,
+    ) -> Result<Came, Error> {
+        let Some(remote) = self.remote else {
+            return Ok(Came::Refused);
+        };
+        let clock = Instant::now();
+        let (key, inputs) = key(stage, outputs);
+        self.store.stages().can_be_replaced(&stage.name, &key)?;
+        let pending = self.store.stages().begin(&stage.name, &key)?;
+        let taken = remote.take(&key, offer, pending.dir()).and_then(|()| {
+            match first_difference(&offer.outputs, &pending.outputs(&[])?) {
+                None => Ok(()),
+                Some(what) => Err(format!(
+                    "what {} has of it is not what {} signed: {what}",
+                    offer.taken.from, offer.taken.signer
+                )
+                .into()),
+            }
+        });
+        if process::interrupted() {
+            return Err(Error::Interrupted);
+        }
+        if let Err(why) = taken {
+            self.not_taken(stage, &*why);
+            return Ok(Came::Refused);
+        }
+        let record = StageRecord {
+            name: stage.name.clone(),
+            key,
+            inputs,
+            outputs: offer.outputs.clone(),
+            started: now(),
+            milliseconds: offer.milliseconds,
+            log: None,
+            contents: None,
+            taken: Some(offer.taken.clone()),
+            compiler_cache: false,
+        };
+        let done = self.store.stages().finish(pending, &record)?;
+        (self.tell)(Event::Taken {
+            stage: &stage.name,
+            folder: &done.path,
+            taken: &offer.taken,
+            took: clock.elapsed(),
+        });
+        Ok(Came::Done(done))
+    }
+
+    /// Gives a finished stage to others. Where that fails, it is still here.
+    fn give(&self, done: &StageDir) {
+        let stage = done.record.name.as_str();
+        let given = self.remote.map(|remote| remote.give(done));
+        match given {
+            Some(Ok(Given::Put)) => (self.tell)(Event::Given {
+                stage,
+                without: None,
+            }),
+            Some(Ok(Given::Described(why))) => (self.tell)(Event::Given {
+                stage,
+                without: Some(&why),
+            }),
+            Some(Err(why)) if !process::interrupted() => (self.tell)(Event::NotGiven {
+                stage,
+                why: &why.to_string(),
+            }),
+            None | Some(Ok(Given::Kept | Given::Own) | Err(_)) => {}
+        }
     }
 }
 
@@ -231,9 +572,7 @@ fn one(
         log: &log,
     });
     let clock = Instant::now();
-    let started = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
+    let started = now();
     let failed = |source: Failure| Error::Stage {
         stage: stage.name.clone(),
         log: log.exists().then(|| log.clone()),
@@ -241,7 +580,9 @@ fn one(
     };
     let pending = store.stages().begin(&stage.name, &key)?;
     let scratch = store.temp_dir(&format!("scratch-{}", stage.name))?;
+    let cached = AtomicBool::new(false);
     let work = Work {
+        cached: &cached,
         output: pending.dir(),
         scratch: scratch.path(),
         log: &log,
@@ -270,6 +611,8 @@ fn one(
         milliseconds: u64::try_from(clock.elapsed().as_millis()).unwrap_or(u64::MAX),
         log: log.exists().then(|| log.clone()),
         contents: pending.list_contents(&whole)?,
+        taken: None,
+        compiler_cache: cached.load(Ordering::SeqCst),
     };
     let done = match again {
         Some(again) => {

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::store::{StageDir, Store};
+use crate::store::{StageDir, StageState, Store};
 
 fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
@@ -51,7 +51,17 @@ fn a_finished_stage_is_not_repeated_and_an_equal_output_stops_a_change() {
             stage("second", &["first"], "", writes("b", &second)),
             stage("first", &[], input, writes("a", &first)),
         ];
-        let done = run(&graph, &store, Options { width: 2 }, &quiet).unwrap();
+        let done = run(
+            &graph,
+            &store,
+            Options {
+                width: 2,
+                remote: None,
+                keeps: &[],
+            },
+            &quiet,
+        )
+        .unwrap();
         assert_eq!(done.len(), 2);
     }
     assert_eq!(first.load(Ordering::SeqCst), 2, "once for each input");
@@ -60,6 +70,63 @@ fn a_finished_stage_is_not_repeated_and_an_equal_output_stops_a_change() {
         1,
         "what it read never changed"
     );
+}
+
+#[test]
+fn a_stage_is_finished_where_all_that_it_needs_is() {
+    let (_dir, store) = store();
+    let count = AtomicUsize::new(0);
+    let graph = |input: &'static str| {
+        vec![
+            stage("last", &["first"], "", writes("b", &count)),
+            stage("first", &[], input, writes("a", &count)),
+            stage("beside", &[], "", writes("c", &count)),
+        ]
+    };
+    let finished = |name: &str, input| is_finished(name, &graph(input), &store).unwrap();
+    assert!(!finished("last", "1"));
+    run(
+        &graph("1")[..2],
+        &store,
+        Options {
+            width: 1,
+            remote: None,
+            keeps: &[],
+        },
+        &quiet,
+    )
+    .unwrap();
+    assert!(finished("last", "1") && !finished("beside", "1"));
+    // That it would put out the same, nobody knows before.
+    assert!(!finished("last", "2") && !finished("first", "2"));
+}
+
+#[test]
+fn a_record_is_read_again_where_it_is_another_file() {
+    let (_dir, store) = store();
+    let count = AtomicUsize::new(0);
+    let graph = [stage("one", &[], "", writes("a", &count))];
+    let done = run(
+        &graph,
+        &store,
+        Options {
+            width: 1,
+            remote: None,
+            keeps: &[],
+        },
+        &quiet,
+    )
+    .unwrap();
+    let record = done["one"].path.join(crate::store::RECORD);
+    let stamp = || lustre_files::Stamp::of(&std::fs::metadata(&record).unwrap());
+    while !stamp().is_settled() {
+        std::thread::sleep(std::time::Duration::from_millis(100));
+    }
+    let state = || store.stages().state("one", &done["one"].record.key);
+    assert!(matches!(state(), StageState::Done(_)));
+    let text = std::fs::read_to_string(&record).unwrap();
+    std::fs::write(&record, text.replace("\"one\"", "\"two\"")).unwrap();
+    assert!(matches!(state(), StageState::Damaged(_)));
 }
 
 #[test]
@@ -83,7 +150,17 @@ fn a_plan_says_what_would_run_and_why() {
             State::Runs("after first".to_owned())
         ]
     );
-    run(&graph("1"), &store, Options { width: 1 }, &quiet).unwrap();
+    run(
+        &graph("1"),
+        &store,
+        Options {
+            width: 1,
+            remote: None,
+            keeps: &[],
+        },
+        &quiet,
+    )
+    .unwrap();
     assert_eq!(states("1"), [State::Cached, State::Cached]);
     assert_eq!(states("2")[0], State::Runs("changed: input".to_owned()));
 }
@@ -105,11 +182,20 @@ fn a_failure_names_the_stage_leaves_nothing_and_stops_what_follows() {
         stage("after", &["bad"], "", writes("b", &count)),
     ];
     let failed = Mutex::new(Vec::new());
-    let error = run(&graph, &store, Options { width: 2 }, &|event| {
-        if let Event::Failed { stage } = event {
-            failed.lock().unwrap().push(stage.to_owned());
-        }
-    })
+    let error = run(
+        &graph,
+        &store,
+        Options {
+            width: 2,
+            remote: None,
+            keeps: &[],
+        },
+        &|event| {
+            if let Event::Failed { stage } = event {
+                failed.lock().unwrap().push(stage.to_owned());
+            }
+        },
+    )
     .unwrap_err();
     assert!(
         matches!(&error, Error::Stage { stage, .. } if stage == "bad"),
@@ -132,7 +218,17 @@ fn independent_stages_run_at_the_same_time() {
         })
     };
     let graph = [stage("a", &[], "", meets()), stage("b", &[], "", meets())];
-    run(&graph, &store, Options { width: 2 }, &quiet).unwrap();
+    run(
+        &graph,
+        &store,
+        Options {
+            width: 2,
+            remote: None,
+            keeps: &[],
+        },
+        &quiet,
+    )
+    .unwrap();
 }
 
 #[test]
@@ -168,11 +264,31 @@ fn a_folder_too_large_to_hash_is_stood_for_by_a_file() {
             Ok(())
         }),
     }];
-    let first = run(&graph, &store, Options { width: 1 }, &quiet).unwrap()["root"]
+    let first = run(
+        &graph,
+        &store,
+        Options {
+            width: 1,
+            remote: None,
+            keeps: &[],
+        },
+        &quiet,
+    )
+    .unwrap()["root"]
         .record
         .digest();
     let (_other_dir, other) = self::store();
-    let second = run(&graph, &other, Options { width: 1 }, &quiet).unwrap()["root"]
+    let second = run(
+        &graph,
+        &other,
+        Options {
+            width: 1,
+            remote: None,
+            keeps: &[],
+        },
+        &quiet,
+    )
+    .unwrap()["root"]
         .record
         .digest();
     assert_eq!(first, second);
@@ -191,7 +307,17 @@ fn a_mistake_in_a_recipe_is_a_failure_and_nobody_waits_for_ever() {
         ),
         stage("after", &["mistaken"], "", writes("b", &count)),
     ];
-    let error = run(&graph, &store, Options { width: 2 }, &quiet).unwrap_err();
+    let error = run(
+        &graph,
+        &store,
+        Options {
+            width: 2,
+            remote: None,
+            keeps: &[],
+        },
+        &quiet,
+    )
+    .unwrap_err();
     match error {
         Error::Stage { stage, source, .. } => {
             assert_eq!(stage, "mistaken");
@@ -263,7 +389,11 @@ fn a_damaged_stage_is_named_and_made_again_when_it_is_met() {
         let done = run(
             &root_and_reader(&made, &reads, "1"),
             &store,
-            Options { width: 2 },
+            Options {
+                width: 2,
+                remote: None,
+                keeps: &[],
+            },
             &quiet,
         )
         .unwrap();
@@ -280,7 +410,11 @@ fn a_damaged_stage_is_named_and_made_again_when_it_is_met() {
         let done = run(
             &root_and_reader(&made, &reads, "2"),
             &store,
-            Options { width: 2 },
+            Options {
+                width: 2,
+                remote: None,
+                keeps: &[],
+            },
             &tell,
         )
         .unwrap();
@@ -301,14 +435,35 @@ fn what_is_taken_out_of_the_store_is_read_before() {
     let (dir, store) = store();
     let (made, reads) = (AtomicUsize::new(0), AtomicUsize::new(0));
     let graph = || root_and_reader(&made, &reads, "1");
-    let done = run(&graph(), &store, Options { width: 2 }, &quiet).unwrap();
+    let done = run(
+        &graph(),
+        &store,
+        Options {
+            width: 2,
+            remote: None,
+            keeps: &[],
+        },
+        &quiet,
+    )
+    .unwrap();
     // As large as before, which is all that a look at the folder tells.
     std::fs::write(done["reader"].path.join("out"), "c").unwrap();
     std::fs::write(done["root"].path.join("root/usr/gcc"), "Compiler").unwrap();
     drop(store);
     let store = Store::open(dir.path(), "a test", &mut |_| {}).unwrap();
     let taking = |taken: &[&str]| {
-        let done = run_taking(taken, &graph(), &store, Options { width: 2 }, &quiet).unwrap();
+        let done = run_taking(
+            taken,
+            &graph(),
+            &store,
+            Options {
+                width: 2,
+                remote: None,
+                keeps: &[],
+            },
+            &quiet,
+        )
+        .unwrap();
         let out = std::fs::read_to_string(done["reader"].path.join("out")).unwrap();
         (
             out,
@@ -335,7 +490,17 @@ fn a_plan_assumes_that_changed_code_puts_out_what_it_did() {
         stages[0].inputs.push((CODE.to_owned(), code.to_owned()));
         stages
     };
-    run(&graph("1", "1"), &store, Options { width: 1 }, &quiet).unwrap();
+    run(
+        &graph("1", "1"),
+        &store,
+        Options {
+            width: 1,
+            remote: None,
+            keeps: &[],
+        },
+        &quiet,
+    )
+    .unwrap();
     let of = |code, input| -> Vec<(State, Vec<String>)> {
         let planned = plan(&graph(code, input), &store).unwrap();
         planned

@@ -313,6 +313,8 @@ mod tests {
             milliseconds: 0,
             log: None,
             contents: None,
+            taken: None,
+            compiler_cache: false,
         };
         store.stages().finish(pending, &record).unwrap()
     }

@@ -13,6 +13,7 @@
 //! apt/                apt's lists and archives
 //! logs/               logs
 //! second/             a second build, to be compared with the first
+//! ccache/             what was compiled with --ccache
 //! tmp/                everything unfinished, by run (runs), and stages that were replaced (replaced)
 //! ```
 //!
@@ -28,14 +29,16 @@ mod folder;
 mod lock;
 mod mark;
 mod names;
+mod record;
 mod remove;
 mod replaced;
 mod runs;
 mod stages;
 mod targets;
 mod tree;
+mod uses;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -47,13 +50,17 @@ pub use error::Error;
 use folder::create;
 pub use lock::{Holder, OnWait};
 pub use lustre_files::PathError;
-use names::{BESIDE, FOLDERS, READERS};
+use lustre_files::Stamp;
+use names::{BESIDE, FOLDERS, READERS, SELDOM};
 pub use names::{LOCK, MARK};
+pub use record::{StageRecord, Taken};
 pub use remove::remove_tree;
-pub use stages::{Listed, PendingStage, RECORD, StageDir, StageRecord, StageState, StageStore};
-pub use targets::Uses;
+pub(crate) use stages::Reserved;
+pub(crate) use stages::first_difference;
+pub use stages::{Listed, PendingStage, RECORD, StageDir, StageState, StageStore};
 pub use tree::{Entry, EntryKind, digest_entries, list_tree, tree_digest};
 pub(crate) use tree::{entry, walk};
+pub use uses::Uses;
 
 /// An opened store.
 #[derive(Debug)]
@@ -73,6 +80,10 @@ pub struct Store {
     readers: Option<File>,
     /// The folders of stages that this run has read, or made itself, and found as recorded.
     held: Mutex<BTreeSet<PathBuf>>,
+    /// The records of stages that this run has read: each is looked at many times.
+    records: Mutex<BTreeMap<PathBuf, (Stamp, StageRecord)>>,
+    /// What it has read or written of what targets use.
+    uses: Mutex<BTreeMap<PathBuf, (Stamp, Uses)>>,
 }
 
 impl Drop for Store {
@@ -139,6 +150,8 @@ impl Store {
             lock: Mutex::new(None),
             readers: None,
             held: Mutex::default(),
+            records: Mutex::default(),
+            uses: Mutex::default(),
         })
     }
 
@@ -183,6 +196,8 @@ impl Store {
             lock: Mutex::new(None),
             readers: Some(readers),
             held: Mutex::default(),
+            records: Mutex::default(),
+            uses: Mutex::default(),
         };
         if how != Use::Beside && !store.locks(on_wait)? {
             return Ok(None);
@@ -209,7 +224,7 @@ impl Store {
     }
 
     fn begin(&self) -> Result<(), Error> {
-        for folder in FOLDERS.iter().filter(|folder| **folder != "second") {
+        for folder in FOLDERS.iter().filter(|folder| !SELDOM.contains(folder)) {
             create(&self.root.join(folder))?;
         }
         create(&self.root.join("files/sha256"))?;
@@ -273,6 +288,11 @@ impl Store {
     /// What was seen of repositories when they were looked at last.
     pub fn watch_dir(&self) -> PathBuf {
         self.root.join("watch")
+    }
+
+    /// What was compiled with a compiler cache.
+    pub fn ccache_dir(&self) -> PathBuf {
+        self.root.join("ccache")
     }
 
     /// Logs.

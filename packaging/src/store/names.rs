@@ -14,10 +14,13 @@ pub const LOCK: &str = "store.lock";
 pub(super) const READERS: &str = "store.use";
 
 /// The folders of a store.
-pub(super) const FOLDERS: [&str; 11] = [
+pub(super) const FOLDERS: [&str; 12] = [
     "files", "stages", "targets", "outputs", "partial", "git", "apt", "logs", "second", "watch",
-    "tmp",
+    "ccache", "tmp",
 ];
+
+/// Those of them that are made once something is put there.
+pub(super) const SELDOM: [&str; 2] = ["second", "ccache"];
 
 /// How the folders of logs begin of runs that look on beside another.
 pub(super) const BESIDE: &str = "beside-";

@@ -7,16 +7,15 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
 
 use super::folder::sync_folder;
 use super::names::{is_name, is_place, place_name};
+use super::record::StageRecord;
 use super::tree::still_there;
-use super::{
-    Digest, Entry, EntryKind, Error, PathError, Store, TempDir, digest_entries, list_tree, replaced,
-};
+use super::{Digest, Entry, EntryKind, Error, PathError, Store, TempDir, list_tree, replaced};
+use lustre_files::Stamp;
 
 /// The name of a stage's record in its folder.
 pub const RECORD: &str = "stage.json";
@@ -24,34 +23,16 @@ pub const RECORD: &str = "stage.json";
 /// The name of the list of what is in the folders of a stage that are recorded as one.
 const CONTENTS: &str = "stage.contents";
 
-/// What a stage was made from and what came out.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct StageRecord {
-    /// The stage: "kernel", "lustre".
-    pub name: String,
-    /// The digest of all it depends on.
-    pub key: Digest,
-    /// What it depends on, by name, as digests or short values: what `plan` compares to say why a stage would run.
-    pub inputs: BTreeMap<String, String>,
-    /// What came out, without the record itself.
-    pub outputs: Vec<Entry>,
-    /// When it began, in seconds since 1970.
-    pub started: u64,
-    /// How long it took, in milliseconds.
-    pub milliseconds: u64,
-    /// Its log, where there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub log: Option<PathBuf>,
-    /// The digest of the list of what is in the folders that are recorded as one, where there are such. It is no part of
-    /// [`StageRecord::digest`]: such a folder is not the same twice.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contents: Option<Digest>,
-}
+/// What in a stage's folder is none of its outputs.
+pub(crate) struct Reserved;
 
-impl StageRecord {
-    /// The digest of the outputs: what a stage that takes them as input depends on.
-    pub fn digest(&self) -> Digest {
-        digest_entries(&self.outputs)
+impl Reserved {
+    /// Whether the path in a stage's folder is such a thing.
+    pub(crate) fn is(path: &Path) -> bool {
+        [RECORD, CONTENTS]
+            .iter()
+            .any(|name| path == Path::new(name))
+            || path.components().any(|part| part.as_os_str() == ".git")
     }
 }
 
@@ -286,7 +267,7 @@ impl<'s> StageStore<'s> {
         if fs::symlink_metadata(&path).is_err() {
             return StageState::Absent;
         }
-        let checked = read_record(&path).and_then(|record| {
+        let checked = self.record(&path).and_then(|record| {
             if record.name != name || record.key != *key {
                 return Err(format!("it is stage {}-{}", record.name, record.key));
             }
@@ -311,6 +292,30 @@ impl<'s> StageStore<'s> {
         self.read_all(stage)?;
         self.store.holds(&stage.path);
         Ok(())
+    }
+
+    /// As [`StageStore::check`], of what is in `folder` alone, for who reads nothing else.
+    pub fn check_folder(&self, stage: &StageDir, folder: &str) -> Result<(), String> {
+        let is_whole = |entry: &Entry| matches!(entry.kind, EntryKind::Folder { .. });
+        if self.store.has_held(&stage.path) || stage.record.outputs.iter().any(is_whole) {
+            return self.check(stage);
+        }
+        let within = |path: &str| {
+            let rest = path.strip_prefix(folder);
+            rest.is_some_and(|rest| rest.starts_with('/'))
+        };
+        let recorded = stage.record.outputs.iter();
+        let recorded = recorded.filter(|entry| within(&entry.path)).cloned();
+        let found = list_tree(&stage.path.join(folder)).map_err(|error| error.to_string())?;
+        let here = found.into_iter().map(|inner| Entry {
+            path: format!("{folder}/{}", inner.path),
+            kind: inner.kind,
+        });
+        let here: Vec<Entry> = here.collect();
+        match first_difference(&recorded.collect::<Vec<_>>(), &here) {
+            Some(what) => Err(what),
+            None => Ok(()),
+        }
     }
 
     fn read_all(&self, stage: &StageDir) -> Result<(), String> {
@@ -378,11 +383,34 @@ impl<'s> StageStore<'s> {
             if !item.file_name().to_str().is_some_and(is_place) {
                 continue;
             }
-            let record = read_record(&path);
+            let record = self.record(&path);
             all.push(Listed { path, record });
         }
         all.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(all)
+    }
+
+    /// The record in a stage's folder. One that is still the file that this run has read is not parsed again.
+    fn record(&self, dir: &Path) -> Result<StageRecord, String> {
+        let known = || {
+            self.store
+                .records
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+        };
+        let stamp = fs::symlink_metadata(dir.join(RECORD)).map(|meta| Stamp::of(&meta));
+        if let (Ok(stamp), Some((read, record))) = (&stamp, known().get(dir))
+            && stamp == read
+        {
+            return Ok(record.clone());
+        }
+        let record = read_record(dir)?;
+        if let Ok(stamp) = stamp
+            && stamp.is_settled()
+        {
+            known().insert(dir.to_owned(), (stamp, record.clone()));
+        }
+        Ok(record)
     }
 
     /// How long each of the stages `names` took the last time that it was made.
@@ -409,7 +437,7 @@ impl<'s> StageStore<'s> {
 }
 
 /// What of the entries recorded is not so any more, or what is there besides.
-fn first_difference(recorded: &[Entry], here: &[Entry]) -> Option<String> {
+pub(crate) fn first_difference(recorded: &[Entry], here: &[Entry]) -> Option<String> {
     let sorted: BTreeMap<&str, &Entry> = here.iter().map(|e| (e.path.as_str(), e)).collect();
     for entry in recorded {
         match sorted.get(entry.path.as_str()) {

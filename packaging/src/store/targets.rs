@@ -1,97 +1,31 @@
 //! What each target uses of a store, and what it used before: `targets/NAME.json`. Several targets share a store, and what one of them has
 //! superseded may be what another needs.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::PoisonError;
 
-use lustre_files::{Aside, advised};
+use lustre_files::{Aside, Stamp, advised};
 use rustix::fs::{FlockOperation, flock};
-use serde::{Deserialize, Serialize};
 
+use super::uses::Uses;
 use super::{Digest, Error, PathError, Store, folder};
-
-/// What one target uses. Things are named by their paths in the store.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Uses {
-    /// The target, as the command line names it.
-    pub target: String,
-    /// The folder of every stage, by the stage's name, as of the last run that needed it.
-    pub stages: BTreeMap<String, String>,
-    /// The files that its lock pins.
-    pub files: BTreeSet<String>,
-    /// The git mirrors that its trees are in.
-    pub git: BTreeSet<String>,
-    /// The folders of the stages that its runs have begun and not ended: a run may be killed when one is finished and not yet recorded.
-    #[serde(default)]
-    pub begun: BTreeMap<String, String>,
-    /// What it used before, and something else took the place of.
-    pub superseded: BTreeSet<String>,
-}
-
-impl Uses {
-    /// A run makes the folder `folder` of `stages/` for the stage `name`, which will be the target's when it is finished.
-    pub fn begins(&mut self, name: &str, folder: &str) {
-        let path = format!("stages/{folder}");
-        if let Some(before) = self.begun.insert(name.to_owned(), path.clone())
-            && before != path
-        {
-            // Of a run that was killed: it may be there, and nothing has taken it.
-            self.superseded.insert(before);
-        }
-        self.superseded.remove(&path);
-    }
-
-    /// The target uses the folder `folder` of `stages/` for the stage `name`.
-    pub fn stage(&mut self, name: &str, folder: &str) {
-        if let Some(begun) = self.begun.remove(name)
-            && !begun.ends_with(&format!("/{folder}"))
-        {
-            self.superseded.insert(begun);
-        }
-        let path = format!("stages/{folder}");
-        self.superseded.remove(&path);
-        if let Some(before) = self.stages.insert(name.to_owned(), path.clone())
-            && before != path
-        {
-            self.superseded.insert(before);
-        }
-    }
-
-    /// The target's lock pins these files, and its trees are in these folders of `git/`.
-    pub fn sources(
-        &mut self,
-        files: impl IntoIterator<Item = Digest>,
-        git: impl IntoIterator<Item = String>,
-    ) {
-        let files = files.into_iter().map(|digest| {
-            let hex = digest.to_string();
-            format!("files/sha256/{}/{hex}", &hex[..2])
-        });
-        let git = git.into_iter().map(|folder| format!("git/{folder}"));
-        for (now, new) in [
-            (&mut self.files, files.collect::<BTreeSet<_>>()),
-            (&mut self.git, git.collect()),
-        ] {
-            self.superseded.extend(now.difference(&new).cloned());
-            *now = new;
-        }
-        let (files, git) = (&self.files, &self.git);
-        self.superseded
-            .retain(|path| !files.contains(path) && !git.contains(path));
-    }
-
-    /// All that it uses now.
-    pub fn current(&self) -> impl Iterator<Item = &String> {
-        let stages = self.stages.values().chain(self.begun.values());
-        stages.chain(&self.files).chain(&self.git)
-    }
-}
 
 impl Store {
     fn uses_place(&self, target: &str) -> PathBuf {
         let name = Digest::of_bytes(target.as_bytes()).short();
         self.root().join("targets").join(format!("{name}.json"))
+    }
+
+    /// The target uses the folder `folder` of `stages/` for the stage `name`, as [`Uses::stage`] has it.
+    pub fn record_stage(&self, target: &str, name: &str, folder: &str) -> Result<(), Error> {
+        let path = self.uses_place(target);
+        let is_so = |uses: &Uses| uses.is_stage(name, folder);
+        // A run says it of every stage several times. What others have written since has another stamp.
+        if self.known_uses(&path, &stamp(&path), is_so) == Some(true) {
+            return Ok(());
+        }
+        self.record_uses(target, |uses| uses.stage(name, folder))
     }
 
     /// Changes what is recorded of `target`; nothing is written where nothing changed.
@@ -102,11 +36,13 @@ impl Store {
         let held = lustre_files::open_folder(&folder)
             .and_then(|held| Ok(flock(&held, FlockOperation::LockExclusive).map(|()| held)?));
         let _held = held.map_err(|source| PathError::new("lock", &folder, source))?;
+        let read_now = stamp(&path);
         let before = read(&path)?;
         let mut uses = before.clone().unwrap_or_default();
         uses.target = target.to_owned();
         change(&mut uses);
         if before.as_ref() == Some(&uses) {
+            self.knows_uses(path, read_now, uses);
             return Ok(());
         }
         let failed = |source| PathError::new("write", &path, source);
@@ -120,6 +56,26 @@ impl Store {
         Ok(put.map_err(failed)?)
     }
 
+    /// What is so of what this run knows to be recorded at `path`; nothing where that has another stamp by `now`.
+    fn known_uses<T>(
+        &self,
+        path: &Path,
+        now: &Option<Stamp>,
+        what: impl FnOnce(&Uses) -> T,
+    ) -> Option<T> {
+        let known = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        let (read, uses) = known.get(path)?;
+        (now.as_ref() == Some(read)).then(|| what(uses))
+    }
+
+    fn knows_uses(&self, path: PathBuf, read: Option<Stamp>, uses: Uses) {
+        // One that was written just now may be written again without another stamp.
+        if let Some(stamp) = read.filter(Stamp::is_settled) {
+            let mut known = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+            known.insert(path, (stamp, uses));
+        }
+    }
+
     /// What is recorded of all targets.
     pub fn all_uses(&self) -> Result<Vec<Uses>, Error> {
         let folder = self.root().join("targets");
@@ -129,6 +85,11 @@ impl Store {
         }
         Ok(all)
     }
+}
+
+/// What tells whether what is at `path` is still what was read.
+fn stamp(path: &Path) -> Option<Stamp> {
+    Some(Stamp::of(&std::fs::symlink_metadata(path).ok()?))
 }
 
 /// What is recorded at `path`, where something is.

@@ -105,6 +105,11 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
         place_earlier(assembly, &manifest, tree)?,
     )?;
 
+    // Each package was read once where it lies now; what is proven of it later is read there again.
+    let mut known: BTreeMap<&str, (&str, u64)> = BTreeMap::new();
+    for package in releases.sets.iter().flat_map(|set| &set.packages) {
+        known.insert(&package.path, (&package.sha256, package.size));
+    }
     let scratch = tempfile::tempdir().map_err(tried("make a folder in", &std::env::temp_dir()))?;
     let groups = scratch.path().join("comps.xml");
     fs::write(&groups, assembly.comps.to_xml()).map_err(tried("write", &groups))?;
@@ -118,6 +123,7 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
         let mut options = repodata::Options {
             revision: time,
             workers: std::thread::available_parallelism().map_or(1, usize::from),
+            known: of_kind(kind, &known),
             ..repodata::Options::default()
         };
         if kind == Kind::Binary {
@@ -172,9 +178,14 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
     let text = page::of_tree(tree, names.iter().map(String::as_str), None)?;
     let path = tree.join(page::FILE);
     fs::write(&path, text).map_err(tried("write", &path))?;
-    sums::write(tree)?;
+    let digests = known
+        .into_iter()
+        .map(|(path, (sha256, _))| (path, sha256))
+        .collect();
+    let listed = sums::render_knowing(tree, &digests)?;
+    sums::write_text(tree, &listed)?;
     sign_beside(assembly, &tree.join(sums::FILE))?;
-    let text = provenance::statement(&manifest, &sums::render(tree)?);
+    let text = provenance::statement(&manifest, &listed);
     let path = tree.join(provenance::FILE);
     fs::write(&path, text).map_err(tried("write", &path))?;
     sign_beside(assembly, &path)?;
@@ -183,6 +194,20 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
         .commit(|| output::nothing_foreign(out).map_err(io::Error::other))
         .map_err(tried("move the new tree to", out))?;
     Ok(manifest)
+}
+
+/// The digests and sizes of the packages of a kind, by their locations in its folder.
+fn of_kind(kind: Kind, all: &BTreeMap<&str, (&str, u64)>) -> BTreeMap<String, (String, u64)> {
+    let within = |path: &str| {
+        Some(
+            path.strip_prefix(kind.folder())?
+                .strip_prefix('/')?
+                .to_owned(),
+        )
+    };
+    let all = all.iter();
+    all.filter_map(|(path, (sha256, size))| Some((within(path)?, ((*sha256).to_owned(), *size))))
+        .collect()
 }
 
 /// Puts a copy of a finished tree at `out`: `fill` makes it in the folder it is given, and it is swapped in whole.

@@ -1,8 +1,11 @@
 //! What the static checks look at, read once, and not before a check asks for it.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+
+use lustre_sign::PublicKey;
 
 use super::input::StaticInput;
 use super::metadata;
@@ -22,6 +25,8 @@ pub(super) struct Context<'a> {
     pub(super) sizes: Sizes,
     /// The releases that it has; none where it does not say.
     pub(super) releases: Option<History>,
+    /// The key, or why it is none.
+    pub(super) key: Result<PublicKey, String>,
     /// The metadata of our repositories, with the folder of each.
     ours: OnceLock<Result<Vec<(Kind, Metadata)>, String>>,
     /// The metadata of the distribution's repositories, with the folder of each.
@@ -49,8 +54,17 @@ impl<'a> Context<'a> {
             sizes: Sizes::load(input.dist),
             // The check of it says what is wrong with it.
             releases: History::read(input.dist).ok().flatten(),
+            key: PublicKey::parse(input.public_key).map_err(|error| error.to_string()),
             ours: OnceLock::new(),
             base: OnceLock::new(),
+        }
+    }
+
+    /// The digest and the size of the file `name` of the tree, which is at `path`. Packages are read once for all that they are asked for.
+    pub(super) fn sha256(&self, name: &str, path: &Path) -> io::Result<(String, u64)> {
+        match &self.key {
+            Ok(key) if name.ends_with(".rpm") => self.input.digests.sha256_of_package(path, key),
+            _ => self.input.digests.sha256(path),
         }
     }
 

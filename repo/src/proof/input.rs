@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::assets;
+use crate::digests::Digests;
 use crate::repo_file::RepoFile;
 
 /// What to check, and against what.
@@ -23,6 +24,8 @@ pub struct StaticInput<'a> {
     pub repo_file: &'a RepoFile,
     /// The armored public key that everything must be signed with.
     pub public_key: &'a str,
+    /// What its files were found to be, for all checks of one run.
+    pub digests: &'a Digests,
     /// Where the checks put their logs.
     pub logs: &'a Path,
     /// How tools of the host are kept from everything but what they look at.

@@ -13,7 +13,8 @@ use crate::{key, repo_file, sums};
 /// Every file against `SHA256SUMS`.
 pub(super) fn sums(context: &Context<'_>) -> Verdict {
     let unfit = |name: &str, size| context.sizes.unfit(name, size);
-    match sums::verify(context.input.dist, &unfit) {
+    let digest = |name: &str, path: &Path| Ok(context.sha256(name, path)?.0);
+    match sums::verify_by(context.input.dist, &unfit, &digest) {
         Ok(differences) => {
             let count = sums::files(context.input.dist).map_or(0, |files| files.len());
             Verdict::from_findings(
@@ -110,7 +111,9 @@ pub(super) fn compare(context: &Context<'_>, listed: &SetPackage, by: &str) -> R
     if let Some(why) = context.sizes.unfit_at(context.input.dist, &listed.path) {
         return Err(why);
     }
-    let (sha256, size) = sums::sha256(&path).map_err(|e| e.to_string())?;
+    let (sha256, size) = context
+        .sha256(&listed.path, &path)
+        .map_err(|e| e.to_string())?;
     if size != listed.size || sha256 != listed.sha256 {
         return Err(format!(
             "it has {size} bytes and SHA-256 {sha256}, {by} says {} and {}",

@@ -37,7 +37,6 @@ pub(super) fn check(context: &Context<'_>) -> Verdict {
         .map_err(|error| error.to_string());
     for (kind, metadata) in ours {
         count += metadata.packages.len();
-        let root = context.input.dist.join(kind.folder());
         let advisories = match (kind, &advisories) {
             (Kind::Binary, Err(why)) => {
                 findings.push(why.clone());
@@ -46,7 +45,7 @@ pub(super) fn check(context: &Context<'_>) -> Verdict {
             (Kind::Binary, Ok(text)) => text.as_deref(),
             _ => None,
         };
-        match repository(*kind, &root, metadata, advisories) {
+        match repository(context, *kind, metadata, advisories) {
             Ok((found, same_bytes)) => {
                 if found.is_empty() && !same_bytes {
                     note =
@@ -68,11 +67,12 @@ pub(super) fn check(context: &Context<'_>) -> Verdict {
 
 /// What is wrong with one repository, and whether its metadata is byte for byte what would be written now.
 fn repository(
+    context: &Context<'_>,
     kind: Kind,
-    root: &Path,
     metadata: &Metadata,
     advisories: Option<&str>,
 ) -> Result<(Vec<String>, bool), String> {
+    let root = &context.input.dist.join(kind.folder());
     let mut findings = Vec::new();
     let mut listed: BTreeSet<&str> = BTreeSet::new();
     for package in &metadata.packages {
@@ -83,7 +83,7 @@ fn repository(
                 package.location
             ));
         }
-        if let Err(why) = present(root, package) {
+        if let Err(why) = present(context, root, package) {
             findings.push(format!("{}/{}: {why}", kind.folder(), package.location));
         }
     }
@@ -114,7 +114,13 @@ fn repository(
         fs::write(&path, text).map_err(|e| format!("cannot write {}: {e}", path.display()))?;
         more.insert(updateinfo::TYPE.to_owned(), path);
     }
+    // Each was just found to have the digest that is listed.
+    let known = metadata.packages.iter().map(|package| {
+        let digest = (package.checksum.hex.clone(), package.size_package);
+        (package.location.clone(), digest)
+    });
     let options = repodata::Options {
+        known: known.collect(),
         revision,
         groupfile: groups,
         more,
@@ -149,7 +155,7 @@ fn repository(
     Ok((findings, same_bytes))
 }
 
-fn present(root: &Path, package: &Package) -> Result<(), String> {
+fn present(context: &Context<'_>, root: &Path, package: &Package) -> Result<(), String> {
     let path = root.join(&package.location);
     let size = fs::symlink_metadata(&path)
         .map_err(|e| e.to_string())?
@@ -158,7 +164,9 @@ fn present(root: &Path, package: &Package) -> Result<(), String> {
         let says = format!("the metadata says {}", package.size_package);
         return Err(not_read(size, &says));
     }
-    let (digest, size) = sums::sha256(&path).map_err(|e| e.to_string())?;
+    let (digest, size) = context
+        .sha256(&package.location, &path)
+        .map_err(|e| e.to_string())?;
     if package.checksum.kind != "sha256" {
         return Err(format!(
             "listed with a {} digest, not sha256",

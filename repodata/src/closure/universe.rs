@@ -104,12 +104,15 @@ impl<'a> Universe<'a> {
         ours: impl IntoIterator<Item = &'a Package>,
         base: impl IntoIterator<Item = &'a Package>,
     ) -> Self {
-        let mut members: Vec<Member<'a>> = Vec::new();
-        let sides = ours
-            .into_iter()
-            .map(|p| (p, Origin::Ours))
-            .chain(base.into_iter().map(|p| (p, Origin::Base)));
-        for (package, origin) in sides {
+        let ours = ours.into_iter().map(|p| (p, Origin::Ours));
+        let base = base.into_iter().map(|p| (p, Origin::Base));
+        Self::of(&ours.chain(base).collect::<Vec<_>>())
+    }
+
+    /// Of this crate, which is optimised in every build: what is generic is compiled where it is called.
+    fn of(sides: &[(&'a Package, Origin)]) -> Self {
+        let mut members: Vec<Member<'a>> = Vec::with_capacity(sides.len());
+        for &(package, origin) in sides {
             if package.arch == "src" {
                 continue;
             }

@@ -302,6 +302,7 @@ fn tools_of_the_host_are_started_as_the_caller_says_or_not_at_all() {
         target: "test",
         repo_file: tree.repo_file(),
         public_key: &public_key(),
+        digests: &lustre_repository::digests::Digests::default(),
         logs: &tree.path().join("logs"),
         confine: |program, _, _, _| Err(std::io::Error::other(format!("no place for {program}"))),
     });
@@ -324,6 +325,7 @@ fn without_a_base_the_checks_that_need_it_have_not_run() {
         target: "test",
         repo_file: tree.repo_file(),
         public_key: &public_key(),
+        digests: &lustre_repository::digests::Digests::default(),
         logs: &tree.path().join("logs"),
         confine: lustre_packaging::sandbox::looking,
     });

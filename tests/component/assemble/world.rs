@@ -11,6 +11,7 @@ use lustre_repo_tests::folder::Folder;
 use lustre_repository::assets::Assets;
 use lustre_repository::compat::Ext4;
 use lustre_repository::comps::{Comps, Group};
+use lustre_repository::digests::Digests;
 use lustre_repository::earlier::{Candidate, Choice, Earlier, choose};
 use lustre_repository::history::{History, SetPackage, path_of};
 use lustre_repository::layout::{self, Assembly, Completion, Input};
@@ -524,6 +525,7 @@ impl Tree {
             target: "test",
             repo_file: &self.repo_file,
             public_key: &self.public_key(),
+            digests: &Digests::default(),
             logs: &self.dir.path().join("logs"),
             confine: lustre_packaging::sandbox::looking,
         })

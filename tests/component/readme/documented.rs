@@ -8,6 +8,7 @@ use lustre_packaging::lock::Lock;
 use lustre_packaging::overlay::Manifest;
 use lustre_packaging::target::Target;
 use lustre_repo_tests::command_line::{Home, project};
+use lustre_repo_tests::tool_code::project_files;
 use toml::{Table, Value};
 use walkdir::WalkDir;
 
@@ -204,20 +205,14 @@ fn variables(text: &str) -> BTreeSet<String> {
 #[test]
 fn every_variable_in_a_document_is_read_and_every_one_read_is_in_a_document() {
     let mut read = BTreeSet::new();
-    for part in ["xtask", "packaging", "repo", "sign", "process"] {
-        for entry in WalkDir::new(project().join(part).join("src")) {
-            let path = entry.unwrap().into_path();
-            if path.extension().is_none_or(|extension| extension != "rs") {
-                continue;
-            }
-            let text = fs::read_to_string(&path).unwrap();
-            let code = text.split("#[cfg(test)]").next().unwrap_or_default();
-            for line in code.lines().map(str::trim_start) {
-                // What cargo's build script hands to the compiler is no variable of a user.
-                if !line.starts_with("//") && !line.contains("env!(") {
-                    let quoted = |name: &String| line.contains(&format!("\"{name}\""));
-                    read.extend(variables(line).into_iter().filter(quoted));
-                }
+    for file in project_files() {
+        let text = fs::read_to_string(project().join(file)).unwrap();
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        for line in code.lines().map(str::trim_start) {
+            // What cargo's build script hands to the compiler is no variable of a user.
+            if !line.starts_with("//") && !line.contains("env!(") {
+                let quoted = |name: &String| line.contains(&format!("\"{name}\""));
+                read.extend(variables(line).into_iter().filter(quoted));
             }
         }
     }

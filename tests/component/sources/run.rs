@@ -78,7 +78,11 @@ fn interrupted(store: &Store) {
             Ok(())
         }),
     }];
-    let options = Options { width: 1 };
+    let options = Options {
+        width: 1,
+        remote: None,
+        keeps: &[],
+    };
     // While it is read, which comes behind that it is found.
     let taken = run_taking(&["kernel"], &stages, store, options, &|event| {
         if let Event::Cached { .. } = event {
@@ -126,6 +130,8 @@ fn full(store: &Store, file: &Path) {
         milliseconds: 0,
         log: None,
         contents: None,
+        taken: None,
+        compiler_cache: false,
     };
     say(
         "finish",

@@ -44,6 +44,26 @@ pub struct TargetArgs {
     /// They are listed, and empty in the build.
     #[arg(long, value_name = "NAME", help_heading = "Sources")]
     pub allow_incomplete: Vec<String>,
+    /// Take finished stages from a shared store, and build only what it lacks.
+    ///
+    /// A directory, http(s)://HOST/PATH, s3://BUCKET/PATH, or rclone:REMOTE:PATH. Defaults to LUSTRE_REPO_STORE_REMOTE. Not used with
+    /// --offline. See docs/shared-store.md.
+    #[arg(long, value_name = "URL", help_heading = "Shared store")]
+    pub store_remote: Option<String>,
+    /// Public key of a builder whose stages are taken.
+    ///
+    /// May be given more than once. Defaults to LUSTRE_REPO_STORE_KEY_FILE. With --push, one of the files has the secret key that signs.
+    #[arg(long = "store-key", value_name = "FILE", help_heading = "Shared store")]
+    pub store_keys: Vec<PathBuf>,
+    /// Put the stages that are built here into the shared store.
+    #[arg(long, help_heading = "Shared store")]
+    pub push: bool,
+    /// Compile the kernel, e2fsprogs and Lustre with the host's ccache.
+    ///
+    /// --ccache=DIR keeps what was compiled in DIR, and not in the store. DIR then belongs to the builder's user id. The packages are the
+    /// same, byte for byte; see docs/security.md for whom that trusts.
+    #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
+    pub ccache: Option<Option<PathBuf>>,
     /// Parallel jobs of a build; defaults to the number of cores.
     ///
     /// Also the number of stages that run in parallel, up to four. The builds of the kernel and e2fsprogs can run at the same time, with up

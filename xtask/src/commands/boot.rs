@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use lustre_packaging::boot::qemu;
-use lustre_packaging::stage::{self, Recipe, Stage, State, digest_of};
+use lustre_packaging::stage::{self, Recipe, Stage, digest_of};
 use lustre_packaging::store::StageDir;
 use lustre_packaging::target::Boot;
 use lustre_repository::proof::Check;
@@ -115,10 +115,7 @@ pub fn held_before(
     let mut stages = graph.assembled(signing)?;
     let nothing = stage_of(graph, boot, Box::new(|_| Err("nothing is run here".into())))?;
     stages.push(nothing);
-    let planned = stage::plan(&stages, &context.store)?;
-    Ok(planned.iter().any(|one| {
-        one.stage == name::BOOT && one.state == State::Cached && one.assuming.is_empty()
-    }))
+    Ok(stage::is_finished(name::BOOT, &stages, &context.store)?)
 }
 
 /// The boot proof of what the stage `assemble` made.

@@ -273,7 +273,10 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
         context::judge_beside("the folder of the packages", output)?;
         built::judge(output).map_err(|error| Usage::new(Advised::of(&error)))?;
     }
-    let context = Context::open(&arguments.target, &who("build", &arguments.target))?;
+    let mut context = Context::open(&arguments.target, &who("build", &arguments.target))?;
+    if arguments.output.is_some() && context.shared.take().is_some() {
+        ui::say("the shared store is not used: --output is for what this machine built");
+    }
     let there = shape::built(&context.target);
     if let Some(other) = arguments
         .packages
@@ -328,6 +331,30 @@ fn handed_on(context: &Context, graph: &BuildGraph<'_>, output: &Path) -> anyhow
     let names = graph.handed_on();
     let taken: Vec<&str> = names.iter().map(String::as_str).collect();
     let done = run_taking(context, &taken, &graph.builds()?)?;
+    if let Some(stage) = done.values().find(|stage| stage.record.compiler_cache) {
+        let name = &stage.record.name;
+        bail!(advised(
+            format!(
+                "the stage `{name}` was compiled with a compiler cache, and what `build --output` writes is what the compiler of its buildroot made"
+            ),
+            format!(
+                "build it once more with `cargo xtask build --rebuild {name}`, without --ccache"
+            )
+        ));
+    }
+    // Two builders that take from one place agree on what a third one built.
+    let not_ours = |stage: &&StageDir| stage.record.taken.is_some();
+    if let Some(stage) = done.values().find(not_ours) {
+        let name = &stage.record.name;
+        bail!(advised(
+            format!(
+                "the stage `{name}` was taken from a shared store, and what `build --output` writes is what this machine built"
+            ),
+            format!(
+                "build it here with `cargo xtask build --rebuild {name}`, or use another --store without --store-remote"
+            )
+        ));
+    }
     let mut stages = BTreeMap::new();
     for name in &names {
         stages.insert(name.clone(), stage(&done, name)?);

@@ -18,6 +18,7 @@ use lustre_packaging::stage::{Recipe, Stage};
 use lustre_packaging::store::StageDir;
 use lustre_packaging::target::{self, Target};
 use lustre_packaging::{host, sandbox};
+use lustre_repository::digests::Digests;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Check, Outcome as Result_, StaticInput};
 
@@ -342,6 +343,7 @@ fn checks<'s>(
 ) -> anyhow::Result<Vec<Check>> {
     let Signatures {
         checks: mut all,
+        digests,
         published,
         read_on,
         trusted,
@@ -358,6 +360,7 @@ fn checks<'s>(
         target: &context.target.name,
         repo_file: &repo_file(&context.target)?,
         public_key: &published,
+        digests: &digests,
         logs: &context.store.logs_dir(),
         confine: sandbox::looking,
     }));
@@ -388,6 +391,7 @@ fn contents(
         target: &context.target.name,
         repo_file: &repo_file(&context.target)?,
         public_key,
+        digests: &Digests::default(),
         logs: &context.store.logs_dir(),
         confine: sandbox::looking,
     });

@@ -37,7 +37,7 @@ impl BuildGraph<'_> {
         let mut inputs = recipes::of(name::DISTRIBUTION);
         inputs.push((
             "packages".to_owned(),
-            lustre_distro::inputs_digest(&recipe, &self.lock.package)?,
+            lustre_distro::inputs_digest(recipe, &self.lock.package)?,
         ));
         if let Some(pin) = &pin {
             if let Some(spec) = &wanted.kernel.spec {
@@ -78,7 +78,7 @@ impl BuildGraph<'_> {
                     (None, None) => return Err("there is no source of the kernel".into()),
                 };
                 let key = lustre_distro::build(
-                    &recipe,
+                    recipe,
                     &lustre_distro::Inputs {
                         pins: &self.lock.package,
                         debs: &debs,

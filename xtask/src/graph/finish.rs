@@ -6,7 +6,7 @@ use std::fs;
 use lustre_packaging::advisories::{Ledger, TargetFault};
 use lustre_packaging::build::rpmbuild;
 use lustre_packaging::process;
-use lustre_packaging::sign::{Signer, sign_package};
+use lustre_packaging::sign::{Signer, sign_packages};
 use lustre_packaging::source::{self, Locked};
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::{Digest, PathError};
@@ -136,25 +136,26 @@ impl BuildGraph<'_> {
             whole: None,
             recipe: Box::new(move |work| {
                 let signer = signing.signer()?;
-                let mut list = Vec::new();
                 let folder = work.output.join("packages");
                 fs::create_dir(&folder)?;
+                let (mut packages, mut stages) = (Vec::new(), Vec::new());
                 for stage in &from {
                     for path in rpmbuild::packages_under(work.need(stage)?)? {
-                        let file = path
-                            .file_name()
-                            .unwrap_or_default()
-                            .to_string_lossy()
-                            .into_owned();
-                        let to = folder.join(&file);
-                        let signed = sign_package(&path, &to, signer, signing.time)?;
-                        list.push(Signed {
-                            nevra: nevra_of(&to)?,
-                            file,
-                            stage: stage.trim_end_matches("-srpm").to_owned(),
-                            unsigned_sha256: signed.unsigned_sha256,
-                        });
+                        let to = folder.join(path.file_name().unwrap_or_default());
+                        packages.push((path, to));
+                        stages.push(stage.trim_end_matches("-srpm").to_owned());
                     }
+                }
+                let signed = sign_packages(&packages, signer, signing.time)?;
+                let mut list = Vec::new();
+                for (((_, to), stage), signed) in packages.into_iter().zip(stages).zip(signed) {
+                    let file = to.file_name().unwrap_or_default();
+                    list.push(Signed {
+                        nevra: nevra_of(&to)?,
+                        file: file.to_string_lossy().into_owned(),
+                        stage,
+                        unsigned_sha256: signed.unsigned_sha256,
+                    });
                 }
                 fs::write(
                     work.output.join(SIGNED_LIST),
@@ -494,7 +495,11 @@ impl BuildGraph<'_> {
 
     /// The digest of the lock, as its file is.
     pub(super) fn lock_digest(&self) -> Result<String, Failure> {
-        Ok(Digest::of_bytes(self.lock.to_toml()?.as_bytes()).to_string())
+        if let Some(digest) = self.known.lock.get() {
+            return Ok(digest.clone());
+        }
+        let digest = Digest::of_bytes(self.lock.to_toml()?.as_bytes()).to_string();
+        Ok(self.known.lock.get_or_init(|| digest).clone())
     }
 }
 

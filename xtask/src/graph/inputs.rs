@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+use lustre_distro::Recipe;
 use lustre_packaging::build::kernel_tree::KernelTree;
 use lustre_packaging::build::workdir::Settings;
 use lustre_packaging::buildroot::{Base, BaseRepo};
@@ -32,6 +34,8 @@ pub struct BuildGraph<'a> {
     pub specs: PathBuf,
     /// How many jobs may run at a time.
     pub jobs: usize,
+    /// Where a compiler cache keeps what was compiled; none where nothing is compiled with one.
+    pub ccache: Option<PathBuf>,
     /// Lustre's source tree.
     pub lustre: Fetched,
     /// The tree of e2fsprogs, where it is not the archive that the lock pins.
@@ -48,6 +52,17 @@ pub struct BuildGraph<'a> {
     pub overrides: Overrides,
     /// What was built elsewhere, in place of the builds.
     pub built: Option<&'a Built>,
+    /// What the graph is asked for again and again.
+    pub known: Known,
+}
+
+/// What does not change while there is a graph, once it is known.
+#[derive(Debug, Default)]
+pub struct Known {
+    /// The digest of the lock.
+    pub(super) lock: OnceLock<String>,
+    /// The recipe of a generated distribution.
+    pub(super) recipe: OnceLock<Recipe>,
 }
 
 impl BuildGraph<'_> {

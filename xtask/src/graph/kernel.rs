@@ -9,7 +9,7 @@ use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::target::{DistributionKind, SITE, Source};
 
 use super::inputs::BuildGraph;
-use super::packages::one_srpm;
+use super::packages::{one_srpm, tell_hits};
 use super::{name, recipes};
 use crate::sources;
 
@@ -98,7 +98,7 @@ impl BuildGraph<'_> {
             inputs,
             whole: None,
             recipe: Box::new(move |work| {
-                let build = self.workdir(work, &work.need("kernel-root")?.join("root"))?;
+                let build = self.compiling(work, "kernel-root")?;
                 let made = kernel::build(
                     &build,
                     &one_srpm(work, "kernel")?,
@@ -106,6 +106,7 @@ impl BuildGraph<'_> {
                     &self.kernel_overlay()?,
                     work.log,
                 )?;
+                tell_hits("kernel", &build)?;
                 rpmbuild::expect("kernel", &made, &wanted.packages)?;
                 Ok(rpmbuild::collect(&made, &work.output.join("RPMS"))?)
             }),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use lustre_packaging::stage::Failure;
 use lustre_packaging::store::{EntryKind, list_tree};
@@ -28,7 +29,7 @@ impl BuildGraph<'_> {
         }
         Ok(MadeWith {
             patches,
-            crates: crates(LOCK)?,
+            crates: own_crates()?,
         })
     }
 
@@ -89,6 +90,16 @@ struct Locked {
     checksum: Option<String>,
     #[serde(default)]
     dependencies: Vec<String>,
+}
+
+/// The crates that this tool is built of.
+fn own_crates() -> Result<Vec<Crate>, Failure> {
+    static CRATES: OnceLock<Vec<Crate>> = OnceLock::new();
+    if let Some(known) = CRATES.get() {
+        return Ok(known.clone());
+    }
+    let found = crates(LOCK)?;
+    Ok(CRATES.get_or_init(|| found).clone())
 }
 
 /// The crates that the tool is built of, itself among them: not those that only its tests use.

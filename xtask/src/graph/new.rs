@@ -11,7 +11,7 @@ use lustre_packaging::target::Target;
 use lustre_repository::manifest::{self, Overrides};
 
 use super::e2fsprogs;
-use super::inputs::BuildGraph;
+use super::inputs::{BuildGraph, Known};
 use crate::context::Context;
 use crate::place::specs;
 use crate::sources::Need;
@@ -153,6 +153,7 @@ impl<'a> BuildGraph<'a> {
             store: &context.store,
             specs: specs(),
             jobs: context.jobs,
+            ccache: context.ccache(),
             lustre,
             e2fsprogs,
             kernel,
@@ -164,6 +165,7 @@ impl<'a> BuildGraph<'a> {
             locked: needs != Needs::Given,
             overrides,
             built: None,
+            known: Known::default(),
         })
     }
 }

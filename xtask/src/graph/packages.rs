@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 
+use lustre_packaging::build::ccache::{CompilerCache, Hits};
 use lustre_packaging::build::workdir::Workdir;
 use lustre_packaging::build::{ext4, lustre, rpmbuild};
 use lustre_packaging::stage::{Failure, Stage, Work};
@@ -10,6 +12,7 @@ use lustre_packaging::store::PathError;
 
 use super::inputs::{BuildGraph, list_input};
 use super::{name, recipes};
+use crate::ui;
 
 impl BuildGraph<'_> {
     /// The stages of all packages.
@@ -203,12 +206,26 @@ impl BuildGraph<'_> {
         check: impl FnOnce(&Workdir, &[PathBuf]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let srpm = one_srpm(work, package)?;
-        let root = work.need(&format!("{package}-root"))?.join("root");
-        let build = self.workdir(work, &root)?;
+        let build = self.compiling(work, &format!("{package}-root"))?;
         let made = rpmbuild::build(&build, &srpm, options, work.log)?;
+        tell_hits(package, &build)?;
         rpmbuild::expect(package, &made, expected)?;
         check(&build, &made)?;
         Ok(rpmbuild::collect(&made, &work.output.join("RPMS"))?)
+    }
+
+    /// A clone of the chroot of the stage `root` in which something is compiled, by way of the compiler cache where there is to be one.
+    pub(super) fn compiling(&self, work: &Work<'_>, root: &str) -> Result<Workdir, Failure> {
+        let chroot = work.need(root)?.join("root");
+        let build = self.workdir(work, &chroot)?;
+        let Some(cache) = &self.ccache else {
+            return Ok(build);
+        };
+        work.cached.store(true, Ordering::SeqCst);
+        let program = work.scratch.join("ccache");
+        let compilers = work.digest(root)?;
+        let cache = CompilerCache::new(&chroot, &program, cache, &compilers)?;
+        Ok(build.with_compiler_cache(cache)?)
     }
 
     pub(super) fn workdir(&self, work: &Work<'_>, root: &Path) -> Result<Workdir, Failure> {
@@ -218,6 +235,23 @@ impl BuildGraph<'_> {
             &self.settings(),
         )?)
     }
+}
+
+/// Says how much of a package was in the compiler cache, where there is one.
+pub(super) fn tell_hits(package: &str, build: &Workdir) -> Result<(), Failure> {
+    if let Some(Hits { hits, misses }) = build.hits()? {
+        let all = hits + misses;
+        if all == 0 {
+            ui::warn(&format!(
+                "warning: {package}: the build used the compiler cache for nothing"
+            ));
+            return Ok(());
+        }
+        ui::say(&format!(
+            "{package}: {hits} of {all} compilations were in the compiler cache"
+        ));
+    }
+    Ok(())
 }
 
 /// The inputs of the buildroot of `package`.

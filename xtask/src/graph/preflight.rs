@@ -61,7 +61,7 @@ impl BuildGraph<'_> {
                         texts.push(self.spec_input("kernel-config", fragment)?);
                     }
                 }
-                lustre_distro::inputs_digest(&recipe, &self.lock.package)?
+                lustre_distro::inputs_digest(recipe, &self.lock.package)?
             }
             DistributionKind::Repositories => {
                 if let Some(pin) = &pin {
@@ -220,10 +220,14 @@ impl BuildGraph<'_> {
         })?)
     }
 
-    pub(super) fn recipe(&self) -> anyhow::Result<Recipe> {
+    pub(super) fn recipe(&self) -> anyhow::Result<&Recipe> {
+        if let Some(recipe) = self.known.recipe.get() {
+            return Ok(recipe);
+        }
         let recipe = self.target.distribution.recipe.as_deref();
         let recipe = recipe.context("the target's distribution is not made on the spot")?;
-        Ok(Recipe::load(&self.specs.join(recipe))?)
+        let recipe = Recipe::load(&self.specs.join(recipe))?;
+        Ok(self.known.recipe.get_or_init(|| recipe))
     }
 
     /// The folder of the spec of the kernel that a generated distribution offers.
@@ -237,7 +241,7 @@ impl BuildGraph<'_> {
     fn offered(&self) -> Result<BTreeSet<String>, Failure> {
         if self.target.distribution.kind == DistributionKind::Rehearsal {
             return Ok(lustre_distro::offered::offered(
-                &self.recipe()?,
+                self.recipe()?,
                 &self.lock.package,
             )?);
         }

@@ -6,10 +6,13 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use lustre_packaging::stage::{self, Event, Options, Stage};
-use lustre_packaging::store::{StageDir, Uses};
+use lustre_packaging::shared::Shared;
+use lustre_packaging::stage::{self, Event, Options, Remote, Stage};
+use lustre_packaging::store::{self, StageDir, Uses};
 
 use crate::context::Context;
+use crate::graph::name;
+use crate::shared::shares;
 
 /// The context's target, as the store knows who uses what: the same wherever the command was given.
 pub(super) fn user(context: &Context) -> String {
@@ -43,6 +46,14 @@ pub fn run_again(
     })
 }
 
+/// What a repository is proven on, and what of it commands look at.
+const KEPT: [&str; 4] = [
+    name::DISTRIBUTION,
+    name::INSTALL_ROOT,
+    name::SIGN,
+    name::ASSEMBLE,
+];
+
 type Tell<'t> = dyn Fn(Event<'_>) + Sync + 't;
 type RunResult = Result<BTreeMap<String, StageDir>, stage::Error>;
 
@@ -50,21 +61,26 @@ type RunResult = Result<BTreeMap<String, StageDir>, stage::Error>;
 fn recorded(
     context: &Context,
     stages: &[Stage<'_>],
-    run: &dyn Fn(Options, &Tell<'_>) -> RunResult,
+    run: &dyn Fn(Options<'_>, &Tell<'_>) -> RunResult,
 ) -> anyhow::Result<BTreeMap<String, StageDir>> {
+    let remote = context.shared.as_ref().map(|shared| {
+        let shares = shares(&context.target);
+        Shared::new(&context.store, &*shared.place, &shared.keys, shares)
+    });
+    // What is proven is looked at by more than the stages.
+    let is_signed = stages.iter().any(|stage| stage.name == name::SIGN);
     let options = Options {
         // More stages than cores would only take each other's time.
         width: context.jobs.clamp(1, 4),
+        remote: remote.as_ref().map(|remote| remote as &dyn Remote),
+        keeps: if is_signed { &KEPT } else { &[] },
     };
     let user = user(context);
     let unrecorded = Mutex::new(None);
     // At once: a run may be killed, and what it made is not to be taken for nobody's.
-    let record = |folder: &Path, change: &dyn Fn(&mut Uses, &str)| {
+    let record = |folder: &Path, how: &dyn Fn(&str) -> Result<(), store::Error>| {
         let folder = folder.file_name().unwrap_or_default().to_string_lossy();
-        let recorded = context
-            .store
-            .record_uses(&user, |uses| change(uses, &folder));
-        if let Err(error) = recorded {
+        if let Err(error) = how(&folder) {
             let mut first = unrecorded.lock().unwrap_or_else(PoisonError::into_inner);
             first.get_or_insert(error);
         }
@@ -73,12 +89,23 @@ fn recorded(
     let ran = run(options, &|event| {
         match &event {
             Event::Started { stage, folder, .. } => {
-                record(folder, &|uses, folder| uses.begins(stage, folder));
+                record(folder, &|folder| {
+                    let begins = |uses: &mut Uses| uses.begins(stage, folder);
+                    context.store.record_uses(&user, begins)
+                });
             }
-            Event::Cached { stage, folder } | Event::Finished { stage, folder, .. } => {
-                record(folder, &|uses, folder| uses.stage(stage, folder));
+            Event::Cached { stage, folder }
+            | Event::Finished { stage, folder, .. }
+            | Event::Taken { stage, folder, .. } => {
+                record(folder, &|folder| {
+                    context.store.record_stage(&user, stage, folder)
+                });
             }
-            Event::Damaged { .. } | Event::Failed { .. } => {}
+            Event::Damaged { .. }
+            | Event::Failed { .. }
+            | Event::NotTaken { .. }
+            | Event::Given { .. }
+            | Event::NotGiven { .. } => {}
         }
         context.screen.event(&event);
     });
@@ -88,6 +115,11 @@ fn recorded(
         .unwrap_or_else(PoisonError::into_inner);
     // What the run itself failed with comes first.
     let done = ran?;
+    for stage in done.values() {
+        if let Some(taken) = &stage.record.taken {
+            context.screen.was_taken(&stage.record.name, taken);
+        }
+    }
     match unrecorded {
         Some(error) => Err(error.into()),
         None => Ok(done),
@@ -141,7 +173,11 @@ pub fn needed<'a>(stages: Vec<Stage<'a>>, wanted: &[&str]) -> Vec<Stage<'a>> {
 
 #[cfg(test)]
 mod tests {
+    use lustre_packaging::shared::{Folder, Keys};
+    use lustre_packaging::sign::{DEV_KEY_CREATED, Key, Signer};
+
     use super::*;
+    use crate::shared::SharedStore;
 
     #[test]
     fn what_a_run_makes_is_its_targets_before_the_run_is_over() {
@@ -181,6 +217,68 @@ mod tests {
         }
         assert_eq!(current(), paths().collect::<Vec<_>>());
         assert!(context.store.all_uses().unwrap()[0].begun.is_empty());
+    }
+
+    /// A chroot's digest is enough to know what was built in it, and nobody signs what others made.
+    #[test]
+    fn what_one_machine_shares_another_takes_and_records() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = dir.path().join("shared");
+        std::fs::create_dir(&place).unwrap();
+        let made = Mutex::new(Vec::new());
+        let stage = |name: &'static str, needs: &[&str]| Stage {
+            name: name.to_owned(),
+            needs: needs.iter().map(|need| (*need).to_owned()).collect(),
+            inputs: Vec::new(),
+            whole: name
+                .ends_with("-root")
+                .then(|| ("root".to_owned(), "packages.txt".to_owned())),
+            recipe: Box::new({
+                let made = &made;
+                move |work| {
+                    made.lock().unwrap().push(name);
+                    std::fs::create_dir(work.output.join("root"))?;
+                    Ok(std::fs::write(work.output.join("packages.txt"), name)?)
+                }
+            }),
+        };
+        let stages = || {
+            [
+                stage(name::DISTRIBUTION, &[]),
+                stage("kernel-root", &[name::DISTRIBUTION]),
+                stage("kernel", &["kernel-root"]),
+                stage(name::SIGN, &["kernel"]),
+            ]
+        };
+        let key = Key::generate("Builder <b@example.org>", DEV_KEY_CREATED).unwrap();
+        let accepted = vec![key.public_key()];
+        let fingerprint = accepted[0].fingerprint();
+        let machine = |name: &str, signer: Option<Box<dyn Signer>>| {
+            let folder = dir.path().join(name);
+            std::fs::create_dir(&folder).unwrap();
+            let mut context = Context::of_a_test(&folder);
+            context.shared = Some(SharedStore {
+                place: Box::new(Folder(place.clone())),
+                keys: Keys {
+                    accepted: accepted.clone(),
+                    signer,
+                },
+            });
+            context
+        };
+        run(&machine("first", Some(Box::new(key))), &stages()).unwrap();
+        assert_eq!(std::mem::take(&mut *made.lock().unwrap()).len(), 4);
+        let second = machine("second", None);
+        let done = run(&second, &stages()).unwrap();
+        // What clients trust is made here; what it is proven on is there.
+        assert_eq!(*made.lock().unwrap(), [name::SIGN]);
+        let names: Vec<&str> = done.keys().map(String::as_str).collect();
+        assert_eq!(names, [name::DISTRIBUTION, "kernel", name::SIGN]);
+        let taken = done["kernel"].record.taken.as_ref().unwrap();
+        assert_eq!(taken.signer, fingerprint);
+        let uses = second.store.all_uses().unwrap();
+        let current: Vec<&String> = uses.iter().flat_map(Uses::current).collect();
+        assert_eq!(current.len(), 3, "{current:?}");
     }
 
     #[test]

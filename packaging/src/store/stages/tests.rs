@@ -26,6 +26,8 @@ fn make(store: &Store, content: &str) -> StageDir {
         milliseconds: 2,
         log: None,
         contents: None,
+        taken: None,
+        compiler_cache: false,
     };
     store.stages().finish(pending, &record).unwrap()
 }
@@ -67,6 +69,44 @@ fn a_damaged_stage_is_not_used_and_is_replaced() {
     let second = make(&store, "package");
     assert_eq!(first.record.digest(), second.record.digest());
     assert!(store.stages().lookup("e2fsprogs", &key).is_some());
+}
+
+#[test]
+fn of_a_stage_one_folder_is_checked_for_who_reads_no_other() {
+    let (dir, made) = store();
+    let key = Digest::of_bytes(b"key");
+    let pending = made.stages().begin("kernel", &key).unwrap();
+    for (folder, file) in [("rpms", "rpms/a.rpm"), ("rpm", "rpm/b")] {
+        fs::create_dir(pending.dir().join(folder)).unwrap();
+        fs::write(pending.dir().join(file), "package").unwrap();
+    }
+    let record = StageRecord {
+        name: "kernel".to_owned(),
+        key,
+        inputs: BTreeMap::new(),
+        outputs: pending.outputs(&[]).unwrap(),
+        started: 1,
+        milliseconds: 2,
+        log: None,
+        contents: None,
+        taken: None,
+        compiler_cache: false,
+    };
+    let stage = made.stages().finish(pending, &record).unwrap();
+    // A run that did not make it itself.
+    drop(made);
+    let store = Store::open(dir.path(), "a test", &mut |_| {}).unwrap();
+    fs::write(stage.path.join("rpm/b"), "packagE").unwrap();
+    store.stages().check_folder(&stage, "rpms").unwrap();
+    store.stages().check(&stage).unwrap_err();
+    let package = stage.path.join("rpms/a.rpm");
+    let wrong = || store.stages().check_folder(&stage, "rpms").unwrap_err();
+    fs::write(&package, "packagE").unwrap();
+    assert_eq!(wrong(), "rpms/a.rpm differs from its record");
+    fs::rename(&package, stage.path.join("rpms/c")).unwrap();
+    assert_eq!(wrong(), "rpms/a.rpm is not there");
+    fs::write(&package, "package").unwrap();
+    assert_eq!(wrong(), "rpms/c was added");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use lustre_files::advised;
 use lustre_packaging::sandbox;
+use lustre_repository::digests::Digests;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Check, Proof, StaticInput, Verdict};
 use lustre_repository::publishing::{File, Release};
@@ -69,6 +70,7 @@ pub fn proven(
                 return Ok(Err(Proved::broken(&manifest.target, checks)));
             }
         };
+        let digests = Digests::default();
         checks.extend(proof::own_checks(&StaticInput {
             dist,
             base_repos: &[],
@@ -76,6 +78,7 @@ pub fn proven(
             target: &manifest.target,
             repo_file: &repo_file,
             public_key: &public_key,
+            digests: &digests,
             logs,
             confine: sandbox::looking,
         }));

@@ -9,11 +9,11 @@ use std::process::{Command, Output};
 use anyhow::{Context as _, bail};
 use lustre_files::advised;
 use lustre_packaging::process;
+use lustre_packaging::shared::rclone;
 use lustre_repository::publishing::{Found, Listing, Put, Shape};
 use serde::Deserialize;
 
 use super::destination::Destination;
-use crate::context::variable;
 
 /// What has its content in its name, or never changes under it.
 const FOR_EVER: &str = "Cache-Control: public, max-age=31536000, immutable";
@@ -50,46 +50,8 @@ impl ObjectStore {
         })
     }
 
-    /// rclone with what every run takes. Whatever is secret it finds in its configuration or in the environment: nothing of that is here.
     fn command(&self, what: &str) -> Command {
-        let mut command = process::command("rclone");
-        command.args([what, "--retries=3", "--use-server-modtime"]);
-        if self.s3 {
-            command.env("RCLONE_S3_ENV_AUTH", "true");
-            for (name, from, or) in [
-                ("RCLONE_S3_PROVIDER", "RCLONE_S3_PROVIDER", ""),
-                (
-                    "RCLONE_S3_ENDPOINT",
-                    "AWS_ENDPOINT_URL_S3",
-                    "AWS_ENDPOINT_URL",
-                ),
-                ("RCLONE_S3_REGION", "AWS_REGION", "AWS_DEFAULT_REGION"),
-            ] {
-                let value = variable(name)
-                    .or_else(|| variable(from))
-                    .or_else(|| variable(or));
-                if let Some(value) = value {
-                    command.env(name, value);
-                }
-            }
-            let endpoint = [
-                "RCLONE_S3_ENDPOINT",
-                "AWS_ENDPOINT_URL_S3",
-                "AWS_ENDPOINT_URL",
-            ];
-            if variable("RCLONE_S3_PROVIDER").is_none() {
-                let other = endpoint.iter().any(|name| variable(name).is_some());
-                command.env("RCLONE_S3_PROVIDER", if other { "Other" } else { "AWS" });
-            }
-            // It cannot take that one as AWS's own programs do, and fails where it is set.
-            if let Some(certificates) = variable("AWS_CA_BUNDLE") {
-                command.env("RCLONE_CA_CERT", certificates);
-            }
-            command.env_remove("AWS_CA_BUNDLE");
-            // The bucket is there, and whoever publishes need not be allowed to make one.
-            command.env("RCLONE_S3_NO_CHECK_BUCKET", "true");
-        }
-        command
+        rclone(what, self.s3)
     }
 
     fn run(&self, mut command: Command) -> anyhow::Result<Vec<u8>> {

@@ -31,6 +31,7 @@ pub fn checks(
 ) -> anyhow::Result<Checked> {
     let Signatures {
         checks: mut made,
+        digests,
         published,
         read_on,
         ..
@@ -52,6 +53,7 @@ pub fn checks(
         target: &context.target.name,
         repo_file: &repo_file,
         public_key: &published,
+        digests: &digests,
         logs: &context.store.logs_dir(),
         confine: sandbox::looking,
     };

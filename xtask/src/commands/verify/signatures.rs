@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use anyhow::Context as _;
 use lustre_packaging::sandbox;
+use lustre_repository::digests::Digests;
 use lustre_repository::proof::{self, Check, Outcome, StaticInput};
 use lustre_repository::repo_file::KEY_FILE;
 
@@ -37,6 +38,8 @@ impl Limits {
 /// Who made a repository, and when.
 pub struct Signatures {
     pub checks: Vec<Check>,
+    /// What its files were found to be.
+    pub digests: Digests,
     /// The key that it brings.
     pub published: String,
     /// Whether what is signed may be looked into.
@@ -58,6 +61,7 @@ pub fn signatures(
     let trusted = key.result == Outcome::Pass;
     let mut all = Signatures {
         checks: vec![key],
+        digests: Digests::default(),
         published,
         read_on: false,
         trusted,
@@ -75,6 +79,7 @@ pub fn signatures(
         target: &context.target.name,
         repo_file: &repo_file,
         public_key: &all.published,
+        digests: &all.digests,
         logs: &logs,
         confine: sandbox::looking,
     };
