@@ -11,6 +11,7 @@ mod error;
 pub mod interruption;
 mod log;
 mod orphans;
+mod parent;
 pub mod room;
 mod run;
 pub mod secrets;
@@ -24,6 +25,7 @@ pub use error::Error;
 pub use interruption::{interrupt, interrupted, kill, ourselves};
 pub use log::{begin_log, log_file, tail};
 pub use orphans::adopt_orphans;
+pub use parent::{end_with_parent, ends_with_us};
 pub use run::{Ended, lines, run_logged, status, watch, with_child};
 pub use secrets::{command, with_tokens};
 

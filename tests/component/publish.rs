@@ -36,6 +36,8 @@ mod servers;
 mod staging;
 #[path = "publish/two_releases.rs"]
 mod two_releases;
+#[path = "publish/untold.rs"]
+mod untold;
 #[path = "assemble/world.rs"]
 #[allow(dead_code, reason = "the tests of assembling use all of it")]
 mod world;

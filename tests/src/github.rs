@@ -302,6 +302,11 @@ impl GitHub {
         self.state.commits(files);
     }
 
+    /// Has somebody else remove files of the branch.
+    pub fn removes(&self, paths: &[&str]) {
+        self.state.changes_branch(&[], paths);
+    }
+
     /// The same of a file of zeros, of which there may be many.
     pub fn commits_zeros(&self, path: &str, size: u64) {
         let zeros = self.state.folder.path().join("zeros");
@@ -424,6 +429,10 @@ impl State {
     }
 
     fn commits(&self, files: &[(&str, &str)]) {
+        self.changes_branch(files, &[]);
+    }
+
+    fn changes_branch(&self, files: &[(&str, &str)], removed: &[&str]) {
         let index = self.folder.path().join("index");
         let _ = fs::remove_file(&index);
         let run = |arguments: &[&str], input: &[u8]| {
@@ -458,6 +467,10 @@ impl State {
                 ],
                 b"",
             );
+        }
+        for path in removed {
+            let line = format!("0 {}\t{path}\n", "0".repeat(40));
+            run(&["update-index", "--index-info"], line.as_bytes());
         }
         let tree = run(&["write-tree"], b"");
         let mut arguments = vec!["commit-tree", &tree, "-m", "theirs"];

@@ -36,6 +36,7 @@ pub fn heed(then: Then) -> anyhow::Result<()> {
     }
     let mut signals = Signals::new(heeded)?;
     process::adopt_orphans()?;
+    process::end_with_parent()?;
     std::thread::spawn(move || {
         let mut signals = signals.forever();
         if signals.next().is_none() {

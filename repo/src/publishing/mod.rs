@@ -19,9 +19,12 @@ mod way;
 pub use forge::{Listed, NotSo, TooMuch, Uploads, assets_fit, pages_fit, published_has, uploads};
 pub use names::{CURRENT, HOME, PARTIAL, STAGING};
 pub use place::{BadPlace, Place};
-pub use plan::{Found, Listing, Origin, Plan, Put, Shape, State, Step, There, plan, there};
-pub use release::{File, Release, is_id, is_package};
-pub use staging::{NotPromoted, NotStaged, promote, stage, staged, staged_at};
+pub use plan::{Found, Listing, Origin, Plan, Put, Shape, State, Step, There, newest, plan, there};
+pub use release::{File, Release, is_id, is_package, time_of};
+pub use staging::{
+    NotPromoted, NotStaged, promote, something_is_staged, stage, staged, staged_at, staged_beside,
+};
 pub use way::{
-    Foreign, InTheWay, above, called_by_content, folder_of, foreign, leads_to, only_its_own,
+    Foreign, InTheWay, Instead, above, called_by_content, folder_of, foreign, instead, leads_to,
+    only_its_own, own_are_so, staging_has_its_own,
 };

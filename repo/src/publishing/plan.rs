@@ -45,31 +45,61 @@ pub enum There {
     Linked(String),
     /// A repository whose files lie where clients find them.
     Plain,
+    /// A release, and nothing says which: by the name of this, for one.
+    Untold(String),
     /// Something else, by this name for one.
     Foreign(String),
 }
 
 /// What is there.
 pub fn there(listing: &Listing) -> There {
-    let name = manifest::FILE;
-    match (listing.get(name), listing.get(CURRENT)) {
-        (Some(Found::Link(to)), Some(Found::Link(id))) if *to == link_to(name) && is_id(id) => {
-            return There::Linked(id.clone());
-        }
+    match (listing.get(manifest::FILE), listing.get(CURRENT)) {
         (Some(Found::File { .. }), _) => return There::Plain,
+        // Whatever became of the link to its manifest: clients come to its metadata by this one.
+        (_, Some(Found::Link(id))) if is_id(id) => return There::Linked(id.clone()),
         _ => {}
     }
     let home = format!("{HOME}/");
-    match listing.keys().next() {
-        Some(first)
-            if listing
-                .keys()
-                .all(|path| *path != HOME && !path.starts_with(&home)) =>
-        {
-            There::Foreign(first.clone())
-        }
-        _ => There::Nothing,
+    // Folders without anything in them are nobody's: what a file system has at its top, and what a killed run has made.
+    let mut outside = listing.iter().filter(|(path, found)| {
+        **found != Found::Folder && *path != HOME && !path.starts_with(&home)
+    });
+    // What a run begins with is the folder of its release.
+    let is_ours = listing.contains_key(CURRENT) || !ids(listing).is_empty();
+    if let Some((first, _)) = outside.next()
+        && !is_ours
+    {
+        return There::Foreign(first.clone());
     }
+    let trace = listing.iter().find(|(path, found)| is_trace(path, found));
+    trace.map_or(There::Nothing, |(path, _)| There::Untold(path.clone()))
+}
+
+/// Whether clients read a release by this, or read one by it before somebody changed something.
+fn is_trace(path: &str, found: &Found) -> bool {
+    let own = [sums::FILE, sums::SIGNATURE, manifest::FILE, assets::FILE];
+    path == CURRENT
+        || own.contains(&path)
+        || is_index_file(path)
+        || *found == Found::Link(link_to(path))
+}
+
+/// The releases that have a folder at the destination.
+pub(super) fn ids(listing: &Listing) -> BTreeSet<&str> {
+    let inside = listing
+        .keys()
+        .filter_map(|path| path.strip_prefix(HOME)?.strip_prefix('/'));
+    inside
+        .filter_map(|rest| rest.split('/').next())
+        .filter(|name| is_id(name))
+        .collect()
+}
+
+/// The one of them that was released last.
+pub fn newest(listing: &Listing) -> Option<&str> {
+    ids(listing)
+        .into_iter()
+        .max_by_key(|id| release::time_of(id))
 }
 
 /// The destination as it is.
@@ -83,6 +113,8 @@ pub struct State {
     pub staged: Option<Release>,
     /// The sums of the releases whose folders are there, by their names.
     pub sums: BTreeMap<String, String>,
+    /// Whether all of these stay, because clients may read any of them.
+    pub all_stay: bool,
 }
 
 /// Where a file comes from.
@@ -484,14 +516,13 @@ impl<'a> Planning<'a> {
             .collect()
     }
 
-    /// The releases that have a folder at the destination.
-    pub(super) fn ids(&self) -> BTreeSet<&str> {
-        let paths = self.state.listing.keys();
-        let inside = paths.filter_map(|path| path.strip_prefix(HOME)?.strip_prefix('/'));
-        inside
-            .filter_map(|rest| rest.split('/').next())
-            .filter(|name| is_id(name))
-            .collect()
+    /// The releases that have a folder at the destination, and are not among these: nobody reads them any more.
+    pub(super) fn dropped(&self, stay: &BTreeSet<&str>) -> Vec<&str> {
+        if self.state.all_stay {
+            return Vec::new();
+        }
+        let ids = ids(&self.state.listing).into_iter();
+        ids.filter(|id| !stay.contains(id)).collect()
     }
 
     /// The one before the one that clients read afterwards.
@@ -551,8 +582,7 @@ impl<'a> Planning<'a> {
     fn removals(&self) -> [Vec<String>; 2] {
         let listing = &self.state.listing;
         let stay = self.kept();
-        let ids = self.ids().into_iter();
-        let dropped: Vec<&str> = ids.filter(|id| !stay.contains(id)).collect();
+        let dropped = self.dropped(&stay);
         let packages = self.unnamed(&dropped, &stay, is_package);
         let mut rest: Vec<String> = dropped.iter().map(|id| format!("{HOME}/{id}")).collect();
         let entries = self.entries(self.new);
@@ -588,8 +618,7 @@ impl<'a> Planning<'a> {
         };
         let listing = &self.state.listing;
         let stay = BTreeSet::from([self.new.id.as_str(), &old.id]);
-        let ids = self.ids().into_iter();
-        let dropped: Vec<&str> = ids.filter(|id| !stay.contains(id)).collect();
+        let dropped = self.dropped(&stay);
         let is = |path: &str| is_package(path) || is_named_by_content(path);
         let mut files = self.unnamed(&dropped, &stay, is);
         let stale = old.files.iter().map(|file| file.path.as_str());

@@ -44,6 +44,11 @@ impl Release {
         }
     }
 
+    /// When it was released, in seconds since 1970.
+    pub fn time(&self) -> u64 {
+        time_of(&self.id)
+    }
+
     /// The file at `path`.
     pub fn file(&self, path: &str) -> Option<&File> {
         let at = self
@@ -76,6 +81,12 @@ pub fn is_id(name: &str) -> bool {
     name.split_once('-').is_some_and(|(time, digest)| {
         digits(time) && digest.len() == 16 && digest.bytes().all(|b| b.is_ascii_hexdigit())
     })
+}
+
+/// When the release of that name was released, in seconds since 1970: a longer number than any is later than all.
+pub fn time_of(id: &str) -> u64 {
+    let time = id.split('-').next().unwrap_or_default();
+    time.parse().unwrap_or(u64::MAX)
 }
 
 /// Whether it is a package: those of several releases lie in one folder.

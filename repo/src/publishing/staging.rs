@@ -70,6 +70,11 @@ pub fn staged(shape: Shape, listing: &Listing) -> Option<(String, Option<String>
     }
 }
 
+/// Whether something leads to what is staged, whatever that is, where there are links.
+pub fn something_is_staged(listing: &Listing) -> bool {
+    listing.contains_key(STAGED)
+}
+
 /// Where a file of what is staged lies; `folder` is where all of it does, but for packages that other releases have as well.
 pub fn staged_at(shape: Shape, folder: &str, path: &str) -> String {
     match shape {
@@ -104,12 +109,14 @@ pub fn promote(shape: Shape, staged: &Release, state: &State) -> Result<Plan, No
         return Err(NotPromoted::Elsewhere(instead));
     }
     let mut plan = plan(shape, staged, state);
-    // What was put beside the release that clients read may be what somebody has tested, although no link leads to it.
-    let beside = Found::Link(format!("../{}", staged.id));
-    let links = state.listing.iter().filter(|(_, to)| **to == beside);
-    let mut links = links.map(|(path, _)| path.as_str());
-    if live.contains(&staged.id) && links.any(|path| path.ends_with(&format!("/{PREVIOUS}"))) {
-        plan.steps.retain(|step| !matches!(step, Step::Remove(_)));
+    if live.contains(&staged.id) && staged_beside(&state.listing, &staged.id).next().is_some() {
+        for step in &mut plan.steps {
+            if let Step::Remove(paths) = step {
+                paths.retain(|path| [PROBE, PARTIAL].contains(&path.as_str()));
+            }
+        }
+        plan.steps
+            .retain(|step| !matches!(step, Step::Remove(paths) if paths.is_empty()));
     }
     let missing = plan
         .sent()
@@ -118,6 +125,17 @@ pub fn promote(shape: Shape, staged: &Release, state: &State) -> Result<Plan, No
         None => Ok(plan),
         Some(put) => Err(NotPromoted::NotWhole(put.path.clone())),
     }
+}
+
+/// The releases that were put beside this one where there are links. What leads to none of them may be what somebody has tested.
+pub fn staged_beside<'l>(listing: &'l Listing, id: &str) -> impl Iterator<Item = &'l str> {
+    let beside = Found::Link(format!("../{id}"));
+    let links = listing.iter().filter(move |(_, to)| **to == beside);
+    links.filter_map(|(path, _)| {
+        let within = path.strip_prefix(HOME)?.strip_prefix('/')?;
+        let (id, name) = within.split_once('/')?;
+        (name == PREVIOUS && is_id(id)).then_some(id)
+    })
 }
 
 /// What clients read when `release` was staged.
@@ -189,11 +207,7 @@ fn linked(new: &Release, state: &State) -> Result<Plan, NotStaged> {
         _ => None,
     };
     stay.extend(current);
-    let dropped: Vec<&str> = made
-        .ids()
-        .into_iter()
-        .filter(|id| !stay.contains(id))
-        .collect();
+    let dropped = made.dropped(&stay);
     let without = State {
         staged: None,
         ..state.clone()
@@ -222,6 +236,7 @@ fn flat(new: &Release, state: &State) -> Result<Plan, NotStaged> {
         published: state.staged.clone(),
         staged: None,
         sums: state.sums.clone(),
+        all_stay: false,
     };
     if !within.listing.is_empty() && !state.listing.keys().any(|path| path.starts_with(&own)) {
         return Err(NotStaged::Foreign);

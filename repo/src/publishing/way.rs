@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 
 use lustre_files::help;
 
-use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE, STAGED, STAGING};
-use super::plan::{Found, Listing, Plan, Step, is_half_made, kept, link_to};
-use super::release::{Release, entry, is_id, is_named_by_content, is_package, listed};
-use crate::assets;
+use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE, STAGED, STAGED_ON, STAGING};
+use super::plan::{Found, Listing, Plan, State, Step, is_half_made, kept, link_to};
+use super::release::{Release, entry, is_id, is_named_by_content, is_package, listed, time_of};
 use crate::layout::Kind;
+use crate::{assets, sums};
 
 /// Something that is in the way.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -55,20 +55,51 @@ pub fn above(listing: &Listing, path: &str) -> Result<(), InTheWay> {
     Ok(())
 }
 
+/// That this tool's own folders are folders, and its links no folders: whatever is done, clients, or the next run, go by these.
+pub fn own_are_so(listing: &Listing) -> Result<(), InTheWay> {
+    above(listing, &format!("{PARTIAL}/"))?;
+    let links = [CURRENT, STAGED, PROBE];
+    let folder = links
+        .iter()
+        .find(|path| listing.get(**path) == Some(&Found::Folder));
+    match folder {
+        None => Ok(()),
+        Some(path) => Err(InTheWay::Folder {
+            path: (*path).to_owned(),
+        }),
+    }
+}
+
+/// What clients read in place of the release that our link leads to: what lies where one of the links to it has to be.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Instead {
+    /// Links that lead elsewhere.
+    pub elsewhere: Vec<String>,
+    /// Files, which may be those of that release.
+    pub files: Vec<String>,
+}
+
+/// That, of the sums and the indexes.
+pub fn instead(listing: &Listing) -> Instead {
+    let plain = Kind::ALL.map(|kind| kind.folder().to_owned());
+    let folders = plain.into_iter().chain(Kind::ALL.map(assets::folder));
+    let indexes = folders.map(|folder| format!("{folder}/repodata/repomd.xml"));
+    let mut found = Instead::default();
+    for path in indexes.chain([sums::FILE.to_owned()]) {
+        let at = entry(&path);
+        match listing.get(at) {
+            Some(Found::Link(to)) if *to != link_to(at) => found.elsewhere.push(at.to_owned()),
+            _ if matches!(listing.get(&path), Some(Found::File { .. })) => found.files.push(path),
+            _ => {}
+        }
+    }
+    found
+}
+
 impl Plan {
     /// That nothing is in the way of any of its steps: a link would have them write or remove somewhere else.
     pub fn judge(&self, listing: &Listing) -> Result<(), InTheWay> {
-        above(listing, &format!("{PARTIAL}/"))?;
-        // Whatever is done: clients, or the next run, go by these.
-        let links = [CURRENT, STAGED, PROBE];
-        if let Some(path) = links
-            .iter()
-            .find(|path| listing.get(**path) == Some(&Found::Folder))
-        {
-            return Err(InTheWay::Folder {
-                path: (*path).to_owned(),
-            });
-        }
+        own_are_so(listing)?;
         for step in &self.steps {
             let (paths, replaces): (Vec<&str>, bool) = match step {
                 Step::Put(puts) => (puts.iter().map(|put| put.path.as_str()).collect(), false),
@@ -190,6 +221,38 @@ pub fn foreign<'s>(
         others.filter_map(|path| Some((path.clone(), path.strip_prefix(&folder)?.to_owned())));
     found.inside.extend(within);
     found
+}
+
+/// The same of the folder that has what is staged where there are no links: its files, and those that a release had that was staged before,
+/// for who still tests that.
+pub fn staging_has_its_own(release: &Release, state: &State) -> Result<(), InTheWay> {
+    let folder = format!("{STAGING}/");
+    let note = |id: &str| format!("{HOME}/{id}/{}", sums::FILE);
+    let on = format!("{STAGED_ON}/");
+    // A list that is not what it is called names nothing.
+    let lists = state.sums.iter().filter(|(id, text)| {
+        let called = Release::new(time_of(id), text, []).id == **id;
+        called && state.listing.contains_key(&format!("{folder}{}", note(id)))
+    });
+    let mut own: BTreeSet<String> = sums::LEFT_OUT.map(str::to_owned).into();
+    own.extend(release.files.iter().map(|file| file.path.clone()));
+    for (id, text) in lists {
+        own.insert(note(id));
+        own.extend(listed(text).map(|file| file.path));
+    }
+    for (path, found) in state.listing.range(folder.clone()..) {
+        let Some(within) = path.strip_prefix(&folder) else {
+            break;
+        };
+        let staged_on = format!("{folder}{within}");
+        let is_own = *found == Found::Folder
+            || own.contains(within)
+            || staged_on.strip_prefix(&on).is_some_and(is_id);
+        if !is_own {
+            return Err(InTheWay::Foreign { path: path.clone() });
+        }
+    }
+    Ok(())
 }
 
 /// The files in the folder of `release` that are none of it and are called by their content, with the digests that they have to have.

@@ -241,6 +241,58 @@ fn a_daemon_whose_links_lead_nowhere_or_that_takes_nothing_is_told() {
 }
 
 #[test]
+fn what_a_place_elsewhere_says_comes_with_what_to_do() {
+    let home = Home::new();
+    let server = Rsyncd::new("munge symlinks = no");
+    let port = lustre_repo_tests::loopback::free_port();
+    let gone = format!("rsync://127.0.0.1:{port}/m/x");
+    let unknown = server.url("x").replace("/m/x", "/unknown/x");
+    let store = |key: &str| {
+        [
+            ("AWS_ENDPOINT_URL", format!("http://127.0.0.1:{port}")),
+            ("AWS_ACCESS_KEY_ID", key.to_owned()),
+            ("AWS_SECRET_ACCESS_KEY", "secret".to_owned()),
+            ("RCLONE_LOW_LEVEL_RETRIES", "1".to_owned()),
+        ]
+    };
+    let folder = tempfile::tempdir().unwrap();
+    // Stands for ssh, and says so, as to a terminal.
+    let says = |words: &str, code: u8| {
+        let program = folder.path().join(format!("says-{code}-{}", words.len()));
+        let text = format!("#!/bin/sh\nprintf '{words}\\r\\n' >&2\nexit {code}\n");
+        fs::write(&program, text).unwrap();
+        fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        program.display().to_string()
+    };
+    let refused = says("ssh: connect to host web port 22: Connection refused", 255);
+    let denied = says("me@web: Permission denied (publickey).", 255);
+    let lacks = says("sh: 1: rsync: not found", 127);
+    for (to, shell, help) in [
+        (gone.as_str(), "ssh", "rsyncd.conf"),
+        (unknown.as_str(), "ssh", "module"),
+        ("web:/srv/www", &refused, "ssh web"),
+        ("me@web:/srv/www", &denied, "ssh me@web"),
+        ("web:/srv/www", &lacks, "install rsync"),
+        ("rclone:nope:x", "ssh", "rclone config"),
+        ("s3://bucket/x", "ssh", "AWS_ENDPOINT_URL"),
+    ] {
+        for promoted in [false, true] {
+            let mut command = match promoted {
+                false => command(&home, releases().at(0), to, &[]),
+                true => crate::releases::promote_command(&home, to, &[]),
+            };
+            let ran = run(command.env("RSYNC_RSH", shell).envs(store("key")));
+            assert_eq!(ran.code, 1, "{to}: {ran:?}");
+            let advice = ran.stderr.split("help: ").nth(1).unwrap_or_default();
+            assert!(advice.contains(help), "{help}: {to}: {ran:?}");
+            for words in ["\\r", "\r"] {
+                assert!(!ran.stderr.contains(words), "{to}: {ran:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_a_program_lacks_is_asked_for_where_it_is_needed() {
     let home = Home::new();
     let folder = tempfile::tempdir().unwrap();

@@ -503,3 +503,25 @@ fn releases_and_pages_are_whole_whenever_a_publish_is_killed() {
         );
     }
 }
+
+#[test]
+fn where_the_pages_are_gone_a_later_release_with_packages_is_not_taken_for_none() {
+    let publisher = Publisher::new();
+    let github = &publisher.github;
+    let empty = github.keep();
+    published(&publisher, 0);
+    published(&publisher, 1);
+    let there = github.releases();
+    github.restore(&empty);
+    github.changes(|releases| *releases = there);
+    let before = github.keep();
+    let ran = publish(&publisher, 0, &["--url", "none"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    for words in [listed(1).tag.as_str(), "--replace-anyway"] {
+        assert!(ran.stderr.contains(words), "{words}: {ran:?}");
+    }
+    assert_eq!(github.keep(), before);
+    // The one that was there puts them right.
+    published(&publisher, 1);
+    assert_eq!(whole(&publisher), Some(1));
+}

@@ -198,6 +198,13 @@ fn what_is_promoted_is_what_testers_read() {
     let ran = promote(&home, to, &[]);
     assert_eq!(ran.code, 0, "{ran:?}");
     assert!(at.join(".releases").join(&staged).is_dir(), "{ran:?}");
+    // It is told that nothing else became public, and what nobody comes to.
+    let staged = staged.to_str().unwrap();
+    for words in ["is published already", staged, "stage it again"] {
+        assert!(ran.stderr.contains(words), "{words}: {ran:?}");
+    }
+    assert!(!ran.stderr.contains("published 1"), "{ran:?}");
+    assert!(at.join(".releases/probe").symlink_metadata().is_err());
     assert_eq!(whole(&at), 1);
     assert_eq!(publish(&home, 2, to, STAGING).code, 0);
     assert_eq!(promote(&home, to, &[]).code, 0);
@@ -366,8 +373,68 @@ fn a_place_without_room_is_told_with_its_disk_and_before_anything_is_sent() {
         let mount = disk.path().display().to_string();
         refused(&ran, 1, &["the disk is full", &mount, "make room there"]);
         assert!(!ran.stderr.contains("--store"), "{ran:?}");
-        assert!(!at.join(".releases").exists(), "{ran:?}");
+        assert!(!at.exists(), "{ran:?}");
+        // Nor the folders above it that were not there.
+        let deep = at.join("a/b");
+        let ran = publish(&home, 1, deep.to_str().unwrap(), more);
+        refused(&ran, 1, &["the disk is full"]);
+        assert!(!at.exists(), "{ran:?}");
+        // What somebody has there already stays, empty as it is.
+        fs::create_dir(&at).unwrap();
+        let ran = publish(&home, 1, deep.to_str().unwrap(), more);
+        refused(&ran, 1, &["the disk is full"]);
+        assert!(fs::read_dir(&at).unwrap().next().is_none(), "{ran:?}");
+        fs::remove_dir(&at).unwrap();
     }
+}
+
+#[test]
+fn a_folder_with_a_mount_where_files_of_ours_are_renamed_is_refused_before_anything_is_sent() {
+    let home = Home::new();
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("www");
+    let to = at.to_str().unwrap();
+    published(&home, 0, to);
+    assert_eq!(publish(&home, 1, to, STAGING).code, 0);
+    let other = folder.path().join("disk");
+    let line = |number: usize, more: &[&str]| -> Vec<String> {
+        let dist = releases().at(number).to_str().unwrap();
+        let key = format!("{dist}/RPM-GPG-KEY-lustre-repo");
+        let line = ["publish", "--public-key", &key, "--from", dist, to];
+        line.iter().chain(more).map(|it| (*it).to_owned()).collect()
+    };
+    let key = releases().at(0).join("RPM-GPG-KEY-lustre-repo");
+    let promotes = ["promote", "--public-key", key.to_str().unwrap(), to];
+    let lines = [
+        line(2, &[]),
+        line(2, &["--dry-run"]),
+        line(2, STAGING),
+        promotes.map(str::to_owned).to_vec(),
+    ];
+    for path in ["x86_64/Packages", "x86_64", ".releases", "source/Packages"] {
+        let on = at.join(path);
+        // With what was there, as whoever moves it to a disk of its own has it.
+        copy(&on, &other);
+        for line in &lines {
+            let before = snapshot(&at);
+            let line: Vec<&str> = line.iter().map(String::as_str).collect();
+            let ran = home.run_with_mount(&other, &on, &line);
+            refused(
+                &ran,
+                1,
+                &[on.to_str().unwrap(), "umount", "nothing was sent"],
+            );
+            assert!(snapshot(&at) == before, "{path}: {ran:?}");
+            assert!(snapshot(&other) == snapshot(&on), "{path}: {ran:?}");
+        }
+    }
+    // What is none of ours may be mounted there.
+    let mine = at.join("photos");
+    fs::create_dir(&mine).unwrap();
+    let line = line(2, &[]);
+    let line: Vec<&str> = line.iter().map(String::as_str).collect();
+    let ran = home.run_with_mount(&other, &mine, &line);
+    assert_eq!((ran.code, whole(&at)), (0, 2), "{ran:?}");
 }
 
 #[test]

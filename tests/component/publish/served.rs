@@ -373,3 +373,68 @@ fn what_cannot_be_looked_at_is_said_before_anything_is_sent() {
     assert_eq!(ran.code, 2, "{ran:?}");
     assert!(ran.stderr.contains("--reproducible"), "{ran:?}");
 }
+
+/// The processes that have this on their command line.
+fn running(words: &str) -> Vec<Pid> {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    let ids = entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    let has = |id: &i32| {
+        let line = fs::read(format!("/proc/{id}/cmdline")).unwrap_or_default();
+        let line = String::from_utf8_lossy(&line);
+        line.split('\0').any(|word| word == words) && line.contains("\0verify\0")
+    };
+    ids.filter(has).filter_map(Pid::from_raw).collect()
+}
+
+#[test]
+fn who_is_ended_while_it_is_verified_says_what_is_published_and_leaves_nobody_verifying() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path()).unwrap();
+    let url = server.url("/www");
+    let to = folder.path().join("www");
+    let to = to.to_str().unwrap();
+    let user = User::new();
+    let (home, target) = (&user.home, user.target.to_str().unwrap());
+    for signal in [Signal::INT, Signal::TERM, Signal::KILL] {
+        let more = ["--check", "install", "--url", &url, "--target", target];
+        // It is published each time: the first fetch of `verify` takes long.
+        let head = || vec![Fault::Slow(1, Duration::from_millis(300)); 8];
+        let mut command = crate::releases::command(home, releases().at(0), to, &more);
+        let mut child = command
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let clock = Instant::now();
+        let waits = |child: &mut std::process::Child| {
+            let ended = child.try_wait().unwrap();
+            assert!(
+                ended.is_none() && clock.elapsed() < Duration::from_secs(120),
+                "{ended:?}"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        // Its own look comes first.
+        while running(&url).is_empty() {
+            waits(&mut child);
+        }
+        server.faults("/www/SHA256SUMS", head());
+        kill_process(Pid::from_child(&child), signal).unwrap();
+        let clock = Instant::now();
+        while !running(&url).is_empty() || child.try_wait().unwrap().is_none() {
+            assert!(clock.elapsed() < Duration::from_secs(30), "{signal:?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        let done = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&done.stderr);
+        if signal != Signal::KILL {
+            assert_eq!(done.status.code(), Some(130), "{said}");
+            for words in ["it is there, and", &format!("verify {url}")] {
+                assert!(said.contains(words), "{words}: {said}");
+            }
+            assert!(!said.contains("cannot start"), "{said}");
+        }
+        server.faults("/www/SHA256SUMS", []);
+        assert_eq!(crate::client::whole(Path::new(to)), 0);
+    }
+}

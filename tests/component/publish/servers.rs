@@ -152,3 +152,31 @@ impl Sshd {
         self.folder.path().join(name)
     }
 }
+
+/// A folder that stands for an object store: rclone reaches it as any other.
+pub struct Objects {
+    folder: tempfile::TempDir,
+}
+
+impl Objects {
+    pub fn new() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    /// The place of this name.
+    pub fn to(&self, name: &str) -> String {
+        format!("rclone:disk:{}", self.path(name).display())
+    }
+
+    /// The same on the disk.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The variables by which rclone finds it.
+    pub fn variables() -> [(&'static str, &'static str); 1] {
+        [("RCLONE_CONFIG_DISK_TYPE", "local")]
+    }
+}

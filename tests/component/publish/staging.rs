@@ -10,7 +10,7 @@ use lustre_repo_tests::json_schema::{exact, schema};
 
 use crate::client::{Dnf, serves, snapshot, tidy, whole};
 use crate::releases::{command, promote, promote_command, publish, published, releases, tool};
-use crate::servers::{HOST, Rsyncd, S3, Sshd};
+use crate::servers::{HOST, Objects, Rsyncd, S3, Sshd};
 
 const STAGING: &[&str] = &["--staging"];
 
@@ -155,6 +155,58 @@ fn what_is_staged_in_an_object_store_is_what_goes_live() {
     let refused = run(command.envs(server.variables()));
     assert_eq!(refused.code, 3, "{refused:?}");
     assert!(refused.stderr.contains("index.html"), "{refused:?}");
+}
+
+#[test]
+fn what_is_none_of_the_release_that_is_staged_in_an_object_store_is_named() {
+    let home = Home::new();
+    let objects = Objects::new();
+    let (to, at) = (objects.to("l"), objects.path("l"));
+    let ran = |mut command: std::process::Command| run(command.envs(Objects::variables()));
+    let done = |number: usize, more: &[&str]| {
+        let ran = ran(command(&home, releases().at(number), &to, more));
+        assert_eq!(ran.code, 0, "{ran:?}");
+    };
+    done(0, &[]);
+    // What another one leaves there for who tested it is no fault.
+    done(1, STAGING);
+    done(2, STAGING);
+    let good = objects.path("good");
+    crate::releases::copy(&at, &good);
+    for path in [
+        "x86_64/repodata/evil.xml",
+        "x86_64/Packages/evil.rpm",
+        "evil",
+        "assets/x86_64/repodata/evil.xml",
+        ".releases/evil",
+    ] {
+        crate::releases::copy(&good, &at);
+        let evil = at.join("staging").join(path);
+        fs::create_dir_all(evil.parent().unwrap()).unwrap();
+        fs::write(evil, "evil").unwrap();
+        let before = snapshot(&at);
+        let promoted = ran(promote_command(&home, &to, &[]));
+        let staged = ran(command(&home, releases().at(2), &to, STAGING));
+        for ran in [promoted, staged] {
+            assert_eq!(ran.code, 1, "{path}: {ran:?}");
+            for words in [&format!("staging/{path}"), "remove it", "nothing was sent"] {
+                assert!(ran.stderr.contains(words), "{words}: {ran:?}");
+            }
+            assert!(snapshot(&at) == before, "{path}");
+        }
+    }
+    // Nor does a list of somebody's own make it one of ours.
+    crate::releases::copy(&good, &at);
+    let list = at.join("staging/.releases/1-0123456789abcdef/SHA256SUMS");
+    fs::create_dir_all(list.parent().unwrap()).unwrap();
+    let line = format!("{}  x86_64/Packages/evil.rpm\n", "0".repeat(64));
+    fs::write(list, line).unwrap();
+    fs::write(at.join("staging/x86_64/Packages/evil.rpm"), "evil").unwrap();
+    let refused = ran(promote_command(&home, &to, &[]));
+    assert_eq!(refused.code, 1, "{refused:?}");
+    crate::releases::copy(&good, &at);
+    let promoted = ran(promote_command(&home, &to, &[]));
+    assert_eq!((promoted.code, whole(&at)), (0, 2), "{promoted:?}");
 }
 
 #[test]

@@ -35,7 +35,7 @@ use lustre_repository::publishing::{
 use lustre_repository::sums;
 
 use client::Seen;
-use destination::Destination;
+use destination::{Destination, NOTHING_SENT};
 use folder::Folder;
 use github::GitHub;
 use own::Own;
@@ -89,7 +89,7 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
         false => destination.alone(true)?,
     };
     let there = published::look(&*destination, own.scratch.path())?;
-    follows(&arguments.place, &place, &source, &there)?;
+    follows(&arguments.place, &*destination, &place, &source, &there)?;
     let mut state = there.state;
     let release = destination.kept(&source.release);
     destination.compare(&dist, &release, &mut state.listing)?;
@@ -106,6 +106,9 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
     if destination.at_once() {
         plan = plan.without(&state.listing);
     }
+    if arguments.staging && shape == Shape::Flat {
+        publishing::staging_has_its_own(&release, &state).context(NOTHING_SENT)?;
+    }
     clear(&*destination, &plan, &source, &mut state.listing, &own)?;
     destination.fits(&plan).context(NOTHING_SENT)?;
     if !arguments.place.dry_run {
@@ -114,6 +117,7 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
     let work = Work {
         own: &own,
         staged: there.staged.as_ref().map(|(_, release)| release),
+        already: false,
         arguments: &arguments.place,
         place: &place,
         destination: &*destination,
@@ -190,7 +194,7 @@ pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
         );
         bail!(advised(what, "stage it again"));
     }
-    follows(arguments, &place, &source, &there)?;
+    follows(arguments, &*destination, &place, &source, &there)?;
     let mut state = there.state.clone();
     destination.compare(&staged.tree, &source.release, &mut state.listing)?;
     staged.know(&*destination, &source.release, &mut state.listing);
@@ -201,10 +205,23 @@ pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
                 "stage it again with `cargo xtask publish --staging`, and test it there",
             )
         })?;
+    if destination.shape() == Shape::Flat {
+        publishing::staging_has_its_own(&source.release, &state).context(NOTHING_SENT)?;
+    }
     clear(&*destination, &plan, &source, &mut state.listing, &own)?;
+    let published = state.published.as_ref().map(|it| it.id.as_str());
+    let already = published == Some(&plan.release) && !plan.switches();
+    if already {
+        for beside in publishing::staged_beside(&state.listing, &plan.release) {
+            ui::warn(&format!(
+                "warning: {beside} was put beside it, and is not what is staged now: stage it again with `cargo xtask publish --staging`"
+            ));
+        }
+    }
     let work = Work {
         own: &own,
         staged: there.staged.as_ref().map(|(_, release)| release),
+        already,
         arguments,
         place: &place,
         destination: &*destination,
@@ -218,9 +235,6 @@ pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
     };
     work.done(&source)
 }
-
-/// What an error says that comes before anything is done.
-const NOTHING_SENT: &str = "nothing was sent";
 
 /// That nothing is in the way of the plan, and nothing in the folder of the release that would be public with it and is none of it.
 fn clear(
@@ -300,11 +314,12 @@ fn not_published(arguments: &PlaceArgs, unproven: &Proved, what: &str) -> Outcom
 /// That the repository may take the place of what is there; what speaks against it is said.
 fn follows(
     arguments: &PlaceArgs,
+    destination: &dyn Destination,
     place: &Place,
     source: &Source,
     there: &published::Seen,
 ) -> anyhow::Result<()> {
-    for what in published::follows(place, source, there, arguments.replace_anyway)? {
+    for what in published::follows(destination, place, source, there, arguments.replace_anyway)? {
         ui::warn(&format!(
             "warning: {what}; replaced anyway (--replace-anyway)"
         ));
@@ -353,6 +368,8 @@ struct Work<'a> {
     own: &'a Own,
     /// What is staged there.
     staged: Option<&'a Release>,
+    /// Whether what is staged is what clients read, all of it.
+    already: bool,
     arguments: &'a PlaceArgs,
     place: &'a Place,
     destination: &'a dyn Destination,
@@ -376,14 +393,14 @@ impl Work<'_> {
             perform(self.destination, step, &self.files)?;
         }
         self.destination.end()?;
-        let word = if self.staging { "staged" } else { "published" };
-        ui::say(&format!(
-            "{word} {} {} {}: {}",
-            self.plan.release,
-            if self.staging { "at" } else { "to" },
-            self.place,
-            self.summary()
-        ));
+        let (release, place, summary) = (&self.plan.release, self.place, self.summary());
+        ui::say(&match (self.already, self.staging) {
+            (true, _) => {
+                format!("what is staged at {place}, {release}, is published already: {summary}")
+            }
+            (false, true) => format!("staged {release} at {place}: {summary}"),
+            (false, false) => format!("published {release} to {place}: {summary}"),
+        });
         let below = match self.staging {
             true => format!("/{STAGING}"),
             false => String::new(),

@@ -142,14 +142,16 @@ impl There {
     }
 
     fn state(&self, releases: &[(Release, String)], shape: Shape) -> State {
-        let published = match there(&self.listing) {
+        let found = there(&self.listing);
+        let untold = matches!(found, super::There::Untold(_));
+        let published = match found {
             super::There::Nothing => None,
             super::There::Foreign(name) => panic!("{name}"),
             super::There::Linked(id) => releases.iter().find(|(it, _)| it.id == id),
-            super::There::Plain => {
-                let at = self.get(sums::FILE).unwrap();
-                let is = |it: &&(Release, String)| it.0.file(sums::FILE).unwrap().sha256 == at;
-                releases.iter().find(is)
+            super::There::Plain | super::There::Untold(_) => {
+                let at = self.get(sums::FILE);
+                let of = |it: &(Release, String)| it.0.file(sums::FILE).unwrap().sha256.clone();
+                releases.iter().find(|it| Some(of(it).as_str()) == at)
             }
         };
         let published = published.map(|(release, _)| release.clone());
@@ -179,11 +181,12 @@ impl There {
         });
         State {
             listing,
-            published,
             staged,
             sums: ids
                 .map(|(release, text)| (release.id.clone(), text.clone()))
                 .collect(),
+            all_stay: untold && published.is_none(),
+            published,
         }
     }
 
@@ -451,6 +454,8 @@ fn what_is_there_is_told_by_names() {
     };
     let id = "1-0123456789abcdef";
     let link = |to: &str| Found::Link(to.to_owned());
+    let note = format!(".releases/{id}/SHA256SUMS");
+    let untold = |path: &str| super::There::Untold(path.to_owned());
     for (found, wanted) in [
         (vec![], super::There::Nothing),
         (
@@ -470,11 +475,67 @@ fn what_is_there_is_told_by_names() {
                 ("manifest.json", link(".releases/current/manifest.json")),
                 (".releases/current", link("../../elsewhere")),
             ],
+            untold(".releases/current"),
+        ),
+        (
+            vec![
+                ("manifest.json", link("../elsewhere")),
+                (".releases/current", link(id)),
+            ],
+            super::There::Linked(id.to_owned()),
+        ),
+        (
+            vec![(".releases/current", link(id))],
+            super::There::Linked(id.to_owned()),
+        ),
+        (
+            vec![(&note, file()), (".releases/current", file())],
+            untold(".releases/current"),
+        ),
+        (
+            vec![
+                (&note, file()),
+                (
+                    "x86_64/repodata",
+                    link("../.releases/current/x86_64/repodata"),
+                ),
+            ],
+            untold("x86_64/repodata"),
+        ),
+        (
+            vec![(&note, file()), ("x86_64/repodata/repomd.xml", file())],
+            untold("x86_64/repodata/repomd.xml"),
+        ),
+        (
+            vec![(&note, file()), ("assets.json", file())],
+            untold("assets.json"),
+        ),
+        (
+            vec![(&note, file()), ("SHA256SUMS", file())],
+            untold("SHA256SUMS"),
+        ),
+        // As a first publish begins.
+        (
+            vec![
+                (&note, file()),
+                ("x86_64/Packages", Found::Folder),
+                ("x86_64/Packages/a.rpm", file()),
+                ("staging", link(".releases/staged")),
+            ],
             super::There::Nothing,
+        ),
+        // Of whom that folder is, nothing tells.
+        (
+            vec![(".releases/mine", file()), ("photos/1.jpg", file())],
+            super::There::Foreign("photos/1.jpg".to_owned()),
         ),
         (
             vec![("photos", Found::Folder), ("photos/1.jpg", file())],
-            super::There::Foreign("photos".to_owned()),
+            super::There::Foreign("photos/1.jpg".to_owned()),
+        ),
+        (
+            vec![("lost+found", Found::Folder), ("a", Found::Folder)],
+            super::There::Nothing,
         ),
     ] {
         assert_eq!(there(&listing(&found)), wanted, "{found:?}");

@@ -7,6 +7,9 @@ use std::time::Duration;
 
 use lustre_repository::publishing::{Listing, Plan, Put, Release, Shape};
 
+/// What an error says that comes before anything is done.
+pub const NOTHING_SENT: &str = "nothing was sent";
+
 /// A file that goes elsewhere than where the metadata are.
 pub struct Beside {
     pub path: String,
@@ -37,6 +40,16 @@ pub trait Destination {
 
     /// All that is there, without digests.
     fn list(&self) -> anyhow::Result<Listing>;
+
+    /// That files can be put in their places there in one step.
+    fn is_in_one_piece(&self, _listing: &Listing) -> anyhow::Result<()> {
+        Ok(())
+    }
+
+    /// What beside its files says that a release of the target that is later than `_time` was published there.
+    fn later(&self, _target: &str, _time: u64) -> anyhow::Result<Option<String>> {
+        Ok(None)
+    }
 
     /// Finds out the digests of what could be a file of `release`, which is at `_from`, by its size, where that can be had.
     fn compare(

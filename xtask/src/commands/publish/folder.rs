@@ -6,14 +6,14 @@ use std::fmt::Display;
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use lustre_files::{Advised, advised};
 use lustre_packaging::process::room::Place;
-use lustre_repository::publishing::{Found, HOME, Listing, PARTIAL, Put, Release, Shape};
-use lustre_repository::{layout, sums};
+use lustre_repository::publishing::{Found, HOME, Listing, PARTIAL, Put, Release, STAGING, Shape};
+use lustre_repository::{assets, layout, sums};
 use rustix::fs::{
     CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, mkdirat, openat, renameat_with, syncfs,
 };
@@ -113,6 +113,38 @@ impl Folder {
         Ok(Some(Opened(folder)))
     }
 
+    fn unfit(&self) -> Advised {
+        advised(
+            format!("cannot publish to {}", self.path.display()),
+            "choose a folder that this user can write to",
+        )
+    }
+
+    /// Makes the folder, and those above it; `made` are those that were not there, the innermost first.
+    fn make(&self, made: &mut Vec<PathBuf>) -> anyhow::Result<()> {
+        let above = self.path.ancestors();
+        let missing = above.take_while(|folder| folder.symlink_metadata().is_err());
+        for folder in missing {
+            if !made.iter().any(|it| it == folder) {
+                made.push(folder.to_owned());
+            }
+        }
+        fs::create_dir_all(&self.path).with_context(|| self.unfit())
+    }
+
+    fn lock(&self) -> anyhow::Result<fs::File> {
+        let unfit = || self.unfit();
+        let lock = lustre_files::open_folder(&self.path).with_context(unfit)?;
+        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
+            ui::say(&format!(
+                "waiting for another run that publishes to {}",
+                self.path.display()
+            ));
+            flock(&lock, FlockOperation::LockExclusive).with_context(unfit)?;
+        }
+        Ok(lock)
+    }
+
     /// Where something is put that is not in its place yet, below the name `next`. What a killed run left there goes.
     fn aside(&self) -> anyhow::Result<Opened> {
         let folder = self.made(PARTIAL)?;
@@ -146,6 +178,23 @@ impl Folder {
             ),
         };
         anyhow::Error::new(error).context(advised(what, help))
+    }
+}
+
+/// Nobody else of this tool is at the folder. Where nothing came to be in it, the folders that were made for it go again.
+struct Alone {
+    made: Vec<PathBuf>,
+    _lock: fs::File,
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        for folder in &self.made {
+            // What has something in it stays.
+            if fs::remove_dir(folder).is_err() {
+                break;
+            }
+        }
     }
 }
 
@@ -195,22 +244,54 @@ impl Destination for Folder {
         if !make && !self.path.exists() {
             return Ok(None);
         }
-        let unfit = || {
-            advised(
-                format!("cannot publish to {}", self.path.display()),
-                "choose a folder that this user can write to",
-            )
-        };
-        fs::create_dir_all(&self.path).with_context(unfit)?;
-        let lock = lustre_files::open_folder(&self.path).with_context(unfit)?;
-        if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
-            ui::say(&format!(
-                "waiting for another run that publishes to {}",
-                self.path.display()
-            ));
-            flock(&lock, FlockOperation::LockExclusive).with_context(unfit)?;
+        let mut made = Vec::new();
+        loop {
+            if make {
+                self.make(&mut made)?;
+            }
+            let lock = self.lock()?;
+            // Another run that waited longer may have removed what it had made.
+            let same = lustre_files::if_there(fs::metadata(&self.path))
+                .and_then(|there| Ok((there, lock.metadata()?)))
+                .with_context(|| format!("cannot read {}", self.path.display()))?;
+            if let (Some(there), own) = same
+                && (there.dev(), there.ino()) == (own.dev(), own.ino())
+            {
+                return Ok(Some(Box::new(Alone { made, _lock: lock })));
+            }
+            if !make {
+                return Ok(None);
+            }
         }
-        Ok(Some(Box::new(lock)))
+    }
+
+    fn is_in_one_piece(&self, listing: &Listing) -> anyhow::Result<()> {
+        let mut own: Vec<String> = [HOME, STAGING, assets::FOLDER].map(str::to_owned).into();
+        own.extend(layout::Kind::ALL.map(|kind| kind.folder().to_owned()));
+        for mounted in lustre_files::mounted(&self.path)? {
+            let Ok(within) = mounted.strip_prefix(&self.path) else {
+                continue;
+            };
+            let Some(first) = within.components().next() else {
+                continue;
+            };
+            let first = first.as_os_str().to_string_lossy();
+            let is_folder = matches!(listing.get(&*first), Some(Found::Folder));
+            if own.iter().any(|own| *own == first) || !is_folder {
+                bail!(advised(
+                    format!(
+                        "something is mounted at {}, and files are put in their places by renaming, which does not go there",
+                        mounted.display()
+                    ),
+                    format!(
+                        "unmount it (`umount {}`), or have all of {} on one disk",
+                        mounted.display(),
+                        self.path.display()
+                    ),
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn list(&self) -> anyhow::Result<Listing> {

@@ -222,6 +222,20 @@ impl Destination for GitHub {
         Ok(listing)
     }
 
+    fn later(&self, target: &str, time: u64) -> anyhow::Result<Option<String>> {
+        if self.assets.is_none() {
+            return Ok(None);
+        }
+        let begin = format!("{target}-");
+        let of = |tag: &str| tag.strip_prefix(&begin)?.parse::<u64>().ok();
+        let all = self.api.releases()?;
+        let later = all
+            .iter()
+            .filter(|it| !it.draft && of(&it.tag_name).is_some_and(|its| its > time))
+            .max_by_key(|it| of(&it.tag_name));
+        Ok(later.map(|it| format!("the release `{}` of {}", it.tag_name, self.api.repository)))
+    }
+
     fn compare(&self, dist: &Path, release: &Release, listing: &mut Listing) -> anyhow::Result<()> {
         let files = self.files.borrow();
         let mut candidates = Vec::new();

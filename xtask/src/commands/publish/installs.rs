@@ -69,7 +69,12 @@ pub fn installs(
             command.arg(option);
         }
     }
-    let status = process::status(&mut command).context("cannot start `verify`")?;
+    let status = match process::status(process::ends_with_us(&mut command)) {
+        Err(process::Error::Interrupted { .. }) => bail!(
+            "it is there, and `verify {url}` was not done to its end; run that again by itself"
+        ),
+        status => status.context("cannot start `verify`")?,
+    };
     match status.code() {
         Some(0) => Ok(Ok(())),
         Some(UNPROVEN) => Ok(Err(format!(

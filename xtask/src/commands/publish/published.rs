@@ -9,12 +9,13 @@ use lustre_packaging::sign::{PublicKey, utc};
 use lustre_packaging::store::Digest;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::publishing::{
-    self, Found, HOME, Listing, Place, Release, STAGING, Shape, State, There, is_id, staged_at,
+    self, CURRENT, Found, HOME, Instead, Listing, Place, Release, STAGING, Shape, State, There,
+    is_id, staged_at, time_of,
 };
 use lustre_repository::release::{Known, Said, packages_contradict, targets_contradict, told_anew};
 use lustre_repository::{key, release_package, repo_file, sums};
 
-use super::destination::Destination;
+use super::destination::{Destination, NOTHING_SENT};
 use super::source::{self, Source};
 use crate::exit::Usage;
 
@@ -27,6 +28,10 @@ pub struct Seen {
     told: Option<anyhow::Result<Told>>,
     /// Its sums, where they can be read.
     sums: Option<String>,
+    /// Where it cannot be told: the one that it is by its name, or else the last of those that are there.
+    last: Option<String>,
+    /// Whether clients read something else in place of a part of it.
+    other: bool,
     /// What is staged, and in which folder there, with a slash at its end.
     pub staged: Option<(String, Release)>,
 }
@@ -41,7 +46,12 @@ struct Told {
 /// Looks at what is there.
 pub fn look(destination: &dyn Destination, scratch: &Path) -> anyhow::Result<Seen> {
     let listing = destination.list()?;
-    let (prefix, told) = match publishing::there(&listing) {
+    destination
+        .is_in_one_piece(&listing)
+        .context(NOTHING_SENT)?;
+    publishing::own_are_so(&listing).context(NOTHING_SENT)?;
+    let found = publishing::there(&listing);
+    let (prefix, told) = match &found {
         There::Foreign(name) => {
             return Err(Usage::new(advised(
                 format!(
@@ -53,10 +63,20 @@ pub fn look(destination: &dyn Destination, scratch: &Path) -> anyhow::Result<See
             .into());
         }
         There::Nothing => (String::new(), false),
-        There::Plain => (String::new(), true),
+        There::Plain | There::Untold(_) => (String::new(), true),
         There::Linked(id) => (format!("{HOME}/{id}/"), true),
     };
+    let last = match &found {
+        There::Linked(id) => Some(id.as_str()),
+        _ => publishing::newest(&listing),
+    };
+    let last = last.map(str::to_owned);
+    let instead = match &found {
+        There::Linked(_) => publishing::instead(&listing),
+        _ => Instead::default(),
+    };
     let mut wanted = notes(&listing);
+    wanted.extend(instead.files.iter().cloned());
     if told {
         wanted.extend(files(&listing, &prefix, destination.shape()));
     }
@@ -76,15 +96,33 @@ pub fn look(destination: &dyn Destination, scratch: &Path) -> anyhow::Result<See
             listing,
             published: None,
             staged: None,
+            all_stay: false,
         },
         root,
         told: None,
         sums: None,
+        last,
+        other: false,
         staged: None,
     };
     if told {
         seen.sums = sums_at(&seen.root).ok();
-        let (read, release) = release(&seen.root, &seen.state.sums)?;
+        let (mut read, release) = release(&seen.root, &seen.state.sums)?;
+        if let There::Untold(path) = &found {
+            read = Err(anyhow!(
+                "`{}` is there, and {} that belongs to it is not",
+                path.escape_debug(),
+                manifest::FILE
+            ));
+        }
+        if let Some(path) = read_instead(&there, &instead, release.as_ref())? {
+            seen.other = true;
+            read = Err(anyhow!(
+                "`{}` there is not that of the release that `{CURRENT}` leads to",
+                path.escape_debug()
+            ));
+        }
+        seen.state.all_stay = read.is_err() && release.is_none();
         if let Some(release) = release {
             if read.is_ok() {
                 let listing = &mut seen.state.listing;
@@ -115,6 +153,10 @@ pub fn look(destination: &dyn Destination, scratch: &Path) -> anyhow::Result<See
             seen.staged = Some((folder, release));
         }
     }
+    // It may be any of them that somebody tests.
+    let staged_untold =
+        publishing::something_is_staged(&seen.state.listing) && seen.state.staged.is_none();
+    seen.state.all_stay |= staged_untold;
     Ok(seen)
 }
 
@@ -222,18 +264,74 @@ fn know_at(listing: &mut Listing, release: &Release, at: impl Fn(&str) -> String
     }
 }
 
+impl Seen {
+    /// Whether it is the same repository, as far as that can be told.
+    fn is(&self, source: &Source) -> bool {
+        let by_name = || self.last.as_ref() == Some(&source.release.id);
+        match &self.sums {
+            _ if self.other => false,
+            Some(sums) => *sums == source.sums,
+            None => by_name(),
+        }
+    }
+}
+
+/// What clients read in place of a part of `release`; none where all of `instead` is that.
+fn read_instead(
+    there: &Path,
+    instead: &Instead,
+    release: Option<&Release>,
+) -> anyhow::Result<Option<String>> {
+    if let Some(link) = instead.elsewhere.first() {
+        return Ok(Some(link.clone()));
+    }
+    let Some(release) = release else {
+        return Ok(None);
+    };
+    for path in &instead.files {
+        let file = there.join(path);
+        let (digest, _) =
+            sums::sha256(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        if release.file(path).is_none_or(|own| own.sha256 != digest) {
+            return Ok(Some(path.clone()));
+        }
+    }
+    Ok(None)
+}
+
+/// What speaks against the repository where clients read none: a later one that was there, or was begun.
+fn not_before(
+    destination: &dyn Destination,
+    source: &Source,
+    seen: &Seen,
+) -> anyhow::Result<Vec<String>> {
+    let time = source.release.time();
+    let begun = seen.last.as_deref().filter(|id| time_of(id) > time);
+    let later = match begun {
+        Some(id) => Some(format!("`{HOME}/{id}`")),
+        None => destination.later(&source.manifest.target, time)?,
+    };
+    let against = later.map(|later| {
+        format!("{later} is there, of a later release, and it cannot be told what became of that")
+    });
+    Ok(Vec::from_iter(against))
+}
+
 /// That the repository may take the place of what is there; with `anyway`, gives what speaks against it.
 pub fn follows(
+    destination: &dyn Destination,
     place: &Place,
     source: &Source,
     seen: &Seen,
     anyway: bool,
 ) -> anyhow::Result<Vec<String>> {
     let against = match &seen.told {
-        None => Vec::new(),
-        // A run that puts the same there ended before all of it was there.
-        Some(_) if seen.sums.as_ref() == Some(&source.sums) => Vec::new(),
-        Some(Err(error)) => vec![format!("what is there cannot be told: {error:#}")],
+        None => not_before(destination, source, seen)?,
+        // A run that puts the same there ended before all of it was there; or somebody damaged it since.
+        Some(_) if seen.is(source) => Vec::new(),
+        Some(Err(error)) => vec![format!(
+            "a release is there, and it cannot be told which: {error:#}; publish the one that was published last, which puts that right"
+        )],
         Some(Ok(told)) => against(source, &seen.root, told)?,
     };
     if against.is_empty() || anyway {

@@ -71,22 +71,11 @@ impl Rsync {
         if done.status.success() {
             return Ok(());
         }
-        let said = String::from_utf8_lossy(&done.stderr);
+        // ssh ends its lines as a terminal has them.
+        let said = String::from_utf8_lossy(&done.stderr).replace('\r', "");
         let said = said.trim();
         let failed = format!("rsync to {}: {}: {said}", self.to, done.status);
-        bail!(if said.contains("No space left") {
-            advised(
-                format!("there is no room left at the place: {failed}"),
-                "make room there, and run the same command again",
-            )
-        } else if said.contains("read only") || said.contains("read-only") {
-            advised(
-                failed,
-                "set `read only = no` for the module in its rsyncd.conf",
-            )
-        } else {
-            failed.into()
-        })
+        bail!(advised(failed, advice(&self.to, self.by_shell, said)))
     }
 
     /// A list of paths for `--files-from`.
@@ -153,6 +142,57 @@ impl Rsync {
         let paths = links.keys().map(String::as_str);
         self.send_paths(&from, paths, options)
     }
+}
+
+/// What to do about what rsync, or what it starts, said of the place `to`.
+fn advice(to: &str, by_shell: bool, said: &str) -> String {
+    const AGAIN: &str = "and run the same command again";
+    let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    let (scheme, rest) = to.split_once("://").unwrap_or(("", to));
+    let host = rest.split(['/', ':']).next().unwrap_or_default();
+    if has(&["No space left", "Disk quota exceeded"]) {
+        return format!("make room there, {AGAIN}");
+    }
+    if has(&["read only", "read-only"]) {
+        return "set `read only = no` for the module in its rsyncd.conf".to_owned();
+    }
+    if by_shell {
+        let lacks = ["rsync: not found", "rsync: command not found"];
+        if has(&lacks) || has(&["remote command not found"]) {
+            return format!("install rsync on {host}, {AGAIN}");
+        }
+        let refused = [
+            "Permission denied (",
+            "verification failed",
+            "IDENTIFICATION",
+        ];
+        if has(&refused) || has(&["ssh: ", "unexpectedly closed"]) {
+            return format!("see that `ssh {host} true` works without a question, {AGAIN}");
+        }
+    } else {
+        if has(&["Unknown module"]) {
+            let daemon = match scheme {
+                "" => format!("{host}::"),
+                _ => format!("{scheme}://{}/", rest.split('/').next().unwrap_or_default()),
+            };
+            return format!(
+                "begin the path with a module: `rsync {daemon}` lists those that there are"
+            );
+        }
+        if has(&["auth failed", "password"]) {
+            return "put the password into RSYNC_PASSWORD, and the user into the place: rsync://USER@HOST/MODULE".to_owned();
+        }
+        let nobody = ["failed to connect", "getaddrinfo", "timeout", "timed out"];
+        if has(&nobody) || has(&["unexpectedly closed"]) {
+            return format!(
+                "see whether host and port are right, and whether rsync's daemon runs there with this module in its rsyncd.conf, {AGAIN}"
+            );
+        }
+    }
+    if has(&["Permission denied"]) {
+        return "let the user as whom rsync runs there write to the folder".to_owned();
+    }
+    format!("mend what rsync says, {AGAIN}")
 }
 
 /// The rules that let these paths pass, and the folders that they are in. What a rule would take for a pattern is none of ours.
@@ -266,7 +306,7 @@ impl Destination for Rsync {
             format!(
                 "links at {} do not lead anywhere, and clients have read what they read before: {}",
                 self.to,
-                said.trim()
+                said.replace('\r', "").trim()
             ),
             "set `munge symlinks = no` for the module in its rsyncd.conf, or publish by HOST:PATH"
         ))

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use anyhow::{Context as _, bail};
+use lustre_files::advised;
 use lustre_packaging::process;
 use lustre_packaging::shared::rclone;
 use lustre_repository::publishing::{Found, Listing, Put, Shape};
@@ -54,8 +55,22 @@ impl ObjectStore {
     }
 
     fn run(&self, mut command: Command) -> anyhow::Result<Vec<u8>> {
-        process::output(&mut command)
-            .with_context(|| format!("rclone cannot publish to {}", self.remote))
+        let done = process::capture(&mut command)?;
+        match done.status.success() {
+            true => Ok(done.stdout),
+            false => Err(self.failed("publish to", &done)),
+        }
+    }
+
+    /// What rclone could not do, with what to do about it.
+    fn failed(&self, what: &str, done: &Output) -> anyhow::Error {
+        let said = String::from_utf8_lossy(&done.stderr);
+        let said = said.trim();
+        let failed = format!(
+            "rclone cannot {what} {}: {}: {said}",
+            self.remote, done.status
+        );
+        advised(failed, advice(self.s3, said)).into()
     }
 
     fn list_of<'p>(&self, paths: impl Iterator<Item = &'p str>) -> anyhow::Result<PathBuf> {
@@ -89,6 +104,55 @@ impl ObjectStore {
     }
 }
 
+/// What to do about what rclone said.
+fn advice(s3: bool, said: &str) -> &'static str {
+    let has = |words: &[&str]| words.iter().any(|word| said.contains(word));
+    if has(&["find section in config"]) {
+        return "make a remote of that name with `rclone config`; `rclone listremotes` lists those that there are";
+    }
+    if has(&["no space left", "QuotaExceeded", "insufficient storage"]) {
+        return "make room there, and run the same command again";
+    }
+    if has(&["NoSuchBucket", "directory not found"]) {
+        return "make the bucket, and run the same command again";
+    }
+    let denied = [
+        "AccessDenied",
+        "Forbidden",
+        "InvalidAccessKeyId",
+        "SignatureDoesNotMatch",
+        "NoCredential",
+    ];
+    if has(&denied) || has(&["Unauthorized", "status code: 403", "StatusCode: 403"]) {
+        return match s3 {
+            true => {
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to those of a user who may list, read, write and delete there"
+            }
+            false => {
+                "see with `rclone config` that the remote's user may list, read, write and delete there"
+            }
+        };
+    }
+    let nobody = [
+        "connection refused",
+        "no such host",
+        "dial tcp",
+        "timeout",
+        "connection reset",
+    ];
+    if has(&nobody) {
+        return match s3 {
+            true => {
+                "see whether AWS_ENDPOINT_URL and AWS_REGION are those of the store, and whether it answers; then run the same command again"
+            }
+            false => {
+                "see with `rclone config show` whether the remote's address is right, and whether it answers; then run the same command again"
+            }
+        };
+    }
+    "mend what rclone says, and run the same command again"
+}
+
 /// Whether what is at `path` can be kept by caches for ever.
 fn never_changes(path: &str) -> bool {
     let index = path.ends_with("/repomd.xml") || path.ends_with("/repomd.xml.asc");
@@ -114,13 +178,7 @@ impl Destination for ObjectStore {
             return Ok(Listing::new());
         }
         if !done.status.success() {
-            let said = String::from_utf8_lossy(&done.stderr);
-            bail!(
-                "rclone cannot list {}: {}: {}",
-                self.remote,
-                done.status,
-                said.trim()
-            );
+            return Err(self.failed("list", &done));
         }
         let items: Vec<Item> = serde_json::from_slice(&done.stdout)
             .with_context(|| format!("what rclone lists of {}", self.remote))?;

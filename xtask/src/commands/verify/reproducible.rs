@@ -151,6 +151,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         );
     }
     let command = process::secrets::give(&mut command).context("for the second build")?;
+    process::ends_with_us(command);
     let status = process::status(command);
     if process::interrupted() {
         return Err(stage::Error::Interrupted.into());
