@@ -190,7 +190,10 @@ fn every_change_to_a_published_repository_is_noticed() {
         &["--public-key", key.to_str().unwrap()],
     );
     assert_eq!(ran.code, 1, "untouched: {ran:?} {said:?}");
-    assert!(said.is_empty() && ran.stderr.contains("offline"), "{ran:?}");
+    assert!(
+        said.is_empty() && ran.stderr.contains("test.lock.toml does not exist"),
+        "{ran:?}"
+    );
     // Nor does it make a difference that nobody could change it, `verify` no more than others.
     let (closed, said) = verify_as(
         &tree.dist(),
@@ -200,7 +203,7 @@ fn every_change_to_a_published_repository_is_noticed() {
     );
     assert_eq!(closed.code, ran.code, "read only: {closed:?}");
     assert!(
-        said.is_empty() && closed.stderr.contains("offline"),
+        said.is_empty() && closed.stderr.contains("test.lock.toml does not exist"),
         "{closed:?}"
     );
 
