@@ -31,12 +31,26 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "cannot publish to `{}`: {why}{}",
-    text.escape_debug(),
+    without_password(text).escape_debug(),
     help!("give a folder, rsync://HOST/MODULE/PATH, HOST:PATH, s3://BUCKET/PATH, rclone:REMOTE:PATH or github:OWNER/NAME")
 )]
 pub struct BadPlace {
     text: String,
     why: String,
+}
+
+/// A text that is no place, without what may be a user and a password in it.
+fn without_password(text: &str) -> String {
+    let (scheme, rest) = text.split_once("//").unwrap_or(("", text));
+    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+    match authority.rsplit_once('@') {
+        Some((user, host)) if user.contains(':') => {
+            let slash = if rest.contains('/') { "/" } else { "" };
+            let slashes = if text.contains("//") { "//" } else { "" };
+            format!("{scheme}{slashes}{host}{slash}{path}")
+        }
+        _ => text.to_owned(),
+    }
 }
 
 impl Place {
@@ -316,5 +330,26 @@ mod tests {
             assert!(error.contains("rclone:REMOTE:PATH"), "{text}: {error}");
             assert!(!error.contains('\n'), "{error}");
         }
+    }
+
+    #[test]
+    fn what_is_no_place_is_shown_without_a_password() {
+        for text in [
+            "HTTPS://user:sekret@host/y",
+            "http://user:sekret@host",
+            "https:user:sekret@host/y",
+            "s3://user:sekret@host/y",
+            "rsync://user:sekret@host/module/y",
+            "user:sekret@host:/y",
+            "rclone:user:sekret@host/\u{7}",
+        ] {
+            let said = Place::parse(text).unwrap_err().to_string();
+            assert!(
+                !said.contains("sekret") && said.contains("host"),
+                "{text}: {said}"
+            );
+        }
+        let said = Place::parse("user@host:").unwrap_err().to_string();
+        assert!(said.contains("`user@host:`"), "{said}");
     }
 }

@@ -224,7 +224,8 @@ struct Spy {
 }
 
 impl Spy {
-    fn new() -> Self {
+    /// Of the processes that have `mark` in their variables: those of other tests have the same token.
+    fn new(mark: &'static str) -> Self {
         let over = Arc::new(AtomicBool::new(false));
         let end = Arc::clone(&over);
         let thread = std::thread::spawn(move || {
@@ -232,17 +233,16 @@ impl Spy {
             while !end.load(Ordering::SeqCst) {
                 for entry in fs::read_dir("/proc").unwrap().flatten() {
                     let path = entry.path();
-                    let has = |name: &str| {
+                    let has = |name: &str, what: &str| {
                         let text = fs::read(path.join(name)).unwrap_or_default();
-                        text.windows(TOKEN.len())
-                            .any(|part| part == TOKEN.as_bytes())
+                        text.windows(what.len()).any(|part| part == what.as_bytes())
                     };
                     let name = fs::read_to_string(path.join("comm")).unwrap_or_default();
                     let name = name.trim();
-                    if has("cmdline") {
+                    if has("cmdline", TOKEN) {
                         seen.insert(format!("in the arguments of {name}"));
                     }
-                    if has("environ") {
+                    if has("environ", TOKEN) && has("environ", mark) {
                         seen.insert(name.to_owned());
                     }
                 }
@@ -266,7 +266,8 @@ impl Spy {
 fn only_the_programs_of_the_forge_have_the_token_and_nothing_shows_it() {
     let publisher = Publisher::new();
     let github = &publisher.github;
-    let spy = Spy::new();
+    let mark = "spied=of-the-one-that-is-looked-at";
+    let spy = Spy::new(mark);
     // Whatever they would be told to say of what they send.
     let mut command = publisher.command(0, &[]);
     for (name, value) in [
@@ -276,6 +277,7 @@ fn only_the_programs_of_the_forge_have_the_token_and_nothing_shows_it() {
         ("GIT_TRACE_REDACT", "0"),
         ("GIT_CURL_VERBOSE", "1"),
         ("GIT_TRACE", "1"),
+        ("spied", "of-the-one-that-is-looked-at"),
     ] {
         command.env(name, value);
     }

@@ -395,6 +395,9 @@ fn who_is_ended_while_it_is_verified_says_what_is_published_and_leaves_nobody_ve
     let to = to.to_str().unwrap();
     let user = User::new();
     let (home, target) = (&user.home, user.target.to_str().unwrap());
+    // What it would be installed on: without, nothing would be sent.
+    let ran = run(&mut home.command(&["lock", "--target", target]));
+    assert_eq!(ran.code, 0, "{ran:?}");
     for signal in [Signal::INT, Signal::TERM, Signal::KILL] {
         let more = ["--check", "install", "--url", &url, "--target", target];
         // It is published each time: the first fetch of `verify` takes long.

@@ -125,19 +125,22 @@ pub fn look(
         Err(why) => Seen::NotLooked(why.to_owned()),
         Ok(url) => {
             let url = format!("{}{below}", url.trim_end_matches('/'));
+            // What is shown has no password in it.
+            let shown =
+                Location::parse(&url).map_or_else(|error| error.to_string(), |url| url.to_string());
             match patiently(destination.patience(), || {
                 whole(&url, source, own, destination)
             })? {
                 Ok(without_dnf) => match installs::installs(arguments, &url, source)? {
                     Ok(()) => Seen::Whole {
-                        url,
+                        url: shown,
                         without_dnf,
                         check: arguments.check,
                     },
-                    Err(why) => Seen::Broken { url, why },
+                    Err(why) => Seen::Broken { url: shown, why },
                 },
                 Err(error) => Seen::Broken {
-                    url,
+                    url: shown,
                     why: without_advice(&error),
                 },
             }

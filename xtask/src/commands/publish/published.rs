@@ -132,6 +132,9 @@ pub fn look(destination: &dyn Destination, scratch: &Path) -> anyhow::Result<See
             seen.state.published = Some(release);
         }
         seen.told = Some(read);
+    } else {
+        // Folders of releases without anything that leads to one: which of them clients read before, nobody can tell.
+        seen.state.all_stay = true;
     }
     if let Some((folder, id)) = staged {
         let (read, release) = release(&there.join(&folder), &seen.state.sums)?;
