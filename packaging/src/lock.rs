@@ -31,14 +31,25 @@ const LARGEST: u64 = 64 << 20;
 /// The text in front of every lock.
 const HEADER: &str = "# Made by `cargo xtask lock`: what exactly this target is built from.\n\n";
 
+/// The target whose lock is at `path`, as the command line names it: a site's own has its lock beside it.
+fn target_of(path: &Path) -> String {
+    let text = path.display().to_string();
+    if let Some(beside) = text.strip_suffix(".lock.toml") {
+        return format!("{beside}.toml");
+    }
+    let name = path.file_stem().unwrap_or_default();
+    name.display().to_string()
+}
+
 /// A lock that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
     #[error(
-        "{} cannot be used as a lock: {message}\nwrite a new one with `cargo xtask lock --update`",
-        path.display()
+        "{} cannot be used as a lock: {message}{}",
+        path.display(),
+        help!("write a new one with `cargo xtask lock --update --target {}`", target_of(path))
     )]
     Malformed { path: PathBuf, message: String },
     #[error(

@@ -101,6 +101,10 @@ fn place(named: &str) -> anyhow::Result<Box<dyn Place>> {
                 ))
                 .into());
             }
+            // One that is made here would be a mistyped name, found when all is built.
+            if !path.is_dir() {
+                return Err(bad(&format!("{} is no folder", path.display())).into());
+            }
             Box::new(Folder(path))
         }
         publishing::Place::Store { remote, s3 } => Box::new(Objects { remote, s3, shown }),

@@ -53,7 +53,14 @@ fn against(
     expected: &Expected,
 ) -> anyhow::Result<Vec<String>> {
     let mut found = Vec::new();
-    found.extend(targets_contradict(&before.manifest.target, &manifest.target).map(|it| it.what));
+    let (own, served) = (&before.manifest.target, &manifest.target);
+    if targets_contradict(own, served).is_some() {
+        found.push(format!(
+            "what is there is of the target `{}`, and what is served of `{}`",
+            own.escape_debug(),
+            served.escape_debug()
+        ));
+    }
     found.extend(other_signer(before, tree, expected)?);
     if !found.is_empty() {
         return Ok(found);
