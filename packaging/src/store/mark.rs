@@ -22,6 +22,8 @@ const TEXT: &str = "store of lustre-repo, format 1\n\
 
 /// Where in a store the one of a second build is.
 const SECOND: &str = "second/store";
+/// What that build puts out.
+const SECOND_OUTPUT: &str = "second/dist";
 
 /// What a folder is, as far as a store goes.
 #[derive(Debug, PartialEq, Eq)]
@@ -105,14 +107,15 @@ fn no_links(root: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// The store that `path` is in, whether it is there or not: what is put there is removed with what the store does not know.
+/// The store that `path` is in, whether it is there or not: what is put there is removed with what the store does not know. What a second
+/// build puts out there is to go with it.
 pub fn store_around(path: &Path) -> Result<Option<PathBuf>, Error> {
     let Ok(full) = place::real(path) else {
         return Ok(None);
     };
-    let marked = full
-        .ancestors()
-        .skip(1)
+    let above = full.ancestors().skip(1);
+    let marked = above
+        .filter(|above| full.strip_prefix(above) != Ok(Path::new(SECOND_OUTPUT)))
         .map(|above| Ok((above, is_marked(above)?)));
     let marked: Result<Vec<(&Path, bool)>, Error> = marked.collect();
     let found = marked?.into_iter().find(|(_, marked)| *marked);
@@ -313,6 +316,23 @@ mod tests {
                 matches!(&error, Error::Link { path } if *path == link),
                 "{folder}: {error}"
             );
+        }
+    }
+
+    #[test]
+    fn a_second_build_puts_out_beside_its_store_and_nothing_else_is_put_there() {
+        let dir = tempfile::tempdir().unwrap();
+        make(dir.path()).unwrap();
+        let around = |path: &str| store_around(&dir.path().join(path)).unwrap();
+        assert_eq!(around("second/dist"), None);
+        for path in [
+            "second",
+            "second/other",
+            "second/dist/inner",
+            "dist",
+            "tmp/second/dist",
+        ] {
+            assert!(around(path).is_some(), "{path}");
         }
     }
 
