@@ -29,7 +29,12 @@ fn what_cannot_be_trusted_or_reached_is_refused_before_anything_is_done() {
     let (home, secret, public) = with_key();
     let build = |more: &[&str]| home.run(&[&["build"][..], more].concat());
     refused(&build(&["--push"]), &["--push", "--store-remote URL"]);
-    let remote = ["--store-remote", "/srv/shared"];
+    let shared = home.path().join("shared");
+    let shared = shared.to_str().unwrap();
+    let remote = ["--store-remote", shared];
+    // A mistyped one is not found when everything is built.
+    refused(&build(&remote), &["is no folder", "give a folder"]);
+    fs::create_dir(shared).unwrap();
     refused(&build(&remote), &["no key is named", "--store-key FILE"]);
     let with = |more: &[&str]| build(&[&remote[..], more].concat());
     refused(
@@ -75,13 +80,15 @@ fn variables_and_defaults_name_it_as_the_line_does() {
     };
     let remote = ("LUSTRE_REPO_STORE_REMOTE", "host:path");
     refused(&build(&[remote]), &["`host:path` is a place for rsync"]);
-    let remote = ("LUSTRE_REPO_STORE_REMOTE", "/srv/shared");
+    let shared = home.path().join("shared");
+    fs::create_dir(&shared).unwrap();
+    let remote = ("LUSTRE_REPO_STORE_REMOTE", shared.to_str().unwrap());
     refused(&build(&[remote]), &["no key is named"]);
     let none = ("LUSTRE_REPO_STORE_KEY_FILE", "/no/such/key");
     let ran = build(&[remote, none]);
     assert!(ran.stderr.contains("--store-key /no/such/key"), "{ran:?}");
     let folder = home.path().join(".config/lustre-repo");
-    fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(folder.join("shared")).unwrap();
     let defaults = |text: &str| fs::write(folder.join("config.toml"), text).unwrap();
     defaults("store-remote = 'rsync://host/m'\n");
     refused(&build(&[]), &["rsync://host/m"]);
