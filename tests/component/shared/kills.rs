@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use lustre_packaging::shared::{Folder, Web};
 use lustre_repo_tests::http::{Fault, Server};
+use rustix::process::{Pid, Signal, kill_process};
 
 use super::{Builder, SIZE, archive, entry, filled, key, reads};
 
@@ -38,6 +39,23 @@ pub fn ended(child: Child) -> String {
     let ended = child.wait_with_output().unwrap();
     assert!(ended.status.success(), "{ended:?}");
     String::from_utf8(ended.stdout).unwrap()
+}
+
+/// Kills the programs that were told of `folder`; gives whether there were any.
+fn kill_those_of(folder: &Path) -> bool {
+    let folder = folder.to_str().unwrap().as_bytes();
+    let of = |one: &fs::DirEntry| {
+        let line = fs::read(one.path().join("cmdline")).unwrap_or_default();
+        line.windows(folder.len()).any(|part| part == folder)
+    };
+    let all = fs::read_dir("/proc").unwrap().flatten().filter(of);
+    let ids = all.filter_map(|one| Pid::from_raw(one.file_name().to_str()?.parse().ok()?));
+    let ids: Vec<Pid> = ids.collect();
+    for id in &ids {
+        // It may have ended by now.
+        let _ = kill_process(*id, Signal::KILL);
+    }
+    !ids.is_empty()
 }
 
 fn wait_for(what: &str, is: impl Fn() -> bool) {
@@ -124,6 +142,8 @@ fn who_is_killed_while_fetching_goes_on_where_it_was() {
     });
     running.kill().unwrap();
     running.wait().unwrap();
+    // What it had started goes on, and what both write would be refused: a failure of power ends all of it.
+    wait_for("what was started goes on", || !kill_those_of(folder.path()));
     server.requests();
     let again = start(folder.path(), &server.url(""), SIZE, false);
     assert_eq!(ended(again), "1 1 0\n");
