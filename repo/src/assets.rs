@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
-use lustre_files::help;
+use lustre_files::{help, shown_url};
 use serde::{Deserialize, Serialize};
 
 use crate::json_file;
@@ -38,7 +38,7 @@ const WHAT: &str = "list of assets";
 pub enum Error {
     #[error(
         "the URL `{}` of the assets {what}{}",
-        url.escape_debug(),
+        shown_url(url),
         help!("set the target's `assets_url` to https://github.com/OWNER/NAME/releases/download, or leave it out")
     )]
     Url { url: String, what: &'static str },
@@ -158,25 +158,7 @@ impl Assets {
 
     /// Reads and checks the list of the repository at `repository_root`, if its target has one.
     pub fn read(repository_root: &Path) -> Result<Option<Self>, json_file::Error> {
-        let path = repository_root.join(FILE);
-        let there = lustre_files::if_there(std::fs::symlink_metadata(&path));
-        let there = there.map_err(|source| json_file::Error::Read {
-            what: WHAT,
-            path: path.clone(),
-            source,
-        })?;
-        if there.is_none() {
-            return Ok(None);
-        }
-        let assets: Self = json_file::read(WHAT, &path, FORMAT)?;
-        match assets.wrong() {
-            None => Ok(Some(assets)),
-            Some(why) => Err(json_file::Error::Wrong {
-                what: WHAT,
-                path,
-                why,
-            }),
-        }
+        json_file::read_if_there(WHAT, &repository_root.join(FILE), FORMAT, Self::wrong)
     }
 
     /// Of a text.
@@ -554,6 +536,7 @@ mod tests {
         ] {
             let error = checked_url(url).unwrap_err().to_string();
             assert!(error.contains(word), "{url}: {error}");
+            assert!(!error.contains("secret"), "{error}");
         }
         let error = Assets::of("t", "x", 1, [], &[]).unwrap_err();
         assert!(matches!(error, Error::Url { .. }), "{error}");

@@ -101,25 +101,7 @@ pub struct Dropped {
 impl History {
     /// Reads and checks the list of the repository at `repository_root`. Repositories of earlier versions of the tool have none.
     pub fn read(repository_root: &Path) -> Result<Option<Self>, Error> {
-        let path = repository_root.join(FILE);
-        let there = lustre_files::if_there(std::fs::symlink_metadata(&path));
-        let there = there.map_err(|source| Error::Read {
-            what: WHAT,
-            path: path.clone(),
-            source,
-        })?;
-        if there.is_none() {
-            return Ok(None);
-        }
-        let history: Self = json_file::read(WHAT, &path, FORMAT)?;
-        match history.wrong() {
-            None => Ok(Some(history)),
-            Some(why) => Err(Error::Wrong {
-                what: WHAT,
-                path,
-                why,
-            }),
-        }
+        json_file::read_if_there(WHAT, &repository_root.join(FILE), FORMAT, Self::wrong)
     }
 
     /// Of a text.

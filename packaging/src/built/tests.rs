@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::json_index::JsonIndex as _;
 use crate::store::{Digest, StageDir, StageRecord, Store};
 
 struct World {

@@ -10,6 +10,7 @@ use lustre_files::{Advised, PathError};
 
 use super::Error;
 use super::index::{INDEX, Index, Listed, MadeOf, read};
+use crate::json_index::JsonIndex as _;
 use crate::process::{self, room};
 use crate::store::{Digest, EntryKind, StageDir};
 

@@ -11,6 +11,7 @@ use tar::Header;
 use super::Error;
 use super::archive::{BLOCK, END, header, padded};
 use super::index::{INDEX, Index, Kind, LARGEST_INDEX, LARGEST_LOCK, LOCK, Member, OF_SITE, pack};
+use crate::json_index::JsonIndex as _;
 use crate::lock::Lock;
 use crate::process;
 use crate::source::{self, Locked, Packed};

@@ -9,6 +9,7 @@ use tar::{EntryType, Header};
 use super::archive::{BLOCK, header, padded};
 use super::index::{INDEX, Index, Kind, LOCK, Member, Provenance};
 use super::*;
+use crate::json_index::JsonIndex as _;
 use crate::lock::{FilePin, Lock, PackagePin};
 use crate::store::{Digest, Store};
 

@@ -9,6 +9,7 @@ use super::index::{
     INDEX, Index, Kind, LARGEST_OF_SITE, LOCK, Member, OF_SITE, Provenance, pack, pinned,
 };
 use super::{Archive, Error, Written};
+use crate::json_index::JsonIndex as _;
 use crate::lock::Lock;
 use crate::source::{self, Locked, Packed};
 use crate::store::{Digest, Store};

@@ -7,6 +7,8 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lustre_files::shown_url;
+
 use super::keys::Key;
 use super::modules::module_streams;
 use super::{Elsewhere, Error, at};
@@ -91,7 +93,7 @@ fn fetched(
         for (file, path, from) in files {
             let failed = |why: String| Error::Metadata {
                 repository: repository.id.clone(),
-                url: url::shown(&from),
+                url: shown_url(&from),
                 why,
             };
             if file.kind == UPDATEINFO {
@@ -152,7 +154,7 @@ fn found(
             Ok(files) => return Ok((location, files)),
             Err(error @ Error::Source(source::Error::Interrupted { .. })) => return Err(error),
             Err(error) => failed.push(Elsewhere {
-                url: url::shown(&location),
+                url: shown_url(&location),
                 error,
             }),
         }
@@ -211,7 +213,7 @@ fn once(
     };
     let failed = |url: &str, why: String| Error::Metadata {
         repository: repository.id.clone(),
-        url: url::shown(url),
+        url: shown_url(url),
         why,
     };
     let files = files_of(&repomd, wanted).map_err(|why| failed(&place, why))?;
@@ -266,7 +268,7 @@ fn repomd(
             if source.is_gone() {
                 Error::Unsigned {
                     repository: repository.id.clone(),
-                    url: url::shown(place),
+                    url: shown_url(place),
                     source: Box::new(source),
                 }
             } else {
@@ -281,7 +283,7 @@ fn repomd(
         .collect();
     sign::verify_detached(&text, &signature, &armored).map_err(|source| Error::Signature {
         repository: repository.id.clone(),
-        url: url::shown(place),
+        url: shown_url(place),
         key: named.join("` or `"),
         source: Box::new(source),
     })?;

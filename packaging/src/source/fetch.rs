@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lustre_files::{Advised, advised};
+use lustre_files::{Advised, advised, shown_url};
 
 use super::git_command::Git;
 use super::replace::rewrite;
@@ -178,7 +178,7 @@ impl<'s> Fetcher<'s> {
             let path =
                 self.downloader
                     .file(name, std::slice::from_ref(&url), sha256, Some(*size))?;
-            if let Err(error) = keys.check_package(name, &path, &url::shown(&url)) {
+            if let Err(error) = keys.check_package(name, &path, &shown_url(&url)) {
                 // What is in the store has been checked: this has not.
                 fs::remove_file(&path).map_err(|source| PathError::new("remove", &path, source))?;
                 return Err(error);
@@ -254,7 +254,7 @@ impl<'s> Fetcher<'s> {
         match (found, &source.rev) {
             (Some(found), Some(rev)) if found != *rev => Err(Error::TagMoved {
                 source_name: name.to_owned(),
-                url: url::shown(&source.url),
+                url: shown_url(&source.url),
                 tag: source.tag.clone().unwrap_or_default(),
                 locked: rev.clone(),
                 found,
@@ -296,7 +296,7 @@ impl<'s> Fetcher<'s> {
                 if found != commit {
                     return Err(Error::TagMoved {
                         source_name: name.to_owned(),
-                        url: url::shown(url),
+                        url: shown_url(url),
                         tag: tag.to_owned(),
                         locked: commit.to_owned(),
                         found,
@@ -308,7 +308,7 @@ impl<'s> Fetcher<'s> {
             if git.commit(&mirror, commit)?.is_none() {
                 return Err(Error::NoRevision {
                     source_name: name.to_owned(),
-                    repository: url::shown(url),
+                    repository: shown_url(url),
                     what: format!("commit {commit}"),
                     hint: format!("give a clone that has it: --source {name}=PATH"),
                 });
@@ -373,7 +373,7 @@ pub(super) fn invalid(name: &str, why: impl Into<Advised>) -> Error {
 pub(super) fn offline(name: &str, location: &str, what: &str) -> Error {
     Error::Offline {
         source_name: name.to_owned(),
-        what: format!("{what} of {}", url::shown(location)),
+        what: format!("{what} of {}", shown_url(location)),
     }
 }
 

@@ -1,6 +1,5 @@
 //! `cargo xtask bench`: the tool beside the bare tools. What measures is `tests/bench`, which cargo builds as it has built this.
 
-use std::os::unix::process::CommandExt;
 use std::path::absolute;
 
 use anyhow::{Context as _, bail};
@@ -32,11 +31,8 @@ pub fn run(arguments: &BenchArgs) -> anyhow::Result<Outcome> {
         arguments.setup,
         &mut |text| ui::say(text),
     )?;
-    let mut command = process::command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = called::cargo(&checkout);
     command
-        // A group of its own, so that all of it ends when we are told to.
-        .process_group(0)
-        .current_dir(&checkout)
         .args(["run", "--quiet", "--package", "lustre-repo-tests"])
         .args(["--bin", "bench", "--"])
         .args(&arguments.names)

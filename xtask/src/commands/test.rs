@@ -2,7 +2,6 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -64,13 +63,9 @@ pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
     let mut total = Counts::default();
     let mut failed = false;
     for run in RUNS {
-        let mut command =
-            process::command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut command = called::cargo(&checkout);
         command
             .env("TMPDIR", scratch.path())
-            // A group of their own, so that all of them end when we are told to.
-            .process_group(0)
-            .current_dir(&checkout)
             .arg("test")
             .args(run)
             .args(&arguments.arguments);

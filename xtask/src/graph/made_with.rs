@@ -10,6 +10,7 @@ use lustre_repository::sbom::{Crate, MadeWith, Patch};
 use serde::Deserialize;
 
 use super::inputs::BuildGraph;
+use super::name;
 use super::shape::built;
 
 /// What the tool was built of.
@@ -36,15 +37,15 @@ impl BuildGraph<'_> {
     /// The folders of our changes to what the stage `stage` builds.
     fn folders(&self, stage: &str) -> Result<BTreeSet<PathBuf>, Failure> {
         let overlay = match stage {
-            "kernel" => Some(self.kernel_overlay()?),
-            "lustre" => {
+            name::KERNEL => Some(self.kernel_overlay()?),
+            name::LUSTRE => {
                 let wanted = &self.target.lustre;
                 let overlay = wanted.overlay.as_ref();
                 overlay
                     .map(|folder| self.overlay(folder, &wanted.options))
                     .transpose()?
             }
-            "e2fsprogs" => {
+            name::E2FSPROGS => {
                 let folder = self.target.folder(&self.specs, &self.target.e2fsprogs.spec);
                 return Ok([folder].into());
             }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow, bail};
 use clap::ValueEnum as _;
 use clap::builder::PossibleValue;
-use lustre_files::{advised, apart};
+use lustre_files::{advised, apart, shown_url};
 use lustre_packaging::host;
 use lustre_packaging::process;
 use lustre_packaging::sign::PublicKey;
@@ -125,9 +125,7 @@ pub fn look(
         Err(why) => Seen::NotLooked(why.to_owned()),
         Ok(url) => {
             let url = format!("{}{below}", url.trim_end_matches('/'));
-            // What is shown has no password in it.
-            let shown =
-                Location::parse(&url).map_or_else(|error| error.to_string(), |url| url.to_string());
+            let shown = shown_url(&url);
             match patiently(destination.patience(), || {
                 whole(&url, source, own, destination)
             })? {
@@ -140,8 +138,9 @@ pub fn look(
                     Err(why) => Seen::Broken { url: shown, why },
                 },
                 Err(error) => Seen::Broken {
+                    // What dnf says quotes the URL that it was given.
+                    why: without_advice(&error).replace(&url, &shown),
                     url: shown,
-                    why: without_advice(&error),
                 },
             }
         }
