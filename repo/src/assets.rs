@@ -56,7 +56,7 @@ pub enum Error {
         /// That of another.
         second: String,
     },
-    #[error("the list of assets would not be one: {0}")]
+    #[error("the list of assets would be invalid: {0}")]
     Wrong(String),
 }
 
@@ -101,7 +101,7 @@ impl Asset {
 
 /// A package of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placed {
+pub struct PackageFile {
     /// Relative to the repository's root.
     pub path: String,
     /// The SHA-256 of the file.
@@ -116,7 +116,7 @@ impl Assets {
         target: &str,
         url: &str,
         time: u64,
-        packages: impl IntoIterator<Item = Placed>,
+        packages: impl IntoIterator<Item = PackageFile>,
         before: &[Asset],
     ) -> Result<Self, Error> {
         let url = checked_url(url)?;
@@ -393,8 +393,8 @@ mod tests {
 
     const URL: &str = "https://github.com/site/lustre/releases/download";
 
-    fn placed(path: &str, digit: &str) -> Placed {
-        Placed {
+    fn placed(path: &str, digit: &str) -> PackageFile {
+        PackageFile {
             path: path.to_owned(),
             sha256: digit.repeat(64),
             size: 7,

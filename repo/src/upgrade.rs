@@ -9,10 +9,10 @@ use std::path::Path;
 
 use crate::history::{History, Set, SetPackage};
 use crate::layout::Kind;
+use crate::program_output::ProgramOutput;
 use crate::proof::{Check, Verdict};
 use crate::release::parts;
 use crate::release_package;
-use crate::said::Said;
 use crate::scriptlets;
 
 /// The check of the way forward.
@@ -50,7 +50,7 @@ pub trait Server {
     fn dnf(&self, arguments: &[&str]) -> Result<String, String>;
 
     /// Runs its rpm, which may fail.
-    fn rpm(&self, arguments: &[&str]) -> Result<Said, String>;
+    fn rpm(&self, arguments: &[&str]) -> Result<ProgramOutput, String>;
 
     /// The paths of all files below a folder of it; none where there is no such folder.
     fn files(&self, folder: &str) -> Result<Vec<String>, String>;

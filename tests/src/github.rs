@@ -74,7 +74,7 @@ pub struct Release {
 }
 
 #[derive(Default)]
-struct Shared {
+struct ServerState {
     releases: Vec<Release>,
     last_id: u64,
     faults: Vec<(String, String, Fault)>,
@@ -85,7 +85,7 @@ struct Shared {
 }
 
 struct State {
-    shared: Mutex<Shared>,
+    shared: Mutex<ServerState>,
     ended: AtomicBool,
     folder: tempfile::TempDir,
     /// Where nginx takes TLS for it, and where it serves the pages.
@@ -131,9 +131,9 @@ impl GitHub {
     pub fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let state = Arc::new(State {
-            shared: Mutex::new(Shared {
+            shared: Mutex::new(ServerState {
                 digests: true,
-                ..Shared::default()
+                ..ServerState::default()
             }),
             ended: AtomicBool::new(false),
             folder,
@@ -330,7 +330,7 @@ impl GitHub {
     }
 
     /// Forgets all: what a copy of `of` had is there again.
-    pub fn restore(&self, of: &Kept) {
+    pub fn restore(&self, of: &Snapshot) {
         let name = format!("refs/heads/{BRANCH}");
         match &of.commit {
             Some(commit) => drop(self.state.git(&["update-ref", &name, commit], b"")),
@@ -341,8 +341,8 @@ impl GitHub {
     }
 
     /// What it has now.
-    pub fn keep(&self) -> Kept {
-        Kept {
+    pub fn keep(&self) -> Snapshot {
+        Snapshot {
             commit: self.commit(BRANCH),
             releases: self.releases(),
         }
@@ -351,7 +351,7 @@ impl GitHub {
 
 /// What it had at a time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct Snapshot {
     commit: Option<String>,
     pub releases: Vec<Release>,
 }
@@ -413,7 +413,7 @@ fn git_of(repository: &Path, arguments: &[&str], input: &[u8]) -> Option<String>
 }
 
 impl State {
-    fn shared(&self) -> MutexGuard<'_, Shared> {
+    fn shared(&self) -> MutexGuard<'_, ServerState> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -667,7 +667,7 @@ impl State {
             return Answer::message(401, "Requires authentication");
         }
         let is_upload = request.host.starts_with("uploads.");
-        let parsed = |shared: &mut Shared| -> Result<Value, Answer> {
+        let parsed = |shared: &mut ServerState| -> Result<Value, Answer> {
             let _ = shared;
             serde_json::from_slice(&request.body)
                 .map_err(|_| Answer::message(400, "Problems parsing JSON"))
@@ -936,7 +936,7 @@ impl State {
     }
 }
 
-impl Shared {
+impl ServerState {
     fn id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id

@@ -40,7 +40,7 @@ pub struct MadeOf {
 /// A file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Listed {
+pub struct IndexedFile {
     /// Its path in the folder of its stage.
     pub path: String,
     /// Its size in bytes.
@@ -57,7 +57,7 @@ pub struct Index {
     /// What it was built of.
     pub made_of: MadeOf,
     /// What each stage put out.
-    pub stages: BTreeMap<String, Vec<Listed>>,
+    pub stages: BTreeMap<String, Vec<IndexedFile>>,
 }
 
 /// The index in the file `path`, with the digest of its text; or why it is none.
@@ -75,7 +75,7 @@ impl JsonIndex for Index {
 }
 
 impl Index {
-    pub(super) fn new(made_of: MadeOf, stages: BTreeMap<String, Vec<Listed>>) -> Self {
+    pub(super) fn new(made_of: MadeOf, stages: BTreeMap<String, Vec<IndexedFile>>) -> Self {
         Self {
             format: Self::FORMAT.to_owned(),
             version: Self::VERSION,
@@ -85,9 +85,9 @@ impl Index {
     }
 
     /// Every file with its path in the folder.
-    pub fn files(&self) -> impl Iterator<Item = (String, &Listed)> {
+    pub fn files(&self) -> impl Iterator<Item = (String, &IndexedFile)> {
         self.stages.iter().flat_map(|(stage, files)| {
-            let path = move |file: &Listed| format!("{stage}/{}", file.path);
+            let path = move |file: &IndexedFile| format!("{stage}/{}", file.path);
             files.iter().map(move |file| (path(file), file))
         })
     }

@@ -138,7 +138,7 @@ fn fetched(
 }
 
 /// A file of metadata, its copy in the store, and where it was.
-type Fetched = (MetadataFile, PathBuf, String);
+type FetchedMetadata = (MetadataFile, PathBuf, String);
 
 /// The metadata of `repository` from the first of its places that has it whole.
 fn found(
@@ -147,7 +147,7 @@ fn found(
     repository: &BaseRepository,
     keys: &BTreeMap<String, Key>,
     kinds: &[&str],
-) -> Result<(String, Vec<Fetched>), Error> {
+) -> Result<(String, Vec<FetchedMetadata>), Error> {
     let mut failed: Vec<Elsewhere> = Vec::new();
     for location in distribution.locations(repository)? {
         match settled(downloader, repository, &location, keys, kinds) {
@@ -179,7 +179,7 @@ fn settled(
     location: &str,
     keys: &BTreeMap<String, Key>,
     kinds: &[&str],
-) -> Result<Vec<Fetched>, Error> {
+) -> Result<Vec<FetchedMetadata>, Error> {
     let mut pauses = PAUSES.iter();
     loop {
         match once(downloader, repository, location, keys, kinds) {
@@ -203,7 +203,7 @@ fn once(
     location: &str,
     keys: &BTreeMap<String, Key>,
     kinds: &[&str],
-) -> Result<Vec<Fetched>, Error> {
+) -> Result<Vec<FetchedMetadata>, Error> {
     let place = url::join(&repository.id, location, "repodata/repomd.xml")?;
     let repomd = repomd(downloader, repository, &place, keys)?;
     let wanted = if repository.source {

@@ -9,7 +9,7 @@ use super::git_command::Git;
 use super::replace::rewrite;
 use super::srpm::{Keys, find};
 use super::{
-    ArchiveSource, Content, Downloader, Error, Fetched, GitSource, Location, Locked, Mirror,
+    ArchiveSource, Content, Downloader, Error, FetchedSource, GitSource, Location, Locked, Mirror,
     Override, Progress, Retry, Source, SrpmSource, path, url,
 };
 use crate::store::{PathError, Store, digest_entries};
@@ -65,7 +65,7 @@ impl<'s> Fetcher<'s> {
     }
 
     /// Resolves a source anew (a tag to its commit, a package to its newest version) and fetches it.
-    pub fn lock(&self, name: &str, source: &Source) -> Result<Fetched, Error> {
+    pub fn lock(&self, name: &str, source: &Source) -> Result<FetchedSource, Error> {
         if let Some(fetched) = self.replacement(name, source, None)? {
             return Ok(fetched);
         }
@@ -81,7 +81,12 @@ impl<'s> Fetcher<'s> {
     }
 
     /// Fetches what a lock pins: exactly that, or an error. What is in the store is not fetched again.
-    pub fn fetch(&self, name: &str, source: &Source, locked: &Locked) -> Result<Fetched, Error> {
+    pub fn fetch(
+        &self,
+        name: &str,
+        source: &Source,
+        locked: &Locked,
+    ) -> Result<FetchedSource, Error> {
         if let Some(fetched) = self.replacement(name, source, Some(locked))? {
             return Ok(fetched);
         }
@@ -107,19 +112,26 @@ impl<'s> Fetcher<'s> {
     }
 
     /// As [`Fetcher::fetch`], where it is enough to know what it is: a commit that may not be fetched stays where it is.
-    pub fn pinned(&self, name: &str, source: &Source, locked: &Locked) -> Result<Fetched, Error> {
+    pub fn pinned(
+        &self,
+        name: &str,
+        source: &Source,
+        locked: &Locked,
+    ) -> Result<FetchedSource, Error> {
         match self.fetch(name, source, locked) {
-            Err(Error::Offline { .. }) if matches!(locked, Locked::Git { .. }) => Ok(Fetched {
-                name: name.to_owned(),
-                locked: locked.clone(),
-                content: Content::Elsewhere,
-                replaced: None,
-            }),
+            Err(Error::Offline { .. }) if matches!(locked, Locked::Git { .. }) => {
+                Ok(FetchedSource {
+                    name: name.to_owned(),
+                    locked: locked.clone(),
+                    content: Content::Elsewhere,
+                    replaced: None,
+                })
+            }
             fetched => fetched,
         }
     }
 
-    fn archive(&self, name: &str, source: &ArchiveSource) -> Result<Fetched, Error> {
+    fn archive(&self, name: &str, source: &ArchiveSource) -> Result<FetchedSource, Error> {
         if source.urls.is_empty() {
             return Err(invalid(name, "it has no URL".to_owned()));
         }
@@ -127,7 +139,7 @@ impl<'s> Fetcher<'s> {
             .downloader
             .file(name, &source.urls, &source.sha256, None)?;
         let size = size_of(&path)?;
-        Ok(Fetched {
+        Ok(FetchedSource {
             name: name.to_owned(),
             locked: Locked::Archive {
                 urls: source.urls.clone(),
@@ -139,7 +151,7 @@ impl<'s> Fetcher<'s> {
         })
     }
 
-    fn resolve_srpm(&self, name: &str, source: &SrpmSource) -> Result<Fetched, Error> {
+    fn resolve_srpm(&self, name: &str, source: &SrpmSource) -> Result<FetchedSource, Error> {
         let keys = Keys::read(name, source, &self.options.keys)?;
         let package = find(&self.downloader, name, source, &keys)?;
         let Some(sha256) = package.sha256 else {
@@ -158,7 +170,12 @@ impl<'s> Fetcher<'s> {
         self.srpm(name, source, locked)
     }
 
-    fn srpm(&self, name: &str, source: &SrpmSource, locked: Locked) -> Result<Fetched, Error> {
+    fn srpm(
+        &self,
+        name: &str,
+        source: &SrpmSource,
+        locked: Locked,
+    ) -> Result<FetchedSource, Error> {
         let Locked::Srpm {
             repository,
             href,
@@ -184,7 +201,7 @@ impl<'s> Fetcher<'s> {
                 return Err(error);
             }
         }
-        Ok(Fetched {
+        Ok(FetchedSource {
             name: name.to_owned(),
             content: Content::Srpm(*sha256),
             locked,
@@ -197,9 +214,9 @@ impl<'s> Fetcher<'s> {
         name: &str,
         dir: &Path,
         replaced: Option<Override>,
-    ) -> Result<Fetched, Error> {
+    ) -> Result<FetchedSource, Error> {
         let entries = path::list(self.store, name, dir)?;
-        Ok(Fetched {
+        Ok(FetchedSource {
             name: name.to_owned(),
             locked: Locked::Path {
                 path: dir.to_owned(),
@@ -283,7 +300,7 @@ impl<'s> Fetcher<'s> {
         tag: Option<&str>,
         commit: &str,
         allowed: &[String],
-    ) -> Result<Fetched, Error> {
+    ) -> Result<FetchedSource, Error> {
         let git = Git::new(self.store, name);
         let mut mirror = git.mirror_path(url);
         if git.commit(&mirror, commit)?.is_none() {
@@ -315,7 +332,7 @@ impl<'s> Fetcher<'s> {
             }
         }
         self.commit(name, &git, mirror, commit, allowed)
-            .map(|content| Fetched {
+            .map(|content| FetchedSource {
                 name: name.to_owned(),
                 locked: Locked::Git {
                     url: url.to_owned(),

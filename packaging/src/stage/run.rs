@@ -8,7 +8,7 @@ use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use super::graph::{Error, Event, Failure, Stage, Work, key, ordered};
-use super::remote::{Given, Offer, Remote};
+use super::remote::{Offer, Remote, ShareOutcome};
 use crate::process;
 use crate::store::{Digest, StageDir, StageRecord, StageState, Store, first_difference};
 
@@ -25,7 +25,7 @@ pub struct Options<'r> {
 
 /// What the threads share.
 #[derive(Default)]
-struct Shared {
+struct RunState {
     done: BTreeMap<String, StageDir>,
     /// The stages for which something is being done.
     busy: BTreeSet<String>,
@@ -64,7 +64,7 @@ enum Task {
 }
 
 /// What came of it.
-enum Came {
+enum TaskResult {
     Done(StageDir),
     Seen(Option<Offer>),
     Refused,
@@ -80,7 +80,7 @@ struct Run<'g, 'a> {
     store: &'g Store,
     remote: Option<&'g dyn Remote>,
     tell: &'g (dyn Fn(Event<'_>) + Sync),
-    shared: Mutex<Shared>,
+    shared: Mutex<RunState>,
     changed: Condvar,
 }
 
@@ -278,22 +278,24 @@ impl Run<'_, '_> {
         task: Task,
         outputs: &BTreeMap<String, Digest>,
         needs: &BTreeMap<String, StageDir>,
-    ) -> Result<Came, Error> {
+    ) -> Result<TaskResult, Error> {
         match task {
             Task::Look => self.look(stage, outputs),
             Task::Take(offer) => self.take(stage, outputs, &offer),
-            Task::Make => one(self.again, stage, needs, self.store, self.tell).map(Came::Done),
+            Task::Make => {
+                one(self.again, stage, needs, self.store, self.tell).map(TaskResult::Done)
+            }
             Task::Give(done) => {
                 self.give(&done);
-                Ok(Came::Given)
+                Ok(TaskResult::Given)
             }
         }
     }
 
-    fn came(&self, state: &mut Shared, stage: &Stage<'_>, came: Came) {
+    fn came(&self, state: &mut RunState, stage: &Stage<'_>, came: TaskResult) {
         let name = stage.name.clone();
         match came {
-            Came::Done(done) => {
+            TaskResult::Done(done) => {
                 let offer = state.stands.get(&name).and_then(|it| it.offer.as_ref());
                 // What others made of it is not what is made of it here: neither is what follows.
                 state.stale |= offer.is_some_and(|it| it.digest() != done.record.digest());
@@ -302,32 +304,32 @@ impl Run<'_, '_> {
                 }
                 state.done.insert(name, done);
             }
-            Came::Seen(offer) => {
+            TaskResult::Seen(offer) => {
                 let stand = Stand { offer, make: false };
                 state.stands.insert(name, stand);
             }
-            Came::Refused => {
+            TaskResult::Refused => {
                 state.stands.entry(name).or_default().make = true;
             }
-            Came::Given => {}
+            TaskResult::Given => {}
         }
     }
 
     /// Whether there is nothing left to do.
-    fn over(&self, state: &Shared) -> bool {
+    fn over(&self, state: &RunState) -> bool {
         let done = |name: &&str| state.done.contains_key(*name);
         state.to_give.is_empty() && self.goals.iter().all(done)
     }
 
     /// The digest of what a stage puts out, as far as it is known.
-    fn digest(state: &Shared, name: &str) -> Option<Digest> {
+    fn digest(state: &RunState, name: &str) -> Option<Digest> {
         let done = state.done.get(name).map(|done| done.record.digest());
         let offered = || state.stands.get(name)?.offer.as_ref().map(Offer::digest);
         done.or_else(offered)
     }
 
     /// The digests of what it needs, of those that are known.
-    fn outputs(&self, state: &Shared, stage: &Stage<'_>) -> BTreeMap<String, Digest> {
+    fn outputs(&self, state: &RunState, stage: &Stage<'_>) -> BTreeMap<String, Digest> {
         let needs = stage.needs.iter();
         needs
             .filter_map(|need| Some((need.clone(), Self::digest(state, need)?)))
@@ -335,7 +337,7 @@ impl Run<'_, '_> {
     }
 
     /// What to do next, and for which stage.
-    fn next(&self, state: &Shared) -> Option<(&Stage<'_>, Task)> {
+    fn next(&self, state: &RunState) -> Option<(&Stage<'_>, Task)> {
         let idle = |stage: &&&Stage<'_>| {
             !state.busy.contains(&stage.name) && !state.done.contains_key(&stage.name)
         };
@@ -379,7 +381,7 @@ impl Run<'_, '_> {
     }
 
     /// The stages that have to be there, as far as that can be known yet, beginning at the end.
-    fn wanted<'s>(&'s self, state: &Shared) -> BTreeSet<&'s str> {
+    fn wanted<'s>(&'s self, state: &RunState) -> BTreeSet<&'s str> {
         let mut wanted = BTreeSet::new();
         let mut next = self.goals.clone();
         while let Some(name) = next.pop() {
@@ -404,27 +406,31 @@ impl Run<'_, '_> {
     }
 
     /// Looks whether a stage is in the store, or where others put theirs.
-    fn look(&self, stage: &Stage<'_>, outputs: &BTreeMap<String, Digest>) -> Result<Came, Error> {
+    fn look(
+        &self,
+        stage: &Stage<'_>,
+        outputs: &BTreeMap<String, Digest>,
+    ) -> Result<TaskResult, Error> {
         let (key, _) = key(stage, outputs);
         if is_made_again(self.again, stage) {
-            return Ok(Came::Refused);
+            return Ok(TaskResult::Refused);
         }
         if let StageState::Done(done) = self.store.stages().state(&stage.name, &key) {
             (self.tell)(Event::Cached {
                 stage: &stage.name,
                 folder: &done.path,
             });
-            return Ok(Came::Done(*done));
+            return Ok(TaskResult::Done(*done));
         }
         let Some(remote) = self.remote else {
-            return Ok(Came::Seen(None));
+            return Ok(TaskResult::Seen(None));
         };
         match remote.look(&stage.name, &key) {
-            Ok(offer) => Ok(Came::Seen(offer)),
+            Ok(offer) => Ok(TaskResult::Seen(offer)),
             Err(_) if process::interrupted() => Err(Error::Interrupted),
             Err(why) => {
                 self.not_taken(stage, &*why);
-                Ok(Came::Refused)
+                Ok(TaskResult::Refused)
             }
         }
     }
@@ -442,9 +448,9 @@ impl Run<'_, '_> {
         stage: &Stage<'_>,
         outputs: &BTreeMap<String, Digest>,
         offer: &Offer,
-    ) -> Result<Came, Error> {
+    ) -> Result<TaskResult, Error> {
         let Some(remote) = self.remote else {
-            return Ok(Came::Refused);
+            return Ok(TaskResult::Refused);
         };
         let clock = Instant::now();
         let (key, inputs) = key(stage, outputs);
@@ -465,7 +471,7 @@ impl Run<'_, '_> {
         }
         if let Err(why) = taken {
             self.not_taken(stage, &*why);
-            return Ok(Came::Refused);
+            return Ok(TaskResult::Refused);
         }
         let record = StageRecord {
             name: stage.name.clone(),
@@ -486,7 +492,7 @@ impl Run<'_, '_> {
             taken: &offer.taken,
             took: clock.elapsed(),
         });
-        Ok(Came::Done(done))
+        Ok(TaskResult::Done(done))
     }
 
     /// Gives a finished stage to others. Where that fails, it is still here.
@@ -494,11 +500,11 @@ impl Run<'_, '_> {
         let stage = done.record.name.as_str();
         let given = self.remote.map(|remote| remote.give(done));
         match given {
-            Some(Ok(Given::Put)) => (self.tell)(Event::Given {
+            Some(Ok(ShareOutcome::Put)) => (self.tell)(Event::Given {
                 stage,
                 without: None,
             }),
-            Some(Ok(Given::Described(why))) => (self.tell)(Event::Given {
+            Some(Ok(ShareOutcome::Described(why))) => (self.tell)(Event::Given {
                 stage,
                 without: Some(&why),
             }),
@@ -506,7 +512,7 @@ impl Run<'_, '_> {
                 stage,
                 why: &why.to_string(),
             }),
-            None | Some(Ok(Given::Kept | Given::Own) | Err(_)) => {}
+            None | Some(Ok(ShareOutcome::Kept | ShareOutcome::Own) | Err(_)) => {}
         }
     }
 }

@@ -34,7 +34,7 @@ pub use report::{Check, FILE, Outcome, Proof, Verdict};
 use std::path::Path;
 use std::thread;
 
-use context::{Context, Sides};
+use context::{CombinedSet, Context};
 
 use crate::json_file;
 
@@ -46,7 +46,7 @@ enum Run {
     /// One that looks at our tree alone.
     Tree(fn(&Context<'_>) -> Verdict),
     /// One that needs the base, too.
-    Sides(fn(&Sides<'_>) -> Verdict),
+    Sides(fn(&CombinedSet<'_>) -> Verdict),
 }
 
 /// The name of the check of which key the packages and the metadata are signed with.

@@ -21,7 +21,7 @@ pub enum Shape {
 
 /// Something at the destination.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum RemoteEntry {
     File {
         /// Its size in bytes.
         size: u64,
@@ -34,11 +34,11 @@ pub enum Found {
 }
 
 /// What is at the destination, by path.
-pub type Listing = BTreeMap<String, Found>;
+pub type Listing = BTreeMap<String, RemoteEntry>;
 
 /// What a listing shows, as far as it is told by names.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum There {
+pub enum RemoteState {
     /// Nothing that clients read, and nothing of somebody else: a first publish may have begun.
     Nothing,
     /// The release of this name, by the link.
@@ -52,36 +52,38 @@ pub enum There {
 }
 
 /// What is there.
-pub fn there(listing: &Listing) -> There {
+pub fn there(listing: &Listing) -> RemoteState {
     match (listing.get(manifest::FILE), listing.get(CURRENT)) {
-        (Some(Found::File { .. }), _) => return There::Plain,
+        (Some(RemoteEntry::File { .. }), _) => return RemoteState::Plain,
         // Whatever became of the link to its manifest: clients come to its metadata by this one.
-        (_, Some(Found::Link(id))) if is_id(id) => return There::Linked(id.clone()),
+        (_, Some(RemoteEntry::Link(id))) if is_id(id) => return RemoteState::Linked(id.clone()),
         _ => {}
     }
     let home = format!("{HOME}/");
     // Folders without anything in them are nobody's: what a file system has at its top, and what a killed run has made.
     let mut outside = listing.iter().filter(|(path, found)| {
-        **found != Found::Folder && *path != HOME && !path.starts_with(&home)
+        **found != RemoteEntry::Folder && *path != HOME && !path.starts_with(&home)
     });
     // What a run begins with is the folder of its release.
     let is_ours = listing.contains_key(CURRENT) || !ids(listing).is_empty();
     if let Some((first, _)) = outside.next()
         && !is_ours
     {
-        return There::Foreign(first.clone());
+        return RemoteState::Foreign(first.clone());
     }
     let trace = listing.iter().find(|(path, found)| is_trace(path, found));
-    trace.map_or(There::Nothing, |(path, _)| There::Untold(path.clone()))
+    trace.map_or(RemoteState::Nothing, |(path, _)| {
+        RemoteState::Untold(path.clone())
+    })
 }
 
 /// Whether clients read a release by this, or read one by it before somebody changed something.
-fn is_trace(path: &str, found: &Found) -> bool {
+fn is_trace(path: &str, found: &RemoteEntry) -> bool {
     let own = [sums::FILE, sums::SIGNATURE, manifest::FILE, assets::FILE];
     path == CURRENT
         || own.contains(&path)
         || is_index_file(path)
-        || *found == Found::Link(link_to(path))
+        || *found == RemoteEntry::Link(link_to(path))
 }
 
 /// The releases that have a folder at the destination.
@@ -128,7 +130,7 @@ pub enum Origin {
 
 /// A file that is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Put {
+pub struct Upload {
     /// Its path at the destination.
     pub path: String,
     /// Where it comes from.
@@ -144,7 +146,7 @@ pub struct Put {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Puts files in their places, each whole or not at all.
-    Put(Vec<Put>),
+    Put(Vec<Upload>),
     /// Makes links, by path; each takes the place of another link in one step.
     Link(BTreeMap<String, String>),
     /// The same where a file or a folder is, of the same content as what the link leads to.
@@ -182,7 +184,7 @@ impl Plan {
             if let Step::Put(puts) = step {
                 puts.retain(|put| {
                     let there = listing.get(&put.path);
-                    !matches!(there, Some(Found::File { sha256, .. }) if sha256.as_ref() == Some(&put.sha256))
+                    !matches!(there, Some(RemoteEntry::File { sha256, .. }) if sha256.as_ref() == Some(&put.sha256))
                 });
             }
         }
@@ -192,7 +194,7 @@ impl Plan {
     }
 
     /// All files that are sent.
-    pub fn sent(&self) -> impl Iterator<Item = &Put> {
+    pub fn sent(&self) -> impl Iterator<Item = &Upload> {
         self.steps.iter().flat_map(|step| match step {
             Step::Put(puts) => puts.as_slice(),
             _ => &[],
@@ -297,7 +299,7 @@ impl<'a> Planning<'a> {
     }
 
     /// What says that the folder of the new release is one, before anything else is sent.
-    pub(super) fn note(&self) -> Vec<Put> {
+    pub(super) fn note(&self) -> Vec<Upload> {
         let new = self.new;
         self.puts(
             |path| (path == sums::FILE).then(|| kept(&new.id, path)),
@@ -316,14 +318,14 @@ impl<'a> Planning<'a> {
     }
 
     /// The packages that take the place of others, and all others.
-    pub(super) fn packages(&self) -> (Vec<Put>, Vec<Put>) {
+    pub(super) fn packages(&self) -> (Vec<Upload>, Vec<Upload>) {
         self.puts(only(is_package), false)
             .into_iter()
             .partition(|put| put.replaces)
     }
 
     /// What is in the folder of the new release but for the note.
-    pub(super) fn inside(&self) -> Vec<Put> {
+    pub(super) fn inside(&self) -> Vec<Upload> {
         let own = |path: &str| {
             let is_own = !is_package(path) && path != sums::FILE;
             is_own.then(|| kept(&self.new.id, path))
@@ -335,14 +337,16 @@ impl<'a> Planning<'a> {
 
     /// The links that are not there, or not so.
     pub(super) fn missing(&self, mut links: BTreeMap<String, String>) -> Step {
-        links.retain(|path, to| self.state.listing.get(path) != Some(&Found::Link(to.clone())));
+        links.retain(|path, to| {
+            self.state.listing.get(path) != Some(&RemoteEntry::Link(to.clone()))
+        });
         Step::Link(links)
     }
 
     fn linked(&self) -> Vec<Step> {
         let new = self.new;
         let listing = &self.state.listing;
-        let is_current = |id: &str| listing.get(CURRENT) == Some(&Found::Link(id.to_owned()));
+        let is_current = |id: &str| listing.get(CURRENT) == Some(&RemoteEntry::Link(id.to_owned()));
         let mut steps = self.first();
         // What was put there by other means gets a folder as all others have, and is read from it before anything changes.
         if let Some(old) = self.before
@@ -380,9 +384,9 @@ impl<'a> Planning<'a> {
         for path in self.entries(new) {
             let to = link_to(path);
             match listing.get(path) {
-                Some(Found::Link(there)) if *there == to => {}
-                None | Some(Found::Link(_)) => drop(free.insert(path.to_owned(), to)),
-                Some(Found::File { .. } | Found::Folder) => {
+                Some(RemoteEntry::Link(there)) if *there == to => {}
+                None | Some(RemoteEntry::Link(_)) => drop(free.insert(path.to_owned(), to)),
+                Some(RemoteEntry::File { .. } | RemoteEntry::Folder) => {
                     drop(taken.insert(path.to_owned(), to));
                 }
             }
@@ -409,13 +413,13 @@ impl<'a> Planning<'a> {
             |path: &str| !is_package(path) && !is_named_by_content(path) && !is_index_file(path);
         // What the sums there say of what keeps its name may not be so: the run that put them may have ended before the index.
         // They come first, so that whoever goes on knows which release that was.
-        let (sums, others): (Vec<Put>, Vec<Put>) = self
+        let (sums, others): (Vec<Upload>, Vec<Upload>) = self
             .puts(|path| plain(path).then(|| path.to_owned()), true)
             .into_iter()
             .partition(|put| put.path == sums::FILE);
         let mut index = self.puts(only(is_index_file), true);
         // Each with its signature behind it, and what servers install from last.
-        let of = |put: &Put| {
+        let of = |put: &Upload| {
             let folders = Kind::ALL.map(|kind| (assets::folder(kind), kind.folder().to_owned()));
             let (with_assets, plain): (Vec<_>, Vec<_>) = folders.into_iter().unzip();
             let mut all = with_assets.iter().chain(&plain);
@@ -437,13 +441,13 @@ impl<'a> Planning<'a> {
     }
 
     /// The files of the release that `place` has a path for and that are not there, or not so; with `all`, those that are there as well.
-    fn puts(&self, place: impl Fn(&str) -> Option<String>, all: bool) -> Vec<Put> {
+    fn puts(&self, place: impl Fn(&str) -> Option<String>, all: bool) -> Vec<Upload> {
         let files = self.new.files.iter();
         let puts = files.filter_map(|file| {
             let path = place(&file.path)?;
             let origin = Origin::Tree(file.path.clone());
             match self.put(path.clone(), origin.clone(), file) {
-                None if all => Some(Put {
+                None if all => Some(Upload {
                     path,
                     origin,
                     size: file.size,
@@ -457,11 +461,11 @@ impl<'a> Planning<'a> {
     }
 
     /// That a file has to be put at `path`; none where it is there.
-    fn put(&self, path: String, origin: Origin, file: &release::File) -> Option<Put> {
+    fn put(&self, path: String, origin: Origin, file: &release::File) -> Option<Upload> {
         let there = self.state.listing.get(&path);
         let replaces = match there {
             None => false,
-            Some(Found::File { size, sha256 }) => {
+            Some(RemoteEntry::File { size, sha256 }) => {
                 let size = file.size.is_none_or(|wanted| wanted == *size);
                 let known = sha256.as_ref().map(|it| *it == file.sha256);
                 if size && known == Some(true) {
@@ -471,7 +475,7 @@ impl<'a> Planning<'a> {
             }
             Some(_) => true,
         };
-        Some(Put {
+        Some(Upload {
             path,
             origin,
             size: file.size,
@@ -481,7 +485,7 @@ impl<'a> Planning<'a> {
     }
 
     /// The metadata of what is replaced, for clients that hold its index: they ask for it where they asked before.
-    fn carried(&self) -> Vec<Put> {
+    fn carried(&self) -> Vec<Upload> {
         let old = self.before.iter().flat_map(|old| &old.files);
         let files = old.filter(|file| is_named_by_content(&file.path));
         let others = files.filter(|file| self.new.file(&file.path).is_none());
@@ -531,7 +535,7 @@ impl<'a> Planning<'a> {
             return Some(&old.id);
         }
         match self.state.listing.get(&kept(&self.new.id, PREVIOUS)) {
-            Some(Found::Link(to)) => to.strip_prefix("../"),
+            Some(RemoteEntry::Link(to)) => to.strip_prefix("../"),
             _ => None,
         }
     }
@@ -587,7 +591,7 @@ impl<'a> Planning<'a> {
         let mut rest: Vec<String> = dropped.iter().map(|id| format!("{HOME}/{id}")).collect();
         let entries = self.entries(self.new);
         let links = listing.iter().filter(|(path, found)| {
-            **found == Found::Link(link_to(path)) && !path.starts_with(HOME)
+            **found == RemoteEntry::Link(link_to(path)) && !path.starts_with(HOME)
         });
         let links = links.map(|(path, _)| path.as_str());
         let old = self.before.iter().flat_map(|old| self.entries(old));
@@ -606,7 +610,7 @@ impl<'a> Planning<'a> {
     pub(super) fn half_made(&self) -> impl Iterator<Item = String> {
         let listing = self.state.listing.iter();
         listing.filter_map(|(path, found)| match found {
-            Found::Link(to) if is_half_made(path, to) => Some(path.clone()),
+            RemoteEntry::Link(to) if is_half_made(path, to) => Some(path.clone()),
             _ => None,
         })
     }

@@ -6,10 +6,10 @@ use anyhow::{Context as _, bail};
 use lustre_files::advised;
 use lustre_packaging::{host, process};
 
-use crate::called;
 use crate::cli::BenchArgs;
 use crate::context;
 use crate::exit::{Outcome, Usage};
+use crate::invocation;
 use crate::place;
 use crate::ui;
 
@@ -18,7 +18,7 @@ const BELOW: i32 = 3;
 
 /// Builds the bench and runs it.
 pub fn run(arguments: &BenchArgs) -> anyhow::Result<Outcome> {
-    let Some(checkout) = called::checkout() else {
+    let Some(checkout) = invocation::checkout() else {
         return Err(Usage::new(advised(
             "the bench is in a checkout of the project",
             "run `cargo xtask bench` there",
@@ -31,7 +31,7 @@ pub fn run(arguments: &BenchArgs) -> anyhow::Result<Outcome> {
         arguments.setup,
         &mut |text| ui::say(text),
     )?;
-    let mut command = called::cargo(&checkout);
+    let mut command = invocation::cargo(&checkout);
     command
         .args(["run", "--quiet", "--package", "lustre-repo-tests"])
         .args(["--bin", "bench", "--"])

@@ -10,9 +10,9 @@ use lustre_files::advised;
 use lustre_packaging::store::remove_tree;
 use lustre_packaging::{host, process};
 
-use crate::called;
 use crate::cli::TestArgs;
 use crate::exit::{Outcome, Usage};
+use crate::invocation;
 use crate::place;
 use crate::ui;
 
@@ -41,7 +41,7 @@ const RUNS: [&[&str]; 2] = [
 
 /// Runs `cargo test` over the workspace and closes with one line that counts all tests.
 pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
-    let Some(checkout) = called::checkout() else {
+    let Some(checkout) = invocation::checkout() else {
         return Err(Usage::new(advised(
             "the tests are in a checkout of the project",
             "run `cargo xtask test` there",
@@ -63,7 +63,7 @@ pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
     let mut total = Counts::default();
     let mut failed = false;
     for run in RUNS {
-        let mut command = called::cargo(&checkout);
+        let mut command = invocation::cargo(&checkout);
         command
             .env("TMPDIR", scratch.path())
             .arg("test")

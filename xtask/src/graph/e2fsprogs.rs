@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lustre_files::advised;
 use lustre_packaging::archive;
 use lustre_packaging::build::{e2fsprogs, rpmbuild};
-use lustre_packaging::source::Fetched;
+use lustre_packaging::source::FetchedSource;
 use lustre_packaging::stage::{Failure, Stage, digest_of};
 use lustre_packaging::store::Store;
 use lustre_packaging::target::E2fsprogs;
@@ -103,7 +103,11 @@ impl BuildGraph<'_> {
 
 /// What the target wants of e2fsprogs, where its source is this tree: the tree's version, and the target's series unless the tree
 /// supports what Lustre needs without it.
-pub fn of_tree(wanted: &E2fsprogs, tree: &Fetched, store: &Store) -> anyhow::Result<E2fsprogs> {
+pub fn of_tree(
+    wanted: &E2fsprogs,
+    tree: &FetchedSource,
+    store: &Store,
+) -> anyhow::Result<E2fsprogs> {
     let text = |file| anyhow::Ok(tree.text(store, file)?.unwrap_or_default());
     let found = e2fsprogs::Tree::read(&text(e2fsprogs::VERSION)?, &text(e2fsprogs::FEATURES)?)?;
     let mut wanted = wanted.clone();

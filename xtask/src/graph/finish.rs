@@ -58,7 +58,7 @@ impl Signing {
 
 /// A signed package, as the stage `sign` records it.
 #[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Signed {
+pub(super) struct SignedEntry {
     pub(super) file: String,
     pub(super) nevra: String,
     pub(super) stage: String,
@@ -150,7 +150,7 @@ impl BuildGraph<'_> {
                 let mut list = Vec::new();
                 for (((_, to), stage), signed) in packages.into_iter().zip(stages).zip(signed) {
                     let file = to.file_name().unwrap_or_default();
-                    list.push(Signed {
+                    list.push(SignedEntry {
                         nevra: nevra_of(&to)?,
                         file: file.to_string_lossy().into_owned(),
                         stage,
@@ -224,7 +224,7 @@ impl BuildGraph<'_> {
         let path = folder.join(SIGNED_LIST);
         let list = lustre_files::read(&path, lustre_files::TEXT)
             .map_err(|error| PathError::new("read", &path, error))?;
-        let list: Vec<Signed> = serde_json::from_slice(&list)?;
+        let list: Vec<SignedEntry> = serde_json::from_slice(&list)?;
         let packages: Vec<Input> = list
             .into_iter()
             .map(|signed| Input {

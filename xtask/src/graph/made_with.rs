@@ -81,11 +81,11 @@ impl BuildGraph<'_> {
 /// A `Cargo.lock`, as far as it is read.
 #[derive(Debug, Deserialize)]
 struct CargoLock {
-    package: Vec<Locked>,
+    package: Vec<LockedCrate>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Locked {
+struct LockedCrate {
     name: String,
     version: String,
     checksum: Option<String>,
@@ -106,7 +106,7 @@ fn own_crates() -> Result<Vec<Crate>, Failure> {
 /// The crates that the tool is built of, itself among them: not those that only its tests use.
 fn crates(lock: &str) -> Result<Vec<Crate>, Failure> {
     let lock: CargoLock = toml::from_str(lock)?;
-    let mut by_name: BTreeMap<&str, Vec<&Locked>> = BTreeMap::new();
+    let mut by_name: BTreeMap<&str, Vec<&LockedCrate>> = BTreeMap::new();
     for one in &lock.package {
         by_name.entry(&one.name).or_default().push(one);
     }

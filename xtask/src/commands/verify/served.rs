@@ -20,7 +20,7 @@ use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Check, Outcome};
 use lustre_repository::{layout, repo_file, sums};
 
-use super::super::proofs::{self, Proved};
+use super::super::proofs::{self, ProofReport};
 use super::expected::Expected;
 use super::{identity, keep};
 use crate::context::{self, Context};
@@ -64,7 +64,7 @@ pub fn url(path: &Path) -> Result<Option<Location>, Usage> {
 }
 
 /// A repository that was fetched.
-pub struct Fetched {
+pub struct FetchedRepository {
     /// The folder that it is in, removed with this.
     _folder: TempDir,
     pub tree: PathBuf,
@@ -73,7 +73,7 @@ pub struct Fetched {
 }
 
 /// What is fetched, and what for.
-pub struct Wanted<'a> {
+pub struct FetchRequest<'a> {
     pub url: &'a Location,
     pub expected: &'a Expected,
     /// The target, if the user named one.
@@ -86,10 +86,10 @@ pub struct Wanted<'a> {
 /// target its signed manifest names, before anything else is fetched.
 pub fn fetch(
     context: &Context,
-    of: &Wanted<'_>,
+    of: &FetchRequest<'_>,
     name: &mut dyn FnMut(&Manifest) -> anyhow::Result<()>,
-) -> anyhow::Result<Result<Fetched, Proved>> {
-    let Wanted {
+) -> anyhow::Result<Result<FetchedRepository, ProofReport>> {
+    let FetchRequest {
         url,
         expected,
         output,
@@ -103,13 +103,13 @@ pub fn fetch(
     let offline = context.arguments.offline;
     let silence = Silence::new(&context.screen);
     let progress = |progress: &Progress| silence.heard(progress);
-    let served = Served {
+    let served = ServedRepository {
         url,
         tree: &tree,
         downloader: Downloader::new(&context.store, offline, &[], Retry::default(), &progress),
     };
     let broken = |target: &str, checks| {
-        let proved = Proved::broken(&tree, target, checks);
+        let proved = ProofReport::broken(&tree, target, checks);
         Ok(Err(proved.seen_at(&tree, &url.to_string())))
     };
     let failed = |findings| check(url, since, findings, "");
@@ -235,7 +235,7 @@ pub fn fetch(
     if served.result != Outcome::Pass {
         return broken(&manifest.target, vec![trusted, served]);
     }
-    let fetched = Fetched {
+    let fetched = FetchedRepository {
         _folder: folder,
         tree,
         check: served,
@@ -368,13 +368,13 @@ fn room(folder: &Path, bytes: u64) -> anyhow::Result<()> {
 }
 
 /// Where a repository is served, and where it is brought to.
-struct Served<'a> {
+struct ServedRepository<'a> {
     url: &'a Location,
     tree: &'a Path,
     downloader: Downloader<'a>,
 }
 
-impl Served<'_> {
+impl ServedRepository<'_> {
     /// Fetches a small file whose digest is not known yet; or gives why what is served is none.
     fn small(&self, file: &str) -> anyhow::Result<Result<(), Refusal>> {
         let location = self.url.join(file)?;
