@@ -5,7 +5,8 @@ use std::fmt;
 
 use lustre_files::help;
 
-use super::plan::{Listing, Plan, RemoteEntry, Step};
+use super::listing::{Listing, RemoteEntry};
+use super::steps::{Plan, Step};
 use crate::assets::Asset;
 
 /// How many bytes the pages of a repository may have in all.
@@ -248,7 +249,7 @@ pub fn uploads<'p>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::plan::{Origin, Upload};
+    use super::super::steps::{Origin, Upload};
     use super::*;
 
     fn package(name: &str, size: u64) -> Asset {

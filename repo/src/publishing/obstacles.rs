@@ -4,9 +4,14 @@ use std::collections::BTreeSet;
 
 use lustre_files::help;
 
-use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE, STAGED, STAGED_ON, STAGING};
-use super::plan::{Listing, Plan, RemoteEntry, State, Step, is_half_made, kept, link_to};
+use super::listing::{Listing, RemoteEntry};
+use super::names::{
+    CURRENT, HOME, PARTIAL, PREVIOUS, PROBE, STAGED, STAGED_ON, STAGING, is_half_made, kept,
+    link_to,
+};
+use super::plan::State;
 use super::release::{Release, entry, is_id, is_named_by_content, is_package, listed, time_of};
+use super::steps::{Plan, Step};
 use crate::layout::Kind;
 use crate::{assets, sums};
 

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lustre_files::help;
 
-use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE, STAGED, STAGED_ON, STAGING};
+use super::listing::{Listing, RemoteEntry};
+use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE, STAGED, STAGED_ON, STAGING, kept};
 use super::obstacles::{own_links, staging_is};
-use super::plan::{
-    Listing, Origin, Plan, Planning, RemoteEntry, Shape, State, Step, Upload, kept, plan,
-};
+use super::plan::{Planning, Shape, State, plan};
 use super::release::{File, Release, is_id, is_package, listed};
+use super::steps::{Origin, Plan, Step, Upload};
 use crate::sums;
 
 /// Why a release cannot be staged.

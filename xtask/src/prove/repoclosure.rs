@@ -109,7 +109,7 @@ fn asks_for_nothing(
 mod tests {
     use super::*;
 
-    fn try_program(requirements: &[&str], more: &[&str], provided: &[&str]) -> Vec<String> {
+    fn judged(requirements: &[&str], more: &[&str], provided: &[&str]) -> Vec<String> {
         let mut lines = vec![
             "package: kernel-core-5.14.0-1.x86_64 from lustre".to_owned(),
             format!("  unresolved deps ({}):", requirements.len()),
