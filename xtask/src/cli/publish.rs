@@ -16,7 +16,7 @@ pub struct PublishArgs {
     /// Repository to publish; defaults to `dist/<target>`.
     #[arg(long, value_name = "DIR")]
     pub from: Option<PathBuf>,
-    /// Publish to TO/staging; clients of TO do not see it until it is promoted.
+    /// Publish to TO/staging, unseen by clients of TO until it is promoted.
     #[arg(long)]
     pub staging: bool,
 }
@@ -33,12 +33,12 @@ pub struct PlaceArgs {
     /// Only list what would be sent, replaced and removed, with sizes.
     #[arg(long)]
     pub dry_run: bool,
-    /// Replace the published repository even if this one is not a later release of it.
+    /// Replace what is published even if this release does not follow it.
     ///
     /// The published one is of another target, newer, signed by another key, or unreadable; or packages contradict it.
     #[arg(long)]
     pub replace_anyway: bool,
-    /// URL at which clients read TO; it is checked after publishing. `none` skips the check.
+    /// URL at which clients read TO, checked afterwards; `none` for no check.
     ///
     /// Defaults to the URL in the repository's manifest, unless that is an example.
     #[arg(long, value_name = "URL")]

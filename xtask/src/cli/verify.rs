@@ -18,7 +18,7 @@ pub struct VerifyArgs {
     /// If it is a URL, all files are fetched as clients see them, and nothing cached on this machine is used.
     #[arg(value_name = "PATH|URL")]
     pub path: Option<PathBuf>,
-    /// Keep the repository that was fetched from the URL in DIR, if all checks pass.
+    /// Keep the repository fetched from the URL in DIR, if all checks pass.
     ///
     /// If DIR is the output of `repo`, the next release keeps its packages. A repository in DIR is only replaced by a later release of
     /// it.
