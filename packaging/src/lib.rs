@@ -16,6 +16,7 @@ pub mod bundle;
 pub mod cpu;
 pub mod glob;
 pub mod host;
+mod json_index;
 pub mod knowledge;
 pub mod lock;
 pub mod needs;

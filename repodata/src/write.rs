@@ -135,12 +135,12 @@ struct Waiting {
 
 /// The same, where threads wait for it to change.
 #[derive(Default)]
-struct Room {
+struct Backlog {
     waiting: Mutex<Waiting>,
     changed: Condvar,
 }
 
-impl Room {
+impl Backlog {
     fn change(&self, how: impl FnOnce(&mut Waiting)) {
         how(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
         self.changed.notify_all();
@@ -156,12 +156,12 @@ impl Room {
 }
 
 /// However the taking ends, or where one of the workers panics, nobody waits for it any more.
-struct Ends<'r> {
-    room: &'r Room,
+struct ReleaseOnDrop<'r> {
+    room: &'r Backlog,
     only_by_panic: bool,
 }
 
-impl Drop for Ends<'_> {
+impl Drop for ReleaseOnDrop<'_> {
     fn drop(&mut self) {
         if !self.only_by_panic || thread::panicking() {
             self.room.change(|waiting| waiting.over = true);
@@ -180,14 +180,14 @@ fn in_order<T: Send>(
     mut take: impl FnMut(T) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let next = AtomicUsize::new(0);
-    let room = Room::default();
+    let room = Backlog::default();
     let (sender, results) = mpsc::channel();
     thread::scope(|scope| {
         for _ in 0..workers.min(MAX_WORKERS).clamp(1, paths.len().max(1)) {
             let sender = sender.clone();
             let (next, work, size, room) = (&next, &work, &size, &room);
             scope.spawn(move || {
-                let _ends = Ends {
+                let _ends = ReleaseOnDrop {
                     room,
                     only_by_panic: true,
                 };
@@ -209,7 +209,7 @@ fn in_order<T: Send>(
                 }
             });
         }
-        let _ends = Ends {
+        let _ends = ReleaseOnDrop {
             room: &room,
             only_by_panic: false,
         };

@@ -8,7 +8,7 @@ use lustre_packaging::shared::{Folder, Keys, Place};
 use lustre_packaging::sign::{DEV_KEY_CREATED, Key};
 use lustre_packaging::store::Store;
 
-use builder::{Ran, graph, run};
+use builder::{RunReport, graph, run};
 
 mod builder;
 mod hostile;
@@ -65,12 +65,12 @@ impl Builder {
     }
 
     /// Builds all.
-    fn run(&self, place: &dyn Place, keys: &Keys) -> Ran {
+    fn run(&self, place: &dyn Place, keys: &Keys) -> RunReport {
         self.run_with(place, keys, "1")
     }
 
     /// The same with another input of the last stage.
-    fn run_with(&self, place: &dyn Place, keys: &Keys, input: &str) -> Ran {
+    fn run_with(&self, place: &dyn Place, keys: &Keys, input: &str) -> RunReport {
         run(&self.store, place, keys, &|made| graph(input, SIZE, made))
     }
 

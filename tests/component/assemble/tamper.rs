@@ -65,10 +65,10 @@ pub fn site_target(folder: &Path, dist: &Path) -> PathBuf {
 }
 
 /// Each of our checks that did not pass, with its result and its words.
-pub type Noticed = BTreeMap<String, (Outcome, String)>;
+pub type FailedChecks = BTreeMap<String, (Outcome, String)>;
 
 /// What `cargo xtask verify` says of the repository to somebody who expects the key: its exit code, and the checks that did not pass.
-pub fn verify(dist: &Path, target: &Path, more: &[&str]) -> (Run, Noticed) {
+pub fn verify(dist: &Path, target: &Path, more: &[&str]) -> (Run, FailedChecks) {
     verify_as(dist, target, more, Home::run)
 }
 
@@ -78,7 +78,7 @@ fn verify_as(
     target: &Path,
     more: &[&str],
     run: impl Fn(&Home, &[&str]) -> Run,
-) -> (Run, Noticed) {
+) -> (Run, FailedChecks) {
     let arguments = [
         "verify",
         "--offline",
@@ -97,7 +97,7 @@ fn verify_as(
     (ran, not_passed(checks))
 }
 
-fn not_passed(checks: Vec<Check>) -> Noticed {
+fn not_passed(checks: Vec<Check>) -> FailedChecks {
     let failed = checks
         .into_iter()
         .filter(|check| check.result != Outcome::Pass);

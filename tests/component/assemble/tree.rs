@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use lustre_packaging::sign::DEV_KEY_FILE;
 use lustre_repo_tests::secret_search::SecretParts;
-use lustre_repository::compat::{Compared, Compat, OWN, Verdict};
+use lustre_repository::compat::{Compat, Ext4Comparison, OWN, Verdict};
 use lustre_repository::layout::Error;
 use lustre_repository::manifest::Manifest;
 
@@ -272,8 +272,8 @@ fn the_table_of_kernels_is_in_the_tree_and_among_its_sums() {
     assert_eq!(
         kernels,
         [
-            ("base", Verdict::DoesNotLoad, Compared::NotNeeded),
-            (OWN, Verdict::Loads, Compared::NotNeeded),
+            ("base", Verdict::DoesNotLoad, Ext4Comparison::NotNeeded),
+            (OWN, Verdict::Loads, Ext4Comparison::NotNeeded),
         ]
     );
     let symbols: Vec<&str> = compat.kernels[0]

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lustre_repository::history::{FORMAT, History, Set, SetPackage, path_of};
+use lustre_repository::program_output::ProgramOutput;
 use lustre_repository::proof::{Check, Outcome};
-use lustre_repository::said::Said;
 use lustre_repository::upgrade::{self, Pair, Server};
 
 use super::clients::Dnf;
@@ -99,9 +99,9 @@ impl Server for Machine<'_> {
         }
     }
 
-    fn rpm(&self, arguments: &[&str]) -> Result<Said, String> {
+    fn rpm(&self, arguments: &[&str]) -> Result<ProgramOutput, String> {
         let done = self.rpm_command("rpm").args(arguments).output().unwrap();
-        Ok(Said::new(done.status, &done.stdout, &done.stderr))
+        Ok(ProgramOutput::new(done.status, &done.stdout, &done.stderr))
     }
 
     fn files(&self, folder: &str) -> Result<Vec<String>, String> {

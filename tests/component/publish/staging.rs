@@ -363,6 +363,9 @@ fn testers_read_what_is_staged_by_the_url_of_the_place() {
         exact(&schema, &serde_json::from_str(&ran.stdout).unwrap(), &[]);
     }
     // Clients that see something else are told.
-    let ran = promote(&home, to, &["--url", &server.url("/elsewhere")]);
+    let url = server.url("/elsewhere");
+    let url = url.replace("http://", "http://me:secret@");
+    let ran = promote(&home, to, &["--url", &url]);
     assert_eq!(ran.code, 3, "{ran:?}");
+    assert!(!ran.stderr.contains("secret"), "{ran:?}");
 }
