@@ -11,6 +11,9 @@ const DEEPEST: usize = 32;
 /// No tag and no text of repodata is longer (bytes): one of either is in memory as a whole.
 const LONGEST: u64 = 16 << 20;
 
+/// No element of repodata has more attributes.
+const MOST_ATTRIBUTES: usize = 16;
+
 /// What takes a document's elements. Reasons for refusing are plain text; [`parse`] adds the place.
 pub(super) trait Elements {
     /// An element starts. The name comes without its prefix.
@@ -178,8 +181,17 @@ impl Attributes<'_> {
         &self,
         mut take: impl FnMut(&str, &str) -> Result<(), String>,
     ) -> Result<(), String> {
-        for attribute in self.0.attributes() {
+        // That no two have one name is seen here, where it needs no memory.
+        let mut seen = [""; MOST_ATTRIBUTES];
+        for (count, attribute) in self.0.attributes().with_checks(false).enumerate() {
             let attribute = attribute.map_err(|error| error.to_string())?;
+            let name = attribute.key.into_inner();
+            if seen[..count.min(MOST_ATTRIBUTES)].contains(&name) {
+                return Err(format!("the attribute `{name}` is there twice"));
+            }
+            *seen.get_mut(count).ok_or_else(|| {
+                format!("an element has more than {MOST_ATTRIBUTES} attributes")
+            })? = name;
             let value = attribute
                 .normalized_value(XmlVersion::Explicit1_0)
                 .map_err(|error| error.to_string())?;
