@@ -225,7 +225,8 @@ impl Elements for Filelists {
             "package" => {
                 let files = self.files.drain(..).collect();
                 let list = self.list.take();
-                self.lists.extend(list.map(|list| FileList { files, ..list }));
+                self.lists
+                    .extend(list.map(|list| FileList { files, ..list }));
             }
             "filelists" => return counted(self.announced, self.lists.len()),
             _ => {}

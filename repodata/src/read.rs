@@ -179,10 +179,14 @@ pub(super) fn opened<T, E: ToString>(
         });
         let mut source = Pieces::new(unpacked);
         let parsed = parse(&mut source).map_err(|fault| Error::malformed(&path, fault));
-        let rest = parsed.is_ok().then(|| io::copy(&mut source, &mut io::sink()));
+        let rest = parsed
+            .is_ok()
+            .then(|| io::copy(&mut source, &mut io::sink()));
         // Whoever unpacks more of what nobody reads, ends.
         drop(source);
-        let checked = unpacking.join().unwrap_or_else(|panic| resume_unwind(panic));
+        let checked = unpacking
+            .join()
+            .unwrap_or_else(|panic| resume_unwind(panic));
         let parsed = parsed?;
         rest.transpose().map_err(tried("read", &path))?;
         Ok::<_, Error>((parsed, checked.size, checked.hasher.finish()))

@@ -364,7 +364,7 @@ mod tests {
 
     fn sample() -> Package {
         let entry = |name: &str, flags, evr: &str| Entry {
-            name: name.to_owned(),
+            name: name.into(),
             flags,
             evr: Evr::parse(evr),
             pre: false,

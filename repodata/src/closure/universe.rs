@@ -320,10 +320,9 @@ impl<'a> Universe<'a> {
             let parts: Vec<_> = parts
                 .map(|members| scope.spawn(|| self.missing_of(members)))
                 .collect();
-            let found = parts.into_iter().flat_map(|part| {
-                part.join()
-                    .unwrap_or_else(|panic| resume_unwind(panic))
-            });
+            let found = parts
+                .into_iter()
+                .flat_map(|part| part.join().unwrap_or_else(|panic| resume_unwind(panic)));
             found.collect()
         })
     }

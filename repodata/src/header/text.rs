@@ -7,7 +7,9 @@ use std::borrow::Cow;
 pub(super) fn to_text<'b>(bytes: &'b [u8], what: &str) -> Result<Cow<'b, str>, String> {
     let is_control = |byte: u8| byte < 32 && !matches!(byte, b'\t' | b'\n' | b'\r');
     // All of them at once, which is quicker than to stop at the first: hardly any text has one.
-    let any = bytes.iter().fold(false, |any, byte| any | is_control(*byte));
+    let any = bytes
+        .iter()
+        .fold(false, |any, byte| any | is_control(*byte));
     if any && let Some(byte) = bytes.iter().find(|byte| is_control(**byte)) {
         return Err(format!(
             "the {what} has the control character 0x{byte:02x}, which XML cannot hold: {}",
