@@ -289,6 +289,7 @@ mod tests {
 
     #[test]
     fn faults_say_where() {
+        let many: String = (0..17).map(|at| format!(" n{at}=''")).collect();
         for (text, expected) in [
             ("", "ends too early (byte 0, in no element)"),
             ("<a><b>x</b>", "ends too early (byte 11, in /a)"),
@@ -297,6 +298,8 @@ mod tests {
             ("<a><b>refused</b></a>", "no (byte 17, in /a/b)"),
             ("<a>&bomb;</a>", "unknown entity `&bomb;`"),
             ("<a><b></a>", "in /a/b"),
+            ("<a b='1' c='' b='2'/>", "`b` is there twice"),
+            (&format!("<a{many}/>"), "more than 16 attributes"),
             (&"<a>".repeat(40), "elements are nested more than 32 deep"),
         ] {
             let fault = log(text).unwrap_err();

@@ -333,3 +333,33 @@ impl Hasher {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parser_that_stops_ends_the_unpacking_and_one_that_reads_little_gets_the_rest_checked() {
+        let text = format!("<a>{}", "x".repeat(8 << 20));
+        let read = |record: &Record, parsed: Result<u8, &'static str>| {
+            opened(Path::new("/"), record, text.as_bytes(), |source| {
+                let mut first = [0; 2];
+                source.read_exact(&mut first).map_err(|_| "nothing")?;
+                parsed
+            })
+            .map_err(|error| error.to_string())
+        };
+        let refused = read(&Record::default(), Err("refused")).unwrap_err();
+        assert!(refused.contains("refused"), "{refused}");
+        assert_eq!(read(&Record::default(), Ok(1)), Ok(1));
+        let mut record = Record {
+            open_size: Some(text.len() as u64 + 1),
+            ..Record::default()
+        };
+        let short = read(&record, Ok(1)).unwrap_err();
+        assert!(short.contains("open size"), "{short}");
+        record.open_size = Some(1 << 20);
+        let long = read(&record, Ok(1)).unwrap_err();
+        assert!(long.contains("more than the limit"), "{long}");
+    }
+}
