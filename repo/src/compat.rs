@@ -324,7 +324,7 @@ mod tests {
     ) -> Package {
         let entries = |all: &[(&str, &str)]| {
             let entry = |(symbol, sum): &(&str, &str)| Entry {
-                name: format!("kernel({symbol})"),
+                name: format!("kernel({symbol})").into(),
                 flags: Some(Flag::Eq),
                 evr: Evr::parse(sum),
                 pre: false,

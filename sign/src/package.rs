@@ -302,49 +302,60 @@ impl<'a> Opened<'a> {
     /// Reads the payload to its end, compares it with its digest and copies it to `output`, whose path is for errors. Gives
     /// the SHA-256 and the size of the whole file.
     ///
-    /// Of a large one, both digests are taken at a time, and a few pieces of it are in memory.
+    /// Of a large one, both digests are taken and it is written at a time, and a few pieces of it are in memory.
     fn stream_payload(
         &mut self,
-        mut output: Option<(&mut dyn Write, &Path)>,
+        mut output: Option<(&mut (dyn Write + Send), &Path)>,
     ) -> Result<(String, u64), Error> {
         let expected = self.payload_digest()?;
         let meta = self.input.get_ref().metadata();
         let is_large = meta.is_ok_and(|meta| meta.len() >= LARGE);
         let mut payload = Sha256::new();
         let mut size = self.headers.bytes().len() as u64;
-        let whole = thread::scope(|scope| {
-            let mut whole = Sha256::new_with_prefix(self.headers.bytes());
-            // In here, so that an error ends who waits for more.
-            let (pieces, more) = sync_channel::<Arc<Vec<u8>>>(PIECES);
-            let beside = is_large.then(|| {
-                let mut whole = whole.clone();
-                scope.spawn(move || {
-                    more.iter().for_each(|piece| whole.update(&*piece));
+        let mut whole = Sha256::new_with_prefix(self.headers.bytes());
+        let mut write = move |piece: &[u8]| match &mut output {
+            Some((output, path)) => output
+                .write_all(piece)
+                .map_err(|error| Error::from(tried("write", *path)(error))),
+            None => Ok(()),
+        };
+        let mut hash = |piece: &[u8]| {
+            payload.update(piece);
+            size += piece.len() as u64;
+        };
+        if is_large {
+            whole = thread::scope(|scope| {
+                // In here, so that an error ends who waits for more.
+                let (to_hash, pieces) = sync_channel::<Arc<Vec<u8>>>(PIECES);
+                let hashing = scope.spawn(move || {
+                    pieces.iter().for_each(|piece| whole.update(&*piece));
                     whole
-                })
-            });
-            loop {
-                let piece = Arc::new(self.chunk()?);
-                if piece.is_empty() {
-                    break;
+                });
+                let (to_write, pieces) = sync_channel::<Arc<Vec<u8>>>(PIECES);
+                let writing =
+                    scope.spawn(move || pieces.iter().try_for_each(|piece| write(&piece)));
+                while let Some(piece) = self.chunk()? {
+                    let piece = Arc::new(piece);
+                    // Who does not take it has failed, which is found below.
+                    let sent = [&to_hash, &to_write].map(|to| to.send(Arc::clone(&piece)));
+                    if sent.iter().any(Result::is_err) {
+                        break;
+                    }
+                    hash(&piece);
                 }
-                match &beside {
-                    // Nobody takes it where the other has panicked, which is found below.
-                    Some(_) => drop(pieces.send(Arc::clone(&piece))),
-                    None => whole.update(&*piece),
-                }
-                payload.update(&*piece);
-                size += piece.len() as u64;
-                if let Some((output, path)) = &mut output {
-                    output.write_all(&piece).map_err(tried("write", *path))?;
-                }
+                drop((to_hash, to_write));
+                let written = writing.join();
+                written.unwrap_or_else(|panic| resume_unwind(panic))?;
+                let whole = hashing.join();
+                Ok::<_, Error>(whole.unwrap_or_else(|panic| resume_unwind(panic)))
+            })?;
+        } else {
+            while let Some(piece) = self.chunk()? {
+                hash(&piece);
+                whole.update(&piece);
+                write(&piece)?;
             }
-            drop(pieces);
-            Ok::<_, Error>(match beside {
-                Some(beside) => beside.join().unwrap_or_else(|panic| resume_unwind(panic)),
-                None => whole,
-            })
-        })?;
+        }
         let actual = hex(&payload.finalize());
         if actual != expected {
             return Err(self.mismatch("payload", expected, actual));
@@ -352,12 +363,12 @@ impl<'a> Opened<'a> {
         Ok((hex(&whole.finalize()), size))
     }
 
-    /// The next piece of the payload, of [`CHUNK`] bytes but for the last; empty at the end.
-    fn chunk(&mut self) -> Result<Vec<u8>, Error> {
+    /// The next piece of the payload, of [`CHUNK`] bytes but for the last; none at the end.
+    fn chunk(&mut self) -> Result<Option<Vec<u8>>, Error> {
         let mut bytes = Vec::with_capacity(CHUNK);
         let read = (&mut self.input).take(CHUNK as u64).read_to_end(&mut bytes);
         read.map_err(tried("read the package", self.path))?;
-        Ok(bytes)
+        Ok((!bytes.is_empty()).then_some(bytes))
     }
 
     /// The payload's SHA-256 as the main header has it.

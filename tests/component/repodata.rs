@@ -271,7 +271,7 @@ fn reading_gives_what_was_written() {
             assert!(
                 requires
                     .lines()
-                    .any(|line| line.trim_end().starts_with(&entry.name)),
+                    .any(|line| line.trim_end().starts_with(entry.name.as_str())),
                 "{entry} in {requires}"
             );
         }

@@ -296,7 +296,7 @@ mod tests {
             arch: "x86_64".to_owned(),
             evr: evr.clone(),
             provides: vec![Entry {
-                name: name.to_owned(),
+                name: name.into(),
                 flags: Some(Flag::Eq),
                 evr: Some(evr),
                 pre: false,
@@ -347,7 +347,7 @@ mod tests {
         );
         let mut excluding = ours.clone();
         excluding[0].conflicts = vec![Entry {
-            name: "b".to_owned(),
+            name: "b".into(),
             ..Entry::default()
         }];
         assert_eq!(shared(&excluding, &[]), []);
@@ -357,7 +357,7 @@ mod tests {
     #[test]
     fn packages_that_exclude_each_other_do_not_conflict() {
         let entry = |name: &str| Entry {
-            name: name.to_owned(),
+            name: name.into(),
             ..Entry::default()
         };
         let pair = || {

@@ -194,7 +194,7 @@ mod tests {
         let mut base = package("e2fsprogs-ng", "1-1");
         for (below, found) in [("2", 1), ("1.47", 0)] {
             base.obsoletes = vec![Entry {
-                name: "e2fsprogs".to_owned(),
+                name: "e2fsprogs".into(),
                 flags: Some(Flag::Lt),
                 evr: Evr::parse(below),
                 pre: false,
