@@ -168,7 +168,7 @@ impl Elements for Primary {
                     && let Some(relation) = self.relation.take()
                 {
                     let all = package.relation_mut(relation);
-                    all.extend(self.entries.drain(..));
+                    all.append(&mut self.entries);
                 }
                 return Ok(());
             }
