@@ -26,6 +26,7 @@ pub mod sandbox;
 pub mod shared;
 pub mod shown;
 pub mod source;
+pub mod spec_macros;
 pub mod stage;
 pub mod store;
 pub mod target;

@@ -13,6 +13,8 @@ pub enum Error {
     Clone(#[from] crate::sandbox::Error),
     #[error(transparent)]
     Path(#[from] lustre_files::PathError),
+    #[error(transparent)]
+    Macro(#[from] crate::spec_macros::SpecMacroError),
     #[error("{0}")]
     Overlay(String),
     /// The kernel's source package has no source of ext4 that can be used.

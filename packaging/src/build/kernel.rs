@@ -52,13 +52,9 @@ pub fn sources(
     Ok(())
 }
 
-/// The spec that [`sources`] left in `prepared`, beside its sources, and rpmbuild's options for it.
-pub fn spec(prepared: &Path, overlay: &Overlay) -> Result<(PathBuf, Vec<String>), Error> {
-    let (overlay, _) = as_prepared(overlay, prepared)?;
-    Ok((
-        prepared.join("sources").join(spec_of(&overlay)?),
-        options(&overlay)?,
-    ))
+/// The spec that [`sources`] left in `prepared`, beside its sources.
+pub fn spec(prepared: &Path, overlay: &Overlay) -> Result<PathBuf, Error> {
+    Ok(prepared.join("sources").join(spec_of(overlay)?))
 }
 
 /// Makes the SRPM from what [`sources`] left in `prepared`.
@@ -68,8 +64,7 @@ pub fn source_package(
     overlay: &Overlay,
     log: &Path,
 ) -> Result<PathBuf, Error> {
-    let (overlay, _) = as_prepared(overlay, prepared)?;
-    let spec = spec_of(&overlay)?;
+    let spec = spec_of(overlay)?;
     let sources = prepared.join("sources");
     for entry in fs::read_dir(&sources).map_err(at(&sources))? {
         let entry = entry.map_err(at(&sources))?;
@@ -81,7 +76,7 @@ pub fn source_package(
         };
         lustre_files::copy(entry.path(), work.path(place).join(&name)).map_err(at(entry.path()))?;
     }
-    rpmbuild::source_package(work, &spec, &options(&overlay)?, log)
+    rpmbuild::source_package(work, &spec, log)
 }
 
 /// Builds the SRPM and checks, after `%prep` and again after the build, that the config is the one intended.
@@ -93,12 +88,11 @@ pub fn build(
     log: &Path,
 ) -> Result<Vec<PathBuf>, Error> {
     let (overlay, vars) = as_prepared(overlay, prepared)?;
-    let options = options(&overlay)?;
-    rpmbuild::prepare(work, srpm, &options, log)?;
+    rpmbuild::prepare(work, srpm, log)?;
     let mut inputs = inputs(srpm)?;
     inputs.vars.extend(vars);
     let intent = Intent::of(work, &inputs, prepared, &overlay)?;
-    let made = rpmbuild::build_prepared(work, srpm, &options, log)?;
+    let made = rpmbuild::build_prepared(work, srpm, log)?;
     if let Some(intent) = &intent {
         let (text, place) = packaged_config(&made)?;
         intent.check(&text, &place, &overlay)?;
@@ -115,22 +109,6 @@ fn spec_of(overlay: &Overlay) -> Result<String, Error> {
             overlay.folder.display()
         ))
     })
-}
-
-/// rpmbuild's options: the release's macros and the build's conditionals.
-fn options(overlay: &Overlay) -> Result<Vec<String>, Error> {
-    let mut options = Vec::new();
-    if let Some(release) = &overlay.manifest.release {
-        let defines = release
-            .defines()
-            .map_err(|e| Error::Overlay(e.to_string()))?;
-        for (name, value) in defines {
-            options.push("--define".to_owned());
-            options.push(format!("{name} {value}"));
-        }
-    }
-    options.extend(overlay.manifest.build.flags());
-    Ok(options)
 }
 
 /// True for an overlay that takes `%dist` from the release of the distribution's SRPM.
