@@ -19,10 +19,7 @@ pub enum SpecMacroError {
     )]
     Option { option: String },
     #[error("`{option}` has nothing behind it: it takes {takes}")]
-    Nothing {
-        option: String,
-        takes: &'static str,
-    },
+    Nothing { option: String, takes: &'static str },
     #[error("`{name}` is not the name of a macro or condition{}", help!("it has letters, digits and `_`, and begins with no digit"))]
     Name { name: String },
     #[error("the macro `{name}` cannot have the value `{value}`: {problem}")]
@@ -147,7 +144,14 @@ mod tests {
     #[test]
     fn options_become_lines() {
         let mut macros = SpecMacros::of_dist(".el9").unwrap();
-        let options = ["--with", "systemd", "--without", "mpi", "--define", CONFIGURE];
+        let options = [
+            "--with",
+            "systemd",
+            "--without",
+            "mpi",
+            "--define",
+            CONFIGURE,
+        ];
         macros.add_options(&words(&options)).unwrap();
         let lines = macros.lines();
         let lines: Vec<&str> = lines.lines().skip(1).collect();
@@ -169,7 +173,14 @@ mod tests {
     fn a_spec_with_the_lines_is_read_as_one_with_the_options() {
         const SPEC: &str = "%bcond_without mpi\n%bcond_with systemd\n%bcond_with zfs\nName: x\nVersion: 1\nRelease: 1%{?dist}\n\
             Summary: %{with mpi}%{with systemd}%{with zfs} %{?configure_args}\nLicense: MIT\n%description\nx\n";
-        let options = words(&["--with", "systemd", "--without", "mpi", "--define", CONFIGURE]);
+        let options = words(&[
+            "--with",
+            "systemd",
+            "--without",
+            "mpi",
+            "--define",
+            CONFIGURE,
+        ]);
         let dir = tempfile::tempdir().unwrap();
         let said = |text: &str, options: &[String]| {
             let path = dir.path().join("x.spec");
@@ -186,10 +197,7 @@ mod tests {
         let wanted = said(SPEC, &given);
         assert_eq!(
             wanted,
-            format!(
-                "1.el9_6 010 {}",
-                CONFIGURE.split_once(' ').unwrap().1
-            )
+            format!("1.el9_6 010 {}", CONFIGURE.split_once(' ').unwrap().1)
         );
         let whole = macros.lines() + SPEC;
         assert_eq!(said(&whole, &[]), wanted);
@@ -200,7 +208,10 @@ mod tests {
     #[test]
     fn what_a_spec_cannot_have_is_refused() {
         for (options, part) in [
-            (&["--nocheck"][..], "`--nocheck` is an option of rpmbuild that a spec cannot have"),
+            (
+                &["--nocheck"][..],
+                "`--nocheck` is an option of rpmbuild that a spec cannot have",
+            ),
             (&["--with=mpi"], "`--with=mpi`"),
             (&["--target", "x86_64"], "`--target`"),
             (&["--with"], "`--with` has nothing behind it"),

@@ -13,11 +13,7 @@ use crate::process;
 use crate::sandbox::{self, copy_anew};
 
 /// Makes the SRPM of the spec `SPECS/<spec>` in `work`, whose sources are in place, and gives its path.
-pub fn source_package(
-    work: &Workdir,
-    spec: &str,
-    log: &Path,
-) -> Result<PathBuf, Error> {
+pub fn source_package(work: &Workdir, spec: &str, log: &Path) -> Result<PathBuf, Error> {
     work.hand_over()?;
     let spec = format!("build/SPECS/{spec}");
     let arguments = ["rpmbuild", "-bs", "--nodeps", &spec];
@@ -77,12 +73,7 @@ pub fn build(work: &Workdir, srpm: &Path, log: &Path) -> Result<Vec<PathBuf>, Er
 
 /// As everybody rebuilds a source package, so that the packages are those that everybody gets: built from the spec (`-bb`), they would
 /// lack the tag COOKIE, which says of which build of the source package they are. `steps` leaves out steps of the build.
-fn rebuild(
-    work: &Workdir,
-    srpm: &Path,
-    steps: &[&str],
-    log: &Path,
-) -> Result<Vec<PathBuf>, Error> {
+fn rebuild(work: &Workdir, srpm: &Path, steps: &[&str], log: &Path) -> Result<Vec<PathBuf>, Error> {
     let name = placed(work, srpm)?;
     let mut arguments = vec!["rpmbuild", "--rebuild"];
     arguments.extend(steps);

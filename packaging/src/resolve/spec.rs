@@ -8,10 +8,7 @@ use crate::sandbox::{Ids, Sandbox, User};
 use crate::target::Distribution;
 
 /// The build requirements of `spec`, as dnf takes them; the sources are beside the spec. A spec may run programs: they see the host's, and the spec's folder.
-pub fn build_requires(
-    spec: &Path,
-    distribution: &Distribution,
-) -> Result<Vec<String>, Error> {
+pub fn build_requires(spec: &Path, distribution: &Distribution) -> Result<Vec<String>, Error> {
     let folder = spec.parent().unwrap_or(Path::new("/"));
     let name = spec.file_name().unwrap_or_default().to_string_lossy();
     let mut arguments = vec![

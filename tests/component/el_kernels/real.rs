@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use lustre_packaging::overlay::{Inputs, Overlay};
+use lustre_packaging::overlay::Inputs;
 use lustre_packaging::process;
 use lustre_repo_tests::version_order::check_above;
 

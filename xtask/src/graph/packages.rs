@@ -140,15 +140,10 @@ impl BuildGraph<'_> {
             .concat(),
             whole: None,
             recipe: Box::new(move |work| {
-                self.build(
-                    work,
-                    "lustre",
-                    &wanted.packages,
-                    |build, made| {
-                        lustre::expect_built_series(build, wanted)?;
-                        Ok(lustre::expect_modules(made, &wanted.modules)?)
-                    },
-                )
+                self.build(work, "lustre", &wanted.packages, |build, made| {
+                    lustre::expect_built_series(build, wanted)?;
+                    Ok(lustre::expect_modules(made, &wanted.modules)?)
+                })
             }),
         })
     }
