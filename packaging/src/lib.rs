@@ -13,6 +13,7 @@ pub mod build;
 pub mod buildroot;
 pub mod built;
 pub mod bundle;
+pub mod changelog;
 pub mod cpu;
 pub mod glob;
 pub mod host;

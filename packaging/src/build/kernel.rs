@@ -16,6 +16,9 @@ const BASE_CONFIG: &str = "base.config";
 /// What it leaves there for an overlay that needs it later: the release of the distribution's SRPM.
 const BASE_RELEASE: &str = "base.release";
 
+/// What it leaves there besides: the latest entry of the changelog of the distribution's SRPM, as an epoch.
+const BASE_CHANGELOG: &str = "base.changelog";
+
 /// Unpacks the distribution's `srpm` and changes it by the overlay: `output/sources` holds spec and sources.
 ///
 /// `trees` are the source trees that the overlay takes series from, by name.
@@ -37,6 +40,10 @@ pub fn sources(
         let path = output.join(BASE_RELEASE);
         fs::write(&path, &base).map_err(at(&path))?;
     }
+    if let Some(time) = rpmbuild::latest_entry(srpm)? {
+        let path = output.join(BASE_CHANGELOG);
+        fs::write(&path, time.to_string()).map_err(at(&path))?;
+    }
     let (overlay, vars) = resolved(overlay, &base)?;
     inputs.vars.extend(vars);
     for (name, tree) in trees {
@@ -57,13 +64,29 @@ pub fn spec(prepared: &Path, overlay: &Overlay) -> Result<PathBuf, Error> {
     Ok(prepared.join("sources").join(spec_of(overlay)?))
 }
 
+/// Makes the build no earlier than the latest entry in the changelog of the distribution's kernel. A later kernel of the distribution
+/// comes by an update of the lock, without anybody who would set the target's epoch anew.
+fn after_changelog(work: &mut Workdir, prepared: &Path) -> Result<(), Error> {
+    let path = prepared.join(BASE_CHANGELOG);
+    let read = lustre_files::read_to_string(&path, lustre_files::TEXT);
+    if let Some(text) = lustre_files::if_there(read).map_err(at(&path))? {
+        let time = text.parse().map_err(|error| Error::Result {
+            what: format!("{}: `{text}` is not a time: {error}", path.display()),
+            hint: "the stage `kernel-sources` writes it: build that again".to_owned(),
+        })?;
+        work.not_before(time);
+    }
+    Ok(())
+}
+
 /// Makes the SRPM from what [`sources`] left in `prepared`.
 pub fn source_package(
-    work: &Workdir,
+    work: &mut Workdir,
     prepared: &Path,
     overlay: &Overlay,
     log: &Path,
 ) -> Result<PathBuf, Error> {
+    after_changelog(work, prepared)?;
     let spec = spec_of(overlay)?;
     let sources = prepared.join("sources");
     for entry in fs::read_dir(&sources).map_err(at(&sources))? {
@@ -81,12 +104,13 @@ pub fn source_package(
 
 /// Builds the SRPM and checks, after `%prep` and again after the build, that the config is the one intended.
 pub fn build(
-    work: &Workdir,
+    work: &mut Workdir,
     srpm: &Path,
     prepared: &Path,
     overlay: &Overlay,
     log: &Path,
 ) -> Result<Vec<PathBuf>, Error> {
+    after_changelog(work, prepared)?;
     let (overlay, vars) = as_prepared(overlay, prepared)?;
     rpmbuild::prepare(work, srpm, log)?;
     let mut inputs = inputs(srpm)?;

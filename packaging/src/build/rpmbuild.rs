@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use super::workdir::Workdir;
 use super::{Error, at};
+use crate::changelog;
 use crate::process;
 use crate::sandbox::{self, copy_anew};
 
@@ -21,7 +22,10 @@ pub fn source_package(work: &Workdir, spec: &str, log: &Path) -> Result<PathBuf,
     let folder = work.path("build/SRPMS");
     let mut made = packages_under(&folder)?;
     match (made.pop(), made.is_empty()) {
-        (Some(one), true) => Ok(one),
+        (Some(one), true) => {
+            written_before(&one, work.time())?;
+            Ok(one)
+        }
         _ => Err(Error::Result {
             what: format!(
                 "rpmbuild -bs did not make exactly one SRPM in {}",
@@ -30,6 +34,26 @@ pub fn source_package(work: &Workdir, spec: &str, log: &Path) -> Result<PathBuf,
             hint: format!("see {}", log.display()),
         }),
     }
+}
+
+/// Checks that no entry of a package's changelog is later than the time of its build.
+pub fn written_before(package: &Path, epoch: u64) -> Result<(), Error> {
+    match latest_entry(package)? {
+        Some(entry) if entry > epoch => Err(Error::Changelog {
+            package: package.file_name().unwrap_or_default().into(),
+            entry,
+            epoch,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The latest entry of a package's changelog, as an epoch.
+pub(super) fn latest_entry(package: &Path) -> Result<Option<u64>, Error> {
+    changelog::of_package(package).map_err(|message| Error::Package {
+        path: package.to_owned(),
+        message,
+    })
 }
 
 /// What `srpm` requires to be built, as dnf takes it: `gcc`, `make >= 4`, `(a or b)`.

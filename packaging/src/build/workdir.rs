@@ -172,6 +172,13 @@ impl Workdir {
         Ok(SpecMacros::of_dist(&self.settings.dist)?)
     }
 
+    /// Makes the time of everything that is made no earlier than `time`.
+    pub fn not_before(&mut self, time: u64) {
+        if let Ok(time) = u32::try_from(time) {
+            self.settings.source_date_epoch = self.settings.source_date_epoch.max(time);
+        }
+    }
+
     /// The time of everything that is made, in seconds since 1970.
     pub fn time(&self) -> u64 {
         self.settings.source_date_epoch.into()
