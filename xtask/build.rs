@@ -27,14 +27,14 @@ fn main() -> io::Result<()> {
 /// The code that has the specs in it. Locks are not among them: they are of the place that they were made in.
 fn own_specs(project: &Path) -> io::Result<String> {
     if std::env::var_os("CARGO_FEATURE_OWN_SPECS").is_none() {
-        return Ok("const FILES: &[Own] = &[];\nconst DIGEST: &str = \"\";\n".to_owned());
+        return Ok("const FILES: &[EmbeddedFile] = &[];\nconst DIGEST: &str = \"\";\n".to_owned());
     }
     let specs = fs::canonicalize(project.join("specs"))?;
     println!("cargo:rerun-if-changed={}", specs.display());
     let mut files = Vec::new();
     collect(&specs, &mut files)?;
     files.sort();
-    let mut list = String::from("const FILES: &[Own] = &[\n");
+    let mut list = String::from("const FILES: &[EmbeddedFile] = &[\n");
     let mut hasher = Sha256::new();
     for path in &files {
         let name = path.strip_prefix(&specs).map_err(io::Error::other)?;

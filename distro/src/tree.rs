@@ -60,7 +60,7 @@ pub type Tree = BTreeMap<String, Entry>;
 pub struct PathRules {
     /// Old directory to new one (`/bin` to `/usr/bin`). The first that fits is applied, once.
     #[serde(default)]
-    pub moved: Vec<Moved>,
+    pub moved: Vec<MovedFolder>,
     /// Patterns of paths that are left out, with everything below them.
     #[serde(default)]
     pub drop: Vec<String>,
@@ -72,7 +72,7 @@ pub struct PathRules {
 /// A directory that has another place.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Moved {
+pub struct MovedFolder {
     /// Where Debian has it.
     pub from: String,
     /// Where the distribution has it.
@@ -131,12 +131,12 @@ mod tests {
     fn old_places() {
         let rules = PathRules {
             moved: vec![
-                Moved {
+                MovedFolder {
                     from: "/bin".into(),
                     to: "/usr/bin".into(),
                     provide_old: true,
                 },
-                Moved {
+                MovedFolder {
                     from: "/lib64".into(),
                     to: "/usr/lib64".into(),
                     provide_old: false,

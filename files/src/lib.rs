@@ -5,7 +5,7 @@
 //! - [`open`] is for what is read bit by bit (packages, archives, digests), however large it is.
 //! - [`open_folder`] is for locks and for `fsync`.
 //! - [`if_there`] tells a file that is not there from one that cannot be read.
-//! - [`shown`] is a path in a message, and [`PathError`] what could not be done with it.
+//! - [`shown`] is a path in a message, [`shown_url`] a URL without its password, and [`PathError`] what could not be done with it.
 //! - [`Help`] in a message is what to do about it, and [`apart`] tells it from the rest.
 //! - [`write_whole`] replaces a file by a whole one, [`Aside`] by one that is written bit by bit, and [`copy_whole`] by a copy of another.
 //! - [`Stamp`] tells whether a file is still the one that was read.
@@ -31,6 +31,7 @@ mod path_error;
 pub mod place;
 mod remove;
 mod shown;
+mod shown_url;
 mod side_by_side;
 mod stamp;
 pub mod swap;
@@ -40,6 +41,7 @@ pub use help::{Advised, Help, advised, apart};
 pub use path_error::{PathError, at, tried};
 pub use remove::{RemoveError, mounted, nothing_mounted, remove_tree};
 pub use shown::shown;
+pub use shown_url::shown_url;
 pub use side_by_side::side_by_side;
 pub use stamp::Stamp;
 

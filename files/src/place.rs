@@ -16,7 +16,7 @@ const LONGEST: usize = 3500;
 
 /// What is at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum There {
+pub enum Occupant {
     Nothing,
     /// One that could be replaced, by what it is.
     Folder,
@@ -25,16 +25,16 @@ pub enum There {
 }
 
 /// What is at the place `out` of a folder that is to be replaced as a whole. A link is none, and neither is where something is mounted.
-pub fn there(out: &Path) -> Result<There, Advised> {
+pub fn there(out: &Path) -> Result<Occupant, Advised> {
     let said = |error: io::Error| Advised::from(error.to_string());
     let Some(found) = can_be_there(fs::symlink_metadata(out)).map_err(said)? else {
-        return Ok(There::Nothing);
+        return Ok(Occupant::Nothing);
     };
     if found.is_symlink() {
         return Err(advised("it is a link", "give the folder that it points to"));
     }
     if !found.is_dir() {
-        return Ok(There::Other);
+        return Ok(Occupant::Other);
     }
     // Under its own name, whatever `..` led to it.
     let folder = fs::canonicalize(out).map_err(said)?;
@@ -45,7 +45,7 @@ pub fn there(out: &Path) -> Result<There, Advised> {
             "give a folder below it",
         ));
     }
-    Ok(There::Folder)
+    Ok(Occupant::Folder)
 }
 
 /// That nothing is mounted below the folder `out`, and that nobody's work goes on in it: this run's own, for one.
@@ -276,14 +276,14 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir_all(dir.path().join("out/below")).unwrap();
         let out = dir.path().join("out/below/..");
-        assert_eq!(there(&out), Ok(There::Folder));
+        assert_eq!(there(&out), Ok(Occupant::Folder));
         can_be_made(&out).unwrap();
         let aside = swap::FolderAside::new(&out).unwrap();
         fs::write(aside.path().join("new"), "").unwrap();
         aside.commit(|| Ok(())).unwrap();
         assert!(dir.path().join("out/new").exists());
         let none = dir.path().join("none/..");
-        assert_eq!(there(&none), Ok(There::Nothing));
+        assert_eq!(there(&none), Ok(Occupant::Nothing));
         let error = can_be_made(&none).unwrap_err().to_string();
         assert!(error.contains("not a name; give"), "{error}");
         // Where tests run.

@@ -17,6 +17,7 @@ pub mod changelog;
 pub mod cpu;
 pub mod glob;
 pub mod host;
+mod json_index;
 pub mod knowledge;
 pub mod lock;
 pub mod needs;

@@ -257,9 +257,9 @@ impl Machine {
 
 /// What is needed beside what is there, in one line.
 #[derive(Debug)]
-pub struct Compared<'a>(pub &'a Estimate, pub &'a Machine);
+pub struct NeedsSummary<'a>(pub &'a Estimate, pub &'a Machine);
 
-impl fmt::Display for Compared<'_> {
+impl fmt::Display for NeedsSummary<'_> {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(estimate, machine) = self;
         if estimate.parts.is_empty() {

@@ -26,7 +26,7 @@ pub use interruption::{interrupt, interrupted, kill, ourselves};
 pub use log::{begin_log, log_file, tail};
 pub use orphans::adopt_orphans;
 pub use parent::{end_with_parent, ends_with_us};
-pub use run::{Ended, lines, run_logged, status, watch, with_child};
+pub use run::{WatchOutcome, lines, run_logged, status, watch, with_child};
 pub use secrets::{command, with_tokens};
 
 #[cfg(test)]

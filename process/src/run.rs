@@ -85,7 +85,7 @@ pub fn with_child<T>(
 
 /// How a watched program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum WatchOutcome {
     /// By itself.
     Exited(ExitStatus),
     /// Because whoever watched it had seen enough.
@@ -101,7 +101,7 @@ pub fn watch(
     log: &Path,
     limit: Duration,
     enough: &mut dyn FnMut() -> bool,
-) -> Result<Ended, Error> {
+) -> Result<WatchOutcome, Error> {
     let shown = describe(command);
     let out = open_log(log, &shown)?;
     let err = out.try_clone().map_err(log_error(log))?;
@@ -109,12 +109,12 @@ pub fn watch(
     let end = Instant::now() + limit;
     let ended = loop {
         match child.try_wait() {
-            Ok(Some(status)) => break Ended::Exited(status),
+            Ok(Some(status)) => break WatchOutcome::Exited(status),
             // Waiting below says what is wrong.
-            Err(_) => break Ended::Stopped,
-            Ok(None) if interrupted() => break Ended::Stopped,
-            Ok(None) if enough() => break Ended::Stopped,
-            Ok(None) if Instant::now() >= end => break Ended::TimedOut,
+            Err(_) => break WatchOutcome::Stopped,
+            Ok(None) if interrupted() => break WatchOutcome::Stopped,
+            Ok(None) if enough() => break WatchOutcome::Stopped,
+            Ok(None) if Instant::now() >= end => break WatchOutcome::TimedOut,
             Ok(None) => std::thread::sleep(LOOK),
         }
     };

@@ -172,12 +172,18 @@ fn a_watched_program_ends_by_itself_by_its_watcher_or_by_its_limit() {
         watch(&mut command, &log, Duration::from_secs(limit), enough).unwrap()
     };
     match ends("echo said; exit 3", 60, &mut || false) {
-        Ended::Exited(status) => assert_eq!(status.code(), Some(3)),
+        WatchOutcome::Exited(status) => assert_eq!(status.code(), Some(3)),
         other => panic!("{other:?}"),
     }
     assert_eq!(tail(&log, 1), "said");
     let clock = Instant::now();
-    assert_eq!(ends("exec sleep 60", 60, &mut || true), Ended::Stopped);
-    assert_eq!(ends("exec sleep 60", 1, &mut || false), Ended::TimedOut);
+    assert_eq!(
+        ends("exec sleep 60", 60, &mut || true),
+        WatchOutcome::Stopped
+    );
+    assert_eq!(
+        ends("exec sleep 60", 1, &mut || false),
+        WatchOutcome::TimedOut
+    );
     assert!(clock.elapsed() < Duration::from_secs(30));
 }

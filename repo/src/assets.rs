@@ -4,22 +4,26 @@
 //! What is an asset once stays it: a package is in the release that had its bytes first, and no asset is ever replaced. Names are chosen so
 //! that the forge stores them as they are, and that nothing in them is encoded in a URL.
 
+mod error;
+mod names;
+
+pub use error::Error;
+pub use names::{FOLDER, checked_url, folder, name_of, tag};
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
-use lustre_files::help;
 use serde::{Deserialize, Serialize};
 
 use crate::json_file;
 use crate::layout::Kind;
 use crate::repodata::Place;
 
+use names::{is_digest, is_path, is_tag, time_of};
+
 /// The file's name at the top of the tree.
 pub const FILE: &str = "assets.json";
-
-/// The folder at the top of the tree with the metadata that locate the packages there.
-pub const FOLDER: &str = "assets";
 
 /// The format's version; a reader refuses a higher one.
 pub const FORMAT: u32 = 1;
@@ -27,38 +31,8 @@ pub const FORMAT: u32 = 1;
 /// How many packages it may list.
 const MOST: usize = 1 << 16;
 
-/// How long a path, a name, a tag or the URL may be.
-const MOST_TEXT: usize = 512;
-
 /// What the file is, in errors.
 const WHAT: &str = "list of assets";
-
-/// Assets that a repository cannot have.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub enum Error {
-    #[error(
-        "the URL `{}` of the assets {what}{}",
-        url.escape_debug(),
-        help!("set the target's `assets_url` to https://github.com/OWNER/NAME/releases/download, or leave it out")
-    )]
-    Url { url: String, what: &'static str },
-    #[error("the target's name `{}` cannot be part of a tag of git{}", .0.escape_debug(), help!("give the target another name, or leave `assets_url` out"))]
-    Target(String),
-    #[error(
-        "{first} and {second} would both be the asset {asset} of the release {tag}{}",
-        help!("change the version or the release of one of them, so that they differ in letters or digits")
-    )]
-    SameName {
-        tag: String,
-        asset: String,
-        /// The path of a package.
-        first: String,
-        /// That of another.
-        second: String,
-    },
-    #[error("the list of assets would not be one: {0}")]
-    Wrong(String),
-}
 
 /// Where the packages of a repository are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,7 +75,7 @@ impl Asset {
 
 /// A package of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Placed {
+pub struct PackageFile {
     /// Relative to the repository's root.
     pub path: String,
     /// The SHA-256 of the file.
@@ -116,7 +90,7 @@ impl Assets {
         target: &str,
         url: &str,
         time: u64,
-        packages: impl IntoIterator<Item = Placed>,
+        packages: impl IntoIterator<Item = PackageFile>,
         before: &[Asset],
     ) -> Result<Self, Error> {
         let url = checked_url(url)?;
@@ -158,25 +132,7 @@ impl Assets {
 
     /// Reads and checks the list of the repository at `repository_root`, if its target has one.
     pub fn read(repository_root: &Path) -> Result<Option<Self>, json_file::Error> {
-        let path = repository_root.join(FILE);
-        let there = lustre_files::if_there(std::fs::symlink_metadata(&path));
-        let there = there.map_err(|source| json_file::Error::Read {
-            what: WHAT,
-            path: path.clone(),
-            source,
-        })?;
-        if there.is_none() {
-            return Ok(None);
-        }
-        let assets: Self = json_file::read(WHAT, &path, FORMAT)?;
-        match assets.wrong() {
-            None => Ok(Some(assets)),
-            Some(why) => Err(json_file::Error::Wrong {
-                what: WHAT,
-                path,
-                why,
-            }),
-        }
+        json_file::read_if_there(WHAT, &repository_root.join(FILE), FORMAT, Self::wrong)
     }
 
     /// Of a text.
@@ -294,125 +250,14 @@ impl fmt::Display for Asset {
     }
 }
 
-/// Where the metadata of the assets of a kind are, relative to the repository's root: a dnf repository of its own.
-pub fn folder(kind: Kind) -> String {
-    format!("{FOLDER}/{}", kind.folder())
-}
-
-/// The tag of the release of `target` at `time`.
-pub fn tag(target: &str, time: u64) -> String {
-    format!("{target}-{time}")
-}
-
-/// The name of the package at `path` as an asset. GitHub keeps letters, digits and a few signs, and makes one period of what is between
-/// them; a `+` only where it came encoded. So all of that is a period here already, and GitHub has nothing to change.
-pub fn name_of(path: &str) -> String {
-    let file = path.rsplit('/').next().unwrap_or_default();
-    let mut name = String::with_capacity(file.len());
-    for sign in file.chars() {
-        match sign.is_ascii_alphanumeric() || matches!(sign, '_' | '-') {
-            true => name.push(sign),
-            false if name.is_empty() || name.ends_with('.') => {}
-            false => name.push('.'),
-        }
-    }
-    name.truncate(name.trim_end_matches('.').len());
-    name
-}
-
-/// The URL, if assets can be under it: nothing in it is encoded, nothing of it secret, and nobody on the way reads what servers install.
-/// On loopback there is no way.
-pub fn checked_url(url: &str) -> Result<&str, Error> {
-    let error = |what| {
-        Err(Error::Url {
-            url: url.to_owned(),
-            what,
-        })
-    };
-    let rest = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
-        (Some(rest), _) => rest,
-        (_, Some(rest)) if is_loopback(rest) => rest,
-        _ => return error("does not start with https://"),
-    };
-    if url.len() > MOST_TEXT {
-        return error("is too long");
-    }
-    if rest.contains('@') {
-        return error("has a user name or password in it");
-    }
-    if rest.contains(['?', '#']) {
-        return error("has a query or a fragment");
-    }
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-~/:".contains(c);
-    if !rest.chars().all(plain) {
-        return error("has signs other than letters, digits and ._-~/:");
-    }
-    let mut parts = rest.split('/');
-    let host = parts.next().unwrap_or_default();
-    if host.trim_matches(['.', ':', '-']).is_empty() || host.starts_with(':') {
-        return error("names no host");
-    }
-    if parts.any(|part| part.is_empty() || part.trim_matches('.').is_empty()) {
-        return error("has a slash at the end, or an empty folder in it");
-    }
-    Ok(url)
-}
-
-/// Whether what follows the scheme is on this machine.
-fn is_loopback(rest: &str) -> bool {
-    let host = rest.split(['/', ':']).next().unwrap_or_default();
-    host == "localhost"
-        || host
-            .parse::<std::net::Ipv4Addr>()
-            .is_ok_and(|address| address.is_loopback())
-}
-
-/// Whether it can start a tag, as git takes it.
-fn is_tag(text: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
-    !text.is_empty()
-        && text.len() <= MOST_TEXT
-        && text.chars().all(plain)
-        && !text.starts_with(['.', '-'])
-        && !text.contains("..")
-}
-
-/// The time in a tag of `target`.
-fn time_of(target: &str, text: &str) -> Option<u64> {
-    let digits = text.strip_prefix(target)?.strip_prefix('-')?;
-    let time: u64 = digits.parse().ok()?;
-    // One tag for one time.
-    (tag(target, time) == text).then_some(time)
-}
-
-/// Whether it is where a package can be in a repository.
-fn is_path(path: &str) -> bool {
-    let rest = Kind::ALL.into_iter().find_map(|kind| {
-        path.strip_prefix(kind.folder())
-            .and_then(|rest| rest.strip_prefix("/Packages/"))
-    });
-    let is_file = |file: &str| {
-        file.ends_with(".rpm")
-            && !file.starts_with('.')
-            && !file.contains('/')
-            && !file.contains(char::is_control)
-    };
-    path.len() <= MOST_TEXT && rest.is_some_and(is_file)
-}
-
-fn is_digest(text: &str) -> bool {
-    let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    text.len() == 64 && text.bytes().all(digit)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const URL: &str = "https://github.com/site/lustre/releases/download";
 
-    fn placed(path: &str, digit: &str) -> Placed {
-        Placed {
+    fn placed(path: &str, digit: &str) -> PackageFile {
+        PackageFile {
             path: path.to_owned(),
             sha256: digit.repeat(64),
             size: 7,
@@ -490,22 +335,6 @@ mod tests {
     }
 
     #[test]
-    fn a_stored_name_has_nothing_that_is_changed_or_encoded() {
-        for (file, name) in [
-            ("a-1.2_3-1.el9.x86_64.rpm", "a-1.2_3-1.el9.x86_64.rpm"),
-            ("gcc-c++-1:2~rc-1.x86_64.rpm", "gcc-c.-1.2.rc-1.x86_64.rpm"),
-            ("a~^+b..c.rpm", "a.b.c.rpm"),
-            ("~a.rpm", "a.rpm"),
-            ("ä-1.rpm", "-1.rpm"),
-            ("a.rpm~", "a.rpm"),
-            ("", ""),
-        ] {
-            assert_eq!(name_of(&format!("x86_64/Packages/{file}")), name);
-            assert_eq!(name_of(name), name);
-        }
-    }
-
-    #[test]
     fn packages_that_would_be_one_asset_are_named() {
         for (a, b) in [
             ("a-1~2-1.noarch.rpm", "a-1+2-1.noarch.rpm"),
@@ -554,6 +383,7 @@ mod tests {
         ] {
             let error = checked_url(url).unwrap_err().to_string();
             assert!(error.contains(word), "{url}: {error}");
+            assert!(!error.contains("secret"), "{error}");
         }
         let error = Assets::of("t", "x", 1, [], &[]).unwrap_err();
         assert!(matches!(error, Error::Url { .. }), "{error}");

@@ -79,7 +79,7 @@ pub enum Verdict {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Ext4 {
     /// How they compare.
-    pub result: Compared,
+    pub result: Ext4Comparison,
     /// The files that differ, are new or are gone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<String>,
@@ -91,7 +91,7 @@ pub struct Ext4 {
 /// How two sources compare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Compared {
+pub enum Ext4Comparison {
     /// They are the same.
     Same,
     /// They differ.
@@ -105,12 +105,12 @@ pub enum Compared {
 impl Ext4 {
     /// The same.
     pub fn same() -> Self {
-        Self::of(Compared::Same, None)
+        Self::of(Ext4Comparison::Same, None)
     }
 
     /// Not compared, and why.
     pub fn not_compared(why: impl Into<String>) -> Self {
-        Self::of(Compared::NotCompared, Some(why.into()))
+        Self::of(Ext4Comparison::NotCompared, Some(why.into()))
     }
 
     /// What two sources have of each other: the same where `files` is empty.
@@ -120,11 +120,11 @@ impl Ext4 {
         }
         Self {
             files,
-            ..Self::of(Compared::Differs, None)
+            ..Self::of(Ext4Comparison::Differs, None)
         }
     }
 
-    fn of(result: Compared, why: Option<String>) -> Self {
+    fn of(result: Ext4Comparison, why: Option<String>) -> Self {
         Self {
             result,
             files: Vec::new(),
@@ -135,7 +135,7 @@ impl Ext4 {
 
 /// The packages of one repository.
 #[derive(Clone, Copy, Debug)]
-pub struct Side<'p> {
+pub struct RepositoryPackages<'p> {
     /// Its id, or [`OWN`].
     pub repository: &'p str,
     pub packages: &'p [Package],
@@ -148,7 +148,7 @@ impl Compat {
         target: &str,
         of: &str,
         ours: &[Package],
-        sides: &[Side<'_>],
+        sides: &[RepositoryPackages<'_>],
         ext4: &mut dyn FnMut(&Kernel) -> Ext4,
     ) -> Self {
         let mut modules: Vec<Package> = ours
@@ -182,7 +182,7 @@ impl Compat {
                 verdict,
                 lacking: fit.lacking,
                 ext4: Ext4::of(
-                    Compared::NotNeeded,
+                    Ext4Comparison::NotNeeded,
                     Some("there is no ldiskfs among the modules".to_owned()),
                 ),
             };
@@ -239,7 +239,10 @@ impl Compat {
 impl Kernel {
     /// Whether nothing speaks against this kernel: the modules load, and ldiskfs lacks nothing that its ext4 has.
     pub fn fits(&self) -> bool {
-        let ext4 = matches!(self.ext4.result, Compared::Same | Compared::NotNeeded);
+        let ext4 = matches!(
+            self.ext4.result,
+            Ext4Comparison::Same | Ext4Comparison::NotNeeded
+        );
         self.verdict == Verdict::Loads && ext4
     }
 
@@ -283,8 +286,10 @@ impl Kernel {
             line(&format!("and {more} more"));
         }
         match (self.ext4.result, &self.ext4.why) {
-            (Compared::Same, _) => line("fs/ext4 and fs/jbd2 are those that ldiskfs was made of"),
-            (Compared::Differs, _) => {
+            (Ext4Comparison::Same, _) => {
+                line("fs/ext4 and fs/jbd2 are those that ldiskfs was made of")
+            }
+            (Ext4Comparison::Differs, _) => {
                 let files = &self.ext4.files;
                 let mut names: Vec<&str> = files.iter().take(SHOWN).map(String::as_str).collect();
                 if files.len() > SHOWN {
@@ -296,11 +301,11 @@ impl Kernel {
                     names.join(", ")
                 ));
             }
-            (Compared::NotCompared, why) => line(&format!(
+            (Ext4Comparison::NotCompared, why) => line(&format!(
                 "whether fs/ext4 or fs/jbd2 differ is not known: {}",
                 why.as_deref().unwrap_or_default()
             )),
-            (Compared::NotNeeded, _) => {}
+            (Ext4Comparison::NotNeeded, _) => {}
         }
         text
     }
@@ -319,7 +324,7 @@ mod tests {
     ) -> Package {
         let entries = |all: &[(&str, &str)]| {
             let entry = |(symbol, sum): &(&str, &str)| Entry {
-                name: format!("kernel({symbol})"),
+                name: format!("kernel({symbol})").into(),
                 flags: Some(Flag::Eq),
                 evr: Evr::parse(sum),
                 pre: false,
@@ -338,11 +343,11 @@ mod tests {
 
     fn table(ours: &[Package], base: &[Package], ext4: Ext4) -> Compat {
         let sides = [
-            Side {
+            RepositoryPackages {
                 repository: OWN,
                 packages: ours,
             },
-            Side {
+            RepositoryPackages {
                 repository: "base",
                 packages: base,
             },

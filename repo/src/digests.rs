@@ -15,12 +15,12 @@ use crate::sums;
 #[derive(Debug, Default)]
 pub struct Digests {
     /// Who reads a file has its place locked; who needs the same waits.
-    files: Mutex<HashMap<PathBuf, Arc<Mutex<Known>>>>,
+    files: Mutex<HashMap<PathBuf, Arc<Mutex<CachedDigest>>>>,
 }
 
 /// What is known of a file.
 #[derive(Debug, Default)]
-struct Known {
+struct CachedDigest {
     /// Its digest and its size, with what it was when they were taken.
     digest: Option<(Stamp, (String, u64))>,
     /// Whether it is a package signed with a key, or why not; with the key's fingerprint.
@@ -52,13 +52,13 @@ impl Digests {
         known.signed(path, key)
     }
 
-    fn place(&self, path: &Path) -> Arc<Mutex<Known>> {
+    fn place(&self, path: &Path) -> Arc<Mutex<CachedDigest>> {
         let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.entry(path.to_owned()).or_default().clone()
     }
 }
 
-impl Known {
+impl CachedDigest {
     fn sha256(&mut self, path: &Path) -> io::Result<(String, u64)> {
         let stamp = stamp(path);
         if let Some((then, digest)) = &self.digest

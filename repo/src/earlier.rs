@@ -11,7 +11,7 @@ use lustre_sign::{PublicKey, verify_package};
 
 use crate::assets::Asset;
 use crate::closure::{Universe, kernel};
-use crate::history::{Dropped, Set, SetPackage, known, location};
+use crate::history::{DroppedSet, Set, SetPackage, known, location};
 use crate::json_file;
 use crate::layout::Kind;
 use crate::release::packages_contradict;
@@ -26,7 +26,7 @@ pub struct Earlier {
     /// The releases, newest first.
     pub sets: Vec<Set>,
     /// Those that are not kept any more.
-    pub dropped: Vec<Dropped>,
+    pub dropped: Vec<DroppedSet>,
     /// The packages of the new repository that are assets of earlier releases; sorted by path.
     pub assets: Vec<Asset>,
 }
@@ -118,7 +118,7 @@ pub fn choose(choice: &Choice<'_>) -> Earlier {
                 files.extend(packages.map(|one| (one.path.clone(), one.clone())));
                 earlier.sets.push(set);
             }
-            Err(why) => earlier.dropped.push(Dropped {
+            Err(why) => earlier.dropped.push(DroppedSet {
                 time: set.time,
                 lustre: set.lustre.clone(),
                 kernel: set.kernel.clone(),

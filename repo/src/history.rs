@@ -12,7 +12,7 @@ use crate::json_file;
 pub use crate::json_file::Error;
 use crate::layout::Kind;
 use crate::manifest::{self, Manifest};
-use crate::release::{Known, parts};
+use crate::release::{ComparedPackage, parts};
 use crate::repodata::Package;
 
 /// The file's name at the top of the tree.
@@ -45,7 +45,7 @@ pub struct History {
     pub sets: Vec<Set>,
     /// The sets that the repository before this one had, and that this one has no more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub dropped: Vec<Dropped>,
+    pub dropped: Vec<DroppedSet>,
 }
 
 /// A release that the repository has the packages of.
@@ -87,7 +87,7 @@ pub struct SetPackage {
 /// A set that is no longer there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Dropped {
+pub struct DroppedSet {
     /// When it was released, in seconds since 1970.
     pub time: u32,
     /// `version-release` of its Lustre.
@@ -101,25 +101,7 @@ pub struct Dropped {
 impl History {
     /// Reads and checks the list of the repository at `repository_root`. Repositories of earlier versions of the tool have none.
     pub fn read(repository_root: &Path) -> Result<Option<Self>, Error> {
-        let path = repository_root.join(FILE);
-        let there = lustre_files::if_there(std::fs::symlink_metadata(&path));
-        let there = there.map_err(|source| Error::Read {
-            what: WHAT,
-            path: path.clone(),
-            source,
-        })?;
-        if there.is_none() {
-            return Ok(None);
-        }
-        let history: Self = json_file::read(WHAT, &path, FORMAT)?;
-        match history.wrong() {
-            None => Ok(Some(history)),
-            Some(why) => Err(Error::Wrong {
-                what: WHAT,
-                path,
-                why,
-            }),
-        }
+        json_file::read_if_there(WHAT, &repository_root.join(FILE), FORMAT, Self::wrong)
     }
 
     /// Of a text.
@@ -294,7 +276,7 @@ impl From<&manifest::Package> for SetPackage {
     }
 }
 
-impl<'a> From<&'a SetPackage> for Known<'a> {
+impl<'a> From<&'a SetPackage> for ComparedPackage<'a> {
     fn from(package: &'a SetPackage) -> Self {
         Self {
             nevra: &package.nevra,
@@ -304,8 +286,8 @@ impl<'a> From<&'a SetPackage> for Known<'a> {
 }
 
 /// What is compared of packages.
-pub fn known(packages: &[SetPackage]) -> Vec<Known<'_>> {
-    packages.iter().map(Known::from).collect()
+pub fn known(packages: &[SetPackage]) -> Vec<ComparedPackage<'_>> {
+    packages.iter().map(ComparedPackage::from).collect()
 }
 
 /// Where a package that the metadata in the folder `kind` list is in the repository.
@@ -381,10 +363,10 @@ mod tests {
                 set(20, &["lustre-3-1.el9.x86_64", "tool-1:1-1.noarch"]),
                 set(10, &["lustre-2-1.el9.x86_64", "tool-1:1-1.noarch"]),
             ],
-            dropped: vec![Dropped {
+            dropped: vec![DroppedSet {
                 time: 5,
                 why: "more than 2".to_owned(),
-                ..Dropped::default()
+                ..DroppedSet::default()
             }],
         }
     }

@@ -65,6 +65,33 @@ pub(crate) fn write(what: &'static str, path: &Path, text: &str) -> Result<(), E
     })
 }
 
+/// Reads the file, if it is there, and has `wrong` say what in it cannot be.
+pub(crate) fn read_if_there<T: DeserializeOwned>(
+    what: &'static str,
+    path: &Path,
+    newest: u32,
+    wrong: impl Fn(&T) -> Option<String>,
+) -> Result<Option<T>, Error> {
+    let there = lustre_files::if_there(std::fs::symlink_metadata(path));
+    let there = there.map_err(|source| Error::Read {
+        what,
+        path: path.to_owned(),
+        source,
+    })?;
+    if there.is_none() {
+        return Ok(None);
+    }
+    let value: T = read(what, path, newest)?;
+    match wrong(&value) {
+        None => Ok(Some(value)),
+        Some(why) => Err(Error::Wrong {
+            what,
+            path: path.to_owned(),
+            why,
+        }),
+    }
+}
+
 /// Reads a file whose `format` is at most `newest`.
 pub(crate) fn read<T: DeserializeOwned>(
     what: &'static str,

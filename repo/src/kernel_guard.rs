@@ -2,7 +2,7 @@
 
 use rpm::{Dependency, FileOptions, PackageBuilder, Scriptlet};
 
-use crate::own_package::{Built, Error, Numbers};
+use crate::own_package::{BuiltPackage, Error, Numbers};
 
 /// The package's name.
 pub const NAME: &str = "lustre-repo-kernel-guard";
@@ -33,9 +33,9 @@ const UNIT: &str = "lustre-repo-kernel-guard.service";
 const BEFORE_LUSTRE: &str = include_str!("../../specs/kernel-guard/before-lustre.conf");
 
 /// A file: its path, its text, and whether it is a program.
-type Installed = (&'static str, &'static str, bool);
+type GuardFile = (&'static str, &'static str, bool);
 
-const FILES: [Installed; 4] = [
+const FILES: [GuardFile; 4] = [
     (
         PROGRAM,
         include_str!("../../specs/kernel-guard/kernel-guard"),
@@ -84,7 +84,7 @@ pub fn content() -> String {
 }
 
 /// Builds the package, with the distribution's tag in its release.
-pub fn build(dist: &str, source_date_epoch: u64, url: Option<&str>) -> Result<Built, Error> {
+pub fn build(dist: &str, source_date_epoch: u64, url: Option<&str>) -> Result<BuiltPackage, Error> {
     let numbers = Numbers {
         name: NAME,
         version: VERSION,

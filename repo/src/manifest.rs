@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::json_file;
 pub use crate::json_file::Error;
-use crate::release::{Known, Release, Replaced};
+use crate::release::{ComparedPackage, Release, ReplacedRelease};
 
 /// The file's name at the top of the tree.
 pub const FILE: &str = "manifest.json";
@@ -292,10 +292,10 @@ impl Manifest {
 
 impl Manifest {
     /// What the repository that comes in this one's place keeps of it. `sha256` is the digest of this manifest.
-    pub fn replaced(&self, sha256: String) -> Replaced {
+    pub fn replaced(&self, sha256: String) -> ReplacedRelease {
         let packages = self.packages.iter();
         let faults = self.known_faults.iter();
-        Replaced {
+        ReplacedRelease {
             target: self.target.clone(),
             time: self.release_time(),
             manifest_sha256: sha256,
@@ -309,7 +309,7 @@ impl Manifest {
     }
 }
 
-impl<'a> From<&'a Package> for Known<'a> {
+impl<'a> From<&'a Package> for ComparedPackage<'a> {
     fn from(package: &'a Package) -> Self {
         Self {
             nevra: &package.nevra,

@@ -33,7 +33,7 @@ pub struct Numbers<'a> {
 
 /// A built, unsigned package.
 #[derive(Clone, Debug)]
-pub struct Built {
+pub struct BuiltPackage {
     /// `NAME-VERSION-RELEASE.noarch.rpm`.
     pub file_name: String,
     /// The whole RPM file.
@@ -47,7 +47,7 @@ impl Numbers<'_> {
         summary: &str,
         change: &str,
         fill: impl FnOnce(&mut PackageBuilder) -> Result<(), rpm::Error>,
-    ) -> Result<Built, Error> {
+    ) -> Result<BuiltPackage, Error> {
         let time = u32::try_from(self.source_date_epoch)
             .map_err(|_| Error::Time(self.source_date_epoch))?;
         let error = |source| Error::Build {
@@ -89,7 +89,7 @@ impl Numbers<'_> {
                 package.write(&mut bytes)
             })
             .map_err(error)?;
-        Ok(Built {
+        Ok(BuiltPackage {
             file_name: format!("{}-{}-{}.noarch.rpm", self.name, self.version, self.release),
             bytes,
         })

@@ -23,7 +23,7 @@ pub struct Release {
     pub overrules: BTreeSet<Rule>,
     /// The one it replaces; none where nothing was in its place.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replaces: Option<Replaced>,
+    pub replaces: Option<ReplacedRelease>,
     /// The SHA-256 of what it keeps of earlier releases; none where it keeps nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keeps_sha256: Option<String>,
@@ -32,7 +32,7 @@ pub struct Release {
 /// A repository that another replaces, as far as it is told what changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Replaced {
+pub struct ReplacedRelease {
     pub target: String,
     /// When it was released, in seconds since 1970.
     pub time: u64,
@@ -118,7 +118,7 @@ pub struct Contradiction {
 
 /// A package, as far as it is compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Known<'a> {
+pub struct ComparedPackage<'a> {
     /// `name-[epoch:]version-release.arch`.
     pub nevra: &'a str,
     /// The digest of its content, signatures left out: a new key signs all anew.
@@ -127,7 +127,7 @@ pub struct Known<'a> {
 
 /// What a repository tells servers about itself, in its release package.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Said<'a> {
+pub struct ServerSettings<'a> {
     /// The armored public key.
     pub public_key: &'a str,
     /// The text of `lustre-repo.repo`.
@@ -137,7 +137,10 @@ pub struct Said<'a> {
 }
 
 /// Where packages go back, or have other content under the same name. The release package's own content is for [`told_anew`] to judge.
-pub fn packages_contradict(before: &[Known<'_>], now: &[Known<'_>]) -> Vec<Contradiction> {
+pub fn packages_contradict(
+    before: &[ComparedPackage<'_>],
+    now: &[ComparedPackage<'_>],
+) -> Vec<Contradiction> {
     let old: BTreeMap<&str, &str> = before.iter().map(|one| (one.nevra, one.content)).collect();
     let mut found = Vec::new();
     for one in now {
@@ -167,7 +170,10 @@ pub fn packages_contradict(before: &[Known<'_>], now: &[Known<'_>]) -> Vec<Contr
 
 /// Where a version that is known before anything is built, `(name, version)`, is lower than that of the source package there was. Versions
 /// are written as upstream does; where that is not as rpm has them, it is left to [`packages_contradict`].
-pub fn versions_contradict(before: &[Known<'_>], now: &[(&str, &str)]) -> Vec<Contradiction> {
+pub fn versions_contradict(
+    before: &[ComparedPackage<'_>],
+    now: &[(&str, &str)],
+) -> Vec<Contradiction> {
     let plain = |version: &str| version.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     let was = newest(before);
     let mut found = Vec::new();
@@ -192,10 +198,10 @@ pub fn versions_contradict(before: &[Known<'_>], now: &[(&str, &str)]) -> Vec<Co
 
 /// Where the key, the name or the URL changed while the release package is `now`, no higher than the one there was.
 pub fn told_anew(
-    before: &[Known<'_>],
-    said_before: Said<'_>,
+    before: &[ComparedPackage<'_>],
+    said_before: ServerSettings<'_>,
     now: &str,
-    said: Said<'_>,
+    said: ServerSettings<'_>,
 ) -> Option<Contradiction> {
     // Its `.repo` file names the next key, where there is one: whether it says anything else otherwise, cannot be told then.
     let same_keys = said_before.next_key.is_empty() == said.next_key.is_empty();
@@ -250,7 +256,7 @@ pub fn targets_contradict(before: &str, now: &str) -> Option<Contradiction> {
 }
 
 /// The highest version of every package.
-fn newest<'a>(packages: &[Known<'a>]) -> BTreeMap<Of<'a>, (Evr, &'a str)> {
+fn newest<'a>(packages: &[ComparedPackage<'a>]) -> BTreeMap<Of<'a>, (Evr, &'a str)> {
     let mut newest: BTreeMap<Of<'a>, (Evr, &'a str)> = BTreeMap::new();
     for one in packages {
         let Some((of, evr)) = parts(one.nevra) else {
@@ -279,10 +285,10 @@ pub(crate) fn parts(nevra: &str) -> Option<(Of<'_>, Evr)> {
 mod tests {
     use super::*;
 
-    fn known(list: &[&'static str]) -> Vec<Known<'static>> {
+    fn known(list: &[&'static str]) -> Vec<ComparedPackage<'static>> {
         let one = |text: &'static str| {
             let (nevra, content) = text.split_once(' ').unwrap();
-            Known { nevra, content }
+            ComparedPackage { nevra, content }
         };
         list.iter().map(|text| one(text)).collect()
     }
@@ -379,20 +385,20 @@ mod tests {
     #[test]
     fn what_servers_are_told_changes_with_a_higher_release_package_alone() {
         let before = known(&["lustre-repo-release-9-2.el9.noarch x"]);
-        let said = Said {
+        let said = ServerSettings {
             public_key: "key",
             repo_file: "file",
             next_key: "",
         };
-        let other_key = Said {
+        let other_key = ServerSettings {
             public_key: "other",
             ..said
         };
-        let other_url = Said {
+        let other_url = ServerSettings {
             repo_file: "other",
             ..said
         };
-        let other_next = Said {
+        let other_next = ServerSettings {
             next_key: "other",
             ..said
         };
@@ -415,7 +421,7 @@ mod tests {
             }
         }
         // The file names the next key, so it is another one where there is a next key for the first time.
-        let first_next = Said {
+        let first_next = ServerSettings {
             repo_file: "other",
             ..other_next
         };

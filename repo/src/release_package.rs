@@ -8,7 +8,7 @@ use crate::key;
 use crate::own_package::{self, Numbers};
 use crate::repo_file::{self, KeyLocation, RepoFile};
 
-pub use crate::own_package::Built;
+pub use crate::own_package::BuiltPackage;
 
 /// The package's name.
 pub const NAME: &str = "lustre-repo-release";
@@ -47,7 +47,7 @@ pub struct ReleasePackage<'a> {
 }
 
 /// Builds the package.
-pub fn build(input: &ReleasePackage<'_>) -> Result<Built, Error> {
+pub fn build(input: &ReleasePackage<'_>) -> Result<BuiltPackage, Error> {
     let own = key::published(input.public_key).map_err(|e| Error::Key(e.to_string()))?;
     // Both in the file that every server's dnf reads: where an administrator has changed the `.repo` file, rpm keeps that as it is, and it
     // names this one alone.

@@ -130,7 +130,7 @@ fn package(package: &Package) -> Option<String> {
         "        <package name=\"{}\" version=\"{}\" release=\"{}\" epoch=\"{}\" arch=\"{}\">\n          \
          <filename>{}</filename>\n          <sum type=\"sha256\">{}</sum>\n        </package>\n",
         escape(name),
-        escape(&evr.version),
+        escape(evr.version.as_str()),
         escape(evr.release.as_deref().unwrap_or_default()),
         evr.epoch,
         escape(arch),

@@ -3,17 +3,22 @@
 //!
 //! The server is the caller's: a root with a dnf and an rpm of its own, which see the repository.
 
+mod judgement;
+mod pair;
+mod state;
+
+pub use pair::Pair;
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use crate::history::{History, Set, SetPackage};
-use crate::layout::Kind;
+use crate::program_output::ProgramOutput;
 use crate::proof::{Check, Verdict};
-use crate::release::parts;
-use crate::release_package;
-use crate::said::Said;
-use crate::scriptlets;
+use crate::{release_package, scriptlets};
+
+use pair::{KERNEL, name_of, nevra_of, nevras, packages_of, plain, without_epoch};
+use state::{MODULES, State, kernels, with_lustre};
 
 /// The check of the way forward.
 pub const UPGRADE: &str = "upgrade";
@@ -33,13 +38,6 @@ const SIDE_BY_SIDE: [&str; 6] = [
     "multiversion(kernel)",
 ];
 
-/// The package whose version is that of a kernel.
-const KERNEL: &str = "kernel-core";
-
-/// Where modules of kernels are, and the folders there that have those of other packages.
-const MODULES: &str = "/lib/modules";
-const ADDED: [&str; 3] = ["extra", "updates", "weak-updates"];
-
 /// Where configuration files are, and what rpm adds to the name of one that it must not replace.
 const CONFIGURATION: &str = "/etc";
 const PUT_ASIDE: [&str; 3] = [".rpmnew", ".rpmsave", ".rpmorig"];
@@ -50,7 +48,7 @@ pub trait Server {
     fn dnf(&self, arguments: &[&str]) -> Result<String, String>;
 
     /// Runs its rpm, which may fail.
-    fn rpm(&self, arguments: &[&str]) -> Result<Said, String>;
+    fn rpm(&self, arguments: &[&str]) -> Result<ProgramOutput, String>;
 
     /// The paths of all files below a folder of it; none where there is no such folder.
     fn files(&self, folder: &str) -> Result<Vec<String>, String>;
@@ -60,83 +58,6 @@ pub trait Server {
 
     /// Where it sees a file of the repository, by its path from the repository's root.
     fn place(&self, path: &str) -> String;
-}
-
-/// The release that a repository is of, and the one before it.
-#[derive(Clone, Debug)]
-pub struct Pair<'h> {
-    now: &'h Set,
-    before: &'h Set,
-    /// All packages for servers that the repository has, of whichever set.
-    all: BTreeSet<String>,
-}
-
-impl<'h> Pair<'h> {
-    /// Of the releases that a repository has.
-    pub fn of(history: Option<&'h History>) -> Result<Self, String> {
-        let sets = history.map_or(&[][..], |history| &history.sets);
-        let [now, before, ..] = sets else {
-            let mut why =
-                "no predecessor: the repository has the packages of no release before this one"
-                    .to_owned();
-            for dropped in history.into_iter().flat_map(|history| &history.dropped) {
-                let _ = write!(
-                    why,
-                    "; Lustre {} was not kept: {}",
-                    dropped.lustre, dropped.why
-                );
-            }
-            return Err(why);
-        };
-        let all: BTreeSet<String> = sets
-            .iter()
-            .flat_map(|set| packages_of(set).map(nevra_of))
-            .collect();
-        let pair = Self { now, before, all };
-        if nevras(now) == nevras(before) {
-            return Err(format!(
-                "the predecessor ({}) has the same packages",
-                pair.words_of(before)
-            ));
-        }
-        Ok(pair)
-    }
-
-    /// Why what the predecessor boots and has on its disks is the same; none where kernel, Lustre or e2fsprogs are others.
-    pub fn alike(&self) -> Option<String> {
-        let of = |set: &Set| {
-            [KERNEL, "lustre", "e2fsprogs"].map(|name| {
-                let named = packages_of(set).filter(|one| name_of(&one.nevra) == Some(name));
-                named.map(nevra_of).collect::<Vec<_>>()
-            })
-        };
-        let parts = |set: &'h Set| [&set.kernel, &set.lustre, &set.e2fsprogs];
-        (parts(self.now) == parts(self.before) && of(self.now) == of(self.before)).then(|| {
-            format!(
-                "the predecessor ({}) has the same kernel, Lustre and e2fsprogs",
-                self.words_of(self.before)
-            )
-        })
-    }
-
-    /// From what to what, for people.
-    pub fn words(&self) -> String {
-        format!(
-            "from {} to {}",
-            self.words_of(self.before),
-            self.words_of(self.now)
-        )
-    }
-
-    fn words_of(&self, set: &Set) -> String {
-        let mut words = format!("Lustre {}", set.lustre);
-        for (what, version) in [("kernel", &set.kernel), ("e2fsprogs", &set.e2fsprogs)] {
-            if !version.is_empty() {
-                let _ = write!(words, ", {what} {version}");
-            }
-        }
-        words
-    }
 }
 
 /// Why a server cannot be made to have the predecessor.
@@ -176,20 +97,6 @@ impl Step {
             }
         }
     }
-}
-
-/// What of a server is compared.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct State {
-    /// All installed packages.
-    packages: BTreeSet<String>,
-    /// What `rpm -Va` says.
-    complaints: BTreeSet<String>,
-    /// The kernel that boots by default.
-    boots: Option<String>,
-    modules: BTreeSet<String>,
-    /// Configuration files that rpm put aside.
-    put_aside: BTreeSet<String>,
 }
 
 /// A server on its way from the predecessor to the release and back.
@@ -427,59 +334,6 @@ impl<'a> Journey<'a> {
         Ok(Step { findings, note })
     }
 
-    /// What the installed packages say against the upgrade.
-    fn not_upgraded(&self, state: &State) -> Vec<String> {
-        let now = nevras(self.pair.now);
-        let mut findings = Vec::new();
-        for old in &self.ours {
-            let name = name_of(old);
-            let next: Vec<&String> = now.iter().filter(|one| name_of(one) == name).collect();
-            let stays = state.packages.contains(old);
-            if next.contains(&old) {
-                if !stays {
-                    findings.push(format!("{old}, which both releases have, is gone"));
-                }
-            } else if next.is_empty() {
-                if stays {
-                    findings.push(format!(
-                        "{old} stayed, although the release has no {} any more: a package of it has to obsolete that",
-                        name.unwrap_or_default()
-                    ));
-                }
-            } else {
-                if !next.iter().any(|one| state.packages.contains(*one)) {
-                    let next: Vec<&str> = next.into_iter().map(String::as_str).collect();
-                    findings.push(format!("{old} did not become {}", next.join(" or ")));
-                }
-                let beside = self.side_by_side.contains(old);
-                if stays && !beside {
-                    findings.push(format!("{old} is still installed"));
-                } else if !stays && beside {
-                    findings.push(format!(
-                        "{old} is gone: there is nothing left to boot if the new one does not"
-                    ));
-                }
-            }
-        }
-        for one in state.packages.difference(&self.before.packages) {
-            if self.pair.all.contains(one) && !now.contains(one) {
-                findings.push(format!(
-                    "{one} was installed, which the release does not have"
-                ));
-            }
-        }
-        for one in self.before.packages.difference(&state.packages) {
-            let name = name_of(one);
-            let same_name = state.packages.iter().any(|other| name_of(other) == name);
-            if !self.pair.all.contains(one) && !same_name {
-                findings.push(format!(
-                    "the upgrade removed {one}, which is the distribution's"
-                ));
-            }
-        }
-        findings
-    }
-
     /// `dnf history undo last`, and what the server has then.
     pub fn undo(&self) -> Step {
         match self.undone() {
@@ -565,145 +419,5 @@ impl<'a> Journey<'a> {
                 PUT_ASIDE.iter().any(|end| path.ends_with(end))
             })?,
         })
-    }
-
-    /// What rpm finds wrong with our packages, what misses something of all, and what of `rpm -Va` was not `known`.
-    fn unverified(&self, state: &State, known: &BTreeSet<String>) -> Result<Vec<String>, String> {
-        let names: BTreeSet<&str> = state
-            .packages
-            .intersection(&self.pair.all)
-            .filter_map(|nevra| name_of(nevra))
-            .collect();
-        if names.is_empty() {
-            return Ok(vec!["no package of ours is installed".to_owned()]);
-        }
-        let mut line = vec!["-V"];
-        line.extend(names);
-        let mut findings: BTreeSet<String> = self
-            .server
-            .rpm(&line)?
-            .findings("rpm -V")
-            .into_iter()
-            .map(|said| format!("rpm -V: {said}"))
-            .collect();
-        for said in &state.complaints {
-            if !known.contains(said) || said.contains("Unsatisfied") || said.starts_with("missing")
-            {
-                findings.insert(format!("rpm -V: {said}"));
-            }
-        }
-        Ok(findings.into_iter().collect())
-    }
-
-    /// What is wrong with the kernel that boots, with the packages of `set`.
-    fn unfit(&self, state: &State, set: &Set) -> Vec<String> {
-        let Some(boots) = &state.boots else {
-            return Vec::new();
-        };
-        let mut findings = Vec::new();
-        let fits = state
-            .modules
-            .iter()
-            .any(|path| with_lustre(path).is_some_and(|kernel| kernel == *boots));
-        if !fits {
-            findings.push(format!(
-                "the boot default is {boots}, which has no lustre.ko"
-            ));
-        }
-        let ours = kernels(state, set);
-        if !ours.is_empty() && !ours.contains(boots) {
-            findings.push(format!(
-                "the boot default is {boots}, not {}",
-                ours.join(" or ")
-            ));
-        }
-        findings
-    }
-}
-
-/// The kernels of a set that are installed, as `uname -r` says them.
-fn kernels(state: &State, set: &Set) -> Vec<String> {
-    packages_of(set)
-        .filter_map(|one| {
-            let release = one.nevra.strip_prefix(KERNEL)?.strip_prefix('-')?;
-            Some(release.to_owned())
-        })
-        .filter(|release| state.packages.contains(&format!("{KERNEL}-{release}")))
-        .collect()
-}
-
-/// The kernel that a file is Lustre's module of.
-fn with_lustre(path: &str) -> Option<String> {
-    let (kernel, inside) = path
-        .strip_prefix("/usr")
-        .unwrap_or(path)
-        .strip_prefix(MODULES)?
-        .strip_prefix('/')?
-        .split_once('/')?;
-    let (folder, _) = inside.split_once('/')?;
-    let file = inside.rsplit('/').next()?;
-    (ADDED.contains(&folder) && file.starts_with("lustre.ko")).then(|| kernel.to_owned())
-}
-
-/// The packages of a set that servers install.
-fn packages_of(set: &Set) -> impl Iterator<Item = &SetPackage> {
-    set.packages.iter().filter(|package| {
-        let folder = package.path.split('/').next();
-        folder == Some(Kind::Binary.folder())
-    })
-}
-
-fn nevras(set: &Set) -> BTreeSet<String> {
-    packages_of(set).map(nevra_of).collect()
-}
-
-fn nevra_of(package: &SetPackage) -> String {
-    plain(&package.nevra)
-}
-
-/// An epoch of 0 is none.
-fn plain(nevra: &str) -> String {
-    nevra.replacen("-0:", "-", 1)
-}
-
-fn without_epoch(nevra: &str) -> String {
-    match nevra.split_once(':') {
-        Some((front, rest)) => match front.rsplit_once('-') {
-            Some((name, _)) => format!("{name}-{rest}"),
-            None => nevra.to_owned(),
-        },
-        None => nevra.to_owned(),
-    }
-}
-
-fn name_of(nevra: &str) -> Option<&str> {
-    parts(nevra).map(|((name, _), _)| name)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_is_lustres_module_of_a_kernel_wherever_modules_of_others_may_be() {
-        for (path, kernel) in [
-            ("/lib/modules/6.1/extra/lustre/fs/lustre.ko.xz", Some("6.1")),
-            ("/usr/lib/modules/6.1/weak-updates/lustre.ko", Some("6.1")),
-            ("/lib/modules/6.1/kernel/fs/lustre.ko", None),
-            ("/lib/modules/6.1/extra/mylustre.ko", None),
-            ("/lib/modules/6.1/lustre.ko", None),
-            ("/opt/lib/modules/6.1/extra/lustre.ko", None),
-        ] {
-            assert_eq!(with_lustre(path).as_deref(), kernel, "{path}");
-        }
-    }
-
-    #[test]
-    fn packages_are_compared_whatever_is_said_of_an_epoch_of_0() {
-        assert_eq!(plain("lustre-0:2.17-1.x86_64"), "lustre-2.17-1.x86_64");
-        assert_eq!(plain("lustre-2:2.17-1.x86_64"), "lustre-2:2.17-1.x86_64");
-        assert_eq!(without_epoch("a-b-2:2.17-1.x86_64"), "a-b-2.17-1.x86_64");
-        assert_eq!(without_epoch("a-b-2.17-1.x86_64"), "a-b-2.17-1.x86_64");
-        assert_eq!(name_of("a-b-2:2.17-1.x86_64"), Some("a-b"));
     }
 }

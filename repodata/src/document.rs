@@ -11,6 +11,9 @@ const DEEPEST: usize = 32;
 /// No tag and no text of repodata is longer (bytes): one of either is in memory as a whole.
 const LONGEST: u64 = 16 << 20;
 
+/// No element of repodata has more attributes.
+const MOST_ATTRIBUTES: usize = 16;
+
 /// What takes a document's elements. Reasons for refusing are plain text; [`parse`] adds the place.
 pub(super) trait Elements {
     /// An element starts. The name comes without its prefix.
@@ -178,8 +181,17 @@ impl Attributes<'_> {
         &self,
         mut take: impl FnMut(&str, &str) -> Result<(), String>,
     ) -> Result<(), String> {
-        for attribute in self.0.attributes() {
+        // That no two have one name is seen here, where it needs no memory.
+        let mut seen = [""; MOST_ATTRIBUTES];
+        for (count, attribute) in self.0.attributes().with_checks(false).enumerate() {
             let attribute = attribute.map_err(|error| error.to_string())?;
+            let name = attribute.key.into_inner();
+            if seen[..count.min(MOST_ATTRIBUTES)].contains(&name) {
+                return Err(format!("the attribute `{name}` is there twice"));
+            }
+            *seen.get_mut(count).ok_or_else(|| {
+                format!("an element has more than {MOST_ATTRIBUTES} attributes")
+            })? = name;
             let value = attribute
                 .normalized_value(XmlVersion::Explicit1_0)
                 .map_err(|error| error.to_string())?;
@@ -277,6 +289,7 @@ mod tests {
 
     #[test]
     fn faults_say_where() {
+        let many: String = (0..17).map(|at| format!(" n{at}=''")).collect();
         for (text, expected) in [
             ("", "ends too early (byte 0, in no element)"),
             ("<a><b>x</b>", "ends too early (byte 11, in /a)"),
@@ -285,6 +298,8 @@ mod tests {
             ("<a><b>refused</b></a>", "no (byte 17, in /a/b)"),
             ("<a>&bomb;</a>", "unknown entity `&bomb;`"),
             ("<a><b></a>", "in /a/b"),
+            ("<a b='1' c='' b='2'/>", "`b` is there twice"),
+            (&format!("<a{many}/>"), "more than 16 attributes"),
             (&"<a>".repeat(40), "elements are nested more than 32 deep"),
         ] {
             let fault = log(text).unwrap_err();

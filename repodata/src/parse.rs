@@ -36,6 +36,15 @@ struct FileList {
 impl FileLists {
     /// Gives the packages of `primary.xml` their files.
     pub(super) fn add_to(self, packages: &mut [Package]) -> Result<(), String> {
+        // Whoever writes metadata lists the packages in the same order here and there.
+        let same_order = self.0.len() == packages.len()
+            && (self.0.iter().zip(&*packages)).all(|(list, it)| list.id == it.checksum.hex);
+        if same_order {
+            for (list, package) in self.0.into_iter().zip(packages) {
+                package.files = list.files;
+            }
+            return Ok(());
+        }
         let mut by_id: HashMap<String, Vec<usize>> = HashMap::with_capacity(packages.len());
         for (index, package) in packages.iter().enumerate() {
             // The same RPM may be in the repository at two places.
@@ -80,6 +89,8 @@ struct Primary {
     packages: Vec<Package>,
     package: Option<Package>,
     relation: Option<Relation>,
+    /// The entries of the relation so far; in the end they take as much memory as they need.
+    entries: Vec<Entry>,
 }
 
 impl Elements for Primary {
@@ -115,8 +126,8 @@ impl Elements for Primary {
                 package.header_end = attributes.number("end")?;
             }
             "entry" => {
-                let relation = self.relation.ok_or("an entry outside of a relation")?;
-                package.relation_mut(relation).push(entry(attributes)?);
+                self.relation.ok_or("an entry outside of a relation")?;
+                self.entries.push(entry(attributes)?);
             }
             _ => {
                 if let Some(relation) = relation(name) {
@@ -153,8 +164,11 @@ impl Elements for Primary {
             "buildhost" => &mut package.buildhost,
             "sourcerpm" => &mut package.sourcerpm,
             _ => {
-                if relation(name).is_some() {
-                    self.relation = None;
+                if relation(name).is_some()
+                    && let Some(relation) = self.relation.take()
+                {
+                    let all = package.relation_mut(relation);
+                    all.append(&mut self.entries);
                 }
                 return Ok(());
             }
@@ -170,6 +184,8 @@ struct Filelists {
     lists: Vec<FileList>,
     list: Option<FileList>,
     kind: Option<FileKind>,
+    /// The files of the package so far, as above.
+    files: Vec<File>,
 }
 
 impl Elements for Filelists {
@@ -200,13 +216,18 @@ impl Elements for Filelists {
         match name {
             "file" => {
                 let kind = self.kind.take().ok_or("a file inside of a file")?;
-                let list = self.list.as_mut().ok_or("a file of no package")?;
-                list.files.push(File {
+                self.list.as_ref().ok_or("a file of no package")?;
+                self.files.push(File {
                     path: text.to_owned(),
                     kind,
                 });
             }
-            "package" => self.lists.extend(self.list.take()),
+            "package" => {
+                let files = self.files.drain(..).collect();
+                let list = self.list.take();
+                self.lists
+                    .extend(list.map(|list| FileList { files, ..list }));
+            }
             "filelists" => return counted(self.announced, self.lists.len()),
             _ => {}
         }
@@ -235,8 +256,8 @@ fn version(attributes: &Attributes<'_>) -> Result<Evr, String> {
     attributes.each(|key, value| {
         match key {
             "epoch" if !value.is_empty() => evr.epoch = number(key, value)?,
-            "ver" => value.clone_into(&mut evr.version),
-            "rel" => evr.release = Some(value.to_owned()),
+            "ver" => evr.version = value.into(),
+            "rel" => evr.release = Some(value.into()),
             _ => {}
         }
         Ok(())
@@ -249,14 +270,14 @@ fn entry(attributes: &Attributes<'_>) -> Result<Entry, String> {
     let mut evr = Evr::default();
     attributes.each(|key, value| {
         match key {
-            "name" => value.clone_into(&mut entry.name),
+            "name" => entry.name = value.into(),
             "flags" => {
                 let flag = Flag::from_text(value);
                 entry.flags = Some(flag.ok_or_else(|| format!("unknown flags `{value}`"))?);
             }
             "epoch" if !value.is_empty() => evr.epoch = number(key, value)?,
-            "ver" => value.clone_into(&mut evr.version),
-            "rel" if !value.is_empty() => evr.release = Some(value.to_owned()),
+            "ver" => evr.version = value.into(),
+            "rel" if !value.is_empty() => evr.release = Some(value.into()),
             "pre" => entry.pre = value == "1",
             _ => {}
         }
@@ -279,7 +300,7 @@ fn relation(element: &str) -> Option<Relation> {
 
 fn complete(package: &Package) -> Result<(), String> {
     for (what, value) in [
-        ("name", &package.name),
+        ("name", package.name.as_str()),
         ("arch", &package.arch),
         ("version", &package.evr.version),
         ("checksum", &package.checksum.hex),

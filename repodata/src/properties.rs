@@ -33,8 +33,8 @@ fn evr() -> impl Strategy<Value = Evr> {
     (prop_oneof![Just(0), any::<u32>()], version(), version()).prop_map(
         |(epoch, version, release)| Evr {
             epoch,
-            version,
-            release: Some(release),
+            version: version.into(),
+            release: Some(release.into()),
         },
     )
 }
@@ -56,7 +56,7 @@ fn entry() -> impl Strategy<Value = Entry> {
                 None => (None, None),
             };
             Entry {
-                name: name + &more,
+                name: (name + &more).into(),
                 flags,
                 evr,
                 pre,

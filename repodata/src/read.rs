@@ -1,9 +1,10 @@
 //! Reading a repository's metadata: nothing is parsed before its digest is right.
 
 use std::fs;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, Read};
 use std::panic::resume_unwind;
 use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use lustre_files::tried;
@@ -26,6 +27,10 @@ pub struct Metadata {
 /// The most that a metadata file may have, and the most that it may unpack to: several times what whole distributions have.
 pub const MAX_FILE: u64 = 256 << 20;
 const MAX_OPEN: u64 = 1 << 30;
+
+/// How much is unpacked at a time, and how many such pieces wait to be parsed.
+const PIECE: usize = 96 * 1024;
+const WAITING: usize = 4;
 
 /// The index, relative to the repository's root.
 const INDEX: &str = "repodata/repomd.xml";
@@ -141,7 +146,7 @@ pub(super) fn opened<T, E: ToString>(
     parse: impl FnOnce(&mut dyn BufRead) -> Result<T, E>,
 ) -> Result<T, Error> {
     let path = root.join(&record.location);
-    let source: Box<dyn Read + '_> = match bytes {
+    let source: Box<dyn Read + Send + '_> = match bytes {
         [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(bytes)),
         [0x28, 0xb5, 0x2f, 0xfd, ..] => {
             Box::new(zstd::stream::read::Decoder::with_buffer(bytes).map_err(tried("read", &path))?)
@@ -159,24 +164,39 @@ pub(super) fn opened<T, E: ToString>(
         .open_checksum
         .as_ref()
         .map_or("sha256", |sum| &sum.kind);
-    let mut source = BufReader::with_capacity(
-        128 * 1024,
-        Checked {
-            source,
-            hasher: Hasher::new(kind, &path)?,
-            size: 0,
-            limit: record.open_size.unwrap_or(MAX_OPEN).min(MAX_OPEN),
-        },
-    );
-    let parsed = parse(&mut source).map_err(|fault| Error::malformed(&path, fault))?;
-    io::copy(&mut source, &mut io::sink()).map_err(tried("read", &path))?;
-    let checked = source.into_inner();
+    let mut checked = Checked {
+        source,
+        hasher: Hasher::new(kind, &path)?,
+        size: 0,
+        limit: record.open_size.unwrap_or(MAX_OPEN).min(MAX_OPEN),
+    };
+    // What unpacks and hashes it is one thread, what parses it another.
+    let (pieces, unpacked) = sync_channel(WAITING);
+    let parsed = thread::scope(|scope| {
+        let unpacking = scope.spawn(move || {
+            checked.send(&pieces);
+            checked
+        });
+        let mut source = Pieces::new(unpacked);
+        let parsed = parse(&mut source).map_err(|fault| Error::malformed(&path, fault));
+        let rest = parsed
+            .is_ok()
+            .then(|| io::copy(&mut source, &mut io::sink()));
+        // Whoever unpacks more of what nobody reads, ends.
+        drop(source);
+        let checked = unpacking
+            .join()
+            .unwrap_or_else(|panic| resume_unwind(panic));
+        let parsed = parsed?;
+        rest.transpose().map_err(tried("read", &path))?;
+        Ok::<_, Error>((parsed, checked.size, checked.hasher.finish()))
+    });
+    let (parsed, open_size, found) = parsed?;
     if let Some(size) = record.open_size
-        && size != checked.size
+        && size != open_size
     {
-        return Err(size_mismatch(&path, "open size", checked.size, size));
+        return Err(size_mismatch(&path, "open size", open_size, size));
     }
-    let found = checked.hasher.finish();
     match &record.open_checksum {
         Some(expected) if *expected != found => {
             Err(Error::checksum(path, "open checksum", &found, expected))
@@ -202,17 +222,76 @@ struct Checked<R> {
     limit: u64,
 }
 
-impl<R: Read> Read for Checked<R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.source.read(buffer)?;
-        self.hasher.update(&buffer[..count]);
-        self.size += count as u64;
+impl<R: Read> Checked<R> {
+    /// Sends all of it, piece by piece, to whoever parses it; less where nobody does any more.
+    fn send(&mut self, pieces: &SyncSender<io::Result<Vec<u8>>>) {
+        loop {
+            let piece = self.piece();
+            let last = !matches!(&piece, Ok(piece) if !piece.is_empty());
+            if pieces.send(piece).is_err() || last {
+                return;
+            }
+        }
+    }
+
+    /// The next piece; empty at the end.
+    fn piece(&mut self) -> io::Result<Vec<u8>> {
+        let mut piece = Vec::with_capacity(PIECE);
+        let part = &mut self.source;
+        part.take(PIECE as u64).read_to_end(&mut piece)?;
+        self.hasher.update(&piece);
+        self.size += piece.len() as u64;
         if self.size > self.limit {
             return Err(io::Error::other(format!(
                 "it unpacks to more than the limit of {} bytes, or than repomd.xml announces",
                 self.limit
             )));
         }
+        Ok(piece)
+    }
+}
+
+/// What another thread unpacks, as one text.
+struct Pieces {
+    more: Receiver<io::Result<Vec<u8>>>,
+    piece: Vec<u8>,
+    /// How much of the piece is read already.
+    read: usize,
+    ended: bool,
+}
+
+impl Pieces {
+    fn new(more: Receiver<io::Result<Vec<u8>>>) -> Self {
+        Self {
+            more,
+            piece: Vec::new(),
+            read: 0,
+            ended: false,
+        }
+    }
+}
+
+impl BufRead for Pieces {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        if self.read == self.piece.len() && !self.ended {
+            (self.piece, self.read) = (Vec::new(), 0);
+            // The other ends without an empty piece only where it panics, which is found when it is joined.
+            let next = self.more.recv().unwrap_or_else(|_| Ok(Vec::new()));
+            self.ended = !matches!(&next, Ok(piece) if !piece.is_empty());
+            self.piece = next?;
+        }
+        Ok(&self.piece[self.read..])
+    }
+
+    fn consume(&mut self, count: usize) {
+        self.read += count;
+    }
+}
+
+impl Read for Pieces {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.fill_buf()?.read(buffer)?;
+        self.consume(count);
         Ok(count)
     }
 }
@@ -252,5 +331,35 @@ impl Hasher {
             kind: kind.to_owned(),
             hex,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_parser_that_stops_ends_the_unpacking_and_one_that_reads_little_gets_the_rest_checked() {
+        let text = format!("<a>{}", "x".repeat(8 << 20));
+        let read = |record: &Record, parsed: Result<u8, &'static str>| {
+            opened(Path::new("/"), record, text.as_bytes(), |source| {
+                let mut first = [0; 2];
+                source.read_exact(&mut first).map_err(|_| "nothing")?;
+                parsed
+            })
+            .map_err(|error| error.to_string())
+        };
+        let refused = read(&Record::default(), Err("refused")).unwrap_err();
+        assert!(refused.contains("refused"), "{refused}");
+        assert_eq!(read(&Record::default(), Ok(1)), Ok(1));
+        let mut record = Record {
+            open_size: Some(text.len() as u64 + 1),
+            ..Record::default()
+        };
+        let short = read(&record, Ok(1)).unwrap_err();
+        assert!(short.contains("open size"), "{short}");
+        record.open_size = Some(1 << 20);
+        let long = read(&record, Ok(1)).unwrap_err();
+        assert!(long.contains("more than the limit"), "{long}");
     }
 }

@@ -66,7 +66,7 @@ impl Document {
 }
 
 fn primary(package: &Package) -> String {
-    let mut xml = Xml::default();
+    let mut xml = Xml::with_capacity(8 * 1024);
     xml.line(0, "package", &[("type", "rpm")], Body::Open);
     xml.text(1, "name", &package.name);
     xml.text(1, "arch", &package.arch);
@@ -130,7 +130,7 @@ fn primary(package: &Package) -> String {
 }
 
 fn filelists(package: &Package) -> String {
-    let mut xml = Xml::default();
+    let mut xml = Xml::with_capacity(2 * 1024);
     xml.head(package);
     xml.version(package);
     xml.files(1, package, false);
@@ -139,7 +139,7 @@ fn filelists(package: &Package) -> String {
 }
 
 fn other(package: &Package) -> String {
-    let mut xml = Xml::default();
+    let mut xml = Xml::with_capacity(2 * 1024);
     xml.head(package);
     xml.version(package);
     for entry in &package.changelogs {
@@ -205,16 +205,25 @@ enum Body<'a> {
 struct Xml(String);
 
 impl Xml {
+    /// With room for so many bytes, which most packages have no more of.
+    fn with_capacity(bytes: usize) -> Self {
+        Self(String::with_capacity(bytes))
+    }
+
+    fn attribute(&mut self, key: &str, value: &str) {
+        self.0.push(' ');
+        self.0.push_str(key);
+        self.0.push_str("=\"");
+        escape(&mut self.0, value, true);
+        self.0.push('"');
+    }
+
     fn line(&mut self, depth: usize, name: &str, attributes: &[(&str, &str)], body: Body<'_>) {
         self.indent(depth);
         self.0.push('<');
         self.0.push_str(name);
         for (key, value) in attributes {
-            self.0.push(' ');
-            self.0.push_str(key);
-            self.0.push_str("=\"");
-            escape(&mut self.0, value, true);
-            self.0.push('"');
+            self.attribute(key, value);
         }
         match body {
             Body::Open => self.0.push_str(">\n"),
@@ -273,25 +282,26 @@ impl Xml {
     }
 
     fn entry(&mut self, entry: &Entry) {
-        let mut attributes = vec![("name", entry.name.as_str())];
-        let epoch;
+        self.indent(3);
+        self.0.push_str("<rpm:entry");
+        self.attribute("name", &entry.name);
         if let Some(flags) = entry.flags {
-            attributes.push(("flags", flags.as_str()));
+            self.attribute("flags", flags.as_str());
             if let Some(evr) = &entry.evr {
-                epoch = evr.epoch.to_string();
-                attributes.push(("epoch", &epoch));
+                // Writing to a String cannot fail.
+                let _ = write!(self.0, " epoch=\"{}\"", evr.epoch);
                 if !evr.version.is_empty() {
-                    attributes.push(("ver", &evr.version));
+                    self.attribute("ver", &evr.version);
                 }
                 if let Some(release) = &evr.release {
-                    attributes.push(("rel", release));
+                    self.attribute("rel", release);
                 }
             }
         }
         if entry.pre {
-            attributes.push(("pre", "1"));
+            self.attribute("pre", "1");
         }
-        self.line(3, "rpm:entry", &attributes, Body::None);
+        self.0.push_str("/>\n");
     }
 
     fn files(&mut self, depth: usize, package: &Package, primary: bool) {
@@ -317,7 +327,12 @@ fn escape(out: &mut String, mut text: &str, attribute: bool) {
         b'"' | b'\n' | b'\t' | 0x80.. => attribute,
         _ => false,
     };
-    // Most texts have nothing of this, so what is between is taken as a whole. What is special starts a character.
+    // Most texts have nothing of this, which is seen quickest by looking at all of it.
+    if !text.bytes().fold(false, |any, byte| any | is_special(byte)) {
+        out.push_str(text);
+        return;
+    }
+    // What is between is taken as a whole. What is special starts a character.
     while let Some(at) = text.bytes().position(is_special) {
         let (plain, rest) = text.split_at(at);
         out.push_str(plain);
@@ -349,7 +364,7 @@ mod tests {
 
     fn sample() -> Package {
         let entry = |name: &str, flags, evr: &str| Entry {
-            name: name.to_owned(),
+            name: name.into(),
             flags,
             evr: Evr::parse(evr),
             pre: false,

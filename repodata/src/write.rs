@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError, mpsc};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -123,114 +123,152 @@ const MAX_WORKERS: usize = 8;
 const MAX_WAITING: usize = 256 << 20;
 
 /// What of the results is not taken yet.
-#[derive(Default)]
-struct Waiting {
+struct Waiting<T> {
     /// The place of the one that is due.
     due: usize,
-    /// The bytes of those that are there.
+    /// Those that are there, by their places.
+    results: BTreeMap<usize, Result<T, Error>>,
+    /// The bytes of these.
     bytes: usize,
-    /// Nobody takes any more.
+    /// One of the threads takes what is due; the others leave theirs to it.
+    taking: bool,
+    /// How many threads wait for room.
+    asleep: usize,
+    /// Nobody takes any more, and with which error it ended.
     over: bool,
+    error: Option<Error>,
 }
 
 /// The same, where threads wait for it to change.
-#[derive(Default)]
-struct Room {
-    waiting: Mutex<Waiting>,
+struct Backlog<T> {
+    waiting: Mutex<Waiting<T>>,
     changed: Condvar,
 }
 
-impl Room {
-    fn change(&self, how: impl FnOnce(&mut Waiting)) {
-        how(&mut self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
-        self.changed.notify_all();
+impl<T> Backlog<T> {
+    fn new() -> Self {
+        Self {
+            waiting: Mutex::new(Waiting {
+                due: 0,
+                results: BTreeMap::new(),
+                bytes: 0,
+                taking: false,
+                asleep: 0,
+                over: false,
+                error: None,
+            }),
+            changed: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting<T>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until the one at `index` may be begun; false where nobody takes any more.
     fn enter(&self, index: usize) -> bool {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let full = |it: &mut Waiting| !it.over && index > it.due && it.bytes >= MAX_WAITING;
-        let waiting = self.changed.wait_while(waiting, full);
-        !waiting.unwrap_or_else(PoisonError::into_inner).over
+        let mut waiting = self.lock();
+        while !waiting.over && index > waiting.due && waiting.bytes >= MAX_WAITING {
+            waiting.asleep += 1;
+            let woken = self.changed.wait(waiting);
+            waiting = woken.unwrap_or_else(PoisonError::into_inner);
+            waiting.asleep -= 1;
+        }
+        !waiting.over
+    }
+
+    /// Wakes who waits: that is a call of the kernel, which is not made for each package.
+    fn wake(&self, waiting: &Waiting<T>) {
+        if waiting.asleep > 0 {
+            self.changed.notify_all();
+        }
+    }
+
+    /// Adds a result and, unless another thread is at it, takes all that are due.
+    fn put(
+        &self,
+        index: usize,
+        result: Result<T, Error>,
+        size: impl Fn(&T) -> usize,
+        take: &Mutex<impl FnMut(T) -> Result<(), Error>>,
+    ) {
+        let mut waiting = self.lock();
+        waiting.bytes += result.as_ref().map_or(0, &size);
+        waiting.results.insert(index, result);
+        if waiting.taking {
+            return;
+        }
+        waiting.taking = true;
+        while !waiting.over {
+            let due = waiting.due;
+            let Some(result) = waiting.results.remove(&due) else {
+                break;
+            };
+            drop(waiting);
+            let bytes = result.as_ref().map_or(0, &size);
+            let taken = result.and_then(|result| {
+                let mut take = take.lock().unwrap_or_else(PoisonError::into_inner);
+                take(result)
+            });
+            waiting = self.lock();
+            waiting.due += 1;
+            waiting.bytes -= bytes;
+            if let Err(error) = taken {
+                waiting.error = Some(error);
+                waiting.over = true;
+            }
+            self.wake(&waiting);
+        }
+        waiting.taking = false;
     }
 }
 
-/// However the taking ends, or where one of the workers panics, nobody waits for it any more.
-struct Ends<'r> {
-    room: &'r Room,
-    only_by_panic: bool,
-}
+/// Where one of the threads panics, the others do not wait for it.
+struct ReleaseOnPanic<'r, T>(&'r Backlog<T>);
 
-impl Drop for Ends<'_> {
+impl<T> Drop for ReleaseOnPanic<'_, T> {
     fn drop(&mut self) {
-        if !self.only_by_panic || thread::panicking() {
-            self.room.change(|waiting| waiting.over = true);
+        if thread::panicking() {
+            let mut waiting = self.0.lock();
+            waiting.over = true;
+            self.0.wake(&waiting);
         }
     }
 }
 
-/// Runs `work` on every path in several threads and `take`s the results in the order of the paths. The first error in
-/// that order ends it. The results that wait have not many more than [`MAX_WAITING`] bytes together, as `size` tells them: one that takes
-/// long does not have the others pile up behind it.
+/// Runs `work` on every path in several threads and `take`s the results in the order of the paths, one at a time, in whichever of these
+/// threads. The first error in that order ends it. The results that wait have not many more than [`MAX_WAITING`] bytes together, as `size`
+/// tells them: one that takes long does not have the others pile up behind it.
 fn in_order<T: Send>(
     paths: &[PathBuf],
     workers: usize,
     work: impl Fn(&Path) -> Result<T, Error> + Sync,
     size: impl Fn(&T) -> usize + Sync,
-    mut take: impl FnMut(T) -> Result<(), Error>,
+    take: impl FnMut(T) -> Result<(), Error> + Send,
 ) -> Result<(), Error> {
     let next = AtomicUsize::new(0);
-    let room = Room::default();
-    let (sender, results) = mpsc::channel();
+    let backlog = Backlog::new();
+    let take = Mutex::new(take);
     thread::scope(|scope| {
         for _ in 0..workers.min(MAX_WORKERS).clamp(1, paths.len().max(1)) {
-            let sender = sender.clone();
-            let (next, work, size, room) = (&next, &work, &size, &room);
-            scope.spawn(move || {
-                let _ends = Ends {
-                    room,
-                    only_by_panic: true,
-                };
+            scope.spawn(|| {
+                let _ends = ReleaseOnPanic(&backlog);
                 loop {
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(path) = paths.get(index) else {
                         return;
                     };
-                    if !room.enter(index) {
+                    if !backlog.enter(index) {
                         return;
                     }
-                    let result = work(path);
-                    let bytes = result.as_ref().map_or(0, size);
-                    room.change(|waiting| waiting.bytes += bytes);
-                    // Nobody listens any more after an error.
-                    if sender.send((index, result)).is_err() {
-                        return;
-                    }
+                    backlog.put(index, work(path), &size, &take);
                 }
             });
         }
-        let _ends = Ends {
-            room: &room,
-            only_by_panic: false,
-        };
-        drop(sender);
-        let mut waiting = BTreeMap::new();
-        let mut due = 0;
-        for (index, result) in results {
-            waiting.insert(index, result);
-            while let Some(result) = waiting.remove(&due) {
-                let result = result?;
-                let bytes = size(&result);
-                take(result)?;
-                due += 1;
-                room.change(|waiting| {
-                    waiting.due = due;
-                    waiting.bytes -= bytes;
-                });
-            }
-        }
-        Ok(())
-    })
+    });
+    let waiting = backlog.waiting.into_inner();
+    let waiting = waiting.unwrap_or_else(PoisonError::into_inner);
+    waiting.error.map_or(Ok(()), Err)
 }
 
 /// A package's part of each document.

@@ -4,7 +4,6 @@
 //! of the data and shares none of it with another entry; the first is the region, whose trailer says the same of it. Entries that
 //! share data are how a small file asks for much memory.
 
-use std::collections::HashMap;
 use std::io::{self, Read};
 
 /// The magic number, the version and four bytes reserved.
@@ -39,7 +38,8 @@ pub(super) struct Section {
     /// Offset of the first byte after the header.
     pub(super) end: usize,
     data: usize,
-    index: HashMap<u32, Location>,
+    /// By tag, in their order.
+    index: Vec<(u32, Location)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,7 +77,7 @@ impl Section {
             start,
             end: bytes.len(),
             data,
-            index: HashMap::new(),
+            index: Vec::with_capacity(entries),
         };
         section.checked(bytes, limits)
     }
@@ -110,9 +110,12 @@ impl Section {
                 .length(data)
                 .map_err(|reason| wrong(format!("the tag {tag} {reason}")))?;
             extents.push((location.offset, length, tag));
-            if self.index.insert(tag, location).is_some() {
-                return Err(wrong(format!("the tag {tag} is in the index twice")));
-            }
+            self.index.push((tag, location));
+        }
+        self.index.sort_unstable_by_key(|(tag, _)| *tag);
+        let mut pairs = self.index.windows(2);
+        if let Some([(tag, _), ..]) = pairs.find(|pair| pair[0].0 == pair[1].0) {
+            return Err(wrong(format!("the tag {tag} is in the index twice")));
         }
         // Empty ones take no place.
         extents.retain(|(_, length, _)| *length > 0);
@@ -131,11 +134,16 @@ impl Section {
     }
 
     pub(super) fn has(&self, tag: u32) -> bool {
-        self.index.contains_key(&tag)
+        self.location(tag).is_some()
+    }
+
+    fn location(&self, tag: u32) -> Option<Location> {
+        let place = self.index.binary_search_by_key(&tag, |(tag, _)| *tag);
+        place.ok().map(|place| self.index[place].1)
     }
 
     pub(super) fn texts<'a>(&self, bytes: &'a [u8], tag: u32) -> Result<Vec<&'a [u8]>, String> {
-        let Some(location) = self.index.get(&tag) else {
+        let Some(location) = self.location(tag) else {
             return Ok(Vec::new());
         };
         // STRING, STRING_ARRAY, I18NSTRING
@@ -145,7 +153,7 @@ impl Section {
         let mut rest = &bytes[self.data + location.offset..self.end];
         let mut texts = Vec::with_capacity(location.count);
         for _ in 0..location.count {
-            let Some(length) = rest.iter().position(|byte| *byte == 0) else {
+            let Some(length) = memchr::memchr(0, rest) else {
                 return Err(format!(
                     "a string of the header's tag {tag} is not terminated"
                 ));
@@ -157,7 +165,7 @@ impl Section {
     }
 
     pub(super) fn numbers(&self, bytes: &[u8], tag: u32) -> Result<Vec<u64>, String> {
-        let Some(location) = self.index.get(&tag) else {
+        let Some(location) = self.location(tag) else {
             return Ok(Vec::new());
         };
         // CHAR, INT8, INT16, INT32, INT64
@@ -209,7 +217,7 @@ impl Location {
             6 | 8 | 9 => {
                 let mut length = 0;
                 for _ in 0..self.count {
-                    let end = rest[length..].iter().position(|byte| *byte == 0);
+                    let end = memchr::memchr(0, &rest[length..]);
                     length += 1 + end.ok_or("has a string that is not terminated")?;
                 }
                 Ok(length)

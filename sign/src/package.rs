@@ -10,8 +10,8 @@ use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::thread::{self, Scope, ScopedJoinHandle};
+use std::sync::mpsc::sync_channel;
+use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
 use lustre_files::tried;
@@ -235,48 +235,6 @@ fn signed_at(
     })
 }
 
-/// A digest that is taken of pieces: at once, or beside the one who reads them.
-enum Beside<'s, D> {
-    Here(D),
-    There {
-        pieces: SyncSender<Arc<Vec<u8>>>,
-        digest: ScopedJoinHandle<'s, D>,
-    },
-}
-
-impl<'s, D: Digest + Send + 's> Beside<'s, D> {
-    fn new(scope: &'s Scope<'s, '_>, beside: bool, mut digest: D) -> Self {
-        if !beside {
-            return Self::Here(digest);
-        }
-        let (pieces, more) = sync_channel::<Arc<Vec<u8>>>(PIECES);
-        let digest = scope.spawn(move || {
-            more.iter().for_each(|piece| digest.update(&*piece));
-            digest
-        });
-        Self::There { pieces, digest }
-    }
-
-    fn update(&mut self, piece: &Arc<Vec<u8>>) {
-        match self {
-            Self::Here(digest) => digest.update(&**piece),
-            // Nobody takes it where the other has panicked, which is found at the end.
-            Self::There { pieces, .. } => drop(pieces.send(Arc::clone(piece))),
-        }
-    }
-
-    fn finish(self) -> Vec<u8> {
-        let digest = match self {
-            Self::Here(digest) => digest,
-            Self::There { pieces, digest } => {
-                drop(pieces);
-                digest.join().unwrap_or_else(|panic| resume_unwind(panic))
-            }
-        };
-        digest.finalize().to_vec()
-    }
-}
-
 /// A package read up to its payload.
 struct Opened<'a> {
     path: &'a Path,
@@ -354,22 +312,19 @@ impl<'a> Opened<'a> {
         }
         let mut again = Opened::read(self.path)?;
         let mut md5 = Md5::new_with_prefix(again.header_bytes());
-        loop {
-            let piece = again.chunk()?;
-            if piece.is_empty() {
-                return Ok(Some(md5.finalize().into()));
-            }
+        while let Some(piece) = again.chunk()? {
             md5.update(piece);
         }
+        Ok(Some(md5.finalize().into()))
     }
 
     /// Reads the payload to its end, compares it with its digests and copies it to `output`, whose path is for errors. Gives
     /// the SHA-256 and the size of the whole file.
     ///
-    /// Of a large one, all digests are taken at a time, and a few pieces of it are in memory.
+    /// Of a large one, all digests are taken and it is written at a time, and a few pieces of it are in memory.
     fn stream_payload(
         &mut self,
-        mut output: Option<(&mut dyn Write, &Path)>,
+        mut output: Option<(&mut (dyn Write + Send), &Path)>,
     ) -> Result<(String, u64), Error> {
         let expected = self.payload_digest()?;
         let meta = self.input.get_ref().metadata();
@@ -377,53 +332,89 @@ impl<'a> Opened<'a> {
         let md5 = self.md5().map(<[u8]>::to_vec);
         let mut payload = Sha256::new();
         let mut size = self.headers.bytes().len() as u64;
-        let (whole, legacy) = thread::scope(|scope| {
-            // In here, so that an error ends who waits for more.
-            let mut whole = Beside::new(
-                scope,
-                is_large,
-                Sha256::new_with_prefix(self.headers.bytes()),
-            );
-            let mut legacy = md5.as_ref().map(|_| {
-                let digest = Md5::new_with_prefix(self.header_bytes());
-                Beside::new(scope, is_large, digest)
-            });
-            loop {
-                let piece = Arc::new(self.chunk()?);
-                if piece.is_empty() {
-                    break;
+        let mut whole = Sha256::new_with_prefix(self.headers.bytes());
+        let mut legacy = md5
+            .is_some()
+            .then(|| Md5::new_with_prefix(self.header_bytes()));
+        let mut write = move |piece: &[u8]| match &mut output {
+            Some((output, path)) => output
+                .write_all(piece)
+                .map_err(|error| Error::from(tried("write", *path)(error))),
+            None => Ok(()),
+        };
+        let mut hash = |piece: &[u8]| {
+            payload.update(piece);
+            size += piece.len() as u64;
+        };
+        if is_large {
+            (whole, legacy) = thread::scope(|scope| {
+                // In here, so that an error ends who waits for more.
+                let (to_hash, pieces) = sync_channel::<Arc<Vec<u8>>>(PIECES);
+                let hashing = scope.spawn(move || {
+                    pieces.iter().for_each(|piece| whole.update(&*piece));
+                    whole
+                });
+                let (to_sum, pieces) = sync_channel::<Arc<Vec<u8>>>(PIECES);
+                let summing = scope.spawn(move || {
+                    for piece in pieces {
+                        if let Some(legacy) = &mut legacy {
+                            legacy.update(&*piece);
+                        }
+                    }
+                    legacy
+                });
+                let (to_write, pieces) = sync_channel::<Arc<Vec<u8>>>(PIECES);
+                let writing =
+                    scope.spawn(move || pieces.iter().try_for_each(|piece| write(&piece)));
+                while let Some(piece) = self.chunk()? {
+                    let piece = Arc::new(piece);
+                    // Who does not take it has failed, which is found below.
+                    let all = [&to_hash, &to_sum, &to_write];
+                    let sent = all.map(|to| to.send(Arc::clone(&piece)));
+                    if sent.iter().any(Result::is_err) {
+                        break;
+                    }
+                    hash(&piece);
                 }
+                drop((to_hash, to_sum, to_write));
+                let written = writing.join();
+                written.unwrap_or_else(|panic| resume_unwind(panic))?;
+                let whole = hashing.join();
+                let legacy = summing.join();
+                Ok::<_, Error>((
+                    whole.unwrap_or_else(|panic| resume_unwind(panic)),
+                    legacy.unwrap_or_else(|panic| resume_unwind(panic)),
+                ))
+            })?;
+        } else {
+            while let Some(piece) = self.chunk()? {
+                hash(&piece);
                 whole.update(&piece);
                 if let Some(legacy) = &mut legacy {
                     legacy.update(&piece);
                 }
-                payload.update(&*piece);
-                size += piece.len() as u64;
-                if let Some((output, path)) = &mut output {
-                    output.write_all(&piece).map_err(tried("write", *path))?;
-                }
+                write(&piece)?;
             }
-            Ok::<_, Error>((whole.finish(), legacy.map(Beside::finish)))
-        })?;
+        }
         let actual = hex(&payload.finalize());
         if actual != expected {
             return Err(self.mismatch("payload", expected, actual));
         }
-        if let (Some(expected), Some(actual)) = (md5, legacy)
+        if let (Some(expected), Some(actual)) = (md5, legacy.map(|md5| md5.finalize().to_vec()))
             && expected != actual
         {
             let [expected, actual] = [&expected, &actual].map(|digest| hex(digest));
             return Err(self.mismatch("main header and payload together (MD5)", expected, actual));
         }
-        Ok((hex(&whole), size))
+        Ok((hex(&whole.finalize()), size))
     }
 
-    /// The next piece of the payload, of [`CHUNK`] bytes but for the last; empty at the end.
-    fn chunk(&mut self) -> Result<Vec<u8>, Error> {
+    /// The next piece of the payload, of [`CHUNK`] bytes but for the last; none at the end.
+    fn chunk(&mut self) -> Result<Option<Vec<u8>>, Error> {
         let mut bytes = Vec::with_capacity(CHUNK);
         let read = (&mut self.input).take(CHUNK as u64).read_to_end(&mut bytes);
         read.map_err(tried("read the package", self.path))?;
-        Ok(bytes)
+        Ok((!bytes.is_empty()).then_some(bytes))
     }
 
     /// The payload's SHA-256 as the main header has it.

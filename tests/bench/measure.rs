@@ -109,7 +109,7 @@ impl<'a> Side<'a> {
 
 /// What one side took.
 #[derive(Debug, Clone, Default)]
-pub struct Taken {
+pub struct SideCost {
     /// The seconds of each round.
     pub seconds: Vec<f64>,
     /// The most memory, in KiB.
@@ -121,8 +121,8 @@ pub struct Taken {
 /// What a row's runs took.
 #[derive(Debug, Clone, Default)]
 pub struct Measured {
-    pub ours: Taken,
-    pub theirs: Option<Taken>,
+    pub ours: SideCost,
+    pub theirs: Option<SideCost>,
 }
 
 impl Measured {
@@ -137,7 +137,7 @@ impl Measured {
 
 /// Runs both in turn, after a run of each that is not timed: then, what they read is in memory for either. Who is first changes.
 pub fn pair(rounds: usize, folder: &Path, ours: &Side, theirs: &Side) -> Result<Measured> {
-    let mut taken = [Taken::default(), Taken::default()];
+    let mut taken = [SideCost::default(), SideCost::default()];
     let sides = [ours, theirs];
     for (taken, side) in taken.iter_mut().zip(sides) {
         taken.memory = side.memory(folder)?;
@@ -158,9 +158,9 @@ pub fn pair(rounds: usize, folder: &Path, ours: &Side, theirs: &Side) -> Result<
 
 /// Runs ours alone, in the same way.
 pub fn alone(rounds: usize, folder: &Path, ours: &Side) -> Result<Measured> {
-    let mut taken = Taken {
+    let mut taken = SideCost {
         memory: ours.memory(folder)?,
-        ..Taken::default()
+        ..SideCost::default()
     };
     for _ in 0..rounds {
         let (seconds, output) = ours.run()?;

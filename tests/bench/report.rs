@@ -376,7 +376,7 @@ fn facts(world: &World) -> Fallible<Vec<(&'static str, String)>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::measure::Taken;
+    use crate::measure::SideCost;
 
     fn row() -> Row {
         toml::from_str(
@@ -386,7 +386,7 @@ mod tests {
     }
 
     fn measured(ours: &[f64], theirs: &[f64]) -> Measured {
-        let taken = |seconds: &[f64], memory| Taken {
+        let taken = |seconds: &[f64], memory| SideCost {
             seconds: seconds.to_vec(),
             memory,
             output: Vec::new(),

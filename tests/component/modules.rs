@@ -1,8 +1,5 @@
 //! No files of the tool depend on each other in a cycle: each can be read with what it builds on, and without what builds on it.
 
-// The helpers of a test fail as a test does.
-#![allow(clippy::unwrap_used)]
-
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 
@@ -10,10 +7,10 @@ use lustre_repo_tests::command_line::project;
 use lustre_repo_tests::tool_code::{Uses, project_files};
 
 /// For each file what it uses, by name.
-type Named<'a> = BTreeMap<&'a str, BTreeMap<&'a str, BTreeSet<String>>>;
+type UsesByFile<'a> = BTreeMap<&'a str, BTreeMap<&'a str, BTreeSet<String>>>;
 
 /// The shortest way from `start` along the uses back to it.
-fn cycle<'a>(named: &Named<'a>, start: &'a str) -> Option<Vec<&'a str>> {
+fn cycle<'a>(named: &UsesByFile<'a>, start: &'a str) -> Option<Vec<&'a str>> {
     let mut came_from: BTreeMap<&str, &str> = BTreeMap::new();
     let mut next = VecDeque::from([start]);
     while let Some(file) = next.pop_front() {
@@ -36,7 +33,7 @@ fn cycle<'a>(named: &Named<'a>, start: &'a str) -> Option<Vec<&'a str>> {
 }
 
 /// Each cycle once, with what is used on the way.
-fn cycles(named: &Named) -> BTreeMap<Vec<String>, String> {
+fn cycles(named: &UsesByFile) -> BTreeMap<Vec<String>, String> {
     let mut all = BTreeMap::new();
     for &start in named.keys() {
         let Some(way) = cycle(named, start) else {

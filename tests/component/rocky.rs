@@ -4,11 +4,8 @@
 //! - `runs`: `cargo xtask repo` of three targets, whole.
 //! - `mirrors`: mirrors that misbehave.
 
-#[path = "rocky/locks.rs"]
 mod locks;
-#[path = "rocky/mirrors.rs"]
 mod mirrors;
-#[path = "rocky/runs.rs"]
 mod runs;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,10 +13,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use lustre_repo_tests::command_line::Run;
 use lustre_repo_tests::stand_in::kernel::{EL8, EL9, EL10};
 use lustre_repo_tests::stand_in::lustre::Lustre;
-use lustre_repo_tests::stand_in::world::Wanted;
+use lustre_repo_tests::stand_in::world::WorldOptions;
 
 /// The guide for 8.10.
-const GUIDE: Wanted = Wanted {
+const GUIDE: WorldOptions = WorldOptions {
     target: "rocky-8.10-guide",
     release: EL8,
     location: "dl.rockylinux.org/pub/rocky",
@@ -28,7 +25,7 @@ const GUIDE: Wanted = Wanted {
 };
 
 /// 9.6, with a kernel that we patch.
-const PATCHED: Wanted = Wanted {
+const PATCHED: WorldOptions = WorldOptions {
     target: "rocky-9.6",
     release: EL9,
     location: "dl.rockylinux.org/vault/rocky",
@@ -37,7 +34,7 @@ const PATCHED: Wanted = Wanted {
 };
 
 /// 10.0, with the distribution's own kernel.
-const PATCHLESS: Wanted = Wanted {
+const PATCHLESS: WorldOptions = WorldOptions {
     target: "rocky-10.0",
     release: EL10,
     location: "dl.rockylinux.org/vault/rocky",

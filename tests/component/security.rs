@@ -1,8 +1,5 @@
 //! `docs/security.md`: every test that it names is there, and every row names one; and what CI runs of others is pinned.
 
-// The helpers of a test fail as a test does.
-#![allow(clippy::unwrap_used)]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -104,7 +101,7 @@ fn after<'t>(text: &'t str, before: &str) -> Vec<&'t str> {
 }
 
 /// Where the program that is started is no word in the code: which it can be.
-const CHOSEN: [(&str, &str, &[&str]); 8] = [
+const CHOSEN: [(&str, &str, &[&str]); 7] = [
     // What `specs/host-tools.toml` has a check for, and an installer.
     ("packaging/src/host.rs", "program", &["dnf", "python3"]),
     (
@@ -125,12 +122,7 @@ const CHOSEN: [(&str, &str, &[&str]); 8] = [
         &["apt-get", "apt-helper"],
     ),
     (
-        "xtask/src/commands/bench.rs",
-        "std::env::var_os(\"CARGO\"",
-        &["cargo"],
-    ),
-    (
-        "xtask/src/commands/test.rs",
+        "xtask/src/invocation.rs",
         "std::env::var_os(\"CARGO\"",
         &["cargo"],
     ),
@@ -183,7 +175,7 @@ fn every_program_that_is_started_is_in_the_table_of_what_runs_as_whom() {
         // What a sandbox is asked to run.
         for before in [
             "sandbox.command(",
-            ".judged(",
+            ".try_program(",
             "step.run(",
             "tool::run(input, ",
             "tool::run(&context.input, ",

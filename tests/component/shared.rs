@@ -1,8 +1,5 @@
 //! A shared store: what one builder made, another takes; and what nobody vouches for who is trusted, nobody takes.
 
-// The helpers of a test fail as a test does.
-#![allow(clippy::unwrap_used)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -11,15 +8,11 @@ use lustre_packaging::shared::{Folder, Keys, Place};
 use lustre_packaging::sign::{DEV_KEY_CREATED, Key};
 use lustre_packaging::store::Store;
 
-use builder::{Ran, graph, run};
+use builder::{RunReport, graph, run};
 
-#[path = "shared/builder.rs"]
 mod builder;
-#[path = "shared/hostile.rs"]
 mod hostile;
-#[path = "shared/kills.rs"]
 mod kills;
-#[path = "shared/served.rs"]
 mod served;
 
 /// How large the large file of each stage is.
@@ -72,12 +65,12 @@ impl Builder {
     }
 
     /// Builds all.
-    fn run(&self, place: &dyn Place, keys: &Keys) -> Ran {
+    fn run(&self, place: &dyn Place, keys: &Keys) -> RunReport {
         self.run_with(place, keys, "1")
     }
 
     /// The same with another input of the last stage.
-    fn run_with(&self, place: &dyn Place, keys: &Keys, input: &str) -> Ran {
+    fn run_with(&self, place: &dyn Place, keys: &Keys, input: &str) -> RunReport {
         run(&self.store, place, keys, &|made| graph(input, SIZE, made))
     }
 

@@ -21,14 +21,14 @@ use std::path::Path;
 
 /// What a reader made of an input.
 #[derive(Debug)]
-pub enum Judged {
+pub enum ParseOutcome {
     /// It was read.
     Accepted,
     /// It was refused, with this message.
     Refused(String),
 }
 
-impl Judged {
+impl ParseOutcome {
     /// Of a result: its error with all its causes, as the tool shows it.
     pub fn of<T, E: Error>(result: Result<T, E>) -> Self {
         match result {
@@ -131,5 +131,5 @@ pub trait Format {
     }
 
     /// Reads the input as the tool does. `folder` is empty and the format's own.
-    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String>;
+    fn check(&self, input: &[u8], folder: &Path) -> Result<ParseOutcome, String>;
 }

@@ -125,7 +125,7 @@ fn is_installed(tool: &str) -> bool {
 fn feed(
     arguments: &Arguments,
     program: &Path,
-    format: &formats::Boxed,
+    format: &formats::AnyFormat,
     inputs: &Inputs,
 ) -> anyhow::Result<bool> {
     let name = format.name();
@@ -190,7 +190,7 @@ fn feed(
 }
 
 /// The part of the process that reads.
-fn work(format: &formats::Boxed, inputs: &Inputs, folder: &Path) -> anyhow::Result<bool> {
+fn work(format: &formats::AnyFormat, inputs: &Inputs, folder: &Path) -> anyhow::Result<bool> {
     let progress = File::options()
         .write(true)
         .open(folder.join("progress"))

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use lustre_repo_fuzz::{Judged, formats};
+use lustre_repo_fuzz::{ParseOutcome, formats};
 use lustre_repository::sums;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -33,8 +33,10 @@ fn reads(name: &str, input: &str) -> Result<(), TestCaseError> {
     let folder = around.path().join("case");
     fs::create_dir(&folder).unwrap();
     match format.check(input.as_bytes(), &folder) {
-        Ok(Judged::Accepted) => Ok(()),
-        Ok(Judged::Refused(why)) => Err(TestCaseError::fail(format!("refused: {why}\n{input}"))),
+        Ok(ParseOutcome::Accepted) => Ok(()),
+        Ok(ParseOutcome::Refused(why)) => {
+            Err(TestCaseError::fail(format!("refused: {why}\n{input}")))
+        }
         Err(broken) => Err(TestCaseError::fail(format!("{broken}\n{input}"))),
     }
 }

@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::{Case, Expected, Format, Judged, mutate, processes, words};
+use crate::{Case, Expected, Format, ParseOutcome, mutate, processes, words};
 
 /// How much memory the reading of one input may take, in bytes. rpm allows headers of 256 MiB, and nothing here is near that.
 pub const MEMORY: u64 = 512 << 20;
@@ -84,16 +84,18 @@ fn run(
         watched.store(NOTHING, Ordering::SeqCst);
         remove(&own)?;
         counts.inputs += 1;
-        let accepted = matches!(judged, Ok(Judged::Accepted));
+        let accepted = matches!(judged, Ok(ParseOutcome::Accepted));
         counts.accepted += u64::from(accepted);
         let what = match judged {
             Err(broken) => Some(broken),
-            Ok(Judged::Refused(message)) if expected == Expected::Accepted => {
+            Ok(ParseOutcome::Refused(message)) if expected == Expected::Accepted => {
                 Some(format!("a good example is refused: {message}"))
             }
-            Ok(Judged::Accepted) if expected == Expected::Refused => Some("is accepted".to_owned()),
-            Ok(Judged::Refused(message)) => words::check(&message, bytes).err(),
-            Ok(Judged::Accepted) => None,
+            Ok(ParseOutcome::Accepted) if expected == Expected::Refused => {
+                Some("is accepted".to_owned())
+            }
+            Ok(ParseOutcome::Refused(message)) => words::check(&message, bytes).err(),
+            Ok(ParseOutcome::Accepted) => None,
         };
         let peak = peak()?;
         let what =

@@ -7,7 +7,7 @@ use clap::parser::ValueSource;
 use clap::{ArgAction, ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::called::PROGRAM;
+use crate::invocation::PROGRAM;
 
 mod bench;
 mod build;
@@ -270,7 +270,7 @@ pub enum Command {
                             data and is neither fixed nor accepted."
     )]
     Advisories(TargetArgs),
-    /// On which kernels of the distribution the modules of a repository load: by the metadata, without building anything.
+    /// Show on which of the distribution's kernels a repository's modules load: from metadata, without building anything.
     #[command(
         after_help = "Examples:\n  cargo xtask compat --target rocky-10.0\n  cargo xtask compat --target rocky-10.0 /srv/repo/rocky-10.0\n  \
                             cargo xtask compat --target rocky-10.0 --json | jq '.kernels[] | select(.verdict == \"loads\") | .kernel'\n\n\
@@ -278,7 +278,7 @@ pub enum Command {
                             that its ext4 has. Ends with 3 where they do not load, where ext4 differs, and where either cannot be told."
     )]
     Compat(CompatArgs),
-    /// What is new in the repositories of targets: kernels, whether they fit, and the distribution's advisories of them.
+    /// Show what is new in the repositories of targets: kernels, whether they fit, and the distribution's advisories for them.
     #[command(
         mut_arg("target", |target| target.num_args(1..).action(ArgAction::Append)),
         after_help = "Examples:\n  cargo xtask watch --target rocky-9.6 rocky-10.0\n  \

@@ -6,8 +6,8 @@ use clap::builder::StyledStr;
 use clap::parser::ValueSource;
 use clap::{Command, CommandFactory as _, ValueEnum};
 
-use crate::called::{CARGO, as_called, called};
 use crate::cli::{Cli, Color, MessageFormat};
+use crate::invocation::{CARGO, as_called, called};
 use crate::{config, exit, ui};
 
 impl Cli {

@@ -11,7 +11,7 @@ use lustre_packaging::resolve::{self, Key, Metadata, SourcePackage};
 use lustre_packaging::source::Downloader;
 use lustre_packaging::store::{Digest, TempDir};
 use lustre_repository::closure::kernel::is_kernel;
-use lustre_repository::compat::{Compat, Ext4, Kernel, OWN, Side, Verdict};
+use lustre_repository::compat::{Compat, Ext4, Kernel, OWN, RepositoryPackages, Verdict};
 use lustre_repository::history::History;
 use lustre_repository::layout::Kind;
 use lustre_repository::manifest::{self, Manifest};
@@ -66,8 +66,8 @@ impl Repository {
     }
 
     /// The repository among what modules are held against: it may have a kernel of its own.
-    fn side(&self) -> Side<'_> {
-        Side {
+    fn side(&self) -> RepositoryPackages<'_> {
+        RepositoryPackages {
             repository: OWN,
             packages: &self.packages,
         }
@@ -93,7 +93,7 @@ impl Repository {
         let packages = repodata::primary(&folder)?;
         let sides = [
             self.side(),
-            Side {
+            RepositoryPackages {
                 repository: "base",
                 packages: &packages,
             },
@@ -118,10 +118,15 @@ impl Repository {
     /// The table of all kernels in the target's repositories.
     pub fn on(&self, upstream: &Upstream<'_>) -> anyhow::Result<Compat> {
         let mut sides = vec![self.side()];
-        sides.extend(upstream.packages.iter().map(|(id, packages)| Side {
-            repository: id,
-            packages,
-        }));
+        sides.extend(
+            upstream
+                .packages
+                .iter()
+                .map(|(id, packages)| RepositoryPackages {
+                    repository: id,
+                    packages,
+                }),
+        );
         let ours = OnceCell::new();
         let mut ext4 = |kernel: &Kernel| match &self.source {
             _ if kernel.repository == OWN => Ext4::same(),

@@ -13,9 +13,9 @@ use lustre_packaging::target::{self, Target};
 use lustre_packaging::{built, cpu};
 use lustre_repository::layout;
 
-use crate::called::called;
 use crate::cli::TargetArgs;
 use crate::exit::Usage;
+use crate::invocation::called;
 use crate::leftovers;
 use crate::place;
 use crate::shared::SharedStore;

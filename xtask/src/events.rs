@@ -233,14 +233,14 @@ pub fn ended(exit_code: u8) -> String {
 
 #[cfg(test)]
 mod tests {
-    use lustre_packaging::store::Taken;
+    use lustre_packaging::store::SharedOrigin;
 
     use super::*;
 
     /// The schema's own list of events: what is here and what is there are the same.
     #[test]
     fn every_event_is_as_the_schema_has_it() {
-        let schema = crate::called::checkout()
+        let schema = crate::invocation::checkout()
             .unwrap()
             .join("docs/schema/events.schema.json");
         let schema: Value =
@@ -282,7 +282,7 @@ mod tests {
             running.line(&stage::Event::Taken {
                 stage: "kernel",
                 folder: place,
-                taken: &Taken {
+                taken: &SharedOrigin {
                     from: "/srv/shared".to_owned(),
                     signer: "0123456789ABCDEF".to_owned(),
                 },

@@ -123,7 +123,7 @@ pub fn open(arguments: &KeyArgs) -> anyhow::Result<Box<dyn Signer>> {
 
 /// What is said of a key that ends at `end`, in seconds since 1970, where that is soon.
 fn ending(end: u64, now: SystemTime) -> Option<String> {
-    let left = Left::of(end, now);
+    let left = RemainingLife::of(end, now);
     (!left.is_over() && left.is_within(RENEWAL_DAYS)).then(|| {
         format!(
             "warning: the key that signs expires on {}, in {} days; docs/keys.md says how to renew or replace it",
@@ -135,9 +135,9 @@ fn ending(end: u64, now: SystemTime) -> Option<String> {
 
 /// How long a key is still valid.
 #[derive(Debug, Clone, Copy)]
-pub struct Left(Duration);
+pub struct RemainingLife(Duration);
 
-impl Left {
+impl RemainingLife {
     const DAY: u64 = 24 * 60 * 60;
 
     /// At `now`, where it expires at `end`, in seconds since 1970.

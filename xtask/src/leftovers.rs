@@ -13,7 +13,7 @@ pub const NOTES: &str = "outputs";
 
 /// An output beside which a killed run may have left something that is there still.
 #[derive(Debug)]
-pub struct Left {
+pub struct Leftover {
     pub output: PathBuf,
     /// Why it could not be removed; none where the folder that the output was in is not there now.
     pub why: Option<std::io::Error>,
@@ -21,14 +21,14 @@ pub struct Left {
 
 /// Removes what runs of this store that were killed while they published left beside their outputs, and gives those where it is not known
 /// to be gone; the notes of these stay.
-pub fn recover(store: &Store) -> anyhow::Result<Vec<Left>> {
+pub fn recover(store: &Store) -> anyhow::Result<Vec<Leftover>> {
     let mut left = Vec::new();
     for (note, output) in notes(store)? {
         let there = output.parent().is_some_and(Path::is_dir);
         match swap::recover(&output) {
             Ok(()) if there => note.remove()?,
-            Ok(()) => left.push(Left { output, why: None }),
-            Err(error) => left.push(Left {
+            Ok(()) => left.push(Leftover { output, why: None }),
+            Err(error) => left.push(Leftover {
                 output,
                 why: Some(error),
             }),
@@ -39,7 +39,7 @@ pub fn recover(store: &Store) -> anyhow::Result<Vec<Left>> {
 
 /// As [`recover`], for a run that goes on where something cannot be removed, and says so.
 pub fn recover_and_tell(store: &Store, tell: &mut dyn FnMut(&str)) -> anyhow::Result<()> {
-    for Left { output, why } in recover(store)? {
+    for Leftover { output, why } in recover(store)? {
         if let Some(why) = why {
             tell(&format!(
                 "cannot remove what a killed run left beside {}: {why}",

@@ -7,7 +7,6 @@
 
 mod base;
 mod boot;
-mod called;
 mod cli;
 mod command_line;
 mod commands;
@@ -17,8 +16,8 @@ mod context;
 mod events;
 mod exit;
 mod graph;
+mod invocation;
 mod key;
-mod laid_out;
 mod leftovers;
 mod lock;
 mod misplaced;
@@ -26,6 +25,7 @@ mod own_specs;
 mod place;
 mod prove;
 mod publish;
+mod published_tree;
 mod session;
 mod shared;
 mod signals;

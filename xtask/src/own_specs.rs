@@ -14,7 +14,7 @@ use walkdir::WalkDir;
 use crate::exit::Usage;
 
 /// A file of the specs: its name, whether it is a program, and what is in it.
-type Own = (&'static str, bool, &'static [u8]);
+type EmbeddedFile = (&'static str, bool, &'static [u8]);
 
 // `FILES`, and `DIGEST` of them; both are empty in a program that has none with it. Made by `build.rs`.
 include!(concat!(env!("OUT_DIR"), "/specs.rs"));
@@ -39,7 +39,7 @@ pub fn put(data: Option<&Path>) -> Result<PathBuf, Usage> {
     put_below(&data.join("specs"), DIGEST, FILES)
 }
 
-fn put_below(parent: &Path, digest: &str, files: &[Own]) -> Result<PathBuf, Usage> {
+fn put_below(parent: &Path, digest: &str, files: &[EmbeddedFile]) -> Result<PathBuf, Usage> {
     let folder = parent.join(&digest[..16]);
     if !folder.exists() {
         write(parent, &folder, files).map_err(|error| {
@@ -65,7 +65,7 @@ fn put_below(parent: &Path, digest: &str, files: &[Own]) -> Result<PathBuf, Usag
 }
 
 /// Writes them: whole, or not at all.
-fn write(parent: &Path, folder: &Path, files: &[Own]) -> io::Result<()> {
+fn write(parent: &Path, folder: &Path, files: &[EmbeddedFile]) -> io::Result<()> {
     DirBuilder::new()
         .recursive(true)
         .mode(0o755)
@@ -104,7 +104,7 @@ fn write(parent: &Path, folder: &Path, files: &[Own]) -> io::Result<()> {
 }
 
 /// The first thing in `folder` that is not as in `files`.
-fn difference(folder: &Path, files: &[Own]) -> Option<String> {
+fn difference(folder: &Path, files: &[EmbeddedFile]) -> Option<String> {
     let shown = |path: &Path| path.display().to_string();
     for (name, is_program, bytes) in files {
         let path = folder.join(name);
@@ -133,7 +133,7 @@ fn difference(folder: &Path, files: &[Own]) -> Option<String> {
 mod tests {
     use super::*;
 
-    const TWO: &[Own] = &[
+    const TWO: &[EmbeddedFile] = &[
         ("targets/a.toml", false, b"a"),
         ("boot/guest/init", true, b"#!/bin/sh\n"),
     ];

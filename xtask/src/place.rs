@@ -10,8 +10,8 @@ use std::sync::OnceLock;
 use lustre_files::advised;
 use lustre_packaging::sign::default_key_dir;
 
-use crate::called::checkout;
 use crate::exit::Usage;
+use crate::invocation::checkout;
 use crate::own_specs;
 
 /// The folder that stands for the current one, where no cargo runs the tool.

@@ -21,7 +21,7 @@ use crate::ui::Screen;
 
 /// What came of publishing.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Published {
+pub enum PublishOutcome {
     /// The output is as it has to be.
     Done,
     /// What the store holds is not what it recorded, and the output is as it was: what is wrong.
@@ -45,7 +45,7 @@ pub fn publish(
     output: &Path,
     judged: Option<Digest>,
     screen: &Screen,
-) -> anyhow::Result<Published> {
+) -> anyhow::Result<PublishOutcome> {
     let tree = made.path.join(TREE);
     let wanted = recorded(made);
     layout::judge(output)?;
@@ -54,7 +54,7 @@ pub fn publish(
         // What was recorded is what was proven; the store is not even read where the output is that already.
         here = list_tree(output).with_context(|| output.display().to_string())?;
         if here == wanted || is_proven(&here, &wanted, output)? {
-            return Ok(Published::Done);
+            return Ok(PublishOutcome::Done);
         }
         if let Some(changed) = changed_by_hand(&here, &wanted, output) {
             screen.warn(&format!(
@@ -88,11 +88,11 @@ pub fn publish(
         });
         drop(alone);
         match damage {
-            Some(what) => Ok(Published::Damaged(format!(
+            Some(what) => Ok(PublishOutcome::Damaged(format!(
                 "{what} differs from its record"
             ))),
             None => swapped
-                .map(|()| Published::Done)
+                .map(|()| PublishOutcome::Done)
                 .with_context(|| format!("cannot publish the repository at {}", output.display())),
         }
     })
@@ -310,7 +310,7 @@ mod tests {
             stages.finish(pending, &record).unwrap()
         }
 
-        fn publish(&self, stage: &StageDir) -> Published {
+        fn publish(&self, stage: &StageDir) -> PublishOutcome {
             let judged = state(&self.output()).unwrap();
             publish(&self.store, stage, &self.output(), judged, &self.screen).unwrap()
         }
@@ -354,12 +354,12 @@ mod tests {
         let world = World::new();
         let good = world.proven("good", Some("proof"));
         let next = world.proven("next", Some("proof of next"));
-        assert_eq!(world.publish(&good), Published::Done);
+        assert_eq!(world.publish(&good), PublishOutcome::Done);
         // As long as before: no size tells.
         fs::write(next.path.join(TREE).join("a.rpm"), "nexT").unwrap();
         let published = world.publish(&next);
         assert!(
-            matches!(&published, Published::Damaged(what) if what.contains("a.rpm")),
+            matches!(&published, PublishOutcome::Damaged(what) if what.contains("a.rpm")),
             "{published:?}"
         );
         assert_eq!(world.read("a.rpm"), "good");
@@ -367,7 +367,7 @@ mod tests {
         assert_eq!(world.beside(), 1);
         // What is there already is not made worse by damage to what it came from.
         fs::write(good.path.join(TREE).join("a.rpm"), "gooD").unwrap();
-        assert_eq!(world.publish(&good), Published::Done);
+        assert_eq!(world.publish(&good), PublishOutcome::Done);
         assert_eq!(world.read("a.rpm"), "good");
     }
 

@@ -12,7 +12,7 @@ use crate::{terminal, ui};
 
 /// What is left to do after the first signal, when nothing that was started runs any more.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Then {
+pub enum AfterSignal {
     /// The command ends by itself, and cleans up.
     CleanUp,
     /// The command may not notice: it is ended.
@@ -26,7 +26,7 @@ const IDLE: Duration = Duration::from_secs(10);
 const NOTHING: Duration = Duration::from_millis(10);
 
 /// From here on, signals are heeded.
-pub fn heed(then: Then) -> anyhow::Result<()> {
+pub fn heed(then: AfterSignal) -> anyhow::Result<()> {
     let heeded: Vec<i32> = [SIGINT, SIGTERM, SIGHUP, SIGQUIT]
         .into_iter()
         .filter(|signal| !is_ignored(*signal))
@@ -43,14 +43,14 @@ pub fn heed(then: Then) -> anyhow::Result<()> {
             return;
         }
         std::thread::spawn(move || {
-            if then == Then::CleanUp {
+            if then == AfterSignal::CleanUp {
                 ui::warn(
                     "interrupted: stopping builds and cleaning up; press again to end at once",
                 );
             }
             process::interrupt();
-            while then == Then::CleanUp && is_at_work() {}
-            if then == Then::CleanUp {
+            while then == AfterSignal::CleanUp && is_at_work() {}
+            if then == AfterSignal::CleanUp {
                 ui::warn(
                     "still waiting after the interruption: ended; the next run removes unfinished work",
                 );
@@ -118,7 +118,7 @@ mod tests {
     fn a_read_that_never_ends_does_not_outlive_a_signal() {
         const INSIDE: &str = "LUSTRE_REPO_TEST_INSIDE";
         if std::env::var_os(INSIDE).is_some() {
-            heed(Then::CleanUp).unwrap();
+            heed(AfterSignal::CleanUp).unwrap();
             println!("reads");
             // Nobody writes, and nobody closes the other end.
             let _ = std::io::stdin().read(&mut [0]);

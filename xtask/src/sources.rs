@@ -9,8 +9,8 @@ use lustre_packaging::build::kernel_tree::KernelTree;
 use lustre_packaging::lock::Lock;
 use lustre_packaging::resolve;
 use lustre_packaging::source::{
-    self, Certificate, Downloader, Fetched, Fetcher, GitSource, Locked, Mirror, Options, Override,
-    PathSource, Progress, Retry, Source as Fetchable,
+    self, Certificate, Downloader, FetchedSource, Fetcher, GitSource, Locked, Mirror, Options,
+    Override, PathSource, Progress, Retry, Source as Fetchable,
 };
 use lustre_packaging::store::Store;
 use lustre_packaging::target::{Distribution, Source, Target};
@@ -242,7 +242,11 @@ pub fn is_replaced(arguments: &TargetArgs, name: &str) -> bool {
 
 /// The source tree of e2fsprogs, where it is one: the target's, or what `--source` names. Otherwise it is an archive that the lock
 /// pins as a file.
-pub fn e2fsprogs(context: &Context, lock: &Lock, need: Need) -> anyhow::Result<Option<Fetched>> {
+pub fn e2fsprogs(
+    context: &Context,
+    lock: &Lock,
+    need: Need,
+) -> anyhow::Result<Option<FetchedSource>> {
     let source = tree_source(E2FSPROGS, &context.target.e2fsprogs.source)?;
     let replaced = is_replaced(&context.arguments, E2FSPROGS);
     let mut options = options(&context.arguments)?;
@@ -277,7 +281,7 @@ pub fn lustre(
     context: &Context,
     lock: &Lock,
     need: Need,
-) -> anyhow::Result<(Fetched, Option<String>)> {
+) -> anyhow::Result<(FetchedSource, Option<String>)> {
     let source = tree_source(LUSTRE, &context.target.lustre.source)?
         .context("lustre.source is not a tree")?;
     fetch_lenient(context, lock, LUSTRE, &source, need)
@@ -290,7 +294,7 @@ fn fetch_lenient(
     name: &str,
     source: &Fetchable,
     need: Need,
-) -> anyhow::Result<(Fetched, Option<String>)> {
+) -> anyhow::Result<(FetchedSource, Option<String>)> {
     let mut options = options(&context.arguments)?;
     options.offline |= need == Need::Pin;
     let fetch = |options: &Options| {
@@ -315,7 +319,7 @@ fn fetch_lenient(
 fn fetches(
     context: &Context,
     options: &mut Options,
-    fetch: impl Fn(&Options) -> Result<Fetched, source::Error>,
+    fetch: impl Fn(&Options) -> Result<FetchedSource, source::Error>,
 ) -> anyhow::Result<()> {
     let allowed = std::mem::replace(&mut options.offline, true);
     let is_missing = matches!(fetch(options), Err(source::Error::Offline { .. }));

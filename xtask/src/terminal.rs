@@ -142,7 +142,7 @@ mod tests {
     use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
     use super::*;
-    use crate::signals::{Then, heed};
+    use crate::signals::{AfterSignal, heed};
 
     const INSIDE: &str = "LUSTRE_REPO_TEST_INSIDE";
 
@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn the_terminal_is_as_it_was_however_a_program_ends() {
         if let Ok(script) = std::env::var(INSIDE) {
-            heed(Then::End).unwrap();
+            heed(AfterSignal::End).unwrap();
             let _ = run(sh(&script));
             return;
         }

@@ -82,14 +82,14 @@ pub fn told<T>(
             }
         });
         // Also where the work panics: the scope waits for the watcher.
-        let _ends = Ends(&over, watcher.thread());
+        let _ends = StopOnDrop(&over, watcher.thread());
         work()
     })
 }
 
-struct Ends<'a>(&'a AtomicBool, &'a std::thread::Thread);
+struct StopOnDrop<'a>(&'a AtomicBool, &'a std::thread::Thread);
 
-impl Drop for Ends<'_> {
+impl Drop for StopOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Release);
         self.1.unpark();

@@ -13,12 +13,12 @@ use clap::builder::styling::{AnsiColor, Style};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use lustre_packaging::shown::{harmless, harmless_json, shortened};
 use lustre_packaging::stage::Event;
-use lustre_packaging::store::Taken;
+use lustre_packaging::store::SharedOrigin;
 use serde::de::IgnoredAny;
 
-use crate::called::as_called;
 use crate::cli::Color;
 use crate::events::{self, Amount, Running};
+use crate::invocation::as_called;
 
 /// How much is said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -297,7 +297,7 @@ impl Screen {
                 let count = self.over(stage);
                 if says(Verbosity::Normal) {
                     let took = duration(*took);
-                    let Taken { from, signer } = taken;
+                    let SharedOrigin { from, signer } = taken;
                     self.happened(
                         "taken",
                         &format!(
@@ -325,9 +325,9 @@ impl Screen {
     }
 
     /// Says of a stage in the store that it was not made here, where that was not said yet.
-    pub fn was_taken(&self, stage: &str, taken: &Taken) {
+    pub fn was_taken(&self, stage: &str, taken: &SharedOrigin) {
         if held(&self.taken).insert(stage.to_owned()) {
-            let Taken { from, signer } = taken;
+            let SharedOrigin { from, signer } = taken;
             self.line(&format!(
                 "{stage} was not built here: it was taken from {from}, signed by {signer}"
             ));
@@ -550,7 +550,7 @@ mod tests {
         const WRITES: &str = "for ever";
         if let Some(does) = std::env::var_os(INSIDE) {
             set_stream(true);
-            crate::signals::heed(crate::signals::Then::End).unwrap();
+            crate::signals::heed(crate::signals::AfterSignal::End).unwrap();
             print("begins");
             if does == WRITES {
                 loop {

@@ -29,7 +29,7 @@ pub struct BadLog(String);
 
 /// A commit that another one names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Named<'a> {
+pub struct CommitReference<'a> {
     /// The beginning of its id, in lower case.
     pub id: Option<String>,
     pub subject: Option<Cow<'a, str>>,
@@ -96,7 +96,7 @@ impl Commit {
     }
 
     /// The commits that it says it mends, in its lines `Fixes:`.
-    pub fn fixes(&self) -> Vec<Named<'_>> {
+    pub fn fixes(&self) -> Vec<CommitReference<'_>> {
         let mut named = Vec::new();
         let mut lines = self.body.lines().peekable();
         while let Some(line) = lines.next() {
@@ -111,27 +111,27 @@ impl Commit {
             {
                 text = Cow::Owned(format!("{text} {}", next.trim()));
             }
-            named.push(Named::of(text));
+            named.push(CommitReference::of(text));
         }
         named
     }
 
     /// The commits that it takes back.
-    pub fn reverts(&self) -> Vec<Named<'_>> {
+    pub fn reverts(&self) -> Vec<CommitReference<'_>> {
         let subject = || {
             let quoted = self.subject.strip_prefix("Revert \"")?.strip_suffix('"')?;
             Some(Cow::Borrowed(quoted))
         };
         let ids = self.body.split("This reverts commit ").skip(1);
         let ids = ids.filter_map(leading_id);
-        let mut named: Vec<Named<'_>> = ids
-            .map(|id| Named {
+        let mut named: Vec<CommitReference<'_>> = ids
+            .map(|id| CommitReference {
                 id: Some(id),
                 subject: subject(),
             })
             .collect();
         if named.is_empty() && subject().is_some() {
-            named.push(Named {
+            named.push(CommitReference {
                 id: None,
                 subject: subject(),
             });
@@ -140,7 +140,7 @@ impl Commit {
     }
 }
 
-impl<'a> Named<'a> {
+impl<'a> CommitReference<'a> {
     /// What stands behind `Fixes:`: an id, a subject in quotes, or both; or a subject alone.
     fn of(text: Cow<'a, str>) -> Self {
         let plain = after_ignoring_case(&text, "commit ").unwrap_or(&text);
@@ -206,8 +206,8 @@ mod tests {
         }
     }
 
-    fn named(id: Option<&str>, subject: Option<&'static str>) -> Named<'static> {
-        Named {
+    fn named(id: Option<&str>, subject: Option<&'static str>) -> CommitReference<'static> {
+        CommitReference {
             id: id.map(str::to_owned),
             subject: subject.map(Cow::Borrowed),
         }

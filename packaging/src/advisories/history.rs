@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::commit::{Commit, Named};
+use super::commit::{Commit, CommitReference};
 
 /// All commits of a history, found by what others may say of them.
 #[derive(Debug)]
@@ -107,7 +107,7 @@ impl History {
     /// An id that several commits begin with is decided by the subject; where there is none, any of them may be meant.
     pub fn named<'o>(
         &self,
-        named: &Named<'_>,
+        named: &CommitReference<'_>,
         outside: &dyn Fn(&str) -> Vec<&'o Commit>,
     ) -> Vec<&Commit> {
         let inside = match &named.id {
@@ -182,8 +182,8 @@ mod tests {
         }
     }
 
-    fn named<'a>(id: Option<&str>, subject: Option<&'a str>) -> Named<'a> {
-        Named {
+    fn named<'a>(id: Option<&str>, subject: Option<&'a str>) -> CommitReference<'a> {
+        CommitReference {
             id: id.map(str::to_owned),
             subject: subject.map(Into::into),
         }
@@ -223,7 +223,8 @@ mod tests {
             commit("b", "three", ""),
         ]);
         let nowhere = |_: &str| Vec::new();
-        let subjects = |named: &Named<'_>, outside: &dyn Fn(&str) -> Vec<&'static Commit>| {
+        let subjects = |named: &CommitReference<'_>,
+                        outside: &dyn Fn(&str) -> Vec<&'static Commit>| {
             let found = history.named(named, outside);
             found
                 .into_iter()

@@ -7,7 +7,7 @@ use super::commit::Commit;
 /// What a commit's message speaks of, the gravest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Says {
+pub enum Impact {
     /// Data that is lost.
     DataLoss,
     /// What is on disk or in memory becomes another.
@@ -23,9 +23,9 @@ pub enum Says {
 }
 
 /// Words for each, in lower case. They are looked for where a word begins.
-const WORDS: [(Says, &[&str]); 5] = [
+const WORDS: [(Impact, &[&str]); 5] = [
     (
-        Says::DataLoss,
+        Impact::DataLoss,
         &[
             "data loss",
             "data-loss",
@@ -42,11 +42,11 @@ const WORDS: [(Says, &[&str]); 5] = [
         ],
     ),
     (
-        Says::Corruption,
+        Impact::Corruption,
         &["corrupt", "stale data", "wrong data", "bad data"],
     ),
     (
-        Says::Crash,
+        Impact::Crash,
         &[
             "panic",
             "crash",
@@ -70,9 +70,9 @@ const WORDS: [(Says, &[&str]); 5] = [
             "div-by-zero",
         ],
     ),
-    (Says::Leak, &["leak"]),
+    (Impact::Leak, &["leak"]),
     (
-        Says::Hang,
+        Impact::Hang,
         &[
             "hang",
             "hung",
@@ -120,7 +120,7 @@ const HARMLESS: [&str; 7] = [
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Relevance {
     /// What its message speaks of.
-    pub says: Says,
+    pub says: Impact,
     /// The parts of Lustre whose files it changes, the gravest first.
     pub touches: Vec<String>,
     /// Where the first of them stands in the order.
@@ -135,7 +135,7 @@ impl Relevance {
         let says = WORDS
             .iter()
             .find(|(_, words)| words.iter().any(|word| has_word(&text, word)))
-            .map_or(Says::Other, |(says, _)| *says);
+            .map_or(Impact::Other, |(says, _)| *says);
         let mut parts: Vec<(usize, String)> = Vec::new();
         for file in &commit.files {
             let known = PARTS.iter().position(|(_, start)| file.starts_with(start));
@@ -159,7 +159,7 @@ impl Relevance {
     }
 
     /// The lower, the graver. What touches nothing that a server runs is last.
-    pub fn order(&self) -> (bool, Says, usize) {
+    pub fn order(&self) -> (bool, Impact, usize) {
         (self.place > PARTS.len(), self.says, self.place)
     }
 }
@@ -200,13 +200,13 @@ mod tests {
     #[test]
     fn the_gravest_word_counts_where_a_word_begins() {
         for (subject, says) in [
-            ("a crash after Silent Data Loss", Says::DataLoss),
-            ("corrupted list, panic", Says::Corruption),
-            ("kernel BUG at x", Says::Crash),
-            ("a ref leaks and hangs", Says::Leak),
-            ("it could hang", Says::Hang),
-            ("this changes and exchanges", Says::Other),
-            ("debug: x", Says::Other),
+            ("a crash after Silent Data Loss", Impact::DataLoss),
+            ("corrupted list, panic", Impact::Corruption),
+            ("kernel BUG at x", Impact::Crash),
+            ("a ref leaks and hangs", Impact::Leak),
+            ("it could hang", Impact::Hang),
+            ("this changes and exchanges", Impact::Other),
+            ("debug: x", Impact::Other),
         ] {
             assert_eq!(weight(subject, &[]).says, says, "{subject}");
         }

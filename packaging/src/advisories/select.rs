@@ -79,7 +79,7 @@ pub fn select<'a>(history: &'a History, later: &'a [Commit]) -> Selection<'a> {
     let mut left_out = Vec::new();
     let mut found: Vec<(&Commit, Vec<&Commit>)> = Vec::new();
     for (number, commit) in later.iter().enumerate() {
-        let of = |named: &super::commit::Named<'_>| history.named(named, &outside);
+        let of = |named: &super::commit::CommitReference<'_>| history.named(named, &outside);
         let mut mends: Vec<&Commit> = commit.fixes().iter().flat_map(of).collect();
         naming += usize::from(!mends.is_empty());
         mends.extend(commit.reverts().iter().flat_map(of));

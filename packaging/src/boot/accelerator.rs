@@ -11,7 +11,7 @@ use std::time::Duration;
 pub use super::qemu::Accelerator;
 use super::qemu::Machine;
 use super::{Error, at};
-use crate::process::{self, Ended};
+use crate::process::{self, WatchOutcome};
 
 /// What trying KVM showed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,11 +96,11 @@ pub fn probe(
         return Ok(Probe::Ran);
     }
     Ok(match ended {
-        Ended::Exited(status) => {
+        WatchOutcome::Exited(status) => {
             let said = process::tail(log, 1);
             Probe::Ended(format!("{status}, {said}"))
         }
-        Ended::Stopped | Ended::TimedOut => {
+        WatchOutcome::Stopped | WatchOutcome::TimedOut => {
             let said = super::guest::text(machine.console)?;
             let last = said.lines().rfind(|line| !line.trim().is_empty());
             Probe::Hung(deadline, last.unwrap_or_default().trim().to_owned())

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::qemu::Machine;
 use super::report::Report;
 use super::{Error, at};
-use crate::process::{self, Ended};
+use crate::process::{self, WatchOutcome};
 
 /// How long a guest that is done has to switch itself off.
 const POWER_OFF: Duration = Duration::from_secs(60);
@@ -104,12 +104,14 @@ pub fn run(
     let report = Report::parse(&text(machine.report)?);
     let end = match ended {
         _ if report.done => End::Done,
-        Ended::TimedOut => End::TimedOut(limit),
-        Ended::Exited(status) if status.success() => {
+        WatchOutcome::TimedOut => End::TimedOut(limit),
+        WatchOutcome::Exited(status) if status.success() => {
             End::Died("it panicked or powered off".to_owned())
         }
-        Ended::Exited(status) => End::Died(format!("QEMU: {status}, {}", process::tail(log, 1))),
-        Ended::Stopped => End::Died("waiting for QEMU failed".to_owned()),
+        WatchOutcome::Exited(status) => {
+            End::Died(format!("QEMU: {status}, {}", process::tail(log, 1)))
+        }
+        WatchOutcome::Stopped => End::Died("waiting for QEMU failed".to_owned()),
     };
     Ok(GuestRun {
         report,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use lustre_files::help;
 
 use crate::archive;
-use crate::source::{self, Fetched, Locked};
+use crate::source::{self, FetchedSource, Locked};
 use crate::store::Store;
 
 /// The spec that tells the folder.
@@ -47,7 +47,7 @@ enum Shape {
 /// A kernel's tree.
 #[derive(Debug, Clone)]
 pub struct KernelTree {
-    fetched: Fetched,
+    fetched: FetchedSource,
     shape: Shape,
     /// The kernel's version: `5.14.0`.
     pub version: String,
@@ -60,7 +60,7 @@ impl KernelTree {
     pub const SPEC: &str = "kernel.spec";
 
     /// Looks at a source that is a folder or a commit.
-    pub fn of(fetched: Fetched, store: &Store) -> Result<Self, Error> {
+    pub fn of(fetched: FetchedSource, store: &Store) -> Result<Self, Error> {
         let place = match &fetched.replaced {
             Some(by) => by.to_string(),
             None => fetched.name.clone(),
@@ -97,7 +97,7 @@ impl KernelTree {
     }
 
     /// The source.
-    pub fn source(&self) -> &Fetched {
+    pub fn source(&self) -> &FetchedSource {
         &self.fetched
     }
 
@@ -241,7 +241,7 @@ fn listed<'p>(paths: impl Iterator<Item = &'p Path>) -> String {
 
 /// What is wrong with a source that has not the shape of a kernel's, as `problem` says: it may be a file, or a clone of which no tag was
 /// named.
-fn told(source: &Fetched, problem: String) -> String {
+fn told(source: &FetchedSource, problem: String) -> String {
     let Some(by) = &source.replaced else {
         return problem;
     };

@@ -5,6 +5,7 @@ use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 
+use crate::json_index::JsonIndex;
 use crate::store::Digest;
 
 /// The index's name in the folder.
@@ -15,12 +16,6 @@ const LARGEST_INDEX: u64 = 64 << 20;
 
 /// No file is larger (bytes).
 pub(super) const LARGEST: u64 = 16 << 30;
-
-/// What the format is called.
-const FORMAT: &str = "lustre-repo build";
-
-/// Its version.
-const VERSION: u32 = 1;
 
 /// What it was built of: two builds of the same are to have the same packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,7 +40,7 @@ pub struct MadeOf {
 /// A file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Listed {
+pub struct IndexedFile {
     /// Its path in the folder of its stage.
     pub path: String,
     /// Its size in bytes.
@@ -62,7 +57,7 @@ pub struct Index {
     /// What it was built of.
     pub made_of: MadeOf,
     /// What each stage put out.
-    pub stages: BTreeMap<String, Vec<Listed>>,
+    pub stages: BTreeMap<String, Vec<IndexedFile>>,
 }
 
 /// The index in the file `path`, with the digest of its text; or why it is none.
@@ -73,56 +68,26 @@ pub(super) fn read(path: &Path) -> Result<(Index, Digest), String> {
     Ok((Index::parse(&text)?, Digest::of_bytes(&text)))
 }
 
-/// What every version of the format begins with.
-#[derive(Deserialize)]
-struct Head {
-    format: String,
-    version: u32,
+impl JsonIndex for Index {
+    const FILE: &'static str = INDEX;
+    const FORMAT: &'static str = "lustre-repo build";
+    const VERSION: u32 = 1;
 }
 
 impl Index {
-    pub(super) fn new(made_of: MadeOf, stages: BTreeMap<String, Vec<Listed>>) -> Self {
+    pub(super) fn new(made_of: MadeOf, stages: BTreeMap<String, Vec<IndexedFile>>) -> Self {
         Self {
-            format: FORMAT.to_owned(),
-            version: VERSION,
+            format: Self::FORMAT.to_owned(),
+            version: Self::VERSION,
             made_of,
             stages,
         }
     }
 
-    /// Its text: the same for the same content.
-    pub(super) fn to_json(&self) -> Result<String, serde_json::Error> {
-        let mut text = serde_json::to_string_pretty(self)?;
-        text.push('\n');
-        Ok(text)
-    }
-
-    /// Reads its text.
-    pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
-        let said = |error: serde_json::Error| format!("{INDEX}: {error}");
-        let head: Head = serde_json::from_slice(text).map_err(said)?;
-        if head.format != FORMAT {
-            return Err(format!("its format is `{}`", head.format.escape_debug()));
-        }
-        if head.version != VERSION {
-            return Err(format!(
-                "its format has the version {}, this tool reads {VERSION}",
-                head.version
-            ));
-        }
-        let index: Self = serde_json::from_slice(text).map_err(said)?;
-        // One text for one content: its digest stands for it.
-        if index.to_json().is_ok_and(|again| again.as_bytes() == text) {
-            Ok(index)
-        } else {
-            Err(format!("{INDEX} is not written as this tool writes it"))
-        }
-    }
-
     /// Every file with its path in the folder.
-    pub fn files(&self) -> impl Iterator<Item = (String, &Listed)> {
+    pub fn files(&self) -> impl Iterator<Item = (String, &IndexedFile)> {
         self.stages.iter().flat_map(|(stage, files)| {
-            let path = move |file: &Listed| format!("{stage}/{}", file.path);
+            let path = move |file: &IndexedFile| format!("{stage}/{}", file.path);
             files.iter().map(move |file| (path(file), file))
         })
     }

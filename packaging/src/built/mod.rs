@@ -16,6 +16,6 @@ mod tests;
 mod write;
 
 pub use error::Error;
-pub use index::{INDEX, Index, Listed, MadeOf};
-pub use read::{Built, differences};
+pub use index::{INDEX, Index, IndexedFile, MadeOf};
+pub use read::{BuildOutput, differences};
 pub use write::{around, judge, write};

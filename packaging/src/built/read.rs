@@ -10,7 +10,7 @@ use lustre_files::PathError;
 use walkdir::WalkDir;
 
 use super::Error;
-use super::index::{INDEX, Index, Listed, read};
+use super::index::{INDEX, Index, IndexedFile, read};
 use crate::process;
 use crate::store::{Digest, Hasher};
 
@@ -19,13 +19,13 @@ const PIECE: usize = 1 << 20;
 
 /// What was built, in a folder that has the files of its index and no others.
 #[derive(Debug)]
-pub struct Built {
+pub struct BuildOutput {
     path: PathBuf,
     index: Index,
     sha256: Digest,
 }
 
-impl Built {
+impl BuildOutput {
     /// Opens the folder `path`.
     pub fn open(path: &Path) -> Result<Self, Error> {
         let (index, sha256) = read(&path.join(INDEX)).map_err(|why| Error::Other {
@@ -108,7 +108,7 @@ impl Built {
     fn read(
         &self,
         path: &str,
-        listed: &Listed,
+        listed: &IndexedFile,
         each: &mut dyn FnMut(&[u8]) -> Result<(), PathError>,
     ) -> Result<(), Error> {
         let at = self.path.join(path);
@@ -213,7 +213,7 @@ pub fn differences(first: &Index, second: &Index) -> Vec<String> {
             found.push(format!("built of another specs/{name}"));
         }
     }
-    let files = |index: &Index| -> BTreeMap<String, Listed> {
+    let files = |index: &Index| -> BTreeMap<String, IndexedFile> {
         index
             .files()
             .map(|(path, file)| (path, file.clone()))

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::json_index::JsonIndex as _;
 use crate::store::{Digest, StageDir, StageRecord, Store};
 
 struct World {
@@ -109,7 +110,7 @@ fn the_same_packages_are_the_same_bytes_and_others_are_named() {
     // In place of an earlier one.
     let other = world.write("two", "kernal").unwrap();
     assert_ne!(other, digest);
-    let [one, two] = ["one", "two"].map(|name| Built::open(&world.at(name)).unwrap());
+    let [one, two] = ["one", "two"].map(|name| BuildOutput::open(&world.at(name)).unwrap());
     for built in [&one, &two] {
         built.check().unwrap();
     }
@@ -187,17 +188,22 @@ fn what_is_not_as_it_is_listed_is_refused() {
         let _ = fs::remove_dir_all(&at);
         world.write("changed", "kernel").unwrap();
         change(&at, package);
-        let error = Built::open(&at).and_then(|built| built.check());
+        let error = BuildOutput::open(&at).and_then(|built| built.check());
         let error = error.unwrap_err().to_string();
         assert!(error.contains(words), "{words}: {error}");
     }
     // What an index of somebody else's has.
-    let index = Built::open(&world.at("good")).unwrap().index().clone();
+    let index = BuildOutput::open(&world.at("good"))
+        .unwrap()
+        .index()
+        .clone();
     let mut twice = index.clone();
     let files = twice.stages.get_mut("kernel").unwrap();
     files.push(files[0].clone());
     fs::write(world.at("good").join(INDEX), twice.to_json().unwrap()).unwrap();
-    let error = Built::open(&world.at("good")).unwrap_err().to_string();
+    let error = BuildOutput::open(&world.at("good"))
+        .unwrap_err()
+        .to_string();
     assert!(error.contains("there twice"), "{error}");
     fs::write(world.at("good").join(INDEX), index.to_json().unwrap()).unwrap();
     let good = fs::read_to_string(world.at("good").join(INDEX)).unwrap();
@@ -227,7 +233,9 @@ fn what_is_not_as_it_is_listed_is_refused() {
     ] {
         assert!(good.contains(from), "{from}");
         fs::write(world.at("good").join(INDEX), good.replace(from, to)).unwrap();
-        let error = Built::open(&world.at("good")).unwrap_err().to_string();
+        let error = BuildOutput::open(&world.at("good"))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(words), "{to}: {error}");
     }
 }
@@ -282,7 +290,10 @@ fn a_folder_of_somebody_else_stays_as_it_is() {
         );
     }
     assert!(!left.exists());
-    Built::open(&world.at("empty")).unwrap().check().unwrap();
+    BuildOutput::open(&world.at("empty"))
+        .unwrap()
+        .check()
+        .unwrap();
 }
 
 /// What was begun, killed, or damaged by hand is no obstacle, and what somebody put there is.
@@ -299,7 +310,10 @@ fn what_is_its_own_is_replaced_however_it_is_and_the_rest_is_named() {
     for damage in damages {
         damage(&world.at("out"), package);
         assert_eq!(world.write("out", "kernel").unwrap(), index);
-        Built::open(&world.at("out")).unwrap().check().unwrap();
+        BuildOutput::open(&world.at("out"))
+            .unwrap()
+            .check()
+            .unwrap();
     }
     // Killed between the two renames of a file system that has no exchange; or while the old one is removed, with nothing left of its index.
     let old = world.at(".out.lustre-repo-dEad00.old");
@@ -364,5 +378,5 @@ fn a_disk_without_room_and_a_mount_point_are_told_before_anything_is_copied() {
     assert!(error.contains("something is mounted there"), "{error}");
     assert_eq!(names(&disk), [] as [&str; 0]);
     world.write(out.to_str().unwrap(), "kernel").unwrap();
-    Built::open(&out).unwrap().check().unwrap();
+    BuildOutput::open(&out).unwrap().check().unwrap();
 }

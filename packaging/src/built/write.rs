@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lustre_files::place::{self, There};
+use lustre_files::place::{self, Occupant};
 use lustre_files::swap::FolderAside;
 use lustre_files::{Advised, PathError};
 
 use super::Error;
-use super::index::{INDEX, Index, Listed, MadeOf, read};
+use super::index::{INDEX, Index, IndexedFile, MadeOf, read};
+use crate::json_index::JsonIndex as _;
 use crate::process::{self, room};
 use crate::store::{Digest, EntryKind, StageDir};
 
@@ -25,9 +26,9 @@ pub fn judge(out: &Path) -> Result<(), Error> {
         why: why.to_owned(),
     };
     match place::there(out).map_err(refused)? {
-        There::Nothing => {}
-        There::Other => return Err(taken("it is no folder")),
-        There::Folder => {
+        Occupant::Nothing => {}
+        Occupant::Other => return Err(taken("it is no folder")),
+        Occupant::Folder => {
             let mut entries =
                 fs::read_dir(out).map_err(|source| PathError::new("read", out, source))?;
             if entries.next().is_some() {
@@ -62,7 +63,7 @@ fn nothing_foreign(out: &Path) -> Result<(), Error> {
         path: out.to_owned(),
         why,
     })?;
-    if there == There::Nothing {
+    if there == Occupant::Nothing {
         return Ok(());
     }
     // One that is gone lists nothing.
@@ -132,7 +133,7 @@ pub fn write(
 }
 
 /// The files that a stage put out.
-fn files(stage: &StageDir) -> Result<Vec<Listed>, Error> {
+fn files(stage: &StageDir) -> Result<Vec<IndexedFile>, Error> {
     let mut files = Vec::new();
     for entry in &stage.record.outputs {
         match &entry.kind {
@@ -141,7 +142,7 @@ fn files(stage: &StageDir) -> Result<Vec<Listed>, Error> {
                 sha256,
                 size,
                 executable: false,
-            } => files.push(Listed {
+            } => files.push(IndexedFile {
                 path: entry.path.clone(),
                 size: *size,
                 sha256: *sha256,

@@ -69,7 +69,7 @@ pub fn begins_with(path: &Path, is: impl FnOnce(&str) -> bool) -> Result<bool, E
 
 /// What was written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Written {
+pub struct WrittenArchive {
     /// Its size in bytes.
     pub size: u64,
     pub sha256: Digest,
@@ -143,7 +143,7 @@ impl Archive {
     }
 
     /// Ends the archive, and gives it its name.
-    pub fn finish(mut self) -> Result<Written, Error> {
+    pub fn finish(mut self) -> Result<WrittenArchive, Error> {
         self.write(&[0; END as usize])?;
         self.file
             .flush()
@@ -151,7 +151,7 @@ impl Archive {
         self.aside
             .commit()
             .map_err(|source| PathError::new("rename to", &self.out, source))?;
-        Ok(Written {
+        Ok(WrittenArchive {
             size: self.size,
             sha256: self.hasher.finish(),
         })

@@ -6,6 +6,7 @@ use std::path::{Component, Path};
 use serde::{Deserialize, Serialize};
 
 use super::archive::LARGEST;
+use crate::json_index::JsonIndex;
 use crate::lock::Lock;
 use crate::source::Locked;
 use crate::store::Digest;
@@ -27,12 +28,6 @@ pub(super) const LARGEST_OF_SITE: u64 = 64 << 20;
 
 /// No site has more bytes in all of its files: they are held whole.
 const LARGEST_SITE: u64 = 256 << 20;
-
-/// What the format is called.
-const FORMAT: &str = "lustre-repo bundle";
-
-/// Its version.
-const VERSION: u32 = 1;
 
 /// What a bundle was made with and for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -92,50 +87,20 @@ pub struct Index {
     pub members: Vec<Member>,
 }
 
-/// What every version of the format begins with.
-#[derive(Deserialize)]
-struct Head {
-    format: String,
-    version: u32,
+impl JsonIndex for Index {
+    const FILE: &'static str = INDEX;
+    const FORMAT: &'static str = "lustre-repo bundle";
+    const VERSION: u32 = 1;
 }
 
 impl Index {
     pub(super) fn new(made: Provenance, mut members: Vec<Member>) -> Self {
         members.sort_by(|a, b| (a.kind, &a.path).cmp(&(b.kind, &b.path)));
         Self {
-            format: FORMAT.to_owned(),
-            version: VERSION,
+            format: Self::FORMAT.to_owned(),
+            version: Self::VERSION,
             made,
             members,
-        }
-    }
-
-    /// Its text: the same for the same content.
-    pub(super) fn to_json(&self) -> Result<String, serde_json::Error> {
-        let mut text = serde_json::to_string_pretty(self)?;
-        text.push('\n');
-        Ok(text)
-    }
-
-    /// Reads its text.
-    pub(super) fn parse(text: &[u8]) -> Result<Self, String> {
-        let said = |error: serde_json::Error| format!("{INDEX}: {error}");
-        let head: Head = serde_json::from_slice(text).map_err(said)?;
-        if head.format != FORMAT {
-            return Err(format!("its format is `{}`", head.format.escape_debug()));
-        }
-        if head.version != VERSION {
-            return Err(format!(
-                "its format has the version {}, this tool reads {VERSION}",
-                head.version
-            ));
-        }
-        let index: Self = serde_json::from_slice(text).map_err(said)?;
-        // One text for one content: what is skipped when it is read is not there.
-        if index.to_json().is_ok_and(|again| again.as_bytes() == text) {
-            Ok(index)
-        } else {
-            Err(format!("{INDEX} is not written as this tool writes it"))
         }
     }
 

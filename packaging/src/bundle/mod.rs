@@ -22,8 +22,8 @@ mod read;
 mod tests;
 mod write;
 
-pub use archive::{Archive, Written, begins_with};
+pub use archive::{Archive, WrittenArchive, begins_with};
 pub use error::Error;
 pub use index::{INDEX, Index, Kind, Member, Provenance};
-pub use read::{Bundle, Taken};
+pub use read::{Bundle, ImportCounts};
 pub use write::Contents;

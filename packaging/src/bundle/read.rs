@@ -11,6 +11,7 @@ use tar::Header;
 use super::Error;
 use super::archive::{BLOCK, END, header, padded};
 use super::index::{INDEX, Index, Kind, LARGEST_INDEX, LARGEST_LOCK, LOCK, Member, OF_SITE, pack};
+use crate::json_index::JsonIndex as _;
 use crate::lock::Lock;
 use crate::process;
 use crate::source::{self, Locked, Packed};
@@ -36,7 +37,7 @@ struct Members {
 
 /// What a store took of a bundle.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Taken {
+pub struct ImportCounts {
     /// How many files and commits were copied.
     pub copied: usize,
     /// How many were there.
@@ -115,8 +116,8 @@ impl Bundle {
     /// many bytes more were gone through.
     ///
     /// What was copied before stays, and is not copied again.
-    pub fn take(&self, store: &Store, told: &dyn Fn(u64)) -> Result<Taken, Error> {
-        let mut taken = Taken::default();
+    pub fn take(&self, store: &Store, told: &dyn Fn(u64)) -> Result<ImportCounts, Error> {
+        let mut taken = ImportCounts::default();
         for (member, place) in self.content() {
             let copied = match member.kind {
                 Kind::Tree => self.take_tree(store, member, place)?,

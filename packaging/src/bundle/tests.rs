@@ -9,6 +9,7 @@ use tar::{EntryType, Header};
 use super::archive::{BLOCK, header, padded};
 use super::index::{INDEX, Index, Kind, LOCK, Member, Provenance};
 use super::*;
+use crate::json_index::JsonIndex as _;
 use crate::lock::{FilePin, Lock, PackagePin};
 use crate::store::{Digest, Store};
 
@@ -67,7 +68,7 @@ impl World {
         self.dir.path().join(name)
     }
 
-    fn write(&self, name: &str, site: &BTreeMap<String, PathBuf>) -> Result<Written, Error> {
+    fn write(&self, name: &str, site: &BTreeMap<String, PathBuf>) -> Result<WrittenArchive, Error> {
         let contents = Contents {
             made: &self.made,
             lock: &self.lock,
@@ -90,7 +91,7 @@ impl World {
     }
 
     /// What comes of a file with these bytes: of all that a run does with it.
-    fn used(&self, bytes: &[u8], store: &Store) -> Result<Taken, Error> {
+    fn used(&self, bytes: &[u8], store: &Store) -> Result<ImportCounts, Error> {
         let path = self.at("given");
         fs::write(&path, bytes).unwrap();
         let bundle = Bundle::open(&path)?;
@@ -156,7 +157,7 @@ fn the_same_content_is_the_same_bytes_and_a_store_takes_it_once() {
     assert_eq!(world.good(), bytes);
     let written = world.write("none", &BTreeMap::new()).unwrap();
     let (sha256, size) = Digest::of_file(&world.at("none")).unwrap();
-    assert_eq!(written, Written { size, sha256 });
+    assert_eq!(written, WrittenArchive { size, sha256 });
 
     // Any tar reads it.
     let (index, members) = apart(&bytes);
@@ -174,7 +175,7 @@ fn the_same_content_is_the_same_bytes_and_a_store_takes_it_once() {
     );
     assert_eq!(bundle.amount(), (3, 19));
     let other = open(&world.at("other"));
-    let taken = |copied, there| Taken { copied, there };
+    let taken = |copied, there| ImportCounts { copied, there };
     let all: usize = CONTENTS.iter().map(|content| content.len()).sum();
     assert_eq!(bundle.missing(&other).unwrap(), all as u64);
     assert_eq!(bundle.take(&other, &|_| {}).unwrap(), taken(3, 0));

@@ -8,7 +8,8 @@ use lustre_files::PathError;
 use super::index::{
     INDEX, Index, Kind, LARGEST_OF_SITE, LOCK, Member, OF_SITE, Provenance, pack, pinned,
 };
-use super::{Archive, Error, Written};
+use super::{Archive, Error, WrittenArchive};
+use crate::json_index::JsonIndex as _;
 use crate::lock::Lock;
 use crate::source::{self, Locked, Packed};
 use crate::store::{Digest, Store};
@@ -36,7 +37,12 @@ enum Origin {
 
 impl Contents<'_> {
     /// Writes the bundle `out`, in place of what is there: all of it, or nothing. `told` hears how many bytes more were written.
-    pub fn write(&self, store: &Store, out: &Path, told: &dyn Fn(u64)) -> Result<Written, Error> {
+    pub fn write(
+        &self,
+        store: &Store,
+        out: &Path,
+        told: &dyn Fn(u64),
+    ) -> Result<WrittenArchive, Error> {
         let folder = store.temp_dir("bundle")?;
         let mut members = Vec::new();
         let mut origins = BTreeMap::new();

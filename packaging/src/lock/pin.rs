@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A binary package, exactly.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(from = "Written")]
+#[serde(from = "RawPackage")]
 pub struct PackagePin {
     /// The package's name.
     pub name: String,
@@ -19,7 +19,7 @@ pub struct PackagePin {
 /// A package as it is written: a table within a table cannot say which keys there are.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Written {
+struct RawPackage {
     name: String,
     version: String,
     arch: String,
@@ -29,8 +29,8 @@ struct Written {
     uri: String,
 }
 
-impl From<Written> for PackagePin {
-    fn from(written: Written) -> Self {
+impl From<RawPackage> for PackagePin {
+    fn from(written: RawPackage) -> Self {
         Self {
             name: written.name,
             version: written.version,

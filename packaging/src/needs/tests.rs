@@ -134,7 +134,7 @@ fn this_host_says_what_it_has() {
         here.check("t", &estimate),
         Err(Error::Disk { .. })
     ));
-    let line = Compared(&estimate, &here).to_string();
+    let line = NeedsSummary(&estimate, &here).to_string();
     assert!(
         line.contains("MiB of memory") && line.contains("debuginfo"),
         "{line}"

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lustre_files::shown_url;
 use serde::Deserialize;
 
 use super::metadata::Metadata;
@@ -179,7 +180,7 @@ pub(super) fn pin(metadata: &Metadata, package: &ResolvedPackage) -> Result<Pack
     let base = package.base.as_deref();
     repodata::web(&package.name, base, &package.href).map_err(|why| Error::Metadata {
         repository: package.repository.clone(),
-        url: url::shown(location),
+        url: shown_url(location),
         why,
     })?;
     let base = base.unwrap_or(location);

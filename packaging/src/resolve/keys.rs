@@ -5,10 +5,12 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use lustre_files::shown_url;
+
 use super::{Error, at};
 use crate::lock::FilePin;
 use crate::sign::{PublicKey, Purpose};
-use crate::source::{Downloader, url};
+use crate::source::Downloader;
 use crate::store::Store;
 use crate::target::{Distribution, KeyFile};
 
@@ -59,7 +61,7 @@ pub fn key(
         ),
         None => (
             downloader.small(&format!("key-{name}"), &wanted.url)?,
-            url::shown(&wanted.url),
+            shown_url(&wanted.url),
         ),
     };
     let armored = check(name, wanted, &bytes, &place)?;

@@ -7,6 +7,8 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lustre_files::shown_url;
+
 use super::keys::Key;
 use super::modules::module_streams;
 use super::{Elsewhere, Error, at};
@@ -91,7 +93,7 @@ fn fetched(
         for (file, path, from) in files {
             let failed = |why: String| Error::Metadata {
                 repository: repository.id.clone(),
-                url: url::shown(&from),
+                url: shown_url(&from),
                 why,
             };
             if file.kind == UPDATEINFO {
@@ -136,7 +138,7 @@ fn fetched(
 }
 
 /// A file of metadata, its copy in the store, and where it was.
-type Fetched = (MetadataFile, PathBuf, String);
+type FetchedMetadata = (MetadataFile, PathBuf, String);
 
 /// The metadata of `repository` from the first of its places that has it whole.
 fn found(
@@ -145,14 +147,14 @@ fn found(
     repository: &BaseRepository,
     keys: &BTreeMap<String, Key>,
     kinds: &[&str],
-) -> Result<(String, Vec<Fetched>), Error> {
+) -> Result<(String, Vec<FetchedMetadata>), Error> {
     let mut failed: Vec<Elsewhere> = Vec::new();
     for location in distribution.locations(repository)? {
         match settled(downloader, repository, &location, keys, kinds) {
             Ok(files) => return Ok((location, files)),
             Err(error @ Error::Source(source::Error::Interrupted { .. })) => return Err(error),
             Err(error) => failed.push(Elsewhere {
-                url: url::shown(&location),
+                url: shown_url(&location),
                 error,
             }),
         }
@@ -177,7 +179,7 @@ fn settled(
     location: &str,
     keys: &BTreeMap<String, Key>,
     kinds: &[&str],
-) -> Result<Vec<Fetched>, Error> {
+) -> Result<Vec<FetchedMetadata>, Error> {
     let mut pauses = PAUSES.iter();
     loop {
         match once(downloader, repository, location, keys, kinds) {
@@ -201,7 +203,7 @@ fn once(
     location: &str,
     keys: &BTreeMap<String, Key>,
     kinds: &[&str],
-) -> Result<Vec<Fetched>, Error> {
+) -> Result<Vec<FetchedMetadata>, Error> {
     let place = url::join(&repository.id, location, "repodata/repomd.xml")?;
     let repomd = repomd(downloader, repository, &place, keys)?;
     let wanted = if repository.source {
@@ -211,7 +213,7 @@ fn once(
     };
     let failed = |url: &str, why: String| Error::Metadata {
         repository: repository.id.clone(),
-        url: url::shown(url),
+        url: shown_url(url),
         why,
     };
     let files = files_of(&repomd, wanted).map_err(|why| failed(&place, why))?;
@@ -266,7 +268,7 @@ fn repomd(
             if source.is_gone() {
                 Error::Unsigned {
                     repository: repository.id.clone(),
-                    url: url::shown(place),
+                    url: shown_url(place),
                     source: Box::new(source),
                 }
             } else {
@@ -281,7 +283,7 @@ fn repomd(
         .collect();
     sign::verify_detached(&text, &signature, &armored).map_err(|source| Error::Signature {
         repository: repository.id.clone(),
-        url: url::shown(place),
+        url: shown_url(place),
         key: named.join("` or `"),
         source: Box::new(source),
     })?;

@@ -47,7 +47,7 @@ pub fn signers(
             }
         }
         let (packages, not_seen) = look(
-            &Looking {
+            &SignerSearch {
                 downloader,
                 store,
                 distribution,
@@ -79,7 +79,7 @@ fn of<'s>(repository: &BaseRepository, solutions: &'s [Solution]) -> Vec<&'s Res
     here.into_values().collect()
 }
 
-struct Looking<'a> {
+struct SignerSearch<'a> {
     downloader: &'a Downloader<'a>,
     store: &'a Store,
     distribution: &'a Distribution,
@@ -89,7 +89,7 @@ struct Looking<'a> {
 
 /// Those of `packages` that none of the keys signed, each with who did, in order; and how many could not be looked at.
 fn look(
-    looking: &Looking<'_>,
+    looking: &SignerSearch<'_>,
     packages: &[&ResolvedPackage],
 ) -> Result<(Vec<String>, usize), Error> {
     let answers = side_by_side(packages, WIDTH, |package| one(looking, package))?;
@@ -115,7 +115,7 @@ enum Answer {
     Unknown,
 }
 
-fn one(looking: &Looking<'_>, package: &ResolvedPackage) -> Result<Answer, Error> {
+fn one(looking: &SignerSearch<'_>, package: &ResolvedPackage) -> Result<Answer, Error> {
     let pin = pin(looking.metadata, package)?;
     let digest: Option<Digest> = pin.file.sha256.parse().ok();
     let headers = match digest.and_then(|digest| looking.store.file(&digest)) {

@@ -1,5 +1,6 @@
 //! Whether a repository has changed since it was looked at: its `repomd.xml`, by one request.
 
+use lustre_files::shown_url;
 use serde::{Deserialize, Serialize};
 
 use super::Error;
@@ -49,7 +50,7 @@ pub fn changed(
             Ok(Answer::Unchanged) => {
                 last = Some(Error::Metadata {
                     repository: repository.id.clone(),
-                    url: url::shown(&place),
+                    url: shown_url(&place),
                     why: "the server says that it has not changed, and nobody asked that"
                         .to_owned(),
                 });

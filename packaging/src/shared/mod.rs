@@ -25,8 +25,8 @@ use walkdir::WalkDir;
 
 use crate::archive::{check_links, pack_tar_zst, unpack_within};
 use crate::sign::{PublicKey, Signer};
-use crate::stage::{Failure, Given, Offer, Remote};
-use crate::store::{Digest, EntryKind, Reserved, StageDir, Store, Taken};
+use crate::stage::{Failure, Offer, Remote, ShareOutcome};
+use crate::store::{Digest, EntryKind, Reserved, SharedOrigin, StageDir, Store};
 
 pub use error::Error;
 pub use objects::{Objects, rclone};
@@ -75,7 +75,7 @@ pub struct Shared<'s> {
 }
 
 /// What there is of a stage, where it can be asked.
-enum Seen {
+enum StageLookup {
     Nothing,
     Offered(Offer),
     Refused(Error),
@@ -107,7 +107,7 @@ impl<'s> Shared<'s> {
         !self.given_up.swap(true, Ordering::SeqCst)
     }
 
-    fn seen(&self, stage: &str, key: &Digest) -> Result<Seen, Error> {
+    fn seen(&self, stage: &str, key: &Digest) -> Result<StageLookup, Error> {
         let path = entry(stage, key);
         let read = self.place.small(self.store, &path, statement::LARGEST);
         let bytes = match read {
@@ -118,7 +118,7 @@ impl<'s> Shared<'s> {
                     why,
                 });
             }
-            Ok(None) | Err(_) => return Ok(Seen::Nothing),
+            Ok(None) | Err(_) => return Ok(StageLookup::Nothing),
         };
         let refused = |why| Error::Refused {
             place: self.place.to_string(),
@@ -127,12 +127,12 @@ impl<'s> Shared<'s> {
         };
         let read = Statement::read(&bytes, stage, key, &self.keys.accepted);
         Ok(match read {
-            Err(why) => Seen::Refused(refused(why)),
-            Ok((statement, signer)) => Seen::Offered(Offer {
+            Err(why) => StageLookup::Refused(refused(why)),
+            Ok((statement, signer)) => StageLookup::Offered(Offer {
                 outputs: statement.outputs,
                 milliseconds: statement.milliseconds,
                 content: statement.content.map(|it| (it.sha256, it.size)),
-                taken: Taken {
+                taken: SharedOrigin {
                     from: self.place.to_string(),
                     signer,
                 },
@@ -157,7 +157,7 @@ impl<'s> Shared<'s> {
         Ok(Ok(out))
     }
 
-    fn put(&self, stage: &StageDir, signer: &dyn Signer) -> Result<Given, Error> {
+    fn put(&self, stage: &StageDir, signer: &dyn Signer) -> Result<ShareOutcome, Error> {
         let record = &stage.record;
         let folder = self.store.temp_dir("shared")?;
         let failed = |why| Error::Put {
@@ -185,7 +185,7 @@ impl<'s> Shared<'s> {
         fs::write(&file, text).map_err(|source| PathError::new("write", &file, source))?;
         let path = entry(&record.name, &record.key);
         self.place.put(self.store, &file, &path).map_err(failed)?;
-        Ok(without.map_or(Given::Put, Given::Described))
+        Ok(without.map_or(ShareOutcome::Put, ShareOutcome::Described))
     }
 }
 
@@ -220,9 +220,9 @@ impl Remote for Shared<'_> {
             return Ok(None);
         }
         match self.seen(stage, key)? {
-            Seen::Nothing => Ok(None),
-            Seen::Offered(offer) => Ok(Some(offer)),
-            Seen::Refused(why) => Err(why.into()),
+            StageLookup::Nothing => Ok(None),
+            StageLookup::Offered(offer) => Ok(Some(offer)),
+            StageLookup::Refused(why) => Err(why.into()),
         }
     }
 
@@ -262,24 +262,26 @@ impl Remote for Shared<'_> {
         self.keys.signer.is_some()
     }
 
-    fn give(&self, stage: &StageDir) -> Result<Given, Failure> {
+    fn give(&self, stage: &StageDir) -> Result<ShareOutcome, Failure> {
         let record = &stage.record;
         let Some(signer) = self.keys.signer.as_deref() else {
-            return Ok(Given::Own);
+            return Ok(ShareOutcome::Own);
         };
         // Of what others made, nobody here can say that it is right.
         if record.taken.is_some() || (self.shares)(&record.name) == Share::Nothing {
-            return Ok(Given::Own);
+            return Ok(ShareOutcome::Own);
         }
         if record.compiler_cache {
             return Err(Error::CompilerCache.into());
         }
         if self.is_given_up() {
-            return Ok(Given::Own);
+            return Ok(ShareOutcome::Own);
         }
         match self.seen(&record.name, &record.key)? {
-            Seen::Offered(offer) if offer.digest() == record.digest() => return Ok(Given::Kept),
-            Seen::Offered(offer) => {
+            StageLookup::Offered(offer) if offer.digest() == record.digest() => {
+                return Ok(ShareOutcome::Kept);
+            }
+            StageLookup::Offered(offer) => {
                 return Err(Error::Differs {
                     place: self.place.to_string(),
                     signer: offer.taken.signer,
@@ -287,14 +289,14 @@ impl Remote for Shared<'_> {
                 .into());
             }
             // What nobody takes is replaced.
-            Seen::Nothing | Seen::Refused(_) => {}
+            StageLookup::Nothing | StageLookup::Refused(_) => {}
         }
         if self.is_given_up() {
-            return Ok(Given::Own);
+            return Ok(ShareOutcome::Own);
         }
         self.store.stages().check(stage)?;
         match self.put(stage, signer) {
-            Err(Error::Put { .. }) if !self.give_up() => Ok(Given::Own),
+            Err(Error::Put { .. }) if !self.give_up() => Ok(ShareOutcome::Own),
             given => Ok(given?),
         }
     }

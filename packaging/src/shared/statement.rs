@@ -42,7 +42,7 @@ pub(super) struct Statement {
 /// A statement in one file with its signature, so that no two runs mix theirs.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Signed {
+struct SignedStatement {
     statement: String,
     signature: String,
 }
@@ -64,7 +64,7 @@ impl Statement {
     pub(super) fn signed(&self, signer: &dyn Signer, time: u32) -> Result<Vec<u8>, Error> {
         let statement = serde_json::to_string(self)?;
         let signature = signer.sign_detached(statement.as_bytes(), time)?;
-        let signed = Signed {
+        let signed = SignedStatement {
             statement,
             signature,
         };
@@ -78,7 +78,7 @@ impl Statement {
         key: &Digest,
         accepted: &[PublicKey],
     ) -> Result<(Self, String), Refusal> {
-        let signed: Signed = serde_json::from_slice(bytes).map_err(Refusal::Unreadable)?;
+        let signed: SignedStatement = serde_json::from_slice(bytes).map_err(Refusal::Unreadable)?;
         let mut why = "there is none".to_owned();
         let signer = accepted.iter().find(|key| {
             match key.verify_detached_by_primary(signed.statement.as_bytes(), &signed.signature) {

@@ -7,7 +7,7 @@ use std::process::Command;
 use lustre_files::advised;
 
 use super::git_command::Git;
-use super::{Content, Error, Fetched};
+use super::{Content, Error, FetchedSource};
 use crate::advisories::Commit;
 use crate::advisories::commit;
 use crate::process;
@@ -43,7 +43,7 @@ pub struct Histories {
     pub later: Vec<Commit>,
 }
 
-impl Fetched {
+impl FetchedSource {
     /// The source's history, and what came after it on every branch whose newest commit is not older than the source: an older one
     /// has nothing that the source could have been waiting for.
     pub fn histories(&self, store: &Store) -> Result<Histories, Error> {

@@ -7,10 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use lustre_files::shown_url;
+
 use super::certificate::Certificate;
 use super::curl::{Outcome, Part, curl, length};
 use super::replace::rewrite;
-use super::{Attempt, Error, Location, Mirror, url};
+use super::{Attempt, Error, Location, Mirror};
 use crate::store::{self, Digest, PathError, Store};
 
 /// How often and how patiently a place is tried.
@@ -117,7 +119,7 @@ impl<'s> Downloader<'s> {
         let places = self.places(
             source,
             urls,
-            &format!("{} (sha256 {expected})", url::shown(first(urls))),
+            &format!("{} (sha256 {expected})", shown_url(first(urls))),
         )?;
         let adopt = |place: &Location| self.adopt(place, &partial, expected);
         self.try_places(source, urls, &places, &partial, expected, size, &adopt)
@@ -134,7 +136,7 @@ impl<'s> Downloader<'s> {
         into: &Path,
     ) -> Result<(), Error> {
         let urls = [location.to_owned()];
-        let places = self.places(source, &urls, &url::shown(location))?;
+        let places = self.places(source, &urls, &shown_url(location))?;
         let adopt = |_: &Location| {
             if length(into) == 0 {
                 // curl makes no file for an empty one.
@@ -196,7 +198,7 @@ impl<'s> Downloader<'s> {
         // A wrong file says more than a place that did not answer.
         Err(mismatch.unwrap_or(Error::Download {
             source_name: source.to_owned(),
-            what: url::shown(first(urls)),
+            what: shown_url(first(urls)),
             tried,
         }))
     }
@@ -220,7 +222,7 @@ impl<'s> Downloader<'s> {
         beside: Option<&Path>,
         lines: &str,
     ) -> Result<(), Error> {
-        let places = self.places(source, &[location.to_owned()], &url::shown(location))?;
+        let places = self.places(source, &[location.to_owned()], &shown_url(location))?;
         let mut why = String::new();
         for place in &places {
             for attempt in 0..self.retry.attempts {
@@ -244,7 +246,7 @@ impl<'s> Downloader<'s> {
         }
         Err(Error::Download {
             source_name: source.to_owned(),
-            what: url::shown(location),
+            what: shown_url(location),
             tried: vec![Attempt {
                 url: places.first().map(Location::to_string).unwrap_or_default(),
                 why,
@@ -259,7 +261,7 @@ impl<'s> Downloader<'s> {
         urls: &[String],
         bytes: u64,
     ) -> Result<Option<Vec<u8>>, Error> {
-        let places = self.places(source, urls, &url::shown(first(urls)))?;
+        let places = self.places(source, urls, &shown_url(first(urls)))?;
         let dir = self.store.temp_dir("download")?;
         let file = dir.path().join("file");
         let mut tried = Vec::new();
@@ -300,7 +302,7 @@ impl<'s> Downloader<'s> {
         }
         Err(Error::Download {
             source_name: source.to_owned(),
-            what: url::shown(first(urls)),
+            what: shown_url(first(urls)),
             tried,
         })
     }

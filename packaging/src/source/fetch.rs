@@ -3,13 +3,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lustre_files::{Advised, advised};
+use lustre_files::{Advised, advised, shown_url};
 
 use super::git_command::Git;
 use super::replace::rewrite;
 use super::srpm::{Keys, find};
 use super::{
-    ArchiveSource, Content, Downloader, Error, Fetched, GitSource, Location, Locked, Mirror,
+    ArchiveSource, Content, Downloader, Error, FetchedSource, GitSource, Location, Locked, Mirror,
     Override, Progress, Retry, Source, SrpmSource, path, url,
 };
 use crate::store::{PathError, Store, digest_entries};
@@ -65,7 +65,7 @@ impl<'s> Fetcher<'s> {
     }
 
     /// Resolves a source anew (a tag to its commit, a package to its newest version) and fetches it.
-    pub fn lock(&self, name: &str, source: &Source) -> Result<Fetched, Error> {
+    pub fn lock(&self, name: &str, source: &Source) -> Result<FetchedSource, Error> {
         if let Some(fetched) = self.replacement(name, source, None)? {
             return Ok(fetched);
         }
@@ -81,7 +81,12 @@ impl<'s> Fetcher<'s> {
     }
 
     /// Fetches what a lock pins: exactly that, or an error. What is in the store is not fetched again.
-    pub fn fetch(&self, name: &str, source: &Source, locked: &Locked) -> Result<Fetched, Error> {
+    pub fn fetch(
+        &self,
+        name: &str,
+        source: &Source,
+        locked: &Locked,
+    ) -> Result<FetchedSource, Error> {
         if let Some(fetched) = self.replacement(name, source, Some(locked))? {
             return Ok(fetched);
         }
@@ -107,19 +112,26 @@ impl<'s> Fetcher<'s> {
     }
 
     /// As [`Fetcher::fetch`], where it is enough to know what it is: a commit that may not be fetched stays where it is.
-    pub fn pinned(&self, name: &str, source: &Source, locked: &Locked) -> Result<Fetched, Error> {
+    pub fn pinned(
+        &self,
+        name: &str,
+        source: &Source,
+        locked: &Locked,
+    ) -> Result<FetchedSource, Error> {
         match self.fetch(name, source, locked) {
-            Err(Error::Offline { .. }) if matches!(locked, Locked::Git { .. }) => Ok(Fetched {
-                name: name.to_owned(),
-                locked: locked.clone(),
-                content: Content::Elsewhere,
-                replaced: None,
-            }),
+            Err(Error::Offline { .. }) if matches!(locked, Locked::Git { .. }) => {
+                Ok(FetchedSource {
+                    name: name.to_owned(),
+                    locked: locked.clone(),
+                    content: Content::Elsewhere,
+                    replaced: None,
+                })
+            }
             fetched => fetched,
         }
     }
 
-    fn archive(&self, name: &str, source: &ArchiveSource) -> Result<Fetched, Error> {
+    fn archive(&self, name: &str, source: &ArchiveSource) -> Result<FetchedSource, Error> {
         if source.urls.is_empty() {
             return Err(invalid(name, "it has no URL".to_owned()));
         }
@@ -127,7 +139,7 @@ impl<'s> Fetcher<'s> {
             .downloader
             .file(name, &source.urls, &source.sha256, None)?;
         let size = size_of(&path)?;
-        Ok(Fetched {
+        Ok(FetchedSource {
             name: name.to_owned(),
             locked: Locked::Archive {
                 urls: source.urls.clone(),
@@ -139,7 +151,7 @@ impl<'s> Fetcher<'s> {
         })
     }
 
-    fn resolve_srpm(&self, name: &str, source: &SrpmSource) -> Result<Fetched, Error> {
+    fn resolve_srpm(&self, name: &str, source: &SrpmSource) -> Result<FetchedSource, Error> {
         let keys = Keys::read(name, source, &self.options.keys)?;
         let package = find(&self.downloader, name, source, &keys)?;
         let Some(sha256) = package.sha256 else {
@@ -158,7 +170,12 @@ impl<'s> Fetcher<'s> {
         self.srpm(name, source, locked)
     }
 
-    fn srpm(&self, name: &str, source: &SrpmSource, locked: Locked) -> Result<Fetched, Error> {
+    fn srpm(
+        &self,
+        name: &str,
+        source: &SrpmSource,
+        locked: Locked,
+    ) -> Result<FetchedSource, Error> {
         let Locked::Srpm {
             repository,
             href,
@@ -178,13 +195,13 @@ impl<'s> Fetcher<'s> {
             let path =
                 self.downloader
                     .file(name, std::slice::from_ref(&url), sha256, Some(*size))?;
-            if let Err(error) = keys.check_package(name, &path, &url::shown(&url)) {
+            if let Err(error) = keys.check_package(name, &path, &shown_url(&url)) {
                 // What is in the store has been checked: this has not.
                 fs::remove_file(&path).map_err(|source| PathError::new("remove", &path, source))?;
                 return Err(error);
             }
         }
-        Ok(Fetched {
+        Ok(FetchedSource {
             name: name.to_owned(),
             content: Content::Srpm(*sha256),
             locked,
@@ -197,9 +214,9 @@ impl<'s> Fetcher<'s> {
         name: &str,
         dir: &Path,
         replaced: Option<Override>,
-    ) -> Result<Fetched, Error> {
+    ) -> Result<FetchedSource, Error> {
         let entries = path::list(self.store, name, dir)?;
-        Ok(Fetched {
+        Ok(FetchedSource {
             name: name.to_owned(),
             locked: Locked::Path {
                 path: dir.to_owned(),
@@ -254,7 +271,7 @@ impl<'s> Fetcher<'s> {
         match (found, &source.rev) {
             (Some(found), Some(rev)) if found != *rev => Err(Error::TagMoved {
                 source_name: name.to_owned(),
-                url: url::shown(&source.url),
+                url: shown_url(&source.url),
                 tag: source.tag.clone().unwrap_or_default(),
                 locked: rev.clone(),
                 found,
@@ -283,7 +300,7 @@ impl<'s> Fetcher<'s> {
         tag: Option<&str>,
         commit: &str,
         allowed: &[String],
-    ) -> Result<Fetched, Error> {
+    ) -> Result<FetchedSource, Error> {
         let git = Git::new(self.store, name);
         let mut mirror = git.mirror_path(url);
         if git.commit(&mirror, commit)?.is_none() {
@@ -296,7 +313,7 @@ impl<'s> Fetcher<'s> {
                 if found != commit {
                     return Err(Error::TagMoved {
                         source_name: name.to_owned(),
-                        url: url::shown(url),
+                        url: shown_url(url),
                         tag: tag.to_owned(),
                         locked: commit.to_owned(),
                         found,
@@ -308,14 +325,14 @@ impl<'s> Fetcher<'s> {
             if git.commit(&mirror, commit)?.is_none() {
                 return Err(Error::NoRevision {
                     source_name: name.to_owned(),
-                    repository: url::shown(url),
+                    repository: shown_url(url),
                     what: format!("commit {commit}"),
                     hint: format!("give a clone that has it: --source {name}=PATH"),
                 });
             }
         }
         self.commit(name, &git, mirror, commit, allowed)
-            .map(|content| Fetched {
+            .map(|content| FetchedSource {
                 name: name.to_owned(),
                 locked: Locked::Git {
                     url: url.to_owned(),
@@ -373,7 +390,7 @@ pub(super) fn invalid(name: &str, why: impl Into<Advised>) -> Error {
 pub(super) fn offline(name: &str, location: &str, what: &str) -> Error {
     Error::Offline {
         source_name: name.to_owned(),
-        what: format!("{what} of {}", url::shown(location)),
+        what: format!("{what} of {}", shown_url(location)),
     }
 }
 

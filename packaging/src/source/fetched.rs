@@ -10,7 +10,7 @@ use crate::store::{Digest, Entry, EntryKind, PathError, Store};
 
 /// A source whose content is on this machine.
 #[derive(Debug, Clone)]
-pub struct Fetched {
+pub struct FetchedSource {
     /// Its name in the target.
     pub name: String,
     /// What it is pinned to.
@@ -48,7 +48,7 @@ pub enum Content {
     Elsewhere,
 }
 
-impl Fetched {
+impl FetchedSource {
     /// What a stage that uses the source depends on.
     pub fn identity(&self) -> Digest {
         self.locked.identity()
@@ -137,7 +137,7 @@ impl Fetched {
         }
     }
 
-    /// As [`Fetched::export`], of a commit or a folder those files alone that `takes` wants: no other is read.
+    /// As [`FetchedSource::export`], of a commit or a folder those files alone that `takes` wants: no other is read.
     pub fn export_only(
         &self,
         store: &Store,
@@ -168,7 +168,7 @@ impl Fetched {
         }
     }
 
-    /// Packs the files that [`Fetched::export_only`] would write as `out`, a tar archive compressed by xz in which every path begins with
+    /// Packs the files that [`FetchedSource::export_only`] would write as `out`, a tar archive compressed by xz in which every path begins with
     /// `top/`. The same files give the same bytes.
     pub fn pack_only(
         &self,

@@ -13,13 +13,13 @@ use super::git_command::Git;
 use crate::process;
 
 /// A repository in which git may run.
-pub(super) enum Opened<'r> {
+pub(super) enum GitDir<'r> {
     /// A mirror in the store.
     Ours(&'r Path),
     Alternates(Alternates),
 }
 
-impl Opened<'_> {
+impl GitDir<'_> {
     pub(super) fn path(&self) -> &Path {
         match self {
             Self::Ours(path) => path,
@@ -30,11 +30,11 @@ impl Opened<'_> {
 
 impl Git<'_> {
     /// A repository to run git in: `repository` itself where it is the store's, otherwise one that borrows from it.
-    pub(super) fn open<'r>(&self, repository: &'r Path) -> Result<Opened<'r>, Error> {
+    pub(super) fn open<'r>(&self, repository: &'r Path) -> Result<GitDir<'r>, Error> {
         if repository.starts_with(self.store.git_dir()) {
-            return Ok(Opened::Ours(repository));
+            return Ok(GitDir::Ours(repository));
         }
-        Alternates::new(self, repository).map(Opened::Alternates)
+        Alternates::new(self, repository).map(GitDir::Alternates)
     }
 
     /// The commit that a revision of a repository names; `None` where it has none.

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lustre_files::shown_url;
+
 use super::Error;
 use super::alternates::{Alternates, is_repository};
 use super::git_command::Git;
@@ -50,7 +52,7 @@ impl Git<'_> {
             .or_else(|| find(&name))
             .ok_or_else(|| Error::NoRevision {
                 source_name: self.source.to_owned(),
-                repository: super::url::shown(url),
+                repository: shown_url(url),
                 what: format!("tag {tag}"),
                 hint: "`git ls-remote --tags` lists its tags".to_owned(),
             })

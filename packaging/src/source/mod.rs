@@ -1,7 +1,7 @@
 //! Sources: what a target is built from, pinned, fetched once and kept in the store.
 //!
 //! - [`Source`] is what a target asks for, [`Locked`] what that was pinned to (`model`).
-//! - [`Fetcher`] turns one into the other and brings the content into the store; [`Fetched`] gives it out again (`fetch`).
+//! - [`Fetcher`] turns one into the other and brings the content into the store; [`FetchedSource`] gives it out again (`fetch`).
 //! - [`Override`] replaces a source by something local, [`Mirror`] a location by another (`replace`,
 //!   `replacement`).
 //! - [`Location`] is where something is, parsed (`url`).
@@ -46,7 +46,7 @@ pub(crate) use download::LARGEST;
 pub use download::{Downloader, Progress, Retry};
 pub use error::{Attempt, BadLocation, Error};
 pub use fetch::{Fetcher, Options};
-pub use fetched::{Content, Fetched};
+pub use fetched::{Content, FetchedSource};
 pub use git_fetch::mirror_folder;
 pub use model::{ArchiveSource, GitSource, Locked, PathSource, Source, SrpmSource};
 pub use packed::{Packed, has, pack, unpack};

@@ -18,7 +18,7 @@ pub(super) fn list(store: &Store, source: &str, dir: &Path) -> Result<Vec<Entry>
             why: format!("{} is not a folder", dir.display()).into(),
         });
     }
-    let mut room = Room {
+    let mut room = SizeBudget {
         source,
         dir,
         left: LARGEST,
@@ -63,13 +63,13 @@ pub(super) fn list(store: &Store, source: &str, dir: &Path) -> Result<Vec<Entry>
 }
 
 /// How much more a folder may hold: all of it is read, and a file with holes can have any size.
-struct Room<'a> {
+struct SizeBudget<'a> {
     source: &'a str,
     dir: &'a Path,
     left: u64,
 }
 
-impl Room<'_> {
+impl SizeBudget<'_> {
     fn take(&mut self, path: &Path) -> Result<(), Error> {
         let meta =
             fs::symlink_metadata(path).map_err(|source| PathError::new("look at", path, source))?;

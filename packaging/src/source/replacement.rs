@@ -8,7 +8,7 @@ use super::alternates::is_repository;
 use super::download::LARGEST;
 use super::fetch::{invalid, missing_of, size_of};
 use super::git_command::Git;
-use super::{Content, Error, Fetched, Fetcher, Locked, Override, Source};
+use super::{Content, Error, FetchedSource, Fetcher, Locked, Override, Source};
 use crate::store::PathError;
 
 /// The first bytes of an RPM file.
@@ -21,7 +21,7 @@ impl Fetcher<'_> {
         name: &str,
         source: &Source,
         locked: Option<&Locked>,
-    ) -> Result<Option<Fetched>, Error> {
+    ) -> Result<Option<FetchedSource>, Error> {
         let Some(by) = self.options.overrides.iter().find(|by| by.name == name) else {
             return Ok(None);
         };
@@ -74,7 +74,7 @@ impl Fetcher<'_> {
             };
             (locked, Content::Archive(digest))
         };
-        Ok(Some(Fetched {
+        Ok(Some(FetchedSource {
             name: name.to_owned(),
             locked,
             content,
@@ -91,7 +91,7 @@ impl Fetcher<'_> {
         locked: Option<&Locked>,
         by: &Override,
         path: PathBuf,
-    ) -> Result<Fetched, Error> {
+    ) -> Result<FetchedSource, Error> {
         let git = Git::new(self.store, name);
         let (rev, hint) = match (&by.rev, locked, source) {
             (Some(rev), _, _) => (rev.clone(), "fetch it there, or give another".to_owned()),
@@ -126,7 +126,7 @@ impl Fetcher<'_> {
             hint,
         })?;
         let content = self.commit(name, &git, path.clone(), &commit, &[])?;
-        Ok(Fetched {
+        Ok(FetchedSource {
             name: name.to_owned(),
             locked: Locked::Git {
                 url: path.display().to_string(),

@@ -4,6 +4,8 @@
 use std::io::BufReader;
 use std::path::Path;
 
+use lustre_files::shown_url;
+
 use super::model::version_fits;
 use super::repodata::{SourcePackage, primary_of, source_packages};
 use super::{Downloader, Error, SrpmSource, url};
@@ -62,7 +64,7 @@ impl Keys {
             .map(drop)
             .map_err(|error| Error::Signature {
                 source_name: source.to_owned(),
-                what: format!("the signature of {}", url::shown(repomd_url)),
+                what: format!("the signature of {}", shown_url(repomd_url)),
                 source: Box::new(error),
             })
     }
@@ -93,7 +95,7 @@ pub(super) fn find(
     keys.check_metadata(source, &repomd_url, &repomd, &signature)?;
     let metadata = |url: &str, why| Error::Metadata {
         source_name: source.to_owned(),
-        url: url::shown(url),
+        url: shown_url(url),
         why,
     };
     let primary = primary_of(&repomd).map_err(|why| metadata(&repomd_url, why))?;
@@ -108,7 +110,7 @@ pub(super) fn find(
         .and_then(|read| read.map_err(|why| metadata(&primary_url, why)))?;
     choose(packages, srpm.version.as_deref()).map_err(|found| Error::NoPackage {
         source_name: source.to_owned(),
-        repository: url::shown(&srpm.repository),
+        repository: shown_url(&srpm.repository),
         wanted: match &srpm.version {
             Some(version) => format!("{} {version}", srpm.package),
             None => srpm.package.clone(),

@@ -2,9 +2,11 @@
 
 use std::path::Path;
 
+use lustre_files::shown_url;
+
 use super::fetch::{invalid, offline};
 use super::git_command::Git;
-use super::{Error, Fetcher, url};
+use super::{Error, Fetcher};
 use crate::sign;
 
 impl Fetcher<'_> {
@@ -32,7 +34,7 @@ impl Fetcher<'_> {
         if let Some(found) = at_commit(&mirror)?.filter(|found| found != commit) {
             return Err(Error::TagMoved {
                 source_name: name.to_owned(),
-                url: url::shown(url),
+                url: shown_url(url),
                 tag: tag.to_owned(),
                 locked: commit.to_owned(),
                 found,
@@ -44,13 +46,13 @@ impl Fetcher<'_> {
                 name,
                 format!(
                     "the tag {tag} of {} is not signed, and the target requires a signature (`tag_key`)",
-                    url::shown(url)
+                    shown_url(url)
                 ),
             ));
         };
         sign::verify_detached(text, signature, keys).map_err(|error| Error::Signature {
             source_name: name.to_owned(),
-            what: format!("the signature of the tag {tag} of {}", url::shown(url)),
+            what: format!("the signature of the tag {tag} of {}", shown_url(url)),
             source: Box::new(error),
         })?;
         // The signature covers the name in the tag, not the one it is asked for by: an old release can be given out as a new one.
@@ -60,7 +62,7 @@ impl Fetcher<'_> {
                 name,
                 format!(
                     "the tag {tag} of {} was signed as {}: one release is passed off as another",
-                    url::shown(url),
+                    shown_url(url),
                     known.map_or("a tag without a name".to_owned(), |known| format!(
                         "the tag {known}"
                     ))

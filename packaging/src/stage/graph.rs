@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use lustre_files::help;
 
-use crate::store::{Digest, StageDir, Taken};
+use crate::store::{Digest, SharedOrigin, StageDir};
 
 /// The label of the input that stands for the code that a stage runs.
 pub const CODE: &str = "code";
@@ -100,7 +100,7 @@ pub enum Event<'e> {
         stage: &'e str,
         folder: &'e Path,
         /// Where it is from, and who signed it.
-        taken: &'e Taken,
+        taken: &'e SharedOrigin,
         /// How long that took.
         took: Duration,
     },

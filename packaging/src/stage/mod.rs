@@ -10,7 +10,7 @@ mod run;
 
 pub use graph::{CODE, Error, Event, Failure, Recipe, Stage, Work};
 pub use plan::{Planned, State, is_finished, plan};
-pub use remote::{Given, Offer, Remote};
+pub use remote::{Offer, Remote, ShareOutcome};
 pub use run::{Options, digest_of, run_again, run_taking};
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::path::Path;
 
 use super::graph::Failure;
-use crate::store::{Digest, Entry, StageDir, Taken, digest_entries};
+use crate::store::{Digest, Entry, SharedOrigin, StageDir, digest_entries};
 
 /// What somebody who is trusted says of a stage that was made elsewhere.
 #[derive(Debug, Clone)]
@@ -15,7 +15,7 @@ pub struct Offer {
     pub milliseconds: u64,
     /// Where what came out can be had: the digest and the size of an archive. None where only what is above is known.
     pub content: Option<(Digest, u64)>,
-    pub taken: Taken,
+    pub taken: SharedOrigin,
 }
 
 impl Offer {
@@ -27,7 +27,7 @@ impl Offer {
 
 /// What became of a stage that was given away.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Given {
+pub enum ShareOutcome {
     /// It was put there.
     Put,
     /// What it is was put there, but not its content: why.
@@ -53,5 +53,5 @@ pub trait Remote: Sync + Debug {
     fn receives(&self) -> bool;
 
     /// Puts a finished stage there.
-    fn give(&self, stage: &StageDir) -> Result<Given, Failure>;
+    fn give(&self, stage: &StageDir) -> Result<ShareOutcome, Failure>;
 }

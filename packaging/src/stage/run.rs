@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+mod exchange;
+
 use super::graph::{Error, Event, Failure, Stage, Work, key, ordered};
-use super::remote::{Given, Offer, Remote};
+use super::remote::{Offer, Remote};
 use crate::process;
-use crate::store::{Digest, StageDir, StageRecord, StageState, Store, first_difference};
+use crate::store::{Digest, StageDir, StageRecord, StageState, Store};
 
 /// How to run.
 #[derive(Debug, Clone, Copy)]
@@ -25,7 +27,7 @@ pub struct Options<'r> {
 
 /// What the threads share.
 #[derive(Default)]
-struct Shared {
+struct RunState {
     done: BTreeMap<String, StageDir>,
     /// The stages for which something is being done.
     busy: BTreeSet<String>,
@@ -64,7 +66,7 @@ enum Task {
 }
 
 /// What came of it.
-enum Came {
+enum TaskResult {
     Done(StageDir),
     Seen(Option<Offer>),
     Refused,
@@ -80,7 +82,7 @@ struct Run<'g, 'a> {
     store: &'g Store,
     remote: Option<&'g dyn Remote>,
     tell: &'g (dyn Fn(Event<'_>) + Sync),
-    shared: Mutex<Shared>,
+    shared: Mutex<RunState>,
     changed: Condvar,
 }
 
@@ -278,22 +280,24 @@ impl Run<'_, '_> {
         task: Task,
         outputs: &BTreeMap<String, Digest>,
         needs: &BTreeMap<String, StageDir>,
-    ) -> Result<Came, Error> {
+    ) -> Result<TaskResult, Error> {
         match task {
             Task::Look => self.look(stage, outputs),
             Task::Take(offer) => self.take(stage, outputs, &offer),
-            Task::Make => one(self.again, stage, needs, self.store, self.tell).map(Came::Done),
+            Task::Make => {
+                one(self.again, stage, needs, self.store, self.tell).map(TaskResult::Done)
+            }
             Task::Give(done) => {
                 self.give(&done);
-                Ok(Came::Given)
+                Ok(TaskResult::Given)
             }
         }
     }
 
-    fn came(&self, state: &mut Shared, stage: &Stage<'_>, came: Came) {
+    fn came(&self, state: &mut RunState, stage: &Stage<'_>, came: TaskResult) {
         let name = stage.name.clone();
         match came {
-            Came::Done(done) => {
+            TaskResult::Done(done) => {
                 let offer = state.stands.get(&name).and_then(|it| it.offer.as_ref());
                 // What others made of it is not what is made of it here: neither is what follows.
                 state.stale |= offer.is_some_and(|it| it.digest() != done.record.digest());
@@ -302,32 +306,32 @@ impl Run<'_, '_> {
                 }
                 state.done.insert(name, done);
             }
-            Came::Seen(offer) => {
+            TaskResult::Seen(offer) => {
                 let stand = Stand { offer, make: false };
                 state.stands.insert(name, stand);
             }
-            Came::Refused => {
+            TaskResult::Refused => {
                 state.stands.entry(name).or_default().make = true;
             }
-            Came::Given => {}
+            TaskResult::Given => {}
         }
     }
 
     /// Whether there is nothing left to do.
-    fn over(&self, state: &Shared) -> bool {
+    fn over(&self, state: &RunState) -> bool {
         let done = |name: &&str| state.done.contains_key(*name);
         state.to_give.is_empty() && self.goals.iter().all(done)
     }
 
     /// The digest of what a stage puts out, as far as it is known.
-    fn digest(state: &Shared, name: &str) -> Option<Digest> {
+    fn digest(state: &RunState, name: &str) -> Option<Digest> {
         let done = state.done.get(name).map(|done| done.record.digest());
         let offered = || state.stands.get(name)?.offer.as_ref().map(Offer::digest);
         done.or_else(offered)
     }
 
     /// The digests of what it needs, of those that are known.
-    fn outputs(&self, state: &Shared, stage: &Stage<'_>) -> BTreeMap<String, Digest> {
+    fn outputs(&self, state: &RunState, stage: &Stage<'_>) -> BTreeMap<String, Digest> {
         let needs = stage.needs.iter();
         needs
             .filter_map(|need| Some((need.clone(), Self::digest(state, need)?)))
@@ -335,7 +339,7 @@ impl Run<'_, '_> {
     }
 
     /// What to do next, and for which stage.
-    fn next(&self, state: &Shared) -> Option<(&Stage<'_>, Task)> {
+    fn next(&self, state: &RunState) -> Option<(&Stage<'_>, Task)> {
         let idle = |stage: &&&Stage<'_>| {
             !state.busy.contains(&stage.name) && !state.done.contains_key(&stage.name)
         };
@@ -379,7 +383,7 @@ impl Run<'_, '_> {
     }
 
     /// The stages that have to be there, as far as that can be known yet, beginning at the end.
-    fn wanted<'s>(&'s self, state: &Shared) -> BTreeSet<&'s str> {
+    fn wanted<'s>(&'s self, state: &RunState) -> BTreeSet<&'s str> {
         let mut wanted = BTreeSet::new();
         let mut next = self.goals.clone();
         while let Some(name) = next.pop() {
@@ -401,113 +405,6 @@ impl Run<'_, '_> {
             }
         }
         wanted
-    }
-
-    /// Looks whether a stage is in the store, or where others put theirs.
-    fn look(&self, stage: &Stage<'_>, outputs: &BTreeMap<String, Digest>) -> Result<Came, Error> {
-        let (key, _) = key(stage, outputs);
-        if is_made_again(self.again, stage) {
-            return Ok(Came::Refused);
-        }
-        if let StageState::Done(done) = self.store.stages().state(&stage.name, &key) {
-            (self.tell)(Event::Cached {
-                stage: &stage.name,
-                folder: &done.path,
-            });
-            return Ok(Came::Done(*done));
-        }
-        let Some(remote) = self.remote else {
-            return Ok(Came::Seen(None));
-        };
-        match remote.look(&stage.name, &key) {
-            Ok(offer) => Ok(Came::Seen(offer)),
-            Err(_) if process::interrupted() => Err(Error::Interrupted),
-            Err(why) => {
-                self.not_taken(stage, &*why);
-                Ok(Came::Refused)
-            }
-        }
-    }
-
-    fn not_taken(&self, stage: &Stage<'_>, why: &dyn std::fmt::Display) {
-        (self.tell)(Event::NotTaken {
-            stage: &stage.name,
-            why: &why.to_string(),
-        });
-    }
-
-    /// Fetches what others made of a stage.
-    fn take(
-        &self,
-        stage: &Stage<'_>,
-        outputs: &BTreeMap<String, Digest>,
-        offer: &Offer,
-    ) -> Result<Came, Error> {
-        let Some(remote) = self.remote else {
-            return Ok(Came::Refused);
-        };
-        let clock = Instant::now();
-        let (key, inputs) = key(stage, outputs);
-        self.store.stages().can_be_replaced(&stage.name, &key)?;
-        let pending = self.store.stages().begin(&stage.name, &key)?;
-        let taken = remote.take(&key, offer, pending.dir()).and_then(|()| {
-            match first_difference(&offer.outputs, &pending.outputs(&[])?) {
-                None => Ok(()),
-                Some(what) => Err(format!(
-                    "what {} has of it is not what {} signed: {what}",
-                    offer.taken.from, offer.taken.signer
-                )
-                .into()),
-            }
-        });
-        if process::interrupted() {
-            return Err(Error::Interrupted);
-        }
-        if let Err(why) = taken {
-            self.not_taken(stage, &*why);
-            return Ok(Came::Refused);
-        }
-        let record = StageRecord {
-            name: stage.name.clone(),
-            key,
-            inputs,
-            outputs: offer.outputs.clone(),
-            started: now(),
-            milliseconds: offer.milliseconds,
-            log: None,
-            contents: None,
-            taken: Some(offer.taken.clone()),
-            compiler_cache: false,
-        };
-        let done = self.store.stages().finish(pending, &record)?;
-        (self.tell)(Event::Taken {
-            stage: &stage.name,
-            folder: &done.path,
-            taken: &offer.taken,
-            took: clock.elapsed(),
-        });
-        Ok(Came::Done(done))
-    }
-
-    /// Gives a finished stage to others. Where that fails, it is still here.
-    fn give(&self, done: &StageDir) {
-        let stage = done.record.name.as_str();
-        let given = self.remote.map(|remote| remote.give(done));
-        match given {
-            Some(Ok(Given::Put)) => (self.tell)(Event::Given {
-                stage,
-                without: None,
-            }),
-            Some(Ok(Given::Described(why))) => (self.tell)(Event::Given {
-                stage,
-                without: Some(&why),
-            }),
-            Some(Err(why)) if !process::interrupted() => (self.tell)(Event::NotGiven {
-                stage,
-                why: &why.to_string(),
-            }),
-            None | Some(Ok(Given::Kept | Given::Own) | Err(_)) => {}
-        }
     }
 }
 

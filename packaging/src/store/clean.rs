@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::{
-    Digest, Error, Listed, StageDir, StageRecord, Store, Uses, folder, names, remove_tree,
+    Digest, Error, StageDir, StageRecord, Store, StoredStage, Uses, folder, names, remove_tree,
 };
 
 /// Something of a store that may go.
@@ -155,7 +155,7 @@ fn is_ours(path: &str) -> bool {
         && rest.all(|part| matches!(part, std::path::Component::Normal(_)))
 }
 
-fn name_in_store(listed: &Listed) -> String {
+fn name_in_store(listed: &StoredStage) -> String {
     format!(
         "stages/{}",
         listed
@@ -169,7 +169,7 @@ fn name_in_store(listed: &Listed) -> String {
 /// Of the results that no target is known to have used, made before that was recorded or by a run that was killed: those that cannot be
 /// read, and those of which there is a newer one, but for what the newest repository of a target was made of.
 fn old_results(
-    listed: &[Listed],
+    listed: &[StoredStage],
     current: &BTreeSet<&str>,
     superseded: &BTreeSet<String>,
     uses: &[Uses],

@@ -31,7 +31,7 @@ pub struct StageRecord {
     pub contents: Option<Digest>,
     /// Where it was made, if not here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub taken: Option<Taken>,
+    pub taken: Option<SharedOrigin>,
     /// Whether it was compiled with a cache.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub compiler_cache: bool,
@@ -39,7 +39,7 @@ pub struct StageRecord {
 
 /// That a stage was not made here, but taken from a shared store.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Taken {
+pub struct SharedOrigin {
     /// Where the shared store is, without a password.
     pub from: String,
     /// The fingerprint of the key that signed it.

@@ -132,7 +132,7 @@ pub enum StageState {
 
 /// A folder in `stages`.
 #[derive(Debug)]
-pub struct Listed {
+pub struct StoredStage {
     pub path: PathBuf,
     /// Its record, or why it has none that can be used.
     pub record: Result<StageRecord, String>,
@@ -368,7 +368,7 @@ impl<'s> StageStore<'s> {
     /// All stages, sorted by folder.
     ///
     /// A store that does not exist has none.
-    pub fn list(&self) -> Result<Vec<Listed>, Error> {
+    pub fn list(&self) -> Result<Vec<StoredStage>, Error> {
         let folder = self.folder();
         let failed = |source| PathError::new("list", &folder, source);
         let mut all = Vec::new();
@@ -384,7 +384,7 @@ impl<'s> StageStore<'s> {
                 continue;
             }
             let record = self.record(&path);
-            all.push(Listed { path, record });
+            all.push(StoredStage { path, record });
         }
         all.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(all)

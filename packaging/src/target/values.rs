@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use lustre_files::shown_url;
 use serde_json::Value;
 
 use super::model::{MOST_KEPT, Target};
@@ -273,11 +274,11 @@ fn group(text: &str) -> Result<(), String> {
 /// What stands in the `.repo` files of all servers.
 fn published(text: &str) -> Result<(), String> {
     url(text)?;
-    let Some((_, rest)) = text.split_once("://") else {
+    if !text.contains("://") {
+        let text = shown_url(text);
         return Err(format!("is a URL, as https://… or file:///…, not `{text}`"));
-    };
-    let host = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    if host.contains('@') {
+    }
+    if shown_url(text) != text {
         return Err(
             "contains a user name or password, which would be published with the repository"
                 .to_owned(),
@@ -367,9 +368,15 @@ mod tests {
             "/srv/repo",
             "https://me:word@example.org/x",
             "https://me@example.org",
+            // What fetches takes these for the same.
+            "https:///me:word@example.org/x",
+            "https:me:word@example.org/x",
+            "HTTPS:me:word@example.org/x",
         ] {
-            assert!(one("repository.baseurl", wrong).is_err(), "{wrong}");
-            assert!(one("repository.assets_url", wrong).is_err(), "{wrong}");
+            for key in ["repository.baseurl", "repository.assets_url"] {
+                let error = one(key, wrong).unwrap_err();
+                assert!(!error.contains("word@"), "{error}");
+            }
         }
         one("repository.baseurl", "https://example.org/a@b").unwrap();
         for url in [

@@ -19,8 +19,8 @@ use lustre_files::swap::FolderAside;
 use lustre_files::{Advised, tried};
 use walkdir::WalkDir;
 
-use crate::assets::{self, Assets, Placed};
-use crate::compat::{self, Compat, Ext4, Side};
+use crate::assets::{self, Assets, PackageFile};
+use crate::compat::{self, Compat, Ext4, RepositoryPackages};
 use crate::comps::Comps;
 use crate::earlier::Earlier;
 use crate::files::{set_mode, set_mtime};
@@ -378,9 +378,9 @@ fn place_assets(
     tree: &Path,
 ) -> Result<Vec<PathBuf>, Error> {
     let packages = releases.sets.iter().flat_map(|set| &set.packages);
-    let packages: BTreeMap<&str, Placed> = packages
+    let packages: BTreeMap<&str, PackageFile> = packages
         .map(|one| {
-            let placed = Placed {
+            let placed = PackageFile {
                 path: one.path.clone(),
                 sha256: one.sha256.clone(),
                 size: one.size,
@@ -412,11 +412,11 @@ fn kernels(releases: &History, base: Base<'_>, root: &Path) -> Result<Compat, re
     let mut ours = repodata::primary(root)?;
     releases.retain_release(Kind::Binary, &mut ours);
     let sides = [
-        Side {
+        RepositoryPackages {
             repository: compat::OWN,
             packages: &ours,
         },
-        Side {
+        RepositoryPackages {
             repository: "base",
             packages: base.packages,
         },

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lustre_files::place::{self, There};
+use lustre_files::place::{self, Occupant};
 use lustre_files::{Advised, advised, tried};
 use serde::Deserialize;
 
@@ -19,14 +19,14 @@ pub fn judge(out: &Path) -> Result<(), Error> {
         why,
     };
     match place::there(out).map_err(refused)? {
-        There::Nothing => {}
-        There::Other => {
+        Occupant::Nothing => {}
+        Occupant::Other => {
             return Err(Error::NotOurs {
                 path: out.to_owned(),
                 why: "it is no folder".to_owned(),
             });
         }
-        There::Folder => {
+        Occupant::Folder => {
             ours(out)?;
             place::can_go(out).map_err(refused)?;
             nothing_foreign(out)?;
@@ -125,7 +125,7 @@ pub(super) fn nothing_foreign(out: &Path) -> Result<(), Error> {
 
 /// What every version of this tool writes into a manifest, and nobody else.
 #[derive(Deserialize)]
-struct Known {
+struct ManifestHead {
     format: u32,
     #[serde(rename = "tool")]
     _tool: manifest::Tool,
@@ -141,7 +141,7 @@ fn manifest_is_ours(path: &Path) -> Result<(), String> {
     let text = lustre_files::if_there(lustre_files::read_no_link(path, lustre_files::SOURCE))
         .map_err(|error| format!("its {file} is not one of this tool: {error}"))?
         .ok_or_else(|| format!("it has no {file}"))?;
-    let known: Known = serde_json::from_slice(&text)
+    let known: ManifestHead = serde_json::from_slice(&text)
         .map_err(|error| format!("its {file} is not one of this tool: {error}"))?;
     let digits = known
         .key_fingerprint

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::manifest::Manifest;
-use crate::release::{Replaced, parts};
+use crate::release::{ReplacedRelease, parts};
 
 /// The differences, each list sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub(super) struct Updated {
 type Versions = BTreeMap<String, Vec<String>>;
 
 impl Changes {
-    pub(super) fn of(before: &Replaced, now: &Manifest) -> Self {
+    pub(super) fn of(before: &ReplacedRelease, now: &Manifest) -> Self {
         let mut changes = Self::default();
         let there: BTreeMap<&str, &str> = now
             .packages
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn every_sort_of_change_is_told_once() {
-        let before = Replaced {
+        let before = ReplacedRelease {
             packages: [
                 ("a-1-1.x86_64", "x"),
                 ("b-1:1-9.x86_64", "x"),
@@ -143,7 +143,7 @@ mod tests {
             known_faults: [("LU-1", "open"), ("LU-2", "open"), ("LU-3", "open")]
                 .map(|(ticket, standing)| (ticket.to_owned(), standing.to_owned()))
                 .into(),
-            ..Replaced::default()
+            ..ReplacedRelease::default()
         };
         let package = |nevra: &str, content: &str| Package {
             nevra: nevra.to_owned(),
@@ -191,9 +191,9 @@ mod tests {
             }
         );
         assert!(!changes.is_empty());
-        let same = Replaced {
+        let same = ReplacedRelease {
             packages: [("a-1-1.x86_64".to_owned(), "x".to_owned())].into(),
-            ..Replaced::default()
+            ..ReplacedRelease::default()
         };
         let now = Manifest {
             packages: vec![package("a-1-1.x86_64", "x")],

@@ -4,13 +4,13 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use super::*;
-use crate::assets::{Assets, Placed};
-use crate::history::{Dropped, Set};
+use crate::assets::{Assets, PackageFile};
+use crate::history::{DroppedSet, Set};
 use crate::manifest::{
     Advisory, Group, KnownFault, Overrides, Package, Repository, Source, Stage, Tool,
 };
 use crate::proof::report::{Check, Outcome};
-use crate::release::{Release, Replaced, Rule};
+use crate::release::{Release, ReplacedRelease, Rule};
 
 fn check(name: &str, result: Outcome, message: &str) -> Check {
     Check {
@@ -65,7 +65,7 @@ fn manifest() -> Manifest {
             time: 1_790_000_000,
             overrules: [Rule::LowerEvr].into(),
             keeps_sha256: None,
-            replaces: Some(Replaced {
+            replaces: Some(ReplacedRelease {
                 target: "rocky-9.5".to_owned(),
                 time: 1_780_000_000,
                 manifest_sha256: "ef".repeat(32),
@@ -143,7 +143,7 @@ fn releases() -> History {
     };
     History {
         sets: vec![set(9, "2.17.1-1", "6.12-1"), set(8, "2.16.9-1", "")],
-        dropped: vec![Dropped {
+        dropped: vec![DroppedSet {
             time: 7,
             lustre: "2.15.7-<b>1".to_owned(),
             kernel: "5.14-7".to_owned(),
@@ -185,7 +185,7 @@ fn page_of(manifest: &Manifest, proof: Option<&Proof>, kernels: Option<&[Kernel]
 #[test]
 fn packages_that_are_assets_are_linked_where_they_are() {
     let manifest = manifest();
-    let placed = manifest.packages.iter().map(|one| Placed {
+    let placed = manifest.packages.iter().map(|one| PackageFile {
         path: one.file.clone(),
         sha256: "ab".repeat(32),
         size: 1,

@@ -11,7 +11,7 @@ use std::path::Path;
 use lustre_rpm_header::Headers;
 use rpm::IndexTag as Tag;
 
-use super::context::Sides;
+use super::context::CombinedSet;
 use super::report::Verdict;
 use crate::closure::Origin;
 use crate::closure::exclusion::exclude_each_other;
@@ -23,7 +23,7 @@ const GHOST: u64 = 1 << 6;
 
 /// What is at a path of a package.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Thing {
+struct PathEntry {
     mode: u64,
     owner: (Vec<u8>, Vec<u8>),
     link: Vec<u8>,
@@ -32,7 +32,7 @@ struct Thing {
     color: u64,
 }
 
-impl Thing {
+impl PathEntry {
     fn conflicts(&self, other: &Self) -> bool {
         let programs_of_two_lengths =
             self.color != 0 && other.color != 0 && self.color != other.color;
@@ -45,10 +45,10 @@ impl Thing {
 }
 
 /// Two packages with one path: indexes of members.
-type Shared = HashMap<(usize, usize), Vec<String>>;
+type SharedPaths = HashMap<(usize, usize), Vec<String>>;
 
 /// Our packages among each other and against those of the base they are installed next to.
-pub(super) fn check(sides: &Sides<'_>) -> Verdict {
+pub(super) fn check(sides: &CombinedSet<'_>) -> Verdict {
     let members = sides.universe.members();
     let files = &sides.files;
     let shared = shared_paths(members);
@@ -63,7 +63,7 @@ pub(super) fn check(sides: &Sides<'_>) -> Verdict {
             all.extend(paths.iter().map(String::as_str));
         }
     }
-    let things: HashMap<usize, Result<HashMap<String, Thing>, String>> = wanted
+    let things: HashMap<usize, Result<HashMap<String, PathEntry>, String>> = wanted
         .iter()
         .map(|(at, paths)| (*at, read(&files[*at], paths)))
         .collect();
@@ -128,7 +128,7 @@ pub(super) fn check(sides: &Sides<'_>) -> Verdict {
 }
 
 /// Paths in one of our packages and in another that can be installed with it.
-fn shared_paths(members: &[Member<'_>]) -> Shared {
+fn shared_paths(members: &[Member<'_>]) -> SharedPaths {
     let ours = |m: &Member<'_>| m.origin == Origin::Ours;
     let mut by_path: HashMap<Cow<'_, str>, Vec<usize>> = HashMap::new();
     for (at, member) in members.iter().enumerate().filter(|(_, m)| ours(m)) {
@@ -138,7 +138,7 @@ fn shared_paths(members: &[Member<'_>]) -> Shared {
             }
         }
     }
-    let mut shared: Shared = HashMap::new();
+    let mut shared: SharedPaths = HashMap::new();
     let mut add = |a: usize, b: usize, path: &str| {
         if !exclude_each_other(members[a].package, members[b].package) {
             shared.entry((a, b)).or_default().push(path.to_owned());
@@ -207,13 +207,16 @@ fn merged(path: &str) -> Cow<'_, str> {
 }
 
 /// What a package puts at the paths `wanted`.
-fn read(file: &Path, wanted: &BTreeSet<&str>) -> Result<HashMap<String, Thing>, String> {
+fn read(file: &Path, wanted: &BTreeSet<&str>) -> Result<HashMap<String, PathEntry>, String> {
     let error = |e: &dyn std::fmt::Display| format!("{}: {e}", file.display());
     let (headers, _) = Headers::open(file).map_err(|e| error(&e))?;
     things(&headers, wanted).map_err(|e| error(&e))
 }
 
-fn things(headers: &Headers, wanted: &BTreeSet<&str>) -> Result<HashMap<String, Thing>, String> {
+fn things(
+    headers: &Headers,
+    wanted: &BTreeSet<&str>,
+) -> Result<HashMap<String, PathEntry>, String> {
     let names = headers.texts(Tag::RPMTAG_BASENAMES as u32)?;
     let folders = headers.texts(Tag::RPMTAG_DIRNAMES as u32)?;
     // A value for each file, or none for any: packages without programs have no colors.
@@ -268,7 +271,7 @@ fn things(headers: &Headers, wanted: &BTreeSet<&str>) -> Result<HashMap<String, 
         }
         things.insert(
             path.into_owned(),
-            Thing {
+            PathEntry {
                 mode: modes[at],
                 owner: (users[at].to_vec(), groups[at].to_vec()),
                 link: links[at].to_vec(),
@@ -293,7 +296,7 @@ mod tests {
             arch: "x86_64".to_owned(),
             evr: evr.clone(),
             provides: vec![Entry {
-                name: name.to_owned(),
+                name: name.into(),
                 flags: Some(Flag::Eq),
                 evr: Some(evr),
                 pre: false,
@@ -344,7 +347,7 @@ mod tests {
         );
         let mut excluding = ours.clone();
         excluding[0].conflicts = vec![Entry {
-            name: "b".to_owned(),
+            name: "b".into(),
             ..Entry::default()
         }];
         assert_eq!(shared(&excluding, &[]), []);
@@ -354,7 +357,7 @@ mod tests {
     #[test]
     fn packages_that_exclude_each_other_do_not_conflict() {
         let entry = |name: &str| Entry {
-            name: name.to_owned(),
+            name: name.into(),
             ..Entry::default()
         };
         let pair = || {
@@ -408,7 +411,7 @@ mod tests {
         }
         // Where the base is metadata alone, that is said and is no finding.
         let base = theirs("i686");
-        let sides = Sides {
+        let sides = CombinedSet {
             universe: Universe::new([&ours], [&base]),
             earlier: Vec::new(),
             files: vec!["/nonexistent/a.rpm".into(), "/nonexistent/c.rpm".into()],
@@ -421,7 +424,7 @@ mod tests {
 
     #[test]
     fn programs_of_two_word_lengths_do_not_conflict() {
-        let thing = |digest: &str, color| Thing {
+        let thing = |digest: &str, color| PathEntry {
             mode: 0o100_755,
             owner: (b"root".to_vec(), b"root".to_vec()),
             link: Vec::new(),
@@ -440,7 +443,7 @@ mod tests {
         let mut base = package("c", &["/lib/modules", "/usr/bin/one"]);
         ours.files[0].kind = FileKind::Dir;
         base.files[0].kind = FileKind::Dir;
-        let sides = Sides {
+        let sides = CombinedSet {
             universe: Universe::new([&ours], [&base]),
             earlier: Vec::new(),
             files: vec!["/nonexistent/a.rpm".into(), "/nonexistent/c.rpm".into()],

@@ -34,7 +34,7 @@ pub(super) struct Context<'a> {
 }
 
 /// Our packages and those of the base, as one set to choose from.
-pub(super) struct Sides<'a> {
+pub(super) struct CombinedSet<'a> {
     /// The packages with their relations.
     pub(super) universe: Universe<'a>,
     /// Where each member's RPM file is, or would be: base repositories may be metadata alone.
@@ -142,14 +142,14 @@ impl<'a> Context<'a> {
     }
 
     /// The universe of our packages (debug packages require each other, so they are part of it) and the base's.
-    pub(super) fn sides(&self) -> Result<Sides<'_>, String> {
+    pub(super) fn sides(&self) -> Result<CombinedSet<'_>, String> {
         let kinds = [Kind::Binary, Kind::Debuginfo];
         let ours = self.our_packages(&kinds)?;
         let base = self.base_packages()?;
         let universe = |ours: Vec<_>| Universe::new(ours, base.iter().map(|(_, p)| *p));
         let earlier = self.earlier_packages(&kinds)?.into_iter();
         let dist = self.input.dist;
-        Ok(Sides {
+        Ok(CombinedSet {
             universe: universe(ours.iter().map(|(_, p)| *p).collect()),
             files: ours
                 .iter()

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use lustre_sign::utc;
 
-use super::context::Sides;
+use super::context::CombinedSet;
 use super::report::Verdict;
 use crate::closure::universe::is_obsoleted;
 use crate::closure::{Missing, Origin, Universe, kernel};
@@ -16,7 +16,7 @@ fn texts(missing: &[Missing]) -> Vec<String> {
 }
 
 /// Every requirement of every package of ours, kernel symbol checksums included, has a provider; those of an earlier release among its own.
-pub(super) fn closure(sides: &Sides<'_>) -> Verdict {
+pub(super) fn closure(sides: &CombinedSet<'_>) -> Verdict {
     let universe = &sides.universe;
     let requirements: usize = universe.ours().map(|m| m.requires.len()).sum();
     let packages = universe.ours().count();
@@ -34,7 +34,7 @@ pub(super) fn closure(sides: &Sides<'_>) -> Verdict {
 
 /// What is found in each earlier release, with which that is.
 fn of_earlier(
-    sides: &Sides<'_>,
+    sides: &CombinedSet<'_>,
     find: impl Fn(&Universe<'_>) -> Vec<String>,
 ) -> impl Iterator<Item = String> {
     sides.earlier.iter().flat_map(move |(time, universe)| {
@@ -44,7 +44,7 @@ fn of_earlier(
 }
 
 /// How many earlier releases were looked at besides, in words.
-fn and_earlier(sides: &Sides<'_>) -> String {
+fn and_earlier(sides: &CombinedSet<'_>) -> String {
     match sides.earlier.len() {
         0 => String::new(),
         1 => "; and the same of 1 earlier release".to_owned(),
@@ -53,7 +53,7 @@ fn and_earlier(sides: &Sides<'_>) -> String {
 }
 
 /// The kernel symbols of each kmod come from one kernel.
-pub(super) fn kernel_symbols(sides: &Sides<'_>) -> Verdict {
+pub(super) fn kernel_symbols(sides: &CombinedSet<'_>) -> Verdict {
     let universe = &sides.universe;
     let kmods = universe
         .ours()
@@ -77,7 +77,7 @@ pub(super) fn kernel_symbols(sides: &Sides<'_>) -> Verdict {
 }
 
 /// Nothing of the base loses what it needs when our packages replace the base's.
-pub(super) fn base_upgrade(sides: &Sides<'_>) -> Verdict {
+pub(super) fn base_upgrade(sides: &CombinedSet<'_>) -> Verdict {
     let universe = &sides.universe;
     let replaced = universe.members().iter().filter(|m| m.replaced).count();
     Verdict::from_findings(
@@ -87,7 +87,7 @@ pub(super) fn base_upgrade(sides: &Sides<'_>) -> Verdict {
 }
 
 /// Every package of ours sorts above all of the base with its name, the kernel first of all.
-pub(super) fn newer(sides: &Sides<'_>) -> Verdict {
+pub(super) fn newer(sides: &CombinedSet<'_>) -> Verdict {
     let side = |origin| -> Vec<&Package> {
         sides
             .universe
@@ -194,7 +194,7 @@ mod tests {
         let mut base = package("e2fsprogs-ng", "1-1");
         for (below, found) in [("2", 1), ("1.47", 0)] {
             base.obsoletes = vec![Entry {
-                name: "e2fsprogs".to_owned(),
+                name: "e2fsprogs".into(),
                 flags: Some(Flag::Lt),
                 evr: Evr::parse(below),
                 pre: false,

@@ -32,11 +32,9 @@ pub use input::{Confine, FILES, HOME, StaticInput};
 pub use report::{Check, FILE, Outcome, Proof, Verdict};
 
 use std::path::Path;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use context::{Context, Sides};
+use context::{CombinedSet, Context};
 
 use crate::json_file;
 
@@ -48,7 +46,7 @@ enum Run {
     /// One that looks at our tree alone.
     Tree(fn(&Context<'_>) -> Verdict),
     /// One that needs the base, too.
-    Sides(fn(&Sides<'_>) -> Verdict),
+    Sides(fn(&CombinedSet<'_>) -> Verdict),
 }
 
 /// The name of the check of which key the packages and the metadata are signed with.
@@ -177,21 +175,10 @@ fn all(checks: &[(&'static str, Run)], input: &StaticInput<'_>) -> Vec<Check> {
             (Run::Sides(_), Err(why)) => Verdict::NotRun(why.clone()),
         })
     };
-    let next = AtomicUsize::new(0);
-    let done = Mutex::new(Vec::new());
     let workers = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                while let Some(check) = checks.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let result = one(*check);
-                    done.lock().unwrap_or_else(|e| e.into_inner()).push(result);
-                }
-            });
-        }
+    let Ok(done) = lustre_files::side_by_side(&checks, workers, |check| {
+        Ok::<_, std::convert::Infallible>(one(*check))
     });
-    let mut done = done.into_inner().unwrap_or_else(|e| e.into_inner());
-    done.sort_by_key(|check| checks.iter().position(|(name, _)| *name == check.name));
     done
 }
 

@@ -19,10 +19,10 @@ pub(super) fn check(context: &Context<'_>) -> Verdict {
         }
     };
     match compared {
-        Compared::With { lines, findings } => {
+        PageComparison::With { lines, findings } => {
             Verdict::from_findings(format!("{FILE}, {lines} lines"), findings)
         }
-        Compared::OtherTool(version) => Verdict::Pass {
+        PageComparison::OtherTool(version) => Verdict::Pass {
             checked: FILE.to_owned(),
             note: format!(
                 "not compared with the manifest: version {} of the tool made it, this is {}",
@@ -34,12 +34,12 @@ pub(super) fn check(context: &Context<'_>) -> Verdict {
 }
 
 /// What came of comparing.
-enum Compared {
+enum PageComparison {
     With { lines: usize, findings: Vec<String> },
     OtherTool(String),
 }
 
-fn compared(context: &Context<'_>) -> Result<Compared, String> {
+fn compared(context: &Context<'_>) -> Result<PageComparison, String> {
     let dist = context.input.dist;
     let read = |name: &str| {
         lustre_files::read_no_link_to_string(dist.join(name), lustre_files::SOURCE)
@@ -48,7 +48,7 @@ fn compared(context: &Context<'_>) -> Result<Compared, String> {
     let found = read(FILE)?;
     let manifest = Manifest::read(&dist.join(manifest::FILE)).map_err(|error| error.to_string())?;
     if manifest.tool.version != env!("CARGO_PKG_VERSION") {
-        return Ok(Compared::OtherTool(manifest.tool.version));
+        return Ok(PageComparison::OtherTool(manifest.tool.version));
     }
     let sums = read(sums::FILE)?;
     let proof = sums::digest_of(&sums, report::FILE)
@@ -56,7 +56,7 @@ fn compared(context: &Context<'_>) -> Result<Compared, String> {
         .transpose()?;
     let wanted = page::of_tree(dist, sums::names(&sums), proof.as_ref())
         .map_err(|error| error.to_string())?;
-    Ok(Compared::With {
+    Ok(PageComparison::With {
         lines: wanted.lines().count(),
         findings: differences(&found, &wanted),
     })

@@ -14,7 +14,7 @@ use crate::repo_file;
 pub(super) const KEY: &str = "/home/key.asc";
 
 /// What a tool said.
-pub(super) struct Said {
+pub(super) struct ToolOutput {
     /// Whether it ended with success.
     pub(super) success: bool,
     /// Both outputs, standard output first.
@@ -30,7 +30,7 @@ pub(super) fn run(
     args: &[&str],
     home: &Path,
     log: &Path,
-) -> Result<Said, String> {
+) -> Result<ToolOutput, String> {
     let mut command = (input.confine)(program, args, input.dist, home)
         .map_err(|e| format!("cannot make a sandbox for `{program}`: {e}"))?;
     let done = process::capture(&mut command)
@@ -41,7 +41,7 @@ pub(super) fn run(
     process::log_file(log)
         .and_then(|mut file| file.write_all(told.as_bytes()))
         .map_err(|e| format!("cannot write the log {}: {e}", log.display()))?;
-    Ok(Said {
+    Ok(ToolOutput {
         success: done.status.success(),
         text,
     })

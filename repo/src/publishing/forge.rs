@@ -5,7 +5,8 @@ use std::fmt;
 
 use lustre_files::help;
 
-use super::plan::{Found, Listing, Plan, Step};
+use super::listing::{Listing, RemoteEntry};
+use super::steps::{Plan, Step};
 use crate::assets::Asset;
 
 /// How many bytes the pages of a repository may have in all.
@@ -72,8 +73,8 @@ impl fmt::Display for Bytes {
 /// That the pages are not too much when `plan` is done, where all of `listing` is there, and `others` bytes beside it.
 pub fn pages_fit(plan: &Plan, listing: &Listing, others: u64) -> Result<(), TooMuch> {
     let files = listing.iter().filter_map(|(path, found)| match found {
-        Found::File { size, .. } => Some((path.as_str(), *size)),
-        Found::Link(_) | Found::Folder => None,
+        RemoteEntry::File { size, .. } => Some((path.as_str(), *size)),
+        RemoteEntry::Link(_) | RemoteEntry::Folder => None,
     });
     let mut sizes: BTreeMap<&str, u64> = files.collect();
     for step in &plan.steps {
@@ -130,7 +131,7 @@ pub fn assets_fit(tag: &str, packages: &[&Asset]) -> Result<(), TooMuch> {
 
 /// An asset of a release, as the forge lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Listed {
+pub struct ReleaseAsset {
     /// By which it is removed.
     pub id: u64,
     pub name: String,
@@ -141,7 +142,7 @@ pub struct Listed {
     pub sha256: Option<String>,
 }
 
-impl Listed {
+impl ReleaseAsset {
     /// Why it is not this package.
     fn differs(&self, package: &Asset) -> Option<String> {
         if !self.whole {
@@ -188,7 +189,7 @@ pub enum NotSo {
 }
 
 /// That a release that is published has these packages, as they are.
-pub fn published_has(tag: &str, packages: &[&Asset], there: &[Listed]) -> Result<(), NotSo> {
+pub fn published_has(tag: &str, packages: &[&Asset], there: &[ReleaseAsset]) -> Result<(), NotSo> {
     for package in packages {
         let found = there.iter().find(|it| it.name == package.asset);
         let why = match found {
@@ -215,7 +216,7 @@ pub fn published_has(tag: &str, packages: &[&Asset], there: &[Listed]) -> Result
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Uploads<'p> {
     /// What is removed first: it came in parts, or is of another run.
-    pub remove: Vec<Listed>,
+    pub remove: Vec<ReleaseAsset>,
     pub upload: Vec<&'p Asset>,
 }
 
@@ -223,7 +224,7 @@ pub struct Uploads<'p> {
 pub fn uploads<'p>(
     tag: &str,
     packages: &[&'p Asset],
-    there: &[Listed],
+    there: &[ReleaseAsset],
 ) -> Result<Uploads<'p>, NotSo> {
     let own = |name: &str| packages.iter().any(|package| package.asset == name);
     if let Some(foreign) = there.iter().find(|it| !own(&it.name)) {
@@ -234,7 +235,7 @@ pub fn uploads<'p>(
     }
     let mut found = Uploads::default();
     for package in packages {
-        let (so, others): (Vec<&Listed>, Vec<&Listed>) = there
+        let (so, others): (Vec<&ReleaseAsset>, Vec<&ReleaseAsset>) = there
             .iter()
             .filter(|it| it.name == package.asset)
             .partition(|it| it.differs(package).is_none());
@@ -248,7 +249,7 @@ pub fn uploads<'p>(
 
 #[cfg(test)]
 mod tests {
-    use super::super::plan::{Origin, Put};
+    use super::super::steps::{Origin, Upload};
     use super::*;
 
     fn package(name: &str, size: u64) -> Asset {
@@ -261,8 +262,8 @@ mod tests {
         }
     }
 
-    fn listed(name: &str, size: u64) -> Listed {
-        Listed {
+    fn listed(name: &str, size: u64) -> ReleaseAsset {
+        ReleaseAsset {
             id: 1,
             name: name.to_owned(),
             size,
@@ -271,12 +272,12 @@ mod tests {
         }
     }
 
-    fn file(size: u64) -> Found {
-        Found::File { size, sha256: None }
+    fn file(size: u64) -> RemoteEntry {
+        RemoteEntry::File { size, sha256: None }
     }
 
-    fn put(path: &str, size: u64) -> Put {
-        Put {
+    fn put(path: &str, size: u64) -> Upload {
+        Upload {
             path: path.to_owned(),
             origin: Origin::Tree(path.to_owned()),
             size: Some(size),
@@ -300,7 +301,7 @@ mod tests {
             ("old/b".to_owned(), file(PAGES)),
         ]);
         let puts = vec![put("a", 50 << 20), put("c", FILE - 1)];
-        let plan_of = |puts: &[Put]| {
+        let plan_of = |puts: &[Upload]| {
             plan(vec![
                 Step::Put(puts.to_vec()),
                 Step::Remove(vec!["old".to_owned()]),
@@ -343,16 +344,16 @@ mod tests {
     fn a_draft_goes_on_from_what_is_there_and_what_is_not_so_is_replaced() {
         let (a, b) = (package("a", 7), package("b", 7));
         let all = [&a, &b];
-        let broken = Listed {
+        let broken = ReleaseAsset {
             whole: false,
             size: 0,
             ..listed("a", 7)
         };
-        let other = Listed {
+        let other = ReleaseAsset {
             sha256: Some("b".repeat(64)),
             ..listed("a", 7)
         };
-        let untold = Listed {
+        let untold = ReleaseAsset {
             sha256: None,
             ..listed("a", 7)
         };

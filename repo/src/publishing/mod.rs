@@ -5,26 +5,33 @@
 //! - `place`: where to.
 //! - `release`: the files of a repository, and what they are for.
 //! - `forge`: what a forge takes, on its pages and as assets of its releases.
-//! - `way`: what somebody put where a release has to lie.
+//! - `obstacles`: what somebody put where a release has to lie.
+//! - `listing`: what is there. `steps`: what a publication is made of.
 //! - `plan`: from both sides to a list of steps; `staging`: the same for a release that only some clients read, until it is promoted.
 
 mod forge;
+mod listing;
 mod names;
+mod obstacles;
 mod place;
 mod plan;
 mod release;
 mod staging;
-mod way;
+mod steps;
 
-pub use forge::{Listed, NotSo, TooMuch, Uploads, assets_fit, pages_fit, published_has, uploads};
+pub use forge::{
+    NotSo, ReleaseAsset, TooMuch, Uploads, assets_fit, pages_fit, published_has, uploads,
+};
+pub use listing::{Listing, RemoteEntry, RemoteState, newest, there};
 pub use names::{CURRENT, HOME, PARTIAL, STAGING};
+pub use obstacles::{
+    Foreign, InTheWay, Instead, above, called_by_content, folder_of, foreign, instead, leads_to,
+    only_its_own, own_are_so, staging_has_its_own,
+};
 pub use place::{BadPlace, Place};
-pub use plan::{Found, Listing, Origin, Plan, Put, Shape, State, Step, There, newest, plan, there};
+pub use plan::{Shape, State, plan};
 pub use release::{File, Release, is_id, is_package, time_of};
 pub use staging::{
     NotPromoted, NotStaged, promote, something_is_staged, stage, staged, staged_at, staged_beside,
 };
-pub use way::{
-    Foreign, InTheWay, Instead, above, called_by_content, folder_of, foreign, instead, leads_to,
-    only_its_own, own_are_so, staging_has_its_own,
-};
+pub use steps::{Origin, Plan, Step, Upload};

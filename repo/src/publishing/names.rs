@@ -23,3 +23,29 @@ pub const PROBE: &str = ".releases/probe";
 
 /// The link in a release's folder to the one that it replaced.
 pub const PREVIOUS: &str = "previous";
+
+/// The path of a file in the folder of a release.
+pub(super) fn kept(id: &str, path: &str) -> String {
+    format!("{HOME}/{id}/{path}")
+}
+
+/// What leads from where clients look to the release that they read.
+pub(super) fn link_to(path: &str) -> String {
+    let up = "../".repeat(path.matches('/').count());
+    format!("{up}{CURRENT}/{path}")
+}
+
+/// Whether a link is one of ours under the name that rsync gives what it is about to rename: `.NAME.XXXXXX`.
+pub(super) fn is_half_made(path: &str, to: &str) -> bool {
+    let (folder, name) = match path.rsplit_once('/') {
+        Some((folder, name)) => (format!("{folder}/"), name),
+        None => (String::new(), path),
+    };
+    let rest = name.strip_prefix('.').and_then(|it| it.rsplit_once('.'));
+    let Some((name, end)) = rest else {
+        return false;
+    };
+    let own = format!("{folder}{name}");
+    let leads = to == link_to(&own) || (own == STAGING && to == STAGED);
+    end.len() == 6 && (own.starts_with(&format!("{HOME}/")) || leads)
+}

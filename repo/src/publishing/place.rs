@@ -3,7 +3,7 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use lustre_files::help;
+use lustre_files::{help, shown_url};
 
 /// A place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,26 +31,12 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "cannot publish to `{}`: {why}{}",
-    without_password(text).escape_debug(),
+    shown_url(text),
     help!("give a folder, rsync://HOST/MODULE/PATH, HOST:PATH, s3://BUCKET/PATH, rclone:REMOTE:PATH or github:OWNER/NAME")
 )]
 pub struct BadPlace {
     text: String,
     why: String,
-}
-
-/// A text that is no place, without what may be a user and a password in it.
-fn without_password(text: &str) -> String {
-    let (scheme, rest) = text.split_once("//").unwrap_or(("", text));
-    let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-    match authority.rsplit_once('@') {
-        Some((user, host)) if user.contains(':') => {
-            let slash = if rest.contains('/') { "/" } else { "" };
-            let slashes = if text.contains("//") { "//" } else { "" };
-            format!("{scheme}{slashes}{host}{slash}{path}")
-        }
-        _ => text.to_owned(),
-    }
 }
 
 impl Place {

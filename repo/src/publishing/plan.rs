@@ -3,12 +3,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE, STAGED, STAGING};
+use super::listing::{Listing, RemoteEntry, ids};
+use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE, is_half_made, kept, link_to};
 use super::release::{
-    self, Release, entry, is_id, is_index_file, is_named_by_content, is_package, listed,
+    self, Release, entry, is_index_file, is_named_by_content, is_package, listed,
 };
+use super::steps::{Origin, Plan, Step, Upload};
 use crate::layout::Kind;
-use crate::{assets, manifest, sums};
+use crate::{assets, sums};
 
 /// How releases lie at the destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,89 +19,6 @@ pub enum Shape {
     Linked,
     /// Everything lies where clients find it: object stores have no links.
     Flat,
-}
-
-/// Something at the destination.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
-    File {
-        /// Its size in bytes.
-        size: u64,
-        /// Its digest, where it is known.
-        sha256: Option<String>,
-    },
-    /// A link, and what it points to.
-    Link(String),
-    Folder,
-}
-
-/// What is at the destination, by path.
-pub type Listing = BTreeMap<String, Found>;
-
-/// What a listing shows, as far as it is told by names.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum There {
-    /// Nothing that clients read, and nothing of somebody else: a first publish may have begun.
-    Nothing,
-    /// The release of this name, by the link.
-    Linked(String),
-    /// A repository whose files lie where clients find them.
-    Plain,
-    /// A release, and nothing says which: by the name of this, for one.
-    Untold(String),
-    /// Something else, by this name for one.
-    Foreign(String),
-}
-
-/// What is there.
-pub fn there(listing: &Listing) -> There {
-    match (listing.get(manifest::FILE), listing.get(CURRENT)) {
-        (Some(Found::File { .. }), _) => return There::Plain,
-        // Whatever became of the link to its manifest: clients come to its metadata by this one.
-        (_, Some(Found::Link(id))) if is_id(id) => return There::Linked(id.clone()),
-        _ => {}
-    }
-    let home = format!("{HOME}/");
-    // Folders without anything in them are nobody's: what a file system has at its top, and what a killed run has made.
-    let mut outside = listing.iter().filter(|(path, found)| {
-        **found != Found::Folder && *path != HOME && !path.starts_with(&home)
-    });
-    // What a run begins with is the folder of its release.
-    let is_ours = listing.contains_key(CURRENT) || !ids(listing).is_empty();
-    if let Some((first, _)) = outside.next()
-        && !is_ours
-    {
-        return There::Foreign(first.clone());
-    }
-    let trace = listing.iter().find(|(path, found)| is_trace(path, found));
-    trace.map_or(There::Nothing, |(path, _)| There::Untold(path.clone()))
-}
-
-/// Whether clients read a release by this, or read one by it before somebody changed something.
-fn is_trace(path: &str, found: &Found) -> bool {
-    let own = [sums::FILE, sums::SIGNATURE, manifest::FILE, assets::FILE];
-    path == CURRENT
-        || own.contains(&path)
-        || is_index_file(path)
-        || *found == Found::Link(link_to(path))
-}
-
-/// The releases that have a folder at the destination.
-pub(super) fn ids(listing: &Listing) -> BTreeSet<&str> {
-    let inside = listing
-        .keys()
-        .filter_map(|path| path.strip_prefix(HOME)?.strip_prefix('/'));
-    inside
-        .filter_map(|rest| rest.split('/').next())
-        .filter(|name| is_id(name))
-        .collect()
-}
-
-/// The one of them that was released last.
-pub fn newest(listing: &Listing) -> Option<&str> {
-    ids(listing)
-        .into_iter()
-        .max_by_key(|id| release::time_of(id))
 }
 
 /// The destination as it is.
@@ -115,130 +34,6 @@ pub struct State {
     pub sums: BTreeMap<String, String>,
     /// Whether all of these stay, because clients may read any of them.
     pub all_stay: bool,
-}
-
-/// Where a file comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// The repository that is published: a path in it.
-    Tree(String),
-    /// The one that clients read so far: a path in that.
-    Published(String),
-}
-
-/// A file that is sent.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Put {
-    /// Its path at the destination.
-    pub path: String,
-    /// Where it comes from.
-    pub origin: Origin,
-    /// Its size, where it is known.
-    pub size: Option<u64>,
-    pub sha256: String,
-    /// Whether something else has been there.
-    pub replaces: bool,
-}
-
-/// A step.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
-    /// Puts files in their places, each whole or not at all.
-    Put(Vec<Put>),
-    /// Makes links, by path; each takes the place of another link in one step.
-    Link(BTreeMap<String, String>),
-    /// The same where a file or a folder is, of the same content as what the link leads to.
-    TakeOver(BTreeMap<String, String>),
-    /// Looks whether a file is seen through a link: before anything depends on it.
-    Probe(String),
-    /// Looks whether these files are there, in their sizes.
-    Complete(BTreeMap<String, u64>),
-    /// From here on, the clients that come by a link read another release.
-    Switch {
-        link: &'static str,
-        /// The release's name.
-        to: String,
-    },
-    /// Removes files, links and folders.
-    Remove(Vec<String>),
-}
-
-/// What is done to publish a release.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// The release's name at the destination.
-    pub release: String,
-    /// The one that clients read so far, where that is another.
-    pub replaces: Option<String>,
-    /// The steps, in their order. None is without work.
-    pub steps: Vec<Step>,
-}
-
-impl Plan {
-    /// Without the files that are there as they have to be: where all of it is switched in one step, none has to be put once more.
-    #[must_use]
-    pub fn without(mut self, listing: &Listing) -> Self {
-        for step in &mut self.steps {
-            if let Step::Put(puts) = step {
-                puts.retain(|put| {
-                    let there = listing.get(&put.path);
-                    !matches!(there, Some(Found::File { sha256, .. }) if sha256.as_ref() == Some(&put.sha256))
-                });
-            }
-        }
-        self.steps
-            .retain(|step| !matches!(step, Step::Put(puts) if puts.is_empty()));
-        self
-    }
-
-    /// All files that are sent.
-    pub fn sent(&self) -> impl Iterator<Item = &Put> {
-        self.steps.iter().flat_map(|step| match step {
-            Step::Put(puts) => puts.as_slice(),
-            _ => &[],
-        })
-    }
-
-    /// The packages that take the place of others of the same name: a client that has the metadata of what was there refuses them.
-    pub fn anew(&self) -> impl Iterator<Item = &str> {
-        let anew = self.sent().filter(|put| put.replaces);
-        anew.map(|put| put.path.as_str())
-            .filter(|path| is_package(path))
-    }
-
-    /// All that is removed, but for what this tool keeps for itself.
-    pub fn removed(&self) -> impl Iterator<Item = &str> {
-        let paths = self.steps.iter().flat_map(|step| match step {
-            Step::Remove(paths) => paths.as_slice(),
-            _ => &[],
-        });
-        let own = [PARTIAL, PROBE];
-        paths
-            .map(String::as_str)
-            .filter(move |it| !own.contains(it))
-    }
-
-    /// Whether clients read another release afterwards.
-    pub fn switches(&self) -> bool {
-        self.steps
-            .iter()
-            .any(|it| matches!(it, Step::Switch { .. }))
-    }
-
-    /// That of these steps, but for those without work.
-    pub(super) fn of(release: &Release, replaces: Option<&Release>, mut steps: Vec<Step>) -> Self {
-        steps.retain(|step| match step {
-            Step::Put(puts) => !puts.is_empty(),
-            Step::Link(links) | Step::TakeOver(links) => !links.is_empty(),
-            Step::Remove(paths) => !paths.is_empty(),
-            Step::Probe(_) | Step::Complete(_) | Step::Switch { .. } => true,
-        });
-        Self {
-            release: release.id.clone(),
-            replaces: replaces.map(|it| it.id.clone()),
-            steps,
-        }
-    }
 }
 
 /// How `new` is published where it is as `state` says.
@@ -264,32 +59,6 @@ pub(super) struct Planning<'a> {
     pub(super) before: Option<&'a Release>,
 }
 
-/// The path of a file in the folder of a release.
-pub(super) fn kept(id: &str, path: &str) -> String {
-    format!("{HOME}/{id}/{path}")
-}
-
-/// What leads from where clients look to the release that they read.
-pub(super) fn link_to(path: &str) -> String {
-    let up = "../".repeat(path.matches('/').count());
-    format!("{up}{CURRENT}/{path}")
-}
-
-/// Whether a link is one of ours under the name that rsync gives what it is about to rename: `.NAME.XXXXXX`.
-pub(super) fn is_half_made(path: &str, to: &str) -> bool {
-    let (folder, name) = match path.rsplit_once('/') {
-        Some((folder, name)) => (format!("{folder}/"), name),
-        None => (String::new(), path),
-    };
-    let rest = name.strip_prefix('.').and_then(|it| it.rsplit_once('.'));
-    let Some((name, end)) = rest else {
-        return false;
-    };
-    let own = format!("{folder}{name}");
-    let leads = to == link_to(&own) || (own == STAGING && to == STAGED);
-    end.len() == 6 && (own.starts_with(&format!("{HOME}/")) || leads)
-}
-
 impl<'a> Planning<'a> {
     pub(super) fn new(new: &'a Release, state: &'a State) -> Self {
         let before = state.published.as_ref().filter(|it| it.id != new.id);
@@ -297,7 +66,7 @@ impl<'a> Planning<'a> {
     }
 
     /// What says that the folder of the new release is one, before anything else is sent.
-    pub(super) fn note(&self) -> Vec<Put> {
+    pub(super) fn note(&self) -> Vec<Upload> {
         let new = self.new;
         self.puts(
             |path| (path == sums::FILE).then(|| kept(&new.id, path)),
@@ -316,14 +85,14 @@ impl<'a> Planning<'a> {
     }
 
     /// The packages that take the place of others, and all others.
-    pub(super) fn packages(&self) -> (Vec<Put>, Vec<Put>) {
+    pub(super) fn packages(&self) -> (Vec<Upload>, Vec<Upload>) {
         self.puts(only(is_package), false)
             .into_iter()
             .partition(|put| put.replaces)
     }
 
     /// What is in the folder of the new release but for the note.
-    pub(super) fn inside(&self) -> Vec<Put> {
+    pub(super) fn inside(&self) -> Vec<Upload> {
         let own = |path: &str| {
             let is_own = !is_package(path) && path != sums::FILE;
             is_own.then(|| kept(&self.new.id, path))
@@ -335,14 +104,16 @@ impl<'a> Planning<'a> {
 
     /// The links that are not there, or not so.
     pub(super) fn missing(&self, mut links: BTreeMap<String, String>) -> Step {
-        links.retain(|path, to| self.state.listing.get(path) != Some(&Found::Link(to.clone())));
+        links.retain(|path, to| {
+            self.state.listing.get(path) != Some(&RemoteEntry::Link(to.clone()))
+        });
         Step::Link(links)
     }
 
     fn linked(&self) -> Vec<Step> {
         let new = self.new;
         let listing = &self.state.listing;
-        let is_current = |id: &str| listing.get(CURRENT) == Some(&Found::Link(id.to_owned()));
+        let is_current = |id: &str| listing.get(CURRENT) == Some(&RemoteEntry::Link(id.to_owned()));
         let mut steps = self.first();
         // What was put there by other means gets a folder as all others have, and is read from it before anything changes.
         if let Some(old) = self.before
@@ -380,9 +151,9 @@ impl<'a> Planning<'a> {
         for path in self.entries(new) {
             let to = link_to(path);
             match listing.get(path) {
-                Some(Found::Link(there)) if *there == to => {}
-                None | Some(Found::Link(_)) => drop(free.insert(path.to_owned(), to)),
-                Some(Found::File { .. } | Found::Folder) => {
+                Some(RemoteEntry::Link(there)) if *there == to => {}
+                None | Some(RemoteEntry::Link(_)) => drop(free.insert(path.to_owned(), to)),
+                Some(RemoteEntry::File { .. } | RemoteEntry::Folder) => {
                     drop(taken.insert(path.to_owned(), to));
                 }
             }
@@ -409,13 +180,13 @@ impl<'a> Planning<'a> {
             |path: &str| !is_package(path) && !is_named_by_content(path) && !is_index_file(path);
         // What the sums there say of what keeps its name may not be so: the run that put them may have ended before the index.
         // They come first, so that whoever goes on knows which release that was.
-        let (sums, others): (Vec<Put>, Vec<Put>) = self
+        let (sums, others): (Vec<Upload>, Vec<Upload>) = self
             .puts(|path| plain(path).then(|| path.to_owned()), true)
             .into_iter()
             .partition(|put| put.path == sums::FILE);
         let mut index = self.puts(only(is_index_file), true);
         // Each with its signature behind it, and what servers install from last.
-        let of = |put: &Put| {
+        let of = |put: &Upload| {
             let folders = Kind::ALL.map(|kind| (assets::folder(kind), kind.folder().to_owned()));
             let (with_assets, plain): (Vec<_>, Vec<_>) = folders.into_iter().unzip();
             let mut all = with_assets.iter().chain(&plain);
@@ -437,13 +208,13 @@ impl<'a> Planning<'a> {
     }
 
     /// The files of the release that `place` has a path for and that are not there, or not so; with `all`, those that are there as well.
-    fn puts(&self, place: impl Fn(&str) -> Option<String>, all: bool) -> Vec<Put> {
+    fn puts(&self, place: impl Fn(&str) -> Option<String>, all: bool) -> Vec<Upload> {
         let files = self.new.files.iter();
         let puts = files.filter_map(|file| {
             let path = place(&file.path)?;
             let origin = Origin::Tree(file.path.clone());
             match self.put(path.clone(), origin.clone(), file) {
-                None if all => Some(Put {
+                None if all => Some(Upload {
                     path,
                     origin,
                     size: file.size,
@@ -457,11 +228,11 @@ impl<'a> Planning<'a> {
     }
 
     /// That a file has to be put at `path`; none where it is there.
-    fn put(&self, path: String, origin: Origin, file: &release::File) -> Option<Put> {
+    fn put(&self, path: String, origin: Origin, file: &release::File) -> Option<Upload> {
         let there = self.state.listing.get(&path);
         let replaces = match there {
             None => false,
-            Some(Found::File { size, sha256 }) => {
+            Some(RemoteEntry::File { size, sha256 }) => {
                 let size = file.size.is_none_or(|wanted| wanted == *size);
                 let known = sha256.as_ref().map(|it| *it == file.sha256);
                 if size && known == Some(true) {
@@ -471,7 +242,7 @@ impl<'a> Planning<'a> {
             }
             Some(_) => true,
         };
-        Some(Put {
+        Some(Upload {
             path,
             origin,
             size: file.size,
@@ -481,7 +252,7 @@ impl<'a> Planning<'a> {
     }
 
     /// The metadata of what is replaced, for clients that hold its index: they ask for it where they asked before.
-    fn carried(&self) -> Vec<Put> {
+    fn carried(&self) -> Vec<Upload> {
         let old = self.before.iter().flat_map(|old| &old.files);
         let files = old.filter(|file| is_named_by_content(&file.path));
         let others = files.filter(|file| self.new.file(&file.path).is_none());
@@ -531,7 +302,7 @@ impl<'a> Planning<'a> {
             return Some(&old.id);
         }
         match self.state.listing.get(&kept(&self.new.id, PREVIOUS)) {
-            Some(Found::Link(to)) => to.strip_prefix("../"),
+            Some(RemoteEntry::Link(to)) => to.strip_prefix("../"),
             _ => None,
         }
     }
@@ -587,7 +358,7 @@ impl<'a> Planning<'a> {
         let mut rest: Vec<String> = dropped.iter().map(|id| format!("{HOME}/{id}")).collect();
         let entries = self.entries(self.new);
         let links = listing.iter().filter(|(path, found)| {
-            **found == Found::Link(link_to(path)) && !path.starts_with(HOME)
+            **found == RemoteEntry::Link(link_to(path)) && !path.starts_with(HOME)
         });
         let links = links.map(|(path, _)| path.as_str());
         let old = self.before.iter().flat_map(|old| self.entries(old));
@@ -606,7 +377,7 @@ impl<'a> Planning<'a> {
     pub(super) fn half_made(&self) -> impl Iterator<Item = String> {
         let listing = self.state.listing.iter();
         listing.filter_map(|(path, found)| match found {
-            Found::Link(to) if is_half_made(path, to) => Some(path.clone()),
+            RemoteEntry::Link(to) if is_half_made(path, to) => Some(path.clone()),
             _ => None,
         })
     }

@@ -5,16 +5,18 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lustre_files::help;
 
-use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE, STAGED, STAGED_ON, STAGING};
-use super::plan::{Found, Listing, Origin, Plan, Planning, Put, Shape, State, Step, kept, plan};
+use super::listing::{Listing, RemoteEntry};
+use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE, STAGED, STAGED_ON, STAGING, kept};
+use super::obstacles::{own_links, staging_is};
+use super::plan::{Planning, Shape, State, plan};
 use super::release::{File, Release, is_id, is_package, listed};
-use super::way::{own_links, staging_is};
+use super::steps::{Origin, Plan, Step, Upload};
 use crate::sums;
 
 /// Why a release cannot be staged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotStaged {
-    #[error("`{STAGING}` there is none of this tool{}", help!("move it away"))]
+    #[error("`{STAGING}` at the destination was not made by this tool{}", help!("move it away"))]
     Foreign,
     #[error(
         "{file} has other content there, and those who read what is published would get this one (another signature is enough for that){}",
@@ -44,7 +46,7 @@ pub enum NotPromoted {
         "`{STAGING}` there {0}, where a link to `{STAGED}` has to be: whoever tested there read something else"
     )]
     Elsewhere(String),
-    #[error("{0} of what is staged is not there, or is another one")]
+    #[error("{0} of the staged release is missing or differs")]
     NotWhole(String),
 }
 
@@ -58,14 +60,14 @@ fn told(ids: &BTreeSet<String>) -> String {
 /// Where what is staged lies, and its name where that is told: a folder, with a slash at its end. None where nothing is staged.
 pub fn staged(shape: Shape, listing: &Listing) -> Option<(String, Option<String>)> {
     match (shape, listing.get(STAGED)) {
-        (Shape::Linked, Some(Found::Link(id))) if is_id(id) => {
+        (Shape::Linked, Some(RemoteEntry::Link(id))) if is_id(id) => {
             Some((kept(id, ""), Some(id.clone())))
         }
         (Shape::Linked, _) => None,
         (Shape::Flat, _) => {
             let folder = format!("{STAGING}/");
             let sums = format!("{folder}{}", sums::FILE);
-            matches!(listing.get(&sums), Some(Found::File { .. })).then_some((folder, None))
+            matches!(listing.get(&sums), Some(RemoteEntry::File { .. })).then_some((folder, None))
         }
     }
 }
@@ -129,7 +131,7 @@ pub fn promote(shape: Shape, staged: &Release, state: &State) -> Result<Plan, No
 
 /// The releases that were put beside this one where there are links. What leads to none of them may be what somebody has tested.
 pub fn staged_beside<'l>(listing: &'l Listing, id: &str) -> impl Iterator<Item = &'l str> {
-    let beside = Found::Link(format!("../{id}"));
+    let beside = RemoteEntry::Link(format!("../{id}"));
     let links = listing.iter().filter(move |(_, to)| **to == beside);
     links.filter_map(|(path, _)| {
         let within = path.strip_prefix(HOME)?.strip_prefix('/')?;
@@ -141,7 +143,7 @@ pub fn staged_beside<'l>(listing: &'l Listing, id: &str) -> impl Iterator<Item =
 /// What clients read when `release` was staged.
 fn staged_on(shape: Shape, release: &Release, listing: &Listing) -> BTreeSet<String> {
     match (shape, listing.get(&kept(&release.id, PREVIOUS))) {
-        (Shape::Linked, Some(Found::Link(to))) => BTreeSet::from([to.replacen("../", "", 1)]),
+        (Shape::Linked, Some(RemoteEntry::Link(to))) => BTreeSet::from([to.replacen("../", "", 1)]),
         (Shape::Linked, _) => BTreeSet::new(),
         (Shape::Flat, _) => {
             let below = format!("{STAGED_ON}/");
@@ -153,14 +155,15 @@ fn staged_on(shape: Shape, release: &Release, listing: &Listing) -> BTreeSet<Str
 
 fn linked(new: &Release, state: &State) -> Result<Plan, NotStaged> {
     let listing = &state.listing;
-    let is_link = |path: &str, to: &str| listing.get(path) == Some(&Found::Link(to.to_owned()));
+    let is_link =
+        |path: &str, to: &str| listing.get(path) == Some(&RemoteEntry::Link(to.to_owned()));
     if listing.contains_key(STAGING) && !is_link(STAGING, STAGED) {
         return Err(NotStaged::Foreign);
     }
     let made = Planning::new(new, state);
     let live = state.published.as_ref();
     let before_live = live.and_then(|it| match listing.get(&kept(&it.id, PREVIOUS)) {
-        Some(Found::Link(to)) => to.strip_prefix("../"),
+        Some(RemoteEntry::Link(to)) => to.strip_prefix("../"),
         _ => None,
     });
     let (anew, others) = made.packages();
@@ -203,7 +206,7 @@ fn linked(new: &Release, state: &State) -> Result<Plan, NotStaged> {
     stay.extend(before_live);
     // The link may lead to a release although that cannot be told.
     let current = match listing.get(CURRENT) {
-        Some(Found::Link(id)) => Some(id.as_str()),
+        Some(RemoteEntry::Link(id)) => Some(id.as_str()),
         _ => None,
     };
     stay.extend(current);
@@ -245,7 +248,7 @@ fn flat(new: &Release, state: &State) -> Result<Plan, NotStaged> {
     let mut steps = vec![Step::Put(Planning::new(new, state).note())];
     let made = plan(Shape::Flat, new, &within);
     let at = |path: String| format!("{folder}{path}");
-    let moved = |put: Put| Put {
+    let moved = |put: Upload| Upload {
         path: at(put.path),
         origin: match put.origin {
             Origin::Published(path) => Origin::Published(at(path)),
@@ -274,7 +277,7 @@ fn flat(new: &Release, state: &State) -> Result<Plan, NotStaged> {
         && !on.contains(&live.id)
         && let Some(file) = live.file(sums::FILE)
     {
-        steps.push(Step::Put(vec![Put {
+        steps.push(Step::Put(vec![Upload {
             path: format!("{STAGED_ON}/{}", live.id),
             origin: Origin::Published(sums::FILE.to_owned()),
             size: file.size,

@@ -130,11 +130,11 @@ pub fn asks_for_symbols(package: &Package) -> bool {
     package.requires.iter().any(|one| symbol(one).is_some())
 }
 
-type Wanted<'p> = BTreeMap<(&'p str, String), (&'p Entry, String)>;
+type RequiredSymbols<'p> = BTreeMap<(&'p str, String), (&'p Entry, String)>;
 
 /// Symbol and checksum, and the first package that asks for it.
-fn wanted(modules: &[Package]) -> Wanted<'_> {
-    let mut wanted = Wanted::new();
+fn wanted(modules: &[Package]) -> RequiredSymbols<'_> {
+    let mut wanted = RequiredSymbols::new();
     for package in modules {
         for entry in &package.requires {
             if let Some(symbol) = symbol(entry) {

@@ -217,7 +217,7 @@ impl<'a> Parser<'a> {
         let Some(flag) = flag(word) else {
             self.rest = before;
             return Ok(Requirement::Plain(Entry {
-                name: name.to_owned(),
+                name: name.into(),
                 ..Entry::default()
             }));
         };
@@ -226,7 +226,7 @@ impl<'a> Parser<'a> {
             word => Evr::parse(word).ok_or("its version cannot be read")?,
         };
         Ok(Requirement::Plain(Entry {
-            name: name.to_owned(),
+            name: name.into(),
             flags: Some(flag),
             evr: Some(evr),
             pre: false,

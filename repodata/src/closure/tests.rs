@@ -16,7 +16,7 @@ fn package(text: &str) -> Package {
             .map(|one| match parse(one) {
                 Ok(Requirement::Plain(entry)) => entry,
                 _ => Entry {
-                    name: one.to_owned(),
+                    name: one.into(),
                     ..Entry::default()
                 },
             })
@@ -24,7 +24,7 @@ fn package(text: &str) -> Package {
     };
     let mut provides = entries(parts.next());
     provides.push(Entry {
-        name: name.to_owned(),
+        name: name.into(),
         flags: Some(Flag::Eq),
         evr: Some(evr.clone()),
         pre: false,
@@ -167,7 +167,7 @@ fn obsoleted_base_packages_provide_nothing() {
     let base = package("old 1-1 | old-capability");
     assert_eq!(Universe::new([&ours], [&base]).missing().len(), 0);
     ours.obsoletes = vec![Entry {
-        name: "old".to_owned(),
+        name: "old".into(),
         flags: Some(Flag::Lt),
         evr: Evr::parse("2"),
         pre: false,

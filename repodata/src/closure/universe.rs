@@ -2,9 +2,17 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::iter;
+use std::panic::resume_unwind;
+use std::thread;
+
+use smol_str::SmolStr;
 
 use super::rich::{self, ParseError, Requirement};
 use crate::{Entry, Flag, Package};
+
+/// In how many threads requirements are looked up at most.
+const MOST: usize = 8;
 
 /// Which side a package is on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +61,7 @@ impl Member<'_> {
 /// Whether an `Obsoletes:` means this package: by its name and version, not by what it provides.
 pub fn is_obsoleted(package: &Package, obsoletes: &Entry) -> bool {
     let own = Entry {
-        name: package.name.clone(),
+        name: package.name.as_str().into(),
         flags: Some(Flag::Eq),
         evr: Some(package.evr.clone()),
         pre: false,
@@ -90,8 +98,50 @@ impl fmt::Display for Missing {
 #[derive(Debug)]
 pub struct Universe<'a> {
     members: Vec<Member<'a>>,
-    by_name: HashMap<&'a str, Vec<(usize, usize)>>,
+    provided: Provided<'a>,
     by_file: HashMap<&'a str, Vec<usize>>,
+}
+
+/// What all packages provide, by name. Hundreds of thousands of names are provided once: none has a list of its own.
+#[derive(Debug)]
+struct Provided<'a> {
+    /// The place in `all` of the first one of a name.
+    first: HashMap<&'a str, usize>,
+    all: Vec<Provide>,
+}
+
+/// One entry of a package's provides.
+#[derive(Debug, Clone, Copy)]
+struct Provide {
+    /// The place of the package.
+    at: usize,
+    /// The place among what it provides.
+    nth: usize,
+    /// The place of the next one of this name.
+    next: Option<usize>,
+}
+
+impl<'a> Provided<'a> {
+    fn of(members: &[Member<'a>]) -> Self {
+        let count = members.iter().map(|it| it.package.provides.len()).sum();
+        let mut first = HashMap::with_capacity(count);
+        let mut all = Vec::with_capacity(count);
+        // From the end, so that those of a name come in the order of packages.
+        for (at, member) in members.iter().enumerate().rev() {
+            for (nth, provide) in member.package.provides.iter().enumerate().rev() {
+                let next = first.insert(provide.name.as_str(), all.len());
+                all.push(Provide { at, nth, next });
+            }
+        }
+        Self { first, all }
+    }
+
+    /// Those of a name: the places of packages, and which of their provides.
+    fn named(&self, name: &str) -> impl Iterator<Item = (usize, usize)> {
+        let get = |place: usize| self.all[place];
+        let first = self.first.get(name).copied().map(get);
+        iter::successors(first, move |it| it.next.map(get)).map(|it| (it.at, it.nth))
+    }
 }
 
 impl<'a> Universe<'a> {
@@ -133,31 +183,19 @@ impl<'a> Universe<'a> {
         }
         mark_replaced(&mut members);
 
-        let mut by_name: HashMap<&str, Vec<(usize, usize)>> = HashMap::new();
-        let mut wanted_files: HashSet<String> = HashSet::new();
-        for (at, member) in members.iter().enumerate() {
-            for (nth, provide) in member.package.provides.iter().enumerate() {
-                by_name.entry(&provide.name).or_default().push((at, nth));
-            }
-            for requirement in &member.requires {
-                requirement.each_capability(&mut |c| {
-                    if c.name.starts_with('/') && !wanted_files.contains(&c.name) {
-                        wanted_files.insert(c.name.clone());
-                    }
-                });
-            }
-        }
-        let mut by_file: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (at, member) in members.iter().enumerate() {
-            for file in &member.package.files {
-                if wanted_files.contains(&file.path) {
-                    by_file.entry(&file.path).or_default().push(at);
-                }
-            }
-        }
+        // Each needs a look at all packages, and nothing of the other.
+        let (provided, by_file) = thread::scope(|scope| {
+            let provided = scope.spawn(|| Provided::of(&members));
+            let by_file = by_file(&members);
+            let provided = provided.join();
+            (
+                provided.unwrap_or_else(|panic| resume_unwind(panic)),
+                by_file,
+            )
+        });
         Self {
             members,
-            by_name,
+            provided,
             by_file,
         }
     }
@@ -188,16 +226,14 @@ impl<'a> Universe<'a> {
 
     /// The packages that provide `capability`, in no order, and some of them more than once.
     fn each_provider(&self, capability: &Entry) -> impl Iterator<Item = usize> {
-        let by_name = self.by_name.get(capability.name.as_str());
+        let by_name = self.provided.named(&capability.name);
         let by_name = by_name
-            .into_iter()
-            .flatten()
             .filter(|(at, nth)| self.members[*at].package.provides[*nth].overlaps(capability));
-        let by_file = self.by_file.get(capability.name.as_str());
-        let by_file = by_file.filter(|_| capability.flags.is_none());
+        let is_file = capability.name.starts_with('/') && capability.flags.is_none();
+        let by_file = is_file.then(|| self.by_file.get(capability.name.as_str()));
         by_name
-            .map(|(at, _)| *at)
-            .chain(by_file.into_iter().flatten().copied())
+            .map(|(at, _)| at)
+            .chain(by_file.flatten().into_iter().flatten().copied())
     }
 
     /// Whether `requirement` can be met by packages for which `usable` holds.
@@ -276,8 +312,24 @@ impl<'a> Universe<'a> {
 
     /// Every requirement of our packages that nothing meets, in the order of packages and requirements.
     pub fn missing(&self) -> Vec<Missing> {
+        // Each package by itself: in as many threads as there are processors.
+        let threads = thread::available_parallelism().map_or(1, |count| count.get().min(MOST));
+        let length = self.members.len().div_ceil(threads).max(1);
+        thread::scope(|scope| {
+            let parts = self.members.chunks(length);
+            let parts: Vec<_> = parts
+                .map(|members| scope.spawn(|| self.missing_of(members)))
+                .collect();
+            let found = parts
+                .into_iter()
+                .flat_map(|part| part.join().unwrap_or_else(|panic| resume_unwind(panic)));
+            found.collect()
+        })
+    }
+
+    fn missing_of(&self, members: &[Member<'a>]) -> Vec<Missing> {
         let mut missing = Vec::new();
-        for member in self.ours() {
+        for member in members.iter().filter(|m| m.origin == Origin::Ours) {
             for requirement in &member.requires {
                 if !self.can_meet(requirement, &|m| !m.replaced) {
                     missing.push(self.describe(member, requirement));
@@ -326,10 +378,10 @@ impl<'a> Universe<'a> {
         const SHOWN: usize = 3;
         let mut near = Vec::new();
         requirement.each_capability(&mut |wanted| {
-            for (at, nth) in self.by_name.get(wanted.name.as_str()).into_iter().flatten() {
-                let member = &self.members[*at];
+            for (at, nth) in self.provided.named(&wanted.name) {
+                let member = &self.members[at];
                 let package = member.package;
-                let provide = &package.provides[*nth];
+                let provide = &package.provides[nth];
                 let symbol = is_kernel_symbol(&wanted.name);
                 let line = match (provide.overlaps(wanted), member.replaced) {
                     (true, true) => format!(
@@ -350,6 +402,30 @@ impl<'a> Universe<'a> {
         });
         near
     }
+}
+
+/// The packages that have a file, of those files that somebody requires.
+fn by_file<'a>(members: &[Member<'a>]) -> HashMap<&'a str, Vec<usize>> {
+    let mut wanted: HashSet<SmolStr> = HashSet::new();
+    for requirement in members.iter().flat_map(|member| &member.requires) {
+        requirement.each_capability(&mut |c| {
+            if c.name.starts_with('/') && !wanted.contains(&c.name) {
+                wanted.insert(c.name.clone());
+            }
+        });
+    }
+    let mut found: HashMap<&str, Vec<usize>> = HashMap::new();
+    if wanted.is_empty() {
+        return found;
+    }
+    for (at, member) in members.iter().enumerate() {
+        for file in &member.package.files {
+            if wanted.contains(file.path.as_str()) {
+                found.entry(&file.path).or_default().push(at);
+            }
+        }
+    }
+    found
 }
 
 fn mark_replaced(members: &mut [Member<'_>]) {

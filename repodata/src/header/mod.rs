@@ -36,8 +36,8 @@ pub(super) fn package(headers: &Headers) -> Result<Package, String> {
         },
         evr: Evr {
             epoch: u32::try_from(epoch).map_err(|_| format!("the epoch is {epoch}"))?,
-            version: text(Tag::RPMTAG_VERSION, "version")?,
-            release: Some(text(Tag::RPMTAG_RELEASE, "release")?),
+            version: text(Tag::RPMTAG_VERSION, "version")?.into(),
+            release: Some(text(Tag::RPMTAG_RELEASE, "release")?.into()),
         },
         summary: text(Tag::RPMTAG_SUMMARY, "summary")?,
         description: text(Tag::RPMTAG_DESCRIPTION, "description")?,
@@ -61,7 +61,7 @@ pub(super) fn package(headers: &Headers) -> Result<Package, String> {
         ..Package::default()
     };
     for (what, value) in [
-        ("name", &package.name),
+        ("name", package.name.as_str()),
         ("version", &package.evr.version),
         ("architecture", &package.arch),
     ] {

@@ -100,7 +100,7 @@ impl<'a> Raw<'a> {
             ));
         }
         Ok(Entry {
-            name: name.into_owned(),
+            name: name.into(),
             flags,
             evr: flags.and(evr),
             pre: false,

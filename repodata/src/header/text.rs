@@ -5,10 +5,12 @@ use std::borrow::Cow;
 /// A header's text. What is not UTF-8 is taken as Latin-1, without that set's control range (0x80 to 0xbf), as
 /// createrepo_c does. Characters that XML cannot hold are refused, as there.
 pub(super) fn to_text<'b>(bytes: &'b [u8], what: &str) -> Result<Cow<'b, str>, String> {
-    if let Some(byte) = bytes
+    let is_control = |byte: u8| byte < 32 && !matches!(byte, b'\t' | b'\n' | b'\r');
+    // All of them at once, which is quicker than to stop at the first: hardly any text has one.
+    let any = bytes
         .iter()
-        .find(|byte| **byte < 32 && !matches!(byte, b'\t' | b'\n' | b'\r'))
-    {
+        .fold(false, |any, byte| any | is_control(*byte));
+    if any && let Some(byte) = bytes.iter().find(|byte| is_control(**byte)) {
         return Err(format!(
             "the {what} has the control character 0x{byte:02x}, which XML cannot hold: {}",
             String::from_utf8_lossy(bytes).escape_debug()

@@ -3,11 +3,13 @@
 use std::cmp::Ordering;
 use std::fmt;
 
+use smol_str::SmolStr;
+
 /// One capability of a relation: `kernel(sym) = 0x1234`, `/bin/sh`, `(a or b)`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Entry {
     /// The capability, path or rich expression.
-    pub name: String,
+    pub name: SmolStr,
     /// How the version compares; none for any version.
     pub flags: Option<Flag>,
     /// The version; none for any version.
@@ -145,9 +147,9 @@ impl Flag {
 pub struct Evr {
     /// The epoch; 0 where none is given.
     pub epoch: u32,
-    pub version: String,
+    pub version: SmolStr,
     /// The release; a dependency may come without.
-    pub release: Option<String>,
+    pub release: Option<SmolStr>,
 }
 
 impl Evr {
@@ -163,11 +165,11 @@ impl Evr {
         let (version, release) = match rest.rsplit_once('-') {
             None => (rest, None),
             Some((version, "")) => (version, None),
-            Some((version, release)) => (version, Some(release.to_owned())),
+            Some((version, release)) => (version, Some(release.into())),
         };
         (!version.is_empty()).then(|| Self {
             epoch,
-            version: version.to_owned(),
+            version: version.into(),
             release,
         })
     }
@@ -189,6 +191,10 @@ impl Evr {
     fn compare_with(&self, other: &Self, with_release: bool) -> Ordering {
         // Epochs are numbers already, and need not become texts for each comparison.
         self.epoch.cmp(&other.epoch).then_with(|| {
+            // As most that are compared.
+            if self.version == other.version && (!with_release || self.release == other.release) {
+                return Ordering::Equal;
+            }
             self.without_epoch(with_release)
                 .cmp(&other.without_epoch(with_release))
         })

@@ -11,9 +11,9 @@ use std::sync::Mutex;
 use lustre_repo_tests::command_line::{Home, Run};
 use lustre_repository::proof::{Check, Outcome};
 
-use crate::changes::{CHANGES, Change, INDEX, LUSTRE, Server::DoesNotLook, bomb};
-use crate::clients::Dnf;
-use crate::world::{Tree, public_key, run, succeed};
+use super::changes::{CHANGES, Change, INDEX, LUSTRE, Server::DoesNotLook, bomb};
+use super::clients::Dnf;
+use super::world::{Tree, public_key, run, succeed};
 
 /// Whether a server's dnf would install from the tree, and what it says. Its `.repo` file and key are those of the tree as it was.
 fn dnf(folder: &Path, dist: &Path, repo_file: &str) -> (bool, String) {
@@ -65,10 +65,10 @@ pub fn site_target(folder: &Path, dist: &Path) -> PathBuf {
 }
 
 /// Each of our checks that did not pass, with its result and its words.
-pub type Noticed = BTreeMap<String, (Outcome, String)>;
+pub type FailedChecks = BTreeMap<String, (Outcome, String)>;
 
 /// What `cargo xtask verify` says of the repository to somebody who expects the key: its exit code, and the checks that did not pass.
-pub fn verify(dist: &Path, target: &Path, more: &[&str]) -> (Run, Noticed) {
+pub fn verify(dist: &Path, target: &Path, more: &[&str]) -> (Run, FailedChecks) {
     verify_as(dist, target, more, Home::run)
 }
 
@@ -78,7 +78,7 @@ fn verify_as(
     target: &Path,
     more: &[&str],
     run: impl Fn(&Home, &[&str]) -> Run,
-) -> (Run, Noticed) {
+) -> (Run, FailedChecks) {
     let arguments = [
         "verify",
         "--offline",
@@ -97,7 +97,7 @@ fn verify_as(
     (ran, not_passed(checks))
 }
 
-fn not_passed(checks: Vec<Check>) -> Noticed {
+fn not_passed(checks: Vec<Check>) -> FailedChecks {
     let failed = checks
         .into_iter()
         .filter(|check| check.result != Outcome::Pass);

@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use lustre_packaging::sign::DEV_KEY_FILE;
 use lustre_repo_tests::secret_search::SecretParts;
-use lustre_repository::compat::{Compared, Compat, OWN, Verdict};
+use lustre_repository::compat::{Compat, Ext4Comparison, OWN, Verdict};
 use lustre_repository::layout::Error;
 use lustre_repository::manifest::Manifest;
 
-use crate::world::{Spec, Tree, keys, public_key, succeed, world};
+use super::world::{Spec, Tree, keys, public_key, succeed, world};
 
 /// Everything that can be told of a tree: path, mode, time, content.
 fn fingerprint(tree: &Path) -> BTreeMap<String, (u32, i64, String)> {
@@ -120,9 +120,9 @@ fn after_an_error_the_old_tree_is_there_and_nothing_else() {
         let mut other = content.to_vec();
         other.push(b' ');
         Ok(lustre_packaging::sign::Signer::sign_detached(
-            crate::world::key(),
+            super::world::key(),
             &other,
-            crate::world::EPOCH,
+            super::world::EPOCH,
         )?)
     });
     assert!(matches!(wrong, Err(Error::Signature { .. })), "{wrong:?}");
@@ -272,8 +272,8 @@ fn the_table_of_kernels_is_in_the_tree_and_among_its_sums() {
     assert_eq!(
         kernels,
         [
-            ("base", Verdict::DoesNotLoad, Compared::NotNeeded),
-            (OWN, Verdict::Loads, Compared::NotNeeded),
+            ("base", Verdict::DoesNotLoad, Ext4Comparison::NotNeeded),
+            (OWN, Verdict::Loads, Ext4Comparison::NotNeeded),
         ]
     );
     let symbols: Vec<&str> = compat.kernels[0]

@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lustre_repository::history::{FORMAT, History, Set, SetPackage, path_of};
+use lustre_repository::program_output::ProgramOutput;
 use lustre_repository::proof::{Check, Outcome};
-use lustre_repository::said::Said;
 use lustre_repository::upgrade::{self, Pair, Server};
 
-use crate::clients::Dnf;
-use crate::world::{Spec, Tree, succeed};
+use super::clients::Dnf;
+use super::world::{Spec, Tree, succeed};
 
 /// What a server of the tests installs.
 const WANTED: [&str; 5] = [
@@ -92,16 +92,16 @@ impl Server for Machine<'_> {
             self.path("etc/pki/rpm-gpg/RPM-GPG-KEY-lustre-repo")
                 .display()
         );
-        let (success, text) = crate::world::run(self.dnf.with_base().arg(key).args(arguments));
+        let (success, text) = super::world::run(self.dnf.with_base().arg(key).args(arguments));
         match success {
             true => Ok(text),
             false => Err(text),
         }
     }
 
-    fn rpm(&self, arguments: &[&str]) -> Result<Said, String> {
+    fn rpm(&self, arguments: &[&str]) -> Result<ProgramOutput, String> {
         let done = self.rpm_command("rpm").args(arguments).output().unwrap();
-        Ok(Said::new(done.status, &done.stdout, &done.stderr))
+        Ok(ProgramOutput::new(done.status, &done.stdout, &done.stderr))
     }
 
     fn files(&self, folder: &str) -> Result<Vec<String>, String> {

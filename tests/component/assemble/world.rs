@@ -17,7 +17,7 @@ use lustre_repository::history::{History, SetPackage, path_of};
 use lustre_repository::layout::{self, Assembly, Completion, Input};
 use lustre_repository::manifest::{Advisory, KnownFault, Manifest, Stage, Tool};
 use lustre_repository::proof::{Check, Outcome, Proof, StaticInput, static_checks};
-use lustre_repository::release::{Release, Replaced};
+use lustre_repository::release::{Release, ReplacedRelease};
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::repo_file::RepoFile;
 use lustre_repository::repodata;
@@ -290,7 +290,7 @@ pub struct Tree {
     /// When it is released; tests change it.
     pub released: u32,
     /// What it replaces; tests change it.
-    pub replaces: Option<Replaced>,
+    pub replaces: Option<ReplacedRelease>,
     /// What it keeps of earlier releases; tests change it.
     pub earlier: Earlier,
     /// What is known to be wrong with its Lustre; tests change it.
@@ -542,7 +542,7 @@ impl Tree {
 }
 
 /// The release package for a place.
-pub fn release(repo_file: &RepoFile) -> release_package::Built {
+pub fn release(repo_file: &RepoFile) -> release_package::BuiltPackage {
     release_package::build(&ReleasePackage {
         version: "1.0",
         release: "1.el8",

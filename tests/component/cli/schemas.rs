@@ -7,13 +7,13 @@ use lustre_packaging::source::Locked;
 use lustre_packaging::store::Digest;
 use lustre_repo_tests::command_line::Home;
 use lustre_repo_tests::json_schema::{exact, schema, wrong};
-use lustre_repository::assets::{Assets, Placed};
-use lustre_repository::history::{self, Dropped, History, Set, SetPackage};
+use lustre_repository::assets::{Assets, PackageFile};
+use lustre_repository::history::{self, DroppedSet, History, Set, SetPackage};
 use lustre_repository::manifest::{
     self, Advisory, KnownFault, Manifest, Overrides, Package, Stage, Tool,
 };
 use lustre_repository::proof::{Check, Outcome};
-use lustre_repository::release::{Release, Replaced, Rule};
+use lustre_repository::release::{Release, ReplacedRelease, Rule};
 use serde_json::{Value, json};
 
 use super::verifying::stranger;
@@ -43,7 +43,7 @@ fn a_manifest_with_everything_and_one_with_little_are_as_their_schema_has_them()
         release: Some(Release {
             time: 2,
             overrules: BTreeSet::from(Rule::ALL),
-            replaces: Some(Replaced {
+            replaces: Some(ReplacedRelease {
                 target: "rehearsal".to_owned(),
                 time: 1,
                 manifest_sha256: sha.clone(),
@@ -162,7 +162,7 @@ fn a_list_of_releases_is_as_its_schema_has_it() {
         format: history::FORMAT,
         target: "rehearsal".to_owned(),
         sets: vec![set(3), set(2)],
-        dropped: vec![Dropped {
+        dropped: vec![DroppedSet {
             time: 1,
             lustre: "2.16.1-1".to_owned(),
             kernel: String::new(),
@@ -179,7 +179,7 @@ fn a_list_of_releases_is_as_its_schema_has_it() {
 
 #[test]
 fn a_list_of_assets_is_as_its_schema_has_it() {
-    let placed = Placed {
+    let placed = PackageFile {
         path: "source/Packages/lustre-2.17.0-1.src.rpm".to_owned(),
         sha256: Digest::of_bytes(b"x").to_string(),
         size: 3,

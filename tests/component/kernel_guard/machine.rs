@@ -38,12 +38,12 @@ exit 1
 "#;
 
 /// How the guard ended.
-pub struct Said {
+pub struct GuardOutput {
     pub code: i32,
     pub text: String,
 }
 
-impl Said {
+impl GuardOutput {
     /// That it says all of `parts`.
     #[track_caller]
     pub fn says(&self, parts: &[&str]) {
@@ -195,7 +195,7 @@ impl Machine {
         saved.unwrap_or_default().replace(&format!("{ID}-"), "")
     }
 
-    pub fn guard(&self, arguments: &[&str]) -> Said {
+    pub fn guard(&self, arguments: &[&str]) -> GuardOutput {
         let done = Command::new(project().join("specs/kernel-guard/kernel-guard"))
             .arg("--root")
             .arg(self.dir.path().join("root"))
@@ -212,14 +212,14 @@ impl Machine {
                 "not its own words: {text}"
             );
         }
-        Said {
+        GuardOutput {
             code: done.status.code().unwrap(),
             text,
         }
     }
 
     /// What happens after kernels or modules came or went; gives what it says.
-    pub fn update(&self) -> Said {
+    pub fn update(&self) -> GuardOutput {
         self.guard(&["update"])
     }
 

@@ -4,7 +4,7 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use lustre_packaging::built::{Built, INDEX};
+use lustre_packaging::built::{BuildOutput, INDEX};
 use lustre_repo_tests::chance::Chance;
 use lustre_repo_tests::command_line::run;
 
@@ -30,7 +30,7 @@ fn killed_at_any_moment_what_was_built_is_whole_and_the_next_run_ends_with_the_s
         command
     };
     let whole = || {
-        let built = Built::open(&out).unwrap();
+        let built = BuildOutput::open(&out).unwrap();
         built.check().unwrap();
         *built.sha256()
     };

@@ -6,7 +6,7 @@ use std::process::Command;
 
 use lustre_repo_tests::command_line::{Run, project};
 use lustre_repo_tests::json_schema::wrong;
-use lustre_repository::compat::{Compared, Compat, Kernel, Verdict};
+use lustre_repository::compat::{Compat, Ext4Comparison, Kernel, Verdict};
 use serde_json::Value;
 
 use super::world::{EXT4, KERNEL, LATER, SYMBOLS, World};
@@ -83,11 +83,11 @@ fn every_kernel_of_the_mirror_is_judged_by_checksums_and_by_its_ext4() {
     assert_eq!((compat.symbols, compat.modules.len()), (3, 2));
     assert_eq!(compat.kernels.len(), 5);
     for (release, verdict, ext4) in [
-        (KERNEL, Verdict::Loads, Compared::Same),
-        (SAME, Verdict::Loads, Compared::Same),
-        (CHANGED, Verdict::DoesNotLoad, Compared::NotCompared),
-        (MENDED, Verdict::Loads, Compared::Differs),
-        (LATER, Verdict::Unknown, Compared::NotCompared),
+        (KERNEL, Verdict::Loads, Ext4Comparison::Same),
+        (SAME, Verdict::Loads, Ext4Comparison::Same),
+        (CHANGED, Verdict::DoesNotLoad, Ext4Comparison::NotCompared),
+        (MENDED, Verdict::Loads, Ext4Comparison::Differs),
+        (LATER, Verdict::Unknown, Ext4Comparison::NotCompared),
     ] {
         let one = kernel(&compat, release);
         assert_eq!((one.verdict, one.ext4.result), (verdict, ext4), "{one:#?}");
@@ -153,7 +153,7 @@ fn the_newest_kernel_decides_whether_it_may_be_installed() {
     let compat = read(&ran);
     let one = kernel(&compat, SAME);
     let why = one.ext4.why.clone().unwrap();
-    assert_eq!(one.ext4.result, Compared::NotCompared);
+    assert_eq!(one.ext4.result, Ext4Comparison::NotCompared);
     assert!(why.contains(&format!("kernel-6.12.0-{SAME}")), "{why}");
 }
 

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use lustre_packaging::lock::{Lock, PackagePin};
 use lustre_packaging::process;
 use lustre_repo_tests::stand_in::mirror::{LATER, SWIG};
-use lustre_repo_tests::stand_in::world::{Wanted, World};
+use lustre_repo_tests::stand_in::world::{World, WorldOptions};
 use lustre_repo_tests::version_order::check_above;
 
 use super::{GUIDE, PATCHED, PATCHLESS, alone, said};
@@ -18,7 +18,7 @@ use super::{GUIDE, PATCHED, PATCHLESS, alone, said};
 type Packages = BTreeMap<String, (String, PathBuf)>;
 
 /// Makes the repository of the target and gives its packages for servers.
-fn made(wanted: &Wanted) -> Result<(World, Packages)> {
+fn made(wanted: &WorldOptions) -> Result<(World, Packages)> {
     let world = World::new(wanted)?;
     let output = world.output();
     let output = output.to_str().context("a path in UTF-8")?;

@@ -72,7 +72,7 @@ pub fn graph<'a>(input: &str, size: usize, made: &'a Mutex<Vec<String>>) -> Vec<
 
 /// What happened in a run.
 #[derive(Debug, Default)]
-pub struct Ran {
+pub struct RunReport {
     pub made: Vec<String>,
     pub taken: Vec<String>,
     pub given: Vec<String>,
@@ -87,7 +87,7 @@ pub fn run(
     place: &dyn Place,
     keys: &Keys,
     graph: &dyn Fn(&Mutex<Vec<String>>) -> Vec<Stage<'_>>,
-) -> Ran {
+) -> RunReport {
     let shared = Shared::new(store, place, keys, shares);
     let options = Options {
         width: 2,
@@ -95,7 +95,7 @@ pub fn run(
         keeps: &[],
     };
     let made = Mutex::default();
-    let seen = Mutex::new(Ran::default());
+    let seen = Mutex::new(RunReport::default());
     let done = run_taking(&[], &graph(&made), store, options, &|event| {
         let mut seen = seen.lock().unwrap();
         match event {

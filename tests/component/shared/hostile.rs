@@ -12,7 +12,7 @@ use lustre_packaging::sign::{Key, Signer as _};
 use lustre_packaging::store::{Digest, tree_digest};
 use serde_json::{Value, json};
 
-use super::{Builder, Ran, archive, entry, filled, key, other_key, reads, signed};
+use super::{Builder, RunReport, archive, entry, filled, key, other_key, reads, signed};
 
 /// Puts an entry in place of that of `last`.
 fn put(folder: &Path, statement: &str, signature: &str) {
@@ -35,7 +35,7 @@ fn says(folder: &Path, key: &Key, statement: &Value) {
 }
 
 /// That `last` is made here, because of `word`, and is what it always is.
-fn refused(place: &Folder, word: &str) -> Ran {
+fn refused(place: &Folder, word: &str) -> RunReport {
     let builder = Builder::new();
     let ran = builder.run(place, &reads(key()));
     assert_eq!(ran.made, ["last", "own"], "{word}: {ran:?}");

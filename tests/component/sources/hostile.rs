@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lustre_packaging::source::{Fetched, GitSource, Override, PathSource, Source};
+use lustre_packaging::source::{FetchedSource, GitSource, Override, PathSource, Source};
 
 use super::tools::{Place, Repository};
 
@@ -218,7 +218,7 @@ fn give_away(folder: &Path) {
     chown(folder, Some(4321), Some(4321)).unwrap();
 }
 
-fn all_of(place: &Place, fetched: &Fetched) {
+fn all_of(place: &Place, fetched: &FetchedSource) {
     let store = place.store();
     fetched.version(&store).unwrap();
     assert!(fetched.text(&store, "VERSION").unwrap().is_some());

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lustre_packaging::source::{Fetched, Fetcher, Locked, Options, Retry, Source};
+use lustre_packaging::source::{FetchedSource, Fetcher, Locked, Options, Retry, Source};
 use lustre_packaging::store::Store;
 
 /// Runs a command that has to succeed; its standard output without the last newline.
@@ -52,14 +52,14 @@ impl Place {
         Store::open(&root, "a test", &mut |holder| panic!("waits for {holder}")).unwrap()
     }
 
-    pub fn lock(&self, source: &Source) -> Result<Fetched, String> {
+    pub fn lock(&self, source: &Source) -> Result<FetchedSource, String> {
         let store = self.store();
         Fetcher::new(&store, &self.options, &|_| {})
             .lock("lustre", source)
             .map_err(|error| error.to_string())
     }
 
-    pub fn fetch(&self, source: &Source, locked: &Locked) -> Result<Fetched, String> {
+    pub fn fetch(&self, source: &Source, locked: &Locked) -> Result<FetchedSource, String> {
         let store = self.store();
         Fetcher::new(&store, &self.options, &|_| {})
             .fetch("lustre", source, locked)
@@ -67,7 +67,7 @@ impl Place {
     }
 
     /// Writes out a source; the folder.
-    pub fn export(&self, fetched: &Fetched) -> PathBuf {
+    pub fn export(&self, fetched: &FetchedSource) -> PathBuf {
         let into = self.dir.path().join("out");
         if into.exists() {
             fs::remove_dir_all(&into).unwrap();

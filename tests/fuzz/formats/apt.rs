@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lustre_distro::debian::{self, sources};
 
-use crate::{Case, Format, Judged};
+use crate::{Case, Format, ParseOutcome};
 
 pub(super) struct Apt;
 
@@ -69,7 +69,7 @@ impl Format for Apt {
         ]
     }
 
-    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], folder: &Path) -> Result<ParseOutcome, String> {
         let text = String::from_utf8_lossy(input);
         let pinned = debian::lines(input);
         let asked = sources::asked(&text);
@@ -100,8 +100,8 @@ impl Format for Apt {
             }
         }
         match (found, asked, pinned) {
-            (false, Err(line), Err(other)) => Ok(Judged::Refused(format!("{line}\n{other}"))),
-            _ => Ok(Judged::Accepted),
+            (false, Err(line), Err(other)) => Ok(ParseOutcome::Refused(format!("{line}\n{other}"))),
+            _ => Ok(ParseOutcome::Accepted),
         }
     }
 }

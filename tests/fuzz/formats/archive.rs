@@ -7,7 +7,7 @@ use lustre_packaging::archive::{check_links, unpack};
 use tar::{Builder, EntryType, Header};
 
 use super::{gzip, tar_sums};
-use crate::{Case, Format, Judged, message};
+use crate::{Case, Format, ParseOutcome, message};
 
 pub(super) struct Archive;
 
@@ -199,23 +199,23 @@ impl Format for Archive {
         input
     }
 
-    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], folder: &Path) -> Result<ParseOutcome, String> {
         let file = folder.join("input");
         fs::write(&file, input).map_err(|error| error.to_string())?;
-        let mut judged = Judged::Accepted;
+        let mut judged = ParseOutcome::Accepted;
         for (name, strip) in [("strip", 1), ("whole", 0)] {
             let into = folder.join(name);
             judged = match unpack(&file, &into, strip) {
                 Ok(_) => {
                     check_links(&into)
                         .map_err(|error| format!("a link that leads out was unpacked: {error}"))?;
-                    Judged::Accepted
+                    ParseOutcome::Accepted
                 }
                 Err(error) => {
                     if into.exists() {
                         return Err(format!("a refused archive leaves {name}"));
                     }
-                    Judged::Refused(message(&error))
+                    ParseOutcome::Refused(message(&error))
                 }
             };
         }

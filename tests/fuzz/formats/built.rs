@@ -6,9 +6,9 @@ use std::path::Path;
 use lustre_packaging::built::{self, INDEX};
 
 use super::archive::stayed_inside;
-use crate::{Case, Format, Judged, message};
+use crate::{Case, Format, ParseOutcome, message};
 
-pub(super) struct Built;
+pub(super) struct BuildOutput;
 
 /// The one file of the folder that an index comes into.
 const FILE: (&str, &str) = ("kernel/RPMS/a.rpm", "a package");
@@ -43,7 +43,7 @@ fn good() -> String {
     GOOD.replace('@', &digest.to_string())
 }
 
-impl Format for Built {
+impl Format for BuildOutput {
     fn name(&self) -> &'static str {
         "built"
     }
@@ -94,7 +94,7 @@ impl Format for Built {
         ]
     }
 
-    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], folder: &Path) -> Result<ParseOutcome, String> {
         let at = folder.join("input");
         let file = at.join(FILE.0);
         let put = || {
@@ -103,7 +103,7 @@ impl Format for Built {
             fs::write(at.join(INDEX), input)
         };
         put().map_err(|error| error.to_string())?;
-        let taken = built::Built::open(&at).and_then(|built| {
+        let taken = built::BuildOutput::open(&at).and_then(|built| {
             built.check()?;
             for stage in built.index().stages.keys() {
                 built.take(stage, &folder.join("taken"))?;
@@ -112,8 +112,8 @@ impl Format for Built {
         });
         stayed_inside(folder, &["input", "taken"])?;
         Ok(match taken {
-            Ok(()) => Judged::Accepted,
-            Err(error) => Judged::Refused(message(&error)),
+            Ok(()) => ParseOutcome::Accepted,
+            Err(error) => ParseOutcome::Refused(message(&error)),
         })
     }
 }

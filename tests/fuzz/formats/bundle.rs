@@ -11,7 +11,7 @@ use lustre_packaging::store::{Digest, Store};
 
 use super::archive::{archive, stayed_inside};
 use super::tar_sums;
-use crate::{Case, Format, Judged, message};
+use crate::{Case, Format, ParseOutcome, message};
 
 pub(super) struct Bundle;
 
@@ -133,10 +133,10 @@ impl Format for Bundle {
         input
     }
 
-    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], folder: &Path) -> Result<ParseOutcome, String> {
         let file = folder.join("input");
         fs::write(&file, input).map_err(|error| error.to_string())?;
-        let refused = |error: bundle::Error| Ok(Judged::Refused(message(&error)));
+        let refused = |error: bundle::Error| Ok(ParseOutcome::Refused(message(&error)));
         let bundle = match bundle::Bundle::open(&file) {
             Ok(bundle) => bundle,
             Err(error) => return refused(error),
@@ -154,7 +154,7 @@ impl Format for Bundle {
                 if again != input {
                     return Err("is written as other bytes".to_owned());
                 }
-                Judged::Accepted
+                ParseOutcome::Accepted
             }
         };
         stayed_inside(folder, &["input", "store", "site", "again"])?;

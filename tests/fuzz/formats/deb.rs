@@ -8,7 +8,7 @@ use tar::EntryType as T;
 
 use super::archive::archive;
 use super::{gzip, tar_sums};
-use crate::{Case, Format, Judged, message};
+use crate::{Case, Format, ParseOutcome, message};
 
 pub(super) struct Deb;
 
@@ -183,10 +183,10 @@ impl Format for Deb {
         input
     }
 
-    fn check(&self, input: &[u8], _: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], _: &Path) -> Result<ParseOutcome, String> {
         let deb = match deb::Deb::read(input) {
             Ok(deb) => deb,
-            Err(error) => return Ok(Judged::Refused(message(&error))),
+            Err(error) => return Ok(ParseOutcome::Refused(message(&error))),
         };
         for path in deb.tree.keys() {
             if !path.starts_with('/') || path.split('/').any(|part| part == "..") {
@@ -195,9 +195,9 @@ impl Format for Deb {
         }
         for field in ["Depends", "Pre-Depends", "Provides"] {
             if let Err(error) = depends::parse(deb.field(field)) {
-                return Ok(Judged::Refused(message(&error)));
+                return Ok(ParseOutcome::Refused(message(&error)));
             }
         }
-        Ok(Judged::of(deb.required("Package").map(|_| ())))
+        Ok(ParseOutcome::of(deb.required("Package").map(|_| ())))
     }
 }

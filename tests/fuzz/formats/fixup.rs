@@ -5,7 +5,7 @@ use std::path::Path;
 use lustre_packaging::overlay::fixup::Fixup;
 use lustre_packaging::overlay::patch::Patch;
 
-use crate::{Case, Format, Judged, message};
+use crate::{Case, Format, ParseOutcome, message};
 
 pub(super) struct Fixed;
 
@@ -75,10 +75,10 @@ impl Format for Fixed {
         ]
     }
 
-    fn check(&self, input: &[u8], _: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], _: &Path) -> Result<ParseOutcome, String> {
         let fixed = match fixup().apply(input) {
             Ok(fixed) => fixed,
-            Err(error) => return Ok(Judged::Refused(message(&error))),
+            Err(error) => return Ok(ParseOutcome::Refused(message(&error))),
         };
         let read = |bytes: &[u8]| Patch::parse(bytes, "the patch");
         let before = read(input).map_err(|error| format!("it was read: {}", message(&error)))?;
@@ -93,7 +93,7 @@ impl Format for Fixed {
         }
         match fixup().apply(&fixed) {
             Ok(_) => Err("the lines can be dropped twice".to_owned()),
-            Err(_) => Ok(Judged::Accepted),
+            Err(_) => Ok(ParseOutcome::Accepted),
         }
     }
 }

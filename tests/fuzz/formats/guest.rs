@@ -5,7 +5,7 @@ use std::path::Path;
 use lustre_packaging::boot::{KernelLog, Report};
 
 use super::specs;
-use crate::{Case, Format, Judged, message};
+use crate::{Case, Format, ParseOutcome, message};
 
 pub(super) struct Guest;
 
@@ -60,14 +60,14 @@ impl Format for Guest {
         ]
     }
 
-    fn check(&self, input: &[u8], _: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], _: &Path) -> Result<ParseOutcome, String> {
         let text = super::text(input);
         let report = Report::parse(&text);
         report.running();
         match KernelLog::load(&specs().join("boot/kernel-log.toml")) {
             Ok(log) => drop(log.look(text.lines())),
-            Err(error) => return Ok(Judged::Refused(message(&error))),
+            Err(error) => return Ok(ParseOutcome::Refused(message(&error))),
         }
-        Ok(Judged::Accepted)
+        Ok(ParseOutcome::Accepted)
     }
 }

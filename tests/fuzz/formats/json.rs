@@ -6,7 +6,7 @@ use std::path::Path;
 use lustre_repository::release::{Release, Rule};
 use lustre_repository::{assets, history, manifest, proof};
 
-use crate::{Case, Format, Judged, message};
+use crate::{Case, Format, ParseOutcome, message};
 
 const WORDS: &[&str] = &[
     "{",
@@ -70,17 +70,17 @@ impl Format for Proof {
         WORDS
     }
 
-    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], folder: &Path) -> Result<ParseOutcome, String> {
         let path = folder.join("proof.json");
         fs::write(&path, input).map_err(|error| error.to_string())?;
         let read = match proof::Proof::read(&path) {
             Ok(read) => read,
-            Err(error) => return Ok(Judged::Refused(message(&error))),
+            Err(error) => return Ok(ParseOutcome::Refused(message(&error))),
         };
         read.summary();
         fs::write(&path, read.to_json()).map_err(|error| error.to_string())?;
         match proof::Proof::read(&path) {
-            Ok(again) if again == read => Ok(Judged::Accepted),
+            Ok(again) if again == read => Ok(ParseOutcome::Accepted),
             Ok(_) => Err("is written as another proof".to_owned()),
             Err(error) => Err(format!(
                 "what is written cannot be read: {}",
@@ -128,17 +128,17 @@ impl Format for Manifest {
         WORDS
     }
 
-    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], folder: &Path) -> Result<ParseOutcome, String> {
         let path = folder.join("manifest.json");
         fs::write(&path, input).map_err(|error| error.to_string())?;
         let read = match manifest::Manifest::read(&path) {
             Ok(read) => read,
-            Err(error) => return Ok(Judged::Refused(message(&error))),
+            Err(error) => return Ok(ParseOutcome::Refused(message(&error))),
         };
         let text = read.to_json();
         fs::write(&path, &text).map_err(|error| error.to_string())?;
         match manifest::Manifest::read(&path) {
-            Ok(again) if again.to_json() == text => Ok(Judged::Accepted),
+            Ok(again) if again.to_json() == text => Ok(ParseOutcome::Accepted),
             Ok(_) => Err("is written as another manifest".to_owned()),
             Err(error) => Err(format!(
                 "what is written cannot be read: {}",
@@ -172,7 +172,7 @@ impl Releases {
             format: history::FORMAT,
             target: "t".to_owned(),
             sets: vec![set(9, "b-2-1.noarch"), set(8, "b-1-1.noarch")],
-            dropped: vec![history::Dropped {
+            dropped: vec![history::DroppedSet {
                 time: 7,
                 why: "why".to_owned(),
                 ..Default::default()
@@ -213,13 +213,13 @@ impl Format for Releases {
         WORDS
     }
 
-    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], folder: &Path) -> Result<ParseOutcome, String> {
         let path = folder.join(history::FILE);
         fs::write(&path, input).map_err(|error| error.to_string())?;
         let read = match history::History::read(folder) {
             Ok(Some(read)) => read,
             Ok(None) => return Err("a file that is there is not seen".to_owned()),
-            Err(error) => return Ok(Judged::Refused(message(&error))),
+            Err(error) => return Ok(ParseOutcome::Refused(message(&error))),
         };
         for path in read.sets.iter().flat_map(|set| set.paths()) {
             let parts = Path::new(path).components();
@@ -232,7 +232,7 @@ impl Format for Releases {
         }
         fs::write(&path, read.to_json()).map_err(|error| error.to_string())?;
         match history::History::read(folder) {
-            Ok(Some(again)) if again == read => Ok(Judged::Accepted),
+            Ok(Some(again)) if again == read => Ok(ParseOutcome::Accepted),
             Ok(_) => Err("is written as another list".to_owned()),
             Err(error) => Err(format!(
                 "what is written cannot be read: {}",
@@ -248,7 +248,7 @@ impl Assets {
     /// A package of this release, and one of an earlier one.
     fn made() -> String {
         let url = "https://example.org/releases/download";
-        let placed = |path: &str| assets::Placed {
+        let placed = |path: &str| assets::PackageFile {
             path: path.to_owned(),
             sha256: "aa".repeat(32),
             size: 3,
@@ -298,13 +298,13 @@ impl Format for Assets {
         WORDS
     }
 
-    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], folder: &Path) -> Result<ParseOutcome, String> {
         let path = folder.join(assets::FILE);
         fs::write(&path, input).map_err(|error| error.to_string())?;
         let read = match assets::Assets::read(folder) {
             Ok(Some(read)) => read,
             Ok(None) => return Err("a file that is there is not seen".to_owned()),
-            Err(error) => return Ok(Judged::Refused(message(&error))),
+            Err(error) => return Ok(ParseOutcome::Refused(message(&error))),
         };
         for package in &read.packages {
             let below = read.url_of(package);
@@ -317,7 +317,7 @@ impl Format for Assets {
         }
         fs::write(&path, read.to_json()).map_err(|error| error.to_string())?;
         match assets::Assets::read(folder) {
-            Ok(Some(again)) if again == read => Ok(Judged::Accepted),
+            Ok(Some(again)) if again == read => Ok(ParseOutcome::Accepted),
             Ok(_) => Err("is written as another list".to_owned()),
             Err(error) => Err(format!(
                 "what is written cannot be read: {}",

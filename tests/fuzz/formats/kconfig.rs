@@ -5,7 +5,7 @@ use std::path::Path;
 
 use lustre_packaging::overlay::config::{Config, Fragment, merge};
 
-use crate::{Case, Format, Judged, message};
+use crate::{Case, Format, ParseOutcome, message};
 
 pub(super) struct Kconfig;
 
@@ -71,11 +71,11 @@ impl Format for Kconfig {
         ]
     }
 
-    fn check(&self, input: &[u8], _: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], _: &Path) -> Result<ParseOutcome, String> {
         let text = super::text(input);
         let read = match Config::parse(&text, "fragment") {
             Ok(read) => read,
-            Err(error) => return Ok(Judged::Refused(message(&error))),
+            Err(error) => return Ok(ParseOutcome::Refused(message(&error))),
         };
         // What is written of each option is read as the same.
         let written: String = read
@@ -139,7 +139,7 @@ impl Format for Kconfig {
         {
             return Err("merging twice gives other values than merging once".to_owned());
         }
-        Ok(Judged::Accepted)
+        Ok(ParseOutcome::Accepted)
     }
 }
 

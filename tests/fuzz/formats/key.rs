@@ -6,7 +6,7 @@ use lustre_packaging::sign::{self, PublicKey, Secret, Signer};
 use lustre_repository::key;
 
 use super::spec_file;
-use crate::{Case, Format, Judged, message};
+use crate::{Case, Format, ParseOutcome, message};
 
 pub(super) struct Key;
 
@@ -85,7 +85,7 @@ impl Format for Key {
         ]
     }
 
-    fn check(&self, input: &[u8], _: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], _: &Path) -> Result<ParseOutcome, String> {
         let text = super::text(input);
         let mut refused = Vec::new();
         let mut accepted = false;
@@ -131,9 +131,9 @@ impl Format for Key {
             crate::words::check(words, input)?;
         }
         Ok(if accepted {
-            Judged::Accepted
+            ParseOutcome::Accepted
         } else {
-            Judged::Refused(refused.join("\n"))
+            ParseOutcome::Refused(refused.join("\n"))
         })
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use lustre_packaging::source::{Location, Mirror};
 use lustre_packaging::untrusted;
 
-use crate::{Case, Format, Judged, message};
+use crate::{Case, Format, ParseOutcome, message};
 
 pub(super) struct Place;
 
@@ -98,7 +98,7 @@ impl Format for Place {
         ]
     }
 
-    fn check(&self, input: &[u8], _: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], _: &Path) -> Result<ParseOutcome, String> {
         let text = super::text(input);
         let (base, href) = text.split_once('\n').unwrap_or((&text, ""));
         let mut refused = Vec::new();
@@ -140,9 +140,9 @@ impl Format for Place {
         }
         let joined = taken.iter().any(|location| location.join(href).is_ok());
         Ok(if joined {
-            Judged::Accepted
+            ParseOutcome::Accepted
         } else {
-            Judged::Refused(refused.join("\n"))
+            ParseOutcome::Refused(refused.join("\n"))
         })
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use lustre_packaging::lock;
 use lustre_packaging::store::Digest;
 
-use crate::{Case, Format, Judged, message};
+use crate::{Case, Format, ParseOutcome, message};
 
 pub(super) struct Lock;
 
@@ -78,20 +78,20 @@ impl Format for Lock {
         ]
     }
 
-    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], folder: &Path) -> Result<ParseOutcome, String> {
         let path = folder.join("t.toml");
         fs::write(&path, input).map_err(|error| error.to_string())?;
         let lock = match lock::Lock::read(&path) {
             Ok(Some(lock)) => lock,
             Ok(None) => return Err("the file is not seen".to_owned()),
-            Err(error) => return Ok(Judged::Refused(message(&error))),
+            Err(error) => return Ok(ParseOutcome::Refused(message(&error))),
         };
         let text = lock
             .to_toml()
             .map_err(|error| format!("cannot be written: {error}"))?;
         fs::write(&path, &text).map_err(|error| error.to_string())?;
         match lock::Lock::read(&path) {
-            Ok(Some(again)) if again == lock => Ok(Judged::Accepted),
+            Ok(Some(again)) if again == lock => Ok(ParseOutcome::Accepted),
             Ok(_) => Err("is written as another lock".to_owned()),
             Err(error) => Err(format!(
                 "what is written cannot be read: {}",

@@ -29,10 +29,10 @@ use std::path::{Path, PathBuf};
 use crate::Format;
 
 /// A format, as it is handed around.
-pub type Boxed = dyn Format + Sync;
+pub type AnyFormat = dyn Format + Sync;
 
 /// All formats, in the order in which they are fed.
-pub fn all() -> Vec<Box<Boxed>> {
+pub fn all() -> Vec<Box<AnyFormat>> {
     vec![
         Box::new(rpm::Rpm::new()),
         Box::new(repodata::Repomd),
@@ -44,7 +44,7 @@ pub fn all() -> Vec<Box<Boxed>> {
         Box::new(deb::Deb),
         Box::new(archive::Archive),
         Box::new(bundle::Bundle),
-        Box::new(built::Built),
+        Box::new(built::BuildOutput),
         Box::new(target::Target),
         Box::new(target::Specs),
         Box::new(lock::Lock),

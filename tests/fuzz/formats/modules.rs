@@ -6,7 +6,7 @@ use std::path::Path;
 use lustre_packaging::resolve::module_streams;
 
 use super::{gzip, gzip_bomb};
-use crate::{Case, Format, Judged, message};
+use crate::{Case, Format, ParseOutcome, message};
 
 pub(super) struct Modules;
 
@@ -92,7 +92,7 @@ impl Format for Modules {
         ]
     }
 
-    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], folder: &Path) -> Result<ParseOutcome, String> {
         let file = folder.join("modules.yaml");
         let read = |bytes: &[u8]| {
             fs::write(&file, bytes).map_err(|error| error.to_string())?;
@@ -100,10 +100,10 @@ impl Format for Modules {
         };
         let text = match read(input)? {
             Ok(text) => text,
-            Err(error) => return Ok(Judged::Refused(message(&error))),
+            Err(error) => return Ok(ParseOutcome::Refused(message(&error))),
         };
         if text.is_empty() {
-            return Ok(Judged::Accepted);
+            return Ok(ParseOutcome::Accepted);
         }
         if !text.starts_with(b"---") || !text.ends_with(b"\n") {
             return Err("what is taken has not the beginning or the end of documents".to_owned());
@@ -118,6 +118,6 @@ impl Format for Modules {
                 }
             }
         }
-        Ok(Judged::Accepted)
+        Ok(ParseOutcome::Accepted)
     }
 }

@@ -9,7 +9,7 @@ use lustre_packaging::overlay::patch as reader;
 use lustre_packaging::overlay::patch::apply::{ApplyOptions, survey, survey_on};
 use lustre_packaging::overlay::series::{NamedPatch, Series};
 
-use crate::{Case, Format, Judged, message};
+use crate::{Case, Format, ParseOutcome, message};
 
 pub(super) struct Patch;
 
@@ -253,7 +253,7 @@ impl Format for Patch {
         ]
     }
 
-    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], folder: &Path) -> Result<ParseOutcome, String> {
         let io = |error: std::io::Error| error.to_string();
         let (ours, theirs) = (folder.join("ours"), folder.join("theirs"));
         for tree in [&ours, &theirs] {
@@ -268,7 +268,7 @@ impl Format for Patch {
         let _ = Series::parse(&super::text(input), "the series").map_err(|error| message(&error));
         let read = match reader::Patch::parse(input, "the patch") {
             Ok(read) => read,
-            Err(error) => return Ok(Judged::Refused(message(&error))),
+            Err(error) => return Ok(ParseOutcome::Refused(message(&error))),
         };
         for file in read.touched() {
             if !file
@@ -285,7 +285,7 @@ impl Format for Patch {
         let options = ApplyOptions::default();
         let tried = match survey(&ours, &patches, options) {
             Ok(tried) => tried,
-            Err(error) => return Ok(Judged::Refused(message(&error))),
+            Err(error) => return Ok(ParseOutcome::Refused(message(&error))),
         };
         for (name, content) in TREE {
             if fs::read_to_string(ours.join(name)).ok().as_deref() != Some(content) {
@@ -297,7 +297,7 @@ impl Format for Patch {
             .flat_map(|result| result.failures.iter().map(ToString::to_string))
             .collect();
         if !failures.is_empty() {
-            return Ok(Judged::Refused(failures.join(
+            return Ok(ParseOutcome::Refused(failures.join(
                 "
 ",
             )));
@@ -342,7 +342,7 @@ impl Format for Patch {
             ));
         }
         super::archive::stayed_inside(folder, &["ours", "theirs", "input.patch"])?;
-        Ok(Judged::Accepted)
+        Ok(ParseOutcome::Accepted)
     }
 }
 

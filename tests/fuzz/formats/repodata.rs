@@ -9,7 +9,7 @@ use lustre_repository::repodata;
 use sha2::{Digest, Sha256};
 
 use super::{gzip, gzip_bomb};
-use crate::{Case, Format, Judged, message};
+use crate::{Case, Format, ParseOutcome, message};
 
 const REPOMD: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <repomd xmlns="http://linux.duke.edu/metadata/repo" xmlns:rpm="http://linux.duke.edu/metadata/rpm">
@@ -234,10 +234,10 @@ fn index_of_compressed() -> String {
         .join("\n")
 }
 
-fn read(folder: &Path) -> Result<Judged, String> {
+fn read(folder: &Path) -> Result<ParseOutcome, String> {
     let metadata = match repodata::read(folder) {
         Ok(metadata) => metadata,
-        Err(error) => return Ok(Judged::Refused(message(&error))),
+        Err(error) => return Ok(ParseOutcome::Refused(message(&error))),
     };
     for package in &metadata.packages {
         for entry in &package.requires {
@@ -250,7 +250,7 @@ fn read(folder: &Path) -> Result<Judged, String> {
     for missing in universe.missing() {
         missing.to_string();
     }
-    Ok(Judged::Accepted)
+    Ok(ParseOutcome::Accepted)
 }
 
 pub(super) struct Repomd;
@@ -294,7 +294,7 @@ impl Format for Repomd {
         WORDS
     }
 
-    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], folder: &Path) -> Result<ParseOutcome, String> {
         // The other reader, which finds sources and the files for dnf.
         let found = untrusted::repomd(input);
         repository(
@@ -304,7 +304,9 @@ impl Format for Repomd {
             FILELISTS.as_bytes(),
         )?;
         match (read(folder)?, found) {
-            (Judged::Refused(one), Err(other)) => Ok(Judged::Refused(format!("{one}\n{other}"))),
+            (ParseOutcome::Refused(one), Err(other)) => {
+                Ok(ParseOutcome::Refused(format!("{one}\n{other}")))
+            }
             (judged, _) => Ok(judged),
         }
     }
@@ -375,7 +377,7 @@ impl Format for Primary {
         WORDS
     }
 
-    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], folder: &Path) -> Result<ParseOutcome, String> {
         let found = untrusted::source_packages(input, "kernel");
         let index = if input.starts_with(b"<") {
             REPOMD.to_owned()
@@ -384,7 +386,9 @@ impl Format for Primary {
         };
         repository(folder, &index, input, FILELISTS.as_bytes())?;
         match (read(folder)?, found) {
-            (Judged::Refused(one), Err(other)) => Ok(Judged::Refused(format!("{one}\n{other}"))),
+            (ParseOutcome::Refused(one), Err(other)) => {
+                Ok(ParseOutcome::Refused(format!("{one}\n{other}")))
+            }
             (judged, _) => Ok(judged),
         }
     }
@@ -431,7 +435,7 @@ impl Format for Filelists {
         WORDS
     }
 
-    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], folder: &Path) -> Result<ParseOutcome, String> {
         let index = if input.starts_with(b"<") {
             REPOMD.to_owned()
         } else {

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use lustre_repository::closure::rich;
 
-use crate::{Case, Format, Judged, message};
+use crate::{Case, Format, ParseOutcome, message};
 
 pub(super) struct Rich;
 
@@ -85,11 +85,11 @@ impl Format for Rich {
         ]
     }
 
-    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], folder: &Path) -> Result<ParseOutcome, String> {
         let text = super::text(input);
         let parsed = match rich::parse(&text) {
             Ok(parsed) => parsed,
-            Err(error) => return Ok(Judged::Refused(message(&error))),
+            Err(error) => return Ok(ParseOutcome::Refused(message(&error))),
         };
         let shown = parsed.to_string();
         let again = rich::parse(&shown)
@@ -110,7 +110,7 @@ impl Format for Rich {
         {
             agrees(&shown, folder)?;
         }
-        Ok(Judged::Accepted)
+        Ok(ParseOutcome::Accepted)
     }
 }
 

@@ -11,7 +11,7 @@ use rpm::{CompressionType, CompressionWithLevel, Dependency, FileOptions};
 use sha2::{Digest, Sha256};
 
 use super::spec_file;
-use crate::{Case, Format, Judged, message};
+use crate::{Case, Format, ParseOutcome, message};
 
 /// When everything here is made.
 const TIME: u32 = 1_767_225_600;
@@ -201,7 +201,7 @@ impl Format for Rpm {
         input
     }
 
-    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], folder: &Path) -> Result<ParseOutcome, String> {
         let root = folder.join("repository");
         let path = root.join("Packages/x.rpm");
         fs::create_dir_all(root.join("Packages"))
@@ -209,16 +209,16 @@ impl Format for Rpm {
             .map_err(|e| e.to_string())?;
         let mut refused = String::new();
         let mut accepted = false;
-        let mut told = |judged: Judged| match judged {
-            Judged::Accepted => accepted = true,
+        let mut told = |judged: ParseOutcome| match judged {
+            ParseOutcome::Accepted => accepted = true,
             // Writing to a string does not fail.
-            Judged::Refused(message) => drop(writeln!(refused, "{message}")),
+            ParseOutcome::Refused(message) => drop(writeln!(refused, "{message}")),
         };
         if let Some(key) = &self.key {
             let verified = sign::verify_package(&path, key);
-            told(Judged::of(verified));
+            told(ParseOutcome::of(verified));
         }
-        told(Judged::of(sign::sign_package(
+        told(ParseOutcome::of(sign::sign_package(
             &path,
             &folder.join("signed.rpm"),
             &Nothing,
@@ -230,7 +230,7 @@ impl Format for Rpm {
             Ok(_) => super::archive::stayed_inside(folder, &["repository", "srpm", "signed.rpm"])?,
             Err(_) => super::archive::stayed_inside(folder, &["repository", "signed.rpm"])?,
         }
-        told(Judged::of(unpacked));
+        told(ParseOutcome::of(unpacked));
         let options = repodata::Options {
             revision: 1,
             workers: 1,
@@ -247,14 +247,14 @@ impl Format for Rpm {
                         read.packages.len()
                     ));
                 }
-                told(Judged::Accepted);
+                told(ParseOutcome::Accepted);
             }
-            Err(error) => told(Judged::Refused(message(&error))),
+            Err(error) => told(ParseOutcome::Refused(message(&error))),
         }
         Ok(if accepted {
-            Judged::Accepted
+            ParseOutcome::Accepted
         } else {
-            Judged::Refused(refused)
+            ParseOutcome::Refused(refused)
         })
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Component, Path};
 
 use lustre_packaging::overlay::series::{self, Series};
 
-use crate::{Case, Format, Judged, message};
+use crate::{Case, Format, ParseOutcome, message};
 
 pub(super) struct List;
 
@@ -72,7 +72,7 @@ impl Format for List {
         ]
     }
 
-    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], folder: &Path) -> Result<ParseOutcome, String> {
         let io = |error: std::io::Error| error.to_string();
         let patches = folder.join("patches");
         fs::create_dir_all(patches.join("lower"))
@@ -86,7 +86,7 @@ impl Format for List {
         fs::write(&file, input).map_err(io)?;
         let read = match Series::read(&file) {
             Ok(read) => read,
-            Err(error) => return Ok(Judged::Refused(message(&error))),
+            Err(error) => return Ok(ParseOutcome::Refused(message(&error))),
         };
         let mut written = String::new();
         for entry in &read.entries {
@@ -117,7 +117,7 @@ impl Format for List {
         }
         let loaded = match read.load(&patches) {
             Ok(loaded) => loaded,
-            Err(error) => return Ok(Judged::Refused(message(&error))),
+            Err(error) => return Ok(ParseOutcome::Refused(message(&error))),
         };
         if loaded
             .iter()
@@ -135,6 +135,6 @@ impl Format for List {
         {
             return Err("the last patch is not the end of the collated file".to_owned());
         }
-        Ok(Judged::Accepted)
+        Ok(ParseOutcome::Accepted)
     }
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use lustre_repository::sums;
 
-use crate::{Case, Format, Judged, message};
+use crate::{Case, Format, ParseOutcome, message};
 
 pub(super) struct Sums;
 
@@ -71,7 +71,7 @@ impl Format for Sums {
         ]
     }
 
-    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], folder: &Path) -> Result<ParseOutcome, String> {
         let io = |error: std::io::Error| error.to_string();
         let tree = folder.join("tree");
         for (name, content) in TREE {
@@ -83,13 +83,13 @@ impl Format for Sums {
         fs::write(tree.join(sums::FILE), input).map_err(io)?;
         let differences = match sums::verify(&tree, &|_, _| None) {
             Ok(differences) => differences,
-            Err(error) => return Ok(Judged::Refused(message(&error))),
+            Err(error) => return Ok(ParseOutcome::Refused(message(&error))),
         };
         let text = super::text(input);
         changed(&text)?;
         if !differences.is_empty() {
             let said: Vec<String> = differences.iter().map(ToString::to_string).collect();
-            return Ok(Judged::Refused(said.join("\n")));
+            return Ok(ParseOutcome::Refused(said.join("\n")));
         }
         let out = Command::new("sha256sum")
             .args(["--check", "--strict", "--quiet", sums::FILE])
@@ -105,7 +105,7 @@ impl Format for Sums {
                 super::text(&out.stderr)
             ));
         }
-        Ok(Judged::Accepted)
+        Ok(ParseOutcome::Accepted)
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use lustre_packaging::untrusted;
 
-use crate::{Case, Format, Judged};
+use crate::{Case, Format, ParseOutcome};
 
 pub(super) struct Tag;
 
@@ -46,7 +46,7 @@ impl Format for Tag {
         ]
     }
 
-    fn check(&self, input: &[u8], _: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], _: &Path) -> Result<ParseOutcome, String> {
         match untrusted::signed_tag(input) {
             Some((signed, signature)) => {
                 if !input.starts_with(signed) {
@@ -55,9 +55,9 @@ impl Format for Tag {
                 if !signature.starts_with(b"-----BEGIN PGP SIGNATURE-----") {
                     return Err("the signature begins in another way".to_owned());
                 }
-                Ok(Judged::Accepted)
+                Ok(ParseOutcome::Accepted)
             }
-            None => Ok(Judged::Refused("no signature".to_owned())),
+            None => Ok(ParseOutcome::Refused("no signature".to_owned())),
         }
     }
 }

@@ -7,7 +7,7 @@ use lustre_packaging::overlay::Manifest;
 use lustre_packaging::target;
 
 use super::{spec_file, specs};
-use crate::{Case, Format, Judged, message};
+use crate::{Case, Format, ParseOutcome, message};
 
 const WORDS: &[&str] = &[
     "inherits = \"rehearsal\"\n",
@@ -101,20 +101,20 @@ impl Format for Target {
         WORDS
     }
 
-    fn check(&self, input: &[u8], folder: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], folder: &Path) -> Result<ParseOutcome, String> {
         let path = folder.join("site.toml");
         fs::write(&path, input).map_err(|error| error.to_string())?;
         let path = path.display().to_string();
         let once = match target::Target::load(&specs(), &path) {
             Ok(target) => target,
-            Err(error) => return Ok(Judged::Refused(message(&error))),
+            Err(error) => return Ok(ParseOutcome::Refused(message(&error))),
         };
         let again = target::Target::load(&specs(), &path)
             .map_err(|error| format!("the second reading fails: {}", message(&error)))?;
         if format!("{once:?}") != format!("{again:?}") {
             return Err("two readings differ".to_owned());
         }
-        Ok(Judged::Accepted)
+        Ok(ParseOutcome::Accepted)
     }
 }
 
@@ -140,11 +140,11 @@ impl Format for Specs {
         WORDS
     }
 
-    fn check(&self, input: &[u8], _: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], _: &Path) -> Result<ParseOutcome, String> {
         let text = super::text(input);
         Ok(match Manifest::parse(&text, "overlay.toml") {
-            Ok(_) => Judged::Accepted,
-            Err(error) => Judged::Refused(message(&error)),
+            Ok(_) => ParseOutcome::Accepted,
+            Err(error) => ParseOutcome::Refused(message(&error)),
         })
     }
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use lustre_packaging::overlay::{Manifest, edit};
 use lustre_packaging::untrusted;
 
-use crate::{Case, Format, Judged, message};
+use crate::{Case, Format, ParseOutcome, message};
 
 const OVERLAY: &str = include_str!("../../../packaging/src/overlay/testdata/overlay/overlay.toml");
 const SPEC: &str = include_str!("../../../packaging/src/overlay/testdata/edit/kernel.spec");
@@ -129,7 +129,7 @@ impl Format for Tree {
         ]
     }
 
-    fn check(&self, input: &[u8], _: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], _: &Path) -> Result<ParseOutcome, String> {
         let text = super::text(input);
         untrusted::tree_texts(&text)?;
         let overlay = Manifest::parse(OVERLAY, "overlay.toml")
@@ -139,7 +139,7 @@ impl Format for Tree {
             // Most of these texts are no spec of a kernel; the message is what counts.
             Err(error) => {
                 crate::words::check(&message(&error), input)?;
-                return Ok(Judged::Accepted);
+                return Ok(ParseOutcome::Accepted);
             }
         };
         if edited.len() <= text.len() {
@@ -147,7 +147,7 @@ impl Format for Tree {
         }
         match edit::apply(&edited, "kernel.spec", &overlay.edit) {
             Ok(_) => Err("the edits are made twice".to_owned()),
-            Err(_) => Ok(Judged::Accepted),
+            Err(_) => Ok(ParseOutcome::Accepted),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use lustre_distro::{depends, version};
 use lustre_repository::repodata::Evr;
 
-use crate::{Case, Format, Judged, message};
+use crate::{Case, Format, ParseOutcome, message};
 
 pub(super) struct Version;
 
@@ -81,7 +81,7 @@ impl Format for Version {
         ]
     }
 
-    fn check(&self, input: &[u8], _: &Path) -> Result<Judged, String> {
+    fn check(&self, input: &[u8], _: &Path) -> Result<ParseOutcome, String> {
         let text = super::text(input);
         let mut refused = String::new();
         let (mut read, mut pairs) = (Vec::new(), Vec::new());
@@ -107,9 +107,9 @@ impl Format for Version {
         as_rpm(&pairs)?;
         let relations = text.contains(',') && depends::parse(&text).is_ok();
         if pairs.is_empty() && !relations && !refused.is_empty() {
-            Ok(Judged::Refused(refused))
+            Ok(ParseOutcome::Refused(refused))
         } else {
-            Ok(Judged::Accepted)
+            Ok(ParseOutcome::Accepted)
         }
     }
 }

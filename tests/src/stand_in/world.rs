@@ -31,7 +31,7 @@ pub struct World {
 
 /// What a target is derived from.
 #[derive(Debug, Clone, Copy)]
-pub struct Wanted {
+pub struct WorldOptions {
     /// The project's target.
     pub target: &'static str,
     pub release: Release,
@@ -44,7 +44,7 @@ pub struct Wanted {
 
 impl World {
     /// Makes it and starts to serve.
-    pub fn new(wanted: &Wanted) -> Result<Self> {
+    pub fn new(wanted: &WorldOptions) -> Result<Self> {
         let base = Base::open()?;
         // Beside the base, so that packages are links.
         let folder = tempfile::Builder::new()
@@ -117,7 +117,7 @@ impl World {
     }
 
     /// The target: the project's own, with the stand-in's keys, the commit of its Lustre, and the little that its small kernel takes.
-    fn derived(&self, wanted: &Wanted, commit: &str) -> String {
+    fn derived(&self, wanted: &WorldOptions, commit: &str) -> String {
         let key = self.base.key.public_key().fingerprint();
         let mut text = format!(
             "inherits = \"{}\"\ndescription = \"{} on a stand-in for its distribution\"\n\

@@ -93,7 +93,7 @@ pub fn checks(
         };
         let verdict = if step_made.findings.is_empty() {
             let kernel = kernel(&step, &journey, name).map_err(anyhow::Error::msg)?;
-            let on = Booted {
+            let on = GuestSetup {
                 input,
                 host,
                 choice,
@@ -147,7 +147,7 @@ fn kernel(
 }
 
 /// What the machines have alike.
-struct Booted<'a> {
+struct GuestSetup<'a> {
     input: &'a BootInput<'a>,
     host: &'a Host<'a>,
     choice: &'a Choice,
@@ -156,7 +156,7 @@ struct Booted<'a> {
     checked: &'a str,
 }
 
-impl Booted<'_> {
+impl GuestSetup<'_> {
     /// Boots the chroot as it is, with the disk that is kept, and judges `checks`.
     fn machine(
         &self,

@@ -19,8 +19,8 @@ pub struct BuildArgs {
     pub rebuild: Option<String>,
     /// Write all unsigned packages to this folder, to be compared or signed.
     ///
-    /// `compare` holds two of them against each other, `repo --from-build` signs. The result is the line of sha256sum of the folder's index,
-    /// which stands for all of it. An earlier one there is replaced.
+    /// `compare` compares two such folders, and `repo --from-build` signs one. The index's digest is printed as sha256sum does; it stands
+    /// for all files. An earlier build in the folder is replaced.
     #[arg(short, long, value_name = "DIR", conflicts_with_all = ["packages", "rebuild"])]
     pub output: Option<PathBuf>,
     /// The packages: e2fsprogs, kernel, lustre.
@@ -34,7 +34,7 @@ pub struct CompareArgs {
     /// A folder that `cargo xtask build --output` wrote.
     #[arg(value_name = "FIRST")]
     pub first: PathBuf,
-    /// The same of another builder.
+    /// Such a folder of another builder.
     #[arg(value_name = "SECOND")]
     pub second: PathBuf,
     /// The result as JSON: see `GlobalArgs`.

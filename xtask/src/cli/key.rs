@@ -76,8 +76,8 @@ pub enum KeyCommand {
     },
     /// Write the revoked public key to a new file.
     ///
-    /// Whoever imports it takes no signature by this key any more. Make one with a new key and keep it elsewhere: without the secret key,
-    /// nobody can.
+    /// Whoever imports it no longer accepts signatures by this key. Make one together with a new key and keep it elsewhere: without the
+    /// secret key, it cannot be made.
     Revoke {
         /// Which key; not one of gpg-agent: use `gpg --gen-revoke`.
         #[command(flatten)]
@@ -85,7 +85,7 @@ pub enum KeyCommand {
         /// File for the revoked public key; it must not exist.
         #[arg(long, value_name = "FILE")]
         output: PathBuf,
-        /// Say that others may have the secret key, and not only that another one is used.
+        /// State that others may have the secret key, not only that it was replaced.
         #[arg(long)]
         compromised: bool,
     },

@@ -87,14 +87,14 @@ pub struct WatchArgs {
     /// The targets that the line names.
     #[arg(skip)]
     pub targets: Vec<String>,
-    /// Write the new lock where a kernel is new and everything fits it.
+    /// Write the new lock if there is a new kernel and everything fits it.
     ///
-    /// As `lock --update` does: nothing goes down to an older version.
+    /// As with `lock --update`, no version becomes older.
     #[arg(long)]
     pub update: bool,
     /// Write what is new to this file, as the text of a change request.
     ///
-    /// Nothing is written where nothing is new.
+    /// The file is not written if nothing is new.
     #[arg(long, value_name = "FILE")]
     pub markdown: Option<PathBuf>,
     /// Where the targets' repositories are; `dist` where not given.

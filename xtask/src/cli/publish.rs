@@ -16,7 +16,7 @@ pub struct PublishArgs {
     /// Repository to publish; defaults to `dist/<target>`.
     #[arg(long, value_name = "DIR")]
     pub from: Option<PathBuf>,
-    /// Put it beside what is published, at TO/staging: other clients see nothing of it until it is promoted.
+    /// Publish to TO/staging, unseen by clients of TO until it is promoted.
     #[arg(long)]
     pub staging: bool,
 }
@@ -33,20 +33,20 @@ pub struct PlaceArgs {
     /// Only list what would be sent, replaced and removed, with sizes.
     #[arg(long)]
     pub dry_run: bool,
-    /// Replace what is published even though this repository does not follow it.
+    /// Replace what is published even if this release does not follow it.
     ///
-    /// It is another target's, newer, signed by another key or unreadable, or packages contradict it.
+    /// The published one is of another target, newer, signed by another key, or unreadable; or packages contradict it.
     #[arg(long)]
     pub replace_anyway: bool,
-    /// Where clients read TO, to look at it afterwards as they do; `none` not to.
+    /// URL at which clients read TO, checked afterwards; `none` for no check.
     ///
-    /// Defaults to the URL that the repository says of itself, unless that is an example.
+    /// Defaults to the URL in the repository's manifest, unless that is an example.
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
-    /// How far it is looked into there: `index` or `install`.
+    /// What to check there: `index` or `install`.
     ///
-    /// `index`: index, sums and signatures, and dnf reads the metadata. `install`: also all of `verify URL`: every file is fetched, and it is
-    /// installed from what came, with the target's own dnf in a clean chroot.
+    /// `index`: index, sums and signatures, and that dnf reads the metadata. `install`: also all of `verify URL`: every file is fetched,
+    /// and the packages are installed with the target's own dnf in a clean chroot.
     #[arg(
         long,
         value_enum,

@@ -55,7 +55,7 @@ pub struct TargetArgs {
     /// May be given more than once. Defaults to LUSTRE_REPO_STORE_KEY_FILE. With --push, one of the files has the secret key that signs.
     #[arg(long = "store-key", value_name = "FILE", help_heading = "Shared store")]
     pub store_keys: Vec<PathBuf>,
-    /// Put the stages that are built here into the shared store.
+    /// Upload stages that are built here to the shared store.
     #[arg(long, help_heading = "Shared store")]
     pub push: bool,
     /// Compile the kernel, e2fsprogs and Lustre with the host's ccache.

@@ -15,12 +15,13 @@ pub struct VerifyArgs {
     pub target: TargetArgs,
     /// The repository; defaults to `dist/<target>`.
     ///
-    /// Of a URL, all files are fetched as clients see them, without a cache of this machine.
+    /// If it is a URL, all files are fetched as clients see them, and nothing cached on this machine is used.
     #[arg(value_name = "PATH|URL")]
     pub path: Option<PathBuf>,
-    /// Keep what was fetched from the URL in DIR, if it holds.
+    /// Keep the repository fetched from the URL in DIR, if all checks pass.
     ///
-    /// Where `repo` puts the next release, that release keeps its packages. A repository there is replaced by a later release of its own.
+    /// If DIR is the output of `repo`, the next release keeps its packages. A repository in DIR is only replaced by a later release of
+    /// it.
     #[arg(short, long, value_name = "DIR", conflicts_with = "reproducible")]
     pub output: Option<PathBuf>,
     /// Build everything a second time and compare byte by byte.
@@ -33,10 +34,10 @@ pub struct VerifyArgs {
     /// Signatures, digests, metadata and, if the distribution's packages are in the store, dependencies. Checks that do not run are listed.
     #[arg(long = "static", conflicts_with_all = ["boot", "reproducible", "trust_on_first_use"])]
     pub only_static: bool,
-    /// Hold it against what it says of itself, not the target.
+    /// Check it against its own manifest, not against the target.
     ///
-    /// As the release before the next one: the static checks that need nothing but the repository. Its target may have another name, URL, key or other packages by now, and its
-    /// key may be near its end.
+    /// For a previous release: runs the static checks that need nothing but the repository. By now, the target may have another name, URL,
+    /// key or other packages, and the release's key may be near its end.
     #[arg(long, requires = "path", conflicts_with_all = ["boot", "reproducible", "trust_on_first_use"])]
     pub as_published: bool,
     /// Boot it as well.
@@ -60,7 +61,7 @@ pub struct VerifyArgs {
         conflicts_with = "reproducible"
     )]
     pub key_days: u32,
-    /// Install it even if it is not known whose key to expect.
+    /// Install it even if no expected key is known.
     ///
     /// The scriptlets of its packages run in a chroot, with no proof of who made them.
     #[arg(long, conflicts_with_all = ["public_key", "reproducible"])]

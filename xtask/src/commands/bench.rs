@@ -1,16 +1,15 @@
 //! `cargo xtask bench`: the tool beside the bare tools. What measures is `tests/bench`, which cargo builds as it has built this.
 
-use std::os::unix::process::CommandExt;
 use std::path::absolute;
 
 use anyhow::{Context as _, bail};
 use lustre_files::advised;
 use lustre_packaging::{host, process};
 
-use crate::called;
 use crate::cli::BenchArgs;
 use crate::context;
 use crate::exit::{Outcome, Usage};
+use crate::invocation;
 use crate::place;
 use crate::ui;
 
@@ -19,7 +18,7 @@ const BELOW: i32 = 3;
 
 /// Builds the bench and runs it.
 pub fn run(arguments: &BenchArgs) -> anyhow::Result<Outcome> {
-    let Some(checkout) = called::checkout() else {
+    let Some(checkout) = invocation::checkout() else {
         return Err(Usage::new(advised(
             "the bench is in a checkout of the project",
             "run `cargo xtask bench` there",
@@ -32,11 +31,8 @@ pub fn run(arguments: &BenchArgs) -> anyhow::Result<Outcome> {
         arguments.setup,
         &mut |text| ui::say(text),
     )?;
-    let mut command = process::command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = invocation::cargo(&checkout);
     command
-        // A group of its own, so that all of it ends when we are told to.
-        .process_group(0)
-        .current_dir(&checkout)
         .args(["run", "--quiet", "--package", "lustre-repo-tests"])
         .args(["--bin", "bench", "--"])
         .args(&arguments.names)

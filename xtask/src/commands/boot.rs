@@ -10,7 +10,7 @@ use lustre_packaging::store::StageDir;
 use lustre_packaging::target::Boot;
 use lustre_repository::proof::Check;
 
-use super::proofs::{self, Proved};
+use super::proofs::{self, ProofReport};
 use super::{needs, preflight, release};
 use crate::boot::{BootInput, boot_checks};
 use crate::cli::BootArgs;
@@ -126,7 +126,7 @@ pub fn prove(
     graph: &BuildGraph<'_>,
     signing: &Signing,
     done: &BTreeMap<String, StageDir>,
-) -> anyhow::Result<Proved> {
+) -> anyhow::Result<ProofReport> {
     let boot = table(context)?;
     proofs::in_stage(
         context,

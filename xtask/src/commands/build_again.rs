@@ -46,7 +46,7 @@ pub fn run(arguments: &BuildArgs, wanted: &str) -> anyhow::Result<Outcome> {
     if of_lustre && preflight::gate(&context, &graph)?.is_none() {
         return Ok(Outcome::Misfit);
     }
-    let Compared { made, differs } = again(&context, &stages, wanted)?;
+    let RebuildComparison { made, differs } = again(&context, &stages, wanted)?;
     let folder = made.path.display();
     if context.arguments.json {
         let told = serde_json::json!({
@@ -78,19 +78,23 @@ pub fn run(arguments: &BuildArgs, wanted: &str) -> anyhow::Result<Outcome> {
 }
 
 /// A stage that ran again, and what it put out otherwise than before.
-struct Compared {
+struct RebuildComparison {
     made: StageDir,
     differs: Vec<String>,
 }
 
 /// Runs the stage `wanted` of `stages` once more, whatever is in the store of it; that stays where it fails.
-fn again(context: &Context, stages: &[Stage<'_>], wanted: &str) -> anyhow::Result<Compared> {
+fn again(
+    context: &Context,
+    stages: &[Stage<'_>],
+    wanted: &str,
+) -> anyhow::Result<RebuildComparison> {
     let done = session::run(context, stages)?;
     let before = session::stage(&done, wanted)?;
     let ran = session::run_again(context, wanted, stages)?;
     let made = session::stage(&ran, wanted)?.clone();
     let differs = differences(&before.record.outputs, &made.record.outputs);
-    Ok(Compared { made, differs })
+    Ok(RebuildComparison { made, differs })
 }
 
 /// What is in one list and not, or otherwise, in the other.

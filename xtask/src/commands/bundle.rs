@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use lustre_files::{Advised, advised, place, swap};
-use lustre_packaging::bundle::{Contents, INDEX, Provenance, Written, begins_with};
+use lustre_packaging::bundle::{Contents, INDEX, Provenance, WrittenArchive, begins_with};
 
 use super::from_bundle::specs;
 use super::repo::fetched;
@@ -40,7 +40,7 @@ pub fn run(arguments: &BundleArgs) -> anyhow::Result<Outcome> {
             }
         },
     };
-    let Written { size, sha256 } = written;
+    let WrittenArchive { size, sha256 } = written;
     ui::say(&format!(
         "{}: {what}, {} MiB",
         output.display(),
@@ -111,7 +111,7 @@ fn output(arguments: &BundleArgs) -> anyhow::Result<PathBuf> {
 }
 
 /// All that the target is built from.
-fn sources(arguments: &BundleArgs, output: &Path) -> anyhow::Result<(Written, String)> {
+fn sources(arguments: &BundleArgs, output: &Path) -> anyhow::Result<(WrittenArchive, String)> {
     if let Some(replaced) = arguments.target.sources.first() {
         return Err(Usage::new(advised(
             format!("--source {replaced}: a bundle has what the lock pins"),

@@ -8,7 +8,7 @@ use lustre_packaging::store::{Spare, Store};
 use crate::cli::CleanArgs;
 use crate::context;
 use crate::exit::Outcome;
-use crate::leftovers::{self, Left};
+use crate::leftovers::{self, Leftover};
 use crate::ui;
 
 /// Removes what no target needs any more; with `--all`, the whole store; with `--verify`, what is damaged.
@@ -62,7 +62,7 @@ fn all(store: Store, folder: &Path, arguments: &CleanArgs) -> anyhow::Result<Out
     }
     // The only record of what killed runs left is in the store.
     let mut away = Vec::new();
-    for Left { output, why } in leftovers::recover(&store)? {
+    for Leftover { output, why } in leftovers::recover(&store)? {
         if let Some(why) = why {
             return Err(why).with_context(|| {
                 format!(

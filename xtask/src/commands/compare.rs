@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use lustre_files::advised;
-use lustre_packaging::built::{Built, INDEX, differences};
+use lustre_packaging::built::{BuildOutput, INDEX, differences};
 
 use crate::cli::CompareArgs;
 use crate::exit::{Outcome, Usage};
@@ -22,7 +22,7 @@ pub fn run(arguments: &CompareArgs) -> anyhow::Result<Outcome> {
         let told = serde_json::json!({
             "same": differs.is_empty(),
             "files": files,
-            "sha256": compared.built.iter().map(Built::sha256).collect::<Vec<_>>(),
+            "sha256": compared.built.iter().map(BuildOutput::sha256).collect::<Vec<_>>(),
             "differs": differs,
         });
         ui::print(&serde_json::to_string_pretty(&told)?);
@@ -52,20 +52,20 @@ pub fn tell(differs: &[String], say: &mut dyn FnMut(&str)) {
 }
 
 /// What several builders have.
-pub struct Compared {
+pub struct BuildComparison {
     /// Each of them, every file as it is listed.
-    pub built: Vec<Built>,
+    pub built: Vec<BuildOutput>,
     /// How others differ from the first.
     pub differs: Vec<String>,
 }
 
 /// Opens the folders `paths`, reads all of each, and compares them with the first. One folder by two names is refused; a copy of it cannot
 /// be told.
-pub fn compared(paths: &[PathBuf]) -> anyhow::Result<Compared> {
-    let mut built: Vec<Built> = Vec::new();
+pub fn compared(paths: &[PathBuf]) -> anyhow::Result<BuildComparison> {
+    let mut built: Vec<BuildOutput> = Vec::new();
     let mut differs = Vec::new();
     for path in paths {
-        let one = Built::open(path)?;
+        let one = BuildOutput::open(path)?;
         for other in &built {
             if one.is_same(other)? {
                 return Err(Usage::new(advised(
@@ -85,5 +85,5 @@ pub fn compared(paths: &[PathBuf]) -> anyhow::Result<Compared> {
         }
         built.push(one);
     }
-    Ok(Compared { built, differs })
+    Ok(BuildComparison { built, differs })
 }

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use lustre_files::advised;
 use lustre_packaging::target::DistributionKind;
-use lustre_repository::compat::{Compared, Kernel, Verdict};
+use lustre_repository::compat::{Ext4Comparison, Kernel, Verdict};
 
 use crate::cli::CompatArgs;
 use crate::compat::{Repository, Upstream};
@@ -56,13 +56,13 @@ pub fn answer(newest: &Kernel) -> String {
     let why = match (newest.verdict, newest.ext4.result) {
         (Verdict::DoesNotLoad, _) => "the modules do not load",
         (Verdict::Unknown, _) => "whether the modules load cannot be told",
-        (Verdict::Loads, Compared::Differs) => {
+        (Verdict::Loads, Ext4Comparison::Differs) => {
             "the modules load, and ldiskfs lacks what its ext4 has: build the repository again for it"
         }
-        (Verdict::Loads, Compared::NotCompared) => {
+        (Verdict::Loads, Ext4Comparison::NotCompared) => {
             "the modules load, and whether ldiskfs lacks what its ext4 has is not known"
         }
-        (Verdict::Loads, Compared::Same | Compared::NotNeeded) => {
+        (Verdict::Loads, Ext4Comparison::Same | Ext4Comparison::NotNeeded) => {
             "the modules load, and nothing speaks against it"
         }
     };

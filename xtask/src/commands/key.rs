@@ -11,7 +11,7 @@ use crate::cli::KeyArgs;
 use crate::cli::key::{KeyCommand, Period};
 use crate::context;
 use crate::exit::{Outcome, Usage};
-use crate::key::{Left, open, open_secret};
+use crate::key::{RemainingLife, open, open_secret};
 use crate::ui;
 
 /// Makes, shows or exports a key.
@@ -141,7 +141,7 @@ fn write(key: &Key, output: &Path, made: &str) -> anyhow::Result<()> {
 /// Until when a key is valid, for people.
 fn until(expires: Option<u64>) -> String {
     match expires {
-        Some(time) if Left::of(time, SystemTime::now()).is_over() => {
+        Some(time) if RemainingLife::of(time, SystemTime::now()).is_over() => {
             format!("expired on {}", utc(time))
         }
         Some(time) => format!("valid until {}", utc(time)),

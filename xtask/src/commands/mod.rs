@@ -34,7 +34,7 @@ use crate::cli::{Cli, Command, Prove};
 use crate::context;
 use crate::exit::Outcome;
 use crate::place;
-use crate::signals::{self, Then};
+use crate::signals::{self, AfterSignal};
 use crate::ui;
 
 /// Runs the command given.
@@ -72,7 +72,7 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
         Work::Builds { setup } => {
             host::ensure(&place::specs(), &purpose, setup, &mut |text| ui::say(text))?;
             privileges(true)?;
-            signals::heed(Then::CleanUp)?;
+            signals::heed(AfterSignal::CleanUp)?;
         }
         Work::Store { setup } => {
             if setup {
@@ -81,7 +81,11 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
             privileges(false)?;
             let cleans =
                 matches!(&cli.command, Command::Verify(arguments) if verify::fetches(arguments));
-            signals::heed(if cleans { Then::CleanUp } else { Then::End })?;
+            signals::heed(if cleans {
+                AfterSignal::CleanUp
+            } else {
+                AfterSignal::End
+            })?;
         }
         Work::Other => {
             if matches!(cli.command, Command::Key(_)) {
@@ -92,8 +96,8 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
                 | Command::Bundle(_)
                 | Command::Promote(_)
                 | Command::Publish(_)
-                | Command::Test(_) => Then::CleanUp,
-                _ => Then::End,
+                | Command::Test(_) => AfterSignal::CleanUp,
+                _ => AfterSignal::End,
             })?
         }
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::bail;
 use lustre_files::advised;
 use lustre_packaging::lock::LockState;
-use lustre_packaging::needs::{Compared, Estimate, Machine, Part, free_mib};
+use lustre_packaging::needs::{Estimate, Machine, NeedsSummary, Part, free_mib};
 use lustre_packaging::stage::{self, Planned, Stage, State};
 
 use crate::context::{Context, processor};
@@ -76,7 +76,7 @@ pub fn line(
         return Ok(None);
     };
     let machine = Machine::here(context.store.root(), output)?;
-    Ok(Some(Compared(&estimate, &machine).to_string()))
+    Ok(Some(NeedsSummary(&estimate, &machine).to_string()))
 }
 
 /// The parts of the graph that `planned` says are to be done.
@@ -98,7 +98,7 @@ fn check(context: &Context, parts: &BTreeSet<Part>, output: &Path) -> anyhow::Re
     };
     let machine = Machine::here(context.store.root(), output)?;
     machine.check(&target.name, &estimate)?;
-    ui::say(&format!("this takes {}", Compared(&estimate, &machine)));
+    ui::say(&format!("this takes {}", NeedsSummary(&estimate, &machine)));
     Ok(())
 }
 

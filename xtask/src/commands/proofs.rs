@@ -19,9 +19,9 @@ use crate::{session, ui};
 
 /// The proofs of one repository.
 #[derive(Debug)]
-pub struct Proved(Proof);
+pub struct ProofReport(Proof);
 
-impl Proved {
+impl ProofReport {
     /// The proof that `checks` make of the repository at `dist`.
     pub fn new(context: &Context, dist: &Path, checks: Vec<Check>) -> anyhow::Result<Self> {
         Self::of_target(&context.target.name, dist, checks)
@@ -160,12 +160,12 @@ pub fn in_stage(
     done: &BTreeMap<String, StageDir>,
     make: impl for<'s> FnOnce(Recipe<'s>) -> anyhow::Result<Stage<'s>>,
     checks: impl Fn(&Path) -> anyhow::Result<Vec<Check>> + Send + Sync,
-) -> anyhow::Result<Proved> {
+) -> anyhow::Result<ProofReport> {
     let dist = tree(&session::folder(done, name::ASSEMBLE)?);
     let failed = Mutex::new(None);
     let mut stages: Vec<Stage<'_>> = graph.assembled(signing)?;
     let proving = make(Box::new(|work| {
-        let proved = Proved::new(context, &dist, checks(&dist)?)?;
+        let proved = ProofReport::new(context, &dist, checks(&dist)?)?;
         if proved.good() {
             std::fs::write(work.output.join(proof::FILE), proved.text())?;
             return Ok(());
@@ -183,7 +183,7 @@ pub fn in_stage(
         return Ok(proved);
     }
     let path = session::folder(&ran?, &name)?.join(proof::FILE);
-    Ok(Proved(
+    Ok(ProofReport(
         Proof::read(&path).with_context(|| path.display().to_string())?,
     ))
 }

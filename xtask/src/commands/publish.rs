@@ -15,12 +15,12 @@ mod destination;
 mod folder;
 mod github;
 mod installs;
-pub(super) mod own;
 mod published;
 mod rsync;
 pub(super) mod source;
 mod staged;
 mod store;
+pub(super) mod workspace;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -29,28 +29,28 @@ use anyhow::{Context as _, bail};
 use lustre_files::{Advised, advised};
 use lustre_packaging::host;
 use lustre_repository::publishing::{
-    self, Found, Listing, Origin, PARTIAL, Place, Plan, Put, Release, STAGING, Shape, Step, plan,
-    stage,
+    self, Listing, Origin, PARTIAL, Place, Plan, Release, RemoteEntry, STAGING, Shape, Step,
+    Upload, plan, stage,
 };
 use lustre_repository::sums;
 
-use client::Seen;
+use client::ClientCheck;
 use destination::{Destination, NOTHING_SENT};
 use folder::Folder;
 use github::GitHub;
-use own::Own;
 use rsync::Rsync;
 use source::Source;
 use staged::Staged;
 use store::ObjectStore;
+use workspace::Workspace;
 
-use super::proofs::Proved;
+use super::proofs::ProofReport;
 use super::verify::expected::Expected;
 use crate::cli::{Look, PlaceArgs, PublishArgs};
 use crate::context;
 use crate::exit::{Outcome, Usage};
 use crate::place;
-use crate::{laid_out, ui};
+use crate::{published_tree, ui};
 
 /// Publishes a repository, or stages it.
 ///
@@ -61,7 +61,7 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
         can_stage(&place)?;
     }
     let dist = repository(arguments)?;
-    let own = Own::open("publish", &arguments.place.target)?;
+    let own = Workspace::open("publish", &arguments.place.target)?;
     // Where it lies at a forge, and what of it, the repository says.
     let early = destination(&place, Some(&dist))?;
     let expected = prepared(&arguments.place, &place)?;
@@ -138,7 +138,7 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
 pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
     let place = parsed(arguments)?;
     can_stage(&place)?;
-    let own = Own::open("promote", &arguments.target)?;
+    let own = Workspace::open("promote", &arguments.target)?;
     let Some(destination) = destination(&place, None)? else {
         bail!("{place} is no place");
     };
@@ -242,7 +242,7 @@ fn clear(
     plan: &Plan,
     source: &Source,
     listing: &mut Listing,
-    own: &Own,
+    own: &Workspace,
 ) -> anyhow::Result<()> {
     plan.judge(listing).context(NOTHING_SENT)?;
     if destination.shape() == Shape::Flat {
@@ -257,7 +257,7 @@ fn clear(
         let file = there.join(&path);
         let read = lustre_files::if_there(sums::sha256(&file));
         let read = read.with_context(|| format!("cannot read {}", file.display()))?;
-        if let (Some((digest, _)), Some(Found::File { sha256, .. })) =
+        if let (Some((digest, _)), Some(RemoteEntry::File { sha256, .. })) =
             (read, listing.get_mut(&path))
         {
             *sha256 = Some(digest);
@@ -302,7 +302,7 @@ fn prepared(arguments: &PlaceArgs, place: &Place) -> anyhow::Result<Expected> {
     Expected::of(&arguments.public_key, &arguments.key, false)
 }
 
-fn not_published(arguments: &PlaceArgs, unproven: &Proved, what: &str) -> Outcome {
+fn not_published(arguments: &PlaceArgs, unproven: &ProofReport, what: &str) -> Outcome {
     unproven.show();
     if arguments.target.json {
         ui::print(unproven.text().trim_end());
@@ -317,7 +317,7 @@ fn follows(
     destination: &dyn Destination,
     place: &Place,
     source: &Source,
-    there: &published::Seen,
+    there: &published::PublishedState,
 ) -> anyhow::Result<()> {
     for what in published::follows(destination, place, source, there, arguments.replace_anyway)? {
         ui::warn(&format!(
@@ -340,7 +340,7 @@ fn repository(arguments: &PublishArgs) -> anyhow::Result<PathBuf> {
             "`cargo xtask repo` makes one",
         )
     })?;
-    laid_out::whole(&dist)?;
+    published_tree::whole(&dist)?;
     Ok(dist)
 }
 
@@ -365,7 +365,7 @@ struct Files<'a> {
 
 /// A plan, and what it is carried out with.
 struct Work<'a> {
-    own: &'a Own,
+    own: &'a Workspace,
     /// What is staged there.
     staged: Option<&'a Release>,
     /// Whether what is staged is what clients read, all of it.
@@ -415,8 +415,8 @@ impl Work<'_> {
         )?;
         self.tell(Some(&seen))?;
         Ok(match seen {
-            Seen::Broken { .. } => Outcome::Unproven,
-            Seen::Whole { .. } | Seen::NotLooked(_) => Outcome::Done,
+            ClientCheck::Broken { .. } => Outcome::Unproven,
+            ClientCheck::Whole { .. } | ClientCheck::NotLooked(_) => Outcome::Done,
         })
     }
 
@@ -472,7 +472,7 @@ impl Work<'_> {
     }
 
     /// The result, for machines or, of a dry run, for people.
-    fn tell(&self, seen: Option<&Seen>) -> anyhow::Result<()> {
+    fn tell(&self, seen: Option<&ClientCheck>) -> anyhow::Result<()> {
         let plan = self.plan;
         let removed: Vec<&str> = plan.removed().collect();
         let beside = self.destination.beside();
@@ -492,7 +492,7 @@ impl Work<'_> {
                 "dry_run": self.arguments.dry_run,
                 "sent": sent,
                 "removed": removed,
-                "client": seen.map(Seen::json),
+                "client": seen.map(ClientCheck::json),
             });
             ui::print(&serde_json::to_string_pretty(&result)?);
             return Ok(());
@@ -535,7 +535,7 @@ fn perform(destination: &dyn Destination, step: &Step, files: &Files<'_>) -> any
                 "sending {}",
                 amount(puts.iter().map(|put| put.size))
             ));
-            let with_source: Vec<(PathBuf, &Put)> = puts
+            let with_source: Vec<(PathBuf, &Upload)> = puts
                 .iter()
                 .map(|put| match &put.origin {
                     Origin::Tree(path) => (files.tree.join(path), put),
@@ -568,7 +568,7 @@ fn perform(destination: &dyn Destination, step: &Step, files: &Files<'_>) -> any
 fn complete(destination: &dyn Destination, wanted: &BTreeMap<String, u64>) -> anyhow::Result<()> {
     let listing = destination.list()?;
     let missing = wanted.iter().find(|(path, size)| {
-        !matches!(listing.get(*path), Some(Found::File { size: there, .. }) if there == *size)
+        !matches!(listing.get(*path), Some(RemoteEntry::File { size: there, .. }) if there == *size)
     });
     match missing {
         None => Ok(()),

@@ -39,14 +39,14 @@ const TIME_VARIABLE: &str = "LUSTRE_REPO_RELEASE_TIME";
 
 /// What the user says of the release.
 #[derive(Debug, Default)]
-pub struct Asked {
+pub struct ReleaseRequest {
     time: Option<u32>,
     overrules: BTreeSet<Rule>,
     /// All that a manifest says of the release, with the time and the rules above, and the folder that it is in.
     whole: Option<(Release, PathBuf)>,
 }
 
-impl Asked {
+impl ReleaseRequest {
     /// Of the command line, else of the environment.
     pub fn new(arguments: &ReleaseArgs) -> anyhow::Result<Self> {
         if let Some(path) = &arguments.released_as {
@@ -143,7 +143,7 @@ impl Asked {
 /// a release package that they take. Until [`settle`] knows better, the release is the one that is there already.
 pub fn begin(
     context: &Context,
-    asked: &Asked,
+    asked: &ReleaseRequest,
     output: &Path,
     signing: &mut Signing,
 ) -> anyhow::Result<()> {
@@ -164,7 +164,11 @@ pub fn begin(
 }
 
 /// What more can be said before anything is built, once it is known which releases of e2fsprogs and Lustre it would be.
-pub fn before_building(graph: &BuildGraph<'_>, asked: &Asked, output: &Path) -> anyhow::Result<()> {
+pub fn before_building(
+    graph: &BuildGraph<'_>,
+    asked: &ReleaseRequest,
+    output: &Path,
+) -> anyhow::Result<()> {
     let Some(before) = PreviousRelease::at(output)? else {
         return Ok(());
     };
@@ -177,7 +181,7 @@ pub fn before_building(graph: &BuildGraph<'_>, asked: &Asked, output: &Path) -> 
 }
 
 /// That a time asked for is not before that of the repository it replaces.
-fn in_time(asked: &Asked, before: &PreviousRelease) -> Result<(), Usage> {
+fn in_time(asked: &ReleaseRequest, before: &PreviousRelease) -> Result<(), Usage> {
     match asked.time {
         Some(time) if u64::from(time) < before.time() => Err(Usage::new(format!(
             "the release time {time} ({}) is before that of the repository at {}, {} ({}): mirrors and caches would keep the old files; \
@@ -193,7 +197,7 @@ fn in_time(asked: &Asked, before: &PreviousRelease) -> Result<(), Usage> {
 
 /// The release that it is where nothing of the content changed.
 fn first_guess(
-    asked: &Asked,
+    asked: &ReleaseRequest,
     before: Option<&PreviousRelease>,
     signing: &Signing,
 ) -> anyhow::Result<Release> {
@@ -215,7 +219,7 @@ pub fn settle(
     context: &Context,
     graph: &BuildGraph<'_>,
     signing: &mut Signing,
-    asked: &Asked,
+    asked: &ReleaseRequest,
     output: &Path,
 ) -> anyhow::Result<usize> {
     let before = PreviousRelease::at(output)?;
@@ -264,7 +268,7 @@ pub fn settle_in_store(
         replaced = Some((before, made(context, graph, signing)?));
     }
     let replaced = replaced.as_ref().map(|(before, made)| (*before, made));
-    let asked = Asked::default();
+    let asked = ReleaseRequest::default();
     chosen(context, graph, signing, &asked, replaced, BTreeSet::new()).map(drop)
 }
 
@@ -276,7 +280,7 @@ pub fn planned(
 ) -> anyhow::Result<()> {
     let output = context::default_output(&context.target.name)?;
     let before = PreviousRelease::looked_at(&output, &mut ui::warn);
-    signing.release = first_guess(&Asked::default(), before.as_ref(), signing)?;
+    signing.release = first_guess(&ReleaseRequest::default(), before.as_ref(), signing)?;
     if before.is_some() {
         return Ok(());
     }
@@ -361,7 +365,7 @@ fn chosen_earlier(
     graph: &BuildGraph<'_>,
     signing: &Signing,
     before: &PreviousRelease,
-    made: &Made,
+    made: &SignedPackages,
 ) -> anyhow::Result<Earlier> {
     let key = PublicKey::parse(&signing.public_key)?;
     let earlier = choose(&Choice {
@@ -390,14 +394,18 @@ fn chosen_earlier(
 }
 
 /// The packages, signed, with the stages that made them.
-struct Made {
+struct SignedPackages {
     packages: Packages,
     done: BTreeMap<String, StageDir>,
 }
 
-fn made(context: &Context, graph: &BuildGraph<'_>, signing: &Signing) -> anyhow::Result<Made> {
+fn made(
+    context: &Context,
+    graph: &BuildGraph<'_>,
+    signing: &Signing,
+) -> anyhow::Result<SignedPackages> {
     let done = session::run_taking(context, &[name::SIGN], &graph.signed(signing)?)?;
-    Ok(Made {
+    Ok(SignedPackages {
         packages: Packages::of(session::stage(&done, name::SIGN)?)?,
         done,
     })
@@ -408,8 +416,8 @@ fn chosen(
     context: &Context,
     graph: &BuildGraph<'_>,
     signing: &mut Signing,
-    asked: &Asked,
-    before: Option<(&PreviousRelease, &Made)>,
+    asked: &ReleaseRequest,
+    before: Option<(&PreviousRelease, &SignedPackages)>,
     overrules: BTreeSet<Rule>,
 ) -> anyhow::Result<usize> {
     let (time, stages) = match asked.time {

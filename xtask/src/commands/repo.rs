@@ -9,12 +9,12 @@ use lustre_files::{Advised, advised};
 use lustre_packaging::built;
 use lustre_packaging::lock::Lock;
 use lustre_packaging::needs::Part;
-use lustre_packaging::source::{Fetched, Locked};
+use lustre_packaging::source::{FetchedSource, Locked};
 use lustre_packaging::stage::{self, Recipe};
 use lustre_packaging::store::{Digest, StageDir};
 
-use super::proofs::Proved;
-use super::release::{self, Asked};
+use super::proofs::ProofReport;
+use super::release::{self, ReleaseRequest};
 use super::{boot, compare, from_bundle, needs, preflight, verify};
 use crate::cli::{BuildArgs, Prove, ProvenRepoArgs, RepoArgs, TargetArgs};
 use crate::context::{self, Context, default_output, who};
@@ -23,7 +23,7 @@ use crate::graph::finish::Signing;
 use crate::graph::name::tree;
 use crate::graph::shape::{self, PACKAGES};
 use crate::graph::{BuildGraph, name};
-use crate::publish::{self, Published};
+use crate::publish::{self, PublishOutcome};
 use crate::session::{folder, needed, ready, run, run_taking, signing, stage};
 use crate::sources::Need;
 use crate::{leftovers, sources, ui};
@@ -50,7 +50,7 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
         .transpose()?;
     // What is wrong with the key is said now, not after hours of building.
     let mut signing = signing(&context, &arguments.key)?;
-    let asked = Asked::new(&arguments.release)?;
+    let asked = ReleaseRequest::new(&arguments.release)?;
     // What it replaces may have to get its name back first.
     recover(&output)?;
     release::begin(&context, &asked, &output, &mut signing)?;
@@ -124,7 +124,10 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
 }
 
 /// The graph with the packages of `from` in place of its builds: packages of just what this run would build of.
-fn of_built<'a>(graph: BuildGraph<'a>, from: &'a built::Built) -> anyhow::Result<BuildGraph<'a>> {
+fn of_built<'a>(
+    graph: BuildGraph<'a>,
+    from: &'a built::BuildOutput,
+) -> anyhow::Result<BuildGraph<'a>> {
     let path = from.path().display();
     let mut here = from.index().clone();
     here.made_of = graph.made_of()?;
@@ -171,7 +174,7 @@ fn finished(
 /// Says what does not hold, and where it is. It is not put where people publish from.
 fn unproven(
     context: &Context,
-    proof: &Proved,
+    proof: &ProofReport,
     assembled: &Path,
     output: &Path,
 ) -> anyhow::Result<Outcome> {
@@ -200,7 +203,7 @@ fn put(
     attempts: usize,
 ) -> anyhow::Result<bool> {
     let published = publish::publish(&context.store, made, output, judged, &context.screen)?;
-    let Published::Damaged(why) = published else {
+    let PublishOutcome::Damaged(why) = published else {
         return Ok(true);
     };
     if attempts > 1 {
@@ -221,7 +224,7 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     let context = Context::open(&arguments.target, &who("assemble", &arguments.target))?;
     // What is wrong with the key is said now, not after hours of building.
     let mut signing = signing(&context, &arguments.key)?;
-    let asked = Asked::new(&arguments.release)?;
+    let asked = ReleaseRequest::new(&arguments.release)?;
     // What it replaces may have to get its name back first.
     recover(&output)?;
     release::begin(&context, &asked, &output, &mut signing)?;
@@ -410,7 +413,7 @@ pub fn fetch(arguments: &TargetArgs) -> anyhow::Result<Outcome> {
 }
 
 /// A current lock, with all that it pins in the store, and the source trees.
-pub fn fetched(context: &Context) -> anyhow::Result<(Lock, Vec<Fetched>)> {
+pub fn fetched(context: &Context) -> anyhow::Result<(Lock, Vec<FetchedSource>)> {
     let lock = ready(context)?;
     let (lustre, incomplete) = sources::lustre(context, &lock, Need::Content)?;
     if let Some(why) = incomplete {

@@ -6,11 +6,11 @@ use anyhow::Context as _;
 use clap::CommandFactory as _;
 use clap_complete::{Shell, generate};
 
-use crate::called::{CARGO, called};
 use crate::cli::Cli;
 use crate::command_line::shown_as_called;
 use crate::context;
 use crate::exit::Outcome;
+use crate::invocation::{CARGO, called};
 use crate::ui;
 
 /// The name of the manual's pages, where cargo runs the tool: `cargo help xtask` shows the first.

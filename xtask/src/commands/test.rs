@@ -2,7 +2,6 @@
 
 use std::fs::Permissions;
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -11,9 +10,9 @@ use lustre_files::advised;
 use lustre_packaging::store::remove_tree;
 use lustre_packaging::{host, process};
 
-use crate::called;
 use crate::cli::TestArgs;
 use crate::exit::{Outcome, Usage};
+use crate::invocation;
 use crate::place;
 use crate::ui;
 
@@ -42,7 +41,7 @@ const RUNS: [&[&str]; 2] = [
 
 /// Runs `cargo test` over the workspace and closes with one line that counts all tests.
 pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
-    let Some(checkout) = called::checkout() else {
+    let Some(checkout) = invocation::checkout() else {
         return Err(Usage::new(advised(
             "the tests are in a checkout of the project",
             "run `cargo xtask test` there",
@@ -64,13 +63,9 @@ pub fn run(arguments: &TestArgs) -> anyhow::Result<Outcome> {
     let mut total = Counts::default();
     let mut failed = false;
     for run in RUNS {
-        let mut command =
-            process::command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        let mut command = invocation::cargo(&checkout);
         command
             .env("TMPDIR", scratch.path())
-            // A group of their own, so that all of them end when we are told to.
-            .process_group(0)
-            .current_dir(&checkout)
             .arg("test")
             .args(run)
             .args(&arguments.arguments);

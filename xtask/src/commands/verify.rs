@@ -30,15 +30,15 @@ use measure::Measure;
 use signatures::{Limits, Signatures, key_check, signatures};
 
 use super::boot;
-use super::proofs::{self, Proved};
+use super::proofs::{self, ProofReport};
 use crate::cli::{Prove, TargetArgs, VerifyArgs};
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
 use crate::graph::finish::{Signing, repo_file};
 use crate::graph::{BuildGraph, name};
-use crate::laid_out;
 use crate::place;
 use crate::prove::{InstallInput, Server, install_checks, not_installed};
+use crate::published_tree;
 use crate::{lock, session, ui};
 
 /// Where no target is named, it is the one that the manifest of the repository at PATH names. Gives what came of it where the repository
@@ -68,7 +68,7 @@ pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<Option<Outcome>
         false => "unknown",
     };
     // Of what was published, it is told where clients are led to.
-    let told = laid_out::told_in(path);
+    let told = published_tree::told_in(path);
     if let Some(outcome) = broken(&told, target, arguments.target.json) {
         return Ok(Some(outcome));
     }
@@ -120,7 +120,7 @@ fn broken(dist: &Path, target: &str, json: bool) -> Option<Outcome> {
     if broken.is_empty() {
         return None;
     }
-    let proved = Proved::broken(dist, target, broken);
+    let proved = ProofReport::broken(dist, target, broken);
     proved.show();
     if json {
         ui::print(proved.text().trim_end());
@@ -173,15 +173,15 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         let dist = dist(&context, arguments)?;
         let scratch = context.store.temp_dir("verify")?;
         let shown = dist.display().to_string();
-        let dist =
-            laid_out::published(&dist, scratch.path(), &mut |line| ui::warn(line))?.unwrap_or(dist);
+        let dist = published_tree::published(&dist, scratch.path(), &mut |line| ui::warn(line))?
+            .unwrap_or(dist);
         return proven(&context, arguments, (&dist, &shown), &expected, Vec::new());
     };
     let mut context = context;
     let mut arguments = arguments.clone();
     let given = arguments.target_given.then(|| context.target.name.clone());
     let output = arguments.output.clone();
-    let wanted = served::Wanted {
+    let wanted = served::FetchRequest {
         url: &url,
         expected: &expected,
         target: given.as_deref(),
@@ -245,17 +245,17 @@ fn proven(
             true => Manifest::read(&dist.join(manifest::FILE))?.target,
             false => context.target.name.clone(),
         };
-        let only_static::Checked { made, left } = match arguments.as_published {
+        let only_static::StaticChecks { made, left } = match arguments.as_published {
             true => only_static::as_published(context, dist, expected, limits)?,
             false => only_static::checks(context, dist, expected, limits)?,
         };
         proofs::uninterrupted()?;
         all.extend(made);
-        let mut proved = Proved::of_target(&target, dist, all)?.seen_at(dist, shown);
+        let mut proved = ProofReport::of_target(&target, dist, all)?.seen_at(dist, shown);
         // What nobody asked for does not fail.
         let good = proved.good();
         proved.show();
-        proved.add(Proved::of_target(&target, dist, left)?.seen_at(dist, shown));
+        proved.add(ProofReport::of_target(&target, dist, left)?.seen_at(dist, shown));
         ui::warn(&proved.left());
         if context.arguments.json {
             ui::print(proved.text().trim_end());
@@ -294,12 +294,12 @@ fn proven(
             ));
         }
     }
-    let mut proved = Proved::new(context, dist, all)?.seen_at(dist, shown);
+    let mut proved = ProofReport::new(context, dist, all)?.seen_at(dist, shown);
     // What does not even install is not booted.
     if let Some(server) = made.filter(|_| arguments.boot && proved.good()) {
         let booted = boot::checks(context, &server, dist);
         proofs::uninterrupted()?;
-        proved.add(Proved::new(context, dist, booted?)?.seen_at(dist, shown));
+        proved.add(ProofReport::new(context, dist, booted?)?.seen_at(dist, shown));
     } else if arguments.boot {
         ui::warn(boot::NOT_BOOTED);
     }
@@ -383,7 +383,7 @@ pub fn prove(
     signing: &Signing,
     done: &BTreeMap<String, StageDir>,
     level: Prove,
-) -> anyhow::Result<Proved> {
+) -> anyhow::Result<ProofReport> {
     proofs::in_stage(
         context,
         graph,

@@ -18,15 +18,15 @@ use lustre_repository::manifest::KnownFault;
 use super::lock::next;
 use super::preflight::look;
 use crate::cli::{TargetArgs, WatchArgs};
-use crate::compat::{Repository as Built, Upstream, line, name_and_version};
+use crate::compat::{Repository as BuildOutput, Upstream, line, name_and_version};
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
 use crate::graph::{BuildGraph, KERNEL_PACKAGE};
 use crate::lock::{PinScope, fetch, misfit, path, write};
 use crate::watch::state::State;
 use crate::watch::{
-    Advisory, Compatibility, FORMAT, Failed, Fits, New, Preflight, Report, Repository, Watched,
-    text,
+    Advisory, Compatibility, FORMAT, Fits, New, Preflight, Report, Repository, TargetError,
+    TargetReport, text,
 };
 use crate::{place, sources, ui};
 
@@ -71,7 +71,7 @@ pub fn run(arguments: &WatchArgs) -> anyhow::Result<Outcome> {
             // One mirror that is away does not hide what others have.
             Err(error) => {
                 ui::warn(&format!("{name}: {}", line(&error)));
-                report.failed.push(Failed {
+                report.failed.push(TargetError {
                     target: name,
                     error: line(&error),
                 });
@@ -89,7 +89,7 @@ pub fn run(arguments: &WatchArgs) -> anyhow::Result<Outcome> {
     if let Some(error) = first {
         return Err(error);
     }
-    Ok(if report.targets.iter().all(Watched::is_good) {
+    Ok(if report.targets.iter().all(TargetReport::is_good) {
         Outcome::Done
     } else {
         Outcome::Misfit
@@ -128,7 +128,7 @@ fn look_at(
     arguments: &TargetArgs,
     update: bool,
     repositories: Option<&Path>,
-) -> anyhow::Result<Watched> {
+) -> anyhow::Result<TargetReport> {
     let context = Context::beside(arguments, &context::who("watch", arguments))?;
     let target = &context.target;
     if target.distribution.kind != DistributionKind::Repositories {
@@ -143,7 +143,7 @@ fn look_at(
     // What was told and not taken is to be taken now.
     let afresh = update && !before.told.is_empty();
     let mut after = before.clone();
-    let mut watched = Watched {
+    let mut watched = TargetReport {
         target: target.name.clone(),
         lustre: target.lustre.version.clone(),
         locked,
@@ -278,10 +278,10 @@ fn tell(
     context: &Context,
     upstream: &Upstream<'_>,
     newer: &[SourcePackage],
-    watched: &mut Watched,
+    watched: &mut TargetReport,
     put: PathBuf,
 ) -> anyhow::Result<()> {
-    let built = Built::find(context, None, put)?;
+    let built = BuildOutput::find(context, None, put)?;
     let compat: Result<Compat, String> = match &built {
         Some(built) => Ok(built.on(upstream)?),
         None => Err(format!(

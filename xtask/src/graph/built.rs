@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use lustre_packaging::built::{Built, MadeOf};
+use lustre_packaging::built::{BuildOutput, MadeOf};
 use lustre_packaging::stage::Stage;
 use lustre_packaging::store::{Digest, digest_entries, list_tree};
 use lustre_repository::manifest::Overrides;
@@ -18,7 +18,7 @@ const LABEL: &str = "built-elsewhere";
 
 impl<'a> BuildGraph<'a> {
     /// The same graph with the packages of `built` in place of its builds: none of these is ever run.
-    pub fn of_built(self, from: &'a Built) -> Result<Self, String> {
+    pub fn of_built(self, from: &'a BuildOutput) -> Result<Self, String> {
         let wanted = self.handed_on();
         let there: Vec<&String> = from.index().stages.keys().collect();
         if there != wanted.iter().collect::<Vec<_>>() {
@@ -72,7 +72,7 @@ impl<'a> BuildGraph<'a> {
     }
 
     /// The stages that copy what `from` has.
-    pub(super) fn copied<'s>(&'s self, from: &'s Built) -> Vec<Stage<'s>> {
+    pub(super) fn copied<'s>(&'s self, from: &'s BuildOutput) -> Vec<Stage<'s>> {
         let stages = from.index().stages.iter();
         stages
             .map(|(name, files)| {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use lustre_files::advised;
 use lustre_packaging::archive;
 use lustre_packaging::build::{e2fsprogs, rpmbuild};
-use lustre_packaging::source::Fetched;
+use lustre_packaging::source::FetchedSource;
 use lustre_packaging::stage::{Failure, Stage, digest_of};
 use lustre_packaging::store::Store;
 use lustre_packaging::target::E2fsprogs;
@@ -19,7 +19,7 @@ impl BuildGraph<'_> {
     pub(super) fn e2fsprogs_srpm(&self) -> anyhow::Result<Stage<'_>> {
         let wanted = &self.target.e2fsprogs;
         let folder = self.target.folder(&self.specs, &wanted.spec);
-        let mut inputs = recipes::of("e2fsprogs-srpm");
+        let mut inputs = recipes::of(name::E2FSPROGS_SRPM);
         inputs.extend([
             self.settings_input(),
             ("version".to_owned(), wanted.version.clone()),
@@ -34,8 +34,8 @@ impl BuildGraph<'_> {
             inputs.push((name.display().to_string(), digest_of(&file)?));
         }
         Ok(Stage {
-            name: "e2fsprogs-srpm".to_owned(),
-            needs: self.needs("e2fsprogs-srpm"),
+            name: name::E2FSPROGS_SRPM.to_owned(),
+            needs: self.needs(name::E2FSPROGS_SRPM),
             inputs,
             whole: None,
             recipe: Box::new(move |work| {
@@ -83,10 +83,10 @@ impl BuildGraph<'_> {
     pub(super) fn e2fsprogs(&self) -> anyhow::Result<Stage<'_>> {
         let wanted = &self.target.e2fsprogs;
         Ok(Stage {
-            name: "e2fsprogs".to_owned(),
-            needs: self.needs("e2fsprogs"),
+            name: name::E2FSPROGS.to_owned(),
+            needs: self.needs(name::E2FSPROGS),
             inputs: [
-                recipes::of("e2fsprogs"),
+                recipes::of(name::E2FSPROGS),
                 vec![
                     self.settings_input(),
                     list_input("packages", &wanted.packages),
@@ -103,7 +103,11 @@ impl BuildGraph<'_> {
 
 /// What the target wants of e2fsprogs, where its source is this tree: the tree's version, and the target's series unless the tree
 /// supports what Lustre needs without it.
-pub fn of_tree(wanted: &E2fsprogs, tree: &Fetched, store: &Store) -> anyhow::Result<E2fsprogs> {
+pub fn of_tree(
+    wanted: &E2fsprogs,
+    tree: &FetchedSource,
+    store: &Store,
+) -> anyhow::Result<E2fsprogs> {
     let text = |file| anyhow::Ok(tree.text(store, file)?.unwrap_or_default());
     let found = e2fsprogs::Tree::read(&text(e2fsprogs::VERSION)?, &text(e2fsprogs::FEATURES)?)?;
     let mut wanted = wanted.clone();

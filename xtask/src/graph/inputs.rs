@@ -9,10 +9,10 @@ use lustre_distro::Recipe;
 use lustre_packaging::build::kernel_tree::KernelTree;
 use lustre_packaging::build::workdir::Settings;
 use lustre_packaging::buildroot::{Base, BaseRepo};
-use lustre_packaging::built::Built;
+use lustre_packaging::built::BuildOutput;
 use lustre_packaging::lock::{self, Lock, Pinned};
 use lustre_packaging::overlay::Overlay;
-use lustre_packaging::source::Fetched;
+use lustre_packaging::source::FetchedSource;
 use lustre_packaging::stage::{Failure, Work, digest_of};
 use lustre_packaging::store::Store;
 use lustre_packaging::target::{DistributionKind, Target};
@@ -37,9 +37,9 @@ pub struct BuildGraph<'a> {
     /// Where a compiler cache keeps what was compiled; none where nothing is compiled with one.
     pub ccache: Option<PathBuf>,
     /// Lustre's source tree.
-    pub lustre: Fetched,
+    pub lustre: FetchedSource,
     /// The tree of e2fsprogs, where it is not the archive that the lock pins.
-    pub e2fsprogs: Option<Fetched>,
+    pub e2fsprogs: Option<FetchedSource>,
     /// The tree that the kernel's source package is made of, where it is not what the lock pins as a file.
     pub kernel: Option<KernelTree>,
     /// Whether the user says to go on where it lacks files.
@@ -51,14 +51,14 @@ pub struct BuildGraph<'a> {
     /// What the user replaced, for the manifest.
     pub overrides: Overrides,
     /// What was built elsewhere, in place of the builds.
-    pub built: Option<&'a Built>,
+    pub built: Option<&'a BuildOutput>,
     /// What the graph is asked for again and again.
-    pub known: Known,
+    pub known: GraphCache,
 }
 
 /// What does not change while there is a graph, once it is known.
 #[derive(Debug, Default)]
-pub struct Known {
+pub struct GraphCache {
     /// The digest of the lock.
     pub(super) lock: OnceLock<String>,
     /// The recipe of a generated distribution.

@@ -23,7 +23,7 @@ impl BuildGraph<'_> {
     /// The distribution's kernel sources, changed. All that the kernel sees of Lustre's tree goes in here, so a change of Lustre
     /// that leaves its kernel patches alone leaves the kernel alone.
     pub(super) fn kernel_sources(&self) -> anyhow::Result<Stage<'_>> {
-        let mut inputs = recipes::of("kernel-sources");
+        let mut inputs = recipes::of(name::KERNEL_SOURCES);
         inputs.extend([
             (
                 "package".to_owned(),
@@ -33,8 +33,8 @@ impl BuildGraph<'_> {
         ]);
         inputs.extend(self.kernel_overlay_inputs("overlay")?);
         Ok(Stage {
-            name: "kernel-sources".to_owned(),
-            needs: self.needs("kernel-sources"),
+            name: name::KERNEL_SOURCES.to_owned(),
+            needs: self.needs(name::KERNEL_SOURCES),
             inputs,
             whole: None,
             recipe: Box::new(move |work| {
@@ -59,17 +59,17 @@ impl BuildGraph<'_> {
     }
 
     pub(super) fn kernel_srpm(&self) -> anyhow::Result<Stage<'_>> {
-        let mut inputs = recipes::of("kernel-srpm");
+        let mut inputs = recipes::of(name::KERNEL_SRPM);
         inputs.push(self.settings_input());
         inputs.extend(self.kernel_overlay_inputs("overlay")?);
         Ok(Stage {
-            name: "kernel-srpm".to_owned(),
-            needs: self.needs("kernel-srpm"),
+            name: name::KERNEL_SRPM.to_owned(),
+            needs: self.needs(name::KERNEL_SRPM),
             inputs,
             whole: None,
             recipe: Box::new(move |work| {
                 let mut build = self.workdir(work, &work.need(name::BOOTSTRAP)?.join("root"))?;
-                let prepared = work.need("kernel-sources")?;
+                let prepared = work.need(name::KERNEL_SOURCES)?;
                 let overlay = self.kernel_overlay()?;
                 let made = kernel::source_package(&mut build, prepared, &overlay, work.log)?;
                 Ok(rpmbuild::collect(&[made], &work.output.join("SRPMS"))?)
@@ -79,30 +79,30 @@ impl BuildGraph<'_> {
 
     pub(super) fn kernel_root(&self) -> Stage<'_> {
         let packages = self.target.distribution.buildroot.clone();
-        let mut inputs = recipes::of("kernel-root");
+        let mut inputs = recipes::of(name::KERNEL_ROOT);
         inputs.push(("packages".to_owned(), packages.join(" ")));
         self.root_stage("kernel", packages, inputs, &[])
     }
 
     pub(super) fn kernel(&self) -> anyhow::Result<Stage<'_>> {
         let wanted = &self.target.kernel;
-        let mut inputs = recipes::of("kernel");
+        let mut inputs = recipes::of(name::KERNEL);
         inputs.extend([
             self.settings_input(),
             ("packages".to_owned(), wanted.packages.join(" ")),
         ]);
         inputs.extend(self.kernel_overlay_inputs("overlay")?);
         Ok(Stage {
-            name: "kernel".to_owned(),
-            needs: self.needs("kernel"),
+            name: name::KERNEL.to_owned(),
+            needs: self.needs(name::KERNEL),
             inputs,
             whole: None,
             recipe: Box::new(move |work| {
-                let mut build = self.compiling(work, "kernel-root")?;
+                let mut build = self.compiling(work, name::KERNEL_ROOT)?;
                 let made = kernel::build(
                     &mut build,
                     &one_srpm(work, "kernel")?,
-                    work.need("kernel-sources")?,
+                    work.need(name::KERNEL_SOURCES)?,
                     &self.kernel_overlay()?,
                     work.log,
                 )?;

@@ -10,6 +10,7 @@ use lustre_repository::sbom::{Crate, MadeWith, Patch};
 use serde::Deserialize;
 
 use super::inputs::BuildGraph;
+use super::name;
 use super::shape::built;
 
 /// What the tool was built of.
@@ -36,15 +37,15 @@ impl BuildGraph<'_> {
     /// The folders of our changes to what the stage `stage` builds.
     fn folders(&self, stage: &str) -> Result<BTreeSet<PathBuf>, Failure> {
         let overlay = match stage {
-            "kernel" => Some(self.kernel_overlay()?),
-            "lustre" => {
+            name::KERNEL => Some(self.kernel_overlay()?),
+            name::LUSTRE => {
                 let wanted = &self.target.lustre;
                 let overlay = wanted.overlay.as_ref();
                 overlay
                     .map(|folder| self.overlay(folder, &wanted.options))
                     .transpose()?
             }
-            "e2fsprogs" => {
+            name::E2FSPROGS => {
                 let folder = self.target.folder(&self.specs, &self.target.e2fsprogs.spec);
                 return Ok([folder].into());
             }
@@ -80,11 +81,11 @@ impl BuildGraph<'_> {
 /// A `Cargo.lock`, as far as it is read.
 #[derive(Debug, Deserialize)]
 struct CargoLock {
-    package: Vec<Locked>,
+    package: Vec<LockedCrate>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Locked {
+struct LockedCrate {
     name: String,
     version: String,
     checksum: Option<String>,
@@ -105,7 +106,7 @@ fn own_crates() -> Result<Vec<Crate>, Failure> {
 /// The crates that the tool is built of, itself among them: not those that only its tests use.
 fn crates(lock: &str) -> Result<Vec<Crate>, Failure> {
     let lock: CargoLock = toml::from_str(lock)?;
-    let mut by_name: BTreeMap<&str, Vec<&Locked>> = BTreeMap::new();
+    let mut by_name: BTreeMap<&str, Vec<&LockedCrate>> = BTreeMap::new();
     for one in &lock.package {
         by_name.entry(&one.name).or_default().push(one);
     }

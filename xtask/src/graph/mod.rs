@@ -24,6 +24,7 @@ pub mod kernel;
 pub mod kernel_tree;
 pub mod kernels;
 mod made_with;
+mod manifest;
 pub mod name;
 mod new;
 pub mod outline;

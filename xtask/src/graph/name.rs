@@ -10,6 +10,26 @@ pub const DISTRIBUTION: &str = "distribution";
 pub const BOOTSTRAP: &str = "bootstrap";
 /// Lustre's source tree, with our fixups.
 pub const LUSTRE_TREE: &str = "lustre-tree";
+/// The kernel's sources, prepared for its source package.
+pub const KERNEL_SOURCES: &str = "kernel-sources";
+/// The kernel's source package.
+pub const KERNEL_SRPM: &str = "kernel-srpm";
+/// The chroot in which the kernel is built.
+pub const KERNEL_ROOT: &str = "kernel-root";
+/// The kernel's packages.
+pub const KERNEL: &str = "kernel";
+/// The source package of e2fsprogs.
+pub const E2FSPROGS_SRPM: &str = "e2fsprogs-srpm";
+/// The chroot in which e2fsprogs is built.
+pub const E2FSPROGS_ROOT: &str = "e2fsprogs-root";
+/// The packages of e2fsprogs.
+pub const E2FSPROGS: &str = "e2fsprogs";
+/// The chroot in which Lustre is built.
+pub const LUSTRE_ROOT: &str = "lustre-root";
+/// Lustre's source package.
+pub const LUSTRE_SRPM: &str = "lustre-srpm";
+/// Lustre's packages.
+pub const LUSTRE: &str = "lustre";
 /// The chroot of the install proof: the base alone.
 pub const INSTALL_ROOT: &str = "install-root";
 /// The release package and the kernel guard, unsigned.

@@ -11,7 +11,7 @@ use lustre_packaging::target::Target;
 use lustre_repository::manifest::{self, Overrides};
 
 use super::e2fsprogs;
-use super::inputs::{BuildGraph, Known};
+use super::inputs::{BuildGraph, GraphCache};
 use crate::context::Context;
 use crate::place::specs;
 use crate::sources::Need;
@@ -165,7 +165,7 @@ impl<'a> BuildGraph<'a> {
             locked: needs != Needs::Given,
             overrides,
             built: None,
-            known: Known::default(),
+            known: GraphCache::default(),
         })
     }
 }

@@ -57,8 +57,8 @@ fn what(target: &Target, specs: &Path, stage: &str) -> Result<String, OverlayErr
             target.distribution.bootstrap.join(", ")
         ),
         name::LUSTRE_TREE => lustre_tree(target, specs)?,
-        "kernel-sources" => kernel_sources(target, specs)?,
-        "kernel" => {
+        name::KERNEL_SOURCES => kernel_sources(target, specs)?,
+        name::KERNEL => {
             let flags = kernel_overlay(target, specs)?.manifest.build.flags();
             let packages = target.kernel.packages.join(", ");
             format!("{}: {packages}", rpmbuild(&flags))
@@ -67,9 +67,11 @@ fn what(target: &Target, specs: &Path, stage: &str) -> Result<String, OverlayErr
             "the ext4 source of {}, as a package for Lustre's buildroot",
             package(target)
         ),
-        "kernel-srpm" => "its source package".to_owned(),
-        "kernel-root" | "e2fsprogs-root" => "a chroot with what its spec requires".to_owned(),
-        "e2fsprogs-srpm" => {
+        name::KERNEL_SRPM => "its source package".to_owned(),
+        name::KERNEL_ROOT | name::E2FSPROGS_ROOT => {
+            "a chroot with what its spec requires".to_owned()
+        }
+        name::E2FSPROGS_SRPM => {
             let series = match e2fsprogs.series.as_deref() {
                 Some(series) => format!(" with the patches of {}/{series}", e2fsprogs.spec),
                 None => ", which has Lustre's changes".to_owned(),
@@ -79,19 +81,19 @@ fn what(target: &Target, specs: &Path, stage: &str) -> Result<String, OverlayErr
                 e2fsprogs.version
             )
         }
-        "e2fsprogs" => format!("rpmbuild: {}", e2fsprogs.packages.join(", ")),
-        "lustre-root" => {
+        name::E2FSPROGS => format!("rpmbuild: {}", e2fsprogs.packages.join(", ")),
+        name::LUSTRE_ROOT => {
             let devel = match target.kernel.kind {
                 KernelKind::Patched => "our kernel-devel",
                 KernelKind::Distribution => "the distribution's kernel-devel and its ext4",
             };
             format!("a chroot with {devel}, our e2fsprogs and what Lustre requires")
         }
-        "lustre-srpm" => format!(
+        name::LUSTRE_SRPM => format!(
             "autogen.sh, configure {}, the source package",
             wanted.configure.join(" ")
         ),
-        "lustre" => format!(
+        name::LUSTRE => format!(
             "{}: {}; with the modules {}",
             rpmbuild(&wanted.rpmbuild),
             wanted.packages.join(", "),

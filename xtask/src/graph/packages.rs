@@ -98,10 +98,10 @@ impl BuildGraph<'_> {
     fn lustre_srpm(&self) -> anyhow::Result<Stage<'_>> {
         let wanted = &self.target.lustre;
         Ok(Stage {
-            name: "lustre-srpm".to_owned(),
-            needs: self.needs("lustre-srpm"),
+            name: name::LUSTRE_SRPM.to_owned(),
+            needs: self.needs(name::LUSTRE_SRPM),
             inputs: [
-                recipes::of("lustre-srpm"),
+                recipes::of(name::LUSTRE_SRPM),
                 vec![
                     self.settings_input(),
                     ("version".to_owned(), wanted.version.clone()),
@@ -117,7 +117,7 @@ impl BuildGraph<'_> {
             whole: None,
             recipe: Box::new(move |work| {
                 let tree = work.need(name::LUSTRE_TREE)?.join("tree");
-                let build = self.workdir(work, &work.need("lustre-root")?.join("root"))?;
+                let build = self.workdir(work, &work.need(name::LUSTRE_ROOT)?.join("root"))?;
                 let made = lustre::source_package(&build, wanted, &tree, work.log)?;
                 Ok(rpmbuild::collect(&[made], &work.output.join("SRPMS"))?)
             }),
@@ -127,10 +127,10 @@ impl BuildGraph<'_> {
     fn lustre(&self) -> anyhow::Result<Stage<'_>> {
         let wanted = &self.target.lustre;
         Ok(Stage {
-            name: "lustre".to_owned(),
-            needs: self.needs("lustre"),
+            name: name::LUSTRE.to_owned(),
+            needs: self.needs(name::LUSTRE),
             inputs: [
-                recipes::of("lustre"),
+                recipes::of(name::LUSTRE),
                 vec![
                     self.settings_input(),
                     list_input("packages", &wanted.packages),

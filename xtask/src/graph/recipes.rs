@@ -52,7 +52,7 @@ mod tests {
 
     #[test]
     fn the_digest_is_of_all_the_code_that_stages_run() {
-        let project = crate::called::checkout().unwrap();
+        let project = crate::invocation::checkout().unwrap();
         let project = Path::new(&project);
         let of = |project: &Path| code::digest(project, &code::places(project).unwrap()).unwrap();
         assert_eq!(of(project), CODE);

@@ -9,9 +9,9 @@ use lustre_packaging::stage::Stage;
 use lustre_packaging::store::{EntryKind, PathError, StageDir};
 use lustre_repository::history::{SetPackage, path_of};
 use lustre_repository::manifest::Package;
-use lustre_repository::release::Known;
+use lustre_repository::release::ComparedPackage;
 
-use super::finish::{SIGNED_LIST, Signed, Signing};
+use super::finish::{SIGNED_LIST, SignedEntry, Signing};
 use super::inputs::BuildGraph;
 use super::{name, recipes};
 
@@ -69,7 +69,7 @@ pub fn time(stage: &StageDir) -> anyhow::Result<u32> {
 /// The packages that the stage `sign` put out.
 #[derive(Debug)]
 pub struct Packages {
-    listed: Vec<Signed>,
+    listed: Vec<SignedEntry>,
     /// Size and digest of each file.
     files: BTreeMap<String, (u64, String)>,
 }
@@ -117,10 +117,10 @@ impl Packages {
     }
 
     /// What is compared of them.
-    pub fn known(&self) -> Vec<Known<'_>> {
+    pub fn known(&self) -> Vec<ComparedPackage<'_>> {
         self.listed
             .iter()
-            .map(|signed| Known {
+            .map(|signed| ComparedPackage {
                 nevra: &signed.nevra,
                 content: &signed.unsigned_sha256,
             })

@@ -7,13 +7,13 @@ use lustre_packaging::target::Target;
 use super::name;
 
 /// The packages that targets build, in the order of the graph.
-pub const PACKAGES: [&str; 3] = ["e2fsprogs", "kernel", "lustre"];
+pub const PACKAGES: [&str; 3] = [name::E2FSPROGS, name::KERNEL, name::LUSTRE];
 
 /// Those that `target` builds and its repository holds: no kernel where the servers run the distribution's own.
 pub fn built(target: &Target) -> Vec<&'static str> {
     let patched = target.kernel.kind.is_patched();
     let all = PACKAGES.into_iter();
-    all.filter(|package| patched || *package != "kernel")
+    all.filter(|package| patched || *package != name::KERNEL)
         .collect()
 }
 
@@ -23,12 +23,12 @@ pub fn stages(target: &Target) -> Vec<&'static str> {
     let mut stages = vec![name::DISTRIBUTION, name::BOOTSTRAP, name::LUSTRE_TREE];
     stages.extend(kernel(target));
     stages.extend([
-        "e2fsprogs-srpm",
-        "e2fsprogs-root",
-        "e2fsprogs",
-        "lustre-root",
-        "lustre-srpm",
-        "lustre",
+        name::E2FSPROGS_SRPM,
+        name::E2FSPROGS_ROOT,
+        name::E2FSPROGS,
+        name::LUSTRE_ROOT,
+        name::LUSTRE_SRPM,
+        name::LUSTRE,
         name::INSTALL_ROOT,
         name::RELEASE_PACKAGE,
         name::SIGN,
@@ -42,7 +42,12 @@ pub fn stages(target: &Target) -> Vec<&'static str> {
 /// The stages that give Lustre its kernel.
 pub fn kernel(target: &Target) -> &'static [&'static str] {
     match target.kernel.kind.is_patched() {
-        true => &["kernel-sources", "kernel-srpm", "kernel-root", "kernel"],
+        true => &[
+            name::KERNEL_SOURCES,
+            name::KERNEL_SRPM,
+            name::KERNEL_ROOT,
+            name::KERNEL,
+        ],
         false => &[ext4::NAME],
     }
 }
@@ -51,22 +56,22 @@ pub fn kernel(target: &Target) -> &'static [&'static str] {
 pub fn needs(target: &Target, stage: &str) -> Vec<String> {
     let names: &[&str] = match stage {
         name::BOOTSTRAP => &[name::DISTRIBUTION],
-        "kernel-sources" => &[name::DISTRIBUTION, name::LUSTRE_TREE],
-        "kernel-srpm" => &["kernel-sources", name::BOOTSTRAP],
-        "kernel-root" => &[name::DISTRIBUTION, name::BOOTSTRAP, "kernel-srpm"],
-        "kernel" => &["kernel-sources", "kernel-srpm", "kernel-root"],
+        name::KERNEL_SOURCES => &[name::DISTRIBUTION, name::LUSTRE_TREE],
+        name::KERNEL_SRPM => &[name::KERNEL_SOURCES, name::BOOTSTRAP],
+        name::KERNEL_ROOT => &[name::DISTRIBUTION, name::BOOTSTRAP, name::KERNEL_SRPM],
+        name::KERNEL => &[name::KERNEL_SOURCES, name::KERNEL_SRPM, name::KERNEL_ROOT],
         ext4::NAME => &[name::DISTRIBUTION, name::BOOTSTRAP, name::LUSTRE_TREE],
-        "e2fsprogs-srpm" => &[name::BOOTSTRAP],
-        "e2fsprogs-root" => &[name::DISTRIBUTION, name::BOOTSTRAP, "e2fsprogs-srpm"],
-        "e2fsprogs" => &["e2fsprogs-srpm", "e2fsprogs-root"],
-        "lustre-root" => {
+        name::E2FSPROGS_SRPM => &[name::BOOTSTRAP],
+        name::E2FSPROGS_ROOT => &[name::DISTRIBUTION, name::BOOTSTRAP, name::E2FSPROGS_SRPM],
+        name::E2FSPROGS => &[name::E2FSPROGS_SRPM, name::E2FSPROGS_ROOT],
+        name::LUSTRE_ROOT => {
             // The last of those that give it its kernel is what it is built against.
             let kernel = kernel(target).last().copied();
             let first = [name::DISTRIBUTION, name::BOOTSTRAP].into_iter();
-            return owned(first.chain(kernel).chain(["e2fsprogs"]));
+            return owned(first.chain(kernel).chain([name::E2FSPROGS]));
         }
-        "lustre-srpm" => &["lustre-root", name::LUSTRE_TREE],
-        "lustre" => &["lustre-srpm", "lustre-root"],
+        name::LUSTRE_SRPM => &[name::LUSTRE_ROOT, name::LUSTRE_TREE],
+        name::LUSTRE => &[name::LUSTRE_SRPM, name::LUSTRE_ROOT],
         name::INSTALL_ROOT => &[name::DISTRIBUTION, name::BOOTSTRAP],
         name::SIGN => {
             let packages = built(target).into_iter();

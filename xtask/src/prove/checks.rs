@@ -64,7 +64,7 @@ pub fn rpm_verify(step: &Step<'_>) -> Verdict {
         let mut findings = verified(step, &step.ours_installed()?)?;
         // What the base's packages say of themselves is the base's; a missing dependency or file is not. That it fails for anything
         // of the base is no finding, that it says nothing when it does is one.
-        let all = step.judged("rpm", &["-Va"])?;
+        let all = step.try_program("rpm", &["-Va"])?;
         let silent = all.silent("rpm -Va").or_else(|| all.ended_early("rpm -Va"));
         findings.extend(
             all.lines
@@ -85,7 +85,7 @@ fn verified(step: &Step<'_>, packages: &[String]) -> Result<Vec<String>, String>
     }
     let mut arguments = vec!["-V"];
     arguments.extend(packages.iter().map(String::as_str));
-    Ok(step.judged("rpm", &arguments)?.findings("rpm -V"))
+    Ok(step.try_program("rpm", &arguments)?.findings("rpm -V"))
 }
 
 /// Nothing of the distribution's older e2fsprogs is left.
@@ -118,7 +118,7 @@ pub fn depmod(step: &Step<'_>) -> Verdict {
             let release = step.kernel_release()?;
             let map = format!("/lib/modules/{release}/System.map");
             // Its standard output is the files that it would write, its standard error the symbols that it misses.
-            let said = step.judged("depmod", &["-n", "-e", "-F", &map, &release])?;
+            let said = step.try_program("depmod", &["-n", "-e", "-F", &map, &release])?;
             let mut findings = said.errors_only().findings("depmod -n -e");
             if said.output.trim().is_empty() {
                 findings.push(format!("depmod lists no module of {release}"));
@@ -177,7 +177,7 @@ pub fn libraries(step: &Step<'_>) -> Verdict {
     verdict(programs.join(" "), || {
         let mut findings = Vec::new();
         for program in programs {
-            let said = step.judged("ldd", &[program])?;
+            let said = step.try_program("ldd", &[program])?;
             // A static program and a script have no libraries; ldd fails for both.
             let none = said
                 .lines
@@ -207,7 +207,7 @@ pub fn mke2fs(step: &Step<'_>) -> Verdict {
     let version = &step.target().e2fsprogs.version;
     verdict(format!("mke2fs -V is {version}"), || {
         let owner = step.output("rpm", &["-qf", "--qf", "%{NAME}", "/usr/sbin/mke2fs"])?;
-        let said = step.judged("mke2fs", &["-V"])?;
+        let said = step.try_program("mke2fs", &["-V"])?;
         let mut findings: Vec<String> = said.failed("mke2fs -V").into_iter().collect();
         let lines = &said.lines;
         if !step.ours_installed()?.contains(&owner) {
@@ -229,7 +229,7 @@ pub fn mke2fs(step: &Step<'_>) -> Verdict {
 pub fn group(step: &Step<'_>) -> Verdict {
     let group = &step.target().repository.group;
     verdict(format!("dnf group info {}", group.id), || {
-        let said = step.dnf_says(&["--setopt=plugins=0", "group", "info", &group.id])?;
+        let said = step.ask_dnf(&["--setopt=plugins=0", "group", "info", &group.id])?;
         let mut findings: Vec<String> = said.failed("dnf group info").into_iter().collect();
         findings.extend(
             group
@@ -272,7 +272,7 @@ pub fn remove(step: &Step<'_>) -> Verdict {
         // With nothing but the shell: what a server has is not ours to say.
         let modules = "for file in /lib/modules/*/extra/*.ko* /lib/modules/*/extra/*/*.ko* /lib/modules/*/extra/*/*/*.ko*; \
                        do if [ -e \"$file\" ]; then echo \"$file\"; fi; done";
-        let said = step.judged("sh", &["-c", modules])?;
+        let said = step.try_program("sh", &["-c", modules])?;
         findings.extend(said.failed("looking for modules"));
         findings.extend(
             said.output

@@ -239,7 +239,7 @@ mod tests {
             evr: Evr::parse(evr).unwrap(),
             arch: "x86_64".to_owned(),
             provides: vec![Entry {
-                name: provides.to_owned(),
+                name: provides.into(),
                 ..Entry::default()
             }],
             ..Package::default()

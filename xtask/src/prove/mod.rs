@@ -8,8 +8,8 @@ pub(crate) mod chroot;
 mod everything;
 mod guard;
 mod input;
+mod programs;
 mod repoclosure;
-mod said;
 pub(crate) mod upgrade;
 
 use lustre_packaging::process;
@@ -21,10 +21,10 @@ use input::log_of;
 pub use input::{InstallInput, Server};
 
 /// A check's name and what runs it.
-type Named = (&'static str, fn(&Step<'_>) -> Verdict);
+type NamedCheck = (&'static str, fn(&Step<'_>) -> Verdict);
 
 /// The checks, in the order they must run: each finds the chroot as the one before left it.
-const STEPS: [Named; 13] = [
+const STEPS: [NamedCheck; 13] = [
     ("install-release-package", checks::release_package),
     ("install", checks::install),
     ("rpm-verify", checks::rpm_verify),

@@ -23,7 +23,7 @@ pub fn repoclosure(step: &Step<'_>) -> Verdict {
         if !left_out.is_empty() {
             line.push(&excluded);
         }
-        let said = step.dnf_says(&line)?;
+        let said = step.ask_dnf(&line)?;
         let ended_itself = said.code().is_some();
         let findings = said.findings("dnf repoclosure");
         if !ended_itself {
@@ -36,7 +36,7 @@ pub fn repoclosure(step: &Step<'_>) -> Verdict {
                 "--whatprovides",
                 capability,
             ];
-            let said = step.dnf_says(&line)?;
+            let said = step.ask_dnf(&line)?;
             match said.failed("dnf repoquery") {
                 Some(failed) => Err(failed),
                 None => Ok(!said.lines.is_empty()),

@@ -2,9 +2,9 @@
 
 use lustre_packaging::process;
 use lustre_repository::history::History;
+use lustre_repository::program_output::ProgramOutput;
 use lustre_repository::proof::Check;
 use lustre_repository::repo_file::KEY_FILE;
-use lustre_repository::said::Said;
 use lustre_repository::upgrade::{CHECKS, Pair, Server, UPGRADE, checks};
 
 use super::boot_loader;
@@ -85,8 +85,8 @@ impl Server for OnServer<'_> {
         self.step.dnf_output(&line)
     }
 
-    fn rpm(&self, arguments: &[&str]) -> Result<Said, String> {
-        self.step.judged("rpm", arguments)
+    fn rpm(&self, arguments: &[&str]) -> Result<ProgramOutput, String> {
+        self.step.try_program("rpm", arguments)
     }
 
     fn files(&self, folder: &str) -> Result<Vec<String>, String> {

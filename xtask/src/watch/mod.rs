@@ -21,21 +21,21 @@ pub struct Report {
     /// Whether a target has a new kernel.
     pub new: bool,
     /// The targets that could be looked at.
-    pub targets: Vec<Watched>,
+    pub targets: Vec<TargetReport>,
     /// Those that could not.
-    pub failed: Vec<Failed>,
+    pub failed: Vec<TargetError>,
 }
 
 /// A target that could not be looked at.
 #[derive(Debug, Serialize)]
-pub struct Failed {
+pub struct TargetError {
     pub target: String,
     pub error: String,
 }
 
 /// What was found of a target.
 #[derive(Debug, Serialize)]
-pub struct Watched {
+pub struct TargetReport {
     pub target: String,
     /// Its release of Lustre.
     pub lustre: String,
@@ -134,7 +134,7 @@ pub enum Fits {
     NotNeeded,
 }
 
-impl Watched {
+impl TargetReport {
     /// Whether the target can move to the newest kernel, or need not.
     pub fn is_good(&self) -> bool {
         let fits = |one: &Preflight| matches!(one.result, Fits::Pass | Fits::NotNeeded);

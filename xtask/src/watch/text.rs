@@ -6,7 +6,7 @@ use lustre_packaging::preflight::Verdict;
 use lustre_packaging::shown::harmless;
 use lustre_repository::compat;
 
-use super::{Fits, New, Preflight, Report, Watched};
+use super::{Fits, New, Preflight, Report, TargetReport};
 
 /// How many of a kind are listed to people; `--json` has all.
 const SHOWN: usize = 20;
@@ -15,7 +15,7 @@ const SHOWN: usize = 20;
 const LONGEST: usize = 60_000;
 
 /// What was found of a target, on a terminal.
-pub fn plain(watched: &Watched) -> String {
+pub fn plain(watched: &TargetReport) -> String {
     let mut text = String::new();
     // Writing to a string does not fail.
     let _ = writeln!(text, "{}", heading(watched));
@@ -85,7 +85,7 @@ fn code(text: &str) -> String {
     format!("`{}`", plain.trim())
 }
 
-fn heading(watched: &Watched) -> String {
+fn heading(watched: &TargetReport) -> String {
     let what = match watched.kernels.last() {
         Some(newest) if watched.new => {
             format!("kernel {} in place of {}", newest.version, watched.locked)
@@ -95,7 +95,7 @@ fn heading(watched: &Watched) -> String {
     format!("{}, Lustre {}: {what}", watched.target, watched.lustre)
 }
 
-fn lines(watched: &Watched) -> Vec<Line> {
+fn lines(watched: &TargetReport) -> Vec<Line> {
     let mut lines = Vec::new();
     let mut say = |depth, words: &str, quoted: Option<String>| {
         lines.push(Line {
@@ -191,14 +191,14 @@ fn of_kernel(kernel: &New, say: &mut Say<'_>) {
             }
             let names = fit.ext4.files.join(", ");
             match fit.ext4.result {
-                compat::Compared::Same => say(1, "its ext4 and jbd2 are the same", None),
-                compat::Compared::Differs => say(1, "its ext4 or jbd2 differ: ", Some(names)),
-                compat::Compared::NotCompared => say(
+                compat::Ext4Comparison::Same => say(1, "its ext4 and jbd2 are the same", None),
+                compat::Ext4Comparison::Differs => say(1, "its ext4 or jbd2 differ: ", Some(names)),
+                compat::Ext4Comparison::NotCompared => say(
                     1,
                     "whether its ext4 or jbd2 differ is not known: ",
                     fit.ext4.why.clone(),
                 ),
-                compat::Compared::NotNeeded => {}
+                compat::Ext4Comparison::NotNeeded => {}
             }
         }
         (None, why) => say(
@@ -297,7 +297,7 @@ mod tests {
         let report = |kernels: usize| Report {
             format: super::super::FORMAT,
             new: true,
-            targets: vec![Watched {
+            targets: vec![TargetReport {
                 target: "site".to_owned(),
                 lustre: "2.17.0".to_owned(),
                 locked: "6.12.0-0".to_owned(),

@@ -5,19 +5,19 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use lustre_files::advised;
-use lustre_packaging::bundle::{Archive, Written};
+use lustre_packaging::bundle::{Archive, WrittenArchive};
 use lustre_packaging::store::Digest;
 use lustre_repository::manifest::Manifest;
 use lustre_repository::release_package;
 use lustre_repository::repo_file::{KEY_FILE, KeyLocation, RepoFile};
 
-use super::super::proofs::Proved;
-use super::super::publish::own::Own;
+use super::super::proofs::ProofReport;
 use super::super::publish::source::{self, Source};
+use super::super::publish::workspace::Workspace;
 use super::super::verify::expected::Expected;
 use crate::cli::BundleArgs;
 use crate::context;
-use crate::{laid_out, ui};
+use crate::{published_tree, ui};
 
 /// The text, beside the repository: it is no part of that, and of its sums.
 const README: &str = "README.txt";
@@ -39,7 +39,7 @@ pub fn write(
     arguments: &BundleArgs,
     dist: Option<&Path>,
     output: &Path,
-) -> anyhow::Result<Result<(Written, String), Proved>> {
+) -> anyhow::Result<Result<(WrittenArchive, String), ProofReport>> {
     let dist = match dist {
         Some(path) => path.to_owned(),
         None => context::default_output(&context::target(&arguments.target)?.name)?,
@@ -52,10 +52,10 @@ pub fn write(
         )
     })?;
     let expected = Expected::of(&arguments.public_key, &arguments.key, false)?;
-    let own = Own::open("bundle", &arguments.target)?;
+    let own = Workspace::open("bundle", &arguments.target)?;
     let shown = dist.display().to_string();
-    let dist =
-        laid_out::published(&dist, own.scratch.path(), &mut |line| ui::warn(line))?.unwrap_or(dist);
+    let dist = published_tree::published(&dist, own.scratch.path(), &mut |line| ui::warn(line))?
+        .unwrap_or(dist);
     let source = match source::proven(&dist, &expected, &own.store.logs_dir())? {
         Ok(source) => source,
         Err(unproven) => return Ok(Err(unproven.seen_at(&dist, &shown))),

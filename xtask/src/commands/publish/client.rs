@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, anyhow, bail};
 use clap::ValueEnum as _;
 use clap::builder::PossibleValue;
-use lustre_files::{advised, apart};
+use lustre_files::{advised, apart, shown_url};
 use lustre_packaging::host;
 use lustre_packaging::process;
 use lustre_packaging::sign::PublicKey;
@@ -21,14 +21,14 @@ use lustre_repository::sums;
 use super::super::verify;
 use super::destination::Destination;
 use super::installs;
-use super::own::Own;
 use super::source::Source;
+use super::workspace::Workspace;
 use crate::cli::{Look, PlaceArgs};
 use crate::exit::Usage;
 use crate::ui;
 
 /// What was seen.
-pub enum Seen {
+pub enum ClientCheck {
     /// What was published, whole.
     Whole {
         url: String,
@@ -43,7 +43,7 @@ pub enum Seen {
     NotLooked(String),
 }
 
-impl Seen {
+impl ClientCheck {
     /// For machines.
     pub fn json(&self) -> serde_json::Value {
         match self {
@@ -118,36 +118,35 @@ pub fn look(
     from: Option<&Path>,
     below: &str,
     source: &Source,
-    own: &Own,
+    own: &Workspace,
     destination: &dyn Destination,
-) -> anyhow::Result<Seen> {
+) -> anyhow::Result<ClientCheck> {
     let seen = match place(arguments, from, source) {
-        Err(why) => Seen::NotLooked(why.to_owned()),
+        Err(why) => ClientCheck::NotLooked(why.to_owned()),
         Ok(url) => {
             let url = format!("{}{below}", url.trim_end_matches('/'));
-            // What is shown has no password in it.
-            let shown =
-                Location::parse(&url).map_or_else(|error| error.to_string(), |url| url.to_string());
+            let shown = shown_url(&url);
             match patiently(destination.patience(), || {
                 whole(&url, source, own, destination)
             })? {
                 Ok(without_dnf) => match installs::installs(arguments, &url, source)? {
-                    Ok(()) => Seen::Whole {
+                    Ok(()) => ClientCheck::Whole {
                         url: shown,
                         without_dnf,
                         check: arguments.check,
                     },
-                    Err(why) => Seen::Broken { url: shown, why },
+                    Err(why) => ClientCheck::Broken { url: shown, why },
                 },
-                Err(error) => Seen::Broken {
+                Err(error) => ClientCheck::Broken {
+                    // What dnf says quotes the URL that it was given.
+                    why: without_advice(&error).replace(&url, &shown),
                     url: shown,
-                    why: without_advice(&error),
                 },
             }
         }
     };
     match &seen {
-        Seen::Whole {
+        ClientCheck::Whole {
             url,
             without_dnf,
             check,
@@ -163,10 +162,10 @@ pub fn look(
                 "clients see it at {url}: index, sums and signatures are those of this release; {dnf}"
             ));
         }
-        Seen::Broken { url, why } => ui::warn(&format!(
+        ClientCheck::Broken { url, why } => ui::warn(&format!(
             "warning: it is there, but clients do not see it at {url}: {why}; if they look somewhere else, give --url"
         )),
-        Seen::NotLooked(why) => ui::warn(&format!(
+        ClientCheck::NotLooked(why) => ui::warn(&format!(
             "the view of a client was NOT checked: {why}; check it with --url URL"
         )),
     }
@@ -250,7 +249,7 @@ fn own<'u>(url: &'u str, from: Option<&Path>) -> Result<&'u str, &'static str> {
 fn whole(
     url: &str,
     source: &Source,
-    own: &Own,
+    own: &Workspace,
     destination: &dyn Destination,
 ) -> anyhow::Result<Option<String>> {
     let downloader = Downloader::new(&own.store, false, &[], Retry::default(), &|_| {});

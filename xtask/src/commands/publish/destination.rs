@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lustre_repository::publishing::{Listing, Plan, Put, Release, Shape};
+use lustre_repository::publishing::{Listing, Plan, Release, Shape, Upload};
 
 /// What an error says that comes before anything is done.
 pub const NOTHING_SENT: &str = "nothing was sent";
@@ -91,7 +91,7 @@ pub trait Destination {
     }
 
     /// Puts files in their places.
-    fn put(&self, puts: &[(PathBuf, &Put)]) -> anyhow::Result<()>;
+    fn put(&self, puts: &[(PathBuf, &Upload)]) -> anyhow::Result<()>;
 
     /// Makes links, each in one step.
     fn link(&self, links: &BTreeMap<String, String>) -> anyhow::Result<()>;

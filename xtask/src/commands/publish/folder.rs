@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 use lustre_files::{Advised, advised};
 use lustre_packaging::process::room::Place;
-use lustre_repository::publishing::{Found, HOME, Listing, PARTIAL, Put, Release, STAGING, Shape};
+use lustre_repository::publishing::{
+    HOME, Listing, PARTIAL, Release, RemoteEntry, STAGING, Shape, Upload,
+};
 use lustre_repository::{assets, layout, sums};
 use rustix::fs::{
     CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, mkdirat, openat, renameat_with, syncfs,
@@ -21,7 +23,7 @@ use rustix::io::Errno;
 
 use super::destination::Destination;
 use crate::exit::Usage;
-use crate::laid_out;
+use crate::published_tree;
 use crate::ui;
 
 /// A folder.
@@ -68,17 +70,17 @@ impl Folder {
     }
 
     /// The folder `path` below this one; no link is followed on the way to it. None where it is not there.
-    fn there(&self, path: &str) -> anyhow::Result<Option<Opened>> {
+    fn there(&self, path: &str) -> anyhow::Result<Option<OpenedFolder>> {
         self.open(path, false)
     }
 
     /// The same, made where it is not there.
-    fn made(&self, path: &str) -> anyhow::Result<Opened> {
+    fn made(&self, path: &str) -> anyhow::Result<OpenedFolder> {
         let made = self.open(path, true)?;
         made.with_context(|| format!("{} was removed meanwhile", self.at(path).display()))
     }
 
-    fn open(&self, path: &str, make: bool) -> anyhow::Result<Option<Opened>> {
+    fn open(&self, path: &str, make: bool) -> anyhow::Result<Option<OpenedFolder>> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let failed = |at: &str, error: Errno| {
             let at = self.at(at);
@@ -110,7 +112,7 @@ impl Folder {
                 Err(error) => return Err(failed(so_far, error)),
             };
         }
-        Ok(Some(Opened(folder)))
+        Ok(Some(OpenedFolder(folder)))
     }
 
     fn unfit(&self) -> Advised {
@@ -146,7 +148,7 @@ impl Folder {
     }
 
     /// Where something is put that is not in its place yet, below the name `next`. What a killed run left there goes.
-    fn aside(&self) -> anyhow::Result<Opened> {
+    fn aside(&self) -> anyhow::Result<OpenedFolder> {
         let folder = self.made(PARTIAL)?;
         lustre_files::remove_tree(&folder.at(NEXT))
             .with_context(|| format!("cannot empty {}", self.at(PARTIAL).display()))?;
@@ -202,9 +204,9 @@ impl Drop for Alone {
 const NEXT: &str = "next";
 
 /// A folder that was opened: whatever is put in its place meanwhile, this one is meant.
-struct Opened(OwnedFd);
+struct OpenedFolder(OwnedFd);
 
-impl Opened {
+impl OpenedFolder {
     /// A path of what is in it.
     fn at(&self, name: &str) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}/{name}", self.0.as_raw_fd()))
@@ -276,7 +278,7 @@ impl Destination for Folder {
                 continue;
             };
             let first = first.as_os_str().to_string_lossy();
-            let is_folder = matches!(listing.get(&*first), Some(Found::Folder));
+            let is_folder = matches!(listing.get(&*first), Some(RemoteEntry::Folder));
             if own.iter().any(|own| *own == first) || !is_folder {
                 bail!(advised(
                     format!(
@@ -295,14 +297,14 @@ impl Destination for Folder {
     }
 
     fn list(&self) -> anyhow::Result<Listing> {
-        laid_out::list(&self.path)
+        published_tree::list(&self.path)
     }
 
     fn compare(&self, _: &Path, release: &Release, listing: &mut Listing) -> anyhow::Result<()> {
         let sizes: std::collections::BTreeSet<u64> =
             release.files.iter().filter_map(|file| file.size).collect();
         for (path, found) in listing {
-            let Found::File { size, sha256 } = found else {
+            let RemoteEntry::File { size, sha256 } = found else {
                 continue;
             };
             let own = path.starts_with(HOME) || release.file(path).is_some();
@@ -343,7 +345,7 @@ impl Destination for Folder {
         Ok(Some(self.at(PARTIAL)))
     }
 
-    fn put(&self, puts: &[(PathBuf, &Put)]) -> anyhow::Result<()> {
+    fn put(&self, puts: &[(PathBuf, &Upload)]) -> anyhow::Result<()> {
         for (from, put) in puts {
             let aside = self.aside()?;
             let (folder, name) = parted(&put.path);

@@ -20,7 +20,7 @@ use lustre_packaging::store::Digest;
 use lustre_repository::assets::{self, Assets};
 use lustre_repository::key;
 use lustre_repository::publishing::{
-    Found, HOME, Listing, Plan, Put, Release, Shape, is_package, pages_fit,
+    HOME, Listing, Plan, Release, RemoteEntry, Shape, Upload, is_package, pages_fit,
 };
 
 use self::api::Api;
@@ -215,7 +215,7 @@ impl Destination for GitHub {
         let mut listing = Listing::new();
         for (path, entry) in within.filter(|(path, _)| !of_site(path)) {
             for (end, _) in path.match_indices('/') {
-                listing.insert(path[..end].to_owned(), Found::Folder);
+                listing.insert(path[..end].to_owned(), RemoteEntry::Folder);
             }
             listing.insert(path.to_owned(), entry.found());
         }
@@ -240,7 +240,8 @@ impl Destination for GitHub {
         let files = self.files.borrow();
         let mut candidates = Vec::new();
         for (path, found) in listing.iter_mut() {
-            let (Some(entry), Found::File { size, sha256 }) = (files.get(&self.at(path)), found)
+            let (Some(entry), RemoteEntry::File { size, sha256 }) =
+                (files.get(&self.at(path)), found)
             else {
                 continue;
             };
@@ -273,7 +274,7 @@ impl Destination for GitHub {
             let Some(entry) = files.get(&self.at(path)) else {
                 continue;
             };
-            if matches!(entry.found(), Found::File { size, .. } if size <= largest) {
+            if matches!(entry.found(), RemoteEntry::File { size, .. } if size <= largest) {
                 let to = into.join(path);
                 let parent = to.parent().unwrap_or(&into);
                 std::fs::create_dir_all(parent).with_context(|| parent.display().to_string())?;
@@ -313,7 +314,7 @@ impl Destination for GitHub {
         }
     }
 
-    fn put(&self, puts: &[(PathBuf, &Put)]) -> anyhow::Result<()> {
+    fn put(&self, puts: &[(PathBuf, &Upload)]) -> anyhow::Result<()> {
         let paths: Vec<&Path> = puts.iter().map(|(path, _)| path.as_path()).collect();
         let ids = self.branch.ids(&paths, true)?;
         let mut files = self.files.borrow_mut();

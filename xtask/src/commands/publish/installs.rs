@@ -4,6 +4,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::Stdio;
 
 use anyhow::{Context as _, bail};
+use lustre_files::shown_url;
 use lustre_packaging::process;
 use lustre_packaging::sign::PublicKey;
 
@@ -26,7 +27,8 @@ pub fn installs(
     }
     let target = &arguments.target;
     let fingerprint = PublicKey::parse(&source.public_key)?.fingerprint();
-    ui::say(&format!("verifying {url}"));
+    let shown = shown_url(url);
+    ui::say(&format!("verifying {shown}"));
     let mut command = process::ourselves("sh");
     command
         .args(["-c", "exec \"$@\"", "sh"])
@@ -71,17 +73,17 @@ pub fn installs(
     }
     let status = match process::status(process::ends_with_us(&mut command)) {
         Err(process::Error::Interrupted { .. }) => bail!(
-            "it is there, and `verify {url}` was not done to its end; run that again by itself"
+            "it is there, and `verify {shown}` was not done to its end; run that again by itself"
         ),
         status => status.context("cannot start `verify`")?,
     };
     match status.code() {
         Some(0) => Ok(Ok(())),
         Some(UNPROVEN) => Ok(Err(format!(
-            "`verify {url}` found what is not as it has to be; its messages are above"
+            "`verify {shown}` found what is not as it has to be; its messages are above"
         ))),
         _ => bail!(
-            "it is there, but `verify {url}` could not be done ({status}); its messages are above. Run it again by itself"
+            "it is there, but `verify {shown}` could not be done ({status}); its messages are above. Run it again by itself"
         ),
     }
 }

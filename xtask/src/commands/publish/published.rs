@@ -9,10 +9,12 @@ use lustre_packaging::sign::{PublicKey, utc};
 use lustre_packaging::store::Digest;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::publishing::{
-    self, CURRENT, Found, HOME, Instead, Listing, Place, Release, STAGING, Shape, State, There,
-    is_id, staged_at, time_of,
+    self, CURRENT, HOME, Instead, Listing, Place, Release, RemoteEntry, RemoteState, STAGING,
+    Shape, State, is_id, staged_at, time_of,
 };
-use lustre_repository::release::{Known, Said, packages_contradict, targets_contradict, told_anew};
+use lustre_repository::release::{
+    ComparedPackage, ServerSettings, packages_contradict, targets_contradict, told_anew,
+};
 use lustre_repository::{key, release_package, repo_file, sums};
 
 use super::destination::{Destination, NOTHING_SENT};
@@ -20,12 +22,12 @@ use super::source::{self, Source};
 use crate::exit::Usage;
 
 /// A destination, and the repository there.
-pub struct Seen {
+pub struct PublishedState {
     pub state: State,
     /// Where the files of the one that clients read are on this machine, its packages left out.
     pub root: PathBuf,
     /// What it says of itself; or why it cannot be told. None where there is none.
-    told: Option<anyhow::Result<Told>>,
+    told: Option<anyhow::Result<PublishedRelease>>,
     /// Its sums, where they can be read.
     sums: Option<String>,
     /// Where it cannot be told: the one that it is by its name, or else the last of those that are there.
@@ -37,14 +39,14 @@ pub struct Seen {
 }
 
 /// What a repository says of itself.
-struct Told {
+struct PublishedRelease {
     manifest: Manifest,
     manifest_sha256: String,
     sums: String,
 }
 
 /// Looks at what is there.
-pub fn look(destination: &dyn Destination, scratch: &Path) -> anyhow::Result<Seen> {
+pub fn look(destination: &dyn Destination, scratch: &Path) -> anyhow::Result<PublishedState> {
     let listing = destination.list()?;
     destination
         .is_in_one_piece(&listing)
@@ -52,7 +54,7 @@ pub fn look(destination: &dyn Destination, scratch: &Path) -> anyhow::Result<See
     publishing::own_are_so(&listing).context(NOTHING_SENT)?;
     let found = publishing::there(&listing);
     let (prefix, told) = match &found {
-        There::Foreign(name) => {
+        RemoteState::Foreign(name) => {
             return Err(Usage::new(advised(
                 format!(
                     "the destination has `{}` and no repository of this tool: nothing was sent",
@@ -62,17 +64,17 @@ pub fn look(destination: &dyn Destination, scratch: &Path) -> anyhow::Result<See
             ))
             .into());
         }
-        There::Nothing => (String::new(), false),
-        There::Plain | There::Untold(_) => (String::new(), true),
-        There::Linked(id) => (format!("{HOME}/{id}/"), true),
+        RemoteState::Nothing => (String::new(), false),
+        RemoteState::Plain | RemoteState::Untold(_) => (String::new(), true),
+        RemoteState::Linked(id) => (format!("{HOME}/{id}/"), true),
     };
     let last = match &found {
-        There::Linked(id) => Some(id.as_str()),
+        RemoteState::Linked(id) => Some(id.as_str()),
         _ => publishing::newest(&listing),
     };
     let last = last.map(str::to_owned);
     let instead = match &found {
-        There::Linked(_) => publishing::instead(&listing),
+        RemoteState::Linked(_) => publishing::instead(&listing),
         _ => Instead::default(),
     };
     let mut wanted = notes(&listing);
@@ -90,7 +92,7 @@ pub fn look(destination: &dyn Destination, scratch: &Path) -> anyhow::Result<See
     }
     let there = destination.local(&wanted, scratch, lustre_files::LARGE)?;
     let root = there.join(prefix.trim_end_matches('/'));
-    let mut seen = Seen {
+    let mut seen = PublishedState {
         state: State {
             sums: sums_of(&there, &notes(&listing))?,
             listing,
@@ -108,7 +110,7 @@ pub fn look(destination: &dyn Destination, scratch: &Path) -> anyhow::Result<See
     if told {
         seen.sums = sums_at(&seen.root).ok();
         let (mut read, release) = release(&seen.root, &seen.state.sums)?;
-        if let There::Untold(path) = &found {
+        if let RemoteState::Untold(path) = &found {
             read = Err(anyhow!(
                 "`{}` is there, and {} that belongs to it is not",
                 path.escape_debug(),
@@ -168,7 +170,7 @@ pub fn look(destination: &dyn Destination, scratch: &Path) -> anyhow::Result<See
 fn release(
     root: &Path,
     notes: &BTreeMap<String, String>,
-) -> anyhow::Result<(anyhow::Result<Told>, Option<Release>)> {
+) -> anyhow::Result<(anyhow::Result<PublishedRelease>, Option<Release>)> {
     let read = read(root);
     let release = match &read {
         Ok(told) => {
@@ -198,7 +200,7 @@ fn notes(listing: &Listing) -> Vec<String> {
     };
     let files = listing
         .iter()
-        .filter(|(path, found)| matches!(found, Found::File { .. }) && is_note(path));
+        .filter(|(path, found)| matches!(found, RemoteEntry::File { .. }) && is_note(path));
     files.map(|(path, _)| path.clone()).collect()
 }
 
@@ -232,14 +234,14 @@ fn files(listing: &Listing, prefix: &str, shape: Shape) -> Vec<String> {
     let files = listing.iter().filter(|(path, found)| {
         let within = path.strip_prefix(prefix);
         // No file of ours that is read whole is larger.
-        matches!(found, Found::File { size, .. } if *size <= lustre_files::LARGE)
+        matches!(found, RemoteEntry::File { size, .. } if *size <= lustre_files::LARGE)
             && within.is_some_and(wanted)
     });
     files.map(|(path, _)| path.clone()).collect()
 }
 
 /// What the repository says of itself.
-fn read(root: &Path) -> anyhow::Result<Told> {
+fn read(root: &Path) -> anyhow::Result<PublishedRelease> {
     let all = sums_at(root).context(sums::FILE)?;
     let path = root.join(manifest::FILE);
     let bytes = lustre_files::read_no_link(&path, lustre_files::SOURCE).context(manifest::FILE)?;
@@ -251,7 +253,7 @@ fn read(root: &Path) -> anyhow::Result<Told> {
             sums::FILE
         );
     }
-    Ok(Told {
+    Ok(PublishedRelease {
         manifest: Manifest::read(&path)?,
         manifest_sha256,
         sums: all,
@@ -261,13 +263,13 @@ fn read(root: &Path) -> anyhow::Result<Told> {
 /// The digests that the sums of a release know, of its files at these paths: what they list was there before they were.
 fn know_at(listing: &mut Listing, release: &Release, at: impl Fn(&str) -> String) {
     for file in &release.files {
-        if let Some(Found::File { sha256, .. }) = listing.get_mut(&at(&file.path)) {
+        if let Some(RemoteEntry::File { sha256, .. }) = listing.get_mut(&at(&file.path)) {
             sha256.get_or_insert_with(|| file.sha256.clone());
         }
     }
 }
 
-impl Seen {
+impl PublishedState {
     /// Whether it is the same repository, as far as that can be told.
     fn is(&self, source: &Source) -> bool {
         let by_name = || self.last.as_ref() == Some(&source.release.id);
@@ -306,7 +308,7 @@ fn read_instead(
 fn not_before(
     destination: &dyn Destination,
     source: &Source,
-    seen: &Seen,
+    seen: &PublishedState,
 ) -> anyhow::Result<Vec<String>> {
     let time = source.release.time();
     let begun = seen.last.as_deref().filter(|id| time_of(id) > time);
@@ -325,7 +327,7 @@ pub fn follows(
     destination: &dyn Destination,
     place: &Place,
     source: &Source,
-    seen: &Seen,
+    seen: &PublishedState,
     anyway: bool,
 ) -> anyhow::Result<Vec<String>> {
     let against = match &seen.told {
@@ -348,7 +350,7 @@ pub fn follows(
 }
 
 /// What speaks against the repository in place of `told`.
-fn against(source: &Source, root: &Path, told: &Told) -> anyhow::Result<Vec<String>> {
+fn against(source: &Source, root: &Path, told: &PublishedRelease) -> anyhow::Result<Vec<String>> {
     if let Some(why) = other_signer(source, root, told) {
         return Ok(vec![why]);
     }
@@ -375,12 +377,12 @@ fn against(source: &Source, root: &Path, told: &Told) -> anyhow::Result<Vec<Stri
             .collect()
     };
     let (old, new) = (known(before), known(now));
-    let old: Vec<Known<'_>> = old.iter().map(one).collect();
-    let new: Vec<Known<'_>> = new.iter().map(one).collect();
+    let old: Vec<ComparedPackage<'_>> = old.iter().map(one).collect();
+    let new: Vec<ComparedPackage<'_>> = new.iter().map(one).collect();
     let mut broken = packages_contradict(&old, &new);
     broken.extend(targets_contradict(&before.target, &now.target));
     let digest = |sums, name| sums::digest_of(sums, name).unwrap_or_default();
-    let said = |sums| Said {
+    let said = |sums| ServerSettings {
         public_key: digest(sums, repo_file::KEY_FILE),
         repo_file: digest(sums, repo_file::FILE),
         next_key: digest(sums, repo_file::NEXT_KEY_FILE),
@@ -403,12 +405,12 @@ fn against(source: &Source, root: &Path, told: &Told) -> anyhow::Result<Vec<Stri
     Ok(found)
 }
 
-fn one<'a>((nevra, content): &'a (String, String)) -> Known<'a> {
-    Known { nevra, content }
+fn one<'a>((nevra, content): &'a (String, String)) -> ComparedPackage<'a> {
+    ComparedPackage { nevra, content }
 }
 
 /// Why it is not known to be of whoever signs the new one.
-fn other_signer(source: &Source, root: &Path, told: &Told) -> Option<String> {
+fn other_signer(source: &Source, root: &Path, told: &PublishedRelease) -> Option<String> {
     let path = root.join(sums::SIGNATURE);
     let signature = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE);
     let own = source::key_of(root).ok();

@@ -10,7 +10,7 @@ use std::process::{Command, Output};
 use anyhow::{Context as _, bail};
 use lustre_files::advised;
 use lustre_packaging::process;
-use lustre_repository::publishing::{Found, Listing, PARTIAL, Put, Shape};
+use lustre_repository::publishing::{Listing, PARTIAL, RemoteEntry, Shape, Upload};
 
 use super::destination::Destination;
 
@@ -260,7 +260,7 @@ impl Destination for Rsync {
         Ok(into)
     }
 
-    fn put(&self, puts: &[(PathBuf, &Put)]) -> anyhow::Result<()> {
+    fn put(&self, puts: &[(PathBuf, &Upload)]) -> anyhow::Result<()> {
         let from = self.folder("files")?;
         for (file, put) in puts {
             let path = from.join(&put.path);
@@ -348,12 +348,12 @@ fn listed(text: &str) -> anyhow::Result<Listing> {
         };
         let size = size.replace(',', "").parse().with_context(odd)?;
         let (name, found) = match mode.as_bytes().first() {
-            Some(b'd') => (rest, Found::Folder),
+            Some(b'd') => (rest, RemoteEntry::Folder),
             Some(b'l') => {
                 let (name, to) = rest.split_once(" -> ").with_context(odd)?;
-                (name, Found::Link(to.to_owned()))
+                (name, RemoteEntry::Link(to.to_owned()))
             }
-            Some(_) => (rest, Found::File { size, sha256: None }),
+            Some(_) => (rest, RemoteEntry::File { size, sha256: None }),
             None => bail!(odd()),
         };
         if name != "." {
@@ -382,11 +382,11 @@ mod tests {
                     -rw-r--r--   1,234,567 2026/11/27 00:11:21 .releases/A/with blank\n";
         let listing = listed(text).unwrap();
         let wanted = [
-            (".releases/current", Found::Link("A".to_owned())),
-            (".releases/A", Found::Folder),
+            (".releases/current", RemoteEntry::Link("A".to_owned())),
+            (".releases/A", RemoteEntry::Folder),
             (
                 ".releases/A/with blank",
-                Found::File {
+                RemoteEntry::File {
                     size: 1_234_567,
                     sha256: None,
                 },

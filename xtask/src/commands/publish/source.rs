@@ -12,7 +12,7 @@ use lustre_repository::publishing::{File, Release};
 use lustre_repository::repo_file;
 use lustre_repository::sums;
 
-use super::super::proofs::Proved;
+use super::super::proofs::ProofReport;
 use super::super::verify::{expected::Expected, identity, measure};
 
 /// A repository whose proofs hold.
@@ -32,10 +32,10 @@ pub fn proven(
     dist: &Path,
     expected: &Expected,
     logs: &Path,
-) -> anyhow::Result<Result<Source, Proved>> {
+) -> anyhow::Result<Result<Source, ProofReport>> {
     let broken = identity::broken(dist);
     if !broken.is_empty() {
-        return Ok(Err(Proved::broken(dist, "unknown", broken)));
+        return Ok(Err(ProofReport::broken(dist, "unknown", broken)));
     }
     let file = dist.join(manifest::FILE);
     let manifest = Manifest::read(&file).with_context(|| {
@@ -60,7 +60,7 @@ pub fn proven(
                 checks.push(Check::run(proof::MANIFEST, logs, || {
                     Verdict::from_findings(manifest::FILE, vec![why])
                 }));
-                return Ok(Err(Proved::broken(dist, &manifest.target, checks)));
+                return Ok(Err(ProofReport::broken(dist, &manifest.target, checks)));
             }
         };
         let digests = Digests::default();
@@ -78,7 +78,7 @@ pub fn proven(
         checks.push(Check::run(RECORDED, logs, || recorded(dist, &sums)));
     }
     if !good(&checks) {
-        return Ok(Err(Proved::broken(dist, &manifest.target, checks)));
+        return Ok(Err(ProofReport::broken(dist, &manifest.target, checks)));
     }
     let release = Release::new(manifest.release_time(), &sums, left_out(dist)?);
     let release = sized(release, dist)?;

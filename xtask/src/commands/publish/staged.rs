@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lustre_repository::publishing::{Found, Release, staged_at};
+use lustre_repository::publishing::{Release, RemoteEntry, staged_at};
 use lustre_repository::sums;
 
 use super::destination::Destination;
-use super::published::Seen;
-use crate::laid_out;
+use super::published::PublishedState;
+use crate::published_tree;
 
 /// What is staged at a destination.
 pub struct Staged<'s> {
@@ -38,7 +38,7 @@ impl<'s> Staged<'s> {
     /// place itself where `scratch` is elsewhere, unless nothing may be written there.
     pub fn fetch(
         destination: &dyn Destination,
-        seen: &'s Seen,
+        seen: &'s PublishedState,
         scratch: &Path,
         write: bool,
     ) -> anyhow::Result<Option<Self>> {
@@ -50,14 +50,14 @@ impl<'s> Staged<'s> {
         let mut largest = 0;
         for path in listed.chain(sums::LEFT_OUT) {
             let at = staged_at(destination.shape(), folder, path);
-            if let Some(Found::File { size, .. }) = seen.state.listing.get(&at) {
+            if let Some(RemoteEntry::File { size, .. }) = seen.state.listing.get(&at) {
                 largest = largest.max(*size);
                 files.push((at, path));
             }
         }
         let wanted: Vec<String> = files.iter().map(|(at, _)| at.clone()).collect();
         let there = destination.local(&wanted, &scratch.join("whole"), largest)?;
-        let near = write && !laid_out::on_one_disk(&there, scratch).unwrap_or(false);
+        let near = write && !published_tree::on_one_disk(&there, scratch).unwrap_or(false);
         let beside = match near {
             true => destination.for_links()?,
             false => None,
@@ -69,7 +69,7 @@ impl<'s> Staged<'s> {
             folder,
             id: &release.id,
         };
-        laid_out::lay_out(&there, files.into_iter(), &staged.tree)?;
+        published_tree::lay_out(&there, files.into_iter(), &staged.tree)?;
         Ok(Some(staged))
     }
 
@@ -82,7 +82,7 @@ impl<'s> Staged<'s> {
     ) {
         for file in &release.files {
             let at = staged_at(destination.shape(), self.folder, &file.path);
-            if let Some(Found::File { sha256, .. }) = listing.get_mut(&at) {
+            if let Some(RemoteEntry::File { sha256, .. }) = listing.get_mut(&at) {
                 *sha256 = Some(file.sha256.clone());
             }
         }

@@ -10,7 +10,7 @@ use anyhow::{Context as _, bail};
 use lustre_files::advised;
 use lustre_packaging::process;
 use lustre_packaging::shared::rclone;
-use lustre_repository::publishing::{Found, Listing, Put, Shape};
+use lustre_repository::publishing::{Listing, RemoteEntry, Shape, Upload};
 use serde::Deserialize;
 
 use super::destination::Destination;
@@ -81,7 +81,7 @@ impl ObjectStore {
     }
 
     /// Sends these, one after the other where their order counts.
-    fn send(&self, puts: &[&(PathBuf, &Put)], header: &str) -> anyhow::Result<()> {
+    fn send(&self, puts: &[&(PathBuf, &Upload)], header: &str) -> anyhow::Result<()> {
         if puts.is_empty() {
             return Ok(());
         }
@@ -183,7 +183,7 @@ impl Destination for ObjectStore {
         let items: Vec<Item> = serde_json::from_slice(&done.stdout)
             .with_context(|| format!("what rclone lists of {}", self.remote))?;
         let listing = items.into_iter().map(|item| {
-            let found = Found::File {
+            let found = RemoteEntry::File {
                 size: item.size,
                 sha256: None,
             };
@@ -208,12 +208,12 @@ impl Destination for ObjectStore {
         Ok(into)
     }
 
-    fn put(&self, puts: &[(PathBuf, &Put)]) -> anyhow::Result<()> {
+    fn put(&self, puts: &[(PathBuf, &Upload)]) -> anyhow::Result<()> {
         // The plan has them in their order; what is an index goes by itself, one right after the other.
         let (kept, asked): (Vec<_>, Vec<_>) =
             puts.iter().partition(|(_, put)| never_changes(&put.path));
         self.send(&kept, FOR_EVER)?;
-        let is_index = |put: &Put| put.path.contains("/repodata/");
+        let is_index = |put: &Upload| put.path.contains("/repodata/");
         if asked.iter().any(|(_, put)| is_index(put)) {
             for one in asked {
                 self.send(&[one], ASK)?;

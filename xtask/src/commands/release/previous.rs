@@ -15,8 +15,8 @@ use lustre_repository::layout::assembled_sums;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Proof};
 use lustre_repository::release::{
-    Contradiction, Known, Release, Replaced, Rule, Said, packages_contradict, targets_contradict,
-    told_anew,
+    ComparedPackage, Contradiction, Release, ReplacedRelease, Rule, ServerSettings,
+    packages_contradict, targets_contradict, told_anew,
 };
 use lustre_repository::repo_file::{self, KeyLocation};
 use lustre_repository::{page, release_package, sums};
@@ -138,15 +138,17 @@ impl PreviousRelease {
     }
 
     /// What the repository in its place keeps of it.
-    pub fn replaced(&self) -> Replaced {
+    pub fn replaced(&self) -> ReplacedRelease {
         self.manifest.replaced(self.manifest_digest.clone())
     }
 
     /// The packages of all releases that it has.
-    pub fn packages(&self) -> Vec<Known<'_>> {
+    pub fn packages(&self) -> Vec<ComparedPackage<'_>> {
         let sets = self.releases.iter().flat_map(|all| &all.sets).skip(1);
-        let older = sets.flat_map(|set| &set.packages).map(Known::from);
-        let packages = self.manifest.packages.iter().map(Known::from);
+        let older = sets
+            .flat_map(|set| &set.packages)
+            .map(ComparedPackage::from);
+        let packages = self.manifest.packages.iter().map(ComparedPackage::from);
         packages.chain(older).collect()
     }
 
@@ -271,13 +273,13 @@ impl PreviousRelease {
         let digest = |text: &str| Digest::of_bytes(text.as_bytes()).to_string();
         Ok(told_anew(
             &self.packages(),
-            Said {
+            ServerSettings {
                 public_key: &self.key_digest,
                 repo_file: &self.repo_file_digest,
                 next_key: &self.next_key_digest,
             },
             &release_package(target),
-            Said {
+            ServerSettings {
                 public_key: &digest(&signing.public_key),
                 repo_file: &digest(&text),
                 next_key: &next.map(digest).unwrap_or_default(),
@@ -338,12 +340,12 @@ pub fn contradictions(
     before: &PreviousRelease,
     target: &Target,
     signing: &Signing,
-    packages: &[Known<'_>],
+    packages: &[ComparedPackage<'_>],
 ) -> anyhow::Result<Vec<Contradiction>> {
     let told = before.told_anew(target, signing)?;
     let release = release_package(target);
     // What it says is its content: that is said once.
-    let packages: Vec<Known<'_>> = packages
+    let packages: Vec<ComparedPackage<'_>> = packages
         .iter()
         .filter(|one| told.is_none() || one.nevra != release)
         .cloned()

@@ -35,8 +35,8 @@ fn published(release: Option<Release>) -> tempfile::TempDir {
     dir
 }
 
-fn asked(time: Option<u32>) -> Asked {
-    Asked {
+fn asked(time: Option<u32>) -> ReleaseRequest {
+    ReleaseRequest {
         time,
         overrules: [Rule::LowerEvr].into(),
         whole: None,
@@ -315,7 +315,7 @@ fn which_assets_packages_are_is_taken_from_who_signed_it_for_the_same_place() {
     let public = PublicKey::parse(key.public_key_armored().unwrap()).unwrap();
     let folder = keeping(&key);
     let at = |name: &str| folder.path().join(name);
-    let placed = |nevra: &str| assets::Placed {
+    let placed = |nevra: &str| assets::PackageFile {
         path: history::path_of(nevra).unwrap(),
         sha256: "1".repeat(64),
         size: 1,
@@ -345,7 +345,7 @@ fn which_assets_packages_are_is_taken_from_who_signed_it_for_the_same_place() {
     let package = at("x86_64/Packages/lustre-1-1.x86_64.rpm");
     fs::create_dir_all(package.parent().unwrap()).unwrap();
     fs::write(&package, "1").unwrap();
-    let asked = |keeps_sha256| Asked {
+    let asked = |keeps_sha256| ReleaseRequest {
         whole: Some((
             Release {
                 time: 7,
@@ -354,7 +354,7 @@ fn which_assets_packages_are_is_taken_from_who_signed_it_for_the_same_place() {
             },
             folder.path().to_owned(),
         )),
-        ..Asked::default()
+        ..ReleaseRequest::default()
     };
     let earlier = before.earlier();
     let again = asked(earlier.digest()).earlier(&public).unwrap();
@@ -376,7 +376,7 @@ fn a_release_is_made_again_with_what_it_keeps_or_not_at_all() {
     let key = key();
     let public = PublicKey::parse(key.public_key_armored().unwrap()).unwrap();
     let folder = keeping(&key);
-    let asked = || Asked {
+    let asked = || ReleaseRequest {
         whole: Some((
             Manifest::read(&folder.path().join(manifest::FILE))
                 .unwrap()
@@ -384,7 +384,7 @@ fn a_release_is_made_again_with_what_it_keeps_or_not_at_all() {
                 .unwrap(),
             folder.path().to_owned(),
         )),
-        ..Asked::default()
+        ..ReleaseRequest::default()
     };
     let refused = |word: &str| {
         let said = format!("{:#}", asked().earlier(&public).unwrap_err());
@@ -407,10 +407,10 @@ fn a_release_is_made_again_with_what_it_keeps_or_not_at_all() {
     fs::remove_file(folder.path().join(history::FILE)).unwrap();
     refused("SHA256SUMS");
     // One that keeps nothing needs nothing.
-    let plain = Asked {
+    let plain = ReleaseRequest {
         whole: Some((Release::default(), folder.path().join("none"))),
-        ..Asked::default()
+        ..ReleaseRequest::default()
     };
     assert_eq!(plain.earlier(&public).unwrap(), Some(Earlier::default()));
-    assert_eq!(Asked::default().earlier(&public).unwrap(), None);
+    assert_eq!(ReleaseRequest::default().earlier(&public).unwrap(), None);
 }

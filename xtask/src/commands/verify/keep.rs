@@ -11,7 +11,7 @@ use lustre_packaging::process::room::Place;
 use lustre_packaging::sign::{PublicKey, utc};
 use lustre_repository::layout;
 use lustre_repository::manifest::{self, Manifest};
-use lustre_repository::release::{Known, packages_contradict, targets_contradict};
+use lustre_repository::release::{ComparedPackage, packages_contradict, targets_contradict};
 use lustre_repository::repo_file::KEY_FILE;
 
 use super::super::release::PreviousRelease;
@@ -79,7 +79,11 @@ fn against(
         .and_then(|it| it.replaces.as_ref());
     let told = replaces.is_some_and(|it| it.manifest_sha256 == before.replaced().manifest_sha256);
     if !told {
-        let packages: Vec<Known<'_>> = manifest.packages.iter().map(Known::from).collect();
+        let packages: Vec<ComparedPackage<'_>> = manifest
+            .packages
+            .iter()
+            .map(ComparedPackage::from)
+            .collect();
         let broken = packages_contradict(&before.packages(), &packages);
         found.extend(broken.into_iter().map(|it| it.what));
     }

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use lustre_packaging::sign::{PublicKey, utc};
 use lustre_repository::proof::Verdict;
 
-use crate::key::Left;
+use crate::key::RemainingLife;
 
 /// The name of the check.
 pub const CHECK: &str = "key-expiry";
@@ -26,7 +26,7 @@ fn judge(fingerprint: &str, expires: Option<u64>, now: SystemTime, days: u32) ->
         };
     };
     let checked = format!("{fingerprint}, until {}", utc(expires));
-    let left = Left::of(expires, now);
+    let left = RemainingLife::of(expires, now);
     let whole = left.days();
     if left.is_over() {
         return Verdict::Fail {

@@ -20,7 +20,7 @@ const NOT_ASKED: &str = "not run: --static only runs the static checks";
 const AS_PUBLISHED: &str = "not run: --as-published holds it against itself alone";
 
 /// The checks that were made, and those that were not, with the reason.
-pub struct Checked {
+pub struct StaticChecks {
     pub made: Vec<Check>,
     pub left: Vec<Check>,
 }
@@ -32,7 +32,7 @@ pub fn checks(
     dist: &Path,
     expected: &Expected,
     limits: Limits,
-) -> anyhow::Result<Checked> {
+) -> anyhow::Result<StaticChecks> {
     let measure = Measure::of(&context.target)?;
     let (mut checked, read) = signed(context, dist, &measure, expected, limits, NOT_ASKED)?;
     let Some((published, digests)) = read else {
@@ -75,12 +75,12 @@ pub fn as_published(
     dist: &Path,
     expected: &Expected,
     limits: Limits,
-) -> anyhow::Result<Checked> {
+) -> anyhow::Result<StaticChecks> {
     let logs = context.store.logs_dir();
     let measure = match Measure::as_published(dist, &logs)? {
         Ok(measure) => measure,
         Err(failed) => {
-            return Ok(Checked {
+            return Ok(StaticChecks {
                 made: vec![failed],
                 left: not_installed(AS_PUBLISHED),
             });
@@ -121,7 +121,7 @@ fn signed(
     expected: &Expected,
     limits: Limits,
     why: &str,
-) -> anyhow::Result<(Checked, Option<(String, Digests)>)> {
+) -> anyhow::Result<(StaticChecks, Option<(String, Digests)>)> {
     let Signatures {
         checks: made,
         digests,
@@ -131,7 +131,7 @@ fn signed(
     } = signatures(context, dist, measure, expected, limits)?;
     let left = not_installed(why);
     Ok((
-        Checked { made, left },
+        StaticChecks { made, left },
         read_on.then_some((published, digests)),
     ))
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Context as _, anyhow};
 use lustre_files::{Advised, advised};
 use lustre_packaging::process;
-use lustre_repository::publishing::Listed;
+use lustre_repository::publishing::ReleaseAsset;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -41,13 +41,13 @@ struct Asset {
 }
 
 /// What went wrong, and whether it is worth another try.
-pub struct Failed {
+pub struct ApiError {
     pub error: anyhow::Error,
     pub again: bool,
 }
 
-impl From<Failed> for anyhow::Error {
-    fn from(failed: Failed) -> Self {
+impl From<ApiError> for anyhow::Error {
+    fn from(failed: ApiError) -> Self {
         failed.error
     }
 }
@@ -73,10 +73,10 @@ impl Api {
     }
 
     /// All assets of a release.
-    pub fn assets(&self, release: &Release) -> anyhow::Result<Vec<Listed>> {
+    pub fn assets(&self, release: &Release) -> anyhow::Result<Vec<ReleaseAsset>> {
         let path = format!("/releases/{}/assets?per_page=100", release.id);
         let assets: Vec<Asset> = self.pages(&path)?;
-        let listed = assets.into_iter().map(|asset| Listed {
+        let listed = assets.into_iter().map(|asset| ReleaseAsset {
             id: asset.id,
             name: asset.name,
             size: asset.size,
@@ -104,20 +104,20 @@ impl Api {
     }
 
     /// Removes an asset.
-    pub fn remove(&self, asset: &Listed) -> Result<(), Failed> {
+    pub fn remove(&self, asset: &ReleaseAsset) -> Result<(), ApiError> {
         let mut command = self.command("DELETE", &format!("/releases/assets/{}", asset.id));
         self.run(&mut command, &[]).map(drop)
     }
 
     /// Uploads a file as an asset.
-    pub fn upload(&self, release: &Release, name: &str, file: &Path) -> Result<(), Failed> {
+    pub fn upload(&self, release: &Release, name: &str, file: &Path) -> Result<(), ApiError> {
         let url = release.upload_url.split('{').next().unwrap_or_default();
         let host = url.split("://").nth(1).unwrap_or_default();
         let host = host.split('/').next().unwrap_or_default();
         // The token goes there.
         let own = host == self.host || host.ends_with(&format!(".{}", self.host));
         if !own {
-            return Err(Failed {
+            return Err(ApiError {
                 error: anyhow!(
                     "{} wants assets to be sent to `{}`, which is not its own",
                     self.host,
@@ -190,9 +190,9 @@ impl Api {
         command
     }
 
-    fn run(&self, command: &mut Command, input: &[u8]) -> Result<Vec<u8>, Failed> {
+    fn run(&self, command: &mut Command, input: &[u8]) -> Result<Vec<u8>, ApiError> {
         let done = process::capture_with_input(command, input);
-        let done = done.map_err(|error| Failed {
+        let done = done.map_err(|error| ApiError {
             error: error.into(),
             again: false,
         })?;
@@ -207,7 +207,7 @@ impl Api {
             None => Advised::from(what),
             Some(help) => advised(what, help),
         };
-        Err(Failed {
+        Err(ApiError {
             error: error.into(),
             again,
         })

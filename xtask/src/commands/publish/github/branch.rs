@@ -8,7 +8,7 @@ use std::process::Command;
 use anyhow::{Context as _, bail};
 use lustre_files::advised;
 use lustre_packaging::process;
-use lustre_repository::publishing::Found;
+use lustre_repository::publishing::RemoteEntry;
 
 use crate::context::variable;
 
@@ -56,12 +56,12 @@ impl Entry {
         }
     }
 
-    pub fn found(&self) -> Found {
+    pub fn found(&self) -> RemoteEntry {
         match self.mode.as_str() {
-            "120000" => Found::Link("somewhere".to_owned()),
+            "120000" => RemoteEntry::Link("somewhere".to_owned()),
             // Another repository.
-            "160000" => Found::Folder,
-            _ => Found::File {
+            "160000" => RemoteEntry::Folder,
+            _ => RemoteEntry::File {
                 size: self.size,
                 sha256: None,
             },
@@ -336,7 +336,7 @@ mod tests {
             (
                 format!("100644 blob {id}    1234\ta b/c"),
                 "a b/c",
-                Found::File {
+                RemoteEntry::File {
                     size: 1234,
                     sha256: None,
                 },
@@ -344,9 +344,13 @@ mod tests {
             (
                 format!("120000 blob {id}       4\tl"),
                 "l",
-                Found::Link("somewhere".to_owned()),
+                RemoteEntry::Link("somewhere".to_owned()),
             ),
-            (format!("160000 commit {id}       -\tm"), "m", Found::Folder),
+            (
+                format!("160000 commit {id}       -\tm"),
+                "m",
+                RemoteEntry::Folder,
+            ),
         ] {
             let (name, entry) = entry(line.as_bytes()).unwrap();
             assert_eq!((name.as_str(), entry.found()), (path, found));

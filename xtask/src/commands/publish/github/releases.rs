@@ -6,10 +6,10 @@ use anyhow::{Context as _, bail};
 use lustre_files::advised;
 use lustre_packaging::process;
 use lustre_repository::assets::{Asset, Assets};
-use lustre_repository::publishing::{Listed, Uploads, assets_fit, published_has, uploads};
+use lustre_repository::publishing::{ReleaseAsset, Uploads, assets_fit, published_has, uploads};
 
 use super::super::destination::Beside;
-use super::api::{Api, Failed, Release};
+use super::api::{Api, ApiError, Release};
 use crate::ui;
 
 /// How often what is missing is uploaded until all of it is there.
@@ -28,7 +28,7 @@ struct Unpublished {
     tag: String,
     packages: Vec<Asset>,
     /// Its draft, and what that has; none where there is none.
-    there: Option<(Release, Vec<Listed>)>,
+    there: Option<(Release, Vec<ReleaseAsset>)>,
 }
 
 impl Uploading {
@@ -161,7 +161,7 @@ fn turned(
     dist: &Path,
 ) -> anyhow::Result<Option<anyhow::Error>> {
     let mut failed = None;
-    let mut judge = |done: Result<(), Failed>| match done {
+    let mut judge = |done: Result<(), ApiError>| match done {
         Err(failure) if !failure.again => Err(failure.error),
         Err(failure) => {
             ui::say(&format!("once more: {:#}", failure.error));

@@ -4,9 +4,14 @@ use std::collections::BTreeSet;
 
 use lustre_files::help;
 
-use super::names::{CURRENT, HOME, PARTIAL, PREVIOUS, PROBE, STAGED, STAGED_ON, STAGING};
-use super::plan::{Found, Listing, Plan, State, Step, is_half_made, kept, link_to};
+use super::listing::{Listing, RemoteEntry};
+use super::names::{
+    CURRENT, HOME, PARTIAL, PREVIOUS, PROBE, STAGED, STAGED_ON, STAGING, is_half_made, kept,
+    link_to,
+};
+use super::plan::State;
 use super::release::{Release, entry, is_id, is_named_by_content, is_package, listed, time_of};
+use super::steps::{Plan, Step};
 use crate::layout::Kind;
 use crate::{assets, sums};
 
@@ -43,9 +48,9 @@ pub fn above(listing: &Listing, path: &str) -> Result<(), InTheWay> {
     let folders = path.match_indices('/').map(|(at, _)| &path[..at]);
     for folder in folders {
         let what = match listing.get(folder) {
-            None | Some(Found::Folder) => continue,
-            Some(Found::Link(_)) => "a link",
-            Some(Found::File { .. }) => "a file",
+            None | Some(RemoteEntry::Folder) => continue,
+            Some(RemoteEntry::Link(_)) => "a link",
+            Some(RemoteEntry::File { .. }) => "a file",
         };
         return Err(InTheWay::NoFolder {
             path: folder.to_owned(),
@@ -61,7 +66,7 @@ pub fn own_are_so(listing: &Listing) -> Result<(), InTheWay> {
     let links = [CURRENT, STAGED, PROBE];
     let folder = links
         .iter()
-        .find(|path| listing.get(**path) == Some(&Found::Folder));
+        .find(|path| listing.get(**path) == Some(&RemoteEntry::Folder));
     match folder {
         None => Ok(()),
         Some(path) => Err(InTheWay::Folder {
@@ -88,8 +93,12 @@ pub fn instead(listing: &Listing) -> Instead {
     for path in indexes.chain([sums::FILE.to_owned()]) {
         let at = entry(&path);
         match listing.get(at) {
-            Some(Found::Link(to)) if *to != link_to(at) => found.elsewhere.push(at.to_owned()),
-            _ if matches!(listing.get(&path), Some(Found::File { .. })) => found.files.push(path),
+            Some(RemoteEntry::Link(to)) if *to != link_to(at) => {
+                found.elsewhere.push(at.to_owned())
+            }
+            _ if matches!(listing.get(&path), Some(RemoteEntry::File { .. })) => {
+                found.files.push(path)
+            }
             _ => {}
         }
     }
@@ -111,7 +120,7 @@ impl Plan {
             };
             for path in paths {
                 above(listing, path)?;
-                if !replaces && listing.get(path) == Some(&Found::Folder) {
+                if !replaces && listing.get(path) == Some(&RemoteEntry::Folder) {
                     return Err(InTheWay::Folder {
                         path: path.to_owned(),
                     });
@@ -141,19 +150,19 @@ fn others_in<'l>(release: &Release, listing: &'l Listing) -> impl Iterator<Item 
         links.iter().any(|(own, leads)| own == path && leads == to)
     };
     let is_file = |path: &str| release.file(path).is_some() && !is_package(path);
-    let own = move |within: &str, found: &Found| match found {
-        Found::Folder => {
+    let own = move |within: &str, found: &RemoteEntry| match found {
+        RemoteEntry::Folder => {
             let below = format!("{within}/");
             let mut files = release.files.iter();
             files.any(|file| file.path.starts_with(&below))
         }
-        Found::File { sha256, .. } => {
+        RemoteEntry::File { sha256, .. } => {
             let named = named_by(within);
             let is_so = |digest: &str| sha256.as_deref().is_none_or(|it| it == digest);
             is_file(within) || named.is_some_and(is_so)
         }
         // A file of the release is put in the place of any other link.
-        Found::Link(to) => {
+        RemoteEntry::Link(to) => {
             let half = is_half_made(&kept(&release.id, within), to).then(|| whole_name(within));
             is_file(within)
                 || is_link(within, to)
@@ -198,10 +207,10 @@ pub fn foreign<'s>(
     let mut found = Foreign::default();
     for (path, what) in listing {
         let own = match what {
-            Found::Folder => true,
+            RemoteEntry::Folder => true,
             _ if path.starts_with(&home) || path.starts_with(&staging) => true,
-            Found::File { .. } => is_package(path) && known.contains(path),
-            Found::Link(to) => {
+            RemoteEntry::File { .. } => is_package(path) && known.contains(path),
+            RemoteEntry::Link(to) => {
                 let ours = entries.contains(path.as_str()) && *to == link_to(path);
                 ours || path == STAGING || is_half_made(path, to)
             }
@@ -216,7 +225,7 @@ pub fn foreign<'s>(
     }
     let folder = folder_of(&published.id);
     let others = others_in(published, listing)
-        .filter(|path| !matches!(listing.get(*path), Some(Found::Folder)));
+        .filter(|path| !matches!(listing.get(*path), Some(RemoteEntry::Folder)));
     let within =
         others.filter_map(|path| Some((path.clone(), path.strip_prefix(&folder)?.to_owned())));
     found.inside.extend(within);
@@ -245,7 +254,7 @@ pub fn staging_has_its_own(release: &Release, state: &State) -> Result<(), InThe
             break;
         };
         let staged_on = format!("{folder}{within}");
-        let is_own = *found == Found::Folder
+        let is_own = *found == RemoteEntry::Folder
             || own.contains(within)
             || staged_on.strip_prefix(&on).is_some_and(is_id);
         if !is_own {
@@ -261,7 +270,7 @@ pub fn called_by_content(release: &Release, listing: &Listing) -> Vec<(String, S
     let below = listing.range(folder.clone()..);
     let within = below.map_while(|(path, found)| Some((path, path.strip_prefix(&folder)?, found)));
     within
-        .filter(|(_, _, found)| matches!(found, Found::File { .. }))
+        .filter(|(_, _, found)| matches!(found, RemoteEntry::File { .. }))
         .filter(|(_, within, _)| release.file(within).is_none())
         .filter_map(|(path, within, _)| Some((path.clone(), named_by(within)?.to_owned())))
         .collect()
@@ -269,7 +278,7 @@ pub fn called_by_content(release: &Release, listing: &Listing) -> Vec<(String, S
 
 /// Whether clients come to the file `path` of the release `id`, which is published, by our own link, and by no other.
 pub fn leads_to(listing: &Listing, id: &str, path: &str) -> bool {
-    let link = |at: &str, to: &str| listing.get(at) == Some(&Found::Link(to.to_owned()));
+    let link = |at: &str, to: &str| listing.get(at) == Some(&RemoteEntry::Link(to.to_owned()));
     let at = entry(path);
     is_package(path) || link(at, &link_to(at)) && link(CURRENT, id)
 }
@@ -277,10 +286,10 @@ pub fn leads_to(listing: &Listing, id: &str, path: &str) -> bool {
 /// What `staging` is instead of our own link; none where it is that.
 pub(super) fn staging_is(listing: &Listing) -> Option<String> {
     match listing.get(STAGING) {
-        Some(Found::Link(to)) if to == STAGED => None,
-        Some(Found::Link(to)) => Some(format!("leads to `{}`", to.escape_debug())),
-        Some(Found::Folder) => Some("is a folder".to_owned()),
-        Some(Found::File { .. }) => Some("is a file".to_owned()),
+        Some(RemoteEntry::Link(to)) if to == STAGED => None,
+        Some(RemoteEntry::Link(to)) => Some(format!("leads to `{}`", to.escape_debug())),
+        Some(RemoteEntry::Folder) => Some("is a folder".to_owned()),
+        Some(RemoteEntry::File { .. }) => Some("is a file".to_owned()),
         None => Some("is not there".to_owned()),
     }
 }

@@ -11,7 +11,7 @@ use lustre_files::advised;
 use lustre_packaging::process::room::Place;
 use lustre_repository::layout::is_published as is_published_link;
 use lustre_repository::publishing::{
-    self, Foreign, Found, Listing, Release, Shape, There, leads_to, staged_at, there,
+    self, Foreign, Listing, Release, RemoteEntry, RemoteState, Shape, leads_to, staged_at, there,
 };
 use lustre_repository::{manifest, sums};
 use walkdir::WalkDir;
@@ -29,12 +29,12 @@ pub fn list(folder: &Path) -> anyhow::Result<Listing> {
         let entry = entry.with_context(reading)?;
         let within = entry.path().strip_prefix(folder).with_context(reading)?;
         let found = match entry.file_type() {
-            kind if kind.is_dir() => Found::Folder,
+            kind if kind.is_dir() => RemoteEntry::Folder,
             kind if kind.is_symlink() => {
                 let to = fs::read_link(entry.path()).with_context(reading)?;
-                Found::Link(to.to_string_lossy().into_owned())
+                RemoteEntry::Link(to.to_string_lossy().into_owned())
             }
-            _ => Found::File {
+            _ => RemoteEntry::File {
                 size: entry.metadata().with_context(reading)?.len(),
                 sha256: None,
             },
@@ -70,7 +70,7 @@ pub fn published(
         return Ok(None);
     }
     let listing = list(path)?;
-    let There::Linked(id) = there(&listing) else {
+    let RemoteState::Linked(id) = there(&listing) else {
         bail!(advised(
             format!(
                 "the links of what was published at {} do not lead to a release",
@@ -90,7 +90,7 @@ pub fn published(
         .chain(sums::LEFT_OUT)
         .filter(|file| leads_to(&listing, &id, file))
         .map(|file| (staged_at(Shape::Linked, &folder, file), file))
-        .filter(|(at, _)| matches!(listing.get(at), Some(Found::File { .. })));
+        .filter(|(at, _)| matches!(listing.get(at), Some(RemoteEntry::File { .. })));
     let tree = scratch.join("published");
     lay_out(path, files, &tree)?;
     let sums = sums_of(path, &listing)?;
@@ -98,7 +98,7 @@ pub fn published(
         publishing::foreign(&listing, &release, sums.iter().map(String::as_str));
     let (links, files): (Vec<_>, Vec<_>) = inside
         .iter()
-        .partition(|(at, _)| matches!(listing.get(at), Some(Found::Link(_))));
+        .partition(|(at, _)| matches!(listing.get(at), Some(RemoteEntry::Link(_))));
     let files = files
         .into_iter()
         .map(|(at, within)| (at.clone(), within.as_str()));
@@ -145,7 +145,7 @@ fn sums_of(path: &Path, listing: &Listing) -> anyhow::Result<Vec<String>> {
     for (at, found) in listing {
         let parts = at.strip_prefix(&home).and_then(|it| it.split_once('/'));
         let is_one = parts.is_some_and(|(id, file)| publishing::is_id(id) && file == sums::FILE);
-        if is_one && matches!(found, Found::File { .. }) {
+        if is_one && matches!(found, RemoteEntry::File { .. }) {
             let file = path.join(at);
             let text = lustre_files::read_no_link_to_string(&file, lustre_files::SOURCE)
                 .with_context(|| format!("cannot read {}", file.display()))?;

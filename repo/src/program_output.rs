@@ -5,7 +5,7 @@ use std::process::ExitStatus;
 
 /// A program's status and output.
 #[derive(Debug)]
-pub struct Said {
+pub struct ProgramOutput {
     status: ExitStatus,
     /// Its standard output.
     pub output: String,
@@ -14,7 +14,7 @@ pub struct Said {
     errors: Vec<String>,
 }
 
-impl Said {
+impl ProgramOutput {
     /// What a program said that ended with `status`.
     #[must_use]
     pub fn new(status: ExitStatus, output: &[u8], errors: &[u8]) -> Self {
@@ -89,8 +89,8 @@ mod tests {
 
     use super::*;
 
-    fn said(status: i32, output: &str, errors: &str) -> Said {
-        Said::new(
+    fn said(status: i32, output: &str, errors: &str) -> ProgramOutput {
+        ProgramOutput::new(
             ExitStatus::from_raw(status),
             output.as_bytes(),
             errors.as_bytes(),

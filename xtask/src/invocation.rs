@@ -1,8 +1,12 @@
 //! How the tool was started: by the cargo of a checkout, or by itself; and what it is called so.
 
 use std::borrow::Cow;
-use std::path::PathBuf;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::OnceLock;
+
+use lustre_packaging::process;
 
 /// What cargo's users call the tool.
 pub const CARGO: &str = "cargo xtask";
@@ -18,6 +22,13 @@ pub fn checkout() -> Option<PathBuf> {
         && ours.ends_with("xtask")
         && ours.with_file_name("specs").join("targets").is_dir();
     Some(ours.parent().filter(|_| is_ours)?.to_owned())
+}
+
+/// The cargo that runs this, in the checkout: in a group of its own, so that all that it starts ends when we are told to.
+pub fn cargo(checkout: &Path) -> Command {
+    let mut command = process::command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.process_group(0).current_dir(checkout);
+    command
 }
 
 /// What the tool is called, as it was started.

@@ -7,14 +7,14 @@ use crate::cli::TargetArgs;
 use crate::context;
 
 /// What a run has of its own.
-pub struct Own {
+pub struct Workspace {
     /// Its logs are there afterwards.
     pub store: Store,
     /// For what is fetched.
     pub scratch: TempDir,
 }
 
-impl Own {
+impl Workspace {
     /// In the store: what a killed run leaves there, the next one removes.
     pub fn open(command: &str, arguments: &TargetArgs) -> anyhow::Result<Self> {
         let folder = context::store_folder(arguments.store.as_deref())?;
