@@ -3,7 +3,6 @@
 //! What is signed is the main header; the header holds the payload's digest, so a signature covers the whole package only
 //! together with a check of that digest. rpm-rs's `verify_signature` does not look at the payload: the functions here do.
 
-use std::collections::BTreeMap;
 use std::fs::{File, Permissions};
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -16,11 +15,9 @@ use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
 use lustre_files::tried;
-use lustre_rpm_header::Headers;
-use rpm::{
-    Header, HeaderEntry, IndexData, IndexSignatureTag, IndexTag, PackageMetadata,
-    SignatureHeaderBuilder,
-};
+use lustre_rpm_header::{Headers, SignatureEntries};
+use md5::Md5;
+use rpm::{Header, IndexSignatureTag, IndexTag, PackageMetadata, SignatureHeaderBuilder};
 use sha2::{Digest, Sha256};
 
 use super::facts::hex;
@@ -69,8 +66,8 @@ pub struct VerifiedPackage {
 ///
 /// The result has one header signature of format v4, in the `RSA` tag (all rpm versions) and the `OPENPGP` tag (rpm 6), and
 /// nothing of earlier signatures: the same package, key and time always give the same bytes, whether it was signed before or
-/// not. Legacy MD5 and reserved space go; the other digests and sizes stay. The file's modification time is the package's
-/// build time, because `primary.xml` records it.
+/// not. Reserved space goes; digests and sizes stay, and MD5 is there also where it was not: it is by what build systems know a package.
+/// The file's modification time is the package's build time, because `primary.xml` records it.
 ///
 /// An existing `signed` stays as it was until the new one is whole, and on the disk.
 pub fn sign_package(
@@ -88,7 +85,9 @@ pub fn sign_package(
         ));
     }
     let signature = signer.sign_rpm_header(package.header_bytes(), time)?;
-    let header = signature_header(&package.metadata, signature).map_err(|e| package.rpm(&e))?;
+    let md5 = package.absent_md5()?;
+    let header =
+        signature_header(&package.metadata, signature, md5).map_err(|e| package.rpm(&e))?;
     package.metadata.signature = header;
     let mut front = Vec::new();
     package
@@ -174,8 +173,8 @@ pub fn sign_packages(
 
 /// Checks a package's header digests, its payload digest and that every header signature is a valid one by `key`.
 ///
-/// Signatures over header and payload together (tags `PGP`, `GPG`) and MD5, which old packages carry besides, are not looked at:
-/// the header signature and the payload digest cover all of the package.
+/// So is the MD5 of header and payload, where there is one, since rpm checks it too. Signatures over header and payload together (tags
+/// `PGP`, `GPG`), which old packages carry besides, are not looked at: the header signature and the payload digest cover all of the package.
 pub fn verify_package(path: &Path, key: &PublicKey) -> Result<VerifiedPackage, Error> {
     verify_package_by(path, std::slice::from_ref(key))
 }
@@ -299,10 +298,30 @@ impl<'a> Opened<'a> {
         Ok(())
     }
 
-    /// Reads the payload to its end, compares it with its digest and copies it to `output`, whose path is for errors. Gives
+    /// The MD5 of header and payload that the signature header has.
+    fn md5(&self) -> Option<&[u8]> {
+        let signature = &self.metadata.signature;
+        let tag = IndexSignatureTag::RPMSIGTAG_MD5;
+        signature.get_entry_data_as_binary(tag).ok()
+    }
+
+    /// The MD5 of header and payload of a package whose signature header has none. Its file is read once more for it.
+    fn absent_md5(&self) -> Result<Option<[u8; 16]>, Error> {
+        if self.md5().is_some() {
+            return Ok(None);
+        }
+        let mut again = Opened::read(self.path)?;
+        let mut md5 = Md5::new_with_prefix(again.header_bytes());
+        while let Some(piece) = again.chunk()? {
+            md5.update(piece);
+        }
+        Ok(Some(md5.finalize().into()))
+    }
+
+    /// Reads the payload to its end, compares it with its digests and copies it to `output`, whose path is for errors. Gives
     /// the SHA-256 and the size of the whole file.
     ///
-    /// Of a large one, both digests are taken and it is written at a time, and a few pieces of it are in memory.
+    /// Of a large one, all digests are taken and it is written at a time, and a few pieces of it are in memory.
     fn stream_payload(
         &mut self,
         mut output: Option<(&mut (dyn Write + Send), &Path)>,
@@ -310,9 +329,13 @@ impl<'a> Opened<'a> {
         let expected = self.payload_digest()?;
         let meta = self.input.get_ref().metadata();
         let is_large = meta.is_ok_and(|meta| meta.len() >= LARGE);
+        let md5 = self.md5().map(<[u8]>::to_vec);
         let mut payload = Sha256::new();
         let mut size = self.headers.bytes().len() as u64;
         let mut whole = Sha256::new_with_prefix(self.headers.bytes());
+        let mut legacy = md5
+            .is_some()
+            .then(|| Md5::new_with_prefix(self.header_bytes()));
         let mut write = move |piece: &[u8]| match &mut output {
             Some((output, path)) => output
                 .write_all(piece)
@@ -324,12 +347,21 @@ impl<'a> Opened<'a> {
             size += piece.len() as u64;
         };
         if is_large {
-            whole = thread::scope(|scope| {
+            (whole, legacy) = thread::scope(|scope| {
                 // In here, so that an error ends who waits for more.
                 let (to_hash, pieces) = sync_channel::<Arc<Vec<u8>>>(PIECES);
                 let hashing = scope.spawn(move || {
                     pieces.iter().for_each(|piece| whole.update(&*piece));
                     whole
+                });
+                let (to_sum, pieces) = sync_channel::<Arc<Vec<u8>>>(PIECES);
+                let summing = scope.spawn(move || {
+                    for piece in pieces {
+                        if let Some(legacy) = &mut legacy {
+                            legacy.update(&*piece);
+                        }
+                    }
+                    legacy
                 });
                 let (to_write, pieces) = sync_channel::<Arc<Vec<u8>>>(PIECES);
                 let writing =
@@ -337,28 +369,42 @@ impl<'a> Opened<'a> {
                 while let Some(piece) = self.chunk()? {
                     let piece = Arc::new(piece);
                     // Who does not take it has failed, which is found below.
-                    let sent = [&to_hash, &to_write].map(|to| to.send(Arc::clone(&piece)));
+                    let all = [&to_hash, &to_sum, &to_write];
+                    let sent = all.map(|to| to.send(Arc::clone(&piece)));
                     if sent.iter().any(Result::is_err) {
                         break;
                     }
                     hash(&piece);
                 }
-                drop((to_hash, to_write));
+                drop((to_hash, to_sum, to_write));
                 let written = writing.join();
                 written.unwrap_or_else(|panic| resume_unwind(panic))?;
                 let whole = hashing.join();
-                Ok::<_, Error>(whole.unwrap_or_else(|panic| resume_unwind(panic)))
+                let legacy = summing.join();
+                Ok::<_, Error>((
+                    whole.unwrap_or_else(|panic| resume_unwind(panic)),
+                    legacy.unwrap_or_else(|panic| resume_unwind(panic)),
+                ))
             })?;
         } else {
             while let Some(piece) = self.chunk()? {
                 hash(&piece);
                 whole.update(&piece);
+                if let Some(legacy) = &mut legacy {
+                    legacy.update(&piece);
+                }
                 write(&piece)?;
             }
         }
         let actual = hex(&payload.finalize());
         if actual != expected {
             return Err(self.mismatch("payload", expected, actual));
+        }
+        if let (Some(expected), Some(actual)) = (md5, legacy.map(|md5| md5.finalize().to_vec()))
+            && expected != actual
+        {
+            let [expected, actual] = [&expected, &actual].map(|digest| hex(digest));
+            return Err(self.mismatch("main header and payload together (MD5)", expected, actual));
         }
         Ok((hex(&whole.finalize()), size))
     }
@@ -408,31 +454,16 @@ impl<'a> Opened<'a> {
     }
 }
 
-/// The signature header of the signed package.
+/// The signature header of the signed package; `md5` is that of header and payload, where the package has none.
 fn signature_header(
     metadata: &PackageMetadata,
     signature: Vec<u8>,
+    md5: Option<[u8; 16]>,
 ) -> Result<Header<IndexSignatureTag>, rpm::Error> {
-    // What says something about header and payload and stays true. The rest is old signatures, MD5 and reserved space.
-    const KEPT: [IndexSignatureTag; 11] = [
-        IndexSignatureTag::RPMSIGTAG_SHA1,
-        IndexSignatureTag::RPMSIGTAG_SHA256,
-        IndexSignatureTag::RPMSIGTAG_SHA3_256,
-        IndexSignatureTag::RPMSIGTAG_SIZE,
-        IndexSignatureTag::RPMSIGTAG_LONGSIZE,
-        IndexSignatureTag::RPMSIGTAG_PAYLOADSIZE,
-        IndexSignatureTag::RPMSIGTAG_LONGARCHIVESIZE,
-        IndexSignatureTag::RPMSIGTAG_FILESIGNATURES,
-        IndexSignatureTag::RPMSIGTAG_FILESIGNATURE_LENGTH,
-        IndexSignatureTag::RPMSIGTAG_VERITYSIGNATURES,
-        IndexSignatureTag::RPMSIGTAG_VERITYSIGNATUREALGO,
-    ];
-    let mut entries: BTreeMap<u32, IndexData> = BTreeMap::new();
-    for tag in KEPT {
-        let tag = tag as u32;
-        if metadata.signature.entry_is_present(tag) {
-            entries.insert(tag, metadata.signature.entry(tag)?);
-        }
+    // Old signatures and reserved space go.
+    let mut entries = SignatureEntries::of_content(&metadata.signature)?;
+    if let Some(md5) = md5 {
+        entries.set_md5(md5);
     }
     let ours = SignatureHeaderBuilder::new()
         .reserved_space(None)
@@ -442,15 +473,9 @@ fn signature_header(
         IndexSignatureTag::RPMSIGTAG_OPENPGP,
         IndexSignatureTag::RPMSIGTAG_RSA,
     ] {
-        let tag = tag as u32;
-        entries.insert(tag, ours.entry(tag)?);
+        entries.set(tag, ours.entry(tag as u32)?);
     }
-    Ok(Header::from_entries(
-        entries
-            .into_iter()
-            .map(|(tag, data)| HeaderEntry::new(tag, data)),
-        IndexSignatureTag::HEADER_SIGNATURES,
-    ))
+    Ok(entries.header())
 }
 
 /// All header signatures, or none when the tags that rpm before 6 looks at (`RSA`, `DSA`) are missing: `OPENPGP`, which later

@@ -271,3 +271,29 @@ fn what_is_mistyped_is_told_with_what_there_is() {
         }
     }
 }
+
+#[test]
+fn what_lustre_s_spec_is_told_is_what_a_spec_can_have() {
+    let with = |options: &str| {
+        let to = format!("configure = []\nrpmbuild = [{options}]");
+        let text = WHOLE.replacen("configure = []", &to, 1);
+        assert_ne!(text, WHOLE);
+        let dir = specs(&[("one.toml", &text)]);
+        Target::load(dir.path(), "one")
+    };
+    with("'--without', 'mpi', '--define', 'configure_args --disable-gss'").unwrap();
+    for (options, part) in [
+        (
+            "'--nocheck'",
+            "`--nocheck` is an option of rpmbuild that a spec cannot have",
+        ),
+        ("'--with'", "`--with` has nothing behind it"),
+        ("'--define', 'x'", "the macro `x`"),
+    ] {
+        let error = with(options).unwrap_err().to_string();
+        assert!(
+            error.contains("lustre.rpmbuild: ") && error.contains(part),
+            "{error}"
+        );
+    }
+}
