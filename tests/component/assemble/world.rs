@@ -457,6 +457,7 @@ impl Tree {
                     packages: &base,
                     ext4: &|kernel| Ext4::not_compared(format!("nobody has {}", kernel.source)),
                 }),
+                lock: None,
                 made_with: &self.made_with,
                 earlier: &self.earlier,
                 sign,
