@@ -1,6 +1,7 @@
 //! `cargo xtask verify`: the proofs, of a repository of ours anywhere, also where it is served (`served`); and the comparison of two builds.
 
 mod age;
+mod believed;
 pub mod expected;
 pub mod identity;
 mod keep;
@@ -25,8 +26,10 @@ use lustre_repository::digests::Digests;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Check, Outcome as Result_, StaticInput};
 
+pub use believed::{Believed, believed};
 use expected::Expected;
 use measure::Measure;
+pub use measure::said;
 use signatures::{Limits, Signatures, key_check, signatures};
 
 use super::boot;
