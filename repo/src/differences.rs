@@ -288,7 +288,9 @@ mod tests {
         time: u32,
     ) -> std::path::PathBuf {
         let mut builder = rpm::PackageBuilder::new("a", "1", "MIT", "x86_64", "a test");
-        builder.source_date(time).build_host("builder");
+        builder
+            .using_config(rpm::BuildConfig::v4().source_date(time))
+            .build_host("builder");
         for (path, content) in [("/usr/bin/a", text)]
             .into_iter()
             .chain(more.map(|it| (it, "x")))

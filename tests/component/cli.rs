@@ -35,6 +35,8 @@ mod outputs;
 mod paths;
 #[path = "cli/planning.rs"]
 mod planning;
+#[path = "cli/rebuilding.rs"]
+mod rebuilding;
 #[path = "cli/releases.rs"]
 mod releases;
 #[path = "cli/schemas.rs"]

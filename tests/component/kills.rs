@@ -30,6 +30,8 @@ mod full;
 mod named;
 #[path = "kills/paths.rs"]
 mod paths;
+#[path = "kills/rebuilt.rs"]
+mod rebuilt;
 #[path = "kills/releases.rs"]
 mod releases;
 #[path = "kills/second.rs"]

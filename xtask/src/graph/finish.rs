@@ -494,17 +494,12 @@ impl BuildGraph<'_> {
         Digest::of_bytes(json!(all).to_string().as_bytes()).to_string()
     }
 
-    /// The lock as it is published, with which others rebuild the packages; none where it names a place of this machine.
+    /// The lock as it is published, with which others rebuild the packages; none where it names a place
+    /// that others do not have.
     fn published_lock(&self) -> Result<Option<String>, Failure> {
-        let of_trees = self.lock.tree.values().flat_map(Locked::places);
-        let mut places = self
-            .lock
-            .files()
-            .map(|pin| pin.uri.as_str())
-            .chain(of_trees);
-        match places.all(is_for_others) {
-            true => Ok(Some(self.lock.to_toml()?)),
-            false => Ok(None),
+        match self.lock.private_place() {
+            None => Ok(Some(self.lock.to_toml()?)),
+            Some(_) => Ok(None),
         }
     }
 
@@ -524,14 +519,6 @@ pub fn repo_file(target: &Target) -> Result<RepoFile, repo_file::Error> {
     RepoFile::new(&repository.baseurl, &repository.name)?
         .with_assets(repository.assets_url.as_deref())?
         .with_next_key(repository.next_key.as_deref())
-}
-
-/// Whether a place may be told to others: it is not on this machine, and has no password.
-fn is_for_others(place: &str) -> bool {
-    let host = place.split_once("://").map_or("", |(_, rest)| rest);
-    let host = host.split('/').next().unwrap_or_default();
-    let user = host.rsplit_once('@').map_or("", |(user, _)| user);
-    manifest::place(place) != manifest::LOCAL && !user.contains(':')
 }
 
 /// What updating to the packages mends: what the distribution's advisories of the kernel are about that ours is made of, and the known
@@ -592,20 +579,6 @@ mod tests {
         assert!(why.contains("release of Lustre is not known"), "{why}");
         assert_eq!(not_looked_up(&real, Some("2.17.0")), None);
         assert_eq!(not_looked_up(&load("rehearsal"), None), None);
-    }
-
-    #[test]
-    fn a_place_of_this_machine_or_with_a_password_is_not_published() {
-        for (place, is) in [
-            ("https://mirror.example/a.rpm", true),
-            ("mirror+https://mirror.example/list:/a.deb", true),
-            ("ssh://git@host.example/lustre", true),
-            ("https://me:secret@mirror.example/a.rpm", false),
-            ("file:///srv/mirror/a.rpm", false),
-            ("/home/me/lustre", false),
-        ] {
-            assert_eq!(is_for_others(place), is, "{place}");
-        }
     }
 
     #[test]

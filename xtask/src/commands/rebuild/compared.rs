@@ -262,3 +262,105 @@ fn lines(differences: &Differences) -> Vec<String> {
     }
     told
 }
+
+#[cfg(test)]
+mod tests {
+    use lustre_packaging::sign::{Key, Secret, sign_package};
+
+    use super::*;
+    use crate::place;
+
+    /// Writes an unsigned package, and gives its path.
+    fn package(folder: &Path, name: &str, text: &str) -> PathBuf {
+        let mut builder = rpm::PackageBuilder::new(name, "1", "MIT", "x86_64", "a test");
+        builder
+            .using_config(rpm::BuildConfig::v4().source_date(1))
+            .release("1")
+            .build_host("builder");
+        builder
+            .with_file_contents(text, rpm::FileOptions::new("/usr/bin/it"))
+            .unwrap();
+        let path = folder.join(format!("{name}.rpm"));
+        builder.build().unwrap().write_file(&path).unwrap();
+        path
+    }
+
+    #[test]
+    fn what_is_published_is_what_was_built_again_or_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let context = Context::of_a_test(dir.path());
+        let folder = |name: &str| {
+            let path = dir.path().join(name);
+            std::fs::create_dir(&path).unwrap();
+            path
+        };
+        let (before, tree, made) = (folder("before"), folder("tree"), folder("made"));
+        let file = place::specs().join("distributions/rehearsal/key.asc");
+        let text = Secret::new(std::fs::read(file).unwrap());
+        let key = Key::from_armored(&text, "the test", None).unwrap();
+        let mut published = Vec::new();
+        // One that is as it was built; one that was exchanged, as the manifest has it; one that was exchanged, and the manifest has the
+        // digest of what was built; and one that no build makes.
+        for (name, text, recorded) in [
+            ("same", "one", "one"),
+            ("exchanged", "two", "two"),
+            ("denied", "two", "one"),
+            ("gone", "one", "one"),
+        ] {
+            let recorded = Digest::of_file(&package(&before, name, recorded))
+                .unwrap()
+                .0;
+            let plain = package(&before, name, text);
+            let path = tree.join(format!("{name}.rpm"));
+            sign_package(&plain, &path, &key, key.public_key().created()).unwrap();
+            let listed = manifest::Package {
+                nevra: format!("{name}-1-1.x86_64"),
+                sha256_unsigned: recorded.to_string(),
+                stage: "lustre".to_owned(),
+                ..manifest::Package::default()
+            };
+            published.push((listed, path));
+        }
+        for name in ["same", "exchanged", "denied", "new"] {
+            package(&made, name, "one");
+        }
+        let found = compare(&context, "lustre", &published, &made).unwrap();
+        let results: BTreeMap<&str, Result> = found
+            .iter()
+            .map(|one| (one.nevra.split('-').next().unwrap(), one.result))
+            .collect();
+        let wanted = [
+            ("same", Result::Same),
+            ("exchanged", Result::Differs),
+            ("denied", Result::Differs),
+            ("gone", Result::NotMade),
+            ("new", Result::NotPublished),
+        ];
+        assert_eq!(results, BTreeMap::from(wanted));
+        for one in found.iter().filter(|one| one.result == Result::Differs) {
+            let differences = one.differences.as_ref().unwrap();
+            assert_eq!(differences.files.len(), 1, "{differences:?}");
+            assert_eq!(differences.files[0].path, "/usr/bin/it");
+            assert!(one.rebuilt.as_ref().unwrap().is_file());
+        }
+        let compared = Compared {
+            repository: "/srv/repo".to_owned(),
+            target: "rehearsal".to_owned(),
+            tool: "0".to_owned(),
+            same: false,
+            packages: found,
+        };
+        let mut said = Vec::new();
+        compared.tell(&mut |line| said.push(line.to_owned()));
+        let said = said.join("\n");
+        for words in [
+            "exchanged-1-1.x86_64 differs",
+            "file /usr/bin/it: content",
+            "gone-1-1.x86_64 is in the repository",
+            "new-1-1.x86_64 was made by the rebuild",
+            "1 of 5 packages are the same",
+        ] {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+    }
+}

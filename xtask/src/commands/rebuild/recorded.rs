@@ -213,6 +213,16 @@ fn lock_of(found: &Believed, manifest: &Manifest, of_bundle: Option<&str>) -> an
         ),
         other => other.into(),
     })?;
+    if let Some(place) = lock.private_place() {
+        return Err(cannot(
+            &found.shown,
+            &format!(
+                "{from} pins something at {}, which is a place of another machine",
+                place.escape_debug()
+            ),
+            "ask who published it".to_owned(),
+        ));
+    }
     if lock.target != manifest.target {
         return Err(cannot(
             &found.shown,
