@@ -14,7 +14,7 @@ use lustre_repo_tests::http::Server;
 use lustre_repository::comps::Comps;
 use lustre_repository::earlier::Earlier;
 use lustre_repository::layout::{Assembly, Input, assemble};
-use lustre_repository::manifest::{self, Manifest, Stage, Tool};
+use lustre_repository::manifest::{Manifest, Stage, Tool};
 use lustre_repository::release::Release;
 use lustre_repository::repo_file::RepoFile;
 use lustre_repository::sbom::MadeWith;

@@ -6,6 +6,7 @@ use std::path::Path;
 use lustre_packaging::sign::{Key, PublicKey, Secret, Signer as _, sign_package};
 use lustre_repo_tests::command_line::run;
 use lustre_repo_tests::http::Server;
+use lustre_repo_tests::json_schema::{exact, schema};
 use lustre_repository::comps::Comps;
 use lustre_repository::earlier::Earlier;
 use lustre_repository::layout::{Assembly, Input, assemble};
@@ -46,7 +47,10 @@ fn a_stranger_confirms_each_package_and_names_the_one_that_was_exchanged() {
             .arg(place)
             .env("LUSTRE_REPO_STORE", &store);
         let ran = run(&mut command);
-        let told = serde_json::from_str(&ran.stdout).ok();
+        let told: Option<Value> = serde_json::from_str(&ran.stdout).ok();
+        if let Some(told) = &told {
+            exact(&schema("rebuild"), told, &[]);
+        }
         (ran.code, ran.stderr, told)
     };
     let (code, said, told) = rebuild(&server.url("/"));

@@ -179,7 +179,11 @@ fn in_detail(
         "/files/published.rpm",
         "/files/rebuilt.rpm",
     ];
-    let mut command = sandbox::looking("diffoscope", &arguments, &files, &home)?;
+    let sandbox = sandbox::reading(&files, "/files")?
+        .writable(&home, "/home")
+        .env("HOME", "/home");
+    sandbox.give(&home)?;
+    let mut command = sandbox.command("diffoscope", &arguments);
     let ran = process::capture(&mut command)?;
     let report = home.join("report.txt");
     let text = lustre_files::read_no_link(&report, lustre_files::LARGE);
