@@ -269,6 +269,7 @@ mod tests {
                 host: "h".to_owned(),
                 dist: ".x".to_owned(),
                 jobs: 1,
+                circumstances: Default::default(),
             },
         }
     }

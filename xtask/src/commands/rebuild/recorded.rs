@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use lustre_files::advised;
+use lustre_packaging::build::circumstances::Circumstances;
 use lustre_packaging::build::workdir::Settings;
 use lustre_packaging::lock::{self, Lock};
 use lustre_packaging::store::Digest;
@@ -103,6 +104,10 @@ impl Recorded {
         let mut settings = Settings::new(&context.target, context.jobs);
         settings.source_date_epoch = u32::try_from(epoch)
             .with_context(|| format!("manifest.json: the source_date_epoch {epoch}"))?;
+        settings.circumstances = match context.arguments.elsewhere {
+            true => Circumstances::Other,
+            false => Circumstances::Usual,
+        };
         let said = repodata::primary(&self.tree.join(Kind::Source.folder()))?;
         let said = said.iter().find(|one| one.nevra() == source.nevra);
         if let Some(host) = said.and_then(|one| plain_host(&one.buildhost)) {
