@@ -11,7 +11,7 @@ mod recorded;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use lustre_files::{advised, help};
+use lustre_files::help;
 use lustre_packaging::bundle::Bundle;
 use lustre_packaging::lock::Lock;
 use lustre_packaging::stage::Stage;
@@ -190,9 +190,4 @@ fn own_packages(
         std::fs::write(&path, package.bytes).with_context(|| path.display().to_string())?;
     }
     Ok(())
-}
-
-/// An error of a repository that cannot be rebuilt.
-fn cannot(shown: &str, why: &str, next: String) -> anyhow::Error {
-    advised(format!("{shown} cannot be rebuilt: {why}"), next).into()
 }

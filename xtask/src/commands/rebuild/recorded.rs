@@ -13,7 +13,6 @@ use lustre_repository::layout::Kind;
 use lustre_repository::manifest::{self, LOCK_FILE, Manifest};
 use lustre_repository::repodata;
 
-use super::cannot;
 use crate::commands::verify::Believed;
 use crate::context::Context;
 use crate::exit::Usage;
@@ -132,6 +131,11 @@ impl Recorded {
             .map(|one| (one.clone(), tree.join(&one.file)))
             .collect()
     }
+}
+
+/// An error of a repository that cannot be rebuilt.
+fn cannot(shown: &str, why: &str, next: String) -> anyhow::Error {
+    advised(format!("{shown} cannot be rebuilt: {why}"), next).into()
 }
 
 /// Whether a package has this name: what follows it is version, release and architecture.

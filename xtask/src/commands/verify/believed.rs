@@ -7,9 +7,10 @@ use lustre_files::advised;
 use lustre_packaging::store::TempDir;
 
 use super::expected::Expected;
+use super::named::named;
+use super::only_static;
 use super::served::{self, Fetched};
 use super::signatures::Limits;
-use super::{named, only_static};
 use crate::cli::VerifyArgs;
 use crate::commands::proofs::{self, Proved};
 use crate::context::{self, Context};
