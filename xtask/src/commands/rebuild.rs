@@ -14,10 +14,13 @@ use anyhow::Context as _;
 use lustre_files::help;
 use lustre_packaging::bundle::Bundle;
 use lustre_packaging::lock::Lock;
+use lustre_packaging::needs::Part;
 use lustre_packaging::stage::Stage;
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::{kernel_guard, repo_file};
 
+use super::needs;
+use super::repo::parts;
 use super::verify::{self, Believed, believed};
 use crate::cli::RebuildArgs;
 use crate::context::{self, Context};
@@ -125,6 +128,13 @@ fn packages_of_lock(
     if rebuilds.is_empty() {
         return Ok(());
     }
+    let builds: Vec<&str> = rebuilds.iter().map(|one| one.stage.as_str()).collect();
+    let mut needed = parts(&builds);
+    if builds == ["lustre"] {
+        // It is built against what the repository has.
+        needed.retain(|part| matches!(part, Part::Base | Part::Lustre));
+    }
+    needs::before_fetching(context, &needed, context.store.root())?;
     if let Some(bundle) = bundle {
         bundle.take(&context.store, &|_| {})?;
     }

@@ -195,10 +195,13 @@ fn in_detail(
         ));
         return Ok(None);
     };
+    // A package may be called anything.
+    let plain = |letter: char| letter.is_ascii_alphanumeric() || "._+~^-".contains(letter);
+    let named = nevra.replace(|letter| !plain(letter), "_");
     let to = context
         .store
         .logs_dir()
-        .join(format!("rebuild-{nevra}.{DIFFOSCOPE}.txt"));
+        .join(format!("rebuild-{named}.{DIFFOSCOPE}.txt"));
     lustre_files::write_whole(&to, &text).with_context(|| to.display().to_string())?;
     Ok(Some(to))
 }

@@ -82,6 +82,15 @@ impl Recorded {
                 env!("CARGO_PKG_VERSION")
             )
         };
+        // It becomes a part of the names of folders.
+        if stage.is_empty()
+            || !stage
+                .bytes()
+                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        {
+            let why = format!("`{}` is no stage of builds", stage.escape_debug());
+            return Err(cannot(&self.shown, &why, newer()));
+        }
         let packages = self.manifest.packages.iter();
         let sources: Vec<&manifest::Package> = packages
             .filter(|one| one.stage == stage && one.nevra.ends_with(".src"))
