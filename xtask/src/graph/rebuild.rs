@@ -161,7 +161,14 @@ impl BuildGraph<'_> {
                 let root = work.need(&of.root_name())?.join("root");
                 let folder = work.scratch.join("work");
                 let build = Workdir::new(&root, &folder, &of.settings)?;
-                let made = rpmbuild::build(&build, &source, &options, work.log)?;
+                let made = match of.stage.as_str() {
+                    // In two steps, as it was built: its config is looked at in between.
+                    "kernel" => {
+                        rpmbuild::prepare(&build, &source, &options, work.log)?;
+                        rpmbuild::build_prepared(&build, &source, &options, work.log)?
+                    }
+                    _ => rpmbuild::build(&build, &source, &options, work.log)?,
+                };
                 Ok(rpmbuild::collect(&made, &work.output.join("RPMS"))?)
             }),
         })
