@@ -150,7 +150,9 @@ impl Plan {
         }
         self.add_scripts(&mut builder);
         self.add_files(&mut builder)?;
-        Ok(builder.build()?)
+        let mut package = builder.build()?;
+        lustre_rpm_header::as_rpmbuild(&mut package)?;
+        Ok(package)
     }
 
     fn add_scripts(&self, builder: &mut PackageBuilder) {

@@ -84,7 +84,10 @@ impl Numbers<'_> {
         let mut bytes = Vec::new();
         builder
             .build()
-            .and_then(|package| package.write(&mut bytes))
+            .and_then(|mut package| {
+                lustre_rpm_header::as_rpmbuild(&mut package)?;
+                package.write(&mut bytes)
+            })
             .map_err(error)?;
         Ok(Built {
             file_name: format!("{}-{}-{}.noarch.rpm", self.name, self.version, self.release),

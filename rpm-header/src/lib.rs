@@ -6,6 +6,7 @@
 //!
 //! - [`Headers`]: both headers, with their tags as numbers and as texts in bytes (those of old packages are Latin-1).
 //! - [`metadata`], [`reader`] and [`package`]: what `rpm-rs` makes of a checked file. Nothing else in the project opens one with it.
+//! - [`SignatureEntries`] and [`as_rpmbuild`]: the signature header of a package that is written here.
 //! - `section`: one header and its index.
 
 #![cfg_attr(
@@ -14,6 +15,7 @@
 )]
 
 mod section;
+mod signature;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -24,6 +26,8 @@ use rpm::{IndexSignatureTag, IndexTag, Package, PackageMetadata, PackageReader};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
 use sha3::Sha3_256;
+
+pub use signature::{SignatureEntries, as_rpmbuild};
 
 use section::{Limits, Section, malformed, take};
 

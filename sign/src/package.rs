@@ -3,7 +3,6 @@
 //! What is signed is the main header; the header holds the payload's digest, so a signature covers the whole package only
 //! together with a check of that digest. rpm-rs's `verify_signature` does not look at the payload: the functions here do.
 
-use std::collections::BTreeMap;
 use std::fs::{File, Permissions};
 use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -11,16 +10,14 @@ use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::sync_channel;
-use std::thread;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::{self, Scope, ScopedJoinHandle};
 use std::time::{Duration, UNIX_EPOCH};
 
 use lustre_files::tried;
-use lustre_rpm_header::Headers;
-use rpm::{
-    Header, HeaderEntry, IndexData, IndexSignatureTag, IndexTag, PackageMetadata,
-    SignatureHeaderBuilder,
-};
+use lustre_rpm_header::{Headers, SignatureEntries};
+use md5::Md5;
+use rpm::{Header, IndexSignatureTag, IndexTag, PackageMetadata, SignatureHeaderBuilder};
 use sha2::{Digest, Sha256};
 
 use super::facts::hex;
@@ -69,8 +66,8 @@ pub struct VerifiedPackage {
 ///
 /// The result has one header signature of format v4, in the `RSA` tag (all rpm versions) and the `OPENPGP` tag (rpm 6), and
 /// nothing of earlier signatures: the same package, key and time always give the same bytes, whether it was signed before or
-/// not. Legacy MD5 and reserved space go; the other digests and sizes stay. The file's modification time is the package's
-/// build time, because `primary.xml` records it.
+/// not. Reserved space goes; digests and sizes stay, and MD5 is there also where it was not: it is by what build systems know a package.
+/// The file's modification time is the package's build time, because `primary.xml` records it.
 ///
 /// An existing `signed` stays as it was until the new one is whole, and on the disk.
 pub fn sign_package(
@@ -88,7 +85,9 @@ pub fn sign_package(
         ));
     }
     let signature = signer.sign_rpm_header(package.header_bytes(), time)?;
-    let header = signature_header(&package.metadata, signature).map_err(|e| package.rpm(&e))?;
+    let md5 = package.absent_md5()?;
+    let header =
+        signature_header(&package.metadata, signature, md5).map_err(|e| package.rpm(&e))?;
     package.metadata.signature = header;
     let mut front = Vec::new();
     package
@@ -174,8 +173,8 @@ pub fn sign_packages(
 
 /// Checks a package's header digests, its payload digest and that every header signature is a valid one by `key`.
 ///
-/// Signatures over header and payload together (tags `PGP`, `GPG`) and MD5, which old packages carry besides, are not looked at:
-/// the header signature and the payload digest cover all of the package.
+/// So is the MD5 of header and payload, where there is one, since rpm checks it too. Signatures over header and payload together (tags
+/// `PGP`, `GPG`), which old packages carry besides, are not looked at: the header signature and the payload digest cover all of the package.
 pub fn verify_package(path: &Path, key: &PublicKey) -> Result<VerifiedPackage, Error> {
     verify_package_by(path, std::slice::from_ref(key))
 }
@@ -234,6 +233,48 @@ fn signed_at(
     newest.ok_or_else(|| Error::Unsigned {
         path: path.to_owned(),
     })
+}
+
+/// A digest that is taken of pieces: at once, or beside the one who reads them.
+enum Beside<'s, D> {
+    Here(D),
+    There {
+        pieces: SyncSender<Arc<Vec<u8>>>,
+        digest: ScopedJoinHandle<'s, D>,
+    },
+}
+
+impl<'s, D: Digest + Send + 's> Beside<'s, D> {
+    fn new(scope: &'s Scope<'s, '_>, beside: bool, mut digest: D) -> Self {
+        if !beside {
+            return Self::Here(digest);
+        }
+        let (pieces, more) = sync_channel::<Arc<Vec<u8>>>(PIECES);
+        let digest = scope.spawn(move || {
+            more.iter().for_each(|piece| digest.update(&*piece));
+            digest
+        });
+        Self::There { pieces, digest }
+    }
+
+    fn update(&mut self, piece: &Arc<Vec<u8>>) {
+        match self {
+            Self::Here(digest) => digest.update(&**piece),
+            // Nobody takes it where the other has panicked, which is found at the end.
+            Self::There { pieces, .. } => drop(pieces.send(Arc::clone(piece))),
+        }
+    }
+
+    fn finish(self) -> Vec<u8> {
+        let digest = match self {
+            Self::Here(digest) => digest,
+            Self::There { pieces, digest } => {
+                drop(pieces);
+                digest.join().unwrap_or_else(|panic| resume_unwind(panic))
+            }
+        };
+        digest.finalize().to_vec()
+    }
 }
 
 /// A package read up to its payload.
@@ -299,10 +340,33 @@ impl<'a> Opened<'a> {
         Ok(())
     }
 
-    /// Reads the payload to its end, compares it with its digest and copies it to `output`, whose path is for errors. Gives
+    /// The MD5 of header and payload that the signature header has.
+    fn md5(&self) -> Option<&[u8]> {
+        let signature = &self.metadata.signature;
+        let tag = IndexSignatureTag::RPMSIGTAG_MD5;
+        signature.get_entry_data_as_binary(tag).ok()
+    }
+
+    /// The MD5 of header and payload of a package whose signature header has none. Its file is read once more for it.
+    fn absent_md5(&self) -> Result<Option<[u8; 16]>, Error> {
+        if self.md5().is_some() {
+            return Ok(None);
+        }
+        let mut again = Opened::read(self.path)?;
+        let mut md5 = Md5::new_with_prefix(again.header_bytes());
+        loop {
+            let piece = again.chunk()?;
+            if piece.is_empty() {
+                return Ok(Some(md5.finalize().into()));
+            }
+            md5.update(piece);
+        }
+    }
+
+    /// Reads the payload to its end, compares it with its digests and copies it to `output`, whose path is for errors. Gives
     /// the SHA-256 and the size of the whole file.
     ///
-    /// Of a large one, both digests are taken at a time, and a few pieces of it are in memory.
+    /// Of a large one, all digests are taken at a time, and a few pieces of it are in memory.
     fn stream_payload(
         &mut self,
         mut output: Option<(&mut dyn Write, &Path)>,
@@ -310,28 +374,28 @@ impl<'a> Opened<'a> {
         let expected = self.payload_digest()?;
         let meta = self.input.get_ref().metadata();
         let is_large = meta.is_ok_and(|meta| meta.len() >= LARGE);
+        let md5 = self.md5().map(<[u8]>::to_vec);
         let mut payload = Sha256::new();
         let mut size = self.headers.bytes().len() as u64;
-        let whole = thread::scope(|scope| {
-            let mut whole = Sha256::new_with_prefix(self.headers.bytes());
+        let (whole, legacy) = thread::scope(|scope| {
             // In here, so that an error ends who waits for more.
-            let (pieces, more) = sync_channel::<Arc<Vec<u8>>>(PIECES);
-            let beside = is_large.then(|| {
-                let mut whole = whole.clone();
-                scope.spawn(move || {
-                    more.iter().for_each(|piece| whole.update(&*piece));
-                    whole
-                })
+            let mut whole = Beside::new(
+                scope,
+                is_large,
+                Sha256::new_with_prefix(self.headers.bytes()),
+            );
+            let mut legacy = md5.as_ref().map(|_| {
+                let digest = Md5::new_with_prefix(self.header_bytes());
+                Beside::new(scope, is_large, digest)
             });
             loop {
                 let piece = Arc::new(self.chunk()?);
                 if piece.is_empty() {
                     break;
                 }
-                match &beside {
-                    // Nobody takes it where the other has panicked, which is found below.
-                    Some(_) => drop(pieces.send(Arc::clone(&piece))),
-                    None => whole.update(&*piece),
+                whole.update(&piece);
+                if let Some(legacy) = &mut legacy {
+                    legacy.update(&piece);
                 }
                 payload.update(&*piece);
                 size += piece.len() as u64;
@@ -339,17 +403,19 @@ impl<'a> Opened<'a> {
                     output.write_all(&piece).map_err(tried("write", *path))?;
                 }
             }
-            drop(pieces);
-            Ok::<_, Error>(match beside {
-                Some(beside) => beside.join().unwrap_or_else(|panic| resume_unwind(panic)),
-                None => whole,
-            })
+            Ok::<_, Error>((whole.finish(), legacy.map(Beside::finish)))
         })?;
         let actual = hex(&payload.finalize());
         if actual != expected {
             return Err(self.mismatch("payload", expected, actual));
         }
-        Ok((hex(&whole.finalize()), size))
+        if let (Some(expected), Some(actual)) = (md5, legacy)
+            && expected != actual
+        {
+            let [expected, actual] = [&expected, &actual].map(|digest| hex(digest));
+            return Err(self.mismatch("main header and payload together (MD5)", expected, actual));
+        }
+        Ok((hex(&whole), size))
     }
 
     /// The next piece of the payload, of [`CHUNK`] bytes but for the last; empty at the end.
@@ -397,31 +463,16 @@ impl<'a> Opened<'a> {
     }
 }
 
-/// The signature header of the signed package.
+/// The signature header of the signed package; `md5` is that of header and payload, where the package has none.
 fn signature_header(
     metadata: &PackageMetadata,
     signature: Vec<u8>,
+    md5: Option<[u8; 16]>,
 ) -> Result<Header<IndexSignatureTag>, rpm::Error> {
-    // What says something about header and payload and stays true. The rest is old signatures, MD5 and reserved space.
-    const KEPT: [IndexSignatureTag; 11] = [
-        IndexSignatureTag::RPMSIGTAG_SHA1,
-        IndexSignatureTag::RPMSIGTAG_SHA256,
-        IndexSignatureTag::RPMSIGTAG_SHA3_256,
-        IndexSignatureTag::RPMSIGTAG_SIZE,
-        IndexSignatureTag::RPMSIGTAG_LONGSIZE,
-        IndexSignatureTag::RPMSIGTAG_PAYLOADSIZE,
-        IndexSignatureTag::RPMSIGTAG_LONGARCHIVESIZE,
-        IndexSignatureTag::RPMSIGTAG_FILESIGNATURES,
-        IndexSignatureTag::RPMSIGTAG_FILESIGNATURE_LENGTH,
-        IndexSignatureTag::RPMSIGTAG_VERITYSIGNATURES,
-        IndexSignatureTag::RPMSIGTAG_VERITYSIGNATUREALGO,
-    ];
-    let mut entries: BTreeMap<u32, IndexData> = BTreeMap::new();
-    for tag in KEPT {
-        let tag = tag as u32;
-        if metadata.signature.entry_is_present(tag) {
-            entries.insert(tag, metadata.signature.entry(tag)?);
-        }
+    // Old signatures and reserved space go.
+    let mut entries = SignatureEntries::of_content(&metadata.signature)?;
+    if let Some(md5) = md5 {
+        entries.set_md5(md5);
     }
     let ours = SignatureHeaderBuilder::new()
         .reserved_space(None)
@@ -431,15 +482,9 @@ fn signature_header(
         IndexSignatureTag::RPMSIGTAG_OPENPGP,
         IndexSignatureTag::RPMSIGTAG_RSA,
     ] {
-        let tag = tag as u32;
-        entries.insert(tag, ours.entry(tag)?);
+        entries.set(tag, ours.entry(tag as u32)?);
     }
-    Ok(Header::from_entries(
-        entries
-            .into_iter()
-            .map(|(tag, data)| HeaderEntry::new(tag, data)),
-        IndexSignatureTag::HEADER_SIGNATURES,
-    ))
+    Ok(entries.header())
 }
 
 /// All header signatures, or none when the tags that rpm before 6 looks at (`RSA`, `DSA`) are missing: `OPENPGP`, which later

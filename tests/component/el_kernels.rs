@@ -65,24 +65,32 @@ fn stand_in(el: u32) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("data/el/el{el}.spec"))
 }
 
-/// rpmspec's answer to `query` for `spec`, with what rpmbuild would be given for `overlay`.
-fn rpmspec(overlay: &Overlay, el: u32, spec: &Path, query: &[&str]) -> Result<String> {
+/// rpmspec's answer to `query` for `spec`, as any builder of Enterprise Linux would get it, whose `%dist` lacks the minor release: all
+/// that decides what is built is in the spec.
+fn rpmspec(el: u32, spec: &Path, query: &[&str]) -> Result<String> {
+    told(el, spec, query, &[format!("dist .el{el}")], &[])
+}
+
+/// The same with options of rpmbuild.
+fn told(
+    el: u32,
+    spec: &Path,
+    query: &[&str],
+    defines: &[String],
+    flags: &[String],
+) -> Result<String> {
     let mut command = Command::new("rpmspec");
     command.args(query).args(["--target", "x86_64"]);
     let sources = spec.parent().context("a spec is in a folder")?;
-    let mut defines = vec![
+    let environment = [
         format!("rhel {el}"),
         format!("_sourcedir {}", sources.display()),
         "_buildhost builder.test".to_owned(),
     ];
-    let release = overlay.manifest.release.as_ref().context("a [release]")?;
-    for (name, value) in release.defines()? {
-        defines.push(format!("{name} {value}"));
+    for define in environment.iter().chain(defines) {
+        command.args(["--define", define]);
     }
-    for define in defines {
-        command.args(["--define", &define]);
-    }
-    command.args(overlay.manifest.build.flags()).arg(spec);
+    command.args(flags).arg(spec);
     Ok(String::from_utf8_lossy(&process::output(&mut command)?).into_owned())
 }
 
@@ -248,7 +256,7 @@ fn the_edited_stand_ins_are_the_golden_files() -> Result<()> {
     for kernel in &KERNELS {
         let (overlay, _) = overlay(kernel.el, &[])?.for_release(kernel.release)?;
         let spec = stand_in(kernel.el);
-        let edited = overlay.edit_spec(&fs::read_to_string(&spec)?)?;
+        let edited = overlay.whole_spec(&fs::read_to_string(&spec)?)?;
         let golden = spec.with_extension("spec.edited");
         ensure!(
             edited == fs::read_to_string(&golden)?,
@@ -256,7 +264,6 @@ fn the_edited_stand_ins_are_the_golden_files() -> Result<()> {
             golden.display()
         );
         let nevra = rpmspec(
-            &overlay,
             kernel.el,
             &golden,
             &["-q", "--srpm", "--qf", "%{version}-%{release}"],
@@ -267,11 +274,46 @@ fn the_edited_stand_ins_are_the_golden_files() -> Result<()> {
             "{nevra}"
         );
         check_above(&nevra, &base)?;
-        check_parsed(
-            &rpmspec(&overlay, kernel.el, &golden, &["-P"])?,
-            kernel.version,
-        )
-        .with_context(|| format!("EL{}", kernel.el))?;
+        check_parsed(&rpmspec(kernel.el, &golden, &["-P"])?, kernel.version)
+            .with_context(|| format!("EL{}", kernel.el))?;
+    }
+    Ok(())
+}
+
+/// A source package that is rebuilt without options makes what its spec made with the overlay's options: the same packages, of the same
+/// release.
+#[test]
+fn the_spec_alone_makes_the_packages_that_the_overlay_wants() -> Result<()> {
+    const QUERY: [&str; 3] = ["-q", "--qf", "%{nevra}\n"];
+    for kernel in &KERNELS {
+        for options in [&[][..], &["no-debuginfo"]] {
+            let (overlay, _) = overlay(kernel.el, options)?.for_release(kernel.release)?;
+            let manifest = &overlay.manifest;
+            let text = fs::read_to_string(stand_in(kernel.el))?;
+            let dir = tempfile::tempdir()?;
+            let [whole, edited] = ["whole.spec", "edited.spec"].map(|name| dir.path().join(name));
+            fs::write(&whole, overlay.whole_spec(&text)?)?;
+            fs::write(&edited, overlay.edit_spec(&text)?)?;
+            let release = manifest.release.as_ref().context("a [release]")?;
+            let defines = release.defines()?;
+            let defines = defines.map(|(name, value)| format!("{name} {value}"));
+            let wanted = told(
+                kernel.el,
+                &edited,
+                &QUERY,
+                &defines,
+                &manifest.build.flags(),
+            )?;
+            ensure!(
+                wanted.contains(kernel.ours) && wanted.lines().count() > 2,
+                "{wanted}"
+            );
+            let alone = rpmspec(kernel.el, &whole, &QUERY)?;
+            ensure!(alone == wanted, "EL{}:\n{alone}\n{wanted}", kernel.el);
+            // It is the lines that make the difference.
+            let without = rpmspec(kernel.el, &edited, &QUERY)?;
+            ensure!(without != wanted, "EL{}: {without}", kernel.el);
+        }
     }
     Ok(())
 }
@@ -287,12 +329,12 @@ fn the_spec_for_the_source_of_el8_takes_the_edits_of_its_overlay() -> Result<()>
     let ours = "553.66.1.el8_10_lustre";
     release::for_release(&folder, kernel.version, release, scratch.path())?;
     let spec = scratch.path().join("kernel.spec");
-    let edited = overlay.edit_spec(&fs::read_to_string(&spec)?)?;
+    let edited = overlay.whole_spec(&fs::read_to_string(&spec)?)?;
     fs::write(&spec, edited)?;
     let query = ["-q", "--srpm", "--qf", "%{version}-%{release}"];
-    let nevra = rpmspec(&overlay, kernel.el, &spec, &query)?;
+    let nevra = rpmspec(kernel.el, &spec, &query)?;
     ensure!(nevra == format!("{}-{ours}", kernel.version), "{nevra}");
-    let parsed = rpmspec(&overlay, kernel.el, &spec, &["-P"])?;
+    let parsed = rpmspec(kernel.el, &spec, &["-P"])?;
     check_parsed(&parsed, kernel.version)
 }
 
@@ -429,7 +471,7 @@ fn a_site_s_certificate_goes_into_the_kernel_and_no_key_does() -> Result<()> {
                 .flags()
                 .ends_with(&["--without".to_owned(), "debuginfo".to_owned()])
         );
-        let parsed = rpmspec(&overlay, kernel.el, &out.join("kernel.spec"), &["-P"])?;
+        let parsed = rpmspec(kernel.el, &out.join("kernel.spec"), &["-P"])?;
         check_parsed(&parsed, kernel.version)?;
         ensure!(lines(&parsed, "Source99995: site-module-signing.pem").len() == 1);
         ensure!(lines(&parsed, "site-module-signing.pem\" certs/").len() == 1);

@@ -108,22 +108,18 @@ impl Place {
         )?)
     }
 
-    /// rpm's program `name` with the target's macros.
-    fn rpm(&self, name: &str, prepared: &Prepared) -> Command {
+    /// rpm's program `name`, with no option that decides what is built: that is in the spec.
+    fn rpm(&self, name: &str) -> Command {
         let mut command = Command::new(name);
         let top = self.dir.path().join("top");
         command.args(["--define", &format!("_topdir {}", top.display())]);
-        for (name, value) in &prepared.defines {
-            command.args(["--define", &format!("{name} {value}")]);
-        }
         command
     }
 
     fn prep(&self, prepared: &Prepared) -> Result<PathBuf> {
         process::output(
-            self.rpm("rpmbuild", prepared)
+            self.rpm("rpmbuild")
                 .args(["-bp", "--nodeps", "--target", "x86_64"])
-                .args(&prepared.flags)
                 .arg(&prepared.spec),
         )?;
         Ok(self.dir.path().join("top/BUILD"))
@@ -136,7 +132,7 @@ fn our_kernel_sorts_above_the_distributions() -> Result<()> {
     let prepared = place.prepare()?;
     let names = process::output(
         place
-            .rpm("rpmspec", &prepared)
+            .rpm("rpmspec")
             .args([
                 "-q",
                 "--target",
@@ -212,7 +208,7 @@ fn the_source_package_carries_the_overlay_and_ext4_goes_to_the_devel_tree() -> R
     let prepared = place.prepare()?;
     process::output(
         place
-            .rpm("rpmbuild", &prepared)
+            .rpm("rpmbuild")
             .args(["-bs", "--nodeps", "--target", "x86_64"])
             .arg(&prepared.spec),
     )?;
@@ -237,7 +233,7 @@ fn the_source_package_carries_the_overlay_and_ext4_goes_to_the_devel_tree() -> R
     }
     let parsed = String::from_utf8(process::output(
         place
-            .rpm("rpmspec", &prepared)
+            .rpm("rpmspec")
             .args(["-P", "--target", "x86_64"])
             .arg(&prepared.spec),
     )?)?;

@@ -46,6 +46,7 @@ fn what_fits_passes_and_says_what_was_looked_at() {
         "kernel series",
         "e2fsprogs series",
         "e2fsprogs version",
+        "changelogs",
         "packages",
     ] {
         assert_eq!(check(&report.checks, name).result, Verdict::Pass, "{name}");

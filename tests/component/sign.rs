@@ -60,6 +60,7 @@ fn rpm_accepts_what_we_sign() {
         assert!(accepted, "{words}");
         assert!(words.contains("Header V4 RSA/SHA256 Signature"), "{words}");
         assert!(words.contains("Payload SHA256 digest: OK"), "{words}");
+        assert!(words.contains("MD5 digest: OK"), "{words}");
 
         let bytes = fs::read(&path).unwrap();
         assert_eq!(made.unsigned_sha256, sha256(&fs::read(unsigned).unwrap()));
@@ -75,7 +76,8 @@ fn rpm_accepts_what_we_sign() {
         );
 
         // The payload and the main header are as they were, and so is what rpm reads from the old signature header.
-        let query = "--qf=%{NEVRA} %{ARCHIVESIZE} %{SIGSIZE} %{SHA1HEADER} %{SHA256HEADER}";
+        let query =
+            "--qf=%{NEVRA} %{ARCHIVESIZE} %{SIGSIZE} %{SIGMD5} %{SHA1HEADER} %{SHA256HEADER}";
         let read = |path: &Path| {
             succeed(
                 Command::new("rpm")
@@ -84,6 +86,7 @@ fn rpm_accepts_what_we_sign() {
             )
         };
         assert_eq!(read(unsigned), read(&path));
+        assert!(!read(&path).contains("(none)"), "{}", read(&path));
         let (old, new) = (offsets(unsigned), offsets(&path));
         assert_eq!(fs::read(unsigned).unwrap()[old.0..], bytes[new.0..]);
         let metadata = fs::metadata(&path).unwrap();
@@ -302,11 +305,122 @@ fn a_large_package_is_signed_and_checked_as_a_small_one_is() {
     );
     let (accepted, words) = rpmkeys().check(&signed);
     assert!(accepted, "{words}");
+    // rpm-rs writes none, nor does rpm in FIPS mode.
+    assert!(words.contains("MD5 digest: OK"), "{words}");
+    let again = dir.path().join("again.rpm");
+    sign_package(&signed, &again, key(), TIME).unwrap();
+    assert_eq!(fs::read(&again).unwrap(), bytes);
     let mut changed = bytes;
     *changed.last_mut().unwrap() ^= 1;
     fs::write(&signed, changed).unwrap();
     let error = verify_package(&signed, &key().public_key()).unwrap_err();
     assert!(matches!(error, Error::Digest { .. }), "{error}");
+}
+
+/// The tags of a signature header that say something of header and payload, as rpm's numbers.
+fn tags_of_content(path: &Path) -> Vec<u32> {
+    use rpm::IndexSignatureTag as Tag;
+    let not_of_content = [
+        Tag::HEADER_SIGNATURES,
+        Tag::RPMSIGTAG_RESERVEDSPACE,
+        Tag::RPMSIGTAG_RSA,
+        Tag::RPMSIGTAG_OPENPGP,
+    ];
+    let metadata = rpm::PackageMetadata::open(path).unwrap();
+    (0..2000)
+        .filter(|tag| metadata.signature.entry_is_present(*tag))
+        .filter(|tag| not_of_content.iter().all(|not| *not as u32 != *tag))
+        .collect()
+}
+
+/// A build system knows a package by them.
+#[test]
+fn whatever_is_written_here_has_the_signature_header_of_rpmbuild() {
+    use lustre_distro::writer::Plan;
+    use lustre_repository::kernel_guard;
+    let dir = tempfile::tempdir().unwrap();
+    let wanted = tags_of_content(&packages().binary);
+    assert!(
+        wanted.contains(&1004) && wanted.contains(&1007),
+        "{wanted:?}"
+    );
+    let guard = kernel_guard::build(".el9", u64::from(BUILT), None).unwrap();
+    let ours = dir.path().join(&guard.file_name);
+    fs::write(&ours, &guard.bytes).unwrap();
+    let mut converted = Plan {
+        name: "converted".to_owned(),
+        arch: "noarch".to_owned(),
+        license: "MIT".to_owned(),
+        time: BUILT,
+        ..Plan::default()
+    };
+    converted.evr.version = "1".to_owned();
+    converted.evr.release = "1".to_owned();
+    let converted = converted.write(dir.path()).unwrap();
+    let large = dir.path().join("signed.rpm");
+    sign_package(&converted, &large, key(), TIME).unwrap();
+    for path in [
+        &packages().binary,
+        &packages().source,
+        &ours,
+        &converted,
+        &large,
+    ] {
+        assert_eq!(tags_of_content(path), wanted, "{}", path.display());
+        let output = Command::new("rpmkeys")
+            .env("LC_ALL", "C")
+            .args(["-Kv", "--nosignature"])
+            .arg(path)
+            .output()
+            .unwrap();
+        let words = tools::words(&output);
+        assert!(output.status.success(), "{words}");
+        assert!(words.contains("MD5 digest: OK"), "{words}");
+        // rpm's own unpacked size of what rpm-rs packed.
+        let size = succeed(
+            Command::new("rpm")
+                .args(["-qp", "--nosignature", "--qf=%{ARCHIVESIZE}"])
+                .arg(path),
+        );
+        let unpacked = Command::new("rpm2cpio").arg(path).output().unwrap();
+        assert_eq!(
+            size,
+            unpacked.stdout.len().to_string(),
+            "{}",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn a_package_whose_md5_is_wrong_is_refused_as_rpm_refuses_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let good = signed(dir.path(), &packages().binary);
+    let md5 = succeed(
+        Command::new("rpm")
+            .args(["-qp", "--nosignature", "--qf=%{SIGMD5}"])
+            .arg(&good),
+    );
+    let digits: Vec<u8> = (0..16)
+        .map(|at| u8::from_str_radix(&md5[2 * at..2 * at + 2], 16).unwrap())
+        .collect();
+    let mut bytes = fs::read(&good).unwrap();
+    let at = bytes.windows(16).position(|it| it == digits).unwrap();
+    bytes[at] ^= 1;
+    let bad = dir.path().join("bad.rpm");
+    fs::write(&bad, bytes).unwrap();
+    assert!(!rpmkeys().check(&bad).0);
+    let out = dir.path().join("out.rpm");
+    for error in [
+        verify_package(&bad, &key().public_key()).unwrap_err(),
+        sign_package(&bad, &out, key(), TIME).unwrap_err(),
+    ] {
+        assert!(
+            matches!(error, Error::Digest { what, .. } if what.contains("MD5")),
+            "{error}"
+        );
+    }
+    assert!(!out.exists());
 }
 
 #[test]

@@ -45,8 +45,9 @@ pub fn source_package(
         lustre_files::copy(&path, sources.join(name)).map_err(at(&path))?;
     }
     let target = work.path("build/SPECS").join(SPEC);
-    fs::write(&target, text).map_err(at(&target))?;
-    rpmbuild::source_package(work, SPEC, &[], log)
+    let lines = work.spec_macros()?.lines();
+    fs::write(&target, lines + &text).map_err(at(&target))?;
+    rpmbuild::source_package(work, SPEC, log)
 }
 
 /// The files of `folder` that a source package with `series` is made of: the spec, the series and its patches.

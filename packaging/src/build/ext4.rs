@@ -3,6 +3,7 @@
 //! What is taken, and how the distribution's own patches are laid on, is what preflight tries ldiskfs' series on.
 
 use std::cell::Cell;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::workdir::Workdir;
@@ -12,6 +13,7 @@ use crate::glob::matches;
 use crate::overlay::patch::ApplyOptions;
 use crate::preflight::ldiskfs::{left_out, staged};
 use crate::preflight::{self, KernelFiles, KernelSource, kernel, series};
+use crate::spec_macros::SpecMacros;
 
 /// The name of the package and of its spec.
 pub const NAME: &str = "ext4-source";
@@ -46,28 +48,26 @@ pub fn package(
     archive::pack_tar_gz(&tree, &name, work.time(), &packed).map_err(unusable)?;
     let spec = format!("{NAME}.spec");
     let from = wanted.folder.join(&spec);
-    lustre_files::copy(&from, work.path("build/SPECS").join(&spec)).map_err(at(&from))?;
-    let options = options(&source);
-    let made = rpmbuild::source_package(work, &spec, &options, log)?;
-    rpmbuild::build(work, &made, &options, log)
+    let text = lustre_files::read_to_string(&from, lustre_files::TEXT).map_err(at(&from))?;
+    let target = work.path("build/SPECS").join(&spec);
+    fs::write(&target, macros(&source)?.lines() + &text).map_err(at(&target))?;
+    let made = rpmbuild::source_package(work, &spec, log)?;
+    rpmbuild::build(work, &made, log)
 }
 
 /// What the spec is told.
-fn options(source: &KernelSource) -> Vec<String> {
+fn macros(source: &KernelSource) -> Result<SpecMacros, Error> {
     let KernelSource {
         version,
         release,
         arch,
         ..
     } = source;
-    [
-        ("kernel_version", version.clone()),
-        ("kernel_release", release.clone()),
-        ("kernel_uname", format!("{version}-{release}.{arch}")),
-    ]
-    .into_iter()
-    .flat_map(|(name, value)| ["--define".to_owned(), format!("{name} {value}")])
-    .collect()
+    let mut macros = SpecMacros::default();
+    macros.set("kernel_version", version)?;
+    macros.set("kernel_release", release)?;
+    macros.set("kernel_uname", &format!("{version}-{release}.{arch}"))?;
+    Ok(macros)
 }
 
 /// Writes what ldiskfs is made of, with the distribution's own patches, to the new folder `into`, by the paths in the kernel's tree.
@@ -226,10 +226,10 @@ mod tests {
     fn the_spec_is_told_which_kernel_it_is_for() {
         let dir = tempfile::tempdir().unwrap();
         let source = source(dir.path(), &[("Makefile", "x\n")]);
-        let options = options(&source);
+        let lines = macros(&source).unwrap().lines();
         assert!(
-            options.contains(&"kernel_uname 1-2.el10_0.x86_64".to_owned()),
-            "{options:?}"
+            lines.contains("\n%global kernel_uname 1-2.el10_0.x86_64\n"),
+            "{lines}"
         );
     }
 }

@@ -16,6 +16,9 @@ const BASE_CONFIG: &str = "base.config";
 /// What it leaves there for an overlay that needs it later: the release of the distribution's SRPM.
 const BASE_RELEASE: &str = "base.release";
 
+/// What it leaves there besides: the latest entry of the changelog of the distribution's SRPM, as an epoch.
+const BASE_CHANGELOG: &str = "base.changelog";
+
 /// Unpacks the distribution's `srpm` and changes it by the overlay: `output/sources` holds spec and sources.
 ///
 /// `trees` are the source trees that the overlay takes series from, by name.
@@ -37,6 +40,10 @@ pub fn sources(
         let path = output.join(BASE_RELEASE);
         fs::write(&path, &base).map_err(at(&path))?;
     }
+    if let Some(time) = rpmbuild::latest_entry(srpm)? {
+        let path = output.join(BASE_CHANGELOG);
+        fs::write(&path, time.to_string()).map_err(at(&path))?;
+    }
     let (overlay, vars) = resolved(overlay, &base)?;
     inputs.vars.extend(vars);
     for (name, tree) in trees {
@@ -52,24 +59,35 @@ pub fn sources(
     Ok(())
 }
 
-/// The spec that [`sources`] left in `prepared`, beside its sources, and rpmbuild's options for it.
-pub fn spec(prepared: &Path, overlay: &Overlay) -> Result<(PathBuf, Vec<String>), Error> {
-    let (overlay, _) = as_prepared(overlay, prepared)?;
-    Ok((
-        prepared.join("sources").join(spec_of(&overlay)?),
-        options(&overlay)?,
-    ))
+/// The spec that [`sources`] left in `prepared`, beside its sources.
+pub fn spec(prepared: &Path, overlay: &Overlay) -> Result<PathBuf, Error> {
+    Ok(prepared.join("sources").join(spec_of(overlay)?))
+}
+
+/// Makes the build no earlier than the latest entry in the changelog of the distribution's kernel. A later kernel of the distribution
+/// comes by an update of the lock, without anybody who would set the target's epoch anew.
+fn after_changelog(work: &mut Workdir, prepared: &Path) -> Result<(), Error> {
+    let path = prepared.join(BASE_CHANGELOG);
+    let read = lustre_files::read_to_string(&path, lustre_files::TEXT);
+    if let Some(text) = lustre_files::if_there(read).map_err(at(&path))? {
+        let time = text.parse().map_err(|error| Error::Result {
+            what: format!("{}: `{text}` is not a time: {error}", path.display()),
+            hint: "the stage `kernel-sources` writes it: build that again".to_owned(),
+        })?;
+        work.not_before(time);
+    }
+    Ok(())
 }
 
 /// Makes the SRPM from what [`sources`] left in `prepared`.
 pub fn source_package(
-    work: &Workdir,
+    work: &mut Workdir,
     prepared: &Path,
     overlay: &Overlay,
     log: &Path,
 ) -> Result<PathBuf, Error> {
-    let (overlay, _) = as_prepared(overlay, prepared)?;
-    let spec = spec_of(&overlay)?;
+    after_changelog(work, prepared)?;
+    let spec = spec_of(overlay)?;
     let sources = prepared.join("sources");
     for entry in fs::read_dir(&sources).map_err(at(&sources))? {
         let entry = entry.map_err(at(&sources))?;
@@ -81,24 +99,24 @@ pub fn source_package(
         };
         lustre_files::copy(entry.path(), work.path(place).join(&name)).map_err(at(entry.path()))?;
     }
-    rpmbuild::source_package(work, &spec, &options(&overlay)?, log)
+    rpmbuild::source_package(work, &spec, log)
 }
 
 /// Builds the SRPM and checks, after `%prep` and again after the build, that the config is the one intended.
 pub fn build(
-    work: &Workdir,
+    work: &mut Workdir,
     srpm: &Path,
     prepared: &Path,
     overlay: &Overlay,
     log: &Path,
 ) -> Result<Vec<PathBuf>, Error> {
+    after_changelog(work, prepared)?;
     let (overlay, vars) = as_prepared(overlay, prepared)?;
-    let options = options(&overlay)?;
-    rpmbuild::prepare(work, srpm, &options, log)?;
+    rpmbuild::prepare(work, srpm, log)?;
     let mut inputs = inputs(srpm)?;
     inputs.vars.extend(vars);
     let intent = Intent::of(work, &inputs, prepared, &overlay)?;
-    let made = rpmbuild::build_prepared(work, srpm, &options, log)?;
+    let made = rpmbuild::build_prepared(work, srpm, log)?;
     if let Some(intent) = &intent {
         let (text, place) = packaged_config(&made)?;
         intent.check(&text, &place, &overlay)?;
@@ -115,22 +133,6 @@ fn spec_of(overlay: &Overlay) -> Result<String, Error> {
             overlay.folder.display()
         ))
     })
-}
-
-/// rpmbuild's options: the release's macros and the build's conditionals.
-fn options(overlay: &Overlay) -> Result<Vec<String>, Error> {
-    let mut options = Vec::new();
-    if let Some(release) = &overlay.manifest.release {
-        let defines = release
-            .defines()
-            .map_err(|e| Error::Overlay(e.to_string()))?;
-        for (name, value) in defines {
-            options.push("--define".to_owned());
-            options.push(format!("{name} {value}"));
-        }
-    }
-    options.extend(overlay.manifest.build.flags());
-    Ok(options)
 }
 
 /// True for an overlay that takes `%dist` from the release of the distribution's SRPM.

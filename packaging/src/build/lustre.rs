@@ -8,12 +8,12 @@ use super::{Error, at, rpmbuild};
 use crate::process;
 use crate::target::Lustre;
 
-/// What the tree's own build is asked to do; arguments are the frozen version and configure's options.
+/// What the tree's own build is asked to do; arguments are the frozen version, the lines before the spec and configure's options.
 ///
 /// The kernel is the one whose kernel-devel is in the buildroot, and there must be exactly one: anything else would build modules
 /// for a kernel that nobody chose.
 const DIST: &str = r#"
-version=$1; shift
+version=$1; lines=$2; shift 2
 kernels=$(ls -d /usr/src/kernels/*) || { echo "no kernel-devel in the buildroot" >&2; exit 1; }
 [ "$(echo "$kernels" | wc -l)" = 1 ] || { echo "more than one kernel-devel in the buildroot: $kernels" >&2; exit 1; }
 # Times, owners and order in the archive must not depend on when and where it is made.
@@ -26,7 +26,7 @@ sh ./autogen.sh
 ./configure --with-linux="$kernels" "$@"
 make dist
 cp "lustre-$version.tar.gz" ../build/SOURCES/
-cp lustre.spec ../build/SPECS/
+{ printf %s "$lines"; cat lustre.spec; } > ../build/SPECS/lustre.spec
 # Preambles and file lists of the kmod packages are sources of the spec besides the archive.
 for file in rpm/*; do
     if [ -f "$file" ]; then cp "$file" ../build/SOURCES/; fi
@@ -45,11 +45,15 @@ pub fn source_package(
     command.args(["-a", "-T"]).arg(tree).arg(&copy);
     process::run_logged(&mut command, log)?;
     work.hand_over()?;
-    let mut arguments = vec![wanted.version.as_str()];
+    // What the target asks of the spec is in the spec, so that the source package builds the same without options of rpmbuild.
+    let mut macros = work.spec_macros()?;
+    macros.add_options(&wanted.rpmbuild)?;
+    let lines = macros.lines();
+    let mut arguments = vec![wanted.version.as_str(), lines.as_str()];
     arguments.extend(wanted.configure.iter().map(String::as_str));
     work.script(DIST, &arguments, log)?;
     expect_series(&copy, wanted.ldiskfs_series.as_deref())?;
-    rpmbuild::source_package(work, "lustre.spec", &wanted.rpmbuild, log)
+    rpmbuild::source_package(work, "lustre.spec", log)
 }
 
 /// What configure leaves in the tree: all it found out, with the values it put into the makefiles at the end.
@@ -58,15 +62,8 @@ const CONFIG_LOG: &str = "config.log";
 /// The value in it that names the series of ldiskfs, up to the name.
 const SERIES: &str = "LDISKFS_SERIES='";
 
-/// What the target asks of rpmbuild, and that the configured tree stays, which [`expect_built_series`] looks at.
-pub fn build_options(wanted: &Lustre) -> Vec<String> {
-    let mut options = wanted.rpmbuild.clone();
-    options.push("--noclean".to_owned());
-    options
-}
-
 /// Checks that the configure of the package's build, too, chose the series that the target names. To be called when rpmbuild is done:
-/// its options are not those that the source package was made with.
+/// its configure is not the one that the source package was made with.
 pub fn expect_built_series(work: &Workdir, wanted: &Lustre) -> Result<(), Error> {
     let Some(series) = wanted.ldiskfs_series.as_deref() else {
         return Ok(());

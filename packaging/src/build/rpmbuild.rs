@@ -1,30 +1,31 @@
 //! Making an SRPM from a spec, and RPMs from an SRPM.
+//!
+//! rpmbuild gets no option here that decides what is built, neither `--define` nor `--with` and `--without`: all of that is in the spec
+//! (`spec_macros`), or whoever rebuilds a source package would get another package. What is of the environment, paths and what makes
+//! builds repeatable, is in the builder's macros ([`Settings::macros`](super::workdir::Settings::macros)).
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::workdir::Workdir;
 use super::{Error, at};
+use crate::changelog;
 use crate::process;
 use crate::sandbox::{self, copy_anew};
 
 /// Makes the SRPM of the spec `SPECS/<spec>` in `work`, whose sources are in place, and gives its path.
-pub fn source_package(
-    work: &Workdir,
-    spec: &str,
-    options: &[String],
-    log: &Path,
-) -> Result<PathBuf, Error> {
+pub fn source_package(work: &Workdir, spec: &str, log: &Path) -> Result<PathBuf, Error> {
     work.hand_over()?;
     let spec = format!("build/SPECS/{spec}");
-    let mut arguments = vec!["rpmbuild", "-bs", "--nodeps"];
-    arguments.extend(options.iter().map(String::as_str));
-    arguments.push(&spec);
+    let arguments = ["rpmbuild", "-bs", "--nodeps", &spec];
     work.script("exec \"$@\"", &arguments, log)?;
     let folder = work.path("build/SRPMS");
     let mut made = packages_under(&folder)?;
     match (made.pop(), made.is_empty()) {
-        (Some(one), true) => Ok(one),
+        (Some(one), true) => {
+            written_before(&one, work.time())?;
+            Ok(one)
+        }
         _ => Err(Error::Result {
             what: format!(
                 "rpmbuild -bs did not make exactly one SRPM in {}",
@@ -33,6 +34,26 @@ pub fn source_package(
             hint: format!("see {}", log.display()),
         }),
     }
+}
+
+/// Checks that no entry of a package's changelog is later than the time of its build.
+pub fn written_before(package: &Path, epoch: u64) -> Result<(), Error> {
+    match latest_entry(package)? {
+        Some(entry) if entry > epoch => Err(Error::Changelog {
+            package: package.file_name().unwrap_or_default().into(),
+            entry,
+            epoch,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// The latest entry of a package's changelog, as an epoch.
+pub(super) fn latest_entry(package: &Path) -> Result<Option<u64>, Error> {
+    changelog::of_package(package).map_err(|message| Error::Package {
+        path: package.to_owned(),
+        message,
+    })
 }
 
 /// What `srpm` requires to be built, as dnf takes it: `gcc`, `make >= 4`, `(a or b)`.
@@ -55,35 +76,38 @@ pub fn requirements(srpm: &Path) -> Result<Vec<String>, Error> {
 }
 
 /// Unpacks and patches `srpm`: `%prep` alone.
-pub fn prepare(work: &Workdir, srpm: &Path, options: &[String], log: &Path) -> Result<(), Error> {
-    run(work, srpm, "-bp", options, log)
+pub fn prepare(work: &Workdir, srpm: &Path, log: &Path) -> Result<(), Error> {
+    let name = placed(work, srpm)?;
+    work.script(
+        "rm -rf build/SPECS build/SOURCES; rpm -i \"$1\"; exec rpmbuild -bp build/SPECS/*.spec",
+        &[&name],
+        log,
+    )
 }
 
 /// Builds what [`prepare`] unpacked and patched, and gives the paths of all binary RPMs, sorted.
-pub fn build_prepared(
-    work: &Workdir,
-    srpm: &Path,
-    options: &[String],
-    log: &Path,
-) -> Result<Vec<PathBuf>, Error> {
-    let mut options = options.to_vec();
-    options.push("--noprep".to_owned());
-    build(work, srpm, &options, log)
+pub fn build_prepared(work: &Workdir, srpm: &Path, log: &Path) -> Result<Vec<PathBuf>, Error> {
+    rebuild(work, srpm, &["--noprep"], log)
 }
 
 /// Builds `srpm`, a file on the host, and gives the paths of all binary RPMs, sorted.
-pub fn build(
-    work: &Workdir,
-    srpm: &Path,
-    options: &[String],
-    log: &Path,
-) -> Result<Vec<PathBuf>, Error> {
-    run(work, srpm, "-bb", options, log)?;
+pub fn build(work: &Workdir, srpm: &Path, log: &Path) -> Result<Vec<PathBuf>, Error> {
+    rebuild(work, srpm, &[], log)
+}
+
+/// As everybody rebuilds a source package, so that the packages are those that everybody gets: built from the spec (`-bb`), they would
+/// lack the tag COOKIE, which says of which build of the source package they are. `steps` leaves out steps of the build.
+fn rebuild(work: &Workdir, srpm: &Path, steps: &[&str], log: &Path) -> Result<Vec<PathBuf>, Error> {
+    let name = placed(work, srpm)?;
+    let mut arguments = vec!["rpmbuild", "--rebuild"];
+    arguments.extend(steps);
+    arguments.push(&name);
+    work.script("exec \"$@\"", &arguments, log)?;
     let made = packages_under(&work.path("build/RPMS"))?;
     if made.is_empty() {
         return Err(Error::Result {
             what: format!(
-                "rpmbuild -bb of {} succeeded but made no RPM",
+                "rpmbuild --rebuild of {} succeeded but made no RPM",
                 srpm.display()
             ),
             hint: format!("see {}", log.display()),
@@ -92,25 +116,12 @@ pub fn build(
     Ok(made)
 }
 
-/// Installs the SRPM and works from its spec, so that the paths inside are the same as in every other build.
-fn run(
-    work: &Workdir,
-    srpm: &Path,
-    how: &str,
-    options: &[String],
-    log: &Path,
-) -> Result<(), Error> {
+/// Puts a source package into the builder's home, whose paths are the same in every build, and gives its name there.
+fn placed(work: &Workdir, srpm: &Path) -> Result<String, Error> {
     let name = srpm.file_name().unwrap_or_default();
     copy_anew(srpm, &work.path("").join(name)).map_err(at(srpm))?;
     work.hand_over()?;
-    let name = name.to_string_lossy();
-    let mut arguments = vec![name.as_ref(), how];
-    arguments.extend(options.iter().map(String::as_str));
-    work.script(
-        "srpm=$1; how=$2; shift 2; rm -rf build/SPECS build/SOURCES; rpm -i \"$srpm\"; exec rpmbuild \"$how\" \"$@\" build/SPECS/*.spec",
-        &arguments,
-        log,
-    )
+    Ok(name.to_string_lossy().into_owned())
 }
 
 /// All packages under `folder`, sorted by path.

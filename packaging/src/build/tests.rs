@@ -47,6 +47,28 @@ fn a_package_that_did_not_come_out_is_named_with_those_that_did() {
 }
 
 #[test]
+fn an_entry_of_a_changelog_after_the_build_is_an_error_that_says_what_to_set() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut builder = PackageBuilder::new("lustre", "1", "GPL-2.0-or-later", "noarch", "A test");
+    // Noon, as rpm has a date alone.
+    builder.add_changelog_entry("A", "- x", 1_735_732_800_u32);
+    let path = dir.path().join("lustre-1.src.rpm");
+    builder.build().unwrap().write_file(&path).unwrap();
+    rpmbuild::written_before(&path, 1_735_689_600).unwrap();
+    let error = rpmbuild::written_before(&path, 1_735_689_599).unwrap_err();
+    assert!(matches!(error, Error::Changelog { .. }), "{error:?}");
+    let error = error.to_string();
+    for part in [
+        "lustre-1.src.rpm",
+        "2025-01-01T00:00:00Z",
+        "2024-12-31T23:59:59Z",
+        "set `source_date_epoch = 1735689600`",
+    ] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+}
+
+#[test]
 fn a_name_is_the_headers_and_not_the_files() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("kernel-6.1.rpm");

@@ -7,6 +7,7 @@ use super::ccache::{CompilerCache, Hits};
 use super::circumstances::{Circumstances, SOURCE, SOURCE_FILE};
 use super::{Error, at};
 use crate::sandbox::{BUILDER_HOME, ChrootClone, PATH, Sandbox};
+use crate::spec_macros::SpecMacros;
 use crate::target::Target;
 
 /// What of a target ends up in the macros of a build.
@@ -16,7 +17,7 @@ pub struct Settings {
     pub source_date_epoch: u32,
     /// Host name inside, and `%_buildhost`.
     pub host: String,
-    /// `%dist`, with its dot.
+    /// `%dist`, with its dot: in the specs, and not in the builder's macros.
     pub dist: String,
     /// How many jobs make may run; must not change what comes out.
     pub jobs: usize,
@@ -36,21 +37,23 @@ impl Settings {
         }
     }
 
-    /// The text of the builder's `.rpmmacros`.
+    /// The text of the builder's `.rpmmacros`: paths, and what makes builds repeatable. That is of the environment; what decides what a
+    /// package is, such as `%dist`, is in its spec, or another builder would make another package of the source package.
     ///
     /// All of them are set although each rpm knows only some: 4.14 always takes the build time from the variable, 4.15 and later
     /// need the macro, 4.20 has a new one. The number of jobs stays a variable of the shell: an SRPM's header holds the spec with
-    /// its macros expanded, and binary packages the digest of that header.
+    /// its macros expanded, and binary packages the digest of that header. What was built stays until the home goes, since it is looked at:
+    /// `--rebuild` removes it, and `--noclean` keeps it with rpm 4.18, but not with 4.14.
     pub fn macros(&self) -> String {
-        let Self { host, dist, .. } = self;
+        let Self { host, .. } = self;
         format!(
             "%_topdir {BUILDER_HOME}/build\n\
              %_buildhost {host}\n\
-             %dist {dist}\n\
              %use_source_date_epoch_as_buildtime 1\n\
              %clamp_mtime_to_source_date_epoch 1\n\
              %build_mtime_policy clamp_to_source_date_epoch\n\
              %source_date_epoch_from_changelog 0\n\
+             %__spec_clean_pre exit 0\n\
              %_smp_mflags -j${{RPM_BUILD_NCPUS}}\n"
         )
     }
@@ -176,6 +179,18 @@ impl Workdir {
         line.extend(arguments);
         let mut command = self.sandbox().command("sh", &line);
         Ok(crate::process::run_logged(&mut command, log)?)
+    }
+
+    /// What every spec is told: `%dist`.
+    pub fn spec_macros(&self) -> Result<SpecMacros, Error> {
+        Ok(SpecMacros::of_dist(&self.settings.dist)?)
+    }
+
+    /// Makes the time of everything that is made no earlier than `time`.
+    pub fn not_before(&mut self, time: u64) {
+        if let Ok(time) = u32::try_from(time) {
+            self.settings.source_date_epoch = self.settings.source_date_epoch.max(time);
+        }
     }
 
     /// The time of everything that is made, in seconds since 1970.

@@ -6,6 +6,7 @@ use super::config::{ConfigError, KnownError};
 use super::edit::EditErrors;
 use super::manifest::ManifestError;
 use super::{fixup, patch, release, series};
+use crate::spec_macros::SpecMacroError;
 
 /// An overlay that cannot be loaded or that does not fit a source.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +30,8 @@ pub enum OverlayError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Release(#[from] release::ReleaseError),
+    #[error(transparent)]
+    Macro(#[from] SpecMacroError),
     #[error(transparent)]
     Known(#[from] KnownError),
     /// A placeholder or a root that the caller does not give, or something left unused.

@@ -52,20 +52,20 @@ pub struct Manifest {
     pub option: BTreeMap<String, Choice>,
 }
 
-/// How rpmbuild is called.
+/// The spec's conditions.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Build {
-    /// Conditionals to switch on, as `--with NAME`.
+    /// Conditionals to switch on, as `--with NAME` would; they are written into the spec.
     #[serde(default)]
     pub with: Vec<String>,
-    /// Conditionals to switch off, as `--without NAME`.
+    /// Conditionals to switch off, as `--without NAME` would; they are written into the spec.
     #[serde(default)]
     pub without: Vec<String>,
 }
 
 impl Build {
-    /// The arguments for rpmbuild.
+    /// What rpmbuild would be given for them.
     pub fn flags(&self) -> Vec<String> {
         let pairs = |flag: &'static str, names: &[String]| {
             names

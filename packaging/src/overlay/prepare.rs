@@ -12,6 +12,7 @@ use super::manifest::SeriesSource;
 use super::patch::Patch;
 use super::series::{NamedPatch, Series, collate};
 use super::{Overlay, OverlayError, read_text, write};
+use crate::spec_macros::SpecMacros;
 
 /// What an overlay needs from its caller.
 #[derive(Debug, Clone, Default)]
@@ -32,10 +33,6 @@ pub struct Prepared {
     pub changed: Vec<String>,
     /// The intended kernel config, for [`Overlay::compare_config`] after `%prep`.
     pub config: Option<Merged>,
-    /// The macros to define for rpmbuild, name and value.
-    pub defines: Vec<(String, String)>,
-    /// Further arguments for rpmbuild.
-    pub flags: Vec<String>,
 }
 
 impl Overlay {
@@ -58,7 +55,7 @@ impl Overlay {
             )));
         }
         // Text first: what does not fit is told before anything is copied.
-        let spec = self.edit_spec(&read_text(&sources.join(&spec_name))?)?;
+        let spec = self.whole_spec(&read_text(&sources.join(&spec_name))?)?;
         let mut new: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         for (path, text) in self.edited_files(sources)? {
             let name = path.strip_prefix(sources).unwrap_or(&path);
@@ -95,21 +92,26 @@ impl Overlay {
             }
         }
         new.insert(spec_name.clone(), spec.into_bytes());
-        let mut defines = Vec::new();
-        if let Some(release) = &self.manifest.release {
-            for (name, value) in release.defines()? {
-                defines.push((name.to_owned(), value.to_owned()));
-            }
-        }
         write_folder(sources, output, &new)?;
         Ok(Prepared {
             folder: output.to_owned(),
             spec: output.join(&spec_name),
             changed: new.into_keys().collect(),
             config,
-            defines,
-            flags: self.manifest.build.flags(),
         })
+    }
+
+    /// The text of the spec with the edits, and before them, as the first, what the build is told: the release and the conditions. So
+    /// the source package builds the same wherever it is built, without an option of rpmbuild.
+    pub fn whole_spec(&self, spec: &str) -> Result<String, OverlayError> {
+        let mut macros = SpecMacros::default();
+        if let Some(release) = &self.manifest.release {
+            for (name, value) in release.defines()? {
+                macros.set(name, value)?;
+            }
+        }
+        macros.add_options(&self.manifest.build.flags())?;
+        Ok(macros.lines() + &self.edit_spec(spec)?)
     }
 
     /// The patches of one series, read, with the fixups applied. [`Overlay::check_series`]

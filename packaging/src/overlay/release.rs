@@ -138,7 +138,7 @@ impl Release {
             .map(|(major, minor)| format!("{major}.{minor}")))
     }
 
-    /// The macros to define for rpmbuild, name and value.
+    /// The macros that the spec has to set, name and value.
     pub fn defines(&self) -> Result<[(&'static str, &str); 2], ReleaseError> {
         let dist = self.dist.as_deref().ok_or(ReleaseError::Unresolved)?;
         Ok([("dist", dist), ("buildid", &self.buildid)])

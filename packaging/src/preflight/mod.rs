@@ -10,12 +10,14 @@
 //! - [`ldiskfs`]: the series that makes ldiskfs of the kernel's ext4, tried as Lustre's own build applies it.
 //! - [`e2fsprogs`]: its series, and the version that Lustre's tree asks for.
 //! - [`file_systems`]: ext4 and jbd2 of two kernels, compared.
+//! - `changelogs`: their dates.
 //! - [`packages`]: the packages that chroots are made of, by name.
 //!
 //! `series` and `requirements` are what these share. Every check is run and tells everything it finds: a check that fails stops no
 //! other. What a tree says of kernels and versions is read from the tree, so that a tree nobody has seen yet is judged by its own
 //! words. Nothing is built, and no program of a tree is run; patches are tried with GNU `patch`.
 
+mod changelogs;
 mod error;
 mod inputs;
 
@@ -82,6 +84,7 @@ pub fn run(inputs: &Inputs<'_>) -> Result<Report, Error> {
     let known = known::check(inputs, kernel_overlay.as_ref(), ldiskfs.result)?;
     checks.splice(known_at..known_at, known);
     checks.push(ldiskfs);
+    checks.push(changelogs::check(target, inputs.specs, &lustre)?);
     let lock = format!(
         "no lock pins them; `cargo xtask lock --target {}` writes one, with network",
         target.argument()

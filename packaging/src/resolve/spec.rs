@@ -7,13 +7,8 @@ use crate::process;
 use crate::sandbox::{Ids, Sandbox, User};
 use crate::target::Distribution;
 
-/// The build requirements of `spec`, as dnf takes them. `options` are rpmbuild's, such as `--with baseonly`; the sources are beside
-/// the spec. A spec may run programs: they see the host's, and the spec's folder.
-pub fn build_requires(
-    spec: &Path,
-    options: &[String],
-    distribution: &Distribution,
-) -> Result<Vec<String>, Error> {
+/// The build requirements of `spec`, as dnf takes them; the sources are beside the spec. A spec may run programs: they see the host's, and the spec's folder.
+pub fn build_requires(spec: &Path, distribution: &Distribution) -> Result<Vec<String>, Error> {
     let folder = spec.parent().unwrap_or(Path::new("/"));
     let name = spec.file_name().unwrap_or_default().to_string_lossy();
     let mut arguments = vec![
@@ -25,7 +20,6 @@ pub fn build_requires(
     for (name, value) in macros(&distribution.dist) {
         arguments.push(format!("--define={name} {value}"));
     }
-    arguments.extend(options.iter().cloned());
     arguments.push(format!("{FOLDER}/{name}"));
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let mut command = isolated()

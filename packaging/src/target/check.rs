@@ -6,6 +6,7 @@ use super::site::BESIDE;
 use super::syntax::{NEXT_KEY, fingerprint, inside};
 use crate::advisories::commit::is_ticket;
 use crate::sign::{PublicKey, Purpose};
+use crate::spec_macros::SpecMacros;
 
 /// The next key as it is published: the key that `text` has, and nothing that stands around it.
 ///
@@ -57,6 +58,10 @@ impl Target {
                 ));
             }
         }
+        // They become lines of Lustre's spec.
+        SpecMacros::default()
+            .add_options(&self.lustre.rpmbuild)
+            .map_err(|error| format!("lustre.rpmbuild: {error}"))?;
         self.check_accepts()?;
         self.check_release_package()?;
         self.check_folders()?;

@@ -314,7 +314,8 @@ pub struct Lustre {
     pub version: String,
     /// Options of `configure`.
     pub configure: Vec<String>,
-    /// Options of `rpmbuild`, such as `--without zfs`.
+    /// What the spec is told, as options of `rpmbuild` would: `--with NAME`, `--without NAME`, `--define "NAME VALUE"`. They are
+    /// written into the spec.
     #[serde(default)]
     pub rpmbuild: Vec<String>,
     /// Packages that autogen, configure and the build need.

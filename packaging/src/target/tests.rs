@@ -633,6 +633,32 @@ fn what_is_no_such_number_is_told_in_the_words_of_those_who_write_targets() {
 }
 
 #[test]
+fn what_lustre_s_spec_is_told_is_what_a_spec_can_have() {
+    let with = |options: &str| {
+        let to = format!("configure = []\nrpmbuild = [{options}]");
+        let text = WHOLE.replacen("configure = []", &to, 1);
+        assert_ne!(text, WHOLE);
+        let dir = specs(&[("one.toml", &text)]);
+        Target::load(dir.path(), "one")
+    };
+    with("'--without', 'mpi', '--define', 'configure_args --disable-gss'").unwrap();
+    for (options, part) in [
+        (
+            "'--nocheck'",
+            "`--nocheck` is an option of rpmbuild that a spec cannot have",
+        ),
+        ("'--with'", "`--with` has nothing behind it"),
+        ("'--define', 'x'", "the macro `x`"),
+    ] {
+        let error = with(options).unwrap_err().to_string();
+        assert!(
+            error.contains("lustre.rpmbuild: ") && error.contains(part),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn a_key_has_its_line_whichever_of_the_files_has_it() {
     for (child, place, part) in [
         (

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
-use lustre_packaging::overlay::{Inputs, Overlay};
+use lustre_packaging::overlay::Inputs;
 use lustre_packaging::process;
 use lustre_repo_tests::version_order::check_above;
 
@@ -101,27 +101,26 @@ fn check(folder: &Path, name: &str, scratch: &Path) -> Result<String> {
     let size = patch.len();
 
     // A spec that rpm refuses as the distribution's repository has it says nothing about ours.
-    if let Err(error) = parse(&overlay, el, &folder.join("kernel.spec")) {
+    if let Err(error) = parse(el, &folder.join("kernel.spec")) {
         return Ok(format!(
             "{name}: {edits} edits land; rpmspec cannot read the spec as it came: {}",
             error.to_string().lines().last().unwrap_or_default()
         ));
     }
     let evr = rpmspec(
-        &overlay,
         el,
         &prepared.spec,
         &["-q", "--srpm", "--qf", "%{version}-%{release}"],
     )?;
     check_above(&evr, &format!("{version}-{release}"))?;
-    check_parsed(&parse(&overlay, el, &prepared.spec)?, version)?;
+    check_parsed(&parse(el, &prepared.spec)?, version)?;
     Ok(format!(
         "{name}: {edits} edits land, rpmspec reads it as {evr}; series of Lustre {revision}: {size} bytes"
     ))
 }
 
-fn parse(overlay: &Overlay, el: u32, spec: &Path) -> Result<String> {
-    rpmspec(overlay, el, spec, &["-P"])
+fn parse(el: u32, spec: &Path) -> Result<String> {
+    rpmspec(el, spec, &["-P"])
 }
 
 #[test]

@@ -22,9 +22,10 @@ const BEFORE_MERGING: [&str; 4] = ["inherits", "with", "releases", "features"];
 const RELEASES: [&str; 2] = ["releases.lustre", "releases.e2fsprogs"];
 
 /// Options that documents name and that are of other programs.
-const OF_OTHERS: [(&str, &str); 8] = [
+const OF_OTHERS: [(&str, &str); 9] = [
     ("--with", "rpmbuild"),
     ("--without", "rpmbuild"),
+    ("--define", "rpmbuild"),
     ("--download-metadata", "dnf reposync"),
     ("--excludes", "createrepo_c"),
     ("--location-prefix", "createrepo_c"),

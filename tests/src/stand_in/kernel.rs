@@ -149,8 +149,13 @@ impl Release {
             circumstances: Default::default(),
         };
         let work = Workdir::new(root, &scratch.path().join("work"), &settings)?;
+        // What a distribution's builder has in its configuration.
+        let macros = work.path(".rpmmacros");
+        let mut text = fs::read_to_string(&macros)?;
+        text += &format!("%dist {}\n", self.dist());
+        fs::write(&macros, text)?;
         let log = scratch.path().join("log");
-        let made = rpmbuild::build(&work, &srpm, &[], &log)
+        let made = rpmbuild::build(&work, &srpm, &log)
             .with_context(|| lustre_packaging::process::tail(&log, 40))?;
         let done = scratch.path().join("RPMS");
         rpmbuild::collect(&made, &done)?;

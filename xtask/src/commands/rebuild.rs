@@ -166,7 +166,7 @@ fn rebuilt(context: &Context, pins: &Lock, rebuild: &Rebuild) -> anyhow::Result<
         true => session::needed(graph.builds()?, &[name::BOOTSTRAP, EXT4]),
         false => session::needed(graph.roots()?, &[name::BOOTSTRAP]),
     };
-    stages.extend(graph.rebuild(rebuild)?);
+    stages.extend(graph.rebuild(rebuild));
     let done = session::run_again(context, &rebuild.name(), &stages)?;
     session::folder(&done, &rebuild.name())
 }

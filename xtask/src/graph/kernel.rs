@@ -68,10 +68,10 @@ impl BuildGraph<'_> {
             inputs,
             whole: None,
             recipe: Box::new(move |work| {
-                let build = self.workdir(work, &work.need(name::BOOTSTRAP)?.join("root"))?;
+                let mut build = self.workdir(work, &work.need(name::BOOTSTRAP)?.join("root"))?;
                 let prepared = work.need("kernel-sources")?;
                 let overlay = self.kernel_overlay()?;
-                let made = kernel::source_package(&build, prepared, &overlay, work.log)?;
+                let made = kernel::source_package(&mut build, prepared, &overlay, work.log)?;
                 Ok(rpmbuild::collect(&[made], &work.output.join("SRPMS"))?)
             }),
         })
@@ -98,9 +98,9 @@ impl BuildGraph<'_> {
             inputs,
             whole: None,
             recipe: Box::new(move |work| {
-                let build = self.compiling(work, "kernel-root")?;
+                let mut build = self.compiling(work, "kernel-root")?;
                 let made = kernel::build(
-                    &build,
+                    &mut build,
                     &one_srpm(work, "kernel")?,
                     work.need("kernel-sources")?,
                     &self.kernel_overlay()?,

@@ -247,11 +247,13 @@ fn series(overlay: &Manifest, name: &str, kernel: Option<&str>) -> String {
     }
 }
 
+/// rpmbuild, and what the spec is told as its options would.
 fn rpmbuild<T: AsRef<str>>(flags: &[T]) -> String {
-    let words = ["rpmbuild"]
-        .into_iter()
-        .chain(flags.iter().map(AsRef::as_ref));
-    words.collect::<Vec<_>>().join(" ")
+    if flags.is_empty() {
+        return "rpmbuild".to_owned();
+    }
+    let words: Vec<&str> = flags.iter().map(AsRef::as_ref).collect();
+    format!("rpmbuild (in the spec: {})", words.join(" "))
 }
 
 fn kernel_overlay(target: &Target, specs: &Path) -> Result<Overlay, OverlayError> {

@@ -135,22 +135,15 @@ impl BuildGraph<'_> {
                     self.settings_input(),
                     list_input("packages", &wanted.packages),
                     list_input("modules", &wanted.modules),
-                    list_input("rpmbuild", &wanted.rpmbuild),
                 ],
             ]
             .concat(),
             whole: None,
             recipe: Box::new(move |work| {
-                self.build(
-                    work,
-                    "lustre",
-                    &wanted.packages,
-                    &lustre::build_options(wanted),
-                    |build, made| {
-                        lustre::expect_built_series(build, wanted)?;
-                        Ok(lustre::expect_modules(made, &wanted.modules)?)
-                    },
-                )
+                self.build(work, "lustre", &wanted.packages, |build, made| {
+                    lustre::expect_built_series(build, wanted)?;
+                    Ok(lustre::expect_modules(made, &wanted.modules)?)
+                })
             }),
         })
     }
@@ -202,12 +195,11 @@ impl BuildGraph<'_> {
         work: &Work<'_>,
         package: &str,
         expected: &[String],
-        options: &[String],
         check: impl FnOnce(&Workdir, &[PathBuf]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let srpm = one_srpm(work, package)?;
         let build = self.compiling(work, &format!("{package}-root"))?;
-        let made = rpmbuild::build(&build, &srpm, options, work.log)?;
+        let made = rpmbuild::build(&build, &srpm, work.log)?;
         tell_hits(package, &build)?;
         rpmbuild::expect(package, &made, expected)?;
         check(&build, &made)?;

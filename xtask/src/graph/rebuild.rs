@@ -62,8 +62,8 @@ fn is_ext4(nevra: &str) -> bool {
 
 impl BuildGraph<'_> {
     /// The buildroot of what is built again, and the build.
-    pub fn rebuild<'s>(&'s self, of: &'s Rebuild) -> anyhow::Result<[Stage<'s>; 2]> {
-        Ok([self.rebuild_root(of), self.rebuild_in(of)?])
+    pub fn rebuild<'s>(&'s self, of: &'s Rebuild) -> [Stage<'s>; 2] {
+        [self.rebuild_root(of), rebuild_in(of)]
     }
 
     fn rebuild_root<'s>(&'s self, of: &'s Rebuild) -> Stage<'s> {
@@ -131,72 +131,43 @@ impl BuildGraph<'_> {
         )
         .into())
     }
+}
 
-    fn rebuild_in<'s>(&'s self, of: &'s Rebuild) -> anyhow::Result<Stage<'s>> {
-        let options = self
-            .given(&of.stage)
-            .map_err(|error| anyhow::anyhow!(error))?;
-        let Settings {
-            source_date_epoch,
-            host,
-            dist,
-            ..
-        } = &of.settings;
-        let mut inputs = recipes::of(&of.name());
-        inputs.extend([
-            ("source".to_owned(), of.source.sha256.to_string()),
-            list_input("rpmbuild", &options),
-            (
-                "settings".to_owned(),
-                format!("{source_date_epoch} {host} {dist}"),
-            ),
-        ]);
-        Ok(Stage {
-            name: of.name(),
-            needs: vec![of.root_name()],
-            inputs,
-            whole: None,
-            recipe: Box::new(move |work| {
-                let source = take(&of.source, work.scratch)?;
-                let root = work.need(&of.root_name())?.join("root");
-                let folder = work.scratch.join("work");
-                let build = Workdir::new(&root, &folder, &of.settings)?;
-                let made = match of.stage.as_str() {
-                    // In two steps, as it was built: its config is looked at in between.
-                    "kernel" => {
-                        rpmbuild::prepare(&build, &source, &options, work.log)?;
-                        rpmbuild::build_prepared(&build, &source, &options, work.log)?
-                    }
-                    _ => rpmbuild::build(&build, &source, &options, work.log)?,
-                };
-                Ok(rpmbuild::collect(&made, &work.output.join("RPMS"))?)
-            }),
-        })
-    }
-
-    /// What of a package is not in its source package, and is given to rpmbuild.
-    fn given(&self, stage: &str) -> Result<Vec<String>, Failure> {
-        match stage {
-            "kernel" if self.target.kernel.kind.is_patched() => {
-                let mut overlay = self.kernel_overlay()?;
-                let release = overlay.manifest.release.as_ref();
-                if release.is_some_and(|release| release.dist_from.is_some()) {
-                    let kernel = self.own_kernel()?;
-                    let release = kernel.rsplit_once('-').map_or("", |(_, release)| release);
-                    overlay = overlay.for_release(release)?.0;
+fn rebuild_in(of: &Rebuild) -> Stage<'_> {
+    let Settings {
+        source_date_epoch,
+        host,
+        dist,
+        ..
+    } = &of.settings;
+    let mut inputs = recipes::of(&of.name());
+    inputs.extend([
+        ("source".to_owned(), of.source.sha256.to_string()),
+        (
+            "settings".to_owned(),
+            format!("{source_date_epoch} {host} {dist}"),
+        ),
+    ]);
+    Stage {
+        name: of.name(),
+        needs: vec![of.root_name()],
+        inputs,
+        whole: None,
+        recipe: Box::new(move |work| {
+            let source = take(&of.source, work.scratch)?;
+            let root = work.need(&of.root_name())?.join("root");
+            let folder = work.scratch.join("work");
+            let build = Workdir::new(&root, &folder, &of.settings)?;
+            let made = match of.stage.as_str() {
+                // In two steps, as it was built: its config is looked at in between.
+                "kernel" => {
+                    rpmbuild::prepare(&build, &source, work.log)?;
+                    rpmbuild::build_prepared(&build, &source, work.log)?
                 }
-                let mut options = Vec::new();
-                if let Some(release) = &overlay.manifest.release {
-                    for (name, value) in release.defines()? {
-                        options.extend(["--define".to_owned(), format!("{name} {value}")]);
-                    }
-                }
-                options.extend(overlay.manifest.build.flags());
-                Ok(options)
-            }
-            "lustre" => Ok(self.target.lustre.rpmbuild.clone()),
-            _ => Ok(Vec::new()),
-        }
+                _ => rpmbuild::build(&build, &source, work.log)?,
+            };
+            Ok(rpmbuild::collect(&made, &work.output.join("RPMS"))?)
+        }),
     }
 }
 

@@ -278,7 +278,7 @@ impl Maker<'_> {
         let kernel = target.kernel_overlay(&specs)?;
         let kernel = kernel.map(|overlay| self.kernel_requires(srpm, overlay));
         Ok(BuildRequires {
-            e2fsprogs: resolve::build_requires(&spec, &[], &target.distribution)?,
+            e2fsprogs: resolve::build_requires(&spec, &target.distribution)?,
             kernel: kernel.transpose()?,
         })
     }
@@ -330,12 +330,8 @@ impl Maker<'_> {
             &folder("unpacked")?,
             &prepared,
         )?;
-        let (spec, options) = kernel::spec(&prepared, &overlay)?;
-        Ok(resolve::build_requires(
-            &spec,
-            &options,
-            &target.distribution,
-        )?)
+        let spec = kernel::spec(&prepared, &overlay)?;
+        Ok(resolve::build_requires(&spec, &target.distribution)?)
     }
 }
 

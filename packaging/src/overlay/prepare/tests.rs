@@ -109,9 +109,17 @@ fn sources_are_prepared_whole_and_the_input_is_not_changed() {
     );
     assert_eq!(place.read("out/linux.tar"), "tar");
     assert_eq!(place.read("sources/kernel.spec"), SPEC);
+    let spec = place.read("out/kernel.spec");
+    let told: Vec<&str> = spec.lines().skip(1).take(5).collect();
     assert_eq!(
-        prepared.defines[1],
-        ("buildid".to_owned(), "_lustre".to_owned())
+        told,
+        [
+            "%global dist .reh1",
+            "%global buildid _lustre",
+            "%global _with_firmware 1",
+            "%global _with_baseonly 1",
+            "%global _without_kabichk 1"
+        ]
     );
     let config = prepared.config.unwrap();
     assert_eq!(config.settings["CONFIG_DM_FLAKEY"].value, Value::Module);
