@@ -88,6 +88,7 @@ fn measured(world: &World, row: &Row) -> Result<Measured> {
         "sign-large" => signing::large(world),
         "clone" => target::clone(world),
         "stage" => target::stage(world),
+        "patch" => target::patch(world),
         "unchanged" => target::unchanged(world),
         "verify" => target::verify(world),
         "preflight" => target::preflight(world),

@@ -1,8 +1,10 @@
 //! What is measured on a target that was built: its repository in `dist/`, and its stages in the store.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, bail};
 use lustre_packaging::process;
@@ -83,36 +85,79 @@ const STAGE: &str = "lustre";
 
 /// A whole stage, from the plan to the comparison with what was built before, beside its rpmbuild alone, in the same root.
 pub fn stage(world: &World) -> Result<Measured> {
+    dist(world)?;
+    let ours = Side::new(|| tool(world, &["build", "--rebuild", STAGE]));
+    let theirs = by_hand(world);
+    pair(world.options.rounds, world.folder(), &ours, &theirs)
+}
+
+/// rpmbuild alone, in the root of [`STAGE`].
+fn by_hand<'w>(world: &'w World) -> Side<'w> {
     // It says how long rpmbuild took, so what opens the root does not count.
     const BY_HAND: &str = "umask 022; rpm -i /srv/srpms/*.src.rpm; cat /proc/uptime; \
         rpmbuild -bb --noclean build/SPECS/*.spec >build.log 2>&1; cat /proc/uptime";
+    Side::new(|| tool(world, &["shell", STAGE, "--", "sh", "-ec", BY_HAND])).timed(|output| {
+        let text = String::from_utf8_lossy(output);
+        let uptime = |line: &str| line.split(' ').next()?.parse::<f64>().ok();
+        let times: Vec<f64> = text.lines().filter_map(uptime).collect();
+        match times[..] {
+            [start, end] => Ok(end - start),
+            _ => bail!("it does not say how long rpmbuild took: {text}"),
+        }
+    })
+}
+
+/// The patch of the model that is changed, from the folder of specs.
+const PATCH: &str = "model/lustre/ldiskfs/kernel_patches/patches/ext4-volume-label.patch";
+
+/// All packages after a patch of Lustre was changed, from the plan on, beside Lustre's rpmbuild alone.
+pub fn patch(world: &World) -> Result<Measured> {
     dist(world)?;
-    let ours = Side::new(|| tool(world, &["build", "--rebuild", STAGE]));
-    let theirs =
-        Side::new(|| tool(world, &["shell", STAGE, "--", "sh", "-ec", BY_HAND])).timed(|output| {
-            let text = String::from_utf8_lossy(output);
-            let uptime = |line: &str| line.split(' ').next()?.parse::<f64>().ok();
-            let times: Vec<f64> = text.lines().filter_map(uptime).collect();
-            match times[..] {
-                [start, end] => Ok(end - start),
-                _ => bail!("it does not say how long rpmbuild took: {text}"),
-            }
-        });
-    pair(world.options.rounds, world.folder(), &ours, &theirs)
+    let specs = world.new_folder("patch")?.join("specs");
+    let mut copy = Command::new("cp");
+    process::output(copy.arg("-a").arg(project().join("specs")).arg(&specs))?;
+    let path = specs.join(PATCH);
+    let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+    let round = Cell::new(0);
+    let start = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
+    // What stands above a patch is for people. It is another in each round of each run: what was built once is not built again.
+    let change = || -> Result<()> {
+        round.set(round.get() + 1);
+        let changed = format!("Measured: {start}, {}\n\n{text}", round.get());
+        Ok(fs::write(&path, changed)?)
+    };
+    let specs = specs.display().to_string();
+    let options = ["--specs", &specs, "--locked", "--offline"];
+    change()?;
+    let mut plan = tool(world, &["plan", "--json", "--specs", &specs, "--offline"]);
+    let runs = running(&mut plan)?;
+    if !runs.iter().any(|stage| stage == STAGE) || runs.iter().any(|stage| stage == "kernel") {
+        return Err(NotHere(format!(
+            "a change of {PATCH} was to have {STAGE} built, and the kernel not; what would run: {}",
+            runs.join(", ")
+        ))
+        .into());
+    }
+    let ours = Side::new(|| tool(world, &[&["build"][..], &options].concat())).prepared(change);
+    pair(world.options.rounds, world.folder(), &ours, &by_hand(world))
+}
+
+/// The stages that a plan says would run, but for the one that is for `repo --prove boot`.
+fn running(plan: &mut Command) -> Result<Vec<String>> {
+    let plan = process::output(plan)?;
+    let plan: Vec<serde_json::Value> = serde_json::from_slice(&plan).context("plan --json")?;
+    let runs = plan
+        .iter()
+        .filter(|stage| stage["runs"].as_bool() == Some(true))
+        .filter_map(|stage| stage["stage"].as_str())
+        .filter(|stage| *stage != "boot");
+    Ok(runs.map(str::to_owned).collect())
 }
 
 /// The whole of `cargo xtask repo`, where all of it is in the store, without cargo.
 pub fn unchanged(world: &World) -> Result<Measured> {
     dist(world)?;
-    let plan = process::output(&mut tool(world, &["plan", "--json"]))?;
-    let plan: Vec<serde_json::Value> = serde_json::from_slice(&plan).context("plan --json")?;
-    let runs: Vec<&str> = plan
-        .iter()
-        .filter(|stage| stage["runs"].as_bool() == Some(true))
-        .filter_map(|stage| stage["stage"].as_str())
-        // That is for `repo --prove boot`.
-        .filter(|stage| *stage != "boot")
-        .collect();
+    let runs = running(&mut tool(world, &["plan", "--json"]))?;
     if !runs.is_empty() {
         return Err(NotHere(format!(
             "something changed, and {} would run; `cargo xtask repo --target {}` first",

@@ -1,9 +1,6 @@
 //! Running guests: with a shell script in the place of QEMU, so that what a machine does can be chosen. That a real one boots is
 //! shown end to end, by `.ci/run`.
 
-// The helpers of a test fail as a test does.
-#![allow(clippy::unwrap_used)]
-
 use std::fs;
 use std::path::Path;
 use std::process::Command;
@@ -17,10 +14,9 @@ use lustre_packaging::boot::report::Report;
 use lustre_packaging::target::{Boot, Target};
 use lustre_repo_tests::command_line::{Home, project};
 
-#[path = "boot/fake.rs"]
 mod fake;
-#[path = "boot/fsck.rs"]
 mod fsck;
+mod interrupt;
 
 use fake::Fake;
 

@@ -1,8 +1,5 @@
 //! Making a chroot from a base repository with the host's dnf: what is not signed by the distribution's key does not get in.
 
-// The helpers are part of the tests.
-#![allow(clippy::unwrap_used)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,55 +1,31 @@
 //! The command line from outside: exit codes, words on the right stream, and refusing before any work is done.
 
-// The helpers of a test fail as a test does.
-#![allow(clippy::unwrap_used)]
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Stdio};
 
 use lustre_repo_tests::command_line::{Home, project, run};
 
-#[path = "cli/advisories.rs"]
 mod advisories;
-#[path = "cli/bundles.rs"]
 mod bundles;
-#[path = "cli/config.rs"]
 mod config;
-#[path = "cli/full.rs"]
 mod full;
-#[path = "cli/help.rs"]
 mod help;
-#[path = "cli/installed.rs"]
 mod installed;
-#[path = "cli/key_life.rs"]
 mod key_life;
-#[path = "cli/keys.rs"]
 mod keys;
-#[path = "cli/looking.rs"]
 mod looking;
-#[path = "cli/machine.rs"]
 mod machine;
-#[path = "cli/outputs.rs"]
 mod outputs;
-#[path = "cli/paths.rs"]
 mod paths;
-#[path = "cli/planning.rs"]
 mod planning;
-#[path = "cli/rebuilding.rs"]
 mod rebuilding;
-#[path = "cli/releases.rs"]
 mod releases;
-#[path = "cli/schemas.rs"]
 mod schemas;
-#[path = "cli/shared.rs"]
 mod shared;
-#[path = "cli/stores.rs"]
 mod stores;
-#[path = "cli/target_keys.rs"]
 mod target_keys;
-#[path = "cli/verifying.rs"]
 mod verifying;
-#[path = "cli/waiting.rs"]
 mod waiting;
 
 /// The commands that take a target.

@@ -1,11 +1,6 @@
 //! The rehearsal distribution's parts against Debian's and rpm's own tools.
 
-// The helpers are part of the tests.
-#![allow(clippy::unwrap_used)]
-
-#[path = "distro/archive.rs"]
 mod archive;
-#[path = "distro/debs.rs"]
 mod debs;
 
 use std::fs;

@@ -1,7 +1,6 @@
 //! The spec and the series of e2fsprogs, judged by rpmspec, rpm, rpmlint and git. What needs the source itself (that the
 //! patches apply, that the packages come out) belongs to the end-to-end test.
 
-#[path = "e2fsprogs/check.rs"]
 mod check;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -1,7 +1,6 @@
 //! The overlays for the kernels of Enterprise Linux 8, 9 and 10: on stand-ins for their specs, with golden files, and on the
 //! real specs where somebody has them.
 
-#[path = "el_kernels/real.rs"]
 mod real;
 
 use std::collections::BTreeMap;

@@ -3,9 +3,6 @@
 //! They work on a copy of the store in which the target `rehearsal` was built, and take minutes: `.ci/run` runs them behind its step
 //! `repository`.
 
-// The helpers of a test fail as a test does.
-#![allow(clippy::unwrap_used)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
@@ -18,27 +15,16 @@ use lustre_repo_tests::command_line::{Home, Run, run};
 use lustre_repo_tests::secret_search::SecretParts;
 use lustre_repository::{proof, sums};
 
-#[path = "kills/beside.rs"]
 mod beside;
-#[path = "kills/builds.rs"]
 mod builds;
-#[path = "kills/bundles.rs"]
 mod bundles;
-#[path = "kills/full.rs"]
 mod full;
-#[path = "kills/named.rs"]
 mod named;
-#[path = "kills/paths.rs"]
 mod paths;
-#[path = "kills/rebuilt.rs"]
 mod rebuilt;
-#[path = "kills/releases.rs"]
 mod releases;
-#[path = "kills/second.rs"]
 mod second;
-#[path = "kills/site.rs"]
 mod site;
-#[path = "kills/workflow.rs"]
 mod workflow;
 
 /// How often a run is killed.

@@ -1,31 +1,14 @@
 //! Locks of targets with an existing distribution: what is pinned of a small distribution on a mirror, and what a mirror may do.
 
-// The helpers of a test fail as a test does.
-#![allow(clippy::unwrap_used)]
-
-// A repository that is signed and whole: not all that is in there is used here.
-#[allow(dead_code)]
-#[path = "assemble/world.rs"]
-mod assembled;
-#[path = "lock/checkout.rs"]
 mod checkout;
-#[path = "lock/compat.rs"]
 mod compat;
-#[path = "lock/metadata.rs"]
 mod metadata;
-#[path = "lock/mirror.rs"]
 mod mirror;
-#[path = "lock/places.rs"]
 mod places;
-#[path = "lock/signers.rs"]
 mod signers;
-#[path = "lock/trust.rs"]
 mod trust;
-#[path = "lock/watch.rs"]
 mod watch;
-#[path = "lock/workflows.rs"]
 mod workflows;
-#[path = "lock/world.rs"]
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

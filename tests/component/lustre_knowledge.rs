@@ -1,14 +1,12 @@
 //! What is said of Lustre and kernels, compared with Lustre's own trees; and the fixup of a patch, on sources of both shapes.
 //!
 //! ```text
-//! LUSTRE_GIT=REPOSITORY [EL_KERNEL_GIT=REPOSITORY] cargo test -p lustre-repo-tests --test lustre_knowledge -- --nocapture
+//! LUSTRE_GIT=REPOSITORY [EL_KERNEL_GIT=REPOSITORY] cargo test -p lustre-repo-tests --test component lustre_knowledge -- --nocapture
 //! ```
 //!
 //! The second is a clone of a repository of distributions' kernels, one tag each, named as the kernel's package without its name.
 
-#[path = "lustre_knowledge/clone.rs"]
 mod clone;
-#[path = "lustre_knowledge/faults.rs"]
 mod faults;
 
 use std::collections::{BTreeMap, BTreeSet};

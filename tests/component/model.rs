@@ -4,13 +4,7 @@
 //! No kernel is built here. The modules are small objects with the sections that `modprobe` reads, the kernel a directory
 //! with a release and a list of symbol versions.
 
-#![allow(clippy::unwrap_used, reason = "all of it is tests and their helpers")]
-
-#[path = "model/generators.rs"]
 mod generators;
-#[path = "model/helpers.rs"]
 mod helpers;
-#[path = "model/packages.rs"]
 mod packages;
-#[path = "model/tree.rs"]
 mod tree;

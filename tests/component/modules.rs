@@ -1,8 +1,5 @@
 //! No files of the tool depend on each other in a cycle: each can be read with what it builds on, and without what builds on it.
 
-// The helpers of a test fail as a test does.
-#![allow(clippy::unwrap_used)]
-
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs;
 

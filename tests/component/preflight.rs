@@ -1,17 +1,11 @@
 //! Preflight on small trees of ours: everything that does not fit is found, in one run, with file and hunk; GNU patch agrees.
 
-// The helpers of a test fail as a test does.
-#![allow(clippy::unwrap_used)]
-
 use std::process::Command;
 
 use lustre_packaging::preflight::{Check, Verdict};
 
-#[path = "preflight/beside.rs"]
 mod beside;
-#[path = "preflight/own_kernel.rs"]
 mod own_kernel;
-#[path = "preflight/place.rs"]
 mod place;
 
 use place::{NEW_SHAPE, OLD_SHAPE, Place, TARGET};

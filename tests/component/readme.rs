@@ -1,18 +1,12 @@
 //! The README's commands: each is one that the tool understands, or one that `.ci/run` runs as it stands.
 
-// The helpers of a test fail as a test does.
-#![allow(clippy::unwrap_used)]
-
 use std::fs;
 
 use lustre_repo_tests::command_line::{Home, project};
 use serde_json::Value;
 
-#[path = "readme/documented.rs"]
 mod documented;
-#[path = "readme/schema.rs"]
 mod schema;
-#[path = "readme/workflows.rs"]
 mod workflows;
 
 /// A fenced block of shell commands.

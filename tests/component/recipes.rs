@@ -1,8 +1,5 @@
 //! The stages that take long carry a number for their code: whether it was raised, or the change looked at, when their sources changed.
 
-// The helpers of a test fail as a test does.
-#![allow(clippy::unwrap_used)]
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
@@ -57,7 +54,7 @@ fn a_recipe_that_changed_has_another_number_or_was_looked_at() {
     assert!(
         changed.is_empty(),
         "the sources of these stages changed: {}. Where what they put out changes, raise their `number` in xtask/recipes.toml. Then, or \
-         where it does not, write their digests: RECIPES=write cargo test -p lustre-repo-tests --test recipes",
+         where it does not, write their digests: RECIPES=write cargo test -p lustre-repo-tests --test component recipes",
         changed.join(", ")
     );
 }

@@ -1,7 +1,4 @@
 //! Repodata against createrepo_c 1.2, dnf and itself, on a corpus of real packages.
-// Clippy lets tests unwrap, but not the functions that they share.
-#![allow(clippy::unwrap_used)]
-
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;

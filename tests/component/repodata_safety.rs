@@ -1,8 +1,5 @@
 //! Repodata in adverse conditions: changed, cut off and foreign files, failures halfway, and other circumstances.
 
-// Clippy lets tests unwrap, but not the functions that they share.
-#![allow(clippy::unwrap_used)]
-
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};

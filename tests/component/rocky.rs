@@ -4,11 +4,8 @@
 //! - `runs`: `cargo xtask repo` of three targets, whole.
 //! - `mirrors`: mirrors that misbehave.
 
-#[path = "rocky/locks.rs"]
 mod locks;
-#[path = "rocky/mirrors.rs"]
 mod mirrors;
-#[path = "rocky/runs.rs"]
 mod runs;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

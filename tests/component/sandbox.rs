@@ -1,7 +1,5 @@
 //! The sandbox that builds run in, on a small chroot made of the host's own programs.
 
-#![expect(clippy::unwrap_used, reason = "the helpers are part of the tests")]
-
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -15,11 +13,8 @@ use lustre_packaging::sandbox::{ChrootClone, Ids, Sandbox, User};
 use lustre_packaging::target::Target;
 use lustre_repo_tests::small_disk::SmallDisk;
 
-#[path = "sandbox/circumstances.rs"]
 mod circumstances;
-#[path = "sandbox/compiler_cache.rs"]
 mod compiler_cache;
-#[path = "sandbox/escape.rs"]
 mod escape;
 
 /// Programs of the small chroot.

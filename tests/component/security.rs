@@ -1,8 +1,5 @@
 //! `docs/security.md`: every test that it names is there, and every row names one; and what CI runs of others is pinned.
 
-// The helpers of a test fail as a test does.
-#![allow(clippy::unwrap_used)]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

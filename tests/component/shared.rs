@@ -1,8 +1,5 @@
 //! A shared store: what one builder made, another takes; and what nobody vouches for who is trusted, nobody takes.
 
-// The helpers of a test fail as a test does.
-#![allow(clippy::unwrap_used)]
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -13,13 +10,9 @@ use lustre_packaging::store::Store;
 
 use builder::{Ran, graph, run};
 
-#[path = "shared/builder.rs"]
 mod builder;
-#[path = "shared/hostile.rs"]
 mod hostile;
-#[path = "shared/kills.rs"]
 mod kills;
-#[path = "shared/served.rs"]
 mod served;
 
 /// How large the large file of each stage is.

@@ -1,17 +1,9 @@
 //! Signing packages, against rpm's and GnuPG's own judgement.
 
-// The helpers are part of the tests.
-#![allow(clippy::unwrap_used)]
-
-#[path = "sign/agent.rs"]
 mod agent;
-#[path = "sign/detached.rs"]
 mod detached;
-#[path = "sign/keys.rs"]
 mod keys;
-#[path = "sign/life.rs"]
 mod life;
-#[path = "sign/tools.rs"]
 mod tools;
 
 use std::fs;

@@ -7,8 +7,8 @@ use std::process::Command;
 use lustre_repo_tests::createrepo;
 use lustre_repository::manifest::{self, Advisory, Manifest};
 
-use crate::clients::Dnf;
-use crate::world::{OUR_KERNEL, Tree, succeed};
+use super::clients::Dnf;
+use super::world::{OUR_KERNEL, Tree, succeed};
 
 fn advisory(id: &str, kind: &str) -> Advisory {
     Advisory {

@@ -11,7 +11,7 @@ use lustre_repository::proof::Outcome;
 use lustre_repository::repodata::{self, Place};
 use lustre_repository::sums;
 
-use crate::world::{EPOCH, Spec, Tree, key, next_key};
+use super::world::{EPOCH, Spec, Tree, key, next_key};
 
 const URL: &str = "https://github.com/site/lustre/releases/download";
 

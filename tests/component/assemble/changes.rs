@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use lustre_packaging::sign::{DEV_KEY_CREATED, Key, Signer, sign_package};
 use lustre_repository::{repodata, sums};
 
-use crate::world::{EPOCH, Spec, succeed, world};
+use super::world::{EPOCH, Spec, succeed, world};
 
 pub const LUSTRE: &str = "x86_64/Packages/lustre-2.17.0-1.x86_64.rpm";
 
@@ -87,7 +87,7 @@ pub const CHANGES: [Change; 33] = [
     ),
     (
         "an older package of ours, signed",
-        |d| signed_by(crate::world::key(), d),
+        |d| signed_by(super::world::key(), d),
         &["sha256sums", "manifest", "repodata"],
         Refuses,
     ),

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::world::{Spec, Tree, run, succeed, world};
+use super::world::{Spec, Tree, run, succeed, world};
 
 /// A dnf with nothing of this machine's configuration.
 pub struct Dnf<'a> {

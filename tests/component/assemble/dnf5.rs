@@ -8,8 +8,8 @@ use lustre_repo_tests::debian;
 use lustre_repo_tests::nginx::Nginx;
 use lustre_repository::assets::Assets;
 
-use crate::advisories::advised;
-use crate::world::{Tree, key, run, succeed, world};
+use super::advisories::advised;
+use super::world::{Tree, key, run, succeed, world};
 
 /// dnf 5 in a root of its own, which sees the folder of a test at its own path.
 struct Dnf5<'a> {

@@ -10,9 +10,9 @@ use lustre_repository::history::{FILE, History};
 use lustre_repository::manifest::Manifest;
 use lustre_repository::sums;
 
-use crate::clients::Dnf;
-use crate::tamper::{site_target, verify};
-use crate::world::{EPOCH, Spec, Tree, key, next_key, public_key, run};
+use super::clients::Dnf;
+use super::tamper::{site_target, verify};
+use super::world::{EPOCH, Spec, Tree, key, next_key, public_key, run};
 
 /// The release of the tree with Lustre 2.17.`number`, in place of the one before it, which keeps `keep` releases.
 fn release(tree: &mut Tree, number: u32, keep: usize) {

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use lustre_repository::repo_file::RepoFile;
 
-use crate::clients::Dnf;
-use crate::world::{
+use super::clients::Dnf;
+use super::world::{
     BASE_KERNEL, OUR_KERNEL, Spec, Tree, public_key, release, run, signed, succeed, world,
 };
 

@@ -11,8 +11,8 @@ use lustre_repository::manifest::{KnownFault, Manifest};
 use lustre_repository::proof::Outcome;
 use lustre_repository::{provenance, sums};
 
-use crate::tamper::{site_target, verify};
-use crate::world::{EPOCH, Spec, Tree, key, public_key};
+use super::tamper::{site_target, verify};
+use super::world::{EPOCH, Spec, Tree, key, public_key};
 
 /// A repository that replaces another, with its proof.
 fn published() -> Tree {

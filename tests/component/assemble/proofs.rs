@@ -8,7 +8,7 @@ use lustre_repository::layout::{Error, Input};
 use lustre_repository::manifest::KnownFault;
 use lustre_repository::proof::{Outcome, Proof};
 
-use crate::world::{BASE_KERNEL, EPOCH, Spec, Tree, public_key, run, world};
+use super::world::{BASE_KERNEL, EPOCH, Spec, Tree, public_key, run, world};
 
 /// The failing checks of a tree, as a list of names.
 fn names(tree: &Tree) -> Vec<String> {

@@ -10,8 +10,8 @@ use lustre_packaging::sign::PublicKey;
 use lustre_repo_tests::nginx::Nginx;
 use lustre_repository::repodata;
 
-use crate::clients::Dnf;
-use crate::world::{EPOCH, Tree, public_key, run, site_tool, succeed};
+use super::clients::Dnf;
+use super::world::{EPOCH, Tree, public_key, run, site_tool, succeed};
 
 /// A tree in which a release with the first tool, of the time [`EPOCH`], is replaced by one with the second.
 struct Releases(Tree);

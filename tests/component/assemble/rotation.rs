@@ -6,8 +6,8 @@ use std::process::Command;
 
 use lustre_packaging::sign::{Key, Signer as _};
 
-use crate::clients::Dnf;
-use crate::world::{EPOCH, Tree, key, next_key, run, site_tool, succeed};
+use super::clients::Dnf;
+use super::world::{EPOCH, Tree, key, next_key, run, site_tool, succeed};
 
 const NEXT_FILE: &str = "RPM-GPG-KEY-lustre-repo-next";
 

@@ -9,7 +9,7 @@ use lustre_repository::sbom::{Crate, MadeWith, Patch};
 use lustre_repository::sums;
 use serde_json::Value;
 
-use crate::world::{Tree, succeed};
+use super::world::{Tree, succeed};
 
 /// The validators, by digest: those of the forms' own projects.
 const REQUIREMENTS: &str = include_str!("../../tools/sbom.txt");

@@ -11,9 +11,9 @@ use std::sync::Mutex;
 use lustre_repo_tests::command_line::{Home, Run};
 use lustre_repository::proof::{Check, Outcome};
 
-use crate::changes::{CHANGES, Change, INDEX, LUSTRE, Server::DoesNotLook, bomb};
-use crate::clients::Dnf;
-use crate::world::{Tree, public_key, run, succeed};
+use super::changes::{CHANGES, Change, INDEX, LUSTRE, Server::DoesNotLook, bomb};
+use super::clients::Dnf;
+use super::world::{Tree, public_key, run, succeed};
 
 /// Whether a server's dnf would install from the tree, and what it says. Its `.repo` file and key are those of the tree as it was.
 fn dnf(folder: &Path, dist: &Path, repo_file: &str) -> (bool, String) {

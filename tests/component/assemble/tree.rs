@@ -13,7 +13,7 @@ use lustre_repository::compat::{Compared, Compat, OWN, Verdict};
 use lustre_repository::layout::Error;
 use lustre_repository::manifest::Manifest;
 
-use crate::world::{Spec, Tree, keys, public_key, succeed, world};
+use super::world::{Spec, Tree, keys, public_key, succeed, world};
 
 /// Everything that can be told of a tree: path, mode, time, content.
 fn fingerprint(tree: &Path) -> BTreeMap<String, (u32, i64, String)> {
@@ -121,9 +121,9 @@ fn after_an_error_the_old_tree_is_there_and_nothing_else() {
         let mut other = content.to_vec();
         other.push(b' ');
         Ok(lustre_packaging::sign::Signer::sign_detached(
-            crate::world::key(),
+            super::world::key(),
             &other,
-            crate::world::EPOCH,
+            super::world::EPOCH,
         )?)
     });
     assert!(matches!(wrong, Err(Error::Signature { .. })), "{wrong:?}");

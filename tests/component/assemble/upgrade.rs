@@ -10,8 +10,8 @@ use lustre_repository::proof::{Check, Outcome};
 use lustre_repository::said::Said;
 use lustre_repository::upgrade::{self, Pair, Server};
 
-use crate::clients::Dnf;
-use crate::world::{Spec, Tree, succeed};
+use super::clients::Dnf;
+use super::world::{Spec, Tree, succeed};
 
 /// What a server of the tests installs.
 const WANTED: [&str; 5] = [
@@ -92,7 +92,7 @@ impl Server for Machine<'_> {
             self.path("etc/pki/rpm-gpg/RPM-GPG-KEY-lustre-repo")
                 .display()
         );
-        let (success, text) = crate::world::run(self.dnf.with_base().arg(key).args(arguments));
+        let (success, text) = super::world::run(self.dnf.with_base().arg(key).args(arguments));
         match success {
             true => Ok(text),
             false => Err(text),

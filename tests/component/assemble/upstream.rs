@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::clients::Dnf;
-use crate::world::{Spec, Tree, run, succeed};
+use super::clients::Dnf;
+use super::world::{Spec, Tree, run, succeed};
 
 /// Kernels of upstream's: of an earlier minor release, of the same build as ours, and of a later one.
 const OLDER: &str = "5.14.0-503.11.1_lustre.el9";

@@ -9,7 +9,7 @@ use lustre_repo_tests::command_line::{Home, Run, project};
 use lustre_repo_tests::gpg::Gpg;
 use lustre_repo_tests::secret_search::SecretParts;
 
-use crate::keys::{armored, manglings};
+use super::keys::{armored, manglings};
 
 /// A target's file with a value in one of its places.
 type Place = fn(&str) -> String;

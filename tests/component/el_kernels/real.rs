@@ -1,7 +1,7 @@
 //! The same overlays on real specs. Nothing of them is part of the project, so whoever has some says where:
 //!
 //! ```text
-//! EL_KERNELS=FOLDER [LUSTRE_GIT=REPOSITORY] cargo test -p lustre-repo-tests --test el_kernels -- --nocapture
+//! EL_KERNELS=FOLDER [LUSTRE_GIT=REPOSITORY] cargo test -p lustre-repo-tests --test component el_kernels -- --nocapture
 //! ```
 //!
 //! With `EL_KERNEL_GIT=REPOSITORY`, a clone with one tag for each kernel and its source package's files in a folder of the tree, all

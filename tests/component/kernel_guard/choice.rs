@@ -1,6 +1,6 @@
 //! Which kernel is the default.
 
-use crate::machine::{ID, Machine};
+use super::machine::{ID, Machine};
 
 const OURS: &str = "4.18.0-553.22.1.el8_10_lustre.x86_64";
 const NEWER: &str = "4.18.0-553.40.1.el8_10.x86_64";

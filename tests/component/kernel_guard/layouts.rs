@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::machine::{ID, Machine};
+use super::machine::{ID, Machine};
 
 const OURS: &str = "5.14.0-570.32.1_lustre.el9_6.x86_64";
 const NEWER: &str = "5.14.0-570.60.1.el9_6.x86_64";

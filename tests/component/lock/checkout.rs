@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use lustre_packaging::store::Store;
 use lustre_repo_tests::command_line::{Run, project, run};
 
-use super::assembled::{Tree, public_key};
 use super::world::{World, succeed};
+use crate::assemble::world::{Tree, public_key};
 
 /// Every character that some program takes for something else.
 const ODD: &str = "-a b,c%{lua:x}%20#d?e:f'g\"$HOME`h\\i*[j]{k,l}~é";

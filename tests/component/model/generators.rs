@@ -5,7 +5,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::helpers::{RELEASE, SYMVERS, generate, kernel_tree, lines, module, rpm_config};
+use super::helpers::{RELEASE, SYMVERS, generate, kernel_tree, lines, module, rpm_config};
 
 #[test]
 fn a_kernel_provides_every_exported_symbol() {

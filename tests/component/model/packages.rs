@@ -4,7 +4,7 @@ use std::fs;
 
 use tempfile::TempDir;
 
-use crate::helpers::{RELEASE, kernel_tree, names, rpm_config, rpmspec, spec};
+use super::helpers::{RELEASE, kernel_tree, names, rpm_config, rpmspec, spec};
 
 #[test]
 fn the_spec_gives_the_packages_of_a_server() {

@@ -7,7 +7,7 @@ use std::process::Command;
 use tempfile::TempDir;
 use walkdir::WalkDir;
 
-use crate::helpers::{macros, model};
+use super::helpers::{macros, model};
 
 #[test]
 fn every_patch_is_in_one_series_and_every_series_is_whole() {

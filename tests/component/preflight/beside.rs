@@ -8,7 +8,7 @@ use std::process::Command;
 use lustre_packaging::store::Store;
 use lustre_repo_tests::command_line::{Home, project, run};
 
-use crate::place::{OLD_SHAPE, Place};
+use super::place::{OLD_SHAPE, Place};
 
 /// A kernel of Enterprise Linux, as far as it is told by its name.
 const RELEASE: &str = "1.el9_6";

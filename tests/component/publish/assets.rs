@@ -11,10 +11,10 @@ use lustre_repo_tests::nginx::Nginx;
 use lustre_repository::assets::Assets;
 use serde_json::Value;
 
-use crate::client::Dnf;
-use crate::releases::copy;
-use crate::served::result;
-use crate::world::{EPOCH, Spec, Tree, key, next_key, public_key, signed};
+use super::client::Dnf;
+use super::releases::copy;
+use super::served::result;
+use super::world::{EPOCH, Spec, Tree, key, next_key, public_key, signed};
 
 /// What GitHub calls an asset: it takes letters, digits and a few signs as they are, and one period for others in a row.
 fn asset(name: &str) -> String {

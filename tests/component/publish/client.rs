@@ -11,8 +11,8 @@ use lustre_packaging::sign::PublicKey;
 use lustre_repository::{repodata, sums};
 use rustix::fs::inotify;
 
-use crate::releases::{releases, tool};
-use crate::world::{public_key, run};
+use super::releases::{releases, tool};
+use super::world::{public_key, run};
 
 const KINDS: [&str; 3] = ["x86_64", "x86_64-debuginfo", "source"];
 

@@ -7,8 +7,8 @@ use std::process::Command;
 use lustre_packaging::store::tree_digest;
 use lustre_repo_tests::command_line::{Home, Run, run};
 
-use crate::releases::{copy, releases};
-use crate::world::succeed;
+use super::releases::{copy, releases};
+use super::world::succeed;
 
 fn bundle(home: &Home, dist: &Path, out: &Path) -> Run {
     let mut command = home.command(&["bundle", "--release"]);

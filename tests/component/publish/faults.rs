@@ -8,9 +8,9 @@ use lustre_packaging::sign::{Key, Secret, Signer};
 use lustre_repo_tests::command_line::{Home, project, run};
 use lustre_repo_tests::small_disk::SmallDisk;
 
-use crate::client::{snapshot, whole};
-use crate::releases::{command, copy, publish, published, releases};
-use crate::servers::Rsyncd;
+use super::client::{snapshot, whole};
+use super::releases::{command, copy, publish, published, releases};
+use super::servers::Rsyncd;
 
 #[test]
 fn only_a_repository_whose_proofs_hold_is_published() {
@@ -28,7 +28,7 @@ fn only_a_repository_whose_proofs_hold_is_published() {
             fs::write(path, text.replace("Lustre", "Luster")).unwrap();
         }),
         ("package-signatures", |dist| {
-            let path = dist.join(crate::releases::tool(0));
+            let path = dist.join(super::releases::tool(0));
             let mut bytes = fs::read(&path).unwrap();
             let end = bytes.len() - 1;
             bytes[end] ^= 1;
@@ -101,7 +101,7 @@ fn what_another_key_signed_is_not_replaced() {
     let secret = Secret::new(fs::read(secret).unwrap());
     let other = Key::from_armored(&secret, "the test", None).unwrap();
     let sums = fs::read(at.join("SHA256SUMS")).unwrap();
-    let signature = other.sign_detached(&sums, crate::world::EPOCH).unwrap();
+    let signature = other.sign_detached(&sums, super::world::EPOCH).unwrap();
     fs::write(at.join("SHA256SUMS.asc"), signature).unwrap();
     let ran = publish(&home, 1, to, &[]);
     assert_eq!(ran.code, 1, "{ran:?}");
@@ -279,7 +279,7 @@ fn what_a_place_elsewhere_says_comes_with_what_to_do() {
         for promoted in [false, true] {
             let mut command = match promoted {
                 false => command(&home, releases().at(0), to, &[]),
-                true => crate::releases::promote_command(&home, to, &[]),
+                true => super::releases::promote_command(&home, to, &[]),
             };
             let ran = run(command.env("RSYNC_RSH", shell).envs(store("key")));
             assert_eq!(ran.code, 1, "{to}: {ran:?}");

@@ -12,9 +12,9 @@ use lustre_repo_tests::chance::Chance;
 use lustre_repo_tests::command_line::{Home, Run, run};
 use lustre_repo_tests::github::{BRANCH, Fault, GitHub, REPOSITORY, TOKEN};
 
-use crate::client::{Dnf, serves, snapshot, whole};
-use crate::kills::{killed_at, next_guess};
-use crate::releases::{self, releases, tool};
+use super::client::{Dnf, serves, snapshot, whole};
+use super::kills::{killed_at, next_guess};
+use super::releases::{self, releases, tool};
 
 /// Whoever publishes there.
 pub struct Publisher {

@@ -11,10 +11,10 @@ use lustre_repository::assets::Assets;
 use lustre_repository::manifest::Manifest;
 use lustre_repository::sums;
 
-use crate::client::Dnf;
-use crate::github::{Publisher, changes, killed};
-use crate::releases::{complete, copy};
-use crate::world::{EPOCH, Spec, Tree, key, world};
+use super::client::Dnf;
+use super::github::{Publisher, changes, killed};
+use super::releases::{complete, copy};
+use super::world::{EPOCH, Spec, Tree, key, world};
 
 /// The URL that they say of themselves, which is that of the pages.
 const URL: &str = "https://site.github.io/lustre/9.6";
@@ -465,7 +465,7 @@ fn a_dry_run_lists_assets_and_changes_nothing_and_other_places_are_refused() {
     // A folder has all of it, as ever.
     let folder = tempfile::tempdir().unwrap();
     let to = folder.path().join("www");
-    let mut command = crate::releases::command(
+    let mut command = super::releases::command(
         &publisher.home,
         &releases()[0],
         to.to_str().unwrap(),

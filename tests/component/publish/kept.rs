@@ -11,9 +11,9 @@ use lustre_repo_tests::http::{Fault, Server};
 use lustre_repo_tests::small_disk::SmallDisk;
 use serde_json::Value;
 
-use crate::releases::{copy, published, releases, tool};
-use crate::served::result;
-use crate::world::{EPOCH, Tree, key, next_key, site_tool};
+use super::releases::{copy, published, releases, tool};
+use super::served::result;
+use super::world::{EPOCH, Tree, key, next_key, site_tool};
 
 /// What the releases say of themselves.
 const URL: &str = "https://repo.example.org/lustre";
@@ -419,7 +419,7 @@ fn whoever_verifies_gets_no_lock_of_today() {
     );
     // Nor does whoever publishes: that is said before anything is sent.
     let to = place.at("new");
-    let mut command = crate::releases::command(
+    let mut command = super::releases::command(
         &place.home,
         releases().at(0),
         to.to_str().unwrap(),

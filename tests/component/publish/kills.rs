@@ -10,9 +10,9 @@ use lustre_repo_tests::chance::Chance;
 use lustre_repo_tests::command_line::{Home, run};
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::client::{serves, tidy, whole};
-use crate::releases::{command, copy, published, releases, tool};
-use crate::servers::{Rsyncd, S3};
+use super::client::{serves, tidy, whole};
+use super::releases::{command, copy, published, releases, tool};
+use super::servers::{Rsyncd, S3};
 
 /// How often a run is killed.
 const KILLS: u32 = 50;

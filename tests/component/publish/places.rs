@@ -10,10 +10,10 @@ use lustre_repo_tests::command_line::{Home, Run, run};
 use lustre_repo_tests::http::Server;
 use lustre_repo_tests::nginx::Nginx;
 
-use crate::client::{Dnf, Watch, serves, snapshot, tidy, whole};
-use crate::releases::{command, copy, promote, publish, published, releases, tool};
-use crate::servers::{HOST, Rsyncd, S3, SECRET, Sshd};
-use crate::world::succeed;
+use super::client::{Dnf, Watch, serves, snapshot, tidy, whole};
+use super::releases::{command, copy, promote, publish, published, releases, tool};
+use super::servers::{HOST, Rsyncd, S3, SECRET, Sshd};
+use super::world::succeed;
 
 /// Publishes all releases to `to`, which is `at` on the disk.
 fn follow(to: &str, at: &Path, publish: &dyn Fn(usize) -> Run) {

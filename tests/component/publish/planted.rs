@@ -7,9 +7,9 @@ use std::path::Path;
 use lustre_repo_tests::command_line::{Home, Run, run};
 use lustre_repo_tests::small_disk::SmallDisk;
 
-use crate::client::{snapshot, whole};
-use crate::releases::{copy, promote, promote_command, publish, published, releases};
-use crate::servers::{Rsyncd, Sshd};
+use super::client::{snapshot, whole};
+use super::releases::{copy, promote, promote_command, publish, published, releases};
+use super::servers::{Rsyncd, Sshd};
 
 /// What somebody does to a file.
 type Change<'a> = &'a dyn Fn(&Path);
@@ -270,7 +270,7 @@ fn what_is_staged_and_damaged_is_told_where_it_is_with_a_log_that_is_there() {
     for entry in fs::read_dir(dist.join("x86_64/Packages")).unwrap() {
         fs::write(entry.unwrap().path(), "no package").unwrap();
     }
-    let ran = run(&mut crate::releases::command(&home, &dist, to, &[]));
+    let ran = run(&mut super::releases::command(&home, &dist, to, &[]));
     refused(&ran, 3, &[]);
     logs_are_there(&ran);
 }
@@ -313,13 +313,13 @@ fn a_promotion_copies_nothing_of_a_folder_and_leaves_nothing_where_it_is_killed(
     // By rsync, what is fetched is in the store, and what is left there goes.
     let server = Sshd::new();
     let at = server.path("www");
-    let to = format!("{}:{}", crate::servers::HOST, at.display());
+    let to = format!("{}:{}", super::servers::HOST, at.display());
     let ssh = |mut command: std::process::Command| {
         command.env("RSYNC_RSH", server.shell());
         command
     };
     let command = |number, more: &[&str]| {
-        ssh(crate::releases::command(
+        ssh(super::releases::command(
             &home,
             releases().at(number),
             &to,
@@ -448,7 +448,7 @@ fn what_was_published_is_verified_and_bundled_where_it_lies() {
     let key = releases().at(0).join("RPM-GPG-KEY-lustre-repo");
     let key = key.to_str().unwrap();
     let target = home.path().join("test.toml");
-    fs::write(&target, crate::served::TARGET).unwrap();
+    fs::write(&target, super::served::TARGET).unwrap();
     let target = target.to_str().unwrap();
     let bundle = folder.path().join("disk.tar");
     let bundle = bundle.to_str().unwrap();

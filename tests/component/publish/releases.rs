@@ -12,7 +12,7 @@ use lustre_repository::layout::Completion;
 use lustre_repository::proof::Proof;
 use lustre_repository::{manifest::Manifest, sums};
 
-use crate::world::{EPOCH, Spec, Tree, key, public_key, succeed, world};
+use super::world::{EPOCH, Spec, Tree, key, public_key, succeed, world};
 
 /// The releases, in folders of their own: each has another version of a tool, and follows the one before.
 pub struct Releases(Vec<PathBuf>);

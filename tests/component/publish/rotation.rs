@@ -5,9 +5,9 @@ use std::fs;
 use lustre_packaging::sign::{Key, Signer as _};
 use lustre_repo_tests::command_line::{Home, Run, run};
 
-use crate::releases::command;
-use crate::served::TARGET;
-use crate::world::{EPOCH, Spec, Tree, key, next_key};
+use super::releases::command;
+use super::served::TARGET;
+use super::world::{EPOCH, Spec, Tree, key, next_key};
 
 /// Makes a release signed by `by`, and publishes it to `to`.
 fn released(tree: &mut Tree, by: &'static Key, next: Option<&Key>, day: u32, to: &str) -> Run {

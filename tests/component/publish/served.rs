@@ -13,8 +13,8 @@ use lustre_repository::sums;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
-use crate::releases::{copy, published, releases, tool};
-use crate::world::{EPOCH, key};
+use super::releases::{copy, published, releases, tool};
+use super::world::{EPOCH, key};
 
 /// What the small releases say of themselves.
 pub const TARGET: &str = "inherits = \"rehearsal\"\n\n[repository]\nname = \"Lustre\"\nbaseurl = \"https://repo.example.org/lustre\"\n";
@@ -360,7 +360,7 @@ fn what_cannot_be_looked_at_is_said_before_anything_is_sent() {
     let install = ["--check", "install"];
     let none = [&install[..], &["--url", "none"]].concat();
     for more in [&install[..], &none] {
-        let ran = crate::releases::publish(&home, 0, to.to_str().unwrap(), more);
+        let ran = super::releases::publish(&home, 0, to.to_str().unwrap(), more);
         assert_eq!(ran.code, 2, "{ran:?}");
         assert!(ran.stderr.contains("--check install: "), "{ran:?}");
         assert!(!to.exists());
@@ -402,7 +402,7 @@ fn who_is_ended_while_it_is_verified_says_what_is_published_and_leaves_nobody_ve
         let more = ["--check", "install", "--url", &url, "--target", target];
         // It is published each time: the first fetch of `verify` takes long.
         let head = || vec![Fault::Slow(1, Duration::from_millis(300)); 8];
-        let mut command = crate::releases::command(home, releases().at(0), to, &more);
+        let mut command = super::releases::command(home, releases().at(0), to, &more);
         let mut child = command
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -438,6 +438,6 @@ fn who_is_ended_while_it_is_verified_says_what_is_published_and_leaves_nobody_ve
             assert!(!said.contains("cannot start"), "{said}");
         }
         server.faults("/www/SHA256SUMS", []);
-        assert_eq!(crate::client::whole(Path::new(to)), 0);
+        assert_eq!(super::client::whole(Path::new(to)), 0);
     }
 }

@@ -8,7 +8,7 @@ use lustre_repo_tests::debian;
 use lustre_repo_tests::loopback::{Process, free_port};
 pub use lustre_repo_tests::s3::{S3, SECRET};
 
-use crate::world::succeed;
+use super::world::succeed;
 
 /// rsync's daemon with one module.
 pub struct Rsyncd {

@@ -8,9 +8,9 @@ use lustre_repo_tests::command_line::{Home, Run, run};
 use lustre_repo_tests::http::Server;
 use lustre_repo_tests::json_schema::{exact, schema};
 
-use crate::client::{Dnf, serves, snapshot, tidy, whole};
-use crate::releases::{command, promote, promote_command, publish, published, releases, tool};
-use crate::servers::{HOST, Objects, Rsyncd, S3, Sshd};
+use super::client::{Dnf, serves, snapshot, tidy, whole};
+use super::releases::{command, promote, promote_command, publish, published, releases, tool};
+use super::servers::{HOST, Objects, Rsyncd, S3, Sshd};
 
 const STAGING: &[&str] = &["--staging"];
 
@@ -172,7 +172,7 @@ fn what_is_none_of_the_release_that_is_staged_in_an_object_store_is_named() {
     done(1, STAGING);
     done(2, STAGING);
     let good = objects.path("good");
-    crate::releases::copy(&at, &good);
+    super::releases::copy(&at, &good);
     for path in [
         "x86_64/repodata/evil.xml",
         "x86_64/Packages/evil.rpm",
@@ -180,7 +180,7 @@ fn what_is_none_of_the_release_that_is_staged_in_an_object_store_is_named() {
         "assets/x86_64/repodata/evil.xml",
         ".releases/evil",
     ] {
-        crate::releases::copy(&good, &at);
+        super::releases::copy(&good, &at);
         let evil = at.join("staging").join(path);
         fs::create_dir_all(evil.parent().unwrap()).unwrap();
         fs::write(evil, "evil").unwrap();
@@ -196,7 +196,7 @@ fn what_is_none_of_the_release_that_is_staged_in_an_object_store_is_named() {
         }
     }
     // Nor does a list of somebody's own make it one of ours.
-    crate::releases::copy(&good, &at);
+    super::releases::copy(&good, &at);
     let list = at.join("staging/.releases/1-0123456789abcdef/SHA256SUMS");
     fs::create_dir_all(list.parent().unwrap()).unwrap();
     let line = format!("{}  x86_64/Packages/evil.rpm\n", "0".repeat(64));
@@ -204,7 +204,7 @@ fn what_is_none_of_the_release_that_is_staged_in_an_object_store_is_named() {
     fs::write(at.join("staging/x86_64/Packages/evil.rpm"), "evil").unwrap();
     let refused = ran(promote_command(&home, &to, &[]));
     assert_eq!(refused.code, 1, "{refused:?}");
-    crate::releases::copy(&good, &at);
+    super::releases::copy(&good, &at);
     let promoted = ran(promote_command(&home, &to, &[]));
     assert_eq!((promoted.code, whole(&at)), (0, 2), "{promoted:?}");
 }
@@ -252,7 +252,7 @@ fn nothing_but_what_was_staged_and_tested_is_promoted() {
         ("not what it is called", 1, &|| {
             fs::remove_dir_all(&own).unwrap();
             let live = fs::read_link(at.join(".releases/current")).unwrap();
-            crate::releases::copy(&at.join(".releases").join(live), &own);
+            super::releases::copy(&at.join(".releases").join(live), &own);
         }),
         ("nothing is staged", 1, &|| {
             let link = at.join(".releases/staged");
@@ -261,9 +261,9 @@ fn nothing_but_what_was_staged_and_tested_is_promoted() {
         }),
     ];
     let good = folder.path().join("good");
-    crate::releases::copy(&at, &good);
+    super::releases::copy(&at, &good);
     for (words, code, change) in changes {
-        crate::releases::copy(&good, &at);
+        super::releases::copy(&good, &at);
         change();
         let before = snapshot(&at);
         let refused = promote(&home, to, &[]);
@@ -271,7 +271,7 @@ fn nothing_but_what_was_staged_and_tested_is_promoted() {
         assert!(refused.stderr.contains(words), "{words}: {refused:?}");
         assert!(snapshot(&at) == before, "{words}");
     }
-    crate::releases::copy(&good, &at);
+    super::releases::copy(&good, &at);
     // Another key than the expected one.
     let mut other = home.command(&["promote", "--public-key"]);
     let other = run(other
@@ -280,7 +280,7 @@ fn nothing_but_what_was_staged_and_tested_is_promoted() {
     assert_eq!(other.code, 3, "{other:?}");
     // Another release is published by now: the one that was tested was to replace another.
     let direct = tempfile::tempdir().unwrap();
-    crate::releases::copy(&good, direct.path());
+    super::releases::copy(&good, direct.path());
     let direct = direct.path().to_str().unwrap();
     published(&home, 2, direct);
     let refused = promote(&home, direct, &["--replace-anyway"]);

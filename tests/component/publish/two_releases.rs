@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use lustre_repo_tests::command_line::{Home, run};
 use lustre_repo_tests::nginx::Nginx;
 
-use crate::client::Dnf;
-use crate::releases::command;
-use crate::servers::{Rsyncd, S3};
+use super::client::Dnf;
+use super::releases::command;
+use super::servers::{Rsyncd, S3};
 
 /// The package that is another one in each, and one that is the same in both.
 const CHANGED: &str = "lustre";

@@ -7,10 +7,10 @@ use std::process::Command;
 
 use lustre_repo_tests::command_line::{Home, Run, run};
 
-use crate::client::{snapshot, whole};
-use crate::github::Publisher;
-use crate::releases::{command, copy, promote_command, releases, tool};
-use crate::servers::{Objects, Rsyncd};
+use super::client::{snapshot, whole};
+use super::github::Publisher;
+use super::releases::{command, copy, promote_command, releases, tool};
+use super::servers::{Objects, Rsyncd};
 
 /// A kind of place: what it is called, where it is on the disk, and with which variables it is reached.
 struct Kind<'k> {

@@ -375,7 +375,7 @@ fn the_same_holds_for_an_ordinary_user() {
         .args(["--setuid", "0", "--setgid", "0", "--"])
         .args(["unshare", "--mount", "--propagation", "private", "--"])
         .arg(&program)
-        .args(["escape::", "--skip", "ordinary"])
+        .args(["sandbox::escape::", "--skip", "ordinary"])
         .env("TMPDIR", home.path())
         .current_dir("/")
         .output()
@@ -383,7 +383,7 @@ fn the_same_holds_for_an_ordinary_user() {
     let said = String::from_utf8_lossy(&done.stdout);
     assert!(done.status.success(), "{said}");
     assert!(
-        said.contains("test escape::nothing_gets_out_of_a_chroot ... ok"),
+        said.contains("test sandbox::escape::nothing_gets_out_of_a_chroot ... ok"),
         "{said}"
     );
 }

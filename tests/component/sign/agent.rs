@@ -6,7 +6,7 @@ use lustre_packaging::sign::{
     Error, GpgAgent, KeySource, Secret, Signer, sign_package, verify_package,
 };
 
-use crate::tools::{Gpg, Rpmkeys, TIME, packages};
+use super::tools::{Gpg, Rpmkeys, TIME, packages};
 
 #[test]
 fn rpm_and_we_accept_what_the_agent_signs() {

@@ -4,7 +4,7 @@ use std::fs;
 
 use lustre_packaging::sign::{Error, Key, PublicKey, Secret, Signer, verify_detached};
 
-use crate::tools::{Gpg, TIME, key, succeed};
+use super::tools::{Gpg, TIME, key, succeed};
 
 #[test]
 fn gpg_agrees_on_detached_signatures() {
@@ -218,7 +218,7 @@ fn signatures_and_keys_are_found_as_gpg_finds_them() {
 #[test]
 fn what_is_wrong_with_a_signature_is_said_in_words() {
     let key = key().public_key();
-    let good = crate::tools::key().sign_detached(b"data", TIME).unwrap();
+    let good = super::tools::key().sign_detached(b"data", TIME).unwrap();
     let cut = &good[..good.len() / 2];
     let changed = good.replacen("wsF", "wsG", 1);
     for bad in ["", "garbage", cut, &changed, "\u{fffd}\0"] {

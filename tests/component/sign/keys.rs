@@ -6,7 +6,7 @@ use std::path::Path;
 
 use lustre_packaging::sign::{DEV_KEY_CREATED, Error, Key, KeySource, Secret, Signer, dev_key};
 
-use crate::tools::{Gpg, TIME, key, reveal, succeed};
+use super::tools::{Gpg, TIME, key, reveal, succeed};
 
 /// What our loader says of gpg's export.
 pub fn key_of(gpg: &Gpg, what: &str, exporting: &str, opening: Option<&str>) -> Result<Key, Error> {

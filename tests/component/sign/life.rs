@@ -6,7 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use lustre_packaging::sign::{DEV_KEY_CREATED, Error, Key, PublicKey, Signer, sign_package};
 
-use crate::tools::{Gpg, Rpmkeys, key, packages, succeed};
+use super::tools::{Gpg, Rpmkeys, key, packages, succeed};
 
 const DAY: u32 = 86_400;
 
