@@ -108,16 +108,18 @@ impl Recorded {
         let own = self.manifest.packages.iter();
         let own = own.filter(|one| !one.nevra.ends_with(".src") && root.contains(&one.nevra));
         let source = published(&self.tree, source)?;
-        let epoch = self.manifest.source_date_epoch;
         let mut settings = Settings::new(&context.target, context.jobs);
-        settings.source_date_epoch = u32::try_from(epoch)
-            .with_context(|| format!("manifest.json: the source_date_epoch {epoch}"))?;
         settings.circumstances = match context.arguments.elsewhere {
             true => Circumstances::Other,
             false => Circumstances::Usual,
         };
         let said = repodata::primary(&self.tree.join(Kind::Source.folder()))?;
         let said = said.iter().find(|one| one.nevra() == source.nevra);
+        // A package may have been built as of a later time than the others.
+        let epoch = said.and_then(|one| u64::try_from(one.time_build).ok());
+        let epoch = epoch.unwrap_or(self.manifest.source_date_epoch);
+        settings.source_date_epoch = u32::try_from(epoch)
+            .with_context(|| format!("{}: the build time {epoch}", source.nevra))?;
         if let Some(host) = said.and_then(|one| plain_host(&one.buildhost)) {
             host.clone_into(&mut settings.host);
         }
