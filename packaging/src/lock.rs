@@ -6,6 +6,7 @@
 mod check;
 mod diff;
 mod pin;
+mod places;
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -8,6 +8,7 @@
 pub mod assets;
 pub mod compat;
 pub mod comps;
+pub mod differences;
 pub mod digests;
 pub mod earlier;
 pub mod files;

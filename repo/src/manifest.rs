@@ -15,6 +15,9 @@ use crate::release::{ComparedPackage, Release, ReplacedRelease};
 /// The file's name at the top of the tree.
 pub const FILE: &str = "manifest.json";
 
+/// The name of the target's lock at the top of the tree: with it, others rebuild the packages.
+pub const LOCK_FILE: &str = "lock.toml";
+
 /// The format's version; a reader refuses a higher one.
 pub const FORMAT: u32 = 1;
 
@@ -38,7 +41,7 @@ pub struct Manifest {
     pub release: Option<Release>,
     /// The fingerprint of the signing key, upper-case hexadecimal.
     pub key_fingerprint: String,
-    /// The SHA-256 of the target's lock. Those of earlier versions of the tool do not say it.
+    /// The SHA-256 of the target's lock, [`LOCK_FILE`] beside the manifest. Those of earlier versions of the tool do not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock_sha256: Option<String>,
     /// What it tells servers of itself. Those of earlier versions of the tool do not say it.

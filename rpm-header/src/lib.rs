@@ -113,6 +113,11 @@ impl Headers {
         self.main.has(tag)
     }
 
+    /// Every tag of the main header with the number of its values and their bytes, sorted.
+    pub fn values(&self) -> Vec<(u32, usize, &[u8])> {
+        self.main.values(&self.bytes)
+    }
+
     /// Compares the main header with the digests of it in the signature header; those that are there.
     pub fn check_digests(&self) -> Result<(), rpm::Error> {
         let main = &self.bytes[self.main()];

@@ -133,6 +133,22 @@ impl Section {
         Ok(self)
     }
 
+    /// Every tag with the number of its values and their bytes, sorted.
+    pub(super) fn values<'a>(&self, bytes: &'a [u8]) -> Vec<(u32, usize, &'a [u8])> {
+        let data = &bytes[self.data..self.end];
+        let mut values: Vec<_> = self
+            .index
+            .iter()
+            .filter_map(|(tag, location)| {
+                let length = location.length(data).ok()?;
+                let value = &data[location.offset..location.offset + length];
+                Some((*tag, location.count, value))
+            })
+            .collect();
+        values.sort_unstable();
+        values
+    }
+
     pub(super) fn has(&self, tag: u32) -> bool {
         self.location(tag).is_some()
     }

@@ -19,6 +19,7 @@ mod machine;
 mod outputs;
 mod paths;
 mod planning;
+mod rebuilding;
 mod releases;
 mod schemas;
 mod shared;

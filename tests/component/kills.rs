@@ -21,6 +21,7 @@ mod bundles;
 mod full;
 mod named;
 mod paths;
+mod rebuilt;
 mod releases;
 mod second;
 mod site;

@@ -13,6 +13,7 @@ use lustre_packaging::sandbox::{ChrootClone, Ids, Sandbox, User};
 use lustre_packaging::target::Target;
 use lustre_repo_tests::small_disk::SmallDisk;
 
+mod circumstances;
 mod compiler_cache;
 mod escape;
 
@@ -37,21 +38,26 @@ fn chroot(dir: &Path) -> std::path::PathBuf {
     }
     for program in PROGRAMS {
         let path = lustre_packaging::host::find_program(program).unwrap();
-        fs::copy(&path, root.join("usr/bin").join(program)).unwrap();
-        let listed = Command::new("ldd").arg(&path).output().unwrap();
-        for word in String::from_utf8(listed.stdout).unwrap().split_whitespace() {
-            if word.starts_with('/') {
-                // The host may name a library below /lib, which is /usr/lib.
-                let place = word.trim_start_matches('/').trim_start_matches("usr/");
-                let copy = root.join("usr").join(place);
-                fs::create_dir_all(copy.parent().unwrap()).unwrap();
-                fs::copy(word, &copy).unwrap();
-            }
-        }
+        with_libraries(&path, &root, &root.join("usr/bin").join(program));
     }
     fs::write(root.join("etc/known"), "as it was\n").unwrap();
     Ids::for_new_chroots().unwrap().give(&root, 0).unwrap();
     root
+}
+
+/// Copies a program to `to`, in the chroot `root`, with the libraries that it needs.
+fn with_libraries(program: &Path, root: &Path, to: &Path) {
+    fs::copy(program, to).unwrap();
+    let listed = Command::new("ldd").arg(program).output().unwrap();
+    for word in String::from_utf8(listed.stdout).unwrap().split_whitespace() {
+        if word.starts_with('/') {
+            // The host may name a library below /lib, which is /usr/lib.
+            let place = word.trim_start_matches('/').trim_start_matches("usr/");
+            let copy = root.join("usr").join(place);
+            fs::create_dir_all(copy.parent().unwrap()).unwrap();
+            fs::copy(word, &copy).unwrap();
+        }
+    }
 }
 
 fn inside(sandbox: &Sandbox<'_>, script: &str) -> Result<String, process::Error> {
@@ -183,6 +189,7 @@ fn a_workdir_gives_the_builder_its_home_with_fixed_macros_and_times() {
         host: "builder.test".to_owned(),
         dist: ".t1".to_owned(),
         jobs: 3,
+        circumstances: Default::default(),
     };
     let work = Workdir::new(&root, &dir.path().join("work"), &settings).unwrap();
     fs::write(work.path("build/SOURCES/a.tar"), "x").unwrap();
@@ -226,6 +233,7 @@ fn a_build_that_fills_the_disk_is_told_so() {
         host: "builder.test".to_owned(),
         dist: ".t1".to_owned(),
         jobs: 1,
+        circumstances: Default::default(),
     };
     let work = Workdir::new(&root, &small.path().join("work"), &settings).unwrap();
     work.hand_over().unwrap();

@@ -15,6 +15,7 @@ mod global;
 pub mod key;
 mod look;
 mod publish;
+mod rebuild;
 mod repo;
 mod target;
 mod upkeep;
@@ -27,6 +28,7 @@ pub use key::KeyArgs;
 use key::KeyCommand;
 pub use look::{CompatArgs, GraphFormat, LogArgs, PlanArgs, ShellArgs, WatchArgs};
 pub use publish::{BundleArgs, Look, PlaceArgs, PublishArgs};
+pub use rebuild::RebuildArgs;
 pub use repo::{BootArgs, Prove, ProvenRepoArgs, ReleaseArgs, RepoArgs};
 pub use target::TargetArgs;
 pub use upkeep::{CleanArgs, LockArgs, TestArgs};
@@ -65,6 +67,11 @@ impl Cli {
     pub fn of_matches(line: &ArgMatches) -> Result<Self, clap::Error> {
         let mut cli = Self::from_arg_matches(line)?;
         if let (Command::Verify(arguments), Some((_, line))) = (&mut cli.command, line.subcommand())
+        {
+            arguments.target_given = line.value_source("target") == Some(ValueSource::CommandLine);
+        }
+        if let (Command::Rebuild(arguments), Some((_, line))) =
+            (&mut cli.command, line.subcommand())
         {
             arguments.target_given = line.value_source("target") == Some(ValueSource::CommandLine);
         }
@@ -135,6 +142,7 @@ impl Command {
             Self::Promote(arguments) => Some(&mut arguments.key),
             Self::Publish(arguments) => Some(&mut arguments.place.key),
             Self::Bundle(arguments) => Some(&mut arguments.key),
+            Self::Rebuild(arguments) => Some(&mut arguments.key),
             Self::Verify(arguments) => Some(&mut arguments.key),
             Self::Key(
                 KeyCommand::Show { key, .. }
@@ -159,6 +167,7 @@ impl Command {
             }
             Self::Promote(arguments) => &mut arguments.target,
             Self::Publish(arguments) => &mut arguments.place.target,
+            Self::Rebuild(arguments) => &mut arguments.target,
             Self::Verify(arguments) => &mut arguments.target,
             Self::Plan(arguments) => &mut arguments.target,
             Self::Lock(arguments) => &mut arguments.target,
@@ -190,6 +199,7 @@ impl Command {
             }
             Self::Promote(arguments) => &arguments.target,
             Self::Publish(arguments) => &arguments.place.target,
+            Self::Rebuild(arguments) => &arguments.target,
             Self::Verify(arguments) => &arguments.target,
             Self::Plan(arguments) => &arguments.target,
             Self::Lock(arguments) => &arguments.target,
@@ -317,6 +327,16 @@ pub enum Command {
                             cargo xtask verify --reproducible /srv/repo/rehearsal   build it again, compare with that"
     )]
     Verify(VerifyArgs),
+    /// Build the packages of a published repository again, from its own source packages, and compare.
+    #[command(
+        after_help = "Examples:\n  cargo xtask rebuild https://repo.example.org/lustre --public-key release.pub.asc\n  \
+                            cargo xtask rebuild /srv/repo/rehearsal --package e2fsprogs\n  \
+                            cargo xtask rebuild --bundle rocky-9.6.bundle /srv/repo/rocky-9.6    where mirrors no longer have the packages\n  \
+                            cargo xtask rebuild --json URL | jq '.packages[] | select(.result != \"same\")'\n\n\
+                            Ends with 0 if all packages are the same as before they were signed, and with 3 where one differs. See \
+                            docs/rebuilding.md."
+    )]
+    Rebuild(RebuildArgs),
     /// Put a proven repository where clients read it: a folder, a place for rsync, an object store, GitHub.
     #[command(
         after_help = "Examples:\n  cargo xtask publish --dry-run /srv/www/lustre      list what would be sent, replaced and removed\n  \

@@ -10,6 +10,7 @@
 mod error;
 
 pub mod ccache;
+pub mod circumstances;
 pub mod e2fsprogs;
 pub mod ext4;
 pub mod kernel;

@@ -155,6 +155,7 @@ fn the_macros_are_the_same_for_any_number_of_jobs() {
             host: "builder.test".to_owned(),
             dist: ".t1".to_owned(),
             jobs,
+            circumstances: Default::default(),
         }
         .macros()
     };

@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::ccache::{CompilerCache, Hits};
+use super::circumstances::{Circumstances, SOURCE, SOURCE_FILE};
 use super::{Error, at};
-use crate::sandbox::{BUILDER_HOME, BUILDER_ID, ChrootClone, PATH, Sandbox, User};
+use crate::sandbox::{BUILDER_HOME, ChrootClone, PATH, Sandbox};
 use crate::spec_macros::SpecMacros;
 use crate::target::Target;
 
@@ -20,6 +21,8 @@ pub struct Settings {
     pub dist: String,
     /// How many jobs make may run; must not change what comes out.
     pub jobs: usize,
+    /// What else the build may notice; must not change what comes out.
+    pub circumstances: Circumstances,
 }
 
 impl Settings {
@@ -30,6 +33,7 @@ impl Settings {
             host: target.build.host.clone(),
             dist: target.distribution.dist.clone(),
             jobs,
+            circumstances: Circumstances::default(),
         }
     }
 
@@ -77,7 +81,12 @@ impl Workdir {
         }
         let macros = home.join(".rpmmacros");
         fs::write(&macros, settings.macros()).map_err(at(&macros))?;
-        let clone = ChrootClone::new(chroot, &folder.join("chroot"), User::Builder)?;
+        if settings.circumstances == Circumstances::Other {
+            let source = home.join(SOURCE_FILE);
+            fs::write(&source, SOURCE).map_err(at(&source))?;
+        }
+        let user = settings.circumstances.user();
+        let clone = ChrootClone::new(chroot, &folder.join("chroot"), user)?;
         clone.make_folder(BUILDER_HOME)?;
         Ok(Self {
             clone,
@@ -91,7 +100,8 @@ impl Workdir {
     pub fn with_compiler_cache(mut self, cache: CompilerCache) -> Result<Self, Error> {
         let folder = cache.folder();
         let ids = self.clone.ids();
-        ids.give(folder, BUILDER_ID).map_err(at(folder))?;
+        let user = self.settings.circumstances.user();
+        ids.give(folder, user.id()).map_err(at(folder))?;
         self.cache = Some(cache);
         Ok(self)
     }
@@ -117,7 +127,8 @@ impl Workdir {
     /// Gives the builder everything under the home; to be called after files were put there.
     pub fn hand_over(&self) -> Result<(), Error> {
         let ids = self.clone.ids();
-        ids.give(&self.home, BUILDER_ID).map_err(at(&self.home))?;
+        let user = self.settings.circumstances.user();
+        ids.give(&self.home, user.id()).map_err(at(&self.home))?;
         for entry in walkdir::WalkDir::new(&self.home) {
             let entry = entry.map_err(at(&self.home))?;
             let path = entry.path();
@@ -144,7 +155,9 @@ impl Workdir {
 
     /// A sandbox in which the builder works, without network.
     pub fn sandbox(&self) -> Sandbox<'_> {
-        let sandbox = Sandbox::new(&self.clone, User::Builder, &self.settings.host)
+        let circumstances = self.settings.circumstances;
+        let host = circumstances.host(&self.settings.host);
+        let sandbox = Sandbox::new(&self.clone, circumstances.user(), host)
             .writable(&self.home, BUILDER_HOME)
             .env("RPM_BUILD_NCPUS", &self.settings.jobs.to_string())
             .env(
@@ -152,6 +165,7 @@ impl Workdir {
                 &self.settings.source_date_epoch.to_string(),
             )
             .directory(BUILDER_HOME);
+        let sandbox = circumstances.of(sandbox);
         match &self.cache {
             None => sandbox,
             Some(cache) => cache.shown(sandbox, PATH, &format!("{BUILDER_HOME}/{RESULTS}")),
@@ -160,7 +174,7 @@ impl Workdir {
 
     /// Runs a shell script as the builder; its arguments are `$1` and so on.
     pub fn script(&self, script: &str, arguments: &[&str], log: &Path) -> Result<(), Error> {
-        let script = format!("umask 022; {script}");
+        let script = format!("{}{script}", self.settings.circumstances.prologue());
         let mut line = vec!["-ec", script.as_str(), "sh"];
         line.extend(arguments);
         let mut command = self.sandbox().command("sh", &line);

@@ -59,7 +59,7 @@ impl ChrootClone {
         lustre_files::remove_tree(&root).map_err(at(&root))?;
         // Through a hard link, root would write into the chroot itself: rpm's database, for one. The builder owns none of the files.
         let how = match user {
-            User::Builder => "--link",
+            User::Builder | User::OtherBuilder => "--link",
             User::Root | User::BareRoot => "--reflink=never",
         };
         clone.root.copy(how).map_err(|source| Error::NoMethod {

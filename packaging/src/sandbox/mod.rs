@@ -34,6 +34,9 @@ use crate::process;
 /// The unprivileged user that builds; the chroot needs no entry for it.
 pub const BUILDER_ID: u32 = 1000;
 
+/// The id of another who builds.
+const OTHER_BUILDER_ID: u32 = 1234;
+
 /// The builder's home: a fixed path, because paths end up in packages.
 pub const BUILDER_HOME: &str = "/builddir";
 
@@ -62,21 +65,29 @@ pub enum User {
     BareRoot,
     /// The builder, without any capability.
     Builder,
+    /// The same by another id: what is built must not depend on that.
+    OtherBuilder,
 }
 
 impl User {
-    fn id(self) -> u32 {
+    pub(crate) fn id(self) -> u32 {
         match self {
             Self::Root | Self::BareRoot => 0,
             Self::Builder => BUILDER_ID,
+            Self::OtherBuilder => OTHER_BUILDER_ID,
         }
+    }
+
+    /// Whether it is one who builds, and not root.
+    fn builds(self) -> bool {
+        matches!(self, Self::Builder | Self::OtherBuilder)
     }
 
     fn capabilities(self) -> &'static [&'static str] {
         match self {
             Self::Root => &INSTALLING,
             Self::BareRoot => &[],
-            Self::Builder => &BECOMING,
+            Self::Builder | Self::OtherBuilder => &BECOMING,
         }
     }
 }
@@ -217,8 +228,8 @@ impl<'a> Sandbox<'a> {
             command.args(["--setuid", "0", "--setgid", "0", "--"]);
         }
         command.args(self.bubblewrap());
-        if self.user == User::Builder {
-            let id = BUILDER_ID.to_string();
+        if self.user.builds() {
+            let id = self.user.id().to_string();
             command.args(["setpriv", "--reuid", &id, "--regid", &id]);
             command.args(["--clear-groups", "--inh-caps=-all", "--"]);
         }
@@ -265,7 +276,7 @@ impl<'a> Sandbox<'a> {
         }
         push(&["--seccomp", FILTER_NUMBER]);
         let (home, name) = match (self.user, self.view) {
-            (User::Builder, _) => (BUILDER_HOME, "builder"),
+            (user, _) if user.builds() => (BUILDER_HOME, "builder"),
             (_, View::Chroot(_)) => ("/root", "root"),
             (_, View::HostPrograms) => ("/tmp", "root"),
         };

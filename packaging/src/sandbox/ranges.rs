@@ -42,7 +42,7 @@ impl Ids {
             return Ok(Self::Own(owner));
         }
         Ok(match (user, Self::for_new_chroots()?) {
-            (User::Builder, Self::Own(base)) => Self::OwnButRoot(base),
+            (User::Builder | User::OtherBuilder, Self::Own(base)) => Self::OwnButRoot(base),
             _ => Self::Host,
         })
     }

@@ -116,6 +116,16 @@ pub enum Locked {
 }
 
 impl Locked {
+    /// Where it is from.
+    pub fn places(&self) -> Vec<&str> {
+        match self {
+            Self::Git { url, .. } => vec![url],
+            Self::Archive { urls, .. } => urls.iter().map(String::as_str).collect(),
+            Self::Srpm { repository, .. } => vec![repository],
+            Self::Path { path, .. } => path.to_str().into_iter().collect(),
+        }
+    }
+
     /// What a stage that uses the source depends on: the content, not the place it came from.
     pub fn identity(&self) -> Digest {
         match self {

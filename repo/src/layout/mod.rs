@@ -60,6 +60,8 @@ pub struct Assembly<'a> {
     pub manifest: Manifest,
     /// The distribution's packages, for the table of the kernels that the modules load on; without, there is none.
     pub base: Option<Base<'a>>,
+    /// The target's lock, whose digest the manifest has; none where it names a place of the machine that built.
+    pub lock: Option<&'a str>,
     /// What the packages were made with besides what the manifest says.
     pub made_with: &'a MadeWith,
     /// The releases before it whose packages it keeps.
@@ -144,6 +146,10 @@ pub fn assemble(assembly: &Assembly<'_>, out: &Path) -> Result<Manifest, Error> 
         fs::write(&path, text).map_err(tried("write", &path))?;
     }
     manifest.write(&tree.join(manifest::FILE))?;
+    if let Some(lock) = assembly.lock {
+        let path = tree.join(manifest::LOCK_FILE);
+        fs::write(&path, lock).map_err(tried("write", &path))?;
+    }
     let path = tree.join(history::FILE);
     fs::write(&path, releases.to_json()).map_err(tried("write", &path))?;
     if let Some(base) = assembly.base {

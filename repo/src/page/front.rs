@@ -176,12 +176,16 @@ pub(super) fn commands(page: &Page<'_>) -> Markup {
 }
 
 /// What the files at the top are.
-const KNOWN: [(&str, &str); 15] = [
+const KNOWN: [(&str, &str); 16] = [
     (compat::FILE, "on which kernels its modules load"),
     (compat::TEXT, "the same as text"),
     (
         manifest::FILE,
         "what every package was made from: sources, build packages, digests",
+    ),
+    (
+        manifest::LOCK_FILE,
+        "which packages and sources of others it was made from, with the digest of each",
     ),
     (
         history::FILE,

@@ -61,6 +61,7 @@ pub(super) fn manifest(context: &Context<'_>) -> Verdict {
         ));
     }
     findings.extend(next_key(input.dist, &manifest));
+    findings.extend(lock(context, &manifest));
     let mut listed: BTreeSet<&str> = BTreeSet::new();
     for package in &manifest.packages {
         if !listed.insert(&package.file) {
@@ -87,6 +88,29 @@ pub(super) fn manifest(context: &Context<'_>) -> Verdict {
         findings.push(format!("{rpm} is not in the manifest"));
     }
     Verdict::from_findings(format!("{} packages", manifest.packages.len()), findings)
+}
+
+/// What is wrong with the lock that others rebuild the packages with; those of earlier versions of the tool have none.
+fn lock(context: &Context<'_>, manifest: &Manifest) -> Option<String> {
+    let name = manifest::LOCK_FILE;
+    let path = context.input.dist.join(name);
+    // One that is too large, the sums say.
+    if std::fs::symlink_metadata(&path).is_err()
+        || context.sizes.unfit_at(context.input.dist, name).is_some()
+    {
+        return None;
+    }
+    let Some(told) = &manifest.lock_sha256 else {
+        return Some(format!("{name} is there, and the manifest names no lock"));
+    };
+    match context.sha256(name, &path) {
+        Ok((sha256, _)) if sha256 == *told => None,
+        Ok((sha256, _)) => Some(format!(
+            "{name} has the SHA-256 {sha256}, {} says {told}",
+            manifest::FILE
+        )),
+        Err(error) => Some(format!("{name}: {error}")),
+    }
 }
 
 /// What is wrong with the key that servers are told of for later.

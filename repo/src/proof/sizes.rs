@@ -75,6 +75,7 @@ fn most(name: &str) -> Option<u64> {
         Some(_) => Some(repodata::MAX_FILE),
         None => [
             manifest::FILE,
+            manifest::LOCK_FILE,
             history::FILE,
             assets::FILE,
             compat::FILE,

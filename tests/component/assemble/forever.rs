@@ -53,6 +53,7 @@ fn once(key: &dyn Signer, packages: &[Input], tree: &Path) {
         public_key: &key.public_key_armored().unwrap(),
         manifest,
         base: None,
+        lock: None,
         made_with: &MadeWith::default(),
         earlier: &Earlier::default(),
         sign: &|content| Ok(key.sign_detached(content, TIME)?),

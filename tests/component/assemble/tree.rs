@@ -60,6 +60,7 @@ fn two_assemblies_are_byte_for_byte_the_same() {
         "RPM-GPG-KEY-lustre-repo",
         "lustre-repo.repo",
         "manifest.json",
+        "lock.toml",
         "releases.json",
         "compat.json",
         "KERNELS.txt",

@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use lustre_packaging::sign::{Key, PublicKey, Signer, dev_key, sign_package};
+use lustre_packaging::store::Digest;
 use lustre_repo_tests::folder::Folder;
 use lustre_repository::assets::Assets;
 use lustre_repository::compat::Ext4;
@@ -29,6 +30,9 @@ pub const EPOCH: u32 = 1_704_067_200;
 /// The kernel of the distribution and ours.
 pub const BASE_KERNEL: &str = "6.1-553.el8_10";
 pub const OUR_KERNEL: &str = "6.1-553.el8_10_lustre";
+
+/// What stands for the lock that they were made with.
+const LOCK: &str = "a lock\n";
 
 /// The packages every repository of these tests has.
 pub const EXPECTED: [&str; 5] = [
@@ -446,6 +450,7 @@ impl Tree {
                         replaces: self.replaces.clone(),
                         ..Release::default()
                     }),
+                    lock_sha256: Some(Digest::of_bytes(LOCK.as_bytes()).to_string()),
                     known_faults: self.known_faults.clone(),
                     known_faults_not_looked_up: self.known_faults_not_looked_up.clone(),
                     advisories: self.advisories.clone(),
@@ -457,6 +462,7 @@ impl Tree {
                     packages: &base,
                     ext4: &|kernel| Ext4::not_compared(format!("nobody has {}", kernel.source)),
                 }),
+                lock: Some(LOCK),
                 made_with: &self.made_with,
                 earlier: &self.earlier,
                 sign,

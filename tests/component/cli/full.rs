@@ -22,7 +22,7 @@ const RESULTS: [&[&str]; 11] = [
 ];
 
 /// The commands whose results need the built rehearsal, or a clone, or are files: they print in the one place that all of these do.
-const ELSEWHERE: [&str; 20] = [
+const ELSEWHERE: [&str; 21] = [
     "advisories",
     "assemble",
     "bench",
@@ -38,6 +38,7 @@ const ELSEWHERE: [&str; 20] = [
     "preflight",
     "promote",
     "publish",
+    "rebuild",
     "repo",
     "shell",
     "test",

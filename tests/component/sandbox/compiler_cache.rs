@@ -20,7 +20,7 @@ fn said(program: &str, arguments: &[&str]) -> String {
 }
 
 /// The small chroot with the host's compiler.
-fn chroot(folder: &Path) -> PathBuf {
+pub fn chroot(folder: &Path) -> PathBuf {
     let root = super::chroot(folder);
     for name in ["gcc", "cc1", "as"] {
         let path = match name {
@@ -67,6 +67,7 @@ impl Builds<'_> {
             host: "builder.test".to_owned(),
             dist: ".test".to_owned(),
             jobs: 1,
+            circumstances: Default::default(),
         };
         let mut work = Workdir::new(self.root, &folder, &settings).unwrap();
         if let Some((cache, compilers)) = cache {

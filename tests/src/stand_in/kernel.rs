@@ -146,6 +146,7 @@ impl Release {
             host: "builder.stand-in".to_owned(),
             dist: self.dist(),
             jobs,
+            circumstances: Default::default(),
         };
         let work = Workdir::new(root, &scratch.path().join("work"), &settings)?;
         // What a distribution's builder has in its configuration.

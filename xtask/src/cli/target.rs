@@ -70,6 +70,9 @@ pub struct TargetArgs {
     /// to 2 N jobs. The result does not depend on it.
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
+    /// Build under other circumstances, for `verify --reproducible`.
+    #[arg(long, hide = true)]
+    pub elsewhere: bool,
     /// Install missing host tools with apt or dnf, after naming them.
     #[arg(long)]
     pub setup: bool,

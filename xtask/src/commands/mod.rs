@@ -17,6 +17,7 @@ mod plan;
 mod preflight;
 mod proofs;
 mod publish;
+mod rebuild;
 mod release;
 mod repo;
 mod shell;
@@ -46,6 +47,11 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
     }
     if let Command::Verify(arguments) = &mut cli.command
         && let Some(outcome) = verify::name_target(arguments)?
+    {
+        return Ok(outcome);
+    }
+    if let Command::Rebuild(arguments) = &mut cli.command
+        && let Some(outcome) = rebuild::name_target(arguments)?
     {
         return Ok(outcome);
     }
@@ -117,6 +123,7 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
         Command::Plan(arguments) => plan::run(&arguments),
         Command::Promote(arguments) => publish::promote(&arguments),
         Command::Publish(arguments) => publish::run(&arguments),
+        Command::Rebuild(arguments) => rebuild::run(&arguments),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Watch(arguments) => watch::run(&arguments),
         Command::Boot(arguments) => boot::run(&arguments),

@@ -1,11 +1,13 @@
 //! `cargo xtask verify`: the proofs, of a repository of ours anywhere, also where it is served (`served`); and the comparison of two builds.
 
 mod age;
+mod believed;
 pub mod expected;
 pub mod identity;
 mod keep;
 mod key_life;
 pub mod measure;
+mod named;
 mod only_static;
 mod reproducible;
 mod served;
@@ -19,14 +21,16 @@ use lustre_files::{advised, help};
 use lustre_packaging::lock::LockState;
 use lustre_packaging::stage::{Recipe, Stage};
 use lustre_packaging::store::StageDir;
-use lustre_packaging::target::{self, Target};
 use lustre_packaging::{host, sandbox};
 use lustre_repository::digests::Digests;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Check, Outcome as Result_, StaticInput};
 
+pub use believed::{Believed, believed};
 use expected::Expected;
 use measure::Measure;
+pub use measure::said;
+use named::named;
 use signatures::{Limits, Signatures, key_check, signatures};
 
 use super::boot;
@@ -92,26 +96,6 @@ pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<Option<Outcome>
         &file.display().to_string(),
     )?;
     Ok(None)
-}
-
-/// The target of this run is the one that the manifest `shown` names.
-fn named(arguments: &mut TargetArgs, manifest: &Manifest, shown: &str) -> anyhow::Result<()> {
-    let release = manifest.overrides.lustre.as_deref();
-    let name = target::own_name(&manifest.target, release);
-    let known = Target::load_with(&place::specs(), name, release).is_ok();
-    if !known {
-        return Err(Usage::new(advised(
-            format!(
-                "{shown} is for the target `{}`, which `cargo xtask targets` does not list",
-                name.escape_debug()
-            ),
-            "give its file with --target PATH.toml",
-        ))
-        .into());
-    }
-    arguments.lustre = manifest.overrides.lustre.clone();
-    arguments.target = name.to_owned();
-    Ok(())
 }
 
 /// What came of it where the repository at `dist` cannot even say what it is.

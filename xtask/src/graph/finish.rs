@@ -272,6 +272,7 @@ impl BuildGraph<'_> {
                     packages: &base,
                     ext4: &ext4,
                 }),
+                lock: self.published_lock()?.as_deref(),
                 made_with: &self.made_with()?,
                 earlier: &signing.earlier,
                 sign: &|data| {

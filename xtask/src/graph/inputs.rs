@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use lustre_distro::Recipe;
+use lustre_packaging::build::circumstances::Circumstances;
 use lustre_packaging::build::kernel_tree::KernelTree;
 use lustre_packaging::build::workdir::Settings;
 use lustre_packaging::buildroot::{Base, BaseRepo};
@@ -34,6 +35,8 @@ pub struct BuildGraph<'a> {
     pub specs: PathBuf,
     /// How many jobs may run at a time.
     pub jobs: usize,
+    /// Under which circumstances everything is built; they must not change what comes out.
+    pub circumstances: Circumstances,
     /// Where a compiler cache keeps what was compiled; none where nothing is compiled with one.
     pub ccache: Option<PathBuf>,
     /// Lustre's source tree.
@@ -73,7 +76,10 @@ impl BuildGraph<'_> {
 
     /// The build settings.
     pub fn settings(&self) -> Settings {
-        Settings::new(&self.target, self.jobs)
+        Settings {
+            circumstances: self.circumstances,
+            ..Settings::new(&self.target, self.jobs)
+        }
     }
 
     /// A stage's inputs that come from the build settings; how many jobs run must not change what comes out, so it is none.

@@ -160,6 +160,15 @@ impl BuildGraph<'_> {
         Digest::of_bytes(json!(all).to_string().as_bytes()).to_string()
     }
 
+    /// The lock as it is published, with which others rebuild the packages; none where it names a place
+    /// that others do not have.
+    pub(super) fn published_lock(&self) -> Result<Option<String>, Failure> {
+        match self.lock.private_place() {
+            None => Ok(Some(self.lock.to_toml()?)),
+            Some(_) => Ok(None),
+        }
+    }
+
     /// The digest of the lock, as its file is.
     pub(super) fn lock_digest(&self) -> Result<String, Failure> {
         if let Some(digest) = self.known.lock.get() {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use lustre_packaging::build::circumstances::Circumstances;
 use lustre_packaging::build::kernel_tree::KernelTree;
 use lustre_packaging::knowledge::Knowledge;
 use lustre_packaging::lock::Lock;
@@ -153,6 +154,10 @@ impl<'a> BuildGraph<'a> {
             store: &context.store,
             specs: specs(),
             jobs: context.jobs,
+            circumstances: match context.arguments.elsewhere {
+                true => Circumstances::Other,
+                false => Circumstances::Usual,
+            },
             ccache: context.ccache(),
             lustre,
             e2fsprogs,

@@ -27,8 +27,8 @@ use crate::graph::{BuildGraph, name};
 use crate::place;
 use crate::{key, lock, session, sources, ui};
 
-/// What the second build finds different from the first, besides its time, its folder and its number of jobs.
-const CIRCUMSTANCES: [(&str, &str); 4] = [
+/// What the tool itself finds different in the second build; its sandboxes have nothing of that, and vary what a build sees by themselves.
+const OUTSIDE: [(&str, &str); 4] = [
     ("TZ", "Pacific/Kiritimati"),
     ("LC_ALL", "C"),
     ("LANG", "tr_TR.UTF-8"),
@@ -92,14 +92,22 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         context.jobs + 1
     };
     ui::say(&format!(
-        "building again in {}, -j {jobs}, umask 077",
+        "building again in {}, -j {jobs}, years ahead, by another user on another host and kernel, with another locale, time zone, umask, \
+         number of processors and order of folders",
         scratch.display()
     ));
     let mut command = process::ourselves("sh");
     command
+        // What is outside of the sandboxes, too.
         .args(["-c", "umask 077; exec \"$@\"", "sh"])
         .arg(std::env::current_exe()?)
-        .args(["assemble", "--locked", "--offline", "--target"])
+        .args([
+            "assemble",
+            "--elsewhere",
+            "--locked",
+            "--offline",
+            "--target",
+        ])
         .arg(match (&context.target.file, &arguments.target.lustre) {
             (Some(path), _) => std::path::absolute(path)?,
             // With another release it has a name that no target is found by.
@@ -114,7 +122,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         .arg("--released-as")
         .arg(first.tree.join(manifest::FILE))
         .env(place::FOLDER_VARIABLE, place::folder()?)
-        .envs(CIRCUMSTANCES)
+        .envs(OUTSIDE)
         // A terminal's Ctrl-C is for us alone: what we hand on would be its second signal, which ends it without cleaning up.
         .process_group(0)
         .current_dir("/")
@@ -166,19 +174,33 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
         packages: Some(packages(&context.target, |stage| only(&stages, stage))?),
     };
     let differences = first.compare(&second)?;
-    if differences.is_empty() {
-        let mut unsigned = 0;
-        for (_, folder) in second.packages.iter().flatten() {
-            unsigned += entries(folder)?.len();
+    let mut unsigned = 0;
+    for (_, folder) in second.packages.iter().flatten() {
+        unsigned += entries(folder)?.len();
+    }
+    let files = list_tree(&first.tree)?.len();
+    let same = differences.is_empty();
+    if context.arguments.json {
+        let told = serde_json::json!({
+            "same": same,
+            "packages": unsigned,
+            "files": files,
+            "differs": differences,
+            "first": first.tree,
+            "second": (!same).then_some(&second.tree),
+        });
+        ui::print(&serde_json::to_string_pretty(&told)?);
+    }
+    if same {
+        if !context.arguments.json {
+            ui::print(&format!(
+                "byte-identical: {unsigned} unsigned packages and the {files} files of the repository"
+            ));
         }
-        ui::print(&format!(
-            "byte-identical: {unsigned} unsigned packages and the {} files of the repository",
-            list_tree(&first.tree)?.len()
-        ));
         lustre_packaging::store::remove_tree(&scratch)?;
         return Ok(Outcome::Done);
     }
-    for difference in &differences {
+    for difference in differences.iter().filter(|_| !context.arguments.json) {
         ui::print(difference);
     }
     ui::warn(&format!(

@@ -74,6 +74,7 @@ impl World {
             public_key: &public_key,
             manifest,
             base: None,
+            lock: None,
             made_with: &lustre_repository::sbom::MadeWith::default(),
             earlier: &Earlier::default(),
             sign: &|data| Ok(key.sign_detached(data, time.max(created))?),

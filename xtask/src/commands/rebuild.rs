@@ -1,0 +1,203 @@
+//! `cargo xtask rebuild`: the packages of a published repository, built again by whoever has nothing but that and the distribution's packages, and
+//! compared with what it says they were before they were signed.
+//!
+//! - here: from the repository to the packages built again.
+//! - `recorded`: what the repository records of how its packages were built.
+//! - `compared`: what came of it.
+
+mod compared;
+mod recorded;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use lustre_files::help;
+use lustre_packaging::bundle::Bundle;
+use lustre_packaging::lock::Lock;
+use lustre_packaging::needs::Part;
+use lustre_packaging::stage::Stage;
+use lustre_repository::release_package::{self, ReleasePackage};
+use lustre_repository::{kernel_guard, repo_file};
+
+use super::needs;
+use super::repo::parts;
+use super::verify::{self, Believed, believed};
+use crate::cli::RebuildArgs;
+use crate::context::{self, Context};
+use crate::exit::{Outcome, Usage};
+use crate::graph::rebuild::Rebuild;
+use crate::graph::{BuildGraph, name};
+use crate::{lock, session, ui};
+
+use compared::{Compared, Package, compare};
+use recorded::Recorded;
+
+/// The stage of Lustre's kernel sources where the kernel is the distribution's own.
+const EXT4: &str = lustre_packaging::build::ext4::NAME;
+
+/// Where no target is named, it is the one that the manifest of the repository names. Gives what came of it where the repository cannot even
+/// say what it is.
+pub fn name_target(arguments: &mut RebuildArgs) -> anyhow::Result<Option<Outcome>> {
+    let mut verified = arguments.verified();
+    let outcome = verify::name_target(&mut verified)?;
+    arguments.target = verified.target;
+    Ok(outcome)
+}
+
+/// Rebuilds and compares.
+pub fn run(arguments: &RebuildArgs) -> anyhow::Result<Outcome> {
+    if !arguments.target.sources.is_empty() {
+        return Err(Usage::new(
+            "--source: what is rebuilt is the source packages of the repository, and no other sources",
+        )
+        .into());
+    }
+    let mut context = Context::open(
+        &arguments.target,
+        &context::who("rebuild", &arguments.target),
+    )?;
+    // On nobody's word but the repository's own, and compiled here.
+    context.shared = None;
+    let found = match believed(&mut context, &mut arguments.verified())? {
+        Ok(found) => found,
+        Err(unproven) => {
+            unproven.show();
+            if context.arguments.json {
+                ui::print(unproven.text().trim_end());
+            }
+            return Ok(Outcome::Unproven);
+        }
+    };
+    let bundle = arguments.bundle.as_deref().map(Bundle::open).transpose()?;
+    let recorded = Recorded::read(&found, bundle.as_ref().map(Bundle::lock_text))?;
+    let wanted = recorded.chosen(&arguments.packages)?;
+    let rebuilds = recorded.rebuilds(&context, &wanted)?;
+    packages_of_lock(&context, &found, &recorded.lock, bundle.as_ref(), &rebuilds)?;
+    let mut packages = Vec::new();
+    for rebuild in &rebuilds {
+        ui::say(&format!(
+            "{}: rebuilding {}",
+            found.shown, rebuild.source.nevra
+        ));
+        let made = rebuilt(&context, &recorded.lock, rebuild)?;
+        let of_stage = recorded.packages(&rebuild.stage, &found.tree);
+        packages.extend(compare(
+            &context,
+            &rebuild.stage,
+            &of_stage,
+            &made.join("RPMS"),
+        )?);
+    }
+    if wanted.contains(&name::RELEASE_PACKAGE.to_owned()) {
+        let scratch = context.store.temp_dir("rebuild")?;
+        own_packages(&context, &found, &recorded, scratch.path())?;
+        let of_stage = recorded.packages(name::RELEASE_PACKAGE, &found.tree);
+        packages.extend(compare(
+            &context,
+            name::RELEASE_PACKAGE,
+            &of_stage,
+            scratch.path(),
+        )?);
+    }
+    let compared = Compared {
+        repository: found.shown.clone(),
+        target: recorded.manifest.target.clone(),
+        tool: recorded.manifest.tool.version.clone(),
+        same: packages.iter().all(Package::is_same),
+        packages,
+    };
+    if context.arguments.json {
+        ui::print(&serde_json::to_string_pretty(&compared)?);
+    } else {
+        compared.tell(&mut |line| ui::print(line));
+    }
+    Ok(match compared.same {
+        true => Outcome::Done,
+        false => Outcome::Unproven,
+    })
+}
+
+/// Brings what the lock pins and the builds need into the store.
+fn packages_of_lock(
+    context: &Context,
+    found: &Believed,
+    pins: &Lock,
+    bundle: Option<&Bundle>,
+    rebuilds: &[Rebuild],
+) -> anyhow::Result<()> {
+    if rebuilds.is_empty() {
+        return Ok(());
+    }
+    let builds: Vec<&str> = rebuilds.iter().map(|one| one.stage.as_str()).collect();
+    let mut needed = parts(&builds);
+    if builds == ["lustre"] {
+        // It is built against what the repository has.
+        needed.retain(|part| matches!(part, Part::Base | Part::Lustre));
+    }
+    needs::before_fetching(context, &needed, context.store.root())?;
+    if let Some(bundle) = bundle {
+        bundle.take(&context.store, &|_| {})?;
+    }
+    let scope = match rebuilds.iter().any(Rebuild::has_ext4_source) {
+        true => lock::PinScope::All,
+        false => lock::PinScope::Distribution,
+    };
+    lock::fetch(context, pins, scope).with_context(|| {
+        format!(
+            "the packages that the lock of {} pins cannot all be had, and it was built with just these{}",
+            found.shown,
+            help!(
+                "mirrors drop superseded packages: take them from a bundle that has them (--bundle FILE), or from a mirror that keeps them \
+                 (--mirror FROM=TO)"
+            )
+        )
+    })
+}
+
+/// Builds one package again, whatever is in the store of it. Gives the folder of what came out.
+fn rebuilt(context: &Context, pins: &Lock, rebuild: &Rebuild) -> anyhow::Result<PathBuf> {
+    let ext4 = rebuild.has_ext4_source();
+    let mut graph = match ext4 {
+        true => BuildGraph::new(context, pins)?,
+        false => BuildGraph::of_servers(context, pins)?,
+    };
+    graph.ccache = None;
+    let mut stages: Vec<Stage<'_>> = match ext4 {
+        true => session::needed(graph.builds()?, &[name::BOOTSTRAP, EXT4]),
+        false => session::needed(graph.roots()?, &[name::BOOTSTRAP]),
+    };
+    stages.extend(graph.rebuild(rebuild));
+    let done = session::run_again(context, &rebuild.name(), &stages)?;
+    session::folder(&done, &rebuild.name())
+}
+
+/// The packages that the tool writes itself, of what the repository tells servers.
+fn own_packages(
+    context: &Context,
+    found: &Believed,
+    recorded: &Recorded,
+    folder: &Path,
+) -> anyhow::Result<()> {
+    let key = found.tree.join(repo_file::KEY_FILE);
+    let key = lustre_files::read_no_link_to_string(&key, lustre_files::SOURCE)
+        .with_context(|| key.display().to_string())?;
+    let file = verify::said(&found.tree, &recorded.manifest).map_err(anyhow::Error::msg)?;
+    let target = &context.target;
+    let numbers = &target.repository.release_package;
+    let time = recorded.manifest.source_date_epoch;
+    let release = format!("{}{}", numbers.release, target.distribution.dist);
+    let built = release_package::build(&ReleasePackage {
+        version: &numbers.version,
+        release: &release,
+        repo_file: &file,
+        public_key: &key,
+        source_date_epoch: time,
+        url: numbers.url.as_deref(),
+    })?;
+    let guard = kernel_guard::build(&target.distribution.dist, time, numbers.url.as_deref())?;
+    for package in [built, guard] {
+        let path = folder.join(&package.file_name);
+        std::fs::write(&path, package.bytes).with_context(|| path.display().to_string())?;
+    }
+    Ok(())
+}

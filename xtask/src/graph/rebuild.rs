@@ -1,0 +1,292 @@
+//! A package of a published repository, built again of its source package there, in a buildroot of just the packages that its manifest names.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use lustre_files::advised;
+use lustre_packaging::build::workdir::{Settings, Workdir};
+use lustre_packaging::build::{ext4, rpmbuild};
+use lustre_packaging::stage::{Failure, Stage, Work};
+use lustre_packaging::store::{Digest, PathError};
+use lustre_repository::repodata;
+
+use super::inputs::{BuildGraph, list_input};
+use super::{name, recipes};
+
+/// How many packages are named that are missing.
+const NAMED: usize = 5;
+
+/// A file of the repository.
+#[derive(Debug, Clone)]
+pub struct Published {
+    pub nevra: String,
+    pub path: PathBuf,
+    pub sha256: Digest,
+}
+
+/// What is built again.
+#[derive(Debug, Clone)]
+pub struct Rebuild {
+    /// The stage that built it: `e2fsprogs`, `kernel`, `lustre`.
+    pub stage: String,
+    pub source: Published,
+    /// All packages of the buildroot that it was built in.
+    pub root: Vec<String>,
+    /// Those among them that are the repository's own.
+    pub own: Vec<Published>,
+    pub settings: Settings,
+}
+
+impl Rebuild {
+    /// The stage that builds it again.
+    pub fn name(&self) -> String {
+        format!("rebuild-{}", self.stage)
+    }
+
+    /// The stage of its buildroot.
+    pub fn root_name(&self) -> String {
+        format!("rebuild-{}-root", self.stage)
+    }
+
+    /// Whether its buildroot has the ext4 source of the distribution's kernel, which no repository has.
+    pub fn has_ext4_source(&self) -> bool {
+        self.root.iter().any(|nevra| is_ext4(nevra))
+    }
+}
+
+fn is_ext4(nevra: &str) -> bool {
+    let rest = nevra.strip_prefix(ext4::NAME);
+    rest.is_some_and(|rest| rest.starts_with('-'))
+}
+
+impl BuildGraph<'_> {
+    /// The buildroot of what is built again, and the build.
+    pub fn rebuild<'s>(&'s self, of: &'s Rebuild) -> [Stage<'s>; 2] {
+        [self.rebuild_root(of), rebuild_in(of)]
+    }
+
+    fn rebuild_root<'s>(&'s self, of: &'s Rebuild) -> Stage<'s> {
+        let own: Vec<String> = of.own.iter().map(|one| one.sha256.to_string()).collect();
+        let mut inputs = recipes::of(&of.root_name());
+        inputs.extend([list_input("packages", &of.root), list_input("own", &own)]);
+        inputs.extend(self.module_input());
+        let mut needs = vec![name::DISTRIBUTION.to_owned(), name::BOOTSTRAP.to_owned()];
+        needs.extend(of.has_ext4_source().then(|| ext4::NAME.to_owned()));
+        Stage {
+            name: of.root_name(),
+            needs,
+            inputs,
+            whole: Some(("root".to_owned(), "packages.txt".to_owned())),
+            recipe: Box::new(move |work| {
+                let local = work.scratch.join("local");
+                fs::create_dir(&local)?;
+                for one in &of.own {
+                    take(one, &local)?;
+                }
+                if of.has_ext4_source() {
+                    for path in rpmbuild::packages_under(&work.need(ext4::NAME)?.join("RPMS"))? {
+                        let to = local.join(path.file_name().unwrap_or_default());
+                        lustre_files::copy(&path, &to)
+                            .map_err(|error| PathError::new("copy", &path, error))?;
+                    }
+                }
+                let wanted = self.of_base(work, of)?;
+                let own = fs::read_dir(&local)?.next().is_some();
+                self.make_root(work, &wanted, own.then_some(local.as_path()))?;
+                as_recorded(of, &work.output.join("packages.txt"))
+            }),
+        }
+    }
+
+    /// The packages of the buildroot that are the distribution's; an error where it does not have one of them.
+    fn of_base(&self, work: &Work<'_>, of: &Rebuild) -> Result<Vec<String>, Failure> {
+        let mut there = BTreeSet::new();
+        for repository in self.base(work)?.repos {
+            let packages = repodata::primary(&repository.folder)?;
+            there.extend(packages.iter().map(repodata::Package::nevra));
+        }
+        let own: BTreeSet<&String> = of.own.iter().map(|one| &one.nevra).collect();
+        let wanted: Vec<String> = of
+            .root
+            .iter()
+            .filter(|nevra| !own.contains(nevra) && !is_ext4(nevra))
+            .cloned()
+            .collect();
+        let missing: Vec<&str> = wanted
+            .iter()
+            .filter(|nevra| !there.contains(*nevra))
+            .map(String::as_str)
+            .collect();
+        if missing.is_empty() {
+            return Ok(wanted);
+        }
+        Err(advised(
+            format!(
+                "the buildroot of `{}` had {}, which neither the packages of the lock nor the repository have",
+                of.stage,
+                some(&missing)
+            ),
+            "another version of the tool may have made the repository: use that, which manifest.json names",
+        )
+        .into())
+    }
+}
+
+fn rebuild_in(of: &Rebuild) -> Stage<'_> {
+    let Settings {
+        source_date_epoch,
+        host,
+        dist,
+        ..
+    } = &of.settings;
+    let mut inputs = recipes::of(&of.name());
+    inputs.extend([
+        ("source".to_owned(), of.source.sha256.to_string()),
+        (
+            "settings".to_owned(),
+            format!("{source_date_epoch} {host} {dist}"),
+        ),
+    ]);
+    Stage {
+        name: of.name(),
+        needs: vec![of.root_name()],
+        inputs,
+        whole: None,
+        recipe: Box::new(move |work| {
+            let source = take(&of.source, work.scratch)?;
+            let root = work.need(&of.root_name())?.join("root");
+            let folder = work.scratch.join("work");
+            let build = Workdir::new(&root, &folder, &of.settings)?;
+            let made = match of.stage.as_str() {
+                // In two steps, as it was built: its config is looked at in between.
+                "kernel" => {
+                    rpmbuild::prepare(&build, &source, work.log)?;
+                    rpmbuild::build_prepared(&build, &source, work.log)?
+                }
+                _ => rpmbuild::build(&build, &source, work.log)?,
+            };
+            Ok(rpmbuild::collect(&made, &work.output.join("RPMS"))?)
+        }),
+    }
+}
+
+/// Copies a file of the repository into `folder`, as it was when its signatures were checked.
+fn take(one: &Published, folder: &Path) -> Result<PathBuf, Failure> {
+    let to = folder.join(one.path.file_name().unwrap_or_default());
+    lustre_files::copy(&one.path, &to).map_err(|error| PathError::new("copy", &one.path, error))?;
+    let (found, _) = Digest::of_file(&to)?;
+    if found != one.sha256 {
+        return Err(format!(
+            "{} changed while it was used: it has the SHA-256 {found}, and manifest.json says {}",
+            one.path.display(),
+            one.sha256
+        )
+        .into());
+    }
+    Ok(to)
+}
+
+/// That the packages listed in the file `made` are those of the buildroot that was recorded.
+fn as_recorded(of: &Rebuild, made: &Path) -> Result<(), Failure> {
+    let list = lustre_files::read_to_string(made, lustre_files::TEXT)
+        .map_err(|error| PathError::new("read", made, error))?;
+    let made: BTreeSet<&str> = list
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .collect();
+    let recorded: BTreeSet<&str> = of.root.iter().map(String::as_str).collect();
+    let mut other = Vec::new();
+    for (what, found) in [
+        ("without", recorded.difference(&made)),
+        ("with", made.difference(&recorded)),
+    ] {
+        let found: Vec<&str> = found.copied().collect();
+        if !found.is_empty() {
+            other.push(format!("{what} {}", some(&found)));
+        }
+    }
+    if other.is_empty() {
+        return Ok(());
+    }
+    Err(format!(
+        "the buildroot of `{}` is not the one that manifest.json records: it is {}",
+        of.stage,
+        other.join(", and ")
+    )
+    .into())
+}
+
+/// The first of `names`, and how many more there are.
+fn some(names: &[&str]) -> String {
+    let mut text = names.iter().take(NAMED).copied().collect::<Vec<_>>();
+    let more = format!("{} more", names.len().saturating_sub(NAMED));
+    if names.len() > NAMED {
+        text.push(&more);
+    }
+    text.join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rebuild(root: &[&str]) -> Rebuild {
+        let published = Published {
+            nevra: "a-1-1.src".to_owned(),
+            path: PathBuf::from("a-1-1.src.rpm"),
+            sha256: Digest::of_bytes(b"a"),
+        };
+        Rebuild {
+            stage: "lustre".to_owned(),
+            source: published,
+            root: root.iter().map(|one| (*one).to_owned()).collect(),
+            own: Vec::new(),
+            settings: Settings {
+                source_date_epoch: 1,
+                host: "h".to_owned(),
+                dist: ".x".to_owned(),
+                jobs: 1,
+                circumstances: Default::default(),
+            },
+        }
+    }
+
+    #[test]
+    fn a_buildroot_that_is_not_the_recorded_one_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("packages.txt");
+        fs::write(&path, "bash-5-1.x86_64 abc\ngcc-12-1.x86_64 def\n").unwrap();
+        as_recorded(&rebuild(&["gcc-12-1.x86_64", "bash-5-1.x86_64"]), &path).unwrap();
+        let other = rebuild(&["gcc-12-2.x86_64", "bash-5-1.x86_64"]);
+        let error = as_recorded(&other, &path).unwrap_err().to_string();
+        for part in [
+            "without gcc-12-2.x86_64",
+            "with gcc-12-1.x86_64",
+            "`lustre`",
+        ] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_changed_after_it_was_verified_is_not_used() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.rpm");
+        fs::write(&path, "a").unwrap();
+        let mut one = rebuild(&[]).source;
+        one.path.clone_from(&path);
+        let to = dir.path().join("to");
+        fs::create_dir(&to).unwrap();
+        assert_eq!(fs::read(take(&one, &to).unwrap()).unwrap(), b"a");
+        fs::write(&path, "b").unwrap();
+        let error = take(&one, &to).unwrap_err().to_string();
+        assert!(error.contains("changed while it was used"), "{error}");
+    }
+
+    #[test]
+    fn the_ext4_source_is_known_by_its_name() {
+        assert!(rebuild(&["ext4-source-6.12.0-1.el10.noarch"]).has_ext4_source());
+        assert!(!rebuild(&["ext4-sources-1-1.noarch", "bash-5-1.x86_64"]).has_ext4_source());
+    }
+}
