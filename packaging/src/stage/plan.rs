@@ -106,6 +106,39 @@ pub fn is_finished(wanted: &str, stages: &[Stage<'_>], store: &Store) -> Result<
     Ok(outputs.contains_key(wanted))
 }
 
+/// The records in the store that a run of `stages` would use, as far as they can be known before: where it is not known yet what a stage
+/// needs puts out, every one whose other inputs are the same.
+pub fn used(stages: &[Stage<'_>], store: &Store) -> Result<Vec<StageRecord>, Error> {
+    let mut outputs: BTreeMap<String, Digest> = BTreeMap::new();
+    let mut used = Vec::new();
+    let listed = store.stages().list()?.into_iter();
+    let records: Vec<StageRecord> = listed.filter_map(|listed| listed.record.ok()).collect();
+    for stage in ordered(stages)? {
+        let (key, mut inputs) = key(stage, &outputs);
+        if stage.needs.iter().all(|need| outputs.contains_key(need)) {
+            if let StageState::Done(done) = store.stages().state(&stage.name, &key) {
+                outputs.insert(stage.name.clone(), done.record.digest());
+                used.push(done.record.clone());
+            }
+            continue;
+        }
+        let unknown = stage.needs.iter().filter(|it| !outputs.contains_key(*it));
+        let unknown: Vec<String> = unknown.map(|need| format!("stage {need}")).collect();
+        for record in records.iter().filter(|record| record.name == stage.name) {
+            for label in &unknown {
+                match record.inputs.get(label) {
+                    Some(digest) => inputs.insert(label.clone(), digest.clone()),
+                    None => inputs.remove(label),
+                };
+            }
+            if unknown.iter().all(|label| inputs.contains_key(label)) && inputs == record.inputs {
+                used.push(record.clone());
+            }
+        }
+    }
+    Ok(used)
+}
+
 /// The stage's run that is most like this one, the latest of such, and which inputs differ from its.
 fn nearest(
     stage: &Stage<'_>,
