@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use lustre_packaging::shared::{Folder, Keys, Place};
+use lustre_packaging::shared::{Shared, Standing};
 use lustre_packaging::sign::{DEV_KEY_CREATED, Key};
-use lustre_packaging::shared::Shared;
 use lustre_packaging::stage::{Planned, State, plan, plan_with};
 use lustre_packaging::store::Store;
 
@@ -358,7 +358,8 @@ fn a_plan_tells_what_others_have_and_changes_nothing() {
     let root = own.path().join("store");
     let store = Store::look(&root, "a test").unwrap();
     let look = |keys: &Keys| -> (Vec<Planned>, Vec<String>) {
-        let remote = Shared::new(&store, &place, keys, builder::shares);
+        let standing = Standing::default();
+        let remote = Shared::new(&store, &place, keys, builder::shares, &standing);
         let mut refused = Vec::new();
         let planned = plan_with(&stages, &store, &remote, &mut |stage, why| {
             refused.push(format!("{stage}: {why}"));
@@ -382,7 +383,11 @@ fn a_plan_tells_what_others_have_and_changes_nothing() {
     }
     // Nobody vouches for it who is trusted.
     let (planned, refused) = look(&reads(other_key()));
-    assert!(planned.iter().all(|one| matches!(one.state, State::Runs(_))));
+    assert!(
+        planned
+            .iter()
+            .all(|one| matches!(one.state, State::Runs(_)))
+    );
     assert_eq!(refused.len(), 2, "{refused:?}");
     assert!(refused[0].contains("no accepted key"), "{refused:?}");
     // What cannot be asked is said once, and is no error.

@@ -95,7 +95,9 @@ fn planned(
                         None => State::Runs("only its digest is in the shared store".to_owned()),
                     }
                 }
-                (StageState::Damaged(why), None) => State::Runs(format!("its folder is damaged: {why}")),
+                (StageState::Damaged(why), None) => {
+                    State::Runs(format!("its folder is damaged: {why}"))
+                }
                 (StageState::Absent, None) => match nearest(stage, &inputs, store)? {
                     None => State::Runs("it has never run here".to_owned()),
                     Some((record, changed)) => {

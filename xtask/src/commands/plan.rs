@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use lustre_packaging::lock::LockState;
 use lustre_packaging::needs::Part;
-use lustre_packaging::source::Error;
 use lustre_packaging::shared::Shared;
+use lustre_packaging::source::Error;
 use lustre_packaging::stage::{self, Planned, State};
 
 use graph::{Node, Stands};
@@ -68,9 +68,13 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
     stages.push(graph.finish(&signing, &[name::PROVE]));
     let planned = match &shared {
         None => stage::plan(&stages, &context.store)?,
-        Some(SharedStore { place, keys }) => {
+        Some(SharedStore {
+            place,
+            keys,
+            standing,
+        }) => {
             let shares = shares(&context.target);
-            let remote = Shared::new(&context.store, &**place, keys, shares);
+            let remote = Shared::new(&context.store, &**place, keys, shares, standing);
             stage::plan_with(&stages, &context.store, &remote, &mut |stage, why| {
                 ui::warn(&format!(
                     "warning: {stage} would not be taken from the shared store: {why}"
