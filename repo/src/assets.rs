@@ -376,6 +376,12 @@ mod tests {
             ("https://github.com/a/../b", "slash"),
             ("https:///a", "host"),
             ("https://", "host"),
+            ("https://github.com", "OWNER/NAME/releases/download"),
+            ("https://github.com/a/b", "OWNER/NAME/releases/download"),
+            (
+                "https://github.com/a/b/releases",
+                "OWNER/NAME/releases/download",
+            ),
             ("https://github.com/a b", "signs"),
             ("https://github.com/a\"b", "signs"),
             ("https://github.com/$basearch", "signs"),

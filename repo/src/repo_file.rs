@@ -183,7 +183,9 @@ mod tests {
         assert_eq!(text.matches("enabled=1").count(), 1);
         assert!(text.contains("baseurl=https://repo.example.org/lustre/x86_64\nenabled=1"));
         assert!(text.contains("gpgkey=file:///etc/pki/rpm-gpg/RPM-GPG-KEY-lustre-repo"));
-        let assets = file.clone().with_assets(Some("https://github.com/a/b"));
+        let assets = file
+            .clone()
+            .with_assets(Some("https://github.com/a/b/releases/download"));
         let text = assets.unwrap().render(KeyLocation::Published);
         for folder in [
             "x86_64\nenabled=1",

@@ -5,7 +5,9 @@ use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use lustre_packaging::shared::{Folder, Keys, Place};
+use lustre_packaging::shared::{Shared, Standing};
 use lustre_packaging::sign::{DEV_KEY_CREATED, Key};
+use lustre_packaging::stage::{Planned, State, plan, plan_with};
 use lustre_packaging::store::Store;
 
 use builder::{RunReport, graph, run};
@@ -344,4 +346,57 @@ fn a_folder_that_is_full_or_read_only_or_gone_is_named_and_the_build_goes_on() {
     named(folder.path(), "does not take it");
     let disk = lustre_repo_tests::small_disk::SmallDisk::new("64k");
     named(disk.path(), "No space left");
+}
+
+/// What is here, what is there, and what neither has; and nothing is changed by looking.
+#[test]
+fn a_plan_tells_what_others_have_and_changes_nothing() {
+    let (folder, place) = filled();
+    let made = std::sync::Mutex::default();
+    let stages = graph("1", SIZE, &made);
+    let own = tempfile::tempdir().unwrap();
+    let root = own.path().join("store");
+    let store = Store::look(&root, "a test").unwrap();
+    let look = |keys: &Keys| -> (Vec<Planned>, Vec<String>) {
+        let standing = Standing::default();
+        let remote = Shared::new(&store, &place, keys, builder::shares, &standing);
+        let mut refused = Vec::new();
+        let planned = plan_with(&stages, &store, &remote, &mut |stage, why| {
+            refused.push(format!("{stage}: {why}"));
+        });
+        (planned.unwrap(), refused)
+    };
+    let (planned, refused) = look(&reads(key()));
+    assert!(refused.is_empty(), "{refused:?}");
+    let fingerprint = key().public_key().fingerprint();
+    for one in &planned {
+        match (one.stage.as_str(), &one.state) {
+            ("first" | "second" | "last", State::Shared(from)) => {
+                assert_eq!(from.signer, fingerprint);
+                assert_eq!(from.from, folder.path().display().to_string());
+            }
+            ("root", State::Runs(why)) => assert!(why.contains("only its digest"), "{why}"),
+            ("own", State::Runs(why)) => assert_eq!(why, "it has never run here"),
+            (stage, state) => panic!("{stage}: {state:?}"),
+        }
+        assert!(one.key.is_some(), "{one:?}");
+    }
+    // Nobody vouches for it who is trusted.
+    let (planned, refused) = look(&reads(other_key()));
+    assert!(
+        planned
+            .iter()
+            .all(|one| matches!(one.state, State::Runs(_)))
+    );
+    assert_eq!(refused.len(), 2, "{refused:?}");
+    assert!(refused[0].contains("no accepted key"), "{refused:?}");
+    // What cannot be asked is said once, and is no error.
+    fs::remove_dir_all(folder.path()).unwrap();
+    let (planned, refused) = look(&reads(key()));
+    assert_eq!(refused.len(), 1, "{refused:?}");
+    let alone = plan(&stages, &store).unwrap();
+    for (one, other) in planned.iter().zip(&alone) {
+        assert_eq!((&one.stage, &one.state), (&other.stage, &other.state));
+    }
+    assert!(!root.exists() && made.lock().unwrap().is_empty());
 }

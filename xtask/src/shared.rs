@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use lustre_files::advised;
-use lustre_packaging::shared::{Folder, Keys, Objects, Place, Share, Web};
+use lustre_packaging::shared::{Folder, Keys, Objects, Place, Share, Standing, Web};
 use lustre_packaging::sign::{Key, PublicKey, Purpose, Signer, begins_a_secret};
 use lustre_packaging::store::MARK;
 use lustre_packaging::target::{DistributionKind, Target};
@@ -14,6 +14,7 @@ use zeroize::Zeroizing;
 use crate::cli::TargetArgs;
 use crate::exit::Usage;
 use crate::graph::name;
+use crate::ui;
 
 /// What is never taken from others: what the release key signs or clients trust, what proves something, and what reads the clock.
 const OWN: [&str; 8] = [
@@ -51,6 +52,17 @@ fn all_but_own(stage: &str) -> Share {
 pub struct SharedStore {
     pub place: Box<dyn Place>,
     pub keys: Keys,
+    /// What the command found out of it.
+    pub standing: Standing,
+}
+
+impl Drop for SharedStore {
+    /// However the command ends: it is no failure of it, and is not to be overlooked behind all else that it said.
+    fn drop(&mut self) {
+        if let Some(lacking) = self.lacking() {
+            ui::warn(&lacking);
+        }
+    }
 }
 
 impl SharedStore {
@@ -72,7 +84,23 @@ impl SharedStore {
             return Ok(None);
         }
         let keys = keys(&arguments.store_keys, arguments.push)?;
-        Ok(Some(Self { place, keys }))
+        Ok(Some(Self {
+            place,
+            keys,
+            standing: Standing::default(),
+        }))
+    }
+
+    /// Which stages were to be put there, and were not; none where all were.
+    pub fn lacking(&self) -> Option<String> {
+        let lacking = self.standing.lacking();
+        let names = lacking.join(", ");
+        (!lacking.is_empty()).then(|| {
+            format!(
+                "warning: --push: these stages were not put into {}: {names}",
+                self.place
+            )
+        })
     }
 }
 

@@ -28,6 +28,8 @@ pub enum Error {
         help!("build it once more without --ccache: `cargo xtask build --rebuild STAGE --push`")
     )]
     CompilerCache,
+    #[error("it is not as it was recorded: {0}")]
+    Damaged(String),
     #[error("only the digests of it are there")]
     NoContent,
     #[error("{place} does not take it, and is given nothing more in this run: {why}")]
@@ -52,6 +54,8 @@ pub enum Error {
 /// Why what is there of a stage is not believed.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
+    #[error("it is no entry: {0}")]
+    Odd(Failure),
     #[error("it cannot be read: {0}")]
     Unreadable(serde_json::Error),
     #[error("no accepted key signed it: {0}")]

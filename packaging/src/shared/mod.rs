@@ -14,10 +14,12 @@ mod objects;
 mod place;
 mod statement;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lustre_files::PathError;
@@ -29,8 +31,9 @@ use crate::stage::{Failure, Offer, Remote, ShareOutcome};
 use crate::store::{Digest, EntryKind, Reserved, SharedOrigin, StageDir, Store};
 
 pub use error::Error;
+use error::Refusal;
 pub use objects::{Objects, rclone};
-pub use place::{Folder, Place, Web};
+pub use place::{Folder, Found, Place, Web};
 use statement::{Content, Statement};
 
 /// The folder above all in an archive.
@@ -63,6 +66,39 @@ impl fmt::Debug for Keys {
     }
 }
 
+/// What was found out of a place by all that use it in one command.
+#[derive(Debug, Default)]
+pub struct Standing {
+    /// Whether it cannot be used: it is not asked again.
+    given_up: AtomicBool,
+    /// The stages that it was to get, and did not.
+    lacking: Mutex<BTreeSet<String>>,
+}
+
+impl Standing {
+    fn is_given_up(&self) -> bool {
+        self.given_up.load(Ordering::SeqCst)
+    }
+
+    /// Whether that was found out only now: of several that ask at once, one says so.
+    fn give_up(&self) -> bool {
+        !self.given_up.swap(true, Ordering::SeqCst)
+    }
+
+    fn lacks(&self, stage: &str) {
+        let lacking = self.lacking.lock();
+        let mut lacking = lacking.unwrap_or_else(PoisonError::into_inner);
+        lacking.insert(stage.to_owned());
+    }
+
+    /// The stages that were to be put there, and were not because that failed.
+    pub fn lacking(&self) -> Vec<String> {
+        let lacking = self.lacking.lock();
+        let lacking = lacking.unwrap_or_else(PoisonError::into_inner);
+        lacking.iter().cloned().collect()
+    }
+}
+
 /// A shared store, as one run uses it.
 #[derive(Debug)]
 pub struct Shared<'s> {
@@ -70,8 +106,7 @@ pub struct Shared<'s> {
     place: &'s dyn Place,
     keys: &'s Keys,
     shares: fn(&str) -> Share,
-    /// Whether it was found out that it cannot be used: it is not asked again.
-    given_up: AtomicBool,
+    standing: &'s Standing,
 }
 
 /// What there is of a stage, where it can be asked.
@@ -88,42 +123,35 @@ impl<'s> Shared<'s> {
         place: &'s dyn Place,
         keys: &'s Keys,
         shares: fn(&str) -> Share,
+        standing: &'s Standing,
     ) -> Self {
         Self {
             store,
             place,
             keys,
             shares,
-            given_up: AtomicBool::new(false),
+            standing,
         }
-    }
-
-    fn is_given_up(&self) -> bool {
-        self.given_up.load(Ordering::SeqCst)
-    }
-
-    /// Whether that was found out only now: of several that ask at once, one says so.
-    fn give_up(&self) -> bool {
-        !self.given_up.swap(true, Ordering::SeqCst)
     }
 
     fn seen(&self, stage: &str, key: &Digest) -> Result<StageLookup, Error> {
         let path = entry(stage, key);
         let read = self.place.small(self.store, &path, statement::LARGEST);
+        let refused = |why| Error::Refused {
+            place: self.place.to_string(),
+            path: path.clone(),
+            why,
+        };
         let bytes = match read {
-            Ok(Some(bytes)) => bytes,
-            Err(why) if self.give_up() => {
+            Ok(Found::File(bytes)) => bytes,
+            Ok(Found::Odd(why)) => return Ok(StageLookup::Refused(refused(Refusal::Odd(why)))),
+            Err(why) if self.standing.give_up() => {
                 return Err(Error::Unreachable {
                     place: self.place.to_string(),
                     why,
                 });
             }
-            Ok(None) | Err(_) => return Ok(StageLookup::Nothing),
-        };
-        let refused = |why| Error::Refused {
-            place: self.place.to_string(),
-            path: path.clone(),
-            why,
+            Ok(Found::Nothing) | Err(_) => return Ok(StageLookup::Nothing),
         };
         let read = Statement::read(&bytes, stage, key, &self.keys.accepted);
         Ok(match read {
@@ -155,6 +183,35 @@ impl<'s> Shared<'s> {
         let out = folder.join("content");
         pack_tar_zst(&stage.path, TOP, &|path| !Reserved::is(path), &out)?;
         Ok(Ok(out))
+    }
+
+    /// Puts a stage there that is one to be put there; `Own` where the place was given up.
+    fn given(&self, stage: &StageDir, signer: &dyn Signer) -> Result<ShareOutcome, Error> {
+        if self.standing.is_given_up() {
+            return Ok(ShareOutcome::Own);
+        }
+        let record = &stage.record;
+        match self.seen(&record.name, &record.key)? {
+            StageLookup::Offered(offer) if offer.digest() == record.digest() => {
+                return Ok(ShareOutcome::Kept);
+            }
+            StageLookup::Offered(offer) => {
+                return Err(Error::Differs {
+                    place: self.place.to_string(),
+                    signer: offer.taken.signer,
+                });
+            }
+            // What nobody takes is replaced.
+            StageLookup::Nothing | StageLookup::Refused(_) => {}
+        }
+        if self.standing.is_given_up() {
+            return Ok(ShareOutcome::Own);
+        }
+        self.store.stages().check(stage).map_err(Error::Damaged)?;
+        match self.put(stage, signer) {
+            Err(Error::Put { .. }) if !self.standing.give_up() => Ok(ShareOutcome::Own),
+            given => given,
+        }
     }
 
     fn put(&self, stage: &StageDir, signer: &dyn Signer) -> Result<ShareOutcome, Error> {
@@ -216,7 +273,7 @@ fn unpacked(offer: &Offer) -> u64 {
 
 impl Remote for Shared<'_> {
     fn look(&self, stage: &str, key: &Digest) -> Result<Option<Offer>, Failure> {
-        if (self.shares)(stage) == Share::Nothing || self.is_given_up() {
+        if (self.shares)(stage) == Share::Nothing || self.standing.is_given_up() {
             return Ok(None);
         }
         match self.seen(stage, key)? {
@@ -274,30 +331,13 @@ impl Remote for Shared<'_> {
         if record.compiler_cache {
             return Err(Error::CompilerCache.into());
         }
-        if self.is_given_up() {
-            return Ok(ShareOutcome::Own);
+        let given = self.given(stage, signer);
+        match &given {
+            // It has one.
+            Ok(ShareOutcome::Put | ShareOutcome::Described(_) | ShareOutcome::Kept)
+            | Err(Error::Differs { .. }) => {}
+            Ok(ShareOutcome::Own) | Err(_) => self.standing.lacks(&record.name),
         }
-        match self.seen(&record.name, &record.key)? {
-            StageLookup::Offered(offer) if offer.digest() == record.digest() => {
-                return Ok(ShareOutcome::Kept);
-            }
-            StageLookup::Offered(offer) => {
-                return Err(Error::Differs {
-                    place: self.place.to_string(),
-                    signer: offer.taken.signer,
-                }
-                .into());
-            }
-            // What nobody takes is replaced.
-            StageLookup::Nothing | StageLookup::Refused(_) => {}
-        }
-        if self.is_given_up() {
-            return Ok(ShareOutcome::Own);
-        }
-        self.store.stages().check(stage)?;
-        match self.put(stage, signer) {
-            Err(Error::Put { .. }) if !self.give_up() => Ok(ShareOutcome::Own),
-            given => Ok(given?),
-        }
+        Ok(given?)
     }
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use lustre_files::PathError;
 
-use super::Place;
+use super::{Found, Place};
 use crate::process;
 use crate::stage::Failure;
 use crate::store::{Digest, Store};
@@ -64,6 +64,21 @@ fn variable(name: &str) -> Option<OsString> {
 /// rclone's exit codes where what it was to fetch is not there.
 const NOT_THERE: [i32; 2] = [3, 4];
 
+/// Its exit code where more came than was allowed.
+const TOO_MUCH: i32 = 8;
+
+const LARGER: &str = "it is larger than it may be";
+
+/// What became of a file that was copied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Copied {
+    Whole,
+    /// It, or the place, is not there.
+    NotThere,
+    /// It is larger than it may be.
+    TooLarge,
+}
+
 /// An object store.
 #[derive(Debug)]
 pub struct Objects {
@@ -76,14 +91,16 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// Fetches one file; false where it is not there. rclone takes what is not there for an empty folder.
-    fn get(&self, path: &str, into: &Path, limit: u64) -> Result<bool, Failure> {
-        let came = self.copy(&self.at(path), text(into)?, Some(limit))?;
-        Ok(came && into.exists())
+    /// Fetches one file. rclone takes what is not there for an empty folder.
+    fn get(&self, path: &str, into: &Path, limit: u64) -> Result<Copied, Failure> {
+        Ok(match self.copy(&self.at(path), text(into)?, Some(limit))? {
+            Copied::Whole if !into.exists() => Copied::NotThere,
+            came => came,
+        })
     }
 
-    /// Copies one file, to or from there; false where the place is not there.
-    fn copy(&self, from: &str, to: &str, limit: Option<u64>) -> Result<bool, Failure> {
+    /// Copies one file, to or from there.
+    fn copy(&self, from: &str, to: &str, limit: Option<u64>) -> Result<Copied, Failure> {
         let mut command = rclone("copyto", self.s3);
         command.args([
             "--no-traverse",
@@ -100,14 +117,12 @@ impl Objects {
         command.args([from, to]);
         let done = process::capture(&mut command)?;
         if done.status.success() {
-            return Ok(true);
+            return Ok(Copied::Whole);
         }
-        if done
-            .status
-            .code()
-            .is_some_and(|code| NOT_THERE.contains(&code))
-        {
-            return Ok(false);
+        match done.status.code() {
+            Some(code) if NOT_THERE.contains(&code) => return Ok(Copied::NotThere),
+            Some(TOO_MUCH) if limit.is_some() => return Ok(Copied::TooLarge),
+            _ => {}
         }
         let said = String::from_utf8_lossy(&done.stderr);
         let last = said.trim().lines().last().unwrap_or_default();
@@ -134,14 +149,16 @@ impl Display for Objects {
 }
 
 impl Place for Objects {
-    fn small(&self, store: &Store, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Failure> {
+    fn small(&self, store: &Store, path: &str, limit: u64) -> Result<Found, Failure> {
         let folder = store.temp_dir("shared")?;
         let aside = folder.path().join("file");
-        if !self.get(path, &aside, limit)? {
-            return Ok(None);
+        match self.get(path, &aside, limit)? {
+            Copied::Whole => {}
+            Copied::NotThere => return Ok(Found::Nothing),
+            Copied::TooLarge => return Ok(Found::Odd(LARGER.into())),
         }
         let read = lustre_files::read(&aside, limit);
-        Ok(Some(read.map_err(|source| {
+        Ok(Found::File(read.map_err(|source| {
             PathError::new("read", &aside, source)
         })?))
     }
@@ -156,8 +173,10 @@ impl Place for Objects {
         lustre_files::if_there(fs::remove_file(into))
             .map_err(|source| PathError::new("remove", into, source))?;
         // A limit that is met is one that is exceeded, to rclone.
-        if !self.get(path, into, size.saturating_add(1 << 20))? {
-            return Err("it is not there".into());
+        match self.get(path, into, size.saturating_add(1 << 20))? {
+            Copied::Whole => {}
+            Copied::NotThere => return Err("it is not there".into()),
+            Copied::TooLarge => return Err(LARGER.into()),
         }
         let (found, length) = Digest::of_file(into)?;
         if found != *expected {
@@ -172,8 +191,8 @@ impl Place for Objects {
 
     fn put(&self, _: &Store, file: &Path, path: &str) -> Result<(), Failure> {
         match self.copy(text(file)?, &self.at(path), None)? {
-            true => Ok(()),
-            false => Err("there is no such place".into()),
+            Copied::Whole => Ok(()),
+            Copied::NotThere | Copied::TooLarge => Err("there is no such place".into()),
         }
     }
 }

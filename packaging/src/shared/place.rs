@@ -7,14 +7,26 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use crate::source::{BadLocation, Location, Retry, Transfer};
+use crate::source::{BadLocation, Location, Retry, Transfer, TransferError};
 use crate::stage::Failure;
 use crate::store::{Digest, PathError, Store, copy_bytes};
 
+/// What is at a path of a place.
+#[derive(Debug)]
+pub enum Found {
+    Nothing,
+    File(Vec<u8>),
+    /// Something else than a file of the size that it may have; the place itself can be used.
+    Odd(Failure),
+}
+
 /// What keeps the files of a shared store, by their paths in it. It is shown without a password.
 pub trait Place: Sync + Send + Debug + Display {
-    /// A file of at most `limit` bytes; none where it is not there.
-    fn small(&self, store: &Store, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Failure>;
+    /// A file of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// When nothing can be read there at all.
+    fn small(&self, store: &Store, path: &str, limit: u64) -> Result<Found, Failure>;
 
     /// Fetches the file with this digest and size into the file `into`, where what an interrupted run left may be.
     fn fetch(
@@ -62,12 +74,20 @@ fn tidy(folder: &Path) -> io::Result<()> {
 }
 
 impl Place for Folder {
-    fn small(&self, _: &Store, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Failure> {
+    fn small(&self, _: &Store, path: &str, limit: u64) -> Result<Found, Failure> {
         let path = self.0.join(path);
         // A disk that is not mounted is not one that has nothing.
         fs::read_dir(&self.0).map_err(|source| PathError::new("read", &self.0, source))?;
-        let read = lustre_files::if_there(lustre_files::read(&path, limit));
-        Ok(read.map_err(|source| PathError::new("read", &path, source))?)
+        let folder = path.parent().unwrap_or(&self.0);
+        lustre_files::if_there(fs::read_dir(folder))
+            .map_err(|source| PathError::new("read", folder, source))?;
+        Ok(
+            match lustre_files::if_there(lustre_files::read(&path, limit)) {
+                Ok(None) => Found::Nothing,
+                Ok(Some(bytes)) => Found::File(bytes),
+                Err(source) => Found::Odd(PathError::new("read", &path, source).into()),
+            },
+        )
     }
 
     fn fetch(
@@ -147,10 +167,16 @@ impl Display for Web {
 }
 
 impl Place for Web {
-    fn small(&self, store: &Store, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Failure> {
+    fn small(&self, store: &Store, path: &str, limit: u64) -> Result<Found, Failure> {
         let folder = store.temp_dir("shared")?;
         let aside = folder.path().join("file");
-        Ok(Self::TRANSFER.get_small(&self.0.join(path)?, limit, &aside)?)
+        let read = Self::TRANSFER.get_small(&self.0.join(path)?, limit, &aside);
+        match read {
+            Ok(None) => Ok(Found::Nothing),
+            Ok(Some(bytes)) => Ok(Found::File(bytes)),
+            Err(error @ TransferError::TooLarge { .. }) => Ok(Found::Odd(error.into())),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn fetch(

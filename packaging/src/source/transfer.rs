@@ -16,6 +16,8 @@ pub enum TransferError {
         url: String,
         why: String,
     },
+    #[error("{url}: it is larger than it may be")]
+    TooLarge { url: String },
     /// It came, and is another.
     #[error("{url} has the sha256 {found} in place of {expected}")]
     Wrong {
@@ -134,7 +136,9 @@ impl Transfer {
                 Err(Outcome::Again { why, .. }) => last = why,
                 Err(Outcome::GiveUp { why }) => return Err(failed(why)),
                 Err(Outcome::TooLarge) => {
-                    return Err(failed("it is larger than it may be".to_owned()));
+                    return Err(TransferError::TooLarge {
+                        url: place.to_string(),
+                    });
                 }
                 Err(Outcome::Done) => {}
             }

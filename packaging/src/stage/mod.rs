@@ -9,7 +9,7 @@ mod remote;
 mod run;
 
 pub use graph::{CODE, Error, Event, Failure, Recipe, Stage, Work};
-pub use plan::{Planned, State, is_finished, plan};
+pub use plan::{Planned, State, is_finished, plan, plan_with, used};
 pub use remote::{Offer, Remote, ShareOutcome};
 pub use run::{Options, digest_of, run_again, run_taking};
 

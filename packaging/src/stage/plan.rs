@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::graph::{CODE, Error, Stage, key, ordered};
-use crate::store::{Digest, StageRecord, StageState, Store};
+use super::graph::{CODE, Error, Failure, Stage, key, ordered};
+use super::remote::Remote;
+use crate::store::{Digest, SharedOrigin, StageRecord, StageState, Store};
 
 /// Whether a stage would run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     /// It is in the store.
     Cached,
+    /// It is not in the store, and would be taken from others.
+    Shared(SharedOrigin),
     /// It would run: why.
     Runs(String),
 }
@@ -32,6 +35,28 @@ pub struct Planned {
 
 /// Looks at every stage, in the order in which they would run, without running any.
 pub fn plan(stages: &[Stage<'_>], store: &Store) -> Result<Vec<Planned>, Error> {
+    planned(stages, store, None)
+}
+
+/// The same where a run would take from `remote` what is not in the store. `not_taken` is told of stages that are there and would not be
+/// taken, and why.
+pub fn plan_with(
+    stages: &[Stage<'_>],
+    store: &Store,
+    remote: &dyn Remote,
+    not_taken: &mut dyn FnMut(&str, &Failure),
+) -> Result<Vec<Planned>, Error> {
+    planned(stages, store, Some((remote, not_taken)))
+}
+
+/// Results of others, and who is told what of them would not be taken.
+type Others<'o> = (&'o dyn Remote, &'o mut dyn FnMut(&str, &Failure));
+
+fn planned(
+    stages: &[Stage<'_>],
+    store: &Store,
+    mut others: Option<Others<'_>>,
+) -> Result<Vec<Planned>, Error> {
     let mut outputs: BTreeMap<String, Digest> = BTreeMap::new();
     let mut planned: Vec<Planned> = Vec::new();
     // The stages of which it is assumed what they will put out.
@@ -47,13 +72,33 @@ pub fn plan(stages: &[Stage<'_>], store: &Store) -> Result<Vec<Planned>, Error> 
         let state = if waits.is_empty() {
             let (key, inputs) = key(stage, &outputs);
             known = Some(key);
-            match store.stages().state(&stage.name, &key) {
-                StageState::Done(done) => {
+            let state = store.stages().state(&stage.name, &key);
+            let offer = match (&state, &mut others) {
+                (StageState::Done(_), _) | (_, None) => None,
+                (_, Some((remote, not_taken))) => {
+                    let seen = remote.look(&stage.name, &key);
+                    seen.unwrap_or_else(|why| {
+                        not_taken(&stage.name, &why);
+                        None
+                    })
+                }
+            };
+            match (state, offer) {
+                (StageState::Done(done), _) => {
                     outputs.insert(stage.name.clone(), done.record.digest());
                     State::Cached
                 }
-                StageState::Damaged(why) => State::Runs(format!("its folder is damaged: {why}")),
-                StageState::Absent => match nearest(stage, &inputs, store)? {
+                (_, Some(offer)) => {
+                    outputs.insert(stage.name.clone(), offer.digest());
+                    match offer.content {
+                        Some(_) => State::Shared(offer.taken),
+                        None => State::Runs("only its digest is in the shared store".to_owned()),
+                    }
+                }
+                (StageState::Damaged(why), None) => {
+                    State::Runs(format!("its folder is damaged: {why}"))
+                }
+                (StageState::Absent, None) => match nearest(stage, &inputs, store)? {
                     None => State::Runs("it has never run here".to_owned()),
                     Some((record, changed)) => {
                         // Most changes of code change nothing of what comes out.
@@ -104,6 +149,39 @@ pub fn is_finished(wanted: &str, stages: &[Stage<'_>], store: &Store) -> Result<
         }
     }
     Ok(outputs.contains_key(wanted))
+}
+
+/// The records in the store that a run of `stages` would use, as far as they can be known before: where it is not known yet what a stage
+/// needs puts out, every one whose other inputs are the same.
+pub fn used(stages: &[Stage<'_>], store: &Store) -> Result<Vec<StageRecord>, Error> {
+    let mut outputs: BTreeMap<String, Digest> = BTreeMap::new();
+    let mut used = Vec::new();
+    let listed = store.stages().list()?.into_iter();
+    let records: Vec<StageRecord> = listed.filter_map(|listed| listed.record.ok()).collect();
+    for stage in ordered(stages)? {
+        let (key, mut inputs) = key(stage, &outputs);
+        if stage.needs.iter().all(|need| outputs.contains_key(need)) {
+            if let StageState::Done(done) = store.stages().state(&stage.name, &key) {
+                outputs.insert(stage.name.clone(), done.record.digest());
+                used.push(done.record.clone());
+            }
+            continue;
+        }
+        let unknown = stage.needs.iter().filter(|it| !outputs.contains_key(*it));
+        let unknown: Vec<String> = unknown.map(|need| format!("stage {need}")).collect();
+        for record in records.iter().filter(|record| record.name == stage.name) {
+            for label in &unknown {
+                match record.inputs.get(label) {
+                    Some(digest) => inputs.insert(label.clone(), digest.clone()),
+                    None => inputs.remove(label),
+                };
+            }
+            if unknown.iter().all(|label| inputs.contains_key(label)) && inputs == record.inputs {
+                used.push(record.clone());
+            }
+        }
+    }
+    Ok(used)
 }
 
 /// The stage's run that is most like this one, the latest of such, and which inputs differ from its.

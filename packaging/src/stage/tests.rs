@@ -102,6 +102,34 @@ fn a_stage_is_finished_where_all_that_it_needs_is() {
 }
 
 #[test]
+fn what_a_run_would_use_is_known_before_what_it_needs_is_there() {
+    let (_dir, store) = store();
+    let count = AtomicUsize::new(0);
+    let graph = |first: &'static str, last: &'static str| {
+        vec![
+            stage("last", &["first"], last, writes("b", &count)),
+            stage("first", &[], first, writes("a", &count)),
+        ]
+    };
+    let names = |first, last| -> Vec<String> {
+        let used = used(&graph(first, last), &store).unwrap().into_iter();
+        used.map(|record| record.name).collect()
+    };
+    assert!(names("1", "1").is_empty());
+    let options = Options {
+        width: 1,
+        remote: None,
+        keeps: &[],
+    };
+    run(&graph("1", "1"), &store, options, &quiet).unwrap();
+    assert_eq!(names("1", "1"), ["first", "last"]);
+    assert_eq!(names("1", "2"), ["first"]);
+    // It may put out the same once more.
+    assert_eq!(names("2", "1"), ["last"]);
+    assert!(names("2", "2").is_empty());
+}
+
+#[test]
 fn a_record_is_read_again_where_it_is_another_file() {
     let (_dir, store) = store();
     let count = AtomicUsize::new(0);

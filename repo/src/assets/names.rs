@@ -67,6 +67,12 @@ pub fn checked_url(url: &str) -> Result<&str, Error> {
     if parts.any(|part| part.is_empty() || part.trim_matches('.').is_empty()) {
         return error("has a slash at the end, or an empty folder in it");
     }
+    // Any other place of GitHub has pages for people.
+    let is_github = host.eq_ignore_ascii_case("github.com");
+    let path: Vec<&str> = rest.split('/').skip(1).collect();
+    if is_github && !matches!(path[..], [_, _, "releases", "download"]) {
+        return error("is not https://github.com/OWNER/NAME/releases/download");
+    }
     Ok(url)
 }
 

@@ -64,6 +64,17 @@ pub fn there(listing: &Listing) -> RemoteState {
     })
 }
 
+/// The names at the top of a place without a repository that has something which only a repository of this tool has: what may be left of one.
+/// None where nothing tells of that.
+pub fn remains(listing: &Listing) -> BTreeSet<&str> {
+    let mut traces = listing.iter();
+    if !traces.any(|(path, found)| is_trace(path, found) || release::is_package(path)) {
+        return BTreeSet::new();
+    }
+    let names = listing.keys().filter_map(|path| path.split('/').next());
+    names.collect()
+}
+
 /// Whether clients read a release by this, or read one by it before somebody changed something.
 fn is_trace(path: &str, found: &RemoteEntry) -> bool {
     let own = [sums::FILE, sums::SIGNATURE, manifest::FILE, assets::FILE];

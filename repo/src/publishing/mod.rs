@@ -22,11 +22,11 @@ mod steps;
 pub use forge::{
     NotSo, ReleaseAsset, TooMuch, Uploads, assets_fit, pages_fit, published_has, uploads,
 };
-pub use listing::{Listing, RemoteEntry, RemoteState, newest, there};
+pub use listing::{Listing, RemoteEntry, RemoteState, newest, remains, there};
 pub use names::{CURRENT, HOME, PARTIAL, STAGING};
 pub use obstacles::{
-    Foreign, InTheWay, Instead, above, called_by_content, folder_of, foreign, instead, leads_to,
-    only_its_own, own_are_so, staging_has_its_own,
+    Foreign, InTheWay, Instead, above, called_by_content, folder_of, foreign, foreign_packages,
+    instead, leads_to, only_its_own, own_are_so, staging_has_its_own,
 };
 pub use place::{BadPlace, Place};
 pub use plan::{Shape, State, plan};

@@ -264,6 +264,23 @@ pub fn staging_has_its_own(release: &Release, state: &State) -> Result<(), InThe
     Ok(())
 }
 
+/// The packages there that neither `new` has nor any release that is there: they are left alone, and clients can read them.
+pub fn foreign_packages(state: &State, new: &Release) -> Vec<String> {
+    let mut known: BTreeSet<String> = state
+        .sums
+        .values()
+        .flat_map(|sums| listed(sums))
+        .map(|file| file.path)
+        .collect();
+    let releases = [Some(new), state.published.as_ref(), state.staged.as_ref()];
+    let files = releases.into_iter().flatten().flat_map(|it| &it.files);
+    known.extend(files.map(|file| file.path.clone()));
+    let packages = state.listing.iter().filter(|(path, what)| {
+        **what != RemoteEntry::Folder && is_package(path) && !known.contains(*path)
+    });
+    packages.map(|(path, _)| path.clone()).collect()
+}
+
 /// The files in the folder of `release` that are none of it and are called by their content, with the digests that they have to have.
 pub fn called_by_content(release: &Release, listing: &Listing) -> Vec<(String, String)> {
     let folder = kept(&release.id, "");

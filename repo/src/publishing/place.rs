@@ -111,6 +111,16 @@ impl Place {
             }
             return Ok(Self::Rsync(format!("rsync://{host}/{path}")));
         }
+        // To ssh, it would be the name of a machine.
+        let word = text
+            .split_once(':')
+            .map(|(word, _)| word.to_ascii_lowercase());
+        if let Some(word) =
+            word.filter(|it| ["github", "rclone", "s3", "rsync"].contains(&it.as_str()))
+            && !text.starts_with(&word)
+        {
+            return Err(bad(&format!("`{word}:` has small letters alone")));
+        }
         let first = text.split('/').next().unwrap_or_default();
         if let Some((scheme, _)) = text.split_once("://")
             && !scheme.contains('/')
@@ -309,6 +319,10 @@ mod tests {
             "github:own.er/name",
             "github:user:secret@owner/name",
             "github:owner/na me",
+            "GitHub:owner/name",
+            "Rclone:disk:a",
+            "S3://bucket/a",
+            "RSYNC://host/m",
             "github:owner/name?x",
             "a\nb",
         ] {

@@ -42,6 +42,16 @@ pub enum NotPromoted {
         /// What is published.
         live: BTreeSet<String>,
     },
+    /// The same where what clients read cannot be told.
+    #[error(
+        "{staged} was staged beside {}, and it cannot be told what is published now",
+        told(on)
+    )]
+    Untold {
+        staged: String,
+        /// Beside which releases.
+        on: BTreeSet<String>,
+    },
     #[error(
         "`{STAGING}` there {0}, where a link to `{STAGED}` has to be: whoever tested there read something else"
     )]
@@ -98,6 +108,12 @@ pub fn promote(shape: Shape, staged: &Release, state: &State) -> Result<Plan, No
     let live: BTreeSet<String> = state.published.iter().map(|it| it.id.clone()).collect();
     let on = staged_on(shape, staged, &state.listing);
     // Whoever goes on where a run ended has published it already.
+    if live.is_empty() && !on.is_empty() && state.all_stay {
+        return Err(NotPromoted::Untold {
+            staged: staged.id.clone(),
+            on,
+        });
+    }
     if !live.contains(&staged.id) && live != on {
         return Err(NotPromoted::Changed {
             staged: staged.id.clone(),

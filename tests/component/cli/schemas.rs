@@ -303,11 +303,16 @@ fn a_plan_is_as_its_schema_has_it() {
     assert!(plan.as_array().unwrap().len() > 10, "{plan}");
     let schema = schema("plan");
     valid(&schema, &plan);
-    let locked = json!([{
-        "stage": "kernel", "needs": ["kernel-root"], "key": Digest::of_bytes(b"x").to_string(), "runs": false, "why": null,
-        "assuming": [], "last_seconds": 754.5
-    }]);
-    valid(&schema, &locked);
+    for shared in [
+        Value::Null,
+        json!({ "from": "https://cache.example/lustre", "signer": "ABCD" }),
+    ] {
+        let locked = json!([{
+            "stage": "kernel", "needs": ["kernel-root"], "key": Digest::of_bytes(b"x").to_string(), "runs": false, "why": null,
+            "shared": shared, "assuming": [], "last_seconds": 754.5
+        }]);
+        valid(&schema, &locked);
+    }
     assert!(!wrong(&schema, &json!([{ "stage": "kernel" }])).is_empty());
 }
 

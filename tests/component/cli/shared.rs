@@ -100,7 +100,8 @@ fn variables_and_defaults_name_it_as_the_line_does() {
     assert!(ran.stderr.contains(own.to_str().unwrap()), "{ran:?}");
     // Whoever asks nobody needs no key.
     defaults("store-remote = 'shared'\n");
-    let ran = home.run(&["plan"]);
+    refused(&home.run(&["plan"]), &["no key is named"]);
+    let ran = home.run(&["plan", "--offline"]);
     assert_eq!(ran.code, 0, "{ran:?}");
     defaults(&format!(
         "store-remote = 'shared'\nstore-key = ['{public}']\n"

@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Mutex;
 
-use lustre_packaging::shared::{Keys, Place, Share, Shared};
+use lustre_packaging::shared::{Keys, Place, Share, Shared, Standing};
 use lustre_packaging::stage::{Event, Options, Recipe, Stage, run_taking};
 use lustre_packaging::store::{StageDir, Store};
 
@@ -88,7 +88,8 @@ pub fn run(
     keys: &Keys,
     graph: &dyn Fn(&Mutex<Vec<String>>) -> Vec<Stage<'_>>,
 ) -> RunReport {
-    let shared = Shared::new(store, place, keys, shares);
+    let standing = Standing::default();
+    let shared = Shared::new(store, place, keys, shares, &standing);
     let options = Options {
         width: 2,
         remote: Some(&shared),

@@ -110,10 +110,16 @@ fn entries_that_are_exchanged_changed_or_signed_by_others_are_refused() {
     }
     let large = fs::File::create(&path).unwrap();
     large.set_len((64 << 20) + 1).unwrap();
-    let builder = Builder::new();
-    let ran = builder.run(&place, &reads(key()));
-    assert!(ran.warnings[0].contains("last-"), "{ran:?}");
-    assert_eq!(ran.done.len(), 5 - 2, "{ran:?}");
+    refused(&place, "it is no entry");
+    // Nothing else of the place is given up for it.
+    fs::remove_file(&path).unwrap();
+    fs::create_dir(&path).unwrap();
+    refused(&place, "it is no entry");
+    fs::remove_dir(&path).unwrap();
+    let made = Command::new("mkfifo").arg(&path).status().unwrap();
+    assert!(made.success());
+    refused(&place, "it is no entry");
+    fs::remove_file(&path).unwrap();
     // It is as it was.
     fs::write(&path, good).unwrap();
     let ran = Builder::new().run(&place, &reads(key()));

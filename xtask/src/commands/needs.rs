@@ -83,7 +83,7 @@ pub fn line(
 pub fn left(planned: &[Planned]) -> BTreeSet<Part> {
     planned
         .iter()
-        .filter(|one| one.state != State::Cached)
+        .filter(|one| matches!(one.state, State::Runs(_)))
         .filter_map(|one| Part::of_stage(&one.stage))
         .collect()
 }

@@ -2,15 +2,16 @@
 
 pub mod graph;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use lustre_packaging::lock::LockState;
 use lustre_packaging::needs::Part;
+use lustre_packaging::shared::Shared;
 use lustre_packaging::source::Error;
-use lustre_packaging::stage::{self, State};
+use lustre_packaging::stage::{self, Planned, State};
 
-use graph::Node;
+use graph::{Node, Stands};
 
 use super::{boot, needs, release, verify};
 use crate::cli::{PlanArgs, Prove};
@@ -20,10 +21,12 @@ use crate::graph::outline::outline;
 use crate::graph::preflight::Misfit;
 use crate::graph::{BuildGraph, name};
 use crate::place;
+use crate::shared::{SharedStore, shares};
 use crate::{key, lock, session, ui};
 
-/// Shows every stage of the target, whether it would run, and why.
+/// Shows every stage of the target, whether it would run, and why. Nobody is asked but the shared store, where one is named.
 pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
+    let shared = SharedStore::of(&arguments.target)?;
     let context = Context::read_only(&arguments.target, "cargo xtask plan")?;
     let lock = match lock::find(&context)? {
         (_, LockState::Current(lock)) => lock,
@@ -32,7 +35,7 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
         }
     };
     let graph = match BuildGraph::planned(&context, &lock) {
-        // A plan asks nobody, so what depends on what is in a tree that was never fetched cannot be known yet.
+        // A plan fetches nothing, so what depends on what is in a tree that was never fetched cannot be known yet.
         Err(error) if matches!(error.downcast_ref(), Some(Error::Offline { .. })) => {
             return unlocked(&context, arguments, &error.to_string());
         }
@@ -63,14 +66,33 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
         )?);
     }
     stages.push(graph.finish(&signing, &[name::PROVE]));
-    let planned = stage::plan(&stages, &context.store)?;
+    let planned = match &shared {
+        None => stage::plan(&stages, &context.store)?,
+        Some(SharedStore {
+            place,
+            keys,
+            standing,
+        }) => {
+            let shares = shares(&context.target);
+            let remote = Shared::new(&context.store, &**place, keys, shares, standing);
+            stage::plan_with(&stages, &context.store, &remote, &mut |stage, why| {
+                ui::warn(&format!(
+                    "warning: {stage} would not be taken from the shared store: {why}"
+                ));
+            })?
+        }
+    };
     let names: Vec<&str> = planned.iter().map(|one| one.stage.as_str()).collect();
     let times = context.store.stages().times(&names)?;
     if let Some(format) = arguments.graph {
         let nodes = planned.iter().map(|one| Node {
             stage: one.stage.clone(),
             needs: one.needs.clone(),
-            cached: Some(one.state == State::Cached),
+            stands: Some(match one.state {
+                State::Cached => Stands::Cached,
+                State::Shared(_) => Stands::Shared,
+                State::Runs(_) => Stands::Runs,
+            }),
             took: times.get(&one.stage).copied(),
         });
         let nodes: Vec<Node> = nodes.collect();
@@ -78,16 +100,7 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Done);
     }
     if context.arguments.json {
-        let items: Vec<_> = planned
-            .iter()
-            .map(|one| {
-                let why = match &one.state {
-                    State::Cached => None,
-                    State::Runs(why) => Some(why),
-                };
-                serde_json::json!({ "stage": one.stage, "needs": one.needs, "key": one.key, "runs": why.is_some(), "why": why, "assuming": one.assuming, "last_seconds": times.get(&one.stage).map(Duration::as_secs_f64) })
-            })
-            .collect();
+        let items: Vec<_> = planned.iter().map(|one| item(one, &times)).collect();
         ui::print(&serde_json::to_string_pretty(&items)?);
         return Ok(Outcome::Done);
     }
@@ -98,31 +111,54 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
         "store: {}",
         context::store_folder(arguments.target.store.as_deref())?.display()
     ));
+    if let Some(shared) = &shared {
+        ui::print(&format!("shared store: {}", shared.place));
+    }
     takes(&context, &needs::left(&planned))?;
-    for one in planned {
-        match one.state {
-            State::Cached if one.assuming.is_empty() => {
-                ui::print(&format!("  cached  {}", one.stage))
-            }
-            State::Cached => ui::print(&format!(
-                "  cached  {:16} if the output of {} does not change",
-                one.stage,
-                one.assuming.join(", ")
-            )),
-            State::Runs(why) => ui::print(&format!("  runs    {:16} {why}", one.stage)),
-        }
+    for one in &planned {
+        ui::print(&line(one));
     }
     Ok(Outcome::Done)
 }
 
-/// Shows the stages of a target that has no lock: what each will do, and what the lock has to find out. Mirrors are not asked.
+/// A stage in a line.
+fn line(one: &Planned) -> String {
+    let (state, mut said) = match &one.state {
+        State::Cached => ("cached", String::new()),
+        State::Shared(from) => ("shared", format!("signed by {}", from.signer)),
+        State::Runs(why) => ("runs", why.clone()),
+    };
+    if !matches!(one.state, State::Runs(_)) && !one.assuming.is_empty() {
+        let separator = if said.is_empty() { "" } else { ", " };
+        let assuming = one.assuming.join(", ");
+        said = format!("{said}{separator}if the output of {assuming} does not change");
+    }
+    let line = format!("  {state:7} {:16} {said}", one.stage);
+    line.trim_end().to_owned()
+}
+
+/// The same for programs.
+fn item(one: &Planned, times: &BTreeMap<String, Duration>) -> serde_json::Value {
+    let (shared, why) = match &one.state {
+        State::Cached => (None, None),
+        State::Shared(from) => (Some(from), None),
+        State::Runs(why) => (None, Some(why)),
+    };
+    serde_json::json!({
+        "stage": one.stage, "needs": one.needs, "key": one.key, "runs": why.is_some(), "why": why, "shared": shared,
+        "assuming": one.assuming, "last_seconds": times.get(&one.stage).map(Duration::as_secs_f64)
+    })
+}
+
+/// Shows the stages of a target that has no lock: what each will do, and what the lock has to find out. Mirrors are not asked, and neither is
+/// a shared store: without a lock, no stage has a key.
 fn unlocked(context: &Context, arguments: &PlanArgs, why: &str) -> anyhow::Result<Outcome> {
     let steps = outline(&context.target, &place::specs())?;
     if let Some(format) = arguments.graph {
         let nodes = steps.into_iter().map(|step| Node {
             stage: step.stage,
             needs: step.needs,
-            cached: None,
+            stands: None,
             took: None,
         });
         let nodes: Vec<Node> = nodes.collect();
@@ -159,4 +195,47 @@ fn takes(context: &Context, left: &BTreeSet<Part>) -> anyhow::Result<()> {
         ui::print(&format!("takes: {line}"));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use lustre_packaging::store::{Digest, SharedOrigin};
+
+    use super::*;
+
+    #[test]
+    fn a_stage_of_the_shared_store_is_said_to_be_there() {
+        let one = |state, assuming: &[&str]| Planned {
+            stage: "kernel".to_owned(),
+            needs: vec!["kernel-root".to_owned()],
+            key: Some(Digest::of_bytes(b"x")),
+            state,
+            assuming: assuming.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        let shared = || {
+            State::Shared(SharedOrigin {
+                from: "https://cache.example/lustre".to_owned(),
+                signer: "ABCD".to_owned(),
+            })
+        };
+        let there = one(shared(), &[]);
+        let said = |state: &str, why: &str| format!("  {state:7} {:16} {why}", "kernel");
+        assert_eq!(line(&there), said("shared", "signed by ABCD"));
+        assert_eq!(
+            line(&one(shared(), &["base"])),
+            said(
+                "shared",
+                "signed by ABCD, if the output of base does not change"
+            )
+        );
+        assert_eq!(line(&one(State::Cached, &[])), "  cached  kernel");
+        let runs = State::Runs("after base".to_owned());
+        assert_eq!(line(&one(runs, &["base"])), said("runs", "after base"));
+        let told = item(&there, &BTreeMap::new());
+        assert_eq!(told["runs"], false);
+        assert_eq!(told["shared"]["signer"], "ABCD");
+        assert_eq!(told["shared"]["from"], "https://cache.example/lustre");
+        let cached = item(&one(State::Cached, &[]), &BTreeMap::new());
+        assert!(cached["shared"].is_null(), "{cached}");
+    }
 }

@@ -29,8 +29,8 @@ use anyhow::{Context as _, bail};
 use lustre_files::{Advised, advised};
 use lustre_packaging::host;
 use lustre_repository::publishing::{
-    self, Listing, Origin, PARTIAL, Place, Plan, Release, RemoteEntry, STAGING, Shape, Step,
-    Upload, plan, stage,
+    self, Listing, NotPromoted, Origin, PARTIAL, Place, Plan, Release, RemoteEntry, STAGING, Shape,
+    State, Step, Upload, plan, stage,
 };
 use lustre_repository::sums;
 
@@ -110,6 +110,7 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
         publishing::staging_has_its_own(&release, &state).context(NOTHING_SENT)?;
     }
     clear(&*destination, &plan, &source, &mut state.listing, &own)?;
+    tell_foreign(&state, &source.release, shape);
     destination.fits(&plan).context(NOTHING_SENT)?;
     if !arguments.place.dry_run {
         destination.has_room(plan.sent().filter_map(|put| put.size).sum())?;
@@ -200,15 +201,22 @@ pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
     staged.know(&*destination, &source.release, &mut state.listing);
     let plan =
         publishing::promote(destination.shape(), &source.release, &state).map_err(|error| {
+            let what = match &error {
+                NotPromoted::Untold { .. } => {
+                    "publish the release that was published last with `cargo xtask publish`, which puts that right, and promote this one then"
+                }
+                _ => "stage it again with `cargo xtask publish --staging`, and test it there",
+            };
             advised(
                 format!("what is staged at {place} is not published: {error}"),
-                "stage it again with `cargo xtask publish --staging`, and test it there",
+                what,
             )
         })?;
     if destination.shape() == Shape::Flat {
         publishing::staging_has_its_own(&source.release, &state).context(NOTHING_SENT)?;
     }
     clear(&*destination, &plan, &source, &mut state.listing, &own)?;
+    tell_foreign(&state, &source.release, destination.shape());
     let published = state.published.as_ref().map(|it| it.id.as_str());
     let already = published == Some(&plan.release) && !plan.switches();
     if already {
@@ -265,6 +273,19 @@ fn clear(
     }
     publishing::only_its_own(&source.release, listing).context(NOTHING_SENT)?;
     Ok(())
+}
+
+/// Names the packages there that are of no release. Where there are no links, `verify` of the URL is who knows what belongs there.
+fn tell_foreign(state: &State, release: &Release, shape: Shape) {
+    if shape != Shape::Linked {
+        return;
+    }
+    for path in publishing::foreign_packages(state, release) {
+        ui::warn(&format!(
+            "warning: `{}` there is of no release of this tool, and clients can read it; it is left alone: look who put it there",
+            path.escape_debug()
+        ));
+    }
 }
 
 fn parsed(arguments: &PlaceArgs) -> Result<Place, Usage> {

@@ -11,7 +11,7 @@ use lustre_packaging::lock::Lock;
 use lustre_packaging::needs::Part;
 use lustre_packaging::source::{FetchedSource, Locked};
 use lustre_packaging::stage::{self, Recipe};
-use lustre_packaging::store::{Digest, StageDir};
+use lustre_packaging::store::{Digest, StageDir, StageRecord};
 
 use super::proofs::ProofReport;
 use super::release::{self, ReleaseRequest};
@@ -276,6 +276,9 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
     if arguments.output.is_some() && context.shared.take().is_some() {
         ui::say("the shared store is not used: --output is for what this machine built");
     }
+    if arguments.output.is_some() && context.arguments.ccache.take().is_some() {
+        ui::say("the compiler cache is not used: --output is for what the compiler made");
+    }
     let there = shape::built(&context.target);
     if let Some(other) = arguments
         .packages
@@ -304,6 +307,10 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
     needs::before_fetching(&context, &parts(&wanted), output)?;
     let lock = ready(&context)?;
     let graph = BuildGraph::new(&context, &lock)?;
+    if chosen.is_some() {
+        // Said now, not after hours of building.
+        only_own(stage::used(&graph.builds()?, &context.store)?.iter())?;
+    }
     needs::before_building(&context, &needed(graph.builds()?, &wanted), output)?;
     // e2fsprogs alone depends on nothing of Lustre's.
     if wanted.iter().any(|package| *package != "e2fsprogs")
@@ -335,30 +342,8 @@ fn handed_on(context: &Context, graph: &BuildGraph<'_>, output: &Path) -> anyhow
     let names = graph.handed_on();
     let taken: Vec<&str> = names.iter().map(String::as_str).collect();
     let done = run_taking(context, &taken, &graph.builds()?)?;
-    if let Some(stage) = done.values().find(|stage| stage.record.compiler_cache) {
-        let name = &stage.record.name;
-        bail!(advised(
-            format!(
-                "the stage `{name}` was compiled with a compiler cache, and what `build --output` writes is what the compiler of its buildroot made"
-            ),
-            format!(
-                "build it once more with `cargo xtask build --rebuild {name}`, without --ccache"
-            )
-        ));
-    }
-    // Two builders that take from one place agree on what a third one built.
-    let not_ours = |stage: &&StageDir| stage.record.taken.is_some();
-    if let Some(stage) = done.values().find(not_ours) {
-        let name = &stage.record.name;
-        bail!(advised(
-            format!(
-                "the stage `{name}` was taken from a shared store, and what `build --output` writes is what this machine built"
-            ),
-            format!(
-                "build it here with `cargo xtask build --rebuild {name}`, or use another --store without --store-remote"
-            )
-        ));
-    }
+    // What could not be told before.
+    only_own(done.values().map(|stage| &stage.record))?;
     let mut stages = BTreeMap::new();
     for name in &names {
         stages.insert(name.clone(), stage(&done, name)?);
@@ -376,6 +361,42 @@ fn handed_on(context: &Context, graph: &BuildGraph<'_>, output: &Path) -> anyhow
         ui::print(&format!("{sha256}  {}", index.display()));
     }
     Ok(Outcome::Done)
+}
+
+/// That all these stages are what the compilers of this machine's buildroots made, as `build --output` hands on: all that are not are named.
+fn only_own<'r>(used: impl Iterator<Item = &'r StageRecord>) -> anyhow::Result<()> {
+    // Two builders that take from one place agree on what a third one built.
+    let mut taken: Vec<&str> = Vec::new();
+    let mut cached: Vec<&str> = Vec::new();
+    for record in used {
+        let names = match record {
+            record if record.taken.is_some() => &mut taken,
+            record if record.compiler_cache => &mut cached,
+            _ => continue,
+        };
+        if !names.contains(&record.name.as_str()) {
+            names.push(&record.name);
+        }
+    }
+    let mut why = Vec::new();
+    for (names, how) in [
+        (&taken, "taken from a shared store"),
+        (&cached, "compiled with a compiler cache"),
+    ] {
+        if !names.is_empty() {
+            why.push(format!("{how}: {}", names.join(", ")));
+        }
+    }
+    if why.is_empty() {
+        return Ok(());
+    }
+    bail!(advised(
+        format!(
+            "`build --output` writes what this machine built, without a compiler cache, and stages in the store are not: {}",
+            why.join("; ")
+        ),
+        "build each of them here with `cargo xtask build --rebuild STAGE`, without --store-remote and --ccache, or use another --store"
+    ))
 }
 
 /// The parts of the graph up to the packages `wanted`.
@@ -445,4 +466,51 @@ fn output(arguments: &RepoArgs) -> anyhow::Result<PathBuf> {
     let store = arguments.target.store.as_deref();
     context::judge_output("the repository", &output, store)?;
     Ok(output)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use lustre_packaging::store::SharedOrigin;
+
+    use super::*;
+
+    #[test]
+    fn what_is_handed_on_is_this_machines_and_all_that_is_not_is_named_at_once() {
+        let record = |name: &str, from: Option<&str>, compiler_cache| StageRecord {
+            name: name.to_owned(),
+            key: Digest::of_bytes(name.as_bytes()),
+            inputs: BTreeMap::new(),
+            outputs: Vec::new(),
+            started: 0,
+            milliseconds: 0,
+            log: None,
+            contents: None,
+            taken: from.map(|from| SharedOrigin {
+                from: from.to_owned(),
+                signer: String::new(),
+            }),
+            compiler_cache,
+        };
+        let own = record("base", None, false);
+        only_own([&own].into_iter()).unwrap();
+        let all = [
+            record("kernel", Some("/srv/shared"), false),
+            own,
+            record("lustre", Some("/srv/shared"), false),
+            record("e2fsprogs", None, true),
+            // Of two runs of it, either may be used.
+            record("lustre", Some("/srv/other"), false),
+        ];
+        let error = only_own(all.iter()).unwrap_err();
+        let error = format!("{error:#}");
+        for part in [
+            "taken from a shared store: kernel, lustre;",
+            "compiled with a compiler cache: e2fsprogs",
+            "--rebuild STAGE",
+        ] {
+            assert!(error.contains(part), "{part}: {error}");
+        }
+    }
 }

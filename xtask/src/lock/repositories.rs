@@ -222,13 +222,14 @@ fn kernel_srpm(
         }
         _ => error.into(),
     })?;
+    let moves_to = format!("`cargo xtask lock --update --target {target}` moves to it, if it fits");
     match named {
         Some(version) if srpm.newest != srpm.version => context.screen.line(&format!(
             "{} has {name}-{}, newer than the target's {version}; {}",
             srpm.repository,
             srpm.newest,
             if *moves {
-                "`cargo xtask lock --update` moves to it, if it fits"
+                moves_to.as_str()
             } else {
                 "set `version` in its [kernel] to change it"
             }

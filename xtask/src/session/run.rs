@@ -12,7 +12,7 @@ use lustre_packaging::store::{self, StageDir, Uses};
 
 use crate::context::Context;
 use crate::graph::name;
-use crate::shared::shares;
+use crate::shared::{SharedStore, shares};
 
 /// The context's target, as the store knows who uses what: the same wherever the command was given.
 pub(super) fn user(context: &Context) -> String {
@@ -65,7 +65,12 @@ fn recorded(
 ) -> anyhow::Result<BTreeMap<String, StageDir>> {
     let remote = context.shared.as_ref().map(|shared| {
         let shares = shares(&context.target);
-        Shared::new(&context.store, &*shared.place, &shared.keys, shares)
+        let SharedStore {
+            place,
+            keys,
+            standing,
+        } = shared;
+        Shared::new(&context.store, &**place, keys, shares, standing)
     });
     // What is proven is looked at by more than the stages.
     let is_signed = stages.iter().any(|stage| stage.name == name::SIGN);
@@ -173,11 +178,16 @@ pub fn needed<'a>(stages: Vec<Stage<'a>>, wanted: &[&str]) -> Vec<Stage<'a>> {
 
 #[cfg(test)]
 mod tests {
-    use lustre_packaging::shared::{Folder, Keys};
+    use lustre_packaging::shared::{Folder, Found, Keys, Place, Standing};
     use lustre_packaging::sign::{DEV_KEY_CREATED, Key, Signer};
+    use lustre_packaging::stage::Failure;
+
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use lustre_packaging::store::{Digest, Store};
 
     use super::*;
-    use crate::shared::SharedStore;
 
     #[test]
     fn what_a_run_makes_is_its_targets_before_the_run_is_over() {
@@ -263,6 +273,7 @@ mod tests {
                     accepted: accepted.clone(),
                     signer,
                 },
+                standing: Standing::default(),
             });
             context
         };
@@ -279,6 +290,63 @@ mod tests {
         let uses = second.store.all_uses().unwrap();
         let current: Vec<&String> = uses.iter().flat_map(Uses::current).collect();
         assert_eq!(current.len(), 3, "{current:?}");
+    }
+
+    /// A place that nobody answers at, and how often it was asked.
+    #[derive(Debug, Default, Clone)]
+    struct Nowhere(Arc<AtomicUsize>);
+
+    impl std::fmt::Display for Nowhere {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("nowhere")
+        }
+    }
+
+    impl Place for Nowhere {
+        fn small(&self, _: &Store, _: &str, _: u64) -> Result<Found, Failure> {
+            self.0.fetch_add(1, Ordering::SeqCst);
+            Err("nobody answers".into())
+        }
+
+        fn fetch(&self, _: &Store, _: &str, _: (&Digest, u64), _: &Path) -> Result<(), Failure> {
+            panic!("nothing is offered");
+        }
+
+        fn put(&self, _: &Store, _: &Path, _: &str) -> Result<(), Failure> {
+            panic!("it was given up");
+        }
+    }
+
+    /// A command runs stages more than once: what looks before it builds, what builds, what proves.
+    #[test]
+    fn what_cannot_be_reached_is_asked_once_in_a_command_and_what_it_lacks_is_known() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut context = Context::of_a_test(dir.path());
+        let nowhere = Nowhere::default();
+        let key = Key::generate("Builder <b@example.org>", DEV_KEY_CREATED).unwrap();
+        context.shared = Some(SharedStore {
+            place: Box::new(nowhere.clone()),
+            keys: Keys {
+                accepted: vec![key.public_key()],
+                signer: Some(Box::new(key)),
+            },
+            standing: Standing::default(),
+        });
+        for name in ["preflight-lustre", "kernel", name::SIGN] {
+            let stage = Stage {
+                name: name.to_owned(),
+                needs: Vec::new(),
+                inputs: Vec::new(),
+                whole: None,
+                recipe: Box::new(|_| Ok(())),
+            };
+            run(&context, &[stage]).unwrap();
+        }
+        assert_eq!(nowhere.0.load(Ordering::SeqCst), 1);
+        let shared = context.shared.as_ref().unwrap();
+        assert_eq!(shared.standing.lacking(), ["kernel", "preflight-lustre"]);
+        let said = shared.lacking().unwrap();
+        assert!(said.contains("nowhere: kernel, preflight-lustre"), "{said}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
-use super::super::listing::{RemoteState, there};
+use super::super::listing::{RemoteState, remains, there};
 use super::super::names::{STAGED, STAGING};
-use super::super::obstacles::{called_by_content, only_its_own};
+use super::super::obstacles::{called_by_content, foreign_packages, only_its_own};
 use super::super::release::File;
 use super::super::staging::{NotPromoted, NotStaged, promote, stage, staged};
 use super::*;

@@ -12,10 +12,42 @@ pub struct Node {
     pub stage: String,
     /// The stages it needs.
     pub needs: Vec<String>,
-    /// Whether it is in the store; where there is no lock, nobody knows.
-    pub cached: Option<bool>,
+    /// Where it is; where there is no lock, nobody knows.
+    pub stands: Option<Stands>,
     /// How long it took the last time.
     pub took: Option<Duration>,
+}
+
+/// Where a stage is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stands {
+    /// In the store.
+    Cached,
+    /// In the shared store.
+    Shared,
+    /// Nowhere: it would run.
+    Runs,
+}
+
+impl Stands {
+    const ALL: [Self; 3] = [Self::Cached, Self::Shared, Self::Runs];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Cached => "cached",
+            Self::Shared => "shared",
+            Self::Runs => "runs",
+        }
+    }
+
+    /// The colours of its box: of what is in it, and of its line.
+    const fn colors(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Cached => ("#d9ead3", "#38761d"),
+            Self::Shared => ("#cfe2f3", "#0b5394"),
+            Self::Runs => ("#fff2cc", "#7f6000"),
+        }
+    }
 }
 
 /// The picture's source. What follows from other needs has no arrow of its own.
@@ -62,20 +94,26 @@ fn mermaid(nodes: &[Node]) -> String {
             .took
             .map(|took| format!("<br>{}", ui::duration(took)))
             .unwrap_or_default();
-        let class = match node.cached {
-            Some(true) => ":::cached",
-            Some(false) => ":::runs",
-            None => "",
-        };
+        let class = node
+            .stands
+            .map(|stands| format!(":::{}", stands.name()))
+            .unwrap_or_default();
         let (id, stage) = (id(&node.stage), &node.stage);
         text.push_str(&format!("    {id}[\"{stage}{took}\"]{class}\n"));
     }
     for (need, stage) in arrows(nodes) {
         text.push_str(&format!("    {} --> {}\n", id(need), id(stage)));
     }
-    if nodes.iter().any(|node| node.cached.is_some()) {
-        text.push_str("    classDef cached fill:#d9ead3,stroke:#38761d,color:#000\n");
-        text.push_str("    classDef runs fill:#fff2cc,stroke:#7f6000,color:#000\n");
+    let is_known = nodes.iter().any(|node| node.stands.is_some());
+    for stands in Stands::ALL.into_iter().filter(|_| is_known) {
+        let is_drawn = nodes.iter().any(|node| node.stands == Some(stands));
+        // Only with a shared store is something in it.
+        if is_drawn || stands != Stands::Shared {
+            let (name, (fill, stroke)) = (stands.name(), stands.colors());
+            text.push_str(&format!(
+                "    classDef {name} fill:{fill},stroke:{stroke},color:#000\n"
+            ));
+        }
     }
     text
 }
@@ -89,11 +127,10 @@ fn dot(nodes: &[Node]) -> String {
             .took
             .map(|took| format!("\\n{}", ui::duration(took)))
             .unwrap_or_default();
-        let color = match node.cached {
-            Some(true) => ", fillcolor=\"#d9ead3\"",
-            Some(false) => ", fillcolor=\"#fff2cc\"",
-            None => "",
-        };
+        let color = node
+            .stands
+            .map(|stands| format!(", fillcolor=\"{}\"", stands.colors().0))
+            .unwrap_or_default();
         let stage = &node.stage;
         text.push_str(&format!(
             "    \"{stage}\" [label=\"{stage}{took}\"{color}]\n"
@@ -111,16 +148,16 @@ mod tests {
     use super::*;
 
     fn nodes() -> Vec<Node> {
-        let node = |stage: &str, needs: &[&str], cached, took: Option<u64>| Node {
+        let node = |stage: &str, needs: &[&str], stands, took: Option<u64>| Node {
             stage: stage.to_owned(),
             needs: needs.iter().map(|need| (*need).to_owned()).collect(),
-            cached,
+            stands: Some(stands),
             took: took.map(Duration::from_secs),
         };
         vec![
-            node("base", &[], Some(true), Some(3)),
-            node("kernel-root", &["base"], Some(true), None),
-            node("kernel", &["base", "kernel-root"], Some(false), Some(754)),
+            node("base", &[], Stands::Cached, Some(3)),
+            node("kernel-root", &["base"], Stands::Cached, None),
+            node("kernel", &["base", "kernel-root"], Stands::Runs, Some(754)),
         ]
     }
 
@@ -150,10 +187,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_in_the_shared_store_has_a_colour_of_its_own() {
+        let mut nodes = nodes();
+        let drawn = picture(&nodes, GraphFormat::Mermaid);
+        assert!(!drawn.contains("shared"), "{drawn}");
+        nodes[1].stands = Some(Stands::Shared);
+        let drawn = picture(&nodes, GraphFormat::Mermaid);
+        assert!(
+            drawn.contains("kernel_root[\"kernel-root\"]:::shared\n"),
+            "{drawn}"
+        );
+        assert!(
+            drawn.contains("classDef shared fill:#cfe2f3,stroke:#0b5394"),
+            "{drawn}"
+        );
+        let drawn = picture(&nodes, GraphFormat::Dot);
+        let own = "[label=\"kernel-root\", fillcolor=\"#cfe2f3\"]";
+        assert!(drawn.contains(own), "{drawn}");
+    }
+
+    #[test]
     fn what_nobody_knows_has_no_colour() {
         let mut nodes = nodes();
         for node in &mut nodes {
-            node.cached = None;
+            node.stands = None;
         }
         for format in [GraphFormat::Mermaid, GraphFormat::Dot] {
             let drawn = picture(&nodes, format);

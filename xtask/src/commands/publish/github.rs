@@ -91,6 +91,7 @@ impl GitHub {
             ))
             .into());
         }
+        judge_url(name, url)?;
         let assets = Assets::read(dist)?;
         if let Some(assets) = &assets {
             let wanted = format!("https://{host}/{owner}/{name}/releases/download");
@@ -149,6 +150,45 @@ fn is_host(host: &str) -> bool {
     !host.is_empty() && !host.starts_with(['-', '.']) && host.chars().all(plain)
 }
 
+/// That `url` is one of pages, with a folder of a branch, as far as that can be said before the branch is looked at.
+fn judge_url(name: &str, url: &str) -> Result<(), Usage> {
+    let rest = url.split_once("://").filter(|(scheme, _)| {
+        ["http", "https"]
+            .iter()
+            .any(|it| it.eq_ignore_ascii_case(scheme))
+    });
+    let Some((_, rest)) = rest else {
+        return Err(Usage::new(advised(
+            format!("{} is no URL of pages", lustre_files::shown_url(url)),
+            "set the target's `baseurl` to http(s)://HOST/PATH, or give that with --url",
+        )));
+    };
+    let path = rest.split_once('/').map_or("", |(_, path)| path);
+    let mut parts = path.trim_matches('/').split('/');
+    // The name of the repository, or nothing at all.
+    let first = parts.next().filter(|it| !it.is_empty());
+    let first = first.filter(|it| !it.eq_ignore_ascii_case(name));
+    match first.into_iter().chain(parts).any(is_odd) {
+        true => Err(no_folder(url)),
+        false => Ok(()),
+    }
+}
+
+fn no_folder(url: &str) -> Usage {
+    Usage::new(format!(
+        "{} names no folder of a branch",
+        lustre_files::shown_url(url)
+    ))
+}
+
+/// Whether a folder of a branch is never called so.
+fn is_odd(part: &str) -> bool {
+    part.is_empty()
+        || part.starts_with('.')
+        || part.eq_ignore_ascii_case("git~1")
+        || part.contains(['%', '?', '#', '\\'])
+}
+
 /// The folder of the branch that is served at `url`, with a slash at its end, or nothing; `site` is the name of its own that the site has.
 fn folder(owner: &str, name: &str, url: &str, site: Option<&str>) -> anyhow::Result<String> {
     let rest = url.split_once("://").map_or("", |(_, rest)| rest);
@@ -172,14 +212,8 @@ fn folder(owner: &str, name: &str, url: &str, site: Option<&str>) -> anyhow::Res
             .into());
         }
     };
-    let odd = |part: &str| {
-        part.is_empty()
-            || part.starts_with('.')
-            || part.eq_ignore_ascii_case("git~1")
-            || part.contains(['%', '?', '#', '\\'])
-    };
-    if !folder.is_empty() && folder.split('/').any(odd) {
-        return Err(Usage::new(format!("{url} names no folder of a branch")).into());
+    if !folder.is_empty() && folder.split('/').any(is_odd) {
+        return Err(no_folder(url).into());
     }
     Ok(match folder {
         "" => String::new(),
@@ -398,6 +432,7 @@ mod tests {
                 "lustre/9.6/",
             ),
         ] {
+            judge_url(name, url).unwrap();
             assert_eq!(folder("me", name, url, site).unwrap(), wanted, "{url}");
         }
         for url in [
@@ -409,6 +444,17 @@ mod tests {
             "https://me.github.io/lustre/a%2fb",
         ] {
             folder("me", "lustre", url, None).unwrap_err();
+        }
+        // What no branch can change is said before one is asked for.
+        for url in [
+            "file:///x",
+            "x",
+            "https://me.github.io/lustre/../x",
+            "https://me.github.io/lustre/.git/x",
+            "https://example.org/.git",
+            "https://me.github.io/lustre//x",
+        ] {
+            judge_url("lustre", url).unwrap_err();
         }
     }
 }

@@ -55,12 +55,24 @@ pub fn look(destination: &dyn Destination, scratch: &Path) -> anyhow::Result<Pub
     let found = publishing::there(&listing);
     let (prefix, told) = match &found {
         RemoteState::Foreign(name) => {
+            let mut what = "choose an empty folder, or one that is not there yet".to_owned();
+            let left = publishing::remains(&listing);
+            if !left.is_empty() {
+                let left: Vec<String> = left
+                    .iter()
+                    .map(|it| it.escape_debug().to_string())
+                    .collect();
+                what.push_str(&format!(
+                    "; if it is what is left of a repository of this tool, remove these there, and publish again: {}",
+                    left.join(", ")
+                ));
+            }
             return Err(Usage::new(advised(
                 format!(
                     "the destination has `{}` and no repository of this tool: nothing was sent",
                     name.escape_debug()
                 ),
-                "choose an empty folder, or one that is not there yet",
+                what,
             ))
             .into());
         }

@@ -106,6 +106,66 @@ fn what_is_there_is_told_by_names() {
 }
 
 #[test]
+fn what_is_left_of_a_repository_is_told_from_what_is_somebody_elses() {
+    let link = |to: &str| RemoteEntry::Link(to.to_owned());
+    let file = || RemoteEntry::File {
+        size: 1,
+        sha256: None,
+    };
+    for (found, wanted) in [
+        // `.releases` was removed; a store lost what tells of a release.
+        (
+            vec![
+                ("KERNELS.txt", link(".releases/current/KERNELS.txt")),
+                ("photos/1.jpg", file()),
+            ],
+            vec!["KERNELS.txt", "photos"],
+        ),
+        (
+            vec![
+                ("KERNELS.txt", file()),
+                ("x86_64/Packages/a.rpm", file()),
+                ("x86_64/repodata/1-primary.xml.gz", file()),
+            ],
+            vec!["KERNELS.txt", "x86_64"],
+        ),
+        (
+            vec![("KERNELS.txt", file()), ("photos/1.jpg", file())],
+            vec![],
+        ),
+    ] {
+        let listing: Listing = found
+            .iter()
+            .map(|(path, found)| ((*path).to_owned(), found.clone()))
+            .collect();
+        assert!(matches!(there(&listing), RemoteState::Foreign(_)));
+        assert_eq!(Vec::from_iter(remains(&listing)), wanted, "{found:?}");
+    }
+}
+
+/// Clients can read it, whatever the metadata list.
+#[test]
+fn a_package_of_no_release_is_found() {
+    let all = three();
+    let there = publish(
+        &MemoryDestination::default(),
+        &all[0].0,
+        &all,
+        Shape::Linked,
+    );
+    let mut state = there.last().unwrap().state(&all, Shape::Linked);
+    let next = &all[1].0;
+    assert_eq!(foreign_packages(&state, next), Vec::<String>::new());
+    let evil = "x86_64/Packages/evil.rpm";
+    let file = RemoteEntry::File {
+        size: 1,
+        sha256: None,
+    };
+    state.listing.insert(evil.to_owned(), file);
+    assert_eq!(foreign_packages(&state, next), [evil]);
+}
+
+#[test]
 fn links_that_rsync_did_not_get_to_rename_go_and_nothing_of_somebody_else() {
     let all = three();
     let [first, second, _] = &all;

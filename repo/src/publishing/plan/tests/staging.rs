@@ -132,6 +132,17 @@ fn a_publish_meanwhile_leaves_what_is_staged_and_keeps_it_from_being_promoted() 
             live: id(b),
         };
         assert_eq!(refused, wanted, "{shape:?}");
+        // Somebody removed what tells of it: it is not nothing.
+        let untold = State {
+            published: None,
+            all_stay: true,
+            ..there.state(&all, shape)
+        };
+        let wanted = NotPromoted::Untold {
+            staged: c.id.clone(),
+            on: id(a),
+        };
+        assert_eq!(promote(shape, c, &untold).unwrap_err(), wanted);
         // Staged again, it is beside what is published now.
         let again = staging(there, c, &all, shape).pop().unwrap();
         let promoted = promotion(&again, &all, shape).pop().unwrap();
