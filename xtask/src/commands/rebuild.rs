@@ -21,7 +21,7 @@ use lustre_repository::{kernel_guard, repo_file};
 
 use super::needs;
 use super::repo::parts;
-use super::verify::{self, Believed, believed};
+use super::verify::{self, TrustedRepository, trusted_repository};
 use crate::cli::RebuildArgs;
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
@@ -58,7 +58,7 @@ pub fn run(arguments: &RebuildArgs) -> anyhow::Result<Outcome> {
     )?;
     // On nobody's word but the repository's own, and compiled here.
     context.shared = None;
-    let found = match believed(&mut context, &mut arguments.verified())? {
+    let found = match trusted_repository(&mut context, &mut arguments.verified())? {
         Ok(found) => found,
         Err(unproven) => {
             unproven.show();
@@ -120,7 +120,7 @@ pub fn run(arguments: &RebuildArgs) -> anyhow::Result<Outcome> {
 /// Brings what the lock pins and the builds need into the store.
 fn packages_of_lock(
     context: &Context,
-    found: &Believed,
+    found: &TrustedRepository,
     pins: &Lock,
     bundle: Option<&Bundle>,
     rebuilds: &[Rebuild],
@@ -174,7 +174,7 @@ fn rebuilt(context: &Context, pins: &Lock, rebuild: &Rebuild) -> anyhow::Result<
 /// The packages that the tool writes itself, of what the repository tells servers.
 fn own_packages(
     context: &Context,
-    found: &Believed,
+    found: &TrustedRepository,
     recorded: &Recorded,
     folder: &Path,
 ) -> anyhow::Result<()> {

@@ -1,7 +1,7 @@
 //! `cargo xtask verify`: the proofs, of a repository of ours anywhere, also where it is served (`served`); and the comparison of two builds.
 
 mod age;
-mod believed;
+mod trusted;
 pub mod expected;
 pub mod identity;
 mod keep;
@@ -26,7 +26,7 @@ use lustre_repository::digests::Digests;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Check, Outcome as Result_, StaticInput};
 
-pub use believed::{Believed, believed};
+pub use trusted::{TrustedRepository, trusted_repository};
 use expected::Expected;
 use measure::Measure;
 pub use measure::said;

@@ -13,7 +13,7 @@ use lustre_repository::layout::Kind;
 use lustre_repository::manifest::{self, LOCK_FILE, Manifest};
 use lustre_repository::repodata;
 
-use crate::commands::verify::Believed;
+use crate::commands::verify::TrustedRepository;
 use crate::context::Context;
 use crate::exit::Usage;
 use crate::graph::name;
@@ -29,7 +29,7 @@ pub struct Recorded {
 
 impl Recorded {
     /// Of the repository `found`; the lock is the one there, or else that of a bundle.
-    pub fn read(found: &Believed, of_bundle: Option<&str>) -> anyhow::Result<Self> {
+    pub fn read(found: &TrustedRepository, of_bundle: Option<&str>) -> anyhow::Result<Self> {
         let manifest = Manifest::read(&found.tree.join(manifest::FILE))?;
         let lock = lock_of(found, &manifest, of_bundle)?;
         Ok(Self {
@@ -179,7 +179,7 @@ fn plain_host(host: &str) -> Option<&str> {
 }
 
 /// The lock that the repository was made with.
-fn lock_of(found: &Believed, manifest: &Manifest, of_bundle: Option<&str>) -> anyhow::Result<Lock> {
+fn lock_of(found: &TrustedRepository, manifest: &Manifest, of_bundle: Option<&str>) -> anyhow::Result<Lock> {
     let path = found.tree.join(LOCK_FILE);
     let read = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE);
     let there = lustre_files::if_there(read).with_context(|| path.display().to_string())?;

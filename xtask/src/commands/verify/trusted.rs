@@ -9,17 +9,17 @@ use lustre_packaging::store::TempDir;
 use super::expected::Expected;
 use super::named::named;
 use super::only_static;
-use super::served::{self, Fetched};
+use super::served::{self, FetchedRepository};
 use super::signatures::Limits;
 use crate::cli::VerifyArgs;
-use crate::commands::proofs::{self, Proved};
+use crate::commands::proofs::{self, ProofReport};
 use crate::context::{self, Context};
 use crate::exit::Usage;
-use crate::{laid_out, ui};
+use crate::{published_tree, ui};
 
 /// A repository whose static checks hold.
-pub struct Believed {
-    _fetched: Option<Fetched>,
+pub struct TrustedRepository {
+    _fetched: Option<FetchedRepository>,
     _laid_out: TempDir,
     /// Its files.
     pub tree: PathBuf,
@@ -28,10 +28,10 @@ pub struct Believed {
 }
 
 /// The repository that the arguments name, fetched where it is served; or what does not hold of it. The context is of its target from then on.
-pub fn believed(
+pub fn trusted_repository(
     context: &mut Context,
     arguments: &mut VerifyArgs,
-) -> anyhow::Result<Result<Believed, Proved>> {
+) -> anyhow::Result<Result<TrustedRepository, ProofReport>> {
     let expected = Expected::of(
         &arguments.public_key,
         &arguments.key,
@@ -54,12 +54,12 @@ pub fn believed(
                 .with_context(|| format!("no repository at {}", path.display()))?;
             fetched = None;
             shown = dist.display().to_string();
-            tree = laid_out::published(&dist, scratch.path(), &mut |line| ui::warn(line))?
+            tree = published_tree::published(&dist, scratch.path(), &mut |line| ui::warn(line))?
                 .unwrap_or(dist);
         }
         Some(url) => {
             let given = arguments.target_given.then(|| context.target.name.clone());
-            let wanted = served::Wanted {
+            let wanted = served::FetchRequest {
                 url: &url,
                 expected: &expected,
                 target: given.as_deref(),
@@ -87,12 +87,12 @@ pub fn believed(
     let checked = only_static::as_published(context, &tree, &expected, limits)?;
     proofs::uninterrupted()?;
     before.extend(checked.made);
-    let proved = Proved::of_target(&context.target.name, &tree, before)?.seen_at(&tree, &shown);
+    let proved = ProofReport::of_target(&context.target.name, &tree, before)?.seen_at(&tree, &shown);
     if !proved.good() {
         return Ok(Err(proved));
     }
     proved.show();
-    Ok(Ok(Believed {
+    Ok(Ok(TrustedRepository {
         _fetched: fetched,
         _laid_out: scratch,
         tree,
