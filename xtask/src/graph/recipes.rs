@@ -111,8 +111,8 @@ mod tests {
                 .first()
                 .map(|(label, value)| format!("{label} {value}"))
         };
-        assert_eq!(number("kernel").as_deref(), Some("recipe 1"));
-        assert_eq!(number("lustre-srpm").as_deref(), Some("recipe 4"));
+        assert_eq!(number("kernel").as_deref(), Some("recipe 2"));
+        assert_eq!(number("lustre-srpm").as_deref(), Some("recipe 5"));
         // Its key has had none from the first.
         assert_eq!(number("kernel-root"), None);
         for stage in [
