@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use lustre_packaging::boot::image;
+use lustre_packaging::build::rpmbuild;
 use lustre_packaging::build::workdir::{Settings, Workdir};
 use lustre_packaging::process;
 use lustre_packaging::sandbox::{ChrootClone, Ids, Sandbox, User};
@@ -18,9 +19,9 @@ mod compiler_cache;
 mod escape;
 
 /// Programs of the small chroot.
-const PROGRAMS: [&str; 13] = [
+const PROGRAMS: [&str; 15] = [
     "sh", "id", "cat", "uname", "touch", "setpriv", "env", "stat", "chown", "mkdir", "cp", "chmod",
-    "mke2fs",
+    "ln", "mv", "mke2fs",
 ];
 
 /// A chroot with a few programs and the libraries they need.
@@ -192,7 +193,7 @@ fn a_workdir_gives_the_builder_its_home_with_fixed_macros_and_times() {
         circumstances: Default::default(),
     };
     let work = Workdir::new(&root, &dir.path().join("work"), &settings).unwrap();
-    fs::write(work.path("build/SOURCES/a.tar"), "x").unwrap();
+    fs::write(work.path("build/SOURCES/a.tar").unwrap(), "x").unwrap();
     work.hand_over().unwrap();
     let log = dir.path().join("log");
     work.script(
@@ -201,7 +202,7 @@ fn a_workdir_gives_the_builder_its_home_with_fixed_macros_and_times() {
         &log,
     )
     .unwrap();
-    let seen = fs::read_to_string(work.path("seen")).unwrap();
+    let seen = fs::read_to_string(work.path("seen").unwrap()).unwrap();
     assert!(
         seen.starts_with("1700000000 644 1000\n1700000000 3\n"),
         "{seen}"
@@ -221,6 +222,41 @@ fn a_workdir_gives_the_builder_its_home_with_fixed_macros_and_times() {
         error.contains("why it failed") && error.contains("log"),
         "{error}"
     );
+}
+
+#[test]
+fn no_link_that_a_build_leaves_is_followed_out_of_its_home() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = chroot(dir.path());
+    let other = dir.path().join("other");
+    fs::create_dir(&other).unwrap();
+    for name in ["a.rpm", "config.log"] {
+        fs::write(other.join(name), "of the host").unwrap();
+    }
+    let settings = Settings {
+        source_date_epoch: 1_700_000_000,
+        host: "builder.test".to_owned(),
+        dist: ".t1".to_owned(),
+        jobs: 1,
+        circumstances: Default::default(),
+    };
+    // The folder of the packages is a link, and one above it is.
+    for link in ["build/RPMS", "build"] {
+        let work = Workdir::new(&root, &dir.path().join(link), &settings).unwrap();
+        let raw = work.path("build/RPMS").unwrap();
+        work.hand_over().unwrap();
+        let script = "mv \"$1\" away; ln -s \"$2\" \"$1\"";
+        let arguments = [link, other.to_str().unwrap()];
+        work.script(script, &arguments, &dir.path().join("log"))
+            .unwrap();
+        let error = work.path("build/RPMS").unwrap_err().to_string();
+        assert!(error.contains("the build left a link"), "{error}");
+        if link == "build/RPMS" {
+            let found = rpmbuild::packages_under(&raw).unwrap();
+            assert!(found.is_empty(), "{found:?}");
+        }
+    }
+    assert_eq!(fs::read_dir(&other).unwrap().count(), 2);
 }
 
 #[test]
@@ -253,7 +289,7 @@ fn a_build_that_fills_the_disk_is_told_so() {
         for part in [why, &place, "MiB of 3 MiB free", "make room"] {
             assert!(error.contains(part), "{script}: `{part}` is not in {error}");
         }
-        let _ = fs::remove_file(work.path("big"));
+        let _ = fs::remove_file(work.path("big").unwrap());
         let _ = fs::remove_file(log);
     }
 }

@@ -38,13 +38,13 @@ pub fn source_package(
         None => None,
     };
     let text = fitted(&spec, wanted, archive.1, patches.as_deref())?;
-    let sources = work.path("build/SOURCES");
+    let sources = work.path("build/SOURCES")?;
     lustre_files::copy(archive.0, sources.join(archive.1)).map_err(at(archive.0))?;
     for name in patches.iter().flatten() {
         let path = folder.join("patches").join(name);
         lustre_files::copy(&path, sources.join(name)).map_err(at(&path))?;
     }
-    let target = work.path("build/SPECS").join(SPEC);
+    let target = work.path("build/SPECS")?.join(SPEC);
     let lines = work.spec_macros()?.lines();
     fs::write(&target, lines + &text).map_err(at(&target))?;
     rpmbuild::source_package(work, SPEC, log)

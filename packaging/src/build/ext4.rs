@@ -44,12 +44,12 @@ pub fn package(
     let name = format!("{NAME}-{}-{}", source.version, source.release);
     let tree = scratch.join(&name);
     extract(&source, wanted.lustre, &tree)?;
-    let packed = work.path("build/SOURCES").join(format!("{name}.tar.gz"));
+    let packed = work.path("build/SOURCES")?.join(format!("{name}.tar.gz"));
     archive::pack_tar_gz(&tree, &name, work.time(), &packed).map_err(unusable)?;
     let spec = format!("{NAME}.spec");
     let from = wanted.folder.join(&spec);
     let text = lustre_files::read_to_string(&from, lustre_files::TEXT).map_err(at(&from))?;
-    let target = work.path("build/SPECS").join(&spec);
+    let target = work.path("build/SPECS")?.join(&spec);
     fs::write(&target, macros(&source)?.lines() + &text).map_err(at(&target))?;
     let made = rpmbuild::source_package(work, &spec, log)?;
     rpmbuild::build(work, &made, log)

@@ -97,7 +97,8 @@ pub fn source_package(
         } else {
             "build/SOURCES"
         };
-        lustre_files::copy(entry.path(), work.path(place).join(&name)).map_err(at(entry.path()))?;
+        lustre_files::copy(entry.path(), work.path(place)?.join(&name))
+            .map_err(at(entry.path()))?;
     }
     rpmbuild::source_package(work, &spec, log)
 }
@@ -201,7 +202,7 @@ impl Intent {
         let Some(merged) = overlay.merge_config(&text).map_err(wrong)? else {
             return Ok(None);
         };
-        let build = work.path("build/BUILD");
+        let build = work.path("build/BUILD")?;
         // A wrong config costs seconds here and a quarter of an hour after the build.
         let compared = overlay
             .compare_config(&merged, &build, inputs)

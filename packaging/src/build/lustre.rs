@@ -40,7 +40,7 @@ pub fn source_package(
     tree: &Path,
     log: &Path,
 ) -> Result<PathBuf, Error> {
-    let copy = work.path("lustre");
+    let copy = work.path("lustre")?;
     let mut command = process::command("cp");
     command.args(["-a", "-T"]).arg(tree).arg(&copy);
     process::run_logged(&mut command, log)?;
@@ -68,7 +68,7 @@ pub fn expect_built_series(work: &Workdir, wanted: &Lustre) -> Result<(), Error>
     let Some(series) = wanted.ldiskfs_series.as_deref() else {
         return Ok(());
     };
-    let build = work.path("build/BUILD");
+    let build = work.path("build/BUILD")?;
     // Older versions of rpm have the tree right there, newer ones in a folder of the package.
     for entry in walkdir::WalkDir::new(&build)
         .max_depth(3)
@@ -95,7 +95,7 @@ fn expect_series(tree: &Path, wanted: Option<&str>) -> Result<(), Error> {
         return Ok(());
     };
     let path = tree.join(CONFIG_LOG);
-    let text = lustre_files::read(&path, lustre_files::LARGE).map_err(at(&path))?;
+    let text = lustre_files::read_no_link(&path, lustre_files::LARGE).map_err(at(&path))?;
     let chosen = chosen_series(&String::from_utf8_lossy(&text));
     if chosen.as_deref() == Some(wanted) {
         return Ok(());

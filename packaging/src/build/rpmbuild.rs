@@ -19,7 +19,7 @@ pub fn source_package(work: &Workdir, spec: &str, log: &Path) -> Result<PathBuf,
     let spec = format!("build/SPECS/{spec}");
     let arguments = ["rpmbuild", "-bs", "--nodeps", &spec];
     work.script("exec \"$@\"", &arguments, log)?;
-    let folder = work.path("build/SRPMS");
+    let folder = work.path("build/SRPMS")?;
     let mut made = packages_under(&folder)?;
     match (made.pop(), made.is_empty()) {
         (Some(one), true) => {
@@ -103,7 +103,7 @@ fn rebuild(work: &Workdir, srpm: &Path, steps: &[&str], log: &Path) -> Result<Ve
     arguments.extend(steps);
     arguments.push(&name);
     work.script("exec \"$@\"", &arguments, log)?;
-    let made = packages_under(&work.path("build/RPMS"))?;
+    let made = packages_under(&work.path("build/RPMS")?)?;
     if made.is_empty() {
         return Err(Error::Result {
             what: format!(
@@ -119,15 +119,18 @@ fn rebuild(work: &Workdir, srpm: &Path, steps: &[&str], log: &Path) -> Result<Ve
 /// Puts a source package into the builder's home, whose paths are the same in every build, and gives its name there.
 fn placed(work: &Workdir, srpm: &Path) -> Result<String, Error> {
     let name = srpm.file_name().unwrap_or_default();
-    copy_anew(srpm, &work.path("").join(name)).map_err(at(srpm))?;
+    copy_anew(srpm, &work.path("")?.join(name)).map_err(at(srpm))?;
     work.hand_over()?;
     Ok(name.to_string_lossy().into_owned())
 }
 
-/// All packages under `folder`, sorted by path.
+/// All packages under `folder`, sorted by path. No link is followed, not even if `folder` is one.
 pub fn packages_under(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut found = Vec::new();
-    for entry in walkdir::WalkDir::new(folder).sort_by_file_name() {
+    for entry in walkdir::WalkDir::new(folder)
+        .follow_root_links(false)
+        .sort_by_file_name()
+    {
         let entry = entry.map_err(at(folder))?;
         if entry.file_type().is_file() && entry.path().extension().is_some_and(|e| e == "rpm") {
             found.push(entry.into_path());

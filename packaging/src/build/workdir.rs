@@ -111,7 +111,7 @@ impl Workdir {
         if self.cache.is_none() {
             return Ok(None);
         }
-        let path = self.path(RESULTS);
+        let path = self.path(RESULTS)?;
         // The builder could have put anything there.
         let read = lustre_files::read_no_link(&path, lustre_files::LARGE);
         let log = lustre_files::if_there(read).map_err(at(&path))?;
@@ -119,9 +119,23 @@ impl Workdir {
         Ok(Some(Hits::of(&String::from_utf8_lossy(&log))))
     }
 
-    /// A path under the builder's home, on the host.
-    pub fn path(&self, inside_home: &str) -> PathBuf {
-        self.home.join(inside_home)
+    /// A path under the builder's home, on the host. The builder owns all of it, and can have put a link anywhere, which would lead
+    /// whoever works outside, as root, to files of the host: such a path is refused.
+    pub fn path(&self, inside_home: &str) -> Result<PathBuf, Error> {
+        let mut path = self.home.clone();
+        for part in Path::new(inside_home).components() {
+            path.push(part);
+            let found = lustre_files::if_there(fs::symlink_metadata(&path));
+            if found.map_err(at(&path))?.is_some_and(|it| it.is_symlink()) {
+                return Err(Error::Result {
+                    what: format!(
+                        "the build left a link at `{inside_home}` in its home, where its files were to be"
+                    ),
+                    hint: format!("look at what the spec does with {}", path.display()),
+                });
+            }
+        }
+        Ok(path)
     }
 
     /// Gives the builder everything under the home; to be called after files were put there.
@@ -134,7 +148,7 @@ impl Workdir {
             let path = entry.path();
             let source = ["build/SOURCES", "build/SPECS"]
                 .iter()
-                .any(|place| path.starts_with(self.path(place)));
+                .any(|place| path.starts_with(self.home.join(place)));
             if source && entry.file_type().is_file() {
                 // An SRPM records them, and but for whether it is a program those of a checkout are chance.
                 source_mode(path)?;

@@ -81,7 +81,7 @@ fn noticed(root: &Path, folder: &Path, circumstances: Circumstances) -> BTreeMap
         .unwrap_or_else(|error| panic!("{error}: {}", fs::read_to_string(&log).unwrap()));
     let all = NOTICED.iter().chain(&THE_SAME).enumerate();
     all.map(|(number, (what, _))| {
-        let seen = fs::read_to_string(work.path(&format!("seen-{number}"))).unwrap();
+        let seen = fs::read_to_string(work.path(&format!("seen-{number}")).unwrap()).unwrap();
         assert!(!seen.trim().is_empty(), "{what}");
         ((*what).to_owned(), seen)
     })

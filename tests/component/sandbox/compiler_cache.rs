@@ -75,12 +75,12 @@ impl Builds<'_> {
             let cache = CompilerCache::new(self.root, &program, cache, compilers).unwrap();
             work = work.with_compiler_cache(cache).unwrap();
         }
-        fs::write(work.path("a.c"), SOURCE).unwrap();
+        fs::write(work.path("a.c").unwrap(), SOURCE).unwrap();
         work.hand_over().unwrap();
         let log = folder.join("log");
         work.script(script, &[], &log)
             .unwrap_or_else(|error| panic!("{error}: {}", fs::read_to_string(&log).unwrap()));
-        let made = fs::read(work.path("a.o")).unwrap();
+        let made = fs::read(work.path("a.o").unwrap()).unwrap();
         (made, work.hits().unwrap())
     }
 }

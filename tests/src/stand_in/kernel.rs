@@ -150,7 +150,7 @@ impl Release {
         };
         let work = Workdir::new(root, &scratch.path().join("work"), &settings)?;
         // What a distribution's builder has in its configuration.
-        let macros = work.path(".rpmmacros");
+        let macros = work.path(".rpmmacros")?;
         let mut text = fs::read_to_string(&macros)?;
         text += &format!("%dist {}\n", self.dist());
         fs::write(&macros, text)?;
