@@ -188,14 +188,16 @@ pub struct Foreign {
     pub beside: Vec<String>,
 }
 
-/// What is there of somebody else. `sums` are those of the releases whose folders are there.
+/// What is there of somebody else. `texts` are the sums of the releases whose folders are there.
 pub fn foreign<'s>(
     listing: &Listing,
     published: &Release,
-    sums: impl Iterator<Item = &'s str>,
+    texts: impl Iterator<Item = &'s str>,
 ) -> Foreign {
-    let mut known: BTreeSet<String> = sums.flat_map(listed).map(|file| file.path).collect();
+    let mut known: BTreeSet<String> = texts.flat_map(listed).map(|file| file.path).collect();
     known.extend(published.files.iter().map(|file| file.path.clone()));
+    // The sums list all but these.
+    known.extend(sums::LEFT_OUT.map(str::to_owned));
     let entries: BTreeSet<&str> = known.iter().map(|path| entry(path)).collect();
     let folders = Kind::ALL
         .map(Kind::folder)

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use lustre_packaging::store::Store;
 use lustre_repo_tests::command_line::{Home, Run, run};
 use lustre_repo_tests::small_disk::SmallDisk;
 
@@ -438,6 +439,19 @@ fn a_folder_with_a_mount_where_files_of_ours_are_renamed_is_refused_before_anyth
 }
 
 #[test]
+fn nothing_is_published_into_a_store() {
+    let home = Home::new();
+    let folder = tempfile::tempdir().unwrap();
+    let other = folder.path().join("other");
+    drop(Store::open(&other, "a test", &mut |_| {}).unwrap());
+    for place in [other.join("files/www"), home.store().join("www")] {
+        let ran = publish(&home, 0, place.to_str().unwrap(), &[]);
+        refused(&ran, 2, &["inside the store", "help: "]);
+        assert!(!place.exists());
+    }
+}
+
+#[test]
 fn what_was_published_is_verified_and_bundled_where_it_lies() {
     let home = Home::new();
     let folder = tempfile::tempdir().unwrap();
@@ -472,8 +486,8 @@ fn what_was_published_is_verified_and_bundled_where_it_lies() {
             .map(|check| check["result"].as_str().unwrap().to_owned())
             .collect();
         assert_eq!(results.len(), checks.len(), "{ran:?}");
-        // It is told where it lies.
-        for words in ["/store/tmp/", "symbolic link"] {
+        // It is told where it lies, and nothing of it is somebody else's.
+        for words in ["/store/tmp/", "symbolic link", "can read it: SHA256SUMS"] {
             assert!(
                 !ran.stderr.contains(words) && !ran.stdout.contains(words),
                 "{ran:?}"

@@ -22,6 +22,7 @@ use rustix::fs::{
 use rustix::io::Errno;
 
 use super::destination::Destination;
+use crate::context;
 use crate::exit::Usage;
 use crate::published_tree;
 use crate::ui;
@@ -58,6 +59,8 @@ impl Folder {
             ))
             .into());
         }
+        // A store is cleaned as a whole, and what `build --output` wrote is refused with a file more.
+        context::judge_beside("what is published", &path)?;
         let found = lustre_files::if_there(fs::metadata(&path));
         match found.map_err(|error| refused(&error))? {
             Some(found) if !found.is_dir() => Err(refused(&"it is no folder").into()),
