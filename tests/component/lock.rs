@@ -321,7 +321,9 @@ fn an_update_moves_on_to_the_newest_kernel_where_the_target_lets_it() {
     // The first lock has what the target names, and says what there is.
     let ran = world.run(&["lock"]);
     assert!(
-        ran.code == 0 && ran.stderr.contains("lock --update` moves to it"),
+        ran.code == 0
+            && ran.stderr.contains("` moves to it")
+            && ran.stderr.contains("lock --update --target"),
         "{ran:?}"
     );
     let lock = fs::read_to_string(world.lock_file()).unwrap();
