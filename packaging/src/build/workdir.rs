@@ -187,10 +187,13 @@ impl Workdir {
     }
 
     /// Makes the time of everything that is made no earlier than `time`.
-    pub fn not_before(&mut self, time: u64) {
-        if let Ok(time) = u32::try_from(time) {
-            self.settings.source_date_epoch = self.settings.source_date_epoch.max(time);
-        }
+    ///
+    /// # Errors
+    /// When it is later than a package can have.
+    pub fn not_before(&mut self, time: u64) -> Result<(), Error> {
+        let time = u32::try_from(time).map_err(|_| Error::Late { time })?;
+        self.settings.source_date_epoch = self.settings.source_date_epoch.max(time);
+        Ok(())
     }
 
     /// The time of everything that is made, in seconds since 1970.
