@@ -325,7 +325,14 @@ int main(void)
         };
         let library = compiled(
             SOURCE,
-            &["-shared", "-fPIC", "-O1", "-w", "-nostdlib", "-fno-stack-protector"],
+            &[
+                "-shared",
+                "-fPIC",
+                "-O1",
+                "-w",
+                "-nostdlib",
+                "-fno-stack-protector",
+            ],
             "library",
         );
         let program = compiled(READS, &["-w"], "program");

@@ -9,7 +9,7 @@ use lustre_packaging::lock::LockState;
 use lustre_packaging::needs::Part;
 use lustre_packaging::shared::{self, Shared};
 use lustre_packaging::source::Error;
-use lustre_packaging::stage::{self, Failure, Planned, State};
+use lustre_packaging::stage::{self, Failure, Planned, Recipe, State};
 
 use graph::{Node, Stands};
 
@@ -53,19 +53,19 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
     let misfit = Misfit::default();
     let mut stages = graph.preflight(&misfit)?;
     stages.extend(graph.assembled(&signing)?);
-    stages.push(verify::stage_of(
-        &graph,
-        Prove::Install,
-        Box::new(|_| Err("a plan runs nothing".into())),
-    )?);
-    if let Some(table) = &context.target.boot {
+    let nothing = || -> Recipe<'_> { Box::new(|_| Err("a plan runs nothing".into())) };
+    stages.push(verify::stage_of(&graph, arguments.prove, nothing())?);
+    let mut proofs = vec![name::PROVE];
+    // As `repo` does.
+    if arguments.prove == Prove::Boot || boot::held_before(&context, &graph, &signing)? {
         stages.push(boot::stage_of(
             &graph,
-            table,
-            Box::new(|_| Err("a plan runs nothing".into())),
+            boot::described(&context)?,
+            nothing(),
         )?);
+        proofs.push(name::BOOT);
     }
-    stages.push(graph.finish(&signing, &[name::PROVE]));
+    stages.push(graph.finish(&signing, &proofs));
     let planned = match &shared {
         None => stage::plan(&stages, &context.store)?,
         Some(SharedStore {
@@ -273,7 +273,10 @@ mod tests {
             why: "no route".into(),
         };
         let said = not_taken("kernel", &Failure::from(gone));
-        assert!(said.contains("unknown") && !said.contains("kernel"), "{said}");
+        assert!(
+            said.contains("unknown") && !said.contains("kernel"),
+            "{said}"
+        );
         let said = not_taken("kernel", &"no accepted key".into());
         assert!(said.contains("kernel would not be taken"), "{said}");
     }

@@ -179,7 +179,11 @@ fn plain_host(host: &str) -> Option<&str> {
 }
 
 /// The lock that the repository was made with.
-fn lock_of(found: &TrustedRepository, manifest: &Manifest, of_bundle: Option<&str>) -> anyhow::Result<Lock> {
+fn lock_of(
+    found: &TrustedRepository,
+    manifest: &Manifest,
+    of_bundle: Option<&str>,
+) -> anyhow::Result<Lock> {
     let path = found.tree.join(LOCK_FILE);
     let read = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE);
     let there = lustre_files::if_there(read).with_context(|| path.display().to_string())?;

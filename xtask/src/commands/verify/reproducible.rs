@@ -417,9 +417,13 @@ mod tests {
     fn a_stage_that_found_the_usual_is_named() {
         let dir = tempfile::tempdir().unwrap();
         let log = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
-        let line = "no compiler here: time, kernel, processors and the order of folders are as always";
+        let line =
+            "no compiler here: time, kernel, processors and the order of folders are as always";
         log("kernel-srpm-aa.log", &format!("+ x\n{line}\n"));
-        log("e2fsprogs-srpm-ab.log", &format!("{line}\n\u{fffd}\n{line}"));
+        log(
+            "e2fsprogs-srpm-ab.log",
+            &format!("{line}\n\u{fffd}\n{line}"),
+        );
         log("kernel-bb.log", "+ x\n");
         log("gpg.log", "x");
         let found = without_library(dir.path()).unwrap();

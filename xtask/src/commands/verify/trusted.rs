@@ -87,7 +87,8 @@ pub fn trusted_repository(
     let checked = only_static::as_published(context, &tree, &expected, limits)?;
     proofs::uninterrupted()?;
     before.extend(checked.made);
-    let proved = ProofReport::of_target(&context.target.name, &tree, before)?.seen_at(&tree, &shown);
+    let proved =
+        ProofReport::of_target(&context.target.name, &tree, before)?.seen_at(&tree, &shown);
     if !proved.good() {
         return Ok(Err(proved));
     }
