@@ -86,7 +86,7 @@ mod tests {
     #[test]
     fn the_latest_entry_counts_wherever_it_is() {
         let spec = "Name: x\n* Thu Jan 01 2099 no entry\n%changelog\n* Thu Feb 29 2024 A <a@b> - 1\n- * Thu Jan 01 2099\n\n\
-            * Wed Jan 01 2025 10:20:30 UTC 2025 B\n* Sun Jun 30 2024 A\n";
+            * Wed Jan 01 10:20:30 UTC 2025 B\n* Sun Jun 30 2024 A\n";
         assert_eq!(of_spec(spec), Some((1_735_726_830, 7)));
         assert_eq!(of_spec("Name: x\n"), None);
         assert_eq!(

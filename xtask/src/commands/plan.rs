@@ -17,9 +17,9 @@ use super::{boot, needs, release, verify};
 use crate::cli::{PlanArgs, Prove};
 use crate::context::{self, Context};
 use crate::exit::Outcome;
-use crate::graph::outline::outline;
+use crate::graph::outline::{Step, outline};
 use crate::graph::preflight::Misfit;
-use crate::graph::{BuildGraph, name};
+use crate::graph::{BuildGraph, name, shape};
 use crate::place;
 use crate::shared::{SharedStore, shares};
 use crate::{key, lock, session, ui};
@@ -164,7 +164,21 @@ fn item(one: &Planned, times: &BTreeMap<String, Duration>) -> serde_json::Value 
 /// Shows the stages of a target that has no lock: what each will do, and what the lock has to find out. Mirrors are not asked, and neither is
 /// a shared store: without a lock, no stage has a key.
 fn unlocked(context: &Context, arguments: &PlanArgs, why: &str) -> anyhow::Result<Outcome> {
-    let steps = outline(&context.target, &place::specs())?;
+    let mut steps = outline(&context.target, &place::specs())?;
+    if arguments.prove == Prove::Boot {
+        boot::described(context)?;
+        let step = Step {
+            stage: name::BOOT.to_owned(),
+            needs: shape::needs(&context.target, name::BOOT),
+            what: "its kernel boots in QEMU, and Lustre works there".to_owned(),
+        };
+        let finish = steps.iter().position(|step| step.stage == name::FINISH);
+        let at = finish.unwrap_or(steps.len());
+        for last in &mut steps[at..] {
+            last.needs.push(name::BOOT.to_owned());
+        }
+        steps.insert(at, step);
+    }
     if let Some(format) = arguments.graph {
         let nodes = steps.into_iter().map(|step| Node {
             stage: step.stage,
