@@ -108,5 +108,6 @@ fn a_plan_has_the_boot_proof_where_a_run_has_it() {
     let finish = named(&booted, "finish").unwrap();
     assert!(finish["needs"].as_array().unwrap().contains(&"boot".into()));
     let ran = home.run(&["plan", "--prove", "boot", "--target", "rocky-9.6"]);
-    assert_eq!(ran.code, 0, "{ran:?}");
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("cannot be booted"), "{ran:?}");
 }
