@@ -130,13 +130,13 @@ impl Elements for Primary {
                 self.entries.push(entry(attributes)?);
             }
             _ => {
-                if let Some(relation) = relation(name) {
-                    if let Some(around) = self.relation.replace(relation) {
-                        return Err(format!(
-                            "the relation `{name}` inside of the relation `{}`",
-                            around.element()
-                        ));
-                    }
+                if let Some(relation) = relation(name)
+                    && let Some(around) = self.relation.replace(relation)
+                {
+                    return Err(format!(
+                        "the relation `{name}` inside of the relation `{}`",
+                        around.element()
+                    ));
                 }
             }
         }
