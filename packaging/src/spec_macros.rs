@@ -2,6 +2,9 @@
 //!
 //! rpmbuild takes the same on its command line, but then the source package does not have it: rebuilt by mock, Koji or OBS, it becomes
 //! another package.
+//!
+//! rpm expands the value of an option where the macro is used, and that of a line with `%global` where it stands. So a value that has
+//! something to expand is set with `%define`, which does as the option does.
 
 use lustre_files::help;
 
@@ -48,15 +51,17 @@ impl SpecMacros {
                 problem,
             })
         };
-        let count = |c: char| value.matches(c).count();
         if value.trim().is_empty() {
             return wrong("a macro without a value cannot be set; `%{nil}` is an empty one");
         }
         if value.contains(['\n', '\r']) || value.ends_with('\\') {
             return wrong("it is not one line");
         }
+        if value.starts_with('{') {
+            return wrong("rpm takes what is in braces at its beginning for all of it");
+        }
         // rpm would read on into the spec.
-        if value.contains('%') && (count('{') != count('}') || count('(') != count(')')) {
+        if !is_paired(value) {
             return wrong("its brackets are not in pairs");
         }
         self.0.push((name.to_owned(), value.to_owned()));
@@ -112,11 +117,34 @@ impl SpecMacros {
             "# Set by lustre-repo, so that this source package builds the same without any option of rpmbuild.\n"
                 .to_owned();
         for (name, value) in &self.0 {
-            text.push_str(&format!("%global {name} {value}\n"));
+            let how = if value.contains('%') {
+                "%define"
+            } else {
+                "%global"
+            };
+            text.push_str(&format!("{how} {name} {value}\n"));
         }
         text.push('\n');
         text
     }
+}
+
+/// Whether all that rpm is to expand, `%{…}`, `%(…)` and `%[…]`, ends, with brackets inside closed by their own kind. Others are text for rpm.
+fn is_paired(value: &str) -> bool {
+    let mut open: Vec<char> = Vec::new();
+    let mut percent = false;
+    for c in value.chars() {
+        let inside = percent || !open.is_empty();
+        percent = c == '%' && !percent;
+        match c {
+            '{' if inside => open.push('}'),
+            '(' if inside => open.push(')'),
+            '[' if inside => open.push(']'),
+            '}' | ')' | ']' if !open.is_empty() && open.pop() != Some(c) => return false,
+            _ => {}
+        }
+    }
+    open.is_empty()
 }
 
 fn checked_name(name: &str) -> Result<(), SpecMacroError> {
@@ -201,6 +229,24 @@ mod tests {
         );
         let whole = macros.lines() + SPEC;
         assert_eq!(said(&whole, &[]), wanted);
+        // What is expanded is expanded where it is used, by what the spec sets later, too.
+        const LATER: &str = "%define later 9\nName: x\nVersion: 1\nRelease: 1\nSummary: %{x}\nLicense: MIT\n%description\nx\n";
+        for (value, summary) in [
+            ("v%{?later}", "1 v9"),
+            ("%%{name}", "1 %{name}"),
+            ("%{name} %{nil}(a) [b]", "1 x (a) [b]"),
+            ("%{expand:%{later}}%(echo {})", "1 9{}"),
+            ("(a [b {c", "1 (a [b {c"),
+            ("a} %% b", "1 a} % b"),
+            ("%{name}) [b \\\"c\\\"", "1 x) [b \"c\""),
+        ] {
+            let option = words(&["--define", &format!("x {value}")]);
+            let mut macros = SpecMacros::default();
+            macros.add_options(&option).unwrap();
+            let wanted = said(LATER, &option);
+            assert_eq!(wanted, summary, "{value}");
+            assert_eq!(said(&(macros.lines() + LATER), &[]), wanted, "{value}");
+        }
         // A builder's own %dist changes nothing.
         assert_eq!(said(&whole, &words(&["--define", "dist .fc40"])), wanted);
     }
@@ -224,6 +270,10 @@ mod tests {
             (&["--define", "x a\\"], "not one line"),
             (&["--define", "x %{y"], "brackets"),
             (&["--define", "x %(y"], "brackets"),
+            (&["--define", "x a }%{?y"], "brackets"),
+            (&["--define", "x %[1"], "brackets"),
+            (&["--define", "x %{y(}%{z)}"], "brackets"),
+            (&["--define", "x {a} b"], "in braces"),
         ] {
             let mut macros = SpecMacros::default();
             let error = macros.add_options(&words(options)).unwrap_err().to_string();

@@ -130,8 +130,13 @@ impl Elements for Primary {
                 self.entries.push(entry(attributes)?);
             }
             _ => {
-                if let Some(relation) = relation(name) {
-                    self.relation = Some(relation);
+                if let Some(relation) = relation(name)
+                    && let Some(around) = self.relation.replace(relation)
+                {
+                    return Err(format!(
+                        "the relation `{name}` inside of the relation `{}`",
+                        around.element()
+                    ));
                 }
             }
         }
@@ -401,6 +406,11 @@ mod tests {
             ("flags=\"GE\"", "flags=\"XX\"", "unknown flags `XX`"),
             ("build=\"4\"", "", "`build` is missing"),
             (">aa<", "><", "has no checksum"),
+            (
+                "</rpm:provides>",
+                "<rpm:requires></rpm:requires></rpm:provides>",
+                "the relation `requires` inside of the relation `provides`",
+            ),
         ] {
             let error = primary(PRIMARY.replace(from, to).as_bytes())
                 .unwrap_err()

@@ -46,6 +46,10 @@ fn main() -> ExitCode {
 /// Whether no row is below its floor.
 fn run(options: &Options) -> Result<bool> {
     let rows = rows::chosen(options)?;
+    // Not after all was measured.
+    if let Some(path) = &options.write {
+        report::check(path)?;
+    }
     let world = World::new(options)?;
     let mut report = Report::new(&world)?;
     for row in &rows {

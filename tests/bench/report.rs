@@ -259,20 +259,33 @@ impl Report {
 
     /// Puts the table in place of the one in a file.
     pub fn write(&self, path: &Path) -> Fallible<()> {
-        let text = fs::read_to_string(path).with_context(|| {
-            format!(
-                "cannot read {}, into which the table is to be put",
-                path.display()
-            )
-        })?;
-        let new = replaced(&text, &self.table()).with_context(|| {
-            format!(
-                "{} has no place for the table: the lines `{BEGIN}` and `{END}`",
-                path.display()
-            )
-        })?;
+        let new = replaced_in(path, &self.table())?;
         fs::write(path, new).with_context(|| format!("write {}", path.display()))
     }
+}
+
+/// Checks that a file has a place for the table, and can be written.
+pub fn check(path: &Path) -> Fallible<()> {
+    replaced_in(path, "")?;
+    let opened = fs::OpenOptions::new().append(true).open(path);
+    opened.with_context(|| format!("write {}", path.display()))?;
+    Ok(())
+}
+
+/// The text of a file with another table.
+fn replaced_in(path: &Path, table: &str) -> Fallible<String> {
+    let text = fs::read_to_string(path).with_context(|| {
+        format!(
+            "cannot read {}, into which the table is to be put",
+            path.display()
+        )
+    })?;
+    replaced(&text, table).with_context(|| {
+        format!(
+            "{} has no place for the table: the lines `{BEGIN}` and `{END}`",
+            path.display()
+        )
+    })
 }
 
 /// The text with another table between the two lines.
@@ -455,5 +468,18 @@ mod tests {
         assert_eq!(new, format!("Before\n{BEGIN}\n\nnew\n\n{END}\nAfter\n"));
         assert_eq!(replaced(&new, "new\n").unwrap(), new);
         assert!(replaced("no place", "new").is_none());
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.md");
+        assert!(
+            check(&path)
+                .unwrap_err()
+                .to_string()
+                .contains("cannot read")
+        );
+        fs::write(&path, "no place").unwrap();
+        assert!(check(&path).unwrap_err().to_string().contains("no place"));
+        fs::write(&path, &text).unwrap();
+        check(&path).unwrap();
+        assert_eq!(fs::read_to_string(&path).unwrap(), text);
     }
 }

@@ -163,7 +163,7 @@ fn what_servers_are_told_is_what_the_install_proof_does() {
         .as_array()
         .unwrap()
         .iter()
-        .find(|target| target["name"] == "rehearsal")
+        .find(|target| target["name"] == "rocky-9.6")
         .unwrap();
     let proven: Vec<&str> = target["install"]["packages"]
         .as_array()

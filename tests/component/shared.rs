@@ -390,13 +390,16 @@ fn a_plan_tells_what_others_have_and_changes_nothing() {
     );
     assert_eq!(refused.len(), 2, "{refused:?}");
     assert!(refused[0].contains("no accepted key"), "{refused:?}");
-    // What cannot be asked is said once, and is no error.
+    assert!(planned.iter().all(|one| !one.unknown), "{planned:?}");
+    // What cannot be asked is said once, and is no error; that it has nothing is not said.
     fs::remove_dir_all(folder.path()).unwrap();
     let (planned, refused) = look(&reads(key()));
     assert_eq!(refused.len(), 1, "{refused:?}");
     let alone = plan(&stages, &store).unwrap();
     for (one, other) in planned.iter().zip(&alone) {
         assert_eq!((&one.stage, &one.state), (&other.stage, &other.state));
+        assert_eq!(one.unknown, one.stage != "own", "{one:?}");
+        assert!(!other.unknown);
     }
     assert!(!root.exists() && made.lock().unwrap().is_empty());
 }

@@ -299,7 +299,7 @@ pub enum Command {
                             --target, it looks at all targets with repositories that have a lock."
     )]
     Watch(WatchArgs),
-    /// Fetch all sources into the store: the only step that uses the network.
+    /// Fetch all sources into the store: nothing that is built needs the network afterwards.
     #[command(after_help = "Example:\n  cargo xtask fetch && cargo xtask repo --offline")]
     Fetch(TargetArgs),
     /// Build unsigned packages; all of them by default.

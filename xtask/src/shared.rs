@@ -68,6 +68,15 @@ impl Drop for SharedStore {
 impl SharedStore {
     /// The one that the arguments name, if any; none without a network.
     pub fn of(arguments: &TargetArgs) -> anyhow::Result<Option<Self>> {
+        Self::used(arguments, arguments.push)
+    }
+
+    /// The same for a command that puts nothing there, and so needs no secret key.
+    pub fn asked(arguments: &TargetArgs) -> anyhow::Result<Option<Self>> {
+        Self::used(arguments, false)
+    }
+
+    fn used(arguments: &TargetArgs, push: bool) -> anyhow::Result<Option<Self>> {
         let Some(named) = &arguments.store_remote else {
             if arguments.push {
                 return Err(Usage::new(advised(
@@ -83,7 +92,7 @@ impl SharedStore {
         if arguments.offline {
             return Ok(None);
         }
-        let keys = keys(&arguments.store_keys, arguments.push)?;
+        let keys = keys(&arguments.store_keys, push)?;
         Ok(Some(Self {
             place,
             keys,

@@ -1,5 +1,7 @@
 //! Under which circumstances a build runs: as always, or with all that it may notice of them another. What comes out must not depend on that.
 
+use std::io::{self, BufRead, BufReader, Read};
+
 use crate::sandbox::{Sandbox, User};
 
 /// The circumstances of a build.
@@ -21,7 +23,7 @@ pub(super) const SOURCE: &str = r#"
 typedef unsigned long size;
 struct seconds { long whole, part; };
 struct entry { unsigned long inode; long offset; unsigned short length; unsigned char kind; char name[]; };
-struct list { void *dir; struct entry **all; size count, next; struct list *more; };
+struct list { void *dir; struct entry **all; size count, next; int failed; struct list *more; };
 extern long syscall(long, ...);
 extern long __sysconf(int);
 extern int dirfd(void *);
@@ -31,6 +33,8 @@ extern void *realloc(void *, size);
 extern void *memcpy(void *, const void *, size);
 extern int strcmp(const char *, const char *);
 extern char *strcpy(char *, const char *);
+extern int *__errno_location(void);
+extern int __register_atfork(void (*)(void), void (*)(void), void (*)(void), void *);
 extern void qsort(void *, size, size, int (*)(const void *, const void *));
 
 /* Three years and some hours. */
@@ -100,9 +104,23 @@ int get_nprocs_conf(void) { return sysconf(83); }
 static struct list *lists;
 static int held;
 
+static void hold(void) { while (__sync_lock_test_and_set(&held, 1)) {} }
+static void release(void) { __sync_lock_release(&held); }
+
+/* What another thread holds would stay held in a new process, where that thread is not. */
+__attribute__((constructor)) static void at_start(void) { __register_atfork(hold, release, release, 0); }
+
 static int last_first(const void *one, const void *other)
 {
     return strcmp((*(struct entry **)other)->name, (*(struct entry **)one)->name);
+}
+
+/* A part of a folder is not taken for all of it. */
+static struct list *failed(struct list *list)
+{
+    list->failed = *__errno_location();
+    list->count = 0;
+    return list;
 }
 
 static struct list *whole(void *dir)
@@ -119,7 +137,7 @@ static struct list *whole(void *dir)
         list->more = lists;
         lists = list;
     }
-    list->count = list->next = 0;
+    list->count = list->next = list->failed = 0;
     char buffer[32768] __attribute__((aligned(8)));
     long got;
     while ((got = syscall(GETDENTS, (long)dirfd(dir), buffer, sizeof buffer)) > 0) {
@@ -128,28 +146,61 @@ static struct list *whole(void *dir)
             struct entry *entry = (void *)(buffer + at);
             struct entry *copy = malloc(entry->length);
             struct entry **all = realloc(list->all, (list->count + 1) * sizeof *all);
-            if (!copy || !all) return 0;
+            if (all) list->all = all;
+            if (!copy || !all) return failed(list);
             memcpy(copy, entry, entry->length);
-            list->all = all;
             list->all[list->count++] = copy;
             at += entry->length;
         }
     }
+    if (got < 0) return failed(list);
     qsort(list->all, list->count, sizeof *list->all, last_first);
     return list;
 }
 
 struct entry *readdir64(void *dir)
 {
-    while (__sync_lock_test_and_set(&held, 1)) {}
+    hold();
     struct list *list = whole(dir);
     struct entry *next = list && list->next < list->count ? list->all[list->next++] : 0;
-    __sync_lock_release(&held);
+    if (list && list->failed) *__errno_location() = list->failed;
+    release();
     return next;
+}
+
+long telldir(void *dir)
+{
+    hold();
+    struct list *list = whole(dir);
+    long at = list && !list->failed ? (long)list->next : -1;
+    release();
+    return at;
+}
+
+void seekdir(void *dir, long at)
+{
+    hold();
+    struct list *list = whole(dir);
+    if (list && at >= 0 && (size)at <= list->count) list->next = at;
+    release();
 }
 
 struct entry *readdir(void *dir) { return readdir64(dir); }
 "#;
+
+/// What the log says of a chroot that the library cannot be made in.
+const WITHOUT_LIBRARY: &str =
+    "no compiler here: time, kernel, processors and the order of folders are as always";
+
+/// Whether the log of a build says that it had no library: only the sandbox was another one.
+pub fn had_no_library(log: impl Read) -> io::Result<bool> {
+    for line in BufReader::new(log).split(b'\n') {
+        if line? == WITHOUT_LIBRARY.as_bytes() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
 
 /// Makes the library, where the chroot has a compiler, and has what follows use it. Where it has none, the log says so: of a chroot in which nothing is
 /// compiled, only source packages come out.
@@ -204,5 +255,103 @@ impl Circumstances {
                 .env("USER", "somebody")
                 .env("LOGNAME", "somebody"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::process;
+
+    /// Folders are read while processes are made; one is read from in the middle; and one cannot be read.
+    const READS: &str = r#"
+#define _GNU_SOURCE
+#include <dirent.h>
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+static int count(void)
+{
+    DIR *dir = opendir(".");
+    int found = 0;
+    while (readdir(dir)) found++;
+    closedir(dir);
+    return found;
+}
+static void *reads(void *none) { for (;;) count(); }
+int main(void)
+{
+    alarm(60);
+    DIR *dir = opendir(".");
+    readdir(dir);
+    long at = telldir(dir);
+    char name[256];
+    strcpy(name, readdir(dir)->d_name);
+    while (readdir(dir)) {}
+    seekdir(dir, at);
+    if (strcmp(name, readdir(dir)->d_name)) return 1;
+    rewinddir(dir);
+    if (telldir(dir) != 0) return 2;
+    DIR *closed = opendir(".");
+    close(dirfd(closed));
+    errno = 0;
+    if (readdir(closed) || errno != EBADF) return 3;
+    pthread_t thread;
+    for (int i = 0; i < 2; i++) pthread_create(&thread, 0, reads, 0);
+    for (int i = 0; i < 60; i++) {
+        int child = fork(), status;
+        if (!child) { alarm(20); _exit(count() == 5 ? 0 : 4); }
+        waitpid(child, &status, 0);
+        if (status) return 5;
+    }
+    return 0;
+}
+"#;
+
+    #[test]
+    fn folders_are_read_whole_or_with_an_error_in_every_process() {
+        let dir = tempfile::tempdir().unwrap();
+        let compiled = |text: &str, options: &[&str], name: &str| {
+            let [source, to] = [format!("{name}.c"), name.to_owned()].map(|it| dir.path().join(it));
+            fs::write(&source, text).unwrap();
+            let mut command = process::command("gcc");
+            command.args(options).arg("-o").arg(&to).arg(&source);
+            process::output(command.arg("-pthread")).unwrap();
+            to
+        };
+        let library = compiled(
+            SOURCE,
+            &[
+                "-shared",
+                "-fPIC",
+                "-O1",
+                "-w",
+                "-nostdlib",
+                "-fno-stack-protector",
+            ],
+            "library",
+        );
+        let program = compiled(READS, &["-w"], "program");
+        let folder = dir.path().join("folder");
+        fs::create_dir(&folder).unwrap();
+        for name in ["a", "b", "c"] {
+            fs::write(folder.join(name), name).unwrap();
+        }
+        let mut command = process::command(&program);
+        command.current_dir(&folder).env("LD_PRELOAD", &library);
+        process::output(&mut command).unwrap();
+    }
+
+    #[test]
+    fn a_build_without_the_library_is_known_by_its_log() {
+        assert!(PRELOAD.contains(&format!("echo \"{WITHOUT_LIBRARY}\"")));
+        let log = format!("+ cd\n{WITHOUT_LIBRARY}\nWrote: x\n");
+        assert!(had_no_library(log.as_bytes()).unwrap());
+        let other = b"+ cd\ngcc -shared: no compiler here\n";
+        assert!(!had_no_library(&other[..]).unwrap());
     }
 }

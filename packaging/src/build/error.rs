@@ -37,6 +37,13 @@ pub enum Error {
         /// The target's.
         epoch: u64,
     },
+    /// What is built cannot be of the time of its changelog.
+    #[error(
+        "the changelog's latest entry is of {}, and the time of a package ends in 2106{}",
+        utc(*time),
+        help!("correct the date of the entry")
+    )]
+    Late { time: u64 },
     /// The build ended well, but what it made is not what it should be.
     #[error("{what}{}", help!("{hint}"))]
     Result {

@@ -74,8 +74,9 @@ fn after_changelog(work: &mut Workdir, prepared: &Path) -> Result<(), Error> {
             what: format!("{}: `{text}` is not a time: {error}", path.display()),
             hint: "the stage `kernel-sources` writes it: build that again".to_owned(),
         })?;
-        work.not_before(time);
+        work.not_before(time)?;
     }
+    // Without it, the distribution's source package has no changelog.
     Ok(())
 }
 

@@ -24,6 +24,12 @@ pub fn source_package(work: &Workdir, spec: &str, log: &Path) -> Result<PathBuf,
     match (made.pop(), made.is_empty()) {
         (Some(one), true) => {
             written_before(&one, work.time())?;
+            // It has a noon that the package does not tell from a date alone.
+            let path = work.path(&spec);
+            let text =
+                lustre_files::read_no_link(&path, lustre_files::SOURCE).map_err(at(&path))?;
+            let entry = changelog::of_spec(&String::from_utf8_lossy(&text));
+            in_time(&one, entry.map(|(time, _)| time), work.time())?;
             Ok(one)
         }
         _ => Err(Error::Result {
@@ -38,7 +44,11 @@ pub fn source_package(work: &Workdir, spec: &str, log: &Path) -> Result<PathBuf,
 
 /// Checks that no entry of a package's changelog is later than the time of its build.
 pub fn written_before(package: &Path, epoch: u64) -> Result<(), Error> {
-    match latest_entry(package)? {
+    in_time(package, latest_entry(package)?, epoch)
+}
+
+fn in_time(package: &Path, entry: Option<u64>, epoch: u64) -> Result<(), Error> {
+    match entry {
         Some(entry) if entry > epoch => Err(Error::Changelog {
             package: package.file_name().unwrap_or_default().into(),
             entry,

@@ -201,16 +201,23 @@ impl Workdir {
     }
 
     /// Makes the time of everything that is made no earlier than `time`.
-    pub fn not_before(&mut self, time: u64) {
-        if let Ok(time) = u32::try_from(time) {
-            self.settings.source_date_epoch = self.settings.source_date_epoch.max(time);
-        }
+    ///
+    /// # Errors
+    /// When it is later than a package can have.
+    pub fn not_before(&mut self, time: u64) -> Result<(), Error> {
+        let time = build_time(time)?;
+        self.settings.source_date_epoch = self.settings.source_date_epoch.max(time);
+        Ok(())
     }
 
     /// The time of everything that is made, in seconds since 1970.
     pub fn time(&self) -> u64 {
         self.settings.source_date_epoch.into()
     }
+}
+
+fn build_time(time: u64) -> Result<u32, Error> {
+    u32::try_from(time).map_err(|_| Error::Late { time })
 }
 
 /// Gives a source of a package the mode 0755 where it can be run, and 0644 where not: specs of kernels run some of theirs.
@@ -236,6 +243,13 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn a_time_that_no_package_can_have_is_an_error() {
+        assert_eq!(build_time(4_294_967_295).unwrap(), u32::MAX);
+        let error = build_time(4_294_967_296).unwrap_err().to_string();
+        assert!(error.contains("2106-02-07T06:28:16Z"), "{error}");
+    }
 
     #[test]
     fn a_source_that_can_be_run_stays_so() {

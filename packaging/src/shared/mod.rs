@@ -283,6 +283,10 @@ impl Remote for Shared<'_> {
         }
     }
 
+    fn is_unknown(&self, stage: &str) -> bool {
+        (self.shares)(stage) != Share::Nothing && self.standing.is_given_up()
+    }
+
     fn take(&self, key: &Digest, offer: &Offer, into: &Path) -> Result<(), Failure> {
         let Some((sha256, size)) = &offer.content else {
             return Err(Error::NoContent.into());

@@ -28,6 +28,8 @@ pub struct Planned {
     pub key: Option<Digest>,
     /// Whether it would run.
     pub state: State,
+    /// Whether others may have it, who could not be asked.
+    pub unknown: bool,
     /// The stages of which that assumes that they put out what they did before: they run because the tool's code changed, and nothing
     /// else that they depend on.
     pub assuming: Vec<String>,
@@ -125,7 +127,12 @@ fn planned(
                     .flat_map(|one| one.assuming.iter().cloned()),
             );
         }
+        let unknown = match (&state, &others) {
+            (State::Runs(_), Some((remote, _))) => remote.is_unknown(&stage.name),
+            (State::Cached | State::Shared(_), _) | (_, None) => false,
+        };
         planned.push(Planned {
+            unknown,
             stage: stage.name.clone(),
             needs: stage.needs.clone(),
             key: known,

@@ -46,6 +46,9 @@ pub trait Remote: Sync + Debug {
     /// When something is there that nobody vouches for who is trusted, or when it cannot be found out.
     fn look(&self, stage: &str, key: &Digest) -> Result<Option<Offer>, Failure>;
 
+    /// Whether what is there of a stage cannot be found out any more: for [`look`](Self::look), there is nothing then.
+    fn is_unknown(&self, stage: &str) -> bool;
+
     /// Fetches the content of `offer`, that of the stage `key`, into the folder `into`. Whether it is what was offered is for the caller to find out.
     fn take(&self, key: &Digest, offer: &Offer, into: &Path) -> Result<(), Failure>;
 

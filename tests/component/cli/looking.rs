@@ -234,3 +234,27 @@ fn static_checks_need_no_chroot_and_say_what_was_not_run() {
         assert_eq!(home.run(&["verify", "--static", other, path]).code, 2);
     }
 }
+
+/// What is wrong with the line is told before anything is compiled or measured for it.
+#[test]
+fn a_bench_that_cannot_be_told_is_refused_at_once() {
+    let home = Home::new();
+    for (line, words) in [
+        (&["bench", "nosuch"][..], ["no bench `nosuch`", "closure"]),
+        (&["bench", "sig"], ["no bench `sig`", "sign-large"]),
+        (
+            &["bench", "sign", "--write", "docs/performance.md"],
+            ["--write", "cannot be used with"],
+        ),
+        (
+            &["bench", "--short", "--write", "docs/performance.md"],
+            ["--write", "cannot be used with"],
+        ),
+    ] {
+        let ran = home.run(line);
+        assert_eq!(ran.code, 2, "{ran:?}");
+        for word in words {
+            assert!(ran.stderr.contains(word), "{word}: {ran:?}");
+        }
+    }
+}

@@ -86,3 +86,28 @@ fn a_machine_that_is_too_small_is_told_before_anything_is_fetched() {
     );
     assert_eq!(std::fs::read_dir(site.path()).unwrap().count(), 1);
 }
+
+/// What is planned is what `repo` does: it boots only where that is asked for, or was done.
+#[test]
+fn a_plan_has_the_boot_proof_where_a_run_has_it() {
+    let home = Home::new();
+    let stages = |line: &[&str]| -> serde_json::Value {
+        let ran = home.run(&[&["plan", "--json"][..], line].concat());
+        assert_eq!(ran.code, 0, "{ran:?}");
+        serde_json::from_str(&ran.stdout).unwrap()
+    };
+    let named = |stages: &serde_json::Value, name: &str| {
+        let all = stages.as_array().unwrap();
+        all.iter().find(|one| one["stage"] == name).cloned()
+    };
+    let usual = stages(&[]);
+    assert!(named(&usual, "boot").is_none(), "{usual}");
+    assert!(named(&usual, "prove").is_some(), "{usual}");
+    let booted = stages(&["--prove", "boot"]);
+    assert_eq!(named(&booted, "boot").unwrap()["runs"], true);
+    let finish = named(&booted, "finish").unwrap();
+    assert!(finish["needs"].as_array().unwrap().contains(&"boot".into()));
+    let ran = home.run(&["plan", "--prove", "boot", "--target", "rocky-9.6"]);
+    assert_eq!(ran.code, 1, "{ran:?}");
+    assert!(ran.stderr.contains("cannot be booted"), "{ran:?}");
+}

@@ -108,5 +108,9 @@ fn variables_and_defaults_name_it_as_the_line_does() {
     ));
     let ran = home.run(&["plan"]);
     assert_eq!(ran.code, 0, "{ran:?}");
+    // What puts nothing there signs nothing.
+    let ran = home.run(&["plan", "--push"]);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    refused(&home.run(&["build", "--push"]), &["0 of the files"]);
     assert!(!home.store().exists());
 }

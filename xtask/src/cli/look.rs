@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 
 use crate::cli::key::KeyArgs;
+use crate::cli::repo::Prove;
 use crate::cli::target::TargetArgs;
 
 /// Arguments of `plan`.
@@ -22,6 +23,9 @@ pub struct PlanArgs {
         hide_possible_values = true
     )]
     pub graph: Option<GraphFormat>,
+    /// What `repo` would prove: `static`, `install` or `boot`.
+    #[arg(long, value_enum, default_value_t = Prove::Install, value_name = "LEVEL", hide_possible_values = true)]
+    pub prove: Prove,
     /// Which target, and how.
     #[command(flatten)]
     pub target: TargetArgs,

@@ -60,8 +60,9 @@ pub struct TargetArgs {
     pub push: bool,
     /// Compile the kernel, e2fsprogs and Lustre with the host's ccache.
     ///
-    /// --ccache=DIR keeps what was compiled in DIR, and not in the store. DIR then belongs to the builder's user id. The packages are the
-    /// same, byte for byte; see docs/security.md for whom that trusts.
+    /// --ccache=DIR keeps what was compiled in DIR, and not in the store, up to 20 GB. DIR is given to the builder's user id, so it is for this
+    /// alone: no ccache of another user could write there afterwards. The packages are the same, byte for byte; but a later build
+    /// trusts every build that wrote into the cache, so do not use it for releases.
     #[arg(long, value_name = "DIR", num_args = 0..=1, require_equals = true)]
     pub ccache: Option<Option<PathBuf>>,
     /// Parallel jobs of a build; defaults to the number of cores.

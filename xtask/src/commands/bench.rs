@@ -1,10 +1,11 @@
 //! `cargo xtask bench`: the tool beside the bare tools. What measures is `tests/bench`, which cargo builds as it has built this.
 
-use std::path::absolute;
+use std::path::{Path, absolute};
 
 use anyhow::{Context as _, bail};
 use lustre_files::advised;
 use lustre_packaging::{host, process};
+use serde::Deserialize;
 
 use crate::cli::BenchArgs;
 use crate::context;
@@ -16,6 +17,17 @@ use crate::ui;
 /// How the bench ends where something is slower than its floor.
 const BELOW: i32 = 3;
 
+/// What there is to measure, by name alone.
+#[derive(Deserialize)]
+struct Rows {
+    row: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    name: String,
+}
+
 /// Builds the bench and runs it.
 pub fn run(arguments: &BenchArgs) -> anyhow::Result<Outcome> {
     let Some(checkout) = invocation::checkout() else {
@@ -25,6 +37,8 @@ pub fn run(arguments: &BenchArgs) -> anyhow::Result<Outcome> {
         ))
         .into());
     };
+    // Before anything is installed or compiled for it.
+    known(&checkout, &arguments.names)?;
     host::ensure(
         &place::specs(),
         &["repo", "test"],
@@ -60,4 +74,27 @@ pub fn run(arguments: &BenchArgs) -> anyhow::Result<Outcome> {
         Some(BELOW) => Ok(Outcome::Misfit),
         _ => bail!("the bench {status}; what is wrong is said above"),
     }
+}
+
+/// Checks that each name is that of a row, or what the names of rows begin with.
+fn known(checkout: &Path, names: &[String]) -> anyhow::Result<()> {
+    let path = checkout.join("tests/bench/rows.toml");
+    let text = lustre_files::read_to_string(&path, lustre_files::TEXT);
+    let text = text.with_context(|| path.display().to_string())?;
+    let rows: Rows = toml::from_str(&text).with_context(|| path.display().to_string())?;
+    let means = |name: &str, row: &Row| {
+        let rest = row.name.strip_prefix(name);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+    };
+    for name in names {
+        if !rows.row.iter().any(|row| means(name, row)) {
+            let all: Vec<&str> = rows.row.iter().map(|row| row.name.as_str()).collect();
+            return Err(Usage::new(advised(
+                format!("there is no bench `{name}`"),
+                format!("there are {}", all.join(", ")),
+            ))
+            .into());
+        }
+    }
+    Ok(())
 }

@@ -70,6 +70,11 @@ pub fn table(context: &Context) -> anyhow::Result<&Boot> {
     if let Some(program) = qemu::find() {
         qemu::check_cpu(&program, cpu)?;
     }
+    described(context)
+}
+
+/// The same, without a look at whether QEMU can do it.
+pub fn described(context: &Context) -> anyhow::Result<&Boot> {
     context.target.boot.as_ref().with_context(|| {
         format!(
             "the target `{0}` cannot be booted: specs/targets/{0}.toml has no table [boot], and inherits none",

@@ -73,7 +73,7 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
     if let Some(arguments) = cli.command.target() {
         context::store_folder(arguments.store.as_deref())?;
     }
-    let purpose = purpose(boots(&cli.command));
+    let purpose = purpose(&cli.command);
     match work(&cli.command, target.map(|target| target.distribution.kind)) {
         Work::Builds { setup } => {
             host::ensure(&place::specs(), &purpose, setup, &mut |text| ui::say(text))?;
@@ -211,13 +211,18 @@ fn boots(command: &Command) -> bool {
 }
 
 /// What the host's tools are for, in the words of `specs/host-tools.toml`.
-fn purpose(boots: bool) -> Vec<&'static str> {
+fn purpose(command: &Command) -> Vec<&'static str> {
     let mut purpose = vec!["repo"];
     if !rustix::process::geteuid().is_root() {
         purpose.push("repo-unprivileged");
     }
-    if boots {
+    if boots(command) {
         purpose.push("boot");
+    }
+    // Not found out when all before the first compiler has run.
+    let hands_on = matches!(command, Command::Build(arguments) if arguments.output.is_some());
+    if !hands_on && command.target().is_some_and(|it| it.ccache.is_some()) {
+        purpose.push("ccache");
     }
     purpose
 }
@@ -299,6 +304,26 @@ mod tests {
         ] {
             assert!(!boots_at(line), "{line:?}");
         }
-        assert_eq!(purpose(true).len(), purpose(false).len() + 1);
+        assert!(purpose_of(&["boot"]).contains(&"boot"));
+        assert!(!purpose_of(&["repo"]).contains(&"boot"));
+    }
+
+    fn purpose_of(line: &[&str]) -> Vec<&'static str> {
+        let line = ["cargo xtask"].iter().chain(line);
+        purpose(&Cli::try_parse_from(line).unwrap().command)
+    }
+
+    #[test]
+    fn only_what_compiles_with_a_cache_needs_the_cache() {
+        for line in [&["repo", "--ccache"][..], &["build", "--ccache=/srv/c"]] {
+            assert!(purpose_of(line).contains(&"ccache"), "{line:?}");
+        }
+        for line in [
+            &["repo"][..],
+            &["build", "--ccache", "--output", "unsigned"],
+            &["clean"],
+        ] {
+            assert!(!purpose_of(line).contains(&"ccache"), "{line:?}");
+        }
     }
 }

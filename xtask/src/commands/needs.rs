@@ -113,6 +113,7 @@ mod tests {
             needs: Vec::new(),
             key: None,
             state,
+            unknown: false,
             assuming: Vec::new(),
         };
         let runs = || State::Runs("new".to_owned());

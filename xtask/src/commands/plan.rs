@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use lustre_packaging::lock::LockState;
 use lustre_packaging::needs::Part;
-use lustre_packaging::shared::Shared;
+use lustre_packaging::shared::{self, Shared};
 use lustre_packaging::source::Error;
-use lustre_packaging::stage::{self, Planned, State};
+use lustre_packaging::stage::{self, Failure, Planned, Recipe, State};
 
 use graph::{Node, Stands};
 
@@ -17,16 +17,16 @@ use super::{boot, needs, release, verify};
 use crate::cli::{PlanArgs, Prove};
 use crate::context::{self, Context};
 use crate::exit::Outcome;
-use crate::graph::outline::outline;
+use crate::graph::outline::{Step, outline};
 use crate::graph::preflight::Misfit;
-use crate::graph::{BuildGraph, name};
+use crate::graph::{BuildGraph, name, shape};
 use crate::place;
 use crate::shared::{SharedStore, shares};
 use crate::{key, lock, session, ui};
 
 /// Shows every stage of the target, whether it would run, and why. Nobody is asked but the shared store, where one is named.
 pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
-    let shared = SharedStore::of(&arguments.target)?;
+    let shared = SharedStore::asked(&arguments.target)?;
     let context = Context::read_only(&arguments.target, "cargo xtask plan")?;
     let lock = match lock::find(&context)? {
         (_, LockState::Current(lock)) => lock,
@@ -53,19 +53,19 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
     let misfit = Misfit::default();
     let mut stages = graph.preflight(&misfit)?;
     stages.extend(graph.assembled(&signing)?);
-    stages.push(verify::stage_of(
-        &graph,
-        Prove::Install,
-        Box::new(|_| Err("a plan runs nothing".into())),
-    )?);
-    if let Some(table) = &context.target.boot {
+    let nothing = || -> Recipe<'_> { Box::new(|_| Err("a plan runs nothing".into())) };
+    stages.push(verify::stage_of(&graph, arguments.prove, nothing())?);
+    let mut proofs = vec![name::PROVE];
+    // As `repo` does.
+    if arguments.prove == Prove::Boot || boot::held_before(&context, &graph, &signing)? {
         stages.push(boot::stage_of(
             &graph,
-            table,
-            Box::new(|_| Err("a plan runs nothing".into())),
+            boot::described(&context)?,
+            nothing(),
         )?);
+        proofs.push(name::BOOT);
     }
-    stages.push(graph.finish(&signing, &[name::PROVE]));
+    stages.push(graph.finish(&signing, &proofs));
     let planned = match &shared {
         None => stage::plan(&stages, &context.store)?,
         Some(SharedStore {
@@ -76,9 +76,7 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
             let shares = shares(&context.target);
             let remote = Shared::new(&context.store, &**place, keys, shares, standing);
             stage::plan_with(&stages, &context.store, &remote, &mut |stage, why| {
-                ui::warn(&format!(
-                    "warning: {stage} would not be taken from the shared store: {why}"
-                ));
+                ui::warn(&not_taken(stage, why));
             })?
         }
     };
@@ -121,6 +119,16 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// That a stage would not be taken, or that nobody knows of which that is so.
+fn not_taken(stage: &str, why: &Failure) -> String {
+    match why.downcast_ref() {
+        Some(shared::Error::Unreachable { .. }) => {
+            format!("warning: it is unknown which stages are in the shared store: {why}")
+        }
+        _ => format!("warning: {stage} would not be taken from the shared store: {why}"),
+    }
+}
+
 /// A stage in a line.
 fn line(one: &Planned) -> String {
     let (state, mut said) = match &one.state {
@@ -128,6 +136,9 @@ fn line(one: &Planned) -> String {
         State::Shared(from) => ("shared", format!("signed by {}", from.signer)),
         State::Runs(why) => ("runs", why.clone()),
     };
+    if one.unknown {
+        said.push_str(", unless the shared store has it");
+    }
     if !matches!(one.state, State::Runs(_)) && !one.assuming.is_empty() {
         let separator = if said.is_empty() { "" } else { ", " };
         let assuming = one.assuming.join(", ");
@@ -146,14 +157,28 @@ fn item(one: &Planned, times: &BTreeMap<String, Duration>) -> serde_json::Value 
     };
     serde_json::json!({
         "stage": one.stage, "needs": one.needs, "key": one.key, "runs": why.is_some(), "why": why, "shared": shared,
-        "assuming": one.assuming, "last_seconds": times.get(&one.stage).map(Duration::as_secs_f64)
+        "shared_unknown": one.unknown, "assuming": one.assuming, "last_seconds": times.get(&one.stage).map(Duration::as_secs_f64)
     })
 }
 
 /// Shows the stages of a target that has no lock: what each will do, and what the lock has to find out. Mirrors are not asked, and neither is
 /// a shared store: without a lock, no stage has a key.
 fn unlocked(context: &Context, arguments: &PlanArgs, why: &str) -> anyhow::Result<Outcome> {
-    let steps = outline(&context.target, &place::specs())?;
+    let mut steps = outline(&context.target, &place::specs())?;
+    if arguments.prove == Prove::Boot {
+        boot::described(context)?;
+        let step = Step {
+            stage: name::BOOT.to_owned(),
+            needs: shape::needs(&context.target, name::BOOT),
+            what: "its kernel boots in QEMU, and Lustre works there".to_owned(),
+        };
+        let finish = steps.iter().position(|step| step.stage == name::FINISH);
+        let at = finish.unwrap_or(steps.len());
+        for last in &mut steps[at..] {
+            last.needs.push(name::BOOT.to_owned());
+        }
+        steps.insert(at, step);
+    }
     if let Some(format) = arguments.graph {
         let nodes = steps.into_iter().map(|step| Node {
             stage: step.stage,
@@ -210,6 +235,7 @@ mod tests {
             needs: vec!["kernel-root".to_owned()],
             key: Some(Digest::of_bytes(b"x")),
             state,
+            unknown: false,
             assuming: assuming.iter().map(|name| (*name).to_owned()).collect(),
         };
         let shared = || {
@@ -237,5 +263,35 @@ mod tests {
         assert_eq!(told["shared"]["from"], "https://cache.example/lustre");
         let cached = item(&one(State::Cached, &[]), &BTreeMap::new());
         assert!(cached["shared"].is_null(), "{cached}");
+        assert_eq!(cached["shared_unknown"], false);
+    }
+
+    #[test]
+    fn a_shared_store_that_cannot_be_asked_is_not_one_without_the_stage() {
+        let one = Planned {
+            stage: "kernel".to_owned(),
+            needs: Vec::new(),
+            key: None,
+            state: State::Runs("it has never run here".to_owned()),
+            unknown: true,
+            assuming: Vec::new(),
+        };
+        let said = line(&one);
+        let end = "it has never run here, unless the shared store has it";
+        assert!(said.ends_with(end), "{said}");
+        let told = item(&one, &BTreeMap::new());
+        assert!(told["shared"].is_null(), "{told}");
+        assert_eq!(told["shared_unknown"], true);
+        let gone = shared::Error::Unreachable {
+            place: "https://cache.example".to_owned(),
+            why: "no route".into(),
+        };
+        let said = not_taken("kernel", &Failure::from(gone));
+        assert!(
+            said.contains("unknown") && !said.contains("kernel"),
+            "{said}"
+        );
+        let said = not_taken("kernel", &"no accepted key".into());
+        assert!(said.contains("kernel would not be taken"), "{said}");
     }
 }

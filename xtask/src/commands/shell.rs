@@ -146,6 +146,7 @@ mod tests {
             needs: needs.iter().map(|need| (*need).to_owned()).collect(),
             key: None,
             state: State::Cached,
+            unknown: false,
             assuming: Vec::new(),
         };
         let planned = [

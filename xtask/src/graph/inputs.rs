@@ -68,6 +68,18 @@ pub struct GraphCache {
     pub(super) recipe: OnceLock<Recipe>,
 }
 
+/// The build settings that are inputs. What was built under other circumstances is what everybody would get only where that is what was to be
+/// found out, so it is never taken for that.
+fn settings_text(target: &Target, circumstances: Circumstances) -> String {
+    let build = &target.build;
+    let dist = &target.distribution.dist;
+    let usual = format!("{} {} {dist}", build.source_date_epoch, build.host);
+    match circumstances {
+        Circumstances::Usual => usual,
+        Circumstances::Other => usual + " elsewhere",
+    }
+}
+
 impl BuildGraph<'_> {
     /// The stages that `stage` needs.
     pub(super) fn needs(&self, stage: &str) -> Vec<String> {
@@ -84,11 +96,7 @@ impl BuildGraph<'_> {
 
     /// A stage's inputs that come from the build settings; how many jobs run must not change what comes out, so it is none.
     pub(super) fn settings_input(&self) -> (String, String) {
-        let build = &self.target.build;
-        let text = format!(
-            "{} {} {}",
-            build.source_date_epoch, build.host, self.target.distribution.dist
-        );
+        let text = settings_text(&self.target, self.circumstances);
         ("settings".to_owned(), text)
     }
 
@@ -220,6 +228,16 @@ pub(super) fn list_input(label: &str, list: &[String]) -> (String, String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_built_elsewhere_is_another_stage() {
+        let target = Target::load(&crate::place::specs(), "rehearsal").unwrap();
+        let [usual, other] =
+            [Circumstances::Usual, Circumstances::Other].map(|it| settings_text(&target, it));
+        let epoch = target.build.source_date_epoch;
+        assert!(usual.starts_with(&format!("{epoch} ")), "{usual}");
+        assert_ne!(usual, other);
+    }
 
     #[test]
     fn no_two_lists_look_the_same() {

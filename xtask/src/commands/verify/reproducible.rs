@@ -6,6 +6,7 @@ use std::process::Stdio;
 
 use anyhow::{Context as _, bail};
 use lustre_files::advised;
+use lustre_packaging::build::circumstances;
 use lustre_packaging::lock::Lock;
 use lustre_packaging::sign::{KeySource, Secret};
 use lustre_packaging::source::Locked;
@@ -180,16 +181,24 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     }
     let files = list_tree(&first.tree)?.len();
     let same = differences.is_empty();
+    let not_varied = without_library(&scratch.join("store/logs"))?;
     if context.arguments.json {
         let told = serde_json::json!({
             "same": same,
             "packages": unsigned,
             "files": files,
             "differs": differences,
+            "not_varied": not_varied,
             "first": first.tree,
             "second": (!same).then_some(&second.tree),
         });
         ui::print(&serde_json::to_string_pretty(&told)?);
+    }
+    if !not_varied.is_empty() {
+        ui::say(&format!(
+            "time, kernel, number of processors and order of folders were as always in these stages, whose buildroot has no compiler: {}",
+            not_varied.join(", ")
+        ));
     }
     if same {
         if !context.arguments.json {
@@ -321,6 +330,25 @@ fn packages(
     Ok(folders)
 }
 
+/// The stages in whose logs it says that they ran without what varies time, kernel, processors and folders for them.
+fn without_library(logs: &Path) -> anyhow::Result<Vec<String>> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(logs).with_context(|| logs.display().to_string())? {
+        let path = entry?.path();
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        let Some((stage, _)) = name.rsplit_once('-') else {
+            continue;
+        };
+        let log = lustre_files::open(&path).with_context(|| path.display().to_string())?;
+        if circumstances::had_no_library(log).with_context(|| path.display().to_string())? {
+            found.push(stage.to_owned());
+        }
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
 /// The one finished stage `name` in a store's folder of stages.
 fn only(stages: &Path, name: &str) -> anyhow::Result<PathBuf> {
     let mut found = Vec::new();
@@ -383,6 +411,23 @@ mod tests {
             format!("lustre={}/clone@v2", here.display())
         );
         assert_eq!(from_anywhere("lustre=/a/b").unwrap(), "lustre=/a/b");
+    }
+
+    #[test]
+    fn a_stage_that_found_the_usual_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let log = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+        let line =
+            "no compiler here: time, kernel, processors and the order of folders are as always";
+        log("kernel-srpm-aa.log", &format!("+ x\n{line}\n"));
+        log(
+            "e2fsprogs-srpm-ab.log",
+            &format!("{line}\n\u{fffd}\n{line}"),
+        );
+        log("kernel-bb.log", "+ x\n");
+        log("gpg.log", "x");
+        let found = without_library(dir.path()).unwrap();
+        assert_eq!(found, ["e2fsprogs-srpm", "kernel-srpm"]);
     }
 
     #[test]
