@@ -228,6 +228,12 @@ fn a_repository_that_lacks_what_is_needed_says_what() {
     let dist = world.repository(Some(&good), Some(&good), &root);
     let ran = world.rebuild(&dist, &["--package", "kernel"]);
     says(&ran, 2, &["--package kernel", "made by: e2fsprogs"]);
+    let ran = world.rebuild(&dist, &["--target", "debian-12"]);
+    says(
+        &ran,
+        2,
+        &["--target debian-12", "a repository of `rehearsal`"],
+    );
     // Another key than the one that signed it.
     let other = "0123456789ABCDEF0123456789ABCDEF01234567";
     let place = dist.to_str().unwrap();

@@ -69,7 +69,8 @@ pub fn run(arguments: &RebuildArgs) -> anyhow::Result<Outcome> {
         }
     };
     let bundle = arguments.bundle.as_deref().map(Bundle::open).transpose()?;
-    let recorded = Recorded::read(&found, bundle.as_ref().map(Bundle::lock_text))?;
+    let lock = bundle.as_ref().map(Bundle::lock_text);
+    let recorded = Recorded::read(&found, &context.target.name, lock)?;
     let wanted = recorded.chosen(&arguments.packages)?;
     let rebuilds = recorded.rebuilds(&context, &wanted)?;
     packages_of_lock(&context, &found, &recorded.lock, bundle.as_ref(), &rebuilds)?;
@@ -178,10 +179,10 @@ fn own_packages(
     recorded: &Recorded,
     folder: &Path,
 ) -> anyhow::Result<()> {
-    let key = found.tree.join(repo_file::KEY_FILE);
+    let key = found.said.join(repo_file::KEY_FILE);
     let key = lustre_files::read_no_link_to_string(&key, lustre_files::SOURCE)
         .with_context(|| key.display().to_string())?;
-    let file = verify::said(&found.tree, &recorded.manifest).map_err(anyhow::Error::msg)?;
+    let file = verify::said(&found.said, &recorded.manifest).map_err(anyhow::Error::msg)?;
     let target = &context.target;
     let numbers = &target.repository.release_package;
     let time = recorded.manifest.source_date_epoch;

@@ -1,7 +1,6 @@
 //! `cargo xtask verify`: the proofs, of a repository of ours anywhere, also where it is served (`served`); and the comparison of two builds.
 
 mod age;
-mod trusted;
 pub mod expected;
 pub mod identity;
 mod keep;
@@ -12,6 +11,7 @@ mod only_static;
 mod reproducible;
 mod served;
 mod signatures;
+mod trusted;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -26,12 +26,12 @@ use lustre_repository::digests::Digests;
 use lustre_repository::manifest::{self, Manifest};
 use lustre_repository::proof::{self, Check, Outcome as Result_, StaticInput};
 
-pub use trusted::{TrustedRepository, trusted_repository};
 use expected::Expected;
 use measure::Measure;
 pub use measure::said;
 use named::named;
 use signatures::{Limits, Signatures, key_check, signatures};
+pub use trusted::{TrustedRepository, trusted_repository};
 
 use super::boot;
 use super::proofs::{self, ProofReport};
@@ -229,7 +229,7 @@ fn proven(
             true => Manifest::read(&dist.join(manifest::FILE))?.target,
             false => context.target.name.clone(),
         };
-        let only_static::StaticChecks { made, left } = match arguments.as_published {
+        let only_static::StaticChecks { made, left, .. } = match arguments.as_published {
             true => only_static::as_published(context, dist, expected, limits)?,
             false => only_static::checks(context, dist, expected, limits)?,
         };

@@ -23,18 +23,35 @@ use crate::graph::rebuild::{Published, Rebuild};
 pub struct Recorded {
     shown: String,
     tree: PathBuf,
+    said: PathBuf,
     pub manifest: Manifest,
     pub lock: Lock,
 }
 
 impl Recorded {
-    /// Of the repository `found`; the lock is the one there, or else that of a bundle.
-    pub fn read(found: &TrustedRepository, of_bundle: Option<&str>) -> anyhow::Result<Self> {
-        let manifest = Manifest::read(&found.tree.join(manifest::FILE))?;
+    /// Of the repository `found`, which has to be one of `target`; the lock is the one there, or else that of a bundle.
+    pub fn read(
+        found: &TrustedRepository,
+        target: &str,
+        of_bundle: Option<&str>,
+    ) -> anyhow::Result<Self> {
+        let manifest = Manifest::read(&found.said.join(manifest::FILE))?;
+        if manifest.target != target {
+            return Err(Usage::new(advised(
+                format!(
+                    "--target {target}: {} is a repository of `{}`",
+                    found.shown,
+                    manifest.target.escape_debug()
+                ),
+                "leave out --target: it is the one that the repository names",
+            ))
+            .into());
+        }
         let lock = lock_of(found, &manifest, of_bundle)?;
         Ok(Self {
             shown: found.shown.clone(),
             tree: found.tree.clone(),
+            said: found.said.clone(),
             manifest,
             lock,
         })
@@ -113,7 +130,7 @@ impl Recorded {
             true => Circumstances::Other,
             false => Circumstances::Usual,
         };
-        let said = repodata::primary(&self.tree.join(Kind::Source.folder()))?;
+        let said = repodata::primary(&self.said.join(Kind::Source.folder()))?;
         let said = said.iter().find(|one| one.nevra() == source.nevra);
         // A package may have been built as of a later time than the others.
         let epoch = said.and_then(|one| u64::try_from(one.time_build).ok());
@@ -179,8 +196,12 @@ fn plain_host(host: &str) -> Option<&str> {
 }
 
 /// The lock that the repository was made with.
-fn lock_of(found: &TrustedRepository, manifest: &Manifest, of_bundle: Option<&str>) -> anyhow::Result<Lock> {
-    let path = found.tree.join(LOCK_FILE);
+fn lock_of(
+    found: &TrustedRepository,
+    manifest: &Manifest,
+    of_bundle: Option<&str>,
+) -> anyhow::Result<Lock> {
+    let path = found.said.join(LOCK_FILE);
     let read = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE);
     let there = lustre_files::if_there(read).with_context(|| path.display().to_string())?;
     let Some(told) = &manifest.lock_sha256 else {
@@ -259,7 +280,66 @@ fn lock_of(found: &TrustedRepository, manifest: &Manifest, of_bundle: Option<&st
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use lustre_packaging::sign::{Key, PublicKey, Secret, Signer as _};
+    use lustre_repository::sums;
+
     use super::*;
+    use crate::place;
+
+    #[test]
+    fn what_is_exchanged_after_the_check_is_not_what_is_rebuilt() {
+        let dir = tempfile::tempdir().unwrap();
+        let context = Context::of_a_test(dir.path());
+        let tree = dir.path().join("tree");
+        std::fs::create_dir(&tree).unwrap();
+        let lock = |request: &[u8]| {
+            let (files, trees) = (BTreeMap::new(), BTreeMap::new());
+            let lock = Lock::new(
+                "rehearsal",
+                Digest::of_bytes(request),
+                files,
+                trees,
+                Vec::new(),
+            );
+            lock.to_toml().unwrap()
+        };
+        let write = |lock: &str, version: &str| {
+            let mut manifest = Manifest {
+                target: "rehearsal".to_owned(),
+                lock_sha256: Some(Digest::of_bytes(lock.as_bytes()).to_string()),
+                ..Manifest::default()
+            };
+            version.clone_into(&mut manifest.tool.version);
+            manifest.write(&tree.join(manifest::FILE)).unwrap();
+            std::fs::write(tree.join(LOCK_FILE), lock).unwrap();
+        };
+        write(&lock(b"one"), "1");
+        let file = place::specs().join("distributions/rehearsal/key.asc");
+        let text = Secret::new(std::fs::read(file).unwrap());
+        let key = Key::from_armored(&text, "the test", None).unwrap();
+        let public_key = key.public_key_armored().unwrap();
+        let time = PublicKey::parse(&public_key).unwrap().created();
+        sums::write(&tree).unwrap();
+        let listed = std::fs::read(tree.join(sums::FILE)).unwrap();
+        let signature = key.sign_detached(&listed, time).unwrap();
+        std::fs::write(tree.join(sums::SIGNATURE), signature).unwrap();
+        let scratch = context.store.temp_dir("verify").unwrap();
+        let shown = "/srv/repo".to_owned();
+        let found =
+            TrustedRepository::holding(None, scratch, tree.clone(), shown, &public_key).unwrap();
+        write(&lock(b"two"), "2");
+        let recorded = Recorded::read(&found, "rehearsal", None).unwrap();
+        assert_eq!(recorded.manifest.tool.version, "1");
+        assert_eq!(recorded.lock.to_toml().unwrap(), lock(b"one"));
+        let error = Recorded::read(&found, "debian-12", None).err().unwrap();
+        assert!(error.is::<Usage>(), "{error}");
+        assert!(
+            error.to_string().contains("a repository of `rehearsal`"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn a_package_is_chosen_by_its_whole_name() {
