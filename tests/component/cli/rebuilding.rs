@@ -76,6 +76,7 @@ impl World {
         let signed = self.folder.path().join("signed.src.rpm");
         let unsigned = sign_package(&self.source, &signed, &self.key, time).unwrap();
         let stage = Stage {
+            digest: Digest::of_bytes(b"root").to_string(),
             build_packages: root.iter().map(|one| (*one).to_owned()).collect(),
             ..Stage::default()
         };

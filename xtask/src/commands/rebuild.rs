@@ -11,17 +11,18 @@ mod recorded;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use lustre_files::help;
+use lustre_files::{apart, help};
 use lustre_packaging::bundle::Bundle;
 use lustre_packaging::lock::Lock;
 use lustre_packaging::needs::Part;
-use lustre_packaging::stage::Stage;
+use lustre_packaging::stage::{self, Stage};
+use lustre_repository::manifest::Package as Manifested;
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::{kernel_guard, repo_file};
 
-use super::needs;
 use super::repo::parts;
 use super::verify::{self, TrustedRepository, trusted_repository};
+use super::{needs, proofs};
 use crate::cli::RebuildArgs;
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
@@ -29,8 +30,11 @@ use crate::graph::rebuild::Rebuild;
 use crate::graph::{BuildGraph, name};
 use crate::{lock, session, ui};
 
-use compared::{Compared, Package, compare};
+use compared::{Compared, Package, StageResult, compare, not_built};
 use recorded::Recorded;
+
+/// A package of the repository: what its manifest says of it, and where it is.
+type Published = (Manifested, PathBuf);
 
 /// The stage of Lustre's kernel sources where the kernel is the distribution's own.
 const EXT4: &str = lustre_packaging::build::ext4::NAME;
@@ -74,48 +78,82 @@ pub fn run(arguments: &RebuildArgs) -> anyhow::Result<Outcome> {
     let wanted = recorded.chosen(&arguments.packages)?;
     let rebuilds = recorded.rebuilds(&context, &wanted)?;
     packages_of_lock(&context, &found, &recorded.lock, bundle.as_ref(), &rebuilds)?;
-    let mut packages = Vec::new();
+    let not_rebuilt = recorded.not_rebuilt(&wanted)?;
+    let (mut stages, mut packages) = (Vec::new(), Vec::new());
+    // What one came to is told, whatever comes of the others.
+    let mut done = |stage: &str,
+                    rebuild: Option<&Rebuild>,
+                    compared: &dyn Fn(&[Published]) -> anyhow::Result<Vec<Package>>|
+     -> anyhow::Result<()> {
+        let published = recorded.packages(stage, &found.tree);
+        let compared = compared(&published);
+        proofs::uninterrupted()?;
+        let why = compared.as_ref().err().map(told);
+        if let Some(why) = &why {
+            ui::warn(&format!("warning: `{stage}` was not built: {why}"));
+        }
+        stages.push(StageResult {
+            stage: stage.to_owned(),
+            built: why.is_none(),
+            why,
+            own: rebuild
+                .iter()
+                .flat_map(|one| &one.own)
+                .map(|one| one.nevra.clone())
+                .collect(),
+            host_not_taken: rebuild.and_then(|one| one.host_not_taken.clone()),
+        });
+        packages.extend(compared.unwrap_or_else(|_| not_built(&published)));
+        Ok(())
+    };
     for rebuild in &rebuilds {
         ui::say(&format!(
             "{}: rebuilding {}",
             found.shown, rebuild.source.nevra
         ));
-        let made = rebuilt(&context, &recorded.lock, rebuild)?;
-        let of_stage = recorded.packages(&rebuild.stage, &found.tree);
-        packages.extend(compare(
-            &context,
-            &rebuild.stage,
-            &of_stage,
-            &made.join("RPMS"),
-        )?);
+        done(&rebuild.stage, Some(rebuild), &|published| {
+            let made = rebuilt(&context, &recorded.lock, rebuild)?.join("RPMS");
+            compare(&context, &rebuild.stage, published, &made)
+        })?;
     }
     if wanted.contains(&name::RELEASE_PACKAGE.to_owned()) {
-        let scratch = context.store.temp_dir("rebuild")?;
-        own_packages(&context, &found, &recorded, scratch.path())?;
-        let of_stage = recorded.packages(name::RELEASE_PACKAGE, &found.tree);
-        packages.extend(compare(
-            &context,
-            name::RELEASE_PACKAGE,
-            &of_stage,
-            scratch.path(),
-        )?);
+        done(name::RELEASE_PACKAGE, None, &|published| {
+            let scratch = context.store.temp_dir("rebuild")?;
+            own_packages(&context, &found, &recorded, scratch.path())?;
+            compare(&context, name::RELEASE_PACKAGE, published, scratch.path())
+        })?;
     }
     let compared = Compared {
         repository: found.shown.clone(),
         target: recorded.manifest.target.clone(),
         tool: recorded.manifest.tool.version.clone(),
-        same: packages.iter().all(Package::is_same),
+        same: !packages.is_empty() && packages.iter().all(Package::is_same),
+        stages,
         packages,
+        not_rebuilt,
     };
     if context.arguments.json {
         ui::print(&serde_json::to_string_pretty(&compared)?);
     } else {
         compared.tell(&mut |line| ui::print(line));
     }
-    Ok(match compared.same {
-        true => Outcome::Done,
-        false => Outcome::Unproven,
-    })
+    compared.outcome()
+}
+
+/// Why a stage could not be built, with its log.
+fn told(error: &anyhow::Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let (text, _) = apart(cause);
+        // A wrapper that only repeats its cause is said once.
+        if !parts.last().is_some_and(|last| last.contains(&text)) {
+            parts.push(text);
+        }
+    }
+    if let Some(stage::Error::Stage { log: Some(log), .. }) = error.downcast_ref() {
+        parts.push(format!("see {}", log.display()));
+    }
+    parts.join(": ")
 }
 
 /// Brings what the lock pins and the builds need into the store.

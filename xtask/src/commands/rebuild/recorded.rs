@@ -9,15 +9,18 @@ use lustre_packaging::build::circumstances::Circumstances;
 use lustre_packaging::build::workdir::Settings;
 use lustre_packaging::lock::{self, Lock};
 use lustre_packaging::store::Digest;
+use lustre_repository::history::History;
 use lustre_repository::layout::Kind;
 use lustre_repository::manifest::{self, LOCK_FILE, Manifest};
 use lustre_repository::repodata;
 
+use super::compared::{NotRebuilt, WhyNot};
 use crate::commands::verify::TrustedRepository;
 use crate::context::Context;
 use crate::exit::Usage;
 use crate::graph::name;
 use crate::graph::rebuild::{Published, Rebuild};
+use crate::ui;
 
 /// The manifest and the lock of a repository.
 pub struct Recorded {
@@ -71,6 +74,13 @@ impl Recorded {
                 }
             }
         }
+        if all.is_empty() {
+            return Err(cannot(
+                &self.shown,
+                "it has no packages, so there is nothing to compare",
+                "ask who published it".to_owned(),
+            ));
+        }
         if let Some(name) = left.first() {
             let all: Vec<&str> = all.iter().map(String::as_str).collect();
             return Err(Usage::new(advised(
@@ -81,6 +91,32 @@ impl Recorded {
         }
         let wanted = if packages.is_empty() { all } else { chosen };
         Ok(wanted.into_iter().collect())
+    }
+
+    /// The packages of the repository that are not rebuilt with the stages `wanted`, and why.
+    pub fn not_rebuilt(&self, wanted: &[String]) -> anyhow::Result<Vec<NotRebuilt>> {
+        let left = |nevra: &str, why| NotRebuilt {
+            nevra: nevra.to_owned(),
+            why,
+        };
+        let mut all = Vec::new();
+        let mut files = BTreeSet::new();
+        for one in &self.manifest.packages {
+            files.insert(one.file.clone());
+            if !wanted.contains(&one.stage) {
+                all.push(left(&one.nevra, WhyNot::NotAsked));
+            } else if one.nevra.ends_with(".src") {
+                all.push(left(&one.nevra, WhyNot::Source));
+            }
+        }
+        let history = History::read(&self.said)?;
+        let earlier = history.iter().flat_map(|history| &history.sets);
+        for one in earlier.flat_map(|set| &set.packages) {
+            if files.insert(one.path.clone()) {
+                all.push(left(&one.nevra, WhyNot::EarlierRelease));
+            }
+        }
+        Ok(all)
     }
 
     /// What to build again of the stages `wanted`.
@@ -131,16 +167,39 @@ impl Recorded {
             false => Circumstances::Usual,
         };
         let said = repodata::primary(&self.said.join(Kind::Source.folder()))?;
-        let said = said.iter().find(|one| one.nevra() == source.nevra);
+        let Some(said) = said.iter().find(|one| one.nevra() == source.nevra) else {
+            let why = format!("its metadata do not list {}", source.nevra);
+            return Err(cannot(&self.shown, &why, newer()));
+        };
         // A package may have been built as of a later time than the others.
-        let epoch = said.and_then(|one| u64::try_from(one.time_build).ok());
-        let epoch = epoch.unwrap_or(self.manifest.source_date_epoch);
-        settings.source_date_epoch = u32::try_from(epoch)
-            .with_context(|| format!("{}: the build time {epoch}", source.nevra))?;
-        if let Some(host) = said.and_then(|one| plain_host(&one.buildhost)) {
-            host.clone_into(&mut settings.host);
+        let Ok(epoch) = u32::try_from(said.time_build) else {
+            let why = format!(
+                "{} was built at {}, which is no time",
+                source.nevra, said.time_build
+            );
+            return Err(cannot(&self.shown, &why, newer()));
+        };
+        settings.source_date_epoch = epoch;
+        let mut host_not_taken = None;
+        match plain_host(&said.buildhost) {
+            Some(host) => host.clone_into(&mut settings.host),
+            None => {
+                ui::warn(&format!(
+                    "warning: {} was built on a host `{}`, which is no name of a host; it is rebuilt on `{}`, so its packages will say so",
+                    source.nevra,
+                    said.buildhost.escape_debug(),
+                    settings.host
+                ));
+                host_not_taken = Some(said.buildhost.clone());
+            }
         }
+        let Some(root_digest) = of_stage.and_then(|stage| stage.digest.parse().ok()) else {
+            let why = format!("manifest.json has no digest of the buildroot of `{stage}`");
+            return Err(cannot(&self.shown, &why, newer()));
+        };
         Ok(Rebuild {
+            host_not_taken,
+            root_digest,
             stage: stage.to_owned(),
             root: root.to_vec(),
             own: own
@@ -283,6 +342,7 @@ mod tests {
     use std::collections::BTreeMap;
 
     use lustre_packaging::sign::{Key, PublicKey, Secret, Signer as _};
+    use lustre_repository::history::{self, Set, SetPackage};
     use lustre_repository::sums;
 
     use super::*;
@@ -339,6 +399,72 @@ mod tests {
             error.to_string().contains("a repository of `rehearsal`"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn what_is_not_rebuilt_is_named_with_the_reason_and_nothing_at_all_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (files, trees) = (BTreeMap::new(), BTreeMap::new());
+        let package = |nevra: &str, stage: &str| manifest::Package {
+            nevra: nevra.to_owned(),
+            file: format!("x86_64/{nevra}.rpm"),
+            stage: stage.to_owned(),
+            ..manifest::Package::default()
+        };
+        let mut recorded = Recorded {
+            shown: "/srv/repo".to_owned(),
+            tree: dir.path().to_owned(),
+            said: dir.path().to_owned(),
+            manifest: Manifest::default(),
+            lock: Lock::new("rehearsal", Digest::of_bytes(b""), files, trees, Vec::new()),
+        };
+        let error = recorded.chosen(&[]).unwrap_err().to_string();
+        assert!(error.contains("it has no packages"), "{error}");
+        recorded.manifest.packages = vec![
+            package("lustre-1-1.x86_64", "lustre"),
+            package("lustre-1-1.src", "lustre"),
+            package("kernel-1-1.x86_64", "kernel"),
+        ];
+        let of = |packages: &[&str]| -> Vec<SetPackage> {
+            let all = packages.iter().map(|nevra| SetPackage {
+                nevra: (*nevra).to_owned(),
+                path: format!("x86_64/{nevra}.rpm"),
+                sha256: Digest::of_bytes(b"").to_string(),
+                sha256_unsigned: Digest::of_bytes(b"").to_string(),
+                size: 1,
+                stage: "lustre".to_owned(),
+            });
+            all.collect()
+        };
+        let set = |time, packages: &[&str]| Set {
+            time,
+            manifest_sha256: Digest::of_bytes(b"").to_string(),
+            packages: of(packages),
+            ..Set::default()
+        };
+        let history = History {
+            format: history::FORMAT,
+            target: "rehearsal".to_owned(),
+            sets: vec![
+                set(2, &["lustre-1-1.x86_64"]),
+                set(1, &["bash-99-1.x86_64", "lustre-1-1.x86_64"]),
+            ],
+            dropped: Vec::new(),
+        };
+        assert_eq!(history.wrong(), None);
+        std::fs::write(dir.path().join(history::FILE), history.to_json()).unwrap();
+        let wanted = recorded.chosen(&["lustre".to_owned()]).unwrap();
+        let left = recorded.not_rebuilt(&wanted).unwrap();
+        let left: Vec<(&str, WhyNot)> = left
+            .iter()
+            .map(|one| (one.nevra.as_str(), one.why))
+            .collect();
+        let wanted = [
+            ("lustre-1-1.src", WhyNot::Source),
+            ("kernel-1-1.x86_64", WhyNot::NotAsked),
+            ("bash-99-1.x86_64", WhyNot::EarlierRelease),
+        ];
+        assert_eq!(left, wanted);
     }
 
     #[test]
