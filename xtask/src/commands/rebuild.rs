@@ -42,6 +42,17 @@ const EXT4: &str = lustre_packaging::build::ext4::NAME;
 /// Where no target is named, it is the one that the manifest of the repository names. Gives what came of it where the repository cannot even
 /// say what it is.
 pub fn name_target(arguments: &mut RebuildArgs) -> anyhow::Result<Option<Outcome>> {
+    if let Some(option) = arguments.without_effect.first() {
+        return Err(Usage::new(format!(
+            "{option}: what is rebuilt is the source packages of the repository, on this machine alone: no other sources, no shared store, and no \
+             compiler cache"
+        ))
+        .into());
+    }
+    // What the site's defaults say of them is not for this, either.
+    let target = &mut arguments.target;
+    (target.store_remote, target.ccache) = (None, None);
+    target.store_keys.clear();
     let mut verified = arguments.verified();
     let outcome = verify::name_target(&mut verified)?;
     arguments.target = verified.target;
@@ -50,18 +61,10 @@ pub fn name_target(arguments: &mut RebuildArgs) -> anyhow::Result<Option<Outcome
 
 /// Rebuilds and compares.
 pub fn run(arguments: &RebuildArgs) -> anyhow::Result<Outcome> {
-    if !arguments.target.sources.is_empty() {
-        return Err(Usage::new(
-            "--source: what is rebuilt is the source packages of the repository, and no other sources",
-        )
-        .into());
-    }
     let mut context = Context::open(
         &arguments.target,
         &context::who("rebuild", &arguments.target),
     )?;
-    // On nobody's word but the repository's own, and compiled here.
-    context.shared = None;
     let found = match trusted_repository(&mut context, &mut arguments.verified())? {
         Ok(found) => found,
         Err(unproven) => {
@@ -173,7 +176,6 @@ fn packages_of_lock(
         // It is built against what the repository has.
         needed.retain(|part| matches!(part, Part::Base | Part::Lustre));
     }
-    needs::before_fetching(context, &needed, context.store.root())?;
     if let Some(bundle) = bundle {
         bundle.take(&context.store, &|_| {})?;
     }
@@ -181,7 +183,8 @@ fn packages_of_lock(
         true => lock::PinScope::All,
         false => lock::PinScope::Distribution,
     };
-    lock::fetch(context, pins, scope).with_context(|| {
+    needs::before_fetching_of(context, pins, scope, &needed)?;
+    lock::fetch_of_others(context, pins, scope).with_context(|| {
         format!(
             "the packages that the lock of {} pins cannot all be had, and it was built with just these{}",
             found.shown,
@@ -196,17 +199,16 @@ fn packages_of_lock(
 /// Builds one package again, whatever is in the store of it. Gives the folder of what came out.
 fn rebuilt(context: &Context, pins: &Lock, rebuild: &Rebuild) -> anyhow::Result<PathBuf> {
     let ext4 = rebuild.has_ext4_source();
-    let mut graph = match ext4 {
+    let graph = match ext4 {
         true => BuildGraph::new(context, pins)?,
         false => BuildGraph::of_servers(context, pins)?,
     };
-    graph.ccache = None;
     let mut stages: Vec<Stage<'_>> = match ext4 {
         true => session::needed(graph.builds()?, &[name::BOOTSTRAP, EXT4]),
         false => session::needed(graph.roots()?, &[name::BOOTSTRAP]),
     };
     stages.extend(graph.rebuild(rebuild));
-    let done = session::run_again(context, &rebuild.name(), &stages)?;
+    let done = session::run_again_here(context, &rebuild.name(), &stages)?;
     session::folder(&done, &rebuild.name())
 }
 
