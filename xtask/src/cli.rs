@@ -73,7 +73,13 @@ impl Cli {
         if let (Command::Rebuild(arguments), Some((_, line))) =
             (&mut cli.command, line.subcommand())
         {
-            arguments.target_given = line.value_source("target") == Some(ValueSource::CommandLine);
+            let given = |id: &str| line.value_source(id) == Some(ValueSource::CommandLine);
+            arguments.target_given = given("target");
+            arguments.without_effect = RebuildArgs::WITHOUT_EFFECT
+                .iter()
+                .filter(|(id, _)| given(id))
+                .map(|(_, option)| *option)
+                .collect();
         }
         if let (Command::Repo(arguments), Some((_, line))) = (&mut cli.command, line.subcommand()) {
             arguments.target_given = line.value_source("target") == Some(ValueSource::CommandLine);
@@ -333,7 +339,7 @@ pub enum Command {
                             cargo xtask rebuild /srv/repo/rehearsal --package e2fsprogs\n  \
                             cargo xtask rebuild --bundle rocky-9.6.bundle /srv/repo/rocky-9.6    where mirrors no longer have the packages\n  \
                             cargo xtask rebuild --json URL | jq '.packages[] | select(.result != \"same\")'\n\n\
-                            Ends with 0 if all packages are the same as before they were signed, and with 3 where one differs. See \
+                            Ends with 0 if all packages are the same as before they were signed, with 3 if one differs, and with 1 if one cannot be built. See \
                             docs/rebuilding.md."
     )]
     Rebuild(RebuildArgs),

@@ -154,6 +154,15 @@ pub fn collect(packages: &[PathBuf], into: &Path) -> Result<(), Error> {
     fs::create_dir_all(into).map_err(at(into))?;
     for package in packages {
         let target = into.join(package.file_name().unwrap_or_default());
+        if target.symlink_metadata().is_ok() {
+            return Err(Error::Result {
+                what: format!(
+                    "the build made two packages with the file name {}",
+                    target.file_name().unwrap_or_default().display()
+                ),
+                hint: "one would take the place of the other: correct the spec".to_owned(),
+            });
+        }
         if fs::rename(package, &target).is_err() {
             // Another file system: copy.
             lustre_files::copy(package, &target).map_err(at(package))?;
@@ -198,4 +207,27 @@ pub fn package_name(path: &Path) -> Result<String, Error> {
         .get_name()
         .map_err(|e| unreadable(e.to_string()))?
         .to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_two_packages_with_one_file_name_none_wins() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut made = Vec::new();
+        for folder in ["noarch", "x86_64"] {
+            let folder = dir.path().join(folder);
+            fs::create_dir(&folder).unwrap();
+            made.push(folder.join("a-1-1.rpm"));
+            fs::write(&made[made.len() - 1], "a").unwrap();
+        }
+        let into = dir.path().join("into");
+        let error = collect(&made, &into).unwrap_err().to_string();
+        assert!(
+            error.contains("two packages with the file name a-1-1.rpm"),
+            "{error}"
+        );
+    }
 }

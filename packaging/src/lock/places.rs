@@ -1,5 +1,7 @@
 //! Whether a lock may be told to others.
 
+use lustre_files::shown_url;
+
 use super::Lock;
 use crate::source::Locked;
 
@@ -14,8 +16,12 @@ const PUBLIC: [&str; 7] = [
     "ssh",
 ];
 
+/// How the places of forges begin that are come to by ssh.
+const SSH_USER: &str = "ssh://git@";
+
 impl Lock {
-    /// The first place in it that others do not have or are not to be told: one of a machine, or with a password.
+    /// The first place in it that others do not have or are not to be told: one of a machine, or with what may be a secret, a user's name, a
+    /// password or a query.
     pub fn private_place(&self) -> Option<&str> {
         let of_trees = self.tree.values().flat_map(Locked::places);
         let mut places = self.files().map(|pin| pin.uri.as_str()).chain(of_trees);
@@ -24,16 +30,14 @@ impl Lock {
 }
 
 fn is_public(place: &str) -> bool {
-    let Some((scheme, rest)) = place.split_once(':') else {
+    let Some((scheme, _)) = place.split_once(':') else {
         return false;
     };
-    let host = rest
-        .trim_start_matches('/')
-        .split('/')
-        .next()
-        .unwrap_or_default();
-    let user = host.rsplit_once('@').map_or("", |(user, _)| user);
-    PUBLIC.contains(&scheme) && !user.contains(':')
+    // Tokens are given as the user's name, too; but to ssh, which takes none.
+    let shown = shown_url(place);
+    let is_shown =
+        shown == place || scheme == "ssh" && place.replacen(SSH_USER, "ssh://", 1) == shown;
+    PUBLIC.contains(&scheme) && is_shown && !place.contains('?')
 }
 
 #[cfg(test)]
@@ -41,13 +45,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_of_a_machine_or_with_a_password_is_not_told() {
+    fn a_place_of_a_machine_or_with_a_secret_is_not_told() {
         for (place, is) in [
             ("https://mirror.example/a.rpm", true),
             ("http://mirror.example:8080/a.deb", true),
             ("mirror+https://mirror.example/list/a.deb", true),
             ("ssh://git@host.example/lustre", true),
             ("https://me:secret@mirror.example/a.rpm", false),
+            ("https://ghp_x@github.example/o/r", false),
+            ("mirror+https://token@mirror.example/list/a.deb", false),
+            ("ssh://token@host.example/lustre", false),
+            ("ssh://git:secret@host.example/lustre", false),
+            ("https://me:sec/ret@mirror.example/a.rpm", false),
+            ("https://mirror.example/a.rpm?token=x", false),
+            ("https://mirror.example/a.rpm?X-Amz-Signature=x", false),
+            ("https://mirror.example/a@b.rpm", true),
             ("file:///srv/mirror/a.rpm", false),
             ("mirror+file:/etc/apt/mirrors/a.list/a.deb", false),
             ("copy:/srv/mirror/a.deb", false),

@@ -133,6 +133,28 @@ pub fn run_again(
     let again = Again {
         stage: wanted,
         made: AtomicBool::new(false),
+        here: false,
+    };
+    run_mending(Some(&again), &[wanted], stages, store, options, tell)
+}
+
+/// As [`run_again`] on nobody's word: of the other stages, those that were taken from others or compiled with a compiler cache are made here, and
+/// nothing is taken.
+pub fn run_again_here(
+    wanted: &str,
+    stages: &[Stage<'_>],
+    store: &Store,
+    options: Options<'_>,
+    tell: &(dyn Fn(Event<'_>) + Sync),
+) -> Result<BTreeMap<String, StageDir>, Error> {
+    let again = Again {
+        stage: wanted,
+        made: AtomicBool::new(false),
+        here: true,
+    };
+    let options = Options {
+        remote: None,
+        ..options
     };
     run_mending(Some(&again), &[wanted], stages, store, options, tell)
 }
@@ -142,6 +164,8 @@ struct Again<'s> {
     stage: &'s str,
     /// It was.
     made: AtomicBool,
+    /// Whether what others made of the other stages is made here as well.
+    here: bool,
 }
 
 fn run_mending(
@@ -433,12 +457,16 @@ fn one(
         .map(|(name, done)| (name.clone(), done.record.digest()))
         .collect();
     let (key, inputs) = key(stage, &outputs);
+    let here = again.is_some_and(|again| again.here);
     let again = again.filter(|again| again.stage == stage.name);
     let again = again.filter(|again| !again.made.load(Ordering::SeqCst));
+    let of_others = |record: &StageRecord| record.taken.is_some() || record.compiler_cache;
+    let mut replaces = again.is_some();
     match store.stages().state(&stage.name, &key) {
         // Said before it is made, as for one that is damaged.
-        StageState::Done(_) if again.is_some() => {
+        StageState::Done(done) if replaces || here && of_others(&done.record) => {
             store.stages().can_be_replaced(&stage.name, &key)?;
+            replaces = true;
         }
         StageState::Done(done) => {
             tell(Event::Cached {
@@ -511,14 +539,13 @@ fn one(
         taken: None,
         compiler_cache: cached.load(Ordering::SeqCst),
     };
-    let done = match again {
-        Some(again) => {
-            let done = store.stages().finish_again(pending, &record)?;
-            again.made.store(true, Ordering::SeqCst);
-            done
-        }
-        None => store.stages().finish(pending, &record)?,
+    let done = match replaces {
+        true => store.stages().finish_again(pending, &record)?,
+        false => store.stages().finish(pending, &record)?,
     };
+    if let Some(again) = again {
+        again.made.store(true, Ordering::SeqCst);
+    }
     tell(Event::Finished {
         stage: &stage.name,
         folder: &done.path,

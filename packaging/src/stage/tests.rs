@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::store::{StageDir, StageState, Store};
+use crate::store::{SharedOrigin, StageDir, StageState, Store};
 
 fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
@@ -547,4 +547,50 @@ fn a_plan_assumes_that_changed_code_puts_out_what_it_did() {
     );
     assert!(of("1", "1").iter().all(|(_, assuming)| assuming.is_empty()));
     assert_eq!(of("2", "2")[1].0, State::Runs("after first".to_owned()));
+}
+
+#[test]
+fn what_others_made_is_made_here_where_nobody_is_to_be_believed() {
+    let (dir, store) = store();
+    let (first, second, last) = (
+        AtomicUsize::new(0),
+        AtomicUsize::new(0),
+        AtomicUsize::new(0),
+    );
+    let graph = [
+        stage("first", &[], "", writes("a", &first)),
+        stage("second", &["first"], "", writes("b", &second)),
+        stage("last", &["second"], "", writes("c", &last)),
+    ];
+    let options = Options {
+        width: 1,
+        remote: None,
+        keeps: &[],
+    };
+    let mut done = run(&graph, &store, options, &quiet).unwrap();
+    // One was taken from others, and one was compiled with what may be of others.
+    for (name, taken) in [("first", true), ("second", false)] {
+        let stage = done.get_mut(name).unwrap();
+        stage.record.taken = taken.then(|| SharedOrigin {
+            from: "elsewhere".to_owned(),
+            signer: "somebody".to_owned(),
+        });
+        stage.record.compiler_cache = !taken;
+        let text = serde_json::to_string(&stage.record).unwrap();
+        std::fs::write(stage.path.join(crate::store::RECORD), text).unwrap();
+    }
+    drop(store);
+    let store = Store::open(dir.path(), "a test", &mut |_| {}).unwrap();
+    let made = || [&first, &second, &last].map(|count| count.load(Ordering::SeqCst));
+    assert_eq!(made(), [1, 1, 1]);
+    run_again("last", &graph, &store, options, &quiet).unwrap();
+    assert_eq!(made(), [1, 1, 2]);
+    let done = run_again_here("last", &graph, &store, options, &quiet).unwrap();
+    assert_eq!(made(), [2, 2, 3]);
+    for stage in done.values() {
+        assert!(stage.record.taken.is_none() && !stage.record.compiler_cache);
+    }
+    // They are this machine's own from then on.
+    run_again_here("last", &graph, &store, options, &quiet).unwrap();
+    assert_eq!(made(), [2, 2, 4]);
 }

@@ -23,6 +23,9 @@ use super::verifying::stranger;
 
 const SPEC: &str = "Name: e2fsprogs\nVersion: 1\nRelease: 1\nSummary: s\nLicense: MIT\nBuildArch: noarch\n%description\nd\n%files\n";
 
+/// A size that one file may have, and no disk has room for thousands of.
+const HUGE: u64 = 8 << 30;
+
 /// A lock of the target with one package, which is at `uri`.
 fn lock(target: &str, uri: &str) -> String {
     let pin = FilePin {
@@ -76,6 +79,7 @@ impl World {
         let signed = self.folder.path().join("signed.src.rpm");
         let unsigned = sign_package(&self.source, &signed, &self.key, time).unwrap();
         let stage = Stage {
+            digest: Digest::of_bytes(b"root").to_string(),
             build_packages: root.iter().map(|one| (*one).to_owned()).collect(),
             ..Stage::default()
         };
@@ -167,8 +171,17 @@ fn nothing_is_built_of_who_is_not_known() {
         2,
         &["no key is expected", "--public-key", "--trust-on-first-use"],
     );
-    let ran = home.run(&["rebuild", place, "--source", "lustre=/tmp"]);
-    says(&ran, 2, &["--source"]);
+    for option in [
+        &["--source", "lustre=/tmp"][..],
+        &["--allow-incomplete", "lustre"],
+        &["--store-remote", "https://store.example.org/"],
+        &["--store-key", "/none"],
+        &["--push"],
+        &["--ccache"],
+    ] {
+        let ran = home.run(&[&["rebuild", place], option].concat());
+        says(&ran, 2, &[option[0], "on this machine alone"]);
+    }
 }
 
 #[test]
@@ -228,6 +241,12 @@ fn a_repository_that_lacks_what_is_needed_says_what() {
     let dist = world.repository(Some(&good), Some(&good), &root);
     let ran = world.rebuild(&dist, &["--package", "kernel"]);
     says(&ran, 2, &["--package kernel", "made by: e2fsprogs"]);
+    let ran = world.rebuild(&dist, &["--target", "debian-12"]);
+    says(
+        &ran,
+        2,
+        &["--target debian-12", "a repository of `rehearsal`"],
+    );
     // Another key than the one that signed it.
     let other = "0123456789ABCDEF0123456789ABCDEF01234567";
     let place = dist.to_str().unwrap();
@@ -254,4 +273,22 @@ fn packages_of_a_lock_that_are_gone_are_told_with_where_they_may_be() {
         1,
         &["not in the store", "bash_5_amd64.deb", "--bundle FILE"],
     );
+    // The checkout's lock has nothing to do with it.
+    for words in ["cargo xtask fetch", "lock --update"] {
+        assert!(!ran.stderr.contains(words), "{words}: {}", ran.stderr);
+    }
+    // Nor does anything begin that cannot end.
+    let more: String = (0..4096)
+        .map(|at| {
+            let sha256 = Digest::of_bytes(format!("{at}").as_bytes());
+            format!(
+                "\n[[package]]\nname = \"a{at}\"\nversion = \"5\"\narch = \"amd64\"\nfile = \"a{at}.deb\"\nsize = {HUGE}\n\
+                 sha256 = \"{sha256}\"\nuri = \"https://mirror.example/a{at}.deb\"\n"
+            )
+        })
+        .collect();
+    let huge = pinned + &more;
+    let dist = world.repository(Some(&huge), Some(&huge), &["bash-5-0.x86_64"]);
+    let words = ["4097 files that are not in the store", "MiB are free"];
+    says(&world.rebuild(&dist, &[]), 1, &words);
 }

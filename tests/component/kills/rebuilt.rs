@@ -57,6 +57,12 @@ fn a_stranger_confirms_each_package_and_names_the_one_that_was_exchanged() {
     assert_eq!(code, 0, "{said}");
     let told = told.unwrap();
     assert_eq!(told["same"], true, "{told}");
+    let left = told["not_rebuilt"].as_array().unwrap();
+    for (why, name) in [("not-asked", "kernel-"), ("source", "lustre-")] {
+        let is =
+            |one: &&Value| one["why"] == why && one["nevra"].as_str().unwrap().starts_with(name);
+        assert!(left.iter().any(|one| is(&one)), "{why}: {left:?}");
+    }
     let manifest = Manifest::read(&world.dist().join(manifest::FILE)).unwrap();
     let mut wanted: Vec<&str> = manifest
         .packages

@@ -35,6 +35,9 @@ pub struct RebuildArgs {
     /// Whether the target was named on the command line: else it is the one that the repository's manifest names.
     #[arg(skip)]
     pub target_given: bool,
+    /// The options on the command line that would have no effect.
+    #[arg(skip)]
+    pub without_effect: Vec<&'static str>,
     /// Public key that the repository must be signed with.
     ///
     /// A file, a fingerprint of 40 digits, or several with commas between them; also given more than once: then one of these keys.
@@ -52,6 +55,16 @@ pub struct RebuildArgs {
 }
 
 impl RebuildArgs {
+    /// The options of builds that a rebuild has no use for, by their ids, and how they are written.
+    pub const WITHOUT_EFFECT: [(&'static str, &'static str); 6] = [
+        ("sources", "--source"),
+        ("allow_incomplete", "--allow-incomplete"),
+        ("store_remote", "--store-remote"),
+        ("store_keys", "--store-key"),
+        ("push", "--push"),
+        ("ccache", "--ccache"),
+    ];
+
     /// How it is verified before anything of it is built.
     pub fn verified(&self) -> VerifyArgs {
         VerifyArgs {

@@ -6,11 +6,12 @@ use std::path::Path;
 
 use anyhow::bail;
 use lustre_files::advised;
-use lustre_packaging::lock::LockState;
+use lustre_packaging::lock::{Lock, LockState};
 use lustre_packaging::needs::{Estimate, Machine, NeedsSummary, Part, free_mib};
 use lustre_packaging::stage::{self, Planned, Stage, State};
 
 use crate::context::{Context, processor};
+use crate::lock::PinScope;
 use crate::{lock, ui};
 
 /// Where nothing is fetched yet, all `parts` of the graph are still to be built: compared with what the machine has, its repository to
@@ -23,6 +24,33 @@ pub fn before_fetching(context: &Context, parts: &[Part], output: &Path) -> anyh
         return Ok(());
     }
     check(context, &parts.iter().copied().collect(), output)
+}
+
+/// Where what `lock`, which is not the checkout's, pins is to be fetched for `parts` of the graph that are built in any case.
+pub fn before_fetching_of(
+    context: &Context,
+    lock: &Lock,
+    scope: PinScope,
+    parts: &[Part],
+) -> anyhow::Result<()> {
+    processor(context)?;
+    let store = context.store.root();
+    let missing = lock::missing(context, lock, scope)?;
+    let sizes = missing.iter().map(|pin| pin.size);
+    let bytes = sizes.fold(0, u64::saturating_add);
+    let free = free_mib(store)?;
+    if bytes >> 20 > free {
+        bail!(advised(
+            format!(
+                "the lock pins {} files that are not in the store {}, of {} MiB, and {free} MiB are free there",
+                missing.len(),
+                store.display(),
+                bytes >> 20
+            ),
+            "make room, or use a store on another file system with --store"
+        ));
+    }
+    check(context, &parts.iter().copied().collect(), store)
 }
 
 /// Where `bytes` of what comes from a bundle are not in the store: room for them, and for

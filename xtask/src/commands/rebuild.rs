@@ -11,17 +11,18 @@ mod recorded;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use lustre_files::help;
+use lustre_files::{apart, help};
 use lustre_packaging::bundle::Bundle;
 use lustre_packaging::lock::Lock;
 use lustre_packaging::needs::Part;
-use lustre_packaging::stage::Stage;
+use lustre_packaging::stage::{self, Stage};
+use lustre_repository::manifest::Package as Manifested;
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::{kernel_guard, repo_file};
 
-use super::needs;
 use super::repo::parts;
 use super::verify::{self, TrustedRepository, trusted_repository};
+use super::{needs, proofs};
 use crate::cli::RebuildArgs;
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
@@ -29,8 +30,11 @@ use crate::graph::rebuild::Rebuild;
 use crate::graph::{BuildGraph, name};
 use crate::{lock, session, ui};
 
-use compared::{Compared, Package, compare};
+use compared::{Compared, Package, StageResult, compare, not_built};
 use recorded::Recorded;
+
+/// A package of the repository: what its manifest says of it, and where it is.
+type Published = (Manifested, PathBuf);
 
 /// The stage of Lustre's kernel sources where the kernel is the distribution's own.
 const EXT4: &str = lustre_packaging::build::ext4::NAME;
@@ -38,6 +42,17 @@ const EXT4: &str = lustre_packaging::build::ext4::NAME;
 /// Where no target is named, it is the one that the manifest of the repository names. Gives what came of it where the repository cannot even
 /// say what it is.
 pub fn name_target(arguments: &mut RebuildArgs) -> anyhow::Result<Option<Outcome>> {
+    if let Some(option) = arguments.without_effect.first() {
+        return Err(Usage::new(format!(
+            "{option}: what is rebuilt is the source packages of the repository, on this machine alone: no other sources, no shared store, and no \
+             compiler cache"
+        ))
+        .into());
+    }
+    // What the site's defaults say of them is not for this, either.
+    let target = &mut arguments.target;
+    (target.store_remote, target.ccache) = (None, None);
+    target.store_keys.clear();
     let mut verified = arguments.verified();
     let outcome = verify::name_target(&mut verified)?;
     arguments.target = verified.target;
@@ -46,18 +61,10 @@ pub fn name_target(arguments: &mut RebuildArgs) -> anyhow::Result<Option<Outcome
 
 /// Rebuilds and compares.
 pub fn run(arguments: &RebuildArgs) -> anyhow::Result<Outcome> {
-    if !arguments.target.sources.is_empty() {
-        return Err(Usage::new(
-            "--source: what is rebuilt is the source packages of the repository, and no other sources",
-        )
-        .into());
-    }
     let mut context = Context::open(
         &arguments.target,
         &context::who("rebuild", &arguments.target),
     )?;
-    // On nobody's word but the repository's own, and compiled here.
-    context.shared = None;
     let found = match trusted_repository(&mut context, &mut arguments.verified())? {
         Ok(found) => found,
         Err(unproven) => {
@@ -69,52 +76,87 @@ pub fn run(arguments: &RebuildArgs) -> anyhow::Result<Outcome> {
         }
     };
     let bundle = arguments.bundle.as_deref().map(Bundle::open).transpose()?;
-    let recorded = Recorded::read(&found, bundle.as_ref().map(Bundle::lock_text))?;
+    let lock = bundle.as_ref().map(Bundle::lock_text);
+    let recorded = Recorded::read(&found, &context.target.name, lock)?;
     let wanted = recorded.chosen(&arguments.packages)?;
     let rebuilds = recorded.rebuilds(&context, &wanted)?;
     packages_of_lock(&context, &found, &recorded.lock, bundle.as_ref(), &rebuilds)?;
-    let mut packages = Vec::new();
+    let not_rebuilt = recorded.not_rebuilt(&wanted)?;
+    let (mut stages, mut packages) = (Vec::new(), Vec::new());
+    // What one came to is told, whatever comes of the others.
+    let mut done = |stage: &str,
+                    rebuild: Option<&Rebuild>,
+                    compared: &dyn Fn(&[Published]) -> anyhow::Result<Vec<Package>>|
+     -> anyhow::Result<()> {
+        let published = recorded.packages(stage, &found.tree);
+        let compared = compared(&published);
+        proofs::uninterrupted()?;
+        let why = compared.as_ref().err().map(told);
+        if let Some(why) = &why {
+            ui::warn(&format!("warning: `{stage}` was not built: {why}"));
+        }
+        stages.push(StageResult {
+            stage: stage.to_owned(),
+            built: why.is_none(),
+            why,
+            own: rebuild
+                .iter()
+                .flat_map(|one| &one.own)
+                .map(|one| one.nevra.clone())
+                .collect(),
+            host_not_taken: rebuild.and_then(|one| one.host_not_taken.clone()),
+        });
+        packages.extend(compared.unwrap_or_else(|_| not_built(&published)));
+        Ok(())
+    };
     for rebuild in &rebuilds {
         ui::say(&format!(
             "{}: rebuilding {}",
             found.shown, rebuild.source.nevra
         ));
-        let made = rebuilt(&context, &recorded.lock, rebuild)?;
-        let of_stage = recorded.packages(&rebuild.stage, &found.tree);
-        packages.extend(compare(
-            &context,
-            &rebuild.stage,
-            &of_stage,
-            &made.join("RPMS"),
-        )?);
+        done(&rebuild.stage, Some(rebuild), &|published| {
+            let made = rebuilt(&context, &recorded.lock, rebuild)?.join("RPMS");
+            compare(&context, &rebuild.stage, published, &made)
+        })?;
     }
     if wanted.contains(&name::RELEASE_PACKAGE.to_owned()) {
-        let scratch = context.store.temp_dir("rebuild")?;
-        own_packages(&context, &found, &recorded, scratch.path())?;
-        let of_stage = recorded.packages(name::RELEASE_PACKAGE, &found.tree);
-        packages.extend(compare(
-            &context,
-            name::RELEASE_PACKAGE,
-            &of_stage,
-            scratch.path(),
-        )?);
+        done(name::RELEASE_PACKAGE, None, &|published| {
+            let scratch = context.store.temp_dir("rebuild")?;
+            own_packages(&context, &found, &recorded, scratch.path())?;
+            compare(&context, name::RELEASE_PACKAGE, published, scratch.path())
+        })?;
     }
     let compared = Compared {
         repository: found.shown.clone(),
         target: recorded.manifest.target.clone(),
         tool: recorded.manifest.tool.version.clone(),
-        same: packages.iter().all(Package::is_same),
+        same: !packages.is_empty() && packages.iter().all(Package::is_same),
+        stages,
         packages,
+        not_rebuilt,
     };
     if context.arguments.json {
         ui::print(&serde_json::to_string_pretty(&compared)?);
     } else {
         compared.tell(&mut |line| ui::print(line));
     }
-    Ok(match compared.same {
-        true => Outcome::Done,
-        false => Outcome::Unproven,
-    })
+    compared.outcome()
+}
+
+/// Why a stage could not be built, with its log.
+fn told(error: &anyhow::Error) -> String {
+    let mut parts: Vec<String> = Vec::new();
+    for cause in error.chain() {
+        let (text, _) = apart(cause);
+        // A wrapper that only repeats its cause is said once.
+        if !parts.last().is_some_and(|last| last.contains(&text)) {
+            parts.push(text);
+        }
+    }
+    if let Some(stage::Error::Stage { log: Some(log), .. }) = error.downcast_ref() {
+        parts.push(format!("see {}", log.display()));
+    }
+    parts.join(": ")
 }
 
 /// Brings what the lock pins and the builds need into the store.
@@ -134,7 +176,6 @@ fn packages_of_lock(
         // It is built against what the repository has.
         needed.retain(|part| matches!(part, Part::Base | Part::Lustre));
     }
-    needs::before_fetching(context, &needed, context.store.root())?;
     if let Some(bundle) = bundle {
         bundle.take(&context.store, &|_| {})?;
     }
@@ -142,7 +183,8 @@ fn packages_of_lock(
         true => lock::PinScope::All,
         false => lock::PinScope::Distribution,
     };
-    lock::fetch(context, pins, scope).with_context(|| {
+    needs::before_fetching_of(context, pins, scope, &needed)?;
+    lock::fetch_of_others(context, pins, scope).with_context(|| {
         format!(
             "the packages that the lock of {} pins cannot all be had, and it was built with just these{}",
             found.shown,
@@ -157,17 +199,16 @@ fn packages_of_lock(
 /// Builds one package again, whatever is in the store of it. Gives the folder of what came out.
 fn rebuilt(context: &Context, pins: &Lock, rebuild: &Rebuild) -> anyhow::Result<PathBuf> {
     let ext4 = rebuild.has_ext4_source();
-    let mut graph = match ext4 {
+    let graph = match ext4 {
         true => BuildGraph::new(context, pins)?,
         false => BuildGraph::of_servers(context, pins)?,
     };
-    graph.ccache = None;
     let mut stages: Vec<Stage<'_>> = match ext4 {
         true => session::needed(graph.builds()?, &[name::BOOTSTRAP, EXT4]),
         false => session::needed(graph.roots()?, &[name::BOOTSTRAP]),
     };
     stages.extend(graph.rebuild(rebuild));
-    let done = session::run_again(context, &rebuild.name(), &stages)?;
+    let done = session::run_again_here(context, &rebuild.name(), &stages)?;
     session::folder(&done, &rebuild.name())
 }
 
@@ -178,10 +219,10 @@ fn own_packages(
     recorded: &Recorded,
     folder: &Path,
 ) -> anyhow::Result<()> {
-    let key = found.tree.join(repo_file::KEY_FILE);
+    let key = found.said.join(repo_file::KEY_FILE);
     let key = lustre_files::read_no_link_to_string(&key, lustre_files::SOURCE)
         .with_context(|| key.display().to_string())?;
-    let file = verify::said(&found.tree, &recorded.manifest).map_err(anyhow::Error::msg)?;
+    let file = verify::said(&found.said, &recorded.manifest).map_err(anyhow::Error::msg)?;
     let target = &context.target;
     let numbers = &target.repository.release_package;
     let time = recorded.manifest.source_date_epoch;

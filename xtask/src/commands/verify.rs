@@ -229,7 +229,7 @@ fn proven(
             true => Manifest::read(&dist.join(manifest::FILE))?.target,
             false => context.target.name.clone(),
         };
-        let only_static::StaticChecks { made, left } = match arguments.as_published {
+        let only_static::StaticChecks { made, left, .. } = match arguments.as_published {
             true => only_static::as_published(context, dist, expected, limits)?,
             false => only_static::checks(context, dist, expected, limits)?,
         };

@@ -33,9 +33,13 @@ pub struct Rebuild {
     pub source: Published,
     /// All packages of the buildroot that it was built in.
     pub root: Vec<String>,
+    /// The digest of that buildroot, in which the digests of the packages are.
+    pub root_digest: Digest,
     /// Those among them that are the repository's own.
     pub own: Vec<Published>,
     pub settings: Settings,
+    /// The host that it was built on, where that is none of `settings`, since it is no name of a host.
+    pub host_not_taken: Option<String>,
 }
 
 impl Rebuild {
@@ -107,6 +111,7 @@ impl BuildGraph<'_> {
             there.extend(packages.iter().map(repodata::Package::nevra));
         }
         let own: BTreeSet<&String> = of.own.iter().map(|one| &one.nevra).collect();
+        in_place_of(&of.stage, &own, &there)?;
         let wanted: Vec<String> = of
             .root
             .iter()
@@ -154,6 +159,7 @@ fn rebuild_in(of: &Rebuild) -> Stage<'_> {
         inputs,
         whole: None,
         recipe: Box::new(move |work| {
+            as_digest(of, &work.digest(&of.root_name())?)?;
             let source = take(&of.source, work.scratch)?;
             let root = work.need(&of.root_name())?.join("root");
             let folder = work.scratch.join("work");
@@ -217,6 +223,47 @@ fn as_recorded(of: &Rebuild, made: &Path) -> Result<(), Failure> {
     .into())
 }
 
+/// That a buildroot, whose packages are called as those that were recorded, has these packages and no others of their names.
+fn as_digest(of: &Rebuild, made: &str) -> Result<(), Failure> {
+    let recorded = of.root_digest.to_string();
+    if made == recorded {
+        return Ok(());
+    }
+    Err(advised(
+        format!(
+            "the buildroot of `{}` has packages with the names and versions that manifest.json records, and not all are the same packages: \
+             its digest is {made}, and the recorded one is {recorded}",
+            of.stage
+        ),
+        "another version of the tool may have made packages of the distribution otherwise: use that, which manifest.json names",
+    )
+    .into())
+}
+
+/// That no package of the repository takes the place of one that the distribution has under its very name and version.
+fn in_place_of(
+    stage: &str,
+    own: &BTreeSet<&String>,
+    there: &BTreeSet<String>,
+) -> Result<(), Failure> {
+    let both: Vec<&str> = own
+        .iter()
+        .filter(|nevra| there.contains(**nevra))
+        .map(|nevra| nevra.as_str())
+        .collect();
+    if both.is_empty() {
+        return Ok(());
+    }
+    Err(advised(
+        format!(
+            "the repository has {} itself, which the distribution has, too: the buildroot of `{stage}` would have the package of the repository",
+            some(&both)
+        ),
+        "ask who published it why it is there",
+    )
+    .into())
+}
+
 /// The first of `names`, and how many more there are.
 fn some(names: &[&str]) -> String {
     let mut text = names.iter().take(NAMED).copied().collect::<Vec<_>>();
@@ -241,7 +288,9 @@ mod tests {
             stage: "lustre".to_owned(),
             source: published,
             root: root.iter().map(|one| (*one).to_owned()).collect(),
+            root_digest: Digest::of_bytes(b"root"),
             own: Vec::new(),
+            host_not_taken: None,
             settings: Settings {
                 source_date_epoch: 1,
                 host: "h".to_owned(),
@@ -267,6 +316,31 @@ mod tests {
         ] {
             assert!(error.contains(part), "{error}");
         }
+    }
+
+    /// The package of the distribution is another with the same name, version and release.
+    #[test]
+    fn a_buildroot_of_other_packages_with_the_recorded_names_is_refused() {
+        let of = rebuild(&["gcc-12-1.x86_64"]);
+        as_digest(&of, &Digest::of_bytes(b"root").to_string()).unwrap();
+        let other = Digest::of_bytes(b"other").to_string();
+        let error = as_digest(&of, &other).unwrap_err().to_string();
+        for part in ["`lustre`", "not all are the same packages", &other] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_package_in_place_of_the_distributions_is_refused() {
+        let (gcc, devel) = (
+            "gcc-12-1.x86_64".to_owned(),
+            "kernel-devel-6-1.x86_64".to_owned(),
+        );
+        let there = BTreeSet::from([gcc.clone()]);
+        in_place_of("lustre", &BTreeSet::from([&devel]), &there).unwrap();
+        let own = BTreeSet::from([&devel, &gcc]);
+        let error = in_place_of("lustre", &own, &there).unwrap_err().to_string();
+        assert!(error.contains(&gcc) && !error.contains(&devel), "{error}");
     }
 
     #[test]

@@ -49,6 +49,21 @@ pub fn missing(context: &Context, lock: &Lock, wanted: PinScope) -> anyhow::Resu
 
 /// Puts every pinned file that is not in the store there, checked by its digest.
 pub fn fetch(context: &Context, lock: &Lock, wanted: PinScope) -> anyhow::Result<()> {
+    fetch_for(context, lock, wanted, true)
+}
+
+/// The same of a lock that is not the checkout's, so that no command about that one helps where a file cannot be had.
+pub fn fetch_of_others(context: &Context, lock: &Lock, wanted: PinScope) -> anyhow::Result<()> {
+    fetch_for(context, lock, wanted, false)
+}
+
+/// Fetches; `advises` says whether the lock is the checkout's.
+fn fetch_for(
+    context: &Context,
+    lock: &Lock,
+    wanted: PinScope,
+    advises: bool,
+) -> anyhow::Result<()> {
     from_project(context, lock)?;
     let missing = missing(context, lock, wanted)?;
     if missing.is_empty() {
@@ -60,17 +75,21 @@ pub fn fetch(context: &Context, lock: &Lock, wanted: PinScope) -> anyhow::Result
             .take(5)
             .map(|pin| pin.file.as_str())
             .collect();
+        let what = format!(
+            "{} of the files that the lock pins are not in the store ({}{}), and --offline was given",
+            missing.len(),
+            names.join(", "),
+            if missing.len() > names.len() {
+                ", …"
+            } else {
+                ""
+            }
+        );
+        if !advises {
+            bail!(what);
+        }
         bail!(advised(
-            format!(
-                "{} of the files that the lock pins are not in the store ({}{}), and --offline was given",
-                missing.len(),
-                names.join(", "),
-                if missing.len() > names.len() {
-                    ", …"
-                } else {
-                    ""
-                }
-            ),
+            what,
             format!(
                 "run `cargo xtask fetch --target {}` with network",
                 context.target.argument()
@@ -85,7 +104,9 @@ pub fn fetch(context: &Context, lock: &Lock, wanted: PinScope) -> anyhow::Result
     }
     let all = Amount {
         files: missing.len(),
-        bytes: missing.iter().map(|pin| pin.size).sum(),
+        bytes: missing
+            .iter()
+            .fold(0, |sum: u64, pin| sum.saturating_add(pin.size)),
     };
     let megabytes = all.bytes >> 20;
     context
@@ -95,7 +116,7 @@ pub fn fetch(context: &Context, lock: &Lock, wanted: PinScope) -> anyhow::Result
     transfer::told(&context.screen, all, &come, || {
         match context.target.distribution.kind {
             DistributionKind::Rehearsal => debian::fetch(context, &missing),
-            DistributionKind::Repositories => download(context, missing.clone()),
+            DistributionKind::Repositories => download(context, missing.clone(), advises),
         }
     })
 }
@@ -136,11 +157,13 @@ fn from_project(context: &Context, lock: &Lock) -> anyhow::Result<()> {
 }
 
 /// Fetches from the distribution's mirrors, several files at a time, the largest first. One that fails ends it; what has come stays.
-fn download(context: &Context, mut missing: Vec<FilePin>) -> anyhow::Result<()> {
+fn download(context: &Context, mut missing: Vec<FilePin>, advises: bool) -> anyhow::Result<()> {
     missing.sort_by(|a, b| b.size.cmp(&a.size).then_with(|| a.file.cmp(&b.file)));
     let options = sources::options(&context.arguments)?;
     let downloader = sources::downloader(context, &options);
-    side_by_side(&missing, WIDTH, |pin| one(context, &downloader, pin))?;
+    side_by_side(&missing, WIDTH, |pin| {
+        one(context, &downloader, pin, advises)
+    })?;
     Ok(())
 }
 
@@ -168,7 +191,12 @@ fn come(context: &Context, wanted: &[FilePin]) -> Amount {
     come
 }
 
-fn one(context: &Context, downloader: &Downloader<'_>, pin: &FilePin) -> anyhow::Result<()> {
+fn one(
+    context: &Context,
+    downloader: &Downloader<'_>,
+    pin: &FilePin,
+    advises: bool,
+) -> anyhow::Result<()> {
     let wanted = digest(pin)?;
     // Its repository may have moved since.
     let urls = context.target.distribution.places(&pin.uri);
@@ -176,11 +204,13 @@ fn one(context: &Context, downloader: &Downloader<'_>, pin: &FilePin) -> anyhow:
         Ok(_) => Ok(()),
         Err(error @ (source::Error::Download { .. } | source::Error::Digest { .. })) => {
             let target = context.target.argument();
-            Err(anyhow::Error::new(error).context(format!(
-                "{} is pinned by the lock and no longer available; mirrors drop superseded versions: `cargo xtask lock --update --target \
-                 {target}` pins the current ones",
-                pin.file
-            )))
+            let gone = format!("{} is pinned by the lock and no longer available", pin.file);
+            Err(anyhow::Error::new(error).context(match advises {
+                false => gone,
+                true => format!(
+                    "{gone}; mirrors drop superseded versions: `cargo xtask lock --update --target {target}` pins the current ones"
+                ),
+            }))
         }
         Err(error) => Err(error.into()),
     }

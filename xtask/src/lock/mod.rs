@@ -12,6 +12,6 @@ mod misfit;
 mod repositories;
 
 pub use current::{answers, current, find, none, of_target, path, resolve, write};
-pub use fetch::{PinScope, fetch, missing, share_files};
+pub use fetch::{PinScope, fetch, fetch_of_others, missing, share_files};
 pub use misfit::misfit;
 pub use repositories::checked;

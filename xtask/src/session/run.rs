@@ -46,6 +46,17 @@ pub fn run_again(
     })
 }
 
+/// The same on nobody's word: of the other stages, those that others made are made here.
+pub fn run_again_here(
+    context: &Context,
+    wanted: &str,
+    stages: &[Stage<'_>],
+) -> anyhow::Result<BTreeMap<String, StageDir>> {
+    recorded(context, stages, &|options, tell| {
+        stage::run_again_here(wanted, stages, &context.store, options, tell)
+    })
+}
+
 /// What a repository is proven on, and what of it commands look at.
 const KEPT: [&str; 4] = [
     name::DISTRIBUTION,

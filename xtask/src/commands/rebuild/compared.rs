@@ -3,8 +3,12 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow, bail};
+use lustre_files::advised;
 use lustre_packaging::build::rpmbuild;
+use lustre_packaging::process::Bounded;
 use lustre_packaging::store::Digest;
 use lustre_packaging::{process, sandbox};
 use lustre_repository::differences::{self, Differences};
@@ -13,6 +17,7 @@ use lustre_repository::manifest;
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::exit::Outcome;
 use crate::ui;
 
 /// How many tags and files of a package are told to people.
@@ -20,6 +25,9 @@ const SHOWN: usize = 12;
 
 /// What tells in detail how two packages differ, where the host has it.
 const DIFFOSCOPE: &str = "diffoscope";
+
+/// How long that may take of the processor: whoever wrote a package could keep it busy without end.
+const DIFFOSCOPE_TIME: Duration = Duration::from_secs(30 * 60);
 
 /// All of it.
 #[derive(Debug, Serialize)]
@@ -29,9 +37,47 @@ pub struct Compared {
     pub target: String,
     /// The version of the tool that made the repository.
     pub tool: String,
-    /// Whether all packages are the same.
+    /// Whether all packages that were to be rebuilt are the same.
     pub same: bool,
+    pub stages: Vec<StageResult>,
     pub packages: Vec<Package>,
+    /// The packages of the repository that were not to be rebuilt.
+    pub not_rebuilt: Vec<NotRebuilt>,
+}
+
+/// What came of a stage that makes packages.
+#[derive(Debug, Serialize)]
+pub struct StageResult {
+    pub stage: String,
+    /// Whether it was built.
+    pub built: bool,
+    /// Why not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
+    /// The packages of the repository itself that were in its buildroot.
+    pub own: Vec<String>,
+    /// The name of the host that it was built on, where that is none that a host may have here: it is built on another then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_not_taken: Option<String>,
+}
+
+/// A package that was not to be rebuilt.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub struct NotRebuilt {
+    pub nevra: String,
+    pub why: WhyNot,
+}
+
+/// Why a package was not to be rebuilt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WhyNot {
+    /// It is of an earlier release, whose manifest is not there.
+    EarlierRelease,
+    /// `--package` names others.
+    NotAsked,
+    /// It is a source package: others are made of it.
+    Source,
 }
 
 /// How a package came out.
@@ -44,6 +90,8 @@ pub enum Result {
     NotMade,
     /// The rebuild made it, and the repository does not have it.
     NotPublished,
+    /// The stage that makes it could not be built.
+    NotBuilt,
 }
 
 /// A package.
@@ -62,6 +110,9 @@ pub struct Package {
     /// Where that is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rebuilt: Option<PathBuf>,
+    /// What keeps the two from being compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
     /// What differs between the published package, as the first, and the one built again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub differences: Option<Differences>,
@@ -74,6 +125,28 @@ impl Package {
     pub fn is_same(&self) -> bool {
         self.result == Result::Same
     }
+
+    /// One that was published, and of which nothing was built.
+    fn without(package: &manifest::Package, result: Result) -> Self {
+        Self {
+            nevra: package.nevra.clone(),
+            stage: package.stage.clone(),
+            result,
+            sha256: Some(package.sha256_unsigned.clone()),
+            rebuilt_sha256: None,
+            rebuilt: None,
+            why: None,
+            differences: None,
+            diffoscope: None,
+        }
+    }
+}
+
+/// The packages that the repository has of a stage that could not be built.
+pub fn not_built(published: &[(manifest::Package, PathBuf)]) -> Vec<Package> {
+    let all = published.iter();
+    all.map(|(package, _)| Package::without(package, Result::NotBuilt))
+        .collect()
 }
 
 /// Compares the packages that the repository has of `stage` with those below `made`.
@@ -85,22 +158,21 @@ pub fn compare(
 ) -> anyhow::Result<Vec<Package>> {
     let mut rebuilt = BTreeMap::new();
     for path in rpmbuild::packages_under(made)? {
-        rebuilt.insert(nevra_of(&path)?, path);
+        let nevra = nevra_of(&path)?;
+        if let Some(other) = rebuilt.insert(nevra.clone(), path.clone()) {
+            bail!(
+                "the rebuild of `{stage}` made {} twice, as {} and as {}: which of them is compared would be chance",
+                nevra.escape_debug(),
+                other.display(),
+                path.display()
+            );
+        }
     }
     let mut all = Vec::new();
     for (package, path) in published {
         let one = match rebuilt.remove(&package.nevra) {
             Some(made) => of(context, package, path, made)?,
-            None => Package {
-                nevra: package.nevra.clone(),
-                stage: stage.to_owned(),
-                result: Result::NotMade,
-                sha256: Some(package.sha256_unsigned.clone()),
-                rebuilt_sha256: None,
-                rebuilt: None,
-                differences: None,
-                diffoscope: None,
-            },
+            None => Package::without(package, Result::NotMade),
         };
         all.push(one);
     }
@@ -112,6 +184,7 @@ pub fn compare(
             sha256: None,
             rebuilt_sha256: Some(Digest::of_file(&path)?.0.to_string()),
             rebuilt: Some(path),
+            why: None,
             differences: None,
             diffoscope: None,
         });
@@ -136,23 +209,33 @@ fn of(
     made: PathBuf,
 ) -> anyhow::Result<Package> {
     let sha256 = Digest::of_file(&made)?.0.to_string();
-    let same = sha256 == package.sha256_unsigned
-        && differences::content_sha256(path)? == differences::content_sha256(&made)?;
-    let mut found = Package {
-        nevra: package.nevra.clone(),
-        stage: package.stage.clone(),
-        result: if same { Result::Same } else { Result::Differs },
-        sha256: Some(package.sha256_unsigned.clone()),
-        rebuilt_sha256: Some(sha256),
-        rebuilt: None,
-        differences: None,
-        diffoscope: None,
+    let is_signed_one = sha256 == package.sha256_unsigned;
+    let content = || -> anyhow::Result<bool> {
+        Ok(differences::content_sha256(path)? == differences::content_sha256(&made)?)
     };
-    if !same {
-        found.differences = Some(differences::between(path, &made)?);
-        found.diffoscope = in_detail(context, &package.nevra, path, &made)?;
-        found.rebuilt = Some(made);
+    let same = match is_signed_one {
+        true => content(),
+        false => Ok(false),
+    };
+    let mut found = Package::without(package, Result::Differs);
+    found.rebuilt_sha256 = Some(sha256);
+    if let Ok(true) = same {
+        found.result = Result::Same;
+        return Ok(found);
     }
+    // One that cannot be read differs; the others are still to be told.
+    match same.and_then(|_| Ok(differences::between(path, &made)?)) {
+        Ok(differences) => found.differences = Some(differences),
+        Err(error) => found.why = Some(format!("{error:#}")),
+    }
+    found.diffoscope = in_detail(context, &package.nevra, path, &made).unwrap_or_else(|error| {
+        ui::warn(&format!(
+            "warning: no report of {DIFFOSCOPE} on {}: {error:#}",
+            package.nevra
+        ));
+        None
+    });
+    found.rebuilt = Some(made);
     Ok(found)
 }
 
@@ -184,17 +267,22 @@ fn in_detail(
         .env("HOME", "/home");
     sandbox.give(&home)?;
     let mut command = sandbox.command("diffoscope", &arguments);
-    let ran = process::capture(&mut command)?;
+    let ran = match process::capture_bounded(&mut command, DIFFOSCOPE_TIME)? {
+        Bounded::Ended(ran) => ran,
+        Bounded::Busy => bail!(
+            "it had not ended after {} minutes of processor time",
+            DIFFOSCOPE_TIME.as_secs() / 60
+        ),
+    };
     let report = home.join("report.txt");
-    let text = lustre_files::read_no_link(&report, lustre_files::LARGE);
-    let Some(text) = lustre_files::if_there(text)? else {
-        ui::warn(&format!(
-            "warning: {DIFFOSCOPE} ended with {} and without a report on {nevra}: {}",
+    let text = lustre_files::read_no_link(&report, lustre_files::SOURCE);
+    let text = lustre_files::if_there(text)?.ok_or_else(|| {
+        anyhow!(
+            "it ended with {}: {}",
             ran.status,
             String::from_utf8_lossy(&ran.stderr).trim().escape_debug()
-        ));
-        return Ok(None);
-    };
+        )
+    })?;
     // A package may be called anything.
     let plain = |letter: char| letter.is_ascii_alphanumeric() || "._+~^-".contains(letter);
     let named = nevra.replace(|letter| !plain(letter), "_");
@@ -207,15 +295,55 @@ fn in_detail(
 }
 
 impl Compared {
+    /// How the command ends: packages that are not the published ones are what it is about; where a stage could not be built, it failed.
+    pub fn outcome(&self) -> anyhow::Result<Outcome> {
+        let told = |one: &Package| !matches!(one.result, Result::Same | Result::NotBuilt);
+        if self.packages.iter().any(told) {
+            return Ok(Outcome::Unproven);
+        }
+        let stages = self.stages.iter().filter(|stage| !stage.built);
+        let stages: Vec<&str> = stages.map(|stage| stage.stage.as_str()).collect();
+        if !stages.is_empty() {
+            bail!(advised(
+                format!(
+                    "not built, so not compared: {} (of {} stages)",
+                    stages.join(", "),
+                    self.stages.len()
+                ),
+                "the warnings above say why",
+            ));
+        }
+        Ok(match self.same {
+            true => Outcome::Done,
+            false => Outcome::Unproven,
+        })
+    }
+
     /// For people.
     pub fn tell(&self, say: &mut dyn FnMut(&str)) {
+        for stage in &self.stages {
+            if let Some(why) = &stage.why {
+                say(&format!("{} was not built: {why}", stage.stage));
+            }
+            if let Some(host) = &stage.host_not_taken {
+                say(&format!(
+                    "{}: the name of the host that it was built on is not taken: {}",
+                    stage.stage,
+                    host.escape_debug()
+                ));
+            }
+        }
         for package in self.packages.iter().filter(|one| !one.is_same()) {
             let what = match package.result {
                 Result::Same | Result::Differs => "differs",
                 Result::NotMade => "is in the repository, and the rebuild did not make it",
                 Result::NotPublished => "was made by the rebuild, and is not in the repository",
+                Result::NotBuilt => "is in the repository, and could not be built",
             };
             say(&format!("{} {what}", package.nevra));
+            if let Some(why) = &package.why {
+                say(&format!("  cannot be compared: {why}"));
+            }
             if let Some(differences) = &package.differences {
                 for line in lines(differences) {
                     say(&format!("  {line}"));
@@ -230,10 +358,33 @@ impl Compared {
         }
         let all = self.packages.len();
         let same = self.packages.iter().filter(|one| one.is_same()).count();
-        say(&match same == all {
-            true => format!("byte-identical: {all} packages, as they were before they were signed"),
-            false => format!("{same} of {all} packages are the same"),
+        let left = self.left();
+        say(&match self.same {
+            true => format!(
+                "byte-identical: {all} packages, as they were before they were signed{left}"
+            ),
+            false => format!("{same} of {all} packages are the same{left}"),
         });
+    }
+
+    /// How many packages were not to be rebuilt, by the reason.
+    fn left(&self) -> String {
+        let mut counts: BTreeMap<WhyNot, usize> = BTreeMap::new();
+        for one in &self.not_rebuilt {
+            *counts.entry(one.why).or_default() += 1;
+        }
+        let parts: Vec<String> = counts
+            .iter()
+            .map(|(why, count)| match why {
+                WhyNot::EarlierRelease => format!("{count} of earlier releases"),
+                WhyNot::NotAsked => format!("{count} that --package does not name"),
+                WhyNot::Source => format!("{count} source packages"),
+            })
+            .collect();
+        match parts.is_empty() {
+            true => String::new(),
+            false => format!("; not rebuilt: {}", parts.join(", ")),
+        }
     }
 }
 
@@ -350,13 +501,30 @@ mod tests {
             assert_eq!(differences.files[0].path, "/usr/bin/it");
             assert!(one.rebuilt.as_ref().unwrap().is_file());
         }
+        let not_rebuilt = |nevra: &str, why| NotRebuilt {
+            nevra: nevra.to_owned(),
+            why,
+        };
         let compared = Compared {
             repository: "/srv/repo".to_owned(),
             target: "rehearsal".to_owned(),
             tool: "0".to_owned(),
             same: false,
+            stages: vec![StageResult {
+                stage: "kernel".to_owned(),
+                built: false,
+                why: Some("no room".to_owned()),
+                own: Vec::new(),
+                host_not_taken: None,
+            }],
             packages: found,
+            not_rebuilt: vec![
+                not_rebuilt("old-1-1.x86_64", WhyNot::EarlierRelease),
+                not_rebuilt("older-1-1.x86_64", WhyNot::EarlierRelease),
+                not_rebuilt("same-1-1.src", WhyNot::Source),
+            ],
         };
+        assert_eq!(compared.outcome().unwrap(), Outcome::Unproven);
         let mut said = Vec::new();
         compared.tell(&mut |line| said.push(line.to_owned()));
         let said = said.join("\n");
@@ -365,9 +533,87 @@ mod tests {
             "file /usr/bin/it: content",
             "gone-1-1.x86_64 is in the repository",
             "new-1-1.x86_64 was made by the rebuild",
-            "1 of 5 packages are the same",
+            "kernel was not built: no room",
+            "1 of 5 packages are the same; not rebuilt: 2 of earlier releases, 1 source packages",
         ] {
             assert!(said.contains(words), "{words}: {said}");
         }
+    }
+
+    #[test]
+    fn a_stage_that_is_not_built_is_a_failure_and_a_package_that_differs_comes_first() {
+        let of = |built: bool, results: &[Result]| {
+            let packages = results
+                .iter()
+                .map(|result| Package::without(&manifest::Package::default(), *result));
+            Compared {
+                repository: "/srv/repo".to_owned(),
+                target: "rehearsal".to_owned(),
+                tool: "0".to_owned(),
+                same: results.iter().all(|result| *result == Result::Same),
+                stages: vec![StageResult {
+                    stage: "kernel".to_owned(),
+                    built,
+                    why: None,
+                    own: Vec::new(),
+                    host_not_taken: None,
+                }],
+                packages: packages.collect(),
+                not_rebuilt: Vec::new(),
+            }
+        };
+        let (same, differs, not_built) = (Result::Same, Result::Differs, Result::NotBuilt);
+        assert_eq!(of(true, &[same]).outcome().unwrap(), Outcome::Done);
+        assert_eq!(
+            of(true, &[same, differs]).outcome().unwrap(),
+            Outcome::Unproven
+        );
+        assert_eq!(
+            of(false, &[differs, not_built]).outcome().unwrap(),
+            Outcome::Unproven
+        );
+        let error = of(false, &[same, not_built]).outcome().unwrap_err();
+        assert!(
+            error.to_string().contains("not compared: kernel"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn one_package_made_twice_is_none_that_can_be_compared() {
+        let dir = tempfile::tempdir().unwrap();
+        let context = Context::of_a_test(dir.path());
+        let made = dir.path().join("made");
+        for (folder, text) in [("a", "one"), ("b", "two")] {
+            let folder = made.join(folder);
+            std::fs::create_dir_all(&folder).unwrap();
+            package(&folder, "same", text);
+        }
+        let error = compare(&context, "lustre", &[], &made)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("same-1-1.x86_64 twice"), "{error}");
+    }
+
+    /// The packages that can be compared are told all the same.
+    #[test]
+    fn a_package_that_cannot_be_read_differs() {
+        let dir = tempfile::tempdir().unwrap();
+        let context = Context::of_a_test(dir.path());
+        let made = dir.path().join("made");
+        std::fs::create_dir(&made).unwrap();
+        package(&made, "a", "one");
+        let path = dir.path().join("a.rpm");
+        std::fs::write(&path, "no package").unwrap();
+        let listed = manifest::Package {
+            nevra: "a-1-1.x86_64".to_owned(),
+            ..manifest::Package::default()
+        };
+        let found = compare(&context, "lustre", &[(listed, path)], &made).unwrap();
+        assert_eq!(found[0].result, Result::Differs);
+        assert!(
+            found[0].why.is_some() && found[0].differences.is_none(),
+            "{found:?}"
+        );
     }
 }

@@ -9,32 +9,52 @@ use lustre_packaging::build::circumstances::Circumstances;
 use lustre_packaging::build::workdir::Settings;
 use lustre_packaging::lock::{self, Lock};
 use lustre_packaging::store::Digest;
+use lustre_repository::history::History;
 use lustre_repository::layout::Kind;
 use lustre_repository::manifest::{self, LOCK_FILE, Manifest};
 use lustre_repository::repodata;
 
+use super::compared::{NotRebuilt, WhyNot};
 use crate::commands::verify::TrustedRepository;
 use crate::context::Context;
 use crate::exit::Usage;
 use crate::graph::name;
 use crate::graph::rebuild::{Published, Rebuild};
+use crate::ui;
 
 /// The manifest and the lock of a repository.
 pub struct Recorded {
     shown: String,
     tree: PathBuf,
+    said: PathBuf,
     pub manifest: Manifest,
     pub lock: Lock,
 }
 
 impl Recorded {
-    /// Of the repository `found`; the lock is the one there, or else that of a bundle.
-    pub fn read(found: &TrustedRepository, of_bundle: Option<&str>) -> anyhow::Result<Self> {
-        let manifest = Manifest::read(&found.tree.join(manifest::FILE))?;
+    /// Of the repository `found`, which has to be one of `target`; the lock is the one there, or else that of a bundle.
+    pub fn read(
+        found: &TrustedRepository,
+        target: &str,
+        of_bundle: Option<&str>,
+    ) -> anyhow::Result<Self> {
+        let manifest = Manifest::read(&found.said.join(manifest::FILE))?;
+        if manifest.target != target {
+            return Err(Usage::new(advised(
+                format!(
+                    "--target {target}: {} is a repository of `{}`",
+                    found.shown,
+                    manifest.target.escape_debug()
+                ),
+                "leave out --target: it is the one that the repository names",
+            ))
+            .into());
+        }
         let lock = lock_of(found, &manifest, of_bundle)?;
         Ok(Self {
             shown: found.shown.clone(),
             tree: found.tree.clone(),
+            said: found.said.clone(),
             manifest,
             lock,
         })
@@ -54,6 +74,13 @@ impl Recorded {
                 }
             }
         }
+        if all.is_empty() {
+            return Err(cannot(
+                &self.shown,
+                "it has no packages, so there is nothing to compare",
+                "ask who published it".to_owned(),
+            ));
+        }
         if let Some(name) = left.first() {
             let all: Vec<&str> = all.iter().map(String::as_str).collect();
             return Err(Usage::new(advised(
@@ -64,6 +91,32 @@ impl Recorded {
         }
         let wanted = if packages.is_empty() { all } else { chosen };
         Ok(wanted.into_iter().collect())
+    }
+
+    /// The packages of the repository that are not rebuilt with the stages `wanted`, and why.
+    pub fn not_rebuilt(&self, wanted: &[String]) -> anyhow::Result<Vec<NotRebuilt>> {
+        let left = |nevra: &str, why| NotRebuilt {
+            nevra: nevra.to_owned(),
+            why,
+        };
+        let mut all = Vec::new();
+        let mut files = BTreeSet::new();
+        for one in &self.manifest.packages {
+            files.insert(one.file.clone());
+            if !wanted.contains(&one.stage) {
+                all.push(left(&one.nevra, WhyNot::NotAsked));
+            } else if one.nevra.ends_with(".src") {
+                all.push(left(&one.nevra, WhyNot::Source));
+            }
+        }
+        let history = History::read(&self.said)?;
+        let earlier = history.iter().flat_map(|history| &history.sets);
+        for one in earlier.flat_map(|set| &set.packages) {
+            if files.insert(one.path.clone()) {
+                all.push(left(&one.nevra, WhyNot::EarlierRelease));
+            }
+        }
+        Ok(all)
     }
 
     /// What to build again of the stages `wanted`.
@@ -113,17 +166,40 @@ impl Recorded {
             true => Circumstances::Other,
             false => Circumstances::Usual,
         };
-        let said = repodata::primary(&self.tree.join(Kind::Source.folder()))?;
-        let said = said.iter().find(|one| one.nevra() == source.nevra);
+        let said = repodata::primary(&self.said.join(Kind::Source.folder()))?;
+        let Some(said) = said.iter().find(|one| one.nevra() == source.nevra) else {
+            let why = format!("its metadata do not list {}", source.nevra);
+            return Err(cannot(&self.shown, &why, newer()));
+        };
         // A package may have been built as of a later time than the others.
-        let epoch = said.and_then(|one| u64::try_from(one.time_build).ok());
-        let epoch = epoch.unwrap_or(self.manifest.source_date_epoch);
-        settings.source_date_epoch = u32::try_from(epoch)
-            .with_context(|| format!("{}: the build time {epoch}", source.nevra))?;
-        if let Some(host) = said.and_then(|one| plain_host(&one.buildhost)) {
-            host.clone_into(&mut settings.host);
+        let Ok(epoch) = u32::try_from(said.time_build) else {
+            let why = format!(
+                "{} was built at {}, which is no time",
+                source.nevra, said.time_build
+            );
+            return Err(cannot(&self.shown, &why, newer()));
+        };
+        settings.source_date_epoch = epoch;
+        let mut host_not_taken = None;
+        match plain_host(&said.buildhost) {
+            Some(host) => host.clone_into(&mut settings.host),
+            None => {
+                ui::warn(&format!(
+                    "warning: {} was built on a host `{}`, which is no name of a host; it is rebuilt on `{}`, so its packages will say so",
+                    source.nevra,
+                    said.buildhost.escape_debug(),
+                    settings.host
+                ));
+                host_not_taken = Some(said.buildhost.clone());
+            }
         }
+        let Some(root_digest) = of_stage.and_then(|stage| stage.digest.parse().ok()) else {
+            let why = format!("manifest.json has no digest of the buildroot of `{stage}`");
+            return Err(cannot(&self.shown, &why, newer()));
+        };
         Ok(Rebuild {
+            host_not_taken,
+            root_digest,
             stage: stage.to_owned(),
             root: root.to_vec(),
             own: own
@@ -184,7 +260,7 @@ fn lock_of(
     manifest: &Manifest,
     of_bundle: Option<&str>,
 ) -> anyhow::Result<Lock> {
-    let path = found.tree.join(LOCK_FILE);
+    let path = found.said.join(LOCK_FILE);
     let read = lustre_files::read_no_link_to_string(&path, lustre_files::SOURCE);
     let there = lustre_files::if_there(read).with_context(|| path.display().to_string())?;
     let Some(told) = &manifest.lock_sha256 else {
@@ -263,7 +339,133 @@ fn lock_of(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use lustre_packaging::sign::{Key, PublicKey, Secret, Signer as _};
+    use lustre_repository::history::{self, Set, SetPackage};
+    use lustre_repository::sums;
+
     use super::*;
+    use crate::place;
+
+    #[test]
+    fn what_is_exchanged_after_the_check_is_not_what_is_rebuilt() {
+        let dir = tempfile::tempdir().unwrap();
+        let context = Context::of_a_test(dir.path());
+        let tree = dir.path().join("tree");
+        std::fs::create_dir(&tree).unwrap();
+        let lock = |request: &[u8]| {
+            let (files, trees) = (BTreeMap::new(), BTreeMap::new());
+            let lock = Lock::new(
+                "rehearsal",
+                Digest::of_bytes(request),
+                files,
+                trees,
+                Vec::new(),
+            );
+            lock.to_toml().unwrap()
+        };
+        let write = |lock: &str, version: &str| {
+            let mut manifest = Manifest {
+                target: "rehearsal".to_owned(),
+                lock_sha256: Some(Digest::of_bytes(lock.as_bytes()).to_string()),
+                ..Manifest::default()
+            };
+            version.clone_into(&mut manifest.tool.version);
+            manifest.write(&tree.join(manifest::FILE)).unwrap();
+            std::fs::write(tree.join(LOCK_FILE), lock).unwrap();
+        };
+        write(&lock(b"one"), "1");
+        let file = place::specs().join("distributions/rehearsal/key.asc");
+        let text = Secret::new(std::fs::read(file).unwrap());
+        let key = Key::from_armored(&text, "the test", None).unwrap();
+        let public_key = key.public_key_armored().unwrap();
+        let time = PublicKey::parse(&public_key).unwrap().created();
+        sums::write(&tree).unwrap();
+        let listed = std::fs::read(tree.join(sums::FILE)).unwrap();
+        let signature = key.sign_detached(&listed, time).unwrap();
+        std::fs::write(tree.join(sums::SIGNATURE), signature).unwrap();
+        let scratch = context.store.temp_dir("verify").unwrap();
+        let shown = "/srv/repo".to_owned();
+        let found =
+            TrustedRepository::holding(None, scratch, tree.clone(), shown, &public_key).unwrap();
+        write(&lock(b"two"), "2");
+        let recorded = Recorded::read(&found, "rehearsal", None).unwrap();
+        assert_eq!(recorded.manifest.tool.version, "1");
+        assert_eq!(recorded.lock.to_toml().unwrap(), lock(b"one"));
+        let error = Recorded::read(&found, "debian-12", None).err().unwrap();
+        assert!(error.is::<Usage>(), "{error}");
+        assert!(
+            error.to_string().contains("a repository of `rehearsal`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_not_rebuilt_is_named_with_the_reason_and_nothing_at_all_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (files, trees) = (BTreeMap::new(), BTreeMap::new());
+        let package = |nevra: &str, stage: &str| manifest::Package {
+            nevra: nevra.to_owned(),
+            file: format!("x86_64/{nevra}.rpm"),
+            stage: stage.to_owned(),
+            ..manifest::Package::default()
+        };
+        let mut recorded = Recorded {
+            shown: "/srv/repo".to_owned(),
+            tree: dir.path().to_owned(),
+            said: dir.path().to_owned(),
+            manifest: Manifest::default(),
+            lock: Lock::new("rehearsal", Digest::of_bytes(b""), files, trees, Vec::new()),
+        };
+        let error = recorded.chosen(&[]).unwrap_err().to_string();
+        assert!(error.contains("it has no packages"), "{error}");
+        recorded.manifest.packages = vec![
+            package("lustre-1-1.x86_64", "lustre"),
+            package("lustre-1-1.src", "lustre"),
+            package("kernel-1-1.x86_64", "kernel"),
+        ];
+        let of = |packages: &[&str]| -> Vec<SetPackage> {
+            let all = packages.iter().map(|nevra| SetPackage {
+                nevra: (*nevra).to_owned(),
+                path: format!("x86_64/{nevra}.rpm"),
+                sha256: Digest::of_bytes(b"").to_string(),
+                sha256_unsigned: Digest::of_bytes(b"").to_string(),
+                size: 1,
+                stage: "lustre".to_owned(),
+            });
+            all.collect()
+        };
+        let set = |time, packages: &[&str]| Set {
+            time,
+            manifest_sha256: Digest::of_bytes(b"").to_string(),
+            packages: of(packages),
+            ..Set::default()
+        };
+        let history = History {
+            format: history::FORMAT,
+            target: "rehearsal".to_owned(),
+            sets: vec![
+                set(2, &["lustre-1-1.x86_64"]),
+                set(1, &["bash-99-1.x86_64", "lustre-1-1.x86_64"]),
+            ],
+            dropped: Vec::new(),
+        };
+        assert_eq!(history.wrong(), None);
+        std::fs::write(dir.path().join(history::FILE), history.to_json()).unwrap();
+        let wanted = recorded.chosen(&["lustre".to_owned()]).unwrap();
+        let left = recorded.not_rebuilt(&wanted).unwrap();
+        let left: Vec<(&str, WhyNot)> = left
+            .iter()
+            .map(|one| (one.nevra.as_str(), one.why))
+            .collect();
+        let wanted = [
+            ("lustre-1-1.src", WhyNot::Source),
+            ("kernel-1-1.x86_64", WhyNot::NotAsked),
+            ("bash-99-1.x86_64", WhyNot::EarlierRelease),
+        ];
+        assert_eq!(left, wanted);
+    }
 
     #[test]
     fn a_package_is_chosen_by_its_whole_name() {

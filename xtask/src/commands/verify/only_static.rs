@@ -23,6 +23,8 @@ const AS_PUBLISHED: &str = "not run: --as-published holds it against itself alon
 pub struct StaticChecks {
     pub made: Vec<Check>,
     pub left: Vec<Check>,
+    /// The key that the signatures were held against, where what is signed may be looked into.
+    pub key: Option<String>,
 }
 
 /// All static checks of the repository at `dist`. Those that hold it against the distribution's packages are made where these are in the
@@ -83,6 +85,7 @@ pub fn as_published(
             return Ok(StaticChecks {
                 made: vec![failed],
                 left: not_installed(AS_PUBLISHED),
+                key: None,
             });
         }
     };
@@ -129,9 +132,10 @@ fn signed(
         read_on,
         ..
     } = signatures(context, dist, measure, expected, limits)?;
-    let left = not_installed(why);
-    Ok((
-        StaticChecks { made, left },
-        read_on.then_some((published, digests)),
-    ))
+    let checked = StaticChecks {
+        made,
+        left: not_installed(why),
+        key: read_on.then(|| published.clone()),
+    };
+    Ok((checked, read_on.then_some((published, digests))))
 }

@@ -29,7 +29,7 @@ use crate::context::{self, Context};
 use crate::events::Amount;
 use crate::exit::Usage;
 
-use download::{ListedFile, NAMED, ServedRepository, none_there, room, sized};
+use download::{ListedFile, NAMED, ServedRepository, none_there, room, sized, total};
 use silence::Silence;
 
 /// The URL that `path` is, if it is one.
@@ -191,7 +191,7 @@ pub fn fetch(
     };
     let all = Amount {
         files: files.len(),
-        bytes: files.iter().filter_map(|file| file.size).sum(),
+        bytes: total(&files),
     };
     room(folder.path(), all.bytes)?;
     if let Some(output) = output {

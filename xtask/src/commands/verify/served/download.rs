@@ -81,6 +81,12 @@ pub fn sized(
     Ok(files)
 }
 
+/// How large the packages are by what the repository says, which may say anything.
+pub fn total(files: &[ListedFile]) -> u64 {
+    let sizes = files.iter().filter_map(|file| file.size);
+    sizes.fold(0, u64::saturating_add)
+}
+
 /// That there is room for the packages.
 pub fn room(folder: &Path, bytes: u64) -> anyhow::Result<()> {
     let stat = rustix::fs::statvfs(folder).with_context(|| folder.display().to_string())?;
@@ -256,6 +262,21 @@ mod tests {
     use lustre_repository::history::{Set, SetPackage};
 
     use super::*;
+
+    /// As whoever wrote the manifest could have it, so that the sum is nothing.
+    #[test]
+    fn sizes_that_no_number_holds_fit_nowhere() {
+        let file = |path: &str| ListedFile {
+            path: path.to_owned(),
+            sha256: Digest::of_bytes(b""),
+            size: Some(1 << 63),
+            asset: None,
+        };
+        let bytes = total(&[file("a"), file("b")]);
+        assert_eq!(bytes, u64::MAX);
+        let dir = tempfile::tempdir().unwrap();
+        room(dir.path(), bytes).unwrap_err();
+    }
 
     #[test]
     fn a_package_of_an_earlier_release_is_as_large_as_the_list_of_releases_says() {
