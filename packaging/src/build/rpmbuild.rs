@@ -25,7 +25,7 @@ pub fn source_package(work: &Workdir, spec: &str, log: &Path) -> Result<PathBuf,
         (Some(one), true) => {
             written_before(&one, work.time())?;
             // It has a noon that the package does not tell from a date alone.
-            let path = work.path(&spec);
+            let path = work.path(&spec)?;
             let text =
                 lustre_files::read_no_link(&path, lustre_files::SOURCE).map_err(at(&path))?;
             let entry = changelog::of_spec(&String::from_utf8_lossy(&text));
