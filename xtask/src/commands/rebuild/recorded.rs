@@ -407,7 +407,7 @@ mod tests {
         let (files, trees) = (BTreeMap::new(), BTreeMap::new());
         let package = |nevra: &str, stage: &str| manifest::Package {
             nevra: nevra.to_owned(),
-            file: format!("x86_64/{nevra}.rpm"),
+            file: format!("x86_64/Packages/{nevra}.rpm"),
             stage: stage.to_owned(),
             ..manifest::Package::default()
         };
@@ -428,7 +428,7 @@ mod tests {
         let of = |packages: &[&str]| -> Vec<SetPackage> {
             let all = packages.iter().map(|nevra| SetPackage {
                 nevra: (*nevra).to_owned(),
-                path: format!("x86_64/{nevra}.rpm"),
+                path: format!("x86_64/Packages/{nevra}.rpm"),
                 sha256: Digest::of_bytes(b"").to_string(),
                 sha256_unsigned: Digest::of_bytes(b"").to_string(),
                 size: 1,
