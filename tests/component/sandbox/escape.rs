@@ -368,7 +368,13 @@ fn the_same_holds_for_an_ordinary_user() {
     fs::set_permissions(home.path(), PermissionsExt::from_mode(0o755)).unwrap();
     // The checkout may be where only root can go.
     let program = home.path().join("tests");
-    fs::copy(std::env::current_exe().unwrap(), &program).unwrap();
+    // By another process: what this one writes cannot be run while a program that another test starts has it open.
+    let copied = Command::new("cp")
+        .arg(std::env::current_exe().unwrap())
+        .arg(&program)
+        .status()
+        .unwrap();
+    assert!(copied.success());
     std::os::unix::fs::chown(home.path(), Some(Ordinary::ID), Some(Ordinary::ID)).unwrap();
     let done = Command::new("nsenter")
         .arg(format!("--user=/proc/{}/ns/user", user.0.id()))
@@ -381,7 +387,8 @@ fn the_same_holds_for_an_ordinary_user() {
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&done.stdout);
-    assert!(done.status.success(), "{said}");
+    let errors = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{said}{errors}");
     assert!(
         said.contains("test sandbox::escape::nothing_gets_out_of_a_chroot ... ok"),
         "{said}"
