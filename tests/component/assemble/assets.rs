@@ -266,9 +266,14 @@ fn whatever_is_not_as_it_should_be_is_noticed_also_where_it_is_signed() {
                 all.packages.push(Asset { path, asset, ..one });
             });
         }),
-        ("has the URL https://github.com/evil", |dist| {
-            relisted(dist, |all| all.url = "https://github.com/evil".to_owned());
-        }),
+        (
+            "has the URL https://github.com/evil/x/releases/download",
+            |dist| {
+                relisted(dist, |all| {
+                    all.url = "https://github.com/evil/x/releases/download".to_owned()
+                });
+            },
+        ),
         ("has the tag test-1, expected", |dist| {
             relisted(dist, |all| {
                 let tag = "test-1".to_owned();
