@@ -167,7 +167,7 @@ pub fn collect(packages: &[PathBuf], into: &Path) -> Result<(), Error> {
             // Another file system: copy.
             lustre_files::copy(package, &target).map_err(at(package))?;
         }
-        std::os::unix::fs::chown(&target, Some(0), Some(0)).map_err(at(&target))?;
+        crate::sandbox::own(&target).map_err(at(&target))?;
         crate::build::workdir::plain_mode(&target)?;
     }
     Ok(())
