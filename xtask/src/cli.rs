@@ -59,6 +59,13 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// Which of `options`, ids and how they are written, are on the line.
+fn without_effect(line: &ArgMatches, options: &[(&str, &'static str)]) -> Vec<&'static str> {
+    let given = |id: &str| line.value_source(id) == Some(ValueSource::CommandLine);
+    let options = options.iter().filter(|(id, _)| given(id));
+    options.map(|(_, option)| *option).collect()
+}
+
 impl Cli {
     /// What clap found on a line, where it makes sense together.
     ///
@@ -73,13 +80,8 @@ impl Cli {
         if let (Command::Rebuild(arguments), Some((_, line))) =
             (&mut cli.command, line.subcommand())
         {
-            let given = |id: &str| line.value_source(id) == Some(ValueSource::CommandLine);
-            arguments.target_given = given("target");
-            arguments.without_effect = RebuildArgs::WITHOUT_EFFECT
-                .iter()
-                .filter(|(id, _)| given(id))
-                .map(|(_, option)| *option)
-                .collect();
+            arguments.target_given = line.value_source("target") == Some(ValueSource::CommandLine);
+            arguments.without_effect = without_effect(line, &RebuildArgs::WITHOUT_EFFECT);
         }
         if let (Command::Repo(arguments), Some((_, line))) = (&mut cli.command, line.subcommand()) {
             arguments.target_given = line.value_source("target") == Some(ValueSource::CommandLine);
@@ -91,6 +93,11 @@ impl Cli {
             | Command::Promote(arguments),
             Some((_, line)),
         ) = (&mut cli.command, line.subcommand())
+        {
+            arguments.target_given = line.value_source("target") == Some(ValueSource::CommandLine);
+            arguments.without_effect = without_effect(line, &PlaceArgs::WITHOUT_EFFECT);
+        }
+        if let (Command::Bundle(arguments), Some((_, line))) = (&mut cli.command, line.subcommand())
         {
             arguments.target_given = line.value_source("target") == Some(ValueSource::CommandLine);
         }
@@ -145,10 +152,10 @@ impl Command {
             Self::Assemble(arguments) => Some(&mut arguments.key),
             Self::Boot(arguments) => Some(&mut arguments.key),
             Self::Plan(arguments) => Some(&mut arguments.key),
-            Self::Promote(arguments) => Some(&mut arguments.key),
-            Self::Publish(arguments) => Some(&mut arguments.place.key),
-            Self::Bundle(arguments) => Some(&mut arguments.key),
-            Self::Rebuild(arguments) => Some(&mut arguments.key),
+            Self::Promote(arguments) => Some(&mut arguments.expected.key),
+            Self::Publish(arguments) => Some(&mut arguments.place.expected.key),
+            Self::Bundle(arguments) => Some(&mut arguments.expected.key),
+            Self::Rebuild(arguments) => Some(&mut arguments.expected.key),
             Self::Verify(arguments) => Some(&mut arguments.key),
             Self::Key(
                 KeyCommand::Show { key, .. }

@@ -261,7 +261,14 @@ fn packages_of_a_lock_that_are_gone_are_told_with_where_they_may_be() {
     let server = Server::start(folder.path()).unwrap();
     let pinned = lock("rehearsal", &server.url("/bash_5_amd64.deb"));
     let dist = world.repository(Some(&pinned), Some(&pinned), &["bash-5-0.x86_64"]);
+    // What others published does not say what is asked of this machine: whoever runs this does.
     let ran = world.rebuild(&dist, &[]);
+    let place = server.url("/bash_5_amd64.deb");
+    says(&ran, 1, &["loopback", &place, "--mirror"]);
+    assert!(server.requests().is_empty(), "{:?}", server.requests());
+    let root = server.url("/");
+    let named = ["--mirror", &format!("{root}={root}")];
+    let ran = world.rebuild(&dist, &named);
     says(
         &ran,
         1,
@@ -290,5 +297,5 @@ fn packages_of_a_lock_that_are_gone_are_told_with_where_they_may_be() {
     let huge = pinned + &more;
     let dist = world.repository(Some(&huge), Some(&huge), &["bash-5-0.x86_64"]);
     let words = ["4097 files that are not in the store", "MiB are free"];
-    says(&world.rebuild(&dist, &[]), 1, &words);
+    says(&world.rebuild(&dist, &named), 1, &words);
 }

@@ -75,7 +75,12 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
             ));
         }
     };
-    client::can_look(&arguments.place, Some(&dist), &source)?;
+    source.judge_target(
+        &arguments.place.target,
+        arguments.place.target_given,
+        &dist.display().to_string(),
+    )?;
+    client::can_look(&arguments.place, &place, &source)?;
     let destination: Box<dyn Destination> = match (early, &place) {
         (Some(destination), _) => destination,
         (None, Place::GitHub { owner, name }) => {
@@ -124,7 +129,6 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
         destination: &*destination,
         plan: &plan,
         staging: arguments.staging,
-        from: Some(&dist),
         files: Files {
             tree: &dist,
             published: &there.root,
@@ -187,7 +191,9 @@ pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
             return Ok(not_published(arguments, &unproven, &what));
         }
     };
-    client::can_look(arguments, None, &source)?;
+    let shown = format!("{place}/{STAGING}");
+    source.judge_target(&arguments.target, arguments.target_given, &shown)?;
+    client::can_look(arguments, &place, &source)?;
     if source.release.id != staged.id {
         let what = format!(
             "what is staged at {place} as {} is {}",
@@ -235,7 +241,6 @@ pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
         destination: &*destination,
         plan: &plan,
         staging: false,
-        from: None,
         files: Files {
             tree: &staged.tree,
             published: &there.root,
@@ -307,6 +312,12 @@ fn can_stage(place: &Place) -> Result<(), Usage> {
 
 /// Looks at the rest of the command line and for the programs that it takes; gives which key is expected.
 fn prepared(arguments: &PlaceArgs, place: &Place) -> anyhow::Result<Expected> {
+    if let Some(option) = arguments.without_effect.first() {
+        return Err(Usage::new(format!(
+            "{option}: nothing is built to publish it, and nothing is taken from a shared store"
+        ))
+        .into());
+    }
     if let Some(url) = &arguments.url {
         client::judge(url)?;
     }
@@ -320,7 +331,11 @@ fn prepared(arguments: &PlaceArgs, place: &Place) -> anyhow::Result<Expected> {
     }
     let setup = arguments.target.setup;
     host::ensure(&place::specs(), &tools, setup, &mut |text| ui::say(text))?;
-    Expected::of(&arguments.public_key, &arguments.key, false)
+    Expected::of(
+        &arguments.expected.public_key,
+        &arguments.expected.key,
+        false,
+    )
 }
 
 fn not_published(arguments: &PlaceArgs, unproven: &ProofReport, what: &str) -> Outcome {
@@ -396,8 +411,6 @@ struct Work<'a> {
     destination: &'a dyn Destination,
     plan: &'a Plan,
     staging: bool,
-    /// The folder that is published, where it is not the destination's own.
-    from: Option<&'a Path>,
     files: Files<'a>,
 }
 
@@ -428,7 +441,7 @@ impl Work<'_> {
         };
         let seen = client::look(
             self.arguments,
-            self.from,
+            self.place,
             &below,
             source,
             self.own,
