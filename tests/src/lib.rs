@@ -15,6 +15,7 @@ pub mod python;
 pub mod repodata_diff;
 pub mod rpm_corpus;
 pub mod s3;
+pub mod script;
 pub mod secret_search;
 pub mod small_disk;
 pub mod stand_in;

@@ -1,11 +1,12 @@
 //! What is not published, and places that do not take it.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use lustre_packaging::sign::{Key, Secret, Signer};
 use lustre_repo_tests::command_line::{Home, project, run};
+use lustre_repo_tests::script;
 use lustre_repo_tests::small_disk::SmallDisk;
 
 use super::client::{snapshot, whole};
@@ -260,8 +261,7 @@ fn what_a_place_elsewhere_says_comes_with_what_to_do() {
     let says = |words: &str, code: u8| {
         let program = folder.path().join(format!("says-{code}-{}", words.len()));
         let text = format!("#!/bin/sh\nprintf '{words}\\r\\n' >&2\nexit {code}\n");
-        fs::write(&program, text).unwrap();
-        fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        script::write(&program, text).unwrap();
         program.display().to_string()
     };
     let refused = says("ssh: connect to host web port 22: Connection refused", 255);
@@ -300,8 +300,7 @@ fn what_a_program_lacks_is_asked_for_where_it_is_needed() {
     fs::create_dir(&programs).unwrap();
     for name in ["curl", "true"] {
         let program = programs.join(name);
-        fs::write(&program, "#!/bin/sh\n").unwrap();
-        fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        script::write(&program, "#!/bin/sh\n").unwrap();
     }
     for (to, words) in [
         ("localhost:a", "rsync"),

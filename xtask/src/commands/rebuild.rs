@@ -3,10 +3,12 @@
 //!
 //! - here: from the repository to the packages built again.
 //! - `recorded`: what the repository records of how its packages were built.
-//! - `compared`: what came of it.
+//! - `compared`: what came of it; `told`: for people; `diffoscope`: how packages differ, in detail.
 
 mod compared;
+mod diffoscope;
 mod recorded;
+mod told;
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +18,7 @@ use lustre_packaging::bundle::Bundle;
 use lustre_packaging::lock::Lock;
 use lustre_packaging::needs::Part;
 use lustre_packaging::source::{Mirror, is_near};
-use lustre_packaging::stage::{self, Stage};
+use lustre_packaging::stage::{self, Others, Stage};
 use lustre_repository::manifest::Package as Manifested;
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::{kernel_guard, repo_file};
@@ -244,7 +246,7 @@ fn rebuilt(context: &Context, pins: &Lock, rebuild: &Rebuild) -> anyhow::Result<
         false => session::needed(graph.roots()?, &[name::BOOTSTRAP]),
     };
     stages.extend(graph.rebuild(rebuild));
-    let done = session::run_again_here(context, &rebuild.name(), &stages)?;
+    let done = session::run_again(context, &rebuild.name(), Others::MadeHere, &stages)?;
     session::folder(&done, &rebuild.name())
 }
 

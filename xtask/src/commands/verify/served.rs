@@ -177,10 +177,11 @@ pub fn fetch(
             return broken(&manifest.target, vec![failed(vec![why])]);
         }
     }
+    let near = !url.is_remote() || url.is_near();
     let lists = History::read(&tree)
         .and_then(|releases| Ok((releases, Assets::read(&tree)?)))
         .map_err(|error| error.to_string())
-        .and_then(|(releases, assets)| Ok((releases, ours(assets, &manifest, url.is_near())?)));
+        .and_then(|(releases, assets)| Ok((releases, ours(assets, &manifest, near)?)));
     let (releases, assets) = match lists {
         Ok(lists) => lists,
         Err(why) => return broken(&manifest.target, vec![failed(vec![why])]),
@@ -294,5 +295,29 @@ fn ours(assets: Option<Assets>, manifest: &Manifest, near: bool) -> Result<Optio
             shown_url(&all.url).escape_debug()
         )),
         assets => Ok(assets),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lustre_repository::manifest::Repository;
+
+    use super::*;
+
+    #[test]
+    fn a_published_repository_has_no_assets_on_this_machine() {
+        let url = "http://127.0.0.1:8080/a";
+        let manifest = Manifest {
+            target: "x".to_owned(),
+            repository: Some(Repository {
+                assets_url: Some(url.to_owned()),
+                ..Repository::default()
+            }),
+            ..Manifest::default()
+        };
+        let assets = || Some(Assets::of("x", url, 1, [], &[]).unwrap());
+        assert!(ours(assets(), &manifest, true).unwrap().is_some());
+        let error = ours(assets(), &manifest, false).unwrap_err();
+        assert!(error.contains("loopback"), "{error}");
     }
 }
