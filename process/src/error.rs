@@ -37,7 +37,7 @@ pub enum Error {
     Limit {
         /// The program and its first arguments.
         program: String,
-        reached: Reached,
+        reached: Box<Reached>,
         /// The whole of its output, or as much of it as a log may hold.
         log: PathBuf,
         /// The last lines of its output.

@@ -85,7 +85,7 @@ fn ended(program: String, reached: Reached, log: &Path) -> Error {
     Error::Limit {
         program,
         tail: tail(log, TAIL_LINES),
-        reached,
+        reached: Box::new(reached),
         log: log.to_owned(),
     }
 }

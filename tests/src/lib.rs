@@ -9,6 +9,7 @@ pub mod github;
 pub mod gpg;
 pub mod http;
 pub mod json_schema;
+pub mod little;
 pub mod loopback;
 pub mod nginx;
 pub mod python;

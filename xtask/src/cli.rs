@@ -471,7 +471,7 @@ pub enum Command {
 mod tests {
     use clap::CommandFactory;
 
-    use super::{Cli, Command};
+    use super::{Cli, Command, PlaceArgs, RebuildArgs};
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -494,6 +494,38 @@ mod tests {
             };
             assert_eq!(arguments.packages, ["e2fsprogs"]);
             assert_eq!(arguments.target.ccache, Some(folder.map(Into::into)));
+        }
+    }
+
+    /// What has no effect is refused, and no help has it.
+    #[test]
+    fn no_help_lists_an_option_that_the_command_refuses() {
+        for (name, line, options) in [
+            ("rebuild", "rebuild /srv/repo", RebuildArgs::WITHOUT_EFFECT),
+            ("publish", "publish /srv/www", PlaceArgs::WITHOUT_EFFECT),
+            ("promote", "promote /srv/www", PlaceArgs::WITHOUT_EFFECT),
+        ] {
+            let mut command = Cli::command();
+            let help = command.find_subcommand_mut(name).unwrap();
+            let help = help.render_long_help().to_string();
+            assert!(help.contains("--mirror"), "{name}");
+            for (_, option) in options {
+                assert!(!help.contains(&format!("{option} ")), "{name} {option}");
+                let value = match option {
+                    "--offline" | "--push" | "--ccache" => "",
+                    "--max-log" => "=5",
+                    _ => "=a=b",
+                };
+                let line = format!("cargo-xtask {line} {option}{value}");
+                let matches = Cli::command().get_matches_from(line.split(' '));
+                let refused = match Cli::of_matches(&matches).unwrap().command {
+                    Command::Rebuild(arguments) => arguments.without_effect,
+                    Command::Publish(arguments) => arguments.place.without_effect,
+                    Command::Promote(arguments) => arguments.without_effect,
+                    _ => panic!("another command"),
+                };
+                assert_eq!(refused, [option], "{name}");
+            }
         }
     }
 

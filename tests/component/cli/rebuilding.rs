@@ -11,6 +11,7 @@ use lustre_packaging::sign::{Key, PublicKey, Secret, Signer as _, sign_package};
 use lustre_packaging::store::Digest;
 use lustre_repo_tests::command_line::{Home, Run, project};
 use lustre_repo_tests::http::Server;
+use lustre_repo_tests::little;
 use lustre_repository::comps::Comps;
 use lustre_repository::earlier::Earlier;
 use lustre_repository::layout::{Assembly, Input, assemble};
@@ -122,8 +123,14 @@ impl World {
 
     fn rebuild(&self, place: &Path, more: &[&str]) -> Run {
         let key = self.key.fingerprint();
-        let line = ["rebuild", "--public-key", &key, place.to_str().unwrap()];
-        self.home.run(&[&line[..], more].concat())
+        // What others' builds take is not looked at here.
+        let specs = self.folder.path().join("specs");
+        if !specs.exists() {
+            little::specs(&specs).unwrap();
+        }
+        let mut line = vec!["rebuild", "--public-key", &key, place.to_str().unwrap()];
+        line.extend(["--specs", specs.to_str().unwrap()]);
+        self.home.run(&[&line, more].concat())
     }
 }
 

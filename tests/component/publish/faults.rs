@@ -70,6 +70,45 @@ fn only_a_repository_whose_proofs_hold_is_published() {
 }
 
 #[test]
+fn a_repository_of_another_target_than_the_one_named_and_options_without_effect_are_refused() {
+    let home = Home::new();
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("www");
+    let to = at.to_str().unwrap();
+    let dist = releases().at(0);
+    for staging in [&[][..], &["--staging"]] {
+        let more = [&["--target", "debian-12"], staging].concat();
+        let ran = run(&mut command(&home, dist, to, &more));
+        assert_eq!(ran.code, 2, "{ran:?}");
+        for words in ["--target debian-12", "is a repository of `"] {
+            assert!(ran.stderr.contains(words), "{words}: {ran:?}");
+        }
+    }
+    for option in [&["--offline"][..], &["--ccache"], &["--max-log", "5"]] {
+        let ran = run(&mut command(&home, dist, to, option));
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.stderr.contains(option[0]), "{ran:?}");
+    }
+    assert!(!at.exists());
+    let ran = run(&mut command(&home, dist, to, &["--staging"]));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let promoted = ["--target", "debian-12"];
+    let ran = super::releases::promote(&home, to, &promoted);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stderr.contains("is a repository of `"), "{ran:?}");
+    let tar = folder.path().join("a.tar");
+    let key = dist.join("RPM-GPG-KEY-lustre-repo");
+    let mut bundle = home.command(&["bundle", "--target", "debian-12", "--output"]);
+    bundle.arg(&tar).arg("--release").arg(dist);
+    let ran = run(bundle.arg("--public-key").arg(key));
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(
+        ran.stderr.contains("is a repository of `") && !tar.exists(),
+        "{ran:?}"
+    );
+}
+
+#[test]
 fn what_does_not_follow_what_is_published_is_refused_and_can_be_forced() {
     let home = Home::new();
     let folder = tempfile::tempdir().unwrap();
