@@ -8,9 +8,11 @@ use std::process::Command;
 use crate::command_line::project;
 
 /// `[needs]` of a target that takes next to nothing, whatever the one that it inherits from takes.
-pub const NEEDS: &str = "[needs]\njob_memory_mib = 1\noutput_gib = 0\nbase = { disk_gib = 0, memory_mib = 0 }\n\
-    e2fsprogs = { disk_gib = 0, memory_mib = 0 }\nkernel = { disk_gib = 0, memory_mib = 0 }\n\
-    lustre = { disk_gib = 0, memory_mib = 0 }\n";
+pub const NEEDS: &str = "[needs]\ncores = 1\njob_memory_mib = 1\noutput_gib = 0\n\
+    base = { disk_gib = 0, memory_mib = 0, minutes = 0 }\n\
+    e2fsprogs = { disk_gib = 0, memory_mib = 0, minutes = 0 }\n\
+    kernel = { disk_gib = 0, memory_mib = 0, minutes = 0 }\n\
+    lustre = { disk_gib = 0, memory_mib = 0, minutes = 0 }\n";
 
 /// Copies the project's specs to `to`, where the rehearsal takes next to nothing.
 pub fn specs(to: &Path) -> io::Result<()> {
