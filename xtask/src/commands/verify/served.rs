@@ -315,7 +315,12 @@ mod tests {
             }),
             ..Manifest::default()
         };
-        let assets = || Some(Assets::of("x", url, 1, [], &[]).unwrap());
+        let package = || assets::PackageFile {
+            path: "x86_64/Packages/a-1-1.x86_64.rpm".to_owned(),
+            sha256: Digest::of_bytes(b"a").to_string(),
+            size: 1,
+        };
+        let assets = || Some(Assets::of("x", url, 1, [package()], &[]).unwrap());
         assert!(ours(assets(), &manifest, true).unwrap().is_some());
         let error = ours(assets(), &manifest, false).unwrap_err();
         assert!(error.contains("loopback"), "{error}");
