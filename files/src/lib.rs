@@ -5,6 +5,7 @@
 //! - [`open`] is for what is read bit by bit (packages, archives, digests), however large it is.
 //! - [`open_folder`] is for locks and for `fsync`.
 //! - [`if_there`] tells a file that is not there from one that cannot be read.
+//! - [`link_below`] tells where a path leaves the folder that it is in.
 //! - [`shown`] is a path in a message, [`shown_url`] a URL without its password, and [`PathError`] what could not be done with it.
 //! - [`Help`] in a message is what to do about it, and [`apart`] tells it from the rest.
 //! - [`write_whole`] replaces a file by a whole one, [`Aside`] by one that is written bit by bit, and [`copy_whole`] by a copy of another.
@@ -21,7 +22,7 @@
 use std::fs::{self, File, FileType, OpenOptions};
 use std::io::{self, Read, Write as _};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt, PermissionsExt};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
@@ -94,6 +95,19 @@ pub fn read_no_link(path: impl AsRef<Path>, limit: u64) -> io::Result<Vec<u8>> {
 /// As [`read_no_link`], of text.
 pub fn read_no_link_to_string(path: impl AsRef<Path>, limit: u64) -> io::Result<String> {
     text(read_no_link(path, limit)?)
+}
+
+/// The first part of the path `inside`, below the folder `base`, that is a link: whoever follows it is somewhere else.
+pub fn link_below(base: &Path, inside: &Path) -> Result<Option<PathBuf>, PathError> {
+    let mut path = base.to_owned();
+    for part in inside.components() {
+        path.push(part);
+        let found = if_there(fs::symlink_metadata(&path)).map_err(at(&path))?;
+        if found.is_some_and(|it| it.is_symlink()) {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
 }
 
 /// Copies the file `from`, with its mode, over `to`; by sharing the blocks where the file system can.

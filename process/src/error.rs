@@ -4,6 +4,10 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
+use lustre_files::help;
+
+use crate::limits::Reached;
+
 /// A program that could not be run or that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -27,6 +31,17 @@ pub enum Error {
         status: ExitStatus,
         /// What it wrote to standard error, and a hint where the disk was full.
         stderr: String,
+    },
+    /// The program went further than it may.
+    #[error("`{program}` was ended: {reached}; log: {}\n{tail}{}", log.display(), help!("{}", reached.next()))]
+    Limit {
+        /// The program and its first arguments.
+        program: String,
+        reached: Box<Reached>,
+        /// The whole of its output, or as much of it as a log may hold.
+        log: PathBuf,
+        /// The last lines of its output.
+        tail: String,
     },
     #[error("cannot write the log {}: {source}", log.display())]
     Log {

@@ -1,7 +1,7 @@
 //! The end of everything that runs, when the run is interrupted.
 
 use std::ffi::OsStr;
-use std::process::Command;
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal};
 
 use crate::secrets::command;
-use crate::table::{descendants, pid_of};
+use crate::table::{descendants, descendants_of, is_running, pid_of};
 
 /// How long an interrupted child has to end by itself: `unshare --fork`, for one, is deaf to anything but SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
@@ -63,6 +63,21 @@ pub fn finish() {
 pub fn kill() {
     INTERRUPTED.store(true, Ordering::SeqCst);
     kill_children();
+}
+
+/// Kills a child, and waits until what it started is gone, too: what is killed goes on for a moment, with files open where they are to be
+/// removed.
+pub(crate) fn kill_below(child: &mut Child) {
+    let below = descendants_of(child.id());
+    // It may have ended by itself in the meantime.
+    let _ = child.kill();
+    for pid in below.iter().filter_map(|id| pid_of(*id)) {
+        let _ = rustix::process::kill_process(pid, Signal::KILL);
+    }
+    let patience = Instant::now() + GRACE;
+    while below.iter().any(|id| is_running(*id)) && Instant::now() < patience {
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 fn end_children() {

@@ -9,6 +9,7 @@ mod capture;
 mod child;
 mod error;
 pub mod interruption;
+pub mod limits;
 mod log;
 mod orphans;
 mod parent;
@@ -23,10 +24,11 @@ pub use capture::{
 };
 pub use error::Error;
 pub use interruption::{interrupt, interrupted, kill, ourselves};
+pub use limits::Limits;
 pub use log::{begin_log, log_file, tail};
 pub use orphans::adopt_orphans;
 pub use parent::{end_with_parent, ends_with_us};
-pub use run::{WatchOutcome, lines, run_logged, status, watch, with_child};
+pub use run::{WatchOutcome, lines, run_limited, run_logged, status, watch, with_child};
 pub use secrets::{command, with_tokens};
 
 #[cfg(test)]

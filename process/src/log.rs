@@ -54,6 +54,13 @@ pub fn begin_log(log: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Cuts the log at `log` after `length` bytes, and says so in it.
+pub(crate) fn cut(log: &Path, length: u64, why: &str) -> io::Result<()> {
+    let mut out = File::options().append(true).open(log)?;
+    out.set_len(length)?;
+    writeln!(out, "\n{why}")
+}
+
 /// The last `lines` lines of a text file, read from its end; empty where it cannot be read.
 pub fn tail(path: &Path, lines: usize) -> String {
     const WINDOW: u64 = 32 * 1024;

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use crate::child::{spawn, wait};
 use crate::error::Error;
-use crate::interruption::interrupted;
-use crate::log::{log_error, open_log, tail};
+use crate::interruption::{interrupted, kill_below};
+use crate::limits::{Limits, Reached, Watch, Written};
+use crate::log::{cut, log_error, open_log, tail};
 use crate::room;
 use crate::shown::describe;
 
@@ -18,12 +19,43 @@ const TAIL_LINES: usize = 25;
 /// How often a watched program is looked at.
 const LOOK: Duration = Duration::from_millis(100);
 
-/// Runs `command` with both outputs appended to `log`, which holds this run alone, without standard input.
+/// Runs `command` with both outputs appended to `log`, which holds this run alone, without standard input. One that has more to say than a
+/// log may hold is ended.
 pub fn run_logged(command: &mut Command, log: &Path) -> Result<(), Error> {
+    run_limited(command, log, &Limits::default(), None)
+}
+
+/// As [`run_logged`], and ends the program where it goes further than `limits`. What it writes is in `written`.
+pub fn run_limited(
+    command: &mut Command,
+    log: &Path,
+    limits: &Limits,
+    written: Option<Written<'_>>,
+) -> Result<(), Error> {
     let shown = describe(command);
     let out = open_log(log, &shown)?;
     let err = out.try_clone().map_err(log_error(log))?;
-    let child = spawn(command.stdin(Stdio::null()).stdout(out).stderr(err))?;
+    let mut watch = Watch::new(limits, log, written);
+    let clock = Instant::now();
+    let mut child = spawn(command.stdin(Stdio::null()).stdout(out).stderr(err))?;
+    let reached = loop {
+        match child.try_wait() {
+            Ok(Some(_)) => break None,
+            // Waiting below says what is wrong.
+            Err(_) => break None,
+            Ok(None) => {}
+        }
+        if let Some(reached) = watch.look() {
+            break Some(reached);
+        }
+        // Of a short run, waiting is to be a small part.
+        std::thread::sleep((clock.elapsed() / 16).clamp(LOOK / 100, LOOK));
+    };
+    if let Some(reached) = reached {
+        kill_below(&mut child);
+        wait(child, command)?;
+        return Err(ended(shown, reached, log));
+    }
     let status = wait(child, command)?;
     if interrupted() {
         return Err(Error::Interrupted { program: shown });
@@ -39,6 +71,23 @@ pub fn run_logged(command: &mut Command, log: &Path) -> Result<(), Error> {
         log: log.to_owned(),
         tail,
     })
+}
+
+/// The error of a program that was ended, with a log that is no longer than it may be.
+fn ended(program: String, reached: Reached, log: &Path) -> Error {
+    if interrupted() {
+        return Error::Interrupted { program };
+    }
+    if let Reached::Log { limit } = &reached {
+        // What cannot be cut is long, and no less true.
+        let _ = cut(log, *limit, &format!("… the rest is left out: {reached}"));
+    }
+    Error::Limit {
+        program,
+        tail: tail(log, TAIL_LINES),
+        reached: Box::new(reached),
+        log: log.to_owned(),
+    }
 }
 
 /// Runs `command` with the outputs that it was given, and says how it ended.
@@ -107,12 +156,17 @@ pub fn watch(
     let err = out.try_clone().map_err(log_error(log))?;
     let mut child = spawn(command.stdin(Stdio::null()).stdout(out).stderr(err))?;
     let end = Instant::now() + limit;
-    let ended = loop {
+    let limits = Limits::default();
+    let mut said = Watch::new(&limits, log, None);
+    let mut reached;
+    let outcome = loop {
+        reached = said.look();
         match child.try_wait() {
             Ok(Some(status)) => break WatchOutcome::Exited(status),
             // Waiting below says what is wrong.
             Err(_) => break WatchOutcome::Stopped,
             Ok(None) if interrupted() => break WatchOutcome::Stopped,
+            Ok(None) if reached.is_some() => break WatchOutcome::Stopped,
             Ok(None) if enough() => break WatchOutcome::Stopped,
             Ok(None) if Instant::now() >= end => break WatchOutcome::TimedOut,
             Ok(None) => std::thread::sleep(LOOK),
@@ -124,5 +178,8 @@ pub fn watch(
     if interrupted() {
         return Err(Error::Interrupted { program: shown });
     }
-    Ok(ended)
+    match reached {
+        Some(reached) if outcome == WatchOutcome::Stopped => Err(ended(shown, reached, log)),
+        _ => Ok(outcome),
+    }
 }

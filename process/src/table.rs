@@ -48,12 +48,22 @@ pub(crate) fn ended_children() -> Vec<u32> {
 
 /// All processes that run and that this one started, or those that it started; none where the system does not tell.
 pub(crate) fn descendants() -> BTreeSet<u32> {
+    descendants_of(std::process::id())
+}
+
+/// Whether a process runs.
+pub(crate) fn is_running(id: u32) -> bool {
+    Process::of(id).is_some_and(|process| !process.ended)
+}
+
+/// The same of another process.
+pub(crate) fn descendants_of(id: u32) -> BTreeSet<u32> {
     let mut children: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
     for (id, process) in processes().filter(|(_, process)| !process.ended) {
         children.entry(process.parent).or_default().push(id);
     }
     let mut found = BTreeSet::new();
-    let mut next = vec![std::process::id()];
+    let mut next = vec![id];
     while let Some(one) = next.pop() {
         for child in children.remove(&one).unwrap_or_default() {
             found.insert(child);

@@ -187,3 +187,104 @@ fn a_watched_program_ends_by_itself_by_its_watcher_or_by_its_limit() {
     );
     assert!(clock.elapsed() < Duration::from_secs(30));
 }
+
+/// Whoever wrote a source package could fill the disk, or keep the machine for ever.
+#[test]
+fn a_program_that_goes_further_than_its_limits_is_ended_with_all_it_started() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("written");
+    fs::create_dir(&folder).unwrap();
+    fs::write(folder.join("before"), vec![0; 8 << 20]).unwrap();
+    let before = limits::written(&folder, u64::MAX);
+    let small = Limits {
+        time: Some(Duration::from_secs(60)),
+        disk: Some(4 << 20),
+        log: 1 << 20,
+    };
+    let pid = dir.path().join("pid");
+    let run = |name: &str, script: &str, limits: &Limits| {
+        let script = format!("sleep 1000 & echo $! >'{}'; {script}", pid.display());
+        let log = dir.path().join(name);
+        let clock = Instant::now();
+        let written = limits::Written {
+            folder: &folder,
+            before,
+            since: clock,
+        };
+        let error = run_limited(
+            command("sh").args(["-c", &script]),
+            &log,
+            limits,
+            Some(written),
+        );
+        assert!(clock.elapsed() < Duration::from_secs(50), "{name}");
+        let beside: u32 = fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
+        let left = table::is_running(beside);
+        assert_eq!(left, error.is_ok(), "{name}");
+        if left {
+            let beside = table::pid_of(beside).unwrap();
+            rustix::process::kill_process(beside, Signal::KILL).unwrap();
+        }
+        (error.map_err(|error| error.to_string()), log)
+    };
+    let soon = Limits {
+        time: Some(Duration::from_millis(300)),
+        ..small
+    };
+    let fill = format!(
+        "dd if=/dev/zero of='{}/a' bs=1M count=9; sleep 1000",
+        folder.display()
+    );
+    for (name, script, limits, parts) in [
+        (
+            "time",
+            "sleep 1000",
+            soon,
+            ["ran for 0 seconds", "--max-time"],
+        ),
+        (
+            "log",
+            "yes",
+            small,
+            ["more than 1 MiB, the limit of its log", "--max-log"],
+        ),
+        (
+            "disk",
+            &fill,
+            small,
+            ["and its limit is 4 MiB", "--max-disk"],
+        ),
+    ] {
+        let (error, log) = run(name, script, &limits);
+        let error = error.unwrap_err();
+        for part in parts
+            .into_iter()
+            .chain(["was ended", &*log.to_string_lossy()])
+        {
+            assert!(error.contains(part), "{name}: {part}: {error}");
+        }
+        assert!(fs::metadata(&log).unwrap().len() < 2 << 20, "{name}");
+    }
+    let text = fs::read_to_string(dir.path().join("log")).unwrap();
+    assert!(text.ends_with("the limit of its log\n"));
+    // What was there before is none of it.
+    fs::remove_file(folder.join("a")).unwrap();
+    run("well", "echo well", &small).0.unwrap();
+}
+
+/// Many small files fill a file system as well, and a link leads out of the folder.
+#[test]
+fn what_is_written_is_counted_by_files_too_and_not_through_links() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("a");
+    fs::create_dir_all(folder.join("b")).unwrap();
+    std::os::unix::fs::symlink("/usr", folder.join("usr")).unwrap();
+    let before = limits::written(&folder, u64::MAX);
+    assert!(before < 1 << 20, "{before}");
+    for number in 0..100 {
+        fs::write(folder.join(format!("b/{number}")), "").unwrap();
+    }
+    let all = limits::written(&folder, u64::MAX);
+    assert!(all - before >= 100 << 12, "{before} {all}");
+    assert!(limits::written(&folder, before + 1) < all);
+}

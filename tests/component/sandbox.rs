@@ -4,12 +4,12 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lustre_packaging::boot::image;
 use lustre_packaging::build::rpmbuild;
 use lustre_packaging::build::workdir::{Settings, Workdir};
-use lustre_packaging::process;
+use lustre_packaging::process::{self, Limits};
 use lustre_packaging::sandbox::{ChrootClone, Ids, Sandbox, User};
 use lustre_packaging::target::Target;
 use lustre_repo_tests::small_disk::SmallDisk;
@@ -191,6 +191,7 @@ fn a_workdir_gives_the_builder_its_home_with_fixed_macros_and_times() {
         dist: ".t1".to_owned(),
         jobs: 3,
         circumstances: Default::default(),
+        limits: Default::default(),
     };
     let work = Workdir::new(&root, &dir.path().join("work"), &settings).unwrap();
     fs::write(work.path("build/SOURCES/a.tar").unwrap(), "x").unwrap();
@@ -239,6 +240,7 @@ fn no_link_that_a_build_leaves_is_followed_out_of_its_home() {
         dist: ".t1".to_owned(),
         jobs: 1,
         circumstances: Default::default(),
+        limits: Default::default(),
     };
     // The folder of the packages is a link, and one above it is.
     for link in ["build/RPMS", "build"] {
@@ -259,6 +261,56 @@ fn no_link_that_a_build_leaves_is_followed_out_of_its_home() {
     assert_eq!(fs::read_dir(&other).unwrap().count(), 2);
 }
 
+/// What is built may be of somebody who wants the machine, not the packages.
+#[test]
+fn a_build_that_goes_further_than_it_may_is_ended_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = chroot(dir.path());
+    let limits = Limits {
+        time: Some(Duration::from_secs(2)),
+        disk: Some(8 << 20),
+        log: 1 << 20,
+    };
+    let settings = Settings {
+        source_date_epoch: 1_700_000_000,
+        host: "builder.test".to_owned(),
+        dist: ".t1".to_owned(),
+        jobs: 1,
+        circumstances: Default::default(),
+        limits,
+    };
+    for (name, script, parts) in [
+        (
+            "log",
+            "while :; do echo again; done",
+            ["1 MiB, the limit of its log", "--max-log"],
+        ),
+        (
+            "disk",
+            "cat /dev/zero >big & wait",
+            ["its limit is 8 MiB", "--max-disk"],
+        ),
+        (
+            "time",
+            "while :; do :; done & while :; do :; done",
+            ["2 seconds, its limit", "--max-time"],
+        ),
+    ] {
+        let folder = dir.path().join(name);
+        let work = Workdir::new(&root, &folder, &settings).unwrap();
+        work.hand_over().unwrap();
+        let log = dir.path().join(format!("{name}.log"));
+        let error = work.script(script, &[], &log).unwrap_err().to_string();
+        for part in parts {
+            assert!(error.contains(part), "{name}: `{part}` is not in {error}");
+        }
+        fs::remove_dir_all(&folder).unwrap();
+        assert!(fs::metadata(log).unwrap().len() < 2 << 20, "{name}");
+        drop(work);
+        assert!(!folder.exists(), "{name}");
+    }
+}
+
 #[test]
 fn a_build_that_fills_the_disk_is_told_so() {
     let dir = tempfile::tempdir().unwrap();
@@ -270,6 +322,7 @@ fn a_build_that_fills_the_disk_is_told_so() {
         dist: ".t1".to_owned(),
         jobs: 1,
         circumstances: Default::default(),
+        limits: Default::default(),
     };
     let work = Workdir::new(&root, &small.path().join("work"), &settings).unwrap();
     work.hand_over().unwrap();

@@ -21,6 +21,7 @@ mod http;
 mod serve;
 mod state;
 
+pub use api::stored;
 pub use state::{Asset, BRANCH, Fault, HOST, REPOSITORY, Release, TOKEN};
 
 use git::{git, git_of};

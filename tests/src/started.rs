@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::command_line::{Run, program, run};
+use crate::script;
 
 /// A folder with a program of every name in the path, each of which notes how it was started, and goes on as the real one.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ impl Programs {
         let quoted = |path: &Path| format!("'{}'", path.display());
         let folders: Vec<String> = real.iter().map(|folder| quoted(folder)).collect();
         // The ones that do nothing have a name of their own, so that none matches by accident where there are none.
-        let script = format!(
+        let text = format!(
             r#"#!/bin/sh
 name=${{0##*/}}
 note={notes}/$name.$$
@@ -71,8 +72,7 @@ exit 127
             folders = folders.join(" ")
         );
         let noting = folder.join("noting");
-        fs::write(&noting, script)?;
-        fs::set_permissions(&noting, PermissionsExt::from_mode(0o755))?;
+        script::write(&noting, text)?;
         for item in real
             .iter()
             .filter_map(|one| fs::read_dir(one).ok())

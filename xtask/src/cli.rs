@@ -59,6 +59,13 @@ pub struct Cli {
     pub command: Command,
 }
 
+/// Which of `options`, ids and how they are written, are on the line.
+fn without_effect(line: &ArgMatches, options: &[(&str, &'static str)]) -> Vec<&'static str> {
+    let given = |id: &str| line.value_source(id) == Some(ValueSource::CommandLine);
+    let options = options.iter().filter(|(id, _)| given(id));
+    options.map(|(_, option)| *option).collect()
+}
+
 impl Cli {
     /// What clap found on a line, where it makes sense together.
     ///
@@ -73,13 +80,8 @@ impl Cli {
         if let (Command::Rebuild(arguments), Some((_, line))) =
             (&mut cli.command, line.subcommand())
         {
-            let given = |id: &str| line.value_source(id) == Some(ValueSource::CommandLine);
-            arguments.target_given = given("target");
-            arguments.without_effect = RebuildArgs::WITHOUT_EFFECT
-                .iter()
-                .filter(|(id, _)| given(id))
-                .map(|(_, option)| *option)
-                .collect();
+            arguments.target_given = line.value_source("target") == Some(ValueSource::CommandLine);
+            arguments.without_effect = without_effect(line, &RebuildArgs::WITHOUT_EFFECT);
         }
         if let (Command::Repo(arguments), Some((_, line))) = (&mut cli.command, line.subcommand()) {
             arguments.target_given = line.value_source("target") == Some(ValueSource::CommandLine);
@@ -91,6 +93,11 @@ impl Cli {
             | Command::Promote(arguments),
             Some((_, line)),
         ) = (&mut cli.command, line.subcommand())
+        {
+            arguments.target_given = line.value_source("target") == Some(ValueSource::CommandLine);
+            arguments.without_effect = without_effect(line, &PlaceArgs::WITHOUT_EFFECT);
+        }
+        if let (Command::Bundle(arguments), Some((_, line))) = (&mut cli.command, line.subcommand())
         {
             arguments.target_given = line.value_source("target") == Some(ValueSource::CommandLine);
         }
@@ -145,10 +152,10 @@ impl Command {
             Self::Assemble(arguments) => Some(&mut arguments.key),
             Self::Boot(arguments) => Some(&mut arguments.key),
             Self::Plan(arguments) => Some(&mut arguments.key),
-            Self::Promote(arguments) => Some(&mut arguments.key),
-            Self::Publish(arguments) => Some(&mut arguments.place.key),
-            Self::Bundle(arguments) => Some(&mut arguments.key),
-            Self::Rebuild(arguments) => Some(&mut arguments.key),
+            Self::Promote(arguments) => Some(&mut arguments.expected.key),
+            Self::Publish(arguments) => Some(&mut arguments.place.expected.key),
+            Self::Bundle(arguments) => Some(&mut arguments.expected.key),
+            Self::Rebuild(arguments) => Some(&mut arguments.expected.key),
             Self::Verify(arguments) => Some(&mut arguments.key),
             Self::Key(
                 KeyCommand::Show { key, .. }
@@ -464,7 +471,7 @@ pub enum Command {
 mod tests {
     use clap::CommandFactory;
 
-    use super::{Cli, Command};
+    use super::{Cli, Command, PlaceArgs, RebuildArgs};
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -487,6 +494,38 @@ mod tests {
             };
             assert_eq!(arguments.packages, ["e2fsprogs"]);
             assert_eq!(arguments.target.ccache, Some(folder.map(Into::into)));
+        }
+    }
+
+    /// What has no effect is refused, and no help has it.
+    #[test]
+    fn no_help_lists_an_option_that_the_command_refuses() {
+        for (name, line, options) in [
+            ("rebuild", "rebuild /srv/repo", RebuildArgs::WITHOUT_EFFECT),
+            ("publish", "publish /srv/www", PlaceArgs::WITHOUT_EFFECT),
+            ("promote", "promote /srv/www", PlaceArgs::WITHOUT_EFFECT),
+        ] {
+            let mut command = Cli::command();
+            let help = command.find_subcommand_mut(name).unwrap();
+            let help = help.render_long_help().to_string();
+            assert!(help.contains("--mirror"), "{name}");
+            for (_, option) in options {
+                assert!(!help.contains(&format!("{option} ")), "{name} {option}");
+                let value = match option {
+                    "--offline" | "--push" | "--ccache" => "",
+                    "--max-log" => "=5",
+                    _ => "=a=b",
+                };
+                let line = format!("cargo-xtask {line} {option}{value}");
+                let matches = Cli::command().get_matches_from(line.split(' '));
+                let refused = match Cli::of_matches(&matches).unwrap().command {
+                    Command::Rebuild(arguments) => arguments.without_effect,
+                    Command::Publish(arguments) => arguments.place.without_effect,
+                    Command::Promote(arguments) => arguments.without_effect,
+                    _ => panic!("another command"),
+                };
+                assert_eq!(refused, [option], "{name}");
+            }
         }
     }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use lustre_files::place::real;
 use lustre_files::{Advised, advised};
+use lustre_packaging::process::{Limits, limits};
 use lustre_packaging::sign::default_key_dir;
 use lustre_packaging::store::{Holder, Store, store_around};
 use lustre_packaging::target::{self, Target};
@@ -234,6 +235,15 @@ impl Context {
             None => self.store.ccache_dir(),
             Some(path) => std::path::absolute(path).unwrap_or_else(|_| path.clone()),
         })
+    }
+
+    /// How far a build may go.
+    pub fn limits(&self) -> Limits {
+        let log = self.arguments.max_log.map(|mib| mib << 20);
+        Limits {
+            log: log.unwrap_or(limits::LOG),
+            ..Limits::default()
+        }
     }
 
     /// Waits until no other run builds in the store: before anything is fetched.

@@ -37,9 +37,9 @@ pub enum Error {
     /// apt's answer has another form than `'uri' file size SHA256:digest`.
     #[error("cannot parse apt's output: `{line}`")]
     Answer { line: String },
+    /// Which command helps, the caller knows: the lock may be that of others.
     #[error(
-        "cannot fetch {file} from {uri}: {reason}. Debian's archive keeps only current versions{}",
-        help!("`cargo xtask lock --update` pins those")
+        "cannot fetch {file} from {uri}: {reason}. Debian's archive keeps only current versions"
     )]
     Gone {
         file: String,

@@ -274,14 +274,14 @@ mod tests {
     /// An emulator of before 7.2, which says so as QEMU does, and one that can; both want to be told to end.
     #[test]
     fn an_emulator_without_the_processor_is_told_before_anything_is_built() {
-        use std::os::unix::fs::PermissionsExt as _;
-
         let dir = tempfile::tempdir().unwrap();
         let program = |name: &str, ending: &str| {
             let path = dir.path().join(name);
             let script = format!("#!/bin/sh\ngrep -q quit || exit 9\n{ending}\n");
-            std::fs::write(&path, script).unwrap();
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+            // By another process: a file that this one has open for writing cannot be run while another test starts a program.
+            let mut command = process::command("sh");
+            command.args(["-ec", "cat >\"$1\"; chmod 755 \"$1\"", "sh"]);
+            process::output_with_input(command.arg(&path), script.as_bytes()).unwrap();
             path
         };
         let old = program(

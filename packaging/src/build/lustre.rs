@@ -52,7 +52,8 @@ pub fn source_package(
     let mut arguments = vec![wanted.version.as_str(), lines.as_str()];
     arguments.extend(wanted.configure.iter().map(String::as_str));
     work.script(DIST, &arguments, log)?;
-    expect_series(&copy, wanted.ldiskfs_series.as_deref())?;
+    // The tree's own scripts ran in between.
+    expect_series(&work.path("lustre")?, wanted.ldiskfs_series.as_deref())?;
     rpmbuild::source_package(work, "lustre.spec", log)
 }
 

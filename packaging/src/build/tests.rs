@@ -156,6 +156,7 @@ fn the_macros_are_the_same_for_any_number_of_jobs() {
             dist: ".t1".to_owned(),
             jobs,
             circumstances: Default::default(),
+            limits: Default::default(),
         }
         .macros()
     };

@@ -2,10 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use super::ccache::{CompilerCache, Hits};
 use super::circumstances::{Circumstances, SOURCE, SOURCE_FILE};
 use super::{Error, at};
+use crate::process::limits::{Written, written};
+use crate::process::{self, Limits};
 use crate::sandbox::{BUILDER_HOME, ChrootClone, PATH, Sandbox};
 use crate::spec_macros::SpecMacros;
 use crate::target::Target;
@@ -23,6 +26,8 @@ pub struct Settings {
     pub jobs: usize,
     /// What else the build may notice; must not change what comes out.
     pub circumstances: Circumstances,
+    /// How far it may go.
+    pub limits: Limits,
 }
 
 impl Settings {
@@ -34,6 +39,7 @@ impl Settings {
             dist: target.distribution.dist.clone(),
             jobs,
             circumstances: Circumstances::default(),
+            limits: Limits::default(),
         }
     }
 
@@ -63,6 +69,11 @@ impl Settings {
 #[derive(Debug)]
 pub struct Workdir {
     clone: ChrootClone,
+    /// Where its home is, and what is written into the clone.
+    folder: PathBuf,
+    /// What was there at first, in bytes, where what is written is limited.
+    before: u64,
+    since: Instant,
     home: PathBuf,
     settings: Settings,
     cache: Option<CompilerCache>,
@@ -88,8 +99,12 @@ impl Workdir {
         let user = settings.circumstances.user();
         let clone = ChrootClone::new(chroot, &folder.join("chroot"), user)?;
         clone.make_folder(BUILDER_HOME)?;
+        let before = settings.limits.disk.map(|_| written(folder, u64::MAX));
         Ok(Self {
             clone,
+            folder: folder.to_owned(),
+            before: before.unwrap_or_default(),
+            since: Instant::now(),
             home,
             settings: settings.clone(),
             cache: None,
@@ -122,20 +137,15 @@ impl Workdir {
     /// A path under the builder's home, on the host. The builder owns all of it, and can have put a link anywhere, which would lead
     /// whoever works outside, as root, to files of the host: such a path is refused.
     pub fn path(&self, inside_home: &str) -> Result<PathBuf, Error> {
-        let mut path = self.home.clone();
-        for part in Path::new(inside_home).components() {
-            path.push(part);
-            let found = lustre_files::if_there(fs::symlink_metadata(&path));
-            if found.map_err(at(&path))?.is_some_and(|it| it.is_symlink()) {
-                return Err(Error::Result {
-                    what: format!(
-                        "the build left a link at `{inside_home}` in its home, where its files were to be"
-                    ),
-                    hint: format!("look at what the spec does with {}", path.display()),
-                });
-            }
+        match lustre_files::link_below(&self.home, Path::new(inside_home))? {
+            None => Ok(self.home.join(inside_home)),
+            Some(link) => Err(Error::Result {
+                what: format!(
+                    "the build left a link at `{inside_home}` in its home, where its files were to be"
+                ),
+                hint: format!("look at what the spec does with {}", link.display()),
+            }),
         }
-        Ok(path)
     }
 
     /// Gives the builder everything under the home; to be called after files were put there.
@@ -192,7 +202,18 @@ impl Workdir {
         let mut line = vec!["-ec", script.as_str(), "sh"];
         line.extend(arguments);
         let mut command = self.sandbox().command("sh", &line);
-        Ok(crate::process::run_logged(&mut command, log)?)
+        let written = Written {
+            folder: &self.folder,
+            before: self.before,
+            since: self.since,
+        };
+        let limits = &self.settings.limits;
+        Ok(process::run_limited(
+            &mut command,
+            log,
+            limits,
+            Some(written),
+        )?)
     }
 
     /// What every spec is told: `%dist`.

@@ -23,9 +23,15 @@ impl Lock {
     /// The first place in it that others do not have or are not to be told: one of a machine, or with what may be a secret, a user's name, a
     /// password or a query.
     pub fn private_place(&self) -> Option<&str> {
-        let of_trees = self.tree.values().flat_map(Locked::places);
-        let mut places = self.files().map(|pin| pin.uri.as_str()).chain(of_trees);
-        places.find(|place| !is_public(place))
+        let mut files = self.files().map(|pin| pin.uri.as_str());
+        files
+            .find(|place| !is_public(place))
+            .or_else(|| self.places_of_trees().find(|place| !is_public(place)))
+    }
+
+    /// Where its trees are fetched from.
+    pub fn places_of_trees(&self) -> impl Iterator<Item = &str> {
+        self.tree.values().flat_map(Locked::places)
     }
 }
 

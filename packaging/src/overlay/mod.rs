@@ -176,8 +176,9 @@ impl Overlay {
         let Some(config) = &self.manifest.config else {
             return Err(self.input("it has no [config] to compare".to_owned()));
         };
-        let tree = build.join(self.fill(&config.tree, inputs)?);
-        let path = tree.join(self.fill(&config.used, inputs)?);
+        let tree = self.fill(&config.tree, inputs)?;
+        let path = Path::new(&tree).join(self.fill(&config.used, inputs)?);
+        let path = self.left(build, &path)?;
         let used = Config::parse(&read_text(&path)?, &path.display().to_string())?;
         Ok(config::compare(
             merged,
@@ -195,8 +196,21 @@ impl Overlay {
         let Some(config) = &self.manifest.config else {
             return Err(self.input("it has no [config] to compare".to_owned()));
         };
-        Ok(config::known_symbols(
-            &build.join(self.fill(&config.tree, inputs)?),
-        )?)
+        let tree = self.fill(&config.tree, inputs)?;
+        let tree = self.left(build, Path::new(&tree))?;
+        Ok(config::known_symbols(&tree)?)
+    }
+
+    /// What `%prep` left at `inside` below `build`: it can have put a link anywhere, which would lead us, who are no builder, to files of the
+    /// host.
+    fn left(&self, build: &Path, inside: &Path) -> Result<PathBuf, OverlayError> {
+        match lustre_files::link_below(build, inside)? {
+            None => Ok(build.join(inside)),
+            Some(link) => Err(self.input(format!(
+                "`{}` is not what %prep unpacked: it left a link at {}",
+                inside.display(),
+                link.display()
+            ))),
+        }
     }
 }

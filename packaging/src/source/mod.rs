@@ -55,4 +55,4 @@ pub use replace::{Mirror, Override, ParseError};
 pub(crate) use tag::signed;
 pub use transfer::{Transfer, TransferError};
 pub use updateinfo::Advisory;
-pub use url::Location;
+pub use url::{Location, is_near};

@@ -105,6 +105,14 @@ impl std::fmt::Display for Mirror {
     }
 }
 
+impl Mirror {
+    /// Whether it is for the location `text`.
+    pub fn is_for(&self, text: &str) -> bool {
+        let location = Location::git(text);
+        location.is_ok_and(|location| location.moved(&self.from, &self.to).is_some())
+    }
+}
+
 /// Where a location is really fetched from: the mirror with the longest beginning in common replaces it.
 pub(super) fn rewrite(location: &Location, mirrors: &[Mirror]) -> Result<Location, BadLocation> {
     mirrors

@@ -4,10 +4,11 @@
 //! free of blanks and control characters, whoever wrote it.
 
 use std::fmt::{self, Write};
+use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
 use lustre_files::shown_url;
-use url::Url;
+use url::{Host, Url};
 
 use super::error::{BadLocation, Error};
 
@@ -111,6 +112,11 @@ impl Location {
         self.url.scheme() == "https"
     }
 
+    /// Whether it is at an address that is another one for everybody: see [`is_near`].
+    pub fn is_near(&self) -> bool {
+        is_near(self.as_str())
+    }
+
     /// What lies at `href` below this folder: as a repository's metadata says it, which nobody vouches for. A whole URL is taken as
     /// it is, but no repository elsewhere names files of this machine.
     pub fn join(&self, href: &str) -> Result<Self, BadLocation> {
@@ -122,6 +128,9 @@ impl Location {
             let named = Self::parse(href)?;
             if self.is_remote() && !named.is_remote() {
                 return Err(bad("it is a file of this machine"));
+            }
+            if self.is_remote() && !self.is_near() && named.is_near() {
+                return Err(bad("it is at a loopback or link-local address"));
             }
             return Ok(named);
         }
@@ -170,6 +179,45 @@ pub(crate) fn join(name: &str, base: &str, href: &str) -> Result<String, Error> 
             source_name: name.to_owned(),
             source,
         })
+}
+
+/// Whether the URL `text` names this machine (loopback) or the link that it is connected to (link-local, where clouds tell their secrets): in
+/// what others published, such an address is none of theirs. So is one whose host cannot be told. A file is not near, and a name is what it
+/// says, whatever it stands for.
+pub fn is_near(text: &str) -> bool {
+    if text.starts_with('/') || text.starts_with("file:") {
+        return false;
+    }
+    let Some((_, rest)) = text.split_once("://") else {
+        return true;
+    };
+    // Programs read such a URL differently.
+    if rest.contains(|c: char| c == '\\' || c.is_control() || c.is_whitespace()) {
+        return true;
+    }
+    // Of other schemes, a host is any text; all that fetch take it for an address where it is one.
+    let url = Url::parse(&format!("http://{rest}"));
+    let near = |address: Ipv4Addr| {
+        address.is_loopback() || address.is_link_local() || address.octets()[0] == 0
+    };
+    match url.as_ref().map(Url::host) {
+        Ok(Some(Host::Ipv4(address))) => near(address),
+        Ok(Some(Host::Ipv6(address))) => {
+            address.is_loopback()
+                || address.is_unspecified()
+                || address.is_unicast_link_local()
+                || address.to_ipv4().is_some_and(near)
+        }
+        Ok(Some(Host::Domain(name))) => {
+            let name = name.trim_end_matches('.');
+            let last = name.rsplit('.').next().unwrap_or_default();
+            last == "localhost"
+                || last == "localdomain"
+                || name == "ip6-localhost"
+                || name == "ip6-loopback"
+        }
+        Ok(None) | Err(_) => true,
+    }
 }
 
 /// Percent-encodes what may not stand in a URL's path (RFC 3986).
@@ -238,6 +286,41 @@ mod tests {
     }
 
     #[test]
+    fn an_address_of_this_machine_or_of_its_link_is_known_however_it_is_written() {
+        for (text, near) in [
+            ("https://mirror.example/a.rpm", false),
+            ("http://10.0.0.1/a.rpm", false),
+            ("http://192.168.1.1:8080/a.rpm", false),
+            ("mirror+https://mirror.example/a.deb", false),
+            ("ssh://git@host.example/lustre", false),
+            ("http://localhost.example/a", false),
+            ("http://[2001:db8::1]/a", false),
+            ("file:///srv/mirror/a.rpm", false),
+            ("/srv/mirror/a.rpm", false),
+            ("http://127.0.0.1:8080/a.rpm", true),
+            ("http://127.1/a.rpm", true),
+            ("http://2130706433/a.rpm", true),
+            ("http://0x7f.0.0.1/a.rpm", true),
+            ("http://0.0.0.0/a.rpm", true),
+            ("mirror+http://127.0.0.1/a.deb", true),
+            ("git://127.0.0.1/lustre", true),
+            ("ssh://git@127.1/lustre", true),
+            ("ftp://LOCALHOST./a", true),
+            ("http://a.localhost/a", true),
+            ("http://169.254.169.254/latest/meta-data", true),
+            ("http://[::1]/a", true),
+            ("http://[::ffff:127.0.0.1]/a", true),
+            ("http://[fe80::1]/a", true),
+            ("http://[::]/a", true),
+            ("http://mirror.example\\@127.0.0.1/a", true),
+            ("http:127.0.0.1/a", true),
+            ("http://", true),
+        ] {
+            assert_eq!(is_near(text), near, "{text}");
+        }
+    }
+
+    #[test]
     fn what_a_mirror_says_is_below_it_or_refused() {
         let base = location("https://example.org/src");
         for href in [
@@ -247,6 +330,8 @@ mod tests {
             "https://example.org/a\noutput = /etc/x",
             "file:///dev/zero",
             "ftp://example.org/x",
+            "http://169.254.169.254/x",
+            "https://localhost/x",
             "ext::sh -c id://x",
             "../../other",
             "a/../../b",

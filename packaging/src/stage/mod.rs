@@ -11,7 +11,7 @@ mod run;
 pub use graph::{CODE, Error, Event, Failure, Recipe, Stage, Work};
 pub use plan::{Planned, State, is_finished, plan, plan_with, used};
 pub use remote::{Offer, Remote, ShareOutcome};
-pub use run::{Options, digest_of, run_again, run_again_here, run_taking};
+pub use run::{Options, Others, digest_of, run_again, run_taking};
 
 #[cfg(test)]
 mod tests;

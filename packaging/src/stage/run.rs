@@ -122,9 +122,19 @@ pub fn run_taking(
     run_mending(None, taken, stages, store, options, tell)
 }
 
+/// What becomes of the stages that others made, or a compiler cache, where one of them is needed for a stage that is made once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Others {
+    /// They are taken for what they are.
+    Taken,
+    /// They are made here, and nothing is taken: the result is on nobody's word.
+    MadeHere,
+}
+
 /// As [`run_taking`] of the stage `wanted`, which is made once more where it is finished. What is there of it stays in its place until then.
 pub fn run_again(
     wanted: &str,
+    others: Others,
     stages: &[Stage<'_>],
     store: &Store,
     options: Options<'_>,
@@ -133,27 +143,10 @@ pub fn run_again(
     let again = Again {
         stage: wanted,
         made: AtomicBool::new(false),
-        here: false,
-    };
-    run_mending(Some(&again), &[wanted], stages, store, options, tell)
-}
-
-/// As [`run_again`] on nobody's word: of the other stages, those that were taken from others or compiled with a compiler cache are made here, and
-/// nothing is taken.
-pub fn run_again_here(
-    wanted: &str,
-    stages: &[Stage<'_>],
-    store: &Store,
-    options: Options<'_>,
-    tell: &(dyn Fn(Event<'_>) + Sync),
-) -> Result<BTreeMap<String, StageDir>, Error> {
-    let again = Again {
-        stage: wanted,
-        made: AtomicBool::new(false),
-        here: true,
+        here: others == Others::MadeHere,
     };
     let options = Options {
-        remote: None,
+        remote: options.remote.filter(|_| !again.here),
         ..options
     };
     run_mending(Some(&again), &[wanted], stages, store, options, tell)

@@ -583,14 +583,14 @@ fn what_others_made_is_made_here_where_nobody_is_to_be_believed() {
     let store = Store::open(dir.path(), "a test", &mut |_| {}).unwrap();
     let made = || [&first, &second, &last].map(|count| count.load(Ordering::SeqCst));
     assert_eq!(made(), [1, 1, 1]);
-    run_again("last", &graph, &store, options, &quiet).unwrap();
+    run_again("last", Others::Taken, &graph, &store, options, &quiet).unwrap();
     assert_eq!(made(), [1, 1, 2]);
-    let done = run_again_here("last", &graph, &store, options, &quiet).unwrap();
+    let done = run_again("last", Others::MadeHere, &graph, &store, options, &quiet).unwrap();
     assert_eq!(made(), [2, 2, 3]);
     for stage in done.values() {
         assert!(stage.record.taken.is_none() && !stage.record.compiler_cache);
     }
     // They are this machine's own from then on.
-    run_again_here("last", &graph, &store, options, &quiet).unwrap();
+    run_again("last", Others::MadeHere, &graph, &store, options, &quiet).unwrap();
     assert_eq!(made(), [2, 2, 4]);
 }

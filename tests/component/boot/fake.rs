@@ -1,11 +1,11 @@
 //! A machine whose emulator is a shell script.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use lustre_packaging::boot::accelerator::Accelerator;
 use lustre_packaging::boot::qemu::Machine;
+use lustre_repo_tests::script;
 
 /// What the script finds out from QEMU's options: where console and report go, and whether it is KVM.
 const OPTIONS: &str = r#"#!/bin/bash
@@ -30,11 +30,10 @@ pub struct Fake {
 }
 
 impl Fake {
-    pub fn new(script: &str) -> Self {
+    pub fn new(text: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let program = dir.path().join("qemu");
-        fs::write(&program, format!("{OPTIONS}{script}")).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        script::write(&program, format!("{OPTIONS}{text}")).unwrap();
         fs::write(dir.path().join("vmlinuz"), "").unwrap();
         Self { dir }
     }

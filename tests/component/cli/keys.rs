@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use lustre_packaging::process;
 use lustre_repo_tests::command_line::{Home, Run, program, run};
+use lustre_repo_tests::script;
 use lustre_repo_tests::secret_search::{SecretParts, body, decoded};
 use lustre_repo_tests::started::Programs;
 
@@ -286,12 +287,11 @@ fn waiting_gpg(home: &Home, deaf: Deaf) -> PathBuf {
     let folder = home.path().join("bin");
     fs::create_dir(&folder).unwrap();
     let gpg = folder.join("gpg");
-    let script = format!(
+    let text = format!(
         "#!/bin/sh\nsetsid sh -c \"{below} echo \\$\\$ >{0}.below; while :; do sleep 0.2; done\" </dev/null >/dev/null 2>&1 &\n{itself}\nwhile [ ! -s {0}.below ]; do sleep 0.01; done\necho $$ >{0}.new\nmv {0}.new {0}\nwhile :; do echo >>{0}.beats; sleep 0.2; done\n",
         home.path().join("pid").display()
     );
-    fs::write(&gpg, script).unwrap();
-    fs::set_permissions(&gpg, PermissionsExt::from_mode(0o755)).unwrap();
+    script::write(&gpg, text).unwrap();
     folder
 }
 

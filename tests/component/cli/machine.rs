@@ -7,6 +7,7 @@ use std::process::Command;
 
 use lustre_packaging::host;
 use lustre_repo_tests::command_line::{Home, Run, program, project, run};
+use lustre_repo_tests::script;
 
 /// A folder for PATH with the host tools that building needs, without `missing`, and with what installs packages here.
 fn tools(folder: &Path, missing: &str) {
@@ -66,7 +67,7 @@ fn run_without_privileges(home: &Home) -> Run {
     let elsewhere = tempfile::tempdir().unwrap();
     let bin = elsewhere.path().join("bin");
     tools(&bin, "unshare");
-    for (name, script) in [
+    for (name, text) in [
         (
             "unshare",
             "#!/bin/sh\necho 'unshare: unshare failed: Operation not permitted' >&2\nexit 1\n",
@@ -78,14 +79,12 @@ fn run_without_privileges(home: &Home) -> Run {
         if path.is_symlink() {
             fs::remove_file(&path).unwrap();
         }
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, PermissionsExt::from_mode(0o755)).unwrap();
+        script::write(&path, text).unwrap();
     }
     fs::set_permissions(elsewhere.path(), PermissionsExt::from_mode(0o755)).unwrap();
     fs::set_permissions(home.path(), PermissionsExt::from_mode(0o777)).unwrap();
     let copy = elsewhere.path().join("xtask");
-    fs::copy(program(), &copy).unwrap();
-    fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).unwrap();
+    script::copy(program(), &copy).unwrap();
 
     let is_root = run(Command::new("id").arg("-u")).stdout.trim() == "0";
     let mut command = if is_root {

@@ -11,6 +11,7 @@ use lustre_packaging::sign::{Key, PublicKey, Secret, Signer as _, sign_package};
 use lustre_packaging::store::Digest;
 use lustre_repo_tests::command_line::{Home, Run, project};
 use lustre_repo_tests::http::Server;
+use lustre_repo_tests::little;
 use lustre_repository::comps::Comps;
 use lustre_repository::earlier::Earlier;
 use lustre_repository::layout::{Assembly, Input, assemble};
@@ -122,8 +123,14 @@ impl World {
 
     fn rebuild(&self, place: &Path, more: &[&str]) -> Run {
         let key = self.key.fingerprint();
-        let line = ["rebuild", "--public-key", &key, place.to_str().unwrap()];
-        self.home.run(&[&line[..], more].concat())
+        // What others' builds take is not looked at here.
+        let specs = self.folder.path().join("specs");
+        if !specs.exists() {
+            little::specs(&specs).unwrap();
+        }
+        let mut line = vec!["rebuild", "--public-key", &key, place.to_str().unwrap()];
+        line.extend(["--specs", specs.to_str().unwrap()]);
+        self.home.run(&[&line, more].concat())
     }
 }
 
@@ -261,7 +268,14 @@ fn packages_of_a_lock_that_are_gone_are_told_with_where_they_may_be() {
     let server = Server::start(folder.path()).unwrap();
     let pinned = lock("rehearsal", &server.url("/bash_5_amd64.deb"));
     let dist = world.repository(Some(&pinned), Some(&pinned), &["bash-5-0.x86_64"]);
+    // What others published does not say what is asked of this machine: whoever runs this does.
     let ran = world.rebuild(&dist, &[]);
+    let place = server.url("/bash_5_amd64.deb");
+    says(&ran, 1, &["loopback", &place, "--mirror"]);
+    assert!(server.requests().is_empty(), "{:?}", server.requests());
+    let root = server.url("/");
+    let named = ["--mirror", &format!("{root}={root}")];
+    let ran = world.rebuild(&dist, &named);
     says(
         &ran,
         1,
@@ -290,5 +304,5 @@ fn packages_of_a_lock_that_are_gone_are_told_with_where_they_may_be() {
     let huge = pinned + &more;
     let dist = world.repository(Some(&huge), Some(&huge), &["bash-5-0.x86_64"]);
     let words = ["4097 files that are not in the store", "MiB are free"];
-    says(&world.rebuild(&dist, &[]), 1, &words);
+    says(&world.rebuild(&dist, &named), 1, &words);
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lustre_repo_tests::command_line::project;
+use lustre_repo_tests::script;
 
 /// The machine's id, with which the names of its boot entries begin.
 pub const ID: &str = "0123456789abcdef0123456789abcdef";
@@ -96,8 +97,7 @@ impl Machine {
     }
 
     fn program(&self, name: &str, text: &str) {
-        fs::write(self.bin(name), text).unwrap();
-        fs::set_permissions(self.bin(name), fs::Permissions::from_mode(0o755)).unwrap();
+        script::write(self.bin(name), text).unwrap();
     }
 
     /// What `uname -r` says.

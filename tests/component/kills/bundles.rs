@@ -8,7 +8,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use lustre_packaging::process;
 use lustre_packaging::store::Store;
-use lustre_repo_tests::command_line::{Home, namespaces, program, project, run};
+use lustre_repo_tests::command_line::{Home, namespaces, program, run};
+use lustre_repo_tests::little;
 use lustre_repository::{manifest, sums};
 use rustix::process::{Pid, Signal, kill_process};
 use walkdir::WalkDir;
@@ -70,14 +71,7 @@ fn cp(arguments: &[&str], from: &Path, to: &Path) {
 fn specs(world: &World) -> PathBuf {
     let specs = world.base.join("specs");
     if !specs.exists() {
-        cp(&["-a", "-T"], &project().join("specs"), &specs);
-        let target = specs.join("targets/rehearsal.toml");
-        let text = fs::read_to_string(&target).unwrap();
-        let little = text
-            .replace("disk_gib = 6", "disk_gib = 1")
-            .replace("disk_gib = 4", "disk_gib = 1");
-        assert_ne!(little, text);
-        fs::write(&target, little).unwrap();
+        little::specs(&specs).unwrap();
     }
     specs
 }

@@ -1,12 +1,13 @@
 //! What the release workflow runs of the tool, run: two builders, compared, signed, carried, published, and installed from a server.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lustre_repo_tests::command_line::{CARGO_SAYS, Run, program, project, run};
 use lustre_repo_tests::http::Server;
+use lustre_repo_tests::script;
 use lustre_repo_tests::workflow::{arguments, jobs, lines};
 use serde_json::Value;
 
@@ -32,8 +33,7 @@ impl Runner {
             ("lustre-repo", format!("#!/bin/sh\nexec '{tool}' \"$@\"\n")),
         ] {
             let path = folder.join("bin").join(name);
-            fs::write(&path, text).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            script::write(&path, text).unwrap();
         }
         // As where a site goes from one key to the next.
         let fingerprint = [1, 0].map(|number| {

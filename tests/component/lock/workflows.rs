@@ -1,11 +1,11 @@
 //! What the scheduled workflows make of `watch`: the script of each is run on a repository with its origin, with stand-ins for the forge.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lustre_repo_tests::command_line::{Run, project, run};
+use lustre_repo_tests::script;
 
 const LOCK: &str = "specs/locks/site.toml";
 
@@ -64,8 +64,7 @@ impl Forge {
         for (file, text) in [(LOCK, "old\n"), (".ci/watch", WATCH)] {
             let path = forge.path("clone").join(file);
             fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(&path, text).unwrap();
-            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+            script::write(&path, text).unwrap();
         }
         forge.git("clone", &["checkout", "--quiet", "-B", "main"]);
         forge.git("clone", &["add", "."]);
@@ -73,12 +72,7 @@ impl Forge {
         forge.git("clone", &["push", "--quiet", "origin", "main"]);
         fs::create_dir(forge.path("bin")).unwrap();
         for name in ["gh", "curl"] {
-            fs::write(forge.path("bin").join(name), FORGE).unwrap();
-            fs::set_permissions(
-                forge.path("bin").join(name),
-                fs::Permissions::from_mode(0o755),
-            )
-            .unwrap();
+            script::write(forge.path("bin").join(name), FORGE).unwrap();
         }
         forge
     }

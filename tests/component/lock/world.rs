@@ -10,6 +10,7 @@ use lustre_repo_tests::command_line::{Home, Run};
 use lustre_repo_tests::createrepo;
 use lustre_repo_tests::gpg::Gpg;
 use lustre_repo_tests::http::Server;
+use lustre_repo_tests::little::NEEDS;
 use lustre_repository::manifest::{self, Manifest, Source, Stage};
 
 pub use super::mirror::{KERNEL, LATER, MODULES, succeed};
@@ -82,7 +83,8 @@ impl World {
              [distribution.variables]\ntree = 'el10'\n\
              [distribution.keys.distribution]\nfingerprint = '{fingerprint}'\nfile = 'keys/site-of-the-test.asc'\nurl = '{MIRROR}/KEY'\n\
              {}{}{}[e2fsprogs]\nsource = {{ git-tag = {{ url = 'https://git.example/e2fsprogs', tag = 'v1' }} }}\n\
-             [lustre]\nsource = {{ path = 'model/lustre' }}\nbuildroot = ['linker']\n[install]\n{install}\n",
+             [lustre]\nsource = {{ path = 'model/lustre' }}\nbuildroot = ['linker']\n[install]\n{install}\n\
+             {NEEDS}[needs.debuginfo]\ndisk_gib = 0\nmemory_mib = 0\n",
             repository("base", false),
             repository("streams", false),
             repository("source", true),

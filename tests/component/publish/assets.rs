@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use lustre_packaging::sign::Signer as _;
 use lustre_repo_tests::command_line::{Home, Run, run};
 use lustre_repo_tests::createrepo;
+use lustre_repo_tests::github::stored;
 use lustre_repo_tests::nginx::Nginx;
 use lustre_repository::assets::Assets;
 use serde_json::Value;
@@ -16,18 +17,9 @@ use super::releases::copy;
 use super::served::result;
 use super::world::{EPOCH, Spec, Tree, key, next_key, public_key, signed};
 
-/// What GitHub calls an asset: it takes letters, digits and a few signs as they are, and one period for others in a row.
+/// What GitHub calls an asset whose name did not come encoded.
 fn asset(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_-".contains(c);
-    let mut stored = String::new();
-    for c in name.chars() {
-        match plain(c) {
-            true => stored.push(c),
-            false if stored.ends_with('.') => {}
-            false => stored.push('.'),
-        }
-    }
-    stored.trim_matches('.').to_owned()
+    stored(name, false)
 }
 
 /// Signed metadata at `root`, of the packages in it, which are at `assets` and not there.

@@ -1,11 +1,12 @@
 //! What is not published, and places that do not take it.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use lustre_packaging::sign::{Key, Secret, Signer};
 use lustre_repo_tests::command_line::{Home, project, run};
+use lustre_repo_tests::script;
 use lustre_repo_tests::small_disk::SmallDisk;
 
 use super::client::{snapshot, whole};
@@ -66,6 +67,45 @@ fn only_a_repository_whose_proofs_hold_is_published() {
         assert!(ran.stderr.contains("key"), "{ran:?}");
         assert!(!to.exists());
     }
+}
+
+#[test]
+fn a_repository_of_another_target_than_the_one_named_and_options_without_effect_are_refused() {
+    let home = Home::new();
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path().join("www");
+    let to = at.to_str().unwrap();
+    let dist = releases().at(0);
+    for staging in [&[][..], &["--staging"]] {
+        let more = [&["--target", "debian-12"], staging].concat();
+        let ran = run(&mut command(&home, dist, to, &more));
+        assert_eq!(ran.code, 2, "{ran:?}");
+        for words in ["--target debian-12", "is a repository of `"] {
+            assert!(ran.stderr.contains(words), "{words}: {ran:?}");
+        }
+    }
+    for option in [&["--offline"][..], &["--ccache"], &["--max-log", "5"]] {
+        let ran = run(&mut command(&home, dist, to, option));
+        assert_eq!(ran.code, 2, "{ran:?}");
+        assert!(ran.stderr.contains(option[0]), "{ran:?}");
+    }
+    assert!(!at.exists());
+    let ran = run(&mut command(&home, dist, to, &["--staging"]));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let promoted = ["--target", "debian-12"];
+    let ran = super::releases::promote(&home, to, &promoted);
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(ran.stderr.contains("is a repository of `"), "{ran:?}");
+    let tar = folder.path().join("a.tar");
+    let key = dist.join("RPM-GPG-KEY-lustre-repo");
+    let mut bundle = home.command(&["bundle", "--target", "debian-12", "--output"]);
+    bundle.arg(&tar).arg("--release").arg(dist);
+    let ran = run(bundle.arg("--public-key").arg(key));
+    assert_eq!(ran.code, 2, "{ran:?}");
+    assert!(
+        ran.stderr.contains("is a repository of `") && !tar.exists(),
+        "{ran:?}"
+    );
 }
 
 #[test]
@@ -260,8 +300,7 @@ fn what_a_place_elsewhere_says_comes_with_what_to_do() {
     let says = |words: &str, code: u8| {
         let program = folder.path().join(format!("says-{code}-{}", words.len()));
         let text = format!("#!/bin/sh\nprintf '{words}\\r\\n' >&2\nexit {code}\n");
-        fs::write(&program, text).unwrap();
-        fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        script::write(&program, text).unwrap();
         program.display().to_string()
     };
     let refused = says("ssh: connect to host web port 22: Connection refused", 255);
@@ -300,8 +339,7 @@ fn what_a_program_lacks_is_asked_for_where_it_is_needed() {
     fs::create_dir(&programs).unwrap();
     for name in ["curl", "true"] {
         let program = programs.join(name);
-        fs::write(&program, "#!/bin/sh\n").unwrap();
-        fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
+        script::write(&program, "#!/bin/sh\n").unwrap();
     }
     for (to, words) in [
         ("localhost:a", "rsync"),

@@ -69,6 +69,7 @@ fn noticed(root: &Path, folder: &Path, circumstances: Circumstances) -> BTreeMap
             Circumstances::Other => 3,
         },
         circumstances,
+        limits: Default::default(),
     };
     let work = Workdir::new(root, folder, &settings).unwrap();
     work.hand_over().unwrap();

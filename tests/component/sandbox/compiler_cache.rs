@@ -68,6 +68,7 @@ impl Builds<'_> {
             dist: ".test".to_owned(),
             jobs: 1,
             circumstances: Default::default(),
+            limits: Default::default(),
         };
         let mut work = Workdir::new(self.root, &folder, &settings).unwrap();
         if let Some((cache, compilers)) = cache {

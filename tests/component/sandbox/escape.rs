@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 
 use lustre_packaging::process;
 use lustre_packaging::sandbox::{self, ChrootClone, Ids, Sandbox, User};
+use lustre_repo_tests::script;
 
 use super::chroot;
 
@@ -368,13 +369,7 @@ fn the_same_holds_for_an_ordinary_user() {
     fs::set_permissions(home.path(), PermissionsExt::from_mode(0o755)).unwrap();
     // The checkout may be where only root can go.
     let program = home.path().join("tests");
-    // By another process: what this one writes cannot be run while a program that another test starts has it open.
-    let copied = Command::new("cp")
-        .arg(std::env::current_exe().unwrap())
-        .arg(&program)
-        .status()
-        .unwrap();
-    assert!(copied.success());
+    script::copy(std::env::current_exe().unwrap(), &program).unwrap();
     std::os::unix::fs::chown(home.path(), Some(Ordinary::ID), Some(Ordinary::ID)).unwrap();
     let done = Command::new("nsenter")
         .arg(format!("--user=/proc/{}/ns/user", user.0.id()))

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lustre_packaging::source::{FetchedSource, GitSource, Override, PathSource, Source};
+use lustre_repo_tests::script;
 
 use super::tools::{Place, Repository};
 
@@ -122,9 +123,8 @@ impl Hostile {
             .collect();
         let path = place.path("programs").join(&plain);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        let script = format!("#!/bin/sh\n: >'{}/{plain}'\nexit 1\n", self.marks.display());
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        let text = format!("#!/bin/sh\n: >'{}/{plain}'\nexit 1\n", self.marks.display());
+        script::write(&path, text).unwrap();
         path.display().to_string()
     }
 

@@ -11,9 +11,10 @@ const PAGE: usize = 3;
 /// How many assets a release takes.
 const MOST_ASSETS: usize = 1_000;
 
-/// What it calls an asset: letters, digits and a few signs stay, others in a row are one period, and none is at either end.
-fn stored(name: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-+".contains(c);
+/// What it calls an asset: letters, digits and a few signs stay, others in a row are one period, and none is at either end. A `+` stays where it
+/// came `encoded`.
+pub fn stored(name: &str, encoded: bool) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c) || encoded && c == '+';
     let mut stored = String::new();
     for c in name.chars() {
         match plain(c) {
@@ -141,7 +142,7 @@ impl State {
                 }
             }
             ("POST", ["releases", id, "assets"]) if is_upload => {
-                let name = stored(request.query.get("name").map_or("", String::as_str));
+                let name = stored(request.query.get("name").map_or("", String::as_str), true);
                 let typed = request.headers.contains_key("content-type");
                 let length = request
                     .headers
@@ -264,6 +265,7 @@ mod tests {
 
     #[test]
     fn names_are_those_of_the_documentation() {
-        assert_eq!(stored(".a b~^1+2-3.rpm."), "a.b.1+2-3.rpm");
+        assert_eq!(stored(".a b~^1+2-3.rpm.", true), "a.b.1+2-3.rpm");
+        assert_eq!(stored(".a b~^1+2-3.rpm.", false), "a.b.1.2-3.rpm");
     }
 }

@@ -147,6 +147,7 @@ impl Release {
             dist: self.dist(),
             jobs,
             circumstances: Default::default(),
+            limits: Default::default(),
         };
         let work = Workdir::new(root, &scratch.path().join("work"), &settings)?;
         // What a distribution's builder has in its configuration.

@@ -30,6 +30,25 @@ pub struct KeyArgs {
     pub default: Option<PathBuf>,
 }
 
+/// Which key a repository must be signed with.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ExpectedKeyArgs {
+    /// Public key that the repository must be signed with.
+    ///
+    /// A file, a fingerprint of 40 digits, or several with commas between them; also given more than once: then one of these keys.
+    /// Defaults to the secret key's, or to this machine's development key.
+    #[arg(
+        long,
+        value_name = "FILE|FINGERPRINT",
+        help_heading = "Signing key",
+        conflicts_with_all = ["key_file", "key_agent"]
+    )]
+    pub public_key: Vec<String>,
+    /// The secret key that the repository is signed with.
+    #[command(flatten)]
+    pub key: KeyArgs,
+}
+
 /// What to do with keys.
 #[derive(Debug, Subcommand)]
 pub enum KeyCommand {

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use crate::cli::key::KeyArgs;
-use crate::cli::target::TargetArgs;
+use crate::cli::key::ExpectedKeyArgs;
+use crate::cli::target::{TargetArgs, hidden};
 
 /// Arguments of `publish`.
 #[derive(Debug, Clone, Args)]
@@ -23,6 +23,7 @@ pub struct PublishArgs {
 
 /// A place where clients read a repository, and how it is changed: the arguments of `promote`, and of `publish`.
 #[derive(Debug, Clone, Args)]
+#[command(mut_args(|argument| hidden(argument, &Self::WITHOUT_EFFECT)))]
 pub struct PlaceArgs {
     /// Which target, and how.
     #[command(flatten)]
@@ -58,20 +59,24 @@ pub struct PlaceArgs {
     /// Whether the target was named on the command line: else it is the one that the repository's manifest names.
     #[arg(skip)]
     pub target_given: bool,
-    /// Public key that the repository must be signed with.
-    ///
-    /// A file, a fingerprint of 40 digits, or several with commas between them; also given more than once: then one of these keys.
-    /// Defaults to the secret key's, or to this machine's development key.
-    #[arg(
-        long,
-        value_name = "FILE|FINGERPRINT",
-        help_heading = "Signing key",
-        conflicts_with_all = ["key_file", "key_agent"]
-    )]
-    pub public_key: Vec<String>,
-    /// The secret key that the repository is signed with.
+    /// The options on the command line that would have no effect.
+    #[arg(skip)]
+    pub without_effect: Vec<&'static str>,
+    /// The key that the repository must be signed with.
     #[command(flatten)]
-    pub key: KeyArgs,
+    pub expected: ExpectedKeyArgs,
+}
+
+impl PlaceArgs {
+    /// The options of builds that what publishes has no use for, by their ids, and how they are written.
+    pub const WITHOUT_EFFECT: [(&'static str, &'static str); 6] = [
+        ("offline", "--offline"),
+        ("store_remote", "--store-remote"),
+        ("store_keys", "--store-key"),
+        ("push", "--push"),
+        ("ccache", "--ccache"),
+        ("max_log", "--max-log"),
+    ];
 }
 
 /// How far a client's view of what was published is looked into; each level includes those before.
@@ -85,6 +90,7 @@ pub enum Look {
 
 /// Arguments of `bundle`.
 #[derive(Debug, Clone, Args)]
+#[command(mut_arg("public_key", |argument| argument.requires("release")))]
 pub struct BundleArgs {
     /// Which target, and how.
     #[command(flatten)]
@@ -95,19 +101,10 @@ pub struct BundleArgs {
     /// Bundle a proven repository instead, for dnf from a disk; defaults to `dist/<target>`.
     #[arg(long, value_name = "DIR", num_args = 0..=1)]
     pub release: Option<Option<PathBuf>>,
-    /// Public key that the repository must be signed with.
-    ///
-    /// A file, a fingerprint of 40 digits, or several with commas between them; also given more than once: then one of these keys.
-    /// Defaults to the secret key's, or to this machine's development key.
-    #[arg(
-        long,
-        value_name = "FILE|FINGERPRINT",
-        help_heading = "Signing key",
-        requires = "release",
-        conflicts_with_all = ["key_file", "key_agent"]
-    )]
-    pub public_key: Vec<String>,
-    /// The secret key that the repository is signed with.
+    /// Whether the target was named on the command line.
+    #[arg(skip)]
+    pub target_given: bool,
+    /// The key that the repository must be signed with.
     #[command(flatten)]
-    pub key: KeyArgs,
+    pub expected: ExpectedKeyArgs,
 }

@@ -5,11 +5,12 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::cli::VerifyArgs;
-use crate::cli::key::KeyArgs;
-use crate::cli::target::TargetArgs;
+use crate::cli::key::ExpectedKeyArgs;
+use crate::cli::target::{MOST, TargetArgs, hidden};
 
 /// Arguments of `rebuild`.
 #[derive(Debug, Clone, Args)]
+#[command(mut_args(|argument| hidden(argument, &Self::WITHOUT_EFFECT)))]
 pub struct RebuildArgs {
     /// Which target, and how.
     #[command(flatten)]
@@ -27,6 +28,17 @@ pub struct RebuildArgs {
     /// Mirrors drop superseded packages; what `cargo xtask bundle` wrote when the repository was made has them.
     #[arg(long, value_name = "FILE")]
     pub bundle: Option<PathBuf>,
+    /// End the build of a source package after HOURS.
+    ///
+    /// Whoever signed the repository wrote what is built. A kernel with its debuginfo takes some hours on two cores.
+    #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    pub max_time: u64,
+    /// End the build of a source package that writes more than GIB.
+    ///
+    /// Defaults to three times what `[needs]` of the target says of it, and to 8 at least. With less than 1 GiB left of the disk, it ends in
+    /// any case.
+    #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    pub max_disk: Option<u64>,
     /// Rebuild it even if it is not known whose key to expect.
     ///
     /// Its source packages are built in a sandbox, with no proof of who made them.
@@ -38,20 +50,9 @@ pub struct RebuildArgs {
     /// The options on the command line that would have no effect.
     #[arg(skip)]
     pub without_effect: Vec<&'static str>,
-    /// Public key that the repository must be signed with.
-    ///
-    /// A file, a fingerprint of 40 digits, or several with commas between them; also given more than once: then one of these keys.
-    /// Defaults to the secret key's, or to this machine's development key.
-    #[arg(
-        long,
-        value_name = "FILE|FINGERPRINT",
-        help_heading = "Signing key",
-        conflicts_with_all = ["key_file", "key_agent"]
-    )]
-    pub public_key: Vec<String>,
-    /// The secret key that the repository is signed with.
+    /// The key that the repository must be signed with.
     #[command(flatten)]
-    pub key: KeyArgs,
+    pub expected: ExpectedKeyArgs,
 }
 
 impl RebuildArgs {
@@ -79,8 +80,8 @@ impl RebuildArgs {
             key_days: 0,
             trust_on_first_use: self.trust_on_first_use,
             target_given: self.target_given,
-            public_key: self.public_key.clone(),
-            key: self.key.clone(),
+            public_key: self.expected.public_key.clone(),
+            key: self.expected.key.clone(),
         }
     }
 }

@@ -3,7 +3,18 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Arg, Args};
+
+/// The argument, which no help lists where it is one of `without_effect`: ids of options, and how they are written.
+pub fn hidden(argument: Arg, without_effect: &[(&str, &str)]) -> Arg {
+    let hides = without_effect
+        .iter()
+        .any(|(id, _)| argument.get_id() == *id);
+    if hides { argument.hide(true) } else { argument }
+}
+
+/// The largest limit that can be given, which is none in effect.
+pub const MOST: u64 = 1 << 20;
 
 /// What every command about a target takes.
 #[derive(Debug, Clone, Args)]
@@ -71,6 +82,11 @@ pub struct TargetArgs {
     /// to 2 N jobs. The result does not depend on it.
     #[arg(short, long, value_name = "N")]
     pub jobs: Option<NonZeroUsize>,
+    /// End a build whose log becomes larger than MIB; 1024 by default.
+    ///
+    /// One that prints without end would fill the disk.
+    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    pub max_log: Option<u64>,
     /// Build under other circumstances, for `verify --reproducible`.
     #[arg(long, hide = true)]
     pub elsewhere: bool,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lustre_packaging::stage::Stage;
+use lustre_packaging::stage::{Others, Stage};
 use lustre_packaging::store::{Entry, EntryKind, StageDir};
 
 use super::repo::parts;
@@ -91,7 +91,7 @@ fn again(
 ) -> anyhow::Result<RebuildComparison> {
     let done = session::run(context, stages)?;
     let before = session::stage(&done, wanted)?;
-    let ran = session::run_again(context, wanted, stages)?;
+    let ran = session::run_again(context, wanted, Others::Taken, stages)?;
     let made = session::stage(&ran, wanted)?.clone();
     let differs = differences(&before.record.outputs, &made.record.outputs);
     Ok(RebuildComparison { made, differs })

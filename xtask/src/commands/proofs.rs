@@ -107,14 +107,21 @@ impl ProofReport {
         show(&self.summary());
     }
 
-    /// One line that names the checks that were not made.
+    /// The checks that were not made, a line for each reason.
     pub fn left(&self) -> String {
         let checks = self.0.checks.iter();
-        let names: Vec<&str> = checks
-            .filter(|check| check.result == Outcome::NotRun)
-            .map(|check| check.name.as_str())
-            .collect();
-        format!("not run: {}", names.join(", "))
+        let mut reasons: Vec<(&str, Vec<&str>)> = Vec::new();
+        for check in checks.filter(|check| check.result == Outcome::NotRun) {
+            let why = check.message.trim_start_matches("not run: ");
+            match reasons.iter_mut().find(|(reason, _)| *reason == why) {
+                Some((_, names)) => names.push(&check.name),
+                None => reasons.push((why, vec![&check.name])),
+            }
+        }
+        let lines = reasons
+            .iter()
+            .map(|(why, names)| format!("not run: {}: {why}", names.join(", ")));
+        lines.collect::<Vec<_>>().join("\n")
     }
 
     /// Every check with what it saw.

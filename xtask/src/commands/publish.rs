@@ -6,6 +6,7 @@
 //! - `published`: the one that clients read so far, and whether this one follows it.
 //! - `destination`: what a destination does; `folder`, `rsync`, `store` and `github` are the four kinds.
 //! - `staged`: what is staged there, fetched.
+//! - `work`: the plan, carried out and told.
 //! - `client`: what a client sees afterwards; `installs`: that it installs from there.
 //!
 //! What is done, and in which order, is decided in `lustre_repository::publishing`.
@@ -20,21 +21,20 @@ mod rsync;
 pub(super) mod source;
 mod staged;
 mod store;
+mod work;
 pub(super) mod workspace;
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use lustre_files::{Advised, advised};
 use lustre_packaging::host;
 use lustre_repository::publishing::{
-    self, Listing, NotPromoted, Origin, PARTIAL, Place, Plan, Release, RemoteEntry, STAGING, Shape,
-    State, Step, Upload, plan, stage,
+    self, Listing, NotPromoted, PARTIAL, Place, Plan, Release, RemoteEntry, STAGING, Shape, State,
+    plan, stage,
 };
 use lustre_repository::sums;
 
-use client::ClientCheck;
 use destination::{Destination, NOTHING_SENT};
 use folder::Folder;
 use github::GitHub;
@@ -42,6 +42,7 @@ use rsync::Rsync;
 use source::Source;
 use staged::Staged;
 use store::ObjectStore;
+use work::{Files, Work};
 use workspace::Workspace;
 
 use super::proofs::ProofReport;
@@ -75,7 +76,12 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
             ));
         }
     };
-    client::can_look(&arguments.place, Some(&dist), &source)?;
+    source.judge_target(
+        &arguments.place.target,
+        arguments.place.target_given,
+        &dist.display().to_string(),
+    )?;
+    client::can_look(&arguments.place, &place, &source)?;
     let destination: Box<dyn Destination> = match (early, &place) {
         (Some(destination), _) => destination,
         (None, Place::GitHub { owner, name }) => {
@@ -124,7 +130,6 @@ pub fn run(arguments: &PublishArgs) -> anyhow::Result<Outcome> {
         destination: &*destination,
         plan: &plan,
         staging: arguments.staging,
-        from: Some(&dist),
         files: Files {
             tree: &dist,
             published: &there.root,
@@ -187,7 +192,9 @@ pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
             return Ok(not_published(arguments, &unproven, &what));
         }
     };
-    client::can_look(arguments, None, &source)?;
+    let shown = format!("{place}/{STAGING}");
+    source.judge_target(&arguments.target, arguments.target_given, &shown)?;
+    client::can_look(arguments, &place, &source)?;
     if source.release.id != staged.id {
         let what = format!(
             "what is staged at {place} as {} is {}",
@@ -235,7 +242,6 @@ pub fn promote(arguments: &PlaceArgs) -> anyhow::Result<Outcome> {
         destination: &*destination,
         plan: &plan,
         staging: false,
-        from: None,
         files: Files {
             tree: &staged.tree,
             published: &there.root,
@@ -307,6 +313,12 @@ fn can_stage(place: &Place) -> Result<(), Usage> {
 
 /// Looks at the rest of the command line and for the programs that it takes; gives which key is expected.
 fn prepared(arguments: &PlaceArgs, place: &Place) -> anyhow::Result<Expected> {
+    if let Some(option) = arguments.without_effect.first() {
+        return Err(Usage::new(format!(
+            "{option}: nothing is built to publish it, and nothing is taken from a shared store"
+        ))
+        .into());
+    }
     if let Some(url) = &arguments.url {
         client::judge(url)?;
     }
@@ -320,7 +332,11 @@ fn prepared(arguments: &PlaceArgs, place: &Place) -> anyhow::Result<Expected> {
     }
     let setup = arguments.target.setup;
     host::ensure(&place::specs(), &tools, setup, &mut |text| ui::say(text))?;
-    Expected::of(&arguments.public_key, &arguments.key, false)
+    Expected::of(
+        &arguments.expected.public_key,
+        &arguments.expected.key,
+        false,
+    )
 }
 
 fn not_published(arguments: &PlaceArgs, unproven: &ProofReport, what: &str) -> Outcome {
@@ -376,244 +392,4 @@ fn destination(place: &Place, dist: Option<&Path>) -> anyhow::Result<Option<Box<
         Place::Store { remote, s3 } => Box::new(ObjectStore::new(remote, *s3)?),
         Place::GitHub { .. } => return Ok(None),
     }))
-}
-
-/// Where the files of a plan are.
-struct Files<'a> {
-    tree: &'a Path,
-    published: &'a Path,
-}
-
-/// A plan, and what it is carried out with.
-struct Work<'a> {
-    own: &'a Workspace,
-    /// What is staged there.
-    staged: Option<&'a Release>,
-    /// Whether what is staged is what clients read, all of it.
-    already: bool,
-    arguments: &'a PlaceArgs,
-    place: &'a Place,
-    destination: &'a dyn Destination,
-    plan: &'a Plan,
-    staging: bool,
-    /// The folder that is published, where it is not the destination's own.
-    from: Option<&'a Path>,
-    files: Files<'a>,
-}
-
-impl Work<'_> {
-    /// Carries it out, looks at the result, and tells it; or only tells it.
-    fn done(&self, source: &Source) -> anyhow::Result<Outcome> {
-        self.warn_of_packages();
-        if self.arguments.dry_run {
-            self.tell(None)?;
-            return Ok(Outcome::Done);
-        }
-        self.destination.begin()?;
-        for step in &self.plan.steps {
-            perform(self.destination, step, &self.files)?;
-        }
-        self.destination.end()?;
-        let (release, place, summary) = (&self.plan.release, self.place, self.summary());
-        ui::say(&match (self.already, self.staging) {
-            (true, _) => {
-                format!("what is staged at {place}, {release}, is published already: {summary}")
-            }
-            (false, true) => format!("staged {release} at {place}: {summary}"),
-            (false, false) => format!("published {release} to {place}: {summary}"),
-        });
-        let below = match self.staging {
-            true => format!("/{STAGING}"),
-            false => String::new(),
-        };
-        let seen = client::look(
-            self.arguments,
-            self.from,
-            &below,
-            source,
-            self.own,
-            self.destination,
-        )?;
-        self.tell(Some(&seen))?;
-        Ok(match seen {
-            ClientCheck::Broken { .. } => Outcome::Unproven,
-            ClientCheck::Whole { .. } | ClientCheck::NotLooked(_) => Outcome::Done,
-        })
-    }
-
-    /// What a package with other content under the same name means for those who read the one that is there.
-    fn warn_of_packages(&self) {
-        let anew: Vec<&str> = self.plan.anew().collect();
-        let Some(first) = anew.first() else {
-            return;
-        };
-        ui::warn(&format!(
-            "warning: {} packages take the place of others of the same name with other content, such as {first}: clients fail until they have \
-             fetched the new metadata (`dnf makecache --refresh`)",
-            anew.len()
-        ));
-        let differs = |release: &&Release| {
-            let listed = anew.iter().filter_map(|path| release.file(path));
-            let sent = |path: &str| self.plan.sent().find(|put| put.path == path);
-            release.id != self.plan.release
-                && listed
-                    .into_iter()
-                    .any(|file| sent(&file.path).is_some_and(|put| put.sha256 != file.sha256))
-        };
-        if let Some(staged) = self.staged.filter(differs) {
-            ui::warn(&format!(
-                "warning: {}, which is staged there, has the old ones, and cannot be promoted any more: stage it anew",
-                staged.id
-            ));
-        }
-    }
-
-    fn summary(&self) -> String {
-        let plan = self.plan;
-        let removed = plan.removed().count();
-        let beside = self.destination.beside();
-        let sizes = beside.iter().map(|it| Some(it.size));
-        let sizes: Vec<Option<u64>> = plan.sent().map(|put| put.size).chain(sizes).collect();
-        let mut text = match sizes.is_empty() {
-            true => "everything was there".to_owned(),
-            false => format!("{} sent", amount(sizes.into_iter())),
-        };
-        if let Some(old) = &plan.replaces {
-            let stays = match (self.staging, plan.anew().next()) {
-                (true, _) => "there",
-                (false, None) => "which stays for clients that have its metadata",
-                (false, Some(_)) => "whose metadata does not fit any more (see the warning)",
-            };
-            text.push_str(&format!("; it replaces {old}, {stays}"));
-        }
-        if removed > 0 {
-            text.push_str(&format!("; {removed} old ones removed"));
-        }
-        text
-    }
-
-    /// The result, for machines or, of a dry run, for people.
-    fn tell(&self, seen: Option<&ClientCheck>) -> anyhow::Result<()> {
-        let plan = self.plan;
-        let removed: Vec<&str> = plan.removed().collect();
-        let beside = self.destination.beside();
-        if self.arguments.target.json {
-            let one = |path: &str, size: Option<u64>, replaces: bool| serde_json::json!({ "path": path, "size": size, "replaces": replaces });
-            let puts = plan.sent();
-            let puts = puts.map(|put| one(&put.path, put.size, put.replaces));
-            let beside = beside.iter();
-            let beside = beside.map(|it| one(&it.path, Some(it.size), it.replaces));
-            let sent: Vec<_> = beside.chain(puts).collect();
-            let result = serde_json::json!({
-                "format": FORMAT,
-                "to": self.place.to_string(),
-                "staging": self.staging,
-                "release": plan.release,
-                "replaces": plan.replaces,
-                "dry_run": self.arguments.dry_run,
-                "sent": sent,
-                "removed": removed,
-                "client": seen.map(ClientCheck::json),
-            });
-            ui::print(&serde_json::to_string_pretty(&result)?);
-            return Ok(());
-        }
-        if self.arguments.dry_run {
-            let line = |path: &str, bytes: Option<u64>, replaces: bool| {
-                let word = if replaces { "replace" } else { "send" };
-                let bytes = bytes.map_or_else(|| "old".to_owned(), size);
-                ui::print(&format!("{word:8}{bytes:>9}  {path}"));
-            };
-            for it in &beside {
-                line(&it.path, Some(it.size), it.replaces);
-            }
-            for put in plan.sent() {
-                line(&put.path, put.size, put.replaces);
-            }
-            for path in removed {
-                ui::print(&format!("remove            {path}"));
-            }
-            let word = if self.staging { "staged" } else { "published" };
-            ui::say(&format!(
-                "nothing was sent: {} would be {word} {} {}: {}",
-                plan.release,
-                if self.staging { "at" } else { "to" },
-                self.place,
-                self.summary()
-            ));
-        }
-        Ok(())
-    }
-}
-
-/// The version of the format of the result for machines.
-const FORMAT: u32 = 1;
-
-fn perform(destination: &dyn Destination, step: &Step, files: &Files<'_>) -> anyhow::Result<()> {
-    match step {
-        Step::Put(puts) => {
-            ui::say(&format!(
-                "sending {}",
-                amount(puts.iter().map(|put| put.size))
-            ));
-            let with_source: Vec<(PathBuf, &Upload)> = puts
-                .iter()
-                .map(|put| match &put.origin {
-                    Origin::Tree(path) => (files.tree.join(path), put),
-                    Origin::Published(path) => (files.published.join(path), put),
-                })
-                .collect();
-            destination.put(&with_source)
-        }
-        Step::Link(links) => destination.link(links),
-        Step::TakeOver(links) => destination.take_over(links),
-        Step::Probe(path) => destination.probe(path),
-        Step::Complete(wanted) => complete(destination, wanted),
-        Step::Switch { link, to } => {
-            destination.settle()?;
-            destination.link(&BTreeMap::from([((*link).to_owned(), to.clone())]))
-        }
-        Step::Remove(paths) => {
-            // Clients read the new release by now: what cannot be removed is no reason to fail.
-            if let Err(error) = destination.remove(paths) {
-                ui::warn(&format!(
-                    "warning: what is not needed any more is still there: {error:#}; the next publish removes it"
-                ));
-            }
-            Ok(())
-        }
-    }
-}
-
-/// That everything has come as it was sent, and that nobody removed it meanwhile.
-fn complete(destination: &dyn Destination, wanted: &BTreeMap<String, u64>) -> anyhow::Result<()> {
-    let listing = destination.list()?;
-    let missing = wanted.iter().find(|(path, size)| {
-        !matches!(listing.get(*path), Some(RemoteEntry::File { size: there, .. }) if there == *size)
-    });
-    match missing {
-        None => Ok(()),
-        Some((path, size)) => anyhow::bail!(advised(
-            format!(
-                "{path} is not at the destination with its {size} bytes, although it was sent: another run may be publishing there"
-            ),
-            "run the same command again"
-        )),
-    }
-}
-
-fn amount(sizes: impl Iterator<Item = Option<u64>>) -> String {
-    let (mut files, mut bytes) = (0, 0);
-    for size in sizes {
-        files += 1;
-        bytes += size.unwrap_or_default();
-    }
-    format!("{files} files, {}", size(bytes))
-}
-
-fn size(bytes: u64) -> String {
-    match bytes {
-        0..0x10_0000 => format!("{} KiB", bytes.div_ceil(1 << 10)),
-        _ => format!("{} MiB", bytes.div_ceil(1 << 20)),
-    }
 }

@@ -3,19 +3,22 @@
 //!
 //! - here: from the repository to the packages built again.
 //! - `recorded`: what the repository records of how its packages were built.
-//! - `compared`: what came of it.
+//! - `compared`: what came of it; `told`: for people; `diffoscope`: how packages differ, in detail.
 
 mod compared;
+mod diffoscope;
 mod recorded;
+mod told;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-use lustre_files::{apart, help};
+use anyhow::{Context as _, bail};
+use lustre_files::{advised, apart, help, shown_url};
 use lustre_packaging::bundle::Bundle;
 use lustre_packaging::lock::Lock;
 use lustre_packaging::needs::Part;
-use lustre_packaging::stage::{self, Stage};
+use lustre_packaging::source::{Mirror, is_near};
+use lustre_packaging::stage::{self, Others, Stage};
 use lustre_repository::manifest::Package as Manifested;
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::{kernel_guard, repo_file};
@@ -28,7 +31,7 @@ use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
 use crate::graph::rebuild::Rebuild;
 use crate::graph::{BuildGraph, name};
-use crate::{lock, session, ui};
+use crate::{lock, session, sources, ui};
 
 use compared::{Compared, Package, StageResult, compare, not_built};
 use recorded::Recorded;
@@ -79,7 +82,7 @@ pub fn run(arguments: &RebuildArgs) -> anyhow::Result<Outcome> {
     let lock = bundle.as_ref().map(Bundle::lock_text);
     let recorded = Recorded::read(&found, &context.target.name, lock)?;
     let wanted = recorded.chosen(&arguments.packages)?;
-    let rebuilds = recorded.rebuilds(&context, &wanted)?;
+    let rebuilds = recorded.rebuilds(&context, arguments, &wanted)?;
     packages_of_lock(&context, &found, &recorded.lock, bundle.as_ref(), &rebuilds)?;
     let not_rebuilt = recorded.not_rebuilt(&wanted)?;
     let (mut stages, mut packages) = (Vec::new(), Vec::new());
@@ -183,6 +186,18 @@ fn packages_of_lock(
         true => lock::PinScope::All,
         false => lock::PinScope::Distribution,
     };
+    if !context.arguments.offline {
+        let missing = lock::missing(context, pins, scope)?;
+        let files = missing.iter().map(|pin| pin.uri.as_str());
+        let trees = pins
+            .places_of_trees()
+            .filter(|_| scope == lock::PinScope::All);
+        not_near(
+            &found.shown,
+            files.chain(trees),
+            &sources::options(&context.arguments)?.mirrors,
+        )?;
+    }
     needs::before_fetching_of(context, pins, scope, &needed)?;
     lock::fetch_of_others(context, pins, scope).with_context(|| {
         format!(
@@ -194,6 +209,29 @@ fn packages_of_lock(
             )
         )
     })
+}
+
+/// That none of the places that a lock of others names is at an address of this machine or of its link, unless one of `mirrors` is for it: what
+/// answers there is not what they mean, and not for them to ask.
+fn not_near<'p>(
+    shown: &str,
+    mut places: impl Iterator<Item = &'p str>,
+    mirrors: &[Mirror],
+) -> anyhow::Result<()> {
+    let named = |place: &str| mirrors.iter().any(|mirror| mirror.is_for(place));
+    let Some(place) = places.find(|place| is_near(place) && !named(place)) else {
+        return Ok(());
+    };
+    let place = shown_url(place).escape_debug().to_string();
+    bail!(advised(
+        format!(
+            "the lock of {shown} pins something at {place}, a loopback or link-local address: what others published does not say what is fetched \
+             from this machine or its link"
+        ),
+        format!(
+            "if it is to come from there, say so with --mirror {place}={place}, or name another place that has it; or ask who published it"
+        )
+    ))
 }
 
 /// Builds one package again, whatever is in the store of it. Gives the folder of what came out.
@@ -208,7 +246,7 @@ fn rebuilt(context: &Context, pins: &Lock, rebuild: &Rebuild) -> anyhow::Result<
         false => session::needed(graph.roots()?, &[name::BOOTSTRAP]),
     };
     stages.extend(graph.rebuild(rebuild));
-    let done = session::run_again_here(context, &rebuild.name(), &stages)?;
+    let done = session::run_again(context, &rebuild.name(), Others::MadeHere, &stages)?;
     session::folder(&done, &rebuild.name())
 }
 

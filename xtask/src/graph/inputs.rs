@@ -13,6 +13,7 @@ use lustre_packaging::buildroot::{Base, BaseRepo};
 use lustre_packaging::built::BuildOutput;
 use lustre_packaging::lock::{self, Lock, Pinned};
 use lustre_packaging::overlay::Overlay;
+use lustre_packaging::process::Limits;
 use lustre_packaging::source::FetchedSource;
 use lustre_packaging::stage::{Failure, Work, digest_of};
 use lustre_packaging::store::Store;
@@ -35,6 +36,8 @@ pub struct BuildGraph<'a> {
     pub specs: PathBuf,
     /// How many jobs may run at a time.
     pub jobs: usize,
+    /// How far a build may go.
+    pub limits: Limits,
     /// Under which circumstances everything is built; they must not change what comes out.
     pub circumstances: Circumstances,
     /// Where a compiler cache keeps what was compiled; none where nothing is compiled with one.
@@ -68,12 +71,17 @@ pub struct GraphCache {
     pub(super) recipe: OnceLock<Recipe>,
 }
 
-/// The build settings that are inputs. What was built under other circumstances is what everybody would get only where that is what was to be
-/// found out, so it is never taken for that.
+/// The build settings that are inputs.
 fn settings_text(target: &Target, circumstances: Circumstances) -> String {
     let build = &target.build;
     let dist = &target.distribution.dist;
     let usual = format!("{} {} {dist}", build.source_date_epoch, build.host);
+    with_circumstances(usual, circumstances)
+}
+
+/// Settings that are inputs, with the circumstances. What was built under other ones is what everybody would get only where that is what was to be
+/// found out, so it is never taken for that.
+pub(super) fn with_circumstances(usual: String, circumstances: Circumstances) -> String {
     match circumstances {
         Circumstances::Usual => usual,
         Circumstances::Other => usual + " elsewhere",
@@ -90,6 +98,7 @@ impl BuildGraph<'_> {
     pub fn settings(&self) -> Settings {
         Settings {
             circumstances: self.circumstances,
+            limits: self.limits,
             ..Settings::new(&self.target, self.jobs)
         }
     }

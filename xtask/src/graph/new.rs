@@ -154,6 +154,7 @@ impl<'a> BuildGraph<'a> {
             store: &context.store,
             specs: specs(),
             jobs: context.jobs,
+            limits: context.limits(),
             circumstances: match context.arguments.elsewhere {
                 true => Circumstances::Other,
                 false => Circumstances::Usual,

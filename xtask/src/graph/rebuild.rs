@@ -1,8 +1,8 @@
 //! A package of a published repository, built again of its source package there, in a buildroot of just the packages that its manifest names.
 
 use std::collections::BTreeSet;
-use std::fs;
 use std::path::{Path, PathBuf};
+use std::{fs, io};
 
 use lustre_files::advised;
 use lustre_packaging::build::workdir::{Settings, Workdir};
@@ -11,7 +11,7 @@ use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::store::{Digest, PathError};
 use lustre_repository::repodata;
 
-use super::inputs::{BuildGraph, list_input};
+use super::inputs::{BuildGraph, list_input, with_circumstances};
 use super::{name, recipes};
 
 /// How many packages are named that are missing.
@@ -143,6 +143,7 @@ fn rebuild_in(of: &Rebuild) -> Stage<'_> {
         source_date_epoch,
         host,
         dist,
+        circumstances,
         ..
     } = &of.settings;
     let mut inputs = recipes::of(&of.name());
@@ -150,7 +151,7 @@ fn rebuild_in(of: &Rebuild) -> Stage<'_> {
         ("source".to_owned(), of.source.sha256.to_string()),
         (
             "settings".to_owned(),
-            format!("{source_date_epoch} {host} {dist}"),
+            with_circumstances(format!("{source_date_epoch} {host} {dist}"), *circumstances),
         ),
     ]);
     Stage {
@@ -180,7 +181,16 @@ fn rebuild_in(of: &Rebuild) -> Stage<'_> {
 /// Copies a file of the repository into `folder`, as it was when its signatures were checked.
 fn take(one: &Published, folder: &Path) -> Result<PathBuf, Failure> {
     let to = folder.join(one.path.file_name().unwrap_or_default());
-    lustre_files::copy(&one.path, &to).map_err(|error| PathError::new("copy", &one.path, error))?;
+    match lustre_files::copy(&one.path, &to) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Err(format!(
+                "{} changed while it was used: it is gone, and manifest.json lists it",
+                one.path.display()
+            )
+            .into());
+        }
+        copied => copied.map_err(|error| PathError::new("copy", &one.path, error))?,
+    };
     let (found, _) = Digest::of_file(&to)?;
     if found != one.sha256 {
         return Err(format!(
@@ -276,6 +286,8 @@ fn some(names: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use lustre_packaging::build::circumstances::Circumstances;
+
     use super::*;
 
     fn rebuild(root: &[&str]) -> Rebuild {
@@ -297,6 +309,7 @@ mod tests {
                 dist: ".x".to_owned(),
                 jobs: 1,
                 circumstances: Default::default(),
+                limits: Default::default(),
             },
         }
     }
@@ -356,6 +369,22 @@ mod tests {
         fs::write(&path, "b").unwrap();
         let error = take(&one, &to).unwrap_err().to_string();
         assert!(error.contains("changed while it was used"), "{error}");
+        fs::remove_file(&path).unwrap();
+        let error = take(&one, &to).unwrap_err().to_string();
+        assert!(error.contains("it is gone"), "{error}");
+    }
+
+    #[test]
+    fn what_is_rebuilt_elsewhere_is_another_result() {
+        let mut of = rebuild(&["gcc-12-1.x86_64"]);
+        let settings = |of: &Rebuild| {
+            let inputs = rebuild_in(of).inputs;
+            inputs.into_iter().find(|(name, _)| name == "settings")
+        };
+        let usual = settings(&of).unwrap();
+        assert_eq!(usual.1, "1 h .x");
+        of.settings.circumstances = Circumstances::Other;
+        assert_ne!(settings(&of).unwrap(), usual);
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use lustre_distro::{Apt, Recipe};
+use lustre_distro::{Apt, Recipe, debian};
+use lustre_files::advised;
 use lustre_packaging::lock::{FilePin, Lock};
 use lustre_packaging::store::Digest;
 use lustre_packaging::target::{Source, Target};
@@ -87,10 +88,21 @@ pub fn fetched_into(context: &Context) -> PathBuf {
     context.store.partial_dir().join("apt")
 }
 
-/// Fetches `missing` into the store.
-pub fn fetch(context: &Context, missing: &[FilePin]) -> anyhow::Result<()> {
+/// Fetches `missing` into the store; `advises` says whether the lock is the checkout's.
+pub fn fetch(context: &Context, missing: &[FilePin], advises: bool) -> anyhow::Result<()> {
     let folder = fetched_into(context);
-    apt(context, false)?.fetch(missing, &folder)?;
+    apt(context, false)?
+        .fetch(missing, &folder)
+        .map_err(|error| match error {
+            debian::Error::Gone { .. } if advises => anyhow::Error::new(advised(
+                error.to_string(),
+                format!(
+                    "`cargo xtask lock --update --target {}` pins those",
+                    context.target.argument()
+                ),
+            )),
+            error => error.into(),
+        })?;
     for pin in missing {
         let from = folder.join(&pin.file);
         let digest: Digest = pin.sha256.parse()?;

@@ -115,7 +115,7 @@ fn fetch_for(
     let come = || come(context, &missing);
     transfer::told(&context.screen, all, &come, || {
         match context.target.distribution.kind {
-            DistributionKind::Rehearsal => debian::fetch(context, &missing),
+            DistributionKind::Rehearsal => debian::fetch(context, &missing, advises),
             DistributionKind::Repositories => download(context, missing.clone(), advises),
         }
     })

@@ -9,5 +9,5 @@ mod run;
 mod signing;
 
 pub use ready::{ready, run_servers};
-pub use run::{folder, needed, run, run_again, run_again_here, run_taking, stage};
+pub use run::{folder, needed, run, run_again, run_taking, stage};
 pub use signing::{planned_signing, signing};

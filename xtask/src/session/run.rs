@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use lustre_packaging::shared::Shared;
-use lustre_packaging::stage::{self, Event, Options, Remote, Stage};
+use lustre_packaging::stage::{self, Event, Options, Others, Remote, Stage};
 use lustre_packaging::store::{self, StageDir, Uses};
 
 use crate::context::Context;
@@ -35,25 +35,15 @@ pub fn run_taking(
     })
 }
 
-/// The same of the stage `wanted`, which is made once more where it is finished.
+/// The same of the stage `wanted`, which is made once more where it is finished, with what becomes of those that `others` made.
 pub fn run_again(
     context: &Context,
     wanted: &str,
+    others: Others,
     stages: &[Stage<'_>],
 ) -> anyhow::Result<BTreeMap<String, StageDir>> {
     recorded(context, stages, &|options, tell| {
-        stage::run_again(wanted, stages, &context.store, options, tell)
-    })
-}
-
-/// The same on nobody's word: of the other stages, those that others made are made here.
-pub fn run_again_here(
-    context: &Context,
-    wanted: &str,
-    stages: &[Stage<'_>],
-) -> anyhow::Result<BTreeMap<String, StageDir>> {
-    recorded(context, stages, &|options, tell| {
-        stage::run_again_here(wanted, stages, &context.store, options, tell)
+        stage::run_again(wanted, others, stages, &context.store, options, tell)
     })
 }
 

@@ -211,6 +211,24 @@ fn the_config_of_the_build_is_compared() {
     };
     assert_eq!(difference.option, "CONFIG_DM_FLAKEY");
     assert_eq!(difference.got, Some(Value::No));
+    // A spec can leave a link anywhere.
+    let other = place.dir.path().join("other");
+    fs::rename(&tree, &other).unwrap();
+    std::os::unix::fs::symlink(&other, &tree).unwrap();
+    let compared = overlay.compare_config(&merged, &build, &place.inputs);
+    let known = overlay.known_options(&build, &place.inputs);
+    for error in [compared.unwrap_err(), known.unwrap_err()] {
+        let error = error.to_string();
+        assert!(error.contains("left a link"), "{error}");
+    }
+    fs::remove_file(&tree).unwrap();
+    fs::create_dir(&tree).unwrap();
+    fs::copy(other.join("Kconfig"), tree.join("Kconfig")).unwrap();
+    std::os::unix::fs::symlink(other.join(".config"), tree.join(".config")).unwrap();
+    overlay.known_options(&build, &place.inputs).unwrap();
+    let error = overlay.compare_config(&merged, &build, &place.inputs);
+    let error = error.unwrap_err().to_string();
+    assert!(error.contains("left a link"), "{error}");
 }
 
 #[test]

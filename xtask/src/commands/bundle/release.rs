@@ -51,7 +51,11 @@ pub fn write(
             "`cargo xtask repo` makes one",
         )
     })?;
-    let expected = Expected::of(&arguments.public_key, &arguments.key, false)?;
+    let expected = Expected::of(
+        &arguments.expected.public_key,
+        &arguments.expected.key,
+        false,
+    )?;
     let own = Workspace::open("bundle", &arguments.target)?;
     let shown = dist.display().to_string();
     let dist = published_tree::published(&dist, own.scratch.path(), &mut |line| ui::warn(line))?
@@ -60,6 +64,7 @@ pub fn write(
         Ok(source) => source,
         Err(unproven) => return Ok(Err(unproven.seen_at(&dist, &shown))),
     };
+    source.judge_target(&arguments.target, arguments.target_given, &shown)?;
     let Source {
         manifest, release, ..
     } = &source;

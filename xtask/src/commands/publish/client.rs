@@ -16,6 +16,7 @@ use lustre_packaging::source::{Downloader, Location, Retry};
 use lustre_packaging::store::Digest;
 use lustre_repository::assets;
 use lustre_repository::layout::Kind;
+use lustre_repository::publishing::Place;
 use lustre_repository::sums;
 
 use super::super::verify;
@@ -83,26 +84,26 @@ pub fn judge(url: &str) -> Result<(), Usage> {
         .map_err(|error| bad(error.to_string()))
 }
 
-/// Where clients read it; or why nobody can look there. `from` is the folder that it was published from.
+/// Where clients read it; or why nobody can look there. `to` is where it is published.
 fn place<'a>(
     arguments: &'a PlaceArgs,
-    from: Option<&Path>,
+    to: &Place,
     source: &'a Source,
 ) -> Result<&'a str, &'static str> {
     match (&arguments.url, &source.manifest.repository) {
         (Some(url), _) if url == NONE => Err("--url none"),
         (Some(url), _) => Ok(url.as_str()),
-        (None, Some(told)) => own(&told.baseurl, from),
+        (None, Some(told)) => own(&told.baseurl, to),
         (None, None) => Err("the repository does not say its URL"),
     }
 }
 
 /// Before anything is sent: that what was asked for can be done afterwards.
-pub fn can_look(arguments: &PlaceArgs, from: Option<&Path>, source: &Source) -> anyhow::Result<()> {
+pub fn can_look(arguments: &PlaceArgs, to: &Place, source: &Source) -> anyhow::Result<()> {
     if arguments.check == Look::Index {
         return Ok(());
     }
-    let url = place(arguments, from, source).map_err(|why| {
+    let url = place(arguments, to, source).map_err(|why| {
         Usage::new(advised(
             format!("--check install: {why}"),
             "give the URL that clients read with --url URL",
@@ -112,16 +113,16 @@ pub fn can_look(arguments: &PlaceArgs, from: Option<&Path>, source: &Source) -> 
     verify::can_install(&arguments.target, given, &source.manifest, url).context("--check install")
 }
 
-/// Looks, and says what was seen `below` the URL of the place; `from` is the folder that it was published from.
+/// Looks, and says what was seen `below` the URL of the place `to`.
 pub fn look(
     arguments: &PlaceArgs,
-    from: Option<&Path>,
+    to: &Place,
     below: &str,
     source: &Source,
     own: &Workspace,
     destination: &dyn Destination,
 ) -> anyhow::Result<ClientCheck> {
-    let seen = match place(arguments, from, source) {
+    let seen = match place(arguments, to, source) {
         Err(why) => ClientCheck::NotLooked(why.to_owned()),
         Ok(url) => {
             let url = format!("{}{below}", url.trim_end_matches('/'));
@@ -220,13 +221,24 @@ fn without_advice(error: &anyhow::Error) -> String {
     said.join(": ")
 }
 
-/// The URL that a repository says of itself, if it is one to look at.
-fn own<'u>(url: &'u str, from: Option<&Path>) -> Result<&'u str, &'static str> {
-    if let Some(path) = url.strip_prefix("file://") {
-        let is_source = fs::canonicalize(path).is_ok_and(|path| Some(path.as_path()) == from);
-        return match is_source {
-            true => Err("its own URL is that of the folder that it was published from"),
-            false => Ok(url),
+/// The URL that a repository says of itself, if it is one to look at. A folder is one where that is what was published to: each client has folders
+/// of its own, and what is in one of ours elsewhere says nothing of them.
+fn own<'u>(url: &'u str, to: &Place) -> Result<&'u str, &'static str> {
+    if url.starts_with("file://") {
+        let path = Location::parse(url).ok().and_then(|it| it.local_path());
+        let real = |path: &Path| lustre_files::place::real(path).ok();
+        let is_there = match (path, to) {
+            (Some(path), Place::Folder(to)) => {
+                let (path, to) = (real(&path), real(to));
+                path.is_some() && path == to
+            }
+            _ => false,
+        };
+        return match is_there {
+            true => Ok(url),
+            false => Err(
+                "its own URL is that of a folder of the client's, and not the place that it was published to",
+            ),
         };
     }
     let host = url.split("://").nth(1).unwrap_or_default();
@@ -329,10 +341,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_example_and_the_folder_itself_are_no_places_to_look_at() {
-        let dist = tempfile::tempdir().unwrap();
-        let dist = fs::canonicalize(dist.path()).unwrap();
-        let own = |url: &str| super::own(url, Some(&dist)).is_ok();
+    fn an_example_and_a_folder_elsewhere_are_no_places_to_look_at() {
+        let folder = tempfile::tempdir().unwrap();
+        // Where nothing is yet, before the first release.
+        let to = folder.path().join("www/a b");
+        let place = Place::parse(to.to_str().unwrap()).unwrap();
+        let own = |url: &str| super::own(url, &place).is_ok();
         for url in [
             "https://repo.example.org/lustre",
             "https://example.com:8443/a",
@@ -340,11 +354,18 @@ mod tests {
         ] {
             assert!(!own(url), "{url}");
         }
-        assert!(!own(&format!("file://{}", dist.display())));
+        for elsewhere in ["/srv/lustre-repo/rehearsal", "/", ""] {
+            assert!(!own(&format!("file://{elsewhere}")), "{elsewhere}");
+        }
+        let url = format!("file://{}", to.display()).replace(' ', "%20");
+        assert!(own(&url), "{url}");
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("link")).unwrap();
+        assert!(own(&url.replace("/www/", "/link/www/")), "{url}");
+        let remote = Place::parse("rsync://mirror.example.org/lustre").unwrap();
+        assert!(super::own(&url, &remote).is_err());
         for url in [
             "https://repo.example.org.evil.test/a",
             "https://notexample.org/a",
-            "file:///srv/www/lustre",
         ] {
             assert!(own(url), "{url}");
         }

@@ -14,6 +14,9 @@ use lustre_repository::sums;
 
 use super::super::proofs::ProofReport;
 use super::super::verify::{expected::Expected, identity, measure};
+use crate::cli::TargetArgs;
+use crate::context;
+use crate::exit::Usage;
 
 /// A repository whose proofs hold.
 pub struct Source {
@@ -22,6 +25,30 @@ pub struct Source {
     pub public_key: String,
     pub sums: String,
     pub release: Release,
+}
+
+impl Source {
+    /// That the repository, which is at `shown`, is one of the target of `arguments`, where that was `given`.
+    pub fn judge_target(
+        &self,
+        arguments: &TargetArgs,
+        given: bool,
+        shown: &str,
+    ) -> anyhow::Result<()> {
+        let of = &self.manifest.target;
+        if !given || context::target(arguments)?.name == *of {
+            return Ok(());
+        }
+        Err(Usage::new(advised(
+            format!(
+                "--target {}: {shown} is a repository of `{}`",
+                arguments.target,
+                of.escape_debug()
+            ),
+            "leave out --target, or name the repository that is meant",
+        ))
+        .into())
+    }
 }
 
 /// The name of the check of the recorded proofs.

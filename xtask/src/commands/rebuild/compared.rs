@@ -3,31 +3,19 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use std::time::Duration;
-
-use anyhow::{Context as _, anyhow, bail};
+use anyhow::bail;
 use lustre_files::advised;
 use lustre_packaging::build::rpmbuild;
-use lustre_packaging::process::Bounded;
 use lustre_packaging::store::Digest;
-use lustre_packaging::{process, sandbox};
 use lustre_repository::differences::{self, Differences};
 use lustre_repository::layout::nevra_of;
 use lustre_repository::manifest;
 use serde::Serialize;
 
+use super::diffoscope::{self, DIFFOSCOPE};
 use crate::context::Context;
 use crate::exit::Outcome;
 use crate::ui;
-
-/// How many tags and files of a package are told to people.
-const SHOWN: usize = 12;
-
-/// What tells in detail how two packages differ, where the host has it.
-const DIFFOSCOPE: &str = "diffoscope";
-
-/// How long that may take of the processor: whoever wrote a package could keep it busy without end.
-const DIFFOSCOPE_TIME: Duration = Duration::from_secs(30 * 60);
 
 /// All of it.
 #[derive(Debug, Serialize)]
@@ -228,70 +216,16 @@ fn of(
         Ok(differences) => found.differences = Some(differences),
         Err(error) => found.why = Some(format!("{error:#}")),
     }
-    found.diffoscope = in_detail(context, &package.nevra, path, &made).unwrap_or_else(|error| {
-        ui::warn(&format!(
-            "warning: no report of {DIFFOSCOPE} on {}: {error:#}",
-            package.nevra
-        ));
-        None
-    });
+    found.diffoscope =
+        diffoscope::report(context, &package.nevra, path, &made).unwrap_or_else(|error| {
+            ui::warn(&format!(
+                "warning: no report of {DIFFOSCOPE} on {}: {error:#}",
+                package.nevra
+            ));
+            None
+        });
     found.rebuilt = Some(made);
     Ok(found)
-}
-
-/// What diffoscope says, in a file; none where the host has none.
-fn in_detail(
-    context: &Context,
-    nevra: &str,
-    published: &Path,
-    made: &Path,
-) -> anyhow::Result<Option<PathBuf>> {
-    if !Path::new("/usr/bin").join(DIFFOSCOPE).exists() {
-        return Ok(None);
-    }
-    let scratch = context.store.temp_dir(DIFFOSCOPE)?;
-    let (files, home) = (scratch.path().join("files"), scratch.path().join("home"));
-    for folder in [&files, &home] {
-        std::fs::create_dir(folder).with_context(|| folder.display().to_string())?;
-    }
-    for (from, to) in [(published, "published.rpm"), (made, "rebuilt.rpm")] {
-        lustre_files::copy(from, files.join(to)).with_context(|| from.display().to_string())?;
-    }
-    let arguments = [
-        "--text=/home/report.txt",
-        "/files/published.rpm",
-        "/files/rebuilt.rpm",
-    ];
-    let sandbox = sandbox::reading(&files, "/files")?
-        .writable(&home, "/home")
-        .env("HOME", "/home");
-    sandbox.give(&home)?;
-    let mut command = sandbox.command("diffoscope", &arguments);
-    let ran = match process::capture_bounded(&mut command, DIFFOSCOPE_TIME)? {
-        Bounded::Ended(ran) => ran,
-        Bounded::Busy => bail!(
-            "it had not ended after {} minutes of processor time",
-            DIFFOSCOPE_TIME.as_secs() / 60
-        ),
-    };
-    let report = home.join("report.txt");
-    let text = lustre_files::read_no_link(&report, lustre_files::SOURCE);
-    let text = lustre_files::if_there(text)?.ok_or_else(|| {
-        anyhow!(
-            "it ended with {}: {}",
-            ran.status,
-            String::from_utf8_lossy(&ran.stderr).trim().escape_debug()
-        )
-    })?;
-    // A package may be called anything.
-    let plain = |letter: char| letter.is_ascii_alphanumeric() || "._+~^-".contains(letter);
-    let named = nevra.replace(|letter| !plain(letter), "_");
-    let to = context
-        .store
-        .logs_dir()
-        .join(format!("rebuild-{named}.{DIFFOSCOPE}.txt"));
-    lustre_files::write_whole(&to, &text).with_context(|| to.display().to_string())?;
-    Ok(Some(to))
 }
 
 impl Compared {
@@ -318,107 +252,6 @@ impl Compared {
             false => Outcome::Unproven,
         })
     }
-
-    /// For people.
-    pub fn tell(&self, say: &mut dyn FnMut(&str)) {
-        for stage in &self.stages {
-            if let Some(why) = &stage.why {
-                say(&format!("{} was not built: {why}", stage.stage));
-            }
-            if let Some(host) = &stage.host_not_taken {
-                say(&format!(
-                    "{}: the name of the host that it was built on is not taken: {}",
-                    stage.stage,
-                    host.escape_debug()
-                ));
-            }
-        }
-        for package in self.packages.iter().filter(|one| !one.is_same()) {
-            let what = match package.result {
-                Result::Same | Result::Differs => "differs",
-                Result::NotMade => "is in the repository, and the rebuild did not make it",
-                Result::NotPublished => "was made by the rebuild, and is not in the repository",
-                Result::NotBuilt => "is in the repository, and could not be built",
-            };
-            say(&format!("{} {what}", package.nevra));
-            if let Some(why) = &package.why {
-                say(&format!("  cannot be compared: {why}"));
-            }
-            if let Some(differences) = &package.differences {
-                for line in lines(differences) {
-                    say(&format!("  {line}"));
-                }
-            }
-            if let Some(path) = &package.rebuilt {
-                say(&format!("  rebuilt: {}", path.display()));
-            }
-            if let Some(path) = &package.diffoscope {
-                say(&format!("  {DIFFOSCOPE}: {}", path.display()));
-            }
-        }
-        let all = self.packages.len();
-        let same = self.packages.iter().filter(|one| one.is_same()).count();
-        let left = self.left();
-        say(&match self.same {
-            true => format!(
-                "byte-identical: {all} packages, as they were before they were signed{left}"
-            ),
-            false => format!("{same} of {all} packages are the same{left}"),
-        });
-    }
-
-    /// How many packages were not to be rebuilt, by the reason.
-    fn left(&self) -> String {
-        let mut counts: BTreeMap<WhyNot, usize> = BTreeMap::new();
-        for one in &self.not_rebuilt {
-            *counts.entry(one.why).or_default() += 1;
-        }
-        let parts: Vec<String> = counts
-            .iter()
-            .map(|(why, count)| match why {
-                WhyNot::EarlierRelease => format!("{count} of earlier releases"),
-                WhyNot::NotAsked => format!("{count} that --package does not name"),
-                WhyNot::Source => format!("{count} source packages"),
-            })
-            .collect();
-        match parts.is_empty() {
-            true => String::new(),
-            false => format!("; not rebuilt: {}", parts.join(", ")),
-        }
-    }
-}
-
-/// What differs, a line each.
-fn lines(differences: &Differences) -> Vec<String> {
-    let tags = differences.tags.iter().map(|tag| {
-        let value = |value: &Option<String>| value.clone().unwrap_or_else(|| "(none)".to_owned());
-        let (first, second) = (value(&tag.first), value(&tag.second));
-        match first == second {
-            true => format!("tag {}", tag.tag),
-            false => format!("tag {}: published {first}, rebuilt {second}", tag.tag),
-        }
-    });
-    let files = differences.files.iter().map(|file| {
-        let what = file.what.join(", ");
-        let what = what
-            .replace("the first", "the published")
-            .replace("the second", "the rebuilt");
-        format!("file {}: {what}", file.path)
-    });
-    let mut told = Vec::new();
-    for all in [tags.collect::<Vec<_>>(), files.collect()] {
-        told.extend(all.iter().take(SHOWN).cloned());
-        if all.len() > SHOWN {
-            told.push(format!("… and {} more", all.len() - SHOWN));
-        }
-    }
-    if told.is_empty() {
-        told.push(
-            "only in how it was before it was signed: by manifest.json, another signature header"
-                .to_owned(),
-        );
-    }
-    told
 }
 
 #[cfg(test)]

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use lustre_files::advised;
 use lustre_packaging::build::circumstances::Circumstances;
 use lustre_packaging::build::workdir::Settings;
 use lustre_packaging::lock::{self, Lock};
+use lustre_packaging::needs::{Estimate, Part};
+use lustre_packaging::process::Limits;
 use lustre_packaging::store::Digest;
 use lustre_repository::history::History;
 use lustre_repository::layout::Kind;
@@ -15,12 +18,19 @@ use lustre_repository::manifest::{self, LOCK_FILE, Manifest};
 use lustre_repository::repodata;
 
 use super::compared::{NotRebuilt, WhyNot};
+use crate::cli::RebuildArgs;
 use crate::commands::verify::TrustedRepository;
 use crate::context::Context;
 use crate::exit::Usage;
 use crate::graph::name;
 use crate::graph::rebuild::{Published, Rebuild};
 use crate::ui;
+
+/// How many times as much as usual a build may write.
+const TIMES: u64 = 3;
+
+/// How much any build may write, in GiB.
+const ROOM: u64 = 8;
 
 /// The manifest and the lock of a repository.
 pub struct Recorded {
@@ -120,14 +130,26 @@ impl Recorded {
     }
 
     /// What to build again of the stages `wanted`.
-    pub fn rebuilds(&self, context: &Context, wanted: &[String]) -> anyhow::Result<Vec<Rebuild>> {
+    pub fn rebuilds(
+        &self,
+        context: &Context,
+        arguments: &RebuildArgs,
+        wanted: &[String],
+    ) -> anyhow::Result<Vec<Rebuild>> {
         let stages = wanted
             .iter()
             .filter(|stage| *stage != name::RELEASE_PACKAGE);
-        stages.map(|stage| self.rebuild(context, stage)).collect()
+        stages
+            .map(|stage| self.rebuild(context, arguments, stage))
+            .collect()
     }
 
-    fn rebuild(&self, context: &Context, stage: &str) -> anyhow::Result<Rebuild> {
+    fn rebuild(
+        &self,
+        context: &Context,
+        arguments: &RebuildArgs,
+        stage: &str,
+    ) -> anyhow::Result<Rebuild> {
         let newer = || {
             format!(
                 "use version {} of the tool, which made it; this is {}",
@@ -165,6 +187,11 @@ impl Recorded {
         settings.circumstances = match context.arguments.elsewhere {
             true => Circumstances::Other,
             false => Circumstances::Usual,
+        };
+        settings.limits = Limits {
+            time: Some(Duration::from_secs(arguments.max_time * 60 * 60)),
+            disk: Some(arguments.max_disk.unwrap_or_else(|| room(context, stage)) << 30),
+            ..context.limits()
         };
         let said = repodata::primary(&self.said.join(Kind::Source.folder()))?;
         let Some(said) = said.iter().find(|one| one.nevra() == source.nevra) else {
@@ -218,6 +245,15 @@ impl Recorded {
             .map(|one| (one.clone(), tree.join(&one.file)))
             .collect()
     }
+}
+
+/// How much the build of a stage may write, in GiB, where nobody says: what the target says that it takes, and some more. Whoever published
+/// has nothing to do with that.
+fn room(context: &Context, stage: &str) -> u64 {
+    let parts = Part::of_stage(stage).into_iter().collect();
+    let estimate = Estimate::of(&context.target, &parts, context.jobs);
+    let gib = estimate.map_or(ROOM, |estimate| estimate.disk_gib);
+    (gib * TIMES).max(ROOM)
 }
 
 /// An error of a repository that cannot be rebuilt.

@@ -134,6 +134,9 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     if let Some(release) = &arguments.target.lustre {
         command.args(["--lustre", release]);
     }
+    if let Some(mib) = arguments.target.max_log {
+        command.args(["--max-log", &mib.to_string()]);
+    }
     for source in &arguments.target.sources {
         command.args(["--source", &from_anywhere(source)?]);
     }

@@ -12,9 +12,9 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Instant;
 
 use anyhow::{Context as _, anyhow};
-use lustre_files::{Advised, advised};
+use lustre_files::{Advised, advised, shown_url};
 use lustre_packaging::sign::PublicKey;
-use lustre_packaging::source::{Downloader, Location, Progress, Retry};
+use lustre_packaging::source::{Downloader, Location, Progress, Retry, is_near};
 use lustre_packaging::store::{Digest, TempDir};
 use lustre_repository::assets::{self, Assets};
 use lustre_repository::history::{self, History};
@@ -177,10 +177,11 @@ pub fn fetch(
             return broken(&manifest.target, vec![failed(vec![why])]);
         }
     }
+    let near = !url.is_remote() || url.is_near();
     let lists = History::read(&tree)
         .and_then(|releases| Ok((releases, Assets::read(&tree)?)))
         .map_err(|error| error.to_string())
-        .and_then(|(releases, assets)| Ok((releases, ours(assets, &manifest)?)));
+        .and_then(|(releases, assets)| Ok((releases, ours(assets, &manifest, near)?)));
     let (releases, assets) = match lists {
         Ok(lists) => lists,
         Err(why) => return broken(&manifest.target, vec![failed(vec![why])]),
@@ -278,8 +279,8 @@ fn wanted(text: &str) -> Result<BTreeMap<String, Digest>, String> {
     Ok(all)
 }
 
-/// The assets, where they are those that the manifest says.
-fn ours(assets: Option<Assets>, manifest: &Manifest) -> Result<Option<Assets>, String> {
+/// The assets, where they are those that the manifest says. A repository that is not `near` has none that are.
+fn ours(assets: Option<Assets>, manifest: &Manifest, near: bool) -> Result<Option<Assets>, String> {
     let told = manifest.repository.as_ref();
     let told = told.and_then(|it| it.assets_url.as_deref());
     match assets {
@@ -288,6 +289,40 @@ fn ours(assets: Option<Assets>, manifest: &Manifest) -> Result<Option<Assets>, S
             assets::FILE,
             manifest::FILE
         )),
+        Some(all) if !near && is_near(&all.url) => Err(format!(
+            "{} is of {}, a loopback or link-local address, which is none of who published it",
+            assets::FILE,
+            shown_url(&all.url).escape_debug()
+        )),
         assets => Ok(assets),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use lustre_repository::manifest::Repository;
+
+    use super::*;
+
+    #[test]
+    fn a_published_repository_has_no_assets_on_this_machine() {
+        let url = "http://127.0.0.1:8080/a";
+        let manifest = Manifest {
+            target: "x".to_owned(),
+            repository: Some(Repository {
+                assets_url: Some(url.to_owned()),
+                ..Repository::default()
+            }),
+            ..Manifest::default()
+        };
+        let package = || assets::PackageFile {
+            path: "x86_64/Packages/a-1-1.x86_64.rpm".to_owned(),
+            sha256: Digest::of_bytes(b"a").to_string(),
+            size: 1,
+        };
+        let assets = || Some(Assets::of("x", url, 1, [package()], &[]).unwrap());
+        assert!(ours(assets(), &manifest, true).unwrap().is_some());
+        let error = ours(assets(), &manifest, false).unwrap_err();
+        assert!(error.contains("loopback"), "{error}");
     }
 }
