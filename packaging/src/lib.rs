@@ -21,6 +21,7 @@ mod json_index;
 pub mod knowledge;
 pub mod lock;
 pub mod needs;
+pub mod obs;
 pub mod overlay;
 pub mod preflight;
 pub mod resolve;
