@@ -15,6 +15,7 @@ pub mod built;
 pub mod bundle;
 pub mod changelog;
 pub mod cpu;
+pub mod export;
 pub mod glob;
 pub mod host;
 mod json_index;
