@@ -84,6 +84,13 @@ pub(super) fn needs(target: &Target, stage: &str) -> Vec<String> {
         .collect()
 }
 
+/// Where the packages of a stage are built, in words; none where that is this machine, and where it builds none.
+pub fn builder_of(builder: Option<&ObsBuilder>, target: &Target, stage: &str) -> Option<String> {
+    let ObsBuilder { api, project, .. } = builder?;
+    let is_built = shape::built(target).contains(&stage);
+    is_built.then(|| format!("{OBS}, {} at {}", project.name, api.url()))
+}
+
 impl<'a> Obs<'a> {
     pub(super) fn new(builder: &'a ObsBuilder, screen: &'a Screen) -> Self {
         Self {
@@ -140,14 +147,6 @@ impl BuildGraph<'_> {
             ("builder".to_owned(), text.to_string())
         });
         named.collect()
-    }
-
-    /// Where the packages of a stage are built, in words; none where that is here.
-    pub fn builder_of(&self, stage: &str) -> Option<String> {
-        let obs = self.obs.as_ref()?;
-        let ObsBuilder { api, project, .. } = obs.builder;
-        let is_built = shape::built(&self.target).contains(&stage);
-        is_built.then(|| format!("{OBS}, {} at {}", project.name, api.url()))
     }
 
     /// Has `package` built of the source package of its stage, and gives the packages, which are in the stage's output. `build` is a home
