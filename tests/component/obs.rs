@@ -138,7 +138,10 @@ fn honest(srcmd5: &str) -> Files {
     BTreeMap::from([
         (FILE.to_owned(), rpm("hello", "1", &disturl(srcmd5))),
         ("hello-1-1.src.rpm".to_owned(), b"not looked at".to_vec()),
-        ("_buildenv".to_owned(), buildenv(srcmd5, &[("gcc", "12", md5)])),
+        (
+            "_buildenv".to_owned(),
+            buildenv(srcmd5, &[("gcc", "12", md5)]),
+        ),
         ("_statistics".to_owned(), b"<buildstatistics/>".to_vec()),
         ("rpmlint.log".to_owned(), Vec::new()),
     ])

@@ -70,7 +70,10 @@ pub struct Package {
 impl Package {
     /// What its sources are called.
     pub fn srcmd5(&self) -> String {
-        let lines = self.files.iter().map(|(name, md5)| format!("{md5}  {name}\n"));
+        let lines = self
+            .files
+            .iter()
+            .map(|(name, md5)| format!("{md5}  {name}\n"));
         hex(lines.collect::<String>().as_bytes())
     }
 }
@@ -157,7 +160,8 @@ impl Obs {
 
     /// The project `name` on `path`, another project.
     pub fn project(&self, name: &str, path: Option<&str>) {
-        let path = path.map(|path| format!("<path project=\"{path}\" repository=\"{REPOSITORY}\"/>"));
+        let path =
+            path.map(|path| format!("<path project=\"{path}\" repository=\"{REPOSITORY}\"/>"));
         let meta = format!(
             "<project name=\"{name}\"><title/><repository name=\"{REPOSITORY}\">{}<arch>{ARCH}</arch></repository></project>",
             path.unwrap_or_default()
@@ -340,7 +344,12 @@ impl State {
                 match (method, rest) {
                     ("GET", []) => good(listing(&self.packages[&key])),
                     ("POST", []) => self.commit(project, package, &asked.body),
-                    ("PUT", [_]) if asked.query.get("rev").is_some_and(|rev| rev == "repository") => {
+                    ("PUT", [_])
+                        if asked
+                            .query
+                            .get("rev")
+                            .is_some_and(|rev| rev == "repository") =>
+                    {
                         self.contents.insert(hex(&asked.body), asked.body.clone());
                         good("<revision rev=\"repository\"/>")
                     }
@@ -359,14 +368,20 @@ impl State {
                 let job = jobs.map(|(at, (srcmd5, code))| {
                     format!("<jobhist srcmd5=\"{srcmd5}\" code=\"{code}\" starttime=\"{at}\"/>")
                 });
-                good(format!("<jobhistlist>{}</jobhistlist>", job.unwrap_or_default()))
+                good(format!(
+                    "<jobhistlist>{}</jobhistlist>",
+                    job.unwrap_or_default()
+                ))
             }
             ("GET", ["build", project, _, _, package]) => {
                 let package = self.package(project, package);
                 let files = package.binaries.iter().map(|(name, bytes)| {
                     format!("<binary filename=\"{name}\" size=\"{}\"/>", bytes.len())
                 });
-                good(format!("<binarylist>{}</binarylist>", files.collect::<String>()))
+                good(format!(
+                    "<binarylist>{}</binarylist>",
+                    files.collect::<String>()
+                ))
             }
             ("GET", ["build", project, _, _, package, "_log"]) => {
                 good(self.package(project, package).log.clone())
@@ -392,14 +407,18 @@ impl State {
             .map(|entry| (value(entry, "name"), value(entry, "md5")))
             .collect();
         let known = &self.contents;
-        let there = self.packages[&(project.to_owned(), name.to_owned())].files.clone();
+        let there = self.packages[&(project.to_owned(), name.to_owned())]
+            .files
+            .clone();
         let missing: String = files
             .iter()
             .filter(|(_, md5)| !known.contains_key(*md5) && !there.values().any(|one| one == *md5))
             .map(|(name, md5)| format!("<entry name=\"{name}\" md5=\"{md5}\"/>"))
             .collect();
         if !missing.is_empty() {
-            return good(format!("<directory name=\"{name}\" error=\"missing\">{missing}</directory>"));
+            return good(format!(
+                "<directory name=\"{name}\" error=\"missing\">{missing}</directory>"
+            ));
         }
         let package = self.package(project, name);
         package.files = files;
@@ -422,7 +441,10 @@ impl State {
     }
 
     fn result(&mut self, project: &str, name: &str) -> Answer {
-        if !self.packages.contains_key(&(project.to_owned(), name.to_owned())) {
+        if !self
+            .packages
+            .contains_key(&(project.to_owned(), name.to_owned()))
+        {
             return error(404, &format!("unknown package '{name}'"));
         }
         let package = self.package(project, name);
@@ -435,7 +457,9 @@ impl State {
         let Package { code, details, .. } = package;
         let status = match code.as_str() {
             "" => String::new(),
-            code => format!("<status package=\"{name}\" code=\"{code}\"><details>{details}</details></status>"),
+            code => format!(
+                "<status package=\"{name}\" code=\"{code}\"><details>{details}</details></status>"
+            ),
         };
         good(format!(
             "<resultlist state=\"1\"><result project=\"{project}\" repository=\"{REPOSITORY}\" arch=\"{ARCH}\" code=\"published\" \
@@ -480,9 +504,16 @@ fn listing(package: &Package) -> String {
     });
     let srcmd5 = match package.files.is_empty() {
         true => String::new(),
-        false => format!(" srcmd5=\"{}\" rev=\"{}\"", package.srcmd5(), package.revisions),
+        false => format!(
+            " srcmd5=\"{}\" rev=\"{}\"",
+            package.srcmd5(),
+            package.revisions
+        ),
     };
-    format!("<directory{srcmd5}>{}</directory>", entries.collect::<String>())
+    format!(
+        "<directory{srcmd5}>{}</directory>",
+        entries.collect::<String>()
+    )
 }
 
 #[cfg(test)]
@@ -491,7 +522,13 @@ mod tests {
 
     #[test]
     fn base64_is_as_others_have_it() {
-        for (text, encoded) in [("", ""), ("m", "bQ=="), ("me", "bWU="), ("me:", "bWU6"), ("me:x?", "bWU6eD8=")] {
+        for (text, encoded) in [
+            ("", ""),
+            ("m", "bQ=="),
+            ("me", "bWU="),
+            ("me:", "bWU6"),
+            ("me:x?", "bWU6eD8="),
+        ] {
             assert_eq!(base64(text.as_bytes()), encoded);
         }
     }

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use lustre_packaging::sign::{DEV_KEY_CREATED, Key, sign_package};
 use lustre_repo_tests::obs_stub::{Built, Fault};
@@ -42,14 +41,20 @@ const CASES: [Case; 14] = [
         "another version",
         |files, srcmd5| {
             files.remove(FILE);
-            files.insert("hello-2-1.noarch.rpm".to_owned(), rpm("hello", "2", &disturl(srcmd5)));
+            files.insert(
+                "hello-2-1.noarch.rpm".to_owned(),
+                rpm("hello", "2", &disturl(srcmd5)),
+            );
         },
         &["hello-2-1.noarch", "its spec makes no"],
     ),
     (
         "one more package",
         |files, srcmd5| {
-            files.insert("bash-5-1.noarch.rpm".to_owned(), rpm("bash", "5", &disturl(srcmd5)));
+            files.insert(
+                "bash-5-1.noarch.rpm".to_owned(),
+                rpm("bash", "5", &disturl(srcmd5)),
+            );
         },
         &["bash-5-1.noarch", "its spec makes no"],
     ),
@@ -91,7 +96,10 @@ const CASES: [Case; 14] = [
     (
         "a list of another build",
         |files, _| {
-            files.insert("_buildenv".to_owned(), buildenv(OTHER, &[("gcc", "12", &base().2)]));
+            files.insert(
+                "_buildenv".to_owned(),
+                buildenv(OTHER, &[("gcc", "12", &base().2)]),
+            );
         },
         &["_buildenv", "it is of the sources", OTHER],
     ),
@@ -105,7 +113,10 @@ const CASES: [Case; 14] = [
     (
         "another package of the same name and version in the build root",
         |files, srcmd5| {
-            files.insert("_buildenv".to_owned(), buildenv(srcmd5, &[("gcc", "12", OTHER)]));
+            files.insert(
+                "_buildenv".to_owned(),
+                buildenv(srcmd5, &[("gcc", "12", OTHER)]),
+            );
         },
         &["gcc-12-1.noarch", "another package", OTHER],
     ),
@@ -137,12 +148,8 @@ fn a_result_that_is_not_what_it_should_be_is_refused_by_name_and_the_next_run_go
         let api = api(&obs, None);
         let run = Run::new();
         let there = super::submitted(&api).unwrap();
-        let pace = lustre_packaging::obs::Pace {
-            limit: Duration::from_secs(2),
-            ..super::pace()
-        };
         let error = run
-            .waited(&api, &there, pace)
+            .waited(&api, &there, super::pace())
             .and_then(|()| run.collected(&api, &there.srcmd5))
             .unwrap_err()
             .to_string();
@@ -212,7 +219,11 @@ fn signatures_of_others_are_taken_off_and_nothing_else() {
     let time = key.public_key().signs_from();
     sign_package(&unsigned, &signed, &key, time).unwrap();
     let signature = |path: &Path| query(path, "%{RSAHEADER:pgpsig}%{SIGPGP:pgpsig}");
-    assert!(signature(&signed).contains("Key ID"), "{}", signature(&signed));
+    assert!(
+        signature(&signed).contains("Key ID"),
+        "{}",
+        signature(&signed)
+    );
     let bytes = fs::read(&signed).unwrap();
     let obs = service(move |package| {
         let mut files = honest(&package.srcmd5());

@@ -46,8 +46,16 @@ fn an_interruption_ends_the_waiting_at_once_and_not_the_build() {
         });
         run.waited(&api, &there, pace).unwrap_err().to_string()
     });
-    assert!(clock.elapsed() < Duration::from_secs(20), "{:?}", clock.elapsed());
-    for part in [PACKAGE, "the server goes on building", "the same command goes on"] {
+    assert!(
+        clock.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        clock.elapsed()
+    );
+    for part in [
+        PACKAGE,
+        "the server goes on building",
+        "the same command goes on",
+    ] {
         assert!(error.contains(part), "{error}");
     }
 }

@@ -73,7 +73,10 @@ fn a_project_that_is_not_there_or_builds_on_something_else_is_named() {
     let api = api(&obs, None);
     let project = |text: &str| Project::parse(text).unwrap();
     let found = obs::repository(&api, &project(PROJECT), "x86_64").unwrap();
-    assert_eq!((found.name.as_str(), found.config.as_str()), ("standard", "standard"));
+    assert_eq!(
+        (found.name.as_str(), found.config.as_str()),
+        ("standard", "standard")
+    );
     obs.project("alone", Some("base"));
     obs.project("alone:config", Some("base"));
     obs.project("half", Some("half:config"));
@@ -81,8 +84,16 @@ fn a_project_that_is_not_there_or_builds_on_something_else_is_named() {
         ("other", "x86_64", ["no project `other`", "export obs"]),
         ("half", "x86_64", ["no project `half:config`", "export obs"]),
         ("alone", "x86_64", ["does not build on", "alone:config"]),
-        ("home:me/images", "x86_64", ["has the repositories standard", "/REPOSITORY"]),
-        ("home:me", "aarch64", ["no repository for this architecture", "/REPOSITORY"]),
+        (
+            "home:me/images",
+            "x86_64",
+            ["has the repositories standard", "/REPOSITORY"],
+        ),
+        (
+            "home:me",
+            "aarch64",
+            ["no repository for this architecture", "/REPOSITORY"],
+        ),
     ] {
         let error = obs::repository(&api, &project(name), arch).unwrap_err();
         let error = error.to_string();
@@ -98,9 +109,16 @@ fn who_asks_without_a_password_hears_where_it_belongs() {
     obs.asks_for("me", "a \"secret\\");
     let login = |password: &str| Some(Login::new("me", Secret::new(password)).unwrap());
     submitted(&api(&obs, login("a \"secret\\"))).unwrap();
-    for (login, part) in [(None, "no user was given"), (login("another"), "does not take")] {
+    for (login, part) in [
+        (None, "no user was given"),
+        (login("another"), "does not take"),
+    ] {
         let error = submitted(&api(&obs, login)).unwrap_err().to_string();
-        for part in [part, "LUSTRE_REPO_OBS_USER", "LUSTRE_REPO_OBS_PASSWORD_FILE"] {
+        for part in [
+            part,
+            "LUSTRE_REPO_OBS_USER",
+            "LUSTRE_REPO_OBS_PASSWORD_FILE",
+        ] {
             assert!(error.contains(part), "{error}");
         }
         assert!(!error.contains("another"), "{error}");
@@ -129,14 +147,21 @@ fn what_a_server_refuses_is_said_in_its_words() {
             assert!(error.contains(part), "{status}: {error}");
         }
         assert!(!error.contains('\u{1b}'), "{error:?}");
-        let commits = obs.requests().iter().filter(|one| one.starts_with(&commit)).count();
+        let commits = obs
+            .requests()
+            .iter()
+            .filter(|one| one.starts_with(&commit))
+            .count();
         assert!(commits <= 2, "{commits}");
         // What passes, passes: nothing is left of it.
         obs.faults(request, []);
         submitted(&api(&obs, None)).unwrap();
     }
     let obs = honest_service();
-    obs.faults(&list, [Fault::Status(500, "busy"), Fault::Status(503, "busy")]);
+    obs.faults(
+        &list,
+        [Fault::Status(500, "busy"), Fault::Status(503, "busy")],
+    );
     submitted(&api(&obs, None)).unwrap();
 }
 
@@ -166,7 +191,11 @@ fn a_server_that_says_nothing_is_given_up() {
     let clock = Instant::now();
     let error = submitted(&api(&obs, None)).unwrap_err().to_string();
     assert!(error.contains(&obs.url()), "{error}");
-    assert!(clock.elapsed() < Duration::from_secs(30), "{:?}", clock.elapsed());
+    assert!(
+        clock.elapsed() < Duration::from_secs(30),
+        "{:?}",
+        clock.elapsed()
+    );
     // One that is slow, and comes, is taken.
     obs.faults(&list, [Fault::Slow(10, Duration::from_millis(20))]);
     submitted(&api(&obs, None)).unwrap();
@@ -179,8 +208,16 @@ fn sources_that_become_others_there_are_not_waited_for() {
     let answer = br#"<directory srcmd5="d41d8cd98f00b204e9800998ecf8427e"><entry name="x" md5="d41d8cd98f00b204e9800998ecf8427e"/></directory>"#;
     obs.faults(&commit, [Fault::Instead(answer.to_vec())]);
     let error = submitted(&api(&obs, None)).unwrap_err().to_string();
-    assert!(error.contains("d41d8cd98f00b204e9800998ecf8427e, and they are"), "{error}");
-    for answer in ["<html/>", "", "<directory><entry name=\"../x\" md5=\"\"/></directory>", "<directory error=\"missing\"><entry name=\"x\"/></directory>"] {
+    assert!(
+        error.contains("d41d8cd98f00b204e9800998ecf8427e, and they are"),
+        "{error}"
+    );
+    for answer in [
+        "<html/>",
+        "",
+        "<directory><entry name=\"../x\" md5=\"\"/></directory>",
+        "<directory error=\"missing\"><entry name=\"x\"/></directory>",
+    ] {
         obs.faults(&commit, [Fault::Instead(answer.into())]);
         let error = submitted(&api(&obs, None)).unwrap_err().to_string();
         assert!(error.contains("cannot be used"), "{answer}: {error}");
