@@ -26,7 +26,7 @@ pub struct Retry {
 
 impl Retry {
     /// Waits before the try `attempt`, counted from zero.
-    pub(super) fn pause(self, attempt: u32) {
+    pub(crate) fn pause(self, attempt: u32) {
         if attempt > 0 {
             std::thread::sleep(self.first_pause * 2_u32.saturating_pow(attempt - 1));
         }

@@ -1,0 +1,258 @@
+//! The texts of a project of the Open Build Service that builds a target.
+//!
+//! Three projects, each built on the one before:
+//!
+//! - the base: the distribution. A public service has it; [`base_conf`] is for one that is made on the spot;
+//! - [`config_project`]: the package [`CONFIG_PACKAGE`] alone, which sets what a project's macros cannot;
+//! - the project: e2fsprogs, the kernel, Lustre.
+
+use std::collections::BTreeMap;
+
+use crate::sandbox::BUILDER_HOME;
+use crate::target::{Needs, Obs, Share, Target};
+
+/// The repository of the projects.
+pub const REPOSITORY: &str = "standard";
+
+/// The package that sets where and for which time rpmbuild works.
+pub const CONFIG_PACKAGE: &str = "lustre-repo-build-config";
+
+/// A repository of a project that another one is built on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Path {
+    pub project: String,
+    pub repository: String,
+}
+
+impl Path {
+    /// The repository of one of our projects.
+    pub fn ours(project: &str) -> Self {
+        Self {
+            project: project.to_owned(),
+            repository: REPOSITORY.to_owned(),
+        }
+    }
+
+    /// Where a service has the target's distribution; none for one that is made on the spot.
+    pub fn of_distribution(target: &Target) -> Option<Self> {
+        let obs = target.distribution.obs.as_ref()?;
+        Some(Self {
+            project: obs.project.clone()?,
+            repository: obs.repository.clone(),
+        })
+    }
+}
+
+/// The project that has [`CONFIG_PACKAGE`]. What is built in a project sees the packages of another one only once they are finished, and
+/// everything of the project itself needs this one.
+pub fn config_project(project: &str) -> String {
+    format!("{project}:config")
+}
+
+/// The project that has a distribution that is made on the spot.
+pub fn base_project(project: &str) -> String {
+    format!("{project}:base")
+}
+
+/// `_meta` of a project that is built on the first of `base` that has what it needs.
+pub fn project_meta(project: &str, base: &[Path], arch: &str) -> String {
+    let paths: String = base
+        .iter()
+        .map(|path| {
+            format!(
+                "    <path project=\"{}\" repository=\"{}\"/>\n",
+                escaped(&path.project),
+                escaped(&path.repository)
+            )
+        })
+        .collect();
+    // Packages are built anew where their sources changed, and wait for those that they are built with.
+    format!(
+        "<project name=\"{}\">\n  <title/>\n  <description/>\n  <repository name=\"{REPOSITORY}\" rebuild=\"local\" block=\"all\">\n\
+         {paths}    <arch>{}</arch>\n  </repository>\n</project>\n",
+        escaped(project),
+        escaped(arch)
+    )
+}
+
+/// `_meta` of a package.
+pub fn package_meta(project: &str, package: &str) -> String {
+    format!(
+        "<package name=\"{}\" project=\"{}\">\n  <title/>\n  <description/>\n</package>\n",
+        escaped(package),
+        escaped(project)
+    )
+}
+
+/// `_config` of the base, where no service has it.
+pub fn base_conf(target: &Target) -> String {
+    let obs = target.distribution.obs.clone().unwrap_or_default();
+    format!(
+        "Type: spec\nRepotype: rpm-md\nExpandFlags: preinstallexpand\nPreinstall: {}\n",
+        obs.preinstall.join(" ")
+    )
+}
+
+/// `_config` of [`config_project`].
+pub fn config_conf(target: &Target) -> String {
+    conf(target, &[])
+}
+
+/// `_config` of the project.
+pub fn prjconf(target: &Target) -> String {
+    conf(target, &[CONFIG_PACKAGE])
+}
+
+fn conf(target: &Target, more: &[&str]) -> String {
+    let Obs {
+        modules, macros, ..
+    } = target.distribution.obs.clone().unwrap_or_default();
+    let mut text = "Type: spec\nRepotype: rpm-md\n".to_owned();
+    for module in modules {
+        text.push_str(&format!("ExpandFlags: module:{module}\n"));
+    }
+    // Without it, the service writes numbers of its own into the release.
+    text.push_str("Release:\n");
+    let buildroot = target.distribution.buildroot.iter().map(String::as_str);
+    let required: Vec<&str> = buildroot.chain(more.iter().copied()).collect();
+    // Nothing but the target's own buildroot.
+    text.push_str(&format!(
+        "Support: !*\nRequired: !*\nRequired: {}\n",
+        required.join(" ")
+    ));
+    text.push_str("Macros:\n");
+    for (name, value) in rpm_macros(target, &macros) {
+        text.push_str(&format!("%{name} {value}\n"));
+    }
+    text.push_str(":Macros\n");
+    text
+}
+
+/// What rpmbuild is told elsewhere as it is told here ([`Settings::macros`](crate::build::workdir::Settings::macros)), but for what
+/// belongs to the place of the build; and what the service sets that the distribution does not.
+fn rpm_macros(target: &Target, own: &BTreeMap<String, String>) -> Vec<(String, String)> {
+    let mut all: Vec<(String, String)> = super::repeatable(target)
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    for name in ["vendor", "distribution"] {
+        if !own.contains_key(name) {
+            all.push((name.to_owned(), "%{nil}".to_owned()));
+        }
+    }
+    all.extend(
+        own.iter()
+            .map(|(name, value)| (name.clone(), value.clone())),
+    );
+    all
+}
+
+/// The sources of [`CONFIG_PACKAGE`], by file name. The service asks for `%_topdir` before it writes the macros of the project, and has no
+/// setting for `SOURCE_DATE_EPOCH`: rpm expands `%_topdir` first of all, and then sets the variable for itself and all that it starts.
+///
+/// `later` are source packages whose time is another one than the target's, by name: a kernel whose changelog goes on after that.
+pub fn config_package(target: &Target, later: &BTreeMap<String, u32>) -> BTreeMap<String, Vec<u8>> {
+    let epoch = target.build.source_date_epoch;
+    let mut lua = format!("local time = \"{epoch}\" ");
+    for (package, time) in later {
+        // The service has put its sources there.
+        lua.push_str(&format!(
+            "if posix.access(\"{BUILDER_HOME}/build/SOURCES/{package}.spec\") then time = \"{time}\" end "
+        ));
+    }
+    lua.push_str("posix.setenv(\"SOURCE_DATE_EPOCH\", time, true)");
+    let macros = format!("%_topdir %{{lua:{lua}}}{BUILDER_HOME}/build\n");
+    let name = CONFIG_PACKAGE;
+    let spec = format!(
+        "# Written by lustre-repo.\n\
+         %{{lua:posix.setenv(\"SOURCE_DATE_EPOCH\", \"{epoch}\", true)}}\n\
+         Name:           {name}\n\
+         Version:        1\n\
+         Release:        1\n\
+         Summary:        Where and for which time packages are built\n\
+         License:        GPL-2.0-or-later\n\
+         BuildArch:      noarch\n\
+         Source0:        macros.{name}\n\n\
+         %description\n\
+         Macros for rpmbuild: the folder that it works in, and the time of what it makes.\n\n\
+         %prep\n\n\
+         %build\n\n\
+         %install\n\
+         install -D -p -m 644 %{{SOURCE0}} %{{buildroot}}%{{_rpmconfigdir}}/macros.d/macros.{name}\n\n\
+         %files\n\
+         %{{_rpmconfigdir}}/macros.d/macros.{name}\n"
+    );
+    BTreeMap::from([
+        (format!("{name}.spec"), spec.into_bytes()),
+        (format!("macros.{name}"), macros.into_bytes()),
+    ])
+}
+
+/// `_constraints` of a package: what its build takes of a worker. A worker that builds in a chroot says nothing of its disk and memory and
+/// gets no such package, so these are for services whose workers are virtual machines.
+pub fn constraints(needs: &Needs, package: &str) -> String {
+    let Share {
+        mut disk_gib,
+        mut memory_mib,
+        ..
+    } = match package {
+        "kernel" => needs.kernel,
+        "lustre" => needs.lustre,
+        _ => needs.e2fsprogs,
+    };
+    if package == "kernel"
+        && let Some(debuginfo) = &needs.debuginfo
+    {
+        disk_gib += debuginfo.disk_gib;
+        memory_mib += debuginfo.memory_mib;
+    }
+    let memory_mib = memory_mib + needs.cores * needs.job_memory_mib;
+    format!(
+        "<constraints>\n  <hardware>\n    <disk>\n      <size unit=\"G\">{disk_gib}</size>\n    </disk>\n    <memory>\n      \
+         <size unit=\"M\">{memory_mib}</size>\n    </memory>\n  </hardware>\n</constraints>\n"
+    )
+}
+
+/// A package of a buildroot, by what a service knows it by.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct BuildPackage {
+    pub name: String,
+    /// None where it is 0.
+    pub epoch: Option<u32>,
+    pub version: String,
+    pub release: String,
+    pub arch: String,
+    /// The MD5 of header and payload, as rpm writes it into the signature header: lower-case hexadecimal.
+    pub sigmd5: String,
+}
+
+/// `_buildenv`: exactly these packages, and no others of the same names.
+pub fn buildenv(packages: &[BuildPackage]) -> String {
+    let mut packages: Vec<&BuildPackage> = packages.iter().collect();
+    packages.sort();
+    let mut text = "<buildinfo>\n".to_owned();
+    for package in packages {
+        let epoch = package
+            .epoch
+            .map(|epoch| format!(" epoch=\"{epoch}\""))
+            .unwrap_or_default();
+        text.push_str(&format!(
+            "  <bdep name=\"{}\"{epoch} version=\"{}\" release=\"{}\" arch=\"{}\" hdrmd5=\"{}\"/>\n",
+            escaped(&package.name),
+            escaped(&package.version),
+            escaped(&package.release),
+            escaped(&package.arch),
+            escaped(&package.sigmd5)
+        ));
+    }
+    text.push_str("</buildinfo>\n");
+    text
+}
+
+/// Text as it is in an attribute.
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
+}

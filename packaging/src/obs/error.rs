@@ -1,0 +1,150 @@
+//! What can go wrong with an Open Build Service.
+
+use std::path::PathBuf;
+
+use lustre_files::help;
+
+use super::login::{PASSWORD_FILE_VARIABLE, USER_VARIABLE};
+use crate::process::secrets::OBS_PASSWORD_VARIABLE;
+use crate::store::PathError;
+use crate::{archive, build, sign, source};
+
+/// What can go wrong with it.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Path(#[from] PathError),
+    #[error(transparent)]
+    Archive(#[from] archive::Error),
+    #[error(transparent)]
+    Build(#[from] build::Error),
+    #[error(transparent)]
+    Sign(#[from] sign::Error),
+    #[error(transparent)]
+    Curl(Box<source::Error>),
+    #[error(transparent)]
+    Location(#[from] source::BadLocation),
+    #[error("the API `{url}` cannot be used: {why}")]
+    Api { url: String, why: &'static str },
+    #[error("`{text}` cannot be the name of {what} of an OBS")]
+    Name { what: &'static str, text: String },
+    #[error("{problem}{}", help!("{help}"))]
+    Login {
+        problem: String,
+        help: &'static str,
+    },
+    #[error(
+        "{url} asks who you are, and {}{}",
+        if *given { "does not take the user and the password that it was given" } else { "no user was given" },
+        help!(
+            "set {USER_VARIABLE}, and {PASSWORD_FILE_VARIABLE} to a file with the password (or {OBS_PASSWORD_VARIABLE} to the password)"
+        )
+    )]
+    Unauthorized { url: String, given: bool },
+    #[error("{url} answered with the status {status}{}", said.as_ref().map_or_else(String::new, |said| format!(": {said}")))]
+    Status {
+        url: String,
+        status: u16,
+        /// What it says of it, which is nobody's word.
+        said: Option<String>,
+    },
+    #[error(
+        "{url}: somebody else changes it at the same time (status 409{}){}",
+        said.as_ref().map_or_else(String::new, |said| format!(": {said}")),
+        help!("run the same command again")
+    )]
+    Conflict { url: String, said: Option<String> },
+    #[error("{url}: {why}")]
+    Failed { url: String, why: String },
+    #[error("{url}: what it answers is larger than {limit} bytes")]
+    TooLarge { url: String, limit: u64 },
+    #[error("{url}: its answer cannot be used: {why}")]
+    Answer { url: String, why: String },
+    #[error(
+        "{api} has no project `{project}`{}",
+        help!(
+            "make it with the files that `cargo xtask export obs` writes (`osc meta prj -e {project}`), or correct --project"
+        )
+    )]
+    NoProject { api: String, project: String },
+    #[error(
+        "the project `{project}` has {}{}",
+        if found.is_empty() { "no repository for this architecture".to_owned() } else { format!("the repositories {}", found.join(", ")) },
+        help!("name one of its repositories with --project {project}/REPOSITORY; `cargo xtask export obs` writes how a project looks")
+    )]
+    Repository { project: String, found: Vec<String> },
+    #[error(
+        "the repository {project}/{repository} does not build on {wanted}, so its packages would not have the settings of the target{}",
+        help!("put that path first: `cargo xtask export obs` writes how the project looks")
+    )]
+    NoConfigPath {
+        project: String,
+        repository: String,
+        wanted: String,
+    },
+    #[error(
+        "{project}/{package}: the server says that the sources are {found}, and they are {expected}{}",
+        help!("somebody changed them at the same time, or the server runs a service on them: run the same command again")
+    )]
+    OtherSources {
+        project: String,
+        package: String,
+        expected: String,
+        found: String,
+    },
+    #[error("{package} failed on {place}; its log is {}\n{tail}", log.display())]
+    BuildFailed {
+        package: String,
+        place: String,
+        log: PathBuf,
+        tail: String,
+    },
+    #[error(
+        "{package} is {state} on {place}{}{}",
+        if details.is_empty() { String::new() } else { format!(": {details}") },
+        help!("{help}")
+    )]
+    NotBuilt {
+        package: String,
+        place: String,
+        state: String,
+        details: String,
+        help: &'static str,
+    },
+    #[error(
+        "{package} was not finished on {place} after {minutes} minutes, in which it was {state}{}",
+        help!("the server goes on: run the same command again to go on waiting, with --wait MINUTES for longer")
+    )]
+    TooLong {
+        package: String,
+        place: String,
+        minutes: u64,
+        state: String,
+    },
+    #[error("waiting for {package} was interrupted; the server goes on building, and the same command goes on from there")]
+    Interrupted { package: String },
+    #[error(
+        "{package} on {place} was built of earlier sources, and what came of the present ones was thrown away as unchanged{}",
+        help!("remove what is there (`osc wipebinaries`), and run the same command again")
+    )]
+    Unchanged { package: String, place: String },
+    #[error("{package} on {place} is refused: {file}: {why}")]
+    Refused {
+        package: String,
+        place: String,
+        /// The file, or the package of the build root.
+        file: String,
+        why: String,
+    },
+    #[error(
+        "{package} on {place} is refused: it was built with {with}, {why}{}",
+        help!("{help}")
+    )]
+    BuiltWith {
+        package: String,
+        place: String,
+        with: String,
+        why: String,
+        help: &'static str,
+    },
+}

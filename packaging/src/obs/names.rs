@@ -1,0 +1,125 @@
+//! What things may be called, whoever says it: names become paths here, and lines on a terminal.
+
+use std::fmt;
+
+use super::Error;
+
+/// No name is longer (bytes).
+const LONGEST: usize = 200;
+
+/// Whether `text` is a name of these characters that is no path and no option.
+fn is_name(text: &str, more: &[char]) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || more.contains(&c);
+    !text.is_empty()
+        && text.len() <= LONGEST
+        && text.chars().all(plain)
+        && !text.starts_with(['.', '-'])
+}
+
+fn named<'t>(what: &'static str, text: &'t str, more: &[char]) -> Result<&'t str, Error> {
+    if is_name(text, more) {
+        return Ok(text);
+    }
+    let shown: String = text.escape_debug().take(LONGEST).collect();
+    Err(Error::Name { what, text: shown })
+}
+
+/// The name of a file of a package: of sources or results.
+pub(super) fn is_file(text: &str) -> bool {
+    is_name(text, &['_', '-', '.', '+', '~', '^', '%', ':', '@', '='])
+}
+
+/// The name, the version or the release of a package.
+pub(super) fn is_package_part(text: &str) -> bool {
+    is_name(text, &['_', '-', '.', '+', '~', '^', '%'])
+}
+
+/// An MD5 digest.
+pub(super) fn is_md5(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// A line that somebody else wrote, without what a terminal would take for a command.
+pub(super) fn line(text: &str) -> String {
+    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    let text: String = text.chars().take(2_000).map(clean).collect();
+    text.trim().to_owned()
+}
+
+/// A project, and which of its repositories, where that was said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    pub name: String,
+    pub repository: Option<String>,
+}
+
+impl Project {
+    /// `PROJECT` or `PROJECT/REPOSITORY`.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        let (name, repository) = match text.split_once('/') {
+            Some((name, repository)) => (name, Some(repository)),
+            None => (text, None),
+        };
+        let name = named("a project", name, &['_', '-', '.', '+', ':'])?;
+        let repository = repository
+            .map(|text| named("a repository", text, &['_', '-', '.', '+', ':']))
+            .transpose()?;
+        Ok(Self {
+            name: name.to_owned(),
+            repository: repository.map(str::to_owned),
+        })
+    }
+
+    /// The project that holds what sets the build up.
+    pub fn config(&self) -> String {
+        format!("{}:config", self.name)
+    }
+}
+
+/// Where a package is built.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    pub project: String,
+    pub repository: String,
+    pub arch: String,
+    pub package: String,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}/{}", self.project, self.repository, self.arch)
+    }
+}
+
+impl Place {
+    /// The path of what was built, and of what is known of it.
+    pub(super) fn path<'p>(&'p self, file: Option<&'p str>) -> Vec<&'p str> {
+        let mut path = vec!["build", &self.project, &self.repository, &self.arch, &self.package];
+        path.extend(file);
+        path
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_name_is_refused() {
+        for text in ["", "..", ".a", "-a", "a/b", "a\nb", "a b", "é", &"a".repeat(201)] {
+            assert!(!is_file(text), "{text:?}");
+        }
+        assert!(is_file("libcom_err-1.47.0-100.lustre1.el9~x^y+z.x86_64.rpm"));
+        for text in ["", "a/b/c", "a/", "/b", "..", "a?cmd=x", "a#b", "a%2fb"] {
+            assert!(Project::parse(text).is_err(), "{text:?}");
+        }
+        let project = Project::parse("home:me:lustre/el9").unwrap();
+        assert_eq!(project.config(), "home:me:lustre:config");
+        assert_eq!(project.repository.as_deref(), Some("el9"));
+    }
+
+    #[test]
+    fn a_line_of_others_has_no_commands_for_the_terminal() {
+        assert_eq!(line(" a\u{1b}[2Jb\r\nc "), "a [2Jb  c");
+    }
+}

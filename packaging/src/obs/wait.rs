@@ -1,0 +1,345 @@
+//! Waiting for a build.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::answers::{self, Job, Status};
+use super::api::Question;
+use super::{Api, BUILDENV, Error, Place, Submitted};
+use crate::process;
+use crate::store::PathError;
+
+/// How many lines of the end of a log are shown.
+const TAIL: usize = 25;
+
+/// How often an interruption is looked for.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How patiently is waited.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Between the first two looks; each further time is half as long again.
+    pub first: Duration,
+    /// At most.
+    pub most: Duration,
+    /// How often in a row a state has to be seen that the server may leave by itself when it has looked at what was submitted.
+    pub settled: u32,
+    /// For all of it.
+    pub limit: Duration,
+}
+
+impl Pace {
+    /// As a server is asked whose builds take minutes to hours.
+    pub fn polite(limit: Duration) -> Self {
+        Self {
+            first: Duration::from_millis(500),
+            most: Duration::from_secs(10),
+            settled: 6,
+            limit,
+        }
+    }
+}
+
+/// How a package stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// In the server's words: `blocked`, `scheduled`, `building`.
+    pub code: String,
+    /// What it says of it.
+    pub details: String,
+}
+
+impl State {
+    /// In a few words.
+    pub fn words(&self) -> String {
+        match self.details.is_empty() {
+            true => self.code.clone(),
+            false => format!("{} ({})", self.code, self.details),
+        }
+    }
+}
+
+/// A build that is waited for.
+struct Waiting<'w> {
+    api: &'w Api,
+    place: &'w Place,
+    srcmd5: &'w str,
+    /// The last build, where it failed before it was asked for another one.
+    before: Option<Job>,
+    log: &'w Path,
+}
+
+/// What a look at the server came to.
+enum Look {
+    Built,
+    Goes,
+}
+
+/// Waits until `submitted` is built at `place`; `log` gets the log of the build, and `tell` hears of each state. What failed before and was
+/// not changed since is built once more.
+pub fn wait(
+    api: &Api,
+    place: &Place,
+    submitted: &Submitted,
+    pace: Pace,
+    log: &Path,
+    tell: &dyn Fn(&State),
+) -> Result<(), Error> {
+    let mut waiting = Waiting {
+        api,
+        place,
+        srcmd5: &submitted.srcmd5,
+        before: None,
+        log,
+    };
+    let clock = Instant::now();
+    if submitted.unchanged {
+        waiting.again()?;
+    }
+    let mut shown = None;
+    let mut seen = 0;
+    let mut pause = pace.first;
+    loop {
+        let found = waiting.status()?;
+        let state = match &found {
+            Some((status, _)) => State {
+                code: status.code.clone(),
+                details: status.details.clone(),
+            },
+            None => State {
+                code: "unknown".to_owned(),
+                details: String::new(),
+            },
+        };
+        if shown.as_ref() != Some(&state) {
+            tell(&state);
+            seen = 0;
+            shown = Some(state.clone());
+        }
+        seen += 1;
+        if let Some((status, dirty)) = &found
+            && !dirty
+            && let Look::Built = waiting.look(status, seen >= pace.settled)?
+        {
+            return Ok(());
+        }
+        if clock.elapsed() >= pace.limit {
+            return Err(Error::TooLong {
+                package: place.package.clone(),
+                place: place.to_string(),
+                minutes: pace.limit.as_secs() / 60,
+                state: state.words(),
+            });
+        }
+        let end = Instant::now() + pause.min(pace.limit.saturating_sub(clock.elapsed()));
+        pause = (pause * 3 / 2).min(pace.most);
+        while Instant::now() < end {
+            waiting.interrupted()?;
+            std::thread::sleep(LOOK.min(end.saturating_duration_since(Instant::now())));
+        }
+        waiting.interrupted()?;
+    }
+}
+
+impl Waiting<'_> {
+    fn interrupted(&self) -> Result<(), Error> {
+        match process::interrupted() {
+            true => Err(Error::Interrupted {
+                package: self.place.package.clone(),
+            }),
+            false => Ok(()),
+        }
+    }
+
+    /// What the server says of the package, and whether that is not to be relied upon.
+    fn status(&self) -> Result<Option<(Status, bool)>, Error> {
+        let Place {
+            project,
+            repository,
+            arch,
+            package,
+        } = self.place;
+        let path = ["build", project, "_result"];
+        let question = Question {
+            path: &path,
+            query: &[
+                ("repository", repository),
+                ("arch", arch),
+                ("package", package),
+            ],
+        };
+        let answer = match self.api.get(question) {
+            // A package that was just made is not there for all parts of a server at once.
+            Ok(None) => return Ok(None),
+            Ok(Some(answer)) => answer,
+            Err(error) => {
+                self.interrupted()?;
+                return Err(error);
+            }
+        };
+        let all = answers::results(&answer).map_err(|why| self.api.odd(question, why))?;
+        let here = all
+            .into_iter()
+            .find(|one| one.repository == *repository && one.arch == *arch);
+        Ok(here.and_then(|here| {
+            let status = here.packages.into_iter().find(|one| one.package == *package);
+            Some((status?, here.dirty))
+        }))
+    }
+
+    /// What a state means that is no longer to be changed by a look of the server.
+    fn look(&self, status: &Status, settled: bool) -> Result<Look, Error> {
+        let not_built = |help| Error::NotBuilt {
+            package: self.place.package.clone(),
+            place: self.place.to_string(),
+            state: status.code.clone(),
+            details: status.details.clone(),
+            help,
+        };
+        match status.code.as_str() {
+            "succeeded" => self.succeeded(),
+            "failed" => self.failed(),
+            "unresolvable" if settled => Err(not_built(
+                "a package that is needed is not in the base project, or in two: compare it with the lock, and the project's configuration with \
+                 what `cargo xtask export obs` writes",
+            )),
+            "broken" if settled => Err(not_built("the server does not understand the sources")),
+            "excluded" if settled => Err(not_built("the project's configuration, or the spec, leaves this architecture out")),
+            "disabled" if settled => Err(not_built("enable building in the project, and in the package")),
+            "locked" if settled => Err(not_built("unlock the package or the project")),
+            _ => Ok(Look::Goes),
+        }
+    }
+
+    /// Whether what is there was made of the sources: until the server has looked, it is what was built before.
+    fn succeeded(&self) -> Result<Look, Error> {
+        let path = self.place.path(Some(BUILDENV));
+        let question = Question {
+            path: &path,
+            query: &[],
+        };
+        let Some(found) = self.api.get(question)? else {
+            return Ok(Look::Goes);
+        };
+        let found = answers::buildenv(&found).map_err(|why| self.api.odd(question, why))?;
+        if found.srcmd5 == self.srcmd5 {
+            log(self.api, self.place, self.log)?;
+            return Ok(Look::Built);
+        }
+        let last = self.last_job()?;
+        if last.is_some_and(|job| job.srcmd5 == self.srcmd5 && job.code == "unchanged") {
+            return Err(Error::Unchanged {
+                package: self.place.package.clone(),
+                place: self.place.to_string(),
+            });
+        }
+        Ok(Look::Goes)
+    }
+
+    fn failed(&self) -> Result<Look, Error> {
+        let last = self.last_job()?;
+        let of_these = last.filter(|job| job.srcmd5 == self.srcmd5 && self.before.as_ref() != Some(job));
+        if of_these.is_none() {
+            return Ok(Look::Goes);
+        }
+        log(self.api, self.place, self.log)?;
+        Err(Error::BuildFailed {
+            package: self.place.package.clone(),
+            place: self.place.to_string(),
+            log: self.log.to_owned(),
+            tail: process::tail(self.log, TAIL),
+        })
+    }
+
+    /// The last build of the package that is over.
+    fn last_job(&self) -> Result<Option<Job>, Error> {
+        let Place {
+            project,
+            repository,
+            arch,
+            package,
+        } = self.place;
+        let path = ["build", project, repository, arch, "_jobhistory"];
+        let question = Question {
+            path: &path,
+            query: &[("package", package), ("limit", "1")],
+        };
+        let Some(answer) = self.api.get(question)? else {
+            return Ok(None);
+        };
+        answers::last_job(&answer).map_err(|why| self.api.odd(question, why))
+    }
+
+    /// Has built once more what failed: a server does not do so by itself.
+    fn again(&mut self) -> Result<(), Error> {
+        let Some((status, _)) = self.status()? else {
+            return Ok(());
+        };
+        if status.code != "failed" {
+            return Ok(());
+        }
+        self.before = self.last_job()?;
+        let Place {
+            project,
+            repository,
+            arch,
+            package,
+        } = self.place;
+        let path = ["build", project];
+        let question = Question {
+            path: &path,
+            query: &[
+                ("cmd", "rebuild"),
+                ("repository", repository),
+                ("arch", arch),
+                ("package", package),
+            ],
+        };
+        self.api.send("POST", question, None)?;
+        Ok(())
+    }
+}
+
+/// Writes the log of the last build into the file `log`, behind what is there.
+pub fn log(api: &Api, place: &Place, log: &Path) -> Result<(), Error> {
+    let path = place.path(Some("_log"));
+    let question = Question {
+        path: &path,
+        query: &[("nostream", "1")],
+    };
+    let folder = super::api::scratch()?;
+    let aside = folder.path().join("log");
+    match api.file(question, lustre_files::LARGE, &aside) {
+        Ok(true) => {}
+        // What was built counts, and a log may be gone.
+        Ok(false) => return Ok(()),
+        Err(error) => return Err(error),
+    }
+    let failed = |source| PathError::new("write", log, source);
+    let Some(mut from) = lustre_files::if_there(lustre_files::open(&aside)).map_err(failed)? else {
+        return Ok(());
+    };
+    let mut into = std::fs::File::options()
+        .append(true)
+        .create(true)
+        .open(log)
+        .map_err(failed)?;
+    std::io::copy(&mut from, &mut into).map_err(failed)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_said_with_its_details() {
+        let mut state = State {
+            code: "blocked".to_owned(),
+            details: String::new(),
+        };
+        assert_eq!(state.words(), "blocked");
+        state.details = "kernel".to_owned();
+        assert_eq!(state.words(), "blocked (kernel)");
+    }
+}
