@@ -86,7 +86,10 @@ pub fn unstable(packages: &[&str]) -> Result<PathBuf> {
     apt.of_archive(&format!(
         "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {archive} unstable main\n"
     ))?;
-    apt.extract(&[&["base-files", "usr-is-merged"], packages].concat(), &root)?;
+    apt.extract(
+        &[&["base-files", "usr-is-merged"], packages].concat(),
+        &root,
+    )?;
     // What is mounted over in a sandbox: made once, not by each of several at a time.
     for folder in ["dev", "proc", "run", "tmp", "root", "var"] {
         fs::create_dir_all(root.join(folder))?;
@@ -98,10 +101,7 @@ pub fn unstable(packages: &[&str]) -> Result<PathBuf> {
 
 /// A root with these packages of the machine's own release and all that they need, for programs that are to run apart from the machine. No
 /// scriptlet is run, so nothing is started; `finish` does what they would have done.
-pub fn root(
-    packages: &[&str],
-    finish: &dyn Fn(&Path) -> std::io::Result<()>,
-) -> Result<PathBuf> {
+pub fn root(packages: &[&str], finish: &dyn Fn(&Path) -> std::io::Result<()>) -> Result<PathBuf> {
     let tools = tools()?;
     let digest = format!("{:x}", Sha256::digest(packages.join("\n")));
     let name = format!("debian-root-{}", &digest[..12]);

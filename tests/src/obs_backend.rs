@@ -9,11 +9,16 @@ use std::fmt::Write as _;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use lustre_packaging::process;
+
 use crate::debian;
+
+pub mod system;
 
 /// What the servers and the worker need.
 const PACKAGES: [&str; 21] = [
@@ -41,7 +46,8 @@ const PACKAGES: [&str; 21] = [
 ];
 
 /// Whom the servers run as, as their packages' scriptlets would make them: none is run.
-const USERS: &str = "obsrun:x:900:900::/usr/lib/obs:/bin/false\nobsservicerun:x:901:900::/usr/lib/obs:/bin/false\n";
+const USERS: &str =
+    "obsrun:x:900:900::/usr/lib/obs:/bin/false\nobsservicerun:x:901:900::/usr/lib/obs:/bin/false\n";
 const GROUPS: &str = "obsrun:x:900:\n";
 
 /// How long the servers may take until they answer, on a busy machine.
@@ -79,17 +85,11 @@ impl Backend {
             rustix::process::geteuid().is_root(),
             "the worker makes device nodes in its build roots: only root can start it"
         );
-        let root = debian::root(&PACKAGES, &|root| {
-            for (file, more) in [("passwd", USERS), ("group", GROUPS)] {
-                let master = root.join(format!("usr/share/base-passwd/{file}.master"));
-                let text = fs::read_to_string(master)?;
-                fs::write(root.join("etc").join(file), text + more)?;
-            }
-            std::os::unix::fs::symlink("gawk", root.join("usr/bin/awk"))
-        })
-        .unwrap();
+        let root = debian::root(&PACKAGES, &|root| system::put_users(root, USERS, GROUPS)).unwrap();
 
         let folder = tempfile::tempdir().unwrap();
+        // The servers are users of their own.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
         let given = folder.path().join("in");
         fs::create_dir(&given).unwrap();
         for (name, text) in [
@@ -153,6 +153,39 @@ impl Backend {
     /// Where it answers, on the machine's loopback.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Gives it a text: `PROJECT/_meta`, `PROJECT/_config`, `PROJECT/PACKAGE/_meta`.
+    ///
+    /// # Panics
+    /// When it does not take it.
+    pub fn put(&self, path: &str, text: &str) {
+        let file = self.folder.path().join("put");
+        fs::write(&file, text).unwrap();
+        let data = format!("@{}", file.display());
+        let mut command = Command::new("curl");
+        command
+            .args(["--fail", "--silent", "--show-error", "--request", "PUT"])
+            .args(["--data-binary", &data])
+            .arg(format!("{}/source/{path}", self.url()));
+        process::output(&mut command).unwrap();
+    }
+
+    /// What it answers to a question.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub fn get(&self, path: &str) -> String {
+        let mut command = Command::new("curl");
+        command
+            .args(["--fail", "--silent", "--show-error"])
+            .arg(format!("{}/{path}", self.url()));
+        String::from_utf8(process::output(&mut command).unwrap()).unwrap()
+    }
+
+    /// The process whose end is that of all its servers.
+    pub fn process(&self) -> u32 {
+        self.namespaces.id()
     }
 
     /// The end of what its servers said.

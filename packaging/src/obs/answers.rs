@@ -90,7 +90,11 @@ fn required(attributes: &Attributes<'_>, name: &str) -> Result<String, String> {
 }
 
 /// The same, that is a name of the kind `is`.
-fn checked(attributes: &Attributes<'_>, name: &str, is: fn(&str) -> bool) -> Result<String, String> {
+fn checked(
+    attributes: &Attributes<'_>,
+    name: &str,
+    is: fn(&str) -> bool,
+) -> Result<String, String> {
     let found = required(attributes, name)?;
     match is(&found) {
         true => Ok(found),
@@ -317,9 +321,16 @@ mod tests {
             <bdep name="gcc" version="12" release="1" arch="x86_64" hdrmd5="d41d8cd98f00b204e9800998ecf8427e" project="base" repository="s"/>
             <bdep name="e" preinstall="1" epoch="2" version="1" release="1" arch="noarch" hdrmd5="d41d8cd98f00b204e9800998ecf8427e"/></buildinfo>"#;
         let found = buildenv(text).unwrap();
-        let names: Vec<&str> = found.packages.iter().map(|one| one.nevra.as_str()).collect();
+        let names: Vec<&str> = found
+            .packages
+            .iter()
+            .map(|one| one.nevra.as_str())
+            .collect();
         assert_eq!(names, ["gcc-12-1.x86_64", "e-2:1-1.noarch"]);
-        assert_eq!((found.arch.as_str(), found.srcmd5.as_str()), ("x86_64", "d4"));
+        assert_eq!(
+            (found.arch.as_str(), found.srcmd5.as_str()),
+            ("x86_64", "d4")
+        );
         let text = br#"<status code="404"><summary>no such project</summary></status>"#;
         assert_eq!(summary(text).as_deref(), Some("no such project"));
         assert_eq!(summary(b"<html><body/></html>"), None);
@@ -333,8 +344,14 @@ mod tests {
             let text = format!("<directory><entry name=\"{name}\" md5=\"x\"/></directory>");
             assert!(directory(text.as_bytes()).is_err(), "{name}");
         }
-        assert!(binaries(b"<binarylist><binary filename=\"a\" size=\"-1\"/></binarylist>").is_err());
-        for (name, md5) in [("a b", "d41d8cd98f00b204e9800998ecf8427e"), ("a", "d4"), ("a", "D41D8CD98F00B204E9800998ECF8427E")] {
+        assert!(
+            binaries(b"<binarylist><binary filename=\"a\" size=\"-1\"/></binarylist>").is_err()
+        );
+        for (name, md5) in [
+            ("a b", "d41d8cd98f00b204e9800998ecf8427e"),
+            ("a", "d4"),
+            ("a", "D41D8CD98F00B204E9800998ECF8427E"),
+        ] {
             let text = format!(
                 "<buildinfo><bdep name=\"{name}\" version=\"1\" release=\"1\" arch=\"x\" hdrmd5=\"{md5}\"/></buildinfo>"
             );

@@ -218,24 +218,25 @@ impl Api {
         };
         for attempt in 0..self.retry.attempts {
             self.retry.pause(attempt);
-            let status = match request(&asked, into).map_err(|error| Error::Curl(Box::new(error)))? {
-                Ok(status) => status,
-                Err(Outcome::Again { why, .. }) => {
-                    last = Error::Failed {
-                        url: url.clone(),
-                        why: names::line(&why),
-                    };
-                    continue;
-                }
-                Err(Outcome::TooLarge) => return Err(Error::TooLarge { url, limit }),
-                Err(Outcome::GiveUp { why }) => {
-                    return Err(Error::Failed {
-                        url,
-                        why: names::line(&why),
-                    });
-                }
-                Err(Outcome::Done) => continue,
-            };
+            let status =
+                match request(&asked, into).map_err(|error| Error::Curl(Box::new(error)))? {
+                    Ok(status) => status,
+                    Err(Outcome::Again { why, .. }) => {
+                        last = Error::Failed {
+                            url: url.clone(),
+                            why: names::line(&why),
+                        };
+                        continue;
+                    }
+                    Err(Outcome::TooLarge) => return Err(Error::TooLarge { url, limit }),
+                    Err(Outcome::GiveUp { why }) => {
+                        return Err(Error::Failed {
+                            url,
+                            why: names::line(&why),
+                        });
+                    }
+                    Err(Outcome::Done) => continue,
+                };
             match status {
                 200..=299 => return Ok(true),
                 404 | 410 => return Ok(false),
@@ -271,7 +272,8 @@ impl Api {
 /// A folder for what is sent and answered.
 pub(super) fn scratch() -> Result<tempfile::TempDir, Error> {
     let made = tempfile::Builder::new().prefix("obs-").tempdir();
-    Ok(made.map_err(|source| PathError::new("make a folder in", &tempfile::env::temp_dir(), source))?)
+    Ok(made
+        .map_err(|source| PathError::new("make a folder in", &tempfile::env::temp_dir(), source))?)
 }
 
 /// What an error says of itself.
@@ -314,17 +316,31 @@ mod tests {
     #[test]
     fn a_password_goes_nowhere_in_the_open() {
         let login = || Some(Login::new("me", Secret::new("secret")).unwrap());
-        for url in ["https://api.example", "http://127.0.0.1:5352/", "http://localhost"] {
+        for url in [
+            "https://api.example",
+            "http://127.0.0.1:5352/",
+            "http://localhost",
+        ] {
             assert!(Api::new(url, login()).is_ok(), "{url}");
         }
-        for url in ["http://api.example", "http://127.0.0.1.example", "http://localhost.example:1"] {
+        for url in [
+            "http://api.example",
+            "http://127.0.0.1.example",
+            "http://localhost.example:1",
+        ] {
             let error = Api::new(url, login()).unwrap_err().to_string();
             assert!(error.contains("encryption"), "{url}: {error}");
             assert!(Api::new(url, None).is_ok(), "{url}");
         }
         let error = Api::new("https://me:secret@api.example", None).unwrap_err();
         assert!(!error.to_string().contains("secret"), "{error}");
-        for url in ["/srv/x", "file:///srv/x", "https://a.example/?x", "https://a.example/#x", "x"] {
+        for url in [
+            "/srv/x",
+            "file:///srv/x",
+            "https://a.example/?x",
+            "https://a.example/#x",
+            "x",
+        ] {
             assert!(Api::new(url, None).is_err(), "{url}");
         }
     }

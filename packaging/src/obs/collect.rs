@@ -55,7 +55,12 @@ pub struct Collected {
 
 /// Fetches the packages into the new folder `into`, without signatures that they have, and the list of what they were built with to `list`.
 /// Nothing is in `into` that is not as it has to be.
-pub fn collect(api: &Api, wanted: &Wanted<'_>, into: &Path, list: &Path) -> Result<Collected, Error> {
+pub fn collect(
+    api: &Api,
+    wanted: &Wanted<'_>,
+    into: &Path,
+    list: &Path,
+) -> Result<Collected, Error> {
     let Wanted { place, .. } = wanted;
     let path = place.path(None);
     let question = Question {
@@ -142,7 +147,11 @@ fn buildenv(
         refused(wanted, BUILDENV, why)
     })?;
     if one.size > LIST {
-        return Err(refused(wanted, BUILDENV, &format!("it has {} bytes", one.size)));
+        return Err(refused(
+            wanted,
+            BUILDENV,
+            &format!("it has {} bytes", one.size),
+        ));
     }
     whole(api, wanted, one, list)?;
     let read = lustre_files::read(list, LIST);
@@ -162,10 +171,17 @@ fn buildenv(
         package: package.clone(),
     };
     if of != **place {
-        return Err(refused(wanted, BUILDENV, &format!("it is of {package} in {of}")));
+        return Err(refused(
+            wanted,
+            BUILDENV,
+            &format!("it is of {package} in {of}"),
+        ));
     }
     if buildenv.srcmd5 != *srcmd5 {
-        let why = format!("it is of the sources {}, and not of {srcmd5}", buildenv.srcmd5);
+        let why = format!(
+            "it is of the sources {}, and not of {srcmd5}",
+            buildenv.srcmd5
+        );
         return Err(refused(wanted, BUILDENV, &why));
     }
     if buildenv.packages.is_empty() {
@@ -230,7 +246,10 @@ fn held(wanted: &Wanted<'_>, file: &str, path: &Path) -> Result<String, Error> {
         let why = format!("it is of the source package {}", header.source);
         return Err(refused(why));
     }
-    let end = format!("/{}/{}/{srcmd5}-{}", place.project, place.repository, place.package);
+    let end = format!(
+        "/{}/{}/{srcmd5}-{}",
+        place.project, place.repository, place.package
+    );
     let is_of_it = header.disturl.strip_prefix("obs://");
     let server = is_of_it.and_then(|rest| rest.strip_suffix(&end));
     if server.is_none_or(|server| server.is_empty() || server.contains(['/', ' '])) {
@@ -245,7 +264,10 @@ fn held(wanted: &Wanted<'_>, file: &str, path: &Path) -> Result<String, Error> {
 
 /// Whether it is what rpmbuild makes of debugging information, of one of these packages.
 fn is_of_debugging(header: &Header, can_be: &BTreeSet<String>) -> bool {
-    let name = ["-debuginfo", "-debugsource"].iter().find_map(|end| header.name.strip_suffix(end));
+    let name = ["-debuginfo", "-debugsource"]
+        .iter()
+        .find_map(|end| header.name.strip_suffix(end));
     let rest = header.nevra.strip_prefix(&header.name);
-    name.zip(rest).is_some_and(|(name, rest)| can_be.contains(&format!("{name}{rest}")))
+    name.zip(rest)
+        .is_some_and(|(name, rest)| can_be.contains(&format!("{name}{rest}")))
 }

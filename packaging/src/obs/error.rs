@@ -29,10 +29,7 @@ pub enum Error {
     #[error("`{text}` cannot be the name of {what} of an OBS")]
     Name { what: &'static str, text: String },
     #[error("{problem}{}", help!("{help}"))]
-    Login {
-        problem: String,
-        help: &'static str,
-    },
+    Login { problem: String, help: &'static str },
     #[error(
         "{url} asks who you are, and {}{}",
         if *given { "does not take the user and the password that it was given" } else { "no user was given" },
@@ -121,7 +118,9 @@ pub enum Error {
         minutes: u64,
         state: String,
     },
-    #[error("waiting for {package} was interrupted; the server goes on building, and the same command goes on from there")]
+    #[error(
+        "waiting for {package} was interrupted; the server goes on building, and the same command goes on from there"
+    )]
     Interrupted { package: String },
     #[error(
         "{package} on {place} was built of earlier sources, and what came of the present ones was thrown away as unchanged{}",

@@ -46,7 +46,10 @@ impl Header {
             let found = text(tag)?;
             match super::names::is_package_part(&found) {
                 true => Ok(found),
-                false => Err(format!("its {what} cannot be `{}`", super::names::line(&found))),
+                false => Err(format!(
+                    "its {what} cannot be `{}`",
+                    super::names::line(&found)
+                )),
             }
         };
         let (name, version) = (part("name", NAME)?, part("version", VERSION)?);
@@ -91,7 +94,8 @@ impl Known {
             let Some(known) = self.0.get(&one.nevra) else {
                 return Err(refused(
                     one,
-                    "which is none of the packages that the lock pins, and none of this project".to_owned(),
+                    "which is none of the packages that the lock pins, and none of this project"
+                        .to_owned(),
                     "the base project of the server has moved on, or has more than the lock: `cargo xtask lock --update` pins what there is",
                 ));
             };

@@ -28,7 +28,9 @@ impl Login {
         let Some(user) = variable(USER_VARIABLE) else {
             if file.is_some() || given {
                 return Err(Error::Login {
-                    problem: format!("there is a password for an OBS, and {USER_VARIABLE} is not set"),
+                    problem: format!(
+                        "there is a password for an OBS, and {USER_VARIABLE} is not set"
+                    ),
                     help: "set it to the user's name",
                 });
             }
@@ -54,11 +56,17 @@ impl Login {
             help: "correct it",
         };
         if user.is_empty() || user.contains(|c: char| c == ':' || c.is_control()) {
-            return Err(bad("the user's name for the OBS is empty, or has a colon or a control character"));
+            return Err(bad(
+                "the user's name for the OBS is empty, or has a colon or a control character",
+            ));
         }
         let text = std::str::from_utf8(password.bytes());
-        if text.map_or(true, |text| text.is_empty() || text.contains(char::is_control)) {
-            return Err(bad("the password for the OBS is empty, not UTF-8, or has a control character"));
+        if text.map_or(true, |text| {
+            text.is_empty() || text.contains(char::is_control)
+        }) {
+            return Err(bad(
+                "the password for the OBS is empty, not UTF-8, or has a control character",
+            ));
         }
         Ok(Self {
             user: user.to_owned(),
@@ -83,8 +91,16 @@ mod tests {
         let login = Login::new("me", Secret::new("a\"b\\c")).unwrap();
         assert_eq!(login.line(), "user = \"me:a\\\"b\\\\c\"\n");
         assert!(!format!("{login:?}").contains("a\\\"b"));
-        for (user, password) in [("me", "a\nb"), ("m:e", "x"), ("", "x"), ("me", ""), ("m\ne", "x")] {
-            let error = Login::new(user, Secret::new(password)).unwrap_err().to_string();
+        for (user, password) in [
+            ("me", "a\nb"),
+            ("m:e", "x"),
+            ("", "x"),
+            ("me", ""),
+            ("m\ne", "x"),
+        ] {
+            let error = Login::new(user, Secret::new(password))
+                .unwrap_err()
+                .to_string();
             assert!(error.contains("for the OBS"), "{error}");
         }
     }

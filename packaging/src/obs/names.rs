@@ -36,7 +36,10 @@ pub(super) fn is_package_part(text: &str) -> bool {
 
 /// An MD5 digest.
 pub(super) fn is_md5(text: &str) -> bool {
-    text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+    text.len() == 32
+        && text
+            .bytes()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// A line that somebody else wrote, without what a terminal would take for a command.
@@ -94,7 +97,13 @@ impl fmt::Display for Place {
 impl Place {
     /// The path of what was built, and of what is known of it.
     pub(super) fn path<'p>(&'p self, file: Option<&'p str>) -> Vec<&'p str> {
-        let mut path = vec!["build", &self.project, &self.repository, &self.arch, &self.package];
+        let mut path = vec![
+            "build",
+            &self.project,
+            &self.repository,
+            &self.arch,
+            &self.package,
+        ];
         path.extend(file);
         path
     }
@@ -106,10 +115,22 @@ mod tests {
 
     #[test]
     fn what_is_no_name_is_refused() {
-        for text in ["", "..", ".a", "-a", "a/b", "a\nb", "a b", "é", &"a".repeat(201)] {
+        for text in [
+            "",
+            "..",
+            ".a",
+            "-a",
+            "a/b",
+            "a\nb",
+            "a b",
+            "é",
+            &"a".repeat(201),
+        ] {
             assert!(!is_file(text), "{text:?}");
         }
-        assert!(is_file("libcom_err-1.47.0-100.lustre1.el9~x^y+z.x86_64.rpm"));
+        assert!(is_file(
+            "libcom_err-1.47.0-100.lustre1.el9~x^y+z.x86_64.rpm"
+        ));
         for text in ["", "a/b/c", "a/", "/b", "..", "a?cmd=x", "a#b", "a%2fb"] {
             assert!(Project::parse(text).is_err(), "{text:?}");
         }

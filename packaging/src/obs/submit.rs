@@ -113,7 +113,12 @@ pub fn repository(api: &Api, project: &Project, arch: &str) -> Result<String, Er
     let own = all.pop().unwrap_or_default();
     let wanted: Vec<_> = own
         .iter()
-        .filter(|one| project.repository.as_ref().is_none_or(|name| *name == one.name))
+        .filter(|one| {
+            project
+                .repository
+                .as_ref()
+                .is_none_or(|name| *name == one.name)
+        })
         .collect();
     let [one] = wanted[..] else {
         return Err(Error::Repository {
@@ -145,7 +150,10 @@ pub fn config(api: &Api, project: &str, text: &str) -> Result<bool, Error> {
         path: &path,
         query: &[],
     };
-    if api.get(question)?.is_some_and(|found| found == text.as_bytes()) {
+    if api
+        .get(question)?
+        .is_some_and(|found| found == text.as_bytes())
+    {
         return Ok(false);
     }
     api.send_text("PUT", question, text.as_bytes())?;
@@ -246,7 +254,10 @@ fn committed(
     files: &BTreeMap<String, String>,
 ) -> Result<Directory, Error> {
     let entries = files.iter().map(|(name, md5)| {
-        let name = name.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;");
+        let name = name
+            .replace('&', "&amp;")
+            .replace('"', "&quot;")
+            .replace('<', "&lt;");
         format!("<entry name=\"{name}\" md5=\"{md5}\"/>")
     });
     let text = format!("<directory>{}</directory>", entries.collect::<String>());
@@ -266,7 +277,12 @@ fn committed(
                 return answers::directory(&answer).map_err(|why| api.odd(question, why));
             }
             // The connection was cut, or the server stumbled: before or after it made a revision?
-            Err(error @ (Error::Failed { .. } | Error::Status { status: 500..=599, .. })) => {
+            Err(
+                error @ (Error::Failed { .. }
+                | Error::Status {
+                    status: 500..=599, ..
+                }),
+            ) => {
                 let found = api.got(list)?;
                 let found = answers::directory(&found).map_err(|why| api.odd(list, why))?;
                 if same(&found, files) {
@@ -287,8 +303,14 @@ mod tests {
     #[test]
     fn sources_are_called_as_the_server_calls_them() {
         let files = BTreeMap::from([
-            ("b".to_owned(), "60b725f10c9c85c70d97880dfe8191b3".to_owned()),
-            ("a.spec".to_owned(), "3b5d5c3712955042212316173ccf37be".to_owned()),
+            (
+                "b".to_owned(),
+                "60b725f10c9c85c70d97880dfe8191b3".to_owned(),
+            ),
+            (
+                "a.spec".to_owned(),
+                "3b5d5c3712955042212316173ccf37be".to_owned(),
+            ),
         ]);
         // printf '3b5d…  a.spec\n60b7…  b\n' | md5sum
         assert_eq!(srcmd5(&files), "9ff7a8c81a3a9ed9883b03a5ff96830c");

@@ -182,7 +182,10 @@ impl Waiting<'_> {
             .into_iter()
             .find(|one| one.repository == *repository && one.arch == *arch);
         Ok(here.and_then(|here| {
-            let status = here.packages.into_iter().find(|one| one.package == *package);
+            let status = here
+                .packages
+                .into_iter()
+                .find(|one| one.package == *package);
             Some((status?, here.dirty))
         }))
     }
@@ -204,8 +207,12 @@ impl Waiting<'_> {
                  what `cargo xtask export obs` writes",
             )),
             "broken" if settled => Err(not_built("the server does not understand the sources")),
-            "excluded" if settled => Err(not_built("the project's configuration, or the spec, leaves this architecture out")),
-            "disabled" if settled => Err(not_built("enable building in the project, and in the package")),
+            "excluded" if settled => Err(not_built(
+                "the project's configuration, or the spec, leaves this architecture out",
+            )),
+            "disabled" if settled => Err(not_built(
+                "enable building in the project, and in the package",
+            )),
             "locked" if settled => Err(not_built("unlock the package or the project")),
             _ => Ok(Look::Goes),
         }
@@ -238,7 +245,8 @@ impl Waiting<'_> {
 
     fn failed(&self) -> Result<Look, Error> {
         let last = self.last_job()?;
-        let of_these = last.filter(|job| job.srcmd5 == self.srcmd5 && self.before.as_ref() != Some(job));
+        let of_these =
+            last.filter(|job| job.srcmd5 == self.srcmd5 && self.before.as_ref() != Some(job));
         if of_these.is_none() {
             return Ok(Look::Goes);
         }

@@ -202,7 +202,10 @@ pub(crate) fn request(request: &Request<'_>, into: &Path) -> Result<Result<u16, 
         .args([&format!("--fsize={limit}:{limit}"), "--core=0", "curl"])
         .args(["--disable", "--silent", "--show-error", "--globoff"])
         .args(["--proto", "=http,https", "--speed-limit", "1"])
-        .args(["--connect-timeout", &patience.connect.as_secs().max(1).to_string()])
+        .args([
+            "--connect-timeout",
+            &patience.connect.as_secs().max(1).to_string(),
+        ])
         .args(["--speed-time", &patience.stall.as_secs().max(1).to_string()])
         .args(["--max-filesize", &limit.to_string()])
         .args(["--write-out", "%{http_code}", "--request", method])
