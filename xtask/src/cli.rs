@@ -11,6 +11,7 @@ use crate::invocation::PROGRAM;
 
 mod bench;
 mod build;
+mod builder;
 mod global;
 pub mod key;
 mod look;
@@ -23,6 +24,7 @@ mod verify;
 
 pub use bench::BenchArgs;
 pub use build::{BuildArgs, CompareArgs};
+pub use builder::{BuilderArgs, On};
 pub use global::{Color, GlobalArgs, MessageFormat};
 pub use key::KeyArgs;
 use key::KeyCommand;
@@ -263,7 +265,8 @@ pub enum Command {
         after_help = "Examples:\n  cargo xtask repo --setup\n  cargo xtask repo --target rehearsal -j 2 -o /srv/repo\n  \
                             cargo xtask repo --offline --locked\n  cargo xtask repo --prove boot      boot it before it is published\n  \
                             cargo xtask repo --from-bundle rocky-9.6.bundle    without a network, of what `bundle` wrote elsewhere\n  \
-                            cargo xtask repo --from-build first --from-build second    sign what two builders agree on"
+                            cargo xtask repo --from-build first --from-build second    sign what two builders agree on\n  \
+                            cargo xtask repo --on obs --api https://api.example.org --project home:me:lustre    build on an OBS"
     )]
     Repo(ProvenRepoArgs),
     /// Show what would run, and why.

@@ -17,6 +17,7 @@ use crate::cli::TargetArgs;
 use crate::exit::Usage;
 use crate::invocation::called;
 use crate::leftovers;
+use crate::obs::ObsBuilder;
 use crate::place;
 use crate::shared::SharedStore;
 use crate::ui::Screen;
@@ -170,6 +171,8 @@ pub struct Context {
     pub jobs: usize,
     /// Where finished stages are taken from, if anywhere.
     pub shared: Option<SharedStore>,
+    /// What builds packages in place of this machine, if anything.
+    pub obs: Option<ObsBuilder>,
     /// What was given on the command line.
     pub arguments: TargetArgs,
 }
@@ -204,6 +207,7 @@ impl Context {
             screen: Screen::new(),
             jobs: 1,
             shared: None,
+            obs: None,
             arguments: line.command.target_mut().expect("its target").clone(),
         }
     }
@@ -268,6 +272,7 @@ impl Context {
             screen,
             jobs: jobs(arguments.jobs),
             shared,
+            obs: None,
             arguments: arguments.clone(),
         })
     }

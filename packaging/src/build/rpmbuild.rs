@@ -4,6 +4,7 @@
 //! (`spec_macros`), or whoever rebuilds a source package would get another package. What is of the environment, paths and what makes
 //! builds repeatable, is in the builder's macros ([`Settings::macros`](super::workdir::Settings::macros)).
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -93,6 +94,31 @@ pub fn prepare(work: &Workdir, srpm: &Path, log: &Path) -> Result<(), Error> {
         &[&name],
         log,
     )
+}
+
+/// What lists the packages of a spec, in the builder's home.
+const PACKAGES: &str = "packages-of-the-spec";
+
+/// The packages that the spec in `srpm` can make, as rpm reads it in the buildroot: `name-[epoch:]version-release.arch`. Those of debugging
+/// are not among them.
+pub fn can_be(work: &Workdir, srpm: &Path, log: &Path) -> Result<BTreeSet<String>, Error> {
+    let name = placed(work, srpm)?;
+    work.script(
+        "rm -rf build/SPECS build/SOURCES; rpm -i \"$1\"; exec rpmspec -q --qf \
+         '%{name}\t%{epochnum}\t%{version}-%{release}.%{arch}\\n' build/SPECS/*.spec > \"$2\"",
+        &[&name, PACKAGES],
+        log,
+    )?;
+    let path = work.path(PACKAGES)?;
+    let text = lustre_files::read_no_link_to_string(&path, lustre_files::TEXT).map_err(at(&path))?;
+    let lines = text.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+    Ok(lines
+        .filter_map(|parts| match parts[..] {
+            [name, "0", rest] => Some(format!("{name}-{rest}")),
+            [name, epoch, rest] => Some(format!("{name}-{epoch}:{rest}")),
+            _ => None,
+        })
+        .collect())
 }
 
 /// Builds what [`prepare`] unpacked and patched, and gives the paths of all binary RPMs, sorted.
@@ -207,6 +233,16 @@ pub fn package_name(path: &Path) -> Result<String, Error> {
         .get_name()
         .map_err(|e| unreadable(e.to_string()))?
         .to_owned())
+}
+
+/// The time of the build of the package at `path`, in seconds since 1970.
+pub fn build_time(path: &Path) -> Result<u64, Error> {
+    let metadata = lustre_rpm_header::metadata(path);
+    let time = metadata.and_then(|metadata| metadata.get_build_time());
+    time.map_err(|error| Error::Package {
+        path: path.to_owned(),
+        message: error.to_string(),
+    })
 }
 
 #[cfg(test)]

@@ -27,5 +27,5 @@ pub use error::Error;
 pub use known::Known;
 pub use login::{Login, PASSWORD_FILE_VARIABLE, USER_VARIABLE};
 pub use names::{Place, Project};
-pub use submit::{Sources, Submitted, config, package, repository};
+pub use submit::{Repositories, Sources, Submitted, config, package, repository};
 pub use wait::{Pace, State, log, wait};

@@ -88,8 +88,15 @@ pub struct Submitted {
     pub uploaded: Vec<String>,
 }
 
-/// The repository of a project in which is built, with what the server says of itself; that of its configuration is called the same.
-pub fn repository(api: &Api, project: &Project, arch: &str) -> Result<String, Error> {
+/// A repository of a project, and that of its configuration on which it builds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Repositories {
+    pub name: String,
+    pub config: String,
+}
+
+/// The repository of a project in which is built for `arch`: the one that was named, or the only one.
+pub fn repository(api: &Api, project: &Project, arch: &str) -> Result<Repositories, Error> {
     let config = project.config();
     let mut all = Vec::new();
     for name in [&project.name, &config] {
@@ -126,21 +133,25 @@ pub fn repository(api: &Api, project: &Project, arch: &str) -> Result<String, Er
             found: own.iter().map(|one| names::line(&one.name)).collect(),
         });
     };
-    let first = one.paths.first();
-    let builds_on_config = first.is_some_and(|(name, repository)| {
+    let first = one.paths.first().filter(|(name, repository)| {
         *name == config && of_config.iter().any(|one| one.name == *repository)
     });
-    if !builds_on_config {
+    let Some((_, of_config)) = first else {
         return Err(Error::NoConfigPath {
             project: project.name.clone(),
             repository: names::line(&one.name),
-            wanted: format!("a repository of {config}"),
+            wanted: format!("a repository of {config} for {arch}"),
         });
-    }
-    // It becomes a part of URLs and paths.
-    Ok(Project::parse(&format!("{}/{}", project.name, one.name))?
-        .repository
-        .unwrap_or_default())
+    };
+    // They become parts of URLs and paths.
+    let named = |name: &str| -> Result<String, Error> {
+        let project = Project::parse(&format!("{}/{name}", project.name))?;
+        Ok(project.repository.unwrap_or_default())
+    };
+    Ok(Repositories {
+        name: named(&one.name)?,
+        config: named(of_config)?,
+    })
 }
 
 /// Sets the project's configuration, where it is another; whether it was.

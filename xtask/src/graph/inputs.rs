@@ -19,6 +19,7 @@ use lustre_packaging::store::Store;
 use lustre_packaging::target::{DistributionKind, Target};
 use lustre_repository::manifest::Overrides;
 
+use super::obs::{self, Obs};
 use super::{name, recipes, shape};
 use crate::sources::KERNEL_SOURCE;
 
@@ -53,6 +54,8 @@ pub struct BuildGraph<'a> {
     pub locked: bool,
     /// What the user replaced, for the manifest.
     pub overrides: Overrides,
+    /// What builds packages in place of this machine.
+    pub obs: Option<Obs<'a>>,
     /// What was built elsewhere, in place of the builds.
     pub built: Option<&'a BuildOutput>,
     /// What the graph is asked for again and again.
@@ -83,7 +86,11 @@ fn settings_text(target: &Target, circumstances: Circumstances) -> String {
 impl BuildGraph<'_> {
     /// The stages that `stage` needs.
     pub(super) fn needs(&self, stage: &str) -> Vec<String> {
-        shape::needs(&self.target, stage)
+        let mut needs = shape::needs(&self.target, stage);
+        if self.obs.is_some() {
+            needs.extend(obs::needs(&self.target, stage));
+        }
+        needs
     }
 
     /// The build settings.

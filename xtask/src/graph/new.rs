@@ -13,6 +13,7 @@ use lustre_repository::manifest::{self, Overrides};
 
 use super::e2fsprogs;
 use super::inputs::{BuildGraph, GraphCache};
+use super::obs::Obs;
 use crate::context::Context;
 use crate::place::specs;
 use crate::sources::Need;
@@ -169,6 +170,10 @@ impl<'a> BuildGraph<'a> {
             incomplete,
             locked: needs != Needs::Given,
             overrides,
+            obs: context
+                .obs
+                .as_ref()
+                .map(|builder| Obs::new(builder, &context.screen)),
             built: None,
             known: GraphCache::default(),
         })

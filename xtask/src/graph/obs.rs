@@ -1,0 +1,302 @@
+//! Packages that an Open Build Service builds, in place of this machine: submitted, waited for, collected, and held against what they have to
+//! be. Their stages have a key of their own, so none is ever taken for one that was built here.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+use lustre_packaging::archive;
+use lustre_packaging::build::rpmbuild;
+use lustre_packaging::build::workdir::Workdir;
+use lustre_packaging::export::obs::{
+    CONFIG_PACKAGE, config_conf, config_package, package_meta, prjconf,
+};
+use lustre_packaging::obs::{
+    self, BUILDENV, Collected, Known, Pace, Place, Project, Sources, State, Wanted,
+};
+use lustre_packaging::stage::{Failure, Work};
+use lustre_packaging::store::PathError;
+use lustre_packaging::target::Target;
+use lustre_repository::manifest;
+use serde::{Deserialize, Serialize};
+
+use super::inputs::BuildGraph;
+use super::packages::one_srpm;
+use super::{name, shape};
+use crate::obs::ObsBuilder;
+use crate::ui::Screen;
+
+/// The file of a stage that says who built its packages.
+const BUILDER: &str = "builder.json";
+
+/// What an Open Build Service is called where a builder is named.
+const OBS: &str = "obs";
+
+/// An Open Build Service that builds in place of this machine.
+#[derive(Debug)]
+pub struct Obs<'a> {
+    builder: &'a ObsBuilder,
+    screen: &'a Screen,
+    /// What is done once for all packages.
+    ready: Mutex<Option<Ready>>,
+}
+
+/// A project in which can be built.
+#[derive(Debug, Clone)]
+struct Ready {
+    repository: String,
+    /// What may be in any build root.
+    known: Known,
+}
+
+/// Who built the packages of a stage.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Record {
+    api: String,
+    project: String,
+    repository: String,
+    collected: Collected,
+}
+
+/// What stages need besides where packages are built elsewhere.
+pub(super) fn needs(target: &Target, stage: &str) -> Vec<String> {
+    let built = shape::built(target);
+    let mut more: Vec<&str> = Vec::new();
+    if built.contains(&stage) {
+        more.push(name::DISTRIBUTION);
+        // The time of the kernel is set for all packages of the project.
+        if target.kernel.kind.is_patched() {
+            more.push(name::KERNEL_SRPM);
+        }
+        if stage == name::LUSTRE {
+            more.extend(built.iter().filter(|one| **one != name::LUSTRE));
+        }
+    }
+    if matches!(stage, name::ASSEMBLE | name::RELEASE_TIME) {
+        more.extend(built);
+    }
+    let there = shape::needs(target, stage);
+    more.into_iter()
+        .map(str::to_owned)
+        .filter(|one| !there.contains(one))
+        .collect()
+}
+
+impl<'a> Obs<'a> {
+    pub(super) fn new(builder: &'a ObsBuilder, screen: &'a Screen) -> Self {
+        Self {
+            builder,
+            screen,
+            ready: Mutex::default(),
+        }
+    }
+
+    fn project(&self) -> &Project {
+        &self.builder.project
+    }
+
+    /// Brings the sources of a package to `place`, waits for its build, and collects it into `into`.
+    fn built(
+        &self,
+        work: &Work<'_>,
+        stage: &str,
+        folder: &Path,
+        (wanted, into): (&Wanted<'_>, &Path),
+    ) -> Result<Collected, Failure> {
+        let api = &self.builder.api;
+        let place = wanted.place;
+        let meta = package_meta(&place.project, &place.package);
+        let sources = Sources::of_folder(folder)?;
+        let submitted = obs::package(api, &place.project, &place.package, &meta, &sources)?;
+        let tell = |state: &State| {
+            let words = format!("{} on {place}: {}", place.package, state.words());
+            self.screen.stands(stage, &words);
+        };
+        if !submitted.unchanged {
+            tell(&State {
+                code: "submitted".to_owned(),
+                details: format!("sources {}", submitted.srcmd5),
+            });
+        }
+        let pace = Pace::polite(self.builder.limit);
+        obs::wait(api, place, &submitted, pace, work.log, &tell)?;
+        let wanted = Wanted {
+            srcmd5: &submitted.srcmd5,
+            ..*wanted
+        };
+        Ok(obs::collect(api, &wanted, into, &work.output.join(BUILDENV))?)
+    }
+}
+
+impl BuildGraph<'_> {
+    /// The input of a stage that says where it is built; none where that is here.
+    pub(super) fn builder_inputs(&self) -> Vec<(String, String)> {
+        let named = self.obs.iter().map(|obs| {
+            let ObsBuilder { api, project, .. } = obs.builder;
+            let repository = project.repository.as_deref().unwrap_or_default();
+            let text = serde_json::json!([OBS, api.url(), project.name, repository]);
+            ("builder".to_owned(), text.to_string())
+        });
+        named.collect()
+    }
+
+    /// Where the packages of a stage are built, in words; none where that is here.
+    pub fn builder_of(&self, stage: &str) -> Option<String> {
+        let obs = self.obs.as_ref()?;
+        let ObsBuilder { api, project, .. } = obs.builder;
+        let is_built = shape::built(&self.target).contains(&stage);
+        is_built.then(|| format!("{OBS}, {} at {}", project.name, api.url()))
+    }
+
+    /// Has `package` built of the source package of its stage, and gives the packages, which are in the stage's output. `build` is a home
+    /// with the package's buildroot, in which rpm reads the spec.
+    pub(super) fn built_on_obs(
+        &self,
+        obs: &Obs<'_>,
+        work: &Work<'_>,
+        package: &str,
+        expected: &[String],
+        build: &Workdir,
+    ) -> Result<Vec<PathBuf>, Failure> {
+        let srpm = one_srpm(work, package)?;
+        let can_be = rpmbuild::can_be(build, &srpm, work.log)?;
+        let Ready {
+            repository,
+            mut known,
+        } = self.ready_on_obs(obs, work)?;
+        if package == name::LUSTRE {
+            for stage in shape::built(&self.target) {
+                if stage == name::LUSTRE {
+                    continue;
+                }
+                for path in rpmbuild::packages_under(&work.need(stage)?.join("RPMS"))? {
+                    known.add(&path)?;
+                }
+            }
+        }
+        let folder = work.scratch.join("obs-sources");
+        archive::unpack_srpm(&srpm, &folder)?;
+        let place = Place {
+            project: obs.project().name.clone(),
+            repository,
+            arch: self.target.distribution.arch.clone(),
+            package: package.to_owned(),
+        };
+        let source = srpm.file_name().unwrap_or_default().to_string_lossy();
+        let wanted = Wanted {
+            place: &place,
+            srcmd5: "",
+            source: Some(&source),
+            can_be: &can_be,
+            expected,
+            known: &known,
+        };
+        let into = work.output.join("RPMS");
+        let collected = obs.built(work, package, &folder, (&wanted, &into))?;
+        let record = Record {
+            api: obs.builder.api.url().to_owned(),
+            project: place.project.clone(),
+            repository: place.repository.clone(),
+            collected,
+        };
+        fs::write(
+            work.output.join(BUILDER),
+            serde_json::to_string_pretty(&record)?,
+        )?;
+        Ok(rpmbuild::packages_under(&into)?)
+    }
+
+    /// The project with what all packages need: its configuration, and the package that sets the build up. Done once.
+    fn ready_on_obs(&self, obs: &Obs<'_>, work: &Work<'_>) -> Result<Ready, Failure> {
+        // Packages that are built side by side wait for it.
+        let mut ready = obs.ready.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(ready) = &*ready {
+            return Ok(ready.clone());
+        }
+        let api = &obs.builder.api;
+        let arch = &self.target.distribution.arch;
+        let repository = obs::repository(api, obs.project(), arch)?;
+        let mut known = Known::default();
+        let base = work.need(name::DISTRIBUTION)?.join("base");
+        for path in rpmbuild::packages_under(&base)? {
+            known.add(&path)?;
+        }
+        let config = obs.project().config();
+        obs::config(api, &config, &config_conf(&self.target))?;
+        let folder = work.scratch.join("obs-config");
+        fs::create_dir(&folder)?;
+        for (file, bytes) in config_package(&self.target, &self.later(work)?) {
+            fs::write(folder.join(file), bytes)?;
+        }
+        let place = Place {
+            project: config,
+            repository: repository.config,
+            arch: arch.clone(),
+            package: CONFIG_PACKAGE.to_owned(),
+        };
+        let wanted = Wanted {
+            place: &place,
+            srcmd5: "",
+            source: None,
+            can_be: &BTreeSet::from([format!("{CONFIG_PACKAGE}-1-1.noarch")]),
+            expected: &[CONFIG_PACKAGE.to_owned()],
+            known: &known,
+        };
+        let into = work.scratch.join("obs-config-packages");
+        let stage = work.output.join(BUILDENV);
+        obs.built(work, CONFIG_PACKAGE, &folder, (&wanted, &into))?;
+        lustre_files::if_there(fs::remove_file(&stage))
+            .map_err(|source| PathError::new("remove", &stage, source))?;
+        for path in rpmbuild::packages_under(&into)? {
+            known.add(&path)?;
+        }
+        // What is in the project waits for that, so it is not told before.
+        obs::config(api, &obs.project().name, &prjconf(&self.target))?;
+        let made = Ready {
+            repository: repository.name,
+            known,
+        };
+        Ok(ready.insert(made).clone())
+    }
+
+    /// Source packages whose time is another one than the target's: a kernel whose changelog goes on after that.
+    fn later(&self, work: &Work<'_>) -> Result<BTreeMap<String, u32>, Failure> {
+        let mut later = BTreeMap::new();
+        if self.target.kernel.kind.is_patched() {
+            let srpm = one_srpm(work, name::KERNEL)?;
+            let time = u32::try_from(rpmbuild::build_time(&srpm)?)?;
+            if time > self.target.build.source_date_epoch {
+                later.insert(name::KERNEL.to_owned(), time);
+            }
+        }
+        Ok(later)
+    }
+}
+
+/// Who built the packages in the output of a stage, for the manifest; none where that is this machine.
+pub(super) fn recorded(output: &Path) -> Result<Option<manifest::Builder>, Failure> {
+    let path = output.join(BUILDER);
+    let bytes = lustre_files::if_there(lustre_files::read(&path, lustre_files::TEXT))
+        .map_err(|error| PathError::new("read", &path, error))?;
+    let Some(bytes) = bytes else {
+        return Ok(None);
+    };
+    let Record {
+        api,
+        project,
+        repository,
+        collected,
+    } = serde_json::from_slice(&bytes)?;
+    Ok(Some(manifest::Builder {
+        name: OBS.to_owned(),
+        api,
+        project,
+        repository,
+        disturl: collected.disturl,
+        srcmd5: collected.srcmd5,
+        buildenv_sha256: collected.buildenv_sha256.to_string(),
+        build_packages: collected.build_packages,
+    }))
+}
