@@ -186,7 +186,7 @@ fn tag(package: &Path, tag: &str) -> String {
 fn a_small_package_is_built_with_the_settings_of_the_target_and_only_once() {
     let world = World::new();
     let found = Project::parse(PROJECT).unwrap();
-    let name = repository(&world.api, &found, ARCH).unwrap();
+    let name = repository(&world.api, &found, ARCH).unwrap().name;
     assert_eq!(name, texts::REPOSITORY);
 
     // What sets the build up comes first.
