@@ -39,7 +39,8 @@ impl World {
     fn new() -> Self {
         let target = Target::load(&project().join("specs"), "rehearsal").unwrap();
         let mut names = target.distribution.buildroot.clone();
-        names.extend(target.distribution.obs.clone().unwrap().preinstall);
+        let obs = target.distribution.obs.clone().unwrap();
+        names.extend(obs.preinstall.into_iter().chain(obs.support));
         names.sort();
         names.dedup();
         let system = system::of_one_package(&names);

@@ -24,7 +24,10 @@ impl ObsBuilder {
     /// The one that the arguments name, if any, and who asks it.
     pub fn of(builder: &BuilderArgs, target: &TargetArgs) -> anyhow::Result<Option<Self>> {
         if builder.on == On::Obs && target.offline {
-            return Err(usage("--on obs: it needs the network, and --offline was given", "omit one of them"));
+            return Err(usage(
+                "--on obs: it needs the network, and --offline was given",
+                "omit one of them",
+            ));
         }
         let Some(named) = Self::named(builder, target)? else {
             return Ok(None);
@@ -68,7 +71,10 @@ impl ObsBuilder {
             ));
         }
         if target.elsewhere {
-            return Err(usage("--on obs: --elsewhere is for builds on this machine", "omit one of them"));
+            return Err(usage(
+                "--on obs: --elsewhere is for builds on this machine",
+                "omit one of them",
+            ));
         }
         let bad = |error: lustre_packaging::obs::Error| Usage::new(Advised::of(&error));
         Ok(Some(Self {

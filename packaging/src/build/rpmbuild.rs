@@ -110,8 +110,11 @@ pub fn can_be(work: &Workdir, srpm: &Path, log: &Path) -> Result<BTreeSet<String
         log,
     )?;
     let path = work.path(PACKAGES)?;
-    let text = lustre_files::read_no_link_to_string(&path, lustre_files::TEXT).map_err(at(&path))?;
-    let lines = text.lines().map(|line| line.split('\t').collect::<Vec<_>>());
+    let text =
+        lustre_files::read_no_link_to_string(&path, lustre_files::TEXT).map_err(at(&path))?;
+    let lines = text
+        .lines()
+        .map(|line| line.split('\t').collect::<Vec<_>>());
     Ok(lines
         .filter_map(|parts| match parts[..] {
             [name, "0", rest] => Some(format!("{name}-{rest}")),

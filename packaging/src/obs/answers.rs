@@ -309,11 +309,7 @@ mod tests {
             <bdep name="gcc" hdrmd5="d41d8cd98f00b204e9800998ecf8427e" project="base" repository="s"/>
             <bdep name="e" preinstall="1" hdrmd5="d41d8cd98f00b204e9800998ecf8427e"/></buildinfo>"#;
         let found = buildenv(text).unwrap();
-        let names: Vec<&str> = found
-            .packages
-            .iter()
-            .map(|one| one.name.as_str())
-            .collect();
+        let names: Vec<&str> = found.packages.iter().map(|one| one.name.as_str()).collect();
         assert_eq!(names, ["gcc", "e"]);
         assert_eq!(
             (found.arch.as_str(), found.srcmd5.as_str()),

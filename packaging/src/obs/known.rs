@@ -95,7 +95,8 @@ impl Known {
             let Some(known) = self.0.get(&one.name) else {
                 return Err(refused(
                     one,
-                    "which is none of the packages that the lock pins, and none of this project".to_owned(),
+                    "which is none of the packages that the lock pins, and none of this project"
+                        .to_owned(),
                     "the base project of the server has moved on, or has more than the lock: `cargo xtask lock --update` pins what there is",
                 ));
             };

@@ -11,7 +11,13 @@ pub struct BuilderArgs {
     /// Where packages are built: local, or obs for an Open Build Service.
     ///
     /// All else is done here: source packages, what is checked of the result, signatures, the repository and its proofs. See docs/obs.md.
-    #[arg(long, value_name = "BUILDER", value_enum, default_value_t, hide_possible_values = true)]
+    #[arg(
+        long,
+        value_name = "BUILDER",
+        value_enum,
+        default_value_t,
+        hide_possible_values = true
+    )]
     pub on: On,
     /// URL of the service's API.
     ///

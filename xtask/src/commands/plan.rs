@@ -270,7 +270,10 @@ mod tests {
         );
         assert_eq!(line(&one(State::Cached, &[]), None), "  cached  kernel");
         let runs = State::Runs("after base".to_owned());
-        assert_eq!(line(&one(runs, &["base"]), None), said("runs", "after base"));
+        assert_eq!(
+            line(&one(runs, &["base"]), None),
+            said("runs", "after base")
+        );
         let told = item(&there, None, &BTreeMap::new());
         assert_eq!(told["runs"], false);
         assert_eq!(told["shared"]["signer"], "ABCD");

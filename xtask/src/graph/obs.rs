@@ -126,7 +126,12 @@ impl<'a> Obs<'a> {
             srcmd5: &submitted.srcmd5,
             ..*wanted
         };
-        Ok(obs::collect(api, &wanted, into, &work.output.join(BUILDENV))?)
+        Ok(obs::collect(
+            api,
+            &wanted,
+            into,
+            &work.output.join(BUILDENV),
+        )?)
     }
 }
 
