@@ -19,6 +19,7 @@ mod lustre_knowledge;
 mod model;
 mod modules;
 mod obs;
+mod obs_backend;
 mod overlay;
 mod preflight;
 mod publish;

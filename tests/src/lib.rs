@@ -11,6 +11,7 @@ pub mod http;
 pub mod json_schema;
 pub mod loopback;
 pub mod nginx;
+pub mod obs_backend;
 pub mod obs_stub;
 pub mod python;
 pub mod repodata_diff;

@@ -12,6 +12,7 @@ use crate::invocation::PROGRAM;
 mod bench;
 mod build;
 mod builder;
+mod export;
 mod global;
 pub mod key;
 mod look;
@@ -25,6 +26,7 @@ mod verify;
 pub use bench::BenchArgs;
 pub use build::{BuildArgs, CompareArgs};
 pub use builder::{BuilderArgs, On};
+pub use export::ExportArgs;
 pub use global::{Color, GlobalArgs, MessageFormat};
 pub use key::KeyArgs;
 use key::KeyCommand;
@@ -169,6 +171,7 @@ impl Command {
             Self::Assemble(arguments) => &mut arguments.target,
             Self::Boot(arguments) => &mut arguments.target,
             Self::Build(arguments) => &mut arguments.target,
+            Self::Export(arguments) => &mut arguments.target,
             Self::Bundle(arguments) => &mut arguments.target,
             Self::Fetch(arguments) | Self::Preflight(arguments) | Self::Advisories(arguments) => {
                 arguments
@@ -201,6 +204,7 @@ impl Command {
             Self::Assemble(arguments) => &arguments.target,
             Self::Boot(arguments) => &arguments.target,
             Self::Build(arguments) => &arguments.target,
+            Self::Export(arguments) => &arguments.target,
             Self::Bundle(arguments) => &arguments.target,
             Self::Fetch(arguments) | Self::Preflight(arguments) | Self::Advisories(arguments) => {
                 arguments
@@ -318,6 +322,16 @@ pub enum Command {
                             cargo xtask build --output unsigned   for another machine to sign: cargo xtask repo --from-build"
     )]
     Build(BuildArgs),
+    /// Write source packages, and what an Open Build Service, Koji or mock is to be told so that it builds the same of them.
+    #[command(
+        after_help = "Examples:\n  cargo xtask export obs -o obs            projects, with _meta, _config and sources\n  \
+                            cargo xtask export obs --project home:jane:lustre --package e2fsprogs -o obs\n  \
+                            cargo xtask export koji --target rocky-9.6 -o koji    settings of a build tag\n  \
+                            cargo xtask export mock -o mock          a config, and buildroot_lock.json\n\n\
+                            The same target gives the same files on every machine; the digest that is printed stands for all of them. README in \
+                            the folder says what to do with it. See docs/building-elsewhere.md."
+    )]
+    Export(ExportArgs),
     /// Compare the unsigned packages of two builders, byte by byte.
     #[command(after_help = "Example:\n  cargo xtask compare build-1 build-2\n\n\
                             The folders are those of `cargo xtask build --output`. Ends with 3 where they differ, and names what does. Two \

@@ -7,7 +7,12 @@
 //! - the project: e2fsprogs, the kernel, Lustre.
 
 use std::collections::BTreeMap;
+use std::path::Path as FilePath;
 
+use super::folder::put;
+use super::package::{BuildPackage, SourcePackage};
+use super::{Error, readme};
+use crate::archive::unpack_srpm;
 use crate::sandbox::BUILDER_HOME;
 use crate::target::{Needs, Obs, Share, Target};
 
@@ -105,7 +110,7 @@ pub fn prjconf(target: &Target) -> String {
 
 fn conf(target: &Target, more: &[&str]) -> String {
     let Obs {
-        modules, macros, ..
+        modules, support, ..
     } = target.distribution.obs.clone().unwrap_or_default();
     let mut text = "Type: spec\nRepotype: rpm-md\n".to_owned();
     for module in modules {
@@ -120,31 +125,16 @@ fn conf(target: &Target, more: &[&str]) -> String {
         "Support: !*\nRequired: !*\nRequired: {}\n",
         required.join(" ")
     ));
+    if !support.is_empty() {
+        text.push_str(&format!("Support: {}\n", support.join(" ")));
+    }
     text.push_str("Macros:\n");
-    for (name, value) in rpm_macros(target, &macros) {
+    // The service has these of itself; the last one counts.
+    for (name, value) in super::macros(target, &["vendor", "distribution"]) {
         text.push_str(&format!("%{name} {value}\n"));
     }
     text.push_str(":Macros\n");
     text
-}
-
-/// What rpmbuild is told elsewhere as it is told here ([`Settings::macros`](crate::build::workdir::Settings::macros)), but for what
-/// belongs to the place of the build; and what the service sets that the distribution does not.
-fn rpm_macros(target: &Target, own: &BTreeMap<String, String>) -> Vec<(String, String)> {
-    let mut all: Vec<(String, String)> = super::repeatable(target)
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), value))
-        .collect();
-    for name in ["vendor", "distribution"] {
-        if !own.contains_key(name) {
-            all.push((name.to_owned(), "%{nil}".to_owned()));
-        }
-    }
-    all.extend(
-        own.iter()
-            .map(|(name, value)| (name.clone(), value.clone())),
-    );
-    all
 }
 
 /// The sources of [`CONFIG_PACKAGE`], by file name. The service asks for `%_topdir` before it writes the macros of the project, and has no
@@ -213,19 +203,6 @@ pub fn constraints(needs: &Needs, package: &str) -> String {
     )
 }
 
-/// A package of a buildroot, by what a service knows it by.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct BuildPackage {
-    pub name: String,
-    /// None where it is 0.
-    pub epoch: Option<u32>,
-    pub version: String,
-    pub release: String,
-    pub arch: String,
-    /// The MD5 of header and payload, as rpm writes it into the signature header: lower-case hexadecimal.
-    pub sigmd5: String,
-}
-
 /// `_buildenv`: exactly these packages, and no others of the same names.
 pub fn buildenv(packages: &[BuildPackage]) -> String {
     let mut packages: Vec<&BuildPackage> = packages.iter().collect();
@@ -247,6 +224,85 @@ pub fn buildenv(packages: &[BuildPackage]) -> String {
     }
     text.push_str("</buildinfo>\n");
     text
+}
+
+/// Where the list of the packages of the distribution that `package` is built with is put: it lacks those that the projects build
+/// themselves, and a service that has it as a source of the package would build without these.
+pub fn locked(package: &str) -> String {
+    format!("locked/{package}/_buildenv")
+}
+
+/// The projects, each a folder with its packages, in `folder`.
+pub fn fill(
+    folder: &FilePath,
+    target: &Target,
+    project: &str,
+    packages: &[SourcePackage],
+) -> Result<(), Error> {
+    let arch = &target.distribution.arch;
+    let config = config_project(project);
+    let put_project = |name: &str, base: &[Path], conf: String| {
+        put(
+            folder,
+            &format!("{name}/_meta"),
+            project_meta(name, base, arch),
+        )?;
+        put(folder, &format!("{name}/_config"), conf)
+    };
+    let base = match Path::of_distribution(target) {
+        Some(base) => base,
+        None => {
+            let base = base_project(project);
+            put_project(&base, &[], base_conf(target))?;
+            Path::ours(&base)
+        }
+    };
+    put_project(&config, &[base], config_conf(target))?;
+    put_project(project, &[Path::ours(&config)], prjconf(target))?;
+    let mut later = BTreeMap::new();
+    for package in packages {
+        let below = format!("{project}/{}", package.name);
+        let sources = unpack_srpm(&package.path, &folder.join(&below))?;
+        if package.time != target.build.source_date_epoch {
+            let spec = sources.spec.trim_end_matches(".spec");
+            later.insert(spec.to_owned(), package.time);
+        }
+        put(
+            folder,
+            &format!("{below}/_meta"),
+            package_meta(project, &package.name),
+        )?;
+        if let Some(needs) = &target.needs {
+            let text = constraints(needs, &package.name);
+            put(folder, &format!("{below}/_constraints"), text)?;
+        }
+        let bdeps: Vec<BuildPackage> = package
+            .buildroot
+            .iter()
+            .map(|known| known.package.clone())
+            .collect();
+        put(folder, &locked(&package.name), buildenv(&bdeps))?;
+    }
+    let below = format!("{config}/{CONFIG_PACKAGE}");
+    put(
+        folder,
+        &format!("{below}/_meta"),
+        package_meta(&config, CONFIG_PACKAGE),
+    )?;
+    for (name, content) in config_package(target, &later) {
+        put(folder, &format!("{below}/{name}"), content)?;
+    }
+    let text = readme::obs(target, project, packages);
+    put(folder, readme::FILE, text)
+}
+
+/// Whether a service takes `name` as the name of a project: words of letters, digits and `-+_.`, with colons between them.
+pub fn is_project(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-+_.".contains(c);
+    name.len() <= 150
+        && name.split(':').all(|part| {
+            part.starts_with(|c: char| c.is_ascii_alphanumeric()) && part.chars().all(plain)
+        })
 }
 
 /// Text as it is in an attribute.

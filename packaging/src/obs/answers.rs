@@ -68,8 +68,6 @@ pub struct Buildenv {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BuildPackage {
     pub name: String,
-    /// `name-[epoch:]version-release.arch`.
-    pub nevra: String,
     /// The MD5 over header and payload.
     pub sigmd5: String,
 }
@@ -232,20 +230,10 @@ pub(super) fn buildenv(bytes: &[u8]) -> Result<Buildenv, String> {
                 return Err(format!("it says: {}", names::line(text)));
             }
             (["buildinfo", "bdep"], Some(attributes)) => {
-                let part = |name| checked(attributes, name, names::is_package_part);
-                let name = part("name")?;
-                let (version, release, arch) = (part("version")?, part("release")?, part("arch")?);
-                let epoch = match attributes.optional("epoch")?.as_deref() {
-                    None | Some("" | "0") => String::new(),
-                    Some(epoch) if epoch.bytes().all(|byte| byte.is_ascii_digit()) => {
-                        format!("{epoch}:")
-                    }
-                    Some(epoch) => return Err(refused("epoch", epoch)),
-                };
+                // It says no version: a package is known by its digest.
                 let one = BuildPackage {
-                    nevra: format!("{name}-{epoch}{version}-{release}.{arch}"),
+                    name: checked(attributes, "name", names::is_package_part)?,
                     sigmd5: checked(attributes, "hdrmd5", names::is_md5)?,
-                    name,
                 };
                 bounded(&mut found.packages, one)?;
             }
@@ -318,15 +306,11 @@ mod tests {
         assert_eq!(found[0].packages[0].details, "nothing provides x");
         assert_eq!(found[0].packages[1].code, "succeeded");
         let text = br#"<buildinfo project="p" repository="s" package="a"><arch>x86_64</arch><srcmd5>d4</srcmd5>
-            <bdep name="gcc" version="12" release="1" arch="x86_64" hdrmd5="d41d8cd98f00b204e9800998ecf8427e" project="base" repository="s"/>
-            <bdep name="e" preinstall="1" epoch="2" version="1" release="1" arch="noarch" hdrmd5="d41d8cd98f00b204e9800998ecf8427e"/></buildinfo>"#;
+            <bdep name="gcc" hdrmd5="d41d8cd98f00b204e9800998ecf8427e" project="base" repository="s"/>
+            <bdep name="e" preinstall="1" hdrmd5="d41d8cd98f00b204e9800998ecf8427e"/></buildinfo>"#;
         let found = buildenv(text).unwrap();
-        let names: Vec<&str> = found
-            .packages
-            .iter()
-            .map(|one| one.nevra.as_str())
-            .collect();
-        assert_eq!(names, ["gcc-12-1.x86_64", "e-2:1-1.noarch"]);
+        let names: Vec<&str> = found.packages.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["gcc", "e"]);
         assert_eq!(
             (found.arch.as_str(), found.srcmd5.as_str()),
             ("x86_64", "d4")

@@ -71,7 +71,7 @@ pub fn collect(
     let found = answers::binaries(&answer).map_err(|why| api.odd(question, why))?;
     // Nothing large is fetched of what cannot be used.
     let (buildenv, digest) = buildenv(api, wanted, &found, list)?;
-    wanted.known.check(place, &buildenv)?;
+    let build_packages = wanted.known.check(place, &buildenv)?;
     let packages: Vec<&Binary> = found
         .iter()
         .filter(|one| one.name.ends_with(".rpm"))
@@ -110,12 +110,6 @@ pub fn collect(
         done.push(to);
     }
     rpmbuild::collect(&done, into)?;
-    let mut build_packages: Vec<String> = buildenv
-        .packages
-        .iter()
-        .map(|one| format!("{} {}", one.nevra, one.sigmd5))
-        .collect();
-    build_packages.sort();
     Ok(Collected {
         disturl,
         srcmd5: wanted.srcmd5.to_owned(),

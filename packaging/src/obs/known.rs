@@ -1,15 +1,15 @@
 //! What may have been in a build root: packages by their SIGMD5, the MD5 over header and payload.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::answers::{BuildPackage, Buildenv};
 use super::submit::hex;
 use super::{Error, Place};
 
-/// Packages that may have been in a build root.
+/// Packages that may have been in a build root: by name, and by SIGMD5, what they are.
 #[derive(Debug, Clone, Default)]
-pub struct Known(BTreeMap<String, BTreeSet<String>>);
+pub struct Known(BTreeMap<String, BTreeMap<String, String>>);
 
 /// What a header says of a package.
 #[derive(Debug)]
@@ -76,22 +76,23 @@ impl Known {
             path: path.to_owned(),
             message,
         })?;
-        let known = self.0.entry(header.nevra).or_default();
-        known.extend(header.sigmd5);
+        let known = self.0.entry(header.name).or_default();
+        known.extend(header.sigmd5.map(|md5| (md5, header.nevra)));
         Ok(())
     }
 
-    /// That a build root had none but these.
-    pub(super) fn check(&self, place: &Place, buildenv: &Buildenv) -> Result<(), Error> {
+    /// That a build root had none but these; and what it had, each as its NEVRA and its SIGMD5.
+    pub(super) fn check(&self, place: &Place, buildenv: &Buildenv) -> Result<Vec<String>, Error> {
         let refused = |one: &BuildPackage, why: String, help| Error::BuiltWith {
             package: place.package.clone(),
             place: place.to_string(),
-            with: one.nevra.clone(),
+            with: one.name.clone(),
             why,
             help,
         };
+        let mut found = Vec::new();
         for one in &buildenv.packages {
-            let Some(known) = self.0.get(&one.nevra) else {
+            let Some(known) = self.0.get(&one.name) else {
                 return Err(refused(
                     one,
                     "which is none of the packages that the lock pins, and none of this project"
@@ -99,22 +100,28 @@ impl Known {
                     "the base project of the server has moved on, or has more than the lock: `cargo xtask lock --update` pins what there is",
                 ));
             };
-            if !known.contains(&one.sigmd5) {
-                let known: Vec<&str> = known.iter().map(String::as_str).collect();
+            let Some(nevra) = known.get(&one.sigmd5) else {
+                let known: Vec<String> = known
+                    .iter()
+                    .map(|(sigmd5, nevra)| format!("{nevra} with {sigmd5}"))
+                    .collect();
                 return Err(refused(
                     one,
                     format!(
-                        "another package than the one of this name and version here: its SIGMD5 is {}, and here {}",
+                        "another package than the one of this name here: its SIGMD5 is {}, and here is {}",
                         one.sigmd5,
                         match known[..] {
-                            [] => "it has none".to_owned(),
-                            _ => format!("it is {}", known.join(" or ")),
+                            [] => "one that has none".to_owned(),
+                            _ => known.join(" or "),
                         }
                     ),
-                    "ask whoever runs the server where its package is from",
+                    "the base project of the server has moved on (`cargo xtask lock --update` pins what there is), or the package is another \
+                     under the same name and version: ask whoever runs the server where it is from",
                 ));
-            }
+            };
+            found.push(format!("{nevra} {}", one.sigmd5));
         }
-        Ok(())
+        found.sort();
+        Ok(found)
     }
 }

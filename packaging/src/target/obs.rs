@@ -18,11 +18,14 @@ pub struct Obs {
     /// What is unpacked before there is an rpm that could install anything; needed where no project says it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preinstall: Vec<String>,
+    /// What a build root of the service needs besides the target's buildroot: it becomes the builder with `su`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub support: Vec<String>,
     /// Module streams that packages of the builds are in, as `NAME-STREAM`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modules: Vec<String>,
-    /// What the distribution's own rpm macros set and an OBS sets to something else: `vendor`, `distribution`. Without a value here, its
-    /// packages do not have them.
+    /// What the distribution's own rpm macros set and an OBS sets to something else: `vendor`, `distribution`. Without a value here, packages
+    /// have no such tag.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub macros: BTreeMap<String, String>,
 }
