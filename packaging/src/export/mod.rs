@@ -14,6 +14,9 @@ pub mod obs;
 pub mod package;
 pub mod readme;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 
 use lustre_files::place::Foreign;

@@ -280,7 +280,12 @@ pub fn fill(
             package_meta(project, &package.name),
         )?;
         if let Some(needs) = &target.needs {
-            let text = constraints(needs, &package.name);
+            let mut needs = needs.clone();
+            let left_out = &target.kernel.options;
+            needs
+                .debuginfo
+                .take_if(|debuginfo| left_out.contains(&debuginfo.option));
+            let text = constraints(&needs, &package.name);
             put(folder, &format!("{below}/_constraints"), text)?;
         }
         let bdeps: Vec<BuildPackage> = package
