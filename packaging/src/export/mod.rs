@@ -14,6 +14,9 @@ pub mod obs;
 pub mod package;
 pub mod readme;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 
 use lustre_files::place::Foreign;
@@ -125,4 +128,13 @@ fn macros(target: &Target, service: &[&str]) -> Vec<(String, String)> {
 /// Text as a word of a shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
+}
+
+/// What is in the buildroot of `package` besides what its spec requires.
+fn buildroot<'t>(target: &'t Target, package: &str) -> Vec<&'t str> {
+    let all = target.distribution.buildroot.iter();
+    let lustre = target.lustre.buildroot.iter();
+    all.chain(lustre.filter(|_| package == "lustre"))
+        .map(String::as_str)
+        .collect()
 }
