@@ -18,6 +18,7 @@ mod lock;
 mod lustre_knowledge;
 mod model;
 mod modules;
+mod obs;
 mod obs_backend;
 mod overlay;
 mod preflight;

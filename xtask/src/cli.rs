@@ -270,7 +270,7 @@ pub enum Command {
                             cargo xtask repo --offline --locked\n  cargo xtask repo --prove boot      boot it before it is published\n  \
                             cargo xtask repo --from-bundle rocky-9.6.bundle    without a network, of what `bundle` wrote elsewhere\n  \
                             cargo xtask repo --from-build first --from-build second    sign what two builders agree on\n  \
-                            cargo xtask repo --on obs --api https://api.example.org --project home:me:lustre    build on an OBS"
+                            cargo xtask repo --on obs --api URL --project home:me:lustre    build on a build service"
     )]
     Repo(ProvenRepoArgs),
     /// Show what would run, and why.

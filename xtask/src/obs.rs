@@ -1,12 +1,20 @@
-//! The Open Build Service that the command line names.
+//! The Open Build Service that the command line names, and a package that is built there.
 
+use std::path::Path;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use lustre_files::{Advised, advised};
-use lustre_packaging::obs::{Api, Login, Project};
+use lustre_packaging::export::obs::package_meta;
+use lustre_packaging::obs::{
+    Api, BUILDENV, Collected, Error, Known, Login, Pace, Project, Sources, State, Wanted, collect,
+    package, wait,
+};
+use lustre_packaging::stage::{Failure, Work};
 
 use crate::cli::{BuilderArgs, On, TargetArgs};
 use crate::exit::Usage;
+use crate::ui::Screen;
 
 /// How long is waited for a package where nobody says it, in minutes.
 const WAIT: u32 = 24 * 60;
@@ -76,7 +84,7 @@ impl ObsBuilder {
                 "omit one of them",
             ));
         }
-        let bad = |error: lustre_packaging::obs::Error| Usage::new(Advised::of(&error));
+        let bad = |error: Error| Usage::new(Advised::of(&error));
         Ok(Some(Self {
             api: Api::new(api, None).map_err(bad)?,
             project: Project::parse(project).map_err(bad)?,
@@ -87,4 +95,68 @@ impl ObsBuilder {
 
 fn usage(what: &str, help: &str) -> anyhow::Error {
     Usage::new(advised(what, help)).into()
+}
+
+/// An Open Build Service that builds in place of this machine.
+#[derive(Debug)]
+pub struct Obs<'a> {
+    pub builder: &'a ObsBuilder,
+    screen: &'a Screen,
+    /// What is done once for all packages.
+    pub ready: Mutex<Option<Ready>>,
+}
+
+/// A project in which can be built.
+#[derive(Debug, Clone)]
+pub struct Ready {
+    pub repository: String,
+    /// What may be in any build root.
+    pub known: Known,
+}
+
+impl<'a> Obs<'a> {
+    pub fn new(builder: &'a ObsBuilder, screen: &'a Screen) -> Self {
+        Self {
+            builder,
+            screen,
+            ready: Mutex::default(),
+        }
+    }
+
+    /// The project in which is built.
+    pub fn project(&self) -> &Project {
+        &self.builder.project
+    }
+
+    /// Brings the sources of a package to `place`, waits for its build, and collects it into `into`.
+    pub fn built(
+        &self,
+        work: &Work<'_>,
+        stage: &str,
+        folder: &Path,
+        (wanted, into): (&Wanted<'_>, &Path),
+    ) -> Result<Collected, Failure> {
+        let api = &self.builder.api;
+        let place = wanted.place;
+        let meta = package_meta(&place.project, &place.package);
+        let sources = Sources::of_folder(folder)?;
+        let submitted = package(api, &place.project, &place.package, &meta, &sources)?;
+        let tell = |state: &State| {
+            let words = format!("{} on {place}: {}", place.package, state.words());
+            self.screen.stands(stage, &words);
+        };
+        if !submitted.unchanged {
+            tell(&State {
+                code: "submitted".to_owned(),
+                details: format!("sources {}", submitted.srcmd5),
+            });
+        }
+        let pace = Pace::polite(self.builder.limit);
+        wait(api, place, &submitted, pace, work.log, &tell)?;
+        let wanted = Wanted {
+            srcmd5: &submitted.srcmd5,
+            ..*wanted
+        };
+        Ok(collect(api, &wanted, into, &work.output.join(BUILDENV))?)
+    }
 }

@@ -280,8 +280,7 @@ pub(super) fn scratch() -> Result<tempfile::TempDir, Error> {
 fn explanation(file: &Path) -> Option<String> {
     let bytes = lustre_files::read(file, EXPLANATION).ok()?;
     let said = answers::summary(&bytes)?;
-    let mut said = names::line(&said);
-    said.truncate(said.floor_char_boundary(300));
+    let said: String = names::line(&said).chars().take(300).collect();
     (!said.is_empty()).then_some(said)
 }
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use lustre_files::help;
 
-use super::login::{PASSWORD_FILE_VARIABLE, USER_VARIABLE};
+use super::variables::{PASSWORD_FILE_VARIABLE, USER_VARIABLE};
 use crate::process::secrets::OBS_PASSWORD_VARIABLE;
 use crate::store::PathError;
 use crate::{archive, build, sign, source};

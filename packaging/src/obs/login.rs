@@ -3,14 +3,9 @@
 use std::path::Path;
 
 use super::Error;
+use super::variables::{PASSWORD_FILE_VARIABLE, USER_VARIABLE};
 use crate::process::secrets::{self, OBS_PASSWORD_VARIABLE};
 use crate::sign::Secret;
-
-/// The environment variable with the user's name.
-pub const USER_VARIABLE: &str = "LUSTRE_REPO_OBS_USER";
-
-/// The environment variable that names the file with the password.
-pub const PASSWORD_FILE_VARIABLE: &str = "LUSTRE_REPO_OBS_PASSWORD_FILE";
 
 /// A user and a password.
 #[derive(Debug, Clone)]

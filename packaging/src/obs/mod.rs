@@ -1,7 +1,7 @@
 //! An Open Build Service as the builder: packages are submitted, built there, and collected.
 //!
 //! - [`Api`] asks the server (`api`), by the calls that the API of a public one and a bare source server both have; [`Login`] is who asks
-//!   (`login`).
+//!   (`login`, `variables`).
 //! - `answers` reads what it says; `names` holds what is told against what such names may be.
 //! - [`package()`] brings sources there, as far as they differ (`submit`); [`wait()`] waits for the build (`wait`); [`collect()`] fetches the
 //!   packages and the list of what they were built with (`collect`).
@@ -18,6 +18,7 @@ mod known;
 mod login;
 mod names;
 mod submit;
+mod variables;
 mod wait;
 
 pub use answers::{BuildPackage, Buildenv};
@@ -25,7 +26,8 @@ pub use api::Api;
 pub use collect::{BUILDENV, Collected, Wanted, collect};
 pub use error::Error;
 pub use known::Known;
-pub use login::{Login, PASSWORD_FILE_VARIABLE, USER_VARIABLE};
+pub use login::Login;
 pub use names::{Place, Project};
 pub use submit::{Repositories, Sources, Submitted, config, package, repository};
+pub use variables::{PASSWORD_FILE_VARIABLE, USER_VARIABLE};
 pub use wait::{Pace, State, log, wait};

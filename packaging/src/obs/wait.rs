@@ -200,7 +200,7 @@ impl Waiting<'_> {
             help,
         };
         match status.code.as_str() {
-            "succeeded" => self.succeeded(),
+            "succeeded" => self.succeeded(settled),
             "failed" => self.failed(),
             "unresolvable" if settled => Err(not_built(
                 "a package that is needed is not in the base project, or in two: compare it with the lock, and the project's configuration with \
@@ -218,29 +218,36 @@ impl Waiting<'_> {
         }
     }
 
-    /// Whether what is there was made of the sources: until the server has looked, it is what was built before.
-    fn succeeded(&self) -> Result<Look, Error> {
+    /// Whether what is there was made of the sources: until the server has looked, it is what was built before. That a build of them is over,
+    /// and what is there does not say that it is of them, is for who collects it.
+    fn succeeded(&self, settled: bool) -> Result<Look, Error> {
         let path = self.place.path(Some(BUILDENV));
         let question = Question {
             path: &path,
             query: &[],
         };
-        let Some(found) = self.api.get(question)? else {
-            return Ok(Look::Goes);
+        let is_of_these = match self.api.get(question)? {
+            None => false,
+            Some(found) => {
+                let found = answers::buildenv(&found).map_err(|why| self.api.odd(question, why))?;
+                found.srcmd5 == self.srcmd5
+            }
         };
-        let found = answers::buildenv(&found).map_err(|why| self.api.odd(question, why))?;
-        if found.srcmd5 == self.srcmd5 {
-            log(self.api, self.place, self.log)?;
-            return Ok(Look::Built);
+        if !is_of_these {
+            let last = self.last_job()?.filter(|job| job.srcmd5 == self.srcmd5);
+            match last.as_ref().map(|job| job.code.as_str()) {
+                Some("unchanged") => {
+                    return Err(Error::Unchanged {
+                        package: self.place.package.clone(),
+                        place: self.place.to_string(),
+                    });
+                }
+                Some("succeeded") if settled => {}
+                _ => return Ok(Look::Goes),
+            }
         }
-        let last = self.last_job()?;
-        if last.is_some_and(|job| job.srcmd5 == self.srcmd5 && job.code == "unchanged") {
-            return Err(Error::Unchanged {
-                package: self.place.package.clone(),
-                place: self.place.to_string(),
-            });
-        }
-        Ok(Look::Goes)
+        log(self.api, self.place, self.log)?;
+        Ok(Look::Built)
     }
 
     fn failed(&self) -> Result<Look, Error> {

@@ -6,29 +6,38 @@ use clap::{Args, ValueEnum};
 
 /// Where packages are built, and how.
 #[derive(Debug, Clone, Args)]
-#[command(next_help_heading = "Builder")]
 pub struct BuilderArgs {
-    /// Where packages are built: local, or obs for an Open Build Service.
+    /// Where packages are built: local (the default) or obs, a build service.
     ///
+<<<<<<< HEAD
     /// All else is done here: source packages, what is checked of the result, signatures, the repository and its proofs. See docs/obs.md.
+=======
+    /// obs is an Open Build Service. All else is done here: source packages, what is checked of the result, signatures, the repository and its proofs. See docs/obs.md.
+>>>>>>> obs
     #[arg(
         long,
         value_name = "BUILDER",
         value_enum,
         default_value_t,
+<<<<<<< HEAD
         hide_possible_values = true
+=======
+        hide_possible_values = true,
+        hide_default_value = true,
+        help_heading = "Builder"
+>>>>>>> obs
     )]
     pub on: On,
-    /// URL of the service's API.
+    /// URL of the build service's API.
     ///
     /// Who asks is in LUSTRE_REPO_OBS_USER and LUSTRE_REPO_OBS_PASSWORD_FILE (or LUSTRE_REPO_OBS_PASSWORD).
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", help_heading = "Builder")]
     pub api: Option<String>,
-    /// Project of the service in which is built: PROJECT, or PROJECT/REPOSITORY.
-    #[arg(long, value_name = "PROJECT")]
+    /// Its project, and which repository of it: PROJECT[/REPOSITORY].
+    #[arg(long, value_name = "PROJECT", help_heading = "Builder")]
     pub project: Option<String>,
-    /// How long to wait for each package; defaults to 1440, a day.
-    #[arg(long, value_name = "MINUTES")]
+    /// How long to wait there for each package; defaults to a day.
+    #[arg(long, value_name = "MINUTES", help_heading = "Builder")]
     pub wait: Option<NonZeroU32>,
 }
 

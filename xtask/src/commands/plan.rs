@@ -19,7 +19,7 @@ use crate::context::{self, Context};
 use crate::exit::Outcome;
 use crate::graph::outline::{Step, outline};
 use crate::graph::preflight::Misfit;
-use crate::graph::{BuildGraph, name, shape};
+use crate::graph::{BuildGraph, name, obs, shape};
 use crate::obs::ObsBuilder;
 use crate::place;
 use crate::shared::{SharedStore, shares};
@@ -83,6 +83,7 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
             })?
         }
     };
+    let builder_of = |stage: &str| obs::builder_of(context.obs.as_ref(), &context.target, stage);
     let names: Vec<&str> = planned.iter().map(|one| one.stage.as_str()).collect();
     let times = context.store.stages().times(&names)?;
     if let Some(format) = arguments.graph {
@@ -103,7 +104,7 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
     if context.arguments.json {
         let items: Vec<_> = planned
             .iter()
-            .map(|one| item(one, graph.builder_of(&one.stage).as_deref(), &times))
+            .map(|one| item(one, builder_of(&one.stage).as_deref(), &times))
             .collect();
         ui::print(&serde_json::to_string_pretty(&items)?);
         return Ok(Outcome::Done);
@@ -120,7 +121,7 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
     }
     takes(&context, &needs::left(&planned))?;
     for one in &planned {
-        ui::print(&line(one, graph.builder_of(&one.stage).as_deref()));
+        ui::print(&line(one, builder_of(&one.stage).as_deref()));
     }
     Ok(Outcome::Done)
 }
@@ -178,6 +179,7 @@ fn item(
 /// Shows the stages of a target that has no lock: what each will do, and what the lock has to find out. Mirrors are not asked, and neither is
 /// a shared store: without a lock, no stage has a key.
 fn unlocked(context: &Context, arguments: &PlanArgs, why: &str) -> anyhow::Result<Outcome> {
+    let builder_of = |stage: &str| obs::builder_of(context.obs.as_ref(), &context.target, stage);
     let mut steps = outline(&context.target, &place::specs())?;
     if arguments.prove == Prove::Boot {
         boot::described(context)?;
@@ -209,7 +211,8 @@ fn unlocked(context: &Context, arguments: &PlanArgs, why: &str) -> anyhow::Resul
             .iter()
             .map(|step| {
                 serde_json::json!({
-                    "stage": step.stage, "needs": step.needs, "key": null, "runs": true, "why": why, "what": step.what
+                    "stage": step.stage, "needs": step.needs, "key": null, "runs": true, "why": why, "what": step.what,
+                    "builder": builder_of(&step.stage)
                 })
             })
             .collect();
@@ -222,7 +225,13 @@ fn unlocked(context: &Context, arguments: &PlanArgs, why: &str) -> anyhow::Resul
     ));
     takes(context, &needs::ALL.into_iter().collect())?;
     for step in steps {
-        ui::print(&format!("  {:16} {}", step.stage, step.what));
+        let builder = builder_of(&step.stage).map(|builder| format!(", built on {builder}"));
+        ui::print(&format!(
+            "  {:16} {}{}",
+            step.stage,
+            step.what,
+            builder.unwrap_or_default()
+        ));
     }
     Ok(Outcome::Done)
 }

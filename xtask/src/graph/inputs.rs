@@ -19,8 +19,8 @@ use lustre_packaging::store::Store;
 use lustre_packaging::target::{DistributionKind, Target};
 use lustre_repository::manifest::Overrides;
 
-use super::obs::{self, Obs};
 use super::{name, recipes, shape};
+use crate::obs::Obs;
 use crate::sources::KERNEL_SOURCE;
 
 /// What the stages of a target are made from.
@@ -88,7 +88,7 @@ impl BuildGraph<'_> {
     pub(super) fn needs(&self, stage: &str) -> Vec<String> {
         let mut needs = shape::needs(&self.target, stage);
         if self.obs.is_some() {
-            needs.extend(obs::needs(&self.target, stage));
+            needs.extend(shape::needs_elsewhere(&self.target, stage));
         }
         needs
     }

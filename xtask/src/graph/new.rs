@@ -13,8 +13,8 @@ use lustre_repository::manifest::{self, Overrides};
 
 use super::e2fsprogs;
 use super::inputs::{BuildGraph, GraphCache};
-use super::obs::Obs;
 use crate::context::Context;
+use crate::obs::Obs;
 use crate::place::specs;
 use crate::sources::Need;
 use crate::{sources, ui};

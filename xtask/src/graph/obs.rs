@@ -4,17 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
+use std::sync::PoisonError;
 
 use lustre_packaging::archive;
 use lustre_packaging::build::rpmbuild;
 use lustre_packaging::build::workdir::Workdir;
-use lustre_packaging::export::obs::{
-    CONFIG_PACKAGE, config_conf, config_package, package_meta, prjconf,
-};
-use lustre_packaging::obs::{
-    self, BUILDENV, Collected, Known, Pace, Place, Project, Sources, State, Wanted,
-};
+use lustre_packaging::export::obs::{CONFIG_PACKAGE, config_conf, config_package, prjconf};
+use lustre_packaging::obs::{self, BUILDENV, Collected, Known, Place, Wanted};
 use lustre_packaging::stage::{Failure, Work};
 use lustre_packaging::store::PathError;
 use lustre_packaging::target::Target;
@@ -24,31 +20,13 @@ use serde::{Deserialize, Serialize};
 use super::inputs::BuildGraph;
 use super::packages::one_srpm;
 use super::{name, shape};
-use crate::obs::ObsBuilder;
-use crate::ui::Screen;
+use crate::obs::{Obs, ObsBuilder, Ready};
 
 /// The file of a stage that says who built its packages.
 const BUILDER: &str = "builder.json";
 
 /// What an Open Build Service is called where a builder is named.
 const OBS: &str = "obs";
-
-/// An Open Build Service that builds in place of this machine.
-#[derive(Debug)]
-pub struct Obs<'a> {
-    builder: &'a ObsBuilder,
-    screen: &'a Screen,
-    /// What is done once for all packages.
-    ready: Mutex<Option<Ready>>,
-}
-
-/// A project in which can be built.
-#[derive(Debug, Clone)]
-struct Ready {
-    repository: String,
-    /// What may be in any build root.
-    known: Known,
-}
 
 /// Who built the packages of a stage.
 #[derive(Debug, Serialize, Deserialize)]
@@ -60,6 +38,7 @@ struct Record {
     collected: Collected,
 }
 
+<<<<<<< HEAD
 /// What stages need besides where packages are built elsewhere.
 pub(super) fn needs(target: &Target, stage: &str) -> Vec<String> {
     let built = shape::built(target);
@@ -133,6 +112,13 @@ impl<'a> Obs<'a> {
             &work.output.join(BUILDENV),
         )?)
     }
+=======
+/// Where the packages of a stage are built, in words; none where that is this machine, and where it builds none.
+pub fn builder_of(builder: Option<&ObsBuilder>, target: &Target, stage: &str) -> Option<String> {
+    let ObsBuilder { api, project, .. } = builder?;
+    let is_built = shape::built(target).contains(&stage);
+    is_built.then(|| format!("{OBS}, {} at {}", project.name, api.url()))
+>>>>>>> obs
 }
 
 impl BuildGraph<'_> {
@@ -145,14 +131,6 @@ impl BuildGraph<'_> {
             ("builder".to_owned(), text.to_string())
         });
         named.collect()
-    }
-
-    /// Where the packages of a stage are built, in words; none where that is here.
-    pub fn builder_of(&self, stage: &str) -> Option<String> {
-        let obs = self.obs.as_ref()?;
-        let ObsBuilder { api, project, .. } = obs.builder;
-        let is_built = shape::built(&self.target).contains(&stage);
-        is_built.then(|| format!("{OBS}, {} at {}", project.name, api.url()))
     }
 
     /// Has `package` built of the source package of its stage, and gives the packages, which are in the stage's output. `build` is a home

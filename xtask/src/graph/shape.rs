@@ -99,6 +99,30 @@ pub fn needs(target: &Target, stage: &str) -> Vec<String> {
     owned(names.iter().copied())
 }
 
+/// What `stage` needs besides where packages are built by a build service.
+pub fn needs_elsewhere(target: &Target, stage: &str) -> Vec<String> {
+    let packages = built(target);
+    let mut more: Vec<&str> = Vec::new();
+    if packages.contains(&stage) {
+        more.push(name::DISTRIBUTION);
+        // The time of the kernel is set for all packages of the project.
+        if target.kernel.kind.is_patched() {
+            more.push(name::KERNEL_SRPM);
+        }
+        if stage == name::LUSTRE {
+            more.extend(packages.iter().filter(|one| **one != name::LUSTRE));
+        }
+    }
+    if matches!(stage, name::ASSEMBLE | name::RELEASE_TIME) {
+        more.extend(packages);
+    }
+    let there = needs(target, stage);
+    more.into_iter()
+        .map(str::to_owned)
+        .filter(|one| !there.contains(one))
+        .collect()
+}
+
 fn owned<'n>(names: impl IntoIterator<Item = &'n str>) -> Vec<String> {
     names.into_iter().map(str::to_owned).collect()
 }
