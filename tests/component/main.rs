@@ -11,6 +11,7 @@ mod cli;
 mod distro;
 mod e2fsprogs;
 mod el_kernels;
+mod export;
 mod ext4_source;
 mod kernel_guard;
 mod kills;

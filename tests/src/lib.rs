@@ -11,11 +11,8 @@ pub mod http;
 pub mod json_schema;
 pub mod loopback;
 pub mod nginx;
-<<<<<<< HEAD
 pub mod obs_backend;
-=======
 pub mod obs_stub;
->>>>>>> obs
 pub mod python;
 pub mod repodata_diff;
 pub mod rpm_corpus;

@@ -46,11 +46,15 @@ pub fn settings(target: &Target, package: &SourcePackage) -> String {
             quoted(&format!("{name}={value}"))
         ));
     }
+    let packages = super::buildroot(target, &package.name);
     for group in ["build", "srpm-build"] {
-        text.push_str(&format!("koji add-group \"$tag\" {group}\n"));
+        // It may be there.
+        text.push_str(&format!(
+            "koji add-group \"$tag\" {group} || echo 'the group {group} is left as it is, but for these packages'\n"
+        ));
         text.push_str(&format!(
             "koji add-group-pkg \"$tag\" {group} {}\n",
-            target.distribution.buildroot.join(" ")
+            packages.join(" ")
         ));
     }
     text

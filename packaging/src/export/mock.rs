@@ -40,7 +40,8 @@ pub fn config(target: &Target, package: &SourcePackage) -> Result<String, Error>
     for (name, value) in options(target) {
         set(&format!("['{name}']"), &value);
     }
-    let install = format!("install {}", distribution.buildroot.join(" "));
+    let install = super::buildroot(target, &package.name).join(" ");
+    let install = format!("install {install}");
     set("['chroot_setup_cmd']", &install.into());
     if let Some(release) = distribution.variables.get("releasever") {
         set("['releasever']", &release.as_str().into());

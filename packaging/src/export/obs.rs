@@ -100,15 +100,21 @@ pub fn base_conf(target: &Target) -> String {
 
 /// `_config` of [`config_project`].
 pub fn config_conf(target: &Target) -> String {
-    conf(target, &[])
+    conf(target, &[], "")
 }
 
 /// `_config` of the project.
 pub fn prjconf(target: &Target) -> String {
-    conf(target, &[CONFIG_PACKAGE])
+    // Lustre's configure looks for more than its spec requires, and nothing else requires this package. Required of all, these would be seen
+    // by the configure of e2fsprogs as well.
+    let lustre = format!(
+        "Substitute: kernel-devel kernel-devel {}\n",
+        target.lustre.buildroot.join(" ")
+    );
+    conf(target, &[CONFIG_PACKAGE], &lustre)
 }
 
-fn conf(target: &Target, more: &[&str]) -> String {
+fn conf(target: &Target, more: &[&str], lines: &str) -> String {
     let Obs {
         modules, support, ..
     } = target.distribution.obs.clone().unwrap_or_default();
@@ -128,6 +134,7 @@ fn conf(target: &Target, more: &[&str]) -> String {
     if !support.is_empty() {
         text.push_str(&format!("Support: {}\n", support.join(" ")));
     }
+    text.push_str(lines);
     text.push_str("Macros:\n");
     // The service has these of itself; the last one counts.
     for (name, value) in super::macros(target, &["vendor", "distribution"]) {

@@ -9,23 +9,15 @@ use clap::{Args, ValueEnum};
 pub struct BuilderArgs {
     /// Where packages are built: local (the default) or obs, a build service.
     ///
-<<<<<<< HEAD
-    /// All else is done here: source packages, what is checked of the result, signatures, the repository and its proofs. See docs/obs.md.
-=======
     /// obs is an Open Build Service. All else is done here: source packages, what is checked of the result, signatures, the repository and its proofs. See docs/obs.md.
->>>>>>> obs
     #[arg(
         long,
         value_name = "BUILDER",
         value_enum,
         default_value_t,
-<<<<<<< HEAD
-        hide_possible_values = true
-=======
         hide_possible_values = true,
         hide_default_value = true,
         help_heading = "Builder"
->>>>>>> obs
     )]
     pub on: On,
     /// URL of the build service's API.

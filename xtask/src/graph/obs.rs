@@ -38,87 +38,11 @@ struct Record {
     collected: Collected,
 }
 
-<<<<<<< HEAD
-/// What stages need besides where packages are built elsewhere.
-pub(super) fn needs(target: &Target, stage: &str) -> Vec<String> {
-    let built = shape::built(target);
-    let mut more: Vec<&str> = Vec::new();
-    if built.contains(&stage) {
-        more.push(name::DISTRIBUTION);
-        // The time of the kernel is set for all packages of the project.
-        if target.kernel.kind.is_patched() {
-            more.push(name::KERNEL_SRPM);
-        }
-        if stage == name::LUSTRE {
-            more.extend(built.iter().filter(|one| **one != name::LUSTRE));
-        }
-    }
-    if matches!(stage, name::ASSEMBLE | name::RELEASE_TIME) {
-        more.extend(built);
-    }
-    let there = shape::needs(target, stage);
-    more.into_iter()
-        .map(str::to_owned)
-        .filter(|one| !there.contains(one))
-        .collect()
-}
-
-impl<'a> Obs<'a> {
-    pub(super) fn new(builder: &'a ObsBuilder, screen: &'a Screen) -> Self {
-        Self {
-            builder,
-            screen,
-            ready: Mutex::default(),
-        }
-    }
-
-    fn project(&self) -> &Project {
-        &self.builder.project
-    }
-
-    /// Brings the sources of a package to `place`, waits for its build, and collects it into `into`.
-    fn built(
-        &self,
-        work: &Work<'_>,
-        stage: &str,
-        folder: &Path,
-        (wanted, into): (&Wanted<'_>, &Path),
-    ) -> Result<Collected, Failure> {
-        let api = &self.builder.api;
-        let place = wanted.place;
-        let meta = package_meta(&place.project, &place.package);
-        let sources = Sources::of_folder(folder)?;
-        let submitted = obs::package(api, &place.project, &place.package, &meta, &sources)?;
-        let tell = |state: &State| {
-            let words = format!("{} on {place}: {}", place.package, state.words());
-            self.screen.stands(stage, &words);
-        };
-        if !submitted.unchanged {
-            tell(&State {
-                code: "submitted".to_owned(),
-                details: format!("sources {}", submitted.srcmd5),
-            });
-        }
-        let pace = Pace::polite(self.builder.limit);
-        obs::wait(api, place, &submitted, pace, work.log, &tell)?;
-        let wanted = Wanted {
-            srcmd5: &submitted.srcmd5,
-            ..*wanted
-        };
-        Ok(obs::collect(
-            api,
-            &wanted,
-            into,
-            &work.output.join(BUILDENV),
-        )?)
-    }
-=======
 /// Where the packages of a stage are built, in words; none where that is this machine, and where it builds none.
 pub fn builder_of(builder: Option<&ObsBuilder>, target: &Target, stage: &str) -> Option<String> {
     let ObsBuilder { api, project, .. } = builder?;
     let is_built = shape::built(target).contains(&stage);
     is_built.then(|| format!("{OBS}, {} at {}", project.name, api.url()))
->>>>>>> obs
 }
 
 impl BuildGraph<'_> {
