@@ -14,6 +14,8 @@ use lustre_packaging::target::Target;
 use lustre_repo_tests::command_line::project;
 use lustre_repo_tests::obs_backend::{Backend, Base, system};
 
+mod rehearsal;
+
 const PROJECT: &str = "lustre";
 const ARCH: &str = "x86_64";
 
@@ -51,15 +53,7 @@ impl World {
             config: &texts::base_conf(&target),
             packages: &system,
         });
-        let mut below = base;
-        for name in [texts::config_project(PROJECT), PROJECT.to_owned()] {
-            let path = [texts::Path::ours(&below)];
-            backend.put(
-                &format!("{name}/_meta"),
-                &texts::project_meta(&name, &path, ARCH),
-            );
-            below = name;
-        }
+        put_projects(&backend, &base);
         Self {
             api: Api::new(&backend.url(), None).unwrap(),
             backend,
@@ -167,6 +161,17 @@ impl World {
     fn builds(&self) -> usize {
         let history = self.backend.get("build/lustre/standard/x86_64/_jobhistory");
         history.matches("<jobhist ").count()
+    }
+}
+
+/// Makes the projects of a target on the project that has its distribution.
+fn put_projects(backend: &Backend, base: &str) {
+    let mut below = base.to_owned();
+    for name in [texts::config_project(PROJECT), PROJECT.to_owned()] {
+        let path = [texts::Path::ours(&below)];
+        let meta = texts::project_meta(&name, &path, ARCH);
+        backend.put(&format!("{name}/_meta"), &meta);
+        below = name;
     }
 }
 

@@ -21,7 +21,7 @@ use crate::debian;
 pub mod system;
 
 /// What the servers and the worker need.
-const PACKAGES: [&str; 21] = [
+const PACKAGES: [&str; 22] = [
     "obs-server",
     "obs-worker",
     "obs-build",
@@ -37,6 +37,7 @@ const PACKAGES: [&str; 21] = [
     "gzip",
     "hostname",
     "iproute2",
+    "libc-bin",
     "login",
     "mount",
     "procps",

@@ -142,13 +142,33 @@ fn rebuild(work: &Workdir, srpm: &Path, steps: &[&str], log: &Path) -> Result<Ve
     arguments.extend(steps);
     arguments.push(&name);
     work.script("exec \"$@\"", &arguments, log)?;
+    some_made(work, srpm, "rpmbuild --rebuild", log)
+}
+
+/// Builds the sources of `srpm` as an Open Build Service does, which gets them as files and makes a source package of its own, with the tag
+/// `disturl` in all that comes out: so it comes out the same. Sources and spec are in one folder there, none of them a program.
+pub fn build_as_obs(
+    work: &Workdir,
+    srpm: &Path,
+    disturl: &str,
+    log: &Path,
+) -> Result<Vec<PathBuf>, Error> {
+    let name = placed(work, srpm)?;
+    work.script(
+        "rpm -i --define '_specdir %{_sourcedir}' \"$1\"; chmod 644 build/SOURCES/*; \
+         exec rpmbuild -ba --define '_srcdefattr (-,root,root)' --nosignature --define \"disturl $2\" build/SOURCES/*.spec",
+        &[&name, disturl],
+        log,
+    )?;
+    some_made(work, srpm, "rpmbuild -ba", log)
+}
+
+/// The packages that a build left, which has to have left some.
+fn some_made(work: &Workdir, srpm: &Path, what: &str, log: &Path) -> Result<Vec<PathBuf>, Error> {
     let made = packages_under(&work.path("build/RPMS")?)?;
     if made.is_empty() {
         return Err(Error::Result {
-            what: format!(
-                "rpmbuild --rebuild of {} succeeded but made no RPM",
-                srpm.display()
-            ),
+            what: format!("{what} of {} succeeded but made no RPM", srpm.display()),
             hint: format!("see {}", log.display()),
         });
     }

@@ -145,7 +145,9 @@ fn conf(target: &Target, more: &[&str], lines: &str) -> String {
 }
 
 /// The sources of [`CONFIG_PACKAGE`], by file name. The service asks for `%_topdir` before it writes the macros of the project, and has no
-/// setting for `SOURCE_DATE_EPOCH`: rpm expands `%_topdir` first of all, and then sets the variable for itself and all that it starts.
+/// setting for `SOURCE_DATE_EPOCH`: rpm expands `%_topdir` first of all, and then sets the variable for itself and all that it starts. So it
+/// does with the number of a worker's jobs, which the service writes into the macros, and from there rpm into the source package: every
+/// package would be another one on another worker.
 ///
 /// `later` are source packages whose time is another one than the target's, by name: a kernel whose changelog goes on after that.
 pub fn config_package(target: &Target, later: &BTreeMap<String, u32>) -> BTreeMap<String, Vec<u8>> {
@@ -157,7 +159,11 @@ pub fn config_package(target: &Target, later: &BTreeMap<String, u32>) -> BTreeMa
             "if posix.access(\"{BUILDER_HOME}/build/SOURCES/{package}.spec\") then time = \"{time}\" end "
         ));
     }
-    lua.push_str("posix.setenv(\"SOURCE_DATE_EPOCH\", time, true)");
+    lua.push_str("posix.setenv(\"SOURCE_DATE_EPOCH\", time, true) ");
+    lua.push_str(
+        "local jobs = rpm.expand(\"%{?jobs}\") if jobs == \"\" then jobs = rpm.expand(\"%(getconf _NPROCESSORS_ONLN)\") end \
+         posix.setenv(\"RPM_BUILD_NCPUS\", jobs, true) rpm.define(\"_smp_mflags -j${RPM_BUILD_NCPUS}\")",
+    );
     let macros = format!("%_topdir %{{lua:{lua}}}{BUILDER_HOME}/build\n");
     let name = CONFIG_PACKAGE;
     let spec = format!(

@@ -26,7 +26,7 @@ use crate::obs::{Obs, ObsBuilder, Ready};
 const BUILDER: &str = "builder.json";
 
 /// What an Open Build Service is called where a builder is named.
-const OBS: &str = "obs";
+pub const OBS: &str = "obs";
 
 /// Who built the packages of a stage.
 #[derive(Debug, Serialize, Deserialize)]

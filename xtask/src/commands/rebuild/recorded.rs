@@ -19,6 +19,7 @@ use crate::commands::verify::TrustedRepository;
 use crate::context::Context;
 use crate::exit::Usage;
 use crate::graph::name;
+use crate::graph::obs::OBS;
 use crate::graph::rebuild::{Published, Rebuild};
 use crate::ui;
 
@@ -197,8 +198,29 @@ impl Recorded {
             let why = format!("manifest.json has no digest of the buildroot of `{stage}`");
             return Err(cannot(&self.shown, &why, newer()));
         };
+        let builder = of_stage.and_then(|stage| stage.builder.as_ref());
+        let disturl = match builder.map(|builder| (builder.name.as_str(), builder.disturl.as_str()))
+        {
+            None => None,
+            Some((OBS, disturl)) if is_disturl(disturl) => Some(disturl.to_owned()),
+            Some((OBS, disturl)) => {
+                let why = format!(
+                    "manifest.json says that `{stage}` was built with the DISTURL `{}`, which is none",
+                    disturl.escape_debug()
+                );
+                return Err(cannot(&self.shown, &why, "ask who published it".to_owned()));
+            }
+            Some((other, _)) => {
+                let why = format!(
+                    "manifest.json says that `{stage}` was built by `{}`, which is no builder that is known here",
+                    other.escape_debug()
+                );
+                return Err(cannot(&self.shown, &why, newer()));
+            }
+        };
         Ok(Rebuild {
             host_not_taken,
+            disturl,
             root_digest,
             stage: stage.to_owned(),
             root: root.to_vec(),
@@ -252,6 +274,14 @@ fn plain_host(host: &str) -> Option<&str> {
         && host.len() <= 64
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte));
     plain.then_some(host)
+}
+
+/// Whether it is what an Open Build Service says of a build: it becomes a macro, in which nothing is to be expanded.
+fn is_disturl(text: &str) -> bool {
+    const LONGEST: usize = 1000;
+    let rest = text.strip_prefix("obs://").unwrap_or_default();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+~".contains(&byte);
+    !rest.is_empty() && text.len() <= LONGEST && rest.bytes().all(plain)
 }
 
 /// The lock that the repository was made with.
@@ -347,6 +377,26 @@ mod tests {
 
     use super::*;
     use crate::place;
+
+    /// It is a part of a macro of rpm, and of an argument of rpmbuild.
+    #[test]
+    fn a_disturl_has_nothing_in_it_that_rpm_expands() {
+        let good = "obs://obs.test/lustre:el9/standard/d41d8cd98f00b204e9800998ecf8427e-e2fsprogs";
+        assert!(is_disturl(good));
+        for bad in [
+            "",
+            "obs://",
+            "https://obs.test/x",
+            "obs://a/%(id)",
+            "obs://a/%{lua:x}",
+            "obs://a b",
+            "obs://a\nb",
+            "obs://\u{e9}",
+        ] {
+            assert!(!is_disturl(bad), "{bad:?}");
+        }
+        assert!(!is_disturl(&format!("obs://{}", "a".repeat(1000))));
+    }
 
     #[test]
     fn what_is_exchanged_after_the_check_is_not_what_is_rebuilt() {
