@@ -98,6 +98,7 @@ impl World {
             first: Duration::from_millis(200),
             most: Duration::from_secs(1),
             settled: 3,
+            outage: Duration::from_secs(10),
             limit: Duration::from_secs(300),
         };
         let place = Self::place(project, name);
@@ -106,6 +107,7 @@ impl World {
             &self.api,
             &place,
             submitted,
+            false,
             pace,
             &self.log(name),
             &|state| states.borrow_mut().push(state.words()),

@@ -22,6 +22,9 @@ use super::packages::one_srpm;
 use super::{name, shape};
 use crate::obs::{Obs, ObsBuilder, Ready};
 
+/// Is raised when what is taken of a service, or what is kept of it, changes: what was collected before is collected again.
+const NUMBER: u32 = 1;
+
 /// The file of a stage that says who built its packages.
 const BUILDER: &str = "builder.json";
 
@@ -51,7 +54,7 @@ impl BuildGraph<'_> {
         let named = self.obs.iter().map(|obs| {
             let ObsBuilder { api, project, .. } = obs.builder;
             let repository = project.repository.as_deref().unwrap_or_default();
-            let text = serde_json::json!([OBS, api.url(), project.name, repository]);
+            let text = serde_json::json!([OBS, NUMBER, api.url(), project.name, repository]);
             ("builder".to_owned(), text.to_string())
         });
         named.collect()
