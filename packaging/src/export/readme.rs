@@ -29,10 +29,10 @@ fn head(target: &Target, what: &str, packages: &[SourcePackage]) -> String {
 pub fn obs(target: &Target, project: &str, packages: &[SourcePackage]) -> String {
     let mut text = head(target, "an Open Build Service", packages);
     let config = config_project(project);
-    text.push_str(&format!(
+    text.push_str(
         "Every folder but `locked` is a project: _meta and _config are its own, and each folder in it is a package with its sources.\n\
          Create them in this order:\n\n"
-    ));
+    );
     match Path::of_distribution(target) {
         Some(Path {
             project: base,

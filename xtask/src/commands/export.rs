@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use lustre_files::{Advised, advised, swap};
 use lustre_packaging::build::rpmbuild::packages_under;
 use lustre_packaging::export::package::{SourcePackage, known};
-use lustre_packaging::export::{Builder, folder as exported, koji, mock, obs};
+use lustre_packaging::export::{Builder, contents, folder as exported, obs};
 use lustre_packaging::sign::PublicKey;
 use lustre_packaging::store::StageDir;
 use lustre_packaging::target::Target;
@@ -102,9 +102,9 @@ pub fn run(arguments: &ExportArgs) -> anyhow::Result<Outcome> {
     };
     let sha256 = leftovers::noted(&context.store, output, || {
         let fill = |into: &Path| match builder {
-            Builder::Obs => obs::fill(into, target, &project, &made),
-            Builder::Koji => koji::fill(into, target, &made),
-            Builder::Mock => mock::fill(into, target, &made, &lock, &keys),
+            Builder::Obs => contents::for_obs(into, target, &project, &made),
+            Builder::Koji => contents::for_koji(into, target, &made),
+            Builder::Mock => contents::for_mock(into, target, &made, &lock, &keys),
         };
         Ok(exported::write(
             output,
