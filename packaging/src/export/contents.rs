@@ -42,6 +42,7 @@ pub fn for_obs(
     let mut later = BTreeMap::new();
     for package in packages {
         let below = format!("{project}/{}", package.name);
+        package.carry_into(&folder.join(readme::CARRIED))?;
         let sources = unpack_srpm(&package.path, &folder.join(&below))?;
         if package.time != target.build.source_date_epoch {
             let spec = sources.spec.trim_end_matches(".spec");
@@ -84,6 +85,7 @@ pub fn for_obs(
 /// Source packages, and what Koji is told of each, in `folder`.
 pub fn for_koji(folder: &Path, target: &Target, packages: &[SourcePackage]) -> Result<(), Error> {
     for package in packages {
+        package.carry_into(&folder.join(readme::CARRIED))?;
         package.put_into(&folder.join(&package.name))?;
         let name = format!("{}/{}", package.name, koji::SETTINGS);
         put(folder, &name, koji::settings(target, package))?;
@@ -100,6 +102,7 @@ pub fn for_mock(
     keys: &[PublicKey],
 ) -> Result<(), Error> {
     for package in packages {
+        package.carry_into(&folder.join(readme::CARRIED))?;
         package.put_into(&folder.join(&package.name))?;
         let config_name = format!("{}/{}.cfg", package.name, mock::root(target));
         put(folder, &config_name, mock::config(target, package)?)?;

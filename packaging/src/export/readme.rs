@@ -8,6 +8,9 @@ use crate::target::{DistributionKind, Target};
 /// The file's name.
 pub const FILE: &str = "README";
 
+/// The folder of packages that are in a buildroot and that no source package makes.
+pub const CARRIED: &str = "binaries";
+
 /// What all of them say of the packages.
 fn head(target: &Target, what: &str, packages: &[SourcePackage]) -> String {
     let mut text = format!(
@@ -20,6 +23,13 @@ fn head(target: &Target, what: &str, packages: &[SourcePackage]) -> String {
     text.push_str("Build them in this order; each is built with those before it:\n");
     for package in packages {
         text.push_str(&format!("- {}: {}\n", package.name, package.file()));
+    }
+    for package in packages.iter().filter(|one| !one.carried.is_empty()) {
+        text.push_str(&format!(
+            "\n{} is also built with the packages in the folder {CARRIED}, which no source package here makes: put them where it finds the\n\
+             distribution's.\n",
+            package.name
+        ));
     }
     text.push('\n');
     text

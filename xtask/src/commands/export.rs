@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use lustre_files::{Advised, advised, swap};
+use lustre_packaging::build::ext4;
 use lustre_packaging::build::rpmbuild::packages_under;
 use lustre_packaging::export::package::{SourcePackage, known};
 use lustre_packaging::export::{Builder, contents, folder as exported, obs};
@@ -168,9 +169,12 @@ fn made(
         let list = folder(done, &format!("{package}-root"))?.join("packages.txt");
         let installed = lustre_files::read_to_string(&list, lustre_files::SOURCE)
             .with_context(|| list.display().to_string())?;
-        made.push(SourcePackage::new(
-            package, path, &installed, &base, &built,
-        )?);
+        let mut one = SourcePackage::new(package, path, &installed, &base, &built)?;
+        if *package == name::LUSTRE && !target.kernel.kind.is_patched() {
+            let ext4 = known(&folder(done, ext4::NAME)?.join("RPMS"))?;
+            one.carried = ext4.into_values().map(|known| known.path).collect();
+        }
+        made.push(one);
     }
     Ok(made)
 }
