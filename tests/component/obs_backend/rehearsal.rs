@@ -83,7 +83,10 @@ fn the_rehearsal_is_the_same_but_for_its_provenance_and_is_built_again_the_same(
         .iter()
         .map(|check| check["result"].as_str().unwrap())
         .collect();
-    assert!(results.iter().filter(|one| **one == "pass").count() > 20, "{proof}");
+    assert!(
+        results.iter().filter(|one| **one == "pass").count() > 20,
+        "{proof}"
+    );
     assert!(!results.contains(&"fail"), "{proof}");
 
     let manifest = fs::read(dist.join("manifest.json")).unwrap();
@@ -104,7 +107,10 @@ fn the_rehearsal_is_the_same_but_for_its_provenance_and_is_built_again_the_same(
                 .cloned()
                 .collect();
             assert_eq!(differ, wanted, "{name}");
-            assert!(there["Disturl"].contains(&format!(">{disturl}<")), "{name}: {disturl}");
+            assert!(
+                there["Disturl"].contains(&format!(">{disturl}<")),
+                "{name}: {disturl}"
+            );
         }
     }
 
@@ -122,5 +128,9 @@ fn the_rehearsal_is_the_same_but_for_its_provenance_and_is_built_again_the_same(
     let told: Value = serde_json::from_str(&ran.stdout).unwrap();
     assert_eq!(told["same"], true, "{told}");
     let rebuilt = told["packages"].as_array().unwrap().len();
-    assert_eq!(rebuilt, here.iter().map(BTreeMap::len).sum::<usize>(), "{told}");
+    assert_eq!(
+        rebuilt,
+        here.iter().map(BTreeMap::len).sum::<usize>(),
+        "{told}"
+    );
 }
