@@ -219,6 +219,20 @@ pub struct Stage {
     pub builder: Option<Builder>,
 }
 
+impl Stage {
+    /// The NEVRAs of the packages that it was built with: there, where a build service built it.
+    pub fn built_with(&self) -> impl Iterator<Item = &str> {
+        let (all, is_there) = match &self.builder {
+            Some(builder) => (&builder.build_packages, true),
+            None => (&self.build_packages, false),
+        };
+        all.iter().map(move |one| match one.split_once(' ') {
+            Some((nevra, _)) if is_there => nevra,
+            _ => one.as_str(),
+        })
+    }
+}
+
 /// A build service that built packages.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

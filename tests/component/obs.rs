@@ -9,7 +9,8 @@ use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use lustre_packaging::obs::{
-    self, Api, Collected, Error, Known, Login, Pace, Place, Sources, State, Submitted, Wanted,
+    self, Api, Build, Collected, Error, Known, Login, Pace, Place, Sources, State, Submitted,
+    Wanted,
 };
 use lustre_packaging::source::{Patience, Retry};
 use lustre_repo_tests::obs_stub::{ARCH, Built, Obs, Package, REPOSITORY};
@@ -45,6 +46,7 @@ fn pace() -> Pace {
         first: Duration::from_millis(1),
         most: Duration::from_millis(5),
         settled: 3,
+        outage: Duration::from_secs(2),
         limit: Duration::from_secs(60),
     }
 }
@@ -114,13 +116,10 @@ fn query(path: &Path, format: &str) -> String {
     String::from_utf8(done.stdout).unwrap()
 }
 
-/// `_buildenv` of the package, built of these sources with these packages: their names, versions and SIGMD5.
-fn buildenv(srcmd5: &str, with: &[(&str, &str, &str)]) -> Vec<u8> {
-    let packages = with.iter().map(|(name, version, md5)| {
-        format!(
-            "<bdep name=\"{name}\" version=\"{version}\" release=\"1\" arch=\"noarch\" hdrmd5=\"{md5}\" project=\"base\" \
-             repository=\"standard\"/>"
-        )
+/// `_buildenv` of the package, built of these sources with these packages: their names and SIGMD5.
+fn buildenv(srcmd5: &str, with: &[(&str, &str)]) -> Vec<u8> {
+    let packages = with.iter().map(|(name, md5)| {
+        format!("<bdep name=\"{name}\" hdrmd5=\"{md5}\" project=\"base\" repository=\"standard\"/>")
     });
     let packages: String = packages.collect();
     format!(
@@ -138,10 +137,7 @@ fn honest(srcmd5: &str) -> Files {
     BTreeMap::from([
         (FILE.to_owned(), rpm("hello", "1", &disturl(srcmd5))),
         ("hello-1-1.src.rpm".to_owned(), b"not looked at".to_vec()),
-        (
-            "_buildenv".to_owned(),
-            buildenv(srcmd5, &[("gcc", "12", md5)]),
-        ),
+        ("_buildenv".to_owned(), buildenv(srcmd5, &[("gcc", md5)])),
         ("_statistics".to_owned(), b"<buildstatistics/>".to_vec()),
         ("rpmlint.log".to_owned(), Vec::new()),
     ])
@@ -176,6 +172,20 @@ fn submitted(api: &Api) -> Result<Submitted, Error> {
     obs::package(api, PROJECT, PACKAGE, "<package/>", &sources)
 }
 
+/// What is wanted of the package.
+fn with_wanted<T>(srcmd5: &str, then: impl FnOnce(Wanted<'_>) -> T) -> T {
+    let mut known = Known::default();
+    known.add(&base().1).unwrap();
+    then(Wanted {
+        place: &place(),
+        srcmd5,
+        source: Some("hello-1-1.src.rpm"),
+        can_be: &BTreeSet::from(["hello-1-1.noarch".to_owned()]),
+        expected: &["hello".to_owned()],
+        known: &known,
+    })
+}
+
 /// A run from the sources to the packages.
 struct Run {
     folder: tempfile::TempDir,
@@ -201,28 +211,35 @@ impl Run {
 
     fn waited(&self, api: &Api, submitted: &Submitted, pace: Pace) -> Result<(), Error> {
         let tell = |state: &State| self.states.lock().unwrap().push(state.clone());
-        obs::wait(api, &place(), submitted, pace, &self.log(), &tell)
+        obs::wait(api, &place(), submitted, false, pace, &self.log(), &tell)
     }
 
     fn collected(&self, api: &Api, srcmd5: &str) -> Result<Collected, Error> {
-        let mut known = Known::default();
-        known.add(&base().1).unwrap();
-        let can_be = BTreeSet::from(["hello-1-1.noarch".to_owned()]);
-        let wanted = Wanted {
-            place: &place(),
-            srcmd5,
-            source: Some("hello-1-1.src.rpm"),
-            can_be: &can_be,
-            expected: &["hello".to_owned()],
-            known: &known,
-        };
         let list = self.folder.path().join("_buildenv");
-        obs::collect(api, &wanted, &self.packages(), &list)
+        with_wanted(srcmd5, |wanted| {
+            obs::collect(api, &wanted, &self.packages(), &list)
+        })
     }
 
     fn all(&self, api: &Api) -> Result<Collected, Error> {
-        let there = submitted(api)?;
-        self.waited(api, &there, pace())?;
-        self.collected(api, &there.srcmd5)
+        self.all_of(api, "Name: hello\n", false)
+    }
+
+    /// The same of a spec with this text.
+    fn all_of(&self, api: &Api, spec: &str, anew: bool) -> Result<Collected, Error> {
+        let tell = |state: &State| self.states.lock().unwrap().push(state.clone());
+        let (_folder, sources) = sources(&[("hello.spec", spec)]);
+        let list = self.folder.path().join("_buildenv");
+        with_wanted("", |wanted| {
+            let build = Build {
+                wanted,
+                meta: "<package/>",
+                sources: &sources,
+                anew,
+                pace: pace(),
+                log: &self.log(),
+            };
+            obs::built(api, &build, (&self.packages(), &list), &tell)
+        })
     }
 }

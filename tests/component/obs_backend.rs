@@ -101,6 +101,7 @@ impl World {
             first: Duration::from_millis(200),
             most: Duration::from_secs(1),
             settled: 3,
+            outage: Duration::from_secs(10),
             limit: Duration::from_secs(300),
         };
         let place = Self::place(project, name);
@@ -109,6 +110,7 @@ impl World {
             &self.api,
             &place,
             submitted,
+            false,
             pace,
             &self.log(name),
             &|state| states.borrow_mut().push(state.words()),

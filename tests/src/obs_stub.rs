@@ -358,6 +358,9 @@ impl State {
             }
             ("POST", ["build", project]) => {
                 let package = asked.query["package"].clone();
+                if asked.query["cmd"] == "wipe" {
+                    self.package(project, &package).binaries.clear();
+                }
                 self.begins(project, &package);
                 good("<status code=\"ok\"/>")
             }

@@ -324,7 +324,7 @@ pub enum Command {
     Build(BuildArgs),
     /// Write source packages, and what an Open Build Service, Koji or mock is to be told so that it builds the same of them.
     #[command(
-        after_help = "Examples:\n  cargo xtask export obs -o obs            projects, with _meta, _config and sources\n  \
+        after_help = "Examples:\n  cargo xtask export obs -o obs    projects, with _meta, _config and sources\n  \
                             cargo xtask export obs --project home:jane:lustre --package e2fsprogs -o obs\n  \
                             cargo xtask export koji --target rocky-9.6 -o koji    settings of a build tag\n  \
                             cargo xtask export mock -o mock          a config, and buildroot_lock.json\n\n\

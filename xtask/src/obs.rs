@@ -7,9 +7,10 @@ use std::time::Duration;
 use lustre_files::{Advised, advised};
 use lustre_packaging::export::obs::package_meta;
 use lustre_packaging::obs::{
-    Api, BUILDENV, Collected, Error, Known, Login, Pace, Project, Sources, State, Wanted, collect,
-    package, wait,
+    Api, BUILDENV, Build, Collected, Error, Known, Login, Pace, Project, Sources, State, Wanted,
+    built,
 };
+use lustre_packaging::process;
 use lustre_packaging::stage::{Failure, Work};
 
 use crate::cli::{BuilderArgs, On, TargetArgs};
@@ -112,6 +113,8 @@ pub struct Ready {
     pub repository: String,
     /// What may be in any build root.
     pub known: Known,
+    /// Whether its configuration was changed by this run.
+    pub changed: bool,
 }
 
 impl<'a> Obs<'a> {
@@ -128,35 +131,35 @@ impl<'a> Obs<'a> {
         &self.builder.project
     }
 
-    /// Brings the sources of a package to `place`, waits for its build, and collects it into `into`.
+    /// Has the package of the sources in `folder` built, and collects it into `into`; `anew` where it would be built otherwise than before.
     pub fn built(
         &self,
         work: &Work<'_>,
         stage: &str,
         folder: &Path,
-        (wanted, into): (&Wanted<'_>, &Path),
+        (wanted, anew): (Wanted<'_>, bool),
+        into: &Path,
     ) -> Result<Collected, Failure> {
-        let api = &self.builder.api;
         let place = wanted.place;
-        let meta = package_meta(&place.project, &place.package);
-        let sources = Sources::of_folder(folder)?;
-        let submitted = package(api, &place.project, &place.package, &meta, &sources)?;
         let tell = |state: &State| {
             let words = format!("{} on {place}: {}", place.package, state.words());
             self.screen.stands(stage, &words);
         };
-        if !submitted.unchanged {
-            tell(&State {
-                code: "submitted".to_owned(),
-                details: format!("sources {}", submitted.srcmd5),
-            });
-        }
-        let pace = Pace::polite(self.builder.limit);
-        wait(api, place, &submitted, pace, work.log, &tell)?;
-        let wanted = Wanted {
-            srcmd5: &submitted.srcmd5,
-            ..*wanted
+        let build = Build {
+            wanted,
+            meta: &package_meta(&place.project, &place.package),
+            sources: &Sources::of_folder(folder)?,
+            anew,
+            pace: Pace::polite(self.builder.limit),
+            log: work.log,
         };
-        Ok(collect(api, &wanted, into, &work.output.join(BUILDENV))?)
+        let list = work.output.join(BUILDENV);
+        let done = built(&self.builder.api, &build, (into, &list), &tell);
+        if process::interrupted() {
+            let package = place.package.clone();
+            self.screen
+                .warn(&Error::Interrupted { package }.to_string());
+        }
+        Ok(done?)
     }
 }

@@ -10,12 +10,10 @@ use lustre_files::swap::FolderAside;
 use lustre_files::{PathError, at};
 use serde::{Deserialize, Serialize};
 
+pub use super::INDEX;
 use super::{Builder, Error};
 use crate::json_index::JsonIndex;
 use crate::store::{Digest, EntryKind, list_tree};
-
-/// The index's name in the folder.
-pub const INDEX: &str = "export.json";
 
 /// No index is larger (bytes): it has a line for each file.
 const LARGEST: u64 = 16 << 20;

@@ -1,10 +1,7 @@
 //! The settings of a Koji tag, as its own client takes them.
 
-use std::path::Path;
-
-use super::folder::put;
 use super::package::SourcePackage;
-use super::{Error, macros, quoted, readme};
+use super::{macros, quoted};
 use crate::target::Target;
 
 /// The script that sets a tag up, in the folder of a package.
@@ -63,14 +60,4 @@ pub fn settings(target: &Target, package: &SourcePackage) -> String {
 /// A text of JSON.
 fn json(text: &str) -> String {
     serde_json::Value::from(text).to_string()
-}
-
-/// Everything, in `folder`.
-pub fn fill(folder: &Path, target: &Target, packages: &[SourcePackage]) -> Result<(), Error> {
-    for package in packages {
-        package.put_into(&folder.join(&package.name))?;
-        let name = format!("{}/{SETTINGS}", package.name);
-        put(folder, &name, settings(target, package))?;
-    }
-    put(folder, readme::FILE, readme::koji(target, packages))
 }

@@ -1,14 +1,12 @@
 //! A config of mock, and the packages of a buildroot as its plugin `buildroot_lock` records them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use lustre_sign::{PublicKey, verify_package_by};
 use serde_json::{Value, json};
 
-use super::folder::put;
 use super::package::{Known, SourcePackage};
-use super::{Error, macros, readme};
+use super::{Error, macros};
 use crate::lock::Lock;
 use crate::target::{DistributionKind, Target};
 
@@ -200,23 +198,4 @@ pub fn buildroot_lock(
         "config": config,
     });
     Ok(format!("{all:#}\n"))
-}
-
-/// Everything, in `folder`.
-pub fn fill(
-    folder: &Path,
-    target: &Target,
-    packages: &[SourcePackage],
-    lock: &Lock,
-    keys: &[PublicKey],
-) -> Result<(), Error> {
-    for package in packages {
-        package.put_into(&folder.join(&package.name))?;
-        let config_name = format!("{}/{}.cfg", package.name, root(target));
-        put(folder, &config_name, config(target, package)?)?;
-        let name = format!("{}/{LOCK}", package.name);
-        let text = buildroot_lock(target, package, lock, keys)?;
-        put(folder, &name, text)?;
-    }
-    put(folder, readme::FILE, readme::mock(target, packages))
 }

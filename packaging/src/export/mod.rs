@@ -3,16 +3,20 @@
 //! - [`obs`]: an Open Build Service; [`koji`]: a Koji; [`mock`](mod@mock): mock alone.
 //! - [`package`](mod@package): the source packages and what their buildroots hold, as the stages of a build left them.
 //! - [`readme`]: what people read about it.
-//! - [`folder`]: all of it in a folder.
+//! - [`contents`]: all files for each of them; [`folder`]: in a folder.
 //!
 //! Functions of a target and of what was built: no path, key or time of this machine is in what they give.
 
+pub mod contents;
 pub mod folder;
 pub mod koji;
 pub mod mock;
 pub mod obs;
 pub mod package;
 pub mod readme;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 
@@ -21,6 +25,9 @@ use lustre_files::{Advised, PathError, help};
 
 use crate::target::{Target, UnknownVariable};
 use crate::{archive, lock, store};
+
+/// The name of the index of what is exported, in its folder.
+pub const INDEX: &str = "export.json";
 
 /// For whom a target is exported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,7 +92,7 @@ pub enum Error {
     Taken { path: PathBuf, why: String },
     #[error(
         "{} would be replaced with everything in it, including files that its {} does not list ({}): {}{}",
-        lustre_files::shown(path), folder::INDEX, foreign.count, foreign.names,
+        lustre_files::shown(path), INDEX, foreign.count, foreign.names,
         help!("move them away, or choose another --output")
     )]
     Foreign { path: PathBuf, foreign: Foreign },

@@ -7,12 +7,8 @@
 //! - the project: e2fsprogs, the kernel, Lustre.
 
 use std::collections::BTreeMap;
-use std::path::Path as FilePath;
 
-use super::folder::put;
-use super::package::{BuildPackage, SourcePackage};
-use super::{Error, readme};
-use crate::archive::unpack_srpm;
+use super::package::BuildPackage;
 use crate::sandbox::BUILDER_HOME;
 use crate::target::{Needs, Obs, Share, Target};
 
@@ -243,70 +239,6 @@ pub fn buildenv(packages: &[BuildPackage]) -> String {
 /// themselves, and a service that has it as a source of the package would build without these.
 pub fn locked(package: &str) -> String {
     format!("locked/{package}/_buildenv")
-}
-
-/// The projects, each a folder with its packages, in `folder`.
-pub fn fill(
-    folder: &FilePath,
-    target: &Target,
-    project: &str,
-    packages: &[SourcePackage],
-) -> Result<(), Error> {
-    let arch = &target.distribution.arch;
-    let config = config_project(project);
-    let put_project = |name: &str, base: &[Path], conf: String| {
-        put(
-            folder,
-            &format!("{name}/_meta"),
-            project_meta(name, base, arch),
-        )?;
-        put(folder, &format!("{name}/_config"), conf)
-    };
-    let base = match Path::of_distribution(target) {
-        Some(base) => base,
-        None => {
-            let base = base_project(project);
-            put_project(&base, &[], base_conf(target))?;
-            Path::ours(&base)
-        }
-    };
-    put_project(&config, &[base], config_conf(target))?;
-    put_project(project, &[Path::ours(&config)], prjconf(target))?;
-    let mut later = BTreeMap::new();
-    for package in packages {
-        let below = format!("{project}/{}", package.name);
-        let sources = unpack_srpm(&package.path, &folder.join(&below))?;
-        if package.time != target.build.source_date_epoch {
-            let spec = sources.spec.trim_end_matches(".spec");
-            later.insert(spec.to_owned(), package.time);
-        }
-        put(
-            folder,
-            &format!("{below}/_meta"),
-            package_meta(project, &package.name),
-        )?;
-        if let Some(needs) = &target.needs {
-            let text = constraints(needs, &package.name);
-            put(folder, &format!("{below}/_constraints"), text)?;
-        }
-        let bdeps: Vec<BuildPackage> = package
-            .buildroot
-            .iter()
-            .map(|known| known.package.clone())
-            .collect();
-        put(folder, &locked(&package.name), buildenv(&bdeps))?;
-    }
-    let below = format!("{config}/{CONFIG_PACKAGE}");
-    put(
-        folder,
-        &format!("{below}/_meta"),
-        package_meta(&config, CONFIG_PACKAGE),
-    )?;
-    for (name, content) in config_package(target, &later) {
-        put(folder, &format!("{below}/{name}"), content)?;
-    }
-    let text = readme::obs(target, project, packages);
-    put(folder, readme::FILE, text)
 }
 
 /// Whether a service takes `name` as the name of a project: words of letters, digits and `-+_.`, with colons between them.

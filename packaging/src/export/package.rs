@@ -105,6 +105,8 @@ pub struct SourcePackage {
     pub buildroot: Vec<Known>,
     /// What of its buildroot was built here before it, sorted.
     pub built: Vec<String>,
+    /// The files of what of that is built of no source package that is exported: the ext4 source of a distribution's own kernel.
+    pub carried: Vec<PathBuf>,
 }
 
 impl SourcePackage {
@@ -127,6 +129,7 @@ impl SourcePackage {
             time,
             buildroot: Vec::new(),
             built: Vec::new(),
+            carried: Vec::new(),
         };
         for line in installed.lines() {
             let nevra = line.split(' ').next().unwrap_or_default();
@@ -156,10 +159,22 @@ impl SourcePackage {
 
     /// Copies its file into `folder`, which is made.
     pub fn put_into(&self, folder: &Path) -> Result<(), Error> {
-        fs::create_dir_all(folder).map_err(at(folder))?;
-        lustre_files::copy(&self.path, folder.join(self.file())).map_err(at(&self.path))?;
-        Ok(())
+        copied(&self.path, folder)
     }
+
+    /// Copies what is carried with it into `folder`, which is made where there is any.
+    pub fn carry_into(&self, folder: &Path) -> Result<(), Error> {
+        self.carried
+            .iter()
+            .try_for_each(|path| copied(path, folder))
+    }
+}
+
+fn copied(path: &Path, folder: &Path) -> Result<(), Error> {
+    fs::create_dir_all(folder).map_err(at(folder))?;
+    let to = folder.join(path.file_name().unwrap_or_default());
+    lustre_files::copy(path, to).map_err(at(path))?;
+    Ok(())
 }
 
 fn read(path: &Path) -> Result<PackageMetadata, Error> {

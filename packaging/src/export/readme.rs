@@ -8,6 +8,9 @@ use crate::target::{DistributionKind, Target};
 /// The file's name.
 pub const FILE: &str = "README";
 
+/// The folder of packages that are in a buildroot and that no source package makes.
+pub const CARRIED: &str = "binaries";
+
 /// What all of them say of the packages.
 fn head(target: &Target, what: &str, packages: &[SourcePackage]) -> String {
     let mut text = format!(
@@ -21,6 +24,13 @@ fn head(target: &Target, what: &str, packages: &[SourcePackage]) -> String {
     for package in packages {
         text.push_str(&format!("- {}: {}\n", package.name, package.file()));
     }
+    for package in packages.iter().filter(|one| !one.carried.is_empty()) {
+        text.push_str(&format!(
+            "\n{} is also built with the packages in the folder {CARRIED}, which no source package here makes: put them where it finds the\n\
+             distribution's.\n",
+            package.name
+        ));
+    }
     text.push('\n');
     text
 }
@@ -29,10 +39,10 @@ fn head(target: &Target, what: &str, packages: &[SourcePackage]) -> String {
 pub fn obs(target: &Target, project: &str, packages: &[SourcePackage]) -> String {
     let mut text = head(target, "an Open Build Service", packages);
     let config = config_project(project);
-    text.push_str(&format!(
+    text.push_str(
         "Every folder but `locked` is a project: _meta and _config are its own, and each folder in it is a package with its sources.\n\
          Create them in this order:\n\n"
-    ));
+    );
     match Path::of_distribution(target) {
         Some(Path {
             project: base,

@@ -4,7 +4,7 @@
 //!   (`login`, `variables`).
 //! - `answers` reads what it says; `names` holds what is told against what such names may be.
 //! - [`package()`] brings sources there, as far as they differ (`submit`); [`wait()`] waits for the build (`wait`); [`collect()`] fetches the
-//!   packages and the list of what they were built with (`collect`).
+//!   packages and the list of what they were built with (`collect`); [`built()`] does all of it.
 //! - [`Known`] is what may have been in the build root, by SIGMD5 (`known`).
 //!
 //! Nothing that the server says is believed that can be found out here: which sources a package is of (DISTURL), what it is called, what was
@@ -12,6 +12,7 @@
 
 mod answers;
 mod api;
+mod built;
 mod collect;
 mod error;
 mod known;
@@ -23,6 +24,7 @@ mod wait;
 
 pub use answers::{BuildPackage, Buildenv};
 pub use api::Api;
+pub use built::{Build, built};
 pub use collect::{BUILDENV, Collected, Wanted, collect};
 pub use error::Error;
 pub use known::Known;

@@ -24,6 +24,8 @@ pub struct Pace {
     pub most: Duration,
     /// How often in a row a state has to be seen that the server may leave by itself when it has looked at what was submitted.
     pub settled: u32,
+    /// How long a server may be out of reach meanwhile.
+    pub outage: Duration,
     /// For all of it.
     pub limit: Duration,
 }
@@ -35,6 +37,7 @@ impl Pace {
             first: Duration::from_millis(500),
             most: Duration::from_secs(10),
             settled: 6,
+            outage: Duration::from_secs(15 * 60),
             limit,
         }
     }
@@ -64,8 +67,8 @@ struct Waiting<'w> {
     api: &'w Api,
     place: &'w Place,
     srcmd5: &'w str,
-    /// The last build, where it failed before it was asked for another one.
-    before: Option<Job>,
+    /// The last build before another one was asked for, where that was.
+    before: Option<Option<Job>>,
     log: &'w Path,
 }
 
@@ -76,11 +79,12 @@ enum Look {
 }
 
 /// Waits until `submitted` is built at `place`; `log` gets the log of the build, and `tell` hears of each state. What failed before and was
-/// not changed since is built once more.
+/// not changed since is built once more; with `anew`, what is there of it is removed and built again in any case.
 pub fn wait(
     api: &Api,
     place: &Place,
     submitted: &Submitted,
+    anew: bool,
     pace: Pace,
     log: &Path,
     tell: &dyn Fn(&State),
@@ -93,14 +97,35 @@ pub fn wait(
         log,
     };
     let clock = Instant::now();
-    if submitted.unchanged {
-        waiting.again()?;
+    if anew {
+        waiting.asks("wipe")?;
+    } else if submitted.unchanged && waiting.has_failed()? {
+        waiting.asks("rebuild")?;
     }
-    let mut shown = None;
+    let mut shown: Option<State> = None;
     let mut seen = 0;
+    let mut out_since: Option<Instant> = None;
     let mut pause = pace.first;
     loop {
-        let found = waiting.status()?;
+        let found = match waiting.status() {
+            // It may be restarted while it builds for hours.
+            Err(error) if is_outage(&error) => {
+                let since = *out_since.get_or_insert_with(Instant::now);
+                if since.elapsed() >= pace.outage {
+                    return Err(error);
+                }
+                let status = Status {
+                    package: place.package.clone(),
+                    code: "out of reach".to_owned(),
+                    details: error.to_string(),
+                };
+                Some((status, true))
+            }
+            found => {
+                out_since = None;
+                found?
+            }
+        };
         let state = match &found {
             Some((status, _)) => State {
                 code: status.code.clone(),
@@ -139,6 +164,18 @@ pub fn wait(
         }
         waiting.interrupted()?;
     }
+}
+
+/// Whether a server may be there again in a while.
+fn is_outage(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::Failed { .. }
+            | Error::Status {
+                status: 408 | 429 | 500..=599,
+                ..
+            }
+    )
 }
 
 impl Waiting<'_> {
@@ -221,6 +258,9 @@ impl Waiting<'_> {
     /// Whether what is there was made of the sources: until the server has looked, it is what was built before. That a build of them is over,
     /// and what is there does not say that it is of them, is for who collects it.
     fn succeeded(&self, settled: bool) -> Result<Look, Error> {
+        if self.before.is_some() && self.new_job()?.is_none() {
+            return Ok(Look::Goes);
+        }
         let path = self.place.path(Some(BUILDENV));
         let question = Question {
             path: &path,
@@ -251,10 +291,7 @@ impl Waiting<'_> {
     }
 
     fn failed(&self) -> Result<Look, Error> {
-        let last = self.last_job()?;
-        let of_these =
-            last.filter(|job| job.srcmd5 == self.srcmd5 && self.before.as_ref() != Some(job));
-        if of_these.is_none() {
+        if self.new_job()?.is_none() {
             return Ok(Look::Goes);
         }
         log(self.api, self.place, self.log)?;
@@ -285,15 +322,24 @@ impl Waiting<'_> {
         answers::last_job(&answer).map_err(|why| self.api.odd(question, why))
     }
 
-    /// Has built once more what failed: a server does not do so by itself.
-    fn again(&mut self) -> Result<(), Error> {
-        let Some((status, _)) = self.status()? else {
-            return Ok(());
-        };
-        if status.code != "failed" {
-            return Ok(());
+    /// The last build of these sources that is over, where it is not one from before another one was asked for.
+    fn new_job(&self) -> Result<Option<Job>, Error> {
+        let last = self.last_job()?;
+        if self.before.as_ref() == Some(&last) {
+            return Ok(None);
         }
-        self.before = self.last_job()?;
+        Ok(last.filter(|job| job.srcmd5 == self.srcmd5))
+    }
+
+    /// Whether its last build failed: a server does not build it again by itself.
+    fn has_failed(&self) -> Result<bool, Error> {
+        let status = self.status()?;
+        Ok(status.is_some_and(|(status, _)| status.code == "failed"))
+    }
+
+    /// Asks for another build: by `rebuild`, or by `wipe`, which removes what is there first, so that nothing is kept as unchanged.
+    fn asks(&mut self, command: &str) -> Result<(), Error> {
+        self.before = Some(self.last_job()?);
         let Place {
             project,
             repository,
@@ -304,7 +350,7 @@ impl Waiting<'_> {
         let question = Question {
             path: &path,
             query: &[
-                ("cmd", "rebuild"),
+                ("cmd", command),
                 ("repository", repository),
                 ("arch", arch),
                 ("package", package),

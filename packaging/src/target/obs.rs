@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::spec_macros::SpecMacros;
+
 /// The table `[distribution.obs]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,4 +34,37 @@ pub struct Obs {
 
 fn standard() -> String {
     "standard".to_owned()
+}
+
+impl Obs {
+    /// What has to hold of it: all of it becomes lines of the configuration of a project.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let project = self.project.iter().chain([&self.repository]);
+        let packages = self.preinstall.iter().chain(&self.support);
+        for word in project.chain(packages).chain(&self.modules) {
+            if word.is_empty() || word.contains(|c: char| c.is_whitespace() || c.is_control()) {
+                return Err(format!(
+                    "distribution.obs: `{}` is not one word",
+                    word.escape_debug()
+                ));
+            }
+        }
+        for module in &self.modules {
+            if !module
+                .split_once('-')
+                .is_some_and(|(name, stream)| !name.is_empty() && !stream.is_empty())
+            {
+                return Err(format!(
+                    "distribution.obs.modules: `{module}` is not a module and its stream, such as `python36-3.6`"
+                ));
+            }
+        }
+        let mut macros = SpecMacros::default();
+        for (name, value) in &self.macros {
+            macros
+                .set(name, value)
+                .map_err(|error| format!("distribution.obs.macros: {error}"))?;
+        }
+        Ok(())
+    }
 }

@@ -33,6 +33,7 @@ fn a_build_is_waited_for_and_each_state_told_once() {
     assert_eq!(
         codes,
         [
+            "submitted",
             "failed",
             "blocked",
             "scheduled",
@@ -55,13 +56,24 @@ fn a_build_is_waited_for_and_each_state_told_once() {
 }
 
 #[test]
-fn what_is_there_of_other_sources_is_not_taken_for_these() {
+fn what_is_there_of_other_sources_is_not_taken_for_these_but_wiped() {
     static RUNS: AtomicUsize = AtomicUsize::new(0);
     let obs = service(|package| match RUNS.fetch_add(1, Ordering::SeqCst) {
-        0 => Built::Succeeded(honest(&package.srcmd5())),
-        _ => Built::Unchanged,
+        1 => Built::Unchanged,
+        _ => Built::Succeeded(honest(&package.srcmd5())),
     });
     let api = api(&obs, None);
+    let first = Run::new().all(&api).unwrap();
+    obs.requests();
+    let other = Run::new().all_of(&api, "Name: hello\n\n", false).unwrap();
+    assert_ne!(other.disturl, first.disturl);
+    assert_eq!(asked_for(&obs.requests()), ["wipe"]);
+    // Where that does not help, nothing is taken.
+    let obs = service(|package| match package.jobs.is_empty() {
+        true => Built::Succeeded(honest(&package.srcmd5())),
+        false => Built::Unchanged,
+    });
+    let api = super::api(&obs, None);
     Run::new().all(&api).unwrap();
     let (_folder, sources) = super::sources(&[("hello.spec", "Name: hello\n\n")]);
     let there = lustre_packaging::obs::package(&api, PROJECT, PACKAGE, "<package/>", &sources);
@@ -72,6 +84,66 @@ fn what_is_there_of_other_sources_is_not_taken_for_these() {
     for part in ["built of earlier sources", "osc wipebinaries"] {
         assert!(error.contains(part), "{error}");
     }
+}
+
+/// The builds that were asked for.
+fn asked_for(requests: &[String]) -> Vec<&str> {
+    let commands = requests.iter().filter_map(|one| one.split_once("?cmd="));
+    commands
+        .map(|(_, rest)| rest.split('&').next().unwrap())
+        .filter(|command| *command != "commitfilelist")
+        .collect()
+}
+
+/// The base project moved on, and the lock with it; or the configuration is another.
+#[test]
+fn what_was_built_with_something_else_is_built_anew_once() {
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+    let obs = service(|package| {
+        let srcmd5 = package.srcmd5();
+        let mut files = honest(&srcmd5);
+        if RUNS.fetch_add(1, Ordering::SeqCst) == 0 {
+            let with = [("gcc", "d41d8cd98f00b204e9800998ecf8427e")];
+            files.insert("_buildenv".to_owned(), super::buildenv(&srcmd5, &with));
+        }
+        Built::Succeeded(files)
+    });
+    let api = api(&obs, None);
+    // What was built just now would come out the same.
+    let error = Run::new().all(&api).unwrap_err().to_string();
+    assert!(error.contains("gcc"), "{error}");
+    assert_eq!(asked_for(&obs.requests()), [""; 0]);
+    Run::new().all(&api).unwrap();
+    assert_eq!(asked_for(&obs.requests()), ["wipe"]);
+    Run::new().all(&api).unwrap();
+    assert_eq!(asked_for(&obs.requests()), [""; 0]);
+    Run::new().all_of(&api, "Name: hello\n", true).unwrap();
+    assert_eq!(asked_for(&obs.requests()), ["wipe"]);
+}
+
+#[test]
+fn a_server_that_is_gone_for_a_while_is_waited_for_and_one_that_stays_away_is_not() {
+    let obs = honest_service();
+    let api = api(&obs, None);
+    let result = format!("GET /build/{PROJECT}/_result");
+    let busy = || std::iter::repeat_n(Fault::Status(503, "maintenance"), 1_000);
+    // Of each look, three tries.
+    obs.faults(&result, busy().take(8));
+    let run = Run::new();
+    run.all(&api).unwrap();
+    let states = run.states.lock().unwrap();
+    let out = states.iter().find(|state| state.code == "out of reach");
+    assert!(out.unwrap().details.contains("maintenance"), "{states:?}");
+    drop(states);
+    obs.faults(&result, busy());
+    let (_folder, sources) = super::sources(&[("hello.spec", "Name: hello\n\n")]);
+    let there = lustre_packaging::obs::package(&api, PROJECT, PACKAGE, "<package/>", &sources);
+    let error = Run::new().waited(&api, &there.unwrap(), pace());
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("503") && error.contains("maintenance"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -5,9 +5,10 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use lustre_files::{Advised, advised, swap};
+use lustre_packaging::build::ext4;
 use lustre_packaging::build::rpmbuild::packages_under;
 use lustre_packaging::export::package::{SourcePackage, known};
-use lustre_packaging::export::{Builder, folder as exported, koji, mock, obs};
+use lustre_packaging::export::{Builder, contents, folder as exported, obs};
 use lustre_packaging::sign::PublicKey;
 use lustre_packaging::store::StageDir;
 use lustre_packaging::target::Target;
@@ -102,9 +103,9 @@ pub fn run(arguments: &ExportArgs) -> anyhow::Result<Outcome> {
     };
     let sha256 = leftovers::noted(&context.store, output, || {
         let fill = |into: &Path| match builder {
-            Builder::Obs => obs::fill(into, target, &project, &made),
-            Builder::Koji => koji::fill(into, target, &made),
-            Builder::Mock => mock::fill(into, target, &made, &lock, &keys),
+            Builder::Obs => contents::for_obs(into, target, &project, &made),
+            Builder::Koji => contents::for_koji(into, target, &made),
+            Builder::Mock => contents::for_mock(into, target, &made, &lock, &keys),
         };
         Ok(exported::write(
             output,
@@ -168,9 +169,12 @@ fn made(
         let list = folder(done, &format!("{package}-root"))?.join("packages.txt");
         let installed = lustre_files::read_to_string(&list, lustre_files::SOURCE)
             .with_context(|| list.display().to_string())?;
-        made.push(SourcePackage::new(
-            package, path, &installed, &base, &built,
-        )?);
+        let mut one = SourcePackage::new(package, path, &installed, &base, &built)?;
+        if *package == name::LUSTRE && !target.kernel.kind.is_patched() {
+            let ext4 = known(&folder(done, ext4::NAME)?.join("RPMS"))?;
+            one.carried = ext4.into_values().map(|known| known.path).collect();
+        }
+        made.push(one);
     }
     Ok(made)
 }

@@ -240,11 +240,17 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     // What it replaces may have to get its name back first.
     recover(&output)?;
     release::begin(&context, &asked, &output, &mut signing)?;
-    needs::before_fetching(&context, &needs::ALL, &output)?;
+    let left: &[Part] = match context.obs {
+        Some(_) => &[Part::Base],
+        None => &needs::ALL,
+    };
+    needs::before_fetching(&context, left, &output)?;
     let lock = ready(&context)?;
     let graph = BuildGraph::new(&context, &lock)?;
     release::before_building(&graph, &asked, &output)?;
-    needs::before_building(&context, &graph.assembled(&signing)?, &output)?;
+    if context.obs.is_none() {
+        needs::before_building(&context, &graph.assembled(&signing)?, &output)?;
+    }
     if preflight::gate(&context, &graph)?.is_none() {
         return Ok(Outcome::Misfit);
     }
@@ -285,9 +291,9 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
         context::judge_output("the folder of the packages", output, store)?;
     }
     let on_obs = ObsBuilder::of(&arguments.builder, &arguments.target)?;
-    if on_obs.is_some() && (arguments.output.is_some() || arguments.rebuild.is_some()) {
+    if on_obs.is_some() && arguments.output.is_some() {
         return Err(Usage::new(advised(
-            "--on obs: --output and --rebuild are for what this machine builds",
+            "--on obs: --output is for what this machine builds",
             "omit one of them",
         ))
         .into());
@@ -325,14 +331,20 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
         // What it replaces may have to get its name back first.
         recover(output)?;
     }
-    needs::before_fetching(&context, &parts(&wanted), output)?;
+    let left = match context.obs {
+        Some(_) => vec![Part::Base],
+        None => parts(&wanted),
+    };
+    needs::before_fetching(&context, &left, output)?;
     let lock = ready(&context)?;
     let graph = BuildGraph::new(&context, &lock)?;
     if chosen.is_some() {
         // Said now, not after hours of building.
         only_own(stage::used(&graph.builds()?, &context.store)?.iter())?;
     }
-    needs::before_building(&context, &needed(graph.builds()?, &wanted), output)?;
+    if context.obs.is_none() {
+        needs::before_building(&context, &needed(graph.builds()?, &wanted), output)?;
+    }
     // e2fsprogs alone depends on nothing of Lustre's.
     if wanted.iter().any(|package| *package != "e2fsprogs")
         && preflight::gate(&context, &graph)?.is_none()

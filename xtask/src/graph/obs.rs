@@ -22,6 +22,9 @@ use super::packages::one_srpm;
 use super::{name, shape};
 use crate::obs::{Obs, ObsBuilder, Ready};
 
+/// Is raised when what is taken of a service, or what is kept of it, changes: what was collected before is collected again.
+const NUMBER: u32 = 1;
+
 /// The file of a stage that says who built its packages.
 const BUILDER: &str = "builder.json";
 
@@ -51,7 +54,7 @@ impl BuildGraph<'_> {
         let named = self.obs.iter().map(|obs| {
             let ObsBuilder { api, project, .. } = obs.builder;
             let repository = project.repository.as_deref().unwrap_or_default();
-            let text = serde_json::json!([OBS, api.url(), project.name, repository]);
+            let text = serde_json::json!([OBS, NUMBER, api.url(), project.name, repository]);
             ("builder".to_owned(), text.to_string())
         });
         named.collect()
@@ -72,6 +75,7 @@ impl BuildGraph<'_> {
         let Ready {
             repository,
             mut known,
+            changed,
         } = self.ready_on_obs(obs, work)?;
         if package == name::LUSTRE {
             for stage in shape::built(&self.target) {
@@ -101,7 +105,7 @@ impl BuildGraph<'_> {
             known: &known,
         };
         let into = work.output.join("RPMS");
-        let collected = obs.built(work, package, &folder, (&wanted, &into))?;
+        let collected = obs.built(work, package, &folder, (wanted, changed), &into)?;
         let record = Record {
             api: obs.builder.api.url().to_owned(),
             project: place.project.clone(),
@@ -131,7 +135,7 @@ impl BuildGraph<'_> {
             known.add(&path)?;
         }
         let config = obs.project().config();
-        obs::config(api, &config, &config_conf(&self.target))?;
+        let changed = obs::config(api, &config, &config_conf(&self.target))?;
         let folder = work.scratch.join("obs-config");
         fs::create_dir(&folder)?;
         for (file, bytes) in config_package(&self.target, &self.later(work)?) {
@@ -153,17 +157,18 @@ impl BuildGraph<'_> {
         };
         let into = work.scratch.join("obs-config-packages");
         let stage = work.output.join(BUILDENV);
-        obs.built(work, CONFIG_PACKAGE, &folder, (&wanted, &into))?;
+        obs.built(work, CONFIG_PACKAGE, &folder, (wanted, changed), &into)?;
         lustre_files::if_there(fs::remove_file(&stage))
             .map_err(|source| PathError::new("remove", &stage, source))?;
         for path in rpmbuild::packages_under(&into)? {
             known.add(&path)?;
         }
         // What is in the project waits for that, so it is not told before.
-        obs::config(api, &obs.project().name, &prjconf(&self.target))?;
+        let changed = obs::config(api, &obs.project().name, &prjconf(&self.target))?;
         let made = Ready {
             repository: repository.name,
             known,
+            changed,
         };
         Ok(ready.insert(made).clone())
     }
