@@ -14,7 +14,7 @@ use lustre_packaging::obs::{
     config, package, repository, wait,
 };
 use lustre_packaging::target::Target;
-use lustre_repo_tests::command_line::project;
+use lustre_repo_tests::command_line::{project, run};
 use lustre_repo_tests::obs_backend::{Backend, Base, system};
 
 mod rehearsal;
@@ -213,7 +213,7 @@ fn tag(package: &Path, tag: &str) -> String {
         .arg(format!("%{{{tag}}}"))
         .arg("--package")
         .arg(package);
-    let ran = lustre_repo_tests::command_line::run(&mut command);
+    let ran = run(&mut command);
     assert_eq!(ran.code, 0, "{ran:?}");
     ran.stdout
 }
