@@ -148,8 +148,7 @@ fn service(builder: impl Fn(&Package) -> Built + Send + 'static) -> Obs {
     // Before the service holds anything.
     base();
     let obs = Obs::start(move |_, _, package| builder(package));
-    obs.project(&format!("{PROJECT}:config"), Some("base"));
-    obs.project(PROJECT, Some(&format!("{PROJECT}:config")));
+    obs.projects(PROJECT, &["kernel", "e2fsprogs"]);
     obs
 }
 

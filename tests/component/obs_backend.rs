@@ -11,7 +11,7 @@ use lustre_packaging::build::workdir::{Settings, Workdir};
 use lustre_packaging::export::obs as texts;
 use lustre_packaging::obs::{
     Api, Collected, Error, Known, Pace, Place, Project, Sources, Submitted, Wanted, collect,
-    config, package, repository, wait,
+    config, config_project, package, repository, wait,
 };
 use lustre_packaging::target::Target;
 use lustre_repo_tests::command_line::{project, run};
@@ -196,12 +196,10 @@ impl World {
 
 /// Makes the projects of a target on the project that has its distribution.
 fn put_projects(backend: &Backend, base: &str) {
-    let mut below = base.to_owned();
-    for name in [texts::config_project(PROJECT), PROJECT.to_owned()] {
-        let path = [texts::Path::ours(&below)];
-        let meta = texts::project_meta(&name, &path, ARCH);
-        backend.put(&format!("{name}/_meta"), &meta);
-        below = name;
+    let target = Target::load(&project().join("specs"), "rehearsal").unwrap();
+    for one in texts::projects(&target, PROJECT, texts::Path::ours(base)) {
+        let meta = texts::project_meta(&one.name, &one.paths, ARCH);
+        backend.put(&format!("{}/_meta", one.name), &meta);
     }
 }
 
@@ -246,11 +244,12 @@ fn differing(one: &Path, other: &Path) -> BTreeSet<String> {
 fn a_small_package_is_built_with_the_settings_of_the_target_and_only_once() {
     let world = World::new();
     let found = Project::parse(PROJECT).unwrap();
-    let name = repository(&world.api, &found, ARCH).unwrap().name;
+    let before = texts::before(&world.target);
+    let name = repository(&world.api, &found, before, ARCH).unwrap().name;
     assert_eq!(name, texts::REPOSITORY);
 
     // What sets the build up comes first.
-    let above = texts::config_project(PROJECT);
+    let above = config_project(PROJECT);
     let settings = texts::config_package(&world.target, &Default::default());
     let files: Vec<(&str, &[u8])> = settings
         .iter()

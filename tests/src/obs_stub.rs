@@ -158,13 +158,29 @@ impl Obs {
         std::mem::take(&mut self.state().requests)
     }
 
-    /// The project `name` on `path`, another project.
-    pub fn project(&self, name: &str, path: Option<&str>) {
-        let path =
-            path.map(|path| format!("<path project=\"{path}\" repository=\"{REPOSITORY}\"/>"));
+    /// The projects of a target: `name`, and those below it of its configuration and of what is built before.
+    pub fn projects(&self, name: &str, before: &[&str]) {
+        let config = format!("{name}:config");
+        self.project(&config, &["base"]);
+        let mut paths: Vec<String> = Vec::new();
+        for package in before {
+            let below = format!("{name}:{package}");
+            self.project(&below, &[&config]);
+            paths.push(below);
+        }
+        paths.push(config);
+        let paths: Vec<&str> = paths.iter().map(String::as_str).collect();
+        self.project(name, &paths);
+    }
+
+    /// The project `name` on other projects.
+    pub fn project(&self, name: &str, paths: &[&str]) {
+        let paths = paths
+            .iter()
+            .map(|path| format!("<path project=\"{path}\" repository=\"{REPOSITORY}\"/>"));
         let meta = format!(
             "<project name=\"{name}\"><title/><repository name=\"{REPOSITORY}\">{}<arch>{ARCH}</arch></repository></project>",
-            path.unwrap_or_default()
+            paths.collect::<String>()
         );
         self.state().projects.insert(name.to_owned(), meta);
     }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use lustre_files::{Advised, advised};
 use lustre_packaging::export::obs::package_meta;
 use lustre_packaging::obs::{
-    Api, BUILDENV, Build, Collected, Error, Known, Login, Pace, Project, Sources, State, Wanted,
-    built,
+    Api, BUILDENV, Build, Collected, Error, Known, Login, Pace, Project, Repositories, Sources,
+    State, Wanted, built,
 };
 use lustre_packaging::process;
 use lustre_packaging::stage::{Failure, Work};
@@ -107,10 +107,10 @@ pub struct Obs<'a> {
     pub ready: Mutex<Option<Ready>>,
 }
 
-/// A project in which can be built.
+/// Projects in which can be built.
 #[derive(Debug, Clone)]
 pub struct Ready {
-    pub repository: String,
+    pub repositories: Repositories,
     /// What may be in any build root.
     pub known: Known,
     /// Whether its configuration was changed by this run.

@@ -10,6 +10,7 @@ use super::package::{BuildPackage, SourcePackage};
 use super::{Error, koji, mock, obs, readme};
 use crate::archive::unpack_srpm;
 use crate::lock::Lock;
+use crate::obs::{config_project, project_of};
 use crate::target::Target;
 
 /// The projects, each a folder with its packages, in `folder`.
@@ -20,7 +21,7 @@ pub fn for_obs(
     packages: &[SourcePackage],
 ) -> Result<(), Error> {
     let arch = &target.distribution.arch;
-    let config = obs::config_project(project);
+    let config = config_project(project);
     let put_project = |name: &str, base: &[obs::Path], conf: String| {
         put(
             folder,
@@ -37,10 +38,12 @@ pub fn for_obs(
             obs::Path::ours(&base)
         }
     };
-    put_project(&config, &[base], obs::config_conf(target))?;
-    put_project(project, &[obs::Path::ours(&config)], obs::prjconf(target))?;
+    for one in obs::projects(target, project, base) {
+        put_project(&one.name, &one.paths, one.conf)?;
+    }
     let mut later = BTreeMap::new();
     for package in packages {
+        let project = project_of(project, &package.name);
         let below = format!("{project}/{}", package.name);
         package.carry_into(&folder.join(readme::CARRIED))?;
         let sources = unpack_srpm(&package.path, &folder.join(&below))?;
@@ -51,7 +54,7 @@ pub fn for_obs(
         put(
             folder,
             &format!("{below}/_meta"),
-            obs::package_meta(project, &package.name),
+            obs::package_meta(&project, &package.name),
         )?;
         if let Some(needs) = &target.needs {
             let mut needs = needs.clone();

@@ -1,14 +1,17 @@
 //! The texts of a project of the Open Build Service that builds a target.
 //!
-//! Three projects, each built on the one before:
+//! Projects that are built on those before:
 //!
 //! - the base: the distribution. A public service has it; [`base_conf`] is for one that is made on the spot;
 //! - [`config_project`]: the package [`CONFIG_PACKAGE`] alone, which sets what a project's macros cannot;
-//! - the project: e2fsprogs, the kernel, Lustre.
+//! - one each for e2fsprogs and the kernel ([`project_of`]), so that the build root of each has the distribution's packages, and nothing that
+//!   the target builds;
+//! - the project: Lustre, which is built with these.
 
 use std::collections::BTreeMap;
 
 use super::package::BuildPackage;
+use crate::obs::{config_project, project_of};
 use crate::sandbox::BUILDER_HOME;
 use crate::target::{Needs, Obs, Share, Target};
 
@@ -44,10 +47,49 @@ impl Path {
     }
 }
 
-/// The project that has [`CONFIG_PACKAGE`]. What is built in a project sees the packages of another one only once they are finished, and
-/// everything of the project itself needs this one.
-pub fn config_project(project: &str) -> String {
-    format!("{project}:config")
+/// A project, and what a service is told of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Project {
+    pub name: String,
+    /// What it is built on, first what counts first. A service goes on from the last one to what that is built on.
+    pub paths: Vec<Path>,
+    /// `_config`.
+    pub conf: String,
+}
+
+/// The packages that have a project of their own, in the order in which Lustre's project is built on these.
+pub fn before(target: &Target) -> &'static [&'static str] {
+    match target.kernel.kind.is_patched() {
+        true => &["kernel", "e2fsprogs"],
+        false => &["e2fsprogs"],
+    }
+}
+
+/// The projects of `target`, each after those that it is built on; the first one is built on `base`.
+pub fn projects(target: &Target, project: &str, base: Path) -> Vec<Project> {
+    let config = config_project(project);
+    let mut paths = Vec::new();
+    let mut all = vec![Project {
+        name: config.clone(),
+        paths: vec![base],
+        conf: config_conf(target),
+    }];
+    for package in before(target) {
+        let name = project_of(project, package);
+        paths.push(Path::ours(&name));
+        all.push(Project {
+            name,
+            paths: vec![Path::ours(&config)],
+            conf: package_conf(target),
+        });
+    }
+    paths.push(Path::ours(&config));
+    all.push(Project {
+        name: project.to_owned(),
+        paths,
+        conf: prjconf(target),
+    });
+    all
 }
 
 /// The project that has a distribution that is made on the spot.
@@ -55,7 +97,8 @@ pub fn base_project(project: &str) -> String {
     format!("{project}:base")
 }
 
-/// `_meta` of a project that is built on the first of `base` that has what it needs.
+/// `_meta` of a project that is built on the first of `base` that has what it needs. What is built is published nowhere: it has not been
+/// proven yet, and its kernel has the distribution's name.
 pub fn project_meta(project: &str, base: &[Path], arch: &str) -> String {
     let paths: String = base
         .iter()
@@ -69,7 +112,8 @@ pub fn project_meta(project: &str, base: &[Path], arch: &str) -> String {
         .collect();
     // Packages are built anew where their sources changed, and wait for those that they are built with.
     format!(
-        "<project name=\"{}\">\n  <title/>\n  <description/>\n  <repository name=\"{REPOSITORY}\" rebuild=\"local\" block=\"all\">\n\
+        "<project name=\"{}\">\n  <title/>\n  <description/>\n  <publish>\n    <disable/>\n  </publish>\n  \
+         <repository name=\"{REPOSITORY}\" rebuild=\"local\" block=\"all\">\n\
          {paths}    <arch>{}</arch>\n  </repository>\n</project>\n",
         escaped(project),
         escaped(arch)
@@ -99,10 +143,14 @@ pub fn config_conf(target: &Target) -> String {
     conf(target, &[], "")
 }
 
-/// `_config` of the project.
+/// `_config` of the project of a package that Lustre is built with.
+pub fn package_conf(target: &Target) -> String {
+    conf(target, &[CONFIG_PACKAGE], "")
+}
+
+/// `_config` of Lustre's project.
 pub fn prjconf(target: &Target) -> String {
-    // Lustre's configure looks for more than its spec requires, and nothing else requires this package. Required of all, these would be seen
-    // by the configure of e2fsprogs as well.
+    // Lustre's configure looks for more than its spec requires, and nothing else there requires this package.
     let lustre = format!(
         "Substitute: kernel-devel kernel-devel {}\n",
         target.lustre.buildroot.join(" ")
@@ -239,15 +287,6 @@ pub fn buildenv(packages: &[BuildPackage]) -> String {
 /// themselves, and a service that has it as a source of the package would build without these.
 pub fn locked(package: &str) -> String {
     format!("locked/{package}/_buildenv")
-}
-
-/// Whether a service takes `name` as the name of a project: words of letters, digits and `-+_.`, with colons between them.
-pub fn is_project(name: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-+_.".contains(c);
-    name.len() <= 150
-        && name.split(':').all(|part| {
-            part.starts_with(|c: char| c.is_ascii_alphanumeric()) && part.chars().all(plain)
-        })
 }
 
 /// Text as it is in an attribute.

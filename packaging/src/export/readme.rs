@@ -1,8 +1,9 @@
 //! What people read about what was exported.
 
-use super::obs::{CONFIG_PACKAGE, Path, base_project, config_project};
+use super::obs::{self, CONFIG_PACKAGE, Path, base_project};
 use super::package::SourcePackage;
 use super::{koji, mock};
+use crate::obs::{config_project, project_of};
 use crate::target::{DistributionKind, Target};
 
 /// The file's name.
@@ -39,10 +40,12 @@ fn head(target: &Target, what: &str, packages: &[SourcePackage]) -> String {
 pub fn obs(target: &Target, project: &str, packages: &[SourcePackage]) -> String {
     let mut text = head(target, "an Open Build Service", packages);
     let config = config_project(project);
-    text.push_str(
-        "Every folder but `locked` is a project: _meta and _config are its own, and each folder in it is a package with its sources.\n\
-         Create them in this order:\n\n"
-    );
+    text.push_str(&format!(
+        "On build.opensuse.org, a user may create projects below home:USER alone: export with --project home:USER:NAME there.\n\n\
+         Every folder with a file _meta is a project: _meta and _config are its own, and each folder in it is a package with its sources.\n\
+         One service builds one target in {project}; another target needs another --project.\n\
+         Create them in this order, since each is built on those before:\n\n"
+    ));
     match Path::of_distribution(target) {
         Some(Path {
             project: base,
@@ -66,13 +69,31 @@ pub fn obs(target: &Target, project: &str, packages: &[SourcePackage]) -> String
         }
     }
     text.push_str(&format!(
-        "  {config}\n  The package {CONFIG_PACKAGE} alone: the folder that rpmbuild works in, and the time of what it makes.\n\n  \
-         {project}\n  The packages.\n\n\
-         For example, with osc:\n\n  \
-         osc -A API meta prj {config} -F {config}/_meta\n  \
-         osc -A API meta prjconf {config} -F {config}/_config\n  \
+        "  {config}\n  The package {CONFIG_PACKAGE} alone: the folder that rpmbuild works in, and the time of what it makes.\n\n"
+    ));
+    let mut all = vec![config.clone()];
+    for package in obs::before(target) {
+        let name = project_of(project, package);
+        text.push_str(&format!(
+            "  {name}\n  The package {package}. It has a project of its own, so that nothing that is built here gets into its build root.\n\n"
+        ));
+        all.push(name);
+    }
+    text.push_str(&format!(
+        "  {project}\n  The package lustre, which is built with these.\n\nFor example, with osc:\n\n"
+    ));
+    all.push(project.to_owned());
+    for name in &all {
+        text.push_str(&format!(
+            "  osc -A API meta prj {name} -F {name}/_meta\n  osc -A API meta prjconf {name} -F {name}/_config\n"
+        ));
+    }
+    text.push_str(&format!(
+        "\nThat replaces all of _meta of a project that is there, with its maintainers and flags: add the paths by hand in that case\n\
+         (osc -A API meta prj -e PROJECT). Whoever builds has to be a maintainer of each of them. _meta disables publishing.\n\n\
+         The packages follow with\n\n  \
          osc -A API meta pkg {config} {CONFIG_PACKAGE} -F {config}/{CONFIG_PACKAGE}/_meta\n\n\
-         and the sources with `osc checkout`, `osc add` and `osc commit`.\n\n"
+         and the like, and their sources with `osc checkout`, `osc add` and `osc commit`; `repo --on obs` does that by itself.\n\n"
     ));
     let modules: Vec<&str> = target
         .distribution

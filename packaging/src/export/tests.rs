@@ -41,7 +41,7 @@ fn every_target_says_where_a_service_has_its_distribution_or_how_it_begins() {
     for name in crate::target::list(&specs).unwrap() {
         let target = target(&name);
         match obs::Path::of_distribution(&target) {
-            Some(base) => assert!(obs::is_project(&base.project), "{name}: {base:?}"),
+            Some(base) => assert!(crate::obs::is_project(&base.project), "{name}: {base:?}"),
             None => {
                 let conf = obs::base_conf(&target);
                 let preinstall = conf.lines().find(|line| line.starts_with("Preinstall: "));
@@ -76,7 +76,7 @@ fn projects_are_built_on_each_other_and_names_are_escaped() {
         ("_a", false),
         ("a b", false),
     ] {
-        assert_eq!(obs::is_project(name), is, "{name}");
+        assert_eq!(crate::obs::is_project(name), is, "{name}");
     }
 }
 

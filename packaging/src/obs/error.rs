@@ -60,10 +60,16 @@ pub enum Error {
     #[error(
         "{api} has no project `{project}`{}",
         help!(
-            "make it with the files that `cargo xtask export obs` writes (`osc meta prj -e {project}`), or correct --project"
+            "`cargo xtask export obs --project {whole} -o DIR` writes all projects, and `osc -A {api} meta prj {project} -F DIR/{project}/_meta` \
+             makes this one; or correct --project"
         )
     )]
-    NoProject { api: String, project: String },
+    NoProject {
+        api: String,
+        /// The one that was named, of which this is a part.
+        whole: String,
+        project: String,
+    },
     #[error(
         "the project `{project}` has {}{}",
         if found.is_empty() { "no repository for this architecture".to_owned() } else { format!("the repositories {}", found.join(", ")) },
@@ -71,13 +77,15 @@ pub enum Error {
     )]
     Repository { project: String, found: Vec<String> },
     #[error(
-        "the repository {project}/{repository} does not build on {wanted}, so its packages would not have the settings of the target{}",
-        help!("put that path first: `cargo xtask export obs` writes how the project looks")
+        "the repository {project}/{repository} does not build on {wanted}, so its packages would not have the settings of the target, or not \
+         what was built for it{}",
+        help!("its first paths are {order}, in this order: `cargo xtask export obs` writes how the projects look")
     )]
-    NoConfigPath {
+    NoPath {
         project: String,
         repository: String,
         wanted: String,
+        order: String,
     },
     #[error(
         "{project}/{package}: the server says that the sources are {found}, and they are {expected}{}",

@@ -7,6 +7,9 @@ use super::Error;
 /// No name is longer (bytes).
 const LONGEST: usize = 200;
 
+/// The package that no other one is built with.
+const LAST: &str = "lustre";
+
 /// Whether `text` is a name of these characters that is no path and no option.
 fn is_name(text: &str, more: &[char]) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || more.contains(&c);
@@ -49,6 +52,31 @@ pub(super) fn line(text: &str) -> String {
     text.trim().to_owned()
 }
 
+/// Whether a service takes `text` as the name of a project, and of those below it: words of letters, digits and `-+_.`, with colons between
+/// them.
+pub fn is_project(text: &str) -> bool {
+    const LONGEST_PROJECT: usize = 150;
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-+_.".contains(c);
+    text.len() <= LONGEST_PROJECT
+        && text.split(':').all(|part| {
+            part.starts_with(|c: char| c.is_ascii_alphanumeric()) && part.chars().all(plain)
+        })
+}
+
+/// The project below `project` that holds what sets the build up.
+pub fn config_project(project: &str) -> String {
+    format!("{project}:config")
+}
+
+/// The project in which `package` is built. What others are built with is built in a project of its own, below `project`: the build roots of
+/// a project have what is built there, in place of what the distribution has, and e2fsprogs has packages that every build root has.
+pub fn project_of(project: &str, package: &str) -> String {
+    match package {
+        LAST => project.to_owned(),
+        package => format!("{project}:{package}"),
+    }
+}
+
 /// A project, and which of its repositories, where that was said.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
@@ -63,7 +91,13 @@ impl Project {
             Some((name, repository)) => (name, Some(repository)),
             None => (text, None),
         };
-        let name = named("a project", name, &['_', '-', '.', '+', ':'])?;
+        if !is_project(name) {
+            let text = name.escape_debug().take(LONGEST).collect();
+            return Err(Error::Name {
+                what: "a project",
+                text,
+            });
+        }
         let repository = repository
             .map(|text| named("a repository", text, &['_', '-', '.', '+', ':']))
             .transpose()?;
@@ -75,7 +109,12 @@ impl Project {
 
     /// The project that holds what sets the build up.
     pub fn config(&self) -> String {
-        format!("{}:config", self.name)
+        config_project(&self.name)
+    }
+
+    /// The project in which `package` is built.
+    pub fn of(&self, package: &str) -> String {
+        project_of(&self.name, package)
     }
 }
 
@@ -131,11 +170,15 @@ mod tests {
         assert!(is_file(
             "libcom_err-1.47.0-100.lustre1.el9~x^y+z.x86_64.rpm"
         ));
-        for text in ["", "a/b/c", "a/", "/b", "..", "a?cmd=x", "a#b", "a%2fb"] {
+        for text in [
+            "", "a/b/c", "a/", "/b", "..", "a?cmd=x", "a#b", "a%2fb", "a::b", ":a", "_a", "a b",
+        ] {
             assert!(Project::parse(text).is_err(), "{text:?}");
         }
         let project = Project::parse("home:me:lustre/el9").unwrap();
         assert_eq!(project.config(), "home:me:lustre:config");
+        assert_eq!(project.of("kernel"), "home:me:lustre:kernel");
+        assert_eq!(project.of("lustre"), "home:me:lustre");
         assert_eq!(project.repository.as_deref(), Some("el9"));
     }
 

@@ -88,18 +88,34 @@ pub struct Submitted {
     pub uploaded: Vec<String>,
 }
 
-/// A repository of a project, and that of its configuration on which it builds.
+/// A repository of a project, and those of the projects below it on which it builds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Repositories {
     pub name: String,
     pub config: String,
+    /// Of the packages that have a project of their own.
+    pub packages: BTreeMap<String, String>,
 }
 
-/// The repository of a project in which is built for `arch`: the one that was named, or the only one.
-pub fn repository(api: &Api, project: &Project, arch: &str) -> Result<Repositories, Error> {
+impl Repositories {
+    /// That in which `package` is built.
+    pub fn of(&self, package: &str) -> &str {
+        self.packages.get(package).unwrap_or(&self.name)
+    }
+}
+
+/// The repository of a project in which is built for `arch`: the one that was named, or the only one. `before` are the packages that have a
+/// project of their own, in the order in which the project has to build on these.
+pub fn repository(
+    api: &Api,
+    project: &Project,
+    before: &[&str],
+    arch: &str,
+) -> Result<Repositories, Error> {
     let config = project.config();
-    let mut all = Vec::new();
-    for name in [&project.name, &config] {
+    let below: Vec<String> = before.iter().map(|package| project.of(package)).collect();
+    let mut all = BTreeMap::new();
+    for name in [&project.name, &config].into_iter().chain(&below) {
         let path = ["source", name, "_meta"];
         let question = Question {
             path: &path,
@@ -107,6 +123,7 @@ pub fn repository(api: &Api, project: &Project, arch: &str) -> Result<Repositori
         };
         let meta = api.get(question)?.ok_or_else(|| Error::NoProject {
             api: api.url().to_owned(),
+            whole: project.name.clone(),
             project: name.clone(),
         })?;
         let found = answers::repositories(&meta).map_err(|why| api.odd(question, why))?;
@@ -114,10 +131,9 @@ pub fn repository(api: &Api, project: &Project, arch: &str) -> Result<Repositori
             .into_iter()
             .filter(|one| one.arches.iter().any(|other| other == arch))
             .collect();
-        all.push(found);
+        all.insert(name, found);
     }
-    let of_config = all.pop().unwrap_or_default();
-    let own = all.pop().unwrap_or_default();
+    let own = &all[&project.name];
     let wanted: Vec<_> = own
         .iter()
         .filter(|one| {
@@ -133,24 +149,51 @@ pub fn repository(api: &Api, project: &Project, arch: &str) -> Result<Repositori
             found: own.iter().map(|one| names::line(&one.name)).collect(),
         });
     };
-    let first = one.paths.first().filter(|(name, repository)| {
-        *name == config && of_config.iter().any(|one| one.name == *repository)
-    });
-    let Some((_, of_config)) = first else {
-        return Err(Error::NoConfigPath {
-            project: project.name.clone(),
-            repository: names::line(&one.name),
-            wanted: format!("a repository of {config} for {arch}"),
-        });
-    };
+    // Each of its first paths is a repository of one of those, in this order.
+    let order: Vec<&String> = below.iter().chain([&config]).collect();
+    let mut names = Vec::new();
+    for (at, name) in order.iter().enumerate() {
+        let path = one.paths.get(at).filter(|(found, _)| found == *name);
+        let there = path.and_then(|(_, found)| all[*name].iter().find(|one| one.name == *found));
+        let Some(there) = there else {
+            return Err(Error::NoPath {
+                project: project.name.clone(),
+                repository: names::line(&one.name),
+                wanted: format!("a repository of {name} for {arch}"),
+                order: order
+                    .iter()
+                    .map(|name| name.as_str())
+                    .collect::<Vec<_>>()
+                    .join(", "),
+            });
+        };
+        names.push(there);
+    }
+    // What they build on is the configuration that the project itself has.
+    let of_config = &names[before.len()].name;
+    for (name, one) in below.iter().zip(&names) {
+        let wanted = (config.clone(), of_config.clone());
+        if one.paths.first() != Some(&wanted) {
+            return Err(Error::NoPath {
+                project: name.clone(),
+                repository: names::line(&one.name),
+                wanted: format!("{config}/{}", names::line(of_config)),
+                order: config.clone(),
+            });
+        }
+    }
     // They become parts of URLs and paths.
     let named = |name: &str| -> Result<String, Error> {
         let project = Project::parse(&format!("{}/{name}", project.name))?;
         Ok(project.repository.unwrap_or_default())
     };
+    let packages = before.iter().zip(&names);
     Ok(Repositories {
         name: named(&one.name)?,
         config: named(of_config)?,
+        packages: packages
+            .map(|(package, one)| Ok(((*package).to_owned(), named(&one.name)?)))
+            .collect::<Result<_, Error>>()?,
     })
 }
 

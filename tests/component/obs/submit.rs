@@ -72,18 +72,58 @@ fn a_project_that_is_not_there_or_builds_on_something_else_is_named() {
     let obs = honest_service();
     let api = api(&obs, None);
     let project = |text: &str| Project::parse(text).unwrap();
-    let found = obs::repository(&api, &project(PROJECT), "x86_64").unwrap();
+    let before = ["kernel", "e2fsprogs"];
+    let found = obs::repository(&api, &project(PROJECT), &before, "x86_64").unwrap();
     assert_eq!(
         (found.name.as_str(), found.config.as_str()),
         ("standard", "standard")
     );
-    obs.project("alone", Some("base"));
-    obs.project("alone:config", Some("base"));
-    obs.project("half", Some("half:config"));
+    assert_eq!(found.packages.len(), 2);
+    assert_eq!(found.of("kernel"), "standard");
+    obs.projects("low", &["kernel", "e2fsprogs"]);
+    obs.project("low:kernel", &["base"]);
+    obs.projects("turned", &["e2fsprogs", "kernel"]);
+    obs.projects("own", &["e2fsprogs"]);
+    obs.project("alone", &["base"]);
+    for name in ["alone:config", "alone:kernel", "alone:e2fsprogs"] {
+        obs.project(name, &["base"]);
+    }
+    obs.project("half", &["half:config"]);
     for (name, arch, parts) in [
         ("other", "x86_64", ["no project `other`", "export obs"]),
         ("half", "x86_64", ["no project `half:config`", "export obs"]),
-        ("alone", "x86_64", ["does not build on", "alone:config"]),
+        (
+            "own",
+            "x86_64",
+            [
+                "no project `own:kernel`",
+                "meta prj own:kernel -F DIR/own:kernel/_meta",
+            ],
+        ),
+        (
+            "alone",
+            "x86_64",
+            [
+                "does not build on a repository of alone:kernel",
+                "alone:config",
+            ],
+        ),
+        (
+            "turned",
+            "x86_64",
+            [
+                "turned/standard",
+                "turned:kernel, turned:e2fsprogs, turned:config",
+            ],
+        ),
+        (
+            "low",
+            "x86_64",
+            [
+                "low:kernel/standard does not build on",
+                "low:config/standard",
+            ],
+        ),
         (
             "home:me/images",
             "x86_64",
@@ -95,7 +135,7 @@ fn a_project_that_is_not_there_or_builds_on_something_else_is_named() {
             ["no repository for this architecture", "/REPOSITORY"],
         ),
     ] {
-        let error = obs::repository(&api, &project(name), arch).unwrap_err();
+        let error = obs::repository(&api, &project(name), &before, arch).unwrap_err();
         let error = error.to_string();
         for part in parts {
             assert!(error.contains(part), "{name}: {error}");

@@ -8,7 +8,8 @@ use lustre_files::{Advised, advised, swap};
 use lustre_packaging::build::ext4;
 use lustre_packaging::build::rpmbuild::packages_under;
 use lustre_packaging::export::package::{SourcePackage, known};
-use lustre_packaging::export::{Builder, contents, folder as exported, obs};
+use lustre_packaging::export::{Builder, contents, folder as exported};
+use lustre_packaging::obs::is_project;
 use lustre_packaging::sign::PublicKey;
 use lustre_packaging::store::StageDir;
 use lustre_packaging::target::Target;
@@ -46,7 +47,7 @@ pub fn run(arguments: &ExportArgs) -> anyhow::Result<Outcome> {
             ))
             .into());
         }
-        if !obs::is_project(project) {
+        if !is_project(project) {
             return Err(Usage::new(advised(
                 format!("--project: `{}` is not the name of a project", project.escape_debug()),
                 "it has letters, digits and any of -+_., in words with colons between them, such as home:jane:lustre",
@@ -133,18 +134,13 @@ fn stages(context: &Context, packages: &[&str]) -> Vec<String> {
         names.extend([format!("{package}-srpm"), format!("{package}-root")]);
     }
     if packages.contains(&name::LUSTRE) {
-        names.extend(before_lustre(&context.target));
+        names.extend(
+            shape::before_lustre(&context.target)
+                .into_iter()
+                .map(str::to_owned),
+        );
     }
     names
-}
-
-/// What Lustre is built with that is built here.
-fn before_lustre(target: &Target) -> impl Iterator<Item = String> {
-    let kernel = shape::kernel(target).last().copied();
-    kernel
-        .into_iter()
-        .chain([name::E2FSPROGS])
-        .map(str::to_owned)
 }
 
 /// The source packages, as the stages left them.
@@ -158,8 +154,8 @@ fn made(
     for package in packages {
         let mut built = BTreeMap::new();
         if *package == name::LUSTRE {
-            for stage in before_lustre(target) {
-                built.extend(known(&folder(done, &stage)?.join("RPMS"))?);
+            for stage in shape::before_lustre(target) {
+                built.extend(known(&folder(done, stage)?.join("RPMS"))?);
             }
         }
         let sources = folder(done, &format!("{package}-srpm"))?.join("SRPMS");

@@ -9,7 +9,7 @@ use std::sync::PoisonError;
 use lustre_packaging::archive;
 use lustre_packaging::build::rpmbuild;
 use lustre_packaging::build::workdir::Workdir;
-use lustre_packaging::export::obs::{CONFIG_PACKAGE, config_conf, config_package, prjconf};
+use lustre_packaging::export::obs::{self as texts, CONFIG_PACKAGE, config_package};
 use lustre_packaging::obs::{self, BUILDENV, Collected, Known, Place, Wanted};
 use lustre_packaging::stage::{Failure, Work};
 use lustre_packaging::store::PathError;
@@ -45,7 +45,7 @@ struct Record {
 pub fn builder_of(builder: Option<&ObsBuilder>, target: &Target, stage: &str) -> Option<String> {
     let ObsBuilder { api, project, .. } = builder?;
     let is_built = shape::built(target).contains(&stage);
-    is_built.then(|| format!("{OBS}, {} at {}", project.name, api.url()))
+    is_built.then(|| format!("{OBS}, {} at {}", project.of(stage), api.url()))
 }
 
 impl BuildGraph<'_> {
@@ -73,15 +73,12 @@ impl BuildGraph<'_> {
         let srpm = one_srpm(work, package)?;
         let can_be = rpmbuild::can_be(build, &srpm, work.log)?;
         let Ready {
-            repository,
+            repositories,
             mut known,
             changed,
         } = self.ready_on_obs(obs, work)?;
         if package == name::LUSTRE {
-            for stage in shape::built(&self.target) {
-                if stage == name::LUSTRE {
-                    continue;
-                }
+            for stage in shape::before_lustre(&self.target) {
                 for path in rpmbuild::packages_under(&work.need(stage)?.join("RPMS"))? {
                     known.add(&path)?;
                 }
@@ -90,8 +87,8 @@ impl BuildGraph<'_> {
         let folder = work.scratch.join("obs-sources");
         archive::unpack_srpm(&srpm, &folder)?;
         let place = Place {
-            project: obs.project().name.clone(),
-            repository,
+            project: obs.project().of(package),
+            repository: repositories.of(package).to_owned(),
             arch: self.target.distribution.arch.clone(),
             package: package.to_owned(),
         };
@@ -119,7 +116,7 @@ impl BuildGraph<'_> {
         Ok(rpmbuild::packages_under(&into)?)
     }
 
-    /// The project with what all packages need: its configuration, and the package that sets the build up. Done once.
+    /// The projects with what all packages need: their configuration, and the package that sets the build up. Done once.
     fn ready_on_obs(&self, obs: &Obs<'_>, work: &Work<'_>) -> Result<Ready, Failure> {
         // Packages that are built side by side wait for it.
         let mut ready = obs.ready.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,14 +125,14 @@ impl BuildGraph<'_> {
         }
         let api = &obs.builder.api;
         let arch = &self.target.distribution.arch;
-        let repository = obs::repository(api, obs.project(), arch)?;
+        let repositories = obs::repository(api, obs.project(), texts::before(&self.target), arch)?;
         let mut known = Known::default();
         let base = work.need(name::DISTRIBUTION)?.join("base");
         for path in rpmbuild::packages_under(&base)? {
             known.add(&path)?;
         }
         let config = obs.project().config();
-        let changed = obs::config(api, &config, &config_conf(&self.target))?;
+        let changed = obs::config(api, &config, &texts::config_conf(&self.target))?;
         let folder = work.scratch.join("obs-config");
         fs::create_dir(&folder)?;
         for (file, bytes) in config_package(&self.target, &self.later(work)?) {
@@ -143,7 +140,7 @@ impl BuildGraph<'_> {
         }
         let place = Place {
             project: config,
-            repository: repository.config,
+            repository: repositories.config.clone(),
             arch: arch.clone(),
             package: CONFIG_PACKAGE.to_owned(),
         };
@@ -163,10 +160,14 @@ impl BuildGraph<'_> {
         for path in rpmbuild::packages_under(&into)? {
             known.add(&path)?;
         }
-        // What is in the project waits for that, so it is not told before.
-        let changed = obs::config(api, &obs.project().name, &prjconf(&self.target))?;
+        // What is in the projects waits for that, so these are not told before.
+        let mut changed = obs::config(api, &obs.project().name, &texts::prjconf(&self.target))?;
+        for package in texts::before(&self.target) {
+            let text = texts::package_conf(&self.target);
+            changed |= obs::config(api, &obs.project().of(package), &text)?;
+        }
         let made = Ready {
-            repository: repository.name,
+            repositories,
             known,
             changed,
         };
