@@ -1,17 +1,20 @@
 //! The client of an Open Build Service against a real one, which builds small packages.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use lustre_packaging::build::rpmbuild;
+use lustre_packaging::build::workdir::{Settings, Workdir};
 use lustre_packaging::export::obs as texts;
 use lustre_packaging::obs::{
     Api, Collected, Error, Known, Pace, Place, Project, Sources, Submitted, Wanted, collect,
     config, config_project, package, repository, wait,
 };
 use lustre_packaging::target::Target;
-use lustre_repo_tests::command_line::project;
+use lustre_repo_tests::command_line::{project, run};
 use lustre_repo_tests::obs_backend::{Backend, Base, system};
 
 mod rehearsal;
@@ -23,7 +26,7 @@ const ARCH: &str = "x86_64";
 fn spec(more: &str) -> String {
     format!(
         "%global dist .test\nName: small\nVersion: 1\nRelease: 1%{{?dist}}\nSummary: A small package\nLicense: MIT\nBuildArch: noarch\n\
-         Source0: text\n{more}%description\nIt is small.\n%build\necho \"built at $SOURCE_DATE_EPOCH in %{{_topdir}}\"\n%install\n\
+         Source0: text\n{more}%description\nIt is small.\n%build\necho \"built at $SOURCE_DATE_EPOCH in %{{_topdir}} with %{{?_smp_mflags}}\"\n%install\n\
          install -D -p -m 644 %{{SOURCE0}} %{{buildroot}}/usr/share/small\n%files\n/usr/share/small\n"
     )
 }
@@ -144,6 +147,31 @@ impl World {
         Ok((collected, into.join(format!("{nevra}.rpm"))))
     }
 
+    /// The small package, built on this machine of a source package, as a service says it did.
+    fn built_here(&self, disturl: &str) -> PathBuf {
+        let folder = tempfile::tempdir_in(self.folder.path()).unwrap().keep();
+        let settings = Settings::new(&self.target, 1);
+        let log = folder.join("log");
+        let source = Workdir::new(&system::root(), &folder.join("source"), &settings).unwrap();
+        let put = |name: &str, text: &str| {
+            let path = source.path(name).unwrap();
+            fs::write(&path, text).unwrap();
+            path
+        };
+        put("build/SPECS/small.spec", &spec(""));
+        // Here, it is a program: the service forgets that.
+        let text = put("build/SOURCES/text", "small\n");
+        fs::set_permissions(text, fs::Permissions::from_mode(0o755)).unwrap();
+        let srpm = rpmbuild::source_package(&source, "small.spec", &log).unwrap();
+        let work = Workdir::new(&system::root(), &folder.join("work"), &settings).unwrap();
+        let made = rpmbuild::build_as_obs(&work, &srpm, disturl, &log);
+        let made = made.unwrap_or_else(|error| {
+            panic!("{error}\n{}", fs::read_to_string(&log).unwrap_or_default())
+        });
+        assert_eq!(made.len(), 1, "{made:?}");
+        made[0].clone()
+    }
+
     /// What a build root may have: the distribution.
     fn known(&self) -> Known {
         let mut known = Known::default();
@@ -183,9 +211,33 @@ fn tag(package: &Path, tag: &str) -> String {
         .arg(format!("%{{{tag}}}"))
         .arg("--package")
         .arg(package);
-    let ran = lustre_repo_tests::command_line::run(&mut command);
+    let ran = run(&mut command);
     assert_eq!(ran.code, 0, "{ran:?}");
     ran.stdout
+}
+
+/// All tags of a package, as rpm itself shows them.
+fn tags(package: &Path) -> BTreeMap<String, String> {
+    let mut command = std::process::Command::new("rpm");
+    command.args(["--query", "--nosignature", "--xml", "--package"]);
+    let ran = run(command.arg(package));
+    assert_eq!(ran.code, 0, "{ran:?}");
+    let parts = ran.stdout.split("<rpmTag name=\"").skip(1);
+    let tags: BTreeMap<String, String> = parts
+        .map(|part| part.split_once("\">").unwrap())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect();
+    assert!(tags.len() > 40, "{ran:?}");
+    tags
+}
+
+/// The names of the tags in which two packages differ; the digests of the payload are among them.
+fn differing(one: &Path, other: &Path) -> BTreeSet<String> {
+    let (one, other) = (tags(one), tags(other));
+    let all = one.keys().chain(other.keys());
+    all.filter(|tag| one.get(*tag) != other.get(*tag))
+        .cloned()
+        .collect()
 }
 
 #[test]
@@ -251,6 +303,13 @@ fn a_small_package_is_built_with_the_settings_of_the_target_and_only_once() {
         log.contains(&format!("built at {epoch} in /builddir/build")),
         "{log}"
     );
+
+    // Built here with what it says of where it is from, it is the same.
+    let here = world.built_here(&disturl);
+    assert_eq!(differing(&here, &path), BTreeSet::new());
+    assert!(fs::read(here).unwrap() == fs::read(&path).unwrap());
+    let other = world.built_here("obs://elsewhere/lustre/standard/0-small");
+    assert!(differing(&other, &path).contains("Sourcepkgid"));
 
     // Nothing changed: nothing is sent, and nothing built.
     let (revisions, builds) = (world.revisions(), world.builds());

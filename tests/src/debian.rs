@@ -100,10 +100,15 @@ pub fn unstable(packages: &[&str]) -> Result<PathBuf> {
 }
 
 /// A root with these packages of the machine's own release and all that they need, for programs that are to run apart from the machine. No
-/// scriptlet is run, so nothing is started; `finish` does what they would have done.
-pub fn root(packages: &[&str], finish: &dyn Fn(&Path) -> std::io::Result<()>) -> Result<PathBuf> {
+/// scriptlet is run, so nothing is started; `finish` does what they would have done. It is in the file with the text `code`: another one makes
+/// another root.
+pub fn root(
+    packages: &[&str],
+    code: &str,
+    finish: &dyn Fn(&Path) -> std::io::Result<()>,
+) -> Result<PathBuf> {
     let tools = tools()?;
-    let digest = format!("{:x}", Sha256::digest(packages.join("\n")));
+    let digest = format!("{:x}", Sha256::digest(packages.join("\n") + code));
     let name = format!("debian-root-{}", &digest[..12]);
     let home = tools.join(&name);
     let lock = File::create(tools.join(format!("{name}.lock")))?;

@@ -86,7 +86,10 @@ impl Backend {
             rustix::process::geteuid().is_root(),
             "the worker makes device nodes in its build roots: only root can start it"
         );
-        let root = debian::root(&PACKAGES, &|root| system::put_users(root, USERS, GROUPS)).unwrap();
+        let root = debian::root(&PACKAGES, include_str!("obs_backend.rs"), &|root| {
+            system::put_users(root, USERS, GROUPS)
+        })
+        .unwrap();
 
         let folder = tempfile::tempdir().unwrap();
         // The servers are users of their own.

@@ -41,12 +41,17 @@ const PACKAGES: [&str; 22] = [
     "xz-utils",
 ];
 
-/// A folder with the package `system`, which provides all these names.
+/// Its root, whose rpm calls the vendor as the rehearsal's does.
 ///
 /// # Panics
 /// When it cannot be made.
-pub fn of_one_package(provided: &[String]) -> PathBuf {
-    let root = debian::root(&PACKAGES, &|root| {
+pub fn root() -> PathBuf {
+    let root = debian::root(&PACKAGES, include_str!("system.rs"), &|root| {
+        fs::create_dir_all(root.join("etc/rpm"))?;
+        fs::write(
+            root.join("etc/rpm/macros.vendor"),
+            "%vendor Rehearsal Linux\n",
+        )?;
         put_users(root, "", "")?;
         for folder in ["doc", "locale", "man"] {
             fs::remove_dir_all(root.join("usr/share").join(folder))?;
@@ -56,8 +61,16 @@ pub fn of_one_package(provided: &[String]) -> PathBuf {
             fs::write(file, format!("{kind} required pam_permit.so\n"))?;
         }
         Ok(())
-    })
-    .unwrap();
+    });
+    root.unwrap()
+}
+
+/// A folder with the package `system`, which has all of that and provides all these names.
+///
+/// # Panics
+/// When it cannot be made.
+pub fn of_one_package(provided: &[String]) -> PathBuf {
+    let root = root();
     let also: String = provided
         .iter()
         .map(|name| format!("Provides: {name}\n"))
