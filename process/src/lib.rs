@@ -23,7 +23,7 @@ pub use capture::{
     Bounded, capture, capture_bounded, capture_with_input, output, output_with_input,
 };
 pub use error::Error;
-pub use interruption::{interrupt, interrupted, kill, ourselves};
+pub use interruption::{interrupt, interrupted, kill, ourselves, sleep};
 pub use limits::Limits;
 pub use log::{begin_log, log_file, tail};
 pub use orphans::adopt_orphans;

@@ -27,8 +27,11 @@ pub const PASSPHRASE_VARIABLE: &str = "LUSTRE_REPO_KEY_PASSPHRASE";
 /// The environment variable that names the file with the key's passphrase; it is no secret itself.
 pub const PASSPHRASE_FILE_VARIABLE: &str = "LUSTRE_REPO_KEY_PASSPHRASE_FILE";
 
+/// The environment variable that may hold the password for an Open Build Service.
+pub const OBS_PASSWORD_VARIABLE: &str = "LUSTRE_REPO_OBS_PASSWORD";
+
 /// The variables that hold secrets.
-pub(crate) const VARIABLES: [&str; 2] = [KEY_VARIABLE, PASSPHRASE_VARIABLE];
+pub(crate) const VARIABLES: [&str; 3] = [KEY_VARIABLE, PASSPHRASE_VARIABLE, OBS_PASSWORD_VARIABLE];
 
 /// The variables by which the programs of a forge get a token. We read none of them, and only those programs get them ([`with_tokens`]).
 const TOKENS: [&str; 4] = [

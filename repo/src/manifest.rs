@@ -214,6 +214,43 @@ pub struct Stage {
     /// The NEVRAs of the packages in the buildroot.
     #[serde(default)]
     pub build_packages: Vec<String>,
+    /// Who built it, where that was not the machine that made the repository. The buildroot above is the one in which it is built again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub builder: Option<Builder>,
+}
+
+impl Stage {
+    /// The NEVRAs of the packages that it was built with: there, where a build service built it.
+    pub fn built_with(&self) -> impl Iterator<Item = &str> {
+        let (all, is_there) = match &self.builder {
+            Some(builder) => (&builder.build_packages, true),
+            None => (&self.build_packages, false),
+        };
+        all.iter().map(move |one| match one.split_once(' ') {
+            Some((nevra, _)) if is_there => nevra,
+            _ => one.as_str(),
+        })
+    }
+}
+
+/// A build service that built packages.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Builder {
+    /// What it is: `obs`.
+    pub name: String,
+    /// The URL of its API.
+    pub api: String,
+    pub project: String,
+    pub repository: String,
+    /// The tag DISTURL of the packages: rpmbuild was told it (`--define "disturl …"`).
+    pub disturl: String,
+    /// What the service calls the sources: the MD5 of the list of them.
+    pub srcmd5: String,
+    /// The SHA-256 of the list of what it was built with, `_buildenv`.
+    pub buildenv_sha256: String,
+    /// The packages of the build root with their SIGMD5.
+    pub build_packages: Vec<String>,
 }
 
 /// A source of a stage.

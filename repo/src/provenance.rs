@@ -29,6 +29,17 @@ pub fn statement(manifest: &Manifest, sums: &str) -> String {
         .filter(|(_, stage)| !stage.digest.is_empty())
         .map(|(name, stage)| (name.clone(), json!(stage.digest)))
         .collect();
+    let stages = manifest.stages.iter();
+    let services: Map<String, Value> = stages
+        .filter_map(|(name, stage)| Some((name.clone(), json!(stage.builder.as_ref()?.disturl))))
+        .collect();
+    let mut internal = json!({
+        "sourceDateEpoch": manifest.source_date_epoch,
+        "buildroots": buildroots,
+    });
+    if !services.is_empty() {
+        internal["builtByServices"] = json!(services);
+    }
     json_file::text(&json!({
         "_type": "https://in-toto.io/Statement/v1",
         "subject": [{ "name": sums::FILE, "digest": { "sha256": of_text(sums) } }],
@@ -47,10 +58,7 @@ pub fn statement(manifest: &Manifest, sums: &str) -> String {
                     "replaces": release.replaces.map(|it| it.manifest_sha256),
                     "keeps": release.keeps_sha256,
                 },
-                "internalParameters": {
-                    "sourceDateEpoch": manifest.source_date_epoch,
-                    "buildroots": buildroots,
-                },
+                "internalParameters": internal,
                 "resolvedDependencies": dependencies(manifest),
             },
             "runDetails": {
@@ -94,7 +102,7 @@ fn dependencies(manifest: &Manifest) -> Vec<Value> {
             }
             all.push(one);
         }
-        for nevra in &of.build_packages {
+        for nevra in of.built_with() {
             all.push(json!({ "name": format!("{stage}: {nevra}") }));
         }
     }
@@ -126,6 +134,12 @@ mod tests {
                         source("/home/me/lustre", "tree-sha256:ef"),
                     ],
                     build_packages: vec!["gcc-12-1.x86_64".to_owned()],
+                    builder: Some(crate::manifest::Builder {
+                        name: "obs".to_owned(),
+                        disturl: "obs://x/y/z/0-lustre".to_owned(),
+                        build_packages: vec!["gcc-13-1.x86_64 0123".to_owned()],
+                        ..crate::manifest::Builder::default()
+                    }),
                 },
             )]
             .into(),
@@ -148,8 +162,13 @@ mod tests {
                 "digest": { "gitCommit": "0a1b" },
             },
             { "name": "lustre: lustre", "digest": { "tree-sha256": "ef" } },
-            { "name": "lustre: gcc-12-1.x86_64" },
+            // Where a service built it, what was there.
+            { "name": "lustre: gcc-13-1.x86_64" },
         ]);
+        assert_eq!(
+            build["internalParameters"]["builtByServices"]["lustre"],
+            "obs://x/y/z/0-lustre"
+        );
         assert_eq!(build["resolvedDependencies"], wanted);
         assert_eq!(
             value["predicate"]["runDetails"]["builder"]["id"],

@@ -160,6 +160,14 @@ impl Headers {
         Ok(self.signature.numbers(&self.bytes, tag)?.first().copied())
     }
 
+    /// The MD5 over the main header and the payload, by which build systems know a package; what the signature header says it is.
+    pub fn sigmd5(&self) -> Option<&[u8]> {
+        let tag = IndexSignatureTag::RPMSIGTAG_MD5 as u32;
+        let values = self.signature.values(&self.bytes).into_iter();
+        let mut found = values.filter(|(other, count, _)| *other == tag && *count == 16);
+        found.next().map(|(_, _, bytes)| bytes)
+    }
+
     /// Refuses a header whose files would be more than their paths are worth: a few bytes for each file, and a long folder for all.
     fn check_paths(&self) -> io::Result<()> {
         let folders = self

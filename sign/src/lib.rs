@@ -37,8 +37,8 @@ pub use error::Error;
 pub use facts::utc;
 pub use key::Key;
 pub use package::{
-    SignedPackage, VerifiedPackage, sign_package, sign_packages, verify_headers, verify_package,
-    verify_package_by,
+    SignedPackage, VerifiedPackage, sign_package, sign_packages, unsigned_package, verify_headers,
+    verify_package, verify_package_by,
 };
 pub use public::{PublicKey, Purpose, verify_detached, verify_detached_by};
 pub use secret::Secret;

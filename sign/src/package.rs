@@ -136,6 +136,43 @@ pub fn sign_package(
     })
 }
 
+/// Writes the package `from` into the new file `to` without the signatures that it has, its digests checked: one that has none keeps its
+/// bytes, any other becomes what [`sign_package`] would sign.
+pub fn unsigned_package(from: &Path, to: &Path) -> Result<(), Error> {
+    let mut package = Opened::read(from)?;
+    package.check_header()?;
+    let is_signed = SIGNATURES
+        .iter()
+        .any(|tag| package.metadata.signature.entry_is_present(*tag));
+    let front = if is_signed {
+        let mut entries = SignatureEntries::of_content(&package.metadata.signature)
+            .map_err(|e| package.rpm(&e))?;
+        if let Some(md5) = package.absent_md5()? {
+            entries.set_md5(md5);
+        }
+        package.metadata.signature = entries.header();
+        let mut front = Vec::new();
+        package
+            .metadata
+            .write(&mut front)
+            .map_err(|e| package.rpm(&e))?;
+        if !front.ends_with(package.header_bytes()) {
+            return Err(package.bad("its main header is not in the form rpm writes", REBUILD));
+        }
+        front
+    } else {
+        package.headers.bytes().to_vec()
+    };
+    let writing = |source: io::Error| Error::from(tried("write", to)(source));
+    let mut output = File::create_new(to).map_err(writing)?;
+    output.write_all(&front).map_err(writing)?;
+    package.stream_payload(Some((&mut output, to)))?;
+    Ok(())
+}
+
+/// rpm's numbers of the tags that hold signatures: DSA, RSA, OPENPGP, PGP, GPG, PGP5.
+const SIGNATURES: [u32; 6] = [267, 268, 278, 1002, 1005, 1003];
+
 /// As [`sign_package`], of several: of each pair, the first into the second. As many are signed at a time as the signer says. The first
 /// error in their order ends it.
 pub fn sign_packages(

@@ -111,7 +111,8 @@ impl Secret {
         Ok(write().map_err(writing)?)
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    /// The secret, for who has to hand it to a program.
+    pub fn bytes(&self) -> &[u8] {
         &self.0
     }
 }

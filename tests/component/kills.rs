@@ -34,16 +34,16 @@ const KILLS: u32 = 50;
 const CHEAP: [&str; 5] = ["release-package", "sign", "assemble", "prove", "finish"];
 
 /// A copy of the user's store, a key of each of two sites, and a place to publish at.
-struct World {
-    home: Home,
+pub(crate) struct World {
+    pub(crate) home: Home,
     /// Where all of it but the home and the keys is.
-    base: PathBuf,
+    pub(crate) base: PathBuf,
     _folder: tempfile::TempDir,
     keys: [PathBuf; 2],
 }
 
 impl World {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let home = Home::new();
         let users = std::env::var_os("LUSTRE_REPO_STORE").map_or_else(
             || PathBuf::from(std::env::var_os("HOME").unwrap()).join(".cache/lustre-repo"),
@@ -84,7 +84,7 @@ impl World {
         }
     }
 
-    fn store(&self) -> PathBuf {
+    pub(crate) fn store(&self) -> PathBuf {
         self.base.join("store")
     }
 
@@ -193,7 +193,7 @@ impl World {
     }
 
     /// The folder of the stage `name` that was made last.
-    fn newest(&self, name: &str) -> PathBuf {
+    pub(crate) fn newest(&self, name: &str) -> PathBuf {
         self.stages(name).pop().unwrap()
     }
 

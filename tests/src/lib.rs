@@ -12,6 +12,8 @@ pub mod json_schema;
 pub mod little;
 pub mod loopback;
 pub mod nginx;
+pub mod obs_backend;
+pub mod obs_stub;
 pub mod python;
 pub mod repodata_diff;
 pub mod rpm_corpus;

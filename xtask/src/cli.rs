@@ -11,6 +11,8 @@ use crate::invocation::PROGRAM;
 
 mod bench;
 mod build;
+mod builder;
+mod export;
 mod global;
 pub mod key;
 mod look;
@@ -23,6 +25,8 @@ mod verify;
 
 pub use bench::BenchArgs;
 pub use build::{BuildArgs, CompareArgs};
+pub use builder::{BuilderArgs, On};
+pub use export::ExportArgs;
 pub use global::{Color, GlobalArgs, MessageFormat};
 pub use key::KeyArgs;
 use key::KeyCommand;
@@ -174,6 +178,7 @@ impl Command {
             Self::Assemble(arguments) => &mut arguments.target,
             Self::Boot(arguments) => &mut arguments.target,
             Self::Build(arguments) => &mut arguments.target,
+            Self::Export(arguments) => &mut arguments.target,
             Self::Bundle(arguments) => &mut arguments.target,
             Self::Fetch(arguments) | Self::Preflight(arguments) | Self::Advisories(arguments) => {
                 arguments
@@ -206,6 +211,7 @@ impl Command {
             Self::Assemble(arguments) => &arguments.target,
             Self::Boot(arguments) => &arguments.target,
             Self::Build(arguments) => &arguments.target,
+            Self::Export(arguments) => &arguments.target,
             Self::Bundle(arguments) => &arguments.target,
             Self::Fetch(arguments) | Self::Preflight(arguments) | Self::Advisories(arguments) => {
                 arguments
@@ -270,7 +276,8 @@ pub enum Command {
         after_help = "Examples:\n  cargo xtask repo --setup\n  cargo xtask repo --target rehearsal -j 2 -o /srv/repo\n  \
                             cargo xtask repo --offline --locked\n  cargo xtask repo --prove boot      boot it before it is published\n  \
                             cargo xtask repo --from-bundle rocky-9.6.bundle    without a network, of what `bundle` wrote elsewhere\n  \
-                            cargo xtask repo --from-build first --from-build second    sign what two builders agree on"
+                            cargo xtask repo --from-build first --from-build second    sign what two builders agree on\n  \
+                            cargo xtask repo --on obs --api URL --project home:me:lustre    build on a build service"
     )]
     Repo(ProvenRepoArgs),
     /// Show what would run, and why.
@@ -322,6 +329,16 @@ pub enum Command {
                             cargo xtask build --output unsigned   for another machine to sign: cargo xtask repo --from-build"
     )]
     Build(BuildArgs),
+    /// Write source packages, and what an Open Build Service, Koji or mock is to be told so that it builds the same of them.
+    #[command(
+        after_help = "Examples:\n  cargo xtask export obs -o obs    projects, with _meta, _config and sources\n  \
+                            cargo xtask export obs --project home:jane:lustre --package e2fsprogs -o obs\n  \
+                            cargo xtask export koji --target rocky-9.6 -o koji    settings of a build tag\n  \
+                            cargo xtask export mock -o mock          a config, and buildroot_lock.json\n\n\
+                            The same target gives the same files on every machine; the digest that is printed stands for all of them. README in \
+                            the folder says what to do with it. See docs/building-elsewhere.md."
+    )]
+    Export(ExportArgs),
     /// Compare the unsigned packages of two builders, byte by byte.
     #[command(after_help = "Example:\n  cargo xtask compare build-1 build-2\n\n\
                             The folders are those of `cargo xtask build --output`. Ends with 3 where they differ, and names what does. Two \

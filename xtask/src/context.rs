@@ -18,6 +18,7 @@ use crate::cli::TargetArgs;
 use crate::exit::Usage;
 use crate::invocation::called;
 use crate::leftovers;
+use crate::obs::ObsBuilder;
 use crate::place;
 use crate::shared::SharedStore;
 use crate::ui::Screen;
@@ -171,6 +172,8 @@ pub struct Context {
     pub jobs: usize,
     /// Where finished stages are taken from, if anywhere.
     pub shared: Option<SharedStore>,
+    /// What builds packages in place of this machine, if anything.
+    pub obs: Option<ObsBuilder>,
     /// What was given on the command line.
     pub arguments: TargetArgs,
 }
@@ -205,6 +208,7 @@ impl Context {
             screen: Screen::new(),
             jobs: 1,
             shared: None,
+            obs: None,
             arguments: line.command.target_mut().expect("its target").clone(),
         }
     }
@@ -278,6 +282,7 @@ impl Context {
             screen,
             jobs: jobs(arguments.jobs),
             shared,
+            obs: None,
             arguments: arguments.clone(),
         })
     }

@@ -21,6 +21,7 @@ mod key;
 mod leftovers;
 mod lock;
 mod misplaced;
+mod obs;
 mod own_specs;
 mod place;
 mod prove;

@@ -324,6 +324,14 @@ impl Screen {
         }
     }
 
+    /// Says how it stands with what a stage waits for: on its line, where lines move.
+    pub fn stands(&self, stage: &str, words: &str) {
+        match held(&self.bars).get(stage) {
+            Some(bar) => bar.set_message(harmless(words).into_owned()),
+            None => self.line(words),
+        }
+    }
+
     /// Says of a stage in the store that it was not made here, where that was not said yet.
     pub fn was_taken(&self, stage: &str, taken: &SharedOrigin) {
         if held(&self.taken).insert(stage.to_owned()) {

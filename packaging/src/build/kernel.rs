@@ -112,13 +112,27 @@ pub fn build(
     overlay: &Overlay,
     log: &Path,
 ) -> Result<Vec<PathBuf>, Error> {
+    build_by(work, srpm, prepared, overlay, log, |work| {
+        rpmbuild::build_prepared(work, srpm, log)
+    })
+}
+
+/// As [`build`], by `builder`, which has what is unpacked and patched in the home of the one that is given; it may build elsewhere.
+pub fn build_by<E: From<Error>>(
+    work: &mut Workdir,
+    srpm: &Path,
+    prepared: &Path,
+    overlay: &Overlay,
+    log: &Path,
+    builder: impl FnOnce(&Workdir) -> Result<Vec<PathBuf>, E>,
+) -> Result<Vec<PathBuf>, E> {
     after_changelog(work, prepared)?;
     let (overlay, vars) = as_prepared(overlay, prepared)?;
     rpmbuild::prepare(work, srpm, log)?;
     let mut inputs = inputs(srpm)?;
     inputs.vars.extend(vars);
     let intent = Intent::of(work, &inputs, prepared, &overlay)?;
-    let made = rpmbuild::build_prepared(work, srpm, log)?;
+    let made = builder(work)?;
     if let Some(intent) = &intent {
         let (text, place) = packaged_config(&made)?;
         intent.check(&text, &place, &overlay)?;

@@ -4,6 +4,7 @@
 //! (`spec_macros`), or whoever rebuilds a source package would get another package. What is of the environment, paths and what makes
 //! builds repeatable, is in the builder's macros ([`Settings::macros`](super::workdir::Settings::macros)).
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -95,6 +96,34 @@ pub fn prepare(work: &Workdir, srpm: &Path, log: &Path) -> Result<(), Error> {
     )
 }
 
+/// What lists the packages of a spec, in the builder's home.
+const PACKAGES: &str = "packages-of-the-spec";
+
+/// The packages that the spec in `srpm` can make, as rpm reads it in the buildroot: `name-[epoch:]version-release.arch`. Those of debugging
+/// are not among them.
+pub fn can_be(work: &Workdir, srpm: &Path, log: &Path) -> Result<BTreeSet<String>, Error> {
+    let name = placed(work, srpm)?;
+    work.script(
+        "rm -rf build/SPECS build/SOURCES; rpm -i \"$1\"; exec rpmspec -q --qf \
+         '%{name}\t%{epochnum}\t%{version}-%{release}.%{arch}\\n' build/SPECS/*.spec > \"$2\"",
+        &[&name, PACKAGES],
+        log,
+    )?;
+    let path = work.path(PACKAGES)?;
+    let text =
+        lustre_files::read_no_link_to_string(&path, lustre_files::TEXT).map_err(at(&path))?;
+    let lines = text
+        .lines()
+        .map(|line| line.split('\t').collect::<Vec<_>>());
+    Ok(lines
+        .filter_map(|parts| match parts[..] {
+            [name, "0", rest] => Some(format!("{name}-{rest}")),
+            [name, epoch, rest] => Some(format!("{name}-{epoch}:{rest}")),
+            _ => None,
+        })
+        .collect())
+}
+
 /// Builds what [`prepare`] unpacked and patched, and gives the paths of all binary RPMs, sorted.
 pub fn build_prepared(work: &Workdir, srpm: &Path, log: &Path) -> Result<Vec<PathBuf>, Error> {
     rebuild(work, srpm, &["--noprep"], log)
@@ -113,13 +142,33 @@ fn rebuild(work: &Workdir, srpm: &Path, steps: &[&str], log: &Path) -> Result<Ve
     arguments.extend(steps);
     arguments.push(&name);
     work.script("exec \"$@\"", &arguments, log)?;
+    some_made(work, srpm, "rpmbuild --rebuild", log)
+}
+
+/// Builds the sources of `srpm` as an Open Build Service does, which gets them as files and makes a source package of its own, with the tag
+/// `disturl` in all that comes out: so it comes out the same. Sources and spec are in one folder there, none of them a program.
+pub fn build_as_obs(
+    work: &Workdir,
+    srpm: &Path,
+    disturl: &str,
+    log: &Path,
+) -> Result<Vec<PathBuf>, Error> {
+    let name = placed(work, srpm)?;
+    work.script(
+        "rpm -i --define '_specdir %{_sourcedir}' \"$1\"; chmod 644 build/SOURCES/*; \
+         exec rpmbuild -ba --define '_srcdefattr (-,root,root)' --nosignature --define \"disturl $2\" build/SOURCES/*.spec",
+        &[&name, disturl],
+        log,
+    )?;
+    some_made(work, srpm, "rpmbuild -ba", log)
+}
+
+/// The packages that a build left, which has to have left some.
+fn some_made(work: &Workdir, srpm: &Path, what: &str, log: &Path) -> Result<Vec<PathBuf>, Error> {
     let made = packages_under(&work.path("build/RPMS")?)?;
     if made.is_empty() {
         return Err(Error::Result {
-            what: format!(
-                "rpmbuild --rebuild of {} succeeded but made no RPM",
-                srpm.display()
-            ),
+            what: format!("{what} of {} succeeded but made no RPM", srpm.display()),
             hint: format!("see {}", log.display()),
         });
     }
@@ -207,6 +256,16 @@ pub fn package_name(path: &Path) -> Result<String, Error> {
         .get_name()
         .map_err(|e| unreadable(e.to_string()))?
         .to_owned())
+}
+
+/// The time of the build of the package at `path`, in seconds since 1970.
+pub fn build_time(path: &Path) -> Result<u64, Error> {
+    let metadata = lustre_rpm_header::metadata(path);
+    let time = metadata.and_then(|metadata| metadata.get_build_time());
+    time.map_err(|error| Error::Package {
+        path: path.to_owned(),
+        message: error.to_string(),
+    })
 }
 
 #[cfg(test)]

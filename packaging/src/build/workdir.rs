@@ -51,18 +51,28 @@ impl Settings {
     /// its macros expanded, and binary packages the digest of that header. What was built stays until the home goes, since it is looked at:
     /// `--rebuild` removes it, and `--noclean` keeps it with rpm 4.18, but not with 4.14.
     pub fn macros(&self) -> String {
-        let Self { host, .. } = self;
-        format!(
-            "%_topdir {BUILDER_HOME}/build\n\
-             %_buildhost {host}\n\
-             %use_source_date_epoch_as_buildtime 1\n\
-             %clamp_mtime_to_source_date_epoch 1\n\
-             %build_mtime_policy clamp_to_source_date_epoch\n\
-             %source_date_epoch_from_changelog 0\n\
-             %__spec_clean_pre exit 0\n\
-             %_smp_mflags -j${{RPM_BUILD_NCPUS}}\n"
-        )
+        let mut text = format!("%_topdir {BUILDER_HOME}/build\n");
+        for (name, value) in repeatable(&self.host) {
+            text.push_str(&format!("%{name} {value}\n"));
+        }
+        text.push_str("%__spec_clean_pre exit 0\n%_smp_mflags -j${RPM_BUILD_NCPUS}\n");
+        text
     }
+}
+
+/// What every builder is told, so that builds are repeatable; `host` is `%_buildhost`.
+pub fn repeatable(host: &str) -> [(&'static str, String); 5] {
+    let on = || "1".to_owned();
+    [
+        ("_buildhost", host.to_owned()),
+        ("use_source_date_epoch_as_buildtime", on()),
+        ("clamp_mtime_to_source_date_epoch", on()),
+        (
+            "build_mtime_policy",
+            "clamp_to_source_date_epoch".to_owned(),
+        ),
+        ("source_date_epoch_from_changelog", "0".to_owned()),
+    ]
 }
 
 /// A clone of a buildroot with the builder's home in it.

@@ -11,7 +11,7 @@ use crate::process;
 use crate::store::PathError;
 
 /// What one run of curl came to.
-pub(super) enum Outcome {
+pub(crate) enum Outcome {
     Done,
     /// Worth another try here; whether from the beginning.
     Again {
@@ -146,6 +146,135 @@ pub(super) fn upload(source: &str, place: &Location, file: &Path) -> Result<Outc
         }
         Err(error) => Err(Error::Tool {
             source_name: source.to_owned(),
+            source: Box::new(error),
+        }),
+    }
+}
+
+/// How long is waited for a server.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// For a connection.
+    pub connect: Duration,
+    /// While nearly nothing comes.
+    pub stall: Duration,
+    /// For a whole answer that is short, however it comes; what is long has its time for each byte in addition.
+    pub answer: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(30),
+            stall: Duration::from_secs(60),
+            answer: Duration::from_secs(5 * 60),
+        }
+    }
+}
+
+/// One request of an API.
+#[derive(Debug)]
+pub(crate) struct Request<'r> {
+    /// `GET`, `PUT` or `POST`.
+    pub method: &'static str,
+    pub place: &'r Location,
+    /// The file that is sent.
+    pub body: Option<&'r Path>,
+    /// More lines of curl's configuration: who asks, which is not for the process list.
+    pub more: &'r str,
+    /// No answer is larger (bytes).
+    pub limit: u64,
+    pub patience: Patience,
+    /// How long all of it may take: a server that sends a byte now and then is never stalled.
+    pub time: Duration,
+    /// Whether a proxy of the environment is passed over: what is sent without encryption is for this machine alone.
+    pub direct: bool,
+}
+
+/// What a server answered.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub status: u16,
+    /// Where it sends whoever asks; empty where it does not.
+    pub location: String,
+}
+
+/// One run of curl for `request`, whose answer goes into the file `into`: the status of the answer, whatever it is. Nothing that was asked
+/// with a password is asked elsewhere, so a redirection is an answer like any other.
+pub(crate) fn request(
+    request: &Request<'_>,
+    into: &Path,
+) -> Result<Result<Answered, Outcome>, Error> {
+    let Request {
+        method,
+        place,
+        limit,
+        patience,
+        time,
+        direct,
+        ..
+    } = request;
+    let shown = place.to_string();
+    lustre_files::if_there(fs::remove_file(into))
+        .map_err(|source| PathError::new("remove", into, source))?;
+    let mut command = process::command("prlimit");
+    command
+        .args([&format!("--fsize={limit}:{limit}"), "--core=0", "curl"])
+        .args(["--disable", "--silent", "--show-error", "--globoff"])
+        .args(["--proto", "=http,https", "--speed-limit", "1"])
+        .args([
+            "--connect-timeout",
+            &patience.connect.as_secs().max(1).to_string(),
+        ])
+        .args(["--speed-time", &patience.stall.as_secs().max(1).to_string()])
+        .args(["--max-time", &format!("{:.1}", time.as_secs_f64().max(1.0))])
+        .args(["--max-filesize", &limit.to_string()])
+        .args(["--write-out", "%{http_code} %{redirect_url}"])
+        .args(["--request", method])
+        .arg("--output")
+        .arg(into);
+    if *direct {
+        command.args(["--noproxy", "*"]);
+    }
+    if let Some(body) = request.body {
+        // Some servers answer no question whether they would take it.
+        command
+            .args(["--header", "Expect:"])
+            .args(["--header", "Content-Type: application/octet-stream"])
+            .arg("--upload-file")
+            .arg(body);
+    } else if *method == "POST" {
+        command.args(["--data", ""]);
+    }
+    command.args(["--config", "-"]);
+    let config = url_line(place) + request.more;
+    let interrupted = || Error::Interrupted {
+        source_name: shown.clone(),
+        url: shown.clone(),
+    };
+    match process::output_with_input(&mut command, config.as_bytes()) {
+        Ok(status) => {
+            let text = String::from_utf8_lossy(&status).into_owned();
+            let (status, location) = text.split_once(' ').unwrap_or((&text, ""));
+            let answered = status.trim().parse().map(|status| Answered {
+                status,
+                location: location.trim().to_owned(),
+            });
+            Ok(answered.map_err(|_| Outcome::GiveUp {
+                why: format!("curl told no status, but {text:?}"),
+            }))
+        }
+        Err(process::Error::Output { status, .. }) if status.signal() == Some(TOO_LARGE) => {
+            Ok(Err(Outcome::TooLarge))
+        }
+        Err(process::Error::Output { status, stderr, .. }) if status.code().is_some() => {
+            judge(place, into, status.code().unwrap_or_default(), &stderr).map(Err)
+        }
+        Err(process::Error::Interrupted { .. } | process::Error::Output { .. }) => {
+            Err(interrupted())
+        }
+        Err(error) => Err(Error::Tool {
+            source_name: shown,
             source: Box::new(error),
         }),
     }

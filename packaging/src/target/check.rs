@@ -33,6 +33,9 @@ impl Target {
                 "distribution.module_platform is `platform:` and a name, as PLATFORM_ID of /etc/os-release has it, not `{platform}`"
             ));
         }
+        if let Some(obs) = &self.distribution.obs {
+            obs.check()?;
+        }
         match self.distribution.kind {
             DistributionKind::Rehearsal => self.check_rehearsal()?,
             DistributionKind::Repositories => self.distribution.check_repositories()?,

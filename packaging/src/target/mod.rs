@@ -18,6 +18,7 @@ mod merge;
 mod model;
 mod names;
 mod needs;
+mod obs;
 mod one_or_more;
 mod provenance;
 mod repositories;
@@ -38,6 +39,7 @@ pub use model::{
 };
 pub use names::{list, releases};
 pub use needs::{Debuginfo, Needs, Share};
+pub use obs::Obs;
 pub use one_or_more::OneOrMore;
 pub use repositories::{BaseRepository, KeyFile, UnknownVariable};
 pub use site::SITE;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::Boot;
 use super::chosen::ChosenReleases;
 use super::needs::{Debuginfo, Needs};
+use super::obs::Obs;
 use super::repositories::{self, BaseRepository, KeyFile};
 use crate::cpu::Level;
 
@@ -116,6 +117,9 @@ pub struct Distribution {
     /// The keys that sign them, by the names that the repositories use.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub keys: BTreeMap<String, KeyFile>,
+    /// What of it an Open Build Service has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obs: Option<Obs>,
 }
 
 /// The kernel that a generated distribution offers as an SRPM.

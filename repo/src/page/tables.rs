@@ -334,8 +334,15 @@ pub(super) fn sources(manifest: &Manifest) -> Markup {
     let mut notes: Vec<String> = built
         .filter(|(_, of)| !of.build_packages.is_empty())
         .map(|(stage, of)| {
-            let number = of.build_packages.len();
-            format!("{stage}: the packages that it was built with, {number}, are in manifest.json")
+            let number = of.built_with().count();
+            let by = of
+                .builder
+                .as_ref()
+                .map(|by| format!("built by {}; ", by.disturl));
+            format!(
+                "{stage}: {}the packages that it was built with, {number}, are in manifest.json",
+                by.unwrap_or_default()
+            )
         })
         .collect();
     notes.extend(

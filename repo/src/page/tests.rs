@@ -52,6 +52,7 @@ fn manifest() -> Manifest {
             digest: "git:4b0407a4".to_owned(),
         }],
         build_packages: vec!["gcc-12-1.x86_64".to_owned()],
+        builder: None,
     };
     Manifest {
         format: manifest::FORMAT,

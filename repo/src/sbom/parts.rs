@@ -94,7 +94,7 @@ impl Bom<'_> {
     pub(super) fn build_packages(&self) -> BTreeMap<&str, BTreeSet<&str>> {
         let mut all: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
         for (stage, of) in &self.manifest.stages {
-            for nevra in &of.build_packages {
+            for nevra in of.built_with() {
                 all.entry(nevra).or_default().insert(stage);
             }
         }

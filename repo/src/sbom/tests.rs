@@ -31,6 +31,7 @@ fn manifest() -> Manifest {
             "gcc-12-1.x86_64".to_owned(),
             "perl-4:5.36-1.noarch".to_owned(),
         ],
+        builder: None,
     };
     let kernel = source(
         "kernel",

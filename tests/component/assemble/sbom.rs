@@ -45,6 +45,7 @@ fn tree() -> Tree {
             "gcc-c++-12.2.0-14.x86_64".to_owned(),
             "perl-4:5.36.0-7+deb12u3.x86_64".to_owned(),
         ],
+        ..Stage::default()
     };
     tree.made_with = MadeWith {
         patches: vec![Patch {

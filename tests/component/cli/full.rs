@@ -22,7 +22,7 @@ const RESULTS: [&[&str]; 11] = [
 ];
 
 /// The commands whose results need the built rehearsal, or a clone, or are files: they print in the one place that all of these do.
-const ELSEWHERE: [&str; 21] = [
+const ELSEWHERE: [&str; 22] = [
     "advisories",
     "assemble",
     "bench",
@@ -31,6 +31,7 @@ const ELSEWHERE: [&str; 21] = [
     "bundle",
     "compare",
     "compat",
+    "export",
     "fetch",
     "lock",
     "log",

@@ -100,6 +100,16 @@ fn a_manifest_with_everything_and_one_with_little_are_as_their_schema_has_them()
                     digest: format!("sha256:{sha}"),
                 }],
                 build_packages: strings(["bash-5-1.x86_64"]),
+                builder: Some(manifest::Builder {
+                    name: "obs".to_owned(),
+                    api: "https://api.example.org".to_owned(),
+                    project: "home:me".to_owned(),
+                    repository: "standard".to_owned(),
+                    disturl: "obs://example/home:me/standard/0-kernel".to_owned(),
+                    srcmd5: sha[..32].to_owned(),
+                    buildenv_sha256: sha.clone(),
+                    build_packages: strings(["bash-5-1.x86_64 d41d8cd98f00b204e9800998ecf8427e"]),
+                }),
             },
         )]),
         packages: vec![Package {
@@ -309,7 +319,8 @@ fn a_plan_is_as_its_schema_has_it() {
     ] {
         let locked = json!([{
             "stage": "kernel", "needs": ["kernel-root"], "key": Digest::of_bytes(b"x").to_string(), "runs": false, "why": null,
-            "shared": shared, "shared_unknown": false, "assuming": [], "last_seconds": 754.5
+            "shared": shared, "shared_unknown": false, "assuming": [], "last_seconds": 754.5,
+            "builder": "obs, home:me at https://api.example.org"
         }]);
         valid(&schema, &locked);
     }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::cli::builder::BuilderArgs;
 use crate::cli::target::TargetArgs;
 
 /// Arguments of `build`.
@@ -23,6 +24,9 @@ pub struct BuildArgs {
     /// for all files. An earlier build in the folder is replaced.
     #[arg(short, long, value_name = "DIR", conflicts_with_all = ["packages", "rebuild"])]
     pub output: Option<PathBuf>,
+    /// Where packages are built.
+    #[command(flatten)]
+    pub builder: BuilderArgs,
     /// The packages: e2fsprogs, kernel, lustre.
     #[arg(value_name = "PACKAGE")]
     pub packages: Vec<String>,

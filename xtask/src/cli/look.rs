@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
+use crate::cli::builder::BuilderArgs;
 use crate::cli::key::KeyArgs;
 use crate::cli::repo::Prove;
 use crate::cli::target::TargetArgs;
@@ -26,6 +27,9 @@ pub struct PlanArgs {
     /// What `repo` would prove: `static`, `install` or `boot`.
     #[arg(long, value_enum, default_value_t = Prove::Install, value_name = "LEVEL", hide_possible_values = true)]
     pub prove: Prove,
+    /// Where packages would be built.
+    #[command(flatten)]
+    pub builder: BuilderArgs,
     /// Which target, and how.
     #[command(flatten)]
     pub target: TargetArgs,

@@ -6,6 +6,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, ValueEnum};
 use lustre_repository::release::Rule;
 
+use crate::cli::builder::BuilderArgs;
 use crate::cli::key::KeyArgs;
 use crate::cli::target::TargetArgs;
 
@@ -21,6 +22,9 @@ pub struct RepoArgs {
     /// When it is released, and whether it may contradict what it replaces.
     #[command(flatten)]
     pub release: ReleaseArgs,
+    /// Where packages are built.
+    #[command(flatten)]
+    pub builder: BuilderArgs,
     /// Which key signs.
     #[command(flatten)]
     pub key: KeyArgs,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use lustre_files::advised;
 use lustre_packaging::stage::{Others, Stage};
 use lustre_packaging::store::{Entry, EntryKind, StageDir};
 
@@ -12,6 +13,7 @@ use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
 use crate::graph::shape::PACKAGES;
 use crate::graph::{BuildGraph, name};
+use crate::obs::ObsBuilder;
 use crate::session::{self, needed};
 use crate::ui;
 
@@ -20,6 +22,13 @@ const SHOWN: usize = 12;
 
 /// Runs the stage `wanted` though it is in the store.
 pub fn run(arguments: &BuildArgs, wanted: &str) -> anyhow::Result<Outcome> {
+    if ObsBuilder::named(&arguments.builder, &arguments.target)?.is_some() {
+        return Err(Usage::new(advised(
+            "--on obs: --rebuild is for what this machine builds",
+            "omit one of them",
+        ))
+        .into());
+    }
     let context = Context::open(&arguments.target, &context::who("build", &arguments.target))?;
     // Nothing leaves the store.
     let output = context.store.root();

@@ -8,6 +8,7 @@ mod bundle;
 mod clean;
 mod compare;
 mod compat;
+mod export;
 mod from_bundle;
 mod key;
 mod lock;
@@ -115,6 +116,7 @@ pub fn run(mut cli: Cli) -> anyhow::Result<Outcome> {
             None => repo::build(&arguments),
         },
         Command::Bundle(arguments) => bundle::run(&arguments),
+        Command::Export(arguments) => export::run(&arguments),
         Command::Fetch(arguments) => repo::fetch(&arguments),
         Command::Preflight(arguments) => preflight::run(&arguments),
         Command::Advisories(arguments) => advisories::run(&arguments),

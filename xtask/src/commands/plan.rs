@@ -19,7 +19,8 @@ use crate::context::{self, Context};
 use crate::exit::Outcome;
 use crate::graph::outline::{Step, outline};
 use crate::graph::preflight::Misfit;
-use crate::graph::{BuildGraph, name, shape};
+use crate::graph::{BuildGraph, name, obs, shape};
+use crate::obs::ObsBuilder;
 use crate::place;
 use crate::shared::{SharedStore, shares};
 use crate::{key, lock, session, ui};
@@ -27,7 +28,9 @@ use crate::{key, lock, session, ui};
 /// Shows every stage of the target, whether it would run, and why. Nobody is asked but the shared store, where one is named.
 pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
     let shared = SharedStore::asked(&arguments.target)?;
-    let context = Context::read_only(&arguments.target, "cargo xtask plan")?;
+    let on_obs = ObsBuilder::named(&arguments.builder, &arguments.target)?;
+    let mut context = Context::read_only(&arguments.target, "cargo xtask plan")?;
+    context.obs = on_obs;
     let lock = match lock::find(&context)? {
         (_, LockState::Current(lock)) => lock,
         (path, LockState::Outdated(what)) => {
@@ -80,6 +83,7 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
             })?
         }
     };
+    let builder_of = |stage: &str| obs::builder_of(context.obs.as_ref(), &context.target, stage);
     let names: Vec<&str> = planned.iter().map(|one| one.stage.as_str()).collect();
     let times = context.store.stages().times(&names)?;
     if let Some(format) = arguments.graph {
@@ -98,7 +102,10 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Done);
     }
     if context.arguments.json {
-        let items: Vec<_> = planned.iter().map(|one| item(one, &times)).collect();
+        let items: Vec<_> = planned
+            .iter()
+            .map(|one| item(one, builder_of(&one.stage).as_deref(), &times))
+            .collect();
         ui::print(&serde_json::to_string_pretty(&items)?);
         return Ok(Outcome::Done);
     }
@@ -114,7 +121,7 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
     }
     takes(&context, &needs::left(&planned))?;
     for one in &planned {
-        ui::print(&line(one));
+        ui::print(&line(one, builder_of(&one.stage).as_deref()));
     }
     Ok(Outcome::Done)
 }
@@ -130,7 +137,7 @@ fn not_taken(stage: &str, why: &Failure) -> String {
 }
 
 /// A stage in a line.
-fn line(one: &Planned) -> String {
+fn line(one: &Planned, builder: Option<&str>) -> String {
     let (state, mut said) = match &one.state {
         State::Cached => ("cached", String::new()),
         State::Shared(from) => ("shared", format!("signed by {}", from.signer)),
@@ -144,12 +151,20 @@ fn line(one: &Planned) -> String {
         let assuming = one.assuming.join(", ");
         said = format!("{said}{separator}if the output of {assuming} does not change");
     }
+    if let Some(builder) = builder {
+        let separator = if said.is_empty() { "" } else { ", " };
+        said = format!("{said}{separator}built on {builder}");
+    }
     let line = format!("  {state:7} {:16} {said}", one.stage);
     line.trim_end().to_owned()
 }
 
 /// The same for programs.
-fn item(one: &Planned, times: &BTreeMap<String, Duration>) -> serde_json::Value {
+fn item(
+    one: &Planned,
+    builder: Option<&str>,
+    times: &BTreeMap<String, Duration>,
+) -> serde_json::Value {
     let (shared, why) = match &one.state {
         State::Cached => (None, None),
         State::Shared(from) => (Some(from), None),
@@ -157,13 +172,14 @@ fn item(one: &Planned, times: &BTreeMap<String, Duration>) -> serde_json::Value 
     };
     serde_json::json!({
         "stage": one.stage, "needs": one.needs, "key": one.key, "runs": why.is_some(), "why": why, "shared": shared,
-        "shared_unknown": one.unknown, "assuming": one.assuming, "last_seconds": times.get(&one.stage).map(Duration::as_secs_f64)
+        "shared_unknown": one.unknown, "assuming": one.assuming, "builder": builder, "last_seconds": times.get(&one.stage).map(Duration::as_secs_f64)
     })
 }
 
 /// Shows the stages of a target that has no lock: what each will do, and what the lock has to find out. Mirrors are not asked, and neither is
 /// a shared store: without a lock, no stage has a key.
 fn unlocked(context: &Context, arguments: &PlanArgs, why: &str) -> anyhow::Result<Outcome> {
+    let builder_of = |stage: &str| obs::builder_of(context.obs.as_ref(), &context.target, stage);
     let mut steps = outline(&context.target, &place::specs())?;
     if arguments.prove == Prove::Boot {
         boot::described(context)?;
@@ -195,7 +211,8 @@ fn unlocked(context: &Context, arguments: &PlanArgs, why: &str) -> anyhow::Resul
             .iter()
             .map(|step| {
                 serde_json::json!({
-                    "stage": step.stage, "needs": step.needs, "key": null, "runs": true, "why": why, "what": step.what
+                    "stage": step.stage, "needs": step.needs, "key": null, "runs": true, "why": why, "what": step.what,
+                    "builder": builder_of(&step.stage)
                 })
             })
             .collect();
@@ -208,7 +225,13 @@ fn unlocked(context: &Context, arguments: &PlanArgs, why: &str) -> anyhow::Resul
     ));
     takes(context, &needs::ALL.into_iter().collect())?;
     for step in steps {
-        ui::print(&format!("  {:16} {}", step.stage, step.what));
+        let builder = builder_of(&step.stage).map(|builder| format!(", built on {builder}"));
+        ui::print(&format!(
+            "  {:16} {}{}",
+            step.stage,
+            step.what,
+            builder.unwrap_or_default()
+        ));
     }
     Ok(Outcome::Done)
 }
@@ -246,22 +269,25 @@ mod tests {
         };
         let there = one(shared(), &[]);
         let said = |state: &str, why: &str| format!("  {state:7} {:16} {why}", "kernel");
-        assert_eq!(line(&there), said("shared", "signed by ABCD"));
+        assert_eq!(line(&there, None), said("shared", "signed by ABCD"));
         assert_eq!(
-            line(&one(shared(), &["base"])),
+            line(&one(shared(), &["base"]), None),
             said(
                 "shared",
                 "signed by ABCD, if the output of base does not change"
             )
         );
-        assert_eq!(line(&one(State::Cached, &[])), "  cached  kernel");
+        assert_eq!(line(&one(State::Cached, &[]), None), "  cached  kernel");
         let runs = State::Runs("after base".to_owned());
-        assert_eq!(line(&one(runs, &["base"])), said("runs", "after base"));
-        let told = item(&there, &BTreeMap::new());
+        assert_eq!(
+            line(&one(runs, &["base"]), None),
+            said("runs", "after base")
+        );
+        let told = item(&there, None, &BTreeMap::new());
         assert_eq!(told["runs"], false);
         assert_eq!(told["shared"]["signer"], "ABCD");
         assert_eq!(told["shared"]["from"], "https://cache.example/lustre");
-        let cached = item(&one(State::Cached, &[]), &BTreeMap::new());
+        let cached = item(&one(State::Cached, &[]), None, &BTreeMap::new());
         assert!(cached["shared"].is_null(), "{cached}");
         assert_eq!(cached["shared_unknown"], false);
     }
@@ -276,10 +302,10 @@ mod tests {
             unknown: true,
             assuming: Vec::new(),
         };
-        let said = line(&one);
+        let said = line(&one, None);
         let end = "it has never run here, unless the shared store has it";
         assert!(said.ends_with(end), "{said}");
-        let told = item(&one, &BTreeMap::new());
+        let told = item(&one, None, &BTreeMap::new());
         assert!(told["shared"].is_null(), "{told}");
         assert_eq!(told["shared_unknown"], true);
         let gone = shared::Error::Unreachable {

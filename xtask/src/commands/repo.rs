@@ -23,6 +23,7 @@ use crate::graph::finish::Signing;
 use crate::graph::name::tree;
 use crate::graph::shape::{self, PACKAGES};
 use crate::graph::{BuildGraph, name};
+use crate::obs::ObsBuilder;
 use crate::publish::{self, PublishOutcome};
 use crate::session::{folder, needed, ready, run, run_taking, signing, stage};
 use crate::sources::Need;
@@ -44,7 +45,16 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
         return Ok(Outcome::Unproven);
     }
     let built = built.built.into_iter().next();
-    let context = Context::open(&arguments.target, &who("repo", &arguments.target))?;
+    let on_obs = ObsBuilder::of(&arguments.builder, &arguments.target)?;
+    if on_obs.is_some() && built.is_some() {
+        return Err(Usage::new(advised(
+            "--on obs: packages that were built already are not built, and --from-build was given",
+            "omit one of them",
+        ))
+        .into());
+    }
+    let mut context = Context::open(&arguments.target, &who("repo", &arguments.target))?;
+    context.obs = on_obs;
     let bundle = from_bundle
         .map(|path| from_bundle::fitting(&context, path))
         .transpose()?;
@@ -63,16 +73,16 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
         bundle.room(&context, &signing, &output)?;
         bundle.take(&context)?;
     }
-    let left: &[Part] = match &built {
-        Some(_) => &[Part::Base],
-        None => &needs::ALL,
+    let left: &[Part] = match built.is_some() || context.obs.is_some() {
+        true => &[Part::Base],
+        false => &needs::ALL,
     };
     needs::before_fetching(&context, left, &output)?;
     let lock = ready(&context)?;
     let mut graph = BuildGraph::new(&context, &lock)?;
     if let Some(built) = &built {
         graph = of_built(graph, built)?;
-    } else {
+    } else if context.obs.is_none() {
         needs::before_building(&context, &graph.assembled(&signing)?, &output)?;
     }
     release::before_building(&graph, &asked, &output)?;
@@ -221,18 +231,26 @@ fn put(
 /// The repository without its proofs.
 pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     let output = output(arguments)?;
-    let context = Context::open(&arguments.target, &who("assemble", &arguments.target))?;
+    let on_obs = ObsBuilder::of(&arguments.builder, &arguments.target)?;
+    let mut context = Context::open(&arguments.target, &who("assemble", &arguments.target))?;
+    context.obs = on_obs;
     // What is wrong with the key is said now, not after hours of building.
     let mut signing = signing(&context, &arguments.key)?;
     let asked = ReleaseRequest::new(&arguments.release)?;
     // What it replaces may have to get its name back first.
     recover(&output)?;
     release::begin(&context, &asked, &output, &mut signing)?;
-    needs::before_fetching(&context, &needs::ALL, &output)?;
+    let left: &[Part] = match context.obs {
+        Some(_) => &[Part::Base],
+        None => &needs::ALL,
+    };
+    needs::before_fetching(&context, left, &output)?;
     let lock = ready(&context)?;
     let graph = BuildGraph::new(&context, &lock)?;
     release::before_building(&graph, &asked, &output)?;
-    needs::before_building(&context, &graph.assembled(&signing)?, &output)?;
+    if context.obs.is_none() {
+        needs::before_building(&context, &graph.assembled(&signing)?, &output)?;
+    }
     if preflight::gate(&context, &graph)?.is_none() {
         return Ok(Outcome::Misfit);
     }
@@ -272,7 +290,16 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
         let store = arguments.target.store.as_deref();
         context::judge_output("the folder of the packages", output, store)?;
     }
+    let on_obs = ObsBuilder::of(&arguments.builder, &arguments.target)?;
+    if on_obs.is_some() && arguments.output.is_some() {
+        return Err(Usage::new(advised(
+            "--on obs: --output is for what this machine builds",
+            "omit one of them",
+        ))
+        .into());
+    }
     let mut context = Context::open(&arguments.target, &who("build", &arguments.target))?;
+    context.obs = on_obs;
     if arguments.output.is_some() && context.shared.take().is_some() {
         ui::say("the shared store is not used: --output is for what this machine built");
     }
@@ -304,14 +331,20 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
         // What it replaces may have to get its name back first.
         recover(output)?;
     }
-    needs::before_fetching(&context, &parts(&wanted), output)?;
+    let left = match context.obs {
+        Some(_) => vec![Part::Base],
+        None => parts(&wanted),
+    };
+    needs::before_fetching(&context, &left, output)?;
     let lock = ready(&context)?;
     let graph = BuildGraph::new(&context, &lock)?;
     if chosen.is_some() {
         // Said now, not after hours of building.
         only_own(stage::used(&graph.builds()?, &context.store)?.iter())?;
     }
-    needs::before_building(&context, &needed(graph.builds()?, &wanted), output)?;
+    if context.obs.is_none() {
+        needs::before_building(&context, &needed(graph.builds()?, &wanted), output)?;
+    }
     // e2fsprogs alone depends on nothing of Lustre's.
     if wanted.iter().any(|package| *package != "e2fsprogs")
         && preflight::gate(&context, &graph)?.is_none()

@@ -91,6 +91,7 @@ impl BuildGraph<'_> {
                     self.settings_input(),
                     list_input("packages", &wanted.packages),
                 ],
+                self.builder_inputs(),
             ]
             .concat(),
             whole: None,

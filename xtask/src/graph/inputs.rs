@@ -21,6 +21,7 @@ use lustre_packaging::target::{DistributionKind, Target};
 use lustre_repository::manifest::Overrides;
 
 use super::{name, recipes, shape};
+use crate::obs::Obs;
 use crate::sources::KERNEL_SOURCE;
 
 /// What the stages of a target are made from.
@@ -56,6 +57,8 @@ pub struct BuildGraph<'a> {
     pub locked: bool,
     /// What the user replaced, for the manifest.
     pub overrides: Overrides,
+    /// What builds packages in place of this machine.
+    pub obs: Option<Obs<'a>>,
     /// What was built elsewhere, in place of the builds.
     pub built: Option<&'a BuildOutput>,
     /// What the graph is asked for again and again.
@@ -91,7 +94,11 @@ pub(super) fn with_circumstances(usual: String, circumstances: Circumstances) ->
 impl BuildGraph<'_> {
     /// The stages that `stage` needs.
     pub(super) fn needs(&self, stage: &str) -> Vec<String> {
-        shape::needs(&self.target, stage)
+        let mut needs = shape::needs(&self.target, stage);
+        if self.obs.is_some() {
+            needs.extend(shape::needs_elsewhere(&self.target, stage));
+        }
+        needs
     }
 
     /// The build settings.

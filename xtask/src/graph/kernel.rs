@@ -92,20 +92,28 @@ impl BuildGraph<'_> {
             ("packages".to_owned(), wanted.packages.join(" ")),
         ]);
         inputs.extend(self.kernel_overlay_inputs("overlay")?);
+        inputs.extend(self.builder_inputs());
         Ok(Stage {
             name: name::KERNEL.to_owned(),
             needs: self.needs(name::KERNEL),
             inputs,
             whole: None,
             recipe: Box::new(move |work| {
+                let srpm = one_srpm(work, "kernel")?;
+                let prepared = work.need(name::KERNEL_SOURCES)?;
+                let overlay = self.kernel_overlay()?;
+                if let Some(obs) = &self.obs {
+                    // What is checked of its config is checked here all the same: before it is built, and of what was built.
+                    let root = work.need(name::KERNEL_ROOT)?.join("root");
+                    let mut build = self.workdir(work, &root)?;
+                    let expected = &wanted.packages;
+                    kernel::build_by(&mut build, &srpm, prepared, &overlay, work.log, |build| {
+                        self.built_on_obs(obs, work, "kernel", expected, build)
+                    })?;
+                    return Ok(());
+                }
                 let mut build = self.compiling(work, name::KERNEL_ROOT)?;
-                let made = kernel::build(
-                    &mut build,
-                    &one_srpm(work, "kernel")?,
-                    work.need(name::KERNEL_SOURCES)?,
-                    &self.kernel_overlay()?,
-                    work.log,
-                )?;
+                let made = kernel::build(&mut build, &srpm, prepared, &overlay, work.log)?;
                 tell_hits("kernel", &build)?;
                 rpmbuild::expect("kernel", &made, &wanted.packages)?;
                 Ok(rpmbuild::collect(&made, &work.output.join("RPMS"))?)

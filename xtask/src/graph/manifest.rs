@@ -12,8 +12,8 @@ use lustre_repository::updateinfo;
 use serde_json::json;
 
 use super::inputs::{BuildGraph, kernel_source};
-use super::name;
 use super::shape::built;
+use super::{name, obs};
 
 impl BuildGraph<'_> {
     /// What is known to be wrong with the release of Lustre, for the manifest. A model has no such faults, and of a folder that somebody
@@ -79,6 +79,10 @@ impl BuildGraph<'_> {
                 digest: work.digest(&format!("{package}-root"))?,
                 sources: self.manifest_sources(package),
                 build_packages,
+                builder: match &self.obs {
+                    Some(_) => obs::recorded(work.need(package)?)?,
+                    None => None,
+                },
             };
             stages.insert(package.to_owned(), stage);
         }

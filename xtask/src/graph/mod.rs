@@ -12,6 +12,7 @@
 //! - [`release`]: when a repository is released.
 //! - [`inputs`]: what the stages are made from; [`new`](mod@new): the same of a command's target; [`name`]: what stages are called.
 //! - [`shape`]: which stages there are and what each needs; [`outline`]: the same in words, where nothing is locked yet.
+//! - [`obs`]: packages that an Open Build Service builds, in place of this machine.
 //! - [`rebuild`](mod@rebuild): packages of a published repository once more, in the buildroots that it records.
 //! - [`recipes`]: what stands in a stage's key for its code.
 //! - [`preflight`]: whether everything fits, before any of these.
@@ -28,6 +29,7 @@ mod made_with;
 mod manifest;
 pub mod name;
 mod new;
+pub mod obs;
 pub mod outline;
 pub mod packages;
 pub mod preflight;

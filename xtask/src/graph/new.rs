@@ -14,6 +14,7 @@ use lustre_repository::manifest::{self, Overrides};
 use super::e2fsprogs;
 use super::inputs::{BuildGraph, GraphCache};
 use crate::context::Context;
+use crate::obs::Obs;
 use crate::place::specs;
 use crate::sources::Need;
 use crate::{sources, ui};
@@ -170,6 +171,10 @@ impl<'a> BuildGraph<'a> {
             incomplete,
             locked: needs != Needs::Given,
             overrides,
+            obs: context
+                .obs
+                .as_ref()
+                .map(|builder| Obs::new(builder, &context.screen)),
             built: None,
             known: GraphCache::default(),
         })

@@ -136,12 +136,16 @@ impl BuildGraph<'_> {
                     list_input("packages", &wanted.packages),
                     list_input("modules", &wanted.modules),
                 ],
+                self.builder_inputs(),
             ]
             .concat(),
             whole: None,
             recipe: Box::new(move |work| {
                 self.build(work, "lustre", &wanted.packages, |build, made| {
-                    lustre::expect_built_series(build, wanted)?;
+                    // What it was built in is not here where another machine built it.
+                    if let Some(build) = build {
+                        lustre::expect_built_series(build, wanted)?;
+                    }
                     Ok(lustre::expect_modules(made, &wanted.modules)?)
                 })
             }),
@@ -195,14 +199,21 @@ impl BuildGraph<'_> {
         work: &Work<'_>,
         package: &str,
         expected: &[String],
-        check: impl FnOnce(&Workdir, &[PathBuf]) -> Result<(), Failure>,
+        check: impl FnOnce(Option<&Workdir>, &[PathBuf]) -> Result<(), Failure>,
     ) -> Result<(), Failure> {
         let srpm = one_srpm(work, package)?;
+        if let Some(obs) = &self.obs {
+            let root = work.need(&format!("{package}-root"))?.join("root");
+            let build = self.workdir(work, &root)?;
+            let made = self.built_on_obs(obs, work, package, expected, &build)?;
+            check(None, &made)?;
+            return Ok(());
+        }
         let build = self.compiling(work, &format!("{package}-root"))?;
         let made = rpmbuild::build(&build, &srpm, work.log)?;
         tell_hits(package, &build)?;
         rpmbuild::expect(package, &made, expected)?;
-        check(&build, &made)?;
+        check(Some(&build), &made)?;
         Ok(rpmbuild::collect(&made, &work.output.join("RPMS"))?)
     }
 

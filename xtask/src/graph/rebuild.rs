@@ -40,6 +40,8 @@ pub struct Rebuild {
     pub settings: Settings,
     /// The host that it was built on, where that is none of `settings`, since it is no name of a host.
     pub host_not_taken: Option<String>,
+    /// The DISTURL that it was built with by an Open Build Service; none where the tool built it.
+    pub disturl: Option<String>,
 }
 
 impl Rebuild {
@@ -154,6 +156,8 @@ fn rebuild_in(of: &Rebuild) -> Stage<'_> {
             with_circumstances(format!("{source_date_epoch} {host} {dist}"), *circumstances),
         ),
     ]);
+    let disturl = of.disturl.iter();
+    inputs.extend(disturl.map(|disturl| ("disturl".to_owned(), disturl.clone())));
     Stage {
         name: of.name(),
         needs: vec![of.root_name()],
@@ -165,13 +169,14 @@ fn rebuild_in(of: &Rebuild) -> Stage<'_> {
             let root = work.need(&of.root_name())?.join("root");
             let folder = work.scratch.join("work");
             let build = Workdir::new(&root, &folder, &of.settings)?;
-            let made = match of.stage.as_str() {
+            let made = match (&of.disturl, of.stage.as_str()) {
+                (Some(disturl), _) => rpmbuild::build_as_obs(&build, &source, disturl, work.log)?,
                 // In two steps, as it was built: its config is looked at in between.
-                "kernel" => {
+                (None, "kernel") => {
                     rpmbuild::prepare(&build, &source, work.log)?;
                     rpmbuild::build_prepared(&build, &source, work.log)?
                 }
-                _ => rpmbuild::build(&build, &source, work.log)?,
+                (None, _) => rpmbuild::build(&build, &source, work.log)?,
             };
             Ok(rpmbuild::collect(&made, &work.output.join("RPMS"))?)
         }),
@@ -303,6 +308,7 @@ mod tests {
             root_digest: Digest::of_bytes(b"root"),
             own: Vec::new(),
             host_not_taken: None,
+            disturl: None,
             settings: Settings {
                 source_date_epoch: 1,
                 host: "h".to_owned(),

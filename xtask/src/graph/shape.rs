@@ -52,6 +52,13 @@ pub fn kernel(target: &Target) -> &'static [&'static str] {
     }
 }
 
+/// What Lustre is built with that is built here.
+pub fn before_lustre(target: &Target) -> Vec<&'static str> {
+    // The last of those that give it its kernel is what it is built against.
+    let kernel = kernel(target).last().copied();
+    kernel.into_iter().chain([name::E2FSPROGS]).collect()
+}
+
 /// What `stage` needs.
 pub fn needs(target: &Target, stage: &str) -> Vec<String> {
     let names: &[&str] = match stage {
@@ -65,10 +72,8 @@ pub fn needs(target: &Target, stage: &str) -> Vec<String> {
         name::E2FSPROGS_ROOT => &[name::DISTRIBUTION, name::BOOTSTRAP, name::E2FSPROGS_SRPM],
         name::E2FSPROGS => &[name::E2FSPROGS_SRPM, name::E2FSPROGS_ROOT],
         name::LUSTRE_ROOT => {
-            // The last of those that give it its kernel is what it is built against.
-            let kernel = kernel(target).last().copied();
             let first = [name::DISTRIBUTION, name::BOOTSTRAP].into_iter();
-            return owned(first.chain(kernel).chain([name::E2FSPROGS]));
+            return owned(first.chain(before_lustre(target)));
         }
         name::LUSTRE_SRPM => &[name::LUSTRE_ROOT, name::LUSTRE_TREE],
         name::LUSTRE => &[name::LUSTRE_SRPM, name::LUSTRE_ROOT],
@@ -97,6 +102,30 @@ pub fn needs(target: &Target, stage: &str) -> Vec<String> {
         _ => &[],
     };
     owned(names.iter().copied())
+}
+
+/// What `stage` needs besides where packages are built by a build service.
+pub fn needs_elsewhere(target: &Target, stage: &str) -> Vec<String> {
+    let packages = built(target);
+    let mut more: Vec<&str> = Vec::new();
+    if packages.contains(&stage) {
+        more.push(name::DISTRIBUTION);
+        // The time of the kernel is set for all packages of the project.
+        if target.kernel.kind.is_patched() {
+            more.push(name::KERNEL_SRPM);
+        }
+        if stage == name::LUSTRE {
+            more.extend(before_lustre(target));
+        }
+    }
+    if matches!(stage, name::ASSEMBLE | name::RELEASE_TIME) {
+        more.extend(packages);
+    }
+    let there = needs(target, stage);
+    more.into_iter()
+        .map(str::to_owned)
+        .filter(|one| !there.contains(one))
+        .collect()
 }
 
 fn owned<'n>(names: impl IntoIterator<Item = &'n str>) -> Vec<String> {

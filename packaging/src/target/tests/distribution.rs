@@ -272,3 +272,23 @@ fn a_targets_kernel_is_one_that_its_distribution_has() {
         }
     }
 }
+
+#[test]
+fn what_a_build_service_is_told_stays_on_its_line() {
+    for (line, part) in [
+        ("project = \"a b\"", "`a b` is not one word"),
+        ("preinstall = [\"\"]", "`` is not one word"),
+        ("support = [\"a b\"]", "`a b` is not one word"),
+        ("modules = [\"python36\"]", "not a module and its stream"),
+        ("macros = { vendor = \"%{a\" }", "brackets are not in pairs"),
+        ("macros = { \"a b\" = \"c\" }", "not the name of a macro"),
+    ] {
+        let text = there().replace(
+            "[build]\n",
+            &format!("[distribution.obs]\n{line}\n[build]\n"),
+        );
+        let dir = specs(&[("one.toml", &text)]);
+        let error = Target::load(dir.path(), "one").unwrap_err().to_string();
+        assert!(error.contains(part), "{line}: {error}");
+    }
+}

@@ -11,6 +11,7 @@ use lustre_packaging::build::workdir::Settings;
 use lustre_packaging::lock::{self, Lock};
 use lustre_packaging::needs::{Estimate, Part};
 use lustre_packaging::process::Limits;
+use lustre_packaging::obs::is_disturl;
 use lustre_packaging::store::Digest;
 use lustre_repository::history::History;
 use lustre_repository::layout::Kind;
@@ -23,6 +24,7 @@ use crate::commands::verify::TrustedRepository;
 use crate::context::Context;
 use crate::exit::Usage;
 use crate::graph::name;
+use crate::graph::obs::OBS;
 use crate::graph::rebuild::{Published, Rebuild};
 use crate::ui;
 
@@ -224,8 +226,29 @@ impl Recorded {
             let why = format!("manifest.json has no digest of the buildroot of `{stage}`");
             return Err(cannot(&self.shown, &why, newer()));
         };
+        let builder = of_stage.and_then(|stage| stage.builder.as_ref());
+        let disturl = match builder.map(|builder| (builder.name.as_str(), builder.disturl.as_str()))
+        {
+            None => None,
+            Some((OBS, disturl)) if is_disturl(disturl) => Some(disturl.to_owned()),
+            Some((OBS, disturl)) => {
+                let why = format!(
+                    "manifest.json says that `{stage}` was built with the DISTURL `{}`, which is none",
+                    disturl.escape_debug()
+                );
+                return Err(cannot(&self.shown, &why, "ask who published it".to_owned()));
+            }
+            Some((other, _)) => {
+                let why = format!(
+                    "manifest.json says that `{stage}` was built by `{}`, which is no builder that is known here",
+                    other.escape_debug()
+                );
+                return Err(cannot(&self.shown, &why, newer()));
+            }
+        };
         Ok(Rebuild {
             host_not_taken,
+            disturl,
             root_digest,
             stage: stage.to_owned(),
             root: root.to_vec(),

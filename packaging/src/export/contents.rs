@@ -1,0 +1,113 @@
+//! All files that are exported for each builder.
+
+use std::path::Path;
+
+use lustre_sign::PublicKey;
+
+use super::folder::put;
+use super::package::{BuildPackage, SourcePackage};
+use super::{Error, koji, mock, obs, readme};
+use crate::archive::unpack_srpm;
+use crate::lock::Lock;
+use crate::obs::{config_project, project_of};
+use crate::target::Target;
+
+/// The projects, each a folder with its packages, in `folder`.
+pub fn for_obs(
+    folder: &Path,
+    target: &Target,
+    project: &str,
+    packages: &[SourcePackage],
+) -> Result<(), Error> {
+    let arch = &target.distribution.arch;
+    let config = config_project(project);
+    let put_project = |name: &str, base: &[obs::Path], conf: String| {
+        put(
+            folder,
+            &format!("{name}/_meta"),
+            obs::project_meta(name, base, arch),
+        )?;
+        put(folder, &format!("{name}/_config"), conf)
+    };
+    let base = match obs::Path::of_distribution(target) {
+        Some(base) => base,
+        None => {
+            let base = obs::base_project(project);
+            put_project(&base, &[], obs::base_conf(target))?;
+            obs::Path::ours(&base)
+        }
+    };
+    for one in obs::projects(target, project, base) {
+        put_project(&one.name, &one.paths, one.conf)?;
+    }
+    for package in packages {
+        let project = project_of(project, &package.name);
+        let below = format!("{project}/{}", package.name);
+        package.carry_into(&folder.join(readme::CARRIED))?;
+        unpack_srpm(&package.path, &folder.join(&below))?;
+        put(
+            folder,
+            &format!("{below}/_meta"),
+            obs::package_meta(&project, &package.name),
+        )?;
+        if let Some(needs) = &target.needs {
+            let mut needs = needs.clone();
+            let left_out = &target.kernel.options;
+            needs
+                .debuginfo
+                .take_if(|debuginfo| left_out.contains(&debuginfo.option));
+            let text = obs::constraints(&needs, &package.name);
+            put(folder, &format!("{below}/_constraints"), text)?;
+        }
+        let bdeps: Vec<BuildPackage> = package
+            .buildroot
+            .iter()
+            .map(|known| known.package.clone())
+            .collect();
+        put(folder, &obs::locked(&package.name), obs::buildenv(&bdeps))?;
+    }
+    let below = format!("{config}/{}", obs::CONFIG_PACKAGE);
+    put(
+        folder,
+        &format!("{below}/_meta"),
+        obs::package_meta(&config, obs::CONFIG_PACKAGE),
+    )?;
+    let kernel = packages.iter().find(|package| package.name == "kernel");
+    let later = obs::later(target, kernel.map(|kernel| kernel.path.as_path()))?;
+    for (name, content) in obs::config_package(target, &later) {
+        put(folder, &format!("{below}/{name}"), content)?;
+    }
+    let text = readme::obs(target, project, packages);
+    put(folder, readme::FILE, text)
+}
+
+/// Source packages, and what Koji is told of each, in `folder`.
+pub fn for_koji(folder: &Path, target: &Target, packages: &[SourcePackage]) -> Result<(), Error> {
+    for package in packages {
+        package.carry_into(&folder.join(readme::CARRIED))?;
+        package.put_into(&folder.join(&package.name))?;
+        let name = format!("{}/{}", package.name, koji::SETTINGS);
+        put(folder, &name, koji::settings(target, package))?;
+    }
+    put(folder, readme::FILE, readme::koji(target, packages))
+}
+
+/// Source packages, and what mock is told of each, in `folder`.
+pub fn for_mock(
+    folder: &Path,
+    target: &Target,
+    packages: &[SourcePackage],
+    lock: &Lock,
+    keys: &[PublicKey],
+) -> Result<(), Error> {
+    for package in packages {
+        package.carry_into(&folder.join(readme::CARRIED))?;
+        package.put_into(&folder.join(&package.name))?;
+        let config_name = format!("{}/{}.cfg", package.name, mock::root(target));
+        put(folder, &config_name, mock::config(target, package)?)?;
+        let name = format!("{}/{}", package.name, mock::LOCK);
+        let text = mock::buildroot_lock(target, package, lock, keys)?;
+        put(folder, &name, text)?;
+    }
+    put(folder, readme::FILE, readme::mock(target, packages))
+}

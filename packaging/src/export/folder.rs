@@ -1,0 +1,157 @@
+//! What is exported, in a folder: all of it or nothing, in place of an earlier one.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use lustre_files::place::{self, Occupant};
+use lustre_files::swap::FolderAside;
+use lustre_files::{PathError, at};
+use serde::{Deserialize, Serialize};
+
+pub use super::INDEX;
+use super::{Builder, Error};
+use crate::json_index::JsonIndex;
+use crate::store::{Digest, EntryKind, list_tree};
+
+/// No index is larger (bytes): it has a line for each file.
+const LARGEST: u64 = 16 << 20;
+
+/// The index: what is in the folder. The same of the same target, whatever the machine.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Index {
+    format: String,
+    version: u32,
+    /// For whom it is.
+    pub builder: String,
+    /// The target's name.
+    pub target: String,
+    /// The packages, in the order in which they are built.
+    pub packages: Vec<String>,
+    /// Every other file, with its SHA-256.
+    pub files: BTreeMap<String, Digest>,
+}
+
+impl JsonIndex for Index {
+    const FILE: &'static str = INDEX;
+    const FORMAT: &'static str = "lustre-repo-export";
+    const VERSION: u32 = 1;
+}
+
+/// That it can be written to `out`: that is not there, is empty, or has an earlier one and nothing else; and something can be put there.
+pub fn judge(out: &Path) -> Result<(), Error> {
+    let refused = |why| Error::Place {
+        path: out.to_owned(),
+        why,
+    };
+    let taken = |why: &str| Error::Taken {
+        path: out.to_owned(),
+        why: why.to_owned(),
+    };
+    match place::there(out).map_err(refused)? {
+        Occupant::Nothing => {}
+        Occupant::Other => return Err(taken("it is no folder")),
+        Occupant::Folder => {
+            let mut entries = fs::read_dir(out).map_err(at(out))?;
+            if entries.next().is_some() {
+                read(out).map_err(|why| taken(&why))?;
+            }
+            place::can_go(out).map_err(refused)?;
+            nothing_foreign(out)?;
+        }
+    }
+    place::can_be_made(out).map_err(refused)
+}
+
+fn read(out: &Path) -> Result<Index, String> {
+    let text = lustre_files::read_no_link(out.join(INDEX), LARGEST);
+    let text = text.map_err(|error| format!("{INDEX}: {error}"))?;
+    Index::parse(&text)
+}
+
+/// That nothing is in `out` but what its index lists: all else would go with what is replaced.
+fn nothing_foreign(out: &Path) -> Result<(), Error> {
+    let there = place::there(out).map_err(|why| Error::Place {
+        path: out.to_owned(),
+        why,
+    })?;
+    if there == Occupant::Nothing {
+        return Ok(());
+    }
+    let index = read(out).ok();
+    let files = index.iter().flat_map(|index| index.files.keys());
+    let mut own: HashSet<&Path> = files.map(Path::new).collect();
+    if index.is_some() {
+        own.insert(Path::new(INDEX));
+    }
+    match place::foreign(out, &own, &[])? {
+        None => Ok(()),
+        Some(foreign) => Err(Error::Foreign {
+            path: out.to_owned(),
+            foreign,
+        }),
+    }
+}
+
+/// Writes what `fill` puts into a folder to `out`. Gives the digest of its index, which stands for all of it.
+pub fn write(
+    out: &Path,
+    builder: Builder,
+    target: &str,
+    packages: &[&str],
+    fill: impl FnOnce(&Path) -> Result<(), Error>,
+) -> Result<Digest, Error> {
+    judge(out)?;
+    let failed = |action| move |source| PathError::new(action, out, source);
+    let aside = FolderAside::new(out).map_err(failed("write next to"))?;
+    let folder = aside.path();
+    fill(folder)?;
+    if crate::process::interrupted() {
+        return Err(Error::Interrupted);
+    }
+    let mut files = BTreeMap::new();
+    for entry in list_tree(folder)? {
+        match entry.kind {
+            EntryKind::File { sha256, .. } => {
+                files.insert(entry.path, sha256);
+            }
+            EntryKind::Folder { .. } => {
+                let path = folder.join(&entry.path);
+                let mode = fs::Permissions::from_mode(0o755);
+                fs::set_permissions(&path, mode).map_err(at(&path))?;
+            }
+            // None is made.
+            EntryKind::Link { .. } => {}
+        }
+    }
+    let index = Index {
+        format: Index::FORMAT.to_owned(),
+        version: Index::VERSION,
+        builder: builder.name().to_owned(),
+        target: target.to_owned(),
+        packages: packages.iter().map(|&name| name.to_owned()).collect(),
+        files,
+    };
+    let path = folder.join(INDEX);
+    let text = index
+        .to_json()
+        .map_err(|error| at(&path)(std::io::Error::from(error)))?;
+    fs::write(&path, &text).map_err(at(&path))?;
+    let mode = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(folder, mode).map_err(at(folder))?;
+    aside
+        .commit(|| nothing_foreign(out).map_err(std::io::Error::other))
+        .map_err(failed("move what is exported to"))?;
+    Ok(Digest::of_bytes(text.as_bytes()))
+}
+
+/// Writes a file below `folder`, and the folders that it is in.
+pub(super) fn put(folder: &Path, name: &str, content: impl AsRef<[u8]>) -> Result<(), Error> {
+    let path = folder.join(name);
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent).map_err(at(parent))?;
+    }
+    Ok(fs::write(&path, content).map_err(at(&path))?)
+}

@@ -1,0 +1,184 @@
+//! `cargo xtask export`: source packages, and what another builder has to be told to make the same of them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::Context as _;
+use lustre_files::{Advised, advised, swap};
+use lustre_packaging::build::ext4;
+use lustre_packaging::build::rpmbuild::packages_under;
+use lustre_packaging::export::package::{SourcePackage, known};
+use lustre_packaging::export::{Builder, contents, folder as exported};
+use lustre_packaging::obs::is_project;
+use lustre_packaging::sign::PublicKey;
+use lustre_packaging::store::StageDir;
+use lustre_packaging::target::Target;
+
+use super::repo::parts;
+use super::{needs, preflight};
+use crate::cli::ExportArgs;
+use crate::context::{self, Context, who};
+use crate::exit::{Outcome, Usage};
+use crate::graph::shape::{self, PACKAGES};
+use crate::graph::{BuildGraph, name};
+use crate::session::{folder, needed, ready, run_taking};
+use crate::{leftovers, ui};
+
+/// Writes the folder.
+pub fn run(arguments: &ExportArgs) -> anyhow::Result<Outcome> {
+    let builder = Builder::from(arguments.builder);
+    let output = &arguments.output;
+    if let Some(other) = arguments
+        .packages
+        .iter()
+        .find(|one| !PACKAGES.contains(&one.as_str()))
+    {
+        return Err(Usage::new(format!(
+            "no package `{other}`; available packages: {}",
+            PACKAGES.join(", ")
+        ))
+        .into());
+    }
+    if let Some(project) = &arguments.project {
+        if builder != Builder::Obs {
+            return Err(Usage::new(format!(
+                "--project: only an Open Build Service has projects; omit it with `{}`",
+                builder.name()
+            ))
+            .into());
+        }
+        if !is_project(project) {
+            return Err(Usage::new(advised(
+                format!("--project: `{}` is not the name of a project", project.escape_debug()),
+                "it has letters, digits and any of -+_., in words with colons between them, such as home:jane:lustre",
+            ))
+            .into());
+        }
+    }
+    exported::judge(output).map_err(|error| Usage::new(Advised::of(&error)))?;
+    let store = arguments.target.store.as_deref();
+    context::judge_output("the folder of the export", output, store)?;
+    let context = Context::open(&arguments.target, &who("export", &arguments.target))?;
+    swap::recover(output)
+        .with_context(|| format!("what a killed run left beside {}", output.display()))?;
+    let there = shape::built(&context.target);
+    if let Some(other) = arguments
+        .packages
+        .iter()
+        .find(|one| !there.contains(&one.as_str()))
+    {
+        return Err(Usage::new(format!(
+            "`{other}` is not built for `{}`, whose servers run the distribution's own; available packages: {}",
+            context.target.name,
+            there.join(", ")
+        ))
+        .into());
+    }
+    let all = arguments.packages.is_empty();
+    let packages: Vec<&str> = there
+        .into_iter()
+        .filter(|package| all || arguments.packages.iter().any(|one| one == package))
+        .collect();
+    needs::before_fetching(&context, &parts(&packages), output)?;
+    let lock = ready(&context)?;
+    let graph = BuildGraph::new(&context, &lock)?;
+    let taken = stages(&context, &packages);
+    let taken: Vec<&str> = taken.iter().map(String::as_str).collect();
+    needs::before_building(&context, &needed(graph.builds()?, &taken), output)?;
+    if packages.iter().any(|package| *package != name::E2FSPROGS)
+        && preflight::gate(&context, &graph)?.is_none()
+    {
+        return Ok(Outcome::Misfit);
+    }
+    let done = run_taking(&context, &taken, &needed(graph.builds()?, &taken))?;
+    let target = &context.target;
+    let made = made(target, &packages, &done)?;
+    // What is signed is looked at before anything is written.
+    let keys = match builder {
+        Builder::Mock => keys(&done)?,
+        Builder::Obs | Builder::Koji => Vec::new(),
+    };
+    let project = match &arguments.project {
+        Some(project) => project.clone(),
+        None => format!("lustre:{}", target.name),
+    };
+    let sha256 = leftovers::noted(&context.store, output, || {
+        let fill = |into: &Path| match builder {
+            Builder::Obs => contents::for_obs(into, target, &project, &made),
+            Builder::Koji => contents::for_koji(into, target, &made),
+            Builder::Mock => contents::for_mock(into, target, &made, &lock, &keys),
+        };
+        Ok(exported::write(
+            output,
+            builder,
+            &target.name,
+            &packages,
+            fill,
+        )?)
+    })?;
+    if context.arguments.json {
+        let result = serde_json::json!({ "output": output, "sha256": sha256 });
+        ui::print(&result.to_string());
+    } else {
+        // As sha256sum has it: the same wherever the same was exported.
+        let index = output.join(exported::INDEX);
+        ui::print(&format!("{sha256}  {}", index.display()));
+    }
+    Ok(Outcome::Done)
+}
+
+/// The stages whose output is read: what gives the distribution, and each source package and its buildroot, and what that was made with.
+fn stages(context: &Context, packages: &[&str]) -> Vec<String> {
+    let mut names = vec![name::DISTRIBUTION.to_owned()];
+    for package in packages {
+        names.extend([format!("{package}-srpm"), format!("{package}-root")]);
+    }
+    if packages.contains(&name::LUSTRE) {
+        names.extend(
+            shape::before_lustre(&context.target)
+                .into_iter()
+                .map(str::to_owned),
+        );
+    }
+    names
+}
+
+/// The source packages, as the stages left them.
+fn made(
+    target: &Target,
+    packages: &[&str],
+    done: &BTreeMap<String, StageDir>,
+) -> anyhow::Result<Vec<SourcePackage>> {
+    let base = known(&folder(done, name::DISTRIBUTION)?.join("base"))?;
+    let mut made = Vec::new();
+    for package in packages {
+        let mut built = BTreeMap::new();
+        if *package == name::LUSTRE {
+            for stage in shape::before_lustre(target) {
+                built.extend(known(&folder(done, stage)?.join("RPMS"))?);
+            }
+        }
+        let sources = folder(done, &format!("{package}-srpm"))?.join("SRPMS");
+        let path = packages_under(&sources)?
+            .pop()
+            .with_context(|| format!("no source package in {}", sources.display()))?;
+        let list = folder(done, &format!("{package}-root"))?.join("packages.txt");
+        let installed = lustre_files::read_to_string(&list, lustre_files::SOURCE)
+            .with_context(|| list.display().to_string())?;
+        let mut one = SourcePackage::new(package, path, &installed, &base, &built)?;
+        if *package == name::LUSTRE && !target.kernel.kind.is_patched() {
+            let ext4 = known(&folder(done, ext4::NAME)?.join("RPMS"))?;
+            one.carried = ext4.into_values().map(|known| known.path).collect();
+        }
+        made.push(one);
+    }
+    Ok(made)
+}
+
+/// The keys that the distribution's packages are signed with.
+fn keys(done: &BTreeMap<String, StageDir>) -> anyhow::Result<Vec<PublicKey>> {
+    let path = folder(done, name::DISTRIBUTION)?.join("key.asc");
+    let text = lustre_files::read(&path, lustre_files::TEXT)
+        .with_context(|| path.display().to_string())?;
+    Ok(PublicKey::parse_many(text)?)
+}
