@@ -1,15 +1,25 @@
 //! What may have been in a build root: packages by their SIGMD5, the MD5 over header and payload.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use super::answers::{BuildPackage, Buildenv};
+use serde::{Deserialize, Serialize};
+
+use super::answers::{Bdep, Buildenv};
 use super::submit::hex;
 use super::{Error, Place};
 
 /// Packages that may have been in a build root: by name, and by SIGMD5, what they are.
 #[derive(Debug, Clone, Default)]
 pub struct Known(BTreeMap<String, BTreeMap<String, String>>);
+
+/// A package of a build root.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BuiltWith {
+    pub nevra: String,
+    pub sigmd5: String,
+}
 
 /// What a header says of a package.
 #[derive(Debug)]
@@ -82,22 +92,26 @@ impl Known {
     }
 
     /// That a build root had none but these; and what it had, each as its NEVRA and its SIGMD5.
-    pub(super) fn check(&self, place: &Place, buildenv: &Buildenv) -> Result<Vec<String>, Error> {
-        let refused = |one: &BuildPackage, why: String, help| Error::BuiltWith {
+    pub(super) fn check(
+        &self,
+        place: &Place,
+        buildenv: &Buildenv,
+    ) -> Result<BTreeSet<BuiltWith>, Error> {
+        let refused = |one: &Bdep, why: String, help| Error::BuiltWith {
             package: place.package.clone(),
             place: place.to_string(),
             with: one.name.clone(),
             why,
             help,
         };
-        let mut found = Vec::new();
+        let mut found = BTreeSet::new();
         for one in &buildenv.packages {
             let Some(known) = self.0.get(&one.name) else {
                 return Err(refused(
                     one,
                     "which is none of the packages that the lock pins, and none of this project"
                         .to_owned(),
-                    "the base project of the server has moved on, or has more than the lock: `cargo xtask lock --update` pins what there is",
+                    "the base project of the server has more than the lock: where it has moved on, `cargo xtask lock --update` pins what the mirrors have now",
                 ));
             };
             let Some(nevra) = known.get(&one.sigmd5) else {
@@ -115,13 +129,16 @@ impl Known {
                             _ => known.join(" or "),
                         }
                     ),
-                    "the base project of the server has moved on (`cargo xtask lock --update` pins what there is), or the package is another \
-                     under the same name and version: ask whoever runs the server where it is from",
+                    "where the base project of the server has moved on, `cargo xtask lock --update` pins what the mirrors have now; where it is \
+                     frozen or behind them, have it brought to the state of the lock; where it has this very version, the package is another one: \
+                     ask whoever runs the server where it is from",
                 ));
             };
-            found.push(format!("{nevra} {}", one.sigmd5));
+            found.insert(BuiltWith {
+                nevra: nevra.clone(),
+                sigmd5: one.sigmd5.clone(),
+            });
         }
-        found.sort();
         Ok(found)
     }
 }
