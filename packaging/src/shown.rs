@@ -27,7 +27,7 @@ pub fn harmless(text: &str) -> Cow<'_, str> {
 }
 
 /// What a terminal obeys, or shows in another order.
-fn obeyed(c: char) -> bool {
+pub(crate) fn obeyed(c: char) -> bool {
     (c.is_control() && !matches!(c, '\n' | '\t'))
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -14,6 +14,9 @@ use crate::table::{descendants, pid_of};
 /// How long an interrupted child has to end by itself: `unshare --fork`, for one, is deaf to anything but SIGKILL.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How often a sleeper looks for an interruption.
+const LOOK: Duration = Duration::from_millis(100);
+
 /// Set once the run is interrupted; nothing is started after that.
 static INTERRUPTED: LazyLock<Arc<AtomicBool>> = LazyLock::new(Arc::default);
 
@@ -36,6 +39,18 @@ pub fn ourselves(program: impl AsRef<OsStr>) -> Command {
 /// Whether [`interrupt`] was called.
 pub fn interrupted() -> bool {
     INTERRUPTED.load(Ordering::SeqCst)
+}
+
+/// Sleeps for `time`, or until an interruption.
+pub fn sleep(time: Duration) {
+    let end = Instant::now() + time;
+    while !interrupted() {
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return;
+        }
+        std::thread::sleep(left.min(LOOK));
+    }
 }
 
 /// What a signal's handler sets for [`interrupt`] to follow: at once, since a signal from a terminal ends children as well, and what they fail

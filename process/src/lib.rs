@@ -22,7 +22,7 @@ pub use capture::{
     Bounded, capture, capture_bounded, capture_with_input, output, output_with_input,
 };
 pub use error::Error;
-pub use interruption::{interrupt, interrupted, kill, ourselves};
+pub use interruption::{interrupt, interrupted, kill, ourselves, sleep};
 pub use log::{begin_log, log_file, tail};
 pub use orphans::adopt_orphans;
 pub use parent::{end_with_parent, ends_with_us};

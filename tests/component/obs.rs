@@ -15,9 +15,10 @@ use lustre_packaging::obs::{
 use lustre_packaging::source::{Patience, Retry};
 use lustre_repo_tests::obs_stub::{ARCH, Built, Obs, Package, REPOSITORY};
 
+mod alone;
 mod command;
 mod hostile;
-mod interrupt;
+mod refused;
 mod submit;
 mod waiting;
 
@@ -37,6 +38,7 @@ fn api(obs: &Obs, login: Option<Login>) -> Api {
     let patience = Patience {
         connect: Duration::from_secs(2),
         stall: Duration::from_secs(1),
+        answer: Duration::from_secs(20),
     };
     Api::new(&obs.url(), login).unwrap().with(retry, patience)
 }

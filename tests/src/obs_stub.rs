@@ -28,6 +28,10 @@ pub enum Fault {
     Cut(usize),
     /// With these bytes.
     Instead(Vec<u8>),
+    /// With this status, which leads to a place.
+    Leads(u16, String),
+    /// As it should be; then what the package that was asked for built is these files.
+    Then(BTreeMap<String, Vec<u8>>),
     /// In pieces of so many bytes with a pause between them.
     Slow(usize, Duration),
 }
@@ -272,13 +276,22 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         }
         Some(Fault::Status(status, why)) => error(*status, why),
         Some(Fault::Instead(bytes)) => (200, bytes.clone()),
+        Some(Fault::Leads(status, _)) => error(*status, "elsewhere"),
         _ => state.answer(&asked),
     };
+    if let Some(Fault::Then(files)) = &fault {
+        let parts: Vec<&str> = asked.path.split('/').collect();
+        state.package(parts[2], parts[5]).binaries = files.clone();
+    }
     drop(state);
     let mut out = stream;
+    let place = match &fault {
+        Some(Fault::Leads(_, place)) => format!("Location: {place}\r\n"),
+        _ => String::new(),
+    };
     write!(
         out,
-        "HTTP/1.1 {status} Answer\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 {status} Answer\r\n{place}Content-Length: {}\r\nConnection: close\r\n\r\n",
         answer.len()
     )?;
     match fault {
@@ -403,7 +416,16 @@ impl State {
                 ))
             }
             ("GET", ["build", project, _, _, package, "_log"]) => {
-                good(self.package(project, package).log.clone())
+                let log = &self.package(project, package).log;
+                if asked.query.get("view").is_some_and(|view| view == "entry") {
+                    return good(format!(
+                        "<directory><entry name=\"_log\" size=\"{}\" mtime=\"1\"/></directory>",
+                        log.len()
+                    ));
+                }
+                let start = asked.query.get("start").map(|start| start.parse());
+                let start: usize = start.transpose().unwrap().unwrap_or_default();
+                good(log[start..].to_owned())
             }
             ("GET", ["build", project, _, _, package, file]) => {
                 match self.package(project, package).binaries.get(*file) {

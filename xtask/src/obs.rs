@@ -154,7 +154,8 @@ impl<'a> Obs<'a> {
             log: work.log,
         };
         let list = work.output.join(BUILDENV);
-        let done = built(&self.builder.api, &build, (into, &list), &tell);
+        let api = self.builder.api.clone().with_folder(&work.scratch);
+        let done = built(&api, &build, (into, &list), &tell);
         if process::interrupted() {
             let package = place.package.clone();
             self.screen

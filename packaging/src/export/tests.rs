@@ -171,9 +171,10 @@ fn a_package_with_a_later_time_is_built_for_that() {
     let later = BTreeMap::from([("kernel".to_owned(), 1_800_000_000)]);
     let macros = &obs::config_package(&target, &later)["macros.lustre-repo-build-config"];
     let macros = String::from_utf8_lossy(macros);
-    let first = "%_topdir %{lua:local time = \"1767225600\" \
+    let chosen = "local time = \"1767225600\" \
                  if posix.access(\"/builddir/build/SOURCES/kernel.spec\") then time = \"1800000000\" end ";
-    assert!(macros.starts_with(first), "{macros}");
+    assert!(macros.starts_with("%_topdir %{lua:"), "{macros}");
+    assert!(macros.contains(chosen), "{macros}");
     assert!(macros.ends_with("}/builddir/build\n"), "{macros}");
 }
 

@@ -38,10 +38,12 @@ pub(super) struct Status {
 }
 
 /// A file that was built.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Binary {
     pub(super) name: String,
     pub(super) size: u64,
+    /// When it was built.
+    pub(super) mtime: Option<String>,
 }
 
 /// A build that is over.
@@ -190,11 +192,28 @@ pub(super) fn binaries(bytes: &[u8]) -> Result<Vec<Binary>, String> {
         let one = Binary {
             name: checked(attributes, "filename", names::is_file)?,
             size: size.parse().map_err(|_| refused("size", &size))?,
+            mtime: attributes.optional("mtime")?,
         };
         bounded(&mut found, one)
     })
     .map_err(plain)?;
     Ok(found)
+}
+
+/// The size of the file `name`, of a list of one.
+pub(super) fn size_of(bytes: &[u8], name: &str) -> Result<u64, String> {
+    let mut found = None;
+    visit(bytes, "directory", &mut |path, attributes, _| {
+        if let (["directory", "entry"], Some(attributes)) = (path, attributes)
+            && attributes.optional("name")?.as_deref() == Some(name)
+        {
+            let size = required(attributes, "size")?;
+            found = Some(size.parse().map_err(|_| refused("size", &size))?);
+        }
+        Ok(())
+    })
+    .map_err(plain)?;
+    found.ok_or_else(|| format!("it does not list {name}"))
 }
 
 /// The last build, of those that are listed from the first to the last.

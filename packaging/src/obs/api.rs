@@ -1,12 +1,14 @@
 //! Asking the server.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use super::answers;
 use super::names;
 use super::{Error, Login};
-use crate::source::{Location, Outcome, Patience, Request, Retry, request};
+use crate::process;
+use crate::source::{self, Location, Outcome, Patience, Request, Retry, request};
 use crate::store::PathError;
 
 /// No answer that is read is larger (bytes).
@@ -14,6 +16,12 @@ const LARGEST: u64 = 64 << 20;
 
 /// No explanation of an error is (bytes).
 const EXPLANATION: u64 = 1 << 20;
+
+/// What is long comes at least as fast, all in all (bytes a second).
+const SLOWEST: u64 = 32_000;
+
+/// After how many tries the pause between them grows no more.
+const LONGEST_PAUSE: u32 = 4;
 
 /// An API, and who asks it.
 #[derive(Debug, Clone)]
@@ -23,6 +31,14 @@ pub struct Api {
     login: Option<Login>,
     retry: Retry,
     patience: Patience,
+    /// Whether it is on this machine, so that no proxy is to hear of what is asked.
+    here: bool,
+    /// How long it may be out of reach.
+    outage: Duration,
+    /// When nothing is asked any more.
+    until: Option<Instant>,
+    /// Where what is sent and answered is kept for a while.
+    folder: PathBuf,
 }
 
 /// What is asked for.
@@ -52,7 +68,8 @@ impl Api {
                 "it has a user in it: that is for the environment, where no other user of this machine sees it",
             ));
         }
-        if login.is_some() && !place.is_https() && !is_here(text) {
+        let here = is_here(text);
+        if login.is_some() && !place.is_https() && !here {
             return Err(bad("a password is not sent without encryption: use https"));
         }
         Ok(Self {
@@ -60,6 +77,10 @@ impl Api {
             login,
             retry: Retry::default(),
             patience: Patience::default(),
+            here,
+            outage: Duration::ZERO,
+            until: None,
+            folder: std::env::temp_dir(),
         })
     }
 
@@ -71,6 +92,39 @@ impl Api {
             patience,
             ..self
         }
+    }
+
+    /// The same that keeps what is sent and answered below `folder` for a while: packages are large, and who ends this program with it.
+    #[must_use]
+    pub fn with_folder(self, folder: &Path) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            ..self
+        }
+    }
+
+    /// The same that goes on trying while the server is out of reach for less than `outage`.
+    pub(super) fn through(&self, outage: Duration) -> Self {
+        Self {
+            outage,
+            ..self.clone()
+        }
+    }
+
+    /// The same that asks nothing after `until`.
+    pub(super) fn until(&self, until: Option<Instant>) -> Self {
+        Self {
+            until,
+            ..self.clone()
+        }
+    }
+
+    /// A folder for what is sent and answered.
+    pub(super) fn scratch(&self) -> Result<tempfile::TempDir, Error> {
+        let made = tempfile::Builder::new()
+            .prefix("obs-")
+            .tempdir_in(&self.folder);
+        Ok(made.map_err(|source| PathError::new("make a folder in", &self.folder, source))?)
     }
 
     /// The same that tries once.
@@ -159,7 +213,7 @@ impl Api {
         question: Question<'_>,
         text: &[u8],
     ) -> Result<Vec<u8>, Error> {
-        let folder = scratch()?;
+        let folder = self.scratch()?;
         let file = folder.path().join("body");
         fs::write(&file, text).map_err(|source| PathError::new("write", &file, source))?;
         self.send(method, question, Some(&file))
@@ -171,9 +225,15 @@ impl Api {
         question: Question<'_>,
         body: Option<&Path>,
     ) -> Result<Option<Vec<u8>>, Error> {
-        let folder = scratch()?;
+        let folder = self.scratch()?;
         let into = folder.path().join("answer");
-        if !self.fetch(method, question, body, LARGEST, &into)? {
+        let long = match body {
+            None => 0,
+            Some(body) => fs::metadata(body)
+                .map_err(|source| PathError::new("read", body, source))?
+                .len(),
+        };
+        if !self.fetch(method, question, (body, long), LARGEST, &into)? {
             return Ok(None);
         }
         // Of nothing, curl makes no file.
@@ -189,91 +249,116 @@ impl Api {
         limit: u64,
         into: &Path,
     ) -> Result<bool, Error> {
-        self.fetch("GET", question, None, limit, into)
+        self.fetch("GET", question, (None, limit), limit, into)
     }
 
     fn fetch(
         &self,
         method: &'static str,
         question: Question<'_>,
-        body: Option<&Path>,
+        (body, long): (Option<&Path>, u64),
         limit: u64,
         into: &Path,
     ) -> Result<bool, Error> {
         let place = self.place(question)?;
         let url = place.to_string();
         let more = self.login.as_ref().map(Login::line).unwrap_or_default();
-        let asked = Request {
-            method,
-            place: &place,
-            body,
-            more: &more,
-            // One that is met would be one that is exceeded, and what a server says of an error may be longer than a short file.
-            limit: limit.max(EXPLANATION) + 1,
-            patience: self.patience,
-        };
-        let mut last = Error::Failed {
-            url: url.clone(),
-            why: "it was not asked".to_owned(),
-        };
-        for attempt in 0..self.retry.attempts {
-            self.retry.pause(attempt);
-            let status =
-                match request(&asked, into).map_err(|error| Error::Curl(Box::new(error)))? {
-                    Ok(status) => status,
-                    Err(Outcome::Again { why, .. }) => {
-                        last = Error::Failed {
-                            url: url.clone(),
-                            why: names::line(&why),
-                        };
-                        continue;
-                    }
-                    Err(Outcome::TooLarge) => return Err(Error::TooLarge { url, limit }),
-                    Err(Outcome::GiveUp { why }) => {
-                        return Err(Error::Failed {
-                            url,
-                            why: names::line(&why),
-                        });
-                    }
-                    Err(Outcome::Done) => continue,
-                };
-            match status {
-                200..=299 => return Ok(true),
-                404 | 410 => return Ok(false),
-                401 => {
-                    return Err(Error::Unauthorized {
-                        url,
-                        given: self.login.is_some(),
-                    });
-                }
-                409 => {
-                    return Err(Error::Conflict {
-                        url,
-                        said: explanation(into),
-                    });
-                }
-                _ => {
-                    last = Error::Status {
-                        url: url.clone(),
-                        status,
-                        said: explanation(into),
-                    };
-                    // Others do not pass.
-                    if !matches!(status, 408 | 425 | 429 | 500..=599) {
-                        return Err(last);
-                    }
-                }
+        let time = self.patience.answer + Duration::from_secs(long / SLOWEST);
+        let begun = Instant::now();
+        let mut attempt = 0;
+        loop {
+            self.retry.pause(attempt.min(LONGEST_PAUSE));
+            if process::interrupted() {
+                let url = url.clone();
+                return Err(Error::Curl(Box::new(source::Error::Interrupted {
+                    source_name: url.clone(),
+                    url,
+                })));
+            }
+            attempt += 1;
+            let now = Instant::now();
+            let left = self.until.map(|end| end.saturating_duration_since(now));
+            if left.is_some_and(|left| left.is_zero()) {
+                let why = "the time for it is over".to_owned();
+                return Err(Error::Failed { url, why });
+            }
+            let asked = Request {
+                method,
+                place: &place,
+                body,
+                more: &more,
+                // One that is met would be one that is exceeded, and what a server says of an error may be longer than a short file.
+                limit: limit.max(EXPLANATION) + 1,
+                patience: self.patience,
+                time: left.map_or(time, |left| left.min(time)),
+                direct: self.here,
+            };
+            match self.asked(&asked, limit, into) {
+                Err(error)
+                    if error.is_transient()
+                        && (attempt < self.retry.attempts || begun.elapsed() < self.outage) => {}
+                answer => return answer,
             }
         }
-        Err(last)
+    }
+
+    /// Asks once.
+    fn asked(&self, asked: &Request<'_>, limit: u64, into: &Path) -> Result<bool, Error> {
+        let url = asked.place.to_string();
+        let answered = request(asked, into).map_err(|error| Error::Curl(Box::new(error)))?;
+        let answered = answered.map_err(|outcome| match outcome {
+            Outcome::Again { why, .. } => Error::Failed {
+                url: url.clone(),
+                why: names::line(&why),
+            },
+            Outcome::TooLarge => Error::TooLarge {
+                url: url.clone(),
+                limit,
+            },
+            Outcome::GiveUp { why } => Error::GivenUp {
+                url: url.clone(),
+                why: names::line(&why),
+            },
+            Outcome::Done => Error::GivenUp {
+                url: url.clone(),
+                why: "curl told no status".to_owned(),
+            },
+        })?;
+        match answered.status {
+            200..=299 => Ok(true),
+            404 | 410 => Ok(false),
+            status @ 300..=399 => Err(Error::Redirected {
+                url,
+                status,
+                to: shown_location(&answered.location),
+            }),
+            401 => Err(Error::Unauthorized {
+                url,
+                given: self.login.is_some(),
+            }),
+            403 => Err(Error::Forbidden {
+                url,
+                said: explanation(into),
+            }),
+            409 => Err(Error::Conflict {
+                url,
+                said: explanation(into),
+            }),
+            status => Err(Error::Status {
+                url,
+                status,
+                said: explanation(into),
+            }),
+        }
     }
 }
 
-/// A folder for what is sent and answered.
-pub(super) fn scratch() -> Result<tempfile::TempDir, Error> {
-    let made = tempfile::Builder::new().prefix("obs-").tempdir();
-    Ok(made
-        .map_err(|source| PathError::new("make a folder in", &tempfile::env::temp_dir(), source))?)
+/// Where an answer leads, without a password that it may have in it.
+fn shown_location(text: &str) -> String {
+    match Location::parse(text) {
+        Ok(place) if place.is_remote() => names::line(&place.to_string()),
+        _ => "another place".to_owned(),
+    }
 }
 
 /// What an error says of itself.

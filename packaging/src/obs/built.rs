@@ -48,7 +48,7 @@ pub fn built(
     };
     let once = |anew: bool| {
         wait(api, place, &submitted, anew, *pace, build.log, tell)?;
-        collect(api, &wanted, into, list)
+        collect(&api.through(pace.outage), &wanted, into, list)
     };
     let anew = build.anew && submitted.unchanged;
     match once(anew) {

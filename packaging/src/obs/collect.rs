@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::answers::{self, Binary, Buildenv};
-use super::api::{Question, scratch};
+use super::api::Question;
 use super::known::Header;
 use super::{Api, Error, Known, Place, names};
 use crate::build::rpmbuild;
+use crate::needs::free_mib;
 use crate::sign;
 use crate::store::{Digest, PathError};
 
@@ -53,6 +54,15 @@ pub struct Collected {
     pub build_packages: Vec<String>,
 }
 
+/// How often it is begun anew where something else was built meanwhile.
+const TRIES: u32 = 2;
+
+/// What was fetched, and is not yet where it belongs.
+struct Fetched {
+    packages: Vec<PathBuf>,
+    collected: Collected,
+}
+
 /// Fetches the packages into the new folder `into`, without signatures that they have, and the list of what they were built with to `list`.
 /// Nothing is in `into` that is not as it has to be.
 pub fn collect(
@@ -61,30 +71,72 @@ pub fn collect(
     into: &Path,
     list: &Path,
 ) -> Result<Collected, Error> {
-    let Wanted { place, .. } = wanted;
-    let path = place.path(None);
+    for _ in 0..TRIES {
+        let there = binaries(api, wanted)?;
+        let folder = api.scratch()?;
+        let fetched = fetched(api, wanted, &there, folder.path(), list);
+        if matches!(&fetched, Err(error) if !matches!(error, Error::Refused { .. } | Error::BuiltWith { .. }))
+        {
+            return fetched.map(|fetched| fetched.collected);
+        }
+        // Another build of the same sources may have come between: its packages say the same of themselves.
+        let after = binaries(api, wanted)?;
+        let mut is_one_build = there == after;
+        if let (true, Ok(fetched)) = (is_one_build, &fetched) {
+            let again = folder.path().join(BUILDENV);
+            let (_, digest) = buildenv(api, wanted, &after, &again)?;
+            is_one_build = digest == fetched.collected.buildenv_sha256;
+        }
+        if is_one_build {
+            let Fetched {
+                packages,
+                collected,
+            } = fetched?;
+            rpmbuild::collect(&packages, into)?;
+            return Ok(collected);
+        }
+    }
+    Err(Error::BuiltMeanwhile {
+        package: wanted.place.package.clone(),
+        place: wanted.place.to_string(),
+    })
+}
+
+/// What was built.
+fn binaries(api: &Api, wanted: &Wanted<'_>) -> Result<Vec<Binary>, Error> {
+    let path = wanted.place.path(None);
     let question = Question {
         path: &path,
         query: &[],
     };
     let answer = api.got(question)?;
-    let found = answers::binaries(&answer).map_err(|why| api.odd(question, why))?;
+    answers::binaries(&answer).map_err(|why| api.odd(question, why))
+}
+
+/// Fetches what is `there` into `folder`.
+fn fetched(
+    api: &Api,
+    wanted: &Wanted<'_>,
+    there: &[Binary],
+    folder: &Path,
+    list: &Path,
+) -> Result<Fetched, Error> {
+    let Wanted { place, .. } = wanted;
     // Nothing large is fetched of what cannot be used.
-    let (buildenv, digest) = buildenv(api, wanted, &found, list)?;
+    let (buildenv, digest) = buildenv(api, wanted, there, list)?;
     let build_packages = wanted.known.check(place, &buildenv)?;
-    let packages: Vec<&Binary> = found
+    let packages: Vec<&Binary> = there
         .iter()
         .filter(|one| one.name.ends_with(".rpm"))
         .filter(|one| !one.name.ends_with(".src.rpm") && !one.name.ends_with(".nosrc.rpm"))
         .collect();
-    bounded(wanted, &packages)?;
-    let folder = scratch()?;
+    bounded(wanted, &packages, folder)?;
     let (mut fetched, mut disturls, mut files) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
     for one in packages {
         if !files.insert(&one.name) {
             return Err(refused(wanted, &one.name, "it is there twice"));
         }
-        let to = folder.path().join(&one.name);
+        let to = folder.join(&one.name);
         whole(api, wanted, one, &to)?;
         disturls.insert(held(wanted, &one.name, &to)?);
         fetched.push(to);
@@ -98,7 +150,7 @@ pub fn collect(
             return Err(refused(wanted, "its packages", &why));
         }
     };
-    let unsigned: PathBuf = folder.path().join("unsigned");
+    let unsigned: PathBuf = folder.join("unsigned");
     fs::create_dir(&unsigned).map_err(|source| PathError::new("make", &unsigned, source))?;
     let mut done = Vec::new();
     for path in fetched {
@@ -107,14 +159,17 @@ pub fn collect(
         // A signature that is put on here takes the place of any other; who compares what was built wants none.
         sign::unsigned_package(&path, &to)
             .map_err(|error| refused(wanted, &file.to_string_lossy(), &error.to_string()))?;
+        fs::remove_file(&path).map_err(|source| PathError::new("remove", &path, source))?;
         done.push(to);
     }
-    rpmbuild::collect(&done, into)?;
-    Ok(Collected {
-        disturl,
-        srcmd5: wanted.srcmd5.to_owned(),
-        buildenv_sha256: digest,
-        build_packages,
+    Ok(Fetched {
+        packages: done,
+        collected: Collected {
+            disturl,
+            srcmd5: wanted.srcmd5.to_owned(),
+            buildenv_sha256: digest,
+            build_packages,
+        },
     })
 }
 
@@ -185,16 +240,28 @@ fn buildenv(
     Ok((buildenv, digest))
 }
 
-fn bounded(wanted: &Wanted<'_>, packages: &[&Binary]) -> Result<(), Error> {
-    let mut all = 0_u64;
+/// That what is fetched is no more than it may be, and that there is room for it in `folder`.
+fn bounded(wanted: &Wanted<'_>, packages: &[&Binary], folder: &Path) -> Result<(), Error> {
+    let (mut all, mut largest) = (0_u64, 0);
     for one in packages {
         all = all.saturating_add(one.size);
+        largest = one.size.max(largest);
         if one.size > PACKAGE || all > ALL {
             let why = format!("it has {} bytes, and all up to it {all}", one.size);
             return Err(refused(wanted, &one.name, &why));
         }
     }
-    Ok(())
+    // One after the other is there twice, with its signature and without.
+    let needed = (all + largest) >> 20;
+    let free = free_mib(folder)?;
+    match needed > free {
+        true => Err(Error::Room {
+            folder: folder.to_owned(),
+            needed,
+            free,
+        }),
+        false => Ok(()),
+    }
 }
 
 /// Fetches a file that has just the size that the server said.
@@ -246,8 +313,10 @@ fn held(wanted: &Wanted<'_>, file: &str, path: &Path) -> Result<String, Error> {
     );
     let is_of_it = header.disturl.strip_prefix("obs://");
     let server = is_of_it.and_then(|rest| rest.strip_suffix(&end));
-    if server.is_none_or(|server| server.is_empty() || server.contains(['/', ' '])) {
-        let why = format!("its DISTURL is `{}` and not obs://…{end}", header.disturl);
+    let is_server = |server: &str| !server.is_empty() && !server.contains('/');
+    if !server.is_some_and(is_server) || !names::is_disturl(&header.disturl) {
+        let shown: String = header.disturl.chars().take(300).collect();
+        let why = format!("its DISTURL is `{shown}` and not obs://SERVER{end}");
         return Err(refused(why));
     }
     if header.sigmd5.is_none() {

@@ -7,7 +7,7 @@ use lustre_files::help;
 use super::variables::{PASSWORD_FILE_VARIABLE, USER_VARIABLE};
 use crate::process::secrets::OBS_PASSWORD_VARIABLE;
 use crate::store::PathError;
-use crate::{archive, build, sign, source};
+use crate::{archive, build, needs, sign, source};
 
 /// What can go wrong with it.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,8 @@ pub enum Error {
     Archive(#[from] archive::Error),
     #[error(transparent)]
     Build(#[from] build::Error),
+    #[error(transparent)]
+    Needs(#[from] needs::Error),
     #[error(transparent)]
     Sign(#[from] sign::Error),
     #[error(transparent)]
@@ -38,7 +40,11 @@ pub enum Error {
         )
     )]
     Unauthorized { url: String, given: bool },
-    #[error("{url} answered with the status {status}{}", said.as_ref().map_or_else(String::new, |said| format!(": {said}")))]
+    #[error(
+        "{url} answered with the status {status}{}{}",
+        said.as_ref().map_or_else(String::new, |said| format!(": {said}")),
+        help!("{}", next_of(*status))
+    )]
     Status {
         url: String,
         status: u16,
@@ -51,8 +57,40 @@ pub enum Error {
         help!("run the same command again")
     )]
     Conflict { url: String, said: Option<String> },
+    #[error(
+        "{url}: who asks has no right to it (status 403{}){}",
+        said.as_ref().map_or_else(String::new, |said| format!(": {said}")),
+        help!(
+            "the user has to be a maintainer of the project that --project names and of those below it, and what they build must not be kept \
+             from being downloaded: ask whoever runs the server, or name a project of your own"
+        )
+    )]
+    Forbidden { url: String, said: Option<String> },
+    #[error(
+        "{url} answered with the status {status}, which leads to {to}: nothing is asked there{}",
+        help!("give the URL of the API itself with --api: where it has moved, and you trust the new place, that one")
+    )]
+    Redirected {
+        url: String,
+        status: u16,
+        to: String,
+    },
+    /// It may pass.
     #[error("{url}: {why}")]
     Failed { url: String, why: String },
+    /// It does not pass.
+    #[error("{url}: {why}")]
+    GivenUp { url: String, why: String },
+    #[error(
+        "{needed} MiB are to be fetched, and {free} MiB are free in {}{}",
+        folder.display(),
+        help!("make room, or use a store on another file system with --store")
+    )]
+    Room {
+        folder: PathBuf,
+        needed: u64,
+        free: u64,
+    },
     #[error("{url}: what it answers is larger than {limit} bytes")]
     TooLarge { url: String, limit: u64 },
     #[error("{url}: its answer cannot be used: {why}")]
@@ -61,7 +99,7 @@ pub enum Error {
         "{api} has no project `{project}`{}",
         help!(
             "`cargo xtask export obs --project {whole} -o DIR` writes all projects, and `osc -A {api} meta prj {project} -F DIR/{project}/_meta` \
-             makes this one; or correct --project"
+             makes this one; or correct --project. One that is hidden from the user looks the same"
         )
     )]
     NoProject {
@@ -89,7 +127,7 @@ pub enum Error {
     },
     #[error(
         "{project}/{package}: the server says that the sources are {found}, and they are {expected}{}",
-        help!("somebody changed them at the same time, or the server runs a service on them: run the same command again")
+        help!("somebody changed them at the same time (another run in this project for one: each target has a project of its own), or the server runs a service on them: run the same command again")
     )]
     OtherSources {
         project: String,
@@ -135,6 +173,11 @@ pub enum Error {
         help!("remove what is there (`osc wipebinaries`), and run the same command again")
     )]
     Unchanged { package: String, place: String },
+    #[error(
+        "{package} on {place} was built again while it was fetched{}",
+        help!("run the same command again when nobody else has it built")
+    )]
+    BuiltMeanwhile { package: String, place: String },
     #[error("{package} on {place} is refused: {file}: {why}")]
     Refused {
         package: String,
@@ -154,4 +197,28 @@ pub enum Error {
         why: String,
         help: &'static str,
     },
+}
+
+impl Error {
+    /// Whether it may be over in a while: a server that is busy, restarted, or out of reach.
+    pub(super) fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Failed { .. }
+                | Self::Status {
+                    status: 408 | 425 | 429 | 500..=599,
+                    ..
+                }
+        )
+    }
+}
+
+/// What to do about a status.
+fn next_of(status: u16) -> &'static str {
+    match status {
+        413 => "the server takes no file of this size: ask whoever runs it",
+        507 => "the server has no room left: ask whoever runs it, or remove what you have there",
+        408 | 425 | 429 | 500..=599 => "run the same command again later",
+        _ => "look whether --api is the URL of the API, and ask whoever runs it",
+    }
 }

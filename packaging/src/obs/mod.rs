@@ -29,7 +29,7 @@ pub use collect::{BUILDENV, Collected, Wanted, collect};
 pub use error::Error;
 pub use known::Known;
 pub use login::Login;
-pub use names::{Place, Project, config_project, is_project, project_of};
+pub use names::{Place, Project, config_project, is_disturl, is_project, project_of};
 pub use submit::{Repositories, Sources, Submitted, config, package, repository};
 pub use variables::{PASSWORD_FILE_VARIABLE, USER_VARIABLE};
 pub use wait::{Pace, State, log, wait};

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Error;
+use crate::shown::obeyed;
 
 /// No name is longer (bytes).
 const LONGEST: usize = 200;
@@ -45,9 +46,11 @@ pub(super) fn is_md5(text: &str) -> bool {
             .all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// A line that somebody else wrote, without what a terminal would take for a command.
+/// A line that somebody else wrote, without what a terminal would take for a command, or show in another order.
 pub(super) fn line(text: &str) -> String {
-    let clean = |c: char| if c.is_control() { ' ' } else { c };
+    let clean = |c: char| {
+        if c.is_control() || obeyed(c) { ' ' } else { c }
+    };
     let text: String = text.chars().take(2_000).map(clean).collect();
     text.trim().to_owned()
 }
@@ -75,6 +78,17 @@ pub fn project_of(project: &str, package: &str) -> String {
         LAST => project.to_owned(),
         package => format!("{project}:{package}"),
     }
+}
+
+/// No DISTURL is longer (bytes).
+const LONGEST_DISTURL: usize = 1000;
+
+/// Whether `text` can be a DISTURL: a server's name, project, repository, sources and package. It becomes a macro of a build, a line of a
+/// terminal and a part of a published repository, so nothing in it is expanded or obeyed by any of them.
+pub fn is_disturl(text: &str) -> bool {
+    let rest = text.strip_prefix("obs://").unwrap_or_default();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+~".contains(&byte);
+    !rest.is_empty() && text.len() <= LONGEST_DISTURL && rest.bytes().all(plain)
 }
 
 /// A project, and which of its repositories, where that was said.
@@ -182,8 +196,32 @@ mod tests {
         assert_eq!(project.repository.as_deref(), Some("el9"));
     }
 
+    /// It is a part of a macro of rpm, and of an argument of rpmbuild.
+    #[test]
+    fn a_disturl_has_nothing_in_it_that_rpm_expands() {
+        let good = "obs://obs.test/lustre:el9/standard/d41d8cd98f00b204e9800998ecf8427e-e2fsprogs";
+        assert!(is_disturl(good));
+        for bad in [
+            "",
+            "obs://",
+            "https://obs.test/x",
+            "obs://a/%(id)",
+            "obs://a/%{lua:x}",
+            "obs://a b",
+            "obs://$(touch${IFS}x)/p",
+            "obs://a;b",
+            "obs://a\u{202e}b",
+            "obs://a\nb",
+            "obs://\u{e9}",
+        ] {
+            assert!(!is_disturl(bad), "{bad:?}");
+        }
+        assert!(!is_disturl(&format!("obs://{}", "a".repeat(1000))));
+    }
+
     #[test]
     fn a_line_of_others_has_no_commands_for_the_terminal() {
         assert_eq!(line(" a\u{1b}[2Jb\r\nc "), "a [2Jb  c");
+        assert_eq!(line("a\u{202e}b"), "a b");
     }
 }

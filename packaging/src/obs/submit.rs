@@ -331,12 +331,7 @@ fn committed(
                 return answers::directory(&answer).map_err(|why| api.odd(question, why));
             }
             // The connection was cut, or the server stumbled: before or after it made a revision?
-            Err(
-                error @ (Error::Failed { .. }
-                | Error::Status {
-                    status: 500..=599, ..
-                }),
-            ) => {
+            Err(error) if error.is_transient() => {
                 let found = api.got(list)?;
                 let found = answers::directory(&found).map_err(|why| api.odd(list, why))?;
                 if same(&found, files) {

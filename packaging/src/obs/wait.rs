@@ -1,19 +1,23 @@
 //! Waiting for a build.
 
+use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::answers::{self, Job, Status};
 use super::api::Question;
-use super::{Api, BUILDENV, Error, Place, Submitted};
+use super::{Api, BUILDENV, Error, Place, Submitted, names};
 use crate::process;
 use crate::store::PathError;
 
 /// How many lines of the end of a log are shown.
 const TAIL: usize = 25;
 
-/// How often an interruption is looked for.
-const LOOK: Duration = Duration::from_millis(100);
+/// No more of the end of a log is kept (bytes).
+const LOG: u64 = 128 << 20;
+
+/// How many times as long as a state has to settle it stands before a server is taken to have forgotten of which sources it is.
+const FORGOTTEN: u32 = 10;
 
 /// How patiently is waited.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +74,21 @@ struct Waiting<'w> {
     /// The last build before another one was asked for, where that was.
     before: Option<Option<Job>>,
     log: &'w Path,
+    tell: &'w dyn Fn(&State),
+    /// What is asked for before the first look.
+    asks_first: First,
+    /// The state that was told last, and how often in a row it was seen.
+    shown: Option<State>,
+    seen: u32,
+}
+
+/// What is asked for before the first look.
+#[derive(Clone, Copy)]
+enum First {
+    Nothing,
+    /// A build of what failed.
+    RebuildWhatFailed,
+    Wipe,
 }
 
 /// What a look at the server came to.
@@ -89,96 +108,136 @@ pub fn wait(
     log: &Path,
     tell: &dyn Fn(&State),
 ) -> Result<(), Error> {
+    let clock = Instant::now();
     let mut waiting = Waiting {
-        api,
+        api: &api.until(clock.checked_add(pace.limit)),
         place,
         srcmd5: &submitted.srcmd5,
+        asks_first: match (anew, submitted.unchanged) {
+            (true, _) => First::Wipe,
+            (false, true) => First::RebuildWhatFailed,
+            (false, false) => First::Nothing,
+        },
         before: None,
         log,
+        tell,
+        shown: None,
+        seen: 0,
     };
-    let clock = Instant::now();
-    if anew {
-        waiting.asks("wipe")?;
-    } else if submitted.unchanged && waiting.has_failed()? {
-        waiting.asks("rebuild")?;
-    }
-    let mut shown: Option<State> = None;
-    let mut seen = 0;
     let mut out_since: Option<Instant> = None;
     let mut pause = pace.first;
     loop {
-        let found = match waiting.status() {
+        match waiting.once(pace.settled) {
+            Ok(Look::Built) => return Ok(()),
+            Ok(Look::Goes) => out_since = None,
+            Err(_) if process::interrupted() => {}
             // It may be restarted while it builds for hours.
-            Err(error) if is_outage(&error) => {
+            Err(error) if error.is_transient() => {
                 let since = *out_since.get_or_insert_with(Instant::now);
-                if since.elapsed() >= pace.outage {
-                    return Err(error);
+                if clock.elapsed() < pace.limit {
+                    if since.elapsed() >= pace.outage {
+                        return Err(error);
+                    }
+                    waiting.shows(State {
+                        code: "out of reach".to_owned(),
+                        details: error.to_string(),
+                    });
                 }
-                let status = Status {
-                    package: place.package.clone(),
-                    code: "out of reach".to_owned(),
-                    details: error.to_string(),
-                };
-                Some((status, true))
             }
-            found => {
-                out_since = None;
-                found?
-            }
-        };
-        let state = match &found {
-            Some((status, _)) => State {
-                code: status.code.clone(),
-                details: status.details.clone(),
-            },
-            None => State {
-                code: "unknown".to_owned(),
-                details: String::new(),
-            },
-        };
-        if shown.as_ref() != Some(&state) {
-            tell(&state);
-            seen = 0;
-            shown = Some(state.clone());
+            Err(error) => return Err(error),
         }
-        seen += 1;
-        if let Some((status, dirty)) = &found
-            && !dirty
-            && let Look::Built = waiting.look(status, seen >= pace.settled)?
-        {
-            return Ok(());
-        }
+        waiting.interrupted()?;
         if clock.elapsed() >= pace.limit {
             return Err(Error::TooLong {
                 package: place.package.clone(),
                 place: place.to_string(),
                 minutes: pace.limit.as_secs() / 60,
-                state: state.words(),
+                state: waiting
+                    .shown
+                    .map_or_else(|| "unknown".to_owned(), |state| state.words()),
             });
         }
-        let end = Instant::now() + pause.min(pace.limit.saturating_sub(clock.elapsed()));
+        process::sleep(pause.min(pace.limit.saturating_sub(clock.elapsed())));
         pause = (pause * 3 / 2).min(pace.most);
-        while Instant::now() < end {
-            waiting.interrupted()?;
-            std::thread::sleep(LOOK.min(end.saturating_duration_since(Instant::now())));
-        }
         waiting.interrupted()?;
     }
 }
 
-/// Whether a server may be there again in a while.
-fn is_outage(error: &Error) -> bool {
-    matches!(
-        error,
-        Error::Failed { .. }
-            | Error::Status {
-                status: 408 | 429 | 500..=599,
-                ..
-            }
-    )
-}
-
 impl Waiting<'_> {
+    /// Tells a state that is another than the last.
+    fn shows(&mut self, state: State) {
+        if self.shown.as_ref() != Some(&state) {
+            (self.tell)(&state);
+            self.seen = 0;
+            self.shown = Some(state);
+        }
+        self.seen = self.seen.saturating_add(1);
+    }
+
+    /// One look, and what it comes to.
+    fn once(&mut self, settles: u32) -> Result<Look, Error> {
+        match self.asks_first {
+            First::Nothing => {}
+            First::Wipe => self.asks("wipe")?,
+            First::RebuildWhatFailed => {
+                if self.has_failed()? {
+                    self.asks("rebuild")?;
+                }
+            }
+        }
+        self.asks_first = First::Nothing;
+        let found = self.status()?;
+        let (code, details) = match &found {
+            Some((status, _)) => (status.code.clone(), status.details.clone()),
+            None => ("unknown".to_owned(), String::new()),
+        };
+        self.shows(State { code, details });
+        // What is told may be of what somebody else submitted meanwhile.
+        if self.seen.is_multiple_of(settles.max(1)) {
+            self.are_ours()?;
+        }
+        let Some((status, false)) = &found else {
+            return Ok(Look::Goes);
+        };
+        let look = self.look(status, self.seen >= settles)?;
+        let is_over = matches!(status.code.as_str(), "succeeded" | "failed");
+        if let Look::Goes = look
+            && is_over
+            && self.before.is_none()
+            && self.seen >= settles.saturating_mul(FORGOTTEN)
+        {
+            // It stays with what it has, and does not know any more of what that is.
+            self.asks("rebuild")?;
+        }
+        Ok(look)
+    }
+
+    /// That the sources there are still those that were submitted.
+    fn are_ours(&self) -> Result<(), Error> {
+        let path = ["source", &self.place.project, &self.place.package];
+        let question = Question {
+            path: &path,
+            query: &[],
+        };
+        let found = match self.api.get(question)? {
+            None => None,
+            Some(found) => {
+                answers::directory(&found)
+                    .map_err(|why| self.api.odd(question, why))?
+                    .srcmd5
+            }
+        };
+        if found.as_deref() == Some(self.srcmd5) {
+            return Ok(());
+        }
+        Err(Error::OtherSources {
+            project: self.place.project.clone(),
+            package: self.place.package.clone(),
+            expected: self.srcmd5.to_owned(),
+            found: found.map_or_else(|| "gone".to_owned(), |found| names::line(&found)),
+        })
+    }
+
     fn interrupted(&self) -> Result<(), Error> {
         match process::interrupted() {
             true => Err(Error::Interrupted {
@@ -209,10 +268,7 @@ impl Waiting<'_> {
             // A package that was just made is not there for all parts of a server at once.
             Ok(None) => return Ok(None),
             Ok(Some(answer)) => answer,
-            Err(error) => {
-                self.interrupted()?;
-                return Err(error);
-            }
+            Err(error) => return Err(error),
         };
         let all = answers::results(&answer).map_err(|why| self.api.odd(question, why))?;
         let here = all
@@ -286,7 +342,15 @@ impl Waiting<'_> {
                 _ => return Ok(Look::Goes),
             }
         }
-        log(self.api, self.place, self.log)?;
+        match log(self.api, self.place, self.log) {
+            Ok(()) => {}
+            Err(error @ Error::Path(_)) => return Err(error),
+            // What was built counts.
+            Err(error) => (self.tell)(&State {
+                code: "succeeded".to_owned(),
+                details: format!("its log cannot be had: {error}"),
+            }),
+        }
         Ok(Look::Built)
     }
 
@@ -339,7 +403,9 @@ impl Waiting<'_> {
 
     /// Asks for another build: by `rebuild`, or by `wipe`, which removes what is there first, so that nothing is kept as unchanged.
     fn asks(&mut self, command: &str) -> Result<(), Error> {
-        self.before = Some(self.last_job()?);
+        if self.before.is_none() {
+            self.before = Some(self.last_job()?);
+        }
         let Place {
             project,
             repository,
@@ -361,20 +427,32 @@ impl Waiting<'_> {
     }
 }
 
-/// Writes the log of the last build into the file `log`, behind what is there.
+/// Writes the log of the last build into the file `log`, behind what is there: of a very long one, the end.
 pub fn log(api: &Api, place: &Place, log: &Path) -> Result<(), Error> {
     let path = place.path(Some("_log"));
+    let entry = Question {
+        path: &path,
+        query: &[("view", "entry")],
+    };
+    // A log may be gone.
+    let Some(found) = api.get(entry)? else {
+        return Ok(());
+    };
+    let size = answers::size_of(&found, "_log").map_err(|why| api.odd(entry, why))?;
+    let start = size.saturating_sub(LOG);
+    let from = start.to_string();
+    let mut query = vec![("nostream", "1")];
+    if start > 0 {
+        query.push(("start", &from));
+    }
     let question = Question {
         path: &path,
-        query: &[("nostream", "1")],
+        query: &query,
     };
-    let folder = super::api::scratch()?;
+    let folder = api.scratch()?;
     let aside = folder.path().join("log");
-    match api.file(question, lustre_files::LARGE, &aside) {
-        Ok(true) => {}
-        // What was built counts, and a log may be gone.
-        Ok(false) => return Ok(()),
-        Err(error) => return Err(error),
+    if !api.file(question, size.min(LOG), &aside)? {
+        return Ok(());
     }
     let failed = |source| PathError::new("write", log, source);
     let Some(mut from) = lustre_files::if_there(lustre_files::open(&aside)).map_err(failed)? else {
@@ -385,6 +463,9 @@ pub fn log(api: &Api, place: &Place, log: &Path) -> Result<(), Error> {
         .create(true)
         .open(log)
         .map_err(failed)?;
+    if start > 0 {
+        writeln!(into, "[its first {start} bytes are on the server alone]").map_err(failed)?;
+    }
     std::io::copy(&mut from, &mut into).map_err(failed)?;
     Ok(())
 }

@@ -158,6 +158,8 @@ pub struct Patience {
     pub connect: Duration,
     /// While nearly nothing comes.
     pub stall: Duration,
+    /// For a whole answer that is short, however it comes; what is long has its time for each byte in addition.
+    pub answer: Duration,
 }
 
 impl Default for Patience {
@@ -165,6 +167,7 @@ impl Default for Patience {
         Self {
             connect: Duration::from_secs(30),
             stall: Duration::from_secs(60),
+            answer: Duration::from_secs(5 * 60),
         }
     }
 }
@@ -182,16 +185,33 @@ pub(crate) struct Request<'r> {
     /// No answer is larger (bytes).
     pub limit: u64,
     pub patience: Patience,
+    /// How long all of it may take: a server that sends a byte now and then is never stalled.
+    pub time: Duration,
+    /// Whether a proxy of the environment is passed over: what is sent without encryption is for this machine alone.
+    pub direct: bool,
+}
+
+/// What a server answered.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub status: u16,
+    /// Where it sends whoever asks; empty where it does not.
+    pub location: String,
 }
 
 /// One run of curl for `request`, whose answer goes into the file `into`: the status of the answer, whatever it is. Nothing that was asked
 /// with a password is asked elsewhere, so a redirection is an answer like any other.
-pub(crate) fn request(request: &Request<'_>, into: &Path) -> Result<Result<u16, Outcome>, Error> {
+pub(crate) fn request(
+    request: &Request<'_>,
+    into: &Path,
+) -> Result<Result<Answered, Outcome>, Error> {
     let Request {
         method,
         place,
         limit,
         patience,
+        time,
+        direct,
         ..
     } = request;
     let shown = place.to_string();
@@ -207,10 +227,15 @@ pub(crate) fn request(request: &Request<'_>, into: &Path) -> Result<Result<u16, 
             &patience.connect.as_secs().max(1).to_string(),
         ])
         .args(["--speed-time", &patience.stall.as_secs().max(1).to_string()])
+        .args(["--max-time", &format!("{:.1}", time.as_secs_f64().max(1.0))])
         .args(["--max-filesize", &limit.to_string()])
-        .args(["--write-out", "%{http_code}", "--request", method])
+        .args(["--write-out", "%{http_code} %{redirect_url}"])
+        .args(["--request", method])
         .arg("--output")
         .arg(into);
+    if *direct {
+        command.args(["--noproxy", "*"]);
+    }
     if let Some(body) = request.body {
         // Some servers answer no question whether they would take it.
         command
@@ -230,7 +255,12 @@ pub(crate) fn request(request: &Request<'_>, into: &Path) -> Result<Result<u16, 
     match process::output_with_input(&mut command, config.as_bytes()) {
         Ok(status) => {
             let text = String::from_utf8_lossy(&status).into_owned();
-            Ok(text.trim().parse().map_err(|_| Outcome::GiveUp {
+            let (status, location) = text.split_once(' ').unwrap_or((&text, ""));
+            let answered = status.trim().parse().map(|status| Answered {
+                status,
+                location: location.trim().to_owned(),
+            });
+            Ok(answered.map_err(|_| Outcome::GiveUp {
                 why: format!("curl told no status, but {text:?}"),
             }))
         }

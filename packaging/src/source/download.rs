@@ -13,6 +13,7 @@ use super::certificate::Certificate;
 use super::curl::{Outcome, Part, curl, length};
 use super::replace::rewrite;
 use super::{Attempt, Error, Location, Mirror};
+use crate::process;
 use crate::store::{self, Digest, PathError, Store};
 
 /// How often and how patiently a place is tried.
@@ -25,10 +26,10 @@ pub struct Retry {
 }
 
 impl Retry {
-    /// Waits before the try `attempt`, counted from zero.
+    /// Waits before the try `attempt`, counted from zero, or until an interruption.
     pub(crate) fn pause(self, attempt: u32) {
         if attempt > 0 {
-            std::thread::sleep(self.first_pause * 2_u32.saturating_pow(attempt - 1));
+            process::sleep(self.first_pause * 2_u32.saturating_pow(attempt - 1));
         }
     }
 }

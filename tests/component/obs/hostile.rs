@@ -178,7 +178,8 @@ fn a_list_of_files_that_names_a_path_is_refused() {
             "<binarylist><binary filename=\"_buildenv\" size=\"{env}\"/><binary {entry}/></binarylist>"
         );
         let list = format!("GET /build/{PROJECT}/{REPOSITORY}/x86_64/{PACKAGE}");
-        obs.faults(&list, [Fault::Instead(text.into())]);
+        let fault = || Fault::Instead(text.clone().into());
+        obs.faults(&list, [fault(), fault()]);
         let error = run.collected(&api, &made.srcmd5).unwrap_err().to_string();
         assert!(error.contains(part), "{entry}: {error}");
         is_tidy(&run, entry);

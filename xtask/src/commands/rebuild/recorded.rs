@@ -8,6 +8,7 @@ use lustre_files::advised;
 use lustre_packaging::build::circumstances::Circumstances;
 use lustre_packaging::build::workdir::Settings;
 use lustre_packaging::lock::{self, Lock};
+use lustre_packaging::obs::is_disturl;
 use lustre_packaging::store::Digest;
 use lustre_repository::history::History;
 use lustre_repository::layout::Kind;
@@ -276,14 +277,6 @@ fn plain_host(host: &str) -> Option<&str> {
     plain.then_some(host)
 }
 
-/// Whether it is what an Open Build Service says of a build: it becomes a macro, in which nothing is to be expanded.
-fn is_disturl(text: &str) -> bool {
-    const LONGEST: usize = 1000;
-    let rest = text.strip_prefix("obs://").unwrap_or_default();
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:/+~".contains(&byte);
-    !rest.is_empty() && text.len() <= LONGEST && rest.bytes().all(plain)
-}
-
 /// The lock that the repository was made with.
 fn lock_of(
     found: &TrustedRepository,
@@ -377,26 +370,6 @@ mod tests {
 
     use super::*;
     use crate::place;
-
-    /// It is a part of a macro of rpm, and of an argument of rpmbuild.
-    #[test]
-    fn a_disturl_has_nothing_in_it_that_rpm_expands() {
-        let good = "obs://obs.test/lustre:el9/standard/d41d8cd98f00b204e9800998ecf8427e-e2fsprogs";
-        assert!(is_disturl(good));
-        for bad in [
-            "",
-            "obs://",
-            "https://obs.test/x",
-            "obs://a/%(id)",
-            "obs://a/%{lua:x}",
-            "obs://a b",
-            "obs://a\nb",
-            "obs://\u{e9}",
-        ] {
-            assert!(!is_disturl(bad), "{bad:?}");
-        }
-        assert!(!is_disturl(&format!("obs://{}", "a".repeat(1000))));
-    }
 
     #[test]
     fn what_is_exchanged_after_the_check_is_not_what_is_rebuilt() {
