@@ -229,9 +229,13 @@ fn what_is_built_again_while_it_is_fetched_is_fetched_again() {
     let obs = honest_service();
     let api = api(&obs, None);
     let made = Run::new().all(&api).unwrap();
-    // Built with one package more.
+    // A list of another build.
     let known = ("gcc", base().2.as_str());
-    let with = |count: usize| buildenv(&made.srcmd5, &vec![known; count]);
+    let with = |build: usize| {
+        let mut list = buildenv(&made.srcmd5, &[known]);
+        list.extend(format!("<!-- {build} -->").into_bytes());
+        list
+    };
     let built = |count: usize| {
         let mut files = honest(&made.srcmd5);
         files.insert("_buildenv".to_owned(), with(count));
