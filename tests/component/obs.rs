@@ -9,8 +9,8 @@ use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use lustre_packaging::obs::{
-    self, Api, Build, Collected, Error, Known, Login, Pace, Place, Sources, State, Submitted,
-    Wanted,
+    self, Again, Api, Build, Collected, Error, Known, Login, Pace, Place, Sources, State,
+    Submitted, Wanted,
 };
 use lustre_packaging::source::{Patience, Retry};
 use lustre_repo_tests::obs_stub::{ARCH, Built, Obs, Package, REPOSITORY};
@@ -19,6 +19,7 @@ mod alone;
 mod command;
 mod hostile;
 mod refused;
+mod root;
 mod submit;
 mod waiting;
 
@@ -177,13 +178,18 @@ fn submitted(api: &Api) -> Result<Submitted, Error> {
 fn with_wanted<T>(srcmd5: &str, then: impl FnOnce(Wanted<'_>) -> T) -> T {
     let mut known = Known::default();
     known.add(&base().1).unwrap();
+    with_known(&known, srcmd5, then)
+}
+
+/// The same of a package whose build root has what is known.
+fn with_known<T>(known: &Known, srcmd5: &str, then: impl FnOnce(Wanted<'_>) -> T) -> T {
     then(Wanted {
         place: &place(),
         srcmd5,
         source: Some("hello-1-1.src.rpm"),
         can_be: &BTreeSet::from(["hello-1-1.noarch".to_owned()]),
         expected: &["hello".to_owned()],
-        known: &known,
+        known,
     })
 }
 
@@ -212,7 +218,15 @@ impl Run {
 
     fn waited(&self, api: &Api, submitted: &Submitted, pace: Pace) -> Result<(), Error> {
         let tell = |state: &State| self.states.lock().unwrap().push(state.clone());
-        obs::wait(api, &place(), submitted, false, pace, &self.log(), &tell)
+        obs::wait(
+            api,
+            &place(),
+            submitted,
+            Again::Failed,
+            pace,
+            &self.log(),
+            &tell,
+        )
     }
 
     fn collected(&self, api: &Api, srcmd5: &str) -> Result<Collected, Error> {
@@ -223,11 +237,11 @@ impl Run {
     }
 
     fn all(&self, api: &Api) -> Result<Collected, Error> {
-        self.all_of(api, "Name: hello\n", false)
+        self.all_of(api, "Name: hello\n")
     }
 
     /// The same of a spec with this text.
-    fn all_of(&self, api: &Api, spec: &str, anew: bool) -> Result<Collected, Error> {
+    fn all_of(&self, api: &Api, spec: &str) -> Result<Collected, Error> {
         let tell = |state: &State| self.states.lock().unwrap().push(state.clone());
         let (_folder, sources) = sources(&[("hello.spec", spec)]);
         let list = self.folder.path().join("_buildenv");
@@ -236,7 +250,6 @@ impl Run {
                 wanted,
                 meta: "<package/>",
                 sources: &sources,
-                anew,
                 pace: pace(),
                 log: &self.log(),
             };

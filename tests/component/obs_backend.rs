@@ -10,7 +10,7 @@ use lustre_packaging::build::rpmbuild;
 use lustre_packaging::build::workdir::{Settings, Workdir};
 use lustre_packaging::export::obs as texts;
 use lustre_packaging::obs::{
-    Api, Collected, Error, Known, Pace, Place, Project, Sources, Submitted, Wanted, collect,
+    Again, Api, Collected, Error, Known, Pace, Place, Project, Sources, Submitted, Wanted, collect,
     config, config_project, package, repository, wait,
 };
 use lustre_packaging::target::Target;
@@ -110,7 +110,7 @@ impl World {
             &self.api,
             &place,
             submitted,
-            false,
+            Again::Failed,
             pace,
             &self.log(name),
             &|state| states.borrow_mut().push(state.words()),

@@ -57,6 +57,7 @@ pub struct Package {
     /// The MD5 of each file of its sources.
     pub files: BTreeMap<String, String>,
     pub revisions: usize,
+    pub meta: String,
     /// Its state and what is said of it.
     pub code: String,
     pub details: String,
@@ -362,7 +363,8 @@ impl State {
                 good("<status code=\"ok\"/>")
             }
             ("PUT", ["source", project, package, "_meta"]) => {
-                self.package(project, package);
+                let meta = String::from_utf8_lossy(&asked.body).into_owned();
+                self.package(project, package).meta = meta;
                 good("<status code=\"ok\"/>")
             }
             (method, ["source", project, package, rest @ ..]) => {
@@ -372,6 +374,7 @@ impl State {
                 }
                 match (method, rest) {
                     ("GET", []) => good(listing(&self.packages[&key])),
+                    ("GET", ["_meta"]) => good(self.packages[&key].meta.clone()),
                     ("POST", []) => self.commit(project, package, &asked.body),
                     ("PUT", [_])
                         if asked

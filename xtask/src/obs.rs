@@ -113,8 +113,6 @@ pub struct Ready {
     pub repositories: Repositories,
     /// What may be in any build root.
     pub known: Known,
-    /// Whether its configuration was changed by this run.
-    pub changed: bool,
 }
 
 impl<'a> Obs<'a> {
@@ -131,13 +129,13 @@ impl<'a> Obs<'a> {
         &self.builder.project
     }
 
-    /// Has the package of the sources in `folder` built, and collects it into `into`; `anew` where it would be built otherwise than before.
+    /// Has the package of the sources in `folder` built, and collects it into `into`.
     pub fn built(
         &self,
         work: &Work<'_>,
         stage: &str,
         folder: &Path,
-        (wanted, anew): (Wanted<'_>, bool),
+        wanted: Wanted<'_>,
         into: &Path,
     ) -> Result<Collected, Failure> {
         let place = wanted.place;
@@ -149,7 +147,6 @@ impl<'a> Obs<'a> {
             wanted,
             meta: &package_meta(&place.project, &place.package),
             sources: &Sources::of_folder(folder)?,
-            anew,
             pace: Pace::polite(self.builder.limit),
             log: work.log,
         };

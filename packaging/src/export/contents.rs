@@ -1,6 +1,5 @@
 //! All files that are exported for each builder.
 
-use std::collections::BTreeMap;
 use std::path::Path;
 
 use lustre_sign::PublicKey;
@@ -41,16 +40,11 @@ pub fn for_obs(
     for one in obs::projects(target, project, base) {
         put_project(&one.name, &one.paths, one.conf)?;
     }
-    let mut later = BTreeMap::new();
     for package in packages {
         let project = project_of(project, &package.name);
         let below = format!("{project}/{}", package.name);
         package.carry_into(&folder.join(readme::CARRIED))?;
-        let sources = unpack_srpm(&package.path, &folder.join(&below))?;
-        if package.time != target.build.source_date_epoch {
-            let spec = sources.spec.trim_end_matches(".spec");
-            later.insert(spec.to_owned(), package.time);
-        }
+        unpack_srpm(&package.path, &folder.join(&below))?;
         put(
             folder,
             &format!("{below}/_meta"),
@@ -78,6 +72,8 @@ pub fn for_obs(
         &format!("{below}/_meta"),
         obs::package_meta(&config, obs::CONFIG_PACKAGE),
     )?;
+    let kernel = packages.iter().find(|package| package.name == "kernel");
+    let later = obs::later(target, kernel.map(|kernel| kernel.path.as_path()))?;
     for (name, content) in obs::config_package(target, &later) {
         put(folder, &format!("{below}/{name}"), content)?;
     }

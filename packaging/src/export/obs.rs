@@ -10,9 +10,11 @@
 
 use std::collections::BTreeMap;
 
-use super::package::BuildPackage;
-use crate::obs::{config_project, project_of};
+use super::Error;
+use super::package::{BuildPackage, spec_and_time};
+use crate::obs::{MARK, config_project, project_of};
 use crate::sandbox::BUILDER_HOME;
+use crate::store::Digest;
 use crate::target::{Needs, Obs, Share, Target};
 
 /// The repository of the projects.
@@ -123,7 +125,7 @@ pub fn project_meta(project: &str, base: &[Path], arch: &str) -> String {
 /// `_meta` of a package.
 pub fn package_meta(project: &str, package: &str) -> String {
     format!(
-        "<package name=\"{}\" project=\"{}\">\n  <title/>\n  <description/>\n</package>\n",
+        "<package name=\"{}\" project=\"{}\">\n  <title/>\n  <description>{MARK}</description>\n</package>\n",
         escaped(package),
         escaped(project)
     )
@@ -188,6 +190,28 @@ fn conf(target: &Target, more: &[&str], lines: &str) -> String {
     text
 }
 
+/// The digest of all that the projects of a target are told.
+fn configuration(target: &Target) -> Digest {
+    let all = [config_conf(target), package_conf(target), prjconf(target)];
+    Digest::of_bytes(all.join("\n").as_bytes())
+}
+
+/// Source packages whose time is another one than the target's, by the names of their spec files: the kernel's, whose changelog may go on
+/// after that. `kernel` is its source package, where the target has one.
+pub fn later(
+    target: &Target,
+    kernel: Option<&std::path::Path>,
+) -> Result<BTreeMap<String, u32>, Error> {
+    let mut later = BTreeMap::new();
+    if let Some(path) = kernel {
+        let (spec, time) = spec_and_time(path)?;
+        if time != target.build.source_date_epoch {
+            later.insert(spec, time);
+        }
+    }
+    Ok(later)
+}
+
 /// The sources of [`CONFIG_PACKAGE`], by file name. The service asks for `%_topdir` before it writes the macros of the project, and has no
 /// setting for `SOURCE_DATE_EPOCH`: rpm expands `%_topdir` first of all, and then sets the variable for itself and all that it starts. So it
 /// does with the number of a worker's jobs, which the service writes into the macros, and from there rpm into the source package: every
@@ -208,7 +232,12 @@ pub fn config_package(target: &Target, later: &BTreeMap<String, u32>) -> BTreeMa
         "local jobs = rpm.expand(\"%{?jobs}\") if jobs == \"\" then jobs = rpm.expand(\"%(getconf _NPROCESSORS_ONLN)\") end \
          posix.setenv(\"RPM_BUILD_NCPUS\", jobs, true) rpm.define(\"_smp_mflags -j${RPM_BUILD_NCPUS}\")",
     );
-    let macros = format!("%_topdir %{{lua:{lua}}}{BUILDER_HOME}/build\n");
+    // A build root with the package of another configuration is known by that.
+    let macros = format!(
+        "%_topdir %{{lua:{lua}}}{BUILDER_HOME}/build\n# Of the target {}, with the configuration {}\n",
+        target.name,
+        configuration(target)
+    );
     let name = CONFIG_PACKAGE;
     let spec = format!(
         "# Written by lustre-repo.\n\

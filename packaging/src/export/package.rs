@@ -170,6 +170,24 @@ impl SourcePackage {
     }
 }
 
+/// The name of the spec file of the source package at `path`, without its end, and the time of everything in what is built of it.
+pub(super) fn spec_and_time(path: &Path) -> Result<(String, u32), Error> {
+    let wrong = bad(path);
+    let metadata = read(path)?;
+    let files = metadata.get_file_paths().map_err(&wrong)?;
+    let mut names = files
+        .iter()
+        .filter_map(|file| file.to_str()?.strip_suffix(".spec"));
+    let spec = names.next().ok_or_else(|| Error::Package {
+        path: path.to_owned(),
+        message: "it has no spec file".to_owned(),
+    })?;
+    let spec = spec.rsplit('/').next().unwrap_or(spec).to_owned();
+    let tag = IndexTag::RPMTAG_BUILDTIME;
+    let time = metadata.header.get_entry_data_as_u32(tag).map_err(wrong)?;
+    Ok((spec, time))
+}
+
 fn copied(path: &Path, folder: &Path) -> Result<(), Error> {
     fs::create_dir_all(folder).map_err(at(folder))?;
     let to = folder.join(path.file_name().unwrap_or_default());

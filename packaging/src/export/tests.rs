@@ -175,7 +175,76 @@ fn a_package_with_a_later_time_is_built_for_that() {
                  if posix.access(\"/builddir/build/SOURCES/kernel.spec\") then time = \"1800000000\" end ";
     assert!(macros.starts_with("%_topdir %{lua:"), "{macros}");
     assert!(macros.contains(chosen), "{macros}");
-    assert!(macros.ends_with("}/builddir/build\n"), "{macros}");
+    assert!(macros.contains("}/builddir/build\n"), "{macros}");
+}
+
+#[test]
+fn another_configuration_is_another_config_package() {
+    let file = |target: &Target| {
+        let all = obs::config_package(target, &BTreeMap::new());
+        String::from_utf8(all["macros.lustre-repo-build-config"].clone()).unwrap()
+    };
+    let mut target = target("rehearsal");
+    let first = file(&target);
+    assert!(
+        first.contains("# Of the target rehearsal, with the configuration "),
+        "{first}"
+    );
+    assert_eq!(first, file(&target));
+    let mut seen = std::collections::BTreeSet::from([first]);
+    target.build.host = "another.host".to_owned();
+    assert!(seen.insert(file(&target)), "host");
+    target.distribution.buildroot.push("zlib-devel".to_owned());
+    assert!(seen.insert(file(&target)), "buildroot");
+    target.lustre.buildroot.push("zlib-devel".to_owned());
+    assert!(seen.insert(file(&target)), "Lustre's buildroot");
+}
+
+#[test]
+fn what_lustre_is_built_with_has_projects_of_its_own() {
+    let names = |target: &Target| -> Vec<(String, Vec<String>)> {
+        let base = obs::Path::ours("base");
+        let all = obs::projects(target, "p", base).into_iter();
+        all.map(|one| {
+            (
+                one.name,
+                one.paths.into_iter().map(|path| path.project).collect(),
+            )
+        })
+        .collect()
+    };
+    let one = |name: &str, paths: &[&str]| {
+        let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+        (name.to_owned(), paths)
+    };
+    assert_eq!(
+        names(&target("rehearsal")),
+        [
+            one("p:config", &["base"]),
+            one("p:kernel", &["p:config"]),
+            one("p:e2fsprogs", &["p:config"]),
+            one("p", &["p:kernel", "p:e2fsprogs", "p:config"]),
+        ]
+    );
+    // Its servers run the distribution's own kernel.
+    assert_eq!(
+        names(&target("rocky-10.0")),
+        [
+            one("p:config", &["base"]),
+            one("p:e2fsprogs", &["p:config"]),
+            one("p", &["p:e2fsprogs", "p:config"]),
+        ]
+    );
+    let text = obs::project_meta("p", &[], "x86_64");
+    assert!(text.contains("<publish>\n    <disable/>"), "{text}");
+    let text = readme::obs(&target("rehearsal"), "p", &[]);
+    for part in [
+        "home:USER:NAME",
+        "osc -A API meta prj p:kernel -F p:kernel/_meta",
+        "maintainer",
+    ] {
+        assert!(text.contains(part), "{text}");
+    }
 }
 
 #[test]

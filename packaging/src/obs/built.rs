@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{Api, Collected, Error, Pace, Sources, State, Wanted, collect, package, wait};
+use super::{Again, Api, Collected, Error, Pace, Sources, State, Wanted, collect, package, wait};
 
 /// A package that is to be built.
 #[derive(Debug)]
@@ -12,15 +12,14 @@ pub struct Build<'b> {
     /// `_meta` of the package, where it is not there.
     pub meta: &'b str,
     pub sources: &'b Sources,
-    /// Whether what is there of the same sources was built otherwise than it would be now.
-    pub anew: bool,
     pub pace: Pace,
     /// The file that gets the log of the build.
     pub log: &'b Path,
 }
 
 /// Submits it, waits for it, and collects it into the new folder `into`, with the list of what it was built with in the file `list`. What is
-/// there of the same sources and was built with something else than it may have been is built anew, once.
+/// there of the same sources and was built with something else than it may have been is built anew, once; it is removed there only where the
+/// service takes the new build for unchanged.
 pub fn built(
     api: &Api,
     build: &Build<'_>,
@@ -46,21 +45,27 @@ pub fn built(
         srcmd5: &submitted.srcmd5,
         ..*wanted
     };
-    let once = |anew: bool| {
-        wait(api, place, &submitted, anew, *pace, build.log, tell)?;
+    let once = |again: Again| {
+        wait(api, place, &submitted, again, *pace, build.log, tell)?;
         collect(&api.through(pace.outage), &wanted, into, list)
     };
-    let anew = build.anew && submitted.unchanged;
-    match once(anew) {
-        // What is there is of an earlier time of the base project or of the configuration. What was built just now is not.
-        Err(error @ Error::BuiltWith { .. }) if submitted.unchanged && !anew => {
-            tell(&State {
-                code: "to be built anew".to_owned(),
-                details: error.to_string(),
-            });
-            once(true)
-        }
-        Err(Error::Unchanged { .. }) if !anew => once(true),
-        result => result,
+    let anew = |error: &Error, how: &str| {
+        tell(&State {
+            code: "to be built anew".to_owned(),
+            details: format!("{how}: {error}"),
+        });
+    };
+    let mut done = once(Again::Failed);
+    // What is there is of an earlier time of the base project or of the configuration. What was built just now is not.
+    if let Err(error @ Error::BuiltWith { .. }) = &done
+        && submitted.unchanged
+    {
+        anew(error, "what is there stays until it is built");
+        done = once(Again::Rebuild);
     }
+    if let Err(error @ Error::Unchanged { .. }) = &done {
+        anew(error, "what is there is removed");
+        done = once(Again::Wipe);
+    }
+    done
 }

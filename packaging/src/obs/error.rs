@@ -178,6 +178,24 @@ pub enum Error {
         help!("run the same command again when nobody else has it built")
     )]
     BuiltMeanwhile { package: String, place: String },
+    #[error(
+        "the buildroot here has {what}, which is neither of the distribution nor was it built{}",
+        help!("the stages do not belong together; run the command again")
+    )]
+    Unknown { what: String },
+    #[error(
+        "{project}/{package} has files that are none of ours, and was not changed: {}{}",
+        files.join(", "),
+        help!(
+            "remove them there, or take another --project; a package whose sources lustre-repo may replace has the `_meta` that \
+             `cargo xtask export obs` writes"
+        )
+    )]
+    Foreign {
+        project: String,
+        package: String,
+        files: Vec<String>,
+    },
     #[error("{package} on {place} is refused: {file}: {why}")]
     Refused {
         package: String,

@@ -8,6 +8,9 @@ use crate::shown::obeyed;
 /// No name is longer (bytes).
 const LONGEST: usize = 200;
 
+/// What `_meta` of a package says whose sources are replaced.
+pub const MARK: &str = "Its sources are those of lustre-repo, which replaces all of them.";
+
 /// The package that no other one is built with.
 const LAST: &str = "lustre";
 

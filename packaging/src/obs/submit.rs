@@ -13,8 +13,8 @@ use super::{Api, Error, Project, names};
 use crate::process;
 use crate::store::PathError;
 
-/// A file that whoever has the project may have put there for its workers, and that stays.
-const CONSTRAINTS: &str = "_constraints";
+/// Files that whoever has the project may have put there, and that stay: for its workers, and to pin what a build root has.
+const KEPT: [&str; 2] = ["_constraints", "_buildenv"];
 
 /// How often a list is committed that a cut connection may have committed already.
 const TRIES: usize = 3;
@@ -240,11 +240,27 @@ pub fn package(
             Directory::default()
         }
     };
-    if let Some((name, md5)) = found.entries.iter().find(|(name, _)| name == CONSTRAINTS) {
+    let others = found
+        .entries
+        .iter()
+        .filter(|(name, _)| !sources.files.contains_key(name));
+    let (kept, foreign): (Vec<_>, Vec<_>) =
+        others.partition(|(name, _)| KEPT.contains(&name.as_str()));
+    for (name, md5) in kept {
         if !names::is_md5(md5) {
             return Err(api.odd(list, format!("`{md5}` is no MD5")));
         }
-        files.entry(name.clone()).or_insert_with(|| md5.clone());
+        files.insert(name.clone(), md5.clone());
+    }
+    // What a service itself reads makes another package of it, and is never ours; other files are where we said so.
+    let is_ours = || is_marked(api, project, name);
+    if !foreign.is_empty() && (foreign.iter().any(|(name, _)| name.starts_with('_')) || !is_ours()?)
+    {
+        return Err(Error::Foreign {
+            project: project.to_owned(),
+            package: name.to_owned(),
+            files: foreign.iter().map(|(name, _)| names::line(name)).collect(),
+        });
     }
     let expected = srcmd5(&files);
     let other = |found: Option<String>| Error::OtherSources {
@@ -292,6 +308,17 @@ pub fn package(
         }
     }
     Err(api.odd(list, "it misses files that were uploaded"))
+}
+
+/// Whether a package says that its sources are replaced.
+fn is_marked(api: &Api, project: &str, package: &str) -> Result<bool, Error> {
+    let path = ["source", project, package, "_meta"];
+    let question = Question {
+        path: &path,
+        query: &[],
+    };
+    let meta = api.get(question)?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&meta).contains(names::MARK))
 }
 
 /// Whether the server has just these files.

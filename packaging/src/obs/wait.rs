@@ -47,6 +47,17 @@ impl Pace {
     }
 }
 
+/// What is asked for before it is waited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// Another build of what failed and was not changed since.
+    Failed,
+    /// Another build in any case. What is there stays until that succeeded.
+    Rebuild,
+    /// Another build, after what is there was removed: so the service cannot take the new one for unchanged.
+    Wipe,
+}
+
 /// How a package stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct State {
@@ -76,19 +87,12 @@ struct Waiting<'w> {
     log: &'w Path,
     tell: &'w dyn Fn(&State),
     /// What is asked for before the first look.
-    asks_first: First,
+    asks_first: Option<Again>,
+    /// Whether a build that is taken for unchanged is none.
+    counts_unchanged: bool,
     /// The state that was told last, and how often in a row it was seen.
     shown: Option<State>,
     seen: u32,
-}
-
-/// What is asked for before the first look.
-#[derive(Clone, Copy)]
-enum First {
-    Nothing,
-    /// A build of what failed.
-    RebuildWhatFailed,
-    Wipe,
 }
 
 /// What a look at the server came to.
@@ -97,13 +101,12 @@ enum Look {
     Goes,
 }
 
-/// Waits until `submitted` is built at `place`; `log` gets the log of the build, and `tell` hears of each state. What failed before and was
-/// not changed since is built once more; with `anew`, what is there of it is removed and built again in any case.
+/// Waits until `submitted` is built at `place`; `log` gets the log of the build, and `tell` hears of each state.
 pub fn wait(
     api: &Api,
     place: &Place,
     submitted: &Submitted,
-    anew: bool,
+    again: Again,
     pace: Pace,
     log: &Path,
     tell: &dyn Fn(&State),
@@ -113,11 +116,8 @@ pub fn wait(
         api: &api.until(clock.checked_add(pace.limit)),
         place,
         srcmd5: &submitted.srcmd5,
-        asks_first: match (anew, submitted.unchanged) {
-            (true, _) => First::Wipe,
-            (false, true) => First::RebuildWhatFailed,
-            (false, false) => First::Nothing,
-        },
+        asks_first: Some(again).filter(|again| *again != Again::Failed || submitted.unchanged),
+        counts_unchanged: again == Again::Failed,
         before: None,
         log,
         tell,
@@ -176,16 +176,16 @@ impl Waiting<'_> {
 
     /// One look, and what it comes to.
     fn once(&mut self, settles: u32) -> Result<Look, Error> {
-        match self.asks_first {
-            First::Nothing => {}
-            First::Wipe => self.asks("wipe")?,
-            First::RebuildWhatFailed => {
-                if self.has_failed()? {
-                    self.asks("rebuild")?;
-                }
-            }
+        let asked = match self.asks_first {
+            None => None,
+            Some(Again::Wipe) => Some("wipe"),
+            Some(Again::Rebuild) => Some("rebuild"),
+            Some(Again::Failed) => self.has_failed()?.then_some("rebuild"),
+        };
+        if let Some(command) = asked {
+            self.asks(command)?;
         }
-        self.asks_first = First::Nothing;
+        self.asks_first = None;
         let found = self.status()?;
         let (code, details) = match &found {
             Some((status, _)) => (status.code.clone(), status.details.clone()),
@@ -314,8 +314,17 @@ impl Waiting<'_> {
     /// Whether what is there was made of the sources: until the server has looked, it is what was built before. That a build of them is over,
     /// and what is there does not say that it is of them, is for who collects it.
     fn succeeded(&self, settled: bool) -> Result<Look, Error> {
-        if self.before.is_some() && self.new_job()?.is_none() {
-            return Ok(Look::Goes);
+        if self.before.is_some() {
+            match self.new_job()? {
+                None => return Ok(Look::Goes),
+                Some(job) if job.code == "unchanged" && !self.counts_unchanged => {
+                    return Err(Error::Unchanged {
+                        package: self.place.package.clone(),
+                        place: self.place.to_string(),
+                    });
+                }
+                Some(_) => {}
+            }
         }
         let path = self.place.path(Some(BUILDENV));
         let question = Question {

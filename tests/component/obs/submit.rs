@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use lustre_packaging::export::obs as texts;
 use lustre_packaging::obs::{self, Login, Project, Submitted};
 use lustre_packaging::sign::Secret;
 use lustre_repo_tests::obs_stub::{Fault, Obs};
@@ -43,10 +44,10 @@ fn what_differs_is_submitted_and_nothing_twice() {
 }
 
 #[test]
-fn what_workers_have_to_have_is_left_to_whoever_wrote_it() {
+fn what_workers_have_to_have_and_what_pins_is_left_to_whoever_wrote_it() {
     let obs = honest_service();
     let md5 = "d41d8cd98f00b204e9800998ecf8427e".to_owned();
-    for name in ["_constraints", "_service", "old.patch"] {
+    for name in ["_constraints", "_buildenv"] {
         let mut state = obs.state();
         let files = &mut state.package(PROJECT, PACKAGE).files;
         files.insert(name.to_owned(), md5.clone());
@@ -55,7 +56,42 @@ fn what_workers_have_to_have_is_left_to_whoever_wrote_it() {
     let state = obs.state();
     let package = &state.packages[&(PROJECT.to_owned(), PACKAGE.to_owned())];
     let files: Vec<&str> = package.files.keys().map(String::as_str).collect();
-    assert_eq!(files, ["_constraints", "hello.spec"]);
+    assert_eq!(files, ["_buildenv", "_constraints", "hello.spec"]);
+}
+
+#[test]
+fn files_of_somebody_else_are_not_removed() {
+    let md5 = "d41d8cd98f00b204e9800998ecf8427e".to_owned();
+    for (name, marked, is_replaced) in [
+        ("old.patch", true, true),
+        ("old.patch", false, false),
+        ("_link", true, false),
+        ("_service", true, false),
+        ("_multibuild", false, false),
+    ] {
+        let obs = honest_service();
+        {
+            let mut state = obs.state();
+            let package = state.package(PROJECT, PACKAGE);
+            package.files.insert(name.to_owned(), md5.clone());
+            if marked {
+                package.meta = texts::package_meta(PROJECT, PACKAGE);
+            }
+        }
+        let result = submitted(&api(&obs, None));
+        let state = obs.state();
+        let package = &state.packages[&(PROJECT.to_owned(), PACKAGE.to_owned())];
+        if is_replaced {
+            result.unwrap();
+            assert!(!package.files.contains_key(name), "{name}");
+            continue;
+        }
+        let error = result.unwrap_err().to_string();
+        for part in [name, "home:me/hello", "was not changed"] {
+            assert!(error.contains(part), "{error}");
+        }
+        assert_eq!(package.revisions, 0, "{name}");
+    }
 }
 
 #[test]

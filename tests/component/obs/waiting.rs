@@ -65,7 +65,7 @@ fn what_is_there_of_other_sources_is_not_taken_for_these_but_wiped() {
     let api = api(&obs, None);
     let first = Run::new().all(&api).unwrap();
     obs.requests();
-    let other = Run::new().all_of(&api, "Name: hello\n\n", false).unwrap();
+    let other = Run::new().all_of(&api, "Name: hello\n\n").unwrap();
     assert_ne!(other.disturl, first.disturl);
     assert_eq!(asked_for(&obs.requests()), ["wipe"]);
     // Where that does not help, nothing is taken.
@@ -102,7 +102,11 @@ fn what_was_built_with_something_else_is_built_anew_once() {
     let obs = service(|package| {
         let srcmd5 = package.srcmd5();
         let mut files = honest(&srcmd5);
-        if RUNS.fetch_add(1, Ordering::SeqCst) == 0 {
+        let run = RUNS.fetch_add(1, Ordering::SeqCst);
+        if run == 1 {
+            return Built::Unchanged;
+        }
+        if run == 0 {
             let with = [("gcc", "d41d8cd98f00b204e9800998ecf8427e")];
             files.insert("_buildenv".to_owned(), super::buildenv(&srcmd5, &with));
         }
@@ -113,12 +117,38 @@ fn what_was_built_with_something_else_is_built_anew_once() {
     let error = Run::new().all(&api).unwrap_err().to_string();
     assert!(error.contains("gcc"), "{error}");
     assert_eq!(asked_for(&obs.requests()), [""; 0]);
-    Run::new().all(&api).unwrap();
-    assert_eq!(asked_for(&obs.requests()), ["wipe"]);
+    // Nothing is removed for that, unless the new build is taken for unchanged.
+    let run = Run::new();
+    run.all(&api).unwrap();
+    assert_eq!(asked_for(&obs.requests()), ["rebuild", "wipe"]);
+    let states = run.states.lock().unwrap();
+    let anew: Vec<&str> = states
+        .iter()
+        .filter(|state| state.code == "to be built anew")
+        .map(|state| state.details.split(':').next().unwrap())
+        .collect();
+    let said = [
+        "what is there stays until it is built",
+        "what is there is removed",
+    ];
+    assert_eq!(anew, said);
     Run::new().all(&api).unwrap();
     assert_eq!(asked_for(&obs.requests()), [""; 0]);
-    Run::new().all_of(&api, "Name: hello\n", true).unwrap();
-    assert_eq!(asked_for(&obs.requests()), ["wipe"]);
+}
+
+#[test]
+fn what_is_refused_again_is_not_removed() {
+    let obs = service(|package| {
+        let srcmd5 = package.srcmd5();
+        let mut files = honest(&srcmd5);
+        let with = [("gcc", "d41d8cd98f00b204e9800998ecf8427e")];
+        files.insert("_buildenv".to_owned(), super::buildenv(&srcmd5, &with));
+        Built::Succeeded(files)
+    });
+    let api = api(&obs, None);
+    Run::new().all(&api).unwrap_err();
+    Run::new().all(&api).unwrap_err();
+    assert_eq!(asked_for(&obs.requests()), ["rebuild"]);
 }
 
 #[test]

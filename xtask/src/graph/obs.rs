@@ -75,7 +75,6 @@ impl BuildGraph<'_> {
         let Ready {
             repositories,
             mut known,
-            changed,
         } = self.ready_on_obs(obs, work)?;
         if package == name::LUSTRE {
             for stage in shape::before_lustre(&self.target) {
@@ -84,6 +83,12 @@ impl BuildGraph<'_> {
                 }
             }
         }
+        let list = work.need(&format!("{package}-root"))?.join("packages.txt");
+        let installed = lustre_files::read_to_string(&list, lustre_files::SOURCE)
+            .map_err(|error| PathError::new("read", &list, error))?;
+        let service = self.target.distribution.obs.clone().unwrap_or_default();
+        let more = [service.preinstall, service.support].concat();
+        known.is_root(&installed, &[CONFIG_PACKAGE], &more)?;
         let folder = work.scratch.join("obs-sources");
         archive::unpack_srpm(&srpm, &folder)?;
         let place = Place {
@@ -102,7 +107,7 @@ impl BuildGraph<'_> {
             known: &known,
         };
         let into = work.output.join("RPMS");
-        let collected = obs.built(work, package, &folder, (wanted, changed), &into)?;
+        let collected = obs.built(work, package, &folder, wanted, &into)?;
         let record = Record {
             api: obs.builder.api.url().to_owned(),
             project: place.project.clone(),
@@ -132,7 +137,7 @@ impl BuildGraph<'_> {
             known.add(&path)?;
         }
         let config = obs.project().config();
-        let changed = obs::config(api, &config, &texts::config_conf(&self.target))?;
+        obs::config(api, &config, &texts::config_conf(&self.target))?;
         let folder = work.scratch.join("obs-config");
         fs::create_dir(&folder)?;
         for (file, bytes) in config_package(&self.target, &self.later(work)?) {
@@ -154,37 +159,30 @@ impl BuildGraph<'_> {
         };
         let into = work.scratch.join("obs-config-packages");
         let stage = work.output.join(BUILDENV);
-        obs.built(work, CONFIG_PACKAGE, &folder, (wanted, changed), &into)?;
+        obs.built(work, CONFIG_PACKAGE, &folder, wanted, &into)?;
         lustre_files::if_there(fs::remove_file(&stage))
             .map_err(|source| PathError::new("remove", &stage, source))?;
         for path in rpmbuild::packages_under(&into)? {
             known.add(&path)?;
         }
         // What is in the projects waits for that, so these are not told before.
-        let mut changed = obs::config(api, &obs.project().name, &texts::prjconf(&self.target))?;
+        obs::config(api, &obs.project().name, &texts::prjconf(&self.target))?;
         for package in texts::before(&self.target) {
             let text = texts::package_conf(&self.target);
-            changed |= obs::config(api, &obs.project().of(package), &text)?;
+            obs::config(api, &obs.project().of(package), &text)?;
         }
         let made = Ready {
             repositories,
             known,
-            changed,
         };
         Ok(ready.insert(made).clone())
     }
 
-    /// Source packages whose time is another one than the target's: a kernel whose changelog goes on after that.
+    /// Source packages whose time is another one than the target's.
     fn later(&self, work: &Work<'_>) -> Result<BTreeMap<String, u32>, Failure> {
-        let mut later = BTreeMap::new();
-        if self.target.kernel.kind.is_patched() {
-            let srpm = one_srpm(work, name::KERNEL)?;
-            let time = u32::try_from(rpmbuild::build_time(&srpm)?)?;
-            if time > self.target.build.source_date_epoch {
-                later.insert(name::KERNEL.to_owned(), time);
-            }
-        }
-        Ok(later)
+        let is_there = self.target.kernel.kind.is_patched();
+        let kernel = is_there.then(|| one_srpm(work, name::KERNEL)).transpose()?;
+        Ok(texts::later(&self.target, kernel.as_deref())?)
     }
 }
 
