@@ -176,14 +176,12 @@ impl Waiting<'_> {
 
     /// One look, and what it comes to.
     fn once(&mut self, settles: u32) -> Result<Look, Error> {
-        let asked = match self.asks_first {
-            None => None,
-            Some(Again::Wipe) => Some("wipe"),
-            Some(Again::Rebuild) => Some("rebuild"),
-            Some(Again::Failed) => self.has_failed()?.then_some("rebuild"),
-        };
-        if let Some(command) = asked {
-            self.asks(command)?;
+        match self.asks_first {
+            None => {}
+            Some(Again::Wipe) => self.asks("wipe")?,
+            Some(Again::Rebuild) => self.asks("rebuild")?,
+            Some(Again::Failed) if self.has_failed()? => self.asks("rebuild")?,
+            Some(Again::Failed) => {}
         }
         self.asks_first = None;
         let found = self.status()?;
