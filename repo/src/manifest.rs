@@ -222,14 +222,13 @@ pub struct Stage {
 impl Stage {
     /// The NEVRAs of the packages that it was built with: there, where a build service built it.
     pub fn built_with(&self) -> impl Iterator<Item = &str> {
-        let (all, is_there) = match &self.builder {
-            Some(builder) => (&builder.build_packages, true),
-            None => (&self.build_packages, false),
-        };
-        all.iter().map(move |one| match one.split_once(' ') {
-            Some((nevra, _)) if is_there => nevra,
-            _ => one.as_str(),
-        })
+        let there = self.builder.iter().flat_map(|builder| &builder.built_with);
+        let here = self
+            .build_packages
+            .iter()
+            .filter(|_| self.builder.is_none());
+        let here = here.map(String::as_str);
+        there.map(|one| one.nevra.as_str()).chain(here)
     }
 }
 
@@ -249,8 +248,17 @@ pub struct Builder {
     pub srcmd5: String,
     /// The SHA-256 of the list of what it was built with, `_buildenv`.
     pub buildenv_sha256: String,
-    /// The packages of the build root with their SIGMD5.
-    pub build_packages: Vec<String>,
+    /// The packages of the build root.
+    pub built_with: Vec<BuiltWith>,
+}
+
+/// A package of the build root of a build service.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BuiltWith {
+    pub nevra: String,
+    /// The MD5 over header and payload, by which the service knows it.
+    pub sigmd5: String,
 }
 
 /// A source of a stage.

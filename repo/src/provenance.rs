@@ -137,7 +137,10 @@ mod tests {
                     builder: Some(crate::manifest::Builder {
                         name: "obs".to_owned(),
                         disturl: "obs://x/y/z/0-lustre".to_owned(),
-                        build_packages: vec!["gcc-13-1.x86_64 0123".to_owned()],
+                        built_with: vec![crate::manifest::BuiltWith {
+                            nevra: "gcc-13-1.x86_64".to_owned(),
+                            sigmd5: "0123".to_owned(),
+                        }],
                         ..crate::manifest::Builder::default()
                     }),
                 },

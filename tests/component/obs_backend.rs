@@ -286,7 +286,7 @@ fn a_small_package_is_built_with_the_settings_of_the_target_and_only_once() {
         .unwrap();
     let disturl = format!("obs://obs.test/lustre/standard/{}-small", submitted.srcmd5);
     assert_eq!(collected.disturl, disturl);
-    assert_eq!(collected.build_packages.len(), 2, "{collected:?}");
+    assert_eq!(collected.built_with.len(), 2, "{collected:?}");
     let epoch = world.target.build.source_date_epoch.to_string();
     for (name, wanted) in [
         ("DISTURL", disturl.as_str()),

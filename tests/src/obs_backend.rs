@@ -54,6 +54,9 @@ const GROUPS: &str = "obsrun:x:900:\n";
 /// How long the servers may take until they answer, on a busy machine.
 const START: Duration = Duration::from_secs(180);
 
+/// How long they may take to end.
+const END: Duration = Duration::from_secs(20);
+
 /// The project that has the distribution.
 #[derive(Debug)]
 pub struct Base<'a> {
@@ -215,10 +218,18 @@ impl Backend {
 
 impl Drop for Backend {
     fn drop(&mut self) {
-        // What it had started ends with the first process of its namespace, which the kernel kills; and where this process dies without
-        // coming here, that process reads the end of its input.
-        let _ = self.namespaces.kill();
-        let _ = self.namespaces.wait();
+        // The first process of the namespaces reads the end of its input, as it does where this process dies without coming here, and ends; the
+        // kernel ends all others before that. One that is still starting does not read.
+        drop(self.namespaces.stdin.take());
+        let clock = Instant::now();
+        while matches!(self.namespaces.try_wait(), Ok(None)) {
+            if clock.elapsed() > END {
+                let _ = self.namespaces.kill();
+                let _ = self.namespaces.wait();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 

@@ -151,7 +151,7 @@ impl<'a> Obs<'a> {
             log: work.log,
         };
         let list = work.output.join(BUILDENV);
-        let api = self.builder.api.clone().with_folder(&work.scratch);
+        let api = self.builder.api.clone().with_folder(work.scratch);
         let done = built(&api, &build, (into, &list), &tell);
         if process::interrupted() {
             let package = place.package.clone();

@@ -152,7 +152,9 @@ pub fn mock(target: &Target, packages: &[SourcePackage]) -> String {
         "Each folder has the source package, a config, and the list of the buildroot's packages:\n\n  \
          mock --root PACKAGE/{root}.cfg --rebuild PACKAGE/FILE.src.rpm\n\n\
          {lock} is as mock's plugin buildroot_lock writes it, version {}: every package of the distribution with its SIGMD5 and where the lock\n\
-         has it from. What was built here before is not in it; install it with --postinstall or --addrepo:\n",
+         has it from. It is there to be compared with the list that mock writes of its own build (`mock --calculate-build-dependencies`, or\n\
+         rpm -qa in the root): `mock --hermetic-build` does not take it, since it names no image to begin with.\n\n\
+         mock has to find what was built before: put it into a folder, run createrepo_c there, and add --addrepo file:///FOLDER. It is not in {lock}:\n",
         mock::LOCK_VERSION
     ));
     for package in packages {

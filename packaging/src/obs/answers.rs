@@ -57,21 +57,21 @@ pub(super) struct Job {
 
 /// What a package was built with.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Buildenv {
-    pub project: String,
-    pub repository: String,
-    pub arch: String,
-    pub package: String,
-    pub srcmd5: String,
-    pub packages: Vec<BuildPackage>,
+pub(super) struct Buildenv {
+    pub(super) project: String,
+    pub(super) repository: String,
+    pub(super) arch: String,
+    pub(super) package: String,
+    pub(super) srcmd5: String,
+    pub(super) packages: Vec<Bdep>,
 }
 
 /// A package of a build root.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BuildPackage {
-    pub name: String,
+pub(super) struct Bdep {
+    pub(super) name: String,
     /// The MD5 over header and payload.
-    pub sigmd5: String,
+    pub(super) sigmd5: String,
 }
 
 /// A repository of a project.
@@ -250,7 +250,7 @@ pub(super) fn buildenv(bytes: &[u8]) -> Result<Buildenv, String> {
             }
             (["buildinfo", "bdep"], Some(attributes)) => {
                 // It says no version: a package is known by its digest.
-                let one = BuildPackage {
+                let one = Bdep {
                     name: checked(attributes, "name", names::is_package_part)?,
                     sigmd5: checked(attributes, "hdrmd5", names::is_md5)?,
                 };

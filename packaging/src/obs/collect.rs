@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::answers::{self, Binary, Buildenv};
 use super::api::Question;
-use super::known::Header;
+use super::known::{BuiltWith, Header};
 use super::{Api, Error, Known, Place, names};
 use crate::build::rpmbuild;
 use crate::needs::free_mib;
@@ -50,8 +50,8 @@ pub struct Collected {
     pub srcmd5: String,
     /// SHA-256 of the list of what it was built with.
     pub buildenv_sha256: Digest,
-    /// The packages of its build root with their SIGMD5.
-    pub build_packages: Vec<String>,
+    /// The packages of its build root.
+    pub built_with: BTreeSet<BuiltWith>,
 }
 
 /// How often it is begun anew where something else was built meanwhile.
@@ -124,7 +124,7 @@ fn fetched(
     let Wanted { place, .. } = wanted;
     // Nothing large is fetched of what cannot be used.
     let (buildenv, digest) = buildenv(api, wanted, there, list)?;
-    let build_packages = wanted.known.check(place, &buildenv)?;
+    let built_with = wanted.known.check(place, &buildenv)?;
     let packages: Vec<&Binary> = there
         .iter()
         .filter(|one| one.name.ends_with(".rpm"))
@@ -168,7 +168,7 @@ fn fetched(
             disturl,
             srcmd5: wanted.srcmd5.to_owned(),
             buildenv_sha256: digest,
-            build_packages,
+            built_with,
         },
     })
 }

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use super::answers::Buildenv;
 use super::submit::hex;
 use super::{Error, Place};
@@ -36,6 +38,14 @@ impl Root {
     fn count(&self, name: &str) -> usize {
         self.has.iter().filter(|(one, _)| one == name).count()
     }
+}
+
+/// A package of a build root.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct BuiltWith {
+    pub nevra: String,
+    pub sigmd5: String,
 }
 
 /// What a header says of a package.
@@ -171,7 +181,11 @@ impl Known {
 
     /// That a build root had just what it has to have, or, where nobody said that, none but these; and what it had, each as its NEVRA and its
     /// SIGMD5.
-    pub(super) fn check(&self, place: &Place, buildenv: &Buildenv) -> Result<Vec<String>, Error> {
+    pub(super) fn check(
+        &self,
+        place: &Place,
+        buildenv: &Buildenv,
+    ) -> Result<BTreeSet<BuiltWith>, Error> {
         let refused = |with: &str, why: String, help| Error::BuiltWith {
             package: place.package.clone(),
             place: place.to_string(),
@@ -179,14 +193,14 @@ impl Known {
             why,
             help,
         };
-        let (mut found, mut seen, mut names) = (Vec::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut found, mut seen, mut names) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for one in &buildenv.packages {
             let Some(known) = self.names.get(&one.name) else {
                 return Err(refused(
                     &one.name,
                     "which is none of the packages that the lock pins, and none of this project"
                         .to_owned(),
-                    "the base project of the server has moved on, or has more than the lock: `cargo xtask lock --update` pins what there is",
+                    "the base project of the server has more than the lock: where it has moved on, `cargo xtask lock --update` pins what the mirrors have now",
                 ));
             };
             let pair = (one.name.clone(), one.sigmd5.clone());
@@ -217,8 +231,9 @@ impl Known {
                             _ => known.join(" or "),
                         }
                     ),
-                    "the base project of the server has moved on (`cargo xtask lock --update` pins what there is), or the package is another \
-                     under the same name and version: ask whoever runs the server where it is from",
+                    "where the base project of the server has moved on, `cargo xtask lock --update` pins what the mirrors have now; where it is \
+                     frozen or behind them, have it brought to the state of the lock; where it has this very version, the package is another one: \
+                     ask whoever runs the server where it is from",
                 ));
             };
             if let Some(root) = &self.root
@@ -240,7 +255,10 @@ impl Known {
                     "run the same command again; where it stays so, ask whoever runs the server",
                 ));
             }
-            found.push(format!("{nevra} {}", one.sigmd5));
+            found.insert(BuiltWith {
+                nevra: nevra.clone(),
+                sigmd5: one.sigmd5.clone(),
+            });
         }
         let mut lacks = self.root.iter().flat_map(|root| &root.has);
         if let Some((name, sigmd5)) = lacks.find(|pair| !seen.contains(*pair)) {
@@ -252,7 +270,6 @@ impl Known {
                  `_config` and paths",
             ));
         }
-        found.sort();
         Ok(found)
     }
 }

@@ -22,12 +22,11 @@ mod submit;
 mod variables;
 mod wait;
 
-pub use answers::{BuildPackage, Buildenv};
 pub use api::Api;
 pub use built::{Build, built};
 pub use collect::{BUILDENV, Collected, Wanted, collect};
 pub use error::Error;
-pub use known::Known;
+pub use known::{BuiltWith, Known};
 pub use login::Login;
 pub use names::{MARK, Place, Project, config_project, is_disturl, is_project, project_of};
 pub use submit::{Repositories, Sources, Submitted, config, package, repository};

@@ -180,11 +180,8 @@ impl Waiting<'_> {
             None => {}
             Some(Again::Wipe) => self.asks("wipe")?,
             Some(Again::Rebuild) => self.asks("rebuild")?,
-            Some(Again::Failed) => {
-                if self.has_failed()? {
-                    self.asks("rebuild")?;
-                }
-            }
+            Some(Again::Failed) if self.has_failed()? => self.asks("rebuild")?,
+            Some(Again::Failed) => {}
         }
         self.asks_first = None;
         let found = self.status()?;

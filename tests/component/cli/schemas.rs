@@ -108,7 +108,10 @@ fn a_manifest_with_everything_and_one_with_little_are_as_their_schema_has_them()
                     disturl: "obs://example/home:me/standard/0-kernel".to_owned(),
                     srcmd5: sha[..32].to_owned(),
                     buildenv_sha256: sha.clone(),
-                    build_packages: strings(["bash-5-1.x86_64 d41d8cd98f00b204e9800998ecf8427e"]),
+                    built_with: vec![manifest::BuiltWith {
+                        nevra: "bash-5-1.x86_64".to_owned(),
+                        sigmd5: sha[..32].to_owned(),
+                    }],
                 }),
             },
         )]),

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use lustre_packaging::obs::{self, Login};
+use lustre_packaging::obs::{self, Login, Project};
 use lustre_packaging::sign::Secret;
 use lustre_packaging::source::{Patience, Retry};
 use lustre_repo_tests::obs_stub::{Built, Fault, Obs};
@@ -39,6 +39,47 @@ fn nothing_is_asked_where_an_answer_leads() {
     let error = submitted(&api(&obs, login())).unwrap_err().to_string();
     assert!(!error.contains('\u{1b}'), "{error:?}");
     assert_eq!(other.requests(), [""; 0]);
+}
+
+#[test]
+fn of_several_repositories_one_is_named() {
+    let obs = honest_service();
+    let api = api(&obs, None);
+    let repository = |name: &str, base: &str| {
+        format!(
+            "<repository name=\"{name}\"><path project=\"{base}\" repository=\"{name}\"/><arch>x86_64</arch></repository>"
+        )
+    };
+    for (name, base) in [("two", "two:config"), ("two:config", "base")] {
+        let meta = format!(
+            "<project name=\"{name}\"><title/>{}{}</project>",
+            repository("el8", base),
+            repository("el9", base)
+        );
+        obs.state().projects.insert(name.to_owned(), meta);
+    }
+    let found = |text: &str| {
+        let project = Project::parse(text).unwrap();
+        obs::repository(&api, &project, &[], "x86_64")
+    };
+    let error = found("two").unwrap_err().to_string();
+    for part in ["el8", "el9", "--project two/REPOSITORY"] {
+        assert!(error.contains(part), "{error}");
+    }
+    for name in ["el8", "el9"] {
+        let found = found(&format!("two/{name}")).unwrap();
+        assert_eq!((found.name.as_str(), found.config.as_str()), (name, name));
+    }
+    // The other's configuration is none of its.
+    let meta = format!(
+        "<project name=\"two:config\">{}</project>",
+        repository("el8", "base")
+    );
+    let config = "two:config".to_owned();
+    obs.state().projects.insert(config, meta);
+    let error = found("two/el9").unwrap_err().to_string();
+    assert!(error.contains("two:config"), "{error}");
+    found("two/el8").unwrap();
 }
 
 #[test]

@@ -116,7 +116,7 @@ fn collected(packages: &Packages, known: &Known, with: &[(&str, &str)]) -> Resul
         obs::collect(&api, &wanted, into, &list)
     });
     assert_eq!(into.exists(), collected.is_ok());
-    Ok(collected?.build_packages.len())
+    Ok(collected?.built_with.len())
 }
 
 #[test]

@@ -17,12 +17,13 @@ use crate::kills::World;
 const PACKAGES: [&str; 3] = ["e2fsprogs", "kernel", "lustre"];
 
 /// What differs of a package that was built there: where it is from, the source package that was made there, which says so too, and the
-/// digests over that.
-const DIFFER: [&str; 5] = [
+/// size and the digests of all that.
+const DIFFER: [&str; 6] = [
     "Disturl",
     "Sha1header",
     "Sha256header",
     "Sigmd5",
+    "Sigsize",
     "Sourcepkgid",
 ];
 

@@ -10,7 +10,7 @@ use lustre_packaging::archive;
 use lustre_packaging::build::rpmbuild;
 use lustre_packaging::build::workdir::Workdir;
 use lustre_packaging::export::obs::{self as texts, CONFIG_PACKAGE, config_package};
-use lustre_packaging::obs::{self, BUILDENV, Collected, Known, Place, Wanted};
+use lustre_packaging::obs::{self, BUILDENV, BuiltWith, Collected, Known, Place, Wanted};
 use lustre_packaging::stage::{Failure, Work};
 use lustre_packaging::store::PathError;
 use lustre_packaging::target::Target;
@@ -208,6 +208,10 @@ pub(super) fn recorded(output: &Path) -> Result<Option<manifest::Builder>, Failu
         disturl: collected.disturl,
         srcmd5: collected.srcmd5,
         buildenv_sha256: collected.buildenv_sha256.to_string(),
-        build_packages: collected.build_packages,
+        built_with: collected
+            .built_with
+            .into_iter()
+            .map(|BuiltWith { nevra, sigmd5 }| manifest::BuiltWith { nevra, sigmd5 })
+            .collect(),
     }))
 }
