@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use super::Error;
 use super::package::{BuildPackage, spec_and_time};
 use crate::obs::{MARK, config_project, project_of};
-use crate::sandbox::BUILDER_HOME;
+use crate::sandbox::{BUILDER_HOME, PATH};
 use crate::store::Digest;
 use crate::target::{Needs, Obs, Share, Target};
 
@@ -214,13 +214,13 @@ pub fn later(
 
 /// The sources of [`CONFIG_PACKAGE`], by file name. The service asks for `%_topdir` before it writes the macros of the project, and has no
 /// setting for `SOURCE_DATE_EPOCH`: rpm expands `%_topdir` first of all, and then sets the variable for itself and all that it starts. So it
-/// does with the number of a worker's jobs, which the service writes into the macros, and from there rpm into the source package: every
-/// package would be another one on another worker.
+/// does with `PATH`, which there has no programs of the system, and with the number of a worker's jobs, which the service writes into the
+/// macros, and from there rpm into the source package: every package would be another one on another worker.
 ///
 /// `later` are source packages whose time is another one than the target's, by name: a kernel whose changelog goes on after that.
 pub fn config_package(target: &Target, later: &BTreeMap<String, u32>) -> BTreeMap<String, Vec<u8>> {
     let epoch = target.build.source_date_epoch;
-    let mut lua = format!("local time = \"{epoch}\" ");
+    let mut lua = format!("posix.setenv(\"PATH\", \"{PATH}\", true) local time = \"{epoch}\" ");
     for (package, time) in later {
         // The service has put its sources there.
         lua.push_str(&format!(
