@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 
 use super::Error;
 use super::package::{BuildPackage, spec_and_time};
+use crate::build::{ext4, lustre};
 use crate::obs::{MARK, config_project, project_of};
 use crate::sandbox::{BUILDER_HOME, PATH};
 use crate::store::Digest;
@@ -142,25 +143,30 @@ pub fn base_conf(target: &Target) -> String {
 
 /// `_config` of [`config_project`].
 pub fn config_conf(target: &Target) -> String {
-    conf(target, &[], "")
+    conf(target, &[])
 }
 
 /// `_config` of the project of a package that Lustre is built with.
 pub fn package_conf(target: &Target) -> String {
-    conf(target, &[CONFIG_PACKAGE], "")
+    conf(target, &[CONFIG_PACKAGE])
 }
 
-/// `_config` of Lustre's project.
+/// `_config` of Lustre's project, which has no other package.
 pub fn prjconf(target: &Target) -> String {
-    // Lustre's configure looks for more than its spec requires, and nothing else there requires this package.
-    let lustre = format!(
-        "Substitute: kernel-devel kernel-devel {}\n",
-        target.lustre.buildroot.join(" ")
-    );
-    conf(target, &[CONFIG_PACKAGE], &lustre)
+    // Lustre's configure looks for more than its spec requires, and its buildroot here has all that was built before. `Substitute` would
+    // write it into the spec, and the source package that the service makes would be another one.
+    let mut more = vec![CONFIG_PACKAGE];
+    more.extend(target.lustre.buildroot.iter().map(String::as_str));
+    more.extend(match target.kernel.kind.is_patched() {
+        true => &["kernel-devel"][..],
+        false => &["kernel-devel", ext4::NAME],
+    });
+    let e2fsprogs = target.e2fsprogs.packages.iter().map(String::as_str);
+    more.extend(e2fsprogs.filter(|name| lustre::is_for_building(name)));
+    conf(target, &more)
 }
 
-fn conf(target: &Target, more: &[&str], lines: &str) -> String {
+fn conf(target: &Target, more: &[&str]) -> String {
     let Obs {
         modules, support, ..
     } = target.distribution.obs.clone().unwrap_or_default();
@@ -180,7 +186,6 @@ fn conf(target: &Target, more: &[&str], lines: &str) -> String {
     if !support.is_empty() {
         text.push_str(&format!("Support: {}\n", support.join(" ")));
     }
-    text.push_str(lines);
     text.push_str("Macros:\n");
     // The service has these of itself; the last one counts.
     for (name, value) in super::macros(target, &["vendor", "distribution"]) {

@@ -179,7 +179,7 @@ impl BuildGraph<'_> {
                 let local = work.scratch.join("local");
                 for stage in built {
                     for path in rpmbuild::packages_under(&work.need(stage)?.join("RPMS"))? {
-                        if is_for_building(&rpmbuild::package_name(&path)?) {
+                        if lustre::is_for_building(&rpmbuild::package_name(&path)?) {
                             fs::create_dir_all(&local)?;
                             let copy = local.join(path.file_name().unwrap_or_default());
                             lustre_files::copy(&path, copy)
@@ -264,39 +264,10 @@ pub(super) fn root_inputs(package: &str, packages: &[String]) -> Vec<(String, St
     inputs
 }
 
-/// Of what was just built, that which a build needs: no debuginfo, and no kernel to boot.
-fn is_for_building(name: &str) -> bool {
-    let debug = name.ends_with("-debuginfo") || name.ends_with("-debugsource");
-    let kernel = name.starts_with("kernel") && name != "kernel-devel";
-    !debug && !kernel
-}
-
 /// The SRPM of the stage `<package>-srpm`.
 pub(super) fn one_srpm(work: &Work<'_>, package: &str) -> Result<PathBuf, Failure> {
     let folder = work.need(&format!("{package}-srpm"))?.join("SRPMS");
     rpmbuild::packages_under(&folder)?
         .pop()
         .ok_or_else(|| format!("no SRPM in {}", folder.display()).into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_for_building;
-
-    #[test]
-    fn a_build_gets_kernel_devel_and_no_kernel_to_boot() {
-        for name in ["kernel-devel", "e2fsprogs-devel", "libcom_err"] {
-            assert!(is_for_building(name), "{name}");
-        }
-        for name in [
-            "kernel",
-            "kernel-core",
-            "kernel-modules",
-            "kernel-debuginfo",
-            "e2fsprogs-debuginfo",
-            "e2fsprogs-debugsource",
-        ] {
-            assert!(!is_for_building(name), "{name}");
-        }
-    }
 }
