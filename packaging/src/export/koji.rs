@@ -27,10 +27,9 @@ pub fn settings(target: &Target, package: &SourcePackage) -> String {
     let modules: Vec<String> = obs.flat_map(|obs| obs.modules.iter().cloned()).collect();
     if !modules.is_empty() {
         let enable: Vec<[&str; 2]> = modules.iter().map(|module| ["enable", module]).collect();
-        let enable = enable.iter().map(|[verb, module]| {
-            // The client of dnf has the stream behind a colon.
-            format!("[{}, {}]", json(verb), json(&module.replacen('-', ":", 1)))
-        });
+        let enable = enable
+            .iter()
+            .map(|[verb, module]| format!("[{}, {}]", json(verb), json(module)));
         let enable: Vec<String> = enable.collect();
         extra.push((
             "mock.module_setup_commands".to_owned(),

@@ -81,7 +81,7 @@ fn options(target: &Target) -> Vec<(&'static str, Value)> {
 fn modules(target: &Target) -> Vec<Value> {
     let obs = target.distribution.obs.iter();
     obs.flat_map(|obs| &obs.modules)
-        .map(|module| json!(["enable", module.replacen('-', ":", 1)]))
+        .map(|module| json!(["enable", module]))
         .collect()
 }
 

@@ -172,6 +172,8 @@ fn conf(target: &Target, more: &[&str]) -> String {
     } = target.distribution.obs.clone().unwrap_or_default();
     let mut text = "Type: spec\nRepotype: rpm-md\n".to_owned();
     for module in modules {
+        // The service has a module and its stream in one word.
+        let module = module.replacen(':', "-", 1);
         text.push_str(&format!("ExpandFlags: module:{module}\n"));
     }
     // Without it, the service writes numbers of its own into the release.

@@ -23,7 +23,7 @@ pub struct Obs {
     /// What a build root of the service needs besides the target's buildroot: it becomes the builder with `su`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub support: Vec<String>,
-    /// Module streams that packages of the builds are in, as `NAME-STREAM`.
+    /// Module streams that packages of the builds are in, as dnf names them: `NAME:STREAM`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub modules: Vec<String>,
     /// What the distribution's own rpm macros set and an OBS sets to something else: `vendor`, `distribution`. Without a value here, packages
@@ -37,25 +37,15 @@ fn standard() -> String {
 }
 
 impl Obs {
-    /// What has to hold of it: all of it becomes lines of the configuration of a project.
+    /// What has to hold of it besides what holds of each text: all of it becomes lines of the configuration of a project.
     pub(super) fn check(&self) -> Result<(), String> {
-        let project = self.project.iter().chain([&self.repository]);
-        let packages = self.preinstall.iter().chain(&self.support);
-        for word in project.chain(packages).chain(&self.modules) {
-            if word.is_empty() || word.contains(|c: char| c.is_whitespace() || c.is_control()) {
-                return Err(format!(
-                    "distribution.obs: `{}` is not one word",
-                    word.escape_debug()
-                ));
-            }
-        }
         for module in &self.modules {
             if !module
-                .split_once('-')
+                .split_once(':')
                 .is_some_and(|(name, stream)| !name.is_empty() && !stream.is_empty())
             {
                 return Err(format!(
-                    "distribution.obs.modules: `{module}` is not a module and its stream, such as `python36-3.6`"
+                    "distribution.obs.modules: `{module}` is not a module and its stream, such as `python36:3.6`"
                 ));
             }
         }

@@ -45,6 +45,24 @@ const RULES: &[(&str, Kind)] = &[
     ("distribution.bootstrap", REQUIREMENT),
     ("distribution.buildroot", REQUIREMENT),
     ("distribution.keys.*.url", URL),
+    (
+        "distribution.obs.project",
+        of("_.:+-", "the name of a project"),
+    ),
+    ("distribution.obs.repository", NAME),
+    ("distribution.obs.preinstall", PACKAGE),
+    ("distribution.obs.support", PACKAGE),
+    (
+        "distribution.obs.macros.*",
+        of(
+            " _.,:()-",
+            "a text of letters, digits, blanks and any of _.,:()-",
+        ),
+    ),
+    (
+        "distribution.obs.modules",
+        of("_.:-", "a module and its stream, `NAME:STREAM`"),
+    ),
     ("distribution.repository.only_for", PACKAGE),
     ("*.source.path", SPECS),
     ("*.source.srpm", PACKAGE),

@@ -276,11 +276,10 @@ fn a_targets_kernel_is_one_that_its_distribution_has() {
 #[test]
 fn what_a_build_service_is_told_stays_on_its_line() {
     for (line, part) in [
-        ("project = \"a b\"", "`a b` is not one word"),
-        ("preinstall = [\"\"]", "`` is not one word"),
-        ("support = [\"a b\"]", "`a b` is not one word"),
+        ("project = \"a b\"", "the name of a project, not `a b`"),
+        ("support = [\"a b\"]", "the name of a package, not `a b`"),
         ("modules = [\"python36\"]", "not a module and its stream"),
-        ("macros = { vendor = \"%{a\" }", "brackets are not in pairs"),
+        ("macros = { vendor = \"%{a\" }", "not `%{a`"),
         ("macros = { \"a b\" = \"c\" }", "not the name of a macro"),
     ] {
         let text = there().replace(
