@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use lustre_packaging::export::obs::{
-    CONFIG_PACKAGE, base_conf, config_conf, config_package, prjconf,
+    CONFIG_PACKAGE, base_conf, config_conf, config_package, package_conf, prjconf,
 };
 use lustre_packaging::process;
 use lustre_packaging::store::list_tree;

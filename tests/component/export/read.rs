@@ -103,13 +103,12 @@ fn obs_build_reads_a_project_as_it_is_meant() {
         "{}Support: extra-support\nRequired: extra-required\n",
         base_conf(&rehearsal)
     );
-    let conf = [base, config_conf(&rehearsal), prjconf(&rehearsal)].concat();
+    let of = |own: String| [base.clone(), config_conf(&rehearsal), own].concat();
+    let mut required = rehearsal.distribution.buildroot.clone();
+    required.push(CONFIG_PACKAGE.to_owned());
+    let conf = of(package_conf(&rehearsal));
     for (list, wanted) in [
-        ("required", {
-            let mut all = rehearsal.distribution.buildroot.clone();
-            all.push(CONFIG_PACKAGE.to_owned());
-            all
-        }),
+        ("required", required.clone()),
         (
             "support",
             rehearsal.distribution.obs.clone().unwrap().support,
@@ -124,6 +123,20 @@ fn obs_build_reads_a_project_as_it_is_meant() {
         let wanted: BTreeSet<&str> = wanted.iter().map(String::as_str).collect();
         assert_eq!(found, wanted, "{list}");
     }
+    // Lustre gets what it is configured with, and what was built before it.
+    required.extend(
+        rehearsal
+            .lustre
+            .buildroot
+            .iter()
+            .chain(&rehearsal.e2fsprogs.packages)
+            .cloned(),
+    );
+    required.push("kernel-devel".to_owned());
+    let found = queried(&of(prjconf(&rehearsal)), "required");
+    let found: BTreeSet<&str> = found.split_whitespace().collect();
+    let wanted: BTreeSet<&str> = required.iter().map(String::as_str).collect();
+    assert_eq!(found, wanted);
     let macros = queried(&conf, "rawmacros");
     let last = |name: &str| macros.lines().rfind(|line| line.starts_with(name));
     assert_eq!(last("%_buildhost"), Some("%_buildhost builder.rehearsal"));

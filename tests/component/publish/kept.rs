@@ -419,6 +419,11 @@ fn whoever_verifies_gets_no_lock_of_today() {
     );
     // Nor does whoever publishes: that is said before anything is sent.
     let to = place.at("new");
+    let own = place.at("own");
+    fs::create_dir(&own).unwrap();
+    // What is published is of a target of this name.
+    let target = own.join("test.toml");
+    fs::copy(place.at("next.toml"), &target).unwrap();
     let mut command = super::releases::command(
         &place.home,
         releases().at(0),
