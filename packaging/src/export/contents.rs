@@ -103,7 +103,7 @@ pub fn for_mock(
     for package in packages {
         package.carry_into(&folder.join(readme::CARRIED))?;
         package.put_into(&folder.join(&package.name))?;
-        let config_name = format!("{}/{}.cfg", package.name, mock::root(target));
+        let config_name = format!("{}/{}.cfg", package.name, mock::root(target, &package.name));
         put(folder, &config_name, mock::config(target, package)?)?;
         let name = format!("{}/{}", package.name, mock::LOCK);
         let text = mock::buildroot_lock(target, package, lock, keys)?;

@@ -20,8 +20,10 @@ pub const LOCK: &str = "buildroot_lock.json";
 pub const BASE: &str = "file:///srv/lustre-repo-base";
 
 /// The name of the config without its ending: what mock is given as `--root`.
-pub fn root(target: &Target) -> String {
-    format!("lustre-repo-{}-{}", target.name, target.distribution.arch)
+pub fn root(target: &Target, package: &str) -> String {
+    // mock keeps a root by its name, and those of the packages differ.
+    let arch = &target.distribution.arch;
+    format!("lustre-repo-{}-{package}-{arch}", target.name)
 }
 
 /// The config for `package`.
@@ -34,7 +36,7 @@ pub fn config(target: &Target, package: &SourcePackage) -> Result<String, Error>
     let mut set = |name: &str, value: &Value| {
         text.push_str(&format!("config_opts{name} = {}\n", python(value)));
     };
-    set("['root']", &root(target).into());
+    set("['root']", &root(target, &package.name).into());
     for (name, value) in options(target) {
         set(&format!("['{name}']"), &value);
     }

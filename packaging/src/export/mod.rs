@@ -85,7 +85,7 @@ pub enum Error {
     Unknown { package: String, nevra: String },
     /// There is something else where it is to be written.
     #[error(
-        "{} is there and is not what `export` writes ({why}), and was not changed{}",
+        "{} is not empty and is no earlier export ({why}); it was not changed{}",
         lustre_files::shown(path),
         help!("choose another --output")
     )]

@@ -21,9 +21,17 @@ fn head(target: &Target, what: &str, packages: &[SourcePackage]) -> String {
     if let Some(model) = &target.model {
         text.push_str(&format!("{model}\n\n"));
     }
-    text.push_str("Build them in this order; each is built with those before it:\n");
+    text.push_str("Build them in this order; a build root has the distribution's packages, and of those that are built here none but these:\n");
     for package in packages {
-        text.push_str(&format!("- {}: {}\n", package.name, package.file()));
+        let built = match package.built.is_empty() {
+            true => "none".to_owned(),
+            false => package.built.join(", "),
+        };
+        text.push_str(&format!(
+            "- {}: {} (with {built})\n",
+            package.name,
+            package.file()
+        ));
     }
     for package in packages.iter().filter(|one| !one.carried.is_empty()) {
         text.push_str(&format!(
@@ -43,7 +51,7 @@ pub fn obs(target: &Target, project: &str, packages: &[SourcePackage]) -> String
     text.push_str(&format!(
         "On build.opensuse.org, a user may create projects below home:USER alone: export with --project home:USER:NAME there.\n\n\
          Every folder with a file _meta is a project: _meta and _config are its own, and each folder in it is a package with its sources.\n\
-         One service builds one target in {project}; another target needs another --project.\n\
+         A project holds one target; another target needs another --project.\n\
          Create them in this order, since each is built on those before:\n\n"
     ));
     match Path::of_distribution(target) {
@@ -133,7 +141,8 @@ pub fn koji(target: &Target, packages: &[SourcePackage]) -> String {
         "Each folder has the source package and {settings}, which sets a build tag up with Koji's own client:\n\n  \
          sh PACKAGE/{settings} TAG\n  \
          koji build TARGET PACKAGE/FILE.src.rpm\n\n\
-         The tag needs the distribution's repositories (koji add-external-repo) and, for Lustre, the kernel and e2fsprogs that were built before.\n"
+         Each package needs a build tag of its own with the distribution's repositories (koji add-external-repo): in one for all, what is built\n\
+         first gets into the build roots of the others. That of Lustre inherits the tags in which the kernel and e2fsprogs were built.\n"
     ));
     text.push_str(&times(target, packages, "in a build tag of its own"));
     text.push_str(
@@ -146,7 +155,7 @@ pub fn koji(target: &Target, packages: &[SourcePackage]) -> String {
 /// For mock.
 pub fn mock(target: &Target, packages: &[SourcePackage]) -> String {
     let mut text = head(target, "mock", packages);
-    let root = mock::root(target);
+    let root = mock::root(target, "PACKAGE");
     let lock = mock::LOCK;
     text.push_str(&format!(
         "Each folder has the source package, a config, and the list of the buildroot's packages:\n\n  \
@@ -154,16 +163,9 @@ pub fn mock(target: &Target, packages: &[SourcePackage]) -> String {
          {lock} is as mock's plugin buildroot_lock writes it, version {}: every package of the distribution with its SIGMD5 and where the lock\n\
          has it from. It is there to be compared with the list that mock writes of its own build (`mock --calculate-build-dependencies`, or\n\
          rpm -qa in the root): `mock --hermetic-build` does not take it, since it names no image to begin with.\n\n\
-         mock has to find what was built before: put it into a folder, run createrepo_c there, and add --addrepo file:///FOLDER. It is not in {lock}:\n",
+         mock has to find what was built before: put it into a folder, run createrepo_c there, and add --addrepo file:///FOLDER. It is not in {lock}.\n",
         mock::LOCK_VERSION
     ));
-    for package in packages {
-        let built = match package.built.is_empty() {
-            true => "nothing".to_owned(),
-            false => package.built.join(", "),
-        };
-        text.push_str(&format!("- {}: {built}\n", package.name));
-    }
     if target.distribution.kind == DistributionKind::Rehearsal {
         text.push_str(&format!(
             "Nobody publishes this distribution: config and list expect the output of the stage `distribution` at {}.\n",

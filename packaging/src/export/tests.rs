@@ -100,6 +100,9 @@ fn lustre_alone_gets_what_its_configure_looks_for() {
     let installed = |name: &str| mock::config(&target, &package(name, 1)).unwrap();
     assert!(installed("lustre").contains(" automake "));
     assert!(!installed("e2fsprogs").contains(" automake "));
+    // mock keeps a root by its name.
+    let of = |name| mock::root(&target, name);
+    assert_ne!(of("lustre"), of("e2fsprogs"));
 }
 
 #[test]
@@ -284,7 +287,7 @@ fn what_no_source_package_makes_goes_along() {
 fn a_config_of_mock_has_the_repositories_with_their_keys() {
     let text = mock::config(&target("rhel-9.6"), &package("kernel", 1)).unwrap();
     for line in [
-        "config_opts['root'] = \"lustre-repo-rhel-9.6-x86_64\"",
+        "config_opts['root'] = \"lustre-repo-rhel-9.6-kernel-x86_64\"",
         "config_opts['environment']['SOURCE_DATE_EPOCH'] = \"1\"",
         "[baseos]",
         "gpgkey=https://access.redhat.com/security/data/fd431d51.txt",

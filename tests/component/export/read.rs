@@ -173,7 +173,7 @@ fn wrong_usage_is_said_before_anything_is_done() {
             &["obs", "--project", "a/b", "-o", out],
             "`a/b` is not the name of a project",
         ),
-        (&["mock", "-o", taken], "is not what `export` writes"),
+        (&["mock", "-o", taken], "is no earlier export"),
     ] {
         let ran = home.run(&[&["export"][..], line].concat());
         assert_eq!(ran.code, 2, "{line:?}: {ran:?}");
