@@ -87,12 +87,37 @@ fn nothing_foreign(out: &Path) -> Result<(), Error> {
         own.insert(Path::new(INDEX));
     }
     match place::foreign(out, &own, &[])? {
-        None => Ok(()),
-        Some(foreign) => Err(Error::Foreign {
-            path: out.to_owned(),
-            foreign,
-        }),
+        None => {}
+        Some(foreign) => {
+            return Err(Error::Foreign {
+                path: out.to_owned(),
+                foreign,
+            });
+        }
     }
+    match index {
+        Some(index) => nothing_edited(out, &index),
+        None => Ok(()),
+    }
+}
+
+/// That the files are as they were written: what somebody did to them would be lost.
+fn nothing_edited(out: &Path, index: &Index) -> Result<(), Error> {
+    let mut edited = Vec::new();
+    for (file, sha256) in &index.files {
+        let path = out.join(file);
+        // What was taken away comes back.
+        if path.symlink_metadata().is_ok() && Digest::of_file(&path)?.0 != *sha256 {
+            edited.push(lustre_files::shown(Path::new(file)).to_string());
+        }
+    }
+    if edited.is_empty() {
+        return Ok(());
+    }
+    Err(Error::Edited {
+        path: out.to_owned(),
+        files: edited.join(", "),
+    })
 }
 
 /// Writes what `fill` puts into a folder to `out`. Gives the digest of its index, which stands for all of it.

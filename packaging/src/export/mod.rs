@@ -97,6 +97,12 @@ pub enum Error {
     )]
     Foreign { path: PathBuf, foreign: Foreign },
     #[error(
+        "{} would be replaced, and files in it are not as `export` wrote them: {files}{}",
+        lustre_files::shown(path),
+        help!("keep what was changed elsewhere and remove the folder, or choose another --output")
+    )]
+    Edited { path: PathBuf, files: String },
+    #[error(
         "{} cannot be the folder of what is exported: {why}",
         lustre_files::shown(path)
     )]

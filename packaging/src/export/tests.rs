@@ -318,6 +318,16 @@ fn an_export_replaces_an_earlier_one_and_nothing_else() {
     assert!(error.contains("e2fsprogs/mine"), "{error}");
     assert_eq!(fs::read_to_string(out.join("e2fsprogs/a")).unwrap(), "1");
     fs::remove_file(out.join("e2fsprogs/mine")).unwrap();
+    // What was changed is not lost; what was taken away comes back.
+    fs::write(out.join("e2fsprogs/a"), "mine").unwrap();
+    let error = write("3").unwrap_err();
+    assert!(
+        matches!(&error, Error::Edited { files, .. } if files == "e2fsprogs/a"),
+        "{error}"
+    );
+    assert_eq!(fs::read_to_string(out.join("e2fsprogs/a")).unwrap(), "mine");
+    fs::remove_file(out.join("e2fsprogs/a")).unwrap();
+    assert_eq!(write("1").unwrap(), first);
     // Not written by this tool.
     fs::write(out.join(folder::INDEX), "{}").unwrap();
     let error = write("3").unwrap_err();
