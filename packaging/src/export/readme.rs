@@ -48,12 +48,12 @@ fn head(target: &Target, what: &str, packages: &[SourcePackage]) -> String {
 pub fn obs(target: &Target, project: &str, packages: &[SourcePackage]) -> String {
     let mut text = head(target, "an Open Build Service", packages);
     let config = config_project(project);
-    text.push_str(&format!(
+    text.push_str(
         "On build.opensuse.org, a user may create projects below home:USER alone: export with --project home:USER:NAME there.\n\n\
          Every folder with a file _meta is a project: _meta and _config are its own, and each folder in it is a package with its sources.\n\
          A project holds one target; another target needs another --project.\n\
          Create them in this order, since each is built on those before:\n\n"
-    ));
+    );
     match Path::of_distribution(target) {
         Some(Path {
             project: base,
