@@ -266,7 +266,8 @@ fn a_small_package_is_built_with_the_settings_of_the_target_and_only_once() {
         .collect(&above, texts::CONFIG_PACKAGE, &submitted, &nevra, &known)
         .unwrap();
 
-    let text = texts::prjconf(&world.target);
+    // As the packages that Lustre is built with: Lustre's own project requires these, too.
+    let text = texts::package_conf(&world.target);
     assert!(config(&world.api, PROJECT, &text).unwrap());
     assert!(!config(&world.api, PROJECT, &text).unwrap(), "it is there");
     let submitted = world.submit_small("");
