@@ -7,6 +7,7 @@
 //! - [`Headers`]: both headers, with their tags as numbers and as texts in bytes (those of old packages are Latin-1).
 //! - [`metadata`], [`reader`] and [`package`]: what `rpm-rs` makes of a checked file. Nothing else in the project opens one with it.
 //! - [`SignatureEntries`] and [`as_rpmbuild`]: the signature header of a package that is written here.
+//! - [`Md5`]: the digest that is in the signature header.
 //! - `section`: one header and its index.
 
 #![cfg_attr(
@@ -16,6 +17,7 @@
 
 mod section;
 mod signature;
+mod sum;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read};
@@ -28,6 +30,7 @@ use sha2::{Digest, Sha256};
 use sha3::Sha3_256;
 
 pub use signature::{SignatureEntries, as_rpmbuild};
+pub use sum::Md5;
 
 use section::{Limits, Section, malformed, take};
 

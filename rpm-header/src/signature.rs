@@ -8,9 +8,8 @@
 
 use std::collections::BTreeMap;
 
-use md5::Md5;
+use crate::Md5;
 use rpm::{Header, HeaderEntry, IndexData, IndexSignatureTag, Package};
-use sha2::Digest as _;
 
 use IndexSignatureTag as Tag;
 
@@ -69,9 +68,10 @@ impl SignatureEntries {
 /// Gives a package that rpm-rs made, unsigned, the signature header that rpmbuild would have given it, without reserved space.
 pub fn as_rpmbuild(package: &mut Package) -> Result<(), rpm::Error> {
     let mut entries = SignatureEntries::of_content(&package.metadata.signature)?;
-    let mut md5 = Md5::new_with_prefix(package.header_bytes()?);
+    let mut md5 = Md5::default();
+    md5.update(&package.header_bytes()?);
     md5.update(&package.payload);
-    entries.set_md5(md5.finalize().into());
+    entries.set_md5(md5.finish());
     let mut unpacked = package.clone();
     unpacked.decompress_payload()?;
     let size = unpacked.payload.len();

@@ -15,8 +15,7 @@ use std::thread;
 use std::time::{Duration, UNIX_EPOCH};
 
 use lustre_files::tried;
-use lustre_rpm_header::{Headers, SignatureEntries};
-use md5::Md5;
+use lustre_rpm_header::{Headers, Md5, SignatureEntries};
 use rpm::{Header, IndexSignatureTag, IndexTag, PackageMetadata, SignatureHeaderBuilder};
 use sha2::{Digest, Sha256};
 
@@ -348,11 +347,12 @@ impl<'a> Opened<'a> {
             return Ok(None);
         }
         let mut again = Opened::read(self.path)?;
-        let mut md5 = Md5::new_with_prefix(again.header_bytes());
+        let mut md5 = Md5::default();
+        md5.update(again.header_bytes());
         while let Some(piece) = again.chunk()? {
-            md5.update(piece);
+            md5.update(&piece);
         }
-        Ok(Some(md5.finalize().into()))
+        Ok(Some(md5.finish()))
     }
 
     /// Reads the payload to its end, compares it with its digests and copies it to `output`, whose path is for errors. Gives
@@ -370,9 +370,10 @@ impl<'a> Opened<'a> {
         let mut payload = Sha256::new();
         let mut size = self.headers.bytes().len() as u64;
         let mut whole = Sha256::new_with_prefix(self.headers.bytes());
-        let mut legacy = md5
-            .is_some()
-            .then(|| Md5::new_with_prefix(self.header_bytes()));
+        let mut legacy = md5.is_some().then(Md5::default);
+        if let Some(legacy) = &mut legacy {
+            legacy.update(self.header_bytes());
+        }
         let mut write = move |piece: &[u8]| match &mut output {
             Some((output, path)) => output
                 .write_all(piece)
@@ -395,7 +396,7 @@ impl<'a> Opened<'a> {
                 let summing = scope.spawn(move || {
                     for piece in pieces {
                         if let Some(legacy) = &mut legacy {
-                            legacy.update(&*piece);
+                            legacy.update(&piece);
                         }
                     }
                     legacy
@@ -437,7 +438,7 @@ impl<'a> Opened<'a> {
         if actual != expected {
             return Err(self.mismatch("payload", expected, actual));
         }
-        if let (Some(expected), Some(actual)) = (md5, legacy.map(|md5| md5.finalize().to_vec()))
+        if let (Some(expected), Some(actual)) = (md5, legacy.map(|md5| md5.finish().to_vec()))
             && expected != actual
         {
             let [expected, actual] = [&expected, &actual].map(|digest| hex(digest));

@@ -32,9 +32,9 @@ impl Secret {
         Secret(Zeroizing::new(bytes.into()))
     }
 
-    /// A passphrase from a file; one line end at the end of the file does not belong to it.
+    /// A passphrase or password from a file; one line end at the end of the file does not belong to it.
     pub fn from_file(path: &Path) -> Result<Secret, Error> {
-        let (mut bytes, metadata) = input::read(path, "read the passphrase file")?;
+        let (mut bytes, metadata) = input::read(path, "read the file with the secret")?;
         // A pipe has no mode that counts.
         if metadata.is_file() {
             input::closed_to_others(path, &metadata, 0o600)?;

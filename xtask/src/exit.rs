@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use crate::ui::{self, Part};
 use lustre_files::{Advised, apart};
-use lustre_packaging::{knowledge, process, stage};
+use lustre_packaging::{knowledge, obs, process, stage};
 
 /// The exit code after a signal.
 pub const INTERRUPTED: u8 = 130;
@@ -156,7 +156,10 @@ fn words(error: &anyhow::Error) -> Vec<(Part, String)> {
         parts.push((part, text.clone()));
         said.push(text);
     }
-    if let Some(stage::Error::Stage { log: Some(log), .. }) = error.downcast_ref() {
+    let of_service = |cause: &(dyn std::error::Error + 'static)| matches!(cause.downcast_ref(), Some(error) if obs::Error::is_of_service(error));
+    if let Some(stage::Error::Stage { log: Some(log), .. }) = error.downcast_ref()
+        && !error.chain().any(of_service)
+    {
         let shown = log.display().to_string();
         if !said.iter().any(|text| text.contains(&shown)) {
             let tail = process::tail(log, 15);
@@ -233,6 +236,25 @@ mod tests {
                 part(Part::Help, "run `cargo xtask lock`"),
             ]
         );
+    }
+
+    #[test]
+    fn the_log_of_a_stage_is_shown_where_it_has_to_do_with_the_failure() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log");
+        std::fs::write(&log, "what rpm said\n").unwrap();
+        let of = |why: stage::Failure| {
+            let error = stage::Error::Stage {
+                stage: "kernel".to_owned(),
+                log: Some(log.clone()),
+                source: why,
+            };
+            let said = words(&error.into());
+            said.iter().any(|(part, _)| *part == Part::Log)
+        };
+        assert!(of("rpmbuild failed".into()));
+        let url = "https://api.example".to_owned();
+        assert!(!of(obs::Error::Forbidden { url, said: None }.into()));
     }
 
     #[test]

@@ -5,13 +5,14 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use lustre_files::{Advised, advised};
-use lustre_packaging::export::obs::package_meta;
+use lustre_packaging::export::obs::{before, package_meta};
 use lustre_packaging::obs::{
     Api, BUILDENV, Build, Collected, Error, Known, Login, Pace, Project, Repositories, Sources,
-    State, Wanted, built,
+    State, Wanted, built, repository,
 };
 use lustre_packaging::process;
 use lustre_packaging::stage::{Failure, Work};
+use lustre_packaging::target::Target;
 
 use crate::cli::{BuilderArgs, On, TargetArgs};
 use crate::exit::Usage;
@@ -43,6 +44,13 @@ impl ObsBuilder {
         };
         let api = Api::new(named.api.url(), Login::of_environment()?)?;
         Ok(Some(Self { api, ..named }))
+    }
+
+    /// Whether its projects are there, and build on each other as they have to.
+    pub fn ask(&self, target: &Target) -> Result<(), Error> {
+        let arch = &target.distribution.arch;
+        repository(&self.api.once(), &self.project, before(target), arch)?;
+        Ok(())
     }
 
     /// The same for a command that asks nobody.

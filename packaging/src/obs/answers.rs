@@ -118,6 +118,16 @@ fn plain(error: impl Display) -> String {
     error.to_string()
 }
 
+/// Whether an answer is a page for people.
+pub(super) fn is_web_page(bytes: &[u8]) -> bool {
+    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let text = text.trim_ascii_start();
+    [&b"<!doctype html"[..], b"<html"].iter().any(|start| {
+        let begins = text.get(..start.len());
+        begins.is_some_and(|begins| begins.eq_ignore_ascii_case(start))
+    })
+}
+
 pub(super) fn directory(bytes: &[u8]) -> Result<Directory, String> {
     let mut found = Directory::default();
     visit(bytes, "directory", &mut |path, attributes, _| {

@@ -128,7 +128,7 @@ impl Api {
     }
 
     /// The same that tries once.
-    pub(super) fn once(&self) -> Self {
+    pub fn once(&self) -> Self {
         let retry = Retry {
             attempts: 1,
             ..self.retry
@@ -233,13 +233,17 @@ impl Api {
                 .map_err(|source| PathError::new("read", body, source))?
                 .len(),
         };
-        if !self.fetch(method, question, (body, long), LARGEST, &into)? {
-            return Ok(None);
-        }
+        let is_there = self.fetch(method, question, (body, long), LARGEST, &into)?;
         // Of nothing, curl makes no file.
         let read = lustre_files::if_there(lustre_files::read(&into, LARGEST));
-        let bytes = read.map_err(|source| PathError::new("read", &into, source))?;
-        Ok(Some(bytes.unwrap_or_default()))
+        let read = read.map_err(|source| PathError::new("read", &into, source))?;
+        let bytes = read.unwrap_or_default();
+        // A site's pages have neither these questions nor these answers: what is not there may well be there.
+        if answers::is_web_page(&bytes) {
+            let url = self.shown(question);
+            return Err(Error::WebPage { url });
+        }
+        Ok(is_there.then_some(bytes))
     }
 
     /// Fetches a file of at most `limit` bytes into `into`; whether it is there.

@@ -96,6 +96,13 @@ pub enum Error {
     #[error("{url}: its answer cannot be used: {why}")]
     Answer { url: String, why: String },
     #[error(
+        "{url} answered with a web page: that is not the API of an OBS{}",
+        help!(
+            "give the URL of the API with --api, not that of the pages: `osc` has it as `apiurl` (of build.opensuse.org, it is https://api.opensuse.org)"
+        )
+    )]
+    WebPage { url: String },
+    #[error(
         "{api} has no project `{project}`{}",
         help!(
             "`cargo xtask export obs --project {whole} -o DIR` writes all projects, and `osc -A {api} meta prj {project} -F DIR/{project}/_meta` \
@@ -218,8 +225,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// Whether the service, or the way to it, is at fault: no program that ran here, and no log of one, says more of it.
+    pub fn is_of_service(&self) -> bool {
+        !matches!(
+            self,
+            Self::Path(_) | Self::Archive(_) | Self::Build(_) | Self::Needs(_) | Self::Sign(_)
+        )
+    }
+
     /// Whether it may be over in a while: a server that is busy, restarted, or out of reach.
-    pub(super) fn is_transient(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(
             self,
             Self::Failed { .. }

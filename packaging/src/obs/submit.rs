@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use md5::{Digest as _, Md5};
+use lustre_rpm_header::Md5;
 
 use super::answers::{self, Directory};
 use super::api::Question;
@@ -54,14 +54,14 @@ impl Sources {
 fn md5_of(path: &Path) -> Result<String, PathError> {
     let failed = |source| PathError::new("read", path, source);
     let mut file = lustre_files::open(path).map_err(failed)?;
-    let mut md5 = Md5::new();
+    let mut md5 = Md5::default();
     let mut buffer = vec![0; 128 * 1024];
     loop {
         if process::interrupted() {
             return Err(failed(std::io::Error::other("interrupted")));
         }
         match file.read(&mut buffer).map_err(failed)? {
-            0 => return Ok(hex(&md5.finalize())),
+            0 => return Ok(hex(&md5.finish())),
             count => md5.update(&buffer[..count]),
         }
     }
@@ -74,7 +74,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 /// What the server calls sources of these files: the MD5 of the list of theirs.
 fn srcmd5(files: &BTreeMap<String, String>) -> String {
     let lines = files.iter().map(|(name, md5)| format!("{md5}  {name}\n"));
-    hex(&Md5::digest(lines.collect::<String>()))
+    hex(&Md5::of(lines.collect::<String>().as_bytes()))
 }
 
 /// Sources that are there.

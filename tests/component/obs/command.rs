@@ -1,6 +1,7 @@
 //! The command line: what is said before anything is done.
 
-use lustre_repo_tests::command_line::Home;
+use lustre_repo_tests::command_line::{Home, run};
+use lustre_repo_tests::obs_stub::{Built, Fault, Obs};
 use serde_json::Value;
 
 const ON: [&str; 6] = [
@@ -124,4 +125,43 @@ fn a_plan_shows_where_packages_are_built() {
         assert!(here["builder"].is_null(), "{stage}");
     }
     assert!(text.contains("built on obs, home:me"), "{text}");
+}
+
+/// Before a mirror is asked, before anything is locked, fetched or made.
+#[test]
+fn the_service_is_asked_first() {
+    let home = Home::new();
+    let obs = Obs::start(|_, _, _| Built::Never);
+    // It may be back until it is needed.
+    obs.faults("GET /source/home:me/_meta", [Fault::Status(503, "busy")]);
+    let ran = |command: &str, user: bool| {
+        let line = [command, "--locked", "--target", "rocky-9.6"];
+        let service = ["--on", "obs", "--project", "home:me", "--api"];
+        let mut command = home.command(&[&line[..], &service].concat());
+        command.arg(obs.url());
+        if user {
+            command.env("LUSTRE_REPO_OBS_USER", "me");
+            command.env("LUSTRE_REPO_OBS_PASSWORD", "another");
+        }
+        run(&mut command)
+    };
+    let busy = ran("repo", false);
+    let warned = "the build service is out of reach";
+    assert!(busy.stderr.contains(warned), "{busy:?}");
+    assert!(busy.stderr.contains("--locked"), "{busy:?}");
+    for command in ["repo", "assemble", "build"] {
+        let ran = ran(command, false);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        for part in ["has no project `home:me`", "export obs --project home:me"] {
+            assert!(ran.stderr.contains(part), "{ran:?}");
+        }
+        assert!(!ran.stderr.contains("--locked"), "{ran:?}");
+    }
+    obs.asks_for("me", "secret");
+    for (user, part) in [(false, "no user was given"), (true, "does not take")] {
+        let ran = ran("repo", user);
+        assert_eq!(ran.code, 1, "{ran:?}");
+        assert!(ran.stderr.contains(part), "{ran:?}");
+        assert!(!ran.stderr.contains("another"), "{ran:?}");
+    }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use lustre_packaging::obs::{self, Login, Project};
 use lustre_packaging::sign::Secret;
 use lustre_packaging::source::{Patience, Retry};
-use lustre_repo_tests::obs_stub::{Built, Fault, Obs};
+use lustre_repo_tests::obs_stub::{ARCH, Built, Fault, Obs};
 
 use super::{
     FILE, PACKAGE, PROJECT, REPOSITORY, Run, api, base, buildenv, honest, honest_service, pace,
@@ -298,4 +298,19 @@ fn what_is_built_again_while_it_is_fetched_is_fetched_again() {
         "{error}"
     );
     assert!(!run.packages().exists());
+}
+
+#[test]
+fn a_web_page_in_place_of_the_api_is_called_one() {
+    let meta = format!("GET /source/{PROJECT}/_meta");
+    for status in [200, 404] {
+        let obs = honest_service();
+        obs.faults(&meta, [Fault::Page(status)]);
+        let project = Project::parse(PROJECT).unwrap();
+        let error = obs::repository(&api(&obs, None), &project, &[], ARCH).unwrap_err();
+        let error = error.to_string();
+        for part in ["web page", "--api", "/_meta"] {
+            assert!(error.contains(part), "{error}");
+        }
+    }
 }

@@ -289,7 +289,7 @@ fn sources_that_become_others_there_are_not_waited_for() {
         "{error}"
     );
     for answer in [
-        "<html/>",
+        "<other/>",
         "",
         "<directory><entry name=\"../x\" md5=\"\"/></directory>",
         "<directory error=\"missing\"><entry name=\"x\"/></directory>",

@@ -23,7 +23,16 @@ pub fn before_fetching(context: &Context, parts: &[Part], output: &Path) -> anyh
     {
         return Ok(());
     }
-    check(context, &parts.iter().copied().collect(), output)
+    check(context, &here(context, parts.iter().copied()), output)
+}
+
+/// Of `parts`, what this machine does: what a build service builds takes nothing of it.
+pub fn here(context: &Context, parts: impl IntoIterator<Item = Part>) -> BTreeSet<Part> {
+    let mut parts: BTreeSet<Part> = parts.into_iter().collect();
+    if context.obs.is_some() {
+        parts.retain(|part| *part == Part::Base);
+    }
+    parts
 }
 
 /// Where what `lock`, which is not the checkout's, pins is to be fetched for `parts` of the graph that are built in any case.
@@ -86,7 +95,7 @@ pub fn before_building(
     stages: &[Stage<'_>],
     output: &Path,
 ) -> anyhow::Result<()> {
-    let left = left(&stage::plan(stages, &context.store)?);
+    let left = here(context, left(&stage::plan(stages, &context.store)?));
     if left.is_empty() {
         return Ok(());
     }

@@ -73,16 +73,17 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
         bundle.room(&context, &signing, &output)?;
         bundle.take(&context)?;
     }
-    let left: &[Part] = match built.is_some() || context.obs.is_some() {
+    let left: &[Part] = match built.is_some() {
         true => &[Part::Base],
         false => &needs::ALL,
     };
+    ask_first(&context)?;
     needs::before_fetching(&context, left, &output)?;
     let lock = ready(&context)?;
     let mut graph = BuildGraph::new(&context, &lock)?;
     if let Some(built) = &built {
         graph = of_built(graph, built)?;
-    } else if context.obs.is_none() {
+    } else {
         needs::before_building(&context, &graph.assembled(&signing)?, &output)?;
     }
     release::before_building(&graph, &asked, &output)?;
@@ -240,17 +241,12 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     // What it replaces may have to get its name back first.
     recover(&output)?;
     release::begin(&context, &asked, &output, &mut signing)?;
-    let left: &[Part] = match context.obs {
-        Some(_) => &[Part::Base],
-        None => &needs::ALL,
-    };
-    needs::before_fetching(&context, left, &output)?;
+    ask_first(&context)?;
+    needs::before_fetching(&context, &needs::ALL, &output)?;
     let lock = ready(&context)?;
     let graph = BuildGraph::new(&context, &lock)?;
     release::before_building(&graph, &asked, &output)?;
-    if context.obs.is_none() {
-        needs::before_building(&context, &graph.assembled(&signing)?, &output)?;
-    }
+    needs::before_building(&context, &graph.assembled(&signing)?, &output)?;
     if preflight::gate(&context, &graph)?.is_none() {
         return Ok(Outcome::Misfit);
     }
@@ -331,20 +327,15 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
         // What it replaces may have to get its name back first.
         recover(output)?;
     }
-    let left = match context.obs {
-        Some(_) => vec![Part::Base],
-        None => parts(&wanted),
-    };
-    needs::before_fetching(&context, &left, output)?;
+    ask_first(&context)?;
+    needs::before_fetching(&context, &parts(&wanted), output)?;
     let lock = ready(&context)?;
     let graph = BuildGraph::new(&context, &lock)?;
     if chosen.is_some() {
         // Said now, not after hours of building.
         only_own(stage::used(&graph.builds()?, &context.store)?.iter())?;
     }
-    if context.obs.is_none() {
-        needs::before_building(&context, &needed(graph.builds()?, &wanted), output)?;
-    }
+    needs::before_building(&context, &needed(graph.builds()?, &wanted), output)?;
     // e2fsprogs alone depends on nothing of Lustre's.
     if wanted.iter().any(|package| *package != "e2fsprogs")
         && preflight::gate(&context, &graph)?.is_none()
@@ -430,6 +421,24 @@ fn only_own<'r>(used: impl Iterator<Item = &'r StageRecord>) -> anyhow::Result<(
         ),
         "build each of them here with `cargo xtask build --rebuild STAGE`, without --store-remote and --ccache, or use another --store"
     ))
+}
+
+/// Asks a build service for its projects before anything is fetched and prepared for it. That one is out of reach is no reason to end:
+/// it may be back until it is needed, and is not needed for what is in the store.
+fn ask_first(context: &Context) -> anyhow::Result<()> {
+    let Some(builder) = &context.obs else {
+        return Ok(());
+    };
+    match builder.ask(&context.target) {
+        Err(error) if error.is_transient() => {
+            ui::warn(&format!(
+                "warning: the build service is out of reach, and asked again when something is to be built: {}",
+                Advised::of(&error)
+            ));
+            Ok(())
+        }
+        asked => Ok(asked?),
+    }
 }
 
 /// The parts of the graph up to the packages `wanted`.
