@@ -67,7 +67,7 @@ pub fn one(root: &Path, number: usize, count: usize, release: usize) -> Result<(
     }
     let path = root.join(format!("Packages/{}/{name}-1.0-1.noarch.rpm", number % 26));
     fs::create_dir_all(path.parent().context("a folder")?)?;
-    builder.build()?.write_file(&path)?;
+    write(&mut builder, &path)?;
     // As our side leaves it: for createrepo_c, a file of another time is another file.
     let built = UNIX_EPOCH + Duration::from_secs(BUILT + u64::try_from(release)?);
     fs::File::options()
@@ -97,6 +97,13 @@ pub fn large(path: &Path, megabytes: usize) -> Result<()> {
         .using_config(config)
         .release("1")
         .with_file_contents(content, rpm::FileOptions::new("/usr/share/bench-large"))?;
-    builder.build()?.write_file(path)?;
+    write(&mut builder, path)
+}
+
+/// Writes what `builder` makes, with the digests that rpmbuild writes, too.
+fn write(builder: &mut rpm::PackageBuilder, path: &Path) -> Result<()> {
+    let mut package = builder.build()?;
+    lustre_rpm_header::as_rpmbuild(&mut package)?;
+    package.write_file(path)?;
     Ok(())
 }
