@@ -5,12 +5,12 @@ use std::path::Path;
 use lustre_sign::PublicKey;
 
 use super::folder::put;
-use super::package::{BuildPackage, SourcePackage};
+use super::package::SourcePackage;
 use super::{Error, koji, mock, obs, readme};
 use crate::archive::unpack_srpm;
 use crate::lock::Lock;
 use crate::obs::{config_project, project_of};
-use crate::target::Target;
+use crate::target::{KERNEL, Target};
 
 /// The projects, each a folder with its packages, in `folder`.
 pub fn for_obs(
@@ -59,12 +59,8 @@ pub fn for_obs(
             let text = obs::constraints(&needs, &package.name);
             put(folder, &format!("{below}/_constraints"), text)?;
         }
-        let bdeps: Vec<BuildPackage> = package
-            .buildroot
-            .iter()
-            .map(|known| known.package.clone())
-            .collect();
-        put(folder, &obs::locked(&package.name), obs::buildenv(&bdeps))?;
+        let text = obs::buildenv(&package.buildroot);
+        put(folder, &obs::locked(&package.name), text)?;
     }
     let below = format!("{config}/{}", obs::CONFIG_PACKAGE);
     put(
@@ -72,7 +68,7 @@ pub fn for_obs(
         &format!("{below}/_meta"),
         obs::package_meta(&config, obs::CONFIG_PACKAGE),
     )?;
-    let kernel = packages.iter().find(|package| package.name == "kernel");
+    let kernel = packages.iter().find(|package| package.name == KERNEL);
     let later = obs::later(target, kernel.map(|kernel| kernel.path.as_path()))?;
     for (name, content) in obs::config_package(target, &later) {
         put(folder, &format!("{below}/{name}"), content)?;

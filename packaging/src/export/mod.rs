@@ -139,12 +139,3 @@ fn macros(target: &Target, service: &[&str]) -> Vec<(String, String)> {
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
 }
-
-/// What is in the buildroot of `package` besides what its spec requires.
-fn buildroot<'t>(target: &'t Target, package: &str) -> Vec<&'t str> {
-    let all = target.distribution.buildroot.iter();
-    let lustre = target.lustre.buildroot.iter();
-    all.chain(lustre.filter(|_| package == "lustre"))
-        .map(String::as_str)
-        .collect()
-}

@@ -11,12 +11,12 @@
 use std::collections::BTreeMap;
 
 use super::Error;
-use super::package::{BuildPackage, spec_and_time};
-use crate::build::{ext4, lustre};
+use super::package::{Known, spec_and_time};
+use crate::build::roots::Buildroot;
 use crate::obs::{MARK, config_project, project_of};
 use crate::sandbox::{BUILDER_HOME, PATH};
 use crate::store::Digest;
-use crate::target::{Needs, Obs, Share, Target};
+use crate::target::{E2FSPROGS, KERNEL, LUSTRE, Needs, Obs, Share, Target};
 
 /// The repository of the projects.
 pub const REPOSITORY: &str = "standard";
@@ -63,8 +63,8 @@ pub struct Project {
 /// The packages that have a project of their own, in the order in which Lustre's project is built on these.
 pub fn before(target: &Target) -> &'static [&'static str] {
     match target.kernel.kind.is_patched() {
-        true => &["kernel", "e2fsprogs"],
-        false => &["e2fsprogs"],
+        true => &[KERNEL, E2FSPROGS],
+        false => &[E2FSPROGS],
     }
 }
 
@@ -143,30 +143,28 @@ pub fn base_conf(target: &Target) -> String {
 
 /// `_config` of [`config_project`].
 pub fn config_conf(target: &Target) -> String {
-    conf(target, &[])
+    conf(target, &target.distribution.buildroot)
 }
 
 /// `_config` of the project of a package that Lustre is built with.
 pub fn package_conf(target: &Target) -> String {
-    conf(target, &[CONFIG_PACKAGE])
+    let common = &target.distribution.buildroot;
+    conf(
+        target,
+        &[&common[..], &[CONFIG_PACKAGE.to_owned()]].concat(),
+    )
 }
 
 /// `_config` of Lustre's project, which has no other package.
 pub fn prjconf(target: &Target) -> String {
-    // Lustre's configure looks for more than its spec requires, and its buildroot here has all that was built before. `Substitute` would
-    // write it into the spec, and the source package that the service makes would be another one.
-    let mut more = vec![CONFIG_PACKAGE];
-    more.extend(target.lustre.buildroot.iter().map(String::as_str));
-    more.extend(match target.kernel.kind.is_patched() {
-        true => &["kernel-devel"][..],
-        false => &["kernel-devel", ext4::NAME],
-    });
-    let e2fsprogs = target.e2fsprogs.packages.iter().map(String::as_str);
-    more.extend(e2fsprogs.filter(|name| lustre::is_for_building(name)));
-    conf(target, &more)
+    // `Substitute` would write it into the spec, and the source package that the service makes would be another one.
+    let Buildroot { common, own, built } = Buildroot::of(target, LUSTRE, None);
+    let config = vec![CONFIG_PACKAGE.to_owned()];
+    conf(target, &[common, config, own, built].concat())
 }
 
-fn conf(target: &Target, more: &[&str]) -> String {
+/// `_config` of a project whose build roots have the packages `required`.
+fn conf(target: &Target, required: &[String]) -> String {
     let Obs {
         modules, support, ..
     } = target.distribution.obs.clone().unwrap_or_default();
@@ -178,8 +176,6 @@ fn conf(target: &Target, more: &[&str]) -> String {
     }
     // Without it, the service writes numbers of its own into the release.
     text.push_str("Release:\n");
-    let buildroot = target.distribution.buildroot.iter().map(String::as_str);
-    let required: Vec<&str> = buildroot.chain(more.iter().copied()).collect();
     // Nothing but the target's own buildroot.
     text.push_str(&format!(
         "Support: !*\nRequired: !*\nRequired: {}\n",
@@ -279,11 +275,11 @@ pub fn constraints(needs: &Needs, package: &str) -> String {
         mut memory_mib,
         ..
     } = match package {
-        "kernel" => needs.kernel,
-        "lustre" => needs.lustre,
+        KERNEL => needs.kernel,
+        LUSTRE => needs.lustre,
         _ => needs.e2fsprogs,
     };
-    if package == "kernel"
+    if package == KERNEL
         && let Some(debuginfo) = &needs.debuginfo
     {
         disk_gib += debuginfo.disk_gib;
@@ -297,22 +293,22 @@ pub fn constraints(needs: &Needs, package: &str) -> String {
 }
 
 /// `_buildenv`: exactly these packages, and no others of the same names.
-pub fn buildenv(packages: &[BuildPackage]) -> String {
-    let mut packages: Vec<&BuildPackage> = packages.iter().collect();
+pub fn buildenv(packages: &[Known]) -> String {
+    let mut packages: Vec<&Known> = packages.iter().collect();
     packages.sort();
     let mut text = "<buildinfo>\n".to_owned();
-    for package in packages {
-        let epoch = package
+    for Known { nevra, sigmd5, .. } in packages {
+        let epoch = nevra
             .epoch
             .map(|epoch| format!(" epoch=\"{epoch}\""))
             .unwrap_or_default();
         text.push_str(&format!(
             "  <bdep name=\"{}\"{epoch} version=\"{}\" release=\"{}\" arch=\"{}\" hdrmd5=\"{}\"/>\n",
-            escaped(&package.name),
-            escaped(&package.version),
-            escaped(&package.release),
-            escaped(&package.arch),
-            escaped(&package.sigmd5)
+            escaped(&nevra.name),
+            escaped(&nevra.version),
+            escaped(&nevra.release),
+            escaped(&nevra.arch),
+            escaped(sigmd5)
         ));
     }
     text.push_str("</buildinfo>\n");

@@ -3,6 +3,7 @@
 use super::obs::{self, CONFIG_PACKAGE, Path, base_project};
 use super::package::SourcePackage;
 use super::{koji, mock};
+use crate::build::roots::KERNEL_DEVEL;
 use crate::obs::{config_project, project_of};
 use crate::target::{DistributionKind, Target};
 
@@ -25,7 +26,7 @@ fn head(target: &Target, what: &str, packages: &[SourcePackage]) -> String {
     for package in packages {
         let built = match package.built.is_empty() {
             true => "none".to_owned(),
-            false => package.built.join(", "),
+            false => package.built_names().join(", "),
         };
         text.push_str(&format!(
             "- {}: {} (with {built})\n",
@@ -122,8 +123,8 @@ pub fn obs(target: &Target, project: &str, packages: &[SourcePackage]) -> String
          of the package, it pins them. What the projects build themselves is not in it, because what they make has a SIGMD5 of its own:\n",
     );
     for package in packages {
-        let mut own = vec![CONFIG_PACKAGE];
-        own.extend(package.built.iter().map(String::as_str));
+        let mut own = vec![CONFIG_PACKAGE.to_owned()];
+        own.extend(package.built_names());
         text.push_str(&format!("- {}: add {}\n", package.name, own.join(", ")));
     }
     text.push_str(
@@ -144,6 +145,15 @@ pub fn koji(target: &Target, packages: &[SourcePackage]) -> String {
          Each package needs a build tag of its own with the distribution's repositories (koji add-external-repo): in one for all, what is built\n\
          first gets into the build roots of the others. That of Lustre inherits the tags in which the kernel and e2fsprogs were built.\n"
     ));
+    for package in packages {
+        if let Some(kernel) = package.own_kernel() {
+            text.push_str(&format!(
+                "{} is for the kernel {kernel}, and a group of a tag has names without versions: no newer {KERNEL_DEVEL} may be in what its\n\
+                 build tag takes.\n",
+                package.name
+            ));
+        }
+    }
     text.push_str(&times(target, packages, "in a build tag of its own"));
     text.push_str(
         "Koji sets %_host and %_host_cpu itself, and no tag changes that: a package whose configure writes the name of the build system into what\n\
@@ -163,7 +173,8 @@ pub fn mock(target: &Target, packages: &[SourcePackage]) -> String {
          {lock} is as mock's plugin buildroot_lock writes it, version {}: every package of the distribution with its SIGMD5 and where the lock\n\
          has it from. It is there to be compared with the list that mock writes of its own build (`mock --calculate-build-dependencies`, or\n\
          rpm -qa in the root): `mock --hermetic-build` does not take it, since it names no image to begin with.\n\n\
-         mock has to find what was built before: put it into a folder, run createrepo_c there, and add --addrepo file:///FOLDER. It is not in {lock}.\n",
+         mock has to find what was built before: put it into a folder, run createrepo_c there, and add --addrepo file:///FOLDER. The config of Lustre\n\
+         installs just these packages, and they are not in {lock}.\n",
         mock::LOCK_VERSION
     ));
     if target.distribution.kind == DistributionKind::Rehearsal {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::package::{BuildPackage, SourcePackage};
+use super::package::{Known, SourcePackage};
 use super::*;
+use crate::obs::Nevra;
 use crate::target::Target;
 
 fn target(name: &str) -> Target {
@@ -19,19 +20,27 @@ fn package(name: &str, time: u32) -> SourcePackage {
         path: PathBuf::from(format!("/somewhere/{name}-1-1.src.rpm")),
         time,
         buildroot: Vec::new(),
-        built: vec!["e2fsprogs-devel-1-1.x86_64".to_owned()],
+        built: vec![nevra("e2fsprogs-devel", None)],
         carried: Vec::new(),
     }
 }
 
-fn build_package(name: &str, epoch: Option<u32>) -> BuildPackage {
-    BuildPackage {
+fn nevra(name: &str, epoch: Option<u64>) -> Nevra {
+    Nevra {
         name: name.to_owned(),
         epoch,
         version: "1".to_owned(),
         release: "2".to_owned(),
         arch: "noarch".to_owned(),
+    }
+}
+
+fn known(name: &str, epoch: Option<u64>) -> Known {
+    Known {
+        nevra: nevra(name, epoch),
         sigmd5: "0123456789abcdef0123456789abcdef".to_owned(),
+        path: PathBuf::from(format!("/somewhere/{name}-1-2.noarch.rpm")),
+        license: "GPL".to_owned(),
     }
 }
 
@@ -119,7 +128,7 @@ fn constraints_are_what_the_target_says_that_a_build_takes() {
 
 #[test]
 fn a_list_of_packages_has_one_order_and_an_epoch_where_there_is_one() {
-    let all = [build_package("b", Some(1)), build_package("a", None)];
+    let all = [known("b", Some(1)), known("a", None)];
     let text = obs::buildenv(&all);
     let md5 = "hdrmd5=\"0123456789abcdef0123456789abcdef\"";
     assert_eq!(
@@ -129,8 +138,6 @@ fn a_list_of_packages_has_one_order_and_an_epoch_where_there_is_one() {
              <bdep name=\"b\" epoch=\"1\" version=\"1\" release=\"2\" arch=\"noarch\" {md5}/>\n</buildinfo>\n"
         )
     );
-    assert_eq!(all[0].nevra(), "b-1:1-2.noarch");
-    assert_eq!(all[1].nevra(), "a-1-2.noarch");
 }
 
 #[test]
@@ -167,6 +174,29 @@ fn a_tag_of_koji_gets_texts_and_no_numbers() {
         assert!(text.lines().any(|one| one == line), "{line}\n{text}");
     }
     assert_eq!(quoted("it's"), "'it'\\''s'");
+}
+
+/// Its repositories may have newer ones of the same name.
+#[test]
+fn mock_installs_just_what_lustre_is_built_against_here() {
+    let installed = |target: &Target, one: &SourcePackage| {
+        let text = mock::config(target, one).unwrap();
+        let mut lines = text.lines();
+        let line = lines.find(|line| line.starts_with("config_opts['chroot_setup_cmd']"));
+        line.unwrap().trim_end_matches('"').to_owned() + " "
+    };
+    let mut one = package("lustre", 1);
+    one.built = vec![nevra("kernel-devel", None), nevra("libss-devel", Some(1))];
+    let text = installed(&target("rehearsal"), &one);
+    for part in [" kernel-devel-1-2.noarch ", " libss-devel-1:1-2.noarch "] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    one.built = Vec::new();
+    one.buildroot = vec![known("kernel-devel", None)];
+    let text = installed(&target("rocky-10.0"), &one);
+    assert!(text.contains(" kernel-devel-1-2 "), "{text}");
+    let text = readme::koji(&target("rocky-10.0"), &[one]);
+    assert!(text.contains("for the kernel 1-2"), "{text}");
 }
 
 #[test]
