@@ -9,23 +9,24 @@ use super::package::SourcePackage;
 use super::{Error, koji, mock, obs, readme};
 use crate::archive::unpack_srpm;
 use crate::lock::Lock;
-use crate::obs::{config_project, project_of};
+use crate::obs::Project;
 use crate::target::{KERNEL, Target};
 
 /// The projects, each a folder with its packages, in `folder`.
 pub fn for_obs(
     folder: &Path,
     target: &Target,
-    project: &str,
+    project: &Project,
     packages: &[SourcePackage],
 ) -> Result<(), Error> {
     let arch = &target.distribution.arch;
-    let config = config_project(project);
-    let put_project = |name: &str, base: &[obs::Path], conf: String| {
+    let config = project.config();
+    let put_project = |own: &obs::Path, base: &[obs::Path], conf: String| {
+        let name = &own.project;
         put(
             folder,
             &format!("{name}/_meta"),
-            obs::project_meta(name, base, arch),
+            obs::project_meta(own, base, arch),
         )?;
         put(folder, &format!("{name}/_config"), conf)
     };
@@ -34,14 +35,14 @@ pub fn for_obs(
         None => {
             let base = obs::base_project(project);
             put_project(&base, &[], obs::base_conf(target))?;
-            obs::Path::ours(&base)
+            base
         }
     };
     for one in obs::projects(target, project, base) {
-        put_project(&one.name, &one.paths, one.conf)?;
+        put_project(&one.own, &one.paths, one.conf)?;
     }
     for package in packages {
-        let project = project_of(project, &package.name);
+        let project = project.of(&package.name);
         let below = format!("{project}/{}", package.name);
         package.carry_into(&folder.join(readme::CARRIED))?;
         unpack_srpm(&package.path, &folder.join(&below))?;

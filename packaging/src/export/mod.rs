@@ -18,11 +18,12 @@ pub mod readme;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lustre_files::place::Foreign;
 use lustre_files::{Advised, PathError, help};
 
+use crate::own_folder::Unfit;
 use crate::target::{Target, UnknownVariable};
 use crate::{archive, lock, store};
 
@@ -107,6 +108,19 @@ pub enum Error {
         lustre_files::shown(path)
     )]
     Place { path: PathBuf, why: Advised },
+}
+
+impl Error {
+    /// Of a folder that cannot be put at `out`.
+    fn unfit(out: &Path, why: Unfit) -> Self {
+        let path = out.to_owned();
+        match why {
+            Unfit::Path(error) => error.into(),
+            Unfit::Place(why) => Self::Place { path, why },
+            Unfit::Taken(why) => Self::Taken { path, why },
+            Unfit::Foreign(foreign) => Self::Foreign { path, foreign },
+        }
+    }
 }
 
 /// The macros that make a build repeatable, whoever builds.

@@ -3,9 +3,9 @@
 //! Projects that are built on those before:
 //!
 //! - the base: the distribution. A public service has it; [`base_conf`] is for one that is made on the spot;
-//! - [`config_project`]: the package [`CONFIG_PACKAGE`] alone, which sets what a project's macros cannot;
-//! - one each for e2fsprogs and the kernel ([`project_of`]), so that the build root of each has the distribution's packages, and nothing that
-//!   the target builds;
+//! - [`obs::Project::config`]: the package [`CONFIG_PACKAGE`] alone, which sets what a project's macros cannot;
+//! - one each for e2fsprogs and the kernel ([`obs::Project::of`]), so that the build root of each has the distribution's packages, and
+//!   nothing that the target builds;
 //! - the project: Lustre, which is built with these.
 
 use std::collections::BTreeMap;
@@ -13,12 +13,12 @@ use std::collections::BTreeMap;
 use super::Error;
 use super::package::{Known, spec_and_time};
 use crate::build::roots::Buildroot;
-use crate::obs::{MARK, config_project, project_of};
+use crate::obs::{self, MARK};
 use crate::sandbox::{BUILDER_HOME, PATH};
 use crate::store::Digest;
 use crate::target::{E2FSPROGS, KERNEL, LUSTRE, Needs, Obs, Share, Target};
 
-/// The repository of the projects.
+/// The repository of the projects where none was named.
 pub const REPOSITORY: &str = "standard";
 
 /// The package that sets where and for which time rpmbuild works.
@@ -32,11 +32,12 @@ pub struct Path {
 }
 
 impl Path {
-    /// The repository of one of our projects.
-    pub fn ours(project: &str) -> Self {
+    /// The repository of the project `name`, which is `project` or one below it: all of them have the one that was named.
+    pub fn ours(project: &obs::Project, name: String) -> Self {
+        let repository = project.repository.as_deref().unwrap_or(REPOSITORY);
         Self {
-            project: project.to_owned(),
-            repository: REPOSITORY.to_owned(),
+            project: name,
+            repository: repository.to_owned(),
         }
     }
 
@@ -53,7 +54,7 @@ impl Path {
 /// A project, and what a service is told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
-    pub name: String,
+    pub own: Path,
     /// What it is built on, first what counts first. A service goes on from the last one to what that is built on.
     pub paths: Vec<Path>,
     /// `_config`.
@@ -69,26 +70,26 @@ pub fn before(target: &Target) -> &'static [&'static str] {
 }
 
 /// The projects of `target`, each after those that it is built on; the first one is built on `base`.
-pub fn projects(target: &Target, project: &str, base: Path) -> Vec<Project> {
-    let config = config_project(project);
+pub fn projects(target: &Target, project: &obs::Project, base: Path) -> Vec<Project> {
+    let config = Path::ours(project, project.config());
     let mut paths = Vec::new();
     let mut all = vec![Project {
-        name: config.clone(),
+        own: config.clone(),
         paths: vec![base],
         conf: config_conf(target),
     }];
     for package in before(target) {
-        let name = project_of(project, package);
-        paths.push(Path::ours(&name));
+        let own = Path::ours(project, project.of(package));
+        paths.push(own.clone());
         all.push(Project {
-            name,
-            paths: vec![Path::ours(&config)],
+            own,
+            paths: vec![config.clone()],
             conf: package_conf(target),
         });
     }
-    paths.push(Path::ours(&config));
+    paths.push(config);
     all.push(Project {
-        name: project.to_owned(),
+        own: Path::ours(project, project.of(LUSTRE)),
         paths,
         conf: prjconf(target),
     });
@@ -96,13 +97,13 @@ pub fn projects(target: &Target, project: &str, base: Path) -> Vec<Project> {
 }
 
 /// The project that has a distribution that is made on the spot.
-pub fn base_project(project: &str) -> String {
-    format!("{project}:base")
+pub fn base_project(project: &obs::Project) -> Path {
+    Path::ours(project, format!("{}:base", project.name))
 }
 
 /// `_meta` of a project that is built on the first of `base` that has what it needs. What is built is published nowhere: it has not been
 /// proven yet, and its kernel has the distribution's name.
-pub fn project_meta(project: &str, base: &[Path], arch: &str) -> String {
+pub fn project_meta(own: &Path, base: &[Path], arch: &str) -> String {
     let paths: String = base
         .iter()
         .map(|path| {
@@ -116,9 +117,10 @@ pub fn project_meta(project: &str, base: &[Path], arch: &str) -> String {
     // Packages are built anew where their sources changed, and wait for those that they are built with.
     format!(
         "<project name=\"{}\">\n  <title/>\n  <description/>\n  <publish>\n    <disable/>\n  </publish>\n  \
-         <repository name=\"{REPOSITORY}\" rebuild=\"local\" block=\"all\">\n\
+         <repository name=\"{}\" rebuild=\"local\" block=\"all\">\n\
          {paths}    <arch>{}</arch>\n  </repository>\n</project>\n",
-        escaped(project),
+        escaped(&own.project),
+        escaped(&own.repository),
         escaped(arch)
     )
 }
@@ -141,7 +143,7 @@ pub fn base_conf(target: &Target) -> String {
     )
 }
 
-/// `_config` of [`config_project`].
+/// `_config` of the project of [`CONFIG_PACKAGE`].
 pub fn config_conf(target: &Target) -> String {
     conf(target, &target.distribution.buildroot)
 }

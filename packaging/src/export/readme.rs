@@ -4,7 +4,7 @@ use super::obs::{self, CONFIG_PACKAGE, Path, base_project};
 use super::package::SourcePackage;
 use super::{koji, mock};
 use crate::build::roots::KERNEL_DEVEL;
-use crate::obs::{config_project, project_of};
+use crate::obs::Project;
 use crate::target::{DistributionKind, Target};
 
 /// The file's name.
@@ -46,9 +46,9 @@ fn head(target: &Target, what: &str, packages: &[SourcePackage]) -> String {
 }
 
 /// For an Open Build Service.
-pub fn obs(target: &Target, project: &str, packages: &[SourcePackage]) -> String {
+pub fn obs(target: &Target, project: &Project, packages: &[SourcePackage]) -> String {
     let mut text = head(target, "an Open Build Service", packages);
-    let config = config_project(project);
+    let config = project.config();
     text.push_str(
         "On build.opensuse.org, a user may create projects below home:USER alone: export with --project home:USER:NAME there.\n\n\
          Every folder with a file _meta is a project: _meta and _config are its own, and each folder in it is a package with its sources.\n\
@@ -65,7 +65,7 @@ pub fn obs(target: &Target, project: &str, packages: &[SourcePackage]) -> String
              repositories (BaseOS, AppStream, and what else the target reads) as a download on demand.\n\n"
         )),
         None => {
-            let base = base_project(project);
+            let base = base_project(project).project;
             let what = match target.distribution.kind {
                 DistributionKind::Rehearsal => {
                     "No service has this distribution: put its packages there, the files of `base` in the stage `distribution`"
@@ -82,16 +82,17 @@ pub fn obs(target: &Target, project: &str, packages: &[SourcePackage]) -> String
     ));
     let mut all = vec![config.clone()];
     for package in obs::before(target) {
-        let name = project_of(project, package);
+        let name = project.of(package);
         text.push_str(&format!(
             "  {name}\n  The package {package}. It has a project of its own, so that nothing that is built here gets into its build root.\n\n"
         ));
         all.push(name);
     }
     text.push_str(&format!(
-        "  {project}\n  The package lustre, which is built with these.\n\nFor example, with osc:\n\n"
+        "  {}\n  The package lustre, which is built with these.\n\nFor example, with osc:\n\n",
+        project.name
     ));
-    all.push(project.to_owned());
+    all.push(project.name.clone());
     for name in &all {
         text.push_str(&format!(
             "  osc -A API meta prj {name} -F {name}/_meta\n  osc -A API meta prjconf {name} -F {name}/_config\n"

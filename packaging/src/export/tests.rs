@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 
 use super::package::{Known, SourcePackage};
 use super::*;
-use crate::obs::Nevra;
+use crate::obs::{Nevra, Project};
 use crate::target::Target;
 
 fn target(name: &str) -> Target {
     let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
     Target::load(&specs, name).unwrap()
+}
+
+fn project(name: &str) -> Project {
+    Project::parse(name).unwrap()
 }
 
 fn package(name: &str, time: u32) -> SourcePackage {
@@ -50,7 +54,7 @@ fn every_target_says_where_a_service_has_its_distribution_or_how_it_begins() {
     for name in crate::target::list(&specs).unwrap() {
         let target = target(&name);
         match obs::Path::of_distribution(&target) {
-            Some(base) => assert!(crate::obs::is_project(&base.project), "{name}: {base:?}"),
+            Some(base) => assert_eq!(project(&base.project).name, base.project, "{name}"),
             None => {
                 let conf = obs::base_conf(&target);
                 let preinstall = conf.lines().find(|line| line.starts_with("Preinstall: "));
@@ -69,8 +73,12 @@ fn every_target_says_where_a_service_has_its_distribution_or_how_it_begins() {
 
 #[test]
 fn projects_are_built_on_each_other_and_names_are_escaped() {
-    let base = obs::Path::ours("a:base");
-    let text = obs::project_meta("a & \"b\"", &[base], "x86_64");
+    let base = obs::base_project(&project("a"));
+    let own = obs::Path {
+        project: "a & \"b\"".to_owned(),
+        ..base.clone()
+    };
+    let text = obs::project_meta(&own, &[base], "x86_64");
     assert!(text.contains("<project name=\"a &amp; &quot;b&quot;\">"));
     assert!(text.contains("<path project=\"a:base\" repository=\"standard\"/>"));
     let text = obs::package_meta("a:config", obs::CONFIG_PACKAGE);
@@ -81,11 +89,12 @@ fn projects_are_built_on_each_other_and_names_are_escaped() {
         ("", false),
         ("a::b", false),
         (":a", false),
-        ("a/b", false),
+        ("a/b", true),
+        ("a/b/c", false),
         ("_a", false),
         ("a b", false),
     ] {
-        assert_eq!(crate::obs::is_project(name), is, "{name}");
+        assert_eq!(Project::parse(name).is_ok(), is, "{name}");
     }
 }
 
@@ -245,11 +254,11 @@ fn another_configuration_is_another_config_package() {
 #[test]
 fn what_lustre_is_built_with_has_projects_of_its_own() {
     let names = |target: &Target| -> Vec<(String, Vec<String>)> {
-        let base = obs::Path::ours("base");
-        let all = obs::projects(target, "p", base).into_iter();
+        let base = obs::Path::ours(&project("p"), "base".to_owned());
+        let all = obs::projects(target, &project("p"), base).into_iter();
         all.map(|one| {
             (
-                one.name,
+                one.own.project,
                 one.paths.into_iter().map(|path| path.project).collect(),
             )
         })
@@ -277,15 +286,27 @@ fn what_lustre_is_built_with_has_projects_of_its_own() {
             one("p", &["p:e2fsprogs", "p:config"]),
         ]
     );
-    let text = obs::project_meta("p", &[], "x86_64");
+    let text = obs::project_meta(&obs::base_project(&project("p")), &[], "x86_64");
     assert!(text.contains("<publish>\n    <disable/>"), "{text}");
-    let text = readme::obs(&target("rehearsal"), "p", &[]);
+    let text = readme::obs(&target("rehearsal"), &project("p"), &[]);
     for part in [
         "home:USER:NAME",
         "osc -A API meta prj p:kernel -F p:kernel/_meta",
         "maintainer",
     ] {
         assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
+fn all_projects_have_the_repository_that_was_named() {
+    let project = project("p/el9");
+    let base = obs::base_project(&project);
+    assert_eq!(base.repository, "el9");
+    for one in obs::projects(&target("rehearsal"), &project, base) {
+        let text = obs::project_meta(&one.own, &one.paths, "x86_64");
+        assert!(text.contains("<repository name=\"el9\""), "{text}");
+        assert_eq!(text.matches("standard").count(), 0, "{text}");
     }
 }
 

@@ -30,7 +30,7 @@ pub use error::Error;
 pub use header::{Header, Nevra};
 pub use known::{BuiltWith, Known};
 pub use login::Login;
-pub use names::{MARK, Place, Project, config_project, is_disturl, is_project, project_of};
+pub use names::{MARK, Place, Project, config_project, is_disturl, project_of};
 pub use submit::{Repositories, Sources, Submitted, config, package, repository};
 pub use variables::{PASSWORD_FILE_VARIABLE, USER_VARIABLE};
 pub use wait::{Again, Pace, State, log, wait};

@@ -58,7 +58,7 @@ pub(super) fn line(text: &str) -> String {
 
 /// Whether a service takes `text` as the name of a project, and of those below it: words of letters, digits and `-+_.`, with colons between
 /// them.
-pub fn is_project(text: &str) -> bool {
+fn is_project(text: &str) -> bool {
     const LONGEST_PROJECT: usize = 150;
     let plain = |c: char| c.is_ascii_alphanumeric() || "-+_.".contains(c);
     text.len() <= LONGEST_PROJECT
@@ -108,10 +108,7 @@ impl Project {
         };
         if !is_project(name) {
             let text = name.escape_debug().take(LONGEST).collect();
-            return Err(Error::Name {
-                what: "a project",
-                text,
-            });
+            return Err(Error::ProjectName { text });
         }
         let repository = repository
             .map(|text| named("a repository", text, &['_', '-', '.', '+', ':']))

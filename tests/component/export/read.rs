@@ -213,8 +213,8 @@ fn wrong_usage_is_said_before_anything_is_done() {
             "only an Open Build Service has projects",
         ),
         (
-            &["obs", "--project", "a/b", "-o", out],
-            "`a/b` is not the name of a project",
+            &["obs", "--project", "a::b", "-o", out],
+            "`a::b` is not the name of a project",
         ),
         (&["mock", "-o", taken], "is no earlier export"),
     ] {
