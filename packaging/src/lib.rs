@@ -24,6 +24,7 @@ pub mod lock;
 pub mod needs;
 pub mod obs;
 pub mod overlay;
+mod own_folder;
 pub mod preflight;
 pub mod resolve;
 pub mod sandbox;

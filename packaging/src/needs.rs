@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use lustre_files::help;
 use serde::Serialize;
 
-use crate::target::{Debuginfo, Share, Target};
+use crate::target::{Debuginfo, E2FSPROGS, KERNEL, LUSTRE, Share, Target};
 
 /// A machine that is too small.
 #[derive(Debug, thiserror::Error)]
@@ -93,9 +93,9 @@ impl Part {
     pub fn of_stage(name: &str) -> Option<Self> {
         Some(match name {
             "distribution" | "bootstrap" => Self::Base,
-            "e2fsprogs" => Self::E2fsprogs,
-            "kernel" => Self::Kernel,
-            "lustre" => Self::Lustre,
+            E2FSPROGS => Self::E2fsprogs,
+            KERNEL => Self::Kernel,
+            LUSTRE => Self::Lustre,
             _ => return None,
         })
     }

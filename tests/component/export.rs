@@ -10,6 +10,8 @@ use std::process::Command;
 use lustre_packaging::export::obs::{
     CONFIG_PACKAGE, base_conf, config_conf, config_package, package_conf, prjconf,
 };
+use lustre_packaging::export::package::SourcePackage;
+use lustre_packaging::export::{koji, mock};
 use lustre_packaging::process;
 use lustre_packaging::store::list_tree;
 use lustre_packaging::target::Target;

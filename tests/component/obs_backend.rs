@@ -49,14 +49,14 @@ impl World {
         names.sort();
         names.dedup();
         let system = system::of_one_package(&names);
-        let base = texts::base_project(PROJECT);
+        let base = texts::base_project(&Project::parse(PROJECT).unwrap());
         let backend = Backend::start(&Base {
-            project: &base,
+            project: &base.project,
             meta: &texts::project_meta(&base, &[], ARCH),
             config: &texts::base_conf(&target),
             packages: &system,
         });
-        put_projects(&backend, &base);
+        put_projects(&backend, base);
         Self {
             api: Api::new(&backend.url(), None).unwrap(),
             backend,
@@ -195,11 +195,11 @@ impl World {
 }
 
 /// Makes the projects of a target on the project that has its distribution.
-fn put_projects(backend: &Backend, base: &str) {
+fn put_projects(backend: &Backend, base: texts::Path) {
     let target = Target::load(&project().join("specs"), "rehearsal").unwrap();
-    for one in texts::projects(&target, PROJECT, texts::Path::ours(base)) {
-        let meta = texts::project_meta(&one.name, &one.paths, ARCH);
-        backend.put(&format!("{}/_meta", one.name), &meta);
+    for one in texts::projects(&target, &Project::parse(PROJECT).unwrap(), base) {
+        let meta = texts::project_meta(&one.own, &one.paths, ARCH);
+        backend.put(&format!("{}/_meta", one.own.project), &meta);
     }
 }
 

@@ -33,13 +33,6 @@ for file in rpm/*; do
 done
 "#;
 
-/// Of the packages that were built before, those that Lustre's buildroot gets: no debuginfo, and no kernel to boot.
-pub fn is_for_building(name: &str) -> bool {
-    let debug = name.ends_with("-debuginfo") || name.ends_with("-debugsource");
-    let kernel = name.starts_with("kernel") && name != "kernel-devel";
-    !debug && !kernel
-}
-
 /// Makes the SRPM from the source tree `tree` (a folder that is copied, never changed).
 pub fn source_package(
     work: &Workdir,
@@ -235,22 +228,5 @@ mod tests {
         fs::remove_file(dir.path().join(CONFIG_LOG)).unwrap();
         let error = expect_series(dir.path(), Some("6.12-ml")).unwrap_err();
         assert!(error.to_string().contains(CONFIG_LOG), "{error}");
-    }
-
-    #[test]
-    fn a_build_gets_kernel_devel_and_no_kernel_to_boot() {
-        for name in ["kernel-devel", "e2fsprogs-devel", "libcom_err"] {
-            assert!(is_for_building(name), "{name}");
-        }
-        for name in [
-            "kernel",
-            "kernel-core",
-            "kernel-modules",
-            "kernel-debuginfo",
-            "e2fsprogs-debuginfo",
-            "e2fsprogs-debugsource",
-        ] {
-            assert!(!is_for_building(name), "{name}");
-        }
     }
 }

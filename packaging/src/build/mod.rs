@@ -6,6 +6,7 @@
 //! - [`ccache`]: a compiler cache.
 //! - [`kernel_tree`]: a kernel's tree in place of its source package.
 //! - [`ext4`]: the ext4 source for a Lustre that is built for the distribution's own kernel.
+//! - [`roots`]: which packages are in a buildroot.
 
 mod error;
 
@@ -16,6 +17,7 @@ pub mod ext4;
 pub mod kernel;
 pub mod kernel_tree;
 pub mod lustre;
+pub mod roots;
 pub mod rpmbuild;
 pub mod workdir;
 

@@ -1,11 +1,12 @@
 //! What was built and cannot be written or used.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lustre_files::place::Foreign;
 use lustre_files::{Advised, PathError, help};
 
 use super::INDEX;
+use crate::own_folder::Unfit;
 use crate::store;
 
 /// What was built and cannot be written or used.
@@ -67,4 +68,17 @@ pub enum Error {
         file: String,
         why: String,
     },
+}
+
+impl Error {
+    /// Of a folder that cannot be put at `out`.
+    pub(super) fn unfit(out: &Path, why: Unfit) -> Self {
+        let path = out.to_owned();
+        match why {
+            Unfit::Path(error) => error.into(),
+            Unfit::Place(why) => Self::Place { path, why },
+            Unfit::Taken(why) => Self::Taken { path, why },
+            Unfit::Foreign(foreign) => Self::Foreign { path, foreign },
+        }
+    }
 }

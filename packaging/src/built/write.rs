@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use lustre_files::place::{self, Occupant};
+use lustre_files::place;
 use lustre_files::swap::FolderAside;
 use lustre_files::{Advised, PathError};
 
 use super::Error;
 use super::index::{INDEX, Index, IndexedFile, MadeOf, read};
 use crate::json_index::JsonIndex as _;
+use crate::own_folder;
 use crate::process::{self, room};
 use crate::store::{Digest, EntryKind, StageDir};
 
@@ -21,23 +22,7 @@ pub fn judge(out: &Path) -> Result<(), Error> {
         path: out.to_owned(),
         why,
     };
-    let taken = |why: &str| Error::Taken {
-        path: out.to_owned(),
-        why: why.to_owned(),
-    };
-    match place::there(out).map_err(refused)? {
-        Occupant::Nothing => {}
-        Occupant::Other => return Err(taken("it is no folder")),
-        Occupant::Folder => {
-            let mut entries =
-                fs::read_dir(out).map_err(|source| PathError::new("read", out, source))?;
-            if entries.next().is_some() {
-                read(&out.join(INDEX)).map_err(|why| taken(&why))?;
-            }
-            place::can_go(out).map_err(refused)?;
-            nothing_foreign(out)?;
-        }
-    }
+    own_folder::judge(out, &own(out)).map_err(|why| Error::unfit(out, why))?;
     if let Some(around) = around(out) {
         return Err(refused(lustre_files::advised(
             format!(
@@ -57,29 +42,12 @@ pub fn around(path: &Path) -> Option<PathBuf> {
     full.ancestors().skip(1).find(is_one).map(Path::to_owned)
 }
 
-/// That nothing is in `out` but what its index lists: all else would go with what is replaced. Names alone are compared.
-fn nothing_foreign(out: &Path) -> Result<(), Error> {
-    let there = place::there(out).map_err(|why| Error::Place {
-        path: out.to_owned(),
-        why,
-    })?;
-    if there == Occupant::Nothing {
-        return Ok(());
-    }
-    // One that is gone lists nothing.
-    let index = read(&out.join(INDEX)).ok();
-    let files = index.iter().flat_map(|(index, _)| index.files());
-    let files: Vec<String> = files.map(|(path, _)| path).collect();
-    let mut own: HashSet<&Path> = files.iter().map(Path::new).collect();
-    if index.is_some() {
-        own.insert(Path::new(INDEX));
-    }
-    match place::foreign(out, &own, &[])? {
-        None => Ok(()),
-        Some(foreign) => Err(Error::Foreign {
-            path: out.to_owned(),
-            foreign,
-        }),
+/// What of `out` is its own.
+fn own(out: &Path) -> impl Fn() -> Result<HashSet<String>, String> {
+    move || {
+        let (index, _) = read(&out.join(INDEX))?;
+        let files = index.files().map(|(path, _)| path);
+        Ok(files.chain([INDEX.to_owned()]).collect())
     }
 }
 
@@ -127,7 +95,10 @@ pub fn write(
     lustre_files::write_whole(&path, text.as_bytes())
         .map_err(|source| PathError::new("write", &path, source))?;
     aside
-        .commit(|| nothing_foreign(out).map_err(std::io::Error::other))
+        .commit(|| {
+            let held = own_folder::nothing_foreign(out, &own(out));
+            held.map_err(|why| std::io::Error::other(Error::unfit(out, why)))
+        })
         .map_err(failed("move what was built to"))?;
     Ok(Digest::of_bytes(text.as_bytes()))
 }

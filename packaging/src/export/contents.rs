@@ -5,27 +5,28 @@ use std::path::Path;
 use lustre_sign::PublicKey;
 
 use super::folder::put;
-use super::package::{BuildPackage, SourcePackage};
+use super::package::SourcePackage;
 use super::{Error, koji, mock, obs, readme};
 use crate::archive::unpack_srpm;
 use crate::lock::Lock;
-use crate::obs::{config_project, project_of};
-use crate::target::Target;
+use crate::obs::Project;
+use crate::target::{KERNEL, Target};
 
 /// The projects, each a folder with its packages, in `folder`.
 pub fn for_obs(
     folder: &Path,
     target: &Target,
-    project: &str,
+    project: &Project,
     packages: &[SourcePackage],
 ) -> Result<(), Error> {
     let arch = &target.distribution.arch;
-    let config = config_project(project);
-    let put_project = |name: &str, base: &[obs::Path], conf: String| {
+    let config = project.config();
+    let put_project = |own: &obs::Path, base: &[obs::Path], conf: String| {
+        let name = &own.project;
         put(
             folder,
             &format!("{name}/_meta"),
-            obs::project_meta(name, base, arch),
+            obs::project_meta(own, base, arch),
         )?;
         put(folder, &format!("{name}/_config"), conf)
     };
@@ -34,14 +35,14 @@ pub fn for_obs(
         None => {
             let base = obs::base_project(project);
             put_project(&base, &[], obs::base_conf(target))?;
-            obs::Path::ours(&base)
+            base
         }
     };
     for one in obs::projects(target, project, base) {
-        put_project(&one.name, &one.paths, one.conf)?;
+        put_project(&one.own, &one.paths, one.conf)?;
     }
     for package in packages {
-        let project = project_of(project, &package.name);
+        let project = project.of(&package.name);
         let below = format!("{project}/{}", package.name);
         package.carry_into(&folder.join(readme::CARRIED))?;
         unpack_srpm(&package.path, &folder.join(&below))?;
@@ -59,12 +60,8 @@ pub fn for_obs(
             let text = obs::constraints(&needs, &package.name);
             put(folder, &format!("{below}/_constraints"), text)?;
         }
-        let bdeps: Vec<BuildPackage> = package
-            .buildroot
-            .iter()
-            .map(|known| known.package.clone())
-            .collect();
-        put(folder, &obs::locked(&package.name), obs::buildenv(&bdeps))?;
+        let text = obs::buildenv(&package.buildroot);
+        put(folder, &obs::locked(&package.name), text)?;
     }
     let below = format!("{config}/{}", obs::CONFIG_PACKAGE);
     put(
@@ -72,7 +69,7 @@ pub fn for_obs(
         &format!("{below}/_meta"),
         obs::package_meta(&config, obs::CONFIG_PACKAGE),
     )?;
-    let kernel = packages.iter().find(|package| package.name == "kernel");
+    let kernel = packages.iter().find(|package| package.name == KERNEL);
     let later = obs::later(target, kernel.map(|kernel| kernel.path.as_path()))?;
     for (name, content) in obs::config_package(target, &later) {
         put(folder, &format!("{below}/{name}"), content)?;

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use lustre_files::place::{self, Occupant};
+use lustre_files::place;
 use lustre_files::swap::FolderAside;
 use lustre_files::{PathError, at};
 use serde::{Deserialize, Serialize};
@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use super::INDEX;
 use super::{Builder, Error};
 use crate::json_index::JsonIndex;
+use crate::own_folder::{self, Unfit};
 use crate::store::{Digest, EntryKind, list_tree};
 
 /// No index is larger (bytes): it has a line for each file.
@@ -42,27 +43,9 @@ impl JsonIndex for Index {
 
 /// That it can be written to `out`: that is not there, is empty, or has an earlier one and nothing else; and something can be put there.
 pub fn judge(out: &Path) -> Result<(), Error> {
-    let refused = |why| Error::Place {
-        path: out.to_owned(),
-        why,
-    };
-    let taken = |why: &str| Error::Taken {
-        path: out.to_owned(),
-        why: why.to_owned(),
-    };
-    match place::there(out).map_err(refused)? {
-        Occupant::Nothing => {}
-        Occupant::Other => return Err(taken("it is no folder")),
-        Occupant::Folder => {
-            let mut entries = fs::read_dir(out).map_err(at(out))?;
-            if entries.next().is_some() {
-                read(out).map_err(|why| taken(&why))?;
-            }
-            place::can_go(out).map_err(refused)?;
-            nothing_foreign(out)?;
-        }
-    }
-    place::can_be_made(out).map_err(refused)
+    own_folder::judge(out, &own(out)).map_err(|why| Error::unfit(out, why))?;
+    nothing_edited(out)?;
+    place::can_be_made(out).map_err(|why| Error::unfit(out, Unfit::Place(why)))
 }
 
 fn read(out: &Path) -> Result<Index, String> {
@@ -71,38 +54,19 @@ fn read(out: &Path) -> Result<Index, String> {
     Index::parse(&text)
 }
 
-/// That nothing is in `out` but what its index lists: all else would go with what is replaced.
-fn nothing_foreign(out: &Path) -> Result<(), Error> {
-    let there = place::there(out).map_err(|why| Error::Place {
-        path: out.to_owned(),
-        why,
-    })?;
-    if there == Occupant::Nothing {
-        return Ok(());
-    }
-    let index = read(out).ok();
-    let files = index.iter().flat_map(|index| index.files.keys());
-    let mut own: HashSet<&Path> = files.map(Path::new).collect();
-    if index.is_some() {
-        own.insert(Path::new(INDEX));
-    }
-    match place::foreign(out, &own, &[])? {
-        None => {}
-        Some(foreign) => {
-            return Err(Error::Foreign {
-                path: out.to_owned(),
-                foreign,
-            });
-        }
-    }
-    match index {
-        Some(index) => nothing_edited(out, &index),
-        None => Ok(()),
+/// What of `out` is its own.
+fn own(out: &Path) -> impl Fn() -> Result<HashSet<String>, String> {
+    move || {
+        let files = read(out)?.files.into_keys();
+        Ok(files.chain([INDEX.to_owned()]).collect())
     }
 }
 
 /// That the files are as they were written: what somebody did to them would be lost.
-fn nothing_edited(out: &Path, index: &Index) -> Result<(), Error> {
+fn nothing_edited(out: &Path) -> Result<(), Error> {
+    let Ok(index) = read(out) else {
+        return Ok(());
+    };
     let mut edited = Vec::new();
     for (file, sha256) in &index.files {
         let path = out.join(file);
@@ -167,7 +131,12 @@ pub fn write(
     let mode = fs::Permissions::from_mode(0o755);
     fs::set_permissions(folder, mode).map_err(at(folder))?;
     aside
-        .commit(|| nothing_foreign(out).map_err(std::io::Error::other))
+        .commit(|| {
+            own_folder::nothing_foreign(out, &own(out))
+                .map_err(|why| Error::unfit(out, why))
+                .and_then(|()| nothing_edited(out))
+                .map_err(std::io::Error::other)
+        })
         .map_err(failed("move what is exported to"))?;
     Ok(Digest::of_bytes(text.as_bytes()))
 }

@@ -2,6 +2,7 @@
 
 use super::package::SourcePackage;
 use super::{macros, quoted};
+use crate::build::roots::Buildroot;
 use crate::target::Target;
 
 /// The script that sets a tag up, in the folder of a package.
@@ -42,7 +43,8 @@ pub fn settings(target: &Target, package: &SourcePackage) -> String {
             quoted(&format!("{name}={value}"))
         ));
     }
-    let packages = super::buildroot(target, &package.name);
+    // A group has names alone.
+    let packages = Buildroot::of(target, &package.name, None).all();
     for group in ["build", "srpm-build"] {
         // It may be there.
         text.push_str(&format!(

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::package::{Known, SourcePackage};
 use super::{Error, macros};
+use crate::build::roots::Buildroot;
 use crate::lock::Lock;
+use crate::obs::Nevra;
 use crate::target::{DistributionKind, Target};
 
 /// The version of the format of [`LOCK`], which mock names in its schema.
@@ -40,8 +42,7 @@ pub fn config(target: &Target, package: &SourcePackage) -> Result<String, Error>
     for (name, value) in options(target) {
         set(&format!("['{name}']"), &value);
     }
-    let install = super::buildroot(target, &package.name).join(" ");
-    let install = format!("install {install}");
+    let install = format!("install {}", installed(target, package).join(" "));
     set("['chroot_setup_cmd']", &install.into());
     if let Some(release) = distribution.variables.get("releasever") {
         set("['releasever']", &release.as_str().into());
@@ -62,6 +63,19 @@ pub fn config(target: &Target, package: &SourcePackage) -> Result<String, Error>
         dnf_conf(target)?
     ));
     Ok(text)
+}
+
+/// The packages of the root besides those that the spec requires, as dnf takes them. Of what was built before and of the kernel that Lustre
+/// is for, just those that are in the buildroot here: by a name alone, dnf would take a newer one of the distribution.
+fn installed(target: &Target, package: &SourcePackage) -> Vec<String> {
+    let root = Buildroot::of(target, &package.name, package.own_kernel().as_deref());
+    let mut all = root.of_distribution();
+    all.extend(root.built.into_iter().map(|name| {
+        let mut built = package.built.iter();
+        let found = built.find(|nevra| nevra.name == name);
+        found.map_or(name, Nevra::to_string)
+    }));
+    all
 }
 
 /// What the config and the list have both.
@@ -156,7 +170,8 @@ pub fn buildroot_lock(
         .collect();
     let mut rpms = Vec::new();
     for Known {
-        package,
+        nevra,
+        sigmd5,
         license,
         path,
     } in &package.buildroot
@@ -173,13 +188,13 @@ pub fn buildroot_lock(
             None => format!("{BASE}/base/Packages/{file}"),
         };
         rpms.push(json!({
-            "name": package.name,
-            "arch": package.arch,
+            "name": nevra.name,
+            "arch": nevra.arch,
             "license": license,
-            "version": package.version,
-            "release": package.release,
-            "epoch": package.epoch.map(|epoch| epoch.to_string()),
-            "sigmd5": package.sigmd5,
+            "version": nevra.version,
+            "release": nevra.release,
+            "epoch": nevra.epoch.map(|epoch| epoch.to_string()),
+            "sigmd5": sigmd5,
             "signature": signature,
             "url": url,
         }));

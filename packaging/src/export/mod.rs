@@ -18,11 +18,12 @@ pub mod readme;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use lustre_files::place::Foreign;
 use lustre_files::{Advised, PathError, help};
 
+use crate::own_folder::Unfit;
 use crate::target::{Target, UnknownVariable};
 use crate::{archive, lock, store};
 
@@ -109,6 +110,19 @@ pub enum Error {
     Place { path: PathBuf, why: Advised },
 }
 
+impl Error {
+    /// Of a folder that cannot be put at `out`.
+    fn unfit(out: &Path, why: Unfit) -> Self {
+        let path = out.to_owned();
+        match why {
+            Unfit::Path(error) => error.into(),
+            Unfit::Place(why) => Self::Place { path, why },
+            Unfit::Taken(why) => Self::Taken { path, why },
+            Unfit::Foreign(foreign) => Self::Foreign { path, foreign },
+        }
+    }
+}
+
 /// The macros that make a build repeatable, whoever builds.
 fn repeatable(target: &Target) -> Vec<(&'static str, String)> {
     crate::build::workdir::repeatable(&target.build.host).into()
@@ -138,13 +152,4 @@ fn macros(target: &Target, service: &[&str]) -> Vec<(String, String)> {
 /// Text as a word of a shell.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "'\\''"))
-}
-
-/// What is in the buildroot of `package` besides what its spec requires.
-fn buildroot<'t>(target: &'t Target, package: &str) -> Vec<&'t str> {
-    let all = target.distribution.buildroot.iter();
-    let lustre = target.lustre.buildroot.iter();
-    all.chain(lustre.filter(|_| package == "lustre"))
-        .map(String::as_str)
-        .collect()
 }

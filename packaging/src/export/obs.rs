@@ -3,22 +3,22 @@
 //! Projects that are built on those before:
 //!
 //! - the base: the distribution. A public service has it; [`base_conf`] is for one that is made on the spot;
-//! - [`config_project`]: the package [`CONFIG_PACKAGE`] alone, which sets what a project's macros cannot;
-//! - one each for e2fsprogs and the kernel ([`project_of`]), so that the build root of each has the distribution's packages, and nothing that
-//!   the target builds;
+//! - [`obs::Project::config`]: the package [`CONFIG_PACKAGE`] alone, which sets what a project's macros cannot;
+//! - one each for e2fsprogs and the kernel ([`obs::Project::of`]), so that the build root of each has the distribution's packages, and
+//!   nothing that the target builds;
 //! - the project: Lustre, which is built with these.
 
 use std::collections::BTreeMap;
 
 use super::Error;
-use super::package::{BuildPackage, spec_and_time};
-use crate::build::{ext4, lustre};
-use crate::obs::{MARK, config_project, project_of};
+use super::package::{Known, spec_and_time};
+use crate::build::roots::Buildroot;
+use crate::obs::{self, MARK};
 use crate::sandbox::{BUILDER_HOME, PATH};
 use crate::store::Digest;
-use crate::target::{Needs, Obs, Share, Target};
+use crate::target::{E2FSPROGS, KERNEL, LUSTRE, Needs, Obs, Share, Target};
 
-/// The repository of the projects.
+/// The repository of the projects where none was named.
 pub const REPOSITORY: &str = "standard";
 
 /// The package that sets where and for which time rpmbuild works.
@@ -32,11 +32,12 @@ pub struct Path {
 }
 
 impl Path {
-    /// The repository of one of our projects.
-    pub fn ours(project: &str) -> Self {
+    /// The repository of the project `name`, which is `project` or one below it: all of them have the one that was named.
+    pub fn ours(project: &obs::Project, name: String) -> Self {
+        let repository = project.repository.as_deref().unwrap_or(REPOSITORY);
         Self {
-            project: project.to_owned(),
-            repository: REPOSITORY.to_owned(),
+            project: name,
+            repository: repository.to_owned(),
         }
     }
 
@@ -53,7 +54,7 @@ impl Path {
 /// A project, and what a service is told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Project {
-    pub name: String,
+    pub own: Path,
     /// What it is built on, first what counts first. A service goes on from the last one to what that is built on.
     pub paths: Vec<Path>,
     /// `_config`.
@@ -63,32 +64,32 @@ pub struct Project {
 /// The packages that have a project of their own, in the order in which Lustre's project is built on these.
 pub fn before(target: &Target) -> &'static [&'static str] {
     match target.kernel.kind.is_patched() {
-        true => &["kernel", "e2fsprogs"],
-        false => &["e2fsprogs"],
+        true => &[KERNEL, E2FSPROGS],
+        false => &[E2FSPROGS],
     }
 }
 
 /// The projects of `target`, each after those that it is built on; the first one is built on `base`.
-pub fn projects(target: &Target, project: &str, base: Path) -> Vec<Project> {
-    let config = config_project(project);
+pub fn projects(target: &Target, project: &obs::Project, base: Path) -> Vec<Project> {
+    let config = Path::ours(project, project.config());
     let mut paths = Vec::new();
     let mut all = vec![Project {
-        name: config.clone(),
+        own: config.clone(),
         paths: vec![base],
         conf: config_conf(target),
     }];
     for package in before(target) {
-        let name = project_of(project, package);
-        paths.push(Path::ours(&name));
+        let own = Path::ours(project, project.of(package));
+        paths.push(own.clone());
         all.push(Project {
-            name,
-            paths: vec![Path::ours(&config)],
+            own,
+            paths: vec![config.clone()],
             conf: package_conf(target),
         });
     }
-    paths.push(Path::ours(&config));
+    paths.push(config);
     all.push(Project {
-        name: project.to_owned(),
+        own: Path::ours(project, project.of(LUSTRE)),
         paths,
         conf: prjconf(target),
     });
@@ -96,13 +97,13 @@ pub fn projects(target: &Target, project: &str, base: Path) -> Vec<Project> {
 }
 
 /// The project that has a distribution that is made on the spot.
-pub fn base_project(project: &str) -> String {
-    format!("{project}:base")
+pub fn base_project(project: &obs::Project) -> Path {
+    Path::ours(project, format!("{}:base", project.name))
 }
 
 /// `_meta` of a project that is built on the first of `base` that has what it needs. What is built is published nowhere: it has not been
 /// proven yet, and its kernel has the distribution's name.
-pub fn project_meta(project: &str, base: &[Path], arch: &str) -> String {
+pub fn project_meta(own: &Path, base: &[Path], arch: &str) -> String {
     let paths: String = base
         .iter()
         .map(|path| {
@@ -116,9 +117,10 @@ pub fn project_meta(project: &str, base: &[Path], arch: &str) -> String {
     // Packages are built anew where their sources changed, and wait for those that they are built with.
     format!(
         "<project name=\"{}\">\n  <title/>\n  <description/>\n  <publish>\n    <disable/>\n  </publish>\n  \
-         <repository name=\"{REPOSITORY}\" rebuild=\"local\" block=\"all\">\n\
+         <repository name=\"{}\" rebuild=\"local\" block=\"all\">\n\
          {paths}    <arch>{}</arch>\n  </repository>\n</project>\n",
-        escaped(project),
+        escaped(&own.project),
+        escaped(&own.repository),
         escaped(arch)
     )
 }
@@ -141,32 +143,30 @@ pub fn base_conf(target: &Target) -> String {
     )
 }
 
-/// `_config` of [`config_project`].
+/// `_config` of the project of [`CONFIG_PACKAGE`].
 pub fn config_conf(target: &Target) -> String {
-    conf(target, &[])
+    conf(target, &target.distribution.buildroot)
 }
 
 /// `_config` of the project of a package that Lustre is built with.
 pub fn package_conf(target: &Target) -> String {
-    conf(target, &[CONFIG_PACKAGE])
+    let common = &target.distribution.buildroot;
+    conf(
+        target,
+        &[&common[..], &[CONFIG_PACKAGE.to_owned()]].concat(),
+    )
 }
 
 /// `_config` of Lustre's project, which has no other package.
 pub fn prjconf(target: &Target) -> String {
-    // Lustre's configure looks for more than its spec requires, and its buildroot here has all that was built before. `Substitute` would
-    // write it into the spec, and the source package that the service makes would be another one.
-    let mut more = vec![CONFIG_PACKAGE];
-    more.extend(target.lustre.buildroot.iter().map(String::as_str));
-    more.extend(match target.kernel.kind.is_patched() {
-        true => &["kernel-devel"][..],
-        false => &["kernel-devel", ext4::NAME],
-    });
-    let e2fsprogs = target.e2fsprogs.packages.iter().map(String::as_str);
-    more.extend(e2fsprogs.filter(|name| lustre::is_for_building(name)));
-    conf(target, &more)
+    // `Substitute` would write it into the spec, and the source package that the service makes would be another one.
+    let Buildroot { common, own, built } = Buildroot::of(target, LUSTRE, None);
+    let config = vec![CONFIG_PACKAGE.to_owned()];
+    conf(target, &[common, config, own, built].concat())
 }
 
-fn conf(target: &Target, more: &[&str]) -> String {
+/// `_config` of a project whose build roots have the packages `required`.
+fn conf(target: &Target, required: &[String]) -> String {
     let Obs {
         modules, support, ..
     } = target.distribution.obs.clone().unwrap_or_default();
@@ -178,8 +178,6 @@ fn conf(target: &Target, more: &[&str]) -> String {
     }
     // Without it, the service writes numbers of its own into the release.
     text.push_str("Release:\n");
-    let buildroot = target.distribution.buildroot.iter().map(String::as_str);
-    let required: Vec<&str> = buildroot.chain(more.iter().copied()).collect();
     // Nothing but the target's own buildroot.
     text.push_str(&format!(
         "Support: !*\nRequired: !*\nRequired: {}\n",
@@ -279,11 +277,11 @@ pub fn constraints(needs: &Needs, package: &str) -> String {
         mut memory_mib,
         ..
     } = match package {
-        "kernel" => needs.kernel,
-        "lustre" => needs.lustre,
+        KERNEL => needs.kernel,
+        LUSTRE => needs.lustre,
         _ => needs.e2fsprogs,
     };
-    if package == "kernel"
+    if package == KERNEL
         && let Some(debuginfo) = &needs.debuginfo
     {
         disk_gib += debuginfo.disk_gib;
@@ -297,22 +295,22 @@ pub fn constraints(needs: &Needs, package: &str) -> String {
 }
 
 /// `_buildenv`: exactly these packages, and no others of the same names.
-pub fn buildenv(packages: &[BuildPackage]) -> String {
-    let mut packages: Vec<&BuildPackage> = packages.iter().collect();
+pub fn buildenv(packages: &[Known]) -> String {
+    let mut packages: Vec<&Known> = packages.iter().collect();
     packages.sort();
     let mut text = "<buildinfo>\n".to_owned();
-    for package in packages {
-        let epoch = package
+    for Known { nevra, sigmd5, .. } in packages {
+        let epoch = nevra
             .epoch
             .map(|epoch| format!(" epoch=\"{epoch}\""))
             .unwrap_or_default();
         text.push_str(&format!(
             "  <bdep name=\"{}\"{epoch} version=\"{}\" release=\"{}\" arch=\"{}\" hdrmd5=\"{}\"/>\n",
-            escaped(&package.name),
-            escaped(&package.version),
-            escaped(&package.release),
-            escaped(&package.arch),
-            escaped(&package.sigmd5)
+            escaped(&nevra.name),
+            escaped(&nevra.version),
+            escaped(&nevra.release),
+            escaped(&nevra.arch),
+            escaped(sigmd5)
         ));
     }
     text.push_str("</buildinfo>\n");

@@ -6,71 +6,20 @@ use std::path::{Path, PathBuf};
 
 use lustre_files::at;
 use lustre_rpm_header::metadata;
-use rpm::{IndexSignatureTag, IndexTag, PackageMetadata};
+use rpm::{IndexTag, PackageMetadata};
 
 use super::Error;
+use crate::build::roots::KERNEL_DEVEL;
 use crate::build::rpmbuild::packages_under;
+use crate::obs::{Header, Nevra};
 
-/// A package of a buildroot, by what a service knows it by.
+/// A package of a buildroot, by what a service knows it by, and its file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct BuildPackage {
-    pub name: String,
-    /// None where it has none.
-    pub epoch: Option<u32>,
-    pub version: String,
-    pub release: String,
-    pub arch: String,
-    /// The MD5 of header and payload, as rpm writes it into the signature header: lower-case hexadecimal.
-    pub sigmd5: String,
-}
-
-impl BuildPackage {
-    /// The package at `path`.
-    pub fn read(path: &Path) -> Result<Self, Error> {
-        Self::of(path, &read(path)?)
-    }
-
-    fn of(path: &Path, metadata: &PackageMetadata) -> Result<Self, Error> {
-        let wrong = bad(path);
-        let tag = IndexSignatureTag::RPMSIGTAG_MD5;
-        let sigmd5 = metadata.signature.get_entry_data_as_binary(tag);
-        let sigmd5 = sigmd5
-            .ok()
-            .filter(|md5| md5.len() == 16)
-            .ok_or_else(|| Error::NoSigmd5 {
-                path: path.to_owned(),
-            })?;
-        Ok(Self {
-            name: metadata.get_name().map_err(&wrong)?.to_owned(),
-            epoch: metadata.get_epoch().ok(),
-            version: metadata.get_version().map_err(&wrong)?.to_owned(),
-            release: metadata.get_release().map_err(&wrong)?.to_owned(),
-            arch: metadata.get_arch().map_err(&wrong)?.to_owned(),
-            sigmd5: sigmd5.iter().map(|byte| format!("{byte:02x}")).collect(),
-        })
-    }
-
-    /// As rpm's `%{NEVRA}`.
-    pub fn nevra(&self) -> String {
-        let Self {
-            name,
-            version,
-            release,
-            arch,
-            ..
-        } = self;
-        let epoch = self.epoch.map(|epoch| format!("{epoch}:"));
-        let epoch = epoch.unwrap_or_default();
-        format!("{name}-{epoch}{version}-{release}.{arch}")
-    }
-}
-
-/// A package of the distribution, and its file.
-#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
-    pub package: BuildPackage,
-    pub license: String,
+    pub nevra: Nevra,
+    pub sigmd5: String,
     pub path: PathBuf,
+    pub license: String,
 }
 
 /// The packages below `folder`, by their NEVRA.
@@ -80,15 +29,20 @@ pub fn known(folder: &Path) -> Result<BTreeMap<String, Known>, Error> {
         path: folder.to_owned(),
         message: error.to_string(),
     })? {
-        let metadata = read(&path)?;
-        let package = BuildPackage::of(&path, &metadata)?;
-        let license = metadata.get_license().map_err(bad(&path))?.to_owned();
-        let one = Known {
-            license,
+        let header = Header::read(&path).map_err(|message| Error::Package {
             path: path.clone(),
-            package,
+            message,
+        })?;
+        let Some(sigmd5) = header.sigmd5 else {
+            return Err(Error::NoSigmd5 { path });
         };
-        all.insert(one.package.nevra(), one);
+        let one = Known {
+            nevra: header.nevra,
+            sigmd5,
+            path,
+            license: header.license,
+        };
+        all.insert(one.nevra.to_string(), one);
     }
     Ok(all)
 }
@@ -104,7 +58,7 @@ pub struct SourcePackage {
     /// What of its buildroot is the distribution's, sorted.
     pub buildroot: Vec<Known>,
     /// What of its buildroot was built here before it, sorted.
-    pub built: Vec<String>,
+    pub built: Vec<Nevra>,
     /// The files of what of that is built of no source package that is exported: the ext4 source of a distribution's own kernel.
     pub carried: Vec<PathBuf>,
 }
@@ -132,23 +86,35 @@ impl SourcePackage {
             carried: Vec::new(),
         };
         for line in installed.lines() {
-            let nevra = line.split(' ').next().unwrap_or_default();
+            let nevra = Nevra::as_written(line.split(' ').next().unwrap_or_default());
             // What was built takes the place of the distribution's.
-            match (built.get(nevra), base.get(nevra)) {
-                (Some(_), _) => one.built.push(nevra.to_owned()),
+            match (built.get(&nevra), base.get(&nevra)) {
+                (Some(known), _) => one.built.push(known.nevra.clone()),
                 (None, Some(known)) => one.buildroot.push(known.clone()),
                 (None, None) => {
                     return Err(Error::Unknown {
                         package: name.to_owned(),
-                        nevra: nevra.to_owned(),
+                        nevra,
                     });
                 }
             }
         }
-        one.buildroot
-            .sort_by(|a, b| a.package.cmp(&b.package).then_with(|| a.path.cmp(&b.path)));
+        one.buildroot.sort();
         one.built.sort();
         Ok(one)
+    }
+
+    /// `VERSION-RELEASE` of the distribution's kernel that it is built against; none where it is built against one that was built here,
+    /// or against none.
+    pub fn own_kernel(&self) -> Option<String> {
+        let mut all = self.buildroot.iter().map(|known| &known.nevra);
+        let kernel = all.find(|nevra| nevra.name == KERNEL_DEVEL)?;
+        Some(format!("{}-{}", kernel.version, kernel.release))
+    }
+
+    /// The names of its packages that were built here before it.
+    pub fn built_names(&self) -> Vec<String> {
+        self.built.iter().map(Nevra::to_string).collect()
     }
 
     /// The name of its file.

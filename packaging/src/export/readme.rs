@@ -3,7 +3,8 @@
 use super::obs::{self, CONFIG_PACKAGE, Path, base_project};
 use super::package::SourcePackage;
 use super::{koji, mock};
-use crate::obs::{config_project, project_of};
+use crate::build::roots::KERNEL_DEVEL;
+use crate::obs::Project;
 use crate::target::{DistributionKind, Target};
 
 /// The file's name.
@@ -25,7 +26,7 @@ fn head(target: &Target, what: &str, packages: &[SourcePackage]) -> String {
     for package in packages {
         let built = match package.built.is_empty() {
             true => "none".to_owned(),
-            false => package.built.join(", "),
+            false => package.built_names().join(", "),
         };
         text.push_str(&format!(
             "- {}: {} (with {built})\n",
@@ -45,9 +46,9 @@ fn head(target: &Target, what: &str, packages: &[SourcePackage]) -> String {
 }
 
 /// For an Open Build Service.
-pub fn obs(target: &Target, project: &str, packages: &[SourcePackage]) -> String {
+pub fn obs(target: &Target, project: &Project, packages: &[SourcePackage]) -> String {
     let mut text = head(target, "an Open Build Service", packages);
-    let config = config_project(project);
+    let config = project.config();
     text.push_str(
         "On build.opensuse.org, a user may create projects below home:USER alone: export with --project home:USER:NAME there.\n\n\
          Every folder with a file _meta is a project: _meta and _config are its own, and each folder in it is a package with its sources.\n\
@@ -64,7 +65,7 @@ pub fn obs(target: &Target, project: &str, packages: &[SourcePackage]) -> String
              repositories (BaseOS, AppStream, and what else the target reads) as a download on demand.\n\n"
         )),
         None => {
-            let base = base_project(project);
+            let base = base_project(project).project;
             let what = match target.distribution.kind {
                 DistributionKind::Rehearsal => {
                     "No service has this distribution: put its packages there, the files of `base` in the stage `distribution`"
@@ -81,16 +82,17 @@ pub fn obs(target: &Target, project: &str, packages: &[SourcePackage]) -> String
     ));
     let mut all = vec![config.clone()];
     for package in obs::before(target) {
-        let name = project_of(project, package);
+        let name = project.of(package);
         text.push_str(&format!(
             "  {name}\n  The package {package}. It has a project of its own, so that nothing that is built here gets into its build root.\n\n"
         ));
         all.push(name);
     }
     text.push_str(&format!(
-        "  {project}\n  The package lustre, which is built with these.\n\nFor example, with osc:\n\n"
+        "  {}\n  The package lustre, which is built with these.\n\nFor example, with osc:\n\n",
+        project.name
     ));
-    all.push(project.to_owned());
+    all.push(project.name.clone());
     for name in &all {
         text.push_str(&format!(
             "  osc -A API meta prj {name} -F {name}/_meta\n  osc -A API meta prjconf {name} -F {name}/_config\n"
@@ -122,8 +124,8 @@ pub fn obs(target: &Target, project: &str, packages: &[SourcePackage]) -> String
          of the package, it pins them. What the projects build themselves is not in it, because what they make has a SIGMD5 of its own:\n",
     );
     for package in packages {
-        let mut own = vec![CONFIG_PACKAGE];
-        own.extend(package.built.iter().map(String::as_str));
+        let mut own = vec![CONFIG_PACKAGE.to_owned()];
+        own.extend(package.built_names());
         text.push_str(&format!("- {}: add {}\n", package.name, own.join(", ")));
     }
     text.push_str(
@@ -144,6 +146,15 @@ pub fn koji(target: &Target, packages: &[SourcePackage]) -> String {
          Each package needs a build tag of its own with the distribution's repositories (koji add-external-repo): in one for all, what is built\n\
          first gets into the build roots of the others. That of Lustre inherits the tags in which the kernel and e2fsprogs were built.\n"
     ));
+    for package in packages {
+        if let Some(kernel) = package.own_kernel() {
+            text.push_str(&format!(
+                "{} is for the kernel {kernel}, and a group of a tag has names without versions: no newer {KERNEL_DEVEL} may be in what its\n\
+                 build tag takes.\n",
+                package.name
+            ));
+        }
+    }
     text.push_str(&times(target, packages, "in a build tag of its own"));
     text.push_str(
         "Koji sets %_host and %_host_cpu itself, and no tag changes that: a package whose configure writes the name of the build system into what\n\
@@ -163,7 +174,8 @@ pub fn mock(target: &Target, packages: &[SourcePackage]) -> String {
          {lock} is as mock's plugin buildroot_lock writes it, version {}: every package of the distribution with its SIGMD5 and where the lock\n\
          has it from. It is there to be compared with the list that mock writes of its own build (`mock --calculate-build-dependencies`, or\n\
          rpm -qa in the root): `mock --hermetic-build` does not take it, since it names no image to begin with.\n\n\
-         mock has to find what was built before: put it into a folder, run createrepo_c there, and add --addrepo file:///FOLDER. It is not in {lock}.\n",
+         mock has to find what was built before: put it into a folder, run createrepo_c there, and add --addrepo file:///FOLDER. The config of Lustre\n\
+         installs just these packages, and they are not in {lock}.\n",
         mock::LOCK_VERSION
     ));
     if target.distribution.kind == DistributionKind::Rehearsal {

@@ -4,13 +4,18 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::package::{BuildPackage, SourcePackage};
+use super::package::{Known, SourcePackage};
 use super::*;
+use crate::obs::{Nevra, Project};
 use crate::target::Target;
 
 fn target(name: &str) -> Target {
     let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
     Target::load(&specs, name).unwrap()
+}
+
+fn project(name: &str) -> Project {
+    Project::parse(name).unwrap()
 }
 
 fn package(name: &str, time: u32) -> SourcePackage {
@@ -19,19 +24,27 @@ fn package(name: &str, time: u32) -> SourcePackage {
         path: PathBuf::from(format!("/somewhere/{name}-1-1.src.rpm")),
         time,
         buildroot: Vec::new(),
-        built: vec!["e2fsprogs-devel-1-1.x86_64".to_owned()],
+        built: vec![nevra("e2fsprogs-devel", None)],
         carried: Vec::new(),
     }
 }
 
-fn build_package(name: &str, epoch: Option<u32>) -> BuildPackage {
-    BuildPackage {
+fn nevra(name: &str, epoch: Option<u64>) -> Nevra {
+    Nevra {
         name: name.to_owned(),
         epoch,
         version: "1".to_owned(),
         release: "2".to_owned(),
         arch: "noarch".to_owned(),
+    }
+}
+
+fn known(name: &str, epoch: Option<u64>) -> Known {
+    Known {
+        nevra: nevra(name, epoch),
         sigmd5: "0123456789abcdef0123456789abcdef".to_owned(),
+        path: PathBuf::from(format!("/somewhere/{name}-1-2.noarch.rpm")),
+        license: "GPL".to_owned(),
     }
 }
 
@@ -41,7 +54,7 @@ fn every_target_says_where_a_service_has_its_distribution_or_how_it_begins() {
     for name in crate::target::list(&specs).unwrap() {
         let target = target(&name);
         match obs::Path::of_distribution(&target) {
-            Some(base) => assert!(crate::obs::is_project(&base.project), "{name}: {base:?}"),
+            Some(base) => assert_eq!(project(&base.project).name, base.project, "{name}"),
             None => {
                 let conf = obs::base_conf(&target);
                 let preinstall = conf.lines().find(|line| line.starts_with("Preinstall: "));
@@ -60,8 +73,12 @@ fn every_target_says_where_a_service_has_its_distribution_or_how_it_begins() {
 
 #[test]
 fn projects_are_built_on_each_other_and_names_are_escaped() {
-    let base = obs::Path::ours("a:base");
-    let text = obs::project_meta("a & \"b\"", &[base], "x86_64");
+    let base = obs::base_project(&project("a"));
+    let own = obs::Path {
+        project: "a & \"b\"".to_owned(),
+        ..base.clone()
+    };
+    let text = obs::project_meta(&own, &[base], "x86_64");
     assert!(text.contains("<project name=\"a &amp; &quot;b&quot;\">"));
     assert!(text.contains("<path project=\"a:base\" repository=\"standard\"/>"));
     let text = obs::package_meta("a:config", obs::CONFIG_PACKAGE);
@@ -72,11 +89,12 @@ fn projects_are_built_on_each_other_and_names_are_escaped() {
         ("", false),
         ("a::b", false),
         (":a", false),
-        ("a/b", false),
+        ("a/b", true),
+        ("a/b/c", false),
         ("_a", false),
         ("a b", false),
     ] {
-        assert_eq!(crate::obs::is_project(name), is, "{name}");
+        assert_eq!(Project::parse(name).is_ok(), is, "{name}");
     }
 }
 
@@ -119,7 +137,7 @@ fn constraints_are_what_the_target_says_that_a_build_takes() {
 
 #[test]
 fn a_list_of_packages_has_one_order_and_an_epoch_where_there_is_one() {
-    let all = [build_package("b", Some(1)), build_package("a", None)];
+    let all = [known("b", Some(1)), known("a", None)];
     let text = obs::buildenv(&all);
     let md5 = "hdrmd5=\"0123456789abcdef0123456789abcdef\"";
     assert_eq!(
@@ -129,8 +147,6 @@ fn a_list_of_packages_has_one_order_and_an_epoch_where_there_is_one() {
              <bdep name=\"b\" epoch=\"1\" version=\"1\" release=\"2\" arch=\"noarch\" {md5}/>\n</buildinfo>\n"
         )
     );
-    assert_eq!(all[0].nevra(), "b-1:1-2.noarch");
-    assert_eq!(all[1].nevra(), "a-1-2.noarch");
 }
 
 #[test]
@@ -167,6 +183,29 @@ fn a_tag_of_koji_gets_texts_and_no_numbers() {
         assert!(text.lines().any(|one| one == line), "{line}\n{text}");
     }
     assert_eq!(quoted("it's"), "'it'\\''s'");
+}
+
+/// Its repositories may have newer ones of the same name.
+#[test]
+fn mock_installs_just_what_lustre_is_built_against_here() {
+    let installed = |target: &Target, one: &SourcePackage| {
+        let text = mock::config(target, one).unwrap();
+        let mut lines = text.lines();
+        let line = lines.find(|line| line.starts_with("config_opts['chroot_setup_cmd']"));
+        line.unwrap().trim_end_matches('"').to_owned() + " "
+    };
+    let mut one = package("lustre", 1);
+    one.built = vec![nevra("kernel-devel", None), nevra("libss-devel", Some(1))];
+    let text = installed(&target("rehearsal"), &one);
+    for part in [" kernel-devel-1-2.noarch ", " libss-devel-1:1-2.noarch "] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    one.built = Vec::new();
+    one.buildroot = vec![known("kernel-devel", None)];
+    let text = installed(&target("rocky-10.0"), &one);
+    assert!(text.contains(" kernel-devel-1-2 "), "{text}");
+    let text = readme::koji(&target("rocky-10.0"), &[one]);
+    assert!(text.contains("for the kernel 1-2"), "{text}");
 }
 
 #[test]
@@ -215,11 +254,11 @@ fn another_configuration_is_another_config_package() {
 #[test]
 fn what_lustre_is_built_with_has_projects_of_its_own() {
     let names = |target: &Target| -> Vec<(String, Vec<String>)> {
-        let base = obs::Path::ours("base");
-        let all = obs::projects(target, "p", base).into_iter();
+        let base = obs::Path::ours(&project("p"), "base".to_owned());
+        let all = obs::projects(target, &project("p"), base).into_iter();
         all.map(|one| {
             (
-                one.name,
+                one.own.project,
                 one.paths.into_iter().map(|path| path.project).collect(),
             )
         })
@@ -247,15 +286,27 @@ fn what_lustre_is_built_with_has_projects_of_its_own() {
             one("p", &["p:e2fsprogs", "p:config"]),
         ]
     );
-    let text = obs::project_meta("p", &[], "x86_64");
+    let text = obs::project_meta(&obs::base_project(&project("p")), &[], "x86_64");
     assert!(text.contains("<publish>\n    <disable/>"), "{text}");
-    let text = readme::obs(&target("rehearsal"), "p", &[]);
+    let text = readme::obs(&target("rehearsal"), &project("p"), &[]);
     for part in [
         "home:USER:NAME",
         "osc -A API meta prj p:kernel -F p:kernel/_meta",
         "maintainer",
     ] {
         assert!(text.contains(part), "{text}");
+    }
+}
+
+#[test]
+fn all_projects_have_the_repository_that_was_named() {
+    let project = project("p/el9");
+    let base = obs::base_project(&project);
+    assert_eq!(base.repository, "el9");
+    for one in obs::projects(&target("rehearsal"), &project, base) {
+        let text = obs::project_meta(&one.own, &one.paths, "x86_64");
+        assert!(text.contains("<repository name=\"el9\""), "{text}");
+        assert_eq!(text.matches("standard").count(), 0, "{text}");
     }
 }
 

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use lustre_repodata::document::{Attributes, visit};
 
-use super::names;
+use super::names::{self, Place};
 
 /// No answer has more entries of a kind.
 const MOST: usize = 100_000;
@@ -58,10 +58,7 @@ pub(super) struct Job {
 /// What a package was built with.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Buildenv {
-    pub(super) project: String,
-    pub(super) repository: String,
-    pub(super) arch: String,
-    pub(super) package: String,
+    pub(super) place: Place,
     pub(super) srcmd5: String,
     pub(super) packages: Vec<Bdep>,
 }
@@ -249,11 +246,11 @@ pub(super) fn buildenv(bytes: &[u8]) -> Result<Buildenv, String> {
         match (path, attributes) {
             (["buildinfo"], Some(attributes)) => {
                 let of = |name| attributes.optional(name).map(Option::unwrap_or_default);
-                found.project = of("project")?;
-                found.repository = of("repository")?;
-                found.package = of("package")?;
+                found.place.project = of("project")?;
+                found.place.repository = of("repository")?;
+                found.place.package = of("package")?;
             }
-            (["buildinfo", "arch"], None) => found.arch = text.to_owned(),
+            (["buildinfo", "arch"], None) => found.place.arch = text.to_owned(),
             (["buildinfo", "srcmd5"], None) => found.srcmd5 = text.to_owned(),
             (["buildinfo", "error"], None) if !text.is_empty() => {
                 return Err(format!("it says: {}", names::line(text)));
@@ -341,7 +338,7 @@ mod tests {
         let names: Vec<&str> = found.packages.iter().map(|one| one.name.as_str()).collect();
         assert_eq!(names, ["gcc", "e"]);
         assert_eq!(
-            (found.arch.as_str(), found.srcmd5.as_str()),
+            (found.place.arch.as_str(), found.srcmd5.as_str()),
             ("x86_64", "d4")
         );
         let text = br#"<status code="404"><summary>no such project</summary></status>"#;

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::answers::{self, Binary, Buildenv};
 use super::api::Question;
-use super::known::{BuiltWith, Header};
-use super::{Api, Error, Known, Place, names};
+use super::known::BuiltWith;
+use super::{Api, Error, Header, Known, Place, names};
 use crate::build::rpmbuild;
 use crate::needs::free_mib;
 use crate::sign;
@@ -206,25 +206,10 @@ fn buildenv(
     let read = lustre_files::read(list, LIST);
     let bytes = read.map_err(|source| PathError::new("read", list, source))?;
     let buildenv = answers::buildenv(&bytes).map_err(|why| refused(wanted, BUILDENV, &why))?;
-    let Buildenv {
-        project,
-        repository,
-        arch,
-        package,
-        ..
-    } = &buildenv;
-    let of = Place {
-        project: project.clone(),
-        repository: repository.clone(),
-        arch: arch.clone(),
-        package: package.clone(),
-    };
-    if of != **place {
-        return Err(refused(
-            wanted,
-            BUILDENV,
-            &format!("it is of {package} in {of}"),
-        ));
+    let of = &buildenv.place;
+    if of != *place {
+        let why = format!("it is of {} in {of}", of.package);
+        return Err(refused(wanted, BUILDENV, &why));
     }
     if buildenv.srcmd5 != *srcmd5 {
         let why = format!(
@@ -296,11 +281,12 @@ fn held(wanted: &Wanted<'_>, file: &str, path: &Path) -> Result<String, Error> {
     } = wanted;
     let refused = |why: String| refused(wanted, file, &why);
     let header = Header::read(path).map_err(refused)?;
-    if header.file_name != file {
-        return Err(refused(format!("it is the package {}", header.nevra)));
+    let nevra = header.nevra.to_string();
+    if header.nevra.file_name() != file {
+        return Err(refused(format!("it is the package {nevra}")));
     }
-    if !can_be.contains(&header.nevra) && !is_of_debugging(&header, can_be) {
-        let why = format!("its spec makes no package {}", header.nevra);
+    if !can_be.contains(&nevra) && !is_of_debugging(&header, can_be) {
+        let why = format!("its spec makes no package {nevra}");
         return Err(refused(why));
     }
     if source.is_some_and(|source| source != header.source) {
@@ -329,8 +315,9 @@ fn held(wanted: &Wanted<'_>, file: &str, path: &Path) -> Result<String, Error> {
 fn is_of_debugging(header: &Header, can_be: &BTreeSet<String>) -> bool {
     let name = ["-debuginfo", "-debugsource"]
         .iter()
-        .find_map(|end| header.name.strip_suffix(end));
-    let rest = header.nevra.strip_prefix(&header.name);
+        .find_map(|end| header.nevra.name.strip_suffix(end));
+    let nevra = header.nevra.to_string();
+    let rest = nevra.strip_prefix(&header.nevra.name);
     name.zip(rest)
         .is_some_and(|(name, rest)| can_be.contains(&format!("{name}{rest}")))
 }

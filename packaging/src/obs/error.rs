@@ -30,6 +30,14 @@ pub enum Error {
     Api { url: String, why: &'static str },
     #[error("`{text}` cannot be the name of {what} of an OBS")]
     Name { what: &'static str, text: String },
+    #[error(
+        "`{text}` is not the name of a project{}",
+        help!(
+            "it has letters, digits and any of -+_., in words with colons between them, such as home:jane:lustre; one of its repositories may \
+             follow, such as home:jane:lustre/standard"
+        )
+    )]
+    ProjectName { text: String },
     #[error("{problem}{}", help!("{help}"))]
     Login { problem: String, help: &'static str },
     #[error(

@@ -6,8 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use super::answers::Buildenv;
-use super::submit::hex;
-use super::{Error, Place};
+use super::{Error, Header, Nevra, Place};
 
 /// Packages that may have been in a build root.
 #[derive(Debug, Clone, Default)]
@@ -48,76 +47,6 @@ pub struct BuiltWith {
     pub sigmd5: String,
 }
 
-/// What a header says of a package.
-#[derive(Debug)]
-pub(super) struct Header {
-    pub(super) name: String,
-    /// `name-[epoch:]version-release.arch`.
-    pub(super) nevra: String,
-    pub(super) file_name: String,
-    pub(super) sigmd5: Option<String>,
-    pub(super) disturl: String,
-    /// The file name of its source package.
-    pub(super) source: String,
-    requires: BTreeSet<String>,
-    provides: BTreeSet<String>,
-}
-
-/// rpm's numbers of the tags.
-const NAME: u32 = 1000;
-const VERSION: u32 = 1001;
-const RELEASE: u32 = 1002;
-const EPOCH: u32 = 1003;
-const ARCH: u32 = 1022;
-const SOURCERPM: u32 = 1044;
-const PROVIDENAME: u32 = 1047;
-const REQUIRENAME: u32 = 1049;
-const DISTURL: u32 = 1123;
-
-impl Header {
-    /// That of the package at `path`.
-    pub(super) fn read(path: &Path) -> Result<Self, String> {
-        let (headers, _) =
-            lustre_rpm_header::Headers::open(path).map_err(|error| error.to_string())?;
-        let text = |tag| -> Result<String, String> {
-            let text = headers.text(tag)?.unwrap_or_default();
-            Ok(String::from_utf8_lossy(text).into_owned())
-        };
-        let all = |tag| -> Result<BTreeSet<String>, String> {
-            let texts = headers.texts(tag)?.into_iter();
-            Ok(texts
-                .map(|text| String::from_utf8_lossy(text).into_owned())
-                .collect())
-        };
-        let part = |what: &str, tag| {
-            let found = text(tag)?;
-            match super::names::is_package_part(&found) {
-                true => Ok(found),
-                false => Err(format!(
-                    "its {what} cannot be `{}`",
-                    super::names::line(&found)
-                )),
-            }
-        };
-        let (name, version) = (part("name", NAME)?, part("version", VERSION)?);
-        let (release, arch) = (part("release", RELEASE)?, part("architecture", ARCH)?);
-        let epoch = match headers.number(EPOCH)? {
-            None | Some(0) => String::new(),
-            Some(epoch) => format!("{epoch}:"),
-        };
-        Ok(Self {
-            nevra: format!("{name}-{epoch}{version}-{release}.{arch}"),
-            file_name: format!("{name}-{version}-{release}.{arch}.rpm"),
-            name,
-            sigmd5: headers.sigmd5().map(hex),
-            disturl: text(DISTURL)?,
-            source: text(SOURCERPM)?,
-            requires: all(REQUIRENAME)?,
-            provides: all(PROVIDENAME)?,
-        })
-    }
-}
-
 impl Known {
     /// Adds the package at `path`; one that has no such digest is none that could be known by it.
     pub fn add(&mut self, path: &Path) -> Result<(), Error> {
@@ -125,7 +54,8 @@ impl Known {
             path: path.to_owned(),
             message,
         })?;
-        let name = header.name;
+        let nevra = header.nevra.to_string();
+        let name = header.nevra.name;
         for provided in header.provides {
             self.provides
                 .entry(provided)
@@ -136,9 +66,9 @@ impl Known {
         requires.extend(header.requires);
         let known = self.names.entry(name.clone()).or_default();
         if let Some(sigmd5) = header.sigmd5 {
-            known.insert(sigmd5.clone(), header.nevra.clone());
+            known.insert(sigmd5.clone(), nevra.clone());
             self.last.insert(name.clone(), sigmd5.clone());
-            self.packages.insert(header.nevra, (name, sigmd5));
+            self.packages.insert(nevra, (name, sigmd5));
         }
         Ok(())
     }
@@ -157,8 +87,7 @@ impl Known {
         let mut has = BTreeSet::new();
         for line in installed.lines() {
             let nevra = line.split(' ').next().unwrap_or_default();
-            // Both are the same to rpm.
-            let nevra = nevra.replacen("-0:", "-", 1);
+            let nevra = Nevra::as_written(nevra);
             let package = self.packages.get(&nevra);
             has.insert(package.ok_or_else(|| unknown(&nevra))?.clone());
         }

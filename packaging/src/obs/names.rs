@@ -4,15 +4,13 @@ use std::fmt;
 
 use super::Error;
 use crate::shown::obeyed;
+use crate::target::LUSTRE;
 
 /// No name is longer (bytes).
 const LONGEST: usize = 200;
 
 /// What `_meta` of a package says whose sources are replaced.
 pub const MARK: &str = "Its sources are those of lustre-repo, which replaces all of them.";
-
-/// The package that no other one is built with.
-const LAST: &str = "lustre";
 
 /// Whether `text` is a name of these characters that is no path and no option.
 fn is_name(text: &str, more: &[char]) -> bool {
@@ -60,7 +58,7 @@ pub(super) fn line(text: &str) -> String {
 
 /// Whether a service takes `text` as the name of a project, and of those below it: words of letters, digits and `-+_.`, with colons between
 /// them.
-pub fn is_project(text: &str) -> bool {
+fn is_project(text: &str) -> bool {
     const LONGEST_PROJECT: usize = 150;
     let plain = |c: char| c.is_ascii_alphanumeric() || "-+_.".contains(c);
     text.len() <= LONGEST_PROJECT
@@ -78,7 +76,7 @@ pub fn config_project(project: &str) -> String {
 /// a project have what is built there, in place of what the distribution has, and e2fsprogs has packages that every build root has.
 pub fn project_of(project: &str, package: &str) -> String {
     match package {
-        LAST => project.to_owned(),
+        LUSTRE => project.to_owned(),
         package => format!("{project}:{package}"),
     }
 }
@@ -110,10 +108,7 @@ impl Project {
         };
         if !is_project(name) {
             let text = name.escape_debug().take(LONGEST).collect();
-            return Err(Error::Name {
-                what: "a project",
-                text,
-            });
+            return Err(Error::ProjectName { text });
         }
         let repository = repository
             .map(|text| named("a repository", text, &['_', '-', '.', '+', ':']))
@@ -136,7 +131,7 @@ impl Project {
 }
 
 /// Where a package is built.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Place {
     pub project: String,
     pub repository: String,
@@ -162,6 +157,26 @@ impl Place {
         ];
         path.extend(file);
         path
+    }
+
+    /// The path of the list of what was built for its repository and architecture.
+    pub(super) fn history(&self) -> [&str; 5] {
+        let Self {
+            project,
+            repository,
+            arch,
+            ..
+        } = self;
+        ["build", project, repository, arch, "_jobhistory"]
+    }
+
+    /// What is asked of its project about the package alone.
+    pub(super) fn query(&self) -> [(&'static str, &str); 3] {
+        [
+            ("repository", &self.repository),
+            ("arch", &self.arch),
+            ("package", &self.package),
+        ]
     }
 }
 

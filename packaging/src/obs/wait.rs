@@ -247,20 +247,11 @@ impl Waiting<'_> {
 
     /// What the server says of the package, and whether that is not to be relied upon.
     fn status(&self) -> Result<Option<(Status, bool)>, Error> {
-        let Place {
-            project,
-            repository,
-            arch,
-            package,
-        } = self.place;
-        let path = ["build", project, "_result"];
+        let place = self.place;
+        let path = ["build", &place.project, "_result"];
         let question = Question {
             path: &path,
-            query: &[
-                ("repository", repository),
-                ("arch", arch),
-                ("package", package),
-            ],
+            query: &place.query(),
         };
         let answer = match self.api.get(question) {
             // A package that was just made is not there for all parts of a server at once.
@@ -271,12 +262,12 @@ impl Waiting<'_> {
         let all = answers::results(&answer).map_err(|why| self.api.odd(question, why))?;
         let here = all
             .into_iter()
-            .find(|one| one.repository == *repository && one.arch == *arch);
+            .find(|one| one.repository == place.repository && one.arch == place.arch);
         Ok(here.and_then(|here| {
             let status = here
                 .packages
                 .into_iter()
-                .find(|one| one.package == *package);
+                .find(|one| one.package == place.package);
             Some((status?, here.dirty))
         }))
     }
@@ -376,16 +367,10 @@ impl Waiting<'_> {
 
     /// The last build of the package that is over.
     fn last_job(&self) -> Result<Option<Job>, Error> {
-        let Place {
-            project,
-            repository,
-            arch,
-            package,
-        } = self.place;
-        let path = ["build", project, repository, arch, "_jobhistory"];
+        let path = self.place.history();
         let question = Question {
             path: &path,
-            query: &[("package", package), ("limit", "1")],
+            query: &[("package", &self.place.package), ("limit", "1")],
         };
         let Some(answer) = self.api.get(question)? else {
             return Ok(None);
@@ -413,21 +398,11 @@ impl Waiting<'_> {
         if self.before.is_none() {
             self.before = Some(self.last_job()?);
         }
-        let Place {
-            project,
-            repository,
-            arch,
-            package,
-        } = self.place;
-        let path = ["build", project];
+        let path = ["build", &self.place.project];
+        let query = [&[("cmd", command)], &self.place.query()[..]].concat();
         let question = Question {
             path: &path,
-            query: &[
-                ("cmd", command),
-                ("repository", repository),
-                ("arch", arch),
-                ("package", package),
-            ],
+            query: &query,
         };
         self.api.send("POST", question, None)?;
         Ok(())

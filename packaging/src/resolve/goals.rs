@@ -2,7 +2,8 @@
 
 use serde::Serialize;
 
-use crate::target::{KernelKind, Target};
+use crate::build::roots::Buildroot;
+use crate::target::{KernelKind, LUSTRE, Target};
 
 /// Packages that go into one root together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -44,11 +45,9 @@ pub fn goals(target: &Target, version: &str, requires: &BuildRequires) -> Vec<Go
         }
     };
     let exactly = |name: &str| format!("{name}-{version}");
-    let mut lustre = target.lustre.buildroot.clone();
     let mut servers = target.install.base.clone();
     servers.extend(target.install.requires.iter().cloned());
     if own {
-        lustre.push(exactly("kernel-devel"));
         // Kernels are installed side by side: a name alone would take the newest as well.
         servers.retain(|one| !KERNEL.contains(&one.as_str()));
         servers.extend(KERNEL.map(exactly));
@@ -63,7 +62,8 @@ pub fn goals(target: &Target, version: &str, requires: &BuildRequires) -> Vec<Go
     if let Some(kernel) = &requires.kernel {
         goals.push(goal("kernel-root", &[&distribution.buildroot, kernel]));
     }
-    goals.push(goal("lustre-root", &[&distribution.buildroot, &lustre]));
+    let lustre = Buildroot::of(target, LUSTRE, Some(version)).of_distribution();
+    goals.push(goal("lustre-root", &[&lustre]));
     goals.push(goal("install-root", &[&servers]));
     if own {
         // The newest as well, beside it: the install proof shows that a server does not boot it.

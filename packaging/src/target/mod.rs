@@ -37,7 +37,7 @@ pub use model::{
     Build, Distribution, DistributionKernel, DistributionKind, E2fsprogs, Group, Install, Kernel,
     KernelKind, Lustre, MOST_KEPT, Repository, Source, Target,
 };
-pub use names::{list, releases};
+pub use names::{E2FSPROGS, KERNEL, LUSTRE, list, releases};
 pub use needs::{Debuginfo, Needs, Share};
 pub use obs::Obs;
 pub use one_or_more::OneOrMore;

@@ -1,9 +1,14 @@
-//! The names of the targets and the releases that there are.
+//! The names of the targets and the releases that there are, and of the packages that targets build.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::error::Error;
+
+/// The packages that targets build, by which stages, folders and options name them.
+pub const E2FSPROGS: &str = "e2fsprogs";
+pub const KERNEL: &str = "kernel";
+pub const LUSTRE: &str = "lustre";
 
 /// The names of all targets under `specs`, sorted.
 ///

@@ -150,6 +150,49 @@ fn obs_build_reads_a_project_as_it_is_meant() {
     );
 }
 
+/// The words of the last line that begins with `start`.
+fn words_after<'t>(text: &'t str, start: &str) -> BTreeSet<&'t str> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(start));
+    let words = lines.next_back().unwrap().split_whitespace();
+    words.map(|word| word.trim_matches('"')).collect()
+}
+
+/// What the kernel and e2fsprogs are built for is no part of Lustre's spec.
+#[test]
+fn every_builder_is_told_the_same_of_the_root_that_lustre_is_built_in() {
+    for (name, has) in [
+        ("rehearsal", &["kernel-devel", "e2fsprogs-static"][..]),
+        (
+            "rocky-10.0",
+            &["kernel-devel", "ext4-source", "libss-devel"],
+        ),
+    ] {
+        let target = target(name);
+        let lustre = SourcePackage {
+            name: "lustre".to_owned(),
+            path: PathBuf::from("lustre-1-1.src.rpm"),
+            time: 1,
+            buildroot: Vec::new(),
+            built: Vec::new(),
+            carried: Vec::new(),
+        };
+        let conf = prjconf(&target);
+        let mut wanted = words_after(&conf, "Required: ");
+        assert!(wanted.remove(CONFIG_PACKAGE), "{conf}");
+        for package in has {
+            assert!(wanted.contains(package), "{name}: {package}");
+        }
+        let mock = mock::config(&target, &lustre).unwrap();
+        let start = "config_opts['chroot_setup_cmd'] = \"install ";
+        assert_eq!(words_after(&mock, start), wanted, "{name}: mock");
+        let koji = koji::settings(&target, &lustre);
+        for group in ["build", "srpm-build"] {
+            let start = format!("koji add-group-pkg \"$tag\" {group} ");
+            assert_eq!(words_after(&koji, &start), wanted, "{name}: {group}");
+        }
+    }
+}
+
 #[test]
 fn wrong_usage_is_said_before_anything_is_done() {
     let home = Home::new();
@@ -170,8 +213,8 @@ fn wrong_usage_is_said_before_anything_is_done() {
             "only an Open Build Service has projects",
         ),
         (
-            &["obs", "--project", "a/b", "-o", out],
-            "`a/b` is not the name of a project",
+            &["obs", "--project", "a::b", "-o", out],
+            "`a::b` is not the name of a project",
         ),
         (&["mock", "-o", taken], "is no earlier export"),
     ] {

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use lustre_packaging::export::obs as texts;
+use lustre_packaging::obs::Project;
 use lustre_packaging::target::Target;
 use lustre_repo_tests::command_line::{project, run};
 use lustre_repo_tests::obs_backend::{Backend, Base};
@@ -43,14 +44,14 @@ fn the_rehearsal_is_the_same_but_for_its_provenance_and_is_built_again_the_same(
     let world = World::new();
     let here = PACKAGES.map(|stage| packages(&world.newest(stage).join("RPMS")));
     let target = Target::load(&project().join("specs"), "rehearsal").unwrap();
-    let base = texts::base_project(PROJECT);
+    let base = texts::base_project(&Project::parse(PROJECT).unwrap());
     let backend = Backend::start(&Base {
-        project: &base,
+        project: &base.project,
         meta: &texts::project_meta(&base, &[], ARCH),
         config: &texts::base_conf(&target),
         packages: &world.newest("distribution").join("base/Packages"),
     });
-    put_projects(&backend, &base);
+    put_projects(&backend, base);
 
     let dist = world.base.join("dist");
     let line = ["repo", "--locked", "--on", "obs", "--project", PROJECT];

@@ -25,7 +25,7 @@ pub struct ExportArgs {
     /// build.
     #[arg(long = "package", value_name = "NAME")]
     pub packages: Vec<String>,
-    /// With `obs`: name of the project; defaults to lustre:TARGET.
+    /// With `obs`: name of the project, and of the repository that it gets: PROJECT[/REPOSITORY]; defaults to lustre:TARGET/standard.
     ///
     /// On build.opensuse.org, a user's own project is home:USER:NAME.
     #[arg(long, value_name = "PROJECT")]

@@ -4,23 +4,22 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context as _;
-use lustre_files::{Advised, advised, swap};
+use lustre_files::{Advised, swap};
 use lustre_packaging::build::ext4;
 use lustre_packaging::build::rpmbuild::packages_under;
 use lustre_packaging::export::package::{SourcePackage, known};
 use lustre_packaging::export::{Builder, contents, folder as exported};
-use lustre_packaging::obs::is_project;
+use lustre_packaging::obs::Project;
 use lustre_packaging::sign::PublicKey;
 use lustre_packaging::store::StageDir;
 use lustre_packaging::target::Target;
 
 use super::repo::parts;
-use super::{needs, preflight};
+use super::{named, needs, preflight};
 use crate::cli::ExportArgs;
 use crate::context::{self, Context, who};
 use crate::exit::{Outcome, Usage};
-use crate::graph::shape::{self, PACKAGES};
-use crate::graph::{BuildGraph, name};
+use crate::graph::{BuildGraph, name, shape};
 use crate::session::{folder, needed, ready, run_taking};
 use crate::{leftovers, ui};
 
@@ -28,57 +27,28 @@ use crate::{leftovers, ui};
 pub fn run(arguments: &ExportArgs) -> anyhow::Result<Outcome> {
     let builder = Builder::from(arguments.builder);
     let output = &arguments.output;
-    if let Some(other) = arguments
-        .packages
-        .iter()
-        .find(|one| !PACKAGES.contains(&one.as_str()))
-    {
-        return Err(Usage::new(format!(
-            "no package `{other}`; available packages: {}",
-            PACKAGES.join(", ")
-        ))
-        .into());
-    }
-    if let Some(project) = &arguments.project {
-        if builder != Builder::Obs {
+    named::judge(&arguments.packages)?;
+    let project = match &arguments.project {
+        None => None,
+        Some(text) if builder == Builder::Obs => {
+            let project = Project::parse(text);
+            Some(project.map_err(|error| Usage::new(Advised::of(&error)))?)
+        }
+        Some(_) => {
             return Err(Usage::new(format!(
                 "--project: only an Open Build Service has projects; omit it with `{}`",
                 builder.name()
             ))
             .into());
         }
-        if !is_project(project) {
-            return Err(Usage::new(advised(
-                format!("--project: `{}` is not the name of a project", project.escape_debug()),
-                "it has letters, digits and any of -+_., in words with colons between them, such as home:jane:lustre",
-            ))
-            .into());
-        }
-    }
+    };
     exported::judge(output).map_err(|error| Usage::new(Advised::of(&error)))?;
     let store = arguments.target.store.as_deref();
     context::judge_output("the folder of the export", output, store)?;
     let context = Context::open(&arguments.target, &who("export", &arguments.target))?;
     swap::recover(output)
         .with_context(|| format!("what a killed run left beside {}", output.display()))?;
-    let there = shape::built(&context.target);
-    if let Some(other) = arguments
-        .packages
-        .iter()
-        .find(|one| !there.contains(&one.as_str()))
-    {
-        return Err(Usage::new(format!(
-            "`{other}` is not built for `{}`, whose servers run the distribution's own; available packages: {}",
-            context.target.name,
-            there.join(", ")
-        ))
-        .into());
-    }
-    let all = arguments.packages.is_empty();
-    let packages: Vec<&str> = there
-        .into_iter()
-        .filter(|package| all || arguments.packages.iter().any(|one| one == package))
-        .collect();
+    let packages = named::chosen(&arguments.packages, &context.target)?;
     needs::before_fetching(&context, &parts(&packages), output)?;
     let lock = ready(&context)?;
     let graph = BuildGraph::new(&context, &lock)?;
@@ -98,9 +68,9 @@ pub fn run(arguments: &ExportArgs) -> anyhow::Result<Outcome> {
         Builder::Mock => keys(&done)?,
         Builder::Obs | Builder::Koji => Vec::new(),
     };
-    let project = match &arguments.project {
-        Some(project) => project.clone(),
-        None => format!("lustre:{}", target.name),
+    let project = match project {
+        Some(project) => project,
+        None => Project::parse(&format!("lustre:{}", target.name))?,
     };
     let sha256 = leftovers::noted(&context.store, output, || {
         let fill = |into: &Path| match builder {

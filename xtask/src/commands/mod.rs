@@ -13,6 +13,7 @@ mod from_bundle;
 mod key;
 mod lock;
 mod log;
+mod named;
 mod needs;
 mod plan;
 mod preflight;

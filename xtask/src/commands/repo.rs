@@ -15,13 +15,12 @@ use lustre_packaging::store::{Digest, StageDir, StageRecord};
 
 use super::proofs::ProofReport;
 use super::release::{self, ReleaseRequest};
-use super::{boot, compare, from_bundle, needs, preflight, verify};
+use super::{boot, compare, from_bundle, named, needs, preflight, verify};
 use crate::cli::{BuildArgs, Prove, ProvenRepoArgs, RepoArgs, TargetArgs};
 use crate::context::{self, Context, default_output, who};
 use crate::exit::{Outcome, Usage};
 use crate::graph::finish::Signing;
 use crate::graph::name::tree;
-use crate::graph::shape::{self, PACKAGES};
 use crate::graph::{BuildGraph, name};
 use crate::obs::ObsBuilder;
 use crate::publish::{self, PublishOutcome};
@@ -272,15 +271,7 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
 
 /// Unsigned packages; their folders go to standard output.
 pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
-    for package in &arguments.packages {
-        if !PACKAGES.contains(&package.as_str()) {
-            return Err(Usage::new(format!(
-                "no package `{package}`; available packages: {}",
-                PACKAGES.join(", ")
-            ))
-            .into());
-        }
-    }
+    named::judge(&arguments.packages)?;
     if let Some(output) = &arguments.output {
         built::judge(output).map_err(|error| Usage::new(Advised::of(&error)))?;
         let store = arguments.target.store.as_deref();
@@ -302,24 +293,7 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
     if arguments.output.is_some() && context.arguments.ccache.take().is_some() {
         ui::say("the compiler cache is not used: --output is for what the compiler made");
     }
-    let there = shape::built(&context.target);
-    if let Some(other) = arguments
-        .packages
-        .iter()
-        .find(|one| !there.contains(&one.as_str()))
-    {
-        return Err(Usage::new(format!(
-            "`{other}` is not built for `{}`, whose servers run the distribution's own; available packages: {}",
-            context.target.name,
-            there.join(", ")
-        ))
-        .into());
-    }
-    let wanted: Vec<&str> = if arguments.packages.is_empty() {
-        there
-    } else {
-        arguments.packages.iter().map(String::as_str).collect()
-    };
+    let wanted = named::chosen(&arguments.packages, &context.target)?;
     // Without one, nothing leaves the store.
     let chosen = arguments.output.as_deref();
     let output = chosen.unwrap_or(context.store.root());
@@ -337,7 +311,7 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
     }
     needs::before_building(&context, &needed(graph.builds()?, &wanted), output)?;
     // e2fsprogs alone depends on nothing of Lustre's.
-    if wanted.iter().any(|package| *package != "e2fsprogs")
+    if wanted.iter().any(|package| *package != name::E2FSPROGS)
         && preflight::gate(&context, &graph)?.is_none()
     {
         return Ok(Outcome::Misfit);
@@ -445,10 +419,10 @@ fn ask_first(context: &Context) -> anyhow::Result<()> {
 pub fn parts(wanted: &[&str]) -> Vec<Part> {
     let mut parts = needs::ALL.to_vec();
     // Lustre is built against all others.
-    if !wanted.contains(&"lustre") {
+    if !wanted.contains(&name::LUSTRE) {
         parts.retain(|part| match part {
-            Part::Kernel => wanted.contains(&"kernel"),
-            Part::E2fsprogs => wanted.contains(&"e2fsprogs"),
+            Part::Kernel => wanted.contains(&name::KERNEL),
+            Part::E2fsprogs => wanted.contains(&name::E2FSPROGS),
             Part::Base => true,
             Part::Lustre => false,
         });

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use lustre_files::advised;
 use lustre_packaging::archive;
+use lustre_packaging::build::roots::Buildroot;
 use lustre_packaging::build::{e2fsprogs, rpmbuild};
 use lustre_packaging::source::FetchedSource;
 use lustre_packaging::stage::{Failure, Stage, digest_of};
@@ -75,9 +76,9 @@ impl BuildGraph<'_> {
     }
 
     pub(super) fn e2fsprogs_root(&self) -> Stage<'_> {
-        let packages = self.target.distribution.buildroot.clone();
-        let inputs = root_inputs("e2fsprogs", &packages);
-        self.root_stage("e2fsprogs", packages, inputs, &[])
+        let packages = Buildroot::of(&self.target, name::E2FSPROGS, None).of_distribution();
+        let inputs = root_inputs(name::E2FSPROGS, &packages);
+        self.root_stage(name::E2FSPROGS, packages, inputs, &[])
     }
 
     pub(super) fn e2fsprogs(&self) -> anyhow::Result<Stage<'_>> {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use lustre_files::advised;
 use lustre_packaging::build::ext4::{self, Ext4};
+use lustre_packaging::build::roots::Buildroot;
 use lustre_packaging::build::{kernel, rpmbuild};
 use lustre_packaging::stage::{Failure, Stage, Work};
 use lustre_packaging::target::{DistributionKind, SITE, Source};
@@ -78,10 +79,10 @@ impl BuildGraph<'_> {
     }
 
     pub(super) fn kernel_root(&self) -> Stage<'_> {
-        let packages = self.target.distribution.buildroot.clone();
+        let packages = Buildroot::of(&self.target, name::KERNEL, None).of_distribution();
         let mut inputs = recipes::of(name::KERNEL_ROOT);
         inputs.push(("packages".to_owned(), packages.join(" ")));
-        self.root_stage("kernel", packages, inputs, &[])
+        self.root_stage(name::KERNEL, packages, inputs, &[])
     }
 
     pub(super) fn kernel(&self) -> anyhow::Result<Stage<'_>> {

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use lustre_packaging::target;
+
 /// Whether everything fits.
 pub const PREFLIGHT: &str = "preflight";
 /// The base and source repositories.
@@ -17,19 +19,19 @@ pub const KERNEL_SRPM: &str = "kernel-srpm";
 /// The chroot in which the kernel is built.
 pub const KERNEL_ROOT: &str = "kernel-root";
 /// The kernel's packages.
-pub const KERNEL: &str = "kernel";
+pub const KERNEL: &str = target::KERNEL;
 /// The source package of e2fsprogs.
 pub const E2FSPROGS_SRPM: &str = "e2fsprogs-srpm";
 /// The chroot in which e2fsprogs is built.
 pub const E2FSPROGS_ROOT: &str = "e2fsprogs-root";
 /// The packages of e2fsprogs.
-pub const E2FSPROGS: &str = "e2fsprogs";
+pub const E2FSPROGS: &str = target::E2FSPROGS;
 /// The chroot in which Lustre is built.
 pub const LUSTRE_ROOT: &str = "lustre-root";
 /// Lustre's source package.
 pub const LUSTRE_SRPM: &str = "lustre-srpm";
 /// Lustre's packages.
-pub const LUSTRE: &str = "lustre";
+pub const LUSTRE: &str = target::LUSTRE;
 /// The chroot of the install proof: the base alone.
 pub const INSTALL_ROOT: &str = "install-root";
 /// The release package and the kernel guard, unsigned.

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 
 use lustre_packaging::build::ccache::{CompilerCache, Hits};
+use lustre_packaging::build::roots::{Buildroot, is_for_building};
 use lustre_packaging::build::workdir::Workdir;
 use lustre_packaging::build::{ext4, lustre, rpmbuild};
 use lustre_packaging::stage::{Failure, Stage, Work};
@@ -83,16 +84,14 @@ impl BuildGraph<'_> {
     /// Lustre's buildroot holds the kernel-devel and the e2fsprogs that were just built; or the distribution's own kernel-devel, with
     /// the ext4 source that it lacks.
     fn lustre_root(&self) -> anyhow::Result<Stage<'_>> {
-        let mut packages = self.target.distribution.buildroot.clone();
-        packages.extend(self.target.lustre.buildroot.iter().cloned());
-        let built: &[&str] = if self.target.kernel.kind.is_patched() {
-            &["kernel", "e2fsprogs"]
-        } else {
-            packages.push(format!("kernel-devel-{}", self.own_kernel()?));
-            &[ext4::NAME, "e2fsprogs"]
+        let (kernel, built): (_, &[&str]) = match self.target.kernel.kind.is_patched() {
+            true => (None, &[name::KERNEL, name::E2FSPROGS]),
+            false => (Some(self.own_kernel()?), &[ext4::NAME, name::E2FSPROGS]),
         };
-        let inputs = root_inputs("lustre", &packages);
-        Ok(self.root_stage("lustre", packages, inputs, built))
+        let root = Buildroot::of(&self.target, name::LUSTRE, kernel.as_deref());
+        let packages = root.of_distribution();
+        let inputs = root_inputs(name::LUSTRE, &packages);
+        Ok(self.root_stage(name::LUSTRE, packages, inputs, built))
     }
 
     fn lustre_srpm(&self) -> anyhow::Result<Stage<'_>> {
@@ -179,7 +178,7 @@ impl BuildGraph<'_> {
                 let local = work.scratch.join("local");
                 for stage in built {
                     for path in rpmbuild::packages_under(&work.need(stage)?.join("RPMS"))? {
-                        if lustre::is_for_building(&rpmbuild::package_name(&path)?) {
+                        if is_for_building(&rpmbuild::package_name(&path)?) {
                             fs::create_dir_all(&local)?;
                             let copy = local.join(path.file_name().unwrap_or_default());
                             lustre_files::copy(&path, copy)
