@@ -9,7 +9,7 @@ use lustre_packaging::store::{Digest, TempDir};
 use lustre_repository::layout::Kind;
 use lustre_repository::{history, manifest, repo_file, sums};
 
-use super::expected::Expected;
+use super::expected::{Expected, unknown};
 use super::named::named;
 use super::only_static;
 use super::served::{self, FetchedRepository};
@@ -17,7 +17,6 @@ use super::signatures::Limits;
 use crate::cli::VerifyArgs;
 use crate::commands::proofs::{self, ProofReport};
 use crate::context::{self, Context};
-use crate::exit::Usage;
 use crate::{published_tree, ui};
 
 /// A repository whose static checks hold.
@@ -126,11 +125,7 @@ pub fn trusted_repository(
         arguments.trust_on_first_use,
     )?;
     if matches!(expected, Expected::Unknown) {
-        return Err(Usage::new(advised(
-            "no key is expected, so nobody can tell who made the repository",
-            "give the key that its owner told you with --public-key FILE or FINGERPRINT; or pass --trust-on-first-use",
-        ))
-        .into());
+        return Err(unknown().into());
     }
     let path = arguments.path.clone().context("a repository is given")?;
     let scratch = context.store.temp_dir("verify")?;
