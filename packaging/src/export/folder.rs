@@ -40,8 +40,9 @@ impl JsonIndex for Index {
     const VERSION: u32 = 1;
 }
 
-/// That it can be written to `out`: that is not there, is empty, or has an earlier one and nothing else; and something can be put there.
-pub fn judge(out: &Path) -> Result<(), Error> {
+/// That what is for `builder` and of `target` can be written to `out`: that is not there, is empty, or has an earlier one of the same and nothing
+/// else; and something can be put there.
+pub fn judge(out: &Path, builder: Builder, target: &str) -> Result<(), Error> {
     let refused = |why| Error::Place {
         path: out.to_owned(),
         why,
@@ -56,7 +57,14 @@ pub fn judge(out: &Path) -> Result<(), Error> {
         Occupant::Folder => {
             let mut entries = fs::read_dir(out).map_err(at(out))?;
             if entries.next().is_some() {
-                read(out).map_err(|why| taken(&why))?;
+                let there = read(out).map_err(|why| taken(&why))?;
+                if (there.builder.as_str(), there.target.as_str()) != (builder.name(), target) {
+                    return Err(Error::Other {
+                        path: out.to_owned(),
+                        builder: there.builder.escape_debug().to_string(),
+                        target: there.target.escape_debug().to_string(),
+                    });
+                }
             }
             place::can_go(out).map_err(refused)?;
             nothing_foreign(out)?;
@@ -128,7 +136,7 @@ pub fn write(
     packages: &[&str],
     fill: impl FnOnce(&Path) -> Result<(), Error>,
 ) -> Result<Digest, Error> {
-    judge(out)?;
+    judge(out, builder, target)?;
     let failed = |action| move |source| PathError::new(action, out, source);
     let aside = FolderAside::new(out).map_err(failed("write next to"))?;
     let folder = aside.path();

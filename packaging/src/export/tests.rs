@@ -328,6 +328,18 @@ fn an_export_replaces_an_earlier_one_and_nothing_else() {
     assert_eq!(fs::read_to_string(out.join("e2fsprogs/a")).unwrap(), "mine");
     fs::remove_file(out.join("e2fsprogs/a")).unwrap();
     assert_eq!(write("1").unwrap(), first);
+    // Of another target, or for another builder.
+    for (builder, target) in [(Builder::Koji, "u"), (Builder::Obs, "t")] {
+        let error = folder::write(&out, builder, target, &["e2fsprogs"], |into| {
+            folder::put(into, "e2fsprogs/a", "1")
+        });
+        let error = error.unwrap_err();
+        assert!(matches!(error, Error::Other { .. }), "{error}");
+        for part in ["target `t`", "for koji", "--output"] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+    assert_eq!(fs::read_to_string(out.join("e2fsprogs/a")).unwrap(), "1");
     // Not written by this tool.
     fs::write(out.join(folder::INDEX), "{}").unwrap();
     let error = write("3").unwrap_err();

@@ -48,14 +48,28 @@ pub fn run(arguments: &ExportArgs) -> anyhow::Result<Outcome> {
             .into());
         }
         if !is_project(project) {
+            let what = format!(
+                "--project: `{}` is not the name of a project",
+                project.escape_debug()
+            );
+            if let Some((name, repository)) = project.split_once('/')
+                && is_project(name)
+            {
+                let help = format!(
+                    "leave out /{}: which repository is used, `repo --on obs` is told",
+                    repository.escape_debug()
+                );
+                return Err(Usage::new(advised(what, help)).into());
+            }
             return Err(Usage::new(advised(
-                format!("--project: `{}` is not the name of a project", project.escape_debug()),
+                what,
                 "it has letters, digits and any of -+_., in words with colons between them, such as home:jane:lustre",
             ))
             .into());
         }
     }
-    exported::judge(output).map_err(|error| Usage::new(Advised::of(&error)))?;
+    let target = context::target(&arguments.target)?.name;
+    exported::judge(output, builder, &target).map_err(|error| Usage::new(Advised::of(&error)))?;
     let store = arguments.target.store.as_deref();
     context::judge_output("the folder of the export", output, store)?;
     let context = Context::open(&arguments.target, &who("export", &arguments.target))?;
