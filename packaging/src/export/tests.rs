@@ -259,6 +259,58 @@ fn what_lustre_is_built_with_has_projects_of_its_own() {
     }
 }
 
+/// From a service that has nothing to packages that were built, as lines of a shell.
+#[test]
+fn who_knows_nothing_else_can_follow_what_is_written_for_a_service() {
+    let packages = ["e2fsprogs", "kernel", "lustre"].map(|name| package(name, 1));
+    let text = readme::obs(&target("rehearsal"), "p", &packages);
+    let mut after = 0;
+    for line in [
+        "osc -A API meta prj p:base -F p:base/_meta",
+        "osc -A API meta prjconf p:base -F p:base/_config",
+        "for file in STORE/stages/distribution-DIGEST/base/Packages/*.rpm; do",
+        "osc -A API api -X PUT -T \"$file\" \"/build/p:base/standard/x86_64/_repository/${name%-*-*}.rpm\"",
+        "osc -A API meta prj p:config -F p:config/_meta",
+        "osc -A API meta prjconf p:kernel -F p:kernel/_config",
+        "osc -A API meta prj p -F p/_meta",
+        "export=$PWD && mkdir ../checkout && cd ../checkout",
+        "osc -A API meta pkg p:config lustre-repo-build-config -F \"$export/p:config/lustre-repo-build-config/_meta\"",
+        "osc -A API checkout --current-dir p:e2fsprogs e2fsprogs",
+        "cp \"$export/p:kernel/kernel\"/* kernel/ && rm kernel/_meta",
+        "(cd lustre && osc addremove && osc commit --message lustre-repo)",
+        "osc -A API getbinaries --debuginfo --destdir built p lustre standard x86_64",
+    ] {
+        let at = text[after..].lines().any(|one| one.trim() == line);
+        assert!(
+            at,
+            "{line} is not in, or not after what has to be before it:\n{text}"
+        );
+        after += text[after..].find(line).unwrap();
+    }
+    // The distribution's repositories, where a service has none of them.
+    let text = readme::obs(&target("rocky-9.6"), "p", &packages);
+    for part in [
+        "<repository name=\"baseos\">",
+        "<download arch=\"x86_64\" url=\"https://dl.rockylinux.org/",
+        "repotype=\"rpmmd\"/>",
+        "<path project=\"NAME\" repository=\"appstream\"/>",
+        "correct the path in p:config/_meta",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(!text.contains("-source\">"), "{text}");
+    assert!(!text.contains(readme::CARRIED), "{text}");
+    let mut with = package("lustre", 1);
+    with.carried = vec![PathBuf::from("/somewhere/ext4-source-1-1.noarch.rpm")];
+    let text = readme::obs(&target("rocky-10.0"), "p", &[with]);
+    for part in [
+        "for file in binaries/ext4-source-1-1.noarch.rpm; do",
+        "\"/build/RockyLinux:10/standard/x86_64/_repository/${name%-*-*}.rpm\"",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}
+
 #[test]
 fn what_no_source_package_makes_goes_along() {
     let dir = tempfile::tempdir().unwrap();
