@@ -191,7 +191,8 @@ fn base(target: &Target, project: &str) -> String {
         ),
     };
     let name = named.map_or(own, |_| "NAME".to_owned());
-    let mut paths = String::new();
+    let (mut paths, mut moved) = (String::new(), String::new());
+    let mut with_certificates = false;
     text.push_str(&format!(
         "  <project name=\"{name}\">\n    <title/>\n    <description/>\n"
     ));
@@ -201,6 +202,8 @@ fn base(target: &Target, project: &str) -> String {
         // One whose location cannot be told was refused when the target was loaded.
         let locations = target.distribution.locations(one).unwrap_or_default();
         let url = locations.first().map_or("URL", String::as_str);
+        moved.extend(locations.iter().skip(1).map(|url| format!("  {url}\n")));
+        with_certificates |= one.sslclientcert.is_some();
         text.push_str(&format!(
             "    <repository name=\"{id}\">\n      <download arch=\"{arch}\" url=\"{}\" repotype=\"rpmmd\"/>\n      <arch>{arch}</arch>\n    \
              </repository>\n",
@@ -213,6 +216,16 @@ fn base(target: &Target, project: &str) -> String {
     text.push_str(&format!(
         "    <repository name=\"{REPOSITORY}\">\n{paths}      <arch>{arch}</arch>\n    </repository>\n  </project>\n\n"
     ));
+    if !moved.is_empty() {
+        text.push_str(&format!(
+            "Once another minor release is the newest one, its repositories are at\n\n{moved}\n"
+        ));
+    }
+    if with_certificates {
+        text.push_str(
+            "These servers ask for a certificate, which a download on demand does not send: give it the URLs of a mirror of your own.\n\n",
+        );
+    }
     text
 }
 

@@ -295,11 +295,15 @@ fn who_knows_nothing_else_can_follow_what_is_written_for_a_service() {
         "repotype=\"rpmmd\"/>",
         "<path project=\"NAME\" repository=\"appstream\"/>",
         "correct the path in p:config/_meta",
+        "  https://dl.rockylinux.org/vault/rocky/9.6/BaseOS/x86_64/os\n",
     ] {
         assert!(text.contains(part), "{part}\n{text}");
     }
     assert!(!text.contains("-source\">"), "{text}");
-    assert!(!text.contains(readme::CARRIED), "{text}");
+    assert!(!text.contains("certificate"), "{text}");
+    let rhel = readme::obs(&target("rhel-9.6"), "p", &packages);
+    assert!(rhel.contains("ask for a certificate"), "{rhel}");
+    assert!(!text.contains("the folder binaries"), "{text}");
     let mut with = package("lustre", 1);
     with.carried = vec![PathBuf::from("/somewhere/ext4-source-1-1.noarch.rpm")];
     let text = readme::obs(&target("rocky-10.0"), "p", &[with]);

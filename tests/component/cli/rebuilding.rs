@@ -10,7 +10,7 @@ use lustre_packaging::process;
 use lustre_packaging::sign::{Key, PublicKey, Secret, Signer as _, sign_package};
 use lustre_packaging::store::Digest;
 use lustre_repo_tests::command_line::{Home, Run, project};
-use lustre_repo_tests::http::Server;
+use lustre_repo_tests::http::{Request, Server};
 use lustre_repo_tests::json_schema::{schema, wrong};
 use lustre_repo_tests::little;
 use lustre_repository::comps::Comps;
@@ -329,14 +329,24 @@ fn a_repository_that_lacks_what_is_needed_says_what() {
     says(&world.rebuild(&dist, &[]), 1, &words);
 
     let dist = world.repository(Some(&good), Some(&good), &root);
-    let ran = world.rebuild(&dist, &["--package", "kernel"]);
-    says(&ran, 2, &["--package kernel", "made by: e2fsprogs"]);
-    let ran = world.rebuild(&dist, &["--target", "debian-12"]);
-    says(
-        &ran,
-        2,
-        &["--target debian-12", "a repository of `rehearsal`"],
-    );
+    // Before the packages are fetched, or looked at.
+    let server = Server::start(&dist).unwrap();
+    let url = server.url("/");
+    for place in [dist.as_path(), Path::new(&url)] {
+        let ran = world.rebuild(place, &["--package", "kernel"]);
+        says(&ran, 2, &["--package kernel", "made by: e2fsprogs"]);
+        assert!(!ran.stderr.contains("checks"), "{ran:?}");
+        let ran = world.rebuild(place, &["--target", "debian-12"]);
+        says(
+            &ran,
+            2,
+            &["--target debian-12", "a repository of `rehearsal`"],
+        );
+        assert!(!ran.stderr.contains("checks"), "{ran:?}");
+    }
+    let asked = server.requests();
+    let fetched = |asked: &Request| asked.path.contains("Packages");
+    assert!(!asked.is_empty() && !asked.iter().any(fetched), "{asked:?}");
     // Another key than the one that signed it.
     let other = "0123456789ABCDEF0123456789ABCDEF01234567";
     let place = dist.to_str().unwrap();

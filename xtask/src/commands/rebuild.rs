@@ -19,7 +19,7 @@ use lustre_packaging::lock::Lock;
 use lustre_packaging::needs::Part;
 use lustre_packaging::source::{Mirror, is_near};
 use lustre_packaging::stage::{self, Others, Stage};
-use lustre_repository::manifest::Package as Manifested;
+use lustre_repository::manifest::{Manifest, Package as Manifested};
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::{kernel_guard, repo_file};
 
@@ -101,7 +101,15 @@ pub fn run(arguments: &RebuildArgs) -> anyhow::Result<Outcome> {
         &arguments.target,
         &context::who("rebuild", &arguments.target),
     )?;
-    let found = match trusted_repository(&mut context, &mut arguments.verified())? {
+    let target = context.target.name.clone();
+    let mut fits = |manifest: &Manifest, shown: &str| {
+        if arguments.target_given {
+            recorded::is_of(manifest, shown, &target)?;
+        }
+        recorded::chosen(manifest, shown, &arguments.packages)?;
+        Ok(())
+    };
+    let found = match trusted_repository(&mut context, &mut arguments.verified(), &mut fits)? {
         Ok(found) => found,
         Err(proved) => return unproven(arguments, &proved),
     };

@@ -7,7 +7,8 @@ use lustre_files::advised;
 use lustre_packaging::sign::PublicKey;
 use lustre_packaging::store::{Digest, TempDir};
 use lustre_repository::layout::Kind;
-use lustre_repository::{history, manifest, repo_file, sums};
+use lustre_repository::manifest::{self, Manifest};
+use lustre_repository::{history, repo_file, sums};
 
 use super::expected::{Expected, unknown};
 use super::named::named;
@@ -115,9 +116,11 @@ fn is_said(name: &str) -> bool {
 }
 
 /// The repository that the arguments name, fetched where it is served; or what does not hold of it. The context is of its target from then on.
+/// `fits` hears the manifest, and what the repository is called, before the packages are fetched and checked.
 pub fn trusted_repository(
     context: &mut Context,
     arguments: &mut VerifyArgs,
+    fits: &mut dyn FnMut(&Manifest, &str) -> anyhow::Result<()>,
 ) -> anyhow::Result<Result<TrustedRepository, ProofReport>> {
     let expected = Expected::of(
         &arguments.public_key,
@@ -139,6 +142,10 @@ pub fn trusted_repository(
             shown = dist.display().to_string();
             tree = published_tree::published(&dist, scratch.path(), &mut |line| ui::warn(line))?
                 .unwrap_or(dist);
+            // What is wrong with it is a check that fails.
+            if let Ok(manifest) = Manifest::read(&tree.join(manifest::FILE)) {
+                fits(&manifest, &shown)?;
+            }
         }
         Some(url) => {
             let given = arguments.target_given.then(|| context.target.name.clone());
@@ -150,9 +157,12 @@ pub fn trusted_repository(
             };
             let target_given = arguments.target_given;
             let of_target = &mut arguments.target;
-            let all = served::fetch(context, &wanted, &mut |manifest| match target_given {
-                true => Ok(()),
-                false => named(of_target, manifest, &url.to_string()),
+            let all = served::fetch(context, &wanted, &mut |manifest| {
+                fits(manifest, &url.to_string())?;
+                match target_given {
+                    true => Ok(()),
+                    false => named(of_target, manifest, &url.to_string()),
+                }
             })?;
             let all = match all {
                 Ok(all) => all,
