@@ -64,7 +64,7 @@ pub fn obs(target: &Target, project: &str, packages: &[SourcePackage]) -> String
     text.push_str(&base(target, project));
     text.push_str(&carried(
         packages,
-        "They have to be in the project of the distribution, too.",
+        "An administrator of the service\nputs them into the project of the distribution, or into what is in its place:",
     ));
     let all = packages.iter().flat_map(|package| &package.carried);
     let all: Vec<String> = all
@@ -103,7 +103,7 @@ pub fn obs(target: &Target, project: &str, packages: &[SourcePackage]) -> String
          (osc -A API meta prj -e PROJECT). Whoever builds has to be a maintainer of each of them. _meta disables publishing.\n\n\
          3. The packages\n\n\
          In a new folder beside this one, which stays as it is:\n\n  \
-         export=$PWD && mkdir ../checkout && cd ../checkout\n",
+         from=$PWD && mkdir ../checkout && cd ../checkout\n",
     );
     text.push_str(&sources(&config, CONFIG_PACKAGE));
     for package in packages {
@@ -260,9 +260,9 @@ fn put(target: &Target, base: &Path, files: &str) -> String {
 /// The lines that submit the sources of a package.
 fn sources(project: &str, package: &str) -> String {
     format!(
-        "  osc -A API meta pkg {project} {package} -F \"$export/{project}/{package}/_meta\"\n  \
+        "  osc -A API meta pkg {project} {package} -F \"$from/{project}/{package}/_meta\"\n  \
          osc -A API checkout --current-dir {project} {package}\n  \
-         cp \"$export/{project}/{package}\"/* {package}/ && rm {package}/_meta\n  \
+         cp \"$from/{project}/{package}\"/* {package}/ && rm {package}/_meta\n  \
          (cd {package} && osc addremove && osc commit --message lustre-repo)\n"
     )
 }

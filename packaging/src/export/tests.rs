@@ -273,10 +273,10 @@ fn who_knows_nothing_else_can_follow_what_is_written_for_a_service() {
         "osc -A API meta prj p:config -F p:config/_meta",
         "osc -A API meta prjconf p:kernel -F p:kernel/_config",
         "osc -A API meta prj p -F p/_meta",
-        "export=$PWD && mkdir ../checkout && cd ../checkout",
-        "osc -A API meta pkg p:config lustre-repo-build-config -F \"$export/p:config/lustre-repo-build-config/_meta\"",
+        "from=$PWD && mkdir ../checkout && cd ../checkout",
+        "osc -A API meta pkg p:config lustre-repo-build-config -F \"$from/p:config/lustre-repo-build-config/_meta\"",
         "osc -A API checkout --current-dir p:e2fsprogs e2fsprogs",
-        "cp \"$export/p:kernel/kernel\"/* kernel/ && rm kernel/_meta",
+        "cp \"$from/p:kernel/kernel\"/* kernel/ && rm kernel/_meta",
         "(cd lustre && osc addremove && osc commit --message lustre-repo)",
         "osc -A API getbinaries --debuginfo --destdir built p lustre standard x86_64",
     ] {
