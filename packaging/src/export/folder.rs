@@ -41,9 +41,19 @@ impl JsonIndex for Index {
     const VERSION: u32 = 1;
 }
 
-/// That it can be written to `out`: that is not there, is empty, or has an earlier one and nothing else; and something can be put there.
-pub fn judge(out: &Path) -> Result<(), Error> {
+/// That what is for `builder` and of `target` can be written to `out`: that is not there, is empty, or has an earlier one of the same and nothing
+/// else; and something can be put there.
+pub fn judge(out: &Path, builder: Builder, target: &str) -> Result<(), Error> {
     own_folder::judge(out, &own(out)).map_err(|why| Error::unfit(out, why))?;
+    if let Ok(there) = read(out)
+        && (there.builder.as_str(), there.target.as_str()) != (builder.name(), target)
+    {
+        return Err(Error::Other {
+            path: out.to_owned(),
+            builder: there.builder.escape_debug().to_string(),
+            target: there.target.escape_debug().to_string(),
+        });
+    }
     nothing_edited(out)?;
     place::can_be_made(out).map_err(|why| Error::unfit(out, Unfit::Place(why)))
 }
@@ -92,7 +102,7 @@ pub fn write(
     packages: &[&str],
     fill: impl FnOnce(&Path) -> Result<(), Error>,
 ) -> Result<Digest, Error> {
-    judge(out)?;
+    judge(out, builder, target)?;
     let failed = |action| move |source| PathError::new(action, out, source);
     let aside = FolderAside::new(out).map_err(failed("write next to"))?;
     let folder = aside.path();

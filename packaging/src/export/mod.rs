@@ -91,6 +91,17 @@ pub enum Error {
         help!("choose another --output")
     )]
     Taken { path: PathBuf, why: String },
+    /// What somebody still uses would be lost.
+    #[error(
+        "{} has the export of the target `{target}` for {builder}, and would be replaced by another one{}",
+        lustre_files::shown(path),
+        help!("remove the folder, or choose another --output")
+    )]
+    Other {
+        path: PathBuf,
+        builder: String,
+        target: String,
+    },
     #[error(
         "{} would be replaced with everything in it, including files that its {} does not list ({}): {}{}",
         lustre_files::shown(path), INDEX, foreign.count, foreign.names,

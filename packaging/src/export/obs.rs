@@ -324,7 +324,7 @@ pub fn locked(package: &str) -> String {
 }
 
 /// Text as it is in an attribute.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

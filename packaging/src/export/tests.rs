@@ -298,6 +298,62 @@ fn what_lustre_is_built_with_has_projects_of_its_own() {
     }
 }
 
+/// From a service that has nothing to packages that were built, as lines of a shell.
+#[test]
+fn who_knows_nothing_else_can_follow_what_is_written_for_a_service() {
+    let packages = ["e2fsprogs", "kernel", "lustre"].map(|name| package(name, 1));
+    let text = readme::obs(&target("rehearsal"), &project("p"), &packages);
+    let mut after = 0;
+    for line in [
+        "osc -A API meta prj p:base -F p:base/_meta",
+        "osc -A API meta prjconf p:base -F p:base/_config",
+        "for file in STORE/stages/distribution-DIGEST/base/Packages/*.rpm; do",
+        "osc -A API api -X PUT -T \"$file\" \"/build/p:base/standard/x86_64/_repository/${name%-*-*}.rpm\"",
+        "osc -A API meta prj p:config -F p:config/_meta",
+        "osc -A API meta prjconf p:kernel -F p:kernel/_config",
+        "osc -A API meta prj p -F p/_meta",
+        "from=$PWD && mkdir ../checkout && cd ../checkout",
+        "osc -A API meta pkg p:config lustre-repo-build-config -F \"$from/p:config/lustre-repo-build-config/_meta\"",
+        "osc -A API checkout --current-dir p:e2fsprogs e2fsprogs",
+        "cp \"$from/p:kernel/kernel\"/* kernel/ && rm kernel/_meta",
+        "(cd lustre && osc addremove && osc commit --message lustre-repo)",
+        "osc -A API getbinaries --debuginfo --destdir built p lustre standard x86_64",
+    ] {
+        let at = text[after..].lines().any(|one| one.trim() == line);
+        assert!(
+            at,
+            "{line} is not in, or not after what has to be before it:\n{text}"
+        );
+        after += text[after..].find(line).unwrap();
+    }
+    // The distribution's repositories, where a service has none of them.
+    let text = readme::obs(&target("rocky-9.6"), &project("p"), &packages);
+    for part in [
+        "<repository name=\"baseos\">",
+        "<download arch=\"x86_64\" url=\"https://dl.rockylinux.org/",
+        "repotype=\"rpmmd\"/>",
+        "<path project=\"NAME\" repository=\"appstream\"/>",
+        "correct the path in p:config/_meta",
+        "  https://dl.rockylinux.org/vault/rocky/9.6/BaseOS/x86_64/os\n",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+    assert!(!text.contains("-source\">"), "{text}");
+    assert!(!text.contains("certificate"), "{text}");
+    let rhel = readme::obs(&target("rhel-9.6"), &project("p"), &packages);
+    assert!(rhel.contains("ask for a certificate"), "{rhel}");
+    assert!(!text.contains("the folder binaries"), "{text}");
+    let mut with = package("lustre", 1);
+    with.carried = vec![PathBuf::from("/somewhere/ext4-source-1-1.noarch.rpm")];
+    let text = readme::obs(&target("rocky-10.0"), &project("p"), &[with]);
+    for part in [
+        "for file in binaries/ext4-source-1-1.noarch.rpm; do",
+        "\"/build/RockyLinux:10/standard/x86_64/_repository/${name%-*-*}.rpm\"",
+    ] {
+        assert!(text.contains(part), "{part}\n{text}");
+    }
+}
+
 #[test]
 fn all_projects_have_the_repository_that_was_named() {
     let project = project("p/el9");
@@ -379,6 +435,18 @@ fn an_export_replaces_an_earlier_one_and_nothing_else() {
     assert_eq!(fs::read_to_string(out.join("e2fsprogs/a")).unwrap(), "mine");
     fs::remove_file(out.join("e2fsprogs/a")).unwrap();
     assert_eq!(write("1").unwrap(), first);
+    // Of another target, or for another builder.
+    for (builder, target) in [(Builder::Koji, "u"), (Builder::Obs, "t")] {
+        let error = folder::write(&out, builder, target, &["e2fsprogs"], |into| {
+            folder::put(into, "e2fsprogs/a", "1")
+        });
+        let error = error.unwrap_err();
+        assert!(matches!(error, Error::Other { .. }), "{error}");
+        for part in ["target `t`", "for koji", "--output"] {
+            assert!(error.to_string().contains(part), "{error}");
+        }
+    }
+    assert_eq!(fs::read_to_string(out.join("e2fsprogs/a")).unwrap(), "1");
     // Not written by this tool.
     fs::write(out.join(folder::INDEX), "{}").unwrap();
     let error = write("3").unwrap_err();

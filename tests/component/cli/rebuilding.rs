@@ -10,7 +10,8 @@ use lustre_packaging::process;
 use lustre_packaging::sign::{Key, PublicKey, Secret, Signer as _, sign_package};
 use lustre_packaging::store::Digest;
 use lustre_repo_tests::command_line::{Home, Run, project};
-use lustre_repo_tests::http::Server;
+use lustre_repo_tests::http::{Request, Server};
+use lustre_repo_tests::json_schema::{schema, wrong};
 use lustre_repo_tests::little;
 use lustre_repository::comps::Comps;
 use lustre_repository::earlier::Earlier;
@@ -19,6 +20,7 @@ use lustre_repository::manifest::{Manifest, Stage, Tool};
 use lustre_repository::release::Release;
 use lustre_repository::repo_file::RepoFile;
 use lustre_repository::sbom::MadeWith;
+use serde_json::{Value, json};
 
 use super::verifying::stranger;
 
@@ -147,22 +149,15 @@ fn what_is_no_repository_or_of_another_format_is_told_as_that() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().to_str().unwrap();
     let gone = format!("{place}/none");
-    says(
-        &home.run(&["rebuild", &gone]),
-        1,
-        &["no repository", "none"],
-    );
-    says(
-        &home.run(&["rebuild", place]),
-        1,
-        &["manifest.json is missing"],
-    );
+    let rebuild = |place: &str| home.run(&["rebuild", "--trust-on-first-use", place]);
+    says(&rebuild(&gone), 1, &["no repository", "none"]);
+    says(&rebuild(place), 1, &["manifest.json is missing"]);
     stranger(folder.path(), "rehearsal");
     let file = folder.path().join("manifest.json");
     fs::write(&file, "{\"format\": 99, \"new\": 1}").unwrap();
-    says(&home.run(&["rebuild", place]), 1, &["manifest.json", "99"]);
+    says(&rebuild(place), 1, &["manifest.json", "99"]);
     fs::write(&file, "no JSON").unwrap();
-    says(&home.run(&["rebuild", place]), 3, &["is not a manifest"]);
+    says(&rebuild(place), 3, &["is not a manifest"]);
     assert!(home.is_untouched());
 }
 
@@ -189,6 +184,94 @@ fn nothing_is_built_of_who_is_not_known() {
         let ran = home.run(&[&["rebuild", place], option].concat());
         says(&ran, 2, &[option[0], "on this machine alone"]);
     }
+}
+
+/// Neither the place is looked at nor a server asked: there is no repository at either.
+#[test]
+fn what_is_wrong_with_the_line_is_said_before_a_repository_is_looked_at() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path()).unwrap();
+    let home = Home::new();
+    let none = folder.path().join("none");
+    let bundle = folder.path().join("none.bundle");
+    let bundle = bundle.to_str().unwrap();
+    for place in [none.to_str().unwrap(), &server.url("/")] {
+        for (code, line, words) in [
+            (2, &[][..], &["no key is expected", "--public-key"][..]),
+            (2, &["--public-key", "x"], &["--public-key x", "neither"]),
+            (
+                2,
+                &["--trust-on-first-use", "--mirror", "a"],
+                &["--mirror a"],
+            ),
+            (
+                2,
+                &["--trust-on-first-use", "--lustre", "2.17.0"],
+                &["--lustre", "--target"],
+            ),
+            (
+                1,
+                &["--trust-on-first-use", "--bundle", bundle],
+                &["none.bundle"],
+            ),
+        ] {
+            let ran = home.run(&[&["rebuild", place], line].concat());
+            says(&ran, code, words);
+        }
+    }
+    assert!(server.requests().is_empty(), "{:?}", server.requests());
+    assert!(home.is_untouched());
+}
+
+#[test]
+fn a_limit_is_a_whole_number_of_its_unit() {
+    let home = Home::new();
+    for (option, unit) in [
+        ("--max-time", "hours"),
+        ("--max-disk", "GiB"),
+        ("--max-log", "MiB"),
+    ] {
+        for value in ["0.01", "0", "1048577", "1h", ""] {
+            let limit = format!("{option}={value}");
+            let ran = home.run(&["rebuild", "/none", &limit]);
+            let words = format!("a whole number of {unit}, from 1 to 1048576");
+            says(&ran, 2, &[option, &words]);
+        }
+    }
+    let ran = home.run(&["repo", "--on", "obs", "--wait", "0"]);
+    says(&ran, 2, &["--wait", "a whole number of minutes, from 1 to"]);
+}
+
+#[test]
+fn what_is_not_rebuilt_since_a_check_fails_is_told_in_the_form_of_every_result() {
+    let told = |ran: &Run| -> Value {
+        assert_eq!(ran.code, 3, "{ran:?}");
+        let told: Value = serde_json::from_str(&ran.stdout).unwrap();
+        let wrong = wrong(&schema("rebuild"), &told);
+        assert!(wrong.is_empty(), "{wrong:?}\n{told:#}");
+        assert_eq!(told["same"], false, "{told}");
+        assert_eq!(told["packages"], json!([]), "{told}");
+        told
+    };
+    let world = World::new();
+    let good = lock("rehearsal", "https://mirror.example/bash_5_amd64.deb");
+    let dist = world.repository(Some(&good), Some(&good), &["bash-5-0.x86_64"]);
+    let place = dist.to_str().unwrap();
+    let server = Server::start(&dist).unwrap();
+    let other = "0123456789ABCDEF0123456789ABCDEF01234567";
+    for place in [place, &server.url("/")] {
+        let line = ["rebuild", "--json", "--public-key", other, place];
+        let told = told(&world.home.run(&line));
+        assert_eq!(told["repository"], place);
+        let failed = told["unproven"].as_array().unwrap();
+        let key = failed.iter().find(|one| one["name"] == "key").unwrap();
+        assert!(key["message"].as_str().unwrap().contains(other), "{told}");
+        assert!(failed.iter().all(|one| one["result"] != "pass"), "{told}");
+    }
+    fs::write(dist.join("manifest.json"), "no JSON").unwrap();
+    let told = told(&world.rebuild(&dist, &["--json"]));
+    let why = told["unproven"][0]["message"].as_str().unwrap();
+    assert!(why.contains("is not a manifest"), "{told}");
 }
 
 #[test]
@@ -246,14 +329,24 @@ fn a_repository_that_lacks_what_is_needed_says_what() {
     says(&world.rebuild(&dist, &[]), 1, &words);
 
     let dist = world.repository(Some(&good), Some(&good), &root);
-    let ran = world.rebuild(&dist, &["--package", "kernel"]);
-    says(&ran, 2, &["--package kernel", "made by: e2fsprogs"]);
-    let ran = world.rebuild(&dist, &["--target", "debian-12"]);
-    says(
-        &ran,
-        2,
-        &["--target debian-12", "a repository of `rehearsal`"],
-    );
+    // Before the packages are fetched, or looked at.
+    let server = Server::start(&dist).unwrap();
+    let url = server.url("/");
+    for place in [dist.as_path(), Path::new(&url)] {
+        let ran = world.rebuild(place, &["--package", "kernel"]);
+        says(&ran, 2, &["--package kernel", "made by: e2fsprogs"]);
+        assert!(!ran.stderr.contains("checks"), "{ran:?}");
+        let ran = world.rebuild(place, &["--target", "debian-12"]);
+        says(
+            &ran,
+            2,
+            &["--target debian-12", "a repository of `rehearsal`"],
+        );
+        assert!(!ran.stderr.contains("checks"), "{ran:?}");
+    }
+    let asked = server.requests();
+    let fetched = |asked: &Request| asked.path.contains("Packages");
+    assert!(!asked.is_empty() && !asked.iter().any(fetched), "{asked:?}");
     // Another key than the one that signed it.
     let other = "0123456789ABCDEF0123456789ABCDEF01234567";
     let place = dist.to_str().unwrap();

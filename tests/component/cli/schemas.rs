@@ -323,7 +323,7 @@ fn a_plan_is_as_its_schema_has_it() {
         let locked = json!([{
             "stage": "kernel", "needs": ["kernel-root"], "key": Digest::of_bytes(b"x").to_string(), "runs": false, "why": null,
             "shared": shared, "shared_unknown": false, "assuming": [], "last_seconds": 754.5,
-            "builder": "obs, home:me at https://api.example.org"
+            "builder": "OBS at https://api.example.org, project home:me"
         }]);
         valid(&schema, &locked);
     }

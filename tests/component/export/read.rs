@@ -199,8 +199,14 @@ fn wrong_usage_is_said_before_anything_is_done() {
     let taken = home.path().join("taken");
     fs::create_dir(&taken).unwrap();
     fs::write(taken.join("mine"), "").unwrap();
+    let other = home.path().join("other");
+    fs::create_dir(&other).unwrap();
+    let index = "{\n  \"format\": \"lustre-repo-export\",\n  \"version\": 1,\n  \"builder\": \"koji\",\n  \"target\": \"rocky-9.6\",\n  \
+                 \"packages\": [],\n  \"files\": {}\n}\n";
+    fs::write(other.join("export.json"), index).unwrap();
     let out = home.path().join("out");
     let (out, taken) = (out.to_str().unwrap(), taken.to_str().unwrap());
+    let other = other.to_str().unwrap();
     for (line, said) in [
         (&["obs"][..], "--output"),
         (&["copr", "-o", out], "possible values: obs, koji, mock"),
@@ -216,7 +222,16 @@ fn wrong_usage_is_said_before_anything_is_done() {
             &["obs", "--project", "a::b", "-o", out],
             "`a::b` is not the name of a project",
         ),
+        (
+            &["obs", "--project", "a/b", "-o", out],
+            "leave out /b: which repository is used, `repo --on obs` is told",
+        ),
         (&["mock", "-o", taken], "is no earlier export"),
+        (
+            &["mock", "--target", "rocky-9.6", "-o", other],
+            "has the export of the target `rocky-9.6` for koji",
+        ),
+        (&["koji", "-o", other], "choose another --output"),
     ] {
         let ran = home.run(&[&["export"][..], line].concat());
         assert_eq!(ran.code, 2, "{line:?}: {ran:?}");

@@ -56,6 +56,14 @@ fn options_of_a_build_service_that_do_not_fit_are_usage_errors() {
             &[&["build", "--output", "x"], &ON[..]].concat(),
             ["--output", "--on obs"],
         ),
+        (
+            &[&["build", "--rebuild", "kernel"], &ON[..]].concat(),
+            ["--rebuild", "--on obs"],
+        ),
+        (
+            &[&["repo", "--from-bundle", "/none"], &ON[..]].concat(),
+            ["--from-bundle", "--on obs"],
+        ),
         (&["repo", "--on", "koji"], ["koji", "--on"]),
     ] {
         let ran = home.run(line);
@@ -124,7 +132,14 @@ fn a_plan_shows_where_packages_are_built() {
         assert_eq!(there["builder"].is_string(), is_built, "{stage}");
         assert!(here["builder"].is_null(), "{stage}");
     }
-    assert!(text.contains("built on obs, home:me"), "{text}");
+    for (stage, project) in [("kernel", "home:me:kernel"), ("lustre", "home:me")] {
+        let row = text.lines().find(|row| {
+            let mut words = row.split_whitespace();
+            words.any(|word| word == stage) && row.contains("built by")
+        });
+        let end = format!("built by OBS at http://127.0.0.1:1, project {project}");
+        assert!(row.is_some_and(|row| row.ends_with(&end)), "{text}");
+    }
 }
 
 /// Before a mirror is asked, before anything is locked, fetched or made.

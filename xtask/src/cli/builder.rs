@@ -29,8 +29,15 @@ pub struct BuilderArgs {
     #[arg(long, value_name = "PROJECT", help_heading = "Builder")]
     pub project: Option<String>,
     /// How long to wait there for each package; defaults to a day.
-    #[arg(long, value_name = "MINUTES", help_heading = "Builder")]
+    #[arg(long, value_name = "MINUTES", help_heading = "Builder", value_parser = minutes)]
     pub wait: Option<NonZeroU32>,
+}
+
+/// Reads how long is waited.
+fn minutes(text: &str) -> Result<NonZeroU32, String> {
+    let most = NonZeroU32::MAX;
+    text.parse()
+        .map_err(|_| format!("give a whole number of minutes, from 1 to {most}"))
 }
 
 /// What builds packages.

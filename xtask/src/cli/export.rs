@@ -17,6 +17,8 @@ pub struct ExportArgs {
     #[arg(value_name = "BUILDER")]
     pub builder: ExportBuilder,
     /// Write it to this folder; an earlier export in it is replaced.
+    ///
+    /// That has to be one of the same target for the same builder; all else is refused.
     #[arg(short, long, value_name = "DIR")]
     pub output: PathBuf,
     /// Export only this package: e2fsprogs, kernel, lustre.
@@ -27,7 +29,7 @@ pub struct ExportArgs {
     pub packages: Vec<String>,
     /// With `obs`: name of the project, and of the repository that it gets: PROJECT[/REPOSITORY]; defaults to lustre:TARGET/standard.
     ///
-    /// On build.opensuse.org, a user's own project is home:USER:NAME.
+    /// On build.opensuse.org, a user's own project is home:USER:NAME. Without /REPOSITORY: what is exported has one repository, `standard`.
     #[arg(long, value_name = "PROJECT")]
     pub project: Option<String>,
 }

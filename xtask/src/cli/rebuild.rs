@@ -6,7 +6,7 @@ use clap::Args;
 
 use crate::cli::VerifyArgs;
 use crate::cli::key::ExpectedKeyArgs;
-use crate::cli::target::{MOST, TargetArgs, hidden};
+use crate::cli::target::{TargetArgs, hidden, limit};
 
 /// Arguments of `rebuild`.
 #[derive(Debug, Clone, Args)]
@@ -31,13 +31,13 @@ pub struct RebuildArgs {
     /// End the build of a source package after HOURS.
     ///
     /// Whoever signed the repository wrote what is built. A kernel with its debuginfo takes some hours on two cores.
-    #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    #[arg(long, value_name = "HOURS", default_value_t = 24, value_parser = limit("hours"))]
     pub max_time: u64,
     /// End the build of a source package that writes more than GIB.
     ///
     /// Defaults to three times what `[needs]` of the target says of it, and to 8 at least. With less than 1 GiB left of the disk, it ends in
     /// any case.
-    #[arg(long, value_name = "GIB", value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    #[arg(long, value_name = "GIB", value_parser = limit("GiB"))]
     pub max_disk: Option<u64>,
     /// Rebuild it even if it is not known whose key to expect.
     ///

@@ -3,6 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
+use clap::builder::TypedValueParser;
 use clap::{Arg, Args};
 
 /// The argument, which no help lists where it is one of `without_effect`: ids of options, and how they are written.
@@ -14,7 +15,17 @@ pub fn hidden(argument: Arg, without_effect: &[(&str, &str)]) -> Arg {
 }
 
 /// The largest limit that can be given, which is none in effect.
-pub const MOST: u64 = 1 << 20;
+const MOST: u64 = 1 << 20;
+
+/// Reads a limit in whole `unit`.
+pub fn limit(unit: &'static str) -> impl TypedValueParser<Value = u64> {
+    move |text: &str| -> Result<u64, String> {
+        let limit = text.parse().ok();
+        limit
+            .filter(|limit| (1..=MOST).contains(limit))
+            .ok_or_else(|| format!("give a whole number of {unit}, from 1 to {MOST}"))
+    }
+}
 
 /// What every command about a target takes.
 #[derive(Debug, Clone, Args)]
@@ -85,7 +96,7 @@ pub struct TargetArgs {
     /// End a build whose log becomes larger than MIB; 1024 by default.
     ///
     /// One that prints without end would fill the disk.
-    #[arg(long, value_name = "MIB", value_parser = clap::value_parser!(u64).range(1..=MOST))]
+    #[arg(long, value_name = "MIB", value_parser = limit("MiB"))]
     pub max_log: Option<u64>,
     /// Build under other circumstances, for `verify --reproducible`.
     #[arg(long, hide = true)]

@@ -42,7 +42,8 @@ pub fn run(arguments: &ExportArgs) -> anyhow::Result<Outcome> {
             .into());
         }
     };
-    exported::judge(output).map_err(|error| Usage::new(Advised::of(&error)))?;
+    let target = context::target(&arguments.target)?.name;
+    exported::judge(output, builder, &target).map_err(|error| Usage::new(Advised::of(&error)))?;
     let store = arguments.target.store.as_deref();
     context::judge_output("the folder of the export", output, store)?;
     let context = Context::open(&arguments.target, &who("export", &arguments.target))?;

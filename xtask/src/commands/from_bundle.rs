@@ -13,7 +13,7 @@ use lustre_packaging::store::{Digest, EntryKind, list_tree};
 use lustre_packaging::{stage, target};
 use walkdir::WalkDir;
 
-use crate::cli::ProvenRepoArgs;
+use crate::cli::{On, ProvenRepoArgs};
 use crate::commands::needs;
 use crate::context::Context;
 use crate::events::Amount;
@@ -31,6 +31,13 @@ pub fn name_target(arguments: &mut ProvenRepoArgs) -> anyhow::Result<()> {
     let Some(path) = &arguments.from_bundle else {
         return Ok(());
     };
+    if arguments.repo.builder.on == On::Obs {
+        return Err(Usage::new(advised(
+            "--on obs: it needs the network, and --from-bundle builds without one",
+            "omit one of them",
+        ))
+        .into());
+    }
     let target = &mut arguments.repo.target;
     target.offline = true;
     let bundle = Bundle::open(path)?;

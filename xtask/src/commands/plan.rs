@@ -152,8 +152,8 @@ fn line(one: &Planned, builder: Option<&str>) -> String {
         said = format!("{said}{separator}if the output of {assuming} does not change");
     }
     if let Some(builder) = builder {
-        let separator = if said.is_empty() { "" } else { ", " };
-        said = format!("{said}{separator}built on {builder}");
+        let separator = if said.is_empty() { "" } else { "; " };
+        said = format!("{said}{separator}built by {builder}");
     }
     let line = format!("  {state:7} {:16} {said}", one.stage);
     line.trim_end().to_owned()
@@ -225,7 +225,7 @@ fn unlocked(context: &Context, arguments: &PlanArgs, why: &str) -> anyhow::Resul
     ));
     takes(context, needs::ALL)?;
     for step in steps {
-        let builder = builder_of(&step.stage).map(|builder| format!(", built on {builder}"));
+        let builder = builder_of(&step.stage).map(|builder| format!("; built by {builder}"));
         ui::print(&format!(
             "  {:16} {}{}",
             step.stage,

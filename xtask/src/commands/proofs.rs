@@ -62,6 +62,21 @@ impl ProofReport {
         self.0.to_json()
     }
 
+    /// The target that it is of.
+    pub fn target(&self) -> &str {
+        &self.0.target
+    }
+
+    /// The checks that do not hold.
+    pub fn failed(&self) -> Vec<Check> {
+        let holds = [Outcome::Pass, Outcome::NotNeeded];
+        let checks = self.0.checks.iter();
+        checks
+            .filter(|check| !holds.contains(&check.result))
+            .cloned()
+            .collect()
+    }
+
     /// Whether all of them hold.
     pub fn good(&self) -> bool {
         self.0.holds()

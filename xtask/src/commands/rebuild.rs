@@ -19,14 +19,17 @@ use lustre_packaging::lock::Lock;
 use lustre_packaging::needs::Part;
 use lustre_packaging::source::{Mirror, is_near};
 use lustre_packaging::stage::{self, Others, Stage};
-use lustre_repository::manifest::Package as Manifested;
+use lustre_repository::manifest::{Manifest, Package as Manifested};
 use lustre_repository::release_package::{self, ReleasePackage};
 use lustre_repository::{kernel_guard, repo_file};
 
+use super::needs;
+use super::proofs::{self, ProofReport};
 use super::repo::parts;
+use super::verify::expected::Expected;
 use super::verify::{self, TrustedRepository, trusted_repository};
-use super::{needs, proofs};
 use crate::cli::RebuildArgs;
+use crate::cli::key::ExpectedKeyArgs;
 use crate::context::{self, Context};
 use crate::exit::{Outcome, Usage};
 use crate::graph::rebuild::Rebuild;
@@ -52,14 +55,44 @@ pub fn name_target(arguments: &mut RebuildArgs) -> anyhow::Result<Option<Outcome
         ))
         .into());
     }
+    judge(arguments)?;
     // What the site's defaults say of them is not for this, either.
     let target = &mut arguments.target;
     (target.store_remote, target.ccache) = (None, None);
     target.store_keys.clear();
     let mut verified = arguments.verified();
-    let outcome = verify::name_target(&mut verified)?;
+    let broken = verify::named_or_broken(&mut verified)?;
     arguments.target = verified.target;
-    Ok(outcome)
+    broken
+        .map(|proved| unproven(arguments, &proved))
+        .transpose()
+}
+
+/// What is wrong with the line, as far as it shows without the repository.
+fn judge(arguments: &RebuildArgs) -> anyhow::Result<()> {
+    let target = &arguments.target;
+    if target.lustre.is_some() && !arguments.target_given {
+        return Err(Usage::new(advised(
+            "--lustre: the repository names the release of Lustre that it has",
+            "leave it out, or name the target with --target, too",
+        ))
+        .into());
+    }
+    sources::options(target)?;
+    let ExpectedKeyArgs { public_key, key } = &arguments.expected;
+    Expected::judge(public_key, key, arguments.trust_on_first_use)?;
+    arguments.bundle.as_deref().map(Bundle::open).transpose()?;
+    Ok(())
+}
+
+/// Tells that the repository is none that anything is built of: in the form of all other results.
+fn unproven(arguments: &RebuildArgs, proved: &ProofReport) -> anyhow::Result<Outcome> {
+    proved.show();
+    if arguments.target.json {
+        let shown = verify::shown(&arguments.path);
+        ui::print(&Compared::unproven(shown, proved).json()?);
+    }
+    Ok(Outcome::Unproven)
 }
 
 /// Rebuilds and compares.
@@ -68,15 +101,17 @@ pub fn run(arguments: &RebuildArgs) -> anyhow::Result<Outcome> {
         &arguments.target,
         &context::who("rebuild", &arguments.target),
     )?;
-    let found = match trusted_repository(&mut context, &mut arguments.verified())? {
-        Ok(found) => found,
-        Err(unproven) => {
-            unproven.show();
-            if context.arguments.json {
-                ui::print(unproven.text().trim_end());
-            }
-            return Ok(Outcome::Unproven);
+    let target = context.target.name.clone();
+    let mut fits = |manifest: &Manifest, shown: &str| {
+        if arguments.target_given {
+            recorded::is_of(manifest, shown, &target)?;
         }
+        recorded::chosen(manifest, shown, &arguments.packages)?;
+        Ok(())
+    };
+    let found = match trusted_repository(&mut context, &mut arguments.verified(), &mut fits)? {
+        Ok(found) => found,
+        Err(proved) => return unproven(arguments, &proved),
     };
     let bundle = arguments.bundle.as_deref().map(Bundle::open).transpose()?;
     let lock = bundle.as_ref().map(Bundle::lock_text);
@@ -137,9 +172,10 @@ pub fn run(arguments: &RebuildArgs) -> anyhow::Result<Outcome> {
         stages,
         packages,
         not_rebuilt,
+        unproven: Vec::new(),
     };
     if context.arguments.json {
-        ui::print(&serde_json::to_string_pretty(&compared)?);
+        ui::print(&compared.json()?);
     } else {
         compared.tell(&mut |line| ui::print(line));
     }

@@ -48,6 +48,13 @@ use crate::{lock, session, ui};
 /// Where no target is named, it is the one that the manifest of the repository at PATH names. Gives what came of it where the repository
 /// cannot even say what it is.
 pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<Option<Outcome>> {
+    let json = arguments.target.json;
+    let broken = named_or_broken(arguments)?;
+    Ok(broken.map(|proved| unproven(&proved, json)))
+}
+
+/// The same; gives what does not hold where the repository cannot even say what it is.
+pub fn named_or_broken(arguments: &mut VerifyArgs) -> anyhow::Result<Option<ProofReport>> {
     let Some(path) = arguments.path.as_ref() else {
         return Ok(None);
     };
@@ -73,8 +80,8 @@ pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<Option<Outcome>
     };
     // Of what was published, it is told where clients are led to.
     let told = published_tree::told_in(path);
-    if let Some(outcome) = broken(&told, target, arguments.target.json) {
-        return Ok(Some(outcome));
+    if let Some(proved) = broken(&told, target) {
+        return Ok(Some(proved));
     }
     if arguments.target_given || arguments.as_published {
         return Ok(None);
@@ -98,18 +105,31 @@ pub fn name_target(arguments: &mut VerifyArgs) -> anyhow::Result<Option<Outcome>
     Ok(None)
 }
 
-/// What came of it where the repository at `dist` cannot even say what it is.
-fn broken(dist: &Path, target: &str, json: bool) -> Option<Outcome> {
+/// What does not hold where the repository at `dist` cannot even say what it is.
+fn broken(dist: &Path, target: &str) -> Option<ProofReport> {
     let broken = identity::broken(dist);
-    if broken.is_empty() {
-        return None;
-    }
-    let proved = ProofReport::broken(dist, target, broken);
+    let is_broken = !broken.is_empty();
+    is_broken.then(|| ProofReport::broken(dist, target, broken))
+}
+
+/// Tells what does not hold.
+fn unproven(proved: &ProofReport, json: bool) -> Outcome {
     proved.show();
     if json {
         ui::print(proved.text().trim_end());
     }
-    Some(Outcome::Unproven)
+    Outcome::Unproven
+}
+
+/// What to call the repository at `path`.
+pub fn shown(path: &Path) -> String {
+    match served::url(path) {
+        Ok(Some(url)) => url.to_string(),
+        _ => std::fs::canonicalize(path)
+            .unwrap_or_else(|_| path.to_owned())
+            .display()
+            .to_string(),
+    }
 }
 
 /// Whether the repository has to be fetched.
@@ -185,13 +205,7 @@ pub fn run(arguments: &VerifyArgs) -> anyhow::Result<Outcome> {
     })?;
     let fetched = match fetched {
         Ok(fetched) => fetched,
-        Err(broken) => {
-            broken.show();
-            if arguments.target.json {
-                ui::print(broken.text().trim_end());
-            }
-            return Ok(Outcome::Unproven);
-        }
+        Err(broken) => return Ok(unproven(&broken, arguments.target.json)),
     };
     ui::say(&format!("{url}: {}", fetched.check.message));
     if !arguments.as_published {
@@ -219,8 +233,8 @@ fn proven(
     if arguments.boot {
         boot::table(context)?;
     }
-    if let Some(outcome) = broken(dist, &context.target.name, context.arguments.json) {
-        return Ok(outcome);
+    if let Some(proved) = broken(dist, &context.target.name) {
+        return Ok(unproven(&proved, context.arguments.json));
     }
     let mut all = before;
     if arguments.is_static() {

@@ -45,7 +45,8 @@ struct Record {
 pub fn builder_of(builder: Option<&ObsBuilder>, target: &Target, stage: &str) -> Option<String> {
     let ObsBuilder { api, project, .. } = builder?;
     let is_built = shape::built(target).contains(&stage);
-    is_built.then(|| format!("{OBS}, {} at {}", project.of(stage), api.url()))
+    let project = project.of(stage);
+    is_built.then(|| format!("OBS at {}, project {project}", api.url()))
 }
 
 impl BuildGraph<'_> {

@@ -10,9 +10,11 @@ use lustre_packaging::store::Digest;
 use lustre_repository::differences::{self, Differences};
 use lustre_repository::layout::nevra_of;
 use lustre_repository::manifest;
+use lustre_repository::proof::Check;
 use serde::Serialize;
 
 use super::diffoscope::{self, DIFFOSCOPE};
+use crate::commands::proofs::ProofReport;
 use crate::context::Context;
 use crate::exit::Outcome;
 use crate::ui;
@@ -31,6 +33,30 @@ pub struct Compared {
     pub packages: Vec<Package>,
     /// The packages of the repository that were not to be rebuilt.
     pub not_rebuilt: Vec<NotRebuilt>,
+    /// The checks of the repository that do not hold; then nothing of it was built.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unproven: Vec<Check>,
+}
+
+impl Compared {
+    /// Of the repository `shown` that is not proven, so that nothing is believed of what it says of itself.
+    pub fn unproven(shown: String, proved: &ProofReport) -> Self {
+        Self {
+            repository: shown,
+            target: proved.target().to_owned(),
+            tool: String::new(),
+            same: false,
+            stages: Vec::new(),
+            packages: Vec::new(),
+            not_rebuilt: Vec::new(),
+            unproven: proved.failed(),
+        }
+    }
+
+    /// For machines.
+    pub fn json(&self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(self)
+    }
 }
 
 /// What came of a stage that makes packages.
@@ -356,6 +382,7 @@ mod tests {
                 not_rebuilt("older-1-1.x86_64", WhyNot::EarlierRelease),
                 not_rebuilt("same-1-1.src", WhyNot::Source),
             ],
+            unproven: Vec::new(),
         };
         assert_eq!(compared.outcome().unwrap(), Outcome::Unproven);
         let mut said = Vec::new();
@@ -393,6 +420,7 @@ mod tests {
                 }],
                 packages: packages.collect(),
                 not_rebuilt: Vec::new(),
+                unproven: Vec::new(),
             }
         };
         let (same, differs, not_built) = (Result::Same, Result::Differs, Result::NotBuilt);

@@ -51,17 +51,7 @@ impl Recorded {
         of_bundle: Option<&str>,
     ) -> anyhow::Result<Self> {
         let manifest = Manifest::read(&found.said.join(manifest::FILE))?;
-        if manifest.target != target {
-            return Err(Usage::new(advised(
-                format!(
-                    "--target {target}: {} is a repository of `{}`",
-                    found.shown,
-                    manifest.target.escape_debug()
-                ),
-                "leave out --target: it is the one that the repository names",
-            ))
-            .into());
-        }
+        is_of(&manifest, &found.shown, target)?;
         let lock = lock_of(found, &manifest, of_bundle)?;
         Ok(Self {
             shown: found.shown.clone(),
@@ -74,35 +64,7 @@ impl Recorded {
 
     /// The stages that built packages, as far as `packages` name them or what they made; all of them where nothing is named.
     pub fn chosen(&self, packages: &[String]) -> anyhow::Result<Vec<String>> {
-        let mut all: BTreeSet<String> = BTreeSet::new();
-        let mut chosen = BTreeSet::new();
-        let mut left: BTreeSet<&String> = packages.iter().collect();
-        for package in &self.manifest.packages {
-            all.insert(package.stage.clone());
-            for name in packages {
-                if *name == package.stage || is_named(&package.nevra, name) {
-                    left.remove(name);
-                    chosen.insert(package.stage.clone());
-                }
-            }
-        }
-        if all.is_empty() {
-            return Err(cannot(
-                &self.shown,
-                "it has no packages, so there is nothing to compare",
-                "ask who published it".to_owned(),
-            ));
-        }
-        if let Some(name) = left.first() {
-            let all: Vec<&str> = all.iter().map(String::as_str).collect();
-            return Err(Usage::new(advised(
-                format!("--package {name}: {} has no such package", self.shown),
-                format!("its packages are made by: {}", all.join(", ")),
-            ))
-            .into());
-        }
-        let wanted = if packages.is_empty() { all } else { chosen };
-        Ok(wanted.into_iter().collect())
+        chosen(&self.manifest, &self.shown, packages)
     }
 
     /// The packages of the repository that are not rebuilt with the stages `wanted`, and why.
@@ -268,6 +230,61 @@ impl Recorded {
             .map(|one| (one.clone(), tree.join(&one.file)))
             .collect()
     }
+}
+
+/// That the repository `shown` with this manifest is one of `target`.
+pub fn is_of(manifest: &Manifest, shown: &str, target: &str) -> Result<(), Usage> {
+    if manifest.target == target {
+        return Ok(());
+    }
+    Err(Usage::new(advised(
+        format!(
+            "--target {target}: {shown} is a repository of `{}`",
+            manifest.target.escape_debug()
+        ),
+        "leave out --target: it is the one that the repository names",
+    )))
+}
+
+/// The stages that built packages of the repository `shown`, as far as `packages` name them or what they made; all of them where nothing is
+/// named.
+pub fn chosen(
+    manifest: &Manifest,
+    shown: &str,
+    packages: &[String],
+) -> anyhow::Result<Vec<String>> {
+    let mut all: BTreeSet<String> = BTreeSet::new();
+    let mut chosen = BTreeSet::new();
+    let mut left: BTreeSet<&String> = packages.iter().collect();
+    for package in &manifest.packages {
+        all.insert(package.stage.clone());
+        for name in packages {
+            if *name == package.stage || is_named(&package.nevra, name) {
+                left.remove(name);
+                chosen.insert(package.stage.clone());
+            }
+        }
+    }
+    if all.is_empty() {
+        return Err(cannot(
+            shown,
+            "it has no packages, so there is nothing to compare",
+            "ask who published it".to_owned(),
+        ));
+    }
+    if let Some(name) = left.first() {
+        let all: Vec<String> = all
+            .iter()
+            .map(|stage| stage.escape_debug().to_string())
+            .collect();
+        return Err(Usage::new(advised(
+            format!("--package {name}: {shown} has no such package"),
+            format!("its packages are made by: {}", all.join(", ")),
+        ))
+        .into());
+    }
+    let wanted = if packages.is_empty() { all } else { chosen };
+    Ok(wanted.into_iter().collect())
 }
 
 /// How much the build of a stage may write, in GiB, where nobody says: what the target says that it takes, and some more. Whoever published

@@ -67,6 +67,28 @@ impl Expected {
         })
     }
 
+    /// That these name keys, as far as that shows before any is read: a pipe gives its key once.
+    pub fn judge(
+        public_keys: &[String],
+        key: &KeyArgs,
+        trust_on_first_use: bool,
+    ) -> anyhow::Result<()> {
+        let mut named = public_keys.iter();
+        if let Some(given) =
+            named.find(|given| !Path::new(given).exists() && fingerprints(given).is_none())
+        {
+            return Err(neither(given).into());
+        }
+        if !public_keys.is_empty() || trust_on_first_use {
+            return Ok(());
+        }
+        let source = key::source(key)?;
+        if matches!(source, KeySource::Development(_)) && source.public()?.is_none() {
+            return Err(unknown().into());
+        }
+        Ok(())
+    }
+
     /// The key that signs in this run.
     pub fn signing(signing: &Signing) -> Self {
         Self::Key {
@@ -93,14 +115,7 @@ impl Expected {
         let from = format!("--public-key {given}");
         let path = Path::new(given);
         if !path.exists() {
-            let all = fingerprints(given).ok_or_else(|| {
-                Usage::new(advised(
-                    format!(
-                        "--public-key {given}: neither a file nor a fingerprint of 40 hexadecimal digits"
-                    ),
-                    "`cargo xtask key show` prints that of a key; several have commas between them",
-                ))
-            })?;
+            let all = fingerprints(given).ok_or_else(|| neither(given))?;
             let key = |fingerprint| Self::Key {
                 fingerprint,
                 from: from.clone(),
@@ -213,6 +228,21 @@ impl Expected {
             )),
         }
     }
+}
+
+/// That nobody has said which key is expected, of a command that goes on with none but that.
+pub fn unknown() -> Usage {
+    Usage::new(advised(
+        "no key is expected, so nobody can tell who made the repository",
+        "give the key that its owner told you with --public-key FILE or FINGERPRINT; or pass --trust-on-first-use",
+    ))
+}
+
+fn neither(given: &str) -> Usage {
+    Usage::new(advised(
+        format!("--public-key {given}: neither a file nor a fingerprint of 40 hexadecimal digits"),
+        "`cargo xtask key show` prints that of a key; several have commas between them",
+    ))
 }
 
 /// All fingerprints in a text. gpg prints one in groups, with blanks between them.

@@ -7,9 +7,10 @@ use lustre_files::advised;
 use lustre_packaging::sign::PublicKey;
 use lustre_packaging::store::{Digest, TempDir};
 use lustre_repository::layout::Kind;
-use lustre_repository::{history, manifest, repo_file, sums};
+use lustre_repository::manifest::{self, Manifest};
+use lustre_repository::{history, repo_file, sums};
 
-use super::expected::Expected;
+use super::expected::{Expected, unknown};
 use super::named::named;
 use super::only_static;
 use super::served::{self, FetchedRepository};
@@ -17,7 +18,6 @@ use super::signatures::Limits;
 use crate::cli::VerifyArgs;
 use crate::commands::proofs::{self, ProofReport};
 use crate::context::{self, Context};
-use crate::exit::Usage;
 use crate::{published_tree, ui};
 
 /// A repository whose static checks hold.
@@ -116,9 +116,11 @@ fn is_said(name: &str) -> bool {
 }
 
 /// The repository that the arguments name, fetched where it is served; or what does not hold of it. The context is of its target from then on.
+/// `fits` hears the manifest, and what the repository is called, before the packages are fetched and checked.
 pub fn trusted_repository(
     context: &mut Context,
     arguments: &mut VerifyArgs,
+    fits: &mut dyn FnMut(&Manifest, &str) -> anyhow::Result<()>,
 ) -> anyhow::Result<Result<TrustedRepository, ProofReport>> {
     let expected = Expected::of(
         &arguments.public_key,
@@ -126,11 +128,7 @@ pub fn trusted_repository(
         arguments.trust_on_first_use,
     )?;
     if matches!(expected, Expected::Unknown) {
-        return Err(Usage::new(advised(
-            "no key is expected, so nobody can tell who made the repository",
-            "give the key that its owner told you with --public-key FILE or FINGERPRINT; or pass --trust-on-first-use",
-        ))
-        .into());
+        return Err(unknown().into());
     }
     let path = arguments.path.clone().context("a repository is given")?;
     let scratch = context.store.temp_dir("verify")?;
@@ -144,6 +142,10 @@ pub fn trusted_repository(
             shown = dist.display().to_string();
             tree = published_tree::published(&dist, scratch.path(), &mut |line| ui::warn(line))?
                 .unwrap_or(dist);
+            // What is wrong with it is a check that fails.
+            if let Ok(manifest) = Manifest::read(&tree.join(manifest::FILE)) {
+                fits(&manifest, &shown)?;
+            }
         }
         Some(url) => {
             let given = arguments.target_given.then(|| context.target.name.clone());
@@ -155,9 +157,12 @@ pub fn trusted_repository(
             };
             let target_given = arguments.target_given;
             let of_target = &mut arguments.target;
-            let all = served::fetch(context, &wanted, &mut |manifest| match target_given {
-                true => Ok(()),
-                false => named(of_target, manifest, &url.to_string()),
+            let all = served::fetch(context, &wanted, &mut |manifest| {
+                fits(manifest, &url.to_string())?;
+                match target_given {
+                    true => Ok(()),
+                    false => named(of_target, manifest, &url.to_string()),
+                }
             })?;
             let all = match all {
                 Ok(all) => all,
