@@ -174,6 +174,24 @@ impl Estimate {
     }
 }
 
+impl Estimate {
+    /// The same where a build service builds all parts but the base: what is left here is disk for their packages, which the store has as
+    /// they were collected, and as they are signed.
+    pub fn on_service(target: &Target, parts: &BTreeSet<Part>, jobs: usize) -> Option<Self> {
+        let whole = Self::of(target, parts, jobs)?;
+        let base = parts.iter().copied().filter(|part| *part == Part::Base);
+        let base = Self::of(target, &base.collect(), jobs)?;
+        let is_collected = whole.parts.iter().any(|part| *part != Part::Base);
+        let collected = if is_collected { whole.output_gib } else { 0 };
+        Some(Self {
+            disk_gib: base.disk_gib + collected,
+            output_gib: whole.output_gib,
+            parts: whole.parts,
+            ..base
+        })
+    }
+}
+
 /// What the machine has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Machine {
@@ -269,14 +287,18 @@ impl fmt::Display for NeedsSummary<'_> {
         let disk = estimate.disk_gib + if shared { estimate.output_gib } else { 0 };
         write!(
             out,
-            "about {disk} GiB of disk ({} free in {}), {} MiB of memory ({} available) and {} minutes with {} jobs on {} cores",
+            "about {disk} GiB of disk ({} free in {})",
             machine.store_mib >> 10,
-            machine.store.display(),
-            estimate.memory_mib,
-            machine.memory_mib,
-            estimate.minutes,
-            estimate.jobs,
-            machine.cores
+            machine.store.display()
+        )?;
+        // Packages that are only collected.
+        if estimate.minutes == 0 {
+            return Ok(());
+        }
+        write!(
+            out,
+            ", {} MiB of memory ({} available) and {} minutes with {} jobs on {} cores",
+            estimate.memory_mib, machine.memory_mib, estimate.minutes, estimate.jobs, machine.cores
         )?;
         if let Some(more) = &estimate.debuginfo {
             write!(

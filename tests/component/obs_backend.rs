@@ -245,7 +245,9 @@ fn a_small_package_is_built_with_the_settings_of_the_target_and_only_once() {
     let world = World::new();
     let found = Project::parse(PROJECT).unwrap();
     let before = texts::before(&world.target);
-    let name = repository(&world.api, &found, before, ARCH).unwrap().name;
+    let name = repository(&world.api, &found, "rehearsal", before, ARCH)
+        .unwrap()
+        .name;
     assert_eq!(name, texts::REPOSITORY);
 
     // What sets the build up comes first.

@@ -20,8 +20,8 @@ pub const REPOSITORY: &str = "standard";
 pub const ARCH: &str = "x86_64";
 
 /// What a site shows to people.
-const PAGE: &[u8] =
-    b"\n<!DOCTYPE html>\n<html><head><title>Open Build Service</title></head></html>\n";
+pub const PAGE: &str =
+    "\n<!DOCTYPE html>\n<html><head><title>Open Build Service</title></head></html>\n";
 
 /// How the next request of a kind is answered, each used up by one request.
 #[derive(Debug, Clone)]
@@ -33,7 +33,7 @@ pub enum Fault {
     /// With these bytes.
     Instead(Vec<u8>),
     /// With this status and a page for people.
-    Page(u16),
+    Page(u16, &'static str),
     /// With this status, which leads to a place.
     Leads(u16, String),
     /// As it should be; then what the package that was asked for built is these files.
@@ -283,7 +283,7 @@ fn serve(stream: &TcpStream, state: &Mutex<State>) -> std::io::Result<()> {
         }
         Some(Fault::Status(status, why)) => error(*status, why),
         Some(Fault::Instead(bytes)) => (200, bytes.clone()),
-        Some(Fault::Page(status)) => (*status, PAGE.to_vec()),
+        Some(Fault::Page(status, page)) => (*status, page.as_bytes().to_vec()),
         Some(Fault::Leads(status, _)) => error(*status, "elsewhere"),
         _ => state.answer(&asked),
     };

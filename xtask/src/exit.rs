@@ -112,6 +112,12 @@ fn of_a_program<'e>(cause: &'e (dyn std::error::Error + 'static)) -> Option<&'e 
         .or_else(|| Some(cause.downcast_ref::<Box<process::Error>>()?.as_ref()))
 }
 
+/// Whether this is what a build service answered, or that it does not.
+fn is_of_a_service(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let error = cause.downcast_ref::<obs::Error>();
+    error.is_some_and(obs::Error::is_of_service)
+}
+
 /// Whether one of the causes is the interruption.
 fn tells_of_an_interruption(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
@@ -156,9 +162,8 @@ fn words(error: &anyhow::Error) -> Vec<(Part, String)> {
         parts.push((part, text.clone()));
         said.push(text);
     }
-    let of_service = |cause: &(dyn std::error::Error + 'static)| matches!(cause.downcast_ref(), Some(error) if obs::Error::is_of_service(error));
     if let Some(stage::Error::Stage { log: Some(log), .. }) = error.downcast_ref()
-        && !error.chain().any(of_service)
+        && !error.chain().any(is_of_a_service)
     {
         let shown = log.display().to_string();
         if !said.iter().any(|text| text.contains(&shown)) {

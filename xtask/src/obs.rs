@@ -46,13 +46,6 @@ impl ObsBuilder {
         Ok(Some(Self { api, ..named }))
     }
 
-    /// Whether its projects are there, and build on each other as they have to.
-    pub fn ask(&self, target: &Target) -> Result<(), Error> {
-        let arch = &target.distribution.arch;
-        repository(&self.api.once(), &self.project, before(target), arch)?;
-        Ok(())
-    }
-
     /// The same for a command that asks nobody.
     pub fn named(builder: &BuilderArgs, target: &TargetArgs) -> anyhow::Result<Option<Self>> {
         let BuilderArgs {
@@ -99,6 +92,13 @@ impl ObsBuilder {
             project: Project::parse(project).map_err(bad)?,
             limit: Duration::from_secs(u64::from(wait.map_or(WAIT, Into::into)) * 60),
         }))
+    }
+
+    /// The repositories of its projects, asked for by `api`: that the projects are there, and build on each other as they have to.
+    pub fn check_projects(&self, api: &Api, target: &Target) -> Result<Repositories, Error> {
+        let arch = &target.distribution.arch;
+        let name = target.argument();
+        repository(api, &self.project, &name, before(target), arch)
     }
 }
 

@@ -28,6 +28,32 @@ fn the_available_memory_is_read() {
 }
 
 #[test]
+fn of_what_a_service_builds_the_packages_take_disk_here() {
+    let target = guide();
+    let needs = target.needs.clone().unwrap();
+    let whole = Estimate::on_service(&target, &all(), 4).unwrap();
+    assert_eq!(whole.disk_gib, needs.base.disk_gib + needs.output_gib);
+    assert_eq!(whole.output_gib, needs.output_gib);
+    let base = Estimate::of(&target, &BTreeSet::from([Part::Base]), 4).unwrap();
+    assert_eq!(
+        (whole.memory_mib, whole.minutes),
+        (base.memory_mib, base.minutes)
+    );
+    let kernel = Estimate::on_service(&target, &BTreeSet::from([Part::Kernel]), 4).unwrap();
+    assert_eq!(kernel.disk_gib, needs.output_gib);
+    assert_eq!((kernel.minutes, kernel.memory_mib), (0, 0));
+    assert_eq!(kernel.debuginfo, None);
+    let here = machine(100 << 10, 0);
+    let said = NeedsSummary(&kernel, &here).to_string();
+    assert!(
+        said.ends_with(&format!("free in {})", here.store.display())),
+        "{said}"
+    );
+    here.check("t", &kernel).unwrap();
+    machine(0, 0).check("t", &kernel).unwrap_err();
+}
+
+#[test]
 fn only_what_is_left_to_build_counts() {
     let target = guide();
     let needs = target.needs.clone().unwrap();

@@ -115,10 +115,25 @@ fn plain(error: impl Display) -> String {
     error.to_string()
 }
 
-/// Whether an answer is a page for people.
+/// Whether an answer is a page for people: HTML, behind what may be in front of it.
 pub(super) fn is_web_page(bytes: &[u8]) -> bool {
-    let text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let text = text.trim_ascii_start();
+    let mut text = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    loop {
+        text = text.trim_ascii_start();
+        let skipped = [("<?", "?>"), ("<!--", "-->")]
+            .iter()
+            .find_map(|(from, to)| {
+                let rest = text.strip_prefix(from.as_bytes())?;
+                let end = rest
+                    .windows(to.len())
+                    .position(|end| end == to.as_bytes())?;
+                rest.get(end + to.len()..)
+            });
+        match skipped {
+            Some(rest) => text = rest,
+            None => break,
+        }
+    }
     [&b"<!doctype html"[..], b"<html"].iter().any(|start| {
         let begins = text.get(..start.len());
         begins.is_some_and(|begins| begins.eq_ignore_ascii_case(start))

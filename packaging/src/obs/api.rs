@@ -1,6 +1,7 @@
 //! Asking the server.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -233,17 +234,13 @@ impl Api {
                 .map_err(|source| PathError::new("read", body, source))?
                 .len(),
         };
-        let is_there = self.fetch(method, question, (body, long), LARGEST, &into)?;
+        if !self.fetch(method, question, (body, long), LARGEST, &into)? {
+            return Ok(None);
+        }
         // Of nothing, curl makes no file.
         let read = lustre_files::if_there(lustre_files::read(&into, LARGEST));
-        let read = read.map_err(|source| PathError::new("read", &into, source))?;
-        let bytes = read.unwrap_or_default();
-        // A site's pages have neither these questions nor these answers: what is not there may well be there.
-        if answers::is_web_page(&bytes) {
-            let url = self.shown(question);
-            return Err(Error::WebPage { url });
-        }
-        Ok(is_there.then_some(bytes))
+        let bytes = read.map_err(|source| PathError::new("read", &into, source))?;
+        Ok(Some(bytes.unwrap_or_default()))
     }
 
     /// Fetches a file of at most `limit` bytes into `into`; whether it is there.
@@ -301,6 +298,8 @@ impl Api {
                 Err(error)
                     if error.is_transient()
                         && (attempt < self.retry.attempts || begun.elapsed() < self.outage) => {}
+                // What is in front of a server may show one while the server is restarted.
+                Err(Error::WebPage { .. }) if begun.elapsed() < self.outage => {}
                 answer => return answer,
             }
         }
@@ -328,6 +327,10 @@ impl Api {
                 why: "curl told no status".to_owned(),
             },
         })?;
+        // A site's pages have neither these questions nor these answers: what is said not to be there may well be there.
+        if matches!(answered.status, 200..=299 | 404 | 410) && begins_as_web_page(into)? {
+            return Err(Error::WebPage { url });
+        }
         match answered.status {
             200..=299 => Ok(true),
             404 | 410 => Ok(false),
@@ -355,6 +358,18 @@ impl Api {
             }),
         }
     }
+}
+
+/// Whether what was answered into `file` begins as a page for people does. Of nothing, curl makes no file.
+fn begins_as_web_page(file: &Path) -> Result<bool, Error> {
+    let failed = |source| PathError::new("read", file, source);
+    let opened = lustre_files::if_there(lustre_files::open(file)).map_err(failed)?;
+    let mut bytes = Vec::new();
+    if let Some(opened) = opened {
+        let mut start = opened.take(EXPLANATION);
+        start.read_to_end(&mut bytes).map_err(failed)?;
+    }
+    Ok(answers::is_web_page(&bytes))
 }
 
 /// Where an answer leads, without a password that it may have in it.

@@ -38,6 +38,11 @@ pub enum Error {
         )
     )]
     ProjectName { text: String },
+    #[error(
+        "`{text}` cannot be the name of a repository of an OBS{}",
+        help!("it has letters, digits and any of -+_., and begins with a letter or a digit, such as standard")
+    )]
+    RepositoryName { text: String },
     #[error("{problem}{}", help!("{help}"))]
     Login { problem: String, help: &'static str },
     #[error(
@@ -111,34 +116,42 @@ pub enum Error {
     )]
     WebPage { url: String },
     #[error(
-        "{api} has no project `{project}`{}",
+        "{api} has no project {}{}",
+        missing.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
         help!(
-            "`cargo xtask export obs --project {whole} -o DIR` writes all projects, and `osc -A {api} meta prj {project} -F DIR/{project}/_meta` \
-             makes this one; or correct --project. One that is hidden from the user looks the same"
+            "correct --project, or write the projects with `{export}`, and make them, in this order, with {}. A project that is hidden from the user \
+             looks as if it were missing",
+            missing.iter().map(|name| format!("`osc -A {api} meta prj {name} -F DIR/{name}/_meta`")).collect::<Vec<_>>().join(", ")
         )
     )]
     NoProject {
         api: String,
-        /// The one that was named, of which this is a part.
-        whole: String,
-        project: String,
+        /// In the order in which they are made.
+        missing: Vec<String>,
+        /// The command that writes how they look.
+        export: String,
     },
     #[error(
         "the project `{project}` has {}{}",
         if found.is_empty() { "no repository for this architecture".to_owned() } else { format!("the repositories {}", found.join(", ")) },
-        help!("name one of its repositories with --project {project}/REPOSITORY; `cargo xtask export obs` writes how a project looks")
+        help!("name one of its repositories with --project {project}/REPOSITORY; `{export}` writes how the projects look")
     )]
-    Repository { project: String, found: Vec<String> },
+    Repository {
+        project: String,
+        found: Vec<String>,
+        export: String,
+    },
     #[error(
         "the repository {project}/{repository} does not build on {wanted}, so its packages would not have the settings of the target, or not \
          what was built for it{}",
-        help!("its first paths are {order}, in this order: `cargo xtask export obs` writes how the projects look")
+        help!("its first paths are {order}, in this order: `{export}` writes how the projects look")
     )]
     NoPath {
         project: String,
         repository: String,
         wanted: String,
         order: String,
+        export: String,
     },
     #[error(
         "{project}/{package}: the server says that the sources are {found}, and they are {expected}{}",
@@ -233,12 +246,47 @@ pub enum Error {
 }
 
 impl Error {
-    /// Whether the service, or the way to it, is at fault: no program that ran here, and no log of one, says more of it.
+    /// Whether it is an answer of the service, or that there is none: no program that ran here, and no log of one, says more of it.
     pub fn is_of_service(&self) -> bool {
-        !matches!(
-            self,
-            Self::Path(_) | Self::Archive(_) | Self::Build(_) | Self::Needs(_) | Self::Sign(_)
-        )
+        match self {
+            Self::Unauthorized { .. }
+            | Self::Status { .. }
+            | Self::Conflict { .. }
+            | Self::Forbidden { .. }
+            | Self::Redirected { .. }
+            | Self::Failed { .. }
+            | Self::GivenUp { .. }
+            | Self::TooLarge { .. }
+            | Self::Answer { .. }
+            | Self::WebPage { .. }
+            | Self::NoProject { .. }
+            | Self::Repository { .. }
+            | Self::NoPath { .. }
+            | Self::OtherSources { .. }
+            | Self::NotBuilt { .. }
+            | Self::TooLong { .. }
+            | Self::Interrupted { .. }
+            | Self::Unchanged { .. }
+            | Self::BuiltMeanwhile { .. }
+            | Self::Foreign { .. }
+            | Self::Refused { .. }
+            | Self::BuiltWith { .. } => true,
+            Self::Path(_)
+            | Self::Archive(_)
+            | Self::Build(_)
+            | Self::Needs(_)
+            | Self::Sign(_)
+            | Self::Curl(_)
+            | Self::Location(_)
+            | Self::Api { .. }
+            | Self::Name { .. }
+            | Self::ProjectName { .. }
+            | Self::RepositoryName { .. }
+            | Self::Login { .. }
+            | Self::Room { .. }
+            | Self::BuildFailed { .. }
+            | Self::Unknown { .. } => false,
+        }
     }
 
     /// Whether it may be over in a while: a server that is busy, restarted, or out of reach.

@@ -21,14 +21,6 @@ fn is_name(text: &str, more: &[char]) -> bool {
         && !text.starts_with(['.', '-'])
 }
 
-fn named<'t>(what: &'static str, text: &'t str, more: &[char]) -> Result<&'t str, Error> {
-    if is_name(text, more) {
-        return Ok(text);
-    }
-    let shown: String = text.escape_debug().take(LONGEST).collect();
-    Err(Error::Name { what, text: shown })
-}
-
 /// The name of a file of a package: of sources or results.
 pub(super) fn is_file(text: &str) -> bool {
     is_name(text, &['_', '-', '.', '+', '~', '^', '%', ':', '@', '='])
@@ -110,9 +102,12 @@ impl Project {
             let text = name.escape_debug().take(LONGEST).collect();
             return Err(Error::ProjectName { text });
         }
-        let repository = repository
-            .map(|text| named("a repository", text, &['_', '-', '.', '+', ':']))
-            .transpose()?;
+        let is_repository =
+            |text: &str| is_name(text, &['_', '-', '.', '+']) && !text.starts_with('_');
+        if let Some(text) = repository.filter(|text| !is_repository(text)) {
+            let text = text.escape_debug().take(LONGEST).collect();
+            return Err(Error::RepositoryName { text });
+        }
         Ok(Self {
             name: name.to_owned(),
             repository: repository.map(str::to_owned),
@@ -127,6 +122,16 @@ impl Project {
     /// The project in which `package` is built.
     pub fn of(&self, package: &str) -> String {
         project_of(&self.name, package)
+    }
+}
+
+impl fmt::Display for Project {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.name)?;
+        match &self.repository {
+            Some(repository) => write!(out, "/{repository}"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use super::api::Question;
 use super::{Api, Error, Project, names};
 use crate::process;
 use crate::store::PathError;
+use crate::target::E2FSPROGS;
 
 /// Files that whoever has the project may have put there, and that stay: for its workers, and to pin what a build root has.
 const KEPT: [&str; 2] = ["_constraints", "_buildenv"];
@@ -104,34 +105,46 @@ impl Repositories {
     }
 }
 
-/// The repository of a project in which is built for `arch`: the one that was named, or the only one. `before` are the packages that have a
-/// project of their own, in the order in which the project has to build on these.
+/// The repository of a project in which `target` is built for `arch`: the one that was named, or the only one. `before` are the packages that
+/// have a project of their own, in the order in which the project has to build on these.
 pub fn repository(
     api: &Api,
     project: &Project,
+    target: &str,
     before: &[&str],
     arch: &str,
 ) -> Result<Repositories, Error> {
     let config = project.config();
     let below: Vec<String> = before.iter().map(|package| project.of(package)).collect();
+    let export = format!(
+        "cargo xtask export obs --target {target} --package {E2FSPROGS} --project {project} -o DIR"
+    );
     let mut all = BTreeMap::new();
-    for name in [&project.name, &config].into_iter().chain(&below) {
+    let mut missing = Vec::new();
+    // Each is made after those that it is built on.
+    for name in [&config].into_iter().chain(&below).chain([&project.name]) {
         let path = ["source", name, "_meta"];
         let question = Question {
             path: &path,
             query: &[],
         };
-        let meta = api.get(question)?.ok_or_else(|| Error::NoProject {
-            api: api.url().to_owned(),
-            whole: project.name.clone(),
-            project: name.clone(),
-        })?;
+        let Some(meta) = api.get(question)? else {
+            missing.push(name.clone());
+            continue;
+        };
         let found = answers::repositories(&meta).map_err(|why| api.odd(question, why))?;
         let found: Vec<_> = found
             .into_iter()
             .filter(|one| one.arches.iter().any(|other| other == arch))
             .collect();
         all.insert(name, found);
+    }
+    if !missing.is_empty() {
+        return Err(Error::NoProject {
+            api: api.url().to_owned(),
+            missing,
+            export,
+        });
     }
     let own = &all[&project.name];
     let wanted: Vec<_> = own
@@ -147,6 +160,7 @@ pub fn repository(
         return Err(Error::Repository {
             project: project.name.clone(),
             found: own.iter().map(|one| names::line(&one.name)).collect(),
+            export,
         });
     };
     // Each of its first paths is a repository of one of those, in this order.
@@ -165,6 +179,7 @@ pub fn repository(
                     .map(|name| name.as_str())
                     .collect::<Vec<_>>()
                     .join(", "),
+                export,
             });
         };
         names.push(there);
@@ -179,6 +194,7 @@ pub fn repository(
                 repository: names::line(&one.name),
                 wanted: format!("{config}/{}", names::line(of_config)),
                 order: config.clone(),
+                export,
             });
         }
     }

@@ -131,8 +131,8 @@ pub fn wait(
             Ok(Look::Built) => return Ok(()),
             Ok(Look::Goes) => out_since = None,
             Err(_) if process::interrupted() => {}
-            // It may be restarted while it builds for hours.
-            Err(error) if error.is_transient() => {
+            // It may be restarted while it builds for hours, and what is in front of it show a page meanwhile.
+            Err(error) if error.is_transient() || matches!(error, Error::WebPage { .. }) => {
                 let since = *out_since.get_or_insert_with(Instant::now);
                 if clock.elapsed() < pace.limit {
                     if since.elapsed() >= pace.outage {

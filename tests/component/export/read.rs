@@ -223,8 +223,8 @@ fn wrong_usage_is_said_before_anything_is_done() {
             "`a::b` is not the name of a project",
         ),
         (
-            &["obs", "--project", "a/b", "-o", out],
-            "leave out /b: which repository is used, `repo --on obs` is told",
+            &["obs", "--project", "a/b:c", "-o", out],
+            "`b:c` cannot be the name of a repository",
         ),
         (&["mock", "-o", taken], "is no earlier export"),
         (
@@ -233,7 +233,7 @@ fn wrong_usage_is_said_before_anything_is_done() {
         ),
         (&["koji", "-o", other], "choose another --output"),
     ] {
-        let ran = home.run(&[&["export"][..], line].concat());
+        let ran = home.run(&[&["export", "--offline"][..], line].concat());
         assert_eq!(ran.code, 2, "{line:?}: {ran:?}");
         assert!(ran.stderr.contains(said), "{line:?}: {ran:?}");
         assert!(!Path::new(out).exists());

@@ -142,13 +142,16 @@ fn a_plan_shows_where_packages_are_built() {
     }
 }
 
-/// Before a mirror is asked, before anything is locked, fetched or made.
+/// Before a mirror is asked, and before anything is locked or fetched.
 #[test]
 fn the_service_is_asked_first() {
     let home = Home::new();
     let obs = Obs::start(|_, _, _| Built::Never);
-    // It may be back until it is needed.
-    obs.faults("GET /source/home:me/_meta", [Fault::Status(503, "busy")]);
+    // It may be back by the time it is needed.
+    obs.faults(
+        "GET /source/home:me:config/_meta",
+        [Fault::Status(503, "busy")],
+    );
     let ran = |command: &str, user: bool| {
         let line = [command, "--locked", "--target", "rocky-9.6"];
         let service = ["--on", "obs", "--project", "home:me", "--api"];
@@ -163,11 +166,19 @@ fn the_service_is_asked_first() {
     let busy = ran("repo", false);
     let warned = "the build service is out of reach";
     assert!(busy.stderr.contains(warned), "{busy:?}");
+    // The run goes on.
+    assert!(
+        !busy.stderr.contains("run the same command again"),
+        "{busy:?}"
+    );
     assert!(busy.stderr.contains("--locked"), "{busy:?}");
     for command in ["repo", "assemble", "build"] {
         let ran = ran(command, false);
         assert_eq!(ran.code, 1, "{ran:?}");
-        for part in ["has no project `home:me`", "export obs --project home:me"] {
+        for part in [
+            "has no project `home:me:config`",
+            "export obs --target rocky-9.6 --package e2fsprogs --project home:me -o DIR",
+        ] {
             assert!(ran.stderr.contains(part), "{ran:?}");
         }
         assert!(!ran.stderr.contains("--locked"), "{ran:?}");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use lustre_packaging::obs::{self, Login, Project};
 use lustre_packaging::sign::Secret;
 use lustre_packaging::source::{Patience, Retry};
-use lustre_repo_tests::obs_stub::{ARCH, Built, Fault, Obs};
+use lustre_repo_tests::obs_stub::{ARCH, Built, Fault, Obs, PAGE};
 
 use super::{
     FILE, PACKAGE, PROJECT, REPOSITORY, Run, api, base, buildenv, honest, honest_service, pace,
@@ -60,7 +60,7 @@ fn of_several_repositories_one_is_named() {
     }
     let found = |text: &str| {
         let project = Project::parse(text).unwrap();
-        obs::repository(&api, &project, &[], "x86_64")
+        obs::repository(&api, &project, "rocky-9.6", &[], "x86_64")
     };
     let error = found("two").unwrap_err().to_string();
     for part in ["el8", "el9", "--project two/REPOSITORY"] {
@@ -303,14 +303,39 @@ fn what_is_built_again_while_it_is_fetched_is_fetched_again() {
 #[test]
 fn a_web_page_in_place_of_the_api_is_called_one() {
     let meta = format!("GET /source/{PROJECT}/_meta");
-    for status in [200, 404] {
+    let pages = [
+        PAGE,
+        "<?xml version=\"1.0\"?>\n<!-- a page -->\n<!DOCTYPE html PUBLIC \"-//W3C//DTD XHTML 1.0 Strict//EN\">\n<html/>",
+        "\u{feff}<HTML></HTML>",
+    ];
+    let faults = [200, 404].map(|status| pages.map(|page| Fault::Page(status, page)));
+    for fault in faults.into_iter().flatten() {
         let obs = honest_service();
-        obs.faults(&meta, [Fault::Page(status)]);
+        obs.faults(&meta, [fault]);
         let project = Project::parse(PROJECT).unwrap();
-        let error = obs::repository(&api(&obs, None), &project, &[], ARCH).unwrap_err();
+        let error =
+            obs::repository(&api(&obs, None), &project, "rocky-9.6", &[], ARCH).unwrap_err();
         let error = error.to_string();
         for part in ["web page", "--api", "/_meta"] {
             assert!(error.contains(part), "{error}");
         }
     }
+}
+
+/// What is in front of a service shows one while that is restarted.
+#[test]
+fn a_web_page_ends_no_wait() {
+    let obs = honest_service();
+    let api = api(&obs, None);
+    let there = submitted(&api).unwrap();
+    let result = format!("GET /build/{PROJECT}/_result");
+    obs.faults(
+        &result,
+        [
+            Fault::Page(404, PAGE),
+            Fault::Page(200, PAGE),
+            Fault::Page(404, PAGE),
+        ],
+    );
+    Run::new().waited(&api, &there, pace()).unwrap();
 }

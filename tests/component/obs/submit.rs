@@ -109,7 +109,7 @@ fn a_project_that_is_not_there_or_builds_on_something_else_is_named() {
     let api = api(&obs, None);
     let project = |text: &str| Project::parse(text).unwrap();
     let before = ["kernel", "e2fsprogs"];
-    let found = obs::repository(&api, &project(PROJECT), &before, "x86_64").unwrap();
+    let found = obs::repository(&api, &project(PROJECT), "rocky-9.6", &before, "x86_64").unwrap();
     assert_eq!(
         (found.name.as_str(), found.config.as_str()),
         ("standard", "standard")
@@ -126,8 +126,22 @@ fn a_project_that_is_not_there_or_builds_on_something_else_is_named() {
     }
     obs.project("half", &["half:config"]);
     for (name, arch, parts) in [
-        ("other", "x86_64", ["no project `other`", "export obs"]),
-        ("half", "x86_64", ["no project `half:config`", "export obs"]),
+        (
+            "other/el9",
+            "x86_64",
+            [
+                "no project `other:config`, `other:kernel`, `other:e2fsprogs`, `other`",
+                "export obs --target rocky-9.6 --package e2fsprogs --project other/el9 -o DIR",
+            ],
+        ),
+        (
+            "half",
+            "x86_64",
+            [
+                "no project `half:config`, `half:kernel`, `half:e2fsprogs`",
+                "--project half -o DIR",
+            ],
+        ),
         (
             "own",
             "x86_64",
@@ -171,7 +185,7 @@ fn a_project_that_is_not_there_or_builds_on_something_else_is_named() {
             ["no repository for this architecture", "/REPOSITORY"],
         ),
     ] {
-        let error = obs::repository(&api, &project(name), &before, arch).unwrap_err();
+        let error = obs::repository(&api, &project(name), "rocky-9.6", &before, arch).unwrap_err();
         let error = error.to_string();
         for part in parts {
             assert!(error.contains(part), "{name}: {error}");

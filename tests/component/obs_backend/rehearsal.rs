@@ -62,6 +62,7 @@ fn the_rehearsal_is_the_same_but_for_its_provenance_and_is_built_again_the_same(
         .env("LUSTRE_REPO_STORE", world.store());
     let ran = run(&mut command);
     assert_eq!(ran.code, 0, "{ran:?}\n{}", backend.logs());
+    let mut again = command;
     let proof = fs::read(dist.join("proof.json")).unwrap();
     let proof: Value = serde_json::from_slice(&proof).unwrap();
     let results: Vec<&str> = proof["checks"]
@@ -90,6 +91,12 @@ fn the_rehearsal_is_the_same_but_for_its_provenance_and_is_built_again_the_same(
             assert_eq!(tag(&there[name], "DISTURL"), disturl, "{name}");
         }
     }
+
+    // With all packages in the store, nobody is asked, and nobody is there.
+    drop(backend);
+    let ran = run(&mut again);
+    assert_eq!(ran.code, 0, "{ran:?}");
+    assert!(!ran.stderr.contains("out of reach"), "{ran:?}");
 
     // Who has the repository builds it again, with what it says of that.
     let mut command = world.home.command(&["rebuild", "--json", "--public-key"]);

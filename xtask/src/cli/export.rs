@@ -29,7 +29,7 @@ pub struct ExportArgs {
     pub packages: Vec<String>,
     /// With `obs`: name of the project, and of the repository that it gets: PROJECT[/REPOSITORY]; defaults to lustre:TARGET/standard.
     ///
-    /// On build.opensuse.org, a user's own project is home:USER:NAME. Without /REPOSITORY: what is exported has one repository, `standard`.
+    /// On build.opensuse.org, a user's own project is home:USER:NAME.
     #[arg(long, value_name = "PROJECT")]
     pub project: Option<String>,
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use anyhow::Context as _;
-use lustre_files::{Advised, swap};
+use lustre_files::{Advised, advised, swap};
 use lustre_packaging::build::ext4;
 use lustre_packaging::build::rpmbuild::packages_under;
 use lustre_packaging::export::package::{SourcePackage, known};
@@ -28,13 +28,15 @@ pub fn run(arguments: &ExportArgs) -> anyhow::Result<Outcome> {
     let builder = Builder::from(arguments.builder);
     let output = &arguments.output;
     named::judge(&arguments.packages)?;
-    let project = match &arguments.project {
-        None => None,
-        Some(text) if builder == Builder::Obs => {
+    let target = context::target(&arguments.target)?.name;
+    let project = match (&arguments.project, builder) {
+        (Some(text), Builder::Obs) => {
             let project = Project::parse(text);
             Some(project.map_err(|error| Usage::new(Advised::of(&error)))?)
         }
-        Some(_) => {
+        (None, Builder::Obs) => Some(default_project(&target)?),
+        (None, Builder::Koji | Builder::Mock) => None,
+        (Some(_), Builder::Koji | Builder::Mock) => {
             return Err(Usage::new(format!(
                 "--project: only an Open Build Service has projects; omit it with `{}`",
                 builder.name()
@@ -42,7 +44,6 @@ pub fn run(arguments: &ExportArgs) -> anyhow::Result<Outcome> {
             .into());
         }
     };
-    let target = context::target(&arguments.target)?.name;
     exported::judge(output, builder, &target).map_err(|error| Usage::new(Advised::of(&error)))?;
     let store = arguments.target.store.as_deref();
     context::judge_output("the folder of the export", output, store)?;
@@ -69,15 +70,11 @@ pub fn run(arguments: &ExportArgs) -> anyhow::Result<Outcome> {
         Builder::Mock => keys(&done)?,
         Builder::Obs | Builder::Koji => Vec::new(),
     };
-    let project = match project {
-        Some(project) => project,
-        None => Project::parse(&format!("lustre:{}", target.name))?,
-    };
     let sha256 = leftovers::noted(&context.store, output, || {
-        let fill = |into: &Path| match builder {
-            Builder::Obs => contents::for_obs(into, target, &project, &made),
-            Builder::Koji => contents::for_koji(into, target, &made),
-            Builder::Mock => contents::for_mock(into, target, &made, &lock, &keys),
+        let fill = |into: &Path| match (builder, &project) {
+            (_, Some(project)) => contents::for_obs(into, target, project, &made),
+            (Builder::Mock, None) => contents::for_mock(into, target, &made, &lock, &keys),
+            (_, None) => contents::for_koji(into, target, &made),
         };
         Ok(exported::write(
             output,
@@ -96,6 +93,15 @@ pub fn run(arguments: &ExportArgs) -> anyhow::Result<Outcome> {
         ui::print(&format!("{sha256}  {}", index.display()));
     }
     Ok(Outcome::Done)
+}
+
+/// The project of a target where none is named.
+fn default_project(target: &str) -> anyhow::Result<Project> {
+    let name = format!("lustre:{target}");
+    Project::parse(&name).map_err(|_| {
+        let what = format!("a service has no project of the name `{name}`");
+        Usage::new(advised(what, "name one with --project PROJECT")).into()
+    })
 }
 
 /// The stages whose output is read: what gives the distribution, and each source package and its buildroot, and what that was made with.

@@ -23,16 +23,7 @@ pub fn before_fetching(context: &Context, parts: &[Part], output: &Path) -> anyh
     {
         return Ok(());
     }
-    check(context, &here(context, parts.iter().copied()), output)
-}
-
-/// Of `parts`, what this machine does: what a build service builds takes nothing of it.
-pub fn here(context: &Context, parts: impl IntoIterator<Item = Part>) -> BTreeSet<Part> {
-    let mut parts: BTreeSet<Part> = parts.into_iter().collect();
-    if context.obs.is_some() {
-        parts.retain(|part| *part == Part::Base);
-    }
-    parts
+    check(context, &parts.iter().copied().collect(), output)
 }
 
 /// Where what `lock`, which is not the checkout's, pins is to be fetched for `parts` of the graph that are built in any case.
@@ -95,7 +86,7 @@ pub fn before_building(
     stages: &[Stage<'_>],
     output: &Path,
 ) -> anyhow::Result<()> {
-    let left = here(context, left(&stage::plan(stages, &context.store)?));
+    let left = left(&stage::plan(stages, &context.store)?);
     if left.is_empty() {
         return Ok(());
     }
@@ -109,7 +100,7 @@ pub fn line(
     left: &BTreeSet<Part>,
     output: &Path,
 ) -> anyhow::Result<Option<String>> {
-    let Some(estimate) = Estimate::of(&context.target, left, context.jobs) else {
+    let Some(estimate) = estimate(context, left) else {
         return Ok(None);
     };
     let machine = Machine::here(context.store.root(), output)?;
@@ -125,12 +116,21 @@ pub fn left(planned: &[Planned]) -> BTreeSet<Part> {
         .collect()
 }
 
+/// What doing `parts` takes of this machine.
+fn estimate(context: &Context, parts: &BTreeSet<Part>) -> Option<Estimate> {
+    let of = match context.obs {
+        Some(_) => Estimate::on_service,
+        None => Estimate::of,
+    };
+    of(&context.target, parts, context.jobs)
+}
+
 /// All parts of the graph.
 pub const ALL: [Part; 4] = [Part::Base, Part::E2fsprogs, Part::Kernel, Part::Lustre];
 
 fn check(context: &Context, parts: &BTreeSet<Part>, output: &Path) -> anyhow::Result<()> {
     let target = &context.target;
-    let Some(estimate) = Estimate::of(target, parts, context.jobs) else {
+    let Some(estimate) = estimate(context, parts) else {
         return Ok(());
     };
     let machine = Machine::here(context.store.root(), output)?;

@@ -2,7 +2,7 @@
 
 pub mod graph;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use lustre_packaging::lock::LockState;
@@ -119,7 +119,7 @@ pub fn run(arguments: &PlanArgs) -> anyhow::Result<Outcome> {
     if let Some(shared) = &shared {
         ui::print(&format!("shared store: {}", shared.place));
     }
-    takes(&context, needs::left(&planned))?;
+    takes(&context, &needs::left(&planned))?;
     for one in &planned {
         ui::print(&line(one, builder_of(&one.stage).as_deref()));
     }
@@ -223,7 +223,7 @@ fn unlocked(context: &Context, arguments: &PlanArgs, why: &str) -> anyhow::Resul
         "{why}; the planned stages, and what `cargo xtask lock --target {}` or a fetch has to resolve first:",
         context.target.argument()
     ));
-    takes(context, needs::ALL)?;
+    takes(context, &needs::ALL.into_iter().collect())?;
     for step in steps {
         let builder = builder_of(&step.stage).map(|builder| format!("; built by {builder}"));
         ui::print(&format!(
@@ -237,10 +237,9 @@ fn unlocked(context: &Context, arguments: &PlanArgs, why: &str) -> anyhow::Resul
 }
 
 /// Says what doing the parts `left` takes of this machine, where the target says it.
-fn takes(context: &Context, left: impl IntoIterator<Item = Part>) -> anyhow::Result<()> {
+fn takes(context: &Context, left: &BTreeSet<Part>) -> anyhow::Result<()> {
     let output = context::default_output(&context.target.name)?;
-    let left = needs::here(context, left);
-    if let Some(line) = needs::line(context, &left, &output)? {
+    if let Some(line) = needs::line(context, left, &output)? {
         ui::print(&format!("takes: {line}"));
     }
     Ok(())

@@ -7,10 +7,10 @@ use std::time::Instant;
 use anyhow::{Context as _, bail};
 use lustre_files::{Advised, advised};
 use lustre_packaging::built;
-use lustre_packaging::lock::Lock;
+use lustre_packaging::lock::{Lock, LockState};
 use lustre_packaging::needs::Part;
-use lustre_packaging::source::{FetchedSource, Locked};
-use lustre_packaging::stage::{self, Recipe};
+use lustre_packaging::source::{self, FetchedSource, Locked};
+use lustre_packaging::stage::{self, Recipe, State};
 use lustre_packaging::store::{Digest, StageDir, StageRecord};
 
 use super::proofs::ProofReport;
@@ -21,12 +21,12 @@ use crate::context::{self, Context, default_output, who};
 use crate::exit::{Outcome, Usage};
 use crate::graph::finish::Signing;
 use crate::graph::name::tree;
-use crate::graph::{BuildGraph, name};
+use crate::graph::{BuildGraph, name, shape};
 use crate::obs::ObsBuilder;
 use crate::publish::{self, PublishOutcome};
 use crate::session::{folder, needed, ready, run, run_taking, signing, stage};
 use crate::sources::Need;
-use crate::{leftovers, sources, ui};
+use crate::{leftovers, lock, sources, ui};
 
 /// Everything: lock, fetch, build, sign, assemble, prove.
 pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
@@ -54,6 +54,7 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     }
     let mut context = Context::open(&arguments.target, &who("repo", &arguments.target))?;
     context.obs = on_obs;
+    ask_first(&context, &shape::built(&context.target))?;
     let bundle = from_bundle
         .map(|path| from_bundle::fitting(&context, path))
         .transpose()?;
@@ -76,7 +77,6 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
         true => &[Part::Base],
         false => &needs::ALL,
     };
-    ask_first(&context)?;
     needs::before_fetching(&context, left, &output)?;
     let lock = ready(&context)?;
     let mut graph = BuildGraph::new(&context, &lock)?;
@@ -234,13 +234,13 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
     let on_obs = ObsBuilder::of(&arguments.builder, &arguments.target)?;
     let mut context = Context::open(&arguments.target, &who("assemble", &arguments.target))?;
     context.obs = on_obs;
+    ask_first(&context, &shape::built(&context.target))?;
     // What is wrong with the key is said now, not after hours of building.
     let mut signing = signing(&context, &arguments.key)?;
     let asked = ReleaseRequest::new(&arguments.release)?;
     // What it replaces may have to get its name back first.
     recover(&output)?;
     release::begin(&context, &asked, &output, &mut signing)?;
-    ask_first(&context)?;
     needs::before_fetching(&context, &needs::ALL, &output)?;
     let lock = ready(&context)?;
     let graph = BuildGraph::new(&context, &lock)?;
@@ -301,7 +301,7 @@ pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
         // What it replaces may have to get its name back first.
         recover(output)?;
     }
-    ask_first(&context)?;
+    ask_first(&context, &wanted)?;
     needs::before_fetching(&context, &parts(&wanted), output)?;
     let lock = ready(&context)?;
     let graph = BuildGraph::new(&context, &lock)?;
@@ -397,22 +397,45 @@ fn only_own<'r>(used: impl Iterator<Item = &'r StageRecord>) -> anyhow::Result<(
     ))
 }
 
-/// Asks a build service for its projects before anything is fetched and prepared for it. That one is out of reach is no reason to end:
-/// it may be back until it is needed, and is not needed for what is in the store.
-fn ask_first(context: &Context) -> anyhow::Result<()> {
+/// Asks a build service for its projects before anything is fetched or made for it. One that is out of reach may be back by the time it is
+/// needed, and what is in the store does not need it.
+fn ask_first(context: &Context, wanted: &[&str]) -> anyhow::Result<()> {
     let Some(builder) = &context.obs else {
         return Ok(());
     };
-    match builder.ask(&context.target) {
+    if is_built(context, wanted)? {
+        return Ok(());
+    }
+    match builder.check_projects(&builder.api.once(), &context.target) {
         Err(error) if error.is_transient() => {
+            let (why, _) = lustre_files::apart(&error);
             ui::warn(&format!(
-                "warning: the build service is out of reach, and asked again when something is to be built: {}",
-                Advised::of(&error)
+                "warning: the build service is out of reach; it is asked again when there is something to build: {why}"
             ));
             Ok(())
         }
-        asked => Ok(asked?),
+        Err(error) => Err(error.into()),
+        Ok(_) => Ok(()),
     }
+}
+
+/// Whether the packages `wanted` are in the store, as far as that is known before anything is fetched.
+fn is_built(context: &Context, wanted: &[&str]) -> anyhow::Result<bool> {
+    let (_, LockState::Current(lock)) = lock::find(context)? else {
+        return Ok(false);
+    };
+    let graph = match BuildGraph::planned(context, &lock) {
+        // Its trees were never fetched.
+        Err(error) if matches!(error.downcast_ref(), Some(source::Error::Offline { .. })) => {
+            return Ok(false);
+        }
+        graph => graph?,
+    };
+    let planned = stage::plan(&graph.builds()?, &context.store)?;
+    Ok(wanted.iter().all(|package| {
+        let mut stages = planned.iter().filter(|one| one.stage == **package);
+        stages.all(|one| one.state == State::Cached)
+    }))
 }
 
 /// The parts of the graph up to the packages `wanted`.

@@ -131,7 +131,7 @@ impl BuildGraph<'_> {
         }
         let api = &obs.builder.api;
         let arch = &self.target.distribution.arch;
-        let repositories = obs::repository(api, obs.project(), texts::before(&self.target), arch)?;
+        let repositories = obs.builder.check_projects(api, &self.target)?;
         let mut known = Known::default();
         let base = work.need(name::DISTRIBUTION)?.join("base");
         for path in rpmbuild::packages_under(&base)? {
