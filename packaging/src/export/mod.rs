@@ -84,6 +84,12 @@ pub enum Error {
         help!("the stages do not belong together; run the command again")
     )]
     Unknown { package: String, nevra: String },
+    /// By its name alone, a builder would take the distribution's.
+    #[error(
+        "the buildroot of `{package}` does not have `{name}` as it was built here, which the target names{}",
+        help!("the stages do not belong together; run the command again")
+    )]
+    NotBuilt { package: String, name: String },
     /// There is something else where it is to be written.
     #[error(
         "{} is not empty and is no earlier export ({why}); it was not changed{}",

@@ -112,7 +112,7 @@ impl SourcePackage {
         Some(format!("{}-{}", kernel.version, kernel.release))
     }
 
-    /// The names of its packages that were built here before it.
+    /// What of its buildroot was built here before it, as dnf takes it.
     pub fn built_names(&self) -> Vec<String> {
         self.built.iter().map(Nevra::to_string).collect()
     }

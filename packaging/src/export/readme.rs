@@ -72,8 +72,7 @@ pub fn obs(target: &Target, project: &Project, packages: &[SourcePackage]) -> St
         .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
         .collect();
     if !all.is_empty() {
-        let base =
-            Path::of_distribution(target).unwrap_or_else(|| base_project(project));
+        let base = Path::of_distribution(target).unwrap_or_else(|| base_project(project));
         let files = all.iter().map(|file| format!("{CARRIED}/{file}"));
         text.push_str(&put(target, &base, &files.collect::<Vec<_>>().join(" ")));
     }
