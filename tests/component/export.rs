@@ -7,7 +7,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use lustre_packaging::build::roots::Buildroot;
+use lustre_packaging::build::roots::{Buildroot, is_for_building};
+use lustre_packaging::build::rpmbuild;
 use lustre_packaging::export::obs::{
     CONFIG_PACKAGE, base_conf, config_conf, config_package, package_conf, prjconf,
 };
