@@ -469,11 +469,41 @@ fn an_export_replaces_an_earlier_one_and_nothing_else() {
     // Not written by this tool.
     fs::write(out.join(folder::INDEX), "{}").unwrap();
     let error = write("3").unwrap_err();
-    assert!(matches!(error, Error::Taken { .. }), "{error}");
+    assert!(
+        matches!(error, Error::Unfit(Unfit::Taken { .. })),
+        "{error}"
+    );
     let failed = folder::write(&dir.path().join("new"), Builder::Obs, "t", &[], |into| {
         folder::put(into, "a", "1")?;
         Err(Error::Interrupted)
     });
     assert!(failed.is_err());
     assert!(!dir.path().join("new").exists());
+}
+
+/// Writing takes time, and something else may come to be there.
+#[test]
+fn what_is_there_when_all_is_written_is_judged_once_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let write = |target: &str, meanwhile: &dyn Fn()| {
+        folder::write(&out, Builder::Koji, target, &[], |into| {
+            meanwhile();
+            folder::put(into, "a", target)
+        })
+    };
+    let other = || {
+        write("u", &|| {}).unwrap();
+    };
+    let error = write("t", &other).unwrap_err();
+    assert!(error.to_string().contains("target `u`"), "{error}");
+    assert_eq!(fs::read_to_string(out.join("a")).unwrap(), "u");
+    let spoil = || fs::write(out.join(INDEX), "{}").unwrap();
+    let error = write("u", &spoil).unwrap_err();
+    assert!(error.to_string().contains("no earlier export"), "{error}");
+    fs::remove_dir_all(&out).unwrap();
+    fs::create_dir(&out).unwrap();
+    write("u", &|| {}).unwrap();
+    write("u", &|| fs::remove_dir_all(&out).unwrap()).unwrap();
+    assert_eq!(fs::read_to_string(out.join("a")).unwrap(), "u");
 }
