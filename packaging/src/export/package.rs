@@ -86,7 +86,7 @@ impl SourcePackage {
             carried: Vec::new(),
         };
         for line in installed.lines() {
-            let nevra = Nevra::as_written(line.split(' ').next().unwrap_or_default());
+            let nevra = Nevra::normalized(line.split(' ').next().unwrap_or_default());
             // What was built takes the place of the distribution's.
             match (built.get(&nevra), base.get(&nevra)) {
                 (Some(known), _) => one.built.push(known.nevra.clone()),
