@@ -27,7 +27,7 @@ use crate::{leftovers, ui};
 pub fn run(arguments: &ExportArgs) -> anyhow::Result<Outcome> {
     let builder = Builder::from(arguments.builder);
     let output = &arguments.output;
-    named::judge(&arguments.packages)?;
+    named::known(&arguments.packages)?;
     let project = match &arguments.project {
         None => None,
         Some(text) if builder == Builder::Obs => {
