@@ -236,8 +236,8 @@ fn wrong_usage_is_said_before_anything_is_done() {
             "`a::b` is not the name of a project",
         ),
         (
-            &["obs", "--project", "a/b", "-o", out],
-            "leave out /b: which repository is used, `repo --on obs` is told",
+            &["obs", "--project", "a::b/c", "-o", out],
+            "`a::b` is not the name of a project",
         ),
         (&["mock", "-o", taken], "is no earlier export"),
         (
