@@ -1,11 +1,11 @@
-//! MD5, by which packages and sources are known that were always known by it.
+//! MD5: the digest by which rpm and OBS identify packages and sources.
 
 use md5::Digest as _;
 
 /// An MD5 that is being taken.
 ///
-/// The crate that computes it has it compiled anew into every crate that calls it; this one is optimised in debug builds, too, and others are
-/// not, in which it takes ten times as long.
+/// The `md5` crate is generic, so it is compiled into each crate that calls it. This crate is optimised in debug builds; others are not, and
+/// there it takes ten times as long.
 #[derive(Debug, Clone, Default)]
 #[allow(clippy::disallowed_types, reason = "here it is optimised")]
 pub struct Md5(md5::Md5);

@@ -7,14 +7,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use lustre_packaging::build::roots::{Buildroot, is_for_building};
+use lustre_packaging::build::rpmbuild;
 use lustre_packaging::export::obs::{
     CONFIG_PACKAGE, base_conf, config_conf, config_package, package_conf, prjconf,
 };
 use lustre_packaging::export::package::SourcePackage;
 use lustre_packaging::export::{koji, mock};
+use lustre_packaging::obs::Nevra;
 use lustre_packaging::process;
 use lustre_packaging::store::list_tree;
-use lustre_packaging::target::Target;
+use lustre_packaging::target::{LUSTRE, Target};
 use lustre_repo_tests::command_line::{Home, project, run};
 use lustre_rpm_header::Headers;
 

@@ -13,7 +13,7 @@ use lustre_packaging::source::{
     Override, PathSource, Progress, Retry, Source as Fetchable,
 };
 use lustre_packaging::store::Store;
-use lustre_packaging::target::{Distribution, Source, Target};
+use lustre_packaging::target::{self, Distribution, Source, Target};
 
 use crate::cli::TargetArgs;
 use crate::context::Context;
@@ -22,13 +22,13 @@ use crate::place;
 use crate::ui;
 
 /// The name of Lustre's source on the command line and in locks.
-pub const LUSTRE: &str = "lustre";
+pub const LUSTRE: &str = target::LUSTRE;
 
 /// The name of e2fsprogs' source on the command line and in locks.
-pub const E2FSPROGS: &str = "e2fsprogs";
+pub const E2FSPROGS: &str = target::E2FSPROGS;
 
 /// The name of the kernel's source on the command line and in locks.
-pub const KERNEL: &str = "kernel";
+pub const KERNEL: &str = target::KERNEL;
 
 /// The lock's name for the upstream source of the kernel of a generated distribution.
 pub const KERNEL_SOURCE: &str = "distribution-kernel";

@@ -81,6 +81,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
+    use crate::target::{E2FSPROGS, list};
 
     fn load(name: &str) -> Target {
         let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
@@ -108,6 +109,21 @@ mod tests {
     }
 
     #[test]
+    fn of_what_is_built_before_lustre_the_kernel_is_first_in_every_target() {
+        let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
+        for name in list(&specs).unwrap() {
+            let target = load(&name);
+            let built = Buildroot::of(&target, LUSTRE, None).built;
+            let first = match target.kernel.kind.is_patched() {
+                true => KERNEL_DEVEL,
+                false => ext4::NAME,
+            };
+            assert_eq!(built[0], first, "{name}");
+            assert!(built.len() > 1, "{name}: {built:?}");
+        }
+    }
+
+    #[test]
     fn a_kernel_of_the_distribution_is_just_that_one_and_has_its_ext4_beside_it() {
         let target = load("rocky-10.0");
         let root = Buildroot::of(&target, LUSTRE, Some("6.12.0-55"));
@@ -120,7 +136,7 @@ mod tests {
     #[test]
     fn what_lustre_is_built_with_has_the_distributions_packages_alone() {
         let target = load("rehearsal");
-        let root = Buildroot::of(&target, "e2fsprogs", None);
+        let root = Buildroot::of(&target, E2FSPROGS, None);
         assert_eq!(root.of_distribution(), target.distribution.buildroot);
         assert!(root.own.is_empty() && root.built.is_empty());
     }

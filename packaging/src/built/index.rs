@@ -1,11 +1,12 @@
 //! The index: what was built, and of what.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Component, Path};
 
 use serde::{Deserialize, Serialize};
 
 use crate::json_index::JsonIndex;
+use crate::own_folder::FolderIndex;
 use crate::store::Digest;
 
 /// The index's name in the folder.
@@ -72,6 +73,19 @@ impl JsonIndex for Index {
     const FILE: &'static str = INDEX;
     const FORMAT: &'static str = "lustre-repo build";
     const VERSION: u32 = 1;
+}
+
+impl FolderIndex for Index {
+    const WHAT: &'static str = "what is built";
+    const OTHER: &'static str = "is there and is not what `build --output` writes";
+
+    fn of(out: &Path) -> Result<Self, String> {
+        Ok(read(&out.join(INDEX))?.0)
+    }
+
+    fn listed(&self) -> HashSet<String> {
+        self.files().map(|(path, _)| path).collect()
+    }
 }
 
 impl Index {

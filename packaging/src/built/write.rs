@@ -1,12 +1,12 @@
 //! Writing what was built.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use lustre_files::PathError;
 use lustre_files::place;
 use lustre_files::swap::FolderAside;
-use lustre_files::{Advised, PathError};
 
 use super::Error;
 use super::index::{INDEX, Index, IndexedFile, MadeOf, read};
@@ -18,21 +18,19 @@ use crate::store::{Digest, EntryKind, StageDir};
 /// That what was built can be written to `out`: it is not there, is empty, or has an earlier one and nothing else, changed or not; and
 /// something can be put there.
 pub fn judge(out: &Path) -> Result<(), Error> {
-    let refused = |why: Advised| Error::Place {
-        path: out.to_owned(),
-        why,
-    };
-    own_folder::judge(out, &own(out)).map_err(|why| Error::unfit(out, why))?;
+    let refused = |why| own_folder::cannot_be::<Index>(out, why);
+    own_folder::judge::<Index>(out)?;
     if let Some(around) = around(out) {
-        return Err(refused(lustre_files::advised(
+        let why = lustre_files::advised(
             format!(
                 "it is inside {}, which `build --output` wrote",
                 around.display()
             ),
             "choose a folder beside that",
-        )));
+        );
+        return Err(refused(why).into());
     }
-    place::can_be_made(out).map_err(refused)
+    Ok(place::can_be_made(out).map_err(refused)?)
 }
 
 /// The folder that has what was built, which `path` is in, whether it is there or not: what is put there is none of its files.
@@ -40,15 +38,6 @@ pub fn around(path: &Path) -> Option<PathBuf> {
     let full = place::real(path).ok()?;
     let is_one = |folder: &&Path| read(&folder.join(INDEX)).is_ok();
     full.ancestors().skip(1).find(is_one).map(Path::to_owned)
-}
-
-/// What of `out` is its own.
-fn own(out: &Path) -> impl Fn() -> Result<HashSet<String>, String> {
-    move || {
-        let (index, _) = read(&out.join(INDEX))?;
-        let files = index.files().map(|(path, _)| path);
-        Ok(files.chain([INDEX.to_owned()]).collect())
-    }
 }
 
 /// Writes what `stages` put out into the folder `out`, in place of an earlier one: all of it, or nothing. Gives the digest of its index.
@@ -96,8 +85,9 @@ pub fn write(
         .map_err(|source| PathError::new("write", &path, source))?;
     aside
         .commit(|| {
-            let held = own_folder::nothing_foreign(out, &own(out));
-            held.map_err(|why| std::io::Error::other(Error::unfit(out, why)))
+            own_folder::judge::<Index>(out)
+                .map(drop)
+                .map_err(std::io::Error::other)
         })
         .map_err(failed("move what was built to"))?;
     Ok(Digest::of_bytes(text.as_bytes()))

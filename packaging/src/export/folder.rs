@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use super::INDEX;
 use super::{Builder, Error};
 use crate::json_index::JsonIndex;
-use crate::own_folder::{self, Unfit};
+use crate::own_folder::{self, FolderIndex};
 use crate::store::{Digest, EntryKind, list_tree};
 
 /// No index is larger (bytes): it has a line for each file.
@@ -41,42 +41,45 @@ impl JsonIndex for Index {
     const VERSION: u32 = 1;
 }
 
+impl FolderIndex for Index {
+    const WHAT: &'static str = "what is exported";
+    const OTHER: &'static str = "is not empty and is no earlier export";
+
+    fn of(out: &Path) -> Result<Self, String> {
+        let text = lustre_files::read_no_link(out.join(INDEX), LARGEST);
+        Self::parse(&text.map_err(|error| format!("{INDEX}: {error}"))?)
+    }
+
+    fn listed(&self) -> HashSet<String> {
+        self.files.keys().cloned().collect()
+    }
+}
+
 /// That what is for `builder` and of `target` can be written to `out`: that is not there, is empty, or has an earlier one of the same and nothing
 /// else; and something can be put there.
 pub fn judge(out: &Path, builder: Builder, target: &str) -> Result<(), Error> {
-    own_folder::judge(out, &own(out)).map_err(|why| Error::unfit(out, why))?;
-    if let Ok(there) = read(out)
-        && (there.builder.as_str(), there.target.as_str()) != (builder.name(), target)
-    {
+    judge_there(out, builder, target)?;
+    let refused = |why| own_folder::cannot_be::<Index>(out, why);
+    Ok(place::can_be_made(out).map_err(refused)?)
+}
+
+/// That what is at `out` may be replaced.
+fn judge_there(out: &Path, builder: Builder, target: &str) -> Result<(), Error> {
+    let Some(there) = own_folder::judge::<Index>(out)? else {
+        return Ok(());
+    };
+    if (there.builder.as_str(), there.target.as_str()) != (builder.name(), target) {
         return Err(Error::Other {
             path: out.to_owned(),
             builder: there.builder.escape_debug().to_string(),
             target: there.target.escape_debug().to_string(),
         });
     }
-    nothing_edited(out)?;
-    place::can_be_made(out).map_err(|why| Error::unfit(out, Unfit::Place(why)))
+    nothing_edited(out, &there)
 }
 
-fn read(out: &Path) -> Result<Index, String> {
-    let text = lustre_files::read_no_link(out.join(INDEX), LARGEST);
-    let text = text.map_err(|error| format!("{INDEX}: {error}"))?;
-    Index::parse(&text)
-}
-
-/// What of `out` is its own.
-fn own(out: &Path) -> impl Fn() -> Result<HashSet<String>, String> {
-    move || {
-        let files = read(out)?.files.into_keys();
-        Ok(files.chain([INDEX.to_owned()]).collect())
-    }
-}
-
-/// That the files are as they were written: what somebody did to them would be lost.
-fn nothing_edited(out: &Path) -> Result<(), Error> {
-    let Ok(index) = read(out) else {
-        return Ok(());
-    };
+/// That the files are as the index has them: what somebody did to them would be lost.
+fn nothing_edited(out: &Path, index: &Index) -> Result<(), Error> {
     let mut edited = Vec::new();
     for (file, sha256) in &index.files {
         let path = out.join(file);
@@ -141,12 +144,7 @@ pub fn write(
     let mode = fs::Permissions::from_mode(0o755);
     fs::set_permissions(folder, mode).map_err(at(folder))?;
     aside
-        .commit(|| {
-            own_folder::nothing_foreign(out, &own(out))
-                .map_err(|why| Error::unfit(out, why))
-                .and_then(|()| nothing_edited(out))
-                .map_err(std::io::Error::other)
-        })
+        .commit(|| judge_there(out, builder, target).map_err(std::io::Error::other))
         .map_err(failed("move what is exported to"))?;
     Ok(Digest::of_bytes(text.as_bytes()))
 }

@@ -9,7 +9,6 @@ use super::package::{Known, SourcePackage};
 use super::{Error, macros};
 use crate::build::roots::Buildroot;
 use crate::lock::Lock;
-use crate::obs::Nevra;
 use crate::target::{DistributionKind, Target};
 
 /// The version of the format of [`LOCK`], which mock names in its schema.
@@ -42,7 +41,7 @@ pub fn config(target: &Target, package: &SourcePackage) -> Result<String, Error>
     for (name, value) in options(target) {
         set(&format!("['{name}']"), &value);
     }
-    let install = format!("install {}", installed(target, package).join(" "));
+    let install = format!("install {}", installed(target, package)?.join(" "));
     set("['chroot_setup_cmd']", &install.into());
     if let Some(release) = distribution.variables.get("releasever") {
         set("['releasever']", &release.as_str().into());
@@ -65,17 +64,20 @@ pub fn config(target: &Target, package: &SourcePackage) -> Result<String, Error>
     Ok(text)
 }
 
-/// The packages of the root besides those that the spec requires, as dnf takes them. Of what was built before and of the kernel that Lustre
-/// is for, just those that are in the buildroot here: by a name alone, dnf would take a newer one of the distribution.
-fn installed(target: &Target, package: &SourcePackage) -> Vec<String> {
+/// The packages of the root besides those that the spec requires, as dnf takes them. Of the kernel that Lustre is for, and of what was built
+/// before, just those that are in the buildroot here: by a name alone, dnf would take a newer one of the distribution.
+fn installed(target: &Target, package: &SourcePackage) -> Result<Vec<String>, Error> {
     let root = Buildroot::of(target, &package.name, package.own_kernel().as_deref());
     let mut all = root.of_distribution();
-    all.extend(root.built.into_iter().map(|name| {
-        let mut built = package.built.iter();
-        let found = built.find(|nevra| nevra.name == name);
-        found.map_or(name, Nevra::to_string)
-    }));
-    all
+    all.extend(package.built_names());
+    let is_there = |name: &String| package.built.iter().any(|nevra| nevra.name == *name);
+    match root.built.into_iter().find(|name| !is_there(name)) {
+        None => Ok(all),
+        Some(name) => Err(Error::NotBuilt {
+            package: package.name.clone(),
+            name,
+        }),
+    }
 }
 
 /// What the config and the list have both.

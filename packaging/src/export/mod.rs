@@ -18,10 +18,9 @@ pub mod readme;
 #[cfg(test)]
 mod tests;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use lustre_files::place::Foreign;
-use lustre_files::{Advised, PathError, help};
+use lustre_files::{PathError, help};
 
 use crate::own_folder::Unfit;
 use crate::target::{Target, UnknownVariable};
@@ -84,13 +83,15 @@ pub enum Error {
         help!("the stages do not belong together; run the command again")
     )]
     Unknown { package: String, nevra: String },
-    /// There is something else where it is to be written.
+    /// By its name alone, a builder would take the distribution's.
     #[error(
-        "{} is not empty and is no earlier export ({why}); it was not changed{}",
-        lustre_files::shown(path),
-        help!("choose another --output")
+        "the buildroot of `{package}` does not have `{name}` as it was built here, which the target names{}",
+        help!("the stages do not belong together; run the command again")
     )]
-    Taken { path: PathBuf, why: String },
+    NotBuilt { package: String, name: String },
+    /// It cannot be written there.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
     /// What somebody still uses would be lost.
     #[error(
         "{} has the export of the target `{target}` for {builder}, and would be replaced by another one{}",
@@ -103,35 +104,11 @@ pub enum Error {
         target: String,
     },
     #[error(
-        "{} would be replaced with everything in it, including files that its {} does not list ({}): {}{}",
-        lustre_files::shown(path), INDEX, foreign.count, foreign.names,
-        help!("move them away, or choose another --output")
-    )]
-    Foreign { path: PathBuf, foreign: Foreign },
-    #[error(
         "{} would be replaced, and files in it are not as `export` wrote them: {files}{}",
         lustre_files::shown(path),
         help!("keep what was changed elsewhere and remove the folder, or choose another --output")
     )]
     Edited { path: PathBuf, files: String },
-    #[error(
-        "{} cannot be the folder of what is exported: {why}",
-        lustre_files::shown(path)
-    )]
-    Place { path: PathBuf, why: Advised },
-}
-
-impl Error {
-    /// Of a folder that cannot be put at `out`.
-    fn unfit(out: &Path, why: Unfit) -> Self {
-        let path = out.to_owned();
-        match why {
-            Unfit::Path(error) => error.into(),
-            Unfit::Place(why) => Self::Place { path, why },
-            Unfit::Taken(why) => Self::Taken { path, why },
-            Unfit::Foreign(foreign) => Self::Foreign { path, foreign },
-        }
-    }
 }
 
 /// The macros that make a build repeatable, whoever builds.

@@ -86,7 +86,7 @@ impl SourcePackage {
             carried: Vec::new(),
         };
         for line in installed.lines() {
-            let nevra = Nevra::as_written(line.split(' ').next().unwrap_or_default());
+            let nevra = Nevra::normalized(line.split(' ').next().unwrap_or_default());
             // What was built takes the place of the distribution's.
             match (built.get(&nevra), base.get(&nevra)) {
                 (Some(known), _) => one.built.push(known.nevra.clone()),
@@ -112,7 +112,7 @@ impl SourcePackage {
         Some(format!("{}-{}", kernel.version, kernel.release))
     }
 
-    /// The names of its packages that were built here before it.
+    /// What of its buildroot was built here before it, as dnf takes it.
     pub fn built_names(&self) -> Vec<String> {
         self.built.iter().map(Nevra::to_string).collect()
     }

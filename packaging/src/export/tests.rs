@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use super::package::{Known, SourcePackage};
 use super::*;
+use crate::build::roots::{Buildroot, KERNEL_DEVEL};
 use crate::obs::{Nevra, Project};
-use crate::target::Target;
+use crate::target::{LUSTRE, Target};
 
 fn target(name: &str) -> Target {
     let specs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../specs");
@@ -24,8 +25,17 @@ fn package(name: &str, time: u32) -> SourcePackage {
         path: PathBuf::from(format!("/somewhere/{name}-1-1.src.rpm")),
         time,
         buildroot: Vec::new(),
-        built: vec![nevra("e2fsprogs-devel", None)],
+        built: Vec::new(),
         carried: Vec::new(),
+    }
+}
+
+/// Lustre's, whose buildroot has what the target says that is built before.
+fn lustre(target: &Target) -> SourcePackage {
+    let root = Buildroot::of(target, LUSTRE, None);
+    SourcePackage {
+        built: root.built.iter().map(|name| nevra(name, None)).collect(),
+        ..package(LUSTRE, 1)
     }
 }
 
@@ -115,9 +125,9 @@ fn lustre_alone_gets_what_its_configure_looks_for() {
         let others = required(&obs::package_conf(&target));
         assert!(!others.contains(&format!(" {name} ")), "{others}");
     }
-    let installed = |name: &str| mock::config(&target, &package(name, 1)).unwrap();
-    assert!(installed("lustre").contains(" automake "));
-    assert!(!installed("e2fsprogs").contains(" automake "));
+    let installed = |one: &SourcePackage| mock::config(&target, one).unwrap();
+    assert!(installed(&lustre(&target)).contains(" automake "));
+    assert!(!installed(&package("e2fsprogs", 1)).contains(" automake "));
     // mock keeps a root by its name.
     let of = |name| mock::root(&target, name);
     assert_ne!(of("lustre"), of("e2fsprogs"));
@@ -194,17 +204,26 @@ fn mock_installs_just_what_lustre_is_built_against_here() {
         let line = lines.find(|line| line.starts_with("config_opts['chroot_setup_cmd']"));
         line.unwrap().trim_end_matches('"').to_owned() + " "
     };
-    let mut one = package("lustre", 1);
-    one.built = vec![nevra("kernel-devel", None), nevra("libss-devel", Some(1))];
-    let text = installed(&target("rehearsal"), &one);
-    for part in [" kernel-devel-1-2.noarch ", " libss-devel-1:1-2.noarch "] {
+    let rehearsal = target("rehearsal");
+    let mut one = lustre(&rehearsal);
+    // What is built besides, and the target does not name.
+    one.built.push(nevra("libss-more", Some(1)));
+    let text = installed(&rehearsal, &one);
+    for part in [" kernel-devel-1-2.noarch ", " libss-more-1:1-2.noarch "] {
         assert!(text.contains(part), "{part}: {text}");
     }
-    one.built = Vec::new();
+    // By its name, mock would take the distribution's.
+    one.built.retain(|nevra| nevra.name != KERNEL_DEVEL);
+    let error = mock::config(&rehearsal, &one).unwrap_err().to_string();
+    for part in ["`lustre`", "`kernel-devel`", "run the command again"] {
+        assert!(error.contains(part), "{part}: {error}");
+    }
+    let target = target("rocky-10.0");
+    let mut one = lustre(&target);
     one.buildroot = vec![known("kernel-devel", None)];
-    let text = installed(&target("rocky-10.0"), &one);
+    let text = installed(&target, &one);
     assert!(text.contains(" kernel-devel-1-2 "), "{text}");
-    let text = readme::koji(&target("rocky-10.0"), &[one]);
+    let text = readme::koji(&target, &[one]);
     assert!(text.contains("for the kernel 1-2"), "{text}");
 }
 
@@ -450,11 +469,41 @@ fn an_export_replaces_an_earlier_one_and_nothing_else() {
     // Not written by this tool.
     fs::write(out.join(folder::INDEX), "{}").unwrap();
     let error = write("3").unwrap_err();
-    assert!(matches!(error, Error::Taken { .. }), "{error}");
+    assert!(
+        matches!(error, Error::Unfit(Unfit::Taken { .. })),
+        "{error}"
+    );
     let failed = folder::write(&dir.path().join("new"), Builder::Obs, "t", &[], |into| {
         folder::put(into, "a", "1")?;
         Err(Error::Interrupted)
     });
     assert!(failed.is_err());
     assert!(!dir.path().join("new").exists());
+}
+
+/// Writing takes time, and something else may come to be there.
+#[test]
+fn what_is_there_when_all_is_written_is_judged_once_more() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let write = |target: &str, meanwhile: &dyn Fn()| {
+        folder::write(&out, Builder::Koji, target, &[], |into| {
+            meanwhile();
+            folder::put(into, "a", target)
+        })
+    };
+    let other = || {
+        write("u", &|| {}).unwrap();
+    };
+    let error = write("t", &other).unwrap_err();
+    assert!(error.to_string().contains("target `u`"), "{error}");
+    assert_eq!(fs::read_to_string(out.join("a")).unwrap(), "u");
+    let spoil = || fs::write(out.join(INDEX), "{}").unwrap();
+    let error = write("u", &spoil).unwrap_err();
+    assert!(error.to_string().contains("no earlier export"), "{error}");
+    fs::remove_dir_all(&out).unwrap();
+    fs::create_dir(&out).unwrap();
+    write("u", &|| {}).unwrap();
+    write("u", &|| fs::remove_dir_all(&out).unwrap()).unwrap();
+    assert_eq!(fs::read_to_string(out.join("a")).unwrap(), "u");
 }

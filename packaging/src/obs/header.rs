@@ -33,8 +33,8 @@ impl Nevra {
         format!("{name}-{version}-{release}.{arch}.rpm")
     }
 
-    /// As it is written here, of rpm's `%{NEVRA}`: no epoch and the epoch 0 are the same to rpm, which writes what the header has.
-    pub fn as_written(of_rpm: &str) -> String {
+    /// rpm's `%{NEVRA}` as it is written here: no epoch and the epoch 0 are the same to rpm, which writes what the header has.
+    pub fn normalized(of_rpm: &str) -> String {
         of_rpm.replacen("-0:", "-", 1)
     }
 }
@@ -138,7 +138,7 @@ mod tests {
         assert_eq!(of(Some(0)).to_string(), "a-1-2.noarch");
         assert_eq!(of(Some(1)).to_string(), "a-1:1-2.noarch");
         assert_eq!(of(Some(1)).file_name(), "a-1-2.noarch.rpm");
-        assert_eq!(Nevra::as_written("a-0:1-2.noarch"), "a-1-2.noarch");
-        assert_eq!(Nevra::as_written("a-10:1-2.noarch"), "a-10:1-2.noarch");
+        assert_eq!(Nevra::normalized("a-0:1-2.noarch"), "a-1-2.noarch");
+        assert_eq!(Nevra::normalized("a-10:1-2.noarch"), "a-10:1-2.noarch");
     }
 }

@@ -87,7 +87,7 @@ impl Known {
         let mut has = BTreeSet::new();
         for line in installed.lines() {
             let nevra = line.split(' ').next().unwrap_or_default();
-            let nevra = Nevra::as_written(nevra);
+            let nevra = Nevra::normalized(nevra);
             let package = self.packages.get(&nevra);
             has.insert(package.ok_or_else(|| unknown(&nevra))?.clone());
         }

@@ -27,7 +27,7 @@ use crate::{leftovers, ui};
 pub fn run(arguments: &ExportArgs) -> anyhow::Result<Outcome> {
     let builder = Builder::from(arguments.builder);
     let output = &arguments.output;
-    named::judge(&arguments.packages)?;
+    named::known(&arguments.packages)?;
     let target = context::target(&arguments.target)?.name;
     let project = match (&arguments.project, builder) {
         (Some(text), Builder::Obs) => {
@@ -108,7 +108,7 @@ fn default_project(target: &str) -> anyhow::Result<Project> {
 fn stages(context: &Context, packages: &[&str]) -> Vec<String> {
     let mut names = vec![name::DISTRIBUTION.to_owned()];
     for package in packages {
-        names.extend([format!("{package}-srpm"), format!("{package}-root")]);
+        names.extend([name::srpm(package), name::root(package)]);
     }
     if packages.contains(&name::LUSTRE) {
         names.extend(
@@ -135,11 +135,11 @@ fn made(
                 built.extend(known(&folder(done, stage)?.join("RPMS"))?);
             }
         }
-        let sources = folder(done, &format!("{package}-srpm"))?.join("SRPMS");
+        let sources = folder(done, &name::srpm(package))?.join("SRPMS");
         let path = packages_under(&sources)?
             .pop()
             .with_context(|| format!("no source package in {}", sources.display()))?;
-        let list = folder(done, &format!("{package}-root"))?.join("packages.txt");
+        let list = folder(done, &name::root(package))?.join("packages.txt");
         let installed = lustre_files::read_to_string(&list, lustre_files::SOURCE)
             .with_context(|| list.display().to_string())?;
         let mut one = SourcePackage::new(package, path, &installed, &base, &built)?;

@@ -6,7 +6,7 @@ use crate::exit::Usage;
 use crate::graph::shape::{self, PACKAGES};
 
 /// That there are packages of these names, whatever the target.
-pub fn judge(named: &[String]) -> anyhow::Result<()> {
+pub fn known(named: &[String]) -> anyhow::Result<()> {
     match named.iter().find(|one| !PACKAGES.contains(&one.as_str())) {
         None => Ok(()),
         Some(other) => Err(Usage::new(format!(

@@ -271,7 +271,7 @@ pub fn assemble(arguments: &RepoArgs) -> anyhow::Result<Outcome> {
 
 /// Unsigned packages; their folders go to standard output.
 pub fn build(arguments: &BuildArgs) -> anyhow::Result<Outcome> {
-    named::judge(&arguments.packages)?;
+    named::known(&arguments.packages)?;
     if let Some(output) = &arguments.output {
         built::judge(output).map_err(|error| Usage::new(Advised::of(&error)))?;
         let store = arguments.target.store.as_deref();

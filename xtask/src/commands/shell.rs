@@ -72,7 +72,7 @@ pub fn run(arguments: &ShellArgs) -> anyhow::Result<Outcome> {
         .stage
         .strip_suffix("-srpm")
         .unwrap_or(&arguments.stage);
-    let srpms = place(&format!("{srpms}-srpm")).map(|folder| folder.join("SRPMS"));
+    let srpms = place(&name::srpm(srpms)).map(|folder| folder.join("SRPMS"));
     let scratch = context.store.temp_dir("shell")?;
     let settings = Settings::new(&context.target, context.jobs);
     let work = Workdir::new(&root.join(ROOT), &scratch.path().join("work"), &settings)?;

@@ -10,6 +10,7 @@ use lustre_repository::manifest::Overrides;
 use serde_json::json;
 
 use super::inputs::BuildGraph;
+use super::name;
 use super::shape::built;
 use crate::place::specs;
 
@@ -36,7 +37,7 @@ impl<'a> BuildGraph<'a> {
     pub fn handed_on(&self) -> Vec<String> {
         let stages = built(&self.target).into_iter();
         let mut names: Vec<String> = stages
-            .flat_map(|package| ["", "-root", "-srpm"].map(|more| format!("{package}{more}")))
+            .flat_map(|package| [package.to_owned(), name::root(package), name::srpm(package)])
             .collect();
         names.sort();
         names

@@ -97,7 +97,7 @@ impl BuildGraph<'_> {
             .concat(),
             whole: None,
             recipe: Box::new(move |work| {
-                self.build(work, "e2fsprogs", &wanted.packages, |_, _| Ok(()))
+                self.build(work, name::E2FSPROGS, &wanted.packages, |_, _| Ok(()))
             }),
         })
     }

@@ -234,7 +234,7 @@ pub fn kernel_source(target: &Target) -> &'static str {
 }
 
 /// The lock's name for the source package of the kernel of an existing distribution.
-pub const KERNEL_PACKAGE: &str = "kernel";
+pub const KERNEL_PACKAGE: &str = name::KERNEL;
 
 /// A list as a stage's input: as JSON, so that no two lists look the same.
 pub(super) fn list_input(label: &str, list: &[String]) -> (String, String) {

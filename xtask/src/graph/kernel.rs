@@ -100,7 +100,7 @@ impl BuildGraph<'_> {
             inputs,
             whole: None,
             recipe: Box::new(move |work| {
-                let srpm = one_srpm(work, "kernel")?;
+                let srpm = one_srpm(work, name::KERNEL)?;
                 let prepared = work.need(name::KERNEL_SOURCES)?;
                 let overlay = self.kernel_overlay()?;
                 if let Some(obs) = &self.obs {
@@ -109,14 +109,14 @@ impl BuildGraph<'_> {
                     let mut build = self.workdir(work, &root)?;
                     let expected = &wanted.packages;
                     kernel::build_by(&mut build, &srpm, prepared, &overlay, work.log, |build| {
-                        self.built_on_obs(obs, work, "kernel", expected, build)
+                        self.built_on_obs(obs, work, name::KERNEL, expected, build)
                     })?;
                     return Ok(());
                 }
                 let mut build = self.compiling(work, name::KERNEL_ROOT)?;
                 let made = kernel::build(&mut build, &srpm, prepared, &overlay, work.log)?;
-                tell_hits("kernel", &build)?;
-                rpmbuild::expect("kernel", &made, &wanted.packages)?;
+                tell_hits(name::KERNEL, &build)?;
+                rpmbuild::expect(name::KERNEL, &made, &wanted.packages)?;
                 Ok(rpmbuild::collect(&made, &work.output.join("RPMS"))?)
             }),
         })

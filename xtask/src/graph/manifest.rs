@@ -67,7 +67,7 @@ impl BuildGraph<'_> {
     ) -> Result<BTreeMap<String, manifest::Stage>, Failure> {
         let mut stages = BTreeMap::new();
         for package in built(&self.target) {
-            let path = work.need(&format!("{package}-root"))?.join("packages.txt");
+            let path = work.need(&name::root(package))?.join("packages.txt");
             let list = lustre_files::read_to_string(&path, lustre_files::TEXT)
                 .map_err(|error| PathError::new("read", &path, error))?;
             let build_packages = list
@@ -76,7 +76,7 @@ impl BuildGraph<'_> {
                 .map(str::to_owned)
                 .collect();
             let stage = manifest::Stage {
-                digest: work.digest(&format!("{package}-root"))?,
+                digest: work.digest(&name::root(package))?,
                 sources: self.manifest_sources(package),
                 build_packages,
                 builder: match &self.obs {
@@ -93,14 +93,14 @@ impl BuildGraph<'_> {
     /// The sources of `package`, for the manifest.
     fn manifest_sources(&self, package: &str) -> Vec<manifest::Source> {
         let tree = match package {
-            "kernel" => self.kernel.as_ref().map(|tree| {
+            name::KERNEL => self.kernel.as_ref().map(|tree| {
                 (
                     tree.source(),
                     self.target.distribution.kernel.source.as_ref(),
                 )
             }),
-            "lustre" => Some((&self.lustre, Some(&self.target.lustre.source))),
-            "e2fsprogs" => self
+            name::LUSTRE => Some((&self.lustre, Some(&self.target.lustre.source))),
+            name::E2FSPROGS => self
                 .e2fsprogs
                 .as_ref()
                 .map(|tree| (tree, Some(&self.target.e2fsprogs.source))),
@@ -128,17 +128,17 @@ impl BuildGraph<'_> {
                 digest,
             }];
             // ldiskfs is made of the ext4 in it.
-            if package == "lustre" && !self.target.kernel.kind.is_patched() {
+            if package == name::LUSTRE && !self.target.kernel.kind.is_patched() {
                 match &self.kernel {
-                    Some(_) => sources.extend(self.manifest_sources("kernel")),
+                    Some(_) => sources.extend(self.manifest_sources(name::KERNEL)),
                     None => {
-                        sources.extend(self.manifest_pin("kernel", kernel_source(&self.target)))
+                        sources.extend(self.manifest_pin(name::KERNEL, kernel_source(&self.target)))
                     }
                 }
             }
             return sources;
         }
-        let pinned = if package == "kernel" {
+        let pinned = if package == name::KERNEL {
             kernel_source(&self.target)
         } else {
             package

@@ -49,10 +49,36 @@ pub const BOOT: &str = "boot";
 /// The repository with its proofs.
 pub const FINISH: &str = "finish";
 
+/// The stage that makes the source package of `package`.
+pub fn srpm(package: &str) -> String {
+    format!("{package}-srpm")
+}
+
+/// The stage of the chroot in which `package` is built.
+pub fn root(package: &str) -> String {
+    format!("{package}-root")
+}
+
 /// The folder of the repository in what the stages `assemble` and `finish` put out.
 pub const TREE: &str = "tree";
 
 /// Where the stage `assemble` left the repository.
 pub fn tree(assembled: &Path) -> PathBuf {
     assembled.join(TREE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_package_has_a_source_package_and_a_chroot_of_its_name() {
+        for (package, stages) in [
+            (KERNEL, [KERNEL_SRPM, KERNEL_ROOT]),
+            (E2FSPROGS, [E2FSPROGS_SRPM, E2FSPROGS_ROOT]),
+            (LUSTRE, [LUSTRE_SRPM, LUSTRE_ROOT]),
+        ] {
+            assert_eq!([srpm(package), root(package)], stages);
+        }
+    }
 }

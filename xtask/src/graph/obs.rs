@@ -84,7 +84,7 @@ impl BuildGraph<'_> {
                 }
             }
         }
-        let list = work.need(&format!("{package}-root"))?.join("packages.txt");
+        let list = work.need(&name::root(package))?.join("packages.txt");
         let installed = lustre_files::read_to_string(&list, lustre_files::SOURCE)
             .map_err(|error| PathError::new("read", &list, error))?;
         let service = self.target.distribution.obs.clone().unwrap_or_default();

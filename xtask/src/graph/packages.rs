@@ -140,7 +140,7 @@ impl BuildGraph<'_> {
             .concat(),
             whole: None,
             recipe: Box::new(move |work| {
-                self.build(work, "lustre", &wanted.packages, |build, made| {
+                self.build(work, name::LUSTRE, &wanted.packages, |build, made| {
                     // What it was built in is not here where another machine built it.
                     if let Some(build) = build {
                         lustre::expect_built_series(build, wanted)?;
@@ -161,7 +161,7 @@ impl BuildGraph<'_> {
         inputs: Vec<(String, String)>,
         built: &'static [&str],
     ) -> Stage<'_> {
-        let name = format!("{package}-root");
+        let name = name::root(package);
         let from_srpm = built.is_empty();
         let mut inputs = inputs;
         inputs.extend(self.module_input());
@@ -202,13 +202,13 @@ impl BuildGraph<'_> {
     ) -> Result<(), Failure> {
         let srpm = one_srpm(work, package)?;
         if let Some(obs) = &self.obs {
-            let root = work.need(&format!("{package}-root"))?.join("root");
+            let root = work.need(&name::root(package))?.join("root");
             let build = self.workdir(work, &root)?;
             let made = self.built_on_obs(obs, work, package, expected, &build)?;
             check(None, &made)?;
             return Ok(());
         }
-        let build = self.compiling(work, &format!("{package}-root"))?;
+        let build = self.compiling(work, &name::root(package))?;
         let made = rpmbuild::build(&build, &srpm, work.log)?;
         tell_hits(package, &build)?;
         rpmbuild::expect(package, &made, expected)?;
@@ -258,14 +258,14 @@ pub(super) fn tell_hits(package: &str, build: &Workdir) -> Result<(), Failure> {
 
 /// The inputs of the buildroot of `package`.
 pub(super) fn root_inputs(package: &str, packages: &[String]) -> Vec<(String, String)> {
-    let mut inputs = recipes::of(&format!("{package}-root"));
+    let mut inputs = recipes::of(&name::root(package));
     inputs.push(list_input("packages", packages));
     inputs
 }
 
 /// The SRPM of the stage `<package>-srpm`.
 pub(super) fn one_srpm(work: &Work<'_>, package: &str) -> Result<PathBuf, Failure> {
-    let folder = work.need(&format!("{package}-srpm"))?.join("SRPMS");
+    let folder = work.need(&name::srpm(package))?.join("SRPMS");
     rpmbuild::packages_under(&folder)?
         .pop()
         .ok_or_else(|| format!("no SRPM in {}", folder.display()).into())

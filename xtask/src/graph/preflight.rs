@@ -85,7 +85,7 @@ impl BuildGraph<'_> {
                 "target".to_owned(),
                 serde_json::to_string(&self.target.without_needs())?,
             ),
-            ("lustre".to_owned(), self.label()),
+            (name::LUSTRE.to_owned(), self.label()),
             (
                 "incomplete".to_owned(),
                 self.incomplete.values().map(String::as_str).collect(),
@@ -111,7 +111,7 @@ impl BuildGraph<'_> {
             all.push(self.spec_input("lustre-overlay", overlay)?);
         }
         if self.locked || self.e2fsprogs.is_some() {
-            all.push(("e2fsprogs".to_owned(), self.e2fsprogs_input()?.1));
+            all.push((name::E2FSPROGS.to_owned(), self.e2fsprogs_input()?.1));
         }
         Ok(vec![
             Stage {

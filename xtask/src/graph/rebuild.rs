@@ -52,7 +52,7 @@ impl Rebuild {
 
     /// The stage of its buildroot.
     pub fn root_name(&self) -> String {
-        format!("rebuild-{}-root", self.stage)
+        name::root(&self.name())
     }
 
     /// Whether its buildroot has the ext4 source of the distribution's kernel, which no repository has.

@@ -81,7 +81,7 @@ pub fn needs(target: &Target, stage: &str) -> Vec<String> {
         name::SIGN => {
             let packages = built(target).into_iter();
             let mut stages: Vec<String> = packages
-                .flat_map(|package| [package.to_owned(), format!("{package}-srpm")])
+                .flat_map(|package| [package.to_owned(), name::srpm(package)])
                 .collect();
             stages.push(name::RELEASE_PACKAGE.to_owned());
             return stages;
@@ -89,11 +89,7 @@ pub fn needs(target: &Target, stage: &str) -> Vec<String> {
         name::ASSEMBLE | name::RELEASE_TIME => {
             let mut stages = owned([name::SIGN, name::DISTRIBUTION]);
             // Their lists of packages are part of what the repository says of itself.
-            stages.extend(
-                built(target)
-                    .iter()
-                    .map(|package| format!("{package}-root")),
-            );
+            stages.extend(built(target).iter().map(|package| name::root(package)));
             return stages;
         }
         name::PROVE | name::BOOT => &[name::ASSEMBLE, name::DISTRIBUTION, name::INSTALL_ROOT],
