@@ -27,6 +27,8 @@ pub enum Occupant {
 /// What is at the place `out` of a folder that is to be replaced as a whole. A link is none, and neither is where something is mounted.
 pub fn there(out: &Path) -> Result<Occupant, Advised> {
     let said = |error: io::Error| Advised::from(error.to_string());
+    // With a slash at its end, a link would be what it leads to.
+    let out: &Path = &out.components().collect::<PathBuf>();
     let Some(found) = can_be_there(fs::symlink_metadata(out)).map_err(said)? else {
         return Ok(Occupant::Nothing);
     };

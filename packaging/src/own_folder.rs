@@ -99,6 +99,13 @@ pub(crate) fn judge<I: FolderIndex>(out: &Path) -> Result<Option<I>, Unfit> {
     }
 }
 
+/// The folder with such an index that `path` is in, whether it is there or not: what is put there is none of its files.
+pub(crate) fn around<I: FolderIndex>(path: &Path) -> Option<PathBuf> {
+    let full = place::real(path).ok()?;
+    let is_one = |folder: &&Path| I::of(folder).is_ok();
+    full.ancestors().skip(1).find(is_one).map(Path::to_owned)
+}
+
 /// That such a folder cannot be at `out`, and why.
 pub(crate) fn cannot_be<I: FolderIndex>(out: &Path, why: Advised) -> Unfit {
     Unfit::Place {

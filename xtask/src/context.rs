@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use lustre_files::place::real;
 use lustre_files::{Advised, advised};
+use lustre_packaging::export::folder as exported;
 use lustre_packaging::process::{Limits, limits};
 use lustre_packaging::sign::default_key_dir;
 use lustre_packaging::store::{Holder, Store, store_around};
@@ -66,6 +67,9 @@ pub fn judge_beside(what: &str, path: &Path) -> anyhow::Result<()> {
         ("repository at", around, "would not be one any more")
     } else if let Some(around) = built::around(path) {
         let so = "`build --output` wrote, and which would be refused then";
+        ("folder", around, so)
+    } else if let Some(around) = exported::around(path) {
+        let so = "has what was exported, and could not be replaced then";
         ("folder", around, so)
     } else if let Some(around) = store_around(path)? {
         ("store", around, "is cleaned and removed as a whole")

@@ -9,7 +9,7 @@ use lustre_files::place;
 use lustre_files::swap::FolderAside;
 
 use super::Error;
-use super::index::{INDEX, Index, IndexedFile, MadeOf, read};
+use super::index::{INDEX, Index, IndexedFile, MadeOf};
 use crate::json_index::JsonIndex as _;
 use crate::own_folder;
 use crate::process::{self, room};
@@ -35,9 +35,7 @@ pub fn judge(out: &Path) -> Result<(), Error> {
 
 /// The folder that has what was built, which `path` is in, whether it is there or not: what is put there is none of its files.
 pub fn around(path: &Path) -> Option<PathBuf> {
-    let full = place::real(path).ok()?;
-    let is_one = |folder: &&Path| read(&folder.join(INDEX)).is_ok();
-    full.ancestors().skip(1).find(is_one).map(Path::to_owned)
+    own_folder::around::<Index>(path)
 }
 
 /// Writes what `stages` put out into the folder `out`, in place of an earlier one: all of it, or nothing. Gives the digest of its index.

@@ -6,11 +6,16 @@ use lustre_sign::PublicKey;
 
 use super::folder::put;
 use super::package::SourcePackage;
-use super::{Error, koji, mock, obs, readme};
+use super::{Error, INDEX, koji, mock, obs, readme};
 use crate::archive::unpack_srpm;
 use crate::lock::Lock;
 use crate::obs::Project;
 use crate::target::{KERNEL, Target};
+
+/// Whether an export has something else at the name of the folder of `project`.
+pub fn is_taken(project: &Project) -> bool {
+    [readme::FILE, readme::CARRIED, obs::LOCKED, INDEX].contains(&project.name.as_str())
+}
 
 /// The projects, each a folder with its packages, in `folder`.
 pub fn for_obs(

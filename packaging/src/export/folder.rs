@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use lustre_files::place;
 use lustre_files::swap::FolderAside;
@@ -61,6 +61,11 @@ pub fn judge(out: &Path, builder: Builder, target: &str) -> Result<(), Error> {
     judge_there(out, builder, target)?;
     let refused = |why| own_folder::cannot_be::<Index>(out, why);
     Ok(place::can_be_made(out).map_err(refused)?)
+}
+
+/// The export that `path` is in, whether it is there or not.
+pub fn around(path: &Path) -> Option<PathBuf> {
+    own_folder::around::<Index>(path)
 }
 
 /// That what is at `out` may be replaced.

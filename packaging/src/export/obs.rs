@@ -21,6 +21,9 @@ use crate::target::{E2FSPROGS, KERNEL, LUSTRE, Needs, Obs, Share, Target};
 /// The repository of the projects where none was named.
 pub const REPOSITORY: &str = "standard";
 
+/// The folder of an export that has these lists of packages that [`locked`] names.
+pub const LOCKED: &str = "locked";
+
 /// The package that sets where and for which time rpmbuild works.
 pub const CONFIG_PACKAGE: &str = "lustre-repo-build-config";
 
@@ -320,7 +323,7 @@ pub fn buildenv(packages: &[Known]) -> String {
 /// Where the list of the packages of the distribution that `package` is built with is put: it lacks those that the projects build
 /// themselves, and a service that has it as a source of the package would build without these.
 pub fn locked(package: &str) -> String {
-    format!("locked/{package}/_buildenv")
+    format!("{LOCKED}/{package}/_buildenv")
 }
 
 /// Text as it is in an attribute.

@@ -299,6 +299,12 @@ pub fn koji(target: &Target, packages: &[SourcePackage]) -> String {
             ));
         }
     }
+    if target.distribution.kind == DistributionKind::Rehearsal {
+        text.push_str(&format!(
+            "Nobody publishes this distribution: the repositories are the output of the stage `distribution`.\n{}.\n",
+            in_store(target)
+        ));
+    }
     text.push_str(&times(target, packages, "in a build tag of its own"));
     text.push_str(
         "Koji sets %_host and %_host_cpu itself, and no tag changes that: a package whose configure writes the name of the build system into what\n\

@@ -52,6 +52,12 @@ pub(super) struct Question<'q> {
 impl Api {
     /// The API at `url`.
     pub fn new(url: &str, login: Option<Login>) -> Result<Self, Error> {
+        if !url.contains("://") {
+            return Err(Error::Api {
+                url: url.escape_debug().to_string(),
+                why: "it has no scheme, such as https://api.opensuse.org has",
+            });
+        }
         let place = Location::parse(url)?;
         let bad = |why| Error::Api {
             url: place.to_string(),

@@ -33,8 +33,8 @@ pub enum Error {
     #[error(
         "`{text}` is not the name of a project{}",
         help!(
-            "it has letters, digits and any of -+_., in words with colons between them, such as home:jane:lustre; one of its repositories may \
-             follow, such as home:jane:lustre/standard"
+            "it has at most 150 letters, digits and any of -+_., in words with colons between them, such as home:jane:lustre; one of its \
+             repositories may follow, such as home:jane:lustre/standard"
         )
     )]
     ProjectName { text: String },
@@ -89,10 +89,13 @@ pub enum Error {
         to: String,
     },
     /// It may pass.
-    #[error("{url}: {why}")]
+    #[error(
+        "{url}: {why}{}",
+        help!("look whether --api is right; where it is, run the same command again to go on")
+    )]
     Failed { url: String, why: String },
     /// It does not pass.
-    #[error("{url}: {why}")]
+    #[error("{url}: {why}{}", help!("look whether --api is the URL of the API of an OBS"))]
     GivenUp { url: String, why: String },
     #[error(
         "{needed} MiB are to be fetched, and {free} MiB are free in {}{}",
@@ -106,7 +109,10 @@ pub enum Error {
     },
     #[error("{url}: what it answers is larger than {limit} bytes")]
     TooLarge { url: String, limit: u64 },
-    #[error("{url}: its answer cannot be used: {why}")]
+    #[error(
+        "{url}: its answer cannot be used: {why}{}",
+        help!("look whether --api is the URL of the API of an OBS: `osc` has it as `apiurl`")
+    )]
     Answer { url: String, why: String },
     #[error(
         "{url} answered with a web page: that is not the API of an OBS{}",

@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use lustre_files::apart;
+
 use super::answers::{self, Job, Status};
 use super::api::Question;
 use super::{Api, BUILDENV, Error, Place, Submitted, names};
@@ -140,7 +142,7 @@ pub fn wait(
                     }
                     waiting.shows(State {
                         code: "out of reach".to_owned(),
-                        details: error.to_string(),
+                        details: apart(&error).0,
                     });
                 }
             }
@@ -346,7 +348,7 @@ impl Waiting<'_> {
             // What was built counts.
             Err(error) => (self.tell)(&State {
                 code: "succeeded".to_owned(),
-                details: format!("its log cannot be had: {error}"),
+                details: format!("its log cannot be had: {}", apart(&error).0),
             }),
         }
         Ok(Look::Built)

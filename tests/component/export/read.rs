@@ -217,6 +217,13 @@ fn wrong_usage_is_said_before_anything_is_done() {
     let index = "{\n  \"format\": \"lustre-repo-export\",\n  \"version\": 1,\n  \"builder\": \"koji\",\n  \"target\": \"rocky-9.6\",\n  \
                  \"packages\": [],\n  \"files\": {}\n}\n";
     fs::write(other.join("export.json"), index).unwrap();
+    let inside = other.join("a/b");
+    let inside = inside.to_str().unwrap();
+    let link = home.path().join("link");
+    std::os::unix::fs::symlink(home.path(), &link).unwrap();
+    // A slash at its end leads nowhere else.
+    let link = format!("{}/", link.display());
+    let link = link.as_str();
     let out = home.path().join("out");
     let (out, taken) = (out.to_str().unwrap(), taken.to_str().unwrap());
     let other = other.to_str().unwrap();
@@ -239,6 +246,12 @@ fn wrong_usage_is_said_before_anything_is_done() {
             &["obs", "--project", "a/b:c", "-o", out],
             "`b:c` cannot be the name of a repository",
         ),
+        (
+            &["obs", "--project", "locked", "-o", out],
+            "an export has something else in `locked`",
+        ),
+        (&["obs", "-o", link], "it is a link"),
+        (&["obs", "-o", inside], "has what was exported"),
         (&["mock", "-o", taken], "is no earlier export"),
         (
             &["mock", "--target", "rocky-9.6", "-o", other],

@@ -64,6 +64,22 @@ fn options_of_a_build_service_that_do_not_fit_are_usage_errors() {
             &[&["repo", "--from-bundle", "/none"], &ON[..]].concat(),
             ["--from-bundle", "--on obs"],
         ),
+        (
+            &[&["repo", "--from-build", "/nowhere"], &ON[..]].concat(),
+            ["--from-build", "--on obs"],
+        ),
+        (
+            &[
+                "plan",
+                "--on",
+                "obs",
+                "--api",
+                "a.example",
+                "--project",
+                "x",
+            ],
+            ["a.example", "https://"],
+        ),
         (&["repo", "--on", "koji"], ["koji", "--on"]),
     ] {
         let ran = home.run(line);

@@ -32,7 +32,15 @@ pub fn run(arguments: &ExportArgs) -> anyhow::Result<Outcome> {
     let project = match (&arguments.project, builder) {
         (Some(text), Builder::Obs) => {
             let project = Project::parse(text);
-            Some(project.map_err(|error| Usage::new(Advised::of(&error)))?)
+            let project = project.map_err(|error| Usage::new(Advised::of(&error)))?;
+            if contents::is_taken(&project) {
+                return Err(Usage::new(advised(
+                    format!("--project: an export has something else in `{}`", project.name),
+                    "choose another name: that of a project begins with home:USER on a public service",
+                ))
+                .into());
+            }
+            Some(project)
         }
         (None, Builder::Obs) => Some(default_project(&target)?),
         (None, Builder::Koji | Builder::Mock) => None,

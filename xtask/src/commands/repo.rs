@@ -16,7 +16,7 @@ use lustre_packaging::store::{Digest, StageDir, StageRecord};
 use super::proofs::ProofReport;
 use super::release::{self, ReleaseRequest};
 use super::{boot, compare, from_bundle, named, needs, preflight, verify};
-use crate::cli::{BuildArgs, Prove, ProvenRepoArgs, RepoArgs, TargetArgs};
+use crate::cli::{BuildArgs, On, Prove, ProvenRepoArgs, RepoArgs, TargetArgs};
 use crate::context::{self, Context, default_output, who};
 use crate::exit::{Outcome, Usage};
 use crate::graph::finish::Signing;
@@ -36,6 +36,13 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     let arguments = &arguments.repo;
     let clock = Instant::now();
     let output = output(arguments)?;
+    if arguments.builder.on == On::Obs && !from_build.is_empty() {
+        return Err(Usage::new(advised(
+            "--on obs: packages that were built already are not built, and --from-build was given",
+            "omit one of them",
+        ))
+        .into());
+    }
     // Before a key is looked at.
     let built = compare::compared(from_build)?;
     if !built.differs.is_empty() {
@@ -45,13 +52,6 @@ pub fn repo(arguments: &ProvenRepoArgs) -> anyhow::Result<Outcome> {
     }
     let built = built.built.into_iter().next();
     let on_obs = ObsBuilder::of(&arguments.builder, &arguments.target)?;
-    if on_obs.is_some() && built.is_some() {
-        return Err(Usage::new(advised(
-            "--on obs: packages that were built already are not built, and --from-build was given",
-            "omit one of them",
-        ))
-        .into());
-    }
     let mut context = Context::open(&arguments.target, &who("repo", &arguments.target))?;
     context.obs = on_obs;
     ask_first(&context, &shape::built(&context.target))?;

@@ -104,6 +104,8 @@ impl BuildGraph<'_> {
                 let prepared = work.need(name::KERNEL_SOURCES)?;
                 let overlay = self.kernel_overlay()?;
                 if let Some(obs) = &self.obs {
+                    // Before `%prep`, which takes minutes.
+                    self.ready_on_obs(obs, work)?;
                     // What is checked of its config is checked here all the same: before it is built, and of what was built.
                     let root = work.need(name::KERNEL_ROOT)?.join("root");
                     let mut build = self.workdir(work, &root)?;

@@ -123,7 +123,7 @@ impl BuildGraph<'_> {
     }
 
     /// The projects with what all packages need: their configuration, and the package that sets the build up. Done once.
-    fn ready_on_obs(&self, obs: &Obs<'_>, work: &Work<'_>) -> Result<Ready, Failure> {
+    pub(super) fn ready_on_obs(&self, obs: &Obs<'_>, work: &Work<'_>) -> Result<Ready, Failure> {
         // Packages that are built side by side wait for it.
         let mut ready = obs.ready.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(ready) = &*ready {
