@@ -32,7 +32,17 @@ pub(super) struct Staged {
     root: PathBuf,
     folder: TempDir,
     /// Held, so that nobody else writes this repository's metadata, and what others left behind is known to be dead.
-    _lock: File,
+    _lock: Lock,
+}
+
+/// A folder that is locked until this is dropped.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone would leave the lock with a child that is just being started and has not yet closed its copy.
+        let _ = flock(&self.0, FlockOperation::Unlock);
+    }
 }
 
 impl Staged {
@@ -63,7 +73,7 @@ impl Staged {
         Ok(Self {
             root: root.to_owned(),
             folder,
-            _lock: lock,
+            _lock: Lock(lock),
         })
     }
 
@@ -211,5 +221,23 @@ impl<W: Write> Write for Hashing<W> {
 
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_of_the_lock_that_a_child_has_for_a_moment_keeps_nobody_out() {
+        let root = tempfile::tempdir().unwrap();
+        let staged = Staged::begin(root.path()).unwrap();
+        assert!(matches!(
+            Staged::begin(root.path()),
+            Err(Error::Busy { .. })
+        ));
+        let _copy = staged._lock.0.try_clone().unwrap();
+        drop(staged);
+        drop(Staged::begin(root.path()).unwrap());
     }
 }
